@@ -1,0 +1,153 @@
+"""Everything a data YAML can say, as frozen dataclasses: the rest of the code sees only these attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from weaver_tt.config.expressions import Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """One input column, scaled as ``clip((finite(x) - center) * scale, low, high)``, padded with ``pad``.
+
+    ``center`` is a number, ``None`` (the raw value, neither scaled nor clipped) or ``"auto"`` (to be computed from the training data).
+    """
+
+    name: str
+    center: float | Literal["auto"] | None = None
+    scale: float = 1.0
+    low: float = -5.0
+    high: float = 5.0
+    pad: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputGroup:
+    """The variables (C) of one input tensor: (N, C, P) with ``length`` = P objects a row, (N, C) when ``length`` is None."""
+
+    name: str
+    variables: tuple[Variable, ...]
+    length: int | None = None
+    pad_mode: Literal["constant", "wrap"] = "constant"
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether this group tells real objects from padding (by its name, as in Weaver)."""
+        return self.name.endswith("_mask")
+
+    @property
+    def names(self) -> list[str]:
+        """The variables' names, in channel order."""
+        return [variable.name for variable in self.variables]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(-1, C, P), or (-1, C) for a group of per-row scalars."""
+        return (-1, len(self.variables)) if self.length is None else (-1, len(self.variables), self.length)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """What is to be learnt: ``value`` maps a label's name to its expression.
+
+    ``simple``: one 0/1 column a class, the class is the one that is set. ``custom``: any per-row targets.
+    ``per_object``: targets with one entry per object of input group ``group``.
+    """
+
+    kind: Literal["simple", "custom", "per_object"]
+    value: Mapping[str, Expression]
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectSelection:
+    """Objects of input group ``group`` that count: everything is evaluated as if the file held only those.
+
+    ``columns``: glob patterns of the file columns that are filtered together with the group's own.
+    """
+
+    group: str
+    expression: Expression
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocess:
+    """How input variables are scaled; ``params`` holds the statistics that training computed (``PREFIX.auto.yaml``)."""
+
+    method: Literal["manual", "auto"] = "manual"
+    data_fraction: float = 1.0
+    params: Mapping[str, Variable] = field(default_factory=dict)
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskChoice:
+    """The task's name (see ``weaver_tt/tasks/registry.py``) and its options."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """One data YAML. The properties with Weaver's names are what a network file may use."""
+
+    source: str  # path of the YAML, for messages
+    text: str  # the YAML as the user wrote it, for run cards and metadata
+    inputs: Mapping[str, InputGroup]
+    labels: Labels | None = None
+    treename: str | None = None
+    branch_magic: Mapping[str, str] = field(default_factory=dict)
+    file_magic: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    selection: Expression | None = None
+    test_time_selection: Expression | None = None
+    objects: Mapping[str, ObjectSelection] = field(default_factory=dict)
+    new_variables: Mapping[str, Expression] = field(default_factory=dict)
+    preprocess: Preprocess = Preprocess()
+    observers: tuple[str, ...] = ()
+    optional_observers: tuple[str, ...] = ()  # written `name?` in the YAML: copied where the file has them
+    monitor_variables: tuple[str, ...] = ()
+    event_weight: Expression | None = None
+    weights: Mapping[str, Any] | None = None
+    bucketing: Mapping[str, Any] | None = None
+    task: TaskChoice | None = None
+
+    @property
+    def input_names(self) -> list[str]:
+        """Input groups in the order of the YAML: the order of the network's arguments."""
+        return list(self.inputs)
+
+    @property
+    def input_dicts(self) -> dict[str, list[str]]:
+        """Group -> names of its variables."""
+        return {name: group.names for name, group in self.inputs.items()}
+
+    @property
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Group -> (-1, C, P), or (-1, C) for scalars."""
+        return {name: group.shape for name, group in self.inputs.items()}
+
+    @property
+    def label_names(self) -> list[str]:
+        """Names of the label tensors of a batch: ``_label_`` for classes, else the names of the YAML."""
+        if self.labels is None:
+            return []
+        return ["_label_"] if self.labels.kind == "simple" else list(self.labels.value)
+
+    @property
+    def label_value(self) -> list[str] | dict[str, str]:
+        """The classes (simple), or name -> expression, as the YAML has them."""
+        if self.labels is None:
+            return []
+        if self.labels.kind == "simple":
+            return list(self.labels.value)
+        return {name: expression.source for name, expression in self.labels.value.items()}
+
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether some variable's centre is still to be computed from training data."""
+        return any(variable.center == "auto" for group in self.inputs.values() for variable in group.variables)

@@ -1,0 +1,27 @@
+"""A batch of N rows as the network sees it: padded tensors, masks, labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(slots=True)
+class Batch:
+    """N rows on one device.
+
+    ``masks[group]`` (N, P) is True for real objects (also under wrap padding); ``counts[group]`` (N,) are the objects of each row before the cut at
+    the group's length, so ``counts.clamp(max=P)`` of them are real. Tensors live in buffers that the next batch overwrites: clone what you keep.
+    """
+
+    inputs: dict[str, Tensor]  # group -> float32 (N, C, P), or (N, C) for scalars
+    masks: dict[str, Tensor]  # per-object group -> bool (N, P)
+    counts: dict[str, Tensor]  # per-object group -> int64 (N,)
+    labels: dict[str, Tensor]  # "_label_" int64 (N,), custom float32 (N,), per-object float32 (N, P)
+    weight: Tensor | None = None  # float32 (N,), signed event weight
+    monitors: dict[str, Tensor] = field(default_factory=dict)
+    observers: dict[str, Any] = field(default_factory=dict)  # name -> ak.Array of N rows, prediction only
+    progress: float = 0.0  # share of the epoch's rows delivered when this batch ends, in (0, 1]
+    size: int = 0  # N

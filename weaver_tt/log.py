@@ -1,0 +1,27 @@
+"""The project's one logger; silent until an entry point calls :func:`configure`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+log = logging.getLogger("weaver_tt")
+log.addHandler(logging.NullHandler())
+
+
+def configure(level: str = "INFO", file: str | None = None, *, rank: int = 0) -> None:
+    """Send messages to stderr and, if ``file`` is given, to that file; ranks other than 0 stay silent below errors."""
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
+    log.setLevel(level if rank == 0 else "ERROR")
+    log.propagate = False
+    console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    log.addHandler(console)
+    if file is not None and rank == 0:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        to_file = logging.FileHandler(file)
+        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+        log.addHandler(to_file)

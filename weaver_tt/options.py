@@ -1,0 +1,134 @@
+"""What a run can be told: dataclasses whose fields are the command line's flags."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+def flag(default: Any, text: str, *names: str, **more: Any) -> Any:
+    """A dataclass field that is also a flag: default, help text, further spellings (``-i``), argparse settings."""
+    settings: dict[str, Any] = {"metadata": {"help": text, "names": names, "argparse": more}}
+    if isinstance(default, list | tuple):
+        return field(default_factory=lambda: type(default)(default), **settings)
+    return field(default=default, **settings)
+
+
+@dataclass(kw_only=True)
+class DataOptions:
+    """Which files, which share of them, and how they become batches."""
+
+    data_config: str = flag("", "data YAML: columns, preparation, labels", "-c")
+    data_train: list[str] = flag([], "training files: /path/*.root, or name:/path/*.root to name a group", "-i", nargs="*")
+    data_val: list[str] = flag([], "validation files; without them --train-val-split divides the training files", nargs="*")
+    data_test: list[str] = flag([], "test files; name:/path writes one output for each name", "-t", nargs="*")
+    train_val_split: float = flag(0.8, "share of each training file's rows that is trained on when there is no --data-val")
+    data_fraction: float = flag(1.0, "share of each file's rows to use")
+    on_bad_file: str = flag("stop", "a file that cannot be read: stop, or skip it, count it and report it", choices=["stop", "skip"])
+    batch_size: int = flag(512, "rows in a batch")
+    pool_size: int = flag(100_000, "rows held in memory to shuffle from (of each rank; its workers share them)")
+    num_workers: int = flag(0, "worker processes that read training files; 0 reads in a thread of this process")
+    steps_per_epoch: int | None = flag(None, "training batches in an epoch (default: one pass over the data)")
+    samples_per_epoch: int | None = flag(None, "the same in rows")
+    steps_per_epoch_val: int | None = flag(None, "validation batches in an epoch (default: all)")
+    custom_functions: str | None = flag(None, "python file whose functions the YAML's expressions may call")
+
+
+@dataclass(kw_only=True)
+class NetworkOptions:
+    """Which network, and what it starts from."""
+
+    network_config: str = flag("", "python file with get_model(data_config, **options)", "-n")
+    network_option: list[list[str]] = flag([], "an option for get_model: -o key value", "-o", nargs=2, action="append", metavar=("KEY", "VALUE"))
+    model_prefix: str = flag("models/{auto}/network", "path prefix of all files of a run; {auto}: a name made of time and configuration", "-m")
+    load_model_weights: str | None = flag(None, "start from the weights in this file")
+    load_epoch: int | None = flag(None, "continue after this epoch, from its state and optimiser files")
+    ensemble: int = flag(1, "train this many members that differ in their seed")
+
+
+@dataclass(kw_only=True)
+class TrainOptions:
+    """How to train."""
+
+    num_epochs: int = flag(20, "epochs to train")
+    start_lr: float = flag(5e-3, "learning rate that the schedule scales")
+    optimizer: str = flag("ranger", "ranger, adam, adamW, radam, or any class of torch.optim")
+    optimizer_option: list[list[str]] = flag([], "an option of the optimiser: -p weight_decay 1e-4", "-p", nargs=2, action="append", metavar=("KEY", "VALUE"))
+    lr_scheduler: str = flag(
+        "flat+decay",
+        "learning-rate curve",
+        choices=["none", "steps", "flat+decay", "flat+linear", "flat+cos", "warmup+cos", "one-cycle", "reduce-on-plateau"],
+    )
+    warmup_fraction: float = flag(0.05, "share of the training that warmup+cos rises for")
+    early_stopping: int | None = flag(None, "stop after this many epochs without improvement")
+    clip_gradient: float | None = flag(None, "largest norm of the gradient")
+    use_amp: bool = flag(False, "bf16 autocast (CPU and GPU)")
+    compile: bool = flag(False, "torch.compile the network")
+    gpus: str | None = flag(None, "GPU indices such as 0 or 0,1; '' is the CPU; default: what the machine has")
+    backend: str | None = flag(None, "gloo or nccl: train on the ranks that torchrun started")
+    num_threads: int | None = flag(None, "CPU threads of torch")
+    seed: int | None = flag(None, "makes a run reproducible")
+    resume: bool = flag(False, "continue from PREFIX_resume.pt, or start afresh where there is none")
+    save_minutes: float = flag(5.0, "minutes between saves of PREFIX_resume.pt inside an epoch")
+    tensorboard: str | None = flag(None, "folder for TensorBoard (default: PREFIX_tensorboard); 'off' for none")
+    log: str | None = flag(None, "log file (default: PREFIX.log)", "--log-file")
+    log_every: int = flag(50, "steps between reading the meters in training")
+    progress: bool = flag(True, "progress bar", action=argparse.BooleanOptionalAction)
+
+
+@dataclass(kw_only=True)
+class OutputOptions:
+    """What to do with a trained network."""
+
+    predict: bool = flag(False, "only predict --data-test with the network of -m (a prefix, a _state.pt file or a model.onnx)")
+    predict_output: str = flag("pred.root", "output file, .root or .parquet; of several test groups each adds its name")
+    export_onnx: str | None = flag(None, "write the network of -m to this ONNX file, with preprocess.json beside it")
+    onnx_opset: int = flag(17, "ONNX operator set")
+    print: bool = flag(False, "print the network, its parameters and FLOPs, and stop")
+
+
+@dataclass(kw_only=True)
+class RunOptions:
+    """All options of ``train.py``."""
+
+    data: DataOptions = field(default_factory=DataOptions)
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+    train: TrainOptions = field(default_factory=TrainOptions)
+    output: OutputOptions = field(default_factory=OutputOptions)
+
+
+def add_flags(parser: argparse.ArgumentParser, options: type[Any]) -> None:
+    """Give ``parser`` a flag for each field of the dataclass ``options``, in a group titled by its docstring."""
+    group = parser.add_argument_group((options.__doc__ or options.__name__).splitlines()[0].rstrip("."))
+    hints = get_type_hints(options)
+    for item in dataclasses.fields(options):
+        settings = dict(item.metadata["argparse"])
+        default = item.default if item.default is not dataclasses.MISSING else item.default_factory()  # type: ignore[misc]
+        kind = next((k for k in get_args(hints[item.name]) if k is not type(None)), hints[item.name])
+        if kind is bool:
+            settings.setdefault("action", "store_true")
+        elif get_origin(hints[item.name]) is not list:
+            settings.setdefault("type", kind)
+        text = item.metadata["help"] + (f" (default: {default})" if default not in (None, "", False, []) else "")
+        names = (*item.metadata["names"], "--" + item.name.replace("_", "-"))
+        group.add_argument(*names, dest=item.name, default=default, help=text, **settings)
+
+
+def read_flags(namespace: argparse.Namespace, options: type[T]) -> T:
+    """The dataclass ``options`` filled from parsed arguments."""
+    return options(**{item.name: getattr(namespace, item.name) for item in dataclasses.fields(options)})  # type: ignore[arg-type]
+
+
+def parse(arguments: Sequence[str] | None = None, prog: str = "train.py") -> RunOptions:
+    """``sys.argv`` (or ``arguments``) -> RunOptions; prints help and exits where asked."""
+    parser = argparse.ArgumentParser(prog=prog, description="Train, predict and export a network on collision events.")
+    parts = {item.name: item.default_factory for item in dataclasses.fields(RunOptions)}
+    for part in parts.values():
+        add_flags(parser, part)  # type: ignore[arg-type]
+    namespace = parser.parse_args(arguments)
+    return RunOptions(**{name: read_flags(namespace, part) for name, part in parts.items()})  # type: ignore[arg-type]
