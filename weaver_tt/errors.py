@@ -18,6 +18,10 @@ class DataError(WeaverError):
     """A data file cannot be read, or holds something that was not expected."""
 
 
+class BadFileError(DataError):
+    """A data file is damaged, cut short or unreadable: what ``--on-bad-file skip`` may leave out, unlike a wrong path or column name."""
+
+
 class TrainingError(WeaverError):
     """Training cannot go on: a NaN loss, a checkpoint of another network."""
 

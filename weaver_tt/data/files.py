@@ -1,0 +1,91 @@
+"""What the user wrote after ``-i`` or ``-t`` -> file groups: ``name:pattern``, wildcards, remote URLs."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import fsspec
+
+from weaver_tt.errors import DataError, nearest
+from weaver_tt.log import log
+
+UNNAMED = "_"  # group of the patterns without a name
+_NAMED = re.compile(r"(?P<name>[^:/]+?)(?P<split>%\d+)?:(?!//|:)(?P<pattern>.+)", re.DOTALL)
+_WILDCARD = re.compile(r"[*\[]")  # not `?`, which begins a URL's query
+
+
+@dataclass(frozen=True, slots=True)
+class FileGroup:
+    """Files that belong together: one class, one sample, one output file of a prediction."""
+
+    name: str
+    paths: tuple[str, ...]
+
+
+def is_remote(path: str) -> bool:
+    """Whether ``path`` is a URL (``root://``, ``https://``, ``s3://`` ...) rather than a path on this machine."""
+    return "://" in path
+
+
+def parse_groups(patterns: Sequence[str]) -> list[FileGroup]:
+    """Expand ``name:pattern`` arguments, in their order; a name that comes twice collects the files of both, a file counts once in a group.
+
+    A pattern is a path with the wildcards ``* ? [abc] **``, or a URL (``* [abc]`` are looked up where the protocol can list files). What stands
+    before the first colon is a name unless ``//`` follows. Patterns without a name form the group ``_``. Files of a pattern are sorted.
+
+    Raises DataError for a pattern that no file matches.
+    """
+    groups: dict[str, list[str]] = {}
+    for argument in patterns:
+        match = _NAMED.fullmatch(argument)
+        name, pattern = (match["name"], match["pattern"]) if match else (UNNAMED, argument)
+        if match and match["split"]:
+            log.info("%s: files need not be split by %r, work is divided by rows; it is ignored", argument, match["split"])
+        paths = _expand_url(pattern) if is_remote(pattern) else _expand(os.path.expanduser(pattern))
+        known = groups.setdefault(name, [])
+        fresh = [path for path in dict.fromkeys(paths) if path not in set(known)]
+        if len(fresh) < len(paths):
+            log.warning("%s: %d files are in group %r already and count once", argument, len(paths) - len(fresh), name)
+        known += fresh
+    return [FileGroup(name, tuple(paths)) for name, paths in groups.items()]
+
+
+def _expand(pattern: str) -> list[str]:
+    """The files that match a local pattern, sorted."""
+    if os.path.isfile(pattern):  # a name may hold brackets
+        return [pattern]
+    paths = sorted(path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path))
+    if not paths:
+        raise DataError(f"{pattern}: {_why_nothing(pattern)}")
+    return paths
+
+
+def _why_nothing(pattern: str) -> str:
+    """What to say about a pattern that matches no file: where the path ends to exist, and what is there."""
+    if os.path.isdir(pattern):
+        return f"is a folder; write {os.path.join(pattern, '*.root')!r} for the files in it"
+    folder = pattern
+    while folder != (parent := os.path.dirname(folder)):
+        missing, folder = os.path.basename(folder), parent
+        if os.path.isdir(folder or "."):
+            there = os.listdir(folder or ".")
+            return f"no such file; {missing!r} is not in {folder or 'this folder'}: {nearest(missing, there)}"
+    return "no such file"
+
+
+def _expand_url(pattern: str) -> list[str]:
+    """The files that match a URL; without a wildcard the URL itself, which is looked at when it is opened."""
+    if not _WILDCARD.search(pattern.partition("?")[0]):
+        return [pattern]
+    try:
+        filesystem, path = fsspec.core.url_to_fs(pattern)
+        found = sorted(filesystem.unstrip_protocol(str(match)) for match in filesystem.glob(path))
+    except (OSError, ValueError, ImportError, NotImplementedError) as error:
+        raise DataError(f"{pattern}: files cannot be listed there ({error}); name them one by one") from error
+    if not found:
+        raise DataError(f"{pattern}: no such file")
+    return found
