@@ -115,6 +115,7 @@ class DataConfig:
     weights: Mapping[str, Any] | None = None
     bucketing: Mapping[str, Any] | None = None
     task: TaskChoice | None = None
+    custom_functions: str | None = None  # python file whose functions the expressions may call
 
     @property
     def input_names(self) -> list[str]:

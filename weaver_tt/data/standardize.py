@@ -1,0 +1,269 @@
+"""Centre and scale of the ``auto`` variables, from the training data and never from any other; kept beside the model as ``PREFIX.auto.yaml``."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import numpy.typing as npt
+
+from weaver_tt import distributed
+from weaver_tt.config.elementwise import Jagged, unwrap
+from weaver_tt.config.expressions import Expression
+from weaver_tt.config.functions import FUNCTIONS
+from weaver_tt.config.inputs import with_params
+from weaver_tt.config.load import load_config, save_config
+from weaver_tt.config.plan import Plan, plan
+from weaver_tt.config.schema import DataConfig, Variable
+from weaver_tt.data.chunks import Chunk, Source, cut, window
+from weaver_tt.data.files import is_remote, parse_groups
+from weaver_tt.data.readers import open_reader
+from weaver_tt.data.reservoir import Reservoir
+from weaver_tt.data.scan import scan_files
+from weaver_tt.data.table import Table, file_name, make_table, read_columns
+from weaver_tt.errors import BadFileError, ConfigError, DataError, WeaverError
+from weaver_tt.log import log
+from weaver_tt.options import DataOptions
+
+CAPACITY = 1_000_000  # values of a variable that quantiles are exact up to; of more, a random choice (quantiles good to 0.05 %)
+ROWS_AT_ONCE = 20_000
+SEED = 20_200_131  # of that choice: the same data gives the same numbers whatever --seed is
+MODEL_FILE = re.compile(r"(_(epoch-\d+|best_epoch)_state\.pt|_resume\.pt|\.auto\.yaml|\.onnx)$")
+MEMBER = re.compile(r"_member-\d+$")
+
+
+def prepare_statistics(config: DataConfig, prefix: str, data: DataOptions) -> DataConfig:
+    """The configuration with numbers for every ``auto``: those in ``PREFIX.auto.yaml`` if they are of this configuration and these files, else
+    computed and written there. On several ranks the first one does that.
+
+    :raises ConfigError: a variable has no finite value.
+    :raises DataError: nothing passes the selection, or the files cannot be read.
+    """
+    if not config.needs_statistics:
+        return config
+    failure: WeaverError | None = None
+    if distributed.is_main():
+        try:
+            _update(config, f"{prefix}.auto.yaml", data)
+        except WeaverError as error:  # the other ranks must hear of it, or they would wait for ever
+            failure = error
+    failure = distributed.from_main(failure)
+    if failure is not None:
+        raise failure
+    return load_statistics(config, prefix)
+
+
+def _update(config: DataConfig, path: str, data: DataOptions) -> None:
+    """Make ``path`` hold the statistics of this configuration and these files."""
+    needed = auto_only(config)
+    sources = training_sources(needed, data)
+    now = fingerprint(config, sources)
+    params = _cached(config, path, now)
+    if params is None:
+        params = compute_statistics(config, sources, skip_bad=data.on_bad_file == "skip")
+    save_config(config, path, params, now)
+
+
+def _cached(config: DataConfig, path: str, now: str) -> dict[str, Variable] | None:
+    """The statistics in ``path``, if their fingerprint is ``now``."""
+    if not Path(path).is_file():
+        return None
+    found = load_config(path, config.custom_functions).preprocess
+    if found.fingerprint != now:
+        log.info("%s: made from another configuration or other files; the statistics are computed anew", path)
+        return None
+    log.info("%s: statistics are up to date", path)
+    return scaled(config, found.params)
+
+
+def auto_names(config: DataConfig) -> list[str]:
+    """Variables whose centre is to be computed, each once."""
+    return list(dict.fromkeys(variable.name for group in config.inputs.values() for variable in group.variables if variable.center == "auto"))
+
+
+def auto_only(config: DataConfig) -> DataConfig:
+    """The part of a configuration that statistics depend on: ``auto`` variables and selections, no labels, weights or observers."""
+    groups = {
+        name: replace(group, variables=tuple(variable for variable in group.variables if variable.center == "auto"))
+        for name, group in config.inputs.items()
+    }
+    return replace(
+        config,
+        inputs={name: group for name, group in groups.items() if group.variables},
+        labels=None,
+        event_weight=None,
+        monitor_variables=(),
+        observers=(),
+        optional_observers=(),
+    )
+
+
+def training_sources(config: DataConfig, data: DataOptions) -> list[Source]:
+    """The rows that are trained on, file by file: without validation files, the first ``train_val_split`` of each."""
+    share = data.data_fraction * (1.0 if data.data_val else data.train_val_split)
+    scan = scan_files(parse_groups(data.data_train), config, plan(config, "train"), data.on_bad_file)
+    return [window(source, 0, share) for source in scan.sources]
+
+
+def compute_statistics(config: DataConfig, sources: Sequence[Source], *, skip_bad: bool = False, capacity: int = CAPACITY) -> dict[str, Variable]:
+    """Every ``auto`` variable with center = median and scale = 1 / max(p84 - p50, p50 - p16), or 1 where all values are equal.
+
+    Streams the selected rows of ``sources``, of each stretch the first ``data_fraction``; non-finite values do not count. Quantiles are exact
+    up to ``capacity`` values of a variable, then those of a random choice of that many.
+
+    :raises ConfigError: a variable has no finite value.
+    :raises DataError: nothing passes the selection.
+    """
+    needed = auto_only(config)
+    names = auto_names(config)
+    samples = {name: Reservoir(capacity, SEED + index) for index, name in enumerate(names)}
+    rows = 0
+    for table, selected in _tables(needed, sources, skip_bad):
+        rows += selected
+        for name in names if selected else ():
+            values = flat(table[name], name)
+            samples[name].add(values[np.isfinite(values)])
+    if rows == 0:
+        raise DataError(f"{config.source}: no row of the training data passes the selection; nothing to compute statistics from")
+    log.info("statistics of %d variables from %d rows", len(names), rows)
+    return scaled(config, {name: _scaled(name, sample, config.source) for name, sample in samples.items()})
+
+
+def _tables(config: DataConfig, sources: Sequence[Source], skip_bad: bool) -> Iterator[tuple[Table, int]]:
+    """Selected tables of the rows to be used, and their numbers of rows."""
+    columns = plan(config, "train")
+    for source in sources:
+        try:
+            yield from _read(config, columns, cut(source, ROWS_AT_ONCE))
+        except BadFileError as error:
+            if not skip_bad:
+                raise
+            log.warning("statistics: the rest of the file is skipped: %s", error)
+
+
+def _read(config: DataConfig, columns: Plan, chunks: Iterable[Chunk]) -> Iterator[tuple[Table, int]]:
+    chunks = [chunk for chunk in chunks if chunk.rows]
+    if not chunks:
+        return
+    with open_reader(chunks[0].path, config.treename) as reader:
+        for chunk in chunks:
+            # a share of every stretch, not the file's beginning: files may be sorted
+            last = chunk.first + max(1, round(chunk.rows * config.preprocess.data_fraction))
+            read = read_columns(reader, columns.columns, config, chunk.first, last)
+            table, accounting = make_table(read, columns, config, chunk.path, str(chunk.group))
+            yield table, sum(accounting.selected.values())
+
+
+def flat(values: Any, name: str) -> npt.NDArray[Any]:
+    """All numbers of a column, whatever its nesting: (M,)."""
+    found = unwrap(values)
+    found = found.content if isinstance(found, Jagged) else found
+    if isinstance(found, ak.Array):
+        found = ak.to_numpy(ak.drop_none(ak.flatten(found, axis=None)))
+    found = np.asarray(found).reshape(-1)
+    if found.dtype.kind not in "biuf":
+        raise DataError(f"input variable {name!r}: expected numbers, found {found.dtype}")
+    return found
+
+
+def _scaled(name: str, sample: Reservoir, source: str) -> Variable:
+    """Center and scale from a sample."""
+    if sample.seen == 0:
+        raise ConfigError(f"{source}: inputs: {name!r} has no finite value in the training data; nothing to compute its center from")
+    low, center, high = (float(value) for value in np.percentile(sample.values(), [16, 50, 84]))
+    spread = max(high - center, center - low)
+    log.info("  %s: center %.6g, scale 1 / %.6g, from %d values", name, center, spread or 1.0, sample.seen)
+    return Variable(name=name, center=center, scale=1.0 if spread == 0 else 1.0 / spread)
+
+
+def scaled(config: DataConfig, numbers: dict[str, Variable] | Any) -> dict[str, Variable]:
+    """The ``auto`` variables of ``config`` with center and scale of ``numbers``; range and padding stay those of ``config``.
+
+    :raises ConfigError: ``numbers`` lacks one of them.
+    """
+    found: dict[str, Variable] = {}
+    for group in config.inputs.values():
+        for variable in group.variables:
+            if variable.center != "auto":
+                continue
+            if variable.name not in numbers or numbers[variable.name].center in (None, "auto"):
+                where = f"{config.source}: inputs.{group.name}: {variable.name!r}"
+                raise ConfigError(f"{where} is auto, but the model's statistics have no number for it")
+            given = numbers[variable.name]
+            found[variable.name] = replace(variable, center=given.center, scale=given.scale)
+    return found
+
+
+def load_statistics(config: DataConfig, model: str) -> DataConfig:
+    """The configuration with the statistics of a trained network, for prediction and export; nothing is ever computed from other data.
+
+    :param model: any file of the run (``PREFIX_best_epoch_state.pt``, ``PREFIX_member-3_epoch-7_state.pt``), its PREFIX, or ``model.onnx``.
+    :raises ConfigError: some variable is ``auto`` and no ``PREFIX.auto.yaml`` with its numbers is there.
+    """
+    if not config.needs_statistics:
+        return config
+    prefix = MODEL_FILE.sub("", model)
+    places = [f"{name}.auto.yaml" for name in dict.fromkeys((prefix, MEMBER.sub("", prefix)))]
+    path = next((place for place in places if Path(place).is_file()), None)
+    if path is None:
+        names = ", ".join(auto_names(config))
+        raise ConfigError(f"{config.source}: {names}: 'auto' needs the statistics of the training, and there is no {' or '.join(places)}")
+    found = load_config(path, config.custom_functions).preprocess
+    if found.fingerprint is not None and found.fingerprint.split("-")[0] != config_fingerprint(config):
+        log.warning("%s: the network was trained with other variables or selections than those of %s", path, config.source)
+    return with_params(config, scaled(config, found.params), found.fingerprint)
+
+
+def fingerprint(config: DataConfig, sources: Sequence[Source]) -> str:
+    """What statistics depend on, in short: ``CONFIG-FILES``. Files count by path, size, time of change and rows used (those behind URLs by path
+    and rows)."""
+    return f"{config_fingerprint(config)}-{_digest([_identity(source) for source in sources])}"
+
+
+def config_fingerprint(config: DataConfig) -> str:
+    """The parts of a configuration that its statistics depend on, in short."""
+    needed = plan(auto_only(config), "train")
+    used = [config.new_variables[name] for name in needed.computed] + [chosen.expression for chosen in config.objects.values()]
+    used += [config.selection] if config.selection is not None else []
+    own = config.custom_functions if any(_calls_own(expression) for expression in used) else None
+    parts = {
+        "variables": auto_names(config),
+        "columns": [(name, file_name(name, config)) for name in needed.columns],
+        "computed": [(name, config.new_variables[name].source) for name in needed.computed],
+        "file_magic": {name: dict(values) for name, values in config.file_magic.items()},
+        "selection": None if config.selection is None else config.selection.source,
+        "objects": [(name, chosen.expression.source, chosen.columns) for name, chosen in config.objects.items()],
+        "treename": config.treename,
+        "data_fraction": config.preprocess.data_fraction,
+        "functions": None if own is None else Path(own).read_text(encoding="utf-8"),
+        "capacity": CAPACITY,
+    }
+    return _digest(parts)
+
+
+def _calls_own(expression: Expression) -> bool:
+    """Whether an expression calls a function of the user's file."""
+    calls = (node.func for node in ast.walk(expression.tree) if isinstance(node, ast.Call))
+    return any(isinstance(target, ast.Name) and target.id not in FUNCTIONS for target in calls)
+
+
+def _identity(source: Source) -> list[Any]:
+    """What tells a file, and the rows used of it, from another."""
+    window = [source.path, source.borders[0], source.borders[-1]]
+    if is_remote(source.path):
+        return window
+    status = os.stat(source.path)
+    return [*window, status.st_size, status.st_mtime_ns]
+
+
+def _digest(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
