@@ -1,0 +1,237 @@
+"""Prediction writes every row of every group in order, with the task's columns and the observers."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+import uproot
+from torch import Tensor
+
+from weaver_tt.config.load import from_mapping, load_config
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.batch import Batch
+from weaver_tt.data.loaders import test_loaders as loaders_of  # pytest would take it for a test
+from weaver_tt.errors import ConfigError, DataError, OutputError
+from weaver_tt.network import Ensemble, build_network
+from weaver_tt.options import DataOptions, NetworkOptions
+from weaver_tt.output.onnx_export import export
+from weaver_tt.output.onnx_network import OnnxNetwork
+from weaver_tt.output.predict import first_columns, output_path, padding_row, predict, tree_name
+from weaver_tt.tasks.base import Task
+from weaver_tt.tasks.registry import make_task
+from weaver_tt.truth_tagging import toy
+
+CPU = torch.device("cpu")
+LENGTH = 4
+
+
+def config_of(**changes) -> DataConfig:
+    values = {
+        "inputs": {"jets": {"length": LENGTH, "vars": [["jet_pt", None], ["jet_eta", None, 1, -5, 5, -9]]}, "event": {"vars": [["met", None]]}},
+        "labels": {"type": "per_object", "group": "jets", "value": ["jet_istag"]},
+        "observers": ["event_number", "jet_mass"],
+    }
+    return from_mapping(values | changes, source="test.yaml")
+
+
+class Percent:
+    """A network that is already activated: efficiency = pt / 100, spread = efficiency / 10."""
+
+    activated = True
+    input_names = ("jets", "event")
+
+    def __init__(self, spread: bool = False) -> None:
+        self.spread = spread
+
+    def __call__(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        efficiency = inputs["jets"][:, :1] / 100  # (N, 1, P)
+        return efficiency, efficiency / 10 if self.spread else None
+
+    def eval(self) -> "Percent":
+        return self
+
+
+class Rows:
+    """A loader of rows with these numbers of jets; the k-th jet of all has pt k."""
+
+    def __init__(self, counts: list[int], batch: int = 3, labels: bool = False, lost: int = 0) -> None:
+        self.counts, self.batch, self.labels = np.array(counts, dtype=np.int64), batch, labels
+        self.pt = ak.unflatten(np.arange(self.counts.sum(), dtype=np.float32), self.counts)
+        beyond = int(np.maximum(self.counts - LENGTH, 0).sum())
+        self.accounting = Accounting()
+        self.accounting.read["_"] += len(counts) + 5
+        self.accounting.selected["_"] += len(counts) + lost
+        if beyond:
+            self.accounting.truncated["jets"] += beyond
+
+    def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
+        for first in range(0, len(self.counts), self.batch):
+            part = slice(first, first + self.batch)
+            pt, counts = self.pt[part], torch.tensor(self.counts[part])
+            padded = torch.tensor(ak.to_numpy(ak.fill_none(ak.pad_none(pt, LENGTH, clip=True), 0)))  # (N, P)
+            mask = torch.arange(LENGTH) < counts[:, None]
+            yield Batch(
+                inputs={"jets": torch.stack([padded, padded], 1), "event": torch.zeros(len(pt), 1)},
+                masks={"jets": mask},
+                counts={"jets": counts},
+                labels={"jet_istag": mask.float()} if self.labels else {},
+                observers={"event_number": np.arange(first, first + len(pt)), "jet_mass": pt * 2},
+                size=len(pt),
+            )
+
+
+def read(path: Path, tree: str = "tree") -> ak.Array:
+    with uproot.open(path) as file:
+        return file[tree].arrays()
+
+
+@pytest.fixture
+def task() -> Task:
+    return make_task(config_of())
+
+
+def test_every_row_is_written_in_order_with_its_jets(tmp_path, task):
+    counts = [2, 0, 1, 0, 3, 4, 0]  # 7 rows in batches of 3: the last has one
+    result = predict(Percent(), task, {"_": Rows(counts)}, tmp_path / "pred.root", CPU)
+    found = read(tmp_path / "pred.root")
+    assert result["_"].rows == 7
+    assert result["_"].path == tmp_path / "pred.root"
+    assert found["event_number"].tolist() == list(range(7))
+    assert ak.num(found["jet_eff"]).tolist() == counts
+    assert ak.flatten(found["jet_eff"]).tolist() == pytest.approx([k / 100 for k in range(10)])
+    assert ak.flatten(found["jet_mass"]).tolist() == [2 * k for k in range(10)]
+    assert str(found["jet_eff"].type) == "7 * var * float32"
+
+
+def test_a_batch_without_jets_may_be_the_first(tmp_path, task):
+    predict(Percent(), task, {"_": Rows([0, 0, 0, 1])}, tmp_path / "pred.root", CPU)
+    assert read(tmp_path / "pred.root")["jet_eff"].tolist() == [[], [], [], [0]]
+
+
+def test_jets_beyond_the_length_are_nan_and_warned_about(tmp_path, task, caplog):
+    with caplog.at_level(logging.INFO, logger="weaver_tt"):
+        predict(Percent(), task, {"_": Rows([LENGTH + 2, 1])}, tmp_path / "pred.root", CPU)
+    efficiency = read(tmp_path / "pred.root")["jet_eff"]
+    assert np.isnan(efficiency[0]).tolist() == [False] * LENGTH + [True] * 2
+    assert "2 objects lie beyond the length of jets" in caplog.text
+    assert "7 rows read, 2 selected" in caplog.text
+
+
+def test_an_ensembles_spread_is_a_column(tmp_path, task):
+    predict(Percent(spread=True), task, {"_": Rows([2, 1])}, tmp_path / "pred.root", CPU)
+    found = read(tmp_path / "pred.root")
+    assert ak.flatten(found["jet_eff_std"]).tolist() == pytest.approx([0, 0.001, 0.002])
+
+
+def test_parquet_holds_the_same(tmp_path, task):
+    for suffix in ("root", "parquet"):
+        predict(Percent(), task, {"_": Rows([2, 0, 1])}, tmp_path / f"pred.{suffix}", CPU)
+    table, tree = ak.from_parquet(tmp_path / "pred.parquet"), read(tmp_path / "pred.root")
+    assert {name: tree[name].tolist() for name in table.fields} == {name: table[name].tolist() for name in table.fields}
+
+
+def test_each_of_several_groups_has_its_file(tmp_path, task):
+    result = predict(Percent(), task, {"ttbar": Rows([1]), "dy": Rows([2, 2]), "_": Rows([1, 1, 1])}, tmp_path / "pred.root", CPU)
+    assert {name: (part.path.name, part.rows) for name, part in result.items()} == {
+        "ttbar": ("pred_ttbar.root", 1),
+        "dy": ("pred_dy.root", 2),
+        "_": ("pred.root", 3),
+    }
+    assert len(read(tmp_path / "pred_dy.root")) == 2
+
+
+def test_the_only_group_does_not_add_its_name():
+    assert output_path("out/pred.root", "ttbar", 1) == Path("out/pred.root")
+    assert output_path("out/pred.v2.parquet", "ttbar", 2) == Path("out/pred.v2_ttbar.parquet")
+
+
+def test_no_selected_row_gives_a_file_without_entries(tmp_path, task, caplog):
+    with caplog.at_level(logging.WARNING, logger="weaver_tt"):
+        result = predict(Percent(spread=True), task, {"_": Rows([])}, tmp_path / "pred.root", CPU)
+    assert result["_"].rows == 0
+    found = read(tmp_path / "pred.root")
+    assert len(found) == 0
+    assert str(found["jet_eff"].type) == "0 * var * float32"
+    assert str(found["jet_eff_std"].type) == "0 * var * float32"
+    assert "no row of the test group is selected" in caplog.text
+
+
+def test_data_with_labels_are_measured(tmp_path, task):
+    with_labels = predict(Percent(), task, {"_": Rows([2, 1], labels=True)}, tmp_path / "pred.root", CPU)["_"]
+    assert any(np.isfinite(value) for value in with_labels.metrics.values())
+    assert read(tmp_path / "pred.root")["jet_istag"].tolist() == [[1, 1], [1]]
+
+
+def test_onnx_writes_the_same_file_as_torch(tmp_path):
+    """From toy events in a ROOT file, with the real loader, network and task."""
+    repository = Path(__file__).parents[2]
+    config = load_config(str(repository / "data_configs" / "truth_tagging.yaml"))
+    options = NetworkOptions(network_config=str(repository / "network_configs" / "truth_tagging_gnn.py"), network_option=[["hidden", "8"]])
+    toy.write(str(tmp_path / "toy.root"), 300, seed=1)
+    task = make_task(config)
+    members = [build_network(config, options, seed=seed) for seed in range(2)]
+    export(members, task, config, tmp_path / "model.onnx")
+    files = {}
+    for name, network in {"torch": Ensemble(members, task), "onnx": OnnxNetwork(tmp_path / "model.onnx", config, threads=1)}.items():
+        loaders = loaders_of(config, DataOptions(data_test=[str(tmp_path / "toy.root")], batch_size=77))
+        predict(network, task, loaders, tmp_path / f"{name}.root", CPU)
+        files[name] = read(tmp_path / f"{name}.root")
+    assert len(files["torch"]) == 300
+    assert {"jet_eff", "jet_eff_std", "jet_pt", "jet_istag", "jet_eff_true", "event_number"} <= set(files["torch"].fields)
+    assert files["torch"].type == files["onnx"].type
+    for name in files["torch"].fields:
+        expected, found = (ak.to_numpy(ak.flatten(files[kind][name], axis=None)) for kind in ("torch", "onnx"))
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 if name.startswith("jet_eff") else 0)
+
+
+@pytest.mark.parametrize("name", ["jet_eff", "jet_eff?"])
+def test_an_observer_named_like_a_result_is_refused_before_anything_is_written(tmp_path, name):
+    task = make_task(config_of(observers=[name]))
+    with pytest.raises(ConfigError, match=r"test\.yaml: observer 'jet_eff' has the name of a column that object_efficiency writes"):
+        predict(Percent(), task, {"_": Rows([1])}, tmp_path / "pred.root", CPU)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_that_was_lost_is_an_error_and_leaves_no_file(tmp_path, task):
+    with pytest.raises(DataError, match="4 rows were selected but 3 predicted"):
+        predict(Percent(), task, {"_": Rows([1, 1, 1], lost=1)}, tmp_path / "pred.root", CPU)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_in_the_middle_leaves_no_file(tmp_path, task):
+    class Broken(Rows):
+        def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
+            yield from super().epoch(number)
+            raise DataError("the next file is damaged")
+
+    with pytest.raises(DataError, match="the next file is damaged"):
+        predict(Percent(), task, {"_": Broken([1] * 10)}, tmp_path / "pred.root", CPU)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_missing_stops_before_reading(tmp_path, task):
+    with pytest.raises(OutputError, match="cannot be written"):
+        predict(Percent(), task, {"_": Rows([1])}, tmp_path / "missing" / "pred.root", CPU)
+
+
+def test_the_tree_is_named_as_in_the_input():
+    assert tree_name(config_of()) == "tree"
+    assert tree_name(config_of(treename="nominal/Events;3")) == "Events"
+
+
+def test_a_padding_row_is_what_the_padder_makes_of_no_objects():
+    row = padding_row(config_of(), CPU)
+    assert row.inputs["jets"].tolist() == [[[0] * LENGTH, [-9] * LENGTH]]
+    assert row.inputs["event"].tolist() == [[0]]
+    assert not row.masks["jets"].any()
+    assert row.counts["jets"].tolist() == [0]
+
+
+def test_columns_are_known_before_the_first_row(task):
+    columns = first_columns(Percent(), task, CPU)
+    assert {name: str(ak.type(column)) for name, column in columns.items()} == {"jet_eff": "0 * var * float32"}

@@ -1,0 +1,107 @@
+"""Every selected row of every test group, in input order, through the network into one file per group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.batch import Batch
+from weaver_tt.data.loaders import Loader
+from weaver_tt.engine.loop import run_epoch
+from weaver_tt.errors import ConfigError, DataError
+from weaver_tt.log import log
+from weaver_tt.network import Ensemble, Network
+from weaver_tt.output.onnx_network import OnnxNetwork
+from weaver_tt.output.writers import Columns, open_writer
+from weaver_tt.tasks.base import Task
+
+Predictor = Network | Ensemble | OnnxNetwork
+UNNAMED = "_"  # the group of files given without a name
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What became of one test group."""
+
+    path: Path
+    rows: int
+    metrics: Mapping[str, float]  # loss (torch only) and what the task measures, where the files have labels
+
+
+def output_path(output: str | Path, group: str, groups: int) -> Path:
+    """``pred.root`` for the only group or for unnamed files, ``pred_NAME.root`` for each of several."""
+    path = Path(output)
+    return path if groups == 1 or group == UNNAMED else path.with_name(f"{path.stem}_{group}{path.suffix}")
+
+
+def predict(network: Predictor, task: Task, loaders: Mapping[str, Loader], output: str | Path, device: torch.device) -> dict[str, Prediction]:
+    """Write the task's columns and the observers of each test group; returns what was written, by group.
+
+    A group in which no row is selected gives a file without entries, with the task's columns (the observers' types are unknown then).
+    Raises ConfigError when an observer has the name of a column, OutputError when a file cannot be written.
+    """
+    empty = first_columns(network, task, device)
+    config = task.config
+    clashes = sorted(empty.keys() & {*config.observers, *config.optional_observers})
+    if clashes:
+        raise ConfigError(f"{config.source}: observer {clashes[0]!r} has the name of a column that {task.name} writes; rename it in new_variables")
+    predictions = {}
+    for group, loader in loaders.items():
+        path = output_path(output, group, len(loaders))
+        with open_writer(path, tree_name(config)) as writer:
+            metrics = run_epoch(network, task, loader.epoch(0), write=writer.write, device=device)
+            if writer.rows == 0:
+                log.warning("%s: no row of the test group is selected; the file has no entries and no observers", path)
+                writer.write(empty)
+            report(path, writer.rows, loader.accounting, metrics)
+        predictions[group] = Prediction(path, writer.rows, metrics)
+    return predictions
+
+
+def tree_name(config: DataConfig) -> str:
+    """The name of the written tree: that of the input, without its folder and cycle."""
+    return (config.treename or "tree").split("/")[-1].split(";")[0]
+
+
+def first_columns(network: Predictor, task: Task, device: torch.device) -> Columns:
+    """The task's columns for no row at all: names and types, found by one row that is all padding; ``network`` is set to evaluation mode."""
+    network.eval()
+    with torch.no_grad():
+        batch = padding_row(task.config, device)
+        columns = task.columns(task.score(network(batch.inputs), batch))
+    return {name: column[:0] for name, column in columns.items()}
+
+
+def padding_row(config: DataConfig, device: torch.device) -> Batch:
+    """One row without objects, zero in its scalars."""
+    objects = {name: group.length for name, group in config.inputs.items() if group.length is not None}
+    inputs = {}
+    for name, group in config.inputs.items():
+        pads = torch.tensor([variable.pad for variable in group.variables], device=device)
+        shape = [1, *group.shape[1:]]
+        inputs[name] = torch.zeros(shape, device=device) if group.length is None else pads[None, :, None].expand(shape).contiguous()
+    masks = {name: torch.zeros(1, length, dtype=torch.bool, device=device) for name, length in objects.items()}
+    counts = {name: torch.zeros(1, dtype=torch.int64, device=device) for name in objects}
+    return Batch(inputs=inputs, masks=masks, counts=counts, labels={}, progress=1.0, size=1)
+
+
+def report(path: Path, rows: int, accounting: Accounting, metrics: Mapping[str, float]) -> None:
+    """Log what was read, written and measured; DataError when rows are missing."""
+    log.info("%s", accounting.report())
+    selected = accounting.selected.total()
+    if rows != selected:
+        raise DataError(f"{path}: {selected} rows were selected but {rows} predicted; nothing is kept")
+    log.info("%s: %d rows", path, rows)
+    measured = [f"{name} {value:.4g}" for name, value in metrics.items() if math.isfinite(value)]
+    if measured:
+        log.info("%s: %s", path, ", ".join(measured))
+    for group, number in (+accounting.truncated).items():
+        log.warning(
+            "%s: %d objects lie beyond the length of %s and were not seen by the network; per-object results are NaN there", path, number, group
+        )

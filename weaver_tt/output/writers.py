@@ -1,0 +1,249 @@
+"""Columns -> a ROOT tree or a parquet table, appended batch by batch in bounded memory; the file appears under its name only when complete."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Protocol
+
+import awkward as ak
+import pyarrow.parquet as pq
+import uproot
+
+from weaver_tt.errors import DataError, OutputError, nearest
+
+Columns = Mapping[str, Any]  # name -> array of N rows: numpy (N,), (N, A) or awkward, jagged too
+
+# what becomes one ROOT basket or one parquet row group: large enough to read fast, small enough to hold
+ROWS_TOGETHER = 50_000
+BYTES_TOGETHER = 64 * 2**20
+
+_IN_TREE = re.compile(r"(var \* |(\d+ \* )+)?(bool|u?int(8|16|32|64)|float(32|64))|string")
+
+
+class Sink(Protocol):
+    """One file format: takes columns whose names and types never change."""
+
+    def check(self, kind: str) -> None:
+        """Raise ValueError when the format cannot hold a column of awkward type ``kind``."""
+
+    def append(self, columns: dict[str, ak.Array]) -> None:
+        """Write rows (perhaps none) behind those already there."""
+
+    def close(self) -> None:
+        """Finish the file."""
+
+
+class RootSink:
+    """A TTree: scalars, jagged columns with a counter ``nNAME``, fixed-size arrays, strings."""
+
+    def __init__(self, file: IO[bytes], tree: str) -> None:
+        self.directory = uproot.recreate(file)
+        self.name = tree
+        self.tree: Any = None
+
+    def check(self, kind: str) -> None:
+        """ROOT trees hold no lists of lists and no records."""
+        if not _IN_TREE.fullmatch(kind):
+            raise ValueError("a ROOT tree holds numbers, lists of numbers, fixed-size arrays and strings; a .parquet file holds more")
+
+    def append(self, columns: dict[str, ak.Array]) -> None:
+        """One basket per column."""
+        if self.tree is None:
+            kinds = {name: _kind(column) for name, column in columns.items()}
+            self.tree = self.directory.mktree(self.name, kinds, counter_name=lambda column: _counter(column, columns))
+        if len(next(iter(columns.values()))) > 0:
+            self.tree.extend(columns)
+
+    def close(self) -> None:
+        """Write the directory."""
+        self.directory.close()
+
+
+class ParquetSink:
+    """A parquet table; lists of any depth and strings too."""
+
+    def __init__(self, file: IO[bytes], tree: str) -> None:
+        self.file = file
+        self.writer: pq.ParquetWriter | None = None
+
+    def check(self, kind: str) -> None:
+        """Parquet holds all that awkward holds, but for unions."""
+        if "union[" in kind:
+            raise ValueError("a column holds one type")
+
+    def append(self, columns: dict[str, ak.Array]) -> None:
+        """One row group."""
+        table = ak.to_arrow_table(ak.zip(columns, depth_limit=1), extensionarray=False, list_to32=True)
+        if self.writer is None:
+            self.writer = pq.ParquetWriter(self.file, table.schema)
+        self.writer.write_table(table)
+
+    def close(self) -> None:
+        """Write the footer."""
+        if self.writer is not None:
+            self.writer.close()
+
+
+SINKS: dict[str, type[RootSink] | type[ParquetSink]] = {".root": RootSink, ".parquet": ParquetSink}
+
+
+def open_writer(path: str | Path, tree: str = "tree") -> Writer:
+    """A writer for ``path``, its format chosen by the suffix (.root or .parquet); ``tree`` names the ROOT tree.
+
+    OutputError: another suffix, or a directory that is missing or cannot be written to.
+    """
+    path = Path(path)
+    if path.suffix not in SINKS:
+        raise OutputError(f"{path}: no writer for {path.suffix!r} files; {nearest(path.suffix, SINKS)}")
+    return Writer(path, tree)
+
+
+class Writer:
+    """Appends rows to ``path``; a context manager.
+
+    Rows go to ``path + '.part'``, which is renamed when all went well and removed otherwise. Written arrays are copied, so that the caller
+    may overwrite its buffers. Raises OutputError when the file cannot be written (disk full) and DataError when columns change.
+    """
+
+    def __init__(self, path: Path, tree: str = "tree") -> None:
+        self.path = path
+        self.rows = 0  # written so far
+        self._part = path.with_name(path.name + ".part")
+        self._kinds: dict[str, str] = {}  # column -> awkward type of one row, "unknown" inside while only empty lists were seen
+        self._waiting: list[dict[str, ak.Array]] = []
+        self._waiting_rows = 0
+        self._waiting_bytes = 0
+        with self._told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._part.open("w+b")
+        try:
+            with self._told():
+                self._sink: Sink = SINKS[path.suffix](self._file, tree)
+        except OutputError:
+            self._discard()
+            raise
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            self._abandon()
+            return
+        try:
+            self._finish()
+        except BaseException:
+            self._abandon()
+            raise
+
+    def write(self, columns: Columns) -> None:
+        """Append N rows (N may be 0, which only settles names and types): arrays of equal length, the same names and types each time."""
+        arrays = {name: self._plain(name, column) for name, column in columns.items()}
+        lengths = {name: len(array) for name, array in arrays.items()}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"{self.path}: columns of one batch differ in their number of rows: {lengths}")
+        if self._kinds and arrays.keys() != self._kinds.keys():
+            changed = sorted(arrays.keys() ^ self._kinds.keys())
+            raise DataError(f"{self.path}: columns {', '.join(changed)} are not in all batches")
+        if not arrays:
+            raise DataError(f"{self.path}: a batch without any column")
+        for name, array in arrays.items():
+            self._settle(name, _kind(array))
+        rows = next(iter(lengths.values()))
+        self.rows += rows
+        self._waiting.append(arrays)
+        self._waiting_rows += rows
+        self._waiting_bytes += sum(array.nbytes for array in arrays.values())
+        if self._waiting_rows >= ROWS_TOGETHER or self._waiting_bytes >= BYTES_TOGETHER:
+            self._flush()
+
+    def _plain(self, name: str, column: Any) -> ak.Array:
+        """An own copy of a column, without options (missing values are an error) and without notes such as ``__doc__``."""
+        array = ak.Array(column)
+        kind = _kind(array)
+        if "string" not in kind and "[" in kind:
+            array = ak.without_parameters(array)
+            kind = _kind(array)
+        if "?" in kind or "option[" in kind:
+            try:
+                array = ak.enforce_type(array, re.sub(r"option\[(.*)\]", r"\1", kind).replace("?", ""))
+            except ValueError as error:
+                raise DataError(f"{self.path}: column {name!r} ({kind}) has missing values") from error
+        return copy.deepcopy(ak.to_packed(array))
+
+    def _settle(self, name: str, kind: str) -> None:
+        """Keep to the type that a column had first; lists that were all empty take any type later."""
+        known = self._kinds.get(name, kind)
+        if name in self._kinds and (kind == known or "unknown" in kind):
+            return
+        if kind != known and "unknown" not in known:
+            raise DataError(f"{self.path}: column {name!r} was {known} and is now {kind}")
+        try:
+            self._sink.check(_numbers(kind))
+        except ValueError as error:
+            raise OutputError(f"{self.path}: column {name!r} is {kind}; {error}") from error
+        self._kinds[name] = kind
+
+    def _flush(self) -> None:
+        """Hand the waiting rows to the file."""
+        self._kinds = {name: _numbers(kind) for name, kind in self._kinds.items()}
+        together = {name: ak.concatenate([batch[name] for batch in self._waiting]) for name in self._kinds}
+        for name, kind in self._kinds.items():
+            if _kind(together[name]) != kind:  # lists that were all empty; parsing a type is slow
+                together[name] = ak.enforce_type(together[name], kind)
+        self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
+        with self._told():
+            self._sink.append(together)
+
+    def _finish(self) -> None:
+        if not self._kinds:
+            raise OutputError(f"{self.path}: nothing was written, not even the columns' names")
+        if self._waiting:
+            self._flush()
+        with self._told():
+            self._sink.close()
+            self._file.close()
+            # network file systems report a full disk only here
+            with self._part.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(self._part, self.path)
+
+    def _abandon(self) -> None:
+        """Leave nothing behind; what fails on the way is of no interest any more."""
+        with contextlib.suppress(OSError, ValueError):  # ValueError: closed already
+            self._sink.close()
+        self._discard()
+
+    def _discard(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._part.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+
+
+def _kind(array: ak.Array) -> str:
+    return str(ak.type(array).content)
+
+
+def _numbers(kind: str) -> str:
+    """The type to write lists that were all empty as."""
+    return kind.replace("unknown", "float32")
+
+
+def _counter(column: str, columns: Columns) -> str:
+    name = f"n{column}"
+    while name in columns:
+        name += "_"
+    return name
