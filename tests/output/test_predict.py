@@ -214,9 +214,10 @@ def test_an_error_in_the_middle_leaves_no_file(tmp_path, task):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_missing_stops_before_reading(tmp_path, task):
+def test_a_folder_that_cannot_be_made_stops_before_reading(tmp_path, task):
+    (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
-        predict(Percent(), task, {"_": Rows([1])}, tmp_path / "missing" / "pred.root", CPU)
+        predict(Percent(), task, {"_": Rows([1])}, tmp_path / "file" / "pred.root", CPU)
 
 
 def test_the_tree_is_named_as_in_the_input():

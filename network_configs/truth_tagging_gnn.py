@@ -1,0 +1,81 @@
+"""The efficiency network of the truth-tagging paper (arXiv:2004.02665, section 5 and Appendix B): 1,435,245 parameters for one label.
+
+Input ``jets`` (N, 4, P): raw pt in GeV, eta, phi, flavour (5, 4, other), all zero on padding. Output (N, K, P): the logit of each jet's
+efficiency for each of the K labels of the data YAML. Sizes are options: ``-o hidden 64 -o blocks 2 -o head 64,32``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.errors import ConfigError
+from weaver_tt.nn.blocks import mlp
+from weaver_tt.nn.graph_network import GraphNetwork
+from weaver_tt.nn.pairwise import layout
+
+
+def jet_features(jets: Tensor) -> Tensor:
+    """Raw (pt, eta, phi, flavour) (N, 4, P) -> four numbers of order one (N, 4, P).
+
+    log(pt / 100 GeV); eta / 1.5; phi from the leading jet's, wrapped to [-pi, pi], over 1.5 as eta; flavour b +1, c 0, other -1.
+    Nothing depends on where phi = 0 lies: a rotated event gives the same efficiencies without the network having to learn that, and the
+    jump at +-pi is left only opposite to the leading jet. Eta and phi share a scale because distances mix them.
+    """
+    pt, eta, phi, flavour = (column.squeeze(1) for column in jets.split(1, dim=1))  # (N, P) each
+    phi = phi - phi.gather(1, pt.argmax(dim=1, keepdim=True))
+    phi = phi - 2 * math.pi * torch.round(phi / (2 * math.pi))
+    is_b, is_c = ((flavour.abs() == code).to(pt.dtype) for code in (5, 4))
+    return torch.stack((torch.log(pt.clamp(min=1e-2) / 100), eta / 1.5, phi / 1.5, 2 * is_b + is_c - 1), dim=1)
+
+
+class TruthTaggingNetwork(nn.Module):
+    """GN blocks over the jets of an event, then the efficiency network on each jet.
+
+    ``dense``: compute as the ONNX export does, on all P x P slots, instead of on real pairs only.
+    """
+
+    def __init__(self, outputs: int = 1, hidden: int = 256, blocks: int = 4, head: Sequence[int] = (256, 128, 50)) -> None:
+        super().__init__()
+        self.dense = False
+        self.graph = GraphNetwork(4, hidden, blocks)
+        self.head = mlp((hidden + 4, *head, outputs))
+
+    def forward(self, jets: Tensor) -> Tensor:
+        """(N, 4, P) -> logits (N, K, P), zero on padding."""
+        pairs = layout(jets[:, 0] > 0, self.dense)
+        inputs = pairs.gather(jet_features(jets))  # (jets, 4)
+        return pairs.scatter(self.head(self.graph(inputs, pairs)))
+
+
+def raw_jets(data_config: DataConfig) -> str:
+    """The name of the one input group; ConfigError unless it holds four raw columns with padding zero, which tells jets from padding."""
+    where = f"{data_config.source}: inputs"
+    if len(data_config.inputs) != 1:
+        raise ConfigError(f"{where}: this network takes one group (pt, eta, phi, flavour), not {', '.join(data_config.inputs) or 'none'}")
+    group = next(iter(data_config.inputs.values()))
+    if len(group.variables) != 4 or group.length is None:
+        raise ConfigError(f"{where}.{group.name}: this network takes pt, eta, phi, flavour of each jet, not {', '.join(group.names)}")
+    scaled = [variable.name for variable in group.variables if variable.center is not None or variable.pad != 0]
+    if scaled or group.pad_mode != "constant":
+        raise ConfigError(f"{where}.{group.name}: this network takes raw values padded with 0; {', '.join(scaled) or 'pad_mode: wrap'} is not")
+    return group.name
+
+
+def get_model(
+    data_config: DataConfig, hidden: int = 256, blocks: int = 4, head: int | Sequence[int] = (256, 128, 50)
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The network for ``data_config``, one output per label; options: size of a jet's representation, GN blocks, hidden sizes of the head."""
+    group = raw_jets(data_config)
+    network = TruthTaggingNetwork(max(len(data_config.label_names), 1), hidden, blocks, (head,) if isinstance(head, int) else head)
+    return network, {
+        "input_names": [group],
+        "input_shapes": {group: data_config.input_shapes[group]},
+        "output_names": ["output"],
+        "dynamic_axes": {group: {0: "N", 2: "P"}, "output": {0: "N", 2: "P"}},
+    }

@@ -1,0 +1,250 @@
+"""Network files, building, weights, ensembles, summaries."""
+
+import ast
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from weaver_tt.config.expressions import Expression
+from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
+from weaver_tt.errors import ConfigError, TrainingError
+from weaver_tt.network import Ensemble, Network, NetworkFile, build_network, load_weights, network_options, summary
+from weaver_tt.options import NetworkOptions
+
+LINEAR = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.first = nn.Linear(2, size)
+        self.last = nn.Linear(size, 1)
+
+    def forward(self, tracks):
+        return self.last(self.first(tracks.mean(2)))
+
+def get_model(data_config, size=3):
+    return Net(size), {"input_names": ["tracks"], "input_shapes": {}, "output_names": ["out"], "dynamic_axes": {}}
+"""
+
+
+@pytest.fixture
+def config():
+    groups = (
+        InputGroup(name="event", variables=(Variable(name="met"),)),
+        InputGroup(name="tracks", variables=(Variable(name="d0"), Variable(name="pt")), length=7),
+    )
+    target = Expression("x", ast.parse("x", mode="eval").body, frozenset({"x"}))
+    return DataConfig(source="data.yaml", text="", inputs={group.name: group for group in groups}, labels=Labels(kind="custom", value={"x": target}))
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "linear.py"
+    path.write_text(LINEAR)
+    return path
+
+
+def written(tmp_path, text):
+    path = tmp_path / "written.py"
+    path.write_text(text)
+    return NetworkFile(path)
+
+
+def build(file, config, seed=None, options=()):
+    return build_network(config, NetworkOptions(network_config=str(file), network_option=[list(pair) for pair in options]), "cpu", seed=seed)
+
+
+def test_options_become_python_literals_where_they_are_such():
+    pairs = [("hidden", "64"), ("head", "64,32"), ("rate", "1e-3"), ("name", "relu"), ("deep", "false"), ("norm", "None"), ("path", "a/b.c")]
+    assert network_options(pairs) == {"hidden": 64, "head": (64, 32), "rate": 1e-3, "name": "relu", "deep": False, "norm": None, "path": "a/b.c"}
+
+
+def test_a_network_is_called_by_input_name(file, config):
+    network = build(file, config, seed=1)
+    tracks = torch.randn(5, 2, 7)
+    assert network.input_names == ["tracks"]
+    assert network.activated is False
+    assert torch.equal(network({"event": torch.zeros(5, 1), "tracks": tracks}), network.module(tracks))
+
+
+def test_without_input_names_the_groups_of_the_yaml_are_given_in_their_order(tmp_path, config):
+    network_file = written(tmp_path, "from torch import nn\ndef get_model(config):\n    return nn.Identity(), {}\n")
+    assert network_file.get_model(config, {})[1]["input_names"] == ["event", "tracks"]
+
+
+def test_of_a_tuple_the_first_entry_is_the_output():
+    class Two(nn.Module):
+        def forward(self, x):
+            return x + 1, "attention"
+
+    assert Network(Two(), ["x"])({"x": torch.zeros(1)}).item() == 1
+
+
+def test_the_options_reach_get_model(file, config):
+    assert build(file, config, options=[("size", "11")]).bare.first.out_features == 11
+
+
+def test_an_unknown_option_names_the_nearest(file, config):
+    with pytest.raises(ConfigError, match=r"options of get_model: unknown key 'sise'; did you mean 'size'"):
+        build(file, config, options=[("sise", "11")])
+
+
+def test_a_seed_makes_the_initial_weights_and_leaves_the_global_state(file, config):
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    first, again, other = (build(file, config, seed=seed).bare.first.weight for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_missing_file_names_the_nearest(file, config):
+    with pytest.raises(ConfigError, match=r"liner\.py: no such file; in .*: did you mean 'linear\.py'"):
+        NetworkFile(file.with_name("liner.py"))
+    with pytest.raises(ConfigError, match="a folder"):
+        NetworkFile(file.parent)
+    with pytest.raises(ConfigError, match=r"nowhere.*no such file; in"):
+        NetworkFile(file.parent / "nowhere" / "linear.py")
+
+
+def test_a_users_error_passes_through(tmp_path, config):
+    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
+        written(tmp_path, "import no_such_library\n")
+    with pytest.raises(AttributeError, match="nothing_here"):
+        written(tmp_path, "def get_model(config):\n    return config.nothing_here\n").get_model(config, {})
+    with pytest.raises(AttributeError, match="'int' object"):
+        written(tmp_path, "def get_loss(config):\n    return (1).mean\n").get_loss(config, {})
+
+
+def test_without_get_model_the_error_names_the_nearest_function(tmp_path, config):
+    with pytest.raises(ConfigError, match=r"no function get_model.*did you mean 'get_modell'"):
+        written(tmp_path, "def get_modell(config):\n    pass\n").get_model(config, {})
+
+
+@pytest.mark.parametrize(
+    ("returned", "described"), [("nn.Identity()", "Identity"), ("(nn.Identity(), 3)", r"tuple of \(Identity, int\)"), ("None", "NoneType")]
+)
+def test_get_model_must_return_a_module_and_its_info(tmp_path, config, returned, described):
+    network_file = written(tmp_path, f"from torch import nn\ndef get_model(config):\n    return {returned}\n")
+    with pytest.raises(ConfigError, match=rf"must return \(module, model_info\).*not {described}"):
+        network_file.get_model(config, {})
+
+
+def test_input_names_must_be_groups_of_the_yaml(tmp_path, config):
+    network_file = written(tmp_path, "from torch import nn\ndef get_model(config):\n    return nn.Identity(), {'input_names': ['track']}\n")
+    with pytest.raises(ConfigError, match=r"no input group 'track' in data\.yaml; did you mean 'tracks'"):
+        network_file.get_model(config, {})
+
+
+def test_loss_and_task_are_optional_and_get_the_options_they_know(tmp_path, config):
+    network_file = written(tmp_path, "def get_loss(config, mu=1.0):\n    return mu\ndef get_model(config):\n    pass\n")
+    assert network_file.get_task(config, {"mu": 2.0}) is None
+    assert network_file.get_loss(config, {"mu": 2.0, "hidden": 64}) == 2.0
+
+
+def test_a_network_pickles_and_its_file_is_imported_once(file, config):
+    module = build(file, config, seed=1).bare
+    copy = pickle.loads(pickle.dumps(module))
+    assert type(copy) is type(module) is type(build(file, config).bare)
+    assert torch.equal(copy.first.weight, module.first.weight)
+
+
+def test_an_edited_file_is_imported_afresh(file, config):
+    NetworkFile(file)
+    file.write_text(LINEAR.replace("size=3", "size=4"))
+    assert build(file, config).bare.first.out_features == 4
+
+
+def test_weights_saved_from_one_network_make_another_equal(file, config, tmp_path):
+    torch.save(build(file, config, seed=1).bare.state_dict(), tmp_path / "a.pt")
+    loaded = build(file, config, seed=2)
+    load_weights(loaded, tmp_path / "a.pt")
+    assert torch.equal(loaded.bare.first.weight, build(file, config, seed=1).bare.first.weight)
+
+
+def test_weights_of_another_network_are_listed_key_by_key(file, config, tmp_path):
+    network = build(file, config)
+    state = network.bare.state_dict()
+    state["lasst.bias"] = state.pop("last.bias")
+    state["first.bias"] = torch.zeros(5)
+    torch.save(state, tmp_path / "a.pt")
+    with pytest.raises(TrainingError) as error:
+        load_weights(network, tmp_path / "a.pt")
+    message = str(error.value)
+    assert "a.pt: weights of another network than" in message
+    assert "linear.py" in message
+    assert "missing (1): last.bias" in message
+    assert "unexpected (1): lasst.bias (did you mean 'last.bias'?)" in message
+    assert "of another shape (1): first.bias is (3,) in the network, (5,) in the file" in message
+
+
+@pytest.mark.parametrize("keep", [0, 10, 600])
+def test_a_damaged_weight_file_says_so(file, config, tmp_path, keep):
+    network = build(file, config)
+    torch.save(network.bare.state_dict(), tmp_path / "a.pt")
+    (tmp_path / "a.pt").write_bytes((tmp_path / "a.pt").read_bytes()[:keep])
+    with pytest.raises(TrainingError, match=r"a\.pt: no readable weights"):
+        load_weights(network, tmp_path / "a.pt")
+
+
+def test_a_pickle_that_would_run_code_is_refused(file, config, tmp_path):
+    network = build(file, config)
+    torch.save(network.bare, tmp_path / "a.pt")
+    with pytest.raises(TrainingError, match="holding more than tensors"):
+        load_weights(network, tmp_path / "a.pt")
+
+
+def test_a_file_that_is_no_state_dict_and_one_that_is_not_there(file, config, tmp_path):
+    network = build(file, config)
+    torch.save({"epoch": 3, "optimizer": {}}, tmp_path / "net_resume.pt")
+    with pytest.raises(TrainingError, match=r"expected a state_dict.*not dict with 'epoch', 'optimizer'"):
+        load_weights(network, tmp_path / "net_resume.pt")
+    with pytest.raises(TrainingError, match=r"no such file.*did you mean 'net_resume\.pt'"):
+        load_weights(network, tmp_path / "net_resum.pt")
+
+
+def test_bare_is_the_module_without_the_wrappers(file, config):
+    network = build(file, config)
+    module = network.module
+    network.module = torch.compile(module, backend="eager")
+    assert network.bare is module
+    assert network.eval().bare.training is False
+    assert network.train().bare.training is True
+
+
+def test_an_ensemble_gives_mean_and_population_spread_of_activated_outputs():
+    class Constant(nn.Module):
+        def __init__(self, value):
+            super().__init__()
+            self.value = nn.Parameter(torch.tensor(value))
+
+        def forward(self, x):
+            return self.value.expand(len(x), 1)
+
+    class Squares:
+        def activate(self, output):
+            return output.square()
+
+    members = [Network(Constant(value), ["x"]) for value in (1.0, 2.0, 3.0)]
+    inputs = {"x": torch.zeros(2, 1)}
+    mean, spread = Ensemble(members, Squares())(inputs)
+    assert Ensemble.activated is True
+    assert mean.tolist() == [[pytest.approx(14 / 3)]] * 2
+    assert spread.tolist() == [[pytest.approx(((1 + 16 + 81) / 3 - (14 / 3) ** 2) ** 0.5, rel=1e-6)]] * 2
+    assert Ensemble(members[:1], Squares())(inputs)[1] is None
+    with pytest.raises(TrainingError, match="at least one"):
+        Ensemble([], Squares())
+
+
+def test_a_summary_counts_parameters_and_flops_without_data(file, config):
+    network = build(file, config).train()
+    text = summary(network, config)
+    assert "parameters    13 (13 trainable)" in text  # 2*3+3 + 3*1+1
+    assert "FLOPs         18 forward, for one row with 7 objects in tracks" in text  # 2 * (2*3 + 3*1)
+    assert "input         tracks (N, 2, 7)" in text
+    assert "output        (N, 1)" in text
+    assert network.bare.training is True
