@@ -1,54 +1,22 @@
-"""What every task is: loss, meters and output columns of one thing to learn, and the entries they are computed on."""
+"""What every task is: loss, meters and output columns of one thing to learn."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.batch import Batch
+from weaver_tt.errors import ConfigError
+from weaver_tt.metrics import Meter, Scored
 
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """The M entries of a batch that count (rows, or real objects), K outputs each; padding is gone.
-
-    ``counts`` (N,) entries of each row, so that per-object columns become jagged again.
-    """
-
-    output: Tensor  # (M, K) as the network gave it, or activated (probabilities, efficiencies, values)
-    target: Tensor | None  # (M,) classes or (M, K) values; None in prediction on data without labels
-    weight: Tensor  # (M,) what an entry counts for in loss and meters
-    counts: Tensor  # (N,) entries per row
-    spread: Tensor | None = None  # (M, K) standard deviation over an ensemble's members
-    monitors: dict[str, Tensor] | None = None  # (M,) quantities that figures need, such as pT
-
-    def detach(self) -> Scored:
-        """The same entries, cut from the graph."""
-        return replace(self, output=self.output.detach())
-
-
-class Meter(ABC):
-    """Adds up sums and counts on the device; divides once, when read."""
-
-    @abstractmethod
-    def update(self, scored: Scored, losses: Tensor | None) -> None:
-        """Add a batch: activated entries and, in training and validation, their losses (M,)."""
-
-    @abstractmethod
-    def totals(self) -> Tensor:
-        """All sums in one flat float64 tensor, to be added over ranks."""
-
-    @abstractmethod
-    def values(self, totals: Tensor) -> dict[str, float]:
-        """Named scalars from (summed) totals."""
-
-    def figures(self, totals: Tensor) -> dict[str, Any]:
-        """Named matplotlib figures from (summed) totals; none by default."""
-        return {}
+Loss = Callable[[Tensor, Tensor], Tensor]  # Weaver's signature: loss(output, label), a mean or one value an entry
+Output = Tensor | tuple[Tensor, Tensor | None]
+HIGHER_IS_BETTER = ("accuracy", "auc")
 
 
 class Task(ABC):
@@ -57,11 +25,14 @@ class Task(ABC):
     name: ClassVar[str]
     watch: tuple[str, Literal["min", "max"]] = ("loss", "min")  # the metric that makes the best epoch, and its direction
 
-    def __init__(self, config: DataConfig) -> None:
+    def __init__(self, config: DataConfig, *, loss: Loss | None = None, watch: str = "loss") -> None:
+        """``loss``: a network file's own; ``watch``: the metric that makes the best epoch (accuracy and areas are maximised, all else minimised)."""
         self.config = config
+        self.loss = loss
+        self.watch = (watch, "max" if watch.startswith(HIGHER_IS_BETTER) else "min")
 
     @abstractmethod
-    def score(self, output: Tensor | tuple[Tensor, Tensor | None], batch: Batch) -> Scored:
+    def score(self, output: Output, batch: Batch) -> Scored:
         """Network output -> the entries that count. An (output, spread) pair comes from activated networks (ensembles, ONNX)."""
 
     @abstractmethod
@@ -78,9 +49,42 @@ class Task(ABC):
 
     @abstractmethod
     def columns(self, scored: Scored) -> dict[str, Any]:
-        """Activated entries -> output columns: (N,) arrays or, for objects, awkward arrays of N lists."""
+        """Activated entries -> output columns: (N,) arrays or, for objects, awkward arrays of N lists; labels too, where the data has them."""
 
     @property
     @abstractmethod
     def output_names(self) -> list[str]:
         """Names of the K outputs."""
+
+    def own_loss(self, scored: Scored) -> Tensor:
+        """The network file's loss as one value an entry, (M,): (M, K) is averaged over outputs; a mean stands for each of its entries."""
+        assert self.loss is not None
+        assert scored.target is not None
+        if not len(scored.output):
+            return scored.output.sum(1)  # a mean over nothing would be NaN
+        value = self.loss(scored.output, scored.target)
+        if value.ndim == 0:
+            return value.expand(len(scored.output))
+        if value.shape[0] != len(scored.output):
+            raise ConfigError(
+                f"get_loss: the loss has shape {tuple(value.shape)}; expected a mean or one value for each of {len(scored.output)} entries"
+            )
+        return value.flatten(1).mean(1) if value.ndim > 1 else value
+
+
+def split(output: Output) -> tuple[Tensor, Tensor | None]:
+    """Output and spread; no spread from a single network."""
+    return output if isinstance(output, tuple) else (output, None)
+
+
+def check_shape(output: Tensor, expected: Sequence[int], names: Sequence[str]) -> None:
+    """Refuse a network whose output does not have the ``expected`` shape, K = len(names) outputs."""
+    if tuple(output.shape) != tuple(expected):
+        raise ConfigError(
+            f"the network's output has shape {tuple(output.shape)}; expected {tuple(expected)}, one output for each of: {', '.join(names)}"
+        )
+
+
+def row_weight(batch: Batch, output: Tensor) -> Tensor:
+    """Signed event weight of each row, (N,); ones without event weights."""
+    return torch.ones(len(output), device=output.device) if batch.weight is None else batch.weight

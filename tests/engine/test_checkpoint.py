@@ -1,0 +1,118 @@
+"""Files of a run."""
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from weaver_tt.engine import checkpoint
+from weaver_tt.engine.optim import make_optimizer
+from weaver_tt.errors import ConfigError, OutputError, TrainingError
+
+
+def test_names_are_weavers(tmp_path):
+    files = checkpoint.Files(str(tmp_path / "run" / "net"))
+    files.prepare()
+    assert [path.name for path in (files.epoch(3), files.best, files.resume)] == [
+        "net_epoch-3_state.pt",
+        "net_best_epoch_state.pt",
+        "net_resume.pt",
+    ]
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"cannot write to .*file"):
+        checkpoint.Files(str(tmp_path / "file" / "net")).prepare()
+
+
+def test_what_is_saved_loads_with_weights_only(tmp_path):
+    checkpoint.save({"a": torch.ones(2), "n": 3}, tmp_path / "a.pt")
+    assert torch.load(tmp_path / "a.pt", weights_only=True)["n"] == 3
+    assert checkpoint.load(tmp_path / "a.pt")["a"].tolist() == [1.0, 1.0]
+
+
+def test_a_full_disk_keeps_the_previous_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.pt"
+    checkpoint.save({"n": 1}, path)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=r"a\.pt: cannot be written .*No space left"):
+        checkpoint.save({"n": 2}, path)
+    assert checkpoint.load(path) == {"n": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_a_write_that_fails_inside_torch_is_an_output_error(tmp_path):
+    with pytest.raises(OutputError, match="cannot be written"):
+        checkpoint.save({"n": 2}, tmp_path / "missing" / "a.pt")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut short"])
+def test_a_damaged_file_is_named(tmp_path, content):
+    (tmp_path / "bad.pt").write_bytes(content)
+    with pytest.raises(TrainingError, match=r"bad\.pt: cannot be read as a checkpoint"):
+        checkpoint.load(tmp_path / "bad.pt")
+
+
+def test_something_else_than_a_dict_is_refused(tmp_path):
+    checkpoint.save([1, 2], tmp_path / "list.pt")
+    with pytest.raises(TrainingError, match="holds a list"):
+        checkpoint.load(tmp_path / "list.pt")
+
+
+def test_the_state_of_another_optimiser_is_refused(tmp_path):
+    network = nn.Linear(2, 2)
+    adam, sgd = make_optimizer(network, "adam", 0.1), make_optimizer(network, "sgd", 0.1)
+    with pytest.raises(TrainingError, match=r"another optimiser: it has no .*betas"):
+        checkpoint.load_optimizer(adam, sgd.state_dict(), tmp_path)
+    decaying = make_optimizer(network, "adam", 0.1, [["weight_decay", "0.1"]])
+    with pytest.raises(TrainingError, match=r"groups of \[1, 1\] parameters, now \[2\]"):
+        checkpoint.load_optimizer(adam, decaying.state_dict(), tmp_path)
+
+
+def test_all_changed_settings_are_named(tmp_path):
+    with pytest.raises(TrainingError, match="optimizer was 'adam', now 'sgd'; seed was 1, now 2"):
+        checkpoint.check_settings({"optimizer": "sgd", "seed": 2, "same": 3}, {"optimizer": "adam", "seed": 1, "same": 3}, tmp_path)
+
+
+def test_random_generators_go_on(tmp_path):
+    def draw():
+        return torch.rand(3).tolist(), np.random.normal(size=3).tolist(), random.gauss(0, 1)
+
+    np.random.normal(), random.gauss(0, 1)  # leave half a pair behind in both
+    checkpoint.save(checkpoint.random_state(), tmp_path / "random.pt")
+    expected = draw()
+    checkpoint.set_random_state(checkpoint.load(tmp_path / "random.pt"))
+    assert draw() == expected
+
+
+def test_a_prefix_names_its_best_epoch_or_a_given_one_or_its_members(tmp_path):
+    prefix = str(tmp_path / "net")
+    for name in ("_best_epoch_state.pt", "_epoch-3_state.pt", "-other_best_epoch_state.pt"):
+        Path(prefix + name).touch()
+    assert checkpoint.trained_states(prefix) == [Path(f"{prefix}_best_epoch_state.pt")]
+    assert checkpoint.trained_states(prefix, epoch=3) == [Path(f"{prefix}_epoch-3_state.pt")]
+    assert checkpoint.trained_states(f"{prefix}_epoch-3_state.pt") == [Path(f"{prefix}_epoch-3_state.pt")]
+    for member in (10, 2):
+        Path(f"{prefix}_member-{member}_epoch-7_state.pt").touch()
+    assert [path.name for path in checkpoint.trained_states(prefix, epoch=7)] == ["net_member-2_epoch-7_state.pt", "net_member-10_epoch-7_state.pt"]
+
+
+def test_a_prefix_without_weights_is_met_with_those_that_lie_there(tmp_path):
+    (tmp_path / "net_best_epoch_state.pt").touch()
+    with pytest.raises(ConfigError, match=r"net_best_epoch_state\.pt"):
+        checkpoint.trained_states(str(tmp_path / "nett"))
+
+
+@pytest.mark.parametrize("name", ["m/net", "m/net_best_epoch_state.pt", "m/net_member-3_epoch-12_state.pt", "m/net_member-0"])
+def test_the_run_of_a_file_is_its_prefix_without_member_and_epoch(name):
+    assert checkpoint.run_prefix(name) == "m/net"

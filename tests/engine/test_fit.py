@@ -1,0 +1,265 @@
+"""Training from start to end on a toy: what is written, what is chosen, how it goes on after an interruption."""
+
+import logging
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from weaver_tt.config.expressions import parse
+from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
+from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.batch import Batch
+from weaver_tt.engine.fit import fit
+from weaver_tt.engine.trackers import Nothing
+from weaver_tt.errors import OutputError, TrainingError
+from weaver_tt.network import Network
+from weaver_tt.options import TrainOptions
+from weaver_tt.tasks.object_efficiency import ObjectEfficiency
+
+GROUP = InputGroup(name="jets", variables=(Variable(name="jet_pt"), Variable(name="jet_flavour")), length=3)
+LABELS = Labels(kind="per_object", value={"tag": parse("tag", "test")}, group="jets")
+TASK = ObjectEfficiency(DataConfig(source="c.yaml", text="", inputs={"jets": GROUP}, labels=LABELS))
+
+
+class InterruptedRunError(Exception):
+    """A queue's time limit, or a power cut."""
+
+
+class Toy:
+    """A loader: ``steps`` batches of 8 events, a pure function of the epoch; it may break off after so many batches."""
+
+    def __init__(self, steps=6, stop=None, spoil=None, fixed=False):
+        self.steps, self.stop, self.spoil, self.fixed = steps, stop, spoil, fixed
+        self.accounting = Accounting()
+        self.delivered = 0
+
+    def epoch(self, number, skip=0):
+        """The batches."""
+        self.accounting = Accounting(read=Counter(a=8 * self.steps), selected=Counter(a=8 * self.steps), nonfinite=Counter(jet_pt=2))
+        torch.rand(1)  # as an iterator that draws when it is made
+        for index in range(skip, self.steps):
+            if self.delivered == self.stop:
+                raise InterruptedRunError
+            self.delivered += 1
+            self.accounting.used["a"] += 8
+            yield self.batch(np.random.default_rng((0 if self.fixed else number, index)), (index + 1) / self.steps)
+
+    def batch(self, generator, progress):
+        """8 events of up to 3 jets; jets of flavour 5 are tagged more often."""
+        counts = torch.from_numpy(generator.integers(0, 4, 8))
+        mask = torch.arange(3) < counts[:, None]
+        flavour = torch.from_numpy(generator.integers(0, 2, (8, 3))) * 5.0
+        inputs = torch.stack([torch.from_numpy(generator.exponential(50, (8, 3))), flavour], 1).float() * mask[:, None]
+        if self.spoil is not None and self.delivered == self.spoil:
+            inputs[mask.nonzero()[0, 0], 0, 0] = float("inf")
+        tag = (torch.from_numpy(generator.random((8, 3))) < 0.1 + 0.1 * flavour).float() * mask
+        return Batch({"jets": inputs}, {"jets": mask}, {"jets": counts}, {"tag": tag}, progress=progress, size=8)
+
+
+class Dropping(nn.Module):
+    """A network with dropout, so that random states matter."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Dropout(0.3), nn.Linear(width, 1))
+
+    def forward(self, jets):
+        """(N, 2, P) -> (N, 1, P)."""
+        return self.layers(jets.transpose(1, 2) * torch.tensor([0.01, 0.2])).transpose(1, 2)
+
+
+def network(seed=0, width=8):
+    """A fresh network."""
+    torch.manual_seed(seed)
+    return Network(Dropping(width), ["jets"])
+
+
+def options(**more):
+    """Short runs."""
+    return TrainOptions(
+        **{"num_epochs": 3, "optimizer": "adam", "start_lr": 0.02, "lr_scheduler": "one-cycle", "log_every": 2, "save_minutes": 1e9} | more
+    )
+
+
+def run(folder, train=None, val=None, net=None, tracker=None, seed=1, **more):
+    """Train in ``folder``; the network and its best metrics."""
+    net = net or network()
+    best = fit(net, TASK, train or Toy(), val or Toy(2), options(**more), str(folder / "net"), tracker or Nothing(), seed)
+    return net, best
+
+
+@pytest.fixture(autouse=True)
+def _undo():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+
+
+def same(first, second):
+    """Whether two networks have the same weights, bit for bit."""
+    return all(torch.equal(a, b) for a, b in zip(first.bare.state_dict().values(), second.bare.state_dict().values(), strict=True))
+
+
+def test_a_run_leaves_the_files_of_weaver(tmp_path):
+    net, best = run(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "net_best_epoch_state.pt",
+        *(f"net_epoch-{n}_state.pt" for n in range(3)),
+        "net_resume.pt",
+    ]
+    last = torch.load(tmp_path / "net_epoch-2_state.pt", weights_only=True)
+    assert all(torch.equal(last[name], value) for name, value in net.bare.state_dict().items())
+    assert torch.load(tmp_path / "net_resume.pt", weights_only=True)["state"]["best"] == best
+    assert {"loss", "efficiency", "tag_rate", "brier"} <= best.keys()
+
+
+def test_training_learns(tmp_path):
+    _, first = run(tmp_path, num_epochs=1, start_lr=1e-6)
+    _, last = run(tmp_path, num_epochs=8)
+    assert last["loss"] < first["loss"] - 0.1
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path):
+    assert same(run(tmp_path)[0], run(tmp_path)[0])
+    assert not same(run(tmp_path)[0], run(tmp_path, seed=2)[0])
+
+
+@pytest.mark.parametrize(("name", "stop"), [("adam", 3), ("adam", 6), ("ranger", 11), ("sgd", 15)])
+def test_a_run_killed_inside_an_epoch_ends_with_the_same_weights(tmp_path, name, stop):
+    torch.set_num_threads(2)
+    whole, best = run(tmp_path / "a", optimizer=name)
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path / "b", Toy(stop=stop), optimizer=name, save_minutes=0)
+    resumed, best_resumed = run(tmp_path / "b", optimizer=name, net=network(seed=9), resume=True)
+    assert same(whole, resumed)
+    assert best == best_resumed
+
+
+def test_a_run_killed_between_saves_repeats_the_lost_steps(tmp_path):
+    whole, _ = run(tmp_path / "a")
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path / "b", Toy(stop=10))  # last saved after epoch 0
+    assert same(whole, run(tmp_path / "b", net=network(seed=9), resume=True)[0])
+
+
+def test_metrics_of_an_interrupted_epoch_are_those_of_all_of_it(tmp_path):
+    class Epochs(Nothing):
+        """Keeps the metrics of epochs."""
+
+        def __init__(self):
+            self.values = []
+
+        def epoch(self, values, number, figures=None):
+            self.values.append({name: value for name, value in values.items() if name.startswith(("train/", "val/"))})
+
+    whole, resumed = Epochs(), Epochs()
+    run(tmp_path / "a", tracker=whole)
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path / "b", Toy(stop=9), save_minutes=0)
+    run(tmp_path / "b", tracker=resumed, resume=True)
+    assert resumed.values == whole.values[1:]
+
+
+def test_resume_without_a_file_starts_afresh_and_says_so(tmp_path, caplog):
+    logging.getLogger("weaver_tt").propagate = True
+    with caplog.at_level(logging.INFO, "weaver_tt"):
+        net, _ = run(tmp_path, resume=True)
+    assert "starting afresh" in caplog.text
+    assert same(net, run(tmp_path)[0])
+
+
+def test_a_finished_run_has_nothing_left_to_train(tmp_path):
+    net, best = run(tmp_path)
+    train = Toy()
+    again, best_again = run(tmp_path, train, resume=True)
+    assert train.delivered == 0
+    assert same(net, again)
+    assert best == best_again
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"net": network(width=5)}, r"another network\n  of another shape \(3\): layers.0.weight is \(5, 2\) in the network, \(8, 2\) in the file"),
+        ({"optimizer": "sgd", "start_lr": 0.1}, "optimizer was 'adam', now 'sgd'; start_lr was 0.02, now 0.1"),
+        ({"seed": 5}, "seed was 1, now 5"),
+        ({"train": Toy(7)}, "steps_per_epoch was 6, now 7"),
+    ],
+)
+def test_a_changed_configuration_is_not_resumed(tmp_path, changed, message):
+    run(tmp_path, num_epochs=1)
+    with pytest.raises(TrainingError, match=message):
+        run(tmp_path, **{"num_epochs": 2, "resume": True} | changed)
+
+
+def test_load_epoch_goes_on_after_that_epoch(tmp_path):
+    run(tmp_path, lr_scheduler="none", num_epochs=2)
+    whole, _ = run(tmp_path / "whole", lr_scheduler="none")
+    assert same(run(tmp_path, lr_scheduler="none", load_epoch=1, net=network(seed=9))[0], whole)  # saved just then: bit for bit
+    train = Toy()
+    run(tmp_path, train, lr_scheduler="none", load_epoch=0)
+    assert train.delivered == 12
+    with pytest.raises(TrainingError, match=r"load-epoch 7: .*net_epoch-7_state.pt does not exist"):
+        run(tmp_path, load_epoch=7)
+
+
+def test_a_nan_loss_stops_with_an_explanation(tmp_path):
+    with pytest.raises(TrainingError) as raised:
+        run(tmp_path, Toy(spoil=9), save_minutes=0)
+    message = str(raised.value)
+    for part in ("since step 8", "epoch 1", "learning rate", "jet_pt (2 in the data, replaced)", "--clip-gradient", "net_*.pt"):
+        assert part in message
+    weights = torch.load(tmp_path / "net_resume.pt", weights_only=True)["weights"]
+    assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_the_best_epoch_is_that_of_the_watched_metric(tmp_path):
+    task = ObjectEfficiency(TASK.config, watch="brier")
+    best = fit(network(), task, Toy(), Toy(2), options(), str(tmp_path / "net"), Nothing(), 1)
+    kept = torch.load(tmp_path / "net_resume.pt", weights_only=True)["state"]
+    assert kept["best"] == best
+    weights = torch.load(tmp_path / "net_best_epoch_state.pt", weights_only=True)
+    at_best = torch.load(tmp_path / f"net_epoch-{kept['best_epoch']}_state.pt", weights_only=True)
+    assert all(torch.equal(weights[name], at_best[name]) for name in weights)
+
+
+def test_a_metric_that_does_not_exist_is_explained(tmp_path):
+    task = ObjectEfficiency(TASK.config, watch="brie")
+    with pytest.raises(TrainingError, match="no metric 'brie'; did you mean 'brier'"):
+        fit(network(), task, Toy(), None, options(), str(tmp_path / "net"), Nothing(), 1)
+
+
+def test_training_stops_early(tmp_path):
+    train = Toy(4)
+    run(tmp_path, train, Toy(2, fixed=True), num_epochs=50, start_lr=1e-30, early_stopping=3, lr_scheduler="none")
+    assert train.delivered == 4 * (1 + 3)  # the first epoch is the best, to the last bit
+
+
+def test_plateau_bf16_clipping_and_no_validation_work_together(tmp_path):
+    best = fit(
+        network(),
+        TASK,
+        Toy(),
+        None,
+        options(lr_scheduler="reduce-on-plateau", use_amp=True, clip_gradient=0.1),
+        str(tmp_path / "net"),
+        Nothing(),
+    )
+    assert 0 < best["loss"] < 1
+
+
+def test_no_batch_at_all_is_an_error(tmp_path):
+    with pytest.raises(TrainingError, match="gave no batch"):
+        run(tmp_path, Toy(0))
+
+
+def test_a_prefix_that_cannot_be_written_fails_at_the_start(tmp_path):
+    (tmp_path / "file").write_text("")
+    train = Toy()
+    with pytest.raises(OutputError, match="cannot write"):
+        run(tmp_path / "file", train)
+    assert train.delivered == 0

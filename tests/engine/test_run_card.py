@@ -1,0 +1,40 @@
+"""The run card says what made the weights."""
+
+import json
+import subprocess
+
+from weaver_tt.engine.run_card import card_path, describe, git_hash, load_card, save_card
+from weaver_tt.options import RunOptions
+
+
+def test_a_card_comes_back_as_it_was_saved(tmp_path):
+    card = describe(RunOptions(), seed=7, data_files=["a.root"], texts={"data": "inputs: {}"})
+    save_card(tmp_path / "new" / "net", card)
+    assert load_card(tmp_path / "new" / "net") == json.loads(json.dumps(card))
+    assert card["seed"] == 7
+    assert card["configs"] == {"data": "inputs: {}"}
+    assert card["versions"]["torch"]
+    assert card["options"]["train"]["num_epochs"] == 20
+    assert [p.name for p in (tmp_path / "new").iterdir()] == [card_path(tmp_path / "new" / "net").name]
+
+
+def test_a_run_without_a_card_has_none(tmp_path):
+    assert load_card(tmp_path / "net") is None
+
+
+def test_the_hash_of_a_changed_tree_ends_with_a_plus(tmp_path):
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "-q")
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-qm", "one")
+    assert git_hash(tmp_path) == git("rev-parse", "HEAD")
+    (tmp_path / "file").write_text("two")
+    assert git_hash(tmp_path) == git("rev-parse", "HEAD") + "+"
+
+
+def test_outside_a_repository_there_is_no_hash(tmp_path):
+    assert git_hash(tmp_path) is None

@@ -1,0 +1,105 @@
+"""Who is told what."""
+
+import logging
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from weaver_tt.engine import trackers
+from weaver_tt.engine.trackers import Console, Nothing, Several, TensorBoard, Tracker, make_tracker
+from weaver_tt.figures import confusion
+from weaver_tt.options import TrainOptions
+
+
+class Recorder(Tracker):
+    """Writes down the names of what it was told."""
+
+    def __init__(self):
+        self.told = []
+
+    def __getattribute__(self, name):
+        if name in ("begin", "advance", "interval", "end", "epoch", "finish", "close"):
+            return lambda *args: object.__getattribute__(self, "told").append((name, *args))
+        return object.__getattribute__(self, name)
+
+
+def tell_all(tracker):
+    """A short run."""
+    with tracker:
+        tracker.begin("train")
+        tracker.advance(0.5, 100)
+        tracker.interval({"loss": 0.25, "learning_rate": 1e-3}, 7)
+        tracker.advance(1.0, 100)
+        tracker.end()
+        tracker.epoch({"train/loss": 0.25}, 0, lambda: {"confusion": confusion(np.eye(1), ["a"])})
+        tracker.finish({"start_lr": 0.1, "seed": None}, {"loss": 0.25})
+
+
+def test_several_tell_each():
+    first, second = Recorder(), Recorder()
+    tell_all(Several([first, second]))
+    assert first.told == second.told
+    assert [name for name, *_ in first.told] == ["begin", "advance", "interval", "advance", "end", "epoch", "finish", "end", "close"]
+
+
+def test_tensorboard_writes_scalars_figures_and_settings(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tell_all(TensorBoard(str(tmp_path)))
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    tags = events.Tags()
+    assert {"step/loss", "step/learning_rate", "train/loss", "best/loss"} <= set(tags["scalars"])
+    assert tags["images"] == ["confusion"]
+    assert [(event.step, event.value) for event in events.Scalars("step/loss")] == [(7, 0.25)]
+
+
+def test_the_console_shows_loss_and_rate_and_logs_epochs(capsys, caplog, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    logging.getLogger("weaver_tt").propagate = True
+    with caplog.at_level(logging.INFO, "weaver_tt"):
+        console = Console()
+        console.begin("train")
+        console.interval({"loss": 0.25}, 7)
+        for progress in (0.3, 0.6, 1.0):
+            time.sleep(0.11)  # the bar redraws itself at most ten times a second
+            console.advance(progress, 100)
+        console.end()
+        console.epoch({"train/loss": 0.25, "rows_train/read": 9.0}, 0)
+    shown = capsys.readouterr().err
+    assert "train" in shown
+    assert "100%" in shown
+    assert "loss 0.2500, " in shown
+    assert "rows/s" in shown
+    assert caplog.messages == ["epoch 0: train/loss 0.25"]
+
+
+@pytest.mark.parametrize("bar", [True, False])
+def test_the_bar_is_off_in_log_files_and_where_not_wanted(capsys, bar):
+    tell_all(Console(bar))
+    assert "%" not in capsys.readouterr().err
+
+
+def test_options_choose_and_other_ranks_are_silent(tmp_path, monkeypatch):
+    prefix = str(tmp_path / "net")
+    with make_tracker(TrainOptions(tensorboard="off"), prefix) as tracker:
+        assert isinstance(tracker, Several)
+    assert list(tmp_path.iterdir()) == []
+    with make_tracker(TrainOptions(), prefix):
+        assert (tmp_path / "net_tensorboard").is_dir()
+    monkeypatch.setattr(trackers, "is_main", lambda: False)
+    assert isinstance(make_tracker(TrainOptions(), prefix), Nothing)
+
+
+def test_nothing_tells_nobody(capsys):
+    tell_all(Nothing())
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("tracker", [Nothing(), Console(bar=False)])
+def test_trackers_can_be_closed_twice(tracker):
+    tracker.close()
+    tracker.close()
+    assert tracker.__enter__() is tracker

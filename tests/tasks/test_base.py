@@ -1,0 +1,68 @@
+"""What all tasks share."""
+
+import pytest
+import torch
+from torch import nn, tensor
+
+from weaver_tt.config.expressions import parse
+from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
+from weaver_tt.data.batch import Batch
+from weaver_tt.errors import ConfigError
+from weaver_tt.tasks.base import check_shape, row_weight, split
+from weaver_tt.tasks.classification import Classification
+
+
+def classification(**options):
+    """Two classes."""
+    labels = Labels(kind="simple", value={name: parse(name, "test") for name in ("a", "b")})
+    return Classification(
+        DataConfig(source="c.yaml", text="", inputs={"x": InputGroup(name="x", variables=(Variable(name="x"),))}, labels=labels), **options
+    )
+
+
+BATCH = Batch({}, {}, {}, {"_label_": tensor([0, 1])}, size=2)
+LOGITS = tensor([[2.0, 0.0], [1.0, 1.0]], requires_grad=True)
+
+
+@pytest.mark.parametrize(("reduction", "expected"), [("none", [0.1269, 0.6931]), ("mean", [0.4100, 0.4100])])
+def test_the_network_files_loss_may_be_a_mean_or_one_value_an_entry(reduction, expected):
+    task = classification(loss=nn.CrossEntropyLoss(reduction=reduction))
+    assert task.losses(task.score(LOGITS, BATCH)).tolist() == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_loss_per_output_is_averaged_over_outputs():
+    task = classification(loss=lambda output, target: output**2)
+    assert task.losses(task.score(LOGITS, BATCH)).tolist() == [2.0, 1.0]
+
+
+def test_a_loss_of_another_length_is_explained():
+    task = classification(loss=lambda output, target: torch.zeros(7))
+    with pytest.raises(ConfigError, match=r"get_loss: the loss has shape \(7,\).*2 entries"):
+        task.losses(task.score(LOGITS, BATCH))
+
+
+def test_a_users_own_error_passes_through():
+    task = classification(loss=lambda output, target: output.no_such_thing)
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        task.losses(task.score(LOGITS, BATCH))
+
+
+def test_a_mean_over_an_empty_batch_has_zero_loss_and_gradient():
+    task, logits = classification(loss=nn.CrossEntropyLoss()), torch.zeros(0, 2, requires_grad=True)
+    losses = task.losses(task.score(logits, Batch({}, {}, {}, {"_label_": torch.zeros(0, dtype=torch.int64)}, size=0)))
+    losses.sum().backward()
+    assert losses.shape == (0,)
+    assert logits.grad.shape == (0, 2)
+
+
+@pytest.mark.parametrize(("metric", "direction"), [("loss", "min"), ("accuracy", "max"), ("auc_b", "max"), ("brier", "min")])
+def test_the_watched_metric_knows_its_direction(metric, direction):
+    assert classification(watch=metric).watch == (metric, direction)
+
+
+def test_small_helpers():
+    assert split(LOGITS) == (LOGITS, None)
+    assert split((LOGITS, None))[0] is LOGITS
+    assert row_weight(BATCH, LOGITS).tolist() == [1.0, 1.0]
+    with pytest.raises(ConfigError, match=r"shape \(2, 2\); expected \(2, 3\).*a, b, c"):
+        check_shape(LOGITS, (2, 3), ["a", "b", "c"])

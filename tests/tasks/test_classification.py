@@ -1,0 +1,70 @@
+"""Classification, by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import tensor
+
+from weaver_tt.config.expressions import parse
+from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
+from weaver_tt.data.batch import Batch
+from weaver_tt.errors import ConfigError
+from weaver_tt.tasks.classification import Classification
+
+
+def config(kind="simple"):
+    """A YAML with classes light, c, b."""
+    labels = Labels(kind=kind, value={name: parse(name, "test") for name in ("light", "c", "b")})
+    return DataConfig(source="c.yaml", text="", inputs={"x": InputGroup(name="x", variables=(Variable(name="x"),))}, labels=labels)
+
+
+TASK = Classification(config())
+EVEN = torch.zeros(2, 3)
+
+
+def batch(**more):
+    """Two rows: a light and a b jet."""
+    return Batch({}, {}, {}, {"_label_": tensor([0, 2])}, size=2, **more)
+
+
+def test_even_logits_lose_log_of_the_number_of_classes():
+    assert TASK.losses(TASK.score(EVEN, batch())).tolist() == pytest.approx([math.log(3)] * 2)
+
+
+def test_event_weights_count():
+    assert TASK.score(EVEN, batch(weight=tensor([2.0, -1.0]))).weight.tolist() == [2.0, -1.0]
+
+
+def test_columns_are_scores_and_true_classes():
+    scored = TASK.score((EVEN.softmax(1), torch.full((2, 3), 0.1)), batch())
+    columns = TASK.columns(scored)
+    assert columns["score_b"].tolist() == pytest.approx([1 / 3] * 2)
+    assert columns["score_light_std"].tolist() == pytest.approx([0.1] * 2)
+    assert (columns["light"].tolist(), columns["b"].tolist()) == ([1, 0], [0, 1])
+    assert TASK.output_names == ["score_light", "score_c", "score_b"]
+
+
+def test_data_without_labels_can_be_predicted():
+    scored = TASK.score(EVEN, Batch({}, {}, {}, {}, size=2))
+    assert scored.target is None
+    assert list(TASK.columns(scored)) == TASK.output_names
+
+
+def test_activation_is_softmax_over_classes():
+    assert TASK.activate(tensor([[0.0, math.log(3.0), 0.0]])).tolist() == [pytest.approx([0.2, 0.6, 0.2])]
+
+
+def test_a_network_with_too_few_outputs_is_refused():
+    with pytest.raises(ConfigError, match="light, c, b"):
+        TASK.score(torch.zeros(2, 2), batch())
+
+
+def test_other_labels_are_refused():
+    with pytest.raises(ConfigError, match="simple"):
+        Classification(config("custom"))
+
+
+def test_meters_say_loss_accuracy_areas():
+    names = [name for meter in TASK.meters() for name in meter.values(meter.totals() + 1)]
+    assert names == ["loss", "accuracy", "auc", "auc_light", "auc_c", "auc_b"]

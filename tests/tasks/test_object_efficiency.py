@@ -1,0 +1,137 @@
+"""Efficiencies of jets, by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import tensor
+
+from weaver_tt.config.expressions import parse
+from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
+from weaver_tt.data.batch import Batch
+from weaver_tt.errors import ConfigError
+from weaver_tt.tasks.object_efficiency import ObjectEfficiency, real_entries
+
+VARIABLES = (Variable(name="jet_pt", center=100.0, scale=0.01), Variable(name="jet_eta"), Variable(name="jet_flavour"))
+
+
+def config(*labels, length=3, kind="per_object"):
+    """Jets with one or several tags."""
+    value = {name: parse(name, "test") for name in labels or ("tag",)}
+    group = InputGroup(name="jets", variables=VARIABLES, length=length)
+    return DataConfig(source="c.yaml", text="", inputs={"jets": group}, labels=Labels(kind=kind, value=value, group="jets"))
+
+
+def batch(mask, weight=None, counts=None, **labels):
+    """Rows of padded jets."""
+    mask = tensor(mask)
+    counts = mask.sum(1) if counts is None else tensor(counts)
+    inputs = {"jets": torch.arange(len(mask) * 3 * mask.shape[1], dtype=torch.float32).view(len(mask), 3, -1)}
+    return Batch(inputs, {"jets": mask}, {"jets": counts}, {name: tensor(values) for name, values in labels.items()}, weight=weight, size=len(mask))
+
+
+ONE_AND_TWO = [[True, False, False], [True, True, False], [False, False, False]]
+TAGS = [[1.0, 9.0, 9.0], [0.0, 1.0, 9.0], [9.0, 9.0, 9.0]]
+
+
+def test_padding_does_not_count():
+    task = ObjectEfficiency(config())
+    scored = task.score(tensor([[[0.0, 99.0, 99.0]], [[0.0, 0.0, 99.0]], [[99.0, 99.0, 99.0]]]), batch(ONE_AND_TWO, tag=TAGS))
+    assert task.losses(scored).tolist() == pytest.approx([math.log(2)] * 3)
+    assert scored.target.flatten().tolist() == [1.0, 0.0, 1.0]
+
+
+def test_an_event_counts_once_or_by_its_jets():
+    rows = batch(ONE_AND_TWO, tag=TAGS)
+    assert ObjectEfficiency(config()).score(torch.zeros(3, 1, 3), rows).weight.tolist() == [1.0, 0.5, 0.5]
+    assert ObjectEfficiency(config(), reduction="object").score(torch.zeros(3, 1, 3), rows).weight.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_event_weights_may_be_negative():
+    rows = batch(ONE_AND_TWO, weight=tensor([-3.0, 2.0, 7.0]), tag=TAGS)
+    scored = ObjectEfficiency(config()).score(torch.zeros(3, 1, 3), rows)
+    assert scored.weight.tolist() == [-3.0, 1.0, 1.0]
+    assert scored.monitors["weight"].tolist() == [-3.0, 2.0, 2.0]
+
+
+def test_mu_weighs_the_untagged():
+    task = ObjectEfficiency(config(), mu=10.0)
+    logit = math.log(0.2 / 0.8)
+    scored = task.score(torch.full((1, 1, 3), logit), batch([[True, True, False]], tag=[[1.0, 0.0, 0.0]]))
+    assert task.losses(scored).tolist() == pytest.approx([-math.log(0.2), -10 * math.log(0.8)])
+
+
+def test_extreme_logits_have_finite_losses():
+    task = ObjectEfficiency(config())
+    scored = task.score(torch.full((1, 1, 3), -200.0), batch([[True, True, False]], tag=[[1.0, 0.0, 0.0]]))
+    assert task.losses(scored).tolist() == [200.0, 0.0]
+
+
+def test_a_batch_without_any_jet_has_no_loss_and_a_zero_gradient():
+    task, output = ObjectEfficiency(config()), torch.full((2, 1, 3), math.inf, requires_grad=True)
+    losses = task.losses(task.score(output, batch([[False] * 3] * 2, tag=[[0.0] * 3] * 2)))
+    losses.sum().backward()
+    assert losses.sum().item() == 0.0
+    assert output.grad.tolist() == [[[0.0] * 3]] * 2
+
+
+def test_several_working_points_are_learnt_at_once():
+    task = ObjectEfficiency(config("loose", "tight"))
+    output = torch.zeros(1, 2, 3)
+    output[0, 1, 0] = math.log(3.0)
+    scored = task.score(output, batch([[True, False, False]], loose=[[1.0, 0, 0]], tight=[[0.0, 0, 0]]))
+    assert task.losses(scored).tolist() == pytest.approx([(math.log(2) + math.log(4)) / 2])
+    assert task.output_names == ["jet_eff_loose", "jet_eff_tight"]
+
+
+def test_columns_are_jagged_as_the_jets():
+    task = ObjectEfficiency(config())
+    output = torch.arange(9.0).view(3, 1, 3)
+    columns = task.columns(task.score((output, output / 10), batch(ONE_AND_TWO, tag=TAGS)))
+    assert columns["jet_eff"].to_list() == [[0.0], [3.0, 4.0], []]
+    assert columns["jet_eff_std"].to_list() == [[0.0], pytest.approx([0.3, 0.4]), []]
+    assert columns["tag"].to_list() == [[1.0], [0.0, 1.0], []]
+
+
+def test_jets_beyond_the_length_are_nan():
+    task = ObjectEfficiency(config(length=2))
+    rows = batch([[True, True], [True, False]], counts=[4, 1])
+    found = task.columns(task.score(torch.arange(4.0).view(2, 1, 2), rows))["jet_eff"].to_list()
+    assert found[0][:2] == [0.0, 1.0]
+    assert [math.isnan(value) for value in found[0][2:]] == [True, True]
+    assert found[1] == [2.0]
+
+
+def test_data_without_labels_can_be_predicted():
+    scored = ObjectEfficiency(config()).score(torch.zeros(3, 1, 3), batch(ONE_AND_TWO))
+    assert scored.target is None
+
+
+def test_monitors_are_in_physical_units():
+    scored = ObjectEfficiency(config()).score(torch.zeros(1, 1, 3), batch([[True, True, False]]))
+    assert scored.monitors["pt"].tolist() == [100.0, 200.0]  # inputs 0 and 1 of channel 0, times 100 plus 100
+    assert scored.monitors["flavour"].tolist() == [6.0, 7.0]  # channel 2 is not scaled
+
+
+def test_the_real_entries_are_the_same_with_their_number_known():
+    mask = tensor(ONE_AND_TWO)
+    assert real_entries(mask, None).tolist() == real_entries(mask, 3).tolist() == [0, 3, 4]
+
+
+def test_the_object_can_be_named():
+    assert ObjectEfficiency(config(), object="tau").output_names == ["tau_eff"]
+    assert ObjectEfficiency(config()).activate(tensor([0.0])).item() == 0.5
+    assert len(ObjectEfficiency(config()).meters()) == 2
+
+
+@pytest.mark.parametrize(("options", "message"), [({"mu": -1.0}, "mu"), ({"reduction": "sum"}, "reduction")])
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        ObjectEfficiency(config(), **options)
+
+
+def test_bad_shapes_and_labels_are_refused():
+    with pytest.raises(ConfigError, match=r"expected \(3, 1, 3\)"):
+        ObjectEfficiency(config()).score(torch.zeros(3, 3), batch(ONE_AND_TWO))
+    with pytest.raises(ConfigError, match="per_object"):
+        ObjectEfficiency(config(kind="custom"))

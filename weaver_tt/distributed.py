@@ -1,0 +1,149 @@
+"""Ranks: who am I, how many are we, and what we add up together. On one process everything here does nothing.
+
+Gradients are averaged by hand and not by ``DistributedDataParallel`` inside ``Join``: under Join a rank that runs out of batches stops stepping, so
+its optimiser's moments fall behind and the ranks' weights drift apart in the next epoch. Here every rank takes every step, with a zero gradient once
+its own batches are used up, and N ranks take the very steps that one process would take on the union of their batches.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+import torch
+import torch.distributed as torch_dist
+from torch import Tensor, nn
+
+from weaver_tt.errors import ConfigError
+
+T = TypeVar("T")
+
+
+class Progressing(Protocol):
+    """A batch that knows which share of the epoch is over when it ends."""
+
+    progress: float
+
+
+B = TypeVar("B", bound=Progressing)
+
+
+def is_running() -> bool:
+    """Whether this process is one rank of several."""
+    return torch_dist.is_available() and torch_dist.is_initialized() and torch_dist.get_world_size() > 1
+
+
+def rank() -> int:
+    """This process's number, over all nodes: the one that shares work (never the local rank)."""
+    return torch_dist.get_rank() if is_running() else 0
+
+
+def is_main() -> bool:
+    """Whether this is the rank that writes files and logs."""
+    return rank() == 0
+
+
+def world_size() -> int:
+    """Number of ranks."""
+    return torch_dist.get_world_size() if is_running() else 1
+
+
+def local_rank() -> int:
+    """This process's number on its machine: the one that chooses a GPU."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def setup(backend: str | None) -> None:
+    """Join the ranks that ``torchrun`` started; without a backend stay alone.
+
+    NCCL moves tensors between GPUs; what the ranks agree on per step goes through gloo beside it, so that no step waits for the device.
+    """
+    if backend is None:
+        return
+    if backend not in ("gloo", "nccl"):
+        raise ConfigError(f"--backend {backend!r}: expected gloo or nccl")
+    if "RANK" not in os.environ:
+        raise ConfigError("--backend needs ranks: start the command with `torchrun --nproc-per-node N train.py ...`")
+    torch_dist.init_process_group("cpu:gloo,cuda:nccl" if backend == "nccl" else "gloo")
+
+
+def shutdown() -> None:
+    """Leave the ranks."""
+    if torch_dist.is_available() and torch_dist.is_initialized():
+        torch_dist.destroy_process_group()
+
+
+def barrier() -> None:
+    """Wait until every rank is here, such as for a file that rank 0 writes."""
+    if is_running():
+        torch_dist.all_reduce(torch.zeros(1))
+
+
+def sum_over_ranks(tensor: Tensor) -> Tensor:
+    """The sum of every rank's ``tensor``, the same on all of them, on the CPU; the tensor itself on one process."""
+    total = tensor.detach().cpu()
+    if is_running():
+        total = total.clone()
+        torch_dist.all_reduce(total)
+    return total
+
+
+def gather(value: T) -> list[T]:
+    """Every rank's ``value`` in order of the ranks, on all of them."""
+    if not is_running():
+        return [value]
+    values: list[Any] = [None] * world_size()
+    torch_dist.all_gather_object(values, value)
+    return values
+
+
+def from_main(value: T) -> T:
+    """Rank 0's ``value``, on all ranks."""
+    if not is_running():
+        return value
+    values = [value]
+    torch_dist.broadcast_object_list(values, src=0)
+    return values[0]
+
+
+def copy_from_main(module: nn.Module) -> None:
+    """Give every rank the parameters and buffers that rank 0 has."""
+    if is_running():
+        for tensor in module.state_dict().values():
+            torch_dist.broadcast(tensor, src=0)
+
+
+def in_step(batches: Iterable[B], idle: Callable[[float], None]) -> Iterator[B]:
+    """This rank's batches, with the epoch's progress averaged over ranks; then ``idle(progress)`` for each step that others still take."""
+    if not is_running():
+        yield from batches
+        return
+    for batch in batches:
+        batch.progress = _agree(1.0, batch.progress)[1]
+        yield batch
+    while True:
+        active, progress = _agree(0.0, 1.0)
+        if not active:
+            return
+        idle(progress)
+
+
+def _agree(active: float, progress: float) -> tuple[float, float]:
+    total = sum_over_ranks(torch.tensor([active, progress], dtype=torch.float64)) / world_size()
+    return total[0].item(), total[1].item()
+
+
+def average_gradients(parameters: Sequence[nn.Parameter], scale: Tensor) -> None:
+    """Replace every gradient by ``sum_ranks(scale * gradient) / sum_ranks(scale)``; a missing one counts as zero.
+
+    ``scale`` () is what this rank's batch counts for: the sum of |weight| that its loss was divided by, 0 on a rank without a batch.
+    """
+    if not is_running():
+        return
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    flat = torch.cat([scale.reshape(1).to(gradients[0]), *(gradient.flatten() * scale for gradient in gradients)])
+    torch_dist.all_reduce(flat)
+    mean = flat[1:] / flat[0].clamp(min=torch.finfo(flat.dtype).tiny)
+    for parameter, part in zip(parameters, mean.split([parameter.numel() for parameter in parameters]), strict=True):
+        parameter.grad = part.view_as(parameter).to(parameter.dtype)

@@ -1,0 +1,34 @@
+"""Training as a table of contents."""
+
+from __future__ import annotations
+
+from weaver_tt.engine.trackers import Tracker
+from weaver_tt.engine.training import Loader, Trainable, Training
+from weaver_tt.options import TrainOptions
+from weaver_tt.tasks.base import Task
+
+
+def fit(
+    network: Trainable,
+    task: Task,
+    train: Loader,
+    val: Loader | None,
+    options: TrainOptions,
+    prefix: str,
+    tracker: Tracker,
+    seed: int | None = None,
+) -> dict[str, float]:
+    """Train ``network`` and write ``PREFIX_epoch-N_state.pt``, ``PREFIX_best_epoch_state.pt`` and ``PREFIX_resume.pt``.
+
+    The best epoch is chosen by ``task.watch`` on ``val``, without it on ``train``. Returns the best epoch's metrics; the network is left as the last
+    epoch made it. Every rank calls this; only rank 0 writes. Raises TrainingError (loss not finite, resumed with another configuration, no batch)
+    and OutputError (files cannot be written).
+    """
+    training = Training(network, task, options, prefix, tracker, seed)
+    training.begin(train)
+    while not training.is_over():
+        fitted = training.train(train)
+        checked = training.validate(val) if val is not None else fitted
+        training.tell(fitted, checked, train, val)
+        training.keep(checked)
+    return training.finish()

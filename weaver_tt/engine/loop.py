@@ -1,0 +1,116 @@
+"""The only loop over batches: training, validation, prediction, and the same with ONNX Runtime."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from weaver_tt.data.batch import Batch
+from weaver_tt.distributed import sum_over_ranks
+from weaver_tt.errors import ConfigError
+from weaver_tt.metrics import Meter, Scored
+from weaver_tt.tasks.base import Output, Task
+
+T = TypeVar("T")
+CPU = torch.device("cpu")
+
+
+class Runnable(Protocol):
+    """What the loop asks of a network, an ensemble, an ONNX Runtime session."""
+
+    activated: bool
+
+    def __call__(self, inputs: dict[str, Tensor], /) -> Output:
+        """Raw (N, K) or (N, K, P); with ``activated`` a pair of activated output and spread or None."""
+
+
+class Updater(Protocol):
+    """What trains: takes the losses (M,) of a batch and changes the network."""
+
+    def __call__(self, losses: Tensor, scored: Scored, batch: Batch) -> None:
+        """One step."""
+
+
+class Outcome(dict[str, float]):
+    """Metrics of an epoch by name, of all ranks together; :meth:`figures` draws what cannot be said in a number."""
+
+    def __init__(self, meters: Sequence[Meter]) -> None:
+        self._read = [(meter, sum_over_ranks(meter.totals())) for meter in meters]
+        super().__init__({name: value for meter, totals in self._read for name, value in meter.values(totals).items()})
+
+    def figures(self) -> dict[str, Any]:
+        """Matplotlib figures by name."""
+        return {name: figure for meter, totals in self._read for name, figure in meter.figures(totals).items()}
+
+
+class Timed(Generic[T]):
+    """Iterates over ``batches`` and adds up the seconds spent waiting for them."""
+
+    def __init__(self, batches: Iterable[T]) -> None:
+        self._batches = batches
+        self.waited = 0.0
+
+    def __iter__(self) -> Iterator[T]:
+        """The batches."""
+        iterator = iter(self._batches)
+        while True:
+            start = time.perf_counter()
+            batch = next(iterator, None)
+            self.waited += time.perf_counter() - start
+            if batch is None:
+                return
+            yield batch
+
+
+def run_epoch(
+    network: Runnable,
+    task: Task,
+    batches: Iterable[Batch],
+    *,
+    update: Updater | None = None,
+    write: Callable[[dict[str, Any]], None] | None = None,
+    meters: Sequence[Meter] | None = None,
+    device: torch.device = CPU,
+    amp: bool = False,
+) -> Outcome:
+    """Run ``network`` over ``batches``.
+
+    ``update`` trains on each batch; ``write`` takes its output columns and observers; ``meters`` continue from the sums of an
+    interrupted epoch; ``amp`` runs the network in bf16 autocast on ``device`` (losses and meters stay in float32 and float64).
+    """
+    meters = task.meters() if meters is None else meters
+    for batch in batches:
+        with torch.set_grad_enabled(update is not None):
+            scored = task.score(_output(network, batch, device, amp), batch)
+            losses = None if network.activated or scored.target is None else task.losses(scored)
+            if update is not None:
+                if losses is None:
+                    raise ConfigError(f"training needs the labels {', '.join(task.config.label_names)} in the data")
+                update(losses, scored, batch)
+        scored = scored.detach()
+        if not network.activated:
+            scored = replace(scored, output=task.activate(scored.output))
+        if scored.target is not None:
+            for meter in meters:
+                meter.update(scored, losses)
+        if write is not None:
+            write(task.columns(scored) | batch.observers)
+    return Outcome(meters)
+
+
+def _output(network: Runnable, batch: Batch, device: torch.device, amp: bool) -> Output:
+    """The network's output in float32; a raw network must give one tensor."""
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
+        output = network(batch.inputs)
+    if network.activated:
+        return output
+    if not isinstance(output, Tensor):
+        raise ConfigError(
+            f"the network returns a {type(output).__name__}; expected one tensor, (N, K) or per object (N, K, P): return only the logits"
+        )
+    return output.float()

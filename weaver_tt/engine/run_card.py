@@ -1,0 +1,65 @@
+"""The run card ``PREFIX_run.json``: what made these weights, so that a colleague can make them again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import weaver_tt
+from weaver_tt.options import RunOptions
+
+LIBRARIES = ("torch", "numpy", "awkward", "uproot", "onnx", "onnxruntime")
+
+
+def card_path(prefix: str | Path) -> Path:
+    """Where the card of the run ``prefix`` lies."""
+    return Path(f"{prefix}_run.json")
+
+
+def git_hash(folder: Path | None = None) -> str | None:
+    """The commit of the sources in ``folder`` (default: this package's), with ``+`` for local changes; None outside a repository."""
+    folder = folder or Path(weaver_tt.__file__).parent
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # no git on this machine
+        return None
+    return result.stdout.strip() or None
+
+
+def describe(options: RunOptions, seed: int, data_files: list[str], texts: dict[str, str]) -> dict[str, Any]:
+    """Command, options, configuration texts, versions, git hash, seed and data files as one JSON-ready mapping."""
+    return {
+        "command": " ".join(sys.argv),
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "weaver_tt": weaver_tt.__version__,
+        "git": git_hash(),
+        "versions": {name: metadata.version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+        "seed": seed,
+        "options": dataclasses.asdict(options),
+        "configs": texts,
+        "data_files": data_files,
+    }
+
+
+def save_card(prefix: str | Path, card: dict[str, Any]) -> None:
+    """Write the card, atomically."""
+    path = card_path(prefix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(json.dumps(card, indent=2))
+    os.replace(partial, path)
+
+
+def load_card(prefix: str | Path) -> dict[str, Any] | None:
+    """The card of the run ``prefix``, or None where there is none."""
+    path = card_path(prefix)
+    return json.loads(path.read_text()) if path.exists() else None

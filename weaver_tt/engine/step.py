@@ -1,0 +1,63 @@
+"""One update: loss of the batch, backward, mean over ranks, clipping, learning rate, optimiser. Nothing here waits for the device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from weaver_tt.data.batch import Batch
+from weaver_tt.distributed import average_gradients
+from weaver_tt.engine.schedule import Schedule
+from weaver_tt.metrics import Scored
+
+
+class Update:
+    """Trains ``network`` by a step per call.
+
+    The loss is ``sum(weight * loss) / sum(|weight|)`` over the batch's entries (over all ranks' batches): weights may be signed, and their overall
+    scale does not matter. A batch without entries, or whose weights are all 0, gives loss 0 and zero gradients.
+    ``steps`` counts steps since the first epoch; ``done`` is the number of epochs done, with fraction, and drives the schedule.
+    """
+
+    def __init__(self, network: nn.Module, optimizer: torch.optim.Optimizer, schedule: Schedule, clip: float | None = None) -> None:
+        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.optimizer, self.schedule, self.clip = optimizer, schedule, clip
+        self.steps, self.epoch, self.done = 0, 0, 0.0
+        self._first_bad = torch.tensor(-1, device=self.parameters[0].device)  # step of the first loss that was not finite
+
+    def __call__(self, losses: Tensor, scored: Scored, batch: Batch) -> None:
+        """One step on ``losses`` (M,), which hold the graph."""
+        scale = scored.weight.abs().sum()
+        loss = (losses.float() * scored.weight).sum() / scale.clamp(min=torch.finfo(torch.float32).tiny)
+        self._first_bad = torch.where((self._first_bad < 0) & ~loss.detach().isfinite(), self.steps, self._first_bad)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._apply(scale.float(), batch.progress)
+
+    def idle(self, progress: float) -> None:
+        """The step of a rank whose batches are used up: the others' gradients."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self._apply(torch.zeros((), device=self._first_bad.device), progress)
+
+    def _apply(self, scale: Tensor, progress: float) -> None:
+        average_gradients(self.parameters, scale)
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * self.schedule.factor(self.done)
+        self.optimizer.step()
+        self.steps += 1
+        self.done = self.epoch + progress
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the latest step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def first_bad_step(self) -> int | None:
+        """The first step whose loss was NaN or infinite, the latest if only the weights are; None if all is well. Waits for the device."""
+        step = int(self._first_bad)
+        if step >= 0:
+            return step
+        finite = torch.stack([parameter.detach().isfinite().all() for parameter in self.parameters]).all()
+        return None if finite else self.steps - 1

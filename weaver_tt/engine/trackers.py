@@ -1,0 +1,176 @@
+"""Who is told how a run goes: the console, TensorBoard, nobody; several behind one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from weaver_tt.distributed import is_main
+from weaver_tt.log import log
+from weaver_tt.options import TrainOptions
+
+Figures = Callable[[], Mapping[str, Any]]
+
+
+class Tracker:
+    """Tells nobody; the others override what they tell. Values are numbers by name; TensorBoard groups ``train/loss`` by what is before the slash."""
+
+    def begin(self, title: str, progress: float = 0.0) -> None:
+        """A pass over data starts (at ``progress`` of it, when resumed)."""
+
+    def advance(self, progress: float, rows: int) -> None:
+        """A batch of ``rows`` is done, and ``progress`` (0 to 1) of the pass."""
+
+    def interval(self, values: Mapping[str, float], step: int) -> None:
+        """Readings of the last few steps."""
+
+    def end(self) -> None:
+        """The pass is over."""
+
+    def epoch(self, values: Mapping[str, float], number: int, figures: Figures | None = None) -> None:
+        """Metrics of an epoch; ``figures`` draws its figures when called."""
+
+    def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
+        """The run is over: its settings and the metrics of its best epoch."""
+
+    def close(self) -> None:
+        """Nothing more will be told."""
+
+    def __enter__(self) -> Tracker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.end()
+        self.close()
+
+
+class Nothing(Tracker):
+    """Tells nobody."""
+
+
+class Console(Tracker):
+    """A progress bar with loss, rate and ETA (on terminals only: in a log file it would be noise), and a log line for each epoch."""
+
+    def __init__(self, bar: bool = True) -> None:
+        self._show = bar
+        self._bar: Any = None
+        self._loss = ""
+
+    def begin(self, title: str, progress: float = 0.0) -> None:
+        """A bar from 0 to 100 %."""
+        from tqdm import tqdm  # only where a bar is shown
+
+        if self._show:
+            layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+            self._bar = tqdm(total=1.0, initial=progress, desc=title, bar_format=layout, leave=False, dynamic_ncols=True, disable=None)
+            self._rows, self._loss = 0, ""
+
+    def advance(self, progress: float, rows: int) -> None:
+        """Move the bar; it redraws itself at most ten times a second."""
+        if self._bar is None:
+            return
+        self._rows += rows
+        if self._bar.update(progress - self._bar.n):
+            rate = self._rows / max(self._bar.format_dict["elapsed"], 1e-9)
+            self._bar.set_postfix_str(f"{self._loss}{rate:,.0f} rows/s", refresh=False)
+
+    def interval(self, values: Mapping[str, float], step: int) -> None:
+        """The bar's loss."""
+        if "loss" in values:
+            self._loss = f"loss {values['loss']:.4f}, "
+
+    def end(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def epoch(self, values: Mapping[str, float], number: int, figures: Figures | None = None) -> None:
+        """One line; what became of the rows has been logged in words."""
+        shown = [f"{name} {value:.5g}" for name, value in values.items() if not name.startswith("rows_")]
+        log.info("epoch %d: %s", number, ", ".join(shown))
+
+
+class TensorBoard(Tracker):
+    """Scalars per step (``step/...``) and per epoch, figures, and hparams in ``folder``."""
+
+    def __init__(self, folder: str) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # takes a second to import
+
+        self._writer = SummaryWriter(folder)
+
+    def interval(self, values: Mapping[str, float], step: int) -> None:
+        """``step/NAME`` over steps."""
+        for name, value in values.items():
+            self._writer.add_scalar(f"step/{name}", value, step)
+
+    def epoch(self, values: Mapping[str, float], number: int, figures: Figures | None = None) -> None:
+        """Scalars and figures over epochs."""
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, number)
+        for name, figure in (figures() if figures else {}).items():
+            self._writer.add_figure(name, figure, number)
+        self._writer.flush()
+
+    def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
+        """Settings with the metrics that they led to."""
+        simple = {name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in settings.items()}
+        self._writer.add_hparams(simple, {f"best/{name}": value for name, value in best.items()}, run_name=".")
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
+
+
+class Several(Tracker):
+    """Tells each of ``trackers``."""
+
+    def __init__(self, trackers: Sequence[Tracker]) -> None:
+        self._trackers = trackers
+
+    def begin(self, title: str, progress: float = 0.0) -> None:
+        """A pass over data starts."""
+        for tracker in self._trackers:
+            tracker.begin(title, progress)
+
+    def advance(self, progress: float, rows: int) -> None:
+        """A batch is done."""
+        for tracker in self._trackers:
+            tracker.advance(progress, rows)
+
+    def interval(self, values: Mapping[str, float], step: int) -> None:
+        """Readings of the last few steps."""
+        for tracker in self._trackers:
+            tracker.interval(values, step)
+
+    def end(self) -> None:
+        """The pass is over."""
+        for tracker in self._trackers:
+            tracker.end()
+
+    def epoch(self, values: Mapping[str, float], number: int, figures: Figures | None = None) -> None:
+        """Metrics of an epoch."""
+        for tracker in self._trackers:
+            tracker.epoch(values, number, figures)
+
+    def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
+        """The run is over."""
+        for tracker in self._trackers:
+            tracker.finish(settings, best)
+
+    def close(self) -> None:
+        """Nothing more will be told."""
+        for tracker in self._trackers:
+            tracker.close()
+
+
+def make_tracker(options: TrainOptions, prefix: str) -> Tracker:
+    """Console and TensorBoard as ``options`` ask for; nothing on ranks other than 0."""
+    if not is_main():
+        return Nothing()
+    trackers: list[Tracker] = [Console(options.progress)]
+    if options.tensorboard != "off":
+        folder = options.tensorboard or f"{prefix}_tensorboard"
+        trackers.append(TensorBoard(folder))
+    return Several(trackers)

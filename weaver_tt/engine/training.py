@@ -1,0 +1,275 @@
+"""The parts of a training: what happens in an epoch, what is kept of it, how an interrupted one goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from weaver_tt import distributed
+from weaver_tt.data.batch import Batch
+from weaver_tt.engine import checkpoint
+from weaver_tt.engine.loop import Outcome, Runnable, Timed, run_epoch
+from weaver_tt.engine.machine import seed_everything
+from weaver_tt.engine.optim import make_optimizer
+from weaver_tt.engine.readings import Loader, Readings, nonfinite, tell_rows
+from weaver_tt.engine.schedule import make_schedule
+from weaver_tt.engine.step import Update
+from weaver_tt.engine.trackers import Tracker
+from weaver_tt.errors import TrainingError, nearest
+from weaver_tt.log import log
+from weaver_tt.metrics import Meter
+from weaver_tt.network import put_weights
+from weaver_tt.options import TrainOptions
+from weaver_tt.tasks.base import Task
+
+
+class Trainable(Runnable, Protocol):
+    """A network: ``module`` is what is called (compiled, perhaps), ``bare`` holds the weights."""
+
+    module: Any
+    device: torch.device
+
+    @property
+    def bare(self) -> nn.Module:
+        """The network itself, without wrappers."""
+
+    def train(self) -> Any:
+        """Training mode."""
+
+    def eval(self) -> Any:
+        """Evaluation mode."""
+
+
+@dataclass
+class State:
+    """How far the training is, and the best epoch so far."""
+
+    epoch: int = 0
+    batches: int = 0  # of this epoch that were trained on
+    meters: list[Tensor] = field(default_factory=list)  # sums over these
+    best_epoch: int = -1
+    best: dict[str, float] = field(default_factory=dict)  # metrics of the best epoch
+
+
+class Training:
+    """One training of ``network`` on ``task``; see :func:`weaver_tt.engine.fit.fit`."""
+
+    def __init__(self, network: Trainable, task: Task, options: TrainOptions, prefix: str, tracker: Tracker, seed: int | None = None) -> None:
+        if seed is not None:
+            seed_everything(seed + 7919 * distributed.rank())
+        self.network, self.task, self.options, self.tracker, self.seed = network, task, options, tracker, seed
+        self.files, self.state = checkpoint.Files(prefix), State()
+        optimizer = make_optimizer(network.bare, options.optimizer, options.start_lr, options.optimizer_option)
+        schedule = make_schedule(options.lr_scheduler, options.num_epochs, options.warmup_fraction, task.watch[1])
+        self.update = Update(network.bare, optimizer, schedule, options.clip_gradient)
+        if options.compile:
+            network.module = torch.compile(network.module)
+        self._random: dict[str, Any] | None = None  # to be set once the first batch of a resumed epoch is there
+        self._saved = time.monotonic()
+
+    # --- where to start
+
+    def begin(self, train: Loader) -> None:
+        """Start afresh, or where ``--resume`` or ``--load-epoch`` say; all ranks start with the same weights."""
+        if distributed.is_main():
+            self.files.prepare()
+        self._settings = self._settings_of(train)
+        if self.options.load_epoch is not None:
+            self._load_epoch(self.options.load_epoch)
+        elif self.options.resume and self.files.resume.exists():
+            self._resume(checkpoint.load(self.files.resume))
+        elif self.options.resume:
+            log.info("--resume: there is no %s yet; starting afresh", self.files.resume)
+        distributed.copy_from_main(self.network.bare)
+        distributed.barrier()
+
+    def _settings_of(self, train: Loader) -> dict[str, Any]:
+        """What must not change in a resumed run."""
+        names = ("optimizer", "start_lr", "lr_scheduler", "warmup_fraction", "clip_gradient", "use_amp")
+        settings = {name: getattr(self.options, name) for name in names}
+        more = {
+            "task": self.task.name,
+            "outputs": self.task.output_names,
+            "seed": self.seed,
+            "ranks": distributed.world_size(),
+            "steps_per_epoch": train.steps,
+        }
+        return settings | {"optimizer_option": [list(pair) for pair in self.options.optimizer_option]} | more
+
+    def _resume(self, saved: dict[str, Any]) -> None:
+        where = self.files.resume
+        if saved.get("format") != checkpoint.FORMAT:
+            raise TrainingError(f"{where}: format {saved.get('format')!r}, expected {checkpoint.FORMAT}: written by another version")
+        put_weights(self.network.bare, saved["weights"], f"{where}: the weights of another network")
+        checkpoint.check_settings(self._settings, saved["settings"], where)
+        checkpoint.load_optimizer(self.update.optimizer, saved["optimizer"], where)
+        self.update.schedule.load_state_dict(saved["schedule"])
+        self.update.steps, self.update.done = saved["steps"], saved["done"]
+        self.state = State(**saved["state"])
+        log.info("continuing from %s: epoch %d, after %d of its batches", where, self.state.epoch, self.state.batches)
+        if not distributed.is_main():  # only rank 0's random state is kept
+            torch.manual_seed((self.seed or 0) + 7919 * distributed.rank() + 104729 * self.update.steps)
+        elif self.state.batches:
+            self._random = saved["random"]
+        else:
+            checkpoint.set_random_state(saved["random"])
+
+    def _load_epoch(self, number: int) -> None:
+        """Weights after epoch ``number``; all the rest too if the run was saved just then."""
+        saved = checkpoint.load(self.files.resume) if self.files.resume.exists() else None
+        if saved is not None and (saved["state"]["epoch"], saved["state"]["batches"]) == (number + 1, 0):
+            self._resume(saved)
+            return
+        path = self.files.epoch(number)
+        if not path.exists():
+            raise TrainingError(f"--load-epoch {number}: {path} does not exist")
+        put_weights(self.network.bare, checkpoint.load(path), f"{path}: the weights of another network")
+        self.state.epoch = number + 1
+        self.update.done = float(number + 1)
+        if saved is not None and saved["state"]["best_epoch"] <= number:
+            self.state.best_epoch, self.state.best = saved["state"]["best_epoch"], saved["state"]["best"]
+        log.info("--load-epoch %d: weights from %s; the optimiser's moments start afresh", number, path)
+
+    # --- an epoch
+
+    def train(self, loader: Loader) -> Outcome:
+        """The rest of the running epoch; metrics of the whole of it."""
+        self.update.epoch = self.state.epoch
+        meters = self.task.meters()
+        if self.state.batches:
+            for meter, totals in zip(meters, self.state.meters, strict=True):
+                meter.restore(totals)
+        self.network.train()
+        self.tracker.begin(f"epoch {self.state.epoch} train", self.update.done - self.state.epoch)
+        batches = self._train_batches(loader, meters)
+        outcome = run_epoch(self.network, self.task, batches, update=self.update, meters=meters, device=self.network.device, amp=self.options.use_amp)
+        self.tracker.end()
+        self._restore_random()  # where not a batch was left
+        self._check_finite(loader)
+        if not self.update.steps:
+            raise TrainingError("the training data gave no batch: fewer rows are selected than --batch-size asks for")
+        return outcome
+
+    def _train_batches(self, loader: Loader, meters: Sequence[Meter]) -> Iterator[Batch]:
+        """The epoch's batches; after each step the log, and every now and then a save."""
+        timed = Timed(distributed.in_step(loader.epoch(self.state.epoch, self.state.batches), self.update.idle))
+        readings, start = Readings(meters, timed), time.perf_counter()
+        for batch in timed:
+            self._restore_random()
+            yield batch
+            self.state.batches += 1
+            readings.rows += batch.size
+            self.tracker.advance(batch.progress, batch.size)
+            if self.update.steps % self.options.log_every == 0:
+                self._check_finite(loader, batch)
+                self.tracker.interval(readings.read() | {"learning_rate": self.update.rate}, self.update.steps)
+            if time.monotonic() - self._saved >= 60 * self.options.save_minutes:
+                self._check_finite(loader, batch)
+                self.save([meter.totals().cpu() for meter in meters])
+        self._data_wait = timed.waited / (time.perf_counter() - start)
+
+    def _restore_random(self) -> None:
+        # an iterator may draw random numbers when it is made: the state of the interrupted epoch comes after that
+        if self._random is not None:
+            checkpoint.set_random_state(self._random)
+            self._random = None
+
+    def validate(self, loader: Loader) -> Outcome:
+        """Metrics of the validation data."""
+        self.network.eval()
+        self.tracker.begin(f"epoch {self.state.epoch} validate")
+        outcome = run_epoch(self.network, self.task, self._advancing(loader), device=self.network.device, amp=self.options.use_amp)
+        self.tracker.end()
+        return outcome
+
+    def _advancing(self, loader: Loader) -> Iterator[Batch]:
+        for batch in loader.epoch(self.state.epoch):
+            yield batch
+            self.tracker.advance(batch.progress, batch.size)
+
+    def _check_finite(self, loader: Loader, batch: Batch | None = None) -> None:
+        """Stop with an explanation when a loss was not finite."""
+        step = self.update.first_bad_step()
+        if step is None:
+            return
+        raise TrainingError(
+            f"the loss or the weights are NaN or infinite since step {step} (epoch {self.state.epoch}, learning rate {self.update.rate:.3g}). "
+            f"Non-finite values: {', '.join(nonfinite(loader, batch)) or 'none in inputs, labels and weights'}. "
+            "What may help: a smaller --start-lr, --clip-gradient 1, a run without --use-amp, inputs scaled to about -5 ... 5 (preprocess), "
+            f"labels and event weights without extreme values. The weights before it are in {self.files.prefix}_*.pt"
+        )
+
+    # --- what is kept
+
+    def keep(self, checked: Outcome) -> None:
+        """Save the epoch's weights, those of the best epoch, and what resumes the run."""
+        name, direction = self.task.watch
+        if name not in checked:
+            raise TrainingError(f"task.watch: there is no metric {name!r}; {nearest(name, checked) if checked else 'no entry counts'}")
+        value, best = checked[name], self.state.best.get(name)
+        if math.isnan(value):
+            raise TrainingError(f"{name} is NaN after epoch {self.state.epoch}: nothing is saved; a smaller --start-lr or --clip-gradient 1 may help")
+        self.update.schedule.observe(value)
+        better = best is None or (value < best if direction == "min" else value > best)
+        if better:
+            self.state.best_epoch, self.state.best = self.state.epoch, dict(checked)
+        if distributed.is_main():
+            weights = self.network.bare.state_dict()
+            checkpoint.save(weights, self.files.epoch(self.state.epoch))
+            if better:
+                checkpoint.save(weights, self.files.best)
+        self.state.epoch, self.state.batches = self.state.epoch + 1, 0
+        self.save([])
+
+    def save(self, meters: list[Tensor]) -> None:
+        """Write ``PREFIX_resume.pt``; ``meters``: sums over the running epoch's batches."""
+        self._saved = time.monotonic()
+        self.state.meters = meters
+        if not distributed.is_main():
+            return
+        everything = {
+            "format": checkpoint.FORMAT,
+            "settings": self._settings,
+            "weights": self.network.bare.state_dict(),
+            "optimizer": self.update.optimizer.state_dict(),
+            "schedule": self.update.schedule.state_dict(),
+            "steps": self.update.steps,
+            "done": self.update.done,
+            "state": {item.name: getattr(self.state, item.name) for item in dataclasses.fields(self.state)},
+            "random": self._random or checkpoint.random_state(),
+        }
+        checkpoint.save(everything, self.files.resume)
+
+    def tell(self, fitted: Outcome, checked: Outcome, train: Loader, val: Loader | None) -> None:
+        """Metrics, event accounting and figures of the epoch."""
+        values = {f"train/{name}": value for name, value in fitted.items()}
+        if val is not None:
+            values |= {f"val/{name}": value for name, value in checked.items()}
+        values |= {"learning_rate": self.update.rate, "data_wait": self._data_wait}
+        for title, loader in {"train": train, "val": val}.items():
+            if loader is not None:
+                values |= tell_rows(title, loader)
+        self.tracker.epoch(values, self.state.epoch, checked.figures)
+
+    # --- the end
+
+    def is_over(self) -> bool:
+        """Whether all epochs are done, or too many without improvement."""
+        patience = self.options.early_stopping
+        if patience is not None and self.state.best and self.state.epoch - 1 - self.state.best_epoch >= patience:
+            log.info("stopping early: no better %s since epoch %d", self.task.watch[0], self.state.best_epoch)
+            return True
+        return self.state.epoch >= self.options.num_epochs
+
+    def finish(self) -> dict[str, float]:
+        """Report and return the best epoch's metrics."""
+        log.info("best epoch: %d with %s", self.state.best_epoch, ", ".join(f"{name} {value:.5g}" for name, value in self.state.best.items()))
+        self.tracker.finish(dataclasses.asdict(self.options), self.state.best)
+        return dict(self.state.best)

@@ -1,0 +1,61 @@
+"""Classification: one class a row, softmax and cross entropy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.batch import Batch
+from weaver_tt.errors import ConfigError
+from weaver_tt.metrics import ClassificationMeter, LossMeter, Meter, Scored
+from weaver_tt.tasks.base import Output, Task, check_shape, row_weight, split
+
+
+class Classification(Task):
+    """Network output (N, K) logits of the K classes of ``labels.value``; writes ``score_CLASS`` and, where known, the class as 0/1 columns."""
+
+    name = "classification"
+
+    def __init__(self, config: DataConfig, **common: Any) -> None:
+        super().__init__(config, **common)
+        if config.labels is None or config.labels.kind != "simple":
+            raise ConfigError(f"{config.source}: task classification needs `labels.type: simple` with a list of classes")
+        self.classes = list(config.labels.value)
+
+    @property
+    def output_names(self) -> list[str]:
+        """``score_CLASS`` of each class."""
+        return [f"score_{name}" for name in self.classes]
+
+    def score(self, output: Output, batch: Batch) -> Scored:
+        """(N, K) -> M = N rows."""
+        value, spread = split(output)
+        check_shape(value, (batch.size, len(self.classes)), self.classes)
+        weight = row_weight(batch, value)
+        return Scored(value, batch.labels.get("_label_"), weight, counts=weight.new_ones(batch.size).long(), spread=spread)
+
+    def losses(self, scored: Scored) -> Tensor:
+        """Cross entropy, (M,)."""
+        assert scored.target is not None
+        return self.own_loss(scored) if self.loss else nn.functional.cross_entropy(scored.output, scored.target, reduction="none")
+
+    def activate(self, output: Tensor) -> Tensor:
+        """Softmax over classes."""
+        return output.softmax(1)
+
+    def meters(self) -> list[Meter]:
+        """Loss; accuracy, areas, confusion."""
+        return [LossMeter(), ClassificationMeter(self.classes)]
+
+    def columns(self, scored: Scored) -> dict[str, Any]:
+        """``score_CLASS`` float32, ``score_CLASS_std`` with an ensemble, ``CLASS`` 0/1 with labels."""
+        columns: dict[str, Any] = dict(zip(self.output_names, scored.output.cpu().numpy().T, strict=True))
+        if scored.spread is not None:
+            columns |= {f"{name}_std": values for name, values in zip(self.output_names, scored.spread.cpu().numpy().T, strict=True)}
+        if scored.target is not None:
+            target = scored.target.cpu().numpy()
+            columns |= {name: (target == k).astype(np.int8) for k, name in enumerate(self.classes)}
+        return columns

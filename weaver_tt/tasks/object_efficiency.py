@@ -1,0 +1,131 @@
+"""Efficiency of tagging each object of an event: truth tagging with a network (arXiv:2004.02665, section 4)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import awkward as ak
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.batch import Batch
+from weaver_tt.errors import ConfigError
+from weaver_tt.metrics import EfficiencyMeter, LossMeter, Meter, Scored
+from weaver_tt.tasks.base import Output, Task, check_shape, row_weight, split
+
+
+class ObjectEfficiency(Task):
+    """Network output (N, K, P) logits, one efficiency for each of K labels (working points) and object.
+
+    The loss of an object is Eq. 5's ``-tag log(eff) - mu (1 - tag) log(1 - eff)``. With reduction ``event`` each event counts once, for the mean
+    over its objects, and events without objects do not count; with ``object`` each object counts once. Writes ``OBJECT_eff``, ``OBJECT_eff_LABEL``
+    for several labels, one entry for each object of the row, NaN for those beyond the input's length.
+    """
+
+    name = "object_efficiency"
+
+    def __init__(
+        self, config: DataConfig, *, mu: float = 1.0, reduction: Literal["event", "object"] = "event", object: str | None = None, **common: Any
+    ) -> None:
+        super().__init__(config, **common)
+        if config.labels is None or config.labels.kind != "per_object" or config.labels.group is None:
+            raise ConfigError(f"{config.source}: task object_efficiency needs `labels.type: per_object` with the group that it labels")
+        if reduction not in ("event", "object"):
+            raise ConfigError(f"{config.source}: task.reduction: {reduction!r}; expected event or object")
+        if not (isinstance(mu, int | float) and mu > 0):
+            raise ConfigError(f"{config.source}: task.mu: {mu!r}; expected a number above 0")
+        self.labels, self.group = list(config.labels.value), config.inputs[config.labels.group]
+        self.object = object or self.group.name.removesuffix("s")
+        self.mu, self.reduction = mu, reduction
+        self.monitored = {name: self._variable(text) for name, text in (("pt", "pt"), ("flavour", "flav"))}
+
+    def _variable(self, text: str) -> int | None:
+        """Channel of the variable that ends in ``pt``, or that has ``flav`` in its name."""
+        for channel, name in enumerate(self.group.names):
+            if name.endswith("pt") if text == "pt" else text in name:
+                return channel
+        return None
+
+    @property
+    def output_names(self) -> list[str]:
+        """``OBJECT_eff``, or ``OBJECT_eff_LABEL`` of each label."""
+        return [f"{self.object}_eff"] if len(self.labels) == 1 else [f"{self.object}_eff_{name}" for name in self.labels]
+
+    def score(self, output: Output, batch: Batch) -> Scored:
+        """(N, K, P) -> the M real objects, row after row."""
+        value, spread = split(output)
+        mask = batch.masks[self.group.name]  # (N, P)
+        check_shape(value, (batch.size, len(self.labels), mask.shape[1]), self.labels)
+        real = real_entries(mask, batch.real.get(self.group.name))  # (M,)
+        row = real // max(mask.shape[1], 1)
+        event = row_weight(batch, value)
+        weight = event if self.reduction == "object" else event / mask.sum(1).clamp(min=1)
+        monitors = {"weight": event.index_select(0, row)}
+        for name, channel in self.monitored.items():
+            if channel is not None:
+                monitors[name] = self._raw(batch.inputs[self.group.name][:, channel].flatten().index_select(0, real), channel)
+        target = None
+        if all(name in batch.labels for name in self.labels):
+            target = torch.stack([batch.labels[name].flatten().index_select(0, real) for name in self.labels], 1).float()
+        picked = pick(value, real)
+        spread = None if spread is None else pick(spread, real)
+        return Scored(picked, target, weight.index_select(0, row), batch.counts[self.group.name], spread, monitors)
+
+    def _raw(self, values: Tensor, channel: int) -> Tensor:
+        """Input values before they were scaled (what was clipped stays clipped)."""
+        variable = self.group.variables[channel]
+        if variable.center is None or isinstance(variable.center, str) or variable.scale == 0:
+            return values
+        return values / variable.scale + variable.center
+
+    def losses(self, scored: Scored) -> Tensor:
+        """Binary cross entropy, mu on the untagged, mean over labels, (M,)."""
+        assert scored.target is not None
+        if self.loss:
+            return self.own_loss(scored)
+        tagged, untagged = F.softplus(-scored.output), F.softplus(scored.output)  # -log(eff), -log(1 - eff)
+        return (scored.target * tagged + self.mu * (1 - scored.target) * untagged).mean(1)
+
+    def activate(self, output: Tensor) -> Tensor:
+        """Sigmoid: the efficiency."""
+        return output.sigmoid()
+
+    def meters(self) -> list[Meter]:
+        """Loss; efficiencies against tags."""
+        return [LossMeter(), EfficiencyMeter(self.labels)]
+
+    def columns(self, scored: Scored) -> dict[str, Any]:
+        """``OBJECT_eff`` jagged, ``OBJECT_eff_std`` with an ensemble, the labels where known."""
+        parts = {name: scored.output[:, k] for k, name in enumerate(self.output_names)}
+        if scored.spread is not None:
+            parts |= {f"{name}_std": scored.spread[:, k] for k, name in enumerate(self.output_names)}
+        if scored.target is not None:
+            parts |= {name: scored.target[:, k] for k, name in enumerate(self.labels)}
+        counts = scored.counts.cpu().numpy()
+        return {name: jagged(values.float().cpu().numpy(), counts, self.group.length) for name, values in parts.items()}
+
+
+def real_entries(mask: Tensor, number: int | None) -> Tensor:
+    """Flat indices (M,) of the real entries of ``mask`` (N, P), in order; with their ``number`` nobody waits for the device to count them."""
+    if number is None:
+        return mask.flatten().nonzero().squeeze(1)
+    return torch.nonzero_static(mask.flatten(), size=number).squeeze(1)
+
+
+def pick(output: Tensor, index: Tensor) -> Tensor:
+    """Entries ``index`` (M,) of (N, K, P) -> (M, K); with ``index_select``, whose backward is reproducible on two threads."""
+    return output.transpose(1, 2).flatten(0, 1).index_select(0, index)
+
+
+def jagged(values: np.ndarray[Any, Any], counts: np.ndarray[Any, Any], length: int | None) -> ak.Array:
+    """(M,) values of the first ``length`` objects of each row -> N lists of ``counts`` entries, NaN beyond."""
+    if length is not None and (counts > length).any():
+        place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # of each object in its row
+        full = np.full(len(place), math.nan, dtype=values.dtype)
+        full[place < length] = values
+        values = full
+    return ak.unflatten(values, counts)

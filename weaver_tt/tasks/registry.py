@@ -1,0 +1,37 @@
+"""Which task a data YAML asks for."""
+
+from __future__ import annotations
+
+import inspect
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.errors import ConfigError, nearest, unknown_key
+from weaver_tt.tasks.base import Loss, Task
+from weaver_tt.tasks.classification import Classification
+from weaver_tt.tasks.object_efficiency import ObjectEfficiency
+from weaver_tt.tasks.regression import Regression
+
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, ObjectEfficiency, Regression)}
+DEFAULTS = {"simple": Classification, "custom": Regression, "per_object": ObjectEfficiency}  # kind of labels -> task
+
+
+def make_task(config: DataConfig, loss: Loss | None = None) -> Task:
+    """The task that the YAML's ``task:`` names with its options, else the one for its kind of labels; ``loss``: the network file's ``get_loss``."""
+    if config.labels is None:
+        raise ConfigError(f"{config.source}: no `labels`, so there is nothing to learn")
+    if config.task is None:
+        return DEFAULTS[config.labels.kind](config, loss=loss)
+    if config.task.name not in TASKS:
+        raise ConfigError(f"{config.source}: task: {config.task.name!r}; {nearest(config.task.name, TASKS)}")
+    kind = TASKS[config.task.name]
+    known = options_of(kind)
+    for key in config.task.options:
+        if key not in known:
+            raise unknown_key(key, known, f"{config.source}: task")
+    return kind(config, loss=loss, **config.task.options)
+
+
+def options_of(kind: type[Task]) -> list[str]:
+    """The options that a data YAML may give to a task: the keyword arguments of its ``__init__``, and ``watch``."""
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    return ["watch", *(item.name for item in parameters if item.kind is item.KEYWORD_ONLY)]

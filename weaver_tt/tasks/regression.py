@@ -1,0 +1,96 @@
+"""Regression: any number of real targets a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.batch import Batch
+from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.metrics import LossMeter, Meter, RegressionMeter, Scored
+from weaver_tt.tasks.base import Output, Task, check_shape, row_weight, split
+
+LOSSES: dict[str, Callable[[Tensor], Tensor]] = {  # residual -> loss
+    "huber": lambda x: F.huber_loss(x, torch.zeros_like(x), reduction="none"),
+    "mse": torch.square,
+    "mae": torch.abs,
+    "logcosh": lambda x: x.abs() + F.softplus(-2 * x.abs()) - math.log(2),  # log(cosh(x)) without overflow
+}
+
+
+class Regression(Task):
+    """Network output (N, K), one value for each label of ``labels.value``; writes ``output_LABEL`` and, where known, ``LABEL``.
+
+    A label ``x`` may come with ``x_mask``: rows where that is 0 do not count for x. A row's loss is the mean over its labels that count; a row
+    without any has no weight.
+    """
+
+    name = "regression"
+
+    def __init__(self, config: DataConfig, *, loss_function: str = "huber", **common: Any) -> None:
+        super().__init__(config, **common)
+        if config.labels is None or config.labels.kind != "custom":
+            raise ConfigError(f"{config.source}: task regression needs `labels.type: custom` with a mapping of names to expressions")
+        if loss_function not in LOSSES:
+            raise ConfigError(f"{config.source}: task.loss_function: {loss_function!r}; {nearest(loss_function, LOSSES)}")
+        every = list(config.labels.value)
+        self.labels = [name for name in every if not (name.endswith("_mask") and name.removesuffix("_mask") in every)]
+        self.masks = {name: f"{name}_mask" for name in self.labels if f"{name}_mask" in every}
+        self.residual_loss = LOSSES[loss_function]
+
+    @property
+    def output_names(self) -> list[str]:
+        """``output_LABEL`` of each label."""
+        return [f"output_{name}" for name in self.labels]
+
+    def score(self, output: Output, batch: Batch) -> Scored:
+        """(N, K), or (N,) for one label -> M = N rows; targets that do not count are NaN."""
+        value, spread = (part.unsqueeze(1) if part is not None and part.ndim == 1 else part for part in split(output))
+        assert value is not None
+        check_shape(value, (batch.size, len(self.labels)), self.labels)
+        target, weight = self._target(batch), row_weight(batch, value)
+        if target is not None:
+            weight = weight * ~target.isnan().all(1)
+        return Scored(value, target, weight, counts=weight.new_ones(batch.size).long(), spread=spread)
+
+    def _target(self, batch: Batch) -> Tensor | None:
+        """(N, K), NaN where a mask is off; None where the data lacks a label."""
+        if not all(name in batch.labels for name in (*self.labels, *self.masks.values())):
+            return None
+        targets = [batch.labels[name].float() for name in self.labels]
+        for k, name in enumerate(self.labels):
+            if name in self.masks:
+                targets[k] = torch.where(batch.labels[self.masks[name]] != 0, targets[k], math.nan)
+        return torch.stack(targets, 1)
+
+    def losses(self, scored: Scored) -> Tensor:
+        """Mean over the labels that count, (M,)."""
+        if self.loss:
+            return self.own_loss(scored)
+        assert scored.target is not None
+        counts = ~scored.target.isnan()  # (M, K)
+        residual = torch.where(counts, scored.output - scored.target.nan_to_num(), 0.0)  # a NaN must not reach the gradient
+        return self.residual_loss(residual).sum(1) / counts.sum(1).clamp(min=1)
+
+    def activate(self, output: Tensor) -> Tensor:
+        """Values as the network gives them."""
+        return output
+
+    def meters(self) -> list[Meter]:
+        """Loss; absolute and squared errors, bias."""
+        return [LossMeter(), RegressionMeter(self.labels)]
+
+    def columns(self, scored: Scored) -> dict[str, Any]:
+        """``output_LABEL`` float32, ``output_LABEL_std`` with an ensemble, ``LABEL`` with labels."""
+        columns: dict[str, Any] = dict(zip(self.output_names, scored.output.cpu().numpy().T, strict=True))
+        if scored.spread is not None:
+            columns |= {f"{name}_std": values for name, values in zip(self.output_names, scored.spread.cpu().numpy().T, strict=True)}
+        if scored.target is not None:
+            columns |= dict(zip(self.labels, scored.target.cpu().numpy().T, strict=True))
+        return columns
