@@ -8,11 +8,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from weaver_tt.log import log
+
 T = TypeVar("T")
+KEY_VALUE: dict[str, Any] = {"nargs": 2, "action": "append", "metavar": ("KEY", "VALUE")}
+
+# Weaver's flags that our loader makes needless: number of values (None: a bare switch), and what replaces them
+RETIRED: dict[str, tuple[int | None, str]] = {
+    "--fetch-step": (1, "rows are shuffled in a pool of --pool-size rows, filled from all files"),
+    "--fetch-step-val": (1, "validation is read in order, chunk by chunk"),
+    "--fetch-by-files": (None, "work is divided by entry ranges, never by files"),
+    "--data-split-num": (1, "clusters larger than their share of the pool are cut by themselves"),
+    "--data-split-val": (1, "validation is read in order, chunk by chunk"),
+    "--in-memory": (None, "give --pool-size as many rows as the data has to keep them all in the pool"),
+    "--in-memory-val": (None, "validation is read in order, chunk by chunk"),
+    "--copy-inputs": (None, "the run card PREFIX_run.json names every input file"),
+    "--prefetch-factor": (1, "a thread or the workers read ahead by themselves"),
+}
+
+
+class Retired(argparse.Action):
+    """Accepts a flag that means nothing here and says once what replaces it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+        """Say it."""
+        log.warning("%s is not needed: %s", option_string, RETIRED[str(option_string).replace("--no-", "--")][1])
 
 
 def flag(default: Any, text: str, *names: str, **more: Any) -> Any:
-    """A dataclass field that is also a flag: default, help text, further spellings (``-i``), argparse settings."""
+    """A dataclass field that is also a flag: default, help text, further spellings (``-i``), argparse settings.
+
+    ``positional=True`` makes it an argument instead.
+    """
     settings: dict[str, Any] = {"metadata": {"help": text, "names": names, "argparse": more}}
     if isinstance(default, list | tuple):
         return field(default_factory=lambda: type(default)(default), **settings)
@@ -25,7 +52,7 @@ class DataOptions:
 
     data_config: str = flag("", "data YAML: columns, preparation, labels", "-c")
     data_train: list[str] = flag([], "training files: /path/*.root, or name:/path/*.root to name a group", "-i", nargs="*")
-    data_val: list[str] = flag([], "validation files; without them --train-val-split divides the training files", nargs="*")
+    data_val: list[str] = flag([], "validation files; without them --train-val-split divides the training files", "-l", nargs="*")
     data_test: list[str] = flag([], "test files; name:/path writes one output for each name", "-t", nargs="*")
     train_val_split: float = flag(0.8, "share of each training file's rows that is trained on when there is no --data-val")
     data_fraction: float = flag(1.0, "share of each file's rows to use")
@@ -44,10 +71,9 @@ class NetworkOptions:
     """Which network, and what it starts from."""
 
     network_config: str = flag("", "python file with get_model(data_config, **options)", "-n")
-    network_option: list[list[str]] = flag([], "an option for get_model: -o key value", "-o", nargs=2, action="append", metavar=("KEY", "VALUE"))
+    network_option: list[list[str]] = flag([], "an option for get_model: -o key value", "-o", **KEY_VALUE)
     model_prefix: str = flag("models/{auto}/network", "path prefix of all files of a run; {auto}: a name made of time and configuration", "-m")
     load_model_weights: str | None = flag(None, "start from the weights in this file")
-    load_epoch: int | None = flag(None, "continue after this epoch, from its state and optimiser files")
     ensemble: int = flag(1, "train this many members that differ in their seed")
 
 
@@ -58,7 +84,7 @@ class TrainOptions:
     num_epochs: int = flag(20, "epochs to train")
     start_lr: float = flag(5e-3, "learning rate that the schedule scales")
     optimizer: str = flag("ranger", "ranger, adam, adamW, radam, or any class of torch.optim")
-    optimizer_option: list[list[str]] = flag([], "an option of the optimiser: -p weight_decay 1e-4", "-p", nargs=2, action="append", metavar=("KEY", "VALUE"))
+    optimizer_option: list[list[str]] = flag([], "an option of the optimiser: -p weight_decay 1e-4", "-p", **KEY_VALUE)
     lr_scheduler: str = flag(
         "flat+decay",
         "learning-rate curve",
@@ -74,6 +100,7 @@ class TrainOptions:
     num_threads: int | None = flag(None, "CPU threads of torch")
     seed: int | None = flag(None, "makes a run reproducible")
     resume: bool = flag(False, "continue from PREFIX_resume.pt, or start afresh where there is none")
+    load_epoch: int | None = flag(None, "continue after this epoch: from PREFIX_resume.pt if it was written then, else from that epoch's weights")
     save_minutes: float = flag(5.0, "minutes between saves of PREFIX_resume.pt inside an epoch")
     tensorboard: str | None = flag(None, "folder for TensorBoard (default: PREFIX_tensorboard); 'off' for none")
     log: str | None = flag(None, "log file (default: PREFIX.log)", "--log-file")
@@ -85,6 +112,7 @@ class TrainOptions:
 class OutputOptions:
     """What to do with a trained network."""
 
+    run_mode: str = flag("train,val,test", "as in Weaver: `test` alone is --predict; without `test` nothing is predicted after training")
     predict: bool = flag(False, "only predict --data-test with the network of -m (a prefix, a _state.pt file or a model.onnx)")
     predict_output: str = flag("pred.root", "output file, .root or .parquet; of several test groups each adds its name")
     export_onnx: str | None = flag(None, "write the network of -m to this ONNX file, with preprocess.json beside it")
@@ -108,13 +136,16 @@ def add_flags(parser: argparse.ArgumentParser, options: type[Any]) -> None:
     hints = get_type_hints(options)
     for item in dataclasses.fields(options):
         settings = dict(item.metadata["argparse"])
-        default = item.default if item.default is not dataclasses.MISSING else item.default_factory()  # type: ignore[misc]
+        default = item.default_factory() if item.default is dataclasses.MISSING else item.default  # type: ignore[operator]
         kind = next((k for k in get_args(hints[item.name]) if k is not type(None)), hints[item.name])
         if kind is bool:
             settings.setdefault("action", "store_true")
         elif get_origin(hints[item.name]) is not list:
             settings.setdefault("type", kind)
         text = item.metadata["help"] + (f" (default: {default})" if default not in (None, "", False, []) else "")
+        if settings.pop("positional", False):
+            group.add_argument(item.name, help=text, **settings)
+            continue
         names = (*item.metadata["names"], "--" + item.name.replace("_", "-"))
         group.add_argument(*names, dest=item.name, default=default, help=text, **settings)
 
@@ -130,5 +161,8 @@ def parse(arguments: Sequence[str] | None = None, prog: str = "train.py") -> Run
     parts = {item.name: item.default_factory for item in dataclasses.fields(RunOptions)}
     for part in parts.values():
         add_flags(parser, part)  # type: ignore[arg-type]
+    for name, (values, _) in RETIRED.items():
+        spellings = (name,) if values else (name, name.replace("--", "--no-"))
+        parser.add_argument(*spellings, action=Retired, nargs=values or 0, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     namespace = parser.parse_args(arguments)
     return RunOptions(**{name: read_flags(namespace, part) for name, part in parts.items()})  # type: ignore[arg-type]

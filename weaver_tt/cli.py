@@ -1,0 +1,81 @@
+"""The command line: ``weaver-tt COMMAND`` and ``train.py``. Only parsing happens here; a command's libraries are imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from weaver_tt import __version__
+from weaver_tt.errors import WeaverError
+from weaver_tt.log import configure, log
+from weaver_tt.options import add_flags, parse, read_flags
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its options' dataclass and the function that takes them, both named ``module:attribute`` so that help stays fast."""
+
+    summary: str
+    options: str
+    function: str
+
+
+TRUTH_TAGGING = "weaver_tt.truth_tagging.commands"
+COMMANDS = {
+    "toy": Command("make toy events with known efficiencies", f"{TRUTH_TAGGING}:ToyOptions", f"{TRUTH_TAGGING}:run_toy"),
+    "map": Command("make the binned (pT, eta) efficiency map", f"{TRUTH_TAGGING}:MapOptions", f"{TRUTH_TAGGING}:run_map"),
+    "weights": Command("object efficiencies to event weights", f"{TRUTH_TAGGING}:WeightsOptions", f"{TRUTH_TAGGING}:run_weights"),
+    "closure": Command("compare network and map with direct tagging", f"{TRUTH_TAGGING}:ClosureOptions", f"{TRUTH_TAGGING}:run_closure"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``weaver-tt``: run the named command; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == ["train"]:
+        return train(arguments[1:], prog="weaver-tt train")
+    parser = argparse.ArgumentParser(prog="weaver-tt", description="Machine learning on collision events, from ROOT files to ONNX.")
+    parser.add_argument("--version", action="version", version=f"weaver_tt {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("train", help="train, predict or export a network (the same as train.py)")
+    for name, command in COMMANDS.items():
+        options = _load(command.options)
+        add_flags(commands.add_parser(name, help=command.summary, description=options.__doc__), options)
+    namespace = parser.parse_args(arguments)
+    command = COMMANDS[namespace.command]
+    configure()
+    return guarded(_load(command.function), read_flags(namespace, _load(command.options)))
+
+
+def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
+    """``train.py``: train, predict, export or print; returns the exit code."""
+    configure()
+    options = parse(arguments, prog)
+    run = importlib.import_module("weaver_tt.run")
+    return guarded(run.run, options)
+
+
+def guarded(function: Callable[[Any], object], options: object) -> int:
+    """Call ``function``; an error that the input caused becomes one clear message and exit code 1, anything else keeps its traceback."""
+    try:
+        function(options)
+    except WeaverError as error:
+        log.error("%s", error)
+        return 1
+    except KeyboardInterrupt:
+        log.error("interrupted")
+        return 130
+    return 0
+
+
+def _load(place: str) -> Any:
+    module, attribute = place.split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
