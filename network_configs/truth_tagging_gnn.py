@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.errors import ConfigError
 from weaver_tt.nn.blocks import mlp
 from weaver_tt.nn.graph_network import GraphNetwork
 from weaver_tt.nn.pairwise import layout
+from weaver_tt.truth_tagging.raw_jets import model_info
 
 
 def jet_features(jets: Tensor) -> Tensor:
@@ -53,29 +53,10 @@ class TruthTaggingNetwork(nn.Module):
         return pairs.scatter(self.head(self.graph(inputs, pairs)))
 
 
-def raw_jets(data_config: DataConfig) -> str:
-    """The name of the one input group; ConfigError unless it holds four raw columns with padding zero, which tells jets from padding."""
-    where = f"{data_config.source}: inputs"
-    if len(data_config.inputs) != 1:
-        raise ConfigError(f"{where}: this network takes one group (pt, eta, phi, flavour), not {', '.join(data_config.inputs) or 'none'}")
-    group = next(iter(data_config.inputs.values()))
-    if len(group.variables) != 4 or group.length is None:
-        raise ConfigError(f"{where}.{group.name}: this network takes pt, eta, phi, flavour of each jet, not {', '.join(group.names)}")
-    scaled = [variable.name for variable in group.variables if variable.center is not None or variable.pad != 0]
-    if scaled or group.pad_mode != "constant":
-        raise ConfigError(f"{where}.{group.name}: this network takes raw values padded with 0; {', '.join(scaled) or 'pad_mode: wrap'} is not")
-    return group.name
-
-
 def get_model(
     data_config: DataConfig, hidden: int = 256, blocks: int = 4, head: int | Sequence[int] = (256, 128, 50)
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network for ``data_config``, one output per label; options: size of a jet's representation, GN blocks, hidden sizes of the head."""
-    group = raw_jets(data_config)
+    info = model_info(data_config)
     network = TruthTaggingNetwork(max(len(data_config.label_names), 1), hidden, blocks, (head,) if isinstance(head, int) else head)
-    return network, {
-        "input_names": [group],
-        "input_shapes": {group: data_config.input_shapes[group]},
-        "output_names": ["output"],
-        "dynamic_axes": {group: {0: "N", 2: "P"}, "output": {0: "N", 2: "P"}},
-    }
+    return network, info

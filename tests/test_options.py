@@ -1,7 +1,8 @@
 """Flags are the fields of dataclasses."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +53,16 @@ def test_any_dataclass_of_flags_makes_a_parser():
     add_flags(parser, Options)
     assert read_flags(parser.parse_args(["-s", "5", "--names", "a", "b"]), Options) == Options(size=5, names=["a", "b"])
     assert "Toy options" in parser.format_help()
+
+
+def test_every_flag_is_in_the_documentation():
+    page = (Path(__file__).parents[1] / "docs" / "command-line.md").read_text()
+    flags = ["--" + item.name.replace("_", "-") for part in fields(RunOptions) for item in fields(part.default_factory) if item.name != "log"]
+    assert [name for name in flags if f"`{name}`" not in page] == []
+
+
+def test_flags_that_are_not_needed_here_say_what_replaces_them(caplog):
+    with caplog.at_level("WARNING"):
+        assert parse(["--fetch-step", "0.1", "--no-in-memory"]) == RunOptions()
+    assert "--fetch-step is not needed: rows are shuffled in a pool" in caplog.text
+    assert "--no-in-memory is not needed" in caplog.text

@@ -158,8 +158,11 @@ def train_member(config: DataConfig, options: RunOptions, prefix: str, seed: int
         load_weights(network, options.network.load_model_weights)
     task = task_of(config, options)
     log.info("%s", summary(network, config))
-    with make_tracker(options.train, prefix) as tracker:
-        return fit(network, task, train, val, options.train, prefix, tracker, seed)
+    settings = options.train
+    if options.network.ensemble > 1 and settings.tensorboard not in (None, "off"):
+        settings = replace(settings, tensorboard=f"{settings.tensorboard}/{Path(prefix).name}")  # members must not write over each other
+    with make_tracker(settings, prefix) as tracker:
+        return fit(network, task, train, val, settings, prefix, tracker, seed)
 
 
 def auto_name(options: RunOptions) -> str:

@@ -1,0 +1,66 @@
+"""Our network for truth tagging: each jet's tagging efficiency from its own pT, eta, flavour and from the jets around it.
+
+Input ``jets`` (N, 4, P): raw pt in GeV, eta, phi, flavour (5, 4, other), all zero on padding. Output (N, K, P): the logit of each jet's
+efficiency for each of the K labels of the data YAML. Logarithms, one-hot flavours and distances, with phi through its period, are made inside.
+Sizes are options: ``-o hidden 64 -o rounds 2``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.errors import ConfigError
+from weaver_tt.nn.edges import EdgeNetwork, logit_of_product, pair_geometry
+from weaver_tt.nn.pairwise import layout
+from weaver_tt.truth_tagging.raw_jets import model_info
+
+BOTTOM, CHARM = 5, 4  # flavour codes, of either sign; any other is a light jet
+TYPICAL_PT = 200.0  # GeV
+SMALLEST_PT = 1.0  # GeV; keeps log(pT) finite on padding
+FEATURES = 6
+
+
+def jet_features(pt: Tensor, eta: Tensor, flavour: Tensor) -> Tensor:
+    """(objects, 1) each -> six numbers of order one (objects, 6): one-hot light, c, b; log pT and pT; eta."""
+    charm, bottom = ((flavour.abs() == code).to(pt.dtype) for code in (CHARM, BOTTOM))
+    scaled = pt.clamp(min=SMALLEST_PT) / TYPICAL_PT
+    return torch.cat((1 - charm - bottom, charm, bottom, scaled.log() + 0.5, scaled - 0.5, eta), dim=-1)
+
+
+class TruthTaggingEdges(nn.Module):
+    """(N, 4, P) raw jets -> (N, K, P) logits, zero on padding.
+
+    ``dense``: compute as the ONNX export does, on all P x P slots, instead of on real pairs only.
+    """
+
+    def __init__(self, network: EdgeNetwork, sharpness: float) -> None:
+        super().__init__()
+        self.dense = False
+        self.network, self.sharpness = network, sharpness
+
+    def forward(self, jets: Tensor) -> Tensor:
+        """(N, 4, P) -> (N, K, P)."""
+        pairs = layout(jets[:, 0] > 0, self.dense)
+        pt, eta, phi, flavour = pairs.gather(jets).split(1, dim=-1)  # (objects, 1) each
+        total = self.network(jet_features(pt, eta, flavour), pair_geometry(eta, phi, pairs), pairs)
+        return pairs.scatter(logit_of_product(total, self.sharpness))
+
+
+def get_model(
+    data_config: DataConfig, hidden: int = 64, layers: int = 2, rounds: int = 1, message: int = 16, sharpness: float = 4.0
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The network for ``data_config``, one output per label.
+
+    Options: ``hidden`` size and number of ``layers`` of all MLPs, ``rounds`` of message passing, size of a ``message``, and ``sharpness`` of the
+    bend below efficiency 1 (:func:`~weaver_tt.nn.edges.logit_of_product`): 1 adds terms up in the logit, more multiplies factors of the efficiency.
+    """
+    for name, value in {"hidden": hidden, "layers": layers, "rounds": rounds, "message": message, "sharpness": sharpness}.items():
+        if value < 1:
+            raise ConfigError(f"truth_tagging_edges: option {name} must be at least 1, got {value}")
+    info = model_info(data_config)
+    outputs = max(len(data_config.label_names), 1)
+    return TruthTaggingEdges(EdgeNetwork(FEATURES, outputs, hidden, layers, rounds, message), sharpness), info
