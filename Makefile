@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo
 SEED   ?= 1
+RECIPE := --batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --start-lr 2e-2 --num-epochs 10 --train-val-split 0.9
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint clean
@@ -21,10 +22,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install  ## toy data -> training -> predictions -> closure -> ONNX, in under 6 minutes
 	@mkdir -p $(DEMO)
 	$(BIN)/weaver-tt toy --events 200000 --seed $(SEED) -o $(DEMO)/train.root
-	$(BIN)/weaver-tt toy --events 100000 --seed 1000$(SEED) -o $(DEMO)/test.root
+	$(BIN)/weaver-tt toy --events 100000 --seed $(SEED)00 -o $(DEMO)/test.root
 	$(BIN)/python train.py --data-train $(DEMO)/train.root --data-config data_configs/truth_tagging.yaml \
 	  --network-config network_configs/truth_tagging_edges.py --model-prefix $(DEMO)/model/edges \
-	  $(RECIPE) --num-epochs 6 --gpus '' --seed $(SEED) --tensorboard $(DEMO)/tensorboard
+	  $(RECIPE) --gpus '' --seed $(SEED) --tensorboard $(DEMO)/tensorboard
 	$(BIN)/python train.py --predict --data-test $(DEMO)/test.root --data-config data_configs/truth_tagging.yaml \
 	  --network-config network_configs/truth_tagging_edges.py --model-prefix $(DEMO)/model/edges \
 	  --gpus '' --predict-output $(DEMO)/pred.root
