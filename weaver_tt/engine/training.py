@@ -63,7 +63,8 @@ class Training:
 
     def __init__(self, network: Trainable, task: Task, options: TrainOptions, prefix: str, tracker: Tracker, seed: int | None = None) -> None:
         if seed is not None:
-            seed_everything(seed + 7919 * distributed.rank())
+            # on the CPU reproducibility costs nothing; on a GPU it does, and is for those who ask for it
+            seed_everything(seed + 7919 * distributed.rank(), deterministic=options.seed is not None or network.device.type == "cpu")
         self.network, self.task, self.options, self.tracker, self.seed = network, task, options, tracker, seed
         self.files, self.state = checkpoint.Files(prefix), State()
         optimizer = make_optimizer(network.bare, options.optimizer, options.start_lr, options.optimizer_option)

@@ -1,0 +1,208 @@
+"""Batches as training, validation and prediction get them."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from weaver_tt.config.load import from_mapping
+from weaver_tt.data import loaders
+from weaver_tt.errors import DataError
+from weaver_tt.options import DataOptions
+
+INPUTS = {"jets": {"length": 3, "vars": ["jet_pt"]}, "event": {"length": None, "vars": ["number"]}}
+SIMPLE = {"type": "simple", "value": ["is_a", "is_b"]}
+
+
+def config(**more):
+    return from_mapping({"inputs": INPUTS, "labels": SIMPLE, "observers": ["number", "jet_pt", "truth?"], **more})
+
+
+def write(path: Path, numbers: np.ndarray, is_a: bool, **more) -> str:
+    content = {"number": numbers, "jet_pt": [[float(n) + k for k in range(n % 5)] for n in numbers.tolist()]}
+    flags = {"is_a": np.full(len(numbers), is_a), "is_b": np.full(len(numbers), not is_a)}
+    ak.to_parquet(ak.Array(content | flags | more), path, row_group_size=100)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> list[str]:
+    """One file a class, 300 and 700 rows."""
+    folder = tmp_path_factory.mktemp("data")
+    return [write(folder / "a.parquet", np.arange(300), True), write(folder / "b.parquet", np.arange(300, 1000), False)]
+
+
+def train(files, conf=None, seed=0, **options):
+    settings = {"data_train": files, "data_val": files, "batch_size": 50, "pool_size": 400} | options
+    return loaders.train_loader(conf or config(), DataOptions(**settings), seed=seed)
+
+
+def epoch(loader, number=0, skip=0) -> list[list[int]]:
+    return [batch.inputs["event"][:, 0].int().tolist() for batch in loader.epoch(number, skip)]
+
+
+def test_an_epoch_is_every_row_once_labelled_and_padded(files):
+    loader = train(files)
+    seen = []
+    for batch in loader.epoch(0):
+        numbers = batch.inputs["event"][:, 0].int()
+        seen += numbers.tolist()
+        assert batch.labels["_label_"].tolist() == (numbers >= 300).int().tolist()
+        assert batch.counts["jets"].tolist() == (numbers % 5).tolist()
+        assert batch.masks["jets"].sum(1).tolist() == (numbers % 5).clamp(max=3).tolist()
+        first = batch.masks["jets"][:, 0]
+        assert batch.inputs["jets"][first, 0, 0].tolist() == numbers[first].tolist()
+        assert batch.observers == {}
+    assert sorted(seen) == list(range(1000))
+    assert loader.accounting.used == {"_": 1000}
+    assert loader.accounting.targets == {"is_a": 300, "is_b": 700}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_progress_rises_to_one(files, workers):
+    progress = [batch.progress for batch in train(files, config(selection="number % 2 == 0"), num_workers=workers).epoch(0)]
+    assert progress == sorted(progress)
+    assert progress[-1] == 1
+    assert progress[len(progress) // 2] == pytest.approx(0.5, abs=0.15)
+
+
+def test_the_same_seed_gives_the_same_batches_bit_for_bit(files):
+    assert epoch(train(files, seed=3), 1) == epoch(train(files, seed=3), 1)
+    assert epoch(train(files, seed=3), 1) != epoch(train(files, seed=3), 2)
+    assert epoch(train(files, seed=3), 1) != epoch(train(files, seed=4), 1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_resumed_after_k_batches_goes_on_as_it_would_have(files, workers):
+    loader = train(files, num_workers=workers)
+    full, counts = epoch(loader), loader.accounting
+    assert epoch(loader, skip=7) == full[7:]
+    assert loader.accounting == counts
+    assert [batch.progress for batch in loader.epoch(0, skip=7)] == [batch.progress for batch in loader.epoch(0)][7:]
+
+
+def test_worker_processes_deliver_their_shares_in_turn(files):
+    loader = train(files, num_workers=2)
+    stream = loader._stream
+    cuts = [[cut for cut in stream.shuffled(0, 0, 1, worker, 2) if cut.rows is not None] for worker in range(2)]
+    plans = [[cut.rows.scalars["event"][:, 0].astype(int).tolist() for cut in own] for own in cuts]
+    found = epoch(loader)
+    assert found[::2] == plans[0]
+    assert found[1::2] == plans[1]
+    assert sorted(n for batch in found for n in batch) == list(range(1000))
+
+
+def test_a_workers_error_is_the_readers_own(tmp_path, files):
+    numbers = np.arange(60)
+    bad = write(tmp_path / "bad.parquet", numbers, True, weight=np.where(numbers == 30, np.nan, 1.0))
+    with pytest.raises(DataError, match=r"^\S*bad.parquet: event_weight 'weight' is not finite in 1 of"):
+        epoch(train([bad], config(event_weight="weight"), num_workers=1))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("named", [True, False])
+def test_with_one_file_for_each_class_batches_are_made_up_as_random_ones(files, workers, named):
+    names = [f"{name}:{path}" for name, path in zip("ab", files, strict=True)] if named else files
+    loader = train(names, num_workers=workers, pool_size=200)
+    firsts = [sum(n < 300 for n in batch) for number in range(12) for batch in epoch(loader, number)]
+    edges = [0, 12, 14, 15, 16, 17, 19, 51]
+    law = stats.hypergeom(1000, 300, 50)
+    observed, expected = np.histogram(firsts, edges)[0], len(firsts) * np.diff(law.cdf(np.array(edges) - 1))
+    assert stats.chisquare(observed, expected * observed.sum() / expected.sum()).pvalue > 0.005
+
+
+def test_a_file_sorted_by_class_is_mixed(tmp_path):
+    numbers = np.arange(2000)
+    path = tmp_path / "sorted.parquet"
+    ak.to_parquet(ak.Array({"number": numbers, "jet_pt": [[1.0]] * 2000, "is_a": numbers < 600, "is_b": numbers >= 600}), path, row_group_size=25)
+    loader = train([str(path)], pool_size=1000)
+    firsts = [sum(n < 600 for n in batch) for number in range(5) for batch in epoch(loader, number)]
+    assert np.std(firsts) < 1.6 * np.sqrt(50 * 0.3 * 0.7)
+
+
+def test_steps_may_be_fewer_or_more_than_the_data_has(files):
+    loader = train(files, steps_per_epoch=3)
+    assert loader.steps == 3
+    assert len(epoch(loader)) == 3
+    batches = epoch(train(files, steps_per_epoch=30))
+    assert len(batches) == 30
+    assert sorted(n for batch in batches[:20] for n in batch) == list(range(1000))
+    assert [batch.progress for batch in train(files, samples_per_epoch=200).epoch(0)] == [0.25, 0.5, 0.75, 1]
+
+
+def test_stopping_early_leaves_no_thread(files):
+    for _ in train(files).epoch(0):
+        break
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("weaver_tt-ahead")]
+
+
+def test_validation_reads_in_order_once_and_keeps_the_last_batch(files):
+    options = DataOptions(data_train=files, data_val=files, batch_size=300)
+    batches = epoch(loaders.val_loader(config(), options))
+    assert [len(batch) for batch in batches] == [300, 300, 300, 100]
+    assert [n for batch in batches for n in batch] == list(range(1000))
+    ranks = [epoch(loaders.val_loader(config(), options, rank=rank, world=3)) for rank in range(3)]
+    assert [n for share in ranks for batch in share for n in batch] == list(range(1000))
+
+
+def test_without_validation_files_each_training_file_is_divided(files):
+    options = DataOptions(data_train=files, train_val_split=0.9, batch_size=10, pool_size=100)
+    trained = [n for batch in epoch(loaders.train_loader(config(), options)) for n in batch]
+    checked = [n for batch in epoch(loaders.val_loader(config(), options)) for n in batch]
+    assert checked == [*range(270, 300), *range(930, 1000)]
+    assert sorted(trained + checked) == list(range(1000))
+    assert loaders.val_loader(config(), DataOptions(data_train=files, train_val_split=1.0)) is None
+
+
+def test_prediction_keeps_every_selected_row_in_order_with_its_observers(files, tmp_path):
+    data = write(tmp_path / "data.parquet", np.arange(7), True, truth=np.arange(7) * 2)
+    conf = config(selection="number > 9", test_time_selection="number != 3")
+    found = loaders.test_loaders(conf, DataOptions(data_test=[f"data:{data}", f"mc:{files[0]}"], batch_size=4))
+    assert list(found) == ["data", "mc"]
+    batches = list(found["data"].epoch(0))
+    assert [batch.size for batch in batches] == [4, 2]
+    assert batches[0].observers["number"].tolist() == [0, 1, 2, 4]
+    assert batches[0].observers["jet_pt"].tolist() == [[], [1], [2, 3], [4, 5, 6, 7]]
+    assert batches[1].observers["truth"].tolist() == [10, 12]
+    assert batches[1].progress == 1
+    assert found["data"].accounting.dropped == {("data", "selection"): 1}
+    assert "truth" not in next(found["mc"].epoch(0)).observers
+
+
+def test_prediction_does_not_need_labels(tmp_path):
+    path = tmp_path / "data.parquet"
+    ak.to_parquet(ak.Array({"number": [1, 2], "jet_pt": [[1.0], [2.0]]}), path)
+    batch = next(loaders.test_loaders(config(), DataOptions(data_test=[str(path)]))["_"].epoch(0))
+    assert batch.labels == {}
+
+
+def test_nothing_selected_says_how_many_rows_were_read_and_why_none_is_left(files):
+    with pytest.raises(DataError, match=r"1000 rows were read, the selection 'number < 0' drops all of them"):
+        epoch(train(files, config(selection="number < 0")))
+    with pytest.raises(DataError, match=r"1000 rows were read"):
+        epoch(train(files, config(selection="number < 0"), steps_per_epoch=5))
+
+
+def test_training_data_of_one_class_is_an_error_after_the_first_pass(files):
+    with pytest.raises(DataError, match=r"all 300 training entries are 'is_a'"):
+        epoch(train(files[:1]))
+
+
+def test_single_row_files_are_enough(tmp_path):
+    paths = [write(tmp_path / f"{n}.parquet", np.array([n]), n % 2 == 0) for n in range(6)]
+    assert sorted(n for batch in epoch(train(paths, batch_size=4, num_workers=0)) for n in batch) != []
+    assert sorted(n for batch in epoch(train(paths, batch_size=1, num_workers=2)) for n in batch) == list(range(6))
+
+
+def test_loading_leaves_torchs_random_numbers_alone(files):
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    epoch(train(files, num_workers=1))
+    assert torch.equal(torch.rand(1), expected)

@@ -1,0 +1,98 @@
+"""Everything that comes into the pool leaves it once, well mixed and in bounded memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from weaver_tt.data.chunks import Chunk
+from weaver_tt.data.lanes import schedule
+from weaver_tt.data.pool import Decoded, Pool
+from weaver_tt.data.rows import Rows
+
+
+def decode(chunk: Chunk, every: int = 1) -> Decoded:
+    """Each ``every``-th row of a chunk; a row's label is its place in the file, 1000 times its group added."""
+    positions = np.arange(0, chunk.rows, every)
+    if chunk.last == chunk.first or not len(positions):
+        return Decoded(None, np.zeros(0, dtype=np.int64))
+    return Decoded(Rows({}, {}, {"y": chunk.first + positions + 1000 * chunk.group}, size=len(positions)), positions)
+
+
+def pool_of(lanes: list[list[Chunk]], batch_size: int, capacity: int, seed: int = 0, every: int = 1, step: int = 7) -> Pool:
+    rows = sum(chunk.rows for lane in lanes for chunk in lane)
+    draws = schedule(lanes, step, np.random.default_rng(seed))
+    random = np.random.default_rng((seed, 1))
+    return Pool(draws, rows, lambda chunk: decode(chunk, every), batch_size=batch_size, capacity=capacity, random=random)
+
+
+def batches(pool: Pool) -> list[list[int]]:
+    found = []
+    while pool.prepare() or pool.ready:
+        rows, used = pool.cut()
+        assert used.total() == rows.size
+        found.append(rows.labels["y"].tolist())
+    return found
+
+
+def lanes_of(*sizes: int, chunk: int = 10) -> list[list[Chunk]]:
+    return [[Chunk(i, "f", at, min(at + chunk, size)) for at in range(0, size, chunk)] for i, size in enumerate(sizes)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=4), st.integers(1, 20), st.integers(1, 300), st.integers(1, 3), st.integers(0, 9))
+def test_every_row_comes_once_in_batches_that_are_whole_but_for_the_last(sizes, batch_size, capacity, every, seed):
+    found = batches(pool_of(lanes_of(*sizes), batch_size, capacity, seed, every))
+    expected = [1000 * i + at + k for i, size in enumerate(sizes) for at in range(0, size, 10) for k in range(0, min(10, size - at), every)]
+    assert sorted(row for batch in found for row in batch) == expected
+    assert all(len(batch) == batch_size for batch in found[:-1])
+
+
+def test_the_order_is_a_function_of_the_seed():
+    assert batches(pool_of(lanes_of(50, 50), 8, 40, seed=3)) == batches(pool_of(lanes_of(50, 50), 8, 40, seed=3))
+    assert batches(pool_of(lanes_of(50, 50), 8, 40, seed=3)) != batches(pool_of(lanes_of(50, 50), 8, 40, seed=4))
+
+
+@pytest.mark.parametrize("capacity", [100, 2000])
+def test_groups_make_up_batches_as_random_draws_would(capacity):
+    # two groups of 600 and 1400 rows: of a batch of 50, hypergeometric(2000, 600, 50) are of the first
+    firsts = []
+    for seed in range(10):
+        firsts += [sum(row < 1000 for row in batch) for batch in batches(pool_of(lanes_of(600, 1000), 50, capacity, seed))]
+    law = stats.hypergeom(1600, 600, 50)
+    edges = [0, 15, 17, 18, 19, 20, 21, 23, 51]
+    observed = np.histogram(firsts, edges)[0]
+    expected = len(firsts) * np.diff(law.cdf(np.array(edges) - 1))
+    assert stats.chisquare(observed, expected).pvalue > 0.01
+
+
+def test_rows_far_apart_in_the_file_meet_in_a_batch():
+    # one lane of 2000 rows in order, a pool of 1000: a batch spans hundreds of rows
+    spans = [max(batch) - min(batch) for batch in batches(pool_of(lanes_of(2000), 20, 1000, step=20))]
+    assert np.median(spans) > 400
+
+
+def test_memory_does_not_grow_with_the_data():
+    pool = pool_of(lanes_of(5000, 5000, chunk=25), 10, 400)
+    most = 0
+    while pool.prepare():
+        pool.cut()
+        most = max(most, sum(part.rows.rows.size for part in pool._parts.values()))
+    assert most <= 1.25 * 400
+
+
+def test_a_skipped_batch_has_no_rows_and_changes_nothing_else():
+    pool, other = pool_of(lanes_of(100), 10, 50), pool_of(lanes_of(100), 10, 50)
+    pool.prepare(), other.prepare()
+    assert pool.cut(skip=True) == (None, other.cut()[1])
+    pool.prepare(), other.prepare()
+    assert pool.cut()[0].labels["y"].tolist() == other.cut()[0].labels["y"].tolist()
+
+
+def test_what_is_expected_follows_the_share_of_rows_that_pass():
+    pool = pool_of(lanes_of(1000), 10, 200, every=2)
+    pool.prepare()
+    assert pool.expected == pytest.approx(500, rel=0.1)

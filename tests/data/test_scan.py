@@ -1,0 +1,65 @@
+"""The first look at the files: what they have, and what they must agree on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import awkward as ak
+import pytest
+
+from weaver_tt.config.load import from_mapping
+from weaver_tt.config.plan import plan
+from weaver_tt.data.files import FileGroup
+from weaver_tt.data.scan import scan_files
+from weaver_tt.errors import BadFileError, DataError
+
+CONFIG = from_mapping({"inputs": {"event": {"length": None, "vars": ["met"]}}, "observers": ["run", "truth?"]})
+PREDICT = plan(CONFIG, "predict")
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def file(name: str, rows: int = 2, **more: list) -> str:
+        path = str(tmp_path / f"{name}.parquet")
+        ak.to_parquet(ak.Array({"met": [1.0] * rows, "run": [1] * rows, **more}), path)
+        return path
+
+    return file
+
+
+def test_optional_columns_are_read_where_a_group_has_them(write):
+    groups = [FileGroup("mc", (write("a", truth=[1, 2]),)), FileGroup("data", (write("b"), write("c", rows=5)))]
+    scan = scan_files(groups, CONFIG, PREDICT)
+    assert scan.groups == ("mc", "data")
+    assert scan.columns == (("met", "run", "truth"), ("met", "run"))
+    assert [(source.group, source.rows) for source in scan.sources] == [(0, 2), (1, 2), (1, 5)]
+
+
+def test_files_of_a_group_must_agree_in_optional_columns(write):
+    groups = [FileGroup("mc", (write("a", truth=[1, 2]), write("b")))]
+    with pytest.raises(DataError, match=r"b.parquet: no column 'truth', which .*a.parquet of the same group 'mc' has"):
+        scan_files(groups, CONFIG, PREDICT)
+
+
+def test_a_missing_column_is_named_before_anything_is_read(tmp_path):
+    ak.to_parquet(ak.Array({"mett": [1.0], "run": [1]}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a.parquet: no column 'met'; did you mean 'mett'"):
+        scan_files([FileGroup("_", (str(tmp_path / "a.parquet"),))], CONFIG, PREDICT)
+
+
+def test_a_bad_file_stops_or_is_counted(write, tmp_path):
+    bad = tmp_path / "bad.parquet"
+    bad.write_bytes(b"PAR1 and then nothing")
+    groups = [FileGroup("mc", (write("a"), str(bad)))]
+    with pytest.raises(BadFileError, match=r"bad.parquet"):
+        scan_files(groups, CONFIG, PREDICT)
+    scan = scan_files(groups, CONFIG, PREDICT, "skip")
+    assert scan.accounting.bad_files == {str(bad): 1}
+    assert len(scan.sources) == 1
+
+
+def test_files_without_rows_are_an_error_only_if_all_are(write):
+    empty = FileGroup("empty", (write("a", rows=0),))
+    assert len(scan_files([empty, FileGroup("full", (write("b"),))], CONFIG, PREDICT).sources) == 1
+    with pytest.raises(DataError, match=r"no rows to read: 0 entries in 1 files \(.*a.parquet"):
+        scan_files([empty], CONFIG, PREDICT)

@@ -1,0 +1,104 @@
+"""One training step by step: where it begins, what it saves, when it is over."""
+
+from collections import Counter
+
+import pytest
+import torch
+from torch import nn
+
+from weaver_tt.config.expressions import parse
+from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
+from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.batch import Batch
+from weaver_tt.engine import checkpoint
+from weaver_tt.engine.trackers import Nothing
+from weaver_tt.engine.training import Training
+from weaver_tt.errors import TrainingError
+from weaver_tt.network import Network
+from weaver_tt.options import TrainOptions
+from weaver_tt.tasks.regression import Regression
+
+GROUP = InputGroup(name="event", variables=(Variable(name="x"),))
+CONFIG = DataConfig(source="c.yaml", text="", inputs={"event": GROUP}, labels=Labels(kind="custom", value={"y": parse("x", "test")}))
+
+
+class Rows:
+    """Four batches of two events with y = x."""
+
+    steps = 4
+    accounting = Accounting(read=Counter(a=8))
+
+    def epoch(self, number, skip=0):
+        """The batches from ``skip`` on."""
+        for index in range(skip, 4):
+            x = torch.tensor([[index + 1.0], [-index - 1.0]])
+            yield Batch({"event": x}, {}, {}, {"y": x[:, 0].clone()}, progress=(index + 1) / 4, size=2)
+
+
+def training(prefix, **more):
+    """A line to be fitted."""
+    torch.manual_seed(0)
+    options = TrainOptions(**{"num_epochs": 3, "optimizer": "sgd", "start_lr": 0.1, "lr_scheduler": "none", "save_minutes": 1e9} | more)
+    return Training(Network(nn.Linear(1, 1), ["event"]), Regression(CONFIG, loss_function="mse"), options, str(prefix), Nothing())
+
+
+@pytest.fixture(autouse=True)
+def _undo():
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def test_an_epoch_counts_its_batches_and_steps(tmp_path):
+    run = training(tmp_path / "net")
+    run.begin(Rows())
+    metrics = run.train(Rows())
+    assert (run.state.epoch, run.state.batches, run.update.steps) == (0, 4, 4)
+    assert metrics["loss"] > 0
+
+
+def test_what_is_kept_after_an_epoch_points_to_the_next(tmp_path):
+    run = training(tmp_path / "net")
+    run.begin(Rows())
+    run.keep(run.train(Rows()))
+    saved = checkpoint.load(tmp_path / "net_resume.pt")
+    assert (saved["state"]["epoch"], saved["state"]["batches"], saved["steps"]) == (1, 0, 4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net_best_epoch_state.pt", "net_epoch-0_state.pt", "net_resume.pt"]
+
+
+def test_a_save_inside_an_epoch_remembers_the_position(tmp_path):
+    run = training(tmp_path / "net", save_minutes=0)  # after every batch
+    run.begin(Rows())
+    run.train(Rows())
+    assert checkpoint.load(tmp_path / "net_resume.pt")["state"]["batches"] == 4
+
+
+def test_a_worse_epoch_leaves_the_best_one(tmp_path):
+    run = training(tmp_path / "net")
+    run.begin(Rows())
+    first = run.train(Rows())
+    run.keep(first)
+    best = (tmp_path / "net_best_epoch_state.pt").read_bytes()
+    with torch.no_grad():
+        run.network.bare.weight.fill_(50)
+    run.keep(run.validate(Rows()))
+    assert run.state.best_epoch == 0
+    assert (tmp_path / "net_best_epoch_state.pt").read_bytes() == best
+
+
+def test_it_is_over_after_all_epochs_or_without_improvement(tmp_path):
+    run = training(tmp_path / "net", early_stopping=2)
+    run.begin(Rows())
+    assert not run.is_over()
+    run.state.best, run.state.best_epoch, run.state.epoch = {"loss": 1.0}, 0, 2
+    assert not run.is_over()  # one epoch without improvement
+    run.state.epoch = 3
+    assert run.is_over()
+
+
+def test_a_nan_weight_is_noticed_with_learning_rate_and_advice(tmp_path):
+    run = training(tmp_path / "net")
+    run.begin(Rows())
+    with torch.no_grad():
+        run.network.bare.weight.fill_(float("nan"))
+    with pytest.raises(TrainingError, match=r"learning rate 0\.1.*smaller --start-lr"):
+        run.train(Rows())
