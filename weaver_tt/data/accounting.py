@@ -20,9 +20,30 @@ class Accounting:
     truncated: Counter[str] = field(default_factory=Counter)  # input group -> objects beyond its length
     objects_dropped: Counter[str] = field(default_factory=Counter)  # input group -> objects that failed the object selection
     nonfinite: Counter[str] = field(default_factory=Counter)  # column -> NaN or infinite values replaced
-    bad_files: Counter[str] = field(default_factory=Counter)  # path -> 1, skipped with --on-bad-file skip
+    bad_files: Counter[str] = field(default_factory=Counter)  # path -> chunks given up with --on-bad-file skip, 1 for a file that does not open
+    targets: Counter[str] = field(default_factory=Counter)  # class -> selected rows, or "LABEL = 0|1" -> selected objects
 
     def add(self, other: Accounting) -> None:
         """Add the counts of ``other`` to these."""
         for name in self.__slots__:
             getattr(self, name).update(getattr(other, name))
+
+    def report(self) -> str:
+        """What a log shows at the end of an epoch: a line for each file group, then what was cut, replaced or given up."""
+        lines = [self._group_line(group) for group in sorted(set(self.read) | set(self.used))]
+        remarks = {
+            "objects beyond the input's length": self.truncated,
+            "objects that failed the object selection": self.objects_dropped,
+            "NaN or infinite values taken as 0": self.nonfinite,
+            "parts of damaged files skipped": self.bad_files,
+        }
+        for what, counts in remarks.items():
+            found = [f"{name} {number:,}" for name, number in sorted(counts.items()) if number]
+            if found:
+                lines.append(f"{what}: {', '.join(found)}")
+        return "\n".join(lines)
+
+    def _group_line(self, group: str) -> str:
+        reasons = [f"{number:,} by {reason}" for (owner, reason), number in sorted(self.dropped.items()) if owner == group and number]
+        dropped = f" ({', '.join(reasons)} dropped)" if reasons else ""
+        return f"{group}: {self.read[group]:,} rows read, {self.selected[group]:,} selected{dropped}, {self.used[group]:,} used"

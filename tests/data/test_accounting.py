@@ -1,0 +1,26 @@
+"""Counts add up, and the report says what they mean."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from weaver_tt.data.accounting import Accounting
+
+
+def test_counts_of_two_workers_add_up():
+    total = Accounting(read=Counter(a=3))
+    total.add(Accounting(read=Counter(a=2, b=1), nonfinite=Counter(pt=4)))
+    assert total.read == {"a": 5, "b": 1}
+    assert total.nonfinite == {"pt": 4}
+
+
+def test_the_report_has_a_line_for_each_group_and_for_each_thing_to_know():
+    counts = Accounting(read=Counter(qcd=1200, top=10), selected=Counter(qcd=1000, top=10), used=Counter(qcd=990, top=10))
+    counts.dropped["qcd", "selection"] = 200
+    counts.truncated["jets"] = 3
+    counts.nonfinite["jet_pt"] = 0
+    assert counts.report().splitlines() == [
+        "qcd: 1,200 rows read, 1,000 selected (200 by selection dropped), 990 used",
+        "top: 10 rows read, 10 selected, 10 used",
+        "objects beyond the input's length: jets 3",
+    ]

@@ -1,0 +1,36 @@
+"""Work that a thread does ahead of those who need its results."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+SWITCH = 5e-4  # seconds
+
+T = TypeVar("T")
+
+
+def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
+    """``items`` in their order, worked out by a thread that is at most ``depth`` ahead (0: no thread). Its errors are raised here.
+
+    The thread ends with this generator: when the items end, or when it is closed early.
+    """
+    if depth == 0:
+        yield from items
+        return
+    # python lets a thread run for 5 ms before another that has finished its numerical work may go on; here that is the time of a batch
+    sys.setswitchinterval(min(SWITCH, sys.getswitchinterval()))
+    end: Any = object()
+    executor = ThreadPoolExecutor(1, "weaver_tt-ahead")
+    try:
+        waiting = deque(executor.submit(next, items, end) for _ in range(depth))
+        while (item := waiting.popleft().result()) is not end:
+            waiting.append(executor.submit(next, items, end))
+            yield item
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+        if isinstance(items, Generator):
+            items.close()

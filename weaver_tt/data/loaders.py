@@ -1,0 +1,192 @@
+"""Loaders of batches for training, validation and prediction; the one place that calls DataLoader.
+
+Without worker processes a thread decodes and cuts ahead while the consumer computes. Batches travel jagged and are padded by the consumer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from weaver_tt.config.plan import Purpose, plan
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.ahead import ahead
+from weaver_tt.data.batch import Batch
+from weaver_tt.data.chunks import window
+from weaver_tt.data.dataset import READ_AHEAD, Cut, Stream
+from weaver_tt.data.files import parse_groups
+from weaver_tt.data.labels import check_variety
+from weaver_tt.data.padding import Padder
+from weaver_tt.data.rows import convert
+from weaver_tt.data.scan import Scan, scan_files
+from weaver_tt.errors import DataError, WeaverError
+from weaver_tt.options import DataOptions
+
+AHEAD = 4  # batches that the thread may be ahead
+T = TypeVar("T")
+
+
+class Loader:
+    """The batches of one rank, epoch after epoch. Their tensors live in buffers that the next batch overwrites."""
+
+    def __init__(
+        self, stream: Stream, device: torch.device | str, *, shuffle: bool, steps: int | None = None, workers: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
+        self.steps = steps  # batches in an epoch where that is fixed
+        self.accounting = Accounting()  # of the running or the last epoch
+        self.groups = stream.scan.groups
+        self._stream = stream
+        self._padder = Padder(stream.config, device)
+        self._shuffle = shuffle
+        self._workers = workers
+        self._rank, self._world = rank, world
+
+    def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
+        """The batches of epoch ``number``, without the first ``skip`` of them."""
+        self.accounting = Accounting()
+        self.accounting.add(self._stream.scan.accounting)
+        progress = _Progress(self._workers)
+        done = 0
+        with closing(self._cuts(number, skip)) as cuts:
+            for cut in cuts:
+                self.accounting.add(cut.accounting)
+                share = progress.after(cut)
+                if cut.number < 0:
+                    continue
+                done += 1
+                if done > skip and cut.rows is not None:
+                    batch = self._padder(cut.rows)
+                    batch.progress = max(share, done / self.steps) if self.steps and not self._shuffle else done / self.steps if self.steps else share
+                    yield batch
+                if done == self.steps:
+                    return
+        self._check()
+
+    def _cuts(self, number: int, skip: int) -> Generator[Cut, None, None]:
+        if not self._shuffle:
+            return ahead(self._stream.ordered(self._rank, self._world, skip), AHEAD)
+        if self._workers:
+            return _from_workers(_Share(self._stream, number, self._rank, self._world, skip), self._workers)
+        return ahead(self._stream.shuffled(number, self._rank, self._world, skip=skip), AHEAD)
+
+    def _check(self) -> None:
+        """After a full pass: was there anything, and anything to tell apart?"""
+        counts = self.accounting
+        if not counts.selected.total():
+            selection = self._stream.plan.selection
+            why = f"the selection {selection.source!r} drops all of them" if selection is not None else "none is left"
+            raise DataError(f"{self._stream.config.source}: {counts.read.total()} rows were read, {why}")
+        if self._shuffle and self._world == 1:
+            check_variety(counts, self._stream.config)
+
+
+class _Progress:
+    """How far an epoch is, from what its streams (one for each worker) report."""
+
+    def __init__(self, workers: int) -> None:
+        self._streams = max(1, workers)
+        self._delivered: dict[int, int] = {}
+        self._expected: dict[int, float] = {}
+        self._highest = 0.0
+
+    def after(self, cut: Cut) -> float:
+        """Share of the epoch's rows delivered once ``cut`` is; never falls."""
+        self._delivered[cut.worker], self._expected[cut.worker] = cut.delivered, cut.expected
+        silent = self._streams - len(self._expected)
+        total = sum(self._expected.values()) * (1 + silent / len(self._expected))  # who has not been heard is like the others
+        self._highest = max(self._highest, sum(self._delivered.values()) / total if total else 0.0)
+        return self._highest
+
+
+class _Share(IterableDataset[Any]):
+    """A worker process's share of an epoch's cuts, their arrays as tensors, which travel through shared memory."""
+
+    def __init__(self, stream: Stream, epoch: int, rank: int, world: int, skip: int) -> None:
+        self._stream, self._epoch, self._rank, self._world, self._skip = stream, epoch, rank, world, skip
+
+    def __iter__(self) -> Iterator[Cut | WeaverError]:
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info is not None else (0, 1)
+        # workers take turns, so batch b of this one comes after at most b * workers + worker others
+        skip = max(0, -(-(self._skip - worker) // workers))
+        try:
+            for cut in self._stream.shuffled(self._epoch, self._rank, self._world, worker, workers, skip):
+                yield _converted(cut, torch.from_numpy)
+        except WeaverError as error:  # as a value: raised here, its text would be buried in a worker's traceback
+            yield error
+
+
+def _from_workers(share: _Share, workers: int) -> Generator[Cut, None, None]:
+    """The cuts of all worker processes, in turn."""
+    # a generator of its own: DataLoader would else draw from torch's global one
+    loader = DataLoader(share, batch_size=None, num_workers=workers, collate_fn=_unchanged, generator=torch.Generator())
+    for cut in loader:
+        if isinstance(cut, WeaverError):
+            raise cut
+        yield _converted(cut, torch.Tensor.numpy)
+
+
+def _converted(cut: Cut, array: Callable[[Any], Any]) -> Cut:
+    return cut if cut.rows is None else replace(cut, rows=convert(cut.rows, array))
+
+
+def _unchanged(item: T) -> T:
+    return item
+
+
+def train_loader(
+    config: DataConfig, options: DataOptions, *, seed: int = 0, rank: int = 0, world: int = 1, device: torch.device | str = "cpu"
+) -> Loader:
+    """Shuffled batches of the training files, with labels and weight, without observers."""
+    steps = options.steps_per_epoch
+    if steps is None and options.samples_per_epoch is not None:
+        steps = max(1, options.samples_per_epoch // (options.batch_size * world))
+    scan = scan_files(parse_groups(options.data_train), config, plan(config, "train"), options.on_bad_file)
+    high = 1.0 if options.data_val else options.train_val_split
+    stream = _stream(config, options, scan, "train", (0.0, high * options.data_fraction))
+    stream = replace(stream, seed=seed, endless=steps is not None, read_ahead=0 if options.num_workers else READ_AHEAD)
+    return Loader(stream, device, shuffle=True, steps=steps, workers=options.num_workers, rank=rank, world=world)
+
+
+def val_loader(config: DataConfig, options: DataOptions, *, rank: int = 0, world: int = 1, device: torch.device | str = "cpu") -> Loader | None:
+    """Validation batches in input order, the last one as it comes; None where there is nothing to validate on."""
+    if not options.data_val and options.train_val_split >= 1:
+        return None
+    scan = scan_files(parse_groups(options.data_val or options.data_train), config, plan(config, "train"), options.on_bad_file)
+    low = 0.0 if options.data_val else options.train_val_split
+    stream = _stream(config, options, scan, "train", (low * options.data_fraction, options.data_fraction))
+    return Loader(stream, device, shuffle=False, steps=options.steps_per_epoch_val, rank=rank, world=world)
+
+
+def test_loaders(config: DataConfig, options: DataOptions, *, device: torch.device | str = "cpu") -> dict[str, Loader]:  # noqa: PT028
+    """For each file group its selected rows in input order, with observers, and labels where the files have them."""
+    loaders = {}
+    for group in parse_groups(options.data_test):
+        scan = scan_files([group], config, plan(config, "predict"), options.on_bad_file)
+        loaders[group.name] = Loader(_stream(config, options, scan, "predict", (0.0, 1.0)), device, shuffle=False)
+    return loaders
+
+
+test_loaders.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks of its name
+
+
+def _stream(config: DataConfig, options: DataOptions, scan: Scan, purpose: Purpose, rows: tuple[float, float]) -> Stream:
+    """The stream of a share of each file's rows."""
+    sources = [source for source in (window(source, *rows) for source in scan.sources) if source.rows]
+    if not sources:
+        raise DataError(f"no rows to read: the share {rows[0]:g} to {rows[1]:g} of each of {len(scan.sources)} files is empty")
+    return Stream(
+        config=config,
+        plan=plan(config, purpose),
+        scan=scan,
+        sources=sources,
+        batch_size=options.batch_size,
+        pool_size=options.pool_size,
+        on_bad_file=options.on_bad_file,
+    )

@@ -1,0 +1,172 @@
+"""A bounded pool that rows come into as they are drawn and leave in random order, a batch at a time."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from weaver_tt.data.chunks import Chunk
+from weaver_tt.data.lanes import Take
+from weaver_tt.data.rows import Indexed, Integers, Rows, collect
+
+MOST_BUCKETS = 32  # turns that a row waits at most
+POOL_SHARE = 0.75  # of the capacity; the rest is for chunks of which only some rows were drawn
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A chunk's rows that passed the selection; ``positions`` (R,) ascending are their places among all rows of the chunk."""
+
+    rows: Rows | None  # None where none passed
+    positions: Integers
+
+
+@dataclass(slots=True)
+class _Part:
+    """Rows that lie together in memory: a chunk, or the block that batches are cut from."""
+
+    rows: Indexed
+    groups: Integers  # (R,) file group of each row
+    last_turn: int  # when the last of its rows leaves the pool, as far as is known
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """Rows that leave the pool in the same turn: part and place in it, (n,) each."""
+
+    parts: list[Integers]
+    places: list[Integers]
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.parts))
+
+
+class Pool:
+    """Rows in random order; about ``capacity`` of them are in memory at most, those that are gone but not yet freed included.
+
+    Every row that comes in is put into one of the next buckets at random, each as likely. Each turn empties the next bucket: its rows are
+    gathered into one block, which batches are cut from at random. So a row is copied twice, and chunks are free after a fixed number of turns.
+    As the draws are random in what the rows are, so is whatever part of them goes into a bucket: batches are what they would be if all rows had
+    been shuffled.
+
+    :param draws: what comes into the pool, ``raw`` rows in all before selection; a chunk's rows come in order.
+    :param decode: called for each chunk when the first of its rows is due, in the order of ``draws``.
+    """
+
+    def __init__(
+        self,
+        draws: Iterable[list[Take]],
+        raw: int,
+        decode: Callable[[Chunk], Decoded],
+        *,
+        batch_size: int,
+        capacity: int,
+        random: np.random.Generator,
+    ) -> None:
+        self._draws: Iterator[list[Take]] = iter(draws)
+        self._decode = decode
+        self._batch_size = batch_size
+        self._turnover = max(batch_size, int(capacity * POOL_SHARE / MOST_BUCKETS))  # rows that come and go in a turn
+        self._random = random
+        self._open: dict[Chunk, tuple[Decoded, int]] = {}  # chunks of which more will come, and the number of their part
+        self._parts: dict[int, _Part] = {}
+        self._buckets = deque(_Bucket([], []) for _ in range(max(2, int(capacity * POOL_SHARE / self._turnover))))
+        self._turn = self._next = 0  # turns so far; number of the next part
+        self._block = Indexed(Rows({}, {}, {}))
+        self._block_groups = self._order = np.zeros(0, dtype=np.int64)  # rows of the block that are left, in random order
+        self._raw = raw  # rows yet to be drawn
+        self._drawn = self._passed = 0
+
+    @property
+    def ready(self) -> int:
+        """Rows that can be cut now."""
+        return len(self._order)
+
+    @property
+    def expected(self) -> float:
+        """Rows to come: held, or expected to pass of what is yet to be drawn."""
+        return self.ready + self._waiting + self._raw * self._passed / max(1, self._drawn)
+
+    @property
+    def _waiting(self) -> int:
+        """Rows in the buckets."""
+        return sum(bucket.size for bucket in self._buckets)
+
+    def prepare(self) -> bool:
+        """Take turns until a batch is ready, if it can be; whether it is."""
+        buckets = len(self._buckets)
+        while self.ready < self._batch_size and (self._raw or any(bucket.parts for bucket in self._buckets)):
+            # the first draws fill the buckets as later ones will: those that are due sooner have more of them
+            shares = np.arange(buckets, 0, -1) if self._turn == 0 else np.ones(buckets)
+            self._draw(self._turnover * (buckets + 1) // 2 - self._waiting, np.cumsum(shares) / shares.sum())
+            self._empty(self._buckets.popleft())
+            self._buckets.append(_Bucket([], []))
+            self._turn += 1
+            self._parts = {number: part for number, part in self._parts.items() if part.last_turn >= self._turn}
+        return self.ready >= self._batch_size
+
+    def cut(self, skip: bool = False) -> tuple[Rows | None, Counter[int]]:
+        """A batch (smaller if less is ready) and how many of its rows came from each file group; with ``skip`` the rows themselves are left out."""
+        index, self._order = self._order[: self._batch_size], self._order[self._batch_size :]
+        used = Counter(dict(enumerate(np.bincount(self._block_groups[index]).tolist())))
+        return None if skip else collect([(self._block, index)]), used
+
+    def _draw(self, least: int, edges: np.ndarray) -> None:
+        """Draw ``least`` rows that pass, or all that are left, and divide them at random into the buckets, which end at these shares of them."""
+        parts: list[Integers] = []
+        places: list[Integers] = []
+        fresh = 0
+        while fresh < least and self._raw:
+            for take in next(self._draws):
+                number, rows = self._bring(take)
+                parts.append(np.full(len(rows), number))
+                places.append(rows)
+                fresh += len(rows)
+                self._raw -= take.last - take.first
+                self._drawn += take.last - take.first
+        self._passed += fresh
+        if not fresh:
+            return
+        order = self._random.permutation(fresh)
+        # a random offset keeps small draws from always ending in the same buckets
+        ends = np.floor(edges * fresh + self._random.random()).astype(int).clip(max=fresh)
+        ends[-1] = fresh
+        pieces = zip(np.split(np.concatenate(parts)[order], ends[:-1]), np.split(np.concatenate(places)[order], ends[:-1]), strict=True)
+        for bucket, (part, place) in zip(self._buckets, pieces, strict=True):
+            if len(part):
+                bucket.parts.append(part)
+                bucket.places.append(place)
+
+    def _bring(self, take: Take) -> tuple[int, Integers]:
+        """Rows of a chunk into the pool: their part, and their places in it."""
+        if take.begins:
+            decoded = self._decode(take.chunk)
+            self._open[take.chunk] = decoded, self._next
+            if decoded.rows is not None:
+                self._parts[self._next] = _Part(Indexed(decoded.rows), np.full(decoded.rows.size, take.chunk.group), 0)
+            self._next += 1
+        decoded, number = self._open[take.chunk]
+        if decoded.rows is not None:
+            # not freed before more of its rows have come
+            self._parts[number].last_turn = self._turn + len(self._buckets) if take.ends else np.iinfo(np.int64).max
+        if take.ends:
+            del self._open[take.chunk]
+        first, last = np.searchsorted(decoded.positions, [take.first, take.last]).tolist()
+        return number, np.arange(first, last)
+
+    def _empty(self, bucket: _Bucket) -> None:
+        """Gather the rows of a bucket, and those left of the block, into a new block."""
+        if not bucket.parts:
+            return
+        parts, places = np.concatenate(bucket.parts), np.concatenate(bucket.places)
+        order = np.argsort(parts, kind="stable")
+        numbers, firsts = np.unique(parts[order], return_index=True)
+        chosen = [(self._parts[number], index) for number, index in zip(numbers.tolist(), np.split(places[order], firsts[1:]), strict=True)]
+        sources = [(self._block, self._order)] * bool(len(self._order)) + [(part.rows, index) for part, index in chosen]
+        self._block_groups = np.concatenate([self._block_groups[self._order], *(part.groups[index] for part, index in chosen)])
+        self._block = Indexed(collect(sources))
+        self._order = self._random.permutation(len(self._block_groups))
