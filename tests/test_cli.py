@@ -12,18 +12,21 @@ from weaver_tt.errors import DataError
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("command", [["train.py", "--help"], ["-m", "weaver_tt.cli", "--help"], ["-m", "weaver_tt.cli", "closure", "--help"]])
+@pytest.mark.parametrize("command", [["train.py"], ["weaver-tt"], ["weaver-tt", "closure"]], ids=" ".join)
 def test_help_needs_no_heavy_import(command):
-    code = (
-        "import runpy, sys\n"
-        f"sys.argv = {command if command[0] != '-m' else command[1:]!r}\n"
-        "try:\n"
-        + (f"    runpy.run_path({command[0]!r}, run_name='__main__')\n" if command[0] != "-m" else f"    runpy.run_module({command[1]!r}, run_name='__main__')\n")
-        + "except SystemExit as stop:\n    assert stop.code == 0\n"
-        "heavy = {'torch', 'uproot', 'awkward', 'matplotlib', 'numpy', 'pyarrow'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    function = "train()" if command == ["train.py"] else "main()"
+    code = f"""
+import sys
+from weaver_tt.cli import main, train
+sys.argv = {[*command, "--help"]}
+try:
+    {function}
+except SystemExit as stop:
+    assert stop.code == 0
+heavy = {{"torch", "uproot", "awkward", "matplotlib", "numpy", "pyarrow"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "usage" in result.stdout
 

@@ -14,7 +14,8 @@ def test_defaults_of_the_command_line_are_those_of_the_dataclasses():
 
 
 def test_weavers_short_spellings_mean_the_long_flags():
-    options = parse(["-i", "a:x.root", "b:y.root", "-c", "d.yaml", "-n", "n.py", "-o", "depth", "3", "-o", "wide", "True", "-m", "p/x", "-t", "t.root"])
+    data = ["-i", "a:x.root", "b:y.root", "-t", "t.root", "-c", "d.yaml"]
+    options = parse([*data, "-n", "n.py", "-o", "depth", "3", "-o", "wide", "True", "-m", "p/x"])
     assert options.data.data_train == ["a:x.root", "b:y.root"]
     assert options.data.data_config == "d.yaml"
     assert options.data.data_test == ["t.root"]

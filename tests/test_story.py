@@ -6,8 +6,6 @@ from pathlib import Path
 import awkward as ak
 import h5py
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 import uproot
@@ -105,12 +103,7 @@ def write_root(path, columns):
 
 
 def write_parquet(path, columns):
-    table = pa.table({name: ak.to_arrow(values) if isinstance(values, ak.Array) else values for name, values in columns.items()})
-    pq.write_table(pa.Table.from_pydict({name: column.combine_chunks().cast(plain(column.type)) for name, column in zip(table.column_names, table.columns)}), path, row_group_size=500)
-
-
-def plain(kind):
-    return pa.large_list(plain(kind.value_type)) if hasattr(kind, "value_type") else (kind.storage_type if isinstance(kind, pa.ExtensionType) else kind)
+    ak.to_parquet(ak.zip(columns, depth_limit=1), path, extensionarray=False, row_group_size=500)
 
 
 def write_hdf5(path, columns):
@@ -150,14 +143,16 @@ def test_every_task_runs_on_every_format_and_onnx_writes_the_same_file(tmp_path,
     scores = [name for name in torch_columns.fields if name.startswith(("score_", "ratio", "pred_", "output"))]
     assert scores
     for name in torch_columns.fields:
-        assert ak.to_numpy(ak.flatten(torch_columns[name], axis=None)) == pytest.approx(ak.to_numpy(ak.flatten(onnx_columns[name], axis=None)), abs=1e-5)
+        one, two = (ak.flatten(columns[name], axis=None).to_numpy() for columns in (torch_columns, onnx_columns))
+        assert one == pytest.approx(two, abs=1e-5)
 
 
 def test_truth_tagging_from_toy_to_weights(tmp_path, events, model):
     common = ["-c", TRUTH_TAGGING, "-n", EDGES, "-m", model, "-o", "hidden", 8, "--gpus", ""]
     assert run("--predict", "-t", events, *common, "--predict-output", tmp_path / "pred.parquet") == 0
     assert run("--export-onnx", tmp_path / "onnx" / "model.onnx", *common) == 0
-    assert run("--predict", "-t", events, "-c", TRUTH_TAGGING, "-m", tmp_path / "onnx" / "model.onnx", "--predict-output", tmp_path / "onnx.parquet") == 0
+    onnx = ["-c", TRUTH_TAGGING, "-m", tmp_path / "onnx" / "model.onnx"]
+    assert run("--predict", "-t", events, *onnx, "--predict-output", tmp_path / "onnx.parquet") == 0
     one, two = ak.from_parquet(tmp_path / "pred.parquet"), ak.from_parquet(tmp_path / "onnx.parquet")
     with uproot.open(events) as file:
         truth = file["tree"].arrays()

@@ -250,4 +250,3 @@ class _Evaluation:
 
 def _number(value: Any) -> bool:
     return isinstance(value, int | float)
-

@@ -68,9 +68,7 @@ class _Maker:
         content = scaled(values, [variable for group in groups for variable in group.variables])
         ends = np.cumsum([len(group.variables) for group in groups]).tolist()
         columns = [slice(first, last) for first, last in zip([0, *ends], ends, strict=False)]
-        return {
-            group.name: Jagged(content, objects.counts, objects.full_counts, own) for group, own in zip(groups, columns, strict=True)
-        }
+        return {group.name: Jagged(content, objects.counts, objects.full_counts, own) for group, own in zip(groups, columns, strict=True)}
 
     def scalars(self, group: InputGroup) -> Floats:
         """A per-row group: scaled (R, C)."""

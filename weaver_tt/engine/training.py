@@ -34,7 +34,10 @@ class Trainable(Runnable, Protocol):
     """A network: ``module`` is what is called (compiled, perhaps), ``bare`` holds the weights."""
 
     module: Any
-    device: torch.device
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
 
     @property
     def bare(self) -> nn.Module:
