@@ -19,8 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RECIPES = {  # found on events of other seeds
-    "edges": "--batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --start-lr 2e-2 --num-epochs 10",
-    "gnn": "--batch-size 1000 --optimizer adam --lr-scheduler one-cycle --start-lr 1e-3 --num-epochs 4",
+    "edges": "--batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --start-lr 2e-2 --num-epochs 8 --ensemble 4",
+    "gnn": "--batch-size 1000 --optimizer adam --lr-scheduler one-cycle --start-lr 1e-3 --num-epochs 6",
 }
 
 
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="epochs, instead of the recipe's")
     parser.add_argument("--seed", type=int, default=1, help="of the training")
     parser.add_argument("--data-seed", type=int, default=100, help="of the toy events")
-    parser.add_argument("--ensemble", type=int, default=1)
+    parser.add_argument("--ensemble", type=int, help="members, instead of the recipe's")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--amp", action="store_true", help="bf16 autocast")
     parser.add_argument("-o", "--output", type=Path, default=Path("/tmp/weaver_tt_truth_tagging"))
@@ -78,7 +78,8 @@ def run(arguments: argparse.Namespace) -> dict:
     configs = ["-c", arguments.data_config, "-n", arguments.network_config or f"network_configs/truth_tagging_{arguments.network}.py"]
     common = [*configs, "-m", str(folder / arguments.network), "--gpus", "", "--num-threads", str(arguments.threads)]
     recipe = shlex.split(RECIPES[arguments.network]) + (["--num-epochs", str(arguments.epochs)] if arguments.epochs else [])
-    recipe += ["--use-amp"] * arguments.amp + ["--ensemble", str(arguments.ensemble), "--seed", str(arguments.seed), "--no-progress"]
+    recipe += ["--ensemble", str(arguments.ensemble)] if arguments.ensemble else []
+    recipe += ["--use-amp"] * arguments.amp + ["--seed", str(arguments.seed), "--no-progress"]
     step("train", times, "train.py", "-i", train, *validation, *common, *recipe)
     step("predict", times, "train.py", "--predict", "-t", test, *common, "--predict-output", str(folder / "pred.root"))
     step("closure", times, "-m", "weaver_tt.cli", "closure", str(folder / "pred.root"), "--map-from", train, "-o", str(folder / "closure"))
