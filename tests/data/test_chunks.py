@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weaver_tt.data.chunks import Chunk, Source, by_group, cut, epoch_order, interleave, sequential, share, strata, total_rows, window
+from weaver_tt.data.chunks import Chunk, Source, cut, epoch_order, sequential, strata, total_rows, window
 
 
 def rows_of(chunks):
@@ -91,34 +91,6 @@ def test_a_file_sorted_by_class_fills_each_pool_with_all_classes_in_proportion(n
     for start in range(0, number - number % pool, pool):  # every pool of full rounds
         inside = sum(first <= chunk.first < last for chunk in order[start : start + pool])
         assert abs(inside / pool - (last - first) / number) <= 3 / pool
-
-
-@given(sources(), st.integers(1, 50), st.integers(1, 7))
-def test_shares_hold_every_row_once_and_differ_by_at_most_one_row_in_a_group(files, most, of):
-    chunks = [chunk for source in files for chunk in cut(source, most)]
-    order = epoch_order(chunks, 7, 0, 40)
-    shares = [share(order, index, of) for index in range(of)]
-    assert sorted(row for part in shares for row in rows_of(part)) == sorted(rows_of(chunks))
-    for group in by_group(chunks):
-        sizes = [total_rows(chunk for chunk in part if chunk.group == group) for part in shares]
-        assert max(sizes) - min(sizes) <= 1
-
-
-def test_a_share_cuts_the_chunk_at_its_border():
-    chunks = [Chunk(0, "a", 0, 10), Chunk(0, "b", 5, 10)]
-    assert share(chunks, 0, 2) == [Chunk(0, "a", 0, 7)]  # 15 rows: 7 and 8
-    assert share(chunks, 1, 2) == [Chunk(0, "a", 7, 10), Chunk(0, "b", 5, 10)]
-
-
-def test_groups_advance_together():
-    chunks = [Chunk(0, "a", 0, 10), Chunk(0, "a", 10, 20), Chunk(1, "b", 0, 10), Chunk(1, "b", 10, 20), Chunk(1, "b", 20, 30), Chunk(1, "b", 30, 40)]
-    assert [chunk.group for chunk in interleave(chunks)] == [1, 0, 1, 1, 0, 1]  # middles at 1/8 1/4 3/8 5/8 3/4 7/8
-
-
-@given(sources(), st.integers(1, 50), st.integers(1, 5))
-def test_interleaving_keeps_each_groups_order(files, most, fraction):
-    chunks = [chunk for source in files for chunk in cut(source, most)]
-    assert by_group(interleave(chunks)) == by_group(chunks)
 
 
 @given(sources(), st.integers(1, 50), st.integers(1, 5))

@@ -1,7 +1,7 @@
 """Which rows are read when and by whom: entry ranges on cluster borders, their seeded order, exact shares. Integers only, no I/O.
 
-The flow of a training epoch: ``window`` each source, ``cut`` it into chunks, put all chunks into ``epoch_order``, take a ``share`` and
-``interleave`` its groups. Validation and prediction read ``sequential`` chunks.
+The flow of a training epoch: ``window`` each source, ``cut`` it into chunks, divide these into lanes (``lanes.py``) and put each lane into
+``epoch_order``. Validation and prediction read ``sequential`` chunks.
 """
 
 from __future__ import annotations
@@ -119,30 +119,6 @@ def rows_between(chunks: Iterable[Chunk], first: int, last: int) -> list[Chunk]:
             taken.append(Chunk(chunk.group, chunk.path, chunk.first + low, chunk.first + high))
         start += chunk.rows
     return taken
-
-
-def share(chunks: Iterable[Chunk], index: int, of: int) -> list[Chunk]:
-    """Share ``index`` of ``of`` equal ones: rows [T*index//of, T*(index+1)//of) of each group's T rows.
-
-    Every row is in exactly one share, and the shares of a group differ by at most one row.
-    """
-    taken: list[Chunk] = []
-    for members in by_group(chunks).values():
-        total = total_rows(members)
-        taken += rows_between(members, total * index // of, total * (index + 1) // of)
-    return taken
-
-
-def interleave(chunks: Iterable[Chunk]) -> list[Chunk]:
-    """Merge the groups so that all of them advance by the same fraction; each group's own order is kept."""
-    placed = []
-    for group, members in by_group(chunks).items():
-        total = total_rows(members)
-        start = 0
-        for chunk in members:
-            placed.append(((start + chunk.rows / 2) / total, group, chunk))  # the fraction of the group at the chunk's middle
-            start += chunk.rows
-    return [chunk for _, _, chunk in sorted(placed, key=lambda item: item[:2])]
 
 
 def sequential(sources: Iterable[Source], most: int, index: int = 0, of: int = 1) -> list[Chunk]:
