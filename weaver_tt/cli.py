@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int
     """``train.py``: train, predict, export or print; returns the exit code."""
     configure()
     options = parse(arguments, prog)
+    # before torch starts OpenMP: threads that spin while they wait take the cores from the reader and from other jobs
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     run = importlib.import_module("weaver_tt.run")
     return guarded(run.run, options)
 
