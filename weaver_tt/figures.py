@@ -44,6 +44,10 @@ def efficiency_vs_pt(edges: Array, sums: Mapping[str, Array]) -> Figure:
         axes.errorbar(centres[filled], observed[filled], error[filled], fmt="o", markersize=4, color=f"C{number}", label=f"{flavour}, observed")
         axes.plot(centres[filled], predicted[filled], color=f"C{number}", label=f"{flavour}, predicted")
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    ticks = [digit * 10.0**power for power in range(-3, 7) for digit in (1, 2, 5) if low <= digit * 10.0**power <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)  # matplotlib would label all of 2, 3, 4, ... on top of each other
     axes.legend(frameon=False)
     return figure
 
