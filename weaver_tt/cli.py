@@ -56,8 +56,9 @@ def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int
     """``train.py``: train, predict, export or print; returns the exit code."""
     configure()
     options = parse(arguments, prog)
-    # before torch starts OpenMP: threads that spin while they wait take the cores from the reader and from other jobs
+    # before torch starts OpenMP: threads that spin for long while they wait take the cores from the reader and from other jobs
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # some microseconds: as fast as spinning on an idle machine
     run = importlib.import_module("weaver_tt.run")
     return guarded(run.run, options)
 
