@@ -241,8 +241,10 @@ def run_export(config: DataConfig, options: RunOptions) -> None:
 
 def load_members(config: DataConfig, options: RunOptions, model: str, device: torch.device) -> list[Network]:
     """The trained networks that ``model`` names, weights loaded, in evaluation mode."""
+    card = load_card(model)
+    expected = int(card["options"]["network"]["ensemble"]) if card else None
     members = []
-    for path in trained_states(model, options.train.load_epoch):
+    for path in trained_states(model, options.train.load_epoch, expected):
         network = build_network(config, options.network, device)
         load_weights(network, path)
         members.append(network.eval())

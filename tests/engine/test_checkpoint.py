@@ -116,3 +116,15 @@ def test_a_prefix_without_weights_is_met_with_those_that_lie_there(tmp_path):
 @pytest.mark.parametrize("name", ["m/net", "m/net_best_epoch_state.pt", "m/net_member-3_epoch-12_state.pt", "m/net_member-0"])
 def test_the_run_of_a_file_is_its_prefix_without_member_and_epoch(name):
     assert checkpoint.run_prefix(name) == "m/net"
+
+
+def test_files_of_an_earlier_run_under_the_same_prefix_are_not_mixed_in(tmp_path):
+    prefix = str(tmp_path / "net")
+    for name in ("", "_member-0", "_member-1", "_member-2"):
+        Path(f"{prefix}{name}_best_epoch_state.pt").touch()
+    assert checkpoint.trained_states(prefix, members=1) == [Path(f"{prefix}_best_epoch_state.pt")]
+    assert checkpoint.trained_states(prefix, members=2) == [Path(f"{prefix}_member-{number}_best_epoch_state.pt") for number in (0, 1)]
+    with pytest.raises(ConfigError, match="say which"):
+        checkpoint.trained_states(prefix)
+    with pytest.raises(ConfigError, match=r"no .*net_member-3_best_epoch_state\.pt"):
+        checkpoint.trained_states(prefix, members=4)

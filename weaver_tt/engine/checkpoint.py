@@ -58,22 +58,34 @@ def run_prefix(model: str) -> str:
     return MEMBER.sub("", STATE.sub("", model))
 
 
-def trained_states(model: str, epoch: int | None = None) -> list[Path]:
+def trained_states(model: str, epoch: int | None = None, members: int | None = None) -> list[Path]:
     """Weights that ``model`` names: itself if it is a file, else PREFIX's best (or given) epoch, or that of each of its ensemble's members.
 
-    Raises ConfigError when there are none, with those that lie there.
+    ``members``: how many the run card says there are; without a card, what lies there decides. Files of an earlier run under the same prefix are
+    never mixed in. Raises ConfigError when weights are missing, or when both a single network and members lie there and no card decides.
     """
     if model.endswith(".pt"):
         return [Path(model)]
     end = "_best_epoch_state.pt" if epoch is None else f"_epoch-{epoch}_state.pt"
-    if Path(model + end).is_file():
-        return [Path(model + end)]
-    members = Path(model).parent.glob(f"{Path(model).name}_member-*{end}")
-    found = sorted((int(match[1]), path) for path in members if (match := re.search(r"_member-(\d+)" + re.escape(end) + "$", path.name)))
-    if not found:
-        states = [str(path) for path in Path(model).parent.glob("*_state.pt")]
-        raise ConfigError(f"--model-prefix {model}: no {model}{end} and no {model}_member-*{end}; {nearest(model + end, states)}")
-    return [path for _, path in found]
+    single, found = Path(model + end), _members(model, end)
+    if members is None:
+        if single.is_file() and found:
+            raise ConfigError(f"--model-prefix {model}: there are {single} and {found[0]}; say which: -m {single} or -m {model}_member-0")
+        wanted = found or [single]
+    else:
+        wanted = [single] if members == 1 else [Path(f"{model}_member-{number}{end}") for number in range(members)]
+    for path in wanted:
+        if not path.is_file():
+            states = [str(path) for path in Path(model).parent.glob("*_state.pt")]
+            raise ConfigError(f"--model-prefix {model}: no {path}; {nearest(str(path), states)}")
+    return wanted
+
+
+def _members(model: str, end: str) -> list[Path]:
+    """Files of a run's members, by their number."""
+    paths = Path(model).parent.glob(f"{Path(model).name}_member-*{end}")
+    found = ((re.search(r"_member-(\d+)" + re.escape(end) + "$", path.name), path) for path in paths)
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
 
 
 def save(value: object, path: Path) -> None:
