@@ -54,7 +54,7 @@ class DataOptions:
     data_train: list[str] = flag([], "training files: /path/*.root, or name:/path/*.root to name a group", "-i", nargs="*")
     data_val: list[str] = flag([], "validation files; without them --train-val-split divides the training files", "-l", nargs="*")
     data_test: list[str] = flag([], "test files; name:/path writes one output for each name", "-t", nargs="*")
-    train_val_split: float = flag(0.8, "share of each training file's rows that is trained on when there is no --data-val")
+    train_val_split: float = flag(0.8, "without --data-val: share of each file's rows to train on; its end validates (not for sorted files)")
     data_fraction: float = flag(1.0, "share of each file's rows to use")
     on_bad_file: str = flag("stop", "a file that cannot be read: stop, or skip it, count it and report it", choices=["stop", "skip"])
     batch_size: int = flag(512, "rows in a batch")
