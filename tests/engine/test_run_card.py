@@ -3,7 +3,10 @@
 import json
 import subprocess
 
+import pytest
+
 from weaver_tt.engine.run_card import card_path, describe, git_hash, load_card, save_card
+from weaver_tt.errors import OutputError
 from weaver_tt.options import RunOptions
 
 
@@ -16,6 +19,13 @@ def test_a_card_comes_back_as_it_was_saved(tmp_path):
     assert card["versions"]["torch"]
     assert card["options"]["train"]["num_epochs"] == 20
     assert [p.name for p in (tmp_path / "new").iterdir()] == [card_path(tmp_path / "new" / "net").name]
+
+
+def test_a_card_that_cannot_be_written_is_an_output_error(tmp_path):
+    (tmp_path / "net_run.json").mkdir()
+    with pytest.raises(OutputError, match=r"net_run\.json: cannot be written"):
+        save_card(tmp_path / "net", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["net_run.json"]
 
 
 def test_a_run_without_a_card_has_none(tmp_path):

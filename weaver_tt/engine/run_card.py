@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import weaver_tt
+from weaver_tt.errors import OutputError
 from weaver_tt.options import RunOptions
 
 LIBRARIES = ("torch", "numpy", "awkward", "uproot", "onnx", "onnxruntime")
@@ -51,12 +52,16 @@ def describe(options: RunOptions, seed: int, data_files: list[str], texts: dict[
 
 
 def save_card(prefix: str | Path, card: dict[str, Any]) -> None:
-    """Write the card, atomically."""
+    """Write the card, atomically; OutputError when it cannot be written."""
     path = card_path(prefix)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(card, indent=2))
-    os.replace(partial, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(card, indent=2))
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def load_card(prefix: str | Path) -> dict[str, Any] | None:
