@@ -1,8 +1,21 @@
 """What holds for all tests."""
 
 import os
+from collections.abc import Iterator
 
-# shapes are small: more threads than one would only wait for each other; tests of several threads set their number
+# before torch starts its threads. Shapes are small: more threads than one would only wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Two threads of torch, for what must not depend on their timing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)

@@ -49,14 +49,6 @@ def network():
     return build()
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_the_default_network_is_small():
     module, info = FILE.get_model(config("jet_istag"), {})
     assert sum(parameter.numel() for parameter in module.parameters()) == 12_562

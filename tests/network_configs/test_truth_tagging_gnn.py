@@ -39,14 +39,6 @@ def network():
     return FILE.get_model(config(), SMALL)[0]
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_the_network_of_the_paper_has_1435245_parameters():
     module, info = FILE.get_model(config(), {})
     assert sum(parameter.numel() for parameter in module.parameters()) == 1_435_245

@@ -8,15 +8,6 @@ from torch import nn
 
 from weaver_tt.nn.pairwise import DensePairs, PairLinear, RealPairs, layout
 
-
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 masks = st.integers(1, 5).flatmap(lambda slots: st.lists(st.lists(st.booleans(), min_size=slots, max_size=slots), min_size=1, max_size=5))
 
 
