@@ -248,6 +248,11 @@ def test_missing_flags_are_named(capsys):
     assert "--data-test" in refused(capsys, "--predict", "-c", TRUTH_TAGGING, "-n", EDGES, "-m", "model")
 
 
+def test_a_missing_network_file_is_met_with_the_nearest(tmp_path, capsys, events):
+    message = refused(capsys, "-i", events, "-c", TRUTH_TAGGING, "-n", EDGES.replace("edges", "edge"), "-m", tmp_path / "net", *SMALL)
+    assert "truth_tagging_edges.py" in message
+
+
 def test_no_file_matches(tmp_path, capsys):
     assert "nothing_*.root" in refused(capsys, "-i", tmp_path / "nothing_*.root", "-c", TRUTH_TAGGING, "-n", EDGES, "-m", tmp_path / "net", *SMALL)
 

@@ -190,8 +190,8 @@ def data_files(options: RunOptions) -> list[str]:
 
 
 def config_texts(config: DataConfig, options: RunOptions) -> dict[str, str]:
-    """The YAML and the network file as they were."""
-    return {"data": config.text, "network": Path(options.network.network_config).read_text()}
+    """The YAML and the network file as they were; ConfigError where there is no such network file."""
+    return {"data": config.text, "network": NetworkFile(options.network.network_config).path.read_text()}
 
 
 def sample_rows(config: DataConfig, options: RunOptions) -> Iterator[Batch]:
