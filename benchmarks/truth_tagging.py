@@ -1,7 +1,7 @@
 """From a ROOT file of toy jets to closed predictions, as a user would run it: time, residuals and closure of network and map.
 
     python benchmarks/truth_tagging.py                                    # the edge network
-    python benchmarks/truth_tagging.py --network gnn --epochs 4           # the paper's network
+    python benchmarks/truth_tagging.py --network gnn --epochs 10          # the paper's network
     python benchmarks/truth_tagging.py --data train.root test.root --data-config my.yaml
 
 Every step is a process of its own (``train.py``, ``weaver-tt``), timed from outside. Results: a table on stdout and a JSON.
@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 RECIPES = {  # found on events of other seeds
     "edges": "--batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --start-lr 2e-2 --num-epochs 8 --ensemble 4",
-    "gnn": "--batch-size 1000 --optimizer adam --lr-scheduler one-cycle --start-lr 1e-3 --num-epochs 6",
+    "gnn": "--batch-size 1000 --optimizer adam --lr-scheduler one-cycle --start-lr 1e-3 --num-epochs 10",
 }
 
 
