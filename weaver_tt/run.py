@@ -232,7 +232,7 @@ def run_export(config: DataConfig, options: RunOptions) -> None:
     if options.data.data_test:
         sample: Sample | None = collect_sample(next(iter(test_loaders(config, options.data, device=cpu).values())).epoch(0))
     else:
-        sample = load_sample(run_prefix(model))
+        sample = load_sample(model)
     card = load_card(run_prefix(model))
     metadata = {"training": {key: card[key] for key in CARD_IN_ONNX if key in card}} if card else {}
     path, opset = str(options.output.export_onnx), options.output.onnx_opset

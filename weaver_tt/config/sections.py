@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from weaver_tt.atomic import write_text
 from weaver_tt.errors import ConfigError, nearest, unknown_key
 
 
@@ -57,11 +57,8 @@ def parse_yaml(text: str, source: str) -> Any:
 
 
 def write_yaml(values: Mapping[str, Any], path: str, comment: str) -> None:
-    """Write a mapping as YAML, whole or not at all, below a line of comment."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    unfinished = f"{path}.{os.getpid()}.tmp"
-    Path(unfinished).write_text(f"# {comment}\n{dump_yaml(values)}", encoding="utf-8")
-    os.replace(unfinished, path)
+    """Write a mapping as YAML, whole or not at all, below a line of comment; OutputError when it cannot be written."""
+    write_text(path, f"# {comment}\n{dump_yaml(values)}")
 
 
 def dump_yaml(values: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from collections.abc import Mapping
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from weaver_tt.atomic import writing
+from weaver_tt.data.standardize import MEMBER, MODEL_FILE
 from weaver_tt.errors import ConfigError, OutputError, TrainingError, nearest
 
 FORMAT = 1
@@ -49,13 +50,9 @@ class Files:
             raise OutputError(f"--model-prefix {self.prefix}: cannot write to {trial.parent} ({error.strerror or error})") from error
 
 
-STATE = re.compile(r"(_best_epoch|_epoch-\d+)_state\.pt$")
-MEMBER = re.compile(r"_member-\d+$")
-
-
 def run_prefix(model: str) -> str:
     """The prefix of the run that a prefix or a ``_state.pt`` file belongs to, without member."""
-    return MEMBER.sub("", STATE.sub("", model))
+    return MEMBER.sub("", MODEL_FILE.sub("", model))
 
 
 def trained_states(model: str, epoch: int | None = None, members: int | None = None) -> list[Path]:
@@ -90,16 +87,8 @@ def _members(model: str, end: str) -> list[Path]:
 
 def save(value: object, path: Path) -> None:
     """Write ``value`` so that ``path`` holds either all of it or what it held before; OutputError when it cannot be written."""
-    partial = path.with_name(path.name + ".part")
-    try:
-        with open(partial, "wb") as file:
-            torch.save(value, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # torch reports a failed write as a RuntimeError
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({error}); what it held before is untouched") from error
+    with writing(path) as file:
+        torch.save(value, file)
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import weaver_tt
-from weaver_tt.errors import OutputError
+from weaver_tt.atomic import write_text
 from weaver_tt.options import RunOptions
 
 LIBRARIES = ("torch", "numpy", "awkward", "uproot", "onnx", "onnxruntime")
@@ -53,15 +52,7 @@ def describe(options: RunOptions, seed: int, data_files: list[str], texts: dict[
 
 def save_card(prefix: str | Path, card: dict[str, Any]) -> None:
     """Write the card, atomically; OutputError when it cannot be written."""
-    path = card_path(prefix)
-    partial = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(card, indent=2))
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_text(card_path(prefix), json.dumps(card, indent=2))
 
 
 def load_card(prefix: str | Path) -> dict[str, Any] | None:

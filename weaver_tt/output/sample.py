@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from weaver_tt.atomic import writing
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.data.batch import Batch
 from weaver_tt.data.standardize import MEMBER, MODEL_FILE
-from weaver_tt.errors import DataError, OutputError
+from weaver_tt.errors import DataError
 
 Sample = dict[str, npt.NDArray[np.float32]]  # input group -> (R, C, P), or (R, C) for scalars
 
@@ -54,15 +54,9 @@ def _without_objects(batch: Batch) -> npt.NDArray[np.bool_]:
 def save_sample(prefix: str | Path, batches: Iterable[Batch], rows: int = 256) -> Path:
     """Write the first ``rows`` rows of ``batches`` to ``PREFIX_sample.npz``, atomically; OutputError when that fails."""
     path = sample_path(prefix)
-    partial = path.with_name(path.name + ".part")
     sample = collect_sample(batches, rows)
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **sample)  # type: ignore[arg-type]
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with writing(path) as file:
+        np.savez_compressed(file, **sample)  # type: ignore[arg-type]
     return path
 
 

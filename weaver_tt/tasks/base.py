@@ -56,6 +56,13 @@ class Task(ABC):
     def output_names(self) -> list[str]:
         """Names of the K outputs."""
 
+    def row_columns(self, scored: Scored) -> dict[str, Any]:
+        """Outputs of a per-row task by name, (N,) each, and ``NAME_std`` with an ensemble."""
+        columns: dict[str, Any] = dict(zip(self.output_names, scored.output.cpu().numpy().T, strict=True))
+        if scored.spread is not None:
+            columns |= {f"{name}_std": values for name, values in zip(self.output_names, scored.spread.cpu().numpy().T, strict=True)}
+        return columns
+
     def own_loss(self, scored: Scored) -> Tensor:
         """The network file's loss as one value an entry, (M,): (M, K) is averaged over outputs; a mean stands for each of its entries."""
         assert self.loss is not None

@@ -52,9 +52,7 @@ class Classification(Task):
 
     def columns(self, scored: Scored) -> dict[str, Any]:
         """``score_CLASS`` float32, ``score_CLASS_std`` with an ensemble, ``CLASS`` 0/1 with labels."""
-        columns: dict[str, Any] = dict(zip(self.output_names, scored.output.cpu().numpy().T, strict=True))
-        if scored.spread is not None:
-            columns |= {f"{name}_std": values for name, values in zip(self.output_names, scored.spread.cpu().numpy().T, strict=True)}
+        columns = self.row_columns(scored)
         if scored.target is not None:
             target = scored.target.cpu().numpy()
             columns |= {name: (target == k).astype(np.int8) for k, name in enumerate(self.classes)}

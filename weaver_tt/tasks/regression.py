@@ -88,9 +88,7 @@ class Regression(Task):
 
     def columns(self, scored: Scored) -> dict[str, Any]:
         """``output_LABEL`` float32, ``output_LABEL_std`` with an ensemble, ``LABEL`` with labels."""
-        columns: dict[str, Any] = dict(zip(self.output_names, scored.output.cpu().numpy().T, strict=True))
-        if scored.spread is not None:
-            columns |= {f"{name}_std": values for name, values in zip(self.output_names, scored.spread.cpu().numpy().T, strict=True)}
+        columns = self.row_columns(scored)
         if scored.target is not None:
             columns |= dict(zip(self.labels, scored.target.cpu().numpy().T, strict=True))
         return columns

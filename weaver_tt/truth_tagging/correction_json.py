@@ -7,12 +7,12 @@ Three corrections: ``efficiency`` and ``efficiency_error`` of (flavour, pt, eta)
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from weaver_tt.atomic import write_text
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.truth_tagging.efficiency_map import EfficiencyMap, FlavourMap
 from weaver_tt.truth_tagging.jets import FLAVOURS
@@ -37,11 +37,9 @@ def save_map(efficiency_map: EfficiencyMap, path: str, description: str) -> None
         ],
     }
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(f"{path}.part").write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-        os.replace(f"{path}.part", path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write the efficiency map: {error}") from error
+        write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    except OutputError as error:
+        raise OutputError(f"cannot write the efficiency map: {error}") from error
 
 
 def load_map(path: str) -> EfficiencyMap:
