@@ -12,7 +12,7 @@ from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.batch import Batch
 from weaver_tt.engine.loop import Timed
 from weaver_tt.engine.readings import Readings, nonfinite, tell_rows
-from weaver_tt.metrics import LossMeter, Scored
+from weaver_tt.metrics.base import LossMeter, Scored
 
 
 class Fake:

@@ -9,7 +9,7 @@ from torch import nn, tensor
 from weaver_tt.data.batch import Batch
 from weaver_tt.engine.schedule import Schedule, make_schedule
 from weaver_tt.engine.step import Update
-from weaver_tt.metrics import Scored
+from weaver_tt.metrics.base import Scored
 
 
 class Line(nn.Module):

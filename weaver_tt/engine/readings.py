@@ -11,7 +11,7 @@ from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.batch import Batch
 from weaver_tt.engine.loop import Timed
 from weaver_tt.log import log
-from weaver_tt.metrics import Meter
+from weaver_tt.metrics.base import Meter
 
 
 class Loader(Protocol):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from weaver_tt.data.batch import Batch
 from weaver_tt.distributed import average_gradients
 from weaver_tt.engine.schedule import Schedule
-from weaver_tt.metrics import Scored
+from weaver_tt.metrics.base import Scored
 
 
 class Update:

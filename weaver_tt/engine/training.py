@@ -24,7 +24,7 @@ from weaver_tt.engine.step import Update
 from weaver_tt.engine.trackers import Tracker
 from weaver_tt.errors import TrainingError, nearest
 from weaver_tt.log import log
-from weaver_tt.metrics import Meter
+from weaver_tt.metrics.base import Meter
 from weaver_tt.network import put_weights
 from weaver_tt.options import TrainOptions
 from weaver_tt.tasks.base import Task

@@ -12,7 +12,7 @@ from torch import Tensor
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.batch import Batch
 from weaver_tt.errors import ConfigError
-from weaver_tt.metrics import Meter, Scored
+from weaver_tt.metrics.base import Meter, Scored
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # Weaver's signature: loss(output, label), a mean or one value an entry
 Output = Tensor | tuple[Tensor, Tensor | None]

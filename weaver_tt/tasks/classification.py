@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.batch import Batch
 from weaver_tt.errors import ConfigError
-from weaver_tt.metrics import ClassificationMeter, LossMeter, Meter, Scored
+from weaver_tt.metrics.base import LossMeter, Meter, Scored
+from weaver_tt.metrics.classification import ClassificationMeter
 from weaver_tt.tasks.base import Output, Task, check_shape, row_weight, split
 
 

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.batch import Batch
 from weaver_tt.errors import ConfigError
-from weaver_tt.metrics import EfficiencyMeter, LossMeter, Meter, Scored
+from weaver_tt.metrics.base import LossMeter, Meter, Scored
+from weaver_tt.metrics.efficiency import EfficiencyMeter
 from weaver_tt.tasks.base import Output, Task, check_shape, row_weight, split
 
 

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.batch import Batch
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.metrics import LossMeter, Meter, RegressionMeter, Scored
+from weaver_tt.metrics.base import LossMeter, Meter, Scored
+from weaver_tt.metrics.regression import RegressionMeter
 from weaver_tt.tasks.base import Output, Task, check_shape, row_weight, split
 
 LOSSES: dict[str, Callable[[Tensor], Tensor]] = {  # residual -> loss

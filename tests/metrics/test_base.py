@@ -1,0 +1,75 @@
+"""What all meters have in common: sums that add up, continue and say nothing of nothing."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import tensor
+
+from weaver_tt.metrics.base import LossMeter
+from weaver_tt.metrics.classification import ClassificationMeter
+from weaver_tt.metrics.efficiency import EfficiencyMeter
+from weaver_tt.metrics.regression import RegressionMeter
+
+
+def test_loss_is_divided_by_the_sum_of_absolute_weights(scored):
+    meter = LossMeter()
+    meter.update(scored([[0.0], [0.0]], [0, 0], weight=[2.0, -1.0]), tensor([1.0, 0.5]))
+    assert meter.values(meter.totals()) == {"loss": pytest.approx((2 - 0.5) / 3)}
+
+
+def test_loss_is_a_mean_over_entries_not_over_batches(scored):
+    meter = LossMeter()
+    meter.update(scored([[0.0]], [0]), tensor([4.0]))
+    meter.update(scored([[0.0]] * 3, [0] * 3), tensor([0.0, 0.0, 0.0]))
+    assert meter.values(meter.totals())["loss"] == 1.0
+
+
+@pytest.mark.parametrize("meter", [LossMeter(), ClassificationMeter(["a", "b"]), EfficiencyMeter(["tag"]), RegressionMeter(["x"])])
+def test_a_meter_that_saw_nothing_says_nothing(meter):
+    assert meter.values(meter.totals()) == {}
+
+
+def test_networks_that_give_activated_outputs_have_no_loss(scored, read):
+    assert read(LossMeter(), scored([[0.5]], [1])) == {}
+
+
+def test_nan_outputs_do_not_break_a_meter(scored, read):
+    nan = math.nan
+    assert read(EfficiencyMeter(["tag"]), scored([[nan]], [[1.0]], pt=tensor([nan])))["tag_rate"] == 1.0
+    assert read(ClassificationMeter(["a", "b"]), scored([[nan, nan]], [1]))["accuracy"] in (0.0, 1.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.01, 0.99), st.booleans(), st.floats(0.1, 3.0)), min_size=2, max_size=20), st.data())
+def test_totals_of_parts_add_up_to_totals_of_the_whole(scored, entries, data):
+    cut = data.draw(st.integers(1, len(entries) - 1))
+
+    def make(rows):
+        return scored([[p] for p, _, _ in rows], [[float(t)] for _, t, _ in rows], [w for _, _, w in rows])
+
+    whole, first, second = (EfficiencyMeter(["tag"]) for _ in range(3))
+    whole.update(make(entries), None)
+    first.update(make(entries[:cut]), None)
+    second.update(make(entries[cut:]), None)
+    torch.testing.assert_close(first.totals() + second.totals(), whole.totals())
+
+
+def test_a_restored_meter_goes_on_where_it_was(scored, read):
+    meter, later = RegressionMeter(["x"]), RegressionMeter(["x"])
+    meter.update(scored([[1.0]], [[0.0]]), None)
+    later.restore(meter.totals())
+    assert read(later, scored([[3.0]], [[0.0]]))["mae"] == 2.0
+    with pytest.raises(ValueError, match="has 4 sums, was given 2"):
+        later.restore(torch.zeros(2))
+
+
+def test_figures_are_drawn_from_totals(scored, read):
+    meter = EfficiencyMeter(["tag"])
+    read(meter, scored([[0.5]] * 2, [[1.0], [0.0]], pt=tensor([50.0, 60.0])))
+    assert set(meter.figures(meter.totals())) == {"calibration", "efficiency_vs_pt"}
+    classes = ClassificationMeter(["a", "b"])
+    read(classes, scored([[0.9, 0.1]], [0]))
+    assert set(classes.figures(classes.totals())) == {"confusion"}

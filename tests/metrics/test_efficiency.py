@@ -1,0 +1,44 @@
+"""Metrics of efficiencies against numbers worked out by hand."""
+
+import math
+
+import pytest
+from torch import tensor
+
+from weaver_tt.metrics.efficiency import EfficiencyMeter
+
+
+def test_efficiency_and_tag_rate_by_hand(scored, read):
+    values = read(EfficiencyMeter(["tag"]), scored([[0.2], [0.6]], [[0.0], [1.0]]))
+    assert values["efficiency"] == pytest.approx(0.4)
+    assert values["tag_rate"] == 0.5
+    assert values["brier"] == pytest.approx((0.04 + 0.16) / 2)
+    assert values["log_loss"] == pytest.approx(-(math.log(0.8) + math.log(0.6)) / 2)
+    assert values["calibration_error"] == pytest.approx((0.2 + 0.4) / 2)
+
+
+def test_efficiencies_count_by_event_weight_not_by_loss_weight(scored, read):
+    batch = scored([[0.2], [0.8]], [[0.0], [1.0]], weight=[9.0, 1.0], weight_of_row=tensor([1.0, 1.0]))
+    batch.monitors["weight"] = batch.monitors.pop("weight_of_row")
+    assert read(EfficiencyMeter(["tag"]), batch)["efficiency"] == pytest.approx(0.5)
+
+
+def test_each_working_point_has_its_values(scored, read):
+    values = read(EfficiencyMeter(["loose", "tight"]), scored([[0.8, 0.1]], [[1.0, 0.0]]))
+    assert values["efficiency_loose"] == pytest.approx(0.8)
+    assert values["tag_rate_tight"] == 0.0
+
+
+def test_calibration_bins_are_filled_where_the_predictions_are(scored, read):
+    meter = EfficiencyMeter(["tag"])
+    read(meter, scored([[0.001], [0.5], [1.0]], [[0.0], [1.0], [1.0]]))
+    counts = meter.blocks(meter.totals())["calibration"][0, 0]
+    assert counts.nonzero().flatten().tolist() == [0, 10, 19]  # arcsin(sqrt(0.5)) is in the middle
+
+
+def test_pt_and_flavour_find_their_bin(scored, read):
+    meter = EfficiencyMeter(["tag"])
+    pt, flavour = tensor([0.5, 100.0, 1e9]), tensor([5.0, -4.0, 0.0])
+    read(meter, scored([[0.5]] * 3, [[1.0]] * 3, pt=pt, flavour=flavour))
+    filled = meter.blocks(meter.totals())["pt"][0, 0].nonzero().tolist()
+    assert filled == [[0, 0], [1, 16], [2, 31]]  # 100 is 2 decades above 1, at 8 bins a decade
