@@ -6,10 +6,13 @@ A network is written once for :class:`Layout`; ``objects`` and ``pairs`` below s
     form                objects     pairs           used
     :class:`RealPairs`  (M,)        (E,)            training and evaluation: nothing is ever computed on padding
     :class:`DensePairs` (N, P)      (N, P, P)       ONNX: ``nonzero`` and ``index_add`` become silently wrong graphs there
+
+Pairs are made when they are first asked for: a network of sets alone does not pay for them.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -19,6 +22,10 @@ from torch.nn import functional
 
 class Layout(Protocol):
     """How the objects of a batch lie in memory, and sums over an object's partners or a row's objects."""
+
+    @property
+    def real(self) -> Tensor | None:
+        """1 for real objects, 0 for padding, (objects, 1) float32; None where all are real."""
 
     def gather(self, features: Tensor) -> Tensor:
         """Padded features (N, C, P) -> (objects, C)."""
@@ -69,13 +76,18 @@ class RealPairs:
     """
 
     def __init__(self, mask: Tensor) -> None:
+        self.real: Tensor | None = None
         self.shape = mask.shape  # (N, P)
         self.slots = mask.flatten().nonzero().squeeze(1)  # (M,) place of each object among the N * P slots
         self.rows = torch.div(self.slots, mask.shape[1], rounding_mode="floor")  # (M,)
         self.counts = mask.sum(1)  # (N,) objects of each row
-        self.partners = self.counts.index_select(0, self.rows) - 1  # (M,)
-        self.i, self.j = self._pairs()  # (E,) each, among the M objects
 
+    @cached_property
+    def partners(self) -> Tensor:
+        """Partners of each object, (M,)."""
+        return self.counts.index_select(0, self.rows) - 1
+
+    @cached_property
     def _pairs(self) -> tuple[Tensor, Tensor]:
         """Indices of all ordered pairs, in time proportional to their number."""
         objects = torch.arange(len(self.rows), device=self.rows.device)  # (M,)
@@ -85,6 +97,16 @@ class RealPairs:
         rank = torch.arange(len(first), device=first.device) - pair_start.index_select(0, first)  # (E,) 0 .. partners - 1
         second = row_start.index_select(0, first) + rank
         return first, second + (second >= first)  # step over the object itself
+
+    @property
+    def i(self) -> Tensor:
+        """Each pair's first object, (E,), among the M objects."""
+        return self._pairs[0]
+
+    @property
+    def j(self) -> Tensor:
+        """Each pair's second object, (E,), among the M objects."""
+        return self._pairs[1]
 
     def gather(self, features: Tensor) -> Tensor:
         """(N, C, P) -> (M, C)."""
@@ -139,10 +161,14 @@ class DensePairs:
 
     def __init__(self, mask: Tensor) -> None:
         self.real = mask.unsqueeze(2).to(torch.float32)  # (N, P, 1)
-        slots = torch.arange(mask.shape[1], device=mask.device)
+
+    @cached_property
+    def pair(self) -> Tensor:
+        """1 for pairs of different real objects, 0 for others, (N, P, P, 1)."""
+        slots = torch.arange(self.real.shape[1], device=self.real.device)
         other = (slots.unsqueeze(1) != slots.unsqueeze(0)).to(torch.float32)  # (P, P); a bool eye has no ONNX Runtime kernel
         both = self.real * self.real.transpose(1, 2)  # (N, P, P)
-        self.pair = (both * other).unsqueeze(3)  # (N, P, P, 1)
+        return (both * other).unsqueeze(3)
 
     def gather(self, features: Tensor) -> Tensor:
         """(N, C, P) -> (N, P, C), padding included."""

@@ -1,0 +1,33 @@
+"""Energy Flow Network (arXiv:1810.05165): infrared and collinear safe, a sum over constituents of momentum fraction times a function of angles.
+
+Inputs ``pf_points`` (N, 2, P), the angles relative to the jet (deta, dphi), ``pf_vectors`` (N, 4, P), px, py, pz, E of which px and py count, raw
+and in any unit, and ``pf_mask`` (N, 1, P), 1 for real constituents; other groups of the data YAML are left alone. Output (N, K): logits of the K
+classes. Sizes are options: ``-o phi_sizes 100,100,256 -o f_sizes 100,100,100 -o dropout 0.1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.nn.inputs import channels, constituent_groups, model_info, outputs, raw, sizes
+from weaver_tt.nn.particle_flow import EnergyFlowNetwork
+
+GROUPS = ("pf_points", "pf_vectors", "pf_mask")
+
+
+def get_model(
+    data_config: DataConfig,
+    phi_sizes: int | Sequence[int] = (128, 128, 128),
+    f_sizes: int | Sequence[int] = (128, 128, 128),
+    dropout: float = 0.0,
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The network for ``data_config``; options: sizes of the layers of Phi (each constituent) and of F (the jet), dropout in F."""
+    constituent_groups(data_config, GROUPS, "efn")
+    raw(data_config, "pf_vectors", 2, "momenta px, py, …")
+    angles = channels(data_config, "pf_points", 1, "angles of constituents")
+    network = EnergyFlowNetwork(angles, outputs(data_config), sizes(phi_sizes), sizes(f_sizes), dropout)
+    return network, model_info(data_config, GROUPS)

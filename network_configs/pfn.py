@@ -1,0 +1,33 @@
+"""Particle Flow Network (arXiv:1810.05165): a sum over the constituents of a jet of a learnt function of each, in any order and of any number.
+
+Inputs ``pf_features`` (N, C, P), the scaled features of the constituents, and ``pf_mask`` (N, 1, P), 1 for real ones; other groups of the data
+YAML are left alone. Output (N, K): logits of the K classes. Weights of the public ``example_PFN.py`` fit (``-o use_bn true`` where it had it).
+Sizes are options: ``-o phi_sizes 100,100,256 -o f_sizes 100,100,100 -o use_bn true -o dropout 0.1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.nn.inputs import channels, constituent_groups, model_info, outputs, sizes
+from weaver_tt.nn.particle_flow import ParticleFlowNetwork
+
+GROUPS = ("pf_features", "pf_mask")
+
+
+def get_model(
+    data_config: DataConfig,
+    phi_sizes: int | Sequence[int] = (128, 128, 128),
+    f_sizes: int | Sequence[int] = (128, 128, 128),
+    use_bn: bool = False,
+    dropout: float = 0.0,
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The network for ``data_config``; options: sizes of the layers of Phi (each constituent) and of F (the jet), batch norm, dropout in F."""
+    constituent_groups(data_config, GROUPS, "pfn")
+    inputs = channels(data_config, "pf_features", 1, "features of constituents")
+    network = ParticleFlowNetwork(inputs, outputs(data_config), sizes(phi_sizes), sizes(f_sizes), use_bn, dropout)
+    return network, model_info(data_config, GROUPS)

@@ -1,0 +1,72 @@
+"""What jet networks take from a data YAML: groups of constituents by the names that public YAMLs use, and the ``model_info`` that goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from weaver_tt.config.schema import DataConfig, InputGroup
+from weaver_tt.errors import ConfigError, nearest
+
+
+def constituent_groups(config: DataConfig, names: Sequence[str], network: str) -> list[InputGroup]:
+    """The groups ``names``, which describe the same P constituents, in this order.
+
+    :raises ConfigError: naming ``network``, a group that is missing and the nearest there is, or groups that cannot belong together.
+    """
+    where = f"{config.source}: inputs"
+    for name in names:
+        if name not in config.inputs:
+            raise ConfigError(f"{where}: {network} takes the groups {', '.join(names)}; there is no {name!r}; {nearest(name, config.inputs)}")
+    groups = [config.inputs[name] for name in names]
+    for group in groups:
+        if group.length is None:
+            raise ConfigError(f"{where}.{group.name}: {network} takes constituents here; length: null makes one value a jet")
+        if group.length != groups[0].length:
+            raise ConfigError(f"{where}.{group.name}: length {group.length}, but {groups[0].name} has {groups[0].length}; make them equal")
+        if group.is_mask and len(group.variables) != 1:
+            raise ConfigError(f"{where}.{group.name}: a mask is one variable that is 1 for every constituent, found {', '.join(group.names)}")
+    return groups
+
+
+def channels(config: DataConfig, name: str, at_least: int, what: str) -> int:
+    """The number C of variables of group ``name``; ConfigError where they cannot be ``what``, which needs ``at_least`` so many."""
+    names = config.inputs[name].names
+    if len(names) < at_least:
+        raise ConfigError(f"{config.source}: inputs.{name}: expected {what}, found {', '.join(names)}")
+    return len(names)
+
+
+def raw(config: DataConfig, name: str, at_least: int, what: str) -> int:
+    """As :func:`channels`, for a group whose values the network takes in their own units: none may be scaled."""
+    scaled = [variable.name for variable in config.inputs[name].variables if variable.center is not None]
+    if scaled:
+        raise ConfigError(f"{config.source}: inputs.{name}: expected {what} as they are, but {', '.join(scaled)} is scaled; write [NAME, null]")
+    return channels(config, name, at_least, what)
+
+
+def sizes(given: int | Sequence[int]) -> list[int]:
+    """An option that lists sizes of layers: ``64,32``, or ``64`` for one.
+
+    :raises ConfigError: anything that is no positive whole number.
+    """
+    listed = [given] if isinstance(given, int) else given
+    if isinstance(listed, str) or not all(isinstance(size, int) and size > 0 for size in listed):
+        raise ConfigError(f"network option: expected sizes of layers such as 64,32, found {given!r}")
+    return list(listed)
+
+
+def outputs(config: DataConfig) -> int:
+    """The number K of outputs of a network that gives one for each class, or for each target."""
+    return max(len(config.label_value), 1)
+
+
+def model_info(config: DataConfig, names: Sequence[str]) -> dict[str, Any]:
+    """Names, shapes and free axes of a network (groups ``names``) -> (N, K), as ``get_model`` returns them."""
+    objects = {name: {2: f"n_{name.split('_')[0]}"} if config.inputs[name].length is not None else {} for name in names}
+    return {
+        "input_names": list(names),
+        "input_shapes": {name: config.input_shapes[name] for name in names},
+        "output_names": ["softmax"],
+        "dynamic_axes": {name: {0: "N"} | axes for name, axes in objects.items()} | {"softmax": {0: "N"}},
+    }
