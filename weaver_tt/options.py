@@ -91,6 +91,7 @@ class TrainOptions:
         choices=["none", "steps", "flat+decay", "flat+linear", "flat+cos", "warmup+cos", "one-cycle", "reduce-on-plateau"],
     )
     warmup_fraction: float = flag(0.05, "share of the training that warmup+cos rises for")
+    watch: str | None = flag(None, "metric that makes the best epoch: loss, accuracy, auc, rejection@0.5, ... (default: the task's, loss as a rule)")
     early_stopping: int | None = flag(None, "stop after this many epochs without improvement")
     clip_gradient: float | None = flag(None, "largest norm of the gradient")
     use_amp: bool = flag(False, "bf16 autocast (CPU and GPU)")

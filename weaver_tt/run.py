@@ -202,11 +202,16 @@ def sample_rows(config: DataConfig, options: RunOptions) -> Iterator[Batch]:
 
 
 def task_of(config: DataConfig, options: RunOptions) -> Task:
-    """The task: the network file's ``get_task``, else that of the YAML with the file's ``get_loss``, if any."""
+    """The task: the network file's ``get_task``, else that of the YAML with the file's ``get_loss``, if any; ``--watch`` chooses its best epoch."""
     if not options.network.network_config:
-        return make_task(config)
-    file, settings = NetworkFile(options.network.network_config), network_options(options.network.network_option)
-    return file.get_task(config, settings) or make_task(config, file.get_loss(config, settings))
+        task = make_task(config)
+    else:
+        file, settings = NetworkFile(options.network.network_config), network_options(options.network.network_option)
+        task = file.get_task(config, settings) or make_task(config, file.get_loss(config, settings))
+    if options.train.watch is not None:
+        task.choose(options.train.watch)
+        task.check_watch("--watch")
+    return task
 
 
 # --- predict and export

@@ -66,3 +66,13 @@ def test_small_helpers():
     assert row_weight(BATCH, LOGITS).tolist() == [1.0, 1.0]
     with pytest.raises(ConfigError, match=r"shape \(2, 2\); expected \(2, 3\).*a, b, c"):
         check_shape(LOGITS, (2, 3), ["a", "b", "c"])
+
+
+def test_a_metric_that_nothing_measures_is_answered_with_the_nearest():
+    task = classification()
+    task.choose("accuracy")
+    task.check_watch("--watch")
+    assert task.watch == ("accuracy", "max")
+    task.choose("acuracy")
+    with pytest.raises(ConfigError, match="--watch: there is no metric 'acuracy'; did you mean 'accuracy'"):
+        task.check_watch("--watch")

@@ -48,3 +48,8 @@ def test_options_are_those_of_the_constructor():
         "object_efficiency": ["watch", "mu", "reduction", "object"],
         "regression": ["watch", "loss_function"],
     }
+
+
+def test_a_metric_to_watch_must_exist():
+    with pytest.raises(ConfigError, match=r"c\.yaml: task\.watch: there is no metric 'brie'; did you mean 'brier'"):
+        make_task(config("per_object", TaskChoice(name="object_efficiency", options={"watch": "brie"})))

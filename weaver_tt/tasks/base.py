@@ -11,12 +11,12 @@ from torch import Tensor
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.batch import Batch
-from weaver_tt.errors import ConfigError
+from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.base import Meter, Scored
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # Weaver's signature: loss(output, label), a mean or one value an entry
 Output = Tensor | tuple[Tensor, Tensor | None]
-HIGHER_IS_BETTER = ("accuracy", "auc")
+HIGHER_IS_BETTER = ("accuracy", "auc", "rejection")
 
 
 class Task(ABC):
@@ -26,10 +26,20 @@ class Task(ABC):
     watch: tuple[str, Literal["min", "max"]] = ("loss", "min")  # the metric that makes the best epoch, and its direction
 
     def __init__(self, config: DataConfig, *, loss: Loss | None = None, watch: str = "loss") -> None:
-        """``loss``: a network file's own; ``watch``: the metric that makes the best epoch (accuracy and areas are maximised, all else minimised)."""
+        """``loss``: a network file's own; ``watch``: the metric that makes the best epoch, see :meth:`choose`."""
         self.config = config
         self.loss = loss
-        self.watch = (watch, "max" if watch.startswith(HIGHER_IS_BETTER) else "min")
+        self.choose(watch)
+
+    def choose(self, metric: str) -> None:
+        """Let ``metric`` make the best epoch: accuracy, areas and rejections at their largest, all else at its smallest."""
+        self.watch = (metric, "max" if metric.startswith(HIGHER_IS_BETTER) else "min")
+
+    def check_watch(self, where: str) -> None:
+        """Raise ConfigError, said to come from ``where``, if no meter measures the metric that makes the best epoch."""
+        metrics = [name for meter in self.meters() for name in meter.values(torch.ones_like(meter.totals()))]
+        if self.watch[0] not in metrics:
+            raise ConfigError(f"{where}: there is no metric {self.watch[0]!r}; {nearest(self.watch[0], metrics)}")
 
     @abstractmethod
     def score(self, output: Output, batch: Batch) -> Scored:

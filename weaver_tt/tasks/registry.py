@@ -28,7 +28,9 @@ def make_task(config: DataConfig, loss: Loss | None = None) -> Task:
     for key in config.task.options:
         if key not in known:
             raise unknown_key(key, known, f"{config.source}: task")
-    return kind(config, loss=loss, **config.task.options)
+    task = kind(config, loss=loss, **config.task.options)
+    task.check_watch(f"{config.source}: task.watch")
+    return task
 
 
 def options_of(kind: type[Task]) -> list[str]:
