@@ -37,7 +37,8 @@ class ObjectNorm(nn.BatchNorm1d):
 
     def _statistics(self, values: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (C,) of the real objects, or the running ones where there are fewer than two."""
-        values, over = values.float(), tuple(range(values.ndim - 1))
+        over = tuple(range(values.ndim - 1))
+        values = values.to(torch.promote_types(values.dtype, torch.float32))  # a sum of bf16 would round after each term
         number = real.sum()
         mean = (values * real).sum(over) / number.clamp(min=1)
         variance = ((values - mean).square() * real).sum(over) / number.clamp(min=1)

@@ -3,8 +3,8 @@
     PFN  F( sum_i Phi(x_i) )           Eq. 1.1: any features x_i of constituent i
     EFN  F( sum_i z_i Phi(angles_i) )  Eq. 1.2: z_i = pT_i / sum_j pT_j, infrared and collinear safe
 
-Shapes: N jets, P slots, C features, K outputs; ``objects`` is the leading dimension of a :class:`~weaver_tt.nn.pairwise.Layout`: only real
-constituents, except in an ONNX export.
+Shapes: N jets, P slots, C features, K outputs; ``objects`` is the leading dimension of a :class:`~weaver_tt.nn.pairwise.Layout`: on the CPU only
+real constituents, on a GPU and in an ONNX export all slots, where padding counts as nothing.
 """
 
 from __future__ import annotations
@@ -45,6 +45,14 @@ class ObjectLayer(nn.Sequential):
         return activation(norm(values, objects.real) if isinstance(norm, ObjectNorm) else values)
 
 
+def constituents(mask: Tensor, dense: bool) -> Layout:
+    """The layout of real constituents in ``mask`` (N, 1, P), 1 for real ones.
+
+    On a GPU it is the dense one: to list the real ones would make the host wait for the device at each step.
+    """
+    return layout(mask.squeeze(1) != 0, dense or mask.is_cuda)
+
+
 def head(d_in: int, hidden: Sequence[int], outputs: int, dropout: float = 0.0) -> nn.Sequential:
     """F: hidden layers with ReLU (and dropout), then a linear layer, (N, d_in) -> (N, outputs)."""
     sizes = [d_in, *hidden]
@@ -58,8 +66,8 @@ class ParticleFlowNetwork(nn.Module):
 
     Phi and F are linear layers with ReLU, sizes ``phi_sizes`` and ``f_sizes``; with ``use_bn``, batch norm acts on the input and in each layer of
     Phi, with statistics of real constituents only. Modules have the names and shapes of the public ``example_PFN.py`` for Weaver (layers of Phi
-    are 1x1 convolutions, weight (H, C, 1)), so that its weights load; in evaluation both give the same numbers. ``dense``: see
-    :func:`~weaver_tt.nn.pairwise.layout`.
+    are 1x1 convolutions, weight (H, C, 1)), so that its weights load; in evaluation both give the same numbers. ``dense``: compute on
+    all slots, as the ONNX export does.
     """
 
     def __init__(
@@ -79,7 +87,7 @@ class ParticleFlowNetwork(nn.Module):
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Features (N, C, P) and mask (N, 1, P), 1 for real constituents -> (N, K)."""
-        objects = layout(mask.squeeze(1) != 0, self.dense)
+        objects = constituents(mask, self.dense)
         values = objects.gather(features)  # (objects, C)
         if isinstance(self.input_bn, ObjectNorm):
             values = self.input_bn(values, objects.real)
@@ -110,7 +118,7 @@ class EnergyFlowNetwork(nn.Module):
 
     def forward(self, angles: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
         """Angles (N, C, P) relative to the jet, vectors (N, >= 2, P) px, py, … in any unit, and mask (N, 1, P) -> (N, K)."""
-        objects = layout(mask.squeeze(1) != 0, self.dense)
+        objects = constituents(mask, self.dense)
         values = objects.gather(angles)  # (objects, C)
         for layer in self.phi:
             values = layer(values, objects)

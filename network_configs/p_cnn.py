@@ -1,0 +1,33 @@
+"""P-CNN, the one-dimensional residual network of DeepAK8 (arXiv:2004.08262), over constituents in the order of the file (by falling pT, usually).
+
+Inputs ``pf_features`` (N, C, P), the scaled features of the constituents, and ``pf_mask`` (N, 1, P), 1 for real ones; other groups of the data
+YAML are left alone. Output (N, K): logits of the K classes. Weights of the public ``example_PCNN.py`` fit; see ``weaver_tt/nn/p_cnn.py`` for what
+differs on padding. Sizes are options: ``-o conv_params "((32,),(64,64))" -o fc_params "((512,0.2),)"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.nn.inputs import channels, constituent_groups, model_info, outputs
+from weaver_tt.nn.p_cnn import ParticleCNN
+
+GROUPS = ("pf_features", "pf_mask")
+
+
+def get_model(
+    data_config: DataConfig,
+    conv_params: Sequence[Sequence[int]] = ((32,), (64, 64), (64, 64), (128, 128)),
+    fc_params: Sequence[tuple[int, float]] = ((512, 0.2),),
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The network for ``data_config``.
+
+    Options: channels of the first convolution and then of the residual units of each stage; (size, dropout) of the hidden layers at the end.
+    """
+    constituent_groups(data_config, GROUPS, "p_cnn")
+    inputs = channels(data_config, "pf_features", 1, "features of constituents")
+    return ParticleCNN(inputs, outputs(data_config), conv_params, fc_params), model_info(data_config, GROUPS)
