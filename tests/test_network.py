@@ -10,7 +10,7 @@ from torch import nn
 from weaver_tt.config.expressions import Expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.errors import ConfigError, TrainingError
-from weaver_tt.network import Ensemble, Network, NetworkFile, build_network, load_weights, network_options, summary
+from weaver_tt.network import Ensemble, Network, NetworkFile, build_network, network_options, summary
 from weaver_tt.options import NetworkOptions
 
 LINEAR = """
@@ -157,54 +157,6 @@ def test_an_edited_file_is_imported_afresh(file, config):
     NetworkFile(file)
     file.write_text(LINEAR.replace("size=3", "size=4"))
     assert build(file, config).bare.first.out_features == 4
-
-
-def test_weights_saved_from_one_network_make_another_equal(file, config, tmp_path):
-    torch.save(build(file, config, seed=1).bare.state_dict(), tmp_path / "a.pt")
-    loaded = build(file, config, seed=2)
-    load_weights(loaded, tmp_path / "a.pt")
-    assert torch.equal(loaded.bare.first.weight, build(file, config, seed=1).bare.first.weight)
-
-
-def test_weights_of_another_network_are_listed_key_by_key(file, config, tmp_path):
-    network = build(file, config)
-    state = network.bare.state_dict()
-    state["lasst.bias"] = state.pop("last.bias")
-    state["first.bias"] = torch.zeros(5)
-    torch.save(state, tmp_path / "a.pt")
-    with pytest.raises(TrainingError) as error:
-        load_weights(network, tmp_path / "a.pt")
-    message = str(error.value)
-    assert "a.pt: weights of another network than" in message
-    assert "linear.py" in message
-    assert "missing (1): last.bias" in message
-    assert "unexpected (1): lasst.bias (did you mean 'last.bias'?)" in message
-    assert "of another shape (1): first.bias is (3,) in the network, (5,) in the file" in message
-
-
-@pytest.mark.parametrize("keep", [0, 10, 600])
-def test_a_damaged_weight_file_says_so(file, config, tmp_path, keep):
-    network = build(file, config)
-    torch.save(network.bare.state_dict(), tmp_path / "a.pt")
-    (tmp_path / "a.pt").write_bytes((tmp_path / "a.pt").read_bytes()[:keep])
-    with pytest.raises(TrainingError, match=r"a\.pt: no readable weights"):
-        load_weights(network, tmp_path / "a.pt")
-
-
-def test_a_pickle_that_would_run_code_is_refused(file, config, tmp_path):
-    network = build(file, config)
-    torch.save(network.bare, tmp_path / "a.pt")
-    with pytest.raises(TrainingError, match="holding more than tensors"):
-        load_weights(network, tmp_path / "a.pt")
-
-
-def test_a_file_that_is_no_state_dict_and_one_that_is_not_there(file, config, tmp_path):
-    network = build(file, config)
-    torch.save({"epoch": 3, "optimizer": {}}, tmp_path / "net_resume.pt")
-    with pytest.raises(TrainingError, match=r"expected a state_dict.*not dict with 'epoch', 'optimizer'"):
-        load_weights(network, tmp_path / "net_resume.pt")
-    with pytest.raises(TrainingError, match=r"no such file.*did you mean 'net_resume\.pt'"):
-        load_weights(network, tmp_path / "net_resum.pt")
 
 
 def test_bare_is_the_module_without_the_wrappers(file, config):

@@ -21,7 +21,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError, TrainingError, nearest, unknown_key
 from weaver_tt.options import NetworkOptions
 
-MOST_KEYS = 8  # listed of each kind when weights do not fit
+MOST_NAMES = 8  # told of a dict's
 
 
 class NetworkFile:
@@ -31,7 +31,7 @@ class NetworkFile:
         """Import ``path``; ConfigError when there is no such python file."""
         self.path = Path(path)
         if not self.path.is_file() or self.path.suffix != ".py":
-            raise ConfigError(f"network file {path}: {_missing(self.path, '*.py')}")
+            raise ConfigError(f"network file {path}: {missing_file(self.path, '*.py')}")
         self.module = _import(self.path)
 
     def get_model(self, config: DataConfig, options: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
@@ -41,7 +41,7 @@ class NetworkFile:
             raise ConfigError(f"{self.path}: no function get_model(data_config, **options); {nearest('get_model', names)}")
         made = self._call("get_model", config, options, strict=True)
         if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module) and isinstance(made[1], Mapping)):
-            raise ConfigError(f"{self.path}: get_model must return (module, model_info), a torch module and a dict, not {_describe(made)}")
+            raise ConfigError(f"{self.path}: get_model must return (module, model_info), a torch module and a dict, not {describe(made)}")
         module, info = made[0], {"input_names": config.input_names, **made[1]}
         for name in info["input_names"]:
             if name not in config.inputs:
@@ -80,6 +80,7 @@ class Network:
         self.input_names = list(input_names)
         self.source = source  # the network file, for messages
         self.info = dict(info or {})  # the file's model_info
+        self.still: list[nn.Module] = []  # parts that stay in evaluation mode
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Group -> (N, C, P) or (N, C), to raw outputs (N, K) or (N, K, P); of a module that returns a tuple, its first entry."""
@@ -104,6 +105,8 @@ class Network:
     def train(self, mode: bool = True) -> Network:
         """Training mode (or evaluation mode)."""
         self.module.train(mode)
+        for part in self.still:
+            part.eval()
         return self
 
     def eval(self) -> Network:
@@ -183,28 +186,6 @@ def build_network(config: DataConfig, options: NetworkOptions, device: torch.dev
     return Network(module.to(device), info["input_names"], str(file.path), info)
 
 
-def load_weights(network: Network, path: str | Path) -> None:
-    """Put the state_dict in the file ``path`` into ``network``; TrainingError when it is missing, damaged, or of another network."""
-    if not Path(path).is_file():
-        raise TrainingError(f"weights {path}: {_missing(Path(path), '*.pt')}")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's reader raises whatever the bytes lead to
-        reason, *_ = str(error).splitlines() or [type(error).__name__]
-        raise TrainingError(f"{path}: no readable weights (damaged, cut short, or holding more than tensors): {reason}") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise TrainingError(f"{path}: expected a state_dict, names and tensors, not {_describe(state)}")
-    put_weights(network.bare, state, f"{path}: weights of another network than {network.source}")
-
-
-def put_weights(module: nn.Module, state: Mapping[str, Tensor], problem: str) -> None:
-    """Copy ``state`` into ``module``; TrainingError that begins with ``problem`` and lists keys missing, unexpected, or of another shape."""
-    differences = _differences(module.state_dict(), state)
-    if differences:
-        raise TrainingError("\n  ".join([problem, *differences]))
-    module.load_state_dict(state)
-
-
 def summary(network: Network, config: DataConfig) -> str:
     """The module, its parameters, and the FLOPs of one forward pass of a full row, from the data YAML alone."""
     module = network.bare
@@ -246,7 +227,7 @@ def _import(path: Path) -> ModuleType:
     return module
 
 
-def _missing(path: Path, pattern: str) -> str:
+def missing_file(path: Path, pattern: str) -> str:
     """What is wrong with a path that should be a file, and the nearest files in its folder (or in the closest folder that exists)."""
     if path.is_dir():
         return f"a folder; {nearest(path.name, [entry.name for entry in path.glob(pattern)])}"
@@ -255,23 +236,10 @@ def _missing(path: Path, pattern: str) -> str:
     return f"{problem}; in {folder}: {nearest(path.name, [entry.name for entry in folder.glob(pattern)])}"
 
 
-def _describe(value: Any) -> str:
+def describe(value: Any) -> str:
     """A value's type in words, with what a container holds."""
     if isinstance(value, tuple | list):
         return f"{type(value).__name__} of ({', '.join(type(entry).__name__ for entry in value)})"
     if isinstance(value, Mapping):
-        return f"{type(value).__name__} with {', '.join(map(repr, list(value)[:MOST_KEYS])) or 'nothing'}"
+        return f"{type(value).__name__} with {', '.join(map(repr, list(value)[:MOST_NAMES])) or 'nothing'}"
     return type(value).__name__
-
-
-def _differences(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> list[str]:
-    """Lines that say which keys are missing, unexpected, or of another shape; none when ``theirs`` fits."""
-    missing = [key for key in ours if key not in theirs]
-    unexpected = [f"{key} ({nearest(key, missing)})" if missing else key for key in theirs if key not in ours]
-    reshaped = [
-        f"{key} is {tuple(ours[key].shape)} in the network, {tuple(theirs[key].shape)} in the file"
-        for key in ours
-        if key in theirs and ours[key].shape != theirs[key].shape
-    ]
-    kinds = {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
-    return [f"{kind} ({len(keys)}): {', '.join(keys[:MOST_KEYS])}{', …' * (len(keys) > MOST_KEYS)}" for kind, keys in kinds.items() if keys]

@@ -73,7 +73,9 @@ class NetworkOptions:
     network_config: str = flag("", "python file with get_model(data_config, **options)", "-n")
     network_option: list[list[str]] = flag([], "an option for get_model: -o key value", "-o", **KEY_VALUE)
     model_prefix: str = flag("models/{auto}/network", "path prefix of all files of a run; {auto}: a name made of time and configuration", "-m")
-    load_model_weights: str | None = flag(None, "start from the weights in this file")
+    load_model_weights: str | None = flag(None, "start from what fits of the weights in this file; FILE.pt:PREFIX takes those under PREFIX.")
+    exclude_model_weights: str | None = flag(None, "regular expressions, with commas between: weights not to load, such as 'mod.fc.*'")
+    freeze_model_weights: str | None = flag(None, "regular expressions, with commas between: weights to keep as they are")
     ensemble: int = flag(1, "train this many members that differ in their seed")
 
 

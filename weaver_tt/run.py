@@ -27,7 +27,7 @@ from weaver_tt.engine.run_card import describe, load_card, save_card
 from weaver_tt.engine.trackers import make_tracker
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.log import configure, log
-from weaver_tt.network import Ensemble, Network, NetworkFile, build_network, load_weights, network_options, summary
+from weaver_tt.network import Ensemble, Network, NetworkFile, build_network, network_options, summary
 from weaver_tt.options import RunOptions
 from weaver_tt.output.onnx_export import export
 from weaver_tt.output.onnx_network import OnnxNetwork
@@ -35,6 +35,7 @@ from weaver_tt.output.predict import predict
 from weaver_tt.output.sample import Sample, collect_sample, load_sample, save_sample
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.registry import make_task
+from weaver_tt.weights import load_weights, prepare
 
 RUN_MODES = ("train", "val", "test")
 CARD_IN_ONNX = ("command", "started", "git", "versions", "seed", "best")  # what of the run card goes into model.onnx
@@ -154,8 +155,7 @@ def train_member(config: DataConfig, options: RunOptions, prefix: str, seed: int
     train = train_loader(config, options.data, seed=seed, rank=rank, world=world, device=device)
     val = val_loader(config, options.data, rank=rank, world=world, device=device)
     network = build_network(config, options.network, device, seed=seed)
-    if options.network.load_model_weights:
-        load_weights(network, options.network.load_model_weights)
+    prepare(network, options.network)
     task = task_of(config, options)
     log.info("%s", summary(network, config))
     settings = options.train

@@ -102,6 +102,7 @@ def test_a_prefix_names_its_best_epoch_or_a_given_one_or_its_members(tmp_path):
     assert checkpoint.trained_states(prefix) == [Path(f"{prefix}_best_epoch_state.pt")]
     assert checkpoint.trained_states(prefix, epoch=3) == [Path(f"{prefix}_epoch-3_state.pt")]
     assert checkpoint.trained_states(f"{prefix}_epoch-3_state.pt") == [Path(f"{prefix}_epoch-3_state.pt")]
+    assert checkpoint.trained_states(f"{prefix}_epoch-3_state.pt:mod") == [Path(f"{prefix}_epoch-3_state.pt:mod")]  # the weights under mod.
     for member in (10, 2):
         Path(f"{prefix}_member-{member}_epoch-7_state.pt").touch()
     assert [path.name for path in checkpoint.trained_states(prefix, epoch=7)] == ["net_member-2_epoch-7_state.pt", "net_member-10_epoch-7_state.pt"]

@@ -196,6 +196,15 @@ def test_a_changed_configuration_is_not_resumed(tmp_path, changed, message):
         run(tmp_path, **{"num_epochs": 2, "resume": True} | changed)
 
 
+def test_weavers_file_of_the_optimiser_is_not_read_and_that_is_said(tmp_path, caplog):
+    run(tmp_path, num_epochs=1)
+    torch.save({}, tmp_path / "net_epoch-0_optimizer.pt")
+    (tmp_path / "net_resume.pt").unlink()
+    with caplog.at_level(logging.INFO, "weaver_tt"):
+        run(tmp_path, num_epochs=2, load_epoch=0)
+    assert "net_epoch-0_optimizer.pt: Weaver's file of the optimiser's moments is not read" in caplog.text
+
+
 def test_load_epoch_goes_on_after_that_epoch(tmp_path):
     run(tmp_path, lr_scheduler="none", num_epochs=2)
     whole, _ = run(tmp_path / "whole", lr_scheduler="none")

@@ -1,5 +1,8 @@
 """Optimisers by name."""
 
+import argparse
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -71,6 +74,60 @@ def test_learning_rates_of_named_parameters_can_differ():
     assert [(group["initial_lr"], len(group["params"])) for group in groups] == [(1e-2, 2), (pytest.approx(1e-3), 1)]
 
 
+class Attends(Small):
+    """Class token and a bias of several dimensions, as transformers have them, and a matrix that asks to be spared."""
+
+    def __init__(self):
+        super().__init__()
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, 2))
+        self.pair = nn.ParameterDict({"bias": nn.Parameter(torch.zeros(2, 2))})
+        self.table = nn.Parameter(torch.zeros(3, 3))
+        self.fc_out = nn.Linear(2, 2)
+
+    @torch.jit.ignore
+    def no_weight_decay(self):
+        """Names of parameters."""
+        return {"table"}
+
+
+def settings_by_name(network, optimizer):
+    """Parameter -> (learning rate, weight decay)."""
+    groups = {id(p): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for p in group["params"]}
+    return {name: groups[id(p)] for name, p in network.named_parameters() if p.requires_grad}
+
+
+def test_biases_norms_class_tokens_and_what_the_network_names_have_no_weight_decay():
+    network = Attends()
+    settings = settings_by_name(network, make_optimizer(network, "adamW", 1e-3, [["weight_decay", "0.1"]]))
+    decayed = {name for name, (_, decay) in settings.items() if decay}
+    assert decayed == {"layer.weight", "head.weight", "fc_out.weight"}
+
+
+@pytest.mark.parametrize("name", ["adamW", "ranger", "adam", "radam", "SGD"])
+@pytest.mark.parametrize(
+    "options",
+    [[], [["weight_decay", "0.01"]], [["lr_mult", '("fc.*",50)']], [["weight_decay", "0.01"], ["lr_mult", '("fc.*|layer.weight",50)']]],
+)
+def test_rates_and_weight_decays_are_those_of_weaver(name, options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = pytest.importorskip("weaver.train")
+    args = argparse.Namespace(optimizer=name, start_lr=1e-3, load_epoch=None, lr_finder=None, lr_scheduler="none", num_epochs=1)
+    network = Attends()
+    expected, _ = theirs.init_opt(args, network, **{key: literal(value) for key, value in options})
+    ours = make_optimizer(network, name, 1e-3, options)
+    assert settings_by_name(network, ours) == settings_by_name(network, expected)
+    for key in {"betas", "eps"} & expected.param_groups[0].keys():
+        assert ours.param_groups[0][key] == expected.param_groups[0][key]
+
+
+def test_lr_mult_matches_names_from_their_beginning():
+    """``fc.*`` is the head ``fc_out``; anything deeper, such as a block's ``fc1``, keeps its rate."""
+    network = nn.ModuleDict({"fc_out": nn.Linear(1, 1), "block": nn.ModuleDict({"fc1": nn.Linear(1, 1)})})
+    settings = settings_by_name(network, make_optimizer(network, "adam", 1e-4, [["lr_mult", '("fc.*",50)']]))
+    assert {name for name, (rate, _) in settings.items() if rate == pytest.approx(5e-3)} == {"fc_out.weight", "fc_out.bias"}
+
+
 def test_the_quick_implementation_is_chosen_and_can_be_declined():
     assert make_optimizer(Small(), "adam", 1e-3).param_groups[0]["fused"] is True
     assert make_optimizer(Small(), "nadam", 1e-3).param_groups[0]["foreach"] is True
@@ -85,6 +142,8 @@ def test_the_quick_implementation_is_chosen_and_can_be_declined():
         ("adam", [["beta", "1"]], "no such option; did you mean 'betas'"),
         ("adam", [["betas", "7"]], "--optimizer adam"),
         ("adam", [["lr_mult", "3"]], "expected \\('regex', factor\\)"),
+        ("adam", [["lr_mult", "('haed.weight', 3)"]], "'haed.weight' matches no name from its beginning; did you mean 'head.weight'"),
+        ("adam", [["lr_mult", "('he(ad', 3)"]], "is not a regular expression"),
     ],
 )
 def test_what_cannot_be_is_explained(name, options, message):

@@ -37,7 +37,7 @@ from weaver_tt.options import DataOptions
 CAPACITY = 1_000_000  # values of a variable that quantiles are exact up to; of more, a random choice (quantiles good to 0.05 %)
 ROWS_AT_ONCE = 20_000
 SEED = 20_200_131  # of that choice: the same data gives the same numbers whatever --seed is
-MODEL_FILE = re.compile(r"(_(epoch-\d+|best_epoch)_state\.pt|_resume\.pt|\.auto\.yaml|\.onnx)$")
+MODEL_FILE = re.compile(r"(_(epoch-\d+|best_epoch)_state\.pt(:.+)?|_resume\.pt|\.auto\.yaml|\.onnx)$")
 MEMBER = re.compile(r"_member-\d+$")
 
 

@@ -61,7 +61,7 @@ def trained_states(model: str, epoch: int | None = None, members: int | None = N
     ``members``: how many the run card says there are; without a card, what lies there decides. Files of an earlier run under the same prefix are
     never mixed in. Raises ConfigError when weights are missing, or when both a single network and members lie there and no card decides.
     """
-    if model.endswith(".pt"):
+    if model.endswith(".pt") or ".pt:" in model:  # FILE.pt:PREFIX are the weights under PREFIX
         return [Path(model)]
     end = "_best_epoch_state.pt" if epoch is None else f"_epoch-{epoch}_state.pt"
     single, found = Path(model + end), _members(model, end)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.weights import matching
 
 # Ranger is RAdam with Lookahead (Zhang et al., arXiv:1907.08610); these defaults are the ones that Weaver's users know. Without degenerated_to_sgd
 # the library steps uphill until the variance is rectified (5 steps).
 RANGER: dict[str, Any] = {"betas": (0.95, 0.999), "eps": 1e-5, "k": 6, "alpha": 0.5, "use_gc": False, "degenerated_to_sgd": True}
+# AdamW starts from the numbers of Weaver's, not from torch's, whose weight decay of 0.01 nobody asked for
+DEFAULTS: dict[str, dict[str, Any]] = {"ranger": RANGER, "adamw": {"betas": (0.95, 0.999), "weight_decay": 0.0}}
+NEVER_DECAYED = ("pos_embed", "cls_token", "mask_token", "register_token")  # last parts of names: learnt inputs, not weights
 
 
 def make_optimizer(network: nn.Module, name: str, rate: float, options: Sequence[Sequence[str]] = ()) -> torch.optim.Optimizer:
     """The optimiser ``name`` (case does not matter) for the parameters of ``network`` that are not frozen.
 
-    ``options``: (key, value) pairs of the command line, values are Python literals. ``weight_decay`` acts on matrices only, not on biases and norms;
-    ``lr_mult "('regex', 0.1)"`` multiplies the learning rate of the parameters whose names match.
+    ``options``: (key, value) pairs of the command line, values are Python literals. ``weight_decay`` acts on matrices only: not on biases, norms,
+    class tokens, and what the network's own ``no_weight_decay()`` names. ``lr_mult "('regex', 0.1)"`` multiplies the learning rate of the parameters
+    whose names match from their beginning.
     Raises ConfigError for an unknown name or option, naming the nearest.
     """
     chosen = {key: literal(value) for key, value in options}
@@ -32,8 +36,9 @@ def make_optimizer(network: nn.Module, name: str, rate: float, options: Sequence
     for key in chosen:
         if key not in known:
             raise ConfigError(f"--optimizer-option {key}: {name} has no such option; {nearest(key, [*known, 'lr_mult'])}")
-    settings = (RANGER if name.casefold() == "ranger" else {}) | fast(known) | chosen
-    groups = parameter_groups(network.named_parameters(), rate, settings.get("weight_decay", 0.0), multiplier)
+    settings = DEFAULTS.get(name.casefold(), {}) | fast(known) | chosen
+    exempt: Collection[str] = getattr(network, "no_weight_decay", set)()
+    groups = parameter_groups(network.named_parameters(), rate, settings.get("weight_decay", 0.0), multiplier, exempt)
     if not groups:
         raise ConfigError(f"{type(network).__name__} has no parameter to train")
     try:
@@ -63,18 +68,30 @@ def fast(known: Iterable[str]) -> dict[str, Any]:
     return {"fused": True} if "fused" in known else {"foreach": True} if "foreach" in known else {}
 
 
-def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], rate: float, decay: float, multiplier: Any = None) -> list[dict[str, Any]]:
-    """Parameters that share weight decay and learning rate, in groups."""
-    if multiplier is not None and not (isinstance(multiplier, tuple) and len(multiplier) == 2 and isinstance(multiplier[0], str)):
-        raise ConfigError(f"--optimizer-option lr_mult: {multiplier!r}; expected ('regex', factor)")
+def parameter_groups(
+    named: Iterable[tuple[str, nn.Parameter]], rate: float, decay: float, multiplier: Any = None, exempt: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Parameters that share weight decay and learning rate, in groups; those named in ``exempt`` have no weight decay."""
+    every = dict(named)
+    factors = multipliers(every, multiplier)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in named:
+    for name, parameter in every.items():
         if parameter.requires_grad:
-            factor = multiplier[1] if multiplier is not None and re.search(multiplier[0], name) else 1.0
-            groups.setdefault((rate * factor, decay if parameter.ndim > 1 else 0.0), []).append(parameter)
+            spared = parameter.ndim < 2 or name.endswith(".bias") or name.rpartition(".")[2] in NEVER_DECAYED or name in exempt
+            groups.setdefault((rate * factors.get(name, 1.0), 0.0 if spared else decay), []).append(parameter)
     if not decay:
         return [{"params": parameters, "lr": lr} for (lr, _), parameters in groups.items()]
     return [{"params": parameters, "lr": lr, "weight_decay": weight_decay} for (lr, weight_decay), parameters in groups.items()]
+
+
+def multipliers(names: Mapping[str, Any], chosen: Any) -> dict[str, float]:
+    """Name -> factor of its learning rate, for names that the regular expression of ``chosen``, (regex, factor), matches from their beginning."""
+    if chosen is None:
+        return {}
+    pair = isinstance(chosen, tuple | list) and len(chosen) == 2 and isinstance(chosen[0], str) and isinstance(chosen[1], int | float)
+    if not pair:
+        raise ConfigError(f"--optimizer-option lr_mult: {chosen!r}; expected ('regex', factor)")
+    return dict.fromkeys(matching([chosen[0]], names, "--optimizer-option lr_mult"), float(chosen[1]))
 
 
 def literal(text: str) -> Any:

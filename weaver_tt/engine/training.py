@@ -25,9 +25,9 @@ from weaver_tt.engine.trackers import Tracker
 from weaver_tt.errors import TrainingError, nearest
 from weaver_tt.log import log
 from weaver_tt.metrics.base import Meter
-from weaver_tt.network import put_weights
 from weaver_tt.options import TrainOptions
 from weaver_tt.tasks.base import Task
+from weaver_tt.weights import put_weights
 
 
 class Trainable(Runnable, Protocol):
@@ -140,6 +140,8 @@ class Training:
         if saved is not None and saved["state"]["best_epoch"] <= number:
             self.state.best_epoch, self.state.best = saved["state"]["best_epoch"], saved["state"]["best"]
         log.info("--load-epoch %d: weights from %s; the optimiser's moments start afresh", number, path)
+        if (of_weaver := path.with_name(path.name.replace("_state.pt", "_optimizer.pt"))).exists():
+            log.warning("%s: Weaver's file of the optimiser's moments is not read", of_weaver)
 
     # --- an epoch
 
