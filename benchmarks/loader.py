@@ -1,16 +1,18 @@
-"""Rows per second from ROOT files to padded batches, beside weaver-core on the same files, YAML, batch size and cores.
+"""Rows per second from files to padded batches, beside weaver-core on the same files, YAML, batch size and cores, and beside reading alone.
 
     python benchmarks/loader.py --peer-python /path/to/python-with-weaver-core
 
-Writes JetClass-like files (ten classes, 16 jagged columns, about 45 particles a jet, LZ4) unless ``--data`` names a folder of ROOT files, one for
-each class. Each side runs in a process of its own, in turn, ``--repeat`` times, without worker processes; the median of the epochs counts.
-The share of time of each stage is taken in one thread.
+Writes JetClass-like files (ten classes, 16 jagged columns, about 45 particles a jet, LZ4) unless ``--data`` names a folder of ROOT or parquet files,
+one for each class. Each side runs in a process of its own, in turn, ``--repeat`` times; the median of the epochs counts. Ours and the peer's read
+without worker processes, and ours once more with ``--workers`` of them. "Reading alone" is the format's own library (uproot, pyarrow), one thread,
+the file kept open, the same columns, cluster by cluster, nothing done with them. The share of time of each stage is taken in one thread.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import json
 import os
 import subprocess
@@ -78,8 +80,8 @@ labels:
 """
 
 
-def write_files(folder: str, rows: int, cluster: int) -> None:
-    """Ten ROOT files of ``rows`` jets each, in clusters of ``cluster``."""
+def write_files(folder: str, rows: int, cluster: int, suffix: str) -> None:
+    """Ten files of ``rows`` jets each, in clusters of ``cluster``."""
     import awkward as ak
     import numpy as np
     import uproot
@@ -98,6 +100,10 @@ def write_files(folder: str, rows: int, cluster: int) -> None:
         scalars = {"jet_pt": ak.sum(np.hypot(objects.px, objects.py), axis=1), "jet_energy": ak.sum(objects.energy, axis=1)}
         scalars |= {f"label_{label}": np.full(rows, label == name, dtype=np.float32) for label in CLASSES}
         types = {"part": "var * {" + ", ".join(f"{column}: float32" for column in part) + "}"} | dict.fromkeys(scalars, "float32")
+        if suffix == "parquet":
+            columns = {f"part_{column}": objects[column] for column in part} | scalars
+            ak.to_parquet(ak.Array(columns), Path(folder, f"class{number}.parquet"), compression="LZ4", row_group_size=cluster)
+            continue
         with uproot.recreate(Path(folder, f"class{number}.root"), compression=uproot.LZ4(4)) as file:
             tree = file.mktree("tree", types)
             for first in range(0, rows, cluster):
@@ -106,7 +112,7 @@ def write_files(folder: str, rows: int, cluster: int) -> None:
 
 def paths(folder: str) -> list[str]:
     """The files, in order."""
-    return sorted(str(path) for path in Path(folder).glob("*.root"))
+    return sorted(str(path) for path in Path(folder).iterdir() if path.suffix in (".root", ".parquet"))
 
 
 def ours(args: argparse.Namespace, read_ahead: int | None = None) -> Any:
@@ -118,7 +124,7 @@ def ours(args: argparse.Namespace, read_ahead: int | None = None) -> Any:
     from weaver_tt.options import DataOptions
 
     groups = [f"class{i}:{path}" for i, path in enumerate(paths(args.data))]
-    options = DataOptions(data_train=groups, data_val=groups[:1], batch_size=args.batch_size, num_workers=0)
+    options = DataOptions(data_train=groups, data_val=groups[:1], batch_size=args.batch_size, num_workers=args.workers)
     loader = loaders.train_loader(load_config(args.data_config), options, seed=1)
     if read_ahead is not None:
         loaders.AHEAD = 0
@@ -135,6 +141,28 @@ def peer(args: argparse.Namespace) -> Any:
     rows = ((0, 1), 1, 1)
     dataset = SimpleIterDataset(files, args.data_config, for_training=True, load_range_and_fraction=rows, fetch_step=args.fetch_step, name="train")
     return DataLoader(dataset, batch_size=args.batch_size, drop_last=True, pin_memory=False, num_workers=0)
+
+
+def bare(args: argparse.Namespace) -> Iterator[int]:
+    """Rows of each cluster, read by the format's own library and dropped."""
+    from weaver_tt.config.load import load_config
+    from weaver_tt.config.plan import plan
+
+    names = list(plan(load_config(args.data_config), "train").columns)
+    for path in paths(args.data):
+        if path.endswith(".parquet"):
+            import pyarrow.parquet as pq
+
+            file = pq.ParquetFile(path)
+            for group in range(file.num_row_groups):
+                yield len(file.read_row_group(group, columns=names, use_threads=False))
+            continue
+        import uproot
+
+        tree = uproot.open(f"{path}:tree")
+        borders = tree.common_entry_offsets(filter_name=names)
+        for first, last in itertools.pairwise(borders):
+            yield len(tree.arrays(names, entry_start=first, entry_stop=last))
 
 
 def rates(epochs: Sequence[Callable[[], Iterator[int]]]) -> list[float]:
@@ -199,6 +227,9 @@ def child(args: argparse.Namespace) -> None:
     if args.child == "stages":
         print(json.dumps(stages(args)))
         return
+    if args.child == "bare":
+        print(json.dumps(rates([functools.partial(bare, args)] * args.epochs)))
+        return
     if args.child == "ours":
         loader = ours(args)
         epochs: list[Callable[[], Iterator[int]]] = [functools.partial(sizes, loader, number) for number in range(args.epochs)]
@@ -208,11 +239,11 @@ def child(args: argparse.Namespace) -> None:
     print(json.dumps(rates(epochs)))
 
 
-def run(args: argparse.Namespace, who: str) -> Any:
+def run(args: argparse.Namespace, who: str, workers: int = 0) -> Any:
     """Run this file's :func:`child` and read its result."""
     python = args.peer_python if who == "peer" else sys.executable
     names = ("data", "data_config", "batch_size", "epochs", "threads", "fetch_step")
-    flags = [part for name in names for part in (f"--{name.replace('_', '-')}", str(getattr(args, name)))]
+    flags = [part for name in names for part in (f"--{name.replace('_', '-')}", str(getattr(args, name)))] + ["--workers", str(workers)]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(args.threads))
     environment = os.environ | threads | {"PYTHONPATH": "" if who == "peer" else str(Path(__file__).parents[1])}
     done = subprocess.run([python, __file__, "--child", who, *flags], env=environment, capture_output=True, text=True, check=False)
@@ -223,28 +254,27 @@ def run(args: argparse.Namespace, who: str) -> Any:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """All figures."""
-    found: dict[str, list[float]] = {"ours": [], "peer": []}
-    for _ in range(args.repeat):
-        found["ours"] += run(args, "ours")
-        if args.peer_python:
-            found["peer"] += run(args, "peer")
-    result: dict[str, Any] = {who: {"rows_per_second": median(values), "all": values} for who, values in found.items() if values}
-    result["stages"] = run(args, "stages")
+    sides: dict[str, tuple[str, int]] = {"weaver_tt": ("ours", 0), "reading alone": ("bare", 0)}
+    if args.workers:
+        sides[f"weaver_tt, {args.workers} workers"] = "ours", args.workers
     if args.peer_python:
-        result["ratio"] = result["ours"]["rows_per_second"] / result["peer"]["rows_per_second"]
-    settings = {name: getattr(args, name) for name in ("rows", "batch_size", "epochs", "repeat", "threads", "fetch_step", "pad_mode")}
-    return result | {"settings": settings, "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}
+        sides["weaver-core"] = "peer", 0
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(args.repeat):
+        for name, (who, workers) in sides.items():
+            found[name] += run(args, who, workers)
+    settings = {name: getattr(args, name) for name in ("rows", "format", "batch_size", "epochs", "repeat", "threads", "fetch_step", "pad_mode")}
+    rates = {name: {"rows_per_second": median(values), "all": values} for name, values in found.items()}
+    return {"rates": rates, "stages": run(args, "stages"), "settings": settings, "cpus": len(os.sched_getaffinity(0))}
 
 
 def show(result: dict[str, Any]) -> None:
     """The table."""
-    print(f"{'loader':32s} {'rows/s (median)':>16s} {'lowest':>10s} {'highest':>10s}")
-    for who, name in (("ours", "weaver_tt"), ("peer", "weaver-core")):
-        if who in result:
-            values = result[who]["all"]
-            print(f"{name:32s} {result[who]['rows_per_second']:16,.0f} {min(values):10,.0f} {max(values):10,.0f}")
-    if "ratio" in result:
-        print(f"{'ratio':32s} {result['ratio']:16.1f}")
+    ours = result["rates"]["weaver_tt"]["rows_per_second"]
+    print(f"{'loader':32s} {'rows/s (median)':>16s} {'lowest':>10s} {'highest':>10s} {'weaver_tt to it':>16s}")
+    for name, rate in result["rates"].items():
+        values = rate["all"]
+        print(f"{name:32s} {rate['rows_per_second']:16,.0f} {min(values):10,.0f} {max(values):10,.0f} {ours / rate['rows_per_second']:16.2f}")
     print("\nwhere the time goes, in one thread")
     for stage, share in result["stages"].items():
         print(f"  {stage:30s} {share:16.1%}")
@@ -253,7 +283,8 @@ def show(result: dict[str, Any]) -> None:
 def main() -> None:
     """Read the flags, make what is missing, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="folder of ROOT files, one for each class (default: generated)")
+    parser.add_argument("--data", help="folder of ROOT or parquet files, one for each class (default: generated)")
+    parser.add_argument("--format", default="root", choices=["root", "parquet"], help="of the generated files")
     parser.add_argument("--data-config", help="data YAML (default: one in the style of JetClass_full)")
     parser.add_argument("--pad-mode", default="wrap", choices=["wrap", "constant"], help="of that YAML")
     parser.add_argument("--rows", type=int, default=20_000, help="jets of each of the ten generated classes")
@@ -262,10 +293,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1, help="threads of torch and of numerical libraries, on both sides")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes of the second run of ours; 0 for none")
     parser.add_argument("--peer-python", help="a python that has weaver-core")
     parser.add_argument("--fetch-step", type=float, default=0.01, help="weaver-core's --fetch-step (default 0.01; larger: faster, more memory)")
     parser.add_argument("--json", default="loader.json", help="where to write the figures")
-    parser.add_argument("--child", choices=["ours", "peer", "stages"], help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=["ours", "peer", "bare", "stages"], help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
         child(args)
@@ -273,7 +305,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         if args.data is None:
             args.data = scratch
-            write_files(scratch, args.rows, args.cluster)
+            write_files(scratch, args.rows, args.cluster, args.format)
         if args.data_config is None:
             args.data_config = str(Path(scratch, "jets.yaml"))
             Path(args.data_config).write_text(CONFIG.format(pad=args.pad_mode, labels=", ".join(f"label_{name}" for name in CLASSES)))

@@ -117,7 +117,7 @@ class Stream:
         with closing(self._decoder()) as decoder:
             for again in count():
                 begun = number
-                lanes = self.lanes(epoch, again, rank * workers + worker, world * workers, workers)
+                lanes = self.lanes(epoch, again, rank * workers + worker, world * workers)
                 seeds = np.random.SeedSequence((self.seed, epoch, rank, worker, again)).spawn(2)
                 with self._pool(decoder, lanes, max(1, self.pool_size // workers), *seeds) as pool:
                     whole = pool.prepare()
@@ -132,16 +132,16 @@ class Stream:
                     break
             yield Cut(None, self._account(decoder), delivered, delivered, worker=worker)
 
-    def lanes(self, epoch: int, again: int, index: int, of: int, workers: int = 1) -> list[list[Chunk]]:
+    def lanes(self, epoch: int, again: int, index: int, of: int) -> list[list[Chunk]]:
         """Share ``index`` of ``of`` of an epoch's chunks, in lanes: every row is in exactly one share."""
-        pool = max(1, self.pool_size // workers)
-        number = lane_count(self.sources, pool)
-        most = max(1, pool // (2 * number))
+        # the same chunks for any number of workers: cut smaller for many, clusters would be decoded in pieces, each time as a whole
+        number = lane_count(self.sources, self.pool_size)
+        most = max(1, self.pool_size // (2 * number))
         lanes = plan_lanes([chunk for source in self.sources for chunk in cut(source, most)], number)
         orders = []
         for i, lane in enumerate(lanes):
             seed = int(np.random.SeedSequence((self.seed, again, i)).generate_state(1)[0])
-            orders.append(epoch_order(lane, seed, epoch, max(1, pool // len(lanes))))
+            orders.append(epoch_order(lane, seed, epoch, max(1, self.pool_size // len(lanes))))
         return share_lanes(orders, index, of)
 
     @contextmanager

@@ -5,11 +5,13 @@ Without worker processes a thread decodes and cuts ahead while the consumer comp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+import itertools
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -23,12 +25,16 @@ from weaver_tt.data.dataset import READ_AHEAD, Cut, Stream
 from weaver_tt.data.files import parse_groups
 from weaver_tt.data.labels import check_variety
 from weaver_tt.data.padding import Padder
-from weaver_tt.data.rows import convert
+from weaver_tt.data.rows import Rows, convert
 from weaver_tt.data.scan import Scan, scan_files
 from weaver_tt.errors import DataError, WeaverError
 from weaver_tt.options import DataOptions
 
 AHEAD = 4  # batches that the thread may be ahead
+PREFETCH = 2  # batches that a worker process may be ahead
+SLOTS = PREFETCH + 2  # a worker's batches in flight: ahead, being used, being written
+ROOM = 1.25  # of a slot's memory, to that of the batch it was made for
+ALIGNMENT = 64  # bytes
 T = TypeVar("T")
 
 
@@ -104,6 +110,33 @@ class _Progress:
         return self._highest
 
 
+class Slot:
+    """Shared memory that a worker process puts one batch after another into: fresh memory for each would cost more than the copy."""
+
+    def __init__(self) -> None:
+        self._memory = torch.empty(0, dtype=torch.uint8)
+
+    def fill(self, rows: Rows) -> Rows:
+        """The same rows, their arrays as tensors in this slot, which the next call overwrites."""
+        sizes: list[int] = []
+
+        def measure(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+            sizes.append(-(-array.nbytes // ALIGNMENT) * ALIGNMENT)
+            return array
+
+        convert(rows, measure)
+        if sum(sizes) > self._memory.numel():
+            self._memory = torch.empty(int(sum(sizes) * ROOM), dtype=torch.uint8).share_memory_()
+        parts = iter(self._memory[: sum(sizes)].split(sizes))
+
+        def put(array: np.ndarray[Any, Any]) -> torch.Tensor:
+            given = torch.from_numpy(array)
+            place = next(parts)[: array.nbytes].view(given.dtype).view(given.shape)
+            return place.copy_(given)
+
+        return convert(rows, put)
+
+
 class _Share(IterableDataset[Any]):
     """A worker process's share of an epoch's cuts, their arrays as tensors, which travel through shared memory."""
 
@@ -115,9 +148,10 @@ class _Share(IterableDataset[Any]):
         worker, workers = (info.id, info.num_workers) if info is not None else (0, 1)
         # workers take turns, so batch b of this one comes after at most b * workers + worker others
         skip = max(0, -(-(self._skip - worker) // workers))
+        slots = itertools.cycle([Slot() for _ in range(SLOTS)])
         try:
             for cut in self._stream.shuffled(self._epoch, self._rank, self._world, worker, workers, skip):
-                yield _converted(cut, torch.from_numpy)
+                yield cut if cut.rows is None else replace(cut, rows=next(slots).fill(cut.rows))
         except WeaverError as error:  # as a value: raised here, its text would be buried in a worker's traceback
             yield error
 
@@ -125,15 +159,18 @@ class _Share(IterableDataset[Any]):
 def _from_workers(share: _Share, workers: int) -> Generator[Cut, None, None]:
     """The cuts of all worker processes, in turn."""
     # a generator of its own: DataLoader would else draw from torch's global one
-    loader = DataLoader(share, batch_size=None, num_workers=workers, collate_fn=_unchanged, generator=torch.Generator())
+    loader = DataLoader(share, batch_size=None, num_workers=workers, prefetch_factor=PREFETCH, collate_fn=_unchanged, generator=torch.Generator())
+    known: dict[int, Any] = {}  # memory of the slots that is mapped here: kept, it need not be mapped again for each batch
+
+    def array(tensor: torch.Tensor) -> Any:
+        storage = tensor.untyped_storage()
+        known[storage.data_ptr()] = storage
+        return tensor.numpy()
+
     for cut in loader:
         if isinstance(cut, WeaverError):
             raise cut
-        yield _converted(cut, torch.Tensor.numpy)
-
-
-def _converted(cut: Cut, array: Callable[[Any], Any]) -> Cut:
-    return cut if cut.rows is None else replace(cut, rows=convert(cut.rows, array))
+        yield cut if cut.rows is None else replace(cut, rows=convert(cut.rows, array))
 
 
 def _unchanged(item: T) -> T:
