@@ -36,12 +36,16 @@ class Case(NamedTuple):
 
 
 SMALL = {"phi_sizes": (8, 6), "f_sizes": (7,)}
+SMALL_PARTICLE_NET = {"conv_params": ((3, (6, 5)), (4, (8, 7))), "fc_params": ((6, 0.0),)}
 CASES = [
     Case("pfn", SMALL),
     Case("pfn", SMALL | {"use_bn": True}),
     Case("efn", SMALL),
     Case("p_cnn", {"conv_params": ((5,), (6, 6), (7,)), "fc_params": ((8, 0.1),)}, ordered=True),
     Case("mlp", {"layers": (8, 6), "batch_norm": True, "dropout": 0.1}, any_names=True),
+    Case("particle_net", SMALL_PARTICLE_NET),
+    Case("particle_net", SMALL_PARTICLE_NET | {"use_fusion": True, "use_fts_bn": False}),
+    Case("particle_net_lite"),
 ]
 SETS = [case for case in CASES if not case.ordered]
 each_case = pytest.mark.parametrize("case", CASES, ids=str)

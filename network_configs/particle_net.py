@@ -1,0 +1,54 @@
+"""ParticleNet (arXiv:1902.08570): edge convolutions on the nearest neighbours of each particle; 366,160 parameters for 7 features and 2 classes.
+
+Inputs ``pf_points`` (N, 2, P), where the first neighbours are looked for (eta and phi relative to the jet), ``pf_features`` (N, C, P), scaled, and
+``pf_mask`` (N, 1, P), 1 for real particles; other groups of the data YAML, such as ``pf_vectors``, are left alone. Output (N, K): logits of the K
+classes. Sizes are those of the paper and of the public ``example_ParticleNet.py``, whose weights fit. Options:
+``-o conv_params "[(16, (64, 64, 64)), (16, (128, 128, 128))]" -o fc_params "[(256, 0.1)]" -o k 8 -o use_fusion true``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.nn.inputs import channels, constituent_groups, model_info, outputs
+from weaver_tt.nn.particle_net import Convolutions, Layers, ParticleNet, convolutions
+
+GROUPS = ("pf_points", "pf_features", "pf_mask")
+CONVOLUTIONS: Convolutions = ((16, (64, 64, 64)), (16, (128, 128, 128)), (16, (256, 256, 256)))
+LAYERS: Layers = ((256, 0.1),)
+
+
+class JetTagger(nn.Module):
+    """ParticleNet under the name ``mod``, as in the public network file, so that its weights fit."""
+
+    def __init__(self, network: ParticleNet) -> None:
+        super().__init__()
+        self.mod = network
+
+    def forward(self, points: Tensor, features: Tensor, mask: Tensor) -> Tensor:
+        """(N, 2, P), (N, C, P), (N, 1, P) -> logits (N, K)."""
+        return self.mod(points, features, mask)
+
+
+def get_model(
+    data_config: DataConfig,
+    conv_params: Convolutions = CONVOLUTIONS,
+    fc_params: Layers = LAYERS,
+    k: int | None = None,
+    use_fusion: bool = False,
+    use_fts_bn: bool = True,
+    use_counts: bool = True,
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The network for ``data_config``.
+
+    Options: (k, layer sizes) of each edge convolution, (size, dropout) of each dense layer; ``k`` neighbours in all convolutions instead;
+    a layer on all convolutions' outputs instead of the last one's; batch norm of the features; the mean over particles instead of slots.
+    """
+    constituent_groups(data_config, GROUPS, "particle_net")
+    inputs = channels(data_config, "pf_features", 1, "features of particles")
+    channels(data_config, "pf_points", 1, "coordinates of particles")
+    network = ParticleNet(inputs, outputs(data_config), convolutions(conv_params, k), fc_params, use_fusion, use_fts_bn, use_counts)
+    return JetTagger(network), model_info(data_config, GROUPS)

@@ -1,0 +1,28 @@
+"""ParticleNet-Lite (arXiv:1902.08570, section 3.2): 26,416 parameters for 7 features and 2 classes, fast on a CPU.
+
+Inputs ``pf_points`` (N, 2, P), where the first neighbours are looked for (eta and phi relative to the jet), ``pf_features`` (N, C, P), scaled, and
+``pf_mask`` (N, 1, P), 1 for real particles; other groups of the data YAML are left alone. Output (N, K): logits of the K classes.
+Two edge convolutions with 7 neighbours, layers of 32 and of 64, then a dense layer of 128 with dropout. Options: ``-o k 7 -o dropout 0.1``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.nn.inputs import channels, constituent_groups, model_info, outputs
+from weaver_tt.nn.particle_net import ParticleNet
+
+GROUPS = ("pf_points", "pf_features", "pf_mask")
+
+
+def get_model(data_config: DataConfig, k: int = 7, dropout: float = 0.1) -> tuple[nn.Module, dict[str, Any]]:
+    """The network for ``data_config``; options: neighbours of a particle, dropout of the dense layer."""
+    constituent_groups(data_config, GROUPS, "particle_net_lite")
+    inputs = channels(data_config, "pf_features", 1, "features of particles")
+    channels(data_config, "pf_points", 1, "coordinates of particles")
+    convolutions = [(k, (32, 32, 32)), (k, (64, 64, 64))]
+    network = ParticleNet(inputs, outputs(data_config), convolutions, [(128, dropout)], use_fusion=False)
+    return network, model_info(data_config, GROUPS)

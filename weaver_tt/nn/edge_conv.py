@@ -1,0 +1,70 @@
+"""Edge convolution: each object is updated with the mean over its nearest neighbours of an MLP of [x_i, x_j - x_i] (arXiv:1902.08570, section 2).
+
+Features lie in the last dimension, so that 1x1 convolutions are matrix products. The first of them is linear in x_i and x_j:
+``W [x_i, x_j - x_i] = (W1 - W2) x_i + W2 x_j``, so both products are computed once per object and added per edge: k times fewer multiplications.
+Shapes: M objects, k neighbours, E = M * k edges sorted by object, H features; see ``weaver_tt/nn/point_cloud.py`` for tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from weaver_tt.nn.norm import ObjectNorm
+from weaver_tt.nn.point_cloud import PointCloud, table
+
+Affine = tuple[Tensor, Tensor]  # weight (out, in) and bias (out,)
+
+
+def matrix(convolution: nn.Module) -> Tensor:
+    """The (out, in) matrix of a convolution with kernel size 1."""
+    weight = convolution.weight
+    assert isinstance(weight, Tensor)
+    return weight.flatten(1)
+
+
+def folded(convolution: nn.Module, norm: ObjectNorm) -> Affine:
+    """A convolution without bias and the batch norm behind it, in evaluation, as one linear layer."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    return matrix(convolution) * scale.unsqueeze(1), norm.bias - norm.running_mean * scale
+
+
+class EdgeConvBlock(nn.Module):
+    """Edge convolution with ``k`` neighbours: layers ``in_feat -> out_feats[0] -> …`` without bias, each with batch norm and ReLU, then the mean.
+
+    A shortcut of the object's own features (through a linear layer and batch norm where sizes differ) is added before a last ReLU.
+    """
+
+    def __init__(self, k: int, in_feat: int, out_feats: Sequence[int]) -> None:
+        super().__init__()
+        self.k = k
+        sizes = [2 * in_feat, *out_feats]
+        self.convs = nn.ModuleList(nn.Conv2d(d_in, d_out, kernel_size=1, bias=False) for d_in, d_out in zip(sizes, out_feats, strict=False))
+        self.bns = nn.ModuleList(ObjectNorm(size) for size in out_feats)
+        self.sc: nn.Conv1d | None = None
+        if in_feat != out_feats[-1]:
+            self.sc = nn.Conv1d(in_feat, out_feats[-1], kernel_size=1, bias=False)
+            self.sc_bn = ObjectNorm(out_feats[-1])
+
+    def forward(self, points: Tensor, features: Tensor, cloud: PointCloud) -> Tensor:
+        """(M, D), (M, in_feat) -> (M, out_feats[-1]), neighbours being the nearest in ``points``."""
+        nearest = cloud.nearest(points, self.k)
+        return functional.relu(self.around(features, nearest) + self.shortcut(features))
+
+    def shortcut(self, features: Tensor) -> Tensor:
+        """(M, in_feat) -> (M, out_feats[-1])."""
+        return features if self.sc is None else self.sc_bn(functional.linear(features, matrix(self.sc)))
+
+    def around(self, features: Tensor, nearest: Tensor) -> Tensor:
+        """Mean of the MLP over each object's neighbours: (M, in_feat), (E,) -> (M, out_feats[-1])."""
+        first, second = matrix(self.convs[0]).chunk(2, dim=1)
+        own, other = functional.linear(features, first - second), functional.linear(table(features), second)  # (M, H), (M + 1, H)
+        edges = other.index_select(0, nearest).view(-1, self.k, other.shape[1]) + own.unsqueeze(1)  # (M, k, H)
+        messages = functional.relu(self.bns[0](edges))
+        for conv, norm in zip(self.convs[1:], self.bns[1:], strict=True):
+            messages = functional.relu(norm(functional.linear(messages, matrix(conv))))
+        return messages.mean(1)
