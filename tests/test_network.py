@@ -2,6 +2,7 @@
 
 import ast
 import pickle
+import warnings
 
 import pytest
 import torch
@@ -144,6 +145,28 @@ def test_loss_and_task_are_optional_and_get_the_options_they_know(tmp_path, conf
     network_file = written(tmp_path, "def get_loss(config, mu=1.0):\n    return mu\ndef get_model(config):\n    pass\n")
     assert network_file.get_task(config, {"mu": 2.0}) is None
     assert network_file.get_loss(config, {"mu": 2.0, "hidden": 64}) == 2.0
+
+
+@pytest.mark.parametrize("library", ["weaver_tt.stand_ins.loops", "weaver.utils.nn.tools"])
+def test_weavers_stock_loops_only_say_which_task_it_is(tmp_path, config, library):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip(library)
+        text = f"from {library} import train_regression, evaluate_regression\n"
+        text += "def get_train_fn(config, **options):\n    return train_regression\ndef get_evaluate_fn(config):\n    return evaluate_regression\n"
+        network_file = written(tmp_path, text)
+    network_file.check_loops(config, {"hidden": 1}, "regression")
+    with pytest.raises(ConfigError, match=r"get_train_fn returns train_regression, and the labels of data\.yaml make the task classification"):
+        network_file.check_loops(config, {}, "classification")
+
+
+def test_loops_and_optimisers_of_a_files_own_are_refused(tmp_path, config):
+    network_file = written(tmp_path, "def mine():\n    pass\ndef get_train_fn(config):\n    return mine\n")
+    with pytest.raises(ConfigError, match=r"get_train_fn returns a loop of its own, mine; .*write get_task"):
+        network_file.check_loops(config, {}, "classification")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(ConfigError, match="init_opt is not called here; --optimizer"):
+        written(tmp_path / "other", "def init_opt(args, model):\n    pass\n").check_loops(config, {}, "classification")
 
 
 def test_a_network_pickles_and_its_file_is_imported_once(file, config):

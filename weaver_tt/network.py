@@ -20,8 +20,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError, TrainingError, nearest, unknown_key
 from weaver_tt.options import NetworkOptions
+from weaver_tt.weaver_names import weaver_names
 
 MOST_NAMES = 8  # told of a dict's
+STOCK_LOOPS = ("weaver.utils.nn.tools", "weaver_tt.stand_ins.loops")  # where Weaver's own loops come from
 
 
 class NetworkFile:
@@ -56,18 +58,39 @@ class NetworkFile:
         """What the file's ``get_task(config, **options)`` returns, or None when the file has no such function."""
         return self._call("get_task", config, options)
 
+    def check_loops(self, config: DataConfig, options: Mapping[str, Any], task: str) -> None:
+        """Refuse a file whose training would not be what it says: one with loops of its own, or an optimiser of its own.
+
+        Weaver's stock loops, which ``get_train_fn`` and ``get_evaluate_fn`` may return, only say which task it is; it must be ``task``. ConfigError.
+        """
+        if hasattr(self.module, "init_opt"):
+            raise ConfigError(f"{self.path}: init_opt is not called here; --optimizer, --optimizer-option and --lr-scheduler say the same")
+        for name in ("get_train_fn", "get_evaluate_fn"):
+            loop = self._call(name, config, options)
+            if loop is None:
+                continue
+            called = getattr(loop, "__name__", describe(loop))
+            if getattr(loop, "__module__", None) not in STOCK_LOOPS:
+                raise ConfigError(
+                    f"{self.path}: {name} returns a loop of its own, {called}; here there is one loop over batches, and a task says what is learnt "
+                    "in it: write get_task(data_config, **options) (docs/network-file.md), which also wins where both are there"
+                )
+            if not called.endswith(task):
+                raise ConfigError(f"{self.path}: {name} returns {called}, and the labels of {config.source} make the task {task}")
+
     def _call(self, name: str, config: DataConfig, options: Mapping[str, Any], strict: bool = False) -> Any:
         function = getattr(self.module, name, None)
         if function is None:
             return None
         parameters = inspect.signature(function).parameters
-        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-            return function(config, **options)
         known = list(parameters)[1:]
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            known = list(options)
         unknown = [key for key in options if key not in known]
         if unknown and strict:
             raise unknown_key(unknown[0], known, f"{self.path}: options of {name}")
-        return function(config, **{key: value for key, value in options.items() if key in known})
+        with weaver_names(self.path):
+            return function(config, **{key: value for key, value in options.items() if key in known})
 
 
 class Network:
@@ -220,7 +243,8 @@ def _import(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with weaver_names(path):
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]  # a half-made module must not be found next time
         raise

@@ -207,7 +207,10 @@ def task_of(config: DataConfig, options: RunOptions) -> Task:
         task = make_task(config)
     else:
         file, settings = NetworkFile(options.network.network_config), network_options(options.network.network_option)
-        task = file.get_task(config, settings) or make_task(config, file.get_loss(config, settings))
+        own = file.get_task(config, settings)
+        task = own or make_task(config, file.get_loss(config, settings))
+        if own is None:
+            file.check_loops(config, settings, task.name)
     if options.train.watch is not None:
         task.choose(options.train.watch)
         task.check_watch("--watch")

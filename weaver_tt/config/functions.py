@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from weaver_tt.config.momentum import momentum
 from weaver_tt.errors import ConfigError, DataError
+from weaver_tt.weaver_names import weaver_names
 
 _NUMPY = """
 abs absolute add all allclose amax amin angle any arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort around array_equal
@@ -233,7 +234,8 @@ def load_custom_functions(path: str) -> dict[str, Callable[..., Any]]:
     if spec is None or spec.loader is None:
         raise ConfigError(f"--custom-functions {path}: not a python file")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with weaver_names(path):
+        spec.loader.exec_module(module)
     members = vars(module).items()
     found: dict[str, Callable[..., Any]] = {name: value for name, value in members if inspect.isfunction(value) and not name.startswith("__")}
     if not found:
