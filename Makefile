@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo
 SEED   ?= 1
-RECIPE := --batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --start-lr 2e-2 --num-epochs 8 --ensemble 4 --train-val-split 0.9
+RECIPE := --batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --warmup-steps 0.05 --start-lr 2e-2 --num-epochs 8 --ensemble 4 --train-val-split 0.9
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint clean

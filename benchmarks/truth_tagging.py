@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RECIPES = {  # found on events of other seeds
-    "edges": "--batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --start-lr 2e-2 --num-epochs 8 --ensemble 4",
+    "edges": "--batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --warmup-steps 0.05 --start-lr 2e-2 --num-epochs 8 --ensemble 4",
     "gnn": "--batch-size 1000 --optimizer adam --lr-scheduler one-cycle --start-lr 1e-3 --num-epochs 10",
 }
 

@@ -154,5 +154,11 @@ def test_a_backend_needs_torchrun(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(ConfigError, match="torchrun"):
         distributed.setup("gloo")
-    with pytest.raises(ConfigError, match="expected gloo or nccl"):
+    with pytest.raises(ConfigError, match="expected gloo, nccl or mpi"):
+        distributed.setup("smoke signals")
+
+
+@pytest.mark.skipif(torch.distributed.is_mpi_available(), reason="this torch has MPI")
+def test_a_torch_without_mpi_says_what_does_the_same():
+    with pytest.raises(ConfigError, match=r"built without MPI; gloo \(CPUs\) and nccl \(GPUs\)"):
         distributed.setup("mpi")

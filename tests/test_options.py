@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from weaver_tt.options import RunOptions, add_flags, flag, parse, read_flags
+from weaver_tt.options import RETIRED, RunOptions, add_flags, flag, parse, read_flags
 
 
 def test_defaults_of_the_command_line_are_those_of_the_dataclasses():
@@ -67,3 +67,86 @@ def test_flags_that_are_not_needed_here_say_what_replaces_them(caplog):
         assert parse(["--fetch-step", "0.1", "--no-in-memory"]) == RunOptions()
     assert "--fetch-step is not needed: rows are shuffled in a pool" in caplog.text
     assert "--no-in-memory is not needed" in caplog.text
+
+
+# Weaver's flags, each with the values of a public script or of its help
+SWITCHES = (
+    *("--regression-mode", "--fetch-by-files", "--in-memory", "--in-memory-val", "--use-amp", "--compile", "--compile-optimizer"),
+    *("--predict", "--print", "--auto-clean"),
+)
+VALUES = {
+    "--run-mode": "train,val",
+    "-c": "d.yaml",
+    "--data-config": "d.yaml",
+    "--data-config-val": "d.yaml",
+    "--data-config-test": "d.yaml",
+    "--extra-selection-train": "x > 0",
+    "--extra-selection-val": "x > 0",
+    "--extra-selection-test": "x > 0",
+    "-i": "a:x.root b:y.root",
+    "--data-train": "a:x.root b:y.root",
+    "-l": "x.root",
+    "--data-val": "x.root",
+    "-t": "a%10:x.root",
+    "--data-test": "a%10:x.root",
+    "--data-fraction": "0.5",
+    "--data-fraction-val": "0.5",
+    "--file-fraction": "0.5",
+    "--fetch-step": "0.01",
+    "--fetch-step-val": "1",
+    "--data-split-num": "2",
+    "--data-split-val": "2",
+    "--train-val-split": "0.8",
+    "--tensorboard": "_particle_net",
+    "--custom-functions": "f.py",
+    "-n": "n.py",
+    "--network-config": "n.py",
+    "-o": "use_counts False",
+    "--network-option": "use_counts False",
+    "-m": "outputs/{auto}/net",
+    "--model-prefix": "outputs/{auto}/net",
+    "--load-model-weights": "w.pt",
+    "--exclude-model-weights": "a.fc..+,b.fc..+",
+    "--freeze-model-weights": "a.fc..+,b.fc..+",
+    "--num-epochs": "20",
+    "--steps-per-epoch": "10",
+    "--steps-per-epoch-val": "10",
+    "--samples-per-epoch": "10",
+    "--samples-per-epoch-val": "10",
+    "--optimizer": "ranger",
+    "-p": "weight_decay 1e-4",
+    "--optimizer-option": "weight_decay 1e-4",
+    "--lr-scheduler": "flat+decay",
+    "--warmup-steps": "0.25",
+    "--load-epoch": "3",
+    "--start-lr": "5e-3",
+    "--batch-size": "128",
+    "--batch-size-val": "128",
+    "--batch-size-test": "128",
+    "--amp-dtype": "fp16",
+    "--compiler-option": "dynamic False",
+    "--gpus": "0,1",
+    "--predict-gpus": "0",
+    "--num-workers": "1",
+    "--prefetch-factor": "4",
+    "--predict-output": "pred.root",
+    "--export-onnx": "m.onnx",
+    "--onnx-opset": "15",
+    "--log-file": "logs/{auto}.log",
+    "--log": "logs/{auto}.log",  # an abbreviation that argparse grants Weaver's users
+    "--backend": "nccl",
+}
+WEAVER = [[switch] for switch in SWITCHES] + [["--no-" + switch[2:]] for switch in SWITCHES] + [["--no-remake-weights"]]
+WEAVER += [[name, values] if name.startswith("--extra") else [name, *values.split()] for name, values in VALUES.items()]
+
+
+@pytest.mark.parametrize("arguments", WEAVER, ids=" ".join)
+def test_every_flag_of_weaver_is_accepted_or_says_what_replaces_it(arguments, caplog):
+    name = arguments[0]
+    with caplog.at_level("WARNING"):
+        options = parse(arguments)
+    if name.replace("--no-", "--") in RETIRED:
+        assert f"{name} is not needed: " in caplog.text
+    else:
+        assert caplog.text == ""
+        assert isinstance(options, RunOptions)

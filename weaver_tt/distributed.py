@@ -55,14 +55,19 @@ def local_rank() -> int:
 
 
 def setup(backend: str | None) -> None:
-    """Join the ranks that ``torchrun`` started; without a backend stay alone.
+    """Join the ranks that ``torchrun`` (``mpirun`` for mpi) started; without a backend stay alone.
 
     NCCL moves tensors between GPUs; what the ranks agree on per step goes through gloo beside it, so that no step waits for the device.
     """
     if backend is None:
         return
-    if backend not in ("gloo", "nccl"):
-        raise ConfigError(f"--backend {backend!r}: expected gloo or nccl")
+    if backend not in ("gloo", "nccl", "mpi"):
+        raise ConfigError(f"--backend {backend!r}: expected gloo, nccl or mpi")
+    if backend == "mpi":
+        if not torch_dist.is_mpi_available():
+            raise ConfigError("--backend mpi: this torch is built without MPI; gloo (CPUs) and nccl (GPUs) do the same, started with torchrun")
+        torch_dist.init_process_group("mpi")
+        return
     if "RANK" not in os.environ:
         raise ConfigError("--backend needs ranks: start the command with `torchrun --nproc-per-node N train.py ...`")
     torch_dist.init_process_group("cpu:gloo,cuda:nccl" if backend == "nccl" else "gloo")

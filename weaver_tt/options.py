@@ -22,9 +22,16 @@ RETIRED: dict[str, tuple[int | None, str]] = {
     "--data-split-val": (1, "validation is read in order, chunk by chunk"),
     "--in-memory": (None, "give --pool-size as many rows as the data has to keep them all in the pool"),
     "--in-memory-val": (None, "validation is read in order, chunk by chunk"),
-    "--copy-inputs": (None, "the run card PREFIX_run.json names every input file"),
     "--prefetch-factor": (1, "a thread or the workers read ahead by themselves"),
 }
+
+
+class Switch(argparse.BooleanOptionalAction):
+    """``--name`` and ``--no-name``; the help text stays as it was given."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, default: bool = False, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, default)
+        self.help = help
 
 
 class Retired(argparse.Action):
@@ -51,18 +58,29 @@ class DataOptions:
     """Which files, which share of them, and how they become batches."""
 
     data_config: str = flag("", "data YAML: columns, preparation, labels", "-c")
+    data_config_val: str | None = flag(None, "another data YAML for validation, with the same inputs")
+    data_config_test: str | None = flag(None, "another data YAML for prediction, with the same inputs")
     data_train: list[str] = flag([], "training files: /path/*.root, or name:/path/*.root to name a group", "-i", nargs="*")
     data_val: list[str] = flag([], "validation files; without them --train-val-split divides the training files", "-l", nargs="*")
-    data_test: list[str] = flag([], "test files; name:/path writes one output for each name", "-t", nargs="*")
+    data_test: list[str] = flag([], "test files; name:/path writes an output for each name, name%%10:/path one for every 10 files", "-t", nargs="*")
+    extra_selection_train: str | None = flag(None, "a further condition on training rows: (selection) & (this)")
+    extra_selection_val: str | None = flag(None, "the same for validation")
+    extra_selection_test: str | None = flag(None, "the same for prediction: (test_time_selection) & (this)")
     train_val_split: float = flag(0.8, "without --data-val: share of each file's rows to train on; its end validates (not for sorted files)")
     data_fraction: float = flag(1.0, "share of each file's rows to use")
+    data_fraction_val: float | None = flag(None, "the same for validation (default: that of training)")
+    file_fraction: float = flag(1.0, "share of each group's files to use; training chooses them anew for each epoch")
     on_bad_file: str = flag("stop", "a file that cannot be read: stop, or skip it, count it and report it", choices=["stop", "skip"])
-    batch_size: int = flag(512, "rows in a batch")
+    batch_size: int = flag(128, "rows in a batch")
+    batch_size_val: int | None = flag(None, "the same in validation (default: that of training)")
+    batch_size_test: int | None = flag(None, "the same in prediction (default: that of training)")
     pool_size: int = flag(100_000, "rows held in memory to shuffle from (of each rank; its workers share them)")
     num_workers: int = flag(0, "worker processes that read training files; 0 reads in a thread of this process")
     steps_per_epoch: int | None = flag(None, "training batches in an epoch (default: one pass over the data)")
     samples_per_epoch: int | None = flag(None, "the same in rows")
-    steps_per_epoch_val: int | None = flag(None, "validation batches in an epoch (default: all)")
+    steps_per_epoch_val: int | None = flag(None, "validation batches in an epoch, drawn once from all files (default: all rows in order)")
+    samples_per_epoch_val: int | None = flag(None, "the same in rows")
+    remake_weights: bool = flag(True, "--no-remake-weights reuses the run's histograms of reweighting, whatever they were made from")
     custom_functions: str | None = flag(None, "python file whose functions the YAML's expressions may call")
 
 
@@ -85,30 +103,43 @@ class TrainOptions:
 
     num_epochs: int = flag(20, "epochs to train")
     start_lr: float = flag(5e-3, "learning rate that the schedule scales")
-    optimizer: str = flag("ranger", "ranger, adam, adamW, radam, or any class of torch.optim")
+    optimizer: str = flag("ranger", "ranger, or any optimiser of torch.optim (adam, adamW, radam) or pytorch_optimizer (lion); case does not matter")
     optimizer_option: list[list[str]] = flag([], "an option of the optimiser: -p weight_decay 1e-4", "-p", **KEY_VALUE)
     lr_scheduler: str = flag(
         "flat+decay",
         "learning-rate curve",
         choices=["none", "steps", "flat+decay", "flat+linear", "flat+cos", "warmup+cos", "one-cycle", "reduce-on-plateau"],
     )
-    warmup_fraction: float = flag(0.05, "share of the training that warmup+cos rises for")
+    warmup_steps: float = flag(
+        0.25,
+        "share of the training (below 1) or number of steps (1 and more) that flat+linear, flat+cos and warmup+cos rise for",
+        "--warmup-fraction",
+    )
     watch: str | None = flag(None, "metric that makes the best epoch: loss, accuracy, auc, rejection@0.5, ... (default: the task's, loss as a rule)")
     early_stopping: int | None = flag(None, "stop after this many epochs without improvement")
     clip_gradient: float | None = flag(None, "largest norm of the gradient")
-    use_amp: bool = flag(False, "bf16 autocast (CPU and GPU)")
+    use_amp: bool = flag(False, "mixed precision: the network runs in --amp-dtype")
+    amp_dtype: str = flag("bf16", "precision of --use-amp; fp16 scales the loss, and is bf16 on the CPU", choices=["fp16", "bf16"])
     compile: bool = flag(False, "torch.compile the network")
+    compile_optimizer: bool = flag(False, "torch.compile the optimiser's step")
+    compiler_option: list[list[str]] = flag([], "an option of torch.compile: --compiler-option dynamic False", **KEY_VALUE)
     gpus: str | None = flag(None, "GPU indices such as 0 or 0,1; '' is the CPU; default: what the machine has")
-    backend: str | None = flag(None, "gloo or nccl: train on the ranks that torchrun started")
+    backend: str | None = flag(
+        None, "train on the ranks that torchrun (gloo, nccl) or mpirun (mpi) started: nccl for GPUs", choices=["gloo", "nccl", "mpi"]
+    )
     num_threads: int | None = flag(None, "CPU threads of torch")
     seed: int | None = flag(None, "makes a run reproducible")
     resume: bool = flag(False, "continue from PREFIX_resume.pt, or start afresh where there is none")
     load_epoch: int | None = flag(None, "continue after this epoch: from PREFIX_resume.pt if it was written then, else from that epoch's weights")
     save_minutes: float = flag(5.0, "minutes between saves of PREFIX_resume.pt inside an epoch")
-    tensorboard: str | None = flag(None, "folder for TensorBoard (default: PREFIX_tensorboard); 'off' for none")
-    log: str | None = flag(None, "log file (default: PREFIX.log)", "--log-file")
+    auto_clean: bool = flag(False, "keep the weights of the best and the latest epoch only")
+    regression_mode: bool = flag(False, "make sure that the data YAML's labels are to be regressed; it is they that decide")
+    tensorboard: str | None = flag(
+        None, "folder for TensorBoard (default: PREFIX_tensorboard); a name without '/' means runs/DATE_HOSTNAME; 'off' for none"
+    )
+    log: str | None = flag(None, "log file (default: PREFIX.log); {auto} as in --model-prefix", "--log-file")
     log_every: int = flag(50, "steps between reading the meters in training")
-    progress: bool = flag(True, "progress bar", action=argparse.BooleanOptionalAction)
+    progress: bool = flag(True, "progress bar")
 
 
 @dataclass(kw_only=True)
@@ -117,7 +148,8 @@ class OutputOptions:
 
     run_mode: str = flag("train,val,test", "as in Weaver: `test` alone is --predict; without `test` nothing is predicted after training")
     predict: bool = flag(False, "only predict --data-test with the network of -m (a prefix, a _state.pt file or a model.onnx)")
-    predict_output: str = flag("pred.root", "output file, .root or .parquet; of several test groups each adds its name")
+    predict_output: str = flag("pred.root", "output file, .root or .parquet; a test group with a name adds it: pred_NAME.root")
+    predict_gpus: str | None = flag(None, "--gpus for prediction (default: the same)")
     export_onnx: str | None = flag(None, "write the network of -m to this ONNX file, with preprocess.json beside it")
     onnx_opset: int = flag(17, "ONNX operator set")
     print: bool = flag(False, "print the network, its parameters and FLOPs, and stop")
@@ -142,7 +174,7 @@ def add_flags(parser: argparse.ArgumentParser, options: type[Any]) -> None:
         default = item.default_factory() if item.default is dataclasses.MISSING else item.default  # type: ignore[operator]
         kind = next((k for k in get_args(hints[item.name]) if k is not type(None)), hints[item.name])
         if kind is bool:
-            settings.setdefault("action", "store_true")
+            settings.setdefault("action", Switch)
         elif get_origin(hints[item.name]) is not list:
             settings.setdefault("type", kind)
         text = item.metadata["help"] + (f" (default: {default})" if default not in (None, "", False, []) else "")

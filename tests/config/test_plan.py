@@ -3,7 +3,7 @@
 import pytest
 
 from weaver_tt.config.load import from_mapping
-from weaver_tt.config.plan import ordered, plan
+from weaver_tt.config.plan import narrowed, ordered, plan
 from weaver_tt.errors import ConfigError
 
 YAML = {
@@ -56,6 +56,18 @@ def test_a_column_that_labels_share_with_inputs_is_not_optional():
 def test_without_its_own_selection_prediction_selects_as_training_does():
     yaml = {key: value for key, value in YAML.items() if key != "test_time_selection"}
     assert plan(from_mapping(yaml), "predict").selection.source == YAML["selection"]
+
+
+def test_an_extra_selection_is_joined_with_the_own_one_of_its_purpose():
+    config = from_mapping({"inputs": {"event": {"length": None, "vars": ["x"]}}, "selection": "(x > 0) | y", "test_time_selection": "y"}, "d.yaml")
+    assert narrowed(config, "train", "z < 1").selection.source == "((x > 0) | y) & (z < 1)"
+    assert narrowed(config, "predict", "z < 1").test_time_selection.source == "(y) & (z < 1)"
+    assert plan(narrowed(config, "train", "z < 1"), "train").columns == ("x", "y", "z")
+    assert narrowed(config, "train", None) is config
+    free = from_mapping({"inputs": {"event": {"length": None, "vars": ["x"]}}}, "d.yaml")
+    assert narrowed(free, "predict", "z < 1").test_time_selection.source == "z < 1"
+    with pytest.raises(ConfigError, match=r"d\.yaml: extra selection"):
+        narrowed(config, "train", "z <")
 
 
 def test_new_variables_come_after_what_they_are_made_of():

@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weaver_tt.data.chunks import Chunk, Source, cut, epoch_order, sequential, strata, total_rows, window
+from weaver_tt.data.chunks import Chunk, Source, cut, epoch_order, sequential, some_files, strata, total_rows, window
 
 
 def rows_of(chunks):
@@ -42,6 +42,18 @@ def test_neighbouring_windows_meet_exactly(files, edges):
         assert parts[0].borders[0] == source.borders[0]
         assert parts[-1].borders[-1] == source.borders[-1]
         assert all(left.borders[-1] == right.borders[0] for left, right in itertools.pairwise(parts))
+
+
+def test_some_files_are_the_same_share_of_each_group_and_differ_from_epoch_to_epoch():
+    files = [Source(group, f"{group}/{n}", (0, 10)) for group, number in ((0, 8), (1, 4)) for n in range(number)]
+    chosen = [some_files(files, 0.5, 3, epoch) for epoch in range(30)]
+    for some in chosen:
+        assert [sum(source.group == group for source in some) for group in (0, 1)] == [4, 2]
+        assert [source for source in files if source in some] == some  # in their order
+    assert len({source.path for some in chosen for source in some}) == 12
+    assert some_files(files, 0.5, 3, 7) == chosen[7]
+    assert [source.group for source in some_files(files, 0.01, 1)] == [0, 1]  # one at least
+    assert some_files(files, 1.0, 1) == files
 
 
 def test_tiny_clusters_are_merged_and_large_ones_cut_into_equal_pieces():

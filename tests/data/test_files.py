@@ -38,6 +38,21 @@ def test_two_stars_go_into_folders_and_a_file_counts_once(folder, caplog):
     assert "1 files are in group '_' already" in caplog.text
 
 
+def test_a_group_of_test_files_can_be_divided_into_groups_of_so_many(folder):
+    groups = parse_groups([f"tt%2:{folder}/**/*", f"{folder}/c.h5"], divide=True)
+    assert [(group.name, len(group.paths)) for group in groups] == [("tt_0", 2), ("tt_1", 2), ("_", 1)]
+    assert groups[1].paths == (f"{folder}/c.h5", f"{folder}/sub/d.root")
+
+
+def test_files_that_were_converted_are_read_in_place_of_those_of_awkward_0(folder, caplog):
+    with caplog.at_level(logging.INFO, "weaver_tt"):
+        assert parse_groups([f"x:{folder}/a.awkd"]) == [FileGroup("x", (f"{folder}/a.root",))]
+        assert parse_groups([f"{folder}/*.awkd"])[0].paths == (f"{folder}/a.root", f"{folder}/b.root")
+    assert f"reading {folder}/a.root instead" in caplog.text
+    with pytest.raises(DataError, match=r"none\.awkd: no such file, .* `weaver-tt convert`"):
+        parse_groups([f"{folder}/none.awkd"])
+
+
 def test_the_split_number_of_weaver_is_dropped_with_a_word(folder, caplog):
     with caplog.at_level(logging.INFO, "weaver_tt"):
         assert [group.name for group in parse_groups([f"ttbar%10:{folder}/*.root"])] == ["ttbar"]

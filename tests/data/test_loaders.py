@@ -161,6 +161,43 @@ def test_without_validation_files_each_training_file_is_divided(files):
     assert loaders.val_loader(config(), DataOptions(data_train=files, train_val_split=1.0)) is None
 
 
+def test_validation_has_a_share_a_batch_size_and_a_selection_of_its_own(files):
+    own = {"data_fraction": 1.0, "data_fraction_val": 0.5, "batch_size": 7, "batch_size_val": 90, "extra_selection_val": "number % 2 == 0"}
+    options = DataOptions(data_train=files, train_val_split=0.8, pool_size=100, extra_selection_train="number % 2", **own)
+    checked = epoch(loaders.val_loader(config(selection="number != 900"), options))
+    assert [n for batch in checked for n in batch] == [*range(240, 270, 2), *(n for n in range(860, 930, 2) if n != 900)]
+    trained = epoch(loaders.train_loader(config(), options))
+    assert {len(batch) for batch in trained} == {7}
+    assert {n % 2 for batch in trained for n in batch} == {1}
+
+
+def test_fewer_validation_steps_than_rows_draw_the_same_rows_of_all_files_each_epoch(files):
+    options = DataOptions(data_train=files, data_val=files, batch_size=100, samples_per_epoch_val=300)
+    loader = loaders.val_loader(config(), options)
+    drawn = epoch(loader, 0)
+    assert [len(batch) for batch in drawn] == [100] * 3
+    assert 60 < sum(n < 300 for batch in drawn for n in batch) < 120  # 90 expected, of the first file
+    assert epoch(loader, 5) == drawn
+    for steps in ({"steps_per_epoch_val": 10}, {"steps_per_epoch_val": -1}):
+        everything = loaders.val_loader(config(), DataOptions(data_train=files, data_val=files, batch_size=100, **steps))
+        assert [n for batch in epoch(everything) for n in batch] == list(range(1000))
+
+
+def test_an_epoch_reads_a_share_of_the_files_and_another_one_the_next_time(tmp_path):
+    paths = [write(tmp_path / f"{n}.parquet", np.arange(10 * n, 10 * n + 10), n % 2 == 0) for n in range(12)]
+    loader = train([f"a:{tmp_path}/?.parquet", f"b:{tmp_path}/1?.parquet"], file_fraction=0.5, batch_size=1)
+    read = [{n // 10 for batch in epoch(loader, number) for n in batch} for number in range(6)]
+    assert {(len(numbers & set(range(10))), len(numbers & {10, 11})) for numbers in read} == {(5, 1)}
+    assert len(set(map(frozenset, read))) > 1
+    assert len(paths) == 12
+
+
+def test_test_files_are_divided_and_have_their_own_batch_size_and_selection(files):
+    options = DataOptions(data_test=[f"x%1:{path}" for path in files], batch_size_test=200, extra_selection_test="number > 99")
+    found = loaders.test_loaders(config(), options)
+    assert {name: [batch.size for batch in loader.epoch(0)] for name, loader in found.items()} == {"x_0": [200], "x_1": [200, 200, 200, 100]}
+
+
 def test_prediction_keeps_every_selected_row_in_order_with_its_observers(files, tmp_path):
     data = write(tmp_path / "data.parquet", np.arange(7), True, truth=np.arange(7) * 2)
     conf = config(selection="number > 9", test_time_selection="number != 3")

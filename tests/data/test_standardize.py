@@ -144,6 +144,19 @@ def test_statistics_are_computed_once_and_again_when_something_that_matters_chan
     assert computed(changed())
 
 
+def test_an_extra_selection_of_the_training_counts_and_prediction_need_not_repeat_it(tmp_path, caplog):
+    write(tmp_path / "a.parquet")
+    prefix = str(tmp_path / "net")
+    with caplog.at_level(logging.INFO, "weaver_tt"):
+        plain = prepare_statistics(changed(), prefix, options(tmp_path / "a.parquet"))
+        fewer = prepare_statistics(changed(), prefix, options(tmp_path / "a.parquet", extra_selection_train="met < 101"))
+    assert "computed anew" in caplog.text
+    caplog.clear()
+    assert [config.inputs["event"].variables[0].center for config in (plain, fewer)] == [500.0, 50.5]
+    assert load_statistics(changed(), prefix).inputs == fewer.inputs
+    assert caplog.text == ""
+
+
 def test_the_fingerprint_follows_files_and_rows(tmp_path):
     for name in "ab":
         write(tmp_path / f"{name}.parquet", 20)

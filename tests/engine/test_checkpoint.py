@@ -25,6 +25,14 @@ def test_names_are_weavers(tmp_path):
     assert list((tmp_path / "run").iterdir()) == []
 
 
+def test_cleaning_leaves_the_latest_epoch_the_best_and_other_runs(tmp_path):
+    names = ["net[1]_epoch-0_state.pt", "net[1]_epoch-7_state.pt", "net[1]_epoch-10_state.pt", "net[1]_best_epoch_state.pt", "net1_epoch-0_state.pt"]
+    for name in names:
+        (tmp_path / name).touch()
+    checkpoint.Files(str(tmp_path / "net[1]")).clean(10)
+    assert {path.name for path in tmp_path.iterdir()} == set(names[2:])
+
+
 def test_a_folder_that_cannot_be_made_is_told_before_training(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"cannot write to .*file"):

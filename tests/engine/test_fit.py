@@ -242,6 +242,21 @@ def test_a_metric_that_does_not_exist_is_explained(tmp_path):
         fit(network(), task, Toy(), None, options(), str(tmp_path / "net"), Nothing(), 1)
 
 
+def test_weights_of_earlier_epochs_can_be_cleaned_away(tmp_path):
+    run(tmp_path, auto_clean=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"net_best_epoch_state.pt", "net_epoch-2_state.pt", "net_resume.pt"}
+
+
+def test_compiled_network_and_optimiser_train_alike_and_resume(tmp_path):
+    pairs = [["backend", "eager"]]
+    plain, _ = run(tmp_path / "a", lr_scheduler="none")
+    compiled, _ = run(tmp_path / "b", lr_scheduler="none", compile=True, compile_optimizer=True, compiler_option=pairs)
+    for one, two in zip(plain.bare.state_dict().values(), compiled.bare.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-4)
+    run(tmp_path / "b", lr_scheduler="none", num_epochs=4, compile=True, compile_optimizer=True, compiler_option=pairs, resume=True)
+    assert (tmp_path / "b" / "net_epoch-3_state.pt").exists()
+
+
 def test_training_stops_early(tmp_path):
     train = Toy(4)
     run(tmp_path, train, Toy(2, fixed=True), num_epochs=50, start_lr=1e-30, early_stopping=3, lr_scheduler="none")

@@ -100,7 +100,7 @@ def test_a_network_must_give_a_tensor():
 
 def test_losses_are_float32_under_bf16():
     kinds = []
-    run_epoch(Doubles(), TASK, batches(), update=lambda losses, scored, batch: kinds.append((losses.dtype, scored.output.dtype)), amp=True)
+    run_epoch(Doubles(), TASK, batches(), update=lambda losses, scored, batch: kinds.append((losses.dtype, scored.output.dtype)), amp=torch.bfloat16)
     assert set(kinds) == {(torch.float32, torch.float32)}
 
 

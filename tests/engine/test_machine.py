@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from weaver_tt.engine.machine import seed_everything, set_up_threads
+from weaver_tt.engine.machine import autocast_type, seed_everything, set_up_threads
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +35,11 @@ def test_threads_are_set_or_left():
     set_up_threads(1)
     set_up_threads(None)
     assert torch.get_num_threads() == 1
+
+
+def test_float16_is_for_gpus(caplog):
+    cpu, gpu = torch.device("cpu"), torch.device("cuda", 0)
+    with caplog.at_level("INFO", "weaver_tt"):
+        kinds = [autocast_type(wanted, name, device) for wanted in (False, True) for name in ("bf16", "fp16") for device in (cpu, gpu)]
+    assert kinds == [None] * 4 + [torch.bfloat16, torch.bfloat16, torch.bfloat16, torch.float16]
+    assert caplog.messages == ["--amp-dtype fp16: CPUs compute no faster in it; bf16 is used"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from weaver_tt.engine.optim import literal, make_optimizer
+from weaver_tt.engine.optim import compile_step, largest_norm, literal, make_optimizer
 from weaver_tt.errors import ConfigError
 
 
@@ -26,7 +26,7 @@ class Small(nn.Module):
         return self.head(torch.tanh(self.layer(x)))
 
 
-@pytest.mark.parametrize("name", ["ranger", "adam", "Adam", "adamW", "radam", "sgd", "nadam", "Adagrad", "rmsprop", "Muon"])
+@pytest.mark.parametrize("name", ["ranger", "adam", "Adam", "adamW", "radam", "sgd", "nadam", "Adagrad", "rmsprop", "Muon", "lion", "LAMB"])
 def test_every_optimiser_makes_the_loss_smaller(name):
     network = Small()
     if name == "Muon":  # takes matrices only
@@ -67,6 +67,40 @@ def test_options_are_literals():
 def test_weight_decay_acts_on_matrices_only():
     groups = make_optimizer(Small(), "adamW", 1e-3, [["weight_decay", "0.1"]]).param_groups
     assert [(group["weight_decay"], [p.ndim for p in group["params"]]) for group in groups] == [(0.1, [2, 2]), (0.0, [1])]
+
+
+def test_what_the_network_exempts_does_not_decay():
+    class Token(Small):
+        def no_weight_decay(self):
+            return {"head.weight"}
+
+    groups = make_optimizer(Token(), "adamW", 1e-3, [["weight_decay", "0.1"]]).param_groups
+    assert [(group["weight_decay"], len(group["params"])) for group in groups] == [(0.1, 1), (0.0, 2)]
+
+
+def test_adamw_begins_with_weavers_settings():
+    group = make_optimizer(Small(), "AdamW", 1e-3).param_groups[0]
+    assert (group["betas"], group["weight_decay"]) == ((0.95, 0.999), 0.0)
+
+
+def test_weavers_gradient_clipping_is_no_option_of_the_optimiser():
+    assert make_optimizer(Small(), "adam", 1e-3, [["clip_grad_norm", "2"]]).param_groups[0]["lr"] == 1e-3
+    assert largest_norm(None, [["clip_grad_norm", "2"]]) == 2
+    assert largest_norm(0.5, []) == 0.5
+    with pytest.raises(ConfigError, match="clip_grad_norm: expected a number"):
+        largest_norm(None, [["clip_grad_norm", "much"]])
+
+
+def test_a_compiled_step_does_what_the_plain_one_does():
+    networks = [Small(), Small()]
+    optimizers = [make_optimizer(network, "adam", 1e-2) for network in networks]
+    compile_step(optimizers[1], {"backend": "eager"})
+    for step in range(3):
+        for network, optimizer in zip(networks, optimizers, strict=True):
+            for parameter in network.parameters():
+                parameter.grad = torch.full_like(parameter, 0.1 * (step + 1))
+            optimizer.step()
+    torch.testing.assert_close(networks[0].head.weight, networks[1].head.weight)
 
 
 def test_learning_rates_of_named_parameters_can_differ():
@@ -137,7 +171,7 @@ def test_the_quick_implementation_is_chosen_and_can_be_declined():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("adan", [], "did you mean .*'Adam'"),
+        ("addam", [], "did you mean 'adam'"),
         ("optimizer", [], "--optimizer 'optimizer'"),
         ("adam", [["beta", "1"]], "no such option; did you mean 'betas'"),
         ("adam", [["betas", "7"]], "--optimizer adam"),

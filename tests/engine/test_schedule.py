@@ -36,13 +36,23 @@ def test_flat_decay_of_a_short_training_begins_flat():
 
 
 def test_flat_linear_and_flat_cos_meet_halfway():
-    assert factors("flat+linear", 10, 7.0, 8.5, 10.0) == pytest.approx([1.0, 0.5005, 0.001])
-    assert factors("flat+cos", 10, 7.0, 8.5, 10.0) == pytest.approx([1.0, 0.5005, 0.001])
+    assert factors("flat+linear", 10, 7.0, 8.5, 10.0, warmup=0.0) == pytest.approx([1.0, 0.5005, 0.001])
+    assert factors("flat+cos", 10, 7.0, 8.5, 10.0, warmup=0.1) == pytest.approx([1.0, 0.5005, 0.001])
 
 
 def test_warmup_rises_then_falls_to_zero():
     assert factors("warmup+cos", 10, 0.0, 0.5, 1.0, 5.5, 10.0, warmup=0.1) == pytest.approx([0, 0.5, 1, 0.5, 0], abs=1e-12)
     assert factors("warmup+cos", 10, 0.0, warmup=0.0) == [1.0]
+
+
+def test_flat_curves_rise_first():
+    assert factors("flat+linear", 10, 0.0, 1.0, 2.0, 8.5, warmup=0.2) == pytest.approx([0, 0.5, 1, 0.5005])
+    assert factors("flat+cos", 10, 0.0, 1.0, 2.0, 8.5, warmup=0.2) == pytest.approx([0, 0.5, 1, 0.5005])
+
+
+def test_warmup_in_steps_is_a_share_of_all_steps():
+    schedule = make_schedule("warmup+cos", 10, 50, "min", steps=20)
+    assert [schedule.factor(done) for done in (0.0, 1.25, 2.5)] == pytest.approx([0, 0.5, 1])
 
 
 def test_one_cycle_is_torchs():
@@ -89,5 +99,9 @@ def test_curves_do_not_know_how_epochs_are_cut(name, epochs, cuts):
 def test_unknown_names_and_warmups_are_refused():
     with pytest.raises(ConfigError, match=r"did you mean 'flat\+cos'"):
         make_schedule("flat+cosine", 3, 0.1, "min")
-    with pytest.raises(ConfigError, match="warmup-fraction"):
+    with pytest.raises(ConfigError, match=r"--warmup-steps 1\.5: .* known with --steps-per-epoch"):
         make_schedule("warmup+cos", 3, 1.5, "min")
+    with pytest.raises(ConfigError, match=r"fewer steps than all"):
+        make_schedule("warmup+cos", 3, 300, "min", steps=100)
+    with pytest.raises(ConfigError, match=r"in \[0, 1\)"):
+        make_schedule("flat+cos", 3, -0.1, "min")

@@ -57,6 +57,23 @@ def test_gradients_are_clipped():
     assert line.a.item() == pytest.approx(1 - 0.1 * 0.5)
 
 
+def test_a_scaled_loss_gives_the_same_step_and_clipping_sees_the_gradient_itself():
+    for clip in (None, 0.5):
+        plain, scaled = make(clip=clip), make(clip=clip)
+        scaled[1].scaler = torch.amp.GradScaler("cpu", init_scale=2.0**12)
+        for line, update in (plain, scaled):
+            step(update, line.a * tensor([1.0, 3.0]), [3.0, -1.0])
+        assert plain[0].a.item() == pytest.approx(scaled[0].a.item())
+
+
+def test_a_step_that_overflows_is_skipped_and_the_scale_lowered():
+    line, update = make()
+    update.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    step(update, line.a * tensor([8.0]), [1.0])
+    assert line.a.item() == 1.0
+    assert update.scaler.get_scale() == 2.0**126
+
+
 def test_the_learning_rate_is_that_of_the_progress_before_the_step():
     rates = []
     line, update = make(schedule=Schedule(lambda done, epochs: rates.append(done) or 1.0, 1))

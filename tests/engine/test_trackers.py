@@ -1,6 +1,7 @@
 """Who is told what."""
 
 import logging
+import re
 import sys
 import time
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from weaver_tt.engine import trackers
-from weaver_tt.engine.trackers import Console, Nothing, Several, TensorBoard, Tracker, make_tracker
+from weaver_tt.engine.trackers import Console, Nothing, Several, TensorBoard, Tracker, make_tracker, tensorboard_folder
 from weaver_tt.figures import confusion
 from weaver_tt.options import TrainOptions
 
@@ -91,6 +92,14 @@ def test_options_choose_and_other_ranks_are_silent(tmp_path, monkeypatch):
         assert (tmp_path / "net_tensorboard").is_dir()
     monkeypatch.setattr(trackers, "is_main", lambda: False)
     assert isinstance(make_tracker(TrainOptions(), prefix), Nothing)
+
+
+def test_a_name_without_a_slash_is_weavers_comment():
+    folder = tensorboard_folder("_particle_net", "m/net")
+    assert re.fullmatch(r"runs/[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_.*_particle_net", folder)
+    assert tensorboard_folder("_particle_net", "m/net", folder) == folder  # when resumed
+    assert tensorboard_folder("_pfn", "m/net", folder) != folder
+    assert [tensorboard_folder(choice, "m/net") for choice in ("./tb", "off", None)] == ["./tb", None, "m/net_tensorboard"]
 
 
 def test_nothing_tells_nobody(capsys):

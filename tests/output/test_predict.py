@@ -145,9 +145,9 @@ def test_each_of_several_groups_has_its_file(tmp_path, task):
     assert len(read(tmp_path / "pred_dy.root")) == 2
 
 
-def test_the_only_group_does_not_add_its_name():
-    assert output_path("out/pred.root", "ttbar", 1) == Path("out/pred.root")
-    assert output_path("out/pred.v2.parquet", "ttbar", 2) == Path("out/pred.v2_ttbar.parquet")
+def test_a_group_adds_its_name_if_it_has_one():
+    assert output_path("out/pred.root", "_") == Path("out/pred.root")
+    assert output_path("out/pred.v2.parquet", "ttbar") == Path("out/pred.v2_ttbar.parquet")
 
 
 def test_no_selected_row_gives_a_file_without_entries(tmp_path, task, caplog):

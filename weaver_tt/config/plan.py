@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from weaver_tt.config.expressions import Expression
+from weaver_tt.config.expressions import Expression, parse
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError
 
@@ -65,6 +65,21 @@ def selection_of(config: DataConfig, purpose: Purpose) -> Expression | None:
     if purpose == "predict" and config.test_time_selection is not None:
         return config.test_time_selection
     return config.selection
+
+
+def narrowed(config: DataConfig, purpose: Purpose, extra: str | None) -> DataConfig:
+    """``config``, of whose rows only those that also pass the expression ``extra`` count in passes for ``purpose``; None changes nothing.
+
+    :raises ConfigError: ``extra`` is no expression.
+    """
+    if extra is None:
+        return config
+    own = selection_of(config, purpose)
+    where = f"{config.source}: extra selection"
+    both = parse(extra, where, config.custom_functions)
+    if own is not None:
+        both = parse(f"({own.source}) & ({extra})", where, config.custom_functions)
+    return replace(config, test_time_selection=both) if purpose == "predict" else replace(config, selection=both)
 
 
 def _always(config: DataConfig) -> Iterable[str]:

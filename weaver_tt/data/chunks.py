@@ -50,6 +50,17 @@ def window(source: Source, low: float, high: float) -> Source:
     return Source(source.group, source.path, (first, *inner, last))
 
 
+def some_files(sources: Sequence[Source], share: float, *seed: int) -> list[Source]:
+    """The share of each group's files, at least one of each, chosen by ``seed``, in their order."""
+    chosen: list[Source] = []
+    for group in dict.fromkeys(source.group for source in sources):
+        files = [source for source in sources if source.group == group]
+        random = np.random.default_rng(np.random.SeedSequence((*seed, group)))
+        number = max(1, round(share * len(files)))
+        chosen += [files[i] for i in sorted(random.permutation(len(files))[:number])]
+    return chosen
+
+
 def cut(source: Source, most: int) -> list[Chunk]:
     """Chunks of at most ``most`` rows that cover ``source`` in order.
 

@@ -17,7 +17,7 @@ from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.ahead import ahead
-from weaver_tt.data.chunks import Chunk, Source, cut, epoch_order, sequential, total_rows
+from weaver_tt.data.chunks import Chunk, Source, cut, epoch_order, sequential, some_files, total_rows
 from weaver_tt.data.lanes import Take, lane_count, plan_lanes, schedule, share_lanes
 from weaver_tt.data.pool import Decoded, Pool
 from weaver_tt.data.reader import Reader
@@ -109,6 +109,7 @@ class Stream:
     on_bad_file: str = "stop"
     seed: int = 0
     endless: bool = False  # begin the data again when it ends
+    file_fraction: float = 1.0  # of each group's files, chosen anew for each epoch
     read_ahead: int = READ_AHEAD
 
     def shuffled(self, epoch: int, rank: int = 0, world: int = 1, worker: int = 0, workers: int = 1, skip: int = 0) -> Iterator[Cut]:
@@ -135,9 +136,10 @@ class Stream:
     def lanes(self, epoch: int, again: int, index: int, of: int) -> list[list[Chunk]]:
         """Share ``index`` of ``of`` of an epoch's chunks, in lanes: every row is in exactly one share."""
         # the same chunks for any number of workers: cut smaller for many, clusters would be decoded in pieces, each time as a whole
-        number = lane_count(self.sources, self.pool_size)
+        sources = self.sources if self.file_fraction == 1 else some_files(self.sources, self.file_fraction, self.seed, epoch, again)
+        number = lane_count(sources, self.pool_size)
         most = max(1, self.pool_size // (2 * number))
-        lanes = plan_lanes([chunk for source in self.sources for chunk in cut(source, most)], number)
+        lanes = plan_lanes([chunk for source in sources for chunk in cut(source, most)], number)
         orders = []
         for i, lane in enumerate(lanes):
             seed = int(np.random.SeedSequence((self.seed, again, i)).generate_state(1)[0])

@@ -13,6 +13,7 @@ import fsspec
 from weaver_tt.errors import DataError, nearest
 from weaver_tt.log import log
 
+OLD = ".awkd"  # files of awkward 0, which old scripts name and nothing writes any more
 UNNAMED = "_"  # group of the patterns without a name
 _NAMED = re.compile(r"(?P<name>[^:/]+?)(?P<split>%\d+)?:(?!//|:)(?P<pattern>.+)", re.DOTALL)
 _WILDCARD = re.compile(r"[*\[]")  # not `?`, which begins a URL's query
@@ -31,27 +32,38 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-def parse_groups(patterns: Sequence[str]) -> list[FileGroup]:
+def parse_groups(patterns: Sequence[str], divide: bool = False) -> list[FileGroup]:
     """Expand ``name:pattern`` arguments, in their order; a name that comes twice collects the files of both, a file counts once in a group.
 
     A pattern is a path with the wildcards ``* ? [abc] **``, or a URL (``* [abc]`` are looked up where the protocol can list files). What stands
     before the first colon is a name unless ``//`` follows. Patterns without a name form the group ``_``. Files of a pattern are sorted.
+    With ``divide``, ``name%10:pattern`` makes groups ``name_0``, ``name_1``, … of 10 files each.
 
     Raises DataError for a pattern that no file matches.
     """
     groups: dict[str, list[str]] = {}
+    sizes: dict[str, int] = {}
     for argument in patterns:
         match = _NAMED.fullmatch(argument)
         name, pattern = (match["name"], match["pattern"]) if match else (UNNAMED, argument)
         if match and match["split"]:
-            log.info("%s: files need not be split by %r, work is divided by rows; it is ignored", argument, match["split"])
+            sizes[name] = max(1, int(match["split"][1:]))
+            if not divide:
+                log.info("%s: files need not be split by %r, work is divided by rows; it is ignored", argument, match["split"])
         paths = _expand_url(pattern) if is_remote(pattern) else _expand(os.path.expanduser(pattern))
         known = groups.setdefault(name, [])
         fresh = [path for path in dict.fromkeys(paths) if path not in set(known)]
         if len(fresh) < len(paths):
             log.warning("%s: %d files are in group %r already and count once", argument, len(paths) - len(fresh), name)
         known += fresh
-    return [FileGroup(name, tuple(paths)) for name, paths in groups.items()]
+    return [part for name, paths in groups.items() for part in _parts(name, paths, sizes.get(name) if divide else None)]
+
+
+def _parts(name: str, paths: list[str], size: int | None) -> list[FileGroup]:
+    """The group as it is, or groups of ``size`` files each."""
+    if size is None:
+        return [FileGroup(name, tuple(paths))]
+    return [FileGroup(f"{name}_{number}", tuple(paths[number * size :][:size])) for number in range(-(-len(paths) // size))]
 
 
 def _expand(pattern: str) -> list[str]:
@@ -59,9 +71,21 @@ def _expand(pattern: str) -> list[str]:
     if os.path.isfile(pattern):  # a name may hold brackets
         return [pattern]
     paths = sorted(path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path))
+    if not paths and pattern.endswith(OLD):
+        return _successors(pattern)
     if not paths:
         raise DataError(f"{pattern}: {_why_nothing(pattern)}")
     return paths
+
+
+def _successors(pattern: str) -> list[str]:
+    """For a path that ends in ``.awkd`` and is not there: files that differ from it in the ending only, as converted ones do."""
+    for suffix in (".parquet", ".root", ".h5"):
+        other = pattern.removesuffix(OLD) + suffix
+        if paths := sorted(glob.glob(other, recursive=True)):
+            log.info("%s: there is no such file; reading %s instead", pattern, other)
+            return paths
+    raise DataError(f"{pattern}: no such file, nor one that ends in .parquet or .root instead; `weaver-tt convert` makes them from a public data set")
 
 
 def _why_nothing(pattern: str) -> str:

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from weaver_tt.config.plan import Purpose, plan
+from weaver_tt.config.plan import Purpose, narrowed, plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.ahead import ahead
 from weaver_tt.data.batch import Batch
-from weaver_tt.data.chunks import window
+from weaver_tt.data.chunks import some_files, window
 from weaver_tt.data.dataset import READ_AHEAD, Cut, Stream
 from weaver_tt.data.files import parse_groups
 from weaver_tt.data.labels import check_variety
@@ -42,14 +42,23 @@ class Loader:
     """The batches of one rank, epoch after epoch. Their tensors live in buffers that the next batch overwrites."""
 
     def __init__(
-        self, stream: Stream, device: torch.device | str, *, shuffle: bool, steps: int | None = None, workers: int = 0, rank: int = 0, world: int = 1
+        self,
+        stream: Stream,
+        device: torch.device | str,
+        *,
+        shuffle: bool,
+        repeat: bool = False,
+        steps: int | None = None,
+        workers: int = 0,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         self.steps = steps  # batches in an epoch where that is fixed
         self.accounting = Accounting()  # of the running or the last epoch
         self.groups = stream.scan.groups
         self._stream = stream
         self._padder = Padder(stream.config, device)
-        self._shuffle = shuffle
+        self._shuffle, self._repeat = shuffle, repeat  # repeat: every epoch is the same
         self._workers = workers
         self._rank, self._world = rank, world
 
@@ -59,7 +68,7 @@ class Loader:
         self.accounting.add(self._stream.scan.accounting)
         progress = _Progress(self._workers)
         done = 0
-        with closing(self._cuts(number, skip)) as cuts:
+        with closing(self._cuts(0 if self._repeat else number, skip)) as cuts:
             for cut in cuts:
                 self.accounting.add(cut.accounting)
                 share = progress.after(cut)
@@ -88,7 +97,7 @@ class Loader:
             selection = self._stream.plan.selection
             why = f"the selection {selection.source!r} drops all of them" if selection is not None else "none is left"
             raise DataError(f"{self._stream.config.source}: {counts.read.total()} rows were read, {why}")
-        if self._shuffle and self._world == 1:
+        if self._shuffle and not self._repeat and self._world == 1:
             check_variety(counts, self._stream.config)
 
 
@@ -181,39 +190,60 @@ def train_loader(
     config: DataConfig, options: DataOptions, *, seed: int = 0, rank: int = 0, world: int = 1, device: torch.device | str = "cpu"
 ) -> Loader:
     """Shuffled batches of the training files, with labels and weight, without observers."""
-    steps = options.steps_per_epoch
-    if steps is None and options.samples_per_epoch is not None:
-        steps = max(1, options.samples_per_epoch // (options.batch_size * world))
+    config = narrowed(config, "train", options.extra_selection_train)
+    steps = _steps(options.steps_per_epoch, options.samples_per_epoch, options.batch_size * world)
     scan = scan_files(parse_groups(options.data_train), config, plan(config, "train"), options.on_bad_file)
     high = 1.0 if options.data_val else options.train_val_split
-    stream = _stream(config, options, scan, "train", (0.0, high * options.data_fraction))
-    stream = replace(stream, seed=seed, endless=steps is not None, read_ahead=0 if options.num_workers else READ_AHEAD)
+    stream = _stream(config, options, scan, "train", (0.0, high * options.data_fraction), options.batch_size)
+    read_ahead = 0 if options.num_workers else READ_AHEAD
+    stream = replace(stream, seed=seed, endless=steps is not None, file_fraction=options.file_fraction, read_ahead=read_ahead)
     return Loader(stream, device, shuffle=True, steps=steps, workers=options.num_workers, rank=rank, world=world)
 
 
 def val_loader(config: DataConfig, options: DataOptions, *, rank: int = 0, world: int = 1, device: torch.device | str = "cpu") -> Loader | None:
-    """Validation batches in input order, the last one as it comes; None where there is nothing to validate on."""
+    """Validation batches in input order, the last one as it comes; None where there is nothing to validate on.
+
+    Of more rows than the steps asked for take, the same ones are drawn in each epoch, from everywhere: files may hold one class each.
+    """
     if not options.data_val and options.train_val_split >= 1:
         return None
+    config = narrowed(config, "train", options.extra_selection_val)
+    size = options.batch_size_val or options.batch_size
+    steps = _steps(options.steps_per_epoch_val, options.samples_per_epoch_val, size * world)
     scan = scan_files(parse_groups(options.data_val or options.data_train), config, plan(config, "train"), options.on_bad_file)
     low = 0.0 if options.data_val else options.train_val_split
-    stream = _stream(config, options, scan, "train", (low * options.data_fraction, options.data_fraction))
-    return Loader(stream, device, shuffle=False, steps=options.steps_per_epoch_val, rank=rank, world=world)
+    fraction = options.data_fraction if options.data_fraction_val is None else options.data_fraction_val
+    stream = _stream(config, options, scan, "train", (low, low + (1 - low) * fraction), size)
+    stream = replace(stream, sources=some_files(stream.sources, options.file_fraction, 0))
+    rows = sum(source.rows for source in stream.sources)
+    wanted = rows if steps is None else steps * size * world
+    if wanted < rows:
+        stream = replace(stream, pool_size=min(stream.pool_size, 2 * wanted))
+    return Loader(stream, device, shuffle=wanted < rows, repeat=True, steps=steps, rank=rank, world=world)
 
 
 def test_loaders(config: DataConfig, options: DataOptions, *, device: torch.device | str = "cpu") -> dict[str, Loader]:  # noqa: PT028
     """For each file group its selected rows in input order, with observers, and labels where the files have them."""
+    config = narrowed(config, "predict", options.extra_selection_test)
     loaders = {}
-    for group in parse_groups(options.data_test):
+    for group in parse_groups(options.data_test, divide=True):
         scan = scan_files([group], config, plan(config, "predict"), options.on_bad_file)
-        loaders[group.name] = Loader(_stream(config, options, scan, "predict", (0.0, 1.0)), device, shuffle=False)
+        stream = _stream(config, options, scan, "predict", (0.0, 1.0), options.batch_size_test or options.batch_size)
+        loaders[group.name] = Loader(stream, device, shuffle=False)
     return loaders
 
 
 test_loaders.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks of its name
 
 
-def _stream(config: DataConfig, options: DataOptions, scan: Scan, purpose: Purpose, rows: tuple[float, float]) -> Stream:
+def _steps(steps: int | None, samples: int | None, size: int) -> int | None:
+    """Batches in an epoch, told as such or in rows (``size`` a step); None, or Weaver's -1, is all of the data."""
+    if steps is None and samples is not None:
+        return max(1, samples // size)
+    return None if steps is not None and steps < 0 else steps
+
+
+def _stream(config: DataConfig, options: DataOptions, scan: Scan, purpose: Purpose, rows: tuple[float, float], size: int) -> Stream:
     """The stream of a share of each file's rows."""
     sources = [source for source in (window(source, *rows) for source in scan.sources) if source.rows]
     if not sources:
@@ -223,7 +253,7 @@ def _stream(config: DataConfig, options: DataOptions, scan: Scan, purpose: Purpo
         plan=plan(config, purpose),
         scan=scan,
         sources=sources,
-        batch_size=options.batch_size,
+        batch_size=size,
         pool_size=options.pool_size,
         on_bad_file=options.on_bad_file,
     )

@@ -22,7 +22,7 @@ from weaver_tt.config.expressions import Expression
 from weaver_tt.config.functions import FUNCTIONS
 from weaver_tt.config.inputs import with_params
 from weaver_tt.config.load import load_config, save_config
-from weaver_tt.config.plan import Plan, plan
+from weaver_tt.config.plan import Plan, narrowed, plan
 from weaver_tt.config.schema import DataConfig, Variable
 from weaver_tt.data.chunks import Chunk, Source, cut, window
 from weaver_tt.data.files import is_remote, parse_groups
@@ -64,12 +64,12 @@ def prepare_statistics(config: DataConfig, prefix: str, data: DataOptions) -> Da
 
 def _update(config: DataConfig, path: str, data: DataOptions) -> None:
     """Make ``path`` hold the statistics of this configuration and these files."""
-    needed = auto_only(config)
-    sources = training_sources(needed, data)
-    now = fingerprint(config, sources)
+    selected = narrowed(config, "train", data.extra_selection_train)
+    sources = training_sources(auto_only(selected), data)
+    now = fingerprint(config, sources, data.extra_selection_train)
     params = _cached(config, path, now)
     if params is None:
-        params = compute_statistics(config, sources, skip_bad=data.on_bad_file == "skip")
+        params = compute_statistics(selected, sources, skip_bad=data.on_bad_file == "skip")
     save_config(config, path, params, now)
 
 
@@ -223,10 +223,10 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
     return with_params(config, scaled(config, found.params), found.fingerprint)
 
 
-def fingerprint(config: DataConfig, sources: Sequence[Source]) -> str:
+def fingerprint(config: DataConfig, sources: Sequence[Source], extra: str | None = None) -> str:
     """What statistics depend on, in short: ``CONFIG-FILES``. Files count by path, size, time of change and rows used (those behind URLs by path
-    and rows)."""
-    return f"{config_fingerprint(config)}-{_digest([_identity(source) for source in sources])}"
+    and rows); so does the ``extra`` selection of the run, which prediction need not repeat."""
+    return f"{config_fingerprint(config)}-{_digest([*map(_identity, sources), *([] if extra is None else [extra])])}"
 
 
 def config_fingerprint(config: DataConfig) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import random
 import re
 from collections.abc import Mapping
@@ -38,6 +39,13 @@ class Files:
     def resume(self) -> Path:
         """All the rest."""
         return Path(f"{self.prefix}_resume.pt")
+
+    def clean(self, latest: int) -> None:
+        """Remove the weights of the epochs before ``latest``; those of the best one have a file of their own."""
+        for path in Path(self.prefix).parent.glob(f"{glob.escape(Path(self.prefix).name)}_epoch-*_state.pt"):
+            number = re.search(r"_epoch-(\d+)_state\.pt$", path.name)
+            if number and int(number[1]) < latest:
+                path.unlink(missing_ok=True)
 
     def prepare(self) -> None:
         """Make the folder and write to it once, so that a run fails at its start and not after its first epoch; OutputError."""

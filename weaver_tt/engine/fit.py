@@ -24,7 +24,7 @@ def fit(
     epoch made it. Every rank calls this; only rank 0 writes. Raises TrainingError (loss not finite, resumed with another configuration, no batch)
     and OutputError (files cannot be written).
     """
-    training = Training(network, task, options, prefix, tracker, seed)
+    training = Training(network, task, options, prefix, tracker, seed, train.steps)
     training.begin(train)
     while not training.is_over():
         fitted = training.train(train)

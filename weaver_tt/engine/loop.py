@@ -76,12 +76,12 @@ def run_epoch(
     write: Callable[[dict[str, Any]], None] | None = None,
     meters: Sequence[Meter] | None = None,
     device: torch.device = CPU,
-    amp: bool = False,
+    amp: torch.dtype | None = None,
 ) -> Outcome:
     """Run ``network`` over ``batches``.
 
     ``update`` trains on each batch; ``write`` takes its output columns and observers; ``meters`` continue from the sums of an
-    interrupted epoch; ``amp`` runs the network in bf16 autocast on ``device`` (losses and meters stay in float32 and float64).
+    interrupted epoch; ``amp`` is the type of the network's autocast on ``device`` (losses and meters stay in float32 and float64).
     """
     meters = task.meters() if meters is None else meters
     for batch in batches:
@@ -103,9 +103,9 @@ def run_epoch(
     return Outcome(meters)
 
 
-def _output(network: Runnable, batch: Batch, device: torch.device, amp: bool) -> Output:
+def _output(network: Runnable, batch: Batch, device: torch.device, amp: torch.dtype | None) -> Output:
     """The network's output in float32; a raw network must give one tensor."""
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp):
+    with torch.autocast(device.type, dtype=amp, enabled=amp is not None):
         output = network(batch.inputs)
     if network.activated:
         return output

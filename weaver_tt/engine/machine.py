@@ -9,6 +9,8 @@ import numpy as np
 import torch
 import torch.utils.deterministic
 
+from weaver_tt.log import log
+
 
 def set_up_threads(number: int | None) -> None:
     """Let torch use ``number`` CPU threads; None keeps its choice."""
@@ -27,3 +29,16 @@ def seed_everything(seed: int, deterministic: bool = True) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # else every new tensor is filled with NaN first
     torch.backends.cudnn.benchmark = False
+
+
+def autocast_type(wanted: bool, name: str, device: torch.device) -> torch.dtype | None:
+    """The type of mixed precision: None without it, else bfloat16 or float16 by ``name`` (``bf16``, ``fp16``).
+
+    A CPU has no fast float16, and its narrow range would be a loss only: bfloat16 is taken there, with a line in the log.
+    """
+    if not wanted:
+        return None
+    if name == "fp16" and device.type != "cuda":
+        log.info("--amp-dtype fp16: CPUs compute no faster in it; bf16 is used")
+        return torch.bfloat16
+    return torch.float16 if name == "fp16" else torch.bfloat16

@@ -19,6 +19,7 @@ RANGER: dict[str, Any] = {"betas": (0.95, 0.999), "eps": 1e-5, "k": 6, "alpha": 
 # AdamW starts from the numbers of Weaver's, not from torch's, whose weight decay of 0.01 nobody asked for
 DEFAULTS: dict[str, dict[str, Any]] = {"ranger": RANGER, "adamw": {"betas": (0.95, 0.999), "weight_decay": 0.0}}
 NEVER_DECAYED = ("pos_embed", "cls_token", "mask_token", "register_token")  # last parts of names: learnt inputs, not weights
+CLIP = "clip_grad_norm"  # an option of no optimiser: Weaver's spelling of --clip-gradient
 
 
 def make_optimizer(network: nn.Module, name: str, rate: float, options: Sequence[Sequence[str]] = ()) -> torch.optim.Optimizer:
@@ -29,13 +30,14 @@ def make_optimizer(network: nn.Module, name: str, rate: float, options: Sequence
     whose names match from their beginning.
     Raises ConfigError for an unknown name or option, naming the nearest.
     """
-    chosen = {key: literal(value) for key, value in options}
+    chosen = literals(options)
+    chosen.pop(CLIP, None)
     kind = find_class(name)
     multiplier = chosen.pop("lr_mult", None)
     known = [key for key in inspect.signature(kind).parameters if key not in ("params", "lr", "kwargs")]
     for key in chosen:
         if key not in known:
-            raise ConfigError(f"--optimizer-option {key}: {name} has no such option; {nearest(key, [*known, 'lr_mult'])}")
+            raise ConfigError(f"--optimizer-option {key}: {name} has no such option; {nearest(key, [*known, 'lr_mult', CLIP])}")
     settings = DEFAULTS.get(name.casefold(), {}) | fast(known) | chosen
     exempt: Collection[str] = getattr(network, "no_weight_decay", set)()
     groups = parameter_groups(network.named_parameters(), rate, settings.get("weight_decay", 0.0), multiplier, exempt)
@@ -51,21 +53,37 @@ def make_optimizer(network: nn.Module, name: str, rate: float, options: Sequence
 
 
 def find_class(name: str) -> Callable[..., torch.optim.Optimizer]:
-    """Ranger from pytorch_optimizer, anything else from torch.optim."""
-    if name.casefold() == "ranger":
-        from pytorch_optimizer import Ranger  # takes seconds to import
+    """The class of torch.optim of that name, whatever its case; else that of pytorch_optimizer."""
+    found = {key.casefold(): value for key, value in vars(torch.optim).items() if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)}
+    del found["optimizer"], found["lbfgs"]  # the base class; and one that wants a closure
+    if name.casefold() in found:
+        return found[name.casefold()]
+    import pytorch_optimizer  # takes seconds
 
-        return Ranger
-    known = {key.casefold(): key for key, value in vars(torch.optim).items() if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)}
-    del known["optimizer"], known["lbfgs"]  # the base class; and one that wants a closure
-    if name.casefold() not in known:
-        raise ConfigError(f"--optimizer {name!r}; {nearest(name, ['ranger', *known.values()])}")
-    return getattr(torch.optim, known[name.casefold()])
+    more = pytorch_optimizer.get_supported_optimizers()
+    if name.casefold() not in more or name.casefold() == "lbfgs":
+        raise ConfigError(f"--optimizer {name!r}; {nearest(name, ['ranger', *(kind.__name__ for kind in found.values()), *more])}")
+    return pytorch_optimizer.load_optimizer(name.casefold())
 
 
 def fast(known: Iterable[str]) -> dict[str, Any]:
     """The quickest implementation that an optimiser offers: on 16 small matrices on the CPU Adam takes 676 us a step in a loop, 165 us fused."""
     return {"fused": True} if "fused" in known else {"foreach": True} if "foreach" in known else {}
+
+
+def largest_norm(clip: float | None, options: Sequence[Sequence[str]]) -> float | None:
+    """``--clip-gradient``, or Weaver's ``-p clip_grad_norm``; ConfigError where that is no number."""
+    value = literals(options).get(CLIP, clip)
+    if value is not None and not isinstance(value, int | float):
+        raise ConfigError(f"--optimizer-option {CLIP}: expected a number, found {value!r}")
+    return value
+
+
+def compile_step(optimizer: torch.optim.Optimizer, options: dict[str, Any]) -> None:
+    """``torch.compile`` the optimiser's step; learning rates become tensors, as for each new number it would be compiled anew."""
+    for group in optimizer.param_groups:
+        group["lr"] = torch.as_tensor(group["lr"])
+    optimizer.step = torch.compile(optimizer.step, **options)  # type: ignore[method-assign, assignment]
 
 
 def parameter_groups(
@@ -92,6 +110,11 @@ def multipliers(names: Mapping[str, Any], chosen: Any) -> dict[str, float]:
     if not pair:
         raise ConfigError(f"--optimizer-option lr_mult: {chosen!r}; expected ('regex', factor)")
     return dict.fromkeys(matching([chosen[0]], names, "--optimizer-option lr_mult"), float(chosen[1]))
+
+
+def literals(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:
+    """``--some-option key value`` pairs of the command line -> keyword arguments."""
+    return {key: literal(value) for key, value in pairs}
 
 
 def literal(text: str) -> Any:

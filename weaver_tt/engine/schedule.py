@@ -35,14 +35,14 @@ def flat_decay(done: float, epochs: int) -> float:
     return 0.01 ** (min(fallen, falling) / falling) if fallen > 0 and falling > 0 else 1.0
 
 
-def flat_linear(done: float, epochs: int) -> float:
-    """Constant for 70 % of the training, then linearly down to 0.1 %."""
-    return 1.0 - (1.0 - LOWEST) * _fallen(done, epochs)
+def flat_linear(done: float, epochs: int, warmup: float = 0.0) -> float:
+    """Linearly up in the share ``warmup`` of the training, constant up to 70 % of it, then linearly down to 0.1 %."""
+    return _risen(done, epochs, warmup) * (1.0 - (1.0 - LOWEST) * _fallen(done, epochs))
 
 
-def flat_cos(done: float, epochs: int) -> float:
-    """Constant for 70 % of the training, then down to 0.1 % in half a cosine."""
-    return cosine(1.0, LOWEST, _fallen(done, epochs))
+def flat_cos(done: float, epochs: int, warmup: float = 0.0) -> float:
+    """Linearly up in the share ``warmup`` of the training, constant up to 70 % of it, then down to 0.1 % in half a cosine."""
+    return _risen(done, epochs, warmup) * cosine(1.0, LOWEST, _fallen(done, epochs))
 
 
 def warmup_cos(done: float, epochs: int, warmup: float) -> float:
@@ -62,6 +62,11 @@ def cosine(first: float, last: float, share: float) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
 
+def _risen(done: float, epochs: int, warmup: float) -> float:
+    """Factor of a linear rise over the share ``warmup`` of the training."""
+    return min(done / epochs / warmup, 1.0) if warmup else 1.0
+
+
 def _fallen(done: float, epochs: int) -> float:
     """Share of the falling part that is over."""
     return min(max((done / epochs - FLAT) / (1 - FLAT), 0.0), 1.0)
@@ -71,10 +76,9 @@ CURVES: dict[str, Curve] = {
     "none": constant,
     "steps": steps,
     "flat+decay": flat_decay,
-    "flat+linear": flat_linear,
-    "flat+cos": flat_cos,
     "one-cycle": one_cycle,
 }
+WARMED: dict[str, Callable[..., float]] = {"flat+linear": flat_linear, "flat+cos": flat_cos, "warmup+cos": warmup_cos}
 
 
 class Schedule:
@@ -131,14 +135,29 @@ class Plateau(Schedule):
         self.best, self.waited, self.reductions = state["best"], state["waited"], state["reductions"]
 
 
-def make_schedule(name: str, epochs: int, warmup: float, direction: Literal["min", "max"]) -> Schedule:
-    """The schedule called ``name`` (see ``--lr-scheduler``); ``direction`` of the watched metric is for reduce-on-plateau."""
+def make_schedule(name: str, epochs: int, warmup: float, direction: Literal["min", "max"], steps: int | None = None) -> Schedule:
+    """The schedule called ``name`` (see ``--lr-scheduler``).
+
+    ``warmup`` is ``--warmup-steps``, a share of the training or a number of steps, of which an epoch has ``steps`` (None: nobody knows);
+    ``direction`` of the watched metric is for reduce-on-plateau.
+    """
     if name == "reduce-on-plateau":
         return Plateau(direction)
-    if name == "warmup+cos":
-        if not 0 <= warmup < 1:
-            raise ConfigError(f"--warmup-fraction {warmup}: expected a share of the training in [0, 1)")
-        return Schedule(partial(warmup_cos, warmup=warmup), epochs)
+    if name in WARMED:
+        return Schedule(partial(WARMED[name], warmup=warmup_share(warmup, epochs, steps)), epochs)
     if name not in CURVES:
-        raise ConfigError(f"--lr-scheduler {name!r}; {nearest(name, [*CURVES, 'warmup+cos', 'reduce-on-plateau'])}")
+        raise ConfigError(f"--lr-scheduler {name!r}; {nearest(name, [*CURVES, *WARMED, 'reduce-on-plateau'])}")
     return Schedule(CURVES[name], epochs)
+
+
+def warmup_share(warmup: float, epochs: int, steps: int | None) -> float:
+    """``--warmup-steps`` as a share of the training in [0, 1): what is below 1 is one, the rest are steps. ConfigError where it is neither."""
+    if warmup >= 1 and steps is None:
+        raise ConfigError(
+            f"--warmup-steps {warmup:g}: how many steps an epoch has is known with --steps-per-epoch or --samples-per-epoch only; "
+            "a number below 1 is a share of the training"
+        )
+    share = warmup if warmup < 1 or steps is None else warmup / (epochs * steps)
+    if not 0 <= share < 1:
+        raise ConfigError(f"--warmup-steps {warmup:g}: expected a share of the training in [0, 1), or fewer steps than all of it")
+    return share

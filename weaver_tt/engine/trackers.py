@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -165,12 +169,28 @@ class Several(Tracker):
             tracker.close()
 
 
+def tensorboard_folder(choice: str | None, prefix: str, before: str | None = None) -> str | None:
+    """What ``--tensorboard`` means: None for ``off``, ``PREFIX_tensorboard`` where nothing is said, a path as it is.
+
+    A name without a slash is Weaver's comment: the folder is then ``runs/DATE_HOST`` and it, so that ``tensorboard --logdir runs`` shows all runs;
+    a resumed run goes on in the folder that it had ``before``.
+    """
+    if choice == "off":
+        return None
+    if choice is None:
+        return f"{prefix}_tensorboard"
+    if os.sep in choice:
+        return choice
+    if before is not None and before.endswith(choice):
+        return before
+    return str(Path("runs") / f"{datetime.now():%b%d_%H-%M-%S}_{socket.gethostname()}{choice}")
+
+
 def make_tracker(options: TrainOptions, prefix: str) -> Tracker:
     """Console and TensorBoard as ``options`` ask for; nothing on ranks other than 0."""
     if not is_main():
         return Nothing()
     trackers: list[Tracker] = [Console(options.progress)]
-    if options.tensorboard != "off":
-        folder = options.tensorboard or f"{prefix}_tensorboard"
+    if folder := tensorboard_folder(options.tensorboard, prefix):
         trackers.append(TensorBoard(folder))
     return Several(trackers)

@@ -16,11 +16,10 @@ from weaver_tt import distributed
 from weaver_tt.data.batch import Batch
 from weaver_tt.engine import checkpoint
 from weaver_tt.engine.loop import Outcome, Runnable, Timed, run_epoch
-from weaver_tt.engine.machine import seed_everything
-from weaver_tt.engine.optim import make_optimizer
+from weaver_tt.engine.machine import autocast_type, seed_everything
+from weaver_tt.engine.optim import compile_step, literals
 from weaver_tt.engine.readings import Loader, Readings, nonfinite, tell_rows
-from weaver_tt.engine.schedule import make_schedule
-from weaver_tt.engine.step import Update
+from weaver_tt.engine.step import make_update
 from weaver_tt.engine.trackers import Tracker
 from weaver_tt.errors import TrainingError, nearest
 from weaver_tt.log import log
@@ -64,17 +63,25 @@ class State:
 class Training:
     """One training of ``network`` on ``task``; see :func:`weaver_tt.engine.fit.fit`."""
 
-    def __init__(self, network: Trainable, task: Task, options: TrainOptions, prefix: str, tracker: Tracker, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        network: Trainable,
+        task: Task,
+        options: TrainOptions,
+        prefix: str,
+        tracker: Tracker,
+        seed: int | None = None,
+        steps: int | None = None,  # in an epoch, where known
+    ) -> None:
         if seed is not None:
             # on the CPU reproducibility costs nothing; on a GPU it does, and is for those who ask for it
             seed_everything(seed + 7919 * distributed.rank(), deterministic=options.seed is not None or network.device.type == "cpu")
         self.network, self.task, self.options, self.tracker, self.seed = network, task, options, tracker, seed
         self.files, self.state = checkpoint.Files(prefix), State()
-        optimizer = make_optimizer(network.bare, options.optimizer, options.start_lr, options.optimizer_option)
-        schedule = make_schedule(options.lr_scheduler, options.num_epochs, options.warmup_fraction, task.watch[1])
-        self.update = Update(network.bare, optimizer, schedule, options.clip_gradient)
+        self.amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
+        self.update = make_update(network.bare, options, task.watch[1], self.amp, steps)
         if options.compile:
-            network.module = torch.compile(network.module)
+            network.module = torch.compile(network.module, **literals(options.compiler_option))
         self._random: dict[str, Any] | None = None  # to be set once the first batch of a resumed epoch is there
         self._saved = time.monotonic()
 
@@ -91,12 +98,14 @@ class Training:
             self._resume(checkpoint.load(self.files.resume))
         elif self.options.resume:
             log.info("--resume: there is no %s yet; starting afresh", self.files.resume)
+        if self.options.compile_optimizer:  # not before the state that it resumes from is there
+            compile_step(self.update.optimizer, literals(self.options.compiler_option))
         distributed.copy_from_main(self.network.bare)
         distributed.barrier()
 
     def _settings_of(self, train: Loader) -> dict[str, Any]:
         """What must not change in a resumed run."""
-        names = ("optimizer", "start_lr", "lr_scheduler", "warmup_fraction", "clip_gradient", "use_amp")
+        names = ("optimizer", "start_lr", "lr_scheduler", "warmup_steps", "clip_gradient", "use_amp", "amp_dtype")
         settings = {name: getattr(self.options, name) for name in names}
         more = {
             "task": self.task.name,
@@ -115,6 +124,7 @@ class Training:
         checkpoint.check_settings(self._settings, saved["settings"], where)
         checkpoint.load_optimizer(self.update.optimizer, saved["optimizer"], where)
         self.update.schedule.load_state_dict(saved["schedule"])
+        self.update.scaler.load_state_dict(saved["scaler"])
         self.update.steps, self.update.done = saved["steps"], saved["done"]
         self.state = State(**saved["state"])
         log.info("continuing from %s: epoch %d, after %d of its batches", where, self.state.epoch, self.state.batches)
@@ -155,7 +165,7 @@ class Training:
         self.network.train()
         self.tracker.begin(f"epoch {self.state.epoch} train", self.update.done - self.state.epoch)
         batches = self._train_batches(loader, meters)
-        outcome = run_epoch(self.network, self.task, batches, update=self.update, meters=meters, device=self.network.device, amp=self.options.use_amp)
+        outcome = run_epoch(self.network, self.task, batches, update=self.update, meters=meters, device=self.network.device, amp=self.amp)
         self.tracker.end()
         self._restore_random()  # where not a batch was left
         self._check_finite(loader)
@@ -191,7 +201,7 @@ class Training:
         """Metrics of the validation data."""
         self.network.eval()
         self.tracker.begin(f"epoch {self.state.epoch} validate")
-        outcome = run_epoch(self.network, self.task, self._advancing(loader), device=self.network.device, amp=self.options.use_amp)
+        outcome = run_epoch(self.network, self.task, self._advancing(loader), device=self.network.device, amp=self.amp)
         self.tracker.end()
         return outcome
 
@@ -231,6 +241,8 @@ class Training:
             checkpoint.save(weights, self.files.epoch(self.state.epoch))
             if better:
                 checkpoint.save(weights, self.files.best)
+            if self.options.auto_clean:
+                self.files.clean(self.state.epoch)
         self.state.epoch, self.state.batches = self.state.epoch + 1, 0
         self.save([])
 
@@ -246,6 +258,7 @@ class Training:
             "weights": self.network.bare.state_dict(),
             "optimizer": self.update.optimizer.state_dict(),
             "schedule": self.update.schedule.state_dict(),
+            "scaler": self.update.scaler.state_dict(),
             "steps": self.update.steps,
             "done": self.update.done,
             "state": {item.name: getattr(self.state, item.name) for item in dataclasses.fields(self.state)},

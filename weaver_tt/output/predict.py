@@ -34,10 +34,10 @@ class Prediction:
     metrics: Mapping[str, float]  # loss (torch only) and what the task measures, where the files have labels
 
 
-def output_path(output: str | Path, group: str, groups: int) -> Path:
-    """``pred.root`` for the only group or for unnamed files, ``pred_NAME.root`` for each of several."""
+def output_path(output: str | Path, group: str) -> Path:
+    """``pred.root`` for unnamed files, ``pred_NAME.root`` for those of a group with a name."""
     path = Path(output)
-    return path if groups == 1 or group == UNNAMED else path.with_name(f"{path.stem}_{group}{path.suffix}")
+    return path if group == UNNAMED else path.with_name(f"{path.stem}_{group}{path.suffix}")
 
 
 def predict(network: Predictor, task: Task, loaders: Mapping[str, Loader], output: str | Path, device: torch.device) -> dict[str, Prediction]:
@@ -53,7 +53,7 @@ def predict(network: Predictor, task: Task, loaders: Mapping[str, Loader], outpu
         raise ConfigError(f"{config.source}: observer {clashes[0]!r} has the name of a column that {task.name} writes; rename it in new_variables")
     predictions = {}
     for group, loader in loaders.items():
-        path = output_path(output, group, len(loaders))
+        path = output_path(output, group)
         with open_writer(path, tree_name(config)) as writer:
             metrics = run_epoch(network, task, loader.epoch(0), write=writer.write, device=device)
             if writer.rows == 0:

@@ -1,0 +1,81 @@
+"""What a run is asked for, before any data is read."""
+
+import pytest
+import torch
+
+from weaver_tt import start
+from weaver_tt.config.load import from_mapping
+from weaver_tt.errors import ConfigError
+from weaver_tt.options import parse
+
+TRAINING = ["-i", "a.root", "-c", "d.yaml", "-n", "n.py"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--data-config and --network-config and --data-train must be given"),
+        (["--predict", "-c", "d.yaml", "-m", "model.onnx"], "^--data-test must be given"),
+        ([*TRAINING, "--predict", "-t", "b.root"], "--model-prefix must name a trained network"),
+        ([*TRAINING, "--ensemble", "0"], "at least one member"),
+        ([*TRAINING, "--seed", "-1"], "not negative"),
+        ([*TRAINING, "--samples-per-epoch", "9", "--steps-per-epoch", "1"], "give one of them"),
+        ([*TRAINING, "--samples-per-epoch-val", "9", "--steps-per-epoch-val", "1"], "-val say the same"),
+        ([*TRAINING, "--file-fraction", "1.5"], "--file-fraction 1.5: expected a share"),
+        ([*TRAINING, "--run-mode", "tset"], "'tset'; did you mean 'test'"),
+        ([*TRAINING, "-t", "b.root", "-m", "x", "--predict", "--export-onnx", "m.onnx"], "two runs"),
+    ],
+)
+def test_flags_that_are_missing_or_contradict_each_other_are_named(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        start.check(parse(arguments))
+
+
+def test_what_is_complete_passes():
+    start.check(parse(TRAINING))
+    start.check(parse(["--print", "-c", "d.yaml", "-n", "n.py"]))
+    start.check(parse(["--run-mode", "test", "-t", "b.root", "-c", "d.yaml", "-m", "model.onnx"]))
+
+
+def test_regression_mode_makes_sure_of_the_labels(tmp_path):
+    inputs = {"inputs": {"event": {"length": None, "vars": ["x"]}}}
+    classes = from_mapping(inputs | {"labels": {"type": "simple", "value": ["isa", "isb"]}}, "d.yaml")
+    target = from_mapping(inputs | {"labels": {"type": "custom", "value": {"y": "2 * x"}}}, "d.yaml")
+    start.check_config(target, parse([*TRAINING, "--regression-mode"]))
+    start.check_config(classes, parse([*TRAINING, "--no-regression-mode"]))
+    with pytest.raises(ConfigError, match=r"--regression-mode: the labels of d\.yaml are classes"):
+        start.check_config(classes, parse([*TRAINING, "--regression-mode"]))
+    (tmp_path / "other.yaml").write_text("inputs: {event: {length: null, vars: [z]}}")
+    with pytest.raises(ConfigError, match=r"inputs\.event: z"):
+        start.check_config(classes, parse([*TRAINING, "--data-config-test", str(tmp_path / "other.yaml")]))
+
+
+def test_no_gpus_is_the_cpu():
+    assert start.choose_device("") == torch.device("cpu")
+
+
+def test_gpus_are_indices_that_this_machine_has():
+    with pytest.raises(ConfigError, match="expected indices such as 0 or 0,1"):
+        start.choose_device("gpu0")
+    with pytest.raises(ConfigError, match=f"this machine has {torch.cuda.device_count()} GPU"):
+        start.choose_device("99")
+
+
+def test_one_device_starts_no_ranks():
+    assert not start.launches_ranks(parse([*TRAINING, "--gpus", "0"]))
+    assert not start.launches_ranks(parse([*TRAINING, "--gpus", ""]))
+    assert not start.launches_ranks(parse([*TRAINING, "--gpus", "0,1", "--backend", "nccl"]))
+
+
+def test_several_gpus_start_one_rank_each(monkeypatch):
+    commands = []
+
+    def begin(command, check):
+        commands.append(command)
+        return type("Done", (), {"returncode": 0})
+
+    monkeypatch.setattr(start.subprocess, "run", begin)
+    monkeypatch.setattr(start.sys, "argv", ["train.py", *TRAINING, "--gpus", "0,2"])
+    assert start.launches_ranks(parse([*TRAINING, "--gpus", "0,2"]))
+    assert "--nproc-per-node=2" in commands[0]
+    assert commands[0][-2:] == ["--backend", "nccl"]
