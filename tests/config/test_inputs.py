@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from weaver_tt.config.inputs import read_inputs, read_params, write_params
+from weaver_tt.config.inputs import read_inputs, read_params
 from weaver_tt.config.schema import Variable
 from weaver_tt.config.sections import Section
 from weaver_tt.errors import ConfigError
@@ -95,9 +95,3 @@ def test_params_in_weavers_spelling_and_ours():
     ):
         with pytest.raises(ConfigError, match=message):
             read_params(Section.of(wrong, "x.yaml: preprocess.params"), groups)
-
-
-def test_params_that_are_written_read_back_the_same():
-    groups = read(group(["a", 1, 2, -3, 4, -1], ["b", None]))
-    again = read_params(Section.of(write_params(groups), "x.yaml: preprocess.params"), groups)
-    assert tuple(again.values()) == groups["pf"].variables

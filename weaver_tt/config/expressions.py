@@ -15,10 +15,10 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from weaver_tt.config import momentum
+from weaver_tt.config import methods, momentum
 from weaver_tt.config.elementwise import apply, column, plain
 from weaver_tt.config.functions import FUNCTIONS, MODULES, known_functions
-from weaver_tt.config.grammar import ALLOWED, MOST_CHARACTERS, Grammar, pointed
+from weaver_tt.config.grammar import ALLOWED, MOST_CHARACTERS, Grammar, module_of, pointed
 from weaver_tt.errors import ConfigError, DataError, WeaverError, nearest
 
 Table = Mapping[str, Any]  # column -> ak.Array or np.ndarray of R rows
@@ -202,9 +202,11 @@ class _Evaluation:
         return reduce(lambda left, right: self.run(np.bitwise_and, [left, right], {}, node), tests)
 
     def attribute(self, node: ast.Attribute) -> Any:
-        """A module's constant or type, or a coordinate of four-momenta."""
-        if isinstance(node.value, ast.Name) and node.value.id in MODULES:
-            return MODULES[node.value.id][node.attr]
+        """A module's constant or type, a coordinate of four-momenta, or what a column has."""
+        if module := module_of(node.value):
+            return MODULES[module][node.attr]
+        if node.attr in methods.ATTRIBUTES:
+            return self.run(methods.ATTRIBUTES[node.attr], [self.value(node.value)], {}, node)
         return self.run(momentum.coordinate, [self.momenta(node.value), node.attr], {}, node)
 
     def momenta(self, node: ast.expr) -> Any:
@@ -222,8 +224,10 @@ class _Evaluation:
             return apply(self.functions[node.func.id], positional, named)  # the user's own errors are shown as they are
         if isinstance(node.func, ast.Name):
             return self.run(self.functions[node.func.id], positional, named, node)
-        if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.func.value.id in MODULES:
-            return self.run(MODULES[node.func.value.id][node.func.attr], positional, named, node)
+        if isinstance(node.func, ast.Attribute) and (module := module_of(node.func.value)):
+            return self.run(MODULES[module][node.func.attr], positional, named, node)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in methods.METHODS:
+            return self.run(methods.METHODS[node.func.attr], [self.value(node.func.value), *positional], named, node)
         if isinstance(node.func, ast.Attribute):
             method = momentum.METHODS[node.func.attr]
             return self.run(method, [self.momenta(node.func.value), *positional, *named.values()], {}, node)

@@ -18,6 +18,7 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
+from weaver_tt.config.methods import JAGGED_ARRAY, pad_none, sensible
 from weaver_tt.config.momentum import momentum
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.weaver_names import weaver_names
@@ -44,12 +45,6 @@ _MATH = """
 acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh degrees erf erfc exp exp2 expm1 fabs floor fmod gamma hypot isclose isfinite isinf
 isnan ldexp lgamma log log10 log1p log2 pow radians sin sinh sqrt tan tanh trunc pi e inf nan tau
 """
-MOST_OBJECTS = 1_000_000  # the longest padding an expression can ask for
-
-
-def pad_none(array: Any, target: int, axis: int = 1, *, clip: bool = False) -> ak.Array:
-    """``ak.pad_none`` that refuses a ``target`` no memory could hold."""
-    return ak.pad_none(array, _sensible(target), axis, clip=clip)
 
 
 def _listed(module: Any, names: str) -> dict[str, Any]:
@@ -58,14 +53,16 @@ def _listed(module: Any, names: str) -> dict[str, Any]:
 
 
 _np, _ak = _listed(np, _NUMPY), _listed(ak, _AWKWARD) | {"pad_none": pad_none}
-MODULES: dict[str, dict[str, Any]] = {"np": _np, "numpy": _np, "ak": _ak, "awkward": _ak, "math": _listed(math, _MATH)}
+MODULES: dict[str, Mapping[str, Any]] = {
+    "np": _np,
+    "numpy": _np,
+    "ak": _ak,
+    "awkward": _ak,
+    "math": _listed(math, _MATH),
+    "ak.JaggedArray": JAGGED_ARRAY,
+    "awkward.JaggedArray": JAGGED_ARRAY,
+}
 """Module as written in an expression -> what may be used of it."""
-
-
-def _sensible(length: int) -> int:
-    if not 0 <= length <= MOST_OBJECTS:
-        raise DataError(f"cannot pad to {length} objects; between 0 and {MOST_OBJECTS} can be")
-    return length
 
 
 def _hash(*columns: Any) -> npt.NDArray[np.int64]:
@@ -102,7 +99,7 @@ def _pad(array: Any, maxlen: int, value: float = 0, dtype: str = "float32") -> n
     if isinstance(array, np.ndarray) and array.ndim >= 2 and array.shape[1] == maxlen:
         return array
     content, counts = _objects(array)
-    padded = np.full((len(counts), _sensible(maxlen)), value, dtype)
+    padded = np.full((len(counts), sensible(maxlen)), value, dtype)
     place = np.arange(maxlen) < counts[:, None]
     padded[place] = content[_within(counts) < maxlen]
     return padded
@@ -111,7 +108,7 @@ def _pad(array: Any, maxlen: int, value: float = 0, dtype: str = "float32") -> n
 def _repeat_pad(array: Any, maxlen: int, dtype: str = "float32") -> npt.NDArray[Any]:
     """Each row's objects over and over up to ``maxlen``: (R, var) -> (R, maxlen); rows without objects are zero."""
     content, counts = _objects(array)
-    padded = np.zeros((len(counts), _sensible(maxlen)), dtype)
+    padded = np.zeros((len(counts), sensible(maxlen)), dtype)
     filled = counts > 0
     first = np.cumsum(counts) - counts
     padded[filled] = content[first[filled, None] + np.arange(maxlen) % counts[filled, None]]
@@ -151,7 +148,7 @@ def _batch_knn(
 ) -> npt.NDArray[np.int32]:
     """``_knn`` row by row, among the first ``maxlen_s`` and for the first ``maxlen_q`` points: (R, maxlen_q, k), padded with maxlen_s - 1."""
     most = maxlen_s if maxlen_q is None else maxlen_q
-    index = np.full((len(supports), _sensible(most), k), maxlen_s - 1, np.int32)
+    index = np.full((len(supports), sensible(most), k), maxlen_s - 1, np.int32)
     for row, (support, query) in enumerate(zip(supports, queries, strict=True)):
         index[row, : len(query[:most])] = _knn(support[:maxlen_s], query[:most], k)
     return index

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from weaver_tt.config import momentum
+from weaver_tt.config import methods, momentum
 from weaver_tt.config.functions import HELPERS, MODULES
 from weaver_tt.errors import ConfigError, nearest
 
@@ -61,7 +61,7 @@ class Grammar:
             yield node.id
         elif isinstance(node, ast.Constant):
             self.constant(node)
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in MODULES:
+        elif isinstance(node, ast.Attribute) and module_of(node.value):
             self.member(node)
         else:
             for part in self.parts(node):
@@ -116,20 +116,22 @@ class Grammar:
 
     def member(self, node: ast.Attribute) -> Any:
         """``np.sqrt``: what a module's name stands for."""
-        module = node.value.id  # type: ignore[attr-defined]
+        module = module_of(node.value)
+        assert module is not None
         if node.attr not in MODULES[module]:
             raise self.refused(node, f"{module}.{node.attr} is not allowed; {nearest(node.attr, MODULES[module])}")
         return MODULES[module][node.attr]
 
     def attribute(self, node: ast.Attribute, name: str) -> None:
-        """``p4.pt``: a coordinate of four-momenta."""
+        """``p4.pt``: a coordinate of four-momenta; ``x.counts`` of a column."""
         self.submodule(node.value)
-        if name not in momentum.ATTRIBUTES:
-            raise self.refused(node, f"attribute {name!r} is not allowed; {nearest(name, momentum.ATTRIBUTES)}")
+        known = (*momentum.ATTRIBUTES, *methods.ATTRIBUTES)
+        if name not in known:
+            raise self.refused(node, f"attribute {name!r} is not allowed; {nearest(name, known)}")
 
     def submodule(self, node: ast.expr) -> None:
         """``np.lib`` in ``np.lib.format`` is what to complain of."""
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in MODULES:
+        if isinstance(node, ast.Attribute) and module_of(node.value):
             self.member(node)
 
     def index(self, index: ast.expr) -> list[ast.expr]:
@@ -153,19 +155,20 @@ class Grammar:
             raise self.refused(node, "'**' is not allowed in a call")
         target = node.func
         plain = [argument for argument in arguments if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str))]
-        if isinstance(target, ast.Attribute) and not (isinstance(target.value, ast.Name) and target.value.id in MODULES):
-            self.method(target, len(arguments))
-            return [target.value, *arguments]
+        if isinstance(target, ast.Attribute) and not module_of(target.value):
+            self.method(node, target)
+            return [target.value, *plain]
         self.signature(node, self.function(target))
         return plain
 
-    def method(self, target: ast.Attribute, arguments: int) -> None:
-        """``p4.deltaR(other)``."""
+    def method(self, node: ast.Call, target: ast.Attribute) -> None:
+        """``p4.deltaR(other)`` of four-momenta, ``x.sum()`` of a column."""
         self.submodule(target.value)
-        if target.attr not in momentum.METHODS:
-            raise self.refused(target, f"method {target.attr!r} is not allowed; {nearest(target.attr, momentum.METHODS)}")
-        if arguments != 1:
-            raise self.refused(target, f"{target.attr} takes one argument, not {arguments}")
+        known: Mapping[str, Callable[..., Any]] = {**momentum.METHODS, **methods.METHODS}
+        if target.attr not in known:
+            raise self.refused(target, f"method {target.attr!r} is not allowed; {nearest(target.attr, known)}")
+        itself = ast.Call(func=target, args=[target.value, *node.args], keywords=node.keywords)
+        self.signature(ast.copy_location(itself, node), known[target.attr])
 
     def function(self, target: ast.expr) -> Callable[..., Any]:
         """What is called: a listed function of a module, a helper, a builtin, or the user's own."""
@@ -197,6 +200,15 @@ class Grammar:
                 bound = set(given)
         if function not in HELPERS.values() and bound & refused:
             raise self.refused(node, f"argument {min(bound & refused)!r} is not allowed")
+
+
+def module_of(node: ast.expr) -> str | None:
+    """The module that ``np`` or ``awkward.JaggedArray`` stands for; None for anything else."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        name = f"{node.value.id}.{node.attr}"
+    else:
+        name = node.id if isinstance(node, ast.Name) else ""
+    return name if name in MODULES else None
 
 
 def pointed(source: str, first: int, last: int) -> str:

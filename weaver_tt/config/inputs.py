@@ -125,23 +125,6 @@ def _same_shape(entry: Section, groups: Iterable[InputGroup]) -> None:
             raise ConfigError(f"{entry.at(key)}: {entry.values[key]!r} contradicts inputs, which have {have[0]!r}; make them equal")
 
 
-def write_params(inputs: Mapping[str, InputGroup]) -> dict[str, dict[str, Any]]:
-    """Scaled variables of all groups as ``preprocess.params`` has them (in Weaver's spelling)."""
-    return {
-        variable.name: {
-            "length": group.length,
-            "pad_mode": group.pad_mode,
-            "center": variable.center,
-            "scale": variable.scale,
-            "min": variable.low,
-            "max": variable.high,
-            "pad_value": variable.pad,
-        }
-        for group in inputs.values()
-        for variable in group.variables
-    }
-
-
 def with_params(config: DataConfig, params: Mapping[str, Variable], fingerprint: str | None = None) -> DataConfig:
     """The configuration with these variables in place of those of the same name."""
     inputs = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from weaver_tt.config.expressions import Expression, parse
-from weaver_tt.config.inputs import read_inputs, read_params, with_params, write_params
+from weaver_tt.config.inputs import read_inputs, read_params, with_params
 from weaver_tt.config.plan import ordered
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, ObjectSelection, Preprocess, TaskChoice, Variable
 from weaver_tt.config.sections import Section, dump_yaml, number, parse_yaml, read_yaml, write_yaml
@@ -46,7 +46,7 @@ def save_config(config: DataConfig, path: str, params: Mapping[str, Variable], f
     values = dict(parse_yaml(config.text, config.source))
     filled = with_params(config, params, fingerprint)
     preprocess = {**(values.get("preprocess") or {}), "method": config.preprocess.method, "data_fraction": config.preprocess.data_fraction}
-    preprocess |= {"params": write_params(filled.inputs)} | ({} if fingerprint is None else {"fingerprint": fingerprint})
+    preprocess |= {"params": filled.preprocess_params} | ({} if fingerprint is None else {"fingerprint": fingerprint})
     write_yaml({**values, "preprocess": preprocess}, path, f"{config.source} with the statistics of its training data")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from weaver_tt.config.expressions import Expression
+from weaver_tt.errors import nearest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +148,40 @@ class DataConfig:
         if self.labels.kind == "simple":
             return list(self.labels.value)
         return {name: expression.source for name, expression in self.labels.value.items()}
+
+    @property
+    def label_type(self) -> str | None:
+        """``simple``, ``custom`` or ``per_object``."""
+        return None if self.labels is None else self.labels.kind
+
+    @property
+    def observer_names(self) -> tuple[str, ...]:
+        """Columns that are copied to the prediction file."""
+        return self.observers + self.optional_observers
+
+    @property
+    def preprocess_params(self) -> dict[str, dict[str, Any]]:
+        """Variable -> length, pad_mode, center, scale, min, max, pad_value, as ``preprocess.params`` of a YAML has them."""
+        return {
+            variable.name: {
+                "length": group.length,
+                "pad_mode": group.pad_mode,
+                "center": variable.center,
+                "scale": variable.scale,
+                "min": variable.low,
+                "max": variable.high,
+                "pad_value": variable.pad,
+            }
+            for group in self.inputs.values()
+            for variable in group.variables
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        """AttributeError for what a data YAML does not have, with the nearest that it has."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        known = [key for key in dir(type(self)) if not key.startswith("_")]
+        raise AttributeError(f"the data config has no attribute {name!r}; {nearest(name, known, most=40)}")
 
     @property
     def needs_statistics(self) -> bool:

@@ -1,0 +1,83 @@
+"""What may follow the dot of a column: reductions, and the spellings of awkward 0 that old data YAMLs use.
+
+``x.sum()`` acts on each row; ``awkward.JaggedArray.ones_like(x)`` is ``ak.ones_like(x)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import awkward as ak
+
+from weaver_tt.errors import DataError
+
+MOST_OBJECTS = 1_000_000  # the longest padding an expression can ask for
+
+
+def pad_none(array: Any, target: int, axis: int = 1, *, clip: bool = False) -> ak.Array:
+    """``ak.pad_none`` that refuses a ``target`` no memory could hold."""
+    return ak.pad_none(array, sensible(target), axis, clip=clip)
+
+
+def sensible(length: int) -> int:
+    """A length to pad to; DataError when no memory could hold it."""
+    if not 0 <= length <= MOST_OBJECTS:
+        raise DataError(f"cannot pad to {length} objects; between 0 and {MOST_OBJECTS} can be")
+    return length
+
+
+def reduced(function: Callable[..., Any], array: Any, axis: int = -1) -> Any:
+    """``function`` over each row's objects: (R, var) -> (R,). Without objects a sum is 0, a mean NaN, and a largest value -infinity."""
+    return function(_with_objects(array, axis), axis=axis, mask_identity=False)
+
+
+def placed(function: Callable[..., Any], array: Any, axis: int | None = None) -> Any:
+    """``ak.argmax`` or ``ak.argmin``: without ``axis`` as awkward 0 had it, a list of one place (or none) a row, with which to index."""
+    if axis is not None:
+        return function(_with_objects(array, axis), axis=axis)
+    return ak.drop_none(ak.from_regular(function(_with_objects(array), axis=-1, keepdims=True), axis=-1), axis=-1)
+
+
+def counts(array: Any) -> Any:
+    """Objects of each row: (R, var) -> (R,)."""
+    return ak.num(_with_objects(array), axis=1)
+
+
+def pad(array: Any, length: int, clip: bool = False) -> ak.Array:
+    """Rows filled up with missing values to ``length`` objects at least; with ``clip`` to that many exactly."""
+    return pad_none(_with_objects(array), length, clip=clip)
+
+
+def fromcounts(counts: Any, content: Any) -> ak.Array:
+    """Content (M,) cut into rows of ``counts`` (R,) objects: (R, var)."""
+    return ak.unflatten(content, counts)
+
+
+def _with_objects(array: Any, axis: int = -1) -> Any:
+    if ak.Array(array).ndim < 2:
+        raise DataError("it has one value a row, and no objects to go over")
+    if axis == 0:
+        raise DataError("axis 0 goes over rows, and which rows are read together is a matter of chance; axis 1 goes over a row's objects")
+    return array
+
+
+METHODS: Mapping[str, Callable[..., Any]] = {
+    **{name: partial(reduced, getattr(ak, name)) for name in ("sum", "prod", "min", "max", "mean", "std", "any", "all")},
+    **{name: partial(placed, getattr(ak, name)) for name in ("argmin", "argmax")},
+    "pad": pad,
+    "fillna": ak.fill_none,
+    "astype": ak.values_astype,
+}
+"""What may be called on a column."""
+
+ATTRIBUTES: Mapping[str, Callable[[Any], Any]] = {"counts": counts}
+"""What a column has."""
+
+JAGGED_ARRAY: Mapping[str, Callable[..., Any]] = {
+    **{name: getattr(ak, name) for name in ("ones_like", "zeros_like", "zip")},
+    "concatenate": ak.concatenate,
+    "fromcounts": fromcounts,
+}
+"""What may be used of awkward 0's ``JaggedArray``."""
