@@ -4,7 +4,7 @@ import pytest
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.errors import ConfigError
-from weaver_tt.nn.inputs import channels, constituent_groups, model_info, outputs, raw, sizes
+from weaver_tt.nn.inputs import channels, constituent_groups, hidden_layers, model_info, outputs, raw, sizes
 
 
 def group(*variables, length=5):
@@ -59,3 +59,12 @@ def test_sizes_are_one_or_several_positive_whole_numbers():
     for wrong in ("64,x", (64, 0), (1.5,), -1):
         with pytest.raises(ConfigError, match="expected sizes of layers such as 64,32"):
             sizes(wrong)
+
+
+def test_hidden_layers_are_pairs_of_size_and_dropout():
+    assert hidden_layers(((512, 0.2), (64, 0))) == [(512, 0.2), (64, 0.0)]
+    for wrong in ((512, 0.2), (("wide", 0.2),), ((64, 0.1, 3),)):
+        with pytest.raises(ConfigError, match="expected"):
+            hidden_layers(wrong)
+    with pytest.raises(ConfigError, match="a dropout is at least 0 and below 1"):
+        hidden_layers(((64, 1.0),))

@@ -64,6 +64,13 @@ def test_scatter_undoes_gather_and_leaves_padding_zero(rows):
     assert torch.equal(pairs.scatter(pairs.gather(values)), torch.where(mask.unsqueeze(1), values, 0.0))
 
 
+def test_pairs_are_not_made_for_those_who_sum_over_rows_alone():
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    for pairs, name in ((RealPairs(mask), "_pairs"), (DensePairs(mask), "pair")):
+        assert pairs.sum_row(pairs.gather(torch.ones(1, 2, 3))).tolist() == [[3, 3]]
+        assert name not in vars(pairs)
+
+
 def test_a_batch_without_objects_has_no_pairs_and_a_gradient():
     pairs = RealPairs(torch.zeros(2, 3, dtype=torch.bool))
     values = torch.ones(2, 4, 3, requires_grad=True)

@@ -142,3 +142,26 @@ def test_the_energy_flow_sum_by_hand():
     network.load_state_dict({name: torch.tensor(values) for name, values in state.items()})
     output = network(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[3.0, 0.0], [0.0, 1.0]]]), torch.ones(1, 1, 2))
     assert output.item() == pytest.approx(10 * (3 / 4 * 1 + 1 / 4 * 3))
+
+
+def test_three_backward_passes_on_two_threads_are_equal_bit_for_bit(two_threads):
+    torch.manual_seed(0)
+    network = ParticleFlowNetwork(4, 3, (32, 32), (16,), use_bn=True)
+    features, mask = torch.randn(300, 4, 20), masks(torch.randint(0, 21, (300,)).tolist(), 20)
+    gradients = []
+    for _ in range(3):
+        network.zero_grad()
+        network(features, mask).square().sum().backward()
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in network.parameters()]))
+    assert torch.equal(gradients[0], gradients[1])
+    assert torch.equal(gradients[0], gradients[2])
+
+
+@pytest.mark.parametrize("use_bn", [False, True])
+def test_bf16_autocast_is_close_to_float32(use_bn):
+    ours, _ = networks(use_bn)
+    features, mask = torch.randn(5, 4, 6), masks([6, 0, 1, 3, 5], 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = ours(features, mask).float()
+    output.square().sum().backward()
+    torch.testing.assert_close(output, ours(features, mask), atol=0.1, rtol=0.1)

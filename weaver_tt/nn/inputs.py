@@ -56,6 +56,20 @@ def sizes(given: int | Sequence[int]) -> list[int]:
     return list(listed)
 
 
+def hidden_layers(given: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """An option that lists (size, dropout) of hidden layers: ``((512, 0.2),)``.
+
+    :raises ConfigError: anything else.
+    """
+    try:
+        listed = [(sizes(size)[0], float(dropout)) for size, dropout in given]
+    except (TypeError, ValueError):
+        raise ConfigError(f"network option: expected (size, dropout) of each layer such as ((512, 0.2),), found {given!r}") from None
+    if not all(0 <= dropout < 1 for _, dropout in listed):
+        raise ConfigError(f"network option: a dropout is at least 0 and below 1, found {given!r}")
+    return listed
+
+
 def outputs(config: DataConfig) -> int:
     """The number K of outputs of a network that gives one for each class, or for each target."""
     return max(len(config.label_value), 1)
