@@ -58,7 +58,8 @@ TARGET = PARTICLES | {"labels": {"type": "custom", "value": {"ratio": "jet_mass 
 
 
 def run(*arguments: object) -> int:
-    return cli.train([str(argument) for argument in arguments])
+    figures = [] if "--figures" in arguments or "-h" in arguments else ["--no-figures"]  # they take a second to draw
+    return cli.train([*(str(argument) for argument in arguments), *figures])
 
 
 def trained(folder: Path, data: Path, *more: object) -> Path:
@@ -171,7 +172,15 @@ def test_truth_tagging_from_toy_to_weights(tmp_path, events, model):
 
 def test_files_of_a_run_are_those_of_the_documentation(model):
     names = {path.name for path in model.parent.iterdir()}
-    assert {"net_epoch-0_state.pt", "net_best_epoch_state.pt", "net_resume.pt", "net_run.json", "net_sample.npz", "net.log"} <= names
+    assert {
+        "net_epoch-0_state.pt",
+        "net_best_epoch_state.pt",
+        "net_resume.pt",
+        "net_run.json",
+        "net_sample.npz",
+        "net_metrics.json",
+        "net.log",
+    } <= names
     assert not [name for name in names if name.endswith(".part")]
     card = json.loads((model.parent / "net_run.json").read_text())
     assert card["seed"] == 3

@@ -150,6 +150,7 @@ class OutputOptions:
     predict: bool = flag(False, "only predict --data-test with the network of -m (a prefix, a _state.pt file or a model.onnx)")
     predict_output: str = flag("pred.root", "output file, .root or .parquet; a test group with a name adds it: pred_NAME.root")
     predict_gpus: str | None = flag(None, "--gpus for prediction (default: the same)")
+    figures: bool = flag(True, "figures of the best epoch (PREFIX_figures) and of a prediction, as PNG and PDF")
     export_onnx: str | None = flag(None, "write the network of -m to this ONNX file, with preprocess.json beside it")
     onnx_opset: int = flag(17, "ONNX operator set")
     print: bool = flag(False, "print the network, its parameters and FLOPs, and stop")

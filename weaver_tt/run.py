@@ -28,6 +28,7 @@ from weaver_tt.options import RunOptions
 from weaver_tt.output.onnx_export import export
 from weaver_tt.output.onnx_network import OnnxNetwork
 from weaver_tt.output.predict import predict
+from weaver_tt.output.results import finite, write_results
 from weaver_tt.output.sample import Sample, collect_sample, load_sample, save_sample
 from weaver_tt.start import check, check_config, choose_device, is_onnx, launches_ranks, predicts_only
 from weaver_tt.tasks.base import Task
@@ -83,7 +84,7 @@ def run_train(config: DataConfig, options: RunOptions) -> None:
         run_predict(config, options, prefix)
 
 
-def train_member(config: DataConfig, options: RunOptions, prefix: str, seed: int, device: torch.device) -> dict[str, float]:
+def train_member(config: DataConfig, options: RunOptions, prefix: str, seed: int, device: torch.device) -> dict[str, float | None]:
     """Train one network; returns the metrics of its best epoch."""
     rank, world = distributed.rank(), distributed.world_size()
     train = train_loader(config, options.data, seed=seed, rank=rank, world=world, device=device)
@@ -96,7 +97,10 @@ def train_member(config: DataConfig, options: RunOptions, prefix: str, seed: int
     if options.network.ensemble > 1 and settings.tensorboard != "off":
         settings = replace(settings, tensorboard=f"{settings.tensorboard}/{Path(prefix).name}")  # members must not write over each other
     with make_tracker(settings, prefix) as tracker:
-        return fit(network, task, train, val, settings, prefix, tracker, seed)
+        best = fit(network, task, train, val, settings, prefix, tracker, seed)
+    if distributed.is_main():
+        write_results(best, prefix, options.output.figures)
+    return finite(best)
 
 
 def data_files(options: RunOptions) -> list[str]:
@@ -145,7 +149,7 @@ def run_predict(config: DataConfig, options: RunOptions, model: str) -> None:
         network: Ensemble | OnnxNetwork = OnnxNetwork(model, config, threads=options.train.num_threads)
     else:
         network = Ensemble(load_members(config, options, model, device), task)
-    predict(network, task, test_loaders(config, options.data, device=device), options.output.predict_output, device)
+    predict(network, task, test_loaders(config, options.data, device=device), options.output.predict_output, device, options.output.figures)
 
 
 def run_export(config: DataConfig, options: RunOptions) -> None:

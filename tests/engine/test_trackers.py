@@ -10,7 +10,7 @@ import pytest
 
 from weaver_tt.engine import trackers
 from weaver_tt.engine.trackers import Console, Nothing, Several, TensorBoard, Tracker, make_tracker, tensorboard_folder
-from weaver_tt.figures import confusion
+from weaver_tt.figures.classification import matrix
 from weaver_tt.options import TrainOptions
 
 
@@ -34,7 +34,7 @@ def tell_all(tracker):
         tracker.interval({"loss": 0.25, "learning_rate": 1e-3}, 7)
         tracker.advance(1.0, 100)
         tracker.end()
-        tracker.epoch({"train/loss": 0.25}, 0, lambda: {"confusion": confusion(np.eye(1), ["a"])})
+        tracker.epoch({"train/loss": 0.25}, 0, lambda: {"confusion": matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")})
         tracker.finish({"start_lr": 0.1, "seed": None}, {"loss": 0.25})
 
 
@@ -112,3 +112,18 @@ def test_trackers_can_be_closed_twice(tracker):
     tracker.close()
     tracker.close()
     assert tracker.__enter__() is tracker
+
+
+def test_figures_take_a_small_part_of_the_time(tmp_path):
+    drawn = []
+
+    def figures():
+        time.sleep(0.05)
+        drawn.append(1)
+        return {}
+
+    board = trackers.TensorBoard(str(tmp_path))
+    for number in range(3):  # at once after one another
+        board.epoch({}, number, figures)
+    board.close()
+    assert len(drawn) == 1

@@ -70,6 +70,3 @@ def test_figures_are_drawn_from_totals(scored, read):
     meter = EfficiencyMeter(["tag"])
     read(meter, scored([[0.5]] * 2, [[1.0], [0.0]], pt=tensor([50.0, 60.0])))
     assert set(meter.figures(meter.totals())) == {"calibration", "efficiency_vs_pt"}
-    classes = ClassificationMeter(["a", "b"])
-    read(classes, scored([[0.9, 0.1]], [0]))
-    assert set(classes.figures(classes.totals())) == {"confusion"}

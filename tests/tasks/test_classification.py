@@ -67,4 +67,14 @@ def test_other_labels_are_refused():
 
 def test_meters_say_loss_accuracy_areas():
     names = [name for meter in TASK.meters() for name in meter.values(meter.totals() + 1)]
-    assert names == ["loss", "accuracy", "auc", "auc_light", "auc_c", "auc_b"]
+    assert names[:8] == ["loss", "accuracy", "auc", "auc_ovo", "calibration_error", "auc_light", "auc_c", "auc_b"]
+    assert {name.split("_")[0] for name in names[8:]} == {"rejection@0.3", "rejection@0.5", "rejection@0.7"}
+
+
+def test_a_rejection_to_watch_names_its_signal():
+    task = Classification(config(), watch="rejection@0.5_b")
+    task.check_watch("here")
+    assert task.watch == ("rejection@0.5_b", "max")
+    task.choose("rejection@0.5")
+    with pytest.raises(ConfigError, match=r"here: there is no metric 'rejection@0.5'; did you mean 'rejection@0.5_"):
+        task.check_watch("here")

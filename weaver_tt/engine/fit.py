@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from weaver_tt.engine.loop import Outcome
 from weaver_tt.engine.trackers import Tracker
 from weaver_tt.engine.training import Loader, Trainable, Training
 from weaver_tt.options import TrainOptions
@@ -17,7 +18,7 @@ def fit(
     prefix: str,
     tracker: Tracker,
     seed: int | None = None,
-) -> dict[str, float]:
+) -> Outcome:
     """Train ``network`` and write ``PREFIX_epoch-N_state.pt``, ``PREFIX_best_epoch_state.pt`` and ``PREFIX_resume.pt``.
 
     The best epoch is chosen by ``task.watch`` on ``val``, without it on ``train``. Returns the best epoch's metrics; the network is left as the last

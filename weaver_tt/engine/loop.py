@@ -39,13 +39,19 @@ class Updater(Protocol):
 class Outcome(dict[str, float]):
     """Metrics of an epoch by name, of all ranks together; :meth:`figures` draws what cannot be said in a number."""
 
-    def __init__(self, meters: Sequence[Meter]) -> None:
-        self._read = [(meter, sum_over_ranks(meter.totals())) for meter in meters]
-        super().__init__({name: value for meter, totals in self._read for name, value in meter.values(totals).items()})
+    def __init__(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> None:
+        """``totals``: the sums of each meter, of all ranks."""
+        self.totals = list(totals)
+        self._read = list(zip(meters, totals, strict=True))
+        super().__init__({name: value for meter, sums in self._read for name, value in meter.values(sums).items()})
+
+    def details(self) -> dict[str, Any]:
+        """What the meters know beyond these numbers, ready for JSON."""
+        return {name: value for meter, sums in self._read for name, value in meter.details(sums).items()}
 
     def figures(self) -> dict[str, Any]:
         """Matplotlib figures by name."""
-        return {name: figure for meter, totals in self._read for name, figure in meter.figures(totals).items()}
+        return {name: figure for meter, sums in self._read for name, figure in meter.figures(sums).items()}
 
 
 class Timed(Generic[T]):
@@ -100,7 +106,7 @@ def run_epoch(
                 meter.update(scored, losses)
         if write is not None:
             write(task.columns(scored) | batch.observers)
-    return Outcome(meters)
+    return Outcome(meters, [sum_over_ranks(meter.totals()) for meter in meters])
 
 
 def _output(network: Runnable, batch: Batch, device: torch.device, amp: torch.dtype | None) -> Output:

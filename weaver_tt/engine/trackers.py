@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -97,12 +99,15 @@ class Console(Tracker):
 
 
 class TensorBoard(Tracker):
-    """Scalars per step (``step/...``) and per epoch, figures, and hparams in ``folder``."""
+    """Scalars per step (``step/...``) and per epoch, figures, and hparams in ``folder``; of short epochs not every one has figures."""
+
+    PATIENCE = 20  # drawing takes at most one part in this many of the time
 
     def __init__(self, folder: str) -> None:
         from torch.utils.tensorboard import SummaryWriter  # takes a second to import
 
         self._writer = SummaryWriter(folder)
+        self._drawn, self._cost = -math.inf, 0.0  # when figures were drawn last, and the seconds that it took
 
     def interval(self, values: Mapping[str, float], step: int) -> None:
         """``step/NAME`` over steps."""
@@ -113,8 +118,10 @@ class TensorBoard(Tracker):
         """Scalars and figures over epochs."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, number)
-        for name, figure in (figures() if figures else {}).items():
-            self._writer.add_figure(name, figure, number)
+        if figures is not None and (start := time.perf_counter()) - self._drawn >= self.PATIENCE * self._cost:
+            for name, figure in figures().items():
+                self._writer.add_figure(name, figure, number)
+            self._drawn, self._cost = time.perf_counter(), time.perf_counter() - start
         self._writer.flush()
 
     def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:

@@ -58,6 +58,7 @@ class State:
     meters: list[Tensor] = field(default_factory=list)  # sums over these
     best_epoch: int = -1
     best: dict[str, float] = field(default_factory=dict)  # metrics of the best epoch
+    best_sums: list[Tensor] = field(default_factory=list)  # what they and their figures are made of
 
 
 class Training:
@@ -148,7 +149,8 @@ class Training:
         self.state.epoch = number + 1
         self.update.done = float(number + 1)
         if saved is not None and saved["state"]["best_epoch"] <= number:
-            self.state.best_epoch, self.state.best = saved["state"]["best_epoch"], saved["state"]["best"]
+            for name in ("best_epoch", "best", "best_sums"):
+                setattr(self.state, name, saved["state"][name])
         log.info("--load-epoch %d: weights from %s; the optimiser's moments start afresh", number, path)
         if (of_weaver := path.with_name(path.name.replace("_state.pt", "_optimizer.pt"))).exists():
             log.warning("%s: Weaver's file of the optimiser's moments is not read", of_weaver)
@@ -236,6 +238,7 @@ class Training:
         better = best is None or (value < best if direction == "min" else value > best)
         if better:
             self.state.best_epoch, self.state.best = self.state.epoch, dict(checked)
+            self.state.best_sums = [sums.cpu() for sums in checked.totals]
         if distributed.is_main():
             weights = self.network.bare.state_dict()
             checkpoint.save(weights, self.files.epoch(self.state.epoch))
@@ -287,8 +290,10 @@ class Training:
             return True
         return self.state.epoch >= self.options.num_epochs
 
-    def finish(self) -> dict[str, float]:
-        """Report and return the best epoch's metrics."""
+    def finish(self) -> Outcome:
+        """Report and return what the best epoch's data said."""
         log.info("best epoch: %d with %s", self.state.best_epoch, ", ".join(f"{name} {value:.5g}" for name, value in self.state.best.items()))
         self.tracker.finish(dataclasses.asdict(self.options), self.state.best)
-        return dict(self.state.best)
+        outcome = Outcome(self.task.meters() if self.state.best_sums else [], self.state.best_sums)
+        outcome.update(self.state.best)
+        return outcome

@@ -55,6 +55,10 @@ class Meter(ABC):
     def values(self, totals: Tensor) -> dict[str, float]:
         """Named scalars from (summed) totals; empty where nothing was added."""
 
+    def details(self, totals: Tensor) -> dict[str, Any]:
+        """What scalars cannot say, from (summed) totals, ready for JSON; nothing by default."""
+        return {}
+
     def figures(self, totals: Tensor) -> dict[str, Any]:
         """Named matplotlib figures from (summed) totals; none by default."""
         return {}

@@ -1,61 +1,108 @@
-"""Metrics of classification, streamed: confusion matrix and histograms of scores."""
+"""Metrics of classification, streamed: confusion matrix, calibration and histograms of scores, from which all curves come."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from weaver_tt.metrics.base import Scored, SumMeter, ratio
+from weaver_tt.metrics.base import Scored, SumMeter, fill
+from weaver_tt.metrics.judged import Judged
+from weaver_tt.metrics.roc import middle, place
+
+SMALLEST = 1e-30  # scores of 0 count as this
+MOST_SUMS = 1 << 22  # of all histograms together: with many classes they become coarser
+TOGETHER = 8192  # entries that are added at once: a step of some hundred then costs next to nothing
 
 
 class ClassificationMeter(SumMeter):
-    """``accuracy``, ``auc`` (mean over classes of one class against the rest) and, for more than two classes, ``auc_CLASS``; the confusion matrix.
+    """Accuracy, areas under ROC curves, background rejections, calibration; with their errors in :meth:`details`.
 
-    The areas are streamed: scores are counted in bins of equal width in their logit, entries that share a bin count as ties, which is exact to the
-    bins' width.
+    Two scores are histogrammed for each class k of an entry of class t: log(s_k / sum of the others), for k against the rest, and log(s_t / s_k), for
+    t against k. Orders by them are those by s_k and by the pair score s_t / (s_t + s_k), and they resolve scores next to 0 and 1; with two classes
+    both are the same. ``half`` sets the width of the bins (see :func:`weaver_tt.metrics.roc.place`): SCALE / half where the scores are equal.
     """
 
-    BINS = 512
-    EDGE = 16.0  # logits beyond +-16, scores closer than 1e-7 to 0 or 1, share the outermost bins
+    SCALE = 8.0
+    CONFIDENCE_BINS = 15  # as in arXiv:1706.04599
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = list(names)
-        super().__init__(confusion=(len(names), len(names)), scores=(2, len(names), self.BINS))
+    def __init__(self, names: Sequence[str], half: int = 511) -> None:
+        self.names, classes = list(names), len(names)
+        self.kinds = 1 if classes == 2 else 2
+        self.half = max(min(half, MOST_SUMS // (8 * classes**2)), 16)
+        bins = 2 * self.half + 1
+        super().__init__(confusion=(classes, classes), calibration=(4, self.CONFIDENCE_BINS), scores=(2, self.kinds, classes, classes, bins))
+        # (kinds, 1, K): where the bins of true class 0 begin
+        self._first = (torch.arange(self.kinds)[:, None, None] * classes**2 + torch.arange(classes)) * bins
+        self._others = 1.0 - torch.eye(classes)  # (K, K)
+        self._held: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._held_entries = 0
 
     def update(self, scored: Scored, losses: Tensor | None) -> None:
         """Add (M, K) probabilities and (M,) classes."""
-        output, target = scored.output.nan_to_num(), scored.target
-        if target is None:
+        if scored.target is None:
             return
-        sums, weight, classes = self.sums_on(output.device), scored.weight.double(), len(self.names)
-        sums["confusion"].view(-1).index_add_(0, target * classes + output.argmax(1), weight)
-        place = (torch.logit(output.double(), eps=1e-7) + self.EDGE) * (self.BINS / (2 * self.EDGE))
-        column = torch.arange(classes, device=output.device)
-        index = ((target[:, None] == column) * classes + column) * self.BINS + place.long().clamp(0, self.BINS - 1)  # (M, K)
-        sums["scores"].view(-1).index_add_(0, index.flatten(), weight.repeat_interleave(classes))
+        self._held.append((scored.output.clone(), scored.target.clone(), scored.weight.clone()))  # a loader may reuse its buffers
+        self._held_entries += len(scored.output)
+        if self._held_entries >= TOGETHER:
+            self._add_held()
+
+    def totals(self) -> Tensor:
+        """A copy of all sums."""
+        self._add_held()
+        return super().totals()
+
+    def restore(self, totals: Tensor) -> None:
+        """Continue from these sums."""
+        self._held, self._held_entries = [], 0
+        super().restore(totals)
+
+    def _add_held(self) -> None:
+        if self._held:
+            self._add(*(torch.cat(parts) for parts in zip(*self._held, strict=True)))
+            self._held, self._held_entries = [], 0
+
+    def _add(self, output: Tensor, target: Tensor, weight: Tensor) -> None:
+        """Add probabilities (M, K), classes and weights (M,)."""
+        output, weight, classes = output.float().nan_to_num(), weight.double(), len(self.names)
+        sums = self.sums_on(output.device)
+        confidence, chosen = output.max(1)
+        fill(sums["confusion"][None], target * classes + chosen, [weight])
+        bins = (confidence * self.CONFIDENCE_BINS).long().clamp_(0, self.CONFIDENCE_BINS - 1)
+        fill(sums["calibration"], bins, [weight, weight * confidence, weight * (chosen == target), weight.square()])
+        index = self._places(output, target).flatten()
+        each = weight[:, None].expand(self.kinds, *output.shape).flatten()
+        fill(sums["scores"], index, [each, each.square()])
+
+    def _places(self, output: Tensor, target: Tensor) -> Tensor:
+        """Flat index (kinds, M, K) of each score's bin among those of all kinds, true classes and columns."""
+        self._first, self._others = self._first.to(output.device), self._others.to(output.device)
+        logs = output.clamp(min=SMALLEST).log()
+        scores = [logs - (output @ self._others).clamp(min=SMALLEST).log()]  # s_k / (1 - s_k) without cancellation
+        if self.kinds == 2:
+            scores.append(logs.gather(1, target[:, None]) - logs)
+        row = target * (len(self.names) * (2 * self.half + 1))
+        return place(torch.stack(scores), self.half, self.SCALE) + self._first + row[:, None]
 
     def values(self, totals: Tensor) -> dict[str, float]:
-        """``accuracy``, ``auc`` and ``auc_CLASS``."""
-        blocks = self.blocks(totals)
-        if not blocks["confusion"].any():
-            return {}
-        areas = {name: area_under_curve(*blocks["scores"][:, k]) for k, name in enumerate(self.names)}
-        known = [area for area in areas.values() if not math.isnan(area)]
-        values = {"accuracy": ratio(blocks["confusion"].trace(), blocks["confusion"].sum()), "auc": sum(known) / len(known) if known else math.nan}
-        return values | ({f"auc_{name}": area for name, area in areas.items()} if len(self.names) > 2 else {})
+        """``accuracy``, ``auc``, ``rejection@0.5`` …; of several classes ``auc_CLASS``, ``rejection@0.5_CLASS`` …, and ``auc_ovo``."""
+        judged = self.judge(totals)
+        return {} if judged.is_empty else judged.values()
+
+    def details(self, totals: Tensor) -> dict[str, Any]:
+        """All metrics with their errors, of each class against the rest and of each pair."""
+        judged = self.judge(totals)
+        return {} if judged.is_empty else judged.details()
 
     def figures(self, totals: Tensor) -> dict[str, Any]:
-        """The confusion matrix."""
-        from weaver_tt import figures  # matplotlib only where something is drawn
+        """ROC curves, scores, calibration, confusion matrix."""
+        from weaver_tt.figures import classification  # matplotlib only where something is drawn
 
-        return {"confusion": figures.confusion(self.blocks(totals)["confusion"].numpy(), self.names)}
+        judged = self.judge(totals)
+        return {} if judged.is_empty else classification.draw(judged)
 
-
-def area_under_curve(rest: Tensor, signal: Tensor) -> float:
-    """Area under the ROC curve from two histograms of the score (bins,): P(signal above rest) + P(same bin) / 2."""
-    below = rest.cumsum(0) - rest / 2
-    return ratio((signal * below).sum(), signal.sum() * rest.sum())
+    def judge(self, totals: Tensor) -> Judged:
+        """All that follows from (summed) totals."""
+        return Judged(self.names, self.blocks(totals.cpu()), middle(self.half, self.SCALE))

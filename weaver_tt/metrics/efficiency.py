@@ -75,7 +75,7 @@ class EfficiencyMeter(SumMeter):
 
     def figures(self, totals: Tensor) -> dict[str, Any]:
         """For each label: calibration, and efficiency against pT by flavour."""
-        from weaver_tt import figures  # matplotlib only where something is drawn
+        from weaver_tt.figures import efficiency as figures  # matplotlib only where something is drawn
 
         blocks, made = self.blocks(totals), {}
         for k, name in enumerate(self.names):

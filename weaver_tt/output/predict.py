@@ -18,6 +18,7 @@ from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.log import log
 from weaver_tt.network import Ensemble, Network
 from weaver_tt.output.onnx_network import OnnxNetwork
+from weaver_tt.output.results import write_results
 from weaver_tt.output.writers import Columns, open_writer
 from weaver_tt.tasks.base import Task
 
@@ -40,8 +41,10 @@ def output_path(output: str | Path, group: str) -> Path:
     return path if group == UNNAMED else path.with_name(f"{path.stem}_{group}{path.suffix}")
 
 
-def predict(network: Predictor, task: Task, loaders: Mapping[str, Loader], output: str | Path, device: torch.device) -> dict[str, Prediction]:
-    """Write the task's columns and the observers of each test group; returns what was written, by group.
+def predict(
+    network: Predictor, task: Task, loaders: Mapping[str, Loader], output: str | Path, device: torch.device, figures: bool = False
+) -> dict[str, Prediction]:
+    """Write the task's columns and the observers of each test group, and beside them what was measured; returns what was written, by group.
 
     A group in which no row is selected gives a file without entries, with the task's columns (the observers' types are unknown then).
     Raises ConfigError when an observer has the name of a column, OutputError when a file cannot be written.
@@ -60,6 +63,7 @@ def predict(network: Predictor, task: Task, loaders: Mapping[str, Loader], outpu
                 log.warning("%s: no row of the test group is selected; the file has no entries and no observers", path)
                 writer.write(empty)
             report(path, writer.rows, loader.accounting, metrics)
+        write_results(metrics, path.with_suffix(""), figures)
         predictions[group] = Prediction(path, writer.rows, metrics)
     return predictions
 

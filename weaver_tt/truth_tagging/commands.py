@@ -138,8 +138,9 @@ def run_weights(options: WeightsOptions) -> None:
 
 def run_closure(options: ClosureOptions) -> None:
     """``weaver-tt closure``."""
+    from weaver_tt.figures.base import make_folder
     from weaver_tt.truth_tagging.closure import close
-    from weaver_tt.truth_tagging.figures import draw, make_folder
+    from weaver_tt.truth_tagging.figures import draw
     from weaver_tt.truth_tagging.jets import Source
 
     make_folder(options.output)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
-import mplhep
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from weaver_tt.errors import OutputError
+from weaver_tt.figures.base import make_folder, save, style
 from weaver_tt.truth_tagging.closure import REQUIREMENTS, VARIABLES, Closure
 from weaver_tt.truth_tagging.distributions import ENTRIES_PER_BIN, PAIRS, Distribution
 from weaver_tt.truth_tagging.jets import FLAVOURS
@@ -25,27 +22,13 @@ NAMES = {"direct": "direct tagging", "true": "true efficiency", "map": "efficien
 AXIS = {"delta_r": r"$\Delta R(j_1, j_2)$", "mass": r"$m(j_1, j_2)$ [GeV]"}
 TITLE = {"leading": "leading jet tagged", "both": "both leading jets tagged"}
 FLAVOUR_TITLE = {"b": "b jets", "c": "c jets", "light": "light jets"}
-STYLE = {
-    "font.size": 13,
-    "axes.labelsize": 15,
-    "axes.titlesize": 14,
-    "legend.fontsize": 11.5,
-    "xtick.labelsize": 12,
-    "ytick.labelsize": 12,
-    "figure.figsize": (8, 7),
-    "savefig.bbox": "standard",
-    "axes.formatter.limits": (-3, 5),
-    "axes.formatter.use_mathtext": False,  # plain tick labels and no minor ticks: four times as fast to draw
-    "xtick.minor.visible": False,
-    "ytick.minor.visible": False,
-}
 
 
 def draw(closure: Closure, folder: str) -> list[str]:
     """Write all figures to ``folder`` and return their paths: ``residuals`` (with truth), ``VARIABLE_REQUIREMENT`` and ``…_by_flavour``."""
     make_folder(folder)
-    with _style():
-        return [path for name, figure in _figures(closure) for path in _save(figure, Path(folder) / name)]
+    with style():
+        return [path for name, figure in _figures(closure) for path in save(figure, Path(folder) / name)]
 
 
 def _figures(closure: Closure) -> Iterator[tuple[str, Figure]]:
@@ -145,32 +128,8 @@ def _ratio(axes: Axes, distribution: Distribution, pair: str, reference: str) ->
     axes.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
 
 
-def make_folder(folder: str) -> None:
-    """Make a folder for results, with its parents; OutputError where that fails."""
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot make the folder: {error}") from error
-
-
 def _reach(counts: np.ndarray[Any, Any]) -> float:
     """The smallest round number such that 98 % of the entries lie between minus and plus it."""
     inside = np.abs(EDGES[:-1] + EDGES[1:]) / 2
     total = counts.sum()
     return next((reach for reach in (0.1, 0.2, 0.3, 0.4, 0.5, 0.75) if counts[inside < reach].sum() >= 0.98 * total), 1.0)
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    with matplotlib.style.context([mplhep.style.ATLAS, STYLE]):
-        yield
-
-
-def _save(figure: Figure, path: Path) -> list[str]:
-    paths = [f"{path}.png", f"{path}.pdf"]
-    try:
-        for name in paths:
-            figure.savefig(name, dpi=120)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write the figure: {error}") from error
-    return paths
