@@ -1,5 +1,6 @@
 """What a user of Weaver has on disk runs here: the YAML it wrote, the network file and the weights, with weaver-core out of reach."""
 
+import logging
 import sys
 import textwrap
 import warnings
@@ -160,3 +161,21 @@ def test_a_network_that_weaver_trained_predicts_the_same_here(weaver, files, hid
     found = uproot.open(files / "pred.root")["tree"].arrays(library="np")
     np.testing.assert_allclose(np.stack([found["score_is_b"], found["score_is_light"]], 1), expected, atol=1e-5)
     np.testing.assert_allclose(found["jet_pt"], uproot.open(files / "data.root")["tree"]["jet_pt"].array(library="np"))
+
+
+def test_fine_tuning_of_a_published_network_moves_what_is_not_frozen_alone(weaver, files, hidden, caplog, monkeypatch):
+    """Weights of a network with five classes start one with two; its body and the statistics of its norms stay as they were published."""
+    path = written_by_weaver(weaver, files, TEXT)
+    from weaver.utils.import_tools import import_module
+
+    published, _ = import_module(str(files / "net.py")).get_model(weaver.DataConfig.load(str(path)), num_classes=5)
+    torch.save({"state_dict": {f"module.{name}": value for name, value in published.state_dict().items()}}, files / "published.pt")
+    hidden()
+    command = f"-c {path} -n {files}/net.py -m {files}/run/net -i {files}/data.root --gpus= --num-epochs 1 --batch-size 16 --no-progress --seed 1"
+    command += f" --load-model-weights {files}/published.pt --freeze-model-weights mod.bn_fts,mod.edge_convs --tensorboard off --lr-scheduler none"
+    monkeypatch.setattr(logging.getLogger("weaver_tt"), "propagate", True)
+    with caplog.at_level(logging.INFO, "weaver_tt"):
+        run(parse([*command.split(), "-p", "lr_mult", '("mod.fc.*",50)', "-p", "weight_decay", "0.01", "--optimizer", "adamW"]))
+    before, after = published.state_dict(), torch.load(files / "run" / "net_best_epoch_state.pt")
+    moved = {name for name in before if before[name].shape != after[name].shape or not torch.equal(before[name], after[name])}
+    assert moved == {"mod.fc.0.0.weight", "mod.fc.0.0.bias", "mod.fc.1.weight", "mod.fc.1.bias"}

@@ -121,6 +121,13 @@ def test_a_users_error_passes_through(tmp_path, config):
         written(tmp_path, "def get_loss(config):\n    return (1).mean\n").get_loss(config, {})
 
 
+def test_a_users_error_in_forward_passes_through(tmp_path, config):
+    text = "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        raise ValueError('of my own')\n"
+    module, info = written(tmp_path, text + "def get_model(config):\n    return Net(), {'input_names': ['tracks']}\n").get_model(config, {})
+    with pytest.raises(ValueError, match="of my own"):
+        summary(Network(module, info["input_names"]), config)
+
+
 def test_without_get_model_the_error_names_the_nearest_function(tmp_path, config):
     with pytest.raises(ConfigError, match=r"no function get_model.*did you mean 'get_modell'"):
         written(tmp_path, "def get_modell(config):\n    pass\n").get_model(config, {})

@@ -27,6 +27,7 @@ from weaver_tt.log import log
 from weaver_tt.network import Ensemble, Network
 from weaver_tt.output.onnx_compare import LIMIT, checked, largest_difference, with_empty_rows
 from weaver_tt.output.onnx_network import SPREAD, OnnxNetwork
+from weaver_tt.output.onnx_operators import explained
 from weaver_tt.output.preprocess import preprocess
 from weaver_tt.output.sample import Sample, random_sample
 from weaver_tt.tasks.base import Task
@@ -155,12 +156,13 @@ def publish(part: Path, folder: Path, side_car: dict[str, Any], config: DataConf
 
 def trace(module: DeployedNetwork, example: dict[str, Tensor], graph: Graph, path: Path, opset: int) -> list[str]:
     """Write the bare graph to ``path``; returns what the tracer warned of. OutputError names an operator that ONNX does not have."""
+    inputs = tuple(example[name] for name in graph.inputs)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             torch.onnx.export(
                 module.eval(),
-                tuple(example[name] for name in graph.inputs),
+                inputs,
                 str(path),
                 input_names=graph.inputs,
                 output_names=graph.outputs,
@@ -169,7 +171,7 @@ def trace(module: DeployedNetwork, example: dict[str, Tensor], graph: Graph, pat
                 dynamo=False,
             )
         except torch.onnx.errors.OnnxExporterError as error:
-            raise OutputError(f"the network cannot be exported: {str(error).splitlines()[0]}") from error
+            raise OutputError(f"the network cannot be exported: {explained(error, module, inputs, opset)}") from error
     # the exporter announces its own retirement; only what it says about this network is of interest
     return [str(warning.message) for warning in caught if issubclass(warning.category, torch.jit.TracerWarning)]
 
