@@ -35,6 +35,7 @@ class Case(NamedTuple):
         return "-".join([self.file, *(f"{key}={value}" for key, value in self.options.items())])
 
 
+PART = {"embed_dims": (12, 8), "pair_embed_dims": (6, 5), "num_heads": 2, "num_layers": 2, "num_cls_layers": 1}
 SMALL = {"phi_sizes": (8, 6), "f_sizes": (7,)}
 SMALL_PARTICLE_NET = {"conv_params": ((3, (6, 5)), (4, (8, 7))), "fc_params": ((6, 0.0),)}
 CASES = [
@@ -46,6 +47,9 @@ CASES = [
     Case("particle_net", SMALL_PARTICLE_NET),
     Case("particle_net", SMALL_PARTICLE_NET | {"use_fusion": True, "use_fts_bn": False}),
     Case("particle_net_lite"),
+    Case("particle_transformer", PART),
+    Case("particle_transformer", PART | {"pair_input_dim": 3, "remove_self_pair": True, "use_pre_activation_pair": True, "num_cls_layers": 0}),
+    Case("particle_transformer_finetune", PART | {"fc_params": ((6, 0.1, "gelu"),), "num_cls_layers": 2}),
 ]
 SETS = [case for case in CASES if not case.ordered]
 each_case = pytest.mark.parametrize("case", CASES, ids=str)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from weaver_tt.config.schema import DataConfig, InputGroup
-from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.errors import ConfigError, nearest, unknown_key
 
 
 def constituent_groups(config: DataConfig, names: Sequence[str], network: str) -> list[InputGroup]:
@@ -84,3 +85,16 @@ def model_info(config: DataConfig, names: Sequence[str]) -> dict[str, Any]:
         "output_names": ["softmax"],
         "dynamic_axes": {name: {0: "N"} | axes for name, axes in objects.items()} | {"softmax": {0: "N"}},
     }
+
+
+def accepted(options: Mapping[str, Any], module: type, network: str, own: Sequence[str] = ()) -> dict[str, Any]:
+    """``options`` for ``module``'s constructor, whose parameters with a default they may name, but for those that the network file sets (``own``).
+
+    :raises ConfigError: naming ``network``, an unknown option and the nearest there is.
+    """
+    parameters = inspect.signature(module).parameters.values()
+    known = [item.name for item in parameters if item.default is not item.empty and item.name not in own]
+    for name in options:
+        if name not in known:
+            raise unknown_key(name, known, f"{network}: network options")
+    return dict(options)

@@ -1,0 +1,47 @@
+"""Particle Transformer (arXiv:2202.03772), version 1 as published: attention between the particles of a jet with a bias for each pair of them.
+
+Inputs ``pf_features`` (N, C, P), the scaled features of the particles, ``pf_vectors`` (N, 4, P), their px, py, pz, E as they are, and ``pf_mask``
+(N, 1, P), 1 for real ones; other groups of the data YAML (``pf_points``) are left alone. Output (N, K): logits of the K classes. By default the
+network of the public ``example_ParticleTransformer.py``, 2.14 million parameters, whose weights fit. All options of
+:class:`~weaver_tt.nn.particle_transformer.ParticleTransformer` are options here: ``-o num_layers 4 -o fc_params "[(128,0.1)]"``,
+``-o block_params "{'dropout':0}"``. Trains in bf16 with ``--use-amp``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.nn.inputs import accepted, channels, constituent_groups, model_info, outputs, raw
+from weaver_tt.nn.particle_transformer import ParticleTransformer
+
+GROUPS = ("pf_features", "pf_vectors", "pf_mask")
+OWN = ("num_classes", "for_inference")  # the classes are the data YAML's, and the softmax is the task's
+
+
+class Wrapper(nn.Module):
+    """The network under the name that public weights have for it."""
+
+    def __init__(self, network: ParticleTransformer) -> None:
+        super().__init__()
+        self.mod = network
+
+    def no_weight_decay(self) -> set[str]:
+        """Parameters that weight decay should leave alone."""
+        return {f"mod.{name}" for name in self.mod.no_weight_decay()}
+
+    def forward(self, features: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
+        """(N, C, P), (N, 4, P), (N, 1, P) -> (N, K)."""
+        return self.mod(features, v=vectors, mask=mask)
+
+
+def get_model(data_config: DataConfig, use_pre_activation_pair: bool = False, **options: Any) -> tuple[nn.Module, dict[str, Any]]:
+    """The network for ``data_config``; options: those of :class:`~weaver_tt.nn.particle_transformer.ParticleTransformer`."""
+    constituent_groups(data_config, GROUPS, "particle_transformer")
+    features = channels(data_config, "pf_features", 1, "features of particles")
+    raw(data_config, "pf_vectors", 4, "px, py, pz, energy")
+    options = accepted(options, ParticleTransformer, "particle_transformer", OWN)
+    network = ParticleTransformer(features, outputs(data_config), use_pre_activation_pair=use_pre_activation_pair, **options)
+    return Wrapper(network), model_info(data_config, GROUPS)

@@ -1,0 +1,52 @@
+"""Particle Transformer (arXiv:2202.03772) with a new head on a body that is already trained, for fine-tuning on other classes.
+
+    train.py ... -n network_configs/particle_transformer_finetune.py --load-model-weights ParT_kin.pt --exclude-model-weights "mod.fc.*"
+        -p lr_mult '("fc.*", 50)' -p weight_decay 0.01 --lr-scheduler none
+
+Inputs are those of ``particle_transformer.py``, output (N, K). The body is ``mod``, as in the public network files and weights; it gives the class
+token (N, D), of which the head ``fc`` makes K logits: hidden layers of ``-o fc_params "[(128,0.1)]"`` (size, dropout), then a linear layer. The old
+head of the weights, ``mod.fc``, has no place here. Other options are those of :class:`~weaver_tt.nn.particle_transformer.ParticleTransformer`, and
+must be those that the body was trained with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.nn.inputs import accepted, channels, constituent_groups, model_info, outputs, raw
+from weaver_tt.nn.particle_transformer import ParticleTransformer, head
+
+GROUPS = ("pf_features", "pf_vectors", "pf_mask")
+OWN = ("num_classes", "for_inference", "fc_params")
+
+
+class FineTuned(nn.Module):
+    """A body without head, and a head."""
+
+    def __init__(self, body: ParticleTransformer, top: nn.Module) -> None:
+        super().__init__()
+        self.mod, self.fc = body, top
+
+    def no_weight_decay(self) -> set[str]:
+        """Parameters that weight decay should leave alone."""
+        return {f"mod.{name}" for name in self.mod.no_weight_decay()}
+
+    def forward(self, features: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
+        """(N, C, P), (N, 4, P), (N, 1, P) -> (N, K)."""
+        return self.fc(self.mod(features, v=vectors, mask=mask))
+
+
+def get_model(
+    data_config: DataConfig, fc_params: Sequence[Sequence[Any]] = (), use_pre_activation_pair: bool = False, **options: Any
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The network for ``data_config``; options: ``fc_params`` of the head, and those of the body."""
+    constituent_groups(data_config, GROUPS, "particle_transformer_finetune")
+    features = channels(data_config, "pf_features", 1, "features of particles")
+    raw(data_config, "pf_vectors", 4, "px, py, pz, energy")
+    options = accepted(options, ParticleTransformer, "particle_transformer_finetune", OWN)
+    body = ParticleTransformer(features, fc_params=None, use_pre_activation_pair=use_pre_activation_pair, **options)
+    return FineTuned(body, head(body.size, fc_params, outputs(data_config))), model_info(data_config, GROUPS)
