@@ -26,11 +26,13 @@ class Command:
 
 
 TRUTH_TAGGING = "weaver_tt.truth_tagging.commands"
+SIMULATE = "weaver_tt.simulate.commands"
 COMMANDS = {
     "toy": Command("make toy events with known efficiencies", f"{TRUTH_TAGGING}:ToyOptions", f"{TRUTH_TAGGING}:run_toy"),
     "map": Command("make the binned (pT, eta) efficiency map", f"{TRUTH_TAGGING}:MapOptions", f"{TRUTH_TAGGING}:run_map"),
     "weights": Command("object efficiencies to event weights", f"{TRUTH_TAGGING}:WeightsOptions", f"{TRUTH_TAGGING}:run_weights"),
     "closure": Command("compare network and map with direct tagging", f"{TRUTH_TAGGING}:ClosureOptions", f"{TRUTH_TAGGING}:run_closure"),
+    "simulate": Command("simulate jets with Pythia 8 and FastJet", f"{SIMULATE}:SimulateOptions", f"{SIMULATE}:run_simulate"),
 }
 
 

@@ -1,0 +1,51 @@
+"""The columns of a file of jets, named as in JetClass (Qu, Li, Qian, arXiv:2202.03772): the part that follows from the constituents' momenta."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+def momentum_columns(px: ak.Array, py: ak.Array, pz: ak.Array, energy: ak.Array) -> dict[str, Any]:
+    """Columns of N jets from their constituents' momenta in GeV, jagged (N, var) float64: computed in float64, stored as float32.
+
+    ``jet_pt jet_eta jet_phi jet_energy jet_mass`` of the sum of the constituents, ``jet_nparticles`` (which some public configurations call
+    ``n_parts``), ``part_px part_py part_pz part_energy``, and ``part_deta part_dphi`` relative to the jet: pseudorapidity times the sign of the
+    jet's, so that positive is always forward, and azimuth in [-pi, pi).
+    """
+    total = [np.asarray(ak.sum(values, axis=1), np.float64) for values in (px, py, pz, energy)]
+    jet_pt, jet_eta, jet_phi = directions(*total[:3])
+    _, eta, phi = directions(px, py, pz)
+    number = np.asarray(ak.num(px), np.int32)
+    jet = {"jet_pt": jet_pt, "jet_eta": jet_eta, "jet_phi": jet_phi, "jet_energy": total[3], "jet_mass": mass(*total)}
+    parts = {
+        "part_px": px,
+        "part_py": py,
+        "part_pz": pz,
+        "part_energy": energy,
+        "part_deta": (eta - jet_eta) * np.where(jet_eta < 0, -1.0, 1.0),
+        "part_dphi": turn(phi - jet_phi),
+    }
+    single = {name: ak.values_astype(values, np.float32) for name, values in (jet | parts).items()}
+    return single | {"jet_nparticles": number, "n_parts": number}
+
+
+def directions(px: Any, py: Any, pz: Any) -> tuple[Any, Any, Any]:
+    """(pT, pseudorapidity, azimuth) of momenta of any shape; a momentum of exactly 0 has eta = 0."""
+    pt = np.hypot(px, py)
+    return pt, np.arcsinh(pz / np.maximum(pt, np.finfo(np.float64).tiny)), np.arctan2(py, px)
+
+
+def mass(px: Floats, py: Floats, pz: Floats, energy: Floats) -> Floats:
+    """Invariant mass; rounding below 0 counts as 0."""
+    return np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0))
+
+
+def turn(angle: Any) -> Any:
+    """Angles brought into [-pi, pi)."""
+    return (angle + np.pi) % (2 * np.pi) - np.pi
