@@ -125,6 +125,11 @@ class Network:
         """Where the first parameter lies."""
         return next((parameter.device for parameter in self.bare.parameters()), torch.device("cpu"))
 
+    def takes_any_length(self, config: DataConfig) -> bool:
+        """Whether its inputs may have any number of objects: they may unless ``dynamic_axes`` of model_info lists one without axis 2."""
+        axes = self.info.get("dynamic_axes") or {}
+        return all(config.inputs[name].length is None or 2 in axes.get(name, {2: "P"}) for name in self.input_names)
+
     def train(self, mode: bool = True) -> Network:
         """Training mode (or evaluation mode)."""
         self.module.train(mode)

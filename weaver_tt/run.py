@@ -12,10 +12,12 @@ from weaver_tt import distributed
 from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.batch import Batch
+from weaver_tt.data.bucketing import prepare_bucketing
 from weaver_tt.data.files import parse_groups
 from weaver_tt.data.loaders import test_loaders, train_loader, val_loader
 from weaver_tt.data.other_config import load_other
 from weaver_tt.data.standardize import load_statistics, prepare_statistics
+from weaver_tt.data.weighing import prepare_weights
 from weaver_tt.engine.checkpoint import Files, run_prefix, trained_states
 from weaver_tt.engine.fit import fit
 from weaver_tt.engine.machine import set_up_threads
@@ -69,6 +71,7 @@ def run_train(config: DataConfig, options: RunOptions) -> None:
     configure(file=options.train.log, rank=distributed.rank())
     seed = distributed.from_main(choose_seed(options, prefix))
     log.info("files of this run: %s_*, log %s, seed %d", prefix, options.train.log, seed)
+    config = prepare_bucketing(prepare_weights(config, prefix, options.data), prefix, options.data)
     config = prepare_statistics(config, prefix, options.data)
     if distributed.is_main():
         save_card(prefix, card := describe(options, seed, data_files(options), config_texts(config, options)))
@@ -87,9 +90,10 @@ def run_train(config: DataConfig, options: RunOptions) -> None:
 def train_member(config: DataConfig, options: RunOptions, prefix: str, seed: int, device: torch.device) -> dict[str, float | None]:
     """Train one network; returns the metrics of its best epoch."""
     rank, world = distributed.rank(), distributed.world_size()
-    train = train_loader(config, options.data, seed=seed, rank=rank, world=world, device=device)
-    val = val_loader(load_other(config, options.data.data_config_val), options.data, rank=rank, world=world, device=device)
     network = build_network(config, options.network, device, seed=seed)
+    any_length = network.takes_any_length(config)
+    train = train_loader(config, options.data, seed=seed, rank=rank, world=world, device=device, any_length=any_length)
+    val = val_loader(load_other(config, options.data.data_config_val), options.data, rank=rank, world=world, device=device)
     prepare(network, options.network)
     task = task_of(config, options)
     log.info("%s", summary(network, config))

@@ -74,7 +74,7 @@ def test_a_weaver_yaml_is_understood(config):
     assert list(config.new_variables) == ["jet_logpt"]  # Jet_same is the column itself
     assert config.needs_statistics
     assert config.text == TEXT
-    assert config.weights["reweight_classes"] == ["is_b", "is_c"]
+    assert config.weights.classes == {"is_b": 1.0, "is_c": 1.0}
 
 
 def test_a_config_can_be_sent_to_worker_processes(config):

@@ -24,3 +24,14 @@ def test_the_report_has_a_line_for_each_group_and_for_each_thing_to_know():
         "top: 10 rows read, 10 selected, 10 used",
         "objects beyond the input's length: jets 3",
     ]
+
+
+def test_what_reweighting_and_bucketing_did_is_reported():
+    counts = Accounting()
+    counts.read["a"] = counts.selected["a"] = 10
+    counts.sampled_out["a"], counts.repeated["a"] = 4, 1
+    counts.slots.update({("jets", "objects"): 30, ("jets", "padded"): 40, ("jets", "full"): 120})
+    assert counts.report().splitlines() == [
+        "a: 10 rows read, 10 selected, 4 sampled out, 1 repeated, 0 used",
+        "padding of jets: 25.0% of its slots, 75.0% without bucketing",
+    ]

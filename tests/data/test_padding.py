@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -100,3 +102,21 @@ def test_monitored_columns_of_objects_are_padded_too():
     rows = rows_of([[4.0], [5.0, 6.0]])
     rows.object_monitors["a", "pt"] = np.array([[40], [50], [60]], np.float32)
     assert Padder(config())(rows).monitors["pt"].tolist() == [[40, 0, 0], [50, 60, 0]]
+
+
+@pytest.mark.parametrize("pad_mode", ["constant", "wrap"])
+@settings(max_examples=25)
+@given(st.lists(st.lists(st.integers(0, 100), min_size=1, max_size=4), min_size=1, max_size=4))
+def test_shortened_batches_are_the_beginning_of_full_ones(pad_mode, batches):
+    own = config(pad_mode)
+    own = replace(own, inputs={name: replace(group, length=group.length and 100) for name, group in own.inputs.items()})
+    short, full = Padder(own, shorten=True), Padder(own)
+    for sizes in batches:
+        rows = rows_of([[float(1 + i % 9) for i in range(size)] for size in sizes])
+        shortened, whole = short(rows), full(rows)
+        length = min(100, max(32, 16 * -(-max(sizes) // 16)))
+        for tensors, others in ((shortened.inputs, whole.inputs), (shortened.masks, whole.masks), (shortened.labels, whole.labels)):
+            for name, tensor in tensors.items():
+                assert tensor.shape[-1] == (length if name != "s" else 1)
+                assert torch.equal(tensor, others[name][..., : tensor.shape[-1]])
+        assert torch.equal(shortened.counts["a"], whole.counts["a"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,24 +11,26 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from weaver_tt.data.chunks import Chunk
+from weaver_tt.data.dataset import NOTHING
 from weaver_tt.data.lanes import schedule
 from weaver_tt.data.pool import Decoded, Pool
 from weaver_tt.data.rows import Rows
 
 
-def decode(chunk: Chunk, every: int = 1) -> Decoded:
-    """Each ``every``-th row of a chunk; a row's label is its place in the file, 1000 times its group added."""
+def decode(chunk: Chunk, every: int = 1, bins: int = 1) -> Decoded:
+    """Each ``every``-th row of a chunk; a row's label is its place in the file, 1000 times its group added; its bin is that modulo ``bins``."""
     positions = np.arange(0, chunk.rows, every)
     if chunk.last == chunk.first or not len(positions):
-        return Decoded(None, np.zeros(0, dtype=np.int64))
-    return Decoded(Rows({}, {}, {"y": chunk.first + positions + 1000 * chunk.group}, size=len(positions)), positions)
+        return NOTHING
+    y = chunk.first + positions + 1000 * chunk.group
+    return Decoded(Rows({}, {}, {"y": y}, size=len(positions)), positions, np.arange(len(y)), y % bins)
 
 
-def pool_of(lanes: list[list[Chunk]], batch_size: int, capacity: int, seed: int = 0, every: int = 1, step: int = 7) -> Pool:
+def pool_of(lanes: list[list[Chunk]], batch_size: int, capacity: int, seed: int = 0, every: int = 1, step: int = 7, bins: int = 1) -> Pool:
     rows = sum(chunk.rows for lane in lanes for chunk in lane)
     draws = schedule(lanes, step, np.random.default_rng(seed))
     random = np.random.default_rng((seed, 1))
-    return Pool(draws, rows, lambda chunk: decode(chunk, every), batch_size=batch_size, capacity=capacity, random=random)
+    return Pool(draws, rows, lambda chunk: decode(chunk, every, bins), batch_size=batch_size, capacity=capacity, random=random, bins=bins)
 
 
 def batches(pool: Pool) -> list[list[int]]:
@@ -96,3 +100,39 @@ def test_what_is_expected_follows_the_share_of_rows_that_pass():
     pool = pool_of(lanes_of(1000), 10, 200, every=2)
     pool.prepare()
     assert pool.expected == pytest.approx(500, rel=0.1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=4), st.integers(1, 20), st.integers(1, 300), st.integers(2, 5), st.integers(0, 9))
+def test_batches_are_of_one_bin_each_whole_but_for_its_last_and_nothing_is_lost(sizes, batch_size, capacity, bins, seed):
+    found = batches(pool_of(lanes_of(*sizes), batch_size, capacity, seed, bins=bins))
+    expected = [1000 * i + row for i, size in enumerate(sizes) for row in range(size)]
+    assert sorted(row for batch in found for row in batch) == expected
+    for number in range(bins):
+        own = [batch for batch in found if batch[0] % bins == number]
+        assert all(row % bins == number for batch in own for row in batch)
+        assert all(len(batch) == batch_size for batch in own[:-1])
+    assert batches(pool_of(lanes_of(*sizes), batch_size, capacity, seed, bins=bins)) == found
+
+
+def test_batches_of_all_bins_come_in_random_order():
+    found = [batch[0] % 4 for batch in batches(pool_of(lanes_of(4000), 10, 1000, step=20, bins=4))]
+    assert sum(a != b for a, b in pairwise(found)) > 0.7 * len(found)  # not one bin after another
+    assert {(a, b) for a, b in pairwise(found)} == {(a, b) for a in range(4) for b in range(4)}  # nor in turn
+
+
+def test_groups_make_up_batches_of_a_bin_as_random_draws_would():
+    found = batches(pool_of(lanes_of(600, 1000), 40, 400, step=20, bins=2))
+    firsts = [sum(row < 1000 for row in batch) for batch in found if len(batch) == 40]
+    assert np.mean(firsts) == pytest.approx(15, abs=1.5)
+    assert np.std(firsts) == pytest.approx(np.sqrt(40 * 0.375 * 0.625), rel=0.4)
+
+
+def test_a_row_may_come_several_times():
+    def twice(chunk: Chunk) -> Decoded:
+        found = decode(chunk)
+        return Decoded(found.rows, np.repeat(found.positions, 2), np.repeat(found.places, 2), found.bins)
+
+    draws = schedule(lanes_of(40), 7, np.random.default_rng(1))
+    pool = Pool(draws, 40, twice, batch_size=10, capacity=30, random=np.random.default_rng(2))
+    assert sorted(row for batch in batches(pool) for row in batch) == sorted([*range(40)] * 2)

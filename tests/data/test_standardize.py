@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from weaver_tt.config.load import from_mapping, load_config
-from weaver_tt.data import standardize
+from weaver_tt.data import passes, standardize
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.standardize import auto_names, compute_statistics, config_fingerprint, fingerprint, load_statistics, prepare_statistics
 from weaver_tt.errors import ConfigError, DataError
@@ -76,7 +76,7 @@ def test_only_the_training_share_of_the_rows_counts(tmp_path):
 
 
 def test_a_share_of_the_data_is_taken_from_all_over_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(standardize, "ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(passes, "ROWS_AT_ONCE", 100)
     write(tmp_path / "a.parquet")
     config = changed(preprocess={"method": "auto", "data_fraction": 0.1})
     met = prepare_statistics(config, str(tmp_path / "net"), options(tmp_path / "a.parquet")).inputs["event"].variables[0]
@@ -250,9 +250,9 @@ def test_ranks_other_than_the_first_only_read_and_hear_of_failures(tmp_path, mon
     write(tmp_path / "a.parquet", 50)
     source = options(tmp_path / "a.parquet")
     prepare_statistics(changed(), str(tmp_path / "net"), source)
-    monkeypatch.setattr(standardize.distributed, "is_main", lambda: False)
+    monkeypatch.setattr(passes.distributed, "is_main", lambda: False)
     monkeypatch.setattr(standardize, "_update", lambda *_: pytest.fail("rank 1 computes"))
     assert not prepare_statistics(changed(), str(tmp_path / "net"), source).needs_statistics
-    monkeypatch.setattr(standardize.distributed, "from_main", lambda _: DataError("rank 0 said so"))
+    monkeypatch.setattr(passes.distributed, "from_main", lambda _: DataError("rank 0 said so"))
     with pytest.raises(DataError, match="rank 0 said so"):
         prepare_statistics(changed(), str(tmp_path / "net"), source)

@@ -12,6 +12,7 @@ from weaver_tt.config.inputs import read_inputs, read_params, with_params
 from weaver_tt.config.plan import ordered
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, ObjectSelection, Preprocess, TaskChoice, Variable
 from weaver_tt.config.sections import Section, dump_yaml, number, parse_yaml, read_yaml, write_yaml
+from weaver_tt.config.weights import BUCKETING, WEIGHTS, read_bucketing, read_weights, write_bucketing, write_weights
 from weaver_tt.errors import ConfigError, nearest
 
 KEYS = (
@@ -19,10 +20,6 @@ KEYS = (
     *("labels", "observers", "monitor_variables", "event_weight", "weights", "bucketing", "task"),
 )
 PREPROCESS = ("method", "data_fraction", "params", "fingerprint")
-WEIGHTS = (
-    *("use_precomputed_weights", "weight_branches", "reweight_method", "reweight_vars", "reweight_classes", "class_weights"),
-    *("reweight_threshold", "reweight_discard_under_overflow", "reweight_basewgt", "reweight_hists"),
-)
 
 
 def load_config(path: str, custom_functions: str | None = None) -> DataConfig:
@@ -42,8 +39,12 @@ def from_mapping(values: Any, source: str = "data config", text: str | None = No
 
 
 def save_config(config: DataConfig, path: str, params: Mapping[str, Variable], fingerprint: str | None = None) -> None:
-    """Write the user's YAML with ``preprocess.params`` filled in; reading it back gives numbers where the user wrote ``auto``."""
+    """Write the user's YAML with all that was computed filled in; reading it back gives numbers where the user wrote ``auto``."""
     values = dict(parse_yaml(config.text, config.source))
+    if config.weights is not None:
+        values["weights"] = {**values["weights"], **write_weights(config.weights)}
+    if config.bucketing is not None:
+        values["bucketing"] = {**values["bucketing"], **write_bucketing(config.bucketing)}
     filled = with_params(config, params, fingerprint)
     preprocess = {**(values.get("preprocess") or {}), "method": config.preprocess.method, "data_fraction": config.preprocess.data_fraction}
     preprocess |= {"params": filled.preprocess_params} | ({} if fingerprint is None else {"fingerprint": fingerprint})
@@ -80,8 +81,8 @@ class _Reader:
             optional_observers=tuple(name[:-1] for name in observers if name.endswith("?")),
             monitor_variables=top.names("monitor_variables"),
             event_weight=self.expression(top, "event_weight"),
-            weights=self.weights(),
-            bucketing=top.section("bucketing", ("var", "bins")).values or None,
+            weights=read_weights(top.section("weights", WEIGHTS), self.custom_functions),
+            bucketing=read_bucketing(top.section("bucketing", BUCKETING)),
             task=self.task(),
             custom_functions=self.custom_functions,
         )
@@ -178,14 +179,6 @@ class _Reader:
             columns = inner.names("columns") or default_columns(config, group)
             found[name] = ObjectSelection(group=name, expression=selection, columns=columns)
         return found
-
-    def weights(self) -> Mapping[str, Any] | None:
-        """Reweighting, its keys and expressions checked."""
-        section = self.top.section("weights", WEIGHTS)
-        for name in section.names("weight_branches"):
-            parse(name, section.at("weight_branches"), self.custom_functions)
-        self.expression(section, "reweight_basewgt")
-        return section.values or None
 
     def task(self) -> TaskChoice | None:
         """The task's name and options."""

@@ -33,7 +33,7 @@ def plan(config: DataConfig, purpose: Purpose) -> Plan:
     """The plan of a pass for training (and validation) or for prediction.
 
     Required are the inputs, the selection, the object selections and the monitored columns; in training also labels and event weight, which are
-    optional in prediction (data has none); in prediction also the observers.
+    optional in prediction (data has none), and what ``weights`` and ``bucketing`` use (see :func:`plain`); in prediction also the observers.
 
     :raises ConfigError: new variables use each other in a circle.
     """
@@ -47,7 +47,7 @@ def plan(config: DataConfig, purpose: Purpose) -> Plan:
         needed += config.observers
         wanted = [*targets, *config.optional_observers]
     else:
-        needed, wanted = [*needed, *targets], []
+        needed, wanted = [*needed, *targets, *_ordering(config)], []
     required = ordered(config, needed)
     everything = ordered(config, [*needed, *wanted])
     return Plan(
@@ -58,6 +58,11 @@ def plan(config: DataConfig, purpose: Purpose) -> Plan:
         selection=selection,
         observers=(*config.observers, *config.optional_observers) if predicting else (),
     )
+
+
+def plain(config: DataConfig) -> DataConfig:
+    """The configuration of passes that see each row once and in input order: validation and prediction are never reweighted."""
+    return replace(config, weights=None, bucketing=None)
 
 
 def selection_of(config: DataConfig, purpose: Purpose) -> Expression | None:
@@ -97,6 +102,12 @@ def _targets(config: DataConfig) -> list[str]:
     if config.event_weight is not None:
         expressions.append(config.event_weight)
     return [name for expression in expressions for name in sorted(expression.names)]
+
+
+def _ordering(config: DataConfig) -> list[str]:
+    """Names that reweighting and bucketing need."""
+    names = [] if config.weights is None else config.weights.names
+    return names if config.bucketing is None else [*names, config.bucketing.variable]
 
 
 def ordered(config: DataConfig, names: Iterable[str]) -> list[str]:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from weaver_tt.config.expressions import Expression
 from weaver_tt.errors import nearest
 
@@ -86,6 +89,51 @@ class Preprocess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What row weights come to on the training data: a pass over all of its selected ``rows`` found their mean and that of min(weight, 1)."""
+
+    rows: int
+    mean: float
+    kept: float
+    fingerprint: str | None = None  # of configuration and files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """How often training sees a row (``sampling``), or how much it counts there (``loss``).
+
+    A row's weight is the product of ``branches`` where there are any; else the entry of its class's table at its ``variables``, times ``base``.
+    """
+
+    mode: Literal["sampling", "loss"] = "sampling"
+    branches: tuple[Expression, ...] = ()  # precomputed weights
+    method: Literal["flat", "ref"] = "flat"
+    variables: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # column -> increasing bin edges
+    classes: Mapping[str, float] = field(default_factory=dict)  # 0/1 column -> class weight; the first is the reference of method ref
+    threshold: float = 10.0  # percentile of the bins that limits the weights
+    discard_outside: bool = True  # rows outside the bins have weight 0; else that of the nearest bin
+    base: Expression | None = None
+    tables: Mapping[str, npt.NDArray[np.float64]] | None = field(default=None, compare=False)  # class -> weights, of the shape of the bins
+    measured: Measured | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Columns and new variables that a row's weight is made of."""
+        expressions = [*self.branches, *([] if self.base is None else [self.base])]
+        return [*self.variables, *self.classes, *(name for expression in expressions for name in sorted(expression.names))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucketing:
+    """Batches hold rows of the same one of ``number`` buckets in ``variable``; ``inner``: the edges between them, None where still to be computed."""
+
+    variable: str
+    number: int
+    inner: tuple[float, ...] | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskChoice:
     """The task's name (see ``weaver_tt/tasks/registry.py``) and its options."""
 
@@ -113,8 +161,8 @@ class DataConfig:
     optional_observers: tuple[str, ...] = ()  # written `name?` in the YAML: copied where the file has them
     monitor_variables: tuple[str, ...] = ()
     event_weight: Expression | None = None
-    weights: Mapping[str, Any] | None = None
-    bucketing: Mapping[str, Any] | None = None
+    weights: Weights | None = None
+    bucketing: Bucketing | None = None
     task: TaskChoice | None = None
     custom_functions: str | None = None  # python file whose functions the expressions may call
 

@@ -6,7 +6,7 @@ Training streams are shuffled in a pool; validation and prediction read in order
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -17,16 +17,18 @@ from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.ahead import ahead
+from weaver_tt.data.bucketing import bucket_numbers
 from weaver_tt.data.chunks import Chunk, Source, cut, epoch_order, sequential, some_files, total_rows
 from weaver_tt.data.lanes import Take, lane_count, plan_lanes, schedule, share_lanes
 from weaver_tt.data.pool import Decoded, Pool
 from weaver_tt.data.reader import Reader
 from weaver_tt.data.readers import open_reader
 from weaver_tt.data.rows import Rows, concatenate, piece
+from weaver_tt.data.sampling import Drawn, Sampler
 from weaver_tt.data.scan import Scan
-from weaver_tt.data.table import Table, read_columns, select
+from weaver_tt.data.table import Table, read_columns, select, take_rows
 from weaver_tt.data.tensors import to_rows
-from weaver_tt.errors import BadFileError
+from weaver_tt.errors import BadFileError, ConfigError
 from weaver_tt.log import log
 
 READ_AHEAD = 2  # chunks read while others are worked on
@@ -43,6 +45,10 @@ class Cut:
     expected: float = 0.0  # rows that it will have delivered in the end, as far as can be told; the last batch has delivered == expected
     number: int = -1  # 0 for the stream's first batch; -1 for the end
     worker: int = 0
+
+
+EMPTY = np.zeros(0, dtype=np.int64)
+NOTHING = Decoded(None, EMPTY, EMPTY, EMPTY)
 
 
 class Decoder:
@@ -66,21 +72,33 @@ class Decoder:
                 raise
             return error
 
-    def finish(self, chunk: Chunk, columns: Table | BadFileError) -> Decoded:
-        """The rows of a chunk that pass the selection."""
-        nothing = Decoded(None, np.zeros(0, dtype=np.int64))  # expressions need not work on no rows
+    def finish(self, chunk: Chunk, columns: Table | BadFileError, sampler: Sampler | None = None) -> Decoded:
+        """The rows of a chunk that pass the selection and that ``sampler`` draws."""
         if isinstance(columns, BadFileError):
             log.warning("skipped rows %d to %d of a bad file: %s", chunk.first, chunk.last, columns)
             self.accounting.bad_files[chunk.path] += 1
-            return nothing
-        selected = select(columns, self._plan, self._config, chunk.path, self._scan.groups[chunk.group])
+            return NOTHING
+        group = self._scan.groups[chunk.group]
+        selected = select(columns, self._plan, self._config, chunk.path, group)
         self.accounting.add(selected.accounting)
-        positions = np.flatnonzero(selected.passed)
+        table, positions = selected.table, np.flatnonzero(selected.passed)
         if not len(positions):
-            return nothing
-        rows, accounting = to_rows(selected.table, self._config, self._plan, chunk.path)
+            return NOTHING  # expressions need not work on no rows
+        drawn = Drawn(np.ones(len(positions), dtype=np.int64)) if sampler is None else sampler.draw(table, chunk, positions, group)
+        self.accounting.add(drawn.accounting)
+        kept = drawn.copies > 0
+        if not kept.any():
+            return NOTHING
+        if not kept.all():  # before anything is scaled: what is not drawn costs nothing more
+            table = take_rows(table, kept)
+        rows, accounting = to_rows(table, self._config, self._plan, chunk.path)
         self.accounting.add(accounting)
-        return Decoded(rows, positions)
+        if drawn.weight is not None:
+            rows.weight = drawn.weight[kept] if rows.weight is None else rows.weight * drawn.weight[kept]
+        bins = np.zeros(rows.size, dtype=np.int64)
+        if self._config.bucketing is not None:
+            bins = bucket_numbers(table, self._config.bucketing, chunk.path)
+        return Decoded(rows, np.repeat(positions, drawn.copies), np.repeat(np.arange(rows.size), drawn.copies[kept]), bins)
 
     def _reader(self, path: str) -> Reader:
         if path not in self._readers:
@@ -112,6 +130,14 @@ class Stream:
     file_fraction: float = 1.0  # of each group's files, chosen anew for each epoch
     read_ahead: int = READ_AHEAD
 
+    @property
+    def buckets(self) -> int:
+        """How many kinds of rows are kept apart in batches; 1 without bucketing."""
+        bucketing = self.config.bucketing
+        if bucketing is not None and bucketing.inner is None:
+            raise ConfigError(f"{self.config.source}: bucketing: its edges have not been computed from the training data yet")
+        return 1 if bucketing is None or bucketing.inner is None else len(bucketing.inner) + 1
+
     def shuffled(self, epoch: int, rank: int = 0, world: int = 1, worker: int = 0, workers: int = 1, skip: int = 0) -> Iterator[Cut]:
         """Whole batches in random order from this worker's share of the rows; ``skip``: this many of its first batches come without rows."""
         delivered = number = 0
@@ -120,7 +146,8 @@ class Stream:
                 begun = number
                 lanes = self.lanes(epoch, again, rank * workers + worker, world * workers)
                 seeds = np.random.SeedSequence((self.seed, epoch, rank, worker, again)).spawn(2)
-                with self._pool(decoder, lanes, max(1, self.pool_size // workers), *seeds) as pool:
+                sampler = None if self.config.weights is None else Sampler(self.config, self.scan.sources, (self.seed, epoch, again))
+                with self._pool(decoder, lanes, max(1, self.pool_size // workers), seeds, sampler) as pool:
                     whole = pool.prepare()
                     while whole or (pool.ready and not number):
                         rows, used = pool.cut(skip=number < skip)
@@ -148,10 +175,11 @@ class Stream:
 
     @contextmanager
     def _pool(
-        self, decoder: Decoder, lanes: list[list[Chunk]], capacity: int, drawing: np.random.SeedSequence, mixing: np.random.SeedSequence
+        self, decoder: Decoder, lanes: list[list[Chunk]], capacity: int, seeds: Sequence[np.random.SeedSequence], sampler: Sampler | None
     ) -> Iterator[Pool]:
         """A pool of the rows of ``lanes``, whose chunks a thread reads ahead."""
         step = max(1, capacity // 48)
+        drawing, mixing = seeds
 
         def draws() -> Iterator[list[Take]]:
             return schedule(lanes, step, np.random.default_rng(drawing))
@@ -163,10 +191,11 @@ class Stream:
             yield Pool(
                 draws(),
                 sum(map(total_rows, lanes)),
-                lambda chunk: decoder.finish(chunk, next(tables)),
+                lambda chunk: decoder.finish(chunk, next(tables), sampler),
                 batch_size=self.batch_size,
                 capacity=capacity,
                 random=np.random.default_rng(mixing),
+                bins=self.buckets,
             )
 
     def ordered(self, rank: int = 0, world: int = 1, skip: int = 0) -> Iterator[Cut]:

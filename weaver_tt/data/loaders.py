@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from weaver_tt.config.plan import Purpose, narrowed, plan
+from weaver_tt.config.plan import Purpose, narrowed, plain, plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.ahead import ahead
@@ -52,12 +52,13 @@ class Loader:
         workers: int = 0,
         rank: int = 0,
         world: int = 1,
+        shorten: bool = False,
     ) -> None:
         self.steps = steps  # batches in an epoch where that is fixed
         self.accounting = Accounting()  # of the running or the last epoch
         self.groups = stream.scan.groups
         self._stream = stream
-        self._padder = Padder(stream.config, device)
+        self._padder = Padder(stream.config, device, shorten)
         self._shuffle, self._repeat = shuffle, repeat  # repeat: every epoch is the same
         self._workers = workers
         self._rank, self._world = rank, world
@@ -77,11 +78,22 @@ class Loader:
                 done += 1
                 if done > skip and cut.rows is not None:
                     batch = self._padder(cut.rows)
+                    self._account_padding(cut.rows, batch)
                     batch.progress = max(share, done / self.steps) if self.steps and not self._shuffle else done / self.steps if self.steps else share
                     yield batch
                 if done == self.steps:
                     return
         self._check()
+
+    def _account_padding(self, rows: Rows, batch: Batch) -> None:
+        """How much of a batch of similar rows is padding; groups with the same objects count once."""
+        if self._stream.buckets == 1:
+            return
+        distinct = {id(jagged.counts): name for name, jagged in reversed(rows.objects.items())}
+        for name in distinct.values():
+            full = rows.size * (self._stream.config.inputs[name].length or 0)
+            objects, padded = int(rows.objects[name].counts.sum()), batch.masks[name].numel()
+            self.accounting.slots.update({(name, "objects"): objects, (name, "padded"): padded, (name, "full"): full})
 
     def _cuts(self, number: int, skip: int) -> Generator[Cut, None, None]:
         if not self._shuffle:
@@ -187,9 +199,19 @@ def _unchanged(item: T) -> T:
 
 
 def train_loader(
-    config: DataConfig, options: DataOptions, *, seed: int = 0, rank: int = 0, world: int = 1, device: torch.device | str = "cpu"
+    config: DataConfig,
+    options: DataOptions,
+    *,
+    seed: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    device: torch.device | str = "cpu",
+    any_length: bool = True,
 ) -> Loader:
-    """Shuffled batches of the training files, with labels and weight, without observers."""
+    """Shuffled batches of the training files, with labels and weight, without observers; reweighted as the YAML says.
+
+    With bucketing, batches are only as long as their longest row needs, unless the network takes but one length (``any_length`` False).
+    """
     config = narrowed(config, "train", options.extra_selection_train)
     steps = _steps(options.steps_per_epoch, options.samples_per_epoch, options.batch_size * world)
     scan = scan_files(parse_groups(options.data_train), config, plan(config, "train"), options.on_bad_file)
@@ -197,7 +219,8 @@ def train_loader(
     stream = _stream(config, options, scan, "train", (0.0, high * options.data_fraction), options.batch_size)
     read_ahead = 0 if options.num_workers else READ_AHEAD
     stream = replace(stream, seed=seed, endless=steps is not None, file_fraction=options.file_fraction, read_ahead=read_ahead)
-    return Loader(stream, device, shuffle=True, steps=steps, workers=options.num_workers, rank=rank, world=world)
+    shorten = any_length and config.bucketing is not None
+    return Loader(stream, device, shuffle=True, steps=steps, workers=options.num_workers, rank=rank, world=world, shorten=shorten)
 
 
 def val_loader(config: DataConfig, options: DataOptions, *, rank: int = 0, world: int = 1, device: torch.device | str = "cpu") -> Loader | None:
@@ -207,7 +230,7 @@ def val_loader(config: DataConfig, options: DataOptions, *, rank: int = 0, world
     """
     if not options.data_val and options.train_val_split >= 1:
         return None
-    config = narrowed(config, "train", options.extra_selection_val)
+    config = narrowed(plain(config), "train", options.extra_selection_val)
     size = options.batch_size_val or options.batch_size
     steps = _steps(options.steps_per_epoch_val, options.samples_per_epoch_val, size * world)
     scan = scan_files(parse_groups(options.data_val or options.data_train), config, plan(config, "train"), options.on_bad_file)
@@ -224,7 +247,7 @@ def val_loader(config: DataConfig, options: DataOptions, *, rank: int = 0, world
 
 def test_loaders(config: DataConfig, options: DataOptions, *, device: torch.device | str = "cpu") -> dict[str, Loader]:  # noqa: PT028
     """For each file group its selected rows in input order, with observers, and labels where the files have them."""
-    config = narrowed(config, "predict", options.extra_selection_test)
+    config = narrowed(plain(config), "predict", options.extra_selection_test)
     loaders = {}
     for group in parse_groups(options.data_test, divide=True):
         scan = scan_files([group], config, plan(config, "predict"), options.on_bad_file)

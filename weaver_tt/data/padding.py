@@ -10,6 +10,7 @@ from torch import Tensor
 
 from weaver_tt.config.schema import DataConfig, InputGroup
 from weaver_tt.data.batch import Batch
+from weaver_tt.data.bucketing import short_length
 from weaver_tt.data.rows import Integers, Jagged, Rows, runs
 
 
@@ -17,31 +18,32 @@ class Canvas:
     """A reused buffer of N x P slots with C features each; a slot without an object holds the pad vector (C,).
 
     Only the slots of the objects are written, and only those that held an object before and no longer do are padded again, so a batch costs what
-    it holds rather than N x P x C. Writing in place into a tensor that was handed out is noticed and undone.
+    it holds rather than N x P x C. A batch of another length P than the one before is padded anew, as is one after a tensor that was handed out
+    has been written into.
     """
 
-    def __init__(self, pad: Tensor, length: int) -> None:
+    def __init__(self, pad: Tensor) -> None:
         self._pad = pad
-        self._length = length
+        self._length = 0  # P of the latest batch
         self._slots = pad.new_empty((0, len(pad)))  # (N * P, C)
         self._filled = np.zeros(0, dtype=np.int64)  # objects in each of the N rows
         self._version = -1
 
-    def _prepare(self, rows: int) -> None:
-        """Room for ``rows`` rows, nothing in them but what ``_filled`` says."""
-        if rows > len(self._filled):
+    def _prepare(self, rows: int, length: int) -> None:
+        """Room for ``rows`` rows of ``length`` slots, nothing in them but what ``_filled`` says."""
+        if rows * length > len(self._slots):
             with torch.inference_mode(False):  # the buffer outlives the mode it is first used in
-                self._slots = self._pad.new_empty((rows * self._length, len(self._pad)))
-            self._filled = np.zeros(rows, dtype=np.int64)
-        elif self._slots._version == self._version:
+                self._slots = self._pad.new_empty((rows * length, len(self._pad)))
+        elif length == self._length and self._slots._version == self._version:
             return
         self._slots.copy_(self._pad.expand_as(self._slots))
-        self._filled[:] = 0
+        self._length = length
+        self._filled = np.zeros(len(self._slots) // length, dtype=np.int64)
 
-    def fill(self, content: Tensor, places: Integers, counts: Integers) -> Tensor:
-        """Objects ``content`` (M, C) into slots ``places`` (M,), ``counts`` (N,) <= P of them in each row -> (N, P, C)."""
+    def fill(self, content: Tensor, places: Integers, counts: Integers, length: int) -> Tensor:
+        """Objects ``content`` (M, C) into slots ``places`` (M,), ``counts`` (N,) <= P = ``length`` of them in each row -> (N, P, C)."""
         rows = len(counts)
-        self._prepare(rows)
+        self._prepare(rows, length)
         stale = np.maximum(self._filled[:rows] - counts, 0)
         if stale.any():
             left = runs(np.arange(rows) * self._length + counts, stale)
@@ -53,7 +55,7 @@ class Canvas:
     def cover(self, content: Tensor, index: Integers) -> Tensor:
         """Every slot of N rows from the object ``index`` (N, P) of ``content`` (M, C), the pad vector where the index is M -> (N, P, C)."""
         rows = len(index)
-        self._prepare(rows)
+        self._prepare(rows, index.shape[1])
         if (index == len(content)).any():
             content = torch.cat([content, self._pad.view(1, -1)])
         read(content, index.ravel(), self._slots[: rows * self._length])
@@ -87,10 +89,11 @@ class Padder:
     """Turns rows into batches for one consumer on ``device``; every batch overwrites the tensors of the one before.
 
     Constant padding puts a row's objects first and the pad values behind them; wrap padding repeats the row's objects, and gives pad values
-    where there is none.
+    where there is none. With ``shorten``, a group has as many slots as the batch needs (see :func:`short_length`), P <= its length.
     """
 
-    def __init__(self, config: DataConfig, device: torch.device | str = "cpu") -> None:
+    def __init__(self, config: DataConfig, device: torch.device | str = "cpu", shorten: bool = False) -> None:
+        self._shorten = shorten
         self._groups = config.inputs
         self._object_labels = list(config.labels.value) if config.labels and config.labels.kind == "per_object" else []
         self._device = torch.device(device)
@@ -107,14 +110,15 @@ class Padder:
                 batch.inputs[name] = self._move(rows.scalars[name])
                 continue
             jagged = rows.objects[name]
-            key = id(jagged.counts), group.length
+            length = short_length(jagged.counts, group.length) if self._shorten else group.length
+            key = id(jagged.counts), length
             if key not in layouts:
-                layouts[key] = self._layout(jagged, group.length)
+                layouts[key] = self._layout(jagged, length)
             places, batch.masks[name], batch.counts[name] = layouts[key]
             if id(jagged.content) not in contents:
-                contents[id(jagged.content)] = self._objects(group, rows, places)
+                contents[id(jagged.content)] = self._objects(group, rows, places, length)
             batch.inputs[name] = contents[id(jagged.content)][:, :, jagged.columns].transpose(1, 2)
-            self._add_beside(batch, name, group.length, rows, places)
+            self._add_beside(batch, name, length, rows, places)
         batch.labels |= {name: self._move(values) for name, values in rows.labels.items()}
         batch.monitors |= {name: self._move(values) for name, values in rows.monitors.items()}
         batch.weight = None if rows.weight is None else self._move(rows.weight)
@@ -129,23 +133,22 @@ class Padder:
         mask = torch.from_numpy(np.arange(length) < jagged.counts[:, None]).to(self._device)
         return places, mask, self._move(jagged.full_counts)
 
-    def _canvas(self, key: str, pad: list[float], length: int) -> Canvas:
+    def _canvas(self, key: str, pad: list[float]) -> Canvas:
         if key not in self._canvases:
             with torch.inference_mode(False):
-                self._canvases[key] = Canvas(torch.tensor(pad, dtype=torch.float32, device=self._device), length)
+                self._canvases[key] = Canvas(torch.tensor(pad, dtype=torch.float32, device=self._device))
         return self._canvases[key]
 
-    def _objects(self, group: InputGroup, rows: Rows, places: Integers) -> Tensor:
+    def _objects(self, group: InputGroup, rows: Rows, places: Integers, length: int) -> Tensor:
         """The content of ``group`` and of the groups that share it, padded: (N, P, W)."""
-        assert group.length is not None
         jagged = rows.objects[group.name]
         content, counts = jagged.content, jagged.counts
         sharing = [other for name, other in self._groups.items() if name in rows.objects and rows.objects[name].content is jagged.content]
         pad = [variable.pad for other in sharing for variable in other.variables]
-        canvas = self._canvas(",".join(other.name for other in sharing), pad, group.length)
+        canvas = self._canvas(",".join(other.name for other in sharing), pad)
         if group.pad_mode == "constant":
-            return canvas.fill(self._move(content), places, counts)
-        return canvas.cover(self._move(content), self._wrapped(counts, group.length))
+            return canvas.fill(self._move(content), places, counts, length)
+        return canvas.cover(self._move(content), self._wrapped(counts, length))
 
     def _wrapped(self, counts: Integers, length: int) -> Integers:
         """The object in each slot (N, P) when a row's objects are repeated; the number of all objects where a row has none."""
@@ -160,8 +163,8 @@ class Padder:
         counts = rows.objects[name].counts
         if name in rows.object_labels:
             values = rows.object_labels[name]
-            padded = self._canvas(f"labels of {name}", [0.0] * values.shape[1], length).fill(self._move(values), places, counts)
+            padded = self._canvas(f"labels of {name}", [0.0] * values.shape[1]).fill(self._move(values), places, counts, length)
             batch.labels.update({label: padded[:, :, i] for i, label in enumerate(self._object_labels)})
         for (owner, monitor), values in rows.object_monitors.items():
             if owner == name:
-                batch.monitors[monitor] = self._canvas(f"monitor {monitor}", [0.0], length).fill(self._move(values), places, counts)[:, :, 0]
+                batch.monitors[monitor] = self._canvas(f"monitor {monitor}", [0.0]).fill(self._move(values), places, counts, length)[:, :, 0]

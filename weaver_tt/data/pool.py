@@ -18,10 +18,15 @@ POOL_SHARE = 0.75  # of the capacity; the rest is for chunks of which only some 
 
 @dataclass(slots=True)
 class Decoded:
-    """A chunk's rows that passed the selection; ``positions`` (R,) ascending are their places among all rows of the chunk."""
+    """A chunk's rows that are to come, D of them: ``positions`` (D,) ascending are their places among all rows of the chunk.
 
-    rows: Rows | None  # None where none passed
+    ``places`` (D,) are their places in ``rows``: a row that reweighting repeats comes several times. ``bins`` (R,): the bin of each of ``rows``.
+    """
+
+    rows: Rows | None  # None where none is
     positions: Integers
+    places: Integers
+    bins: Integers
 
 
 @dataclass(slots=True)
@@ -30,6 +35,7 @@ class _Part:
 
     rows: Indexed
     groups: Integers  # (R,) file group of each row
+    bins: Integers  # (R,) bin of each row
     last_turn: int  # when the last of its rows leaves the pool, as far as is known
 
 
@@ -53,6 +59,9 @@ class Pool:
     As the draws are random in what the rows are, so is whatever part of them goes into a bucket: batches are what they would be if all rows had
     been shuffled.
 
+    With several ``bins``, each batch holds rows of one of them, and batches come in random order. Rows that do not make a whole batch wait for the
+    next block; once nothing more comes, they are a smaller batch for each bin.
+
     :param draws: what comes into the pool, ``raw`` rows in all before selection; a chunk's rows come in order.
     :param decode: called for each chunk when the first of its rows is due, in the order of ``draws``.
     """
@@ -66,25 +75,29 @@ class Pool:
         batch_size: int,
         capacity: int,
         random: np.random.Generator,
+        bins: int = 1,
     ) -> None:
         self._draws: Iterator[list[Take]] = iter(draws)
         self._decode = decode
         self._batch_size = batch_size
         self._turnover = max(batch_size, int(capacity * POOL_SHARE / MOST_BUCKETS))  # rows that come and go in a turn
         self._random = random
+        self._bins = bins
         self._open: dict[Chunk, tuple[Decoded, int]] = {}  # chunks of which more will come, and the number of their part
         self._parts: dict[int, _Part] = {}
         self._buckets = deque(_Bucket([], []) for _ in range(max(2, int(capacity * POOL_SHARE / self._turnover))))
         self._turn = self._next = 0  # turns so far; number of the next part
         self._block = Indexed(Rows({}, {}, {}))
-        self._block_groups = self._order = np.zeros(0, dtype=np.int64)  # rows of the block that are left, in random order
+        self._block_groups = self._block_bins = np.zeros(0, dtype=np.int64)
+        self._batches: deque[Integers] = deque()  # whole batches of the block
+        self._rest: list[Integers] = []  # its other rows, bin after bin
         self._raw = raw  # rows yet to be drawn
         self._drawn = self._passed = 0
 
     @property
     def ready(self) -> int:
         """Rows that can be cut now."""
-        return len(self._order)
+        return sum(map(len, self._batches)) + sum(map(len, self._rest))
 
     @property
     def expected(self) -> float:
@@ -99,7 +112,7 @@ class Pool:
     def prepare(self) -> bool:
         """Take turns until a batch is ready, if it can be; whether it is."""
         buckets = len(self._buckets)
-        while self.ready < self._batch_size and (self._raw or any(bucket.parts for bucket in self._buckets)):
+        while not self._batches and (self._raw or any(bucket.parts for bucket in self._buckets)):
             # the first draws fill the buckets as later ones will: those that are due sooner have more of them
             shares = np.arange(buckets, 0, -1) if self._turn == 0 else np.ones(buckets)
             self._draw(self._turnover * (buckets + 1) // 2 - self._waiting, np.cumsum(shares) / shares.sum())
@@ -107,11 +120,16 @@ class Pool:
             self._buckets.append(_Bucket([], []))
             self._turn += 1
             self._parts = {number: part for number, part in self._parts.items() if part.last_turn >= self._turn}
-        return self.ready >= self._batch_size
+        if not self._batches and self._bins > 1:
+            self._rest, left = [], [rest for rest in self._rest if len(rest)]
+            self._batches.extend(left[i] for i in self._random.permutation(len(left)))
+        return bool(self._batches)
 
     def cut(self, skip: bool = False) -> tuple[Rows | None, Counter[int]]:
         """A batch (smaller if less is ready) and how many of its rows came from each file group; with ``skip`` the rows themselves are left out."""
-        index, self._order = self._order[: self._batch_size], self._order[self._batch_size :]
+        if not self._batches:
+            self._batches, self._rest = deque([np.concatenate(self._rest)]), []
+        index = self._batches.popleft()
         used = Counter(dict(enumerate(np.bincount(self._block_groups[index]).tolist())))
         return None if skip else collect([(self._block, index)]), used
 
@@ -147,7 +165,7 @@ class Pool:
             decoded = self._decode(take.chunk)
             self._open[take.chunk] = decoded, self._next
             if decoded.rows is not None:
-                self._parts[self._next] = _Part(Indexed(decoded.rows), np.full(decoded.rows.size, take.chunk.group), 0)
+                self._parts[self._next] = _Part(Indexed(decoded.rows), np.full(decoded.rows.size, take.chunk.group), decoded.bins, 0)
             self._next += 1
         decoded, number = self._open[take.chunk]
         if decoded.rows is not None:
@@ -156,7 +174,7 @@ class Pool:
         if take.ends:
             del self._open[take.chunk]
         first, last = np.searchsorted(decoded.positions, [take.first, take.last]).tolist()
-        return number, np.arange(first, last)
+        return number, decoded.places[first:last]
 
     def _empty(self, bucket: _Bucket) -> None:
         """Gather the rows of a bucket, and those left of the block, into a new block."""
@@ -166,7 +184,19 @@ class Pool:
         order = np.argsort(parts, kind="stable")
         numbers, firsts = np.unique(parts[order], return_index=True)
         chosen = [(self._parts[number], index) for number, index in zip(numbers.tolist(), np.split(places[order], firsts[1:]), strict=True)]
-        sources = [(self._block, self._order)] * bool(len(self._order)) + [(part.rows, index) for part, index in chosen]
-        self._block_groups = np.concatenate([self._block_groups[self._order], *(part.groups[index] for part, index in chosen)])
+        rest = np.concatenate([*self._rest, np.zeros(0, dtype=np.int64)])
+        sources = [(self._block, rest)] * bool(len(rest)) + [(part.rows, index) for part, index in chosen]
+        self._block_groups = np.concatenate([self._block_groups[rest], *(part.groups[index] for part, index in chosen)])
+        self._block_bins = np.concatenate([self._block_bins[rest], *(part.bins[index] for part, index in chosen)])
         self._block = Indexed(collect(sources))
-        self._order = self._random.permutation(len(self._block_groups))
+        self._divide()
+
+    def _divide(self) -> None:
+        """Cut the block into whole batches of rows of one bin each, in random order, and what is left of each bin."""
+        order = self._random.permutation(len(self._block_bins))
+        order = order[np.argsort(self._block_bins[order], kind="stable")]
+        runs = np.split(order, np.cumsum(np.bincount(self._block_bins, minlength=self._bins))[:-1])
+        whole = [len(run) // self._batch_size * self._batch_size for run in runs]
+        self._rest = [run[end:] for run, end in zip(runs, whole, strict=True)]
+        batches = [batch for run, end in zip(runs, whole, strict=True) for batch in run[:end].reshape(-1, self._batch_size)]
+        self._batches = deque(batches[i] for i in self._random.permutation(len(batches)))

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import json
-import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,26 +12,19 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt import distributed
 from weaver_tt.config.elementwise import Jagged, unwrap
-from weaver_tt.config.expressions import Expression
-from weaver_tt.config.functions import FUNCTIONS
 from weaver_tt.config.inputs import with_params
 from weaver_tt.config.load import load_config, save_config
-from weaver_tt.config.plan import Plan, narrowed, plan
+from weaver_tt.config.plan import narrowed
 from weaver_tt.config.schema import DataConfig, Variable
-from weaver_tt.data.chunks import Chunk, Source, cut, window
-from weaver_tt.data.files import is_remote, parse_groups
-from weaver_tt.data.readers import open_reader
+from weaver_tt.data import passes
+from weaver_tt.data.chunks import Source
 from weaver_tt.data.reservoir import Reservoir
-from weaver_tt.data.scan import scan_files
-from weaver_tt.data.table import Table, file_name, make_table, read_columns
-from weaver_tt.errors import BadFileError, ConfigError, DataError, WeaverError
+from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.log import log
 from weaver_tt.options import DataOptions
 
 CAPACITY = 1_000_000  # values of a variable that quantiles are exact up to; of more, a random choice (quantiles good to 0.05 %)
-ROWS_AT_ONCE = 20_000
 SEED = 20_200_131  # of that choice: the same data gives the same numbers whatever --seed is
 MODEL_FILE = re.compile(r"(_(epoch-\d+|best_epoch)_state\.pt(:.+)?|_resume\.pt|\.auto\.yaml|\.onnx)$")
 MEMBER = re.compile(r"_member-\d+$")
@@ -43,29 +32,24 @@ MEMBER = re.compile(r"_member-\d+$")
 
 def prepare_statistics(config: DataConfig, prefix: str, data: DataOptions) -> DataConfig:
     """The configuration with numbers for every ``auto``: those in ``PREFIX.auto.yaml`` if they are of this configuration and these files, else
-    computed and written there. On several ranks the first one does that.
+    computed and written there, together with the weights and bucket edges that ``config`` has. On several ranks the first one does that.
 
     :raises ConfigError: a variable has no finite value.
     :raises DataError: nothing passes the selection, or the files cannot be read.
     """
-    if not config.needs_statistics:
+    if not (config.needs_statistics or config.weights or config.bucketing):
         return config
-    failure: WeaverError | None = None
-    if distributed.is_main():
-        try:
-            _update(config, f"{prefix}.auto.yaml", data)
-        except WeaverError as error:  # the other ranks must hear of it, or they would wait for ever
-            failure = error
-    failure = distributed.from_main(failure)
-    if failure is not None:
-        raise failure
+    passes.on_main(lambda: _update(config, f"{prefix}.auto.yaml", data))
     return load_statistics(config, prefix)
 
 
 def _update(config: DataConfig, path: str, data: DataOptions) -> None:
     """Make ``path`` hold the statistics of this configuration and these files."""
+    if not config.needs_statistics:
+        save_config(config, path, config.preprocess.params, config.preprocess.fingerprint)
+        return
     selected = narrowed(config, "train", data.extra_selection_train)
-    sources = training_sources(auto_only(selected), data)
+    sources = passes.training_sources(auto_only(selected), data)
     now = fingerprint(config, sources, data.extra_selection_train)
     params = _cached(config, path, now)
     if params is None:
@@ -96,22 +80,7 @@ def auto_only(config: DataConfig) -> DataConfig:
         name: replace(group, variables=tuple(variable for variable in group.variables if variable.center == "auto"))
         for name, group in config.inputs.items()
     }
-    return replace(
-        config,
-        inputs={name: group for name, group in groups.items() if group.variables},
-        labels=None,
-        event_weight=None,
-        monitor_variables=(),
-        observers=(),
-        optional_observers=(),
-    )
-
-
-def training_sources(config: DataConfig, data: DataOptions) -> list[Source]:
-    """The rows that are trained on, file by file: without validation files, the first ``train_val_split`` of each."""
-    share = data.data_fraction * (1.0 if data.data_val else data.train_val_split)
-    scan = scan_files(parse_groups(data.data_train), config, plan(config, "train"), data.on_bad_file)
-    return [window(source, 0, share) for source in scan.sources]
+    return passes.only(config, {name: group for name, group in groups.items() if group.variables})
 
 
 def compute_statistics(config: DataConfig, sources: Sequence[Source], *, skip_bad: bool = False, capacity: int = CAPACITY) -> dict[str, Variable]:
@@ -127,7 +96,7 @@ def compute_statistics(config: DataConfig, sources: Sequence[Source], *, skip_ba
     names = auto_names(config)
     samples = {name: Reservoir(capacity, SEED + index) for index, name in enumerate(names)}
     rows = 0
-    for table, selected in _tables(needed, sources, skip_bad):
+    for table, selected, _ in passes.tables(needed, sources, skip_bad, config.preprocess.data_fraction):
         rows += selected
         for name in names if selected else ():
             values = flat(table[name], name)
@@ -136,31 +105,6 @@ def compute_statistics(config: DataConfig, sources: Sequence[Source], *, skip_ba
         raise DataError(f"{config.source}: no row of the training data passes the selection; nothing to compute statistics from")
     log.info("statistics of %d variables from %d rows", len(names), rows)
     return scaled(config, {name: _scaled(name, sample, config.source) for name, sample in samples.items()})
-
-
-def _tables(config: DataConfig, sources: Sequence[Source], skip_bad: bool) -> Iterator[tuple[Table, int]]:
-    """Selected tables of the rows to be used, and their numbers of rows."""
-    columns = plan(config, "train")
-    for source in sources:
-        try:
-            yield from _read(config, columns, cut(source, ROWS_AT_ONCE))
-        except BadFileError as error:
-            if not skip_bad:
-                raise
-            log.warning("statistics: the rest of the file is skipped: %s", error)
-
-
-def _read(config: DataConfig, columns: Plan, chunks: Iterable[Chunk]) -> Iterator[tuple[Table, int]]:
-    chunks = [chunk for chunk in chunks if chunk.rows]
-    if not chunks:
-        return
-    with open_reader(chunks[0].path, config.treename) as reader:
-        for chunk in chunks:
-            # a share of every stretch, not the file's beginning: files may be sorted
-            last = chunk.first + max(1, round(chunk.rows * config.preprocess.data_fraction))
-            read = read_columns(reader, columns.columns, config, chunk.first, last)
-            table, accounting = make_table(read, columns, config, chunk.path, str(chunk.group))
-            yield table, sum(accounting.selected.values())
 
 
 def flat(values: Any, name: str) -> npt.NDArray[Any]:
@@ -224,46 +168,15 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
 
 
 def fingerprint(config: DataConfig, sources: Sequence[Source], extra: str | None = None) -> str:
-    """What statistics depend on, in short: ``CONFIG-FILES``. Files count by path, size, time of change and rows used (those behind URLs by path
-    and rows); so does the ``extra`` selection of the run, which prediction need not repeat."""
-    return f"{config_fingerprint(config)}-{_digest([*map(_identity, sources), *([] if extra is None else [extra])])}"
+    """What statistics depend on, in short: ``CONFIG-FILES`` (see :mod:`weaver_tt.data.passes`); the ``extra`` selection of the run, which
+    prediction need not repeat, counts among the latter."""
+    return passes.fingerprint(auto_only(config), sources, _settings(config), extra)
 
 
 def config_fingerprint(config: DataConfig) -> str:
     """The parts of a configuration that its statistics depend on, in short."""
-    needed = plan(auto_only(config), "train")
-    used = [config.new_variables[name] for name in needed.computed] + [chosen.expression for chosen in config.objects.values()]
-    used += [config.selection] if config.selection is not None else []
-    own = config.custom_functions if any(_calls_own(expression) for expression in used) else None
-    parts = {
-        "variables": auto_names(config),
-        "columns": [(name, file_name(name, config)) for name in needed.columns],
-        "computed": [(name, config.new_variables[name].source) for name in needed.computed],
-        "file_magic": {name: dict(values) for name, values in config.file_magic.items()},
-        "selection": None if config.selection is None else config.selection.source,
-        "objects": [(name, chosen.expression.source, chosen.columns) for name, chosen in config.objects.items()],
-        "treename": config.treename,
-        "data_fraction": config.preprocess.data_fraction,
-        "functions": None if own is None else Path(own).read_text(encoding="utf-8"),
-        "capacity": CAPACITY,
-    }
-    return _digest(parts)
+    return passes.config_fingerprint(auto_only(config), _settings(config))
 
 
-def _calls_own(expression: Expression) -> bool:
-    """Whether an expression calls a function of the user's file."""
-    calls = (node.func for node in ast.walk(expression.tree) if isinstance(node, ast.Call))
-    return any(isinstance(target, ast.Name) and target.id not in FUNCTIONS for target in calls)
-
-
-def _identity(source: Source) -> list[Any]:
-    """What tells a file, and the rows used of it, from another."""
-    window = [source.path, source.borders[0], source.borders[-1]]
-    if is_remote(source.path):
-        return window
-    status = os.stat(source.path)
-    return [*window, status.st_size, status.st_mtime_ns]
-
-
-def _digest(parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+def _settings(config: DataConfig) -> list[Any]:
+    return [auto_names(config), config.preprocess.data_fraction, CAPACITY]
