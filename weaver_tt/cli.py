@@ -31,6 +31,9 @@ COMMANDS = {
     "toy": Command("make toy events with known efficiencies", f"{TRUTH_TAGGING}:ToyOptions", f"{TRUTH_TAGGING}:run_toy"),
     "map": Command("make the binned (pT, eta) efficiency map", f"{TRUTH_TAGGING}:MapOptions", f"{TRUTH_TAGGING}:run_map"),
     "weights": Command("object efficiencies to event weights", f"{TRUTH_TAGGING}:WeightsOptions", f"{TRUTH_TAGGING}:run_weights"),
+    "report": Command(
+        "compare classifiers by their prediction files", "weaver_tt.report.commands:ReportOptions", "weaver_tt.report.commands:run_report"
+    ),
     "closure": Command("compare network and map with direct tagging", f"{TRUTH_TAGGING}:ClosureOptions", f"{TRUTH_TAGGING}:run_closure"),
     "simulate": Command("simulate jets with Pythia 8 and FastJet", f"{SIMULATE}:SimulateOptions", f"{SIMULATE}:run_simulate"),
 }

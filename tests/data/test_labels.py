@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 
 import awkward as ak
@@ -11,7 +12,7 @@ import pytest
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import plan
 from weaver_tt.data.accounting import Accounting
-from weaver_tt.data.labels import CLASS, check_variety, check_yes_or_no, object_labels, row_labels
+from weaver_tt.data.labels import CLASS, check_variety, check_yes_or_no, object_labels, row_labels, tell_empty_classes
 from weaver_tt.errors import DataError
 
 
@@ -79,3 +80,12 @@ def test_one_class_alone_cannot_be_learnt(labels, found, message):
 )
 def test_variety_is_enough(labels, found):
     check_variety(Accounting(targets=Counter(found)), config(labels))
+
+
+def test_a_class_without_rows_is_told(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("weaver_tt"), "propagate", True)
+    labels = {"type": "simple", "value": ["a", "b", "c"]}
+    tell_empty_classes(Accounting(targets=Counter({"a": 2, "c": 1})), config(labels), "validation")
+    tell_empty_classes(Accounting(targets=Counter({"a": 2, "b": 3, "c": 1})), config(labels), "validation")
+    tell_empty_classes(Accounting(), config(labels), "test")  # data without labels
+    assert {message.split(": ", 1)[1] for message in caplog.messages} == {"labels: no validation row is of class 'b'"}

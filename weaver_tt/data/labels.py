@@ -96,6 +96,14 @@ def check_yes_or_no(name: str, values: Numbers, where: str) -> Counter[str]:
     return Counter({f"{name} = 0": zeros, f"{name} = 1": ones})
 
 
+def tell_empty_classes(accounting: Accounting, config: DataConfig, what: str) -> None:
+    """Warn of classes that a full pass over the ``what`` data did not bring a row of."""
+    if config.labels is not None and config.labels.kind == "simple" and accounting.targets.total():
+        empty = [repr(name) for name in config.labels.value if not accounting.targets[name]]
+        if empty:
+            log.warning("%s: labels: no %s row is of class %s", config.source, what, ", ".join(empty))
+
+
 def check_variety(accounting: Accounting, config: DataConfig) -> None:
     """Raise DataError if all that a full pass over the training data brought is of one class: nothing can be learnt from it."""
     labels, found = config.labels, accounting.targets

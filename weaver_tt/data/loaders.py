@@ -23,7 +23,7 @@ from weaver_tt.data.batch import Batch
 from weaver_tt.data.chunks import some_files, window
 from weaver_tt.data.dataset import READ_AHEAD, Cut, Stream
 from weaver_tt.data.files import parse_groups
-from weaver_tt.data.labels import check_variety
+from weaver_tt.data.labels import check_variety, tell_empty_classes
 from weaver_tt.data.padding import Padder
 from weaver_tt.data.rows import Rows, convert
 from weaver_tt.data.scan import Scan, scan_files
@@ -56,6 +56,7 @@ class Loader:
     ) -> None:
         self.steps = steps  # batches in an epoch where that is fixed
         self.accounting = Accounting()  # of the running or the last epoch
+        self._told = False  # which classes have no rows
         self.groups = stream.scan.groups
         self._stream = stream
         self._padder = Padder(stream.config, device, shorten)
@@ -111,6 +112,10 @@ class Loader:
             raise DataError(f"{self._stream.config.source}: {counts.read.total()} rows were read, {why}")
         if self._shuffle and not self._repeat and self._world == 1:
             check_variety(counts, self._stream.config)
+        if self._world == 1 and not self._told:
+            purpose = self._stream.plan.purpose
+            tell_empty_classes(counts, self._stream.config, "training" if self._shuffle else "validation" if purpose == "train" else "test")
+            self._told = True
 
 
 class _Progress:

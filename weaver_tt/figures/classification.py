@@ -73,9 +73,10 @@ def _panels_above(two: bool) -> tuple[Figure, list[Any]]:
 
 def _around_one(ratios: Sequence[Array]) -> tuple[float, float]:
     """Limits of a ratio's axis: the middle of what is drawn, not a few wild points."""
-    deviations = np.abs(np.concatenate(ratios)[np.isfinite(np.concatenate(ratios))] - 1)
-    reach = float(np.clip(1.5 * np.quantile(deviations, 0.9), 0.05, 1)) if len(deviations) else 0.5
-    return 1 - reach, 1 + reach
+    together = np.concatenate(ratios)
+    deviations = np.abs(together[np.isfinite(together)] - 1)
+    reach = max(1.5 * float(np.quantile(deviations, 0.9)), 0.05) if len(deviations) else 0.5
+    return max(0.0, 1 - reach), 1 + reach
 
 
 def scores(judged: Judged) -> Figure:

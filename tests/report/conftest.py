@@ -1,0 +1,31 @@
+"""Prediction files of two and of more classes, as written here and as weaver-core names its columns."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from weaver_tt.output.writers import open_writer
+
+
+def write_prediction(path: Path, classes: list[str], entries: int = 600, strength: float = 1.0, seed: int = 1, **more: Any) -> Path:
+    """Scores that tell classes apart the better the higher jet_pt (500 to 600) is; ``more`` columns replace or add to these."""
+    generator = np.random.default_rng(seed)
+    target = generator.integers(0, len(classes), entries)
+    pt = 500 + 100 * generator.random(entries)
+    logits = generator.normal(0, 1, (entries, len(classes)))
+    logits[np.arange(entries), target] += strength * (pt - 450) / 100
+    scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    columns = {f"score_{name}": scores[:, k].astype(np.float32) for k, name in enumerate(classes)}
+    columns |= {name: (target == k).astype(np.int8) for k, name in enumerate(classes)}
+    columns |= {"jet_pt": pt.astype(np.float32)} | more
+    with open_writer(path) as writer:
+        writer.write({name: column for name, column in columns.items() if column is not None})
+    return path
+
+
+@pytest.fixture(scope="session")
+def write() -> Any:
+    """:func:`write_prediction`."""
+    return write_prediction

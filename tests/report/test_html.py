@@ -1,0 +1,65 @@
+"""The page as a browser shows it: tables there, every image decoded, nothing fetched. Skipped where there is no Chromium."""
+
+import re
+import shutil
+import subprocess
+
+import matplotlib.image
+import pytest
+
+from weaver_tt.report.commands import ReportOptions, run_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+COUNT = """<script>addEventListener("load", () => {
+  const shown = [...document.images].filter(image => image.complete && image.naturalWidth > 0).length;
+  const fetched = performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).length;
+  document.title = `images ${shown} of ${document.images.length}, fetched ${fetched}`;
+})</script>"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, write):
+    folder = tmp_path_factory.mktemp("page")
+    old = write(folder / "old.root", ["top", "qcd"])
+    new = write(folder / "new <b>.root", ["top", "qcd"], strength=1.2, seed=2)
+    run_report(ReportOptions(predictions=[str(old), str(new)], output=str(folder / "out"), pt_bins=2))
+    return folder / "out" / "report.html"
+
+
+def chromium(folder, *arguments):
+    """What Chromium prints for a page, with a profile of its own."""
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+def test_the_page_needs_nothing_from_outside(page):
+    text = page.read_text()
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", text)
+    assert "@import" not in text
+    assert "url(" not in text
+    assert "new &lt;b&gt;" in text  # names are escaped
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_a_browser_shows_tables_and_all_figures_and_fetches_nothing(tmp_path, page):
+    probe = tmp_path / "probe.html"
+    probe.write_text(page.read_text().replace("</body>", f"{COUNT}</body>"))
+    shown = chromium(tmp_path, "--dump-dom", probe.as_uri())
+    images = page.read_text().count("<img")
+    assert images >= 7
+    assert f"<title>images {images} of {images}, fetched 0</title>" in shown
+    assert shown.count("<table>") >= 5
+    assert "rejection at 50 % of top" in shown
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_a_screenshot_is_not_blank(tmp_path, page):
+    shot = tmp_path / "shot.png"
+    chromium(tmp_path, "--window-size=1200,1600", f"--screenshot={shot}", page.as_uri())
+    pixels = matplotlib.image.imread(shot)[..., :3]
+    assert pixels.shape[:2] == (1600, 1200)
+    assert 0.02 < (pixels.min(2) < 0.9).mean() < 0.9  # ink, and paper

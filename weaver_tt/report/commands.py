@@ -1,0 +1,103 @@
+"""The command ``weaver-tt report``: compares classifiers by their prediction files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from weaver_tt.errors import ConfigError, DataError, nearest
+from weaver_tt.log import log
+from weaver_tt.options import flag
+
+if TYPE_CHECKING:
+    from weaver_tt.report.judging import Binning
+    from weaver_tt.report.scores import Source
+
+DEFAULT_PT = "jet_pt"
+
+
+@dataclass(kw_only=True)
+class ReportOptions:
+    """Taggers compared by their prediction files: metrics.json, figures and report.html."""
+
+    predictions: list[str] = flag([], "prediction files, one model each: path, or name:path to name it", positional=True, nargs="+")
+    output: str = flag("report", "folder to write to", "-o")
+    signal: list[str] = flag([], "classes to judge as signal against all others (default: the first of two, each of several)", nargs="+")
+    pt_column: str | None = flag(None, f"column to judge in bins of (default: {DEFAULT_PT} where all files have it)")
+    pt_edges: list[float] = flag([], "bin edges of that column (default: bins of equal content)", nargs="+", type=float)
+    pt_bins: int = flag(6, "bins where no edges are given")
+    weight_column: str | None = flag(None, "event weights, possibly negative (default: all rows count 1)")
+    treename: str | None = flag(None, "tree of a ROOT file (default: its only one)")
+
+
+def run_report(options: ReportOptions) -> None:
+    """``weaver-tt report``."""
+    import json
+    from pathlib import Path
+
+    from weaver_tt.atomic import write_text
+    from weaver_tt.figures.base import make_folder
+    from weaver_tt.report.drawing import draw
+    from weaver_tt.report.judging import differences, headline, judge
+    from weaver_tt.report.page import page
+    from weaver_tt.report.scores import parse_models
+
+    sources = parse_models(options.predictions, treename=options.treename, weight=options.weight_column)
+    classes = _common_classes(sources)
+    signals = _signals(options, classes)
+    sources, binning = _binned(options, sources, classes)
+    folder = Path(options.output)
+    make_folder(folder)
+    models = [judge(source, classes, binning) for source in sources]
+    summaries = {model.name: model.summary() for model in models}
+    numbers = {name: headline(summary, signals) for name, summary in summaries.items()}
+    first = models[0].name
+    compared = {name: differences(one, numbers[first]) for name, one in numbers.items() if name != first}
+    content = {"classes": classes, "signals": signals, "reference": first, "models": summaries, "differences": compared}
+    write_text(folder / "metrics.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
+    pictures = draw(models, signals, folder)
+    write_text(folder / "report.html", page(content, numbers, pictures, {model.name: model.empty_classes for model in models}))
+    log.info("%s: %d models, %d figures", folder / "report.html", len(models), len(pictures))
+
+
+def _common_classes(sources: list[Source]) -> list[str]:
+    """The classes of the first model; DataError if another one has others."""
+    from weaver_tt.report.scores import classes_of
+
+    classes = classes_of(sources[0])
+    for source in sources[1:]:
+        others = classes_of(source)
+        if set(others) != set(classes):
+            raise DataError(
+                f"{source.paths[0]}: its classes are {', '.join(others)}; those of {sources[0].paths[0]} are {', '.join(classes)}: "
+                "only models of the same classes can be compared"
+            )
+    return classes
+
+
+def _signals(options: ReportOptions, classes: list[str]) -> list[str]:
+    for name in options.signal:
+        if name not in classes:
+            raise ConfigError(f"report: --signal {name}: there is no such class; {nearest(name, classes)}")
+    return options.signal or (classes[:1] if len(classes) == 2 else classes)
+
+
+def _binned(options: ReportOptions, sources: list[Source], classes: list[str]) -> tuple[list[Source], Binning | None]:
+    """The sources with the column to bin in, and its bins; neither where it is not asked for and not there."""
+    import numpy as np
+
+    from weaver_tt.report.judging import Binning, equal_content
+    from weaver_tt.report.scores import has_column
+
+    column = options.pt_column
+    if column is None:
+        if not has_column(sources, DEFAULT_PT):
+            return sources, None
+        column = DEFAULT_PT
+    edges = np.array(options.pt_edges)
+    if len(edges) and (len(edges) < 2 or (np.diff(edges) <= 0).any()):
+        raise ConfigError(f"report: --pt-edges {' '.join(map(str, options.pt_edges))}: expected two or more numbers that increase")
+    if options.pt_bins < 1:
+        raise ConfigError(f"report: --pt-bins {options.pt_bins}: expected 1 or more")
+    sources = [replace(source, pt=column) for source in sources]
+    return sources, Binning(column, edges) if len(edges) else equal_content(sources[0], classes, options.pt_bins)
