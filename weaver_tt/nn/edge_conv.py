@@ -8,10 +8,13 @@ Shapes: M objects, k neighbours, E = M * k edges sorted by object, H features; s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from weaver_tt.nn.edge_mlp import PIECE, EdgeMLP
 from weaver_tt.nn.norm import ObjectNorm
 from weaver_tt.nn.point_cloud import PointCloud, table
 
@@ -61,10 +64,49 @@ class EdgeConvBlock(nn.Module):
 
     def around(self, features: Tensor, nearest: Tensor) -> Tensor:
         """Mean of the MLP over each object's neighbours: (M, in_feat), (E,) -> (M, out_feats[-1])."""
+        if not self.training and (torch.onnx.is_in_onnx_export() or not torch.is_grad_enabled()):
+            return self._evaluated(features, nearest)
         first, second = matrix(self.convs[0]).chunk(2, dim=1)
         own, other = functional.linear(features, first - second), functional.linear(table(features), second)  # (M, H), (M + 1, H)
-        edges = other.index_select(0, nearest).view(-1, self.k, other.shape[1]) + own.unsqueeze(1)  # (M, k, H)
-        messages = functional.relu(self.bns[0](edges))
+        if self.training and own.device.type == "cpu" and own.dtype == matrix(self.convs[0]).dtype and len(nearest) > 1:
+            return self._trained(own, other, nearest)
+        messages = self._edges(own, other, nearest)
+        messages = functional.relu(self.bns[0](messages))
         for conv, norm in zip(self.convs[1:], self.bns[1:], strict=True):
             messages = functional.relu(norm(functional.linear(messages, matrix(conv))))
         return messages.mean(1)
+
+    @property
+    def _norms(self) -> list[ObjectNorm]:
+        return cast("list[ObjectNorm]", list(self.bns))
+
+    def _edges(self, own: Tensor, other: Tensor, nearest: Tensor) -> Tensor:
+        """Sums of the first layer: (M, H), (M + 1, H), (E,) -> (M, k, H)."""
+        return other.index_select(0, nearest).view(-1, self.k, other.shape[1]) + own.unsqueeze(1)
+
+    def _trained(self, own: Tensor, other: Tensor, nearest: Tensor) -> Tensor:
+        """Training on a CPU: as the plain form, with less to move."""
+        parameters = [self.bns[0].weight, self.bns[0].bias]
+        for conv, norm in zip(self.convs[1:], self.bns[1:], strict=True):
+            parameters += [matrix(conv), norm.weight, norm.bias]
+        output, *statistics = EdgeMLP.apply(own, other, nearest, self.k, self._norms[0].eps, *parameters)
+        for norm, mean, variance in zip(self._norms, statistics[0::2], statistics[1::2], strict=True):
+            norm.remember(mean, variance, len(nearest))
+        return output
+
+    def _evaluated(self, features: Tensor, nearest: Tensor) -> Tensor:
+        """Evaluation without gradients: batch norm folded into the weights, and a piece that fits the cache at a time."""
+        layers = [folded(conv, norm) for conv, norm in zip(self.convs, self._norms, strict=True)]
+        (first, second), bias = layers[0][0].chunk(2, dim=1), layers[0][1]
+        own, other = functional.linear(features, first - second, bias), functional.linear(table(features), second)
+        if torch.onnx.is_in_onnx_export() or features.device.type != "cpu":
+            return self._mean(own, other, nearest, layers[1:])
+        objects = max(PIECE // self.k, 1)
+        pieces = zip(own.split(objects), nearest.split(objects * self.k), strict=True)
+        return torch.cat([self._mean(part, other, edges, layers[1:]) for part, edges in pieces])
+
+    def _mean(self, own: Tensor, other: Tensor, nearest: Tensor, layers: Sequence[Affine]) -> Tensor:
+        messages = self._edges(own, other, nearest).flatten(0, 1).relu_()
+        for weight, bias in layers:
+            messages = functional.linear(messages, weight, bias).relu_()
+        return messages.view(-1, self.k, messages.shape[1]).mean(1)

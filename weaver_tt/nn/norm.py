@@ -50,6 +50,13 @@ class ObjectNorm(nn.BatchNorm1d):
             self.running_var.lerp_(variance * number / (number - 1).clamp(min=1), rate)  # type: ignore[union-attr]
         return torch.where(enough, mean, self.running_mean), torch.where(enough, variance, self.running_var)  # type: ignore[arg-type]
 
+    @torch.no_grad()
+    def remember(self, mean: Tensor, variance: Tensor, number: int) -> None:
+        """Take the mean and the biased variance (C,) of ``number`` >= 2 real objects, computed elsewhere, into the running statistics."""
+        self._count()
+        self.running_mean.lerp_(mean, self._rate)  # type: ignore[union-attr]
+        self.running_var.lerp_(variance * (number / (number - 1)), self._rate)  # type: ignore[union-attr]
+
     def _count(self, by: Tensor | int = 1) -> None:
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(by)

@@ -1,0 +1,186 @@
+"""Jets per second of ParticleNet, ours and weaver-core 0.5.3's: training step, inference in torch, inference in ONNX Runtime.
+
+    python benchmarks/particle_net.py --threads 1 [--what train torch onnx] [--repeats 5] [--json particle_net.json]
+
+Sizes of the paper (arXiv:1902.08570), 17 features, 10 classes, 128 slots; jets with all slots real, and with 45 real particles on average as in
+JetClass. Both networks have the same weights, and their outputs are compared first. Then they take turns in this process, so that whatever else the
+machine does hits both alike. The peer's ONNX file is made by the legacy exporter from weaver-core's class, ours by the export of this package's
+network. Needs weaver-core. Prints a table and one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# as train.py does: threads that wait must sleep
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+import onnxruntime
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from weaver_tt.nn.particle_net import ParticleNet
+
+SLOTS, FEATURES, CLASSES = 128, 17, 10
+OPTIONS: dict[str, Any] = {
+    "conv_params": [(16, (64, 64, 64)), (16, (128, 128, 128)), (16, (256, 256, 256))],
+    "fc_params": [(256, 0.1)],
+    "use_fusion": False,
+}
+INPUTS = ["points", "features", "mask"]
+Jets = tuple[Tensor, Tensor, Tensor]
+# what is measured: batch size and the least ratio that is good enough
+WORK = {"train": {64: 2.0}, "torch": {1: 2.0, 64: 2.0}, "onnx": {1: 1.5, 64: 1.5}}
+MULTIPLICITIES = {"all real": None, "mean 45": 45.0}
+
+
+def jets(size: int, mean: float | None, seed: int = 1) -> Jets:
+    """Points (N, 2, P), features (N, C, P) and mask (N, 1, P); all real, or as many particles as JetClass has: mean ``mean``, RMS 16."""
+    random = torch.Generator().manual_seed(seed)
+    counts = torch.full((size,), SLOTS) if mean is None else (mean + 16 * torch.randn(size, generator=random)).round().clamp(5, SLOTS)
+    mask = (torch.arange(SLOTS) < counts.unsqueeze(1)).unsqueeze(1).float()
+    points, features = torch.randn(size, 2, SLOTS, generator=random) * 0.3, torch.randn(size, FEATURES, SLOTS, generator=random)
+    return points * mask, features * mask, mask
+
+
+def networks() -> dict[str, nn.Module]:
+    """weaver-core's network and ours with the same weights, their batch norm statistics those of a few batches."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from weaver.nn.model.ParticleNet import ParticleNet as WeaverParticleNet
+
+    logging.getLogger("weaver").setLevel(logging.WARNING)
+    torch.manual_seed(0)
+    both = {"weaver": WeaverParticleNet(FEATURES, CLASSES, **OPTIONS), "ours": ParticleNet(FEATURES, CLASSES, **OPTIONS)}
+    both["ours"].load_state_dict(both["weaver"].state_dict())
+    with torch.no_grad():
+        for seed in range(6):  # the peer trims its input from the sixth batch on
+            both["ours"](*jets(8, None, seed))
+            both["weaver"](*jets(2, None, seed))
+    both["weaver"].load_state_dict(both["ours"].state_dict())
+    return both
+
+
+def training(network: nn.Module, inputs: Jets) -> Callable[[], Any]:
+    """A training step with Adam."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+    target = torch.arange(len(inputs[0])) % CLASSES
+
+    def step() -> None:
+        network.train()
+        optimizer.zero_grad()
+        functional.cross_entropy(network(*inputs), target).backward()
+        optimizer.step()
+
+    return step
+
+
+def inference(network: nn.Module, inputs: Jets) -> Callable[[], Tensor]:
+    """Outputs in evaluation."""
+
+    def call() -> Tensor:
+        network.eval()
+        with torch.no_grad():
+            return network(*inputs)
+
+    return call
+
+
+def onnx_session(network: nn.Module, threads: int) -> onnxruntime.InferenceSession:
+    """The network through the legacy exporter into ONNX Runtime, free in numbers of jets and particles."""
+    axes = {name: {0: "N", 2: "P"} for name in INPUTS} | {"output": {0: "N"}}
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = str(Path(folder) / "network.onnx")
+        arguments = {"input_names": INPUTS, "output_names": ["output"], "dynamic_axes": axes, "opset_version": 17, "dynamo": False}
+        torch.onnx.export(network.eval(), jets(3, 45.0), path, **arguments)
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def onnx_inference(session: onnxruntime.InferenceSession, inputs: Jets) -> Callable[[], Tensor]:
+    """Outputs of ONNX Runtime."""
+    arrays = dict(zip(INPUTS, (values.numpy() for values in inputs), strict=True))
+    return lambda: torch.from_numpy(session.run(None, arrays)[0])
+
+
+def in_turns(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
+    """Wall times of each call, taken in turns after one unmeasured turn."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(repeats + 1):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if turn:
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+def prepared(what: str, inputs: Jets, both: dict[str, nn.Module], threads: int) -> dict[str, Callable[[], Any]]:
+    """What to time for each of the two; SystemExit when they do not give the same numbers."""
+    if what == "train":
+        return {name: training(network, inputs) for name, network in both.items()}
+    if what == "torch":
+        calls = {name: inference(network, inputs) for name, network in both.items()}
+    else:
+        both["weaver"].trimmer.enabled = False  # what for_inference does
+        calls = {name: onnx_inference(onnx_session(network, threads), inputs) for name, network in both.items()}
+        both["weaver"].trimmer.enabled = True
+    difference = (calls["ours"]() - calls["weaver"]()).abs().max().item()
+    if not difference <= 1e-4:  # neighbours at equal distances are a matter of rounding
+        raise SystemExit(f"{what}: outputs differ by {difference:.1e}")
+    return calls
+
+
+def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """One entry for each kind of work, batch size and multiplicity."""
+    entries = []
+    for what in options.what:
+        for size, bar in WORK[what].items():
+            for label, mean in MULTIPLICITIES.items():
+                inputs = jets(size, mean)
+                # a single jet takes milliseconds
+                repeats = options.repeats * (10 if size == 1 else 1)
+                times = in_turns(prepared(what, inputs, networks(), options.threads), repeats)
+                rates = {name: size / statistics.median(values) for name, values in times.items()}
+                ratio = statistics.median(a / b for a, b in zip(times["weaver"], times["ours"], strict=True))
+                entries.append({"what": what, "batch": size, "particles": label, "jets_per_s": rates, "ratio": ratio, "bar": bar})
+    return entries
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--what", nargs="+", choices=list(WORK), default=list(WORK))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="write the JSON here too")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    report = {"threads": options.threads, "torch": torch.__version__, "measured": measured(options)}
+    print(f"{options.threads} thread(s)\n\n| what | batch | particles of {SLOTS} | weaver-core, jets/s | ours, jets/s | ratio | bar |")
+    print("|---|---|---|---|---|---|---|")
+    for entry in report["measured"]:
+        rates = entry["jets_per_s"]
+        cells = (entry["what"], entry["batch"], entry["particles"], f"{rates['weaver']:.1f}", f"{rates['ours']:.1f}", f"**{entry['ratio']:.2f}**")
+        print(f"| {' | '.join(map(str, cells))} | {entry['bar']:g} |")
+    print(json.dumps(report))
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
