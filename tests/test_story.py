@@ -211,6 +211,30 @@ def test_an_ensemble_gives_mean_and_spread_in_torch_and_in_one_onnx(tmp_path, ev
         assert ak.flatten(columns["jet_eff_std"]).to_numpy() == pytest.approx(abs(first - second) / 2, abs=1e-5)
 
 
+def test_an_ensemble_of_classifiers_is_reported_beside_its_members(tmp_path, particles):
+    write_parquet(tmp_path / "jets.parquet", particles)
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump(CLASSES, sort_keys=False))
+    (tmp_path / "pool.py").write_text(POOLING)
+    data, common = tmp_path / "jets.parquet", ["-c", tmp_path / "data.yaml", "-n", tmp_path / "pool.py", "--gpus", ""]
+    small = ["--num-epochs", 1, "--batch-size", 100, "--optimizer", "adam", "--no-progress", "--seed", 1, "--tensorboard", "off"]
+    assert run("-i", data, *common, "-m", tmp_path / "net", *small, "--ensemble", 2, "--watch", "accuracy") == 0
+    for prefix in ("net", "net_member-0", "net_member-1"):
+        assert run("--predict", "-t", data, *common, "-m", tmp_path / prefix, "--predict-output", tmp_path / f"{prefix}.parquet") == 0
+    assert run("--export-onnx", tmp_path / "net.onnx", *common, "-m", tmp_path / "net") == 0
+    onnx = ["-c", tmp_path / "data.yaml", "-m", tmp_path / "net.onnx", "--predict-output", tmp_path / "onnx.parquet"]
+    assert run("--predict", "-t", data, *onnx) == 0
+    tables = {name: ak.from_parquet(tmp_path / f"{name}.parquet") for name in ("net", "net_member-0", "net_member-1", "onnx")}
+    score = next(name for name in tables["net"].fields if name.startswith("score_") and not name.endswith("_std"))
+    mean = (tables["net_member-0"][score] + tables["net_member-1"][score]) / 2
+    for whole in ("net", "onnx"):
+        assert tables[whole][score].to_numpy() == pytest.approx(mean.to_numpy(), abs=1e-5)
+    assert cli.main(["report", *(str(tmp_path / f"{name}.parquet") for name in tables), "-o", str(tmp_path / "report")]) == 0
+    models = json.loads((tmp_path / "report" / "metrics.json").read_text())["models"]
+    assert models.keys() == tables.keys()
+    measured = json.loads((tmp_path / "net_metrics.json").read_text())
+    assert models["net"]["accuracy"]["value"] == pytest.approx(measured["metrics"]["accuracy"])
+
+
 def test_resume_without_anything_to_resume_starts_afresh(tmp_path, events, capsys):
     trained(tmp_path, events, "--resume")
     assert "afresh" in capsys.readouterr().err
