@@ -230,3 +230,12 @@ def test_a_summary_counts_parameters_and_flops_without_data(file, config):
     assert "input         tracks (N, 2, 7)" in text
     assert "output        (N, 1)" in text
     assert network.bare.training is True
+
+
+@pytest.mark.parametrize(
+    ("axes", "any_length"),
+    [(None, True), ({}, True), ({"event": {0: "N"}}, True), ({"tracks": {0: "N", 2: "P"}}, True), ({"tracks": {0: "N"}}, False)],
+)
+def test_inputs_take_any_length_unless_the_network_file_lists_them_without_axis_2(config, axes, any_length):
+    network = Network(nn.Identity(), ["event", "tracks"], info={"dynamic_axes": axes})
+    assert network.takes_any_length(config) is any_length

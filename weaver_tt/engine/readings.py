@@ -59,11 +59,19 @@ def nonfinite(loader: Loader, batch: Batch | None) -> list[str]:
     return found + [f"{name} (in the latest batch)" for name, tensor in tensors.items() if not tensor.isfinite().all()]
 
 
-def tell_rows(title: str, loader: Loader) -> dict[str, float]:
-    """Log what became of the rows, on all ranks together; returns the counts by name."""
+def accounted(loader: Loader) -> Accounting:
+    """What became of the epoch's rows, on all ranks together."""
     total = Accounting()
     for part in distributed.gather(loader.accounting):
         total.add(part)
+    return total
+
+
+def tell_rows(title: str, loader: Loader) -> dict[str, float]:
+    """Log what became of the rows, on all ranks together; returns the counts by name."""
+    total = accounted(loader)
     log.info("%s data: %s", title, total.report().replace("\n", "\n  "))
-    names = ("read", "selected", "dropped", "used", "truncated", "nonfinite")
-    return {f"rows_{title}/{name}": float(sum(getattr(total, name).values())) for name in names}
+    names = ("read", "selected", "dropped", "sampled_out", "repeated", "used", "truncated", "nonfinite")
+    return {f"rows_{title}/{name}": float(sum(getattr(total, name).values())) for name in names} | {
+        f"padding_{title}/{group}": now for group, (now, _) in total.padding().items()
+    }

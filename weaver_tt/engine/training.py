@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from weaver_tt import distributed
 from weaver_tt.data.batch import Batch
 from weaver_tt.engine import checkpoint
+from weaver_tt.engine.closure import reweighting_figures
 from weaver_tt.engine.loop import Outcome, Runnable, Timed, run_epoch
 from weaver_tt.engine.machine import autocast_type, seed_everything
 from weaver_tt.engine.optim import compile_step, literals
@@ -275,10 +276,9 @@ class Training:
         if val is not None:
             values |= {f"val/{name}": value for name, value in checked.items()}
         values |= {"learning_rate": self.update.rate, "data_wait": self._data_wait}
-        for title, loader in {"train": train, "val": val}.items():
-            if loader is not None:
-                values |= tell_rows(title, loader)
-        self.tracker.epoch(values, self.state.epoch, checked.figures)
+        values |= tell_rows("train", train) | ({} if val is None else tell_rows("val", val))
+        spectra = reweighting_figures(train, self.task.config.weights, self.files.prefix, self.state.epoch)
+        self.tracker.epoch(values, self.state.epoch, lambda: checked.figures() | spectra)
 
     # --- the end
 
