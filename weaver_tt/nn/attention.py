@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from weaver_tt.errors import ConfigError, nearest, unknown_key
+from weaver_tt.nn.dropout import Dropout, dropout
 from weaver_tt.nn.rows import Rows
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
@@ -59,9 +60,9 @@ class BlockOptions:
 class Attention(nn.Module):
     """Multi-head attention whose projections are named as weaver-core's; weights of ``nn.MultiheadAttention`` load too."""
 
-    def __init__(self, size: int, heads: int, dropout: float) -> None:
+    def __init__(self, size: int, heads: int, share: float) -> None:
         super().__init__()
-        self.heads, self.dropout = heads, dropout
+        self.heads, self.dropout = heads, share
         self.in_proj = nn.Linear(size, 3 * size)
         self.out_proj = nn.Linear(size, size)
         self.register_load_state_dict_pre_hook(_rename)
@@ -74,10 +75,21 @@ class Attention(nn.Module):
     def _attend(self, projected: Tensor, bias: Tensor | None) -> Tensor:
         """(n, L, 3 D) -> (n, L, D)."""
         n, length, size = projected.shape
-        query, key, value = projected.view(n, length, 3, self.heads, size // (3 * self.heads)).permute(2, 0, 3, 1, 4)
-        dropout = self.dropout if self.training else 0.0
-        seen = functional.scaled_dot_product_attention(query, key, value, bias, dropout)  # (n, H, L, d)
+        channels = size // (3 * self.heads)
+        query, key, value = projected.view(n, length, 3, self.heads, channels).permute(2, 0, 3, 1, 4)  # (n, H, L, d) each
+        if self.training and not projected.is_cuda:
+            seen = self._weighed(query, key, value, bias)
+        else:
+            seen = functional.scaled_dot_product_attention(query, key, value, bias, self.dropout if self.training else 0.0)
         return seen.transpose(1, 2).reshape(n, length, size // 3)
+
+    def _weighed(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        """Attention step by step, for training on a CPU: there, torch has no fused form for a bias that is learnt."""
+        n, heads, length, channels = query.shape
+        query, key, value = (part.reshape(n * heads, length, channels) for part in (query, key, value))
+        bias = query.new_zeros(1) if bias is None else bias.expand(n, heads, length, length).flatten(0, 1)
+        logits = torch.baddbmm(bias, query, key.transpose(1, 2), alpha=channels**-0.5)
+        return (dropout(logits.softmax(2), self.dropout, self.training) @ value).view(n, heads, length, channels)
 
     def _out(self, seen: Tensor, scale: Tensor | None) -> Tensor:
         """(…, D) -> (…, D)."""
@@ -112,7 +124,7 @@ class Attention(nn.Module):
             logits = asked[first:last] @ keys.transpose(1, 2)  # (n, H, 1 + L)
             if group.mask is not None:
                 logits = logits.masked_fill(functional.pad(~group.mask, (1, 0)).unsqueeze(1), -torch.inf)
-            share = functional.dropout(logits.softmax(2), self.dropout, self.training)
+            share = dropout(logits.softmax(2), self.dropout, self.training)
             seen.append(share @ keys)
             total.append(share.sum(2, keepdim=True))
             first = last
@@ -135,11 +147,11 @@ class Block(nn.Module):
         self.pre_attn_norm = nn.LayerNorm(size)
         self.attn = Attention(size, options.num_heads, options.attn_dropout)
         self.post_attn_norm = nn.LayerNorm(size) if options.scale_attn else nn.Identity()
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
         self.pre_fc_norm = nn.LayerNorm(size)
         self.fc1 = nn.Linear(size, hidden)
         self.act = activation_of(options.activation, "activation")()
-        self.act_dropout = nn.Dropout(options.activation_dropout)
+        self.act_dropout = Dropout(options.activation_dropout)
         self.post_fc_norm = nn.LayerNorm(hidden) if options.scale_fc else nn.Identity()
         self.fc2 = nn.Linear(hidden, size)
         self.c_attn = nn.Parameter(torch.ones(options.num_heads)) if options.scale_heads else None
