@@ -27,6 +27,7 @@ STYLE = {
     "figure.figsize": (8, 7),
     "savefig.bbox": "standard",
     "axes.formatter.limits": (-3, 5),
+    "mathtext.cal": "sans",  # cursive fonts are rarely there, and matplotlib says so each time
     "axes.formatter.use_mathtext": False,  # plain tick labels and no minor ticks: four times as fast to draw
     "xtick.minor.visible": False,
     "ytick.minor.visible": False,
