@@ -239,3 +239,16 @@ def test_a_summary_counts_parameters_and_flops_without_data(file, config):
 def test_inputs_take_any_length_unless_the_network_file_lists_them_without_axis_2(config, axes, any_length):
     network = Network(nn.Identity(), ["event", "tracks"], info={"dynamic_axes": axes})
     assert network.takes_any_length(config) is any_length
+
+
+def test_a_part_that_is_called_with_a_parameter_is_summed_up_too(config):
+    class Token(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.token = nn.Parameter(torch.zeros(1, 2))
+            self.last = nn.Linear(2, 1)
+
+        def forward(self, tracks):
+            return self.last(self.token) + tracks.sum((1, 2)).unsqueeze(1)
+
+    assert "FLOPs         4 forward" in summary(Network(Token(), ["tracks"]), config)  # 2 * 2 * 1

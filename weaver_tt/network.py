@@ -223,7 +223,7 @@ def summary(network: Network, config: DataConfig) -> str:
     row = {name: torch.rand(shape, generator=random).to(network.device) for name, shape in shapes.items()}
     was_training, counter = module.training, FlopCounterMode(display=False)
     module.eval()
-    with torch.no_grad(), counter:
+    with torch.enable_grad(), counter:  # without gradients the counter refuses a part that is called with a parameter, such as a class token
         output = Network(module, network.input_names)(row)
     module.train(was_training)
     total = sum(parameter.numel() for parameter in module.parameters())

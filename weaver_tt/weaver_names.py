@@ -54,9 +54,8 @@ def weaver_names(file: str | Path) -> Iterator[None]:
     sys.meta_path.append(finder)  # last: what is installed wins
     try:
         yield
-        theirs = sorted(name for name in set(sys.modules) - before - finder.made if name.startswith("weaver.nn.model."))
-        for name in theirs:
-            _tell(str(file), name)
+        if any(name.startswith("weaver.nn.model.") for name in set(sys.modules) - before - finder.made):
+            _tell(str(file))
     finally:
         sys.meta_path.remove(finder)
         for name in finder.made:
@@ -67,11 +66,10 @@ def weaver_names(file: str | Path) -> Iterator[None]:
 
 
 @lru_cache
-def _tell(file: str, name: str) -> None:
-    """Once: weaver-core's modules are used, and how to get ours."""
-    ours = OURS.get(name.removeprefix("weaver."))
-    if ours is not None:
-        log.info("%s: %s is weaver-core's, which is installed; import %s instead: the same weights, faster", file, name, ours)
+def _tell(file: str) -> None:
+    """Once: weaver-core's models are used, and how to get ours."""
+    models = ", ".join(sorted(ours for ours in OURS.values() if ours.startswith("weaver_tt.nn.particle")))
+    log.info("%s: the models are weaver-core's, which is installed; import ours for the same weights, faster: %s", file, models)
 
 
 class _Finder(MetaPathFinder, Loader):
