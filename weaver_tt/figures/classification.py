@@ -169,7 +169,7 @@ def against(edges: Array, points: Mapping[str, Points], labels: tuple[str, str])
             axes.errorbar(centers + shift, value, error, fmt="o", markersize=5, color=color, label=name)
             axes.hlines(value, edges[:-1], edges[1:], color=color, linewidth=1, alpha=0.6)
         axes.set_xlim(edges[0], edges[-1])
-        low, high = axes.get_ylim()
+        low, high = max(0.0, axes.get_ylim()[0]), axes.get_ylim()[1]  # areas and rejections are never negative
         axes.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
         axes.legend(frameon=False, loc="upper left", ncols=2)
     return figure
