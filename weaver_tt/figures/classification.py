@@ -173,3 +173,28 @@ def against(edges: Array, points: Mapping[str, Points], labels: tuple[str, str])
         axes.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
         axes.legend(frameon=False, loc="upper left", ncols=2)
     return figure
+
+
+def sculpted(edges: Array, models: Mapping[str, tuple[Array, Array]], label: str, cut: str) -> Figure:
+    """The background's spectrum between ``edges`` (V + 1,), all of it and what passes ``cut``, each normalised to one; below, the share that passes.
+
+    ``models``: name -> sums of w and w^2 of all rows and of those that pass, (2, V) each. The first model's rows stand for all.
+    """
+    with style():
+        figure, (upper, lower) = _panels_above(True)
+        (every, squares), _ = next(iter(models.values()))
+        width, middle = np.diff(edges), (edges[1:] + edges[:-1]) / 2
+        upper.stairs(every / every.sum() / width, edges, fill=True, color="#b9b9b9", alpha=0.6, label="all background")
+        for number, (name, ((total, _), (passed, squares))) in enumerate(models.items()):
+            color = COLORS[number % len(COLORS)]
+            scale = 1 / (max(passed.sum(), 1e-300) * width)
+            upper.stairs(passed * scale, edges, color=color, linewidth=1.8, label=f"{name}, {cut}")
+            upper.errorbar(middle, passed * scale, np.sqrt(squares) * scale, fmt="none", color=color, linewidth=1)
+            filled = total > 0
+            share = passed[filled] / total[filled]
+            lower.errorbar(middle[filled], share, np.sqrt(squares[filled]) / total[filled], fmt="o", markersize=3.5, linewidth=1, color=color)
+        upper.set(ylabel="probability density", xlim=(edges[0], edges[-1]))
+        upper.set_ylim(bottom=0)
+        upper.legend(frameon=False)
+        lower.set(xlabel=label, ylabel=r"$\varepsilon_B$", yscale="log")
+    return figure

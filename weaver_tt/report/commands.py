@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.log import log
 from weaver_tt.options import flag
 
 if TYPE_CHECKING:
+    from weaver_tt.report.drawing import Picture
     from weaver_tt.report.judging import Binning
-    from weaver_tt.report.scores import Source
+    from weaver_tt.report.scores import Floats, Source
 
 DEFAULT_PT = "jet_pt"
+MASS_BINS = 30
 
 
 @dataclass(kw_only=True)
@@ -26,6 +28,8 @@ class ReportOptions:
     pt_column: str | None = flag(None, f"column to judge in bins of (default: {DEFAULT_PT} where all files have it)")
     pt_edges: list[float] = flag([], "bin edges of that column (default: bins of equal content)", nargs="+", type=float)
     pt_bins: int = flag(6, "bins where no edges are given")
+    mass_column: str | None = flag(None, "column that taggers should not know: what they do to the background's spectrum of it is measured and drawn")
+    mass_edges: list[float] = flag([], f"bin edges of that column (default: {MASS_BINS} of equal width)", nargs="+", type=float)
     weight_column: str | None = flag(None, "event weights, possibly negative (default: all rows count 1)")
     treename: str | None = flag(None, "tree of a ROOT file (default: its only one)")
 
@@ -54,8 +58,11 @@ def run_report(options: ReportOptions) -> None:
     first = models[0].name
     compared = {name: differences(one, numbers[first]) for name, one in numbers.items() if name != first}
     content = {"classes": classes, "signals": signals, "reference": first, "models": summaries, "differences": compared}
-    write_text(folder / "metrics.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
     pictures = draw(models, signals, folder)
+    if options.mass_column is not None:
+        content["sculpting"], more = _sculpting(options, sources, classes, signals[0])
+        pictures += more
+    write_text(folder / "metrics.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
     write_text(folder / "report.html", page(content, numbers, pictures, {model.name: model.empty_classes for model in models}))
     log.info("%s: %d models, %d figures", folder / "report.html", len(models), len(pictures))
 
@@ -84,8 +91,6 @@ def _signals(options: ReportOptions, classes: list[str]) -> list[str]:
 
 def _binned(options: ReportOptions, sources: list[Source], classes: list[str]) -> tuple[list[Source], Binning | None]:
     """The sources with the column to bin in, and its bins; neither where it is not asked for and not there."""
-    import numpy as np
-
     from weaver_tt.report.judging import Binning, equal_content
     from weaver_tt.report.scores import has_column
 
@@ -94,10 +99,34 @@ def _binned(options: ReportOptions, sources: list[Source], classes: list[str]) -
         if not has_column(sources, DEFAULT_PT):
             return sources, None
         column = DEFAULT_PT
-    edges = np.array(options.pt_edges)
-    if len(edges) and (len(edges) < 2 or (np.diff(edges) <= 0).any()):
-        raise ConfigError(f"report: --pt-edges {' '.join(map(str, options.pt_edges))}: expected two or more numbers that increase")
+    edges = _increasing(options.pt_edges, "--pt-edges")
     if options.pt_bins < 1:
         raise ConfigError(f"report: --pt-bins {options.pt_bins}: expected 1 or more")
     sources = [replace(source, pt=column) for source in sources]
     return sources, Binning(column, edges) if len(edges) else equal_content(sources[0], classes, options.pt_bins)
+
+
+def _increasing(edges: list[float], name: str) -> Floats:
+    """Bin edges as an array, perhaps empty; ConfigError where they do not increase."""
+    import numpy as np
+
+    if edges and (len(edges) < 2 or (np.diff(edges) <= 0).any()):
+        raise ConfigError(f"report: {name} {' '.join(map(str, edges))}: expected two or more numbers that increase")
+    return np.array(edges)
+
+
+def _sculpting(options: ReportOptions, sources: list[Source], classes: list[str], signal: str) -> tuple[dict[str, Any], list[Picture]]:
+    """What the models do to the background's spectrum of ``--mass-column``: numbers and figures."""
+    from pathlib import Path
+
+    from weaver_tt.report.drawing import draw_spectra
+    from weaver_tt.report.judging import Binning, equal_width, judge
+    from weaver_tt.report.sculpting import EFFICIENCIES, sculpting
+
+    column, edges = str(options.mass_column), _increasing(options.mass_edges, "--mass-edges")
+    sources = [replace(source, pt=column) for source in sources]
+    binning = Binning(column, edges) if len(edges) else equal_width(sources[0], classes, MASS_BINS)
+    found = {source.name: sculpting(judge(source, classes, binning), classes.index(signal)) for source in sources}
+    distances = {name: dict(zip(map(str, EFFICIENCIES), one.distance, strict=True)) for name, one in found.items()}
+    numbers = {"column": column, "signal": signal, "edges": binning.edges.tolist(), "jensen_shannon_bits": distances}
+    return numbers, draw_spectra(binning, found, signal, Path(options.output))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from weaver_tt.figures import classification as figures
 from weaver_tt.figures.base import save
 from weaver_tt.metrics.roc import Roc
 from weaver_tt.report.judging import Binning, Model
+from weaver_tt.report.sculpting import EFFICIENCIES, Sculpting
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,28 @@ class Picture:
 
 def draw(models: Sequence[Model], signals: Sequence[str], folder: Path) -> list[Picture]:
     """Write all figures to ``folder`` as PNG and PDF; OutputError where that fails."""
+    return [_write(name, caption, figure, folder) for name, caption, figure in _figures(models, signals)]
+
+
+def draw_spectra(binning: Binning, models: Mapping[str, Sculpting], signal: str, folder: Path) -> list[Picture]:
+    """Write the background's spectrum before and after selections that keep some share of the signal, a figure for each share."""
     pictures = []
-    for name, caption, figure in _figures(models, signals):
-        path = folder / re.sub(r"[^\w.+-]+", "_", name)
-        save(figure, path)
-        width, height = figure.get_size_inches()
-        pictures.append(Picture(path.with_name(path.name + ".png"), caption, width > 1.5 * height))
+    for number, efficiency in enumerate(EFFICIENCIES):
+        spectra = {name: (one.every, one.passing[number]) for name, one in models.items()}
+        percent = f"{100 * efficiency:.0f} %"
+        caption = (
+            f"{binning.column} of the background, all of it and where {percent} of {signal} pass: the closer the shapes, the less it is sculpted."
+        )
+        figure = figures.sculpted(binning.edges, spectra, binning.column, rf"$\varepsilon_S$ = {percent}")
+        pictures.append(_write(f"sculpting_{binning.column}_{100 * efficiency:.0f}", caption, figure, folder))
     return pictures
+
+
+def _write(name: str, caption: str, figure: Figure, folder: Path) -> Picture:
+    path = folder / re.sub(r"[^\w.+-]+", "_", name)
+    save(figure, path)
+    width, height = figure.get_size_inches()
+    return Picture(path.with_name(path.name + ".png"), caption, width > 1.5 * height)
 
 
 def _figures(models: Sequence[Model], signals: Sequence[str]) -> Iterator[tuple[str, str, Figure]]:

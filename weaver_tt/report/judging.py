@@ -42,12 +42,22 @@ class Binning:
 
 def equal_content(source: Source, classes: Sequence[str], bins: int) -> Binning:
     """At most ``bins`` bins of ``source.pt`` with about the same number of rows each, judged by the first chunk; DataError where it has no spread."""
-    assert source.pt is not None
+    return Binning(str(source.pt), _edges(source, classes, np.linspace(0, 1, bins + 1), "--pt-edges"), open=True)
+
+
+def equal_width(source: Source, classes: Sequence[str], bins: int) -> Binning:
+    """``bins`` bins of ``source.pt`` of the same width over all but the outermost per cent of the first chunk; DataError where it has no spread."""
+    low, *_, high = _edges(source, classes, np.array([0.005, 0.995]), "--mass-edges")
+    return Binning(str(source.pt), np.linspace(low, high, bins + 1))
+
+
+def _edges(source: Source, classes: Sequence[str], shares: Floats, flag: str) -> Floats:
+    """Different quantiles of ``source.pt`` at ``shares`` of the first chunk's rows, at least two."""
     values = next((chunk.pt for chunk in stream(source, classes) if chunk.pt is not None and len(chunk.pt)), np.empty(0))
-    edges = np.unique(np.quantile(values[np.isfinite(values)], np.linspace(0, 1, bins + 1))) if np.isfinite(values).any() else np.empty(0)
+    edges = np.unique(np.quantile(values[np.isfinite(values)], shares)) if np.isfinite(values).any() else np.empty(0)
     if len(edges) < 2:
-        raise DataError(f"{source.paths[0]}: column {source.pt!r} holds one value only; --pt-edges gives the bins")
-    return Binning(source.pt, edges, open=True)
+        raise DataError(f"{source.paths[0]}: column {source.pt!r} holds one value only; {flag} gives the bins")
+    return edges
 
 
 @dataclass

@@ -49,6 +49,8 @@ def page(content: Mapping[str, Any], numbers: Mapping[str, Numbers], pictures: S
             "<p>Errors are added in quadrature, as for independent rows; models judged on the same rows differ more surely than this says.</p>",
         ]
     parts += ["<h2>Pairs of classes</h2>", *(_pairs(name, model, classes) for name, model in content["models"].items())]
+    if "sculpting" in content:
+        parts += [f"<h2>Sculpting of {escape(content['sculpting']['column'])}</h2>", _sculpting(content["sculpting"])]
     parts += ["<h2>Calibration</h2>", _calibration(content["models"]), "<h2>Figures</h2>", _gallery(pictures)]
     parts += ["<h2>Rows and files</h2>", _files(content["models"], classes)]
     body = "\n".join(parts)
@@ -120,6 +122,15 @@ def _pairs(name: str, model: Mapping[str, Any], classes: Sequence[str]) -> str:
         rows = [[escape(a), *("" if a == b else plus_minus(what[a][b]) for b in classes)] for a in classes]
         parts.append(table(["signal ↓, background →", *map(escape, classes)], rows))
     return "\n".join(parts)
+
+
+def _sculpting(sculpting: Mapping[str, Any]) -> str:
+    """Divergences of each model (rows) at each signal efficiency (columns)."""
+    distances = sculpting["jensen_shannon_bits"]
+    head = [f"{100 * float(efficiency):.0f} % of {escape(sculpting['signal'])} pass" for efficiency in next(iter(distances.values()))]
+    rows = [[escape(name), *("–" if value is None else f"{value:.4f}" for value in one.values())] for name, one in distances.items()]
+    told = "Jensen–Shannon divergence, in bits, of the background's spectrum before and after the selection: 0 where the shapes are equal."
+    return f"{table(['', *head], rows)}\n<p>{told}</p>"
 
 
 def _calibration(models: Mapping[str, Any]) -> str:
