@@ -7,7 +7,7 @@ import torch
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.errors import ConfigError
-from weaver_tt.network import Network, NetworkFile
+from weaver_tt.network import Network, NetworkFile, summary
 from weaver_tt.output.onnx_export import export
 from weaver_tt.tasks.registry import make_task
 
@@ -60,6 +60,15 @@ def test_all_options_of_the_network_are_options_of_the_file():
 def test_what_does_not_fit_is_refused(name, changes, options, message):
     with pytest.raises(ConfigError, match=message):
         file(name).get_model(config(kinds=("pf", "sv"), **changes), SMALL | options)
+
+
+@pytest.mark.parametrize("name", ["particle_transformer", "particle_transformer_finetune", "particle_transformer_pf_sv"])
+def test_the_network_is_shown_with_its_flops(name):
+    data = config(kinds=("pf", "sv"))
+    module, info = file(name).get_model(data, SMALL)
+    text = summary(Network(module, info["input_names"], name, info), data)
+    assert f"parameters    {sum(parameter.numel() for parameter in module.parameters()):,}" in text
+    assert "output        (N, 2)" in text
 
 
 def test_a_body_trained_before_fits_into_fine_tuning_and_only_the_head_is_new():

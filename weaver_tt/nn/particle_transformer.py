@@ -162,7 +162,7 @@ class ParticleTransformer(nn.Module):
             return rows.mean(values)
         count = sum(group.rows for group in rows.groups)
         assert self.cls_token is not None
-        token = self.cls_token[0].expand(count, -1)
+        token = self.cls_token[0].repeat(count, 1)  # a copy: torch's FLOP counter fails on views of parameters
         for block in self.cls_blocks:
             token = block(token, values, rows)
         return token
