@@ -27,6 +27,7 @@ class Command:
 
 TRUTH_TAGGING = "weaver_tt.truth_tagging.commands"
 SIMULATE = "weaver_tt.simulate.commands"
+CONVERT = "weaver_tt.convert.commands"
 COMMANDS = {
     "toy": Command("make toy events with known efficiencies", f"{TRUTH_TAGGING}:ToyOptions", f"{TRUTH_TAGGING}:run_toy"),
     "map": Command("make the binned (pT, eta) efficiency map", f"{TRUTH_TAGGING}:MapOptions", f"{TRUTH_TAGGING}:run_map"),
@@ -36,6 +37,7 @@ COMMANDS = {
     ),
     "closure": Command("compare network and map with direct tagging", f"{TRUTH_TAGGING}:ClosureOptions", f"{TRUTH_TAGGING}:run_closure"),
     "simulate": Command("simulate jets with Pythia 8 and FastJet", f"{SIMULATE}:SimulateOptions", f"{SIMULATE}:run_simulate"),
+    "convert": Command("convert public data sets of jets", f"{CONVERT}:ConvertOptions", f"{CONVERT}:run_convert"),
 }
 
 

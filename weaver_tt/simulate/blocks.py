@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -81,7 +83,7 @@ def _in_order(sample: Sample, most: int, workers: int) -> Iterator[Iterator[tupl
         yield from (make_block(sample, block, most) for block in numbers)
         return
     # a fresh interpreter: Pythia, FastJet and the threads of this process do not fork well
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=end_with_parent)
     waiting: deque[Future[list[tuple[Columns, int]]]] = deque()
     try:
         while True:
@@ -92,3 +94,10 @@ def _in_order(sample: Sample, most: int, workers: int) -> Iterator[Iterator[tupl
         raise OutputError(f"simulate: a worker process died ({error}); too little memory?") from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def end_with_parent() -> None:
+    """End this worker process when the process that started it has been killed: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

@@ -1,0 +1,28 @@
+"""The command ``weaver-tt convert``: its options, and a function that imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from dataclasses import dataclass
+
+from weaver_tt.log import log
+from weaver_tt.options import flag
+
+
+@dataclass(kw_only=True)
+class ConvertOptions:
+    """Public data sets of jets as files to train on."""
+
+    dataset: str = flag("", "top: train.h5, val.h5, test.h5 of the top tagging reference; qg: QG_jets*.npz", positional=True, choices=["top", "qg"])
+    input: str = flag(".", "folder with the data set's files", "-i")
+    output: str = flag("converted", "folder to write train_file_0 and so on to", "-o")
+    format: str = flag("parquet", "of the files written", choices=["parquet", "root"])
+    progress: bool = flag(True, "progress bar", action=argparse.BooleanOptionalAction)
+
+
+def run_convert(options: ConvertOptions) -> None:
+    """``weaver-tt convert``."""
+    converter = importlib.import_module(f"weaver_tt.convert.{options.dataset}")
+    for path in converter.convert(options.input, options.output, f".{options.format}", options.progress):
+        log.info("%s", path)
