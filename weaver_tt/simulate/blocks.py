@@ -98,6 +98,11 @@ def _in_order(sample: Sample, most: int, workers: int) -> Iterator[Iterator[tupl
 
 def end_with_parent() -> None:
     """End this worker process when the process that started it has been killed: it would wait for work for ever."""
+    threading.Thread(target=_watch, daemon=True).start()
+
+
+def _watch() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        parent.join()
+        os._exit(1)
