@@ -74,26 +74,9 @@ def jets(folder: Path, process: str, use: str, number: int) -> Path:
     if larger and int(larger[-1].stem.split("_")[-1]) > number:
         return head(larger[-1], path, number)
     seed = {"train": "1", "test": "2"}[use]
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "weaver_tt.cli",
-            "simulate",
-            "--process",
-            process,
-            "-n",
-            str(number),
-            "--seed",
-            seed,
-            "--workers",
-            "2",
-            "-o",
-            str(path),
-        ],
-        check=True,
-        cwd=ROOT,
-    )
+    # the default window of the hard process loses fewer jets at its edges, and takes more events
+    flags = f"simulate --process {process} -n {number} --seed {seed} --workers 2 --pthat-min 500 -o"
+    subprocess.run([sys.executable, "-m", "weaver_tt.cli", *flags.split(), str(path)], check=True, cwd=ROOT)
     return path
 
 

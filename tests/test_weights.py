@@ -8,6 +8,7 @@ from torch import nn
 
 from weaver_tt.errors import ConfigError, TrainingError
 from weaver_tt.network import Network
+from weaver_tt.nn.attention import Block, BlockOptions
 from weaver_tt.options import NetworkOptions
 from weaver_tt.weights import freeze, load_weights, matching, prepare, put_weights, start_from
 
@@ -214,3 +215,14 @@ def test_an_expression_that_matches_nothing_is_a_mistake():
     with pytest.raises(ConfigError, match="'he\\(ad' is not a regular expression"):
         freeze(network(), "he(ad")
     assert matching(["b", ".*d"], ["abc", "bcd", "cd"], "-x") == {"bcd", "cd"}
+
+
+def test_the_older_names_of_attention_are_the_layers_of_today(tmp_path, log):
+    network = Network(Block(BlockOptions(embed_dim=8, num_heads=2)), ["x"], "net.py")
+    before = {name: torch.randn_like(value) for name, value in network.bare.state_dict().items()}
+    older = {name.replace("in_proj.", "in_proj_"): value for name, value in before.items()}
+    assert older.keys() != before.keys()
+    start_from(network, saved(tmp_path, {f"mod.{name}": value for name, value in older.items()}, "published.pt") + ":mod")
+    assert all(torch.equal(value, before[name]) for name, value in network.bare.state_dict().items())
+    assert "left out" not in log.text
+    load_weights(network, saved(tmp_path, older, "all.pt"))

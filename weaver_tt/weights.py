@@ -104,11 +104,11 @@ def read_weights(path: str | Path, own: Collection[str] = ()) -> Mapping[str, Te
     file, _, prefix = str(path).partition(".pt:")
     state = _unwrapped(_read(Path(f"{file}.pt" if prefix else path)), own)
     if not prefix:
-        return state
+        return _current(state, own)
     inside = {name.removeprefix(f"{prefix}."): value for name, value in state.items() if name.startswith(f"{prefix}.")}
     if not inside:
         raise TrainingError(f"{file}.pt: no weights under {prefix!r}; {nearest(prefix, _prefixes(state))}")
-    return inside
+    return _current(inside, own)
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
@@ -146,6 +146,12 @@ def _unwrapped(state: Mapping[str, Tensor], own: Collection[str]) -> Mapping[str
         if state and all(name.startswith(wrapper) for name in state) and not any(name in own for name in state):
             return _unwrapped({name.removeprefix(wrapper): value for name, value in state.items()}, own)
     return state
+
+
+def _current(state: Mapping[str, Tensor], own: Collection[str]) -> Mapping[str, Tensor]:
+    """The names with ``in_proj_weight``, as published Particle Transformers have it, as ``in_proj.weight`` where the network says so."""
+    renamed = {name: re.sub(r"\bin_proj_(weight|bias)$", r"in_proj.\1", name) for name in state}
+    return {renamed[name] if renamed[name] in own else name: value for name, value in state.items()}
 
 
 def _prefixes(names: Iterable[str]) -> set[str]:
