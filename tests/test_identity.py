@@ -14,19 +14,19 @@ def test_auto_says_when_with_what_and_how():
 
 
 def test_auto_fills_the_places_that_a_run_writes_to(tmp_path):
-    options, prefix = identity.named(parse([*TRAINING, "-m", f"{tmp_path}/{{auto}}/net", "--log", "logs/{auto}.log"]), "today_small")
-    assert prefix == f"{tmp_path}/today_small/net"
+    options = identity.named(parse([*TRAINING, "-m", f"{tmp_path}/{{auto}}/net", "--log", "logs/{auto}.log"]), "today_small")
+    assert options.network.model_prefix == f"{tmp_path}/today_small/net"
     assert options.train.log == "logs/today_small.log"
-    assert options.train.tensorboard == f"{prefix}_tensorboard"
-    options, prefix = identity.named(parse([*TRAINING, "-m", f"{tmp_path}/net", "--tensorboard", "off"]), "unused")
+    assert options.train.tensorboard == f"{tmp_path}/today_small/net_tensorboard"
+    options = identity.named(parse([*TRAINING, "-m", f"{tmp_path}/net", "--tensorboard", "off"]), "unused")
     assert (options.train.log, options.train.tensorboard) == (f"{tmp_path}/net.log", "off")
 
 
 def test_a_resumed_run_goes_on_in_its_tensorboard_folder(tmp_path):
     arguments = [*TRAINING, "-m", f"{tmp_path}/net", "--tensorboard", "_pfn"]
     save_card(f"{tmp_path}/net", {"options": {"train": {"tensorboard": "runs/Jan01_00-00-00_host_pfn"}}})
-    assert identity.named(parse([*arguments, "--resume"]), "x")[0].train.tensorboard == "runs/Jan01_00-00-00_host_pfn"
-    assert identity.named(parse(arguments), "x")[0].train.tensorboard != "runs/Jan01_00-00-00_host_pfn"
+    assert identity.named(parse([*arguments, "--resume"]), "x").train.tensorboard == "runs/Jan01_00-00-00_host_pfn"
+    assert identity.named(parse(arguments), "x").train.tensorboard != "runs/Jan01_00-00-00_host_pfn"
 
 
 def test_a_resumed_run_keeps_its_seed_and_a_fresh_one_draws_one(tmp_path):

@@ -71,8 +71,8 @@ def test_flags_that_are_not_needed_here_say_what_replaces_them(caplog):
 
 # Weaver's flags, each with the values of a public script or of its help
 SWITCHES = (
-    *("--regression-mode", "--fetch-by-files", "--in-memory", "--in-memory-val", "--use-amp", "--compile", "--compile-optimizer"),
-    *("--predict", "--print", "--auto-clean"),
+    *("--regression-mode", "--fetch-by-files", "--in-memory", "--in-memory-val", "--demo", "--use-amp", "--compile", "--compile-optimizer"),
+    *("--predict", "--io-test", "--copy-inputs", "--print", "--profile", "--auto-clean"),
 )
 VALUES = {
     "--run-mode": "train,val",
@@ -97,7 +97,9 @@ VALUES = {
     "--data-split-num": "2",
     "--data-split-val": "2",
     "--train-val-split": "0.8",
+    "--lr-finder": "5e-6,5e0,200",
     "--tensorboard": "_particle_net",
+    "--tensorboard-custom-fn": "f.py",
     "--custom-functions": "f.py",
     "-n": "n.py",
     "--network-config": "n.py",
@@ -135,6 +137,7 @@ VALUES = {
     "--log-file": "logs/{auto}.log",
     "--log": "logs/{auto}.log",  # an abbreviation that argparse grants Weaver's users
     "--backend": "nccl",
+    "--cross-validation": "event%5",
 }
 WEAVER = [[switch] for switch in SWITCHES] + [["--no-" + switch[2:]] for switch in SWITCHES] + [["--no-remake-weights"]]
 WEAVER += [[name, values] if name.startswith("--extra") else [name, *values.split()] for name, values in VALUES.items()]
@@ -150,3 +153,9 @@ def test_every_flag_of_weaver_is_accepted_or_says_what_replaces_it(arguments, ca
     else:
         assert caplog.text == ""
         assert isinstance(options, RunOptions)
+
+
+def test_no_flag_of_the_installed_weaver_is_forgotten():
+    train = pytest.importorskip("weaver.train")
+    theirs = {name for action in train.parser._actions for name in action.option_strings} - {"-h", "--help"}
+    assert theirs - {arguments[0] for arguments in WEAVER} == set()

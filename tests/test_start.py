@@ -17,6 +17,7 @@ TRAINING = ["-i", "a.root", "-c", "d.yaml", "-n", "n.py"]
         ([], "--data-config and --network-config and --data-train must be given"),
         (["--predict", "-c", "d.yaml", "-m", "model.onnx"], "^--data-test must be given"),
         ([*TRAINING, "--predict", "-t", "b.root"], "--model-prefix must name a trained network"),
+        ([*TRAINING, "--cross-validation", "event%2", "-m", "x", "--export-onnx", "m.onnx"], "needs a prefix"),
         ([*TRAINING, "--ensemble", "0"], "at least one member"),
         ([*TRAINING, "--seed", "-1"], "not negative"),
         ([*TRAINING, "--samples-per-epoch", "9", "--steps-per-epoch", "1"], "give one of them"),
@@ -50,6 +51,23 @@ def test_regression_mode_makes_sure_of_the_labels(tmp_path):
         start.check_config(classes, parse([*TRAINING, "--data-config-test", str(tmp_path / "other.yaml")]))
 
 
+def test_a_demo_is_short(tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.root").touch()
+    small = start.demo(
+        parse(["-i", f"x:{tmp_path}/*", f"{tmp_path}/c.root", "--samples-per-epoch", "100000", "--steps-per-epoch-val", "3", "--demo"])
+    )
+    assert small.data.data_train == [f"x:{tmp_path}/a.root", f"x:{tmp_path}/b.root", f"_:{tmp_path}/c.root"]
+    assert (small.data.steps_per_epoch, small.data.samples_per_epoch, small.data.steps_per_epoch_val, small.train.num_epochs) == (20, None, 3, 2)
+    assert start.demo(parse(["--num-epochs", "1"])).train.num_epochs == 1
+
+
+def test_an_io_test_needs_data_only():
+    start.check(parse(["--io-test", "-c", "d.yaml", "-t", "a.root"]))
+    with pytest.raises(ConfigError, match=r"^--data-train must be given"):
+        start.check(parse(["--io-test", "-c", "d.yaml"]))
+
+
 def test_no_gpus_is_the_cpu():
     assert start.choose_device("") == torch.device("cpu")
 
@@ -64,6 +82,7 @@ def test_gpus_are_indices_that_this_machine_has():
 def test_one_device_starts_no_ranks():
     assert not start.launches_ranks(parse([*TRAINING, "--gpus", "0"]))
     assert not start.launches_ranks(parse([*TRAINING, "--gpus", ""]))
+    assert not start.launches_ranks(parse([*TRAINING, "--gpus", "0,1", "--profile"]))
     assert not start.launches_ranks(parse([*TRAINING, "--gpus", "0,1", "--backend", "nccl"]))
 
 

@@ -1,6 +1,7 @@
 """``train.py`` as a user runs it: tasks x formats x torch and ONNX, and what it says to bad input."""
 
 import json
+import re
 from pathlib import Path
 
 import awkward as ak
@@ -373,3 +374,74 @@ def test_an_error_in_the_users_network_file_is_shown_as_it_is(tmp_path, events):
     (tmp_path / "bad.py").write_text("def get_model(data_config, **options):\n    return undefined_name\n")
     with pytest.raises(NameError, match="undefined_name"):
         run("-i", events, "-c", TRUTH_TAGGING, "-n", tmp_path / "bad.py", "-m", tmp_path / "net", *SMALL[3:])
+
+
+# --- more than one training, and less
+
+
+@pytest.fixture
+def folder(tmp_path, particles):
+    """Data, YAML and network file."""
+    write_root(tmp_path / "jets.root", particles)
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump(CLASSES, sort_keys=False))
+    (tmp_path / "pool.py").write_text(POOLING)
+    return tmp_path
+
+
+def quick(folder: Path, *more: object) -> list[object]:
+    data = ["-i", folder / "jets.root", "-c", folder / "data.yaml", "-n", folder / "pool.py", "-m", folder / "run" / "net"]
+    return [*data, "--gpus", "", "--num-epochs", 1, "--batch-size", 100, "--optimizer", "adam", "--no-progress", "--tensorboard", "off", *more]
+
+
+def test_cross_validation_predicts_each_row_with_the_network_that_has_not_seen_it(folder, particles):
+    more = ["-t", folder / "jets.root", "--cross-validation", "number%3", "--predict-output", folder / "pred.parquet", "--seed", 1]
+    assert run(*quick(folder, *more)) == 0
+    names = {path.name for path in (folder / "run").iterdir()}
+    assert {f"net_fold-{fold}_{end}" for fold in range(3) for end in ("best_epoch_state.pt", "run.json", "sample.npz")} <= names
+    found = ak.from_parquet(folder / "pred.parquet")
+    passed = particles["number"][particles["jet_mass"] > 5]
+    assert found["number"].tolist() == [n for fold in range(3) for n in passed if n % 3 == fold]
+    for fold in range(3):
+        common = ["-c", folder / "data.yaml", "-n", folder / "pool.py", "-m", folder / "run" / f"net_fold-{fold}", "--gpus", ""]
+        assert run("--predict", "-t", folder / "jets.root", *common, "--predict-output", folder / "one.parquet") == 0
+        one = ak.from_parquet(folder / "one.parquet")
+        held_out = one["number"].to_numpy() % 3 == fold
+        mine = found["number"].to_numpy() % 3 == fold
+        assert found["score_is_top"][mine].to_numpy() == pytest.approx(one["score_is_top"][held_out].to_numpy(), abs=1e-6)
+
+
+def test_inputs_are_copied_read_and_removed(folder, monkeypatch, capsys):
+    (folder / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder / "scratch"))
+    more = ["--copy-inputs", "-t", f"x:{folder}/jets.root", "--predict-output", folder / "pred.root"]
+    assert run(*quick(folder, *more)) == 0
+    assert "1 files (0.00 GB) copied to" in capsys.readouterr().err
+    assert list((folder / "scratch").iterdir()) == []
+    assert (folder / "pred_x.root").exists()
+    assert json.loads((folder / "run" / "net_run.json").read_text())["data_files"] == [str(folder / "jets.root")]
+
+
+def test_what_only_tries_leaves_no_trained_network(folder, capsys):
+    assert run(*quick(folder, "--lr-finder", "1e-4,1,30")) == 0
+    assert run(*quick(folder, "--profile")) == 0
+    assert run(*quick(folder, "--io-test", "-t", folder / "jets.root")) == 0
+    names = {path.name for path in (folder / "run").iterdir()}
+    assert {"net_lr_finder.png", "net_lr_finder.json", "net_profile"} <= names
+    assert not [name for name in names if name.endswith(".pt")]
+    said = capsys.readouterr().err
+    assert [kind for kind in ("training", "validation", "test _") if re.search(rf"{kind}: \d+ rows in \d+ batches", said)] == [
+        "training",
+        "validation",
+        "test _",
+    ]
+
+
+def test_other_yamls_and_selections_are_for_validation_and_prediction(folder, particles):
+    (folder / "test.yaml").write_text(yaml.safe_dump(CLASSES | {"selection": "jet_mass > 50", "observers": ["number"]}, sort_keys=False))
+    more = ["--data-config-val", folder / "test.yaml", "--data-config-test", folder / "test.yaml", "--extra-selection-test", "number % 2 == 0"]
+    more += ["--extra-selection-train", "number % 5 != 0", "--demo", "--auto-clean", "--predict-gpus", ""]
+    assert run(*quick(folder, *more, "-t", folder / "jets.root", "--predict-output", folder / "pred.root")) == 0
+    with uproot.open(folder / "pred.root") as file:
+        numbers = file["tree"]["number"].array().tolist()
+    wanted = (particles["jet_mass"] > 50) & (particles["number"] % 2 == 0)
+    assert numbers == particles["number"][wanted].tolist()

@@ -20,13 +20,13 @@ def auto_name(options: RunOptions) -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}_{network}_{options.train.optimizer}_lr{options.train.start_lr:g}_batch{options.data.batch_size}"
 
 
-def named(options: RunOptions, name: str) -> tuple[RunOptions, str]:
-    """``options`` with the places that a run called ``name`` writes to filled in, and the prefix of its files."""
+def named(options: RunOptions, name: str) -> RunOptions:
+    """``options`` with the places that a run called ``name`` writes to filled in: model prefix, log file, TensorBoard's folder."""
     prefix = options.network.model_prefix.replace("{auto}", name)
     card = load_card(prefix) if options.train.resume else None
     folder = tensorboard_folder(options.train.tensorboard, prefix, card["options"]["train"]["tensorboard"] if card else None)
     train = replace(options.train, log=(options.train.log or f"{prefix}.log").replace("{auto}", name), tensorboard=folder or "off")
-    return replace(options, train=train), prefix
+    return replace(options, train=train, network=replace(options.network, model_prefix=prefix))
 
 
 def choose_seed(options: RunOptions, prefix: str) -> int:

@@ -32,9 +32,7 @@ class NetworkFile:
     def __init__(self, path: str | Path) -> None:
         """Import ``path``; ConfigError when there is no such python file."""
         self.path = Path(path)
-        if not self.path.is_file() or self.path.suffix != ".py":
-            raise ConfigError(f"network file {path}: {missing_file(self.path, '*.py')}")
-        self.module = _import(self.path)
+        self.module = import_file(self.path)
 
     def get_model(self, config: DataConfig, options: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
         """(module, model_info) of the file's ``get_model(config, **options)``; model_info names at least the module's inputs, in order."""
@@ -236,15 +234,20 @@ def summary(network: Network, config: DataConfig) -> str:
     return "\n".join(lines)
 
 
-def _import(path: Path) -> ModuleType:
-    """The module of a file, under a name of its own for each path and content, so that its classes can be pickled and inspected."""
+def import_file(path: Path, what: str = "network file") -> ModuleType:
+    """The module of a file, under a name of its own for each path and content, so that its classes can be pickled and inspected.
+
+    Raises ConfigError, about ``what``, when there is no such python file.
+    """
+    if not path.is_file() or path.suffix != ".py":
+        raise ConfigError(f"{what} {path}: {missing_file(path, '*.py')}")
     identity = hashlib.sha256(str(path.resolve()).encode() + path.read_bytes()).hexdigest()[:12]
     name = f"weaver_tt_network_{path.stem}_{identity}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ConfigError(f"network file {path}: cannot be imported")
+        raise ConfigError(f"{what} {path}: cannot be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

@@ -81,6 +81,9 @@ class DataOptions:
     steps_per_epoch_val: int | None = flag(None, "validation batches in an epoch, drawn once from all files (default: all rows in order)")
     samples_per_epoch_val: int | None = flag(None, "the same in rows")
     remake_weights: bool = flag(True, "--no-remake-weights reuses the run's histograms of reweighting, whatever they were made from")
+    copy_inputs: bool = flag(False, "copy input files to a folder in $TMPDIR first and read them there, such as from EOS; it is removed at the end")
+    demo: bool = flag(False, "a quick trial: 2 files of each group, 20 batches in an epoch, 2 epochs")
+    io_test: bool = flag(False, "only read an epoch and tell how fast")
     custom_functions: str | None = flag(None, "python file whose functions the YAML's expressions may call")
 
 
@@ -133,10 +136,16 @@ class TrainOptions:
     load_epoch: int | None = flag(None, "continue after this epoch: from PREFIX_resume.pt if it was written then, else from that epoch's weights")
     save_minutes: float = flag(5.0, "minutes between saves of PREFIX_resume.pt inside an epoch")
     auto_clean: bool = flag(False, "keep the weights of the best and the latest epoch only")
+    cross_validation: str | None = flag(None, "column%%k: k trainings, each without the rows with int(column) %% k == i, which it then predicts")
+    lr_finder: str | None = flag(
+        None, "only try rates: lowest, highest, steps, such as 5e-6,5,200; a figure and a suggestion in PREFIX_lr_finder.png and .json"
+    )
+    profile: bool = flag(False, "only profile some steps: a table in the log, PREFIX_profile/trace.json for chrome://tracing")
     regression_mode: bool = flag(False, "make sure that the data YAML's labels are to be regressed; it is they that decide")
     tensorboard: str | None = flag(
         None, "folder for TensorBoard (default: PREFIX_tensorboard); a name without '/' means runs/DATE_HOSTNAME; 'off' for none"
     )
+    tensorboard_custom_fn: str | None = flag(None, "python file with get_tensorboard_custom_fn(tb_writer, model_output, model, epoch, i_batch, mode)")
     log: str | None = flag(None, "log file (default: PREFIX.log); {auto} as in --model-prefix", "--log-file")
     log_every: int = flag(50, "steps between reading the meters in training")
     progress: bool = flag(True, "progress bar")

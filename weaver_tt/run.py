@@ -5,34 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
 from weaver_tt import distributed
 from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DataConfig
+from weaver_tt.cross_validation import folds
 from weaver_tt.data.batch import Batch
 from weaver_tt.data.bucketing import prepare_bucketing
+from weaver_tt.data.copies import local_copies
 from weaver_tt.data.files import parse_groups
-from weaver_tt.data.loaders import test_loaders, train_loader, val_loader
+from weaver_tt.data.loaders import Loader, test_loaders, train_loader, val_loader
 from weaver_tt.data.other_config import load_other
 from weaver_tt.data.standardize import load_statistics, prepare_statistics
 from weaver_tt.data.weighing import prepare_weights
 from weaver_tt.engine.checkpoint import Files, run_prefix, trained_states
 from weaver_tt.engine.fit import fit
-from weaver_tt.engine.machine import set_up_threads
+from weaver_tt.engine.io_test import io_test
+from weaver_tt.engine.lr_finder import find_rate
+from weaver_tt.engine.machine import seed_everything, set_up_threads
+from weaver_tt.engine.profiler import profile
 from weaver_tt.engine.run_card import describe, load_card, save_card
-from weaver_tt.engine.trackers import make_tracker
+from weaver_tt.engine.trackers import Console, make_tracker
 from weaver_tt.identity import auto_name, choose_seed, mixed_seed, named
 from weaver_tt.log import configure, log
 from weaver_tt.network import Ensemble, Network, NetworkFile, build_network, network_options, summary
-from weaver_tt.options import RunOptions
+from weaver_tt.options import DataOptions, RunOptions
 from weaver_tt.output.onnx_export import export
 from weaver_tt.output.onnx_network import OnnxNetwork
-from weaver_tt.output.predict import predict
+from weaver_tt.output.predict import predict_parts
 from weaver_tt.output.results import finite, write_results
 from weaver_tt.output.sample import Sample, collect_sample, load_sample, save_sample
-from weaver_tt.start import check, check_config, choose_device, is_onnx, launches_ranks, predicts_only
+from weaver_tt.start import check, check_config, choose_device, demo, is_onnx, launches_ranks, predicts_only, tries_only
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.registry import make_task
 from weaver_tt.weights import load_weights, prepare
@@ -41,19 +47,25 @@ CARD_IN_ONNX = ("command", "started", "git", "versions", "seed", "best")  # what
 
 
 def run(options: RunOptions) -> None:
-    """What ``train.py`` does: print, export, predict, or train (and then predict ``--data-test``)."""
+    """What ``train.py`` does: print, try out, export, predict, or train (and then predict ``--data-test``)."""
     check(options)
     if launches_ranks(options):
         return
     set_up_threads(options.train.num_threads)
+    if options.data.demo:
+        options = demo(options)
     config = load_config(options.data.data_config, options.data.custom_functions)
     check_config(config, options)
     if options.output.print:
         print(summary(build_network(config, options.network, torch.device("cpu")), config))
+    elif options.data.io_test:
+        run_io_test(config, options)
+    elif tries_only(options):
+        run_trial(config, options)
     elif options.output.export_onnx:
         run_export(config, options)
     elif predicts_only(options):
-        run_predict(config, options, options.network.model_prefix)
+        run_predict(config, options)
     else:
         run_train(config, options)
 
@@ -62,19 +74,35 @@ def run(options: RunOptions) -> None:
 
 
 def run_train(config: DataConfig, options: RunOptions) -> None:
-    """Train every member of the ensemble (one as a rule), then predict the test files where given."""
+    """Train (a network for each fold of a cross-validation, one as a rule), then predict the test files where given."""
     distributed.setup(options.train.backend)
-    device = choose_device(options.train.gpus)
-    options, prefix = named(options, distributed.from_main(auto_name(options)))
+    options = opened(options)
+    files = data_files(options)
+    with local_copies(options.data, "data_train", "data_val") as data:
+        for fold in folds(replace(options, data=data)):
+            train_fold(config, fold, files)
+    distributed.shutdown()
+    if options.data.data_test and "test" in options.output.run_mode and distributed.is_main():
+        run_predict(config, options)
+
+
+def opened(options: RunOptions) -> RunOptions:
+    """``options`` with a name for the run, whose folder and log are there from now on."""
+    options = named(options, distributed.from_main(auto_name(options)))
     if distributed.is_main():
-        Files(prefix).prepare()
+        Files(options.network.model_prefix).prepare()
     configure(file=options.train.log, rank=distributed.rank())
+    return options
+
+
+def train_fold(config: DataConfig, options: RunOptions, files: list[str]) -> None:
+    """Train every member of the ensemble (one as a rule) on the run's ``files``."""
+    prefix, device = options.network.model_prefix, choose_device(options.train.gpus)
     seed = distributed.from_main(choose_seed(options, prefix))
     log.info("files of this run: %s_*, log %s, seed %d", prefix, options.train.log, seed)
-    config = prepare_bucketing(prepare_weights(config, prefix, options.data), prefix, options.data)
-    config = prepare_statistics(config, prefix, options.data)
+    config = measured(config, prefix, options.data)
     if distributed.is_main():
-        save_card(prefix, card := describe(options, seed, data_files(options), config_texts(config, options)))
+        save_card(prefix, card := describe(options, seed, files, config_texts(config, options)))
     results = []
     for member in range(options.network.ensemble):
         name, member_seed = (prefix, seed) if options.network.ensemble == 1 else (f"{prefix}_member-{member}", mixed_seed(seed, member))
@@ -82,29 +110,73 @@ def run_train(config: DataConfig, options: RunOptions) -> None:
     if distributed.is_main():
         save_card(prefix, card | {"best": results})
         save_sample(prefix, sample_rows(config, options))
-    distributed.shutdown()
-    if options.data.data_test and "test" in options.output.run_mode and distributed.is_main():
-        run_predict(config, options, prefix)
+
+
+def measured(config: DataConfig, prefix: str, data: DataOptions) -> DataConfig:
+    """The configuration with what the training data says: weights, buckets, statistics; kept in ``PREFIX.auto.yaml``."""
+    config = prepare_bucketing(prepare_weights(config, prefix, data), prefix, data)
+    return prepare_statistics(config, prefix, data)
 
 
 def train_member(config: DataConfig, options: RunOptions, prefix: str, seed: int, device: torch.device) -> dict[str, float | None]:
     """Train one network; returns the metrics of its best epoch."""
     rank, world = distributed.rank(), distributed.world_size()
-    network = build_network(config, options.network, device, seed=seed)
-    any_length = network.takes_any_length(config)
-    train = train_loader(config, options.data, seed=seed, rank=rank, world=world, device=device, any_length=any_length)
+    network = start_network(config, options, device, seed)
+    train = train_loader(config, options.data, seed=seed, rank=rank, world=world, device=device, any_length=network.takes_any_length(config))
     val = val_loader(load_other(config, options.data.data_config_val), options.data, rank=rank, world=world, device=device)
-    prepare(network, options.network)
     task = task_of(config, options)
     log.info("%s", summary(network, config))
     settings = options.train
     if options.network.ensemble > 1 and settings.tensorboard != "off":
         settings = replace(settings, tensorboard=f"{settings.tensorboard}/{Path(prefix).name}")  # members must not write over each other
-    with make_tracker(settings, prefix) as tracker:
+    with make_tracker(settings, prefix, network.bare) as tracker:
         best = fit(network, task, train, val, settings, prefix, tracker, seed)
     if distributed.is_main():
         write_results(best, prefix, options.output.figures)
     return finite(best)
+
+
+def start_network(config: DataConfig, options: RunOptions, device: torch.device, seed: int) -> Network:
+    """The network that a training starts from: initial weights by ``seed``, others where the flags ask for them."""
+    network = build_network(config, options.network, device, seed=seed)
+    prepare(network, options.network)
+    return network
+
+
+# --- try out
+
+
+def run_trial(config: DataConfig, options: RunOptions) -> None:
+    """Some steps of training, for ``--lr-finder`` or ``--profile``."""
+    options = opened(options)
+    prefix, device = options.network.model_prefix, choose_device(options.train.gpus)
+    seed = choose_seed(options, prefix)
+    with local_copies(options.data, "data_train") as data, make_tracker(options.train, prefix) as tracker:
+        config = measured(config, prefix, data)
+        network, task = start_network(config, options, device, seed), task_of(config, options)
+        train = train_loader(config, data, seed=seed, device=device, any_length=network.takes_any_length(config))
+        seed_everything(seed, deterministic=False)
+        if options.train.profile:
+            profile(network, task, train, options.train, prefix)
+        else:
+            find_rate(network, task, train, options.train, prefix, tracker)
+
+
+def run_io_test(config: DataConfig, options: RunOptions) -> None:
+    """Read an epoch of each kind of data that is given."""
+    device = choose_device(options.train.gpus)
+    kinds = ("data_train", "data_val", "data_test")
+    with local_copies(options.data, *kinds) as data, TemporaryDirectory() as scratch, Console(options.train.progress) as tracker:
+        if data.data_train:
+            config = measured(config, f"{scratch}/net", data)
+            io_test("training", train_loader(config, data, device=device), tracker)
+        if val := val_loader(load_other(config, data.data_config_val), data, device=device) if data.data_train else None:
+            io_test("validation", val, tracker)
+        for name, loader in test_loaders(load_other(config, data.data_config_test), data, device=device).items():
+            io_test(f"test {name}", loader, tracker)
+
+
+# --- what a run is made of
 
 
 def data_files(options: RunOptions) -> list[str]:
@@ -144,16 +216,25 @@ def task_of(config: DataConfig, options: RunOptions) -> Task:
 # --- predict and export
 
 
-def run_predict(config: DataConfig, options: RunOptions, model: str) -> None:
-    """Predict ``--data-test`` with a prefix's best epoch (all its members), a ``_state.pt`` file or a ``model.onnx``."""
+def run_predict(config: DataConfig, options: RunOptions) -> None:
+    """Predict ``--data-test`` with a prefix's best epoch (all its members and folds), a ``_state.pt`` file or a ``model.onnx``."""
     device = choose_device(options.train.gpus if options.output.predict_gpus is None else options.output.predict_gpus)
+    with local_copies(options.data, "data_test") as data:
+        parts = [load_part(config, fold, device) for fold in folds(replace(options, data=data))]
+        pairs, output = [(network, loaders) for network, _, loaders in parts], options.output
+        predict_parts(pairs, parts[0][1], output.predict_output, device, output.figures)
+
+
+def load_part(config: DataConfig, options: RunOptions, device: torch.device) -> tuple[Ensemble | OnnxNetwork, Task, dict[str, Loader]]:
+    """A trained network, its task, and the rows that it predicts."""
+    model = options.network.model_prefix
     config = load_other(load_statistics(config, model), options.data.data_config_test)
     task = task_of(config, options)
     if is_onnx(model):
         network: Ensemble | OnnxNetwork = OnnxNetwork(model, config, threads=options.train.num_threads)
     else:
         network = Ensemble(load_members(config, options, model, device), task)
-    predict(network, task, test_loaders(config, options.data, device=device), options.output.predict_output, device, options.output.figures)
+    return network, task, test_loaders(config, options.data, device=device)
 
 
 def run_export(config: DataConfig, options: RunOptions) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import torch
 
 from weaver_tt import distributed
 from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.files import first_files
 from weaver_tt.data.other_config import check_alike
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.log import log
 from weaver_tt.options import RunOptions
 
 RUN_MODES = ("train", "val", "test")
+DEMO_FILES, DEMO_STEPS, DEMO_EPOCHS = 2, 20, 2
 
 
 def check(options: RunOptions) -> None:
@@ -26,12 +29,12 @@ def check(options: RunOptions) -> None:
         if mode not in RUN_MODES:
             raise ConfigError(f"--run-mode {output.run_mode}: {mode!r}; {nearest(mode, RUN_MODES)}")
     needed = {"--data-config": data.data_config}
-    if not (predicting and is_onnx(network.model_prefix)):
+    if not (data.io_test or (predicting and is_onnx(network.model_prefix))):
         needed["--network-config"] = network.network_config
     if predicting:
         needed["--data-test"] = " ".join(data.data_test)
     elif not (output.print or output.export_onnx):
-        needed["--data-train"] = " ".join(data.data_train)
+        needed["--data-train"] = " ".join([*data.data_train, *(data.data_test if data.io_test else [])])
     missing = [flag for flag, value in needed.items() if not value]
     if missing:
         raise ConfigError(f"{' and '.join(missing)} must be given (see --help)")
@@ -39,6 +42,8 @@ def check(options: RunOptions) -> None:
         raise ConfigError("--model-prefix must name a trained network: a prefix, a _state.pt file or (to predict) a model.onnx")
     if predicting and output.export_onnx:
         raise ConfigError("--predict and --export-onnx are two runs; give one of them")
+    if options.train.cross_validation is not None and (is_onnx(network.model_prefix) or output.export_onnx):
+        raise ConfigError("--cross-validation needs a prefix as --model-prefix; the network of one fold is exported by -m PREFIX_fold-0 alone")
     if options.train.seed is not None and options.train.seed < 0:
         raise ConfigError(f"--seed {options.train.seed}: expected a number that is not negative")
     if data.steps_per_epoch is not None and data.samples_per_epoch is not None:
@@ -62,6 +67,21 @@ def check_config(config: DataConfig, options: RunOptions) -> None:
         raise ConfigError(f"--regression-mode: the labels of {config.source} are classes (type: simple); labels of type custom are regressed")
 
 
+def demo(options: RunOptions) -> RunOptions:
+    """What ``--demo`` makes of ``options``: some batches of the first files of each group, for two epochs."""
+    data, few = options.data, DEMO_STEPS
+    kinds = {kind: first_files(getattr(data, kind), DEMO_FILES) for kind in ("data_train", "data_val", "data_test")}
+    steps = {"steps_per_epoch": min(data.steps_per_epoch or few, few), "steps_per_epoch_val": min(data.steps_per_epoch_val or few, few)}
+    small = replace(data, samples_per_epoch=None, samples_per_epoch_val=None, **kinds, **steps)  # type: ignore[arg-type]
+    log.info("--demo: %d files of each group, %d batches in an epoch, %d epochs", DEMO_FILES, few, DEMO_EPOCHS)
+    return replace(options, data=small, train=replace(options.train, num_epochs=min(options.train.num_epochs, DEMO_EPOCHS)))
+
+
+def tries_only(options: RunOptions) -> bool:
+    """Whether nothing is trained for good: ``--io-test``, ``--lr-finder``, ``--profile``."""
+    return options.data.io_test or options.train.lr_finder is not None or options.train.profile
+
+
 def predicts_only(options: RunOptions) -> bool:
     """``--predict``, or Weaver's ``--run-mode test``."""
     return options.output.predict or options.output.run_mode.split(",") == ["test"]
@@ -75,7 +95,7 @@ def is_onnx(model: str) -> bool:
 def launches_ranks(options: RunOptions) -> bool:
     """With several GPUs and no ``--backend``, start this command once a GPU under torchrun; True once that has been done."""
     devices = [gpu for gpu in (options.train.gpus or "").split(",") if gpu.strip()]
-    training = not (predicts_only(options) or options.output.export_onnx or options.output.print)
+    training = not (predicts_only(options) or tries_only(options) or options.output.export_onnx or options.output.print)
     if len(devices) < 2 or options.train.backend or not training:
         return False
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={len(devices)}", *sys.argv, "--backend", "nccl"]

@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from weaver_tt.data.files import FileGroup, is_remote, parse_groups
+from weaver_tt.data.files import FileGroup, first_files, is_remote, parse_groups
 from weaver_tt.errors import DataError
 
 
@@ -51,6 +51,12 @@ def test_files_that_were_converted_are_read_in_place_of_those_of_awkward_0(folde
     assert f"reading {folder}/a.root instead" in caplog.text
     with pytest.raises(DataError, match=r"none\.awkd: no such file, .* `weaver-tt convert`"):
         parse_groups([f"{folder}/none.awkd"])
+
+
+def test_the_first_files_of_each_group_are_patterns_again(folder):
+    few = first_files([f"x:{folder}/**/*", f"{folder}/c.h5"], 2)
+    assert few == [f"x:{folder}/a.root", f"x:{folder}/b.root", f"_:{folder}/c.h5"]
+    assert [group.name for group in parse_groups(few)] == ["x", "_"]
 
 
 def test_the_split_number_of_weaver_is_dropped_with_a_word(folder, caplog):

@@ -7,9 +7,11 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from weaver_tt.engine import trackers
-from weaver_tt.engine.trackers import Console, Nothing, Several, TensorBoard, Tracker, make_tracker, tensorboard_folder
+from weaver_tt.engine.trackers import Console, Nothing, Several, TensorBoard, Tracker, UserFunction, make_tracker, tensorboard_folder
+from weaver_tt.errors import ConfigError
 from weaver_tt.figures.classification import matrix
 from weaver_tt.options import TrainOptions
 
@@ -29,7 +31,7 @@ class Recorder(Tracker):
 def tell_all(tracker):
     """A short run."""
     with tracker:
-        tracker.begin("train")
+        tracker.begin("train", 0)
         tracker.advance(0.5, 100)
         tracker.interval({"loss": 0.25, "learning_rate": 1e-3}, 7)
         tracker.advance(1.0, 100)
@@ -62,7 +64,7 @@ def test_the_console_shows_loss_and_rate_and_logs_epochs(capsys, caplog, monkeyp
     logging.getLogger("weaver_tt").propagate = True
     with caplog.at_level(logging.INFO, "weaver_tt"):
         console = Console()
-        console.begin("train")
+        console.begin("train", 0)
         console.interval({"loss": 0.25}, 7)
         for progress in (0.3, 0.6, 1.0):
             time.sleep(0.11)  # the bar redraws itself at most ten times a second
@@ -127,3 +129,43 @@ def test_figures_take_a_small_part_of_the_time(tmp_path):
         board.epoch({}, number, figures)
     board.close()
     assert len(drawn) == 1
+
+
+USER = """
+def get_tensorboard_custom_fn(tb_writer, model_output, model, epoch, i_batch, mode):
+    import torch
+    assert not torch.is_grad_enabled()
+    tb_writer.append((mode, epoch, i_batch, model_output.tolist(), type(model).__name__))
+"""
+
+
+def test_a_users_function_gets_what_weaver_gives_it(tmp_path):
+    (tmp_path / "f.py").write_text(USER)
+    writer, module = [], torch.nn.Identity()
+    with UserFunction(str(tmp_path / "f.py"), writer, module) as tracker:
+        tracker.begin("train", 3)
+        module(torch.tensor([1.0]))
+        tracker.interval({}, 50)
+        module(torch.tensor([2.0]))
+        tracker.end()
+        tracker.begin("validate", 3)
+        module(torch.tensor([4.0]))
+        tracker.end()
+    assert writer == [("train", 3, 50, [1.0], "Identity"), ("train", 3, -1, [2.0], "Identity"), ("eval", 3, -1, [4.0], "Identity")]
+    assert not module._forward_hooks
+
+
+def test_a_file_without_the_function_is_refused(tmp_path):
+    (tmp_path / "f.py").write_text("x = 1")
+    with pytest.raises(ConfigError, match="has no function get_tensorboard_custom_fn"):
+        UserFunction(str(tmp_path / "f.py"), None, torch.nn.Identity())
+    with pytest.raises(ConfigError, match=r"--tensorboard-custom-fn .*g\.py: no such file"):
+        UserFunction(str(tmp_path / "g.py"), None, torch.nn.Identity())
+
+
+def test_the_function_writes_to_the_boards_folder(tmp_path):
+    (tmp_path / "f.py").write_text(USER.replace("tb_writer.append", "tb_writer.add_text('x', str") + ")")
+    module = torch.nn.Identity()
+    with make_tracker(TrainOptions(tensorboard_custom_fn=str(tmp_path / "f.py")), str(tmp_path / "net"), module):
+        assert module._forward_hooks
+    assert not module._forward_hooks

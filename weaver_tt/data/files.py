@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import fsspec
 
@@ -59,6 +60,11 @@ def parse_groups(patterns: Sequence[str], divide: bool = False) -> list[FileGrou
     return [part for name, paths in groups.items() for part in _parts(name, paths, sizes.get(name) if divide else None)]
 
 
+def first_files(patterns: Sequence[str], number: int) -> list[str]:
+    """``patterns`` cut down to the first ``number`` files of each group."""
+    return [f"{group.name}:{path}" for group in parse_groups(patterns) for path in group.paths[:number]]
+
+
 def _parts(name: str, paths: list[str], size: int | None) -> list[FileGroup]:
     """The group as it is, or groups of ``size`` files each."""
     if size is None:
@@ -83,9 +89,15 @@ def _successors(pattern: str) -> list[str]:
     for suffix in (".parquet", ".root", ".h5"):
         other = pattern.removesuffix(OLD) + suffix
         if paths := sorted(glob.glob(other, recursive=True)):
-            log.info("%s: there is no such file; reading %s instead", pattern, other)
+            _tell(pattern, other)
             return paths
     raise DataError(f"{pattern}: no such file, nor one that ends in .parquet or .root instead; `weaver-tt convert` makes them from a public data set")
+
+
+@cache
+def _tell(pattern: str, other: str) -> None:
+    """Say it once a run, however often files are looked for."""
+    log.info("%s: there is no such file; reading %s instead", pattern, other)
 
 
 def _why_nothing(pattern: str) -> str:

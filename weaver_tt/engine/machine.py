@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+from typing import Any
 
 import numpy as np
 import torch
 import torch.utils.deterministic
 
+from weaver_tt.engine.optim import literals
 from weaver_tt.log import log
+from weaver_tt.options import TrainOptions
 
 
 def set_up_threads(number: int | None) -> None:
@@ -42,3 +45,9 @@ def autocast_type(wanted: bool, name: str, device: torch.device) -> torch.dtype 
         log.info("--amp-dtype fp16: CPUs compute no faster in it; bf16 is used")
         return torch.bfloat16
     return torch.float16 if name == "fp16" else torch.bfloat16
+
+
+def compile_network(network: Any, options: TrainOptions) -> None:
+    """``torch.compile`` the module of ``network`` where ``--compile`` asks for it; ``network.bare`` stays what it was."""
+    if options.compile:
+        network.module = torch.compile(network.module, **literals(options.compiler_option))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -25,6 +26,21 @@ class Loader(Protocol):
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of epoch ``number``."""
+
+
+def first_batches(loader: Loader, number: int) -> Iterator[Batch]:
+    """The first ``number`` batches of as many epochs as it takes; fewer only of a loader that has none."""
+    return itertools.islice(itertools.chain.from_iterable(_epochs(loader)), number)
+
+
+def _epochs(loader: Loader) -> Iterator[Iterator[Batch]]:
+    """The epochs, until one gives nothing."""
+    for number in itertools.count():
+        batches = loader.epoch(number)
+        first = next(batches, None)
+        if first is None:
+            return
+        yield itertools.chain([first], batches)
 
 
 class Readings:

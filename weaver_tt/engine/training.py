@@ -17,7 +17,7 @@ from weaver_tt.data.batch import Batch
 from weaver_tt.engine import checkpoint
 from weaver_tt.engine.closure import reweighting_figures
 from weaver_tt.engine.loop import Outcome, Runnable, Timed, run_epoch
-from weaver_tt.engine.machine import autocast_type, seed_everything
+from weaver_tt.engine.machine import autocast_type, compile_network, seed_everything
 from weaver_tt.engine.optim import compile_step, literals
 from weaver_tt.engine.readings import Loader, Readings, nonfinite, tell_rows
 from weaver_tt.engine.step import make_update
@@ -82,8 +82,7 @@ class Training:
         self.files, self.state = checkpoint.Files(prefix), State()
         self.amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
         self.update = make_update(network.bare, options, task.watch[1], self.amp, steps)
-        if options.compile:
-            network.module = torch.compile(network.module, **literals(options.compiler_option))
+        compile_network(network, options)
         self._random: dict[str, Any] | None = None  # to be set once the first batch of a resumed epoch is there
         self._saved = time.monotonic()
 
@@ -166,7 +165,7 @@ class Training:
             for meter, totals in zip(meters, self.state.meters, strict=True):
                 meter.restore(totals)
         self.network.train()
-        self.tracker.begin(f"epoch {self.state.epoch} train", self.update.done - self.state.epoch)
+        self.tracker.begin("train", self.state.epoch, self.update.done - self.state.epoch)
         batches = self._train_batches(loader, meters)
         outcome = run_epoch(self.network, self.task, batches, update=self.update, meters=meters, device=self.network.device, amp=self.amp)
         self.tracker.end()
@@ -203,7 +202,7 @@ class Training:
     def validate(self, loader: Loader) -> Outcome:
         """Metrics of the validation data."""
         self.network.eval()
-        self.tracker.begin(f"epoch {self.state.epoch} validate")
+        self.tracker.begin("validate", self.state.epoch)
         outcome = run_epoch(self.network, self.task, self._advancing(loader), device=self.network.device, amp=self.amp)
         self.tracker.end()
         return outcome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,20 +49,31 @@ def predict(
     A group in which no row is selected gives a file without entries, with the task's columns (the observers' types are unknown then).
     Raises ConfigError when an observer has the name of a column, OutputError when a file cannot be written.
     """
-    empty = first_columns(network, task, device)
+    return predict_parts([(network, loaders)], task, output, device, figures)
+
+
+def predict_parts(
+    parts: Sequence[tuple[Predictor, Mapping[str, Loader]]], task: Task, output: str | Path, device: torch.device, figures: bool = False
+) -> dict[str, Prediction]:
+    """The same with several networks, each on rows of its own: one file for each group, in which the rows of the parts follow each other."""
+    empty = first_columns(parts[0][0], task, device)
     config = task.config
     clashes = sorted(empty.keys() & {*config.observers, *config.optional_observers})
     if clashes:
         raise ConfigError(f"{config.source}: observer {clashes[0]!r} has the name of a column that {task.name} writes; rename it in new_variables")
     predictions = {}
-    for group, loader in loaders.items():
+    for group in parts[0][1]:
         path = output_path(output, group)
+        meters, accounting = task.meters(), Accounting()
         with open_writer(path, tree_name(config)) as writer:
-            metrics = run_epoch(network, task, loader.epoch(0), write=writer.write, device=device)
+            for network, loaders in parts:
+                network.eval()
+                metrics = run_epoch(network, task, loaders[group].epoch(0), write=writer.write, meters=meters, device=device)
+                accounting.add(loaders[group].accounting)
             if writer.rows == 0:
                 log.warning("%s: no row of the test group is selected; the file has no entries and no observers", path)
                 writer.write(empty)
-            report(path, writer.rows, loader.accounting, metrics)
+            report(path, writer.rows, accounting, metrics)
         write_results(metrics, path.with_suffix(""), figures)
         predictions[group] = Prediction(path, writer.rows, metrics)
     return predictions
