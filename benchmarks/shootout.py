@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 SIDES = ("weaver_tt", "weaver-core")
 CLASSES = ("label_Tbqq", "label_QCD")
 SETTINGS = {  # jets of each class, flags of both sides
-    "pfn": (100_000, "--batch-size 512 --start-lr 5e-3 --num-epochs 5"),
+    "pfn": (100_000, "--batch-size 512 --start-lr 5e-3 --num-epochs 2"),
     "particle_net_lite": (20_000, "--batch-size 128 --start-lr 5e-3 --num-epochs 2"),
 }
 COMMON = "--optimizer ranger --lr-scheduler flat+decay --train-val-split 0.9"

@@ -45,7 +45,7 @@ def test_the_example_trains_on_flat_spectra_and_predicts_every_jet(jets, tmp_pat
     assert "padding of pf_points" in log
     assert (tmp_path / "net_reweighting.png").stat().st_size > 10_000
     weights = load_config(str(tmp_path / "net.auto.yaml")).weights
-    assert {name: table.shape for name, table in weights.tables.items()} == {"label_Tbqq": (4, 8), "label_QCD": (4, 8)}
+    assert {name: table.shape for name, table in weights.tables.items()} == {"label_Tbqq": (4, 18), "label_QCD": (4, 18)}
     prediction = ["--predict", "-t", jets, "--predict-output", tmp_path / "pred.root"]
     assert cli.train([str(argument) for argument in [*prediction, *common]]) == 0
     with uproot.open(tmp_path / "pred.root") as file:
