@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from weaver_tt.log import configure, log
+from weaver_tt.log import configure, in_a_line, log
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +39,7 @@ def test_configuring_twice_does_not_repeat_messages(capsys):
     configure()
     log.info("once")
     assert capsys.readouterr().err.count("once") == 1
+
+
+def test_what_is_not_defined_is_left_out_of_the_line():
+    assert in_a_line({"loss": 0.123456, "auc_c": float("nan"), "rejection": float("inf")}) == "loss 0.12346, rejection inf"

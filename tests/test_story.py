@@ -307,6 +307,14 @@ def test_a_missing_branch_is_met_with_the_nearest(tmp_path, capsys, events):
     assert "'jet_istag'" in message
 
 
+def test_what_test_files_lack_is_told_before_training(tmp_path, capsys, events):
+    path = tmp_path / "bad.yaml"
+    path.write_text(Path(TRUTH_TAGGING).read_text().replace("observers:", "observers:\n  - evnt_number"))
+    message = refused(capsys, "-i", events, "-t", events, "-c", path, "-n", EDGES, "-m", tmp_path / "net", *SMALL)
+    assert "no column 'evnt_number'" in message
+    assert not list(tmp_path.glob("net*.pt"))
+
+
 def test_a_missing_tree_is_met_with_the_nearest(tmp_path, capsys, events):
     path = tmp_path / "bad.yaml"
     path.write_text(Path(TRUTH_TAGGING).read_text().replace("treename: tree", "treename: trees"))

@@ -75,7 +75,7 @@ def test_nothing_is_left_behind(tmp_path, without_weaver):
 def test_what_is_not_offered_says_so(tmp_path, without_weaver):
     with pytest.raises(NotOfferedError, match=r"weaver\.nn\.model\.ParticleNeXt: ParticleNeXt is not offered yet.*pip install weaver-core"):
         module(tmp_path, "from weaver.nn.model.ParticleNeXt import ParticleNeXt")
-    with pytest.raises(ConfigError, match=r"weaver\.nn\.model\.PFM: did you mean 'nn\.model\.PFN'"):
+    with pytest.raises(ConfigError, match=r"weaver\.nn\.model\.PFM: did you mean 'weaver\.nn\.model\.PFN'"):
         module(tmp_path, "from weaver.nn.model.PFM import ParticleFlowNetwork")
     with pytest.raises(ImportError, match=r"import EnergyFlow: .* has no such name; did you mean 'EnergyFlowNetwork'"):
         module(tmp_path, "from weaver.nn.model.PFN import EnergyFlow")

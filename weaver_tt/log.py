@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 log = logging.getLogger("weaver_tt")
 log.addHandler(logging.NullHandler())
+
+
+def in_a_line(values: Mapping[str, float]) -> str:
+    """Metrics as ``loss 0.1, auc 0.9``; those that are not defined, such as of a class without rows, are left out."""
+    return ", ".join(f"{name} {value:.5g}" for name, value in values.items() if not math.isnan(value))
 
 
 def configure(level: str = "INFO", file: str | None = None, *, rank: int = 0) -> None:

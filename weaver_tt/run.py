@@ -78,11 +78,14 @@ def run_train(config: DataConfig, options: RunOptions) -> None:
     distributed.setup(options.train.backend)
     options = opened(options)
     files = data_files(options)
+    predicts = bool(options.data.data_test) and "test" in options.output.run_mode
+    if predicts:  # a column that test files lack is told now, not after days of training
+        test_loaders(load_other(config, options.data.data_config_test), options.data)
     with local_copies(options.data, "data_train", "data_val") as data:
         for fold in folds(replace(options, data=data)):
             train_fold(config, fold, files)
     distributed.shutdown()
-    if options.data.data_test and "test" in options.output.run_mode and distributed.is_main():
+    if predicts and distributed.is_main():
         run_predict(config, options)
 
 

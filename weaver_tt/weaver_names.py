@@ -92,7 +92,9 @@ class _Finder(MetaPathFinder, Loader):
             self.made.add(fullname)
             return spec
         if fullname.rpartition(".")[0] in self.made:
-            raise NotOfferedError(f"import {fullname}: {INSTEAD.get(name) or nearest(name, OURS)}. With `pip install weaver-core` its own is used")
+            spelling = fullname.removesuffix(name)
+            instead = INSTEAD.get(name) or nearest(fullname, [f"{spelling}{known}" for known in OURS])
+            raise NotOfferedError(f"import {fullname}: {instead} (after `pip install weaver-core` its own is used)")
         return None
 
     def exec_module(self, module: ModuleType) -> None:

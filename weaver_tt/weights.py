@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -168,7 +169,8 @@ def _differences(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> li
 def _difference_lists(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, list[str]]:
     """Kind of difference -> the keys that differ so."""
     missing = [key for key in ours if key not in theirs]
-    unexpected = [f"{key} ({nearest(key, missing)})" if missing else key for key in theirs if key not in ours]
+    close = {key: get_close_matches(key, missing, n=1) for key in theirs if key not in ours}
+    unexpected = [f"{key} (did you mean {near[0]!r}?)" if near else key for key, near in close.items()]
     reshaped = [
         f"{key} is {tuple(ours[key].shape)} in the network, {tuple(theirs[key].shape)} in the file"
         for key in ours

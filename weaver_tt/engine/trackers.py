@@ -17,7 +17,7 @@ from torch import nn
 
 from weaver_tt.distributed import is_main
 from weaver_tt.errors import ConfigError
-from weaver_tt.log import log
+from weaver_tt.log import in_a_line, log
 from weaver_tt.network import import_file
 from weaver_tt.options import TrainOptions
 
@@ -101,8 +101,7 @@ class Console(Tracker):
 
     def epoch(self, values: Mapping[str, float], number: int, figures: Figures | None = None) -> None:
         """One line; what became of the rows has been logged in words."""
-        shown = [f"{name} {value:.5g}" for name, value in values.items() if not name.startswith("rows_")]
-        log.info("epoch %d: %s", number, ", ".join(shown))
+        log.info("epoch %d: %s", number, in_a_line({name: value for name, value in values.items() if not name.startswith("rows_")}))
 
 
 class TensorBoard(Tracker):
@@ -126,8 +125,11 @@ class TensorBoard(Tracker):
         for name, value in values.items():
             self.writer.add_scalar(name, value, number)
         if figures is not None and (start := time.perf_counter()) - self._drawn >= self.PATIENCE * self._cost:
-            for name, figure in figures().items():
-                self.writer.add_figure(name, figure, number)
+            from weaver_tt.figures.base import style  # draws: takes a second to import
+
+            with style():
+                for name, figure in figures().items():
+                    self.writer.add_figure(name, figure, number)
             self._drawn, self._cost = time.perf_counter(), time.perf_counter() - start
         self.writer.flush()
 

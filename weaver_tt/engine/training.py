@@ -23,7 +23,7 @@ from weaver_tt.engine.readings import Loader, Readings, nonfinite, tell_rows
 from weaver_tt.engine.step import make_update
 from weaver_tt.engine.trackers import Tracker
 from weaver_tt.errors import TrainingError, nearest
-from weaver_tt.log import log
+from weaver_tt.log import in_a_line, log
 from weaver_tt.metrics.base import Meter
 from weaver_tt.options import TrainOptions
 from weaver_tt.tasks.base import Task
@@ -291,7 +291,7 @@ class Training:
 
     def finish(self) -> Outcome:
         """Report and return what the best epoch's data said."""
-        log.info("best epoch: %d with %s", self.state.best_epoch, ", ".join(f"{name} {value:.5g}" for name, value in self.state.best.items()))
+        log.info("best epoch: %d with %s", self.state.best_epoch, in_a_line(self.state.best))
         self.tracker.finish(dataclasses.asdict(self.options), self.state.best)
         outcome = Outcome(self.task.meters() if self.state.best_sums else [], self.state.best_sums)
         outcome.update(self.state.best)

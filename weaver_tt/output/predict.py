@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from weaver_tt.data.batch import Batch
 from weaver_tt.data.loaders import Loader
 from weaver_tt.engine.loop import run_epoch
 from weaver_tt.errors import ConfigError, DataError
-from weaver_tt.log import log
+from weaver_tt.log import in_a_line, log
 from weaver_tt.network import Ensemble, Network
 from weaver_tt.output.onnx_network import OnnxNetwork
 from weaver_tt.output.results import write_results
@@ -73,7 +72,7 @@ def predict_parts(
             if writer.rows == 0:
                 log.warning("%s: no row of the test group is selected; the file has no entries and no observers", path)
                 writer.write(empty)
-            report(path, writer.rows, accounting, metrics)
+            report(path, writer.rows, accounting, metrics, config.labels.group if config.labels else None)
         write_results(metrics, path.with_suffix(""), figures)
         predictions[group] = Prediction(path, writer.rows, metrics)
     return predictions
@@ -106,17 +105,14 @@ def padding_row(config: DataConfig, device: torch.device) -> Batch:
     return Batch(inputs=inputs, masks=masks, counts=counts, labels={}, progress=1.0, size=1)
 
 
-def report(path: Path, rows: int, accounting: Accounting, metrics: Mapping[str, float]) -> None:
-    """Log what was read, written and measured; DataError when rows are missing."""
+def report(path: Path, rows: int, accounting: Accounting, metrics: Mapping[str, float], labelled: str | None) -> None:
+    """Log what was read, written and measured, and which objects of the group ``labelled`` have no results; DataError when rows are missing."""
     log.info("%s", accounting.report())
     selected = accounting.selected.total()
     if rows != selected:
         raise DataError(f"{path}: {selected} rows were selected but {rows} predicted; nothing is kept")
     log.info("%s: %d rows", path, rows)
-    measured = [f"{name} {value:.4g}" for name, value in metrics.items() if math.isfinite(value)]
-    if measured:
-        log.info("%s: %s", path, ", ".join(measured))
-    for group, number in (+accounting.truncated).items():
-        log.warning(
-            "%s: %d objects lie beyond the length of %s and were not seen by the network; per-object results are NaN there", path, number, group
-        )
+    if measured := in_a_line(metrics):
+        log.info("%s: %s", path, measured)
+    if labelled is not None and (beyond := accounting.truncated[labelled]):
+        log.warning("%s: %d objects lie beyond the length of %s and were not seen by the network; their results are NaN", path, beyond, labelled)
