@@ -159,3 +159,10 @@ def test_no_flag_of_the_installed_weaver_is_forgotten():
     train = pytest.importorskip("weaver.train")
     theirs = {name for action in train.parser._actions for name in action.option_strings} - {"-h", "--help"}
     assert theirs - {arguments[0] for arguments in WEAVER} == set()
+
+
+def test_a_misspelt_flag_is_met_with_the_nearest(capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse(["--batch-sze", "32"])
+    assert stop.value.code == 2
+    assert "--batch-sze 32: no such flag; did you mean '--batch-size'" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from weaver_tt.errors import nearest
 from weaver_tt.log import log
 
 T = TypeVar("T")
@@ -209,5 +210,8 @@ def parse(arguments: Sequence[str] | None = None, prog: str = "train.py") -> Run
     for name, (values, _) in RETIRED.items():
         spellings = (name,) if values else (name, name.replace("--", "--no-"))
         parser.add_argument(*spellings, action=Retired, nargs=values or 0, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    namespace = parser.parse_args(arguments)
+    namespace, left = parser.parse_known_args(arguments)
+    if left:
+        flags = [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
+        parser.error(f"{' '.join(left)}: no such flag" + (f"; {nearest(left[0].split('=')[0], flags)}" if left[0].startswith("--") else ""))
     return RunOptions(**{name: read_flags(namespace, part) for name, part in parts.items()})  # type: ignore[arg-type]
