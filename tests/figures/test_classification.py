@@ -47,6 +47,11 @@ def test_a_curve_is_the_rejection():
     assert np.isnan(value[20])  # none passes
 
 
+def test_the_axis_of_a_perfect_tagger_is_not_upside_down():
+    perfect = judged(["top", "qcd"], [[0.9, 0.1], [0.2, 0.8]], [0, 1])
+    assert figures.roc_of_classes(perfect).axes[0].get_ylim() == (1, 10)
+
+
 def test_curves_are_divided_by_the_reference():
     line = np.linspace(100, 1, 100)
     panels = figures.rejections({"old": (line, line / 10), "new": (2 * line, line / 10)}, ratio="old").axes

@@ -53,7 +53,7 @@ def rejections(curves: Mapping[str, Points], ratio: str | None = None) -> Figure
                 panels[1].plot(x, value / base, line, color=color)
                 panels[1].fill_between(x, (value - error) / base, (value + error) / base, color=color, alpha=0.25, linewidth=0)
         panels[0].set(yscale="log", ylabel="background rejection", xlim=(0, 1))
-        panels[0].set_ylim(bottom=1)
+        panels[0].set_ylim(1, max(10, panels[0].get_ylim()[1]))  # a perfect tagger has no finite rejection to draw
         panels[0].legend(frameon=False, ncols=1 if len(curves) < 8 else 2)
         if ratio is not None:
             panels[1].set(ylim=_around_one([value / curves[ratio][0] for value, _ in curves.values()]), ylabel=f"ratio to {ratio}")
