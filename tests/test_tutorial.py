@@ -179,3 +179,32 @@ def test_where_nothing_was_converted_the_command_that_does_it_is_named(weaver, c
     assert cli.train(arguments("pf_features_mask", "pfn_pf", "_pfn")) == 1
     assert "val_file_0.awkd: no such file" in (said := capsys.readouterr().err)
     assert "`weaver-tt convert`" in said
+
+
+def reference(rows, seed):
+    """A table of the top tagging reference: three constituents of one direction in each jet, and empty places."""
+    random = np.random.default_rng(seed)
+    pt, eta, phi = random.uniform(540, 660, rows), random.uniform(-1, 1, rows), random.uniform(-3, 3, rows)
+    columns = {}
+    for place, share in enumerate((0.5, 0.3, 0.2, 0.0)):
+        momentum = {"E": pt * np.cosh(eta), "PX": pt * np.cos(phi), "PY": pt * np.sin(phi), "PZ": pt * np.sinh(eta)}
+        columns |= {f"{name}_{place}": (share * values).astype(np.float32) for name, values in momentum.items()}
+    return pt, columns | {"is_signal_new": np.arange(rows) % 2}
+
+
+@pytest.mark.filterwarnings("ignore:.*weaver.*")
+def test_the_tutorial_runs_on_what_the_converter_wrote(weaver):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("tables")
+    for seed, (kind, rows) in enumerate({"train": 200, "val": 100, "test": 60}.items()):
+        Path(f"top-dataset/converted/{kind}_file_0.parquet").unlink()
+        pandas.DataFrame(reference(rows, seed)[1]).to_hdf(f"top-dataset/{kind}.h5", key="table", format="table")
+    assert cli.main(["convert", "top", "-i", "top-dataset", "-o", "top-dataset/converted", "--no-progress"]) == 0
+    path = Path("weaver-benchmark/data/top/pf_features_mask.yaml")
+    path.write_text(path.read_text().replace("is_qcd: 1-is_top", "is_top: label\n   is_qcd: 1-label"))
+    assert cli.train([*arguments("pf_features_mask", "pfn_pf", "_pfn"), "--no-figures"]) == 0
+    pt = reference(60, 2)[0]
+    with uproot.open("pred.root") as file:
+        predicted = next(iter(file.values(filter_classname="TTree"))).arrays()
+    assert predicted["jet_pt"].to_numpy() == pytest.approx(pt[(pt > 550) & (pt < 650)], rel=1e-5)
+    assert set(predicted["is_top"].tolist()) == {0, 1}

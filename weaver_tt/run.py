@@ -80,7 +80,8 @@ def run_train(config: DataConfig, options: RunOptions) -> None:
     files = data_files(options)
     predicts = bool(options.data.data_test) and "test" in options.output.run_mode
     if predicts:  # a column that test files lack is told now, not after days of training
-        test_loaders(load_other(config, options.data.data_config_test), options.data)
+        other = options.data.data_config_test
+        test_loaders(load_config(other, options.data.custom_functions) if other else config, options.data)
     with local_copies(options.data, "data_train", "data_val") as data:
         for fold in folds(replace(options, data=data)):
             train_fold(config, fold, files)
