@@ -224,6 +224,10 @@ def child(args: argparse.Namespace) -> None:
     import torch
 
     torch.set_num_threads(args.threads)
+    if args.child != "peer":
+        from weaver_tt.allocator import keep_freed_memory
+
+        keep_freed_memory()  # as train.py does
     if args.child == "stages":
         print(json.dumps(stages(args)))
         return

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weaver_tt import __version__
+from weaver_tt.allocator import keep_freed_memory
 from weaver_tt.errors import WeaverError
 from weaver_tt.log import configure, log
 from weaver_tt.options import add_flags, parse, read_flags
@@ -67,6 +68,7 @@ def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # some microseconds: as fast as spinning on an idle machine
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # huge pages for large tensors: fresh memory costs a fifth of the time
+    keep_freed_memory()
     run = importlib.import_module("weaver_tt.run")
     return guarded(run.run, options)
 
