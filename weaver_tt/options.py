@@ -68,7 +68,7 @@ class DataOptions:
     extra_selection_val: str | None = flag(None, "the same for validation")
     extra_selection_test: str | None = flag(None, "the same for prediction: (test_time_selection) & (this)")
     train_val_split: float = flag(0.8, "without --data-val: share of each file's rows to train on; its end validates (not for sorted files)")
-    data_fraction: float = flag(1.0, "share of each file's rows to use")
+    data_fraction: float = flag(1.0, "share of each file's rows to train and validate on; prediction takes all")
     data_fraction_val: float | None = flag(None, "the same for validation (default: that of training)")
     file_fraction: float = flag(1.0, "share of each group's files to use; training chooses them anew for each epoch")
     on_bad_file: str = flag("stop", "a file that cannot be read: stop, or skip it, count it and report it", choices=["stop", "skip"])
