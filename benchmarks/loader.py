@@ -80,7 +80,7 @@ labels:
 """
 
 
-def write_files(folder: str, rows: int, cluster: int, suffix: str) -> None:
+def write_files(folder: str, rows: int, cluster: int, suffix: str = "root") -> None:
     """Ten files of ``rows`` jets each, in clusters of ``cluster``."""
     import awkward as ak
     import numpy as np
