@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from weaver_tt.errors import ConfigError, TrainingError, nearest
 from weaver_tt.log import log
 from weaver_tt.network import Network, describe, missing_file
+from weaver_tt.nn.attention import current_name
 from weaver_tt.options import NetworkOptions
 
 MOST_KEYS = 8  # listed of each kind when weights do not fit
@@ -151,8 +152,7 @@ def _unwrapped(state: Mapping[str, Tensor], own: Collection[str]) -> Mapping[str
 
 def _current(state: Mapping[str, Tensor], own: Collection[str]) -> Mapping[str, Tensor]:
     """The names with ``in_proj_weight``, as published Particle Transformers have it, as ``in_proj.weight`` where the network says so."""
-    renamed = {name: re.sub(r"\bin_proj_(weight|bias)$", r"in_proj.\1", name) for name in state}
-    return {renamed[name] if renamed[name] in own else name: value for name, value in state.items()}
+    return {current_name(name) if current_name(name) in own else name: value for name, value in state.items()}
 
 
 def _prefixes(names: Iterable[str]) -> set[str]:

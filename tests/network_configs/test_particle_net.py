@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.errors import ConfigError
@@ -33,6 +34,7 @@ def test_weights_of_the_public_network_file_fit():
     public = ParticleNet(17, 10, [(16, (64, 64, 64)), (16, (128, 128, 128)), (16, (256, 256, 256))], [(256, 0.1)], use_fusion=False)
     module, _ = FILE.get_model(config(17, 10), {})
     module.load_state_dict({f"mod.{name}": values for name, values in public.state_dict().items()})
+    assert all(torch.equal(values, public.state_dict()[name]) for name, values in module.mod.state_dict().items())
 
 
 def test_sizes_are_options():

@@ -5,6 +5,7 @@ Shapes: N rows, M objects of all rows in one list, D features, H heads of d = D 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -131,11 +132,15 @@ class Attention(nn.Module):
         return torch.cat(seen), torch.cat(total)
 
 
+def current_name(name: str) -> str:
+    """The name here of a weight that ``nn.MultiheadAttention``, and so a published Particle Transformer, calls ``in_proj_weight`` or ``_bias``."""
+    return re.sub(r"\bin_proj_(weight|bias)$", r"in_proj.\1", name)
+
+
 def _rename(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Names of ``nn.MultiheadAttention``, as older weights have them."""
-    for kind in ("weight", "bias"):
-        if f"{prefix}in_proj_{kind}" in state:
-            state[f"{prefix}in_proj.{kind}"] = state.pop(f"{prefix}in_proj_{kind}")
+    """Older names in a state_dict that is being loaded, as those of today."""
+    for name in [name for name in state if name.startswith(prefix)]:
+        state[current_name(name)] = state.pop(name)
 
 
 class Block(nn.Module):
