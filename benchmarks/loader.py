@@ -127,7 +127,7 @@ def ours(args: argparse.Namespace, read_ahead: int | None = None) -> Any:
     options = DataOptions(data_train=groups, data_val=groups[:1], batch_size=args.batch_size, num_workers=args.workers)
     loader = loaders.train_loader(load_config(args.data_config), options, seed=1)
     if read_ahead is not None:
-        loaders.AHEAD = 0
+        loaders.BATCHES_AHEAD = 0
         loader._stream = replace(loader._stream, read_ahead=read_ahead)
     return loader
 
@@ -146,9 +146,9 @@ def peer(args: argparse.Namespace) -> Any:
 def bare(args: argparse.Namespace) -> Iterator[int]:
     """Rows of each cluster, read by the format's own library and dropped."""
     from weaver_tt.config.load import load_config
-    from weaver_tt.config.plan import plan
+    from weaver_tt.config.plan import make_plan
 
-    names = list(plan(load_config(args.data_config), "train").columns)
+    names = list(make_plan(load_config(args.data_config), "train").columns)
     for path in paths(args.data):
         if path.endswith(".parquet"):
             import pyarrow.parquet as pq

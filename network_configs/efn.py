@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.nn.inputs import channels, constituent_groups, model_info, outputs, raw, sizes
+from weaver_tt.nn.inputs import channels, constituent_groups, layer_sizes, model_info, num_outputs, raw_channels
 from weaver_tt.nn.particle_flow import EnergyFlowNetwork
 
 GROUPS = ("pf_points", "pf_vectors", "pf_mask")
@@ -27,7 +27,7 @@ def get_model(
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network for ``data_config``; options: sizes of the layers of Phi (each constituent) and of F (the jet), dropout in F."""
     constituent_groups(data_config, GROUPS, "efn")
-    raw(data_config, "pf_vectors", 2, "momenta px, py, …")
+    raw_channels(data_config, "pf_vectors", 2, "momenta px, py, …")
     angles = channels(data_config, "pf_points", 1, "angles of constituents")
-    network = EnergyFlowNetwork(angles, outputs(data_config), sizes(phi_sizes), sizes(f_sizes), dropout)
+    network = EnergyFlowNetwork(angles, num_outputs(data_config), layer_sizes(phi_sizes), layer_sizes(f_sizes), dropout)
     return network, model_info(data_config, GROUPS)

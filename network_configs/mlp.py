@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig, InputGroup
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.nn.inputs import constituent_groups, model_info, outputs, sizes
+from weaver_tt.nn.inputs import constituent_groups, layer_sizes, model_info, num_outputs
 from weaver_tt.nn.norm import ObjectNorm
 
 
@@ -87,7 +87,7 @@ def get_model(
     masks = {names.index(group.name): None if group.length is None else names.index(mask_of(group, data_config)) for group in groups}
     slots = [group.length if group.length is not None and objects == "flatten" else 1 for group in groups]
     width = sum(len(group.variables) * number for group, number in zip(groups, slots, strict=True))
-    network = RowNetwork(masks, objects, [width, *sizes(layers)], outputs(data_config), dropout, batch_norm)
+    network = RowNetwork(masks, objects, [width, *layer_sizes(layers)], num_outputs(data_config), dropout, batch_norm)
     info = model_info(data_config, names)
     if objects == "flatten":  # the first layer has a weight for each slot
         info["dynamic_axes"] = {name: {0: "N"} for name in info["dynamic_axes"]}

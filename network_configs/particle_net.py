@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.nn.inputs import channels, constituent_groups, model_info, outputs
-from weaver_tt.nn.particle_net import Convolutions, Layers, ParticleNet, convolutions
+from weaver_tt.nn.inputs import channels, constituent_groups, model_info, num_outputs
+from weaver_tt.nn.particle_net import Convolutions, Layers, ParticleNet, read_convolutions
 
 GROUPS = ("pf_points", "pf_features", "pf_mask")
 CONVOLUTIONS: Convolutions = ((16, (64, 64, 64)), (16, (128, 128, 128)), (16, (256, 256, 256)))
@@ -50,5 +50,5 @@ def get_model(
     constituent_groups(data_config, GROUPS, "particle_net")
     inputs = channels(data_config, "pf_features", 1, "features of particles")
     channels(data_config, "pf_points", 1, "coordinates of particles")
-    network = ParticleNet(inputs, outputs(data_config), convolutions(conv_params, k), fc_params, use_fusion, use_fts_bn, use_counts)
+    network = ParticleNet(inputs, num_outputs(data_config), read_convolutions(conv_params, k), fc_params, use_fusion, use_fts_bn, use_counts)
     return JetTagger(network), model_info(data_config, GROUPS)

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.nn.inputs import channels, constituent_groups, model_info, outputs
+from weaver_tt.nn.inputs import channels, constituent_groups, model_info, num_outputs
 from weaver_tt.nn.particle_net import ParticleNet
 
 GROUPS = ("pf_points", "pf_features", "pf_mask")
@@ -24,5 +24,5 @@ def get_model(data_config: DataConfig, k: int = 7, dropout: float = 0.1) -> tupl
     inputs = channels(data_config, "pf_features", 1, "features of particles")
     channels(data_config, "pf_points", 1, "coordinates of particles")
     convolutions = [(k, (32, 32, 32)), (k, (64, 64, 64))]
-    network = ParticleNet(inputs, outputs(data_config), convolutions, [(128, dropout)], use_fusion=False)
+    network = ParticleNet(inputs, num_outputs(data_config), convolutions, [(128, dropout)], use_fusion=False)
     return network, model_info(data_config, GROUPS)

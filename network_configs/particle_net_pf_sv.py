@@ -14,8 +14,8 @@ from torch import nn
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError
-from weaver_tt.nn.inputs import channels, constituent_groups, model_info, outputs
-from weaver_tt.nn.particle_net import Convolutions, Layers, ParticleNetTagger, convolutions
+from weaver_tt.nn.inputs import channels, constituent_groups, model_info, num_outputs
+from weaver_tt.nn.particle_net import Convolutions, Layers, ParticleNetTagger, read_convolutions
 
 PF, SV = ("pf_points", "pf_features", "pf_mask"), ("sv_points", "sv_features", "sv_mask")
 CONVOLUTIONS: Convolutions = ((16, (64, 64, 64)), (16, (128, 128, 128)), (16, (256, 256, 256)))
@@ -44,8 +44,8 @@ def get_model(
         raise ConfigError(f"{data_config.source}: inputs.sv_points: {dimensions[1]} coordinates, but pf_points has {dimensions[0]}; make them equal")
     network = ParticleNetTagger(
         *inputs,
-        outputs(data_config),
-        convolutions(conv_params, k),
+        num_outputs(data_config),
+        read_convolutions(conv_params, k),
         fc_params,
         use_fusion,
         pf_input_dropout=pf_input_dropout,

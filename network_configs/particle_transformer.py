@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.nn.inputs import accepted, channels, constituent_groups, model_info, outputs, raw
+from weaver_tt.nn.inputs import channels, constituent_groups, constructor_options, model_info, num_outputs, raw_channels
 from weaver_tt.nn.particle_transformer import ParticleTransformer
 
 GROUPS = ("pf_features", "pf_vectors", "pf_mask")
@@ -41,7 +41,7 @@ def get_model(data_config: DataConfig, use_pre_activation_pair: bool = False, **
     """The network for ``data_config``; options: those of :class:`~weaver_tt.nn.particle_transformer.ParticleTransformer`."""
     constituent_groups(data_config, GROUPS, "particle_transformer")
     features = channels(data_config, "pf_features", 1, "features of particles")
-    raw(data_config, "pf_vectors", 4, "px, py, pz, energy")
-    options = accepted(options, ParticleTransformer, "particle_transformer", OWN)
-    network = ParticleTransformer(features, outputs(data_config), use_pre_activation_pair=use_pre_activation_pair, **options)
+    raw_channels(data_config, "pf_vectors", 4, "px, py, pz, energy")
+    options = constructor_options(options, ParticleTransformer, "particle_transformer", OWN)
+    network = ParticleTransformer(features, num_outputs(data_config), use_pre_activation_pair=use_pre_activation_pair, **options)
     return Wrapper(network), model_info(data_config, GROUPS)

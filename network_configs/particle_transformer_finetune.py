@@ -17,8 +17,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.nn.inputs import accepted, channels, constituent_groups, model_info, outputs, raw
-from weaver_tt.nn.particle_transformer import ParticleTransformer, head
+from weaver_tt.nn.inputs import channels, constituent_groups, constructor_options, model_info, num_outputs, raw_channels
+from weaver_tt.nn.particle_transformer import ParticleTransformer, class_head
 
 GROUPS = ("pf_features", "pf_vectors", "pf_mask")
 OWN = ("num_classes", "for_inference", "fc_params")
@@ -46,7 +46,7 @@ def get_model(
     """The network for ``data_config``; options: ``fc_params`` of the head, and those of the body."""
     constituent_groups(data_config, GROUPS, "particle_transformer_finetune")
     features = channels(data_config, "pf_features", 1, "features of particles")
-    raw(data_config, "pf_vectors", 4, "px, py, pz, energy")
-    options = accepted(options, ParticleTransformer, "particle_transformer_finetune", OWN)
+    raw_channels(data_config, "pf_vectors", 4, "px, py, pz, energy")
+    options = constructor_options(options, ParticleTransformer, "particle_transformer_finetune", OWN)
     body = ParticleTransformer(features, fc_params=None, use_pre_activation_pair=use_pre_activation_pair, **options)
-    return FineTuned(body, head(body.size, fc_params, outputs(data_config))), model_info(data_config, GROUPS)
+    return FineTuned(body, class_head(body.size, fc_params, num_outputs(data_config))), model_info(data_config, GROUPS)

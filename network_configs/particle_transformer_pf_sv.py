@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.nn.inputs import accepted, channels, constituent_groups, model_info, outputs, raw
+from weaver_tt.nn.inputs import channels, constituent_groups, constructor_options, model_info, num_outputs, raw_channels
 from weaver_tt.nn.particle_transformer import ParticleTransformer, ParticleTransformerTagger
 
 KINDS = {"pf": "particles", "sv": "secondary vertices"}
@@ -26,7 +26,7 @@ def get_model(data_config: DataConfig, use_pre_activation_pair: bool = False, **
     for kind, what in KINDS.items():
         constituent_groups(data_config, [name for name in GROUPS if name.startswith(kind)], "particle_transformer_pf_sv")
         sizes.append(channels(data_config, f"{kind}_features", 1, f"features of {what}"))
-        raw(data_config, f"{kind}_vectors", 4, "px, py, pz, energy")
-    options = accepted(options, ParticleTransformer, "particle_transformer_pf_sv", OWN)
-    network = ParticleTransformerTagger(*sizes, outputs(data_config), use_pre_activation_pair=use_pre_activation_pair, **options)
+        raw_channels(data_config, f"{kind}_vectors", 4, "px, py, pz, energy")
+    options = constructor_options(options, ParticleTransformer, "particle_transformer_pf_sv", OWN)
+    network = ParticleTransformerTagger(*sizes, num_outputs(data_config), use_pre_activation_pair=use_pre_activation_pair, **options)
     return network, model_info(data_config, GROUPS)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError
 from weaver_tt.nn.edges import EdgeNetwork, logit_of_product, pair_geometry
-from weaver_tt.nn.pairwise import layout
-from weaver_tt.truth_tagging.raw_jets import model_info
+from weaver_tt.nn.pairwise import make_layout
+from weaver_tt.truth_tagging.raw_jets import jet_model_info
 
 BOTTOM, CHARM = 5, 4  # flavour codes, of either sign; any other is a light jet
 TYPICAL_PT = 200.0  # GeV
@@ -44,7 +44,7 @@ class TruthTaggingEdges(nn.Module):
 
     def forward(self, jets: Tensor) -> Tensor:
         """(N, 4, P) -> (N, K, P)."""
-        pairs = layout(jets[:, 0] > 0, self.dense)
+        pairs = make_layout(jets[:, 0] > 0, self.dense)
         pt, eta, phi, flavour = pairs.gather(jets).split(1, dim=-1)  # (objects, 1) each
         total = self.network(jet_features(pt, eta, flavour), pair_geometry(eta, phi, pairs), pairs)
         return pairs.scatter(logit_of_product(total, self.sharpness))
@@ -61,6 +61,6 @@ def get_model(
     for name, value in {"hidden": hidden, "layers": layers, "rounds": rounds, "message": message, "sharpness": sharpness}.items():
         if value < 1:
             raise ConfigError(f"truth_tagging_edges: option {name} must be at least 1, got {value}")
-    info = model_info(data_config)
+    info = jet_model_info(data_config)
     outputs = max(len(data_config.label_names), 1)
     return TruthTaggingEdges(EdgeNetwork(FEATURES, outputs, hidden, layers, rounds, message), sharpness), info

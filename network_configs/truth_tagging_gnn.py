@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.nn.blocks import mlp
 from weaver_tt.nn.graph_network import GraphNetwork
-from weaver_tt.nn.pairwise import layout
-from weaver_tt.truth_tagging.raw_jets import model_info
+from weaver_tt.nn.pairwise import make_layout
+from weaver_tt.truth_tagging.raw_jets import jet_model_info
 
 
 def jet_features(jets: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class TruthTaggingNetwork(nn.Module):
 
     def forward(self, jets: Tensor) -> Tensor:
         """(N, 4, P) -> logits (N, K, P), zero on padding."""
-        pairs = layout(jets[:, 0] > 0, self.dense)
+        pairs = make_layout(jets[:, 0] > 0, self.dense)
         inputs = pairs.gather(jet_features(jets))  # (jets, 4)
         return pairs.scatter(self.head(self.graph(inputs, pairs)))
 
@@ -57,6 +57,6 @@ def get_model(
     data_config: DataConfig, hidden: int = 256, blocks: int = 4, head: int | Sequence[int] = (256, 128, 50)
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network for ``data_config``, one output per label; options: size of a jet's representation, GN blocks, hidden sizes of the head."""
-    info = model_info(data_config)
+    info = jet_model_info(data_config)
     network = TruthTaggingNetwork(max(len(data_config.label_names), 1), hidden, blocks, (head,) if isinstance(head, int) else head)
     return network, info

@@ -35,7 +35,7 @@ def test_an_error_of_the_input_is_one_message_and_exit_code_1(capsys):
     def broken(_: object) -> None:
         raise DataError("events.root: no tree 'tree'")
 
-    cli.configure()
+    cli.configure_log()
     assert cli.guarded(broken, None) == 1
     err = capsys.readouterr().err
     assert "events.root: no tree 'tree'" in err

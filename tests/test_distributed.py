@@ -19,12 +19,12 @@ import json, os, sys
 import torch
 from torch import nn
 from weaver_tt import distributed
-from weaver_tt.config.expressions import parse
+from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.batch import Batch
 from weaver_tt.engine.fit import fit
-from weaver_tt.engine.trackers import Nothing, make_tracker
+from weaver_tt.engine.trackers import NullTracker, make_tracker
 from weaver_tt.network import Network
 from weaver_tt.options import TrainOptions
 from weaver_tt.tasks.regression import Regression
@@ -56,13 +56,13 @@ class Rank:
             self.accounting.used["a"] += batch.size
             yield batch
 
-distributed.setup(None if os.environ.get("UNION") else "gloo")
+distributed.join_ranks(None if os.environ.get("UNION") else "gloo")
 rank, world = distributed.rank(), distributed.world_size()
 ranks = [0, 1] if world == 1 else [rank]
 torch.manual_seed(rank)  # ranks begin with different weights: those of rank 0 count
 network = Network(nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8, momentum=0.0), nn.Tanh(), nn.Linear(8, 1)).eval(), ["x"])
 network.train = lambda mode=True: network  # batch statistics would differ between a union and its parts
-labels = Labels(kind="custom", value={"y": parse("y", "test")})
+labels = Labels(kind="custom", value={"y": parse_expression("y", "test")})
 config = DataConfig(source="c", text="", inputs={"x": InputGroup(name="x", variables=(Variable(name="u"), Variable(name="v")))}, labels=labels)
 options = TrainOptions(num_epochs=3, optimizer="adam", start_lr=0.05, lr_scheduler="one-cycle", log_every=2, tensorboard="off", progress=False)
 folder = os.path.join(sys.argv[1], f"rank{rank}of{world}")
@@ -70,15 +70,15 @@ os.makedirs(folder)
 best = fit(network, Regression(config), Rank(ranks), Rank(ranks), options, os.path.join(folder, "net"), make_tracker(options, folder), 1)
 result = {
     "best": best,
-    "weights": torch.cat([p.detach().flatten() for p in network.bare.parameters()]).tolist(),
+    "weights": torch.cat([p.detach().flatten() for p in network.unwrapped.parameters()]).tolist(),
     "sum": distributed.sum_over_ranks(torch.tensor([1.0, rank])).tolist(),
-    "gather": distributed.gather({"rank": rank}),
-    "from_main": distributed.from_main(f"rank {rank}"),
+    "gather": distributed.gather_from_ranks({"rank": rank}),
+    "from_main": distributed.broadcast_from_main(f"rank {rank}"),
     "is_main": distributed.is_main(),
     "files": sorted(os.listdir(folder)),
 }
 distributed.barrier()
-distributed.shutdown()
+distributed.leave_ranks()
 with open(os.path.join(sys.argv[1], f"result{rank}of{world}.json"), "w") as file:
     json.dump(result, file)
 """
@@ -139,26 +139,26 @@ def test_what_ranks_tell_each_other(results):
 
 def test_one_process_is_left_alone():
     parameter = nn.Parameter(torch.ones(1))
-    distributed.setup(None)
+    distributed.join_ranks(None)
     distributed.average_gradients([parameter], torch.ones(()))
-    distributed.copy_from_main(nn.Linear(1, 1))
+    distributed.copy_weights_from_main(nn.Linear(1, 1))
     distributed.barrier()
-    distributed.shutdown()
+    distributed.leave_ranks()
     assert parameter.grad is None
     assert (distributed.rank(), distributed.world_size(), distributed.is_main()) == (0, 1, True)
-    assert distributed.gather(3) == [3]
-    assert distributed.from_main(3) == 3
+    assert distributed.gather_from_ranks(3) == [3]
+    assert distributed.broadcast_from_main(3) == 3
 
 
 def test_a_backend_needs_torchrun(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(ConfigError, match="torchrun"):
-        distributed.setup("gloo")
+        distributed.join_ranks("gloo")
     with pytest.raises(ConfigError, match="expected gloo, nccl or mpi"):
-        distributed.setup("smoke signals")
+        distributed.join_ranks("smoke signals")
 
 
 @pytest.mark.skipif(torch.distributed.is_mpi_available(), reason="this torch has MPI")
 def test_a_torch_without_mpi_says_what_does_the_same():
     with pytest.raises(ConfigError, match=r"built without MPI; gloo \(CPUs\) and nccl \(GPUs\)"):
-        distributed.setup("mpi")
+        distributed.join_ranks("mpi")

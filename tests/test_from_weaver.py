@@ -12,7 +12,7 @@ import uproot
 import yaml
 
 from weaver_tt.config.load import load_config
-from weaver_tt.options import parse
+from weaver_tt.options import parse_options
 from weaver_tt.run import run
 
 ROWS = 60
@@ -156,7 +156,7 @@ def test_a_network_that_weaver_trained_predicts_the_same_here(weaver, files, hid
     command = (
         f"--predict -c {path} -n {files}/net.py -m {files}/net_best_epoch_state.pt -t {files}/data.root --gpus= --predict-output {files}/pred.root"
     )
-    run(parse(command.split()))
+    run(parse_options(command.split()))
     assert not any(name.partition(".")[0] == "weaver" for name in sys.modules)
     found = uproot.open(files / "pred.root")["tree"].arrays(library="np")
     np.testing.assert_allclose(np.stack([found["score_is_b"], found["score_is_light"]], 1), expected, atol=1e-5)
@@ -175,7 +175,7 @@ def test_fine_tuning_of_a_published_network_moves_what_is_not_frozen_alone(weave
     command += f" --load-model-weights {files}/published.pt --freeze-model-weights mod.bn_fts,mod.edge_convs --tensorboard off --lr-scheduler none"
     monkeypatch.setattr(logging.getLogger("weaver_tt"), "propagate", True)
     with caplog.at_level(logging.INFO, "weaver_tt"):
-        run(parse([*command.split(), "-p", "lr_mult", '("mod.fc.*",50)', "-p", "weight_decay", "0.01", "--optimizer", "adamW"]))
+        run(parse_options([*command.split(), "-p", "lr_mult", '("mod.fc.*",50)', "-p", "weight_decay", "0.01", "--optimizer", "adamW"]))
     before, after = published.state_dict(), torch.load(files / "run" / "net_best_epoch_state.pt")
     moved = {name for name in before if before[name].shape != after[name].shape or not torch.equal(before[name], after[name])}
     assert moved == {"mod.fc.0.0.weight", "mod.fc.0.0.bias", "mod.fc.1.weight", "mod.fc.1.bias"}

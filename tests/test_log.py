@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from weaver_tt.log import configure, in_a_line, log
+from weaver_tt.log import configure_log, format_metrics, log
 
 
 @pytest.fixture(autouse=True)
@@ -19,14 +19,14 @@ def silent_afterwards():
 
 
 def test_messages_reach_stderr_and_the_file(tmp_path, capsys):
-    configure(file=str(tmp_path / "new" / "run.log"))
+    configure_log(file=str(tmp_path / "new" / "run.log"))
     log.info("23 rows")
     assert "23 rows" in capsys.readouterr().err
     assert "INFO    23 rows" in (tmp_path / "new" / "run.log").read_text()
 
 
 def test_other_ranks_are_silent_below_errors_and_write_no_file(tmp_path, capsys):
-    configure(file=str(tmp_path / "run.log"), rank=1)
+    configure_log(file=str(tmp_path / "run.log"), rank=1)
     log.warning("only rank 0 says this")
     log.error("everybody says this")
     assert "only rank 0" not in (err := capsys.readouterr().err)
@@ -35,11 +35,11 @@ def test_other_ranks_are_silent_below_errors_and_write_no_file(tmp_path, capsys)
 
 
 def test_configuring_twice_does_not_repeat_messages(capsys):
-    configure()
-    configure()
+    configure_log()
+    configure_log()
     log.info("once")
     assert capsys.readouterr().err.count("once") == 1
 
 
 def test_what_is_not_defined_is_left_out_of_the_line():
-    assert in_a_line({"loss": 0.123456, "auc_c": float("nan"), "rejection": float("inf")}) == "loss 0.12346, rejection inf"
+    assert format_metrics({"loss": 0.123456, "auc_c": float("nan"), "rejection": float("inf")}) == "loss 0.12346, rejection inf"

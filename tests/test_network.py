@@ -11,7 +11,7 @@ from torch import nn
 from weaver_tt.config.expressions import Expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.errors import ConfigError, TrainingError
-from weaver_tt.network import Ensemble, Network, NetworkFile, build_network, network_options, summary
+from weaver_tt.network import Ensemble, Network, NetworkFile, build_network, network_options, network_summary
 from weaver_tt.options import NetworkOptions
 
 LINEAR = """
@@ -86,7 +86,7 @@ def test_of_a_tuple_the_first_entry_is_the_output():
 
 
 def test_the_options_reach_get_model(file, config):
-    assert build(file, config, options=[("size", "11")]).bare.first.out_features == 11
+    assert build(file, config, options=[("size", "11")]).unwrapped.first.out_features == 11
 
 
 def test_an_unknown_option_names_the_nearest(file, config):
@@ -97,7 +97,7 @@ def test_an_unknown_option_names_the_nearest(file, config):
 def test_a_seed_makes_the_initial_weights_and_leaves_the_global_state(file, config):
     torch.manual_seed(123)
     before = torch.get_rng_state()
-    first, again, other = (build(file, config, seed=seed).bare.first.weight for seed in (1, 1, 2))
+    first, again, other = (build(file, config, seed=seed).unwrapped.first.weight for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before)
@@ -125,7 +125,7 @@ def test_a_users_error_in_forward_passes_through(tmp_path, config):
     text = "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        raise ValueError('of my own')\n"
     module, info = written(tmp_path, text + "def get_model(config):\n    return Net(), {'input_names': ['tracks']}\n").get_model(config, {})
     with pytest.raises(ValueError, match="of my own"):
-        summary(Network(module, info["input_names"]), config)
+        network_summary(Network(module, info["input_names"]), config)
 
 
 def test_without_get_model_the_error_names_the_nearest_function(tmp_path, config):
@@ -177,25 +177,25 @@ def test_loops_and_optimisers_of_a_files_own_are_refused(tmp_path, config):
 
 
 def test_a_network_pickles_and_its_file_is_imported_once(file, config):
-    module = build(file, config, seed=1).bare
+    module = build(file, config, seed=1).unwrapped
     copy = pickle.loads(pickle.dumps(module))
-    assert type(copy) is type(module) is type(build(file, config).bare)
+    assert type(copy) is type(module) is type(build(file, config).unwrapped)
     assert torch.equal(copy.first.weight, module.first.weight)
 
 
 def test_an_edited_file_is_imported_afresh(file, config):
     NetworkFile(file)
     file.write_text(LINEAR.replace("size=3", "size=4"))
-    assert build(file, config).bare.first.out_features == 4
+    assert build(file, config).unwrapped.first.out_features == 4
 
 
 def test_bare_is_the_module_without_the_wrappers(file, config):
     network = build(file, config)
     module = network.module
     network.module = torch.compile(module, backend="eager")
-    assert network.bare is module
-    assert network.eval().bare.training is False
-    assert network.train().bare.training is True
+    assert network.unwrapped is module
+    assert network.eval().unwrapped.training is False
+    assert network.train().unwrapped.training is True
 
 
 def test_an_ensemble_gives_mean_and_population_spread_of_activated_outputs():
@@ -224,12 +224,12 @@ def test_an_ensemble_gives_mean_and_population_spread_of_activated_outputs():
 
 def test_a_summary_counts_parameters_and_flops_without_data(file, config):
     network = build(file, config).train()
-    text = summary(network, config)
+    text = network_summary(network, config)
     assert "parameters    13 (13 trainable)" in text  # 2*3+3 + 3*1+1
     assert "FLOPs         18 forward, for one row with 7 objects in tracks" in text  # 2 * (2*3 + 3*1)
     assert "input         tracks (N, 2, 7)" in text
     assert "output        (N, 1)" in text
-    assert network.bare.training is True
+    assert network.unwrapped.training is True
 
 
 @pytest.mark.parametrize(
@@ -251,4 +251,4 @@ def test_a_part_that_is_called_with_a_parameter_is_summed_up_too(config):
         def forward(self, tracks):
             return self.last(self.token) + tracks.sum((1, 2)).unsqueeze(1)
 
-    assert "FLOPs         4 forward" in summary(Network(Token(), ["tracks"]), config)  # 2 * 2 * 1
+    assert "FLOPs         4 forward" in network_summary(Network(Token(), ["tracks"]), config)  # 2 * 2 * 1

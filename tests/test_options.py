@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from weaver_tt.options import RETIRED, RunOptions, add_flags, flag, parse, read_flags
+from weaver_tt.options import RETIRED, RunOptions, add_flags, flag, parse_options, read_flags
 
 
 def test_defaults_of_the_command_line_are_those_of_the_dataclasses():
-    assert parse([]) == RunOptions()
+    assert parse_options([]) == RunOptions()
 
 
 def test_weavers_short_spellings_mean_the_long_flags():
     data = ["-i", "a:x.root", "b:y.root", "-t", "t.root", "-c", "d.yaml"]
-    options = parse([*data, "-n", "n.py", "-o", "depth", "3", "-o", "wide", "True", "-m", "p/x"])
+    options = parse_options([*data, "-n", "n.py", "-o", "depth", "3", "-o", "wide", "True", "-m", "p/x"])
     assert options.data.data_train == ["a:x.root", "b:y.root"]
     assert options.data.data_config == "d.yaml"
     assert options.data.data_test == ["t.root"]
@@ -24,20 +24,20 @@ def test_weavers_short_spellings_mean_the_long_flags():
 
 
 def test_an_empty_gpus_flag_is_kept_apart_from_an_absent_one():
-    assert parse(["--gpus", ""]).train.gpus == ""
-    assert parse([]).train.gpus is None
+    assert parse_options(["--gpus", ""]).train.gpus == ""
+    assert parse_options([]).train.gpus is None
 
 
 def test_lists_are_not_shared_between_options():
-    first = parse([])
+    first = parse_options([])
     first.data.data_train.append("x.root")
-    assert parse([]).data.data_train == []
+    assert parse_options([]).data.data_train == []
 
 
 def test_numbers_are_converted_and_wrong_ones_refused(capsys):
-    assert parse(["--batch-size", "7"]).data.batch_size == 7
+    assert parse_options(["--batch-size", "7"]).data.batch_size == 7
     with pytest.raises(SystemExit) as stop:
-        parse(["--batch-size", "many"])
+        parse_options(["--batch-size", "many"])
     assert stop.value.code == 2
     assert "--batch-size" in capsys.readouterr().err
 
@@ -64,7 +64,7 @@ def test_every_flag_is_in_the_documentation():
 
 def test_flags_that_are_not_needed_here_say_what_replaces_them(caplog):
     with caplog.at_level("WARNING"):
-        assert parse(["--fetch-step", "0.1", "--no-in-memory"]) == RunOptions()
+        assert parse_options(["--fetch-step", "0.1", "--no-in-memory"]) == RunOptions()
     assert "--fetch-step is not needed: rows are shuffled in a pool" in caplog.text
     assert "--no-in-memory is not needed" in caplog.text
 
@@ -147,7 +147,7 @@ WEAVER += [[name, values] if name.startswith("--extra") else [name, *values.spli
 def test_every_flag_of_weaver_is_accepted_or_says_what_replaces_it(arguments, caplog):
     name = arguments[0]
     with caplog.at_level("WARNING"):
-        options = parse(arguments)
+        options = parse_options(arguments)
     if name.replace("--no-", "--") in RETIRED:
         assert f"{name} is not needed: " in caplog.text
     else:
@@ -163,6 +163,6 @@ def test_no_flag_of_the_installed_weaver_is_forgotten():
 
 def test_a_misspelt_flag_is_met_with_the_nearest(capsys):
     with pytest.raises(SystemExit) as stop:
-        parse(["--batch-sze", "32"])
+        parse_options(["--batch-sze", "32"])
     assert stop.value.code == 2
     assert "--batch-sze 32: no such flag; did you mean '--batch-size'" in capsys.readouterr().err

@@ -72,7 +72,7 @@ def trained(folder: Path, data: Path, *more: object) -> Path:
 @pytest.fixture(scope="module")
 def events(tmp_path_factory):
     path = tmp_path_factory.mktemp("toy") / "toy.root"
-    toy.write(path, 1_501, seed=5)
+    toy.write_toy(path, 1_501, seed=5)
     return path
 
 

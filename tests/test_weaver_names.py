@@ -11,7 +11,7 @@ import pytest
 
 from weaver_tt.errors import ConfigError
 from weaver_tt.network import NetworkFile
-from weaver_tt.weaver_names import INSTEAD, OURS, NotOfferedError, canonical, weaver_names
+from weaver_tt.weaver_names import NOT_OFFERED, OUR_MODULES, NotOfferedError, canonical, weaver_names
 
 
 class Blocked:
@@ -135,10 +135,10 @@ def test_spellings_meet():
         assert canonical(spelling) == "nn.model.ParticleNet"
     assert canonical("weaver.utils.logger") == canonical("utils.logger") == "utils.logger"
     assert canonical("weaver") == ""
-    assert not OURS.keys() & INSTEAD.keys()
+    assert not OUR_MODULES.keys() & NOT_OFFERED.keys()
 
 
-@pytest.mark.parametrize("ours", sorted(OURS.values()))
+@pytest.mark.parametrize("ours", sorted(OUR_MODULES.values()))
 def test_every_module_that_is_named_is_there(ours):
     assert importlib.util.find_spec(ours) is not None
 
@@ -151,8 +151,8 @@ def test_in_a_process_of_its_own(tmp_path):
     code = """
         import sys
         sys.modules["weaver"] = None
-        from weaver_tt.log import configure
-        configure()
+        from weaver_tt.log import configure_log
+        configure_log()
         del sys.modules["weaver"]
         import importlib.machinery
         find = importlib.machinery.PathFinder.find_spec

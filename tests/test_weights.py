@@ -10,7 +10,7 @@ from weaver_tt.errors import ConfigError, TrainingError
 from weaver_tt.network import Network
 from weaver_tt.nn.attention import Block, BlockOptions
 from weaver_tt.options import NetworkOptions
-from weaver_tt.weights import freeze, load_weights, matching, prepare, put_weights, start_from
+from weaver_tt.weights import freeze_weights, load_partial_weights, load_weights, match_names, prepare_network, set_weights
 
 
 class Net(nn.Module):
@@ -45,9 +45,9 @@ def saved(tmp_path, value, name="a.pt"):
 
 
 def test_weights_saved_from_one_network_make_another_equal(tmp_path):
-    path, loaded = saved(tmp_path, network(1).bare.state_dict()), network(2)
+    path, loaded = saved(tmp_path, network(1).unwrapped.state_dict()), network(2)
     load_weights(loaded, path)
-    assert torch.equal(loaded.bare.head.weight, network(1).bare.head.weight)
+    assert torch.equal(loaded.unwrapped.head.weight, network(1).unwrapped.head.weight)
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_weights_saved_from_one_network_make_another_equal(tmp_path):
     ids=["DDP", "DataParallel", "compiled", "both", "state_dict", "model", "resume"],
 )
 def test_what_others_wrap_around_the_weights_is_taken_off(tmp_path, wrapped):
-    path, loaded = saved(tmp_path, wrapped(network(1).bare)), network(2)
+    path, loaded = saved(tmp_path, wrapped(network(1).unwrapped)), network(2)
     load_weights(loaded, path)
-    assert torch.equal(loaded.bare.head.weight, network(1).bare.head.weight)
+    assert torch.equal(loaded.unwrapped.head.weight, network(1).unwrapped.head.weight)
 
 
 def test_a_networks_own_part_called_module_is_no_wrapper(tmp_path):
@@ -77,11 +77,11 @@ def test_a_networks_own_part_called_module_is_no_wrapper(tmp_path):
 
     outer = Network(Outer(), ["x"])
     load_weights(outer, saved(tmp_path, {"module.weight": torch.tensor([[5.0]]), "module.bias": torch.tensor([6.0])}))
-    assert outer.bare.module.weight.item() == 5
+    assert outer.unwrapped.module.weight.item() == 5
 
 
 def test_weights_of_another_network_are_listed_key_by_key(tmp_path):
-    state = network().bare.state_dict()
+    state = network().unwrapped.state_dict()
     state["hed.bias"] = state.pop("head.bias")
     state["body.0.bias"] = torch.zeros(5)
     with pytest.raises(TrainingError) as error:
@@ -95,13 +95,13 @@ def test_weights_of_another_network_are_listed_key_by_key(tmp_path):
 
 def test_a_long_list_is_cut():
     with pytest.raises(TrainingError, match=r"missing \(9\): body.0.weight, (.*, ){7}…"):
-        put_weights(network().bare, {}, "problem")
+        set_weights(network().unwrapped, {}, "problem")
 
 
 @pytest.mark.parametrize("keep", [0, 10, 600])
 def test_a_damaged_weight_file_says_so(tmp_path, keep):
     path = tmp_path / "a.pt"
-    saved(tmp_path, network().bare.state_dict())
+    saved(tmp_path, network().unwrapped.state_dict())
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(TrainingError, match=r"a\.pt: no readable weights \(damaged"):
         load_weights(network(), path)
@@ -109,7 +109,7 @@ def test_a_damaged_weight_file_says_so(tmp_path, keep):
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     with pytest.raises(TrainingError, match=r"holding more than tensors \(.*Net\).*torch\.save\(model\.state_dict"):
-        load_weights(network(), saved(tmp_path, network().bare))
+        load_weights(network(), saved(tmp_path, network().unwrapped))
 
 
 def test_a_file_that_is_no_state_dict_and_one_that_is_not_there(tmp_path):
@@ -121,16 +121,16 @@ def test_a_file_that_is_no_state_dict_and_one_that_is_not_there(tmp_path):
 
 
 def test_the_state_of_an_optimiser_is_not_taken_for_weights(tmp_path):
-    optimizer = torch.optim.Adam(network().bare.parameters())
+    optimizer = torch.optim.Adam(network().unwrapped.parameters())
     with pytest.raises(TrainingError, match=r"the state of an optimiser; the weights are in .*net_epoch-3_state\.pt"):
         load_weights(network(), saved(tmp_path, optimizer.state_dict(), "net_epoch-3_optimizer.pt"))
 
 
 def test_weights_under_a_prefix(tmp_path):
-    path = saved(tmp_path, {f"mod.part.{name}": value for name, value in network(1).bare.state_dict().items()} | {"mod.fc": torch.zeros(1)})
+    path = saved(tmp_path, {f"mod.part.{name}": value for name, value in network(1).unwrapped.state_dict().items()} | {"mod.fc": torch.zeros(1)})
     loaded = network(2)
     load_weights(loaded, f"{path}:mod.part")
-    assert torch.equal(loaded.bare.head.weight, network(1).bare.head.weight)
+    assert torch.equal(loaded.unwrapped.head.weight, network(1).unwrapped.head.weight)
     with pytest.raises(TrainingError, match=r"a\.pt: no weights under 'mod\.pat'; did you mean 'mod\.part'"):
         load_weights(loaded, f"{path}:mod.pat")
 
@@ -140,29 +140,29 @@ def test_weights_under_a_prefix(tmp_path):
 
 def test_fine_tuning_takes_what_fits_and_lists_the_rest(tmp_path, log):
     """A published network with ten classes starts one with two: the body is loaded, the head of another shape stays as it was made."""
-    published = network(1, classes=10).bare.state_dict() | {"fc.weight": torch.zeros(1)}
-    mine, head = network(2), network(2).bare.head.weight
-    start_from(mine, saved(tmp_path, published))
-    assert torch.equal(mine.bare.body[0].weight, published["body.0.weight"])
-    assert torch.equal(mine.bare.head.weight, head)
+    published = network(1, classes=10).unwrapped.state_dict() | {"fc.weight": torch.zeros(1)}
+    mine, head = network(2), network(2).unwrapped.head.weight
+    load_partial_weights(mine, saved(tmp_path, published))
+    assert torch.equal(mine.unwrapped.body[0].weight, published["body.0.weight"])
+    assert torch.equal(mine.unwrapped.head.weight, head)
     assert "a.pt: 7 of 10 weights loaded into the network's 9" in log.text
     assert "unexpected (1): fc.weight" in log.text
     assert "of another shape (2): head.weight is (2, 3) in the network, (10, 3) in the file, head.bias" in log.text
 
 
 def test_weights_can_be_left_out_by_name(tmp_path, log):
-    mine, before = network(2), network(2).bare.head.weight
-    prepare(mine, NetworkOptions(load_model_weights=saved(tmp_path, network(1).bare.state_dict()), exclude_model_weights="hea.*,body.1"))
-    assert torch.equal(mine.bare.head.weight, before)
-    assert torch.equal(mine.bare.body[0].weight, network(1).bare.body[0].weight)
+    mine, before = network(2), network(2).unwrapped.head.weight
+    prepare_network(mine, NetworkOptions(load_model_weights=saved(tmp_path, network(1).unwrapped.state_dict()), exclude_model_weights="hea.*,body.1"))
+    assert torch.equal(mine.unwrapped.head.weight, before)
+    assert torch.equal(mine.unwrapped.body[0].weight, network(1).unwrapped.body[0].weight)
     assert "left out by --exclude-model-weights (7): body.1.bias" in log.text
     assert "missing (7): body.1.weight" in log.text
 
 
 def test_nothing_that_fits_is_another_network_with_the_nearest_names_and_the_prefix_that_helps(tmp_path):
-    state = {f"mod.{name}": value for name, value in network(1).bare.state_dict().items()}
+    state = {f"mod.{name}": value for name, value in network(1).unwrapped.state_dict().items()}
     with pytest.raises(TrainingError) as error:
-        start_from(network(), saved(tmp_path, state))
+        load_partial_weights(network(), saved(tmp_path, state))
     message = str(error.value)
     assert "none of its weights fits net.py" in message
     assert "mod.head.weight (did you mean 'head.weight'" in message
@@ -171,7 +171,7 @@ def test_nothing_that_fits_is_another_network_with_the_nearest_names_and_the_pre
 
 def test_leaving_out_without_loading_is_a_mistake():
     with pytest.raises(ConfigError, match="there is no --load-model-weights"):
-        prepare(network(), NetworkOptions(exclude_model_weights="head"))
+        prepare_network(network(), NetworkOptions(exclude_model_weights="head"))
 
 
 # --- frozen
@@ -179,11 +179,11 @@ def test_leaving_out_without_loading_is_a_mistake():
 
 def stepped(mine):
     """The state before and after a step on random rows."""
-    before = {name: value.clone() for name, value in mine.bare.state_dict().items()}
-    optimizer = torch.optim.SGD([p for p in mine.bare.parameters() if p.requires_grad], lr=1.0)
+    before = {name: value.clone() for name, value in mine.unwrapped.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in mine.unwrapped.parameters() if p.requires_grad], lr=1.0)
     mine.train().module(torch.randn(20, 2) + 3).square().mean().backward()
     optimizer.step()
-    return before, mine.bare.state_dict()
+    return before, mine.unwrapped.state_dict()
 
 
 def changed(mine):
@@ -193,10 +193,10 @@ def changed(mine):
 
 def test_frozen_weights_do_not_change_and_neither_do_statistics():
     mine = network()
-    freeze(mine, "body,nothing.*|head.bias")
+    freeze_weights(mine, "body,nothing.*|head.bias")
     assert changed(mine) == {"head.weight"}
-    assert mine.bare.training
-    assert not mine.bare.body[1].training
+    assert mine.unwrapped.training
+    assert not mine.unwrapped.body[1].training
 
 
 def test_without_freezing_statistics_move():
@@ -205,24 +205,24 @@ def test_without_freezing_statistics_move():
 
 def test_frozen_statistics_alone_leave_the_norms_weights_free():
     mine = network()
-    freeze(mine, r"body\.1\.running")
+    freeze_weights(mine, r"body\.1\.running")
     assert changed(mine) == {"body.0.weight", "body.0.bias", "body.1.weight", "body.1.bias", "head.weight", "head.bias"}
 
 
 def test_an_expression_that_matches_nothing_is_a_mistake():
     with pytest.raises(ConfigError, match=r"--freeze-model-weights: 'haed.bias' matches no name from its beginning; did you mean 'head.bias'"):
-        freeze(network(), "body,haed.bias")
+        freeze_weights(network(), "body,haed.bias")
     with pytest.raises(ConfigError, match="'he\\(ad' is not a regular expression"):
-        freeze(network(), "he(ad")
-    assert matching(["b", ".*d"], ["abc", "bcd", "cd"], "-x") == {"bcd", "cd"}
+        freeze_weights(network(), "he(ad")
+    assert match_names(["b", ".*d"], ["abc", "bcd", "cd"], "-x") == {"bcd", "cd"}
 
 
 def test_the_older_names_of_attention_are_the_layers_of_today(tmp_path, log):
     network = Network(Block(BlockOptions(embed_dim=8, num_heads=2)), ["x"], "net.py")
-    before = {name: torch.randn_like(value) for name, value in network.bare.state_dict().items()}
+    before = {name: torch.randn_like(value) for name, value in network.unwrapped.state_dict().items()}
     older = {name.replace("in_proj.", "in_proj_"): value for name, value in before.items()}
     assert older.keys() != before.keys()
-    start_from(network, saved(tmp_path, {f"mod.{name}": value for name, value in older.items()}, "published.pt") + ":mod")
-    assert all(torch.equal(value, before[name]) for name, value in network.bare.state_dict().items())
+    load_partial_weights(network, saved(tmp_path, {f"mod.{name}": value for name, value in older.items()}, "published.pt") + ":mod")
+    assert all(torch.equal(value, before[name]) for name, value in network.unwrapped.state_dict().items())
     assert "left out" not in log.text
     load_weights(network, saved(tmp_path, older, "all.pt"))

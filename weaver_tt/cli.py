@@ -13,8 +13,8 @@ from typing import Any
 from weaver_tt import __version__
 from weaver_tt.allocator import keep_freed_memory
 from weaver_tt.errors import WeaverError
-from weaver_tt.log import configure, log
-from weaver_tt.options import add_flags, parse, read_flags
+from weaver_tt.log import configure_log, log
+from weaver_tt.options import add_flags, parse_options, read_flags
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_flags(commands.add_parser(name, help=command.summary, description=options.__doc__), options)
     namespace = parser.parse_args(arguments)
     command = COMMANDS[namespace.command]
-    configure()
+    configure_log()
     return guarded(_load(command.function), read_flags(namespace, _load(command.options)))
 
 
 def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     """``train.py``: train, predict, export or print; returns the exit code."""
-    configure()
-    options = parse(arguments, prog)
+    configure_log()
+    options = parse_options(arguments, prog)
     # before torch starts OpenMP: threads that spin for long while they wait take the cores from the reader and from other jobs
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # some microseconds: as fast as spinning on an idle machine

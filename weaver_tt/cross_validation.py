@@ -8,7 +8,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.options import RunOptions
 
 
-def parse(text: str) -> tuple[str, int]:
+def parse_folds(text: str) -> tuple[str, int]:
     """``--cross-validation event%5`` -> the variable and k; ConfigError where it is not such."""
     variable, percent, number = text.rpartition("%")
     if not (percent and variable.strip() and number.strip().isdigit() and int(number) >= 2):
@@ -16,7 +16,7 @@ def parse(text: str) -> tuple[str, int]:
     return variable.strip(), int(number)
 
 
-def folds(options: RunOptions) -> list[RunOptions]:
+def fold_options(options: RunOptions) -> list[RunOptions]:
     """The options of each fold's run; of the only one without cross-validation.
 
     Fold i trains and validates on the rows with ``int(variable) % k != i`` and predicts the others: every row is predicted once, by a network that
@@ -24,11 +24,11 @@ def folds(options: RunOptions) -> list[RunOptions]:
     """
     if options.train.cross_validation is None:
         return [options]
-    variable, number = parse(options.train.cross_validation)
-    return [_fold(options, f"(np.floor({variable}) % {number})", fold) for fold in range(number)]
+    variable, number = parse_folds(options.train.cross_validation)
+    return [_options_of_fold(options, f"(np.floor({variable}) % {number})", fold) for fold in range(number)]
 
 
-def _fold(options: RunOptions, remainder: str, fold: int) -> RunOptions:
+def _options_of_fold(options: RunOptions, remainder: str, fold: int) -> RunOptions:
     """One fold's options."""
     data, train, network = options.data, options.train, options.network
     seen, held_out = f"{remainder} != {fold}", f"{remainder} == {fold}"
@@ -36,9 +36,9 @@ def _fold(options: RunOptions, remainder: str, fold: int) -> RunOptions:
         options,
         data=replace(
             data,
-            extra_selection_train=_both(data.extra_selection_train, seen),
-            extra_selection_val=_both(data.extra_selection_val, seen),
-            extra_selection_test=_both(data.extra_selection_test, held_out),
+            extra_selection_train=_combine_selections(data.extra_selection_train, seen),
+            extra_selection_val=_combine_selections(data.extra_selection_val, seen),
+            extra_selection_test=_combine_selections(data.extra_selection_test, held_out),
         ),
         network=replace(
             network,
@@ -49,5 +49,5 @@ def _fold(options: RunOptions, remainder: str, fold: int) -> RunOptions:
     )
 
 
-def _both(extra: str | None, condition: str) -> str:
+def _combine_selections(extra: str | None, condition: str) -> str:
     return condition if extra is None else f"({extra}) & ({condition})"

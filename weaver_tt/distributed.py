@@ -54,7 +54,7 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def setup(backend: str | None) -> None:
+def join_ranks(backend: str | None) -> None:
     """Join the ranks that ``torchrun`` (``mpirun`` for mpi) started; without a backend stay alone.
 
     NCCL moves tensors between GPUs; what the ranks agree on per step goes through gloo beside it, so that no step waits for the device.
@@ -73,7 +73,7 @@ def setup(backend: str | None) -> None:
     torch_dist.init_process_group("cpu:gloo,cuda:nccl" if backend == "nccl" else "gloo")
 
 
-def shutdown() -> None:
+def leave_ranks() -> None:
     """Leave the ranks."""
     if torch_dist.is_available() and torch_dist.is_initialized():
         torch_dist.destroy_process_group()
@@ -94,7 +94,7 @@ def sum_over_ranks(tensor: Tensor) -> Tensor:
     return total
 
 
-def gather(value: T) -> list[T]:
+def gather_from_ranks(value: T) -> list[T]:
     """Every rank's ``value`` in order of the ranks, on all of them."""
     if not is_running():
         return [value]
@@ -103,7 +103,7 @@ def gather(value: T) -> list[T]:
     return values
 
 
-def from_main(value: T) -> T:
+def broadcast_from_main(value: T) -> T:
     """Rank 0's ``value``, on all ranks."""
     if not is_running():
         return value
@@ -112,29 +112,29 @@ def from_main(value: T) -> T:
     return values[0]
 
 
-def copy_from_main(module: nn.Module) -> None:
+def copy_weights_from_main(module: nn.Module) -> None:
     """Give every rank the parameters and buffers that rank 0 has."""
     if is_running():
         for tensor in module.state_dict().values():
             torch_dist.broadcast(tensor, src=0)
 
 
-def in_step(batches: Iterable[B], idle: Callable[[float], None]) -> Iterator[B]:
+def step_together(batches: Iterable[B], idle: Callable[[float], None]) -> Iterator[B]:
     """This rank's batches, with the epoch's progress averaged over ranks; then ``idle(progress)`` for each step that others still take."""
     if not is_running():
         yield from batches
         return
     for batch in batches:
-        batch.progress = _agree(1.0, batch.progress)[1]
+        batch.progress = _average_over_ranks(1.0, batch.progress)[1]
         yield batch
     while True:
-        active, progress = _agree(0.0, 1.0)
+        active, progress = _average_over_ranks(0.0, 1.0)
         if not active:
             return
         idle(progress)
 
 
-def _agree(active: float, progress: float) -> tuple[float, float]:
+def _average_over_ranks(active: float, progress: float) -> tuple[float, float]:
     total = sum_over_ranks(torch.tensor([active, progress], dtype=torch.float64)) / world_size()
     return total[0].item(), total[1].item()
 

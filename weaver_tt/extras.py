@@ -8,7 +8,7 @@ from typing import Any
 from weaver_tt.errors import ConfigError
 
 
-def require(module: str, extra: str, command: str) -> Any:
+def require_module(module: str, extra: str, command: str) -> Any:
     """The module ``module``, imported now; ConfigError naming the extra that installs it where it is missing."""
     try:
         return importlib.import_module(module)

@@ -20,7 +20,7 @@ def auto_name(options: RunOptions) -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}_{network}_{options.train.optimizer}_lr{options.train.start_lr:g}_batch{options.data.batch_size}"
 
 
-def named(options: RunOptions, name: str) -> RunOptions:
+def with_run_name(options: RunOptions, name: str) -> RunOptions:
     """``options`` with the places that a run called ``name`` writes to filled in: model prefix, log file, TensorBoard's folder."""
     prefix = options.network.model_prefix.replace("{auto}", name)
     card = load_card(prefix) if options.train.resume else None
@@ -37,6 +37,6 @@ def choose_seed(options: RunOptions, prefix: str) -> int:
     return int(card["seed"]) if card else secrets.randbelow(2**31)
 
 
-def mixed_seed(seed: int, member: int) -> int:
+def seed_of_member(seed: int, member: int) -> int:
     """A seed for one member, unlike that of any member of a run with another seed."""
     return int(np.random.SeedSequence((seed, member)).generate_state(1)[0]) >> 1

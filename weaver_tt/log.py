@@ -1,4 +1,4 @@
-"""The project's one logger; silent until an entry point calls :func:`configure`."""
+"""The project's one logger; silent until an entry point calls :func:`configure_log`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ log = logging.getLogger("weaver_tt")
 log.addHandler(logging.NullHandler())
 
 
-def in_a_line(values: Mapping[str, float]) -> str:
+def format_metrics(values: Mapping[str, float]) -> str:
     """Metrics as ``loss 0.1, auc 0.9``; those that are not defined, such as of a class without rows, are left out."""
     return ", ".join(f"{name} {value:.5g}" for name, value in values.items() if not math.isnan(value))
 
 
-def configure(level: str = "INFO", file: str | None = None, *, rank: int = 0) -> None:
+def configure_log(level: str = "INFO", file: str | None = None, *, rank: int = 0) -> None:
     """Send messages to stderr and, if ``file`` is given, to that file; ranks other than 0 stay silent below errors."""
     for handler in list(log.handlers):
         log.removeHandler(handler)

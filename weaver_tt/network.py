@@ -22,7 +22,7 @@ from weaver_tt.errors import ConfigError, TrainingError, nearest, unknown_key
 from weaver_tt.options import NetworkOptions
 from weaver_tt.weaver_names import weaver_names
 
-MOST_NAMES = 8  # told of a dict's
+MAX_NAMES = 8  # told of a dict's
 STOCK_LOOPS = ("weaver.utils.nn.tools", "weaver_tt.stand_ins.loops")  # where Weaver's own loops come from
 
 
@@ -32,7 +32,7 @@ class NetworkFile:
     def __init__(self, path: str | Path) -> None:
         """Import ``path``; ConfigError when there is no such python file."""
         self.path = Path(path)
-        self.module = import_file(self.path)
+        self.module = import_python_file(self.path)
 
     def get_model(self, config: DataConfig, options: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
         """(module, model_info) of the file's ``get_model(config, **options)``; model_info names at least the module's inputs, in order."""
@@ -41,7 +41,7 @@ class NetworkFile:
             raise ConfigError(f"{self.path}: no function get_model(data_config, **options); {nearest('get_model', names)}")
         made = self._call("get_model", config, options, strict=True)
         if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module) and isinstance(made[1], Mapping)):
-            raise ConfigError(f"{self.path}: get_model must return (module, model_info), a torch module and a dict, not {describe(made)}")
+            raise ConfigError(f"{self.path}: get_model must return (module, model_info), a torch module and a dict, not {describe_value(made)}")
         module, info = made[0], {"input_names": config.input_names, **made[1]}
         for name in info["input_names"]:
             if name not in config.inputs:
@@ -67,7 +67,7 @@ class NetworkFile:
             loop = self._call(name, config, options)
             if loop is None:
                 continue
-            called = getattr(loop, "__name__", describe(loop))
+            called = getattr(loop, "__name__", describe_value(loop))
             if getattr(loop, "__module__", None) not in STOCK_LOOPS:
                 raise ConfigError(
                     f"{self.path}: {name} returns a loop of its own, {called}; here there is one loop over batches, and a task says what is learnt "
@@ -101,7 +101,7 @@ class Network:
         self.input_names = list(input_names)
         self.source = source  # the network file, for messages
         self.info = dict(info or {})  # the file's model_info
-        self.still: list[nn.Module] = []  # parts that stay in evaluation mode
+        self.frozen_norms: list[nn.Module] = []  # parts that stay in evaluation mode
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Group -> (N, C, P) or (N, C), to raw outputs (N, K) or (N, K, P); of a module that returns a tuple, its first entry."""
@@ -109,7 +109,7 @@ class Network:
         return output[0] if isinstance(output, tuple | list) else output
 
     @property
-    def bare(self) -> nn.Module:
+    def unwrapped(self) -> nn.Module:
         """The module without the wrappers of DDP and ``torch.compile``: what is saved, loaded and exported."""
         module = self.module
         while True:
@@ -121,7 +121,7 @@ class Network:
     @property
     def device(self) -> torch.device:
         """Where the first parameter lies."""
-        return next((parameter.device for parameter in self.bare.parameters()), torch.device("cpu"))
+        return next((parameter.device for parameter in self.unwrapped.parameters()), torch.device("cpu"))
 
     def takes_any_length(self, config: DataConfig) -> bool:
         """Whether its inputs may have any number of objects: they may unless ``dynamic_axes`` of model_info lists one without axis 2."""
@@ -131,7 +131,7 @@ class Network:
     def train(self, mode: bool = True) -> Network:
         """Training mode (or evaluation mode)."""
         self.module.train(mode)
-        for part in self.still:
+        for part in self.frozen_norms:
             part.eval()
         return self
 
@@ -140,7 +140,7 @@ class Network:
         return self.train(False)
 
 
-class Activates(Protocol):
+class Activation(Protocol):
     """What an ensemble needs of a task."""
 
     def activate(self, output: Tensor) -> Tensor:
@@ -152,7 +152,7 @@ class Ensemble:
 
     activated = True
 
-    def __init__(self, members: Sequence[Network], task: Activates) -> None:
+    def __init__(self, members: Sequence[Network], task: Activation) -> None:
         if not members:
             raise TrainingError("an ensemble needs at least one network")
         self.members = list(members)
@@ -212,9 +212,9 @@ def build_network(config: DataConfig, options: NetworkOptions, device: torch.dev
     return Network(module.to(device), info["input_names"], str(file.path), info)
 
 
-def summary(network: Network, config: DataConfig) -> str:
+def network_summary(network: Network, config: DataConfig) -> str:
     """The module, its parameters, and the FLOPs of one forward pass of a full row, from the data YAML alone."""
-    module = network.bare
+    module = network.unwrapped
     random = torch.Generator().manual_seed(0)
     # uniform positive numbers: every slot is a real object, also for networks that derive the mask
     shapes = {name: (1, *config.input_shapes[name][1:]) for name in network.input_names}
@@ -234,13 +234,13 @@ def summary(network: Network, config: DataConfig) -> str:
     return "\n".join(lines)
 
 
-def import_file(path: Path, what: str = "network file") -> ModuleType:
+def import_python_file(path: Path, what: str = "network file") -> ModuleType:
     """The module of a file, under a name of its own for each path and content, so that its classes can be pickled and inspected.
 
     Raises ConfigError, about ``what``, when there is no such python file.
     """
     if not path.is_file() or path.suffix != ".py":
-        raise ConfigError(f"{what} {path}: {missing_file(path, '*.py')}")
+        raise ConfigError(f"{what} {path}: {explain_missing_file(path, '*.py')}")
     identity = hashlib.sha256(str(path.resolve()).encode() + path.read_bytes()).hexdigest()[:12]
     name = f"weaver_tt_network_{path.stem}_{identity}"
     if name in sys.modules:
@@ -259,7 +259,7 @@ def import_file(path: Path, what: str = "network file") -> ModuleType:
     return module
 
 
-def missing_file(path: Path, pattern: str) -> str:
+def explain_missing_file(path: Path, pattern: str) -> str:
     """What is wrong with a path that should be a file, and the nearest files in its folder (or in the closest folder that exists)."""
     if path.is_dir():
         return f"a folder; {nearest(path.name, [entry.name for entry in path.glob(pattern)])}"
@@ -268,10 +268,10 @@ def missing_file(path: Path, pattern: str) -> str:
     return f"{problem}; in {folder}: {nearest(path.name, [entry.name for entry in folder.glob(pattern)])}"
 
 
-def describe(value: Any) -> str:
+def describe_value(value: Any) -> str:
     """A value's type in words, with what a container holds."""
     if isinstance(value, tuple | list):
         return f"{type(value).__name__} of ({', '.join(type(entry).__name__ for entry in value)})"
     if isinstance(value, Mapping):
-        return f"{type(value).__name__} with {', '.join(map(repr, list(value)[:MOST_NAMES])) or 'nothing'}"
+        return f"{type(value).__name__} with {', '.join(map(repr, list(value)[:MAX_NAMES])) or 'nothing'}"
     return type(value).__name__

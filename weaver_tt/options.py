@@ -201,7 +201,7 @@ def read_flags(namespace: argparse.Namespace, options: type[T]) -> T:
     return options(**{item.name: getattr(namespace, item.name) for item in dataclasses.fields(options)})  # type: ignore[arg-type]
 
 
-def parse(arguments: Sequence[str] | None = None, prog: str = "train.py") -> RunOptions:
+def parse_options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> RunOptions:
     """``sys.argv`` (or ``arguments``) -> RunOptions; prints help and exits where asked."""
     parser = argparse.ArgumentParser(prog=prog, description="Train, predict and export a network on collision events.")
     parts = {item.name: item.default_factory for item in dataclasses.fields(RunOptions)}

@@ -12,7 +12,7 @@ from weaver_tt import distributed
 from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.files import first_files
-from weaver_tt.data.other_config import check_alike
+from weaver_tt.data.other_config import check_same_inputs
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.log import log
 from weaver_tt.options import RunOptions
@@ -21,10 +21,10 @@ RUN_MODES = ("train", "val", "test")
 DEMO_FILES, DEMO_STEPS, DEMO_EPOCHS = 2, 20, 2
 
 
-def check(options: RunOptions) -> None:
+def check_options(options: RunOptions) -> None:
     """Raise ConfigError for flags that are missing or contradict each other."""
     output, data, network = options.output, options.data, options.network
-    predicting = predicts_only(options)
+    predicting = is_prediction(options)
     for mode in output.run_mode.split(","):
         if mode not in RUN_MODES:
             raise ConfigError(f"--run-mode {output.run_mode}: {mode!r}; {nearest(mode, RUN_MODES)}")
@@ -62,12 +62,12 @@ def check_config(config: DataConfig, options: RunOptions) -> None:
     """Raise ConfigError where the data YAMLs and the flags contradict each other."""
     for path in (options.data.data_config_val, options.data.data_config_test):
         if path is not None:
-            check_alike(config, load_config(path, options.data.custom_functions))
+            check_same_inputs(config, load_config(path, options.data.custom_functions))
     if options.train.regression_mode and config.labels is not None and config.labels.kind == "simple":
         raise ConfigError(f"--regression-mode: the labels of {config.source} are classes (type: simple); labels of type custom are regressed")
 
 
-def demo(options: RunOptions) -> RunOptions:
+def demo_options(options: RunOptions) -> RunOptions:
     """What ``--demo`` makes of ``options``: some batches of the first files of each group, for two epochs."""
     data, few = options.data, DEMO_STEPS
     kinds = {kind: first_files(getattr(data, kind), DEMO_FILES) for kind in ("data_train", "data_val", "data_test")}
@@ -77,12 +77,12 @@ def demo(options: RunOptions) -> RunOptions:
     return replace(options, data=small, train=replace(options.train, num_epochs=min(options.train.num_epochs, DEMO_EPOCHS)))
 
 
-def tries_only(options: RunOptions) -> bool:
+def is_trial(options: RunOptions) -> bool:
     """Whether nothing is trained for good: ``--io-test``, ``--lr-finder``, ``--profile``."""
     return options.data.io_test or options.train.lr_finder is not None or options.train.profile
 
 
-def predicts_only(options: RunOptions) -> bool:
+def is_prediction(options: RunOptions) -> bool:
     """``--predict``, or Weaver's ``--run-mode test``."""
     return options.output.predict or options.output.run_mode.split(",") == ["test"]
 
@@ -95,7 +95,7 @@ def is_onnx(model: str) -> bool:
 def launches_ranks(options: RunOptions) -> bool:
     """With several GPUs and no ``--backend``, start this command once a GPU under torchrun; True once that has been done."""
     devices = [gpu for gpu in (options.train.gpus or "").split(",") if gpu.strip()]
-    training = not (predicts_only(options) or tries_only(options) or options.output.export_onnx or options.output.print)
+    training = not (is_prediction(options) or is_trial(options) or options.output.export_onnx or options.output.print)
     if len(devices) < 2 or options.train.backend or not training:
         return False
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={len(devices)}", *sys.argv, "--backend", "nccl"]

@@ -20,7 +20,7 @@ from typing import Any
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.log import log
 
-OURS = {
+OUR_MODULES = {
     "nn.model.ParticleNet": "weaver_tt.nn.particle_net",
     "nn.model.ParticleTransformer": "weaver_tt.nn.particle_transformer",
     "nn.model.PFN": "weaver_tt.nn.particle_flow",
@@ -32,14 +32,14 @@ OURS = {
 }
 """Module of Weaver, without ``weaver.`` -> module of ours with the same names."""
 
-INSTEAD = {
+NOT_OFFERED = {
     "nn.model.ParticleNeXt": "ParticleNeXt is not offered yet",
     "utils.dataset": "data are loaded by weaver_tt.data.loaders, from the same YAML",
     "train": "the command is `weaver-tt train`",
 }
 """Module of Weaver that is not here -> what to say of it."""
 
-PACKAGES = {name.rpartition(".")[0] for name in OURS} | {"", "nn", "utils"}
+PACKAGES = {name.rpartition(".")[0] for name in OUR_MODULES} | {"", "nn", "utils"}
 ROOTS = ("weaver", "utils")
 
 
@@ -55,7 +55,7 @@ def weaver_names(file: str | Path) -> Iterator[None]:
     try:
         yield
         if any(name.startswith("weaver.nn.model.") for name in set(sys.modules) - before - finder.made):
-            _tell(str(file))
+            _log_faster_models(str(file))
     finally:
         sys.meta_path.remove(finder)
         for name in finder.made:
@@ -66,9 +66,9 @@ def weaver_names(file: str | Path) -> Iterator[None]:
 
 
 @lru_cache
-def _tell(file: str) -> None:
+def _log_faster_models(file: str) -> None:
     """Once: weaver-core's models are used, and how to get ours."""
-    models = ", ".join(sorted(ours for ours in OURS.values() if ours.startswith("weaver_tt.nn.particle")))
+    models = ", ".join(sorted(ours for ours in OUR_MODULES.values() if ours.startswith("weaver_tt.nn.particle")))
     log.info("%s: the models are weaver-core's, which is installed; import ours for the same weights, faster: %s", file, models)
 
 
@@ -87,13 +87,13 @@ class _Finder(MetaPathFinder, Loader):
         if beside is not None:
             return beside
         name = canonical(fullname)
-        if name in OURS or name in PACKAGES:
+        if name in OUR_MODULES or name in PACKAGES:
             spec = ModuleSpec(fullname, self, is_package=name in PACKAGES)
             self.made.add(fullname)
             return spec
         if fullname.rpartition(".")[0] in self.made:
             spelling = fullname.removesuffix(name)
-            instead = INSTEAD.get(name) or nearest(fullname, [f"{spelling}{known}" for known in OURS])
+            instead = NOT_OFFERED.get(name) or nearest(fullname, [f"{spelling}{known}" for known in OUR_MODULES])
             raise NotOfferedError(f"import {fullname}: {instead} (after `pip install weaver-core` its own is used)")
         return None
 
@@ -102,7 +102,7 @@ class _Finder(MetaPathFinder, Loader):
         name = canonical(module.__name__)
         if name in PACKAGES:
             return
-        ours = importlib.import_module(OURS[name])
+        ours = importlib.import_module(OUR_MODULES[name])
         known = {key: value for key, value in vars(ours).items() if not key.startswith("__")}
 
         def missing(attribute: str) -> Any:

@@ -12,22 +12,22 @@ from torch import Tensor, nn
 
 from weaver_tt.errors import ConfigError, TrainingError, nearest
 from weaver_tt.log import log
-from weaver_tt.network import Network, describe, missing_file
+from weaver_tt.network import Network, describe_value, explain_missing_file
 from weaver_tt.nn.attention import current_name
 from weaver_tt.options import NetworkOptions
 
-MOST_KEYS = 8  # listed of each kind when weights do not fit
+MAX_KEYS = 8  # listed of each kind when weights do not fit
 CONTAINERS = ("state_dict", "model_state_dict", "model", "weights")  # keys under which a checkpoint keeps the weights among other things
 WRAPPERS = ("module.", "_orig_mod.")  # what DDP and torch.compile put before every name
 
 
 def load_weights(network: Network, path: str | Path) -> None:
     """Put the weights of ``path`` (``FILE`` or ``FILE:PREFIX``) into ``network``; TrainingError when missing, damaged, or of another network."""
-    module = network.bare
-    put_weights(module, read_weights(path, module.state_dict()), f"{path}: weights of another network than {network.source}")
+    module = network.unwrapped
+    set_weights(module, read_state_dict(path, module.state_dict()), f"{path}: weights of another network than {network.source}")
 
 
-def put_weights(module: nn.Module, state: Mapping[str, Tensor], problem: str) -> None:
+def set_weights(module: nn.Module, state: Mapping[str, Tensor], problem: str) -> None:
     """Copy ``state`` into ``module``; TrainingError that begins with ``problem`` and lists keys missing, unexpected, or of another shape."""
     differences = _differences(module.state_dict(), state)
     if differences:
@@ -35,51 +35,51 @@ def put_weights(module: nn.Module, state: Mapping[str, Tensor], problem: str) ->
     module.load_state_dict(state)
 
 
-def prepare(network: Network, options: NetworkOptions) -> None:
+def prepare_network(network: Network, options: NetworkOptions) -> None:
     """What a network starts from: weights that are given, and those of its own that are to stay as they are."""
     if options.load_model_weights:
-        start_from(network, options.load_model_weights, options.exclude_model_weights)
+        load_partial_weights(network, options.load_model_weights, options.exclude_model_weights)
     elif options.exclude_model_weights:
         raise ConfigError("--exclude-model-weights: there is no --load-model-weights to exclude them from")
     if options.freeze_model_weights:
-        freeze(network, options.freeze_model_weights)
+        freeze_weights(network, options.freeze_model_weights)
 
 
-def start_from(network: Network, path: str, exclude: str | None = None) -> None:
+def load_partial_weights(network: Network, path: str, exclude: str | None = None) -> None:
     """``--load-model-weights``: put into ``network`` what of ``path`` (``FILE`` or ``FILE:PREFIX``) fits; the log lists what does not.
 
     ``exclude``: regular expressions, separated by commas; names that one of them matches from their beginning are left out. So are names that the
     network does not have, and weights of another shape (a head for other classes). TrainingError when nothing fits: weights of another network.
     """
-    own = network.bare.state_dict()
-    state = read_weights(path, own)
-    left_out = matching(exclude.split(",") if exclude else (), state, "--exclude-model-weights")
+    own = network.unwrapped.state_dict()
+    state = read_state_dict(path, own)
+    left_out = match_names(exclude.split(",") if exclude else (), state, "--exclude-model-weights")
     given = {name: value for name, value in state.items() if name not in left_out}
     fits = {name: value for name, value in given.items() if name in own and value.shape == own[name].shape}
     lists = {"left out by --exclude-model-weights": sorted(left_out)} | _difference_lists(own, given)
     if not fits:
-        raise TrainingError("\n  ".join([f"{path}: none of its weights fits {network.source}", *_lines(lists, MOST_KEYS), *_hint(own, given)]))
-    network.bare.load_state_dict(fits, strict=False)
-    text = "\n  ".join([f"{path}: {len(fits)} of {len(state)} weights loaded into the network's {len(own)}", *_lines(lists)])
+        raise TrainingError("\n  ".join([f"{path}: none of its weights fits {network.source}", *_difference_lines(lists, MAX_KEYS), *_prefix_hint(own, given)]))
+    network.unwrapped.load_state_dict(fits, strict=False)
+    text = "\n  ".join([f"{path}: {len(fits)} of {len(state)} weights loaded into the network's {len(own)}", *_difference_lines(lists)])
     (log.warning if any(lists.values()) else log.info)("%s", text)
 
 
-def freeze(network: Network, patterns: str) -> None:
+def freeze_weights(network: Network, patterns: str) -> None:
     """``--freeze-model-weights``: keep what the regular expressions ``patterns`` (separated by commas) match as it is.
 
     Parameters get no gradient. A batch norm whose running mean is matched stays in evaluation mode, so that its statistics do not move either.
     ConfigError when an expression matches nothing.
     """
-    module = network.bare
-    frozen = matching(patterns.split(","), module.state_dict(), "--freeze-model-weights")
+    module = network.unwrapped
+    frozen = match_names(patterns.split(","), module.state_dict(), "--freeze-model-weights")
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(parameter.requires_grad and name not in frozen)
     norms = {name: norm for name, norm in module.named_modules() if f"{name}.running_mean".lstrip(".") in frozen}
-    network.still += norms.values()
+    network.frozen_norms += norms.values()
     log.info("frozen: %s; in evaluation mode: %s", ", ".join(sorted(frozen)), ", ".join(norms) or "nothing")
 
 
-def matching(patterns: Iterable[str], names: Iterable[str], flag: str) -> set[str]:
+def match_names(patterns: Iterable[str], names: Iterable[str], flag: str) -> set[str]:
     """The names that one of the regular expressions matches from their beginning.
 
     :raises ConfigError: naming ``flag``: an expression is none, or matches nothing.
@@ -96,7 +96,7 @@ def matching(patterns: Iterable[str], names: Iterable[str], flag: str) -> set[st
     return found
 
 
-def read_weights(path: str | Path, own: Collection[str] = ()) -> Mapping[str, Tensor]:
+def read_state_dict(path: str | Path, own: Collection[str] = ()) -> Mapping[str, Tensor]:
     """Names and tensors of ``FILE`` or, of ``FILE.pt:PREFIX``, those under ``PREFIX.`` without it; tensors on the CPU.
 
     A bare state_dict, or a checkpoint that has one under "state_dict", "model" or "weights"; what DDP and ``torch.compile`` put before the names is
@@ -104,33 +104,33 @@ def read_weights(path: str | Path, own: Collection[str] = ()) -> Mapping[str, Te
     something else.
     """
     file, _, prefix = str(path).partition(".pt:")
-    state = _unwrapped(_read(Path(f"{file}.pt" if prefix else path)), own)
+    state = _strip_wrappers(_read_file(Path(f"{file}.pt" if prefix else path)), own)
     if not prefix:
-        return _current(state, own)
+        return _with_current_names(state, own)
     inside = {name.removeprefix(f"{prefix}."): value for name, value in state.items() if name.startswith(f"{prefix}.")}
     if not inside:
         raise TrainingError(f"{file}.pt: no weights under {prefix!r}; {nearest(prefix, _prefixes(state))}")
-    return _current(inside, own)
+    return _with_current_names(inside, own)
 
 
-def _read(path: Path) -> Mapping[str, Tensor]:
+def _read_file(path: Path) -> Mapping[str, Tensor]:
     """The state_dict in a file."""
     if not path.is_file():
-        raise TrainingError(f"weights {path}: {missing_file(path, '*.pt')}")
+        raise TrainingError(f"weights {path}: {explain_missing_file(path, '*.pt')}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader raises whatever the bytes lead to
-        raise TrainingError(f"{path}: {_unreadable(error)}") from error
+        raise TrainingError(f"{path}: {_explain_unreadable(error)}") from error
     if isinstance(state, Mapping) and "param_groups" in state:
         raise TrainingError(f"{path}: the state of an optimiser; the weights are in {str(path).replace('_optimizer', '_state')} as a rule")
     if isinstance(state, Mapping):
         state = next((state[key] for key in CONTAINERS if isinstance(state.get(key), Mapping)), state)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise TrainingError(f"{path}: expected a state_dict, names and tensors, not {describe(state)}")
+        raise TrainingError(f"{path}: expected a state_dict, names and tensors, not {describe_value(state)}")
     return state
 
 
-def _unreadable(error: Exception) -> str:
+def _explain_unreadable(error: Exception) -> str:
     """Why a file was refused, and what makes a readable one."""
     refused = re.search(r"GLOBAL (\S+) was not an allowed global", str(error))
     if refused is None:
@@ -142,15 +142,15 @@ def _unreadable(error: Exception) -> str:
     )
 
 
-def _unwrapped(state: Mapping[str, Tensor], own: Collection[str]) -> Mapping[str, Tensor]:
+def _strip_wrappers(state: Mapping[str, Tensor], own: Collection[str]) -> Mapping[str, Tensor]:
     """The names without what wrappers put before each of them; a network may have a part of that name itself."""
     for wrapper in WRAPPERS:
         if state and all(name.startswith(wrapper) for name in state) and not any(name in own for name in state):
-            return _unwrapped({name.removeprefix(wrapper): value for name, value in state.items()}, own)
+            return _strip_wrappers({name.removeprefix(wrapper): value for name, value in state.items()}, own)
     return state
 
 
-def _current(state: Mapping[str, Tensor], own: Collection[str]) -> Mapping[str, Tensor]:
+def _with_current_names(state: Mapping[str, Tensor], own: Collection[str]) -> Mapping[str, Tensor]:
     """The names with ``in_proj_weight``, as published Particle Transformers have it, as ``in_proj.weight`` where the network says so."""
     return {current_name(name) if current_name(name) in own else name: value for name, value in state.items()}
 
@@ -163,7 +163,7 @@ def _prefixes(names: Iterable[str]) -> set[str]:
 
 def _differences(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> list[str]:
     """Lines that say which keys are missing, unexpected, or of another shape; none when ``theirs`` fits."""
-    return _lines(_difference_lists(ours, theirs), MOST_KEYS)
+    return _difference_lines(_difference_lists(ours, theirs), MAX_KEYS)
 
 
 def _difference_lists(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, list[str]]:
@@ -179,12 +179,12 @@ def _difference_lists(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) 
     return {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
 
 
-def _lines(lists: Mapping[str, Sequence[str]], most: int | None = None) -> list[str]:
+def _difference_lines(lists: Mapping[str, Sequence[str]], most: int | None = None) -> list[str]:
     """``kind (number): keys``, of at most ``most`` keys, for each kind that has some."""
     return [f"{kind} ({len(keys)}): {', '.join([*keys[:most], *['…'] * (len(keys[:most]) < len(keys))])}" for kind, keys in lists.items() if keys]
 
 
-def _hint(ours: Collection[str], theirs: Collection[str]) -> list[str]:
+def _prefix_hint(ours: Collection[str], theirs: Collection[str]) -> list[str]:
     """The prefix to take off, where that makes names fit."""
     for prefix in sorted(_prefixes(theirs), key=len):
         if any(f"{prefix}.{name}" in theirs for name in ours):

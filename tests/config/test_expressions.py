@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weaver_tt.config.expressions import Expression, evaluate, parse
+from weaver_tt.config.expressions import Expression, evaluate, parse_expression
 from weaver_tt.errors import ConfigError, DataError
 
 TABLE = {
@@ -29,7 +29,7 @@ TABLE = {
 
 
 def value(source: str, table=TABLE):
-    result = evaluate(parse(source, "test"), table)
+    result = evaluate(parse_expression(source, "test"), table)
     return result.tolist()
 
 
@@ -78,7 +78,7 @@ def test_expressions_give_what_they_say(source, expected):
 
 
 def test_an_expression_knows_its_columns_and_has_a_tree_that_can_be_sent_to_workers():
-    expression = parse(" np.log(pt / met)\n + _pad(eta,\n 3) ", "test")
+    expression = parse_expression(" np.log(pt / met)\n + _pad(eta,\n 3) ", "test")
     assert expression.names == {"pt", "met", "eta"}
     assert isinstance(expression.tree, ast.BinOp)
     again = pickle.loads(pickle.dumps(expression))
@@ -89,11 +89,11 @@ def test_numbers_are_expressions_and_other_things_are_not():
     assert value_of_number(1.5) == [1.5, 1.5, 1.5]
     for wrong in (None, [1], {"a": 1}, ""):
         with pytest.raises(ConfigError, match=r"data.yaml: new_variables.x: expected an expression"):
-            parse(wrong, "data.yaml: new_variables.x")
+            parse_expression(wrong, "data.yaml: new_variables.x")
 
 
 def value_of_number(number):
-    expression = parse(number, "test")
+    expression = parse_expression(number, "test")
     assert isinstance(expression, Expression)
     return evaluate(expression, TABLE).tolist()
 
@@ -115,7 +115,7 @@ def value_of_number(number):
 def test_what_goes_wrong_on_data_is_told_with_the_expression_and_the_part(source, message):
     table = TABLE if "flatten" not in source else {**TABLE, "pt": ak.Array([[1.0], [2.0, 3.0], [4.0]])}
     with pytest.raises(DataError, match=message) as caught:
-        evaluate(parse(source, "test"), table)
+        evaluate(parse_expression(source, "test"), table)
     assert source in str(caught.value)
 
 
@@ -133,11 +133,11 @@ def test_columns_are_not_changed_by_expressions():
 def test_own_functions_get_arrays_and_their_errors_are_shown_as_they_are(tmp_path):
     file = tmp_path / "own.py"
     file.write_text("import awkward as ak\ndef leading(x):\n    return ak.fill_none(ak.firsts(x), 0)\ndef broken(x):\n    return {}['mine']\n")
-    assert evaluate(parse("leading(pt) + 1", "test", str(file)), TABLE).tolist() == [31, 1, 51]
+    assert evaluate(parse_expression("leading(pt) + 1", "test", str(file)), TABLE).tolist() == [31, 1, 51]
     with pytest.raises(KeyError, match="mine"):
-        evaluate(parse("broken(pt)", "test", str(file)), TABLE)
+        evaluate(parse_expression("broken(pt)", "test", str(file)), TABLE)
     with pytest.raises(ConfigError, match="no function 'leading'"):
-        parse("leading(pt)", "test")
+        parse_expression("leading(pt)", "test")
 
 
 Scalar = Callable[[float, float, float], float]  # of one object's pt and eta and its row's met
@@ -172,7 +172,7 @@ leaves = st.one_of(st.integers(-20, 20).map(lambda number: leaf(number / 4)), st
 @given(st.recursive(leaves, grown, max_leaves=8))
 def test_a_jagged_expression_is_the_expression_of_each_object(pair):
     source, scalar = pair
-    found = ak.to_list(evaluate(parse(f"{source} + 0 * pt", "test"), TABLE))
+    found = ak.to_list(evaluate(parse_expression(f"{source} + 0 * pt", "test"), TABLE))
     rows = zip(TABLE["pt"].tolist(), TABLE["eta"].tolist(), TABLE["met"].tolist(), strict=True)
     expected = [[scalar(pt, eta, met) for pt, eta in zip(pts, etas, strict=True)] for pts, etas, met in rows]
     assert found == [pytest.approx(row, rel=1e-6, abs=1e-6) for row in expected]
@@ -180,6 +180,6 @@ def test_a_jagged_expression_is_the_expression_of_each_object(pair):
 
 def test_an_expression_of_one_collection_is_computed_on_its_flat_content():
     table = {name: ak.unflatten(np.arange(1.0, 6), [2, 0, 3]) for name in ("pt", "eta")}
-    result = evaluate(parse("np.where(np.log(pt) * eta > 1, pt, met) + 1", "test"), {**table, "met": np.array([7.0, 8.0, 9.0])})
+    result = evaluate(parse_expression("np.where(np.log(pt) * eta > 1, pt, met) + 1", "test"), {**table, "met": np.array([7.0, 8.0, 9.0])})
     assert result.tolist() == [[8, 3], [], [4, 5, 6]]  # log(1) * 1 = 0 takes met = 7, log(2) * 2 = 1.39 takes pt
     assert np.shares_memory(result.layout.offsets.data, table["pt"].layout.offsets.data)

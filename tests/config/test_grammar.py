@@ -4,13 +4,13 @@ import time
 
 import pytest
 
-from weaver_tt.config.expressions import parse
+from weaver_tt.config.expressions import parse_expression
 from weaver_tt.errors import ConfigError
 
 
 def complaint(source: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        parse(source, "data.yaml: selection")
+        parse_expression(source, "data.yaml: selection")
     return str(caught.value).splitlines()
 
 
@@ -110,4 +110,4 @@ def test_deep_and_long_expressions_are_refused_at_once():
     ],
 )
 def test_everyday_expressions_are_allowed(source):
-    assert parse(source, "data.yaml: selection").source == source
+    assert parse_expression(source, "data.yaml: selection").source == source

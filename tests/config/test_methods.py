@@ -4,7 +4,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from weaver_tt.config.expressions import evaluate, parse
+from weaver_tt.config.expressions import evaluate, parse_expression
 from weaver_tt.errors import ConfigError, DataError
 
 TABLE = {
@@ -16,7 +16,7 @@ TABLE = {
 
 
 def value(source):
-    return ak.to_list(evaluate(parse(source, "test"), TABLE))
+    return ak.to_list(evaluate(parse_expression(source, "test"), TABLE))
 
 
 @pytest.mark.parametrize("module", ["awkward", "ak"])
@@ -50,8 +50,8 @@ def test_the_place_of_the_largest_indexes_another_column():
 def test_padding_and_types():
     assert value("x.pad(2, clip=True).fillna(0)") == [[1, 3], [0, 0], [5, 0]]
     assert value("x.pad(2).fillna(-1)") == [[1, 3, 2], [-1, -1], [5, -1]]
-    assert evaluate(parse("x.astype('float32')", "test"), TABLE).type.content.content.primitive == "float32"
-    assert evaluate(parse("n.astype(np.float32)", "test"), TABLE).dtype == np.float32
+    assert evaluate(parse_expression("x.astype('float32')", "test"), TABLE).type.content.content.primitive == "float32"
+    assert evaluate(parse_expression("n.astype(np.float32)", "test"), TABLE).dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_what_has_no_value_says_why(source, message):
 )
 def test_what_is_not_allowed_names_the_nearest(source, message):
     with pytest.raises(ConfigError, match=message):
-        parse(source, "test")
+        parse_expression(source, "test")

@@ -3,7 +3,7 @@
 import pytest
 
 from weaver_tt.config.load import from_mapping
-from weaver_tt.config.plan import narrowed, ordered, plan
+from weaver_tt.config.plan import dependency_order, make_plan, with_extra_selection
 from weaver_tt.errors import ConfigError
 
 YAML = {
@@ -29,7 +29,7 @@ YAML = {
 
 
 def test_training_reads_labels_and_weight_but_no_observers():
-    found = plan(from_mapping(YAML), "train")
+    found = make_plan(from_mapping(YAML), "train")
     assert set(found.columns) == {"Jet_pt", "Jet_shift", "Jet_eta", "Jet_id", "npv", "quality", "met", "Jet_truth", "genWeight"}
     assert set(found.computed) == {"nice", "logpt", "scale", "shift", "target"}
     assert found.optional == frozenset()
@@ -38,7 +38,7 @@ def test_training_reads_labels_and_weight_but_no_observers():
 
 
 def test_prediction_reads_observers_and_can_do_without_labels_and_weight():
-    found = plan(from_mapping(YAML), "predict")
+    found = make_plan(from_mapping(YAML), "predict")
     assert set(found.columns) == {"Jet_pt", "Jet_shift", "Jet_eta", "Jet_id", "npv", "met", "number", "recorded", "truth", "Jet_truth", "genWeight"}
     assert found.optional == {"truth", "Jet_truth", "genWeight", "target"}
     assert found.is_optional("target")
@@ -49,31 +49,31 @@ def test_prediction_reads_observers_and_can_do_without_labels_and_weight():
 
 def test_a_column_that_labels_share_with_inputs_is_not_optional():
     yaml = {"inputs": {"jets": {"length": 4, "vars": ["pt"]}}, "labels": {"type": "custom", "value": {"y": "pt_sum + ak.sum(pt, axis=1)"}}}
-    found = plan(from_mapping(yaml), "predict")
+    found = make_plan(from_mapping(yaml), "predict")
     assert (found.columns, found.optional) == (("pt", "pt_sum"), {"pt_sum"})
 
 
 def test_without_its_own_selection_prediction_selects_as_training_does():
     yaml = {key: value for key, value in YAML.items() if key != "test_time_selection"}
-    assert plan(from_mapping(yaml), "predict").selection.source == YAML["selection"]
+    assert make_plan(from_mapping(yaml), "predict").selection.source == YAML["selection"]
 
 
 def test_an_extra_selection_is_joined_with_the_own_one_of_its_purpose():
     config = from_mapping({"inputs": {"event": {"length": None, "vars": ["x"]}}, "selection": "(x > 0) | y", "test_time_selection": "y"}, "d.yaml")
-    assert narrowed(config, "train", "z < 1").selection.source == "((x > 0) | y) & (z < 1)"
-    assert narrowed(config, "predict", "z < 1").test_time_selection.source == "(y) & (z < 1)"
-    assert plan(narrowed(config, "train", "z < 1"), "train").columns == ("x", "y", "z")
-    assert narrowed(config, "train", None) is config
+    assert with_extra_selection(config, "train", "z < 1").selection.source == "((x > 0) | y) & (z < 1)"
+    assert with_extra_selection(config, "predict", "z < 1").test_time_selection.source == "(y) & (z < 1)"
+    assert make_plan(with_extra_selection(config, "train", "z < 1"), "train").columns == ("x", "y", "z")
+    assert with_extra_selection(config, "train", None) is config
     free = from_mapping({"inputs": {"event": {"length": None, "vars": ["x"]}}}, "d.yaml")
-    assert narrowed(free, "predict", "z < 1").test_time_selection.source == "z < 1"
+    assert with_extra_selection(free, "predict", "z < 1").test_time_selection.source == "z < 1"
     with pytest.raises(ConfigError, match=r"d\.yaml: extra selection"):
-        narrowed(config, "train", "z <")
+        with_extra_selection(config, "train", "z <")
 
 
 def test_new_variables_come_after_what_they_are_made_of():
-    computed = plan(from_mapping(YAML), "train").computed
+    computed = make_plan(from_mapping(YAML), "train").computed
     assert computed.index("shift") < computed.index("scale") < computed.index("logpt")
-    assert ordered(from_mapping(YAML), ["logpt"]) == ["Jet_pt", "Jet_shift", "shift", "scale", "logpt"]
+    assert dependency_order(from_mapping(YAML), ["logpt"]) == ["Jet_pt", "Jet_shift", "shift", "scale", "logpt"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from weaver_tt.config.sections import Section, dump_yaml, number, parse_yaml, read_yaml, write_yaml
+from weaver_tt.config.sections import Section, dump_yaml, parse_yaml, read_number, read_yaml, write_yaml
 from weaver_tt.errors import ConfigError
 
 
@@ -74,7 +74,7 @@ def test_values_of_the_wrong_kind_are_named_with_their_key():
 
 
 def test_numbers_are_numbers_also_where_yaml_sees_text():
-    assert number(parse_yaml("1e-3", "x"), "x") == 0.001
+    assert read_number(parse_yaml("1e-3", "x"), "x") == 0.001
     for wrong in (True, None, [], float("nan"), ".inf"):
         with pytest.raises(ConfigError, match="expected a number"):
-            number(wrong, "x")
+            read_number(wrong, "x")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weaver_tt.config.expressions import evaluate, parse
+from weaver_tt.config.expressions import evaluate, parse_expression
 from weaver_tt.config.functions import HELPERS
 
 with warnings.catch_warnings():
@@ -105,7 +105,7 @@ def test_an_expression_has_weavers_value(source, seed):
     rows = table(seed)
     with np.errstate(all="ignore"):
         expected = theirs._eval_expr(source, rows)
-    found = evaluate(parse(source, "test"), {name: rows[name] for name in rows.fields})
+    found = evaluate(parse_expression(source, "test"), {name: rows[name] for name in rows.fields})
     assert shape(found) == shape(expected)
     np.testing.assert_allclose(flat(found), flat(expected), rtol=1e-6, atol=1e-6)
 

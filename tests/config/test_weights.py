@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from weaver_tt.config.load import from_mapping, load_config, save_config
-from weaver_tt.config.plan import plain, plan
-from weaver_tt.config.schema import Bucketing, Measured, Weights
+from weaver_tt.config.plan import make_plan, without_reweighting
+from weaver_tt.config.schema import Bucketing, Weights, WeightSummary
 from weaver_tt.errors import ConfigError
 
 FLAT = {
@@ -27,7 +27,7 @@ def test_defaults_are_weavers():
     assert (weights.mode, weights.method, weights.threshold, weights.discard_outside) == ("sampling", "flat", 10, True)
     assert weights.variables == {"jet_pt": (200, 400, 1000), "mass": (0, 1, 2, 3)}
     assert weights.classes == {"is_a": 1, "is_b": 1}
-    assert (weights.base, weights.branches, weights.tables, weights.measured) == (None, (), None, None)
+    assert (weights.base, weights.branches, weights.tables, weights.summary) == (None, (), None, None)
 
 
 def test_all_that_a_section_can_say():
@@ -47,13 +47,13 @@ def test_precomputed_weights_need_nothing_else():
 
 def test_columns_of_weights_and_buckets_are_read_in_training_only():
     config = load(FLAT, {"var": "n", "bins": 4})
-    assert set(plan(config, "train").columns) == {"x", "jet_pt", "mass", "is_a", "is_b", "n"}
-    assert set(plan(config, "predict").columns) == {"x"}
-    assert set(plan(plain(config), "train").columns) == {"x"}
+    assert set(make_plan(config, "train").columns) == {"x", "jet_pt", "mass", "is_a", "is_b", "n"}
+    assert set(make_plan(config, "predict").columns) == {"x"}
+    assert set(make_plan(without_reweighting(config), "train").columns) == {"x"}
 
 
 def test_bins_of_buckets_are_edges_whose_outer_ones_are_open_or_a_number():
-    assert load(bucketing={"var": "n", "bins": [0, 20, 40, 1000]}).bucketing == Bucketing(variable="n", number=3, inner=(20, 40))
+    assert load(bucketing={"var": "n", "bins": [0, 20, 40, 1000]}).bucketing == Bucketing(variable="n", number=3, inner_edges=(20, 40))
     assert load(bucketing={"var": "n", "bins": 8}).bucketing == Bucketing(variable="n", number=8)
     assert load().bucketing is None
 
@@ -63,13 +63,13 @@ def test_what_was_computed_is_written_and_read_back(tmp_path):
 
     config = load(FLAT, {"var": "n", "bins": 3})
     tables = {name: np.array(table) / 3 for name, table in HISTS.items()}
-    measured = Measured(rows=10, mean=0.1 + 0.2, kept=0.25, fingerprint="a-b")
-    config = replace(config, weights=replace(config.weights, tables=tables, measured=measured))
-    config = replace(config, bucketing=replace(config.bucketing, inner=(2.5, 1 / 0.3), fingerprint="c-d"))
+    measured = WeightSummary(rows=10, mean=0.1 + 0.2, kept=0.25, fingerprint="a-b")
+    config = replace(config, weights=replace(config.weights, tables=tables, summary=measured))
+    config = replace(config, bucketing=replace(config.bucketing, inner_edges=(2.5, 1 / 0.3), fingerprint="c-d"))
     path = str(tmp_path / "net.auto.yaml")
     save_config(config, path, {})
     again = load_config(path)
-    assert (again.weights.measured, again.bucketing) == (measured, config.bucketing)
+    assert (again.weights.summary, again.bucketing) == (measured, config.bucketing)
     assert all(np.array_equal(again.weights.tables[name], tables[name]) for name in HISTS)
     assert again.weights == config.weights
 

@@ -18,7 +18,7 @@ Y = np.array([1.0, 0.0])
 
 
 def test_kinds_and_charges_by_hand():
-    jets = qg.columns(X, Y)
+    jets = qg.jet_table(X, Y)
     assert jets["label"].tolist() == [1, 0]
     assert jets["part_charge"].tolist() == [[1, -1, 0], [-1, 1, 0, -1]]
     assert jets["part_pid"].tolist() == [[211, -2212, 22], [11, -13, -2112, -321]]
@@ -35,7 +35,7 @@ def test_kinds_and_charges_by_hand():
 
 def test_momenta_are_those_of_massless_particles():
     vector = pytest.importorskip("vector")
-    jets = qg.columns(X, Y)
+    jets = qg.jet_table(X, Y)
     each = vector.array({"pt": X[..., 0], "eta": X[..., 1], "phi": X[..., 2], "mass": np.zeros((2, 4))})
     total = vector.array({name: getattr(each, name).sum(axis=1) for name in ("px", "py", "pz", "E")})
     for name in ("pt", "eta", "phi", "energy", "mass"):
@@ -50,7 +50,7 @@ def test_nine_of_ten_files_are_for_training(tmp_path, monkeypatch):
     monkeypatch.setattr(qg, "ROWS", 1)
     for number in range(10):
         np.savez(tmp_path / f"QG_jets_{number}.npz", X=X, y=np.full(2, number % 2))
-    written = qg.convert(str(tmp_path), str(tmp_path / "out"), ".parquet", progress=False)
+    written = qg.convert_quark_gluon(str(tmp_path), str(tmp_path / "out"), ".parquet", progress=False)
     assert [path.name for path in written] == [f"train_file_{number}.parquet" for number in range(9)] + ["test_file_0.parquet"]
     assert ak.from_parquet(written[9]).label.tolist() == [1, 1]
     assert ak.from_parquet(written[0]).part_charge.tolist() == [[1, -1, 0], [-1, 1, 0, -1]]
@@ -68,12 +68,12 @@ def test_nine_of_ten_files_are_for_training(tmp_path, monkeypatch):
 def test_another_layout_is_told(tmp_path, arrays, message):
     np.savez(tmp_path / "QG_jets.npz", **arrays)
     with pytest.raises(DataError, match=message):
-        qg.convert(str(tmp_path), str(tmp_path / "out"), ".root")
+        qg.convert_quark_gluon(str(tmp_path), str(tmp_path / "out"), ".root")
 
 
 def test_no_files_and_damaged_files_are_errors(tmp_path):
     with pytest.raises(DataError, match="nothing in it"):
-        qg.convert(str(tmp_path), str(tmp_path / "out"), ".root")
+        qg.convert_quark_gluon(str(tmp_path), str(tmp_path / "out"), ".root")
     (tmp_path / "QG_jets.npz").write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(BadFileError, match=r"QG_jets\.npz: no readable \.npz file"):
-        qg.convert(str(tmp_path), str(tmp_path / "out"), ".root")
+        qg.convert_quark_gluon(str(tmp_path), str(tmp_path / "out"), ".root")

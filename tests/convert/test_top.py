@@ -81,14 +81,14 @@ def test_root_files_where_asked_for_and_only_of_files_that_are_there(folder):
 def test_another_layout_is_told_and_leaves_no_file(tmp_path, change, more, message):
     store(change(frame(5, 1)), tmp_path / "train.h5", **more)
     with pytest.raises(DataError, match=message):
-        top.convert(str(tmp_path), str(tmp_path / "out"), ".parquet", progress=False)
+        top.convert_top(str(tmp_path), str(tmp_path / "out"), ".parquet", progress=False)
     assert list(tmp_path.glob("out/*")) == []
 
 
 def test_no_files_and_damaged_files_are_errors(tmp_path):
     (tmp_path / "other.h5").write_bytes(b"")
     with pytest.raises(DataError, match=r"none of train\.h5, val\.h5, test\.h5"):
-        top.convert(str(tmp_path), str(tmp_path / "out"), ".parquet")
+        top.convert_top(str(tmp_path), str(tmp_path / "out"), ".parquet")
     (tmp_path / "train.h5").write_bytes(b"no HDF5")
     with pytest.raises(BadFileError, match=r"train\.h5: no readable HDF5 file"):
-        top.convert(str(tmp_path), str(tmp_path / "out"), ".parquet")
+        top.convert_top(str(tmp_path), str(tmp_path / "out"), ".parquet")

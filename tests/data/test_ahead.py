@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from weaver_tt.data.ahead import ahead
+from weaver_tt.data.ahead import read_ahead
 
 
 def busy() -> list[str]:
@@ -16,7 +16,7 @@ def busy() -> list[str]:
 
 @pytest.mark.parametrize("depth", [0, 1, 3])
 def test_items_come_in_order(depth):
-    assert list(ahead(iter(range(10)), depth)) == list(range(10))
+    assert list(read_ahead(iter(range(10)), depth)) == list(range(10))
     assert not busy()
 
 
@@ -25,7 +25,7 @@ def test_an_error_is_raised_where_the_item_is_wanted():
         yield 1
         raise ValueError("the second item cannot be made")
 
-    stream = ahead(items(), 2)
+    stream = read_ahead(items(), 2)
     assert next(stream) == 1
     with pytest.raises(ValueError, match="second item"):
         next(stream)
@@ -34,7 +34,7 @@ def test_an_error_is_raised_where_the_item_is_wanted():
 
 def test_it_is_no_further_ahead_than_told():
     made = []
-    stream = ahead((made.append(i) or i for i in range(100)), 3)
+    stream = read_ahead((made.append(i) or i for i in range(100)), 3)
     next(stream)
     time.sleep(0.1)
     assert len(made) <= 4
@@ -50,7 +50,7 @@ def test_stopping_early_ends_the_thread_and_closes_the_source():
         finally:
             closed.append(True)
 
-    stream = ahead(items(), 2)
+    stream = read_ahead(items(), 2)
     next(stream)
     stream.close()
     assert closed == [True]

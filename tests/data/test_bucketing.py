@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from weaver_tt.config.load import from_mapping, load_config
-from weaver_tt.data.bucketing import bucket_numbers, prepare_bucketing, short_length
+from weaver_tt.data.bucketing import bucket_indices, prepare_bucketing, shortened_length
 from weaver_tt.data.loaders import train_loader, val_loader
 from weaver_tt.data.standardize import prepare_statistics
 from weaver_tt.errors import ConfigError, DataError
@@ -58,7 +58,7 @@ def test_batches_are_pure_short_and_complete(data):
     for batch in loader.epoch(0):
         rows = batch.inputs["event"][:, 0].int().tolist()
         assert len({int(np.searchsorted([20, 50], data[1][row], side="right")) for row in rows}) == 1
-        assert batch.inputs["jets"].shape == (len(rows), 1, short_length(data[1][rows], 120))
+        assert batch.inputs["jets"].shape == (len(rows), 1, shortened_length(data[1][rows], 120))
         seen += rows
     assert sorted(seen) == list(range(ROWS))
     (now, full) = loader.accounting.padding()["jets"]
@@ -107,11 +107,11 @@ def test_a_number_of_bins_divides_the_training_rows_evenly_once(data, tmp_path, 
     prefix = str(tmp_path / "net")
 
     def edges():
-        return prepare_statistics(prepare_bucketing(config(bins=4), prefix, options(data)), prefix, options(data)).bucketing.inner
+        return prepare_statistics(prepare_bucketing(config(bins=4), prefix, options(data)), prefix, options(data)).bucketing.inner_edges
 
     assert edges() == tuple(np.unique(np.quantile(data[1], [0.25, 0.5, 0.75])))
-    monkeypatch.setattr("weaver_tt.data.passes.tables", lambda *_: pytest.fail("computed again"))
-    assert edges() == load_config(f"{prefix}.auto.yaml").bucketing.inner
+    monkeypatch.setattr("weaver_tt.data.passes.selected_tables", lambda *_: pytest.fail("computed again"))
+    assert edges() == load_config(f"{prefix}.auto.yaml").bucketing.inner_edges
     sizes = Counter(np.searchsorted(edges(), data[1], side="right").tolist())
     assert max(sizes.values()) < 1.2 * min(sizes.values())
 
@@ -129,11 +129,11 @@ def test_edges_that_were_not_computed_and_jagged_variables_are_errors(data, tmp_
 
 def test_outer_buckets_are_open():
     bucketing = config(bins=[10, 20, 30]).bucketing
-    assert bucket_numbers({"n": np.array([-5, 10, 19, 20, 99])}, bucketing, "f").tolist() == [0, 0, 0, 1, 1]
+    assert bucket_indices({"n": np.array([-5, 10, 19, 20, 99])}, bucketing, "f").tolist() == [0, 0, 0, 1, 1]
 
 
 @pytest.mark.parametrize(
     ("counts", "length", "slots"), [([0], 128, 32), ([33], 128, 48), ([48], 128, 48), ([128], 128, 128), ([100], 100, 100), ([3], 5, 5)]
 )
 def test_slots_are_rounded_up(counts, length, slots):
-    assert short_length(np.array(counts), length) == slots
+    assert shortened_length(np.array(counts), length) == slots

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from weaver_tt.data.chunks import Chunk, Source, cut
-from weaver_tt.data.lanes import ENOUGH_LANES, LEAST_LANES, MOST_LANES, lane_count, plan_lanes, schedule, share_lanes
+from weaver_tt.data.chunks import Chunk, Source, split_into_chunks
+from weaver_tt.data.lanes import ENOUGH_LANES, MAX_LANES, MIN_LANES, lane_count, plan_draws, plan_lanes, split_lanes
 
 
 def chunks_of(sizes: list[tuple[int, str, int]], most: int) -> list[Chunk]:
-    return [chunk for group, path, rows in sizes for chunk in cut(Source(group, path, (0, rows)), most)]
+    return [chunk for group, path, rows in sizes for chunk in split_into_chunks(Source(group, path, (0, rows)), most)]
 
 
 lane_sizes = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=3), min_size=1, max_size=4)
@@ -24,7 +24,7 @@ lane_sizes = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=3), min_s
 @given(lane_sizes, st.integers(1, 20), st.integers(0, 99))
 def test_draws_use_every_row_once_in_the_order_of_its_lane(sizes, step, seed):
     lanes = [[Chunk(i, f"{i}-{k}", 0, rows) for k, rows in enumerate(lane)] for i, lane in enumerate(sizes)]
-    draws = list(schedule(lanes, step, np.random.default_rng(seed)))
+    draws = list(plan_draws(lanes, step, np.random.default_rng(seed)))
     for lane, chunks in enumerate(lanes):
         drawn = [(take.chunk, row) for draw in draws for take in draw if take.chunk.group == lane for row in range(take.first, take.last)]
         assert drawn == [(chunk, row) for chunk in chunks for row in range(chunk.rows)]
@@ -37,7 +37,7 @@ def test_draws_are_made_up_as_random_ones():
     lanes = [[Chunk(0, "a", 0, 60)], [Chunk(1, "b", 0, 140)]]
     found = Counter()
     for seed in range(400):
-        draw = next(schedule(lanes, 50, np.random.default_rng(seed)))
+        draw = next(plan_draws(lanes, 50, np.random.default_rng(seed)))
         found[sum(take.last - take.first for take in draw if take.chunk.group == 0)] += 1
     edges = [0, 12, 14, 15, 16, 18, 51]
     observed = [sum(number for value, number in found.items() if low <= value < high) for low, high in pairwise(edges)]
@@ -48,7 +48,7 @@ def test_draws_are_made_up_as_random_ones():
 
 def test_more_than_a_thousand_million_rows_can_be_drawn_from():
     lanes = [[Chunk(0, "a", 0, 3_000_000_000)], [Chunk(1, "b", 0, 1_000_000_000)]]
-    draw = next(schedule(lanes, 1000, np.random.default_rng(0)))
+    draw = next(plan_draws(lanes, 1000, np.random.default_rng(0)))
     rows = {take.chunk.group: take.last for take in draw}
     assert sum(rows.values()) == 1000
     assert abs(rows[0] - 750) < 60
@@ -77,8 +77,8 @@ def test_lanes_are_as_many_as_clusters_fit_into_half_of_the_pool():
         return [Source(0, "a", tuple(range(0, 200_001, cluster)))]
 
     assert lane_count(sources(4_000), 100_000) == 12
-    assert lane_count(sources(100), 1_000_000) == MOST_LANES
-    assert lane_count(sources(100_000), 100_000) == LEAST_LANES
+    assert lane_count(sources(100), 1_000_000) == MAX_LANES
+    assert lane_count(sources(100_000), 100_000) == MIN_LANES
     assert lane_count(sources(100), 100_000) == 16  # reads of 3000 rows
     assert lane_count(sources(1), 100) == ENOUGH_LANES
     assert lane_count([Source(i, "a", (0, 10)) for i in range(40)], 10) == 40  # never fewer than groups
@@ -87,7 +87,7 @@ def test_lanes_are_as_many_as_clusters_fit_into_half_of_the_pool():
 @given(lane_sizes, st.integers(1, 5))
 def test_every_row_is_in_one_share_and_shares_are_equal_to_a_row(sizes, of):
     lanes = [[Chunk(i, str(k), 0, rows) for k, rows in enumerate(lane)] for i, lane in enumerate(sizes)]
-    shares = [share_lanes(lanes, index, of) for index in range(of)]
+    shares = [split_lanes(lanes, index, of) for index in range(of)]
     rows = [[(c.group, c.path, row) for lane in share for c in lane for row in range(c.first, c.last)] for share in shares]
     assert sorted(row for share in rows for row in share) == sorted((c.group, c.path, row) for lane in lanes for c in lane for row in range(c.rows))
     assert max(map(len, rows)) - min(map(len, rows)) <= 1

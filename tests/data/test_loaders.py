@@ -13,7 +13,7 @@ from scipy import stats
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.data import loaders
-from weaver_tt.data.rows import Jagged, Rows
+from weaver_tt.data.rows import JaggedObjects, Rows
 from weaver_tt.errors import DataError
 from weaver_tt.options import DataOptions
 
@@ -91,7 +91,7 @@ def test_an_epoch_resumed_after_k_batches_goes_on_as_it_would_have(files, worker
 def test_worker_processes_deliver_their_shares_in_turn(files):
     loader = train(files, num_workers=2)
     stream = loader._stream
-    cuts = [[cut for cut in stream.shuffled(0, 0, 1, worker, 2) if cut.rows is not None] for worker in range(2)]
+    cuts = [[cut for cut in stream.shuffled_batches(0, 0, 1, worker, 2) if cut.rows is not None] for worker in range(2)]
     plans = [[cut.rows.scalars["event"][:, 0].astype(int).tolist() for cut in own] for own in cuts]
     found = epoch(loader)
     assert found[::2] == plans[0]
@@ -251,13 +251,13 @@ def test_a_slot_holds_a_batch_in_the_same_shared_memory_until_it_is_filled_again
         counts = np.array(numbers, dtype=np.int64)
         content = np.arange(counts.sum() * 2, dtype=np.float32).reshape(-1, 2)
         return Rows(
-            {"jets": Jagged(content, counts, counts, slice(0, 2))},
+            {"jets": JaggedObjects(content, counts, counts, slice(0, 2))},
             {"event": np.ones((len(counts), 1), np.float32)},
             {"y": counts % 2},
             size=len(counts),
         )
 
-    slot = loaders.Slot()
+    slot = loaders.SharedSlot()
     first, second = rows([3, 0, 2]), rows([1, 1])
     filled = slot.fill(first)
     assert filled.objects["jets"].content.is_shared()

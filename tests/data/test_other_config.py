@@ -6,7 +6,7 @@ import yaml
 from weaver_tt.config.inputs import with_params
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.schema import Variable
-from weaver_tt.data.other_config import load_other
+from weaver_tt.data.other_config import load_alternative
 from weaver_tt.errors import ConfigError
 
 YAML = {
@@ -19,11 +19,11 @@ TRAINED = with_params(from_mapping(YAML, "train.yaml"), {"pt": Variable(name="pt
 def other(tmp_path, **changes):
     path = tmp_path / "other.yaml"
     path.write_text(yaml.safe_dump({**YAML, **changes}, sort_keys=False))
-    return load_other(TRAINED, str(path))
+    return load_alternative(TRAINED, str(path))
 
 
 def test_without_another_yaml_it_is_the_same():
-    assert load_other(TRAINED, None) is TRAINED
+    assert load_alternative(TRAINED, None) is TRAINED
 
 
 def test_selection_and_observers_are_its_own_and_statistics_those_of_the_training(tmp_path):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.data.padding import Padder
-from weaver_tt.data.rows import Jagged, Rows
+from weaver_tt.data.rows import JaggedObjects, Rows
 
 LENGTH = 3
 
@@ -33,7 +33,7 @@ def rows_of(lists: list[list[float]]) -> Rows:
     flat = np.array([value for row in lists for value in row], dtype=np.float32)
     content = np.stack([flat, 10 * flat, 100 * flat], axis=1) if len(flat) else np.zeros((0, 3), np.float32)
     counts = np.array([len(row) for row in lists], dtype=np.int64)
-    a, b = Jagged(content, counts, counts + 1, slice(0, 2)), Jagged(content, counts, counts + 1, slice(2, 3))
+    a, b = JaggedObjects(content, counts, counts + 1, slice(0, 2)), JaggedObjects(content, counts, counts + 1, slice(2, 3))
     size = len(lists)
     hit = flat.reshape(-1, 1) + 0.5
     return Rows({"a": a, "b": b}, {"s": np.ones((size, 1), np.float32)}, {}, object_labels={"a": hit}, weight=np.ones(size, np.float32), size=size)

@@ -11,32 +11,32 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from weaver_tt.data.chunks import Chunk
-from weaver_tt.data.dataset import NOTHING
-from weaver_tt.data.lanes import schedule
-from weaver_tt.data.pool import Decoded, Pool
+from weaver_tt.data.dataset import NO_ROWS
+from weaver_tt.data.lanes import plan_draws
+from weaver_tt.data.pool import DecodedChunk, Pool
 from weaver_tt.data.rows import Rows
 
 
-def decode(chunk: Chunk, every: int = 1, bins: int = 1) -> Decoded:
-    """Each ``every``-th row of a chunk; a row's label is its place in the file, 1000 times its group added; its bin is that modulo ``bins``."""
+def decode(chunk: Chunk, every: int = 1, buckets: int = 1) -> DecodedChunk:
+    """Each ``every``-th row of a chunk; a row's label is its place in the file, 1000 times its group added; its bucket is that modulo ``buckets``."""
     positions = np.arange(0, chunk.rows, every)
     if chunk.last == chunk.first or not len(positions):
-        return NOTHING
+        return NO_ROWS
     y = chunk.first + positions + 1000 * chunk.group
-    return Decoded(Rows({}, {}, {"y": y}, size=len(positions)), positions, np.arange(len(y)), y % bins)
+    return DecodedChunk(Rows({}, {}, {"y": y}, size=len(positions)), positions, np.arange(len(y)), y % buckets)
 
 
-def pool_of(lanes: list[list[Chunk]], batch_size: int, capacity: int, seed: int = 0, every: int = 1, step: int = 7, bins: int = 1) -> Pool:
+def pool_of(lanes: list[list[Chunk]], batch_size: int, capacity: int, seed: int = 0, every: int = 1, step: int = 7, buckets: int = 1) -> Pool:
     rows = sum(chunk.rows for lane in lanes for chunk in lane)
-    draws = schedule(lanes, step, np.random.default_rng(seed))
+    draws = plan_draws(lanes, step, np.random.default_rng(seed))
     random = np.random.default_rng((seed, 1))
-    return Pool(draws, rows, lambda chunk: decode(chunk, every, bins), batch_size=batch_size, capacity=capacity, random=random, bins=bins)
+    return Pool(draws, rows, lambda chunk: decode(chunk, every, buckets), batch_size=batch_size, capacity=capacity, random=random, buckets=buckets)
 
 
 def batches(pool: Pool) -> list[list[int]]:
     found = []
     while pool.prepare() or pool.ready:
-        rows, used = pool.cut()
+        rows, used = pool.take_batch()
         assert used.total() == rows.size
         found.append(rows.labels["y"].tolist())
     return found
@@ -83,7 +83,7 @@ def test_memory_does_not_grow_with_the_data():
     pool = pool_of(lanes_of(5000, 5000, chunk=25), 10, 400)
     most = 0
     while pool.prepare():
-        pool.cut()
+        pool.take_batch()
         most = max(most, sum(part.rows.rows.size for part in pool._parts.values()))
     assert most <= 1.25 * 400
 
@@ -91,9 +91,9 @@ def test_memory_does_not_grow_with_the_data():
 def test_a_skipped_batch_has_no_rows_and_changes_nothing_else():
     pool, other = pool_of(lanes_of(100), 10, 50), pool_of(lanes_of(100), 10, 50)
     pool.prepare(), other.prepare()
-    assert pool.cut(skip=True) == (None, other.cut()[1])
+    assert pool.take_batch(skip=True) == (None, other.take_batch()[1])
     pool.prepare(), other.prepare()
-    assert pool.cut()[0].labels["y"].tolist() == other.cut()[0].labels["y"].tolist()
+    assert pool.take_batch()[0].labels["y"].tolist() == other.take_batch()[0].labels["y"].tolist()
 
 
 def test_what_is_expected_follows_the_share_of_rows_that_pass():
@@ -104,35 +104,35 @@ def test_what_is_expected_follows_the_share_of_rows_that_pass():
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=4), st.integers(1, 20), st.integers(1, 300), st.integers(2, 5), st.integers(0, 9))
-def test_batches_are_of_one_bin_each_whole_but_for_its_last_and_nothing_is_lost(sizes, batch_size, capacity, bins, seed):
-    found = batches(pool_of(lanes_of(*sizes), batch_size, capacity, seed, bins=bins))
+def test_batches_are_of_one_bin_each_whole_but_for_its_last_and_nothing_is_lost(sizes, batch_size, capacity, buckets, seed):
+    found = batches(pool_of(lanes_of(*sizes), batch_size, capacity, seed, buckets=buckets))
     expected = [1000 * i + row for i, size in enumerate(sizes) for row in range(size)]
     assert sorted(row for batch in found for row in batch) == expected
-    for number in range(bins):
-        own = [batch for batch in found if batch[0] % bins == number]
-        assert all(row % bins == number for batch in own for row in batch)
+    for number in range(buckets):
+        own = [batch for batch in found if batch[0] % buckets == number]
+        assert all(row % buckets == number for batch in own for row in batch)
         assert all(len(batch) == batch_size for batch in own[:-1])
-    assert batches(pool_of(lanes_of(*sizes), batch_size, capacity, seed, bins=bins)) == found
+    assert batches(pool_of(lanes_of(*sizes), batch_size, capacity, seed, buckets=buckets)) == found
 
 
 def test_batches_of_all_bins_come_in_random_order():
-    found = [batch[0] % 4 for batch in batches(pool_of(lanes_of(4000), 10, 1000, step=20, bins=4))]
-    assert sum(a != b for a, b in pairwise(found)) > 0.7 * len(found)  # not one bin after another
+    found = [batch[0] % 4 for batch in batches(pool_of(lanes_of(4000), 10, 1000, step=20, buckets=4))]
+    assert sum(a != b for a, b in pairwise(found)) > 0.7 * len(found)  # not one bucket after another
     assert {(a, b) for a, b in pairwise(found)} == {(a, b) for a in range(4) for b in range(4)}  # nor in turn
 
 
 def test_groups_make_up_batches_of_a_bin_as_random_draws_would():
-    found = batches(pool_of(lanes_of(600, 1000), 40, 400, step=20, bins=2))
+    found = batches(pool_of(lanes_of(600, 1000), 40, 400, step=20, buckets=2))
     firsts = [sum(row < 1000 for row in batch) for batch in found if len(batch) == 40]
     assert np.mean(firsts) == pytest.approx(15, abs=1.5)
     assert np.std(firsts) == pytest.approx(np.sqrt(40 * 0.375 * 0.625), rel=0.4)
 
 
 def test_a_row_may_come_several_times():
-    def twice(chunk: Chunk) -> Decoded:
+    def twice(chunk: Chunk) -> DecodedChunk:
         found = decode(chunk)
-        return Decoded(found.rows, np.repeat(found.positions, 2), np.repeat(found.places, 2), found.bins)
+        return DecodedChunk(found.rows, np.repeat(found.positions, 2), np.repeat(found.places, 2), found.buckets)
 
-    draws = schedule(lanes_of(40), 7, np.random.default_rng(1))
+    draws = plan_draws(lanes_of(40), 7, np.random.default_rng(1))
     pool = Pool(draws, 40, twice, batch_size=10, capacity=30, random=np.random.default_rng(2))
     assert sorted(row for batch in batches(pool) for row in batch) == sorted([*range(40)] * 2)

@@ -6,7 +6,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from weaver_tt.data.reader import Reader, blaming, share_offsets, spellings
+from weaver_tt.data.reader import Reader, blame_file, column_spellings, share_offsets
 from weaver_tt.errors import BadFileError, ConfigError, DataError
 
 
@@ -24,7 +24,7 @@ class Numbers(Reader):
         return 10
 
     def known_columns(self):
-        return spellings(self.columns())
+        return column_spellings(self.columns())
 
     def clusters(self, columns=None):
         return self.borders
@@ -79,22 +79,22 @@ def test_a_read_across_clusters_decodes_just_that():
 
 def test_whatever_a_decoder_raises_is_blamed_on_the_file_except_want_of_memory_and_our_own_errors():
     for error in (ValueError("checksum"), KeyError("x"), AssertionError(), OSError("gone")):
-        with pytest.raises(BadFileError, match=rf"f\.root: rows cannot be read, .*{type(error).__name__}"), blaming("f.root", "rows"):
+        with pytest.raises(BadFileError, match=rf"f\.root: rows cannot be read, .*{type(error).__name__}"), blame_file("f.root", "rows"):
             raise error
     for error in (MemoryError(), ConfigError("mine")):
-        with pytest.raises(type(error)), blaming("f.root", "rows"):
+        with pytest.raises(type(error)), blame_file("f.root", "rows"):
             raise error
 
 
 def test_a_missing_package_or_file_is_not_damage():
     for error, text in ((ImportError("needs aiohttp"), "needs aiohttp"), (FileNotFoundError("f.root"), "no such file")):
-        with pytest.raises(DataError, match=text) as caught, blaming("f.root", "rows"):
+        with pytest.raises(DataError, match=text) as caught, blame_file("f.root", "rows"):
             raise error
         assert not isinstance(caught.value, BadFileError)
 
 
 def test_a_column_can_be_spelt_as_an_identifier_or_by_its_last_word_where_that_is_clear():
-    known = spellings(["Jets.pt", "Jets.eta", "Muons.eta", "a:b", "Jets_eta"])
+    known = column_spellings(["Jets.pt", "Jets.eta", "Muons.eta", "a:b", "Jets_eta"])
     assert known == {
         "Jets.pt": "Jets.pt", "Jets_pt": "Jets.pt", "pt": "Jets.pt",
         "Jets.eta": "Jets.eta", "Muons.eta": "Muons.eta", "Muons_eta": "Muons.eta",

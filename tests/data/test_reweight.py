@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weaver_tt.config.load import from_mapping
-from weaver_tt.config.schema import Measured
-from weaver_tt.data.reweight import Sums, checked, make_tables, measure, weights_of
-from weaver_tt.data.spectra import Spectra, place
+from weaver_tt.config.schema import WeightSummary
+from weaver_tt.data.reweight import WeightSums, make_weight_tables, row_weights, summarize_weights, validate_summary
+from weaver_tt.data.spectra import Spectra, bin_rows
 from weaver_tt.data.weighing import prepare_weights
 from weaver_tt.errors import DataError
 from weaver_tt.options import DataOptions
@@ -103,7 +103,7 @@ def test_the_weights_of_rows_are_those_of_weaver_core(file, tmp_path, monkeypatc
     config = from_mapping(values, "x.yaml")
     weights = ours(file, tmp_path, values)
     columns = {name: np.asarray(table[name]) for name in table.fields}
-    np.testing.assert_allclose(weights_of(columns, place(columns, weights, config, "f"), weights, "f"), expected, rtol=1e-6)
+    np.testing.assert_allclose(row_weights(columns, bin_rows(columns, weights, config, "f"), weights, "f"), expected, rtol=1e-6)
 
 
 def config_of(shape, classes="ab", **more):
@@ -118,7 +118,7 @@ def filled(config, counts):
     cells = [(k, *cell) for k, table in enumerate(counts) for cell in np.ndindex(table.shape) for _ in range(table[cell])]
     columns = np.array(cells, dtype=float).T
     table = {f"v{i}": columns[1 + i] + 0.5 for i in range(counts[0].ndim)} | {name: columns[0] == k for k, name in enumerate(config.weights.classes)}
-    spectra.add(place(table, config.weights, config, "f"))
+    spectra.add(bin_rows(table, config.weights, config, "f"))
     return spectra
 
 
@@ -128,7 +128,7 @@ def test_flat_weights_bin_by_bin_in_any_number_of_variables(shape, seed, thresho
     random = np.random.default_rng(seed)
     counts = [random.integers(1, 9, shape) for _ in "ab"]
     config = config_of(shape, class_weights=[1, 3], reweight_threshold=threshold)
-    tables = make_tables(filled(config, counts), "x.yaml")
+    tables = make_weight_tables(filled(config, counts), "x.yaml")
     kept = []
     for name, table in zip("ab", counts, strict=True):
         wanted = np.percentile(table.ravel(), threshold)
@@ -141,7 +141,7 @@ def test_flat_weights_bin_by_bin_in_any_number_of_variables(shape, seed, thresho
 
 def test_flat_weights_by_hand_in_one_variable():
     # threshold 0: the least filled bin, 2, is the height; 2 x 3 and 4 x 2 rows would be left; the classes are made equal, the least times 0.9
-    tables = make_tables(filled(config_of([3], reweight_threshold=0), [np.array([2, 4, 8]), np.array([4, 0, 4])]), "x.yaml")
+    tables = make_weight_tables(filled(config_of([3], reweight_threshold=0), [np.array([2, 4, 8]), np.array([4, 0, 4])]), "x.yaml")
     assert tables["a"].tolist() == pytest.approx([0.9, 0.45, 0.225])  # 5.4 rows
     assert tables["b"].tolist() == pytest.approx([0.675, 0, 0.675])  # 5.4 rows; of 8
 
@@ -149,7 +149,7 @@ def test_flat_weights_by_hand_in_one_variable():
 def test_ref_weights_by_hand():
     # b / a is 2, 1 / 2, 0 (empty b): with threshold 0 the largest ratio becomes 1
     spectra = filled(config_of([3], reweight_method="ref", reweight_threshold=0), [np.array([4, 4, 4]), np.array([2, 8, 0])])
-    tables = make_tables(spectra, "x.yaml")
+    tables = make_weight_tables(spectra, "x.yaml")
     raw = {"a": np.ones(3), "b": np.array([1, 0.25, 0])}  # keep 12 and 4 rows
     assert tables["b"].tolist() == pytest.approx((0.9 * raw["b"]).tolist())
     assert tables["a"].tolist() == pytest.approx((0.9 * 4 / 12 * raw["a"]).tolist())
@@ -168,26 +168,26 @@ def test_ref_weights_by_hand():
 )
 def test_a_class_without_events_or_weights_is_named(config, counts, message):
     with pytest.raises(DataError, match=message):
-        make_tables(filled(config, [np.array(table) for table in counts]), "x.yaml")
+        make_weight_tables(filled(config, [np.array(table) for table in counts]), "x.yaml")
 
 
 def test_a_class_outside_the_bins_and_base_weights_of_zero_are_told():
     config = config_of([2], reweight_basewgt="g")
     table = {"v0": np.array([0.5, 9.0]), "a": np.array([1, 0]), "b": np.array([0, 1]), "g": np.ones(2)}
     spectra = Spectra(config.weights)
-    spectra.add(place(table, config.weights, config, "f"))
+    spectra.add(bin_rows(table, config.weights, config, "f"))
     with pytest.raises(DataError, match=r"class 'b' has no events .*its 1 rows lie outside the bins"):
-        make_tables(spectra, "x.yaml")
+        make_weight_tables(spectra, "x.yaml")
     spectra = Spectra(config.weights)
-    spectra.add(place(table | {"v0": np.array([0.5, 1.5]), "g": np.zeros(2)}, config.weights, config, "f"))
+    spectra.add(bin_rows(table | {"v0": np.array([0.5, 1.5]), "g": np.zeros(2)}, config.weights, config, "f"))
     with pytest.raises(DataError, match="class 'a': the base weights of its events add up to nothing in every bin; all its weights are 0"):
-        make_tables(spectra, "x.yaml")
+        make_weight_tables(spectra, "x.yaml")
 
 
 def test_mean_weights_are_those_of_all_rows():
     config = config_of([2])
     spectra = filled(config, [np.array([2, 6]), np.array([1, 1])])
-    found = measure(spectra, {"a": np.array([3, 0.5]), "b": np.array([0.5, 0])}, config)
+    found = summarize_weights(spectra, {"a": np.array([3, 0.5]), "b": np.array([0.5, 0])}, config)
     assert (found.rows, found.mean, found.kept) == (10, pytest.approx((6 + 3 + 0.5) / 10), pytest.approx((2 + 3 + 0.5) / 10))
 
 
@@ -195,12 +195,12 @@ def test_precomputed_weights_are_multiplied_and_added_up():
     config = from_mapping(
         {"inputs": {"e": {"length": None, "vars": ["x"]}}, "weights": {"use_precomputed_weights": True, "weight_branches": ["u", "v + 1"]}}, "x.yaml"
     )
-    weights = weights_of({"u": np.array([1, 2, 0]), "v": np.array([0.0, 1, 1])}, None, config.weights, "f")
+    weights = row_weights({"u": np.array([1, 2, 0]), "v": np.array([0.0, 1, 1])}, None, config.weights, "f")
     assert weights.tolist() == [1, 4, 0]
-    sums = Sums()
+    sums = WeightSums()
     sums.add(weights)
-    assert sums.measured(config) == Measured(rows=3, mean=5 / 3, kept=2 / 3)
+    assert sums.summary(config) == WeightSummary(rows=3, mean=5 / 3, kept=2 / 3)
     with pytest.raises(DataError, match="weights of the 3 training rows are all zero"):
-        checked(Measured(rows=3, mean=0, kept=0), config)
+        validate_summary(WeightSummary(rows=3, mean=0, kept=0), config)
     with pytest.raises(DataError, match="no row of the training data passes"):
-        checked(Measured(rows=0, mean=0, kept=0), config)
+        validate_summary(WeightSummary(rows=0, mean=0, kept=0), config)

@@ -8,7 +8,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weaver_tt.data.rows import Indexed, Jagged, Once, Rows, collect, concatenate, convert, piece, runs, take
+from weaver_tt.data.rows import (
+    IndexedRows,
+    Interner,
+    JaggedObjects,
+    Rows,
+    concatenate_rows,
+    convert_arrays,
+    gather_rows,
+    index_runs,
+    rows_at,
+    slice_rows,
+)
 
 
 def rows_with(counts: list[int], first: int = 0) -> Rows:
@@ -17,7 +28,7 @@ def rows_with(counts: list[int], first: int = 0) -> Rows:
     numbers = np.arange(first, first + len(counts))
     content = np.array([[number, k, 10 * k] for number, n in zip(numbers, counts, strict=True) for k in range(n)], dtype=np.float32).reshape(-1, 3)
     return Rows(
-        objects={"a": Jagged(content, lengths, lengths + 1, slice(0, 2)), "b": Jagged(content, lengths, lengths, slice(2, 3))},
+        objects={"a": JaggedObjects(content, lengths, lengths + 1, slice(0, 2)), "b": JaggedObjects(content, lengths, lengths, slice(2, 3))},
         scalars={"s": numbers.astype(np.float32).reshape(-1, 1)},
         labels={"y": numbers},
         object_labels={"a": content[:, 1:2] + 0.5},
@@ -46,11 +57,11 @@ some_counts = st.lists(st.integers(0, 4), min_size=1, max_size=8)
 
 
 def test_runs_count_on_from_each_start():
-    assert runs(np.array([5, 0, 7]), np.array([2, 0, 3])).tolist() == [5, 6, 7, 8, 9]
+    assert index_runs(np.array([5, 0, 7]), np.array([2, 0, 3])).tolist() == [5, 6, 7, 8, 9]
 
 
 def test_once_gives_equal_arrays_the_same_object():
-    once, a = Once(), np.array([1, 2])
+    once, a = Interner(), np.array([1, 2])
     assert once(a) is a
     assert once(np.array([1, 2])) is a
     assert once(np.array([1, 3])) is not a
@@ -60,27 +71,27 @@ def test_once_gives_equal_arrays_the_same_object():
 def test_taken_rows_are_the_rows_asked_for(counts, data):
     index = data.draw(st.lists(st.integers(0, len(counts) - 1), max_size=10))
     everything = listed(rows_with(counts))
-    assert listed(take(rows_with(counts), np.array(index, dtype=np.int64))) == [everything[i] for i in index]
+    assert listed(rows_at(rows_with(counts), np.array(index, dtype=np.int64))) == [everything[i] for i in index]
 
 
 @given(some_counts, st.data())
 def test_pieces_put_together_are_the_whole(counts, data):
     cut = data.draw(st.integers(0, len(counts)))
     rows = rows_with(counts)
-    assert listed(concatenate([piece(rows, 0, cut), piece(rows, cut, len(counts))])) == listed(rows)
+    assert listed(concatenate_rows([slice_rows(rows, 0, cut), slice_rows(rows, cut, len(counts))])) == listed(rows)
 
 
 @given(some_counts, some_counts, st.data())
 def test_rows_collected_from_two_parts_are_copied_in_order(left, right, data):
     a = data.draw(st.lists(st.integers(0, len(left) - 1), max_size=5))
     b = data.draw(st.lists(st.integers(0, len(right) - 1), max_size=5))
-    parts = [(Indexed(rows_with(left)), np.array(a, dtype=np.int64)), (Indexed(rows_with(right, 100)), np.array(b, dtype=np.int64))]
+    parts = [(IndexedRows(rows_with(left)), np.array(a, dtype=np.int64)), (IndexedRows(rows_with(right, 100)), np.array(b, dtype=np.int64))]
     expected = [listed(rows_with(left))[i] for i in a] + [listed(rows_with(right, 100))[i] for i in b]
-    assert listed(collect(parts)) == expected
+    assert listed(gather_rows(parts)) == expected
 
 
 def test_shared_counts_and_contents_stay_shared():
-    rows = take(concatenate([rows_with([1, 2]), rows_with([3])]), np.array([2, 0]))
+    rows = rows_at(concatenate_rows([rows_with([1, 2]), rows_with([3])]), np.array([2, 0]))
     assert rows.objects["a"].counts is rows.objects["b"].counts
     assert rows.objects["a"].content is rows.objects["b"].content
 
@@ -89,16 +100,16 @@ def test_parts_that_share_their_content_differently_fit_together():
     apart = rows_with([1, 2])
     for name, group in apart.objects.items():
         content = np.ascontiguousarray(group.own)
-        apart.objects[name] = Jagged(content, group.counts, group.full_counts, slice(0, content.shape[1]))
-    assert listed(concatenate([apart, rows_with([3], 2)])) == listed(rows_with([1, 2, 3]))
+        apart.objects[name] = JaggedObjects(content, group.counts, group.full_counts, slice(0, content.shape[1]))
+    assert listed(concatenate_rows([apart, rows_with([3], 2)])) == listed(rows_with([1, 2, 3]))
 
 
 def test_a_trip_through_tensors_changes_nothing():
     rows = rows_with([2, 0, 1])
     rows.observers = {}
-    there = convert(rows, torch.from_numpy)
+    there = convert_arrays(rows, torch.from_numpy)
     assert isinstance(there.objects["a"].content, torch.Tensor)
-    back = convert(there, torch.Tensor.numpy)
+    back = convert_arrays(there, torch.Tensor.numpy)
     assert back.objects["a"].content is back.objects["b"].content
     back.observers = rows_with([2, 0, 1]).observers
     assert listed(back) == listed(rows_with([2, 0, 1]))

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from weaver_tt.config.load import from_mapping
-from weaver_tt.config.schema import Measured
+from weaver_tt.config.schema import WeightSummary
 from weaver_tt.data.chunks import Chunk, Source
-from weaver_tt.data.sampling import Sampler, repeats, spectra
-from weaver_tt.data.spectra import place
+from weaver_tt.data.sampling import Sampler, count_spectra, repeats_per_row
+from weaver_tt.data.spectra import bin_rows
 from weaver_tt.errors import ConfigError
 
 SOURCES = [Source(0, "a", (0, 1000)), Source(0, "b", (0, 1000)), Source(1, "a", (0, 1000))]
@@ -22,7 +22,7 @@ def config(mode="sampling", kept=1.0, mean=1.0, **more):
         "weights": {"mode": mode, "use_precomputed_weights": True, "weight_branches": ["w"], **more},
     }
     made = from_mapping(values, "x.yaml")
-    return replace(made, weights=replace(made.weights, measured=Measured(rows=1000, mean=mean, kept=kept)))
+    return replace(made, weights=replace(made.weights, summary=WeightSummary(rows=1000, mean=mean, kept=kept)))
 
 
 def sampler(seed=(1, 2, 0), **more):
@@ -55,7 +55,7 @@ def test_a_row_of_weight_w_comes_w_times_on_average_and_whole_numbers_of_times_e
 
 
 def test_few_wanted_rows_are_drawn_again_up_to_ten_times():
-    assert [repeats(Measured(rows=1, mean=kept, kept=kept)) for kept in (1.0, 0.9, 0.5, 0.26, 0.1, 0.001)] == [1, 1, 2, 3, 10, 10]
+    assert [repeats_per_row(WeightSummary(rows=1, mean=kept, kept=kept)) for kept in (1.0, 0.9, 0.5, 0.26, 0.1, 0.001)] == [1, 1, 2, 3, 10, 10]
     drawn = sampler(kept=0.25).draw({"w": np.repeat([0.125, 0.5], 500)}, Chunk(0, "a", 0, 1000), np.arange(1000), "g")
     assert set(drawn.copies[500:].tolist()) == {2}  # 4 x 1/2
     assert set(drawn.copies[:500].tolist()) == {0, 1}
@@ -72,7 +72,7 @@ def test_loss_weights_have_mean_1_and_rows_without_weight_are_left_out():
 def test_weights_that_were_not_prepared_are_an_error():
     own = config()
     with pytest.raises(ConfigError, match=r"x.yaml: weights: nothing has been computed"):
-        Sampler(replace(own, weights=replace(own.weights, measured=None)), SOURCES, (0,))
+        Sampler(replace(own, weights=replace(own.weights, summary=None)), SOURCES, (0,))
 
 
 def test_spectra_before_and_after_are_histograms():
@@ -80,7 +80,7 @@ def test_spectra_before_and_after_are_histograms():
     own = from_mapping({"inputs": {"e": {"length": None, "vars": ["x"]}}, "weights": weights}, "x.yaml")
     random = np.random.default_rng(1)
     x, a, counted = random.uniform(-1, 5, 300), random.integers(0, 2, 300), random.uniform(0, 2, 300)
-    found = spectra(place({"x": x, "a": a, "b": 1 - a}, own.weights, own, "f"), counted, own)
+    found = count_spectra(bin_rows({"x": x, "a": a, "b": 1 - a}, own.weights, own, "f"), counted, own)
     for name, chosen in {"a": a == 1, "b": a == 0}.items():
         for what, values in {"before": np.ones(300), "after": counted, "square": counted**2}.items():
             expected = np.histogram(x[chosen], [0, 1, 2, 4], weights=values[chosen])[0]

@@ -10,7 +10,14 @@ import pytest
 from weaver_tt.config.load import from_mapping, load_config
 from weaver_tt.data import passes, standardize
 from weaver_tt.data.chunks import Source
-from weaver_tt.data.standardize import auto_names, compute_statistics, config_fingerprint, fingerprint, load_statistics, prepare_statistics
+from weaver_tt.data.standardize import (
+    auto_names,
+    compute_statistics,
+    load_statistics,
+    prepare_statistics,
+    statistics_config_fingerprint,
+    statistics_fingerprint,
+)
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.options import DataOptions
 
@@ -161,11 +168,11 @@ def test_the_fingerprint_follows_files_and_rows(tmp_path):
     for name in "ab":
         write(tmp_path / f"{name}.parquet", 20)
     one, other = (Source(0, str(tmp_path / f"{name}.parquet"), (0, 20)) for name in "ab")
-    prints = [fingerprint(changed(), sources) for sources in ([one], [other], [one, other], [Source(0, one.path, (0, 19))])]
+    prints = [statistics_fingerprint(changed(), sources) for sources in ([one], [other], [one, other], [Source(0, one.path, (0, 19))])]
     assert len(set(prints)) == 4
     assert len({value.split("-")[0] for value in prints}) == 1
     remote = Source(0, "root://host//a.root", (0, 20))
-    assert fingerprint(changed(), [remote]) == fingerprint(changed(), [remote])
+    assert statistics_fingerprint(changed(), [remote]) == statistics_fingerprint(changed(), [remote])
 
 
 @pytest.mark.parametrize(
@@ -184,7 +191,7 @@ def test_the_fingerprint_follows_files_and_rows(tmp_path):
     ],
 )
 def test_the_fingerprint_is_of_what_matters_only(changes, matters):
-    assert (config_fingerprint(changed(**changes)) != config_fingerprint(changed())) is matters
+    assert (statistics_config_fingerprint(changed(**changes)) != statistics_config_fingerprint(changed())) is matters
 
 
 def test_the_code_of_own_functions_matters_where_they_are_called(tmp_path):
@@ -192,7 +199,7 @@ def test_the_code_of_own_functions_matters_where_they_are_called(tmp_path):
 
     def prints(variable):
         values = {**YAML, "new_variables": {"logpt": variable, "unused": "mine(met)"}}
-        return config_fingerprint(from_mapping(values, "data.yaml", custom_functions=str(file)))
+        return statistics_config_fingerprint(from_mapping(values, "data.yaml", custom_functions=str(file)))
 
     file.write_text("def mine(x):\n    return x\n")
     before = prints("mine(jet_pt)"), prints("np.log(jet_pt)")
@@ -251,8 +258,8 @@ def test_ranks_other_than_the_first_only_read_and_hear_of_failures(tmp_path, mon
     source = options(tmp_path / "a.parquet")
     prepare_statistics(changed(), str(tmp_path / "net"), source)
     monkeypatch.setattr(passes.distributed, "is_main", lambda: False)
-    monkeypatch.setattr(standardize, "_update", lambda *_: pytest.fail("rank 1 computes"))
+    monkeypatch.setattr(standardize, "_update_file", lambda *_: pytest.fail("rank 1 computes"))
     assert not prepare_statistics(changed(), str(tmp_path / "net"), source).needs_statistics
-    monkeypatch.setattr(passes.distributed, "from_main", lambda _: DataError("rank 0 said so"))
+    monkeypatch.setattr(passes.distributed, "broadcast_from_main", lambda _: DataError("rank 0 said so"))
     with pytest.raises(DataError, match="rank 0 said so"):
         prepare_statistics(changed(), str(tmp_path / "net"), source)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from weaver_tt.config.load import from_mapping
-from weaver_tt.config.plan import plan
+from weaver_tt.config.plan import make_plan
 from weaver_tt.data.readers import open_reader
-from weaver_tt.data.table import flat, make_table, read_columns, select
+from weaver_tt.data.table import flat_column, make_table, read_columns, select_rows
 from weaver_tt.errors import DataError
 
 
@@ -27,11 +27,11 @@ def columns(**more):
 
 
 def selected(conf, purpose="train", **more):
-    return select(columns(**more), plan(conf, purpose), conf, "file.root", "group")
+    return select_rows(columns(**more), make_plan(conf, purpose), conf, "file.root", "group")
 
 
 def test_new_variables_are_computed_from_each_other():
-    table, accounting = make_table(columns(), plan(config(), "train"), config(), "file.root", "group")
+    table, accounting = make_table(columns(), make_plan(config(), "train"), config(), "file.root", "group")
     assert table["jet_pt2"].tolist() == [[20, 60], [], [50]]
     assert table["far"].tolist() == [[0.25, 0.75], [], [1]]
     assert accounting.read == accounting.selected == {"group": 3}
@@ -116,4 +116,4 @@ def test_optional_variables_are_left_out_where_their_columns_are():
 
 
 def test_lists_that_are_all_empty_are_jagged_too():
-    assert flat(ak.Array([[], []])).counts.tolist() == [0, 0]
+    assert flat_column(ak.Array([[], []])).counts.tolist() == [0, 0]

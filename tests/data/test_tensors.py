@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weaver_tt.config.load import from_mapping
-from weaver_tt.config.plan import plan
+from weaver_tt.config.plan import make_plan
 from weaver_tt.config.schema import Variable
-from weaver_tt.data.tensors import BLOCK, scaled, to_rows
+from weaver_tt.data.tensors import SCALE_BLOCK, scale_columns, to_rows
 from weaver_tt.errors import ConfigError, DataError
 
 
@@ -33,7 +33,7 @@ def table(**more):
 
 def rows_of(conf=None, purpose="train", **more):
     conf = conf or config()
-    return to_rows(table(**more), conf, plan(conf, purpose), "file.root")
+    return to_rows(table(**more), conf, make_plan(conf, purpose), "file.root")
 
 
 def test_inputs_are_scaled_clipped_and_cut_at_the_length():
@@ -57,9 +57,9 @@ def test_groups_with_the_same_objects_share_counts_and_content():
 
 @given(st.integers(0, 3), st.integers(1, 3))
 def test_blocks_meet_without_a_seam(blocks, channels):
-    values = np.arange(blocks * BLOCK + 5, dtype=np.float32)
+    values = np.arange(blocks * SCALE_BLOCK + 5, dtype=np.float32)
     variables = [Variable(name="x", center=1.0, scale=2.0, low=-1e9, high=1e9)] * channels
-    content = scaled([values + i for i in range(channels)], variables)
+    content = scale_columns([values + i for i in range(channels)], variables)
     assert content.shape == (len(values), channels)
     np.testing.assert_array_equal(content, np.stack([(values + i - 1) * 2 for i in range(channels)], axis=1))
 

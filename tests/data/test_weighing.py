@@ -74,7 +74,7 @@ def test_sampling_makes_spectra_flat_and_classes_equal(data, tmp_path, caplog):
     sizes = np.array([np.histogram(data["pt"][rows][np.asarray(data[name])[rows] == 1], [0, 1, 2, 3, 4])[0] for name in ("sig", "bkg")])
     mean = sizes.mean()
     assert (abs(sizes - mean) < 5 * np.sqrt(mean)).all()
-    expected = config.weights.measured.kept * ROWS * max(1, int(1 / config.weights.measured.kept))
+    expected = config.weights.summary.kept * ROWS * max(1, int(1 / config.weights.summary.kept))
     assert len(rows) == pytest.approx(expected, abs=5 * np.sqrt(expected))
     assert f"an epoch has about {expected:,.0f} rows drawn from 4,000 selected ones" in caplog.text
     counts = loader.accounting
@@ -140,7 +140,7 @@ def test_loss_weights_keep_rows_multiply_the_event_weight_and_have_mean_1(data, 
 def test_precomputed_weights_are_probabilities(data, tmp_path):
     values = {**YAML, "weights": {"use_precomputed_weights": True, "weight_branches": ["w"]}}
     config = prepared(from_mapping(values, "x.yaml"), data, tmp_path)
-    assert (config.weights.measured.mean, config.weights.measured.kept) == (0.5, 0.5)
+    assert (config.weights.summary.mean, config.weights.summary.kept) == (0.5, 0.5)
     rows = Counter(drawn(config, data)[0])  # twice 0.75 and twice 0.25: once or twice, once or never
     assert set(rows.values()) == {1, 2}
     signal = sum(number for row, number in rows.items() if row % 2)
@@ -152,17 +152,17 @@ def test_weights_are_computed_once_and_kept_beside_the_statistics(data, tmp_path
     path = tmp_path / "net.auto.yaml"
     written = yaml_reader.safe_load(path.read_text())["weights"]
     assert np.array_equal(written["reweight_hists"]["sig"], first.weights.tables["sig"])
-    monkeypatch.setattr(weighing, "_compute", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(weighing, "_compute_weights", lambda *_, **__: pytest.fail("computed again"))
     again = prepared(changed(mode="loss"), data, tmp_path)  # the mode changes no table
-    assert again.weights.measured == first.weights.measured
+    assert again.weights.summary == first.weights.summary
     assert again.inputs == first.inputs
-    assert load_config(str(path)).weights.measured == first.weights.measured
+    assert load_config(str(path)).weights.summary == first.weights.summary
 
 
 def test_weights_are_computed_again_when_something_that_matters_changes(data, tmp_path, monkeypatch):
     prepared(changed(), data, tmp_path)
-    computed, compute = [], weighing._compute
-    monkeypatch.setattr(weighing, "_compute", lambda *a, **k: computed.append(1) or compute(*a, **k))
+    computed, compute = [], weighing._compute_weights
+    monkeypatch.setattr(weighing, "_compute_weights", lambda *a, **k: computed.append(1) or compute(*a, **k))
     changes = (
         {"reweight_threshold": 20},
         {"class_weights": [1, 2]},
@@ -189,7 +189,7 @@ def test_tables_of_the_yaml_are_remade_unless_the_flag_says_no(data, tmp_path):
     given = changed(reweight_hists={"sig": [0.5] * 4, "bkg": [0.25] * 4})
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-    assert prepared(given, data, tmp_path / "a", remake_weights=False).weights.measured.mean == pytest.approx(0.375)
+    assert prepared(given, data, tmp_path / "a", remake_weights=False).weights.summary.mean == pytest.approx(0.375)
     remade = prepared(given, data, tmp_path / "b").weights.tables
     assert len(set(remade["sig"].tolist())) > 1
 
@@ -208,11 +208,11 @@ def test_a_class_without_events_is_an_error_on_every_rank(data, tmp_path, monkey
     with pytest.raises(DataError, match="class 'bkg' has no events"):
         prepare_weights(config, str(tmp_path / "net"), options(data))
     monkeypatch.setattr(passes.distributed, "is_main", lambda: False)
-    monkeypatch.setattr(passes.distributed, "from_main", lambda _: DataError("rank 0 said so"))
+    monkeypatch.setattr(passes.distributed, "broadcast_from_main", lambda _: DataError("rank 0 said so"))
     with pytest.raises(DataError, match="rank 0 said so"):
         prepare_weights(config, str(tmp_path / "net"), options(data))
 
 
 def test_constants_by_file_name_are_weights_too(data, tmp_path):
     values = {**YAML, "file_magic": {"xsec": {"a": 0.5}}, "weights": {"use_precomputed_weights": True, "weight_branches": ["xsec"]}}
-    assert prepared(from_mapping(values, "x.yaml"), data, tmp_path).weights.measured.mean == 0.5
+    assert prepared(from_mapping(values, "x.yaml"), data, tmp_path).weights.summary.mean == 0.5

@@ -40,41 +40,41 @@ def test_a_folder_that_cannot_be_made_is_told_before_training(tmp_path):
 
 
 def test_what_is_saved_loads_with_weights_only(tmp_path):
-    checkpoint.save({"a": torch.ones(2), "n": 3}, tmp_path / "a.pt")
+    checkpoint.save_checkpoint({"a": torch.ones(2), "n": 3}, tmp_path / "a.pt")
     assert torch.load(tmp_path / "a.pt", weights_only=True)["n"] == 3
-    assert checkpoint.load(tmp_path / "a.pt")["a"].tolist() == [1.0, 1.0]
+    assert checkpoint.load_checkpoint(tmp_path / "a.pt")["a"].tolist() == [1.0, 1.0]
 
 
 def test_a_full_disk_keeps_the_previous_file(tmp_path, monkeypatch):
     path = tmp_path / "a.pt"
-    checkpoint.save({"n": 1}, path)
+    checkpoint.save_checkpoint({"n": 1}, path)
 
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match=r"a\.pt: cannot be written .*No space left"):
-        checkpoint.save({"n": 2}, path)
-    assert checkpoint.load(path) == {"n": 1}
+        checkpoint.save_checkpoint({"n": 2}, path)
+    assert checkpoint.load_checkpoint(path) == {"n": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["a.pt"]
 
 
 def test_a_write_that_fails_inside_torch_is_an_output_error(tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
-        checkpoint.save({"n": 2}, tmp_path / "missing" / "a.pt")
+        checkpoint.save_checkpoint({"n": 2}, tmp_path / "missing" / "a.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut short"])
 def test_a_damaged_file_is_named(tmp_path, content):
     (tmp_path / "bad.pt").write_bytes(content)
     with pytest.raises(TrainingError, match=r"bad\.pt: cannot be read as a checkpoint"):
-        checkpoint.load(tmp_path / "bad.pt")
+        checkpoint.load_checkpoint(tmp_path / "bad.pt")
 
 
 def test_something_else_than_a_dict_is_refused(tmp_path):
-    checkpoint.save([1, 2], tmp_path / "list.pt")
+    checkpoint.save_checkpoint([1, 2], tmp_path / "list.pt")
     with pytest.raises(TrainingError, match="holds a list"):
-        checkpoint.load(tmp_path / "list.pt")
+        checkpoint.load_checkpoint(tmp_path / "list.pt")
 
 
 def test_the_state_of_another_optimiser_is_refused(tmp_path):
@@ -97,9 +97,9 @@ def test_random_generators_go_on(tmp_path):
         return torch.rand(3).tolist(), np.random.normal(size=3).tolist(), random.gauss(0, 1)
 
     np.random.normal(), random.gauss(0, 1)  # leave half a pair behind in both
-    checkpoint.save(checkpoint.random_state(), tmp_path / "random.pt")
+    checkpoint.save_checkpoint(checkpoint.random_state(), tmp_path / "random.pt")
     expected = draw()
-    checkpoint.set_random_state(checkpoint.load(tmp_path / "random.pt"))
+    checkpoint.set_random_state(checkpoint.load_checkpoint(tmp_path / "random.pt"))
     assert draw() == expected
 
 
@@ -107,19 +107,19 @@ def test_a_prefix_names_its_best_epoch_or_a_given_one_or_its_members(tmp_path):
     prefix = str(tmp_path / "net")
     for name in ("_best_epoch_state.pt", "_epoch-3_state.pt", "-other_best_epoch_state.pt"):
         Path(prefix + name).touch()
-    assert checkpoint.trained_states(prefix) == [Path(f"{prefix}_best_epoch_state.pt")]
-    assert checkpoint.trained_states(prefix, epoch=3) == [Path(f"{prefix}_epoch-3_state.pt")]
-    assert checkpoint.trained_states(f"{prefix}_epoch-3_state.pt") == [Path(f"{prefix}_epoch-3_state.pt")]
-    assert checkpoint.trained_states(f"{prefix}_epoch-3_state.pt:mod") == [Path(f"{prefix}_epoch-3_state.pt:mod")]  # the weights under mod.
+    assert checkpoint.find_states(prefix) == [Path(f"{prefix}_best_epoch_state.pt")]
+    assert checkpoint.find_states(prefix, epoch=3) == [Path(f"{prefix}_epoch-3_state.pt")]
+    assert checkpoint.find_states(f"{prefix}_epoch-3_state.pt") == [Path(f"{prefix}_epoch-3_state.pt")]
+    assert checkpoint.find_states(f"{prefix}_epoch-3_state.pt:mod") == [Path(f"{prefix}_epoch-3_state.pt:mod")]  # the weights under mod.
     for member in (10, 2):
         Path(f"{prefix}_member-{member}_epoch-7_state.pt").touch()
-    assert [path.name for path in checkpoint.trained_states(prefix, epoch=7)] == ["net_member-2_epoch-7_state.pt", "net_member-10_epoch-7_state.pt"]
+    assert [path.name for path in checkpoint.find_states(prefix, epoch=7)] == ["net_member-2_epoch-7_state.pt", "net_member-10_epoch-7_state.pt"]
 
 
 def test_a_prefix_without_weights_is_met_with_those_that_lie_there(tmp_path):
     (tmp_path / "net_best_epoch_state.pt").touch()
     with pytest.raises(ConfigError, match=r"net_best_epoch_state\.pt"):
-        checkpoint.trained_states(str(tmp_path / "nett"))
+        checkpoint.find_states(str(tmp_path / "nett"))
 
 
 @pytest.mark.parametrize("name", ["m/net", "m/net_best_epoch_state.pt", "m/net_member-3_epoch-12_state.pt", "m/net_member-0"])
@@ -131,9 +131,9 @@ def test_files_of_an_earlier_run_under_the_same_prefix_are_not_mixed_in(tmp_path
     prefix = str(tmp_path / "net")
     for name in ("", "_member-0", "_member-1", "_member-2"):
         Path(f"{prefix}{name}_best_epoch_state.pt").touch()
-    assert checkpoint.trained_states(prefix, members=1) == [Path(f"{prefix}_best_epoch_state.pt")]
-    assert checkpoint.trained_states(prefix, members=2) == [Path(f"{prefix}_member-{number}_best_epoch_state.pt") for number in (0, 1)]
+    assert checkpoint.find_states(prefix, members=1) == [Path(f"{prefix}_best_epoch_state.pt")]
+    assert checkpoint.find_states(prefix, members=2) == [Path(f"{prefix}_member-{number}_best_epoch_state.pt") for number in (0, 1)]
     with pytest.raises(ConfigError, match="say which"):
-        checkpoint.trained_states(prefix)
+        checkpoint.find_states(prefix)
     with pytest.raises(ConfigError, match=r"no .*net_member-3_best_epoch_state\.pt"):
-        checkpoint.trained_states(prefix, members=4)
+        checkpoint.find_states(prefix, members=4)

@@ -8,19 +8,19 @@ import pytest
 import torch
 from torch import nn
 
-from weaver_tt.config.expressions import parse
+from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.batch import Batch
 from weaver_tt.engine.fit import fit
-from weaver_tt.engine.trackers import Nothing
+from weaver_tt.engine.trackers import NullTracker
 from weaver_tt.errors import OutputError, TrainingError
 from weaver_tt.network import Network
 from weaver_tt.options import TrainOptions
 from weaver_tt.tasks.object_efficiency import ObjectEfficiency
 
 GROUP = InputGroup(name="jets", variables=(Variable(name="jet_pt"), Variable(name="jet_flavour")), length=3)
-LABELS = Labels(kind="per_object", value={"tag": parse("tag", "test")}, group="jets")
+LABELS = Labels(kind="per_object", value={"tag": parse_expression("tag", "test")}, group="jets")
 TASK = ObjectEfficiency(DataConfig(source="c.yaml", text="", inputs={"jets": GROUP}, labels=LABELS))
 
 
@@ -87,7 +87,7 @@ def options(**more):
 def run(folder, train=None, val=None, net=None, tracker=None, seed=1, **more):
     """Train in ``folder``; the network and its best metrics."""
     net = net or network()
-    best = fit(net, TASK, train or Toy(), val or Toy(2), options(**more), str(folder / "net"), tracker or Nothing(), seed)
+    best = fit(net, TASK, train or Toy(), val or Toy(2), options(**more), str(folder / "net"), tracker or NullTracker(), seed)
     return net, best
 
 
@@ -101,7 +101,7 @@ def _undo():
 
 def same(first, second):
     """Whether two networks have the same weights, bit for bit."""
-    return all(torch.equal(a, b) for a, b in zip(first.bare.state_dict().values(), second.bare.state_dict().values(), strict=True))
+    return all(torch.equal(a, b) for a, b in zip(first.unwrapped.state_dict().values(), second.unwrapped.state_dict().values(), strict=True))
 
 
 def test_a_run_leaves_the_files_of_weaver(tmp_path):
@@ -112,7 +112,7 @@ def test_a_run_leaves_the_files_of_weaver(tmp_path):
         "net_resume.pt",
     ]
     last = torch.load(tmp_path / "net_epoch-2_state.pt", weights_only=True)
-    assert all(torch.equal(last[name], value) for name, value in net.bare.state_dict().items())
+    assert all(torch.equal(last[name], value) for name, value in net.unwrapped.state_dict().items())
     assert torch.load(tmp_path / "net_resume.pt", weights_only=True)["state"]["best"] == best
     assert {"loss", "efficiency", "tag_rate", "brier"} <= best.keys()
 
@@ -147,7 +147,7 @@ def test_a_run_killed_between_saves_repeats_the_lost_steps(tmp_path):
 
 
 def test_metrics_of_an_interrupted_epoch_are_those_of_all_of_it(tmp_path):
-    class Epochs(Nothing):
+    class Epochs(NullTracker):
         """Keeps the metrics of epochs."""
 
         def __init__(self):
@@ -228,7 +228,7 @@ def test_a_nan_loss_stops_with_an_explanation(tmp_path):
 
 def test_the_best_epoch_is_that_of_the_watched_metric(tmp_path):
     task = ObjectEfficiency(TASK.config, watch="brier")
-    best = fit(network(), task, Toy(), Toy(2), options(), str(tmp_path / "net"), Nothing(), 1)
+    best = fit(network(), task, Toy(), Toy(2), options(), str(tmp_path / "net"), NullTracker(), 1)
     kept = torch.load(tmp_path / "net_resume.pt", weights_only=True)["state"]
     assert kept["best"] == best
     weights = torch.load(tmp_path / "net_best_epoch_state.pt", weights_only=True)
@@ -239,7 +239,7 @@ def test_the_best_epoch_is_that_of_the_watched_metric(tmp_path):
 def test_a_metric_that_does_not_exist_is_explained(tmp_path):
     task = ObjectEfficiency(TASK.config, watch="brie")
     with pytest.raises(TrainingError, match="no metric 'brie'; did you mean 'brier'"):
-        fit(network(), task, Toy(), None, options(), str(tmp_path / "net"), Nothing(), 1)
+        fit(network(), task, Toy(), None, options(), str(tmp_path / "net"), NullTracker(), 1)
 
 
 def test_weights_of_earlier_epochs_can_be_cleaned_away(tmp_path):
@@ -251,7 +251,7 @@ def test_compiled_network_and_optimiser_train_alike_and_resume(tmp_path):
     pairs = [["backend", "eager"]]
     plain, _ = run(tmp_path / "a", lr_scheduler="none")
     compiled, _ = run(tmp_path / "b", lr_scheduler="none", compile=True, compile_optimizer=True, compiler_option=pairs)
-    for one, two in zip(plain.bare.state_dict().values(), compiled.bare.state_dict().values(), strict=True):
+    for one, two in zip(plain.unwrapped.state_dict().values(), compiled.unwrapped.state_dict().values(), strict=True):
         torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-4)
     run(tmp_path / "b", lr_scheduler="none", num_epochs=4, compile=True, compile_optimizer=True, compiler_option=pairs, resume=True)
     assert (tmp_path / "b" / "net_epoch-3_state.pt").exists()
@@ -271,7 +271,7 @@ def test_plateau_bf16_clipping_and_no_validation_work_together(tmp_path):
         None,
         options(lr_scheduler="reduce-on-plateau", use_amp=True, clip_gradient=0.1),
         str(tmp_path / "net"),
-        Nothing(),
+        NullTracker(),
     )
     assert 0 < best["loss"] < 1
 

@@ -6,8 +6,8 @@ import pytest
 
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.batch import Batch
-from weaver_tt.engine.io_test import io_test
-from weaver_tt.engine.trackers import Nothing
+from weaver_tt.engine.io_test import measure_reading
+from weaver_tt.engine.trackers import NullTracker
 
 
 class Slow:
@@ -25,7 +25,7 @@ class Slow:
 
 def test_rows_batches_and_waits_are_counted(caplog):
     with caplog.at_level("INFO", "weaver_tt"):
-        found = io_test("training", Slow(), Nothing())
+        found = measure_reading("training", Slow(), NullTracker())
     assert (found["rows"], found["batches"]) == (15, 3)
     assert found["rows_per_second"] * found["seconds"] == pytest.approx(15)
     assert found["batches_per_second"] * found["seconds"] == pytest.approx(3)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn, tensor
 
-from weaver_tt.config.expressions import parse
+from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.batch import Batch
-from weaver_tt.engine.loop import Timed, run_epoch
+from weaver_tt.engine.loop import TimedBatches, run_epoch
 from weaver_tt.errors import ConfigError
 from weaver_tt.tasks.regression import Regression
 
@@ -17,7 +17,7 @@ CONFIG = DataConfig(
     source="c.yaml",
     text="",
     inputs={"x": InputGroup(name="x", variables=(Variable(name="x"),))},
-    labels=Labels(kind="custom", value={"y": parse("y", "test")}),
+    labels=Labels(kind="custom", value={"y": parse_expression("y", "test")}),
 )
 TASK = Regression(CONFIG, loss_function="mse")
 
@@ -121,6 +121,6 @@ def test_waiting_is_measured():
             time.sleep(0.02)
             yield number
 
-    timed = Timed(slow())
+    timed = TimedBatches(slow())
     assert list(timed) == [0, 1, 2]
     assert 0.05 < timed.waited < 1

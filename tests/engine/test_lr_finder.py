@@ -8,19 +8,19 @@ import pytest
 import torch
 from torch import nn
 
-from weaver_tt.config.expressions import parse
+from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.batch import Batch
-from weaver_tt.engine.lr_finder import MEMORY, Sweep, diverged, find_rate, smoothed, steepest
-from weaver_tt.engine.trackers import Nothing
+from weaver_tt.engine.lr_finder import SMOOTHING, Sweep, find_rate, has_diverged, smooth_losses, steepest_rate
+from weaver_tt.engine.trackers import NullTracker
 from weaver_tt.errors import ConfigError, TrainingError
 from weaver_tt.network import Network
 from weaver_tt.options import TrainOptions
 from weaver_tt.tasks.regression import Regression
 
 GROUP = InputGroup(name="event", variables=(Variable(name="x"),))
-CONFIG = DataConfig(source="c.yaml", text="", inputs={"event": GROUP}, labels=Labels(kind="custom", value={"y": parse("x", "test")}))
+CONFIG = DataConfig(source="c.yaml", text="", inputs={"event": GROUP}, labels=Labels(kind="custom", value={"y": parse_expression("x", "test")}))
 
 
 class Ones:
@@ -37,7 +37,7 @@ class Ones:
             yield Batch({"event": torch.full((2, 1), self.value)}, {}, {}, {"y": torch.zeros(2)}, progress=(index + 1) / 3, size=2)
 
 
-class Told(Nothing):
+class Told(NullTracker):
     """Remembers what it was told."""
 
     def __init__(self):
@@ -61,7 +61,7 @@ def line(value=1.0):
 
 def find(folder, text, train=None, tracker=None):
     options = TrainOptions(lr_finder=text, optimizer="sgd")
-    return find_rate(line(), Regression(CONFIG, loss_function="mse"), train or Ones(), options, str(folder / "net"), tracker or Nothing())
+    return find_rate(line(), Regression(CONFIG, loss_function="mse"), train or Ones(), options, str(folder / "net"), tracker or NullTracker())
 
 
 def test_each_step_is_taken_at_the_next_rate(tmp_path):
@@ -93,24 +93,24 @@ def test_a_loss_that_diverges_ends_the_test(tmp_path, caplog):
 
 def test_the_average_forgets_the_start_and_not_zero():
     losses = np.array([3.0, 1.0, 2.0])
-    expected = [3, (1 + 3 * MEMORY) / (1 + MEMORY), (2 + MEMORY + 3 * MEMORY**2) / (1 + MEMORY + MEMORY**2)]
-    assert smoothed(losses) == pytest.approx(expected)
-    assert smoothed(np.full(9, 2.0)) == pytest.approx(np.full(9, 2.0))
+    expected = [3, (1 + 3 * SMOOTHING) / (1 + SMOOTHING), (2 + SMOOTHING + 3 * SMOOTHING**2) / (1 + SMOOTHING + SMOOTHING**2)]
+    assert smooth_losses(losses) == pytest.approx(expected)
+    assert smooth_losses(np.full(9, 2.0)) == pytest.approx(np.full(9, 2.0))
 
 
 def test_the_steepest_descent_is_before_the_lowest_loss():
     rates = np.geomspace(1e-4, 1, 41)
-    curve = np.r_[1 - 1 / (1 + np.exp(-3 * np.log(rates[:35] / 1e-2))), 9, 5, 3, 2, 1.5, 1.2]  # logistic, centre 0.01; then a fall from a peak
-    assert steepest(rates, curve) == pytest.approx(1e-2)
-    assert steepest(rates, np.linspace(1, 2, 41)) is None
+    curve = np.r_[1 - 1 / (1 + np.exp(-3 * np.log(rates[:35] / 1e-2))), 9, 5, 3, 2, 1.5, 1.2]  # logistic, center 0.01; then a fall from a peak
+    assert steepest_rate(rates, curve) == pytest.approx(1e-2)
+    assert steepest_rate(rates, np.linspace(1, 2, 41)) is None
 
 
 def test_divergence_is_four_times_the_lowest_average_or_no_number():
     falling = np.linspace(2, 1, 20)
-    assert not diverged(falling)
-    assert not diverged(np.r_[falling, 3.0])
-    assert diverged(np.r_[falling, 50.0])
-    assert diverged(np.r_[falling, math.nan])
+    assert not has_diverged(falling)
+    assert not has_diverged(np.r_[falling, 3.0])
+    assert has_diverged(np.r_[falling, 50.0])
+    assert has_diverged(np.r_[falling, math.nan])
 
 
 @pytest.mark.parametrize("text", ["1e-5", "1e-5,1", "1,1e-5,100", "0,1,100", "1e-5,1,5", "a,b,c", "1e-5,1,100,2"])

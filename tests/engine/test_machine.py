@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from weaver_tt.engine.machine import autocast_type, seed_everything, set_up_threads
+from weaver_tt.engine.machine import autocast_type, seed_everything, set_threads
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +32,8 @@ def test_a_seed_switches_deterministic_algorithms_on():
 
 
 def test_threads_are_set_or_left():
-    set_up_threads(1)
-    set_up_threads(None)
+    set_threads(1)
+    set_threads(None)
     assert torch.get_num_threads() == 1
 
 

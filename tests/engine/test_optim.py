@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from weaver_tt.engine.optim import compile_step, largest_norm, literal, make_optimizer
+from weaver_tt.engine.optim import compile_step, literal, make_optimizer, max_gradient_norm
 from weaver_tt.errors import ConfigError
 
 
@@ -85,10 +85,10 @@ def test_adamw_begins_with_weavers_settings():
 
 def test_weavers_gradient_clipping_is_no_option_of_the_optimiser():
     assert make_optimizer(Small(), "adam", 1e-3, [["clip_grad_norm", "2"]]).param_groups[0]["lr"] == 1e-3
-    assert largest_norm(None, [["clip_grad_norm", "2"]]) == 2
-    assert largest_norm(0.5, []) == 0.5
+    assert max_gradient_norm(None, [["clip_grad_norm", "2"]]) == 2
+    assert max_gradient_norm(0.5, []) == 0.5
     with pytest.raises(ConfigError, match="clip_grad_norm: expected a number"):
-        largest_norm(None, [["clip_grad_norm", "much"]])
+        max_gradient_norm(None, [["clip_grad_norm", "much"]])
 
 
 def test_a_compiled_step_does_what_the_plain_one_does():

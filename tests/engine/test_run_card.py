@@ -5,13 +5,13 @@ import subprocess
 
 import pytest
 
-from weaver_tt.engine.run_card import card_path, describe, git_hash, load_card, save_card
+from weaver_tt.engine.run_card import card_path, git_hash, load_card, make_card, save_card
 from weaver_tt.errors import OutputError
 from weaver_tt.options import RunOptions
 
 
 def test_a_card_comes_back_as_it_was_saved(tmp_path):
-    card = describe(RunOptions(), seed=7, data_files=["a.root"], texts={"data": "inputs: {}"})
+    card = make_card(RunOptions(), seed=7, data_files=["a.root"], texts={"data": "inputs: {}"})
     save_card(tmp_path / "new" / "net", card)
     assert load_card(tmp_path / "new" / "net") == json.loads(json.dumps(card))
     assert card["seed"] == 7

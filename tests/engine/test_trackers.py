@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from weaver_tt.engine import trackers
-from weaver_tt.engine.trackers import Console, Nothing, Several, TensorBoard, Tracker, UserFunction, make_tracker, tensorboard_folder
+from weaver_tt.engine.trackers import Console, MultiTracker, NullTracker, TensorBoard, Tracker, UserFunction, make_tracker, tensorboard_folder
 from weaver_tt.errors import ConfigError
-from weaver_tt.figures.classification import matrix
+from weaver_tt.figures.classification import draw_matrix
 from weaver_tt.options import TrainOptions
 
 
@@ -36,13 +36,13 @@ def tell_all(tracker):
         tracker.interval({"loss": 0.25, "learning_rate": 1e-3}, 7)
         tracker.advance(1.0, 100)
         tracker.end()
-        tracker.epoch({"train/loss": 0.25}, 0, lambda: {"confusion": matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")})
+        tracker.epoch({"train/loss": 0.25}, 0, lambda: {"confusion": draw_matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")})
         tracker.finish({"start_lr": 0.1, "seed": None}, {"loss": 0.25})
 
 
 def test_several_tell_each():
     first, second = Recorder(), Recorder()
-    tell_all(Several([first, second]))
+    tell_all(MultiTracker([first, second]))
     assert first.told == second.told
     assert [name for name, *_ in first.told] == ["begin", "advance", "interval", "advance", "end", "epoch", "finish", "end", "close"]
 
@@ -88,12 +88,12 @@ def test_the_bar_is_off_in_log_files_and_where_not_wanted(capsys, bar):
 def test_options_choose_and_other_ranks_are_silent(tmp_path, monkeypatch):
     prefix = str(tmp_path / "net")
     with make_tracker(TrainOptions(tensorboard="off"), prefix) as tracker:
-        assert isinstance(tracker, Several)
+        assert isinstance(tracker, MultiTracker)
     assert list(tmp_path.iterdir()) == []
     with make_tracker(TrainOptions(), prefix):
         assert (tmp_path / "net_tensorboard").is_dir()
     monkeypatch.setattr(trackers, "is_main", lambda: False)
-    assert isinstance(make_tracker(TrainOptions(), prefix), Nothing)
+    assert isinstance(make_tracker(TrainOptions(), prefix), NullTracker)
 
 
 def test_a_name_without_a_slash_is_weavers_comment():
@@ -105,11 +105,11 @@ def test_a_name_without_a_slash_is_weavers_comment():
 
 
 def test_nothing_tells_nobody(capsys):
-    tell_all(Nothing())
+    tell_all(NullTracker())
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("tracker", [Nothing(), Console(bar=False)])
+@pytest.mark.parametrize("tracker", [NullTracker(), Console(bar=False)])
 def test_trackers_can_be_closed_twice(tracker):
     tracker.close()
     tracker.close()

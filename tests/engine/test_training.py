@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from weaver_tt.config.expressions import parse
+from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.batch import Batch
 from weaver_tt.engine import checkpoint
-from weaver_tt.engine.trackers import Nothing
+from weaver_tt.engine.trackers import NullTracker
 from weaver_tt.engine.training import Training
 from weaver_tt.errors import TrainingError
 from weaver_tt.network import Network
@@ -19,7 +19,7 @@ from weaver_tt.options import TrainOptions
 from weaver_tt.tasks.regression import Regression
 
 GROUP = InputGroup(name="event", variables=(Variable(name="x"),))
-CONFIG = DataConfig(source="c.yaml", text="", inputs={"event": GROUP}, labels=Labels(kind="custom", value={"y": parse("x", "test")}))
+CONFIG = DataConfig(source="c.yaml", text="", inputs={"event": GROUP}, labels=Labels(kind="custom", value={"y": parse_expression("x", "test")}))
 
 
 class Rows:
@@ -39,7 +39,7 @@ def training(prefix, **more):
     """A line to be fitted."""
     torch.manual_seed(0)
     options = TrainOptions(**{"num_epochs": 3, "optimizer": "sgd", "start_lr": 0.1, "lr_scheduler": "none", "save_minutes": 1e9} | more)
-    return Training(Network(nn.Linear(1, 1), ["event"]), Regression(CONFIG, loss_function="mse"), options, str(prefix), Nothing())
+    return Training(Network(nn.Linear(1, 1), ["event"]), Regression(CONFIG, loss_function="mse"), options, str(prefix), NullTracker())
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def _undo():
 
 def test_an_epoch_counts_its_batches_and_steps(tmp_path):
     run = training(tmp_path / "net")
-    run.begin(Rows())
+    run.start(Rows())
     metrics = run.train(Rows())
     assert (run.state.epoch, run.state.batches, run.update.steps) == (0, 4, 4)
     assert metrics["loss"] > 0
@@ -58,36 +58,36 @@ def test_an_epoch_counts_its_batches_and_steps(tmp_path):
 
 def test_what_is_kept_after_an_epoch_points_to_the_next(tmp_path):
     run = training(tmp_path / "net")
-    run.begin(Rows())
-    run.keep(run.train(Rows()))
-    saved = checkpoint.load(tmp_path / "net_resume.pt")
+    run.start(Rows())
+    run.save_epoch(run.train(Rows()))
+    saved = checkpoint.load_checkpoint(tmp_path / "net_resume.pt")
     assert (saved["state"]["epoch"], saved["state"]["batches"], saved["steps"]) == (1, 0, 4)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net_best_epoch_state.pt", "net_epoch-0_state.pt", "net_resume.pt"]
 
 
 def test_a_save_inside_an_epoch_remembers_the_position(tmp_path):
     run = training(tmp_path / "net", save_minutes=0)  # after every batch
-    run.begin(Rows())
+    run.start(Rows())
     run.train(Rows())
-    assert checkpoint.load(tmp_path / "net_resume.pt")["state"]["batches"] == 4
+    assert checkpoint.load_checkpoint(tmp_path / "net_resume.pt")["state"]["batches"] == 4
 
 
 def test_a_worse_epoch_leaves_the_best_one(tmp_path):
     run = training(tmp_path / "net")
-    run.begin(Rows())
+    run.start(Rows())
     first = run.train(Rows())
-    run.keep(first)
+    run.save_epoch(first)
     best = (tmp_path / "net_best_epoch_state.pt").read_bytes()
     with torch.no_grad():
-        run.network.bare.weight.fill_(50)
-    run.keep(run.validate(Rows()))
+        run.network.unwrapped.weight.fill_(50)
+    run.save_epoch(run.validate(Rows()))
     assert run.state.best_epoch == 0
     assert (tmp_path / "net_best_epoch_state.pt").read_bytes() == best
 
 
 def test_it_is_over_after_all_epochs_or_without_improvement(tmp_path):
     run = training(tmp_path / "net", early_stopping=2)
-    run.begin(Rows())
+    run.start(Rows())
     assert not run.is_over()
     run.state.best, run.state.best_epoch, run.state.epoch = {"loss": 1.0}, 0, 2
     assert not run.is_over()  # one epoch without improvement
@@ -97,8 +97,8 @@ def test_it_is_over_after_all_epochs_or_without_improvement(tmp_path):
 
 def test_a_nan_weight_is_noticed_with_learning_rate_and_advice(tmp_path):
     run = training(tmp_path / "net")
-    run.begin(Rows())
+    run.start(Rows())
     with torch.no_grad():
-        run.network.bare.weight.fill_(float("nan"))
+        run.network.unwrapped.weight.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"learning rate 0\.1.*smaller --start-lr"):
         run.train(Rows())

@@ -13,7 +13,7 @@ def judged(names, output, target):
     """The judgement of unweighted entries."""
     meter, output = ClassificationMeter(names), torch.tensor(output)
     meter.update(Scored(output, torch.tensor(target), torch.ones(len(output)), torch.ones(len(output))), None)
-    return meter.judge(meter.totals())
+    return meter.summarize(meter.totals())
 
 
 TWO = judged(["top", "qcd"], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.85, 0.15]], [0, 0, 1, 1])
@@ -26,8 +26,8 @@ def texts(axes):
 
 
 def test_confusion_shares_are_per_true_class():
-    assert texts(figures.confusion(TWO).axes[0]) == ["1.00", "0.00", "0.50", "0.50"]
-    assert texts(figures.confusion(THREE).axes[0])[-3:] == ["0.00", "0.00", "0.00"]  # a class without entries
+    assert texts(figures.confusion_figure(TWO).axes[0]) == ["1.00", "0.00", "0.50", "0.50"]
+    assert texts(figures.confusion_figure(THREE).axes[0])[-3:] == ["0.00", "0.00", "0.00"]  # a class without entries
 
 
 def test_areas_of_pairs_leave_out_the_diagonal_and_what_is_unknown():
@@ -41,7 +41,7 @@ def test_two_classes_have_one_curve_more_have_one_each():
 
 
 def test_a_curve_is_the_rejection():
-    value, _ = figures.curve(TWO.against_rest, 0)
+    value, _ = figures.rejection_curve(TWO.against_rest, 0)
     assert value[-1] == pytest.approx(2.0)  # all of the signal is above 0.3
     assert value[74] == pytest.approx(2.0)  # between 0.8 and 0.9: one of two passes
     assert np.isnan(value[20])  # none passes
@@ -54,26 +54,26 @@ def test_the_axis_of_a_perfect_tagger_is_not_upside_down():
 
 def test_curves_are_divided_by_the_reference():
     line = np.linspace(100, 1, 100)
-    panels = figures.rejections({"old": (line, line / 10), "new": (2 * line, line / 10)}, ratio="old").axes
+    panels = figures.draw_rejections({"old": (line, line / 10), "new": (2 * line, line / 10)}, ratio="old").axes
     assert [curve.get_ydata()[0] for curve in panels[1].lines] == [1.0, 2.0]
     assert panels[1].get_ylabel() == "ratio to old"
 
 
 def test_scores_are_densities_of_each_class():
-    (axes,) = figures.scores(TWO).axes
+    (axes,) = figures.score_distributions(TWO).axes
     top = axes.patches[0].get_data()
     assert (top.values * np.diff(top.edges)).sum() == pytest.approx(1)
-    assert len(figures.scores(THREE).axes) == 3
+    assert len(figures.score_distributions(THREE).axes) == 3
 
 
 def test_calibration_lays_models_over_each_other():
-    (axes,) = figures.calibration({"old": TWO, "new": TWO}).axes
+    (axes,) = figures.score_calibration({"old": TWO, "new": TWO}).axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["old", "new"]
 
 
 def test_points_of_models_stand_apart():
     value = np.array([0.5, 0.6])
-    axes = figures.against(np.array([0.0, 1.0, 3.0]), {"old": (value, value), "new": (value, value)}, ("pt", "AUC")).axes[0]
+    axes = figures.points_in_bins(np.array([0.0, 1.0, 3.0]), {"old": (value, value), "new": (value, value)}, ("pt", "AUC")).axes[0]
     first, second = (line.get_xdata() for line in axes.lines if line.get_marker() == "o")
     assert (first < second).all()
     assert first[0] > 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from weaver_tt.figures import efficiency as figures
-from weaver_tt.figures.base import fractions
+from weaver_tt.figures.base import binned_fractions
 
 
 def sums(weight, predicted, tagged, squares):
@@ -13,21 +13,21 @@ def sums(weight, predicted, tagged, squares):
 
 
 def test_fractions_by_hand():
-    predicted, observed, error = fractions(sums([4.0], [1.0], [2.0], [4.0]))
+    predicted, observed, error = binned_fractions(sums([4.0], [1.0], [2.0], [4.0]))
     assert (predicted[0], observed[0]) == (0.25, 0.5)
     assert error[0] == pytest.approx(np.sqrt(0.5 * 0.5 / 4))
 
 
 def test_errors_of_weighted_entries_use_their_effective_number():
     weights = np.array([3.0, 1.0])  # (3 + 1)^2 / (9 + 1) = 1.6 entries
-    error = fractions(sums([weights.sum()], [0.0], [2.0], [(weights**2).sum()]))[2]
+    error = binned_fractions(sums([weights.sum()], [0.0], [2.0], [(weights**2).sum()]))[2]
     assert error[0] == pytest.approx(np.sqrt(0.25 / 1.6))
 
 
 def test_empty_bins_are_nan_and_left_out():
     table = sums([0.0, 2.0], [0.0, 1.0], [0.0, 1.0], [0.0, 2.0])
-    assert np.isnan(fractions(table)[0][0])
-    points = figures.calibration(table).axes[0].lines[1]
+    assert np.isnan(binned_fractions(table)[0][0])
+    points = figures.efficiency_calibration(table).axes[0].lines[1]
     assert points.get_xdata().tolist() == [0.5]
 
 

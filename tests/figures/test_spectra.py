@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from weaver_tt.figures.spectra import reweighting, spectrum
+from weaver_tt.figures.spectra import reweighting_figure, spectrum
 
 SUMS = {
     **{("pt", "a", "before", i): value for i, value in enumerate((6.0, 3.0, 1.0))},
@@ -24,7 +24,7 @@ def test_shares_and_errors_by_hand():
 
 
 def test_a_row_of_panels_for_each_variable_and_a_line_for_each_class():
-    figure = reweighting(SUMS, {"pt": (1.0, 10.0, 100.0, 1000.0), "mass": (0.0, 1.0)}, ["a", "b"])
+    figure = reweighting_figure(SUMS, {"pt": (1.0, 10.0, 100.0, 1000.0), "mass": (0.0, 1.0)}, ["a", "b"])
     figure.canvas.draw()
     assert [axes.get_title() for axes in figure.axes] == ["before reweighting", "after reweighting"] * 2
     assert [axes.get_xlabel() for axes in figure.axes] == ["pt", "pt", "mass", "mass"]

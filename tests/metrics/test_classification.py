@@ -31,7 +31,7 @@ def test_areas_equal_counting_pairs(scored, classes):
     output, target = random_scores(600, classes)
     meter = ClassificationMeter(NAMES[:classes], half=8000)
     meter.update(scored(output, target), None)
-    judged = meter.judge(meter.totals())
+    judged = meter.summarize(meter.totals())
     for k in range(classes):
         own, rest = output[target == k, k], output[target != k, k]
         assert float(judged.against_rest.area[k]) == pytest.approx(float((own[:, None] > rest).double().mean()), abs=2e-4)
@@ -97,7 +97,7 @@ def test_batches_that_were_held_back_count_in_totals(scored, monkeypatch):
     output, target = random_scores(100, 3)
     whole, parts = ClassificationMeter(NAMES), ClassificationMeter(NAMES)
     whole.update(scored(output, target), None)
-    monkeypatch.setattr(classification, "TOGETHER", 30)
+    monkeypatch.setattr(classification, "ENTRIES_AT_ONCE", 30)
     for first in range(0, 100, 7):
         parts.update(scored(output[first : first + 7], target[first : first + 7]), None)
     torch.testing.assert_close(parts.totals(), whole.totals())

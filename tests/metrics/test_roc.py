@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import tensor
 
-from weaver_tt.metrics.roc import Roc, effective, middle, place
+from weaver_tt.metrics.roc import Roc, bin_centers, bin_scores, effective_entries
 
 
 def histogram(scores, weights=None, half=20_000):
@@ -17,26 +17,26 @@ def histogram(scores, weights=None, half=20_000):
     scores = torch.as_tensor(scores, dtype=torch.float64)
     weights = torch.ones_like(scores) if weights is None else torch.as_tensor(weights, dtype=torch.float64)
     sums = torch.zeros(2, 2 * half + 1, dtype=torch.float64)
-    index = place(scores, half, 8.0)
+    index = bin_scores(scores, half, 8.0)
     return torch.stack([sums[0].index_add(0, index, weights), sums[1].index_add(0, index, weights**2)])
 
 
 @given(st.floats(-1e3, 1e3))
 def test_the_place_of_minus_x_mirrors_that_of_x(x):
-    there, back = place(tensor([x, -x], dtype=torch.float64), 100, 8.0).tolist()
+    there, back = bin_scores(tensor([x, -x], dtype=torch.float64), 100, 8.0).tolist()
     assert there + back == 200
 
 
 @given(st.floats(-60, 60))
 def test_a_score_lies_within_half_a_bin_of_its_bins_middle(x):
     half = 100
-    index = int(place(tensor([x], dtype=torch.float64), half, 8.0))
+    index = int(bin_scores(tensor([x], dtype=torch.float64), half, 8.0))
     width = (8 + abs(x)) ** 2 / 8 / half  # the derivative of the middles, at x
-    assert middle(half, 8.0)[index].item() == pytest.approx(x, abs=0.6 * width)
+    assert bin_centers(half, 8.0)[index].item() == pytest.approx(x, abs=0.6 * width)
 
 
 def test_all_numbers_have_a_place_and_zero_is_the_middle():
-    assert place(tensor([-math.inf, 0.0, 3e38]).nan_to_num(), 100, 8.0).tolist() == [0, 100, 200]
+    assert bin_scores(tensor([-math.inf, 0.0, 3e38]).nan_to_num(), 100, 8.0).tolist() == [0, 100, 200]
 
 
 def test_two_bins_by_hand():
@@ -94,7 +94,7 @@ def test_a_thousand_entries_without_weights_have_the_binomials_error():
 def test_weighted_entries_are_as_precise_as_their_effective_number():
     weights = tensor([3.0, 1.0])  # (3 + 1)^2 / (9 + 1) = 1.6 entries
     sums = torch.stack([weights, weights**2])
-    assert float(effective(sums)) == pytest.approx(1.6)
+    assert float(effective_entries(sums)) == pytest.approx(1.6)
     doubled = torch.tensor([[1800.0, 200.0], [3600.0, 400.0]])  # 1000 entries that weigh 2 each
     _, error = Roc(1e12 * torch.ones(2, 2), doubled).background_efficiency(tensor([0.5]))
     assert float(error) == pytest.approx(math.sqrt(0.1 * 0.9 / 1000), rel=1e-4)

@@ -8,7 +8,7 @@ import torch
 from weaver_tt.config.load import from_mapping
 from weaver_tt.errors import ConfigError
 from weaver_tt.network import Network, NetworkFile
-from weaver_tt.output.onnx_export import export
+from weaver_tt.output.onnx_export import export_onnx
 from weaver_tt.tasks.registry import make_task
 
 FILE = NetworkFile(Path(__file__).parents[2] / "network_configs" / "mlp.py")
@@ -70,7 +70,7 @@ def test_training_with_batch_norm_on_one_row_or_none_is_finite_and_leaves_the_st
 def test_it_is_exported_and_flattened_slots_are_of_fixed_number(tmp_path, objects):
     data = config(**ALL)
     module, info = FILE.get_model(data, {"objects": objects, "batch_norm": True, "layers": (6, 5)})
-    assert export([Network(module, info["input_names"], info=info)], make_task(data), data, tmp_path / "model.onnx") <= 1e-5
+    assert export_onnx([Network(module, info["input_names"], info=info)], make_task(data), data, tmp_path / "model.onnx") <= 1e-5
     assert (2 in info["dynamic_axes"]["sv_features"]) == (objects == "mean")
 
 

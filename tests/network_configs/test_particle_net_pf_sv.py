@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from weaver_tt.config.load import from_mapping
 from weaver_tt.errors import ConfigError
 from weaver_tt.network import Network, NetworkFile
-from weaver_tt.output.onnx_export import export
+from weaver_tt.output.onnx_export import export_onnx
 from weaver_tt.tasks.registry import make_task
 
 FILE = NetworkFile(Path(__file__).parents[2] / "network_configs" / "particle_net_pf_sv.py")
@@ -88,13 +88,13 @@ def test_jets_without_candidates_or_vertices_have_finite_outputs_and_gradients(m
     output = network(jets(candidates, vertices))
     cross_entropy(output, torch.zeros(len(candidates), dtype=torch.long)).backward()
     assert torch.isfinite(output).all()
-    assert all(torch.isfinite(parameter.grad).all() for parameter in network.bare.parameters() if parameter.grad is not None)
+    assert all(torch.isfinite(parameter.grad).all() for parameter in network.unwrapped.parameters() if parameter.grad is not None)
 
 
 def test_onnx_runtime_gives_the_same_numbers_for_any_number_of_candidates_and_vertices(tmp_path):
     rows = jets([index % 9 for index in range(40)], [index % 4 for index in range(40)], seed=2)
     sample = {name: values.numpy() for name, values in rows.items()}
-    assert export([build()], make_task(CONFIG), CONFIG, tmp_path / "model.onnx", sample=sample) <= 1e-5
+    assert export_onnx([build()], make_task(CONFIG), CONFIG, tmp_path / "model.onnx", sample=sample) <= 1e-5
 
 
 def test_points_of_different_dimension_are_refused():

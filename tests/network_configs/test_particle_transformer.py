@@ -7,8 +7,8 @@ import torch
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.errors import ConfigError
-from weaver_tt.network import Network, NetworkFile, summary
-from weaver_tt.output.onnx_export import export
+from weaver_tt.network import Network, NetworkFile, network_summary
+from weaver_tt.output.onnx_export import export_onnx
 from weaver_tt.tasks.registry import make_task
 
 FOLDER = Path(__file__).parents[2] / "network_configs"
@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_refused(name, changes, options, message):
 def test_the_network_is_shown_with_its_flops(name):
     data = config(kinds=("pf", "sv"))
     module, info = file(name).get_model(data, SMALL)
-    text = summary(Network(module, info["input_names"], name, info), data)
+    text = network_summary(Network(module, info["input_names"], name, info), data)
     assert f"parameters    {sum(parameter.numel() for parameter in module.parameters()):,}" in text
     assert "output        (N, 2)" in text
 
@@ -119,4 +119,4 @@ def test_onnx_runtime_gives_the_same_numbers_for_any_number_of_particles_and_ver
     rows = vertices([(index % 6, index % 7) for index in range(20)])
     sample = {name: tensor.numpy() for name, tensor in zip(info["input_names"], rows, strict=True)}
     network = Network(module.eval(), info["input_names"], info=info)
-    assert export([network], make_task(data), data, tmp_path / "model.onnx", sample=sample) <= 1e-5
+    assert export_onnx([network], make_task(data), data, tmp_path / "model.onnx", sample=sample) <= 1e-5

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from weaver_tt.config.load import from_mapping
 from weaver_tt.errors import ConfigError
 from weaver_tt.network import Network, NetworkFile
-from weaver_tt.output.onnx_export import export
+from weaver_tt.output.onnx_export import export_onnx
 from weaver_tt.tasks.registry import make_task
 
 FOLDER = Path(__file__).parents[2] / "network_configs"
@@ -155,7 +155,7 @@ def test_neither_the_amount_of_padding_nor_what_stands_there_matters(case, mode,
     for given_inputs in (inputs, padded(other, more, fill)):
         network = build(case, mode)
         torch.manual_seed(1)
-        results.append([network(given_inputs), *network.bare.buffers()])
+        results.append([network(given_inputs), *network.unwrapped.buffers()])
     for ours, with_more in zip(*results, strict=True):
         torch.testing.assert_close(with_more, ours, atol=2e-5, rtol=1e-4)
 
@@ -178,15 +178,15 @@ def test_jets_with_few_constituents_or_none_have_finite_outputs_and_gradients(ca
     cross_entropy(output, torch.zeros(len(counts), dtype=torch.long)).backward()
     assert output.shape == (len(counts), 2)
     assert torch.isfinite(output).all()
-    assert all(torch.isfinite(parameter.grad).all() for parameter in network.bare.parameters() if parameter.grad is not None)
-    assert all(torch.isfinite(buffer).all() for buffer in network.bare.buffers())
+    assert all(torch.isfinite(parameter.grad).all() for parameter in network.unwrapped.parameters() if parameter.grad is not None)
+    assert all(torch.isfinite(buffer).all() for buffer in network.unwrapped.buffers())
 
 
 @each_case
 def test_every_parameter_is_trained(case):
     network = build(case, "train")
     cross_entropy(network(jets([LENGTH, 5, 3, 6])), torch.tensor([0, 1, 1, 0])).backward()
-    unused = [name for name, parameter in network.bare.named_parameters() if parameter.grad is None]
+    unused = [name for name, parameter in network.unwrapped.named_parameters() if parameter.grad is None]
     assert not unused
 
 
@@ -194,7 +194,7 @@ def test_every_parameter_is_trained(case):
 def test_onnx_runtime_gives_the_same_numbers_for_any_number_of_jets_and_constituents(case, tmp_path):
     network, rows = build(case), jets([index % (LENGTH + 1) for index in range(40)], seed=2)
     sample = {name: values.numpy() for name, values in rows.items()}
-    assert export([network], make_task(CONFIG), CONFIG, tmp_path / "model.onnx", sample=sample) <= 1e-5
+    assert export_onnx([network], make_task(CONFIG), CONFIG, tmp_path / "model.onnx", sample=sample) <= 1e-5
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.any_names], ids=str)

@@ -49,7 +49,7 @@ def test_a_class_token_asks_without_making_keys_and_values(both, rows):
     padding = torch.cat((torch.zeros(3, 1, dtype=torch.bool), ~MASK), dim=1)
     expected, _ = plain(token.unsqueeze(1), keys, keys, key_padding_mask=padding)
     order = torch.arange(3) if isinstance(rows, Dense) else rows.restore.argsort()
-    found = rows.unsorted(ours.ask(token[order], normed[order], rows.gather(values), rows))
+    found = rows.restore_order(ours.attend(token[order], normed[order], rows.gather(values), rows))
     torch.testing.assert_close(found, expected[:, 0])
 
 

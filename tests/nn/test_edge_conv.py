@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from weaver_tt.nn.edge_conv import EdgeConvBlock, folded, matrix
+from weaver_tt.nn.edge_conv import EdgeConvBlock, fold_norm, kernel_matrix
 from weaver_tt.nn.point_cloud import PointCloud
 
 
@@ -51,8 +51,8 @@ def test_a_block_is_the_mean_of_the_mlp_over_neighbours_and_a_shortcut(mode, siz
 def test_a_folded_layer_is_the_layer_and_its_batch_norm_in_evaluation():
     block = trained(EdgeConvBlock(2, 3, (5, 4))).eval()
     values = torch.randn(7, 5)
-    weight, bias = folded(block.convs[1], block.bns[1])
-    torch.testing.assert_close(functional.linear(values, weight, bias), block.bns[1](functional.linear(values, matrix(block.convs[1]))))
+    weight, bias = fold_norm(block.convs[1], block.bns[1])
+    torch.testing.assert_close(functional.linear(values, weight, bias), block.bns[1](functional.linear(values, kernel_matrix(block.convs[1]))))
 
 
 def test_a_shortcut_of_equal_sizes_has_no_parameters():

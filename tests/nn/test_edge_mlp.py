@@ -38,7 +38,7 @@ def plain(own, other, nearest, k, eps, *parameters):
 @pytest.mark.parametrize("objects", [1, 7, 12])
 @pytest.mark.parametrize("sizes", [(4,), (4, 4), (4, 6, 6), (5, 3, 4)])
 def test_output_and_gradients_are_those_of_ordinary_operations(monkeypatch, objects, sizes):
-    monkeypatch.setattr(edge_mlp, "PIECE", 8)  # two objects a piece, seven of them being four pieces
+    monkeypatch.setattr(edge_mlp, "PIECE_EDGES", 8)  # two objects a piece, seven of them being four pieces
     parameters, (own, other, nearest) = parameters_of(sizes), inputs_of(objects, sizes[0])
     towards = torch.randn(objects, sizes[-1], dtype=torch.float64, generator=torch.Generator().manual_seed(9))
     results = []

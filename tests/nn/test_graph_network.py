@@ -5,7 +5,7 @@ import torch
 
 from weaver_tt.errors import ConfigError
 from weaver_tt.nn.graph_network import GraphBlock, GraphNetwork
-from weaver_tt.nn.pairwise import RealPairs, layout
+from weaver_tt.nn.pairwise import RealPairs, make_layout
 
 
 def size(module):
@@ -33,7 +33,7 @@ def test_a_block_is_the_papers_formula(dense):
     block = GraphBlock(4, 6)
     mask = torch.tensor([[True, True, True, False], [True, False, False, False], [True, True, False, False]])
     values = torch.randn(3, 4, 4)
-    pairs = layout(mask, dense)
+    pairs = make_layout(mask, dense)
     output = pairs.scatter(block(pairs.gather(values), pairs))
     for row, count in enumerate((3, 1, 2)):
         torch.testing.assert_close(output[row, :, :count].T, by_loops(block, values[row, :, :count].T))

@@ -4,7 +4,7 @@ import pytest
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.errors import ConfigError
-from weaver_tt.nn.inputs import channels, constituent_groups, hidden_layers, model_info, outputs, raw, sizes
+from weaver_tt.nn.inputs import channels, constituent_groups, hidden_layers, layer_sizes, model_info, num_outputs, raw_channels
 
 
 def group(*variables, length=5):
@@ -37,14 +37,14 @@ def test_groups_that_do_not_fit_are_refused(groups, names, message):
 def test_scaled_momenta_are_refused_and_so_are_too_few_variables():
     assert channels(config(), "pf_features", 2, "two features") == 2
     with pytest.raises(ConfigError, match=r"inputs\.pf_features: expected momenta as they are, but eta is scaled; write \[NAME, null\]"):
-        raw(config(), "pf_features", 2, "momenta")
+        raw_channels(config(), "pf_features", 2, "momenta")
     with pytest.raises(ConfigError, match=r"inputs\.pf_mask: expected px and py, found ones"):
-        raw(config(), "pf_mask", 2, "px and py")
+        raw_channels(config(), "pf_mask", 2, "px and py")
 
 
 def test_outputs_are_one_for_each_class_or_target():
-    assert outputs(config()) == 3
-    assert outputs(config({"type": "custom", "value": {"energy": "mass"}})) == 1
+    assert num_outputs(config()) == 3
+    assert num_outputs(config({"type": "custom", "value": {"energy": "mass"}})) == 1
 
 
 def test_free_axes_are_those_of_jets_and_of_constituents():
@@ -54,11 +54,11 @@ def test_free_axes_are_those_of_jets_and_of_constituents():
 
 
 def test_sizes_are_one_or_several_positive_whole_numbers():
-    assert sizes(64) == [64]
-    assert sizes((64, 32)) == [64, 32]
+    assert layer_sizes(64) == [64]
+    assert layer_sizes((64, 32)) == [64, 32]
     for wrong in ("64,x", (64, 0), (1.5,), -1):
         with pytest.raises(ConfigError, match="expected sizes of layers such as 64,32"):
-            sizes(wrong)
+            layer_sizes(wrong)
 
 
 def test_hidden_layers_are_pairs_of_size_and_dropout():

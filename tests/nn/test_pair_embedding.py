@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from weaver_tt.errors import ConfigError
-from weaver_tt.nn.pair_embedding import MASKED, PairEmbed, PairMLP, Pairs, dense_pairs, padding_bias
+from weaver_tt.nn.pair_embedding import MASK_BIAS, PairEmbed, PairMLP, Pairs, dense_pairs, padding_bias
 from weaver_tt.nn.rows import Dense, Ragged
 
 SLOTS = 4
@@ -63,7 +63,7 @@ def test_no_attention_goes_to_padding(given_mask, size):
             share = given_bias.softmax(3)[:, 0]  # (n, L, L)
             padding = ~group.mask.unsqueeze(1) & group.mask.any(1)[:, None, None]
             assert share[padding.expand_as(share)].sum() == 0
-    assert MASKED < -1e6
+    assert MASK_BIAS < -1e6
 
 
 @pytest.mark.parametrize("kind", [{}, {"own": False}, {"ordered": True}])

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from weaver_tt.nn.pairwise import DensePairs, PairLinear, RealPairs, layout
+from weaver_tt.nn.pairwise import DensePairs, PairLinear, RealPairs, make_layout
 
 masks = st.integers(1, 5).flatmap(lambda slots: st.lists(st.lists(st.booleans(), min_size=slots, max_size=slots), min_size=1, max_size=5))
 
@@ -95,7 +95,7 @@ def test_a_pair_layer_is_a_linear_layer_on_concatenated_pairs(dense):
     plain = nn.Linear(8, 5).double()
     plain.load_state_dict(layer.state_dict())
     mask = torch.tensor([[True, True, True], [True, False, True]])
-    pairs = layout(mask, dense)
+    pairs = make_layout(mask, dense)
     objects = pairs.gather(features(mask))
     first, second = torch.broadcast_tensors(pairs.first(objects), pairs.second(objects))
     edges = torch.stack((first[..., 0] - second[..., 0], first[..., 1] * second[..., 1]), dim=-1)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weaver_tt.nn.point_cloud import PointCloud, table
+from weaver_tt.nn.point_cloud import PointCloud, with_null_row
 
 masks = st.integers(1, 6).flatmap(lambda slots: st.lists(st.lists(st.booleans(), min_size=slots, max_size=slots), min_size=1, max_size=4))
 
@@ -75,4 +75,4 @@ def test_a_batch_without_objects_has_sums_of_zero_and_no_neighbours(slots):
 
 
 def test_row_zero_of_a_table_is_no_object():
-    assert table(torch.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist() == [[0, 0], [1, 2], [3, 4]]
+    assert with_null_row(torch.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist() == [[0, 0], [1, 2], [3, 4]]

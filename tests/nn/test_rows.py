@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weaver_tt.nn.rows import Dense, Ragged, cut, rows_of
+from weaver_tt.nn.rows import Dense, Ragged, group_edges, make_object_rows
 
 masks = st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=1, max_size=7)
 cells = st.sampled_from([1, 20, 60, 1000])
@@ -17,9 +17,9 @@ def features(mask, channels=3):
 
 
 def test_groups_are_cut_where_their_squares_are_full():
-    assert cut([0, 1, 2, 2, 3, 3], 18) == [(0, 4), (4, 6)]  # 2 x 9 cells, then 4 x 4
-    assert cut([4, 4, 4], 1) == [(0, 1), (1, 2), (2, 3)]
-    assert cut([0, 0], 4) == [(0, 2)]
+    assert group_edges([0, 1, 2, 2, 3, 3], 18) == [(0, 4), (4, 6)]  # 2 x 9 cells, then 4 x 4
+    assert group_edges([4, 4, 4], 1) == [(0, 1), (1, 2), (2, 3)]
+    assert group_edges([0, 0], 4) == [(0, 2)]
 
 
 @given(masks, cells)
@@ -45,7 +45,7 @@ def test_means_of_rows_are_those_of_real_objects_in_both_forms(given_mask, size)
     values = features(mask)
     expected = (values * mask.unsqueeze(1)).sum(2) / mask.sum(1, keepdim=True).clamp(min=1)
     for rows in (Ragged(mask, size), Dense(mask)):
-        torch.testing.assert_close(rows.unsorted(rows.mean(rows.gather(values))), expected)
+        torch.testing.assert_close(rows.restore_order(rows.mean(rows.gather(values))), expected)
 
 
 @pytest.mark.parametrize("size", [1, 30, 1000])
@@ -62,5 +62,5 @@ def test_gradients_come_back_to_the_objects_they_belong_to(size):
 
 def test_the_dense_form_is_taken_when_asked():
     mask = torch.ones(2, 3, dtype=torch.bool)
-    assert isinstance(rows_of(mask), Ragged)
-    assert isinstance(rows_of(mask, dense=True), Dense)
+    assert isinstance(make_object_rows(mask), Ragged)
+    assert isinstance(make_object_rows(mask, dense=True), Dense)

@@ -2,7 +2,7 @@
 
 import torch
 
-from weaver_tt.nn.trimming import trimmed
+from weaver_tt.nn.trimming import trim_longest
 
 
 def mask_of(counts, slots):
@@ -11,7 +11,7 @@ def mask_of(counts, slots):
 
 def drawn(mask, seed):
     torch.manual_seed(seed)
-    return trimmed(mask)
+    return trim_longest(mask)
 
 
 def test_only_the_longest_rows_lose_objects():

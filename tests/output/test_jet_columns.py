@@ -4,7 +4,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from weaver_tt.output.jet_columns import momentum_columns, turn
+from weaver_tt.output.jet_columns import momentum_columns, wrap_phi
 
 
 def columns(*jets):
@@ -34,7 +34,7 @@ def test_positive_deta_is_forward_on_both_sides():
 def test_azimuths_are_compared_across_pi():
     jet = columns([(-1.0, 0.01, 0.0, 2.0), (-1.0, -0.01, 0.0, 2.0)])
     assert np.abs(ak.to_numpy(jet["part_dphi"])).max() == pytest.approx(0.01, rel=1e-3)
-    assert turn(np.array([np.pi, -np.pi, 3 * np.pi / 2])).tolist() == pytest.approx([-np.pi, -np.pi, -np.pi / 2])
+    assert wrap_phi(np.array([np.pi, -np.pi, 3 * np.pi / 2])).tolist() == pytest.approx([-np.pi, -np.pi, -np.pi / 2])
 
 
 def test_the_same_as_vector_makes_of_random_jets():

@@ -8,7 +8,7 @@ import torch
 
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.errors import DataError, OutputError
-from weaver_tt.output.onnx_compare import cases, checked, largest_difference, with_empty_rows
+from weaver_tt.output.onnx_compare import comparison_batches, largest_difference, select_inputs, with_empty_rows
 
 PAD = -7.0
 GROUPS = [
@@ -25,7 +25,7 @@ def double(inputs):
 
 
 def shapes(dynamic: list[str]) -> set[tuple[int, int]]:
-    return {(len(case["jets"]), case["jets"].shape[2]) for case in cases(SAMPLE, CONFIG, dynamic)}
+    return {(len(case["jets"]), case["jets"].shape[2]) for case in comparison_batches(SAMPLE, CONFIG, dynamic)}
 
 
 def test_every_number_of_rows_meets_every_number_of_objects():
@@ -37,18 +37,18 @@ def test_a_fixed_number_of_objects_is_kept():
 
 
 def test_every_row_is_compared():
-    seen = torch.cat([case["jets"] for case in cases(SAMPLE, CONFIG, []) if case["jets"].shape[2] == 5])
+    seen = torch.cat([case["jets"] for case in comparison_batches(SAMPLE, CONFIG, []) if case["jets"].shape[2] == 5])
     assert (seen.numpy() == SAMPLE["jets"]).all()
 
 
 def test_many_objects_mean_few_rows_at_once():
     """200,000 slots over 100 x 100 pairs are 20 rows."""
     config = DataConfig(source="", text="", inputs={"jets": InputGroup(name="jets", variables=(Variable(name="pt"),), length=100)})
-    assert max(len(case["jets"]) for case in cases({"jets": np.zeros((40, 1, 100), np.float32)}, config, [])) == 20
+    assert max(len(case["jets"]) for case in comparison_batches({"jets": np.zeros((40, 1, 100), np.float32)}, config, [])) == 20
 
 
 def test_more_objects_are_padding():
-    case = next(case for case in cases(SAMPLE, CONFIG, ["jets"]) if case["jets"].shape[2] == 8)
+    case = next(case for case in comparison_batches(SAMPLE, CONFIG, ["jets"]) if case["jets"].shape[2] == 8)
     assert (case["jets"][:, 0, 5:] == 0).all()
     assert (case["jets"][:, 1, 5:] == PAD).all()
 
@@ -115,7 +115,7 @@ def test_a_network_that_needs_its_full_length_is_told_how_to_say_so():
 
 def test_a_sample_of_other_data_is_named():
     with pytest.raises(DataError, match="no input 'jets'; did you mean 'jet'"):
-        checked({"jet": SAMPLE["jets"]}, CONFIG, ["jets"])
+        select_inputs({"jet": SAMPLE["jets"]}, CONFIG, ["jets"])
     with pytest.raises(DataError, match=r"'jets' of the sample has shape \(2, 4\) per row, test.yaml says \(2, 5\)"):
-        checked({"jets": SAMPLE["jets"][:, :, :4]}, CONFIG, ["jets"])
-    assert list(checked(SAMPLE, CONFIG, ["event"])) == ["event"]
+        select_inputs({"jets": SAMPLE["jets"][:, :, :4]}, CONFIG, ["jets"])
+    assert list(select_inputs(SAMPLE, CONFIG, ["event"])) == ["event"]

@@ -21,7 +21,7 @@ from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.network import Network, build_network
 from weaver_tt.options import NetworkOptions
 from weaver_tt.output import onnx_export
-from weaver_tt.output.onnx_export import DeployedNetwork, export
+from weaver_tt.output.onnx_export import DeployedNetwork, export_onnx
 from weaver_tt.output.onnx_network import OnnxNetwork
 from weaver_tt.output.sample import random_sample
 from weaver_tt.tasks.base import Task
@@ -127,18 +127,18 @@ def rows(number: int, objects: int) -> np.ndarray:
 
 def test_the_graph_gives_torchs_efficiencies_for_any_rows_and_objects(config, task, path):
     network = network_of(DeepSet())
-    assert export([network], task, config, path) < 1e-5
+    assert export_onnx([network], task, config, path) < 1e-5
     for number, objects in [(1, 1), (5, 3), (300, LENGTH)]:
         jets = rows(number, objects)
         found = run(path, jets=jets)
         with torch.no_grad():
-            expected = torch.sigmoid(network.bare(torch.tensor(jets))).numpy()[:, 0]  # (N, P)
+            expected = torch.sigmoid(network.unwrapped(torch.tensor(jets))).numpy()[:, 0]  # (N, P)
         assert list(found) == ["jet_eff"]
         np.testing.assert_allclose(found["jet_eff"], expected, atol=1e-6)
 
 
 def test_the_file_is_one_that_readers_in_the_field_load(config, task, path):
-    export([network_of(DeepSet())], task, config, path)
+    export_onnx([network_of(DeepSet())], task, config, path)
     model = onnx.load(str(path))
     assert model.ir_version <= 8
     assert [opset.version for opset in model.opset_import] == [17]
@@ -149,18 +149,18 @@ def test_the_file_is_one_that_readers_in_the_field_load(config, task, path):
 
 def test_a_newer_file_format_is_refused(config, task, path):
     with pytest.raises(OutputError, match="IR version 9"):
-        export([network_of(DeepSet())], task, config, path, opset=20)
+        export_onnx([network_of(DeepSet())], task, config, path, opset=20)
     assert list(path.parent.iterdir()) == []
 
 
 def test_several_labels_give_an_output_each(path):
     config = config_of(labels={"type": "per_object", "value": {"loose": "jet_b > 0.1", "tight": "jet_b > 0.7"}})
     network = network_of(DeepSet(outputs=2))
-    export([network], make_task(config), config, path)
+    export_onnx([network], make_task(config), config, path)
     jets = rows(9, 4)
     found = run(path, jets=jets)
     with torch.no_grad():
-        expected = torch.sigmoid(network.bare(torch.tensor(jets))).numpy()
+        expected = torch.sigmoid(network.unwrapped(torch.tensor(jets))).numpy()
     assert list(found) == ["jet_eff_loose", "jet_eff_tight"]
     np.testing.assert_allclose(np.stack(list(found.values()), 1), expected, atol=1e-6)
     assert json.loads((path.parent / "preprocess.json").read_text())["output_names"] == ["jet_eff_loose", "jet_eff_tight"]
@@ -168,10 +168,10 @@ def test_several_labels_give_an_output_each(path):
 
 def test_an_ensemble_gives_mean_and_population_spread(config, task, path):
     members = [network_of(DeepSet(seed=seed)) for seed in range(3)]
-    export(members, task, config, path)
+    export_onnx(members, task, config, path)
     jets = rows(9, 4)
     with torch.no_grad():
-        each = np.stack([torch.sigmoid(member.bare(torch.tensor(jets))).numpy()[:, 0] for member in members])
+        each = np.stack([torch.sigmoid(member.unwrapped(torch.tensor(jets))).numpy()[:, 0] for member in members])
     found = run(path, jets=jets)
     assert list(found) == ["jet_eff", "jet_eff_std"]
     np.testing.assert_allclose(found["jet_eff"], each.mean(0), atol=1e-6)
@@ -181,7 +181,7 @@ def test_an_ensemble_gives_mean_and_population_spread(config, task, path):
 def test_classes_are_one_output_named_by_the_network_file(path):
     config = config_of(labels={"type": "simple", "value": ["b", "c", "light"]})
     network = network_of(Pooled(outputs=3), output_names=["softmax"])
-    export([network, network_of(Pooled(outputs=3, seed=1))], make_task(config), config, path)
+    export_onnx([network, network_of(Pooled(outputs=3, seed=1))], make_task(config), config, path)
     found = run(path, jets=rows(9, 4))
     assert {name: values.shape for name, values in found.items()} == {"softmax": (9, 3), "softmax_std": (9, 3)}
     np.testing.assert_allclose(found["softmax"].sum(1), 1, atol=1e-6)
@@ -199,7 +199,7 @@ def test_scalars_are_inputs_without_objects(config, path):
     config = config_of(
         inputs={"jets": {"length": LENGTH, "vars": [[f"jet_{name}", None] for name in "abcd"]}, "event": {"vars": [["met", 50, 0.01]]}}
     )
-    export([network_of(WithScalars(), ("jets", "event"))], make_task(config), config, path)
+    export_onnx([network_of(WithScalars(), ("jets", "event"))], make_task(config), config, path)
     event = onnx.load(str(path)).graph.input[1]
     assert [dim.dim_param or dim.dim_value for dim in event.type.tensor_type.shape.dim] == ["N", 1]
     found = run(path, jets=np.zeros((2, 4, 3), np.float32), event=np.array([[0], [np.log(3)]], np.float32))
@@ -212,11 +212,11 @@ def test_the_networks_of_this_repository_are_exported(path, name):
     config = load_config(str(repository / "data_configs" / "truth_tagging.yaml"))
     options = NetworkOptions(network_config=str(repository / "network_configs" / f"{name}.py"), network_option=[["hidden", "8"]])
     members = [build_network(config, options, seed=seed) for seed in range(2)]
-    assert export(members, make_task(config), config, path) < 1e-6
+    assert export_onnx(members, make_task(config), config, path) < 1e-6
 
 
 def test_a_network_that_takes_one_length_says_so(config, task, path):
-    export([network_of(FrozenP(), dynamic_axes={"jets": {0: "N"}})], task, config, path)
+    export_onnx([network_of(FrozenP(), dynamic_axes={"jets": {0: "N"}})], task, config, path)
     shape = onnx.load(str(path)).graph.input[0].type.tensor_type.shape
     assert [dim.dim_param or dim.dim_value for dim in shape.dim] == ["N", 4, LENGTH]
     assert "max_length" not in json.loads((path.parent / "preprocess.json").read_text())["jets"]
@@ -233,15 +233,15 @@ def test_a_network_that_takes_one_length_says_so(config, task, path):
 )
 def test_a_wrong_graph_is_refused_and_nothing_is_left(config, task, path, module, message):
     with pytest.raises(OutputError, match=message):
-        export([network_of(module)], task, config, path)
+        export_onnx([network_of(module)], task, config, path)
     assert list(path.parent.iterdir()) == []
 
 
 def test_a_refused_export_keeps_the_previous_one(config, task, path):
-    export([network_of(DeepSet())], task, config, path)
+    export_onnx([network_of(DeepSet())], task, config, path)
     before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
     with pytest.raises(OutputError):
-        export([network_of(FrozenP())], task, config, path)
+        export_onnx([network_of(FrozenP())], task, config, path)
     assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
 
 
@@ -251,20 +251,20 @@ def test_real_rows_are_the_judge_where_there_are_some(config, task, path, monkey
     judge = onnx_export.largest_difference
     monkeypatch.setattr(onnx_export, "largest_difference", lambda *arguments: seen.append(arguments[2]) or judge(*arguments))
     sample = {"jets": rows(20, LENGTH) + 1}
-    export([network_of(DeepSet())], task, config, path, sample=sample)
+    export_onnx([network_of(DeepSet())], task, config, path, sample=sample)
     assert seen[0]["jets"].shape == (22, 4, LENGTH)
     assert (seen[0]["jets"][1:11] == sample["jets"][:10]).all()
 
 
 def test_without_a_sample_random_rows_and_a_warning(config, task, path, caplog):
     with caplog.at_level(logging.INFO, logger="weaver_tt"):
-        export([network_of(DeepSet())], task, config, path)
+        export_onnx([network_of(DeepSet())], task, config, path)
     assert "comparing on random rows" in caplog.text
     assert "largest difference to torch" in caplog.text
 
 
 def test_the_file_says_what_it_is(config, task, path):
-    export([network_of(DeepSet())], task, config, path, metadata={"training": {"seed": 7, "best": {"loss": 0.25}}, "note": "as it is"})
+    export_onnx([network_of(DeepSet())], task, config, path, metadata={"training": {"seed": 7, "best": {"loss": 0.25}}, "note": "as it is"})
     found = notes(path)
     assert found["data_config"] == config.text
     assert json.loads(found["outputs"]) == ["jet_eff"]
@@ -282,7 +282,7 @@ def test_statistics_of_training_go_beside_the_model(path):
         "labels": {"type": "per_object", "value": ["jet_istag"]},
     }
     config = from_mapping(values, source="test.yaml")
-    export([network_of(DeepSet())], make_task(config), config, path)
+    export_onnx([network_of(DeepSet())], make_task(config), config, path)
     values["preprocess"] = {"method": "auto"}
     untrained = from_mapping(values, source="test.yaml")
     OnnxNetwork(path, load_statistics(untrained, str(path)))  # refuses any other numbers
@@ -294,31 +294,31 @@ def test_statistics_of_training_go_beside_the_model(path):
 def test_missing_statistics_are_an_error(path):
     config = config_of(inputs={"jets": {"length": LENGTH, "vars": [f"jet_{name}" for name in "abcd"]}}, preprocess={"method": "auto"})
     with pytest.raises(ConfigError, match=r"test\.yaml.*statistics are missing"):
-        export([network_of(DeepSet())], make_task(config), config, path)
+        export_onnx([network_of(DeepSet())], make_task(config), config, path)
 
 
 def test_a_folder_that_is_a_file_is_an_output_error(config, task, path):
     (path.parent / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
-        export([network_of(DeepSet())], task, config, path.parent / "file" / "model.onnx")
+        export_onnx([network_of(DeepSet())], task, config, path.parent / "file" / "model.onnx")
 
 
 def test_a_missing_folder_is_made(config, task, path):
-    export([network_of(DeepSet())], task, config, path.parent / "new" / "model.onnx")
+    export_onnx([network_of(DeepSet())], task, config, path.parent / "new" / "model.onnx")
     assert (path.parent / "new" / "model.onnx").is_file()
 
 
 def test_members_of_a_dropped_out_network_are_exported_in_evaluation_mode(config, task, path):
     network = network_of(DeepSet())
-    network.bare.inner = nn.Sequential(network.bare.inner, nn.Dropout(0.5))
-    network.bare.train()
-    assert export([network], task, config, path) < 1e-5
+    network.unwrapped.inner = nn.Sequential(network.unwrapped.inner, nn.Dropout(0.5))
+    network.unwrapped.train()
+    assert export_onnx([network], task, config, path) < 1e-5
 
 
 def test_the_exporters_own_announcements_are_not_shown(config, task, path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert export([network_of(DeepSet())], task, config, path) < 1e-5
+        assert export_onnx([network_of(DeepSet())], task, config, path) < 1e-5
 
 
 def test_a_single_value_a_row_is_one_column():
@@ -328,5 +328,5 @@ def test_a_single_value_a_row_is_one_column():
 
 def test_configs_are_not_changed(config, task, path):
     before = replace(config)
-    export([network_of(DeepSet())], task, config, path)
+    export_onnx([network_of(DeepSet())], task, config, path)
     assert config == before

@@ -13,7 +13,7 @@ from weaver_tt.config.load import from_mapping
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.output.onnx_network import OnnxNetwork
-from weaver_tt.output.preprocess import preprocess
+from weaver_tt.output.preprocess import make_preprocess
 
 
 def config_of(**jets) -> DataConfig:
@@ -29,7 +29,7 @@ def write_graph(path: Path, layout: str, outputs: dict[str, list], nodes: list, 
     axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
     graph = helper.make_graph(nodes, "graph", [jets], results, [axis])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    side_car = preprocess(config_of(), ["jets"], list(outputs), ["jets"])
+    side_car = make_preprocess(config_of(), ["jets"], list(outputs), ["jets"])
     helper.set_model_props(model, {"layout": layout, "outputs": json.dumps(list(outputs)), "preprocess": json.dumps(side_car)} | metadata)
     onnx.save(model, str(path))
     return path

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from weaver_tt.output.onnx_operators import explained
+from weaver_tt.output.onnx_operators import explain_export_error
 
 
 class Spectrum(nn.Module):
@@ -42,7 +42,7 @@ def complaint(module: nn.Module) -> str:
     inputs = (torch.randn(2, 3, 3),)
     with pytest.raises(torch.onnx.errors.OnnxExporterError) as raised:
         torch.onnx.export(module.eval(), inputs, "/dev/null", dynamo=False, opset_version=17)
-    return explained(raised.value, module, inputs, 17)
+    return explain_export_error(raised.value, module, inputs, 17)
 
 
 @pytest.mark.filterwarnings("ignore")  # the exporter announces its own retirement
@@ -58,11 +58,11 @@ def test_operation_file_and_line_are_told(part, operation, line):
 
 
 def test_a_complaint_without_an_operation_is_told_as_it_is():
-    assert explained(ValueError("no such thing\nand more"), nn.Identity(), (torch.zeros(1),), 17) == "no such thing"
-    assert explained(ValueError(), nn.Identity(), (torch.zeros(1),), 17) == "ValueError"
+    assert explain_export_error(ValueError("no such thing\nand more"), nn.Identity(), (torch.zeros(1),), 17) == "no such thing"
+    assert explain_export_error(ValueError(), nn.Identity(), (torch.zeros(1),), 17) == "ValueError"
 
 
 def test_a_call_that_python_does_not_see_is_named_without_its_line():
     error = ValueError("Exporting the operator 'aten::histc' to ONNX opset version 17 is not supported")
-    message = explained(error, nn.Identity(), (torch.zeros(1),), 17)
+    message = explain_export_error(error, nn.Identity(), (torch.zeros(1),), 17)
     assert message.startswith("ONNX operator set 17 has nothing for torch's 'histc'. Write it")

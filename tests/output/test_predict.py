@@ -19,9 +19,9 @@ from weaver_tt.data.loaders import test_loaders as loaders_of  # pytest would ta
 from weaver_tt.errors import ConfigError, DataError, OutputError
 from weaver_tt.network import Ensemble, build_network
 from weaver_tt.options import DataOptions, NetworkOptions
-from weaver_tt.output.onnx_export import export
+from weaver_tt.output.onnx_export import export_onnx
 from weaver_tt.output.onnx_network import OnnxNetwork
-from weaver_tt.output.predict import first_columns, output_path, padding_row, predict, tree_name
+from weaver_tt.output.predict import empty_columns, output_path, padding_row, predict, tree_name
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.registry import make_task
 from weaver_tt.truth_tagging import toy
@@ -172,10 +172,10 @@ def test_onnx_writes_the_same_file_as_torch(tmp_path):
     repository = Path(__file__).parents[2]
     config = load_config(str(repository / "data_configs" / "truth_tagging.yaml"))
     options = NetworkOptions(network_config=str(repository / "network_configs" / "truth_tagging_gnn.py"), network_option=[["hidden", "8"]])
-    toy.write(str(tmp_path / "toy.root"), 300, seed=1)
+    toy.write_toy(str(tmp_path / "toy.root"), 300, seed=1)
     task = make_task(config)
     members = [build_network(config, options, seed=seed) for seed in range(2)]
-    export(members, task, config, tmp_path / "model.onnx")
+    export_onnx(members, task, config, tmp_path / "model.onnx")
     files = {}
     for name, network in {"torch": Ensemble(members, task), "onnx": OnnxNetwork(tmp_path / "model.onnx", config, threads=1)}.items():
         loaders = loaders_of(config, DataOptions(data_test=[str(tmp_path / "toy.root")], batch_size=77))
@@ -234,5 +234,5 @@ def test_a_padding_row_is_what_the_padder_makes_of_no_objects():
 
 
 def test_columns_are_known_before_the_first_row(task):
-    columns = first_columns(Percent(), task, CPU)
+    columns = empty_columns(Percent(), task, CPU)
     assert {name: str(ak.type(column)) for name, column in columns.items()} == {"jet_eff": "0 * var * float32"}

@@ -8,7 +8,7 @@ import pytest
 
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.errors import ConfigError
-from weaver_tt.output.preprocess import preprocess
+from weaver_tt.output.preprocess import make_preprocess
 
 
 def config_of(*groups: InputGroup) -> DataConfig:
@@ -20,7 +20,7 @@ def group(name: str, *variables: Variable, length: int | None = 5, **more) -> In
 
 
 def numbers(variable: Variable) -> dict[str, float]:
-    content = preprocess(config_of(group("pf", variable)), ["pf"], ["out"], ["pf"])
+    content = make_preprocess(config_of(group("pf", variable)), ["pf"], ["out"], ["pf"])
     return content["pf"]["var_infos"][variable.name]
 
 
@@ -56,7 +56,7 @@ def test_a_reader_computes_the_scale_step(raw):
 
 
 def test_statistics_that_are_missing_are_an_error():
-    with pytest.raises(ConfigError, match=r"test\.yaml: the centre of 'x' is auto"):
+    with pytest.raises(ConfigError, match=r"test\.yaml: the center of 'x' is auto"):
         numbers(Variable(name="x", center="auto"))
 
 
@@ -64,7 +64,7 @@ def test_groups_and_names_are_in_order_and_lengths_by_their_kind():
     config = config_of(
         group("pf", Variable(name="b"), Variable(name="a")), group("sv", Variable(name="c"), length=3), group("e", Variable(name="d"), length=None)
     )
-    content = preprocess(config, ["pf", "sv", "e"], ["score_b", "score_c"], ["pf"])
+    content = make_preprocess(config, ["pf", "sv", "e"], ["score_b", "score_c"], ["pf"])
     assert content["output_names"] == ["score_b", "score_c"]
     assert content["input_names"] == ["pf", "sv", "e"]
     assert content["pf"]["var_names"] == ["b", "a"]
@@ -74,7 +74,7 @@ def test_groups_and_names_are_in_order_and_lengths_by_their_kind():
 
 
 def test_masks_are_variables_like_others():
-    content = preprocess(config_of(group("pf_mask", Variable(name="one"))), ["pf_mask"], ["out"], [])
+    content = make_preprocess(config_of(group("pf_mask", Variable(name="one"))), ["pf_mask"], ["out"], [])
     assert content["pf_mask"]["var_infos"]["one"]["pad"] == 0.0
 
 
@@ -87,5 +87,5 @@ def test_masks_are_variables_like_others():
 )
 def test_what_readers_cannot_do_is_warned_about(caplog, suspect, message):
     with caplog.at_level(logging.WARNING, logger="weaver_tt"):
-        preprocess(config_of(suspect), ["pf"], ["out"], [])
+        make_preprocess(config_of(suspect), ["pf"], ["out"], [])
     assert message in caplog.text

@@ -5,10 +5,10 @@ import math
 
 import torch
 
-from weaver_tt.engine.loop import Outcome
+from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.metrics.base import Scored
 from weaver_tt.metrics.classification import ClassificationMeter
-from weaver_tt.output.results import finite, write_results
+from weaver_tt.output.results import finite_or_none, write_results
 
 
 def outcome(entries=4):
@@ -16,7 +16,7 @@ def outcome(entries=4):
     meter = ClassificationMeter(["a", "b"])
     output = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.3, 0.7]])[:entries]
     meter.update(Scored(output, torch.tensor([0, 0, 1, 1])[:entries], torch.ones(entries), torch.ones(entries)), None)
-    return Outcome([meter], [meter.totals()])
+    return EpochMetrics([meter], [meter.totals()])
 
 
 def test_metrics_are_strict_json_with_their_details(tmp_path):
@@ -40,4 +40,4 @@ def test_nothing_measured_is_nothing_written(tmp_path):
 
 
 def test_finite():
-    assert finite({"a": 1.0, "b": math.nan, "c": math.inf}) == {"a": 1.0, "b": None, "c": None}
+    assert finite_or_none({"a": 1.0, "b": math.nan, "c": math.inf}) == {"a": 1.0, "b": None, "c": None}

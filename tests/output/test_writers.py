@@ -91,7 +91,7 @@ def test_lists_of_lists_are_refused_by_root_and_named(tmp_path):
 @given(batches=st.lists(st.lists(st.lists(st.integers(-9, 9), max_size=3), max_size=4), min_size=1, max_size=5), together=st.integers(1, 6))
 def test_every_row_of_every_batch_arrives_in_order(tmp_path, monkeypatch, batches, together):
     """Whatever the batches' sizes and the rows of a basket, one row and none at all included."""
-    monkeypatch.setattr(writers, "ROWS_TOGETHER", together)
+    monkeypatch.setattr(writers, "ROWS_PER_BASKET", together)
     rows = [row for batch in batches for row in batch]
     for suffix in FORMATS:
         path = tmp_path / f"out{suffix}"
@@ -136,7 +136,7 @@ def test_baskets_hold_many_batches(tmp_path):
 
 
 def test_waiting_rows_are_bounded_in_bytes(path, monkeypatch):
-    monkeypatch.setattr(writers, "BYTES_TOGETHER", 1000)
+    monkeypatch.setattr(writers, "BYTES_PER_BASKET", 1000)
     with open_writer(path) as writer:
         for _ in range(10):
             writer.write({"x": np.zeros(100)})  # 800 bytes: every second batch empties the buffer

@@ -2,7 +2,7 @@
 
 import pytest
 
-from weaver_tt.report.page import plus_minus, table
+from weaver_tt.report.page import html_table, plus_minus
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,6 @@ def test_numbers_have_two_digits_of_their_error(number, text):
 
 
 def test_cells_may_bring_their_own_tag():
-    html = table(["", "x"], [["row", "<td class=best>1</td>"], ["other", "2"]])
+    html = html_table(["", "x"], [["row", "<td class=best>1</td>"], ["other", "2"]])
     assert html.count("<td") == 2
     assert "<th>row</th><td class=best>1</td>" in html

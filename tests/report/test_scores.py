@@ -5,35 +5,35 @@ import pytest
 
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.report import scores
-from weaver_tt.report.scores import Source, classes_of, has_column, parse_models, stream
+from weaver_tt.report.scores import ModelFiles, has_column, parse_models, read_classes, stream_scores
 
 WEAVER = ["label_Tbqq", "label_QCD"]
 
 
 def source(*paths, **more):
     """A model with these files."""
-    return Source(name="model", paths=tuple(map(str, paths)), **more)
+    return ModelFiles(name="model", paths=tuple(map(str, paths)), **more)
 
 
 @pytest.mark.parametrize("suffix", [".root", ".parquet"])
 def test_classes_come_in_the_order_of_the_columns(tmp_path, write, suffix):
-    assert classes_of(source(write(tmp_path / f"pred{suffix}", WEAVER))) == WEAVER
+    assert read_classes(source(write(tmp_path / f"pred{suffix}", WEAVER))) == WEAVER
 
 
 def test_an_ensembles_spread_is_no_class(tmp_path, write):
     spread = np.zeros(600, np.float32)
     path = write(tmp_path / "pred.root", ["b", "c"], score_b_std=spread, score_c_std=spread)
-    assert classes_of(source(path)) == ["b", "c"]
+    assert read_classes(source(path)) == ["b", "c"]
 
 
 def test_rows_are_read_in_pieces_and_in_order(tmp_path, write, monkeypatch):
-    monkeypatch.setattr(scores, "CHUNK", 250)
-    chunks = list(stream(source(write(tmp_path / "pred.root", WEAVER), pt="jet_pt"), WEAVER))
+    monkeypatch.setattr(scores, "CHUNK_ROWS", 250)
+    chunks = list(stream_scores(source(write(tmp_path / "pred.root", WEAVER), pt="jet_pt"), WEAVER))
     assert [chunk.rows for chunk in chunks] == [250, 250, 100]
-    whole = next(stream(source(write(tmp_path / "whole.root", WEAVER, number=np.arange(600.0)), weight="number"), WEAVER))
+    whole = next(stream_scores(source(write(tmp_path / "whole.root", WEAVER, number=np.arange(600.0)), weight="number"), WEAVER))
     assert (
         np.concatenate([chunk.target for chunk in chunks]).tolist()
-        == np.concatenate([chunk.target for chunk in stream(source(tmp_path / "whole.root"), WEAVER)]).tolist()
+        == np.concatenate([chunk.target for chunk in stream_scores(source(tmp_path / "whole.root"), WEAVER)]).tolist()
     )
     assert whole.weight.tolist() == list(range(250))
 
@@ -42,7 +42,7 @@ def test_rows_that_cannot_be_judged_are_left_out_and_counted(tmp_path, write):
     score = np.full(4, 0.5, np.float32)
     score[0] = np.nan
     columns = {"score_b": score, "score_c": np.full(4, 0.5, np.float32), "b": np.array([1, 1, 0, 0]), "c": np.array([0, 1, 0, 1]), "jet_pt": None}
-    (chunk,) = stream(source(write(tmp_path / "pred.root", ["b", "c"], entries=4, **columns)), ["b", "c"])
+    (chunk,) = stream_scores(source(write(tmp_path / "pred.root", ["b", "c"], entries=4, **columns)), ["b", "c"])
     assert (chunk.rows, chunk.rows_with_nan_scores, chunk.rows_without_class) == (4, 1, 2)
     assert chunk.target.tolist() == [1]
 
@@ -51,22 +51,22 @@ def test_files_that_are_no_classifiers_prediction_are_refused(tmp_path, write):
     numbers = np.zeros(3, np.float32)
     path = write(tmp_path / "other.root", ["b"], entries=3, score_b=None, output_mass=numbers)
     with pytest.raises(DataError, match=r"other\.root.*no column begins with 'score_'"):
-        classes_of(source(path))
+        read_classes(source(path))
     path = write(tmp_path / "data.root", ["b", "c"], entries=3, b=None, c=None)
     with pytest.raises(DataError, match="no column 'b' that tells the rows of that class"):
-        classes_of(source(path))
+        read_classes(source(path))
     path = write(tmp_path / "one.root", ["b"], entries=3)
     with pytest.raises(DataError, match="two are needed"):
-        classes_of(source(path))
+        read_classes(source(path))
     path = write(tmp_path / "logits.root", ["b", "c"], entries=3, score_b=numbers + 7)
     with pytest.raises(DataError, match="must be probabilities"):
-        list(stream(source(path), ["b", "c"]))
+        list(stream_scores(source(path), ["b", "c"]))
 
 
 def test_files_of_one_model_must_have_the_same_classes(tmp_path, write):
     first, second = write(tmp_path / "1.root", ["b", "c"], entries=3), write(tmp_path / "2.root", ["b", "s"], entries=3)
     with pytest.raises(DataError, match=r"2\.root: its classes are b, s; those of .*1\.root are b, c"):
-        classes_of(source(first, second))
+        read_classes(source(first, second))
 
 
 def test_models_are_named_by_file_folder_or_argument(tmp_path):

@@ -9,9 +9,9 @@ from scipy.spatial.distance import jensenshannon
 from weaver_tt import cli
 from weaver_tt.errors import ConfigError
 from weaver_tt.report.commands import ReportOptions, run_report
-from weaver_tt.report.judging import Binning, equal_width, judge
-from weaver_tt.report.scores import Source
-from weaver_tt.report.sculpting import jensen_shannon, sculpting
+from weaver_tt.report.judging import ColumnBins, equal_width, evaluate_model
+from weaver_tt.report.scores import ModelFiles
+from weaver_tt.report.sculpting import jensen_shannon, measure_sculpting
 
 CLASSES = ["top", "qcd"]
 EDGES = np.array([500.0, 530.0, 560.0, 600.0])
@@ -41,8 +41,8 @@ def test_an_empty_spectrum_has_no_divergence():
 
 def test_spectra_are_those_of_sorting_all_scores(table):
     path, score, top, pt = table
-    model = judge(Source(name="model", paths=(str(path),), pt="jet_pt"), CLASSES, Binning("jet_pt", EDGES))
-    found = sculpting(model, 0, (0.3, 0.5))
+    model = evaluate_model(ModelFiles(name="model", paths=(str(path),), pt="jet_pt"), CLASSES, ColumnBins("jet_pt", EDGES))
+    found = measure_sculpting(model, 0, (0.3, 0.5))
     assert found.every[0].tolist() == np.histogram(pt[~top], EDGES)[0].tolist()
     for number, efficiency in enumerate((0.3, 0.5)):
         threshold = np.quantile(score[top], 1 - efficiency)
@@ -54,13 +54,13 @@ def test_spectra_are_those_of_sorting_all_scores(table):
 
 def test_the_other_class_can_be_the_signal(table):
     path, _, top, pt = table
-    model = judge(Source(name="model", paths=(str(path),), pt="jet_pt"), CLASSES, Binning("jet_pt", EDGES))
-    assert sculpting(model, 1).every[0].tolist() == np.histogram(pt[top], EDGES)[0].tolist()
+    model = evaluate_model(ModelFiles(name="model", paths=(str(path),), pt="jet_pt"), CLASSES, ColumnBins("jet_pt", EDGES))
+    assert measure_sculpting(model, 1).every[0].tolist() == np.histogram(pt[top], EDGES)[0].tolist()
 
 
 def test_bins_of_equal_width_leave_out_the_outermost_per_cent(table):
     path, _, _, pt = table
-    edges = equal_width(Source(name="model", paths=(str(path),), pt="jet_pt"), CLASSES, 10).edges
+    edges = equal_width(ModelFiles(name="model", paths=(str(path),), pt="jet_pt"), CLASSES, 10).edges
     assert np.diff(edges) == pytest.approx(np.full(10, (edges[-1] - edges[0]) / 10))
     assert (edges[0], edges[-1]) == pytest.approx(tuple(np.quantile(pt, [0.005, 0.995])))
 

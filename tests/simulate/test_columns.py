@@ -8,8 +8,8 @@ pytest.importorskip("pythia8mc")
 pytest.importorskip("fastjet")
 
 from weaver_tt.simulate.blocks import make_block
-from weaver_tt.simulate.columns import accepted
-from weaver_tt.simulate.processes import LABELS, PROCESSES, Sample
+from weaver_tt.simulate.columns import is_accepted
+from weaver_tt.simulate.processes import LABELS, PROCESSES, SampleSettings
 
 MASSES = {"top": (6, 173), "w": (24, 80.4), "z": (23, 91.2), "higgs-bb": (25, 125)}  # PDG number, mass in GeV
 
@@ -19,7 +19,7 @@ def jets():
     """Process -> record array of its first jets, some dozens."""
     samples = {}
     for process in PROCESSES:
-        batches = [columns for columns, _ in make_block(Sample(process=process, batch=40), 0, 30)]
+        batches = [columns for columns, _ in make_block(SampleSettings(process=process, batch=40), 0, 30)]
         samples[process] = ak.concatenate([ak.zip(columns, depth_limit=1) for columns in batches])
     return samples
 
@@ -109,6 +109,6 @@ def test_dijets_are_light_quarks_or_gluons(jets):
 
 def test_which_jets_count_by_hand():
     pid, origin = np.array([6, -2, 4, 21]), np.array([0, 1, 2, 3, -1])
-    assert accepted(pid, origin, PROCESSES["top"]).tolist() == [True, True, True, True, False]  # any candidate is a top there
-    assert accepted(pid, origin, PROCESSES["dijet"]).tolist() == [False, True, False, True, False]
-    assert accepted(pid, origin, PROCESSES["qcd"]).tolist() == [True] * 5
+    assert is_accepted(pid, origin, PROCESSES["top"]).tolist() == [True, True, True, True, False]  # any candidate is a top there
+    assert is_accepted(pid, origin, PROCESSES["dijet"]).tolist() == [False, True, False, True, False]
+    assert is_accepted(pid, origin, PROCESSES["qcd"]).tolist() == [True] * 5

@@ -7,16 +7,16 @@ pytest.importorskip("pythia8mc")
 
 from weaver_tt.errors import ConfigError
 from weaver_tt.simulate import processes
-from weaver_tt.simulate.generator import STABLE, events, seed_of, start
-from weaver_tt.simulate.processes import Sample
+from weaver_tt.simulate.generator import STABLE, block_seed, generate_events, start_pythia
+from weaver_tt.simulate.processes import SampleSettings
 
-SAMPLE = Sample(process="top", batch=3)
+SAMPLE = SampleSettings(process="top", batch=3)
 
 
 @pytest.fixture(scope="module")
 def some():
     """Three events."""
-    return next(events(SAMPLE, 0))
+    return next(generate_events(SAMPLE, 0))
 
 
 def test_every_event_conserves_momentum_and_charge(some):
@@ -33,7 +33,7 @@ def test_daughters_stay_inside_their_event(some):
 
 
 def test_tracks_of_long_lived_hadrons_start_away_from_the_beam(some):
-    pythia = start(Sample(process="top"), 1)
+    pythia = start_pythia(SampleSettings(process="top"), 1)
     flight = np.hypot(some.vertex[0], some.vertex[1])
     assert (flight > 0.1).any()
     final = np.unique(some.pid[some.status > 0])
@@ -43,13 +43,13 @@ def test_tracks_of_long_lived_hadrons_start_away_from_the_beam(some):
 
 
 def test_a_block_is_the_same_whenever_it_is_made_and_another_differs(some):
-    again, other = (next(events(SAMPLE, block)) for block in (0, 1))
+    again, other = (next(generate_events(SAMPLE, block)) for block in (0, 1))
     assert (again.momentum == some.momentum).all()
     assert other.momentum.shape != some.momentum.shape or (other.momentum != some.momentum).any()
 
 
 def test_no_two_blocks_of_a_sample_share_a_seed_and_all_are_pythias():
-    seeds = [seed_of(1, block) for block in range(1000)]
+    seeds = [block_seed(1, block) for block in range(1000)]
     assert len(set(seeds)) == 1000
     assert 1 <= min(seeds) <= max(seeds) <= 900_000_000
 
@@ -57,4 +57,4 @@ def test_no_two_blocks_of_a_sample_share_a_seed_and_all_are_pythias():
 def test_settings_that_pythia_refuses_are_shown(monkeypatch):
     monkeypatch.setitem(processes.PROCESSES, "odd", processes.Process(settings=("HardQCD:everything = on",), label="label_QCD"))
     with pytest.raises(ConfigError, match="Pythia cannot generate odd"):
-        start(Sample(process="odd"), 1)
+        start_pythia(SampleSettings(process="odd"), 1)

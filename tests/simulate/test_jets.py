@@ -6,7 +6,7 @@ import pytest
 
 from weaver_tt.simulate.generator import Particles
 from weaver_tt.simulate.jets import ZCUT, find_jets, substructure
-from weaver_tt.simulate.processes import Sample
+from weaver_tt.simulate.processes import SampleSettings
 
 fastjet = pytest.importorskip("fastjet")
 
@@ -59,7 +59,7 @@ def anti_kt(momentum, radius):
 def test_jets_are_those_of_the_definition_leading_first():
     rng = np.random.default_rng(3)
     events = particles(*(random_event(rng) for _ in range(5)))
-    found = find_jets(events, Sample(process="qcd", pt_min=100, pt_max=6000, eta_max=5))
+    found = find_jets(events, SampleSettings(process="qcd", pt_min=100, pt_max=6000, eta_max=5))
     for event, start in enumerate(events.starts):
         expected = anti_kt(events.momentum[:, start : start + 40], 0.8)[:2]
         jets = found.constituents[found.event == event]
@@ -73,11 +73,11 @@ def test_only_visible_particles_and_jets_in_the_window_count():
         [(600, 0, 0, 211, 1), (580, 0, 3, 22, 1), (570, 1.5, 3, 22, 1), (5, 0.1, 0, 12, 1), (5, 0.1, 0, 21, -23), (9, 5.5, 0, 211, 1)],
         [(700, 0, 0, 211, 1), (600, 2.5, 3, 211, 1), (560, 0, 3, 22, 1)],
     )
-    found = find_jets(events, Sample(process="qcd"))
+    found = find_jets(events, SampleSettings(process="qcd"))
     assert found.event.tolist() == [0, 0]  # the third jet is not leading; 700 is too hard, and 2.5 too far forward for the second event
     assert found.constituents.tolist() == [[0], [1]]
-    assert find_jets(events, Sample(process="qcd", leading=3)).constituents.tolist() == [[0], [1], [2], [8]]
-    assert find_jets(events, Sample(process="qcd", leading=1)).constituents.tolist() == [[0]]
+    assert find_jets(events, SampleSettings(process="qcd", leading=3)).constituents.tolist() == [[0], [1], [2], [8]]
+    assert find_jets(events, SampleSettings(process="qcd", leading=1)).constituents.tolist() == [[0]]
 
 
 def test_soft_drop_drops_what_is_soft_and_wide_by_hand():
@@ -87,7 +87,7 @@ def test_soft_drop_drops_what_is_soft_and_wide_by_hand():
         [(1000 - soft, 0, 0, 211, 1), (soft, 0.3, 0, 211, 1)],  # the soft one goes: a massless particle is left
         [(500, 0, 0, 211, 1), (500, 0.2, 0, 211, 1), (soft, 0.5, 0.2, 211, 1)],  # it goes, the other two stay
     )
-    jets = find_jets(events, Sample(process="qcd", pt_max=6000))
+    jets = find_jets(events, SampleSettings(process="qcd", pt_max=6000))
     mass = substructure(events, jets, 0.8)["jet_sdmass"]
     assert mass.tolist() == pytest.approx(
         [np.sqrt(2 * hard * (1000 - hard) * (np.cosh(0.3) - 1)), 0, np.sqrt(2 * 500 * 500 * (np.cosh(0.2) - 1))], abs=1e-3
@@ -97,7 +97,7 @@ def test_soft_drop_drops_what_is_soft_and_wide_by_hand():
 def test_soft_drop_is_fastjets():
     rng = np.random.default_rng(5)
     events = particles(*(random_event(rng) for _ in range(20)))
-    jets = find_jets(events, Sample(process="qcd", pt_min=50, pt_max=6000, eta_max=5))
+    jets = find_jets(events, SampleSettings(process="qcd", pt_min=50, pt_max=6000, eta_max=5))
     px, py, pz, energy = (ak.unflatten(values[ak.to_numpy(ak.flatten(jets.constituents))], ak.num(jets.constituents)) for values in events.momentum)
     momenta = ak.zip({"px": px, "py": py, "pz": pz, "E": energy}, with_name="Momentum4D")
     clusters = fastjet.ClusterSequence(momenta, fastjet.JetDefinition(fastjet.cambridge_algorithm, 100.0))
@@ -110,7 +110,7 @@ def test_subjettiness_counts_prongs():
         [(400, 0, 0, 211, 1), (200, 0.4, 0, 211, 1)],
         [(300, 0, 0, 211, 1), (200, 0.4, 0, 211, 1), (100, 0.2, 0.3, 211, 1), (10, 0.25, 0.3, 211, 1)],
     )
-    taus = substructure(events, find_jets(events, Sample(process="qcd", pt_max=6000)), 0.8)
+    taus = substructure(events, find_jets(events, SampleSettings(process="qcd", pt_max=6000)), 0.8)
     # the axis that minimises tau1 in one pass is the jet's or better: at most (400 * 0.4/3 + 200 * 0.8/3) / (600 * 0.8), at least all on one prong
     assert 200 * 0.4 / (600 * 0.8) - 1e-3 <= taus["jet_tau1"][0] <= (400 * 0.4 / 3 + 200 * 0.8 / 3) / (600 * 0.8) + 1e-3
     assert taus["jet_tau2"][0] == taus["jet_tau3"][0] == taus["jet_tau4"][0] == 0

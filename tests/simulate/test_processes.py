@@ -3,7 +3,7 @@
 import pytest
 
 from weaver_tt.errors import ConfigError
-from weaver_tt.simulate.processes import LABELS, PROCESSES, Sample
+from weaver_tt.simulate.processes import LABELS, PROCESSES, SampleSettings
 
 
 def test_every_process_has_a_class_of_jetclass():
@@ -19,8 +19,8 @@ def test_every_process_has_a_class_of_jetclass():
 
 
 def test_the_window_in_pthat_follows_that_in_pt_unless_it_is_given():
-    assert Sample(process="top").pthat == pytest.approx((440, 910))
-    assert Sample(process="top", pt_min=100, pt_max=200, pthat_min=70).pthat == pytest.approx((70, 280))
+    assert SampleSettings(process="top").pthat == pytest.approx((440, 910))
+    assert SampleSettings(process="top", pt_min=100, pt_max=200, pthat_min=70).pthat == pytest.approx((70, 280))
 
 
 @pytest.mark.parametrize(
@@ -38,4 +38,4 @@ def test_the_window_in_pthat_follows_that_in_pt_unless_it_is_given():
 )
 def test_what_cannot_be_simulated_is_refused(wrong, message):
     with pytest.raises(ConfigError, match=message):
-        Sample(**({"process": "top"} | wrong))
+        SampleSettings(**({"process": "top"} | wrong))

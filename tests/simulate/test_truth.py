@@ -5,7 +5,7 @@ import pytest
 
 from weaver_tt.simulate.generator import Particles
 from weaver_tt.simulate.processes import PROCESSES
-from weaver_tt.simulate.truth import decaying, last_copy, match, origins
+from weaver_tt.simulate.truth import decaying_particles, find_origins, last_copy, match_jets
 
 
 def record(*events):
@@ -41,19 +41,19 @@ BEAM = [(90, 0, 0, 0.0, 0.0)]  # daughters of 0 are none, so nothing may start t
 
 def test_the_top_that_decays_is_found_behind_its_copies_with_its_three_quarks():
     particles = record(BEAM + top(6, 1, 0.0), BEAM + top(-6, 1, 0.0) + top(6, 10, 1.5))
-    found = origins(particles, PROCESSES["top"])
+    found = find_origins(particles, PROCESSES["top"])
     assert found.event.tolist() == [0, 1, 1]
     assert found.index.tolist() == [4, 14, 23]
     assert particles.pid[found.quarks].tolist() == [[5, 2, -1], [-5, -2, 1], [5, 2, -1]]
-    assert decaying(particles, 24).tolist() == [7, 17, 26]
+    assert decaying_particles(particles, 24).tolist() == [7, 17, 26]
     assert last_copy(particles, np.array([1, 5, 6])).tolist() == [4, 7, 6]
 
 
 def test_bosons_have_two_quarks_and_jets_of_partons_themselves():
     higgs = record([*BEAM, (25, 2, 2, 0.0, 0.0), (25, 3, 4, 0.0, 0.0), (5, 0, 0, 0.1, 0.0), (-5, 0, 0, -0.1, 0.0)])
-    assert origins(higgs, PROCESSES["higgs-bb"]).quarks.tolist() == [[3, 4]]
+    assert find_origins(higgs, PROCESSES["higgs-bb"]).quarks.tolist() == [[3, 4]]
     dijet = record([(90, 0, 0, 0.0, 0.0)] * 5 + [(21, 0, 0, 0.0, 0.0), (1, 0, 0, 1.0, 0.0)])
-    found = origins(dijet, PROCESSES["dijet"])
+    found = find_origins(dijet, PROCESSES["dijet"])
     assert (found.index.tolist(), found.quarks.tolist()) == ([5, 6], [[5], [6]])
 
 
@@ -69,7 +69,7 @@ def test_bosons_have_two_quarks_and_jets_of_partons_themselves():
 )
 def test_a_jet_holds_the_top_and_all_its_quarks(eta, matched):
     particles = record(BEAM + top(6, 1, 0.0))
-    found = match(np.array([0]), np.array([eta]), np.array([0.0]), particles, origins(particles, PROCESSES["top"]), 0.8)
+    found = match_jets(np.array([0]), np.array([eta]), np.array([0.0]), particles, find_origins(particles, PROCESSES["top"]), 0.8)
     assert found.tolist() == [matched]
 
 
@@ -80,5 +80,5 @@ def test_jets_are_matched_inside_their_event_to_the_nearest_candidate():
         [*partons, (2, 0, 0, 2.0, 0.0), (21, 0, 0, -2.0, 0.0)],
     )
     eta, phi = np.array([0.0, 0.2, 0.0, -2.0]), np.array([3.14, 3.14, 3.14, 0.1])
-    found = match(np.array([0, 0, 1, 1]), eta, phi, particles, origins(particles, PROCESSES["qcd"]), 0.8)
+    found = match_jets(np.array([0, 0, 1, 1]), eta, phi, particles, find_origins(particles, PROCESSES["qcd"]), 0.8)
     assert found.tolist() == [1, 0, -1, 3]

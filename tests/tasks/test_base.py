@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn, tensor
 
-from weaver_tt.config.expressions import parse
+from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.batch import Batch
 from weaver_tt.errors import ConfigError
@@ -14,7 +14,7 @@ from weaver_tt.tasks.classification import Classification
 
 def classification(**options):
     """Two classes."""
-    labels = Labels(kind="simple", value={name: parse(name, "test") for name in ("a", "b")})
+    labels = Labels(kind="simple", value={name: parse_expression(name, "test") for name in ("a", "b")})
     return Classification(
         DataConfig(source="c.yaml", text="", inputs={"x": InputGroup(name="x", variables=(Variable(name="x"),))}, labels=labels), **options
     )

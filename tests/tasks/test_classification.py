@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import tensor
 
-from weaver_tt.config.expressions import parse
+from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.batch import Batch
 from weaver_tt.errors import ConfigError
@@ -15,7 +15,7 @@ from weaver_tt.tasks.classification import Classification
 
 def config(kind="simple"):
     """A YAML with classes light, c, b."""
-    labels = Labels(kind=kind, value={name: parse(name, "test") for name in ("light", "c", "b")})
+    labels = Labels(kind=kind, value={name: parse_expression(name, "test") for name in ("light", "c", "b")})
     return DataConfig(source="c.yaml", text="", inputs={"x": InputGroup(name="x", variables=(Variable(name="x"),))}, labels=labels)
 
 

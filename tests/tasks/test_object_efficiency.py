@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import tensor
 
-from weaver_tt.config.expressions import parse
+from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.batch import Batch
 from weaver_tt.errors import ConfigError
@@ -17,7 +17,7 @@ VARIABLES = (Variable(name="jet_pt", center=100.0, scale=0.01), Variable(name="j
 
 def config(*labels, length=3, kind="per_object"):
     """Jets with one or several tags."""
-    value = {name: parse(name, "test") for name in labels or ("tag",)}
+    value = {name: parse_expression(name, "test") for name in labels or ("tag",)}
     group = InputGroup(name="jets", variables=VARIABLES, length=length)
     return DataConfig(source="c.yaml", text="", inputs={"jets": group}, labels=Labels(kind=kind, value=value, group="jets"))
 

@@ -4,16 +4,16 @@ import dataclasses
 
 import pytest
 
-from weaver_tt.config.expressions import parse
+from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, TaskChoice, Variable
 from weaver_tt.errors import ConfigError
-from weaver_tt.tasks.registry import TASKS, make_task, options_of
+from weaver_tt.tasks.registry import TASKS, make_task, task_options
 
 
 def config(kind, task=None):
     """One label of a kind."""
     group = InputGroup(name="jets", variables=(Variable(name="pt"),), length=4)
-    labels = Labels(kind=kind, value={"tag": parse("tag", "test")}, group="jets" if kind == "per_object" else None)
+    labels = Labels(kind=kind, value={"tag": parse_expression("tag", "test")}, group="jets" if kind == "per_object" else None)
     return DataConfig(source="c.yaml", text="", inputs={"jets": group}, labels=labels, task=task)
 
 
@@ -43,7 +43,7 @@ def test_unknown_names_are_answered_with_the_nearest():
 
 
 def test_options_are_those_of_the_constructor():
-    assert {name: options_of(task) for name, task in TASKS.items()} == {
+    assert {name: task_options(task) for name, task in TASKS.items()} == {
         "classification": ["watch"],
         "object_efficiency": ["watch", "mu", "reduction", "object"],
         "regression": ["watch", "loss_function"],

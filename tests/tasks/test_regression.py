@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import tensor
 
-from weaver_tt.config.expressions import parse
+from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.batch import Batch
 from weaver_tt.errors import ConfigError
@@ -15,7 +15,7 @@ from weaver_tt.tasks.regression import Regression
 
 def task(*names, **options):
     """Regression of the labels ``names``."""
-    labels = Labels(kind="custom", value={name: parse(name, "test") for name in names})
+    labels = Labels(kind="custom", value={name: parse_expression(name, "test") for name in names})
     inputs = {"x": InputGroup(name="x", variables=(Variable(name="x"),))}
     return Regression(DataConfig(source="c.yaml", text="", inputs=inputs, labels=labels), **options)
 

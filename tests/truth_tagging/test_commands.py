@@ -34,7 +34,7 @@ def close(predictions, folder, **more):
 def drawn(monkeypatch):
     """Where figures were asked for; drawing them is tested in test_figures.py."""
     folders = []
-    monkeypatch.setattr("weaver_tt.truth_tagging.figures.draw", lambda closure, folder: folders.append(folder))
+    monkeypatch.setattr("weaver_tt.truth_tagging.figures.draw_closure", lambda closure, folder: folders.append(folder))
     return folders
 
 

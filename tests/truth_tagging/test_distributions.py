@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from weaver_tt.truth_tagging.distributions import PAIR_OF, PAIRS, Distribution, delta_r, invariant_mass, merged, regular_edges
+from weaver_tt.truth_tagging.distributions import PAIR_OF, PAIRS, Distribution, merge_bins, pair_delta_r, pair_mass, regular_edges
 
 
 def test_flavour_pairs_do_not_depend_on_the_order():
@@ -57,8 +57,8 @@ def test_values_outside_the_edges_are_counted_apart():
 
 
 def test_neighbouring_bins_are_merged_until_they_hold_enough():
-    assert merged(np.array([4.0, 6, 20, 3, 3, 5, 2])).tolist() == [0, 2, 3]  # the last 2 join 3 + 3 + 5
-    assert merged(np.array([1.0, 2])).tolist() == []
+    assert merge_bins(np.array([4.0, 6, 20, 3, 3, 5, 2])).tolist() == [0, 2, 3]  # the last 2 join 3 + 3 + 5
+    assert merge_bins(np.array([1.0, 2])).tolist() == []
 
 
 def test_edges_are_round_and_cover_the_values():
@@ -72,6 +72,6 @@ def test_edges_are_round_and_cover_the_values():
 
 def test_distance_and_mass_of_two_jets_by_hand():
     eta, phi = np.array([[0.0, 0.3]]), np.array([[3.1, -3.1]])
-    assert delta_r(eta, phi) == pytest.approx([np.hypot(0.3, 2 * np.pi - 6.2)])
-    back_to_back = invariant_mass(np.array([[40.0, 30.0]]), np.zeros((1, 2)), np.array([[0.0, np.pi]]), np.array([[30.0, 40.0]]))
+    assert pair_delta_r(eta, phi) == pytest.approx([np.hypot(0.3, 2 * np.pi - 6.2)])
+    back_to_back = pair_mass(np.array([[40.0, 30.0]]), np.zeros((1, 2)), np.array([[0.0, np.pi]]), np.array([[30.0, 40.0]]))
     assert back_to_back == pytest.approx([np.sqrt(100**2 - 10**2)])  # energies 50 and 50, momentum 10

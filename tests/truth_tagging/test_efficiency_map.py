@@ -9,8 +9,8 @@ import pytest
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.output.writers import open_writer
 from weaver_tt.truth_tagging import toy
-from weaver_tt.truth_tagging.efficiency_map import Binning, MapMaker, make_map
-from weaver_tt.truth_tagging.jets import Jets, Source
+from weaver_tt.truth_tagging.efficiency_map import MapBinning, MapMaker, make_map
+from weaver_tt.truth_tagging.jets import JetFiles, JetTable
 
 NAMES = {"pt": "jet_pt", "eta": "jet_eta", "flavour": "jet_flavour", "tag": "jet_istag"}
 EDGES = {name: (np.array([20.0, 50.0, 100.0]), np.array([-2.0, 0.0, 2.0])) for name in ("b", "c", "light")}
@@ -19,7 +19,7 @@ EDGES = {name: (np.array([20.0, 50.0, 100.0]), np.array([-2.0, 0.0, 2.0])) for n
 def one_event_each(*jets):
     """Jets of (pt, eta, flavour, tag, weight), each an event of its own."""
     pt, eta, flavour, tag, weight = (np.array(column, float) for column in zip(*jets, strict=True))
-    return Jets({"pt": pt, "eta": eta, "flavour": flavour, "tag": tag}, np.ones(len(pt), int), weight, len(pt))
+    return JetTable({"pt": pt, "eta": eta, "flavour": flavour, "tag": tag}, np.ones(len(pt), int), weight, len(pt))
 
 
 def test_efficiency_and_binomial_error_of_a_bin():
@@ -72,9 +72,9 @@ def test_tags_are_counted_per_flavour():
 
 
 def test_the_map_of_toy_jets_gives_back_their_mean_efficiency(tmp_path):
-    toy.write(str(tmp_path / "toy.root"), 20_000, 2)
-    events = toy.generate(20_000, 2)
-    found = make_map(Source(paths=[str(tmp_path / "toy.root")], names=NAMES), Binning(pt_bins=6, eta_bins=4))
+    toy.write_toy(str(tmp_path / "toy.root"), 20_000, 2)
+    events = toy.generate_toy(20_000, 2)
+    found = make_map(JetFiles(paths=[str(tmp_path / "toy.root")], names=NAMES), MapBinning(pt_bins=6, eta_bins=4))
     pt, eta, flavour = (ak.to_numpy(ak.flatten(events[name])) for name in ("jet_pt", "jet_eta", "jet_flavour"))
     for number, (name, code) in enumerate({"b": 5, "c": 4}.items()):
         here = flavour == code
@@ -86,7 +86,7 @@ def test_the_map_of_toy_jets_gives_back_their_mean_efficiency(tmp_path):
 
 def test_bins_are_fewer_where_tags_are_few():
     pt, eta = np.linspace(20, 120, 1001), np.tile([-1.0, 0.0, 1.0], 334)[:1001]
-    binning = Binning(pt_bins=8, eta_bins=2)
+    binning = MapBinning(pt_bins=8, eta_bins=2)
     assert len(binning.edges(pt, eta, tags=1e5)[0]) == 9
     pt_edges, eta_edges = binning.edges(pt, eta, tags=100)  # half as many each way
     assert pt_edges.tolist() == [20, 45, 70, 95, 120]
@@ -94,15 +94,15 @@ def test_bins_are_fewer_where_tags_are_few():
 
 
 def test_given_edges_hold_for_all_flavours():
-    pt_edges, eta_edges = Binning(pt_edges=[20, 40, 80], eta_edges=[0, 1]).edges(np.array([30.0]), np.array([0.5]), 0)
+    pt_edges, eta_edges = MapBinning(pt_edges=[20, 40, 80], eta_edges=[0, 1]).edges(np.array([30.0]), np.array([0.5]), 0)
     assert (pt_edges.tolist(), eta_edges.tolist()) == ([20, 40, 80], [0, 1])
 
 
 def test_bad_binning_is_refused():
     with pytest.raises(ConfigError, match="pt_edges must be at least two rising numbers"):
-        Binning(pt_edges=[20, 20])
+        MapBinning(pt_edges=[20, 20])
     with pytest.raises(ConfigError, match="eta_bins must be at least 1"):
-        Binning(eta_bins=0)
+        MapBinning(eta_bins=0)
 
 
 def test_files_without_jets_are_refused(tmp_path):
@@ -111,4 +111,4 @@ def test_files_without_jets_are_refused(tmp_path):
     with open_writer(path) as writer:
         writer.write(dict.fromkeys(NAMES.values(), empty))
     with pytest.raises(DataError, match="no jets to make an efficiency map from"):
-        make_map(Source(paths=[path], names=NAMES), Binning())
+        make_map(JetFiles(paths=[path], names=NAMES), MapBinning())

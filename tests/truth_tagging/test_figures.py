@@ -7,8 +7,8 @@ from weaver_tt.errors import OutputError
 from weaver_tt.truth_tagging.closure import Closure
 from weaver_tt.truth_tagging.distributions import Distribution
 from weaver_tt.truth_tagging.efficiency_map import EfficiencyMap, FlavourMap
-from weaver_tt.truth_tagging.figures import distribution_figure, draw, residual_figure
-from weaver_tt.truth_tagging.jets import Jets
+from weaver_tt.truth_tagging.figures import distribution_figure, draw_closure, residual_figure
+from weaver_tt.truth_tagging.jets import JetTable
 from weaver_tt.truth_tagging.residuals import Residuals
 
 
@@ -21,12 +21,12 @@ def closure():
     jets = 400
     columns = {"pt": np.full(jets, 50.0), "eta": np.linspace(-1, 1, jets), "phi": np.zeros(jets), "flavour": np.full(jets, 5.0)}
     columns |= {"tag": np.tile([0.0, 1.0], jets // 2), "efficiency": np.full(jets, 0.4)}
-    closure.add(Jets(columns, np.full(jets // 2, 2), np.ones(jets // 2), jets // 2))
+    closure.add(JetTable(columns, np.full(jets // 2, 2), np.ones(jets // 2), jets // 2))
     return closure
 
 
 def test_every_figure_is_written_as_png_and_pdf(closure, tmp_path):
-    paths = draw(closure, str(tmp_path / "figures"))
+    paths = draw_closure(closure, str(tmp_path / "figures"))
     stems = {"delta_r_leading", "delta_r_leading_by_flavour", "delta_r_both", "delta_r_both_by_flavour"}
     stems |= {stem.replace("delta_r", "mass") for stem in stems}
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {f"{stem}.{suffix}" for stem in stems for suffix in ("png", "pdf")}
@@ -54,4 +54,4 @@ def test_residuals_show_mean_and_rms():
 def test_a_folder_that_cannot_be_made_is_an_output_error(closure, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file"):
-        draw(closure, str(tmp_path / "file"))
+        draw_closure(closure, str(tmp_path / "file"))

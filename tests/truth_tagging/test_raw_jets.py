@@ -4,7 +4,7 @@ import pytest
 
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.errors import ConfigError
-from weaver_tt.truth_tagging.raw_jets import model_info, raw_jets
+from weaver_tt.truth_tagging.raw_jets import jet_model_info, raw_jet_group
 
 RAW = tuple(Variable(name=name) for name in ("jet_pt", "jet_eta", "jet_phi", "jet_flavour"))
 
@@ -14,7 +14,7 @@ def config(*groups):
 
 
 def test_input_and_output_have_free_rows_and_objects():
-    info = model_info(config(InputGroup(name="jets", variables=RAW, length=10)))
+    info = jet_model_info(config(InputGroup(name="jets", variables=RAW, length=10)))
     assert info["input_names"] == ["jets"]
     assert info["input_shapes"] == {"jets": (-1, 4, 10)}
     assert info["dynamic_axes"] == {"jets": {0: "N", 2: "P"}, "output": {0: "N", 2: "P"}}
@@ -34,4 +34,4 @@ def test_input_and_output_have_free_rows_and_objects():
 )
 def test_inputs_the_networks_cannot_read_are_refused(groups, message):
     with pytest.raises(ConfigError, match=message):
-        raw_jets(config(*groups))
+        raw_jet_group(config(*groups))

@@ -14,18 +14,18 @@ from weaver_tt.truth_tagging import toy
 
 @pytest.fixture(scope="module")
 def multijet():
-    return toy.generate(40_000, seed=3)
+    return toy.generate_toy(40_000, seed=3)
 
 
 @pytest.fixture(scope="module")
 def boosted():
-    return toy.generate(20_000, seed=4, kind="boosted")
+    return toy.generate_toy(20_000, seed=4, kind="boosted")
 
 
 def jets(*four):
     """One event of (pt, eta, phi, flavour) jets, with one jet of padding."""
     pt, eta, phi, flavour = (np.array([[*column, 0]]) for column in zip(*four, strict=True))
-    return toy.Jets(pt.astype(np.float32), eta.astype(np.float32), phi.astype(np.float32), flavour, np.array([[True] * len(four) + [False]]))
+    return toy.ToyJets(pt.astype(np.float32), eta.astype(np.float32), phi.astype(np.float32), flavour, np.array([[True] * len(four) + [False]]))
 
 
 def slow_efficiency(event):
@@ -89,7 +89,7 @@ def test_leading_direction(multijet):
 
 
 def test_square_root_of_the_distance_to_the_leading_jet_is_uniform(multijet):
-    distance = toy.delta_r(
+    distance = toy.toy_delta_r(
         *(ak.to_numpy(ak.flatten(values)) for values in (multijet.jet_eta[:, 1:], multijet.jet_phi[:, 1:])),
         *(ak.to_numpy(ak.flatten(ak.broadcast_arrays(values[:, 0], values[:, 1:])[0])) for values in (multijet.jet_eta, multijet.jet_phi)),
     )
@@ -138,14 +138,14 @@ def test_boosted_pairs_are_of_one_flavour_one_third_each(boosted):
 
 
 def test_a_seed_repeats_its_events_and_another_does_not():
-    first, again, other = toy.generate(50, 1), toy.generate(50, 1), toy.generate(50, 2)
+    first, again, other = toy.generate_toy(50, 1), toy.generate_toy(50, 1), toy.generate_toy(50, 2)
     assert ak.almost_equal(first, again)
     assert not ak.array_equal(ak.num(first.jet_pt), ak.num(other.jet_pt))
 
 
 def test_chunks_number_their_events_on(monkeypatch):
     monkeypatch.setattr(toy, "CHUNK", 40)
-    events = toy.generate(100, 1)
+    events = toy.generate_toy(100, 1)
     assert events.event_number.tolist() == list(range(100))
 
 
@@ -153,8 +153,8 @@ def test_chunks_number_their_events_on(monkeypatch):
 def test_a_written_file_holds_the_events_in_their_types(tmp_path, suffix, monkeypatch):
     monkeypatch.setattr(toy, "CLUSTER", 30)
     path = str(tmp_path / f"toy.{suffix}")
-    toy.write(path, 100, 5)
-    expected = toy.generate(100, 5)
+    toy.write_toy(path, 100, 5)
+    expected = toy.generate_toy(100, 5)
     found = uproot.open(path)["tree"].arrays(expected.fields) if suffix == "root" else ak.from_parquet(path)
     for name in expected.fields:
         assert found[name].tolist() == expected[name].tolist()
@@ -164,6 +164,6 @@ def test_a_written_file_holds_the_events_in_their_types(tmp_path, suffix, monkey
 
 def test_unknown_kinds_and_no_events_are_refused():
     with pytest.raises(ConfigError, match="did you mean 'boosted'"):
-        toy.generate(10, 1, "boosted_")
+        toy.generate_toy(10, 1, "boosted_")
     with pytest.raises(ConfigError, match="at least 1"):
-        toy.generate(0, 1)
+        toy.generate_toy(0, 1)

@@ -7,8 +7,8 @@ import uproot
 
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.output.writers import open_writer
-from weaver_tt.truth_tagging.event_weights import Request
-from weaver_tt.truth_tagging.weights_file import write_weights
+from weaver_tt.truth_tagging.event_weights import TagRequest
+from weaver_tt.truth_tagging.weights_file import write_event_weights
 
 COLUMNS = {"jet_eff": [[0.5, 0.2], [], [0.1]], "jet_eff_std": [[0.05, 0.02], [], [0.01]], "jet_pt": [[60.0, 50.0], [], [30.0]], "run": [1, 2, 3]}
 
@@ -22,7 +22,7 @@ def write(path, **changed):
 @pytest.mark.parametrize("suffix", ["root", "parquet"])
 def test_all_columns_are_kept_and_several_weights_added(tmp_path, suffix):
     source, output = write(tmp_path / "pred.root"), tmp_path / f"out.{suffix}"
-    write_weights(source, str(output), [Request(count=2), Request(count=1, more=True)])
+    write_event_weights(source, str(output), [TagRequest(count=2), TagRequest(count=1, more=True)])
     found = uproot.open(output)["tree"].arrays() if suffix == "root" else ak.from_parquet(output)
     for name, values in COLUMNS.items():
         assert found[name].tolist() == pytest.approx(values) if name == "run" else found[name].tolist() == values
@@ -33,9 +33,9 @@ def test_all_columns_are_kept_and_several_weights_added(tmp_path, suffix):
 
 
 def test_chunks_are_written_one_after_another(tmp_path, monkeypatch):
-    monkeypatch.setattr("weaver_tt.truth_tagging.jets.pieces.__defaults__", (2,))
+    monkeypatch.setattr("weaver_tt.truth_tagging.jets.row_ranges.__defaults__", (2,))
     source, output = write(tmp_path / "pred.root", jet_eff_std=None), tmp_path / "out.root"
-    write_weights(source, str(output), [Request(count=0)])
+    write_event_weights(source, str(output), [TagRequest(count=0)])
     tree = uproot.open(output)["tree"]
     assert np.allclose(tree["weight_exactly0"].array(), [0.4, 1, 0.9])
     assert "weight_exactly0_std" not in tree
@@ -43,7 +43,7 @@ def test_chunks_are_written_one_after_another(tmp_path, monkeypatch):
 
 def test_a_file_without_events_gives_one_with_the_columns(tmp_path):
     source, output = write(tmp_path / "pred.root", **{name: ak.Array(values)[:0] for name, values in COLUMNS.items()}), tmp_path / "out.root"
-    write_weights(source, str(output), [Request(count=2)])
+    write_event_weights(source, str(output), [TagRequest(count=2)])
     tree = uproot.open(output)["tree"]
     assert tree.num_entries == 0
     assert "weight_exactly2" in tree
@@ -52,13 +52,13 @@ def test_a_file_without_events_gives_one_with_the_columns(tmp_path):
 def test_what_cannot_be_asked_for(tmp_path):
     source, output = write(tmp_path / "pred.root"), str(tmp_path / "out.root")
     with pytest.raises(ConfigError, match="ask for one or more"):
-        write_weights(source, output, [])
+        write_event_weights(source, output, [])
     with pytest.raises(ConfigError, match="ask for one or more different"):
-        write_weights(source, output, [Request(count=1), Request(count=1)])
+        write_event_weights(source, output, [TagRequest(count=1), TagRequest(count=1)])
     with pytest.raises(DataError, match="did you mean 'jet_eff'"):
-        write_weights(source, output, [Request(count=1)], efficiency="jet_ef")
+        write_event_weights(source, output, [TagRequest(count=1)], efficiency="jet_ef")
     with pytest.raises(DataError, match=r"pred.root: column 'jet_eff', rows from 0: row 2, object 1: nan"):
-        write_weights(write(tmp_path / "pred.root", jet_eff=[[0.5, 0.2], [], [float("nan")]]), output, [Request(count=1)])
-    write_weights(write(tmp_path / "pred.root"), output, [Request(count=1)])
+        write_event_weights(write(tmp_path / "pred.root", jet_eff=[[0.5, 0.2], [], [float("nan")]]), output, [TagRequest(count=1)])
+    write_event_weights(write(tmp_path / "pred.root"), output, [TagRequest(count=1)])
     with pytest.raises(DataError, match="already has the column weight_exactly1"):
-        write_weights(output, str(tmp_path / "again.root"), [Request(count=1)])
+        write_event_weights(output, str(tmp_path / "again.root"), [TagRequest(count=1)])

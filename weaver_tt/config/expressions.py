@@ -16,9 +16,9 @@ import awkward as ak
 import numpy as np
 
 from weaver_tt.config import methods, momentum
-from weaver_tt.config.elementwise import apply, column, plain
+from weaver_tt.config.elementwise import apply_function, as_operand, to_awkward
 from weaver_tt.config.functions import FUNCTIONS, MODULES, known_functions
-from weaver_tt.config.grammar import ALLOWED, MOST_CHARACTERS, Grammar, module_of, pointed
+from weaver_tt.config.grammar import ALLOWED, MAX_CHARACTERS, Grammar, module_of, with_caret
 from weaver_tt.errors import ConfigError, DataError, WeaverError, nearest
 
 Table = Mapping[str, Any]  # column -> ak.Array or np.ndarray of R rows
@@ -35,7 +35,7 @@ class Expression:
     functions_file: str | None = None  # python file whose functions it may call
 
 
-def parse(source: Any, where: str, functions_file: str | None = None) -> Expression:
+def parse_expression(source: Any, where: str, functions_file: str | None = None) -> Expression:
     """Text (or a number) of a YAML -> a checked expression.
 
     :param where: file and key, for messages.
@@ -45,13 +45,13 @@ def parse(source: Any, where: str, functions_file: str | None = None) -> Express
     if not isinstance(source, str | int | float):
         raise ConfigError(f"{where}: expected an expression, found {source!r}")
     text = " ".join(str(source).splitlines()).strip()
-    if not text or len(text) > MOST_CHARACTERS:
-        raise ConfigError(f"{where}: expected an expression of 1 to {MOST_CHARACTERS} characters, found {len(text)}")
+    if not text or len(text) > MAX_CHARACTERS:
+        raise ConfigError(f"{where}: expected an expression of 1 to {MAX_CHARACTERS} characters, found {len(text)}")
     try:
         tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         byte = len(text[: (error.offset or 1) - 1].encode())
-        raise ConfigError(f"{where}: not an expression: {error.msg}\n{pointed(text, byte, byte + 1)}\n{ALLOWED}") from None
+        raise ConfigError(f"{where}: not an expression: {error.msg}\n{with_caret(text, byte, byte + 1)}\n{ALLOWED}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(f"{where}: not an expression: {error or type(error).__name__}\n  {text[:200]}\n{ALLOWED}") from None
     grammar = Grammar(text, where, known_functions(functions_file))
@@ -67,7 +67,7 @@ def _try_constants(tree: ast.expr, grammar: Grammar) -> None:
             try:
                 _Evaluation({}, {}, grammar.source).value(node)
             except DataError as error:
-                raise grammar.refused(node, str(error)) from None
+                raise grammar.refusal(node, str(error)) from None
 
 
 def evaluate(expression: Expression, table: Table) -> Any:
@@ -82,7 +82,7 @@ def evaluate(expression: Expression, table: Table) -> Any:
         return table[expression.tree.id]
     rows = next((len(column) for column in table.values()), None)
     with np.errstate(all="ignore"):  # non-finite values are counted where inputs are scaled
-        result = plain(_Evaluation(table, known_functions(expression.functions_file), expression.source).value(expression.tree))
+        result = to_awkward(_Evaluation(table, known_functions(expression.functions_file), expression.source).value(expression.tree))
     if rows is None:
         return result
     if isinstance(result, int | float | np.generic):
@@ -105,7 +105,7 @@ BINARY: Mapping[type[ast.operator], Callable[..., Any]] = {
     ast.BitOr: np.bitwise_or,
     ast.BitXor: np.bitwise_xor,
 }
-NUMBERS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+NUMBER_BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -118,7 +118,7 @@ NUMBERS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.BitXor: operator.xor,
 }
 UNARY: Mapping[type[ast.unaryop], Callable[[Any], Any]] = {ast.USub: np.negative, ast.UAdd: np.positive, ast.Invert: np.invert}
-SIGNED: Mapping[type[ast.unaryop], Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert}
+NUMBER_UNARY: Mapping[type[ast.unaryop], Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert}
 COMPARE: Mapping[type[ast.cmpop], Callable[..., Any]] = {
     ast.Eq: np.equal,
     ast.NotEq: np.not_equal,
@@ -150,8 +150,8 @@ class _Evaluation:
                 return self.binary(node)
             case ast.UnaryOp(op=sign, operand=operand):
                 value = self.value(operand)
-                plain_number = _number(value) and not isinstance(value, bool)
-                return self.run((SIGNED if plain_number else UNARY)[type(sign)], [value], {}, node)
+                plain_number = _is_number(value) and not isinstance(value, bool)
+                return self.run((NUMBER_UNARY if plain_number else UNARY)[type(sign)], [value], {}, node)
             case ast.Compare():
                 return self.compare(node)
             case ast.Call():
@@ -161,24 +161,24 @@ class _Evaluation:
             case ast.Subscript(value=inner, slice=index):
                 return self.run(operator.getitem, [self.value(inner), self.index(index)], {}, node)
             case ast.Tuple(elts=elements):
-                return tuple(plain(self.value(element)) for element in elements)
+                return tuple(to_awkward(self.value(element)) for element in elements)
             case ast.List(elts=elements):
-                return [plain(self.value(element)) for element in elements]
+                return [to_awkward(self.value(element)) for element in elements]
         raise ConfigError(f"expression {self.source!r}: {type(node).__name__} is not allowed")
 
     def column(self, name: str) -> Any:
         """A column of the table, jagged ones as content and offsets."""
         if name not in self.table:
             raise DataError(f"expression {self.source!r}: no column {name!r}; {nearest(name, self.table)}")
-        return column(self.table[name], name)
+        return as_operand(self.table[name], name)
 
     def binary(self, node: ast.BinOp) -> Any:
         """Arithmetic and ``& | ^``, object by object."""
         left, right = self.value(node.left), self.value(node.right)
-        if _number(left) and _number(right):
+        if _is_number(left) and _is_number(right):
             return self.number(node, left, right)
         if isinstance(node.op, ast.Add) and momentum.is_momentum(left) and momentum.is_momentum(right):
-            return self.run(momentum.add, [left, right], {}, node)
+            return self.run(momentum.add_momenta, [left, right], {}, node)
         return self.run(BINARY[type(node.op)], [left, right], {}, node)
 
     def number(self, node: ast.BinOp, left: Any, right: Any) -> Any:
@@ -187,7 +187,7 @@ class _Evaluation:
         if whole and isinstance(node.op, ast.Pow) and abs(left) > 1 and right * (abs(left).bit_length() - 1) > MOST_BITS:
             raise DataError(f"{ast.unparse(node)} has more than {MOST_BITS} bits")
         try:
-            result = NUMBERS[type(node.op)](left, right)
+            result = NUMBER_BINARY[type(node.op)](left, right)
         except (ArithmeticError, TypeError, ValueError) as error:
             raise DataError(f"{ast.unparse(node)}: {error}") from None
         if (isinstance(result, int) and result.bit_length() > MOST_BITS) or isinstance(result, complex):
@@ -221,7 +221,7 @@ class _Evaluation:
         positional = [self.value(argument) for argument in node.args]
         named = {keyword.arg: self.value(keyword.value) for keyword in node.keywords if keyword.arg is not None}
         if isinstance(node.func, ast.Name) and node.func.id not in FUNCTIONS:
-            return apply(self.functions[node.func.id], positional, named)  # the user's own errors are shown as they are
+            return apply_function(self.functions[node.func.id], positional, named)  # the user's own errors are shown as they are
         if isinstance(node.func, ast.Name):
             return self.run(self.functions[node.func.id], positional, named, node)
         if isinstance(node.func, ast.Attribute) and (module := module_of(node.func.value)):
@@ -239,12 +239,12 @@ class _Evaluation:
             return tuple(self.index(element) for element in node.elts)
         if isinstance(node, ast.Slice):
             return slice(self.value(node.lower), self.value(node.upper), self.value(node.step))
-        return plain(self.value(node))
+        return to_awkward(self.value(node))
 
     def run(self, function: Callable[..., Any], positional: list[Any], named: dict[str, Any], node: ast.expr) -> Any:
         """Call a function; what goes wrong in it is told with the expression and the part."""
         try:
-            return apply(function, positional, named)
+            return apply_function(function, positional, named)
         except WeaverError as error:
             raise DataError(f"expression {self.source!r}: {error}") from error
         except (ValueError, TypeError, IndexError, ArithmeticError, AttributeError) as error:
@@ -252,5 +252,5 @@ class _Evaluation:
             raise DataError(f"expression {self.source!r}: in {ast.unparse(node)}: {first}") from error
 
 
-def _number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, int | float)

@@ -18,8 +18,8 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.config.methods import JAGGED_ARRAY, pad_none, sensible
-from weaver_tt.config.momentum import momentum
+from weaver_tt.config.methods import JAGGED_ARRAY, pad_none, validate_length
+from weaver_tt.config.momentum import make_momentum
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.weaver_names import weaver_names
 
@@ -47,18 +47,18 @@ isnan ldexp lgamma log log10 log1p log2 pow radians sin sinh sqrt tan tanh trunc
 """
 
 
-def _listed(module: Any, names: str) -> dict[str, Any]:
+def _members(module: Any, names: str) -> dict[str, Any]:
     """The listed members of a module; names that an older release lacks are left out."""
     return {name: getattr(module, name) for name in names.split() if hasattr(module, name)}
 
 
-_np, _ak = _listed(np, _NUMPY), _listed(ak, _AWKWARD) | {"pad_none": pad_none}
+_np, _ak = _members(np, _NUMPY), _members(ak, _AWKWARD) | {"pad_none": pad_none}
 MODULES: dict[str, Mapping[str, Any]] = {
     "np": _np,
     "numpy": _np,
     "ak": _ak,
     "awkward": _ak,
-    "math": _listed(math, _MATH),
+    "math": _members(math, _MATH),
     "ak.JaggedArray": JAGGED_ARRAY,
     "awkward.JaggedArray": JAGGED_ARRAY,
 }
@@ -98,24 +98,24 @@ def _pad(array: Any, maxlen: int, value: float = 0, dtype: str = "float32") -> n
     """The first ``maxlen`` objects of each row, filled up with ``value``: (R, var) -> (R, maxlen); (R,) counts as one object a row."""
     if isinstance(array, np.ndarray) and array.ndim >= 2 and array.shape[1] == maxlen:
         return array
-    content, counts = _objects(array)
-    padded = np.full((len(counts), sensible(maxlen)), value, dtype)
+    content, counts = _content_and_counts(array)
+    padded = np.full((len(counts), validate_length(maxlen)), value, dtype)
     place = np.arange(maxlen) < counts[:, None]
-    padded[place] = content[_within(counts) < maxlen]
+    padded[place] = content[_position_in_row(counts) < maxlen]
     return padded
 
 
 def _repeat_pad(array: Any, maxlen: int, dtype: str = "float32") -> npt.NDArray[Any]:
     """Each row's objects over and over up to ``maxlen``: (R, var) -> (R, maxlen); rows without objects are zero."""
-    content, counts = _objects(array)
-    padded = np.zeros((len(counts), sensible(maxlen)), dtype)
+    content, counts = _content_and_counts(array)
+    padded = np.zeros((len(counts), validate_length(maxlen)), dtype)
     filled = counts > 0
     first = np.cumsum(counts) - counts
     padded[filled] = content[first[filled, None] + np.arange(maxlen) % counts[filled, None]]
     return padded
 
 
-def _objects(array: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+def _content_and_counts(array: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     """Content (M,) and counts (R,) of a jagged array, or of one value a row."""
     array = ak.Array(array)
     if array.ndim == 1:
@@ -123,7 +123,7 @@ def _objects(array: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     return ak.to_numpy(ak.flatten(array)), ak.to_numpy(ak.num(array))
 
 
-def _within(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _position_in_row(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The place of each object inside its row: counts (R,) -> (M,)."""
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 
@@ -148,7 +148,7 @@ def _batch_knn(
 ) -> npt.NDArray[np.int32]:
     """``_knn`` row by row, among the first ``maxlen_s`` and for the first ``maxlen_q`` points: (R, maxlen_q, k), padded with maxlen_s - 1."""
     most = maxlen_s if maxlen_q is None else maxlen_q
-    index = np.full((len(supports), sensible(most), k), maxlen_s - 1, np.int32)
+    index = np.full((len(supports), validate_length(most), k), maxlen_s - 1, np.int32)
     for row, (support, query) in enumerate(zip(supports, queries, strict=True)):
         index[row, : len(query[:most])] = _knn(support[:maxlen_s], query[:most], k)
     return index
@@ -157,7 +157,7 @@ def _batch_knn(
 def _batch_permute_indices(array: ak.Array) -> ak.Array:
     """A random order of each row's objects, a pure function of the rows' sizes, so that runs can be repeated: (R, var) -> (R, var)."""
     counts = ak.to_numpy(ak.num(array))
-    return ak.argsort(ak.unflatten(_generator(counts).random(counts.sum()), counts))
+    return ak.argsort(ak.unflatten(_seeded_generator(counts).random(counts.sum()), counts))
 
 
 def _batch_argsort(array: ak.Array) -> ak.Array:
@@ -180,27 +180,27 @@ def _batch_permute_and_drop_indices(
     if not 0 < drop_rate_min <= drop_rate_max < 1:
         raise DataError(f"drop rates {drop_rate_min} and {drop_rate_max}: expected 0 < drop_rate_min <= drop_rate_max < 1")
     counts = ak.to_numpy(ak.num(array))
-    rate = _generator(counts + 1).uniform(drop_rate_min, drop_rate_max, len(counts))
+    rate = _seeded_generator(counts + 1).uniform(drop_rate_min, drop_rate_max, len(counts))
     return indices[indices < np.maximum(min_elements, np.round(counts * (1 - rate))).astype(np.int64)]
 
 
-def _generator(counts: npt.NDArray[Any]) -> np.random.Generator:
+def _seeded_generator(counts: npt.NDArray[Any]) -> np.random.Generator:
     return np.random.default_rng(np.asarray(counts, np.uint32))
 
 
 def _p4_from_pxpypze(px: Any, py: Any, pz: Any, energy: Any) -> ak.Array:
     """Four-momenta from Cartesian components."""
-    return momentum(px=px, py=py, pz=pz, energy=energy)
+    return make_momentum(px=px, py=py, pz=pz, energy=energy)
 
 
 def _p4_from_ptetaphie(pt: Any, eta: Any, phi: Any, energy: Any) -> ak.Array:
     """Four-momenta from transverse momentum, pseudorapidity, azimuth and energy."""
-    return momentum(pt=pt, eta=eta, phi=phi, energy=energy)
+    return make_momentum(pt=pt, eta=eta, phi=phi, energy=energy)
 
 
 def _p4_from_ptetaphim(pt: Any, eta: Any, phi: Any, mass: Any) -> ak.Array:
     """Four-momenta from transverse momentum, pseudorapidity, azimuth and mass."""
-    return momentum(pt=pt, eta=eta, phi=phi, mass=mass)
+    return make_momentum(pt=pt, eta=eta, phi=phi, mass=mass)
 
 
 BUILTINS: dict[str, Callable[..., Any]] = {"len": len, "abs": np.absolute, "min": min, "max": max, "sum": sum, "round": np.round}

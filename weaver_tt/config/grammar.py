@@ -21,10 +21,10 @@ ALLOWED = (
 OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.BitAnd, ast.BitOr, ast.BitXor)
 SIGNS = (ast.UAdd, ast.USub, ast.Invert)
 COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
-MOST_CHARACTERS = 20_000
-MOST_DEPTH = 200  # far below the interpreter's own limit
+MAX_CHARACTERS = 20_000
+MAX_DEPTH = 200  # far below the interpreter's own limit
 
-INSTEAD: Mapping[type[ast.AST], str] = {
+SUGGESTIONS: Mapping[type[ast.AST], str] = {
     ast.BoolOp: "'and' and 'or' do not act on columns; write & or |, with each side in parentheses",
     ast.Not: "'not' does not act on columns; write ~",
     ast.IfExp: "a condition on columns is written np.where(condition, yes, no)",
@@ -45,17 +45,17 @@ class Grammar:
     where: str
     functions: Mapping[str, Callable[..., Any]]
 
-    def refused(self, node: Any, why: str) -> ConfigError:
+    def refusal(self, node: Any, why: str) -> ConfigError:
         """The error for a part of the expression: what is wrong, the expression, a caret under the part, what is allowed."""
-        return ConfigError(f"{self.where}: {why}\n{pointed(self.source, node.col_offset, node.end_col_offset)}\n{ALLOWED}")
+        return ConfigError(f"{self.where}: {why}\n{with_caret(self.source, node.col_offset, node.end_col_offset)}\n{ALLOWED}")
 
     def check(self, node: ast.expr, depth: int = 0) -> Iterator[str]:
         """Names of the columns that an allowed tree reads.
 
         :raises ConfigError: some part is not allowed.
         """
-        if depth > MOST_DEPTH:
-            raise self.refused(node, f"nested more than {MOST_DEPTH} deep")
+        if depth > MAX_DEPTH:
+            raise self.refusal(node, f"nested more than {MAX_DEPTH} deep")
         if isinstance(node, ast.Name):
             self.name(node)
             yield node.id
@@ -71,14 +71,14 @@ class Grammar:
         """The operands of an operation that is allowed."""
         match node:
             case ast.BinOp(left=left, op=operator, right=right) if isinstance(operator, OPERATORS):
-                self.not_repeated(left, right)
+                self.refuse_lists(left, right)
                 return [left, right]
             case ast.UnaryOp(op=operator, operand=operand) if isinstance(operator, SIGNS):
                 return [operand]
             case ast.Compare(left=left, ops=operators, comparators=others):
                 for test in operators:
                     if not isinstance(test, COMPARISONS):
-                        raise self.refused(node, INSTEAD.get(type(test), "'is' is not allowed"))
+                        raise self.refusal(node, SUGGESTIONS.get(type(test), "'is' is not allowed"))
                 return [left, *others]
             case ast.Call():
                 return self.call(node)
@@ -90,36 +90,36 @@ class Grammar:
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
                 return elements
         faulty = getattr(node, "op", node)
-        why = next((hint for kind, hint in INSTEAD.items() if isinstance(node, kind) or isinstance(faulty, kind)), None)
-        raise self.refused(node, why or f"{type(faulty).__name__} is not allowed")
+        why = next((hint for kind, hint in SUGGESTIONS.items() if isinstance(node, kind) or isinstance(faulty, kind)), None)
+        raise self.refusal(node, why or f"{type(faulty).__name__} is not allowed")
 
     def name(self, node: ast.Name) -> None:
         """A bare name is a column."""
         if node.id in MODULES:
-            raise self.refused(node, f"{node.id!r} is a module; write {node.id}.NAME")
+            raise self.refusal(node, f"{node.id!r} is a module; write {node.id}.NAME")
         if node.id.startswith("__"):
-            raise self.refused(node, f"names that begin with '__' are not allowed: {node.id!r}")
+            raise self.refusal(node, f"names that begin with '__' are not allowed: {node.id!r}")
 
     def constant(self, node: ast.Constant) -> None:
         """Numbers; text only where a function or an index takes it (see ``call``, ``index``)."""
         value = node.value
         if isinstance(value, int) and value.bit_length() > 64:
-            raise self.refused(node, "a whole number of more than 64 bits")
+            raise self.refusal(node, "a whole number of more than 64 bits")
         if value is not None and not isinstance(value, int | float):
-            raise self.refused(node, f"{type(value).__name__} {value!r} is not allowed here")
+            raise self.refusal(node, f"{type(value).__name__} {value!r} is not allowed here")
 
-    def not_repeated(self, *operands: ast.expr) -> None:
+    def refuse_lists(self, *operands: ast.expr) -> None:
         """``[0] * 10**9`` would repeat a list."""
         for operand in operands:
             if isinstance(operand, ast.List | ast.Tuple):
-                raise self.refused(operand, "arithmetic acts on numbers and columns, not on lists")
+                raise self.refusal(operand, "arithmetic acts on numbers and columns, not on lists")
 
     def member(self, node: ast.Attribute) -> Any:
         """``np.sqrt``: what a module's name stands for."""
         module = module_of(node.value)
         assert module is not None
         if node.attr not in MODULES[module]:
-            raise self.refused(node, f"{module}.{node.attr} is not allowed; {nearest(node.attr, MODULES[module])}")
+            raise self.refusal(node, f"{module}.{node.attr} is not allowed; {nearest(node.attr, MODULES[module])}")
         return MODULES[module][node.attr]
 
     def attribute(self, node: ast.Attribute, name: str) -> None:
@@ -127,7 +127,7 @@ class Grammar:
         self.submodule(node.value)
         known = (*momentum.ATTRIBUTES, *methods.ATTRIBUTES)
         if name not in known:
-            raise self.refused(node, f"attribute {name!r} is not allowed; {nearest(name, known)}")
+            raise self.refusal(node, f"attribute {name!r} is not allowed; {nearest(name, known)}")
 
     def submodule(self, node: ast.expr) -> None:
         """``np.lib`` in ``np.lib.format`` is what to complain of."""
@@ -150,9 +150,9 @@ class Grammar:
         arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
         for argument in node.args:
             if isinstance(argument, ast.Starred):
-                raise self.refused(argument, "'*' is not allowed in a call")
+                raise self.refusal(argument, "'*' is not allowed in a call")
         if any(keyword.arg is None for keyword in node.keywords):
-            raise self.refused(node, "'**' is not allowed in a call")
+            raise self.refusal(node, "'**' is not allowed in a call")
         target = node.func
         plain = [argument for argument in arguments if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str))]
         if isinstance(target, ast.Attribute) and not module_of(target.value):
@@ -166,7 +166,7 @@ class Grammar:
         self.submodule(target.value)
         known: Mapping[str, Callable[..., Any]] = {**momentum.METHODS, **methods.METHODS}
         if target.attr not in known:
-            raise self.refused(target, f"method {target.attr!r} is not allowed; {nearest(target.attr, known)}")
+            raise self.refusal(target, f"method {target.attr!r} is not allowed; {nearest(target.attr, known)}")
         itself = ast.Call(func=target, args=[target.value, *node.args], keywords=node.keywords)
         self.signature(ast.copy_location(itself, node), known[target.attr])
 
@@ -175,12 +175,12 @@ class Grammar:
         if isinstance(target, ast.Attribute):
             function = self.member(target)
             if not callable(function):
-                raise self.refused(target, f"{ast.unparse(target)} is a number, not a function")
+                raise self.refusal(target, f"{ast.unparse(target)} is a number, not a function")
             return function
         if not isinstance(target, ast.Name):
-            raise self.refused(target, "only a named function can be called")
+            raise self.refusal(target, "only a named function can be called")
         if target.id not in self.functions:
-            raise self.refused(target, f"no function {target.id!r}; {nearest(target.id, self.functions)}")
+            raise self.refusal(target, f"no function {target.id!r}; {nearest(target.id, self.functions)}")
         return self.functions[target.id]
 
     def signature(self, node: ast.Call, function: Callable[..., Any]) -> None:
@@ -189,17 +189,17 @@ class Grammar:
         refused = {"out", "behavior", "attrs", "highlevel"} | ({"shape"} if getattr(function, "__name__", "").endswith("_like") else set())
         if isinstance(function, np.ufunc):
             if len(node.args) != function.nin:
-                raise self.refused(node, f"{function.__name__} takes {function.nin} argument{'s' * (function.nin > 1)}, not {len(node.args)}")
+                raise self.refusal(node, f"{function.__name__} takes {function.nin} argument{'s' * (function.nin > 1)}, not {len(node.args)}")
             bound = set(given)
         else:
             try:
                 bound = set(inspect.signature(function).bind(*node.args, **given).arguments)
             except TypeError as error:
-                raise self.refused(node, f"{ast.unparse(node.func)}: {error}") from None
+                raise self.refusal(node, f"{ast.unparse(node.func)}: {error}") from None
             except ValueError:  # builtins and types tell no signature
                 bound = set(given)
         if function not in HELPERS.values() and bound & refused:
-            raise self.refused(node, f"argument {min(bound & refused)!r} is not allowed")
+            raise self.refusal(node, f"argument {min(bound & refused)!r} is not allowed")
 
 
 def module_of(node: ast.expr) -> str | None:
@@ -211,7 +211,7 @@ def module_of(node: ast.expr) -> str | None:
     return name if name in MODULES else None
 
 
-def pointed(source: str, first: int, last: int) -> str:
+def with_caret(source: str, first: int, last: int) -> str:
     """The expression with a caret line under its bytes ``[first, last)``."""
     start, stop = (len(source.encode()[:byte].decode(errors="ignore")) for byte in (first, last))
     return f"  {source}\n  {' ' * start}{'^' * max(1, stop - start)}"

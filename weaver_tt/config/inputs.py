@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any, Literal, cast
 
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
-from weaver_tt.config.sections import Section, number
+from weaver_tt.config.sections import Section, read_number
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.log import log
 
 PAD_MODES = ("constant", "wrap")
-PLACES = ("center", "scale", "min", "max", "pad")  # of a variable's list, after its name
+VARIABLE_FIELDS = ("center", "scale", "min", "max", "pad")  # of a variable's list, after its name
 PARAMS = ("length", "pad_mode", "center", "scale", "min", "max", "pad", "pad_value")
 
 
@@ -23,7 +23,7 @@ def read_inputs(section: Section, auto: bool) -> dict[str, InputGroup]:
     """
     if not section.values:
         raise ConfigError(f"{section.where}: no input group; write NAME: {{length: 128, vars: [...]}}")
-    groups = {name: _group(name, section.section(name, ("length", "pad_mode", "vars")), auto) for name in section.values}
+    groups = {name: _read_group(name, section.section(name, ("length", "pad_mode", "vars")), auto) for name in section.values}
     seen: dict[str, tuple[str, Variable]] = {}
     for group in groups.values():
         for variable in group.variables:
@@ -34,23 +34,23 @@ def read_inputs(section: Section, auto: bool) -> dict[str, InputGroup]:
     return groups
 
 
-def _group(name: str, section: Section, auto: bool) -> InputGroup:
+def _read_group(name: str, section: Section, auto: bool) -> InputGroup:
     specs = section.values.get("vars")
     if not isinstance(specs, list) or not specs:
         raise ConfigError(f"{section.at('vars')}: expected a list of variables, found {specs!r}")
     pad_mode = cast(Literal["constant", "wrap"], section.choice("pad_mode", PAD_MODES, "constant"))
     if name.endswith("_mask") and pad_mode != "constant":
         raise ConfigError(f"{section.at('pad_mode')}: a mask must be padded with a constant, found {pad_mode!r}")
-    variables = [_listed(spec, section.at("vars"), auto) for spec in specs]
+    variables = [_parse_variable(spec, section.at("vars"), auto) for spec in specs]
     names = [variable.name for variable in variables]
     for variable in variables:
         if names.count(variable.name) > 1:
             raise ConfigError(f"{section.at('vars')}: {variable.name!r} is listed {names.count(variable.name)} times")
-    group = InputGroup(name=name, variables=(), length=_length(section), pad_mode=pad_mode)
-    return replace(group, variables=tuple(checked(variable, group, section.at("vars")) for variable in variables))
+    group = InputGroup(name=name, variables=(), length=_read_length(section), pad_mode=pad_mode)
+    return replace(group, variables=tuple(validate_variable(variable, group, section.at("vars")) for variable in variables))
 
 
-def _length(section: Section) -> int | None:
+def _read_length(section: Section) -> int | None:
     """Objects kept per row; None, where the YAML says null, for per-row scalars."""
     value = section.values.get("length")
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
@@ -58,21 +58,21 @@ def _length(section: Section) -> int | None:
     return value
 
 
-def _listed(spec: Any, where: str, auto: bool) -> Variable:
+def _parse_variable(spec: Any, where: str, auto: bool) -> Variable:
     """``name`` or ``[name, center, scale, min, max, pad]`` -> Variable."""
     given = [spec] if isinstance(spec, str) else spec
-    if not isinstance(given, list) or not given or not isinstance(given[0], str) or len(given) > 1 + len(PLACES):
-        raise ConfigError(f"{where}: expected NAME or [NAME, {', '.join(PLACES)}], found {spec!r}")
-    values = dict(zip(PLACES, given[1:], strict=False))
+    if not isinstance(given, list) or not given or not isinstance(given[0], str) or len(given) > 1 + len(VARIABLE_FIELDS):
+        raise ConfigError(f"{where}: expected NAME or [NAME, {', '.join(VARIABLE_FIELDS)}], found {spec!r}")
+    values = dict(zip(VARIABLE_FIELDS, given[1:], strict=False))
     center = values.pop("center", "auto" if auto else None)
-    return _variable(given[0], center, Section.of(values, f"{where}: {given[0]}" if ": " not in where else f"{where}.{given[0]}"))
+    return _make_variable(given[0], center, Section.of(values, f"{where}: {given[0]}" if ": " not in where else f"{where}.{given[0]}"))
 
 
-def _variable(name: str, center: Any, section: Section) -> Variable:
+def _make_variable(name: str, center: Any, section: Section) -> Variable:
     pad = section.number("pad_value", 0.0) if "pad_value" in section else section.number("pad", 0.0)
     return Variable(
         name=name,
-        center=center if center is None or center == "auto" else number(center, section.at("center")),
+        center=center if center is None or center == "auto" else read_number(center, section.at("center")),
         scale=section.number("scale", 1.0),
         low=section.number("min", -5.0),
         high=section.number("max", 5.0),
@@ -80,7 +80,7 @@ def _variable(name: str, center: Any, section: Section) -> Variable:
     )
 
 
-def checked(variable: Variable, group: InputGroup, where: str) -> Variable:
+def validate_variable(variable: Variable, group: InputGroup, where: str) -> Variable:
     """The variable, if its numbers make sense; masks are never scaled.
 
     :raises ConfigError: min above max, or a scale of 0.
@@ -111,13 +111,13 @@ def read_params(section: Section, inputs: Mapping[str, InputGroup]) -> dict[str,
         if name not in homes:
             raise ConfigError(f"{section.where}: no input variable {name!r}; {nearest(name, homes)}")
         homed = [group for group in inputs.values() if name in group.names]
-        _same_shape(entry, homed)
+        _check_same_shape(entry, homed)
         center = entry.values.get("center")
-        params[name] = checked(_variable(name, center, entry), homes[name], section.where)
+        params[name] = validate_variable(_make_variable(name, center, entry), homes[name], section.where)
     return params
 
 
-def _same_shape(entry: Section, groups: Iterable[InputGroup]) -> None:
+def _check_same_shape(entry: Section, groups: Iterable[InputGroup]) -> None:
     """A params entry repeats length and pad_mode of a group that has the variable; another value is a contradiction."""
     for key in ("length", "pad_mode"):
         have = [getattr(group, key) for group in groups]

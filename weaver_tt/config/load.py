@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
-from weaver_tt.config.expressions import Expression, parse
+from weaver_tt.config.expressions import Expression, parse_expression
 from weaver_tt.config.inputs import read_inputs, read_params, with_params
-from weaver_tt.config.plan import ordered
+from weaver_tt.config.plan import dependency_order
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, ObjectSelection, Preprocess, TaskChoice, Variable
-from weaver_tt.config.sections import Section, dump_yaml, number, parse_yaml, read_yaml, write_yaml
-from weaver_tt.config.weights import BUCKETING, WEIGHTS, read_bucketing, read_weights, write_bucketing, write_weights
+from weaver_tt.config.sections import Section, dump_yaml, parse_yaml, read_number, read_yaml, write_yaml
+from weaver_tt.config.weights import BUCKETING, WEIGHTS, dump_bucketing, dump_reweighting, read_bucketing, read_reweighting
 from weaver_tt.errors import ConfigError, nearest
 
 KEYS = (
@@ -35,16 +35,16 @@ def load_config(path: str, custom_functions: str | None = None) -> DataConfig:
 def from_mapping(values: Any, source: str = "data config", text: str | None = None, custom_functions: str | None = None) -> DataConfig:
     """The content of a data YAML -> DataConfig; ``source`` stands for the file in messages."""
     top = Section.of(values, source, KEYS)
-    return _Reader(top, custom_functions).config(dump_yaml(values) if text is None else text)
+    return _ConfigReader(top, custom_functions).config(dump_yaml(values) if text is None else text)
 
 
 def save_config(config: DataConfig, path: str, params: Mapping[str, Variable], fingerprint: str | None = None) -> None:
     """Write the user's YAML with all that was computed filled in; reading it back gives numbers where the user wrote ``auto``."""
     values = dict(parse_yaml(config.text, config.source))
     if config.weights is not None:
-        values["weights"] = {**values["weights"], **write_weights(config.weights)}
+        values["weights"] = {**values["weights"], **dump_reweighting(config.weights)}
     if config.bucketing is not None:
-        values["bucketing"] = {**values["bucketing"], **write_bucketing(config.bucketing)}
+        values["bucketing"] = {**values["bucketing"], **dump_bucketing(config.bucketing)}
     filled = with_params(config, params, fingerprint)
     preprocess = {**(values.get("preprocess") or {}), "method": config.preprocess.method, "data_fraction": config.preprocess.data_fraction}
     preprocess |= {"params": filled.preprocess_params} | ({} if fingerprint is None else {"fingerprint": fingerprint})
@@ -52,7 +52,7 @@ def save_config(config: DataConfig, path: str, params: Mapping[str, Variable], f
 
 
 @dataclass(frozen=True)
-class _Reader:
+class _ConfigReader:
     """Reads the sections of one YAML."""
 
     top: Section
@@ -81,23 +81,23 @@ class _Reader:
             optional_observers=tuple(name[:-1] for name in observers if name.endswith("?")),
             monitor_variables=top.names("monitor_variables"),
             event_weight=self.expression(top, "event_weight"),
-            weights=read_weights(top.section("weights", WEIGHTS), self.custom_functions),
+            weights=read_reweighting(top.section("weights", WEIGHTS), self.custom_functions),
             bucketing=read_bucketing(top.section("bucketing", BUCKETING)),
             task=self.task(),
             custom_functions=self.custom_functions,
         )
-        ordered(config, config.new_variables)  # no circle, also among those that nothing uses
+        dependency_order(config, config.new_variables)  # no circle, also among those that nothing uses
         config = replace(config, objects=self.objects(config))
         params = read_params(top.section("preprocess", PREPROCESS).section("params"), inputs)
         return with_params(config, params, preprocess.fingerprint) if params else config
 
     def expression(self, section: Section, key: str) -> Expression | None:
         """The expression at ``key``, or None."""
-        return parse(section.values[key], section.at(key), self.custom_functions) if key in section else None
+        return parse_expression(section.values[key], section.at(key), self.custom_functions) if key in section else None
 
     def expressions(self, section: Section) -> dict[str, Expression]:
         """All values of a section, as expressions."""
-        return {name: parse(value, section.at(name), self.custom_functions) for name, value in section.values.items()}
+        return {name: parse_expression(value, section.at(name), self.custom_functions) for name, value in section.values.items()}
 
     def preprocess(self) -> Preprocess:
         """How inputs are scaled, without the numbers."""
@@ -127,7 +127,7 @@ class _Reader:
                     re.compile(pattern)
                 except re.error as error:
                     raise ConfigError(f"{patterns.where}: {pattern!r} is not a regular expression: {error}") from None
-            magic[name] = {pattern: number(value, patterns.at(pattern)) for pattern, value in patterns.values.items()}
+            magic[name] = {pattern: read_number(value, patterns.at(pattern)) for pattern, value in patterns.values.items()}
         return magic
 
     def new_variables(self, labels: Labels | None) -> dict[str, Expression]:
@@ -147,7 +147,7 @@ class _Reader:
         if isinstance(section.values.get("value"), Mapping) and kind != "simple":
             value = self.expressions(section.section("value"))
         else:
-            value = {name: parse(name, section.at("value"), self.custom_functions) for name in section.names("value")}
+            value = {name: parse_expression(name, section.at("value"), self.custom_functions) for name in section.names("value")}
         if not value:
             raise ConfigError(f"{section.at('value')}: expected at least one label")
         if kind != "per_object" and "group" in section:
@@ -175,7 +175,7 @@ class _Reader:
                 groups = [other.name for other in config.inputs.values() if other.length is not None]
                 raise ConfigError(f"{section.where}: no input group {name!r} with a length; {nearest(name, groups)}")
             inner = section.section(name, ("selection", "columns")) if isinstance(value, Mapping) else Section({}, section.at(name))
-            selection = parse(inner.values.get("selection", "") if isinstance(value, Mapping) else value, inner.where, self.custom_functions)
+            selection = parse_expression(inner.values.get("selection", "") if isinstance(value, Mapping) else value, inner.where, self.custom_functions)
             columns = inner.names("columns") or default_columns(config, group)
             found[name] = ObjectSelection(group=name, expression=selection, columns=columns)
         return found
@@ -194,6 +194,6 @@ class _Reader:
 
 def default_columns(config: DataConfig, group: InputGroup) -> tuple[str, ...]:
     """Patterns of the file columns that belong to a group: ``Jet_*`` for ``Jet_pt``, for each raw column that its variables are made of."""
-    raw = [name for name in ordered(config, group.names) if name not in config.new_variables and name not in config.file_magic]
+    raw = [name for name in dependency_order(config, group.names) if name not in config.new_variables and name not in config.file_magic]
     prefixes = [f"{name[: name.index('_') + 1]}*" for name in raw if name.find("_") > 0]
     return tuple(dict.fromkeys([*prefixes, *raw]))

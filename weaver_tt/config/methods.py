@@ -13,41 +13,41 @@ import awkward as ak
 
 from weaver_tt.errors import DataError
 
-MOST_OBJECTS = 1_000_000  # the longest padding an expression can ask for
+MAX_OBJECTS = 1_000_000  # the longest padding an expression can ask for
 
 
 def pad_none(array: Any, target: int, axis: int = 1, *, clip: bool = False) -> ak.Array:
     """``ak.pad_none`` that refuses a ``target`` no memory could hold."""
-    return ak.pad_none(array, sensible(target), axis, clip=clip)
+    return ak.pad_none(array, validate_length(target), axis, clip=clip)
 
 
-def sensible(length: int) -> int:
+def validate_length(length: int) -> int:
     """A length to pad to; DataError when no memory could hold it."""
-    if not 0 <= length <= MOST_OBJECTS:
-        raise DataError(f"cannot pad to {length} objects; between 0 and {MOST_OBJECTS} can be")
+    if not 0 <= length <= MAX_OBJECTS:
+        raise DataError(f"cannot pad to {length} objects; between 0 and {MAX_OBJECTS} can be")
     return length
 
 
-def reduced(function: Callable[..., Any], array: Any, axis: int = -1) -> Any:
+def reduce_objects(function: Callable[..., Any], array: Any, axis: int = -1) -> Any:
     """``function`` over each row's objects: (R, var) -> (R,). Without objects a sum is 0, a mean NaN, and a largest value -infinity."""
-    return function(_with_objects(array, axis), axis=axis, mask_identity=False)
+    return function(_require_objects(array, axis), axis=axis, mask_identity=False)
 
 
-def placed(function: Callable[..., Any], array: Any, axis: int | None = None) -> Any:
+def find_extremum(function: Callable[..., Any], array: Any, axis: int | None = None) -> Any:
     """``ak.argmax`` or ``ak.argmin``: without ``axis`` as awkward 0 had it, a list of one place (or none) a row, with which to index."""
     if axis is not None:
-        return function(_with_objects(array, axis), axis=axis)
-    return ak.drop_none(ak.from_regular(function(_with_objects(array), axis=-1, keepdims=True), axis=-1), axis=-1)
+        return function(_require_objects(array, axis), axis=axis)
+    return ak.drop_none(ak.from_regular(function(_require_objects(array), axis=-1, keepdims=True), axis=-1), axis=-1)
 
 
 def counts(array: Any) -> Any:
     """Objects of each row: (R, var) -> (R,)."""
-    return ak.num(_with_objects(array), axis=1)
+    return ak.num(_require_objects(array), axis=1)
 
 
 def pad(array: Any, length: int, clip: bool = False) -> ak.Array:
     """Rows filled up with missing values to ``length`` objects at least; with ``clip`` to that many exactly."""
-    return pad_none(_with_objects(array), length, clip=clip)
+    return pad_none(_require_objects(array), length, clip=clip)
 
 
 def fromcounts(counts: Any, content: Any) -> ak.Array:
@@ -55,7 +55,7 @@ def fromcounts(counts: Any, content: Any) -> ak.Array:
     return ak.unflatten(content, counts)
 
 
-def _with_objects(array: Any, axis: int = -1) -> Any:
+def _require_objects(array: Any, axis: int = -1) -> Any:
     if ak.Array(array).ndim < 2:
         raise DataError("it has one value a row, and no objects to go over")
     if axis == 0:
@@ -64,8 +64,8 @@ def _with_objects(array: Any, axis: int = -1) -> Any:
 
 
 METHODS: Mapping[str, Callable[..., Any]] = {
-    **{name: partial(reduced, getattr(ak, name)) for name in ("sum", "prod", "min", "max", "mean", "std", "any", "all")},
-    **{name: partial(placed, getattr(ak, name)) for name in ("argmin", "argmax")},
+    **{name: partial(reduce_objects, getattr(ak, name)) for name in ("sum", "prod", "min", "max", "mean", "std", "any", "all")},
+    **{name: partial(find_extremum, getattr(ak, name)) for name in ("argmin", "argmax")},
     "pad": pad,
     "fillna": ak.fill_none,
     "astype": ak.values_astype,

@@ -9,7 +9,7 @@ import awkward as ak
 import numpy as np
 
 
-def momentum(**coordinates: Any) -> ak.Array:
+def make_momentum(**coordinates: Any) -> ak.Array:
     """Records of four coordinates, such as pt, eta, phi, mass; arrays of any (equal) jaggedness."""
     return ak.zip(coordinates, with_name="Momentum4D")
 
@@ -30,24 +30,24 @@ def coordinate(record: ak.Array, name: str) -> Any:
     return DERIVED[name](lambda other: coordinate(record, other))
 
 
-def add(left: ak.Array, right: ak.Array) -> ak.Array:
+def add_momenta(left: ak.Array, right: ak.Array) -> ak.Array:
     """The sum of two arrays of four-momenta."""
-    return momentum(**{name: coordinate(left, name) + coordinate(right, name) for name in ("px", "py", "pz", "energy")})
+    return make_momentum(**{name: coordinate(left, name) + coordinate(right, name) for name in ("px", "py", "pz", "energy")})
 
 
-def delta_phi(left: ak.Array, right: ak.Array) -> Any:
+def momentum_delta_phi(left: ak.Array, right: ak.Array) -> Any:
     """Difference of azimuths in [-pi, pi)."""
     return np.mod(coordinate(left, "phi") - coordinate(right, "phi") + np.pi, 2 * np.pi) - np.pi
 
 
-def delta_eta(left: ak.Array, right: ak.Array) -> Any:
+def momentum_delta_eta(left: ak.Array, right: ak.Array) -> Any:
     """Difference of pseudorapidities."""
     return coordinate(left, "eta") - coordinate(right, "eta")
 
 
-def delta_r(left: ak.Array, right: ak.Array) -> Any:
+def momentum_delta_r(left: ak.Array, right: ak.Array) -> Any:
     """Distance in (eta, phi)."""
-    return np.hypot(delta_eta(left, right), delta_phi(left, right))
+    return np.hypot(momentum_delta_eta(left, right), momentum_delta_phi(left, right))
 
 
 def _mass(of: Callable[[str], Any]) -> Any:
@@ -77,5 +77,5 @@ DERIVED: Mapping[str, Callable[[Callable[[str], Any]], Any]] = {
 ATTRIBUTES: frozenset[str] = frozenset(DERIVED) | frozenset(ALIASES)
 """What may follow the dot of a four-momentum."""
 
-METHODS: Mapping[str, Callable[[ak.Array, ak.Array], Any]] = {"deltaR": delta_r, "deltaphi": delta_phi, "deltaeta": delta_eta}
+METHODS: Mapping[str, Callable[[ak.Array, ak.Array], Any]] = {"deltaR": momentum_delta_r, "deltaphi": momentum_delta_phi, "deltaeta": momentum_delta_eta}
 """What may be called on a four-momentum."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from weaver_tt.config.expressions import Expression, parse
+from weaver_tt.config.expressions import Expression, parse_expression
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError
 
@@ -29,27 +29,27 @@ class Plan:
         return name in self.optional
 
 
-def plan(config: DataConfig, purpose: Purpose) -> Plan:
+def make_plan(config: DataConfig, purpose: Purpose) -> Plan:
     """The plan of a pass for training (and validation) or for prediction.
 
     Required are the inputs, the selection, the object selections and the monitored columns; in training also labels and event weight, which are
-    optional in prediction (data has none), and what ``weights`` and ``bucketing`` use (see :func:`plain`); in prediction also the observers.
+    optional in prediction (data has none), and what ``weights`` and ``bucketing`` use (see :func:`without_reweighting`); in prediction also the observers.
 
     :raises ConfigError: new variables use each other in a circle.
     """
     predicting = purpose == "predict"
     selection = selection_of(config, purpose)
-    needed = list(_always(config))
+    needed = list(_always_needed(config))
     if selection is not None:
         needed += sorted(selection.names)
-    targets = _targets(config)
+    targets = _target_names(config)
     if predicting:
         needed += config.observers
         wanted = [*targets, *config.optional_observers]
     else:
-        needed, wanted = [*needed, *targets, *_ordering(config)], []
-    required = ordered(config, needed)
-    everything = ordered(config, [*needed, *wanted])
+        needed, wanted = [*needed, *targets, *_sampling_names(config)], []
+    required = dependency_order(config, needed)
+    everything = dependency_order(config, [*needed, *wanted])
     return Plan(
         purpose=purpose,
         columns=tuple(name for name in everything if name not in config.new_variables and name not in config.file_magic),
@@ -60,7 +60,7 @@ def plan(config: DataConfig, purpose: Purpose) -> Plan:
     )
 
 
-def plain(config: DataConfig) -> DataConfig:
+def without_reweighting(config: DataConfig) -> DataConfig:
     """The configuration of passes that see each row once and in input order: validation and prediction are never reweighted."""
     return replace(config, weights=None, bucketing=None)
 
@@ -72,7 +72,7 @@ def selection_of(config: DataConfig, purpose: Purpose) -> Expression | None:
     return config.selection
 
 
-def narrowed(config: DataConfig, purpose: Purpose, extra: str | None) -> DataConfig:
+def with_extra_selection(config: DataConfig, purpose: Purpose, extra: str | None) -> DataConfig:
     """``config``, of whose rows only those that also pass the expression ``extra`` count in passes for ``purpose``; None changes nothing.
 
     :raises ConfigError: ``extra`` is no expression.
@@ -81,13 +81,13 @@ def narrowed(config: DataConfig, purpose: Purpose, extra: str | None) -> DataCon
         return config
     own = selection_of(config, purpose)
     where = f"{config.source}: extra selection"
-    both = parse(extra, where, config.custom_functions)
+    both = parse_expression(extra, where, config.custom_functions)
     if own is not None:
-        both = parse(f"({own.source}) & ({extra})", where, config.custom_functions)
+        both = parse_expression(f"({own.source}) & ({extra})", where, config.custom_functions)
     return replace(config, test_time_selection=both) if purpose == "predict" else replace(config, selection=both)
 
 
-def _always(config: DataConfig) -> Iterable[str]:
+def _always_needed(config: DataConfig) -> Iterable[str]:
     """Names that every pass needs."""
     for group in config.inputs.values():
         yield from group.names
@@ -96,7 +96,7 @@ def _always(config: DataConfig) -> Iterable[str]:
     yield from config.monitor_variables
 
 
-def _targets(config: DataConfig) -> list[str]:
+def _target_names(config: DataConfig) -> list[str]:
     """Names that labels and event weight need."""
     expressions = list(config.labels.value.values()) if config.labels is not None else []
     if config.event_weight is not None:
@@ -104,24 +104,24 @@ def _targets(config: DataConfig) -> list[str]:
     return [name for expression in expressions for name in sorted(expression.names)]
 
 
-def _ordering(config: DataConfig) -> list[str]:
+def _sampling_names(config: DataConfig) -> list[str]:
     """Names that reweighting and bucketing need."""
     names = [] if config.weights is None else config.weights.names
     return names if config.bucketing is None else [*names, config.bucketing.variable]
 
 
-def ordered(config: DataConfig, names: Iterable[str]) -> list[str]:
+def dependency_order(config: DataConfig, names: Iterable[str]) -> list[str]:
     """``names`` and all that they need, each after what it is made of, without repetition.
 
     :raises ConfigError: new variables use each other in a circle, which the message names.
     """
     done: dict[str, None] = {}
     for name in names:
-        _visit(config, name, done, ())
+        _visit_dependencies(config, name, done, ())
     return list(done)
 
 
-def _visit(config: DataConfig, name: str, done: dict[str, None], path: tuple[str, ...]) -> None:
+def _visit_dependencies(config: DataConfig, name: str, done: dict[str, None], path: tuple[str, ...]) -> None:
     if name in done:
         return
     if name in path:
@@ -129,5 +129,5 @@ def _visit(config: DataConfig, name: str, done: dict[str, None], path: tuple[str
         raise ConfigError(f"{config.source}: new_variables: {circle} is a circle; a new variable cannot be made of itself")
     if name in config.new_variables:
         for part in sorted(config.new_variables[name].names):
-            _visit(config, part, done, (*path, name))
+            _visit_dependencies(config, part, done, (*path, name))
     done[name] = None

@@ -89,7 +89,7 @@ class Preprocess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class WeightSummary:
     """What row weights come to on the training data: a pass over all of its selected ``rows`` found their mean and that of min(weight, 1)."""
 
     rows: int
@@ -114,7 +114,7 @@ class Weights:
     discard_outside: bool = True  # rows outside the bins have weight 0; else that of the nearest bin
     base: Expression | None = None
     tables: Mapping[str, npt.NDArray[np.float64]] | None = field(default=None, compare=False)  # class -> weights, of the shape of the bins
-    measured: Measured | None = None
+    summary: WeightSummary | None = None
 
     @property
     def names(self) -> list[str]:
@@ -129,7 +129,7 @@ class Bucketing:
 
     variable: str
     number: int
-    inner: tuple[float, ...] | None = None
+    inner_edges: tuple[float, ...] | None = None
     fingerprint: str | None = None
 
 
@@ -233,5 +233,5 @@ class DataConfig:
 
     @property
     def needs_statistics(self) -> bool:
-        """Whether some variable's centre is still to be computed from training data."""
+        """Whether some variable's center is still to be computed from training data."""
         return any(variable.center == "auto" for group in self.inputs.values() for variable in group.variables)

@@ -116,7 +116,7 @@ class Section:
 
     def number(self, key: str, default: float) -> float:
         """The number at ``key``."""
-        return number(self.values.get(key, default), self.at(key))
+        return read_number(self.values.get(key, default), self.at(key))
 
     def names(self, key: str) -> tuple[str, ...]:
         """The list of names at ``key``, each once; empty where it is absent."""
@@ -130,7 +130,7 @@ class Section:
         return tuple(listed)
 
 
-def number(value: Any, where: str) -> float:
+def read_number(value: Any, where: str) -> float:
     """A finite number, also where YAML takes it for text (``1e-3``).
 
     :raises ConfigError: it is something else.

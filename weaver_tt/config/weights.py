@@ -8,9 +8,9 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from weaver_tt.config.expressions import parse
-from weaver_tt.config.schema import Bucketing, Measured, Weights
-from weaver_tt.config.sections import Section, number
+from weaver_tt.config.expressions import parse_expression
+from weaver_tt.config.schema import Bucketing, Weights, WeightSummary
+from weaver_tt.config.sections import Section, read_number
 from weaver_tt.errors import ConfigError, nearest
 
 WEIGHTS = (
@@ -18,11 +18,11 @@ WEIGHTS = (
     *("reweight_threshold", "reweight_discard_under_overflow", "reweight_basewgt", "reweight_hists", "measured"),
 )
 BUCKETING = ("var", "bins", "edges", "fingerprint")
-MEASURED = ("rows", "mean", "kept", "fingerprint")
+SUMMARY = ("rows", "mean", "kept", "fingerprint")
 THRESHOLD = 10.0  # Weaver's
 
 
-def read_weights(section: Section, custom_functions: str | None) -> Weights | None:
+def read_reweighting(section: Section, custom_functions: str | None) -> Weights | None:
     """``weights`` -> Weights; None where the YAML has none.
 
     :raises ConfigError: bins that do not increase, a wrong number of class weights or a negative one, tables that do not fit; names the key.
@@ -30,16 +30,16 @@ def read_weights(section: Section, custom_functions: str | None) -> Weights | No
     if not section.values:
         return None
     mode = cast(Literal["sampling", "loss"], section.choice("mode", ("sampling", "loss"), "sampling"))
-    measured = _measured(section.section("measured", MEASURED)) if "measured" in section else None
+    measured = _read_summary(section.section("measured", SUMMARY)) if "measured" in section else None
     # all expressions are checked, used or not
-    branches = tuple(parse(name, section.at("weight_branches"), custom_functions) for name in section.names("weight_branches"))
+    branches = tuple(parse_expression(name, section.at("weight_branches"), custom_functions) for name in section.names("weight_branches"))
     base = section.values.get("reweight_basewgt")
-    expression = parse(base, section.at("reweight_basewgt"), custom_functions) if base not in (None, False) else None
-    if _flag(section, "use_precomputed_weights", False):
+    expression = parse_expression(base, section.at("reweight_basewgt"), custom_functions) if base not in (None, False) else None
+    if _read_bool(section, "use_precomputed_weights", False):
         if not branches:
             raise ConfigError(f"{section.at('weight_branches')}: use_precomputed_weights needs at least one column")
-        return Weights(mode=mode, branches=branches, measured=measured)
-    variables, classes = _variables(section), _classes(section)
+        return Weights(mode=mode, branches=branches, summary=measured)
+    variables, classes = _read_variables(section), _read_classes(section)
     threshold = section.number("reweight_threshold", THRESHOLD)
     if not 0 <= threshold <= 100:
         raise ConfigError(f"{section.at('reweight_threshold')}: expected a percentage from 0 to 100, found {threshold:g}")
@@ -47,12 +47,12 @@ def read_weights(section: Section, custom_functions: str | None) -> Weights | No
         mode=mode,
         method=cast(Literal["flat", "ref"], section.choice("reweight_method", ("flat", "ref"))),
         variables=variables,
-        classes=_class_weights(section, classes),
+        classes=_read_class_weights(section, classes),
         threshold=threshold,
-        discard_outside=_flag(section, "reweight_discard_under_overflow", True),
+        discard_outside=_read_bool(section, "reweight_discard_under_overflow", True),
         base=expression,
-        tables=_tables(section, variables, classes),
-        measured=measured,
+        tables=_read_tables(section, variables, classes),
+        summary=measured,
     )
 
 
@@ -71,73 +71,73 @@ def read_bucketing(section: Section) -> Bucketing | None:
     if isinstance(bins, int) and not isinstance(bins, bool):
         if bins < 2:
             raise ConfigError(f"{section.at('bins')}: expected at least 2 buckets, found {bins}")
-        edges = increasing(section.values["edges"], section.at("edges"), least=0) if "edges" in section else None
-        return Bucketing(variable=variable, number=bins, inner=edges, fingerprint=fingerprint)
-    edges = increasing(bins, section.at("bins"), least=3)
-    return Bucketing(variable=variable, number=len(edges) - 1, inner=edges[1:-1], fingerprint=fingerprint)
+        edges = read_edges(section.values["edges"], section.at("edges"), least=0) if "edges" in section else None
+        return Bucketing(variable=variable, number=bins, inner_edges=edges, fingerprint=fingerprint)
+    edges = read_edges(bins, section.at("bins"), least=3)
+    return Bucketing(variable=variable, number=len(edges) - 1, inner_edges=edges[1:-1], fingerprint=fingerprint)
 
 
-def increasing(value: Any, where: str, least: int = 2) -> tuple[float, ...]:
+def read_edges(value: Any, where: str, least: int = 2) -> tuple[float, ...]:
     """A list of at least ``least`` increasing numbers.
 
     :raises ConfigError: it is something else; names the pair that does not increase.
     """
     if not isinstance(value, list) or len(value) < least:
         raise ConfigError(f"{where}: expected a list of at least {least} bin edges, found {value!r}")
-    edges = tuple(number(edge, where) for edge in value)
+    edges = tuple(read_number(edge, where) for edge in value)
     for low, high in pairwise(edges):
         if low >= high:
             raise ConfigError(f"{where}: bin edges must increase, but {low:g} is followed by {high:g}")
     return edges
 
 
-def write_weights(weights: Weights) -> dict[str, Any]:
+def dump_reweighting(weights: Weights) -> dict[str, Any]:
     """What was computed from data, as the ``weights`` section of ``PREFIX.auto.yaml`` has it (``reweight_hists`` in Weaver's spelling)."""
     values: dict[str, Any] = {}
     if weights.tables is not None:
         values["reweight_hists"] = {name: table.tolist() for name, table in weights.tables.items()}
-    if weights.measured is not None:
-        values["measured"] = {key: getattr(weights.measured, key) for key in MEASURED}
+    if weights.summary is not None:
+        values["measured"] = {key: getattr(weights.summary, key) for key in SUMMARY}
     return values
 
 
-def write_bucketing(bucketing: Bucketing) -> dict[str, Any]:
+def dump_bucketing(bucketing: Bucketing) -> dict[str, Any]:
     """The edges that were computed from data, as the ``bucketing`` section of ``PREFIX.auto.yaml`` has them."""
-    if bucketing.inner is None or bucketing.fingerprint is None:
+    if bucketing.inner_edges is None or bucketing.fingerprint is None:
         return {}
-    return {"bins": bucketing.number, "edges": list(bucketing.inner), "fingerprint": bucketing.fingerprint}
+    return {"bins": bucketing.number, "edges": list(bucketing.inner_edges), "fingerprint": bucketing.fingerprint}
 
 
-def _flag(section: Section, key: str, default: bool) -> bool:
+def _read_bool(section: Section, key: str, default: bool) -> bool:
     value = section.values.get(key, default)
     if not isinstance(value, bool):
         raise ConfigError(f"{section.at(key)}: expected true or false, found {value!r}")
     return value
 
 
-def _variables(section: Section) -> dict[str, tuple[float, ...]]:
+def _read_variables(section: Section) -> dict[str, tuple[float, ...]]:
     """Reweighting variables and their bin edges."""
     inner = section.section("reweight_vars")
     if not inner.values:
         raise ConfigError(f"{section.at('reweight_vars')}: expected at least one VARIABLE: [edge, edge, ...]")
-    return {name: increasing(edges, inner.at(name)) for name, edges in inner.values.items()}
+    return {name: read_edges(edges, inner.at(name)) for name, edges in inner.values.items()}
 
 
-def _classes(section: Section) -> tuple[str, ...]:
+def _read_classes(section: Section) -> tuple[str, ...]:
     classes = section.names("reweight_classes")
     if not classes:
         raise ConfigError(f"{section.at('reweight_classes')}: expected the 0/1 column of at least one class")
     return classes
 
 
-def _class_weights(section: Section, classes: tuple[str, ...]) -> dict[str, float]:
+def _read_class_weights(section: Section, classes: tuple[str, ...]) -> dict[str, float]:
     """Class -> its weight; 1 each where the YAML has none."""
     where = section.at("class_weights")
     given = section.values.get("class_weights", [1.0] * len(classes))
     if not isinstance(given, list) or len(given) != len(classes):
         found = f"{len(given)} numbers" if isinstance(given, list) else repr(given)
         raise ConfigError(f"{where}: expected a number for each of the {len(classes)} reweight_classes ({', '.join(classes)}), found {found}")
-    weights = {name: number(value, f"{where}: {name!r}") for name, value in zip(classes, given, strict=True)}
+    weights = {name: read_number(value, f"{where}: {name!r}") for name, value in zip(classes, given, strict=True)}
     negative = [name for name, weight in weights.items() if weight < 0]
     if negative:
         raise ConfigError(f"{where}: {negative[0]!r} has the negative weight {weights[negative[0]]:g}")
@@ -146,7 +146,7 @@ def _class_weights(section: Section, classes: tuple[str, ...]) -> dict[str, floa
     return weights
 
 
-def _tables(section: Section, variables: Mapping[str, tuple[float, ...]], classes: tuple[str, ...]) -> dict[str, np.ndarray[Any, Any]] | None:
+def _read_tables(section: Section, variables: Mapping[str, tuple[float, ...]], classes: tuple[str, ...]) -> dict[str, np.ndarray[Any, Any]] | None:
     """``reweight_hists`` in the order of the classes, each of the shape that the bins have."""
     if "reweight_hists" not in section:
         return None
@@ -158,10 +158,10 @@ def _tables(section: Section, variables: Mapping[str, tuple[float, ...]], classe
     if missing:
         raise ConfigError(f"{inner.where}: there is no table for class {missing[0]!r}")
     shape = tuple(len(edges) - 1 for edges in variables.values())
-    return {name: _table(inner.values[name], shape, inner.at(name)) for name in classes}
+    return {name: _read_table(inner.values[name], shape, inner.at(name)) for name in classes}
 
 
-def _table(values: Any, shape: tuple[int, ...], where: str) -> np.ndarray[Any, Any]:
+def _read_table(values: Any, shape: tuple[int, ...], where: str) -> np.ndarray[Any, Any]:
     try:
         table = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -173,6 +173,6 @@ def _table(values: Any, shape: tuple[int, ...], where: str) -> np.ndarray[Any, A
     return table
 
 
-def _measured(section: Section) -> Measured:
-    rows, mean, kept = (section.number(key, 0.0) for key in MEASURED[:3])
-    return Measured(rows=int(rows), mean=mean, kept=kept, fingerprint=section.text("fingerprint"))
+def _read_summary(section: Section) -> WeightSummary:
+    rows, mean, kept = (section.number(key, 0.0) for key in SUMMARY[:3])
+    return WeightSummary(rows=int(rows), mean=mean, kept=kept, fingerprint=section.text("fingerprint"))

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from weaver_tt.log import log
 from weaver_tt.options import flag
 
+CONVERTERS = {"top": "weaver_tt.convert.top:convert_top", "qg": "weaver_tt.convert.qg:convert_quark_gluon"}
+
 
 @dataclass(kw_only=True)
 class ConvertOptions:
     """Public data sets of jets as files to train on."""
 
-    dataset: str = flag("", "top: train.h5, val.h5, test.h5 of the top tagging reference; qg: QG_jets*.npz", positional=True, choices=["top", "qg"])
+    dataset: str = flag("", "top: train.h5, val.h5, test.h5 of the top tagging reference; qg: QG_jets*.npz", positional=True, choices=list(CONVERTERS))
     input: str = flag(".", "folder with the data set's files", "-i")
     output: str = flag("converted", "folder to write train_file_0 and so on to", "-o")
     format: str = flag("parquet", "of the files written", choices=["parquet", "root"])
@@ -23,6 +25,7 @@ class ConvertOptions:
 
 def run_convert(options: ConvertOptions) -> None:
     """``weaver-tt convert``."""
-    converter = importlib.import_module(f"weaver_tt.convert.{options.dataset}")
-    for path in converter.convert(options.input, options.output, f".{options.format}", options.progress):
+    module, name = CONVERTERS[options.dataset].split(":")
+    convert = getattr(importlib.import_module(module), name)
+    for path in convert(options.input, options.output, f".{options.format}", options.progress):
         log.info("%s", path)

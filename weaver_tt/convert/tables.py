@@ -21,17 +21,17 @@ Columns = dict[str, Any]
 ROWS = 10_000  # jets in memory at once, padded
 
 
-def jagged(values: npt.NDArray[Any], real: npt.NDArray[np.bool_]) -> ak.Array:
+def drop_padding(values: npt.NDArray[Any], real: npt.NDArray[np.bool_]) -> ak.Array:
     """Padded (N, P) values without those that ``real`` (N, P) says are padding."""
     return ak.unflatten(values[real], real.sum(axis=1))
 
 
-def jets(momenta: Iterable[Floats], real: npt.NDArray[np.bool_], label: npt.NDArray[Any]) -> Columns:
+def labelled_jet_columns(momenta: Iterable[Floats], real: npt.NDArray[np.bool_], label: npt.NDArray[Any]) -> Columns:
     """Columns of N jets: those of ``momentum_columns`` from padded (px, py, pz, E), each (N, P), and ``label`` (N,)."""
-    return momentum_columns(*(jagged(np.asarray(values, np.float64), real) for values in momenta)) | {"label": label.astype(np.int32)}
+    return momentum_columns(*(drop_padding(np.asarray(values, np.float64), real) for values in momenta)) | {"label": label.astype(np.int32)}
 
 
-def write(path: Path, rows: int, pieces: Iterable[Columns], progress: bool) -> None:
+def write_jets(path: Path, rows: int, pieces: Iterable[Columns], progress: bool) -> None:
     """Write ``rows`` jets, which come in pieces, to ``path``."""
     with open_writer(path) as writer, tqdm(total=rows, unit="jet", desc=path.name, disable=not progress) as bar:
         for columns in pieces:
@@ -39,7 +39,7 @@ def write(path: Path, rows: int, pieces: Iterable[Columns], progress: bool) -> N
             bar.update(len(columns["label"]))
 
 
-def sources(folder: str, pattern: str) -> list[Path]:
+def find_files(folder: str, pattern: str) -> list[Path]:
     """Files of a folder that match, sorted by name; DataError where there are none, with what there is."""
     found = sorted(Path(folder).glob(pattern))
     if not found:

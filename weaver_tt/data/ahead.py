@@ -8,12 +8,12 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-SWITCH = 5e-4  # seconds
+SWITCH_INTERVAL = 5e-4  # seconds
 
 T = TypeVar("T")
 
 
-def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
+def read_ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
     """``items`` in their order, worked out by a thread that is at most ``depth`` ahead (0: no thread). Its errors are raised here.
 
     The thread ends with this generator: when the items end, or when it is closed early.
@@ -22,7 +22,7 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
         yield from items
         return
     # python lets a thread run for 5 ms before another that has finished its numerical work may go on; here that is the time of a batch
-    sys.setswitchinterval(min(SWITCH, sys.getswitchinterval()))
+    sys.setswitchinterval(min(SWITCH_INTERVAL, sys.getswitchinterval()))
     end: Any = object()
     executor = ThreadPoolExecutor(1, "weaver_tt-ahead")
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from weaver_tt.config.load import load_config
-from weaver_tt.config.plan import narrowed
+from weaver_tt.config.plan import with_extra_selection
 from weaver_tt.config.schema import Bucketing, DataConfig
 from weaver_tt.data import passes
 from weaver_tt.data.reservoir import Reservoir
@@ -19,23 +19,23 @@ from weaver_tt.errors import DataError
 from weaver_tt.log import log
 from weaver_tt.options import DataOptions
 
-SAMPLE = 1_000_000  # rows that quantiles are exact up to
+SAMPLE_ROWS = 1_000_000  # rows that quantiles are exact up to
 SEED = 20_230_817
-LEAST = 32  # slots of a shortened input: networks that look for 16 neighbours must find them
-STEP = 16  # lengths are multiples of it: few different shapes
+MIN_SLOTS = 32  # slots of a shortened input: networks that look for 16 neighbours must find them
+SLOT_STEP = 16  # lengths are multiples of it: few different shapes
 
 
-def bucket_numbers(table: Table, bucketing: Bucketing, path: str) -> Integers:
+def bucket_indices(table: Table, bucketing: Bucketing, path: str) -> Integers:
     """The bucket (R,) of each row of a table: as many edges lie at or below its value."""
-    assert bucketing.inner is not None
+    assert bucketing.inner_edges is not None
     values = row_numbers(table[bucketing.variable], f"{path}: bucketing.var: {bucketing.variable!r}")
-    return np.searchsorted(bucketing.inner, values, side="right")
+    return np.searchsorted(bucketing.inner_edges, values, side="right")
 
 
-def short_length(counts: Integers, length: int) -> int:
+def shortened_length(counts: Integers, length: int) -> int:
     """The slots that a batch with ``counts`` (N,) objects in its rows needs of ``length``: a multiple of STEP, at least LEAST."""
     longest = int(counts.max(initial=0))
-    return min(length, max(LEAST, -(-longest // STEP) * STEP))
+    return min(length, max(MIN_SLOTS, -(-longest // SLOT_STEP) * SLOT_STEP))
 
 
 def prepare_bucketing(config: DataConfig, prefix: str, data: DataOptions) -> DataConfig:
@@ -45,24 +45,24 @@ def prepare_bucketing(config: DataConfig, prefix: str, data: DataOptions) -> Dat
     :raises DataError: the variable is not one number for each row, or no row passes the selection.
     """
     bucketing = config.bucketing
-    if bucketing is None or bucketing.inner is not None:
+    if bucketing is None or bucketing.inner_edges is not None:
         return config
-    return replace(config, bucketing=passes.on_main(lambda: _find(config, bucketing, f"{prefix}.auto.yaml", data)))
+    return replace(config, bucketing=passes.run_on_main(lambda: _find_edges(config, bucketing, f"{prefix}.auto.yaml", data)))
 
 
-def _find(config: DataConfig, bucketing: Bucketing, path: str, data: DataOptions) -> Bucketing:
-    needed = replace(passes.only(narrowed(config, "train", data.extra_selection_train), {}), bucketing=bucketing)
+def _find_edges(config: DataConfig, bucketing: Bucketing, path: str, data: DataOptions) -> Bucketing:
+    needed = replace(passes.restrict_to_inputs(with_extra_selection(config, "train", data.extra_selection_train), {}), bucketing=bucketing)
     sources = passes.training_sources(needed, data)
-    now = passes.fingerprint(needed, sources, ["bucketing", bucketing.variable, bucketing.number])
+    now = passes.pass_fingerprint(needed, sources, ["bucketing", bucketing.variable, bucketing.number])
     old = load_config(path, config.custom_functions).bucketing if Path(path).is_file() else None
     if old is not None and old.fingerprint == now:
         return old
-    sample = Reservoir(SAMPLE, SEED)
-    for table, rows, file in passes.tables(needed, sources, data.on_bad_file == "skip"):
+    sample = Reservoir(SAMPLE_ROWS, SEED)
+    for table, rows, file in passes.selected_tables(needed, sources, data.on_bad_file == "skip"):
         if rows:
             sample.add(row_numbers(table[bucketing.variable], f"{file}: bucketing.var: {bucketing.variable!r}"))
     if sample.seen == 0:
         raise DataError(f"{config.source}: no row of the training data passes the selection; nothing to make buckets of")
     inner = np.unique(np.quantile(sample.values(), np.linspace(0, 1, bucketing.number + 1)[1:-1]))
     log.info("buckets of %s from %d rows, divided at %s", bucketing.variable, sample.seen, ", ".join(f"{edge:g}" for edge in inner))
-    return replace(bucketing, inner=tuple(inner.tolist()), fingerprint=now)
+    return replace(bucketing, inner_edges=tuple(inner.tolist()), fingerprint=now)

@@ -42,7 +42,7 @@ class Chunk:
         return self.last - self.first
 
 
-def window(source: Source, low: float, high: float) -> Source:
+def select_window(source: Source, low: float, high: float) -> Source:
     """The part of ``source`` between the fractions ``low`` and ``high`` of its rows; 0 <= low <= high <= 1."""
     # rounding each edge on its own makes neighbouring windows meet exactly
     first, last = (source.borders[0] + round(source.rows * edge) for edge in (low, high))
@@ -50,7 +50,7 @@ def window(source: Source, low: float, high: float) -> Source:
     return Source(source.group, source.path, (first, *inner, last))
 
 
-def some_files(sources: Sequence[Source], share: float, *seed: int) -> list[Source]:
+def sample_files(sources: Sequence[Source], share: float, *seed: int) -> list[Source]:
     """The share of each group's files, at least one of each, chosen by ``seed``, in their order."""
     chosen: list[Source] = []
     for group in dict.fromkeys(source.group for source in sources):
@@ -61,7 +61,7 @@ def some_files(sources: Sequence[Source], share: float, *seed: int) -> list[Sour
     return chosen
 
 
-def cut(source: Source, most: int) -> list[Chunk]:
+def split_into_chunks(source: Source, most: int) -> list[Chunk]:
     """Chunks of at most ``most`` rows that cover ``source`` in order.
 
     Neighbouring clusters are merged while they fit (a hundred tiny clusters are one read); a cluster larger than ``most`` is cut into pieces
@@ -81,7 +81,7 @@ def cut(source: Source, most: int) -> list[Chunk]:
     return [Chunk(source.group, source.path, first, last) for first, last in pairwise(edges)]
 
 
-def by_group(chunks: Iterable[Chunk]) -> dict[int, list[Chunk]]:
+def chunks_by_group(chunks: Iterable[Chunk]) -> dict[int, list[Chunk]]:
     """Group index -> its chunks, in their order; groups ascending."""
     groups: dict[int, list[Chunk]] = {}
     for chunk in chunks:
@@ -94,7 +94,7 @@ def total_rows(chunks: Iterable[Chunk]) -> int:
     return sum(chunk.rows for chunk in chunks)
 
 
-def strata(chunks: Sequence[Chunk], pool: float) -> list[Sequence[Chunk]]:
+def split_into_strata(chunks: Sequence[Chunk], pool: float) -> list[Sequence[Chunk]]:
     """Divide one group's chunks, file after file, into as many runs of equal length as average chunks fit into ``pool`` rows."""
     number = min(len(chunks), max(1, int(pool * len(chunks) / max(1, total_rows(chunks)))))
     edges = [len(chunks) * i // number for i in range(number + 1)]
@@ -111,9 +111,9 @@ def epoch_order(chunks: Sequence[Chunk], seed: int, epoch: int, pool: int) -> li
     """
     total = max(1, total_rows(chunks))
     order: list[Chunk] = []
-    for group, members in by_group(chunks).items():
+    for group, members in chunks_by_group(chunks).items():
         random = np.random.default_rng(np.random.SeedSequence((seed, epoch, group)))
-        parts = strata(members, pool * total_rows(members) / total)
+        parts = split_into_strata(members, pool * total_rows(members) / total)
         parts = [[part[i] for i in random.permutation(len(part))] for part in parts]
         turns = [parts[i] for i in random.permutation(len(parts))]
         order += [part[turn] for turn in range(max(map(len, parts))) for part in turns if turn < len(part)]
@@ -132,8 +132,8 @@ def rows_between(chunks: Iterable[Chunk], first: int, last: int) -> list[Chunk]:
     return taken
 
 
-def sequential(sources: Iterable[Source], most: int, index: int = 0, of: int = 1) -> list[Chunk]:
+def sequential_chunks(sources: Iterable[Source], most: int, index: int = 0, of: int = 1) -> list[Chunk]:
     """Share ``index`` of ``of`` contiguous ones of all rows in input order, in chunks of at most ``most`` rows: validation and prediction."""
-    chunks = [chunk for source in sources for chunk in cut(source, most)]
+    chunks = [chunk for source in sources for chunk in split_into_chunks(source, most)]
     total = total_rows(chunks)
     return rows_between(chunks, total * index // of, total * (index + 1) // of)

@@ -8,12 +8,12 @@ from threading import Lock
 
 import awkward as ak
 
-Table = dict[str, ak.Array]
+Arrays = dict[str, ak.Array]
 
 
 @dataclass(slots=True)
-class _Held:
-    table: Table
+class _CachedCluster:
+    table: Arrays
     waiting: int  # rows not handed out yet
     size: int  # bytes
 
@@ -27,11 +27,11 @@ class ClusterCache:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._held: dict[tuple[Hashable, Hashable], _Held] = {}
+        self._held: dict[tuple[Hashable, Hashable], _CachedCluster] = {}
         self._row_bytes: dict[tuple[Hashable, Hashable], float] = {}
         self._lock = Lock()
 
-    def piece(self, owner: Hashable, columns: Hashable, cluster: tuple[int, int], rows: tuple[int, int], read: Callable[[int, int], Table]) -> Table:
+    def piece(self, owner: Hashable, columns: Hashable, cluster: tuple[int, int], rows: tuple[int, int], read: Callable[[int, int], Arrays]) -> Arrays:
         """Rows [first, last) of a cluster [begin, end); ``read`` decodes a range of rows."""
         (begin, end), (first, last) = cluster, rows
         key = (owner, (columns, begin))
@@ -42,10 +42,10 @@ class ClusterCache:
         if held is None:
             if known is None or known * (end - begin) > room:  # the first piece tells how large a row is
                 table = read(first, last)
-                self._row_bytes[owner, columns] = _bytes(table) / max(1, last - first)
+                self._row_bytes[owner, columns] = _size_in_bytes(table) / max(1, last - first)
                 return table
             table = read(begin, end)
-            held = _Held(table, end - begin, _bytes(table))
+            held = _CachedCluster(table, end - begin, _size_in_bytes(table))
         with self._lock:
             held.waiting -= last - first
             self._held[key] = held
@@ -60,6 +60,6 @@ class ClusterCache:
             self._row_bytes = {key: size for key, size in self._row_bytes.items() if key[0] != owner}
 
 
-def _bytes(table: Table) -> int:
+def _size_in_bytes(table: Arrays) -> int:
     """Size of the decoded columns."""
     return sum(array.nbytes for array in table.values())

@@ -32,12 +32,12 @@ def local_copies(options: DataOptions, *kinds: str) -> Iterator[DataOptions]:
     if not options.copy_inputs:
         yield options
         return
-    folder = Path(tempfile.gettempdir()) / distributed.from_main(f"weaver_tt-inputs-{secrets.token_hex(8)}")
+    folder = Path(tempfile.gettempdir()) / distributed.broadcast_from_main(f"weaver_tt-inputs-{secrets.token_hex(8)}")
     copying = distributed.local_rank() == 0
     groups = {kind: parse_groups(getattr(options, kind), divide=kind == "data_test") for kind in kinds}
-    sources = {path: _below(folder, path) for members in groups.values() for group in members for path in group.paths}
+    sources = {path: _copy_path(folder, path) for members in groups.values() for group in members for path in group.paths}
     try:
-        _copy(sources, folder, copying)
+        _copy_on_first_rank(sources, folder, copying)
         copies = {kind: [f"{group.name}:{sources[path]}" for group in members for path in group.paths] for kind, members in groups.items()}
         yield replace(options, **copies)  # type: ignore[arg-type]
     finally:
@@ -45,7 +45,7 @@ def local_copies(options: DataOptions, *kinds: str) -> Iterator[DataOptions]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _below(folder: Path, path: str) -> Path:
+def _copy_path(folder: Path, path: str) -> Path:
     """Where the copy of a path or URL lies."""
     if is_remote(path):
         address = urlsplit(path)
@@ -53,7 +53,7 @@ def _below(folder: Path, path: str) -> Path:
     return folder / os.path.abspath(path).lstrip("/")
 
 
-def _copy(sources: dict[str, Path], folder: Path, copying: bool) -> None:
+def _copy_on_first_rank(sources: dict[str, Path], folder: Path, copying: bool) -> None:
     """Copy, or wait for the rank that does; each hears of it when another could not, or it would wait for ever."""
     failure: WeaverError | None = None
     try:
@@ -61,7 +61,7 @@ def _copy(sources: dict[str, Path], folder: Path, copying: bool) -> None:
             _copy_all(sources, folder)
     except WeaverError as error:
         failure = error
-    failure = next((error for error in distributed.gather(failure) if error is not None), None)
+    failure = next((error for error in distributed.gather_from_ranks(failure) if error is not None), None)
     if failure is not None:
         raise failure
 

@@ -14,8 +14,8 @@ import fsspec
 from weaver_tt.errors import DataError, nearest
 from weaver_tt.log import log
 
-OLD = ".awkd"  # files of awkward 0, which old scripts name and nothing writes any more
-UNNAMED = "_"  # group of the patterns without a name
+AWKWARD0_SUFFIX = ".awkd"  # files of awkward 0, which old scripts name and nothing writes any more
+UNNAMED_GROUP = "_"  # group of the patterns without a name
 _NAMED = re.compile(r"(?P<name>[^:/]+?)(?P<split>%\d+)?:(?!//|:)(?P<pattern>.+)", re.DOTALL)
 _WILDCARD = re.compile(r"[*\[]")  # not `?`, which begins a URL's query
 
@@ -46,7 +46,7 @@ def parse_groups(patterns: Sequence[str], divide: bool = False) -> list[FileGrou
     sizes: dict[str, int] = {}
     for argument in patterns:
         match = _NAMED.fullmatch(argument)
-        name, pattern = (match["name"], match["pattern"]) if match else (UNNAMED, argument)
+        name, pattern = (match["name"], match["pattern"]) if match else (UNNAMED_GROUP, argument)
         if match and match["split"]:
             sizes[name] = max(1, int(match["split"][1:]))
             if not divide:
@@ -57,7 +57,7 @@ def parse_groups(patterns: Sequence[str], divide: bool = False) -> list[FileGrou
         if len(fresh) < len(paths):
             log.warning("%s: %d files are in group %r already and count once", argument, len(paths) - len(fresh), name)
         known += fresh
-    return [part for name, paths in groups.items() for part in _parts(name, paths, sizes.get(name) if divide else None)]
+    return [part for name, paths in groups.items() for part in _split_group(name, paths, sizes.get(name) if divide else None)]
 
 
 def first_files(patterns: Sequence[str], number: int) -> list[str]:
@@ -65,7 +65,7 @@ def first_files(patterns: Sequence[str], number: int) -> list[str]:
     return [f"{group.name}:{path}" for group in parse_groups(patterns) for path in group.paths[:number]]
 
 
-def _parts(name: str, paths: list[str], size: int | None) -> list[FileGroup]:
+def _split_group(name: str, paths: list[str], size: int | None) -> list[FileGroup]:
     """The group as it is, or groups of ``size`` files each."""
     if size is None:
         return [FileGroup(name, tuple(paths))]
@@ -77,30 +77,30 @@ def _expand(pattern: str) -> list[str]:
     if os.path.isfile(pattern):  # a name may hold brackets
         return [pattern]
     paths = sorted(path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path))
-    if not paths and pattern.endswith(OLD):
+    if not paths and pattern.endswith(AWKWARD0_SUFFIX):
         return _successors(pattern)
     if not paths:
-        raise DataError(f"{pattern}: {_why_nothing(pattern)}")
+        raise DataError(f"{pattern}: {_explain_no_match(pattern)}")
     return paths
 
 
 def _successors(pattern: str) -> list[str]:
     """For a path that ends in ``.awkd`` and is not there: files that differ from it in the ending only, as converted ones do."""
     for suffix in (".parquet", ".root", ".h5"):
-        other = pattern.removesuffix(OLD) + suffix
+        other = pattern.removesuffix(AWKWARD0_SUFFIX) + suffix
         if paths := sorted(glob.glob(other, recursive=True)):
-            _tell(pattern, other)
+            _log_successor(pattern, other)
             return paths
     raise DataError(f"{pattern}: no such file, nor one that ends in .parquet or .root instead; `weaver-tt convert` makes them from a public data set")
 
 
 @cache
-def _tell(pattern: str, other: str) -> None:
+def _log_successor(pattern: str, other: str) -> None:
     """Say it once a run, however often files are looked for."""
     log.info("%s: there is no such file; reading %s instead", pattern, other)
 
 
-def _why_nothing(pattern: str) -> str:
+def _explain_no_match(pattern: str) -> str:
     """What to say about a pattern that matches no file: where the path ends to exist, and what is there."""
     if os.path.isdir(pattern):
         return f"is a folder; write {os.path.join(pattern, '*.root')!r} for the files in it"

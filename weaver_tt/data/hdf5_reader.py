@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.data.files import is_remote
-from weaver_tt.data.reader import Reader, blaming, spellings
+from weaver_tt.data.reader import Reader, blame_file, column_spellings
 from weaver_tt.errors import DataError, nearest
 
 VALID = "valid"  # boolean field of a padded table that tells its real entries
@@ -30,15 +30,15 @@ class Hdf5Reader(Reader):
 
     def __init__(self, path: str, treename: str | None = None) -> None:
         super().__init__(path, path)
-        with blaming(path, "the file"):
+        with blame_file(path, "the file"):
             self._source = fsspec.open(path, "rb").open() if is_remote(path) else None
             self._file = h5py.File(self._source or path, "r")
             group = self._choose(treename)
             found = {name: item for name, item in group.items() if isinstance(item, h5py.Dataset) and item.ndim}
         self._rows = max((dataset.shape[0] for dataset in found.values()), default=0)
         tables = {name: dataset for name, dataset in found.items() if dataset.shape[0] == self._rows}
-        self._columns = dict(column for name, dataset in tables.items() for column in _columns(name, dataset))
-        self._spellings = spellings(self._columns)
+        self._columns = dict(column for name, dataset in tables.items() for column in _dataset_columns(name, dataset))
+        self._spellings = column_spellings(self._columns)
 
     def _choose(self, treename: str | None) -> h5py.Group:
         """The group that holds the data sets."""
@@ -84,16 +84,16 @@ class Hdf5Reader(Reader):
         for name in names:
             dataset, field = self._columns[name]
             if field is None:
-                table[name] = _plain(dataset, first, last)
+                table[name] = _read_plain(dataset, first, last)
             else:
                 fields[dataset][field] = name
         for dataset, wanted in fields.items():  # each table is decoded once for all of its fields
-            arrays = _fields(dataset, list(wanted), first, last)
+            arrays = _read_fields(dataset, list(wanted), first, last)
             table |= {wanted[field]: array for field, array in arrays.items()}
         return table
 
 
-def _columns(name: str, dataset: h5py.Dataset) -> Iterator[tuple[str, tuple[h5py.Dataset, str | None]]]:
+def _dataset_columns(name: str, dataset: h5py.Dataset) -> Iterator[tuple[str, tuple[h5py.Dataset, str | None]]]:
     """Column -> where it is, for one data set."""
     if dataset.dtype.names is None:
         yield name, (dataset, None)
@@ -101,30 +101,30 @@ def _columns(name: str, dataset: h5py.Dataset) -> Iterator[tuple[str, tuple[h5py
         yield f"{name}_{field}", (dataset, field)
 
 
-def _plain(dataset: h5py.Dataset, first: int, last: int) -> ak.Array:
+def _read_plain(dataset: h5py.Dataset, first: int, last: int) -> ak.Array:
     """Rows of a plain data set; strings and variable-length lists included."""
     if h5py.check_string_dtype(dataset.dtype):
         return ak.Array(dataset.asstr()[first:last].tolist())
     values = dataset[first:last]
     base = h5py.check_vlen_dtype(dataset.dtype)
     if base is None:
-        return ak.from_numpy(_native(values), regulararray=True)
+        return ak.from_numpy(_native_order(values), regulararray=True)
     counts = np.fromiter(map(len, values), np.int64, len(values))
-    return ak.unflatten(_native(np.concatenate([np.empty(0, base), *values])), counts)
+    return ak.unflatten(_native_order(np.concatenate([np.empty(0, base), *values])), counts)
 
 
-def _fields(dataset: h5py.Dataset, names: list[str], first: int, last: int) -> dict[str, ak.Array]:
+def _read_fields(dataset: h5py.Dataset, names: list[str], first: int, last: int) -> dict[str, ak.Array]:
     """Rows of some fields of a compound table; of a padded one with ``valid``, the valid entries of each row."""
     padded = dataset.ndim == 2 and VALID in dataset.dtype.names
     needed = [*names, VALID] if padded and VALID not in names else names
     values = dataset.fields(needed)[first:last]  # a structured array, only of these fields
     if not padded:
-        return {name: ak.from_numpy(_native(values[name]), regulararray=True) for name in names}
+        return {name: ak.from_numpy(_native_order(values[name]), regulararray=True) for name in names}
     valid = values[VALID].astype(bool)
     counts, entries = valid.sum(axis=1), np.flatnonzero(valid)
-    return {name: ak.unflatten(_native(values[name].reshape(-1).take(entries)), counts) for name in names}
+    return {name: ak.unflatten(_native_order(values[name].reshape(-1).take(entries)), counts) for name in names}
 
 
-def _native(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _native_order(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The same numbers in this machine's byte order, side by side in memory."""
     return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))

@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.config.elementwise import Jagged
+from weaver_tt.config.elementwise import JaggedColumn
 from weaver_tt.config.expressions import Expression
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
-from weaver_tt.data.table import Table, flat, value_of
+from weaver_tt.data.table import Table, evaluate_column, flat_column
 from weaver_tt.errors import DataError
 from weaver_tt.log import log
 
-CLASS = "_label_"  # name of the label that is a class
+CLASS_LABEL = "_label_"  # name of the label that is a class
 Numbers = npt.NDArray[Any]
 
 
-def present(expressions: list[Expression], table: Table, plan: Plan) -> bool:
+def can_compute(expressions: list[Expression], table: Table, plan: Plan) -> bool:
     """Whether labels or weights can be computed: always in training, where a missing column is an error of its own."""
     return plan.purpose == "train" or all(expression.names <= table.keys() for expression in expressions)
 
@@ -32,25 +32,25 @@ def present(expressions: list[Expression], table: Table, plan: Plan) -> bool:
 def row_labels(table: Table, config: DataConfig, plan: Plan, where: str) -> tuple[dict[str, Numbers], Accounting]:
     """Labels with one value a row: the class ``_label_`` int64 (R,), or custom labels float32 (R,) each."""
     labels, accounting = config.labels, Accounting()
-    if labels is None or labels.kind == "per_object" or not present(list(labels.value.values()), table, plan):
+    if labels is None or labels.kind == "per_object" or not can_compute(list(labels.value.values()), table, plan):
         return {}, accounting
-    columns = {name: _per_row(expression, table, f"{where}: label {name!r}") for name, expression in labels.value.items()}
+    columns = {name: _row_values(expression, table, f"{where}: label {name!r}") for name, expression in labels.value.items()}
     if labels.kind == "custom":
         return {name: column.astype(np.float32) for name, column in columns.items()}, accounting
-    found = _classes(columns, where, strict=plan.purpose == "train")
+    found = _class_of_rows(columns, where, strict=plan.purpose == "train")
     counts = np.bincount(found, minlength=len(columns))
     accounting.targets.update(dict(zip(columns, counts.tolist(), strict=True)))
-    return {CLASS: found}, accounting
+    return {CLASS_LABEL: found}, accounting
 
 
-def _per_row(expression: Expression, table: Table, where: str) -> Numbers:
-    values = flat(value_of(expression, table, where))
+def _row_values(expression: Expression, table: Table, where: str) -> Numbers:
+    values = flat_column(evaluate_column(expression, table, where))
     if not isinstance(values, np.ndarray) or values.ndim != 1:
         raise DataError(f"{where}: expected one value for each row, found one for each object; `type: per_object` is for those")
     return values
 
 
-def _classes(columns: dict[str, Numbers], where: str, strict: bool) -> npt.NDArray[np.int64]:
+def _class_of_rows(columns: dict[str, Numbers], where: str, strict: bool) -> npt.NDArray[np.int64]:
     """The class (R,) that each row's 0/1 columns name; where they do not name exactly one, an error, or (not ``strict``) a warning."""
     flags = np.stack(list(columns.values()), axis=1)  # (R, K)
     hits = (flags == 1).sum(axis=1)
@@ -68,26 +68,26 @@ def _classes(columns: dict[str, Numbers], where: str, strict: bool) -> npt.NDArr
     return np.argmax(flags == 1, axis=1)
 
 
-def object_labels(table: Table, config: DataConfig, plan: Plan, where: str) -> dict[str, Jagged]:
+def object_labels(table: Table, config: DataConfig, plan: Plan, where: str) -> dict[str, JaggedColumn]:
     """Labels with one value for each object of their group, empty for other kinds of labels."""
     labels = config.labels
-    if labels is None or labels.kind != "per_object" or not present(list(labels.value.values()), table, plan):
+    if labels is None or labels.kind != "per_object" or not can_compute(list(labels.value.values()), table, plan):
         return {}
     found = {}
     for name, expression in labels.value.items():
-        values = flat(value_of(expression, table, f"{where}: label {name!r}"))
-        if not isinstance(values, Jagged):
+        values = flat_column(evaluate_column(expression, table, f"{where}: label {name!r}"))
+        if not isinstance(values, JaggedColumn):
             raise DataError(f"{where}: label {name!r} is per object, but {expression.source!r} has one value for each row")
         found[name] = values
     return found
 
 
-def is_yes_or_no(config: DataConfig) -> bool:
+def is_binary(config: DataConfig) -> bool:
     """Whether the task wants per-object labels that are 0 or 1."""
     return config.labels is not None and config.labels.kind == "per_object" and (config.task is None or config.task.name == "object_efficiency")
 
 
-def check_yes_or_no(name: str, values: Numbers, where: str) -> Counter[str]:
+def count_binary_targets(name: str, values: Numbers, where: str) -> Counter[str]:
     """How many of an efficiency's targets (M,) are 0 and 1; anything else is an error."""
     ones, zeros = int((values == 1).sum()), int((values == 0).sum())
     if other := len(values) - ones - zeros:
@@ -96,7 +96,7 @@ def check_yes_or_no(name: str, values: Numbers, where: str) -> Counter[str]:
     return Counter({f"{name} = 0": zeros, f"{name} = 1": ones})
 
 
-def tell_empty_classes(accounting: Accounting, config: DataConfig, what: str) -> None:
+def warn_of_empty_classes(accounting: Accounting, config: DataConfig, what: str) -> None:
     """Warn of classes that a full pass over the ``what`` data did not bring a row of."""
     if config.labels is not None and config.labels.kind == "simple" and accounting.targets.total():
         empty = [repr(name) for name in config.labels.value if not accounting.targets[name]]
@@ -104,7 +104,7 @@ def tell_empty_classes(accounting: Accounting, config: DataConfig, what: str) ->
             log.warning("%s: labels: no %s row is of class %s", config.source, what, ", ".join(empty))
 
 
-def check_variety(accounting: Accounting, config: DataConfig) -> None:
+def check_class_variety(accounting: Accounting, config: DataConfig) -> None:
     """Raise DataError if all that a full pass over the training data brought is of one class: nothing can be learnt from it."""
     labels, found = config.labels, accounting.targets
     if labels is None or labels.kind == "custom" or not found.total():
@@ -112,7 +112,7 @@ def check_variety(accounting: Accounting, config: DataConfig) -> None:
     if labels.kind == "simple":
         alternatives = [list(labels.value)] if len(labels.value) > 1 else []
     else:
-        alternatives = [[f"{name} = 0", f"{name} = 1"] for name in labels.value] if is_yes_or_no(config) else []
+        alternatives = [[f"{name} = 0", f"{name} = 1"] for name in labels.value] if is_binary(config) else []
     for names in alternatives:
         seen = [name for name in names if found[name]]
         if len(seen) == 1:

@@ -14,16 +14,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from weaver_tt.data.chunks import Chunk, Source, by_group, rows_between, total_rows
+from weaver_tt.data.chunks import Chunk, Source, chunks_by_group, rows_between, total_rows
 
-MOST_LANES = 32  # each keeps a decoded chunk, and a file open
+MAX_LANES = 32  # each keeps a decoded chunk, and a file open
 ENOUGH_LANES = 16  # for which small reads are put up with
-LEAST_LANES = 8  # for which clusters are cut
-WORTH_READING = 3000  # rows that make a read worth its fixed cost, where the pool leaves the choice
+MIN_LANES = 8  # for which clusters are cut
+MIN_READ_ROWS = 3000  # rows that make a read worth its fixed cost, where the pool leaves the choice
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class RowRange:
     """Rows [first, last) of a chunk, counted from the chunk's own first row."""
 
     chunk: Chunk
@@ -46,15 +46,15 @@ def lane_count(sources: Sequence[Source], pool: int) -> int:
     sizes = np.concatenate([np.diff(source.borders) for source in sources]).astype(float)
     cluster = float((sizes**2).sum() / max(1.0, sizes.sum()))  # of the average row
     half = pool / 2
-    chunk = min(max(cluster, min(WORTH_READING, half / ENOUGH_LANES)), half / LEAST_LANES)
-    return max(len({source.group for source in sources}), min(MOST_LANES, int(half / chunk)))
+    chunk = min(max(cluster, min(MIN_READ_ROWS, half / ENOUGH_LANES)), half / MIN_LANES)
+    return max(len({source.group for source in sources}), min(MAX_LANES, int(half / chunk)))
 
 
 def plan_lanes(chunks: Sequence[Chunk], number: int) -> list[list[Chunk]]:
     """Divide ``chunks`` (in input order) into about ``number`` lanes: by group, then by file while there are few, then into runs of chunks."""
     per_row = number / max(1, total_rows(chunks))
     lanes: list[list[Chunk]] = []
-    for members in by_group(chunks).values():
+    for members in chunks_by_group(chunks).values():
         files: dict[str, list[Chunk]] = {}
         for chunk in members:
             files.setdefault(chunk.path, []).append(chunk)
@@ -66,7 +66,7 @@ def plan_lanes(chunks: Sequence[Chunk], number: int) -> list[list[Chunk]]:
     return lanes
 
 
-def share_lanes(lanes: Sequence[Sequence[Chunk]], index: int, of: int) -> list[list[Chunk]]:
+def split_lanes(lanes: Sequence[Sequence[Chunk]], index: int, of: int) -> list[list[Chunk]]:
     """Share ``index`` of ``of`` of the rows of every lane, without empty lanes: every row is in one share, and shares differ by at most one row."""
     shares = []
     turn = 0  # who gets the first row that cannot be divided
@@ -79,7 +79,7 @@ def share_lanes(lanes: Sequence[Sequence[Chunk]], index: int, of: int) -> list[l
     return [lane for lane in shares if lane]
 
 
-def schedule(lanes: Sequence[Sequence[Chunk]], step: int, random: np.random.Generator) -> Iterator[list[Take]]:
+def plan_draws(lanes: Sequence[Sequence[Chunk]], step: int, random: np.random.Generator) -> Iterator[list[RowRange]]:
     """Draws of ``step`` rows each (the last one as it comes) that use up all ``lanes``."""
     waiting = [deque(lane) for lane in lanes]
     gone = [0] * len(lanes)  # rows of each lane's first chunk that are taken
@@ -93,7 +93,7 @@ def schedule(lanes: Sequence[Sequence[Chunk]], step: int, random: np.random.Gene
             while share:
                 chunk = waiting[lane][0]
                 last = min(gone[lane] + share, chunk.rows)
-                draw.append(Take(chunk, gone[lane], last))
+                draw.append(RowRange(chunk, gone[lane], last))
                 share -= last - gone[lane]
                 gone[lane] = last
                 if last == chunk.rows:

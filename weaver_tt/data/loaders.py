@@ -1,6 +1,6 @@
 """Loaders of batches for training, validation and prediction; the one place that calls DataLoader.
 
-Without worker processes a thread decodes and cuts ahead while the consumer computes. Batches travel jagged and are padded by the consumer.
+Without worker processes a thread decodes and batches ahead while the consumer computes. Batches travel jagged and are padded by the consumer.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from weaver_tt.config.plan import Purpose, narrowed, plain, plan
+from weaver_tt.config.plan import Purpose, make_plan, with_extra_selection, without_reweighting
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
-from weaver_tt.data.ahead import ahead
+from weaver_tt.data.ahead import read_ahead
 from weaver_tt.data.batch import Batch
-from weaver_tt.data.chunks import some_files, window
-from weaver_tt.data.dataset import READ_AHEAD, Cut, Stream
+from weaver_tt.data.chunks import sample_files, select_window
+from weaver_tt.data.dataset import READ_AHEAD, Stream, UnpaddedBatch
 from weaver_tt.data.files import parse_groups
-from weaver_tt.data.labels import check_variety, tell_empty_classes
+from weaver_tt.data.labels import check_class_variety, warn_of_empty_classes
 from weaver_tt.data.padding import Padder
-from weaver_tt.data.rows import Rows, convert
+from weaver_tt.data.rows import Rows, convert_arrays
 from weaver_tt.data.scan import Scan, scan_files
 from weaver_tt.errors import DataError, WeaverError
 from weaver_tt.options import DataOptions
 
-AHEAD = 4  # batches that the thread may be ahead
+BATCHES_AHEAD = 4  # batches that the thread may be ahead
 PREFETCH = 2  # batches that a worker process may be ahead
-SLOTS = PREFETCH + 2  # a worker's batches in flight: ahead, being used, being written
-ROOM = 1.25  # of a slot's memory, to that of the batch it was made for
+SLOTS_PER_WORKER = PREFETCH + 2  # a worker's batches in flight: ahead, being used, being written
+SLOT_MARGIN = 1.25  # of a slot's memory, to that of the batch it was made for
 ALIGNMENT = 64  # bytes
 T = TypeVar("T")
 
@@ -70,16 +70,16 @@ class Loader:
         self.accounting.add(self._stream.scan.accounting)
         progress = _Progress(self._workers)
         done = 0
-        with closing(self._cuts(0 if self._repeat else number, skip)) as cuts:
-            for cut in cuts:
-                self.accounting.add(cut.accounting)
-                share = progress.after(cut)
-                if cut.number < 0:
+        with closing(self._unpadded_batches(0 if self._repeat else number, skip)) as batches:
+            for unpadded in batches:
+                self.accounting.add(unpadded.accounting)
+                share = progress.after(unpadded)
+                if unpadded.number < 0:
                     continue
                 done += 1
-                if done > skip and cut.rows is not None:
-                    batch = self._padder(cut.rows)
-                    self._account_padding(cut.rows, batch)
+                if done > skip and unpadded.rows is not None:
+                    batch = self._padder(unpadded.rows)
+                    self._account_padding(unpadded.rows, batch)
                     batch.progress = max(share, done / self.steps) if self.steps and not self._shuffle else done / self.steps if self.steps else share
                     yield batch
                 if done == self.steps:
@@ -96,12 +96,12 @@ class Loader:
             objects, padded = int(rows.objects[name].counts.sum()), batch.masks[name].numel()
             self.accounting.slots.update({(name, "objects"): objects, (name, "padded"): padded, (name, "full"): full})
 
-    def _cuts(self, number: int, skip: int) -> Generator[Cut, None, None]:
+    def _unpadded_batches(self, number: int, skip: int) -> Generator[UnpaddedBatch, None, None]:
         if not self._shuffle:
-            return ahead(self._stream.ordered(self._rank, self._world, skip), AHEAD)
+            return read_ahead(self._stream.ordered_batches(self._rank, self._world, skip), BATCHES_AHEAD)
         if self._workers:
-            return _from_workers(_Share(self._stream, number, self._rank, self._world, skip), self._workers)
-        return ahead(self._stream.shuffled(number, self._rank, self._world, skip=skip), AHEAD)
+            return _from_workers(_WorkerShare(self._stream, number, self._rank, self._world, skip), self._workers)
+        return read_ahead(self._stream.shuffled_batches(number, self._rank, self._world, skip=skip), BATCHES_AHEAD)
 
     def _check(self) -> None:
         """After a full pass: was there anything, and anything to tell apart?"""
@@ -111,10 +111,10 @@ class Loader:
             why = f"the selection {selection.source!r} drops all of them" if selection is not None else "none is left"
             raise DataError(f"{self._stream.config.source}: {counts.read.total()} rows were read, {why}")
         if self._shuffle and not self._repeat and self._world == 1:
-            check_variety(counts, self._stream.config)
+            check_class_variety(counts, self._stream.config)
         if self._world == 1 and not self._told:
             purpose = self._stream.plan.purpose
-            tell_empty_classes(counts, self._stream.config, "training" if self._shuffle else "validation" if purpose == "train" else "test")
+            warn_of_empty_classes(counts, self._stream.config, "training" if self._shuffle else "validation" if purpose == "train" else "test")
             self._told = True
 
 
@@ -127,16 +127,16 @@ class _Progress:
         self._expected: dict[int, float] = {}
         self._highest = 0.0
 
-    def after(self, cut: Cut) -> float:
-        """Share of the epoch's rows delivered once ``cut`` is; never falls."""
-        self._delivered[cut.worker], self._expected[cut.worker] = cut.delivered, cut.expected
+    def after(self, unpadded: UnpaddedBatch) -> float:
+        """Share of the epoch's rows delivered once ``unpadded`` is; never falls."""
+        self._delivered[unpadded.worker], self._expected[unpadded.worker] = unpadded.delivered, unpadded.expected
         silent = self._streams - len(self._expected)
         total = sum(self._expected.values()) * (1 + silent / len(self._expected))  # who has not been heard is like the others
         self._highest = max(self._highest, sum(self._delivered.values()) / total if total else 0.0)
         return self._highest
 
 
-class Slot:
+class SharedSlot:
     """Shared memory that a worker process puts one batch after another into: fresh memory for each would cost more than the copy."""
 
     def __init__(self) -> None:
@@ -150,9 +150,9 @@ class Slot:
             sizes.append(-(-array.nbytes // ALIGNMENT) * ALIGNMENT)
             return array
 
-        convert(rows, measure)
+        convert_arrays(rows, measure)
         if sum(sizes) > self._memory.numel():
-            self._memory = torch.empty(int(sum(sizes) * ROOM), dtype=torch.uint8).share_memory_()
+            self._memory = torch.empty(int(sum(sizes) * SLOT_MARGIN), dtype=torch.uint8).share_memory_()
         parts = iter(self._memory[: sum(sizes)].split(sizes))
 
         def put(array: np.ndarray[Any, Any]) -> torch.Tensor:
@@ -160,32 +160,32 @@ class Slot:
             place = next(parts)[: array.nbytes].view(given.dtype).view(given.shape)
             return place.copy_(given)
 
-        return convert(rows, put)
+        return convert_arrays(rows, put)
 
 
-class _Share(IterableDataset[Any]):
-    """A worker process's share of an epoch's cuts, their arrays as tensors, which travel through shared memory."""
+class _WorkerShare(IterableDataset[Any]):
+    """A worker process's share of an epoch's batches, their arrays as tensors, which travel through shared memory."""
 
     def __init__(self, stream: Stream, epoch: int, rank: int, world: int, skip: int) -> None:
         self._stream, self._epoch, self._rank, self._world, self._skip = stream, epoch, rank, world, skip
 
-    def __iter__(self) -> Iterator[Cut | WeaverError]:
+    def __iter__(self) -> Iterator[UnpaddedBatch | WeaverError]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info is not None else (0, 1)
         # workers take turns, so batch b of this one comes after at most b * workers + worker others
         skip = max(0, -(-(self._skip - worker) // workers))
-        slots = itertools.cycle([Slot() for _ in range(SLOTS)])
+        slots = itertools.cycle([SharedSlot() for _ in range(SLOTS_PER_WORKER)])
         try:
-            for cut in self._stream.shuffled(self._epoch, self._rank, self._world, worker, workers, skip):
-                yield cut if cut.rows is None else replace(cut, rows=next(slots).fill(cut.rows))
+            for unpadded in self._stream.shuffled_batches(self._epoch, self._rank, self._world, worker, workers, skip):
+                yield unpadded if unpadded.rows is None else replace(unpadded, rows=next(slots).fill(unpadded.rows))
         except WeaverError as error:  # as a value: raised here, its text would be buried in a worker's traceback
             yield error
 
 
-def _from_workers(share: _Share, workers: int) -> Generator[Cut, None, None]:
-    """The cuts of all worker processes, in turn."""
+def _from_workers(share: _WorkerShare, workers: int) -> Generator[UnpaddedBatch, None, None]:
+    """The batches of all worker processes, in turn."""
     # a generator of its own: DataLoader would else draw from torch's global one
-    loader = DataLoader(share, batch_size=None, num_workers=workers, prefetch_factor=PREFETCH, collate_fn=_unchanged, generator=torch.Generator())
+    loader = DataLoader(share, batch_size=None, num_workers=workers, prefetch_factor=PREFETCH, collate_fn=_identity, generator=torch.Generator())
     known: dict[int, Any] = {}  # memory of the slots that is mapped here: kept, it need not be mapped again for each batch
 
     def array(tensor: torch.Tensor) -> Any:
@@ -193,13 +193,13 @@ def _from_workers(share: _Share, workers: int) -> Generator[Cut, None, None]:
         known[storage.data_ptr()] = storage
         return tensor.numpy()
 
-    for cut in loader:
-        if isinstance(cut, WeaverError):
-            raise cut
-        yield cut if cut.rows is None else replace(cut, rows=convert(cut.rows, array))
+    for unpadded in loader:
+        if isinstance(unpadded, WeaverError):
+            raise unpadded
+        yield unpadded if unpadded.rows is None else replace(unpadded, rows=convert_arrays(unpadded.rows, array))
 
 
-def _unchanged(item: T) -> T:
+def _identity(item: T) -> T:
     return item
 
 
@@ -217,11 +217,11 @@ def train_loader(
 
     With bucketing, batches are only as long as their longest row needs, unless the network takes but one length (``any_length`` False).
     """
-    config = narrowed(config, "train", options.extra_selection_train)
-    steps = _steps(options.steps_per_epoch, options.samples_per_epoch, options.batch_size * world)
-    scan = scan_files(parse_groups(options.data_train), config, plan(config, "train"), options.on_bad_file)
+    config = with_extra_selection(config, "train", options.extra_selection_train)
+    steps = _steps_per_epoch(options.steps_per_epoch, options.samples_per_epoch, options.batch_size * world)
+    scan = scan_files(parse_groups(options.data_train), config, make_plan(config, "train"), options.on_bad_file)
     high = 1.0 if options.data_val else options.train_val_split
-    stream = _stream(config, options, scan, "train", (0.0, high * options.data_fraction), options.batch_size)
+    stream = _make_stream(config, options, scan, "train", (0.0, high * options.data_fraction), options.batch_size)
     read_ahead = 0 if options.num_workers else READ_AHEAD
     stream = replace(stream, seed=seed, endless=steps is not None, file_fraction=options.file_fraction, read_ahead=read_ahead)
     shorten = any_length and config.bucketing is not None
@@ -235,14 +235,14 @@ def val_loader(config: DataConfig, options: DataOptions, *, rank: int = 0, world
     """
     if not options.data_val and options.train_val_split >= 1:
         return None
-    config = narrowed(plain(config), "train", options.extra_selection_val)
+    config = with_extra_selection(without_reweighting(config), "train", options.extra_selection_val)
     size = options.batch_size_val or options.batch_size
-    steps = _steps(options.steps_per_epoch_val, options.samples_per_epoch_val, size * world)
-    scan = scan_files(parse_groups(options.data_val or options.data_train), config, plan(config, "train"), options.on_bad_file)
+    steps = _steps_per_epoch(options.steps_per_epoch_val, options.samples_per_epoch_val, size * world)
+    scan = scan_files(parse_groups(options.data_val or options.data_train), config, make_plan(config, "train"), options.on_bad_file)
     low = 0.0 if options.data_val else options.train_val_split
     fraction = options.data_fraction if options.data_fraction_val is None else options.data_fraction_val
-    stream = _stream(config, options, scan, "train", (low, low + (1 - low) * fraction), size)
-    stream = replace(stream, sources=some_files(stream.sources, options.file_fraction, 0))
+    stream = _make_stream(config, options, scan, "train", (low, low + (1 - low) * fraction), size)
+    stream = replace(stream, sources=sample_files(stream.sources, options.file_fraction, 0))
     rows = sum(source.rows for source in stream.sources)
     wanted = rows if steps is None else steps * size * world
     if wanted < rows:
@@ -252,11 +252,11 @@ def val_loader(config: DataConfig, options: DataOptions, *, rank: int = 0, world
 
 def test_loaders(config: DataConfig, options: DataOptions, *, device: torch.device | str = "cpu") -> dict[str, Loader]:  # noqa: PT028
     """For each file group its selected rows in input order, with observers, and labels where the files have them."""
-    config = narrowed(plain(config), "predict", options.extra_selection_test)
+    config = with_extra_selection(without_reweighting(config), "predict", options.extra_selection_test)
     loaders = {}
     for group in parse_groups(options.data_test, divide=True):
-        scan = scan_files([group], config, plan(config, "predict"), options.on_bad_file)
-        stream = _stream(config, options, scan, "predict", (0.0, 1.0), options.batch_size_test or options.batch_size)
+        scan = scan_files([group], config, make_plan(config, "predict"), options.on_bad_file)
+        stream = _make_stream(config, options, scan, "predict", (0.0, 1.0), options.batch_size_test or options.batch_size)
         loaders[group.name] = Loader(stream, device, shuffle=False)
     return loaders
 
@@ -264,21 +264,21 @@ def test_loaders(config: DataConfig, options: DataOptions, *, device: torch.devi
 test_loaders.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks of its name
 
 
-def _steps(steps: int | None, samples: int | None, size: int) -> int | None:
+def _steps_per_epoch(steps: int | None, samples: int | None, size: int) -> int | None:
     """Batches in an epoch, told as such or in rows (``size`` a step); None, or Weaver's -1, is all of the data."""
     if steps is None and samples is not None:
         return max(1, samples // size)
     return None if steps is not None and steps < 0 else steps
 
 
-def _stream(config: DataConfig, options: DataOptions, scan: Scan, purpose: Purpose, rows: tuple[float, float], size: int) -> Stream:
+def _make_stream(config: DataConfig, options: DataOptions, scan: Scan, purpose: Purpose, rows: tuple[float, float], size: int) -> Stream:
     """The stream of a share of each file's rows."""
-    sources = [source for source in (window(source, *rows) for source in scan.sources) if source.rows]
+    sources = [source for source in (select_window(source, *rows) for source in scan.sources) if source.rows]
     if not sources:
         raise DataError(f"no rows to read: the share {rows[0]:g} to {rows[1]:g} of each of {len(scan.sources)} files is empty")
     return Stream(
         config=config,
-        plan=plan(config, purpose),
+        plan=make_plan(config, purpose),
         scan=scan,
         sources=sources,
         batch_size=size,

@@ -5,24 +5,24 @@ from __future__ import annotations
 from weaver_tt.config.inputs import with_params
 from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.data.standardize import scaled
+from weaver_tt.data.standardize import with_fitted_numbers
 from weaver_tt.errors import ConfigError
 
 
-def load_other(config: DataConfig, path: str | None) -> DataConfig:
-    """The YAML at ``path`` with the centres and scales of ``config``; ``config`` itself without one.
+def load_alternative(config: DataConfig, path: str | None) -> DataConfig:
+    """The YAML at ``path`` with the centers and scales of ``config``; ``config`` itself without one.
 
     :raises ConfigError: its inputs or labels are not those of ``config``, group by group and variable by variable; or it cannot be read.
     """
     if path is None:
         return config
     other = load_config(path, config.custom_functions)
-    check_alike(config, other)
+    check_same_inputs(config, other)
     numbers = {variable.name: variable for group in config.inputs.values() for variable in group.variables}
-    return with_params(other, scaled(other, numbers), config.preprocess.fingerprint) if other.needs_statistics else other
+    return with_params(other, with_fitted_numbers(other, numbers), config.preprocess.fingerprint) if other.needs_statistics else other
 
 
-def check_alike(config: DataConfig, other: DataConfig) -> None:
+def check_same_inputs(config: DataConfig, other: DataConfig) -> None:
     """Raise ConfigError unless a network made for ``config`` can be asked with rows of ``other``."""
     for name, group in config.inputs.items():
         twin = other.inputs.get(name)

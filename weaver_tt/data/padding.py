@@ -10,11 +10,11 @@ from torch import Tensor
 
 from weaver_tt.config.schema import DataConfig, InputGroup
 from weaver_tt.data.batch import Batch
-from weaver_tt.data.bucketing import short_length
-from weaver_tt.data.rows import Integers, Jagged, Rows, runs
+from weaver_tt.data.bucketing import shortened_length
+from weaver_tt.data.rows import Integers, JaggedObjects, Rows, index_runs
 
 
-class Canvas:
+class PaddedBuffer:
     """A reused buffer of N x P slots with C features each; a slot without an object holds the pad vector (C,).
 
     Only the slots of the objects are written, and only those that held an object before and no longer do are padded again, so a batch costs what
@@ -46,19 +46,19 @@ class Canvas:
         self._prepare(rows, length)
         stale = np.maximum(self._filled[:rows] - counts, 0)
         if stale.any():
-            left = runs(np.arange(rows) * self._length + counts, stale)
-            write(self._slots, left, self._pad.view(1, -1))
-        write(self._slots, places, content)
+            left = index_runs(np.arange(rows) * self._length + counts, stale)
+            scatter_slots(self._slots, left, self._pad.view(1, -1))
+        scatter_slots(self._slots, places, content)
         self._filled[:rows] = counts
         return self._done(rows)
 
-    def cover(self, content: Tensor, index: Integers) -> Tensor:
+    def fill_wrapped(self, content: Tensor, index: Integers) -> Tensor:
         """Every slot of N rows from the object ``index`` (N, P) of ``content`` (M, C), the pad vector where the index is M -> (N, P, C)."""
         rows = len(index)
         self._prepare(rows, index.shape[1])
         if (index == len(content)).any():
             content = torch.cat([content, self._pad.view(1, -1)])
-        read(content, index.ravel(), self._slots[: rows * self._length])
+        gather_slots(content, index.ravel(), self._slots[: rows * self._length])
         self._filled[:rows] = self._length
         return self._done(rows)
 
@@ -67,7 +67,7 @@ class Canvas:
         return self._slots[: rows * self._length].view(rows, self._length, -1)
 
 
-def read(values: Tensor, places: Integers, slots: Tensor) -> None:
+def gather_slots(values: Tensor, places: Integers, slots: Tensor) -> None:
     """``slots[:] = values[places]``: values (M, C), places (S,), slots (S, C)."""
     if slots.device.type != "cpu":
         torch.index_select(values, 0, torch.from_numpy(places).to(slots.device, non_blocking=True), out=slots)
@@ -75,7 +75,7 @@ def read(values: Tensor, places: Integers, slots: Tensor) -> None:
     values.numpy().take(places, axis=0, out=slots.numpy(), mode="clip")  # places are right: with "clip" numpy writes to `out` directly
 
 
-def write(slots: Tensor, places: Integers, values: Tensor) -> None:
+def scatter_slots(slots: Tensor, places: Integers, values: Tensor) -> None:
     """``slots[places] = values``: slots (S, C), places (M,) all different, values (M, C) or (1, C) for all of them."""
     if slots.device.type != "cpu":
         slots.index_copy_(0, torch.from_numpy(places).to(slots.device, non_blocking=True), values.expand(len(places), -1))
@@ -89,7 +89,7 @@ class Padder:
     """Turns rows into batches for one consumer on ``device``; every batch overwrites the tensors of the one before.
 
     Constant padding puts a row's objects first and the pad values behind them; wrap padding repeats the row's objects, and gives pad values
-    where there is none. With ``shorten``, a group has as many slots as the batch needs (see :func:`short_length`), P <= its length.
+    where there is none. With ``shorten``, a group has as many slots as the batch needs (see :func:`shortened_length`), P <= its length.
     """
 
     def __init__(self, config: DataConfig, device: torch.device | str = "cpu", shorten: bool = False) -> None:
@@ -97,7 +97,7 @@ class Padder:
         self._groups = config.inputs
         self._object_labels = list(config.labels.value) if config.labels and config.labels.kind == "per_object" else []
         self._device = torch.device(device)
-        self._canvases: dict[str, Canvas] = {}
+        self._canvases: dict[str, PaddedBuffer] = {}
         self._repeats: dict[int, Integers] = {}
 
     def __call__(self, rows: Rows) -> Batch:
@@ -110,7 +110,7 @@ class Padder:
                 batch.inputs[name] = self._move(rows.scalars[name])
                 continue
             jagged = rows.objects[name]
-            length = short_length(jagged.counts, group.length) if self._shorten else group.length
+            length = shortened_length(jagged.counts, group.length) if self._shorten else group.length
             key = id(jagged.counts), length
             if key not in layouts:
                 layouts[key] = self._layout(jagged, length)
@@ -127,16 +127,16 @@ class Padder:
     def _move(self, values: np.ndarray[Any, Any]) -> Tensor:
         return torch.from_numpy(values).to(self._device, non_blocking=True)
 
-    def _layout(self, jagged: Jagged, length: int) -> tuple[Integers, Tensor, Tensor]:
+    def _layout(self, jagged: JaggedObjects, length: int) -> tuple[Integers, Tensor, Tensor]:
         """Slot of each object (M,), mask (N, P), full counts (N,)."""
-        places = runs(np.arange(len(jagged.counts)) * length, jagged.counts)
+        places = index_runs(np.arange(len(jagged.counts)) * length, jagged.counts)
         mask = torch.from_numpy(np.arange(length) < jagged.counts[:, None]).to(self._device)
         return places, mask, self._move(jagged.full_counts)
 
-    def _canvas(self, key: str, pad: list[float]) -> Canvas:
+    def _canvas(self, key: str, pad: list[float]) -> PaddedBuffer:
         if key not in self._canvases:
             with torch.inference_mode(False):
-                self._canvases[key] = Canvas(torch.tensor(pad, dtype=torch.float32, device=self._device))
+                self._canvases[key] = PaddedBuffer(torch.tensor(pad, dtype=torch.float32, device=self._device))
         return self._canvases[key]
 
     def _objects(self, group: InputGroup, rows: Rows, places: Integers, length: int) -> Tensor:
@@ -148,7 +148,7 @@ class Padder:
         canvas = self._canvas(",".join(other.name for other in sharing), pad)
         if group.pad_mode == "constant":
             return canvas.fill(self._move(content), places, counts, length)
-        return canvas.cover(self._move(content), self._wrapped(counts, length))
+        return canvas.fill_wrapped(self._move(content), self._wrapped(counts, length))
 
     def _wrapped(self, counts: Integers, length: int) -> Integers:
         """The object in each slot (N, P) when a row's objects are repeated; the number of all objects where a row has none."""

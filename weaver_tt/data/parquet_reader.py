@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from weaver_tt.data.files import is_remote
-from weaver_tt.data.reader import Reader, blaming, spellings
+from weaver_tt.data.reader import Reader, blame_file, column_spellings
 from weaver_tt.errors import BadFileError, DataError
 
 
@@ -23,18 +23,18 @@ class ParquetReader(Reader):
 
     def __init__(self, path: str, treename: str | None = None) -> None:
         super().__init__(path, path)
-        with blaming(path, "the file"):
+        with blame_file(path, "the file"):
             self._source = fsspec.open(path, "rb").open() if is_remote(path) else pa.OSFile(path)
             self._file = pq.ParquetFile(self._source, page_checksum_verification=True)
             metadata = self._file.metadata
             groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-            leaves = [name for field in self._file.schema_arrow for name in _leaves(field.name, field.type)]
+            leaves = [name for field in self._file.schema_arrow for name in _leaf_names(field.name, field.type)]
             stored = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
         if len(leaves) != len(stored):
             raise BadFileError(f"{path}: the schema names {len(leaves)} columns, the file stores {len(stored)}")
         self._stored = dict(zip(leaves, stored, strict=True))  # column -> its path in the parquet schema
         self._starts = np.cumsum([0, *groups])  # of each row group, and the end
-        self._spellings = spellings(self._stored)
+        self._spellings = column_spellings(self._stored)
 
     def columns(self) -> list[str]:
         return list(self._stored)
@@ -100,12 +100,12 @@ class ParquetReader(Reader):
         return layout
 
 
-def _leaves(name: str, kind: pa.DataType) -> Iterator[str]:
+def _leaf_names(name: str, kind: pa.DataType) -> Iterator[str]:
     """Names of the columns stored for a field, in the order of the file: one for each member of a struct."""
     while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         kind = kind.value_type
     if pa.types.is_struct(kind):
         for member in kind:
-            yield from _leaves(f"{name}.{member.name}", member.type)
+            yield from _leaf_names(f"{name}.{member.name}", member.type)
     else:
         yield name

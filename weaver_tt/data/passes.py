@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from weaver_tt import distributed
 from weaver_tt.config.expressions import Expression
 from weaver_tt.config.functions import FUNCTIONS
-from weaver_tt.config.plan import Plan, plain, plan
+from weaver_tt.config.plan import Plan, make_plan, without_reweighting
 from weaver_tt.config.schema import DataConfig, InputGroup
-from weaver_tt.data.chunks import Chunk, Source, cut, window
+from weaver_tt.data.chunks import Chunk, Source, select_window, split_into_chunks
 from weaver_tt.data.files import is_remote, parse_groups
 from weaver_tt.data.readers import open_reader
 from weaver_tt.data.scan import scan_files
@@ -29,7 +29,7 @@ ROWS_AT_ONCE = 20_000
 T = TypeVar("T")
 
 
-def on_main(work: Callable[[], T]) -> T:
+def run_on_main(work: Callable[[], T]) -> T:
     """What ``work`` returns on rank 0, on all ranks; its WeaverError is raised on all of them (or the others would wait for ever)."""
     result: Any = None
     if distributed.is_main():
@@ -37,37 +37,37 @@ def on_main(work: Callable[[], T]) -> T:
             result = work()
         except WeaverError as error:
             result = error
-    result = distributed.from_main(result)
+    result = distributed.broadcast_from_main(result)
     if isinstance(result, WeaverError):
         raise result
     return result
 
 
-def only(config: DataConfig, inputs: Mapping[str, InputGroup]) -> DataConfig:
+def restrict_to_inputs(config: DataConfig, inputs: Mapping[str, InputGroup]) -> DataConfig:
     """The configuration of a pass that needs these inputs and the selections: no labels, weights or observers."""
-    return replace(plain(config), inputs=inputs, labels=None, event_weight=None, monitor_variables=(), observers=(), optional_observers=())
+    return replace(without_reweighting(config), inputs=inputs, labels=None, event_weight=None, monitor_variables=(), observers=(), optional_observers=())
 
 
 def training_sources(config: DataConfig, data: DataOptions) -> list[Source]:
     """The rows that are trained on, file by file: without validation files, the first ``train_val_split`` of each."""
     share = data.data_fraction * (1.0 if data.data_val else data.train_val_split)
-    scan = scan_files(parse_groups(data.data_train), config, plan(config, "train"), data.on_bad_file)
-    return [window(source, 0, share) for source in scan.sources]
+    scan = scan_files(parse_groups(data.data_train), config, make_plan(config, "train"), data.on_bad_file)
+    return [select_window(source, 0, share) for source in scan.sources]
 
 
-def tables(config: DataConfig, sources: Sequence[Source], skip_bad: bool, fraction: float = 1.0) -> Iterator[tuple[Table, int, str]]:
+def selected_tables(config: DataConfig, sources: Sequence[Source], skip_bad: bool, fraction: float = 1.0) -> Iterator[tuple[Table, int, str]]:
     """Selected tables of the rows of ``sources``, of each stretch the first ``fraction``; their numbers of rows and paths."""
-    columns = plan(config, "train")
+    columns = make_plan(config, "train")
     for source in sources:
         try:
-            yield from _read(config, columns, cut(source, ROWS_AT_ONCE), fraction)
+            yield from _read_chunks(config, columns, split_into_chunks(source, ROWS_AT_ONCE), fraction)
         except BadFileError as error:
             if not skip_bad:
                 raise
             log.warning("the rest of the file is skipped: %s", error)
 
 
-def _read(config: DataConfig, columns: Plan, chunks: Iterable[Chunk], fraction: float) -> Iterator[tuple[Table, int, str]]:
+def _read_chunks(config: DataConfig, columns: Plan, chunks: Iterable[Chunk], fraction: float) -> Iterator[tuple[Table, int, str]]:
     chunks = [chunk for chunk in chunks if chunk.rows]
     if not chunks:
         return
@@ -80,19 +80,19 @@ def _read(config: DataConfig, columns: Plan, chunks: Iterable[Chunk], fraction: 
             yield table, accounting.selected.total(), chunk.path
 
 
-def fingerprint(config: DataConfig, sources: Sequence[Source], settings: Any, extra: str | None = None) -> str:
+def pass_fingerprint(config: DataConfig, sources: Sequence[Source], settings: Any, extra: str | None = None) -> str:
     """What a pass's result depends on, in short: ``CONFIG-FILES``. Files count by path, size, time of change and rows used (those behind URLs by
     path and rows); ``settings``: what it was computed with, as JSON takes it; ``extra``: a selection that counts with the files."""
-    return f"{config_fingerprint(config, settings)}-{_digest([*map(_identity, sources), *([] if extra is None else [extra])])}"
+    return f"{pass_config_fingerprint(config, settings)}-{_short_hash([*map(_file_identity, sources), *([] if extra is None else [extra])])}"
 
 
-def config_fingerprint(config: DataConfig, settings: Any) -> str:
+def pass_config_fingerprint(config: DataConfig, settings: Any) -> str:
     """The columns, expressions and selections that a pass over ``config`` uses, and its ``settings``, in short."""
-    needed = plan(config, "train")
+    needed = make_plan(config, "train")
     used = [config.new_variables[name] for name in needed.computed] + [chosen.expression for chosen in config.objects.values()]
     used += [config.selection] if config.selection is not None else []
     used += [] if config.weights is None else [*config.weights.branches, *([config.weights.base] if config.weights.base is not None else [])]
-    own = config.custom_functions if any(_calls_own(expression) for expression in used) else None
+    own = config.custom_functions if any(_calls_custom_function(expression) for expression in used) else None
     parts = {
         "columns": [(name, file_name(name, config)) for name in needed.columns],
         "computed": [(name, config.new_variables[name].source) for name in needed.computed],
@@ -103,16 +103,16 @@ def config_fingerprint(config: DataConfig, settings: Any) -> str:
         "functions": None if own is None else Path(own).read_text(encoding="utf-8"),
         "settings": settings,
     }
-    return _digest(parts)
+    return _short_hash(parts)
 
 
-def _calls_own(expression: Expression) -> bool:
+def _calls_custom_function(expression: Expression) -> bool:
     """Whether an expression calls a function of the user's file."""
     calls = (node.func for node in ast.walk(expression.tree) if isinstance(node, ast.Call))
     return any(isinstance(target, ast.Name) and target.id not in FUNCTIONS for target in calls)
 
 
-def _identity(source: Source) -> list[Any]:
+def _file_identity(source: Source) -> list[Any]:
     """What tells a file, and the rows used of it, from another."""
     window = [source.path, source.borders[0], source.borders[-1]]
     if is_remote(source.path):
@@ -121,5 +121,5 @@ def _identity(source: Source) -> list[Any]:
     return [*window, status.st_size, status.st_mtime_ns]
 
 
-def _digest(parts: Any) -> str:
+def _short_hash(parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

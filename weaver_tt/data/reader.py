@@ -18,7 +18,7 @@ import numpy as np
 from weaver_tt.data.cluster_cache import ClusterCache
 from weaver_tt.errors import BadFileError, DataError, WeaverError, nearest
 
-CLUSTERS = ClusterCache(128 << 20)  # bytes, shared by all readers of this process
+CLUSTER_CACHE = ClusterCache(128 << 20)  # bytes, shared by all readers of this process
 
 R = TypeVar("R", bound="Reader")
 
@@ -56,12 +56,12 @@ class Reader(ABC):
 
     def close(self) -> None:
         """Close the file and free what was kept of it."""
-        CLUSTERS.forget(self)
+        CLUSTER_CACHE.forget(self)
         self._close()
 
     @abstractmethod
     def known_columns(self) -> Mapping[str, str]:
-        """Every spelling of a column that :meth:`read` understands -> its name in :meth:`columns` (see :func:`spellings`)."""
+        """Every spelling of a column that :meth:`read` understands -> its name in :meth:`columns` (see :func:`column_spellings`)."""
 
     @abstractmethod
     def _read(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
@@ -77,7 +77,7 @@ class Reader(ABC):
         names = self.resolve(columns)
         if not 0 <= first <= last <= self.rows():
             raise DataError(f"{self.place}: rows {first} to {last} were asked for, there are {self.rows()}")
-        with blaming(self.place, f"rows {first} to {last}"):
+        with blame_file(self.place, f"rows {first} to {last}"):
             table = self._read_once(tuple(dict.fromkeys(names)), first, last)
         for name, array in table.items():
             if len(array) != last - first:
@@ -93,7 +93,7 @@ class Reader(ABC):
         after = bisect_right(borders, first)
         if after == len(borders) or last > borders[after] or 2 * (last - first) > borders[after] - borders[after - 1]:
             return self._read(names, first, last)
-        return CLUSTERS.piece(self, names, (borders[after - 1], borders[after]), (first, last), partial(self._read, names))
+        return CLUSTER_CACHE.piece(self, names, (borders[after - 1], borders[after]), (first, last), partial(self._read, names))
 
     def resolve(self, columns: Iterable[str]) -> list[str]:
         """The file's own names of ``columns``; DataError for one that it does not have, with the nearest that it has."""
@@ -116,7 +116,7 @@ class Reader(ABC):
 
 
 @contextmanager
-def blaming(place: str, what: str) -> Iterator[None]:
+def blame_file(place: str, what: str) -> Iterator[None]:
     """Turn whatever a decoder raises on damaged or unreachable data into a BadFileError; want of memory is not the file's fault."""
     try:
         yield
@@ -132,7 +132,7 @@ def blaming(place: str, what: str) -> Iterator[None]:
         raise BadFileError(f"{place}: {what} cannot be read, {reason}") from error
 
 
-def spellings(names: Iterable[str]) -> dict[str, str]:
+def column_spellings(names: Iterable[str]) -> dict[str, str]:
     """Spelling -> column: its own name, the name with ``_`` for what an identifier cannot hold, and the last word of a dotted name.
 
     A spelling that would mean two columns means none; a column's own name always means that column.

@@ -6,7 +6,7 @@ import os
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from weaver_tt.data.files import OLD, is_remote
+from weaver_tt.data.files import AWKWARD0_SUFFIX, is_remote
 from weaver_tt.data.hdf5_reader import Hdf5Reader
 from weaver_tt.data.parquet_reader import ParquetReader
 from weaver_tt.data.reader import Reader
@@ -24,7 +24,7 @@ def open_reader(path: str, treename: str | None = None) -> Reader:
     """
     name = urlsplit(path).path if is_remote(path) else path
     suffix = PurePosixPath(name).suffix.lower()
-    if suffix == OLD:
+    if suffix == AWKWARD0_SUFFIX:
         raise DataError(f"{path}: a file of awkward 0, which nothing reads any more; `weaver-tt convert` makes such as are read of public data")
     if suffix not in READERS:
         raise DataError(f"{path}: no reader for files that end in {suffix!r}; {nearest(suffix, READERS)}")

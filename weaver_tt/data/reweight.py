@@ -11,16 +11,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from weaver_tt.config.schema import DataConfig, Measured, Weights
-from weaver_tt.data.spectra import SAMPLE, Numbers, Placed, Spectra, weight_column
+from weaver_tt.config.schema import DataConfig, Weights, WeightSummary
+from weaver_tt.data.spectra import SAMPLE_ROWS, BinnedRows, Numbers, Spectra, weight_column
 from weaver_tt.data.table import Table
 from weaver_tt.errors import DataError
 
-HIGHEST = 0.9  # probability of the most wanted rows: below 1, so that they too are a random choice (Weaver's)
-NEGLIGIBLE = 0.01  # of the median: bins with less are not counted among the filled ones (Weaver's)
+MAX_PROBABILITY = 0.9  # probability of the most wanted rows: below 1, so that they too are a random choice (Weaver's)
+NEGLIGIBLE_SHARE = 0.01  # of the median: bins with less are not counted among the filled ones (Weaver's)
 
 
-def make_tables(spectra: Spectra, source: str) -> dict[str, Numbers]:
+def make_weight_tables(spectra: Spectra, source: str) -> dict[str, Numbers]:
     """Class -> weights, an axis for each variable.
 
     :raises DataError: a class has no row inside the bins, or all weights come out as 0; names the class.
@@ -35,10 +35,10 @@ def make_tables(spectra: Spectra, source: str) -> dict[str, Numbers]:
     raw = spectra.values
     reference = raw[next(iter(weights.classes))]
     if weights.method == "flat":
-        tables = {name: _flat(values, weights.threshold, f"{where}: class {name!r}") for name, values in raw.items()}
+        tables = {name: _flatten_spectrum(values, weights.threshold, f"{where}: class {name!r}") for name, values in raw.items()}
     else:
-        tables = {name: _like(reference, values, weights.threshold, f"{where}: class {name!r}") for name, values in raw.items()}
-    equal = _equalised(tables, raw, weights)
+        tables = {name: _match_reference(reference, values, weights.threshold, f"{where}: class {name!r}") for name, values in raw.items()}
+    equal = _equalize_classes(tables, raw, weights)
     if weights.base is not None:
         largest = np.percentile(spectra.row_weights(np.stack(list(equal.values()))), 100 - weights.threshold)
         if largest <= 0:
@@ -47,35 +47,35 @@ def make_tables(spectra: Spectra, source: str) -> dict[str, Numbers]:
     return equal
 
 
-def _flat(values: Numbers, threshold: float, where: str) -> Numbers:
+def _flatten_spectrum(values: Numbers, threshold: float, where: str) -> Numbers:
     """What makes ``values`` as high as their ``threshold`` percentile, at most 1; 0 in empty bins."""
     filled = values[values > 0]
     if not len(filled):
         raise DataError(f"{where}: the base weights of its events add up to nothing in every bin; all its weights are 0")
-    wanted = np.percentile(values[values > np.median(filled) * NEGLIGIBLE], threshold)
-    return _ratio(np.full_like(values, wanted), values).clip(0, 1)
+    wanted = np.percentile(values[values > np.median(filled) * NEGLIGIBLE_SHARE], threshold)
+    return _safe_ratio(np.full_like(values, wanted), values).clip(0, 1)
 
 
-def _like(reference: Numbers, values: Numbers, threshold: float, where: str) -> Numbers:
+def _match_reference(reference: Numbers, values: Numbers, threshold: float, where: str) -> Numbers:
     """What gives ``values`` the shape of ``reference``, at most 1; 0 where either is empty."""
-    ratio = _ratio(reference, values)
+    ratio = _safe_ratio(reference, values)
     if not (ratio > 0).any():
         raise DataError(f"{where}: no bin holds events of both this class and the first one, which is the reference; all its weights are 0")
     return (ratio / np.percentile(ratio[ratio > 0], 100 - threshold)).clip(0, 1)
 
 
-def _ratio(above: Numbers, below: Numbers) -> Numbers:
+def _safe_ratio(above: Numbers, below: Numbers) -> Numbers:
     return np.divide(above, below, out=np.zeros_like(below), where=below != 0)
 
 
-def _equalised(tables: dict[str, Numbers], raw: dict[str, Numbers], weights: Weights) -> dict[str, Numbers]:
+def _equalize_classes(tables: dict[str, Numbers], raw: dict[str, Numbers], weights: Weights) -> dict[str, Numbers]:
     """Tables that keep as much of each class, in proportion to the class weights: of the class with the least, HIGHEST of its table."""
     kept = {name: float((raw[name] * table).sum()) for name, table in tables.items()}
     least = min(kept[name] / share for name, share in weights.classes.items() if share)
-    return {name: table * (HIGHEST * least * weights.classes[name] / kept[name]) for name, table in tables.items()}
+    return {name: table * (MAX_PROBABILITY * least * weights.classes[name] / kept[name]) for name, table in tables.items()}
 
 
-def weights_of(table: Table, placed: Placed | None, weights: Weights, path: str) -> Numbers:
+def row_weights(table: Table, placed: BinnedRows | None, weights: Weights, path: str) -> Numbers:
     """The weight (R,) of each row of a table; ``placed``: where they lie, unless weights are precomputed."""
     if placed is None:
         columns = [weight_column(branch, table, weights, f"{path}: weights.weight_branches") for branch in weights.branches]
@@ -88,7 +88,7 @@ def weights_of(table: Table, placed: Placed | None, weights: Weights, path: str)
     return found * placed.base
 
 
-class Sums:
+class WeightSums:
     """Adds up precomputed weights."""
 
     def __init__(self) -> None:
@@ -100,22 +100,22 @@ class Sums:
         self.total += float(weights.sum())
         self.kept += float(weights.clip(0, 1).sum())
 
-    def measured(self, config: DataConfig) -> Measured:
+    def summary(self, config: DataConfig) -> WeightSummary:
         """Their means."""
-        return checked(Measured(rows=self.rows, mean=self.total / max(1, self.rows), kept=self.kept / max(1, self.rows)), config)
+        return validate_summary(WeightSummary(rows=self.rows, mean=self.total / max(1, self.rows), kept=self.kept / max(1, self.rows)), config)
 
 
-def measure(spectra: Spectra, tables: Mapping[str, Numbers], config: DataConfig) -> Measured:
+def summarize_weights(spectra: Spectra, tables: Mapping[str, Numbers], config: DataConfig) -> WeightSummary:
     """The mean weight of all rows that were passed, and that of min(weight, 1): exact without base weights, else from a choice of rows."""
     raw, rows = spectra.values, max(1, spectra.rows)
     mean = sum(float((raw[name] * table).sum()) for name, table in tables.items()) / rows
     kept = sum(float((raw[name] * table.clip(max=1)).sum()) for name, table in tables.items()) / rows
     if spectra.weights.base is not None:
-        kept = float(spectra.row_weights(np.stack(list(tables.values()))).clip(0, 1).sum()) / min(rows, SAMPLE)
-    return checked(Measured(rows=spectra.rows, mean=mean, kept=kept), config)
+        kept = float(spectra.row_weights(np.stack(list(tables.values()))).clip(0, 1).sum()) / min(rows, SAMPLE_ROWS)
+    return validate_summary(WeightSummary(rows=spectra.rows, mean=mean, kept=kept), config)
 
 
-def checked(measured: Measured, config: DataConfig) -> Measured:
+def validate_summary(measured: WeightSummary, config: DataConfig) -> WeightSummary:
     """The same, if there is something to train on."""
     if measured.rows == 0:
         raise DataError(f"{config.source}: no row of the training data passes the selection; nothing to make weights from")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from uproot.const import RNTupleFieldRole as Role
 
-from weaver_tt.data.reader import Reader, blaming, spellings
+from weaver_tt.data.reader import Reader, blame_file, column_spellings
 
 _COLUMN = re.compile(r"column-\d+(-cardinality)?")
 
@@ -23,13 +23,13 @@ class RNTupleReader(Reader):
     def __init__(self, path: str, treename: str, file: Any) -> None:
         super().__init__(path, f"{path}, RNTuple {treename!r}")
         self._file = file
-        with blaming(self.place, "the RNTuple"):
+        with blame_file(self.place, "the RNTuple"):
             self._ntuple = file[treename]
             clusters = [(int(cluster.num_first_entry), int(cluster.num_entries)) for cluster in self._ntuple.cluster_summaries]
-            self._fields = dict(_leaves(self._ntuple))
+            self._fields = dict(_leaf_fields(self._ntuple))
         self._rows = max((first + rows for first, rows in clusters), default=0)
         self._starts = np.array([first for first, _ in clusters] + [self._rows])  # of each cluster, and the end
-        self._spellings = spellings(self._fields)
+        self._spellings = column_spellings(self._fields)
         self._forms: dict[str, tuple[ak.forms.RecordForm, list[str]]] = {}
 
     def columns(self) -> list[str]:
@@ -58,11 +58,11 @@ class RNTupleReader(Reader):
         if first == last or not all(self._is_plain(key) for key in keys):
             return self._fields[name].array(entry_start=first, entry_stop=last)
         begin, end = int(np.searchsorted(self._starts[1:], first, "right")), int(np.searchsorted(self._starts, last, "left"))
-        for number in {_number(key) for key in keys} - set(decoded):
+        for number in {_column_number(key) for key in keys} - set(decoded):
             decoded[number] = self._ntuple.read_cluster_range(number, begin, end)
         buffers: dict[str, npt.NDArray[Any]] = {}
         for key in keys:
-            values = decoded[_number(key)]
+            values = decoded[_column_number(key)]
             buffers |= {f"{key}-data": np.diff(values) if key.endswith("-cardinality") else values, f"{key}-offsets": values}
         start = int(self._starts[begin])
         array = ak.from_buffers(form, int(self._starts[end]) - start, buffers)[form.fields[0]][first - start : last - start]
@@ -83,10 +83,10 @@ class RNTupleReader(Reader):
 
     def _is_plain(self, key: str) -> bool:
         """Whether a buffer is one column of the file, present in all clusters."""
-        return _COLUMN.fullmatch(key) is not None and not self._ntuple.column_records[_number(key)].first_element_index
+        return _COLUMN.fullmatch(key) is not None and not self._ntuple.column_records[_column_number(key)].first_element_index
 
 
-def _number(key: str) -> int:
+def _column_number(key: str) -> int:
     """The file's number of the column that a buffer is made from."""
     return int(key.split("-")[1])
 
@@ -99,7 +99,7 @@ def _buffers(form: ak.forms.Form) -> Iterator[str]:
         yield from _buffers(part)
 
 
-def _leaves(ntuple: Any) -> Iterator[tuple[str, Any]]:
+def _leaf_fields(ntuple: Any) -> Iterator[tuple[str, Any]]:
     """Path and field of everything that is not a record, or a list of records, of further fields."""
     children: dict[int, list[int]] = defaultdict(list)
     top: list[int] = []

@@ -7,12 +7,12 @@ from typing import Any
 import uproot
 
 from weaver_tt.data.files import is_remote
-from weaver_tt.data.reader import Reader, blaming
+from weaver_tt.data.reader import Reader, blame_file
 from weaver_tt.data.rntuple_reader import RNTupleReader
 from weaver_tt.data.ttree_reader import TTreeReader
 from weaver_tt.errors import DataError, nearest
 
-READERS: dict[str, type[TTreeReader] | type[RNTupleReader]] = {
+TREE_READERS: dict[str, type[TTreeReader] | type[RNTupleReader]] = {
     "TTree": TTreeReader,
     "TNtuple": TTreeReader,
     "TNtupleD": TTreeReader,
@@ -26,27 +26,27 @@ def open_root(path: str, treename: str | None = None) -> Reader:
 
     Several cycles of a name are one tree: the last that was written.
     """
-    with blaming(path, "the file"):
-        file = _open(path)
+    with blame_file(path, "the file"):
+        file = _open_file(path)
     try:
-        name, kind = _choose(path, file, treename)
-        return READERS[kind](path, name, file)
+        name, kind = _choose_tree(path, file, treename)
+        return TREE_READERS[kind](path, name, file)
     except BaseException:
         file.close()
         raise
 
 
-def _open(path: str) -> Any:
+def _open_file(path: str) -> Any:
     """The uproot file. Caches are off: every array is read once, and would only take memory."""
     # plain reads in this thread are as fast as a memory map, which would kill the process where a network disk fails
     local = {"handler": uproot.MultithreadedFileSource, "use_threads": False}
     return uproot.open({path: None}, object_cache=None, array_cache=None, **({} if is_remote(path) else local))
 
 
-def _choose(path: str, file: Any, treename: str | None) -> tuple[str, str]:
+def _choose_tree(path: str, file: Any, treename: str | None) -> tuple[str, str]:
     """Name and class of the tree to read."""
-    with blaming(path, "the list of trees"):
-        kinds = {name: kind for name, kind in file.classnames(recursive=True, cycle=False).items() if kind in READERS}
+    with blame_file(path, "the list of trees"):
+        kinds = {name: kind for name, kind in file.classnames(recursive=True, cycle=False).items() if kind in TREE_READERS}
     if not kinds:
         raise DataError(f"{path}: the file holds no TTree or RNTuple")
     if treename is not None:

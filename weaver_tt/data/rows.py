@@ -20,7 +20,7 @@ Integers = npt.NDArray[np.int64]
 
 
 @dataclass(slots=True)
-class Jagged:
+class JaggedObjects:
     """Objects of R rows: ``content`` (M, W) row after row, ``counts`` (R,) objects of each row, with ``counts.sum() == M``.
 
     The group's own C features are ``columns`` of the content; the others are those of groups that share it.
@@ -45,7 +45,7 @@ class Rows:
     ``objects``: input group -> Jagged; the features of per-object labels are in ``object_labels`` under their group, (M, L) beside it.
     """
 
-    objects: dict[str, Jagged]
+    objects: dict[str, JaggedObjects]
     scalars: dict[str, Floats]  # input group -> (R, C)
     labels: dict[str, npt.NDArray[Any]]  # per-row label -> (R,)
     object_labels: dict[str, Floats] = field(default_factory=dict)  # input group -> (M, L), aligned with objects[group].content
@@ -56,13 +56,13 @@ class Rows:
     size: int = 0  # R
 
 
-def runs(starts: Integers, counts: Integers) -> Integers:
+def index_runs(starts: Integers, counts: Integers) -> Integers:
     """``starts[i], starts[i] + 1, …`` (``counts[i]`` of them) for one i after the other: (sum of counts,)."""
     total = int(counts.sum())
     return np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(total)
 
 
-class Once:
+class Interner:
     """Gives equal integer arrays the same object, so that what is made from them is made once: ``once(array)``."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Once:
         return array
 
 
-def combine(parts: Sequence[Rows], per_row: Callable[[list[Any]], Any], per_object: Callable[[list[Any], list[Integers]], Any], size: int) -> Rows:
+def combine_rows(parts: Sequence[Rows], per_row: Callable[[list[Any]], Any], per_object: Callable[[list[Any], list[Integers]], Any], size: int) -> Rows:
     """Rows made of ``parts``, which have the same groups and columns; ``size`` of them.
 
     ``per_row`` makes a column of the result from the parts' arrays of R rows, ``per_object`` from their arrays of M objects and the counts that
@@ -102,15 +102,15 @@ def combine(parts: Sequence[Rows], per_row: Callable[[list[Any]], Any], per_obje
     def counts_of(name: str) -> list[Integers]:
         return [part.objects[name].counts for part in parts]
 
-    def group(name: str) -> Jagged:
+    def group(name: str) -> JaggedObjects:
         groups = [part.objects[name] for part in parts]
         counts, full = [group.counts for group in groups], [group.full_counts for group in groups]
         if len({(group.columns.start, group.content.shape[1]) for group in groups}) == 1:
             content = once(lambda contents: per_object(contents, counts), [group.content for group in groups])
-            return Jagged(content, once(per_row, counts), once(per_row, full), groups[0].columns)
+            return JaggedObjects(content, once(per_row, counts), once(per_row, full), groups[0].columns)
         # groups had equal counts, and so one content, in some parts only
         content = per_object([np.ascontiguousarray(group.own) for group in groups], counts)
-        return Jagged(content, once(per_row, counts), once(per_row, full), slice(0, content.shape[1]))
+        return JaggedObjects(content, once(per_row, counts), once(per_row, full), slice(0, content.shape[1]))
 
     return Rows(
         objects={name: group(name) for name in first.objects},
@@ -125,7 +125,7 @@ def combine(parts: Sequence[Rows], per_row: Callable[[list[Any]], Any], per_obje
     )
 
 
-class Indexed:
+class IndexedRows:
     """Rows that rows are taken out of again and again; where each row's objects begin is worked out once."""
 
     def __init__(self, rows: Rows) -> None:
@@ -134,7 +134,7 @@ class Indexed:
         self.starts = {key: np.cumsum(counts) - counts for key, counts in distinct.items()}
 
 
-def collect(parts: Sequence[tuple[Indexed, Integers]]) -> Rows:
+def gather_rows(parts: Sequence[tuple[IndexedRows, Integers]]) -> Rows:
     """Of each part the rows with the given indices, in that order, one part after the other; each is copied once. At least one part."""
     places: dict[tuple[int, ...], tuple[Integers, list[int]]] = {}  # ids of the parts' counts -> objects to take, and where each part's end
 
@@ -144,7 +144,7 @@ def collect(parts: Sequence[tuple[Indexed, Integers]]) -> Rows:
             starts = np.concatenate([part.starts[id(own)][index] for (part, index), own in zip(parts, counts, strict=True)])
             taken = [own[index] for (_, index), own in zip(parts, counts, strict=True)]
             ends = np.cumsum([own.sum() for own in taken]).tolist()
-            places[key] = runs(starts, np.concatenate(taken)), ends
+            places[key] = index_runs(starts, np.concatenate(taken)), ends
         return places[key]
 
     def objects(contents: list[Any], counts: list[Integers]) -> Any:
@@ -158,38 +158,38 @@ def collect(parts: Sequence[tuple[Indexed, Integers]]) -> Rows:
         return result
 
     def rows(columns: list[Any]) -> Any:
-        return join([column[index] for column, (_, index) in zip(columns, parts, strict=True)])
+        return concatenate_arrays([column[index] for column, (_, index) in zip(columns, parts, strict=True)])
 
-    return combine([part.rows for part, _ in parts], rows, objects, sum(len(index) for _, index in parts))
+    return combine_rows([part.rows for part, _ in parts], rows, objects, sum(len(index) for _, index in parts))
 
 
-def join(columns: list[Any]) -> Any:
+def concatenate_arrays(columns: list[Any]) -> Any:
     """Arrays of numpy or awkward, one after another."""
     if len(columns) == 1:
         return columns[0]
     return ak.concatenate(columns) if isinstance(columns[0], ak.Array) else np.concatenate(columns)
 
 
-def take(rows: Rows, index: Integers) -> Rows:
+def rows_at(rows: Rows, index: Integers) -> Rows:
     """The rows ``index`` (n,), in that order; an index may come several times."""
-    return collect([(Indexed(rows), index)])
+    return gather_rows([(IndexedRows(rows), index)])
 
 
-def concatenate(parts: Sequence[Rows]) -> Rows:
+def concatenate_rows(parts: Sequence[Rows]) -> Rows:
     """All rows of ``parts``, one part after the other. At least one part."""
-    return combine(parts, join, lambda contents, _: join(contents), sum(part.size for part in parts))
+    return combine_rows(parts, concatenate_arrays, lambda contents, _: concatenate_arrays(contents), sum(part.size for part in parts))
 
 
-def piece(rows: Rows, first: int, last: int) -> Rows:
+def slice_rows(rows: Rows, first: int, last: int) -> Rows:
     """Rows [first, last) without copying them."""
 
     def objects(contents: list[Any], counts: list[Integers]) -> Any:
         start = int(counts[0][:first].sum())
         return contents[0][start : start + int(counts[0][first:last].sum())]
 
-    return combine([rows], lambda columns: columns[0][first:last], objects, last - first)
+    return combine_rows([rows], lambda columns: columns[0][first:last], objects, last - first)
 
 
-def convert(rows: Rows, array: Callable[[Any], Any]) -> Rows:
+def convert_arrays(rows: Rows, array: Callable[[Any], Any]) -> Rows:
     """The same rows with ``array`` applied to each array; arrays that were shared still are."""
-    return combine([rows], lambda columns: array(columns[0]), lambda contents, _: array(contents[0]), rows.size)
+    return combine_rows([rows], lambda columns: array(columns[0]), lambda contents, _: array(contents[0]), rows.size)

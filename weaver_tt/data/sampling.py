@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from weaver_tt.config.schema import DataConfig, Measured
+from weaver_tt.config.schema import DataConfig, WeightSummary
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.chunks import Chunk, Source
-from weaver_tt.data.reweight import weights_of
+from weaver_tt.data.reweight import row_weights
 from weaver_tt.data.rows import Floats, Integers
-from weaver_tt.data.spectra import OUTSIDE, Numbers, Placed, place
+from weaver_tt.data.spectra import OUTSIDE, BinnedRows, Numbers, bin_rows
 from weaver_tt.data.table import Table
 from weaver_tt.errors import ConfigError
 
-MOST_REPEATS = 10  # times that a row comes in an epoch at most (Weaver's)
+MAX_REPEATS = 10  # times that a row comes in an epoch at most (Weaver's)
 
 
 @dataclass(slots=True)
-class Drawn:
+class DrawnRows:
     """How often each of R rows comes, (R,), and what it counts in the loss, (R,), None where all count the same."""
 
     copies: Integers
@@ -29,9 +29,9 @@ class Drawn:
     accounting: Accounting = field(default_factory=Accounting)
 
 
-def repeats(measured: Measured) -> int:
+def repeats_per_row(measured: WeightSummary) -> int:
     """How often a row of weight 1 comes, so that an epoch is about as long as the data: few kept rows are drawn again and again (as in Weaver)."""
-    return min(MOST_REPEATS, max(1, int(1 / measured.kept)))
+    return min(MAX_REPEATS, max(1, int(1 / measured.kept)))
 
 
 class Sampler:
@@ -46,9 +46,9 @@ class Sampler:
         :raises ConfigError: the weights were not prepared.
         """
         weights = config.weights
-        if weights is None or weights.measured is None or not (weights.branches or weights.tables is not None):
+        if weights is None or weights.summary is None or not (weights.branches or weights.tables is not None):
             raise ConfigError(f"{config.source}: weights: nothing has been computed from the training data yet")
-        self._config, self._weights, self._measured = config, weights, weights.measured
+        self._config, self._weights, self._measured = config, weights, weights.summary
         self._seed = seed
         self._number = {(source.group, source.path): number for number, source in enumerate(sources)}
 
@@ -57,25 +57,25 @@ class Sampler:
         bits = np.random.PCG64(np.random.SeedSequence((*self._seed, self._number[chunk.group, chunk.path])))
         return np.random.Generator(bits.advance(chunk.first)).random(chunk.rows)
 
-    def draw(self, table: Table, chunk: Chunk, positions: Integers, group: str) -> Drawn:
+    def draw(self, table: Table, chunk: Chunk, positions: Integers, group: str) -> DrawnRows:
         """The draw for a table of selected rows, whose ``positions`` (R,) are their places in the chunk."""
-        placed = None if self._weights.branches else place(table, self._weights, self._config, chunk.path)
-        weights = weights_of(table, placed, self._weights, chunk.path)
+        placed = None if self._weights.branches else bin_rows(table, self._weights, self._config, chunk.path)
+        weights = row_weights(table, placed, self._weights, chunk.path)
         if self._weights.mode == "sampling":
             # as Weaver, min(weight, 1) is a probability; a row wanted n times and a half comes n or n + 1 times
-            copies = np.floor(repeats(self._measured) * weights.clip(0, 1) + self.uniform(chunk)[positions]).astype(np.int64)
-            drawn, counted = Drawn(copies), copies.astype(np.float64)
+            copies = np.floor(repeats_per_row(self._measured) * weights.clip(0, 1) + self.uniform(chunk)[positions]).astype(np.int64)
+            drawn, counted = DrawnRows(copies), copies.astype(np.float64)
         else:
             counted = weights / self._measured.mean
-            drawn = Drawn((counted != 0).astype(np.int64), counted.astype(np.float32))
+            drawn = DrawnRows((counted != 0).astype(np.int64), counted.astype(np.float32))
         drawn.accounting.sampled_out[group] += int((drawn.copies == 0).sum())
         drawn.accounting.repeated[group] += int((drawn.copies - 1).clip(0).sum())
         if placed is not None:
-            drawn.accounting.spectra.update(spectra(placed, counted, self._config))
+            drawn.accounting.spectra.update(count_spectra(placed, counted, self._config))
         return drawn
 
 
-def spectra(placed: Placed, counted: Numbers, config: DataConfig) -> Counter[tuple[str, str, str, int]]:
+def count_spectra(placed: BinnedRows, counted: Numbers, config: DataConfig) -> Counter[tuple[str, str, str, int]]:
     """For each (variable, class, what, bin): rows ``before``, what they count ``after``, and the ``square`` of that, for its error."""
     assert config.weights is not None
     found: Counter[tuple[str, str, str, int]] = Counter()

@@ -16,7 +16,7 @@ from weaver_tt.data.table import file_name
 from weaver_tt.errors import BadFileError, DataError
 from weaver_tt.log import log
 
-AT_ONCE = 8  # files looked at side by side: remote ones answer slowly
+FILES_AT_ONCE = 8  # files looked at side by side: remote ones answer slowly
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _FileScan:
     path: str
     borders: tuple[int, ...]
     optional: frozenset[str]  # optional columns that the file has
@@ -46,10 +46,10 @@ def scan_files(groups: Sequence[FileGroup], config: DataConfig, plan: Plan, on_b
     sources: list[Source] = []
     columns = []
     for number, group in enumerate(groups):
-        with ThreadPoolExecutor(AT_ONCE) as executor:
-            looks = [look for look in executor.map(lambda path: _look(path, config, plan, on_bad_file), group.paths) if isinstance(look, _Look)]
+        with ThreadPoolExecutor(FILES_AT_ONCE) as executor:
+            looks = [look for look in executor.map(lambda path: _scan_file(path, config, plan, on_bad_file), group.paths) if isinstance(look, _FileScan)]
         accounting.bad_files.update(set(group.paths) - {look.path for look in looks})
-        optional = _agree(group.name, looks, plan)
+        optional = _common_optional_columns(group.name, looks, plan)
         columns.append(tuple(name for name in plan.columns if not plan.is_optional(name) or name in optional))
         sources += [Source(number, look.path, look.borders) for look in looks]
     if not any(source.rows for source in sources):
@@ -59,14 +59,14 @@ def scan_files(groups: Sequence[FileGroup], config: DataConfig, plan: Plan, on_b
     return Scan(tuple(group.name for group in groups), tuple(source for source in sources if source.rows), tuple(columns), accounting)
 
 
-def _look(path: str, config: DataConfig, plan: Plan, on_bad_file: str) -> _Look | None:
+def _scan_file(path: str, config: DataConfig, plan: Plan, on_bad_file: str) -> _FileScan | None:
     """What is in one file; None if it is damaged and to be skipped."""
     try:
         with open_reader(path, config.treename) as reader:
             optional = frozenset(name for name in plan.columns if plan.is_optional(name) and file_name(name, config) in reader)
             wanted = [file_name(name, config) for name in plan.columns if not plan.is_optional(name) or name in optional]
             reader.resolve(wanted)  # names what is missing
-            return _Look(path, tuple(reader.clusters(wanted)) if reader.rows() else (0,), optional)
+            return _FileScan(path, tuple(reader.clusters(wanted)) if reader.rows() else (0,), optional)
     except BadFileError as error:
         if on_bad_file != "skip":
             raise
@@ -74,7 +74,7 @@ def _look(path: str, config: DataConfig, plan: Plan, on_bad_file: str) -> _Look 
         return None
 
 
-def _agree(group: str, looks: Sequence[_Look], plan: Plan) -> frozenset[str]:
+def _common_optional_columns(group: str, looks: Sequence[_FileScan], plan: Plan) -> frozenset[str]:
     """The optional columns that all files of a group have; a column that only some have is an error."""
     with_rows = [look for look in looks if len(look.borders) > 1] or list(looks)
     found = frozenset[str]().union(*(look.optional for look in with_rows))

@@ -12,14 +12,14 @@ import hist
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.config.elementwise import Jagged
+from weaver_tt.config.elementwise import JaggedColumn
 from weaver_tt.config.schema import DataConfig, Weights
 from weaver_tt.data.reservoir import Reservoir
 from weaver_tt.data.rows import Integers
-from weaver_tt.data.table import Table, flat, value_of
+from weaver_tt.data.table import Table, evaluate_column, flat_column
 from weaver_tt.errors import DataError
 
-SAMPLE = 1_000_000  # rows that percentiles of base weights are exact up to; of more, a random choice
+SAMPLE_ROWS = 1_000_000  # rows that percentiles of base weights are exact up to; of more, a random choice
 SEED = 20_210_604  # of that choice
 OUTSIDE = -1
 
@@ -27,7 +27,7 @@ Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(slots=True)
-class Placed:
+class BinnedRows:
     """Where R rows lie: ``label`` (R,) number of the class, ``bins`` for each variable (R,); OUTSIDE where there is none. ``base`` (R,) weights."""
 
     label: Integers
@@ -45,14 +45,14 @@ def row_numbers(values: Any, where: str) -> Numbers:
 
     :raises DataError: it is jagged, or no numbers.
     """
-    found = flat(values)
+    found = flat_column(values)
     if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind not in "biuf":
-        kind = "it has one for each object" if isinstance(found, Jagged) else f"its type is {ak.type(found)}"
+        kind = "it has one for each object" if isinstance(found, JaggedColumn) else f"its type is {ak.type(found)}"
         raise DataError(f"{where}: expected one number for each row, but {kind}")
     return found.astype(np.float64)
 
 
-def bin_numbers(values: Numbers, edges: Sequence[float], clip: bool) -> Integers:
+def bin_indices(values: Numbers, edges: Sequence[float], clip: bool) -> Integers:
     """The bin of each value (R,), the last one with its upper edge; beyond the edges the nearest with ``clip``, else OUTSIDE, as NaN always is."""
     last = len(edges) - 2
     index = np.searchsorted(edges, values, side="right") - 1
@@ -61,7 +61,7 @@ def bin_numbers(values: Numbers, edges: Sequence[float], clip: bool) -> Integers
     return np.where(outside, OUTSIDE, index.clip(0, last))
 
 
-def place(table: Table, weights: Weights, config: DataConfig, path: str) -> Placed:
+def bin_rows(table: Table, weights: Weights, config: DataConfig, path: str) -> BinnedRows:
     """The class and bins of each row of a table of selected rows.
 
     :raises DataError: a row is of several classes, a variable is not one number for each row, a base weight is not finite or (sampling) negative.
@@ -70,17 +70,17 @@ def place(table: Table, weights: Weights, config: DataConfig, path: str) -> Plac
     flags = np.stack([row_numbers(table[name], f"{where}.reweight_classes: {name!r}") == 1 for name in weights.classes])  # (K, R)
     _check_overlap(flags, list(weights.classes), f"{config.source}: weights.reweight_classes ({path})")
     clip = not weights.discard_outside
-    bins = [bin_numbers(row_numbers(table[name], f"{where}.reweight_vars: {name!r}"), edges, clip) for name, edges in weights.variables.items()]
+    bins = [bin_indices(row_numbers(table[name], f"{where}.reweight_vars: {name!r}"), edges, clip) for name, edges in weights.variables.items()]
     base = np.ones(flags.shape[1])
     if weights.base is not None:
         base = weight_column(weights.base, table, weights, f"{where}.reweight_basewgt")
-    return Placed(np.where(flags.any(0), flags.argmax(0), OUTSIDE), bins, base)
+    return BinnedRows(np.where(flags.any(0), flags.argmax(0), OUTSIDE), bins, base)
 
 
 def weight_column(expression: Any, table: Table, weights: Weights, where: str) -> Numbers:
     """Weights (R,) that an expression gives: finite, and not negative where they are probabilities."""
     where = f"{where} {expression.source!r}"
-    values = row_numbers(value_of(expression, table, where), where)
+    values = row_numbers(evaluate_column(expression, table, where), where)
     if bad := len(values) - int(np.isfinite(values).sum()):
         raise DataError(f"{where} is not finite in {bad} of {len(values)} selected rows")
     if weights.mode == "sampling" and (negative := int((values < 0).sum())):
@@ -108,21 +108,21 @@ class Spectra:
         axes = [hist.axis.Variable(edges, name=f"x{i}", label=name, flow=False) for i, (name, edges) in enumerate(weights.variables.items())]
         self.histogram = hist.Hist(hist.axis.IntCategory(range(len(weights.classes)), name="label"), *axes, storage=hist.storage.Double())
         # the same seed chooses the same rows for both
-        self._cells, self._base = Reservoir(SAMPLE, SEED), Reservoir(SAMPLE, SEED)
+        self._cells, self._base = Reservoir(SAMPLE_ROWS, SEED), Reservoir(SAMPLE_ROWS, SEED)
 
     @property
     def values(self) -> dict[str, Numbers]:
         """Class -> sum of base weights in each bin, an axis for each variable."""
         return dict(zip(self.weights.classes, self.histogram.values(), strict=True))
 
-    def add(self, placed: Placed) -> None:
+    def add(self, placed: BinnedRows) -> None:
         """Add R rows."""
         inside = placed.inside
         self.rows += len(inside)
         for name, counts in ((self.of_class, placed.label[placed.label != OUTSIDE]), (self.inside, placed.label[inside])):
             name.update(dict(zip(self.weights.classes, np.bincount(counts, minlength=len(self.weights.classes)).tolist(), strict=True)))
         chosen = [index[inside] for index in placed.bins]
-        # filled at the bins' centres: which bin a value on an edge belongs to is decided in one place
+        # filled at the bins' centers: which bin a value on an edge belongs to is decided in one place
         centers = [axis.centers[index] for axis, index in zip(list(self.histogram.axes)[1:], chosen, strict=True)]
         self.histogram.fill(placed.label[inside], *centers, weight=placed.base[inside])
         cells = np.full(len(inside), OUTSIDE)

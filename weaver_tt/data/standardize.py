@@ -1,4 +1,4 @@
-"""Centre and scale of the ``auto`` variables, from the training data and never from any other; kept beside the model as ``PREFIX.auto.yaml``."""
+"""Center and scale of the ``auto`` variables, from the training data and never from any other; kept beside the model as ``PREFIX.auto.yaml``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.config.elementwise import Jagged, unwrap
+from weaver_tt.config.elementwise import JaggedColumn, as_flat
 from weaver_tt.config.inputs import with_params
 from weaver_tt.config.load import load_config, save_config
-from weaver_tt.config.plan import narrowed
+from weaver_tt.config.plan import with_extra_selection
 from weaver_tt.config.schema import DataConfig, Variable
 from weaver_tt.data import passes
 from weaver_tt.data.chunks import Source
@@ -24,7 +24,7 @@ from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.log import log
 from weaver_tt.options import DataOptions
 
-CAPACITY = 1_000_000  # values of a variable that quantiles are exact up to; of more, a random choice (quantiles good to 0.05 %)
+SAMPLE_VALUES = 1_000_000  # values of a variable that quantiles are exact up to; of more, a random choice (quantiles good to 0.05 %)
 SEED = 20_200_131  # of that choice: the same data gives the same numbers whatever --seed is
 MODEL_FILE = re.compile(r"(_(epoch-\d+|best_epoch)_state\.pt(:.+)?|_resume\.pt|\.auto\.yaml|\.onnx)$")
 MEMBER = re.compile(r"_member-\d+$")
@@ -39,25 +39,25 @@ def prepare_statistics(config: DataConfig, prefix: str, data: DataOptions) -> Da
     """
     if not (config.needs_statistics or config.weights or config.bucketing):
         return config
-    passes.on_main(lambda: _update(config, f"{prefix}.auto.yaml", data))
+    passes.run_on_main(lambda: _update_file(config, f"{prefix}.auto.yaml", data))
     return load_statistics(config, prefix)
 
 
-def _update(config: DataConfig, path: str, data: DataOptions) -> None:
+def _update_file(config: DataConfig, path: str, data: DataOptions) -> None:
     """Make ``path`` hold the statistics of this configuration and these files."""
     if not config.needs_statistics:
         save_config(config, path, config.preprocess.params, config.preprocess.fingerprint)
         return
-    selected = narrowed(config, "train", data.extra_selection_train)
-    sources = passes.training_sources(auto_only(selected), data)
-    now = fingerprint(config, sources, data.extra_selection_train)
-    params = _cached(config, path, now)
+    selected = with_extra_selection(config, "train", data.extra_selection_train)
+    sources = passes.training_sources(auto_part(selected), data)
+    now = statistics_fingerprint(config, sources, data.extra_selection_train)
+    params = _read_cached(config, path, now)
     if params is None:
         params = compute_statistics(selected, sources, skip_bad=data.on_bad_file == "skip")
     save_config(config, path, params, now)
 
 
-def _cached(config: DataConfig, path: str, now: str) -> dict[str, Variable] | None:
+def _read_cached(config: DataConfig, path: str, now: str) -> dict[str, Variable] | None:
     """The statistics in ``path``, if their fingerprint is ``now``."""
     if not Path(path).is_file():
         return None
@@ -66,24 +66,24 @@ def _cached(config: DataConfig, path: str, now: str) -> dict[str, Variable] | No
         log.info("%s: made from another configuration or other files; the statistics are computed anew", path)
         return None
     log.info("%s: statistics are up to date", path)
-    return scaled(config, found.params)
+    return with_fitted_numbers(config, found.params)
 
 
 def auto_names(config: DataConfig) -> list[str]:
-    """Variables whose centre is to be computed, each once."""
+    """Variables whose center is to be computed, each once."""
     return list(dict.fromkeys(variable.name for group in config.inputs.values() for variable in group.variables if variable.center == "auto"))
 
 
-def auto_only(config: DataConfig) -> DataConfig:
+def auto_part(config: DataConfig) -> DataConfig:
     """The part of a configuration that statistics depend on: ``auto`` variables and selections, no labels, weights or observers."""
     groups = {
         name: replace(group, variables=tuple(variable for variable in group.variables if variable.center == "auto"))
         for name, group in config.inputs.items()
     }
-    return passes.only(config, {name: group for name, group in groups.items() if group.variables})
+    return passes.restrict_to_inputs(config, {name: group for name, group in groups.items() if group.variables})
 
 
-def compute_statistics(config: DataConfig, sources: Sequence[Source], *, skip_bad: bool = False, capacity: int = CAPACITY) -> dict[str, Variable]:
+def compute_statistics(config: DataConfig, sources: Sequence[Source], *, skip_bad: bool = False, capacity: int = SAMPLE_VALUES) -> dict[str, Variable]:
     """Every ``auto`` variable with center = median and scale = 1 / max(p84 - p50, p50 - p16), or 1 where all values are equal.
 
     Streams the selected rows of ``sources``, of each stretch the first ``data_fraction``; non-finite values do not count. Quantiles are exact
@@ -92,25 +92,25 @@ def compute_statistics(config: DataConfig, sources: Sequence[Source], *, skip_ba
     :raises ConfigError: a variable has no finite value.
     :raises DataError: nothing passes the selection.
     """
-    needed = auto_only(config)
+    needed = auto_part(config)
     names = auto_names(config)
     samples = {name: Reservoir(capacity, SEED + index) for index, name in enumerate(names)}
     rows = 0
-    for table, selected, _ in passes.tables(needed, sources, skip_bad, config.preprocess.data_fraction):
+    for table, selected, _ in passes.selected_tables(needed, sources, skip_bad, config.preprocess.data_fraction):
         rows += selected
         for name in names if selected else ():
-            values = flat(table[name], name)
+            values = flat_values(table[name], name)
             samples[name].add(values[np.isfinite(values)])
     if rows == 0:
         raise DataError(f"{config.source}: no row of the training data passes the selection; nothing to compute statistics from")
     log.info("statistics of %d variables from %d rows", len(names), rows)
-    return scaled(config, {name: _scaled(name, sample, config.source) for name, sample in samples.items()})
+    return with_fitted_numbers(config, {name: _fit_variable(name, sample, config.source) for name, sample in samples.items()})
 
 
-def flat(values: Any, name: str) -> npt.NDArray[Any]:
+def flat_values(values: Any, name: str) -> npt.NDArray[Any]:
     """All numbers of a column, whatever its nesting: (M,)."""
-    found = unwrap(values)
-    found = found.content if isinstance(found, Jagged) else found
+    found = as_flat(values)
+    found = found.content if isinstance(found, JaggedColumn) else found
     if isinstance(found, ak.Array):
         found = ak.to_numpy(ak.drop_none(ak.flatten(found, axis=None)))
     found = np.asarray(found).reshape(-1)
@@ -119,7 +119,7 @@ def flat(values: Any, name: str) -> npt.NDArray[Any]:
     return found
 
 
-def _scaled(name: str, sample: Reservoir, source: str) -> Variable:
+def _fit_variable(name: str, sample: Reservoir, source: str) -> Variable:
     """Center and scale from a sample."""
     if sample.seen == 0:
         raise ConfigError(f"{source}: inputs: {name!r} has no finite value in the training data; nothing to compute its center from")
@@ -129,7 +129,7 @@ def _scaled(name: str, sample: Reservoir, source: str) -> Variable:
     return Variable(name=name, center=center, scale=1.0 if spread == 0 else 1.0 / spread)
 
 
-def scaled(config: DataConfig, numbers: dict[str, Variable] | Any) -> dict[str, Variable]:
+def with_fitted_numbers(config: DataConfig, numbers: dict[str, Variable] | Any) -> dict[str, Variable]:
     """The ``auto`` variables of ``config`` with center and scale of ``numbers``; range and padding stay those of ``config``.
 
     :raises ConfigError: ``numbers`` lacks one of them.
@@ -162,21 +162,21 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
         names = ", ".join(auto_names(config))
         raise ConfigError(f"{config.source}: {names}: 'auto' needs the statistics of the training, and there is no {' or '.join(places)}")
     found = load_config(path, config.custom_functions).preprocess
-    if found.fingerprint is not None and found.fingerprint.split("-")[0] != config_fingerprint(config):
+    if found.fingerprint is not None and found.fingerprint.split("-")[0] != statistics_config_fingerprint(config):
         log.warning("%s: the network was trained with other variables or selections than those of %s", path, config.source)
-    return with_params(config, scaled(config, found.params), found.fingerprint)
+    return with_params(config, with_fitted_numbers(config, found.params), found.fingerprint)
 
 
-def fingerprint(config: DataConfig, sources: Sequence[Source], extra: str | None = None) -> str:
+def statistics_fingerprint(config: DataConfig, sources: Sequence[Source], extra: str | None = None) -> str:
     """What statistics depend on, in short: ``CONFIG-FILES`` (see :mod:`weaver_tt.data.passes`); the ``extra`` selection of the run, which
     prediction need not repeat, counts among the latter."""
-    return passes.fingerprint(auto_only(config), sources, _settings(config), extra)
+    return passes.pass_fingerprint(auto_part(config), sources, _settings(config), extra)
 
 
-def config_fingerprint(config: DataConfig) -> str:
+def statistics_config_fingerprint(config: DataConfig) -> str:
     """The parts of a configuration that its statistics depend on, in short."""
-    return passes.config_fingerprint(auto_only(config), _settings(config))
+    return passes.pass_config_fingerprint(auto_part(config), _settings(config))
 
 
 def _settings(config: DataConfig) -> list[Any]:
-    return [auto_names(config), config.preprocess.data_fraction, CAPACITY]
+    return [auto_names(config), config.preprocess.data_fraction, SAMPLE_VALUES]

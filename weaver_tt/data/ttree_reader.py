@@ -11,7 +11,7 @@ from uproot.interpretation.identify import UnknownInterpretation
 from uproot.interpretation.objects import CannotBeAwkward
 
 from weaver_tt.data.files import is_remote
-from weaver_tt.data.reader import Reader, blaming, spellings
+from weaver_tt.data.reader import Reader, blame_file, column_spellings
 from weaver_tt.errors import DataError
 
 
@@ -25,14 +25,14 @@ class TTreeReader(Reader):
     def __init__(self, path: str, treename: str, file: Any) -> None:
         super().__init__(path, f"{path}, tree {treename!r}")
         self._file = file
-        with blaming(self.place, "the tree"):
+        with blame_file(self.place, "the tree"):
             self._tree = file[treename]
             self._rows = int(self._tree.num_entries)
-            leaves = dict(_leaves(self._tree.branches))
+            leaves = dict(_leaf_branches(self._tree.branches))
         uses = Counter(branch.name for branch in leaves.values())
         self._paths = {branch.name if uses[branch.name] == 1 else path: path for path, branch in leaves.items()}
         self._branches = {name: leaves[path] for name, path in self._paths.items()}
-        self._spellings = {path: name for name, path in self._paths.items()} | spellings(self._branches)
+        self._spellings = {path: name for name, path in self._paths.items()} | column_spellings(self._branches)
 
     def columns(self) -> list[str]:
         return list(self._branches)
@@ -48,7 +48,7 @@ class TTreeReader(Reader):
         branches = list(self._branches.values()) if columns is None else [self._branches[name] for name in self.resolve(columns)]
         if not branches or not self._rows:
             return sorted({0, self._rows})
-        with blaming(self.place, "the list of baskets"):
+        with blame_file(self.place, "the list of baskets"):
             coarsest = min(branches, key=lambda branch: branch.num_baskets)
             borders = set(coarsest.entry_offsets)
             # comparing all of 1700 branches would take longer than reading a few
@@ -83,11 +83,11 @@ class TTreeReader(Reader):
         return branch
 
 
-def _leaves(branches: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _leaf_branches(branches: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Path and branch of every branch that holds data itself, without looking at what it holds."""
     for branch in branches:
         path = prefix + branch.name
         if len(branch.branches):
-            yield from _leaves(branch.branches, path + "/")
+            yield from _leaf_branches(branch.branches, path + "/")
         else:
             yield path, branch

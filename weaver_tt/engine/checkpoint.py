@@ -17,7 +17,7 @@ from weaver_tt.atomic import writing
 from weaver_tt.data.standardize import MEMBER, MODEL_FILE
 from weaver_tt.errors import ConfigError, OutputError, TrainingError, nearest
 
-FORMAT = 1
+CHECKPOINT_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def run_prefix(model: str) -> str:
     return MEMBER.sub("", MODEL_FILE.sub("", model))
 
 
-def trained_states(model: str, epoch: int | None = None, members: int | None = None) -> list[Path]:
+def find_states(model: str, epoch: int | None = None, members: int | None = None) -> list[Path]:
     """Weights that ``model`` names: itself if it is a file, else PREFIX's best (or given) epoch, or that of each of its ensemble's members.
 
     ``members``: how many the run card says there are; without a card, what lies there decides. Files of an earlier run under the same prefix are
@@ -72,7 +72,7 @@ def trained_states(model: str, epoch: int | None = None, members: int | None = N
     if model.endswith(".pt") or ".pt:" in model:  # FILE.pt:PREFIX are the weights under PREFIX
         return [Path(model)]
     end = "_best_epoch_state.pt" if epoch is None else f"_epoch-{epoch}_state.pt"
-    single, found = Path(model + end), _members(model, end)
+    single, found = Path(model + end), _member_states(model, end)
     if members is None:
         if single.is_file() and found:
             raise ConfigError(f"--model-prefix {model}: there are {single} and {found[0]}; say which: -m {single} or -m {model}_member-0")
@@ -86,21 +86,21 @@ def trained_states(model: str, epoch: int | None = None, members: int | None = N
     return wanted
 
 
-def _members(model: str, end: str) -> list[Path]:
+def _member_states(model: str, end: str) -> list[Path]:
     """Files of a run's members, by their number."""
     paths = Path(model).parent.glob(f"{Path(model).name}_member-*{end}")
     found = ((re.search(r"_member-(\d+)" + re.escape(end) + "$", path.name), path) for path in paths)
     return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
 
 
-def save(value: object, path: Path) -> None:
+def save_checkpoint(value: object, path: Path) -> None:
     """Write ``value`` so that ``path`` holds either all of it or what it held before; OutputError when it cannot be written."""
     with writing(path) as file:
         torch.save(value, file)
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Read a file that :func:`save` wrote, tensors on the CPU; TrainingError when it is none."""
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a file that :func:`save_checkpoint` wrote, tensors on the CPU; TrainingError when it is none."""
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's unpickler raises whatever the bytes lead to

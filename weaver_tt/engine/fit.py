@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from weaver_tt.engine.loop import Outcome
+from weaver_tt.engine.loop import EpochMetrics
+from weaver_tt.engine.readings import BatchLoader
 from weaver_tt.engine.trackers import Tracker
-from weaver_tt.engine.training import Loader, Trainable, Training
+from weaver_tt.engine.training import Trainable, Training
 from weaver_tt.options import TrainOptions
 from weaver_tt.tasks.base import Task
 
@@ -12,13 +13,13 @@ from weaver_tt.tasks.base import Task
 def fit(
     network: Trainable,
     task: Task,
-    train: Loader,
-    val: Loader | None,
+    train: BatchLoader,
+    val: BatchLoader | None,
     options: TrainOptions,
     prefix: str,
     tracker: Tracker,
     seed: int | None = None,
-) -> Outcome:
+) -> EpochMetrics:
     """Train ``network`` and write ``PREFIX_epoch-N_state.pt``, ``PREFIX_best_epoch_state.pt`` and ``PREFIX_resume.pt``.
 
     The best epoch is chosen by ``task.watch`` on ``val``, without it on ``train``. Returns the best epoch's metrics; the network is left as the last
@@ -26,10 +27,10 @@ def fit(
     and OutputError (files cannot be written).
     """
     training = Training(network, task, options, prefix, tracker, seed, train.steps)
-    training.begin(train)
+    training.start(train)
     while not training.is_over():
         fitted = training.train(train)
         checked = training.validate(val) if val is not None else fitted
-        training.tell(fitted, checked, train, val)
-        training.keep(checked)
+        training.report(fitted, checked, train, val)
+        training.save_epoch(checked)
     return training.finish()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 
-from weaver_tt.engine.loop import Timed
-from weaver_tt.engine.readings import Loader
+from weaver_tt.engine.loop import TimedBatches
+from weaver_tt.engine.readings import BatchLoader
 from weaver_tt.engine.trackers import Tracker
 from weaver_tt.log import log
 
 
-def io_test(title: str, loader: Loader, tracker: Tracker) -> dict[str, float]:
+def measure_reading(title: str, loader: BatchLoader, tracker: Tracker) -> dict[str, float]:
     """Read an epoch and log rows, batches, rates and waits: the longest wait is as a rule that for the first batch, while a pool fills."""
-    timed, longest, rows, number = Timed(loader.epoch(0)), 0.0, 0, 0
+    timed, longest, rows, number = TimedBatches(loader.epoch(0)), 0.0, 0, 0
     tracker.begin(f"reading {title}", 0)
     start = time.perf_counter()
     before = 0.0

@@ -36,7 +36,7 @@ class Updater(Protocol):
         """One step."""
 
 
-class Outcome(dict[str, float]):
+class EpochMetrics(dict[str, float]):
     """Metrics of an epoch by name, of all ranks together; :meth:`figures` draws what cannot be said in a number."""
 
     def __init__(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> None:
@@ -54,7 +54,7 @@ class Outcome(dict[str, float]):
         return {name: figure for meter, sums in self._read for name, figure in meter.figures(sums).items()}
 
 
-class Timed(Generic[T]):
+class TimedBatches(Generic[T]):
     """Iterates over ``batches`` and adds up the seconds spent waiting for them."""
 
     def __init__(self, batches: Iterable[T]) -> None:
@@ -83,7 +83,7 @@ def run_epoch(
     meters: Sequence[Meter] | None = None,
     device: torch.device = CPU,
     amp: torch.dtype | None = None,
-) -> Outcome:
+) -> EpochMetrics:
     """Run ``network`` over ``batches``.
 
     ``update`` trains on each batch; ``write`` takes its output columns and observers; ``meters`` continue from the sums of an
@@ -92,7 +92,7 @@ def run_epoch(
     meters = task.meters() if meters is None else meters
     for batch in batches:
         with torch.set_grad_enabled(update is not None):
-            scored = task.score(_output(network, batch, device, amp), batch)
+            scored = task.score(_call_network(network, batch, device, amp), batch)
             losses = None if network.activated or scored.target is None else task.losses(scored)
             if update is not None:
                 if losses is None:
@@ -106,10 +106,10 @@ def run_epoch(
                 meter.update(scored, losses)
         if write is not None:
             write(task.columns(scored) | batch.observers)
-    return Outcome(meters, [sum_over_ranks(meter.totals()) for meter in meters])
+    return EpochMetrics(meters, [sum_over_ranks(meter.totals()) for meter in meters])
 
 
-def _output(network: Runnable, batch: Batch, device: torch.device, amp: torch.dtype | None) -> Output:
+def _call_network(network: Runnable, batch: Batch, device: torch.device, amp: torch.dtype | None) -> Output:
     """The network's output in float32; a raw network must give one tensor."""
     with torch.autocast(device.type, dtype=amp, enabled=amp is not None):
         output = network(batch.inputs)

@@ -17,7 +17,7 @@ from weaver_tt.atomic import write_text, writing
 from weaver_tt.data.batch import Batch
 from weaver_tt.engine.loop import run_epoch
 from weaver_tt.engine.machine import autocast_type, compile_network
-from weaver_tt.engine.readings import Loader, first_batches
+from weaver_tt.engine.readings import BatchLoader, first_batches
 from weaver_tt.engine.schedule import Schedule
 from weaver_tt.engine.step import make_update
 from weaver_tt.engine.trackers import Tracker
@@ -28,10 +28,10 @@ from weaver_tt.metrics.base import Meter, Scored, ratio
 from weaver_tt.options import TrainOptions
 from weaver_tt.tasks.base import Task
 
-MEMORY = 0.8  # of the moving average of the loss
-SETTLED = 5  # steps before which the average says nothing yet
-DIVERGED = 4.0  # times the lowest loss: the test is over
-LOOK_EVERY = 10  # steps between looks at the losses, which wait for the device
+SMOOTHING = 0.8  # of the moving average of the loss
+SETTLING_STEPS = 5  # steps before which the average says nothing yet
+DIVERGENCE_FACTOR = 4.0  # times the lowest loss: the test is over
+CHECK_EVERY = 10  # steps between looks at the losses, which wait for the device
 
 Array = npt.NDArray[np.float64]
 
@@ -52,8 +52,8 @@ class Sweep:
             sweep = cls(float(first), float(last), int(steps))
         except ValueError:
             raise ConfigError(f"--lr-finder {text!r}: expected lowest rate, highest rate, number of steps, such as 5e-6,5,200") from None
-        if not (0 < sweep.first < sweep.last < math.inf and sweep.steps > 2 * SETTLED):
-            raise ConfigError(f"--lr-finder {text!r}: expected 0 < lowest rate < highest rate, and more than {2 * SETTLED} steps")
+        if not (0 < sweep.first < sweep.last < math.inf and sweep.steps > 2 * SETTLING_STEPS):
+            raise ConfigError(f"--lr-finder {text!r}: expected 0 < lowest rate < highest rate, and more than {2 * SETTLING_STEPS} steps")
         return sweep
 
     def rates(self) -> Array:
@@ -61,7 +61,7 @@ class Sweep:
         return np.geomspace(self.first, self.last, self.steps)
 
 
-class Losses(Meter):
+class BatchLosses(Meter):
     """The loss of each batch, kept on the device."""
 
     def __init__(self) -> None:
@@ -86,78 +86,78 @@ class Losses(Meter):
         return {"loss": ratio(totals.sum(), torch.tensor(len(totals)))} if len(totals) else {}
 
 
-def find_rate(network: Trainable, task: Task, train: Loader, options: TrainOptions, prefix: str, tracker: Tracker) -> float | None:
+def find_rate(network: Trainable, task: Task, train: BatchLoader, options: TrainOptions, prefix: str, tracker: Tracker) -> float | None:
     """Train with a rising rate and suggest that of the steepest descent; None where the loss never falls.
 
     Writes ``PREFIX_lr_finder.png`` and ``.json`` and tells ``tracker``. The network has been trained on, at all those rates: it is of no further use.
     Raises ConfigError for a range that is none, TrainingError when the data gives too few batches.
     """
-    sweep, losses = Sweep.parse(str(options.lr_finder)), Losses()
+    sweep, losses = Sweep.parse(str(options.lr_finder)), BatchLosses()
     amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
-    update = make_update(network.bare, replace(options, start_lr=sweep.first, lr_scheduler="none"), "min", amp)
+    update = make_update(network.unwrapped, replace(options, start_lr=sweep.first, lr_scheduler="none"), "min", amp)
     update.schedule = Schedule(lambda done, _: (sweep.last / sweep.first) ** done, 1)
     compile_network(network, options)
     network.train()
     tracker.begin("learning-rate test", 0)
-    run_epoch(network, task, rising(train, sweep, losses, tracker), update=update, meters=[losses], device=network.device, amp=amp)
+    run_epoch(network, task, sweep_batches(train, sweep, losses, tracker), update=update, meters=[losses], device=network.device, amp=amp)
     tracker.end()
     found = losses.totals().numpy()
-    if len(found) <= 2 * SETTLED:
+    if len(found) <= 2 * SETTLING_STEPS:
         raise TrainingError(f"--lr-finder: the loss was finite for {len(found)} steps only; a lower first rate may help")
-    rates, smooth = sweep.rates()[: len(found)], smoothed(found)
-    suggested = steepest(rates, smooth)
-    keep(prefix, rates, found, smooth, suggested, tracker)
+    rates, smooth = sweep.rates()[: len(found)], smooth_losses(found)
+    suggested = steepest_rate(rates, smooth)
+    write_sweep(prefix, rates, found, smooth, suggested, tracker)
     return suggested
 
 
-def rising(train: Loader, sweep: Sweep, losses: Losses, tracker: Tracker) -> Iterator[Batch]:
+def sweep_batches(train: BatchLoader, sweep: Sweep, losses: BatchLosses, tracker: Tracker) -> Iterator[Batch]:
     """The batches of the test, whose progress drives the rate; they end early when the loss has left the ground."""
     for step, batch in enumerate(first_batches(train, sweep.steps)):
         batch.progress = (step + 1) / (sweep.steps - 1)  # the next step's rate
         yield batch
         tracker.advance(min(batch.progress, 1.0), batch.size)
-        if step % LOOK_EVERY == LOOK_EVERY - 1 and diverged(losses.totals().numpy()):
+        if step % CHECK_EVERY == CHECK_EVERY - 1 and has_diverged(losses.totals().numpy()):
             log.info("learning-rate test: the loss diverges after %d steps, at the rate %.3g", step + 1, sweep.rates()[step])
             return
 
 
-def diverged(losses: Array) -> bool:
+def has_diverged(losses: Array) -> bool:
     """Whether the loss is no number any more, or its average has risen far above its lowest."""
-    average = smoothed(losses)[SETTLED:]
-    return not np.isfinite(losses).all() or bool(len(average) and average[-1] > DIVERGED * average.min() > 0)
+    average = smooth_losses(losses)[SETTLING_STEPS:]
+    return not np.isfinite(losses).all() or bool(len(average) and average[-1] > DIVERGENCE_FACTOR * average.min() > 0)
 
 
-def smoothed(losses: Array) -> Array:
+def smooth_losses(losses: Array) -> Array:
     """The exponential moving average, as if the losses before the first were not there, (steps,)."""
-    weights = MEMORY ** np.arange(len(losses))
+    weights = SMOOTHING ** np.arange(len(losses))
     sums = np.array([(losses[step::-1] * weights[: step + 1]).sum() for step in range(len(losses))])
     return sums / np.cumsum(weights)
 
 
-def steepest(rates: Array, smooth: Array) -> float | None:
+def steepest_rate(rates: Array, smooth: Array) -> float | None:
     """The rate at which the loss falls most per factor in the rate, before the average is at its lowest; None where it never falls."""
     known = np.isfinite(smooth)
-    lowest = SETTLED + int(np.argmin(smooth[known][SETTLED:]))  # what comes after it may fall too, from a higher level
-    slopes = np.gradient(smooth[known], np.log(rates[known]))[SETTLED : lowest + 1]
+    lowest = SETTLING_STEPS + int(np.argmin(smooth[known][SETTLING_STEPS:]))  # what comes after it may fall too, from a higher level
+    slopes = np.gradient(smooth[known], np.log(rates[known]))[SETTLING_STEPS : lowest + 1]
     step = int(np.argmin(slopes))
-    return float(rates[known][SETTLED + step]) if slopes[step] < 0 else None
+    return float(rates[known][SETTLING_STEPS + step]) if slopes[step] < 0 else None
 
 
-def keep(prefix: str, rates: Array, losses: Array, smooth: Array, suggested: float | None, tracker: Tracker) -> None:
+def write_sweep(prefix: str, rates: Array, losses: Array, smooth: Array, suggested: float | None, tracker: Tracker) -> None:
     """Write the figure and the numbers, and tell them."""
     words = "the loss never falls: try other rates" if suggested is None else f"suggested --start-lr {suggested:.2g} (steepest descent)"
     numbers = {"suggested": suggested, "rate": rates.tolist(), "loss": [value if math.isfinite(value) else None for value in losses.tolist()]}
     write_text(f"{prefix}_lr_finder.json", json.dumps(numbers, indent=2))
     with writing(f"{prefix}_lr_finder.png") as file:
-        draw(rates, losses, smooth, suggested).savefig(file, format="png", dpi=150)
+        draw_sweep(rates, losses, smooth, suggested).savefig(file, format="png", dpi=150)
     log.info("learning-rate test: %s; %s_lr_finder.png and .json", words, prefix)
     for step, (rate, loss) in enumerate(zip(rates.tolist(), losses.tolist(), strict=True)):
         tracker.interval({"lr_finder/loss": loss, "lr_finder/learning_rate": rate}, step)
     told = {} if suggested is None else {"lr_finder/suggested": suggested}
-    tracker.epoch(told, 0, lambda: {"lr_finder": draw(rates, losses, smooth, suggested)})
+    tracker.epoch(told, 0, lambda: {"lr_finder": draw_sweep(rates, losses, smooth, suggested)})
 
 
-def draw(rates: Array, losses: Array, smooth: Array, suggested: float | None) -> Figure:
+def draw_sweep(rates: Array, losses: Array, smooth: Array, suggested: float | None) -> Figure:
     """Loss against rate, its average, and the suggestion."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="learning rate", ylabel="loss", xscale="log")
@@ -165,7 +165,7 @@ def draw(rates: Array, losses: Array, smooth: Array, suggested: float | None) ->
     axes.plot(rates, smooth, color="C0", label="average")
     if suggested is not None:
         axes.axvline(suggested, color="C3", linestyle="--", label=f"steepest descent: {suggested:.2g}")
-    shown = smooth[SETTLED:][np.isfinite(smooth[SETTLED:])]
+    shown = smooth[SETTLING_STEPS:][np.isfinite(smooth[SETTLING_STEPS:])]
     if len(shown):
         highest = min(shown.max(), shown[0] + 0.2 * abs(shown[0]))  # not the cliff at the end
         margin = 0.1 * (highest - shown.min()) + 1e-12

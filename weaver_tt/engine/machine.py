@@ -15,7 +15,7 @@ from weaver_tt.log import log
 from weaver_tt.options import TrainOptions
 
 
-def set_up_threads(number: int | None) -> None:
+def set_threads(number: int | None) -> None:
     """Let torch use ``number`` CPU threads; None keeps its choice."""
     if number is not None:
         torch.set_num_threads(number)
@@ -48,6 +48,6 @@ def autocast_type(wanted: bool, name: str, device: torch.device) -> torch.dtype 
 
 
 def compile_network(network: Any, options: TrainOptions) -> None:
-    """``torch.compile`` the module of ``network`` where ``--compile`` asks for it; ``network.bare`` stays what it was."""
+    """``torch.compile`` the module of ``network`` where ``--compile`` asks for it; ``network.unwrapped`` stays what it was."""
     if options.compile:
         network.module = torch.compile(network.module, **literals(options.compiler_option))

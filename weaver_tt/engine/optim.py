@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.weights import matching
+from weaver_tt.weights import match_names
 
 # Ranger is RAdam with Lookahead (Zhang et al., arXiv:1907.08610); these defaults are the ones that Weaver's users know. Without degenerated_to_sgd
 # the library steps uphill until the variance is rectified (5 steps).
@@ -32,13 +32,13 @@ def make_optimizer(network: nn.Module, name: str, rate: float, options: Sequence
     """
     chosen = literals(options)
     chosen.pop(CLIP, None)
-    kind = find_class(name)
+    kind = find_optimizer_class(name)
     multiplier = chosen.pop("lr_mult", None)
     known = [key for key in inspect.signature(kind).parameters if key not in ("params", "lr", "kwargs")]
     for key in chosen:
         if key not in known:
             raise ConfigError(f"--optimizer-option {key}: {name} has no such option; {nearest(key, [*known, 'lr_mult', CLIP])}")
-    settings = DEFAULTS.get(name.casefold(), {}) | fast(known) | chosen
+    settings = DEFAULTS.get(name.casefold(), {}) | fastest_options(known) | chosen
     exempt: Collection[str] = getattr(network, "no_weight_decay", set)()
     groups = parameter_groups(network.named_parameters(), rate, settings.get("weight_decay", 0.0), multiplier, exempt)
     if not groups:
@@ -52,7 +52,7 @@ def make_optimizer(network: nn.Module, name: str, rate: float, options: Sequence
     return optimizer
 
 
-def find_class(name: str) -> Callable[..., torch.optim.Optimizer]:
+def find_optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
     """The class of torch.optim of that name, whatever its case; else that of pytorch_optimizer."""
     found = {key.casefold(): value for key, value in vars(torch.optim).items() if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)}
     del found["optimizer"], found["lbfgs"]  # the base class; and one that wants a closure
@@ -66,12 +66,12 @@ def find_class(name: str) -> Callable[..., torch.optim.Optimizer]:
     return pytorch_optimizer.load_optimizer(name.casefold())
 
 
-def fast(known: Iterable[str]) -> dict[str, Any]:
+def fastest_options(known: Iterable[str]) -> dict[str, Any]:
     """The quickest implementation that an optimiser offers: on 16 small matrices on the CPU Adam takes 676 us a step in a loop, 165 us fused."""
     return {"fused": True} if "fused" in known else {"foreach": True} if "foreach" in known else {}
 
 
-def largest_norm(clip: float | None, options: Sequence[Sequence[str]]) -> float | None:
+def max_gradient_norm(clip: float | None, options: Sequence[Sequence[str]]) -> float | None:
     """``--clip-gradient``, or Weaver's ``-p clip_grad_norm``; ConfigError where that is no number."""
     value = literals(options).get(CLIP, clip)
     if value is not None and not isinstance(value, int | float):
@@ -91,7 +91,7 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Parameters that share weight decay and learning rate, in groups; those named in ``exempt`` have no weight decay."""
     every = dict(named)
-    factors = multipliers(every, multiplier)
+    factors = rate_multipliers(every, multiplier)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in every.items():
         if parameter.requires_grad:
@@ -102,14 +102,14 @@ def parameter_groups(
     return [{"params": parameters, "lr": lr, "weight_decay": weight_decay} for (lr, weight_decay), parameters in groups.items()]
 
 
-def multipliers(names: Mapping[str, Any], chosen: Any) -> dict[str, float]:
+def rate_multipliers(names: Mapping[str, Any], chosen: Any) -> dict[str, float]:
     """Name -> factor of its learning rate, for names that the regular expression of ``chosen``, (regex, factor), matches from their beginning."""
     if chosen is None:
         return {}
     pair = isinstance(chosen, tuple | list) and len(chosen) == 2 and isinstance(chosen[0], str) and isinstance(chosen[1], int | float)
     if not pair:
         raise ConfigError(f"--optimizer-option lr_mult: {chosen!r}; expected ('regex', factor)")
-    return dict.fromkeys(matching([chosen[0]], names, "--optimizer-option lr_mult"), float(chosen[1]))
+    return dict.fromkeys(match_names([chosen[0]], names, "--optimizer-option lr_mult"), float(chosen[1]))
 
 
 def literals(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:

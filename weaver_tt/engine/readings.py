@@ -10,12 +10,12 @@ from typing import Protocol
 from weaver_tt import distributed
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.batch import Batch
-from weaver_tt.engine.loop import Timed
+from weaver_tt.engine.loop import TimedBatches
 from weaver_tt.log import log
 from weaver_tt.metrics.base import Meter
 
 
-class Loader(Protocol):
+class BatchLoader(Protocol):
     """Batches of an epoch, a pure function of its number; ``skip`` leaves out the first ones."""
 
     accounting: Accounting
@@ -28,12 +28,12 @@ class Loader(Protocol):
         """The batches of epoch ``number``."""
 
 
-def first_batches(loader: Loader, number: int) -> Iterator[Batch]:
+def first_batches(loader: BatchLoader, number: int) -> Iterator[Batch]:
     """The first ``number`` batches of as many epochs as it takes; fewer only of a loader that has none."""
-    return itertools.islice(itertools.chain.from_iterable(_epochs(loader)), number)
+    return itertools.islice(itertools.chain.from_iterable(_nonempty_epochs(loader)), number)
 
 
-def _epochs(loader: Loader) -> Iterator[Iterator[Batch]]:
+def _nonempty_epochs(loader: BatchLoader) -> Iterator[Iterator[Batch]]:
     """The epochs, until one gives nothing."""
     for number in itertools.count():
         batches = loader.epoch(number)
@@ -43,10 +43,10 @@ def _epochs(loader: Loader) -> Iterator[Iterator[Batch]]:
         yield itertools.chain([first], batches)
 
 
-class Readings:
+class IntervalMetrics:
     """What the meters and clocks say about the steps since they were read last."""
 
-    def __init__(self, meters: Sequence[Meter], batches: Timed[Batch]) -> None:
+    def __init__(self, meters: Sequence[Meter], batches: TimedBatches[Batch]) -> None:
         self._meters, self._batches = meters, batches
         self.rows = 0
         self._take()
@@ -66,7 +66,7 @@ class Readings:
         return values
 
 
-def nonfinite(loader: Loader, batch: Batch | None) -> list[str]:
+def nonfinite_columns(loader: BatchLoader, batch: Batch | None) -> list[str]:
     """Columns in which NaN or infinity was met: replaced ones of all the epoch's data, and what is left of them in ``batch``."""
     found = [f"{column} ({number} in the data, replaced)" for column, number in loader.accounting.nonfinite.items()]
     if batch is None:
@@ -75,17 +75,17 @@ def nonfinite(loader: Loader, batch: Batch | None) -> list[str]:
     return found + [f"{name} (in the latest batch)" for name, tensor in tensors.items() if not tensor.isfinite().all()]
 
 
-def accounted(loader: Loader) -> Accounting:
+def total_accounting(loader: BatchLoader) -> Accounting:
     """What became of the epoch's rows, on all ranks together."""
     total = Accounting()
-    for part in distributed.gather(loader.accounting):
+    for part in distributed.gather_from_ranks(loader.accounting):
         total.add(part)
     return total
 
 
-def tell_rows(title: str, loader: Loader) -> dict[str, float]:
+def log_rows(title: str, loader: BatchLoader) -> dict[str, float]:
     """Log what became of the rows, on all ranks together; returns the counts by name."""
-    total = accounted(loader)
+    total = total_accounting(loader)
     log.info("%s data: %s", title, total.report().replace("\n", "\n  "))
     names = ("read", "selected", "dropped", "sampled_out", "repeated", "used", "truncated", "nonfinite")
     return {f"rows_{title}/{name}": float(sum(getattr(total, name).values())) for name in names} | {

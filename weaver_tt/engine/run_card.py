@@ -35,7 +35,7 @@ def git_hash(folder: Path | None = None) -> str | None:
     return result.stdout.strip() or None
 
 
-def describe(options: RunOptions, seed: int, data_files: list[str], texts: dict[str, str]) -> dict[str, Any]:
+def make_card(options: RunOptions, seed: int, data_files: list[str], texts: dict[str, str]) -> dict[str, Any]:
     """Command, options, configuration texts, versions, git hash, seed and data files as one JSON-ready mapping."""
     return {
         "command": " ".join(sys.argv),

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from weaver_tt.errors import ConfigError, nearest
 
 Curve = Callable[[float, int], float]
-FLAT = 0.7  # share of the training before the flat+... curves fall
-LOWEST = 1e-3  # flat+linear and flat+cos end here
+FLAT_SHARE = 0.7  # share of the training before the flat+... curves fall
+FINAL_FACTOR = 1e-3  # flat+linear and flat+cos end here
 
 
 def constant(done: float, epochs: int) -> float:
@@ -37,12 +37,12 @@ def flat_decay(done: float, epochs: int) -> float:
 
 def flat_linear(done: float, epochs: int, warmup: float = 0.0) -> float:
     """Linearly up in the share ``warmup`` of the training, constant up to 70 % of it, then linearly down to 0.1 %."""
-    return _risen(done, epochs, warmup) * (1.0 - (1.0 - LOWEST) * _fallen(done, epochs))
+    return _warmup_factor(done, epochs, warmup) * (1.0 - (1.0 - FINAL_FACTOR) * _decay_share(done, epochs))
 
 
 def flat_cos(done: float, epochs: int, warmup: float = 0.0) -> float:
     """Linearly up in the share ``warmup`` of the training, constant up to 70 % of it, then down to 0.1 % in half a cosine."""
-    return _risen(done, epochs, warmup) * cosine(1.0, LOWEST, _fallen(done, epochs))
+    return _warmup_factor(done, epochs, warmup) * cosine(1.0, FINAL_FACTOR, _decay_share(done, epochs))
 
 
 def warmup_cos(done: float, epochs: int, warmup: float) -> float:
@@ -62,14 +62,14 @@ def cosine(first: float, last: float, share: float) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _risen(done: float, epochs: int, warmup: float) -> float:
+def _warmup_factor(done: float, epochs: int, warmup: float) -> float:
     """Factor of a linear rise over the share ``warmup`` of the training."""
     return min(done / epochs / warmup, 1.0) if warmup else 1.0
 
 
-def _fallen(done: float, epochs: int) -> float:
+def _decay_share(done: float, epochs: int) -> float:
     """Share of the falling part that is over."""
-    return min(max((done / epochs - FLAT) / (1 - FLAT), 0.0), 1.0)
+    return min(max((done / epochs - FLAT_SHARE) / (1 - FLAT_SHARE), 0.0), 1.0)
 
 
 CURVES: dict[str, Curve] = {
@@ -78,7 +78,7 @@ CURVES: dict[str, Curve] = {
     "flat+decay": flat_decay,
     "one-cycle": one_cycle,
 }
-WARMED: dict[str, Callable[..., float]] = {"flat+linear": flat_linear, "flat+cos": flat_cos, "warmup+cos": warmup_cos}
+WARMUP_CURVES: dict[str, Callable[..., float]] = {"flat+linear": flat_linear, "flat+cos": flat_cos, "warmup+cos": warmup_cos}
 
 
 class Schedule:
@@ -143,10 +143,10 @@ def make_schedule(name: str, epochs: int, warmup: float, direction: Literal["min
     """
     if name == "reduce-on-plateau":
         return Plateau(direction)
-    if name in WARMED:
-        return Schedule(partial(WARMED[name], warmup=warmup_share(warmup, epochs, steps)), epochs)
+    if name in WARMUP_CURVES:
+        return Schedule(partial(WARMUP_CURVES[name], warmup=warmup_share(warmup, epochs, steps)), epochs)
     if name not in CURVES:
-        raise ConfigError(f"--lr-scheduler {name!r}; {nearest(name, [*CURVES, *WARMED, 'reduce-on-plateau'])}")
+        raise ConfigError(f"--lr-scheduler {name!r}; {nearest(name, [*CURVES, *WARMUP_CURVES, 'reduce-on-plateau'])}")
     return Schedule(CURVES[name], epochs)
 
 

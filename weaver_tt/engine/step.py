@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from weaver_tt.data.batch import Batch
 from weaver_tt.distributed import average_gradients
-from weaver_tt.engine.optim import largest_norm, make_optimizer
+from weaver_tt.engine.optim import make_optimizer, max_gradient_norm
 from weaver_tt.engine.schedule import Schedule, make_schedule
 from weaver_tt.metrics.base import Scored
 from weaver_tt.options import TrainOptions
@@ -91,4 +91,4 @@ def make_update(
     schedule = make_schedule(options.lr_scheduler, options.num_epochs, options.warmup_steps, direction, steps)
     device = next(network.parameters()).device
     scaler = torch.amp.GradScaler(device.type, enabled=amp is torch.float16)
-    return Update(network, optimizer, schedule, largest_norm(options.clip_gradient, options.optimizer_option), scaler)
+    return Update(network, optimizer, schedule, max_gradient_norm(options.clip_gradient, options.optimizer_option), scaler)

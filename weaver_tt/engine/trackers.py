@@ -17,8 +17,8 @@ from torch import nn
 
 from weaver_tt.distributed import is_main
 from weaver_tt.errors import ConfigError
-from weaver_tt.log import in_a_line, log
-from weaver_tt.network import import_file
+from weaver_tt.log import format_metrics, log
+from weaver_tt.network import import_python_file
 from weaver_tt.options import TrainOptions
 
 USER_FUNCTION = "get_tensorboard_custom_fn"  # in the file of --tensorboard-custom-fn
@@ -57,7 +57,7 @@ class Tracker:
         self.close()
 
 
-class Nothing(Tracker):
+class NullTracker(Tracker):
     """Tells nobody."""
 
 
@@ -101,7 +101,7 @@ class Console(Tracker):
 
     def epoch(self, values: Mapping[str, float], number: int, figures: Figures | None = None) -> None:
         """One line; what became of the rows has been logged in words."""
-        log.info("epoch %d: %s", number, in_a_line({name: value for name, value in values.items() if not name.startswith("rows_")}))
+        log.info("epoch %d: %s", number, format_metrics({name: value for name, value in values.items() if not name.startswith("rows_")}))
 
 
 class TensorBoard(Tracker):
@@ -152,7 +152,7 @@ class UserFunction(Tracker):
 
     def __init__(self, path: str, writer: Any, module: nn.Module) -> None:
         """ConfigError where ``path`` is no python file with that function."""
-        self._function = getattr(import_file(Path(path), "--tensorboard-custom-fn"), USER_FUNCTION, None)
+        self._function = getattr(import_python_file(Path(path), "--tensorboard-custom-fn"), USER_FUNCTION, None)
         if self._function is None:
             raise ConfigError(f"--tensorboard-custom-fn {path}: has no function {USER_FUNCTION}")
         self._writer, self._module = writer, module
@@ -187,7 +187,7 @@ class UserFunction(Tracker):
         self._hook.remove()
 
 
-class Several(Tracker):
+class MultiTracker(Tracker):
     """Tells each of ``trackers``."""
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
@@ -249,10 +249,10 @@ def tensorboard_folder(choice: str | None, prefix: str, before: str | None = Non
 def make_tracker(options: TrainOptions, prefix: str, module: nn.Module | None = None) -> Tracker:
     """Console, TensorBoard and the user's function on ``module`` as ``options`` ask for; nothing on ranks other than 0."""
     if not is_main():
-        return Nothing()
+        return NullTracker()
     trackers: list[Tracker] = [Console(options.progress)]
     if folder := tensorboard_folder(options.tensorboard, prefix):
         trackers.append(board := TensorBoard(folder))
         if options.tensorboard_custom_fn and module is not None:
             trackers.append(UserFunction(options.tensorboard_custom_fn, board.writer, module))
-    return Several(trackers)
+    return MultiTracker(trackers)

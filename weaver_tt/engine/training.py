@@ -16,18 +16,18 @@ from weaver_tt import distributed
 from weaver_tt.data.batch import Batch
 from weaver_tt.engine import checkpoint
 from weaver_tt.engine.closure import reweighting_figures
-from weaver_tt.engine.loop import Outcome, Runnable, Timed, run_epoch
+from weaver_tt.engine.loop import EpochMetrics, Runnable, TimedBatches, run_epoch
 from weaver_tt.engine.machine import autocast_type, compile_network, seed_everything
 from weaver_tt.engine.optim import compile_step, literals
-from weaver_tt.engine.readings import Loader, Readings, nonfinite, tell_rows
+from weaver_tt.engine.readings import BatchLoader, IntervalMetrics, log_rows, nonfinite_columns
 from weaver_tt.engine.step import make_update
 from weaver_tt.engine.trackers import Tracker
 from weaver_tt.errors import TrainingError, nearest
-from weaver_tt.log import in_a_line, log
+from weaver_tt.log import format_metrics, log
 from weaver_tt.metrics.base import Meter
 from weaver_tt.options import TrainOptions
 from weaver_tt.tasks.base import Task
-from weaver_tt.weights import put_weights
+from weaver_tt.weights import set_weights
 
 
 class Trainable(Runnable, Protocol):
@@ -40,7 +40,7 @@ class Trainable(Runnable, Protocol):
         """Where its weights lie."""
 
     @property
-    def bare(self) -> nn.Module:
+    def unwrapped(self) -> nn.Module:
         """The network itself, without wrappers."""
 
     def train(self) -> Any:
@@ -51,7 +51,7 @@ class Trainable(Runnable, Protocol):
 
 
 @dataclass
-class State:
+class TrainingState:
     """How far the training is, and the best epoch so far."""
 
     epoch: int = 0
@@ -79,16 +79,16 @@ class Training:
             # on the CPU reproducibility costs nothing; on a GPU it does, and is for those who ask for it
             seed_everything(seed + 7919 * distributed.rank(), deterministic=options.seed is not None or network.device.type == "cpu")
         self.network, self.task, self.options, self.tracker, self.seed = network, task, options, tracker, seed
-        self.files, self.state = checkpoint.Files(prefix), State()
+        self.files, self.state = checkpoint.Files(prefix), TrainingState()
         self.amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
-        self.update = make_update(network.bare, options, task.watch[1], self.amp, steps)
+        self.update = make_update(network.unwrapped, options, task.watch[1], self.amp, steps)
         compile_network(network, options)
         self._random: dict[str, Any] | None = None  # to be set once the first batch of a resumed epoch is there
         self._saved = time.monotonic()
 
     # --- where to start
 
-    def begin(self, train: Loader) -> None:
+    def start(self, train: BatchLoader) -> None:
         """Start afresh, or where ``--resume`` or ``--load-epoch`` say; all ranks start with the same weights."""
         if distributed.is_main():
             self.files.prepare()
@@ -96,15 +96,15 @@ class Training:
         if self.options.load_epoch is not None:
             self._load_epoch(self.options.load_epoch)
         elif self.options.resume and self.files.resume.exists():
-            self._resume(checkpoint.load(self.files.resume))
+            self._resume(checkpoint.load_checkpoint(self.files.resume))
         elif self.options.resume:
             log.info("--resume: there is no %s yet; starting afresh", self.files.resume)
         if self.options.compile_optimizer:  # not before the state that it resumes from is there
             compile_step(self.update.optimizer, literals(self.options.compiler_option))
-        distributed.copy_from_main(self.network.bare)
+        distributed.copy_weights_from_main(self.network.unwrapped)
         distributed.barrier()
 
-    def _settings_of(self, train: Loader) -> dict[str, Any]:
+    def _settings_of(self, train: BatchLoader) -> dict[str, Any]:
         """What must not change in a resumed run."""
         names = ("optimizer", "start_lr", "lr_scheduler", "warmup_steps", "clip_gradient", "use_amp", "amp_dtype")
         settings = {name: getattr(self.options, name) for name in names}
@@ -119,15 +119,15 @@ class Training:
 
     def _resume(self, saved: dict[str, Any]) -> None:
         where = self.files.resume
-        if saved.get("format") != checkpoint.FORMAT:
-            raise TrainingError(f"{where}: format {saved.get('format')!r}, expected {checkpoint.FORMAT}: written by another version")
-        put_weights(self.network.bare, saved["weights"], f"{where}: the weights of another network")
+        if saved.get("format") != checkpoint.CHECKPOINT_FORMAT:
+            raise TrainingError(f"{where}: format {saved.get('format')!r}, expected {checkpoint.CHECKPOINT_FORMAT}: written by another version")
+        set_weights(self.network.unwrapped, saved["weights"], f"{where}: the weights of another network")
         checkpoint.check_settings(self._settings, saved["settings"], where)
         checkpoint.load_optimizer(self.update.optimizer, saved["optimizer"], where)
         self.update.schedule.load_state_dict(saved["schedule"])
         self.update.scaler.load_state_dict(saved["scaler"])
         self.update.steps, self.update.done = saved["steps"], saved["done"]
-        self.state = State(**saved["state"])
+        self.state = TrainingState(**saved["state"])
         log.info("continuing from %s: epoch %d, after %d of its batches", where, self.state.epoch, self.state.batches)
         if not distributed.is_main():  # only rank 0's random state is kept
             torch.manual_seed((self.seed or 0) + 7919 * distributed.rank() + 104729 * self.update.steps)
@@ -138,14 +138,14 @@ class Training:
 
     def _load_epoch(self, number: int) -> None:
         """Weights after epoch ``number``; all the rest too if the run was saved just then."""
-        saved = checkpoint.load(self.files.resume) if self.files.resume.exists() else None
+        saved = checkpoint.load_checkpoint(self.files.resume) if self.files.resume.exists() else None
         if saved is not None and (saved["state"]["epoch"], saved["state"]["batches"]) == (number + 1, 0):
             self._resume(saved)
             return
         path = self.files.epoch(number)
         if not path.exists():
             raise TrainingError(f"--load-epoch {number}: {path} does not exist")
-        put_weights(self.network.bare, checkpoint.load(path), f"{path}: the weights of another network")
+        set_weights(self.network.unwrapped, checkpoint.load_checkpoint(path), f"{path}: the weights of another network")
         self.state.epoch = number + 1
         self.update.done = float(number + 1)
         if saved is not None and saved["state"]["best_epoch"] <= number:
@@ -157,7 +157,7 @@ class Training:
 
     # --- an epoch
 
-    def train(self, loader: Loader) -> Outcome:
+    def train(self, loader: BatchLoader) -> EpochMetrics:
         """The rest of the running epoch; metrics of the whole of it."""
         self.update.epoch = self.state.epoch
         meters = self.task.meters()
@@ -175,10 +175,10 @@ class Training:
             raise TrainingError("the training data gave no batch: fewer rows are selected than --batch-size asks for")
         return outcome
 
-    def _train_batches(self, loader: Loader, meters: Sequence[Meter]) -> Iterator[Batch]:
+    def _train_batches(self, loader: BatchLoader, meters: Sequence[Meter]) -> Iterator[Batch]:
         """The epoch's batches; after each step the log, and every now and then a save."""
-        timed = Timed(distributed.in_step(loader.epoch(self.state.epoch, self.state.batches), self.update.idle))
-        readings, start = Readings(meters, timed), time.perf_counter()
+        timed = TimedBatches(distributed.step_together(loader.epoch(self.state.epoch, self.state.batches), self.update.idle))
+        readings, start = IntervalMetrics(meters, timed), time.perf_counter()
         for batch in timed:
             self._restore_random()
             yield batch
@@ -190,7 +190,7 @@ class Training:
                 self.tracker.interval(readings.read() | {"learning_rate": self.update.rate}, self.update.steps)
             if time.monotonic() - self._saved >= 60 * self.options.save_minutes:
                 self._check_finite(loader, batch)
-                self.save([meter.totals().cpu() for meter in meters])
+                self.save_state([meter.totals().cpu() for meter in meters])
         self._data_wait = timed.waited / (time.perf_counter() - start)
 
     def _restore_random(self) -> None:
@@ -199,7 +199,7 @@ class Training:
             checkpoint.set_random_state(self._random)
             self._random = None
 
-    def validate(self, loader: Loader) -> Outcome:
+    def validate(self, loader: BatchLoader) -> EpochMetrics:
         """Metrics of the validation data."""
         self.network.eval()
         self.tracker.begin("validate", self.state.epoch)
@@ -207,26 +207,26 @@ class Training:
         self.tracker.end()
         return outcome
 
-    def _advancing(self, loader: Loader) -> Iterator[Batch]:
+    def _advancing(self, loader: BatchLoader) -> Iterator[Batch]:
         for batch in loader.epoch(self.state.epoch):
             yield batch
             self.tracker.advance(batch.progress, batch.size)
 
-    def _check_finite(self, loader: Loader, batch: Batch | None = None) -> None:
+    def _check_finite(self, loader: BatchLoader, batch: Batch | None = None) -> None:
         """Stop with an explanation when a loss was not finite."""
         step = self.update.first_bad_step()
         if step is None:
             return
         raise TrainingError(
             f"the loss or the weights are NaN or infinite since step {step} (epoch {self.state.epoch}, learning rate {self.update.rate:.3g}). "
-            f"Non-finite values: {', '.join(nonfinite(loader, batch)) or 'none in inputs, labels and weights'}. "
+            f"Non-finite values: {', '.join(nonfinite_columns(loader, batch)) or 'none in inputs, labels and weights'}. "
             "What may help: a smaller --start-lr, --clip-gradient 1, a run without --use-amp, inputs scaled to about -5 ... 5 (preprocess), "
             f"labels and event weights without extreme values. The weights before it are in {self.files.prefix}_*.pt"
         )
 
     # --- what is kept
 
-    def keep(self, checked: Outcome) -> None:
+    def save_epoch(self, checked: EpochMetrics) -> None:
         """Save the epoch's weights, those of the best epoch, and what resumes the run."""
         name, direction = self.task.watch
         if name not in checked:
@@ -240,25 +240,25 @@ class Training:
             self.state.best_epoch, self.state.best = self.state.epoch, dict(checked)
             self.state.best_sums = [sums.cpu() for sums in checked.totals]
         if distributed.is_main():
-            weights = self.network.bare.state_dict()
-            checkpoint.save(weights, self.files.epoch(self.state.epoch))
+            weights = self.network.unwrapped.state_dict()
+            checkpoint.save_checkpoint(weights, self.files.epoch(self.state.epoch))
             if better:
-                checkpoint.save(weights, self.files.best)
+                checkpoint.save_checkpoint(weights, self.files.best)
             if self.options.auto_clean:
                 self.files.clean(self.state.epoch)
         self.state.epoch, self.state.batches = self.state.epoch + 1, 0
-        self.save([])
+        self.save_state([])
 
-    def save(self, meters: list[Tensor]) -> None:
+    def save_state(self, meters: list[Tensor]) -> None:
         """Write ``PREFIX_resume.pt``; ``meters``: sums over the running epoch's batches."""
         self._saved = time.monotonic()
         self.state.meters = meters
         if not distributed.is_main():
             return
         everything = {
-            "format": checkpoint.FORMAT,
+            "format": checkpoint.CHECKPOINT_FORMAT,
             "settings": self._settings,
-            "weights": self.network.bare.state_dict(),
+            "weights": self.network.unwrapped.state_dict(),
             "optimizer": self.update.optimizer.state_dict(),
             "schedule": self.update.schedule.state_dict(),
             "scaler": self.update.scaler.state_dict(),
@@ -267,15 +267,15 @@ class Training:
             "state": {item.name: getattr(self.state, item.name) for item in dataclasses.fields(self.state)},
             "random": self._random or checkpoint.random_state(),
         }
-        checkpoint.save(everything, self.files.resume)
+        checkpoint.save_checkpoint(everything, self.files.resume)
 
-    def tell(self, fitted: Outcome, checked: Outcome, train: Loader, val: Loader | None) -> None:
+    def report(self, fitted: EpochMetrics, checked: EpochMetrics, train: BatchLoader, val: BatchLoader | None) -> None:
         """Metrics, event accounting and figures of the epoch."""
         values = {f"train/{name}": value for name, value in fitted.items()}
         if val is not None:
             values |= {f"val/{name}": value for name, value in checked.items()}
         values |= {"learning_rate": self.update.rate, "data_wait": self._data_wait}
-        values |= tell_rows("train", train) | ({} if val is None else tell_rows("val", val))
+        values |= log_rows("train", train) | ({} if val is None else log_rows("val", val))
         spectra = reweighting_figures(train, self.task.config.weights, self.files.prefix, self.state.epoch)
         self.tracker.epoch(values, self.state.epoch, lambda: checked.figures() | spectra)
 
@@ -289,10 +289,10 @@ class Training:
             return True
         return self.state.epoch >= self.options.num_epochs
 
-    def finish(self) -> Outcome:
+    def finish(self) -> EpochMetrics:
         """Report and return what the best epoch's data said."""
-        log.info("best epoch: %d with %s", self.state.best_epoch, in_a_line(self.state.best))
+        log.info("best epoch: %d with %s", self.state.best_epoch, format_metrics(self.state.best))
         self.tracker.finish(dataclasses.asdict(self.options), self.state.best)
-        outcome = Outcome(self.task.meters() if self.state.best_sums else [], self.state.best_sums)
+        outcome = EpochMetrics(self.task.meters() if self.state.best_sums else [], self.state.best_sums)
         outcome.update(self.state.best)
         return outcome

@@ -58,7 +58,7 @@ def make_folder(folder: str | Path) -> None:
         raise OutputError(f"{folder}: cannot make the folder: {error}") from error
 
 
-def save(figure: Figure, path: str | Path) -> list[str]:
+def save_figure(figure: Figure, path: str | Path) -> list[str]:
     """Write ``path`` + .png and .pdf; returns both. OutputError where they cannot be written."""
     paths = [f"{path}.png", f"{path}.pdf"]
     try:
@@ -70,7 +70,7 @@ def save(figure: Figure, path: str | Path) -> list[str]:
     return paths
 
 
-def fractions(sums: Array) -> tuple[Array, Array, Array]:
+def binned_fractions(sums: Array) -> tuple[Array, Array, Array]:
     """Sums (4, bins) of w, w * predicted, w * tag and w^2 -> predicted and observed fraction and the latter's error, (bins,), NaN where empty.
 
     The error is binomial, with the effective number of entries (sum w)^2 / sum w^2.

@@ -9,36 +9,36 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from weaver_tt.figures.base import COLORS, Array, fractions, make_axes, style
-from weaver_tt.metrics.judged import Judged
+from weaver_tt.figures.base import COLORS, Array, binned_fractions, make_axes, style
+from weaver_tt.metrics.judged import ClassifierSummary
 from weaver_tt.metrics.roc import Roc
 
 EFFICIENCIES = torch.linspace(0.01, 1, 100, dtype=torch.float64)  # of the signal: where curves are drawn
 SCORE_BINS = 40
-MOST_PANELS = 12  # classes that get a panel of their own, or a number in a matrix
+MAX_PANELS = 12  # classes that get a panel of their own, or a number in a matrix
 Points = tuple[Array, Array]  # values and errors
 
 
-def draw(judged: Judged) -> dict[str, Figure]:
+def classifier_figures(judged: ClassifierSummary) -> dict[str, Figure]:
     """All figures of one model: ``roc``, ``scores``, ``calibration``, ``confusion`` and, of several classes, ``auc_one_vs_one``."""
-    made = {"roc": roc_of_classes(judged), "scores": scores(judged), "calibration": calibration({"": judged}), "confusion": confusion(judged)}
+    made = {"roc": roc_of_classes(judged), "scores": score_distributions(judged), "calibration": score_calibration({"": judged}), "confusion": confusion_figure(judged)}
     return made | ({"auc_one_vs_one": area_matrix(judged)} if len(judged.names) > 2 else {})
 
 
-def curve(roc: Roc, *place: int) -> Points:
+def rejection_curve(roc: Roc, *place: int) -> Points:
     """Rejections at ``EFFICIENCIES`` and their errors of the curve at ``place`` among ``roc``'s."""
     value, error = (found[place].numpy() for found in roc.rejection(EFFICIENCIES))
     return np.where(np.isfinite(value), value, np.nan), error
 
 
-def roc_of_classes(judged: Judged) -> Figure:
+def roc_of_classes(judged: ClassifierSummary) -> Figure:
     """Rejection against efficiency; with more than two classes each against the rest."""
     if len(judged.names) == 2:
-        return rejections({" against ".join(judged.names): curve(judged.against_rest, 0)})
-    return rejections({f"{name} against the rest": curve(judged.against_rest, k) for k, name in enumerate(judged.names)})
+        return draw_rejections({" against ".join(judged.names): rejection_curve(judged.against_rest, 0)})
+    return draw_rejections({f"{name} against the rest": rejection_curve(judged.against_rest, k) for k, name in enumerate(judged.names)})
 
 
-def rejections(curves: Mapping[str, Points], ratio: str | None = None) -> Figure:
+def draw_rejections(curves: Mapping[str, Points], ratio: str | None = None) -> Figure:
     """Rejections at ``EFFICIENCIES`` with bands of one standard deviation; ``ratio``: the curve that a lower panel divides the others by."""
     with style():
         figure, panels = _panels_above(ratio is not None)
@@ -79,9 +79,9 @@ def _around_one(ratios: Sequence[Array]) -> tuple[float, float]:
     return max(0.0, 1 - reach), 1 + reach
 
 
-def scores(judged: Judged) -> Figure:
+def score_distributions(judged: ClassifierSummary) -> Figure:
     """For each class (of two, the first) the distribution of its score for entries of every class, each normalised to one."""
-    columns = [0] if len(judged.names) == 2 else range(min(len(judged.names), MOST_PANELS))
+    columns = [0] if len(judged.names) == 2 else range(min(len(judged.names), MAX_PANELS))
     with style():
         figure, panels = _grid(len(columns))
         place = (judged.logits.sigmoid() * SCORE_BINS).long().clamp(max=SCORE_BINS - 1)
@@ -99,17 +99,17 @@ def scores(judged: Judged) -> Figure:
     return figure
 
 
-def calibration(models: Mapping[str, Judged]) -> Figure:
+def score_calibration(models: Mapping[str, ClassifierSummary]) -> Figure:
     """Of each class (of two, the first) the fraction of entries that are of it against its score, by model."""
     names = next(iter(models.values())).names
-    columns = [0] if len(names) == 2 else range(min(len(names), MOST_PANELS))
+    columns = [0] if len(names) == 2 else range(min(len(names), MAX_PANELS))
     with style():
         figure, panels = _grid(len(columns))
         for axes, column in zip(panels, columns, strict=True):
             axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
             for number, (name, judged) in enumerate(models.items()):
                 sums = judged.reliability(column).numpy()
-                predicted, observed, error = (part[sums[0] > 0] for part in fractions(sums))
+                predicted, observed, error = (part[sums[0] > 0] for part in binned_fractions(sums))
                 axes.errorbar(predicted, observed, error, fmt="o-", markersize=4, linewidth=1, color=COLORS[number % len(COLORS)], label=name)
             axes.set(xlabel=f"score {names[column]}", xlim=(0, 1), ylim=(0, 1))
         panels[0].set_ylabel("observed fraction")
@@ -128,21 +128,21 @@ def _grid(panels: int) -> tuple[Figure, list[Any]]:
     return figure, every[:panels]
 
 
-def confusion(judged: Judged) -> Figure:
+def confusion_figure(judged: ClassifierSummary) -> Figure:
     """Share of each true class (rows) that is predicted as each class (columns)."""
     counts = judged.confusion.numpy()
     share = counts / np.where(counts.sum(1, keepdims=True) == 0, 1, counts.sum(1, keepdims=True))
-    return matrix(share, judged.names, ("predicted", "true"), (0, 1), "{:.2f}")
+    return draw_matrix(share, judged.names, ("predicted", "true"), (0, 1), "{:.2f}")
 
 
-def area_matrix(judged: Judged) -> Figure:
+def area_matrix(judged: ClassifierSummary) -> Figure:
     """Area under the curve of each class (rows) against each other class (columns)."""
     areas = judged.against_each.area.numpy().copy()
     np.fill_diagonal(areas, np.nan)
-    return matrix(areas, judged.names, ("background", "signal"), (0.5, 1), "{:.3f}")
+    return draw_matrix(areas, judged.names, ("background", "signal"), (0.5, 1), "{:.3f}")
 
 
-def matrix(values: Array, names: Sequence[str], labels: tuple[str, str], limits: tuple[float, float], text: str) -> Figure:
+def draw_matrix(values: Array, names: Sequence[str], labels: tuple[str, str], limits: tuple[float, float], text: str) -> Figure:
     """A coloured (K, K) matrix, with its numbers as ``text`` formats them where they are legible; NaN is left out."""
     size = float(np.clip(0.75 * len(names) + 2, 5.2, 12))
     with style():
@@ -151,14 +151,14 @@ def matrix(values: Array, names: Sequence[str], labels: tuple[str, str], limits:
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(length=0)
-        for (row, column), value in np.ndenumerate(values) if len(names) <= MOST_PANELS else ():
+        for (row, column), value in np.ndenumerate(values) if len(names) <= MAX_PANELS else ():
             if np.isfinite(value):
                 dark = value > sum(limits) / 2
                 axes.text(column, row, text.format(value), ha="center", va="center", color="white" if dark else "black", size=11)
     return figure
 
 
-def against(edges: Array, points: Mapping[str, Points], labels: tuple[str, str]) -> Figure:
+def points_in_bins(edges: Array, points: Mapping[str, Points], labels: tuple[str, str]) -> Figure:
     """Points (bins,) with errors in bins between ``edges``, by model; the models are a little apart where they would hide each other."""
     with style():
         figure, axes = make_axes(*labels)
@@ -175,7 +175,7 @@ def against(edges: Array, points: Mapping[str, Points], labels: tuple[str, str])
     return figure
 
 
-def sculpted(edges: Array, models: Mapping[str, tuple[Array, Array]], label: str, cut: str) -> Figure:
+def sculpted_spectrum(edges: Array, models: Mapping[str, tuple[Array, Array]], label: str, cut: str) -> Figure:
     """The background's spectrum between ``edges`` (V + 1,), all of it and what passes ``cut``, each normalised to one; below, the share that passes.
 
     ``models``: name -> sums of w and w^2 of all rows and of those that pass, (2, V) each. The first model's rows stand for all.

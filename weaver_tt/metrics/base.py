@@ -92,7 +92,7 @@ class SumMeter(Meter):
         return self.blocks(self._sums)
 
 
-def fill(histograms: Tensor, index: Tensor, quantities: Sequence[Tensor]) -> None:
+def fill_histograms(histograms: Tensor, index: Tensor, quantities: Sequence[Tensor]) -> None:
     """Add Q quantities (M,) to the bins ``index`` (M,) of ``histograms`` (Q, ...), in place and in a fixed order."""
     for histogram, quantity in zip(histograms, quantities, strict=True):
         histogram.view(-1).index_add_(0, index, quantity)  # one-dimensional: serial on the CPU, hence reproducible

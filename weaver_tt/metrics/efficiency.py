@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from weaver_tt.metrics.base import Scored, SumMeter, fill, ratio
+from weaver_tt.metrics.base import Scored, SumMeter, fill_histograms, ratio
 
 FLAVOURS = {"b": 5, "c": 4}  # the third class of the figures is everything else
 PT_LOW, PT_DECADES, PT_BINS_A_DECADE = 1.0, 4, 8  # values beyond share the outermost bins
@@ -43,9 +43,9 @@ class EfficiencyMeter(SumMeter):
         filled = [quantity.flatten() for quantity in (weight, weight * predicted, weight * target, weight**2)]
         label = torch.arange(len(self.names), device=predicted.device)  # (K,)
         place = (predicted.sqrt().asin() * (self.BINS * 2 / math.pi)).long().clamp(max=self.BINS - 1)
-        fill(sums["calibration"], (label * self.BINS + place).flatten(), filled)
+        fill_histograms(sums["calibration"], (label * self.BINS + place).flatten(), filled)
         if "pt" in monitors:
-            fill(sums["pt"], self._pt_bin(monitors, label), filled)
+            fill_histograms(sums["pt"], self._pt_bin(monitors, label), filled)
 
     def _pt_bin(self, monitors: dict[str, Tensor], label: Tensor) -> Tensor:
         """Flat index (M * K,) of label, flavour class and pT bin."""
@@ -80,7 +80,7 @@ class EfficiencyMeter(SumMeter):
         blocks, made = self.blocks(totals), {}
         for k, name in enumerate(self.names):
             end = f"_{name}" if len(self.names) > 1 else ""
-            made[f"calibration{end}"] = figures.calibration(blocks["calibration"][:, k].numpy())
+            made[f"calibration{end}"] = figures.efficiency_calibration(blocks["calibration"][:, k].numpy())
             if blocks["pt"][0, k].any():
                 flavours = dict(zip([*FLAVOURS, "other"], blocks["pt"][:, k].unbind(1), strict=True))
                 sums = {flavour: values.numpy() for flavour, values in flavours.items() if values[0].any()}

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from weaver_tt.metrics.roc import Roc, effective
+from weaver_tt.metrics.roc import Roc, effective_entries
 
 OPERATING_POINTS = (0.3, 0.5, 0.7)  # signal efficiencies at which rejections are told
-NOT_ONE = -math.log(0.05)  # expected entries of which not one is seen in 5 % of all cases
+NONE_SEEN_95 = -math.log(0.05)  # expected entries of which not one is seen in 5 % of all cases
 
 
-class Judged:
+class ClassifierSummary:
     """A classifier of K classes, from the sums that :class:`weaver_tt.metrics.classification.ClassificationMeter` kept.
 
     ``logits`` (B,) are the scores in the middle of the histograms' bins. Whatever depends on a class without entries is NaN.
@@ -36,7 +36,7 @@ class Judged:
     @cached_property
     def effective_entries(self) -> Tensor:
         """(sum w)^2 / sum w^2 of each class, (K,)."""
-        return effective(self.scores[:, :, 0])
+        return effective_entries(self.scores[:, :, 0])
 
     @cached_property
     def against_rest(self) -> Roc:
@@ -56,7 +56,7 @@ class Judged:
     def accuracy(self) -> tuple[float, float]:
         """Share of the entries whose class has the highest score, and its binomial error with the effective number of entries."""
         value = float(self.confusion.trace() / self.confusion.sum())
-        entries = float(effective(self.scores[:, :, 0].sum(1)))
+        entries = float(effective_entries(self.scores[:, :, 0].sum(1)))
         return value, math.sqrt(max(value * (1 - value), 0) / entries) if entries else math.nan
 
     @property
@@ -95,22 +95,22 @@ class Judged:
         return {
             "classes": self.names,
             "entries": {name: {"sum_of_weights": total, "effective": effective_number} for name, total, effective_number in entries},
-            "accuracy": number(*self.accuracy),
+            "accuracy": json_number(*self.accuracy),
             "auc": {
-                "mean_one_vs_rest": number(float(rest.area.nanmean()), float(rest.area_error.nanmean())),
-                "mean_one_vs_one": number(float(self.of_pairs(each.area).nanmean()), float(self.of_pairs(each.area_error).nanmean())),
-                "one_vs_rest": dict(zip(self.names, nested(number, rest.area, rest.area_error), strict=True)),
-                "one_vs_one": self._by_pair(nested(number, each.area, each.area_error)),
+                "mean_one_vs_rest": json_number(float(rest.area.nanmean()), float(rest.area_error.nanmean())),
+                "mean_one_vs_one": json_number(float(self.of_pairs(each.area).nanmean()), float(self.of_pairs(each.area_error).nanmean())),
+                "one_vs_rest": dict(zip(self.names, nested_lists(json_number, rest.area, rest.area_error), strict=True)),
+                "one_vs_one": self._by_pair(nested_lists(json_number, each.area, each.area_error)),
             },
             "rejection": {
                 str(point): {
-                    "one_vs_rest": dict(zip(self.names, _rejections(rest, point), strict=True)),
-                    "one_vs_one": self._by_pair(_rejections(each, point)),
+                    "one_vs_rest": dict(zip(self.names, _rejections_at(rest, point), strict=True)),
+                    "one_vs_one": self._by_pair(_rejections_at(each, point)),
                 }
                 for point in OPERATING_POINTS
             },
             "confusion": self.confusion.tolist(),
-            "calibration": {"expected_error": self.expected_error, "confidence": _calibration(self.confidence)},
+            "calibration": {"expected_error": self.expected_error, "confidence": _filled_calibration_bins(self.confidence)},
         }
 
     def _by_pair(self, table: list[list[Any]]) -> dict[str, dict[str, Any]]:
@@ -121,29 +121,29 @@ class Judged:
         }
 
 
-def number(value: float, error: float) -> dict[str, float | None]:
+def json_number(value: float, error: float) -> dict[str, float | None]:
     """A value with its error for JSON."""
     return {"value": value if math.isfinite(value) else None, "error": error if math.isfinite(error) else None}
 
 
-def nested(function: Callable[..., Any], *tensors: Tensor) -> list[Any]:
+def nested_lists(function: Callable[..., Any], *tensors: Tensor) -> list[Any]:
     """``function`` of the elements of tensors of one shape, (...), as nested lists."""
     if tensors[0].ndim == 1:
         return [function(*elements) for elements in zip(*(tensor.tolist() for tensor in tensors), strict=True)]
-    return [nested(function, *parts) for parts in zip(*tensors, strict=True)]
+    return [nested_lists(function, *parts) for parts in zip(*tensors, strict=True)]
 
 
-def _rejections(roc: Roc, point: float) -> list[Any]:
+def _rejections_at(roc: Roc, point: float) -> list[Any]:
     """Rejections of curves (...) at one signal efficiency; ``at_least`` (95 % confidence) where not one background entry passes."""
     value, error = (found[..., 0] for found in roc.rejection(torch.tensor([point])))
 
     def tell(value: float, error: float, limit: float) -> dict[str, float | None]:
-        return number(value, error) | ({"at_least": limit} if math.isinf(value) else {})
+        return json_number(value, error) | ({"at_least": limit} if math.isinf(value) else {})
 
-    return nested(tell, value, error, effective(roc.background) / NOT_ONE)
+    return nested_lists(tell, value, error, effective_entries(roc.background) / NONE_SEEN_95)
 
 
-def _calibration(sums: Tensor) -> list[dict[str, float]]:
+def _filled_calibration_bins(sums: Tensor) -> list[dict[str, float]]:
     """The bins that hold something, of sums (4, bins) of w, w * confidence, w * correct, w^2."""
     return [
         {"sum_of_weights": w, "confidence": confidence / w, "accuracy": correct / w, "effective": w * w / square}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 
-def place(score: Tensor, half: int, scale: float) -> Tensor:
+def bin_scores(score: Tensor, half: int, scale: float) -> Tensor:
     """Bin of each score (any shape, real numbers), one of 2 * half + 1: equal steps of x / (scale + |x|).
 
     The bins grow from ``scale / half`` at 0 and the outermost reach infinity. The place of -x mirrors that of x, and 0 is the middle of a bin.
@@ -19,8 +19,8 @@ def place(score: Tensor, half: int, scale: float) -> Tensor:
     return torch.div(score, part, out=part).mul_(half).round_().add_(half).long()  # few passes over memory: this is most of a meter's cost
 
 
-def middle(half: int, scale: float) -> Tensor:
-    """Scores in the middle of :func:`place`'s bins, (2 * half + 1,); infinite at the ends."""
+def bin_centers(half: int, scale: float) -> Tensor:
+    """Scores in the middle of :func:`bin_scores`'s bins, (2 * half + 1,); infinite at the ends."""
     steps = torch.arange(-half, half + 1, dtype=torch.float64) / half
     return scale * steps / (1 - steps.abs())
 
@@ -90,7 +90,7 @@ class Roc:
         return 1 / value.clamp(min=0), torch.where(value > 0, error / value**2, torch.nan)
 
 
-def effective(sums: Tensor) -> Tensor:
+def effective_entries(sums: Tensor) -> Tensor:
     """Effective number of entries (sum w)^2 / sum w^2 of histograms (2, ..., B): as many without weights would be as precise, (...)."""
     total = sums.sum(-1)
     return torch.where(total[1] > 0, total[0] ** 2 / total[1], 0.0)

@@ -16,12 +16,12 @@ from torch.nn import functional
 
 from weaver_tt.errors import ConfigError, nearest, unknown_key
 from weaver_tt.nn.dropout import Dropout, dropout
-from weaver_tt.nn.rows import Rows
+from weaver_tt.nn.rows import ObjectRows
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
 
 
-def activation_of(name: str, where: str) -> type[nn.Module]:
+def find_activation(name: str, where: str) -> type[nn.Module]:
     """gelu or relu; ConfigError, naming ``where``, for anything else."""
     if name not in ACTIVATIONS:
         raise ConfigError(f"{where}: activation {name!r}; {nearest(str(name), ACTIVATIONS)}")
@@ -52,7 +52,7 @@ class BlockOptions:
             if key not in known:
                 raise unknown_key(key, known, where)
         options = cls(**{**defaults, **(given or {})})
-        activation_of(options.activation, where)
+        find_activation(options.activation, where)
         if options.embed_dim % options.num_heads:
             raise ConfigError(f"{where}: {options.embed_dim} features cannot be shared by num_heads: {options.num_heads}")
         return options
@@ -66,9 +66,9 @@ class Attention(nn.Module):
         self.heads, self.dropout = heads, share
         self.in_proj = nn.Linear(size, 3 * size)
         self.out_proj = nn.Linear(size, size)
-        self.register_load_state_dict_pre_hook(_rename)
+        self.register_load_state_dict_pre_hook(_rename_old_keys)
 
-    def forward(self, values: Tensor, rows: Rows, biases: Sequence[Tensor | None], scale: Tensor | None = None) -> Tensor:
+    def forward(self, values: Tensor, rows: ObjectRows, biases: Sequence[Tensor | None], scale: Tensor | None = None) -> Tensor:
         """(M, D), a bias that broadcasts to (n, H, L, L) for each group -> (M, D); heads' outputs times ``scale`` (H,)."""
         seen = [self._attend(part, bias) for part, bias in zip(rows.split(self.in_proj(values)), biases, strict=True)]
         return self._out(rows.join(seen), scale)
@@ -79,12 +79,12 @@ class Attention(nn.Module):
         channels = size // (3 * self.heads)
         query, key, value = projected.view(n, length, 3, self.heads, channels).permute(2, 0, 3, 1, 4)  # (n, H, L, d) each
         if self.training and not projected.is_cuda:
-            seen = self._weighed(query, key, value, bias)
+            seen = self._attend_stepwise(query, key, value, bias)
         else:
             seen = functional.scaled_dot_product_attention(query, key, value, bias, self.dropout if self.training else 0.0)
         return seen.transpose(1, 2).reshape(n, length, size // 3)
 
-    def _weighed(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+    def _attend_stepwise(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """Attention step by step, for training on a CPU: there, torch has no fused form for a bias that is learnt."""
         n, heads, length, channels = query.shape
         query, key, value = (part.reshape(n * heads, length, channels) for part in (query, key, value))
@@ -101,7 +101,7 @@ class Attention(nn.Module):
         channels = scale.repeat_interleave(len(bias) // self.heads)
         return functional.linear(seen, weight * channels.unsqueeze(1), bias * channels)
 
-    def ask(self, token: Tensor, normed: Tensor, values: Tensor, rows: Rows, scale: Tensor | None = None) -> Tensor:
+    def attend(self, token: Tensor, normed: Tensor, values: Tensor, rows: ObjectRows, scale: Tensor | None = None) -> Tensor:
         """One query per row, ``token`` (N, D), to its ``normed`` self (N, D) and the row's objects ``values`` (M, D) -> (N, D).
 
         As ``q (W_k x) = (q W_k) x`` and ``sum a (W_v x) = W_v (sum a x)``, keys and values of the objects need not be computed; what the
@@ -112,11 +112,11 @@ class Attention(nn.Module):
         biases = [bias.view(self.heads, 1, -1) for bias in self.in_proj.bias.chunk(3)]  # (H, 1, d)
         query = token @ weights[0].transpose(1, 2) + biases[0]  # (H, N, d)
         asked = ((query * (size // self.heads) ** -0.5) @ weights[1]).transpose(0, 1)  # (N, H, D)
-        seen, total = self._look(asked, normed, values, rows)
+        seen, total = self._attend_to_objects(asked, normed, values, rows)
         seen = seen.transpose(0, 1) @ weights[2].transpose(1, 2) + total.transpose(0, 1) * biases[2]  # (H, N, d)
         return self._out(seen.transpose(0, 1).reshape(count, size), scale)
 
-    def _look(self, asked: Tensor, normed: Tensor, values: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+    def _attend_to_objects(self, asked: Tensor, normed: Tensor, values: Tensor, rows: ObjectRows) -> tuple[Tensor, Tensor]:
         """What attention ``asked`` (N, H, D) sees, (N, H, D), and the sum of its weights (N, H, 1), 1 but for dropout."""
         seen, total, first = [], [], 0
         for group, part in zip(rows.groups, rows.split(values), strict=True):
@@ -137,7 +137,7 @@ def current_name(name: str) -> str:
     return re.sub(r"\bin_proj_(weight|bias)$", r"in_proj.\1", name)
 
 
-def _rename(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+def _rename_old_keys(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
     """Older names in a state_dict that is being loaded, as those of today."""
     for name in [name for name in state if name.startswith(prefix)]:
         state[current_name(name)] = state.pop(name)
@@ -155,14 +155,14 @@ class Block(nn.Module):
         self.dropout = Dropout(options.dropout)
         self.pre_fc_norm = nn.LayerNorm(size)
         self.fc1 = nn.Linear(size, hidden)
-        self.act = activation_of(options.activation, "activation")()
+        self.act = find_activation(options.activation, "activation")()
         self.act_dropout = Dropout(options.activation_dropout)
         self.post_fc_norm = nn.LayerNorm(hidden) if options.scale_fc else nn.Identity()
         self.fc2 = nn.Linear(hidden, size)
         self.c_attn = nn.Parameter(torch.ones(options.num_heads)) if options.scale_heads else None
         self.w_resid = nn.Parameter(torch.ones(size)) if options.scale_resids else None
 
-    def forward(self, values: Tensor, rows: Rows, biases: Sequence[Tensor | None]) -> Tensor:
+    def forward(self, values: Tensor, rows: ObjectRows, biases: Sequence[Tensor | None]) -> Tensor:
         """Objects (M, D), attention bias of each group -> (M, D)."""
         return self._finish(self.attn(self.pre_attn_norm(values), rows, biases, self.c_attn), values)
 
@@ -177,7 +177,7 @@ class Block(nn.Module):
 class ClassBlock(Block):
     """The same for a class token, one per row, that asks the row's objects and itself (arXiv:2103.17239)."""
 
-    def forward(self, token: Tensor, values: Tensor, rows: Rows) -> Tensor:  # type: ignore[override]
+    def forward(self, token: Tensor, values: Tensor, rows: ObjectRows) -> Tensor:  # type: ignore[override]
         """Token (N, D), objects (M, D) -> token (N, D)."""
         # one norm of both, as they share its parameters
-        return self._finish(self.attn.ask(token, self.pre_attn_norm(token), self.pre_attn_norm(values), rows, self.c_attn), token)
+        return self._finish(self.attn.attend(token, self.pre_attn_norm(token), self.pre_attn_norm(values), rows, self.c_attn), token)

@@ -14,26 +14,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from weaver_tt.nn.edge_mlp import PIECE, EdgeMLP
+from weaver_tt.nn.edge_mlp import PIECE_EDGES, EdgeMLP
 from weaver_tt.nn.norm import ObjectNorm
-from weaver_tt.nn.point_cloud import PointCloud, table
+from weaver_tt.nn.point_cloud import PointCloud, with_null_row
 
 Affine = tuple[Tensor, Tensor]  # weight (out, in) and bias (out,)
 
 
-def matrix(convolution: nn.Module) -> Tensor:
+def kernel_matrix(convolution: nn.Module) -> Tensor:
     """The (out, in) matrix of a convolution with kernel size 1."""
     weight = convolution.weight
     assert isinstance(weight, Tensor)
     return weight.flatten(1)
 
 
-def folded(convolution: nn.Module, norm: ObjectNorm) -> Affine:
+def fold_norm(convolution: nn.Module, norm: ObjectNorm) -> Affine:
     """A convolution without bias and the batch norm behind it, in evaluation, as one linear layer."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-    return matrix(convolution) * scale.unsqueeze(1), norm.bias - norm.running_mean * scale
+    return kernel_matrix(convolution) * scale.unsqueeze(1), norm.bias - norm.running_mean * scale
 
 
 class EdgeConvBlock(nn.Module):
@@ -56,25 +56,25 @@ class EdgeConvBlock(nn.Module):
     def forward(self, points: Tensor, features: Tensor, cloud: PointCloud) -> Tensor:
         """(M, D), (M, in_feat) -> (M, out_feats[-1]), neighbours being the nearest in ``points``."""
         nearest = cloud.nearest(points, self.k)
-        return functional.relu(self.around(features, nearest) + self.shortcut(features))
+        return functional.relu(self.aggregate(features, nearest) + self.shortcut(features))
 
     def shortcut(self, features: Tensor) -> Tensor:
         """(M, in_feat) -> (M, out_feats[-1])."""
-        return features if self.sc is None else self.sc_bn(functional.linear(features, matrix(self.sc)))
+        return features if self.sc is None else self.sc_bn(functional.linear(features, kernel_matrix(self.sc)))
 
-    def around(self, features: Tensor, nearest: Tensor) -> Tensor:
+    def aggregate(self, features: Tensor, nearest: Tensor) -> Tensor:
         """Mean of the MLP over each object's neighbours: (M, in_feat), (E,) -> (M, out_feats[-1])."""
         if not self.training and (torch.onnx.is_in_onnx_export() or not torch.is_grad_enabled()):
-            return self._evaluated(features, nearest)
-        first, second = matrix(self.convs[0]).chunk(2, dim=1)
-        own, other = functional.linear(features, first - second), functional.linear(table(features), second)  # (M, H), (M + 1, H)
+            return self._eval_forward(features, nearest)
+        first, second = kernel_matrix(self.convs[0]).chunk(2, dim=1)
+        own, other = functional.linear(features, first - second), functional.linear(with_null_row(features), second)  # (M, H), (M + 1, H)
         by_hand = all(norm.training for norm in self.bns)  # frozen norms stay in evaluation mode
-        if by_hand and own.device.type == "cpu" and own.dtype == matrix(self.convs[0]).dtype and len(nearest) > 1:
-            return self._trained(own, other, nearest)
+        if by_hand and own.device.type == "cpu" and own.dtype == kernel_matrix(self.convs[0]).dtype and len(nearest) > 1:
+            return self._train_forward(own, other, nearest)
         messages = self._edges(own, other, nearest)
         messages = functional.relu(self.bns[0](messages))
         for conv, norm in zip(self.convs[1:], self.bns[1:], strict=True):
-            messages = functional.relu(norm(functional.linear(messages, matrix(conv))))
+            messages = functional.relu(norm(functional.linear(messages, kernel_matrix(conv))))
         return messages.mean(1)
 
     @property
@@ -85,24 +85,24 @@ class EdgeConvBlock(nn.Module):
         """Sums of the first layer: (M, H), (M + 1, H), (E,) -> (M, k, H)."""
         return other.index_select(0, nearest).view(-1, self.k, other.shape[1]) + own.unsqueeze(1)
 
-    def _trained(self, own: Tensor, other: Tensor, nearest: Tensor) -> Tensor:
+    def _train_forward(self, own: Tensor, other: Tensor, nearest: Tensor) -> Tensor:
         """Training on a CPU: as the plain form, with less to move."""
         parameters = [self.bns[0].weight, self.bns[0].bias]
         for conv, norm in zip(self.convs[1:], self.bns[1:], strict=True):
-            parameters += [matrix(conv), norm.weight, norm.bias]
+            parameters += [kernel_matrix(conv), norm.weight, norm.bias]
         output, *statistics = EdgeMLP.apply(own, other, nearest, self.k, self._norms[0].eps, *parameters)
         for norm, mean, variance in zip(self._norms, statistics[0::2], statistics[1::2], strict=True):
-            norm.remember(mean, variance, len(nearest))
+            norm.update_running_stats(mean, variance, len(nearest))
         return output
 
-    def _evaluated(self, features: Tensor, nearest: Tensor) -> Tensor:
+    def _eval_forward(self, features: Tensor, nearest: Tensor) -> Tensor:
         """Evaluation without gradients: batch norm folded into the weights, and a piece that fits the cache at a time."""
-        layers = [folded(conv, norm) for conv, norm in zip(self.convs, self._norms, strict=True)]
+        layers = [fold_norm(conv, norm) for conv, norm in zip(self.convs, self._norms, strict=True)]
         (first, second), bias = layers[0][0].chunk(2, dim=1), layers[0][1]
-        own, other = functional.linear(features, first - second, bias), functional.linear(table(features), second)
+        own, other = functional.linear(features, first - second, bias), functional.linear(with_null_row(features), second)
         if torch.onnx.is_in_onnx_export() or features.device.type != "cpu":
             return self._mean(own, other, nearest, layers[1:])
-        objects = max(PIECE // self.k, 1)
+        objects = max(PIECE_EDGES // self.k, 1)
         pieces = zip(own.split(objects), nearest.split(objects * self.k), strict=True)
         return torch.cat([self._mean(part, other, edges, layers[1:]) for part, edges in pieces])
 

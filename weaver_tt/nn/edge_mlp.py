@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-PIECE = 2048  # edges: some MB of features, several times what the operations on them cost to start
+PIECE_EDGES = 2048  # edges: some MB of features, several times what the operations on them cost to start
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Edges:
 
     def pieces(self) -> Iterator[tuple[slice, slice]]:
         """Objects, and their edges, about ``PIECE`` of them at a time."""
-        objects = max(PIECE // self.k, 1)
+        objects = max(PIECE_EDGES // self.k, 1)
         for first in range(0, len(self.own), objects):
             last = min(first + objects, len(self.own))
             yield slice(first, last), slice(first * self.k, last * self.k)
@@ -75,7 +75,7 @@ class Moments:
 
 
 @dataclass
-class Normed:
+class BatchNormState:
     """Batch norm of one layer, with the statistics of this batch, (H,) each."""
 
     mean: Tensor
@@ -84,32 +84,32 @@ class Normed:
     shift: Tensor
 
     @classmethod
-    def of(cls, moments: tuple[Tensor, Tensor], gamma: Tensor, beta: Tensor, eps: float) -> Normed:
+    def of(cls, moments: tuple[Tensor, Tensor], gamma: Tensor, beta: Tensor, eps: float) -> BatchNormState:
         """From (mean, variance) and parameters."""
         mean, rate = moments[0], (moments[1] + eps).rsqrt()
         return cls(mean, rate, gamma * rate, beta - mean * gamma * rate)
 
-    def activated(self, sums: Tensor, out: Tensor) -> Tensor:
+    def activate(self, sums: Tensor, out: Tensor) -> Tensor:
         """relu(batch norm) of a piece, in ``out`` (at least as many rows), which may be ``sums``."""
         return torch.addcmul(self.shift, sums, self.scale, out=out[: len(sums)]).relu_()
 
 
-class FlowSums:
+class GradSums:
     """What batch norm's gradient needs to know of all edges: the sums of the flow and of the flow times (z - mean)."""
 
-    def __init__(self, norm: Normed) -> None:
+    def __init__(self, norm: BatchNormState) -> None:
         self.norm = norm
         self.plain: list[Tensor] = []
-        self.centred: list[Tensor] = []
+        self.centered: list[Tensor] = []
 
     def add(self, flow: Tensor, sums: Tensor, spare: Tensor) -> None:
         """Take a piece in; ``spare`` is overwritten."""
         self.plain.append(flow.sum(0))
-        self.centred.append(torch.sub(sums, self.norm.mean, out=spare[: len(sums)]).mul_(flow).sum(0))
+        self.centered.append(torch.sub(sums, self.norm.mean, out=spare[: len(sums)]).mul_(flow).sum(0))
 
     def gradients(self) -> tuple[Tensor, Tensor]:
         """With respect to gamma and beta."""
-        return torch.stack(self.centred).sum(0) * self.norm.rate, torch.stack(self.plain).sum(0)
+        return torch.stack(self.centered).sum(0) * self.norm.rate, torch.stack(self.plain).sum(0)
 
     def factors(self, edges: int) -> tuple[Tensor, Tensor]:
         """(a, b), with which the gradient with respect to the sums is scale * flow + a * sums + b."""
@@ -125,11 +125,11 @@ class Layers:
     edges: Edges
     weights: Sequence[Tensor]  # of layers 1 …
     kept: list[Tensor]  # their sums
-    norms: list[Normed]  # of layers 0 …
+    norms: list[BatchNormState]  # of layers 0 …
 
     def room(self, features: int) -> Tensor:
         """For a piece with so many features."""
-        return self.edges.own.new_empty(max(PIECE, self.edges.k), features)
+        return self.edges.own.new_empty(max(PIECE_EDGES, self.edges.k), features)
 
     def sums(self, layer: int, objects: slice, edges: slice, out: Tensor) -> Tensor:
         """A piece of a layer's sums: kept, or the first layer's in ``out``."""
@@ -148,10 +148,10 @@ class EdgeMLP(torch.autograd.Function):
         gammas, betas, weights = parameters[0::3], parameters[1::3], parameters[2::3]
         layers = Layers(Edges(own, other, nearest, k), weights, [], [])
         moments = [_first_moments(layers)]
-        layers.norms.append(Normed.of(moments[0], gammas[0], betas[0], eps))
+        layers.norms.append(BatchNormState.of(moments[0], gammas[0], betas[0], eps))
         for layer in range(1, len(gammas)):
             moments.append(_next_sums(layers, layer))
-            layers.norms.append(Normed.of(moments[layer], gammas[layer], betas[layer], eps))
+            layers.norms.append(BatchNormState.of(moments[layer], gammas[layer], betas[layer], eps))
         statistics = tuple(value for pair in moments for value in pair)
         ctx.save_for_backward(own, other, nearest, *parameters, *layers.kept, *statistics)
         ctx.mark_non_differentiable(*statistics)
@@ -167,14 +167,14 @@ class EdgeMLP(torch.autograd.Function):
         gammas, betas, weights = (rest[: 3 * number - 1][part::3] for part in range(3))
         kept, statistics = rest[3 * number - 1 : 4 * number - 2], rest[4 * number - 2 :]
         norms = [
-            Normed.of((mean, variance), gamma, beta, ctx.eps)
+            BatchNormState.of((mean, variance), gamma, beta, ctx.eps)
             for mean, variance, gamma, beta in zip(statistics[0::2], statistics[1::2], gammas, betas, strict=True)
         ]
         layers = Layers(Edges(own, other, nearest, ctx.k), weights, kept, norms)
-        flow, sums_of_flow = _last_flow(layers, gradient)
+        flow, sums_of_flow = _last_grad(layers, gradient)
         gradients: list[Tensor] = [*sums_of_flow.gradients()]
         for layer in range(number - 1, 0, -1):
-            flow, weight, below = _flow_below(layers, layer, flow, sums_of_flow)
+            flow, weight, below = _grad_below(layers, layer, flow, sums_of_flow)
             sums_of_flow = below
             gradients = [*below.gradients(), weight, *gradients]
         return *_first_gradients(layers, flow, sums_of_flow), None, None, None, *gradients
@@ -193,7 +193,7 @@ def _next_sums(layers: Layers, layer: int) -> tuple[Tensor, Tensor]:
     weight, norm, moments = layers.weights[layer - 1], layers.norms[layer - 1], Moments()
     room, sums = layers.room(weight.shape[1]), weight.new_empty(len(layers.edges.nearest), weight.shape[0])
     for objects, edges in layers.edges.pieces():
-        activated = norm.activated(layers.sums(layer - 1, objects, edges, room), room)
+        activated = norm.activate(layers.sums(layer - 1, objects, edges, room), room)
         moments.add(torch.mm(activated, weight.t(), out=sums[edges]))
     layers.kept.append(sums)
     return moments.total()
@@ -204,45 +204,45 @@ def _mean(layers: Layers) -> Tensor:
     last, features = len(layers.norms) - 1, len(layers.norms[-1].mean)
     room, output = layers.room(features), layers.edges.own.new_empty(len(layers.edges.own), features)
     for objects, edges in layers.edges.pieces():
-        activated = layers.norms[-1].activated(layers.sums(last, objects, edges, room), room)
+        activated = layers.norms[-1].activate(layers.sums(last, objects, edges, room), room)
         torch.mean(activated.view(-1, layers.edges.k, features), 1, out=output[objects])
     return output
 
 
-def _last_flow(layers: Layers, gradient: Tensor) -> tuple[Tensor, FlowSums]:
+def _last_grad(layers: Layers, gradient: Tensor) -> tuple[Tensor, GradSums]:
     """Gradient (M, H) of the mean -> the last layer's flow on all edges and its sums."""
     last, features, k = len(layers.norms) - 1, len(layers.norms[-1].mean), layers.edges.k
     norm, gradient = layers.norms[-1], gradient / k
-    first, room, total = layers.room(features), layers.room(features), FlowSums(norm)
+    first, room, total = layers.room(features), layers.room(features), GradSums(norm)
     flow = gradient.new_empty(len(layers.edges.nearest), features)
     for objects, edges in layers.edges.pieces():
         sums = layers.sums(last, objects, edges, first)
         each = gradient[objects].unsqueeze(1).expand(-1, k, -1).reshape(-1, features)
-        _stopped(each, norm.activated(sums, room), out=flow[edges])
+        _relu_grad(each, norm.activate(sums, room), out=flow[edges])
         total.add(flow[edges], sums, room)
     return flow, total
 
 
-def _flow_below(layers: Layers, layer: int, flow: Tensor, sums_of_flow: FlowSums) -> tuple[Tensor, Tensor, FlowSums]:
+def _grad_below(layers: Layers, layer: int, flow: Tensor, sums_of_flow: GradSums) -> tuple[Tensor, Tensor, GradSums]:
     """Flow of ``layer`` >= 1, which is overwritten -> flow of the layer below, the weight's gradient, and the sums of that flow."""
     weight, norm, below = layers.weights[layer - 1], layers.norms[layer], layers.norms[layer - 1]
     wide, narrow = weight.shape
     first, activated, reached, through = (layers.room(size) for size in (narrow, narrow, narrow, wide))
     target = flow if wide == narrow else flow.new_empty(len(flow), narrow)
-    by_weight, total = torch.zeros_like(weight), FlowSums(below)
+    by_weight, total = torch.zeros_like(weight), GradSums(below)
     factor, constant = sums_of_flow.factors(len(flow))
     for objects, edges in layers.edges.pieces():
         size = edges.stop - edges.start
         dz = torch.addcmul(constant, layers.kept[layer - 1][edges], factor, out=through[:size]).addcmul_(flow[edges], norm.scale)
         sums = layers.sums(layer - 1, objects, edges, first)
-        y = below.activated(sums, activated)
+        y = below.activate(sums, activated)
         by_weight.addmm_(dz.t(), y)
-        _stopped(torch.mm(dz, weight, out=reached[:size]), y, out=target[edges])
+        _relu_grad(torch.mm(dz, weight, out=reached[:size]), y, out=target[edges])
         total.add(target[edges], sums, activated)
     return target, by_weight, total
 
 
-def _first_gradients(layers: Layers, flow: Tensor, sums_of_flow: FlowSums) -> tuple[Tensor, Tensor]:
+def _first_gradients(layers: Layers, flow: Tensor, sums_of_flow: GradSums) -> tuple[Tensor, Tensor]:
     """The first layer's flow -> gradients of ``own`` and of ``other``."""
     edges, norm = layers.edges, layers.norms[0]
     room, features = layers.room(flow.shape[1]), flow.shape[1]
@@ -256,6 +256,6 @@ def _first_gradients(layers: Layers, flow: Tensor, sums_of_flow: FlowSums) -> tu
     return own, other
 
 
-def _stopped(gradient: Tensor, activated: Tensor, out: Tensor) -> Tensor:
+def _relu_grad(gradient: Tensor, activated: Tensor, out: Tensor) -> Tensor:
     """The gradient where the ReLU let something through, 0 elsewhere."""
     return torch.ops.aten.threshold_backward.grad_input(gradient, activated, 0, grad_input=out)

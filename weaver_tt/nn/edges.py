@@ -16,7 +16,7 @@ from torch.nn import functional
 from weaver_tt.nn.pairwise import Layout, PairLinear
 
 GEOMETRY = 4  # features that pair_geometry makes
-SMALLEST_DISTANCE = 1e-3  # far below any detector's granularity; keeps log dR and its gradient finite for identical directions
+MIN_DISTANCE = 1e-3  # far below any detector's granularity; keeps log dR and its gradient finite for identical directions
 
 
 def pair_geometry(eta: Tensor, phi: Tensor, pairs: Layout) -> Tensor:
@@ -28,7 +28,7 @@ def pair_geometry(eta: Tensor, phi: Tensor, pairs: Layout) -> Tensor:
     d_eta = pairs.first(eta) - pairs.second(eta)
     d_phi = pairs.first(phi) - pairs.second(phi)
     d_phi = d_phi - 2 * math.pi * torch.round(d_phi / (2 * math.pi))
-    d_r = (d_eta.square() + d_phi.square() + SMALLEST_DISTANCE**2).sqrt()
+    d_r = (d_eta.square() + d_phi.square() + MIN_DISTANCE**2).sqrt()
     return torch.cat((d_eta, d_phi.abs(), d_r, d_r.log()), dim=-1)
 
 
@@ -40,7 +40,7 @@ def smooth_mlp(d_in: int, hidden: int, layers: int, d_out: int) -> nn.Sequential
     return nn.Sequential(*parts, nn.Linear(hidden, d_out))
 
 
-def zero(layer: nn.Linear) -> nn.Linear:
+def zero_init(layer: nn.Linear) -> nn.Linear:
     """The layer with all parameters 0: what it adds is learnt from nothing."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
@@ -80,10 +80,10 @@ class EdgeNetwork(nn.Module):
         self.own = smooth_mlp(d_in, hidden, layers, outputs)
         states = [d_in] + [d_in + message] * (rounds - 1)
         self.neighbours = nn.ModuleList(NeighbourSum(size, hidden, layers) for size in states)
-        self.pair_terms = nn.ModuleList(zero(nn.Linear(hidden, outputs, bias=False)) for _ in states)
+        self.pair_terms = nn.ModuleList(zero_init(nn.Linear(hidden, outputs, bias=False)) for _ in states)
         self.messages = nn.ModuleList(nn.Linear(hidden, message) for _ in states)
         self.correction = smooth_mlp(d_in + message, hidden, 1, outputs)
-        zero(self.correction[-1])  # type: ignore[arg-type]
+        zero_init(self.correction[-1])  # type: ignore[arg-type]
 
     def forward(self, objects: Tensor, geometry: Tensor, pairs: Layout) -> Tensor:
         """(objects, d_in), (pairs, 4) -> (objects, K), float32 under autocast too."""

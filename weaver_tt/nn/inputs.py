@@ -38,7 +38,7 @@ def channels(config: DataConfig, name: str, at_least: int, what: str) -> int:
     return len(names)
 
 
-def raw(config: DataConfig, name: str, at_least: int, what: str) -> int:
+def raw_channels(config: DataConfig, name: str, at_least: int, what: str) -> int:
     """As :func:`channels`, for a group whose values the network takes in their own units: none may be scaled."""
     scaled = [variable.name for variable in config.inputs[name].variables if variable.center is not None]
     if scaled:
@@ -46,7 +46,7 @@ def raw(config: DataConfig, name: str, at_least: int, what: str) -> int:
     return channels(config, name, at_least, what)
 
 
-def sizes(given: int | Sequence[int]) -> list[int]:
+def layer_sizes(given: int | Sequence[int]) -> list[int]:
     """An option that lists sizes of layers: ``64,32``, or ``64`` for one.
 
     :raises ConfigError: anything that is no positive whole number.
@@ -63,7 +63,7 @@ def hidden_layers(given: Sequence[tuple[int, float]]) -> list[tuple[int, float]]
     :raises ConfigError: anything else.
     """
     try:
-        listed = [(sizes(size)[0], float(dropout)) for size, dropout in given]
+        listed = [(layer_sizes(size)[0], float(dropout)) for size, dropout in given]
     except (TypeError, ValueError):
         raise ConfigError(f"network option: expected (size, dropout) of each layer such as ((512, 0.2),), found {given!r}") from None
     if not all(0 <= dropout < 1 for _, dropout in listed):
@@ -71,7 +71,7 @@ def hidden_layers(given: Sequence[tuple[int, float]]) -> list[tuple[int, float]]
     return listed
 
 
-def outputs(config: DataConfig) -> int:
+def num_outputs(config: DataConfig) -> int:
     """The number K of outputs of a network that gives one for each class, or for each target."""
     return max(len(config.label_value), 1)
 
@@ -87,7 +87,7 @@ def model_info(config: DataConfig, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def accepted(options: Mapping[str, Any], module: type, network: str, own: Sequence[str] = ()) -> dict[str, Any]:
+def constructor_options(options: Mapping[str, Any], module: type, network: str, own: Sequence[str] = ()) -> dict[str, Any]:
     """``options`` for ``module``'s constructor, whose parameters with a default they may name, but for those that the network file sets (``own``).
 
     :raises ConfigError: naming ``network``, an unknown option and the nearest there is.

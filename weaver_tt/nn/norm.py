@@ -51,7 +51,7 @@ class ObjectNorm(nn.BatchNorm1d):
         return torch.where(enough, mean, self.running_mean), torch.where(enough, variance, self.running_var)  # type: ignore[arg-type]
 
     @torch.no_grad()
-    def remember(self, mean: Tensor, variance: Tensor, number: int) -> None:
+    def update_running_stats(self, mean: Tensor, variance: Tensor, number: int) -> None:
         """Take the mean and the biased variance (C,) of ``number`` >= 2 real objects, computed elsewhere, into the running statistics."""
         self._count()
         self.running_mean.lerp_(mean, self._rate)  # type: ignore[union-attr]

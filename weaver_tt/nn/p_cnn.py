@@ -93,7 +93,7 @@ class ParticleCNN(nn.Module):
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Features (N, C, P), constituents in the order that counts, and mask (N, 1, P), 1 for real ones -> (N, K)."""
         real = (mask != 0).to(features.dtype)
-        features, real = trimmed(features, real)
+        features, real = trim_slots(features, real)
         norm_in, conv, norm, relu = self.fts_conv
         values = relu(norm(conv(norm_in(features, real) * real), real)) * real
         for stage in self.resnet_units.values():
@@ -101,7 +101,7 @@ class ParticleCNN(nn.Module):
         return self.fc(values.sum(2) / real.sum(2).clamp(min=1))
 
 
-def trimmed(features: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+def trim_slots(features: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
     """Without the slots behind the last constituent of the longest row, of which one is kept at least; on the CPU only.
 
     A GPU would make the host wait for this number, and an ONNX graph would keep it.

@@ -18,14 +18,14 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.nn.norm import ObjectNorm
 from weaver_tt.nn.pair_features import check_number, pair_features
 from weaver_tt.nn.particle_flow import PointwiseLinear
-from weaver_tt.nn.rows import Dense, Group, Rows
+from weaver_tt.nn.rows import Dense, Group, ObjectRows
 
-MASKED = -1e9  # added to the logits of padding: its weight is exactly 0, and a row without objects stays finite
+MASK_BIAS = -1e9  # added to the logits of padding: its weight is exactly 0, and a row without objects stays finite
 
 
-def padding_bias(rows: Rows) -> list[Tensor | None]:
+def padding_bias(rows: ObjectRows) -> list[Tensor | None]:
     """What keeps attention from padding: (n, 1, 1, L) of each group, None where there is none."""
-    return [None if group.mask is None else (~group.mask[:, None, None, :]).to(torch.float32) * MASKED for group in rows.groups]
+    return [None if group.mask is None else (~group.mask[:, None, None, :]).to(torch.float32) * MASK_BIAS for group in rows.groups]
 
 
 def dense_pairs(values: Tensor, index: Tensor, slots: int) -> Tensor:
@@ -43,7 +43,7 @@ class Pairs:
     ``ordered``: all (i, j); else i >= j only, as the other half is the same, and without i = j where ``own`` is false.
     """
 
-    def __init__(self, rows: Rows, ordered: bool = False, own: bool = True) -> None:
+    def __init__(self, rows: ObjectRows, ordered: bool = False, own: bool = True) -> None:
         self.rows, self.ordered, self.shift = rows, ordered, 0 if own or ordered else 1
         self.parts = [_GroupPairs(self, group, isinstance(rows, Dense) or group.mask is None) for group in rows.groups]
         self.first = torch.cat([part.first for part in self.parts])  # (E,) among the M objects
@@ -153,11 +153,11 @@ class PairMLP(nn.Sequential):
         """(E, C) -> (E, sizes[-1])."""
         if self.training:
             return super().forward(values)
-        for weight, bias, activation in self._folded():
+        for weight, bias, activation in self._fold_norms():
             values = activation(functional.linear(values, weight, bias))
         return values
 
-    def _folded(self) -> Iterator[tuple[Tensor, Tensor, nn.Module]]:
+    def _fold_norms(self) -> Iterator[tuple[Tensor, Tensor, nn.Module]]:
         """Weight, bias and activation of each layer as it is in evaluation."""
         modules: list[Any] = [*self, nn.Identity()]
         scale, shift = _affine(modules[0])
@@ -194,7 +194,7 @@ class PairEmbed(nn.Module):
         if extra:
             self.fts_embed = PairMLP(extra, sizes, activation, activate_last)
 
-    def forward(self, rows: Rows, vectors: Tensor | None, given: Tensor | None) -> list[Tensor]:
+    def forward(self, rows: ObjectRows, vectors: Tensor | None, given: Tensor | None) -> list[Tensor]:
         """Vectors (M, 4), given features (N, C', P, P) -> bias (n, H, L, L) of each group."""
         pairs = Pairs(rows, ordered=self.extra > 0, own=self.own)
         embedded: list[Tensor] = []

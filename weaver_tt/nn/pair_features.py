@@ -10,7 +10,7 @@ from torch import Tensor
 from weaver_tt.errors import ConfigError
 
 FEATURES = {0: (), 1: ("ln ΔR",), 3: ("ln kT", "ln z", "ln ΔR"), 4: ("ln kT", "ln z", "ln ΔR", "ln m²")}
-SMALLEST = 1e-8  # what a logarithm sees of anything smaller
+MIN_ARGUMENT = 1e-8  # what a logarithm sees of anything smaller
 TINY = 1e-30
 
 
@@ -31,40 +31,40 @@ def pair_features(vectors: Tensor, first: Tensor, second: Tensor, number: int = 
     pt2 = px * px + py * py
     # the operations and their order are those of weaver-core: differences of neighbours are so small that rounding shows in their logarithm
     rapidity = 0.5 * torch.log((1 + 2 * pz / (energy - pz).clamp(min=1e-20)).clamp(min=TINY))
-    d_y = _differ(rapidity, first, second)
-    d_phi = _wrapped(_differ(_angle(px, py), first, second))
+    d_y = _pair_difference(rapidity, first, second)
+    d_phi = _wrap_phi(_pair_difference(_azimuth(px, py), first, second))
     delta2 = d_y * d_y + d_phi * d_phi
-    log_delta = 0.5 * torch.log(delta2.clamp(min=SMALLEST**2))
+    log_delta = 0.5 * torch.log(delta2.clamp(min=MIN_ARGUMENT**2))
     if number == 1:
         return log_delta.unsqueeze(1)
     pt2_a, pt2_b = pt2.index_select(0, first), pt2.index_select(0, second)
     smaller2 = torch.minimum(pt2_a, pt2_b)
-    log_kt = 0.5 * torch.log((smaller2 * delta2).clamp(min=SMALLEST**2))
-    smaller, pt_sum = _root(smaller2), _root(pt2_a) + _root(pt2_b)
-    log_z = torch.log((smaller / pt_sum.clamp(min=SMALLEST)).clamp(min=SMALLEST))
+    log_kt = 0.5 * torch.log((smaller2 * delta2).clamp(min=MIN_ARGUMENT**2))
+    smaller, pt_sum = _safe_sqrt(smaller2), _safe_sqrt(pt2_a) + _safe_sqrt(pt2_b)
+    log_z = torch.log((smaller / pt_sum.clamp(min=MIN_ARGUMENT)).clamp(min=MIN_ARGUMENT))
     columns = [log_kt, log_z, log_delta]
     if number == 4:
         x, y, z, e = (component.index_select(0, first) + component.index_select(0, second) for component in (px, py, pz, energy))
-        columns.append(torch.log((e * e - (x * x + y * y + z * z)).clamp(min=SMALLEST)))
+        columns.append(torch.log((e * e - (x * x + y * y + z * z)).clamp(min=MIN_ARGUMENT)))
     return torch.stack(columns, dim=1)
 
 
-def _differ(values: Tensor, first: Tensor, second: Tensor) -> Tensor:
+def _pair_difference(values: Tensor, first: Tensor, second: Tensor) -> Tensor:
     return values.index_select(0, first) - values.index_select(0, second)
 
 
-def _wrapped(angle: Tensor) -> Tensor:
+def _wrap_phi(angle: Tensor) -> Tensor:
     """To [-pi, pi)."""
     shifted = angle + math.pi
     return shifted - 2 * math.pi * torch.floor(shifted / (2 * math.pi)) - math.pi
 
 
-def _angle(x: Tensor, y: Tensor) -> Tensor:
+def _azimuth(x: Tensor, y: Tensor) -> Tensor:
     """Azimuth, whose gradient is 0 (and not NaN) for a vector along the beam."""
     along = (x == 0) & (y == 0)
     return torch.atan2(y, torch.where(along, 1.0, x))
 
 
-def _root(values: Tensor) -> Tensor:
+def _safe_sqrt(values: Tensor) -> Tensor:
     """Square root with gradient 0 at 0."""
     return torch.sqrt(values.clamp(min=TINY))

@@ -58,7 +58,7 @@ class Layout(Protocol):
         """Give each object what its row has: (N, C) -> (objects, C), or of a shape that broadcasts to it."""
 
 
-def layout(mask: Tensor, dense: bool = False) -> Layout:
+def make_layout(mask: Tensor, dense: bool = False) -> Layout:
     """The form in which to compute for ``mask`` (N, P), True for real objects: dense when asked, and always in an ONNX export."""
     return DensePairs(mask) if dense or torch.onnx.is_in_onnx_export() else RealPairs(mask)
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from weaver_tt.nn.norm import ObjectNorm
-from weaver_tt.nn.pairwise import Layout, layout
+from weaver_tt.nn.pairwise import Layout, make_layout
 
-SMALLEST_PT = 1e-12  # keeps the momentum fractions of a jet without constituents at 0
+MIN_PT = 1e-12  # keeps the momentum fractions of a jet without constituents at 0
 
 
 class PointwiseLinear(nn.Conv1d):
@@ -45,15 +45,15 @@ class ObjectLayer(nn.Sequential):
         return activation(norm(values, objects.real) if isinstance(norm, ObjectNorm) else values)
 
 
-def constituents(mask: Tensor, dense: bool) -> Layout:
+def constituent_layout(mask: Tensor, dense: bool) -> Layout:
     """The layout of real constituents in ``mask`` (N, 1, P), 1 for real ones.
 
     On a GPU it is the dense one: to list the real ones would make the host wait for the device at each step.
     """
-    return layout(mask.squeeze(1) != 0, dense or mask.is_cuda)
+    return make_layout(mask.squeeze(1) != 0, dense or mask.is_cuda)
 
 
-def head(d_in: int, hidden: Sequence[int], outputs: int, dropout: float = 0.0) -> nn.Sequential:
+def dense_head(d_in: int, hidden: Sequence[int], outputs: int, dropout: float = 0.0) -> nn.Sequential:
     """F: hidden layers with ReLU (and dropout), then a linear layer, (N, d_in) -> (N, outputs)."""
     sizes = [d_in, *hidden]
     after: list[nn.Module] = [nn.Dropout(dropout)] if dropout else []
@@ -83,11 +83,11 @@ class ParticleFlowNetwork(nn.Module):
         self.dense = False
         self.input_bn = ObjectNorm(input_dims) if use_bn else nn.Identity()
         self.phi = nn.Sequential(*(ObjectLayer(a, b, use_bn) for a, b in pairwise([input_dims, *phi_sizes])))
-        self.fc = head(phi_sizes[-1], f_sizes, num_classes, dropout)
+        self.fc = dense_head(phi_sizes[-1], f_sizes, num_classes, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Features (N, C, P) and mask (N, 1, P), 1 for real constituents -> (N, K)."""
-        objects = constituents(mask, self.dense)
+        objects = constituent_layout(mask, self.dense)
         values = objects.gather(features)  # (objects, C)
         if isinstance(self.input_bn, ObjectNorm):
             values = self.input_bn(values, objects.real)
@@ -114,14 +114,14 @@ class EnergyFlowNetwork(nn.Module):
         super().__init__()
         self.dense = False
         self.phi = nn.Sequential(*(ObjectLayer(a, b, norm=False) for a, b in pairwise([input_dims, *phi_sizes])))
-        self.fc = head(phi_sizes[-1], f_sizes, num_classes, dropout)
+        self.fc = dense_head(phi_sizes[-1], f_sizes, num_classes, dropout)
 
     def forward(self, angles: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
         """Angles (N, C, P) relative to the jet, vectors (N, >= 2, P) px, py, … in any unit, and mask (N, 1, P) -> (N, K)."""
-        objects = constituents(mask, self.dense)
+        objects = constituent_layout(mask, self.dense)
         values = objects.gather(angles)  # (objects, C)
         for layer in self.phi:
             values = layer(values, objects)
         pt = objects.gather(vectors[:, :2].square().sum(1, keepdim=True).sqrt())  # (objects, 1)
-        total = objects.sum_row(pt).clamp(min=SMALLEST_PT)  # (N, 1)
+        total = objects.sum_row(pt).clamp(min=MIN_PT)  # (N, 1)
         return self.fc(objects.sum_row(values * pt) / total)

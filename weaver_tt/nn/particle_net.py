@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from weaver_tt.errors import ConfigError
-from weaver_tt.nn.edge_conv import EdgeConvBlock, matrix
+from weaver_tt.nn.edge_conv import EdgeConvBlock, kernel_matrix
 from weaver_tt.nn.norm import ObjectNorm
 from weaver_tt.nn.point_cloud import PointCloud
 
@@ -30,7 +30,7 @@ Layers = Sequence[tuple[int, float]]  # (size, dropout) of each fully connected 
 
 CONVOLUTIONS: Convolutions = ((7, (32, 32, 32)), (7, (64, 64, 64)))
 LAYERS: Layers = ((128, 0.1),)
-EMBEDDED = 32  # features of an object after FeatureConv
+EMBEDDED_FEATURES = 32  # features of an object after FeatureConv
 
 
 class ParticleNet(nn.Module):
@@ -58,7 +58,7 @@ class ParticleNet(nn.Module):
         compile_model: bool = False,
     ) -> None:
         super().__init__()
-        conv_params = convolutions(conv_params)
+        conv_params = read_convolutions(conv_params)
         self.use_fts_bn, self.use_fusion, self.use_counts = use_fts_bn, use_fusion, use_counts
         self.for_inference, self.for_segmentation = for_inference, for_segmentation
         if use_fts_bn:
@@ -74,7 +74,7 @@ class ParticleNet(nn.Module):
 
     def _dense(self, size: int, layers: Layers, num_classes: int) -> nn.Sequential:
         parts: list[nn.Module] = []
-        for width, dropout in dense_layers(layers):
+        for width, dropout in read_dense_layers(layers):
             if self.for_segmentation:
                 parts.append(nn.Sequential(nn.Conv1d(size, width, kernel_size=1, bias=False), ObjectNorm(width), nn.ReLU(), nn.Dropout(dropout)))
             else:
@@ -89,7 +89,7 @@ class ParticleNet(nn.Module):
         cloud = PointCloud(mask)
         objects = self._objects(cloud.gather(points), cloud.gather(features), cloud)
         if self.for_segmentation:
-            output = cloud.scatter(pointwise(self.fc, objects))
+            output = cloud.scatter(apply_pointwise(self.fc, objects))
         else:
             number = cloud.counts.clamp(min=1).unsqueeze(1) if self.use_counts else mask.shape[1]
             output = self.fc(cloud.sum_row(objects) / number)
@@ -103,10 +103,10 @@ class ParticleNet(nn.Module):
         for convolution in self.edge_convs:
             features = convolution(outputs[-1] if outputs else points, features, cloud)
             outputs.append(features)
-        return pointwise(self.fusion_block, torch.cat(outputs, dim=1)) if self.use_fusion else features
+        return apply_pointwise(self.fusion_block, torch.cat(outputs, dim=1)) if self.use_fusion else features
 
 
-def convolutions(given: Convolutions, k: int | None = None) -> list[tuple[int, list[int]]]:
+def read_convolutions(given: Convolutions, k: int | None = None) -> list[tuple[int, list[int]]]:
     """(k, sizes of layers) of each edge convolution, checked, with ``k`` neighbours in all of them where it is given.
 
     :raises ConfigError: what was given, perhaps on a command line, does not have this form.
@@ -120,7 +120,7 @@ def convolutions(given: Convolutions, k: int | None = None) -> list[tuple[int, l
     return listed
 
 
-def dense_layers(given: Layers) -> list[tuple[int, float]]:
+def read_dense_layers(given: Layers) -> list[tuple[int, float]]:
     """(size, dropout) of each dense layer, checked.
 
     :raises ConfigError: what was given, perhaps on a command line, does not have this form.
@@ -135,13 +135,13 @@ def dense_layers(given: Layers) -> list[tuple[int, float]]:
     return listed
 
 
-def pointwise(layers: nn.Sequential, values: Tensor) -> Tensor:
+def apply_pointwise(layers: nn.Sequential, values: Tensor) -> Tensor:
     """Layers made for (N, C, P), with kernel size 1, on objects (M, C) instead."""
     for layer in layers:
         if isinstance(layer, nn.Sequential):
-            values = pointwise(layer, values)
+            values = apply_pointwise(layer, values)
         elif isinstance(layer, nn.Conv1d):
-            values = functional.linear(values, matrix(layer), layer.bias)
+            values = functional.linear(values, kernel_matrix(layer), layer.bias)
         else:
             values = layer(values)
     return values
@@ -160,7 +160,7 @@ class FeatureConv(nn.Module):
 
     def objects(self, values: Tensor) -> Tensor:
         """(M, in_chn) -> (M, out_chn)."""
-        return pointwise(self.conv, values)
+        return apply_pointwise(self.conv, values)
 
 
 class ParticleNetTagger(nn.Module):
@@ -189,25 +189,25 @@ class ParticleNetTagger(nn.Module):
     ) -> None:
         super().__init__()
         self.pf_input_dropout, self.sv_input_dropout = pf_input_dropout or 0.0, sv_input_dropout or 0.0
-        self.pf_conv = FeatureConv(pf_features_dims, EMBEDDED)
-        self.sv_conv = FeatureConv(sv_features_dims, EMBEDDED)
+        self.pf_conv = FeatureConv(pf_features_dims, EMBEDDED_FEATURES)
+        self.sv_conv = FeatureConv(sv_features_dims, EMBEDDED_FEATURES)
         self.pn = ParticleNet(
-            EMBEDDED, num_classes, conv_params, fc_params, use_fusion, use_fts_bn, use_counts, trim, for_inference, False, use_amp, compile_model
+            EMBEDDED_FEATURES, num_classes, conv_params, fc_params, use_fusion, use_fts_bn, use_counts, trim, for_inference, False, use_amp, compile_model
         )
 
     def forward(self, pf_points: Tensor, pf_features: Tensor, pf_mask: Tensor, sv_points: Tensor, sv_features: Tensor, sv_mask: Tensor) -> Tensor:
         """Points (N, D, P), features (N, C, P) and mask (N, 1, P) of candidates, then of vertices (their own C and P) -> (N, K)."""
-        pf_kept, sv_kept = self._kept(pf_mask, self.pf_input_dropout), self._kept(sv_mask, self.sv_input_dropout)
-        features = torch.cat((self._embedded(self.pf_conv, pf_features, pf_kept), self._embedded(self.sv_conv, sv_features, sv_kept)), dim=2)
+        pf_kept, sv_kept = self._drop_objects(pf_mask, self.pf_input_dropout), self._drop_objects(sv_mask, self.sv_input_dropout)
+        features = torch.cat((self._embed(self.pf_conv, pf_features, pf_kept), self._embed(self.sv_conv, sv_features, sv_kept)), dim=2)
         return self.pn(torch.cat((pf_points, sv_points), dim=2), features, torch.cat((pf_kept, sv_kept), dim=2))
 
-    def _kept(self, mask: Tensor, dropout: float) -> Tensor:
+    def _drop_objects(self, mask: Tensor, dropout: float) -> Tensor:
         """The mask (N, 1, P) without objects that are left out in this step."""
         mask = mask.bool()
         return mask & (torch.rand_like(mask, dtype=torch.float32) >= dropout) if self.training and dropout else mask
 
     @staticmethod
-    def _embedded(convolution: FeatureConv, features: Tensor, mask: Tensor) -> Tensor:
+    def _embed(convolution: FeatureConv, features: Tensor, mask: Tensor) -> Tensor:
         """(N, C, P) -> (N, 32, P), 0 on padding."""
         cloud = PointCloud(mask[:, 0])
         return cloud.scatter(convolution.objects(cloud.gather(features)))

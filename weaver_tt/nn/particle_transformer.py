@@ -17,15 +17,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.nn.attention import Block, BlockOptions, ClassBlock, activation_of
+from weaver_tt.nn.attention import Block, BlockOptions, ClassBlock, find_activation
 from weaver_tt.nn.norm import ObjectNorm
 from weaver_tt.nn.pair_embedding import PairEmbed, dense_pairs, padding_bias
-from weaver_tt.nn.pairwise import layout
-from weaver_tt.nn.rows import Rows, rows_of
-from weaver_tt.nn.trimming import trimmed
+from weaver_tt.nn.pairwise import make_layout
+from weaver_tt.nn.rows import ObjectRows, make_object_rows
+from weaver_tt.nn.trimming import trim_longest
 
 # options of weaver-core that belong to later versions or other tasks, with the only value known here
-FIXED: dict[str, Any] = {"pair_input_type": "pp", "use_conv_embed": False, "include_global_token": False, "version": 1, "for_segmentation": False}
+FIXED_OPTIONS: dict[str, Any] = {"pair_input_type": "pp", "use_conv_embed": False, "include_global_token": False, "version": 1, "for_segmentation": False}
 
 
 class Embed(nn.Module):
@@ -96,12 +96,12 @@ class ParticleTransformer(nn.Module):
         use_amp: bool = False,
         compile_model: bool = False,
     ) -> None:
-        given = {name: value for name, value in locals().items() if name in FIXED}
+        given = {name: value for name, value in locals().items() if name in FIXED_OPTIONS}
         super().__init__()
         for name, value in given.items():
-            if value != FIXED[name]:
-                raise ConfigError(f"ParticleTransformer: {name}={value!r} is not supported, only {FIXED[name]!r}: this is version 1, as published")
-        kind = activation_of(activation, "ParticleTransformer")
+            if value != FIXED_OPTIONS[name]:
+                raise ConfigError(f"ParticleTransformer: {name}={value!r} is not supported, only {FIXED_OPTIONS[name]!r}: this is version 1, as published")
+        kind = find_activation(activation, "ParticleTransformer")
         size = self.size = embed_dims[-1] if embed_dims else input_dim  # D
         defaults: dict[str, Any] = {"embed_dim": size, "num_heads": num_heads, "activation": activation}
         still: dict[str, Any] = {"dropout": 0.0, "attn_dropout": 0.0, "activation_dropout": 0.0}
@@ -118,9 +118,9 @@ class ParticleTransformer(nn.Module):
         self.blocks = nn.ModuleList(Block(options) for _ in range(num_layers))
         self.cls_blocks = nn.ModuleList(ClassBlock(cls_options) for _ in range(num_cls_layers)) if num_cls_layers else None
         self.norm = nn.LayerNorm(size)
-        self.fc = head(size, fc_params, num_classes)
+        self.fc = class_head(size, fc_params, num_classes)
         self.cls_token = nn.Parameter(nn.init.trunc_normal_(torch.zeros(1, 1, size), std=0.02)) if num_cls_layers else None
-        initialise(self, weight_init, fix_init)
+        initialize_weights(self, weight_init, fix_init)
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that weight decay should leave alone."""
@@ -138,25 +138,25 @@ class ParticleTransformer(nn.Module):
         """
         x = x.transpose(1, 2) if isinstance(self.embed, nn.Identity) else x
         real = x.new_ones(x.shape[0], x.shape[2], dtype=torch.bool) if mask is None else mask.squeeze(1) != 0
-        rows = rows_of(trimmed(real) if self.trim and self.training else real, self.dense)
+        rows = make_object_rows(trim_longest(real) if self.trim and self.training else real, self.dense)
         values = self.embed(rows.gather(x))  # (M, D)
         biases = self._biases(rows, v, uu if uu is None or uu_idx is None else dense_pairs(uu, uu_idx, x.shape[2]))
         padding = padding_bias(rows)
         for number, block in enumerate(self.blocks):
             values = block(values, rows, biases if number in self.biased else padding)
-        output = rows.unsorted(self.norm(self._pool(values, rows)))
+        output = rows.restore_order(self.norm(self._pool(values, rows)))
         if self.fc is None:
             return output
         output = self.fc(output)
         return output.softmax(1) if self.for_inference else output
 
-    def _biases(self, rows: Rows, v: Tensor | None, uu: Tensor | None) -> Sequence[Tensor | None]:
+    def _biases(self, rows: ObjectRows, v: Tensor | None, uu: Tensor | None) -> Sequence[Tensor | None]:
         """Attention bias of each group."""
         if self.pair_embed is None or (v is None and uu is None):
             return padding_bias(rows)
         return self.pair_embed(rows, None if v is None else rows.gather(v), uu)
 
-    def _pool(self, values: Tensor, rows: Rows) -> Tensor:
+    def _pool(self, values: Tensor, rows: ObjectRows) -> Tensor:
         """Particles (M, D) -> one for each jet (N, D), in the order of the groups."""
         if self.cls_blocks is None:
             return rows.mean(values)
@@ -187,7 +187,7 @@ class ParticleTransformerTagger(nn.Module):
     ) -> None:
         super().__init__()
         self.trim, self.dense = trim and not for_inference, False
-        kind = activation_of(activation, "ParticleTransformerTagger")
+        kind = find_activation(activation, "ParticleTransformerTagger")
         self.pf_embed = Embed(pf_input_dim, embed_dims, kind)
         self.sv_embed = Embed(sv_input_dim, embed_dims, kind)
         more: dict[str, Any] = {"activation": activation, "for_inference": for_inference, "trim": False, "embed_dims": ()}
@@ -199,20 +199,20 @@ class ParticleTransformerTagger(nn.Module):
 
     def forward(self, pf_x: Tensor, pf_v: Tensor, pf_mask: Tensor, sv_x: Tensor, sv_v: Tensor, sv_mask: Tensor) -> Tensor:
         """Features (N, C, P), four-vectors (N, 4, P) and mask (N, 1, P) of both kinds, P differing -> (N, K)."""
-        return self._joined(pf_x, pf_v, pf_mask, sv_x, sv_v, sv_mask, None)
+        return self._join(pf_x, pf_v, pf_mask, sv_x, sv_v, sv_mask, None)
 
-    def _joined(self, pf_x: Tensor, pf_v: Tensor, pf_mask: Tensor, sv_x: Tensor, sv_v: Tensor, sv_mask: Tensor, uu: Tensor | None) -> Tensor:
-        pf_values, pf_real = self._embedded(self.pf_embed, pf_x, pf_mask)
-        sv_values, sv_real = self._embedded(self.sv_embed, sv_x, sv_mask)
+    def _join(self, pf_x: Tensor, pf_v: Tensor, pf_mask: Tensor, sv_x: Tensor, sv_v: Tensor, sv_mask: Tensor, uu: Tensor | None) -> Tensor:
+        pf_values, pf_real = self._embed(self.pf_embed, pf_x, pf_mask)
+        sv_values, sv_real = self._embed(self.sv_embed, sv_x, sv_mask)
         real = torch.cat((pf_real, sv_real), dim=1).unsqueeze(1)
         self.part.dense = self.dense
         return self.part(torch.cat((pf_values, sv_values), dim=1), torch.cat((pf_v, sv_v), dim=2), real, uu)
 
-    def _embedded(self, embed: nn.Module, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def _embed(self, embed: nn.Module, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, P), (N, 1, P) -> (N, P, D) and the mask (N, P) that is left after trimming."""
         real = mask.squeeze(1) != 0
-        real = trimmed(real) if self.trim and self.training else real
-        objects = layout(real, self.dense)
+        real = trim_longest(real) if self.trim and self.training else real
+        objects = make_layout(real, self.dense)
         return objects.scatter(embed(objects.gather(x), objects.real)).transpose(1, 2), real
 
 
@@ -233,10 +233,10 @@ class ParticleTransformerTaggerWithExtraPairFeatures(ParticleTransformerTagger):
         """As in the tagger, and pair features of the particles as ``uu`` and ``uu_idx`` of :class:`ParticleTransformer`."""
         uu = pf_uu if pf_uu_idx is None else dense_pairs(pf_uu, pf_uu_idx, pf_x.shape[2])
         vertices = sv_x.shape[2]
-        return self._joined(pf_x, pf_v, pf_mask, sv_x, sv_v, sv_mask, functional.pad(uu, (0, vertices, 0, vertices)))
+        return self._join(pf_x, pf_v, pf_mask, sv_x, sv_v, sv_mask, functional.pad(uu, (0, vertices, 0, vertices)))
 
 
-def head(size: int, layers: Sequence[Sequence[Any]] | None, classes: int | None) -> nn.Sequential | None:
+def class_head(size: int, layers: Sequence[Sequence[Any]] | None, classes: int | None) -> nn.Sequential | None:
     """Linear, activation (ReLU unless named), dropout for each of ``layers``, then a linear layer; None without ``layers``."""
     if layers is None:
         return None
@@ -247,12 +247,12 @@ def head(size: int, layers: Sequence[Sequence[Any]] | None, classes: int | None)
         if len(given) not in (2, 3):
             raise ConfigError(f"fc_params: expected (size, dropout) or (size, dropout, activation), found {given!r}")
         width, dropout, activation = (*given, "relu")[:3]
-        parts.append(nn.Sequential(nn.Linear(size, width), activation_of(activation, "fc_params")(), nn.Dropout(dropout)))
+        parts.append(nn.Sequential(nn.Linear(size, width), find_activation(activation, "fc_params")(), nn.Dropout(dropout)))
         size = width
     return nn.Sequential(*parts, nn.Linear(size, classes))
 
 
-def initialise(network: ParticleTransformer, scheme: str | None, rescale: bool) -> None:
+def initialize_weights(network: ParticleTransformer, scheme: str | None, rescale: bool) -> None:
     """Weights of all linear layers, as weaver-core draws them.
 
     ``scheme``: "moco", Xavier with queries, keys and values each for itself; "timm", normal of width 0.02; None, torch's own. ``rescale`` divides

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-FAR = 1e30  # squared distance to "no object": more than any that occurs, less than infinity, which is that of an object to itself
+NULL_DISTANCE = 1e30  # squared distance to "no object": more than any that occurs, less than infinity, which is that of an object to itself
 
 
 class PointCloud:
@@ -40,7 +40,7 @@ class PointCloud:
         rows, places = self.mask.shape
         real = self.mask.flatten().to(torch.int64)
         numbers = real.cumsum(0) * real  # (N * P,) row of the table
-        return table(values).index_select(0, numbers).view(rows, places, -1).transpose(1, 2)
+        return with_null_row(values).index_select(0, numbers).view(rows, places, -1).transpose(1, 2)
 
     def sum_row(self, values: Tensor) -> Tensor:
         """Sum over the objects of each row: (M, C) -> (N, C), at least float32; 0 for an empty row."""
@@ -59,7 +59,7 @@ class PointCloud:
             places = self._places(self.width + spare)  # (N, W')
             placed = self._placed(points, places)  # (N, W', D)
             # |x_i - x_j|^2 - |x_i|^2: the order is the same for each i
-            lengths = placed.square().sum(2) + (places == 0).to(points.dtype) * FAR  # (N, W')
+            lengths = placed.square().sum(2) + (places == 0).to(points.dtype) * NULL_DISTANCE  # (N, W')
             distances = torch.baddbmm(lengths.unsqueeze(1), placed[:, : self.width], placed.transpose(1, 2), alpha=-2)  # (N, W, W')
         rank = torch.arange(self.rows.shape[0], device=points.device) - self.start.index_select(0, self.rows)  # (M,) place in the row
         own = distances.flatten(0, 1).index_select(0, self.rows * self.width + rank)  # (M, W') of real objects only
@@ -75,9 +75,9 @@ class PointCloud:
     @staticmethod
     def _placed(values: Tensor, places: Tensor) -> Tensor:
         """(M, C), (N, W) -> (N, W, C)."""
-        return table(values).index_select(0, places.flatten()).view(*places.shape, values.shape[1])
+        return with_null_row(values).index_select(0, places.flatten()).view(*places.shape, values.shape[1])
 
 
-def table(values: Tensor) -> Tensor:
+def with_null_row(values: Tensor) -> Tensor:
     """(M, C) -> (M + 1, C): "no object" is row 0, object m is row m + 1."""
     return functional.pad(values, (0, 0, 1, 0))

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-CELLS = 1 << 15  # pairs of slots n L^2 of a group: what attention computes on one group stays in the cache
-CELLS_ON_GPU = 1 << 22  # there, few large groups
+MAX_CELLS = 1 << 15  # pairs of slots n L^2 of a group: what attention computes on one group stays in the cache
+MAX_CELLS_ON_GPU = 1 << 22  # there, few large groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Ragged:
         self.slots = rows * slots + places % slots  # (M,) place of each object among the N * P slots
         self.restore = order.argsort()  # (N,)
         starts = counts.cumsum(0) - counts
-        edges = cut(lengths, cells or (CELLS_ON_GPU if mask.is_cuda else CELLS))
-        self.groups = [_group(starts[first:last], counts[first:last], lengths[first], lengths[last - 1]) for first, last in edges]
+        edges = group_edges(lengths, cells or (MAX_CELLS_ON_GPU if mask.is_cuda else MAX_CELLS))
+        self.groups = [_make_group(starts[first:last], counts[first:last], lengths[first], lengths[last - 1]) for first, last in edges]
         self.sizes = [sum(lengths[first:last]) for first, last in edges]
 
     def gather(self, features: Tensor) -> Tensor:
@@ -60,17 +60,17 @@ class Ragged:
     def split(self, values: Tensor) -> list[Tensor]:
         """(M, C) -> (n, L, C) of each group; arbitrary finite numbers on padding, to which no gradient flows back."""
         parts = values.split(self.sizes)
-        return [_padded(part, group).view(group.rows, group.length, values.shape[1]) for part, group in zip(parts, self.groups, strict=True)]
+        return [_pad_group(part, group).view(group.rows, group.length, values.shape[1]) for part, group in zip(parts, self.groups, strict=True)]
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         """(n, L, C) of each group -> (M, C), undoing :meth:`split`."""
-        return torch.cat([_dropped(part.flatten(0, 1), group) for part, group in zip(parts, self.groups, strict=True)])
+        return torch.cat([_drop_group_padding(part.flatten(0, 1), group) for part, group in zip(parts, self.groups, strict=True)])
 
     def mean(self, values: Tensor) -> Tensor:
         """Mean over each row's objects (M, C) -> (N, C), in the order of the groups; 0 for a row without."""
-        return _mean(self.split(values), self.groups)
+        return _row_means(self.split(values), self.groups)
 
-    def unsorted(self, values: Tensor) -> Tensor:
+    def restore_order(self, values: Tensor) -> Tensor:
         """One entry for each row in the order of the groups (N, ...) -> in the order of the mask."""
         return values.index_select(0, self.restore)
 
@@ -99,22 +99,22 @@ class Dense:
 
     def mean(self, values: Tensor) -> Tensor:
         """(N P, C) -> (N, C)."""
-        return _mean(self.split(values), self.groups)
+        return _row_means(self.split(values), self.groups)
 
-    def unsorted(self, values: Tensor) -> Tensor:
+    def restore_order(self, values: Tensor) -> Tensor:
         """(N, ...) as it is."""
         return values
 
 
-Rows = Ragged | Dense
+ObjectRows = Ragged | Dense
 
 
-def rows_of(mask: Tensor, dense: bool = False) -> Rows:
+def make_object_rows(mask: Tensor, dense: bool = False) -> ObjectRows:
     """The form in which to compute for ``mask`` (N, P), True for real objects: dense when asked, and always in an ONNX export."""
     return Dense(mask) if dense or torch.onnx.is_in_onnx_export() else Ragged(mask)
 
 
-def cut(lengths: Sequence[int], cells: int) -> list[tuple[int, int]]:
+def group_edges(lengths: Sequence[int], cells: int) -> list[tuple[int, int]]:
     """Rows of ascending ``lengths`` -> (first, last) of groups with at most ``cells`` pairs of slots, or one row."""
     edges: list[tuple[int, int]] = []
     last = len(lengths)
@@ -125,7 +125,7 @@ def cut(lengths: Sequence[int], cells: int) -> list[tuple[int, int]]:
     return edges[::-1]
 
 
-def _mean(parts: Sequence[Tensor], groups: Sequence[Group]) -> Tensor:
+def _row_means(parts: Sequence[Tensor], groups: Sequence[Group]) -> Tensor:
     means = []
     for part, group in zip(parts, groups, strict=True):
         real = torch.ones_like(part[:, :, :1]) if group.mask is None else group.mask.unsqueeze(2).to(part.dtype)  # (n, L, 1)
@@ -133,7 +133,7 @@ def _mean(parts: Sequence[Tensor], groups: Sequence[Group]) -> Tensor:
     return torch.cat(means)
 
 
-def _group(starts: Tensor, counts: Tensor, shortest: int, length: int) -> Group:
+def _make_group(starts: Tensor, counts: Tensor, shortest: int, length: int) -> Group:
     if shortest == length:
         return Group(len(counts), length, starts, counts, None)
     place = torch.arange(length, device=counts.device)
@@ -172,11 +172,11 @@ class _Drop(Function):
         return gradient.new_zeros(context.shape).index_copy_(0, put, gradient), None
 
 
-def _padded(values: Tensor, group: Group) -> Tensor:
+def _pad_group(values: Tensor, group: Group) -> Tensor:
     """(objects of the group, C) -> (n L, C)."""
     return values if group.take is None else _Move.apply(values, group.take, group.put)
 
 
-def _dropped(values: Tensor, group: Group) -> Tensor:
+def _drop_group_padding(values: Tensor, group: Group) -> Tensor:
     """(n L, C) -> (objects of the group, C)."""
     return values if group.put is None else _Drop.apply(values, group.put)

@@ -19,33 +19,33 @@ def momentum_columns(px: ak.Array, py: ak.Array, pz: ak.Array, energy: ak.Array)
     jet's, so that positive is always forward, and azimuth in [-pi, pi).
     """
     total = [np.asarray(ak.sum(values, axis=1), np.float64) for values in (px, py, pz, energy)]
-    jet_pt, jet_eta, jet_phi = directions(*total[:3])
-    _, eta, phi = directions(px, py, pz)
+    jet_pt, jet_eta, jet_phi = pt_eta_phi(*total[:3])
+    _, eta, phi = pt_eta_phi(px, py, pz)
     number = np.asarray(ak.num(px), np.int32)
-    jet = {"jet_pt": jet_pt, "jet_eta": jet_eta, "jet_phi": jet_phi, "jet_energy": total[3], "jet_mass": mass(*total)}
+    jet = {"jet_pt": jet_pt, "jet_eta": jet_eta, "jet_phi": jet_phi, "jet_energy": total[3], "jet_mass": invariant_mass(*total)}
     parts = {
         "part_px": px,
         "part_py": py,
         "part_pz": pz,
         "part_energy": energy,
         "part_deta": (eta - jet_eta) * np.where(jet_eta < 0, -1.0, 1.0),
-        "part_dphi": turn(phi - jet_phi),
+        "part_dphi": wrap_phi(phi - jet_phi),
     }
     single = {name: ak.values_astype(values, np.float32) for name, values in (jet | parts).items()}
     return single | {"jet_nparticles": number, "n_parts": number}
 
 
-def directions(px: Any, py: Any, pz: Any) -> tuple[Any, Any, Any]:
+def pt_eta_phi(px: Any, py: Any, pz: Any) -> tuple[Any, Any, Any]:
     """(pT, pseudorapidity, azimuth) of momenta of any shape; a momentum of exactly 0 has eta = 0."""
     pt = np.hypot(px, py)
     return pt, np.arcsinh(pz / np.maximum(pt, np.finfo(np.float64).tiny)), np.arctan2(py, px)
 
 
-def mass(px: Floats, py: Floats, pz: Floats, energy: Floats) -> Floats:
+def invariant_mass(px: Floats, py: Floats, pz: Floats, energy: Floats) -> Floats:
     """Invariant mass; rounding below 0 counts as 0."""
     return np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0))
 
 
-def turn(angle: Any) -> Any:
+def wrap_phi(angle: Any) -> Any:
     """Angles brought into [-pi, pi)."""
     return (angle + np.pi) % (2 * np.pi) - np.pi

@@ -14,14 +14,14 @@ from weaver_tt.errors import DataError, OutputError, nearest
 from weaver_tt.log import log
 from weaver_tt.output.sample import Sample
 
-Called = Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor | None]]  # inputs -> activated output, spread
+NetworkCall = Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor | None]]  # inputs -> activated output, spread
 
-LIMIT = 1e-5  # largest difference that is float32 rounding
+MAX_DIFFERENCE = 1e-5  # largest difference that is float32 rounding
 OFFSETS = {"1": 1, "2": 2, "length": None, "length + 3": 3}
-DENSE_SLOTS = 200_000  # N * P * P of one comparison, which the dense form holds at once
+MAX_PAIR_SLOTS = 200_000  # N * P * P of one comparison, which the dense form holds at once
 
 
-def largest_difference(reference: Called, exported: Called, sample: Sample, config: DataConfig, dynamic: Collection[str]) -> float:
+def largest_difference(reference: NetworkCall, exported: NetworkCall, sample: Sample, config: DataConfig, dynamic: Collection[str]) -> float:
     """The largest difference |exported - reference| / max(1, |reference|) over all outputs, rows, and several N and P.
 
     ``sample``: rows (R, C, P) that include rows without objects. Groups in ``dynamic`` are cut to 1 and 2 objects and padded to 3 more than
@@ -29,7 +29,7 @@ def largest_difference(reference: Called, exported: Called, sample: Sample, conf
     of the two fails.
     """
     largest, bad = 0.0, 0
-    for inputs in cases(sample, config, dynamic):
+    for inputs in comparison_batches(sample, config, dynamic):
         expected, found = _evaluate(reference, inputs), exported(inputs)
         for one, other in zip(expected, found, strict=True):
             if one is None or other is None:
@@ -46,7 +46,7 @@ def largest_difference(reference: Called, exported: Called, sample: Sample, conf
     return largest
 
 
-def _evaluate(reference: Called, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+def _evaluate(reference: NetworkCall, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
     try:
         with torch.no_grad():
             return reference(inputs)
@@ -60,19 +60,19 @@ def _shapes(inputs: dict[str, Tensor]) -> str:
     return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items())
 
 
-def cases(sample: Sample, config: DataConfig, dynamic: Collection[str]) -> Iterator[dict[str, Tensor]]:
+def comparison_batches(sample: Sample, config: DataConfig, dynamic: Collection[str]) -> Iterator[dict[str, Tensor]]:
     """Batches of the sample's rows: for each P, N = 1 (twice), 7, then the rest in as large parts as memory allows."""
     rows = len(next(iter(sample.values())))
     for offset in OFFSETS.values() if dynamic else [None]:
         resized = {name: resize(array, config.inputs[name], offset) if name in dynamic else array for name, array in sample.items()}
         places = max((array.shape[2] for array in resized.values() if array.ndim == 3), default=1)
-        step = max(7, DENSE_SLOTS // places**2)
-        for first, last in _borders(rows, step):
+        step = max(7, MAX_PAIR_SLOTS // places**2)
+        for first, last in _batch_edges(rows, step):
             # a copy, as torch refuses to share read-only memory quietly
             yield {name: torch.tensor(array[first:last]) for name, array in resized.items()}
 
 
-def _borders(rows: int, step: int) -> list[tuple[int, int]]:
+def _batch_edges(rows: int, step: int) -> list[tuple[int, int]]:
     edges = [edge for edge in (0, 1, 2, 9) if edge < rows]
     edges += [*range(edges[-1] + step, rows, step), rows]
     return list(itertools.pairwise(edges))
@@ -104,7 +104,7 @@ def _empty_row(array: np.ndarray, group: InputGroup) -> np.ndarray:
     return np.broadcast_to(pads[None, :, None], (1, *array.shape[1:])).astype(np.float32)
 
 
-def checked(sample: Sample, config: DataConfig, input_names: list[str]) -> Sample:
+def select_inputs(sample: Sample, config: DataConfig, input_names: list[str]) -> Sample:
     """The sample's arrays for these inputs; DataError when they are not rows of this configuration."""
     for name in input_names:
         if name not in sample:

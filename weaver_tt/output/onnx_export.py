@@ -25,10 +25,10 @@ from weaver_tt.engine.run_card import git_hash
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.log import log
 from weaver_tt.network import Ensemble, Network
-from weaver_tt.output.onnx_compare import LIMIT, checked, largest_difference, with_empty_rows
+from weaver_tt.output.onnx_compare import MAX_DIFFERENCE, largest_difference, select_inputs, with_empty_rows
 from weaver_tt.output.onnx_network import SPREAD, OnnxNetwork
-from weaver_tt.output.onnx_operators import explained
-from weaver_tt.output.preprocess import preprocess
+from weaver_tt.output.onnx_operators import explain_export_error
+from weaver_tt.output.preprocess import make_preprocess
 from weaver_tt.output.sample import Sample, random_sample
 from weaver_tt.tasks.base import Task
 
@@ -49,20 +49,20 @@ class DeployedNetwork(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Graph inputs -> graph outputs."""
-        outputs = torch.stack([self.activate(_first(member(*inputs))) for member in self.members])  # (E, N, K) or (E, N, K, P)
+        outputs = torch.stack([self.activate(_first_tensor(member(*inputs))) for member in self.members])  # (E, N, K) or (E, N, K, P)
         mean = outputs.mean(0)
         if len(self.members) == 1:
-            return _split(mean)
+            return _graph_outputs(mean)
         spread = (outputs - mean).square().mean(0).sqrt()
-        return _split(mean) + _split(spread)
+        return _graph_outputs(mean) + _graph_outputs(spread)
 
 
-def _first(output: Any) -> Tensor:
+def _first_tensor(output: Any) -> Tensor:
     """What counts of a module that returns several tensors, as in ``Network``."""
     return output[0] if isinstance(output, tuple | list) else output
 
 
-def _split(output: Tensor) -> tuple[Tensor, ...]:
+def _graph_outputs(output: Tensor) -> tuple[Tensor, ...]:
     """(N, K, P) -> K times (N, P); (N, K) -> itself; (N,) -> (N, 1)."""
     if output.dim() == 3:
         return output.unbind(1)
@@ -97,7 +97,7 @@ def _is_dynamic(name: str, axes: Mapping[str, Any] | None) -> bool:
     return not axes or name not in axes or 2 in axes[name]
 
 
-def export(
+def export_onnx(
     members: list[Network],
     task: Task,
     config: DataConfig,
@@ -117,34 +117,34 @@ def export(
     """
     path = Path(path)
     if config.needs_statistics:
-        raise ConfigError(f"{config.source}: has centres that are auto, and their statistics are missing; export needs PREFIX.auto.yaml")
+        raise ConfigError(f"{config.source}: has centers that are auto, and their statistics are missing; export needs PREFIX.auto.yaml")
     if sample is None:
         log.warning("no sample of training rows beside the model and no --data-test: comparing on random rows")
         sample = random_sample(config)
-    rows = with_empty_rows(checked(sample, config, list(members[0].input_names)), config)
+    rows = with_empty_rows(select_inputs(sample, config, list(members[0].input_names)), config)
     reference = Ensemble(members, task)
     for member in members:
         member.eval()
     example = {name: torch.tensor(array[:3]) for name, array in rows.items()}
     with torch.no_grad():
         graph = Graph(members, task, config, reference(example)[0].dim())
-    side_car = preprocess(config, graph.inputs, graph.values, graph.dynamic)
-    notes = describe(task, config, graph, side_car) | dict(metadata or {})
+    side_car = make_preprocess(config, graph.inputs, graph.values, graph.dynamic)
+    notes = export_metadata(task, config, graph, side_car) | dict(metadata or {})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             part = Path(folder) / path.name
-            warned = trace(DeployedNetwork([member.bare for member in members], task.activate), example, graph, part, opset)
-            finish(part, notes, path)
-            difference = accept(reference, OnnxNetwork(part, config), rows, config, graph, path, warned)
-            publish(part, path.parent, side_car, config)
+            warned = trace_graph(DeployedNetwork([member.unwrapped for member in members], task.activate), example, graph, part, opset)
+            add_metadata(part, notes, path)
+            difference = verify_export(reference, OnnxNetwork(part, config), rows, config, graph, path, warned)
+            move_into_place(part, path.parent, side_car, config)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    log.info("%s: largest difference to torch %.2g (allowed %.0e), %d rows", path, difference, LIMIT, len(next(iter(rows.values()))))
+    log.info("%s: largest difference to torch %.2g (allowed %.0e), %d rows", path, difference, MAX_DIFFERENCE, len(next(iter(rows.values()))))
     return difference
 
 
-def publish(part: Path, folder: Path, side_car: dict[str, Any], config: DataConfig) -> None:
+def move_into_place(part: Path, folder: Path, side_car: dict[str, Any], config: DataConfig) -> None:
     """Write the side-cars beside the accepted file ``part``, then move all into ``folder``."""
     (part.parent / "preprocess.json").write_text(json.dumps(side_car, indent=2, allow_nan=False))
     if config.preprocess.params:
@@ -154,7 +154,7 @@ def publish(part: Path, folder: Path, side_car: dict[str, Any], config: DataConf
         os.replace(file, folder / file.name)
 
 
-def trace(module: DeployedNetwork, example: dict[str, Tensor], graph: Graph, path: Path, opset: int) -> list[str]:
+def trace_graph(module: DeployedNetwork, example: dict[str, Tensor], graph: Graph, path: Path, opset: int) -> list[str]:
     """Write the bare graph to ``path``; returns what the tracer warned of. OutputError names an operator that ONNX does not have."""
     inputs = tuple(example[name] for name in graph.inputs)
     with warnings.catch_warnings(record=True) as caught:
@@ -171,12 +171,12 @@ def trace(module: DeployedNetwork, example: dict[str, Tensor], graph: Graph, pat
                 dynamo=False,
             )
         except torch.onnx.errors.OnnxExporterError as error:
-            raise OutputError(f"the network cannot be exported: {explained(error, module, inputs, opset)}") from error
+            raise OutputError(f"the network cannot be exported: {explain_export_error(error, module, inputs, opset)}") from error
     # the exporter announces its own retirement; only what it says about this network is of interest
     return [str(warning.message) for warning in caught if issubclass(warning.category, torch.jit.TracerWarning)]
 
 
-def describe(task: Task, config: DataConfig, graph: Graph, side_car: dict[str, Any]) -> dict[str, Any]:
+def export_metadata(task: Task, config: DataConfig, graph: Graph, side_car: dict[str, Any]) -> dict[str, Any]:
     """What the file says about itself."""
     return {
         "weaver_tt_version": weaver_tt.__version__,
@@ -190,7 +190,7 @@ def describe(task: Task, config: DataConfig, graph: Graph, side_car: dict[str, A
     }
 
 
-def finish(part: Path, notes: Mapping[str, Any], path: Path) -> None:
+def add_metadata(part: Path, notes: Mapping[str, Any], path: Path) -> None:
     """Add the metadata and make sure that readers in the field can load the file."""
     model = onnx.load(str(part))
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in notes.items()}
@@ -202,13 +202,13 @@ def finish(part: Path, notes: Mapping[str, Any], path: Path) -> None:
         raise OutputError(f"{path}: this operator set needs ONNX IR version {written}, readers know {NEWEST_IR} and older; --onnx-opset 17 fits")
 
 
-def accept(reference: Ensemble, exported: OnnxNetwork, rows: Sample, config: DataConfig, graph: Graph, path: Path, warned: list[str]) -> float:
+def verify_export(reference: Ensemble, exported: OnnxNetwork, rows: Sample, config: DataConfig, graph: Graph, path: Path, warned: list[str]) -> float:
     """The largest difference to torch; OutputError when it is more than rounding."""
     try:
         difference = largest_difference(reference, exported, rows, config, graph.dynamic)
     except OutputError as error:
         raise OutputError(f"{path}: not written, it cannot be compared with torch: {error}") from error
-    if difference > LIMIT:
+    if difference > MAX_DIFFERENCE:
         hint = f"; tracing warned: {warned[0]}" if warned else ""
-        raise OutputError(f"{path}: not written, the exported network differs from torch by {difference:.2g} (allowed {LIMIT:.0e}){hint}")
+        raise OutputError(f"{path}: not written, the exported network differs from torch by {difference:.2g} (allowed {MAX_DIFFERENCE:.0e}){hint}")
     return difference

@@ -21,7 +21,7 @@ SPREAD = "_std"  # what the name of an output's spread ends in
 class OnnxNetwork:
     """``model.onnx`` as a network: inputs -> (activated output, spread or None), on the CPU.
 
-    ``path``: a file that :func:`weaver_tt.output.onnx_export.export` wrote. ``config``: the data that it will see; ConfigError when its inputs
+    ``path``: a file that :func:`weaver_tt.output.onnx_export.export_onnx` wrote. ``config``: the data that it will see; ConfigError when its inputs
     or their scaling are not those that the network was trained on. ``threads``: of ONNX Runtime, None leaves the choice to it.
     """
 
@@ -48,10 +48,10 @@ class OnnxNetwork:
             shapes = {name: array.shape for name, array in arrays.items()}
             raise OutputError(f"{self.path}: ONNX Runtime cannot run inputs of shape {shapes}: {error}") from error
         spreads = [name for name in names if name.endswith(SPREAD) and name.removesuffix(SPREAD) in names]
-        values = self._joined([outputs[name] for name in names if name not in spreads])
-        return values, self._joined([outputs[name] for name in spreads]) if spreads else None
+        values = self._join([outputs[name] for name in names if name not in spreads])
+        return values, self._join([outputs[name] for name in spreads]) if spreads else None
 
-    def _joined(self, outputs: list[Any]) -> Tensor:
+    def _join(self, outputs: list[Any]) -> Tensor:
         """Graph outputs -> one tensor: K times (N, P) -> (N, K, P); (N, K) as it is."""
         return torch.from_numpy(np.stack(outputs, axis=1) if self.per_object else outputs[0])
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-TORCH = str(Path(torch.__file__).parent)
+TORCH_FOLDER = str(Path(torch.__file__).parent)
 
 
-class _Watch(TorchFunctionMode):
+class _OperationWatch(TorchFunctionMode):
     """Notes where the operation ``name`` is first called."""
 
     def __init__(self, name: str) -> None:
@@ -26,17 +26,17 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
         if self.place is None and getattr(func, "__name__", "").strip("_") == self.name.strip("_"):
             # the innermost line that is neither torch's nor this one
-            self.place = next((frame for frame in reversed(traceback.extract_stack()[:-1]) if not frame.filename.startswith(TORCH)), None)
+            self.place = next((frame for frame in reversed(traceback.extract_stack()[:-1]) if not frame.filename.startswith(TORCH_FOLDER)), None)
         return func(*args, **(kwargs or {}))
 
 
-def explained(error: Exception, module: nn.Module, inputs: Sequence[Tensor], opset: int) -> str:
+def explain_export_error(error: Exception, module: nn.Module, inputs: Sequence[Tensor], opset: int) -> str:
     """An exporter's complaint as a message: the operation, file and line of its call, and what can be done."""
     first, *_ = str(error).splitlines() or [type(error).__name__]
     named = re.search(r"'?\b\w+::(\w+)", first)
     if named is None:
         return first
-    watch = _Watch(named[1])
+    watch = _OperationWatch(named[1])
     with torch.no_grad(), watch:
         module(*inputs)
     place = watch.place

@@ -14,7 +14,7 @@ from weaver_tt.data.batch import Batch
 from weaver_tt.data.loaders import Loader
 from weaver_tt.engine.loop import run_epoch
 from weaver_tt.errors import ConfigError, DataError
-from weaver_tt.log import in_a_line, log
+from weaver_tt.log import format_metrics, log
 from weaver_tt.network import Ensemble, Network
 from weaver_tt.output.onnx_network import OnnxNetwork
 from weaver_tt.output.results import write_results
@@ -22,7 +22,7 @@ from weaver_tt.output.writers import Columns, open_writer
 from weaver_tt.tasks.base import Task
 
 Predictor = Network | Ensemble | OnnxNetwork
-UNNAMED = "_"  # the group of files given without a name
+UNNAMED_GROUP = "_"  # the group of files given without a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Prediction:
 def output_path(output: str | Path, group: str) -> Path:
     """``pred.root`` for unnamed files, ``pred_NAME.root`` for those of a group with a name."""
     path = Path(output)
-    return path if group == UNNAMED else path.with_name(f"{path.stem}_{group}{path.suffix}")
+    return path if group == UNNAMED_GROUP else path.with_name(f"{path.stem}_{group}{path.suffix}")
 
 
 def predict(
@@ -55,7 +55,7 @@ def predict_parts(
     parts: Sequence[tuple[Predictor, Mapping[str, Loader]]], task: Task, output: str | Path, device: torch.device, figures: bool = False
 ) -> dict[str, Prediction]:
     """The same with several networks, each on rows of its own: one file for each group, in which the rows of the parts follow each other."""
-    empty = first_columns(parts[0][0], task, device)
+    empty = empty_columns(parts[0][0], task, device)
     config = task.config
     clashes = sorted(empty.keys() & {*config.observers, *config.optional_observers})
     if clashes:
@@ -72,7 +72,7 @@ def predict_parts(
             if writer.rows == 0:
                 log.warning("%s: no row of the test group is selected; the file has no entries and no observers", path)
                 writer.write(empty)
-            report(path, writer.rows, accounting, metrics, config.labels.group if config.labels else None)
+            log_prediction(path, writer.rows, accounting, metrics, config.labels.group if config.labels else None)
         write_results(metrics, path.with_suffix(""), figures)
         predictions[group] = Prediction(path, writer.rows, metrics)
     return predictions
@@ -83,7 +83,7 @@ def tree_name(config: DataConfig) -> str:
     return (config.treename or "tree").split("/")[-1].split(";")[0]
 
 
-def first_columns(network: Predictor, task: Task, device: torch.device) -> Columns:
+def empty_columns(network: Predictor, task: Task, device: torch.device) -> Columns:
     """The task's columns for no row at all: names and types, found by one row that is all padding; ``network`` is set to evaluation mode."""
     network.eval()
     with torch.no_grad():
@@ -105,14 +105,14 @@ def padding_row(config: DataConfig, device: torch.device) -> Batch:
     return Batch(inputs=inputs, masks=masks, counts=counts, labels={}, progress=1.0, size=1)
 
 
-def report(path: Path, rows: int, accounting: Accounting, metrics: Mapping[str, float], labelled: str | None) -> None:
+def log_prediction(path: Path, rows: int, accounting: Accounting, metrics: Mapping[str, float], labelled: str | None) -> None:
     """Log what was read, written and measured, and which objects of the group ``labelled`` have no results; DataError when rows are missing."""
     log.info("%s", accounting.report())
     selected = accounting.selected.total()
     if rows != selected:
         raise DataError(f"{path}: {selected} rows were selected but {rows} predicted; nothing is kept")
     log.info("%s: %d rows", path, rows)
-    if measured := in_a_line(metrics):
+    if measured := format_metrics(metrics):
         log.info("%s: %s", path, measured)
     if labelled is not None and (beyond := accounting.truncated[labelled]):
         log.warning("%s: %d objects lie beyond the length of %s and were not seen by the network; their results are NaN", path, beyond, labelled)

@@ -12,7 +12,7 @@ from weaver_tt.log import log
 UNBOUNDED = 1e32  # what readers take for "not clipped"
 
 
-def preprocess(config: DataConfig, input_names: Sequence[str], output_names: Sequence[str], dynamic: Collection[str]) -> dict[str, Any]:
+def make_preprocess(config: DataConfig, input_names: Sequence[str], output_names: Sequence[str], dynamic: Collection[str]) -> dict[str, Any]:
     """The side-car's content for a graph with these inputs (names of groups) and outputs.
 
     Readers compute ``clip((finite(x) - median) * norm_factor, lower_bound, upper_bound)`` and fill up with ``pad``. ``var_length`` objects
@@ -38,9 +38,9 @@ def _lengths(group: InputGroup, dynamic: bool) -> dict[str, int]:
 
 
 def variable_info(variable: Variable, source: str) -> dict[str, float]:
-    """One variable's numbers; ConfigError when its centre is still to be computed."""
+    """One variable's numbers; ConfigError when its center is still to be computed."""
     if variable.center == "auto":
-        raise ConfigError(f"{source}: the centre of {variable.name!r} is auto and its statistics are missing; export needs PREFIX.auto.yaml")
+        raise ConfigError(f"{source}: the center of {variable.name!r} is auto and its statistics are missing; export needs PREFIX.auto.yaml")
     if variable.center is None:
         scaling = {"median": 0.0, "norm_factor": 1.0}
         low, high = -UNBOUNDED, UNBOUNDED

@@ -8,29 +8,29 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from weaver_tt.atomic import write_text
-from weaver_tt.engine.loop import Outcome
+from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.log import log
 
 
-def write_results(outcome: Outcome, prefix: str | Path, figures: bool = True) -> None:
+def write_results(outcome: EpochMetrics, prefix: str | Path, figures: bool = True) -> None:
     """Write metrics (null where they are not finite) and, by task, their details and figures; nothing where nothing was measured.
 
     OutputError when they cannot be written.
     """
     if not outcome:
         return
-    write_text(f"{prefix}_metrics.json", json.dumps({"metrics": finite(outcome), **outcome.details()}, indent=1, allow_nan=False) + "\n")
+    write_text(f"{prefix}_metrics.json", json.dumps({"metrics": finite_or_none(outcome), **outcome.details()}, indent=1, allow_nan=False) + "\n")
     drawn = outcome.figures() if figures else {}
     if drawn:
-        from weaver_tt.figures.base import make_folder, save  # matplotlib only where something is drawn
+        from weaver_tt.figures.base import make_folder, save_figure  # matplotlib only where something is drawn
 
         folder = Path(f"{prefix}_figures")
         make_folder(folder)
         for name, figure in drawn.items():
-            save(figure, folder / name)
+            save_figure(figure, folder / name)
         log.info("figures in %s", folder)
 
 
-def finite(values: Mapping[str, float]) -> dict[str, float | None]:
+def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:
     """The same for JSON, which knows no NaN and no infinity: None in their stead."""
     return {name: value if math.isfinite(value) else None for name, value in values.items()}

@@ -83,26 +83,26 @@ def random_sample(config: DataConfig, rows: int = 256, seed: int = 1) -> Sample:
     sample: Sample = {}
     for name, group in config.inputs.items():
         if group.length is None:
-            columns = [_values(variable, random, (rows,)) for variable in group.variables]
+            columns = [_random_values(variable, random, (rows,)) for variable in group.variables]
             sample[name] = np.stack(columns, axis=1).astype(np.float32)
             continue
         if group.length not in counts:
             counts[group.length] = np.minimum(random.integers(0, group.length + 1, rows), np.arange(rows))
         real = np.arange(group.length) < counts[group.length][:, None]  # (R, P)
-        sample[name] = _objects(group, real, random)
+        sample[name] = _random_objects(group, real, random)
     return sample
 
 
-def _objects(group: InputGroup, real: npt.NDArray[np.bool_], random: np.random.Generator) -> npt.NDArray[np.float32]:
+def _random_objects(group: InputGroup, real: npt.NDArray[np.bool_], random: np.random.Generator) -> npt.NDArray[np.float32]:
     """(R, C, P) values where ``real`` (R, P), the variables' padding elsewhere."""
     columns = []
     for variable in group.variables:
-        values = np.ones(real.shape) if group.is_mask else _values(variable, random, real.shape)
+        values = np.ones(real.shape) if group.is_mask else _random_values(variable, random, real.shape)
         columns.append(np.where(real, values, variable.pad))
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def _values(variable: Variable, random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+def _random_values(variable: Variable, random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Plausible values of one variable: standard normal and clipped when it is scaled, else by what its name says."""
     name = variable.name.lower()
     if variable.center is not None:

@@ -20,8 +20,8 @@ from weaver_tt.errors import DataError, OutputError, nearest
 Columns = Mapping[str, Any]  # name -> array of N rows: numpy (N,), (N, A) or awkward, jagged too
 
 # what becomes one ROOT basket or one parquet row group: large enough to read fast, small enough to hold
-ROWS_TOGETHER = 50_000
-BYTES_TOGETHER = 64 * 2**20
+ROWS_PER_BASKET = 50_000
+BYTES_PER_BASKET = 64 * 2**20
 
 _IN_TREE = re.compile(r"(var \* |(\d+ \* )+)?(bool|u?int(8|16|32|64)|float(32|64))|string")
 
@@ -55,8 +55,8 @@ class RootSink:
     def append(self, columns: dict[str, ak.Array]) -> None:
         """One basket per column."""
         if self.tree is None:
-            kinds = {name: _kind(column) for name, column in columns.items()}
-            self.tree = self.directory.mktree(self.name, kinds, counter_name=lambda column: _counter(column, columns))
+            kinds = {name: _row_type(column) for name, column in columns.items()}
+            self.tree = self.directory.mktree(self.name, kinds, counter_name=lambda column: _counter_name(column, columns))
         if len(next(iter(columns.values()))) > 0:
             self.tree.extend(columns)
 
@@ -119,11 +119,11 @@ class Writer:
         self._waiting: list[dict[str, ak.Array]] = []
         self._waiting_rows = 0
         self._waiting_bytes = 0
-        with self._told():
+        with self._output_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._part.open("w+b")
         try:
-            with self._told():
+            with self._output_errors():
                 self._sink: Sink = SINKS[path.suffix](self._file, tree)
         except OutputError:
             self._discard()
@@ -154,22 +154,22 @@ class Writer:
         if not arrays:
             raise DataError(f"{self.path}: a batch without any column")
         for name, array in arrays.items():
-            self._settle(name, _kind(array))
+            self._settle(name, _row_type(array))
         rows = next(iter(lengths.values()))
         self.rows += rows
         self._waiting.append(arrays)
         self._waiting_rows += rows
         self._waiting_bytes += sum(array.nbytes for array in arrays.values())
-        if self._waiting_rows >= ROWS_TOGETHER or self._waiting_bytes >= BYTES_TOGETHER:
+        if self._waiting_rows >= ROWS_PER_BASKET or self._waiting_bytes >= BYTES_PER_BASKET:
             self._flush()
 
     def _plain(self, name: str, column: Any) -> ak.Array:
         """An own copy of a column, without options (missing values are an error) and without notes such as ``__doc__``."""
         array = ak.Array(column)
-        kind = _kind(array)
+        kind = _row_type(array)
         if "string" not in kind and "[" in kind:
             array = ak.without_parameters(array)
-            kind = _kind(array)
+            kind = _row_type(array)
         if "?" in kind or "option[" in kind:
             try:
                 array = ak.enforce_type(array, re.sub(r"option\[(.*)\]", r"\1", kind).replace("?", ""))
@@ -185,20 +185,20 @@ class Writer:
         if kind != known and "unknown" not in known:
             raise DataError(f"{self.path}: column {name!r} was {known} and is now {kind}")
         try:
-            self._sink.check(_numbers(kind))
+            self._sink.check(_settled_type(kind))
         except ValueError as error:
             raise OutputError(f"{self.path}: column {name!r} is {kind}; {error}") from error
         self._kinds[name] = kind
 
     def _flush(self) -> None:
         """Hand the waiting rows to the file."""
-        self._kinds = {name: _numbers(kind) for name, kind in self._kinds.items()}
+        self._kinds = {name: _settled_type(kind) for name, kind in self._kinds.items()}
         together = {name: ak.concatenate([batch[name] for batch in self._waiting]) for name in self._kinds}
         for name, kind in self._kinds.items():
-            if _kind(together[name]) != kind:  # lists that were all empty; parsing a type is slow
+            if _row_type(together[name]) != kind:  # lists that were all empty; parsing a type is slow
                 together[name] = ak.enforce_type(together[name], kind)
         self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
-        with self._told():
+        with self._output_errors():
             self._sink.append(together)
 
     def _finish(self) -> None:
@@ -206,7 +206,7 @@ class Writer:
             raise OutputError(f"{self.path}: nothing was written, not even the columns' names")
         if self._waiting:
             self._flush()
-        with self._told():
+        with self._output_errors():
             self._sink.close()
             self._file.close()
             # network file systems report a full disk only here
@@ -226,23 +226,23 @@ class Writer:
         self._part.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _output_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise OutputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
 
 
-def _kind(array: ak.Array) -> str:
+def _row_type(array: ak.Array) -> str:
     return str(ak.type(array).content)
 
 
-def _numbers(kind: str) -> str:
+def _settled_type(kind: str) -> str:
     """The type to write lists that were all empty as."""
     return kind.replace("unknown", "float32")
 
 
-def _counter(column: str, columns: Columns) -> str:
+def _counter_name(column: str, columns: Columns) -> str:
     name = f"n{column}"
     while name in columns:
         name += "_"

@@ -11,8 +11,8 @@ from weaver_tt.options import flag
 
 if TYPE_CHECKING:
     from weaver_tt.report.drawing import Picture
-    from weaver_tt.report.judging import Binning
-    from weaver_tt.report.scores import Floats, Source
+    from weaver_tt.report.judging import ColumnBins
+    from weaver_tt.report.scores import Floats, ModelFiles
 
 DEFAULT_PT = "jet_pt"
 MASS_BINS = 30
@@ -41,39 +41,39 @@ def run_report(options: ReportOptions) -> None:
 
     from weaver_tt.atomic import write_text
     from weaver_tt.figures.base import make_folder
-    from weaver_tt.report.drawing import draw
-    from weaver_tt.report.judging import differences, headline, judge
-    from weaver_tt.report.page import page
+    from weaver_tt.report.drawing import draw_report
+    from weaver_tt.report.judging import evaluate_model, headline_metrics, metric_differences
+    from weaver_tt.report.page import report_page
     from weaver_tt.report.scores import parse_models
 
     sources = parse_models(options.predictions, treename=options.treename, weight=options.weight_column)
     classes = _common_classes(sources)
-    signals = _signals(options, classes)
-    sources, binning = _binned(options, sources, classes)
+    signals = _signal_classes(options, classes)
+    sources, binning = _with_bins(options, sources, classes)
     folder = Path(options.output)
     make_folder(folder)
-    models = [judge(source, classes, binning) for source in sources]
-    summaries = {model.name: model.summary() for model in models}
-    numbers = {name: headline(summary, signals) for name, summary in summaries.items()}
+    models = [evaluate_model(source, classes, binning) for source in sources]
+    summaries = {model.name: model.metrics() for model in models}
+    numbers = {name: headline_metrics(summary, signals) for name, summary in summaries.items()}
     first = models[0].name
-    compared = {name: differences(one, numbers[first]) for name, one in numbers.items() if name != first}
+    compared = {name: metric_differences(one, numbers[first]) for name, one in numbers.items() if name != first}
     content = {"classes": classes, "signals": signals, "reference": first, "models": summaries, "differences": compared}
-    pictures = draw(models, signals, folder)
+    pictures = draw_report(models, signals, folder)
     if options.mass_column is not None:
-        content["sculpting"], more = _sculpting(options, sources, classes, signals[0])
+        content["sculpting"], more = _measure_sculpting(options, sources, classes, signals[0])
         pictures += more
     write_text(folder / "metrics.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
-    write_text(folder / "report.html", page(content, numbers, pictures, {model.name: model.empty_classes for model in models}))
+    write_text(folder / "report.html", report_page(content, numbers, pictures, {model.name: model.empty_classes for model in models}))
     log.info("%s: %d models, %d figures", folder / "report.html", len(models), len(pictures))
 
 
-def _common_classes(sources: list[Source]) -> list[str]:
+def _common_classes(sources: list[ModelFiles]) -> list[str]:
     """The classes of the first model; DataError if another one has others."""
-    from weaver_tt.report.scores import classes_of
+    from weaver_tt.report.scores import read_classes
 
-    classes = classes_of(sources[0])
+    classes = read_classes(sources[0])
     for source in sources[1:]:
-        others = classes_of(source)
+        others = read_classes(source)
         if set(others) != set(classes):
             raise DataError(
                 f"{source.paths[0]}: its classes are {', '.join(others)}; those of {sources[0].paths[0]} are {', '.join(classes)}: "
@@ -82,16 +82,16 @@ def _common_classes(sources: list[Source]) -> list[str]:
     return classes
 
 
-def _signals(options: ReportOptions, classes: list[str]) -> list[str]:
+def _signal_classes(options: ReportOptions, classes: list[str]) -> list[str]:
     for name in options.signal:
         if name not in classes:
             raise ConfigError(f"report: --signal {name}: there is no such class; {nearest(name, classes)}")
     return options.signal or (classes[:1] if len(classes) == 2 else classes)
 
 
-def _binned(options: ReportOptions, sources: list[Source], classes: list[str]) -> tuple[list[Source], Binning | None]:
+def _with_bins(options: ReportOptions, sources: list[ModelFiles], classes: list[str]) -> tuple[list[ModelFiles], ColumnBins | None]:
     """The sources with the column to bin in, and its bins; neither where it is not asked for and not there."""
-    from weaver_tt.report.judging import Binning, equal_content
+    from weaver_tt.report.judging import ColumnBins, equal_content
     from weaver_tt.report.scores import has_column
 
     column = options.pt_column
@@ -99,14 +99,14 @@ def _binned(options: ReportOptions, sources: list[Source], classes: list[str]) -
         if not has_column(sources, DEFAULT_PT):
             return sources, None
         column = DEFAULT_PT
-    edges = _increasing(options.pt_edges, "--pt-edges")
+    edges = _read_edges(options.pt_edges, "--pt-edges")
     if options.pt_bins < 1:
         raise ConfigError(f"report: --pt-bins {options.pt_bins}: expected 1 or more")
     sources = [replace(source, pt=column) for source in sources]
-    return sources, Binning(column, edges) if len(edges) else equal_content(sources[0], classes, options.pt_bins)
+    return sources, ColumnBins(column, edges) if len(edges) else equal_content(sources[0], classes, options.pt_bins)
 
 
-def _increasing(edges: list[float], name: str) -> Floats:
+def _read_edges(edges: list[float], name: str) -> Floats:
     """Bin edges as an array, perhaps empty; ConfigError where they do not increase."""
     import numpy as np
 
@@ -115,18 +115,18 @@ def _increasing(edges: list[float], name: str) -> Floats:
     return np.array(edges)
 
 
-def _sculpting(options: ReportOptions, sources: list[Source], classes: list[str], signal: str) -> tuple[dict[str, Any], list[Picture]]:
+def _measure_sculpting(options: ReportOptions, sources: list[ModelFiles], classes: list[str], signal: str) -> tuple[dict[str, Any], list[Picture]]:
     """What the models do to the background's spectrum of ``--mass-column``: numbers and figures."""
     from pathlib import Path
 
     from weaver_tt.report.drawing import draw_spectra
-    from weaver_tt.report.judging import Binning, equal_width, judge
-    from weaver_tt.report.sculpting import EFFICIENCIES, sculpting
+    from weaver_tt.report.judging import ColumnBins, equal_width, evaluate_model
+    from weaver_tt.report.sculpting import EFFICIENCIES, measure_sculpting
 
-    column, edges = str(options.mass_column), _increasing(options.mass_edges, "--mass-edges")
+    column, edges = str(options.mass_column), _read_edges(options.mass_edges, "--mass-edges")
     sources = [replace(source, pt=column) for source in sources]
-    binning = Binning(column, edges) if len(edges) else equal_width(sources[0], classes, MASS_BINS)
-    found = {source.name: sculpting(judge(source, classes, binning), classes.index(signal)) for source in sources}
+    binning = ColumnBins(column, edges) if len(edges) else equal_width(sources[0], classes, MASS_BINS)
+    found = {source.name: measure_sculpting(evaluate_model(source, classes, binning), classes.index(signal)) for source in sources}
     distances = {name: dict(zip(map(str, EFFICIENCIES), one.distance, strict=True)) for name, one in found.items()}
     numbers = {"column": column, "signal": signal, "edges": binning.edges.tolist(), "jensen_shannon_bits": distances}
     return numbers, draw_spectra(binning, found, signal, Path(options.output))

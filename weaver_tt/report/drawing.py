@@ -12,9 +12,9 @@ import torch
 from matplotlib.figure import Figure
 
 from weaver_tt.figures import classification as figures
-from weaver_tt.figures.base import save
+from weaver_tt.figures.base import save_figure
 from weaver_tt.metrics.roc import Roc
-from weaver_tt.report.judging import Binning, Model
+from weaver_tt.report.judging import ColumnBins, EvaluatedModel
 from weaver_tt.report.sculpting import EFFICIENCIES, Sculpting
 
 
@@ -27,12 +27,12 @@ class Picture:
     is_wide: bool = False
 
 
-def draw(models: Sequence[Model], signals: Sequence[str], folder: Path) -> list[Picture]:
+def draw_report(models: Sequence[EvaluatedModel], signals: Sequence[str], folder: Path) -> list[Picture]:
     """Write all figures to ``folder`` as PNG and PDF; OutputError where that fails."""
-    return [_write(name, caption, figure, folder) for name, caption, figure in _figures(models, signals)]
+    return [_write_picture(name, caption, figure, folder) for name, caption, figure in _figures(models, signals)]
 
 
-def draw_spectra(binning: Binning, models: Mapping[str, Sculpting], signal: str, folder: Path) -> list[Picture]:
+def draw_spectra(binning: ColumnBins, models: Mapping[str, Sculpting], signal: str, folder: Path) -> list[Picture]:
     """Write the background's spectrum before and after selections that keep some share of the signal, a figure for each share."""
     pictures = []
     for number, efficiency in enumerate(EFFICIENCIES):
@@ -41,57 +41,57 @@ def draw_spectra(binning: Binning, models: Mapping[str, Sculpting], signal: str,
         caption = (
             f"{binning.column} of the background, all of it and where {percent} of {signal} pass: the closer the shapes, the less it is sculpted."
         )
-        figure = figures.sculpted(binning.edges, spectra, binning.column, rf"$\varepsilon_S$ = {percent}")
-        pictures.append(_write(f"sculpting_{binning.column}_{100 * efficiency:.0f}", caption, figure, folder))
+        figure = figures.sculpted_spectrum(binning.edges, spectra, binning.column, rf"$\varepsilon_S$ = {percent}")
+        pictures.append(_write_picture(f"sculpting_{binning.column}_{100 * efficiency:.0f}", caption, figure, folder))
     return pictures
 
 
-def _write(name: str, caption: str, figure: Figure, folder: Path) -> Picture:
+def _write_picture(name: str, caption: str, figure: Figure, folder: Path) -> Picture:
     path = folder / re.sub(r"[^\w.+-]+", "_", name)
-    save(figure, path)
+    save_figure(figure, path)
     width, height = figure.get_size_inches()
     return Picture(path.with_name(path.name + ".png"), caption, width > 1.5 * height)
 
 
-def _figures(models: Sequence[Model], signals: Sequence[str]) -> Iterator[tuple[str, str, Figure]]:
+def _figures(models: Sequence[EvaluatedModel], signals: Sequence[str]) -> Iterator[tuple[str, str, Figure]]:
     """File name, caption and figure of each."""
     classes, first = models[0].classes, models[0].name
     for signal in signals:
         k = classes.index(signal)
         against = f"{signal} against {'the rest' if len(classes) > 2 else next(name for name in classes if name != signal)}"
-        curves = {model.name: figures.curve(model.judged.against_rest, k) for model in models}
+        curves = {model.name: figures.rejection_curve(model.summary.against_rest, k) for model in models}
         band = "Bands are statistical errors of one standard deviation."
-        yield f"roc_{signal}", f"ROC: {against}. {band}", figures.rejections(curves, first if len(models) > 1 else None)
+        yield f"roc_{signal}", f"ROC: {against}. {band}", figures.draw_rejections(curves, first if len(models) > 1 else None)
         if models[0].binning is not None:
             yield from _in_bins(models, models[0].binning, k, signal, against)
     yield (
         "calibration",
         "Calibration: share of rows that are of a class against the score of that class.",
-        figures.calibration({model.name: model.judged for model in models}),
+        figures.score_calibration({model.name: model.summary for model in models}),
     )
     for model in models:
-        yield f"scores_{model.name}", f"Scores of {model.name} for rows of each class.", figures.scores(model.judged)
-        yield f"confusion_{model.name}", f"Confusion of {model.name}: each row adds up to one.", figures.confusion(model.judged)
+        yield f"scores_{model.name}", f"Scores of {model.name} for rows of each class.", figures.score_distributions(model.summary)
+        yield f"confusion_{model.name}", f"Confusion of {model.name}: each row adds up to one.", figures.confusion_figure(model.summary)
         if len(classes) > 2:
-            yield f"auc_one_vs_one_{model.name}", f"AUC of {model.name} for each pair of classes.", figures.area_matrix(model.judged)
+            yield f"auc_one_vs_one_{model.name}", f"AUC of {model.name} for each pair of classes.", figures.area_matrix(model.summary)
 
 
-def _in_bins(models: Sequence[Model], binning: Binning, k: int, signal: str, against: str) -> Iterator[tuple[str, str, Figure]]:
+def _in_bins(models: Sequence[EvaluatedModel], binning: ColumnBins, k: int, signal: str, against: str) -> Iterator[tuple[str, str, Figure]]:
     """AUC, and rejection at half the signal in each bin, against the binned column."""
     half = torch.tensor([0.5])
     areas, rejections = {}, {}
     for model in models:
         rocs = [judged.against_rest for judged in model.in_bins]
         areas[model.name] = _points([(roc.area[k], roc.area_error[k]) for roc in rocs])
-        rejections[model.name] = _points([_first(roc, k, half) for roc in rocs])
+        rejections[model.name] = _points([_rejection_at(roc, k, half) for roc in rocs])
     column = binning.column
-    yield f"auc_vs_{column}_{signal}", f"AUC in bins of {column}: {against}.", figures.against(binning.edges, areas, (column, "AUC"))
+    yield f"auc_vs_{column}_{signal}", f"AUC in bins of {column}: {against}.", figures.points_in_bins(binning.edges, areas, (column, "AUC"))
     label = r"background rejection at $\varepsilon_S$ = 50 %"
     caption = f"Rejection in bins of {column}: {against}; in each bin the threshold keeps half of the bin's signal."
-    yield f"rejection_vs_{column}_{signal}", caption, figures.against(binning.edges, rejections, (column, label))
+    yield f"rejection_vs_{column}_{signal}", caption, figures.points_in_bins(binning.edges, rejections, (column, label))
 
 
-def _first(roc: Roc, k: int, efficiency: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _rejection_at(roc: Roc, k: int, efficiency: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     value, error = roc.rejection(efficiency)
     return value[k, 0], error[k, 0]
 

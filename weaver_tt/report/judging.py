@@ -15,15 +15,15 @@ from weaver_tt.errors import DataError
 from weaver_tt.log import log
 from weaver_tt.metrics.base import Scored
 from weaver_tt.metrics.classification import ClassificationMeter
-from weaver_tt.metrics.judged import OPERATING_POINTS, Judged
-from weaver_tt.report.scores import Chunk, Floats, Source, stream
+from weaver_tt.metrics.judged import OPERATING_POINTS, ClassifierSummary
+from weaver_tt.report.scores import Floats, ModelFiles, ScoredRows, stream_scores
 
-HALF = 8191  # bins of the scores are as fine as memory allows (see ClassificationMeter): ties matter nowhere
-HALF_IN_BINS = 511
+SCORE_BINS = 8191  # bins of the scores are as fine as memory allows (see ClassificationMeter): ties matter nowhere
+SCORE_BINS_IN_BINS = 511
 
 
 @dataclass(frozen=True)
-class Binning:
+class ColumnBins:
     """Bins of a column; ``open``: what lies beyond the outer edges belongs to the outer bins."""
 
     column: str
@@ -40,20 +40,20 @@ class Binning:
         return np.where((place > last) | np.isnan(values), -1, place)
 
 
-def equal_content(source: Source, classes: Sequence[str], bins: int) -> Binning:
+def equal_content(source: ModelFiles, classes: Sequence[str], bins: int) -> ColumnBins:
     """At most ``bins`` bins of ``source.pt`` with about the same number of rows each, judged by the first chunk; DataError where it has no spread."""
-    return Binning(str(source.pt), _edges(source, classes, np.linspace(0, 1, bins + 1), "--pt-edges"), open=True)
+    return ColumnBins(str(source.pt), _quantile_edges(source, classes, np.linspace(0, 1, bins + 1), "--pt-edges"), open=True)
 
 
-def equal_width(source: Source, classes: Sequence[str], bins: int) -> Binning:
+def equal_width(source: ModelFiles, classes: Sequence[str], bins: int) -> ColumnBins:
     """``bins`` bins of ``source.pt`` of the same width over all but the outermost per cent of the first chunk; DataError where it has no spread."""
-    low, *_, high = _edges(source, classes, np.array([0.005, 0.995]), "--mass-edges")
-    return Binning(str(source.pt), np.linspace(low, high, bins + 1))
+    low, *_, high = _quantile_edges(source, classes, np.array([0.005, 0.995]), "--mass-edges")
+    return ColumnBins(str(source.pt), np.linspace(low, high, bins + 1))
 
 
-def _edges(source: Source, classes: Sequence[str], shares: Floats, flag: str) -> Floats:
+def _quantile_edges(source: ModelFiles, classes: Sequence[str], shares: Floats, flag: str) -> Floats:
     """Different quantiles of ``source.pt`` at ``shares`` of the first chunk's rows, at least two."""
-    values = next((chunk.pt for chunk in stream(source, classes) if chunk.pt is not None and len(chunk.pt)), np.empty(0))
+    values = next((chunk.pt for chunk in stream_scores(source, classes) if chunk.pt is not None and len(chunk.pt)), np.empty(0))
     edges = np.unique(np.quantile(values[np.isfinite(values)], shares)) if np.isfinite(values).any() else np.empty(0)
     if len(edges) < 2:
         raise DataError(f"{source.paths[0]}: column {source.pt!r} holds one value only; {flag} gives the bins")
@@ -61,24 +61,24 @@ def _edges(source: Source, classes: Sequence[str], shares: Floats, flag: str) ->
 
 
 @dataclass
-class Model:
+class EvaluatedModel:
     """What is added up of one model."""
 
-    source: Source
+    source: ModelFiles
     classes: list[str]
-    binning: Binning | None
+    binning: ColumnBins | None
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("rows", "rows_with_nan_scores", "rows_without_class"), 0))
 
     def __post_init__(self) -> None:
-        self._all = ClassificationMeter(self.classes, HALF)
-        self._bins = [ClassificationMeter(self.classes, HALF_IN_BINS) for _ in self.binning.edges[1:]] if self.binning else []
+        self._all = ClassificationMeter(self.classes, SCORE_BINS)
+        self._bins = [ClassificationMeter(self.classes, SCORE_BINS_IN_BINS) for _ in self.binning.edges[1:]] if self.binning else []
 
     @property
     def name(self) -> str:
         """What it goes by."""
         return self.source.name
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: ScoredRows) -> None:
         """Add rows."""
         for name in self.counts:
             self.counts[name] += getattr(chunk, name)
@@ -89,19 +89,19 @@ class Model:
                 _fill(meter, chunk, place == number)
 
     @cached_property
-    def judged(self) -> Judged:
+    def summary(self) -> ClassifierSummary:
         """All rows."""
-        return self._all.judge(self._all.totals())
+        return self._all.summarize(self._all.totals())
 
     @cached_property
-    def in_bins(self) -> list[Judged]:
+    def in_bins(self) -> list[ClassifierSummary]:
         """The rows of each bin."""
-        return [meter.judge(meter.totals()) for meter in self._bins]
+        return [meter.summarize(meter.totals()) for meter in self._bins]
 
     @property
     def empty_classes(self) -> list[str]:
         """Classes without a row."""
-        return [name for name, entries in zip(self.classes, self.judged.effective_entries.tolist(), strict=True) if not entries]
+        return [name for name, entries in zip(self.classes, self.summary.effective_entries.tolist(), strict=True) if not entries]
 
     def check(self) -> None:
         """Warn of rows left out and of classes without rows; DataError where there are not two classes to tell apart."""
@@ -114,9 +114,9 @@ class Model:
         if empty:
             log.warning("%s: no row is of class %s; what depends on it is unknown", self.name, ", ".join(map(repr, empty)))
 
-    def summary(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` says about the model."""
-        details = {"files": list(self.source.paths), **self.counts, **self.judged.details()}
+        details = {"files": list(self.source.paths), **self.counts, **self.summary.details()}
         if self.binning is not None:
             bins = [judged.details() for judged in self.in_bins]
             kept = [
@@ -127,22 +127,22 @@ class Model:
         return details
 
 
-def _fill(meter: ClassificationMeter, chunk: Chunk, use: np.ndarray[Any, Any]) -> None:
+def _fill(meter: ClassificationMeter, chunk: ScoredRows, use: np.ndarray[Any, Any]) -> None:
     parts = (torch.from_numpy(part[use]) for part in (chunk.scores, chunk.target, chunk.weight))
     output, target, weight = parts
     meter.update(Scored(output, target, weight, counts=torch.ones_like(target)), None)
 
 
-def judge(source: Source, classes: list[str], binning: Binning | None) -> Model:
-    """Read all of a model's files; DataError as :func:`weaver_tt.report.scores.stream` and :meth:`Model.check`."""
-    model = Model(source, classes, binning)
-    for chunk in stream(source, classes):
+def evaluate_model(source: ModelFiles, classes: list[str], binning: ColumnBins | None) -> EvaluatedModel:
+    """Read all of a model's files; DataError as :func:`weaver_tt.report.scores.stream_scores` and :meth:`Model.check`."""
+    model = EvaluatedModel(source, classes, binning)
+    for chunk in stream_scores(source, classes):
         model.add(chunk)
     model.check()
     return model
 
 
-def headline(details: Mapping[str, Any], signals: Sequence[str]) -> dict[str, dict[str, Any]]:
+def headline_metrics(details: Mapping[str, Any], signals: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The numbers that models are compared by, from :meth:`Judged.details`: metric -> value and error."""
     numbers = {"accuracy": details["accuracy"]}
     if len(signals) > 1:
@@ -156,7 +156,7 @@ def headline(details: Mapping[str, Any], signals: Sequence[str]) -> dict[str, di
     return numbers
 
 
-def differences(numbers: Mapping[str, Mapping[str, Any]], reference: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+def metric_differences(numbers: Mapping[str, Mapping[str, Any]], reference: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
     """Each number less the reference's; errors added in quadrature, which is too large for models judged on the same rows. None where unknown."""
     told: dict[str, dict[str, float | None]] = {}
     for metric, own in numbers.items():

@@ -29,7 +29,7 @@ figure { margin: 0; break-inside: avoid; } figure.big { grid-column: 1 / -1; } i
 """
 
 
-def page(content: Mapping[str, Any], numbers: Mapping[str, Numbers], pictures: Sequence[Picture], empty: Mapping[str, Sequence[str]]) -> str:
+def report_page(content: Mapping[str, Any], numbers: Mapping[str, Numbers], pictures: Sequence[Picture], empty: Mapping[str, Sequence[str]]) -> str:
     """The page; ``content`` as in ``metrics.json``, ``numbers`` the headline of each model, ``empty`` its classes without rows."""
     names, classes = list(content["models"]), content["classes"]
     title = "Taggers compared" if len(names) > 1 else f"Tagger {names[0]}"
@@ -70,7 +70,7 @@ def plus_minus(number: Mapping[str, Any], sign: bool = False) -> str:
     return f'{value:{plus}.{digits}f} <span class="e">± {error:.{digits}f}</span>'
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are HTML already; a cell may come with its own ``<td``."""
     top = "".join(f"<th>{cell}</th>" for cell in head)
     lines = ["".join([f"<th>{row[0]}</th>", *(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row[1:])]) for row in rows]
@@ -100,7 +100,7 @@ def _performance(numbers: Mapping[str, Numbers]) -> str:
         best = max(known) if len(column) > 1 and len(known) == len(column) else None
         cells = [f"<td{' class=best' if best is not None and number['value'] == best else ''}>{plus_minus(number)}</td>" for number in column]
         rows.append([escape(metric), *cells])
-    return table(["", *map(escape, numbers)], rows)
+    return html_table(["", *map(escape, numbers)], rows)
 
 
 def _differences(differences: Mapping[str, Numbers]) -> str:
@@ -112,7 +112,7 @@ def _differences(differences: Mapping[str, Numbers]) -> str:
             pull = f' <span class="e">({number["value"] / number["error"]:+.1f} σ)</span>' if number["value"] is not None and number["error"] else ""
             row.append(plus_minus(number, sign=True) + pull)
         rows.append(row)
-    return table(["", *map(escape, differences)], rows)
+    return html_table(["", *map(escape, differences)], rows)
 
 
 def _pairs(name: str, model: Mapping[str, Any], classes: Sequence[str]) -> str:
@@ -120,7 +120,7 @@ def _pairs(name: str, model: Mapping[str, Any], classes: Sequence[str]) -> str:
     parts = [f"<h3>{escape(name)}: AUC, and rejection at {100 * OPERATING_POINTS[1]:.0f} % signal efficiency</h3>"]
     for what in (model["auc"]["one_vs_one"], model["rejection"][str(OPERATING_POINTS[1])]["one_vs_one"]):
         rows = [[escape(a), *("" if a == b else plus_minus(what[a][b]) for b in classes)] for a in classes]
-        parts.append(table(["signal ↓, background →", *map(escape, classes)], rows))
+        parts.append(html_table(["signal ↓, background →", *map(escape, classes)], rows))
     return "\n".join(parts)
 
 
@@ -130,12 +130,12 @@ def _sculpting(sculpting: Mapping[str, Any]) -> str:
     head = [f"{100 * float(efficiency):.0f} % of {escape(sculpting['signal'])} pass" for efficiency in next(iter(distances.values()))]
     rows = [[escape(name), *("–" if value is None else f"{value:.4f}" for value in one.values())] for name, one in distances.items()]
     told = "Jensen–Shannon divergence, in bits, of the background's spectrum before and after the selection: 0 where the shapes are equal."
-    return f"{table(['', *head], rows)}\n<p>{told}</p>"
+    return f"{html_table(['', *head], rows)}\n<p>{told}</p>"
 
 
 def _calibration(models: Mapping[str, Any]) -> str:
     rows = [[escape(name), f"{model['calibration']['expected_error']:.4f}"] for name, model in models.items()]
-    return table(["", "expected calibration error"], rows)
+    return html_table(["", "expected calibration error"], rows)
 
 
 def _gallery(pictures: Sequence[Picture]) -> str:
@@ -154,4 +154,4 @@ def _files(models: Mapping[str, Any], classes: Sequence[str]) -> str:
         entries = [f"{model['entries'][k]['sum_of_weights']:,.6g}" for k in classes]
         files = f'<td class="left">{"<br>".join(map(escape, model["files"]))}</td>'
         rows.append([escape(name), f"{model['rows']:,}", *entries, files])
-    return table(["", "rows", *(f"of {escape(k)}" for k in classes), "files"], rows)
+    return html_table(["", "rows", *(f"of {escape(k)}" for k in classes), "files"], rows)

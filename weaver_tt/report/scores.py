@@ -14,18 +14,18 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.data.files import UNNAMED, parse_groups
+from weaver_tt.data.files import UNNAMED_GROUP, parse_groups
 from weaver_tt.data.reader import Reader
 from weaver_tt.data.readers import open_reader
 from weaver_tt.errors import ConfigError, DataError, nearest
 
-CHUNK = 100_000  # rows read at once
-PREFIX = "score_"
+CHUNK_ROWS = 100_000  # rows read at once
+SCORE_PREFIX = "score_"
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class ModelFiles:
     """A model: the name it goes by and its prediction files; ``weight``: column of event weights (None: all 1), ``pt``: column to bin in, if any."""
 
     name: str
@@ -36,7 +36,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class ScoredRows:
     """Rows that can be judged, and how many cannot."""
 
     scores: npt.NDArray[np.float32]  # (R, K)
@@ -48,7 +48,7 @@ class Chunk:
     rows_without_class: int  # none of the classes, or several
 
 
-def parse_models(arguments: Sequence[str], **columns: Any) -> list[Source]:
+def parse_models(arguments: Sequence[str], **columns: Any) -> list[ModelFiles]:
     """``name:path`` or ``path`` -> a model each; without a name it is that of the file, with its folder where files share theirs.
 
     Raises ConfigError when two models have one name, DataError when a file does not exist.
@@ -58,14 +58,14 @@ def parse_models(arguments: Sequence[str], **columns: Any) -> list[Source]:
     names = []
     for group, stem in zip(groups, stems, strict=True):
         shared = stems.count(stem) > 1
-        names.append(group.name if group.name != UNNAMED else f"{Path(group.paths[0]).parent.name}/{stem}" if shared else stem)
+        names.append(group.name if group.name != UNNAMED_GROUP else f"{Path(group.paths[0]).parent.name}/{stem}" if shared else stem)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ConfigError(f"report: two models are called {twice!r}; give each a name: name:path")
-    return [Source(name=name, paths=group.paths, **columns) for name, group in zip(names, groups, strict=True)]
+    return [ModelFiles(name=name, paths=group.paths, **columns) for name, group in zip(names, groups, strict=True)]
 
 
-def classes_of(source: Source) -> list[str]:
+def read_classes(source: ModelFiles) -> list[str]:
     """The classes in the order of the files' columns; DataError where a file has no scores, scores without classes, or other classes."""
     found: list[str] = []
     for path in source.paths:
@@ -79,10 +79,10 @@ def classes_of(source: Source) -> list[str]:
 
 def _classes(reader: Reader) -> list[str]:
     columns = reader.columns()
-    scored = [name.removeprefix(PREFIX) for name in columns if name.startswith(PREFIX)]
+    scored = [name.removeprefix(SCORE_PREFIX) for name in columns if name.startswith(SCORE_PREFIX)]
     classes = [name for name in scored if name in columns]
     if not scored:
-        raise DataError(f"{reader.place}: no column begins with {PREFIX!r}, so it is no classifier's prediction; {nearest(PREFIX, columns)}")
+        raise DataError(f"{reader.place}: no column begins with {SCORE_PREFIX!r}, so it is no classifier's prediction; {nearest(SCORE_PREFIX, columns)}")
     lacking = [name for name in scored if name not in classes and name.removesuffix("_std") not in classes]
     if not classes or lacking:
         raise DataError(f"{reader.place}: there are scores of {', '.join(scored)} but no column {lacking[0]!r} that tells the rows of that class")
@@ -91,7 +91,7 @@ def _classes(reader: Reader) -> list[str]:
     return classes
 
 
-def has_column(sources: Iterable[Source], column: str) -> bool:
+def has_column(sources: Iterable[ModelFiles], column: str) -> bool:
     """Whether all files of all models have it."""
     for source in sources:
         for path in source.paths:
@@ -101,19 +101,19 @@ def has_column(sources: Iterable[Source], column: str) -> bool:
     return True
 
 
-def stream(source: Source, classes: Sequence[str]) -> Iterator[Chunk]:
+def stream_scores(source: ModelFiles, classes: Sequence[str]) -> Iterator[ScoredRows]:
     """All rows of all files in order; DataError for missing columns and for scores that are no probabilities."""
-    wanted = [*(f"{PREFIX}{name}" for name in classes), *classes, *(name for name in (source.weight, source.pt) if name is not None)]
+    wanted = [*(f"{SCORE_PREFIX}{name}" for name in classes), *classes, *(name for name in (source.weight, source.pt) if name is not None)]
     for path in source.paths:
         with open_reader(path, source.treename) as reader:
-            for first in range(0, reader.rows(), CHUNK):
-                yield _chunk(reader, source, classes, wanted, (first, min(first + CHUNK, reader.rows())))
+            for first in range(0, reader.rows(), CHUNK_ROWS):
+                yield _read_chunk(reader, source, classes, wanted, (first, min(first + CHUNK_ROWS, reader.rows())))
 
 
-def _chunk(reader: Reader, source: Source, classes: Sequence[str], wanted: Sequence[str], rows: tuple[int, int]) -> Chunk:
+def _read_chunk(reader: Reader, source: ModelFiles, classes: Sequence[str], wanted: Sequence[str], rows: tuple[int, int]) -> ScoredRows:
     table = reader.read(list(dict.fromkeys(wanted)), *rows)
     columns = {name: _scalars(reader, name, table[name]) for name in wanted}
-    scores = np.stack([columns[f"{PREFIX}{name}"] for name in classes], 1).astype(np.float32)  # (R, K)
+    scores = np.stack([columns[f"{SCORE_PREFIX}{name}"] for name in classes], 1).astype(np.float32)  # (R, K)
     flags = np.stack([columns[name] for name in classes], 1) == 1
     known, one = np.isfinite(scores).all(1), flags.sum(1) == 1
     if ((scores[known] < 0) | (scores[known] > 1.001)).any():
@@ -121,7 +121,7 @@ def _chunk(reader: Reader, source: Source, classes: Sequence[str], wanted: Seque
     use = known & one
     weight = np.ones(len(scores)) if source.weight is None else columns[source.weight].astype(np.float64)
     pt = None if source.pt is None else columns[source.pt].astype(np.float64)[use]
-    return Chunk(scores[use], flags[use].argmax(1), weight[use], pt, len(scores), int((~known).sum()), int((~one).sum()))
+    return ScoredRows(scores[use], flags[use].argmax(1), weight[use], pt, len(scores), int((~known).sum()), int((~one).sum()))
 
 
 def _scalars(reader: Reader, name: str, array: ak.Array) -> npt.NDArray[Any]:

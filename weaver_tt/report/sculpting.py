@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from weaver_tt.figures.base import Array
-from weaver_tt.report.judging import Model
+from weaver_tt.report.judging import EvaluatedModel
 
 EFFICIENCIES = (0.3, 0.5)  # of the signal, at which the background's spectrum is looked at
 
@@ -30,7 +30,7 @@ class Sculpting:
         return [jensen_shannon(passing[0], self.every[0]) for passing in self.passing]
 
 
-def sculpting(model: Model, signal: int, efficiencies: Sequence[float] = EFFICIENCIES) -> Sculpting:
+def measure_sculpting(model: EvaluatedModel, signal: int, efficiencies: Sequence[float] = EFFICIENCIES) -> Sculpting:
     """The background's spectrum where shares ``efficiencies`` of the signal (class number ``signal``, all bins together) pass.
 
     ``model`` is judged in bins of the variable, of rows inside the bins only. The threshold is exact to a bin of the score.

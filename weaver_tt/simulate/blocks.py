@@ -17,13 +17,13 @@ from tqdm import tqdm
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.output.writers import open_writer
 from weaver_tt.simulate.columns import Columns, jet_columns
-from weaver_tt.simulate.generator import events
-from weaver_tt.simulate.processes import Sample
+from weaver_tt.simulate.generator import generate_events
+from weaver_tt.simulate.processes import SampleSettings
 
-HOPELESS = 25  # blocks without a single jet after which nothing more is expected
+MAX_EMPTY_BLOCKS = 25  # blocks without a single jet after which nothing more is expected
 
 
-def write(path: str, sample: Sample, jets: int, workers: int = 1, progress: bool = True) -> int:
+def write_sample(path: str, sample: SampleSettings, jets: int, workers: int = 1, progress: bool = True) -> int:
     """Write exactly ``jets`` jets to ``path`` (.root or .parquet); returns the number of events that they took.
 
     ConfigError: fewer than one jet or worker, libraries that are missing, a window that no jet falls into. OutputError: see the writer.
@@ -32,7 +32,7 @@ def write(path: str, sample: Sample, jets: int, workers: int = 1, progress: bool
         raise ConfigError(f"simulate: at least one jet and one worker are needed, got {jets} and {workers}")
     taken = 0
     with open_writer(path) as writer, tqdm(total=jets, unit="jet", desc=sample.process, disable=not progress) as bar:
-        for columns, number in batches(sample, jets, workers):
+        for columns, number in jet_batches(sample, jets, workers):
             found = min(len(columns["jet_pt"]), jets - writer.rows)
             writer.write({name: values[:found] for name, values in columns.items()})
             bar.update(found)
@@ -42,7 +42,7 @@ def write(path: str, sample: Sample, jets: int, workers: int = 1, progress: bool
     return taken
 
 
-def batches(sample: Sample, most: int, workers: int) -> Iterator[tuple[Columns, int]]:
+def jet_batches(sample: SampleSettings, most: int, workers: int) -> Iterator[tuple[Columns, int]]:
     """Columns of jets and the number of events they took, batch by batch, in the order of the blocks, without end."""
     empty = 0
     for block in _in_order(sample, most, workers):
@@ -51,19 +51,19 @@ def batches(sample: Sample, most: int, workers: int) -> Iterator[tuple[Columns, 
             found += len(columns["jet_pt"])
             yield columns, number
         empty = 0 if found else empty + 1
-        if empty == HOPELESS:
+        if empty == MAX_EMPTY_BLOCKS:
             low, high = sample.pthat
             raise ConfigError(
-                f"simulate: no jet of {sample.process} in {sample.block * HOPELESS} events with pTHat in {low:g} to {high:g} GeV; "
+                f"simulate: no jet of {sample.process} in {sample.block * MAX_EMPTY_BLOCKS} events with pTHat in {low:g} to {high:g} GeV; "
                 f"the window is pT in {sample.pt_min:g} to {sample.pt_max:g} GeV, |eta| < {sample.eta_max:g}"
             )
 
 
-def make_block(sample: Sample, block: int, most: int) -> Iterator[tuple[Columns, int]]:
+def make_block(sample: SampleSettings, block: int, most: int) -> Iterator[tuple[Columns, int]]:
     """The batches of one block; it ends early once it has ``most`` jets, which is then all that is asked for."""
     rng = np.random.default_rng([sample.seed, block])
     found = 0
-    for particles in events(sample, block):
+    for particles in generate_events(sample, block):
         columns = jet_columns(particles, sample, rng)
         found += len(columns["jet_pt"])
         yield columns, len(particles.counts)
@@ -71,12 +71,12 @@ def make_block(sample: Sample, block: int, most: int) -> Iterator[tuple[Columns,
             return
 
 
-def whole_block(sample: Sample, block: int, most: int) -> list[tuple[Columns, int]]:
+def whole_block(sample: SampleSettings, block: int, most: int) -> list[tuple[Columns, int]]:
     """The same as a list, which a worker process can return."""
     return list(make_block(sample, block, most))
 
 
-def _in_order(sample: Sample, most: int, workers: int) -> Iterator[Iterator[tuple[Columns, int]]]:
+def _in_order(sample: SampleSettings, most: int, workers: int) -> Iterator[Iterator[tuple[Columns, int]]]:
     """Block after block; with several workers, they are made ahead, a bounded number at a time."""
     numbers = itertools.count()
     if workers == 1:
@@ -98,10 +98,10 @@ def _in_order(sample: Sample, most: int, workers: int) -> Iterator[Iterator[tupl
 
 def end_with_parent() -> None:
     """End this worker process when the process that started it has been killed: it would wait for work for ever."""
-    threading.Thread(target=_watch, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _watch() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

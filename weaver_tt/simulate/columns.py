@@ -7,27 +7,27 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from weaver_tt.output.jet_columns import directions, mass, momentum_columns
+from weaver_tt.output.jet_columns import invariant_mass, momentum_columns, pt_eta_phi
 from weaver_tt.simulate.generator import Integers, Particles
-from weaver_tt.simulate.jets import Jets, find_jets, substructure
-from weaver_tt.simulate.processes import GLUON, LABELS, LIGHT_QUARKS, Process, Sample
+from weaver_tt.simulate.jets import ClusteredJets, find_jets, substructure
+from weaver_tt.simulate.processes import GLUON, LABELS, LIGHT_QUARKS, Process, SampleSettings
 from weaver_tt.simulate.tracks import track_columns
-from weaver_tt.simulate.truth import match, origins
+from weaver_tt.simulate.truth import find_origins, match_jets
 
 Columns = dict[str, Any]  # name -> (J,) numbers or (J, var)
 ELECTRON, MUON, PHOTON = 11, 13, 22
 
 
-def jet_columns(particles: Particles, sample: Sample, rng: np.random.Generator) -> Columns:
+def jet_columns(particles: Particles, sample: SampleSettings, rng: np.random.Generator) -> Columns:
     """All columns of the jets of some events that are in the window and matched as the process asks; see docs/simulate.md."""
     process = sample.kind
     jets = find_jets(particles, sample)
-    candidates = origins(particles, process)
-    matched = match(jets.event, jets.eta, jets.phi, particles, candidates, sample.radius)
+    candidates = find_origins(particles, process)
+    matched = match_jets(jets.event, jets.eta, jets.phi, particles, candidates, sample.radius)
     origin = np.append(candidates.index, -1)[matched]  # (J,) the last, -1, is for jets without
-    counts = accepted(particles.pid, origin, process)
+    counts = is_accepted(particles.pid, origin, process)
     jets, origin = jets[counts], origin[counts]
-    momenta = [_spread(particles.momentum[axis], jets.constituents) for axis in range(4)]
+    momenta = [_take_jagged(particles.momentum[axis], jets.constituents) for axis in range(4)]
     return (
         momentum_columns(*momenta)
         | {name: values.astype(np.float32) for name, values in substructure(particles, jets, sample.radius).items()}
@@ -37,14 +37,14 @@ def jet_columns(particles: Particles, sample: Sample, rng: np.random.Generator) 
     )
 
 
-def accepted(pid: Integers, origin: Integers, process: Process) -> np.ndarray:
+def is_accepted(pid: Integers, origin: Integers, process: Process) -> np.ndarray:
     """(J,) whether a jet from ``origin`` (its place in the event record, or -1) counts: matched, and to one of the process's partons."""
     if process.resonance is not None:
         return origin >= 0
     return (origin >= 0) & np.isin(np.abs(pid[origin]), process.partons) if process.partons else np.ones(len(origin), bool)
 
 
-def _constituents(particles: Particles, jets: Jets, rng: np.random.Generator) -> Columns:
+def _constituents(particles: Particles, jets: ClusteredJets, rng: np.random.Generator) -> Columns:
     """Kind, charge and impact parameters of constituents."""
     places = ak.to_numpy(ak.flatten(jets.constituents))
     pid, charge = particles.pid[places], particles.charge[places]
@@ -69,8 +69,8 @@ def _origin(particles: Particles, origin: Integers) -> Columns:
     """The particle that a jet is matched to; 0 where it is not."""
     found = origin >= 0
     momentum = particles.momentum[:, origin]
-    pt, eta, phi = directions(*momentum[:3])
-    values = {"pt": pt, "eta": eta, "phi": phi, "mass": mass(*momentum)}
+    pt, eta, phi = pt_eta_phi(*momentum[:3])
+    values = {"pt": pt, "eta": eta, "phi": phi, "mass": invariant_mass(*momentum)}
     single = {f"aux_genpart_{name}": np.where(found, value, 0).astype(np.float32) for name, value in values.items()}
     return single | {"aux_genpart_pid": np.where(found, particles.pid[origin], 0).astype(np.int32)}
 
@@ -84,6 +84,6 @@ def _labels(particles: Particles, origin: Integers, process: Process) -> Columns
     return {name: values.astype(np.int32) for name, values in classes.items()}
 
 
-def _spread(values: np.ndarray, places: ak.Array) -> ak.Array:
+def _take_jagged(values: np.ndarray, places: ak.Array) -> ak.Array:
     """Values of entries, jagged as their places are."""
     return ak.unflatten(values[ak.to_numpy(ak.flatten(places))], ak.num(places))

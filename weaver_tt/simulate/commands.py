@@ -24,7 +24,7 @@ class SimulateOptions:
     eta_max: float = flag(2.0, "largest |eta| of a jet")
     radius: float = flag(0.8, "anti-kT radius, also of matching")
     leading: int = flag(2, "how many of an event's leading jets may count")
-    energy: float = flag(14_000.0, "centre-of-mass energy of the protons, GeV")
+    energy: float = flag(14_000.0, "center-of-mass energy of the protons, GeV")
     mpi: bool = flag(False, "with multiparton interactions (several times slower)")
     pthat_min: float | None = flag(None, "window in pTHat of the hard process, GeV (default: 0.8 times --pt-min)")
     pthat_max: float | None = flag(None, "its upper end (default: 1.4 times --pt-max)")
@@ -33,12 +33,12 @@ class SimulateOptions:
 
 def run_simulate(options: SimulateOptions) -> None:
     """``weaver-tt simulate``."""
-    from weaver_tt.simulate.blocks import write
-    from weaver_tt.simulate.processes import Sample
+    from weaver_tt.simulate.blocks import write_sample
+    from weaver_tt.simulate.processes import SampleSettings
 
     names = ("process", "seed", "pt_min", "pt_max", "eta_max", "radius", "leading", "energy", "mpi", "pthat_min", "pthat_max")
-    sample = Sample(**{name: getattr(options, name) for name in names})
+    sample = SampleSettings(**{name: getattr(options, name) for name in names})
     begin = time.perf_counter()
-    events = write(options.output, sample, options.jets, options.workers, options.progress)
+    events = write_sample(options.output, sample, options.jets, options.workers, options.progress)
     rate = events / (time.perf_counter() - begin)
     log.info("%d %s jets in %s, from %d events, %.0f a second", options.jets, options.process, options.output, events, rate)

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.errors import ConfigError
-from weaver_tt.extras import require
-from weaver_tt.simulate.processes import Sample
+from weaver_tt.extras import require_module
+from weaver_tt.simulate.processes import SampleSettings
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer[Any]]
@@ -44,18 +44,18 @@ class Particles:
         return np.repeat(np.arange(len(self.counts)), self.counts)
 
 
-def events(sample: Sample, block: int) -> Iterator[Particles]:
+def generate_events(sample: SampleSettings, block: int) -> Iterator[Particles]:
     """The events of a block, batch by batch (those that Pythia gives up are left out): the same for the same sample and block.
 
     Every block starts Pythia anew with its own seed, so that it does not matter which process makes it. ConfigError: Pythia refuses the settings.
     """
-    pythia = start(sample, seed_of(sample.seed, block))
+    pythia = start_pythia(sample, block_seed(sample.seed, block))
     for first in range(0, sample.block, sample.batch):
         record = pythia.nextBatch(min(sample.batch, sample.block - first), "skip")
-        yield flatten(record, pythia.particleData)
+        yield flatten_record(record, pythia.particleData)
 
 
-def start(sample: Sample, seed: int) -> Any:
+def start_pythia(sample: SampleSettings, seed: int) -> Any:
     """Pythia, initialised and silent."""
     low, high = sample.pthat
     settings = [
@@ -70,14 +70,14 @@ def start(sample: Sample, seed: int) -> Any:
         f"Random:seed = {seed}",
         *sample.kind.settings,
     ]
-    pythia = require("pythia8mc", "simulate", "simulate").Pythia("", False)
+    pythia = require_module("pythia8mc", "simulate", "simulate").Pythia("", False)
     refused = [text for text in settings if not pythia.readString(text)]
     if refused or not pythia.init():
         raise ConfigError(f"simulate: Pythia cannot generate {sample.process} ({'; '.join(refused or settings)})")
     return pythia
 
 
-def flatten(record: ak.Array, table: Any) -> Particles:
+def flatten_record(record: ak.Array, table: Any) -> Particles:
     """Pythia's batch of events as arrays; ``table`` is its particle data."""
     entries = record.prt
     counts = ak.to_numpy(ak.num(entries)).astype(np.int64)
@@ -92,6 +92,6 @@ def flatten(record: ak.Array, table: Any) -> Particles:
     return Particles(counts=counts, pid=pid, status=status, daughters=daughters, momentum=momentum, vertex=vertex, charge=charge)
 
 
-def seed_of(seed: int, block: int) -> int:
+def block_seed(seed: int, block: int) -> int:
     """Pythia's seed: that of block 0 is drawn, the others follow, so that no two blocks of a sample share one."""
     return (int(np.random.SeedSequence(seed).generate_state(1)[0]) + block) % PYTHIA_SEEDS + 1

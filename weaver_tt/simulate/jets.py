@@ -8,20 +8,20 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from weaver_tt.extras import require
-from weaver_tt.output.jet_columns import directions
+from weaver_tt.extras import require_module
+from weaver_tt.output.jet_columns import pt_eta_phi
 from weaver_tt.simulate.generator import Floats, Integers, Particles
-from weaver_tt.simulate.processes import Sample
+from weaver_tt.simulate.processes import SampleSettings
 
 NEUTRINOS = (12, 14, 16)
 VISIBLE_ETA = 5.0
 ZCUT = 0.1
 SUBJETS = (1, 2, 3, 4)
-ALL_IN_ONE = 100.0  # a radius at which all constituents of a jet are clustered together
+WHOLE_JET_RADIUS = 100.0  # a radius at which all constituents of a jet are clustered together
 
 
 @dataclass(slots=True, kw_only=True)
-class Jets:
+class ClusteredJets:
     """J jets, sorted by event, the leading one of an event first."""
 
     event: Integers  # (J,)
@@ -29,16 +29,16 @@ class Jets:
     phi: Floats  # (J,)
     constituents: ak.Array  # (J, var) places in the event record, highest pT first
 
-    def __getitem__(self, chosen: Any) -> Jets:
+    def __getitem__(self, chosen: Any) -> ClusteredJets:
         """Some of the jets, by a mask or by places (J',)."""
-        return Jets(event=self.event[chosen], eta=self.eta[chosen], phi=self.phi[chosen], constituents=self.constituents[chosen])
+        return ClusteredJets(event=self.event[chosen], eta=self.eta[chosen], phi=self.phi[chosen], constituents=self.constituents[chosen])
 
 
-def find_jets(particles: Particles, sample: Sample) -> Jets:
+def find_jets(particles: Particles, sample: SampleSettings) -> ClusteredJets:
     """Anti-kT jets of the visible particles with |eta| < 5: those in the window in pT and eta among the leading ones of each event."""
     fastjet = _fastjet()
     visible = np.flatnonzero((particles.status > 0) & ~np.isin(np.abs(particles.pid), NEUTRINOS))
-    pt, eta, _ = directions(*particles.momentum[:3, visible])
+    pt, eta, _ = pt_eta_phi(*particles.momentum[:3, visible])
     seen = np.abs(eta) < VISIBLE_ETA
     visible, pt = visible[seen], pt[seen]
     # sorted by pT once here: places in ascending order are then sorted in every jet
@@ -48,13 +48,13 @@ def find_jets(particles: Particles, sample: Sample) -> Jets:
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, sample.radius)
     clusters = fastjet.ClusterSequence(_momenta(particles, ak.unflatten(visible, counts)), definition)
     jets, places = clusters.inclusive_jets(sample.pt_min), clusters.constituent_index(sample.pt_min)
-    jet_pt, jet_eta, jet_phi = directions(jets.px, jets.py, jets.pz)
+    jet_pt, jet_eta, jet_phi = pt_eta_phi(jets.px, jets.py, jets.pz)
     order = ak.argsort(jet_pt, ascending=False)[:, : sample.leading]
     good = order[((jet_pt < sample.pt_max) & (np.abs(jet_eta) < sample.eta_max))[order]]
     jet_event = np.repeat(np.arange(len(counts)), ak.num(good))
     first = (np.cumsum(counts) - counts)[jet_event]
     inside = ak.sort(ak.flatten(places[good], axis=1), axis=1) + first  # (J, var)
-    return Jets(
+    return ClusteredJets(
         event=jet_event,
         eta=ak.to_numpy(ak.flatten(jet_eta[good])),
         phi=ak.to_numpy(ak.flatten(jet_phi[good])),
@@ -62,7 +62,7 @@ def find_jets(particles: Particles, sample: Sample) -> Jets:
     )
 
 
-def substructure(particles: Particles, jets: Jets, radius: float) -> dict[str, Floats]:
+def substructure(particles: Particles, jets: ClusteredJets, radius: float) -> dict[str, Floats]:
     """``jet_sdmass`` and ``jet_tau1`` to ``jet_tau4`` of J jets, each (J,).
 
     Soft drop (Larkoski et al., arXiv:1402.2657) with beta = 0 and zcut = 0.1 on the Cambridge/Aachen tree. N-subjettiness (Thaler, Van Tilburg,
@@ -70,7 +70,7 @@ def substructure(particles: Particles, jets: Jets, radius: float) -> dict[str, F
     """
     fastjet = _fastjet()
     momenta = _momenta(particles, jets.constituents)
-    tree = fastjet.JetDefinition(fastjet.cambridge_algorithm, ALL_IN_ONE)
+    tree = fastjet.JetDefinition(fastjet.cambridge_algorithm, WHOLE_JET_RADIUS)
     clusters = fastjet.ClusterSequence(momenta, tree)
     taus = ak.to_numpy(clusters.njettiness(measure_definition="NormalizedMeasure", axes_definition="OnePass_KT_Axes", njets=list(SUBJETS), R0=radius))
     flat = particles.momentum[:, ak.to_numpy(ak.flatten(jets.constituents))].T.tolist()
@@ -101,6 +101,6 @@ def _momenta(particles: Particles, places: ak.Array) -> ak.Array:
 
 def _fastjet() -> Any:
     """FastJet without its banner, which docs/simulate.md stands in for."""
-    fastjet = require("fastjet", "simulate", "simulate")
+    fastjet = require_module("fastjet", "simulate", "simulate")
     fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)
     return fastjet

@@ -46,7 +46,7 @@ PROCESSES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class SampleSettings:
     """What to simulate. GeV; raises ConfigError for what cannot be."""
 
     process: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import awkward as ak
 import numpy as np
 
-from weaver_tt.output.jet_columns import directions, turn
+from weaver_tt.output.jet_columns import pt_eta_phi, wrap_phi
 from weaver_tt.simulate.generator import Floats, Integers, Particles
 from weaver_tt.simulate.processes import Process, W
 
@@ -23,12 +23,12 @@ class Origins:
     quarks: Integers  # (M, Q) the same of its quarks
 
 
-def origins(particles: Particles, process: Process) -> Origins:
+def find_origins(particles: Particles, process: Process) -> Origins:
     """The decaying resonances of each event with their quarks, or the two outgoing partons where the process has no resonance."""
     if process.resonance is None:
         index = (particles.starts[:, None] + np.array(OUTGOING)).ravel()
         return Origins(event=particles.event[index], index=index, quarks=index[:, None])
-    index = decaying(particles, process.resonance)
+    index = decaying_particles(particles, process.resonance)
     quarks = particles.daughters[:, index]  # (2, M)
     if (np.abs(particles.pid[quarks]) == W).any():  # a top quark: its b, and the quarks of the W boson
         is_boson = np.abs(particles.pid[quarks]) == W
@@ -37,7 +37,7 @@ def origins(particles: Particles, process: Process) -> Origins:
     return Origins(event=particles.event[index], index=index, quarks=quarks.T)
 
 
-def decaying(particles: Particles, pid: int) -> Integers:
+def decaying_particles(particles: Particles, pid: int) -> Integers:
     """Where the particles of a kind and their antiparticles decay: the last of their copies that recoils and emissions leave in the record."""
     same = particles.pid[particles.daughters] == particles.pid  # (2, M)
     return np.flatnonzero((np.abs(particles.pid) == pid) & ~same.any(axis=0))
@@ -53,7 +53,7 @@ def last_copy(particles: Particles, index: Integers) -> Integers:
         index = np.where(same[0], daughters[0], np.where(same[1], daughters[1], index))
 
 
-def match(event: Integers, eta: Floats, phi: Floats, particles: Particles, candidates: Origins, radius: float) -> Integers:
+def match_jets(event: Integers, eta: Floats, phi: Floats, particles: Particles, candidates: Origins, radius: float) -> Integers:
     """For each of J jets the nearest candidate of its event, as a place in ``candidates``, or -1.
 
     Candidate and all its quarks must be nearer than ``radius`` to the jet's axis, as in the top tagging benchmark (arXiv:1902.09914, section 2).
@@ -62,8 +62,8 @@ def match(event: Integers, eta: Floats, phi: Floats, particles: Particles, candi
     paired = ak.unflatten(np.arange(len(candidates.event)), counts)[event]  # (J, var)
     jet, candidate = np.repeat(np.arange(len(event)), ak.num(paired)), ak.to_numpy(ak.flatten(paired))
     held = np.column_stack([candidates.index, candidates.quarks])[candidate]  # (pairs, 1 + Q)
-    _, particle_eta, particle_phi = directions(*particles.momentum[:3, held])
-    distance = np.hypot(particle_eta - eta[jet, None], turn(particle_phi - phi[jet, None]))
+    _, particle_eta, particle_phi = pt_eta_phi(*particles.momentum[:3, held])
+    distance = np.hypot(particle_eta - eta[jet, None], wrap_phi(particle_phi - phi[jet, None]))
     inside = (distance < radius).all(axis=1)
     order = np.argsort(-distance[inside, 0], kind="stable")  # the nearest is written last and stays
     best = np.full(len(event), -1)

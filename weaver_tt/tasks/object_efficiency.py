@@ -72,8 +72,8 @@ class ObjectEfficiency(Task):
         target = None
         if all(name in batch.labels for name in self.labels):
             target = torch.stack([batch.labels[name].flatten().index_select(0, real) for name in self.labels], 1).float()
-        picked = pick(value, real)
-        spread = None if spread is None else pick(spread, real)
+        picked = select_entries(value, real)
+        spread = None if spread is None else select_entries(spread, real)
         return Scored(picked, target, weight.index_select(0, row), batch.counts[self.group.name], spread, monitors)
 
     def _raw(self, values: Tensor, channel: int) -> Tensor:
@@ -107,7 +107,7 @@ class ObjectEfficiency(Task):
         if scored.target is not None:
             parts |= {name: scored.target[:, k] for k, name in enumerate(self.labels)}
         counts = scored.counts.cpu().numpy()
-        return {name: jagged(values.float().cpu().numpy(), counts, self.group.length) for name, values in parts.items()}
+        return {name: to_jagged(values.float().cpu().numpy(), counts, self.group.length) for name, values in parts.items()}
 
 
 def real_entries(mask: Tensor, number: int | None) -> Tensor:
@@ -117,12 +117,12 @@ def real_entries(mask: Tensor, number: int | None) -> Tensor:
     return torch.nonzero_static(mask.flatten(), size=number).squeeze(1)
 
 
-def pick(output: Tensor, index: Tensor) -> Tensor:
+def select_entries(output: Tensor, index: Tensor) -> Tensor:
     """Entries ``index`` (M,) of (N, K, P) -> (M, K); with ``index_select``, whose backward is reproducible on two threads."""
     return output.transpose(1, 2).flatten(0, 1).index_select(0, index)
 
 
-def jagged(values: np.ndarray[Any, Any], counts: np.ndarray[Any, Any], length: int | None) -> ak.Array:
+def to_jagged(values: np.ndarray[Any, Any], counts: np.ndarray[Any, Any], length: int | None) -> ak.Array:
     """(M,) values of the first ``length`` objects of each row -> N lists of ``counts`` entries, NaN beyond."""
     if length is not None and (counts > length).any():
         place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # of each object in its row

@@ -24,7 +24,7 @@ def make_task(config: DataConfig, loss: Loss | None = None) -> Task:
     if config.task.name not in TASKS:
         raise ConfigError(f"{config.source}: task: {config.task.name!r}; {nearest(config.task.name, TASKS)}")
     kind = TASKS[config.task.name]
-    known = options_of(kind)
+    known = task_options(kind)
     for key in config.task.options:
         if key not in known:
             raise unknown_key(key, known, f"{config.source}: task")
@@ -33,7 +33,7 @@ def make_task(config: DataConfig, loss: Loss | None = None) -> Task:
     return task
 
 
-def options_of(kind: type[Task]) -> list[str]:
+def task_options(kind: type[Task]) -> list[str]:
     """The options that a data YAML may give to a task: the keyword arguments of its ``__init__``, and ``watch``."""
     parameters = inspect.signature(kind.__init__).parameters.values()
     return ["watch", *(item.name for item in parameters if item.kind is item.KEYWORD_ONLY)]

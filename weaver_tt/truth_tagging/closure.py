@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from weaver_tt.errors import DataError
-from weaver_tt.truth_tagging.distributions import PAIR_OF, PAIRS, Distribution, delta_r, invariant_mass, regular_edges
+from weaver_tt.truth_tagging.distributions import PAIR_OF, PAIRS, Distribution, pair_delta_r, pair_mass, regular_edges
 from weaver_tt.truth_tagging.efficiency_map import EfficiencyMap
-from weaver_tt.truth_tagging.jets import FLAVOURS, Floats, Integers, Jets, Source, first_chunks, stream
+from weaver_tt.truth_tagging.jets import FLAVOURS, Floats, Integers, JetFiles, JetTable, first_chunks, stream_jets
 from weaver_tt.truth_tagging.residuals import Residuals
 
 VARIABLES = ("delta_r", "mass")
@@ -71,7 +71,7 @@ class Closure:
         """The estimate that others are divided by, and that says which bins to merge: the truth, or the network."""
         return "true" if self.has_truth else "network"
 
-    def add(self, jets: Jets) -> None:
+    def add(self, jets: JetTable) -> None:
         """Add a chunk of events."""
         estimates = {"direct": jets["tag"]} | ({"true": jets["truth"]} if "truth" in jets else {})
         estimates |= {"map": self.map(jets["pt"], jets["eta"], jets.flavour)[0], "network": jets["efficiency"]}
@@ -80,20 +80,20 @@ class Closure:
         self._add_jets(jets, estimates)
         self._add_pairs(jets, estimates)
 
-    def _add_jets(self, jets: Jets, estimates: Mapping[str, Floats]) -> None:
+    def _add_jets(self, jets: JetTable, estimates: Mapping[str, Floats]) -> None:
         for name in ("map", "network"):
             self.totals.setdefault(name, TagTotals()).fill(jets["tag"], estimates[name], jets.flavour, jets.jet_weight)
             if "truth" in jets:
                 self.residuals.setdefault(name, Residuals()).fill(jets["truth"], estimates[name], jets.flavour, jets.jet_weight)
 
-    def _add_pairs(self, jets: Jets, estimates: Mapping[str, Floats]) -> None:
+    def _add_pairs(self, jets: JetTable, estimates: Mapping[str, Floats]) -> None:
         leading = jets.leading(2)  # (N', 2)
         self.pairs += len(leading)
         pair = PAIR_OF[tuple(jets.flavour[leading].T)]
         weight = jets.weight[jets.counts >= 2]
-        for variable, values in _variables(jets, leading).items():
+        for variable, values in _pair_variables(jets, leading).items():
             for name, distribution in self.distributions[variable].items():
-                distribution.fill(values, pair, weight, {key: _tagged(values[leading], name) for key, values in estimates.items()})
+                distribution.fill(values, pair, weight, {key: _pass_probability(values[leading], name) for key, values in estimates.items()})
 
     def summary(self) -> dict[str, Any]:
         """What ``closure.json`` says, but for where the data came from."""
@@ -105,20 +105,20 @@ class Closure:
             "jets_without_network_efficiency": self.totals["network"].without,
             "tag_totals": {name: totals.summary() for name, totals in self.totals.items()},
             "distributions": {
-                variable: {name: _describe(distribution, self.reference) for name, distribution in group.items()}
+                variable: {name: _describe_distribution(distribution, self.reference) for name, distribution in group.items()}
                 for variable, group in self.distributions.items()
             },
         }
 
 
-def close(source: Source, efficiency_map: EfficiencyMap) -> Closure:
+def measure_closure(source: JetFiles, efficiency_map: EfficiencyMap) -> Closure:
     """Read all events of ``source`` (roles pt, eta, phi, flavour, tag, efficiency; optional: mass, else 0, and truth).
 
     Raises DataError where there is no event with two jets, or an efficiency is none.
     """
     samples, share = first_chunks(source)
-    closure = Closure(efficiency_map, _edges(samples, share))
-    for jets in stream(source):
+    closure = Closure(efficiency_map, _choose_edges(samples, share))
+    for jets in stream_jets(source):
         _check(jets, source)
         closure.add(jets)
     if closure.pairs == 0:
@@ -126,28 +126,28 @@ def close(source: Source, efficiency_map: EfficiencyMap) -> Closure:
     return closure
 
 
-def _edges(samples: Sequence[Jets], share: float) -> dict[str, dict[str, Floats]]:
+def _choose_edges(samples: Sequence[JetTable], share: float) -> dict[str, dict[str, Floats]]:
     """Bins of each variable and requirement, fit for the number of tags that the sample lets expect."""
     leading = [jets.leading(2) for jets in samples]
-    values = [_variables(jets, places) for jets, places in zip(samples, leading, strict=True)]
-    tags = {name: sum(_tagged(jets["tag"][places], name).sum() for jets, places in zip(samples, leading, strict=True)) for name in REQUIREMENTS}
+    values = [_pair_variables(jets, places) for jets, places in zip(samples, leading, strict=True)]
+    tags = {name: sum(_pass_probability(jets["tag"][places], name).sum() for jets, places in zip(samples, leading, strict=True)) for name in REQUIREMENTS}
     together = {variable: np.concatenate([[], *(one[variable] for one in values)]) for variable in VARIABLES}
     return {variable: {name: regular_edges(sample, tags[name] / max(share, 1e-9)) for name in REQUIREMENTS} for variable, sample in together.items()}
 
 
-def _variables(jets: Jets, leading: Integers) -> dict[str, Floats]:
+def _pair_variables(jets: JetTable, leading: Integers) -> dict[str, Floats]:
     """The plotted variables (N',) of the two leading jets at positions ``leading`` (N', 2)."""
     pt, eta, phi = (jets[role][leading] for role in ("pt", "eta", "phi"))
     mass = jets["mass"][leading] if "mass" in jets else np.zeros_like(pt)
-    return {"delta_r": delta_r(eta, phi), "mass": invariant_mass(pt, eta, phi, mass)}
+    return {"delta_r": pair_delta_r(eta, phi), "mass": pair_mass(pt, eta, phi, mass)}
 
 
-def _tagged(efficiency: Floats, requirement: str) -> Floats:
+def _pass_probability(efficiency: Floats, requirement: str) -> Floats:
     """Efficiencies or tags of the two leading jets (N', 2) -> probability (N',) of passing the requirement."""
     return efficiency[:, 0] if requirement == "leading" else efficiency.prod(axis=1)
 
 
-def _check(jets: Jets, source: Source) -> None:
+def _check(jets: JetTable, source: JetFiles) -> None:
     leading = jets["efficiency"][jets.leading(2)]
     place = f"{source}: column {source.names['efficiency']!r}"
     if np.isnan(leading).any():
@@ -158,7 +158,7 @@ def _check(jets: Jets, source: Source) -> None:
         raise DataError(f"{source}: column {source.optional['truth']!r} must hold efficiencies in (0, 1]")
 
 
-def _describe(distribution: Distribution, reference: str) -> dict[str, Any]:
+def _describe_distribution(distribution: Distribution, reference: str) -> dict[str, Any]:
     description: dict[str, Any] = {"edges": distribution.edges.tolist(), "tagged_outside_edges": distribution.outside}
     for pair in ("all", *PAIRS):
         direct = float(distribution.sums["direct"].of(pair).total.sum())

@@ -12,8 +12,8 @@ from weaver_tt.log import log
 from weaver_tt.options import flag
 
 if TYPE_CHECKING:
-    from weaver_tt.truth_tagging.efficiency_map import Binning, EfficiencyMap
-    from weaver_tt.truth_tagging.jets import Source
+    from weaver_tt.truth_tagging.efficiency_map import EfficiencyMap, MapBinning
+    from weaver_tt.truth_tagging.jets import JetFiles
 
 
 @dataclass(kw_only=True)
@@ -53,11 +53,11 @@ class BinningOptions:
     pt_bins: int = flag(15, "bins in pT where no edges are given, fewer for a flavour with few tagged jets")
     eta_bins: int = flag(8, "the same in eta")
 
-    def binning(self) -> Binning:
+    def binning(self) -> MapBinning:
         """The same as the map's own class."""
-        from weaver_tt.truth_tagging.efficiency_map import Binning
+        from weaver_tt.truth_tagging.efficiency_map import MapBinning
 
-        return Binning(pt_edges=self.pt_edges, eta_edges=self.eta_edges, pt_bins=self.pt_bins, eta_bins=self.eta_bins)
+        return MapBinning(pt_edges=self.pt_edges, eta_edges=self.eta_edges, pt_bins=self.pt_bins, eta_bins=self.eta_bins)
 
 
 @dataclass(kw_only=True)
@@ -100,9 +100,9 @@ class ClosureOptions(ColumnOptions, BinningOptions):
 
 def run_toy(options: ToyOptions) -> None:
     """``weaver-tt toy``."""
-    from weaver_tt.truth_tagging.toy import write
+    from weaver_tt.truth_tagging.toy import write_toy
 
-    write(options.output, options.events, options.seed, options.kind)  # type: ignore[arg-type]
+    write_toy(options.output, options.events, options.seed, options.kind)  # type: ignore[arg-type]
     log.info("%d %s events in %s", options.events, options.kind, options.output)
 
 
@@ -120,12 +120,12 @@ def run_map(options: MapOptions) -> None:
 
 def run_weights(options: WeightsOptions) -> None:
     """``weaver-tt weights``."""
-    from weaver_tt.truth_tagging.event_weights import Request
-    from weaver_tt.truth_tagging.weights_file import write_weights
+    from weaver_tt.truth_tagging.event_weights import TagRequest
+    from weaver_tt.truth_tagging.weights_file import write_event_weights
 
-    requests = [Request(count=count, leading=options.leading) for count in options.exactly]
-    requests += [Request(count=count, more=True, leading=options.leading) for count in options.at_least]
-    write_weights(
+    requests = [TagRequest(count=count, leading=options.leading) for count in options.exactly]
+    requests += [TagRequest(count=count, more=True, leading=options.leading) for count in options.at_least]
+    write_event_weights(
         options.predictions,
         options.output,
         requests,
@@ -139,24 +139,24 @@ def run_weights(options: WeightsOptions) -> None:
 def run_closure(options: ClosureOptions) -> None:
     """``weaver-tt closure``."""
     from weaver_tt.figures.base import make_folder
-    from weaver_tt.truth_tagging.closure import close
-    from weaver_tt.truth_tagging.figures import draw
-    from weaver_tt.truth_tagging.jets import Source
+    from weaver_tt.truth_tagging.closure import measure_closure
+    from weaver_tt.truth_tagging.figures import draw_closure
+    from weaver_tt.truth_tagging.jets import JetFiles
 
     make_folder(options.output)
     paths = _paths(options.predictions)
     efficiency_map, origin = _closure_map(options, paths)
-    source = Source(
+    source = JetFiles(
         paths=paths,
         names=options.roles("pt", "eta", "phi", "flavour", "tag", "efficiency"),
         optional=options.roles("mass", "truth"),
         weight=options.weight_column,
         treename=options.treename,
     )
-    closure = close(source, efficiency_map)
+    closure = measure_closure(source, efficiency_map)
     summary = {"predictions": paths, "map": origin | _precision(efficiency_map)} | closure.summary()
     _write_json(Path(options.output) / "closure.json", summary)
-    draw(closure, options.output)
+    draw_closure(closure, options.output)
     _report(summary)
     log.info("closure.json and figures in %s", options.output)
 
@@ -178,14 +178,14 @@ def _closure_map(options: ClosureOptions, predictions: list[str]) -> tuple[Effic
     return make_map(_map_source(options, predictions, None), options.binning()), {"source": predictions, "made_from_predictions": True}
 
 
-def _map_source(options: ColumnOptions, paths: list[str], data_config: str | None) -> Source:
+def _map_source(options: ColumnOptions, paths: list[str], data_config: str | None) -> JetFiles:
     from weaver_tt.config.load import load_config
-    from weaver_tt.truth_tagging.jets import Source
+    from weaver_tt.truth_tagging.jets import JetFiles
 
     config = None if data_config is None else load_config(data_config)
     if config is not None and options.weight_column is not None:
         log.info("%s: the event weight is that of the data YAML, not %r", data_config, options.weight_column)
-    return Source(
+    return JetFiles(
         paths=paths, names=options.roles("pt", "eta", "flavour", "tag"), weight=options.weight_column, treename=options.treename, config=config
     )
 

@@ -22,7 +22,7 @@ ENTRIES_PER_BIN = 10.0  # expected tagged entries that a bin must have to enter 
 
 
 @dataclass(slots=True)
-class Sums:
+class EstimateSums:
     """Per flavour pair and bin (6, B): ``total`` sum of w e, ``square`` of (w e)^2, ``variance`` of w^2 e (1 - e)."""
 
     total: Floats
@@ -35,10 +35,10 @@ class Sums:
         below = self.square + self.variance
         return np.where(below > 0, self.total**2 / np.where(below > 0, below, 1), 0.0)
 
-    def of(self, pair: str) -> Sums:
+    def of(self, pair: str) -> EstimateSums:
         """The (B,) sums of one flavour pair, or of ``"all"``."""
         select = slice(None) if pair == "all" else slice(PAIRS.index(pair), PAIRS.index(pair) + 1)
-        return Sums(*(values[select].sum(axis=0) for values in (self.total, self.square, self.variance)))
+        return EstimateSums(*(values[select].sum(axis=0) for values in (self.total, self.square, self.variance)))
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Distribution:
     """One variable under one tag requirement: B bins with ``edges`` (B + 1,), and the sums of each estimate by its name."""
 
     edges: Floats
-    sums: dict[str, Sums] = field(default_factory=dict)
+    sums: dict[str, EstimateSums] = field(default_factory=dict)
     outside: float = 0.0  # tagged weight beyond the edges
 
     def fill(self, values: Floats, pair: Integers, weight: Floats, estimates: Mapping[str, Floats]) -> None:
@@ -58,14 +58,14 @@ class Distribution:
         cell = pair[inside] * bins + place[inside]
         for name, efficiency in estimates.items():
             e, w = efficiency[inside], weight[inside]
-            sums = self.sums.setdefault(name, Sums(*np.zeros((3, len(PAIRS), bins))))
+            sums = self.sums.setdefault(name, EstimateSums(*np.zeros((3, len(PAIRS), bins))))
             for total, entry in ((sums.total, w * e), (sums.square, (w * e) ** 2), (sums.variance, w**2 * e * (1 - e))):
                 total += np.bincount(cell, entry, len(PAIRS) * bins).reshape(total.shape)
         self.outside += float((weight * estimates["direct"])[~inside].sum())
 
     def chi_square(self, pair: str, reference: str) -> dict[str, dict[str, float | int | None]]:
         """chi2, ndf and their ratio of every estimate but ``direct``; bins are merged by what the estimate ``reference`` expects in them."""
-        starts = merged(self.sums[reference].of(pair).entries)
+        starts = merge_bins(self.sums[reference].of(pair).entries)
         direct = self.sums["direct"].of(pair).total
         result: dict[str, dict[str, float | int | None]] = {}
         for name, sums in self.sums.items():
@@ -79,7 +79,7 @@ class Distribution:
         return result
 
 
-def merged(entries: Floats, least: float = ENTRIES_PER_BIN) -> Integers:
+def merge_bins(entries: Floats, least: float = ENTRIES_PER_BIN) -> Integers:
     """First bins of runs of neighbouring bins that hold ``least`` entries or more; what is left at the end joins the last run (reduceat)."""
     starts, begin, found = [], 0, 0.0
     for number, more in enumerate(entries):
@@ -104,13 +104,13 @@ def regular_edges(values: Floats, tagged: float) -> Floats:
     return np.arange(first, last + 1) * width
 
 
-def delta_r(eta: Floats, phi: Floats) -> Floats:
+def pair_delta_r(eta: Floats, phi: Floats) -> Floats:
     """Distance (N,) of two jets from their eta and phi (N, 2)."""
     around = (phi[:, 0] - phi[:, 1] + np.pi) % (2 * np.pi) - np.pi
     return np.hypot(eta[:, 0] - eta[:, 1], around)
 
 
-def invariant_mass(pt: Floats, eta: Floats, phi: Floats, mass: Floats) -> Floats:
+def pair_mass(pt: Floats, eta: Floats, phi: Floats, mass: Floats) -> Floats:
     """Mass (N,) of two jets from (N, 2) arrays, in the unit of pT."""
     momentum = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)])  # (3, N, 2)
     energy = np.sqrt((momentum**2).sum(axis=0) + mass**2)

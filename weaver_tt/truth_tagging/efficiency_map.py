@@ -9,7 +9,7 @@ import numpy as np
 
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.log import log
-from weaver_tt.truth_tagging.jets import FLAVOURS, Floats, Integers, Jets, Source, first_chunks, stream
+from weaver_tt.truth_tagging.jets import FLAVOURS, Floats, Integers, JetFiles, JetTable, first_chunks, stream_jets
 
 TAGS_PER_BIN = 25.0  # wanted on average: a statistical error of 20 %
 
@@ -26,7 +26,7 @@ class FlavourMap:
 
     def bins(self, pt: Floats, eta: Floats) -> tuple[Integers, Integers]:
         """Bin numbers of jets (M,); jets outside the edges belong to the outermost bins."""
-        return _bin(pt, self.pt_edges), _bin(eta, self.eta_edges)
+        return _clipped_bin(pt, self.pt_edges), _clipped_bin(eta, self.eta_edges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class EfficiencyMap:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Binning:
+class MapBinning:
     """Bin edges that hold for all flavours, or how many bins of equal content to choose for each.
 
     Chosen bins are fewer where they would hold less than ``TAGS_PER_BIN`` tagged jets on average.
@@ -72,7 +72,7 @@ class Binning:
         shrink = min(1.0, np.sqrt(tags / TAGS_PER_BIN / (self.pt_bins * self.eta_bins)))
         fixed = (np.asarray(self.pt_edges, float), np.asarray(self.eta_edges, float))
         chosen = zip(fixed, (pt, eta), (self.pt_bins, self.eta_bins), strict=True)
-        pt_edges, eta_edges = (edges if len(edges) else _quantiles(values, max(1, int(bins * shrink))) for edges, values, bins in chosen)
+        pt_edges, eta_edges = (edges if len(edges) else _equal_content_edges(values, max(1, int(bins * shrink))) for edges, values, bins in chosen)
         return pt_edges, eta_edges
 
 
@@ -84,38 +84,38 @@ class MapMaker:
         # per flavour (4, P, E): sum of w and w^2 of all jets, of w and w^2 of tagged jets
         self.sums = {name: np.zeros((4, len(pt) - 1, len(eta) - 1)) for name, (pt, eta) in edges.items()}
 
-    def add(self, jets: Jets) -> None:
+    def add(self, jets: JetTable) -> None:
         """Add the jets of a chunk, each with its event's (possibly negative) weight."""
         weight, flavour = jets.jet_weight, jets.flavour
         for number, name in enumerate(FLAVOURS):
             here = flavour == number
             pt_edges, eta_edges = self.edges[name]
             shape = self.sums[name].shape[1:]
-            place = _bin(jets["pt"][here], pt_edges) * shape[1] + _bin(jets["eta"][here], eta_edges)
+            place = _clipped_bin(jets["pt"][here], pt_edges) * shape[1] + _clipped_bin(jets["eta"][here], eta_edges)
             w, tag = weight[here], jets["tag"][here]
             for total, values in zip(self.sums[name], (w, w**2, w * tag, w**2 * tag), strict=True):
                 total += np.bincount(place, values, shape[0] * shape[1]).reshape(shape)
 
     def finish(self) -> EfficiencyMap:
         """The map of all jets added."""
-        return EfficiencyMap({name: _divide(name, *self.edges[name], sums) for name, sums in self.sums.items()})
+        return EfficiencyMap({name: _divide_sums(name, *self.edges[name], sums) for name, sums in self.sums.items()})
 
 
-def make_map(source: Source, binning: Binning) -> EfficiencyMap:
+def make_map(source: JetFiles, binning: MapBinning) -> EfficiencyMap:
     """The map of the jets in ``source`` (roles pt, eta, flavour and tag), read twice: the first chunks to choose bins, then everything, in chunks.
 
     Raises DataError where there are no jets.
     """
     samples, share = first_chunks(source)
     maker = MapMaker(choose_edges(samples, share, binning))
-    for jets in stream(source):
+    for jets in stream_jets(source):
         maker.add(jets)
     if not any(sums[0].any() for sums in maker.sums.values()):
         raise DataError(f"{source}: no jets to make an efficiency map from")
     return maker.finish()
 
 
-def choose_edges(samples: Sequence[Jets], share: float, binning: Binning) -> dict[str, tuple[Floats, Floats]]:
+def choose_edges(samples: Sequence[JetTable], share: float, binning: MapBinning) -> dict[str, tuple[Floats, Floats]]:
     """Edges (pT, eta) for each flavour from sample chunks that hold ``share`` of the data."""
     pt, eta, tag = (np.concatenate([[], *(jets[role] for jets in samples)]) for role in ("pt", "eta", "tag"))
     flavour = np.concatenate([np.zeros(0, int), *(jets.flavour for jets in samples)])
@@ -126,16 +126,16 @@ def choose_edges(samples: Sequence[Jets], share: float, binning: Binning) -> dic
     return edges
 
 
-def _divide(name: str, pt_edges: Floats, eta_edges: Floats, sums: Floats) -> FlavourMap:
+def _divide_sums(name: str, pt_edges: Floats, eta_edges: Floats, sums: Floats) -> FlavourMap:
     """Sums (4, P, E) -> efficiency and error of each bin.
 
     A bin without jets (or whose signed weights add up to nothing or less) takes the value of its pT bin summed over eta, failing that of the whole
     flavour; a flavour without jets has efficiency 0 and error 1.
     """
-    efficiency, error = _ratio(*sums)
+    efficiency, error = _efficiency_and_error(*sums)
     empty = np.isnan(efficiency)
     for axes in ((1,), (0, 1)):
-        wider_efficiency, wider_error = _ratio(*sums.sum(axis=tuple(axis + 1 for axis in axes), keepdims=True))
+        wider_efficiency, wider_error = _efficiency_and_error(*sums.sum(axis=tuple(axis + 1 for axis in axes), keepdims=True))
         efficiency = np.where(np.isnan(efficiency), wider_efficiency, efficiency)
         error = np.where(np.isnan(error), wider_error, error)
     if not sums[1].any():
@@ -147,7 +147,7 @@ def _divide(name: str, pt_edges: Floats, eta_edges: Floats, sums: Floats) -> Fla
     return FlavourMap(pt_edges, eta_edges, np.nan_to_num(efficiency, nan=0.0), np.nan_to_num(error, nan=1.0), tags)
 
 
-def _ratio(total: Floats, square: Floats, tagged: Floats, tagged_square: Floats) -> tuple[Floats, Floats]:
+def _efficiency_and_error(total: Floats, square: Floats, tagged: Floats, tagged_square: Floats) -> tuple[Floats, Floats]:
     """Efficiency of bins, in [0, 1], and its error, NaN where there is nothing to divide by.
 
     The error is the binomial one for weighted entries, sqrt(sum w^2 (tag - eff)^2) / sum w. Where no or every jet is tagged that would be 0:
@@ -162,11 +162,11 @@ def _ratio(total: Floats, square: Floats, tagged: Floats, tagged_square: Floats)
     return efficiency, np.where(error > 0, error, flat_prior)
 
 
-def _bin(values: Floats, edges: Floats) -> Integers:
+def _clipped_bin(values: Floats, edges: Floats) -> Integers:
     return np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
 
 
-def _quantiles(values: Floats, bins: int) -> Floats:
+def _equal_content_edges(values: Floats, bins: int) -> Floats:
     """Edges of bins with equal content; at least one bin."""
     if len(values) == 0:
         return np.array([0.0, 1.0])

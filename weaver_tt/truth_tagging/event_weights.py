@@ -20,7 +20,7 @@ Correlation = Literal["full", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class TagRequest:
     """Which events: those with exactly ``count`` tags (or at least, if ``more``) among their first ``leading`` objects (None: all)."""
 
     count: int
@@ -39,28 +39,28 @@ class Request:
         return f"weight_{'atleast' if self.more else 'exactly'}{self.count}"
 
 
-def event_weight(efficiency: ak.Array, request: Request) -> Floats:
+def event_weight(efficiency: ak.Array, request: TagRequest) -> Floats:
     """Weights (N,) of events with jagged ``efficiency``; events with fewer than ``count`` objects get 0.
 
     Raises DataError for an efficiency that is not within [0, 1], or NaN (an object beyond the network's ``length``), among the objects that count.
     """
-    return _probability(_padded(efficiency, request.leading), request)
+    return _probability(_pad_efficiencies(efficiency, request.leading), request)
 
 
-def event_weight_error(efficiency: ak.Array, spread: ak.Array, request: Request, correlation: Correlation = "full") -> Floats:
+def event_weight_error(efficiency: ak.Array, spread: ak.Array, request: TagRequest, correlation: Correlation = "full") -> Floats:
     """Standard deviation (N,) of the weight from that of each efficiency (``spread``, jagged as ``efficiency``), to first order.
 
     The weight is linear in every efficiency, so its derivatives d are exact. ``"full"``: sum |d| std, what members of an ensemble give that
     shift all objects together; for at least k tags this is full correlation (all d >= 0), for exactly k tags the upper limit over all
     correlations. ``"none"``: sqrt(sum (d std)^2).
     """
-    padded = _padded(efficiency, request.leading)
-    width = _padded(spread, request.leading, padded.shape[1])
+    padded = _pad_efficiencies(efficiency, request.leading)
+    width = _pad_efficiencies(spread, request.leading, padded.shape[1])
     shifts = np.abs(_derivatives(padded, request) * width)
     return shifts.sum(axis=1) if correlation == "full" else np.sqrt((shifts**2).sum(axis=1))
 
 
-def _probability(efficiency: Floats, request: Request) -> Floats:
+def _probability(efficiency: Floats, request: TagRequest) -> Floats:
     """Padded efficiencies (N, J), 0 for padding -> probability (N,) of the requested number of tags."""
     states = np.zeros((request.count + 2, len(efficiency)))  # probability of 0 … k tags, and of more, after each object
     states[0] = 1
@@ -71,7 +71,7 @@ def _probability(efficiency: Floats, request: Request) -> Floats:
     return states[-2] + states[-1] if request.more else states[-2]
 
 
-def _derivatives(efficiency: Floats, request: Request) -> Floats:
+def _derivatives(efficiency: Floats, request: TagRequest) -> Floats:
     """Derivatives (N, J): the probability with the object tagged for certain, minus that with it never tagged."""
     result = np.empty_like(efficiency)
     for number in range(efficiency.shape[1]):
@@ -83,7 +83,7 @@ def _derivatives(efficiency: Floats, request: Request) -> Floats:
     return result
 
 
-def _padded(values: ak.Array, leading: int | None, width: int | None = None) -> Floats:
+def _pad_efficiencies(values: ak.Array, leading: int | None, width: int | None = None) -> Floats:
     """Jagged values -> (N, J) with zeros behind them, cut at ``leading``."""
     cut: Any = values if leading is None else values[:, :leading]
     width = width if width is not None else int(ak.to_numpy(ak.num(cut)).max(initial=0))

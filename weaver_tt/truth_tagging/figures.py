@@ -11,24 +11,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from weaver_tt.figures.base import make_folder, save, style
+from weaver_tt.figures.base import make_folder, save_figure, style
 from weaver_tt.truth_tagging.closure import REQUIREMENTS, VARIABLES, Closure
 from weaver_tt.truth_tagging.distributions import ENTRIES_PER_BIN, PAIRS, Distribution
 from weaver_tt.truth_tagging.jets import FLAVOURS
 from weaver_tt.truth_tagging.residuals import EDGES, Residuals
 
 COLORS = {"direct": "black", "true": "#b9ac70", "map": "#3f90da", "network": "#bd1f01"}  # told apart by all eyes (Petroff 2021)
-NAMES = {"direct": "direct tagging", "true": "true efficiency", "map": "efficiency map", "network": "network"}
-AXIS = {"delta_r": r"$\Delta R(j_1, j_2)$", "mass": r"$m(j_1, j_2)$ [GeV]"}
+LEGEND = {"direct": "direct tagging", "true": "true efficiency", "map": "efficiency map", "network": "network"}
+AXIS_LABEL = {"delta_r": r"$\Delta R(j_1, j_2)$", "mass": r"$m(j_1, j_2)$ [GeV]"}
 TITLE = {"leading": "leading jet tagged", "both": "both leading jets tagged"}
 FLAVOUR_TITLE = {"b": "b jets", "c": "c jets", "light": "light jets"}
 
 
-def draw(closure: Closure, folder: str) -> list[str]:
+def draw_closure(closure: Closure, folder: str) -> list[str]:
     """Write all figures to ``folder`` and return their paths: ``residuals`` (with truth), ``VARIABLE_REQUIREMENT`` and ``…_by_flavour``."""
     make_folder(folder)
     with style():
-        return [path for name, figure in _figures(closure) for path in save(figure, Path(folder) / name)]
+        return [path for name, figure in _figures(closure) for path in save_figure(figure, Path(folder) / name)]
 
 
 def _figures(closure: Closure) -> Iterator[tuple[str, Figure]]:
@@ -38,9 +38,9 @@ def _figures(closure: Closure) -> Iterator[tuple[str, Figure]]:
         for requirement in REQUIREMENTS:
             distribution, name = closure.distributions[variable][requirement], f"{variable}_{requirement}"
             title = f"{TITLE[requirement]}, all flavours"
-            yield name, distribution_figure(distribution, ["all"], AXIS[variable], title, closure.reference)
+            yield name, distribution_figure(distribution, ["all"], AXIS_LABEL[variable], title, closure.reference)
             pairs = [pair for pair in PAIRS if distribution.sums[closure.reference].of(pair).square.any()]
-            yield f"{name}_by_flavour", distribution_figure(distribution, pairs, AXIS[variable], TITLE[requirement], closure.reference)
+            yield f"{name}_by_flavour", distribution_figure(distribution, pairs, AXIS_LABEL[variable], TITLE[requirement], closure.reference)
 
 
 def residual_figure(residuals: dict[str, Residuals]) -> Figure:
@@ -52,7 +52,7 @@ def residual_figure(residuals: dict[str, Residuals]) -> Figure:
         for name, one in residuals.items():
             if flavour in summaries[name]:
                 numbers = summaries[name][flavour]
-                label = f"{NAMES[name]}\nmean {numbers['mean']:+.4f}, RMS {numbers['rms']:.3f}"
+                label = f"{LEGEND[name]}\nmean {numbers['mean']:+.4f}, RMS {numbers['rms']:.3f}"
                 share = one.counts[number] / one.powers[number, 0] / np.diff(EDGES)
                 axes.stairs(share, EDGES, color=COLORS[name], label=label, linewidth=2, fill=name == "map", alpha=0.45 if name == "map" else 1)
         reach = max((_reach(one.counts[number]) for one in residuals.values()), default=1.0)
@@ -96,12 +96,12 @@ def _panel(axes: Axes, distribution: Distribution, pair: str, reference: str) ->
         if name == "direct":
             tagged = one.square > 0
             centers, errors = (edges[1:] + edges[:-1]) / 2, np.sqrt(one.square)
-            axes.errorbar(centers[tagged], one.total[tagged], errors[tagged], fmt="o", color=COLORS[name], markersize=4, label=NAMES[name], zorder=5)
+            axes.errorbar(centers[tagged], one.total[tagged], errors[tagged], fmt="o", color=COLORS[name], markersize=4, label=LEGEND[name], zorder=5)
         else:
             ratio = fits[name]["chi2_per_ndf"]
             fit = "" if ratio is None else rf", $\chi^2$/ndf = {fits[name]['chi2']:.1f}/{fits[name]['ndf']} = {ratio:.2f}"
             filled: dict[str, Any] = {"fill": True, "alpha": 0.45} if name == "true" else {"linewidth": 2}
-            axes.stairs(one.total, edges, color=COLORS[name], label=NAMES[name] + fit, **filled)
+            axes.stairs(one.total, edges, color=COLORS[name], label=LEGEND[name] + fit, **filled)
     axes.set_ylim(0, max(axes.get_ylim()[1], 1e-9) * 1.45)
     axes.yaxis.set_major_locator(MaxNLocator(6, prune="lower"))
     axes.legend(loc="upper right", frameon=False, title=None if pair == "all" else pair.replace("l", r"$\ell$"))

@@ -14,23 +14,23 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.config.plan import plan
+from weaver_tt.config.plan import make_plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.reader import Reader
 from weaver_tt.data.readers import open_reader
-from weaver_tt.data.table import Table, make_table, read_columns, value_of
+from weaver_tt.data.table import Table, evaluate_column, make_table, read_columns
 from weaver_tt.errors import ConfigError, DataError, nearest
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-CHUNK = 100_000  # rows read at once
+CHUNK_ROWS = 100_000  # rows read at once
 WEIGHT = "event weight"  # no data YAML can name a column so
 FLAVOURS = ("b", "c", "light")  # |flavour| 5, 4, anything else
 
 
 @dataclass(slots=True)
-class Jets:
+class JetTable:
     """``columns`` (M,) by role (pt, eta, …), ``counts`` (N,) jets of each event, ``weight`` (N,) of the events; made of ``rows`` rows of the file."""
 
     columns: dict[str, Floats]
@@ -69,7 +69,7 @@ def flavour_index(flavour: npt.NDArray[Any]) -> Integers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class JetFiles:
     """Files of jets and what to read from them.
 
     ``names``: role (pt, eta, phi, mass, flavour, tag, efficiency, truth) -> column with one value a jet; ``optional``: the same for columns that are
@@ -92,7 +92,7 @@ class Source:
         return open_reader(path, self.treename or (self.config.treename if self.config is not None else None))
 
 
-def stream(source: Source) -> Iterator[Jets]:
+def stream_jets(source: JetFiles) -> Iterator[JetTable]:
     """Chunks of all files in order.
 
     Raises DataError for a missing column, columns that disagree on the number of jets, and tags other than 0 and 1.
@@ -107,25 +107,25 @@ def stream(source: Source) -> Iterator[Jets]:
             tables = _tables(source, path, list(dict.fromkeys([*wanted.values(), *([weight] if weight else [])])))
         else:
             weight = WEIGHT if source.config.event_weight is not None else None
-            tables = _made_tables(source, source.config, path, list(wanted.values()))
+            tables = _computed_tables(source, source.config, path, list(wanted.values()))
         for rows, table in tables:
-            yield _jets(table, wanted, weight, path, rows)
+            yield _make_jets(table, wanted, weight, path, rows)
 
 
-def first_chunks(source: Source) -> tuple[list[Jets], float]:
+def first_chunks(source: JetFiles) -> tuple[list[JetTable], float]:
     """The first chunk of each file, and the share of all rows that they hold."""
     total = held = 0
     chunks = []
     for path in source.paths:
         with source.open(path) as reader:
             total += reader.rows()
-        for jets in islice(stream(replace(source, paths=[path])), 1):
+        for jets in islice(stream_jets(replace(source, paths=[path])), 1):
             chunks.append(jets)
             held += jets.rows
     return chunks, held / max(total, 1)
 
 
-def pieces(borders: Sequence[int], most: int = CHUNK) -> Iterator[tuple[int, int]]:
+def row_ranges(borders: Sequence[int], most: int = CHUNK_ROWS) -> Iterator[tuple[int, int]]:
     """Row ranges (first, last) between cluster ``borders`` 0 … rows: whole clusters together up to ``most`` rows, longer clusters cut."""
     first = last = 0
     for border in borders:
@@ -140,34 +140,34 @@ def pieces(borders: Sequence[int], most: int = CHUNK) -> Iterator[tuple[int, int
         yield first, last
 
 
-def _columns(source: Source, path: str) -> set[str]:
+def _columns(source: JetFiles, path: str) -> set[str]:
     with source.open(path) as reader:
         return set(reader.columns())
 
 
-def _tables(source: Source, path: str, columns: Sequence[str]) -> Iterator[tuple[int, Table]]:
+def _tables(source: JetFiles, path: str, columns: Sequence[str]) -> Iterator[tuple[int, Table]]:
     """Columns of a file, chunk by chunk, each with the number of rows read for it."""
     with source.open(path) as reader:
-        for first, last in pieces(reader.clusters(columns)):
+        for first, last in row_ranges(reader.clusters(columns)):
             yield last - first, reader.read(columns, first, last)
 
 
-def _made_tables(source: Source, config: DataConfig, path: str, columns: Sequence[str]) -> Iterator[tuple[int, Table]]:
+def _computed_tables(source: JetFiles, config: DataConfig, path: str, columns: Sequence[str]) -> Iterator[tuple[int, Table]]:
     """The same of what a data YAML makes of a file for training; the event weight is column ``WEIGHT``."""
-    made = plan(config, "train")
+    made = make_plan(config, "train")
     with source.open(path) as reader:
-        for first, last in pieces(reader.clusters()):
+        for first, last in row_ranges(reader.clusters()):
             table, _ = make_table(read_columns(reader, made.columns, config, first, last), made, config, path, path)
             if len(next(iter(table.values()))) == 0:
                 continue
             for name in columns:
                 if name not in table:
                     raise ConfigError(f"{config.source}: no column {name!r} is made for training; {nearest(name, table)}")
-            weight = {} if config.event_weight is None else {WEIGHT: value_of(config.event_weight, table, f"{path}: event_weight")}
+            weight = {} if config.event_weight is None else {WEIGHT: evaluate_column(config.event_weight, table, f"{path}: event_weight")}
             yield last - first, {name: table[name] for name in columns} | weight
 
 
-def _jets(table: Table, wanted: Mapping[str, str], weight: str | None, path: str, rows: int) -> Jets:
+def _make_jets(table: Table, wanted: Mapping[str, str], weight: str | None, path: str, rows: int) -> JetTable:
     counts: Integers | None = None
     columns = {}
     for role, name in wanted.items():
@@ -184,4 +184,4 @@ def _jets(table: Table, wanted: Mapping[str, str], weight: str | None, path: str
     if "tag" in columns and not np.isin(columns["tag"], (0, 1)).all():
         raise DataError(f"{path}: column {wanted['tag']!r} must hold 0 or 1 for each jet (tagged or not)")
     weights = np.ones(len(counts)) if weight is None else ak.to_numpy(table[weight]).astype(np.float64)
-    return Jets(columns, counts, weights, rows)
+    return JetTable(columns, counts, weights, rows)

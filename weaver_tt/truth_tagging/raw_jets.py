@@ -8,7 +8,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError
 
 
-def raw_jets(config: DataConfig) -> str:
+def raw_jet_group(config: DataConfig) -> str:
     """The name of the one input group; ConfigError unless it holds four raw columns with padding zero, which tells jets from padding."""
     where = f"{config.source}: inputs"
     if len(config.inputs) != 1:
@@ -22,9 +22,9 @@ def raw_jets(config: DataConfig) -> str:
     return group.name
 
 
-def model_info(config: DataConfig) -> dict[str, Any]:
+def jet_model_info(config: DataConfig) -> dict[str, Any]:
     """Names, shapes and free axes of a per-jet network's input and output, as ``get_model`` returns them."""
-    group = raw_jets(config)
+    group = raw_jet_group(config)
     return {
         "input_names": [group],
         "input_shapes": {group: config.input_shapes[group]},

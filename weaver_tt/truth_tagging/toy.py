@@ -52,7 +52,7 @@ LARGEST_PHI = np.nextafter(np.float32(np.pi), np.float32(0))  # float32(pi) itse
 
 
 @dataclass(slots=True)
-class Jets:
+class ToyJets:
     """Padded jets of N events: ``pt``, ``eta``, ``phi`` float32 (N, J), ``flavour`` int32 (N, J), ``real`` bool (N, J)."""
 
     pt: Floats
@@ -62,12 +62,12 @@ class Jets:
     real: Bools
 
 
-def generate(events: int, seed: int, kind: Kind = "multijet") -> ak.Array:
-    """``events`` toy events as one record array: jagged ``jet_*`` columns and ``event_number``; see :func:`chunks` for the memory-bounded way."""
-    return ak.concatenate(list(chunks(events, seed, kind)))
+def generate_toy(events: int, seed: int, kind: Kind = "multijet") -> ak.Array:
+    """``events`` toy events as one record array: jagged ``jet_*`` columns and ``event_number``; see :func:`toy_chunks` for the memory-bounded way."""
+    return ak.concatenate(list(toy_chunks(events, seed, kind)))
 
 
-def chunks(events: int, seed: int, kind: Kind = "multijet") -> Iterator[ak.Array]:
+def toy_chunks(events: int, seed: int, kind: Kind = "multijet") -> Iterator[ak.Array]:
     """The same events in pieces of at most ``CHUNK``.
 
     Columns: ``jet_pt jet_eta jet_phi jet_mass jet_eff_true`` float32, ``jet_flavour`` int32 (5, 4, 0), ``jet_istag`` bool, each ``var`` an event;
@@ -84,30 +84,30 @@ def chunks(events: int, seed: int, kind: Kind = "multijet") -> Iterator[ak.Array
         yield _records(jets, first, rng)
 
 
-def write(path: str, events: int, seed: int, kind: Kind = "multijet") -> None:
+def write_toy(path: str, events: int, seed: int, kind: Kind = "multijet") -> None:
     """Write the events to ``path``: tree ``tree`` of a .root file, or .parquet. A failure is an OutputError and leaves no file behind."""
     with open_writer(path) as writer:
-        for chunk in chunks(events, seed, kind):
+        for chunk in toy_chunks(events, seed, kind):
             # small pieces make small clusters, which readers can shuffle
             for first in range(0, len(chunk), CLUSTER):
                 piece = chunk[first : first + CLUSTER]
                 writer.write({name: piece[name] for name in piece.fields})
 
 
-def multijet(events: int, rng: np.random.Generator) -> Jets:
+def multijet(events: int, rng: np.random.Generator) -> ToyJets:
     """Events of 2 + floor(Exp(1.2)) jets, 8 at most (more are set to 8), around a leading jet (Appendix A)."""
     counts = np.minimum(2 + np.floor(rng.exponential(EXTRA_JETS, events)).astype(int), MOST_JETS)
     real = np.arange(MOST_JETS) < counts[:, None]  # (N, J)
     pt = np.where(real, _truncated_gaussian(real.shape, PT_PEAK, PT_WIDTH, *PT_RANGE, rng), 0).astype(np.float32)
     pt = -np.sort(-pt, axis=1)  # leading first, padding last
     leading = _truncated_gaussian((events, 1), 0.0, ETA_WIDTH, -ETA_LIMIT, ETA_LIMIT, rng)
-    eta, around = _around(np.broadcast_to(leading, (events, MOST_JETS)), real, rng)
-    phi = _wrap(rng.uniform(-np.pi, np.pi, (events, 1)) + around)
+    eta, around = _place_around(np.broadcast_to(leading, (events, MOST_JETS)), real, rng)
+    phi = _wrap_float32(rng.uniform(-np.pi, np.pi, (events, 1)) + around)
     flavour = rng.choice(FLAVOURS, real.shape, p=FLAVOUR_SHARES)
-    return Jets(pt, eta, phi, flavour, real)
+    return ToyJets(pt, eta, phi, flavour, real)
 
 
-def boosted(events: int, rng: np.random.Generator) -> Jets:
+def boosted(events: int, rng: np.random.Generator) -> ToyJets:
     """A scalar of mass Gaussian(90, 10) GeV, pT Exp(200) GeV, eta Gaussian(0, 0.5) decays isotropically to two jets of one flavour.
 
     Decays are drawn anew until both jets lie where multijet events have jets: pT in [20, 600] GeV, |eta| < 2, dR in [0.4, 3.5].
@@ -116,7 +116,7 @@ def boosted(events: int, rng: np.random.Generator) -> Jets:
     missing = events
     while missing > 0:
         pair = _decays(2 * missing + 100, rng)  # (3, n, 2): pt, eta, phi
-        distance = delta_r(pair[1, :, 0], pair[2, :, 0], pair[1, :, 1], pair[2, :, 1])
+        distance = toy_delta_r(pair[1, :, 0], pair[2, :, 0], pair[1, :, 1], pair[2, :, 1])
         good = ((pair[0] >= PT_RANGE[0]) & (pair[0] <= PT_RANGE[1]) & (np.abs(pair[1]) < ETA_LIMIT)).all(axis=1)
         good &= (distance >= DR_RANGE[0]) & (distance <= DR_RANGE[1])
         parts.append(pair[:, good][:, :missing])
@@ -124,10 +124,10 @@ def boosted(events: int, rng: np.random.Generator) -> Jets:
     pair = np.concatenate(parts, axis=1)
     pair = np.take_along_axis(pair, np.argsort(-pair[0], axis=1)[None], axis=2)
     flavour = np.repeat(rng.choice(FLAVOURS, (events, 1), p=BOSON_FLAVOUR_SHARES), 2, axis=1)
-    return Jets(pair[0], pair[1], pair[2], flavour, np.ones(flavour.shape, bool))
+    return ToyJets(pair[0], pair[1], pair[2], flavour, np.ones(flavour.shape, bool))
 
 
-def true_efficiency(jets: Jets) -> Floats:
+def true_efficiency(jets: ToyJets) -> Floats:
     """Eq. 2 with our Fig. 3: the efficiency of each jet, float64 (N, J); padding holds anything.
 
     a exp(-((pT-m)/s)^2/2 - (eta/w)^2/2), times the product over the event's other jets of 1 + A exp(-(dR/0.5)^2/2), clipped to [1e-4, 0.98].
@@ -136,20 +136,20 @@ def true_efficiency(jets: Jets) -> Floats:
     pt, eta, phi = (values.astype(np.float64) for values in (jets.pt, jets.eta, jets.phi))
     efficiency = PEAK[own] * np.exp(-0.5 * (((pt - PT_CENTER[own]) / PT_SPREAD[own]) ** 2 + (eta / ETA_SPREAD[own]) ** 2))
     for other in range(pt.shape[1]):
-        close = np.exp(-0.5 * (delta_r(eta, phi, eta[:, [other]], phi[:, [other]]) / NEIGHBOUR_RANGE) ** 2)  # (N, J)
+        close = np.exp(-0.5 * (toy_delta_r(eta, phi, eta[:, [other]], phi[:, [other]]) / NEIGHBOUR_RANGE) ** 2)  # (N, J)
         factor = 1 + NEIGHBOUR[own, own[:, [other]]] * close
         counts = jets.real[:, [other]] & (np.arange(pt.shape[1]) != other)
         efficiency *= np.where(counts, factor, 1)
     return np.clip(efficiency, *EFFICIENCY_RANGE)
 
 
-def delta_r(eta: Floats, phi: Floats, other_eta: Floats, other_phi: Floats) -> Floats:
+def toy_delta_r(eta: Floats, phi: Floats, other_eta: Floats, other_phi: Floats) -> Floats:
     """sqrt(dEta^2 + dPhi^2) with dPhi in [-pi, pi); shapes broadcast."""
     around = (phi - other_phi + np.pi) % (2 * np.pi) - np.pi
     return np.hypot(eta - other_eta, around)
 
 
-def _records(jets: Jets, first: int, rng: np.random.Generator) -> ak.Array:
+def _records(jets: ToyJets, first: int, rng: np.random.Generator) -> ak.Array:
     efficiency = true_efficiency(jets)
     columns = {
         "jet_pt": jets.pt,
@@ -176,7 +176,7 @@ def _truncated_gaussian(shape: tuple[int, ...], mean: float, width: float, low: 
     return values
 
 
-def _around(leading: Floats, real: Bools, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _place_around(leading: Floats, real: Bools, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Eta (N, J) and distance in phi from the leading jet (N, J), given the leading jet's eta (N, J).
 
     sqrt(dR) is uniform and kept; the direction is uniform among those with |eta| < 2 and |dPhi| < pi (drawn anew until there), so that the
@@ -214,6 +214,6 @@ def _decays(events: int, rng: np.random.Generator) -> Floats:
     return np.stack([jet_pt, np.arcsinh(jets[2] / jet_pt), jet_phi]).astype(np.float32)
 
 
-def _wrap(phi: Floats) -> Floats:
+def _wrap_float32(phi: Floats) -> Floats:
     """Angles brought into [-pi, pi), float32."""
     return np.clip((phi + np.pi) % (2 * np.pi) - np.pi, -LARGEST_PHI, LARGEST_PHI).astype(np.float32)

@@ -9,14 +9,14 @@ import awkward as ak
 from weaver_tt.data.readers import open_reader
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.output.writers import open_writer
-from weaver_tt.truth_tagging.event_weights import Correlation, Request, event_weight, event_weight_error
-from weaver_tt.truth_tagging.jets import pieces
+from weaver_tt.truth_tagging.event_weights import Correlation, TagRequest, event_weight, event_weight_error
+from weaver_tt.truth_tagging.jets import row_ranges
 
 
-def write_weights(
+def write_event_weights(
     path: str,
     output: str,
-    requests: Sequence[Request],
+    requests: Sequence[TagRequest],
     *,
     efficiency: str = "jet_eff",
     correlation: Correlation = "full",
@@ -38,17 +38,17 @@ def write_weights(
         if taken:
             raise DataError(f"{path}: already has the column {', '.join(sorted(taken))}")
         spread = f"{efficiency}_std" if f"{efficiency}_std" in columns else None
-        for first, last in list(pieces(reader.clusters(columns))) or [(0, 0)]:
+        for first, last in list(row_ranges(reader.clusters(columns))) or [(0, 0)]:
             table = reader.read(columns, first, last)
             for request in requests:
                 try:
-                    table |= _weights(table[efficiency], None if spread is None else table[spread], request, correlation)
+                    table |= _weight_columns(table[efficiency], None if spread is None else table[spread], request, correlation)
                 except DataError as error:
                     raise DataError(f"{path}: column {efficiency!r}, rows from {first}: {error}") from error
             writer.write(table)
 
 
-def _weights(efficiency: ak.Array, spread: ak.Array | None, request: Request, correlation: Correlation) -> dict[str, ak.Array]:
+def _weight_columns(efficiency: ak.Array, spread: ak.Array | None, request: TagRequest, correlation: Correlation) -> dict[str, ak.Array]:
     weights = {request.column: ak.Array(event_weight(efficiency, request))}
     if spread is not None:
         weights[f"{request.column}_std"] = ak.Array(event_weight_error(efficiency, spread, request, correlation))
