@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from weaver_tt.network import NetworkFile
-from weaver_tt.nn.blocks import mlp, unit_length
+from weaver_tt.network.file import NetworkFile
+from weaver_tt.nn.layers.blocks import mlp, unit_length
 
 PAPER = NetworkFile(Path(__file__).parents[1] / "network_configs" / "truth_tagging_gnn.py").module
 

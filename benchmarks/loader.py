@@ -121,7 +121,7 @@ def ours(args: argparse.Namespace, read_ahead: int | None = None) -> Any:
 
     from weaver_tt.config.load import load_config
     from weaver_tt.data import loaders
-    from weaver_tt.options import DataOptions
+    from weaver_tt.options.train import DataOptions
 
     groups = [f"class{i}:{path}" for i, path in enumerate(paths(args.data))]
     options = DataOptions(data_train=groups, data_val=groups[:1], batch_size=args.batch_size, num_workers=args.workers)
@@ -183,7 +183,8 @@ def sizes(loader: Any, number: int) -> Iterator[int]:
 
 def stages(args: argparse.Namespace) -> dict[str, float]:
     """Share of the time of each stage of an epoch in one thread."""
-    from weaver_tt.data import dataset, padding, pool
+    from weaver_tt.data.rows import padding
+    from weaver_tt.data.shuffle import pool, stream
 
     spent: dict[str, float] = defaultdict(float)
     running = [0.0]  # of each stage that is running, the time spent in stages that it called
@@ -206,10 +207,10 @@ def stages(args: argparse.Namespace) -> dict[str, float]:
     loader = ours(args, read_ahead=0)
     for _ in loader.epoch(0):
         pass
-    timed(dataset.Decoder, "read", "reading")
-    timed(dataset, "select", "expressions")
-    timed(dataset, "to_rows", "scaling, side by side")
-    timed(pool, "collect", "shuffling: gathering rows")
+    timed(stream.Decoder, "read", "reading")
+    timed(stream, "select_rows", "expressions")
+    timed(stream, "to_rows", "scaling, side by side")
+    timed(pool, "gather_rows", "shuffling: gathering rows")
     timed(padding.Padder, "__call__", "padding")
     start = time.perf_counter()
     for _ in loader.epoch(1):
@@ -225,7 +226,7 @@ def child(args: argparse.Namespace) -> None:
 
     torch.set_num_threads(args.threads)
     if args.child != "peer":
-        from weaver_tt.allocator import keep_freed_memory
+        from weaver_tt.system.allocator import keep_freed_memory
 
         keep_freed_memory()  # as train.py does
     if args.child == "stages":

@@ -28,7 +28,7 @@ def epoch(args: argparse.Namespace) -> dict[str, float]:
     """Rows of an epoch over the files of ``--data``, and the peak memory of this process (MiB)."""
     from weaver_tt.config.load import load_config
     from weaver_tt.data.loaders import train_loader
-    from weaver_tt.options import DataOptions
+    from weaver_tt.options.train import DataOptions
 
     files = [f"class{Path(path).stem.split('_')[0][-1]}:{path}" for path in paths(args.data)]
     options = DataOptions(data_train=files, data_val=files[:1], batch_size=512, pool_size=args.pool_size)

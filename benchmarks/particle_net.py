@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from weaver_tt.nn.particle_net import ParticleNet
+from weaver_tt.nn.models.particle_net import ParticleNet
 
 SLOTS, FEATURES, CLASSES = 128, 17, 10
 OPTIONS: dict[str, Any] = {

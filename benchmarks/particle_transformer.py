@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from weaver.nn.model.ParticleTransformer import ParticleTransformer as WeaverParticleTransformer
 
-from weaver_tt.nn.particle_transformer import ParticleTransformer
+from weaver_tt.nn.models.particle_transformer import ParticleTransformer
 
 SLOTS, FEATURES, CLASSES = 128, 17, 10
 OPTIONS: dict[str, Any] = {"use_pre_activation_pair": False, "cls_block_params": {"dropout": 0, "attn_dropout": 0, "activation_dropout": 0}}

@@ -13,8 +13,8 @@ from typing import Any
 from torch import nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.nn.inputs import channels, constituent_groups, layer_sizes, model_info, num_outputs, raw_channels
-from weaver_tt.nn.particle_flow import EnergyFlowNetwork
+from weaver_tt.network.inputs import channels, constituent_groups, layer_sizes, model_info, num_outputs, raw_channels
+from weaver_tt.nn.models.particle_flow import EnergyFlowNetwork
 
 GROUPS = ("pf_points", "pf_vectors", "pf_mask")
 

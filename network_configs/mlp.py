@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig, InputGroup
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.nn.inputs import constituent_groups, layer_sizes, model_info, num_outputs
-from weaver_tt.nn.norm import ObjectNorm
+from weaver_tt.network.inputs import constituent_groups, layer_sizes, model_info, num_outputs
+from weaver_tt.nn.layers.norm import ObjectNorm
 
 
 def mean(objects: Tensor, mask: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class RowNetwork(nn.Module):
     """Input groups -> one vector a row -> layers with batch norm, ReLU and dropout -> (N, outputs).
 
     ``masks``: place of each input that is no mask -> place of its mask among the inputs, None for per-row values.
-    Batch norm on fewer than two rows takes its running statistics (:class:`~weaver_tt.nn.norm.ObjectNorm`).
+    Batch norm on fewer than two rows takes its running statistics (:class:`~weaver_tt.nn.layers.norm.ObjectNorm`).
     """
 
     def __init__(self, masks: dict[int, int | None], pooling: str, widths: Sequence[int], outputs: int, dropout: float, batch_norm: bool) -> None:

@@ -1,7 +1,7 @@
 """P-CNN, the one-dimensional residual network of DeepAK8 (arXiv:2004.08262), over constituents in the order of the file (by falling pT, usually).
 
 Inputs ``pf_features`` (N, C, P), the scaled features of the constituents, and ``pf_mask`` (N, 1, P), 1 for real ones; other groups of the data
-YAML are left alone. Output (N, K): logits of the K classes. Weights of the public ``example_PCNN.py`` fit; see ``weaver_tt/nn/p_cnn.py`` for what
+YAML are left alone. Output (N, K): logits of the K classes. Weights of the public ``example_PCNN.py`` fit; see ``weaver_tt/nn/models/p_cnn.py`` for what
 differs on padding. Sizes are options: ``-o conv_params "((32,),(64,64))" -o fc_params "((512,0.2),)"``.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 from torch import nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.nn.inputs import channels, constituent_groups, hidden_layers, layer_sizes, model_info, num_outputs
-from weaver_tt.nn.p_cnn import ParticleCNN
+from weaver_tt.network.inputs import channels, constituent_groups, hidden_layers, layer_sizes, model_info, num_outputs
+from weaver_tt.nn.models.p_cnn import ParticleCNN
 
 GROUPS = ("pf_features", "pf_mask")
 

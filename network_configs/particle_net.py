@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.nn.inputs import channels, constituent_groups, model_info, num_outputs
-from weaver_tt.nn.particle_net import Convolutions, Layers, ParticleNet, read_convolutions
+from weaver_tt.network.inputs import channels, constituent_groups, model_info, num_outputs
+from weaver_tt.nn.models.particle_net import Convolutions, Layers, ParticleNet, read_convolutions
 
 GROUPS = ("pf_points", "pf_features", "pf_mask")
 CONVOLUTIONS: Convolutions = ((16, (64, 64, 64)), (16, (128, 128, 128)), (16, (256, 256, 256)))

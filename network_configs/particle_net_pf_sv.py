@@ -14,8 +14,8 @@ from torch import nn
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError
-from weaver_tt.nn.inputs import channels, constituent_groups, model_info, num_outputs
-from weaver_tt.nn.particle_net import Convolutions, Layers, ParticleNetTagger, read_convolutions
+from weaver_tt.network.inputs import channels, constituent_groups, model_info, num_outputs
+from weaver_tt.nn.models.particle_net import Convolutions, Layers, ParticleNetTagger, read_convolutions
 
 PF, SV = ("pf_points", "pf_features", "pf_mask"), ("sv_points", "sv_features", "sv_mask")
 CONVOLUTIONS: Convolutions = ((16, (64, 64, 64)), (16, (128, 128, 128)), (16, (256, 256, 256)))

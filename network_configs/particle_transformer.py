@@ -3,7 +3,7 @@
 Inputs ``pf_features`` (N, C, P), the scaled features of the particles, ``pf_vectors`` (N, 4, P), their px, py, pz, E as they are, and ``pf_mask``
 (N, 1, P), 1 for real ones; other groups of the data YAML (``pf_points``) are left alone. Output (N, K): logits of the K classes. By default the
 network of the public ``example_ParticleTransformer.py``, 2.14 million parameters, whose weights fit. All options of
-:class:`~weaver_tt.nn.particle_transformer.ParticleTransformer` are options here: ``-o num_layers 4 -o fc_params "[(128,0.1)]"``,
+:class:`~weaver_tt.nn.models.particle_transformer.ParticleTransformer` are options here: ``-o num_layers 4 -o fc_params "[(128,0.1)]"``,
 ``-o block_params "{'dropout':0}"``. Trains in bf16 with ``--use-amp``.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.nn.inputs import channels, constituent_groups, constructor_options, model_info, num_outputs, raw_channels
-from weaver_tt.nn.particle_transformer import ParticleTransformer
+from weaver_tt.network.inputs import channels, constituent_groups, constructor_options, model_info, num_outputs, raw_channels
+from weaver_tt.nn.models.particle_transformer import ParticleTransformer
 
 GROUPS = ("pf_features", "pf_vectors", "pf_mask")
 OWN = ("num_classes", "for_inference")  # the classes are the data YAML's, and the softmax is the task's
@@ -38,7 +38,7 @@ class Wrapper(nn.Module):
 
 
 def get_model(data_config: DataConfig, use_pre_activation_pair: bool = False, **options: Any) -> tuple[nn.Module, dict[str, Any]]:
-    """The network for ``data_config``; options: those of :class:`~weaver_tt.nn.particle_transformer.ParticleTransformer`."""
+    """The network for ``data_config``; options: those of :class:`~weaver_tt.nn.models.particle_transformer.ParticleTransformer`."""
     constituent_groups(data_config, GROUPS, "particle_transformer")
     features = channels(data_config, "pf_features", 1, "features of particles")
     raw_channels(data_config, "pf_vectors", 4, "px, py, pz, energy")

@@ -5,7 +5,7 @@
 
 Inputs are those of ``particle_transformer.py``, output (N, K). The body is ``mod``, as in the public network files and weights; it gives the class
 token (N, D), of which the head ``fc`` makes K logits: hidden layers of ``-o fc_params "[(128,0.1)]"`` (size, dropout), then a linear layer. The old
-head of the weights, ``mod.fc``, has no place here. Other options are those of :class:`~weaver_tt.nn.particle_transformer.ParticleTransformer`, and
+head of the weights, ``mod.fc``, has no place here. Other options are those of :class:`~weaver_tt.nn.models.particle_transformer.ParticleTransformer`, and
 must be those that the body was trained with.
 """
 
@@ -17,8 +17,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.nn.inputs import channels, constituent_groups, constructor_options, model_info, num_outputs, raw_channels
-from weaver_tt.nn.particle_transformer import ParticleTransformer, class_head
+from weaver_tt.network.inputs import channels, constituent_groups, constructor_options, model_info, num_outputs, raw_channels
+from weaver_tt.nn.models.particle_transformer import ParticleTransformer, class_head
 
 GROUPS = ("pf_features", "pf_vectors", "pf_mask")
 OWN = ("num_classes", "for_inference", "fc_params")

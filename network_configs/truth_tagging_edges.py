@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError
-from weaver_tt.nn.edges import EdgeNetwork, logit_of_product, pair_geometry
-from weaver_tt.nn.pairwise import make_layout
-from weaver_tt.truth_tagging.raw_jets import jet_model_info
+from weaver_tt.network.inputs import jet_model_info
+from weaver_tt.nn.models.edge_network import EdgeNetwork, logit_of_product, pair_geometry
+from weaver_tt.nn.objects.pairwise import make_layout
 
 BOTTOM, CHARM = 5, 4  # flavour codes, of either sign; any other is a light jet
 TYPICAL_PT = 200.0  # GeV
@@ -56,7 +56,7 @@ def get_model(
     """The network for ``data_config``, one output per label.
 
     Options: ``hidden`` size and number of ``layers`` of all MLPs, ``rounds`` of message passing, size of a ``message``, and ``sharpness`` of the
-    bend below efficiency 1 (:func:`~weaver_tt.nn.edges.logit_of_product`): 1 adds terms up in the logit, more multiplies factors of the efficiency.
+    bend below efficiency 1 (:func:`~weaver_tt.nn.models.edge_network.logit_of_product`): 1 adds terms up in the logit, more multiplies factors of the efficiency.
     """
     for name, value in {"hidden": hidden, "layers": layers, "rounds": rounds, "message": message, "sharpness": sharpness}.items():
         if value < 1:

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.nn.blocks import mlp
-from weaver_tt.nn.graph_network import GraphNetwork
-from weaver_tt.nn.pairwise import make_layout
-from weaver_tt.truth_tagging.raw_jets import jet_model_info
+from weaver_tt.network.inputs import jet_model_info
+from weaver_tt.nn.layers.blocks import mlp
+from weaver_tt.nn.models.graph_network import GraphNetwork
+from weaver_tt.nn.objects.pairwise import make_layout
 
 
 def jet_features(jets: Tensor) -> Tensor:

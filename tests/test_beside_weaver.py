@@ -13,8 +13,8 @@ import uproot
 
 from weaver_tt.config.load import load_config
 from weaver_tt.data.loaders import test_loaders as loaders_of
-from weaver_tt.data.standardize import prepare_statistics
-from weaver_tt.options import DataOptions
+from weaver_tt.data.statistics.standardize import prepare_statistics
+from weaver_tt.options.train import DataOptions
 
 ROWS = 60
 SPREADS = """

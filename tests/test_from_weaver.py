@@ -12,8 +12,8 @@ import uproot
 import yaml
 
 from weaver_tt.config.load import load_config
-from weaver_tt.options import parse_options
-from weaver_tt.run import run
+from weaver_tt.options.train import parse_options
+from weaver_tt.run.run import run
 
 ROWS = 60
 WEIGHTS = """

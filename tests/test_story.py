@@ -13,7 +13,7 @@ import uproot
 import yaml
 
 from weaver_tt import cli
-from weaver_tt.truth_tagging import toy
+from weaver_tt.applications.truth_tagging import toy
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"

@@ -11,7 +11,7 @@ import pytest
 import uproot
 
 from weaver_tt import cli
-from weaver_tt.data import files
+from weaver_tt.formats import file_groups
 
 # as written, but for the device and for the last line, which keeps the test short
 COMMAND = """
@@ -137,7 +137,7 @@ def jets(rows, seed):
 def weaver(tmp_path, monkeypatch):
     """The tutorial's folder, where it says to be."""
     monkeypatch.chdir(tmp_path)
-    files._log_successor.cache_clear()
+    file_groups._log_successor.cache_clear()
     for folder in ("top-dataset/converted", "weaver-benchmark/data/top", "weaver-benchmark/networks/top"):
         Path(folder).mkdir(parents=True)
     for seed, (kind, rows) in enumerate({"train": 700, "val": 300, "test": 200}.items()):

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from weaver_tt import __version__
-from weaver_tt.allocator import keep_freed_memory
 from weaver_tt.errors import WeaverError
 from weaver_tt.log import configure_log, log
-from weaver_tt.options import add_flags, parse_options, read_flags
+from weaver_tt.options.flags import add_flags, read_flags
+from weaver_tt.options.train import parse_options
+from weaver_tt.system.allocator import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class Command:
     function: str
 
 
-TRUTH_TAGGING = "weaver_tt.truth_tagging.commands"
-SIMULATE = "weaver_tt.simulate.commands"
-CONVERT = "weaver_tt.convert.commands"
+TRUTH_TAGGING = "weaver_tt.applications.truth_tagging.commands"
+SIMULATE = "weaver_tt.samples.simulate.commands"
+CONVERT = "weaver_tt.samples.convert.commands"
 COMMANDS = {
     "toy": Command("make toy events with known efficiencies", f"{TRUTH_TAGGING}:ToyOptions", f"{TRUTH_TAGGING}:run_toy"),
     "map": Command("make the binned (pT, eta) efficiency map", f"{TRUTH_TAGGING}:MapOptions", f"{TRUTH_TAGGING}:run_map"),
@@ -69,7 +70,7 @@ def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # some microseconds: as fast as spinning on an idle machine
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # huge pages for large tensors: fresh memory costs a fifth of the time
     keep_freed_memory()
-    run = importlib.import_module("weaver_tt.run")
+    run = importlib.import_module("weaver_tt.run.run")
     return guarded(run.run, options)
 
 

@@ -13,9 +13,9 @@ from scipy import stats
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.data import loaders
-from weaver_tt.data.rows import JaggedObjects, Rows
+from weaver_tt.data.rows.rows import JaggedObjects, Rows
 from weaver_tt.errors import DataError
-from weaver_tt.options import DataOptions
+from weaver_tt.options.train import DataOptions
 
 INPUTS = {"jets": {"length": 3, "vars": ["jet_pt"]}, "event": {"length": None, "vars": ["number"]}}
 SIMPLE = {"type": "simple", "value": ["is_a", "is_b"]}

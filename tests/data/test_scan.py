@@ -9,9 +9,9 @@ import pytest
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
-from weaver_tt.data.files import FileGroup
 from weaver_tt.data.scan import scan_files
 from weaver_tt.errors import BadFileError, DataError
+from weaver_tt.formats.file_groups import FileGroup
 
 CONFIG = from_mapping({"inputs": {"event": {"length": None, "vars": ["met"]}}, "observers": ["run", "truth?"]})
 PREDICT = make_plan(CONFIG, "predict")

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn, tensor
 
-from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
-from weaver_tt.data.batch import Batch
+from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.loop import TimedBatches, run_epoch
 from weaver_tt.errors import ConfigError
+from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.tasks.regression import Regression
 
 CONFIG = DataConfig(

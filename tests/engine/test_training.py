@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
-from weaver_tt.data.batch import Batch
+from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine import checkpoint
-from weaver_tt.engine.trackers import NullTracker
+from weaver_tt.engine.trackers.base import NullTracker
 from weaver_tt.engine.training import Training
 from weaver_tt.errors import TrainingError
-from weaver_tt.network import Network
-from weaver_tt.options import TrainOptions
+from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.network.network import Network
+from weaver_tt.options.train import TrainOptions
 from weaver_tt.tasks.regression import Regression
 
 GROUP = InputGroup(name="event", variables=(Variable(name="x"),))

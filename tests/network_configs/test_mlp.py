@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from weaver_tt.config.load import from_mapping
+from weaver_tt.deploy.export import export_onnx
 from weaver_tt.errors import ConfigError
-from weaver_tt.network import Network, NetworkFile
-from weaver_tt.output.onnx_export import export_onnx
+from weaver_tt.network.file import NetworkFile
+from weaver_tt.network.network import Network
 from weaver_tt.tasks.registry import make_task
 
 FILE = NetworkFile(Path(__file__).parents[2] / "network_configs" / "mlp.py")

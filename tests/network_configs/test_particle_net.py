@@ -7,8 +7,8 @@ import torch
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.errors import ConfigError
-from weaver_tt.network import NetworkFile
-from weaver_tt.nn.particle_net import ParticleNet
+from weaver_tt.network.file import NetworkFile
+from weaver_tt.nn.models.particle_net import ParticleNet
 
 FILE = NetworkFile(Path(__file__).parents[2] / "network_configs" / "particle_net.py")
 

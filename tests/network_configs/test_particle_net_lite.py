@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from weaver_tt.config.load import from_mapping
-from weaver_tt.network import NetworkFile
+from weaver_tt.network.file import NetworkFile
 
 FILE = NetworkFile(Path(__file__).parents[2] / "network_configs" / "particle_net_lite.py")
 NAMES = {"pf_points": ["deta", "dphi"], "pf_features": [f"x{number}" for number in range(7)], "pf_mask": ["mask"]}

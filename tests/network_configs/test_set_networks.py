@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 from weaver_tt.config.load import from_mapping
+from weaver_tt.deploy.export import export_onnx
 from weaver_tt.errors import ConfigError
-from weaver_tt.network import Network, NetworkFile
-from weaver_tt.output.onnx_export import export_onnx
+from weaver_tt.network.file import NetworkFile
+from weaver_tt.network.network import Network
 from weaver_tt.tasks.registry import make_task
 
 FOLDER = Path(__file__).parents[2] / "network_configs"

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from weaver_tt.config.expressions import Expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.errors import ConfigError
-from weaver_tt.network import NetworkFile
+from weaver_tt.expressions.evaluate import Expression
+from weaver_tt.network.file import NetworkFile
 
 FILE = NetworkFile(Path(__file__).parents[2] / "network_configs" / "truth_tagging_edges.py")
 SMALL = {"hidden": 12, "message": 4, "rounds": 2}

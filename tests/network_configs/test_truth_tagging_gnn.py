@@ -8,10 +8,10 @@ import onnxruntime
 import pytest
 import torch
 
-from weaver_tt.config.expressions import Expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.errors import ConfigError
-from weaver_tt.network import NetworkFile
+from weaver_tt.expressions.evaluate import Expression
+from weaver_tt.network.file import NetworkFile
 
 FILE = NetworkFile(Path(__file__).parents[2] / "network_configs" / "truth_tagging_gnn.py")
 SMALL = {"hidden": 16, "blocks": 2, "head": (8,)}

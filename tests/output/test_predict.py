@@ -11,20 +11,20 @@ import torch
 import uproot
 from torch import Tensor
 
+from weaver_tt.applications.truth_tagging import toy
 from weaver_tt.config.load import from_mapping, load_config
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
-from weaver_tt.data.batch import Batch
 from weaver_tt.data.loaders import test_loaders as loaders_of  # pytest would take it for a test
+from weaver_tt.data.rows.batch import Batch
+from weaver_tt.deploy.export import export_onnx
+from weaver_tt.deploy.onnx_network import OnnxNetwork
 from weaver_tt.errors import ConfigError, DataError, OutputError
-from weaver_tt.network import Ensemble, build_network
-from weaver_tt.options import DataOptions, NetworkOptions
-from weaver_tt.output.onnx_export import export_onnx
-from weaver_tt.output.onnx_network import OnnxNetwork
+from weaver_tt.network.network import Ensemble, build_network
+from weaver_tt.options.train import DataOptions, NetworkOptions
 from weaver_tt.output.predict import empty_columns, output_path, padding_row, predict, tree_name
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.registry import make_task
-from weaver_tt.truth_tagging import toy
 
 CPU = torch.device("cpu")
 LENGTH = 4

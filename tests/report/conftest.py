@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from weaver_tt.output.writers import open_writer
+from weaver_tt.formats.writers import open_writer
 
 
 def write_prediction(path: Path, classes: list[str], entries: int = 600, strength: float = 1.0, seed: int = 1, **more: Any) -> Path:

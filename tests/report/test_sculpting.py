@@ -9,7 +9,7 @@ from scipy.spatial.distance import jensenshannon
 from weaver_tt import cli
 from weaver_tt.errors import ConfigError
 from weaver_tt.report.commands import ReportOptions, run_report
-from weaver_tt.report.judging import ColumnBins, equal_width, evaluate_model
+from weaver_tt.report.evaluation import ColumnBins, equal_width, evaluate_model
 from weaver_tt.report.scores import ModelFiles
 from weaver_tt.report.sculpting import jensen_shannon, measure_sculpting
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn, tensor
 
-from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
-from weaver_tt.data.batch import Batch
+from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
+from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.tasks.base import check_shape, row_weight, split
 from weaver_tt.tasks.classification import Classification
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import tensor
 
-from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
-from weaver_tt.data.batch import Batch
+from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
+from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.tasks.object_efficiency import ObjectEfficiency, real_entries
 
 VARIABLES = (Variable(name="jet_pt", center=100.0, scale=0.01), Variable(name="jet_eta"), Variable(name="jet_flavour"))

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from weaver_tt.config.expressions import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, TaskChoice, Variable
 from weaver_tt.errors import ConfigError
+from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.tasks.registry import TASKS, make_task, task_options
 
 

@@ -132,3 +132,21 @@ def with_params(config: DataConfig, params: Mapping[str, Variable], fingerprint:
         for name, group in config.inputs.items()
     }
     return replace(config, inputs=inputs, preprocess=replace(config.preprocess, params=dict(params), fingerprint=fingerprint))
+
+
+def with_fitted_numbers(config: DataConfig, numbers: dict[str, Variable] | Any) -> dict[str, Variable]:
+    """The ``auto`` variables of ``config`` with center and scale of ``numbers``; range and padding stay those of ``config``.
+
+    :raises ConfigError: ``numbers`` lacks one of them.
+    """
+    found: dict[str, Variable] = {}
+    for group in config.inputs.values():
+        for variable in group.variables:
+            if variable.center != "auto":
+                continue
+            if variable.name not in numbers or numbers[variable.name].center in (None, "auto"):
+                where = f"{config.source}: inputs.{group.name}: {variable.name!r}"
+                raise ConfigError(f"{where} is auto, but the model's statistics have no number for it")
+            given = numbers[variable.name]
+            found[variable.name] = replace(variable, center=given.center, scale=given.scale)
+    return found

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
-from weaver_tt.config.expressions import Expression, parse_expression
 from weaver_tt.config.inputs import read_inputs, read_params, with_params
 from weaver_tt.config.plan import dependency_order
+from weaver_tt.config.reweighting import BUCKETING, WEIGHTS, dump_bucketing, dump_reweighting, read_bucketing, read_reweighting
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, ObjectSelection, Preprocess, TaskChoice, Variable
 from weaver_tt.config.sections import Section, dump_yaml, parse_yaml, read_number, read_yaml, write_yaml
-from weaver_tt.config.weights import BUCKETING, WEIGHTS, dump_bucketing, dump_reweighting, read_bucketing, read_reweighting
 from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.expressions.evaluate import Expression, parse_expression
 
 KEYS = (
     *("treename", "branch_magic", "file_magic", "selection", "test_time_selection", "object_selection", "new_variables", "preprocess", "inputs"),
@@ -175,7 +175,9 @@ class _ConfigReader:
                 groups = [other.name for other in config.inputs.values() if other.length is not None]
                 raise ConfigError(f"{section.where}: no input group {name!r} with a length; {nearest(name, groups)}")
             inner = section.section(name, ("selection", "columns")) if isinstance(value, Mapping) else Section({}, section.at(name))
-            selection = parse_expression(inner.values.get("selection", "") if isinstance(value, Mapping) else value, inner.where, self.custom_functions)
+            selection = parse_expression(
+                inner.values.get("selection", "") if isinstance(value, Mapping) else value, inner.where, self.custom_functions
+            )
             columns = inner.names("columns") or default_columns(config, group)
             found[name] = ObjectSelection(group=name, expression=selection, columns=columns)
         return found

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from weaver_tt.config.expressions import Expression, parse_expression
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError
+from weaver_tt.expressions.evaluate import Expression, parse_expression
 
 Purpose = Literal["train", "predict"]
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.config.expressions import Expression
 from weaver_tt.errors import nearest
+from weaver_tt.expressions.evaluate import Expression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from weaver_tt.atomic import write_text
 from weaver_tt.errors import ConfigError, nearest, unknown_key
+from weaver_tt.system.atomic_files import write_text
 
 
 class _Loader(yaml.SafeLoader):

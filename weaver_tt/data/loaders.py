@@ -18,17 +18,17 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from weaver_tt.config.plan import Purpose, make_plan, with_extra_selection, without_reweighting
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
-from weaver_tt.data.ahead import read_ahead
-from weaver_tt.data.batch import Batch
 from weaver_tt.data.chunks import sample_files, select_window
-from weaver_tt.data.dataset import READ_AHEAD, Stream, UnpaddedBatch
-from weaver_tt.data.files import parse_groups
-from weaver_tt.data.labels import check_class_variety, warn_of_empty_classes
-from weaver_tt.data.padding import Padder
-from weaver_tt.data.rows import Rows, convert_arrays
+from weaver_tt.data.rows.batch import Batch
+from weaver_tt.data.rows.labels import check_class_variety, warn_of_empty_classes
+from weaver_tt.data.rows.padding import Padder
+from weaver_tt.data.rows.rows import Rows, convert_arrays
 from weaver_tt.data.scan import Scan, scan_files
+from weaver_tt.data.shuffle.read_ahead import read_ahead
+from weaver_tt.data.shuffle.stream import READ_AHEAD, Stream, UnpaddedBatch
 from weaver_tt.errors import DataError, WeaverError
-from weaver_tt.options import DataOptions
+from weaver_tt.formats.file_groups import parse_groups
+from weaver_tt.options.train import DataOptions
 
 BATCHES_AHEAD = 4  # batches that the thread may be ahead
 PREFETCH = 2  # batches that a worker process may be ahead

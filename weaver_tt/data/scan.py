@@ -10,10 +10,10 @@ from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.chunks import Source
-from weaver_tt.data.files import FileGroup
-from weaver_tt.data.readers import open_reader
-from weaver_tt.data.table import file_name
+from weaver_tt.data.rows.table import file_name
 from weaver_tt.errors import BadFileError, DataError
+from weaver_tt.formats.file_groups import FileGroup
+from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.log import log
 
 FILES_AT_ONCE = 8  # files looked at side by side: remote ones answer slowly
@@ -47,7 +47,9 @@ def scan_files(groups: Sequence[FileGroup], config: DataConfig, plan: Plan, on_b
     columns = []
     for number, group in enumerate(groups):
         with ThreadPoolExecutor(FILES_AT_ONCE) as executor:
-            looks = [look for look in executor.map(lambda path: _scan_file(path, config, plan, on_bad_file), group.paths) if isinstance(look, _FileScan)]
+            looks = [
+                look for look in executor.map(lambda path: _scan_file(path, config, plan, on_bad_file), group.paths) if isinstance(look, _FileScan)
+            ]
         accounting.bad_files.update(set(group.paths) - {look.path for look in looks})
         optional = _common_optional_columns(group.name, looks, plan)
         columns.append(tuple(name for name in plan.columns if not plan.is_optional(name) or name in optional))

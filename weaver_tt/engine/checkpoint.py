@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from weaver_tt.atomic import writing
-from weaver_tt.data.standardize import MEMBER, MODEL_FILE
 from weaver_tt.errors import ConfigError, OutputError, TrainingError, nearest
+from weaver_tt.run_files import MEMBER, MODEL_FILE
+from weaver_tt.system.atomic_files import writing
 
 CHECKPOINT_FORMAT = 1
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from weaver_tt.engine.loop import EpochMetrics
-from weaver_tt.engine.readings import BatchLoader
-from weaver_tt.engine.trackers import Tracker
+from weaver_tt.engine.progress import BatchLoader
+from weaver_tt.engine.trackers.base import Tracker
 from weaver_tt.engine.training import Trainable, Training
-from weaver_tt.options import TrainOptions
+from weaver_tt.options.train import TrainOptions
 from weaver_tt.tasks.base import Task
 
 

@@ -10,10 +10,10 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from weaver_tt.data.batch import Batch
-from weaver_tt.distributed import sum_over_ranks
+from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Meter, Scored
+from weaver_tt.system.distributed import sum_over_ranks
 from weaver_tt.tasks.base import Output, Task
 
 T = TypeVar("T")

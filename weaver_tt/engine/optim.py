@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.weights import match_names
+from weaver_tt.network.name_patterns import match_names
 
 # Ranger is RAdam with Lookahead (Zhang et al., arXiv:1907.08610); these defaults are the ones that Weaver's users know. Without degenerated_to_sgd
 # the library steps uphill until the variance is rectified (5 steps).

@@ -12,22 +12,22 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from weaver_tt import distributed
-from weaver_tt.data.batch import Batch
+from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine import checkpoint
-from weaver_tt.engine.closure import reweighting_figures
+from weaver_tt.engine.device_settings import autocast_type, compile_network, seed_everything
 from weaver_tt.engine.loop import EpochMetrics, Runnable, TimedBatches, run_epoch
-from weaver_tt.engine.machine import autocast_type, compile_network, seed_everything
 from weaver_tt.engine.optim import compile_step, literals
-from weaver_tt.engine.readings import BatchLoader, IntervalMetrics, log_rows, nonfinite_columns
-from weaver_tt.engine.step import make_update
-from weaver_tt.engine.trackers import Tracker
+from weaver_tt.engine.progress import BatchLoader, IntervalMetrics, log_rows, nonfinite_columns
+from weaver_tt.engine.reweighting_figures import reweighting_figures
+from weaver_tt.engine.trackers.base import Tracker
+from weaver_tt.engine.update import make_update
 from weaver_tt.errors import TrainingError, nearest
 from weaver_tt.log import format_metrics, log
 from weaver_tt.metrics.base import Meter
-from weaver_tt.options import TrainOptions
+from weaver_tt.network.weights import set_weights
+from weaver_tt.options.train import TrainOptions
+from weaver_tt.system import distributed
 from weaver_tt.tasks.base import Task
-from weaver_tt.weights import set_weights
 
 
 class Trainable(Runnable, Protocol):

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from weaver_tt.figures.base import COLORS, Array, binned_fractions, make_axes, style
-from weaver_tt.metrics.judged import ClassifierSummary
+from weaver_tt.metrics.classifier_summary import ClassifierSummary
 from weaver_tt.metrics.roc import Roc
 
 EFFICIENCIES = torch.linspace(0.01, 1, 100, dtype=torch.float64)  # of the signal: where curves are drawn
@@ -21,7 +21,12 @@ Points = tuple[Array, Array]  # values and errors
 
 def classifier_figures(judged: ClassifierSummary) -> dict[str, Figure]:
     """All figures of one model: ``roc``, ``scores``, ``calibration``, ``confusion`` and, of several classes, ``auc_one_vs_one``."""
-    made = {"roc": roc_of_classes(judged), "scores": score_distributions(judged), "calibration": score_calibration({"": judged}), "confusion": confusion_figure(judged)}
+    made = {
+        "roc": roc_of_classes(judged),
+        "scores": score_distributions(judged),
+        "calibration": score_calibration({"": judged}),
+        "confusion": confusion_figure(judged),
+    }
     return made | ({"auc_one_vs_one": area_matrix(judged)} if len(judged.names) > 2 else {})
 
 

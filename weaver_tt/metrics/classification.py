@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from weaver_tt.metrics.base import Scored, SumMeter, fill_histograms
-from weaver_tt.metrics.judged import ClassifierSummary
+from weaver_tt.metrics.classifier_summary import ClassifierSummary
 from weaver_tt.metrics.roc import bin_centers, bin_scores
 
 MIN_SCORE = 1e-30  # scores of 0 count as this

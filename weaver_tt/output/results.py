@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from weaver_tt.atomic import write_text
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.log import log
+from weaver_tt.system.atomic_files import write_text
 
 
 def write_results(outcome: EpochMetrics, prefix: str | Path, figures: bool = True) -> None:

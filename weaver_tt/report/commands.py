@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.log import log
-from weaver_tt.options import flag
+from weaver_tt.options.flags import flag
 
 if TYPE_CHECKING:
-    from weaver_tt.report.drawing import Picture
-    from weaver_tt.report.judging import ColumnBins
+    from weaver_tt.report.evaluation import ColumnBins
+    from weaver_tt.report.figures import Picture
     from weaver_tt.report.scores import Floats, ModelFiles
 
 DEFAULT_PT = "jet_pt"
@@ -39,12 +39,12 @@ def run_report(options: ReportOptions) -> None:
     import json
     from pathlib import Path
 
-    from weaver_tt.atomic import write_text
     from weaver_tt.figures.base import make_folder
-    from weaver_tt.report.drawing import draw_report
-    from weaver_tt.report.judging import evaluate_model, headline_metrics, metric_differences
+    from weaver_tt.report.evaluation import evaluate_model, headline_metrics, metric_differences
+    from weaver_tt.report.figures import draw_report
     from weaver_tt.report.page import report_page
     from weaver_tt.report.scores import parse_models
+    from weaver_tt.system.atomic_files import write_text
 
     sources = parse_models(options.predictions, treename=options.treename, weight=options.weight_column)
     classes = _common_classes(sources)
@@ -91,7 +91,7 @@ def _signal_classes(options: ReportOptions, classes: list[str]) -> list[str]:
 
 def _with_bins(options: ReportOptions, sources: list[ModelFiles], classes: list[str]) -> tuple[list[ModelFiles], ColumnBins | None]:
     """The sources with the column to bin in, and its bins; neither where it is not asked for and not there."""
-    from weaver_tt.report.judging import ColumnBins, equal_content
+    from weaver_tt.report.evaluation import ColumnBins, equal_content
     from weaver_tt.report.scores import has_column
 
     column = options.pt_column
@@ -119,8 +119,8 @@ def _measure_sculpting(options: ReportOptions, sources: list[ModelFiles], classe
     """What the models do to the background's spectrum of ``--mass-column``: numbers and figures."""
     from pathlib import Path
 
-    from weaver_tt.report.drawing import draw_spectra
-    from weaver_tt.report.judging import ColumnBins, equal_width, evaluate_model
+    from weaver_tt.report.evaluation import ColumnBins, equal_width, evaluate_model
+    from weaver_tt.report.figures import draw_spectra
     from weaver_tt.report.sculpting import EFFICIENCIES, measure_sculpting
 
     column, edges = str(options.mass_column), _read_edges(options.mass_edges, "--mass-edges")

@@ -9,8 +9,8 @@ from html import escape
 from typing import Any
 
 from weaver_tt import __version__
-from weaver_tt.metrics.judged import OPERATING_POINTS
-from weaver_tt.report.drawing import Picture
+from weaver_tt.metrics.classifier_summary import OPERATING_POINTS
+from weaver_tt.report.figures import Picture
 
 Numbers = Mapping[str, Mapping[str, Any]]  # metric -> value, error, at_least
 

@@ -14,10 +14,10 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.data.files import UNNAMED_GROUP, parse_groups
-from weaver_tt.data.reader import Reader
-from weaver_tt.data.readers import open_reader
 from weaver_tt.errors import ConfigError, DataError, nearest
+from weaver_tt.formats.file_groups import UNNAMED_GROUP, parse_groups
+from weaver_tt.formats.open_reader import open_reader
+from weaver_tt.formats.reader import Reader
 
 CHUNK_ROWS = 100_000  # rows read at once
 SCORE_PREFIX = "score_"
@@ -82,7 +82,9 @@ def _classes(reader: Reader) -> list[str]:
     scored = [name.removeprefix(SCORE_PREFIX) for name in columns if name.startswith(SCORE_PREFIX)]
     classes = [name for name in scored if name in columns]
     if not scored:
-        raise DataError(f"{reader.place}: no column begins with {SCORE_PREFIX!r}, so it is no classifier's prediction; {nearest(SCORE_PREFIX, columns)}")
+        raise DataError(
+            f"{reader.place}: no column begins with {SCORE_PREFIX!r}, so it is no classifier's prediction; {nearest(SCORE_PREFIX, columns)}"
+        )
     lacking = [name for name in scored if name not in classes and name.removesuffix("_std") not in classes]
     if not classes or lacking:
         raise DataError(f"{reader.place}: there are scores of {', '.join(scored)} but no column {lacking[0]!r} that tells the rows of that class")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from weaver_tt.figures.base import Array
-from weaver_tt.report.judging import EvaluatedModel
+from weaver_tt.report.evaluation import EvaluatedModel
 
 EFFICIENCIES = (0.3, 0.5)  # of the signal, at which the background's spectrum is looked at
 

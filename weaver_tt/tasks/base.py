@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.data.batch import Batch
+from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.base import Meter, Scored
 

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.data.batch import Batch
+from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.classification import ClassificationMeter

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.data.batch import Batch
+from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.efficiency import EfficiencyMeter

@@ -1,0 +1,119 @@
+"""From raw columns to the selected table."""
+
+from __future__ import annotations
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from weaver_tt.config.load import from_mapping
+from weaver_tt.config.plan import make_plan
+from weaver_tt.data.rows.table import flat_column, make_table, read_columns, select_rows
+from weaver_tt.errors import DataError
+from weaver_tt.formats.open_reader import open_reader
+
+
+def config(**more):
+    values = {
+        "new_variables": {"jet_pt2": "2 * jet_pt", "ht": "ak.sum(jet_pt, axis=1)", "far": "jet_pt / ht"},
+        "inputs": {"jets": {"length": 3, "vars": ["jet_pt", "jet_pt2", "far"]}},
+        **more,
+    }
+    return from_mapping(values)
+
+
+def columns(**more):
+    return {"jet_pt": ak.Array([[10.0, 30.0], [], [25.0]]), "jet_eta": ak.Array([[0.1, 0.2], [], [3.0]]), "met": np.array([1.0, 2.0, 3.0]), **more}
+
+
+def selected(conf, purpose="train", **more):
+    return select_rows(columns(**more), make_plan(conf, purpose), conf, "file.root", "group")
+
+
+def test_new_variables_are_computed_from_each_other():
+    table, accounting = make_table(columns(), make_plan(config(), "train"), config(), "file.root", "group")
+    assert table["jet_pt2"].tolist() == [[20, 60], [], [50]]
+    assert table["far"].tolist() == [[0.25, 0.75], [], [1]]
+    assert accounting.read == accounting.selected == {"group": 3}
+
+
+def test_row_selection_drops_rows_and_counts_them():
+    found = selected(config(selection="(met > 1) & (ht >= 0)"))
+    assert found.passed.tolist() == [False, True, True]
+    assert found.table["jet_pt2"].tolist() == [[], [50]]
+    assert found.accounting.dropped == {("group", "selection"): 1}
+    assert found.accounting.selected == {"group": 2}
+
+
+def test_rows_without_objects_are_kept():
+    assert selected(config(selection="met < 3")).table["jet_pt"].tolist() == [[10, 30], []]
+
+
+def test_prediction_has_its_own_selection():
+    conf = config(selection="met > 1", test_time_selection="met > 2")
+    assert selected(conf, "predict").passed.tolist() == [False, False, True]
+
+
+def test_a_chunk_in_which_no_row_passes_is_no_error_and_nothing_is_computed_from_it():
+    conf = config(selection="met > 99", new_variables={"jet_pt2": "jet_pt", "far": "jet_pt", "ht": "np.max(met)"})
+    found = selected(conf)
+    assert not found.passed.any()
+    assert found.accounting.selected.total() == 0
+
+
+def test_the_object_selection_comes_first_and_filters_all_columns_of_the_group():
+    conf = config(object_selection={"jets": "jet_pt2 > 45"}, selection="ht > 0", observers=["jet_eta", "met"])
+    found = selected(conf, "predict")
+    assert found.table["jet_pt"].tolist() == [[30], [25]]
+    assert found.table["jet_eta"].tolist() == [[0.2], [3.0]]
+    assert found.table["ht"].tolist() == [30, 25]  # as if the file held only those jets
+    assert found.table["met"].tolist() == [1, 3]
+    assert found.accounting.objects_dropped == {"jets": 1}
+
+
+def test_a_column_of_another_collection_that_looks_alike_is_named():
+    conf = config(object_selection={"jets": "jet_pt > 20"}, observers=["jet_sub"])
+    with pytest.raises(DataError, match=r"file.root.*jet_sub.*has 1 objects in row 0 .* has 2"):
+        selected(conf, "predict", jet_sub=ak.Array([[1.0], [], [2.0]]))
+
+
+def test_lists_of_lists_are_filtered_with_their_objects():
+    conf = config(object_selection={"jets": "jet_pt > 20"}, selection="met != 2", observers=["jet_hits"])
+    found = selected(conf, "predict", jet_hits=ak.Array([[[1], [2, 3]], [], [[4]]]))
+    assert found.table["jet_hits"].tolist() == [[[2, 3]], [[4]]]
+
+
+def test_file_magic_gives_a_constant_by_path():
+    conf = config(file_magic={"is_signal": {"signal": 1, "file": 5}}, selection="is_signal == 5")
+    assert selected(conf).passed.all()
+
+
+def test_branch_magic_renames_columns_where_the_file_is_read(tmp_path):
+    path = str(tmp_path / "a.parquet")
+    ak.to_parquet(ak.Array({"pfjet_pt": [[1.0]], "met": [2.0]}), path)
+    conf = config(branch_magic={"jet_": "pfjet_"})
+    with open_reader(path) as reader:
+        found = read_columns(reader, ["jet_pt", "met"], conf, 0, 1)
+    assert {name: values.tolist() for name, values in found.items()} == {"jet_pt": [[1.0]], "met": [2.0]}
+
+
+@pytest.mark.parametrize("selection", ["jet_pt > 3", "met + 0.5"])
+def test_a_selection_that_is_no_yes_or_no_for_each_row_is_an_error(selection):
+    with pytest.raises(DataError, match=r"file.root: selection .*true or false for each row"):
+        selected(config(selection=selection))
+
+
+def test_an_expression_that_does_not_fit_names_file_and_variable():
+    conf = config(new_variables={"jet_pt2": "jet_pt + other", "ht": "met", "far": "jet_pt"})
+    with pytest.raises(DataError, match=r"file.root: new variable 'jet_pt2'.*other"):
+        selected(conf, other=ak.Array([[1.0], [], []]))
+
+
+def test_optional_variables_are_left_out_where_their_columns_are():
+    conf = config(labels={"type": "custom", "value": {"y": "truth2"}}, new_variables={"jet_pt2": "jet_pt", "far": "jet_pt", "truth2": "2 * truth"})
+    assert "truth2" not in selected(conf, "predict").table
+    assert selected(conf, "predict", truth=np.ones(3)).table["truth2"].tolist() == [2, 2, 2]
+
+
+def test_lists_that_are_all_empty_are_jagged_too():
+    assert flat_column(ak.Array([[], []])).counts.tolist() == [0, 0]

@@ -1,0 +1,146 @@
+"""Streams: every selected row exactly once, whoever shares the work; the same again for the same seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from weaver_tt.config.load import from_mapping
+from weaver_tt.config.plan import make_plan
+from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.scan import scan_files
+from weaver_tt.data.shuffle.stream import Stream, UnpaddedBatch
+from weaver_tt.errors import BadFileError
+from weaver_tt.formats.file_groups import FileGroup
+
+CONFIG = from_mapping(
+    {
+        "selection": "number % 3 != 0",
+        "inputs": {"jets": {"length": 3, "vars": ["jet_pt"]}, "event": {"length": None, "vars": ["number"]}},
+        "labels": {"type": "custom", "value": {"y": "number"}},
+    }
+)
+SIZES = {"a": (40, 1), "b": (100,)}
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory) -> Stream:
+    """141 rows in three files of two groups; row numbers go on from file to file."""
+    folder, first, groups = tmp_path_factory.mktemp("data"), 0, []
+    for name, sizes in SIZES.items():
+        paths = []
+        for i, size in enumerate(sizes):
+            numbers = np.arange(first, first + size)
+            first += size
+            paths.append(str(folder / f"{name}{i}.parquet"))
+            ak.to_parquet(ak.Array({"number": numbers, "jet_pt": [[float(n)] * (n % 5) for n in numbers]}), paths[-1], row_group_size=30)
+        groups.append(FileGroup(name, tuple(paths)))
+    train = make_plan(CONFIG, "train")
+    scan = scan_files(groups, CONFIG, train)
+    return Stream(config=CONFIG, plan=train, scan=scan, sources=list(scan.sources), batch_size=16, pool_size=60, read_ahead=0)
+
+
+SELECTED = [n for n in range(141) if n % 3]
+
+
+def numbers(cuts: list[UnpaddedBatch]) -> list[list[int]]:
+    return [cut.rows.labels["y"].astype(int).tolist() for cut in cuts if cut.rows is not None]
+
+
+def total(cuts: list[UnpaddedBatch]) -> Accounting:
+    accounting = Accounting()
+    for cut in cuts:
+        accounting.add(cut.accounting)
+    return accounting
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 200), st.integers(0, 3))
+def test_every_row_is_in_one_share_of_an_epoch(stream, world, workers, pool, epoch):
+    own = replace(stream, pool_size=pool, batch_size=1, seed=5)
+    shares = [list(own.shuffled_batches(epoch, r, world, w, workers)) for r in range(world) for w in range(workers)]
+    assert sorted(n for cuts in shares for batch in numbers(cuts) for n in batch) == SELECTED
+    read = [total(cuts).read.total() for cuts in shares]
+    assert sum(read) == 141
+    assert max(read) - min(read) <= 1
+
+
+def test_rows_keep_their_objects(stream):
+    for cut in stream.shuffled_batches(0):
+        if cut.rows is not None:
+            counts = cut.rows.objects["jets"].full_counts
+            assert counts.tolist() == [n % 5 for n in cut.rows.labels["y"].astype(int).tolist()]
+            np.testing.assert_array_equal(cut.rows.objects["jets"].own.ravel(), np.repeat(cut.rows.labels["y"], np.minimum(counts, 3)))
+
+
+def test_the_order_is_a_function_of_seed_epoch_rank_and_worker(stream):
+    def order(seed=0, epoch=0, rank=0, worker=0):
+        return numbers(list(replace(stream, seed=seed).shuffled_batches(epoch, rank, 2, worker, 2)))
+
+    assert order() == order()
+    others = [order(seed=1), order(epoch=1), order(rank=1), order(worker=1)]
+    assert order() not in others
+
+
+def test_training_batches_are_whole_and_what_is_left_over_is_not_used(stream):
+    cuts = list(stream.shuffled_batches(0))
+    assert [len(batch) for batch in numbers(cuts)] == [16] * 5  # 94 rows pass
+    counts = total(cuts)
+    assert counts.read == {"a": 41, "b": 100}
+    assert counts.selected.total() == 94
+    assert counts.used.total() == 80
+    assert counts.dropped.total() == 47
+    assert cuts[-2].delivered == cuts[-2].expected == 80
+
+
+def test_an_epoch_without_a_whole_batch_delivers_what_there_is(stream):
+    assert [len(batch) for batch in numbers(list(replace(stream, batch_size=1000).shuffled_batches(0)))] == [94]
+
+
+def test_an_endless_stream_begins_again_in_another_order(stream):
+    endless = replace(stream, endless=True, batch_size=47).shuffled_batches(0)
+    passes = [numbers([next(endless), next(endless)]) for _ in range(2)]
+    assert all(sorted(n for batch in found for n in batch) == SELECTED for found in passes)
+    assert passes[0] != passes[1]
+    endless.close()
+
+
+@pytest.mark.parametrize("skip", [0, 2, 5])
+def test_skipping_leaves_the_rest_as_it_was(stream, skip):
+    assert numbers(list(stream.shuffled_batches(0, skip=skip))) == numbers(list(stream.shuffled_batches(0)))[skip:]
+    assert total(list(stream.shuffled_batches(0, skip=skip))) == total(list(stream.shuffled_batches(0)))
+
+
+def test_reading_ahead_changes_nothing(stream):
+    assert numbers(list(replace(stream, read_ahead=2).shuffled_batches(1))) == numbers(list(stream.shuffled_batches(1)))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 4), st.integers(1, 150))
+def test_ordered_batches_are_the_input_in_order(stream, world, batch_size):
+    shares = [list(replace(stream, batch_size=batch_size).ordered_batches(rank, world)) for rank in range(world)]
+    assert [n for cuts in shares for batch in numbers(cuts) for n in batch] == SELECTED
+    for cuts in shares:
+        assert all(len(batch) == batch_size for batch in numbers(cuts)[:-1])
+        assert cuts[-2].delivered == cuts[-2].expected
+
+
+def test_a_file_damaged_inside_stops_the_stream_or_is_counted(stream, tmp_path: Path):
+    path = tmp_path / "b.parquet"
+    original = Path(stream.sources[-1].path).read_bytes()
+    damaged = bytearray(original)
+    damaged[4:400] = b"\xff" * 396  # the footer is whole: it shows only when rows are read
+    path.write_bytes(bytes(damaged))
+    broken = replace(stream, sources=[*stream.sources[:-1], replace(stream.sources[-1], path=str(path))])
+    with pytest.raises(BadFileError, match=r"b.parquet"):
+        list(broken.shuffled_batches(0))
+    counts = total(list(replace(broken, on_bad_file="skip").shuffled_batches(0)))
+    assert counts.bad_files[str(path)] >= 1
+    assert counts.read["a"] == 41
+    assert counts.read["b"] < 100

@@ -1,0 +1,121 @@
+"""The comparison tries several N and P, rows without objects too, and misses no difference."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from weaver_tt.config.schema import DataConfig, InputGroup, Variable
+from weaver_tt.deploy.compare import comparison_batches, largest_difference, select_inputs, with_empty_rows
+from weaver_tt.errors import DataError, OutputError
+
+PAD = -7.0
+GROUPS = [
+    InputGroup(name="jets", variables=(Variable(name="pt"), Variable(name="eta", pad=PAD)), length=5),
+    InputGroup(name="event", variables=(Variable(name="met"),)),
+]
+CONFIG = DataConfig(source="test.yaml", text="", inputs={group.name: group for group in GROUPS})
+RANDOM = np.random.default_rng(1)
+SAMPLE = {"jets": RANDOM.random((40, 2, 5), np.float32), "event": RANDOM.random((40, 1), np.float32)}
+
+
+def double(inputs):
+    return 2 * inputs["jets"], None
+
+
+def shapes(dynamic: list[str]) -> set[tuple[int, int]]:
+    return {(len(case["jets"]), case["jets"].shape[2]) for case in comparison_batches(SAMPLE, CONFIG, dynamic)}
+
+
+def test_every_number_of_rows_meets_every_number_of_objects():
+    assert shapes(["jets"]) == {(rows, objects) for rows in (1, 7, 31) for objects in (1, 2, 5, 8)}
+
+
+def test_a_fixed_number_of_objects_is_kept():
+    assert shapes([]) == {(rows, 5) for rows in (1, 7, 31)}
+
+
+def test_every_row_is_compared():
+    seen = torch.cat([case["jets"] for case in comparison_batches(SAMPLE, CONFIG, []) if case["jets"].shape[2] == 5])
+    assert (seen.numpy() == SAMPLE["jets"]).all()
+
+
+def test_many_objects_mean_few_rows_at_once():
+    """200,000 slots over 100 x 100 pairs are 20 rows."""
+    config = DataConfig(source="", text="", inputs={"jets": InputGroup(name="jets", variables=(Variable(name="pt"),), length=100)})
+    assert max(len(case["jets"]) for case in comparison_batches({"jets": np.zeros((40, 1, 100), np.float32)}, config, [])) == 20
+
+
+def test_more_objects_are_padding():
+    case = next(case for case in comparison_batches(SAMPLE, CONFIG, ["jets"]) if case["jets"].shape[2] == 8)
+    assert (case["jets"][:, 0, 5:] == 0).all()
+    assert (case["jets"][:, 1, 5:] == PAD).all()
+
+
+def test_rows_without_objects_are_added_first_and_in_the_middle():
+    sample = with_empty_rows(SAMPLE, CONFIG)
+    assert sample["jets"].shape == (42, 2, 5)
+    for row in (0, 21):
+        assert (sample["jets"][row, 0] == 0).all()
+        assert (sample["jets"][row, 1] == PAD).all()
+        assert (sample["event"][row] == SAMPLE["event"][0]).all()
+    assert (sample["jets"][[*range(1, 21), *range(22, 42)]] == SAMPLE["jets"]).all()
+
+
+def test_equal_networks_do_not_differ():
+    assert largest_difference(double, double, SAMPLE, CONFIG, ["jets"]) == 0
+
+
+@pytest.mark.parametrize(("rows", "objects"), [(1, 1), (7, 8), (31, 5)])
+def test_a_difference_at_one_shape_is_found(rows, objects):
+    def wrong(inputs):
+        output = double(inputs)[0]
+        output[-1, 0, -1] += 0.25 * (tuple(output.shape) == (rows, 2, objects))
+        return output, None
+
+    # values of 0 .. 2 are compared absolutely below 1 and relatively above
+    assert 0.125 <= largest_difference(double, wrong, SAMPLE, CONFIG, ["jets"]) <= 0.25 + 1e-6
+
+
+def test_large_values_are_compared_relatively():
+    one = lambda inputs: (torch.full((len(inputs["event"]), 1), 100.0), None)  # noqa: E731
+    other = lambda inputs: (torch.full((len(inputs["event"]), 1), 101.0), None)  # noqa: E731
+    assert largest_difference(one, other, SAMPLE, CONFIG, []) == pytest.approx(0.01)
+
+
+def test_a_difference_of_spreads_is_found():
+    one = lambda inputs: (inputs["event"], inputs["event"])  # noqa: E731
+    other = lambda inputs: (inputs["event"], inputs["event"] + 0.5)  # noqa: E731
+    assert largest_difference(one, other, SAMPLE, CONFIG, []) == pytest.approx(0.5)
+
+
+def test_nan_in_one_of_the_two_is_a_difference():
+    wrong = lambda inputs: (double(inputs)[0] * torch.nan, None)  # noqa: E731
+    assert largest_difference(double, wrong, SAMPLE, CONFIG, []) > 1e30
+
+
+def test_nan_in_both_agrees_with_a_warning(caplog):
+    nan = lambda inputs: (inputs["event"] * torch.nan, None)  # noqa: E731
+    with caplog.at_level(logging.WARNING, logger="weaver_tt"):
+        assert largest_difference(nan, nan, SAMPLE, CONFIG, []) == 0
+    assert "NaN for 40 values" in caplog.text
+
+
+def test_outputs_of_another_shape_are_refused_and_told():
+    frozen = lambda inputs: (torch.zeros(3, 2, 5), None)  # noqa: E731
+    with pytest.raises(OutputError, match=r"gives \(3, 2, 5\) where torch gives \(1, 2, 1\) for jets \(1, 2, 1\), event \(1, 1\)"):
+        largest_difference(double, frozen, SAMPLE, CONFIG, ["jets"])
+
+
+def test_a_network_that_needs_its_full_length_is_told_how_to_say_so():
+    with pytest.raises(OutputError, match=r"the network itself fails for jets \(1, 2, 1\).*dynamic_axes"):
+        largest_difference(lambda inputs: (inputs["jets"].view(-1, 2, 5), None), double, SAMPLE, CONFIG, ["jets"])
+
+
+def test_a_sample_of_other_data_is_named():
+    with pytest.raises(DataError, match="no input 'jets'; did you mean 'jet'"):
+        select_inputs({"jet": SAMPLE["jets"]}, CONFIG, ["jets"])
+    with pytest.raises(DataError, match=r"'jets' of the sample has shape \(2, 4\) per row, test.yaml says \(2, 5\)"):
+        select_inputs({"jets": SAMPLE["jets"][:, :, :4]}, CONFIG, ["jets"])
+    assert list(select_inputs(SAMPLE, CONFIG, ["event"])) == ["event"]

@@ -1,0 +1,332 @@
+"""An export gives the numbers of torch for any N and P, says what it is, or leaves nothing behind."""
+
+import json
+import logging
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from weaver_tt.config.load import from_mapping, load_config
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.statistics.standardize import load_statistics
+from weaver_tt.deploy import export
+from weaver_tt.deploy.export import DeployedNetwork, export_onnx
+from weaver_tt.deploy.onnx_network import OnnxNetwork
+from weaver_tt.deploy.sample import random_sample
+from weaver_tt.errors import ConfigError, OutputError
+from weaver_tt.network.network import Network, build_network
+from weaver_tt.options.train import NetworkOptions
+from weaver_tt.tasks.base import Task
+from weaver_tt.tasks.registry import make_task
+
+LENGTH = 6
+
+
+def config_of(**changes: Any) -> DataConfig:
+    """Jets with one label to learn."""
+    values = {
+        "inputs": {"jets": {"length": LENGTH, "vars": [[f"jet_{name}", None] for name in ("pt", "eta", "phi", "flavour")]}},
+        "labels": {"type": "per_object", "group": "jets", "value": ["jet_istag"]},
+    }
+    return from_mapping(values | changes, source="test.yaml")
+
+
+class DeepSet(nn.Module):
+    """(N, 4, P) -> (N, K, P): each jet and the mean over the row's real jets."""
+
+    def __init__(self, outputs: int = 1, seed: int = 0) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.inner, self.outer = nn.Conv1d(4, 8, 1), nn.Conv1d(16, outputs, 1)
+
+    def forward(self, jets: Tensor) -> Tensor:
+        real = (jets[:, :1] > 0).float()  # (N, 1, P)
+        hidden = torch.tanh(self.inner(jets / 100)) * real  # (N, 8, P)
+        return self.outer(torch.cat([hidden, self.mean(hidden, real).expand_as(hidden)], 1)) * real
+
+    def mean(self, hidden: Tensor, real: Tensor) -> Tensor:
+        return hidden.sum(2, keepdim=True) / real.sum(2, keepdim=True).clamp(min=1)
+
+
+class FrozenP(DeepSet):
+    """Divides by a Python number that tracing turns into a constant."""
+
+    def mean(self, hidden: Tensor, real: Tensor) -> Tensor:
+        return hidden.sum(2, keepdim=True) / float(hidden.shape[2])
+
+
+class FrozenN(DeepSet):
+    """Multiplies by ones made for the number of rows that tracing saw."""
+
+    def mean(self, hidden: Tensor, real: Tensor) -> Tensor:
+        return hidden.mean(2, keepdim=True) * torch.ones(int(hidden.shape[0]), 1, 1)
+
+
+class DependsOnExport(DeepSet):
+    """Computes something slightly else in the exported form, as a wrong dense form would."""
+
+    def mean(self, hidden: Tensor, real: Tensor) -> Tensor:
+        return super().mean(hidden, real) + (1e-3 if torch.onnx.is_in_onnx_export() else 0)
+
+
+class Bessel(DeepSet):
+    """Uses an operator that ONNX does not have."""
+
+    def mean(self, hidden: Tensor, real: Tensor) -> Tensor:
+        return torch.special.bessel_j0(super().mean(hidden, real))
+
+
+class Pooled(DeepSet):
+    """(N, 4, P) -> (N, K)."""
+
+    def forward(self, jets: Tensor) -> Tensor:
+        return super().forward(jets).sum(2)
+
+
+def network_of(module: nn.Module, inputs: tuple[str, ...] = ("jets",), **info: Any) -> Network:
+    return Network(module, inputs, info=info)
+
+
+def run(path: Path, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """The graph's outputs by name, from ONNX Runtime alone."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return dict(zip([item.name for item in session.get_outputs()], session.run(None, inputs), strict=True))
+
+
+def notes(path: Path) -> dict[str, str]:
+    return {item.key: item.value for item in onnx.load(str(path)).metadata_props}
+
+
+@pytest.fixture
+def config() -> DataConfig:
+    return config_of()
+
+
+@pytest.fixture
+def task(config: DataConfig) -> Task:
+    return make_task(config)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.onnx"
+
+
+def rows(number: int, objects: int) -> np.ndarray:
+    return random_sample(config_of(), rows=number, seed=5)["jets"][:, :, :objects]
+
+
+def test_the_graph_gives_torchs_efficiencies_for_any_rows_and_objects(config, task, path):
+    network = network_of(DeepSet())
+    assert export_onnx([network], task, config, path) < 1e-5
+    for number, objects in [(1, 1), (5, 3), (300, LENGTH)]:
+        jets = rows(number, objects)
+        found = run(path, jets=jets)
+        with torch.no_grad():
+            expected = torch.sigmoid(network.unwrapped(torch.tensor(jets))).numpy()[:, 0]  # (N, P)
+        assert list(found) == ["jet_eff"]
+        np.testing.assert_allclose(found["jet_eff"], expected, atol=1e-6)
+
+
+def test_the_file_is_one_that_readers_in_the_field_load(config, task, path):
+    export_onnx([network_of(DeepSet())], task, config, path)
+    model = onnx.load(str(path))
+    assert model.ir_version <= 8
+    assert [opset.version for opset in model.opset_import] == [17]
+    (jets,), (out,) = model.graph.input, model.graph.output
+    assert (jets.name, [dim.dim_param or dim.dim_value for dim in jets.type.tensor_type.shape.dim]) == ("jets", ["N", 4, "P"])
+    assert (out.name, [dim.dim_param or dim.dim_value for dim in out.type.tensor_type.shape.dim]) == ("jet_eff", ["N", "P"])
+
+
+def test_a_newer_file_format_is_refused(config, task, path):
+    with pytest.raises(OutputError, match="IR version 9"):
+        export_onnx([network_of(DeepSet())], task, config, path, opset=20)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_several_labels_give_an_output_each(path):
+    config = config_of(labels={"type": "per_object", "value": {"loose": "jet_b > 0.1", "tight": "jet_b > 0.7"}})
+    network = network_of(DeepSet(outputs=2))
+    export_onnx([network], make_task(config), config, path)
+    jets = rows(9, 4)
+    found = run(path, jets=jets)
+    with torch.no_grad():
+        expected = torch.sigmoid(network.unwrapped(torch.tensor(jets))).numpy()
+    assert list(found) == ["jet_eff_loose", "jet_eff_tight"]
+    np.testing.assert_allclose(np.stack(list(found.values()), 1), expected, atol=1e-6)
+    assert json.loads((path.parent / "preprocess.json").read_text())["output_names"] == ["jet_eff_loose", "jet_eff_tight"]
+
+
+def test_an_ensemble_gives_mean_and_population_spread(config, task, path):
+    members = [network_of(DeepSet(seed=seed)) for seed in range(3)]
+    export_onnx(members, task, config, path)
+    jets = rows(9, 4)
+    with torch.no_grad():
+        each = np.stack([torch.sigmoid(member.unwrapped(torch.tensor(jets))).numpy()[:, 0] for member in members])
+    found = run(path, jets=jets)
+    assert list(found) == ["jet_eff", "jet_eff_std"]
+    np.testing.assert_allclose(found["jet_eff"], each.mean(0), atol=1e-6)
+    np.testing.assert_allclose(found["jet_eff_std"], each.std(0), atol=1e-6)
+
+
+def test_classes_are_one_output_named_by_the_network_file(path):
+    config = config_of(labels={"type": "simple", "value": ["b", "c", "light"]})
+    network = network_of(Pooled(outputs=3), output_names=["softmax"])
+    export_onnx([network, network_of(Pooled(outputs=3, seed=1))], make_task(config), config, path)
+    found = run(path, jets=rows(9, 4))
+    assert {name: values.shape for name, values in found.items()} == {"softmax": (9, 3), "softmax_std": (9, 3)}
+    np.testing.assert_allclose(found["softmax"].sum(1), 1, atol=1e-6)
+    assert json.loads((path.parent / "preprocess.json").read_text())["output_names"] == ["score_b", "score_c", "score_light"]
+
+
+class WithScalars(DeepSet):
+    """Adds the event's own number to each jet's output."""
+
+    def forward(self, jets: Tensor, event: Tensor) -> Tensor:
+        return super().forward(jets) + event.unsqueeze(2)
+
+
+def test_scalars_are_inputs_without_objects(config, path):
+    config = config_of(
+        inputs={"jets": {"length": LENGTH, "vars": [[f"jet_{name}", None] for name in "abcd"]}, "event": {"vars": [["met", 50, 0.01]]}}
+    )
+    export_onnx([network_of(WithScalars(), ("jets", "event"))], make_task(config), config, path)
+    event = onnx.load(str(path)).graph.input[1]
+    assert [dim.dim_param or dim.dim_value for dim in event.type.tensor_type.shape.dim] == ["N", 1]
+    found = run(path, jets=np.zeros((2, 4, 3), np.float32), event=np.array([[0], [np.log(3)]], np.float32))
+    np.testing.assert_allclose(found["jet_eff"], [[0.5] * 3, [0.75] * 3], atol=1e-6)  # sigmoid(0), sigmoid(log 3)
+
+
+@pytest.mark.parametrize("name", ["truth_tagging_gnn", "truth_tagging_edges"])
+def test_the_networks_of_this_repository_are_exported(path, name):
+    repository = Path(__file__).parents[2]
+    config = load_config(str(repository / "data_configs" / "truth_tagging.yaml"))
+    options = NetworkOptions(network_config=str(repository / "network_configs" / f"{name}.py"), network_option=[["hidden", "8"]])
+    members = [build_network(config, options, seed=seed) for seed in range(2)]
+    assert export_onnx(members, make_task(config), config, path) < 1e-6
+
+
+def test_a_network_that_takes_one_length_says_so(config, task, path):
+    export_onnx([network_of(FrozenP(), dynamic_axes={"jets": {0: "N"}})], task, config, path)
+    shape = onnx.load(str(path)).graph.input[0].type.tensor_type.shape
+    assert [dim.dim_param or dim.dim_value for dim in shape.dim] == ["N", 4, LENGTH]
+    assert "max_length" not in json.loads((path.parent / "preprocess.json").read_text())["jets"]
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (FrozenP(), "differs from torch by 0.*tracing warned: Converting a tensor to a Python float"),
+        (FrozenN(), "cannot run inputs of shape|gives .* where torch gives"),
+        (DependsOnExport(), "differs from torch by"),
+        (Bessel(), "cannot be exported: .*bessel_j0"),
+    ],
+)
+def test_a_wrong_graph_is_refused_and_nothing_is_left(config, task, path, module, message):
+    with pytest.raises(OutputError, match=message):
+        export_onnx([network_of(module)], task, config, path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_refused_export_keeps_the_previous_one(config, task, path):
+    export_onnx([network_of(DeepSet())], task, config, path)
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    with pytest.raises(OutputError):
+        export_onnx([network_of(FrozenP())], task, config, path)
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
+def test_real_rows_are_the_judge_where_there_are_some(config, task, path, monkeypatch):
+    """The comparison sees the sample's own rows, and rows without jets besides."""
+    seen = []
+    judge = export.largest_difference
+    monkeypatch.setattr(export, "largest_difference", lambda *arguments: seen.append(arguments[2]) or judge(*arguments))
+    sample = {"jets": rows(20, LENGTH) + 1}
+    export_onnx([network_of(DeepSet())], task, config, path, sample=sample)
+    assert seen[0]["jets"].shape == (22, 4, LENGTH)
+    assert (seen[0]["jets"][1:11] == sample["jets"][:10]).all()
+
+
+def test_without_a_sample_random_rows_and_a_warning(config, task, path, caplog):
+    with caplog.at_level(logging.INFO, logger="weaver_tt"):
+        export_onnx([network_of(DeepSet())], task, config, path)
+    assert "comparing on random rows" in caplog.text
+    assert "largest difference to torch" in caplog.text
+
+
+def test_the_file_says_what_it_is(config, task, path):
+    export_onnx([network_of(DeepSet())], task, config, path, metadata={"training": {"seed": 7, "best": {"loss": 0.25}}, "note": "as it is"})
+    found = notes(path)
+    assert found["data_config"] == config.text
+    assert json.loads(found["outputs"]) == ["jet_eff"]
+    assert json.loads(found["inputs"]) == {"jets": ["jet_pt", "jet_eta", "jet_phi", "jet_flavour"]}
+    assert json.loads(found["training"]) == {"seed": 7, "best": {"loss": 0.25}}
+    assert found["note"] == "as it is"
+    assert json.loads(found["preprocess"]) == json.loads((path.parent / "preprocess.json").read_text())
+    assert {"weaver_tt_version", "git_hash", "task", "layout"} <= found.keys()
+
+
+def test_statistics_of_training_go_beside_the_model(path):
+    values = {
+        "inputs": {"jets": {"length": LENGTH, "vars": [f"jet_{name}" for name in "abcd"]}},
+        "preprocess": {"method": "auto", "params": {f"jet_{name}": {"center": 2.0, "scale": 0.5} for name in "abcd"}},
+        "labels": {"type": "per_object", "value": ["jet_istag"]},
+    }
+    config = from_mapping(values, source="test.yaml")
+    export_onnx([network_of(DeepSet())], make_task(config), config, path)
+    values["preprocess"] = {"method": "auto"}
+    untrained = from_mapping(values, source="test.yaml")
+    OnnxNetwork(path, load_statistics(untrained, str(path)))  # refuses any other numbers
+    assert {file.name for file in path.parent.iterdir()} == {"model.onnx", "model.auto.yaml", "preprocess.json"}
+    info = json.loads((path.parent / "preprocess.json").read_text())["jets"]["var_infos"]["jet_a"]
+    assert (info["median"], info["norm_factor"]) == (2.0, 0.5)
+
+
+def test_missing_statistics_are_an_error(path):
+    config = config_of(inputs={"jets": {"length": LENGTH, "vars": [f"jet_{name}" for name in "abcd"]}}, preprocess={"method": "auto"})
+    with pytest.raises(ConfigError, match=r"test\.yaml.*statistics are missing"):
+        export_onnx([network_of(DeepSet())], make_task(config), config, path)
+
+
+def test_a_folder_that_is_a_file_is_an_output_error(config, task, path):
+    (path.parent / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        export_onnx([network_of(DeepSet())], task, config, path.parent / "file" / "model.onnx")
+
+
+def test_a_missing_folder_is_made(config, task, path):
+    export_onnx([network_of(DeepSet())], task, config, path.parent / "new" / "model.onnx")
+    assert (path.parent / "new" / "model.onnx").is_file()
+
+
+def test_members_of_a_dropped_out_network_are_exported_in_evaluation_mode(config, task, path):
+    network = network_of(DeepSet())
+    network.unwrapped.inner = nn.Sequential(network.unwrapped.inner, nn.Dropout(0.5))
+    network.unwrapped.train()
+    assert export_onnx([network], task, config, path) < 1e-5
+
+
+def test_the_exporters_own_announcements_are_not_shown(config, task, path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert export_onnx([network_of(DeepSet())], task, config, path) < 1e-5
+
+
+def test_a_single_value_a_row_is_one_column():
+    deployed = DeployedNetwork([nn.Flatten(0)], activate=lambda output: output)
+    assert deployed(torch.ones(3, 1))[0].shape == (3, 1)
+
+
+def test_configs_are_not_changed(config, task, path):
+    before = replace(config)
+    export_onnx([network_of(DeepSet())], task, config, path)
+    assert config == before

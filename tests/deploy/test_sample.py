@@ -1,0 +1,131 @@
+"""The sample holds rows as the network sees them, some without objects, and is safe to load."""
+
+import numpy as np
+import pytest
+import torch
+
+from weaver_tt.config.schema import DataConfig, InputGroup, Variable
+from weaver_tt.data.rows.batch import Batch
+from weaver_tt.deploy.sample import collect_sample, load_sample, random_sample, sample_path, save_sample
+from weaver_tt.errors import DataError, OutputError
+
+
+def batch_of(counts: list[int], start: int = 0) -> Batch:
+    """Rows with these numbers of objects, whose one feature is the row's number + 1."""
+    number = torch.tensor(counts)
+    mask = torch.arange(4) < number[:, None]
+    values = (torch.arange(start, start + len(counts)) + 1.0)[:, None, None] * mask[:, None]
+    return Batch(
+        inputs={"jets": values, "event": number[:, None].float()}, masks={"jets": mask}, counts={"jets": number}, labels={}, size=len(counts)
+    )
+
+
+def test_the_first_rows_are_kept():
+    sample = collect_sample([batch_of([1, 2, 3]), batch_of([2, 1], start=3)], rows=4)
+    assert sample["jets"].shape == (4, 1, 4)
+    assert sample["jets"][:, 0, 0].tolist() == [1, 2, 3, 4]
+    assert sample["event"].tolist() == [[1], [2], [3], [2]]
+
+
+def test_no_more_batches_are_read_than_needed():
+    def batches():
+        yield batch_of([1, 1])
+        pytest.fail("read on")
+
+    assert len(collect_sample(batches(), rows=2)["jets"]) == 2
+
+
+def test_one_row_in_eight_may_be_without_objects():
+    sample = collect_sample([batch_of([0] * 5 + [1] * 5), batch_of([0] * 5 + [1] * 30)], rows=16)
+    assert sample["event"][:, 0].tolist() == [0, 0] + [1] * 14
+
+
+def test_fewer_rows_than_wanted_are_all_kept():
+    assert len(collect_sample([batch_of([1, 2])], rows=100)["jets"]) == 2
+    assert collect_sample([], rows=100) == {}
+
+
+def test_reused_buffers_do_not_matter():
+    batch = batch_of([1, 1])
+
+    def batches():
+        for value in (1.0, 2.0):
+            batch.inputs["jets"].fill_(value)
+            yield batch
+
+    assert collect_sample(batches(), rows=4)["jets"][:, 0, 0].tolist() == [1, 1, 2, 2]
+
+
+def test_saved_rows_are_loaded(tmp_path):
+    path = save_sample(tmp_path / "model", [batch_of([2, 0, 4])], rows=100)
+    assert path == sample_path(tmp_path / "model") == tmp_path / "model_sample.npz"
+    sample = load_sample(tmp_path / "model")
+    assert sample is not None
+    assert {name: array.dtype for name, array in sample.items()} == {"jets": np.float32, "event": np.float32}
+    assert sample["event"][:, 0].tolist() == [2, 0, 4]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("model", ["model", "model_best_epoch_state.pt", "model_member-1_epoch-3_state.pt", "model_member-0"])
+def test_any_file_of_the_run_leads_to_the_sample(tmp_path, model):
+    save_sample(tmp_path / "model", [batch_of([1])])
+    assert load_sample(tmp_path / model) is not None
+
+
+def test_no_sample_is_none(tmp_path):
+    save_sample(tmp_path / "empty", [])
+    assert load_sample(tmp_path / "empty") is None
+    assert load_sample(tmp_path / "model") is None
+
+
+def test_a_sample_never_runs_code(tmp_path):
+    np.savez(sample_path(tmp_path / "model"), jets=np.array([print], dtype=object))
+    with pytest.raises(DataError, match=r"model_sample\.npz: not a sample of rows"):
+        load_sample(tmp_path / "model")
+
+
+def test_a_damaged_sample_is_named(tmp_path):
+    sample_path(tmp_path / "model").write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(DataError, match=r"model_sample\.npz: not a sample of rows"):
+        load_sample(tmp_path / "model")
+
+
+def test_a_missing_folder_is_an_output_error(tmp_path):
+    with pytest.raises(OutputError, match="cannot be written"):
+        save_sample(tmp_path / "missing" / "model", [batch_of([1])])
+
+
+@pytest.fixture
+def config() -> DataConfig:
+    raw = tuple(Variable(name=f"jet_{name}") for name in ("pt", "eta", "phi", "flavour"))
+    groups = [
+        InputGroup(name="jets", variables=raw, length=6),
+        InputGroup(name="tracks", variables=(Variable(name="d0", center=1.0, low=-0.5, high=0.25, pad=-9),), length=6),
+        InputGroup(name="jets_mask", variables=(Variable(name="one"),), length=6),
+        InputGroup(name="event", variables=(Variable(name="met", center=0.0),)),
+    ]
+    return DataConfig(source="test.yaml", text="", inputs={group.name: group for group in groups})
+
+
+def test_random_rows_are_plausible(config):
+    sample = random_sample(config, rows=200)
+    real = sample["jets_mask"][:, 0] == 1  # (R, P)
+    pt, eta, phi, flavour = np.moveaxis(sample["jets"], 1, 0)
+    assert (pt[real] > 0).all()
+    assert (np.abs(eta) <= 2.5).all()
+    assert (np.abs(phi) <= np.pi).all()
+    assert set(flavour[real]) == {0, 4, 5}
+    assert (sample["jets"].transpose(0, 2, 1)[~real] == 0).all()
+    tracks = sample["tracks"][:, 0]
+    assert (tracks[~real] == -9).all()
+    assert tracks[real].min() >= -0.5
+    assert tracks[real].max() <= 0.25
+    assert sample["event"].shape == (200, 1)
+    assert not real[0].any()
+    assert real.all(1).any()
+
+
+def test_random_rows_depend_on_the_seed_only(config):
+    one, same, other = random_sample(config, 9, seed=1), random_sample(config, 9, seed=1), random_sample(config, 9, seed=2)
+    assert all((one[name] == same[name]).all() for name in one)
+    assert not (one["jets"] == other["jets"]).all()

@@ -1,0 +1,113 @@
+"""One update, by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import nn, tensor
+
+from weaver_tt.data.rows.batch import Batch
+from weaver_tt.engine.schedule import Schedule, make_schedule
+from weaver_tt.engine.update import Update
+from weaver_tt.metrics.base import Scored
+
+
+class Line(nn.Module):
+    """y = a x."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Parameter(tensor([1.0]))
+
+
+def make(clip=None, schedule=None):
+    """A line and its update, by plain gradient descent with rate 0.1."""
+    line = Line()
+    optimizer = torch.optim.SGD(line.parameters(), lr=0.1)
+    optimizer.param_groups[0]["initial_lr"] = 0.1
+    return line, Update(line, optimizer, schedule or make_schedule("none", 1, 0.0, "min"), clip)
+
+
+def step(update, losses, weight, progress=0.5):
+    """One call."""
+    weight = torch.as_tensor(weight)
+    scored = Scored(losses.detach()[:, None], None, weight, counts=torch.ones(len(weight)))
+    update(losses, scored, Batch({}, {}, {}, {}, progress=progress, size=len(weight)))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
+def test_the_scale_of_the_weights_does_not_matter(scale):
+    line, update = make()
+    step(update, line.a * tensor([1.0, 3.0]), tensor([3.0, -1.0]) * scale)
+    assert line.a.item() == pytest.approx(1 - 0.1 * (3 * 1 - 1 * 3) / 4)
+
+
+@pytest.mark.parametrize("entries", [0, 2])
+def test_a_batch_that_does_not_count_changes_nothing(entries):
+    line, update = make()
+    step(update, line.a * torch.ones(entries), torch.zeros(entries))
+    assert line.a.item() == 1.0
+    assert line.a.grad.tolist() == [0.0]
+    assert update.first_bad_step() is None
+
+
+def test_gradients_are_clipped():
+    line, update = make(clip=0.5)
+    step(update, line.a * tensor([100.0]), [1.0])
+    assert line.a.item() == pytest.approx(1 - 0.1 * 0.5)
+
+
+def test_a_scaled_loss_gives_the_same_step_and_clipping_sees_the_gradient_itself():
+    for clip in (None, 0.5):
+        plain, scaled = make(clip=clip), make(clip=clip)
+        scaled[1].scaler = torch.amp.GradScaler("cpu", init_scale=2.0**12)
+        for line, update in (plain, scaled):
+            step(update, line.a * tensor([1.0, 3.0]), [3.0, -1.0])
+        assert plain[0].a.item() == pytest.approx(scaled[0].a.item())
+
+
+def test_a_step_that_overflows_is_skipped_and_the_scale_lowered():
+    line, update = make()
+    update.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    step(update, line.a * tensor([8.0]), [1.0])
+    assert line.a.item() == 1.0
+    assert update.scaler.get_scale() == 2.0**126
+
+
+def test_the_learning_rate_is_that_of_the_progress_before_the_step():
+    rates = []
+    line, update = make(schedule=Schedule(lambda done, epochs: rates.append(done) or 1.0, 1))
+    for epoch, progress in ((0, 0.5), (0, 1.0), (1, 0.25)):
+        update.epoch = epoch
+        step(update, line.a * tensor([1.0]), [1.0], progress)
+    assert rates == [0.0, 0.5, 1.0]
+    assert (update.done, update.steps) == (1.25, 3)
+
+
+def test_the_schedule_scales_the_rate():
+    line, update = make(schedule=Schedule(lambda done, epochs: 0.5, 1))
+    step(update, line.a * tensor([1.0]), [1.0])
+    assert update.rate == pytest.approx(0.05)
+    assert line.a.item() == pytest.approx(0.95)
+
+
+def test_the_first_loss_that_is_not_finite_is_remembered():
+    line, update = make()
+    for factor in (1.0, math.nan, 1.0):
+        step(update, line.a * tensor([factor]), [1.0])
+    assert update.first_bad_step() == 1
+
+
+def test_weights_that_are_not_finite_are_noticed_before_the_next_loss():
+    line, update = make()
+    step(update, line.a * tensor([1.0]), [1.0])
+    assert update.first_bad_step() is None
+    step(update, (line.a - 0.9).sqrt() * tensor([0.0]) + (line.a - line.a.detach()).abs().sqrt(), [1.0])  # finite, its gradient is not
+    assert update.first_bad_step() == 1
+
+
+def test_an_idle_rank_steps_too():
+    line, update = make()
+    step(update, line.a * tensor([1.0]), [1.0])
+    update.idle(1.0)
+    assert (update.steps, update.done) == (2, 1.0)

@@ -1,0 +1,59 @@
+"""Who is told what."""
+
+import numpy as np
+import pytest
+
+from weaver_tt.engine.trackers.base import MultiTracker, NullTracker, Tracker
+from weaver_tt.engine.trackers.console import Console
+from weaver_tt.figures.classification import draw_matrix
+
+
+class Recorder(Tracker):
+    """Writes down the names of what it was told."""
+
+    def __init__(self):
+        self.told = []
+
+    def __getattribute__(self, name):
+        if name in ("begin", "advance", "interval", "end", "epoch", "finish", "close"):
+            return lambda *args: object.__getattribute__(self, "told").append((name, *args))
+        return object.__getattribute__(self, name)
+
+
+def tell_all(tracker):
+    """A short run."""
+    with tracker:
+        tracker.begin("train", 0)
+        tracker.advance(0.5, 100)
+        tracker.interval({"loss": 0.25, "learning_rate": 1e-3}, 7)
+        tracker.advance(1.0, 100)
+        tracker.end()
+        tracker.epoch({"train/loss": 0.25}, 0, lambda: {"confusion": draw_matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")})
+        tracker.finish({"start_lr": 0.1, "seed": None}, {"loss": 0.25})
+
+
+def test_several_tell_each():
+    first, second = Recorder(), Recorder()
+    tell_all(MultiTracker([first, second]))
+    assert first.told == second.told
+    assert [name for name, *_ in first.told] == ["begin", "advance", "interval", "advance", "end", "epoch", "finish", "end", "close"]
+
+
+def test_nothing_tells_nobody(capsys):
+    tell_all(NullTracker())
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("tracker", [NullTracker(), Console(bar=False)])
+def test_trackers_can_be_closed_twice(tracker):
+    tracker.close()
+    tracker.close()
+    assert tracker.__enter__() is tracker
+
+
+USER = """
+def get_tensorboard_custom_fn(tb_writer, model_output, model, epoch, i_batch, mode):
+    import torch
+    assert not torch.is_grad_enabled()
+    tb_writer.append((mode, epoch, i_batch, model_output.tolist(), type(model).__name__))
+"""

@@ -1,0 +1,132 @@
+"""What expressions may call: helpers with values worked out by hand, and nothing dangerous on the list."""
+
+import awkward as ak
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weaver_tt.errors import ConfigError, DataError
+from weaver_tt.expressions import functions
+from weaver_tt.expressions.functions import BUILTINS, HELPERS, MODULES, load_custom_functions
+
+JAGGED = ak.Array([[1.0, 2.0, 3.0], [], [4.0]])
+
+
+@pytest.mark.parametrize(
+    "name",
+    """load loadtxt genfromtxt fromfile fromstring frombuffer fromregex save savez savez_compressed savetxt memmap open_memmap DataSource
+    lib ctypeslib
+    testing f2py frompyfunc vectorize apply_along_axis apply_over_axes piecewise fromfunction fromiter nditer source info show_config random rec char
+    core exceptions einsum arange zeros ones full empty tile repeat eye linspace logspace pad put place copyto putmask fill_diagonal seterr errstate
+    from_parquet to_parquet from_json to_json from_buffers from_numpy from_iter from_raw_library from_cling to_feather from_feather to_dataframe
+    to_torch behavior numba jax cling transform to_layout typetracer contents with_name factorial comb perm diff""".split(),  # noqa: SIM905
+)
+def test_functions_that_read_write_call_back_or_grow_are_not_listed(name):
+    assert all(name not in listed for listed in MODULES.values())
+
+
+def test_no_listed_member_begins_with_an_underscore_or_is_a_module():
+    import types
+
+    for listed in MODULES.values():
+        assert not any(name.startswith("_") or isinstance(value, types.ModuleType) for name, value in listed.items())
+    assert set(BUILTINS) == {"len", "abs", "min", "max", "sum", "round"}
+    assert {"sqrt", "log", "hypot", "arctan2", "where", "clip", "stack", "ones_like", "maximum", "pi"} <= MODULES["np"].keys()
+    assert {"num", "sum", "any", "pad_none", "fill_none", "firsts", "argsort", "unflatten", "flatten"} <= MODULES["ak"].keys()
+
+
+def test_pad_fills_short_rows_and_cuts_long_ones():
+    padded = HELPERS["_pad"](JAGGED, 2, -1)
+    assert padded.dtype == np.float32
+    assert padded.tolist() == [[1, 2], [-1, -1], [4, -1]]
+
+
+def test_pad_takes_one_value_a_row_as_one_object_and_leaves_a_padded_array_alone():
+    assert HELPERS["_pad"](ak.Array([5, 6]), 3).tolist() == [[5, 0, 0], [6, 0, 0]]
+    done = np.ones((2, 3))
+    assert HELPERS["_pad"](done, 3) is done
+
+
+def test_repeat_pad_goes_round_a_rows_objects():
+    assert HELPERS["_repeat_pad"](JAGGED, 4).tolist() == [[1, 2, 3, 1], [0, 0, 0, 0], [4, 4, 4, 4]]
+
+
+@given(st.lists(st.lists(st.integers(0, 99), max_size=5), min_size=1, max_size=6), st.integers(1, 7))
+def test_paddings_agree_with_a_loop_over_rows(rows, length):
+    array = ak.values_astype(ak.Array([*rows, [1]]), "int64")[:-1]
+    assert HELPERS["_pad"](array, length, 7).tolist() == [(row + [7] * length)[:length] for row in rows]
+    assert HELPERS["_repeat_pad"](array, length).tolist() == [(row * length)[:length] if row else [0] * length for row in rows]
+
+
+def test_padding_to_an_absurd_length_is_refused():
+    for pad in (HELPERS["_pad"], HELPERS["_repeat_pad"], MODULES["ak"]["pad_none"]):
+        with pytest.raises(DataError, match="10000000000"):
+            pad(JAGGED, 10**10)
+
+
+def test_hash_is_that_of_the_rows_numbers_and_refuses_jagged_columns():
+    run, event = np.array([1, 1, 2]), ak.Array([7.0, 8.0, 7.0])
+    found = HELPERS["_hash"](run, event)
+    assert found.tolist() == [hash((1, 7.0)), hash((1, 8.0)), hash((2, 7.0))]
+    with pytest.raises(DataError, match="one number per row"):
+        HELPERS["_hash"](JAGGED)
+
+
+def test_concat_and_stack_join_along_an_old_and_a_new_axis():
+    assert HELPERS["_concat"]([JAGGED, JAGGED], axis=1).tolist() == [[1, 2, 3, 1, 2, 3], [], [4, 4]]
+    assert HELPERS["_concat"]([np.array([1]), np.array([2])]).tolist() == [1, 2]
+    assert HELPERS["_stack"]([np.array([1, 2]), np.array([3, 4])]).tolist() == [[1, 3], [2, 4]]
+    assert HELPERS["_stack"]([ak.Array([1, 2]), ak.Array([3, 4])]).tolist() == [[1, 3], [2, 4]]
+    assert HELPERS["_concat"]([]).tolist() == HELPERS["_stack"]([]).tolist() == []
+
+
+def test_nearest_neighbours_come_in_order_of_distance():
+    support = np.array([[0.0, 0.0], [3.0, 0.0], [1.0, 0.0]])
+    assert HELPERS["_knn"](support, np.array([[0.9, 0.0]]), 2).tolist() == [[2, 0]]
+    assert HELPERS["_knn"](support, np.array([[9.0, 0.0]]), 4).tolist() == [[1, 2, 0, 3]]  # 3: there is no fourth
+    batch = HELPERS["_batch_knn"]([support, support[:2]], [support[:1], support[:2]], 1, maxlen_s=3, maxlen_q=2)
+    assert batch.tolist() == [[[0], [2]], [[0], [1]]]  # [2]: padding, maxlen_s - 1
+
+
+def test_permutations_are_permutations_and_the_same_every_time():
+    array = ak.Array([list(range(20)), [], [5.0]])
+    first = HELPERS["_batch_permute_indices"](array)
+    assert ak.sort(first).tolist() == [list(range(20)), [], [0]]
+    assert first[0].tolist() != list(range(20))
+    assert HELPERS["_batch_permute_indices"](array).tolist() == first.tolist()
+
+
+def test_dropping_leaves_the_stated_share_and_at_least_the_stated_number():
+    array = ak.Array([list(range(100)), [1.0], []])
+    kept = HELPERS["_batch_permute_and_drop_indices"](array, True, 0.2, 0.2 + 1e-9, 1)
+    assert ak.num(kept).tolist() == [80, 1, 0]
+    assert set(kept[0].tolist()) == set(range(80))
+    assert HELPERS["_batch_permute_and_drop_indices"](ak.Array([[3, 1, 2]]), random_permute=False).tolist() == [[1, 2, 0]]
+    with pytest.raises(DataError, match="drop_rate"):
+        HELPERS["_batch_permute_and_drop_indices"](array, True, 0.5, 0.1)
+
+
+def test_sorting_and_gathering_bring_objects_into_order():
+    array = ak.Array([[3, 1, 2], []])
+    assert HELPERS["_batch_gather"](array, HELPERS["_batch_argsort"](array)).tolist() == [[1, 2, 3], []]
+    assert HELPERS["_clip"](array, 2, 3).tolist() == [[3, 2, 2], []]
+
+
+def test_own_functions_are_found_by_name_and_their_errors_are_shown_as_they_are(tmp_path):
+    good = tmp_path / "good.py"
+    good.write_text("import math\ndef double(x):\n    return 2 * x\nconstant = 3\n")
+    assert load_custom_functions(str(good))["double"](21) == 42
+    assert list(load_custom_functions(str(good))) == ["double"]
+    assert functions.known_functions(str(good)).keys() == functions.FUNCTIONS.keys() | {"double"}
+    bad = tmp_path / "bad.py"
+    bad.write_text("raise KeyError('mine')\n")
+    with pytest.raises(KeyError, match="mine"):
+        load_custom_functions(str(bad))
+
+
+def test_a_file_of_own_functions_must_exist_and_hold_some(tmp_path):
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    for name in ("empty.py", "none.py"):
+        with pytest.raises(ConfigError, match=name):
+            load_custom_functions(str(tmp_path / name))

@@ -1,0 +1,113 @@
+"""The allow-list: what is refused, with a caret under the part at fault; and that nothing of it ever ran."""
+
+import time
+
+import pytest
+
+from weaver_tt.errors import ConfigError
+from weaver_tt.expressions.evaluate import parse_expression
+
+
+def complaint(source: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse_expression(source, "data.yaml: selection")
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("source", "carets", "why"),
+    [
+        ("pt > 2 and eta < 1", "^^^^^^^^^^^^^^^^^^", "write & or |"),
+        ("not pt", "^^^^^^", "write ~"),
+        ("pt if eta else phi", "^^^^^^^^^^^^^^^^^^", "np.where"),
+        ("pt in (1, 2)", "^^^^^^^^^^^^", "(x == a) | (x == b)"),
+        ("pt is None", "^^^^^^^^^^", "'is' is not allowed"),
+        ("1 + (lambda: 2)", "     ^^^^^^^^^", "--custom-functions"),
+        ("sum([x for x in pt])", "    ^^^^^^^^^^^^^^^", "loops are not allowed"),
+        ("pt + {1: 2}", "     ^^^^^^", "Dict is not allowed"),
+        ("{1, 2}", "^^^^^^", "Set is not allowed"),
+        ("f'{pt}'", "^^^^^^^", "JoinedStr is not allowed"),
+        ("(x := 2)", " ^^^^^^", "NamedExpr is not allowed"),
+        ("pt @ eta", "^^^^^^^^", "MatMult is not allowed"),
+        ("1 << 1000000000", "^^^^^^^^^^^^^^^", "LShift is not allowed"),
+        ("__import__('os').system('true')", "^^^^^^^^^^^^^^^^^^^^^^^", "method 'system' is not allowed"),
+        ("__import__('os')", "^^^^^^^^^^", "no function '__import__'"),
+        ("open('x')", "^^^^", "no function 'open'"),
+        ("eval('1')", "^^^^", "no function 'eval'"),
+        ("getattr(pt, 'a')", "^^^^^^^", "no function 'getattr'"),
+        ("__builtins__", "^^^^^^^^^^^^", "names that begin with '__'"),
+        ("pt.__class__", "^^^^^^^^^^^^", "attribute '__class__' is not allowed"),
+        ("pt.layout", "^^^^^^^^^", "attribute 'layout' is not allowed"),
+        ("2 * np.load('x.npy')", "    ^^^^^^^", "np.load is not allowed"),
+        ("np.lib.format", "^^^^^^", "np.lib is not allowed"),
+        ("ak.from_parquet('x')", "^^^^^^^^^^^^^^^", "ak.from_parquet is not allowed"),
+        ("math.factorial(10)", "^^^^^^^^^^^^^^", "math.factorial is not allowed"),
+        ("np", "^^", "'np' is a module"),
+        ("np.sqt(pt)", "^^^^^^", "did you mean 'sqrt'"),
+        ("np.pi(2)", "^^^^^", "np.pi is a number, not a function"),
+        ("pt(2)", "^^", "no function 'pt'"),
+        ("(pt + 1)(2)", " ^^^^^^", "only a named function can be called"),
+        ("np.sqrt(pt, eta)", "^^^^^^^^^^^^^^^^", "sqrt takes 1 argument, not 2"),
+        ("np.add(pt, eta, out=pt)", "^^^^^^^^^^^^^^^^^^^^^^^", "argument 'out' is not allowed"),
+        ("np.clip(pt, 0, 1, pt)", "^^^^^^^^^^^^^^^^^^^^^", "argument 'out' is not allowed"),
+        ("np.ones_like(pt, shape=10)", "^^^^^^^^^^^^^^^^^^^^^^^^^^", "argument 'shape' is not allowed"),
+        ("_pad(pt)", "^^^^^^^^", "missing a required argument: 'maxlen'"),
+        ("_stack(*pt)", "       ^^^", "'*' is not allowed"),
+        ("_pad(**pt)", "^^^^^^^^^^", "'**' is not allowed"),
+        ("pt == 'text'", "      ^^^^^^", "str 'text' is not allowed here"),
+        ("1j * pt", "^^", "complex 1j is not allowed"),
+        ("[0] * 1000000000", "^^^", "not on lists"),
+        ("pt + 9**9**9", "     ^^^^^^^", "more than 64 bits"),
+        ("pt / (1 / 0)", "      ^^^^^", "division by zero"),
+        ("µ + np.load", "    ^^^^^^^", "np.load is not allowed"),  # a caret counts characters, not bytes
+        ("np.linalg.norm(pt)", "^^^^^^^^^", "np.linalg is not allowed"),
+    ],
+)
+def test_what_is_not_allowed_is_shown_with_a_caret_under_it(source, carets, why):
+    first, shown, pointer, allowed = complaint(source)
+    assert first.startswith("data.yaml: selection: ")
+    assert why in first
+    assert (shown, pointer) == (f"  {source}".rstrip(), f"  {carets}")
+    assert allowed.startswith("allowed: ")
+
+
+@pytest.mark.parametrize("source", ["pt + ", "import os", "pt = 2", "pt[0", "pt 2", "x\0"])
+def test_what_is_no_expression_at_all_is_said_to_be_none(source):
+    first, shown, *_ = complaint(source)
+    assert "not an expression" in first
+    assert shown == f"  {source}".rstrip()
+
+
+@pytest.mark.parametrize("bomb", ["9**9**9", "9**9**9**9", "-(9**9**9)", "(9**99)**9", "10**100", "1" * 400, "9**9**9 * pt", "np.sqrt(9**999999999)"])
+def test_numbers_that_would_take_for_ever_are_refused_at_once(bomb):
+    start = time.monotonic()
+    assert "64 bits" in complaint(bomb)[0]
+    assert time.monotonic() - start < 1
+
+
+def test_deep_and_long_expressions_are_refused_at_once():
+    assert "deep" in complaint("+".join("x" * 1000))[0]
+    assert any(word in complaint("(" * 5000 + "x" + ")" * 5000)[0] for word in ("deep", "not an expression"))
+    assert "20000" in complaint("x" * 30_000)[0]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "(pt > 20) & (abs(eta) < 2.5) | ~flag",
+        "0.4 < dr < 3.5",
+        "np.where(pt > 0, np.log(pt), -1)",
+        "ak.num(pt) >= 2",
+        "ak.sum(pt[abs(eta) < 2.4], axis=1)",
+        "pt[:, 0] - pt[..., -1]",
+        "_pad(pt, maxlen=128, value=0, dtype='float32')",
+        "np.stack([np.cos(phi), np.sin(phi)], axis=1)",
+        "_p4_from_ptetaphim(pt, eta, phi, mass).energy",
+        "_p4_from_ptetaphim(pt, eta, phi, mass).deltaR(other)",
+        "jets['fPt']",
+        "numpy.hypot(px, py) * math.pi + awkward.num(pt)",
+        "2**10 + 3.5**-2 + True",
+    ],
+)
+def test_everyday_expressions_are_allowed(source):
+    assert parse_expression(source, "data.yaml: selection").source == source

@@ -1,0 +1,110 @@
+"""HDF5 files: plain columns, compound tables, groups."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from weaver_tt.errors import DataError
+from weaver_tt.formats.hdf5_reader import Hdf5Reader
+
+
+@pytest.fixture
+def path(tmp_path):
+    """4 rows: jets (4,), tracks (4, 3) with valid, hits (4, 2) without, plain columns, and a list of names that is no column."""
+    path = str(tmp_path / "f.h5")
+    jets = np.array([(10.0, 5), (20.0, 0), (30.0, 4), (40.0, 5)], [("pt", "f4"), ("flavour", "u1")])
+    tracks = np.zeros((4, 3), [("d0", ">f4"), ("n", "i2"), ("valid", "?")])
+    tracks["d0"], tracks["n"] = np.arange(12).reshape(4, 3), 7
+    tracks["valid"] = [[1, 1, 0], [0, 0, 0], [0, 1, 0], [1, 1, 1]]
+    with h5py.File(path, "w") as file:
+        file.create_dataset("jets", data=jets, chunks=(2,))
+        file.create_dataset("tracks", data=tracks, chunks=(3, 3), compression="gzip")
+        file["hits"] = np.zeros((4, 2), [("r", "f8")])
+        file["plain"], file["grid"] = np.arange(4), np.arange(8.0).reshape(4, 2)
+        file["text"] = ["a", "b", "cc", ""]
+        file.create_dataset("vector", (4,), h5py.vlen_dtype("f4"))[:] = np.array([np.ones(n, "f4") for n in (2, 0, 1, 3)], object)
+        file["classes"], file["scalar"] = ["b", "c"], 3.0
+    return path
+
+
+def test_fields_are_columns_named_table_field_and_valid_makes_them_lists(path):
+    with Hdf5Reader(path) as reader:
+        assert sorted(reader.columns()) == [
+            "grid",
+            "hits_r",
+            "jets_flavour",
+            "jets_pt",
+            "plain",
+            "text",
+            "tracks_d0",
+            "tracks_n",
+            "tracks_valid",
+            "vector",
+        ]
+        got = reader.read(["jets_pt", "tracks_d0", "jets_flavour", "tracks_n"], 0, 4)
+    assert [array.to_list() for array in got.values()] == [
+        [10, 20, 30, 40],
+        [[0, 1], [], [7], [9, 10, 11]],
+        [5, 0, 4, 5],
+        [[7, 7], [], [7], [7, 7, 7]],
+    ]
+    assert [str(array.type) for array in got.values()] == ["4 * float32", "4 * var * float32", "4 * uint8", "4 * var * int16"]
+    assert got["tracks_d0"].layout.offsets is got["tracks_n"].layout.offsets
+
+
+def test_plain_columns_of_all_kinds(path):
+    with Hdf5Reader(path) as reader:
+        got = reader.read(["grid", "hits_r", "plain", "text", "vector", "tracks_valid"], 1, 3)
+    assert str(got["grid"].type) == "2 * 2 * float64"
+    assert str(got["hits_r"].type) == "2 * 2 * float64"
+    assert [got[name].to_list() for name in ("plain", "text", "vector", "tracks_valid")] == [[1, 2], ["b", "cc"], [[], [1.0]], [[], [True]]]
+
+
+def test_chunks_are_the_clusters(path):
+    with Hdf5Reader(path) as reader:
+        assert reader.clusters(["jets_pt"]) == [0, 2, 4]
+        assert reader.clusters(["jets_pt", "tracks_d0"]) == [0, 3, 4]
+        assert reader.clusters(["plain"]) == [0, 4]  # stored in one piece
+
+
+def test_only_the_rows_asked_for_are_read(path, monkeypatch):
+    with Hdf5Reader(path) as reader:
+        asked = []
+        read = h5py.Dataset.__getitem__
+        monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda dataset, rows, *more: asked.append(rows) or read(dataset, rows, *more))
+        reader.read(["plain", "grid"], 1, 3)
+        assert asked == [slice(1, 3)] * 2
+
+
+def test_a_group_is_chosen_by_name_or_for_being_the_only_one(tmp_path):
+    with h5py.File(tmp_path / "one.h5", "w") as file:
+        file["deep/events/x"] = np.arange(3)
+        file["deep/y"] = np.arange(2)
+    with Hdf5Reader(str(tmp_path / "one.h5")) as reader:
+        assert (reader.columns(), reader.rows()) == (["y"], 2)
+    with Hdf5Reader(str(tmp_path / "one.h5"), "deep/events") as reader:
+        assert (reader.columns(), reader.rows()) == (["x"], 3)
+        with pytest.raises(DataError, match=r"one\.h5, group 'deep/events': no column 'xx'; did you mean 'x'"):
+            reader.read(["xx"], 0, 1)
+
+
+def test_a_missing_group_names_the_nearest(tmp_path):
+    with h5py.File(tmp_path / "two.h5", "w") as file:
+        file["events/x"], file["runs/x"] = np.arange(3), np.arange(2)
+    with pytest.raises(DataError, match=r"two\.h5: no group 'event'; did you mean 'events'"):
+        Hdf5Reader(str(tmp_path / "two.h5"), "event")
+    with pytest.raises(DataError, match=r"treename is needed, the file holds 2 groups; known: events, runs"):
+        Hdf5Reader(str(tmp_path / "two.h5"))
+
+
+def test_the_treename_of_a_yaml_made_for_root_does_not_hide_columns_at_the_top(path):
+    with Hdf5Reader(path, "tree") as reader:
+        assert "jets_pt" in reader
+
+
+def test_an_empty_file_has_no_columns(tmp_path):
+    h5py.File(tmp_path / "f.h5", "w").close()
+    with pytest.raises(DataError, match="holds no data sets"):
+        Hdf5Reader(str(tmp_path / "f.h5"))

@@ -1,0 +1,112 @@
+"""What all readers share: spellings, shared offsets, range checks, blame."""
+
+from __future__ import annotations
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from weaver_tt.errors import BadFileError, ConfigError, DataError
+from weaver_tt.formats.reader import Reader, blame_file, column_spellings, share_offsets
+
+
+class Numbers(Reader):
+    """A file of 10 rows with the column ``row.number``; ``short`` rows are lost."""
+
+    def __init__(self, short=0, borders=(0, 10)):
+        super().__init__("numbers", "numbers, tree 't'")
+        self.short, self.borders, self.asked, self.closed = short, list(borders), [], False
+
+    def columns(self):
+        return ["row.number"]
+
+    def rows(self):
+        return 10
+
+    def known_columns(self):
+        return column_spellings(self.columns())
+
+    def clusters(self, columns=None):
+        return self.borders
+
+    def _close(self):
+        self.closed = True
+
+    def _read(self, names, first, last):
+        self.asked.append((first, last))
+        return {name: ak.Array(np.arange(first, last - self.short)) for name in names}
+
+
+def test_columns_come_back_under_the_names_asked_for():
+    with Numbers() as reader:
+        assert {name: array.to_list() for name, array in reader.read(["number", "row_number"], 3, 5).items()} == {
+            "number": [3, 4],
+            "row_number": [3, 4],
+        }
+        assert "number" in reader
+        assert "digit" not in reader
+    assert reader.closed
+
+
+def test_an_unknown_column_names_file_tree_and_nearest():
+    with pytest.raises(DataError, match=r"numbers, tree 't': no column 'row\.numbr'; did you mean 'row\.number'\?") as caught:
+        Numbers().read(["row.numbr"], 0, 1)
+    assert not isinstance(caught.value, BadFileError)
+
+
+@pytest.mark.parametrize(("first", "last"), [(-1, 2), (3, 2), (0, 11)])
+def test_rows_outside_the_file_are_refused(first, last):
+    with pytest.raises(DataError, match=f"rows {first} to {last} were asked for, there are 10"):
+        Numbers().read(["number"], first, last)
+
+
+def test_a_column_that_is_too_short_is_a_bad_file():
+    with pytest.raises(BadFileError, match=r"column 'row\.number' has 3 rows in \[0, 4\) instead of 4"):
+        Numbers(short=1).read(["number"], 0, 4)
+
+
+def test_small_pieces_of_a_cluster_are_cut_from_it_once_it_is_decoded():
+    with Numbers() as reader:
+        assert [reader.read(["number"], first, first + 2)["number"].to_list() for first in (0, 2, 4)] == [[0, 1], [2, 3], [4, 5]]
+        assert reader.asked == [(0, 2), (0, 10)]
+
+
+def test_a_read_across_clusters_decodes_just_that():
+    with Numbers(borders=(0, 5, 10)) as reader:
+        reader.read(["number"], 4, 6)
+        assert reader.asked == [(4, 6)]
+
+
+def test_whatever_a_decoder_raises_is_blamed_on_the_file_except_want_of_memory_and_our_own_errors():
+    for error in (ValueError("checksum"), KeyError("x"), AssertionError(), OSError("gone")):
+        with pytest.raises(BadFileError, match=rf"f\.root: rows cannot be read, .*{type(error).__name__}"), blame_file("f.root", "rows"):
+            raise error
+    for error in (MemoryError(), ConfigError("mine")):
+        with pytest.raises(type(error)), blame_file("f.root", "rows"):
+            raise error
+
+
+def test_a_missing_package_or_file_is_not_damage():
+    for error, text in ((ImportError("needs aiohttp"), "needs aiohttp"), (FileNotFoundError("f.root"), "no such file")):
+        with pytest.raises(DataError, match=text) as caught, blame_file("f.root", "rows"):
+            raise error
+        assert not isinstance(caught.value, BadFileError)
+
+
+def test_a_column_can_be_spelt_as_an_identifier_or_by_its_last_word_where_that_is_clear():
+    known = column_spellings(["Jets.pt", "Jets.eta", "Muons.eta", "a:b", "Jets_eta"])
+    assert known == {
+        "Jets.pt": "Jets.pt", "Jets_pt": "Jets.pt", "pt": "Jets.pt",
+        "Jets.eta": "Jets.eta", "Muons.eta": "Muons.eta", "Muons_eta": "Muons.eta",
+        "a:b": "a:b", "a_b": "a:b", "b": "a:b", "Jets_eta": "Jets_eta",
+    }  # fmt: skip
+
+
+def test_equal_counts_share_one_offsets_object_that_begins_at_0():
+    whole = {"a": ak.Array([[9.0], [1.0, 2.0], []]), "b": ak.Array([[8], [3, 4], []]), "c": ak.Array([[1], [2], [3]]), "s": ak.Array(["x", "yz", ""])}
+    shared = share_offsets({name: array[1:] for name, array in whole.items()})
+    assert shared["a"].layout.offsets is shared["b"].layout.offsets
+    assert shared["a"].layout.offsets.data.tolist() == [0, 2, 2]
+    assert shared["a"].layout.content.data.tolist() == [1.0, 2.0]  # no more than the offsets say
+    assert shared["c"].layout.offsets is not shared["a"].layout.offsets
+    assert shared["s"].to_list() == ["yz", ""]

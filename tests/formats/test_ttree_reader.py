@@ -1,0 +1,131 @@
+"""TTrees, ours and those of experiments."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+from weaver_tt.errors import BadFileError, DataError
+from weaver_tt.formats.root_reader import open_root
+
+REAL = Path(__file__).parents[2].parent / "shared" / "data"
+needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the folder of real files is not here")
+
+
+def test_baskets_that_all_columns_share_are_the_clusters(tmp_path):
+    path = str(tmp_path / "f.root")
+    with uproot.recreate(path) as file:
+        tree = file.mktree("tree", {"x": "int32", "y": "float64"})
+        for rows in (4, 4, 2):
+            tree.extend({"x": np.zeros(rows, "i4"), "y": np.zeros(rows)})
+    with open_root(path) as reader:
+        assert reader.clusters() == reader.clusters(["x"]) == reader.clusters(["x", "y"]) == [0, 4, 8, 10]
+
+
+class Branch:
+    """A branch that tells only where its baskets begin."""
+
+    def __init__(self, borders):
+        self.entry_offsets, self.num_baskets = borders, len(borders) - 1
+
+
+@pytest.mark.parametrize(
+    ("fine", "coarse", "clusters"),
+    [
+        ([0, 2, 4, 6, 8, 10], [0, 4, 8, 10], [0, 4, 8, 10]),  # the coarse ones are shared
+        ([0, 2, 4, 6, 8, 10], [0, 3, 5, 7, 10], [0, 3, 5, 7, 10]),  # misaligned: the largest baskets are decoded once, small ones at times twice
+        ([0, 2, 4, 6, 8, 10], [0, 4, 7, 10], [0, 4, 10]),  # three of four are shared
+        ([0, 5, 10], [0, 10], [0, 10]),
+    ],
+)
+def test_misaligned_baskets_give_the_borders_of_the_largest(tmp_path, fine, coarse, clusters):
+    path = str(tmp_path / "f.root")
+    with uproot.recreate(path) as file:
+        file.mktree("tree", {"x": np.arange(10), "y": np.arange(10)})
+    with open_root(path) as reader:
+        reader._branches = {"x": Branch(fine), "y": Branch(coarse)}
+        assert reader.clusters(["x", "y"]) == clusters
+
+
+def test_fixed_size_arrays_keep_their_shape(tmp_path):
+    path, values = str(tmp_path / "f.root"), np.arange(4 * 16 * 20, dtype="float64").reshape(4, 16, 20)
+    with uproot.recreate(path) as file:
+        file.mktree("tree", {"grid": values, "flags": values[:, :, 0] > 500})
+    with open_root(path) as reader:
+        got = reader.read(["grid", "flags"], 1, 3)
+    assert str(got["grid"].type) == "2 * 16 * 20 * float64"
+    assert str(got["flags"].type) == "2 * 16 * bool"
+    assert np.array_equal(ak.to_numpy(got["grid"]), values[1:3])
+
+
+@needs_real
+def test_nanoaod_bytes_stay_bytes_and_jets_share_their_offsets():
+    with open_root(str(REAL / "cms_nanov12_ttbar_200ev.root")) as reader:
+        got = reader.read(["Jet_hadronFlavour", "Jet_pt", "nJet", "Jet_btagDeepFlavB"], 0, 200)
+    flavour = ak.to_numpy(ak.flatten(got["Jet_hadronFlavour"]))
+    assert flavour.dtype == np.uint8
+    assert [int((flavour == value).sum()) for value in (5, 4, 0)] == [406, 150, 948]  # the numbers of the folder's README
+    assert got["Jet_hadronFlavour"].layout.offsets is got["Jet_pt"].layout.offsets is got["Jet_btagDeepFlavB"].layout.offsets
+    assert ak.num(got["Jet_pt"]).to_list() == got["nJet"].to_list()
+
+
+@needs_real
+def test_vectors_of_numbers_and_booleans():
+    with open_root(str(REAL / "jetclass2_100jets.root")) as reader:
+        names = [name for name in reader.columns() if name.startswith("part_")]
+        got = reader.read(names, 0, 100)
+    assert ak.sum(ak.num(got["part_px"])) == 4529
+    assert len({id(array.layout.offsets) for array in got.values()}) == 1
+    assert {str(array.type).split(" * ")[-1] for array in got.values()} == {"float32", "bool", "int32"}
+
+
+@needs_real
+def test_parts_of_split_objects_have_spellings_that_an_expression_can_use():
+    with open_root(str(REAL / "cms_treemaker_lorentzvectors_10ev.root")) as reader:
+        names = ["Jets/Jets.fCoordinates.fPt", "Jets.fCoordinates.fPt", "Jets_fCoordinates_fPt", "Jets_hadronFlavor"]
+        assert names[1] in reader.columns()
+        assert "Jets" not in reader  # a group of columns, itself none
+        assert "fPt" not in reader  # of which object?
+        got = reader.read(names, 2, 10)
+    assert got[names[0]].to_list() == got[names[1]].to_list() == got[names[2]].to_list()
+    assert got["Jets_hadronFlavor"].layout.offsets is got[names[0]].layout.offsets
+    assert got[names[0]][0, 0] > 30
+
+
+@needs_real
+def test_every_column_of_real_files_is_read_or_refused_by_name():
+    for name in ("cms_nanov12_ttbar_200ev.root", "cms_treemaker_lorentzvectors_10ev.root", "jetclass2_100jets.root"):
+        with open_root(str(REAL / name)) as reader:
+            for column in reader.columns()[::7]:
+                assert len(reader.read([column], 1, 9)[column]) == 8
+
+
+@needs_real
+def test_columns_that_have_no_array_form_are_refused_without_blaming_the_file(monkeypatch):
+    with open_root(str(REAL / "cms_treemaker_lorentzvectors_10ev.root")) as reader:
+        branch = reader._branches["RunNum"]
+        monkeypatch.setattr(branch, "_interpretation", uproot.interpretation.identify.UnknownInterpretation("no streamer", "f", "b"))
+        with pytest.raises(DataError, match="column 'RunNum' has no array form: no streamer") as caught:
+            reader.read(["RunNum"], 0, 1)
+    assert not isinstance(caught.value, BadFileError)
+
+
+@needs_real
+def test_listing_1500_branches_is_cheap():
+    with open_root(str(REAL / "cms_nano_dy_40ev.root"), "Events") as reader:
+        start = time.process_time()
+        assert len(reader.columns()) == 1499
+        assert reader.clusters() == [0, 40]
+        assert time.process_time() - start < 0.1
+
+
+@needs_real
+def test_a_tree_without_events_is_fine():
+    with open_root(str(REAL / "edge_nano_0events.root")) as reader:
+        assert (reader.rows(), reader.clusters(["Jet_pt"])) == (0, [0])
+        assert str(reader.read(["Jet_pt"], 0, 0)["Jet_pt"].type) == "0 * var * float32"

@@ -1,0 +1,70 @@
+"""What is taken from a data YAML, and what is said when it does not fit."""
+
+import pytest
+
+from weaver_tt.config.load import from_mapping
+from weaver_tt.errors import ConfigError
+from weaver_tt.network.inputs import channels, constituent_groups, hidden_layers, layer_sizes, model_info, num_outputs, raw_channels
+
+
+def group(*variables, length=5):
+    return {"length": length, "vars": list(variables)}
+
+
+def config(labels=None, **groups):
+    usual = {"pf_features": group("log_pt", ["eta", 0.0, 2.0]), "pf_mask": group("ones"), "jet": group("mass", length=None)}
+    return from_mapping({"inputs": usual | groups, "labels": labels or {"type": "simple", "value": ["top", "qcd", "w"]}}, source="data.yaml")
+
+
+def test_groups_come_in_the_order_asked_for():
+    assert [found.name for found in constituent_groups(config(), ["pf_mask", "pf_features"], "pfn")] == ["pf_mask", "pf_features"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "names", "message"),
+    [
+        ({}, ["pf_points", "pf_mask"], "data.yaml: inputs: pfn takes the groups pf_points, pf_mask; there is no 'pf_points'; known: jet, pf_f"),
+        ({}, ["jet"], "data.yaml: inputs.jet: pfn takes constituents here; length: null makes one value a jet"),
+        ({"pf_mask": group("ones", length=7)}, ["pf_features", "pf_mask"], "inputs.pf_mask: length 7, but pf_features has 5"),
+        ({"pf_mask": group("ones", "twos")}, ["pf_mask"], "inputs.pf_mask: a mask is one variable .* found ones, twos"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(groups, names, message):
+    with pytest.raises(ConfigError, match=message):
+        constituent_groups(config(**groups), names, "pfn")
+
+
+def test_scaled_momenta_are_refused_and_so_are_too_few_variables():
+    assert channels(config(), "pf_features", 2, "two features") == 2
+    with pytest.raises(ConfigError, match=r"inputs\.pf_features: expected momenta as they are, but eta is scaled; write \[NAME, null\]"):
+        raw_channels(config(), "pf_features", 2, "momenta")
+    with pytest.raises(ConfigError, match=r"inputs\.pf_mask: expected px and py, found ones"):
+        raw_channels(config(), "pf_mask", 2, "px and py")
+
+
+def test_outputs_are_one_for_each_class_or_target():
+    assert num_outputs(config()) == 3
+    assert num_outputs(config({"type": "custom", "value": {"energy": "mass"}})) == 1
+
+
+def test_free_axes_are_those_of_jets_and_of_constituents():
+    info = model_info(config(), ["pf_features", "jet"])
+    assert info["dynamic_axes"] == {"pf_features": {0: "N", 2: "n_pf"}, "jet": {0: "N"}, "softmax": {0: "N"}}
+    assert info["input_shapes"] == {"pf_features": (-1, 2, 5), "jet": (-1, 1)}
+
+
+def test_sizes_are_one_or_several_positive_whole_numbers():
+    assert layer_sizes(64) == [64]
+    assert layer_sizes((64, 32)) == [64, 32]
+    for wrong in ("64,x", (64, 0), (1.5,), -1):
+        with pytest.raises(ConfigError, match="expected sizes of layers such as 64,32"):
+            layer_sizes(wrong)
+
+
+def test_hidden_layers_are_pairs_of_size_and_dropout():
+    assert hidden_layers(((512, 0.2), (64, 0))) == [(512, 0.2), (64, 0.0)]
+    for wrong in ((512, 0.2), (("wide", 0.2),), ((64, 0.1, 3),)):
+        with pytest.raises(ConfigError, match="expected"):
+            hidden_layers(wrong)
+    with pytest.raises(ConfigError, match="a dropout is at least 0 and below 1"):
+        hidden_layers(((64, 1.0),))

@@ -1,0 +1,146 @@
+"""Network files, building, weights, ensembles, summaries."""
+
+import ast
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
+from weaver_tt.errors import TrainingError
+from weaver_tt.expressions.evaluate import Expression
+from weaver_tt.network.file import NetworkFile
+from weaver_tt.network.network import Ensemble, Network, build_network
+from weaver_tt.network.summary import network_summary
+from weaver_tt.options.train import NetworkOptions
+
+LINEAR = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.first = nn.Linear(2, size)
+        self.last = nn.Linear(size, 1)
+
+    def forward(self, tracks):
+        return self.last(self.first(tracks.mean(2)))
+
+def get_model(data_config, size=3):
+    return Net(size), {"input_names": ["tracks"], "input_shapes": {}, "output_names": ["out"], "dynamic_axes": {}}
+"""
+
+
+@pytest.fixture
+def config():
+    groups = (
+        InputGroup(name="event", variables=(Variable(name="met"),)),
+        InputGroup(name="tracks", variables=(Variable(name="d0"), Variable(name="pt")), length=7),
+    )
+    target = Expression("x", ast.parse("x", mode="eval").body, frozenset({"x"}))
+    return DataConfig(source="data.yaml", text="", inputs={group.name: group for group in groups}, labels=Labels(kind="custom", value={"x": target}))
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "linear.py"
+    path.write_text(LINEAR)
+    return path
+
+
+def written(tmp_path, text):
+    path = tmp_path / "written.py"
+    path.write_text(text)
+    return NetworkFile(path)
+
+
+def build(file, config, seed=None, options=()):
+    return build_network(config, NetworkOptions(network_config=str(file), network_option=[list(pair) for pair in options]), "cpu", seed=seed)
+
+
+def test_a_network_is_called_by_input_name(file, config):
+    network = build(file, config, seed=1)
+    tracks = torch.randn(5, 2, 7)
+    assert network.input_names == ["tracks"]
+    assert network.activated is False
+    assert torch.equal(network({"event": torch.zeros(5, 1), "tracks": tracks}), network.module(tracks))
+
+
+def test_without_input_names_the_groups_of_the_yaml_are_given_in_their_order(tmp_path, config):
+    network_file = written(tmp_path, "from torch import nn\ndef get_model(config):\n    return nn.Identity(), {}\n")
+    assert network_file.get_model(config, {})[1]["input_names"] == ["event", "tracks"]
+
+
+def test_of_a_tuple_the_first_entry_is_the_output():
+    class Two(nn.Module):
+        def forward(self, x):
+            return x + 1, "attention"
+
+    assert Network(Two(), ["x"])({"x": torch.zeros(1)}).item() == 1
+
+
+def test_a_seed_makes_the_initial_weights_and_leaves_the_global_state(file, config):
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    first, again, other = (build(file, config, seed=seed).unwrapped.first.weight for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_users_error_in_forward_passes_through(tmp_path, config):
+    text = "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        raise ValueError('of my own')\n"
+    module, info = written(tmp_path, text + "def get_model(config):\n    return Net(), {'input_names': ['tracks']}\n").get_model(config, {})
+    with pytest.raises(ValueError, match="of my own"):
+        network_summary(Network(module, info["input_names"]), config)
+
+
+def test_a_network_pickles_and_its_file_is_imported_once(file, config):
+    module = build(file, config, seed=1).unwrapped
+    copy = pickle.loads(pickle.dumps(module))
+    assert type(copy) is type(module) is type(build(file, config).unwrapped)
+    assert torch.equal(copy.first.weight, module.first.weight)
+
+
+def test_bare_is_the_module_without_the_wrappers(file, config):
+    network = build(file, config)
+    module = network.module
+    network.module = torch.compile(module, backend="eager")
+    assert network.unwrapped is module
+    assert network.eval().unwrapped.training is False
+    assert network.train().unwrapped.training is True
+
+
+def test_an_ensemble_gives_mean_and_population_spread_of_activated_outputs():
+    class Constant(nn.Module):
+        def __init__(self, value):
+            super().__init__()
+            self.value = nn.Parameter(torch.tensor(value))
+
+        def forward(self, x):
+            return self.value.expand(len(x), 1)
+
+    class Squares:
+        def activate(self, output):
+            return output.square()
+
+    members = [Network(Constant(value), ["x"]) for value in (1.0, 2.0, 3.0)]
+    inputs = {"x": torch.zeros(2, 1)}
+    mean, spread = Ensemble(members, Squares())(inputs)
+    assert Ensemble.activated is True
+    assert mean.tolist() == [[pytest.approx(14 / 3)]] * 2
+    assert spread.tolist() == [[pytest.approx(((1 + 16 + 81) / 3 - (14 / 3) ** 2) ** 0.5, rel=1e-6)]] * 2
+    assert Ensemble(members[:1], Squares())(inputs)[1] is None
+    with pytest.raises(TrainingError, match="at least one"):
+        Ensemble([], Squares())
+
+
+@pytest.mark.parametrize(
+    ("axes", "any_length"),
+    [(None, True), ({}, True), ({"event": {0: "N"}}, True), ({"tracks": {0: "N", 2: "P"}}, True), ({"tracks": {0: "N"}}, False)],
+)
+def test_inputs_take_any_length_unless_the_network_file_lists_them_without_axis_2(config, axes, any_length):
+    network = Network(nn.Identity(), ["event", "tracks"], info={"dynamic_axes": axes})
+    assert network.takes_any_length(config) is any_length

@@ -1,0 +1,220 @@
+"""Weights from files: all of a trained network's, what fits of a published one's, and those that stay as they are."""
+
+import logging
+
+import pytest
+import torch
+from torch import nn
+
+from weaver_tt.errors import ConfigError, TrainingError
+from weaver_tt.network.network import Network
+from weaver_tt.network.weights import freeze_weights, load_partial_weights, load_weights, prepare_network, set_weights
+from weaver_tt.nn.layers.attention import Block, BlockOptions
+from weaver_tt.options.train import NetworkOptions
+
+
+class Net(nn.Module):
+    """A body with a batch norm, and a head."""
+
+    def __init__(self, size=3, classes=2):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(2, size), nn.BatchNorm1d(size))
+        self.head = nn.Linear(size, classes)
+
+    def forward(self, x):
+        """(N, 2) -> (N, classes)."""
+        return self.head(self.body(x))
+
+
+def network(seed=0, **options):
+    torch.manual_seed(seed)
+    return Network(Net(**options), ["x"], "net.py")
+
+
+@pytest.fixture
+def log(caplog, monkeypatch):
+    """What was logged, as one text."""
+    monkeypatch.setattr(logging.getLogger("weaver_tt"), "propagate", True)
+    caplog.set_level(logging.INFO, "weaver_tt")
+    return caplog
+
+
+def saved(tmp_path, value, name="a.pt"):
+    torch.save(value, tmp_path / name)
+    return str(tmp_path / name)
+
+
+def test_weights_saved_from_one_network_make_another_equal(tmp_path):
+    path, loaded = saved(tmp_path, network(1).unwrapped.state_dict()), network(2)
+    load_weights(loaded, path)
+    assert torch.equal(loaded.unwrapped.head.weight, network(1).unwrapped.head.weight)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda module: {f"module.{name}": value for name, value in module.state_dict().items()},
+        lambda module: nn.DataParallel(module).state_dict(),
+        lambda module: torch.compile(module, backend="eager").state_dict(),
+        lambda module: {f"_orig_mod.module.{name}": value for name, value in module.state_dict().items()},
+        lambda module: {"state_dict": module.state_dict(), "epoch": 3},
+        lambda module: {"model": module.state_dict(), "optimizer": {}},
+        lambda module: {"weights": module.state_dict(), "steps": 7},
+    ],
+    ids=["DDP", "DataParallel", "compiled", "both", "state_dict", "model", "resume"],
+)
+def test_what_others_wrap_around_the_weights_is_taken_off(tmp_path, wrapped):
+    path, loaded = saved(tmp_path, wrapped(network(1).unwrapped)), network(2)
+    load_weights(loaded, path)
+    assert torch.equal(loaded.unwrapped.head.weight, network(1).unwrapped.head.weight)
+
+
+def test_a_networks_own_part_called_module_is_no_wrapper(tmp_path):
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.module = nn.Linear(1, 1)
+
+    outer = Network(Outer(), ["x"])
+    load_weights(outer, saved(tmp_path, {"module.weight": torch.tensor([[5.0]]), "module.bias": torch.tensor([6.0])}))
+    assert outer.unwrapped.module.weight.item() == 5
+
+
+def test_weights_of_another_network_are_listed_key_by_key(tmp_path):
+    state = network().unwrapped.state_dict()
+    state["hed.bias"] = state.pop("head.bias")
+    state["body.0.bias"] = torch.zeros(5)
+    with pytest.raises(TrainingError) as error:
+        load_weights(network(), saved(tmp_path, state))
+    message = str(error.value)
+    assert "a.pt: weights of another network than net.py" in message
+    assert "missing (1): head.bias" in message
+    assert "unexpected (1): hed.bias (did you mean 'head.bias'?)" in message
+    assert "of another shape (1): body.0.bias is (3,) in the network, (5,) in the file" in message
+
+
+def test_a_long_list_is_cut():
+    with pytest.raises(TrainingError, match=r"missing \(9\): body.0.weight, (.*, ){7}…"):
+        set_weights(network().unwrapped, {}, "problem")
+
+
+@pytest.mark.parametrize("keep", [0, 10, 600])
+def test_a_damaged_weight_file_says_so(tmp_path, keep):
+    path = tmp_path / "a.pt"
+    saved(tmp_path, network().unwrapped.state_dict())
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(TrainingError, match=r"a\.pt: no readable weights \(damaged"):
+        load_weights(network(), path)
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match=r"holding more than tensors \(.*Net\).*torch\.save\(model\.state_dict"):
+        load_weights(network(), saved(tmp_path, network().unwrapped))
+
+
+def test_a_file_that_is_no_state_dict_and_one_that_is_not_there(tmp_path):
+    path = saved(tmp_path, {"epoch": 3, "counts": {}}, "net_state.pt")
+    with pytest.raises(TrainingError, match=r"expected a state_dict.*not dict with 'epoch', 'counts'"):
+        load_weights(network(), path)
+    with pytest.raises(TrainingError, match=r"no such file.*did you mean 'net_state\.pt'"):
+        load_weights(network(), tmp_path / "net_stat.pt")
+
+
+def test_the_state_of_an_optimiser_is_not_taken_for_weights(tmp_path):
+    optimizer = torch.optim.Adam(network().unwrapped.parameters())
+    with pytest.raises(TrainingError, match=r"the state of an optimiser; the weights are in .*net_epoch-3_state\.pt"):
+        load_weights(network(), saved(tmp_path, optimizer.state_dict(), "net_epoch-3_optimizer.pt"))
+
+
+def test_weights_under_a_prefix(tmp_path):
+    path = saved(tmp_path, {f"mod.part.{name}": value for name, value in network(1).unwrapped.state_dict().items()} | {"mod.fc": torch.zeros(1)})
+    loaded = network(2)
+    load_weights(loaded, f"{path}:mod.part")
+    assert torch.equal(loaded.unwrapped.head.weight, network(1).unwrapped.head.weight)
+    with pytest.raises(TrainingError, match=r"a\.pt: no weights under 'mod\.pat'; did you mean 'mod\.part'"):
+        load_weights(loaded, f"{path}:mod.pat")
+
+
+# --- fine-tuning
+
+
+def test_fine_tuning_takes_what_fits_and_lists_the_rest(tmp_path, log):
+    """A published network with ten classes starts one with two: the body is loaded, the head of another shape stays as it was made."""
+    published = network(1, classes=10).unwrapped.state_dict() | {"fc.weight": torch.zeros(1)}
+    mine, head = network(2), network(2).unwrapped.head.weight
+    load_partial_weights(mine, saved(tmp_path, published))
+    assert torch.equal(mine.unwrapped.body[0].weight, published["body.0.weight"])
+    assert torch.equal(mine.unwrapped.head.weight, head)
+    assert "a.pt: 7 of 10 weights loaded into the network's 9" in log.text
+    assert "unexpected (1): fc.weight" in log.text
+    assert "of another shape (2): head.weight is (2, 3) in the network, (10, 3) in the file, head.bias" in log.text
+
+
+def test_weights_can_be_left_out_by_name(tmp_path, log):
+    mine, before = network(2), network(2).unwrapped.head.weight
+    prepare_network(mine, NetworkOptions(load_model_weights=saved(tmp_path, network(1).unwrapped.state_dict()), exclude_model_weights="hea.*,body.1"))
+    assert torch.equal(mine.unwrapped.head.weight, before)
+    assert torch.equal(mine.unwrapped.body[0].weight, network(1).unwrapped.body[0].weight)
+    assert "left out by --exclude-model-weights (7): body.1.bias" in log.text
+    assert "missing (7): body.1.weight" in log.text
+
+
+def test_nothing_that_fits_is_another_network_with_the_nearest_names_and_the_prefix_that_helps(tmp_path):
+    state = {f"mod.{name}": value for name, value in network(1).unwrapped.state_dict().items()}
+    with pytest.raises(TrainingError) as error:
+        load_partial_weights(network(), saved(tmp_path, state))
+    message = str(error.value)
+    assert "none of its weights fits net.py" in message
+    assert "mod.head.weight (did you mean 'head.weight'" in message
+    assert "without the prefix 'mod' names would fit: FILE.pt:mod" in message
+
+
+def test_leaving_out_without_loading_is_a_mistake():
+    with pytest.raises(ConfigError, match="there is no --load-model-weights"):
+        prepare_network(network(), NetworkOptions(exclude_model_weights="head"))
+
+
+# --- frozen
+
+
+def stepped(mine):
+    """The state before and after a step on random rows."""
+    before = {name: value.clone() for name, value in mine.unwrapped.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in mine.unwrapped.parameters() if p.requires_grad], lr=1.0)
+    mine.train().module(torch.randn(20, 2) + 3).square().mean().backward()
+    optimizer.step()
+    return before, mine.unwrapped.state_dict()
+
+
+def changed(mine):
+    before, after = stepped(mine)
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def test_frozen_weights_do_not_change_and_neither_do_statistics():
+    mine = network()
+    freeze_weights(mine, "body,nothing.*|head.bias")
+    assert changed(mine) == {"head.weight"}
+    assert mine.unwrapped.training
+    assert not mine.unwrapped.body[1].training
+
+
+def test_without_freezing_statistics_move():
+    assert changed(network()) >= {"body.1.running_mean", "body.1.running_var", "body.1.weight", "head.weight"}
+
+
+def test_frozen_statistics_alone_leave_the_norms_weights_free():
+    mine = network()
+    freeze_weights(mine, r"body\.1\.running")
+    assert changed(mine) == {"body.0.weight", "body.0.bias", "body.1.weight", "body.1.bias", "head.weight", "head.bias"}
+
+
+def test_the_older_names_of_attention_are_the_layers_of_today(tmp_path, log):
+    network = Network(Block(BlockOptions(embed_dim=8, num_heads=2)), ["x"], "net.py")
+    before = {name: torch.randn_like(value) for name, value in network.unwrapped.state_dict().items()}
+    older = {name.replace("in_proj.", "in_proj_"): value for name, value in before.items()}
+    assert older.keys() != before.keys()
+    load_partial_weights(network, saved(tmp_path, {f"mod.{name}": value for name, value in older.items()}, "published.pt") + ":mod")
+    assert all(torch.equal(value, before[name]) for name, value in network.unwrapped.state_dict().items())
+    assert "left out" not in log.text
+    load_weights(network, saved(tmp_path, older, "all.pt"))

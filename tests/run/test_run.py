@@ -1,0 +1,39 @@
+"""The story of a run is told whole in ``test_story.py``; here its turns that need no data."""
+
+from pathlib import Path
+
+import pytest
+
+from weaver_tt.errors import ConfigError, TrainingError
+from weaver_tt.options.train import RunOptions
+from weaver_tt.run.run import run
+
+ROOT = Path(__file__).parents[2]
+
+
+def options(**output) -> RunOptions:
+    """A run of the top-tagging example."""
+    chosen = RunOptions()
+    chosen.data.data_config, chosen.network.network_config = str(ROOT / "data_configs/top_tagging.yaml"), str(ROOT / "network_configs/pfn.py")
+    chosen.train.gpus = ""
+    for name, value in output.items():
+        setattr(chosen.output, name, value)
+    return chosen
+
+
+def test_printing_needs_no_data(capsys):
+    run(options(print=True))
+    # 7 features -> 3 layers of 128 on constituents, 3 on the jet, 2 classes
+    assert f"parameters    {(7 + 1) * 128 + 5 * 129 * 128 + 129 * 2:,}" in capsys.readouterr().out
+
+
+def test_training_without_files_is_told_before_anything_starts():
+    with pytest.raises(ConfigError, match="--data-train must be given"):
+        run(options())
+
+
+def test_an_export_of_weights_that_are_not_there_names_them(tmp_path):
+    chosen = options(export_onnx=str(tmp_path / "model.onnx"))
+    chosen.network.model_prefix = str(tmp_path / "net")
+    with pytest.raises((ConfigError, TrainingError), match=r"net_best_epoch_state\.pt"):
+        run(chosen)

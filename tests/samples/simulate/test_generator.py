@@ -1,0 +1,60 @@
+"""Events of Pythia."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pythia8mc")
+
+from weaver_tt.errors import ConfigError
+from weaver_tt.samples.simulate import processes
+from weaver_tt.samples.simulate.generator import STABLE, block_seed, generate_events, start_pythia
+from weaver_tt.samples.simulate.processes import SampleSettings
+
+SAMPLE = SampleSettings(process="top", batch=3)
+
+
+@pytest.fixture(scope="module")
+def some():
+    """Three events."""
+    return next(generate_events(SAMPLE, 0))
+
+
+def test_every_event_conserves_momentum_and_charge(some):
+    final = some.status > 0
+    for event in range(3):
+        mine = final & (some.event == event)
+        assert some.momentum[:, mine].sum(axis=1) == pytest.approx([0, 0, 0, 14_000], abs=0.02)
+        assert some.charge[mine].sum() == pytest.approx(2)  # of two protons
+
+
+def test_daughters_stay_inside_their_event(some):
+    assert (some.event[some.daughters] == some.event).all()
+    assert (some.daughters[:, some.status > 0] == np.flatnonzero(some.status > 0)).all()
+
+
+def test_tracks_of_long_lived_hadrons_start_away_from_the_beam(some):
+    pythia = start_pythia(SampleSettings(process="top"), 1)
+    flight = np.hypot(some.vertex[0], some.vertex[1])
+    assert (flight > 0.1).any()
+    final = np.unique(some.pid[some.status > 0])
+    assert {310, 3122} & set(np.abs(final).tolist())  # K_S and Lambda reach the detector
+    assert not {111, 421, 521} & set(np.abs(final).tolist())
+    assert all(pythia.particleData.tau0(int(kind)) > STABLE or pythia.particleData.tau0(int(kind)) == 0 for kind in final)
+
+
+def test_a_block_is_the_same_whenever_it_is_made_and_another_differs(some):
+    again, other = (next(generate_events(SAMPLE, block)) for block in (0, 1))
+    assert (again.momentum == some.momentum).all()
+    assert other.momentum.shape != some.momentum.shape or (other.momentum != some.momentum).any()
+
+
+def test_no_two_blocks_of_a_sample_share_a_seed_and_all_are_pythias():
+    seeds = [block_seed(1, block) for block in range(1000)]
+    assert len(set(seeds)) == 1000
+    assert 1 <= min(seeds) <= max(seeds) <= 900_000_000
+
+
+def test_settings_that_pythia_refuses_are_shown(monkeypatch):
+    monkeypatch.setitem(processes.PROCESSES, "odd", processes.Process(settings=("HardQCD:everything = on",), label="label_QCD"))
+    with pytest.raises(ConfigError, match="Pythia cannot generate odd"):
+        start_pythia(SampleSettings(process="odd"), 1)

@@ -1,0 +1,165 @@
+"""Ranks: two processes with different numbers of batches train like one."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from weaver_tt.errors import ConfigError
+from weaver_tt.system import distributed
+
+# What each rank runs: steps[epoch][rank] batches; with UNION=1 a single process trains on both ranks' batches together.
+SCRIPT = """
+import json, os, sys
+import torch
+from torch import nn
+from weaver_tt.system import distributed
+from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
+from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.rows.batch import Batch
+from weaver_tt.engine.fit import fit
+from weaver_tt.engine.trackers.base import NullTracker
+from weaver_tt.engine.trackers.make import make_tracker
+from weaver_tt.network.network import Network
+from weaver_tt.options.train import TrainOptions
+from weaver_tt.tasks.regression import Regression
+
+STEPS = [[3, 5], [0, 2], [4, 1]]
+
+def rows(epoch, rank, index, steps):
+    random = torch.Generator().manual_seed(1000 * epoch + 100 * rank + index)
+    size = 4 + rank
+    x = torch.randn(size, 2, generator=random)
+    return x, x[:, 0] - 2 * x[:, 1] + 1, torch.rand(size, generator=random) + 0.5, (index + 1) / steps
+
+def merge(parts):
+    x, y, weight = (torch.cat([part[i] for part in parts]) for i in range(3))
+    return Batch({"x": x}, {}, {}, {"y": y}, weight=weight, size=len(x))
+
+class Rank:
+    steps = None
+    def __init__(self, ranks):
+        self.ranks, self.accounting = ranks, Accounting()
+    def epoch(self, number, skip=0):
+        self.accounting = Accounting()
+        steps = STEPS[number]
+        for index in range(skip, max(steps[rank] for rank in self.ranks)):
+            parts = [rows(number, rank, index, steps[rank]) for rank in self.ranks if index < steps[rank]]
+            batch = merge(parts)
+            idle = len(self.ranks) - len(parts)
+            batch.progress = (sum(part[3] for part in parts) + idle) / len(self.ranks)
+            self.accounting.used["a"] += batch.size
+            yield batch
+
+distributed.join_ranks(None if os.environ.get("UNION") else "gloo")
+rank, world = distributed.rank(), distributed.world_size()
+ranks = [0, 1] if world == 1 else [rank]
+torch.manual_seed(rank)  # ranks begin with different weights: those of rank 0 count
+network = Network(nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8, momentum=0.0), nn.Tanh(), nn.Linear(8, 1)).eval(), ["x"])
+network.train = lambda mode=True: network  # batch statistics would differ between a union and its parts
+labels = Labels(kind="custom", value={"y": parse_expression("y", "test")})
+config = DataConfig(source="c", text="", inputs={"x": InputGroup(name="x", variables=(Variable(name="u"), Variable(name="v")))}, labels=labels)
+options = TrainOptions(num_epochs=3, optimizer="adam", start_lr=0.05, lr_scheduler="one-cycle", log_every=2, tensorboard="off", progress=False)
+folder = os.path.join(sys.argv[1], f"rank{rank}of{world}")
+os.makedirs(folder)
+best = fit(network, Regression(config), Rank(ranks), Rank(ranks), options, os.path.join(folder, "net"), make_tracker(options, folder), 1)
+result = {
+    "best": best,
+    "weights": torch.cat([p.detach().flatten() for p in network.unwrapped.parameters()]).tolist(),
+    "sum": distributed.sum_over_ranks(torch.tensor([1.0, rank])).tolist(),
+    "gather": distributed.gather_from_ranks({"rank": rank}),
+    "from_main": distributed.broadcast_from_main(f"rank {rank}"),
+    "is_main": distributed.is_main(),
+    "files": sorted(os.listdir(folder)),
+}
+distributed.barrier()
+distributed.leave_ranks()
+with open(os.path.join(sys.argv[1], f"result{rank}of{world}.json"), "w") as file:
+    json.dump(result, file)
+"""
+
+
+def start(script, folder, **environment):
+    """One process of the script."""
+    keep = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.Popen([sys.executable, str(script), str(folder)], env=os.environ | keep | environment, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What rank 0, rank 1 and the single process on the union of batches say."""
+    folder = tmp_path_factory.mktemp("ranks")
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    ranks = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    processes = [start(script, folder, RANK=str(rank), LOCAL_RANK=str(rank), **ranks) for rank in (0, 1)] + [start(script, folder, UNION="1")]
+    try:
+        errors = [process.communicate(timeout=120)[1] for process in processes]
+        assert [process.returncode for process in processes] == [0, 0, 0], "\n".join(errors)
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    return [json.loads((folder / f"result{name}.json").read_text()) for name in ("0of2", "1of2", "0of1")]
+
+
+def test_unequal_batch_counts_neither_hang_nor_drift_apart(results):
+    first, second, _ = results
+    assert first["weights"] == second["weights"]
+    assert first["best"] == second["best"]
+
+
+def test_two_ranks_train_like_one_process_on_both_their_batches(results):
+    first, _, union = results
+    assert first["weights"] == pytest.approx(union["weights"], abs=2e-5)
+    assert first["best"] == pytest.approx(union["best"], rel=1e-3)
+
+
+def test_only_rank_0_writes(results):
+    first, second, _ = results
+    assert "net_resume.pt" in first["files"]
+    assert second["files"] == []
+    assert (first["is_main"], second["is_main"]) == (True, False)
+
+
+def test_what_ranks_tell_each_other(results):
+    for result in results[:2]:
+        assert result["sum"] == [2.0, 1.0]
+        assert result["gather"] == [{"rank": 0}, {"rank": 1}]
+        assert result["from_main"] == "rank 0"
+
+
+def test_one_process_is_left_alone():
+    parameter = nn.Parameter(torch.ones(1))
+    distributed.join_ranks(None)
+    distributed.average_gradients([parameter], torch.ones(()))
+    distributed.copy_weights_from_main(nn.Linear(1, 1))
+    distributed.barrier()
+    distributed.leave_ranks()
+    assert parameter.grad is None
+    assert (distributed.rank(), distributed.world_size(), distributed.is_main()) == (0, 1, True)
+    assert distributed.gather_from_ranks(3) == [3]
+    assert distributed.broadcast_from_main(3) == 3
+
+
+def test_a_backend_needs_torchrun(monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(ConfigError, match="torchrun"):
+        distributed.join_ranks("gloo")
+    with pytest.raises(ConfigError, match="expected gloo, nccl or mpi"):
+        distributed.join_ranks("smoke signals")
+
+
+@pytest.mark.skipif(torch.distributed.is_mpi_available(), reason="this torch has MPI")
+def test_a_torch_without_mpi_says_what_does_the_same():
+    with pytest.raises(ConfigError, match=r"built without MPI; gloo \(CPUs\) and nccl \(GPUs\)"):
+        distributed.join_ranks("mpi")

@@ -1,0 +1,220 @@
+"""The commands ``weaver-tt toy | map | weights | closure``: options, and one function each that imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weaver_tt.errors import ConfigError, OutputError
+from weaver_tt.log import log
+from weaver_tt.options.flags import flag
+
+if TYPE_CHECKING:
+    from weaver_tt.applications.truth_tagging.efficiency_map import EfficiencyMap, MapBinning
+    from weaver_tt.applications.truth_tagging.jets import JetFiles
+
+
+@dataclass(kw_only=True)
+class ToyOptions:
+    """Toy events with known tagging efficiencies."""
+
+    events: int = flag(100_000, "number of events")
+    seed: int = flag(1, "another seed gives other events")
+    kind: str = flag("multijet", "QCD-like events of 2 to 8 jets, or decays of a boosted scalar to two jets", choices=["multijet", "boosted"])
+    output: str = flag("toy.root", "file to write, .root or .parquet", "-o")
+
+
+@dataclass(kw_only=True)
+class ColumnOptions:
+    """Names of the columns."""
+
+    pt_column: str = flag("jet_pt", "transverse momenta")
+    eta_column: str = flag("jet_eta", "pseudorapidities")
+    phi_column: str = flag("jet_phi", "azimuthal angles")
+    mass_column: str = flag("jet_mass", "masses; taken as 0 where there is no such column")
+    flavour_column: str = flag("jet_flavour", "flavours: 5 is b, 4 is c, anything else light")
+    tag_column: str = flag("jet_istag", "tags, 0 or 1")
+    weight_column: str | None = flag(None, "event weights, possibly negative (default: all events count 1)")
+    treename: str | None = flag(None, "tree of a ROOT file (default: its only one)")
+
+    def roles(self, *names: str) -> dict[str, str]:
+        """Role -> column for the named roles."""
+        return {name: getattr(self, f"{name}_column") for name in names}
+
+
+@dataclass(kw_only=True)
+class BinningOptions:
+    """Bins of the efficiency map."""
+
+    pt_edges: list[float] = flag([], "bin edges in pT (default: bins of equal content)", nargs="+", type=float)
+    eta_edges: list[float] = flag([], "bin edges in eta (default: bins of equal content)", nargs="+", type=float)
+    pt_bins: int = flag(15, "bins in pT where no edges are given, fewer for a flavour with few tagged jets")
+    eta_bins: int = flag(8, "the same in eta")
+
+    def binning(self) -> MapBinning:
+        """The same as the map's own class."""
+        from weaver_tt.applications.truth_tagging.efficiency_map import MapBinning
+
+        return MapBinning(pt_edges=self.pt_edges, eta_edges=self.eta_edges, pt_bins=self.pt_bins, eta_bins=self.eta_bins)
+
+
+@dataclass(kw_only=True)
+class MapOptions(ColumnOptions, BinningOptions):
+    """The binned (pT, eta) efficiency map of each flavour, as correctionlib JSON."""
+
+    files: list[str] = flag([], "files with jets and tags", positional=True, nargs="+")
+    output: str = flag("efficiency_map.json", "JSON file to write", "-o")
+    data_config: str | None = flag(None, "data YAML that makes the columns from the files, as for training, and gives the event weight", "-c")
+
+
+@dataclass(kw_only=True)
+class WeightsOptions:
+    """Event weights for tag multiplicities, from a prediction file."""
+
+    predictions: str = flag("", "prediction file", positional=True)
+    exactly: list[int] = flag([], "weight of events with exactly this many tags; several numbers give several columns", nargs="+", type=int)
+    at_least: list[int] = flag([], "the same with at least this many tags", nargs="+", type=int)
+    leading: int | None = flag(None, "count tags among this many first objects of the event only (default: all)")
+    output: str = flag("weights.root", "file to write, .root or .parquet: all columns and the weights", "-o")
+    efficiency_column: str = flag("jet_eff", "efficiencies; NAME_std is their spread over an ensemble")
+    correlation: str = flag(
+        "full", "how the ensemble's shifts of an event's objects add up in the weight's error: linearly or in quadrature", choices=["full", "none"]
+    )
+    treename: str | None = flag(None, "tree of the input and output (default: the input's only one, and 'tree')")
+
+
+@dataclass(kw_only=True)
+class ClosureOptions(ColumnOptions, BinningOptions):
+    """Network and map against direct tagging: closure.json and figures."""
+
+    predictions: list[str] = flag([], "prediction files", positional=True, nargs="+")
+    output: str = flag("closure", "folder to write to", "-o")
+    map: str | None = flag(None, "efficiency map made by `weaver-tt map`")
+    map_from: list[str] = flag([], "make the map from these files, best those of the training (default: from the predictions)", nargs="+")
+    data_config: str | None = flag(None, "data YAML that makes the columns from the files of --map-from, and gives their event weight", "-c")
+    efficiency_column: str = flag("jet_eff", "the network's efficiencies")
+    truth_column: str = flag("jet_eff_true", "true efficiencies, used where there are any")
+
+
+def run_toy(options: ToyOptions) -> None:
+    """``weaver-tt toy``."""
+    from weaver_tt.applications.truth_tagging.toy import write_toy
+
+    write_toy(options.output, options.events, options.seed, options.kind)  # type: ignore[arg-type]
+    log.info("%d %s events in %s", options.events, options.kind, options.output)
+
+
+def run_map(options: MapOptions) -> None:
+    """``weaver-tt map``."""
+    from weaver_tt.applications.truth_tagging.correction_json import save_map
+    from weaver_tt.applications.truth_tagging.efficiency_map import make_map
+
+    efficiency_map = make_map(_map_source(options, _paths(options.files), options.data_config), options.binning())
+    save_map(efficiency_map, options.output, f"tagging efficiency of jets in {', '.join(options.files)}")
+    for name, table in efficiency_map.flavours.items():
+        log.info("%-5s jets: %d x %d bins in (pT, eta), %.0f tagged jets", name, *table.efficiency.shape, table.tags)
+    log.info("efficiency map in %s", options.output)
+
+
+def run_weights(options: WeightsOptions) -> None:
+    """``weaver-tt weights``."""
+    from weaver_tt.applications.truth_tagging.event_weights import TagRequest
+    from weaver_tt.applications.truth_tagging.weights_output import write_event_weights
+
+    requests = [TagRequest(count=count, leading=options.leading) for count in options.exactly]
+    requests += [TagRequest(count=count, more=True, leading=options.leading) for count in options.at_least]
+    write_event_weights(
+        options.predictions,
+        options.output,
+        requests,
+        efficiency=options.efficiency_column,
+        correlation=options.correlation,  # type: ignore[arg-type]
+        treename=options.treename,
+    )
+    log.info("%s in %s", ", ".join(request.column for request in requests), options.output)
+
+
+def run_closure(options: ClosureOptions) -> None:
+    """``weaver-tt closure``."""
+    from weaver_tt.applications.truth_tagging.closure import measure_closure
+    from weaver_tt.applications.truth_tagging.figures import draw_closure
+    from weaver_tt.applications.truth_tagging.jets import JetFiles
+    from weaver_tt.figures.base import make_folder
+
+    make_folder(options.output)
+    paths = _paths(options.predictions)
+    efficiency_map, origin = _closure_map(options, paths)
+    source = JetFiles(
+        paths=paths,
+        names=options.roles("pt", "eta", "phi", "flavour", "tag", "efficiency"),
+        optional=options.roles("mass", "truth"),
+        weight=options.weight_column,
+        treename=options.treename,
+    )
+    closure = measure_closure(source, efficiency_map)
+    summary = {"predictions": paths, "map": origin | _precision(efficiency_map)} | closure.summary()
+    _write_json(Path(options.output) / "closure.json", summary)
+    draw_closure(closure, options.output)
+    _report(summary)
+    log.info("closure.json and figures in %s", options.output)
+
+
+def _closure_map(options: ClosureOptions, predictions: list[str]) -> tuple[EfficiencyMap, dict[str, Any]]:
+    """The map to compare with, and what ``closure.json`` says about it."""
+    from weaver_tt.applications.truth_tagging.correction_json import load_map
+    from weaver_tt.applications.truth_tagging.efficiency_map import make_map
+
+    if options.map is not None:
+        if options.map_from:
+            raise ConfigError("closure: --map and --map-from exclude each other")
+        return load_map(options.map), {"source": options.map, "made_from_predictions": False}
+    if options.map_from:
+        paths = _paths(options.map_from)
+        efficiency_map = make_map(_map_source(options, paths, options.data_config), options.binning())
+        return efficiency_map, {"source": paths, "made_from_predictions": False}
+    log.warning("the efficiency map is made from the predictions themselves; --map or --map-from takes it from the training events")
+    return make_map(_map_source(options, predictions, None), options.binning()), {"source": predictions, "made_from_predictions": True}
+
+
+def _map_source(options: ColumnOptions, paths: list[str], data_config: str | None) -> JetFiles:
+    from weaver_tt.applications.truth_tagging.jets import JetFiles
+    from weaver_tt.config.load import load_config
+
+    config = None if data_config is None else load_config(data_config)
+    if config is not None and options.weight_column is not None:
+        log.info("%s: the event weight is that of the data YAML, not %r", data_config, options.weight_column)
+    return JetFiles(
+        paths=paths, names=options.roles("pt", "eta", "flavour", "tag"), weight=options.weight_column, treename=options.treename, config=config
+    )
+
+
+def _precision(efficiency_map: EfficiencyMap) -> dict[str, Any]:
+    """Tagged jets that each flavour's map rests on, and the relative statistical precision 1 / sqrt(n) of their number."""
+    tags = {name: table.tags for name, table in efficiency_map.flavours.items()}
+    return {"tagged_jets": tags, "tagged_jets_precision": {name: number**-0.5 if number > 0 else None for name, number in tags.items()}}
+
+
+def _report(summary: dict[str, Any]) -> None:
+    for name, flavours in summary["residuals"].items():
+        for flavour, numbers in flavours.items():
+            log.info("%-7s %-5s relative residual: mean %+.4f, RMS %.4f", name, flavour, numbers["mean"], numbers["rms"])
+    for variable, group in summary["distributions"].items():
+        for requirement, pairs in group.items():
+            fits = {name: fit["chi2_per_ndf"] for name, fit in pairs["all"].items() if name != "direct"}
+            text = ", ".join(f"{name} {'none' if value is None else format(value, '.2f')}" for name, value in fits.items())
+            log.info("chi2/ndf of %s, %s tagged: %s", variable, requirement, text)
+
+
+def _paths(patterns: list[str]) -> list[str]:
+    from weaver_tt.formats.file_groups import parse_groups
+
+    return [path for group in parse_groups(patterns) for path in group.paths]
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    try:
+        path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error}") from error

@@ -1,0 +1,60 @@
+"""Where the time of a training step goes: torch's profiler over some steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity
+
+from weaver_tt.data.rows.batch import Batch
+from weaver_tt.engine.device_settings import autocast_type, compile_network
+from weaver_tt.engine.loop import TimedBatches, run_epoch
+from weaver_tt.engine.progress import BatchLoader, first_batches
+from weaver_tt.engine.training import Trainable
+from weaver_tt.engine.update import make_update
+from weaver_tt.errors import OutputError
+from weaver_tt.log import log
+from weaver_tt.options.train import TrainOptions
+from weaver_tt.tasks.base import Task
+
+SKIPPED_STEPS, WARMUP_STEPS, RECORDED_STEPS = 5, 2, 10  # steps: the first ones allocate, the profiler's own first ones cost extra
+TABLE_ROWS = 25  # of the table
+
+
+def profile_steps(network: Trainable, task: Task, train: BatchLoader, options: TrainOptions, prefix: str) -> Path:
+    """Train for some steps, log the operations that took longest, and write ``PREFIX_profile/trace.json`` (chrome://tracing, ui.perfetto.dev).
+
+    Returns the trace's path; OutputError where it cannot be written.
+    """
+    amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
+    update = make_update(network.unwrapped, options, task.watch[1], amp, train.steps)
+    gpu = network.device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])]
+    batches = TimedBatches(first_batches(train, SKIPPED_STEPS + WARMUP_STEPS + RECORDED_STEPS))
+    plan = torch.profiler.schedule(wait=SKIPPED_STEPS, warmup=WARMUP_STEPS, active=RECORDED_STEPS)
+    compile_network(network, options)
+    network.train()
+    # entered and left once: without acc_events the events of the recorded cycle would be gone when the table is asked for
+    with torch.profiler.profile(activities=activities, schedule=plan, acc_events=True) as profiler:
+        run_epoch(network, task, _mark_steps(batches, profiler), update=update, device=network.device, amp=amp)
+    table = profiler.key_averages().table(
+        sort_by="self_cuda_time_total" if gpu else "self_cpu_time_total", row_limit=TABLE_ROWS, max_name_column_width=60
+    )
+    log.info("profile of %d training steps; %.3f s were spent waiting for data in all\n%s", RECORDED_STEPS, batches.waited, table)
+    path = Path(f"{prefix}_profile") / "trace.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        profiler.export_chrome_trace(str(path))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    log.info("trace for chrome://tracing or ui.perfetto.dev: %s", path)
+    return path
+
+
+def _mark_steps(batches: TimedBatches[Batch], profiler: torch.profiler.profile) -> Iterator[Batch]:
+    """The batches; after each, the profiler hears that a step is over."""
+    for batch in batches:
+        yield batch
+        profiler.step()

@@ -1,0 +1,113 @@
+"""Edge convolution: each object is updated with the mean over its nearest neighbours of an MLP of [x_i, x_j - x_i] (arXiv:1902.08570, section 2).
+
+Features lie in the last dimension, so that 1x1 convolutions are matrix products. The first of them is linear in x_i and x_j:
+``W [x_i, x_j - x_i] = (W1 - W2) x_i + W2 x_j``, so both products are computed once per object and added per edge: k times fewer multiplications.
+Shapes: M objects, k neighbours, E = M * k edges sorted by object, H features; see ``weaver_tt/nn/objects/point_cloud.py`` for tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from weaver_tt.nn.layers.edge_mlp import PIECE_EDGES, EdgeMLP
+from weaver_tt.nn.layers.norm import ObjectNorm
+from weaver_tt.nn.objects.point_cloud import PointCloud, with_null_row
+
+Affine = tuple[Tensor, Tensor]  # weight (out, in) and bias (out,)
+
+
+def kernel_matrix(convolution: nn.Module) -> Tensor:
+    """The (out, in) matrix of a convolution with kernel size 1."""
+    weight = convolution.weight
+    assert isinstance(weight, Tensor)
+    return weight.flatten(1)
+
+
+def fold_norm(convolution: nn.Module, norm: ObjectNorm) -> Affine:
+    """A convolution without bias and the batch norm behind it, in evaluation, as one linear layer."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    return kernel_matrix(convolution) * scale.unsqueeze(1), norm.bias - norm.running_mean * scale
+
+
+class EdgeConvBlock(nn.Module):
+    """Edge convolution with ``k`` neighbours: layers ``in_feat -> out_feats[0] -> …`` without bias, each with batch norm and ReLU, then the mean.
+
+    A shortcut of the object's own features (through a linear layer and batch norm where sizes differ) is added before a last ReLU.
+    """
+
+    def __init__(self, k: int, in_feat: int, out_feats: Sequence[int]) -> None:
+        super().__init__()
+        self.k = k
+        sizes = [2 * in_feat, *out_feats]
+        self.convs = nn.ModuleList(nn.Conv2d(d_in, d_out, kernel_size=1, bias=False) for d_in, d_out in zip(sizes, out_feats, strict=False))
+        self.bns = nn.ModuleList(ObjectNorm(size) for size in out_feats)
+        self.sc: nn.Conv1d | None = None
+        if in_feat != out_feats[-1]:
+            self.sc = nn.Conv1d(in_feat, out_feats[-1], kernel_size=1, bias=False)
+            self.sc_bn = ObjectNorm(out_feats[-1])
+
+    def forward(self, points: Tensor, features: Tensor, cloud: PointCloud) -> Tensor:
+        """(M, D), (M, in_feat) -> (M, out_feats[-1]), neighbours being the nearest in ``points``."""
+        nearest = cloud.nearest(points, self.k)
+        return functional.relu(self.aggregate(features, nearest) + self.shortcut(features))
+
+    def shortcut(self, features: Tensor) -> Tensor:
+        """(M, in_feat) -> (M, out_feats[-1])."""
+        return features if self.sc is None else self.sc_bn(functional.linear(features, kernel_matrix(self.sc)))
+
+    def aggregate(self, features: Tensor, nearest: Tensor) -> Tensor:
+        """Mean of the MLP over each object's neighbours: (M, in_feat), (E,) -> (M, out_feats[-1])."""
+        if not self.training and (torch.onnx.is_in_onnx_export() or not torch.is_grad_enabled()):
+            return self._eval_forward(features, nearest)
+        first, second = kernel_matrix(self.convs[0]).chunk(2, dim=1)
+        own, other = functional.linear(features, first - second), functional.linear(with_null_row(features), second)  # (M, H), (M + 1, H)
+        by_hand = all(norm.training for norm in self.bns)  # frozen norms stay in evaluation mode
+        if by_hand and own.device.type == "cpu" and own.dtype == kernel_matrix(self.convs[0]).dtype and len(nearest) > 1:
+            return self._train_forward(own, other, nearest)
+        messages = self._edges(own, other, nearest)
+        messages = functional.relu(self.bns[0](messages))
+        for conv, norm in zip(self.convs[1:], self.bns[1:], strict=True):
+            messages = functional.relu(norm(functional.linear(messages, kernel_matrix(conv))))
+        return messages.mean(1)
+
+    @property
+    def _norms(self) -> list[ObjectNorm]:
+        return cast("list[ObjectNorm]", list(self.bns))
+
+    def _edges(self, own: Tensor, other: Tensor, nearest: Tensor) -> Tensor:
+        """Sums of the first layer: (M, H), (M + 1, H), (E,) -> (M, k, H)."""
+        return other.index_select(0, nearest).view(-1, self.k, other.shape[1]) + own.unsqueeze(1)
+
+    def _train_forward(self, own: Tensor, other: Tensor, nearest: Tensor) -> Tensor:
+        """Training on a CPU: as the plain form, with less to move."""
+        parameters = [self.bns[0].weight, self.bns[0].bias]
+        for conv, norm in zip(self.convs[1:], self.bns[1:], strict=True):
+            parameters += [kernel_matrix(conv), norm.weight, norm.bias]
+        output, *statistics = EdgeMLP.apply(own, other, nearest, self.k, self._norms[0].eps, *parameters)
+        for norm, mean, variance in zip(self._norms, statistics[0::2], statistics[1::2], strict=True):
+            norm.update_running_stats(mean, variance, len(nearest))
+        return output
+
+    def _eval_forward(self, features: Tensor, nearest: Tensor) -> Tensor:
+        """Evaluation without gradients: batch norm folded into the weights, and a piece that fits the cache at a time."""
+        layers = [fold_norm(conv, norm) for conv, norm in zip(self.convs, self._norms, strict=True)]
+        (first, second), bias = layers[0][0].chunk(2, dim=1), layers[0][1]
+        own, other = functional.linear(features, first - second, bias), functional.linear(with_null_row(features), second)
+        if torch.onnx.is_in_onnx_export() or features.device.type != "cpu":
+            return self._mean(own, other, nearest, layers[1:])
+        objects = max(PIECE_EDGES // self.k, 1)
+        pieces = zip(own.split(objects), nearest.split(objects * self.k), strict=True)
+        return torch.cat([self._mean(part, other, edges, layers[1:]) for part, edges in pieces])
+
+    def _mean(self, own: Tensor, other: Tensor, nearest: Tensor, layers: Sequence[Affine]) -> Tensor:
+        messages = self._edges(own, other, nearest).flatten(0, 1).relu_()
+        for weight, bias in layers:
+            messages = functional.linear(messages, weight, bias).relu_()
+        return messages.view(-1, self.k, messages.shape[1]).mean(1)

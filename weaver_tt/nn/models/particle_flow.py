@@ -1,0 +1,116 @@
+"""Deep Sets of jet constituents: Particle Flow Network and Energy Flow Network (Komiske, Metodiev, Thaler, arXiv:1810.05165).
+
+    PFN  F( sum_i Phi(x_i) )           Eq. 1.1: any features x_i of constituent i
+    EFN  F( sum_i z_i Phi(angles_i) )  Eq. 1.2: z_i = pT_i / sum_j pT_j, infrared and collinear safe
+
+Shapes: N jets, P slots, C features, K outputs; ``objects`` is the leading dimension of a :class:`~weaver_tt.nn.objects.pairwise.Layout`: on the CPU only
+real constituents, on a GPU and in an ONNX export all slots, where padding counts as nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from weaver_tt.nn.layers.blocks import PointwiseLinear
+from weaver_tt.nn.layers.norm import ObjectNorm
+from weaver_tt.nn.objects.pairwise import Layout, make_layout
+
+MIN_PT = 1e-12  # keeps the momentum fractions of a jet without constituents at 0
+
+
+class ObjectLayer(nn.Sequential):
+    """Linear layer, batch norm (or none), ReLU on each object."""
+
+    def __init__(self, d_in: int, d_out: int, norm: bool) -> None:
+        super().__init__(PointwiseLinear(d_in, d_out), ObjectNorm(d_out) if norm else nn.Identity(), nn.ReLU(inplace=True))
+
+    def forward(self, values: Tensor, objects: Layout) -> Tensor:  # type: ignore[override]
+        """(objects, C) -> (objects, H)."""
+        linear, norm, activation = self
+        values = linear(values)
+        return activation(norm(values, objects.real) if isinstance(norm, ObjectNorm) else values)
+
+
+def constituent_layout(mask: Tensor, dense: bool) -> Layout:
+    """The layout of real constituents in ``mask`` (N, 1, P), 1 for real ones.
+
+    On a GPU it is the dense one: to list the real ones would make the host wait for the device at each step.
+    """
+    return make_layout(mask.squeeze(1) != 0, dense or mask.is_cuda)
+
+
+def dense_head(d_in: int, hidden: Sequence[int], outputs: int, dropout: float = 0.0) -> nn.Sequential:
+    """F: hidden layers with ReLU (and dropout), then a linear layer, (N, d_in) -> (N, outputs)."""
+    sizes = [d_in, *hidden]
+    after: list[nn.Module] = [nn.Dropout(dropout)] if dropout else []
+    layers: list[nn.Module] = [nn.Sequential(nn.Linear(a, b), nn.ReLU(inplace=True), *after) for a, b in pairwise(sizes)]
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
+
+
+class ParticleFlowNetwork(nn.Module):
+    """F of the sum over constituents of Phi of their features.
+
+    Phi and F are linear layers with ReLU, sizes ``phi_sizes`` and ``f_sizes``; with ``use_bn``, batch norm acts on the input and in each layer of
+    Phi, with statistics of real constituents only. Modules have the names and shapes of the public ``example_PFN.py`` for Weaver (layers of Phi
+    are 1x1 convolutions, weight (H, C, 1)), so that its weights load; in evaluation both give the same numbers. ``dense``: compute on
+    all slots, as the ONNX export does.
+    """
+
+    def __init__(
+        self,
+        input_dims: int,
+        num_classes: int,
+        phi_sizes: Sequence[int] = (128, 128, 128),
+        f_sizes: Sequence[int] = (128, 128, 128),
+        use_bn: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.dense = False
+        self.input_bn = ObjectNorm(input_dims) if use_bn else nn.Identity()
+        self.phi = nn.Sequential(*(ObjectLayer(a, b, use_bn) for a, b in pairwise([input_dims, *phi_sizes])))
+        self.fc = dense_head(phi_sizes[-1], f_sizes, num_classes, dropout)
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Features (N, C, P) and mask (N, 1, P), 1 for real constituents -> (N, K)."""
+        objects = constituent_layout(mask, self.dense)
+        values = objects.gather(features)  # (objects, C)
+        if isinstance(self.input_bn, ObjectNorm):
+            values = self.input_bn(values, objects.real)
+        for layer in self.phi:
+            values = layer(values, objects)
+        return self.fc(objects.sum_row(values))
+
+
+class EnergyFlowNetwork(nn.Module):
+    """F of the sum over constituents of their momentum fraction times Phi of their angles.
+
+    Infrared safe: a constituent without momentum adds nothing. Collinear safe: halves of a split constituent have the same Phi and their fractions
+    add up. Batch norm would undo both in training, where every constituent counts alike in its statistics: there is none.
+    """
+
+    def __init__(
+        self,
+        input_dims: int,
+        num_classes: int,
+        phi_sizes: Sequence[int] = (128, 128, 128),
+        f_sizes: Sequence[int] = (128, 128, 128),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.dense = False
+        self.phi = nn.Sequential(*(ObjectLayer(a, b, norm=False) for a, b in pairwise([input_dims, *phi_sizes])))
+        self.fc = dense_head(phi_sizes[-1], f_sizes, num_classes, dropout)
+
+    def forward(self, angles: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
+        """Angles (N, C, P) relative to the jet, vectors (N, >= 2, P) px, py, … in any unit, and mask (N, 1, P) -> (N, K)."""
+        objects = constituent_layout(mask, self.dense)
+        values = objects.gather(angles)  # (objects, C)
+        for layer in self.phi:
+            values = layer(values, objects)
+        pt = objects.gather(vectors[:, :2].square().sum(1, keepdim=True).sqrt())  # (objects, 1)
+        total = objects.sum_row(pt).clamp(min=MIN_PT)  # (N, 1)
+        return self.fc(objects.sum_row(values * pt) / total)

@@ -1,0 +1,33 @@
+"""The command ``weaver-tt convert``: its options, and a function that imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from dataclasses import dataclass
+
+from weaver_tt.log import log
+from weaver_tt.options.flags import flag
+
+CONVERTERS = {"top": "weaver_tt.samples.convert.top:convert_top", "qg": "weaver_tt.samples.convert.qg:convert_quark_gluon"}
+
+
+@dataclass(kw_only=True)
+class ConvertOptions:
+    """Public data sets of jets as files to train on."""
+
+    dataset: str = flag(
+        "", "top: train.h5, val.h5, test.h5 of the top tagging reference; qg: QG_jets*.npz", positional=True, choices=list(CONVERTERS)
+    )
+    input: str = flag(".", "folder with the data set's files", "-i")
+    output: str = flag("converted", "folder to write train_file_0 and so on to", "-o")
+    format: str = flag("parquet", "of the files written", choices=["parquet", "root"])
+    progress: bool = flag(True, "progress bar", action=argparse.BooleanOptionalAction)
+
+
+def run_convert(options: ConvertOptions) -> None:
+    """``weaver-tt convert``."""
+    module, name = CONVERTERS[options.dataset].split(":")
+    convert = getattr(importlib.import_module(module), name)
+    for path in convert(options.input, options.output, f".{options.format}", options.progress):
+        log.info("%s", path)

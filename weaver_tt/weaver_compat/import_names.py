@@ -1,0 +1,122 @@
+"""Weaver's import names, for files that were written for it: they resolve to modules of ours where nothing else answers to them.
+
+``from weaver.nn.model.ParticleNet import ParticleNet`` and the older ``from utils.nn.model.ParticleNet import ParticleNet`` need no weaver-core.
+Where it is installed its own modules are used, and so is a user's own ``utils`` package, on ``sys.path`` or beside the file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.log import log
+
+OUR_MODULES = {
+    "nn.model.ParticleNet": "weaver_tt.nn.models.particle_net",
+    "nn.model.ParticleTransformer": "weaver_tt.nn.models.particle_transformer",
+    "nn.model.PFN": "weaver_tt.nn.models.particle_flow",
+    "nn.loss.focal": "weaver_tt.nn.layers.focal",
+    "utils.logger": "weaver_tt.weaver_compat.logger",
+    "utils.import_tools": "weaver_tt.weaver_compat.import_tools",
+    "utils.nn.tools": "weaver_tt.weaver_compat.loops",
+    "utils.data.tools": "weaver_tt.expressions.functions",
+}
+"""Module of Weaver, without ``weaver.`` -> module of ours with the same names."""
+
+NOT_OFFERED = {
+    "nn.model.ParticleNeXt": "ParticleNeXt is not offered yet",
+    "utils.dataset": "data are loaded by weaver_tt.data.loaders, from the same YAML",
+    "train": "the command is `weaver-tt train`",
+}
+"""Module of Weaver that is not here -> what to say of it."""
+
+PACKAGES = {name.rpartition(".")[0] for name in OUR_MODULES} | {"", "nn", "utils"}
+ROOTS = ("weaver", "utils")
+
+
+class NotOfferedError(ConfigError, ModuleNotFoundError):
+    """A file asks for something of Weaver that is not here; a file that has a way without it may catch it as an ImportError."""
+
+
+@contextmanager
+def weaver_names(file: str | Path) -> Iterator[None]:
+    """Weaver's import names, for as long as the user's python file ``file`` is imported or a function of it is called."""
+    finder, before = _Finder(Path(file).parent), set(sys.modules)
+    sys.meta_path.append(finder)  # last: what is installed wins
+    try:
+        yield
+        if any(name.startswith("weaver.nn.model.") for name in set(sys.modules) - before - finder.made):
+            _log_faster_models(str(file))
+    finally:
+        sys.meta_path.remove(finder)
+        for name in finder.made:
+            parent, _, last = name.rpartition(".")
+            vars(sys.modules.get(parent, finder)).pop(last, None)  # also from a real package that lacks the module
+        for name in finder.made:
+            sys.modules.pop(name, None)
+
+
+@lru_cache
+def _log_faster_models(file: str) -> None:
+    """Once: weaver-core's models are used, and how to get ours."""
+    models = ", ".join(sorted(ours for ours in OUR_MODULES.values() if ours.startswith("weaver_tt.nn.models.particle")))
+    log.info("%s: the models are weaver-core's, which is installed; import ours for the same weights, faster: %s", file, models)
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Finds and makes the stand-ins."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.made: set[str] = set()
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """A stand-in for a name that nothing else answers to; a ``utils`` beside the file comes first."""
+        if fullname.partition(".")[0] not in ROOTS:
+            return None
+        beside = PathFinder.find_spec(fullname, [str(self.folder)]) if "." not in fullname else None
+        if beside is not None:
+            return beside
+        name = canonical(fullname)
+        if name in OUR_MODULES or name in PACKAGES:
+            spec = ModuleSpec(fullname, self, is_package=name in PACKAGES)
+            self.made.add(fullname)
+            return spec
+        if fullname.rpartition(".")[0] in self.made:
+            spelling = fullname.removesuffix(name)
+            instead = NOT_OFFERED.get(name) or nearest(fullname, [f"{spelling}{known}" for known in OUR_MODULES])
+            raise NotOfferedError(f"import {fullname}: {instead} (after `pip install weaver-core` its own is used)")
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Fill the stand-in with the names of our module; an unknown one is told with the nearest."""
+        name = canonical(module.__name__)
+        if name in PACKAGES:
+            return
+        ours = importlib.import_module(OUR_MODULES[name])
+        known = {key: value for key, value in vars(ours).items() if not key.startswith("__")}
+
+        def missing(attribute: str) -> Any:
+            if attribute.startswith("__"):
+                raise AttributeError(attribute)
+            raise NotOfferedError(f"from {module.__name__} import {attribute}: {ours.__name__} has no such name; {nearest(attribute, known)}")
+
+        vars(module).update(known, __doc__=ours.__doc__, __getattr__=missing)
+
+
+def canonical(name: str) -> str:
+    """A name of either spelling as it is after ``weaver.``: ``utils.nn.model.X`` and ``weaver.nn.model.X`` are ``nn.model.X``."""
+    bare = name if name.startswith("utils") else name.removeprefix("weaver").lstrip(".")
+    for old in ("utils.nn.model", "utils.nn.loss"):
+        if bare == old or bare.startswith(f"{old}."):
+            return bare.removeprefix("utils.")
+    return bare
