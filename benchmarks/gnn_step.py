@@ -51,13 +51,17 @@ class DirectNetwork(nn.Module):
 
     def __init__(self, d_in: int = 4, hidden: int = 256, blocks: int = 4) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(DirectBlock(size, hidden) for size in [d_in] + [hidden + d_in] * (blocks - 1))
+        self.blocks = nn.ModuleList(
+            DirectBlock(size, hidden) for size in [d_in] + [hidden + d_in] * (blocks - 1)
+        )
         self.head = mlp((hidden + d_in, 256, 128, 50, 1))
 
     def forward(self, jets: Tensor) -> Tensor:
         """(N, 4, P) -> (N, 1, P)."""
         mask = jets[:, 0] > 0  # (N, P)
-        pair_mask = mask.unsqueeze(2) & mask.unsqueeze(1) & ~torch.eye(mask.shape[1], dtype=torch.bool)
+        pair_mask = (
+            mask.unsqueeze(2) & mask.unsqueeze(1) & ~torch.eye(mask.shape[1], dtype=torch.bool)
+        )
         inputs = PAPER.jet_features(jets).transpose(1, 2)
         objects = inputs
         for block in self.blocks:
@@ -68,13 +72,17 @@ class DirectNetwork(nn.Module):
 def events(size: int, slots: int, mean: float, seed: int = 1) -> tuple[Tensor, Tensor]:
     """Jets (N, 4, P) with 2 + floor(Exp) of them in an event, ``mean`` on average before the cut at P, and tags (N, P)."""
     random = torch.Generator().manual_seed(seed)
-    scale = 1 / torch.log1p(torch.tensor(1 / (mean - 2)))  # floor(Exp(scale)) has mean 1 / (exp(1 / scale) - 1)
+    scale = 1 / torch.log1p(
+        torch.tensor(1 / (mean - 2))
+    )  # floor(Exp(scale)) has mean 1 / (exp(1 / scale) - 1)
     counts = 2 + torch.empty(size).exponential_(1 / scale.item(), generator=random).floor()
     mask = torch.arange(slots) < counts.unsqueeze(1)
     uniform = torch.rand(size, 4, slots, generator=random)
     pt, eta, phi = 20 + 580 * uniform[:, 0], 4 * uniform[:, 1] - 2, 6.2831853 * uniform[:, 2]
     flavour = torch.tensor([0.0, 4.0, 5.0])[torch.randint(3, (size, slots), generator=random)]
-    return torch.stack((pt, eta, phi, flavour), dim=1) * mask.unsqueeze(1), (uniform[:, 3] < 0.3).float()
+    return torch.stack((pt, eta, phi, flavour), dim=1) * mask.unsqueeze(1), (
+        uniform[:, 3] < 0.3
+    ).float()
 
 
 def loss_of(network: nn.Module, jets: Tensor, tags: Tensor, amp: bool) -> Tensor:
@@ -82,7 +90,9 @@ def loss_of(network: nn.Module, jets: Tensor, tags: Tensor, amp: bool) -> Tensor
     with torch.autocast("cpu", torch.bfloat16, enabled=amp):
         logits = network(jets)[:, 0].float()  # (N, P)
     mask = jets[:, 0] > 0
-    return (functional.binary_cross_entropy_with_logits(logits, tags, reduction="none") * mask).sum() / mask.sum()
+    return (
+        functional.binary_cross_entropy_with_logits(logits, tags, reduction="none") * mask
+    ).sum() / mask.sum()
 
 
 def step_of(network: nn.Module, jets: Tensor, tags: Tensor, amp: bool) -> Callable[[], None]:
@@ -97,7 +107,9 @@ def step_of(network: nn.Module, jets: Tensor, tags: Tensor, amp: bool) -> Callab
     return step
 
 
-def difference(direct: nn.Module, ours: nn.Module, jets: Tensor, tags: Tensor) -> tuple[float, float]:
+def difference(
+    direct: nn.Module, ours: nn.Module, jets: Tensor, tags: Tensor
+) -> tuple[float, float]:
     """Largest difference of outputs, and of gradients, in float32."""
     with torch.no_grad():
         outputs = (direct(jets) - ours(jets)).abs().max().item()
@@ -129,15 +141,26 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--mean-jets", type=float, default=4.0)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--amp", action="store_true", help="bf16 autocast, for both")
-    parser.add_argument("--float32-matmul", default="highest", choices=["highest", "high", "medium"], help="for both")
+    parser.add_argument(
+        "--float32-matmul",
+        default="highest",
+        choices=["highest", "high", "medium"],
+        help="for both",
+    )
     parser.add_argument("--json", type=Path, help="write the JSON here too")
     return parser.parse_args()
 
 
 def show(report: dict[str, Any]) -> None:
     """The table, and the JSON on one line."""
-    precision = "bf16 autocast" if report["amp"] else f"float32 (matmul precision {report['float32_matmul']})"
-    print(f"{report['threads']} thread(s), {precision}, {report['batch_size']} events of {report['jets']:.2f} jets in {report['slots']} slots,")
+    precision = (
+        "bf16 autocast"
+        if report["amp"]
+        else f"float32 (matmul precision {report['float32_matmul']})"
+    )
+    print(
+        f"{report['threads']} thread(s), {precision}, {report['batch_size']} events of {report['jets']:.2f} jets in {report['slots']} slots,"
+    )
     equal = f"outputs equal to {report['output_difference']:.0e}, gradients to {report['gradient_difference']:.0e}"
     print(f"{report['parameters']:,} parameters; {equal}")
     print("\n| formulation | pairs per event | events/s |\n|---|---|---|")
@@ -158,15 +181,24 @@ def main() -> None:
             theirs.copy_(mine)
     outputs, gradients = difference(direct, ours, *events(100, options.slots, options.mean_jets))
     if max(outputs, gradients) > 1e-6:
-        raise SystemExit(f"the two formulations differ: outputs by {outputs:.1e}, gradients by {gradients:.1e}")
+        raise SystemExit(
+            f"the two formulations differ: outputs by {outputs:.1e}, gradients by {gradients:.1e}"
+        )
     jets, tags = events(options.batch_size, options.slots, options.mean_jets)
-    steps = {"direct": step_of(direct, jets, tags, options.amp), "ours": step_of(ours, jets, tags, options.amp)}
+    steps = {
+        "direct": step_of(direct, jets, tags, options.amp),
+        "ours": step_of(ours, jets, tags, options.amp),
+    }
     times = seconds(steps, options.repeats)
     counts = (jets[:, 0] > 0).sum(1)
     report = {key: value for key, value in vars(options).items() if key != "json"} | {
         "bar": 5.0,
-        "ratio": statistics.median(a / b for a, b in zip(times["direct"], times["ours"], strict=True)),
-        "events_per_s": {name: options.batch_size / statistics.median(values) for name, values in times.items()},
+        "ratio": statistics.median(
+            a / b for a, b in zip(times["direct"], times["ours"], strict=True)
+        ),
+        "events_per_s": {
+            name: options.batch_size / statistics.median(values) for name, values in times.items()
+        },
         "jets": counts.float().mean().item(),
         "pairs": (counts * (counts - 1)).float().mean().item(),
         "parameters": sum(parameter.numel() for parameter in ours.parameters()),

@@ -90,29 +90,63 @@ def write_files(folder: str, rows: int, cluster: int, suffix: str = "root") -> N
     for number, name in enumerate(CLASSES):
         counts = random.normal(45, 18, rows).clip(1, 128).astype(int)
         total = counts.sum()
-        pt, eta, phi = random.exponential(20, total) + 0.5, random.normal(0, 1, total), random.uniform(-3.14, 3.14, total)
+        pt, eta, phi = (
+            random.exponential(20, total) + 0.5,
+            random.normal(0, 1, total),
+            random.uniform(-3.14, 3.14, total),
+        )
         kind = random.integers(0, 5, total)
-        part = {"px": pt * np.cos(phi), "py": pt * np.sin(phi), "pz": pt * np.sinh(eta), "energy": pt * np.cosh(eta)}
-        part |= {column: random.normal(0, 0.3, total) for column in ("deta", "dphi", "d0val", "dzval")}
+        part = {
+            "px": pt * np.cos(phi),
+            "py": pt * np.sin(phi),
+            "pz": pt * np.sinh(eta),
+            "energy": pt * np.cosh(eta),
+        }
+        part |= {
+            column: random.normal(0, 0.3, total) for column in ("deta", "dphi", "d0val", "dzval")
+        }
         part |= {column: random.exponential(0.2, total) for column in ("d0err", "dzerr")}
-        part |= {"charge": random.integers(-1, 2, total)} | {flag: kind == i for i, flag in enumerate(FLAGS)}
-        objects = ak.unflatten(ak.zip({column: values.astype(np.float32) for column, values in part.items()}), counts)
-        scalars = {"jet_pt": ak.sum(np.hypot(objects.px, objects.py), axis=1), "jet_energy": ak.sum(objects.energy, axis=1)}
-        scalars |= {f"label_{label}": np.full(rows, label == name, dtype=np.float32) for label in CLASSES}
-        types = {"part": "var * {" + ", ".join(f"{column}: float32" for column in part) + "}"} | dict.fromkeys(scalars, "float32")
+        part |= {"charge": random.integers(-1, 2, total)} | {
+            flag: kind == i for i, flag in enumerate(FLAGS)
+        }
+        objects = ak.unflatten(
+            ak.zip({column: values.astype(np.float32) for column, values in part.items()}), counts
+        )
+        scalars = {
+            "jet_pt": ak.sum(np.hypot(objects.px, objects.py), axis=1),
+            "jet_energy": ak.sum(objects.energy, axis=1),
+        }
+        scalars |= {
+            f"label_{label}": np.full(rows, label == name, dtype=np.float32) for label in CLASSES
+        }
+        types = {
+            "part": "var * {" + ", ".join(f"{column}: float32" for column in part) + "}"
+        } | dict.fromkeys(scalars, "float32")
         if suffix == "parquet":
             columns = {f"part_{column}": objects[column] for column in part} | scalars
-            ak.to_parquet(ak.Array(columns), Path(folder, f"class{number}.parquet"), compression="LZ4", row_group_size=cluster)
+            ak.to_parquet(
+                ak.Array(columns),
+                Path(folder, f"class{number}.parquet"),
+                compression="LZ4",
+                row_group_size=cluster,
+            )
             continue
-        with uproot.recreate(Path(folder, f"class{number}.root"), compression=uproot.LZ4(4)) as file:
+        with uproot.recreate(
+            Path(folder, f"class{number}.root"), compression=uproot.LZ4(4)
+        ) as file:
             tree = file.mktree("tree", types)
             for first in range(0, rows, cluster):
-                tree.extend({"part": objects[first : first + cluster]} | {k: np.asarray(v)[first : first + cluster] for k, v in scalars.items()})
+                tree.extend(
+                    {"part": objects[first : first + cluster]}
+                    | {k: np.asarray(v)[first : first + cluster] for k, v in scalars.items()}
+                )
 
 
 def paths(folder: str) -> list[str]:
     """The files, in order."""
-    return sorted(str(path) for path in Path(folder).iterdir() if path.suffix in (".root", ".parquet"))
+    return sorted(
+        str(path) for path in Path(folder).iterdir() if path.suffix in (".root", ".parquet")
+    )
 
 
 def ours(args: argparse.Namespace, read_ahead: int | None = None) -> Any:
@@ -124,7 +158,9 @@ def ours(args: argparse.Namespace, read_ahead: int | None = None) -> Any:
     from weaver_tt.options.train import DataOptions
 
     groups = [f"class{i}:{path}" for i, path in enumerate(paths(args.data))]
-    options = DataOptions(data_train=groups, data_val=groups[:1], batch_size=args.batch_size, num_workers=args.workers)
+    options = DataOptions(
+        data_train=groups, data_val=groups[:1], batch_size=args.batch_size, num_workers=args.workers
+    )
     loader = loaders.train_loader(load_config(args.data_config), options, seed=1)
     if read_ahead is not None:
         loaders.BATCHES_AHEAD = 0
@@ -139,8 +175,17 @@ def peer(args: argparse.Namespace) -> Any:
 
     files = {f"class{i}": [path] for i, path in enumerate(paths(args.data))}
     rows = ((0, 1), 1, 1)
-    dataset = SimpleIterDataset(files, args.data_config, for_training=True, load_range_and_fraction=rows, fetch_step=args.fetch_step, name="train")
-    return DataLoader(dataset, batch_size=args.batch_size, drop_last=True, pin_memory=False, num_workers=0)
+    dataset = SimpleIterDataset(
+        files,
+        args.data_config,
+        for_training=True,
+        load_range_and_fraction=rows,
+        fetch_step=args.fetch_step,
+        name="train",
+    )
+    return DataLoader(
+        dataset, batch_size=args.batch_size, drop_last=True, pin_memory=False, num_workers=0
+    )
 
 
 def bare(args: argparse.Namespace) -> Iterator[int]:
@@ -216,7 +261,10 @@ def stages(args: argparse.Namespace) -> dict[str, float]:
     for _ in loader.epoch(1):
         pass
     total = time.perf_counter() - start
-    shares = {stage: seconds / total for stage, seconds in sorted(spent.items(), key=lambda item: -item[1])}
+    shares = {
+        stage: seconds / total
+        for stage, seconds in sorted(spent.items(), key=lambda item: -item[1])
+    }
     return shares | {"the rest": 1 - sum(shares.values())}
 
 
@@ -237,7 +285,9 @@ def child(args: argparse.Namespace) -> None:
         return
     if args.child == "ours":
         loader = ours(args)
-        epochs: list[Callable[[], Iterator[int]]] = [functools.partial(sizes, loader, number) for number in range(args.epochs)]
+        epochs: list[Callable[[], Iterator[int]]] = [
+            functools.partial(sizes, loader, number) for number in range(args.epochs)
+        ]
     else:
         loader = peer(args)
         epochs = [lambda: (args.batch_size for _ in loader)] * args.epochs
@@ -248,10 +298,24 @@ def run(args: argparse.Namespace, who: str, workers: int = 0) -> Any:
     """Run this file's :func:`child` and read its result."""
     python = args.peer_python if who == "peer" else sys.executable
     names = ("data", "data_config", "batch_size", "epochs", "threads", "fetch_step")
-    flags = [part for name in names for part in (f"--{name.replace('_', '-')}", str(getattr(args, name)))] + ["--workers", str(workers)]
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(args.threads))
-    environment = os.environ | threads | {"PYTHONPATH": "" if who == "peer" else str(Path(__file__).parents[1])}
-    done = subprocess.run([python, __file__, "--child", who, *flags], env=environment, capture_output=True, text=True, check=False)
+    flags = [
+        part for name in names for part in (f"--{name.replace('_', '-')}", str(getattr(args, name)))
+    ] + ["--workers", str(workers)]
+    threads = dict.fromkeys(
+        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(args.threads)
+    )
+    environment = (
+        os.environ
+        | threads
+        | {"PYTHONPATH": "" if who == "peer" else str(Path(__file__).parents[1])}
+    )
+    done = subprocess.run(
+        [python, __file__, "--child", who, *flags],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         sys.exit(f"{who} failed:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -268,18 +332,41 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     for _ in range(args.repeat):
         for name, (who, workers) in sides.items():
             found[name] += run(args, who, workers)
-    settings = {name: getattr(args, name) for name in ("rows", "format", "batch_size", "epochs", "repeat", "threads", "fetch_step", "pad_mode")}
-    rates = {name: {"rows_per_second": median(values), "all": values} for name, values in found.items()}
-    return {"rates": rates, "stages": run(args, "stages"), "settings": settings, "cpus": len(os.sched_getaffinity(0))}
+    settings = {
+        name: getattr(args, name)
+        for name in (
+            "rows",
+            "format",
+            "batch_size",
+            "epochs",
+            "repeat",
+            "threads",
+            "fetch_step",
+            "pad_mode",
+        )
+    }
+    rates = {
+        name: {"rows_per_second": median(values), "all": values} for name, values in found.items()
+    }
+    return {
+        "rates": rates,
+        "stages": run(args, "stages"),
+        "settings": settings,
+        "cpus": len(os.sched_getaffinity(0)),
+    }
 
 
 def show(result: dict[str, Any]) -> None:
     """The table."""
     ours = result["rates"]["weaver_tt"]["rows_per_second"]
-    print(f"{'loader':32s} {'rows/s (median)':>16s} {'lowest':>10s} {'highest':>10s} {'weaver_tt to it':>16s}")
+    print(
+        f"{'loader':32s} {'rows/s (median)':>16s} {'lowest':>10s} {'highest':>10s} {'weaver_tt to it':>16s}"
+    )
     for name, rate in result["rates"].items():
         values = rate["all"]
-        print(f"{name:32s} {rate['rows_per_second']:16,.0f} {min(values):10,.0f} {max(values):10,.0f} {ours / rate['rows_per_second']:16.2f}")
+        print(
+            f"{name:32s} {rate['rows_per_second']:16,.0f} {min(values):10,.0f} {max(values):10,.0f} {ours / rate['rows_per_second']:16.2f}"
+        )
     print("\nwhere the time goes, in one thread")
     for stage, share in result["stages"].items():
         print(f"  {stage:30s} {share:16.1%}")
@@ -287,22 +374,53 @@ def show(result: dict[str, Any]) -> None:
 
 def main() -> None:
     """Read the flags, make what is missing, measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="folder of ROOT or parquet files, one for each class (default: generated)")
-    parser.add_argument("--format", default="root", choices=["root", "parquet"], help="of the generated files")
-    parser.add_argument("--data-config", help="data YAML (default: one in the style of JetClass_full)")
-    parser.add_argument("--pad-mode", default="wrap", choices=["wrap", "constant"], help="of that YAML")
-    parser.add_argument("--rows", type=int, default=20_000, help="jets of each of the ten generated classes")
-    parser.add_argument("--cluster", type=int, default=5_000, help="jets in a cluster of the generated files")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", help="folder of ROOT or parquet files, one for each class (default: generated)"
+    )
+    parser.add_argument(
+        "--format", default="root", choices=["root", "parquet"], help="of the generated files"
+    )
+    parser.add_argument(
+        "--data-config", help="data YAML (default: one in the style of JetClass_full)"
+    )
+    parser.add_argument(
+        "--pad-mode", default="wrap", choices=["wrap", "constant"], help="of that YAML"
+    )
+    parser.add_argument(
+        "--rows", type=int, default=20_000, help="jets of each of the ten generated classes"
+    )
+    parser.add_argument(
+        "--cluster", type=int, default=5_000, help="jets in a cluster of the generated files"
+    )
     parser.add_argument("--batch-size", type=int, default=512)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch and of numerical libraries, on both sides")
-    parser.add_argument("--workers", type=int, default=2, help="worker processes of the second run of ours; 0 for none")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="threads of torch and of numerical libraries, on both sides",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=2,
+        help="worker processes of the second run of ours; 0 for none",
+    )
     parser.add_argument("--peer-python", help="a python that has weaver-core")
-    parser.add_argument("--fetch-step", type=float, default=0.01, help="weaver-core's --fetch-step (default 0.01; larger: faster, more memory)")
+    parser.add_argument(
+        "--fetch-step",
+        type=float,
+        default=0.01,
+        help="weaver-core's --fetch-step (default 0.01; larger: faster, more memory)",
+    )
     parser.add_argument("--json", default="loader.json", help="where to write the figures")
-    parser.add_argument("--child", choices=["ours", "peer", "bare", "stages"], help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--child", choices=["ours", "peer", "bare", "stages"], help=argparse.SUPPRESS
+    )
     args = parser.parse_args()
     if args.child:
         child(args)
@@ -313,7 +431,11 @@ def main() -> None:
             write_files(scratch, args.rows, args.cluster, args.format)
         if args.data_config is None:
             args.data_config = str(Path(scratch, "jets.yaml"))
-            Path(args.data_config).write_text(CONFIG.format(pad=args.pad_mode, labels=", ".join(f"label_{name}" for name in CLASSES)))
+            Path(args.data_config).write_text(
+                CONFIG.format(
+                    pad=args.pad_mode, labels=", ".join(f"label_{name}" for name in CLASSES)
+                )
+            )
         result = measure(args)
     show(result)
     Path(args.json).write_text(json.dumps(result, indent=1) + "\n")

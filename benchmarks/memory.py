@@ -31,8 +31,13 @@ def epoch(args: argparse.Namespace) -> dict[str, float]:
     from weaver_tt.options.train import DataOptions
 
     files = [f"class{Path(path).stem.split('_')[0][-1]}:{path}" for path in paths(args.data)]
-    options = DataOptions(data_train=files, data_val=files[:1], batch_size=512, pool_size=args.pool_size)
-    rows = sum(batch.size for batch in train_loader(load_config(args.data_config), options, seed=1).epoch(0))
+    options = DataOptions(
+        data_train=files, data_val=files[:1], batch_size=512, pool_size=args.pool_size
+    )
+    rows = sum(
+        batch.size
+        for batch in train_loader(load_config(args.data_config), options, seed=1).epoch(0)
+    )
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return {"rows": rows, "peak_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
 
@@ -40,7 +45,17 @@ def epoch(args: argparse.Namespace) -> dict[str, float]:
 def run(args: argparse.Namespace, data: str) -> dict[str, float]:
     """:func:`epoch` over a folder, in a process of its own."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, __file__, "--child", "--data", data, "--data-config", args.data_config, "--pool-size", str(args.pool_size)]
+    command = [
+        sys.executable,
+        __file__,
+        "--child",
+        "--data",
+        data,
+        "--data-config",
+        args.data_config,
+        "--pool-size",
+        str(args.pool_size),
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr[-3000:])
@@ -60,20 +75,35 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as once, tempfile.TemporaryDirectory() as often:
         if args.data_config is None:
             args.data_config = str(Path(often, "jets.yaml"))
-            Path(args.data_config).write_text(CONFIG.format(pad="wrap", labels=", ".join(f"label_{name}" for name in CLASSES)))
+            Path(args.data_config).write_text(
+                CONFIG.format(pad="wrap", labels=", ".join(f"label_{name}" for name in CLASSES))
+            )
         if args.data is None:
             write_files(once, args.rows, cluster=2_500)
         data = args.data or once
         one, ten = run(args, data), run(args, many(data, often, args.times))
-    return {"once": one, "often": ten, "ratio": ten["peak_MiB"] / one["peak_MiB"], "bar": BAR, "pool_size": args.pool_size}
+    return {
+        "once": one,
+        "often": ten,
+        "ratio": ten["peak_MiB"] / one["peak_MiB"],
+        "bar": BAR,
+        "pool_size": args.pool_size,
+    }
 
 
 def main() -> None:
     """Read the flags, measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", help="folder of ROOT files (default: generated)")
     parser.add_argument("--data-config", help="data YAML (default: that of the loader's benchmark)")
-    parser.add_argument("--rows", type=int, default=10_000, help="jets of each of the ten generated classes; more of them than the pool holds")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=10_000,
+        help="jets of each of the ten generated classes; more of them than the pool holds",
+    )
     parser.add_argument("--pool-size", type=int, default=30_000)
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--json", default="memory.json", help="where to write the figures")

@@ -38,7 +38,9 @@ def main() -> None:
     torch.set_num_threads(1)
     for classes in (2, 5, 10):
         for rows in (64, 512, 1024):
-            print(f"{classes:3d} classes, batch {rows:5d}: {cost(classes, rows, options.steps, options.rounds):.3f} ms")
+            print(
+                f"{classes:3d} classes, batch {rows:5d}: {cost(classes, rows, options.steps, options.rounds):.3f} ms"
+            )
 
 
 if __name__ == "__main__":

@@ -49,9 +49,16 @@ MULTIPLICITIES = {"all real": None, "mean 45": 45.0}
 def jets(size: int, mean: float | None, seed: int = 1) -> Jets:
     """Points (N, 2, P), features (N, C, P) and mask (N, 1, P); all real, or as many particles as JetClass has: mean ``mean``, RMS 16."""
     random = torch.Generator().manual_seed(seed)
-    counts = torch.full((size,), SLOTS) if mean is None else (mean + 16 * torch.randn(size, generator=random)).round().clamp(5, SLOTS)
+    counts = (
+        torch.full((size,), SLOTS)
+        if mean is None
+        else (mean + 16 * torch.randn(size, generator=random)).round().clamp(5, SLOTS)
+    )
     mask = (torch.arange(SLOTS) < counts.unsqueeze(1)).unsqueeze(1).float()
-    points, features = torch.randn(size, 2, SLOTS, generator=random) * 0.3, torch.randn(size, FEATURES, SLOTS, generator=random)
+    points, features = (
+        torch.randn(size, 2, SLOTS, generator=random) * 0.3,
+        torch.randn(size, FEATURES, SLOTS, generator=random),
+    )
     return points * mask, features * mask, mask
 
 
@@ -63,7 +70,10 @@ def networks() -> dict[str, nn.Module]:
 
     logging.getLogger("weaver").setLevel(logging.WARNING)
     torch.manual_seed(0)
-    both = {"weaver": WeaverParticleNet(FEATURES, CLASSES, **OPTIONS), "ours": ParticleNet(FEATURES, CLASSES, **OPTIONS)}
+    both = {
+        "weaver": WeaverParticleNet(FEATURES, CLASSES, **OPTIONS),
+        "ours": ParticleNet(FEATURES, CLASSES, **OPTIONS),
+    }
     both["ours"].load_state_dict(both["weaver"].state_dict())
     with torch.no_grad():
         for seed in range(6):  # the peer trims its input from the sixth batch on
@@ -106,7 +116,13 @@ def onnx_session(network: nn.Module, threads: int) -> onnxruntime.InferenceSessi
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = str(Path(folder) / "network.onnx")
-        arguments = {"input_names": INPUTS, "output_names": ["output"], "dynamic_axes": axes, "opset_version": 17, "dynamo": False}
+        arguments = {
+            "input_names": INPUTS,
+            "output_names": ["output"],
+            "dynamic_axes": axes,
+            "opset_version": 17,
+            "dynamo": False,
+        }
         torch.onnx.export(network.eval(), jets(3, 45.0), path, **arguments)
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
@@ -129,7 +145,9 @@ def in_turns(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, lis
     return times
 
 
-def prepared(what: str, inputs: Jets, both: dict[str, nn.Module], threads: int) -> dict[str, Callable[[], Any]]:
+def prepared(
+    what: str, inputs: Jets, both: dict[str, nn.Module], threads: int
+) -> dict[str, Callable[[], Any]]:
     """What to time for each of the two; SystemExit when they do not give the same numbers."""
     if what == "train":
         return {name: training(network, inputs) for name, network in both.items()}
@@ -137,7 +155,10 @@ def prepared(what: str, inputs: Jets, both: dict[str, nn.Module], threads: int) 
         calls = {name: inference(network, inputs) for name, network in both.items()}
     else:
         both["weaver"].trimmer.enabled = False  # what for_inference does
-        calls = {name: onnx_inference(onnx_session(network, threads), inputs) for name, network in both.items()}
+        calls = {
+            name: onnx_inference(onnx_session(network, threads), inputs)
+            for name, network in both.items()
+        }
         both["weaver"].trimmer.enabled = True
     difference = (calls["ours"]() - calls["weaver"]()).abs().max().item()
     if not difference <= 1e-4:  # neighbours at equal distances are a matter of rounding
@@ -156,8 +177,19 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
                 repeats = options.repeats * (10 if size == 1 else 1)
                 times = in_turns(prepared(what, inputs, networks(), options.threads), repeats)
                 rates = {name: size / statistics.median(values) for name, values in times.items()}
-                ratio = statistics.median(a / b for a, b in zip(times["weaver"], times["ours"], strict=True))
-                entries.append({"what": what, "batch": size, "particles": label, "jets_per_s": rates, "ratio": ratio, "bar": bar})
+                ratio = statistics.median(
+                    a / b for a, b in zip(times["weaver"], times["ours"], strict=True)
+                )
+                entries.append(
+                    {
+                        "what": what,
+                        "batch": size,
+                        "particles": label,
+                        "jets_per_s": rates,
+                        "ratio": ratio,
+                        "bar": bar,
+                    }
+                )
     return entries
 
 
@@ -171,11 +203,20 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     report = {"threads": options.threads, "torch": torch.__version__, "measured": measured(options)}
-    print(f"{options.threads} thread(s)\n\n| what | batch | particles of {SLOTS} | weaver-core, jets/s | ours, jets/s | ratio | bar |")
+    print(
+        f"{options.threads} thread(s)\n\n| what | batch | particles of {SLOTS} | weaver-core, jets/s | ours, jets/s | ratio | bar |"
+    )
     print("|---|---|---|---|---|---|---|")
     for entry in report["measured"]:
         rates = entry["jets_per_s"]
-        cells = (entry["what"], entry["batch"], entry["particles"], f"{rates['weaver']:.1f}", f"{rates['ours']:.1f}", f"**{entry['ratio']:.2f}**")
+        cells = (
+            entry["what"],
+            entry["batch"],
+            entry["particles"],
+            f"{rates['weaver']:.1f}",
+            f"{rates['ours']:.1f}",
+            f"**{entry['ratio']:.2f}**",
+        )
         print(f"| {' | '.join(map(str, cells))} | {entry['bar']:g} |")
     print(json.dumps(report))
     if options.json:

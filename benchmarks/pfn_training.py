@@ -62,13 +62,29 @@ def get_loss(data_config, **kwargs):
 def common(args: argparse.Namespace, network: str | Path) -> list[str]:
     """The flags that both commands take."""
     files = [f"class{number}:{path}" for number, path in enumerate(loader.paths(args.data))]
-    settings = {"data-config": args.data_config, "network-config": network, "model-prefix": Path(args.scratch, "model", "net")}
-    settings |= {"optimizer": args.optimizer, "start-lr": 1e-3, "batch-size": args.batch_size, "num-epochs": args.epochs, "num-workers": 0}
+    settings = {
+        "data-config": args.data_config,
+        "network-config": network,
+        "model-prefix": Path(args.scratch, "model", "net"),
+    }
+    settings |= {
+        "optimizer": args.optimizer,
+        "start-lr": 1e-3,
+        "batch-size": args.batch_size,
+        "num-epochs": args.epochs,
+        "num-workers": 0,
+    }
     settings |= {"train-val-split": SPLIT, "gpus": ""}
-    return ["--data-train", *files, *(str(part) for name, value in settings.items() for part in (f"--{name}", value))]
+    return [
+        "--data-train",
+        *files,
+        *(str(part) for name, value in settings.items() for part in (f"--{name}", value)),
+    ]
 
 
-Spent = list[tuple[float, float]]  # seconds of each epoch: by the clock, of this process' threads on all cores
+Spent = list[
+    tuple[float, float]
+]  # seconds of each epoch: by the clock, of this process' threads on all cores
 
 
 def timed(function: Callable[..., Any], spent: Spent) -> Callable[..., Any]:
@@ -108,7 +124,14 @@ def peer(args: argparse.Namespace) -> Spent:
     tools.train_classification = timed(tools.train_classification, spent)
     network = Path(args.scratch, "peer_pfn.py")
     network.write_text(NETWORK)
-    sys.argv = ["weaver", *common(args, network), "--fetch-step", str(args.fetch_step), "--run-mode", "train"]
+    sys.argv = [
+        "weaver",
+        *common(args, network),
+        "--fetch-step",
+        str(args.fetch_step),
+        "--run-mode",
+        "train",
+    ]
     train.main()
     return spent
 
@@ -117,15 +140,22 @@ def rows(args: argparse.Namespace) -> float:
     """Rows in a training epoch of either side, to less than a batch."""
     import uproot
 
-    return SPLIT * sum(entries for _, _, entries in uproot.num_entries(dict.fromkeys(loader.paths(args.data), "tree")))
+    return SPLIT * sum(
+        entries
+        for _, _, entries in uproot.num_entries(dict.fromkeys(loader.paths(args.data), "tree"))
+    )
 
 
 def run(args: argparse.Namespace, who: str) -> Spent:
     """The epochs of one side, in a process of its own."""
     python = args.peer_python if who == "peer" else sys.executable
     names = ("data", "data_config", "batch_size", "epochs", "threads", "fetch_step", "optimizer")
-    flags = [part for name in names for part in (f"--{name.replace('_', '-')}", str(getattr(args, name)))]
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(args.threads))
+    flags = [
+        part for name in names for part in (f"--{name.replace('_', '-')}", str(getattr(args, name)))
+    ]
+    threads = dict.fromkeys(
+        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(args.threads)
+    )
     environment = os.environ | threads | {"PYTHONPATH": "" if who == "peer" else str(ROOT)}
     with tempfile.TemporaryDirectory() as scratch:
         command = [python, __file__, "--child", who, "--scratch", scratch, *flags]
@@ -145,39 +175,81 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     number, result = rows(args), {}
     for who, spent in found.items():
         rates = [number / wall for wall, _ in spent]
-        result[who] = {"rows_per_second": median(rates), "all": rates, "core_ms_per_row": median(1e3 * cores / number for _, cores in spent)}
-    names = ("rows", "batch_size", "epochs", "repeat", "threads", "fetch_step", "optimizer", "pad_mode")
+        result[who] = {
+            "rows_per_second": median(rates),
+            "all": rates,
+            "core_ms_per_row": median(1e3 * cores / number for _, cores in spent),
+        }
+    names = (
+        "rows",
+        "batch_size",
+        "epochs",
+        "repeat",
+        "threads",
+        "fetch_step",
+        "optimizer",
+        "pad_mode",
+    )
     return result | {"settings": {name: getattr(args, name) for name in names}}
 
 
 def show(result: dict[str, Any]) -> None:
     """The table; the time on cores hardly depends on what else the machine does."""
-    print(f"{'training of a PFN':24s} {'rows/s (median)':>16s} {'lowest':>10s} {'highest':>10s} {'core ms/row':>12s}")
+    print(
+        f"{'training of a PFN':24s} {'rows/s (median)':>16s} {'lowest':>10s} {'highest':>10s} {'core ms/row':>12s}"
+    )
     for who, name in (("ours", "weaver_tt"), ("peer", "weaver-core")):
         if who in result:
             side = result[who]
-            print(f"{name:24s} {side['rows_per_second']:16,.0f} {min(side['all']):10,.0f} {max(side['all']):10,.0f} {side['core_ms_per_row']:12.3f}")
+            print(
+                f"{name:24s} {side['rows_per_second']:16,.0f} {min(side['all']):10,.0f} {max(side['all']):10,.0f} {side['core_ms_per_row']:12.3f}"
+            )
     if "peer" in result:
         ours, peer = result["ours"], result["peer"]
-        speed, cores = ours["rows_per_second"] / peer["rows_per_second"], peer["core_ms_per_row"] / ours["core_ms_per_row"]
+        speed, cores = (
+            ours["rows_per_second"] / peer["rows_per_second"],
+            peer["core_ms_per_row"] / ours["core_ms_per_row"],
+        )
         print(f"{'ratio':24s} {speed:16.1f} {'':21s} {cores:12.1f}")
 
 
 def main() -> None:
     """Read the flags, make what is missing, measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="folder of ROOT files, one for each class (default: generated)")
-    parser.add_argument("--data-config", help="data YAML (default: one in the style of JetClass_full)")
-    parser.add_argument("--pad-mode", default="wrap", choices=["wrap", "constant"], help="of that YAML")
-    parser.add_argument("--rows", type=int, default=8_000, help="jets of each of the ten generated classes")
-    parser.add_argument("--cluster", type=int, default=4_000, help="jets in a cluster of the generated files")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", help="folder of ROOT files, one for each class (default: generated)"
+    )
+    parser.add_argument(
+        "--data-config", help="data YAML (default: one in the style of JetClass_full)"
+    )
+    parser.add_argument(
+        "--pad-mode", default="wrap", choices=["wrap", "constant"], help="of that YAML"
+    )
+    parser.add_argument(
+        "--rows", type=int, default=8_000, help="jets of each of the ten generated classes"
+    )
+    parser.add_argument(
+        "--cluster", type=int, default=4_000, help="jets in a cluster of the generated files"
+    )
     parser.add_argument("--batch-size", type=int, default=512)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch and of numerical libraries, on both sides")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="threads of torch and of numerical libraries, on both sides",
+    )
     parser.add_argument("--optimizer", default="ranger")
     parser.add_argument("--peer-python", help="a python that has weaver-core")
-    parser.add_argument("--fetch-step", type=float, default=0.1, help="weaver-core's --fetch-step: share of each file that it reads at a time")
+    parser.add_argument(
+        "--fetch-step",
+        type=float,
+        default=0.1,
+        help="weaver-core's --fetch-step: share of each file that it reads at a time",
+    )
     parser.add_argument("--json", default="pfn_training.json", help="where to write the figures")
     parser.add_argument("--child", choices=["ours", "peer"], help=argparse.SUPPRESS)
     parser.add_argument("--scratch", help=argparse.SUPPRESS)
@@ -192,7 +264,9 @@ def main() -> None:
         if args.data_config is None:
             args.data_config = str(Path(scratch, "jets.yaml"))
             labels = ", ".join(f"label_{name}" for name in loader.CLASSES)
-            Path(args.data_config).write_text(loader.CONFIG.format(pad=args.pad_mode, labels=labels))
+            Path(args.data_config).write_text(
+                loader.CONFIG.format(pad=args.pad_mode, labels=labels)
+            )
         result = measure(args)
     show(result)
     Path(args.json).write_text(json.dumps(result, indent=1) + "\n")

@@ -70,13 +70,17 @@ def jets(folder: Path, process: str, use: str, number: int) -> Path:
     path = folder / f"{process}_{use}_{number}.root"
     if path.exists():
         return path
-    larger = sorted(folder.glob(f"{process}_{use}_*.root"), key=lambda other: int(other.stem.split("_")[-1]))
+    larger = sorted(
+        folder.glob(f"{process}_{use}_*.root"), key=lambda other: int(other.stem.split("_")[-1])
+    )
     if larger and int(larger[-1].stem.split("_")[-1]) > number:
         return head(larger[-1], path, number)
     seed = {"train": "1", "test": "2"}[use]
     # the default window of the hard process loses fewer jets at its edges, and takes more events
     flags = f"simulate --process {process} -n {number} --seed {seed} --workers 2 --pthat-min 500 -o"
-    subprocess.run([sys.executable, "-m", "weaver_tt.cli", *flags.split(), str(path)], check=True, cwd=ROOT)
+    subprocess.run(
+        [sys.executable, "-m", "weaver_tt.cli", *flags.split(), str(path)], check=True, cwd=ROOT
+    )
     return path
 
 
@@ -86,13 +90,21 @@ def head(source: Path, target: Path, number: int) -> Path:
     import uproot
 
     tree = uproot.open(source)["tree"]
-    names = [name for name in tree.keys(recursive=False) if name.startswith(("part_p", "part_e", "part_d", "jet_", "label_"))]
+    names = [
+        name
+        for name in tree.keys(recursive=False)
+        if name.startswith(("part_p", "part_e", "part_d", "jet_", "label_"))
+    ]
     columns = tree.arrays(names, entry_stop=number)
     parts = [name.removeprefix("part_") for name in names if name.startswith("part_")]
     objects = ak.zip({name: columns[f"part_{name}"] for name in parts})
     with uproot.recreate(target, compression=uproot.LZ4(4)) as file:
-        content = {"part": objects} | {name: columns[name] for name in names if not name.startswith("part_")}
-        file.mktree("tree", {name: ak.type(values).content for name, values in content.items()}).extend(content)
+        content = {"part": objects} | {
+            name: columns[name] for name in names if not name.startswith("part_")
+        }
+        file.mktree(
+            "tree", {name: ak.type(values).content for name, values in content.items()}
+        ).extend(content)
     return target
 
 
@@ -102,21 +114,41 @@ def command(side: str, network: str, seed: int, args: argparse.Namespace) -> lis
     config = args.output / ("ours.yaml" if ours else "peer.yaml")
     config.write_text(CONFIG)
     folder = ROOT / ("network_configs" if ours else "benchmarks/peers")
-    start = [sys.executable, str(ROOT / "train.py"), "--num-threads", str(args.threads)] if ours else [args.peer_python, "-c", WEAVER, str(seed)]
+    start = (
+        [sys.executable, str(ROOT / "train.py"), "--num-threads", str(args.threads)]
+        if ours
+        else [args.peer_python, "-c", WEAVER, str(seed)]
+    )
     return [*start, "-c", str(config), "-n", str(folder / f"{network}.py"), "--gpus", ""]
 
 
 def steps(network: str) -> list[str]:
     """How many batches one pass over the data has: weaver-core wants to be told when it keeps the data in memory."""
     rows, batch = 2 * SETTINGS[network][0], int(SETTINGS[network][1].split()[1])
-    return ["--steps-per-epoch", str(rows * 9 // 10 // batch), "--steps-per-epoch-val", str(rows // 10 // batch)]
+    return [
+        "--steps-per-epoch",
+        str(rows * 9 // 10 // batch),
+        "--steps-per-epoch-val",
+        str(rows // 10 // batch),
+    ]
 
 
-def training(side: str, network: str, seed: int, prefix: Path, args: argparse.Namespace) -> list[str]:
+def training(
+    side: str, network: str, seed: int, prefix: Path, args: argparse.Namespace
+) -> list[str]:
     """The flags of a training."""
-    groups = [f"{process}:{jets(args.data, process, 'train', SETTINGS[network][0])}" for process in ("top", "qcd")]
-    settings = f"{SETTINGS[network][1]} {COMMON}" + ("" if args.epochs is None else f" --num-epochs {args.epochs}")
-    own = [*OURS.split(), "--seed", str(seed)] if side == "weaver_tt" else [*PEER.split(), *steps(network)]
+    groups = [
+        f"{process}:{jets(args.data, process, 'train', SETTINGS[network][0])}"
+        for process in ("top", "qcd")
+    ]
+    settings = f"{SETTINGS[network][1]} {COMMON}" + (
+        "" if args.epochs is None else f" --num-epochs {args.epochs}"
+    )
+    own = (
+        [*OURS.split(), "--seed", str(seed)]
+        if side == "weaver_tt"
+        else [*PEER.split(), *steps(network)]
+    )
     return ["-m", str(prefix), "-i", *groups, *settings.split(), *own, "--run-mode", "train,val"]
 
 
@@ -124,14 +156,26 @@ def prediction(side: str, prefix: Path, args: argparse.Namespace) -> list[str]:
     """The flags of a prediction."""
     files = [str(jets(args.data, process, "test", args.test_jets)) for process in ("top", "qcd")]
     weights = str(prefix) if side == "weaver_tt" else f"{prefix}_best_epoch_state.pt"
-    return ["-m", weights, "--predict", "-t", *files, "--predict-output", f"{prefix}_pred.root", "--batch-size", "512"]
+    return [
+        "-m",
+        weights,
+        "--predict",
+        "-t",
+        *files,
+        "--predict-output",
+        f"{prefix}_pred.root",
+        "--batch-size",
+        "512",
+    ]
 
 
 def timed(arguments: list[str], log: Path, threads: int) -> float:
     """Run a command in a process of its own; MB that its largest process took."""
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
     with log.open("ab") as output:
-        process = subprocess.Popen(arguments, cwd=log.parent, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            arguments, cwd=log.parent, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"failed ({status}): {log}\n{log.read_text(errors='replace')[-3000:]}")
@@ -168,8 +212,17 @@ def one(side: str, network: str, seed: int, args: argparse.Namespace) -> dict[st
     memory = timed([*start, *training(side, network, seed, prefix, args)], log, args.threads)
     written = sorted(path.stat().st_mtime for path in prefix.parent.glob("net_epoch-*_state.pt"))
     timed([*start, *prediction(side, prefix, args)], log, args.threads)
-    found = quality(f"{prefix}_pred.root") | {"seconds_per_epoch": median(b - a for a, b in pairwise(written)), "memory_mb": memory}
-    found |= {"side": side, "network": network, "seed": seed, "threads": args.threads, "epochs": len(written)}
+    found = quality(f"{prefix}_pred.root") | {
+        "seconds_per_epoch": median(b - a for a, b in pairwise(written)),
+        "memory_mb": memory,
+    }
+    found |= {
+        "side": side,
+        "network": network,
+        "seed": seed,
+        "threads": args.threads,
+        "epochs": len(written),
+    }
     result.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found), flush=True)
     return found
@@ -177,7 +230,9 @@ def one(side: str, network: str, seed: int, args: argparse.Namespace) -> dict[st
 
 def show(results: list[dict[str, Any]]) -> None:
     """The table: mean and spread over seeds."""
-    print(f"\n{'network':20s} {'trained with':14s} {'AUC':>18s} {'accuracy':>18s} {'1/eps_B at 30 %':>18s} {'s / epoch':>10s} {'MB':>7s}")
+    print(
+        f"\n{'network':20s} {'trained with':14s} {'AUC':>18s} {'accuracy':>18s} {'1/eps_B at 30 %':>18s} {'s / epoch':>10s} {'MB':>7s}"
+    )
     for network in SETTINGS:
         for side in SIDES:
             runs = [run for run in results if (run["network"], run["side"]) == (network, side)]
@@ -188,27 +243,51 @@ def show(results: list[dict[str, Any]]) -> None:
                 values = [run[key] for run in runs]
                 spread = f" +- {stdev(values):.{digits}f}" if len(values) > 1 else ""
                 cells.append(f"{mean(values):.{digits}f}{spread}")
-            seconds, memory = median(run["seconds_per_epoch"] for run in runs), max(run["memory_mb"] for run in runs)
-            print(f"{network:20s} {side:14s} {cells[0]:>18s} {cells[1]:>18s} {cells[2]:>18s} {seconds:10.1f} {memory:7.0f}")
+            seconds, memory = (
+                median(run["seconds_per_epoch"] for run in runs),
+                max(run["memory_mb"] for run in runs),
+            )
+            print(
+                f"{network:20s} {side:14s} {cells[0]:>18s} {cells[1]:>18s} {cells[2]:>18s} {seconds:10.1f} {memory:7.0f}"
+            )
 
 
 def main() -> None:
     """Read the flags, run what has not been run, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("shootout_jets"), help="folder of the simulated jets")
-    parser.add_argument("--peer-python", default=sys.executable, help="a python that has weaver-core 0.5.3")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path("shootout_jets"), help="folder of the simulated jets"
+    )
+    parser.add_argument(
+        "--peer-python", default=sys.executable, help="a python that has weaver-core 0.5.3"
+    )
     parser.add_argument("--sides", nargs="*", default=list(SIDES), choices=SIDES)
     parser.add_argument("--networks", nargs="*", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
     parser.add_argument("--epochs", type=int, help="instead of each network's own")
     parser.add_argument("--test-jets", type=int, default=30_000, help="of each class")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("-o", "--output", type=Path, default=Path("shootout"), help="folder of networks, logs and results")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("shootout"),
+        help="folder of networks, logs and results",
+    )
     args = parser.parse_args()
     args.data, args.output = args.data.resolve(), args.output.resolve()
     for folder in (args.data, args.output):
         folder.mkdir(parents=True, exist_ok=True)
-    show([one(side, network, seed, args) for network in args.networks for seed in args.seeds for side in args.sides])
+    show(
+        [
+            one(side, network, seed, args)
+            for network in args.networks
+            for seed in args.seeds
+            for side in args.sides
+        ]
+    )
 
 
 if __name__ == "__main__":

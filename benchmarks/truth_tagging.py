@@ -34,12 +34,21 @@ def step(name: str, times: dict[str, float], *command: str) -> None:
 
 def main() -> None:
     """Parse, run the steps, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--network", choices=list(RECIPES), default="edges")
     parser.add_argument("--network-config", help="another network file")
-    parser.add_argument("--data", nargs=2, metavar=("TRAIN", "TEST"), help="use these files instead of making toy events")
+    parser.add_argument(
+        "--data",
+        nargs=2,
+        metavar=("TRAIN", "TEST"),
+        help="use these files instead of making toy events",
+    )
     parser.add_argument("--data-config", default="data_configs/truth_tagging.yaml")
-    parser.add_argument("--events", nargs=2, type=int, default=(300_000, 200_000), metavar=("TRAIN", "TEST"))
+    parser.add_argument(
+        "--events", nargs=2, type=int, default=(300_000, 200_000), metavar=("TRAIN", "TEST")
+    )
     parser.add_argument("--epochs", type=int, help="epochs, instead of the recipe's")
     parser.add_argument("--seed", type=int, default=1, help="of the training")
     parser.add_argument("--data-seed", type=int, default=100, help="of the toy events")
@@ -66,7 +75,10 @@ def run(arguments: argparse.Namespace) -> dict:
         validation = []
     else:
         train, test = str(folder / "train.root"), str(folder / "test.root")
-        validation = ["--data-val", str(folder / "val.root")]  # so that all of the training events are trained on
+        validation = [
+            "--data-val",
+            str(folder / "val.root"),
+        ]  # so that all of the training events are trained on
         weaver_tt = ("-m", "weaver_tt.cli")
         for path, events, seed, kind in (
             (train, arguments.events[0], arguments.data_seed, "multijet"),
@@ -74,23 +86,99 @@ def run(arguments: argparse.Namespace) -> dict:
             (test, arguments.events[1], arguments.data_seed + 2, "multijet"),
             (boosted, arguments.events[1], arguments.data_seed + 3, "boosted"),
         ):
-            step(f"toy {Path(path).stem}", making, *weaver_tt, "toy", "--events", str(events), "--seed", str(seed), "--kind", kind, "-o", path)
-    configs = ["-c", arguments.data_config, "-n", arguments.network_config or f"network_configs/truth_tagging_{arguments.network}.py"]
-    common = [*configs, "-m", str(folder / arguments.network), "--gpus", "", "--num-threads", str(arguments.threads)]
-    recipe = shlex.split(RECIPES[arguments.network]) + (["--num-epochs", str(arguments.epochs)] if arguments.epochs else [])
+            step(
+                f"toy {Path(path).stem}",
+                making,
+                *weaver_tt,
+                "toy",
+                "--events",
+                str(events),
+                "--seed",
+                str(seed),
+                "--kind",
+                kind,
+                "-o",
+                path,
+            )
+    configs = [
+        "-c",
+        arguments.data_config,
+        "-n",
+        arguments.network_config or f"network_configs/truth_tagging_{arguments.network}.py",
+    ]
+    common = [
+        *configs,
+        "-m",
+        str(folder / arguments.network),
+        "--gpus",
+        "",
+        "--num-threads",
+        str(arguments.threads),
+    ]
+    recipe = shlex.split(RECIPES[arguments.network]) + (
+        ["--num-epochs", str(arguments.epochs)] if arguments.epochs else []
+    )
     recipe += ["--ensemble", str(arguments.ensemble)] if arguments.ensemble else []
     recipe += ["--use-amp"] * arguments.amp + ["--seed", str(arguments.seed), "--no-progress"]
     step("train", times, "train.py", "-i", train, *validation, *common, *recipe)
-    step("predict", times, "train.py", "--predict", "-t", test, *common, "--predict-output", str(folder / "pred.root"))
-    step("closure", times, "-m", "weaver_tt.cli", "closure", str(folder / "pred.root"), "--map-from", train, "-o", str(folder / "closure"))
+    step(
+        "predict",
+        times,
+        "train.py",
+        "--predict",
+        "-t",
+        test,
+        *common,
+        "--predict-output",
+        str(folder / "pred.root"),
+    )
+    step(
+        "closure",
+        times,
+        "-m",
+        "weaver_tt.cli",
+        "closure",
+        str(folder / "pred.root"),
+        "--map-from",
+        train,
+        "-o",
+        str(folder / "closure"),
+    )
     closures = {"test": json.loads((folder / "closure" / "closure.json").read_text())}
     if not arguments.data:
-        step("predict boosted", making, "train.py", "--predict", "-t", boosted, *common, "--predict-output", str(folder / "pred_boosted.root"))
+        step(
+            "predict boosted",
+            making,
+            "train.py",
+            "--predict",
+            "-t",
+            boosted,
+            *common,
+            "--predict-output",
+            str(folder / "pred_boosted.root"),
+        )
         place = str(folder / "closure_boosted")
-        step("closure boosted", making, "-m", "weaver_tt.cli", "closure", str(folder / "pred_boosted.root"), "--map-from", train, "-o", place)
+        step(
+            "closure boosted",
+            making,
+            "-m",
+            "weaver_tt.cli",
+            "closure",
+            str(folder / "pred_boosted.root"),
+            "--map-from",
+            train,
+            "-o",
+            place,
+        )
         closures["boosted"] = json.loads((folder / "closure_boosted" / "closure.json").read_text())
     settings = {name: str(value) for name, value in vars(arguments).items()}
-    return {"settings": settings, "recipe": recipe, "seconds": times, "other_seconds": making, "closure": closures}
+    return {
+        "settings": settings,
+        "recipe": recipe,
+        "seconds": times,
+        "other_seconds": making,
+        "closure": closures,
+    }
 
 
 def report(results: dict) -> None:
@@ -101,21 +189,39 @@ def report(results: dict) -> None:
             print(f"{'':10s}" + "".join(f"{flavour:>34s}" for flavour in ("b", "c", "light")))
             for method in ("map", "network"):
                 numbers = [closure["residuals"][method][flavour] for flavour in ("b", "c", "light")]
-                cells = [f"mean {n['mean']:+.4f} ± {n['mean_error']:.4f}, RMS {n['rms']:.4f}" for n in numbers]
+                cells = [
+                    f"mean {n['mean']:+.4f} ± {n['mean_error']:.4f}, RMS {n['rms']:.4f}"
+                    for n in numbers
+                ]
                 print(f"{method:10s}" + "".join(f"{cell:>34s}" for cell in cells))
-            ratios = [closure["residuals"]["network"][f]["rms"] / closure["residuals"]["map"][f]["rms"] for f in ("b", "c", "light")]
+            ratios = [
+                closure["residuals"]["network"][f]["rms"] / closure["residuals"]["map"][f]["rms"]
+                for f in ("b", "c", "light")
+            ]
             print(f"{'RMS ratio':10s}" + "".join(f"{ratio:34.3f}" for ratio in ratios))
         print(f"\n{sample}: chi2/ndf against direct tagging, all flavours")
         for variable, requests in closure["distributions"].items():
             for request, flavours in requests.items():
                 methods = flavours["all"].items()
-                cells = [f"{method} {numbers['chi2_per_ndf']:.2f}" for method, numbers in methods if "chi2_per_ndf" in numbers]
-                print(f"  {variable:8s} {request:8s} " + ", ".join(cells) + f" (ndf {flavours['all']['network']['ndf']})")
+                cells = [
+                    f"{method} {numbers['chi2_per_ndf']:.2f}"
+                    for method, numbers in methods
+                    if "chi2_per_ndf" in numbers
+                ]
+                print(
+                    f"  {variable:8s} {request:8s} "
+                    + ", ".join(cells)
+                    + f" (ndf {flavours['all']['network']['ndf']})"
+                )
         precision = closure["map"].get("tagged_jets_precision", {}).get("light")
         if precision:
             print(f"  statistical precision of the light tags behind the map: {precision:.4f}")
     times = results["seconds"]
-    print("\nseconds: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in times.items()) + f"; sum {sum(times.values()):.1f}")
+    print(
+        "\nseconds: "
+        + ", ".join(f"{name} {seconds:.1f}" for name, seconds in times.items())
+        + f"; sum {sum(times.values()):.1f}"
+    )
 
 
 if __name__ == "__main__":

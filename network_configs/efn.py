@@ -13,7 +13,14 @@ from typing import Any
 from torch import nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.network.inputs import channels, constituent_groups, layer_sizes, model_info, num_outputs, raw_channels
+from weaver_tt.network.inputs import (
+    channels,
+    constituent_groups,
+    layer_sizes,
+    model_info,
+    num_outputs,
+    raw_channels,
+)
 from weaver_tt.nn.models.particle_flow import EnergyFlowNetwork
 
 GROUPS = ("pf_points", "pf_vectors", "pf_mask")
@@ -29,5 +36,7 @@ def get_model(
     constituent_groups(data_config, GROUPS, "efn")
     raw_channels(data_config, "pf_vectors", 2, "momenta px, py, …")
     angles = channels(data_config, "pf_points", 1, "angles of constituents")
-    network = EnergyFlowNetwork(angles, num_outputs(data_config), layer_sizes(phi_sizes), layer_sizes(f_sizes), dropout)
+    network = EnergyFlowNetwork(
+        angles, num_outputs(data_config), layer_sizes(phi_sizes), layer_sizes(f_sizes), dropout
+    )
     return network, model_info(data_config, GROUPS)

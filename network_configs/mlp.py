@@ -46,7 +46,15 @@ class RowNetwork(nn.Module):
     Batch norm on fewer than two rows takes its running statistics (:class:`~weaver_tt.nn.layers.norm.ObjectNorm`).
     """
 
-    def __init__(self, masks: dict[int, int | None], pooling: str, widths: Sequence[int], outputs: int, dropout: float, batch_norm: bool) -> None:
+    def __init__(
+        self,
+        masks: dict[int, int | None],
+        pooling: str,
+        widths: Sequence[int],
+        outputs: int,
+        dropout: float,
+        batch_norm: bool,
+    ) -> None:
         super().__init__()
         self.masks, self.pool = masks, POOLINGS[pooling]
         parts: list[nn.Module] = [ObjectNorm(widths[0])] if batch_norm else []
@@ -57,7 +65,10 @@ class RowNetwork(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Groups (N, C) and (N, C, P) in the order of the data YAML -> (N, outputs)."""
-        vectors = [inputs[place] if mask is None else self.pool(inputs[place], inputs[mask]) for place, mask in self.masks.items()]
+        vectors = [
+            inputs[place] if mask is None else self.pool(inputs[place], inputs[mask])
+            for place, mask in self.masks.items()
+        ]
         return self.layers(torch.cat(vectors, dim=1))
 
 
@@ -66,7 +77,9 @@ def mask_of(group: InputGroup, config: DataConfig) -> str:
     name = f"{group.name.rpartition('_')[0] or group.name}_mask"
     if name not in config.inputs:
         near = nearest(name, (other.name for other in config.inputs.values() if other.is_mask))
-        raise ConfigError(f"{config.source}: inputs: mlp needs a mask {name!r} for the objects of {group.name}, which is not there; {near}")
+        raise ConfigError(
+            f"{config.source}: inputs: mlp needs a mask {name!r} for the objects of {group.name}, which is not there; {near}"
+        )
     constituent_groups(config, (group.name, name), "mlp")
     return name
 
@@ -81,13 +94,27 @@ def get_model(
     """The network for ``data_config``; options: sizes of the hidden layers, dropout, batch norm, and what is made of ``objects``."""
     if objects not in POOLINGS:
         raise ConfigError(f"network option objects {objects!r}; {nearest(objects, POOLINGS)}")
-    names, groups = data_config.input_names, [group for group in data_config.inputs.values() if not group.is_mask]
+    names, groups = (
+        data_config.input_names,
+        [group for group in data_config.inputs.values() if not group.is_mask],
+    )
     if not groups:
-        raise ConfigError(f"{data_config.source}: inputs: mlp finds nothing but masks: {', '.join(names)}")
-    masks = {names.index(group.name): None if group.length is None else names.index(mask_of(group, data_config)) for group in groups}
-    slots = [group.length if group.length is not None and objects == "flatten" else 1 for group in groups]
+        raise ConfigError(
+            f"{data_config.source}: inputs: mlp finds nothing but masks: {', '.join(names)}"
+        )
+    masks = {
+        names.index(group.name): None
+        if group.length is None
+        else names.index(mask_of(group, data_config))
+        for group in groups
+    }
+    slots = [
+        group.length if group.length is not None and objects == "flatten" else 1 for group in groups
+    ]
     width = sum(len(group.variables) * number for group, number in zip(groups, slots, strict=True))
-    network = RowNetwork(masks, objects, [width, *layer_sizes(layers)], num_outputs(data_config), dropout, batch_norm)
+    network = RowNetwork(
+        masks, objects, [width, *layer_sizes(layers)], num_outputs(data_config), dropout, batch_norm
+    )
     info = model_info(data_config, names)
     if objects == "flatten":  # the first layer has a weight for each slot
         info["dynamic_axes"] = {name: {0: "N"} for name in info["dynamic_axes"]}

@@ -13,7 +13,14 @@ from typing import Any
 from torch import nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.network.inputs import channels, constituent_groups, hidden_layers, layer_sizes, model_info, num_outputs
+from weaver_tt.network.inputs import (
+    channels,
+    constituent_groups,
+    hidden_layers,
+    layer_sizes,
+    model_info,
+    num_outputs,
+)
 from weaver_tt.nn.models.p_cnn import ParticleCNN
 
 GROUPS = ("pf_features", "pf_mask")
@@ -30,5 +37,10 @@ def get_model(
     """
     constituent_groups(data_config, GROUPS, "p_cnn")
     inputs = channels(data_config, "pf_features", 1, "features of constituents")
-    network = ParticleCNN(inputs, num_outputs(data_config), [layer_sizes(stage) for stage in conv_params], hidden_layers(fc_params))
+    network = ParticleCNN(
+        inputs,
+        num_outputs(data_config),
+        [layer_sizes(stage) for stage in conv_params],
+        hidden_layers(fc_params),
+    )
     return network, model_info(data_config, GROUPS)

@@ -50,5 +50,13 @@ def get_model(
     constituent_groups(data_config, GROUPS, "particle_net")
     inputs = channels(data_config, "pf_features", 1, "features of particles")
     channels(data_config, "pf_points", 1, "coordinates of particles")
-    network = ParticleNet(inputs, num_outputs(data_config), read_convolutions(conv_params, k), fc_params, use_fusion, use_fts_bn, use_counts)
+    network = ParticleNet(
+        inputs,
+        num_outputs(data_config),
+        read_convolutions(conv_params, k),
+        fc_params,
+        use_fusion,
+        use_fts_bn,
+        use_counts,
+    )
     return JetTagger(network), model_info(data_config, GROUPS)

@@ -18,11 +18,15 @@ from weaver_tt.nn.models.particle_net import ParticleNet
 GROUPS = ("pf_points", "pf_features", "pf_mask")
 
 
-def get_model(data_config: DataConfig, k: int = 7, dropout: float = 0.1) -> tuple[nn.Module, dict[str, Any]]:
+def get_model(
+    data_config: DataConfig, k: int = 7, dropout: float = 0.1
+) -> tuple[nn.Module, dict[str, Any]]:
     """The network for ``data_config``; options: neighbours of a particle, dropout of the dense layer."""
     constituent_groups(data_config, GROUPS, "particle_net_lite")
     inputs = channels(data_config, "pf_features", 1, "features of particles")
     channels(data_config, "pf_points", 1, "coordinates of particles")
     convolutions = [(k, (32, 32, 32)), (k, (64, 64, 64))]
-    network = ParticleNet(inputs, num_outputs(data_config), convolutions, [(128, dropout)], use_fusion=False)
+    network = ParticleNet(
+        inputs, num_outputs(data_config), convolutions, [(128, dropout)], use_fusion=False
+    )
     return network, model_info(data_config, GROUPS)

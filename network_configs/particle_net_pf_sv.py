@@ -15,7 +15,12 @@ from torch import nn
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError
 from weaver_tt.network.inputs import channels, constituent_groups, model_info, num_outputs
-from weaver_tt.nn.models.particle_net import Convolutions, Layers, ParticleNetTagger, read_convolutions
+from weaver_tt.nn.models.particle_net import (
+    Convolutions,
+    Layers,
+    ParticleNetTagger,
+    read_convolutions,
+)
 
 PF, SV = ("pf_points", "pf_features", "pf_mask"), ("sv_points", "sv_features", "sv_mask")
 CONVOLUTIONS: Convolutions = ((16, (64, 64, 64)), (16, (128, 128, 128)), (16, (256, 256, 256)))
@@ -38,10 +43,17 @@ def get_model(
     """
     for groups in (PF, SV):
         constituent_groups(data_config, groups, "particle_net_pf_sv")
-    dimensions = [channels(data_config, points, 1, "coordinates") for points in ("pf_points", "sv_points")]
-    inputs = [channels(data_config, features, 1, "features") for features in ("pf_features", "sv_features")]
+    dimensions = [
+        channels(data_config, points, 1, "coordinates") for points in ("pf_points", "sv_points")
+    ]
+    inputs = [
+        channels(data_config, features, 1, "features")
+        for features in ("pf_features", "sv_features")
+    ]
     if dimensions[0] != dimensions[1]:
-        raise ConfigError(f"{data_config.source}: inputs.sv_points: {dimensions[1]} coordinates, but pf_points has {dimensions[0]}; make them equal")
+        raise ConfigError(
+            f"{data_config.source}: inputs.sv_points: {dimensions[1]} coordinates, but pf_points has {dimensions[0]}; make them equal"
+        )
     network = ParticleNetTagger(
         *inputs,
         num_outputs(data_config),

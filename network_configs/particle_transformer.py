@@ -14,11 +14,21 @@ from typing import Any
 from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.network.inputs import channels, constituent_groups, constructor_options, model_info, num_outputs, raw_channels
+from weaver_tt.network.inputs import (
+    channels,
+    constituent_groups,
+    constructor_options,
+    model_info,
+    num_outputs,
+    raw_channels,
+)
 from weaver_tt.nn.models.particle_transformer import ParticleTransformer
 
 GROUPS = ("pf_features", "pf_vectors", "pf_mask")
-OWN = ("num_classes", "for_inference")  # the classes are the data YAML's, and the softmax is the task's
+OWN = (
+    "num_classes",
+    "for_inference",
+)  # the classes are the data YAML's, and the softmax is the task's
 
 
 class Wrapper(nn.Module):
@@ -37,11 +47,18 @@ class Wrapper(nn.Module):
         return self.mod(features, v=vectors, mask=mask)
 
 
-def get_model(data_config: DataConfig, use_pre_activation_pair: bool = False, **options: Any) -> tuple[nn.Module, dict[str, Any]]:
+def get_model(
+    data_config: DataConfig, use_pre_activation_pair: bool = False, **options: Any
+) -> tuple[nn.Module, dict[str, Any]]:
     """The network for ``data_config``; options: those of :class:`~weaver_tt.nn.models.particle_transformer.ParticleTransformer`."""
     constituent_groups(data_config, GROUPS, "particle_transformer")
     features = channels(data_config, "pf_features", 1, "features of particles")
     raw_channels(data_config, "pf_vectors", 4, "px, py, pz, energy")
     options = constructor_options(options, ParticleTransformer, "particle_transformer", OWN)
-    network = ParticleTransformer(features, num_outputs(data_config), use_pre_activation_pair=use_pre_activation_pair, **options)
+    network = ParticleTransformer(
+        features,
+        num_outputs(data_config),
+        use_pre_activation_pair=use_pre_activation_pair,
+        **options,
+    )
     return Wrapper(network), model_info(data_config, GROUPS)

@@ -17,7 +17,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.network.inputs import channels, constituent_groups, constructor_options, model_info, num_outputs, raw_channels
+from weaver_tt.network.inputs import (
+    channels,
+    constituent_groups,
+    constructor_options,
+    model_info,
+    num_outputs,
+    raw_channels,
+)
 from weaver_tt.nn.models.particle_transformer import ParticleTransformer, class_head
 
 GROUPS = ("pf_features", "pf_vectors", "pf_mask")
@@ -41,12 +48,21 @@ class FineTuned(nn.Module):
 
 
 def get_model(
-    data_config: DataConfig, fc_params: Sequence[Sequence[Any]] = (), use_pre_activation_pair: bool = False, **options: Any
+    data_config: DataConfig,
+    fc_params: Sequence[Sequence[Any]] = (),
+    use_pre_activation_pair: bool = False,
+    **options: Any,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network for ``data_config``; options: ``fc_params`` of the head, and those of the body."""
     constituent_groups(data_config, GROUPS, "particle_transformer_finetune")
     features = channels(data_config, "pf_features", 1, "features of particles")
     raw_channels(data_config, "pf_vectors", 4, "px, py, pz, energy")
-    options = constructor_options(options, ParticleTransformer, "particle_transformer_finetune", OWN)
-    body = ParticleTransformer(features, fc_params=None, use_pre_activation_pair=use_pre_activation_pair, **options)
-    return FineTuned(body, class_head(body.size, fc_params, num_outputs(data_config))), model_info(data_config, GROUPS)
+    options = constructor_options(
+        options, ParticleTransformer, "particle_transformer_finetune", OWN
+    )
+    body = ParticleTransformer(
+        features, fc_params=None, use_pre_activation_pair=use_pre_activation_pair, **options
+    )
+    return FineTuned(body, class_head(body.size, fc_params, num_outputs(data_config))), model_info(
+        data_config, GROUPS
+    )

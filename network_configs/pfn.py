@@ -13,7 +13,13 @@ from typing import Any
 from torch import nn
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.network.inputs import channels, constituent_groups, layer_sizes, model_info, num_outputs
+from weaver_tt.network.inputs import (
+    channels,
+    constituent_groups,
+    layer_sizes,
+    model_info,
+    num_outputs,
+)
 from weaver_tt.nn.models.particle_flow import ParticleFlowNetwork
 
 GROUPS = ("pf_features", "pf_mask")
@@ -29,5 +35,12 @@ def get_model(
     """The network for ``data_config``; options: sizes of the layers of Phi (each constituent) and of F (the jet), batch norm, dropout in F."""
     constituent_groups(data_config, GROUPS, "pfn")
     inputs = channels(data_config, "pf_features", 1, "features of constituents")
-    network = ParticleFlowNetwork(inputs, num_outputs(data_config), layer_sizes(phi_sizes), layer_sizes(f_sizes), use_bn, dropout)
+    network = ParticleFlowNetwork(
+        inputs,
+        num_outputs(data_config),
+        layer_sizes(phi_sizes),
+        layer_sizes(f_sizes),
+        use_bn,
+        dropout,
+    )
     return network, model_info(data_config, GROUPS)

@@ -28,7 +28,9 @@ def jet_features(pt: Tensor, eta: Tensor, flavour: Tensor) -> Tensor:
     """(objects, 1) each -> six numbers of order one (objects, 6): one-hot light, c, b; log pT and pT; eta."""
     charm, bottom = ((flavour.abs() == code).to(pt.dtype) for code in (CHARM, BOTTOM))
     scaled = pt.clamp(min=SMALLEST_PT) / TYPICAL_PT
-    return torch.cat((1 - charm - bottom, charm, bottom, scaled.log() + 0.5, scaled - 0.5, eta), dim=-1)
+    return torch.cat(
+        (1 - charm - bottom, charm, bottom, scaled.log() + 0.5, scaled - 0.5, eta), dim=-1
+    )
 
 
 class TruthTaggingEdges(nn.Module):
@@ -51,16 +53,29 @@ class TruthTaggingEdges(nn.Module):
 
 
 def get_model(
-    data_config: DataConfig, hidden: int = 64, layers: int = 2, rounds: int = 1, message: int = 16, sharpness: float = 4.0
+    data_config: DataConfig,
+    hidden: int = 64,
+    layers: int = 2,
+    rounds: int = 1,
+    message: int = 16,
+    sharpness: float = 4.0,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network for ``data_config``, one output per label.
 
     Options: ``hidden`` size and number of ``layers`` of all MLPs, ``rounds`` of message passing, size of a ``message``, and ``sharpness`` of the
     bend below efficiency 1 (:func:`~weaver_tt.nn.models.edge_network.logit_of_product`): 1 adds terms up in the logit, more multiplies factors of the efficiency.
     """
-    for name, value in {"hidden": hidden, "layers": layers, "rounds": rounds, "message": message, "sharpness": sharpness}.items():
+    for name, value in {
+        "hidden": hidden,
+        "layers": layers,
+        "rounds": rounds,
+        "message": message,
+        "sharpness": sharpness,
+    }.items():
         if value < 1:
             raise ConfigError(f"truth_tagging_edges: option {name} must be at least 1, got {value}")
     info = jet_model_info(data_config)
     outputs = max(len(data_config.label_names), 1)
-    return TruthTaggingEdges(EdgeNetwork(FEATURES, outputs, hidden, layers, rounds, message), sharpness), info
+    return TruthTaggingEdges(
+        EdgeNetwork(FEATURES, outputs, hidden, layers, rounds, message), sharpness
+    ), info

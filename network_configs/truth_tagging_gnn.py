@@ -31,7 +31,9 @@ def jet_features(jets: Tensor) -> Tensor:
     phi = phi - phi.gather(1, pt.argmax(dim=1, keepdim=True))
     phi = phi - 2 * math.pi * torch.round(phi / (2 * math.pi))
     is_b, is_c = ((flavour.abs() == code).to(pt.dtype) for code in (5, 4))
-    return torch.stack((torch.log(pt.clamp(min=1e-2) / 100), eta / 1.5, phi / 1.5, 2 * is_b + is_c - 1), dim=1)
+    return torch.stack(
+        (torch.log(pt.clamp(min=1e-2) / 100), eta / 1.5, phi / 1.5, 2 * is_b + is_c - 1), dim=1
+    )
 
 
 class TruthTaggingNetwork(nn.Module):
@@ -40,7 +42,13 @@ class TruthTaggingNetwork(nn.Module):
     ``dense``: compute as the ONNX export does, on all P x P slots, instead of on real pairs only.
     """
 
-    def __init__(self, outputs: int = 1, hidden: int = 256, blocks: int = 4, head: Sequence[int] = (256, 128, 50)) -> None:
+    def __init__(
+        self,
+        outputs: int = 1,
+        hidden: int = 256,
+        blocks: int = 4,
+        head: Sequence[int] = (256, 128, 50),
+    ) -> None:
         super().__init__()
         self.dense = False
         self.graph = GraphNetwork(4, hidden, blocks)
@@ -54,9 +62,17 @@ class TruthTaggingNetwork(nn.Module):
 
 
 def get_model(
-    data_config: DataConfig, hidden: int = 256, blocks: int = 4, head: int | Sequence[int] = (256, 128, 50)
+    data_config: DataConfig,
+    hidden: int = 256,
+    blocks: int = 4,
+    head: int | Sequence[int] = (256, 128, 50),
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network for ``data_config``, one output per label; options: size of a jet's representation, GN blocks, hidden sizes of the head."""
     info = jet_model_info(data_config)
-    network = TruthTaggingNetwork(max(len(data_config.label_names), 1), hidden, blocks, (head,) if isinstance(head, int) else head)
+    network = TruthTaggingNetwork(
+        max(len(data_config.label_names), 1),
+        hidden,
+        blocks,
+        (head,) if isinstance(head, int) else head,
+    )
     return network, info

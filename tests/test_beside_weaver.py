@@ -26,7 +26,13 @@ SPREADS = """
 """
 
 
-def config_text(pad_mode: str = "constant", method: str = "manual", features: str = SPREADS, fraction: float = 1.0, more: str = "") -> str:
+def config_text(
+    pad_mode: str = "constant",
+    method: str = "manual",
+    features: str = SPREADS,
+    fraction: float = 1.0,
+    more: str = "",
+) -> str:
     """A YAML with a jagged group, its mask, a longer jagged group and per-row scalars."""
     return f"""
 treename: tree
@@ -95,14 +101,19 @@ def write(columns: dict[str, Any], path: Path) -> str:
         ak.to_parquet(ak.Array(columns), path)
         return str(path)
     with uproot.recreate(path) as file:
-        tree = file.mktree("tree", {name: ak.type(ak.Array(values)).content for name, values in columns.items()})
+        tree = file.mktree(
+            "tree", {name: ak.type(ak.Array(values)).content for name, values in columns.items()}
+        )
         tree.extend(columns)
     return str(path)
 
 
 def reversed_rows(columns: dict[str, Any]) -> dict[str, Any]:
     """The same rows, the last one first."""
-    return {name: ak.to_packed(values[::-1]) if isinstance(values, ak.Array) else values[::-1].copy() for name, values in columns.items()}
+    return {
+        name: ak.to_packed(values[::-1]) if isinstance(values, ak.Array) else values[::-1].copy()
+        for name, values in columns.items()
+    }
 
 
 def weaver_tensors(config: Path, files: list[str], training: bool) -> dict[str, np.ndarray]:
@@ -111,9 +122,21 @@ def weaver_tensors(config: Path, files: list[str], training: bool) -> dict[str, 
         warnings.simplefilter("ignore")
         dataset = pytest.importorskip("weaver.utils.dataset")
         if training:
-            dataset.SimpleIterDataset({"": files}, str(config), for_training=True, load_range_and_fraction=((0, 1), 1, 1), fetch_step=1, name="train")
+            dataset.SimpleIterDataset(
+                {"": files},
+                str(config),
+                for_training=True,
+                load_range_and_fraction=((0, 1), 1, 1),
+                fetch_step=1,
+                name="train",
+            )
         rows = dataset.SimpleIterDataset(
-            {"": files}, str(config), for_training=False, load_range_and_fraction=((0, 1), 1, 1), fetch_step=1, name="test"
+            {"": files},
+            str(config),
+            for_training=False,
+            load_range_and_fraction=((0, 1), 1, 1),
+            fetch_step=1,
+            name="test",
         )
         inputs = [inputs for inputs, _, _ in rows]
     return {name: np.stack([row[name] for row in inputs]) for name in inputs[0]}
@@ -124,7 +147,8 @@ def our_tensors(config: Path, files: list[str], prefix: str) -> dict[str, np.nda
     options = DataOptions(data_train=files, data_val=files, data_test=files, batch_size=7)
     loaded = prepare_statistics(load_config(str(config)), prefix, options)
     batches = [
-        {name: tensor.numpy().copy() for name, tensor in batch.inputs.items()} for batch in next(iter(loaders_of(loaded, options).values())).epoch(0)
+        {name: tensor.numpy().copy() for name, tensor in batch.inputs.items()}
+        for batch in next(iter(loaders_of(loaded, options).values())).epoch(0)
     ]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
@@ -135,22 +159,37 @@ CASES = {
     "automatic statistics": config_text("constant", "auto"),
     "automatic statistics with wrap padding": config_text("wrap", "auto"),
     "automatic statistics of some variables": config_text(
-        "wrap", "auto", "[px, [energy, 3.0], [charge, null], [is_muon, null], [log_pt, auto, 1, -1, 1]]"
+        "wrap",
+        "auto",
+        "[px, [energy, 3.0], [charge, null], [is_muon, null], [log_pt, auto, 1, -1, 1]]",
     ),
     "a selection of its own for tests": config_text(more="test_time_selection: jet_pt > 250"),
-    "other names in the file": config_text(more="branch_magic: {momentum_: p}").replace("px", "momentum_x").replace("py", "momentum_y"),
-    "a column that the path decides": config_text(more="file_magic: {sample: {first: 1, second: 2}}").replace("[is_good, null]", "[sample, null]"),
+    "other names in the file": config_text(more="branch_magic: {momentum_: p}")
+    .replace("px", "momentum_x")
+    .replace("py", "momentum_y"),
+    "a column that the path decides": config_text(
+        more="file_magic: {sample: {first: 1, second: 2}}"
+    ).replace("[is_good, null]", "[sample, null]"),
 }
 
 
 # weaver-core has no branch_magic for parquet
 @pytest.mark.parametrize(
-    ("case", "suffix"), [(case, suffix) for case in CASES for suffix in (".root", ".parquet") if "other names" not in case or suffix == ".root"]
+    ("case", "suffix"),
+    [
+        (case, suffix)
+        for case in CASES
+        for suffix in (".root", ".parquet")
+        if "other names" not in case or suffix == ".root"
+    ],
 )
 def test_inputs_are_those_of_weaver(case, suffix, columns, tmp_path):
     config = tmp_path / "data.yaml"
     config.write_text(CASES[case])
-    files = [write(columns, tmp_path / f"first{suffix}"), write(reversed_rows(columns), tmp_path / f"second{suffix}")]
+    files = [
+        write(columns, tmp_path / f"first{suffix}"),
+        write(reversed_rows(columns), tmp_path / f"second{suffix}"),
+    ]
     expected = weaver_tensors(config, files, training="auto" in case)
     found = our_tensors(config, files, str(tmp_path / "model"))
     assert found.keys() == expected.keys()
@@ -163,9 +202,15 @@ def test_inputs_are_those_of_weaver(case, suffix, columns, tmp_path):
 def test_a_group_of_one_scalar_keeps_its_channel_where_weaver_drops_it(columns, tmp_path):
     config = tmp_path / "data.yaml"
     config.write_text(
-        config_text().replace("[[jet_pt, 150, 0.01, -1, 1], [njet, null], [jet_ratio, null], [is_good, null]]", "[[jet_pt, 150, 0.01, -1, 1]]")
+        config_text().replace(
+            "[[jet_pt, 150, 0.01, -1, 1], [njet, null], [jet_ratio, null], [is_good, null]]",
+            "[[jet_pt, 150, 0.01, -1, 1]]",
+        )
     )
     files = [write(columns, tmp_path / "first.root")]
-    expected, found = weaver_tensors(config, files, training=False)["jet"], our_tensors(config, files, str(tmp_path / "model"))["jet"]
+    expected, found = (
+        weaver_tensors(config, files, training=False)["jet"],
+        our_tensors(config, files, str(tmp_path / "model"))["jet"],
+    )
     assert (expected.ndim, found.shape[1:]) == (1, (1,))
     np.testing.assert_allclose(found[:, 0], expected, rtol=1e-6)

@@ -12,7 +12,9 @@ from weaver_tt.errors import DataError
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("command", [["train.py"], ["weaver-tt"], ["weaver-tt", "closure"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["train.py"], ["weaver-tt"], ["weaver-tt", "closure"]], ids=" ".join
+)
 def test_help_needs_no_heavy_import(command):
     function = "train()" if command == ["train.py"] else "main()"
     code = f"""
@@ -26,7 +28,9 @@ except SystemExit as stop:
 heavy = {{"torch", "uproot", "awkward", "matplotlib", "numpy", "pyarrow"}} & set(sys.modules)
 assert not heavy, heavy
 """
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
     assert "usage" in result.stdout
 

@@ -13,7 +13,9 @@ def test_case_alone_is_seen_as_a_misspelling():
 
 def test_without_a_close_name_the_known_ones_are_listed_up_to_a_limit():
     assert nearest("zzz", ["b", "a"]) == "known: a, b"
-    assert nearest("zzz", [f"name{i}" for i in range(5)], most=2) == "known: name0, name1, … (3 more)"
+    assert (
+        nearest("zzz", [f"name{i}" for i in range(5)], most=2) == "known: name0, name1, … (3 more)"
+    )
 
 
 def test_nothing_known_is_said_plainly():

@@ -87,7 +87,9 @@ def hidden(monkeypatch):
     class Hide:
         def find_spec(self, name, path=None, target=None):
             if name == "weaver":
-                return next(finder for finder in sys.meta_path if type(finder).__name__ == "_Finder").find_spec(name)
+                return next(
+                    finder for finder in sys.meta_path if type(finder).__name__ == "_Finder"
+                ).find_spec(name)
             return None
 
     def hide():
@@ -105,10 +107,17 @@ def files(tmp_path):
 
     random = np.random.default_rng(3)
     counts = random.integers(1, 9, ROWS)
-    columns = {name: ak.unflatten(random.normal(size=counts.sum()).astype(np.float32), counts) for name in ("px", "py")}
+    columns = {
+        name: ak.unflatten(random.normal(size=counts.sum()).astype(np.float32), counts)
+        for name in ("px", "py")
+    }
     columns["charge"] = ak.unflatten(random.integers(-1, 2, counts.sum()).astype(np.int32), counts)
     with uproot.recreate(tmp_path / "data.root") as file:
-        file["tree"] = columns | {"label": random.integers(0, 2, ROWS), "jet_pt": random.uniform(1, 99, ROWS), "jet_eta": random.normal(size=ROWS)}
+        file["tree"] = columns | {
+            "label": random.integers(0, 2, ROWS),
+            "jet_pt": random.uniform(1, 99, ROWS),
+            "jet_eta": random.normal(size=ROWS),
+        }
     (tmp_path / "net.py").write_text(textwrap.dedent(NETWORK))
     return tmp_path
 
@@ -119,7 +128,10 @@ def written_by_weaver(dataset, folder, text):
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         dataset.SimpleIterDataset(
-            {"_": [str(folder / "data.root")]}, str(folder / "data.yaml"), for_training=True, load_range_and_fraction=((0, 1), 1, 1)
+            {"_": [str(folder / "data.root")]},
+            str(folder / "data.yaml"),
+            for_training=True,
+            load_range_and_fraction=((0, 1), 1, 1),
         )
     return next(folder.glob("data.*.auto.yaml"))
 
@@ -146,36 +158,75 @@ def test_a_network_that_weaver_trained_predicts_the_same_here(weaver, files, hid
         if buffer.is_floating_point():
             buffer.uniform_(0.5, 1.5)
     torch.save(network.state_dict(), files / "net_best_epoch_state.pt")
-    rows = weaver.SimpleIterDataset({"_": [str(files / "data.root")]}, str(path), for_training=False, fetch_by_files=True, fetch_step=1)
+    rows = weaver.SimpleIterDataset(
+        {"_": [str(files / "data.root")]},
+        str(path),
+        for_training=False,
+        fetch_by_files=True,
+        fetch_step=1,
+    )
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        inputs = [{name: torch.as_tensor(np.asarray(value)) for name, value in x.items()} for x, _, _ in rows]
-        batch = [torch.stack([row[name] for row in inputs]).float() for name in ("pf_points", "pf_features", "pf_mask")]
+        inputs = [
+            {name: torch.as_tensor(np.asarray(value)) for name, value in x.items()}
+            for x, _, _ in rows
+        ]
+        batch = [
+            torch.stack([row[name] for row in inputs]).float()
+            for name in ("pf_points", "pf_features", "pf_mask")
+        ]
         expected = network.eval()(*batch).softmax(1).numpy()
     hidden()
-    command = (
-        f"--predict -c {path} -n {files}/net.py -m {files}/net_best_epoch_state.pt -t {files}/data.root --gpus= --predict-output {files}/pred.root"
-    )
+    command = f"--predict -c {path} -n {files}/net.py -m {files}/net_best_epoch_state.pt -t {files}/data.root --gpus= --predict-output {files}/pred.root"
     run(parse_options(command.split()))
     assert not any(name.partition(".")[0] == "weaver" for name in sys.modules)
     found = uproot.open(files / "pred.root")["tree"].arrays(library="np")
-    np.testing.assert_allclose(np.stack([found["score_is_b"], found["score_is_light"]], 1), expected, atol=1e-5)
-    np.testing.assert_allclose(found["jet_pt"], uproot.open(files / "data.root")["tree"]["jet_pt"].array(library="np"))
+    np.testing.assert_allclose(
+        np.stack([found["score_is_b"], found["score_is_light"]], 1), expected, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        found["jet_pt"], uproot.open(files / "data.root")["tree"]["jet_pt"].array(library="np")
+    )
 
 
-def test_fine_tuning_of_a_published_network_moves_what_is_not_frozen_alone(weaver, files, hidden, caplog, monkeypatch):
+def test_fine_tuning_of_a_published_network_moves_what_is_not_frozen_alone(
+    weaver, files, hidden, caplog, monkeypatch
+):
     """Weights of a network with five classes start one with two; its body and the statistics of its norms stay as they were published."""
     path = written_by_weaver(weaver, files, TEXT)
     from weaver.utils.import_tools import import_module
 
-    published, _ = import_module(str(files / "net.py")).get_model(weaver.DataConfig.load(str(path)), num_classes=5)
-    torch.save({"state_dict": {f"module.{name}": value for name, value in published.state_dict().items()}}, files / "published.pt")
+    published, _ = import_module(str(files / "net.py")).get_model(
+        weaver.DataConfig.load(str(path)), num_classes=5
+    )
+    torch.save(
+        {"state_dict": {f"module.{name}": value for name, value in published.state_dict().items()}},
+        files / "published.pt",
+    )
     hidden()
     command = f"-c {path} -n {files}/net.py -m {files}/run/net -i {files}/data.root --gpus= --num-epochs 1 --batch-size 16 --no-progress --seed 1"
     command += f" --load-model-weights {files}/published.pt --freeze-model-weights mod.bn_fts,mod.edge_convs --tensorboard off --lr-scheduler none"
     monkeypatch.setattr(logging.getLogger("weaver_tt"), "propagate", True)
     with caplog.at_level(logging.INFO, "weaver_tt"):
-        run(parse_options([*command.split(), "-p", "lr_mult", '("mod.fc.*",50)', "-p", "weight_decay", "0.01", "--optimizer", "adamW"]))
+        run(
+            parse_options(
+                [
+                    *command.split(),
+                    "-p",
+                    "lr_mult",
+                    '("mod.fc.*",50)',
+                    "-p",
+                    "weight_decay",
+                    "0.01",
+                    "--optimizer",
+                    "adamW",
+                ]
+            )
+        )
     before, after = published.state_dict(), torch.load(files / "run" / "net_best_epoch_state.pt")
-    moved = {name for name in before if before[name].shape != after[name].shape or not torch.equal(before[name], after[name])}
+    moved = {
+        name
+        for name in before
+        if before[name].shape != after[name].shape or not torch.equal(before[name], after[name])
+    }
     assert moved == {"mod.fc.0.0.weight", "mod.fc.0.0.bias", "mod.fc.1.weight", "mod.fc.1.bias"}

@@ -42,4 +42,7 @@ def test_configuring_twice_does_not_repeat_messages(capsys):
 
 
 def test_what_is_not_defined_is_left_out_of_the_line():
-    assert format_metrics({"loss": 0.123456, "auc_c": float("nan"), "rejection": float("inf")}) == "loss 0.12346, rejection inf"
+    assert (
+        format_metrics({"loss": 0.123456, "auc_c": float("nan"), "rejection": float("inf")})
+        == "loss 0.12346, rejection inf"
+    )

@@ -19,7 +19,20 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 EDGES = str(ROOT / "network_configs" / "truth_tagging_edges.py")
 TRUTH_TAGGING = str(ROOT / "data_configs" / "truth_tagging.yaml")
-SMALL = ["-o", "hidden", "8", "--batch-size", "100", "--optimizer", "adam", "--gpus", "", "--no-progress", "--tensorboard", "off"]
+SMALL = [
+    "-o",
+    "hidden",
+    "8",
+    "--batch-size",
+    "100",
+    "--optimizer",
+    "adam",
+    "--gpus",
+    "",
+    "--no-progress",
+    "--tensorboard",
+    "off",
+]
 
 POOLING = """
 import torch
@@ -59,13 +72,33 @@ TARGET = PARTICLES | {"labels": {"type": "custom", "value": {"ratio": "jet_mass 
 
 
 def run(*arguments: object) -> int:
-    figures = [] if "--figures" in arguments or "-h" in arguments else ["--no-figures"]  # they take a second to draw
+    figures = (
+        [] if "--figures" in arguments or "-h" in arguments else ["--no-figures"]
+    )  # they take a second to draw
     return cli.train([*(str(argument) for argument in arguments), *figures])
 
 
 def trained(folder: Path, data: Path, *more: object) -> Path:
     prefix = folder / "model" / "net"
-    assert run("-i", data, "-c", TRUTH_TAGGING, "-n", EDGES, "-m", prefix, *SMALL, "--num-epochs", 1, "--seed", 3, *more) == 0
+    assert (
+        run(
+            "-i",
+            data,
+            "-c",
+            TRUTH_TAGGING,
+            "-n",
+            EDGES,
+            "-m",
+            prefix,
+            *SMALL,
+            "--num-epochs",
+            1,
+            "--seed",
+            3,
+            *more,
+        )
+        == 0
+    )
     return prefix
 
 
@@ -114,7 +147,9 @@ def write_hdf5(path, columns):
             if isinstance(values, ak.Array):
                 continue
             file[name] = values
-        table = np.zeros((len(columns["number"]), 10), dtype=[("pt", "f4"), ("eta", "f4"), ("valid", "?")])
+        table = np.zeros(
+            (len(columns["number"]), 10), dtype=[("pt", "f4"), ("eta", "f4"), ("valid", "?")]
+        )
         for field in ("pt", "eta"):
             table[field] = ak.to_numpy(ak.fill_none(ak.pad_none(columns[f"part_{field}"], 10), 0))
         table["valid"] = np.arange(10) < ak.to_numpy(ak.num(columns["part_pt"]))[:, None]
@@ -126,13 +161,35 @@ WRITERS = {".root": write_root, ".parquet": write_parquet, ".h5": write_hdf5}
 
 @pytest.mark.parametrize("suffix", WRITERS)
 @pytest.mark.parametrize("config", [CLASSES, TARGET], ids=["classification", "regression"])
-def test_every_task_runs_on_every_format_and_onnx_writes_the_same_file(tmp_path, particles, config, suffix):
-    data, yaml_path, network = tmp_path / f"jets{suffix}", tmp_path / "data.yaml", tmp_path / "pool.py"
+def test_every_task_runs_on_every_format_and_onnx_writes_the_same_file(
+    tmp_path, particles, config, suffix
+):
+    data, yaml_path, network = (
+        tmp_path / f"jets{suffix}",
+        tmp_path / "data.yaml",
+        tmp_path / "pool.py",
+    )
     WRITERS[suffix](data, particles)
     yaml_path.write_text(yaml.safe_dump(config, sort_keys=False))
     network.write_text(POOLING)
     common = ["-c", yaml_path, "-n", network, "-m", tmp_path / "net", "--gpus", ""]
-    assert run("-i", data, *common, "--num-epochs", 2, "--batch-size", 100, "--optimizer", "adam", "--no-progress", "--seed", 1) == 0
+    assert (
+        run(
+            "-i",
+            data,
+            *common,
+            "--num-epochs",
+            2,
+            "--batch-size",
+            100,
+            "--optimizer",
+            "adam",
+            "--no-progress",
+            "--seed",
+            1,
+        )
+        == 0
+    )
     assert run("--predict", "-t", data, *common, "--predict-output", tmp_path / "pred.root") == 0
     assert run("--export-onnx", tmp_path / "model.onnx", *common) == 0
     onnx = ["-c", yaml_path, "-m", tmp_path / "model.onnx"]
@@ -142,33 +199,75 @@ def test_every_task_runs_on_every_format_and_onnx_writes_the_same_file(tmp_path,
     passed = particles["jet_mass"] > 5
     assert torch_columns["number"].tolist() == particles["number"][passed].tolist()
     assert torch_columns["part_pt"].tolist() == particles["part_pt"][passed].tolist()
-    scores = [name for name in torch_columns.fields if name.startswith(("score_", "ratio", "pred_", "output"))]
+    scores = [
+        name
+        for name in torch_columns.fields
+        if name.startswith(("score_", "ratio", "pred_", "output"))
+    ]
     assert scores
     for name in torch_columns.fields:
-        one, two = (ak.flatten(columns[name], axis=None).to_numpy() for columns in (torch_columns, onnx_columns))
+        one, two = (
+            ak.flatten(columns[name], axis=None).to_numpy()
+            for columns in (torch_columns, onnx_columns)
+        )
         assert one == pytest.approx(two, abs=1e-5)
 
 
 def test_truth_tagging_from_toy_to_weights(tmp_path, events, model):
     common = ["-c", TRUTH_TAGGING, "-n", EDGES, "-m", model, "-o", "hidden", 8, "--gpus", ""]
-    assert run("--predict", "-t", events, *common, "--predict-output", tmp_path / "pred.parquet") == 0
+    assert (
+        run("--predict", "-t", events, *common, "--predict-output", tmp_path / "pred.parquet") == 0
+    )
     assert run("--export-onnx", tmp_path / "onnx" / "model.onnx", *common) == 0
     onnx = ["-c", TRUTH_TAGGING, "-m", tmp_path / "onnx" / "model.onnx"]
     assert run("--predict", "-t", events, *onnx, "--predict-output", tmp_path / "onnx.parquet") == 0
-    one, two = ak.from_parquet(tmp_path / "pred.parquet"), ak.from_parquet(tmp_path / "onnx.parquet")
+    one, two = (
+        ak.from_parquet(tmp_path / "pred.parquet"),
+        ak.from_parquet(tmp_path / "onnx.parquet"),
+    )
     with uproot.open(events) as file:
         truth = file["tree"].arrays()
     assert one["event_number"].tolist() == truth["event_number"].tolist()
     assert ak.num(one["jet_eff"]).tolist() == ak.num(truth["jet_pt"]).tolist()
     assert ak.all((one["jet_eff"] > 0) & (one["jet_eff"] < 1))
     assert ak.max(abs(one["jet_eff"] - two["jet_eff"])) < 1e-5
-    assert cli.main(["closure", str(tmp_path / "pred.parquet"), "--map-from", str(events), "-o", str(tmp_path / "closure")]) == 0
-    assert {"map", "network"} <= json.loads((tmp_path / "closure" / "closure.json").read_text())["residuals"].keys()
-    assert cli.main(["weights", str(tmp_path / "pred.parquet"), "--exactly", "2", "--leading", "2", "-o", str(tmp_path / "weights.root")]) == 0
+    assert (
+        cli.main(
+            [
+                "closure",
+                str(tmp_path / "pred.parquet"),
+                "--map-from",
+                str(events),
+                "-o",
+                str(tmp_path / "closure"),
+            ]
+        )
+        == 0
+    )
+    assert {"map", "network"} <= json.loads((tmp_path / "closure" / "closure.json").read_text())[
+        "residuals"
+    ].keys()
+    assert (
+        cli.main(
+            [
+                "weights",
+                str(tmp_path / "pred.parquet"),
+                "--exactly",
+                "2",
+                "--leading",
+                "2",
+                "-o",
+                str(tmp_path / "weights.root"),
+            ]
+        )
+        == 0
+    )
     with uproot.open(tmp_path / "weights.root") as file:
         weights = file["tree"].arrays()
     name = next(field for field in weights.fields if "exactly2" in field)
-    assert weights[name].to_numpy() == pytest.approx((one["jet_eff"][:, 0] * one["jet_eff"][:, 1]).to_numpy(), rel=1e-5)
+    assert weights[name].to_numpy() == pytest.approx(
+        (one["jet_eff"][:, 0] * one["jet_eff"][:, 1]).to_numpy(), rel=1e-5
+    )
 
 
 def test_files_of_a_run_are_those_of_the_documentation(model):
@@ -191,45 +290,141 @@ def test_files_of_a_run_are_those_of_the_documentation(model):
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(tmp_path, events, model):
     again = trained(tmp_path, events)
-    one, two = (torch.load(f"{prefix}_best_epoch_state.pt", weights_only=True) for prefix in (model, again))
+    one, two = (
+        torch.load(f"{prefix}_best_epoch_state.pt", weights_only=True) for prefix in (model, again)
+    )
     assert all(torch.equal(one[key], two[key]) for key in one)
 
 
 def test_an_ensemble_gives_mean_and_spread_in_torch_and_in_one_onnx(tmp_path, events):
     prefix = trained(tmp_path, events, "--ensemble", 2)
     common = ["-c", TRUTH_TAGGING, "-n", EDGES, "-m", prefix, "-o", "hidden", 8, "--gpus", ""]
-    assert {path.name for path in prefix.parent.glob("*best*")} == {"net_member-0_best_epoch_state.pt", "net_member-1_best_epoch_state.pt"}
-    assert run("--predict", "-t", events, *common, "--predict-output", tmp_path / "both.parquet") == 0
+    assert {path.name for path in prefix.parent.glob("*best*")} == {
+        "net_member-0_best_epoch_state.pt",
+        "net_member-1_best_epoch_state.pt",
+    }
+    assert (
+        run("--predict", "-t", events, *common, "--predict-output", tmp_path / "both.parquet") == 0
+    )
     for member in (0, 1):
-        single = ["-m", f"{prefix}_member-{member}", "--predict-output", tmp_path / f"{member}.parquet"]
+        single = [
+            "-m",
+            f"{prefix}_member-{member}",
+            "--predict-output",
+            tmp_path / f"{member}.parquet",
+        ]
         assert run("--predict", "-t", events, *common, *single) == 0
     assert run("--export-onnx", tmp_path / "model.onnx", *common) == 0
-    assert run("--predict", "-t", events, "-c", TRUTH_TAGGING, "-m", tmp_path / "model.onnx", "--predict-output", tmp_path / "onnx.parquet") == 0
-    both, onnx, *members = (ak.from_parquet(tmp_path / f"{name}.parquet") for name in ("both", "onnx", "0", "1"))
+    assert (
+        run(
+            "--predict",
+            "-t",
+            events,
+            "-c",
+            TRUTH_TAGGING,
+            "-m",
+            tmp_path / "model.onnx",
+            "--predict-output",
+            tmp_path / "onnx.parquet",
+        )
+        == 0
+    )
+    both, onnx, *members = (
+        ak.from_parquet(tmp_path / f"{name}.parquet") for name in ("both", "onnx", "0", "1")
+    )
     first, second = (ak.flatten(member["jet_eff"]).to_numpy() for member in members)
     for columns in (both, onnx):
-        assert ak.flatten(columns["jet_eff"]).to_numpy() == pytest.approx((first + second) / 2, abs=1e-6)
-        assert ak.flatten(columns["jet_eff_std"]).to_numpy() == pytest.approx(abs(first - second) / 2, abs=1e-5)
+        assert ak.flatten(columns["jet_eff"]).to_numpy() == pytest.approx(
+            (first + second) / 2, abs=1e-6
+        )
+        assert ak.flatten(columns["jet_eff_std"]).to_numpy() == pytest.approx(
+            abs(first - second) / 2, abs=1e-5
+        )
 
 
 def test_an_ensemble_of_classifiers_is_reported_beside_its_members(tmp_path, particles):
     write_parquet(tmp_path / "jets.parquet", particles)
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(CLASSES, sort_keys=False))
     (tmp_path / "pool.py").write_text(POOLING)
-    data, common = tmp_path / "jets.parquet", ["-c", tmp_path / "data.yaml", "-n", tmp_path / "pool.py", "--gpus", ""]
-    small = ["--num-epochs", 1, "--batch-size", 100, "--optimizer", "adam", "--no-progress", "--seed", 1, "--tensorboard", "off"]
-    assert run("-i", data, *common, "-m", tmp_path / "net", *small, "--ensemble", 2, "--watch", "accuracy") == 0
+    data, common = (
+        tmp_path / "jets.parquet",
+        ["-c", tmp_path / "data.yaml", "-n", tmp_path / "pool.py", "--gpus", ""],
+    )
+    small = [
+        "--num-epochs",
+        1,
+        "--batch-size",
+        100,
+        "--optimizer",
+        "adam",
+        "--no-progress",
+        "--seed",
+        1,
+        "--tensorboard",
+        "off",
+    ]
+    assert (
+        run(
+            "-i",
+            data,
+            *common,
+            "-m",
+            tmp_path / "net",
+            *small,
+            "--ensemble",
+            2,
+            "--watch",
+            "accuracy",
+        )
+        == 0
+    )
     for prefix in ("net", "net_member-0", "net_member-1"):
-        assert run("--predict", "-t", data, *common, "-m", tmp_path / prefix, "--predict-output", tmp_path / f"{prefix}.parquet") == 0
+        assert (
+            run(
+                "--predict",
+                "-t",
+                data,
+                *common,
+                "-m",
+                tmp_path / prefix,
+                "--predict-output",
+                tmp_path / f"{prefix}.parquet",
+            )
+            == 0
+        )
     assert run("--export-onnx", tmp_path / "net.onnx", *common, "-m", tmp_path / "net") == 0
-    onnx = ["-c", tmp_path / "data.yaml", "-m", tmp_path / "net.onnx", "--predict-output", tmp_path / "onnx.parquet"]
+    onnx = [
+        "-c",
+        tmp_path / "data.yaml",
+        "-m",
+        tmp_path / "net.onnx",
+        "--predict-output",
+        tmp_path / "onnx.parquet",
+    ]
     assert run("--predict", "-t", data, *onnx) == 0
-    tables = {name: ak.from_parquet(tmp_path / f"{name}.parquet") for name in ("net", "net_member-0", "net_member-1", "onnx")}
-    score = next(name for name in tables["net"].fields if name.startswith("score_") and not name.endswith("_std"))
+    tables = {
+        name: ak.from_parquet(tmp_path / f"{name}.parquet")
+        for name in ("net", "net_member-0", "net_member-1", "onnx")
+    }
+    score = next(
+        name
+        for name in tables["net"].fields
+        if name.startswith("score_") and not name.endswith("_std")
+    )
     mean = (tables["net_member-0"][score] + tables["net_member-1"][score]) / 2
     for whole in ("net", "onnx"):
         assert tables[whole][score].to_numpy() == pytest.approx(mean.to_numpy(), abs=1e-5)
-    assert cli.main(["report", *(str(tmp_path / f"{name}.parquet") for name in tables), "-o", str(tmp_path / "report")]) == 0
+    assert (
+        cli.main(
+            [
+                "report",
+                *(str(tmp_path / f"{name}.parquet") for name in tables),
+                "-o",
+                str(tmp_path / "report"),
+            ]
+        )
+        == 0
+    )
     models = json.loads((tmp_path / "report" / "metrics.json").read_text())["models"]
     assert models.keys() == tables.keys()
     measured = json.loads((tmp_path / "net_metrics.json").read_text())
@@ -242,7 +437,10 @@ def test_resume_without_anything_to_resume_starts_afresh(tmp_path, events, capsy
 
 
 def test_print_needs_no_data(capsys):
-    assert run("--print", "-c", TRUTH_TAGGING, "-n", ROOT / "network_configs" / "truth_tagging_gnn.py") == 0
+    assert (
+        run("--print", "-c", TRUTH_TAGGING, "-n", ROOT / "network_configs" / "truth_tagging_gnn.py")
+        == 0
+    )
     assert "1,435,245" in capsys.readouterr().out
 
 
@@ -252,7 +450,21 @@ def test_nanoaod_goes_all_the_way(tmp_path):
         pytest.skip("no shared data here")
     config = ROOT / "data_configs" / "nanoaod_btag_efficiency.yaml"
     common = ["-c", config, "-n", EDGES, "-m", tmp_path / "net", "-o", "hidden", 8, "--gpus", ""]
-    assert run("-i", data, *common, "--num-epochs", 1, "--batch-size", 32, "--no-progress", "--optimizer", "adam") == 0
+    assert (
+        run(
+            "-i",
+            data,
+            *common,
+            "--num-epochs",
+            1,
+            "--batch-size",
+            32,
+            "--no-progress",
+            "--optimizer",
+            "adam",
+        )
+        == 0
+    )
     assert run("--predict", "-t", data, *common, "--predict-output", tmp_path / "pred.root") == 0
     assert run("--export-onnx", tmp_path / "model.onnx", *common) == 0
     assert cli.main(["closure", str(tmp_path / "pred.root"), "-o", str(tmp_path / "closure")]) == 0
@@ -260,7 +472,9 @@ def test_nanoaod_goes_all_the_way(tmp_path):
         predicted = file["Events"].arrays(["jet_eff", "event"])
     with uproot.open(data) as file:
         jets = file["Events"].arrays(["Jet_pt", "Jet_eta", "Jet_btagDeepFlavB", "event"])
-    counted = (jets["Jet_pt"] > 20) & (abs(jets["Jet_eta"]) < 2.5) & (jets["Jet_btagDeepFlavB"] >= 0)
+    counted = (
+        (jets["Jet_pt"] > 20) & (abs(jets["Jet_eta"]) < 2.5) & (jets["Jet_btagDeepFlavB"] >= 0)
+    )
     assert ak.num(predicted["jet_eff"]).tolist() == ak.sum(counted, axis=1).tolist()
     assert predicted["event"].tolist() == jets["event"].tolist()
 
@@ -279,16 +493,40 @@ def refused(capsys, *arguments: object) -> str:
 def test_missing_flags_are_named(capsys):
     assert "--data-train" in refused(capsys, "-c", TRUTH_TAGGING, "-n", EDGES)
     assert "--data-config" in refused(capsys, "-i", "x.root", "-n", EDGES)
-    assert "--data-test" in refused(capsys, "--predict", "-c", TRUTH_TAGGING, "-n", EDGES, "-m", "model")
+    assert "--data-test" in refused(
+        capsys, "--predict", "-c", TRUTH_TAGGING, "-n", EDGES, "-m", "model"
+    )
 
 
 def test_a_missing_network_file_is_met_with_the_nearest(tmp_path, capsys, events):
-    message = refused(capsys, "-i", events, "-c", TRUTH_TAGGING, "-n", EDGES.replace("edges", "edge"), "-m", tmp_path / "net", *SMALL)
+    message = refused(
+        capsys,
+        "-i",
+        events,
+        "-c",
+        TRUTH_TAGGING,
+        "-n",
+        EDGES.replace("edges", "edge"),
+        "-m",
+        tmp_path / "net",
+        *SMALL,
+    )
     assert "truth_tagging_edges.py" in message
 
 
 def test_no_file_matches(tmp_path, capsys):
-    assert "nothing_*.root" in refused(capsys, "-i", tmp_path / "nothing_*.root", "-c", TRUTH_TAGGING, "-n", EDGES, "-m", tmp_path / "net", *SMALL)
+    assert "nothing_*.root" in refused(
+        capsys,
+        "-i",
+        tmp_path / "nothing_*.root",
+        "-c",
+        TRUTH_TAGGING,
+        "-n",
+        EDGES,
+        "-m",
+        tmp_path / "net",
+        *SMALL,
+    )
 
 
 def test_a_misspelt_yaml_key_is_met_with_the_nearest(tmp_path, capsys, events):
@@ -309,8 +547,12 @@ def test_a_missing_branch_is_met_with_the_nearest(tmp_path, capsys, events):
 
 def test_what_test_files_lack_is_told_before_training(tmp_path, capsys, events):
     path = tmp_path / "bad.yaml"
-    path.write_text(Path(TRUTH_TAGGING).read_text().replace("observers:", "observers:\n  - evnt_number"))
-    message = refused(capsys, "-i", events, "-t", events, "-c", path, "-n", EDGES, "-m", tmp_path / "net", *SMALL)
+    path.write_text(
+        Path(TRUTH_TAGGING).read_text().replace("observers:", "observers:\n  - evnt_number")
+    )
+    message = refused(
+        capsys, "-i", events, "-t", events, "-c", path, "-n", EDGES, "-m", tmp_path / "net", *SMALL
+    )
     assert "no column 'evnt_number'" in message
     assert not list(tmp_path.glob("net*.pt"))
 
@@ -318,7 +560,9 @@ def test_what_test_files_lack_is_told_before_training(tmp_path, capsys, events):
 def test_a_missing_tree_is_met_with_the_nearest(tmp_path, capsys, events):
     path = tmp_path / "bad.yaml"
     path.write_text(Path(TRUTH_TAGGING).read_text().replace("treename: tree", "treename: trees"))
-    assert "'tree'" in refused(capsys, "-i", events, "-c", path, "-n", EDGES, "-m", tmp_path / "net", *SMALL)
+    assert "'tree'" in refused(
+        capsys, "-i", events, "-c", path, "-n", EDGES, "-m", tmp_path / "net", *SMALL
+    )
 
 
 @pytest.fixture
@@ -330,7 +574,19 @@ def broken(tmp_path, events):
 
 
 def test_a_file_cut_short_stops_the_run(tmp_path, capsys, events, broken):
-    assert "broken.root" in refused(capsys, "-i", events, broken, "-c", TRUTH_TAGGING, "-n", EDGES, "-m", tmp_path / "net", *SMALL)
+    assert "broken.root" in refused(
+        capsys,
+        "-i",
+        events,
+        broken,
+        "-c",
+        TRUTH_TAGGING,
+        "-n",
+        EDGES,
+        "-m",
+        tmp_path / "net",
+        *SMALL,
+    )
 
 
 def test_a_file_cut_short_can_be_skipped_and_is_reported(tmp_path, capsys, events, broken):
@@ -348,13 +604,19 @@ def test_nothing_passes_the_selection(tmp_path, capsys, events):
 
 def test_a_forbidden_expression_is_shown(tmp_path, capsys, events):
     path = tmp_path / "evil.yaml"
-    path.write_text(Path(TRUTH_TAGGING).read_text() + "\nselection: \"__import__('os').system('true')\"\n")
-    assert "__import__" in refused(capsys, "-i", events, "-c", path, "-n", EDGES, "-m", tmp_path / "net", *SMALL)
+    path.write_text(
+        Path(TRUTH_TAGGING).read_text() + "\nselection: \"__import__('os').system('true')\"\n"
+    )
+    assert "__import__" in refused(
+        capsys, "-i", events, "-c", path, "-n", EDGES, "-m", tmp_path / "net", *SMALL
+    )
 
 
 def test_a_checkpoint_of_another_network_names_the_keys(tmp_path, capsys, events, model):
     common = ["-c", TRUTH_TAGGING, "-n", EDGES, "-m", model, "-o", "hidden", 16, "--gpus", ""]
-    message = refused(capsys, "--predict", "-t", events, *common, "--predict-output", tmp_path / "pred.root")
+    message = refused(
+        capsys, "--predict", "-t", events, *common, "--predict-output", tmp_path / "pred.root"
+    )
     assert "(16, 16) in the network, (8, 8) in the file" in message
     assert not (tmp_path / "pred.root").exists()
 
@@ -369,19 +631,51 @@ def test_auto_without_statistics_is_an_error(tmp_path, capsys, particles):
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(CLASSES, sort_keys=False))
     (tmp_path / "pool.py").write_text(POOLING)
     (tmp_path / "net_best_epoch_state.pt").touch()
-    common = ["-c", tmp_path / "data.yaml", "-n", tmp_path / "pool.py", "-m", tmp_path / "net", "--gpus", ""]
+    common = [
+        "-c",
+        tmp_path / "data.yaml",
+        "-n",
+        tmp_path / "pool.py",
+        "-m",
+        tmp_path / "net",
+        "--gpus",
+        "",
+    ]
     assert "auto" in refused(capsys, "--predict", "-t", tmp_path / "jets.root", *common)
 
 
 def test_an_output_folder_that_cannot_be_written_to(tmp_path, capsys, events):
     (tmp_path / "file").touch()
-    assert "file" in refused(capsys, "-i", events, "-c", TRUTH_TAGGING, "-n", EDGES, "-m", tmp_path / "file" / "net", *SMALL)
+    assert "file" in refused(
+        capsys,
+        "-i",
+        events,
+        "-c",
+        TRUTH_TAGGING,
+        "-n",
+        EDGES,
+        "-m",
+        tmp_path / "file" / "net",
+        *SMALL,
+    )
 
 
 def test_an_error_in_the_users_network_file_is_shown_as_it_is(tmp_path, events):
-    (tmp_path / "bad.py").write_text("def get_model(data_config, **options):\n    return undefined_name\n")
+    (tmp_path / "bad.py").write_text(
+        "def get_model(data_config, **options):\n    return undefined_name\n"
+    )
     with pytest.raises(NameError, match="undefined_name"):
-        run("-i", events, "-c", TRUTH_TAGGING, "-n", tmp_path / "bad.py", "-m", tmp_path / "net", *SMALL[3:])
+        run(
+            "-i",
+            events,
+            "-c",
+            TRUTH_TAGGING,
+            "-n",
+            tmp_path / "bad.py",
+            "-m",
+            tmp_path / "net",
+            *SMALL[3:],
+        )
 
 
 # --- more than one training, and less
@@ -397,36 +691,103 @@ def folder(tmp_path, particles):
 
 
 def quick(folder: Path, *more: object) -> list[object]:
-    data = ["-i", folder / "jets.root", "-c", folder / "data.yaml", "-n", folder / "pool.py", "-m", folder / "run" / "net"]
-    return [*data, "--gpus", "", "--num-epochs", 1, "--batch-size", 100, "--optimizer", "adam", "--no-progress", "--tensorboard", "off", *more]
+    data = [
+        "-i",
+        folder / "jets.root",
+        "-c",
+        folder / "data.yaml",
+        "-n",
+        folder / "pool.py",
+        "-m",
+        folder / "run" / "net",
+    ]
+    return [
+        *data,
+        "--gpus",
+        "",
+        "--num-epochs",
+        1,
+        "--batch-size",
+        100,
+        "--optimizer",
+        "adam",
+        "--no-progress",
+        "--tensorboard",
+        "off",
+        *more,
+    ]
 
 
-def test_cross_validation_predicts_each_row_with_the_network_that_has_not_seen_it(folder, particles):
-    more = ["-t", folder / "jets.root", "--cross-validation", "number%3", "--predict-output", folder / "pred.parquet", "--seed", 1]
+def test_cross_validation_predicts_each_row_with_the_network_that_has_not_seen_it(
+    folder, particles
+):
+    more = [
+        "-t",
+        folder / "jets.root",
+        "--cross-validation",
+        "number%3",
+        "--predict-output",
+        folder / "pred.parquet",
+        "--seed",
+        1,
+    ]
     assert run(*quick(folder, *more)) == 0
     names = {path.name for path in (folder / "run").iterdir()}
-    assert {f"net_fold-{fold}_{end}" for fold in range(3) for end in ("best_epoch_state.pt", "run.json", "sample.npz")} <= names
+    assert {
+        f"net_fold-{fold}_{end}"
+        for fold in range(3)
+        for end in ("best_epoch_state.pt", "run.json", "sample.npz")
+    } <= names
     found = ak.from_parquet(folder / "pred.parquet")
     passed = particles["number"][particles["jet_mass"] > 5]
     assert found["number"].tolist() == [n for fold in range(3) for n in passed if n % 3 == fold]
     for fold in range(3):
-        common = ["-c", folder / "data.yaml", "-n", folder / "pool.py", "-m", folder / "run" / f"net_fold-{fold}", "--gpus", ""]
-        assert run("--predict", "-t", folder / "jets.root", *common, "--predict-output", folder / "one.parquet") == 0
+        common = [
+            "-c",
+            folder / "data.yaml",
+            "-n",
+            folder / "pool.py",
+            "-m",
+            folder / "run" / f"net_fold-{fold}",
+            "--gpus",
+            "",
+        ]
+        assert (
+            run(
+                "--predict",
+                "-t",
+                folder / "jets.root",
+                *common,
+                "--predict-output",
+                folder / "one.parquet",
+            )
+            == 0
+        )
         one = ak.from_parquet(folder / "one.parquet")
         held_out = one["number"].to_numpy() % 3 == fold
         mine = found["number"].to_numpy() % 3 == fold
-        assert found["score_is_top"][mine].to_numpy() == pytest.approx(one["score_is_top"][held_out].to_numpy(), abs=1e-6)
+        assert found["score_is_top"][mine].to_numpy() == pytest.approx(
+            one["score_is_top"][held_out].to_numpy(), abs=1e-6
+        )
 
 
 def test_inputs_are_copied_read_and_removed(folder, monkeypatch, capsys):
     (folder / "scratch").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder / "scratch"))
-    more = ["--copy-inputs", "-t", f"x:{folder}/jets.root", "--predict-output", folder / "pred.root"]
+    more = [
+        "--copy-inputs",
+        "-t",
+        f"x:{folder}/jets.root",
+        "--predict-output",
+        folder / "pred.root",
+    ]
     assert run(*quick(folder, *more)) == 0
     assert "1 files (0.00 GB) copied to" in capsys.readouterr().err
     assert list((folder / "scratch").iterdir()) == []
     assert (folder / "pred_x.root").exists()
-    assert json.loads((folder / "run" / "net_run.json").read_text())["data_files"] == [str(folder / "jets.root")]
+    assert json.loads((folder / "run" / "net_run.json").read_text())["data_files"] == [
+        str(folder / "jets.root")
+    ]
 
 
 def test_what_only_tries_leaves_no_trained_network(folder, capsys):
@@ -437,7 +798,11 @@ def test_what_only_tries_leaves_no_trained_network(folder, capsys):
     assert {"net_lr_finder.png", "net_lr_finder.json", "net_profile"} <= names
     assert not [name for name in names if name.endswith(".pt")]
     said = capsys.readouterr().err
-    assert [kind for kind in ("training", "validation", "test _") if re.search(rf"{kind}: \d+ rows in \d+ batches", said)] == [
+    assert [
+        kind
+        for kind in ("training", "validation", "test _")
+        if re.search(rf"{kind}: \d+ rows in \d+ batches", said)
+    ] == [
         "training",
         "validation",
         "test _",
@@ -445,10 +810,35 @@ def test_what_only_tries_leaves_no_trained_network(folder, capsys):
 
 
 def test_other_yamls_and_selections_are_for_validation_and_prediction(folder, particles):
-    (folder / "test.yaml").write_text(yaml.safe_dump(CLASSES | {"selection": "jet_mass > 50", "observers": ["number"]}, sort_keys=False))
-    more = ["--data-config-val", folder / "test.yaml", "--data-config-test", folder / "test.yaml", "--extra-selection-test", "number % 2 == 0"]
-    more += ["--extra-selection-train", "number % 5 != 0", "--demo", "--auto-clean", "--predict-gpus", ""]
-    assert run(*quick(folder, *more, "-t", folder / "jets.root", "--predict-output", folder / "pred.root")) == 0
+    (folder / "test.yaml").write_text(
+        yaml.safe_dump(
+            CLASSES | {"selection": "jet_mass > 50", "observers": ["number"]}, sort_keys=False
+        )
+    )
+    more = [
+        "--data-config-val",
+        folder / "test.yaml",
+        "--data-config-test",
+        folder / "test.yaml",
+        "--extra-selection-test",
+        "number % 2 == 0",
+    ]
+    more += [
+        "--extra-selection-train",
+        "number % 5 != 0",
+        "--demo",
+        "--auto-clean",
+        "--predict-gpus",
+        "",
+    ]
+    assert (
+        run(
+            *quick(
+                folder, *more, "-t", folder / "jets.root", "--predict-output", folder / "pred.root"
+            )
+        )
+        == 0
+    )
     with uproot.open(folder / "pred.root") as file:
         numbers = file["tree"]["number"].array().tolist()
     wanted = (particles["jet_mass"] > 50) & (particles["number"] % 2 == 0)

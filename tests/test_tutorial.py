@@ -117,7 +117,9 @@ def get_model(data_config, **kwargs):
 
 def arguments(data, network, comment):
     """The command as a shell would hand it over."""
-    return shlex.split(COMMAND.format(data=data, network=network, comment=comment).replace("\\\n", ""))
+    return shlex.split(
+        COMMAND.format(data=data, network=network, comment=comment).replace("\\\n", "")
+    )
 
 
 def jets(rows, seed):
@@ -126,11 +128,21 @@ def jets(rows, seed):
     counts = random.integers(1, 20, rows)
     top = random.integers(0, 2, rows)
     wide = np.repeat(0.1 + 0.2 * top, counts)
-    pt, phi, eta = (random.exponential(20, counts.sum()) + 1, random.uniform(-3, 3, counts.sum()), random.normal(0, 1, counts.sum()))
+    pt, phi, eta = (
+        random.exponential(20, counts.sum()) + 1,
+        random.uniform(-3, 3, counts.sum()),
+        random.normal(0, 1, counts.sum()),
+    )
     parts = {"px": pt * np.cos(phi), "py": pt * np.sin(phi), "energy": pt * np.cosh(eta)}
     parts |= {"deta": random.normal(0, wide), "dphi": random.normal(0, wide)}
-    columns = {f"part_{name}": ak.unflatten(values.astype(np.float32), counts) for name, values in parts.items()}
-    return ak.zip(columns | {"jet_pt": random.uniform(540, 660, rows).astype(np.float32), "is_top": top}, depth_limit=1)
+    columns = {
+        f"part_{name}": ak.unflatten(values.astype(np.float32), counts)
+        for name, values in parts.items()
+    }
+    return ak.zip(
+        columns | {"jet_pt": random.uniform(540, 660, rows).astype(np.float32), "is_top": top},
+        depth_limit=1,
+    )
 
 
 @pytest.fixture
@@ -138,10 +150,16 @@ def weaver(tmp_path, monkeypatch):
     """The tutorial's folder, where it says to be."""
     monkeypatch.chdir(tmp_path)
     file_groups._log_successor.cache_clear()
-    for folder in ("top-dataset/converted", "weaver-benchmark/data/top", "weaver-benchmark/networks/top"):
+    for folder in (
+        "top-dataset/converted",
+        "weaver-benchmark/data/top",
+        "weaver-benchmark/networks/top",
+    ):
         Path(folder).mkdir(parents=True)
     for seed, (kind, rows) in enumerate({"train": 700, "val": 300, "test": 200}.items()):
-        ak.to_parquet(jets(rows, seed), f"top-dataset/converted/{kind}_file_0.parquet", row_group_size=100)
+        ak.to_parquet(
+            jets(rows, seed), f"top-dataset/converted/{kind}_file_0.parquet", row_group_size=100
+        )
     Path("weaver-benchmark/data/top/pf_points_features.yaml").write_text(YAML.format(points=POINTS))
     Path("weaver-benchmark/data/top/pf_features_mask.yaml").write_text(YAML.format(points=""))
     Path("weaver-benchmark/networks/top/particlenet_pf.py").write_text(PARTICLE_NET)
@@ -150,17 +168,31 @@ def weaver(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("data", "network", "comment"), [("pf_points_features", "particlenet_pf", "_particle_net"), ("pf_features_mask", "pfn_pf", "_pfn")]
+    ("data", "network", "comment"),
+    [
+        ("pf_points_features", "particlenet_pf", "_particle_net"),
+        ("pf_features_mask", "pfn_pf", "_pfn"),
+    ],
 )
 @pytest.mark.filterwarnings("ignore:.*weaver.*")
 def test_the_tutorials_training_runs_as_written(weaver, capsys, data, network, comment):
     assert cli.train(arguments(data, network, comment)) == 0
     said = capsys.readouterr().err
-    assert said.count("train_file_0.awkd: there is no such file; reading top-dataset/converted/train_file_0.parquet instead") == 1
+    assert (
+        said.count(
+            "train_file_0.awkd: there is no such file; reading top-dataset/converted/train_file_0.parquet instead"
+        )
+        == 1
+    )
     assert "--fetch-step is not needed" in said
     (folder,) = Path("outputs").iterdir()
     assert re.fullmatch(rf"\d{{8}}-\d{{6}}_{network}_ranger_lr0.005_batch32", folder.name)
-    assert {"net_epoch-0_state.pt", "net_epoch-1_state.pt", "net_best_epoch_state.pt", "net_run.json"} <= {path.name for path in folder.iterdir()}
+    assert {
+        "net_epoch-0_state.pt",
+        "net_epoch-1_state.pt",
+        "net_best_epoch_state.pt",
+        "net_run.json",
+    } <= {path.name for path in folder.iterdir()}
     assert Path(f"logs/{folder.name}.log").read_text().count("epoch 1: ") == 1
     (curves,) = Path("runs").iterdir()  # tensorboard --logdir=runs
     assert curves.name.endswith(comment)
@@ -170,7 +202,9 @@ def test_the_tutorials_training_runs_as_written(weaver, capsys, data, network, c
     truth = jets(200, 2)
     selected = truth[(truth["jet_pt"] > 550) & (truth["jet_pt"] < 650)]
     assert predicted["jet_pt"].tolist() == selected["jet_pt"].tolist()
-    assert (predicted["score_is_top"] + predicted["score_is_qcd"]).to_numpy() == pytest.approx(np.ones(len(selected)), abs=1e-5)
+    assert (predicted["score_is_top"] + predicted["score_is_qcd"]).to_numpy() == pytest.approx(
+        np.ones(len(selected)), abs=1e-5
+    )
     assert 0 < json.loads((folder / "net_run.json").read_text())["best"][0]["accuracy"] < 1
 
 
@@ -184,11 +218,23 @@ def test_where_nothing_was_converted_the_command_that_does_it_is_named(weaver, c
 def reference(rows, seed):
     """A table of the top tagging reference: three constituents of one direction in each jet, and empty places."""
     random = np.random.default_rng(seed)
-    pt, eta, phi = random.uniform(540, 660, rows), random.uniform(-1, 1, rows), random.uniform(-3, 3, rows)
+    pt, eta, phi = (
+        random.uniform(540, 660, rows),
+        random.uniform(-1, 1, rows),
+        random.uniform(-3, 3, rows),
+    )
     columns = {}
     for place, share in enumerate((0.5, 0.3, 0.2, 0.0)):
-        momentum = {"E": pt * np.cosh(eta), "PX": pt * np.cos(phi), "PY": pt * np.sin(phi), "PZ": pt * np.sinh(eta)}
-        columns |= {f"{name}_{place}": (share * values).astype(np.float32) for name, values in momentum.items()}
+        momentum = {
+            "E": pt * np.cosh(eta),
+            "PX": pt * np.cos(phi),
+            "PY": pt * np.sin(phi),
+            "PZ": pt * np.sinh(eta),
+        }
+        columns |= {
+            f"{name}_{place}": (share * values).astype(np.float32)
+            for name, values in momentum.items()
+        }
     return pt, columns | {"is_signal_new": np.arange(rows) % 2}
 
 
@@ -198,10 +244,19 @@ def test_the_tutorial_runs_on_what_the_converter_wrote(weaver):
     pytest.importorskip("tables")
     for seed, (kind, rows) in enumerate({"train": 200, "val": 100, "test": 60}.items()):
         Path(f"top-dataset/converted/{kind}_file_0.parquet").unlink()
-        pandas.DataFrame(reference(rows, seed)[1]).to_hdf(f"top-dataset/{kind}.h5", key="table", format="table")
-    assert cli.main(["convert", "top", "-i", "top-dataset", "-o", "top-dataset/converted", "--no-progress"]) == 0
+        pandas.DataFrame(reference(rows, seed)[1]).to_hdf(
+            f"top-dataset/{kind}.h5", key="table", format="table"
+        )
+    assert (
+        cli.main(
+            ["convert", "top", "-i", "top-dataset", "-o", "top-dataset/converted", "--no-progress"]
+        )
+        == 0
+    )
     path = Path("weaver-benchmark/data/top/pf_features_mask.yaml")
-    path.write_text(path.read_text().replace("is_qcd: 1-is_top", "is_top: label\n   is_qcd: 1-label"))
+    path.write_text(
+        path.read_text().replace("is_qcd: 1-is_top", "is_top: label\n   is_qcd: 1-label")
+    )
     assert cli.train([*arguments("pf_features_mask", "pfn_pf", "_pfn"), "--no-figures"]) == 0
     pt = reference(60, 2)[0]
     with uproot.open("pred.root") as file:

@@ -31,15 +31,39 @@ TRUTH_TAGGING = "weaver_tt.applications.truth_tagging.commands"
 SIMULATE = "weaver_tt.samples.simulate.commands"
 CONVERT = "weaver_tt.samples.convert.commands"
 COMMANDS = {
-    "toy": Command("make toy events with known efficiencies", f"{TRUTH_TAGGING}:ToyOptions", f"{TRUTH_TAGGING}:run_toy"),
-    "map": Command("make the binned (pT, eta) efficiency map", f"{TRUTH_TAGGING}:MapOptions", f"{TRUTH_TAGGING}:run_map"),
-    "weights": Command("object efficiencies to event weights", f"{TRUTH_TAGGING}:WeightsOptions", f"{TRUTH_TAGGING}:run_weights"),
-    "report": Command(
-        "compare classifiers by their prediction files", "weaver_tt.report.commands:ReportOptions", "weaver_tt.report.commands:run_report"
+    "toy": Command(
+        "make toy events with known efficiencies",
+        f"{TRUTH_TAGGING}:ToyOptions",
+        f"{TRUTH_TAGGING}:run_toy",
     ),
-    "closure": Command("compare network and map with direct tagging", f"{TRUTH_TAGGING}:ClosureOptions", f"{TRUTH_TAGGING}:run_closure"),
-    "simulate": Command("simulate jets with Pythia 8 and FastJet", f"{SIMULATE}:SimulateOptions", f"{SIMULATE}:run_simulate"),
-    "convert": Command("convert public data sets of jets", f"{CONVERT}:ConvertOptions", f"{CONVERT}:run_convert"),
+    "map": Command(
+        "make the binned (pT, eta) efficiency map",
+        f"{TRUTH_TAGGING}:MapOptions",
+        f"{TRUTH_TAGGING}:run_map",
+    ),
+    "weights": Command(
+        "object efficiencies to event weights",
+        f"{TRUTH_TAGGING}:WeightsOptions",
+        f"{TRUTH_TAGGING}:run_weights",
+    ),
+    "report": Command(
+        "compare classifiers by their prediction files",
+        "weaver_tt.report.commands:ReportOptions",
+        "weaver_tt.report.commands:run_report",
+    ),
+    "closure": Command(
+        "compare network and map with direct tagging",
+        f"{TRUTH_TAGGING}:ClosureOptions",
+        f"{TRUTH_TAGGING}:run_closure",
+    ),
+    "simulate": Command(
+        "simulate jets with Pythia 8 and FastJet",
+        f"{SIMULATE}:SimulateOptions",
+        f"{SIMULATE}:run_simulate",
+    ),
+    "convert": Command(
+        "convert public data sets of jets", f"{CONVERT}:ConvertOptions", f"{CONVERT}:run_convert"
+    ),
 }
 
 
@@ -48,13 +72,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments[:1] == ["train"]:
         return train(arguments[1:], prog="weaver-tt train")
-    parser = argparse.ArgumentParser(prog="weaver-tt", description="Machine learning on collision events, from ROOT files to ONNX.")
+    parser = argparse.ArgumentParser(
+        prog="weaver-tt",
+        description="Machine learning on collision events, from ROOT files to ONNX.",
+    )
     parser.add_argument("--version", action="version", version=f"weaver_tt {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("train", help="train, predict or export a network (the same as train.py)")
     for name, command in COMMANDS.items():
         options = _load(command.options)
-        add_flags(commands.add_parser(name, help=command.summary, description=options.__doc__), options)
+        add_flags(
+            commands.add_parser(name, help=command.summary, description=options.__doc__), options
+        )
     namespace = parser.parse_args(arguments)
     command = COMMANDS[namespace.command]
     configure_log()
@@ -67,8 +96,12 @@ def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int
     options = parse_options(arguments, prog)
     # before torch starts OpenMP: threads that spin for long while they wait take the cores from the reader and from other jobs
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # some microseconds: as fast as spinning on an idle machine
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # huge pages for large tensors: fresh memory costs a fifth of the time
+    os.environ.setdefault(
+        "GOMP_SPINCOUNT", "1000"
+    )  # some microseconds: as fast as spinning on an idle machine
+    os.environ.setdefault(
+        "THP_MEM_ALLOC_ENABLE", "1"
+    )  # huge pages for large tensors: fresh memory costs a fifth of the time
     keep_freed_memory()
     run = importlib.import_module("weaver_tt.run.run")
     return guarded(run.run, options)

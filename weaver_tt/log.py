@@ -14,7 +14,9 @@ log.addHandler(logging.NullHandler())
 
 def format_metrics(values: Mapping[str, float]) -> str:
     """Metrics as ``loss 0.1, auc 0.9``; those that are not defined, such as of a class without rows, are left out."""
-    return ", ".join(f"{name} {value:.5g}" for name, value in values.items() if not math.isnan(value))
+    return ", ".join(
+        f"{name} {value:.5g}" for name, value in values.items() if not math.isnan(value)
+    )
 
 
 def configure_log(level: str = "INFO", file: str | None = None, *, rank: int = 0) -> None:

@@ -25,4 +25,9 @@ def get_model(data_config: Any, **options: Any) -> tuple[Any, dict[str, Any]]:
     )
     names = list(data_config.input_names)
     shapes = {name: (1, *shape[1:]) for name, shape in data_config.input_shapes.items()}
-    return network, {"input_names": names, "input_shapes": shapes, "output_names": ["softmax"], "dynamic_axes": {name: {0: "N"} for name in names}}
+    return network, {
+        "input_names": names,
+        "input_shapes": shapes,
+        "output_names": ["softmax"],
+        "dynamic_axes": {name: {0: "N"} for name in names},
+    }

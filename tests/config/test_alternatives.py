@@ -10,10 +10,15 @@ from weaver_tt.config.schema import Variable
 from weaver_tt.errors import ConfigError
 
 YAML = {
-    "inputs": {"jets": {"length": 4, "vars": [["pt", "auto"], ["eta", None]]}, "event": {"length": None, "vars": [["met", 3, 2]]}},
+    "inputs": {
+        "jets": {"length": 4, "vars": [["pt", "auto"], ["eta", None]]},
+        "event": {"length": None, "vars": [["met", 3, 2]]},
+    },
     "labels": {"type": "simple", "value": ["isa", "isb"]},
 }
-TRAINED = with_params(from_mapping(YAML, "train.yaml"), {"pt": Variable(name="pt", center=50.0, scale=0.1)}, "print")
+TRAINED = with_params(
+    from_mapping(YAML, "train.yaml"), {"pt": Variable(name="pt", center=50.0, scale=0.1)}, "print"
+)
 
 
 def other(tmp_path, **changes):
@@ -30,17 +35,32 @@ def test_selection_and_observers_are_its_own_and_statistics_those_of_the_trainin
     config = other(tmp_path, selection="met > 1", observers=["run"])
     assert config.selection.source == "met > 1"
     assert config.observers == ("run",)
-    assert [(v.name, v.center, v.scale) for v in config.inputs["jets"].variables] == [("pt", 50.0, 0.1), ("eta", None, 1.0)]
+    assert [(v.name, v.center, v.scale) for v in config.inputs["jets"].variables] == [
+        ("pt", 50.0, 0.1),
+        ("eta", None, 1.0),
+    ]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"inputs": {"jets": YAML["inputs"]["jets"]}}, "no group 'event', which train.yaml has"),
-        ({"inputs": {**YAML["inputs"], "jets": {"length": 5, "vars": ["pt", "eta"]}}}, r"pt, eta \(length 5\); train.yaml has pt, eta \(length 4\)"),
-        ({"inputs": {**YAML["inputs"], "jets": {"length": 4, "vars": ["eta", "pt"]}}}, "inputs.jets: eta, pt"),
-        ({"inputs": dict(reversed(YAML["inputs"].items()))}, "event, jets; train.yaml has jets, event, in this order"),
-        ({"labels": {"type": "simple", "value": ["isb", "isa"]}}, "labels: isb, isa; train.yaml has isa, isb"),
+        (
+            {"inputs": {**YAML["inputs"], "jets": {"length": 5, "vars": ["pt", "eta"]}}},
+            r"pt, eta \(length 5\); train.yaml has pt, eta \(length 4\)",
+        ),
+        (
+            {"inputs": {**YAML["inputs"], "jets": {"length": 4, "vars": ["eta", "pt"]}}},
+            "inputs.jets: eta, pt",
+        ),
+        (
+            {"inputs": dict(reversed(YAML["inputs"].items()))},
+            "event, jets; train.yaml has jets, event, in this order",
+        ),
+        (
+            {"labels": {"type": "simple", "value": ["isb", "isa"]}},
+            "labels: isb, isa; train.yaml has isa, isb",
+        ),
     ],
 )
 def test_a_network_must_fit_both(tmp_path, changes, message):

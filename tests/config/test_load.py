@@ -85,25 +85,58 @@ def test_a_config_can_be_sent_to_worker_processes(config):
 
 def test_params_are_written_into_the_users_yaml_and_read_back_as_numbers(config, tmp_path):
     path = str(tmp_path / "models" / "net.auto.yaml")
-    save_config(config, path, {"jet_logpt": Variable(name="jet_logpt", center=1.25, scale=0.3, low=-4)}, "abc-def")
+    save_config(
+        config,
+        path,
+        {"jet_logpt": Variable(name="jet_logpt", center=1.25, scale=0.3, low=-4)},
+        "abc-def",
+    )
     again = load_config(path)
     assert not again.needs_statistics
-    assert again.inputs["pf_features"].variables[0] == Variable(name="jet_logpt", center=1.25, scale=0.3, low=-4)
+    assert again.inputs["pf_features"].variables[0] == Variable(
+        name="jet_logpt", center=1.25, scale=0.3, low=-4
+    )
     assert again.inputs["pf_points"] == config.inputs["pf_points"]
     assert again.inputs["pf_features"].variables[1] == config.inputs["pf_features"].variables[1]
-    assert (again.preprocess.method, again.preprocess.data_fraction, again.preprocess.fingerprint) == ("auto", 0.5, "abc-def")
-    assert (again.selection.source, again.observers, again.weights) == (config.selection.source, config.observers, config.weights)
+    assert (
+        again.preprocess.method,
+        again.preprocess.data_fraction,
+        again.preprocess.fingerprint,
+    ) == ("auto", 0.5, "abc-def")
+    assert (again.selection.source, again.observers, again.weights) == (
+        config.selection.source,
+        config.observers,
+        config.weights,
+    )
 
 
 def test_an_auto_yaml_that_weaver_wrote_is_read():
-    entry = {"length": 4, "pad_mode": "constant", "center": 3.5, "scale": 0.25, "min": -5, "max": 5, "pad_value": 0}
-    config = load(preprocess={"method": "auto", "data_fraction": 0.1, "params": {"jet_pt": entry}}, weights=None, observers=[], bucketing=None)
+    entry = {
+        "length": 4,
+        "pad_mode": "constant",
+        "center": 3.5,
+        "scale": 0.25,
+        "min": -5,
+        "max": 5,
+        "pad_value": 0,
+    }
+    config = load(
+        preprocess={"method": "auto", "data_fraction": 0.1, "params": {"jet_pt": entry}},
+        weights=None,
+        observers=[],
+        bucketing=None,
+    )
     assert config.inputs["jets"].variables == (Variable(name="jet_pt", center=3.5, scale=0.25),)
     assert not config.needs_statistics
 
 
 def test_labels_of_each_type():
-    custom = load(labels={"type": "custom", "value": {"mass": "np.log(gen_mass)", "mass_mask": "gen_mass > 0"}})
+    custom = load(
+        labels={
+            "type": "custom",
+            "value": {"mass": "np.log(gen_mass)", "mass_mask": "gen_mass > 0"},
+        }
+    )
     assert custom.label_names == ["mass", "mass_mask"]
     assert custom.label_value == {"mass": "np.log(gen_mass)", "mass_mask": "gen_mass > 0"}
     objects = load(labels={"type": "per_object", "value": ["jet_istag"]})
@@ -112,21 +145,35 @@ def test_labels_of_each_type():
 
 
 def test_a_label_with_its_own_name_can_be_used_like_a_new_variable():
-    config = load(labels={"type": "custom", "value": {"target": "gen_mass * 2", "gen_pt": "gen_pt"}}, observers=["target"])
+    config = load(
+        labels={"type": "custom", "value": {"target": "gen_mass * 2", "gen_pt": "gen_pt"}},
+        observers=["target"],
+    )
     assert config.new_variables["target"].source == "gen_mass * 2"
     assert "gen_pt" not in config.new_variables
 
 
 def test_object_selection_filters_the_collections_of_the_groups_variables():
     inputs = {"jets": {"length": 4, "vars": ["x", "jet_eta"]}}
-    short = load(new_variables={"x": "np.log(Jet_pt) * area"}, inputs=inputs, object_selection={"jets": "x > 2"})
+    short = load(
+        new_variables={"x": "np.log(Jet_pt) * area"},
+        inputs=inputs,
+        object_selection={"jets": "x > 2"},
+    )
     assert set(short.objects["jets"].columns) == {"Jet_*", "Jet_pt", "area", "jet_*", "jet_eta"}
     long = load(object_selection={"jets": {"selection": "jet_pt > 20", "columns": ["jet_*"]}})
-    assert (long.objects["jets"].expression.source, long.objects["jets"].columns) == ("jet_pt > 20", ("jet_*",))
+    assert (long.objects["jets"].expression.source, long.objects["jets"].columns) == (
+        "jet_pt > 20",
+        ("jet_*",),
+    )
 
 
 def test_task_event_weight_and_monitors():
-    config = load(task={"name": "object_efficiency", "mu": 2}, event_weight="genWeight / 2", monitor_variables=["npv"])
+    config = load(
+        task={"name": "object_efficiency", "mu": 2},
+        event_weight="genWeight / 2",
+        monitor_variables=["npv"],
+    )
     assert (config.task.name, config.task.options) == ("object_efficiency", {"mu": 2})
     assert config.event_weight.source == "genWeight / 2"
     assert load(task="regression").task.name == "regression"
@@ -135,7 +182,11 @@ def test_task_event_weight_and_monitors():
 
 def test_own_functions_may_be_called(tmp_path):
     (tmp_path / "own.py").write_text("def double(x):\n    return 2 * x\n")
-    config = from_mapping({**MINIMAL, "selection": "double(met) > 3"}, "x.yaml", custom_functions=str(tmp_path / "own.py"))
+    config = from_mapping(
+        {**MINIMAL, "selection": "double(met) > 3"},
+        "x.yaml",
+        custom_functions=str(tmp_path / "own.py"),
+    )
     assert config.selection.names == {"met"}
     assert config.custom_functions == str(tmp_path / "own.py")
 
@@ -144,26 +195,74 @@ def test_own_functions_may_be_called(tmp_path):
     ("changes", "message"),
     [
         ({"selections": "pt > 1"}, "x.yaml: unknown key 'selections'; did you mean 'selection'"),
-        ({"preprocess": {"methods": "auto"}}, "x.yaml: preprocess: unknown key 'methods'; did you mean 'method'"),
-        ({"preprocess": {"method": "automatic"}}, "preprocess.method: expected manual or auto; found 'automatic'"),
-        ({"preprocess": {"data_fraction": 0}}, "preprocess.data_fraction: expected a share above 0"),
-        ({"labels": {"type": "simple", "values": ["a"]}}, "labels: unknown key 'values'; did you mean 'value'"),
-        ({"labels": {"value": ["a"]}}, "labels.type: expected simple or custom or per_object; it is missing"),
-        ({"labels": {"type": "simple", "value": ["a", "a"]}}, "labels.value: 'a' is listed 2 times"),
+        (
+            {"preprocess": {"methods": "auto"}},
+            "x.yaml: preprocess: unknown key 'methods'; did you mean 'method'",
+        ),
+        (
+            {"preprocess": {"method": "automatic"}},
+            "preprocess.method: expected manual or auto; found 'automatic'",
+        ),
+        (
+            {"preprocess": {"data_fraction": 0}},
+            "preprocess.data_fraction: expected a share above 0",
+        ),
+        (
+            {"labels": {"type": "simple", "values": ["a"]}},
+            "labels: unknown key 'values'; did you mean 'value'",
+        ),
+        (
+            {"labels": {"value": ["a"]}},
+            "labels.type: expected simple or custom or per_object; it is missing",
+        ),
+        (
+            {"labels": {"type": "simple", "value": ["a", "a"]}},
+            "labels.value: 'a' is listed 2 times",
+        ),
         ({"labels": {"type": "simple", "value": []}}, "labels.value: expected at least one label"),
-        ({"labels": {"type": "simple", "value": {"a": "b"}}}, "labels.value: expected a list of names"),
-        ({"labels": {"type": "simple", "value": ["a"], "group": "jets"}}, "labels.group: only labels of type per_object"),
-        ({"labels": {"type": "per_object", "value": ["a"], "group": "jet"}}, "labels.group: .* found 'jet'; did you mean 'jets'"),
-        ({"labels": {"type": "custom", "value": {"a": "np.load('x')"}}}, "x.yaml: labels.value.a: np.load is not allowed"),
-        ({"new_variables": {"unused": "open('x')"}}, "x.yaml: new_variables.unused: no function 'open'"),
-        ({"object_selection": {"jet": "pt > 1"}}, "object_selection: no input group 'jet' with a length; did you mean 'jets'"),
-        ({"object_selection": {"jets": {"columns": ["jet_*"]}}}, "object_selection.jets: expected an expression"),
-        ({"object_selection": {"jets": {"selection": "pt > 1", "column": []}}}, "object_selection.jets: unknown key 'column'"),
+        (
+            {"labels": {"type": "simple", "value": {"a": "b"}}},
+            "labels.value: expected a list of names",
+        ),
+        (
+            {"labels": {"type": "simple", "value": ["a"], "group": "jets"}},
+            "labels.group: only labels of type per_object",
+        ),
+        (
+            {"labels": {"type": "per_object", "value": ["a"], "group": "jet"}},
+            "labels.group: .* found 'jet'; did you mean 'jets'",
+        ),
+        (
+            {"labels": {"type": "custom", "value": {"a": "np.load('x')"}}},
+            "x.yaml: labels.value.a: np.load is not allowed",
+        ),
+        (
+            {"new_variables": {"unused": "open('x')"}},
+            "x.yaml: new_variables.unused: no function 'open'",
+        ),
+        (
+            {"object_selection": {"jet": "pt > 1"}},
+            "object_selection: no input group 'jet' with a length; did you mean 'jets'",
+        ),
+        (
+            {"object_selection": {"jets": {"columns": ["jet_*"]}}},
+            "object_selection.jets: expected an expression",
+        ),
+        (
+            {"object_selection": {"jets": {"selection": "pt > 1", "column": []}}},
+            "object_selection.jets: unknown key 'column'",
+        ),
         ({"branch_magic": {"a": 1}}, "branch_magic.a: expected text, found 1"),
         ({"file_magic": {"a": {"(": 1}}}, "file_magic.a: '\\(' is not a regular expression"),
         ({"file_magic": {"a": {"x": "one"}}}, "file_magic.a.x: expected a number, found 'one'"),
-        ({"weights": {"reweight_methods": "flat"}}, "weights: unknown key 'reweight_methods'; did you mean 'reweight_method'"),
-        ({"weights": {"reweight_basewgt": "exec('1')"}}, "weights.reweight_basewgt: no function 'exec'"),
+        (
+            {"weights": {"reweight_methods": "flat"}},
+            "weights: unknown key 'reweight_methods'; did you mean 'reweight_method'",
+        ),
+        (
+            {"weights": {"reweight_basewgt": "exec('1')"}},
+            "weights.reweight_basewgt: no function 'exec'",
+        ),
         ({"bucketing": {"vars": "n"}}, "bucketing: unknown key 'vars'; did you mean 'var'"),
         ({"task": {"mu": 1}}, "task.name: expected the name of a task"),
         ({"treename": 5}, "treename: expected text, found 5"),
@@ -177,8 +276,15 @@ def test_what_cannot_be_done_is_named_with_its_key(changes, message):
 
 
 def test_several_groups_need_to_be_told_which_one_is_labelled():
-    inputs = {"jets": {"length": 4, "vars": ["a"]}, "tracks": {"length": 4, "vars": ["b"]}, "jets_mask": {"length": 4, "vars": ["c"]}}
-    with pytest.raises(ConfigError, match=r"labels.group: expected one of the input groups with a length \(jets, tracks\); it is missing"):
+    inputs = {
+        "jets": {"length": 4, "vars": ["a"]},
+        "tracks": {"length": 4, "vars": ["b"]},
+        "jets_mask": {"length": 4, "vars": ["c"]},
+    }
+    with pytest.raises(
+        ConfigError,
+        match=r"labels.group: expected one of the input groups with a length \(jets, tracks\); it is missing",
+    ):
         load(inputs=inputs, labels={"type": "per_object", "value": ["y"]})
 
 
@@ -193,6 +299,10 @@ def test_a_file_that_is_not_there_or_not_yaml_is_named(tmp_path):
         load_config(str(tmp_path / "empty.yaml"))
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "data_configs").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted((Path(__file__).parents[2] / "data_configs").glob("*.yaml")),
+    ids=lambda path: path.stem,
+)
 def test_every_worked_example_loads(path):
     assert load_config(str(path)).inputs

@@ -18,29 +18,62 @@ HISTS = {"is_a": [[1, 0.5, 0], [0, 0, 1]], "is_b": [[1, 1, 1], [0.25, 1, 1]]}
 
 
 def load(weights=None, bucketing=None):
-    values = {"inputs": {"jets": {"length": 4, "vars": ["x"]}}, "weights": weights, "bucketing": bucketing}
+    values = {
+        "inputs": {"jets": {"length": 4, "vars": ["x"]}},
+        "weights": weights,
+        "bucketing": bucketing,
+    }
     return from_mapping(values, "x.yaml")
 
 
 def test_defaults_are_weavers():
     weights = load(FLAT).weights
-    assert (weights.mode, weights.method, weights.threshold, weights.discard_outside) == ("sampling", "flat", 10, True)
+    assert (weights.mode, weights.method, weights.threshold, weights.discard_outside) == (
+        "sampling",
+        "flat",
+        10,
+        True,
+    )
     assert weights.variables == {"jet_pt": (200, 400, 1000), "mass": (0, 1, 2, 3)}
     assert weights.classes == {"is_a": 1, "is_b": 1}
-    assert (weights.base, weights.branches, weights.tables, weights.summary) == (None, (), None, None)
+    assert (weights.base, weights.branches, weights.tables, weights.summary) == (
+        None,
+        (),
+        None,
+        None,
+    )
 
 
 def test_all_that_a_section_can_say():
-    more = {"mode": "loss", "reweight_method": "ref", "class_weights": [1, 2.5], "reweight_threshold": 5, "reweight_basewgt": "gen * 2"}
-    weights = load({**FLAT, **more, "reweight_discard_under_overflow": False, "reweight_hists": HISTS}).weights
-    assert (weights.mode, weights.method, weights.threshold, weights.discard_outside) == ("loss", "ref", 5, False)
+    more = {
+        "mode": "loss",
+        "reweight_method": "ref",
+        "class_weights": [1, 2.5],
+        "reweight_threshold": 5,
+        "reweight_basewgt": "gen * 2",
+    }
+    weights = load(
+        {**FLAT, **more, "reweight_discard_under_overflow": False, "reweight_hists": HISTS}
+    ).weights
+    assert (weights.mode, weights.method, weights.threshold, weights.discard_outside) == (
+        "loss",
+        "ref",
+        5,
+        False,
+    )
     assert weights.classes == {"is_a": 1, "is_b": 2.5}
     assert weights.tables["is_b"][1].tolist() == [0.25, 1, 1]
     assert weights.names == ["jet_pt", "mass", "is_a", "is_b", "gen"]
 
 
 def test_precomputed_weights_need_nothing_else():
-    weights = load({"use_precomputed_weights": True, "weight_branches": ["w", "a * b"], "reweight_method": "flat"}).weights
+    weights = load(
+        {
+            "use_precomputed_weights": True,
+            "weight_branches": ["w", "a * b"],
+            "reweight_method": "flat",
+        }
+    ).weights
     assert [branch.source for branch in weights.branches] == ["w", "a * b"]
     assert weights.names == ["w", "a", "b"]
 
@@ -53,7 +86,9 @@ def test_columns_of_weights_and_buckets_are_read_in_training_only():
 
 
 def test_bins_of_buckets_are_edges_whose_outer_ones_are_open_or_a_number():
-    assert load(bucketing={"var": "n", "bins": [0, 20, 40, 1000]}).bucketing == Bucketing(variable="n", number=3, inner_edges=(20, 40))
+    assert load(bucketing={"var": "n", "bins": [0, 20, 40, 1000]}).bucketing == Bucketing(
+        variable="n", number=3, inner_edges=(20, 40)
+    )
     assert load(bucketing={"var": "n", "bins": 8}).bucketing == Bucketing(variable="n", number=8)
     assert load().bucketing is None
 
@@ -65,7 +100,9 @@ def test_what_was_computed_is_written_and_read_back(tmp_path):
     tables = {name: np.array(table) / 3 for name, table in HISTS.items()}
     measured = WeightSummary(rows=10, mean=0.1 + 0.2, kept=0.25, fingerprint="a-b")
     config = replace(config, weights=replace(config.weights, tables=tables, summary=measured))
-    config = replace(config, bucketing=replace(config.bucketing, inner_edges=(2.5, 1 / 0.3), fingerprint="c-d"))
+    config = replace(
+        config, bucketing=replace(config.bucketing, inner_edges=(2.5, 1 / 0.3), fingerprint="c-d")
+    )
     path = str(tmp_path / "net.auto.yaml")
     save_config(config, path, {})
     again = load_config(path)
@@ -77,30 +114,81 @@ def test_what_was_computed_is_written_and_read_back(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"mode": "sample"}, r"weights.mode: expected sampling or loss; found 'sample'; did you mean 'sampling'"),
-        ({"reweight_method": "flt"}, r"weights.reweight_method: expected flat or ref; found 'flt'; did you mean 'flat'"),
-        ({"reweight_method": None}, r"weights.reweight_method: expected flat or ref; it is missing"),
-        ({"reweight_vars": {"jet_pt": [200, 400, 400]}}, r"weights.reweight_vars.jet_pt: bin edges must increase, but 400 is followed by 400"),
-        ({"reweight_vars": {"jet_pt": [200]}}, r"weights.reweight_vars.jet_pt: expected a list of at least 2 bin edges, found \[200\]"),
-        ({"reweight_vars": {"jet_pt": ["a", 2]}}, r"weights.reweight_vars.jet_pt: expected a number, found 'a'"),
+        (
+            {"mode": "sample"},
+            r"weights.mode: expected sampling or loss; found 'sample'; did you mean 'sampling'",
+        ),
+        (
+            {"reweight_method": "flt"},
+            r"weights.reweight_method: expected flat or ref; found 'flt'; did you mean 'flat'",
+        ),
+        (
+            {"reweight_method": None},
+            r"weights.reweight_method: expected flat or ref; it is missing",
+        ),
+        (
+            {"reweight_vars": {"jet_pt": [200, 400, 400]}},
+            r"weights.reweight_vars.jet_pt: bin edges must increase, but 400 is followed by 400",
+        ),
+        (
+            {"reweight_vars": {"jet_pt": [200]}},
+            r"weights.reweight_vars.jet_pt: expected a list of at least 2 bin edges, found \[200\]",
+        ),
+        (
+            {"reweight_vars": {"jet_pt": ["a", 2]}},
+            r"weights.reweight_vars.jet_pt: expected a number, found 'a'",
+        ),
         ({"reweight_vars": None}, r"weights.reweight_vars: expected at least one VARIABLE"),
-        ({"reweight_classes": []}, r"weights.reweight_classes: expected the 0/1 column of at least one class"),
-        ({"reweight_classes": ["is_a", "is_a"]}, r"weights.reweight_classes: 'is_a' is listed 2 times"),
-        ({"class_weights": [1]}, r"weights.class_weights: expected a number for each of the 2 reweight_classes \(is_a, is_b\), found 1 numbers"),
+        (
+            {"reweight_classes": []},
+            r"weights.reweight_classes: expected the 0/1 column of at least one class",
+        ),
+        (
+            {"reweight_classes": ["is_a", "is_a"]},
+            r"weights.reweight_classes: 'is_a' is listed 2 times",
+        ),
+        (
+            {"class_weights": [1]},
+            r"weights.class_weights: expected a number for each of the 2 reweight_classes \(is_a, is_b\), found 1 numbers",
+        ),
         ({"class_weights": [1, -2]}, r"weights.class_weights: 'is_b' has the negative weight -2"),
-        ({"class_weights": [1, "x"]}, r"weights.class_weights: 'is_b': expected a number, found 'x'"),
+        (
+            {"class_weights": [1, "x"]},
+            r"weights.class_weights: 'is_b': expected a number, found 'x'",
+        ),
         ({"class_weights": [0, 0]}, r"weights.class_weights: the weights of all classes are 0"),
-        ({"reweight_threshold": 101}, r"weights.reweight_threshold: expected a percentage from 0 to 100, found 101"),
-        ({"reweight_discard_under_overflow": "no"}, r"weights.reweight_discard_under_overflow: expected true or false, found 'no'"),
-        ({"use_precomputed_weights": True}, r"weights.weight_branches: use_precomputed_weights needs at least one column"),
-        ({"reweight_hists": {"is_c": [[1]]}}, r"weights.reweight_hists: 'is_c' is none of the reweight_classes; did you mean"),
-        ({"reweight_hists": {"is_a": HISTS["is_a"]}}, r"weights.reweight_hists: there is no table for class 'is_b'"),
+        (
+            {"reweight_threshold": 101},
+            r"weights.reweight_threshold: expected a percentage from 0 to 100, found 101",
+        ),
+        (
+            {"reweight_discard_under_overflow": "no"},
+            r"weights.reweight_discard_under_overflow: expected true or false, found 'no'",
+        ),
+        (
+            {"use_precomputed_weights": True},
+            r"weights.weight_branches: use_precomputed_weights needs at least one column",
+        ),
+        (
+            {"reweight_hists": {"is_c": [[1]]}},
+            r"weights.reweight_hists: 'is_c' is none of the reweight_classes; did you mean",
+        ),
+        (
+            {"reweight_hists": {"is_a": HISTS["is_a"]}},
+            r"weights.reweight_hists: there is no table for class 'is_b'",
+        ),
         (
             {"reweight_hists": {**HISTS, "is_b": [[1, 1], [1, 1]]}},
             r"weights.reweight_hists.is_b: the table has the shape \(2, 2\), the bins .* \(2, 3\)",
         ),
-        ({"reweight_hists": {**HISTS, "is_b": [[1], [1, 1]]}}, r"weights.reweight_hists.is_b: expected nested lists of numbers"),
-        ({"reweight_hists": {**HISTS, "is_b": [[1, 1, 1], [1, -1, 1]]}}, r"weights.reweight_hists.is_b: .* finite and not negative"),
+        (
+            {"reweight_hists": {**HISTS, "is_b": [[1], [1, 1]]}},
+            r"weights.reweight_hists.is_b: expected nested lists of numbers",
+        ),
+        (
+            {"reweight_hists": {**HISTS, "is_b": [[1, 1, 1], [1, -1, 1]]}},
+            r"weights.reweight_hists.is_b: .* finite and not negative",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_told_by_key_and_class(change, message):
@@ -114,7 +202,10 @@ def test_what_makes_no_sense_is_told_by_key_and_class(change, message):
         ({"bins": 3}, "bucketing.var: expected the name of a column"),
         ({"var": "n"}, "bucketing.bins: expected a list of at least 3 bin edges, found None"),
         ({"var": "n", "bins": 1}, "bucketing.bins: expected at least 2 buckets, found 1"),
-        ({"var": "n", "bins": [1, 3, 2]}, "bucketing.bins: bin edges must increase, but 3 is followed by 2"),
+        (
+            {"var": "n", "bins": [1, 3, 2]},
+            "bucketing.bins: bin edges must increase, but 3 is followed by 2",
+        ),
     ],
 )
 def test_buckets_that_make_no_sense(bucketing, message):

@@ -2,13 +2,22 @@
 
 import pytest
 
-from weaver_tt.config.sections import Section, dump_yaml, parse_yaml, read_number, read_yaml, write_yaml
+from weaver_tt.config.sections import (
+    Section,
+    dump_yaml,
+    parse_yaml,
+    read_number,
+    read_yaml,
+    write_yaml,
+)
 from weaver_tt.errors import ConfigError
 
 
 def test_a_missing_file_is_told_with_those_beside_it(tmp_path):
     (tmp_path / "tagging.yaml").write_text("a: 1\n")
-    with pytest.raises(ConfigError, match=r"taging.yaml: no such file; did you mean .*tagging.yaml"):
+    with pytest.raises(
+        ConfigError, match=r"taging.yaml: no such file; did you mean .*tagging.yaml"
+    ):
         read_yaml(str(tmp_path / "taging.yaml"))
     with pytest.raises(ConfigError, match="cannot be read"):
         read_yaml(str(tmp_path))
@@ -19,7 +28,10 @@ def test_a_missing_file_is_told_with_those_beside_it(tmp_path):
     [
         ("a: 1\nb: [1, 2\nc: 3\n", "x.yaml, line 3, column 2: not YAML"),
         ("a: 1\nb: 2\na: 3\n", "x.yaml, line 3, column 1: not YAML: key 'a' is written twice"),
-        ("a: !!python/object/apply:os.system ['true']\n", "x.yaml, line 1, column 4: not YAML: could not determine a constructor"),
+        (
+            "a: !!python/object/apply:os.system ['true']\n",
+            "x.yaml, line 1, column 4: not YAML: could not determine a constructor",
+        ),
         ("a: \x00\n", "x.yaml: not YAML"),
     ],
 )
@@ -43,11 +55,15 @@ def test_what_is_written_reads_back_and_leaves_no_other_file(tmp_path):
 
 
 def test_sections_know_their_place_and_their_keys():
-    top = Section.of({"inputs": {"jets": {"length": 3}}, "nothing": None}, "x.yaml", ("inputs", "nothing"))
+    top = Section.of(
+        {"inputs": {"jets": {"length": 3}}, "nothing": None}, "x.yaml", ("inputs", "nothing")
+    )
     jets = top.section("inputs").section("jets", ("length", "vars"))
     assert jets.at("length") == "x.yaml: inputs.jets.length"
     assert "nothing" not in top
-    with pytest.raises(ConfigError, match=r"x.yaml: inputs.jets: unknown key 'length'; did you mean 'lengths'"):
+    with pytest.raises(
+        ConfigError, match=r"x.yaml: inputs.jets: unknown key 'length'; did you mean 'lengths'"
+    ):
         top.section("inputs").section("jets", ("lengths",))
     for wrong in ([1], "text", 3):
         with pytest.raises(ConfigError, match="expected keys with values"):
@@ -57,13 +73,22 @@ def test_sections_know_their_place_and_their_keys():
 
 
 def test_values_of_the_wrong_kind_are_named_with_their_key():
-    section = Section.of({"text": 5, "names": ["a", "b", "a"], "list": [1], "mode": "wrpa", "number": "many"}, "x.yaml")
+    section = Section.of(
+        {"text": 5, "names": ["a", "b", "a"], "list": [1], "mode": "wrpa", "number": "many"},
+        "x.yaml",
+    )
     for call, message in (
         (lambda: section.text("text"), "x.yaml: text: expected text, found 5"),
         (lambda: section.names("names"), "x.yaml: names: 'a' is listed 2 times"),
         (lambda: section.names("list"), "x.yaml: list: expected a list of names"),
-        (lambda: section.choice("mode", ("constant", "wrap")), "expected constant or wrap; found 'wrpa'; did you mean 'wrap'"),
-        (lambda: section.choice("none", ("constant", "wrap")), "expected constant or wrap; it is missing"),
+        (
+            lambda: section.choice("mode", ("constant", "wrap")),
+            "expected constant or wrap; found 'wrpa'; did you mean 'wrap'",
+        ),
+        (
+            lambda: section.choice("none", ("constant", "wrap")),
+            "expected constant or wrap; it is missing",
+        ),
         (lambda: section.number("number", 0), "x.yaml: number: expected a number, found 'many'"),
     ):
         with pytest.raises(ConfigError, match=message):

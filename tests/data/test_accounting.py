@@ -15,7 +15,11 @@ def test_counts_of_two_workers_add_up():
 
 
 def test_the_report_has_a_line_for_each_group_and_for_each_thing_to_know():
-    counts = Accounting(read=Counter(qcd=1200, top=10), selected=Counter(qcd=1000, top=10), used=Counter(qcd=990, top=10))
+    counts = Accounting(
+        read=Counter(qcd=1200, top=10),
+        selected=Counter(qcd=1000, top=10),
+        used=Counter(qcd=990, top=10),
+    )
     counts.dropped["qcd", "selection"] = 200
     counts.truncated["jets"] = 3
     counts.nonfinite["jet_pt"] = 0

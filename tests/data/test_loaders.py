@@ -22,11 +22,16 @@ SIMPLE = {"type": "simple", "value": ["is_a", "is_b"]}
 
 
 def config(**more):
-    return from_mapping({"inputs": INPUTS, "labels": SIMPLE, "observers": ["number", "jet_pt", "truth?"], **more})
+    return from_mapping(
+        {"inputs": INPUTS, "labels": SIMPLE, "observers": ["number", "jet_pt", "truth?"], **more}
+    )
 
 
 def write(path: Path, numbers: np.ndarray, is_a: bool, **more) -> str:
-    content = {"number": numbers, "jet_pt": [[float(n) + k for k in range(n % 5)] for n in numbers.tolist()]}
+    content = {
+        "number": numbers,
+        "jet_pt": [[float(n) + k for k in range(n % 5)] for n in numbers.tolist()],
+    }
     flags = {"is_a": np.full(len(numbers), is_a), "is_b": np.full(len(numbers), not is_a)}
     ak.to_parquet(ak.Array(content | flags | more), path, row_group_size=100)
     return str(path)
@@ -36,11 +41,19 @@ def write(path: Path, numbers: np.ndarray, is_a: bool, **more) -> str:
 def files(tmp_path_factory) -> list[str]:
     """One file a class, 300 and 700 rows."""
     folder = tmp_path_factory.mktemp("data")
-    return [write(folder / "a.parquet", np.arange(300), True), write(folder / "b.parquet", np.arange(300, 1000), False)]
+    return [
+        write(folder / "a.parquet", np.arange(300), True),
+        write(folder / "b.parquet", np.arange(300, 1000), False),
+    ]
 
 
 def train(files, conf=None, seed=0, **options):
-    settings = {"data_train": files, "data_val": files, "batch_size": 50, "pool_size": 400} | options
+    settings = {
+        "data_train": files,
+        "data_val": files,
+        "batch_size": 50,
+        "pool_size": 400,
+    } | options
     return loaders.train_loader(conf or config(), DataOptions(**settings), seed=seed)
 
 
@@ -67,7 +80,10 @@ def test_an_epoch_is_every_row_once_labelled_and_padded(files):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_progress_rises_to_one(files, workers):
-    progress = [batch.progress for batch in train(files, config(selection="number % 2 == 0"), num_workers=workers).epoch(0)]
+    progress = [
+        batch.progress
+        for batch in train(files, config(selection="number % 2 == 0"), num_workers=workers).epoch(0)
+    ]
     assert progress == sorted(progress)
     assert progress[-1] == 1
     assert progress[len(progress) // 2] == pytest.approx(0.5, abs=0.15)
@@ -85,13 +101,18 @@ def test_an_epoch_resumed_after_k_batches_goes_on_as_it_would_have(files, worker
     full, counts = epoch(loader), loader.accounting
     assert epoch(loader, skip=7) == full[7:]
     assert loader.accounting == counts
-    assert [batch.progress for batch in loader.epoch(0, skip=7)] == [batch.progress for batch in loader.epoch(0)][7:]
+    assert [batch.progress for batch in loader.epoch(0, skip=7)] == [
+        batch.progress for batch in loader.epoch(0)
+    ][7:]
 
 
 def test_worker_processes_deliver_their_shares_in_turn(files):
     loader = train(files, num_workers=2)
     stream = loader._stream
-    cuts = [[cut for cut in stream.shuffled_batches(0, 0, 1, worker, 2) if cut.rows is not None] for worker in range(2)]
+    cuts = [
+        [cut for cut in stream.shuffled_batches(0, 0, 1, worker, 2) if cut.rows is not None]
+        for worker in range(2)
+    ]
     plans = [[cut.rows.scalars["event"][:, 0].astype(int).tolist() for cut in own] for own in cuts]
     found = epoch(loader)
     assert found[::2] == plans[0]
@@ -101,8 +122,12 @@ def test_worker_processes_deliver_their_shares_in_turn(files):
 
 def test_a_workers_error_is_the_readers_own(tmp_path, files):
     numbers = np.arange(60)
-    bad = write(tmp_path / "bad.parquet", numbers, True, weight=np.where(numbers == 30, np.nan, 1.0))
-    with pytest.raises(DataError, match=r"^\S*bad.parquet: event_weight 'weight' is not finite in 1 of"):
+    bad = write(
+        tmp_path / "bad.parquet", numbers, True, weight=np.where(numbers == 30, np.nan, 1.0)
+    )
+    with pytest.raises(
+        DataError, match=r"^\S*bad.parquet: event_weight 'weight' is not finite in 1 of"
+    ):
         epoch(train([bad], config(event_weight="weight"), num_workers=1))
 
 
@@ -111,17 +136,33 @@ def test_a_workers_error_is_the_readers_own(tmp_path, files):
 def test_with_one_file_for_each_class_batches_are_made_up_as_random_ones(files, workers, named):
     names = [f"{name}:{path}" for name, path in zip("ab", files, strict=True)] if named else files
     loader = train(names, num_workers=workers, pool_size=200)
-    firsts = [sum(n < 300 for n in batch) for number in range(12) for batch in epoch(loader, number)]
+    firsts = [
+        sum(n < 300 for n in batch) for number in range(12) for batch in epoch(loader, number)
+    ]
     edges = [0, 12, 14, 15, 16, 17, 19, 51]
     law = stats.hypergeom(1000, 300, 50)
-    observed, expected = np.histogram(firsts, edges)[0], len(firsts) * np.diff(law.cdf(np.array(edges) - 1))
+    observed, expected = (
+        np.histogram(firsts, edges)[0],
+        len(firsts) * np.diff(law.cdf(np.array(edges) - 1)),
+    )
     assert stats.chisquare(observed, expected * observed.sum() / expected.sum()).pvalue > 0.005
 
 
 def test_a_file_sorted_by_class_is_mixed(tmp_path):
     numbers = np.arange(2000)
     path = tmp_path / "sorted.parquet"
-    ak.to_parquet(ak.Array({"number": numbers, "jet_pt": [[1.0]] * 2000, "is_a": numbers < 600, "is_b": numbers >= 600}), path, row_group_size=25)
+    ak.to_parquet(
+        ak.Array(
+            {
+                "number": numbers,
+                "jet_pt": [[1.0]] * 2000,
+                "is_a": numbers < 600,
+                "is_b": numbers >= 600,
+            }
+        ),
+        path,
+        row_group_size=25,
+    )
     loader = train([str(path)], pool_size=1000)
     firsts = [sum(n < 600 for n in batch) for number in range(5) for batch in epoch(loader, number)]
     assert np.std(firsts) < 1.6 * np.sqrt(50 * 0.3 * 0.7)
@@ -134,13 +175,20 @@ def test_steps_may_be_fewer_or_more_than_the_data_has(files):
     batches = epoch(train(files, steps_per_epoch=30))
     assert len(batches) == 30
     assert sorted(n for batch in batches[:20] for n in batch) == list(range(1000))
-    assert [batch.progress for batch in train(files, samples_per_epoch=200).epoch(0)] == [0.25, 0.5, 0.75, 1]
+    assert [batch.progress for batch in train(files, samples_per_epoch=200).epoch(0)] == [
+        0.25,
+        0.5,
+        0.75,
+        1,
+    ]
 
 
 def test_stopping_early_leaves_no_thread(files):
     for _ in train(files).epoch(0):
         break
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("weaver_tt-ahead")]
+    assert not [
+        thread for thread in threading.enumerate() if thread.name.startswith("weaver_tt-ahead")
+    ]
 
 
 def test_validation_reads_in_order_once_and_keeps_the_last_batch(files):
@@ -162,46 +210,83 @@ def test_without_validation_files_each_training_file_is_divided(files):
 
 
 def test_validation_has_a_share_a_batch_size_and_a_selection_of_its_own(files):
-    own = {"data_fraction": 1.0, "data_fraction_val": 0.5, "batch_size": 7, "batch_size_val": 90, "extra_selection_val": "number % 2 == 0"}
-    options = DataOptions(data_train=files, train_val_split=0.8, pool_size=100, extra_selection_train="number % 2", **own)
+    own = {
+        "data_fraction": 1.0,
+        "data_fraction_val": 0.5,
+        "batch_size": 7,
+        "batch_size_val": 90,
+        "extra_selection_val": "number % 2 == 0",
+    }
+    options = DataOptions(
+        data_train=files,
+        train_val_split=0.8,
+        pool_size=100,
+        extra_selection_train="number % 2",
+        **own,
+    )
     checked = epoch(loaders.val_loader(config(selection="number != 900"), options))
-    assert [n for batch in checked for n in batch] == [*range(240, 270, 2), *(n for n in range(860, 930, 2) if n != 900)]
+    assert [n for batch in checked for n in batch] == [
+        *range(240, 270, 2),
+        *(n for n in range(860, 930, 2) if n != 900),
+    ]
     trained = epoch(loaders.train_loader(config(), options))
     assert {len(batch) for batch in trained} == {7}
     assert {n % 2 for batch in trained for n in batch} == {1}
 
 
 def test_fewer_validation_steps_than_rows_draw_the_same_rows_of_all_files_each_epoch(files):
-    options = DataOptions(data_train=files, data_val=files, batch_size=100, samples_per_epoch_val=300)
+    options = DataOptions(
+        data_train=files, data_val=files, batch_size=100, samples_per_epoch_val=300
+    )
     loader = loaders.val_loader(config(), options)
     drawn = epoch(loader, 0)
     assert [len(batch) for batch in drawn] == [100] * 3
-    assert 60 < sum(n < 300 for batch in drawn for n in batch) < 120  # 90 expected, of the first file
+    assert (
+        60 < sum(n < 300 for batch in drawn for n in batch) < 120
+    )  # 90 expected, of the first file
     assert epoch(loader, 5) == drawn
     for steps in ({"steps_per_epoch_val": 10}, {"steps_per_epoch_val": -1}):
-        everything = loaders.val_loader(config(), DataOptions(data_train=files, data_val=files, batch_size=100, **steps))
+        everything = loaders.val_loader(
+            config(), DataOptions(data_train=files, data_val=files, batch_size=100, **steps)
+        )
         assert [n for batch in epoch(everything) for n in batch] == list(range(1000))
 
 
 def test_an_epoch_reads_a_share_of_the_files_and_another_one_the_next_time(tmp_path):
-    paths = [write(tmp_path / f"{n}.parquet", np.arange(10 * n, 10 * n + 10), n % 2 == 0) for n in range(12)]
-    loader = train([f"a:{tmp_path}/?.parquet", f"b:{tmp_path}/1?.parquet"], file_fraction=0.5, batch_size=1)
+    paths = [
+        write(tmp_path / f"{n}.parquet", np.arange(10 * n, 10 * n + 10), n % 2 == 0)
+        for n in range(12)
+    ]
+    loader = train(
+        [f"a:{tmp_path}/?.parquet", f"b:{tmp_path}/1?.parquet"], file_fraction=0.5, batch_size=1
+    )
     read = [{n // 10 for batch in epoch(loader, number) for n in batch} for number in range(6)]
-    assert {(len(numbers & set(range(10))), len(numbers & {10, 11})) for numbers in read} == {(5, 1)}
+    assert {(len(numbers & set(range(10))), len(numbers & {10, 11})) for numbers in read} == {
+        (5, 1)
+    }
     assert len(set(map(frozenset, read))) > 1
     assert len(paths) == 12
 
 
 def test_test_files_are_divided_and_have_their_own_batch_size_and_selection(files):
-    options = DataOptions(data_test=[f"x%1:{path}" for path in files], batch_size_test=200, extra_selection_test="number > 99")
+    options = DataOptions(
+        data_test=[f"x%1:{path}" for path in files],
+        batch_size_test=200,
+        extra_selection_test="number > 99",
+    )
     found = loaders.test_loaders(config(), options)
-    assert {name: [batch.size for batch in loader.epoch(0)] for name, loader in found.items()} == {"x_0": [200], "x_1": [200, 200, 200, 100]}
+    assert {name: [batch.size for batch in loader.epoch(0)] for name, loader in found.items()} == {
+        "x_0": [200],
+        "x_1": [200, 200, 200, 100],
+    }
 
 
 def test_prediction_keeps_every_selected_row_in_order_with_its_observers(files, tmp_path):
     data = write(tmp_path / "data.parquet", np.arange(7), True, truth=np.arange(7) * 2)
     conf = config(selection="number > 9", test_time_selection="number != 3")
-    found = loaders.test_loaders(conf, DataOptions(data_test=[f"data:{data}", f"mc:{files[0]}"], batch_size=4))
+    found = loaders.test_loaders(
+        conf, DataOptions(data_test=[f"data:{data}", f"mc:{files[0]}"], batch_size=4)
+    )
     assert list(found) == ["data", "mc"]
     batches = list(found["data"].epoch(0))
     assert [batch.size for batch in batches] == [4, 2]
@@ -221,7 +306,9 @@ def test_prediction_does_not_need_labels(tmp_path):
 
 
 def test_nothing_selected_says_how_many_rows_were_read_and_why_none_is_left(files):
-    with pytest.raises(DataError, match=r"1000 rows were read, the selection 'number < 0' drops all of them"):
+    with pytest.raises(
+        DataError, match=r"1000 rows were read, the selection 'number < 0' drops all of them"
+    ):
         epoch(train(files, config(selection="number < 0")))
     with pytest.raises(DataError, match=r"1000 rows were read"):
         epoch(train(files, config(selection="number < 0"), steps_per_epoch=5))
@@ -234,8 +321,12 @@ def test_training_data_of_one_class_is_an_error_after_the_first_pass(files):
 
 def test_single_row_files_are_enough(tmp_path):
     paths = [write(tmp_path / f"{n}.parquet", np.array([n]), n % 2 == 0) for n in range(6)]
-    assert sorted(n for batch in epoch(train(paths, batch_size=4, num_workers=0)) for n in batch) != []
-    assert sorted(n for batch in epoch(train(paths, batch_size=1, num_workers=2)) for n in batch) == list(range(6))
+    assert (
+        sorted(n for batch in epoch(train(paths, batch_size=4, num_workers=0)) for n in batch) != []
+    )
+    assert sorted(
+        n for batch in epoch(train(paths, batch_size=1, num_workers=2)) for n in batch
+    ) == list(range(6))
 
 
 def test_loading_leaves_torchs_random_numbers_alone(files):
@@ -265,8 +356,14 @@ def test_a_slot_holds_a_batch_in_the_same_shared_memory_until_it_is_filled_again
     assert filled.objects["jets"].counts is filled.objects["jets"].full_counts
     assert (filled.labels["y"].tolist(), filled.size) == ([1, 0, 0], 3)
     again = slot.fill(second)
-    assert again.objects["jets"].content.untyped_storage().data_ptr() == filled.objects["jets"].content.untyped_storage().data_ptr()
-    assert (again.objects["jets"].content.tolist(), again.scalars["event"].tolist()) == ([[0, 1], [2, 3]], [[1], [1]])
+    assert (
+        again.objects["jets"].content.untyped_storage().data_ptr()
+        == filled.objects["jets"].content.untyped_storage().data_ptr()
+    )
+    assert (again.objects["jets"].content.tolist(), again.scalars["event"].tolist()) == (
+        [[0, 1], [2, 3]],
+        [[1], [1]],
+    )
 
 
 def test_batches_of_workers_that_reuse_their_memory_hold_every_row_once(files):

@@ -13,7 +13,9 @@ from weaver_tt.data.scan import scan_files
 from weaver_tt.errors import BadFileError, DataError
 from weaver_tt.formats.file_groups import FileGroup
 
-CONFIG = from_mapping({"inputs": {"event": {"length": None, "vars": ["met"]}}, "observers": ["run", "truth?"]})
+CONFIG = from_mapping(
+    {"inputs": {"event": {"length": None, "vars": ["met"]}}, "observers": ["run", "truth?"]}
+)
 PREDICT = make_plan(CONFIG, "predict")
 
 
@@ -28,7 +30,10 @@ def write(tmp_path: Path):
 
 
 def test_optional_columns_are_read_where_a_group_has_them(write):
-    groups = [FileGroup("mc", (write("a", truth=[1, 2]),)), FileGroup("data", (write("b"), write("c", rows=5)))]
+    groups = [
+        FileGroup("mc", (write("a", truth=[1, 2]),)),
+        FileGroup("data", (write("b"), write("c", rows=5))),
+    ]
     scan = scan_files(groups, CONFIG, PREDICT)
     assert scan.groups == ("mc", "data")
     assert scan.columns == (("met", "run", "truth"), ("met", "run"))
@@ -37,7 +42,10 @@ def test_optional_columns_are_read_where_a_group_has_them(write):
 
 def test_files_of_a_group_must_agree_in_optional_columns(write):
     groups = [FileGroup("mc", (write("a", truth=[1, 2]), write("b")))]
-    with pytest.raises(DataError, match=r"b.parquet: no column 'truth', which .*a.parquet of the same group 'mc' has"):
+    with pytest.raises(
+        DataError,
+        match=r"b.parquet: no column 'truth', which .*a.parquet of the same group 'mc' has",
+    ):
         scan_files(groups, CONFIG, PREDICT)
 
 

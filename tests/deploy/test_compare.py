@@ -7,17 +7,27 @@ import pytest
 import torch
 
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
-from weaver_tt.deploy.compare import comparison_batches, largest_difference, select_inputs, with_empty_rows
+from weaver_tt.deploy.compare import (
+    comparison_batches,
+    largest_difference,
+    select_inputs,
+    with_empty_rows,
+)
 from weaver_tt.errors import DataError, OutputError
 
 PAD = -7.0
 GROUPS = [
-    InputGroup(name="jets", variables=(Variable(name="pt"), Variable(name="eta", pad=PAD)), length=5),
+    InputGroup(
+        name="jets", variables=(Variable(name="pt"), Variable(name="eta", pad=PAD)), length=5
+    ),
     InputGroup(name="event", variables=(Variable(name="met"),)),
 ]
 CONFIG = DataConfig(source="test.yaml", text="", inputs={group.name: group for group in GROUPS})
 RANDOM = np.random.default_rng(1)
-SAMPLE = {"jets": RANDOM.random((40, 2, 5), np.float32), "event": RANDOM.random((40, 1), np.float32)}
+SAMPLE = {
+    "jets": RANDOM.random((40, 2, 5), np.float32),
+    "event": RANDOM.random((40, 1), np.float32),
+}
 
 
 def double(inputs):
@@ -25,7 +35,10 @@ def double(inputs):
 
 
 def shapes(dynamic: list[str]) -> set[tuple[int, int]]:
-    return {(len(case["jets"]), case["jets"].shape[2]) for case in comparison_batches(SAMPLE, CONFIG, dynamic)}
+    return {
+        (len(case["jets"]), case["jets"].shape[2])
+        for case in comparison_batches(SAMPLE, CONFIG, dynamic)
+    }
 
 
 def test_every_number_of_rows_meets_every_number_of_objects():
@@ -37,18 +50,36 @@ def test_a_fixed_number_of_objects_is_kept():
 
 
 def test_every_row_is_compared():
-    seen = torch.cat([case["jets"] for case in comparison_batches(SAMPLE, CONFIG, []) if case["jets"].shape[2] == 5])
+    seen = torch.cat(
+        [
+            case["jets"]
+            for case in comparison_batches(SAMPLE, CONFIG, [])
+            if case["jets"].shape[2] == 5
+        ]
+    )
     assert (seen.numpy() == SAMPLE["jets"]).all()
 
 
 def test_many_objects_mean_few_rows_at_once():
     """200,000 slots over 100 x 100 pairs are 20 rows."""
-    config = DataConfig(source="", text="", inputs={"jets": InputGroup(name="jets", variables=(Variable(name="pt"),), length=100)})
-    assert max(len(case["jets"]) for case in comparison_batches({"jets": np.zeros((40, 1, 100), np.float32)}, config, [])) == 20
+    config = DataConfig(
+        source="",
+        text="",
+        inputs={"jets": InputGroup(name="jets", variables=(Variable(name="pt"),), length=100)},
+    )
+    assert (
+        max(
+            len(case["jets"])
+            for case in comparison_batches({"jets": np.zeros((40, 1, 100), np.float32)}, config, [])
+        )
+        == 20
+    )
 
 
 def test_more_objects_are_padding():
-    case = next(case for case in comparison_batches(SAMPLE, CONFIG, ["jets"]) if case["jets"].shape[2] == 8)
+    case = next(
+        case for case in comparison_batches(SAMPLE, CONFIG, ["jets"]) if case["jets"].shape[2] == 8
+    )
     assert (case["jets"][:, 0, 5:] == 0).all()
     assert (case["jets"][:, 1, 5:] == PAD).all()
 
@@ -104,18 +135,27 @@ def test_nan_in_both_agrees_with_a_warning(caplog):
 
 def test_outputs_of_another_shape_are_refused_and_told():
     frozen = lambda inputs: (torch.zeros(3, 2, 5), None)  # noqa: E731
-    with pytest.raises(OutputError, match=r"gives \(3, 2, 5\) where torch gives \(1, 2, 1\) for jets \(1, 2, 1\), event \(1, 1\)"):
+    with pytest.raises(
+        OutputError,
+        match=r"gives \(3, 2, 5\) where torch gives \(1, 2, 1\) for jets \(1, 2, 1\), event \(1, 1\)",
+    ):
         largest_difference(double, frozen, SAMPLE, CONFIG, ["jets"])
 
 
 def test_a_network_that_needs_its_full_length_is_told_how_to_say_so():
-    with pytest.raises(OutputError, match=r"the network itself fails for jets \(1, 2, 1\).*dynamic_axes"):
-        largest_difference(lambda inputs: (inputs["jets"].view(-1, 2, 5), None), double, SAMPLE, CONFIG, ["jets"])
+    with pytest.raises(
+        OutputError, match=r"the network itself fails for jets \(1, 2, 1\).*dynamic_axes"
+    ):
+        largest_difference(
+            lambda inputs: (inputs["jets"].view(-1, 2, 5), None), double, SAMPLE, CONFIG, ["jets"]
+        )
 
 
 def test_a_sample_of_other_data_is_named():
     with pytest.raises(DataError, match="no input 'jets'; did you mean 'jet'"):
         select_inputs({"jet": SAMPLE["jets"]}, CONFIG, ["jets"])
-    with pytest.raises(DataError, match=r"'jets' of the sample has shape \(2, 4\) per row, test.yaml says \(2, 5\)"):
+    with pytest.raises(
+        DataError, match=r"'jets' of the sample has shape \(2, 4\) per row, test.yaml says \(2, 5\)"
+    ):
         select_inputs({"jets": SAMPLE["jets"][:, :, :4]}, CONFIG, ["jets"])
     assert list(select_inputs(SAMPLE, CONFIG, ["event"])) == ["event"]

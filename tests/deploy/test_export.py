@@ -33,7 +33,12 @@ LENGTH = 6
 def config_of(**changes: Any) -> DataConfig:
     """Jets with one label to learn."""
     values = {
-        "inputs": {"jets": {"length": LENGTH, "vars": [[f"jet_{name}", None] for name in ("pt", "eta", "phi", "flavour")]}},
+        "inputs": {
+            "jets": {
+                "length": LENGTH,
+                "vars": [[f"jet_{name}", None] for name in ("pt", "eta", "phi", "flavour")],
+            }
+        },
         "labels": {"type": "per_object", "group": "jets", "value": ["jet_istag"]},
     }
     return from_mapping(values | changes, source="test.yaml")
@@ -99,7 +104,9 @@ def network_of(module: nn.Module, inputs: tuple[str, ...] = ("jets",), **info: A
 def run(path: Path, **inputs: np.ndarray) -> dict[str, np.ndarray]:
     """The graph's outputs by name, from ONNX Runtime alone."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return dict(zip([item.name for item in session.get_outputs()], session.run(None, inputs), strict=True))
+    return dict(
+        zip([item.name for item in session.get_outputs()], session.run(None, inputs), strict=True)
+    )
 
 
 def notes(path: Path) -> dict[str, str]:
@@ -143,8 +150,14 @@ def test_the_file_is_one_that_readers_in_the_field_load(config, task, path):
     assert model.ir_version <= 8
     assert [opset.version for opset in model.opset_import] == [17]
     (jets,), (out,) = model.graph.input, model.graph.output
-    assert (jets.name, [dim.dim_param or dim.dim_value for dim in jets.type.tensor_type.shape.dim]) == ("jets", ["N", 4, "P"])
-    assert (out.name, [dim.dim_param or dim.dim_value for dim in out.type.tensor_type.shape.dim]) == ("jet_eff", ["N", "P"])
+    assert (
+        jets.name,
+        [dim.dim_param or dim.dim_value for dim in jets.type.tensor_type.shape.dim],
+    ) == ("jets", ["N", 4, "P"])
+    assert (
+        out.name,
+        [dim.dim_param or dim.dim_value for dim in out.type.tensor_type.shape.dim],
+    ) == ("jet_eff", ["N", "P"])
 
 
 def test_a_newer_file_format_is_refused(config, task, path):
@@ -154,7 +167,9 @@ def test_a_newer_file_format_is_refused(config, task, path):
 
 
 def test_several_labels_give_an_output_each(path):
-    config = config_of(labels={"type": "per_object", "value": {"loose": "jet_b > 0.1", "tight": "jet_b > 0.7"}})
+    config = config_of(
+        labels={"type": "per_object", "value": {"loose": "jet_b > 0.1", "tight": "jet_b > 0.7"}}
+    )
     network = network_of(DeepSet(outputs=2))
     export_onnx([network], make_task(config), config, path)
     jets = rows(9, 4)
@@ -163,7 +178,10 @@ def test_several_labels_give_an_output_each(path):
         expected = torch.sigmoid(network.unwrapped(torch.tensor(jets))).numpy()
     assert list(found) == ["jet_eff_loose", "jet_eff_tight"]
     np.testing.assert_allclose(np.stack(list(found.values()), 1), expected, atol=1e-6)
-    assert json.loads((path.parent / "preprocess.json").read_text())["output_names"] == ["jet_eff_loose", "jet_eff_tight"]
+    assert json.loads((path.parent / "preprocess.json").read_text())["output_names"] == [
+        "jet_eff_loose",
+        "jet_eff_tight",
+    ]
 
 
 def test_an_ensemble_gives_mean_and_population_spread(config, task, path):
@@ -171,7 +189,12 @@ def test_an_ensemble_gives_mean_and_population_spread(config, task, path):
     export_onnx(members, task, config, path)
     jets = rows(9, 4)
     with torch.no_grad():
-        each = np.stack([torch.sigmoid(member.unwrapped(torch.tensor(jets))).numpy()[:, 0] for member in members])
+        each = np.stack(
+            [
+                torch.sigmoid(member.unwrapped(torch.tensor(jets))).numpy()[:, 0]
+                for member in members
+            ]
+        )
     found = run(path, jets=jets)
     assert list(found) == ["jet_eff", "jet_eff_std"]
     np.testing.assert_allclose(found["jet_eff"], each.mean(0), atol=1e-6)
@@ -183,9 +206,16 @@ def test_classes_are_one_output_named_by_the_network_file(path):
     network = network_of(Pooled(outputs=3), output_names=["softmax"])
     export_onnx([network, network_of(Pooled(outputs=3, seed=1))], make_task(config), config, path)
     found = run(path, jets=rows(9, 4))
-    assert {name: values.shape for name, values in found.items()} == {"softmax": (9, 3), "softmax_std": (9, 3)}
+    assert {name: values.shape for name, values in found.items()} == {
+        "softmax": (9, 3),
+        "softmax_std": (9, 3),
+    }
     np.testing.assert_allclose(found["softmax"].sum(1), 1, atol=1e-6)
-    assert json.loads((path.parent / "preprocess.json").read_text())["output_names"] == ["score_b", "score_c", "score_light"]
+    assert json.loads((path.parent / "preprocess.json").read_text())["output_names"] == [
+        "score_b",
+        "score_c",
+        "score_light",
+    ]
 
 
 class WithScalars(DeepSet):
@@ -197,20 +227,30 @@ class WithScalars(DeepSet):
 
 def test_scalars_are_inputs_without_objects(config, path):
     config = config_of(
-        inputs={"jets": {"length": LENGTH, "vars": [[f"jet_{name}", None] for name in "abcd"]}, "event": {"vars": [["met", 50, 0.01]]}}
+        inputs={
+            "jets": {"length": LENGTH, "vars": [[f"jet_{name}", None] for name in "abcd"]},
+            "event": {"vars": [["met", 50, 0.01]]},
+        }
     )
     export_onnx([network_of(WithScalars(), ("jets", "event"))], make_task(config), config, path)
     event = onnx.load(str(path)).graph.input[1]
     assert [dim.dim_param or dim.dim_value for dim in event.type.tensor_type.shape.dim] == ["N", 1]
-    found = run(path, jets=np.zeros((2, 4, 3), np.float32), event=np.array([[0], [np.log(3)]], np.float32))
-    np.testing.assert_allclose(found["jet_eff"], [[0.5] * 3, [0.75] * 3], atol=1e-6)  # sigmoid(0), sigmoid(log 3)
+    found = run(
+        path, jets=np.zeros((2, 4, 3), np.float32), event=np.array([[0], [np.log(3)]], np.float32)
+    )
+    np.testing.assert_allclose(
+        found["jet_eff"], [[0.5] * 3, [0.75] * 3], atol=1e-6
+    )  # sigmoid(0), sigmoid(log 3)
 
 
 @pytest.mark.parametrize("name", ["truth_tagging_gnn", "truth_tagging_edges"])
 def test_the_networks_of_this_repository_are_exported(path, name):
     repository = Path(__file__).parents[2]
     config = load_config(str(repository / "data_configs" / "truth_tagging.yaml"))
-    options = NetworkOptions(network_config=str(repository / "network_configs" / f"{name}.py"), network_option=[["hidden", "8"]])
+    options = NetworkOptions(
+        network_config=str(repository / "network_configs" / f"{name}.py"),
+        network_option=[["hidden", "8"]],
+    )
     members = [build_network(config, options, seed=seed) for seed in range(2)]
     assert export_onnx(members, make_task(config), config, path) < 1e-6
 
@@ -225,7 +265,10 @@ def test_a_network_that_takes_one_length_says_so(config, task, path):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (FrozenP(), "differs from torch by 0.*tracing warned: Converting a tensor to a Python float"),
+        (
+            FrozenP(),
+            "differs from torch by 0.*tracing warned: Converting a tensor to a Python float",
+        ),
         (FrozenN(), "cannot run inputs of shape|gives .* where torch gives"),
         (DependsOnExport(), "differs from torch by"),
         (Bessel(), "cannot be exported: .*bessel_j0"),
@@ -249,7 +292,11 @@ def test_real_rows_are_the_judge_where_there_are_some(config, task, path, monkey
     """The comparison sees the sample's own rows, and rows without jets besides."""
     seen = []
     judge = export.largest_difference
-    monkeypatch.setattr(export, "largest_difference", lambda *arguments: seen.append(arguments[2]) or judge(*arguments))
+    monkeypatch.setattr(
+        export,
+        "largest_difference",
+        lambda *arguments: seen.append(arguments[2]) or judge(*arguments),
+    )
     sample = {"jets": rows(20, LENGTH) + 1}
     export_onnx([network_of(DeepSet())], task, config, path, sample=sample)
     assert seen[0]["jets"].shape == (22, 4, LENGTH)
@@ -264,21 +311,32 @@ def test_without_a_sample_random_rows_and_a_warning(config, task, path, caplog):
 
 
 def test_the_file_says_what_it_is(config, task, path):
-    export_onnx([network_of(DeepSet())], task, config, path, metadata={"training": {"seed": 7, "best": {"loss": 0.25}}, "note": "as it is"})
+    export_onnx(
+        [network_of(DeepSet())],
+        task,
+        config,
+        path,
+        metadata={"training": {"seed": 7, "best": {"loss": 0.25}}, "note": "as it is"},
+    )
     found = notes(path)
     assert found["data_config"] == config.text
     assert json.loads(found["outputs"]) == ["jet_eff"]
     assert json.loads(found["inputs"]) == {"jets": ["jet_pt", "jet_eta", "jet_phi", "jet_flavour"]}
     assert json.loads(found["training"]) == {"seed": 7, "best": {"loss": 0.25}}
     assert found["note"] == "as it is"
-    assert json.loads(found["preprocess"]) == json.loads((path.parent / "preprocess.json").read_text())
+    assert json.loads(found["preprocess"]) == json.loads(
+        (path.parent / "preprocess.json").read_text()
+    )
     assert {"weaver_tt_version", "git_hash", "task", "layout"} <= found.keys()
 
 
 def test_statistics_of_training_go_beside_the_model(path):
     values = {
         "inputs": {"jets": {"length": LENGTH, "vars": [f"jet_{name}" for name in "abcd"]}},
-        "preprocess": {"method": "auto", "params": {f"jet_{name}": {"center": 2.0, "scale": 0.5} for name in "abcd"}},
+        "preprocess": {
+            "method": "auto",
+            "params": {f"jet_{name}": {"center": 2.0, "scale": 0.5} for name in "abcd"},
+        },
         "labels": {"type": "per_object", "value": ["jet_istag"]},
     }
     config = from_mapping(values, source="test.yaml")
@@ -286,13 +344,20 @@ def test_statistics_of_training_go_beside_the_model(path):
     values["preprocess"] = {"method": "auto"}
     untrained = from_mapping(values, source="test.yaml")
     OnnxNetwork(path, load_statistics(untrained, str(path)))  # refuses any other numbers
-    assert {file.name for file in path.parent.iterdir()} == {"model.onnx", "model.auto.yaml", "preprocess.json"}
+    assert {file.name for file in path.parent.iterdir()} == {
+        "model.onnx",
+        "model.auto.yaml",
+        "preprocess.json",
+    }
     info = json.loads((path.parent / "preprocess.json").read_text())["jets"]["var_infos"]["jet_a"]
     assert (info["median"], info["norm_factor"]) == (2.0, 0.5)
 
 
 def test_missing_statistics_are_an_error(path):
-    config = config_of(inputs={"jets": {"length": LENGTH, "vars": [f"jet_{name}" for name in "abcd"]}}, preprocess={"method": "auto"})
+    config = config_of(
+        inputs={"jets": {"length": LENGTH, "vars": [f"jet_{name}" for name in "abcd"]}},
+        preprocess={"method": "auto"},
+    )
     with pytest.raises(ConfigError, match=r"test\.yaml.*statistics are missing"):
         export_onnx([network_of(DeepSet())], make_task(config), config, path)
 

@@ -19,18 +19,30 @@ from weaver_tt.errors import ConfigError, OutputError
 def config_of(**jets) -> DataConfig:
     """Two variables of up to three jets."""
     group = {"length": 3, "vars": [["pt", 100, 0.01], ["eta", None]]} | jets
-    return from_mapping({"inputs": {"jets": group}, "labels": {"type": "per_object", "value": ["tag"]}}, source="test.yaml")
+    return from_mapping(
+        {"inputs": {"jets": group}, "labels": {"type": "per_object", "value": ["tag"]}},
+        source="test.yaml",
+    )
 
 
-def write_graph(path: Path, layout: str, outputs: dict[str, list], nodes: list, **metadata: str) -> Path:
+def write_graph(
+    path: Path, layout: str, outputs: dict[str, list], nodes: list, **metadata: str
+) -> Path:
     """An ONNX file with input jets (N, 2, P), made by hand."""
     jets = helper.make_tensor_value_info("jets", TensorProto.FLOAT, ["N", 2, "P"])
-    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
+    results = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in outputs.items()
+    ]
     axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
     graph = helper.make_graph(nodes, "graph", [jets], results, [axis])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     side_car = make_preprocess(config_of(), ["jets"], list(outputs), ["jets"])
-    helper.set_model_props(model, {"layout": layout, "outputs": json.dumps(list(outputs)), "preprocess": json.dumps(side_car)} | metadata)
+    helper.set_model_props(
+        model,
+        {"layout": layout, "outputs": json.dumps(list(outputs)), "preprocess": json.dumps(side_car)}
+        | metadata,
+    )
     onnx.save(model, str(path))
     return path
 
@@ -38,7 +50,9 @@ def write_graph(path: Path, layout: str, outputs: dict[str, list], nodes: list, 
 @pytest.fixture
 def per_object(tmp_path: Path) -> Path:
     """Two outputs (N, P): the first variable and its negative; their spreads: the second variable and its negative."""
-    names = {name: ["N", "P"] for name in ("jet_eff_a", "jet_eff_b", "jet_eff_a_std", "jet_eff_b_std")}
+    names = {
+        name: ["N", "P"] for name in ("jet_eff_a", "jet_eff_b", "jet_eff_a_std", "jet_eff_b_std")
+    }
     nodes = [
         helper.make_node("Split", ["jets"], ["pt", "eta"], axis=1),
         helper.make_node("Squeeze", ["pt", "axis"], ["jet_eff_a"]),
@@ -92,10 +106,24 @@ def test_what_the_runtime_cannot_run_is_told_with_shapes(per_row):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (config_of(vars=[["pt", 100, 0.01]]), r"'jets' has the 2 variables pt, eta; test\.yaml gives 1: pt"),
-        (config_of(vars=[["eta", None], ["pt", 100, 0.01]]), r"2 variables pt, eta; test\.yaml gives 2: eta, pt"),
-        (config_of(vars=[["pt", 90, 0.01], ["eta", None]]), "'jets' was trained with 'pt' prepared as .*100.*says .*90"),
-        (from_mapping({"inputs": {"jet": {"length": 3, "vars": ["pt", "eta"]}}}, source="test.yaml"), "takes input 'jets'.*did you mean 'jet'"),
+        (
+            config_of(vars=[["pt", 100, 0.01]]),
+            r"'jets' has the 2 variables pt, eta; test\.yaml gives 1: pt",
+        ),
+        (
+            config_of(vars=[["eta", None], ["pt", 100, 0.01]]),
+            r"2 variables pt, eta; test\.yaml gives 2: eta, pt",
+        ),
+        (
+            config_of(vars=[["pt", 90, 0.01], ["eta", None]]),
+            "'jets' was trained with 'pt' prepared as .*100.*says .*90",
+        ),
+        (
+            from_mapping(
+                {"inputs": {"jet": {"length": 3, "vars": ["pt", "eta"]}}}, source="test.yaml"
+            ),
+            "takes input 'jets'.*did you mean 'jet'",
+        ),
     ],
 )
 def test_other_data_than_in_training_is_refused(per_row, config, message):

@@ -48,7 +48,10 @@ def complaint(module: nn.Module) -> str:
 @pytest.mark.filterwarnings("ignore")  # the exporter announces its own retirement
 @pytest.mark.parametrize(
     ("part", "operation", "line"),
-    [(Spectrum(), "linalg_eigvalsh", "return torch.linalg.eigvalsh(x)"), (Median(), "kthvalue", "return x.kthvalue(2).values")],
+    [
+        (Spectrum(), "linalg_eigvalsh", "return torch.linalg.eigvalsh(x)"),
+        (Median(), "kthvalue", "return x.kthvalue(2).values"),
+    ],
 )
 def test_operation_file_and_line_are_told(part, operation, line):
     message = complaint(Outer(part))
@@ -58,11 +61,18 @@ def test_operation_file_and_line_are_told(part, operation, line):
 
 
 def test_a_complaint_without_an_operation_is_told_as_it_is():
-    assert explain_export_error(ValueError("no such thing\nand more"), nn.Identity(), (torch.zeros(1),), 17) == "no such thing"
+    assert (
+        explain_export_error(
+            ValueError("no such thing\nand more"), nn.Identity(), (torch.zeros(1),), 17
+        )
+        == "no such thing"
+    )
     assert explain_export_error(ValueError(), nn.Identity(), (torch.zeros(1),), 17) == "ValueError"
 
 
 def test_a_call_that_python_does_not_see_is_named_without_its_line():
-    error = ValueError("Exporting the operator 'aten::histc' to ONNX opset version 17 is not supported")
+    error = ValueError(
+        "Exporting the operator 'aten::histc' to ONNX opset version 17 is not supported"
+    )
     message = explain_export_error(error, nn.Identity(), (torch.zeros(1),), 17)
     assert message.startswith("ONNX operator set 17 has nothing for torch's 'histc'. Write it")

@@ -51,7 +51,9 @@ def test_a_reader_computes_the_scale_step(raw):
     """clip((finite? - 1.5) * 2, -3, 4), non-finite as raw 0: (0 - 1.5) * 2 = -3."""
     info = numbers(Variable(name="x", center=1.5, scale=2.0, low=-4, high=4))
     finite = raw if np.isfinite(raw) else info["replace_inf_value"]
-    value = np.clip((finite - info["median"]) * info["norm_factor"], info["lower_bound"], info["upper_bound"])
+    value = np.clip(
+        (finite - info["median"]) * info["norm_factor"], info["lower_bound"], info["upper_bound"]
+    )
     assert value == {3.0: 3.0, -100.0: -4.0}.get(raw, -3.0)
 
 
@@ -62,27 +64,44 @@ def test_statistics_that_are_missing_are_an_error():
 
 def test_groups_and_names_are_in_order_and_lengths_by_their_kind():
     config = config_of(
-        group("pf", Variable(name="b"), Variable(name="a")), group("sv", Variable(name="c"), length=3), group("e", Variable(name="d"), length=None)
+        group("pf", Variable(name="b"), Variable(name="a")),
+        group("sv", Variable(name="c"), length=3),
+        group("e", Variable(name="d"), length=None),
     )
     content = make_preprocess(config, ["pf", "sv", "e"], ["score_b", "score_c"], ["pf"])
     assert content["output_names"] == ["score_b", "score_c"]
     assert content["input_names"] == ["pf", "sv", "e"]
     assert content["pf"]["var_names"] == ["b", "a"]
-    lengths = {name: {key: value for key, value in content[name].items() if key.endswith("length")} for name in content["input_names"]}
-    assert lengths == {"pf": {"var_length": 5, "min_length": 1, "max_length": 5}, "sv": {"var_length": 3}, "e": {"var_length": 1}}
+    lengths = {
+        name: {key: value for key, value in content[name].items() if key.endswith("length")}
+        for name in content["input_names"]
+    }
+    assert lengths == {
+        "pf": {"var_length": 5, "min_length": 1, "max_length": 5},
+        "sv": {"var_length": 3},
+        "e": {"var_length": 1},
+    }
     json.dumps(content, allow_nan=False)
 
 
 def test_masks_are_variables_like_others():
-    content = make_preprocess(config_of(group("pf_mask", Variable(name="one"))), ["pf_mask"], ["out"], [])
+    content = make_preprocess(
+        config_of(group("pf_mask", Variable(name="one"))), ["pf_mask"], ["out"], []
+    )
     assert content["pf_mask"]["var_infos"]["one"]["pad"] == 0.0
 
 
 @pytest.mark.parametrize(
     ("suspect", "message"),
     [
-        (group("pf", Variable(name="x", center=0.0), pad_mode="wrap"), "pf was trained with pad_mode wrap"),
-        (group("pf", Variable(name="x", center=0.0, pad=-9)), "'x' pads with -9, outside of its range"),
+        (
+            group("pf", Variable(name="x", center=0.0), pad_mode="wrap"),
+            "pf was trained with pad_mode wrap",
+        ),
+        (
+            group("pf", Variable(name="x", center=0.0, pad=-9)),
+            "'x' pads with -9, outside of its range",
+        ),
     ],
 )
 def test_what_readers_cannot_do_is_warned_about(caplog, suspect, message):

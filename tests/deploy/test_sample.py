@@ -6,7 +6,13 @@ import torch
 
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.data.rows.batch import Batch
-from weaver_tt.deploy.sample import collect_sample, load_sample, random_sample, sample_path, save_sample
+from weaver_tt.deploy.sample import (
+    collect_sample,
+    load_sample,
+    random_sample,
+    sample_path,
+    save_sample,
+)
 from weaver_tt.errors import DataError, OutputError
 
 
@@ -16,7 +22,11 @@ def batch_of(counts: list[int], start: int = 0) -> Batch:
     mask = torch.arange(4) < number[:, None]
     values = (torch.arange(start, start + len(counts)) + 1.0)[:, None, None] * mask[:, None]
     return Batch(
-        inputs={"jets": values, "event": number[:, None].float()}, masks={"jets": mask}, counts={"jets": number}, labels={}, size=len(counts)
+        inputs={"jets": values, "event": number[:, None].float()},
+        masks={"jets": mask},
+        counts={"jets": number},
+        labels={},
+        size=len(counts),
     )
 
 
@@ -61,12 +71,18 @@ def test_saved_rows_are_loaded(tmp_path):
     assert path == sample_path(tmp_path / "model") == tmp_path / "model_sample.npz"
     sample = load_sample(tmp_path / "model")
     assert sample is not None
-    assert {name: array.dtype for name, array in sample.items()} == {"jets": np.float32, "event": np.float32}
+    assert {name: array.dtype for name, array in sample.items()} == {
+        "jets": np.float32,
+        "event": np.float32,
+    }
     assert sample["event"][:, 0].tolist() == [2, 0, 4]
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("model", ["model", "model_best_epoch_state.pt", "model_member-1_epoch-3_state.pt", "model_member-0"])
+@pytest.mark.parametrize(
+    "model",
+    ["model", "model_best_epoch_state.pt", "model_member-1_epoch-3_state.pt", "model_member-0"],
+)
 def test_any_file_of_the_run_leads_to_the_sample(tmp_path, model):
     save_sample(tmp_path / "model", [batch_of([1])])
     assert load_sample(tmp_path / model) is not None
@@ -100,7 +116,11 @@ def config() -> DataConfig:
     raw = tuple(Variable(name=f"jet_{name}") for name in ("pt", "eta", "phi", "flavour"))
     groups = [
         InputGroup(name="jets", variables=raw, length=6),
-        InputGroup(name="tracks", variables=(Variable(name="d0", center=1.0, low=-0.5, high=0.25, pad=-9),), length=6),
+        InputGroup(
+            name="tracks",
+            variables=(Variable(name="d0", center=1.0, low=-0.5, high=0.25, pad=-9),),
+            length=6,
+        ),
         InputGroup(name="jets_mask", variables=(Variable(name="one"),), length=6),
         InputGroup(name="event", variables=(Variable(name="met", center=0.0),)),
     ]
@@ -126,6 +146,10 @@ def test_random_rows_are_plausible(config):
 
 
 def test_random_rows_depend_on_the_seed_only(config):
-    one, same, other = random_sample(config, 9, seed=1), random_sample(config, 9, seed=1), random_sample(config, 9, seed=2)
+    one, same, other = (
+        random_sample(config, 9, seed=1),
+        random_sample(config, 9, seed=1),
+        random_sample(config, 9, seed=2),
+    )
     assert all((one[name] == same[name]).all() for name in one)
     assert not (one["jets"] == other["jets"]).all()

@@ -26,7 +26,13 @@ def test_names_are_weavers(tmp_path):
 
 
 def test_cleaning_leaves_the_latest_epoch_the_best_and_other_runs(tmp_path):
-    names = ["net[1]_epoch-0_state.pt", "net[1]_epoch-7_state.pt", "net[1]_epoch-10_state.pt", "net[1]_best_epoch_state.pt", "net1_epoch-0_state.pt"]
+    names = [
+        "net[1]_epoch-0_state.pt",
+        "net[1]_epoch-7_state.pt",
+        "net[1]_epoch-10_state.pt",
+        "net[1]_best_epoch_state.pt",
+        "net1_epoch-0_state.pt",
+    ]
     for name in names:
         (tmp_path / name).touch()
     checkpoint.Files(str(tmp_path / "net[1]")).clean(10)
@@ -89,7 +95,11 @@ def test_the_state_of_another_optimiser_is_refused(tmp_path):
 
 def test_all_changed_settings_are_named(tmp_path):
     with pytest.raises(TrainingError, match="optimizer was 'adam', now 'sgd'; seed was 1, now 2"):
-        checkpoint.check_settings({"optimizer": "sgd", "seed": 2, "same": 3}, {"optimizer": "adam", "seed": 1, "same": 3}, tmp_path)
+        checkpoint.check_settings(
+            {"optimizer": "sgd", "seed": 2, "same": 3},
+            {"optimizer": "adam", "seed": 1, "same": 3},
+            tmp_path,
+        )
 
 
 def test_random_generators_go_on(tmp_path):
@@ -109,11 +119,18 @@ def test_a_prefix_names_its_best_epoch_or_a_given_one_or_its_members(tmp_path):
         Path(prefix + name).touch()
     assert checkpoint.find_states(prefix) == [Path(f"{prefix}_best_epoch_state.pt")]
     assert checkpoint.find_states(prefix, epoch=3) == [Path(f"{prefix}_epoch-3_state.pt")]
-    assert checkpoint.find_states(f"{prefix}_epoch-3_state.pt") == [Path(f"{prefix}_epoch-3_state.pt")]
-    assert checkpoint.find_states(f"{prefix}_epoch-3_state.pt:mod") == [Path(f"{prefix}_epoch-3_state.pt:mod")]  # the weights under mod.
+    assert checkpoint.find_states(f"{prefix}_epoch-3_state.pt") == [
+        Path(f"{prefix}_epoch-3_state.pt")
+    ]
+    assert checkpoint.find_states(f"{prefix}_epoch-3_state.pt:mod") == [
+        Path(f"{prefix}_epoch-3_state.pt:mod")
+    ]  # the weights under mod.
     for member in (10, 2):
         Path(f"{prefix}_member-{member}_epoch-7_state.pt").touch()
-    assert [path.name for path in checkpoint.find_states(prefix, epoch=7)] == ["net_member-2_epoch-7_state.pt", "net_member-10_epoch-7_state.pt"]
+    assert [path.name for path in checkpoint.find_states(prefix, epoch=7)] == [
+        "net_member-2_epoch-7_state.pt",
+        "net_member-10_epoch-7_state.pt",
+    ]
 
 
 def test_a_prefix_without_weights_is_met_with_those_that_lie_there(tmp_path):
@@ -122,7 +139,10 @@ def test_a_prefix_without_weights_is_met_with_those_that_lie_there(tmp_path):
         checkpoint.find_states(str(tmp_path / "nett"))
 
 
-@pytest.mark.parametrize("name", ["m/net", "m/net_best_epoch_state.pt", "m/net_member-3_epoch-12_state.pt", "m/net_member-0"])
+@pytest.mark.parametrize(
+    "name",
+    ["m/net", "m/net_best_epoch_state.pt", "m/net_member-3_epoch-12_state.pt", "m/net_member-0"],
+)
 def test_the_run_of_a_file_is_its_prefix_without_member_and_epoch(name):
     assert checkpoint.run_prefix(name) == "m/net"
 
@@ -132,7 +152,9 @@ def test_files_of_an_earlier_run_under_the_same_prefix_are_not_mixed_in(tmp_path
     for name in ("", "_member-0", "_member-1", "_member-2"):
         Path(f"{prefix}{name}_best_epoch_state.pt").touch()
     assert checkpoint.find_states(prefix, members=1) == [Path(f"{prefix}_best_epoch_state.pt")]
-    assert checkpoint.find_states(prefix, members=2) == [Path(f"{prefix}_member-{number}_best_epoch_state.pt") for number in (0, 1)]
+    assert checkpoint.find_states(prefix, members=2) == [
+        Path(f"{prefix}_member-{number}_best_epoch_state.pt") for number in (0, 1)
+    ]
     with pytest.raises(ConfigError, match="say which"):
         checkpoint.find_states(prefix)
     with pytest.raises(ConfigError, match=r"no .*net_member-3_best_epoch_state\.pt"):

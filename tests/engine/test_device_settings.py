@@ -40,6 +40,11 @@ def test_threads_are_set_or_left():
 def test_float16_is_for_gpus(caplog):
     cpu, gpu = torch.device("cpu"), torch.device("cuda", 0)
     with caplog.at_level("INFO", "weaver_tt"):
-        kinds = [autocast_type(wanted, name, device) for wanted in (False, True) for name in ("bf16", "fp16") for device in (cpu, gpu)]
+        kinds = [
+            autocast_type(wanted, name, device)
+            for wanted in (False, True)
+            for name in ("bf16", "fp16")
+            for device in (cpu, gpu)
+        ]
     assert kinds == [None] * 4 + [torch.bfloat16, torch.bfloat16, torch.bfloat16, torch.float16]
     assert caplog.messages == ["--amp-dtype fp16: CPUs compute no faster in it; bf16 is used"]

@@ -19,7 +19,9 @@ from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.tasks.object_efficiency import ObjectEfficiency
 
-GROUP = InputGroup(name="jets", variables=(Variable(name="jet_pt"), Variable(name="jet_flavour")), length=3)
+GROUP = InputGroup(
+    name="jets", variables=(Variable(name="jet_pt"), Variable(name="jet_flavour")), length=3
+)
 LABELS = Labels(kind="per_object", value={"tag": parse_expression("tag", "test")}, group="jets")
 TASK = ObjectEfficiency(DataConfig(source="c.yaml", text="", inputs={"jets": GROUP}, labels=LABELS))
 
@@ -38,25 +40,42 @@ class Toy:
 
     def epoch(self, number, skip=0):
         """The batches."""
-        self.accounting = Accounting(read=Counter(a=8 * self.steps), selected=Counter(a=8 * self.steps), nonfinite=Counter(jet_pt=2))
+        self.accounting = Accounting(
+            read=Counter(a=8 * self.steps),
+            selected=Counter(a=8 * self.steps),
+            nonfinite=Counter(jet_pt=2),
+        )
         torch.rand(1)  # as an iterator that draws when it is made
         for index in range(skip, self.steps):
             if self.delivered == self.stop:
                 raise InterruptedRunError
             self.delivered += 1
             self.accounting.used["a"] += 8
-            yield self.batch(np.random.default_rng((0 if self.fixed else number, index)), (index + 1) / self.steps)
+            yield self.batch(
+                np.random.default_rng((0 if self.fixed else number, index)),
+                (index + 1) / self.steps,
+            )
 
     def batch(self, generator, progress):
         """8 events of up to 3 jets; jets of flavour 5 are tagged more often."""
         counts = torch.from_numpy(generator.integers(0, 4, 8))
         mask = torch.arange(3) < counts[:, None]
         flavour = torch.from_numpy(generator.integers(0, 2, (8, 3))) * 5.0
-        inputs = torch.stack([torch.from_numpy(generator.exponential(50, (8, 3))), flavour], 1).float() * mask[:, None]
+        inputs = (
+            torch.stack([torch.from_numpy(generator.exponential(50, (8, 3))), flavour], 1).float()
+            * mask[:, None]
+        )
         if self.spoil is not None and self.delivered == self.spoil:
             inputs[mask.nonzero()[0, 0], 0, 0] = float("inf")
         tag = (torch.from_numpy(generator.random((8, 3))) < 0.1 + 0.1 * flavour).float() * mask
-        return Batch({"jets": inputs}, {"jets": mask}, {"jets": counts}, {"tag": tag}, progress=progress, size=8)
+        return Batch(
+            {"jets": inputs},
+            {"jets": mask},
+            {"jets": counts},
+            {"tag": tag},
+            progress=progress,
+            size=8,
+        )
 
 
 class Dropping(nn.Module):
@@ -64,7 +83,9 @@ class Dropping(nn.Module):
 
     def __init__(self, width=8):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Dropout(0.3), nn.Linear(width, 1))
+        self.layers = nn.Sequential(
+            nn.Linear(2, width), nn.Tanh(), nn.Dropout(0.3), nn.Linear(width, 1)
+        )
 
     def forward(self, jets):
         """(N, 2, P) -> (N, 1, P)."""
@@ -80,14 +101,31 @@ def network(seed=0, width=8):
 def options(**more):
     """Short runs."""
     return TrainOptions(
-        **{"num_epochs": 3, "optimizer": "adam", "start_lr": 0.02, "lr_scheduler": "one-cycle", "log_every": 2, "save_minutes": 1e9} | more
+        **{
+            "num_epochs": 3,
+            "optimizer": "adam",
+            "start_lr": 0.02,
+            "lr_scheduler": "one-cycle",
+            "log_every": 2,
+            "save_minutes": 1e9,
+        }
+        | more
     )
 
 
 def run(folder, train=None, val=None, net=None, tracker=None, seed=1, **more):
     """Train in ``folder``; the network and its best metrics."""
     net = net or network()
-    best = fit(net, TASK, train or Toy(), val or Toy(2), options(**more), str(folder / "net"), tracker or NullTracker(), seed)
+    best = fit(
+        net,
+        TASK,
+        train or Toy(),
+        val or Toy(2),
+        options(**more),
+        str(folder / "net"),
+        tracker or NullTracker(),
+        seed,
+    )
     return net, best
 
 
@@ -101,7 +139,14 @@ def _undo():
 
 def same(first, second):
     """Whether two networks have the same weights, bit for bit."""
-    return all(torch.equal(a, b) for a, b in zip(first.unwrapped.state_dict().values(), second.unwrapped.state_dict().values(), strict=True))
+    return all(
+        torch.equal(a, b)
+        for a, b in zip(
+            first.unwrapped.state_dict().values(),
+            second.unwrapped.state_dict().values(),
+            strict=True,
+        )
+    )
 
 
 def test_a_run_leaves_the_files_of_weaver(tmp_path):
@@ -154,7 +199,13 @@ def test_metrics_of_an_interrupted_epoch_are_those_of_all_of_it(tmp_path):
             self.values = []
 
         def epoch(self, values, number, figures=None):
-            self.values.append({name: value for name, value in values.items() if name.startswith(("train/", "val/"))})
+            self.values.append(
+                {
+                    name: value
+                    for name, value in values.items()
+                    if name.startswith(("train/", "val/"))
+                }
+            )
 
     whole, resumed = Epochs(), Epochs()
     run(tmp_path / "a", tracker=whole)
@@ -184,8 +235,14 @@ def test_a_finished_run_has_nothing_left_to_train(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"net": network(width=5)}, r"another network\n  of another shape \(3\): layers.0.weight is \(5, 2\) in the network, \(8, 2\) in the file"),
-        ({"optimizer": "sgd", "start_lr": 0.1}, "optimizer was 'adam', now 'sgd'; start_lr was 0.02, now 0.1"),
+        (
+            {"net": network(width=5)},
+            r"another network\n  of another shape \(3\): layers.0.weight is \(5, 2\) in the network, \(8, 2\) in the file",
+        ),
+        (
+            {"optimizer": "sgd", "start_lr": 0.1},
+            "optimizer was 'adam', now 'sgd'; start_lr was 0.02, now 0.1",
+        ),
         ({"seed": 5}, "seed was 1, now 5"),
         ({"train": Toy(7)}, "steps_per_epoch was 6, now 7"),
     ],
@@ -202,13 +259,18 @@ def test_weavers_file_of_the_optimiser_is_not_read_and_that_is_said(tmp_path, ca
     (tmp_path / "net_resume.pt").unlink()
     with caplog.at_level(logging.INFO, "weaver_tt"):
         run(tmp_path, num_epochs=2, load_epoch=0)
-    assert "net_epoch-0_optimizer.pt: Weaver's file of the optimiser's moments is not read" in caplog.text
+    assert (
+        "net_epoch-0_optimizer.pt: Weaver's file of the optimiser's moments is not read"
+        in caplog.text
+    )
 
 
 def test_load_epoch_goes_on_after_that_epoch(tmp_path):
     run(tmp_path, lr_scheduler="none", num_epochs=2)
     whole, _ = run(tmp_path / "whole", lr_scheduler="none")
-    assert same(run(tmp_path, lr_scheduler="none", load_epoch=1, net=network(seed=9))[0], whole)  # saved just then: bit for bit
+    assert same(
+        run(tmp_path, lr_scheduler="none", load_epoch=1, net=network(seed=9))[0], whole
+    )  # saved just then: bit for bit
     train = Toy()
     run(tmp_path, train, lr_scheduler="none", load_epoch=0)
     assert train.delivered == 12
@@ -220,7 +282,14 @@ def test_a_nan_loss_stops_with_an_explanation(tmp_path):
     with pytest.raises(TrainingError) as raised:
         run(tmp_path, Toy(spoil=9), save_minutes=0)
     message = str(raised.value)
-    for part in ("since step 8", "epoch 1", "learning rate", "jet_pt (2 in the data, replaced)", "--clip-gradient", "net_*.pt"):
+    for part in (
+        "since step 8",
+        "epoch 1",
+        "learning rate",
+        "jet_pt (2 in the data, replaced)",
+        "--clip-gradient",
+        "net_*.pt",
+    ):
         assert part in message
     weights = torch.load(tmp_path / "net_resume.pt", weights_only=True)["weights"]
     assert all(value.isfinite().all() for value in weights.values())
@@ -244,22 +313,50 @@ def test_a_metric_that_does_not_exist_is_explained(tmp_path):
 
 def test_weights_of_earlier_epochs_can_be_cleaned_away(tmp_path):
     run(tmp_path, auto_clean=True)
-    assert {path.name for path in tmp_path.iterdir()} == {"net_best_epoch_state.pt", "net_epoch-2_state.pt", "net_resume.pt"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "net_best_epoch_state.pt",
+        "net_epoch-2_state.pt",
+        "net_resume.pt",
+    }
 
 
 def test_compiled_network_and_optimiser_train_alike_and_resume(tmp_path):
     pairs = [["backend", "eager"]]
     plain, _ = run(tmp_path / "a", lr_scheduler="none")
-    compiled, _ = run(tmp_path / "b", lr_scheduler="none", compile=True, compile_optimizer=True, compiler_option=pairs)
-    for one, two in zip(plain.unwrapped.state_dict().values(), compiled.unwrapped.state_dict().values(), strict=True):
+    compiled, _ = run(
+        tmp_path / "b",
+        lr_scheduler="none",
+        compile=True,
+        compile_optimizer=True,
+        compiler_option=pairs,
+    )
+    for one, two in zip(
+        plain.unwrapped.state_dict().values(), compiled.unwrapped.state_dict().values(), strict=True
+    ):
         torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-4)
-    run(tmp_path / "b", lr_scheduler="none", num_epochs=4, compile=True, compile_optimizer=True, compiler_option=pairs, resume=True)
+    run(
+        tmp_path / "b",
+        lr_scheduler="none",
+        num_epochs=4,
+        compile=True,
+        compile_optimizer=True,
+        compiler_option=pairs,
+        resume=True,
+    )
     assert (tmp_path / "b" / "net_epoch-3_state.pt").exists()
 
 
 def test_training_stops_early(tmp_path):
     train = Toy(4)
-    run(tmp_path, train, Toy(2, fixed=True), num_epochs=50, start_lr=1e-30, early_stopping=3, lr_scheduler="none")
+    run(
+        tmp_path,
+        train,
+        Toy(2, fixed=True),
+        num_epochs=50,
+        start_lr=1e-30,
+        early_stopping=3,
+        lr_scheduler="none",
+    )
     assert train.delivered == 4 * (1 + 3)  # the first epoch is the best, to the last bit
 
 

@@ -48,7 +48,9 @@ def batches(labels=True):
     """Three rows, then one."""
     for values in ([1.0, 2.0, 3.0], [4.0]):
         y = {"y": torch.zeros(len(values))} if labels else {}
-        yield Batch({"x": tensor(values)[:, None]}, {}, {}, y, size=len(values), observers={"run": values})
+        yield Batch(
+            {"x": tensor(values)[:, None]}, {}, {}, y, size=len(values), observers={"run": values}
+        )
 
 
 def test_metrics_are_over_rows_not_over_batches():
@@ -60,9 +62,16 @@ def test_metrics_are_over_rows_not_over_batches():
 
 def test_update_gets_losses_with_a_graph_and_nothing_else_does():
     seen = []
-    run_epoch(Doubles(), TASK, batches(), update=lambda losses, scored, batch: seen.append((losses.requires_grad, batch.size)))
+    run_epoch(
+        Doubles(),
+        TASK,
+        batches(),
+        update=lambda losses, scored, batch: seen.append((losses.requires_grad, batch.size)),
+    )
     assert seen == [(True, 3), (True, 1)]
-    run_epoch(Doubles(), TASK, batches(), write=lambda columns: seen.append(torch.is_grad_enabled()))
+    run_epoch(
+        Doubles(), TASK, batches(), write=lambda columns: seen.append(torch.is_grad_enabled())
+    )
     assert seen[2:] == [True, True]  # outside of the step gradients are as the caller had them
 
 
@@ -100,7 +109,13 @@ def test_a_network_must_give_a_tensor():
 
 def test_losses_are_float32_under_bf16():
     kinds = []
-    run_epoch(Doubles(), TASK, batches(), update=lambda losses, scored, batch: kinds.append((losses.dtype, scored.output.dtype)), amp=torch.bfloat16)
+    run_epoch(
+        Doubles(),
+        TASK,
+        batches(),
+        update=lambda losses, scored, batch: kinds.append((losses.dtype, scored.output.dtype)),
+        amp=torch.bfloat16,
+    )
     assert set(kinds) == {(torch.float32, torch.float32)}
 
 
@@ -110,7 +125,9 @@ def test_meters_go_on_from_an_interrupted_epoch():
     run_epoch(Doubles(), TASK, [first], meters=meters)
     for old, new in zip(meters, fresh, strict=True):
         new.restore(old.totals())
-    assert run_epoch(Doubles(), TASK, [second], meters=fresh) == run_epoch(Doubles(), TASK, batches())
+    assert run_epoch(Doubles(), TASK, [second], meters=fresh) == run_epoch(
+        Doubles(), TASK, batches()
+    )
 
 
 def test_waiting_is_measured():

@@ -26,7 +26,23 @@ class Small(nn.Module):
         return self.head(torch.tanh(self.layer(x)))
 
 
-@pytest.mark.parametrize("name", ["ranger", "adam", "Adam", "adamW", "radam", "sgd", "nadam", "Adagrad", "rmsprop", "Muon", "lion", "LAMB"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ranger",
+        "adam",
+        "Adam",
+        "adamW",
+        "radam",
+        "sgd",
+        "nadam",
+        "Adagrad",
+        "rmsprop",
+        "Muon",
+        "lion",
+        "LAMB",
+    ],
+)
 def test_every_optimiser_makes_the_loss_smaller(name):
     network = Small()
     if name == "Muon":  # takes matrices only
@@ -47,18 +63,30 @@ def test_ranger_is_radam_that_looks_ahead():
     """Every sixth step lands halfway between the slow weights and where RAdam went."""
     ranger_net, radam_net = Small(), Small()
     ranger = make_optimizer(ranger_net, "ranger", 1e-2)
-    radam = torch.optim.RAdam([p for p in radam_net.parameters() if p.requires_grad], lr=1e-2, betas=(0.95, 0.999), eps=1e-5)
+    radam = torch.optim.RAdam(
+        [p for p in radam_net.parameters() if p.requires_grad],
+        lr=1e-2,
+        betas=(0.95, 0.999),
+        eps=1e-5,
+    )
     start = radam_net.head.weight.detach().clone()
     for step in range(6):
         for network, optimizer in ((ranger_net, ranger), (radam_net, radam)):
             for parameter in network.parameters():
                 parameter.grad = torch.full_like(parameter, 0.1 * (step + 1))
             optimizer.step()
-    torch.testing.assert_close(ranger_net.head.weight.detach(), (start + radam_net.head.weight.detach()) / 2, atol=2e-5, rtol=0)
+    torch.testing.assert_close(
+        ranger_net.head.weight.detach(),
+        (start + radam_net.head.weight.detach()) / 2,
+        atol=2e-5,
+        rtol=0,
+    )
 
 
 def test_options_are_literals():
-    optimizer = make_optimizer(Small(), "adam", 1e-3, [["betas", "(0.8, 0.9)"], ["amsgrad", "True"]])
+    optimizer = make_optimizer(
+        Small(), "adam", 1e-3, [["betas", "(0.8, 0.9)"], ["amsgrad", "True"]]
+    )
     assert optimizer.param_groups[0]["betas"] == (0.8, 0.9)
     assert optimizer.param_groups[0]["amsgrad"] is True
     assert literal("cosine") == "cosine"
@@ -66,7 +94,10 @@ def test_options_are_literals():
 
 def test_weight_decay_acts_on_matrices_only():
     groups = make_optimizer(Small(), "adamW", 1e-3, [["weight_decay", "0.1"]]).param_groups
-    assert [(group["weight_decay"], [p.ndim for p in group["params"]]) for group in groups] == [(0.1, [2, 2]), (0.0, [1])]
+    assert [(group["weight_decay"], [p.ndim for p in group["params"]]) for group in groups] == [
+        (0.1, [2, 2]),
+        (0.0, [1]),
+    ]
 
 
 def test_what_the_network_exempts_does_not_decay():
@@ -75,7 +106,10 @@ def test_what_the_network_exempts_does_not_decay():
             return {"head.weight"}
 
     groups = make_optimizer(Token(), "adamW", 1e-3, [["weight_decay", "0.1"]]).param_groups
-    assert [(group["weight_decay"], len(group["params"])) for group in groups] == [(0.1, 1), (0.0, 2)]
+    assert [(group["weight_decay"], len(group["params"])) for group in groups] == [
+        (0.1, 1),
+        (0.0, 2),
+    ]
 
 
 def test_adamw_begins_with_weavers_settings():
@@ -84,7 +118,10 @@ def test_adamw_begins_with_weavers_settings():
 
 
 def test_weavers_gradient_clipping_is_no_option_of_the_optimiser():
-    assert make_optimizer(Small(), "adam", 1e-3, [["clip_grad_norm", "2"]]).param_groups[0]["lr"] == 1e-3
+    assert (
+        make_optimizer(Small(), "adam", 1e-3, [["clip_grad_norm", "2"]]).param_groups[0]["lr"]
+        == 1e-3
+    )
     assert max_gradient_norm(None, [["clip_grad_norm", "2"]]) == 2
     assert max_gradient_norm(0.5, []) == 0.5
     with pytest.raises(ConfigError, match="clip_grad_norm: expected a number"):
@@ -105,7 +142,10 @@ def test_a_compiled_step_does_what_the_plain_one_does():
 
 def test_learning_rates_of_named_parameters_can_differ():
     groups = make_optimizer(Small(), "adam", 1e-2, [["lr_mult", "('^head', 0.1)"]]).param_groups
-    assert [(group["initial_lr"], len(group["params"])) for group in groups] == [(1e-2, 2), (pytest.approx(1e-3), 1)]
+    assert [(group["initial_lr"], len(group["params"])) for group in groups] == [
+        (1e-2, 2),
+        (pytest.approx(1e-3), 1),
+    ]
 
 
 class Attends(Small):
@@ -126,13 +166,19 @@ class Attends(Small):
 
 def settings_by_name(network, optimizer):
     """Parameter -> (learning rate, weight decay)."""
-    groups = {id(p): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for p in group["params"]}
+    groups = {
+        id(p): (group["lr"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
     return {name: groups[id(p)] for name, p in network.named_parameters() if p.requires_grad}
 
 
 def test_biases_norms_class_tokens_and_what_the_network_names_have_no_weight_decay():
     network = Attends()
-    settings = settings_by_name(network, make_optimizer(network, "adamW", 1e-3, [["weight_decay", "0.1"]]))
+    settings = settings_by_name(
+        network, make_optimizer(network, "adamW", 1e-3, [["weight_decay", "0.1"]])
+    )
     decayed = {name for name, (_, decay) in settings.items() if decay}
     assert decayed == {"layer.weight", "head.weight", "fc_out.weight"}
 
@@ -140,13 +186,25 @@ def test_biases_norms_class_tokens_and_what_the_network_names_have_no_weight_dec
 @pytest.mark.parametrize("name", ["adamW", "ranger", "adam", "radam", "SGD"])
 @pytest.mark.parametrize(
     "options",
-    [[], [["weight_decay", "0.01"]], [["lr_mult", '("fc.*",50)']], [["weight_decay", "0.01"], ["lr_mult", '("fc.*|layer.weight",50)']]],
+    [
+        [],
+        [["weight_decay", "0.01"]],
+        [["lr_mult", '("fc.*",50)']],
+        [["weight_decay", "0.01"], ["lr_mult", '("fc.*|layer.weight",50)']],
+    ],
 )
 def test_rates_and_weight_decays_are_those_of_weaver(name, options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = pytest.importorskip("weaver.train")
-    args = argparse.Namespace(optimizer=name, start_lr=1e-3, load_epoch=None, lr_finder=None, lr_scheduler="none", num_epochs=1)
+    args = argparse.Namespace(
+        optimizer=name,
+        start_lr=1e-3,
+        load_epoch=None,
+        lr_finder=None,
+        lr_scheduler="none",
+        num_epochs=1,
+    )
     network = Attends()
     expected, _ = theirs.init_opt(args, network, **{key: literal(value) for key, value in options})
     ours = make_optimizer(network, name, 1e-3, options)
@@ -157,15 +215,25 @@ def test_rates_and_weight_decays_are_those_of_weaver(name, options):
 
 def test_lr_mult_matches_names_from_their_beginning():
     """``fc.*`` is the head ``fc_out``; anything deeper, such as a block's ``fc1``, keeps its rate."""
-    network = nn.ModuleDict({"fc_out": nn.Linear(1, 1), "block": nn.ModuleDict({"fc1": nn.Linear(1, 1)})})
-    settings = settings_by_name(network, make_optimizer(network, "adam", 1e-4, [["lr_mult", '("fc.*",50)']]))
-    assert {name for name, (rate, _) in settings.items() if rate == pytest.approx(5e-3)} == {"fc_out.weight", "fc_out.bias"}
+    network = nn.ModuleDict(
+        {"fc_out": nn.Linear(1, 1), "block": nn.ModuleDict({"fc1": nn.Linear(1, 1)})}
+    )
+    settings = settings_by_name(
+        network, make_optimizer(network, "adam", 1e-4, [["lr_mult", '("fc.*",50)']])
+    )
+    assert {name for name, (rate, _) in settings.items() if rate == pytest.approx(5e-3)} == {
+        "fc_out.weight",
+        "fc_out.bias",
+    }
 
 
 def test_the_quick_implementation_is_chosen_and_can_be_declined():
     assert make_optimizer(Small(), "adam", 1e-3).param_groups[0]["fused"] is True
     assert make_optimizer(Small(), "nadam", 1e-3).param_groups[0]["foreach"] is True
-    assert make_optimizer(Small(), "adam", 1e-3, [["fused", "False"]]).param_groups[0]["fused"] is False
+    assert (
+        make_optimizer(Small(), "adam", 1e-3, [["fused", "False"]]).param_groups[0]["fused"]
+        is False
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,7 +244,11 @@ def test_the_quick_implementation_is_chosen_and_can_be_declined():
         ("adam", [["beta", "1"]], "no such option; did you mean 'betas'"),
         ("adam", [["betas", "7"]], "--optimizer adam"),
         ("adam", [["lr_mult", "3"]], "expected \\('regex', factor\\)"),
-        ("adam", [["lr_mult", "('haed.weight', 3)"]], "'haed.weight' matches no name from its beginning; did you mean 'head.weight'"),
+        (
+            "adam",
+            [["lr_mult", "('haed.weight', 3)"]],
+            "'haed.weight' matches no name from its beginning; did you mean 'head.weight'",
+        ),
         ("adam", [["lr_mult", "('he(ad', 3)"]], "is not a regular expression"),
     ],
 )

@@ -39,14 +39,28 @@ def test_readings_are_of_the_steps_since_the_last_reading():
 
 def test_columns_that_are_not_finite_are_named():
     loader = Fake(Accounting(nonfinite=Counter(jet_pt=3)))
-    batch = Batch({"jets": tensor([[1.0, float("nan")]])}, {}, {}, {"y": tensor([1.0])}, weight=tensor([float("inf")]))
+    batch = Batch(
+        {"jets": tensor([[1.0, float("nan")]])},
+        {},
+        {},
+        {"y": tensor([1.0])},
+        weight=tensor([float("inf")]),
+    )
     assert nonfinite_columns(loader, None) == ["jet_pt (3 in the data, replaced)"]
-    assert nonfinite_columns(loader, batch)[1:] == ["jets (in the latest batch)", "event_weight (in the latest batch)"]
+    assert nonfinite_columns(loader, batch)[1:] == [
+        "jets (in the latest batch)",
+        "event_weight (in the latest batch)",
+    ]
 
 
 def test_rows_are_logged_and_counted(caplog):
     logging.getLogger("weaver_tt").propagate = True
-    accounting = Accounting(read=Counter(a=10, b=5), selected=Counter(a=8, b=5), dropped=Counter({("a", "selection"): 2}), used=Counter(a=8))
+    accounting = Accounting(
+        read=Counter(a=10, b=5),
+        selected=Counter(a=8, b=5),
+        dropped=Counter({("a", "selection"): 2}),
+        used=Counter(a=8),
+    )
     with caplog.at_level(logging.INFO, "weaver_tt"):
         values = log_rows("train", Fake(accounting))
     assert values["rows_train/read"] == 15

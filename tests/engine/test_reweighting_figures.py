@@ -11,7 +11,9 @@ WEIGHTS = Weights(variables={"pt": (0.0, 1.0, 2.0)}, classes={"a": 1.0})
 
 def test_the_first_epoch_is_drawn_to_files_and_to_the_trackers(tmp_path):
     accounting = Accounting()
-    accounting.spectra.update({("pt", "a", what, i): 3 for what in ("before", "after", "square") for i in range(2)})
+    accounting.spectra.update(
+        {("pt", "a", what, i): 3 for what in ("before", "after", "square") for i in range(2)}
+    )
     loader = SimpleNamespace(accounting=accounting, steps=None)
     prefix = str(tmp_path / "net")
     assert reweighting_figures(loader, WEIGHTS, prefix, 1) == {}
@@ -19,4 +21,7 @@ def test_the_first_epoch_is_drawn_to_files_and_to_the_trackers(tmp_path):
     assert reweighting_figures(loader, Weights(), prefix, 0) == {}
     assert list(tmp_path.iterdir()) == []
     assert list(reweighting_figures(loader, WEIGHTS, prefix, 0)) == ["reweighting"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["net_reweighting.pdf", "net_reweighting.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "net_reweighting.pdf",
+        "net_reweighting.png",
+    ]

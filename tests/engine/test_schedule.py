@@ -22,12 +22,16 @@ def test_none_stays():
 
 
 def test_steps_are_at_the_thirds():
-    assert factors("steps", 9, 0.0, 2.99, 3.0, 5.99, 6.0, 9.0) == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    assert factors("steps", 9, 0.0, 2.99, 3.0, 5.99, 6.0, 9.0) == pytest.approx(
+        [1, 1, 0.1, 0.1, 0.01, 0.01]
+    )
 
 
 def test_flat_decay_falls_to_a_hundredth_in_the_last_epochs():
     values = factors("flat+decay", 10, 0.0, 6.99, 7.0, 7.9, 8.0, 9.0, 9.99)
-    assert values == pytest.approx([1, 1, 0.01 ** (1 / 3), 0.01 ** (1 / 3), 0.01 ** (2 / 3), 0.01, 0.01])
+    assert values == pytest.approx(
+        [1, 1, 0.01 ** (1 / 3), 0.01 ** (1 / 3), 0.01 ** (2 / 3), 0.01, 0.01]
+    )
 
 
 def test_flat_decay_of_a_short_training_begins_flat():
@@ -36,18 +40,28 @@ def test_flat_decay_of_a_short_training_begins_flat():
 
 
 def test_flat_linear_and_flat_cos_meet_halfway():
-    assert factors("flat+linear", 10, 7.0, 8.5, 10.0, warmup=0.0) == pytest.approx([1.0, 0.5005, 0.001])
-    assert factors("flat+cos", 10, 7.0, 8.5, 10.0, warmup=0.1) == pytest.approx([1.0, 0.5005, 0.001])
+    assert factors("flat+linear", 10, 7.0, 8.5, 10.0, warmup=0.0) == pytest.approx(
+        [1.0, 0.5005, 0.001]
+    )
+    assert factors("flat+cos", 10, 7.0, 8.5, 10.0, warmup=0.1) == pytest.approx(
+        [1.0, 0.5005, 0.001]
+    )
 
 
 def test_warmup_rises_then_falls_to_zero():
-    assert factors("warmup+cos", 10, 0.0, 0.5, 1.0, 5.5, 10.0, warmup=0.1) == pytest.approx([0, 0.5, 1, 0.5, 0], abs=1e-12)
+    assert factors("warmup+cos", 10, 0.0, 0.5, 1.0, 5.5, 10.0, warmup=0.1) == pytest.approx(
+        [0, 0.5, 1, 0.5, 0], abs=1e-12
+    )
     assert factors("warmup+cos", 10, 0.0, warmup=0.0) == [1.0]
 
 
 def test_flat_curves_rise_first():
-    assert factors("flat+linear", 10, 0.0, 1.0, 2.0, 8.5, warmup=0.2) == pytest.approx([0, 0.5, 1, 0.5005])
-    assert factors("flat+cos", 10, 0.0, 1.0, 2.0, 8.5, warmup=0.2) == pytest.approx([0, 0.5, 1, 0.5005])
+    assert factors("flat+linear", 10, 0.0, 1.0, 2.0, 8.5, warmup=0.2) == pytest.approx(
+        [0, 0.5, 1, 0.5005]
+    )
+    assert factors("flat+cos", 10, 0.0, 1.0, 2.0, 8.5, warmup=0.2) == pytest.approx(
+        [0, 0.5, 1, 0.5005]
+    )
 
 
 def test_warmup_in_steps_is_a_share_of_all_steps():
@@ -58,9 +72,13 @@ def test_warmup_in_steps_is_a_share_of_all_steps():
 def test_one_cycle_is_torchs():
     steps = 1001
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=steps, cycle_momentum=False)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=1.0, total_steps=steps, cycle_momentum=False
+    )
     for step in range(steps - 1):
-        assert factors("one-cycle", 1, step / (steps - 1))[0] == pytest.approx(optimizer.param_groups[0]["lr"], abs=0.003)
+        assert factors("one-cycle", 1, step / (steps - 1))[0] == pytest.approx(
+            optimizer.param_groups[0]["lr"], abs=0.003
+        )
         optimizer.step()
         theirs.step()
 
@@ -68,7 +86,9 @@ def test_one_cycle_is_torchs():
 @pytest.mark.parametrize("direction", ["min", "max"])
 def test_plateau_is_torchs(direction):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode=direction, patience=2, threshold=0.01)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode=direction, patience=2, threshold=0.01
+    )
     ours = Plateau(direction)
     for value in (1.0, 0.5, 0.499, 0.498, 0.497, 0.496, 0.2, 0.3, 0.3, 0.3, 0.3, 0.9):
         ours.observe(value)
@@ -90,7 +110,11 @@ def test_factors_are_never_above_one_nor_negative(name, epochs, share):
     assert 0 <= CURVES[name](share * epochs, epochs) <= 1
 
 
-@given(st.sampled_from(["flat+linear", "flat+cos", "one-cycle"]), st.integers(1, 50), st.integers(2, 400))
+@given(
+    st.sampled_from(["flat+linear", "flat+cos", "one-cycle"]),
+    st.integers(1, 50),
+    st.integers(2, 400),
+)
 def test_curves_do_not_know_how_epochs_are_cut(name, epochs, cuts):
     assert factors(name, epochs, epochs / 2)[0] == pytest.approx(factors(name, cuts, cuts / 2)[0])
     assert not math.isnan(factors(name, epochs, float(epochs))[0])

@@ -19,7 +19,12 @@ from weaver_tt.options.train import TrainOptions
 from weaver_tt.tasks.regression import Regression
 
 GROUP = InputGroup(name="event", variables=(Variable(name="x"),))
-CONFIG = DataConfig(source="c.yaml", text="", inputs={"event": GROUP}, labels=Labels(kind="custom", value={"y": parse_expression("x", "test")}))
+CONFIG = DataConfig(
+    source="c.yaml",
+    text="",
+    inputs={"event": GROUP},
+    labels=Labels(kind="custom", value={"y": parse_expression("x", "test")}),
+)
 
 
 class Rows:
@@ -32,14 +37,31 @@ class Rows:
         """The batches from ``skip`` on."""
         for index in range(skip, 4):
             x = torch.tensor([[index + 1.0], [-index - 1.0]])
-            yield Batch({"event": x}, {}, {}, {"y": x[:, 0].clone()}, progress=(index + 1) / 4, size=2)
+            yield Batch(
+                {"event": x}, {}, {}, {"y": x[:, 0].clone()}, progress=(index + 1) / 4, size=2
+            )
 
 
 def training(prefix, **more):
     """A line to be fitted."""
     torch.manual_seed(0)
-    options = TrainOptions(**{"num_epochs": 3, "optimizer": "sgd", "start_lr": 0.1, "lr_scheduler": "none", "save_minutes": 1e9} | more)
-    return Training(Network(nn.Linear(1, 1), ["event"]), Regression(CONFIG, loss_function="mse"), options, str(prefix), NullTracker())
+    options = TrainOptions(
+        **{
+            "num_epochs": 3,
+            "optimizer": "sgd",
+            "start_lr": 0.1,
+            "lr_scheduler": "none",
+            "save_minutes": 1e9,
+        }
+        | more
+    )
+    return Training(
+        Network(nn.Linear(1, 1), ["event"]),
+        Regression(CONFIG, loss_function="mse"),
+        options,
+        str(prefix),
+        NullTracker(),
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +84,11 @@ def test_what_is_kept_after_an_epoch_points_to_the_next(tmp_path):
     run.save_epoch(run.train(Rows()))
     saved = checkpoint.load_checkpoint(tmp_path / "net_resume.pt")
     assert (saved["state"]["epoch"], saved["state"]["batches"], saved["steps"]) == (1, 0, 4)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["net_best_epoch_state.pt", "net_epoch-0_state.pt", "net_resume.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "net_best_epoch_state.pt",
+        "net_epoch-0_state.pt",
+        "net_resume.pt",
+    ]
 
 
 def test_a_save_inside_an_epoch_remembers_the_position(tmp_path):

@@ -102,7 +102,11 @@ def test_weights_that_are_not_finite_are_noticed_before_the_next_loss():
     line, update = make()
     step(update, line.a * tensor([1.0]), [1.0])
     assert update.first_bad_step() is None
-    step(update, (line.a - 0.9).sqrt() * tensor([0.0]) + (line.a - line.a.detach()).abs().sqrt(), [1.0])  # finite, its gradient is not
+    step(
+        update,
+        (line.a - 0.9).sqrt() * tensor([0.0]) + (line.a - line.a.detach()).abs().sqrt(),
+        [1.0],
+    )  # finite, its gradient is not
     assert update.first_bad_step() == 1
 
 

@@ -60,13 +60,25 @@ def value(source: str, table=TABLE):
         ("~isb", [False, True, False]),
         ("flavour - 5", [[0, -1], [], [-5]]),  # not 255: whole numbers have 64 bits
         ("np.sqrt(flavour) > 2.2360679", [[True, False], [], [False]]),  # float16 would give 2.236
-        ("2**3 + math.sqrt(16) - round(2.6) + len([1, 2]) + max(1, 4) - min(2, 3) + sum([1, 2])", [16, 16, 16]),
+        (
+            "2**3 + math.sqrt(16) - round(2.6) + len([1, 2]) + max(1, 4) - min(2, 3) + sum([1, 2])",
+            [16, 16, 16],
+        ),
         ("np.pi", [math.pi] * 3),
         ("True", [True] * 3),
         ("_hash(run) % 2", [hash((number,)) % 2 for number in (1, 2, 3)]),
-        ("_p4_from_ptetaphim(pt, eta, phi, 0).px", [[30, 20 * math.cos(1)], [], [50 * math.cos(2)]]),
-        ("_p4_from_ptetaphim(pt, eta, phi, 0).deltaR(_p4_from_ptetaphim(pt, 0, phi, 0))", [[1, 2], [], [0.5]]),
-        ("(_p4_from_ptetaphim(pt, eta, phi, 3) + _p4_from_ptetaphim(pt, eta, phi, 3)).pt", [[60, 40], [], [100]]),
+        (
+            "_p4_from_ptetaphim(pt, eta, phi, 0).px",
+            [[30, 20 * math.cos(1)], [], [50 * math.cos(2)]],
+        ),
+        (
+            "_p4_from_ptetaphim(pt, eta, phi, 0).deltaR(_p4_from_ptetaphim(pt, 0, phi, 0))",
+            [[1, 2], [], [0.5]],
+        ),
+        (
+            "(_p4_from_ptetaphim(pt, eta, phi, 3) + _p4_from_ptetaphim(pt, eta, phi, 3)).pt",
+            [[60, 40], [], [100]],
+        ),
     ],
 )
 def test_expressions_give_what_they_say(source, expected):
@@ -88,7 +100,9 @@ def test_an_expression_knows_its_columns_and_has_a_tree_that_can_be_sent_to_work
 def test_numbers_are_expressions_and_other_things_are_not():
     assert value_of_number(1.5) == [1.5, 1.5, 1.5]
     for wrong in (None, [1], {"a": 1}, ""):
-        with pytest.raises(ConfigError, match=r"data.yaml: new_variables.x: expected an expression"):
+        with pytest.raises(
+            ConfigError, match=r"data.yaml: new_variables.x: expected an expression"
+        ):
             parse_expression(wrong, "data.yaml: new_variables.x")
 
 
@@ -113,7 +127,9 @@ def value_of_number(number):
     ],
 )
 def test_what_goes_wrong_on_data_is_told_with_the_expression_and_the_part(source, message):
-    table = TABLE if "flatten" not in source else {**TABLE, "pt": ak.Array([[1.0], [2.0, 3.0], [4.0]])}
+    table = (
+        TABLE if "flatten" not in source else {**TABLE, "pt": ak.Array([[1.0], [2.0, 3.0], [4.0]])}
+    )
     with pytest.raises(DataError, match=message) as caught:
         evaluate(parse_expression(source, "test"), table)
     assert source in str(caught.value)
@@ -125,15 +141,28 @@ def test_dividing_by_zero_gives_infinity_without_a_warning():
 
 def test_columns_are_not_changed_by_expressions():
     before = {name: column.tolist() for name, column in TABLE.items()}
-    for source in ("-pt", "np.sqrt(met)", "np.nan_to_num(pt)", "np.sort(met)", "pt + pt", "np.clip(run, 2, 2)"):
+    for source in (
+        "-pt",
+        "np.sqrt(met)",
+        "np.nan_to_num(pt)",
+        "np.sort(met)",
+        "pt + pt",
+        "np.clip(run, 2, 2)",
+    ):
         value(source)
     assert {name: column.tolist() for name, column in TABLE.items()} == before
 
 
 def test_own_functions_get_arrays_and_their_errors_are_shown_as_they_are(tmp_path):
     file = tmp_path / "own.py"
-    file.write_text("import awkward as ak\ndef leading(x):\n    return ak.fill_none(ak.firsts(x), 0)\ndef broken(x):\n    return {}['mine']\n")
-    assert evaluate(parse_expression("leading(pt) + 1", "test", str(file)), TABLE).tolist() == [31, 1, 51]
+    file.write_text(
+        "import awkward as ak\ndef leading(x):\n    return ak.fill_none(ak.firsts(x), 0)\ndef broken(x):\n    return {}['mine']\n"
+    )
+    assert evaluate(parse_expression("leading(pt) + 1", "test", str(file)), TABLE).tolist() == [
+        31,
+        1,
+        51,
+    ]
     with pytest.raises(KeyError, match="mine"):
         evaluate(parse_expression("broken(pt)", "test", str(file)), TABLE)
     with pytest.raises(ConfigError, match="no function 'leading'"):
@@ -152,7 +181,10 @@ def grown(inner):
     signs = {"+": operator.add, "-": operator.sub, "*": operator.mul}
     return st.one_of(
         st.tuples(inner, st.sampled_from(sorted(signs)), inner).map(
-            lambda parts: (f"({parts[0][0]} {parts[1]} {parts[2][0]})", lambda *o: signs[parts[1]](parts[0][1](*o), parts[2][1](*o)))
+            lambda parts: (
+                f"({parts[0][0]} {parts[1]} {parts[2][0]})",
+                lambda *o: signs[parts[1]](parts[0][1](*o), parts[2][1](*o)),
+            )
         ),
         inner.map(lambda part: (f"np.sin({part[0]})", lambda *o: math.sin(part[1](*o)))),
         inner.map(lambda part: (f"abs(-{part[0]})", lambda *o: abs(part[1](*o)))),
@@ -165,8 +197,15 @@ def grown(inner):
     )
 
 
-columns = {"pt": lambda pt, eta, met: pt, "eta": lambda pt, eta, met: eta, "met": lambda pt, eta, met: met}
-leaves = st.one_of(st.integers(-20, 20).map(lambda number: leaf(number / 4)), st.sampled_from(list(columns.items())))
+columns = {
+    "pt": lambda pt, eta, met: pt,
+    "eta": lambda pt, eta, met: eta,
+    "met": lambda pt, eta, met: met,
+}
+leaves = st.one_of(
+    st.integers(-20, 20).map(lambda number: leaf(number / 4)),
+    st.sampled_from(list(columns.items())),
+)
 
 
 @given(st.recursive(leaves, grown, max_leaves=8))
@@ -174,12 +213,21 @@ def test_a_jagged_expression_is_the_expression_of_each_object(pair):
     source, scalar = pair
     found = ak.to_list(evaluate(parse_expression(f"{source} + 0 * pt", "test"), TABLE))
     rows = zip(TABLE["pt"].tolist(), TABLE["eta"].tolist(), TABLE["met"].tolist(), strict=True)
-    expected = [[scalar(pt, eta, met) for pt, eta in zip(pts, etas, strict=True)] for pts, etas, met in rows]
+    expected = [
+        [scalar(pt, eta, met) for pt, eta in zip(pts, etas, strict=True)] for pts, etas, met in rows
+    ]
     assert found == [pytest.approx(row, rel=1e-6, abs=1e-6) for row in expected]
 
 
 def test_an_expression_of_one_collection_is_computed_on_its_flat_content():
     table = {name: ak.unflatten(np.arange(1.0, 6), [2, 0, 3]) for name in ("pt", "eta")}
-    result = evaluate(parse_expression("np.where(np.log(pt) * eta > 1, pt, met) + 1", "test"), {**table, "met": np.array([7.0, 8.0, 9.0])})
-    assert result.tolist() == [[8, 3], [], [4, 5, 6]]  # log(1) * 1 = 0 takes met = 7, log(2) * 2 = 1.39 takes pt
+    result = evaluate(
+        parse_expression("np.where(np.log(pt) * eta > 1, pt, met) + 1", "test"),
+        {**table, "met": np.array([7.0, 8.0, 9.0])},
+    )
+    assert result.tolist() == [
+        [8, 3],
+        [],
+        [4, 5, 6],
+    ]  # log(1) * 1 = 0 takes met = 7, log(2) * 2 = 1.39 takes pt
     assert np.shares_memory(result.layout.offsets.data, table["pt"].layout.offsets.data)

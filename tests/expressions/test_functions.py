@@ -30,10 +30,34 @@ def test_no_listed_member_begins_with_an_underscore_or_is_a_module():
     import types
 
     for listed in MODULES.values():
-        assert not any(name.startswith("_") or isinstance(value, types.ModuleType) for name, value in listed.items())
+        assert not any(
+            name.startswith("_") or isinstance(value, types.ModuleType)
+            for name, value in listed.items()
+        )
     assert set(BUILTINS) == {"len", "abs", "min", "max", "sum", "round"}
-    assert {"sqrt", "log", "hypot", "arctan2", "where", "clip", "stack", "ones_like", "maximum", "pi"} <= MODULES["np"].keys()
-    assert {"num", "sum", "any", "pad_none", "fill_none", "firsts", "argsort", "unflatten", "flatten"} <= MODULES["ak"].keys()
+    assert {
+        "sqrt",
+        "log",
+        "hypot",
+        "arctan2",
+        "where",
+        "clip",
+        "stack",
+        "ones_like",
+        "maximum",
+        "pi",
+    } <= MODULES["np"].keys()
+    assert {
+        "num",
+        "sum",
+        "any",
+        "pad_none",
+        "fill_none",
+        "firsts",
+        "argsort",
+        "unflatten",
+        "flatten",
+    } <= MODULES["ak"].keys()
 
 
 def test_pad_fills_short_rows_and_cuts_long_ones():
@@ -52,11 +76,17 @@ def test_repeat_pad_goes_round_a_rows_objects():
     assert HELPERS["_repeat_pad"](JAGGED, 4).tolist() == [[1, 2, 3, 1], [0, 0, 0, 0], [4, 4, 4, 4]]
 
 
-@given(st.lists(st.lists(st.integers(0, 99), max_size=5), min_size=1, max_size=6), st.integers(1, 7))
+@given(
+    st.lists(st.lists(st.integers(0, 99), max_size=5), min_size=1, max_size=6), st.integers(1, 7)
+)
 def test_paddings_agree_with_a_loop_over_rows(rows, length):
     array = ak.values_astype(ak.Array([*rows, [1]]), "int64")[:-1]
-    assert HELPERS["_pad"](array, length, 7).tolist() == [(row + [7] * length)[:length] for row in rows]
-    assert HELPERS["_repeat_pad"](array, length).tolist() == [(row * length)[:length] if row else [0] * length for row in rows]
+    assert HELPERS["_pad"](array, length, 7).tolist() == [
+        (row + [7] * length)[:length] for row in rows
+    ]
+    assert HELPERS["_repeat_pad"](array, length).tolist() == [
+        (row * length)[:length] if row else [0] * length for row in rows
+    ]
 
 
 def test_padding_to_an_absurd_length_is_refused():
@@ -84,8 +114,12 @@ def test_concat_and_stack_join_along_an_old_and_a_new_axis():
 def test_nearest_neighbours_come_in_order_of_distance():
     support = np.array([[0.0, 0.0], [3.0, 0.0], [1.0, 0.0]])
     assert HELPERS["_knn"](support, np.array([[0.9, 0.0]]), 2).tolist() == [[2, 0]]
-    assert HELPERS["_knn"](support, np.array([[9.0, 0.0]]), 4).tolist() == [[1, 2, 0, 3]]  # 3: there is no fourth
-    batch = HELPERS["_batch_knn"]([support, support[:2]], [support[:1], support[:2]], 1, maxlen_s=3, maxlen_q=2)
+    assert HELPERS["_knn"](support, np.array([[9.0, 0.0]]), 4).tolist() == [
+        [1, 2, 0, 3]
+    ]  # 3: there is no fourth
+    batch = HELPERS["_batch_knn"](
+        [support, support[:2]], [support[:1], support[:2]], 1, maxlen_s=3, maxlen_q=2
+    )
     assert batch.tolist() == [[[0], [2]], [[0], [1]]]  # [2]: padding, maxlen_s - 1
 
 
@@ -102,14 +136,19 @@ def test_dropping_leaves_the_stated_share_and_at_least_the_stated_number():
     kept = HELPERS["_batch_permute_and_drop_indices"](array, True, 0.2, 0.2 + 1e-9, 1)
     assert ak.num(kept).tolist() == [80, 1, 0]
     assert set(kept[0].tolist()) == set(range(80))
-    assert HELPERS["_batch_permute_and_drop_indices"](ak.Array([[3, 1, 2]]), random_permute=False).tolist() == [[1, 2, 0]]
+    assert HELPERS["_batch_permute_and_drop_indices"](
+        ak.Array([[3, 1, 2]]), random_permute=False
+    ).tolist() == [[1, 2, 0]]
     with pytest.raises(DataError, match="drop_rate"):
         HELPERS["_batch_permute_and_drop_indices"](array, True, 0.5, 0.1)
 
 
 def test_sorting_and_gathering_bring_objects_into_order():
     array = ak.Array([[3, 1, 2], []])
-    assert HELPERS["_batch_gather"](array, HELPERS["_batch_argsort"](array)).tolist() == [[1, 2, 3], []]
+    assert HELPERS["_batch_gather"](array, HELPERS["_batch_argsort"](array)).tolist() == [
+        [1, 2, 3],
+        [],
+    ]
     assert HELPERS["_clip"](array, 2, 3).tolist() == [[3, 2, 2], []]
 
 

@@ -23,8 +23,14 @@ def value(source):
 def test_jagged_arrays_are_made_like_others(module):
     assert value(f"{module}.JaggedArray.ones_like(x)") == [[1, 1, 1], [], [1]]
     assert value(f"{module}.JaggedArray.zeros_like(x) + 2") == [[2, 2, 2], [], [2]]
-    assert value(f"{module}.JaggedArray.fromcounts(x.counts, ak.flatten(y))") == ak.to_list(TABLE["y"])
-    assert value(f"{module}.JaggedArray.concatenate([x, y], axis=1)") == [[1, 3, 2, 10, 20, 30], [], [5, 40]]
+    assert value(f"{module}.JaggedArray.fromcounts(x.counts, ak.flatten(y))") == ak.to_list(
+        TABLE["y"]
+    )
+    assert value(f"{module}.JaggedArray.concatenate([x, y], axis=1)") == [
+        [1, 3, 2, 10, 20, 30],
+        [],
+        [5, 40],
+    ]
 
 
 def test_reductions_act_on_each_row():
@@ -50,7 +56,12 @@ def test_the_place_of_the_largest_indexes_another_column():
 def test_padding_and_types():
     assert value("x.pad(2, clip=True).fillna(0)") == [[1, 3], [0, 0], [5, 0]]
     assert value("x.pad(2).fillna(-1)") == [[1, 3, 2], [-1, -1], [5, -1]]
-    assert evaluate(parse_expression("x.astype('float32')", "test"), TABLE).type.content.content.primitive == "float32"
+    assert (
+        evaluate(
+            parse_expression("x.astype('float32')", "test"), TABLE
+        ).type.content.content.primitive
+        == "float32"
+    )
     assert evaluate(parse_expression("n.astype(np.float32)", "test"), TABLE).dtype == np.float32
 
 
@@ -70,7 +81,10 @@ def test_what_has_no_value_says_why(source, message):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("awkward.JaggedArray.ones_lik(x)", "awkward.JaggedArray.ones_lik is not allowed; did you mean 'ones_like'"),
+        (
+            "awkward.JaggedArray.ones_lik(x)",
+            "awkward.JaggedArray.ones_lik is not allowed; did you mean 'ones_like'",
+        ),
         ("np.JaggedArray.ones_like(x)", "np.JaggedArray is not allowed"),
         ("awkward.JaggedArray", "awkward.JaggedArray is not allowed"),
         ("x.summ()", "method 'summ' is not allowed; did you mean 'sum'"),

@@ -78,10 +78,23 @@ def table(seed, rows=12):
     counts = random.integers(0, 6, rows)
     counts[0] = 3
     jagged = {name: random.normal(size=counts.sum()) for name in ("px", "py", "pz")}
-    jagged["energy"] = np.sqrt(sum(value**2 for value in jagged.values())) + random.uniform(0.1, 1, counts.sum())
-    jagged |= {"pt": random.uniform(1, 9, counts.sum()), "eta": random.normal(size=counts.sum()), "phi": random.uniform(-3, 3, counts.sum())}
-    jagged |= {"mass": random.uniform(0.1, 1, counts.sum()), "charge": random.integers(-3, 4, counts.sum())}
-    flat = {"run": random.integers(0, 3, rows), "event": random.integers(0, 100, rows), "weight": random.uniform(0.1, 1, rows)}
+    jagged["energy"] = np.sqrt(sum(value**2 for value in jagged.values())) + random.uniform(
+        0.1, 1, counts.sum()
+    )
+    jagged |= {
+        "pt": random.uniform(1, 9, counts.sum()),
+        "eta": random.normal(size=counts.sum()),
+        "phi": random.uniform(-3, 3, counts.sum()),
+    }
+    jagged |= {
+        "mass": random.uniform(0.1, 1, counts.sum()),
+        "charge": random.integers(-3, 4, counts.sum()),
+    }
+    flat = {
+        "run": random.integers(0, 3, rows),
+        "event": random.integers(0, 100, rows),
+        "weight": random.uniform(0.1, 1, rows),
+    }
     return ak.Array({name: ak.unflatten(value, counts) for name, value in jagged.items()} | flat)
 
 
@@ -122,7 +135,13 @@ def test_a_random_order_is_one_of_each_rows_objects(seed):
 def test_dropping_keeps_the_share_that_weaver_keeps(seed, least):
     """With equal rates at both ends nothing is random but the order."""
     px = table(seed).px
-    both = [drop(px, True, 0.5, 0.5, least) for drop in (HELPERS["_batch_permute_and_drop_indices"], tools._batch_permute_and_drop_indices)]
+    both = [
+        drop(px, True, 0.5, 0.5, least)
+        for drop in (
+            HELPERS["_batch_permute_and_drop_indices"],
+            tools._batch_permute_and_drop_indices,
+        )
+    ]
     assert lists(ak.num(both[0])) == lists(ak.num(both[1]))
     assert lists(ak.sort(both[0])) == lists(ak.sort(both[1]))
 
@@ -133,14 +152,20 @@ def test_neighbours_are_those_of_a_tree(seed, k):
     tree = pytest.importorskip("scipy.spatial").cKDTree
     random = np.random.default_rng(seed)
     support, query = random.normal(size=(6, 2)), random.normal(size=(4, 2))
-    assert np.array_equal(HELPERS["_knn"](support, query, k), tree(support).query(query, k)[1].reshape(4, k))
+    assert np.array_equal(
+        HELPERS["_knn"](support, query, k), tree(support).query(query, k)[1].reshape(4, k)
+    )
 
 
 def test_neighbours_row_by_row_are_padded_as_weaver_pads_them(monkeypatch):
     pytest.importorskip("scipy")
-    monkeypatch.setattr(tools, "_knn", lambda support, query, k, n_jobs: HELPERS["_knn"](support, query, k))
+    monkeypatch.setattr(
+        tools, "_knn", lambda support, query, k, n_jobs: HELPERS["_knn"](support, query, k)
+    )
     random = np.random.default_rng(0)
-    supports, queries = ([random.normal(size=(n, 2)) for n in sizes] for sizes in ((5, 3, 4), (2, 4, 1)))
+    supports, queries = (
+        [random.normal(size=(n, 2)) for n in sizes] for sizes in ((5, 3, 4), (2, 4, 1))
+    )
     for most in (None, 3):
         expected = tools._batch_knn(supports, queries, 2, 4, most)
         assert np.array_equal(HELPERS["_batch_knn"](supports, queries, 2, 4, most), expected)
@@ -148,5 +173,7 @@ def test_neighbours_row_by_row_are_padded_as_weaver_pads_them(monkeypatch):
 
 def test_every_helper_of_weaver_is_here():
     own = {name for name in vars(tools) if name.startswith("_") and not name.startswith("__")}
-    internal = {name for name in own if "kernel" in name or "fused" in name} | {"_get_content_and_offsets"}
+    internal = {name for name in own if "kernel" in name or "fused" in name} | {
+        "_get_content_and_offsets"
+    }
     assert own - internal <= HELPERS.keys()

@@ -12,7 +12,9 @@ from weaver_tt.metrics.classification import ClassificationMeter
 def judged(names, output, target):
     """The judgement of unweighted entries."""
     meter, output = ClassificationMeter(names), torch.tensor(output)
-    meter.update(Scored(output, torch.tensor(target), torch.ones(len(output)), torch.ones(len(output))), None)
+    meter.update(
+        Scored(output, torch.tensor(target), torch.ones(len(output)), torch.ones(len(output))), None
+    )
     return meter.summarize(meter.totals())
 
 
@@ -27,7 +29,11 @@ def texts(axes):
 
 def test_confusion_shares_are_per_true_class():
     assert texts(figures.confusion_figure(TWO).axes[0]) == ["1.00", "0.00", "0.50", "0.50"]
-    assert texts(figures.confusion_figure(THREE).axes[0])[-3:] == ["0.00", "0.00", "0.00"]  # a class without entries
+    assert texts(figures.confusion_figure(THREE).axes[0])[-3:] == [
+        "0.00",
+        "0.00",
+        "0.00",
+    ]  # a class without entries
 
 
 def test_areas_of_pairs_leave_out_the_diagonal_and_what_is_unknown():
@@ -54,7 +60,9 @@ def test_the_axis_of_a_perfect_tagger_is_not_upside_down():
 
 def test_curves_are_divided_by_the_reference():
     line = np.linspace(100, 1, 100)
-    panels = figures.draw_rejections({"old": (line, line / 10), "new": (2 * line, line / 10)}, ratio="old").axes
+    panels = figures.draw_rejections(
+        {"old": (line, line / 10), "new": (2 * line, line / 10)}, ratio="old"
+    ).axes
     assert [curve.get_ydata()[0] for curve in panels[1].lines] == [1.0, 2.0]
     assert panels[1].get_ylabel() == "ratio to old"
 
@@ -73,7 +81,9 @@ def test_calibration_lays_models_over_each_other():
 
 def test_points_of_models_stand_apart():
     value = np.array([0.5, 0.6])
-    axes = figures.points_in_bins(np.array([0.0, 1.0, 3.0]), {"old": (value, value), "new": (value, value)}, ("pt", "AUC")).axes[0]
+    axes = figures.points_in_bins(
+        np.array([0.0, 1.0, 3.0]), {"old": (value, value), "new": (value, value)}, ("pt", "AUC")
+    ).axes[0]
     first, second = (line.get_xdata() for line in axes.lines if line.get_marker() == "o")
     assert (first < second).all()
     assert first[0] > 0

@@ -33,5 +33,12 @@ def test_empty_bins_are_nan_and_left_out():
 
 def test_every_flavour_has_points_and_a_line():
     table = sums([2.0, 2.0], [1.0, 1.0], [1.0, 1.0], [2.0, 2.0])
-    axes = figures.efficiency_vs_pt(np.array([10.0, 100.0, 1000.0]), {"b": table, "other": table}).axes[0]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["b, predicted", "other, predicted", "b, observed", "other, observed"]
+    axes = figures.efficiency_vs_pt(
+        np.array([10.0, 100.0, 1000.0]), {"b": table, "other": table}
+    ).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "b, predicted",
+        "other, predicted",
+        "b, observed",
+        "other, observed",
+    ]

@@ -24,9 +24,14 @@ def test_shares_and_errors_by_hand():
 
 
 def test_a_row_of_panels_for_each_variable_and_a_line_for_each_class():
-    figure = reweighting_figure(SUMS, {"pt": (1.0, 10.0, 100.0, 1000.0), "mass": (0.0, 1.0)}, ["a", "b"])
+    figure = reweighting_figure(
+        SUMS, {"pt": (1.0, 10.0, 100.0, 1000.0), "mass": (0.0, 1.0)}, ["a", "b"]
+    )
     figure.canvas.draw()
-    assert [axes.get_title() for axes in figure.axes] == ["before reweighting", "after reweighting"] * 2
+    assert [axes.get_title() for axes in figure.axes] == [
+        "before reweighting",
+        "after reweighting",
+    ] * 2
     assert [axes.get_xlabel() for axes in figure.axes] == ["pt", "pt", "mass", "mass"]
     assert [axes.get_xscale() for axes in figure.axes] == ["log", "log", "linear", "linear"]
     assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["a", "b"]

@@ -23,12 +23,17 @@ def folder(tmp_path):
 
 
 def test_a_pattern_without_a_name_is_sorted_and_belongs_to_the_unnamed_group(folder):
-    assert parse_groups([f"{folder}/*.root"]) == [FileGroup("_", (f"{folder}/a.root", f"{folder}/b.root"))]
+    assert parse_groups([f"{folder}/*.root"]) == [
+        FileGroup("_", (f"{folder}/a.root", f"{folder}/b.root"))
+    ]
 
 
 def test_names_make_groups_and_the_same_name_twice_merges(folder):
     groups = parse_groups([f"x:{folder}/b.root", f"y:{folder}/c.h5", f"x:{folder}/a.root"])
-    assert groups == [FileGroup("x", (f"{folder}/b.root", f"{folder}/a.root")), FileGroup("y", (f"{folder}/c.h5",))]
+    assert groups == [
+        FileGroup("x", (f"{folder}/b.root", f"{folder}/a.root")),
+        FileGroup("y", (f"{folder}/c.h5",)),
+    ]
 
 
 def test_two_stars_go_into_folders_and_a_file_counts_once(folder, caplog):
@@ -40,14 +45,21 @@ def test_two_stars_go_into_folders_and_a_file_counts_once(folder, caplog):
 
 def test_a_group_of_test_files_can_be_divided_into_groups_of_so_many(folder):
     groups = parse_groups([f"tt%2:{folder}/**/*", f"{folder}/c.h5"], divide=True)
-    assert [(group.name, len(group.paths)) for group in groups] == [("tt_0", 2), ("tt_1", 2), ("_", 1)]
+    assert [(group.name, len(group.paths)) for group in groups] == [
+        ("tt_0", 2),
+        ("tt_1", 2),
+        ("_", 1),
+    ]
     assert groups[1].paths == (f"{folder}/c.h5", f"{folder}/sub/d.root")
 
 
 def test_files_that_were_converted_are_read_in_place_of_those_of_awkward_0(folder, caplog):
     with caplog.at_level(logging.INFO, "weaver_tt"):
         assert parse_groups([f"x:{folder}/a.awkd"]) == [FileGroup("x", (f"{folder}/a.root",))]
-        assert parse_groups([f"{folder}/*.awkd"])[0].paths == (f"{folder}/a.root", f"{folder}/b.root")
+        assert parse_groups([f"{folder}/*.awkd"])[0].paths == (
+            f"{folder}/a.root",
+            f"{folder}/b.root",
+        )
     assert f"reading {folder}/a.root instead" in caplog.text
     with pytest.raises(DataError, match=r"none\.awkd: no such file, .* `weaver-tt convert`"):
         parse_groups([f"{folder}/none.awkd"])
@@ -65,10 +77,20 @@ def test_the_split_number_of_weaver_is_dropped_with_a_word(folder, caplog):
     assert "'%10'" in caplog.text
 
 
-@pytest.mark.parametrize("scheme", ["root://eos.example//store/f.root", "https://example.org:80/f.root?token=a*b", "s3://bucket/f.parquet"])
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "root://eos.example//store/f.root",
+        "https://example.org:80/f.root?token=a*b",
+        "s3://bucket/f.parquet",
+    ],
+)
 def test_a_url_is_a_path_with_or_without_a_name(scheme):
     assert is_remote(scheme)
-    assert parse_groups([scheme, f"sig:{scheme}"]) == [FileGroup("_", (scheme,)), FileGroup("sig", (scheme,))]
+    assert parse_groups([scheme, f"sig:{scheme}"]) == [
+        FileGroup("_", (scheme,)),
+        FileGroup("sig", (scheme,)),
+    ]
 
 
 def test_a_file_whose_name_holds_a_colon_or_brackets_is_found(tmp_path):
@@ -83,7 +105,9 @@ def test_a_home_folder_is_expanded_behind_a_name_too(folder, monkeypatch):
 
 
 def test_a_pattern_that_matches_nothing_names_what_is_near(folder):
-    with pytest.raises(DataError, match=r"aa\.root: no such file; 'aa\.root' is not in .*did you mean 'a\.root'"):
+    with pytest.raises(
+        DataError, match=r"aa\.root: no such file; 'aa\.root' is not in .*did you mean 'a\.root'"
+    ):
         parse_groups([f"x:{folder}/aa.root"])
     with pytest.raises(DataError, match=r"'subb' is not in .* did you mean 'sub'"):
         parse_groups([f"{folder}/subb/*.root"])
@@ -100,11 +124,15 @@ def test_no_patterns_make_no_groups():
 
 def test_wildcards_in_a_url_are_looked_up_on_the_server(folder):
     pytest.importorskip("aiohttp")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=folder))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=folder)
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         base = f"http://127.0.0.1:{server.server_port}"
-        assert parse_groups([f"x:{base}/*.root"]) == [FileGroup("x", (f"{base}/a.root", f"{base}/b.root"))]
+        assert parse_groups([f"x:{base}/*.root"]) == [
+            FileGroup("x", (f"{base}/a.root", f"{base}/b.root"))
+        ]
         with pytest.raises(DataError, match=r"\*\.parquet: no such file"):
             parse_groups([f"{base}/*.parquet"])
     finally:

@@ -24,7 +24,9 @@ def path(tmp_path):
         file["hits"] = np.zeros((4, 2), [("r", "f8")])
         file["plain"], file["grid"] = np.arange(4), np.arange(8.0).reshape(4, 2)
         file["text"] = ["a", "b", "cc", ""]
-        file.create_dataset("vector", (4,), h5py.vlen_dtype("f4"))[:] = np.array([np.ones(n, "f4") for n in (2, 0, 1, 3)], object)
+        file.create_dataset("vector", (4,), h5py.vlen_dtype("f4"))[:] = np.array(
+            [np.ones(n, "f4") for n in (2, 0, 1, 3)], object
+        )
         file["classes"], file["scalar"] = ["b", "c"], 3.0
     return path
 
@@ -50,7 +52,12 @@ def test_fields_are_columns_named_table_field_and_valid_makes_them_lists(path):
         [5, 0, 4, 5],
         [[7, 7], [], [7], [7, 7, 7]],
     ]
-    assert [str(array.type) for array in got.values()] == ["4 * float32", "4 * var * float32", "4 * uint8", "4 * var * int16"]
+    assert [str(array.type) for array in got.values()] == [
+        "4 * float32",
+        "4 * var * float32",
+        "4 * uint8",
+        "4 * var * int16",
+    ]
     assert got["tracks_d0"].layout.offsets is got["tracks_n"].layout.offsets
 
 
@@ -59,7 +66,12 @@ def test_plain_columns_of_all_kinds(path):
         got = reader.read(["grid", "hits_r", "plain", "text", "vector", "tracks_valid"], 1, 3)
     assert str(got["grid"].type) == "2 * 2 * float64"
     assert str(got["hits_r"].type) == "2 * 2 * float64"
-    assert [got[name].to_list() for name in ("plain", "text", "vector", "tracks_valid")] == [[1, 2], ["b", "cc"], [[], [1.0]], [[], [True]]]
+    assert [got[name].to_list() for name in ("plain", "text", "vector", "tracks_valid")] == [
+        [1, 2],
+        ["b", "cc"],
+        [[], [1.0]],
+        [[], [True]],
+    ]
 
 
 def test_chunks_are_the_clusters(path):
@@ -73,7 +85,11 @@ def test_only_the_rows_asked_for_are_read(path, monkeypatch):
     with Hdf5Reader(path) as reader:
         asked = []
         read = h5py.Dataset.__getitem__
-        monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda dataset, rows, *more: asked.append(rows) or read(dataset, rows, *more))
+        monkeypatch.setattr(
+            h5py.Dataset,
+            "__getitem__",
+            lambda dataset, rows, *more: asked.append(rows) or read(dataset, rows, *more),
+        )
         reader.read(["plain", "grid"], 1, 3)
         assert asked == [slice(1, 3)] * 2
 
@@ -86,7 +102,9 @@ def test_a_group_is_chosen_by_name_or_for_being_the_only_one(tmp_path):
         assert (reader.columns(), reader.rows()) == (["y"], 2)
     with Hdf5Reader(str(tmp_path / "one.h5"), "deep/events") as reader:
         assert (reader.columns(), reader.rows()) == (["x"], 3)
-        with pytest.raises(DataError, match=r"one\.h5, group 'deep/events': no column 'xx'; did you mean 'x'"):
+        with pytest.raises(
+            DataError, match=r"one\.h5, group 'deep/events': no column 'xx'; did you mean 'x'"
+        ):
             reader.read(["xx"], 0, 1)
 
 
@@ -95,7 +113,9 @@ def test_a_missing_group_names_the_nearest(tmp_path):
         file["events/x"], file["runs/x"] = np.arange(3), np.arange(2)
     with pytest.raises(DataError, match=r"two\.h5: no group 'event'; did you mean 'events'"):
         Hdf5Reader(str(tmp_path / "two.h5"), "event")
-    with pytest.raises(DataError, match=r"treename is needed, the file holds 2 groups; known: events, runs"):
+    with pytest.raises(
+        DataError, match=r"treename is needed, the file holds 2 groups; known: events, runs"
+    ):
         Hdf5Reader(str(tmp_path / "two.h5"))
 
 

@@ -28,17 +28,34 @@ def make_table():
     random = np.random.default_rng(0)
     counts = random.poisson(3, ROWS)
     pt = random.normal(size=counts.sum()).round(2).astype("float32")
-    table = {"jet_pt": ak.unflatten(pt, counts), "jet_id": ak.unflatten(random.integers(0, 256, counts.sum()).astype("uint8"), counts)}
-    table |= {f"scalar_{kind}": random.integers(np.iinfo(kind).min, np.iinfo(kind).max, ROWS, kind, endpoint=True) for kind in INTEGERS}
+    table = {
+        "jet_pt": ak.unflatten(pt, counts),
+        "jet_id": ak.unflatten(random.integers(0, 256, counts.sum()).astype("uint8"), counts),
+    }
+    table |= {
+        f"scalar_{kind}": random.integers(
+            np.iinfo(kind).min, np.iinfo(kind).max, ROWS, kind, endpoint=True
+        )
+        for kind in INTEGERS
+    }
     return table | {"met": random.normal(size=ROWS), "passed": random.random(ROWS) > 0.5}
 
 
 def write_root(path, table, make):
     """Three clusters of 100 rows each."""
-    parts = [{name: values[first : first + CLUSTER] for name, values in table.items()} for first in range(0, ROWS, CLUSTER)]
+    parts = [
+        {name: values[first : first + CLUSTER] for name, values in table.items()}
+        for first in range(0, ROWS, CLUSTER)
+    ]
     with uproot.recreate(path, compression=uproot.LZ4(4)) as file:
         if make == "mktree":
-            tree = file.mktree("tree", {name: v.type.content if isinstance(v, ak.Array) else v.dtype for name, v in table.items()})
+            tree = file.mktree(
+                "tree",
+                {
+                    name: v.type.content if isinstance(v, ak.Array) else v.dtype
+                    for name, v in table.items()
+                },
+            )
             tree.extend(parts[0])
         else:
             tree = file.mkrntuple("tree", parts[0])
@@ -71,14 +88,20 @@ def folder(tmp_path_factory, table):
     folder = tmp_path_factory.mktemp("formats")
     write_root(folder / "ttree.root", table, "mktree")
     write_root(folder / "rntuple.root", table, "mkrntuple")
-    arrow = {name: ak.to_arrow(values, extensionarray=False) if isinstance(values, ak.Array) else values for name, values in table.items()}
+    arrow = {
+        name: ak.to_arrow(values, extensionarray=False) if isinstance(values, ak.Array) else values
+        for name, values in table.items()
+    }
     pq.write_table(pa.table(arrow), folder / "rows.parquet", row_group_size=CLUSTER)
     write_hdf5(folder / "rows.h5", table)
     return folder
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize(("first", "last"), [(0, 300), (100, 200), (0, 150), (150, 300), (99, 101), (40, 60), (7, 7), (300, 300)])
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(0, 300), (100, 200), (0, 150), (150, 300), (99, 101), (40, 60), (7, 7), (300, 300)],
+)
 def test_every_format_gives_the_same_rows_with_their_types(folder, table, name, first, last):
     with open_reader(str(folder / name)) as reader:
         assert reader.rows() == ROWS
@@ -96,13 +119,18 @@ def test_every_format_gives_the_same_rows_with_their_types(folder, table, name, 
 def test_pieces_of_clusters_add_up_to_the_whole(folder, name):
     with open_reader(str(folder / name)) as reader:
         whole = reader.read(["jet_pt"], 0, ROWS)["jet_pt"]
-        pieces = [reader.read(["jet_pt"], first, first + 20)["jet_pt"] for first in range(0, ROWS, 20)]
+        pieces = [
+            reader.read(["jet_pt"], first, first + 20)["jet_pt"] for first in range(0, ROWS, 20)
+        ]
     assert ak.concatenate(pieces).to_list() == whole.to_list()
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_missing_column_names_the_file_and_the_nearest(folder, name):
-    with open_reader(str(folder / name)) as reader, pytest.raises(DataError, match=rf"{name}.*: no column 'jet_ptt'; did you mean 'jet_pt'"):
+    with (
+        open_reader(str(folder / name)) as reader,
+        pytest.raises(DataError, match=rf"{name}.*: no column 'jet_ptt'; did you mean 'jet_pt'"),
+    ):
         reader.read(["jet_ptt"], 0, 1)
 
 
@@ -125,11 +153,19 @@ def test_damage_that_shows_only_when_rows_are_decoded_is_a_bad_file(folder, tmp_
         chunk = file["met"].id.get_chunk_info(1).byte_offset
     with uproot.open(folder / "rntuple.root") as file:
         page = file["tree"].page_link_list[1][0].pages[0].locator.offset
-    starts = {"ttree.root": basket + 100, "rntuple.root": page, "rows.parquet": 10, "rows.h5": chunk + 20}
+    starts = {
+        "ttree.root": basket + 100,
+        "rntuple.root": page,
+        "rows.parquet": 10,
+        "rows.h5": chunk + 20,
+    }
     data[starts[name] : starts[name] + 200] = b"\xff" * 200
     path = tmp_path / name
     path.write_bytes(data)
-    with open_reader(str(path)) as reader, pytest.raises(BadFileError, match=f"{name}.*rows 0 to 300 cannot be read"):
+    with (
+        open_reader(str(path)) as reader,
+        pytest.raises(BadFileError, match=f"{name}.*rows 0 to 300 cannot be read"),
+    ):
         reader.read(reader.columns(), 0, reader.rows())
 
 
@@ -151,7 +187,9 @@ def test_a_missing_file_is_not_a_bad_file(tmp_path):
 
 @pytest.mark.parametrize("path", ["rows.csv", "https://example.org/rows.csv?f=a.root"])
 def test_an_unknown_suffix_lists_the_known_ones(path):
-    with pytest.raises(DataError, match=re.escape("files that end in '.csv'; known: .h5, .hdf5, .parquet, .root")):
+    with pytest.raises(
+        DataError, match=re.escape("files that end in '.csv'; known: .h5, .hdf5, .parquet, .root")
+    ):
         open_reader(path)
 
 
@@ -159,14 +197,24 @@ def test_an_unknown_suffix_lists_the_known_ones(path):
 def test_a_file_without_rows_has_one_border_and_empty_columns(tmp_path, table, name):
     path = tmp_path / name
     if name.endswith(".parquet"):
-        pq.write_table(pa.table({"jet_pt": pa.array([], pa.list_(pa.float32())), "met": pa.array([], pa.float64())}), path)
+        pq.write_table(
+            pa.table(
+                {"jet_pt": pa.array([], pa.list_(pa.float32())), "met": pa.array([], pa.float64())}
+            ),
+            path,
+        )
     elif name.endswith(".h5"):
         with h5py.File(path, "w") as file:
             file["met"], file["jet"] = np.zeros(0), np.zeros((0, 5), [("pt", "f4"), ("valid", "?")])
     else:
         with uproot.recreate(path) as file:
-            empty = {"jet_pt": ak.values_astype(ak.Array([[1.0]]), "float32")[:0], "met": np.zeros(0)}
-            file.mkrntuple("tree", empty) if "rntuple" in name else file.mktree("tree", {"jet_pt": "var * float32", "met": "float64"})
+            empty = {
+                "jet_pt": ak.values_astype(ak.Array([[1.0]]), "float32")[:0],
+                "met": np.zeros(0),
+            }
+            file.mkrntuple("tree", empty) if "rntuple" in name else file.mktree(
+                "tree", {"jet_pt": "var * float32", "met": "float64"}
+            )
     with open_reader(str(path)) as reader:
         assert (reader.rows(), reader.clusters(["jet_pt"])) == (0, [0])
         got = reader.read(["jet_pt", "met"], 0, 0)
@@ -209,7 +257,9 @@ class Ranges(SimpleHTTPRequestHandler):
 def server(folder):
     """Address of a server of ``folder``."""
     pytest.importorskip("aiohttp")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *arguments: Ranges(*arguments, directory=str(folder)))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), lambda *arguments: Ranges(*arguments, directory=str(folder))
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

@@ -26,31 +26,52 @@ def write(tmp_path):
 
 
 def test_half_a_row_group_and_several_of_them(write):
-    with ParquetReader(write(x=np.arange(7), jagged=[[1.5], [], [2.0, 3.0], [4.0], [], [5.0], [6.0]])) as reader:
+    with ParquetReader(
+        write(x=np.arange(7), jagged=[[1.5], [], [2.0, 3.0], [4.0], [], [5.0], [6.0]])
+    ) as reader:
         assert reader.clusters() == [0, 2, 4, 6, 7]
         for first, last in [(0, 7), (1, 2), (1, 6), (3, 3), (6, 7)]:
             got = reader.read(["jagged", "x"], first, last)
             assert got["x"].to_list() == list(range(first, last))
-            assert got["jagged"].to_list() == [[1.5], [], [2.0, 3.0], [4.0], [], [5.0], [6.0]][first:last]
+            assert (
+                got["jagged"].to_list()
+                == [[1.5], [], [2.0, 3.0], [4.0], [], [5.0], [6.0]][first:last]
+            )
             assert "?" not in str(got["jagged"].type)
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 10), (5, 25), (333, 350), (990, 1000), (20, 900)])
 def test_a_small_piece_of_a_large_row_group_is_all_that_is_kept(tmp_path, first, last):
-    pq.write_table(pa.table({"x": np.arange(1000), "jagged": [[row] * (row % 3) for row in range(1000)]}), tmp_path / "f.parquet")
+    pq.write_table(
+        pa.table({"x": np.arange(1000), "jagged": [[row] * (row % 3) for row in range(1000)]}),
+        tmp_path / "f.parquet",
+    )
     with ParquetReader(str(tmp_path / "f.parquet")) as reader:
         got = reader.read(["x", "jagged"], first, last)
-        again = reader.read(["x", "jagged"], first, last)  # by now the row group may be in memory as a whole
+        again = reader.read(
+            ["x", "jagged"], first, last
+        )  # by now the row group may be in memory as a whole
     assert got["x"].to_list() == again["x"].to_list() == list(range(first, last))
-    assert got["jagged"].to_list() == again["jagged"].to_list() == [[row] * (row % 3) for row in range(first, last)]
+    assert (
+        got["jagged"].to_list()
+        == again["jagged"].to_list()
+        == [[row] * (row % 3) for row in range(first, last)]
+    )
 
 
 def test_members_of_structs_are_columns_and_only_they_are_read(write):
     jets = [[{"pt": 1.0, "id": 3}], [], [{"pt": 2.0, "id": 4}, {"pt": 3.0, "id": 5}]]
-    with ParquetReader(write(jets=jets, event=[{"run": 1, "lumi": 2}] * 3, **{"dotted.name": [7, 8, 9]})) as reader:
+    with ParquetReader(
+        write(jets=jets, event=[{"run": 1, "lumi": 2}] * 3, **{"dotted.name": [7, 8, 9]})
+    ) as reader:
         assert reader.columns() == ["jets.pt", "jets.id", "event.run", "event.lumi", "dotted.name"]
         got = reader.read(["jets_pt", "jets.id", "run", "dotted.name"], 1, 3)
-    assert [array.to_list() for array in got.values()] == [[[], [2.0, 3.0]], [[], [4, 5]], [1, 1], [8, 9]]
+    assert [array.to_list() for array in got.values()] == [
+        [[], [2.0, 3.0]],
+        [[], [4, 5]],
+        [1, 1],
+        [8, 9],
+    ]
     assert got["jets_pt"].layout.offsets is got["jets.id"].layout.offsets
 
 
@@ -64,7 +85,11 @@ def test_null_numbers_are_nan_at_any_depth(write):
     with ParquetReader(write(x=[1.0, None, 3.0], jagged=[[1.0, None], [], [None]])) as reader:
         got = reader.read(["x", "jagged"], 0, 3)
     assert [math.isnan(x) for x in got["x"].to_list()] == [False, True, False]
-    assert [[math.isnan(x) for x in row] for row in got["jagged"].to_list()] == [[False, True], [], [True]]
+    assert [[math.isnan(x) for x in row] for row in got["jagged"].to_list()] == [
+        [False, True],
+        [],
+        [True],
+    ]
 
 
 def test_other_nulls_are_an_error_that_names_the_column_but_no_bad_file(write):

@@ -39,7 +39,10 @@ class Numbers(Reader):
 
 def test_columns_come_back_under_the_names_asked_for():
     with Numbers() as reader:
-        assert {name: array.to_list() for name, array in reader.read(["number", "row_number"], 3, 5).items()} == {
+        assert {
+            name: array.to_list()
+            for name, array in reader.read(["number", "row_number"], 3, 5).items()
+        } == {
             "number": [3, 4],
             "row_number": [3, 4],
         }
@@ -49,7 +52,9 @@ def test_columns_come_back_under_the_names_asked_for():
 
 
 def test_an_unknown_column_names_file_tree_and_nearest():
-    with pytest.raises(DataError, match=r"numbers, tree 't': no column 'row\.numbr'; did you mean 'row\.number'\?") as caught:
+    with pytest.raises(
+        DataError, match=r"numbers, tree 't': no column 'row\.numbr'; did you mean 'row\.number'\?"
+    ) as caught:
         Numbers().read(["row.numbr"], 0, 1)
     assert not isinstance(caught.value, BadFileError)
 
@@ -61,13 +66,17 @@ def test_rows_outside_the_file_are_refused(first, last):
 
 
 def test_a_column_that_is_too_short_is_a_bad_file():
-    with pytest.raises(BadFileError, match=r"column 'row\.number' has 3 rows in \[0, 4\) instead of 4"):
+    with pytest.raises(
+        BadFileError, match=r"column 'row\.number' has 3 rows in \[0, 4\) instead of 4"
+    ):
         Numbers(short=1).read(["number"], 0, 4)
 
 
 def test_small_pieces_of_a_cluster_are_cut_from_it_once_it_is_decoded():
     with Numbers() as reader:
-        assert [reader.read(["number"], first, first + 2)["number"].to_list() for first in (0, 2, 4)] == [[0, 1], [2, 3], [4, 5]]
+        assert [
+            reader.read(["number"], first, first + 2)["number"].to_list() for first in (0, 2, 4)
+        ] == [[0, 1], [2, 3], [4, 5]]
         assert reader.asked == [(0, 2), (0, 10)]
 
 
@@ -79,7 +88,12 @@ def test_a_read_across_clusters_decodes_just_that():
 
 def test_whatever_a_decoder_raises_is_blamed_on_the_file_except_want_of_memory_and_our_own_errors():
     for error in (ValueError("checksum"), KeyError("x"), AssertionError(), OSError("gone")):
-        with pytest.raises(BadFileError, match=rf"f\.root: rows cannot be read, .*{type(error).__name__}"), blame_file("f.root", "rows"):
+        with (
+            pytest.raises(
+                BadFileError, match=rf"f\.root: rows cannot be read, .*{type(error).__name__}"
+            ),
+            blame_file("f.root", "rows"),
+        ):
             raise error
     for error in (MemoryError(), ConfigError("mine")):
         with pytest.raises(type(error)), blame_file("f.root", "rows"):
@@ -87,7 +101,10 @@ def test_whatever_a_decoder_raises_is_blamed_on_the_file_except_want_of_memory_a
 
 
 def test_a_missing_package_or_file_is_not_damage():
-    for error, text in ((ImportError("needs aiohttp"), "needs aiohttp"), (FileNotFoundError("f.root"), "no such file")):
+    for error, text in (
+        (ImportError("needs aiohttp"), "needs aiohttp"),
+        (FileNotFoundError("f.root"), "no such file"),
+    ):
         with pytest.raises(DataError, match=text) as caught, blame_file("f.root", "rows"):
             raise error
         assert not isinstance(caught.value, BadFileError)
@@ -103,7 +120,12 @@ def test_a_column_can_be_spelt_as_an_identifier_or_by_its_last_word_where_that_i
 
 
 def test_equal_counts_share_one_offsets_object_that_begins_at_0():
-    whole = {"a": ak.Array([[9.0], [1.0, 2.0], []]), "b": ak.Array([[8], [3, 4], []]), "c": ak.Array([[1], [2], [3]]), "s": ak.Array(["x", "yz", ""])}
+    whole = {
+        "a": ak.Array([[9.0], [1.0, 2.0], []]),
+        "b": ak.Array([[8], [3, 4], []]),
+        "c": ak.Array([[1], [2], [3]]),
+        "s": ak.Array(["x", "yz", ""]),
+    }
     shared = share_offsets({name: array[1:] for name, array in whole.items()})
     assert shared["a"].layout.offsets is shared["b"].layout.offsets
     assert shared["a"].layout.offsets.data.tolist() == [0, 2, 2]

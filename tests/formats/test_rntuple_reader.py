@@ -23,7 +23,15 @@ def path(tmp_path):
         "x": np.arange(5),
         "name": ak.Array(["a", "bb", "", "d", "eee"]),
         "nested": ak.Array([[[1.0], []], [], [[2.0, 3.0]], [[4.0]], [[], [5.0]]]),
-        "jets": ak.Array([[{"pt": 1.0, "n": 1}], [], [{"pt": 2.0, "n": 2}, {"pt": 3.0, "n": 3}], [], [{"pt": 4.0, "n": 4}]]),
+        "jets": ak.Array(
+            [
+                [{"pt": 1.0, "n": 1}],
+                [],
+                [{"pt": 2.0, "n": 2}, {"pt": 3.0, "n": 3}],
+                [],
+                [{"pt": 4.0, "n": 4}],
+            ]
+        ),
     }
     with uproot.recreate(path) as file:
         tree = file.mkrntuple("tree", {name: values[:3] for name, values in rows.items()})
@@ -50,7 +58,11 @@ def test_a_read_decodes_only_the_clusters_it_needs_and_shared_offsets_once(path,
     with open_root(path) as reader:
         asked = []
         decode = reader._ntuple.read_cluster_range
-        monkeypatch.setattr(reader._ntuple, "read_cluster_range", lambda *arguments: asked.append(arguments[1:]) or decode(*arguments))
+        monkeypatch.setattr(
+            reader._ntuple,
+            "read_cluster_range",
+            lambda *arguments: asked.append(arguments[1:]) or decode(*arguments),
+        )
         reader.read(["jets.pt", "jets.n"], 0, 3)
         assert asked == [(0, 1)] * 3  # offsets, pt, n
 
@@ -64,8 +76,20 @@ def test_types_that_need_more_than_lists_and_numbers_are_read_by_uproot(tmp_path
 
 @needs_real
 def test_the_same_events_as_in_the_ttree():
-    with open_root(str(REAL / "cms_nano_dy_40ev.root"), "Events") as ttree, open_root(str(REAL / "cms_nano_dy_40ev_rntuple.root")) as rntuple:
-        columns = [name for name in ttree.columns() if name.startswith(("Jet_", "nJet", "Muon_", "HLT_Mu", "genWeight")) and name in rntuple]
+    with (
+        open_root(str(REAL / "cms_nano_dy_40ev.root"), "Events") as ttree,
+        open_root(str(REAL / "cms_nano_dy_40ev_rntuple.root")) as rntuple,
+    ):
+        columns = [
+            name
+            for name in ttree.columns()
+            if name.startswith(("Jet_", "nJet", "Muon_", "HLT_Mu", "genWeight")) and name in rntuple
+        ]
         assert len(columns) > 100
         one, other = ttree.read(columns, 5, 33), rntuple.read(columns, 5, 33)
-    assert all(ak.array_equal(one[name], other[name], equal_nan=True, dtype_exact=False, check_parameters=False) for name in columns)
+    assert all(
+        ak.array_equal(
+            one[name], other[name], equal_nan=True, dtype_exact=False, check_parameters=False
+        )
+        for name in columns
+    )

@@ -24,7 +24,13 @@ def path(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "rows"), [("Events", TTreeReader, 3), ("Events;1", TTreeReader, 3), ("folder/Runs", TTreeReader, 1), ("New", RNTupleReader, 5)]
+    ("name", "kind", "rows"),
+    [
+        ("Events", TTreeReader, 3),
+        ("Events;1", TTreeReader, 3),
+        ("folder/Runs", TTreeReader, 1),
+        ("New", RNTupleReader, 5),
+    ],
 )
 def test_a_tree_is_opened_by_name(path, name, kind, rows):
     with open_root(path, name) as reader:
@@ -33,7 +39,10 @@ def test_a_tree_is_opened_by_name(path, name, kind, rows):
 
 
 def test_of_several_trees_one_must_be_named(path):
-    with pytest.raises(DataError, match=r"f\.root: treename is needed, the file holds 3 trees; known: Events, New, folder/Runs"):
+    with pytest.raises(
+        DataError,
+        match=r"f\.root: treename is needed, the file holds 3 trees; known: Events, New, folder/Runs",
+    ):
         open_root(path)
 
 

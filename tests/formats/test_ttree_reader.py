@@ -24,7 +24,12 @@ def test_baskets_that_all_columns_share_are_the_clusters(tmp_path):
         for rows in (4, 4, 2):
             tree.extend({"x": np.zeros(rows, "i4"), "y": np.zeros(rows)})
     with open_root(path) as reader:
-        assert reader.clusters() == reader.clusters(["x"]) == reader.clusters(["x", "y"]) == [0, 4, 8, 10]
+        assert (
+            reader.clusters()
+            == reader.clusters(["x"])
+            == reader.clusters(["x", "y"])
+            == [0, 4, 8, 10]
+        )
 
 
 class Branch:
@@ -38,7 +43,11 @@ class Branch:
     ("fine", "coarse", "clusters"),
     [
         ([0, 2, 4, 6, 8, 10], [0, 4, 8, 10], [0, 4, 8, 10]),  # the coarse ones are shared
-        ([0, 2, 4, 6, 8, 10], [0, 3, 5, 7, 10], [0, 3, 5, 7, 10]),  # misaligned: the largest baskets are decoded once, small ones at times twice
+        (
+            [0, 2, 4, 6, 8, 10],
+            [0, 3, 5, 7, 10],
+            [0, 3, 5, 7, 10],
+        ),  # misaligned: the largest baskets are decoded once, small ones at times twice
         ([0, 2, 4, 6, 8, 10], [0, 4, 7, 10], [0, 4, 10]),  # three of four are shared
         ([0, 5, 10], [0, 10], [0, 10]),
     ],
@@ -53,7 +62,10 @@ def test_misaligned_baskets_give_the_borders_of_the_largest(tmp_path, fine, coar
 
 
 def test_fixed_size_arrays_keep_their_shape(tmp_path):
-    path, values = str(tmp_path / "f.root"), np.arange(4 * 16 * 20, dtype="float64").reshape(4, 16, 20)
+    path, values = (
+        str(tmp_path / "f.root"),
+        np.arange(4 * 16 * 20, dtype="float64").reshape(4, 16, 20),
+    )
     with uproot.recreate(path) as file:
         file.mktree("tree", {"grid": values, "flags": values[:, :, 0] > 500})
     with open_root(path) as reader:
@@ -69,8 +81,16 @@ def test_nanoaod_bytes_stay_bytes_and_jets_share_their_offsets():
         got = reader.read(["Jet_hadronFlavour", "Jet_pt", "nJet", "Jet_btagDeepFlavB"], 0, 200)
     flavour = ak.to_numpy(ak.flatten(got["Jet_hadronFlavour"]))
     assert flavour.dtype == np.uint8
-    assert [int((flavour == value).sum()) for value in (5, 4, 0)] == [406, 150, 948]  # the numbers of the folder's README
-    assert got["Jet_hadronFlavour"].layout.offsets is got["Jet_pt"].layout.offsets is got["Jet_btagDeepFlavB"].layout.offsets
+    assert [int((flavour == value).sum()) for value in (5, 4, 0)] == [
+        406,
+        150,
+        948,
+    ]  # the numbers of the folder's README
+    assert (
+        got["Jet_hadronFlavour"].layout.offsets
+        is got["Jet_pt"].layout.offsets
+        is got["Jet_btagDeepFlavB"].layout.offsets
+    )
     assert ak.num(got["Jet_pt"]).to_list() == got["nJet"].to_list()
 
 
@@ -81,13 +101,22 @@ def test_vectors_of_numbers_and_booleans():
         got = reader.read(names, 0, 100)
     assert ak.sum(ak.num(got["part_px"])) == 4529
     assert len({id(array.layout.offsets) for array in got.values()}) == 1
-    assert {str(array.type).split(" * ")[-1] for array in got.values()} == {"float32", "bool", "int32"}
+    assert {str(array.type).split(" * ")[-1] for array in got.values()} == {
+        "float32",
+        "bool",
+        "int32",
+    }
 
 
 @needs_real
 def test_parts_of_split_objects_have_spellings_that_an_expression_can_use():
     with open_root(str(REAL / "cms_treemaker_lorentzvectors_10ev.root")) as reader:
-        names = ["Jets/Jets.fCoordinates.fPt", "Jets.fCoordinates.fPt", "Jets_fCoordinates_fPt", "Jets_hadronFlavor"]
+        names = [
+            "Jets/Jets.fCoordinates.fPt",
+            "Jets.fCoordinates.fPt",
+            "Jets_fCoordinates_fPt",
+            "Jets_hadronFlavor",
+        ]
         assert names[1] in reader.columns()
         assert "Jets" not in reader  # a group of columns, itself none
         assert "fPt" not in reader  # of which object?
@@ -99,7 +128,11 @@ def test_parts_of_split_objects_have_spellings_that_an_expression_can_use():
 
 @needs_real
 def test_every_column_of_real_files_is_read_or_refused_by_name():
-    for name in ("cms_nanov12_ttbar_200ev.root", "cms_treemaker_lorentzvectors_10ev.root", "jetclass2_100jets.root"):
+    for name in (
+        "cms_nanov12_ttbar_200ev.root",
+        "cms_treemaker_lorentzvectors_10ev.root",
+        "jetclass2_100jets.root",
+    ):
         with open_root(str(REAL / name)) as reader:
             for column in reader.columns()[::7]:
                 assert len(reader.read([column], 1, 9)[column]) == 8
@@ -109,8 +142,14 @@ def test_every_column_of_real_files_is_read_or_refused_by_name():
 def test_columns_that_have_no_array_form_are_refused_without_blaming_the_file(monkeypatch):
     with open_root(str(REAL / "cms_treemaker_lorentzvectors_10ev.root")) as reader:
         branch = reader._branches["RunNum"]
-        monkeypatch.setattr(branch, "_interpretation", uproot.interpretation.identify.UnknownInterpretation("no streamer", "f", "b"))
-        with pytest.raises(DataError, match="column 'RunNum' has no array form: no streamer") as caught:
+        monkeypatch.setattr(
+            branch,
+            "_interpretation",
+            uproot.interpretation.identify.UnknownInterpretation("no streamer", "f", "b"),
+        )
+        with pytest.raises(
+            DataError, match="column 'RunNum' has no array form: no streamer"
+        ) as caught:
             reader.read(["RunNum"], 0, 1)
     assert not isinstance(caught.value, BadFileError)
 

@@ -17,7 +17,19 @@ from weaver_tt.formats import writers
 from weaver_tt.formats.writers import open_writer
 
 FORMATS = [".root", ".parquet"]
-DTYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
+DTYPES = [
+    "bool",
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "float32",
+    "float64",
+]
 
 
 def read(path: Path, tree: str = "tree") -> dict[str, ak.Array]:
@@ -26,7 +38,11 @@ def read(path: Path, tree: str = "tree") -> dict[str, ak.Array]:
         table = ak.from_parquet(path)
         return {name: table[name] for name in table.fields}
     with uproot.open(path) as file:
-        return {name: branch.array() for name, branch in file[tree].items() if branch.typename != "int32_t" or not name.startswith("n")}
+        return {
+            name: branch.array()
+            for name, branch in file[tree].items()
+            if branch.typename != "int32_t" or not name.startswith("n")
+        }
 
 
 def write_all(path: Path, batches: Iterable[dict]) -> None:
@@ -77,18 +93,31 @@ def test_lists_of_strings_go_to_parquet_only(tmp_path):
     with open_writer(tmp_path / "out.parquet") as writer:
         writer.write(column)
     assert read(tmp_path / "out.parquet")["names"].tolist() == [["a", "b"], []]
-    with pytest.raises(OutputError, match=r"'names' is var \* string"), open_writer(tmp_path / "out.root") as writer:
+    with (
+        pytest.raises(OutputError, match=r"'names' is var \* string"),
+        open_writer(tmp_path / "out.root") as writer,
+    ):
         writer.write(column)
 
 
 def test_lists_of_lists_are_refused_by_root_and_named(tmp_path):
-    with pytest.raises(OutputError, match=r"'deep' is var \* var \* int64.*parquet"), open_writer(tmp_path / "out.root") as writer:
+    with (
+        pytest.raises(OutputError, match=r"'deep' is var \* var \* int64.*parquet"),
+        open_writer(tmp_path / "out.root") as writer,
+    ):
         writer.write({"deep": ak.Array([[[1], []]])})
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(batches=st.lists(st.lists(st.lists(st.integers(-9, 9), max_size=3), max_size=4), min_size=1, max_size=5), together=st.integers(1, 6))
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    batches=st.lists(
+        st.lists(st.lists(st.integers(-9, 9), max_size=3), max_size=4), min_size=1, max_size=5
+    ),
+    together=st.integers(1, 6),
+)
 def test_every_row_of_every_batch_arrives_in_order(tmp_path, monkeypatch, batches, together):
     """Whatever the batches' sizes and the rows of a basket, one row and none at all included."""
     monkeypatch.setattr(writers, "ROWS_PER_BASKET", together)
@@ -173,13 +202,21 @@ def test_the_callers_buffers_may_be_overwritten(path):
 
 def test_option_types_without_missing_values_are_plain(path):
     with open_writer(path) as writer:
-        writer.write({"x": ak.mask(jagged([[1.0], [2.0]]), [True, True]), "y": ak.mask(np.array([1, 2]), [True, True])})
+        writer.write(
+            {
+                "x": ak.mask(jagged([[1.0], [2.0]]), [True, True]),
+                "y": ak.mask(np.array([1, 2]), [True, True]),
+            }
+        )
     assert str(read(path)["x"].type) == "2 * var * float32"
     assert str(read(path)["y"].type) == "2 * int64"
 
 
 def test_missing_values_are_an_error_with_the_columns_name(path):
-    with pytest.raises(DataError, match=r"'x' \(\?int64\) has missing values"), open_writer(path) as writer:
+    with (
+        pytest.raises(DataError, match=r"'x' \(\?int64\) has missing values"),
+        open_writer(path) as writer,
+    ):
         writer.write({"x": ak.Array([1, None])})
 
 
@@ -212,8 +249,14 @@ def test_the_tree_is_named(tmp_path):
         ({"x": np.zeros(2, "float64"), "y": np.zeros(2)}, "'x' was float32 and is now float64"),
         ({"x": jagged([[1], [2]]), "y": np.zeros(2)}, r"'x' was float32 and is now var \* float32"),
         ({"x": np.zeros(2, "float32")}, "columns y are not in all batches"),
-        ({"x": np.zeros(2, "float32"), "y": np.zeros(2), "z": np.zeros(2)}, "columns z are not in all batches"),
-        ({"x": np.zeros(2, "float32"), "y": np.zeros(3)}, "differ in their number of rows: {'x': 2, 'y': 3}"),
+        (
+            {"x": np.zeros(2, "float32"), "y": np.zeros(2), "z": np.zeros(2)},
+            "columns z are not in all batches",
+        ),
+        (
+            {"x": np.zeros(2, "float32"), "y": np.zeros(3)},
+            "differ in their number of rows: {'x': 2, 'y': 3}",
+        ),
     ],
 )
 def test_columns_that_change_are_an_error_and_leave_no_file(path, second, message):
@@ -254,7 +297,10 @@ def full_disk():
 @pytest.mark.parametrize("rows", [60_000, 40_000])  # fails in write, and at the end
 def test_a_full_disk_is_an_error_and_leaves_no_file(path, full_disk, rows):
     noise = np.random.default_rng(1).random(rows)
-    with pytest.raises(OutputError, match=f"{path.name}: cannot be written: File too large"), open_writer(path) as writer:
+    with (
+        pytest.raises(OutputError, match=f"{path.name}: cannot be written: File too large"),
+        open_writer(path) as writer,
+    ):
         writer.write({"x": noise})
     assert list(path.parent.iterdir()) == []
 
@@ -289,7 +335,10 @@ def test_real_observers_survive_the_round_trip(tmp_path):
     if not source.exists():
         pytest.skip("no shared data here")
     with uproot.open(source) as file:
-        columns = {name: file["Events"][name].array() for name in ("Jet_pt", "Jet_hadronFlavour", "event", "nJet", "MET_pt")}
+        columns = {
+            name: file["Events"][name].array()
+            for name in ("Jet_pt", "Jet_hadronFlavour", "event", "nJet", "MET_pt")
+        }
     for suffix in FORMATS:
         path = tmp_path / f"out{suffix}"
         with open_writer(path, tree="Events") as writer:
@@ -298,4 +347,6 @@ def test_real_observers_survive_the_round_trip(tmp_path):
         found = {name: column for name, column in read(path, "Events").items() if name != "nJet"}
         for name in found:
             assert str(found[name].type) == str(ak.without_parameters(columns[name]).type)
-            assert_array_equal(ak.flatten(found[name], axis=None), ak.flatten(columns[name], axis=None))
+            assert_array_equal(
+                ak.flatten(found[name], axis=None), ak.flatten(columns[name], axis=None)
+            )

@@ -13,7 +13,9 @@ def make_scored(output: Any, target: Any, weight: Any = None, **monitors: Any) -
     """Entries of as many rows."""
     output, target = torch.as_tensor(output), torch.as_tensor(target)
     weight = torch.ones(len(output)) if weight is None else torch.as_tensor(weight)
-    return Scored(output, target, weight, counts=torch.ones(len(output), dtype=torch.int64), monitors=monitors)
+    return Scored(
+        output, target, weight, counts=torch.ones(len(output), dtype=torch.int64), monitors=monitors
+    )
 
 
 def read_meter(meter: Meter, *batches: Scored) -> dict[str, float]:

@@ -27,7 +27,15 @@ def test_loss_is_a_mean_over_entries_not_over_batches(scored):
     assert meter.values(meter.totals())["loss"] == 1.0
 
 
-@pytest.mark.parametrize("meter", [LossMeter(), ClassificationMeter(["a", "b"]), EfficiencyMeter(["tag"]), RegressionMeter(["x"])])
+@pytest.mark.parametrize(
+    "meter",
+    [
+        LossMeter(),
+        ClassificationMeter(["a", "b"]),
+        EfficiencyMeter(["tag"]),
+        RegressionMeter(["x"]),
+    ],
+)
 def test_a_meter_that_saw_nothing_says_nothing(meter):
     assert meter.values(meter.totals()) == {}
 
@@ -38,17 +46,32 @@ def test_networks_that_give_activated_outputs_have_no_loss(scored, read):
 
 def test_nan_outputs_do_not_break_a_meter(scored, read):
     nan = math.nan
-    assert read(EfficiencyMeter(["tag"]), scored([[nan]], [[1.0]], pt=tensor([nan])))["tag_rate"] == 1.0
-    assert read(ClassificationMeter(["a", "b"]), scored([[nan, nan]], [1]))["accuracy"] in (0.0, 1.0)
+    assert (
+        read(EfficiencyMeter(["tag"]), scored([[nan]], [[1.0]], pt=tensor([nan])))["tag_rate"]
+        == 1.0
+    )
+    assert read(ClassificationMeter(["a", "b"]), scored([[nan, nan]], [1]))["accuracy"] in (
+        0.0,
+        1.0,
+    )
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.floats(0.01, 0.99), st.booleans(), st.floats(0.1, 3.0)), min_size=2, max_size=20), st.data())
+@given(
+    st.lists(
+        st.tuples(st.floats(0.01, 0.99), st.booleans(), st.floats(0.1, 3.0)),
+        min_size=2,
+        max_size=20,
+    ),
+    st.data(),
+)
 def test_totals_of_parts_add_up_to_totals_of_the_whole(scored, entries, data):
     cut = data.draw(st.integers(1, len(entries) - 1))
 
     def make(rows):
-        return scored([[p] for p, _, _ in rows], [[float(t)] for _, t, _ in rows], [w for _, _, w in rows])
+        return scored(
+            [[p] for p, _, _ in rows], [[float(t)] for _, t, _ in rows], [w for _, _, w in rows]
+        )
 
     whole, first, second = (EfficiencyMeter(["tag"]) for _ in range(3))
     whole.update(make(entries), None)

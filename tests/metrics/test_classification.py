@@ -17,13 +17,18 @@ def random_scores(entries, classes, seed=1):
     """Probabilities (entries, classes) and classes with some separation."""
     generator = torch.Generator().manual_seed(seed)
     target = torch.randint(classes, (entries,), generator=generator)
-    logits = torch.randn(entries, classes, generator=generator) + 1.5 * torch.nn.functional.one_hot(target, classes)
+    logits = torch.randn(entries, classes, generator=generator) + 1.5 * torch.nn.functional.one_hot(
+        target, classes
+    )
     return logits.softmax(1), target
 
 
 def test_accuracy_by_hand(scored, read):
     probabilities = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]]
-    assert read(ClassificationMeter(["a", "b"]), scored(probabilities, [0, 1, 1, 1], weight=[1.0, 1.0, 2.0, 1.0]))["accuracy"] == pytest.approx(3 / 5)
+    assert read(
+        ClassificationMeter(["a", "b"]),
+        scored(probabilities, [0, 1, 1, 1], weight=[1.0, 1.0, 2.0, 1.0]),
+    )["accuracy"] == pytest.approx(3 / 5)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -34,11 +39,15 @@ def test_areas_equal_counting_pairs(scored, classes):
     judged = meter.summarize(meter.totals())
     for k in range(classes):
         own, rest = output[target == k, k], output[target != k, k]
-        assert float(judged.against_rest.area[k]) == pytest.approx(float((own[:, None] > rest).double().mean()), abs=2e-4)
+        assert float(judged.against_rest.area[k]) == pytest.approx(
+            float((own[:, None] > rest).double().mean()), abs=2e-4
+        )
         for other in {*range(classes)} - {k}:
             pair = output[:, k] / (output[:, k] + output[:, other])
             expected = (pair[target == k][:, None] > pair[target == other]).double().mean()
-            assert float(judged.against_each.area[k, other]) == pytest.approx(float(expected), abs=2e-4)
+            assert float(judged.against_each.area[k, other]) == pytest.approx(
+                float(expected), abs=2e-4
+            )
 
 
 def test_areas_and_rejections_are_those_of_sklearn(scored, read):
@@ -46,7 +55,10 @@ def test_areas_and_rejections_are_those_of_sklearn(scored, read):
     output, target = random_scores(5000, 3)
     values = read(ClassificationMeter(NAMES), scored(output, target))
     assert values["auc"] == pytest.approx(
-        metrics.roc_auc_score(target, output.double() / output.double().sum(1, keepdim=True), multi_class="ovr"), abs=1e-4
+        metrics.roc_auc_score(
+            target, output.double() / output.double().sum(1, keepdim=True), multi_class="ovr"
+        ),
+        abs=1e-4,
     )
     false, true, _ = metrics.roc_curve(target == 1, output[:, 1], drop_intermediate=False)
     assert values["rejection@0.5_b"] == pytest.approx(1 / np.interp(0.5, true, false), rel=0.02)
@@ -56,33 +68,53 @@ def test_areas_and_rejections_are_those_of_sklearn(scored, read):
 def test_two_classes_have_the_rejection_of_the_second_by_the_first(scored, read):
     scores = torch.linspace(0.01, 0.99, 99)
     output = torch.stack([scores, 1 - scores], 1)
-    target = (scores < 0.5).long()  # perfect but for ten of the second class with the highest scores
+    target = (
+        scores < 0.5
+    ).long()  # perfect but for ten of the second class with the highest scores
     target[-10:] = 1
     values = read(ClassificationMeter(["signal", "background"]), scored(output, target))
-    assert list(values) == ["accuracy", "auc", "rejection@0.3", "rejection@0.5", "rejection@0.7", "calibration_error"]
+    assert list(values) == [
+        "accuracy",
+        "auc",
+        "rejection@0.3",
+        "rejection@0.5",
+        "rejection@0.7",
+        "calibration_error",
+    ]
     assert values["rejection@0.5"] == pytest.approx(59 / 10)  # 49 below and 10 above
 
 
 def test_equal_scores_are_half_a_win(scored, read):
-    assert read(ClassificationMeter(["a", "b"]), scored([[0.5, 0.5]] * 4, [0, 0, 1, 1]))["auc"] == 0.5
+    assert (
+        read(ClassificationMeter(["a", "b"]), scored([[0.5, 0.5]] * 4, [0, 0, 1, 1]))["auc"] == 0.5
+    )
     values = read(ClassificationMeter(NAMES), scored([[1 / 3] * 3] * 3, [0, 1, 2]))
     assert (values["auc"], values["auc_ovo"]) == (0.5, 0.5)
 
 
 def test_scores_next_to_one_are_told_apart(scored, read):
-    output = torch.tensor([[1.0, 1e-12], [1.0, 1e-10], [1.0, 1e-9], [1.0, 1e-8]])  # all the same float32 score of the first class
+    output = torch.tensor(
+        [[1.0, 1e-12], [1.0, 1e-10], [1.0, 1e-9], [1.0, 1e-8]]
+    )  # all the same float32 score of the first class
     assert read(ClassificationMeter(["a", "b"]), scored(output, [0, 0, 1, 1]))["auc"] == 1.0
 
 
 def test_several_classes_have_values_each(scored, read):
-    values = read(ClassificationMeter(NAMES), scored([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]], [0, 1, 2]))
+    values = read(
+        ClassificationMeter(NAMES),
+        scored([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]], [0, 1, 2]),
+    )
     areas = {"auc": 1.0, "auc_ovo": 1.0, "auc_a": 1.0, "auc_b": 1.0, "auc_c": 1.0}
-    rejections = {f"rejection@{point}_{name}": math.inf for point in (0.3, 0.5, 0.7) for name in NAMES}
+    rejections = {
+        f"rejection@{point}_{name}": math.inf for point in (0.3, 0.5, 0.7) for name in NAMES
+    }
     assert values == {"accuracy": 1.0, "calibration_error": pytest.approx(0.2)} | areas | rejections
 
 
 def test_a_class_that_never_occurs_does_not_spoil_the_mean_area(scored, read):
-    values = read(ClassificationMeter(["a", "b", "never"]), scored([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]], [0, 1]))
+    values = read(
+        ClassificationMeter(["a", "b", "never"]), scored([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]], [0, 1])
+    )
     assert values["auc"] == values["auc_ovo"] == 1.0
     assert math.isnan(values["auc_never"])
 
@@ -90,7 +122,9 @@ def test_a_class_that_never_occurs_does_not_spoil_the_mean_area(scored, read):
 def test_calibration_error_by_hand(scored, read):
     output = [[0.9, 0.1]] * 4 + [[0.4, 0.6]] * 2
     values = read(ClassificationMeter(["a", "b"]), scored(output, [0, 0, 0, 1, 1, 0]))
-    assert values["calibration_error"] == pytest.approx((4 * abs(0.9 - 0.75) + 2 * abs(0.6 - 0.5)) / 6)
+    assert values["calibration_error"] == pytest.approx(
+        (4 * abs(0.9 - 0.75) + 2 * abs(0.6 - 0.5)) / 6
+    )
 
 
 def test_batches_that_were_held_back_count_in_totals(scored, monkeypatch):
@@ -121,4 +155,7 @@ def test_figures_of_two_and_of_more_classes(scored):
         meter = ClassificationMeter(NAMES[:classes])
         assert meter.figures(meter.totals()) == {}
         meter.update(scored(*random_scores(50, classes)), None)
-        assert meter.figures(meter.totals()).keys() == {"roc", "scores", "calibration", "confusion"} | extra
+        assert (
+            meter.figures(meter.totals()).keys()
+            == {"roc", "scores", "calibration", "confusion"} | extra
+        )

@@ -21,7 +21,9 @@ def summarize(scored, output, target, weight=None, names=NAMES):
 
 
 def test_the_accuracys_error_is_binomial_with_the_effective_number_of_entries(scored):
-    judged = summarize(scored, OUTPUT, [0, 1, 2, 1], weight=[3.0, 1.0, 1.0, 1.0])  # 36 / 12 = 3 effective entries
+    judged = summarize(
+        scored, OUTPUT, [0, 1, 2, 1], weight=[3.0, 1.0, 1.0, 1.0]
+    )  # 36 / 12 = 3 effective entries
     value, error = judged.accuracy
     assert value == pytest.approx(5 / 6)
     assert error == pytest.approx(math.sqrt(5 / 6 * 1 / 6 / 3))
@@ -29,7 +31,9 @@ def test_the_accuracys_error_is_binomial_with_the_effective_number_of_entries(sc
 
 
 def test_details_are_json_with_a_number_and_error_for_all_pairs(scored):
-    details = json.loads(json.dumps(summarize(scored, OUTPUT, [0, 1, 2, 1]).details(), allow_nan=False))
+    details = json.loads(
+        json.dumps(summarize(scored, OUTPUT, [0, 1, 2, 1]).details(), allow_nan=False)
+    )
     assert details["confusion"] == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
     assert details["auc"]["one_vs_one"].keys() == set(NAMES)
     assert details["auc"]["one_vs_one"]["a"].keys() == {"b", "c"}
@@ -40,20 +44,30 @@ def test_details_are_json_with_a_number_and_error_for_all_pairs(scored):
 
 def test_a_rejection_without_background_is_a_lower_limit(scored):
     told = summarize(scored, OUTPUT, [0, 1, 2, 1]).details()["rejection"]["0.5"]["one_vs_rest"]["c"]
-    assert told == {"value": None, "error": None, "at_least": pytest.approx(3 / -math.log(0.05))}  # e^-2.996 = 5 %
+    assert told == {
+        "value": None,
+        "error": None,
+        "at_least": pytest.approx(3 / -math.log(0.05)),
+    }  # e^-2.996 = 5 %
 
 
 def test_rejections_of_pairs_name_signal_then_background(scored):
     output = [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.1, 0.9]]
-    pairs = summarize(scored, output, [0, 0, 1, 1], names=["a", "b"]).details()["rejection"]["0.7"]["one_vs_one"]
+    pairs = summarize(scored, output, [0, 0, 1, 1], names=["a", "b"]).details()["rejection"]["0.7"][
+        "one_vs_one"
+    ]
     assert pairs["a"]["b"]["value"] is None  # no b above both a
     assert pairs["b"]["a"]["value"] is None
-    mixed = summarize(scored, output, [0, 1, 0, 1], names=["a", "b"]).details()["rejection"]["0.7"]["one_vs_one"]
+    mixed = summarize(scored, output, [0, 1, 0, 1], names=["a", "b"]).details()["rejection"]["0.7"][
+        "one_vs_one"
+    ]
     assert mixed["a"]["b"]["value"] == pytest.approx(2.0)
 
 
 def test_reliability_counts_the_class_in_bins_of_its_score(scored):
-    sums = summarize(scored, OUTPUT, [0, 1, 2, 1], weight=[2.0, 1.0, 1.0, 1.0]).reliability(0, bins=2)
+    sums = summarize(scored, OUTPUT, [0, 1, 2, 1], weight=[2.0, 1.0, 1.0, 1.0]).reliability(
+        0, bins=2
+    )
     assert sums[0].tolist() == [2.0, 3.0]
     assert sums[2].tolist() == [0.0, 2.0]  # of a: only the first
     assert sums[3].tolist() == [2.0, 5.0]

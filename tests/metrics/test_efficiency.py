@@ -18,7 +18,9 @@ def test_efficiency_and_tag_rate_by_hand(scored, read):
 
 
 def test_efficiencies_count_by_event_weight_not_by_loss_weight(scored, read):
-    batch = scored([[0.2], [0.8]], [[0.0], [1.0]], weight=[9.0, 1.0], weight_of_row=tensor([1.0, 1.0]))
+    batch = scored(
+        [[0.2], [0.8]], [[0.0], [1.0]], weight=[9.0, 1.0], weight_of_row=tensor([1.0, 1.0])
+    )
     batch.monitors["weight"] = batch.monitors.pop("weight_of_row")
     assert read(EfficiencyMeter(["tag"]), batch)["efficiency"] == pytest.approx(0.5)
 

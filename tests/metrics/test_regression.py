@@ -13,5 +13,7 @@ def test_regression_by_hand(scored, read):
 
 
 def test_masked_targets_do_not_count(scored, read):
-    values = read(RegressionMeter(["x", "y"]), scored([[1.0, 7.0], [3.0, 1.0]], [[0.0, math.nan], [0.0, 0.0]]))
+    values = read(
+        RegressionMeter(["x", "y"]), scored([[1.0, 7.0], [3.0, 1.0]], [[0.0, math.nan], [0.0, 0.0]])
+    )
     assert (values["mae_x"], values["mae_y"]) == (2.0, 1.0)

@@ -15,10 +15,16 @@ from weaver_tt.metrics.roc import Roc, bin_centers, bin_scores, effective_entrie
 def histogram(scores, weights=None, half=20_000):
     """w and w^2 of logits in fine bins, (2, B)."""
     scores = torch.as_tensor(scores, dtype=torch.float64)
-    weights = torch.ones_like(scores) if weights is None else torch.as_tensor(weights, dtype=torch.float64)
+    weights = (
+        torch.ones_like(scores)
+        if weights is None
+        else torch.as_tensor(weights, dtype=torch.float64)
+    )
     sums = torch.zeros(2, 2 * half + 1, dtype=torch.float64)
     index = bin_scores(scores, half, 8.0)
-    return torch.stack([sums[0].index_add(0, index, weights), sums[1].index_add(0, index, weights**2)])
+    return torch.stack(
+        [sums[0].index_add(0, index, weights), sums[1].index_add(0, index, weights**2)]
+    )
 
 
 @given(st.floats(-1e3, 1e3))
@@ -36,7 +42,11 @@ def test_a_score_lies_within_half_a_bin_of_its_bins_middle(x):
 
 
 def test_all_numbers_have_a_place_and_zero_is_the_middle():
-    assert bin_scores(tensor([-math.inf, 0.0, 3e38]).nan_to_num(), 100, 8.0).tolist() == [0, 100, 200]
+    assert bin_scores(tensor([-math.inf, 0.0, 3e38]).nan_to_num(), 100, 8.0).tolist() == [
+        0,
+        100,
+        200,
+    ]
 
 
 def test_two_bins_by_hand():
@@ -51,15 +61,22 @@ def test_an_area_is_the_share_of_pairs_in_order():
     generator = np.random.default_rng(1)
     signal, background = generator.normal(1, 1, 300), generator.normal(0, 1.5, 200)
     pairs = (signal[:, None] > background[None, :]).mean()
-    assert float(Roc(histogram(signal), histogram(background)).area) == pytest.approx(pairs, abs=1e-4)
+    assert float(Roc(histogram(signal), histogram(background)).area) == pytest.approx(
+        pairs, abs=1e-4
+    )
 
 
 def test_an_area_is_the_u_statistic_of_scipy():
     stats = pytest.importorskip("scipy.stats")
     generator = np.random.default_rng(2)
-    signal, background = generator.integers(0, 5, 200) * 1.0, generator.integers(0, 4, 100) * 1.0  # with many ties
+    signal, background = (
+        generator.integers(0, 5, 200) * 1.0,
+        generator.integers(0, 4, 100) * 1.0,
+    )  # with many ties
     u = stats.mannwhitneyu(signal, background).statistic
-    assert float(Roc(histogram(signal), histogram(background)).area) == pytest.approx(u / len(signal) / len(background))
+    assert float(Roc(histogram(signal), histogram(background)).area) == pytest.approx(
+        u / len(signal) / len(background)
+    )
 
 
 def test_an_areas_error_is_delongs():
@@ -67,19 +84,29 @@ def test_an_areas_error_is_delongs():
     signal, background = generator.normal(1, 1, 60), generator.normal(0, 1, 80)
     above = (signal[:, None] > background[None, :]).astype(float)
     variance = above.mean(1).var() / len(signal) + above.mean(0).var() / len(background)
-    assert float(Roc(histogram(signal), histogram(background)).area_error) == pytest.approx(math.sqrt(variance), rel=1e-3)
+    assert float(Roc(histogram(signal), histogram(background)).area_error) == pytest.approx(
+        math.sqrt(variance), rel=1e-3
+    )
 
 
 def test_weights_count_as_in_sklearn():
     metrics = pytest.importorskip("sklearn.metrics")
     generator = np.random.default_rng(4)
-    score, target, weight = generator.normal(0, 1, 400), generator.integers(0, 2, 400), generator.uniform(0.1, 2, 400)
+    score, target, weight = (
+        generator.normal(0, 1, 400),
+        generator.integers(0, 2, 400),
+        generator.uniform(0.1, 2, 400),
+    )
     score[target == 1] += 0.7
     roc = Roc(*(histogram(score[target == k], weight[target == k]) for k in (1, 0)))
-    assert float(roc.area) == pytest.approx(metrics.roc_auc_score(target, score, sample_weight=weight), abs=1e-4)
+    assert float(roc.area) == pytest.approx(
+        metrics.roc_auc_score(target, score, sample_weight=weight), abs=1e-4
+    )
     false, true, _ = metrics.roc_curve(target, score, sample_weight=weight, drop_intermediate=False)
     points = tensor([0.3, 0.5, 0.7])
-    assert roc.background_efficiency(points)[0].tolist() == pytest.approx(np.interp(points, true, false), abs=0.02)
+    assert roc.background_efficiency(points)[0].tolist() == pytest.approx(
+        np.interp(points, true, false), abs=0.02
+    )
 
 
 def test_a_thousand_entries_without_weights_have_the_binomials_error():
@@ -105,11 +132,16 @@ def test_the_error_is_the_spread_of_many_toys(signal_entries, background_entries
     generator = np.random.default_rng(5)
     values, errors = [], []
     for _ in range(150):
-        roc = Roc(histogram(generator.normal(1, 1, signal_entries), half=500), histogram(generator.normal(0, 1, background_entries), half=500))
+        roc = Roc(
+            histogram(generator.normal(1, 1, signal_entries), half=500),
+            histogram(generator.normal(0, 1, background_entries), half=500),
+        )
         value, error = roc.background_efficiency(tensor([0.5]))
         values.append(float(value))
         errors.append(float(error))
-    assert np.mean(errors) == pytest.approx(np.std(values), rel=0.2)  # 150 toys know their spread to 6 %
+    assert np.mean(errors) == pytest.approx(
+        np.std(values), rel=0.2
+    )  # 150 toys know their spread to 6 %
     assert np.mean(values) == pytest.approx(0.158655, rel=0.02)  # a background of N(0, 1) above 1
 
 
@@ -127,11 +159,15 @@ def test_an_absent_class_is_nan_and_does_not_spoil_others():
     roc = Roc(signal, torch.ones(2, 2, 3))
     assert math.isnan(roc.area[0])
     assert roc.area[1] == 0.5
-    assert roc.rejection(tensor([0.5]))[0][:, 0].tolist() == pytest.approx([math.nan, 2.0], nan_ok=True)
+    assert roc.rejection(tensor([0.5]))[0][:, 0].tolist() == pytest.approx(
+        [math.nan, 2.0], nan_ok=True
+    )
 
 
 def test_negative_weights_do_not_break_a_curve():
-    roc = Roc(tensor([[4.0, -1.0, 7.0], [4.0, 1.0, 7.0]]), tensor([[5.0, 5.0, -1.0], [5.0, 5.0, 1.0]]))
+    roc = Roc(
+        tensor([[4.0, -1.0, 7.0], [4.0, 1.0, 7.0]]), tensor([[5.0, 5.0, -1.0], [5.0, 5.0, 1.0]])
+    )
     value, error = roc.background_efficiency(tensor([0.3, 0.5, 0.7]))
     assert value.isfinite().all()
     assert error.isfinite().all()

@@ -37,7 +37,12 @@ def config():
         InputGroup(name="tracks", variables=(Variable(name="d0"), Variable(name="pt")), length=7),
     )
     target = Expression("x", ast.parse("x", mode="eval").body, frozenset({"x"}))
-    return DataConfig(source="data.yaml", text="", inputs={group.name: group for group in groups}, labels=Labels(kind="custom", value={"x": target}))
+    return DataConfig(
+        source="data.yaml",
+        text="",
+        inputs={group.name: group for group in groups},
+        labels=Labels(kind="custom", value={"x": target}),
+    )
 
 
 @pytest.fixture
@@ -54,12 +59,33 @@ def written(tmp_path, text):
 
 
 def build(file, config, seed=None, options=()):
-    return build_network(config, NetworkOptions(network_config=str(file), network_option=[list(pair) for pair in options]), "cpu", seed=seed)
+    return build_network(
+        config,
+        NetworkOptions(network_config=str(file), network_option=[list(pair) for pair in options]),
+        "cpu",
+        seed=seed,
+    )
 
 
 def test_options_become_python_literals_where_they_are_such():
-    pairs = [("hidden", "64"), ("head", "64,32"), ("rate", "1e-3"), ("name", "relu"), ("deep", "false"), ("norm", "None"), ("path", "a/b.c")]
-    assert network_options(pairs) == {"hidden": 64, "head": (64, 32), "rate": 1e-3, "name": "relu", "deep": False, "norm": None, "path": "a/b.c"}
+    pairs = [
+        ("hidden", "64"),
+        ("head", "64,32"),
+        ("rate", "1e-3"),
+        ("name", "relu"),
+        ("deep", "false"),
+        ("norm", "None"),
+        ("path", "a/b.c"),
+    ]
+    assert network_options(pairs) == {
+        "hidden": 64,
+        "head": (64, 32),
+        "rate": 1e-3,
+        "name": "relu",
+        "deep": False,
+        "norm": None,
+        "path": "a/b.c",
+    }
 
 
 def test_the_options_reach_get_model(file, config):
@@ -67,12 +93,16 @@ def test_the_options_reach_get_model(file, config):
 
 
 def test_an_unknown_option_names_the_nearest(file, config):
-    with pytest.raises(ConfigError, match=r"options of get_model: unknown key 'sise'; did you mean 'size'"):
+    with pytest.raises(
+        ConfigError, match=r"options of get_model: unknown key 'sise'; did you mean 'size'"
+    ):
         build(file, config, options=[("sise", "11")])
 
 
 def test_a_missing_file_names_the_nearest(file, config):
-    with pytest.raises(ConfigError, match=r"liner\.py: no such file; in .*: did you mean 'linear\.py'"):
+    with pytest.raises(
+        ConfigError, match=r"liner\.py: no such file; in .*: did you mean 'linear\.py'"
+    ):
         NetworkFile(file.with_name("liner.py"))
     with pytest.raises(ConfigError, match="a folder"):
         NetworkFile(file.parent)
@@ -84,7 +114,9 @@ def test_a_users_error_passes_through(tmp_path, config):
     with pytest.raises(ModuleNotFoundError, match="no_such_library"):
         written(tmp_path, "import no_such_library\n")
     with pytest.raises(AttributeError, match="nothing_here"):
-        written(tmp_path, "def get_model(config):\n    return config.nothing_here\n").get_model(config, {})
+        written(tmp_path, "def get_model(config):\n    return config.nothing_here\n").get_model(
+            config, {}
+        )
     with pytest.raises(AttributeError, match="'int' object"):
         written(tmp_path, "def get_loss(config):\n    return (1).mean\n").get_loss(config, {})
 
@@ -95,22 +127,36 @@ def test_without_get_model_the_error_names_the_nearest_function(tmp_path, config
 
 
 @pytest.mark.parametrize(
-    ("returned", "described"), [("nn.Identity()", "Identity"), ("(nn.Identity(), 3)", r"tuple of \(Identity, int\)"), ("None", "NoneType")]
+    ("returned", "described"),
+    [
+        ("nn.Identity()", "Identity"),
+        ("(nn.Identity(), 3)", r"tuple of \(Identity, int\)"),
+        ("None", "NoneType"),
+    ],
 )
 def test_get_model_must_return_a_module_and_its_info(tmp_path, config, returned, described):
-    network_file = written(tmp_path, f"from torch import nn\ndef get_model(config):\n    return {returned}\n")
+    network_file = written(
+        tmp_path, f"from torch import nn\ndef get_model(config):\n    return {returned}\n"
+    )
     with pytest.raises(ConfigError, match=rf"must return \(module, model_info\).*not {described}"):
         network_file.get_model(config, {})
 
 
 def test_input_names_must_be_groups_of_the_yaml(tmp_path, config):
-    network_file = written(tmp_path, "from torch import nn\ndef get_model(config):\n    return nn.Identity(), {'input_names': ['track']}\n")
-    with pytest.raises(ConfigError, match=r"no input group 'track' in data\.yaml; did you mean 'tracks'"):
+    network_file = written(
+        tmp_path,
+        "from torch import nn\ndef get_model(config):\n    return nn.Identity(), {'input_names': ['track']}\n",
+    )
+    with pytest.raises(
+        ConfigError, match=r"no input group 'track' in data\.yaml; did you mean 'tracks'"
+    ):
         network_file.get_model(config, {})
 
 
 def test_loss_and_task_are_optional_and_get_the_options_they_know(tmp_path, config):
-    network_file = written(tmp_path, "def get_loss(config, mu=1.0):\n    return mu\ndef get_model(config):\n    pass\n")
+    network_file = written(
+        tmp_path, "def get_loss(config, mu=1.0):\n    return mu\ndef get_model(config):\n    pass\n"
+    )
     assert network_file.get_task(config, {"mu": 2.0}) is None
     assert network_file.get_loss(config, {"mu": 2.0, "hidden": 64}) == 2.0
 
@@ -124,17 +170,26 @@ def test_weavers_stock_loops_only_say_which_task_it_is(tmp_path, config, library
         text += "def get_train_fn(config, **options):\n    return train_regression\ndef get_evaluate_fn(config):\n    return evaluate_regression\n"
         network_file = written(tmp_path, text)
     network_file.check_loops(config, {"hidden": 1}, "regression")
-    with pytest.raises(ConfigError, match=r"get_train_fn returns train_regression, and the labels of data\.yaml make the task classification"):
+    with pytest.raises(
+        ConfigError,
+        match=r"get_train_fn returns train_regression, and the labels of data\.yaml make the task classification",
+    ):
         network_file.check_loops(config, {}, "classification")
 
 
 def test_loops_and_optimisers_of_a_files_own_are_refused(tmp_path, config):
-    network_file = written(tmp_path, "def mine():\n    pass\ndef get_train_fn(config):\n    return mine\n")
-    with pytest.raises(ConfigError, match=r"get_train_fn returns a loop of its own, mine; .*write get_task"):
+    network_file = written(
+        tmp_path, "def mine():\n    pass\ndef get_train_fn(config):\n    return mine\n"
+    )
+    with pytest.raises(
+        ConfigError, match=r"get_train_fn returns a loop of its own, mine; .*write get_task"
+    ):
         network_file.check_loops(config, {}, "classification")
     (tmp_path / "other").mkdir()
     with pytest.raises(ConfigError, match="init_opt is not called here; --optimizer"):
-        written(tmp_path / "other", "def init_opt(args, model):\n    pass\n").check_loops(config, {}, "classification")
+        written(tmp_path / "other", "def init_opt(args, model):\n    pass\n").check_loops(
+            config, {}, "classification"
+        )
 
 
 def test_an_edited_file_is_imported_afresh(file, config):

@@ -4,7 +4,15 @@ import pytest
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.errors import ConfigError
-from weaver_tt.network.inputs import channels, constituent_groups, hidden_layers, layer_sizes, model_info, num_outputs, raw_channels
+from weaver_tt.network.inputs import (
+    channels,
+    constituent_groups,
+    hidden_layers,
+    layer_sizes,
+    model_info,
+    num_outputs,
+    raw_channels,
+)
 
 
 def group(*variables, length=5):
@@ -12,21 +20,49 @@ def group(*variables, length=5):
 
 
 def config(labels=None, **groups):
-    usual = {"pf_features": group("log_pt", ["eta", 0.0, 2.0]), "pf_mask": group("ones"), "jet": group("mass", length=None)}
-    return from_mapping({"inputs": usual | groups, "labels": labels or {"type": "simple", "value": ["top", "qcd", "w"]}}, source="data.yaml")
+    usual = {
+        "pf_features": group("log_pt", ["eta", 0.0, 2.0]),
+        "pf_mask": group("ones"),
+        "jet": group("mass", length=None),
+    }
+    return from_mapping(
+        {
+            "inputs": usual | groups,
+            "labels": labels or {"type": "simple", "value": ["top", "qcd", "w"]},
+        },
+        source="data.yaml",
+    )
 
 
 def test_groups_come_in_the_order_asked_for():
-    assert [found.name for found in constituent_groups(config(), ["pf_mask", "pf_features"], "pfn")] == ["pf_mask", "pf_features"]
+    assert [
+        found.name for found in constituent_groups(config(), ["pf_mask", "pf_features"], "pfn")
+    ] == ["pf_mask", "pf_features"]
 
 
 @pytest.mark.parametrize(
     ("groups", "names", "message"),
     [
-        ({}, ["pf_points", "pf_mask"], "data.yaml: inputs: pfn takes the groups pf_points, pf_mask; there is no 'pf_points'; known: jet, pf_f"),
-        ({}, ["jet"], "data.yaml: inputs.jet: pfn takes constituents here; length: null makes one value a jet"),
-        ({"pf_mask": group("ones", length=7)}, ["pf_features", "pf_mask"], "inputs.pf_mask: length 7, but pf_features has 5"),
-        ({"pf_mask": group("ones", "twos")}, ["pf_mask"], "inputs.pf_mask: a mask is one variable .* found ones, twos"),
+        (
+            {},
+            ["pf_points", "pf_mask"],
+            "data.yaml: inputs: pfn takes the groups pf_points, pf_mask; there is no 'pf_points'; known: jet, pf_f",
+        ),
+        (
+            {},
+            ["jet"],
+            "data.yaml: inputs.jet: pfn takes constituents here; length: null makes one value a jet",
+        ),
+        (
+            {"pf_mask": group("ones", length=7)},
+            ["pf_features", "pf_mask"],
+            "inputs.pf_mask: length 7, but pf_features has 5",
+        ),
+        (
+            {"pf_mask": group("ones", "twos")},
+            ["pf_mask"],
+            "inputs.pf_mask: a mask is one variable .* found ones, twos",
+        ),
     ],
 )
 def test_groups_that_do_not_fit_are_refused(groups, names, message):
@@ -36,7 +72,10 @@ def test_groups_that_do_not_fit_are_refused(groups, names, message):
 
 def test_scaled_momenta_are_refused_and_so_are_too_few_variables():
     assert channels(config(), "pf_features", 2, "two features") == 2
-    with pytest.raises(ConfigError, match=r"inputs\.pf_features: expected momenta as they are, but eta is scaled; write \[NAME, null\]"):
+    with pytest.raises(
+        ConfigError,
+        match=r"inputs\.pf_features: expected momenta as they are, but eta is scaled; write \[NAME, null\]",
+    ):
         raw_channels(config(), "pf_features", 2, "momenta")
     with pytest.raises(ConfigError, match=r"inputs\.pf_mask: expected px and py, found ones"):
         raw_channels(config(), "pf_mask", 2, "px and py")
@@ -49,7 +88,11 @@ def test_outputs_are_one_for_each_class_or_target():
 
 def test_free_axes_are_those_of_jets_and_of_constituents():
     info = model_info(config(), ["pf_features", "jet"])
-    assert info["dynamic_axes"] == {"pf_features": {0: "N", 2: "n_pf"}, "jet": {0: "N"}, "softmax": {0: "N"}}
+    assert info["dynamic_axes"] == {
+        "pf_features": {0: "N", 2: "n_pf"},
+        "jet": {0: "N"},
+        "softmax": {0: "N"},
+    }
     assert info["input_shapes"] == {"pf_features": (-1, 2, 5), "jet": (-1, 1)}
 
 

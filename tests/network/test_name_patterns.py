@@ -29,7 +29,10 @@ def network(seed=0, **options):
 
 
 def test_an_expression_that_matches_nothing_is_a_mistake():
-    with pytest.raises(ConfigError, match=r"--freeze-model-weights: 'haed.bias' matches no name from its beginning; did you mean 'head.bias'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"--freeze-model-weights: 'haed.bias' matches no name from its beginning; did you mean 'head.bias'",
+    ):
         freeze_weights(network(), "body,haed.bias")
     with pytest.raises(ConfigError, match="'he\\(ad' is not a regular expression"):
         freeze_weights(network(), "he(ad")

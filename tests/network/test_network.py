@@ -40,7 +40,12 @@ def config():
         InputGroup(name="tracks", variables=(Variable(name="d0"), Variable(name="pt")), length=7),
     )
     target = Expression("x", ast.parse("x", mode="eval").body, frozenset({"x"}))
-    return DataConfig(source="data.yaml", text="", inputs={group.name: group for group in groups}, labels=Labels(kind="custom", value={"x": target}))
+    return DataConfig(
+        source="data.yaml",
+        text="",
+        inputs={group.name: group for group in groups},
+        labels=Labels(kind="custom", value={"x": target}),
+    )
 
 
 @pytest.fixture
@@ -57,7 +62,12 @@ def written(tmp_path, text):
 
 
 def build(file, config, seed=None, options=()):
-    return build_network(config, NetworkOptions(network_config=str(file), network_option=[list(pair) for pair in options]), "cpu", seed=seed)
+    return build_network(
+        config,
+        NetworkOptions(network_config=str(file), network_option=[list(pair) for pair in options]),
+        "cpu",
+        seed=seed,
+    )
 
 
 def test_a_network_is_called_by_input_name(file, config):
@@ -65,11 +75,15 @@ def test_a_network_is_called_by_input_name(file, config):
     tracks = torch.randn(5, 2, 7)
     assert network.input_names == ["tracks"]
     assert network.activated is False
-    assert torch.equal(network({"event": torch.zeros(5, 1), "tracks": tracks}), network.module(tracks))
+    assert torch.equal(
+        network({"event": torch.zeros(5, 1), "tracks": tracks}), network.module(tracks)
+    )
 
 
 def test_without_input_names_the_groups_of_the_yaml_are_given_in_their_order(tmp_path, config):
-    network_file = written(tmp_path, "from torch import nn\ndef get_model(config):\n    return nn.Identity(), {}\n")
+    network_file = written(
+        tmp_path, "from torch import nn\ndef get_model(config):\n    return nn.Identity(), {}\n"
+    )
     assert network_file.get_model(config, {})[1]["input_names"] == ["event", "tracks"]
 
 
@@ -84,7 +98,9 @@ def test_of_a_tuple_the_first_entry_is_the_output():
 def test_a_seed_makes_the_initial_weights_and_leaves_the_global_state(file, config):
     torch.manual_seed(123)
     before = torch.get_rng_state()
-    first, again, other = (build(file, config, seed=seed).unwrapped.first.weight for seed in (1, 1, 2))
+    first, again, other = (
+        build(file, config, seed=seed).unwrapped.first.weight for seed in (1, 1, 2)
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(torch.get_rng_state(), before)
@@ -92,7 +108,9 @@ def test_a_seed_makes_the_initial_weights_and_leaves_the_global_state(file, conf
 
 def test_a_users_error_in_forward_passes_through(tmp_path, config):
     text = "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        raise ValueError('of my own')\n"
-    module, info = written(tmp_path, text + "def get_model(config):\n    return Net(), {'input_names': ['tracks']}\n").get_model(config, {})
+    module, info = written(
+        tmp_path, text + "def get_model(config):\n    return Net(), {'input_names': ['tracks']}\n"
+    ).get_model(config, {})
     with pytest.raises(ValueError, match="of my own"):
         network_summary(Network(module, info["input_names"]), config)
 
@@ -131,7 +149,10 @@ def test_an_ensemble_gives_mean_and_population_spread_of_activated_outputs():
     mean, spread = Ensemble(members, Squares())(inputs)
     assert Ensemble.activated is True
     assert mean.tolist() == [[pytest.approx(14 / 3)]] * 2
-    assert spread.tolist() == [[pytest.approx(((1 + 16 + 81) / 3 - (14 / 3) ** 2) ** 0.5, rel=1e-6)]] * 2
+    assert (
+        spread.tolist()
+        == [[pytest.approx(((1 + 16 + 81) / 3 - (14 / 3) ** 2) ** 0.5, rel=1e-6)]] * 2
+    )
     assert Ensemble(members[:1], Squares())(inputs)[1] is None
     with pytest.raises(TrainingError, match="at least one"):
         Ensemble([], Squares())
@@ -139,8 +160,16 @@ def test_an_ensemble_gives_mean_and_population_spread_of_activated_outputs():
 
 @pytest.mark.parametrize(
     ("axes", "any_length"),
-    [(None, True), ({}, True), ({"event": {0: "N"}}, True), ({"tracks": {0: "N", 2: "P"}}, True), ({"tracks": {0: "N"}}, False)],
+    [
+        (None, True),
+        ({}, True),
+        ({"event": {0: "N"}}, True),
+        ({"tracks": {0: "N", 2: "P"}}, True),
+        ({"tracks": {0: "N"}}, False),
+    ],
 )
-def test_inputs_take_any_length_unless_the_network_file_lists_them_without_axis_2(config, axes, any_length):
+def test_inputs_take_any_length_unless_the_network_file_lists_them_without_axis_2(
+    config, axes, any_length
+):
     network = Network(nn.Identity(), ["event", "tracks"], info={"dynamic_axes": axes})
     assert network.takes_any_length(config) is any_length

@@ -24,12 +24,39 @@ def test_input_and_output_have_free_rows_and_objects():
     ("groups", "message"),
     [
         ((), "takes one group .* not none"),
-        ((InputGroup(name="a", variables=RAW, length=3), InputGroup(name="b", variables=RAW, length=3)), "not a, b"),
+        (
+            (
+                InputGroup(name="a", variables=RAW, length=3),
+                InputGroup(name="b", variables=RAW, length=3),
+            ),
+            "not a, b",
+        ),
         ((InputGroup(name="jets", variables=RAW[:3], length=3),), "not jet_pt, jet_eta, jet_phi"),
         ((InputGroup(name="jets", variables=RAW),), "of each jet"),
-        ((InputGroup(name="jets", variables=(Variable(name="jet_pt", center="auto"), *RAW[1:]), length=3),), "jet_pt is not"),
-        ((InputGroup(name="jets", variables=(*RAW[:3], Variable(name="jet_flavour", pad=-1)), length=3),), "jet_flavour is not"),
-        ((InputGroup(name="jets", variables=RAW, length=3, pad_mode="wrap"),), "pad_mode: wrap is not"),
+        (
+            (
+                InputGroup(
+                    name="jets",
+                    variables=(Variable(name="jet_pt", center="auto"), *RAW[1:]),
+                    length=3,
+                ),
+            ),
+            "jet_pt is not",
+        ),
+        (
+            (
+                InputGroup(
+                    name="jets",
+                    variables=(*RAW[:3], Variable(name="jet_flavour", pad=-1)),
+                    length=3,
+                ),
+            ),
+            "jet_flavour is not",
+        ),
+        (
+            (InputGroup(name="jets", variables=RAW, length=3, pad_mode="wrap"),),
+            "pad_mode: wrap is not",
+        ),
     ],
 )
 def test_inputs_the_networks_cannot_read_are_refused(groups, message):

@@ -37,7 +37,12 @@ def config():
         InputGroup(name="tracks", variables=(Variable(name="d0"), Variable(name="pt")), length=7),
     )
     target = Expression("x", ast.parse("x", mode="eval").body, frozenset({"x"}))
-    return DataConfig(source="data.yaml", text="", inputs={group.name: group for group in groups}, labels=Labels(kind="custom", value={"x": target}))
+    return DataConfig(
+        source="data.yaml",
+        text="",
+        inputs={group.name: group for group in groups},
+        labels=Labels(kind="custom", value={"x": target}),
+    )
 
 
 @pytest.fixture
@@ -48,14 +53,21 @@ def file(tmp_path):
 
 
 def build(file, config, seed=None, options=()):
-    return build_network(config, NetworkOptions(network_config=str(file), network_option=[list(pair) for pair in options]), "cpu", seed=seed)
+    return build_network(
+        config,
+        NetworkOptions(network_config=str(file), network_option=[list(pair) for pair in options]),
+        "cpu",
+        seed=seed,
+    )
 
 
 def test_a_summary_counts_parameters_and_flops_without_data(file, config):
     network = build(file, config).train()
     text = network_summary(network, config)
     assert "parameters    13 (13 trainable)" in text  # 2*3+3 + 3*1+1
-    assert "FLOPs         18 forward, for one row with 7 objects in tracks" in text  # 2 * (2*3 + 3*1)
+    assert (
+        "FLOPs         18 forward, for one row with 7 objects in tracks" in text
+    )  # 2 * (2*3 + 3*1)
     assert "input         tracks (N, 2, 7)" in text
     assert "output        (N, 1)" in text
     assert network.unwrapped.training is True
@@ -71,4 +83,6 @@ def test_a_part_that_is_called_with_a_parameter_is_summed_up_too(config):
         def forward(self, tracks):
             return self.last(self.token) + tracks.sum((1, 2)).unsqueeze(1)
 
-    assert "FLOPs         4 forward" in network_summary(Network(Token(), ["tracks"]), config)  # 2 * 2 * 1
+    assert "FLOPs         4 forward" in network_summary(
+        Network(Token(), ["tracks"]), config
+    )  # 2 * 2 * 1

@@ -8,7 +8,13 @@ from torch import nn
 
 from weaver_tt.errors import ConfigError, TrainingError
 from weaver_tt.network.network import Network
-from weaver_tt.network.weights import freeze_weights, load_partial_weights, load_weights, prepare_network, set_weights
+from weaver_tt.network.weights import (
+    freeze_weights,
+    load_partial_weights,
+    load_weights,
+    prepare_network,
+    set_weights,
+)
 from weaver_tt.nn.layers.attention import Block, BlockOptions
 from weaver_tt.options.train import NetworkOptions
 
@@ -56,7 +62,9 @@ def test_weights_saved_from_one_network_make_another_equal(tmp_path):
         lambda module: {f"module.{name}": value for name, value in module.state_dict().items()},
         lambda module: nn.DataParallel(module).state_dict(),
         lambda module: torch.compile(module, backend="eager").state_dict(),
-        lambda module: {f"_orig_mod.module.{name}": value for name, value in module.state_dict().items()},
+        lambda module: {
+            f"_orig_mod.module.{name}": value for name, value in module.state_dict().items()
+        },
         lambda module: {"state_dict": module.state_dict(), "epoch": 3},
         lambda module: {"model": module.state_dict(), "optimizer": {}},
         lambda module: {"weights": module.state_dict(), "steps": 7},
@@ -76,7 +84,12 @@ def test_a_networks_own_part_called_module_is_no_wrapper(tmp_path):
             self.module = nn.Linear(1, 1)
 
     outer = Network(Outer(), ["x"])
-    load_weights(outer, saved(tmp_path, {"module.weight": torch.tensor([[5.0]]), "module.bias": torch.tensor([6.0])}))
+    load_weights(
+        outer,
+        saved(
+            tmp_path, {"module.weight": torch.tensor([[5.0]]), "module.bias": torch.tensor([6.0])}
+        ),
+    )
     assert outer.unwrapped.module.weight.item() == 5
 
 
@@ -108,13 +121,17 @@ def test_a_damaged_weight_file_says_so(tmp_path, keep):
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
-    with pytest.raises(TrainingError, match=r"holding more than tensors \(.*Net\).*torch\.save\(model\.state_dict"):
+    with pytest.raises(
+        TrainingError, match=r"holding more than tensors \(.*Net\).*torch\.save\(model\.state_dict"
+    ):
         load_weights(network(), saved(tmp_path, network().unwrapped))
 
 
 def test_a_file_that_is_no_state_dict_and_one_that_is_not_there(tmp_path):
     path = saved(tmp_path, {"epoch": 3, "counts": {}}, "net_state.pt")
-    with pytest.raises(TrainingError, match=r"expected a state_dict.*not dict with 'epoch', 'counts'"):
+    with pytest.raises(
+        TrainingError, match=r"expected a state_dict.*not dict with 'epoch', 'counts'"
+    ):
         load_weights(network(), path)
     with pytest.raises(TrainingError, match=r"no such file.*did you mean 'net_state\.pt'"):
         load_weights(network(), tmp_path / "net_stat.pt")
@@ -122,16 +139,25 @@ def test_a_file_that_is_no_state_dict_and_one_that_is_not_there(tmp_path):
 
 def test_the_state_of_an_optimiser_is_not_taken_for_weights(tmp_path):
     optimizer = torch.optim.Adam(network().unwrapped.parameters())
-    with pytest.raises(TrainingError, match=r"the state of an optimiser; the weights are in .*net_epoch-3_state\.pt"):
+    with pytest.raises(
+        TrainingError,
+        match=r"the state of an optimiser; the weights are in .*net_epoch-3_state\.pt",
+    ):
         load_weights(network(), saved(tmp_path, optimizer.state_dict(), "net_epoch-3_optimizer.pt"))
 
 
 def test_weights_under_a_prefix(tmp_path):
-    path = saved(tmp_path, {f"mod.part.{name}": value for name, value in network(1).unwrapped.state_dict().items()} | {"mod.fc": torch.zeros(1)})
+    path = saved(
+        tmp_path,
+        {f"mod.part.{name}": value for name, value in network(1).unwrapped.state_dict().items()}
+        | {"mod.fc": torch.zeros(1)},
+    )
     loaded = network(2)
     load_weights(loaded, f"{path}:mod.part")
     assert torch.equal(loaded.unwrapped.head.weight, network(1).unwrapped.head.weight)
-    with pytest.raises(TrainingError, match=r"a\.pt: no weights under 'mod\.pat'; did you mean 'mod\.part'"):
+    with pytest.raises(
+        TrainingError, match=r"a\.pt: no weights under 'mod\.pat'; did you mean 'mod\.part'"
+    ):
         load_weights(loaded, f"{path}:mod.pat")
 
 
@@ -147,19 +173,30 @@ def test_fine_tuning_takes_what_fits_and_lists_the_rest(tmp_path, log):
     assert torch.equal(mine.unwrapped.head.weight, head)
     assert "a.pt: 7 of 10 weights loaded into the network's 9" in log.text
     assert "unexpected (1): fc.weight" in log.text
-    assert "of another shape (2): head.weight is (2, 3) in the network, (10, 3) in the file, head.bias" in log.text
+    assert (
+        "of another shape (2): head.weight is (2, 3) in the network, (10, 3) in the file, head.bias"
+        in log.text
+    )
 
 
 def test_weights_can_be_left_out_by_name(tmp_path, log):
     mine, before = network(2), network(2).unwrapped.head.weight
-    prepare_network(mine, NetworkOptions(load_model_weights=saved(tmp_path, network(1).unwrapped.state_dict()), exclude_model_weights="hea.*,body.1"))
+    prepare_network(
+        mine,
+        NetworkOptions(
+            load_model_weights=saved(tmp_path, network(1).unwrapped.state_dict()),
+            exclude_model_weights="hea.*,body.1",
+        ),
+    )
     assert torch.equal(mine.unwrapped.head.weight, before)
     assert torch.equal(mine.unwrapped.body[0].weight, network(1).unwrapped.body[0].weight)
     assert "left out by --exclude-model-weights (7): body.1.bias" in log.text
     assert "missing (7): body.1.weight" in log.text
 
 
-def test_nothing_that_fits_is_another_network_with_the_nearest_names_and_the_prefix_that_helps(tmp_path):
+def test_nothing_that_fits_is_another_network_with_the_nearest_names_and_the_prefix_that_helps(
+    tmp_path,
+):
     state = {f"mod.{name}": value for name, value in network(1).unwrapped.state_dict().items()}
     with pytest.raises(TrainingError) as error:
         load_partial_weights(network(), saved(tmp_path, state))
@@ -200,21 +237,41 @@ def test_frozen_weights_do_not_change_and_neither_do_statistics():
 
 
 def test_without_freezing_statistics_move():
-    assert changed(network()) >= {"body.1.running_mean", "body.1.running_var", "body.1.weight", "head.weight"}
+    assert changed(network()) >= {
+        "body.1.running_mean",
+        "body.1.running_var",
+        "body.1.weight",
+        "head.weight",
+    }
 
 
 def test_frozen_statistics_alone_leave_the_norms_weights_free():
     mine = network()
     freeze_weights(mine, r"body\.1\.running")
-    assert changed(mine) == {"body.0.weight", "body.0.bias", "body.1.weight", "body.1.bias", "head.weight", "head.bias"}
+    assert changed(mine) == {
+        "body.0.weight",
+        "body.0.bias",
+        "body.1.weight",
+        "body.1.bias",
+        "head.weight",
+        "head.bias",
+    }
 
 
 def test_the_older_names_of_attention_are_the_layers_of_today(tmp_path, log):
     network = Network(Block(BlockOptions(embed_dim=8, num_heads=2)), ["x"], "net.py")
-    before = {name: torch.randn_like(value) for name, value in network.unwrapped.state_dict().items()}
+    before = {
+        name: torch.randn_like(value) for name, value in network.unwrapped.state_dict().items()
+    }
     older = {name.replace("in_proj.", "in_proj_"): value for name, value in before.items()}
     assert older.keys() != before.keys()
-    load_partial_weights(network, saved(tmp_path, {f"mod.{name}": value for name, value in older.items()}, "published.pt") + ":mod")
-    assert all(torch.equal(value, before[name]) for name, value in network.unwrapped.state_dict().items())
+    load_partial_weights(
+        network,
+        saved(tmp_path, {f"mod.{name}": value for name, value in older.items()}, "published.pt")
+        + ":mod",
+    )
+    assert all(
+        torch.equal(value, before[name]) for name, value in network.unwrapped.state_dict().items()
+    )
     assert "left out" not in log.text
     load_weights(network, saved(tmp_path, older, "all.pt"))

@@ -35,8 +35,13 @@ def first_vector(data_config, *inputs, **options):
     return seen[0].tolist()
 
 
-OBJECTS = torch.tensor([[[1.0, 3.0, 99.0], [2.0, 6.0, 99.0]], [[99.0] * 3] * 2])  # two real objects, none
-SCALARS, REAL = torch.tensor([[80.0, 500.0], [1.0, 2.0]]), torch.tensor([[[1.0, 1.0, 0.0]], [[0.0, 0.0, 0.0]]])
+OBJECTS = torch.tensor(
+    [[[1.0, 3.0, 99.0], [2.0, 6.0, 99.0]], [[99.0] * 3] * 2]
+)  # two real objects, none
+SCALARS, REAL = (
+    torch.tensor([[80.0, 500.0], [1.0, 2.0]]),
+    torch.tensor([[[1.0, 1.0, 0.0]], [[0.0, 0.0, 0.0]]]),
+)
 
 
 @pytest.mark.parametrize(
@@ -71,14 +76,26 @@ def test_training_with_batch_norm_on_one_row_or_none_is_finite_and_leaves_the_st
 def test_it_is_exported_and_flattened_slots_are_of_fixed_number(tmp_path, objects):
     data = config(**ALL)
     module, info = FILE.get_model(data, {"objects": objects, "batch_norm": True, "layers": (6, 5)})
-    assert export_onnx([Network(module, info["input_names"], info=info)], make_task(data), data, tmp_path / "model.onnx") <= 1e-5
+    assert (
+        export_onnx(
+            [Network(module, info["input_names"], info=info)],
+            make_task(data),
+            data,
+            tmp_path / "model.onnx",
+        )
+        <= 1e-5
+    )
     assert (2 in info["dynamic_axes"]["sv_features"]) == (objects == "mean")
 
 
 @pytest.mark.parametrize(
     ("inputs", "options", "message"),
     [
-        ({"sv_features": PARTICLES, "pf_mask": MASK}, {}, "data.yaml: inputs: mlp needs a mask 'sv_mask' .* did you mean 'pf_mask'"),
+        (
+            {"sv_features": PARTICLES, "pf_mask": MASK},
+            {},
+            "data.yaml: inputs: mlp needs a mask 'sv_mask' .* did you mean 'pf_mask'",
+        ),
         ({"jets": PARTICLES}, {}, "needs a mask 'jets_mask' for the objects of jets"),
         ({"pf_mask": MASK}, {}, "mlp finds nothing but masks: pf_mask"),
         (ALL, {"objects": "max"}, "network option objects 'max'; known: flatten, mean, sum"),

@@ -14,9 +14,22 @@ FILE = NetworkFile(Path(__file__).parents[2] / "network_configs" / "particle_net
 
 
 def config(features=7, classes=2):
-    names = {"pf_points": ["deta", "dphi"], "pf_features": [f"x{number}" for number in range(features)], "pf_mask": ["mask"]}
-    inputs = {name: {"length": 128, "vars": [[variable, None] for variable in listed]} for name, listed in names.items()}
-    return from_mapping({"inputs": inputs, "labels": {"type": "simple", "value": [f"is_{number}" for number in range(classes)]}}, source="jets.yaml")
+    names = {
+        "pf_points": ["deta", "dphi"],
+        "pf_features": [f"x{number}" for number in range(features)],
+        "pf_mask": ["mask"],
+    }
+    inputs = {
+        name: {"length": 128, "vars": [[variable, None] for variable in listed]}
+        for name, listed in names.items()
+    }
+    return from_mapping(
+        {
+            "inputs": inputs,
+            "labels": {"type": "simple", "value": [f"is_{number}" for number in range(classes)]},
+        },
+        source="jets.yaml",
+    )
 
 
 def size(module):
@@ -31,14 +44,28 @@ def test_the_network_of_the_paper_has_366160_parameters():
 
 
 def test_weights_of_the_public_network_file_fit():
-    public = ParticleNet(17, 10, [(16, (64, 64, 64)), (16, (128, 128, 128)), (16, (256, 256, 256))], [(256, 0.1)], use_fusion=False)
+    public = ParticleNet(
+        17,
+        10,
+        [(16, (64, 64, 64)), (16, (128, 128, 128)), (16, (256, 256, 256))],
+        [(256, 0.1)],
+        use_fusion=False,
+    )
     module, _ = FILE.get_model(config(17, 10), {})
     module.load_state_dict({f"mod.{name}": values for name, values in public.state_dict().items()})
-    assert all(torch.equal(values, public.state_dict()[name]) for name, values in module.mod.state_dict().items())
+    assert all(
+        torch.equal(values, public.state_dict()[name])
+        for name, values in module.mod.state_dict().items()
+    )
 
 
 def test_sizes_are_options():
-    options = {"conv_params": ((3, (8, 4)), (5, [6])), "fc_params": ((9, 0.2),), "use_fusion": True, "use_fts_bn": False}
+    options = {
+        "conv_params": ((3, (8, 4)), (5, [6])),
+        "fc_params": ((9, 0.2),),
+        "use_fusion": True,
+        "use_fts_bn": False,
+    }
     module, _ = FILE.get_model(config(), options)
     assert [block.k for block in module.mod.edge_convs] == [3, 5]
     assert module.mod.fusion_block[0].weight.shape == (128, 10, 1)

@@ -8,9 +8,18 @@ from weaver_tt.config.load import from_mapping
 from weaver_tt.network.file import NetworkFile
 
 FILE = NetworkFile(Path(__file__).parents[2] / "network_configs" / "particle_net_lite.py")
-NAMES = {"pf_points": ["deta", "dphi"], "pf_features": [f"x{number}" for number in range(7)], "pf_mask": ["mask"]}
-INPUTS = {name: {"length": 128, "vars": [[variable, None] for variable in listed]} for name, listed in NAMES.items()}
-CONFIG = from_mapping({"inputs": INPUTS, "labels": {"type": "simple", "value": ["top", "qcd"]}}, source="jets.yaml")
+NAMES = {
+    "pf_points": ["deta", "dphi"],
+    "pf_features": [f"x{number}" for number in range(7)],
+    "pf_mask": ["mask"],
+}
+INPUTS = {
+    name: {"length": 128, "vars": [[variable, None] for variable in listed]}
+    for name, listed in NAMES.items()
+}
+CONFIG = from_mapping(
+    {"inputs": INPUTS, "labels": {"type": "simple", "value": ["top", "qcd"]}}, source="jets.yaml"
+)
 
 
 def test_the_lite_network_of_the_paper_has_26k_parameters():

@@ -21,11 +21,18 @@ GROUPS = ["pf_points", "pf_features", "pf_mask", "sv_points", "sv_features", "sv
 
 def mapping(**points):
     names = {
-        kind: {"points": points.get(kind, ("deta", "dphi")), "features": ("a", "b", "c")[: 3 if kind == "pf" else 2], "mask": ("mask",)}
+        kind: {
+            "points": points.get(kind, ("deta", "dphi")),
+            "features": ("a", "b", "c")[: 3 if kind == "pf" else 2],
+            "mask": ("mask",),
+        }
         for kind in LENGTH
     }
     inputs = {
-        f"{kind}_{group}": {"length": LENGTH[kind], "vars": [[f"{kind}_{variable}", None] for variable in variables]}
+        f"{kind}_{group}": {
+            "length": LENGTH[kind],
+            "vars": [[f"{kind}_{variable}", None] for variable in variables],
+        }
         for kind, groups in names.items()
         for group, variables in groups.items()
     }
@@ -42,7 +49,9 @@ def jets(candidates, vertices, seed=0):
         slots = LENGTH[kind]
         mask = (torch.arange(slots) < torch.tensor(counts)[:, None]).unsqueeze(1).float()
         for group, channels in (("points", 2), ("features", 3 if kind == "pf" else 2)):
-            inputs[f"{kind}_{group}"] = torch.randn(len(counts), channels, slots, generator=random) * mask
+            inputs[f"{kind}_{group}"] = (
+                torch.randn(len(counts), channels, slots, generator=random) * mask
+            )
         inputs[f"{kind}_mask"] = mask
     return inputs
 
@@ -78,29 +87,47 @@ def test_the_order_of_objects_of_a_kind_does_not_matter_and_their_kind_does():
 def test_neither_the_amount_of_padding_nor_what_stands_there_matters(mode):
     inputs = jets([8, 2, 0, 5], [1, 3, 0, 0])
     padded = {name: torch.nn.functional.pad(values, (0, 4)) for name, values in inputs.items()}
-    filled = {name: values if name.endswith("mask") else torch.where(padded[name[:3] + "mask"] > 0, values, 5.0) for name, values in padded.items()}
+    filled = {
+        name: values
+        if name.endswith("mask")
+        else torch.where(padded[name[:3] + "mask"] > 0, values, 5.0)
+        for name, values in padded.items()
+    }
     torch.testing.assert_close(build(mode)(filled), build(mode)(inputs), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
-@pytest.mark.parametrize(("candidates", "vertices"), [([0], [0]), ([0, 0], [0, 1]), ([5, 0, 1], [0, 2, 0])])
-def test_jets_without_candidates_or_vertices_have_finite_outputs_and_gradients(mode, candidates, vertices):
+@pytest.mark.parametrize(
+    ("candidates", "vertices"), [([0], [0]), ([0, 0], [0, 1]), ([5, 0, 1], [0, 2, 0])]
+)
+def test_jets_without_candidates_or_vertices_have_finite_outputs_and_gradients(
+    mode, candidates, vertices
+):
     network = build(mode)
     output = network(jets(candidates, vertices))
     cross_entropy(output, torch.zeros(len(candidates), dtype=torch.long)).backward()
     assert torch.isfinite(output).all()
-    assert all(torch.isfinite(parameter.grad).all() for parameter in network.unwrapped.parameters() if parameter.grad is not None)
+    assert all(
+        torch.isfinite(parameter.grad).all()
+        for parameter in network.unwrapped.parameters()
+        if parameter.grad is not None
+    )
 
 
 def test_onnx_runtime_gives_the_same_numbers_for_any_number_of_candidates_and_vertices(tmp_path):
     rows = jets([index % 9 for index in range(40)], [index % 4 for index in range(40)], seed=2)
     sample = {name: values.numpy() for name, values in rows.items()}
-    assert export_onnx([build()], make_task(CONFIG), CONFIG, tmp_path / "model.onnx", sample=sample) <= 1e-5
+    assert (
+        export_onnx([build()], make_task(CONFIG), CONFIG, tmp_path / "model.onnx", sample=sample)
+        <= 1e-5
+    )
 
 
 def test_points_of_different_dimension_are_refused():
     config = from_mapping(mapping(sv=("deta", "dphi", "dz")), source="jets.yaml")
-    with pytest.raises(ConfigError, match=r"jets\.yaml: inputs\.sv_points: 3 coordinates, but pf_points has 2"):
+    with pytest.raises(
+        ConfigError, match=r"jets\.yaml: inputs\.sv_points: 3 coordinates, but pf_points has 2"
+    ):
         FILE.get_model(config, SMALL)
 
 

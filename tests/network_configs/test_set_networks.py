@@ -36,7 +36,13 @@ class Case(NamedTuple):
         return "-".join([self.file, *(f"{key}={value}" for key, value in self.options.items())])
 
 
-PART = {"embed_dims": (12, 8), "pair_embed_dims": (6, 5), "num_heads": 2, "num_layers": 2, "num_cls_layers": 1}
+PART = {
+    "embed_dims": (12, 8),
+    "pair_embed_dims": (6, 5),
+    "num_heads": 2,
+    "num_layers": 2,
+    "num_cls_layers": 1,
+}
 SMALL = {"phi_sizes": (8, 6), "f_sizes": (7,)}
 SMALL_PARTICLE_NET = {"conv_params": ((3, (6, 5)), (4, (8, 7))), "fc_params": ((6, 0.0),)}
 CASES = [
@@ -49,15 +55,31 @@ CASES = [
     Case("particle_net", SMALL_PARTICLE_NET | {"use_fusion": True, "use_fts_bn": False}),
     Case("particle_net_lite"),
     Case("particle_transformer", PART),
-    Case("particle_transformer", PART | {"pair_input_dim": 3, "remove_self_pair": True, "use_pre_activation_pair": True, "num_cls_layers": 0}),
-    Case("particle_transformer_finetune", PART | {"fc_params": ((6, 0.1, "gelu"),), "num_cls_layers": 2}),
+    Case(
+        "particle_transformer",
+        PART
+        | {
+            "pair_input_dim": 3,
+            "remove_self_pair": True,
+            "use_pre_activation_pair": True,
+            "num_cls_layers": 0,
+        },
+    ),
+    Case(
+        "particle_transformer_finetune",
+        PART | {"fc_params": ((6, 0.1, "gelu"),), "num_cls_layers": 2},
+    ),
 ]
 SETS = [case for case in CASES if not case.ordered]
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 def group(*variables, pad_mode="wrap"):
-    return {"length": LENGTH, "pad_mode": pad_mode, "vars": [list(variable) for variable in variables]}
+    return {
+        "length": LENGTH,
+        "pad_mode": pad_mode,
+        "vars": [list(variable) for variable in variables],
+    }
 
 
 # as in the public YAML for top tagging
@@ -73,7 +95,9 @@ MAPPING = {
             ("part_deta", None),
             ("part_dphi", None),
         ),
-        "pf_vectors": group(("part_px", None), ("part_py", None), ("part_pz", None), ("part_energy", None)),
+        "pf_vectors": group(
+            ("part_px", None), ("part_py", None), ("part_pz", None), ("part_energy", None)
+        ),
         "pf_mask": group(("part_mask", None), pad_mode="constant"),
     },
     "labels": {"type": "simple", "value": ["jet_isTop", "jet_isQCD"]},
@@ -89,13 +113,39 @@ def jets(counts, slots=LENGTH, seed=0):
     pt = 1 + 100 * torch.rand(shape, generator=random)
     deta, dphi = (0.3 * torch.randn(shape, generator=random) for _ in range(2))
     jet_eta = torch.randn(len(counts), 1, generator=random)
-    vectors = torch.stack((pt * dphi.cos(), pt * dphi.sin(), pt * (jet_eta + deta).sinh(), pt * (jet_eta + deta).cosh()), dim=1) * real
+    vectors = (
+        torch.stack(
+            (
+                pt * dphi.cos(),
+                pt * dphi.sin(),
+                pt * (jet_eta + deta).sinh(),
+                pt * (jet_eta + deta).cosh(),
+            ),
+            dim=1,
+        )
+        * real
+    )
     sums = vectors.sum(2)
-    jet_pt, jet_energy = sums[:, :2].norm(dim=1, keepdim=True).clamp(min=1), sums[:, 3:].clamp(min=1)
+    jet_pt, jet_energy = (
+        sums[:, :2].norm(dim=1, keepdim=True).clamp(min=1),
+        sums[:, 3:].clamp(min=1),
+    )
     energy = pt * (jet_eta + deta).cosh()
-    logs = [(pt.log() - 1.7) * 0.7, (energy.log() - 2) * 0.7, ((pt / jet_pt).log() + 4.7) * 0.7, ((energy / jet_energy).log() + 4.7) * 0.7]
-    features = torch.stack((*logs, (torch.hypot(deta, dphi) - 0.2) * 4, deta, dphi), dim=1).clamp(-5, 5)
-    return {"pf_points": torch.stack((deta, dphi), dim=1) * real, "pf_features": features * real, "pf_vectors": vectors, "pf_mask": real}
+    logs = [
+        (pt.log() - 1.7) * 0.7,
+        (energy.log() - 2) * 0.7,
+        ((pt / jet_pt).log() + 4.7) * 0.7,
+        ((energy / jet_energy).log() + 4.7) * 0.7,
+    ]
+    features = torch.stack((*logs, (torch.hypot(deta, dphi) - 0.2) * 4, deta, dphi), dim=1).clamp(
+        -5, 5
+    )
+    return {
+        "pf_points": torch.stack((deta, dphi), dim=1) * real,
+        "pf_features": features * real,
+        "pf_vectors": vectors,
+        "pf_mask": real,
+    }
 
 
 def build(case, mode="eval"):
@@ -113,16 +163,24 @@ def build(case, mode="eval"):
 
 def padded(inputs, more, fill=0.0):
     """``more`` slots behind each row's, holding ``fill`` (0 in the mask)."""
-    extra = {name: torch.full((*values.shape[:2], more), 0.0 if name.endswith("_mask") else fill) for name, values in inputs.items()}
+    extra = {
+        name: torch.full((*values.shape[:2], more), 0.0 if name.endswith("_mask") else fill)
+        for name, values in inputs.items()
+    }
     return {name: torch.cat((values, extra[name]), dim=2) for name, values in inputs.items()}
 
 
 def reordered(inputs, seed):
     """Each row's real constituents in another order."""
     real = inputs["pf_mask"][:, 0] > 0
-    keys = torch.rand(real.shape, generator=torch.Generator().manual_seed(seed)) + 2 * ~real  # padding stays behind
+    keys = (
+        torch.rand(real.shape, generator=torch.Generator().manual_seed(seed)) + 2 * ~real
+    )  # padding stays behind
     order = keys.argsort(dim=1)
-    return {name: values.gather(2, order.unsqueeze(1).expand_as(values)) for name, values in inputs.items()}
+    return {
+        name: values.gather(2, order.unsqueeze(1).expand_as(values))
+        for name, values in inputs.items()
+    }
 
 
 counts_of_jets = st.lists(st.integers(0, LENGTH), min_size=1, max_size=5)
@@ -133,7 +191,9 @@ counts_of_jets = st.lists(st.integers(0, LENGTH), min_size=1, max_size=5)
 @given(counts=counts_of_jets, seed=st.integers(0, 2**20))
 def test_the_order_of_constituents_does_not_matter(case, counts, seed):
     network, inputs = build(case), jets(counts, seed=seed)
-    torch.testing.assert_close(network(reordered(inputs, seed)), network(inputs), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        network(reordered(inputs, seed)), network(inputs), atol=1e-5, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.ordered], ids=str)
@@ -145,13 +205,23 @@ def test_a_network_on_sequences_sees_the_order(case):
 @each_case
 @pytest.mark.parametrize("mode", ["eval", "train"])
 @settings(max_examples=10, deadline=None)
-@given(counts=counts_of_jets, seed=st.integers(0, 2**20), more=st.integers(1, 5), fill=st.sampled_from([0.0, 1.0, -7.5]))
-def test_neither_the_amount_of_padding_nor_what_stands_there_matters(case, mode, counts, seed, more, fill):
+@given(
+    counts=counts_of_jets,
+    seed=st.integers(0, 2**20),
+    more=st.integers(1, 5),
+    fill=st.sampled_from([0.0, 1.0, -7.5]),
+)
+def test_neither_the_amount_of_padding_nor_what_stands_there_matters(
+    case, mode, counts, seed, more, fill
+):
     if mode == "train" and not case.trains_on_real:
         return
     inputs = jets(counts, seed=seed)
     real = inputs["pf_mask"]
-    other = {name: values if name == "pf_mask" else torch.where(real > 0, values, fill) for name, values in inputs.items()}
+    other = {
+        name: values if name == "pf_mask" else torch.where(real > 0, values, fill)
+        for name, values in inputs.items()
+    }
     results = []
     for given_inputs in (inputs, padded(other, more, fill)):
         network = build(case, mode)
@@ -179,7 +249,11 @@ def test_jets_with_few_constituents_or_none_have_finite_outputs_and_gradients(ca
     cross_entropy(output, torch.zeros(len(counts), dtype=torch.long)).backward()
     assert output.shape == (len(counts), 2)
     assert torch.isfinite(output).all()
-    assert all(torch.isfinite(parameter.grad).all() for parameter in network.unwrapped.parameters() if parameter.grad is not None)
+    assert all(
+        torch.isfinite(parameter.grad).all()
+        for parameter in network.unwrapped.parameters()
+        if parameter.grad is not None
+    )
     assert all(torch.isfinite(buffer).all() for buffer in network.unwrapped.buffers())
 
 
@@ -187,20 +261,29 @@ def test_jets_with_few_constituents_or_none_have_finite_outputs_and_gradients(ca
 def test_every_parameter_is_trained(case):
     network = build(case, "train")
     cross_entropy(network(jets([LENGTH, 5, 3, 6])), torch.tensor([0, 1, 1, 0])).backward()
-    unused = [name for name, parameter in network.unwrapped.named_parameters() if parameter.grad is None]
+    unused = [
+        name for name, parameter in network.unwrapped.named_parameters() if parameter.grad is None
+    ]
     assert not unused
 
 
 @each_case
-def test_onnx_runtime_gives_the_same_numbers_for_any_number_of_jets_and_constituents(case, tmp_path):
+def test_onnx_runtime_gives_the_same_numbers_for_any_number_of_jets_and_constituents(
+    case, tmp_path
+):
     network, rows = build(case), jets([index % (LENGTH + 1) for index in range(40)], seed=2)
     sample = {name: values.numpy() for name, values in rows.items()}
-    assert export_onnx([network], make_task(CONFIG), CONFIG, tmp_path / "model.onnx", sample=sample) <= 1e-5
+    assert (
+        export_onnx([network], make_task(CONFIG), CONFIG, tmp_path / "model.onnx", sample=sample)
+        <= 1e-5
+    )
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.any_names], ids=str)
 def test_a_data_yaml_with_other_names_is_refused_with_the_nearest(case):
     renamed = {name.replace("pf_", "pfs_"): values for name, values in MAPPING["inputs"].items()}
     config = from_mapping(MAPPING | {"inputs": renamed}, source="other.yaml")
-    with pytest.raises(ConfigError, match=r"other\.yaml: inputs: .* there is no 'pf_\w+'; did you mean 'pfs_"):
+    with pytest.raises(
+        ConfigError, match=r"other\.yaml: inputs: .* there is no 'pf_\w+'; did you mean 'pfs_"
+    ):
         NetworkFile(FOLDER / f"{case.file}.py").get_model(config, case.options)

@@ -21,17 +21,30 @@ SMALL = {"hidden": 12, "message": 4, "rounds": 2}
 
 
 def config(*labels):
-    values = {name: Expression(name, ast.parse(name, mode="eval").body, frozenset({name})) for name in labels}
-    variables = tuple(Variable(name=name) for name in ("jet_pt", "jet_eta", "jet_phi", "jet_flavour"))
+    values = {
+        name: Expression(name, ast.parse(name, mode="eval").body, frozenset({name}))
+        for name in labels
+    }
+    variables = tuple(
+        Variable(name=name) for name in ("jet_pt", "jet_eta", "jet_phi", "jet_flavour")
+    )
     group = InputGroup(name="jets", variables=variables, length=10)
-    return DataConfig(source="truth.yaml", text="", inputs={"jets": group}, labels=Labels(kind="per_object", value=values, group="jets"))
+    return DataConfig(
+        source="truth.yaml",
+        text="",
+        inputs={"jets": group},
+        labels=Labels(kind="per_object", value=values, group="jets"),
+    )
 
 
 def jets(counts, slots, seed=0):
     """Random jets (N, 4, P) with ``counts`` of them in the rows."""
     uniform = torch.rand(len(counts), 4, slots, generator=torch.Generator().manual_seed(seed))
     flavour = torch.tensor([0.0, 4.0, 5.0])[(3 * uniform[:, 3]).long()]
-    values = torch.stack((20 + 300 * uniform[:, 0], 4 * uniform[:, 1] - 2, 2 * math.pi * uniform[:, 2], flavour), dim=1)
+    values = torch.stack(
+        (20 + 300 * uniform[:, 0], 4 * uniform[:, 1] - 2, 2 * math.pi * uniform[:, 2], flavour),
+        dim=1,
+    )
     return values * (torch.arange(slots) < torch.tensor(counts).unsqueeze(1)).unsqueeze(1)
 
 
@@ -62,11 +75,16 @@ def test_each_label_has_its_own_efficiency():
 
 
 def test_features_of_hand_made_jets():
-    columns = (torch.tensor([[value] for value in values]) for values in ((200.0, 20.0, 0.0), (0.5, -1.0, 0.0), (5.0, -4.0, 21.0)))
+    columns = (
+        torch.tensor([[value] for value in values])
+        for values in ((200.0, 20.0, 0.0), (0.5, -1.0, 0.0), (5.0, -4.0, 21.0))
+    )
     rows = FILE.module.jet_features(*columns)
     assert rows[0].tolist() == pytest.approx([0, 0, 1, 0.5, 0.5, 0.5])
     assert rows[1].tolist() == pytest.approx([0, 1, 0, math.log(0.1) + 0.5, -0.4, -1])
-    assert rows[2].tolist() == pytest.approx([1, 0, 0, math.log(0.005) + 0.5, -0.495, 0])  # an empty slot is finite
+    assert rows[2].tolist() == pytest.approx(
+        [1, 0, 0, math.log(0.005) + 0.5, -0.495, 0]
+    )  # an empty slot is finite
 
 
 @settings(max_examples=20, deadline=None)
@@ -157,7 +175,9 @@ def test_only_pairs_are_computed_in_bf16(network):
 
 
 def test_three_trainings_on_two_threads_end_with_the_same_bits(two_threads):
-    event = jets(torch.randint(0, 9, (100,), generator=torch.Generator().manual_seed(1)).tolist(), 8)
+    event = jets(
+        torch.randint(0, 9, (100,), generator=torch.Generator().manual_seed(1)).tolist(), 8
+    )
     ends = []
     for _ in range(3):
         module = build(hidden=48, rounds=1)
@@ -183,7 +203,9 @@ def test_it_learns_that_a_near_neighbour_halves_the_efficiency():
     optimizer = torch.optim.Adam(module.parameters(), lr=2e-2)
     for _ in range(100):
         optimizer.zero_grad()
-        binary_cross_entropy_with_logits(module(event)[:, 0], wanted.unsqueeze(1).expand(-1, 2)).backward()
+        binary_cross_entropy_with_logits(
+            module(event)[:, 0], wanted.unsqueeze(1).expand(-1, 2)
+        ).backward()
         optimizer.step()
     efficiency = torch.sigmoid(module(event)[:, 0, 0]).detach()
     assert efficiency[apart < 0.7].mean().item() == pytest.approx(0.4, abs=0.03)
@@ -194,12 +216,16 @@ def test_onnx_runtime_gives_the_same_numbers_at_any_size(network, tmp_path):
     path = tmp_path / "network.onnx"
     axes = {"jets": {0: "N", 2: "P"}, "output": {0: "N", 2: "P"}}
     names = {"input_names": ["jets"], "output_names": ["output"], "dynamic_axes": axes}
-    torch.onnx.export(network.eval(), (jets([3, 0, 1], 4),), str(path), dynamo=False, opset_version=17, **names)
+    torch.onnx.export(
+        network.eval(), (jets([3, 0, 1], 4),), str(path), dynamo=False, opset_version=17, **names
+    )
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for counts, slots in (([3, 0, 1], 4), ([2], 2), ([1, 0], 1), ([0], 3), ([10, 7, 0, 1, 2], 10)):
         event = jets(counts, slots, seed=slots)
         exported = torch.from_numpy(session.run(None, {"jets": event.numpy()})[0])
-        torch.testing.assert_close(torch.sigmoid(exported), torch.sigmoid(network(event).detach()), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            torch.sigmoid(exported), torch.sigmoid(network(event).detach()), atol=1e-5, rtol=0
+        )
 
 
 @pytest.mark.parametrize("option", ["hidden", "layers", "rounds", "message", "sharpness"])

@@ -19,9 +19,17 @@ RAW = tuple(Variable(name=name) for name in ("jet_pt", "jet_eta", "jet_phi", "je
 
 
 def config(labels=("jet_istag",), variables=RAW, pad_mode="constant"):
-    values = {name: Expression(name, ast.parse(name, mode="eval").body, frozenset({name})) for name in labels}
+    values = {
+        name: Expression(name, ast.parse(name, mode="eval").body, frozenset({name}))
+        for name in labels
+    }
     group = InputGroup(name="jets", variables=variables, length=10, pad_mode=pad_mode)
-    return DataConfig(source="truth.yaml", text="", inputs={"jets": group}, labels=Labels(kind="per_object", value=values, group="jets"))
+    return DataConfig(
+        source="truth.yaml",
+        text="",
+        inputs={"jets": group},
+        labels=Labels(kind="per_object", value=values, group="jets"),
+    )
 
 
 def jets(counts, slots, seed=0):
@@ -29,7 +37,10 @@ def jets(counts, slots, seed=0):
     random = torch.Generator().manual_seed(seed)
     uniform = torch.rand(len(counts), 4, slots, generator=random)
     flavour = torch.tensor([0.0, 4.0, 5.0])[(3 * uniform[:, 3]).long()]
-    values = torch.stack((20 + 300 * uniform[:, 0], 4 * uniform[:, 1] - 2, 2 * math.pi * uniform[:, 2], flavour), dim=1)
+    values = torch.stack(
+        (20 + 300 * uniform[:, 0], 4 * uniform[:, 1] - 2, 2 * math.pi * uniform[:, 2], flavour),
+        dim=1,
+    )
     return values * (torch.arange(slots) < torch.tensor(counts).unsqueeze(1)).unsqueeze(1)
 
 
@@ -54,17 +65,24 @@ def test_three_labels_widen_the_last_layer_only():
 
 def test_sizes_are_options():
     module, _ = FILE.get_model(config(), {"hidden": 16, "blocks": 1, "head": 8})
-    assert [layer.out_features for layer in module.head if isinstance(layer, torch.nn.Linear)] == [8, 1]
+    assert [layer.out_features for layer in module.head if isinstance(layer, torch.nn.Linear)] == [
+        8,
+        1,
+    ]
     assert len(module.graph.blocks) == 1
 
 
 def test_features_of_a_hand_made_event():
     module = FILE.module
-    event = torch.tensor([[[50.0, 100.0, 0.0], [1.5, -0.75, 0.0], [0.1, 2 * math.pi - 0.1, 0.0], [5.0, 4.0, 0.0]]])
+    event = torch.tensor(
+        [[[50.0, 100.0, 0.0], [1.5, -0.75, 0.0], [0.1, 2 * math.pi - 0.1, 0.0], [5.0, 4.0, 0.0]]]
+    )
     pt, eta, phi, flavour = module.jet_features(event)[0].tolist()
     assert pt[:2] == pytest.approx([math.log(0.5), 0])
     assert eta[:2] == pytest.approx([1, -0.5])
-    assert phi[:2] == pytest.approx([0.2 / 1.5, 0], abs=1e-6)  # 0.2 beyond the leading jet, across phi = 0
+    assert phi[:2] == pytest.approx(
+        [0.2 / 1.5, 0], abs=1e-6
+    )  # 0.2 beyond the leading jet, across phi = 0
     assert flavour == [1, 0, -1]
 
 
@@ -72,7 +90,9 @@ def test_rotating_an_event_changes_nothing(network):
     event = jets([5, 2, 1, 3], 5)
     real = event[:, 0] > 0
     rotated = event.clone()
-    rotated[:, 2] = torch.where(real, torch.remainder(event[:, 2] + 2.345, 2 * math.pi) - math.pi, 0.0)
+    rotated[:, 2] = torch.where(
+        real, torch.remainder(event[:, 2] + 2.345, 2 * math.pi) - math.pi, 0.0
+    )
     torch.testing.assert_close(network(rotated), network(event), atol=1e-5, rtol=0)
 
 
@@ -122,7 +142,9 @@ def test_bf16_autocast_is_close_to_float32_and_trains(network):
 
 
 def test_three_trainings_on_two_threads_end_with_the_same_bits(two_threads):
-    event = jets(torch.randint(0, 9, (150,), generator=torch.Generator().manual_seed(1)).tolist(), 8)
+    event = jets(
+        torch.randint(0, 9, (150,), generator=torch.Generator().manual_seed(1)).tolist(), 8
+    )
     ends = []
     for _ in range(3):
         torch.manual_seed(0)
@@ -141,7 +163,9 @@ def test_onnx_runtime_gives_the_same_numbers_at_any_size(network, tmp_path):
     path = tmp_path / "network.onnx"
     axes = {"jets": {0: "N", 2: "P"}, "output": {0: "N", 2: "P"}}
     names = {"input_names": ["jets"], "output_names": ["output"], "dynamic_axes": axes}
-    torch.onnx.export(network.eval(), (jets([3, 0, 1], 4),), str(path), dynamo=False, opset_version=17, **names)
+    torch.onnx.export(
+        network.eval(), (jets([3, 0, 1], 4),), str(path), dynamo=False, opset_version=17, **names
+    )
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for counts, slots in (([3, 0, 1], 4), ([2], 2), ([1, 0], 1), ([0], 3), ([10, 7, 0, 1, 2], 10)):
         event = jets(counts, slots, seed=slots)
@@ -153,7 +177,10 @@ def test_onnx_runtime_gives_the_same_numbers_at_any_size(network, tmp_path):
     ("changes", "message"),
     [
         ({"variables": RAW[:3]}, "takes pt, eta, phi, flavour"),
-        ({"variables": (Variable(name="jet_pt", center="auto"), *RAW[1:])}, "raw values padded with 0; jet_pt is not"),
+        (
+            {"variables": (Variable(name="jet_pt", center="auto"), *RAW[1:])},
+            "raw values padded with 0; jet_pt is not",
+        ),
         ({"pad_mode": "wrap"}, "pad_mode: wrap"),
     ],
 )

@@ -16,5 +16,7 @@ def test_any_dataclass_of_flags_makes_a_parser():
 
     parser = argparse.ArgumentParser()
     add_flags(parser, Options)
-    assert read_flags(parser.parse_args(["-s", "5", "--names", "a", "b"]), Options) == Options(size=5, names=["a", "b"])
+    assert read_flags(parser.parse_args(["-s", "5", "--names", "a", "b"]), Options) == Options(
+        size=5, names=["a", "b"]
+    )
     assert "Toy options" in parser.format_help()

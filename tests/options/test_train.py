@@ -15,7 +15,9 @@ def test_defaults_of_the_command_line_are_those_of_the_dataclasses():
 
 def test_weavers_short_spellings_mean_the_long_flags():
     data = ["-i", "a:x.root", "b:y.root", "-t", "t.root", "-c", "d.yaml"]
-    options = parse_options([*data, "-n", "n.py", "-o", "depth", "3", "-o", "wide", "True", "-m", "p/x"])
+    options = parse_options(
+        [*data, "-n", "n.py", "-o", "depth", "3", "-o", "wide", "True", "-m", "p/x"]
+    )
     assert options.data.data_train == ["a:x.root", "b:y.root"]
     assert options.data.data_config == "d.yaml"
     assert options.data.data_test == ["t.root"]
@@ -44,13 +46,27 @@ def test_numbers_are_converted_and_wrong_ones_refused(capsys):
 
 def test_every_flag_is_in_the_documentation():
     page = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text()
-    flags = ["--" + item.name.replace("_", "-") for part in fields(RunOptions) for item in fields(part.default_factory) if item.name != "log"]
+    flags = [
+        "--" + item.name.replace("_", "-")
+        for part in fields(RunOptions)
+        for item in fields(part.default_factory)
+        if item.name != "log"
+    ]
     assert [name for name in flags if f"`{name}`" not in page] == []
 
 
 # Weaver's flags, each with the values of a public script or of its help
 SWITCHES = (
-    *("--regression-mode", "--fetch-by-files", "--in-memory", "--in-memory-val", "--demo", "--use-amp", "--compile", "--compile-optimizer"),
+    *(
+        "--regression-mode",
+        "--fetch-by-files",
+        "--in-memory",
+        "--in-memory-val",
+        "--demo",
+        "--use-amp",
+        "--compile",
+        "--compile-optimizer",
+    ),
     *("--predict", "--io-test", "--copy-inputs", "--print", "--profile", "--auto-clean"),
 )
 VALUES = {
@@ -118,8 +134,15 @@ VALUES = {
     "--backend": "nccl",
     "--cross-validation": "event%5",
 }
-WEAVER = [[switch] for switch in SWITCHES] + [["--no-" + switch[2:]] for switch in SWITCHES] + [["--no-remake-weights"]]
-WEAVER += [[name, values] if name.startswith("--extra") else [name, *values.split()] for name, values in VALUES.items()]
+WEAVER = (
+    [[switch] for switch in SWITCHES]
+    + [["--no-" + switch[2:]] for switch in SWITCHES]
+    + [["--no-remake-weights"]]
+)
+WEAVER += [
+    [name, values] if name.startswith("--extra") else [name, *values.split()]
+    for name, values in VALUES.items()
+]
 
 
 @pytest.mark.parametrize("arguments", WEAVER, ids=" ".join)
@@ -136,7 +159,10 @@ def test_every_flag_of_weaver_is_accepted_or_says_what_replaces_it(arguments, ca
 
 def test_no_flag_of_the_installed_weaver_is_forgotten():
     train = pytest.importorskip("weaver.train")
-    theirs = {name for action in train.parser._actions for name in action.option_strings} - {"-h", "--help"}
+    theirs = {name for action in train.parser._actions for name in action.option_strings} - {
+        "-h",
+        "--help",
+    }
     assert theirs - {arguments[0] for arguments in WEAVER} == set()
 
 

@@ -32,7 +32,10 @@ LENGTH = 4
 
 def config_of(**changes) -> DataConfig:
     values = {
-        "inputs": {"jets": {"length": LENGTH, "vars": [["jet_pt", None], ["jet_eta", None, 1, -5, 5, -9]]}, "event": {"vars": [["met", None]]}},
+        "inputs": {
+            "jets": {"length": LENGTH, "vars": [["jet_pt", None], ["jet_eta", None, 1, -5, 5, -9]]},
+            "event": {"vars": [["met", None]]},
+        },
         "labels": {"type": "per_object", "group": "jets", "value": ["jet_istag"]},
         "observers": ["event_number", "jet_mass"],
     }
@@ -59,7 +62,9 @@ class Percent:
 class Rows:
     """A loader of rows with these numbers of jets; the k-th jet of all has pt k."""
 
-    def __init__(self, counts: list[int], batch: int = 3, labels: bool = False, lost: int = 0) -> None:
+    def __init__(
+        self, counts: list[int], batch: int = 3, labels: bool = False, lost: int = 0
+    ) -> None:
         self.counts, self.batch, self.labels = np.array(counts, dtype=np.int64), batch, labels
         self.pt = ak.unflatten(np.arange(self.counts.sum(), dtype=np.float32), self.counts)
         beyond = int(np.maximum(self.counts - LENGTH, 0).sum())
@@ -73,7 +78,9 @@ class Rows:
         for first in range(0, len(self.counts), self.batch):
             part = slice(first, first + self.batch)
             pt, counts = self.pt[part], torch.tensor(self.counts[part])
-            padded = torch.tensor(ak.to_numpy(ak.fill_none(ak.pad_none(pt, LENGTH, clip=True), 0)))  # (N, P)
+            padded = torch.tensor(
+                ak.to_numpy(ak.fill_none(ak.pad_none(pt, LENGTH, clip=True), 0))
+            )  # (N, P)
             mask = torch.arange(LENGTH) < counts[:, None]
             yield Batch(
                 inputs={"jets": torch.stack([padded, padded], 1), "event": torch.zeros(len(pt), 1)},
@@ -132,11 +139,19 @@ def test_parquet_holds_the_same(tmp_path, task):
     for suffix in ("root", "parquet"):
         predict(Percent(), task, {"_": Rows([2, 0, 1])}, tmp_path / f"pred.{suffix}", CPU)
     table, tree = ak.from_parquet(tmp_path / "pred.parquet"), read(tmp_path / "pred.root")
-    assert {name: tree[name].tolist() for name in table.fields} == {name: table[name].tolist() for name in table.fields}
+    assert {name: tree[name].tolist() for name in table.fields} == {
+        name: table[name].tolist() for name in table.fields
+    }
 
 
 def test_each_of_several_groups_has_its_file(tmp_path, task):
-    result = predict(Percent(), task, {"ttbar": Rows([1]), "dy": Rows([2, 2]), "_": Rows([1, 1, 1])}, tmp_path / "pred.root", CPU)
+    result = predict(
+        Percent(),
+        task,
+        {"ttbar": Rows([1]), "dy": Rows([2, 2]), "_": Rows([1, 1, 1])},
+        tmp_path / "pred.root",
+        CPU,
+    )
     assert {name: (part.path.name, part.rows) for name, part in result.items()} == {
         "ttbar": ("pred_ttbar.root", 1),
         "dy": ("pred_dy.root", 2),
@@ -162,7 +177,9 @@ def test_no_selected_row_gives_a_file_without_entries(tmp_path, task, caplog):
 
 
 def test_data_with_labels_are_measured(tmp_path, task):
-    with_labels = predict(Percent(), task, {"_": Rows([2, 1], labels=True)}, tmp_path / "pred.root", CPU)["_"]
+    with_labels = predict(
+        Percent(), task, {"_": Rows([2, 1], labels=True)}, tmp_path / "pred.root", CPU
+    )["_"]
     assert any(np.isfinite(value) for value in with_labels.metrics.values())
     assert read(tmp_path / "pred.root")["jet_istag"].tolist() == [[1, 1], [1]]
 
@@ -171,28 +188,45 @@ def test_onnx_writes_the_same_file_as_torch(tmp_path):
     """From toy events in a ROOT file, with the real loader, network and task."""
     repository = Path(__file__).parents[2]
     config = load_config(str(repository / "data_configs" / "truth_tagging.yaml"))
-    options = NetworkOptions(network_config=str(repository / "network_configs" / "truth_tagging_gnn.py"), network_option=[["hidden", "8"]])
+    options = NetworkOptions(
+        network_config=str(repository / "network_configs" / "truth_tagging_gnn.py"),
+        network_option=[["hidden", "8"]],
+    )
     toy.write_toy(str(tmp_path / "toy.root"), 300, seed=1)
     task = make_task(config)
     members = [build_network(config, options, seed=seed) for seed in range(2)]
     export_onnx(members, task, config, tmp_path / "model.onnx")
     files = {}
-    for name, network in {"torch": Ensemble(members, task), "onnx": OnnxNetwork(tmp_path / "model.onnx", config, threads=1)}.items():
-        loaders = loaders_of(config, DataOptions(data_test=[str(tmp_path / "toy.root")], batch_size=77))
+    for name, network in {
+        "torch": Ensemble(members, task),
+        "onnx": OnnxNetwork(tmp_path / "model.onnx", config, threads=1),
+    }.items():
+        loaders = loaders_of(
+            config, DataOptions(data_test=[str(tmp_path / "toy.root")], batch_size=77)
+        )
         predict(network, task, loaders, tmp_path / f"{name}.root", CPU)
         files[name] = read(tmp_path / f"{name}.root")
     assert len(files["torch"]) == 300
-    assert {"jet_eff", "jet_eff_std", "jet_pt", "jet_istag", "jet_eff_true", "event_number"} <= set(files["torch"].fields)
+    assert {"jet_eff", "jet_eff_std", "jet_pt", "jet_istag", "jet_eff_true", "event_number"} <= set(
+        files["torch"].fields
+    )
     assert files["torch"].type == files["onnx"].type
     for name in files["torch"].fields:
-        expected, found = (ak.to_numpy(ak.flatten(files[kind][name], axis=None)) for kind in ("torch", "onnx"))
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 if name.startswith("jet_eff") else 0)
+        expected, found = (
+            ak.to_numpy(ak.flatten(files[kind][name], axis=None)) for kind in ("torch", "onnx")
+        )
+        np.testing.assert_allclose(
+            found, expected, rtol=0, atol=1e-6 if name.startswith("jet_eff") else 0
+        )
 
 
 @pytest.mark.parametrize("name", ["jet_eff", "jet_eff?"])
 def test_an_observer_named_like_a_result_is_refused_before_anything_is_written(tmp_path, name):
     task = make_task(config_of(observers=[name]))
-    with pytest.raises(ConfigError, match=r"test\.yaml: observer 'jet_eff' has the name of a column that object_efficiency writes"):
+    with pytest.raises(
+        ConfigError,
+        match=r"test\.yaml: observer 'jet_eff' has the name of a column that object_efficiency writes",
+    ):
         predict(Percent(), task, {"_": Rows([1])}, tmp_path / "pred.root", CPU)
     assert list(tmp_path.iterdir()) == []
 
@@ -235,4 +269,6 @@ def test_a_padding_row_is_what_the_padder_makes_of_no_objects():
 
 def test_columns_are_known_before_the_first_row(task):
     columns = empty_columns(Percent(), task, CPU)
-    assert {name: str(ak.type(column)) for name, column in columns.items()} == {"jet_eff": "0 * var * float32"}
+    assert {name: str(ak.type(column)) for name, column in columns.items()} == {
+        "jet_eff": "0 * var * float32"
+    }

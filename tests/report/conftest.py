@@ -9,7 +9,14 @@ import pytest
 from weaver_tt.formats.writers import open_writer
 
 
-def write_prediction(path: Path, classes: list[str], entries: int = 600, strength: float = 1.0, seed: int = 1, **more: Any) -> Path:
+def write_prediction(
+    path: Path,
+    classes: list[str],
+    entries: int = 600,
+    strength: float = 1.0,
+    seed: int = 1,
+    **more: Any,
+) -> Path:
     """Scores that tell classes apart the better the higher jet_pt (500 to 600) is; ``more`` columns replace or add to these."""
     generator = np.random.default_rng(seed)
     target = generator.integers(0, len(classes), entries)

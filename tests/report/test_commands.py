@@ -10,20 +10,49 @@ from weaver_tt.report.commands import ReportOptions, run_report
 
 
 def test_several_classes_have_a_figure_for_each_signal(tmp_path, write):
-    files = [write(tmp_path / f"{name}.parquet", ["label_QCD", "label_Hbb", "label_Tbqq"], seed=seed, jet_pt=None) for seed, name in enumerate("ab")]
-    assert cli.main(["report", *map(str, files), "-o", str(tmp_path / "out"), "--signal", "label_Tbqq"]) == 0
+    files = [
+        write(
+            tmp_path / f"{name}.parquet",
+            ["label_QCD", "label_Hbb", "label_Tbqq"],
+            seed=seed,
+            jet_pt=None,
+        )
+        for seed, name in enumerate("ab")
+    ]
+    assert (
+        cli.main(
+            ["report", *map(str, files), "-o", str(tmp_path / "out"), "--signal", "label_Tbqq"]
+        )
+        == 0
+    )
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"report.html", "metrics.json", "roc_label_Tbqq.pdf", "auc_one_vs_one_a.png", "scores_b.png", "calibration.png"} <= names
+    assert {
+        "report.html",
+        "metrics.json",
+        "roc_label_Tbqq.pdf",
+        "auc_one_vs_one_a.png",
+        "scores_b.png",
+        "calibration.png",
+    } <= names
     assert not any("jet_pt" in name for name in names)
     content = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert content["reference"] == "a"
     assert content["differences"].keys() == {"b"}
-    assert content["models"]["a"]["rejection"]["0.5"]["one_vs_one"]["label_Tbqq"]["label_QCD"]["value"] > 1
+    assert (
+        content["models"]["a"]["rejection"]["0.5"]["one_vs_one"]["label_Tbqq"]["label_QCD"]["value"]
+        > 1
+    )
 
 
 def test_what_cannot_be_compared_is_told(tmp_path, write):
-    two, three = write(tmp_path / "two.root", ["b", "c"], entries=20), write(tmp_path / "three.root", ["b", "c", "s"], entries=20)
-    with pytest.raises(DataError, match=r"three\.root: its classes are b, c, s; those of .*two\.root are b, c: only models of the same classes"):
+    two, three = (
+        write(tmp_path / "two.root", ["b", "c"], entries=20),
+        write(tmp_path / "three.root", ["b", "c", "s"], entries=20),
+    )
+    with pytest.raises(
+        DataError,
+        match=r"three\.root: its classes are b, c, s; those of .*two\.root are b, c: only models of the same classes",
+    ):
         run_report(ReportOptions(predictions=[str(two), str(three)]))
     with pytest.raises(ConfigError, match="--signal d: there is no such class; known: b, c"):
         run_report(ReportOptions(predictions=[str(two)], signal=["d"]))

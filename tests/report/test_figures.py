@@ -16,12 +16,22 @@ def models(tmp_path_factory, write):
     """Two models judged on a file each, without bins."""
     folder = tmp_path_factory.mktemp("drawing")
     paths = [write(folder / f"{seed}.parquet", CLASSES, entries=200, seed=seed) for seed in (1, 2)]
-    return [evaluate_model(ModelFiles(name=name, paths=(str(path),)), CLASSES, None) for name, path in zip(["a b", "c/d"], paths, strict=True)]
+    return [
+        evaluate_model(ModelFiles(name=name, paths=(str(path),)), CLASSES, None)
+        for name, path in zip(["a b", "c/d"], paths, strict=True)
+    ]
 
 
 def test_each_figure_is_a_png_and_a_pdf_with_a_caption(models, tmp_path):
     pictures = draw_report(models, ["top"], tmp_path)
-    assert {picture.path.stem for picture in pictures} == {"roc_top", "calibration", "scores_a_b", "scores_c_d", "confusion_a_b", "confusion_c_d"}
+    assert {picture.path.stem for picture in pictures} == {
+        "roc_top",
+        "calibration",
+        "scores_a_b",
+        "scores_c_d",
+        "confusion_a_b",
+        "confusion_c_d",
+    }
     for picture in pictures:
         assert picture.path.stat().st_size > 5000
         assert picture.path.with_suffix(".pdf").exists()
@@ -31,6 +41,14 @@ def test_each_figure_is_a_png_and_a_pdf_with_a_caption(models, tmp_path):
 def test_spectra_have_a_figure_for_each_signal_efficiency(tmp_path):
     every = np.array([[40.0, 60.0], [40.0, 60.0]])
     passing = np.stack([every / 4, every / 2])
-    pictures = draw_spectra(ColumnBins("mass", np.array([0.0, 1.0, 2.0])), {"one": Sculpting(every, passing)}, "top", tmp_path)
-    assert [picture.path.name for picture in pictures] == ["sculpting_mass_30.png", "sculpting_mass_50.png"]
+    pictures = draw_spectra(
+        ColumnBins("mass", np.array([0.0, 1.0, 2.0])),
+        {"one": Sculpting(every, passing)},
+        "top",
+        tmp_path,
+    )
+    assert [picture.path.name for picture in pictures] == [
+        "sculpting_mass_30.png",
+        "sculpting_mass_50.png",
+    ]
     assert "where 30 % of top pass" in pictures[0].caption

@@ -26,7 +26,9 @@ def page(tmp_path_factory, write):
     folder = tmp_path_factory.mktemp("page")
     old = write(folder / "old.root", ["top", "qcd"])
     new = write(folder / "new <b>.root", ["top", "qcd"], strength=1.2, seed=2)
-    run_report(ReportOptions(predictions=[str(old), str(new)], output=str(folder / "out"), pt_bins=2))
+    run_report(
+        ReportOptions(predictions=[str(old), str(new)], output=str(folder / "out"), pt_bins=2)
+    )
     return folder / "out" / "report.html"
 
 

@@ -5,7 +5,13 @@ import pytest
 
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.report import scores
-from weaver_tt.report.scores import ModelFiles, has_column, parse_models, read_classes, stream_scores
+from weaver_tt.report.scores import (
+    ModelFiles,
+    has_column,
+    parse_models,
+    read_classes,
+    stream_scores,
+)
 
 WEAVER = ["label_Tbqq", "label_QCD"]
 
@@ -30,10 +36,19 @@ def test_rows_are_read_in_pieces_and_in_order(tmp_path, write, monkeypatch):
     monkeypatch.setattr(scores, "CHUNK_ROWS", 250)
     chunks = list(stream_scores(source(write(tmp_path / "pred.root", WEAVER), pt="jet_pt"), WEAVER))
     assert [chunk.rows for chunk in chunks] == [250, 250, 100]
-    whole = next(stream_scores(source(write(tmp_path / "whole.root", WEAVER, number=np.arange(600.0)), weight="number"), WEAVER))
+    whole = next(
+        stream_scores(
+            source(
+                write(tmp_path / "whole.root", WEAVER, number=np.arange(600.0)), weight="number"
+            ),
+            WEAVER,
+        )
+    )
     assert (
         np.concatenate([chunk.target for chunk in chunks]).tolist()
-        == np.concatenate([chunk.target for chunk in stream_scores(source(tmp_path / "whole.root"), WEAVER)]).tolist()
+        == np.concatenate(
+            [chunk.target for chunk in stream_scores(source(tmp_path / "whole.root"), WEAVER)]
+        ).tolist()
     )
     assert whole.weight.tolist() == list(range(250))
 
@@ -41,8 +56,16 @@ def test_rows_are_read_in_pieces_and_in_order(tmp_path, write, monkeypatch):
 def test_rows_that_cannot_be_judged_are_left_out_and_counted(tmp_path, write):
     score = np.full(4, 0.5, np.float32)
     score[0] = np.nan
-    columns = {"score_b": score, "score_c": np.full(4, 0.5, np.float32), "b": np.array([1, 1, 0, 0]), "c": np.array([0, 1, 0, 1]), "jet_pt": None}
-    (chunk,) = stream_scores(source(write(tmp_path / "pred.root", ["b", "c"], entries=4, **columns)), ["b", "c"])
+    columns = {
+        "score_b": score,
+        "score_c": np.full(4, 0.5, np.float32),
+        "b": np.array([1, 1, 0, 0]),
+        "c": np.array([0, 1, 0, 1]),
+        "jet_pt": None,
+    }
+    (chunk,) = stream_scores(
+        source(write(tmp_path / "pred.root", ["b", "c"], entries=4, **columns)), ["b", "c"]
+    )
     assert (chunk.rows, chunk.rows_with_nan_scores, chunk.rows_without_class) == (4, 1, 2)
     assert chunk.target.tolist() == [1]
 
@@ -64,8 +87,13 @@ def test_files_that_are_no_classifiers_prediction_are_refused(tmp_path, write):
 
 
 def test_files_of_one_model_must_have_the_same_classes(tmp_path, write):
-    first, second = write(tmp_path / "1.root", ["b", "c"], entries=3), write(tmp_path / "2.root", ["b", "s"], entries=3)
-    with pytest.raises(DataError, match=r"2\.root: its classes are b, s; those of .*1\.root are b, c"):
+    first, second = (
+        write(tmp_path / "1.root", ["b", "c"], entries=3),
+        write(tmp_path / "2.root", ["b", "s"], entries=3),
+    )
+    with pytest.raises(
+        DataError, match=r"2\.root: its classes are b, s; those of .*1\.root are b, c"
+    ):
         read_classes(source(first, second))
 
 
@@ -74,13 +102,28 @@ def test_models_are_named_by_file_folder_or_argument(tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "pred.root").touch()
     (tmp_path / "pfn.root").touch()
-    models = parse_models([f"{tmp_path}/old/pred.root", f"{tmp_path}/new/pred.root", f"{tmp_path}/pfn.root", f"net:{tmp_path}/pfn.root"])
-    assert [model.name for model in models] == ["old/pred", "new/pred", "old/pfn".replace("old", tmp_path.name), "net"]
+    models = parse_models(
+        [
+            f"{tmp_path}/old/pred.root",
+            f"{tmp_path}/new/pred.root",
+            f"{tmp_path}/pfn.root",
+            f"net:{tmp_path}/pfn.root",
+        ]
+    )
+    assert [model.name for model in models] == [
+        "old/pred",
+        "new/pred",
+        "old/pfn".replace("old", tmp_path.name),
+        "net",
+    ]
     with pytest.raises(ConfigError, match="two models are called 'net'"):
         parse_models([f"net:{tmp_path}/pfn.root"] * 2)
 
 
 def test_a_column_must_be_in_all_files(tmp_path, write):
-    first, second = write(tmp_path / "1.root", WEAVER, entries=3), write(tmp_path / "2.root", WEAVER, entries=3, jet_pt=None)
+    first, second = (
+        write(tmp_path / "1.root", WEAVER, entries=3),
+        write(tmp_path / "2.root", WEAVER, entries=3, jet_pt=None),
+    )
     assert has_column([source(first)], "jet_pt")
     assert not has_column([source(first), source(second)], "jet_pt")

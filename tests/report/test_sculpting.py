@@ -30,7 +30,9 @@ def table(tmp_path_factory, write):
 def test_the_divergence_by_hand_and_as_scipy_has_it():
     assert jensen_shannon(np.array([3.0, 0.0]), np.array([0.0, 7.0])) == pytest.approx(1)
     assert jensen_shannon(np.array([1.0, 3.0]), np.array([2.0, 6.0])) == pytest.approx(0)
-    assert jensen_shannon(np.array([1.0, 0.0]), np.array([1.0, 1.0])) == pytest.approx(0.311278, abs=1e-6)  # log2(4/3)/2 + (log2(2/3) + 1)/4
+    assert jensen_shannon(np.array([1.0, 0.0]), np.array([1.0, 1.0])) == pytest.approx(
+        0.311278, abs=1e-6
+    )  # log2(4/3)/2 + (log2(2/3) + 1)/4
     first, second = np.array([5.0, 2.0, 0.0, 1.0]), np.array([1.0, 2.0, 3.0, 4.0])
     assert jensen_shannon(first, second) == pytest.approx(jensenshannon(first, second, base=2) ** 2)
 
@@ -41,26 +43,42 @@ def test_an_empty_spectrum_has_no_divergence():
 
 def test_spectra_are_those_of_sorting_all_scores(table):
     path, score, top, pt = table
-    model = evaluate_model(ModelFiles(name="model", paths=(str(path),), pt="jet_pt"), CLASSES, ColumnBins("jet_pt", EDGES))
+    model = evaluate_model(
+        ModelFiles(name="model", paths=(str(path),), pt="jet_pt"),
+        CLASSES,
+        ColumnBins("jet_pt", EDGES),
+    )
     found = measure_sculpting(model, 0, (0.3, 0.5))
     assert found.every[0].tolist() == np.histogram(pt[~top], EDGES)[0].tolist()
     for number, efficiency in enumerate((0.3, 0.5)):
         threshold = np.quantile(score[top], 1 - efficiency)
         expected = np.histogram(pt[~top & (score > threshold)], EDGES)[0]
-        assert found.passing[number, 0] == pytest.approx(expected, abs=3)  # rows that share the threshold's bin
-        assert found.passing[number, 1].tolist() == found.passing[number, 0].tolist()  # weights are 1
-        assert found.distance[number] == pytest.approx(jensenshannon(found.passing[number, 0], found.every[0], base=2) ** 2)
+        assert found.passing[number, 0] == pytest.approx(
+            expected, abs=3
+        )  # rows that share the threshold's bin
+        assert (
+            found.passing[number, 1].tolist() == found.passing[number, 0].tolist()
+        )  # weights are 1
+        assert found.distance[number] == pytest.approx(
+            jensenshannon(found.passing[number, 0], found.every[0], base=2) ** 2
+        )
 
 
 def test_the_other_class_can_be_the_signal(table):
     path, _, top, pt = table
-    model = evaluate_model(ModelFiles(name="model", paths=(str(path),), pt="jet_pt"), CLASSES, ColumnBins("jet_pt", EDGES))
+    model = evaluate_model(
+        ModelFiles(name="model", paths=(str(path),), pt="jet_pt"),
+        CLASSES,
+        ColumnBins("jet_pt", EDGES),
+    )
     assert measure_sculpting(model, 1).every[0].tolist() == np.histogram(pt[top], EDGES)[0].tolist()
 
 
 def test_bins_of_equal_width_leave_out_the_outermost_per_cent(table):
     path, _, _, pt = table
-    edges = equal_width(ModelFiles(name="model", paths=(str(path),), pt="jet_pt"), CLASSES, 10).edges
+    edges = equal_width(
+        ModelFiles(name="model", paths=(str(path),), pt="jet_pt"), CLASSES, 10
+    ).edges
     assert np.diff(edges) == pytest.approx(np.full(10, (edges[-1] - edges[0]) / 10))
     assert (edges[0], edges[-1]) == pytest.approx(tuple(np.quantile(pt, [0.005, 0.995])))
 
@@ -68,17 +86,43 @@ def test_bins_of_equal_width_leave_out_the_outermost_per_cent(table):
 def test_the_report_tells_and_draws_it(table, tmp_path):
     path, *_ = table
     assert (
-        cli.main(["report", f"one:{path}", f"two:{path}", "-o", str(tmp_path), "--mass-column", "jet_pt", "--mass-edges", "500", "540", "600"]) == 0
+        cli.main(
+            [
+                "report",
+                f"one:{path}",
+                f"two:{path}",
+                "-o",
+                str(tmp_path),
+                "--mass-column",
+                "jet_pt",
+                "--mass-edges",
+                "500",
+                "540",
+                "600",
+            ]
+        )
+        == 0
     )
     told = json.loads((tmp_path / "metrics.json").read_text())["sculpting"]
     assert (told["column"], told["signal"], told["edges"]) == ("jet_pt", "top", [500, 540, 600])
     assert told["jensen_shannon_bits"]["one"] == told["jensen_shannon_bits"]["two"]
     assert 0 < told["jensen_shannon_bits"]["one"]["0.5"] < 0.1
-    assert {"sculpting_jet_pt_30.png", "sculpting_jet_pt_50.pdf"} <= {file.name for file in tmp_path.iterdir()}
+    assert {"sculpting_jet_pt_30.png", "sculpting_jet_pt_50.pdf"} <= {
+        file.name for file in tmp_path.iterdir()
+    }
     assert "Sculpting of jet_pt" in (tmp_path / "report.html").read_text()
 
 
 def test_edges_that_do_not_increase_are_refused(table, tmp_path):
     path, *_ = table
-    with pytest.raises(ConfigError, match=r"--mass-edges 2\.0 1\.0: expected two or more numbers that increase"):
-        run_report(ReportOptions(predictions=[str(path)], output=str(tmp_path), mass_column="jet_pt", mass_edges=[2.0, 1.0]))
+    with pytest.raises(
+        ConfigError, match=r"--mass-edges 2\.0 1\.0: expected two or more numbers that increase"
+    ):
+        run_report(
+            ReportOptions(
+                predictions=[str(path)],
+                output=str(tmp_path),
+                mass_column="jet_pt",
+                mass_edges=[2.0, 1.0],
+            )
+        )

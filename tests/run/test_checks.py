@@ -16,14 +16,23 @@ TRAINING = ["-i", "a.root", "-c", "d.yaml", "-n", "n.py"]
         ([], "--data-config and --network-config and --data-train must be given"),
         (["--predict", "-c", "d.yaml", "-m", "model.onnx"], "^--data-test must be given"),
         ([*TRAINING, "--predict", "-t", "b.root"], "--model-prefix must name a trained network"),
-        ([*TRAINING, "--cross-validation", "event%2", "-m", "x", "--export-onnx", "m.onnx"], "needs a prefix"),
+        (
+            [*TRAINING, "--cross-validation", "event%2", "-m", "x", "--export-onnx", "m.onnx"],
+            "needs a prefix",
+        ),
         ([*TRAINING, "--ensemble", "0"], "at least one member"),
         ([*TRAINING, "--seed", "-1"], "not negative"),
         ([*TRAINING, "--samples-per-epoch", "9", "--steps-per-epoch", "1"], "give one of them"),
-        ([*TRAINING, "--samples-per-epoch-val", "9", "--steps-per-epoch-val", "1"], "-val say the same"),
+        (
+            [*TRAINING, "--samples-per-epoch-val", "9", "--steps-per-epoch-val", "1"],
+            "-val say the same",
+        ),
         ([*TRAINING, "--file-fraction", "1.5"], "--file-fraction 1.5: expected a share"),
         ([*TRAINING, "--run-mode", "tset"], "'tset'; did you mean 'test'"),
-        ([*TRAINING, "-t", "b.root", "-m", "x", "--predict", "--export-onnx", "m.onnx"], "two runs"),
+        (
+            [*TRAINING, "-t", "b.root", "-m", "x", "--predict", "--export-onnx", "m.onnx"],
+            "two runs",
+        ),
     ],
 )
 def test_flags_that_are_missing_or_contradict_each_other_are_named(arguments, message):
@@ -34,20 +43,28 @@ def test_flags_that_are_missing_or_contradict_each_other_are_named(arguments, me
 def test_what_is_complete_passes():
     checks.check_options(parse_options(TRAINING))
     checks.check_options(parse_options(["--print", "-c", "d.yaml", "-n", "n.py"]))
-    checks.check_options(parse_options(["--run-mode", "test", "-t", "b.root", "-c", "d.yaml", "-m", "model.onnx"]))
+    checks.check_options(
+        parse_options(["--run-mode", "test", "-t", "b.root", "-c", "d.yaml", "-m", "model.onnx"])
+    )
 
 
 def test_regression_mode_makes_sure_of_the_labels(tmp_path):
     inputs = {"inputs": {"event": {"length": None, "vars": ["x"]}}}
-    classes = from_mapping(inputs | {"labels": {"type": "simple", "value": ["isa", "isb"]}}, "d.yaml")
-    target = from_mapping(inputs | {"labels": {"type": "custom", "value": {"y": "2 * x"}}}, "d.yaml")
+    classes = from_mapping(
+        inputs | {"labels": {"type": "simple", "value": ["isa", "isb"]}}, "d.yaml"
+    )
+    target = from_mapping(
+        inputs | {"labels": {"type": "custom", "value": {"y": "2 * x"}}}, "d.yaml"
+    )
     checks.check_config(target, parse_options([*TRAINING, "--regression-mode"]))
     checks.check_config(classes, parse_options([*TRAINING, "--no-regression-mode"]))
     with pytest.raises(ConfigError, match=r"--regression-mode: the labels of d\.yaml are classes"):
         checks.check_config(classes, parse_options([*TRAINING, "--regression-mode"]))
     (tmp_path / "other.yaml").write_text("inputs: {event: {length: null, vars: [z]}}")
     with pytest.raises(ConfigError, match=r"inputs\.event: z"):
-        checks.check_config(classes, parse_options([*TRAINING, "--data-config-test", str(tmp_path / "other.yaml")]))
+        checks.check_config(
+            classes, parse_options([*TRAINING, "--data-config-test", str(tmp_path / "other.yaml")])
+        )
 
 
 def test_an_io_test_needs_data_only():

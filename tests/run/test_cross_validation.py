@@ -19,7 +19,12 @@ def passes(text, values):
     return np.asarray(evaluate.evaluate(evaluate.parse_expression(text, "test"), {"event": values}))
 
 
-@given(st.lists(st.one_of(st.integers(-(2**40), 2**40), st.floats(-1e6, 1e6)), min_size=1, max_size=30), st.integers(2, 7))
+@given(
+    st.lists(
+        st.one_of(st.integers(-(2**40), 2**40), st.floats(-1e6, 1e6)), min_size=1, max_size=30
+    ),
+    st.integers(2, 7),
+)
 def test_every_row_is_predicted_by_the_one_network_that_has_not_seen_it(numbers, k):
     values = np.array(numbers)
     parts = fold_options(options("--cross-validation", f"event%{k}"))
@@ -28,7 +33,9 @@ def test_every_row_is_predicted_by_the_one_network_that_has_not_seen_it(numbers,
     assert (held_out.sum(0) == 1).all()
     assert (seen == ~held_out).all()
     assert (held_out.argmax(0) == np.floor(values) % k).all()
-    assert [part.data.extra_selection_val for part in parts] == [part.data.extra_selection_train for part in parts]
+    assert [part.data.extra_selection_val for part in parts] == [
+        part.data.extra_selection_train for part in parts
+    ]
 
 
 def test_without_cross_validation_there_is_one_run():
@@ -37,14 +44,32 @@ def test_without_cross_validation_there_is_one_run():
 
 
 def test_files_of_a_fold_carry_its_number():
-    more = ("--tensorboard", "tb/x", "--load-model-weights", "old/net_{fold}_best_epoch_state.pt", "--extra-selection-train", "pt > 5 & eta < 2")
+    more = (
+        "--tensorboard",
+        "tb/x",
+        "--load-model-weights",
+        "old/net_{fold}_best_epoch_state.pt",
+        "--extra-selection-train",
+        "pt > 5 & eta < 2",
+    )
     parts = fold_options(options("--cross-validation", "event % 3", *more))
-    assert [part.network.model_prefix for part in parts] == ["out/net_fold-0", "out/net_fold-1", "out/net_fold-2"]
+    assert [part.network.model_prefix for part in parts] == [
+        "out/net_fold-0",
+        "out/net_fold-1",
+        "out/net_fold-2",
+    ]
     assert parts[1].train.tensorboard == "tb/x/fold-1"
     assert parts[2].network.load_model_weights == "old/net_fold-2_best_epoch_state.pt"
-    assert parts[0].data.extra_selection_train == "(pt > 5 & eta < 2) & ((np.floor(event) % 3) != 0)"
+    assert (
+        parts[0].data.extra_selection_train == "(pt > 5 & eta < 2) & ((np.floor(event) % 3) != 0)"
+    )
     assert parts[0].data.extra_selection_test == "(np.floor(event) % 3) == 0"
-    assert fold_options(options("--cross-validation", "event%2", "--tensorboard", "off"))[0].train.tensorboard == "off"
+    assert (
+        fold_options(options("--cross-validation", "event%2", "--tensorboard", "off"))[
+            0
+        ].train.tensorboard
+        == "off"
+    )
 
 
 @pytest.mark.parametrize("text", ["event", "event%1", "event%", "%3", "event%x", "event%-2"])

@@ -14,10 +14,30 @@ def test_a_demo_is_short(tmp_path):
     for name in "abc":
         (tmp_path / f"{name}.root").touch()
     small = launch.demo_options(
-        parse_options(["-i", f"x:{tmp_path}/*", f"{tmp_path}/c.root", "--samples-per-epoch", "100000", "--steps-per-epoch-val", "3", "--demo"])
+        parse_options(
+            [
+                "-i",
+                f"x:{tmp_path}/*",
+                f"{tmp_path}/c.root",
+                "--samples-per-epoch",
+                "100000",
+                "--steps-per-epoch-val",
+                "3",
+                "--demo",
+            ]
+        )
     )
-    assert small.data.data_train == [f"x:{tmp_path}/a.root", f"x:{tmp_path}/b.root", f"_:{tmp_path}/c.root"]
-    assert (small.data.steps_per_epoch, small.data.samples_per_epoch, small.data.steps_per_epoch_val, small.train.num_epochs) == (20, None, 3, 2)
+    assert small.data.data_train == [
+        f"x:{tmp_path}/a.root",
+        f"x:{tmp_path}/b.root",
+        f"_:{tmp_path}/c.root",
+    ]
+    assert (
+        small.data.steps_per_epoch,
+        small.data.samples_per_epoch,
+        small.data.steps_per_epoch_val,
+        small.train.num_epochs,
+    ) == (20, None, 3, 2)
     assert launch.demo_options(parse_options(["--num-epochs", "1"])).train.num_epochs == 1
 
 
@@ -36,7 +56,9 @@ def test_one_device_starts_no_ranks():
     assert not launch.launches_ranks(parse_options([*TRAINING, "--gpus", "0"]))
     assert not launch.launches_ranks(parse_options([*TRAINING, "--gpus", ""]))
     assert not launch.launches_ranks(parse_options([*TRAINING, "--gpus", "0,1", "--profile"]))
-    assert not launch.launches_ranks(parse_options([*TRAINING, "--gpus", "0,1", "--backend", "nccl"]))
+    assert not launch.launches_ranks(
+        parse_options([*TRAINING, "--gpus", "0,1", "--backend", "nccl"])
+    )
 
 
 def test_several_gpus_start_one_rank_each(monkeypatch):

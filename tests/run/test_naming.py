@@ -8,25 +8,51 @@ TRAINING = ["-i", "a.root", "-c", "d.yaml", "-n", "n.py"]
 
 
 def test_auto_says_when_with_what_and_how():
-    name = naming.auto_name(parse_options([*TRAINING[:-1], "nets/small.py", "--optimizer", "adam", "--start-lr", "1e-3", "--batch-size", "64"]))
+    name = naming.auto_name(
+        parse_options(
+            [
+                *TRAINING[:-1],
+                "nets/small.py",
+                "--optimizer",
+                "adam",
+                "--start-lr",
+                "1e-3",
+                "--batch-size",
+                "64",
+            ]
+        )
+    )
     assert name[8] == "-"
     assert name.endswith("_small_adam_lr0.001_batch64")
 
 
 def test_auto_fills_the_places_that_a_run_writes_to(tmp_path):
-    options = naming.with_run_name(parse_options([*TRAINING, "-m", f"{tmp_path}/{{auto}}/net", "--log", "logs/{auto}.log"]), "today_small")
+    options = naming.with_run_name(
+        parse_options([*TRAINING, "-m", f"{tmp_path}/{{auto}}/net", "--log", "logs/{auto}.log"]),
+        "today_small",
+    )
     assert options.network.model_prefix == f"{tmp_path}/today_small/net"
     assert options.train.log == "logs/today_small.log"
     assert options.train.tensorboard == f"{tmp_path}/today_small/net_tensorboard"
-    options = naming.with_run_name(parse_options([*TRAINING, "-m", f"{tmp_path}/net", "--tensorboard", "off"]), "unused")
+    options = naming.with_run_name(
+        parse_options([*TRAINING, "-m", f"{tmp_path}/net", "--tensorboard", "off"]), "unused"
+    )
     assert (options.train.log, options.train.tensorboard) == (f"{tmp_path}/net.log", "off")
 
 
 def test_a_resumed_run_goes_on_in_its_tensorboard_folder(tmp_path):
     arguments = [*TRAINING, "-m", f"{tmp_path}/net", "--tensorboard", "_pfn"]
-    save_card(f"{tmp_path}/net", {"options": {"train": {"tensorboard": "runs/Jan01_00-00-00_host_pfn"}}})
-    assert naming.with_run_name(parse_options([*arguments, "--resume"]), "x").train.tensorboard == "runs/Jan01_00-00-00_host_pfn"
-    assert naming.with_run_name(parse_options(arguments), "x").train.tensorboard != "runs/Jan01_00-00-00_host_pfn"
+    save_card(
+        f"{tmp_path}/net", {"options": {"train": {"tensorboard": "runs/Jan01_00-00-00_host_pfn"}}}
+    )
+    assert (
+        naming.with_run_name(parse_options([*arguments, "--resume"]), "x").train.tensorboard
+        == "runs/Jan01_00-00-00_host_pfn"
+    )
+    assert (
+        naming.with_run_name(parse_options(arguments), "x").train.tensorboard
+        != "runs/Jan01_00-00-00_host_pfn"
+    )
 
 
 def test_a_resumed_run_keeps_its_seed_and_a_fresh_one_draws_one(tmp_path):

@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[2]
 def options(**output) -> RunOptions:
     """A run of the top-tagging example."""
     chosen = RunOptions()
-    chosen.data.data_config, chosen.network.network_config = str(ROOT / "data_configs/top_tagging.yaml"), str(ROOT / "network_configs/pfn.py")
+    chosen.data.data_config, chosen.network.network_config = (
+        str(ROOT / "data_configs/top_tagging.yaml"),
+        str(ROOT / "network_configs/pfn.py"),
+    )
     chosen.train.gpus = ""
     for name, value in output.items():
         setattr(chosen.output, name, value)

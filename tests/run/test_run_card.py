@@ -17,7 +17,9 @@ def test_a_card_comes_back_as_it_was_saved(tmp_path):
     assert card["configs"] == {"data": "inputs: {}"}
     assert card["versions"]["torch"]
     assert card["options"]["train"]["num_epochs"] == 20
-    assert [p.name for p in (tmp_path / "new").iterdir()] == [card_path(tmp_path / "new" / "net").name]
+    assert [p.name for p in (tmp_path / "new").iterdir()] == [
+        card_path(tmp_path / "new" / "net").name
+    ]
 
 
 def test_a_card_that_cannot_be_written_is_an_output_error(tmp_path):

@@ -20,9 +20,15 @@ def write_half(path, then_raise):
 
 @pytest.mark.parametrize(
     ("raised", "expected"),
-    [(OSError(28, "No space left"), OutputError), (RuntimeError("torch"), OutputError), (ValueError("a bug"), ValueError)],
+    [
+        (OSError(28, "No space left"), OutputError),
+        (RuntimeError("torch"), OutputError),
+        (ValueError("a bug"), ValueError),
+    ],
 )
-def test_what_goes_wrong_halfway_leaves_the_previous_file_and_nothing_else(tmp_path, raised, expected):
+def test_what_goes_wrong_halfway_leaves_the_previous_file_and_nothing_else(
+    tmp_path, raised, expected
+):
     path = tmp_path / "a.txt"
     write_text(path, "before")
     with pytest.raises(expected):
@@ -32,7 +38,10 @@ def test_what_goes_wrong_halfway_leaves_the_previous_file_and_nothing_else(tmp_p
 
 
 def test_folders_are_made_only_when_asked_for(tmp_path):
-    with pytest.raises(OutputError, match=r"missing/a\.txt: cannot be written"), writing(tmp_path / "missing" / "a.txt"):
+    with (
+        pytest.raises(OutputError, match=r"missing/a\.txt: cannot be written"),
+        writing(tmp_path / "missing" / "a.txt"),
+    ):
         pass
     assert not (tmp_path / "missing").exists()
 

@@ -88,7 +88,12 @@ with open(os.path.join(sys.argv[1], f"result{rank}of{world}.json"), "w") as file
 def start(script, folder, **environment):
     """One process of the script."""
     keep = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen([sys.executable, str(script), str(folder)], env=os.environ | keep | environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, str(script), str(folder)],
+        env=os.environ | keep | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +106,9 @@ def results(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     ranks = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
-    processes = [start(script, folder, RANK=str(rank), LOCAL_RANK=str(rank), **ranks) for rank in (0, 1)] + [start(script, folder, UNION="1")]
+    processes = [
+        start(script, folder, RANK=str(rank), LOCAL_RANK=str(rank), **ranks) for rank in (0, 1)
+    ] + [start(script, folder, UNION="1")]
     try:
         errors = [process.communicate(timeout=120)[1] for process in processes]
         assert [process.returncode for process in processes] == [0, 0, 0], "\n".join(errors)
@@ -109,7 +116,9 @@ def results(tmp_path_factory):
         for process in processes:
             process.kill()
             process.communicate()
-    return [json.loads((folder / f"result{name}.json").read_text()) for name in ("0of2", "1of2", "0of1")]
+    return [
+        json.loads((folder / f"result{name}.json").read_text()) for name in ("0of2", "1of2", "0of1")
+    ]
 
 
 def test_unequal_batch_counts_neither_hang_nor_drift_apart(results):

@@ -15,5 +15,8 @@ def test_a_module_that_is_there_is_returned():
 
 def test_a_missing_module_names_the_extra_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pythia8mc", None)  # python's way to say that an import fails
-    with pytest.raises(ConfigError, match=r"weaver-tt simulate needs pythia8mc .*; pip install 'weaver_tt\[simulate\]'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"weaver-tt simulate needs pythia8mc .*; pip install 'weaver_tt\[simulate\]'",
+    ):
         require_module("pythia8mc", "simulate", "simulate")

@@ -14,9 +14,17 @@ from weaver_tt.tasks.classification import Classification
 
 def classification(**options):
     """Two classes."""
-    labels = Labels(kind="simple", value={name: parse_expression(name, "test") for name in ("a", "b")})
+    labels = Labels(
+        kind="simple", value={name: parse_expression(name, "test") for name in ("a", "b")}
+    )
     return Classification(
-        DataConfig(source="c.yaml", text="", inputs={"x": InputGroup(name="x", variables=(Variable(name="x"),))}, labels=labels), **options
+        DataConfig(
+            source="c.yaml",
+            text="",
+            inputs={"x": InputGroup(name="x", variables=(Variable(name="x"),))},
+            labels=labels,
+        ),
+        **options,
     )
 
 
@@ -24,7 +32,9 @@ BATCH = Batch({}, {}, {}, {"_label_": tensor([0, 1])}, size=2)
 LOGITS = tensor([[2.0, 0.0], [1.0, 1.0]], requires_grad=True)
 
 
-@pytest.mark.parametrize(("reduction", "expected"), [("none", [0.1269, 0.6931]), ("mean", [0.4100, 0.4100])])
+@pytest.mark.parametrize(
+    ("reduction", "expected"), [("none", [0.1269, 0.6931]), ("mean", [0.4100, 0.4100])]
+)
 def test_the_network_files_loss_may_be_a_mean_or_one_value_an_entry(reduction, expected):
     task = classification(loss=nn.CrossEntropyLoss(reduction=reduction))
     assert task.losses(task.score(LOGITS, BATCH)).tolist() == pytest.approx(expected, abs=1e-4)
@@ -49,13 +59,20 @@ def test_a_users_own_error_passes_through():
 
 def test_a_mean_over_an_empty_batch_has_zero_loss_and_gradient():
     task, logits = classification(loss=nn.CrossEntropyLoss()), torch.zeros(0, 2, requires_grad=True)
-    losses = task.losses(task.score(logits, Batch({}, {}, {}, {"_label_": torch.zeros(0, dtype=torch.int64)}, size=0)))
+    losses = task.losses(
+        task.score(
+            logits, Batch({}, {}, {}, {"_label_": torch.zeros(0, dtype=torch.int64)}, size=0)
+        )
+    )
     losses.sum().backward()
     assert losses.shape == (0,)
     assert logits.grad.shape == (0, 2)
 
 
-@pytest.mark.parametrize(("metric", "direction"), [("loss", "min"), ("accuracy", "max"), ("auc_b", "max"), ("brier", "min")])
+@pytest.mark.parametrize(
+    ("metric", "direction"),
+    [("loss", "min"), ("accuracy", "max"), ("auc_b", "max"), ("brier", "min")],
+)
 def test_the_watched_metric_knows_its_direction(metric, direction):
     assert classification(watch=metric).watch == (metric, direction)
 
@@ -74,5 +91,7 @@ def test_a_metric_that_nothing_measures_is_answered_with_the_nearest():
     task.check_watch("--watch")
     assert task.watch == ("accuracy", "max")
     task.choose("acuracy")
-    with pytest.raises(ConfigError, match="--watch: there is no metric 'acuracy'; did you mean 'accuracy'"):
+    with pytest.raises(
+        ConfigError, match="--watch: there is no metric 'acuracy'; did you mean 'accuracy'"
+    ):
         task.check_watch("--watch")

@@ -15,8 +15,15 @@ from weaver_tt.tasks.classification import Classification
 
 def config(kind="simple"):
     """A YAML with classes light, c, b."""
-    labels = Labels(kind=kind, value={name: parse_expression(name, "test") for name in ("light", "c", "b")})
-    return DataConfig(source="c.yaml", text="", inputs={"x": InputGroup(name="x", variables=(Variable(name="x"),))}, labels=labels)
+    labels = Labels(
+        kind=kind, value={name: parse_expression(name, "test") for name in ("light", "c", "b")}
+    )
+    return DataConfig(
+        source="c.yaml",
+        text="",
+        inputs={"x": InputGroup(name="x", variables=(Variable(name="x"),))},
+        labels=labels,
+    )
 
 
 TASK = Classification(config())
@@ -52,7 +59,9 @@ def test_data_without_labels_can_be_predicted():
 
 
 def test_activation_is_softmax_over_classes():
-    assert TASK.activate(tensor([[0.0, math.log(3.0), 0.0]])).tolist() == [pytest.approx([0.2, 0.6, 0.2])]
+    assert TASK.activate(tensor([[0.0, math.log(3.0), 0.0]])).tolist() == [
+        pytest.approx([0.2, 0.6, 0.2])
+    ]
 
 
 def test_a_network_with_too_few_outputs_is_refused():
@@ -67,8 +76,21 @@ def test_other_labels_are_refused():
 
 def test_meters_say_loss_accuracy_areas():
     names = [name for meter in TASK.meters() for name in meter.values(meter.totals() + 1)]
-    assert names[:8] == ["loss", "accuracy", "auc", "auc_ovo", "calibration_error", "auc_light", "auc_c", "auc_b"]
-    assert {name.split("_")[0] for name in names[8:]} == {"rejection@0.3", "rejection@0.5", "rejection@0.7"}
+    assert names[:8] == [
+        "loss",
+        "accuracy",
+        "auc",
+        "auc_ovo",
+        "calibration_error",
+        "auc_light",
+        "auc_c",
+        "auc_b",
+    ]
+    assert {name.split("_")[0] for name in names[8:]} == {
+        "rejection@0.3",
+        "rejection@0.5",
+        "rejection@0.7",
+    }
 
 
 def test_a_rejection_to_watch_names_its_signal():
@@ -76,5 +98,7 @@ def test_a_rejection_to_watch_names_its_signal():
     task.check_watch("here")
     assert task.watch == ("rejection@0.5_b", "max")
     task.choose("rejection@0.5")
-    with pytest.raises(ConfigError, match=r"here: there is no metric 'rejection@0.5'; did you mean 'rejection@0.5_"):
+    with pytest.raises(
+        ConfigError, match=r"here: there is no metric 'rejection@0.5'; did you mean 'rejection@0.5_"
+    ):
         task.check_watch("here")

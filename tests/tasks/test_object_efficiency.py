@@ -12,22 +12,42 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.tasks.object_efficiency import ObjectEfficiency, real_entries
 
-VARIABLES = (Variable(name="jet_pt", center=100.0, scale=0.01), Variable(name="jet_eta"), Variable(name="jet_flavour"))
+VARIABLES = (
+    Variable(name="jet_pt", center=100.0, scale=0.01),
+    Variable(name="jet_eta"),
+    Variable(name="jet_flavour"),
+)
 
 
 def config(*labels, length=3, kind="per_object"):
     """Jets with one or several tags."""
     value = {name: parse_expression(name, "test") for name in labels or ("tag",)}
     group = InputGroup(name="jets", variables=VARIABLES, length=length)
-    return DataConfig(source="c.yaml", text="", inputs={"jets": group}, labels=Labels(kind=kind, value=value, group="jets"))
+    return DataConfig(
+        source="c.yaml",
+        text="",
+        inputs={"jets": group},
+        labels=Labels(kind=kind, value=value, group="jets"),
+    )
 
 
 def batch(mask, weight=None, counts=None, **labels):
     """Rows of padded jets."""
     mask = tensor(mask)
     counts = mask.sum(1) if counts is None else tensor(counts)
-    inputs = {"jets": torch.arange(len(mask) * 3 * mask.shape[1], dtype=torch.float32).view(len(mask), 3, -1)}
-    return Batch(inputs, {"jets": mask}, {"jets": counts}, {name: tensor(values) for name, values in labels.items()}, weight=weight, size=len(mask))
+    inputs = {
+        "jets": torch.arange(len(mask) * 3 * mask.shape[1], dtype=torch.float32).view(
+            len(mask), 3, -1
+        )
+    }
+    return Batch(
+        inputs,
+        {"jets": mask},
+        {"jets": counts},
+        {name: tensor(values) for name, values in labels.items()},
+        weight=weight,
+        size=len(mask),
+    )
 
 
 ONE_AND_TWO = [[True, False, False], [True, True, False], [False, False, False]]
@@ -36,15 +56,24 @@ TAGS = [[1.0, 9.0, 9.0], [0.0, 1.0, 9.0], [9.0, 9.0, 9.0]]
 
 def test_padding_does_not_count():
     task = ObjectEfficiency(config())
-    scored = task.score(tensor([[[0.0, 99.0, 99.0]], [[0.0, 0.0, 99.0]], [[99.0, 99.0, 99.0]]]), batch(ONE_AND_TWO, tag=TAGS))
+    scored = task.score(
+        tensor([[[0.0, 99.0, 99.0]], [[0.0, 0.0, 99.0]], [[99.0, 99.0, 99.0]]]),
+        batch(ONE_AND_TWO, tag=TAGS),
+    )
     assert task.losses(scored).tolist() == pytest.approx([math.log(2)] * 3)
     assert scored.target.flatten().tolist() == [1.0, 0.0, 1.0]
 
 
 def test_an_event_counts_once_or_by_its_jets():
     rows = batch(ONE_AND_TWO, tag=TAGS)
-    assert ObjectEfficiency(config()).score(torch.zeros(3, 1, 3), rows).weight.tolist() == [1.0, 0.5, 0.5]
-    assert ObjectEfficiency(config(), reduction="object").score(torch.zeros(3, 1, 3), rows).weight.tolist() == [1.0, 1.0, 1.0]
+    assert ObjectEfficiency(config()).score(torch.zeros(3, 1, 3), rows).weight.tolist() == [
+        1.0,
+        0.5,
+        0.5,
+    ]
+    assert ObjectEfficiency(config(), reduction="object").score(
+        torch.zeros(3, 1, 3), rows
+    ).weight.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_event_weights_may_be_negative():
@@ -57,13 +86,17 @@ def test_event_weights_may_be_negative():
 def test_mu_weighs_the_untagged():
     task = ObjectEfficiency(config(), mu=10.0)
     logit = math.log(0.2 / 0.8)
-    scored = task.score(torch.full((1, 1, 3), logit), batch([[True, True, False]], tag=[[1.0, 0.0, 0.0]]))
+    scored = task.score(
+        torch.full((1, 1, 3), logit), batch([[True, True, False]], tag=[[1.0, 0.0, 0.0]])
+    )
     assert task.losses(scored).tolist() == pytest.approx([-math.log(0.2), -10 * math.log(0.8)])
 
 
 def test_extreme_logits_have_finite_losses():
     task = ObjectEfficiency(config())
-    scored = task.score(torch.full((1, 1, 3), -200.0), batch([[True, True, False]], tag=[[1.0, 0.0, 0.0]]))
+    scored = task.score(
+        torch.full((1, 1, 3), -200.0), batch([[True, True, False]], tag=[[1.0, 0.0, 0.0]])
+    )
     assert task.losses(scored).tolist() == [200.0, 0.0]
 
 
@@ -79,7 +112,9 @@ def test_several_working_points_are_learnt_at_once():
     task = ObjectEfficiency(config("loose", "tight"))
     output = torch.zeros(1, 2, 3)
     output[0, 1, 0] = math.log(3.0)
-    scored = task.score(output, batch([[True, False, False]], loose=[[1.0, 0, 0]], tight=[[0.0, 0, 0]]))
+    scored = task.score(
+        output, batch([[True, False, False]], loose=[[1.0, 0, 0]], tight=[[0.0, 0, 0]])
+    )
     assert task.losses(scored).tolist() == pytest.approx([(math.log(2) + math.log(4)) / 2])
     assert task.output_names == ["jet_eff_loose", "jet_eff_tight"]
 
@@ -109,7 +144,10 @@ def test_data_without_labels_can_be_predicted():
 
 def test_monitors_are_in_physical_units():
     scored = ObjectEfficiency(config()).score(torch.zeros(1, 1, 3), batch([[True, True, False]]))
-    assert scored.monitors["pt"].tolist() == [100.0, 200.0]  # inputs 0 and 1 of channel 0, times 100 plus 100
+    assert scored.monitors["pt"].tolist() == [
+        100.0,
+        200.0,
+    ]  # inputs 0 and 1 of channel 0, times 100 plus 100
     assert scored.monitors["flavour"].tolist() == [6.0, 7.0]  # channel 2 is not scaled
 
 
@@ -124,7 +162,9 @@ def test_the_object_can_be_named():
     assert len(ObjectEfficiency(config()).meters()) == 2
 
 
-@pytest.mark.parametrize(("options", "message"), [({"mu": -1.0}, "mu"), ({"reduction": "sum"}, "reduction")])
+@pytest.mark.parametrize(
+    ("options", "message"), [({"mu": -1.0}, "mu"), ({"reduction": "sum"}, "reduction")]
+)
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         ObjectEfficiency(config(), **options)

@@ -13,17 +13,29 @@ from weaver_tt.tasks.registry import TASKS, make_task, task_options
 def config(kind, task=None):
     """One label of a kind."""
     group = InputGroup(name="jets", variables=(Variable(name="pt"),), length=4)
-    labels = Labels(kind=kind, value={"tag": parse_expression("tag", "test")}, group="jets" if kind == "per_object" else None)
+    labels = Labels(
+        kind=kind,
+        value={"tag": parse_expression("tag", "test")},
+        group="jets" if kind == "per_object" else None,
+    )
     return DataConfig(source="c.yaml", text="", inputs={"jets": group}, labels=labels, task=task)
 
 
-@pytest.mark.parametrize(("kind", "name"), [("simple", "classification"), ("custom", "regression"), ("per_object", "object_efficiency")])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("simple", "classification"), ("custom", "regression"), ("per_object", "object_efficiency")],
+)
 def test_the_kind_of_labels_has_a_default_task(kind, name):
     assert make_task(config(kind)).name == name
 
 
 def test_options_reach_the_task():
-    task = make_task(config("per_object", TaskChoice(name="object_efficiency", options={"mu": 3.0, "watch": "brier"})))
+    task = make_task(
+        config(
+            "per_object",
+            TaskChoice(name="object_efficiency", options={"mu": 3.0, "watch": "brier"}),
+        )
+    )
     assert task.mu == 3.0
     assert task.watch == ("brier", "min")
 
@@ -51,5 +63,9 @@ def test_options_are_those_of_the_constructor():
 
 
 def test_a_metric_to_watch_must_exist():
-    with pytest.raises(ConfigError, match=r"c\.yaml: task\.watch: there is no metric 'brie'; did you mean 'brier'"):
-        make_task(config("per_object", TaskChoice(name="object_efficiency", options={"watch": "brie"})))
+    with pytest.raises(
+        ConfigError, match=r"c\.yaml: task\.watch: there is no metric 'brie'; did you mean 'brier'"
+    ):
+        make_task(
+            config("per_object", TaskChoice(name="object_efficiency", options={"watch": "brie"}))
+        )

@@ -27,7 +27,12 @@ def batch(size, **labels):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("huber", [0.125, 1.5]), ("mse", [0.25, 4.0]), ("mae", [0.5, 2.0]), ("logcosh", [math.log(math.cosh(x)) for x in (0.5, 2.0)])],
+    [
+        ("huber", [0.125, 1.5]),
+        ("mse", [0.25, 4.0]),
+        ("mae", [0.5, 2.0]),
+        ("logcosh", [math.log(math.cosh(x)) for x in (0.5, 2.0)]),
+    ],
 )
 def test_losses_of_residuals_a_half_and_two(name, expected):
     regression = task("mass", loss_function=name)
@@ -37,7 +42,9 @@ def test_losses_of_residuals_a_half_and_two(name, expected):
 
 def test_logcosh_of_a_huge_residual_is_finite():
     regression = task("mass", loss_function="logcosh")
-    assert regression.losses(regression.score(tensor([[1e6]]), batch(1, mass=torch.zeros(1)))).item() == pytest.approx(1e6)
+    assert regression.losses(
+        regression.score(tensor([[1e6]]), batch(1, mass=torch.zeros(1)))
+    ).item() == pytest.approx(1e6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1,)])
@@ -58,14 +65,22 @@ def test_masked_labels_give_neither_loss_nor_gradient():
 
 
 def test_a_row_without_any_label_has_no_weight():
-    scored = task("x", "x_mask").score(torch.zeros(2, 1), batch(2, x=torch.ones(2), x_mask=tensor([0.0, 1.0])))
+    scored = task("x", "x_mask").score(
+        torch.zeros(2, 1), batch(2, x=torch.ones(2), x_mask=tensor([0.0, 1.0]))
+    )
     assert scored.weight.tolist() == [0.0, 1.0]
 
 
 def test_columns_are_predictions_and_truth():
     regression = task("mass")
-    columns = regression.columns(regression.score((tensor([[7.0]]), tensor([[0.5]])), batch(1, mass=tensor([6.0]))))
-    assert {name: values.tolist() for name, values in columns.items()} == {"output_mass": [7.0], "output_mass_std": [0.5], "mass": [6.0]}
+    columns = regression.columns(
+        regression.score((tensor([[7.0]]), tensor([[0.5]])), batch(1, mass=tensor([6.0])))
+    )
+    assert {name: values.tolist() for name, values in columns.items()} == {
+        "output_mass": [7.0],
+        "output_mass_std": [0.5],
+        "mass": [6.0],
+    }
 
 
 def test_data_without_labels_can_be_predicted():

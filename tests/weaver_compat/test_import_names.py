@@ -11,7 +11,13 @@ import pytest
 
 from weaver_tt.errors import ConfigError
 from weaver_tt.network.file import NetworkFile
-from weaver_tt.weaver_compat.import_names import NOT_OFFERED, OUR_MODULES, NotOfferedError, canonical, weaver_names
+from weaver_tt.weaver_compat.import_names import (
+    NOT_OFFERED,
+    OUR_MODULES,
+    NotOfferedError,
+    canonical,
+    weaver_names,
+)
 
 
 class Blocked:
@@ -20,7 +26,9 @@ class Blocked:
     def find_spec(self, name, path=None, target=None):
         """Nobody knows ``weaver``: this one comes after the stand-ins' finder, and the one that would find it is skipped."""
         if name == "weaver":
-            return next(finder for finder in sys.meta_path if type(finder).__name__ == "_Finder").find_spec(name)
+            return next(
+                finder for finder in sys.meta_path if type(finder).__name__ == "_Finder"
+            ).find_spec(name)
         return None
 
 
@@ -40,17 +48,28 @@ def module(tmp_path, text, name="net.py"):
 
 @pytest.mark.parametrize("root", ["weaver.utils", "utils"])
 def test_the_logger_is_ours_in_both_spellings(tmp_path, without_weaver, root):
-    found = module(tmp_path, f"from {root}.logger import _logger, warn_n_times, warn_once, _configLogger\nimport {root}.logger as whole")
+    found = module(
+        tmp_path,
+        f"from {root}.logger import _logger, warn_n_times, warn_once, _configLogger\nimport {root}.logger as whole",
+    )
     assert type(found._logger).__module__ == "weaver_tt.weaver_compat.logger"
     assert found.whole._logger is found._logger
 
 
-@pytest.mark.parametrize("place", ["weaver.nn.model.PFN", "utils.nn.model.PFN", "weaver.utils.nn.model.PFN"])
+@pytest.mark.parametrize(
+    "place", ["weaver.nn.model.PFN", "utils.nn.model.PFN", "weaver.utils.nn.model.PFN"]
+)
 def test_models_are_ours_in_every_spelling(tmp_path, without_weaver, place):
     from weaver_tt.nn.models.particle_flow import ParticleFlowNetwork
 
-    assert module(tmp_path, f"from {place} import ParticleFlowNetwork").ParticleFlowNetwork is ParticleFlowNetwork
-    assert module(tmp_path, f"import {place} as m", "other.py").m.ParticleFlowNetwork is ParticleFlowNetwork
+    assert (
+        module(tmp_path, f"from {place} import ParticleFlowNetwork").ParticleFlowNetwork
+        is ParticleFlowNetwork
+    )
+    assert (
+        module(tmp_path, f"import {place} as m", "other.py").m.ParticleFlowNetwork
+        is ParticleFlowNetwork
+    )
 
 
 def test_names_that_begin_with_an_underscore_are_there_too(tmp_path, without_weaver):
@@ -61,7 +80,9 @@ def test_names_that_begin_with_an_underscore_are_there_too(tmp_path, without_wea
 
 def test_get_model_may_import_too(tmp_path, without_weaver):
     file = tmp_path / "net.py"
-    file.write_text("def get_loss(config):\n    from weaver.nn.loss.focal import FocalLoss\n    return FocalLoss(gamma=1)\n")
+    file.write_text(
+        "def get_loss(config):\n    from weaver.nn.loss.focal import FocalLoss\n    return FocalLoss(gamma=1)\n"
+    )
     assert NetworkFile(file).get_loss(None, {}).gamma == 1
 
 
@@ -73,18 +94,29 @@ def test_nothing_is_left_behind(tmp_path, without_weaver):
 
 
 def test_what_is_not_offered_says_so(tmp_path, without_weaver):
-    with pytest.raises(NotOfferedError, match=r"weaver\.nn\.model\.ParticleNeXt: ParticleNeXt is not offered yet.*pip install weaver-core"):
+    with pytest.raises(
+        NotOfferedError,
+        match=r"weaver\.nn\.model\.ParticleNeXt: ParticleNeXt is not offered yet.*pip install weaver-core",
+    ):
         module(tmp_path, "from weaver.nn.model.ParticleNeXt import ParticleNeXt")
-    with pytest.raises(ConfigError, match=r"weaver\.nn\.model\.PFM: did you mean 'weaver\.nn\.model\.PFN'"):
+    with pytest.raises(
+        ConfigError, match=r"weaver\.nn\.model\.PFM: did you mean 'weaver\.nn\.model\.PFN'"
+    ):
         module(tmp_path, "from weaver.nn.model.PFM import ParticleFlowNetwork")
-    with pytest.raises(ImportError, match=r"import EnergyFlow: .* has no such name; did you mean 'EnergyFlowNetwork'"):
+    with pytest.raises(
+        ImportError,
+        match=r"import EnergyFlow: .* has no such name; did you mean 'EnergyFlowNetwork'",
+    ):
         module(tmp_path, "from weaver.nn.model.PFN import EnergyFlow")
     with pytest.raises(NotOfferedError, match=r"ParticleNeXt is not offered"):
         module(tmp_path, "from utils.nn.model import ParticleNeXt")
 
 
 def test_a_file_with_another_way_may_catch_it(tmp_path, without_weaver):
-    found = module(tmp_path, "try:\n    from weaver.nn.model.ParticleNeXt import X\nexcept ImportError:\n    X = 3\n")
+    found = module(
+        tmp_path,
+        "try:\n    from weaver.nn.model.ParticleNeXt import X\nexcept ImportError:\n    X = 3\n",
+    )
     assert found.X == 3
 
 
@@ -93,7 +125,10 @@ def test_a_users_own_utils_beside_the_file_wins(tmp_path, without_weaver):
     (tmp_path / "utils").mkdir()
     (tmp_path / "utils" / "__init__.py").write_text("mine = 1")
     (tmp_path / "utils" / "logger.py").write_text("_logger = 'mine'")
-    found = module(tmp_path, "import utils\nfrom utils.logger import _logger\nfrom utils.nn.model.PFN import ParticleFlowNetwork")
+    found = module(
+        tmp_path,
+        "import utils\nfrom utils.logger import _logger\nfrom utils.nn.model.PFN import ParticleFlowNetwork",
+    )
     assert (found.utils.mine, found._logger) == (1, "mine")
     assert found.ParticleFlowNetwork.__module__ == "weaver_tt.nn.models.particle_flow"
     assert not hasattr(found.utils, "nn")
@@ -114,7 +149,9 @@ def test_other_names_are_not_touched(tmp_path, without_weaver):
 def test_custom_functions_may_import_them(tmp_path, without_weaver):
     from weaver_tt.expressions.functions import load_custom_functions
 
-    (tmp_path / "more.py").write_text("from weaver.utils.data.tools import _pad\n\ndef f(x):\n    return _pad(x, 2)\n")
+    (tmp_path / "more.py").write_text(
+        "from weaver.utils.data.tools import _pad\n\ndef f(x):\n    return _pad(x, 2)\n"
+    )
     assert load_custom_functions(str(tmp_path / "more.py"))["f"]([[1, 2, 3]]).tolist() == [[1, 2]]
 
 
@@ -123,15 +160,24 @@ def test_where_weaver_core_is_installed_its_own_are_used_and_ours_named(tmp_path
     for name in [name for name in sys.modules if name.startswith("weaver.nn")]:
         monkeypatch.delitem(sys.modules, name)
     told: list[str] = []
-    monkeypatch.setattr(logging.getLogger("weaver_tt"), "info", lambda text, *parts: told.append(text % parts))
+    monkeypatch.setattr(
+        logging.getLogger("weaver_tt"), "info", lambda text, *parts: told.append(text % parts)
+    )
     found = module(tmp_path, "from weaver.nn.model.ParticleNet import ParticleNet")
     assert found.ParticleNet.__module__ == "weaver.nn.model.ParticleNet"
     assert len(told) == 1
-    assert "the models are weaver-core's, which is installed; import ours for the same weights, faster: weaver_tt.nn" in told[0]
+    assert (
+        "the models are weaver-core's, which is installed; import ours for the same weights, faster: weaver_tt.nn"
+        in told[0]
+    )
 
 
 def test_spellings_meet():
-    for spelling in ("weaver.nn.model.ParticleNet", "utils.nn.model.ParticleNet", "weaver.utils.nn.model.ParticleNet"):
+    for spelling in (
+        "weaver.nn.model.ParticleNet",
+        "utils.nn.model.ParticleNet",
+        "weaver.utils.nn.model.ParticleNet",
+    ):
         assert canonical(spelling) == "nn.model.ParticleNet"
     assert canonical("weaver.utils.logger") == canonical("utils.logger") == "utils.logger"
     assert canonical("weaver") == ""
@@ -161,7 +207,9 @@ def test_in_a_process_of_its_own(tmp_path):
         print(NetworkFile(sys.argv[1]).module.ParticleFlowNetwork.__module__, "weaver" in sys.modules)
     """
     command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "net.py")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
     assert done.stdout.split() == ["weaver_tt.nn.models.particle_flow", "False"]
     assert "WARNING made" in done.stderr
 

@@ -18,7 +18,9 @@ def log(caplog, monkeypatch):
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
 def test_messages_reach_the_one_log_without_their_color(log, level):
     getattr(_logger, level)("%d of %s", 3, "them", color="bold")
-    assert [(record.levelname, record.getMessage()) for record in log.records] == [(level.upper(), "3 of them")]
+    assert [(record.levelname, record.getMessage()) for record in log.records] == [
+        (level.upper(), "3 of them")
+    ]
 
 
 def test_a_warning_comes_as_often_as_it_may(log):

@@ -17,8 +17,14 @@ def load_alternative(config: DataConfig, path: str | None) -> DataConfig:
         return config
     other = load_config(path, config.custom_functions)
     check_same_inputs(config, other)
-    numbers = {variable.name: variable for group in config.inputs.values() for variable in group.variables}
-    return with_params(other, with_fitted_numbers(other, numbers), config.preprocess.fingerprint) if other.needs_statistics else other
+    numbers = {
+        variable.name: variable for group in config.inputs.values() for variable in group.variables
+    }
+    return (
+        with_params(other, with_fitted_numbers(other, numbers), config.preprocess.fingerprint)
+        if other.needs_statistics
+        else other
+    )
 
 
 def check_same_inputs(config: DataConfig, other: DataConfig) -> None:
@@ -26,11 +32,23 @@ def check_same_inputs(config: DataConfig, other: DataConfig) -> None:
     for name, group in config.inputs.items():
         twin = other.inputs.get(name)
         if twin is None:
-            raise ConfigError(f"{other.source}: inputs: no group {name!r}, which {config.source} has")
+            raise ConfigError(
+                f"{other.source}: inputs: no group {name!r}, which {config.source} has"
+            )
         if (twin.names, twin.length) != (group.names, group.length):
             found = f"{', '.join(twin.names)} (length {twin.length})"
-            raise ConfigError(f"{other.source}: inputs.{name}: {found}; {config.source} has {', '.join(group.names)} (length {group.length})")
+            raise ConfigError(
+                f"{other.source}: inputs.{name}: {found}; {config.source} has {', '.join(group.names)} (length {group.length})"
+            )
     if list(other.inputs) != list(config.inputs):
-        raise ConfigError(f"{other.source}: inputs: {', '.join(other.inputs)}; {config.source} has {', '.join(config.inputs)}, in this order")
-    if other.labels is not None and config.labels is not None and list(other.labels.value) != list(config.labels.value):
-        raise ConfigError(f"{other.source}: labels: {', '.join(other.labels.value)}; {config.source} has {', '.join(config.labels.value)}")
+        raise ConfigError(
+            f"{other.source}: inputs: {', '.join(other.inputs)}; {config.source} has {', '.join(config.inputs)}, in this order"
+        )
+    if (
+        other.labels is not None
+        and config.labels is not None
+        and list(other.labels.value) != list(config.labels.value)
+    ):
+        raise ConfigError(
+            f"{other.source}: labels: {', '.join(other.labels.value)}; {config.source} has {', '.join(config.labels.value)}"
+        )

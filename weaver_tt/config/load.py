@@ -9,14 +9,46 @@ from typing import Any, Literal, cast
 
 from weaver_tt.config.inputs import read_inputs, read_params, with_params
 from weaver_tt.config.plan import dependency_order
-from weaver_tt.config.reweighting import BUCKETING, WEIGHTS, dump_bucketing, dump_reweighting, read_bucketing, read_reweighting
-from weaver_tt.config.schema import DataConfig, InputGroup, Labels, ObjectSelection, Preprocess, TaskChoice, Variable
-from weaver_tt.config.sections import Section, dump_yaml, parse_yaml, read_number, read_yaml, write_yaml
+from weaver_tt.config.reweighting import (
+    BUCKETING,
+    WEIGHTS,
+    dump_bucketing,
+    dump_reweighting,
+    read_bucketing,
+    read_reweighting,
+)
+from weaver_tt.config.schema import (
+    DataConfig,
+    InputGroup,
+    Labels,
+    ObjectSelection,
+    Preprocess,
+    TaskChoice,
+    Variable,
+)
+from weaver_tt.config.sections import (
+    Section,
+    dump_yaml,
+    parse_yaml,
+    read_number,
+    read_yaml,
+    write_yaml,
+)
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression, parse_expression
 
 KEYS = (
-    *("treename", "branch_magic", "file_magic", "selection", "test_time_selection", "object_selection", "new_variables", "preprocess", "inputs"),
+    *(
+        "treename",
+        "branch_magic",
+        "file_magic",
+        "selection",
+        "test_time_selection",
+        "object_selection",
+        "new_variables",
+        "preprocess",
+        "inputs",
+    ),
     *("labels", "observers", "monitor_variables", "event_weight", "weights", "bucketing", "task"),
 )
 PREPROCESS = ("method", "data_fraction", "params", "fingerprint")
@@ -32,13 +64,20 @@ def load_config(path: str, custom_functions: str | None = None) -> DataConfig:
     return from_mapping(values, path, text, custom_functions)
 
 
-def from_mapping(values: Any, source: str = "data config", text: str | None = None, custom_functions: str | None = None) -> DataConfig:
+def from_mapping(
+    values: Any,
+    source: str = "data config",
+    text: str | None = None,
+    custom_functions: str | None = None,
+) -> DataConfig:
     """The content of a data YAML -> DataConfig; ``source`` stands for the file in messages."""
     top = Section.of(values, source, KEYS)
     return _ConfigReader(top, custom_functions).config(dump_yaml(values) if text is None else text)
 
 
-def save_config(config: DataConfig, path: str, params: Mapping[str, Variable], fingerprint: str | None = None) -> None:
+def save_config(
+    config: DataConfig, path: str, params: Mapping[str, Variable], fingerprint: str | None = None
+) -> None:
     """Write the user's YAML with all that was computed filled in; reading it back gives numbers where the user wrote ``auto``."""
     values = dict(parse_yaml(config.text, config.source))
     if config.weights is not None:
@@ -46,9 +85,19 @@ def save_config(config: DataConfig, path: str, params: Mapping[str, Variable], f
     if config.bucketing is not None:
         values["bucketing"] = {**values["bucketing"], **dump_bucketing(config.bucketing)}
     filled = with_params(config, params, fingerprint)
-    preprocess = {**(values.get("preprocess") or {}), "method": config.preprocess.method, "data_fraction": config.preprocess.data_fraction}
-    preprocess |= {"params": filled.preprocess_params} | ({} if fingerprint is None else {"fingerprint": fingerprint})
-    write_yaml({**values, "preprocess": preprocess}, path, f"{config.source} with the statistics of its training data")
+    preprocess = {
+        **(values.get("preprocess") or {}),
+        "method": config.preprocess.method,
+        "data_fraction": config.preprocess.data_fraction,
+    }
+    preprocess |= {"params": filled.preprocess_params} | (
+        {} if fingerprint is None else {"fingerprint": fingerprint}
+    )
+    write_yaml(
+        {**values, "preprocess": preprocess},
+        path,
+        f"{config.source} with the statistics of its training data",
+    )
 
 
 @dataclass(frozen=True)
@@ -86,27 +135,42 @@ class _ConfigReader:
             task=self.task(),
             custom_functions=self.custom_functions,
         )
-        dependency_order(config, config.new_variables)  # no circle, also among those that nothing uses
+        dependency_order(
+            config, config.new_variables
+        )  # no circle, also among those that nothing uses
         config = replace(config, objects=self.objects(config))
         params = read_params(top.section("preprocess", PREPROCESS).section("params"), inputs)
         return with_params(config, params, preprocess.fingerprint) if params else config
 
     def expression(self, section: Section, key: str) -> Expression | None:
         """The expression at ``key``, or None."""
-        return parse_expression(section.values[key], section.at(key), self.custom_functions) if key in section else None
+        return (
+            parse_expression(section.values[key], section.at(key), self.custom_functions)
+            if key in section
+            else None
+        )
 
     def expressions(self, section: Section) -> dict[str, Expression]:
         """All values of a section, as expressions."""
-        return {name: parse_expression(value, section.at(name), self.custom_functions) for name, value in section.values.items()}
+        return {
+            name: parse_expression(value, section.at(name), self.custom_functions)
+            for name, value in section.values.items()
+        }
 
     def preprocess(self) -> Preprocess:
         """How inputs are scaled, without the numbers."""
         section = self.top.section("preprocess", PREPROCESS)
         fraction = section.number("data_fraction", 1.0)
         if not 0 < fraction <= 1:
-            raise ConfigError(f"{section.at('data_fraction')}: expected a share above 0 and at most 1, found {fraction:g}")
-        method = cast(Literal["manual", "auto"], section.choice("method", ("manual", "auto"), "manual"))
-        return Preprocess(method=method, data_fraction=fraction, fingerprint=section.text("fingerprint"))
+            raise ConfigError(
+                f"{section.at('data_fraction')}: expected a share above 0 and at most 1, found {fraction:g}"
+            )
+        method = cast(
+            Literal["manual", "auto"], section.choice("method", ("manual", "auto"), "manual")
+        )
+        return Preprocess(
+            method=method, data_fraction=fraction, fingerprint=section.text("fingerprint")
+        )
 
     def branch_magic(self) -> dict[str, str]:
         """Replacements in column names."""
@@ -126,16 +190,25 @@ class _ConfigReader:
                 try:
                     re.compile(pattern)
                 except re.error as error:
-                    raise ConfigError(f"{patterns.where}: {pattern!r} is not a regular expression: {error}") from None
-            magic[name] = {pattern: read_number(value, patterns.at(pattern)) for pattern, value in patterns.values.items()}
+                    raise ConfigError(
+                        f"{patterns.where}: {pattern!r} is not a regular expression: {error}"
+                    ) from None
+            magic[name] = {
+                pattern: read_number(value, patterns.at(pattern))
+                for pattern, value in patterns.values.items()
+            }
         return magic
 
     def new_variables(self, labels: Labels | None) -> dict[str, Expression]:
         """New variables; labels that have a name of their own can be used like them. ``x: x`` means the column itself."""
         section = self.top.section("new_variables")
-        variables = {name: value for name, value in self.expressions(section).items() if value.source != name}
+        variables = {
+            name: value for name, value in self.expressions(section).items() if value.source != name
+        }
         if labels is not None and labels.kind != "simple":
-            variables = {name: value for name, value in labels.value.items() if name not in value.names} | variables
+            variables = {
+                name: value for name, value in labels.value.items() if name not in value.names
+            } | variables
         return variables
 
     def labels(self, inputs: Mapping[str, InputGroup]) -> Labels | None:
@@ -143,26 +216,44 @@ class _ConfigReader:
         section = self.top.section("labels", ("type", "value", "group"))
         if not section.values:
             return None
-        kind = cast(Literal["simple", "custom", "per_object"], section.choice("type", ("simple", "custom", "per_object")))
+        kind = cast(
+            Literal["simple", "custom", "per_object"],
+            section.choice("type", ("simple", "custom", "per_object")),
+        )
         if isinstance(section.values.get("value"), Mapping) and kind != "simple":
             value = self.expressions(section.section("value"))
         else:
-            value = {name: parse_expression(name, section.at("value"), self.custom_functions) for name in section.names("value")}
+            value = {
+                name: parse_expression(name, section.at("value"), self.custom_functions)
+                for name in section.names("value")
+            }
         if not value:
             raise ConfigError(f"{section.at('value')}: expected at least one label")
         if kind != "per_object" and "group" in section:
-            raise ConfigError(f"{section.at('group')}: only labels of type per_object have a group, this is {kind}")
-        return Labels(kind=kind, value=value, group=self.label_group(section, inputs) if kind == "per_object" else None)
+            raise ConfigError(
+                f"{section.at('group')}: only labels of type per_object have a group, this is {kind}"
+            )
+        return Labels(
+            kind=kind,
+            value=value,
+            group=self.label_group(section, inputs) if kind == "per_object" else None,
+        )
 
     def label_group(self, section: Section, inputs: Mapping[str, InputGroup]) -> str:
         """The input group whose objects are labelled."""
-        groups = [group.name for group in inputs.values() if group.length is not None and not group.is_mask]
+        groups = [
+            group.name
+            for group in inputs.values()
+            if group.length is not None and not group.is_mask
+        ]
         name = section.text("group")
         if name is None and len(groups) == 1:
             return groups[0]
         if name not in groups:
             said = "it is missing" if name is None else f"found {name!r}; {nearest(name, groups)}"
-            raise ConfigError(f"{section.at('group')}: expected one of the input groups with a length ({', '.join(groups) or 'none'}); {said}")
+            raise ConfigError(
+                f"{section.at('group')}: expected one of the input groups with a length ({', '.join(groups) or 'none'}); {said}"
+            )
         return name
 
     def objects(self, config: DataConfig) -> dict[str, ObjectSelection]:
@@ -172,11 +263,21 @@ class _ConfigReader:
         for name, value in section.values.items():
             group = config.inputs.get(name)
             if group is None or group.length is None:
-                groups = [other.name for other in config.inputs.values() if other.length is not None]
-                raise ConfigError(f"{section.where}: no input group {name!r} with a length; {nearest(name, groups)}")
-            inner = section.section(name, ("selection", "columns")) if isinstance(value, Mapping) else Section({}, section.at(name))
+                groups = [
+                    other.name for other in config.inputs.values() if other.length is not None
+                ]
+                raise ConfigError(
+                    f"{section.where}: no input group {name!r} with a length; {nearest(name, groups)}"
+                )
+            inner = (
+                section.section(name, ("selection", "columns"))
+                if isinstance(value, Mapping)
+                else Section({}, section.at(name))
+            )
             selection = parse_expression(
-                inner.values.get("selection", "") if isinstance(value, Mapping) else value, inner.where, self.custom_functions
+                inner.values.get("selection", "") if isinstance(value, Mapping) else value,
+                inner.where,
+                self.custom_functions,
             )
             columns = inner.names("columns") or default_columns(config, group)
             found[name] = ObjectSelection(group=name, expression=selection, columns=columns)
@@ -191,11 +292,18 @@ class _ConfigReader:
         name = section.text("name")
         if name is None:
             raise ConfigError(f"{section.at('name')}: expected the name of a task")
-        return TaskChoice(name=name, options={key: option for key, option in section.values.items() if key != "name"})
+        return TaskChoice(
+            name=name,
+            options={key: option for key, option in section.values.items() if key != "name"},
+        )
 
 
 def default_columns(config: DataConfig, group: InputGroup) -> tuple[str, ...]:
     """Patterns of the file columns that belong to a group: ``Jet_*`` for ``Jet_pt``, for each raw column that its variables are made of."""
-    raw = [name for name in dependency_order(config, group.names) if name not in config.new_variables and name not in config.file_magic]
+    raw = [
+        name
+        for name in dependency_order(config, group.names)
+        if name not in config.new_variables and name not in config.file_magic
+    ]
     prefixes = [f"{name[: name.index('_') + 1]}*" for name in raw if name.find("_") > 0]
     return tuple(dict.fromkeys([*prefixes, *raw]))

@@ -19,7 +19,9 @@ class Plan:
 
     purpose: Purpose
     columns: tuple[str, ...]  # raw columns to read
-    optional: frozenset[str]  # names, raw or computed, that are left out where the file lacks what they need
+    optional: frozenset[
+        str
+    ]  # names, raw or computed, that are left out where the file lacks what they need
     computed: tuple[str, ...]  # new variables in the order of their evaluation
     selection: Expression | None  # the rows to keep
     observers: tuple[str, ...] = ()  # to be copied to the output; none in training
@@ -52,7 +54,11 @@ def make_plan(config: DataConfig, purpose: Purpose) -> Plan:
     everything = dependency_order(config, [*needed, *wanted])
     return Plan(
         purpose=purpose,
-        columns=tuple(name for name in everything if name not in config.new_variables and name not in config.file_magic),
+        columns=tuple(
+            name
+            for name in everything
+            if name not in config.new_variables and name not in config.file_magic
+        ),
         optional=frozenset(everything) - frozenset(required),
         computed=tuple(name for name in everything if name in config.new_variables),
         selection=selection,
@@ -84,7 +90,11 @@ def with_extra_selection(config: DataConfig, purpose: Purpose, extra: str | None
     both = parse_expression(extra, where, config.custom_functions)
     if own is not None:
         both = parse_expression(f"({own.source}) & ({extra})", where, config.custom_functions)
-    return replace(config, test_time_selection=both) if purpose == "predict" else replace(config, selection=both)
+    return (
+        replace(config, test_time_selection=both)
+        if purpose == "predict"
+        else replace(config, selection=both)
+    )
 
 
 def _always_needed(config: DataConfig) -> Iterable[str]:
@@ -121,12 +131,16 @@ def dependency_order(config: DataConfig, names: Iterable[str]) -> list[str]:
     return list(done)
 
 
-def _visit_dependencies(config: DataConfig, name: str, done: dict[str, None], path: tuple[str, ...]) -> None:
+def _visit_dependencies(
+    config: DataConfig, name: str, done: dict[str, None], path: tuple[str, ...]
+) -> None:
     if name in done:
         return
     if name in path:
         circle = " -> ".join((*path[path.index(name) :], name))
-        raise ConfigError(f"{config.source}: new_variables: {circle} is a circle; a new variable cannot be made of itself")
+        raise ConfigError(
+            f"{config.source}: new_variables: {circle} is a circle; a new variable cannot be made of itself"
+        )
     if name in config.new_variables:
         for part in sorted(config.new_variables[name].names):
             _visit_dependencies(config, part, done, (*path, name))

@@ -50,7 +50,11 @@ class InputGroup:
     @property
     def shape(self) -> tuple[int, ...]:
         """(-1, C, P), or (-1, C) for a group of per-row scalars."""
-        return (-1, len(self.variables)) if self.length is None else (-1, len(self.variables), self.length)
+        return (
+            (-1, len(self.variables))
+            if self.length is None
+            else (-1, len(self.variables), self.length)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,19 +112,31 @@ class Weights:
     mode: Literal["sampling", "loss"] = "sampling"
     branches: tuple[Expression, ...] = ()  # precomputed weights
     method: Literal["flat", "ref"] = "flat"
-    variables: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # column -> increasing bin edges
-    classes: Mapping[str, float] = field(default_factory=dict)  # 0/1 column -> class weight; the first is the reference of method ref
+    variables: Mapping[str, tuple[float, ...]] = field(
+        default_factory=dict
+    )  # column -> increasing bin edges
+    classes: Mapping[str, float] = field(
+        default_factory=dict
+    )  # 0/1 column -> class weight; the first is the reference of method ref
     threshold: float = 10.0  # percentile of the bins that limits the weights
-    discard_outside: bool = True  # rows outside the bins have weight 0; else that of the nearest bin
+    discard_outside: bool = (
+        True  # rows outside the bins have weight 0; else that of the nearest bin
+    )
     base: Expression | None = None
-    tables: Mapping[str, npt.NDArray[np.float64]] | None = field(default=None, compare=False)  # class -> weights, of the shape of the bins
+    tables: Mapping[str, npt.NDArray[np.float64]] | None = field(
+        default=None, compare=False
+    )  # class -> weights, of the shape of the bins
     summary: WeightSummary | None = None
 
     @property
     def names(self) -> list[str]:
         """Columns and new variables that a row's weight is made of."""
         expressions = [*self.branches, *([] if self.base is None else [self.base])]
-        return [*self.variables, *self.classes, *(name for expression in expressions for name in sorted(expression.names))]
+        return [
+            *self.variables,
+            *self.classes,
+            *(name for expression in expressions for name in sorted(expression.names)),
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +174,9 @@ class DataConfig:
     new_variables: Mapping[str, Expression] = field(default_factory=dict)
     preprocess: Preprocess = Preprocess()
     observers: tuple[str, ...] = ()
-    optional_observers: tuple[str, ...] = ()  # written `name?` in the YAML: copied where the file has them
+    optional_observers: tuple[
+        str, ...
+    ] = ()  # written `name?` in the YAML: copied where the file has them
     monitor_variables: tuple[str, ...] = ()
     event_weight: Expression | None = None
     weights: Weights | None = None
@@ -229,9 +247,15 @@ class DataConfig:
         if name.startswith("__"):
             raise AttributeError(name)
         known = [key for key in dir(type(self)) if not key.startswith("_")]
-        raise AttributeError(f"the data config has no attribute {name!r}; {nearest(name, known, most=40)}")
+        raise AttributeError(
+            f"the data config has no attribute {name!r}; {nearest(name, known, most=40)}"
+        )
 
     @property
     def needs_statistics(self) -> bool:
         """Whether some variable's center is still to be computed from training data."""
-        return any(variable.center == "auto" for group in self.inputs.values() for variable in group.variables)
+        return any(
+            variable.center == "auto"
+            for group in self.inputs.values()
+            for variable in group.variables
+        )

@@ -23,7 +23,9 @@ class _Loader(yaml.SafeLoader):
             if key_node.tag != "tag:yaml.org,2002:merge" and isinstance(key_node, yaml.ScalarNode):
                 key = self.construct_object(key_node)
                 if key in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is written twice", key_node.start_mark)
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key {key!r} is written twice", key_node.start_mark
+                    )
                 seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -37,7 +39,15 @@ def read_yaml(path: str) -> tuple[Any, str]:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         folder = Path(path).parent
-        beside = [str(folder / other.name) for other in folder.iterdir() if other.suffix in (".yaml", ".yml")] if folder.is_dir() else []
+        beside = (
+            [
+                str(folder / other.name)
+                for other in folder.iterdir()
+                if other.suffix in (".yaml", ".yml")
+            ]
+            if folder.is_dir()
+            else []
+        )
         raise ConfigError(f"{path}: no such file; {nearest(path, beside)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
@@ -63,7 +73,9 @@ def write_yaml(values: Mapping[str, Any], path: str, comment: str) -> None:
 
 def dump_yaml(values: Mapping[str, Any]) -> str:
     """A mapping as YAML text, in its order, innermost lists and mappings on one line."""
-    return yaml.safe_dump(dict(values), sort_keys=False, default_flow_style=None, width=150, allow_unicode=True)
+    return yaml.safe_dump(
+        dict(values), sort_keys=False, default_flow_style=None, width=150, allow_unicode=True
+    )
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,9 @@ class Section:
         names = None if known is None else tuple(known)
         for key in values:
             if not isinstance(key, str):
-                raise ConfigError(f"{where}: expected names as keys, found {key!r} ({type(key).__name__})")
+                raise ConfigError(
+                    f"{where}: expected names as keys, found {key!r} ({type(key).__name__})"
+                )
             if names is not None and key not in names:
                 raise unknown_key(key, names, where)
         return cls({key: value for key, value in values.items() if value is not None}, where)
@@ -111,7 +125,9 @@ class Section:
         value = self.values.get(key, default)
         if isinstance(value, str) and value.lower() in choices:
             return value.lower()
-        found = "it is missing" if value is None else f"found {value!r}; {nearest(str(value), choices)}"
+        found = (
+            "it is missing" if value is None else f"found {value!r}; {nearest(str(value), choices)}"
+        )
         raise ConfigError(f"{self.at(key)}: expected {' or '.join(choices)}; {found}")
 
     def number(self, key: str, default: float) -> float:
@@ -122,7 +138,9 @@ class Section:
         """The list of names at ``key``, each once; empty where it is absent."""
         value = self.values.get(key, [])
         listed = [value] if isinstance(value, str) else value
-        if not isinstance(listed, list) or not all(isinstance(name, str) and name.strip() for name in listed):
+        if not isinstance(listed, list) or not all(
+            isinstance(name, str) and name.strip() for name in listed
+        ):
             raise ConfigError(f"{self.at(key)}: expected a list of names, found {value!r}")
         for name in listed:
             if listed.count(name) > 1:

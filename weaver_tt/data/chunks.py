@@ -116,7 +116,9 @@ def epoch_order(chunks: Sequence[Chunk], seed: int, epoch: int, pool: int) -> li
         parts = split_into_strata(members, pool * total_rows(members) / total)
         parts = [[part[i] for i in random.permutation(len(part))] for part in parts]
         turns = [parts[i] for i in random.permutation(len(parts))]
-        order += [part[turn] for turn in range(max(map(len, parts))) for part in turns if turn < len(part)]
+        order += [
+            part[turn] for turn in range(max(map(len, parts))) for part in turns if turn < len(part)
+        ]
     return order
 
 
@@ -132,7 +134,9 @@ def rows_between(chunks: Iterable[Chunk], first: int, last: int) -> list[Chunk]:
     return taken
 
 
-def sequential_chunks(sources: Iterable[Source], most: int, index: int = 0, of: int = 1) -> list[Chunk]:
+def sequential_chunks(
+    sources: Iterable[Source], most: int, index: int = 0, of: int = 1
+) -> list[Chunk]:
     """Share ``index`` of ``of`` contiguous ones of all rows in input order, in chunks of at most ``most`` rows: validation and prediction."""
     chunks = [chunk for source in sources for chunk in split_into_chunks(source, most)]
     total = total_rows(chunks)

@@ -80,7 +80,13 @@ class Loader:
                 if done > skip and unpadded.rows is not None:
                     batch = self._padder(unpadded.rows)
                     self._account_padding(unpadded.rows, batch)
-                    batch.progress = max(share, done / self.steps) if self.steps and not self._shuffle else done / self.steps if self.steps else share
+                    batch.progress = (
+                        max(share, done / self.steps)
+                        if self.steps and not self._shuffle
+                        else done / self.steps
+                        if self.steps
+                        else share
+                    )
                     yield batch
                 if done == self.steps:
                     return
@@ -94,27 +100,45 @@ class Loader:
         for name in distinct.values():
             full = rows.size * (self._stream.config.inputs[name].length or 0)
             objects, padded = int(rows.objects[name].counts.sum()), batch.masks[name].numel()
-            self.accounting.slots.update({(name, "objects"): objects, (name, "padded"): padded, (name, "full"): full})
+            self.accounting.slots.update(
+                {(name, "objects"): objects, (name, "padded"): padded, (name, "full"): full}
+            )
 
     def _unpadded_batches(self, number: int, skip: int) -> Generator[UnpaddedBatch, None, None]:
         if not self._shuffle:
-            return read_ahead(self._stream.ordered_batches(self._rank, self._world, skip), BATCHES_AHEAD)
+            return read_ahead(
+                self._stream.ordered_batches(self._rank, self._world, skip), BATCHES_AHEAD
+            )
         if self._workers:
-            return _from_workers(_WorkerShare(self._stream, number, self._rank, self._world, skip), self._workers)
-        return read_ahead(self._stream.shuffled_batches(number, self._rank, self._world, skip=skip), BATCHES_AHEAD)
+            return _from_workers(
+                _WorkerShare(self._stream, number, self._rank, self._world, skip), self._workers
+            )
+        return read_ahead(
+            self._stream.shuffled_batches(number, self._rank, self._world, skip=skip), BATCHES_AHEAD
+        )
 
     def _check(self) -> None:
         """After a full pass: was there anything, and anything to tell apart?"""
         counts = self.accounting
         if not counts.selected.total():
             selection = self._stream.plan.selection
-            why = f"the selection {selection.source!r} drops all of them" if selection is not None else "none is left"
-            raise DataError(f"{self._stream.config.source}: {counts.read.total()} rows were read, {why}")
+            why = (
+                f"the selection {selection.source!r} drops all of them"
+                if selection is not None
+                else "none is left"
+            )
+            raise DataError(
+                f"{self._stream.config.source}: {counts.read.total()} rows were read, {why}"
+            )
         if self._shuffle and not self._repeat and self._world == 1:
             check_class_variety(counts, self._stream.config)
         if self._world == 1 and not self._told:
             purpose = self._stream.plan.purpose
-            warn_of_empty_classes(counts, self._stream.config, "training" if self._shuffle else "validation" if purpose == "train" else "test")
+            warn_of_empty_classes(
+                counts,
+                self._stream.config,
+                "training" if self._shuffle else "validation" if purpose == "train" else "test",
+            )
             self._told = True
 
 
@@ -129,9 +153,14 @@ class _Progress:
 
     def after(self, unpadded: UnpaddedBatch) -> float:
         """Share of the epoch's rows delivered once ``unpadded`` is; never falls."""
-        self._delivered[unpadded.worker], self._expected[unpadded.worker] = unpadded.delivered, unpadded.expected
+        self._delivered[unpadded.worker], self._expected[unpadded.worker] = (
+            unpadded.delivered,
+            unpadded.expected,
+        )
         silent = self._streams - len(self._expected)
-        total = sum(self._expected.values()) * (1 + silent / len(self._expected))  # who has not been heard is like the others
+        total = sum(self._expected.values()) * (
+            1 + silent / len(self._expected)
+        )  # who has not been heard is like the others
         self._highest = max(self._highest, sum(self._delivered.values()) / total if total else 0.0)
         return self._highest
 
@@ -152,7 +181,9 @@ class SharedSlot:
 
         convert_arrays(rows, measure)
         if sum(sizes) > self._memory.numel():
-            self._memory = torch.empty(int(sum(sizes) * SLOT_MARGIN), dtype=torch.uint8).share_memory_()
+            self._memory = torch.empty(
+                int(sum(sizes) * SLOT_MARGIN), dtype=torch.uint8
+            ).share_memory_()
         parts = iter(self._memory[: sum(sizes)].split(sizes))
 
         def put(array: np.ndarray[Any, Any]) -> torch.Tensor:
@@ -167,7 +198,13 @@ class _WorkerShare(IterableDataset[Any]):
     """A worker process's share of an epoch's batches, their arrays as tensors, which travel through shared memory."""
 
     def __init__(self, stream: Stream, epoch: int, rank: int, world: int, skip: int) -> None:
-        self._stream, self._epoch, self._rank, self._world, self._skip = stream, epoch, rank, world, skip
+        self._stream, self._epoch, self._rank, self._world, self._skip = (
+            stream,
+            epoch,
+            rank,
+            world,
+            skip,
+        )
 
     def __iter__(self) -> Iterator[UnpaddedBatch | WeaverError]:
         info = get_worker_info()
@@ -176,17 +213,34 @@ class _WorkerShare(IterableDataset[Any]):
         skip = max(0, -(-(self._skip - worker) // workers))
         slots = itertools.cycle([SharedSlot() for _ in range(SLOTS_PER_WORKER)])
         try:
-            for unpadded in self._stream.shuffled_batches(self._epoch, self._rank, self._world, worker, workers, skip):
-                yield unpadded if unpadded.rows is None else replace(unpadded, rows=next(slots).fill(unpadded.rows))
-        except WeaverError as error:  # as a value: raised here, its text would be buried in a worker's traceback
+            for unpadded in self._stream.shuffled_batches(
+                self._epoch, self._rank, self._world, worker, workers, skip
+            ):
+                yield (
+                    unpadded
+                    if unpadded.rows is None
+                    else replace(unpadded, rows=next(slots).fill(unpadded.rows))
+                )
+        except (
+            WeaverError
+        ) as error:  # as a value: raised here, its text would be buried in a worker's traceback
             yield error
 
 
 def _from_workers(share: _WorkerShare, workers: int) -> Generator[UnpaddedBatch, None, None]:
     """The batches of all worker processes, in turn."""
     # a generator of its own: DataLoader would else draw from torch's global one
-    loader = DataLoader(share, batch_size=None, num_workers=workers, prefetch_factor=PREFETCH, collate_fn=_identity, generator=torch.Generator())
-    known: dict[int, Any] = {}  # memory of the slots that is mapped here: kept, it need not be mapped again for each batch
+    loader = DataLoader(
+        share,
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=PREFETCH,
+        collate_fn=_identity,
+        generator=torch.Generator(),
+    )
+    known: dict[
+        int, Any
+    ] = {}  # memory of the slots that is mapped here: kept, it need not be mapped again for each batch
 
     def array(tensor: torch.Tensor) -> Any:
         storage = tensor.untyped_storage()
@@ -196,7 +250,11 @@ def _from_workers(share: _WorkerShare, workers: int) -> Generator[UnpaddedBatch,
     for unpadded in loader:
         if isinstance(unpadded, WeaverError):
             raise unpadded
-        yield unpadded if unpadded.rows is None else replace(unpadded, rows=convert_arrays(unpadded.rows, array))
+        yield (
+            unpadded
+            if unpadded.rows is None
+            else replace(unpadded, rows=convert_arrays(unpadded.rows, array))
+        )
 
 
 def _identity(item: T) -> T:
@@ -218,17 +276,45 @@ def train_loader(
     With bucketing, batches are only as long as their longest row needs, unless the network takes but one length (``any_length`` False).
     """
     config = with_extra_selection(config, "train", options.extra_selection_train)
-    steps = _steps_per_epoch(options.steps_per_epoch, options.samples_per_epoch, options.batch_size * world)
-    scan = scan_files(parse_groups(options.data_train), config, make_plan(config, "train"), options.on_bad_file)
+    steps = _steps_per_epoch(
+        options.steps_per_epoch, options.samples_per_epoch, options.batch_size * world
+    )
+    scan = scan_files(
+        parse_groups(options.data_train), config, make_plan(config, "train"), options.on_bad_file
+    )
     high = 1.0 if options.data_val else options.train_val_split
-    stream = _make_stream(config, options, scan, "train", (0.0, high * options.data_fraction), options.batch_size)
+    stream = _make_stream(
+        config, options, scan, "train", (0.0, high * options.data_fraction), options.batch_size
+    )
     read_ahead = 0 if options.num_workers else READ_AHEAD
-    stream = replace(stream, seed=seed, endless=steps is not None, file_fraction=options.file_fraction, read_ahead=read_ahead)
+    stream = replace(
+        stream,
+        seed=seed,
+        endless=steps is not None,
+        file_fraction=options.file_fraction,
+        read_ahead=read_ahead,
+    )
     shorten = any_length and config.bucketing is not None
-    return Loader(stream, device, shuffle=True, steps=steps, workers=options.num_workers, rank=rank, world=world, shorten=shorten)
+    return Loader(
+        stream,
+        device,
+        shuffle=True,
+        steps=steps,
+        workers=options.num_workers,
+        rank=rank,
+        world=world,
+        shorten=shorten,
+    )
 
 
-def val_loader(config: DataConfig, options: DataOptions, *, rank: int = 0, world: int = 1, device: torch.device | str = "cpu") -> Loader | None:
+def val_loader(
+    config: DataConfig,
+    options: DataOptions,
+    *,
+    rank: int = 0,
+    world: int = 1,
+    device: torch.device | str = "cpu",
+) -> Loader | None:
     """Validation batches in input order, the last one as it comes; None where there is nothing to validate on.
 
     Of more rows than the steps asked for take, the same ones are drawn in each epoch, from everywhere: files may hold one class each.
@@ -237,26 +323,48 @@ def val_loader(config: DataConfig, options: DataOptions, *, rank: int = 0, world
         return None
     config = with_extra_selection(without_reweighting(config), "train", options.extra_selection_val)
     size = options.batch_size_val or options.batch_size
-    steps = _steps_per_epoch(options.steps_per_epoch_val, options.samples_per_epoch_val, size * world)
-    scan = scan_files(parse_groups(options.data_val or options.data_train), config, make_plan(config, "train"), options.on_bad_file)
+    steps = _steps_per_epoch(
+        options.steps_per_epoch_val, options.samples_per_epoch_val, size * world
+    )
+    scan = scan_files(
+        parse_groups(options.data_val or options.data_train),
+        config,
+        make_plan(config, "train"),
+        options.on_bad_file,
+    )
     low = 0.0 if options.data_val else options.train_val_split
-    fraction = options.data_fraction if options.data_fraction_val is None else options.data_fraction_val
+    fraction = (
+        options.data_fraction if options.data_fraction_val is None else options.data_fraction_val
+    )
     stream = _make_stream(config, options, scan, "train", (low, low + (1 - low) * fraction), size)
     stream = replace(stream, sources=sample_files(stream.sources, options.file_fraction, 0))
     rows = sum(source.rows for source in stream.sources)
     wanted = rows if steps is None else steps * size * world
     if wanted < rows:
         stream = replace(stream, pool_size=min(stream.pool_size, 2 * wanted))
-    return Loader(stream, device, shuffle=wanted < rows, repeat=True, steps=steps, rank=rank, world=world)
+    return Loader(
+        stream, device, shuffle=wanted < rows, repeat=True, steps=steps, rank=rank, world=world
+    )
 
 
-def test_loaders(config: DataConfig, options: DataOptions, *, device: torch.device | str = "cpu") -> dict[str, Loader]:  # noqa: PT028
+def test_loaders(
+    config: DataConfig, options: DataOptions, *, device: torch.device | str = "cpu"
+) -> dict[str, Loader]:  # noqa: PT028
     """For each file group its selected rows in input order, with observers, and labels where the files have them."""
-    config = with_extra_selection(without_reweighting(config), "predict", options.extra_selection_test)
+    config = with_extra_selection(
+        without_reweighting(config), "predict", options.extra_selection_test
+    )
     loaders = {}
     for group in parse_groups(options.data_test, divide=True):
         scan = scan_files([group], config, make_plan(config, "predict"), options.on_bad_file)
-        stream = _make_stream(config, options, scan, "predict", (0.0, 1.0), options.batch_size_test or options.batch_size)
+        stream = _make_stream(
+            config,
+            options,
+            scan,
+            "predict",
+            (0.0, 1.0),
+            options.batch_size_test or options.batch_size,
+        )
         loaders[group.name] = Loader(stream, device, shuffle=False)
     return loaders
 
@@ -271,11 +379,24 @@ def _steps_per_epoch(steps: int | None, samples: int | None, size: int) -> int |
     return None if steps is not None and steps < 0 else steps
 
 
-def _make_stream(config: DataConfig, options: DataOptions, scan: Scan, purpose: Purpose, rows: tuple[float, float], size: int) -> Stream:
+def _make_stream(
+    config: DataConfig,
+    options: DataOptions,
+    scan: Scan,
+    purpose: Purpose,
+    rows: tuple[float, float],
+    size: int,
+) -> Stream:
     """The stream of a share of each file's rows."""
-    sources = [source for source in (select_window(source, *rows) for source in scan.sources) if source.rows]
+    sources = [
+        source
+        for source in (select_window(source, *rows) for source in scan.sources)
+        if source.rows
+    ]
     if not sources:
-        raise DataError(f"no rows to read: the share {rows[0]:g} to {rows[1]:g} of each of {len(scan.sources)} files is empty")
+        raise DataError(
+            f"no rows to read: the share {rows[0]:g} to {rows[1]:g} of each of {len(scan.sources)} files is empty"
+        )
     return Stream(
         config=config,
         plan=make_plan(config, purpose),

@@ -25,7 +25,9 @@ class Scan:
 
     groups: tuple[str, ...]
     sources: tuple[Source, ...]  # in input order
-    columns: tuple[tuple[str, ...], ...]  # for each group, the columns to read, as the YAML names them
+    columns: tuple[
+        tuple[str, ...], ...
+    ]  # for each group, the columns to read, as the YAML names them
     accounting: Accounting  # files given up
 
 
@@ -36,7 +38,9 @@ class _FileScan:
     optional: frozenset[str]  # optional columns that the file has
 
 
-def scan_files(groups: Sequence[FileGroup], config: DataConfig, plan: Plan, on_bad_file: str = "stop") -> Scan:
+def scan_files(
+    groups: Sequence[FileGroup], config: DataConfig, plan: Plan, on_bad_file: str = "stop"
+) -> Scan:
     """Look at all files of ``groups``.
 
     :raises DataError: a file cannot be read (unless ``on_bad_file`` is "skip") or lacks a column, files of a group differ in an optional one, or
@@ -48,27 +52,54 @@ def scan_files(groups: Sequence[FileGroup], config: DataConfig, plan: Plan, on_b
     for number, group in enumerate(groups):
         with ThreadPoolExecutor(FILES_AT_ONCE) as executor:
             looks = [
-                look for look in executor.map(lambda path: _scan_file(path, config, plan, on_bad_file), group.paths) if isinstance(look, _FileScan)
+                look
+                for look in executor.map(
+                    lambda path: _scan_file(path, config, plan, on_bad_file), group.paths
+                )
+                if isinstance(look, _FileScan)
             ]
         accounting.bad_files.update(set(group.paths) - {look.path for look in looks})
         optional = _common_optional_columns(group.name, looks, plan)
-        columns.append(tuple(name for name in plan.columns if not plan.is_optional(name) or name in optional))
+        columns.append(
+            tuple(name for name in plan.columns if not plan.is_optional(name) or name in optional)
+        )
         sources += [Source(number, look.path, look.borders) for look in looks]
     if not any(source.rows for source in sources):
         paths = [path for group in groups for path in group.paths]
-        bad = f", {len(accounting.bad_files)} of them skipped as damaged" if accounting.bad_files else ""
-        raise DataError(f"no rows to read: 0 entries in {len(paths)} files{bad} ({paths[0]}{', …' if len(paths) > 1 else ''})")
-    return Scan(tuple(group.name for group in groups), tuple(source for source in sources if source.rows), tuple(columns), accounting)
+        bad = (
+            f", {len(accounting.bad_files)} of them skipped as damaged"
+            if accounting.bad_files
+            else ""
+        )
+        raise DataError(
+            f"no rows to read: 0 entries in {len(paths)} files{bad} ({paths[0]}{', …' if len(paths) > 1 else ''})"
+        )
+    return Scan(
+        tuple(group.name for group in groups),
+        tuple(source for source in sources if source.rows),
+        tuple(columns),
+        accounting,
+    )
 
 
 def _scan_file(path: str, config: DataConfig, plan: Plan, on_bad_file: str) -> _FileScan | None:
     """What is in one file; None if it is damaged and to be skipped."""
     try:
         with open_reader(path, config.treename) as reader:
-            optional = frozenset(name for name in plan.columns if plan.is_optional(name) and file_name(name, config) in reader)
-            wanted = [file_name(name, config) for name in plan.columns if not plan.is_optional(name) or name in optional]
+            optional = frozenset(
+                name
+                for name in plan.columns
+                if plan.is_optional(name) and file_name(name, config) in reader
+            )
+            wanted = [
+                file_name(name, config)
+                for name in plan.columns
+                if not plan.is_optional(name) or name in optional
+            ]
             reader.resolve(wanted)  # names what is missing
-            return _FileScan(path, tuple(reader.clusters(wanted)) if reader.rows() else (0,), optional)
+            return _FileScan(
+                path, tuple(reader.clusters(wanted)) if reader.rows() else (0,), optional
+            )
     except BadFileError as error:
         if on_bad_file != "skip":
             raise
@@ -83,5 +114,7 @@ def _common_optional_columns(group: str, looks: Sequence[_FileScan], plan: Plan)
     for look in with_rows:
         for name in sorted(found - look.optional):
             other = next(look.path for look in with_rows if name in look.optional)
-            raise DataError(f"{look.path}: no column {name!r}, which {other} of the same group {group!r} has; it is optional for all or none of them")
+            raise DataError(
+                f"{look.path}: no column {name!r}, which {other} of the same group {group!r} has; it is optional for all or none of them"
+            )
     return found

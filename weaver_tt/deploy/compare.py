@@ -14,14 +14,22 @@ from weaver_tt.deploy.sample import Sample
 from weaver_tt.errors import DataError, OutputError, nearest
 from weaver_tt.log import log
 
-NetworkCall = Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor | None]]  # inputs -> activated output, spread
+NetworkCall = Callable[
+    [Mapping[str, Tensor]], tuple[Tensor, Tensor | None]
+]  # inputs -> activated output, spread
 
 MAX_DIFFERENCE = 1e-5  # largest difference that is float32 rounding
 OFFSETS = {"1": 1, "2": 2, "length": None, "length + 3": 3}
 MAX_PAIR_SLOTS = 200_000  # N * P * P of one comparison, which the dense form holds at once
 
 
-def largest_difference(reference: NetworkCall, exported: NetworkCall, sample: Sample, config: DataConfig, dynamic: Collection[str]) -> float:
+def largest_difference(
+    reference: NetworkCall,
+    exported: NetworkCall,
+    sample: Sample,
+    config: DataConfig,
+    dynamic: Collection[str],
+) -> float:
     """The largest difference |exported - reference| / max(1, |reference|) over all outputs, rows, and several N and P.
 
     ``sample``: rows (R, C, P) that include rows without objects. Groups in ``dynamic`` are cut to 1 and 2 objects and padded to 3 more than
@@ -34,15 +42,22 @@ def largest_difference(reference: NetworkCall, exported: NetworkCall, sample: Sa
         for one, other in zip(expected, found, strict=True):
             if one is None or other is None:
                 continue
-            one = one if one.dim() > 1 else one.unsqueeze(1)  # regression of one label may give (N,)
+            one = (
+                one if one.dim() > 1 else one.unsqueeze(1)
+            )  # regression of one label may give (N,)
             if one.shape != other.shape:
-                raise OutputError(f"the exported network gives {tuple(other.shape)} where torch gives {tuple(one.shape)} for {_shapes(inputs)}")
+                raise OutputError(
+                    f"the exported network gives {tuple(other.shape)} where torch gives {tuple(one.shape)} for {_shapes(inputs)}"
+                )
             both_nan = one.isnan() & other.isnan()
             bad += int(both_nan.sum())
             difference = ((other - one).abs() / one.abs().clamp(min=1)).masked_fill(both_nan, 0)
             largest = max(largest, float(difference.nan_to_num(nan=torch.inf).max()))
     if bad:
-        log.warning("the network gives NaN for %d values, in torch as in ONNX: look at rows without objects", bad)
+        log.warning(
+            "the network gives NaN for %d values, in torch as in ONNX: look at rows without objects",
+            bad,
+        )
     return largest
 
 
@@ -60,11 +75,16 @@ def _shapes(inputs: dict[str, Tensor]) -> str:
     return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items())
 
 
-def comparison_batches(sample: Sample, config: DataConfig, dynamic: Collection[str]) -> Iterator[dict[str, Tensor]]:
+def comparison_batches(
+    sample: Sample, config: DataConfig, dynamic: Collection[str]
+) -> Iterator[dict[str, Tensor]]:
     """Batches of the sample's rows: for each P, N = 1 (twice), 7, then the rest in as large parts as memory allows."""
     rows = len(next(iter(sample.values())))
     for offset in OFFSETS.values() if dynamic else [None]:
-        resized = {name: resize(array, config.inputs[name], offset) if name in dynamic else array for name, array in sample.items()}
+        resized = {
+            name: resize(array, config.inputs[name], offset) if name in dynamic else array
+            for name, array in sample.items()
+        }
         places = max((array.shape[2] for array in resized.values() if array.ndim == 3), default=1)
         step = max(7, MAX_PAIR_SLOTS // places**2)
         for first, last in _batch_edges(rows, step):
@@ -93,7 +113,10 @@ def with_empty_rows(sample: Sample, config: DataConfig) -> Sample:
     """The sample and two rows without objects, the first (so that N = 1 tries it) and one in the middle."""
     empty = {name: _empty_row(array, config.inputs[name]) for name, array in sample.items()}
     middle = len(next(iter(sample.values()))) // 2
-    return {name: np.concatenate([empty[name], array[:middle], empty[name], array[middle:]]) for name, array in sample.items()}
+    return {
+        name: np.concatenate([empty[name], array[:middle], empty[name], array[middle:]])
+        for name, array in sample.items()
+    }
 
 
 def _empty_row(array: np.ndarray, group: InputGroup) -> np.ndarray:
@@ -111,5 +134,7 @@ def select_inputs(sample: Sample, config: DataConfig, input_names: list[str]) ->
             raise DataError(f"the sample of rows has no input {name!r}; {nearest(name, sample)}")
         expected, found = config.inputs[name].shape[1:], sample[name].shape[1:]
         if expected != found:
-            raise DataError(f"input {name!r} of the sample has shape {found} per row, {config.source} says {expected}")
+            raise DataError(
+                f"input {name!r} of the sample has shape {found} per row, {config.source} says {expected}"
+            )
     return {name: sample[name] for name in input_names}

@@ -21,7 +21,12 @@ from torch import Tensor, nn
 import weaver_tt
 from weaver_tt.config.load import save_config
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.deploy.compare import MAX_DIFFERENCE, largest_difference, select_inputs, with_empty_rows
+from weaver_tt.deploy.compare import (
+    MAX_DIFFERENCE,
+    largest_difference,
+    select_inputs,
+    with_empty_rows,
+)
 from weaver_tt.deploy.onnx_network import SPREAD, OnnxNetwork
 from weaver_tt.deploy.operators import explain_export_error
 from weaver_tt.deploy.preprocess import make_preprocess
@@ -49,7 +54,9 @@ class DeployedNetwork(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Graph inputs -> graph outputs."""
-        outputs = torch.stack([self.activate(_first_tensor(member(*inputs))) for member in self.members])  # (E, N, K) or (E, N, K, P)
+        outputs = torch.stack(
+            [self.activate(_first_tensor(member(*inputs))) for member in self.members]
+        )  # (E, N, K) or (E, N, K, P)
         mean = outputs.mean(0)
         if len(self.members) == 1:
             return _graph_outputs(mean)
@@ -76,17 +83,28 @@ class Graph:
         info = members[0].info
         self.inputs = list(members[0].input_names)
         self.per_object = rank == 3
-        names = list(task.output_names) if self.per_object else list(info.get("output_names") or ["output"])[:1]
+        names = (
+            list(task.output_names)
+            if self.per_object
+            else list(info.get("output_names") or ["output"])[:1]
+        )
         self.outputs = names + ([name + SPREAD for name in names] if len(members) > 1 else [])
         # what a reader calls the values: the graph's outputs, or the K columns of its only output
         self.values = list(self.outputs if self.per_object else task.output_names)
-        self.dynamic = [name for name in self.inputs if config.inputs[name].length is not None and _is_dynamic(name, info.get("dynamic_axes"))]
+        self.dynamic = [
+            name
+            for name in self.inputs
+            if config.inputs[name].length is not None
+            and _is_dynamic(name, info.get("dynamic_axes"))
+        ]
         self.axes = self._axes(config)
 
     def _axes(self, config: DataConfig) -> dict[str, dict[int, str]]:
         # groups of different objects must not share a symbol
         symbols = {name: "P" if len(self.dynamic) == 1 else f"P_{name}" for name in self.dynamic}
-        axes = {name: {0: "N"} | ({2: symbols[name]} if name in symbols else {}) for name in self.inputs}
+        axes = {
+            name: {0: "N"} | ({2: symbols[name]} if name in symbols else {}) for name in self.inputs
+        }
         group = config.labels.group if config.labels else None
         objects = {1: symbols[group]} if self.per_object and group in symbols else {}
         return axes | {name: {0: "N"} | objects for name in self.outputs}
@@ -117,9 +135,13 @@ def export_onnx(
     """
     path = Path(path)
     if config.needs_statistics:
-        raise ConfigError(f"{config.source}: has centers that are auto, and their statistics are missing; export needs PREFIX.auto.yaml")
+        raise ConfigError(
+            f"{config.source}: has centers that are auto, and their statistics are missing; export needs PREFIX.auto.yaml"
+        )
     if sample is None:
-        log.warning("no sample of training rows beside the model and no --data-test: comparing on random rows")
+        log.warning(
+            "no sample of training rows beside the model and no --data-test: comparing on random rows"
+        )
         sample = random_sample(config)
     rows = with_empty_rows(select_inputs(sample, config, list(members[0].input_names)), config)
     reference = Ensemble(members, task)
@@ -134,13 +156,27 @@ def export_onnx(
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             part = Path(folder) / path.name
-            warned = trace_graph(DeployedNetwork([member.unwrapped for member in members], task.activate), example, graph, part, opset)
+            warned = trace_graph(
+                DeployedNetwork([member.unwrapped for member in members], task.activate),
+                example,
+                graph,
+                part,
+                opset,
+            )
             add_metadata(part, notes, path)
-            difference = verify_export(reference, OnnxNetwork(part, config), rows, config, graph, path, warned)
+            difference = verify_export(
+                reference, OnnxNetwork(part, config), rows, config, graph, path, warned
+            )
             move_into_place(part, path.parent, side_car, config)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    log.info("%s: largest difference to torch %.2g (allowed %.0e), %d rows", path, difference, MAX_DIFFERENCE, len(next(iter(rows.values()))))
+    log.info(
+        "%s: largest difference to torch %.2g (allowed %.0e), %d rows",
+        path,
+        difference,
+        MAX_DIFFERENCE,
+        len(next(iter(rows.values()))),
+    )
     return difference
 
 
@@ -148,13 +184,20 @@ def move_into_place(part: Path, folder: Path, side_car: dict[str, Any], config: 
     """Write the side-cars beside the accepted file ``part``, then move all into ``folder``."""
     (part.parent / "preprocess.json").write_text(json.dumps(side_car, indent=2, allow_nan=False))
     if config.preprocess.params:
-        save_config(config, str(part.with_suffix(".auto.yaml")), config.preprocess.params, config.preprocess.fingerprint)
+        save_config(
+            config,
+            str(part.with_suffix(".auto.yaml")),
+            config.preprocess.params,
+            config.preprocess.fingerprint,
+        )
     # the model last: where it is, all is
     for file in sorted(part.parent.iterdir(), key=lambda file: file == part):
         os.replace(file, folder / file.name)
 
 
-def trace_graph(module: DeployedNetwork, example: dict[str, Tensor], graph: Graph, path: Path, opset: int) -> list[str]:
+def trace_graph(
+    module: DeployedNetwork, example: dict[str, Tensor], graph: Graph, path: Path, opset: int
+) -> list[str]:
     """Write the bare graph to ``path``; returns what the tracer warned of. OutputError names an operator that ONNX does not have."""
     inputs = tuple(example[name] for name in graph.inputs)
     with warnings.catch_warnings(record=True) as caught:
@@ -171,12 +214,20 @@ def trace_graph(module: DeployedNetwork, example: dict[str, Tensor], graph: Grap
                 dynamo=False,
             )
         except torch.onnx.errors.OnnxExporterError as error:
-            raise OutputError(f"the network cannot be exported: {explain_export_error(error, module, inputs, opset)}") from error
+            raise OutputError(
+                f"the network cannot be exported: {explain_export_error(error, module, inputs, opset)}"
+            ) from error
     # the exporter announces its own retirement; only what it says about this network is of interest
-    return [str(warning.message) for warning in caught if issubclass(warning.category, torch.jit.TracerWarning)]
+    return [
+        str(warning.message)
+        for warning in caught
+        if issubclass(warning.category, torch.jit.TracerWarning)
+    ]
 
 
-def export_metadata(task: Task, config: DataConfig, graph: Graph, side_car: dict[str, Any]) -> dict[str, Any]:
+def export_metadata(
+    task: Task, config: DataConfig, graph: Graph, side_car: dict[str, Any]
+) -> dict[str, Any]:
     """What the file says about itself."""
     return {
         "weaver_tt_version": weaver_tt.__version__,
@@ -193,22 +244,39 @@ def export_metadata(task: Task, config: DataConfig, graph: Graph, side_car: dict
 def add_metadata(part: Path, notes: Mapping[str, Any], path: Path) -> None:
     """Add the metadata and make sure that readers in the field can load the file."""
     model = onnx.load(str(part))
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in notes.items()}
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in notes.items()
+    }
     onnx.helper.set_model_props(model, texts)
     onnx.save(model, str(part))
     onnx.checker.check_model(str(part), full_check=True)
     written = onnx.load(str(part), load_external_data=False).ir_version
     if written > NEWEST_IR:
-        raise OutputError(f"{path}: this operator set needs ONNX IR version {written}, readers know {NEWEST_IR} and older; --onnx-opset 17 fits")
+        raise OutputError(
+            f"{path}: this operator set needs ONNX IR version {written}, readers know {NEWEST_IR} and older; --onnx-opset 17 fits"
+        )
 
 
-def verify_export(reference: Ensemble, exported: OnnxNetwork, rows: Sample, config: DataConfig, graph: Graph, path: Path, warned: list[str]) -> float:
+def verify_export(
+    reference: Ensemble,
+    exported: OnnxNetwork,
+    rows: Sample,
+    config: DataConfig,
+    graph: Graph,
+    path: Path,
+    warned: list[str],
+) -> float:
     """The largest difference to torch; OutputError when it is more than rounding."""
     try:
         difference = largest_difference(reference, exported, rows, config, graph.dynamic)
     except OutputError as error:
-        raise OutputError(f"{path}: not written, it cannot be compared with torch: {error}") from error
+        raise OutputError(
+            f"{path}: not written, it cannot be compared with torch: {error}"
+        ) from error
     if difference > MAX_DIFFERENCE:
         hint = f"; tracing warned: {warned[0]}" if warned else ""
-        raise OutputError(f"{path}: not written, the exported network differs from torch by {difference:.2g} (allowed {MAX_DIFFERENCE:.0e}){hint}")
+        raise OutputError(
+            f"{path}: not written, the exported network differs from torch by {difference:.2g} (allowed {MAX_DIFFERENCE:.0e}){hint}"
+        )
     return difference

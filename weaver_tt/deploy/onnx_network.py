@@ -34,7 +34,9 @@ class OnnxNetwork:
         self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
         self.input_names = [item.name for item in self.session.get_inputs()]
         if not {"layout", "outputs", "preprocess"} <= self.metadata.keys():
-            raise ConfigError(f"{self.path}: not written by weaver_tt (its metadata say nothing of layout, outputs and preprocess)")
+            raise ConfigError(
+                f"{self.path}: not written by weaver_tt (its metadata say nothing of layout, outputs and preprocess)"
+            )
         _check_inputs(self.path, json.loads(self.metadata["preprocess"]), self.input_names, config)
         self.per_object = self.metadata["layout"] == "objects"
 
@@ -46,8 +48,12 @@ class OnnxNetwork:
             outputs = dict(zip(names, self.session.run(names, arrays), strict=True))
         except Exception as error:  # ONNX Runtime's errors have no common base
             shapes = {name: array.shape for name, array in arrays.items()}
-            raise OutputError(f"{self.path}: ONNX Runtime cannot run inputs of shape {shapes}: {error}") from error
-        spreads = [name for name in names if name.endswith(SPREAD) and name.removesuffix(SPREAD) in names]
+            raise OutputError(
+                f"{self.path}: ONNX Runtime cannot run inputs of shape {shapes}: {error}"
+            ) from error
+        spreads = [
+            name for name in names if name.endswith(SPREAD) and name.removesuffix(SPREAD) in names
+        ]
         values = self._join([outputs[name] for name in names if name not in spreads])
         return values, self._join([outputs[name] for name in spreads]) if spreads else None
 
@@ -68,9 +74,13 @@ def _session(path: Path, threads: int | None) -> Any:
     import onnxruntime  # slow to import, and only needed here
 
     if not path.is_file():
-        raise ConfigError(f"{path}: no such file; {nearest(path.name, (item.name for item in path.parent.glob('*.onnx')))}")
+        raise ConfigError(
+            f"{path}: no such file; {nearest(path.name, (item.name for item in path.parent.glob('*.onnx')))}"
+        )
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # its errors are raised here as well; its warnings are about graph optimisation
+    options.log_severity_level = (
+        4  # its errors are raised here as well; its warnings are about graph optimisation
+    )
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
@@ -79,11 +89,15 @@ def _session(path: Path, threads: int | None) -> Any:
         raise ConfigError(f"{path}: not a network that ONNX Runtime can load: {error}") from error
 
 
-def _check_inputs(path: Path, trained: dict[str, Any], input_names: list[str], config: DataConfig) -> None:
+def _check_inputs(
+    path: Path, trained: dict[str, Any], input_names: list[str], config: DataConfig
+) -> None:
     """The data must have the inputs of training: groups, variables in order, scaling."""
     for name in input_names:
         if name not in config.inputs:
-            raise ConfigError(f"{path}: takes input {name!r}, which {config.source} does not define; {nearest(name, config.inputs)}")
+            raise ConfigError(
+                f"{path}: takes input {name!r}, which {config.source} does not define; {nearest(name, config.inputs)}"
+            )
         expected, found = trained[name]["var_names"], config.inputs[name].names
         if expected != found:
             raise ConfigError(
@@ -91,6 +105,11 @@ def _check_inputs(path: Path, trained: dict[str, Any], input_names: list[str], c
                 f"{config.source} gives {len(found)}: {', '.join(found)}"
             )
         for variable in config.inputs[name].variables:
-            before, now = trained[name]["var_infos"][variable.name], variable_info(variable, config.source)
+            before, now = (
+                trained[name]["var_infos"][variable.name],
+                variable_info(variable, config.source),
+            )
             if before != now:
-                raise ConfigError(f"{path}: input {name!r} was trained with {variable.name!r} prepared as {before}; {config.source} says {now}")
+                raise ConfigError(
+                    f"{path}: input {name!r} was trained with {variable.name!r} prepared as {before}; {config.source} says {now}"
+                )

@@ -23,14 +23,29 @@ class _OperationWatch(TorchFunctionMode):
         self.name = name
         self.place: traceback.FrameSummary | None = None
 
-    def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
         if self.place is None and getattr(func, "__name__", "").strip("_") == self.name.strip("_"):
             # the innermost line that is neither torch's nor this one
-            self.place = next((frame for frame in reversed(traceback.extract_stack()[:-1]) if not frame.filename.startswith(TORCH_FOLDER)), None)
+            self.place = next(
+                (
+                    frame
+                    for frame in reversed(traceback.extract_stack()[:-1])
+                    if not frame.filename.startswith(TORCH_FOLDER)
+                ),
+                None,
+            )
         return func(*args, **(kwargs or {}))
 
 
-def explain_export_error(error: Exception, module: nn.Module, inputs: Sequence[Tensor], opset: int) -> str:
+def explain_export_error(
+    error: Exception, module: nn.Module, inputs: Sequence[Tensor], opset: int
+) -> str:
     """An exporter's complaint as a message: the operation, file and line of its call, and what can be done."""
     first, *_ = str(error).splitlines() or [type(error).__name__]
     named = re.search(r"'?\b\w+::(\w+)", first)

@@ -12,7 +12,12 @@ from weaver_tt.log import log
 UNBOUNDED = 1e32  # what readers take for "not clipped"
 
 
-def make_preprocess(config: DataConfig, input_names: Sequence[str], output_names: Sequence[str], dynamic: Collection[str]) -> dict[str, Any]:
+def make_preprocess(
+    config: DataConfig,
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+    dynamic: Collection[str],
+) -> dict[str, Any]:
     """The side-car's content for a graph with these inputs (names of groups) and outputs.
 
     Readers compute ``clip((finite(x) - median) * norm_factor, lower_bound, upper_bound)`` and fill up with ``pad``. ``var_length`` objects
@@ -24,23 +29,33 @@ def make_preprocess(config: DataConfig, input_names: Sequence[str], output_names
         content[name] = {
             "var_names": group.names,
             **_lengths(group, name in dynamic),
-            "var_infos": {variable.name: variable_info(variable, config.source) for variable in group.variables},
+            "var_infos": {
+                variable.name: variable_info(variable, config.source)
+                for variable in group.variables
+            },
         }
         if group.pad_mode == "wrap":
-            log.warning("input %s was trained with pad_mode wrap, but C++ readers pad with constants: their results will differ", name)
+            log.warning(
+                "input %s was trained with pad_mode wrap, but C++ readers pad with constants: their results will differ",
+                name,
+            )
     return content
 
 
 def _lengths(group: InputGroup, dynamic: bool) -> dict[str, int]:
     if group.length is None:
         return {"var_length": 1}
-    return {"var_length": group.length} | ({"min_length": 1, "max_length": group.length} if dynamic else {})
+    return {"var_length": group.length} | (
+        {"min_length": 1, "max_length": group.length} if dynamic else {}
+    )
 
 
 def variable_info(variable: Variable, source: str) -> dict[str, float]:
     """One variable's numbers; ConfigError when its center is still to be computed."""
     if variable.center == "auto":
-        raise ConfigError(f"{source}: the center of {variable.name!r} is auto and its statistics are missing; export needs PREFIX.auto.yaml")
+        raise ConfigError(
+            f"{source}: the center of {variable.name!r} is auto and its statistics are missing; export needs PREFIX.auto.yaml"
+        )
     if variable.center is None:
         scaling = {"median": 0.0, "norm_factor": 1.0}
         low, high = -UNBOUNDED, UNBOUNDED
@@ -49,6 +64,16 @@ def variable_info(variable: Variable, source: str) -> dict[str, float]:
         low, high = float(variable.low), float(variable.high)
     if not low <= variable.pad <= high:
         log.warning(
-            "%s: variable %r pads with %g, outside of its range [%g, %g]: C++ readers refuse that", source, variable.name, variable.pad, low, high
+            "%s: variable %r pads with %g, outside of its range [%g, %g]: C++ readers refuse that",
+            source,
+            variable.name,
+            variable.pad,
+            low,
+            high,
         )
-    return scaling | {"replace_inf_value": 0.0, "lower_bound": low, "upper_bound": high, "pad": float(variable.pad)}
+    return scaling | {
+        "replace_inf_value": 0.0,
+        "lower_bound": low,
+        "upper_bound": high,
+        "pad": float(variable.pad),
+    }

@@ -34,7 +34,9 @@ def collect_sample(batches: Iterable[Batch], rows: int = 256) -> Sample:
         empty = _without_objects(batch)  # (N,)
         keep = ~empty | (np.cumsum(empty) <= empty_left)
         keep &= np.cumsum(keep) <= missing
-        parts.append({name: tensor.detach().cpu().numpy()[keep] for name, tensor in batch.inputs.items()})
+        parts.append(
+            {name: tensor.detach().cpu().numpy()[keep] for name, tensor in batch.inputs.items()}
+        )
         missing -= int(keep.sum())
         empty_left -= int((keep & empty).sum())
         if missing == 0:
@@ -48,7 +50,9 @@ def _without_objects(batch: Batch) -> npt.NDArray[np.bool_]:
     """(N,) True for rows that have no object in any group; False everywhere when all groups are scalars."""
     if not batch.masks:
         return np.zeros(batch.size, bool)
-    return np.logical_and.reduce([~mask.detach().cpu().numpy().any(1) for mask in batch.masks.values()])
+    return np.logical_and.reduce(
+        [~mask.detach().cpu().numpy().any(1) for mask in batch.masks.values()]
+    )
 
 
 def save_sample(prefix: str | Path, batches: Iterable[Batch], rows: int = 256) -> Path:
@@ -66,14 +70,23 @@ def load_sample(model: str | Path) -> Sample | None:
     None where there is no such file or no row in it, DataError if it is damaged.
     """
     prefix = MODEL_FILE.sub("", str(model))
-    path = next((path for path in (sample_path(prefix), sample_path(MEMBER.sub("", prefix))) if path.exists()), None)
+    path = next(
+        (
+            path
+            for path in (sample_path(prefix), sample_path(MEMBER.sub("", prefix)))
+            if path.exists()
+        ),
+        None,
+    )
     if path is None:
         return None
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: file[name].astype(np.float32, copy=False) for name in file.files} or None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a sample of rows ({error}); remove it, or give rows with -t") from error
+        raise DataError(
+            f"{path}: not a sample of rows ({error}); remove it, or give rows with -t"
+        ) from error
 
 
 def random_sample(config: DataConfig, rows: int = 256, seed: int = 1) -> Sample:
@@ -87,22 +100,30 @@ def random_sample(config: DataConfig, rows: int = 256, seed: int = 1) -> Sample:
             sample[name] = np.stack(columns, axis=1).astype(np.float32)
             continue
         if group.length not in counts:
-            counts[group.length] = np.minimum(random.integers(0, group.length + 1, rows), np.arange(rows))
+            counts[group.length] = np.minimum(
+                random.integers(0, group.length + 1, rows), np.arange(rows)
+            )
         real = np.arange(group.length) < counts[group.length][:, None]  # (R, P)
         sample[name] = _random_objects(group, real, random)
     return sample
 
 
-def _random_objects(group: InputGroup, real: npt.NDArray[np.bool_], random: np.random.Generator) -> npt.NDArray[np.float32]:
+def _random_objects(
+    group: InputGroup, real: npt.NDArray[np.bool_], random: np.random.Generator
+) -> npt.NDArray[np.float32]:
     """(R, C, P) values where ``real`` (R, P), the variables' padding elsewhere."""
     columns = []
     for variable in group.variables:
-        values = np.ones(real.shape) if group.is_mask else _random_values(variable, random, real.shape)
+        values = (
+            np.ones(real.shape) if group.is_mask else _random_values(variable, random, real.shape)
+        )
         columns.append(np.where(real, values, variable.pad))
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def _random_values(variable: Variable, random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+def _random_values(
+    variable: Variable, random: np.random.Generator, shape: tuple[int, ...]
+) -> npt.NDArray[np.float64]:
     """Plausible values of one variable: standard normal and clipped when it is scaled, else by what its name says."""
     name = variable.name.lower()
     if variable.center is not None:

@@ -42,7 +42,9 @@ class Files:
 
     def clean(self, latest: int) -> None:
         """Remove the weights of the epochs before ``latest``; those of the best one have a file of their own."""
-        for path in Path(self.prefix).parent.glob(f"{glob.escape(Path(self.prefix).name)}_epoch-*_state.pt"):
+        for path in Path(self.prefix).parent.glob(
+            f"{glob.escape(Path(self.prefix).name)}_epoch-*_state.pt"
+        ):
             number = re.search(r"_epoch-(\d+)_state\.pt$", path.name)
             if number and int(number[1]) < latest:
                 path.unlink(missing_ok=True)
@@ -55,7 +57,9 @@ class Files:
             trial.write_bytes(b"")
             trial.unlink()
         except OSError as error:
-            raise OutputError(f"--model-prefix {self.prefix}: cannot write to {trial.parent} ({error.strerror or error})") from error
+            raise OutputError(
+                f"--model-prefix {self.prefix}: cannot write to {trial.parent} ({error.strerror or error})"
+            ) from error
 
 
 def run_prefix(model: str) -> str:
@@ -75,10 +79,16 @@ def find_states(model: str, epoch: int | None = None, members: int | None = None
     single, found = Path(model + end), _member_states(model, end)
     if members is None:
         if single.is_file() and found:
-            raise ConfigError(f"--model-prefix {model}: there are {single} and {found[0]}; say which: -m {single} or -m {model}_member-0")
+            raise ConfigError(
+                f"--model-prefix {model}: there are {single} and {found[0]}; say which: -m {single} or -m {model}_member-0"
+            )
         wanted = found or [single]
     else:
-        wanted = [single] if members == 1 else [Path(f"{model}_member-{number}{end}") for number in range(members)]
+        wanted = (
+            [single]
+            if members == 1
+            else [Path(f"{model}_member-{number}{end}") for number in range(members)]
+        )
     for path in wanted:
         if not path.is_file():
             states = [str(path) for path in Path(model).parent.glob("*_state.pt")]
@@ -89,7 +99,9 @@ def find_states(model: str, epoch: int | None = None, members: int | None = None
 def _member_states(model: str, end: str) -> list[Path]:
     """Files of a run's members, by their number."""
     paths = Path(model).parent.glob(f"{Path(model).name}_member-*{end}")
-    found = ((re.search(r"_member-(\d+)" + re.escape(end) + "$", path.name), path) for path in paths)
+    found = (
+        (re.search(r"_member-(\d+)" + re.escape(end) + "$", path.name), path) for path in paths
+    )
     return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
 
 
@@ -104,7 +116,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's unpickler raises whatever the bytes lead to
-        raise TrainingError(f"{path}: cannot be read as a checkpoint ({type(error).__name__} {str(error)[:200]})") from error
+        raise TrainingError(
+            f"{path}: cannot be read as a checkpoint ({type(error).__name__} {str(error)[:200]})"
+        ) from error
     if not isinstance(value, dict):
         raise TrainingError(f"{path}: holds a {type(value).__name__}, expected a checkpoint")
     return value
@@ -114,20 +128,35 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], wher
     """Continue with the moments of ``state``; TrainingError when it is another optimiser's."""
     own = optimizer.state_dict()["param_groups"]
     saved = state["param_groups"]
-    sizes, before = [len(group["params"]) for group in own], [len(group["params"]) for group in saved]
+    sizes, before = (
+        [len(group["params"]) for group in own],
+        [len(group["params"]) for group in saved],
+    )
     if sizes != before:
-        raise TrainingError(f"{where}: the optimiser had groups of {before} parameters, now {sizes}")
-    different = sorted({key for new, old in zip(own, saved, strict=True) for key in new.keys() - old.keys()})  # some add keys later
+        raise TrainingError(
+            f"{where}: the optimiser had groups of {before} parameters, now {sizes}"
+        )
+    different = sorted(
+        {key for new, old in zip(own, saved, strict=True) for key in new.keys() - old.keys()}
+    )  # some add keys later
     if different:
-        raise TrainingError(f"{where}: the state of another optimiser: it has no {', '.join(different)}")
+        raise TrainingError(
+            f"{where}: the state of another optimiser: it has no {', '.join(different)}"
+        )
     optimizer.load_state_dict(state)
 
 
 def check_settings(now: Mapping[str, Any], before: Mapping[str, Any], where: Path) -> None:
     """Refuse to resume with settings that make another training; TrainingError naming all that differ."""
-    changed = [f"{key} was {before.get(key)!r}, now {value!r}" for key, value in now.items() if before.get(key) != value]
+    changed = [
+        f"{key} was {before.get(key)!r}, now {value!r}"
+        for key, value in now.items()
+        if before.get(key) != value
+    ]
     if changed:
-        raise TrainingError(f"{where}: cannot resume with a changed configuration: {'; '.join(changed)}. Start afresh without --resume")
+        raise TrainingError(
+            f"{where}: cannot resume with a changed configuration: {'; '.join(changed)}. Start afresh without --resume"
+        )
 
 
 def random_state() -> dict[str, Any]:
@@ -135,7 +164,12 @@ def random_state() -> dict[str, Any]:
     _, keys, position, has_gauss, gauss = np.random.get_state()
     state = {
         "torch": torch.get_rng_state(),
-        "numpy": [torch.from_numpy(np.asarray(keys, dtype=np.int64)), int(position), int(has_gauss), float(gauss)],
+        "numpy": [
+            torch.from_numpy(np.asarray(keys, dtype=np.int64)),
+            int(position),
+            int(has_gauss),
+            float(gauss),
+        ],
         "python": random.getstate(),
     }
     return state | ({"cuda": torch.cuda.get_rng_state_all()} if torch.cuda.is_available() else {})

@@ -43,15 +43,27 @@ class EpochMetrics(dict[str, float]):
         """``totals``: the sums of each meter, of all ranks."""
         self.totals = list(totals)
         self._read = list(zip(meters, totals, strict=True))
-        super().__init__({name: value for meter, sums in self._read for name, value in meter.values(sums).items()})
+        super().__init__(
+            {
+                name: value
+                for meter, sums in self._read
+                for name, value in meter.values(sums).items()
+            }
+        )
 
     def details(self) -> dict[str, Any]:
         """What the meters know beyond these numbers, ready for JSON."""
-        return {name: value for meter, sums in self._read for name, value in meter.details(sums).items()}
+        return {
+            name: value for meter, sums in self._read for name, value in meter.details(sums).items()
+        }
 
     def figures(self) -> dict[str, Any]:
         """Matplotlib figures by name."""
-        return {name: figure for meter, sums in self._read for name, figure in meter.figures(sums).items()}
+        return {
+            name: figure
+            for meter, sums in self._read
+            for name, figure in meter.figures(sums).items()
+        }
 
 
 class TimedBatches(Generic[T]):
@@ -96,7 +108,9 @@ def run_epoch(
             losses = None if network.activated or scored.target is None else task.losses(scored)
             if update is not None:
                 if losses is None:
-                    raise ConfigError(f"training needs the labels {', '.join(task.config.label_names)} in the data")
+                    raise ConfigError(
+                        f"training needs the labels {', '.join(task.config.label_names)} in the data"
+                    )
                 update(losses, scored, batch)
         scored = scored.detach()
         if not network.activated:
@@ -109,7 +123,9 @@ def run_epoch(
     return EpochMetrics(meters, [sum_over_ranks(meter.totals()) for meter in meters])
 
 
-def _call_network(network: Runnable, batch: Batch, device: torch.device, amp: torch.dtype | None) -> Output:
+def _call_network(
+    network: Runnable, batch: Batch, device: torch.device, amp: torch.dtype | None
+) -> Output:
     """The network's output in float32; a raw network must give one tensor."""
     with torch.autocast(device.type, dtype=amp, enabled=amp is not None):
         output = network(batch.inputs)

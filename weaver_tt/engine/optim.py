@@ -15,14 +15,31 @@ from weaver_tt.network.name_patterns import match_names
 
 # Ranger is RAdam with Lookahead (Zhang et al., arXiv:1907.08610); these defaults are the ones that Weaver's users know. Without degenerated_to_sgd
 # the library steps uphill until the variance is rectified (5 steps).
-RANGER: dict[str, Any] = {"betas": (0.95, 0.999), "eps": 1e-5, "k": 6, "alpha": 0.5, "use_gc": False, "degenerated_to_sgd": True}
+RANGER: dict[str, Any] = {
+    "betas": (0.95, 0.999),
+    "eps": 1e-5,
+    "k": 6,
+    "alpha": 0.5,
+    "use_gc": False,
+    "degenerated_to_sgd": True,
+}
 # AdamW starts from the numbers of Weaver's, not from torch's, whose weight decay of 0.01 nobody asked for
-DEFAULTS: dict[str, dict[str, Any]] = {"ranger": RANGER, "adamw": {"betas": (0.95, 0.999), "weight_decay": 0.0}}
-NEVER_DECAYED = ("pos_embed", "cls_token", "mask_token", "register_token")  # last parts of names: learnt inputs, not weights
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "ranger": RANGER,
+    "adamw": {"betas": (0.95, 0.999), "weight_decay": 0.0},
+}
+NEVER_DECAYED = (
+    "pos_embed",
+    "cls_token",
+    "mask_token",
+    "register_token",
+)  # last parts of names: learnt inputs, not weights
 CLIP = "clip_grad_norm"  # an option of no optimiser: Weaver's spelling of --clip-gradient
 
 
-def make_optimizer(network: nn.Module, name: str, rate: float, options: Sequence[Sequence[str]] = ()) -> torch.optim.Optimizer:
+def make_optimizer(
+    network: nn.Module, name: str, rate: float, options: Sequence[Sequence[str]] = ()
+) -> torch.optim.Optimizer:
     """The optimiser ``name`` (case does not matter) for the parameters of ``network`` that are not frozen.
 
     ``options``: (key, value) pairs of the command line, values are Python literals. ``weight_decay`` acts on matrices only: not on biases, norms,
@@ -34,13 +51,19 @@ def make_optimizer(network: nn.Module, name: str, rate: float, options: Sequence
     chosen.pop(CLIP, None)
     kind = find_optimizer_class(name)
     multiplier = chosen.pop("lr_mult", None)
-    known = [key for key in inspect.signature(kind).parameters if key not in ("params", "lr", "kwargs")]
+    known = [
+        key for key in inspect.signature(kind).parameters if key not in ("params", "lr", "kwargs")
+    ]
     for key in chosen:
         if key not in known:
-            raise ConfigError(f"--optimizer-option {key}: {name} has no such option; {nearest(key, [*known, 'lr_mult', CLIP])}")
+            raise ConfigError(
+                f"--optimizer-option {key}: {name} has no such option; {nearest(key, [*known, 'lr_mult', CLIP])}"
+            )
     settings = DEFAULTS.get(name.casefold(), {}) | fastest_options(known) | chosen
     exempt: Collection[str] = getattr(network, "no_weight_decay", set)()
-    groups = parameter_groups(network.named_parameters(), rate, settings.get("weight_decay", 0.0), multiplier, exempt)
+    groups = parameter_groups(
+        network.named_parameters(), rate, settings.get("weight_decay", 0.0), multiplier, exempt
+    )
     if not groups:
         raise ConfigError(f"{type(network).__name__} has no parameter to train")
     try:
@@ -54,7 +77,11 @@ def make_optimizer(network: nn.Module, name: str, rate: float, options: Sequence
 
 def find_optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
     """The class of torch.optim of that name, whatever its case; else that of pytorch_optimizer."""
-    found = {key.casefold(): value for key, value in vars(torch.optim).items() if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)}
+    found = {
+        key.casefold(): value
+        for key, value in vars(torch.optim).items()
+        if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)
+    }
     del found["optimizer"], found["lbfgs"]  # the base class; and one that wants a closure
     if name.casefold() in found:
         return found[name.casefold()]
@@ -62,7 +89,9 @@ def find_optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
 
     more = pytorch_optimizer.get_supported_optimizers()
     if name.casefold() not in more or name.casefold() == "lbfgs":
-        raise ConfigError(f"--optimizer {name!r}; {nearest(name, ['ranger', *(kind.__name__ for kind in found.values()), *more])}")
+        raise ConfigError(
+            f"--optimizer {name!r}; {nearest(name, ['ranger', *(kind.__name__ for kind in found.values()), *more])}"
+        )
     return pytorch_optimizer.load_optimizer(name.casefold())
 
 
@@ -87,7 +116,11 @@ def compile_step(optimizer: torch.optim.Optimizer, options: dict[str, Any]) -> N
 
 
 def parameter_groups(
-    named: Iterable[tuple[str, nn.Parameter]], rate: float, decay: float, multiplier: Any = None, exempt: Collection[str] = ()
+    named: Iterable[tuple[str, nn.Parameter]],
+    rate: float,
+    decay: float,
+    multiplier: Any = None,
+    exempt: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Parameters that share weight decay and learning rate, in groups; those named in ``exempt`` have no weight decay."""
     every = dict(named)
@@ -95,21 +128,38 @@ def parameter_groups(
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in every.items():
         if parameter.requires_grad:
-            spared = parameter.ndim < 2 or name.endswith(".bias") or name.rpartition(".")[2] in NEVER_DECAYED or name in exempt
-            groups.setdefault((rate * factors.get(name, 1.0), 0.0 if spared else decay), []).append(parameter)
+            spared = (
+                parameter.ndim < 2
+                or name.endswith(".bias")
+                or name.rpartition(".")[2] in NEVER_DECAYED
+                or name in exempt
+            )
+            groups.setdefault((rate * factors.get(name, 1.0), 0.0 if spared else decay), []).append(
+                parameter
+            )
     if not decay:
         return [{"params": parameters, "lr": lr} for (lr, _), parameters in groups.items()]
-    return [{"params": parameters, "lr": lr, "weight_decay": weight_decay} for (lr, weight_decay), parameters in groups.items()]
+    return [
+        {"params": parameters, "lr": lr, "weight_decay": weight_decay}
+        for (lr, weight_decay), parameters in groups.items()
+    ]
 
 
 def rate_multipliers(names: Mapping[str, Any], chosen: Any) -> dict[str, float]:
     """Name -> factor of its learning rate, for names that the regular expression of ``chosen``, (regex, factor), matches from their beginning."""
     if chosen is None:
         return {}
-    pair = isinstance(chosen, tuple | list) and len(chosen) == 2 and isinstance(chosen[0], str) and isinstance(chosen[1], int | float)
+    pair = (
+        isinstance(chosen, tuple | list)
+        and len(chosen) == 2
+        and isinstance(chosen[0], str)
+        and isinstance(chosen[1], int | float)
+    )
     if not pair:
         raise ConfigError(f"--optimizer-option lr_mult: {chosen!r}; expected ('regex', factor)")
-    return dict.fromkeys(match_names([chosen[0]], names, "--optimizer-option lr_mult"), float(chosen[1]))
+    return dict.fromkeys(
+        match_names([chosen[0]], names, "--optimizer-option lr_mult"), float(chosen[1])
+    )
 
 
 def literals(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:

@@ -59,20 +59,38 @@ class IntervalMetrics:
         """This rank's metrics, rows per second and share of the time spent waiting for data; waits for the device."""
         totals = [meter.totals().cpu() for meter in self._meters]
         differences = zip(self._meters, totals, self._totals, strict=True)
-        values = {name: value for meter, now, before in differences for name, value in meter.values(now - before).items()}
+        values = {
+            name: value
+            for meter, now, before in differences
+            for name, value in meter.values(now - before).items()
+        }
         seconds = time.perf_counter() - self._start
-        values |= {"rows_per_second": self.rows / seconds, "data_wait": (self._batches.waited - self._waited) / seconds}
+        values |= {
+            "rows_per_second": self.rows / seconds,
+            "data_wait": (self._batches.waited - self._waited) / seconds,
+        }
         self._take()
         return values
 
 
 def nonfinite_columns(loader: BatchLoader, batch: Batch | None) -> list[str]:
     """Columns in which NaN or infinity was met: replaced ones of all the epoch's data, and what is left of them in ``batch``."""
-    found = [f"{column} ({number} in the data, replaced)" for column, number in loader.accounting.nonfinite.items()]
+    found = [
+        f"{column} ({number} in the data, replaced)"
+        for column, number in loader.accounting.nonfinite.items()
+    ]
     if batch is None:
         return found
-    tensors = batch.inputs | batch.labels | ({} if batch.weight is None else {"event_weight": batch.weight})
-    return found + [f"{name} (in the latest batch)" for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    tensors = (
+        batch.inputs
+        | batch.labels
+        | ({} if batch.weight is None else {"event_weight": batch.weight})
+    )
+    return found + [
+        f"{name} (in the latest batch)"
+        for name, tensor in tensors.items()
+        if not tensor.isfinite().all()
+    ]
 
 
 def total_accounting(loader: BatchLoader) -> Accounting:
@@ -87,7 +105,16 @@ def log_rows(title: str, loader: BatchLoader) -> dict[str, float]:
     """Log what became of the rows, on all ranks together; returns the counts by name."""
     total = total_accounting(loader)
     log.info("%s data: %s", title, total.report().replace("\n", "\n  "))
-    names = ("read", "selected", "dropped", "sampled_out", "repeated", "used", "truncated", "nonfinite")
+    names = (
+        "read",
+        "selected",
+        "dropped",
+        "sampled_out",
+        "repeated",
+        "used",
+        "truncated",
+        "nonfinite",
+    )
     return {f"rows_{title}/{name}": float(sum(getattr(total, name).values())) for name in names} | {
         f"padding_{title}/{group}": now for group, (now, _) in total.padding().items()
     }

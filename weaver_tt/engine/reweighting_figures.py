@@ -10,7 +10,9 @@ from weaver_tt.log import log
 from weaver_tt.system import distributed
 
 
-def reweighting_figures(loader: BatchLoader, weights: Weights | None, prefix: str, epoch: int) -> dict[str, Any]:
+def reweighting_figures(
+    loader: BatchLoader, weights: Weights | None, prefix: str, epoch: int
+) -> dict[str, Any]:
     """After the first epoch on reweighted rows: a figure by name, also written as ``PREFIX_reweighting.png`` and ``.pdf``; else nothing.
 
     Every rank calls this; the first one draws.
@@ -24,5 +26,7 @@ def reweighting_figures(loader: BatchLoader, weights: Weights | None, prefix: st
     from weaver_tt.figures.spectra import reweighting_figure
 
     figure = reweighting_figure(spectra, weights.variables, list(weights.classes))
-    log.info("reweighting, before and after: %s", ", ".join(save_figure(figure, f"{prefix}_reweighting")))
+    log.info(
+        "reweighting, before and after: %s", ", ".join(save_figure(figure, f"{prefix}_reweighting"))
+    )
     return {"reweighting": figure}

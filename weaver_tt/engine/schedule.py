@@ -37,12 +37,16 @@ def flat_decay(done: float, epochs: int) -> float:
 
 def flat_linear(done: float, epochs: int, warmup: float = 0.0) -> float:
     """Linearly up in the share ``warmup`` of the training, constant up to 70 % of it, then linearly down to 0.1 %."""
-    return _warmup_factor(done, epochs, warmup) * (1.0 - (1.0 - FINAL_FACTOR) * _decay_share(done, epochs))
+    return _warmup_factor(done, epochs, warmup) * (
+        1.0 - (1.0 - FINAL_FACTOR) * _decay_share(done, epochs)
+    )
 
 
 def flat_cos(done: float, epochs: int, warmup: float = 0.0) -> float:
     """Linearly up in the share ``warmup`` of the training, constant up to 70 % of it, then down to 0.1 % in half a cosine."""
-    return _warmup_factor(done, epochs, warmup) * cosine(1.0, FINAL_FACTOR, _decay_share(done, epochs))
+    return _warmup_factor(done, epochs, warmup) * cosine(
+        1.0, FINAL_FACTOR, _decay_share(done, epochs)
+    )
 
 
 def warmup_cos(done: float, epochs: int, warmup: float) -> float:
@@ -54,7 +58,11 @@ def warmup_cos(done: float, epochs: int, warmup: float) -> float:
 def one_cycle(done: float, epochs: int) -> float:
     """Half a cosine from 1/25 up to 1 in 30 % of the training, half a cosine down to 1/250000 (Smith and Topin, arXiv:1708.07120)."""
     share = min(done / epochs, 1.0)
-    return cosine(1 / 25, 1.0, share / 0.3) if share < 0.3 else cosine(1.0, 1 / 25e4, (share - 0.3) / 0.7)
+    return (
+        cosine(1 / 25, 1.0, share / 0.3)
+        if share < 0.3
+        else cosine(1.0, 1 / 25e4, (share - 0.3) / 0.7)
+    )
 
 
 def cosine(first: float, last: float, share: float) -> float:
@@ -78,7 +86,11 @@ CURVES: dict[str, Curve] = {
     "flat+decay": flat_decay,
     "one-cycle": one_cycle,
 }
-WARMUP_CURVES: dict[str, Callable[..., float]] = {"flat+linear": flat_linear, "flat+cos": flat_cos, "warmup+cos": warmup_cos}
+WARMUP_CURVES: dict[str, Callable[..., float]] = {
+    "flat+linear": flat_linear,
+    "flat+cos": flat_cos,
+    "warmup+cos": warmup_cos,
+}
 
 
 class Schedule:
@@ -105,7 +117,9 @@ class Schedule:
 class Plateau(Schedule):
     """A tenth of the learning rate whenever the watched metric has not improved by 1 % (relative) for more than ``patience`` epochs."""
 
-    def __init__(self, direction: Literal["min", "max"], patience: int = 2, threshold: float = 0.01) -> None:
+    def __init__(
+        self, direction: Literal["min", "max"], patience: int = 2, threshold: float = 0.01
+    ) -> None:
         super().__init__(constant, 1)
         self.direction, self.patience, self.threshold = direction, patience, threshold
         self.best: float | None = None
@@ -132,10 +146,20 @@ class Plateau(Schedule):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state_dict`."""
-        self.best, self.waited, self.reductions = state["best"], state["waited"], state["reductions"]
+        self.best, self.waited, self.reductions = (
+            state["best"],
+            state["waited"],
+            state["reductions"],
+        )
 
 
-def make_schedule(name: str, epochs: int, warmup: float, direction: Literal["min", "max"], steps: int | None = None) -> Schedule:
+def make_schedule(
+    name: str,
+    epochs: int,
+    warmup: float,
+    direction: Literal["min", "max"],
+    steps: int | None = None,
+) -> Schedule:
     """The schedule called ``name`` (see ``--lr-scheduler``).
 
     ``warmup`` is ``--warmup-steps``, a share of the training or a number of steps, of which an epoch has ``steps`` (None: nobody knows);
@@ -144,9 +168,13 @@ def make_schedule(name: str, epochs: int, warmup: float, direction: Literal["min
     if name == "reduce-on-plateau":
         return Plateau(direction)
     if name in WARMUP_CURVES:
-        return Schedule(partial(WARMUP_CURVES[name], warmup=warmup_share(warmup, epochs, steps)), epochs)
+        return Schedule(
+            partial(WARMUP_CURVES[name], warmup=warmup_share(warmup, epochs, steps)), epochs
+        )
     if name not in CURVES:
-        raise ConfigError(f"--lr-scheduler {name!r}; {nearest(name, [*CURVES, *WARMUP_CURVES, 'reduce-on-plateau'])}")
+        raise ConfigError(
+            f"--lr-scheduler {name!r}; {nearest(name, [*CURVES, *WARMUP_CURVES, 'reduce-on-plateau'])}"
+        )
     return Schedule(CURVES[name], epochs)
 
 
@@ -159,5 +187,7 @@ def warmup_share(warmup: float, epochs: int, steps: int | None) -> float:
         )
     share = warmup if warmup < 1 or steps is None else warmup / (epochs * steps)
     if not 0 <= share < 1:
-        raise ConfigError(f"--warmup-steps {warmup:g}: expected a share of the training in [0, 1), or fewer steps than all of it")
+        raise ConfigError(
+            f"--warmup-steps {warmup:g}: expected a share of the training in [0, 1), or fewer steps than all of it"
+        )
     return share

@@ -77,13 +77,24 @@ class Training:
     ) -> None:
         if seed is not None:
             # on the CPU reproducibility costs nothing; on a GPU it does, and is for those who ask for it
-            seed_everything(seed + 7919 * distributed.rank(), deterministic=options.seed is not None or network.device.type == "cpu")
-        self.network, self.task, self.options, self.tracker, self.seed = network, task, options, tracker, seed
+            seed_everything(
+                seed + 7919 * distributed.rank(),
+                deterministic=options.seed is not None or network.device.type == "cpu",
+            )
+        self.network, self.task, self.options, self.tracker, self.seed = (
+            network,
+            task,
+            options,
+            tracker,
+            seed,
+        )
         self.files, self.state = checkpoint.Files(prefix), TrainingState()
         self.amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
         self.update = make_update(network.unwrapped, options, task.watch[1], self.amp, steps)
         compile_network(network, options)
-        self._random: dict[str, Any] | None = None  # to be set once the first batch of a resumed epoch is there
+        self._random: dict[str, Any] | None = (
+            None  # to be set once the first batch of a resumed epoch is there
+        )
         self._saved = time.monotonic()
 
     # --- where to start
@@ -106,7 +117,15 @@ class Training:
 
     def _settings_of(self, train: BatchLoader) -> dict[str, Any]:
         """What must not change in a resumed run."""
-        names = ("optimizer", "start_lr", "lr_scheduler", "warmup_steps", "clip_gradient", "use_amp", "amp_dtype")
+        names = (
+            "optimizer",
+            "start_lr",
+            "lr_scheduler",
+            "warmup_steps",
+            "clip_gradient",
+            "use_amp",
+            "amp_dtype",
+        )
         settings = {name: getattr(self.options, name) for name in names}
         more = {
             "task": self.task.name,
@@ -115,22 +134,37 @@ class Training:
             "ranks": distributed.world_size(),
             "steps_per_epoch": train.steps,
         }
-        return settings | {"optimizer_option": [list(pair) for pair in self.options.optimizer_option]} | more
+        return (
+            settings
+            | {"optimizer_option": [list(pair) for pair in self.options.optimizer_option]}
+            | more
+        )
 
     def _resume(self, saved: dict[str, Any]) -> None:
         where = self.files.resume
         if saved.get("format") != checkpoint.CHECKPOINT_FORMAT:
-            raise TrainingError(f"{where}: format {saved.get('format')!r}, expected {checkpoint.CHECKPOINT_FORMAT}: written by another version")
-        set_weights(self.network.unwrapped, saved["weights"], f"{where}: the weights of another network")
+            raise TrainingError(
+                f"{where}: format {saved.get('format')!r}, expected {checkpoint.CHECKPOINT_FORMAT}: written by another version"
+            )
+        set_weights(
+            self.network.unwrapped, saved["weights"], f"{where}: the weights of another network"
+        )
         checkpoint.check_settings(self._settings, saved["settings"], where)
         checkpoint.load_optimizer(self.update.optimizer, saved["optimizer"], where)
         self.update.schedule.load_state_dict(saved["schedule"])
         self.update.scaler.load_state_dict(saved["scaler"])
         self.update.steps, self.update.done = saved["steps"], saved["done"]
         self.state = TrainingState(**saved["state"])
-        log.info("continuing from %s: epoch %d, after %d of its batches", where, self.state.epoch, self.state.batches)
+        log.info(
+            "continuing from %s: epoch %d, after %d of its batches",
+            where,
+            self.state.epoch,
+            self.state.batches,
+        )
         if not distributed.is_main():  # only rank 0's random state is kept
-            torch.manual_seed((self.seed or 0) + 7919 * distributed.rank() + 104729 * self.update.steps)
+            torch.manual_seed(
+                (self.seed or 0) + 7919 * distributed.rank() + 104729 * self.update.steps
+            )
         elif self.state.batches:
             self._random = saved["random"]
         else:
@@ -138,20 +172,31 @@ class Training:
 
     def _load_epoch(self, number: int) -> None:
         """Weights after epoch ``number``; all the rest too if the run was saved just then."""
-        saved = checkpoint.load_checkpoint(self.files.resume) if self.files.resume.exists() else None
-        if saved is not None and (saved["state"]["epoch"], saved["state"]["batches"]) == (number + 1, 0):
+        saved = (
+            checkpoint.load_checkpoint(self.files.resume) if self.files.resume.exists() else None
+        )
+        if saved is not None and (saved["state"]["epoch"], saved["state"]["batches"]) == (
+            number + 1,
+            0,
+        ):
             self._resume(saved)
             return
         path = self.files.epoch(number)
         if not path.exists():
             raise TrainingError(f"--load-epoch {number}: {path} does not exist")
-        set_weights(self.network.unwrapped, checkpoint.load_checkpoint(path), f"{path}: the weights of another network")
+        set_weights(
+            self.network.unwrapped,
+            checkpoint.load_checkpoint(path),
+            f"{path}: the weights of another network",
+        )
         self.state.epoch = number + 1
         self.update.done = float(number + 1)
         if saved is not None and saved["state"]["best_epoch"] <= number:
             for name in ("best_epoch", "best", "best_sums"):
                 setattr(self.state, name, saved["state"][name])
-        log.info("--load-epoch %d: weights from %s; the optimiser's moments start afresh", number, path)
+        log.info(
+            "--load-epoch %d: weights from %s; the optimiser's moments start afresh", number, path
+        )
         if (of_weaver := path.with_name(path.name.replace("_state.pt", "_optimizer.pt"))).exists():
             log.warning("%s: Weaver's file of the optimiser's moments is not read", of_weaver)
 
@@ -167,17 +212,31 @@ class Training:
         self.network.train()
         self.tracker.begin("train", self.state.epoch, self.update.done - self.state.epoch)
         batches = self._train_batches(loader, meters)
-        outcome = run_epoch(self.network, self.task, batches, update=self.update, meters=meters, device=self.network.device, amp=self.amp)
+        outcome = run_epoch(
+            self.network,
+            self.task,
+            batches,
+            update=self.update,
+            meters=meters,
+            device=self.network.device,
+            amp=self.amp,
+        )
         self.tracker.end()
         self._restore_random()  # where not a batch was left
         self._check_finite(loader)
         if not self.update.steps:
-            raise TrainingError("the training data gave no batch: fewer rows are selected than --batch-size asks for")
+            raise TrainingError(
+                "the training data gave no batch: fewer rows are selected than --batch-size asks for"
+            )
         return outcome
 
     def _train_batches(self, loader: BatchLoader, meters: Sequence[Meter]) -> Iterator[Batch]:
         """The epoch's batches; after each step the log, and every now and then a save."""
-        timed = TimedBatches(distributed.step_together(loader.epoch(self.state.epoch, self.state.batches), self.update.idle))
+        timed = TimedBatches(
+            distributed.step_together(
+                loader.epoch(self.state.epoch, self.state.batches), self.update.idle
+            )
+        )
         readings, start = IntervalMetrics(meters, timed), time.perf_counter()
         for batch in timed:
             self._restore_random()
@@ -187,7 +246,9 @@ class Training:
             self.tracker.advance(batch.progress, batch.size)
             if self.update.steps % self.options.log_every == 0:
                 self._check_finite(loader, batch)
-                self.tracker.interval(readings.read() | {"learning_rate": self.update.rate}, self.update.steps)
+                self.tracker.interval(
+                    readings.read() | {"learning_rate": self.update.rate}, self.update.steps
+                )
             if time.monotonic() - self._saved >= 60 * self.options.save_minutes:
                 self._check_finite(loader, batch)
                 self.save_state([meter.totals().cpu() for meter in meters])
@@ -203,7 +264,13 @@ class Training:
         """Metrics of the validation data."""
         self.network.eval()
         self.tracker.begin("validate", self.state.epoch)
-        outcome = run_epoch(self.network, self.task, self._advancing(loader), device=self.network.device, amp=self.amp)
+        outcome = run_epoch(
+            self.network,
+            self.task,
+            self._advancing(loader),
+            device=self.network.device,
+            amp=self.amp,
+        )
         self.tracker.end()
         return outcome
 
@@ -230,10 +297,14 @@ class Training:
         """Save the epoch's weights, those of the best epoch, and what resumes the run."""
         name, direction = self.task.watch
         if name not in checked:
-            raise TrainingError(f"task.watch: there is no metric {name!r}; {nearest(name, checked) if checked else 'no entry counts'}")
+            raise TrainingError(
+                f"task.watch: there is no metric {name!r}; {nearest(name, checked) if checked else 'no entry counts'}"
+            )
         value, best = checked[name], self.state.best.get(name)
         if math.isnan(value):
-            raise TrainingError(f"{name} is NaN after epoch {self.state.epoch}: nothing is saved; a smaller --start-lr or --clip-gradient 1 may help")
+            raise TrainingError(
+                f"{name} is NaN after epoch {self.state.epoch}: nothing is saved; a smaller --start-lr or --clip-gradient 1 may help"
+            )
         self.update.schedule.observe(value)
         better = best is None or (value < best if direction == "min" else value > best)
         if better:
@@ -264,19 +335,29 @@ class Training:
             "scaler": self.update.scaler.state_dict(),
             "steps": self.update.steps,
             "done": self.update.done,
-            "state": {item.name: getattr(self.state, item.name) for item in dataclasses.fields(self.state)},
+            "state": {
+                item.name: getattr(self.state, item.name) for item in dataclasses.fields(self.state)
+            },
             "random": self._random or checkpoint.random_state(),
         }
         checkpoint.save_checkpoint(everything, self.files.resume)
 
-    def report(self, fitted: EpochMetrics, checked: EpochMetrics, train: BatchLoader, val: BatchLoader | None) -> None:
+    def report(
+        self,
+        fitted: EpochMetrics,
+        checked: EpochMetrics,
+        train: BatchLoader,
+        val: BatchLoader | None,
+    ) -> None:
         """Metrics, event accounting and figures of the epoch."""
         values = {f"train/{name}": value for name, value in fitted.items()}
         if val is not None:
             values |= {f"val/{name}": value for name, value in checked.items()}
         values |= {"learning_rate": self.update.rate, "data_wait": self._data_wait}
         values |= log_rows("train", train) | ({} if val is None else log_rows("val", val))
-        spectra = reweighting_figures(train, self.task.config.weights, self.files.prefix, self.state.epoch)
+        spectra = reweighting_figures(
+            train, self.task.config.weights, self.files.prefix, self.state.epoch
+        )
         self.tracker.epoch(values, self.state.epoch, lambda: checked.figures() | spectra)
 
     # --- the end
@@ -284,8 +365,16 @@ class Training:
     def is_over(self) -> bool:
         """Whether all epochs are done, or too many without improvement."""
         patience = self.options.early_stopping
-        if patience is not None and self.state.best and self.state.epoch - 1 - self.state.best_epoch >= patience:
-            log.info("stopping early: no better %s since epoch %d", self.task.watch[0], self.state.best_epoch)
+        if (
+            patience is not None
+            and self.state.best
+            and self.state.epoch - 1 - self.state.best_epoch >= patience
+        ):
+            log.info(
+                "stopping early: no better %s since epoch %d",
+                self.task.watch[0],
+                self.state.best_epoch,
+            )
             return True
         return self.state.epoch >= self.options.num_epochs
 
@@ -293,6 +382,8 @@ class Training:
         """Report and return what the best epoch's data said."""
         log.info("best epoch: %d with %s", self.state.best_epoch, format_metrics(self.state.best))
         self.tracker.finish(dataclasses.asdict(self.options), self.state.best)
-        outcome = EpochMetrics(self.task.meters() if self.state.best_sums else [], self.state.best_sums)
+        outcome = EpochMetrics(
+            self.task.meters() if self.state.best_sums else [], self.state.best_sums
+        )
         outcome.update(self.state.best)
         return outcome

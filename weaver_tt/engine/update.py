@@ -31,17 +31,27 @@ class Update:
         clip: float | None = None,
         scaler: torch.amp.GradScaler | None = None,
     ) -> None:
-        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.parameters = [
+            parameter for parameter in network.parameters() if parameter.requires_grad
+        ]
         self.optimizer, self.schedule, self.clip = optimizer, schedule, clip
-        self.scaler = scaler or torch.amp.GradScaler(enabled=False)  # keeps float16 gradients off zero, skips steps that overflow
+        self.scaler = scaler or torch.amp.GradScaler(
+            enabled=False
+        )  # keeps float16 gradients off zero, skips steps that overflow
         self.steps, self.epoch, self.done = 0, 0, 0.0
-        self._first_bad = torch.tensor(-1, device=self.parameters[0].device)  # step of the first loss that was not finite
+        self._first_bad = torch.tensor(
+            -1, device=self.parameters[0].device
+        )  # step of the first loss that was not finite
 
     def __call__(self, losses: Tensor, scored: Scored, batch: Batch) -> None:
         """One step on ``losses`` (M,), which hold the graph."""
         scale = scored.weight.abs().sum()
-        loss = (losses.float() * scored.weight).sum() / scale.clamp(min=torch.finfo(torch.float32).tiny)
-        self._first_bad = torch.where((self._first_bad < 0) & ~loss.detach().isfinite(), self.steps, self._first_bad)
+        loss = (losses.float() * scored.weight).sum() / scale.clamp(
+            min=torch.finfo(torch.float32).tiny
+        )
+        self._first_bad = torch.where(
+            (self._first_bad < 0) & ~loss.detach().isfinite(), self.steps, self._first_bad
+        )
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self._apply(scale.float(), batch.progress)
@@ -50,7 +60,9 @@ class Update:
         """The step of a rank whose batches are used up: the others' gradients."""
         self.optimizer.zero_grad(set_to_none=True)
         nothing = torch.zeros((), device=self._first_bad.device)
-        self.scaler.scale(nothing)  # it is at work from its first loss on, also on a rank that never has one
+        self.scaler.scale(
+            nothing
+        )  # it is at work from its first loss on, also on a rank that never has one
         self._apply(nothing, progress)
 
     def _apply(self, scale: Tensor, progress: float) -> None:
@@ -79,16 +91,32 @@ class Update:
         step = int(self._first_bad)
         if step >= 0:
             return step
-        finite = torch.stack([parameter.detach().isfinite().all() for parameter in self.parameters]).all()
+        finite = torch.stack(
+            [parameter.detach().isfinite().all() for parameter in self.parameters]
+        ).all()
         return None if finite else self.steps - 1
 
 
 def make_update(
-    network: nn.Module, options: TrainOptions, direction: Literal["min", "max"], amp: torch.dtype | None = None, steps: int | None = None
+    network: nn.Module,
+    options: TrainOptions,
+    direction: Literal["min", "max"],
+    amp: torch.dtype | None = None,
+    steps: int | None = None,
 ) -> Update:
     """What trains ``network`` as ``options`` say; ``direction`` of the watched metric, type of mixed precision, and steps in an epoch where known."""
-    optimizer = make_optimizer(network, options.optimizer, options.start_lr, options.optimizer_option)
-    schedule = make_schedule(options.lr_scheduler, options.num_epochs, options.warmup_steps, direction, steps)
+    optimizer = make_optimizer(
+        network, options.optimizer, options.start_lr, options.optimizer_option
+    )
+    schedule = make_schedule(
+        options.lr_scheduler, options.num_epochs, options.warmup_steps, direction, steps
+    )
     device = next(network.parameters()).device
     scaler = torch.amp.GradScaler(device.type, enabled=amp is torch.float16)
-    return Update(network, optimizer, schedule, max_gradient_norm(options.clip_gradient, options.optimizer_option), scaler)
+    return Update(
+        network,
+        optimizer,
+        schedule,
+        max_gradient_norm(options.clip_gradient, options.optimizer_option),
+        scaler,
+    )

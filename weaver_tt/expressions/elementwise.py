@@ -20,7 +20,18 @@ from weaver_tt.errors import DataError
 from weaver_tt.expressions.functions import _clip
 
 ELEMENTWISE: Mapping[Any, Callable[..., Any]] = {
-    **{function: function for function in (np.around, np.clip, np.full_like, np.isclose, np.nan_to_num, np.ones_like, np.round)},
+    **{
+        function: function
+        for function in (
+            np.around,
+            np.clip,
+            np.full_like,
+            np.isclose,
+            np.nan_to_num,
+            np.ones_like,
+            np.round,
+        )
+    },
     np.where: np.where,
     np.zeros_like: np.zeros_like,
     ak.nan_to_num: np.nan_to_num,
@@ -60,7 +71,11 @@ def as_operand(values: Any, name: str) -> Any:
 
 
 def _as_64_bit(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return values.astype(np.int64) if values.dtype.kind in "iu" and values.dtype.itemsize < 8 else values
+    return (
+        values.astype(np.int64)
+        if values.dtype.kind in "iu" and values.dtype.itemsize < 8
+        else values
+    )
 
 
 def as_flat(values: Any) -> Any:
@@ -82,7 +97,10 @@ def _project_index(layout: Content) -> Content:
 
 def _jagged_or(layout: Content, otherwise: Any) -> Any:
     """Lists of numbers as Jagged; ``otherwise`` where the layout is something else (text, missing values, records, deeper lists)."""
-    if not isinstance(layout, ListArray | ListOffsetArray | RegularArray) or layout.parameter("__array__") is not None:
+    if (
+        not isinstance(layout, ListArray | ListOffsetArray | RegularArray)
+        or layout.parameter("__array__") is not None
+    ):
         return otherwise
     packed = layout if _is_packed(layout) else layout.to_ListOffsetArray64(True)
     content = _project_index(packed.content)
@@ -94,7 +112,11 @@ def _jagged_or(layout: Content, otherwise: Any) -> Any:
 
 def _is_packed(layout: Content) -> bool:
     """Whether the offsets can be taken as they are, the same object, so that ``is`` tells columns that share them."""
-    return isinstance(layout, ListOffsetArray) and layout.offsets.dtype == np.int64 and layout.offsets[0] == 0
+    return (
+        isinstance(layout, ListOffsetArray)
+        and layout.offsets.dtype == np.int64
+        and layout.offsets[0] == 0
+    )
 
 
 def to_awkward(value: Any) -> Any:
@@ -104,14 +126,21 @@ def to_awkward(value: Any) -> Any:
     return value
 
 
-def apply_function(function: Callable[..., Any], positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
+def apply_function(
+    function: Callable[..., Any], positional: Sequence[Any], named: Mapping[str, Any]
+) -> Any:
     """The value of ``function``: on flat content where it acts value by value on aligned columns, by awkward otherwise.
 
     :raises DataError: jagged arguments differ in their numbers of objects.
     """
     flat = _flat_function(function, positional, named)
     if flat is None:
-        return as_flat(function(*map(to_awkward, positional), **{name: to_awkward(value) for name, value in named.items()}))
+        return as_flat(
+            function(
+                *map(to_awkward, positional),
+                **{name: to_awkward(value) for name, value in named.items()},
+            )
+        )
     jagged = [value for value in positional if isinstance(value, JaggedColumn)]
     if not jagged:
         return as_flat(flat(*positional, **named))
@@ -125,7 +154,9 @@ def apply_function(function: Callable[..., Any], positional: Sequence[Any], name
     return JaggedColumn(result, first.offsets)
 
 
-def _flat_function(function: Callable[..., Any], positional: Sequence[Any], named: Mapping[str, Any]) -> Callable[..., Any] | None:
+def _flat_function(
+    function: Callable[..., Any], positional: Sequence[Any], named: Mapping[str, Any]
+) -> Callable[..., Any] | None:
     """What computes ``function`` on flat content; None where it or its arguments need awkward."""
     if isinstance(function, np.ufunc):
         flat: Callable[..., Any] | None = function
@@ -133,8 +164,18 @@ def _flat_function(function: Callable[..., Any], positional: Sequence[Any], name
         flat = ELEMENTWISE.get(function) if getattr(function, "__hash__", None) else None
         if flat is np.where and len(positional) != 3:
             flat = None  # np.where(condition) gives places, not values
-    simple = all(isinstance(value, JaggedColumn | int | float | str | type | None) or _per_row(value) for value in positional)
-    return flat if simple and not any(isinstance(value, JaggedColumn | ak.Array | np.ndarray) for value in named.values()) else None
+    simple = all(
+        isinstance(value, JaggedColumn | int | float | str | type | None) or _per_row(value)
+        for value in positional
+    )
+    return (
+        flat
+        if simple
+        and not any(
+            isinstance(value, JaggedColumn | ak.Array | np.ndarray) for value in named.values()
+        )
+        else None
+    )
 
 
 def _per_row(value: Any) -> bool:
@@ -148,7 +189,9 @@ def _broadcast(value: Any, like: JaggedColumn) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     if len(value) != len(like.offsets) - 1:
-        raise DataError(f"{len(value)} values meet {len(like.offsets) - 1} rows of {like.name or 'a jagged column'}")
+        raise DataError(
+            f"{len(value)} values meet {len(like.offsets) - 1} rows of {like.name or 'a jagged column'}"
+        )
     return np.repeat(value, like.counts)
 
 
@@ -157,4 +200,6 @@ def _misalignment_error(left: JaggedColumn, right: JaggedColumn) -> DataError:
     if len(left.offsets) != len(right.offsets):
         return DataError(f"{names} have {len(left.offsets) - 1} and {len(right.offsets) - 1} rows")
     row = int(np.argmax(left.counts != right.counts))
-    return DataError(f"{names} differ in their objects: {left.counts[row]} and {right.counts[row]} in row {row} (counted from 0)")
+    return DataError(
+        f"{names} differ in their objects: {left.counts[row]} and {right.counts[row]} in row {row} (counted from 0)"
+    )

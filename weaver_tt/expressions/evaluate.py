@@ -46,14 +46,20 @@ def parse_expression(source: Any, where: str, functions_file: str | None = None)
         raise ConfigError(f"{where}: expected an expression, found {source!r}")
     text = " ".join(str(source).splitlines()).strip()
     if not text or len(text) > MAX_CHARACTERS:
-        raise ConfigError(f"{where}: expected an expression of 1 to {MAX_CHARACTERS} characters, found {len(text)}")
+        raise ConfigError(
+            f"{where}: expected an expression of 1 to {MAX_CHARACTERS} characters, found {len(text)}"
+        )
     try:
         tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         byte = len(text[: (error.offset or 1) - 1].encode())
-        raise ConfigError(f"{where}: not an expression: {error.msg}\n{with_caret(text, byte, byte + 1)}\n{ALLOWED}") from None
+        raise ConfigError(
+            f"{where}: not an expression: {error.msg}\n{with_caret(text, byte, byte + 1)}\n{ALLOWED}"
+        ) from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise ConfigError(f"{where}: not an expression: {error or type(error).__name__}\n  {text[:200]}\n{ALLOWED}") from None
+        raise ConfigError(
+            f"{where}: not an expression: {error or type(error).__name__}\n  {text[:200]}\n{ALLOWED}"
+        ) from None
     grammar = Grammar(text, where, known_functions(functions_file))
     names = frozenset(grammar.check(tree))
     _try_constants(tree, grammar)
@@ -63,7 +69,9 @@ def parse_expression(source: Any, where: str, functions_file: str | None = None)
 def _try_constants(tree: ast.expr, grammar: Grammar) -> None:
     """Refuse ``9**9**9`` when the YAML is loaded: the innermost operation on constants that cannot be computed."""
     for node in reversed(list(ast.walk(tree))):
-        if isinstance(node, ast.BinOp) and not any(isinstance(part, ast.Name | ast.Call | ast.Subscript) for part in ast.walk(node)):
+        if isinstance(node, ast.BinOp) and not any(
+            isinstance(part, ast.Name | ast.Call | ast.Subscript) for part in ast.walk(node)
+        ):
             try:
                 _Evaluation({}, {}, grammar.source).value(node)
             except DataError as error:
@@ -82,14 +90,20 @@ def evaluate(expression: Expression, table: Table) -> Any:
         return table[expression.tree.id]
     rows = next((len(column) for column in table.values()), None)
     with np.errstate(all="ignore"):  # non-finite values are counted where inputs are scaled
-        result = to_awkward(_Evaluation(table, known_functions(expression.functions_file), expression.source).value(expression.tree))
+        result = to_awkward(
+            _Evaluation(table, known_functions(expression.functions_file), expression.source).value(
+                expression.tree
+            )
+        )
     if rows is None:
         return result
     if isinstance(result, int | float | np.generic):
         return np.full(rows, result)
     if not isinstance(result, np.ndarray | ak.Array) or len(result) != rows:
         found = f"{len(result)} entries" if hasattr(result, "__len__") else repr(result)
-        raise DataError(f"expression {expression.source!r}: expected one entry for each of the {rows} rows, found {found}")
+        raise DataError(
+            f"expression {expression.source!r}: expected one entry for each of the {rows} rows, found {found}"
+        )
     return result
 
 
@@ -117,8 +131,16 @@ NUMBER_BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.BitOr: operator.or_,
     ast.BitXor: operator.xor,
 }
-UNARY: Mapping[type[ast.unaryop], Callable[[Any], Any]] = {ast.USub: np.negative, ast.UAdd: np.positive, ast.Invert: np.invert}
-NUMBER_UNARY: Mapping[type[ast.unaryop], Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert}
+UNARY: Mapping[type[ast.unaryop], Callable[[Any], Any]] = {
+    ast.USub: np.negative,
+    ast.UAdd: np.positive,
+    ast.Invert: np.invert,
+}
+NUMBER_UNARY: Mapping[type[ast.unaryop], Callable[[Any], Any]] = {
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+    ast.Invert: operator.invert,
+}
 COMPARE: Mapping[type[ast.cmpop], Callable[..., Any]] = {
     ast.Eq: np.equal,
     ast.NotEq: np.not_equal,
@@ -151,7 +173,9 @@ class _Evaluation:
             case ast.UnaryOp(op=sign, operand=operand):
                 value = self.value(operand)
                 plain_number = _is_number(value) and not isinstance(value, bool)
-                return self.run((NUMBER_UNARY if plain_number else UNARY)[type(sign)], [value], {}, node)
+                return self.run(
+                    (NUMBER_UNARY if plain_number else UNARY)[type(sign)], [value], {}, node
+                )
             case ast.Compare():
                 return self.compare(node)
             case ast.Call():
@@ -169,7 +193,9 @@ class _Evaluation:
     def column(self, name: str) -> Any:
         """A column of the table, jagged ones as content and offsets."""
         if name not in self.table:
-            raise DataError(f"expression {self.source!r}: no column {name!r}; {nearest(name, self.table)}")
+            raise DataError(
+                f"expression {self.source!r}: no column {name!r}; {nearest(name, self.table)}"
+            )
         return as_operand(self.table[name], name)
 
     def binary(self, node: ast.BinOp) -> Any:
@@ -177,20 +203,31 @@ class _Evaluation:
         left, right = self.value(node.left), self.value(node.right)
         if _is_number(left) and _is_number(right):
             return self.number(node, left, right)
-        if isinstance(node.op, ast.Add) and momentum.is_momentum(left) and momentum.is_momentum(right):
+        if (
+            isinstance(node.op, ast.Add)
+            and momentum.is_momentum(left)
+            and momentum.is_momentum(right)
+        ):
             return self.run(momentum.add_momenta, [left, right], {}, node)
         return self.run(BINARY[type(node.op)], [left, right], {}, node)
 
     def number(self, node: ast.BinOp, left: Any, right: Any) -> Any:
         """Arithmetic of constants, bounded so that no power can run for ever."""
         whole = isinstance(left, int) and isinstance(right, int)
-        if whole and isinstance(node.op, ast.Pow) and abs(left) > 1 and right * (abs(left).bit_length() - 1) > MOST_BITS:
+        if (
+            whole
+            and isinstance(node.op, ast.Pow)
+            and abs(left) > 1
+            and right * (abs(left).bit_length() - 1) > MOST_BITS
+        ):
             raise DataError(f"{ast.unparse(node)} has more than {MOST_BITS} bits")
         try:
             result = NUMBER_BINARY[type(node.op)](left, right)
         except (ArithmeticError, TypeError, ValueError) as error:
             raise DataError(f"{ast.unparse(node)}: {error}") from None
-        if (isinstance(result, int) and result.bit_length() > MOST_BITS) or isinstance(result, complex):
+        if (isinstance(result, int) and result.bit_length() > MOST_BITS) or isinstance(
+            result, complex
+        ):
             raise DataError(f"{ast.unparse(node)} is not a real number of at most {MOST_BITS} bits")
         return result
 
@@ -198,7 +235,9 @@ class _Evaluation:
         """A comparison; ``0 < x < 5`` is ``(0 < x) & (x < 5)``."""
         values = [self.value(part) for part in (node.left, *node.comparators)]
         pairs = zip(node.ops, values[:-1], values[1:], strict=True)
-        tests = [self.run(COMPARE[type(test)], [left, right], {}, node) for test, left, right in pairs]
+        tests = [
+            self.run(COMPARE[type(test)], [left, right], {}, node) for test, left, right in pairs
+        ]
         return reduce(lambda left, right: self.run(np.bitwise_and, [left, right], {}, node), tests)
 
     def attribute(self, node: ast.Attribute) -> Any:
@@ -213,24 +252,39 @@ class _Evaluation:
         """The value of a node that has to be four-momenta."""
         value = self.value(node)
         if not momentum.is_momentum(value):
-            raise DataError(f"expression {self.source!r}: {ast.unparse(node)} is not made by a _p4_from_... helper, and has no attributes")
+            raise DataError(
+                f"expression {self.source!r}: {ast.unparse(node)} is not made by a _p4_from_... helper, and has no attributes"
+            )
         return value
 
     def call(self, node: ast.Call) -> Any:
         """A function applied to its arguments."""
         positional = [self.value(argument) for argument in node.args]
-        named = {keyword.arg: self.value(keyword.value) for keyword in node.keywords if keyword.arg is not None}
+        named = {
+            keyword.arg: self.value(keyword.value)
+            for keyword in node.keywords
+            if keyword.arg is not None
+        }
         if isinstance(node.func, ast.Name) and node.func.id not in FUNCTIONS:
-            return apply_function(self.functions[node.func.id], positional, named)  # the user's own errors are shown as they are
+            return apply_function(
+                self.functions[node.func.id], positional, named
+            )  # the user's own errors are shown as they are
         if isinstance(node.func, ast.Name):
             return self.run(self.functions[node.func.id], positional, named, node)
         if isinstance(node.func, ast.Attribute) and (module := module_of(node.func.value)):
             return self.run(MODULES[module][node.func.attr], positional, named, node)
         if isinstance(node.func, ast.Attribute) and node.func.attr in methods.METHODS:
-            return self.run(methods.METHODS[node.func.attr], [self.value(node.func.value), *positional], named, node)
+            return self.run(
+                methods.METHODS[node.func.attr],
+                [self.value(node.func.value), *positional],
+                named,
+                node,
+            )
         if isinstance(node.func, ast.Attribute):
             method = momentum.METHODS[node.func.attr]
-            return self.run(method, [self.momenta(node.func.value), *positional, *named.values()], {}, node)
+            return self.run(
+                method, [self.momenta(node.func.value), *positional, *named.values()], {}, node
+            )
         raise ConfigError(f"expression {self.source!r}: {ast.unparse(node.func)} cannot be called")
 
     def index(self, node: ast.expr) -> Any:
@@ -241,15 +295,26 @@ class _Evaluation:
             return slice(self.value(node.lower), self.value(node.upper), self.value(node.step))
         return to_awkward(self.value(node))
 
-    def run(self, function: Callable[..., Any], positional: list[Any], named: dict[str, Any], node: ast.expr) -> Any:
+    def run(
+        self,
+        function: Callable[..., Any],
+        positional: list[Any],
+        named: dict[str, Any],
+        node: ast.expr,
+    ) -> Any:
         """Call a function; what goes wrong in it is told with the expression and the part."""
         try:
             return apply_function(function, positional, named)
         except WeaverError as error:
             raise DataError(f"expression {self.source!r}: {error}") from error
         except (ValueError, TypeError, IndexError, ArithmeticError, AttributeError) as error:
-            first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise DataError(f"expression {self.source!r}: in {ast.unparse(node)}: {first}") from error
+            first = next(
+                (line.strip() for line in str(error).splitlines() if line.strip()),
+                type(error).__name__,
+            )
+            raise DataError(
+                f"expression {self.source!r}: in {ast.unparse(node)}: {first}"
+            ) from error
 
 
 def _is_number(value: Any) -> bool:

@@ -70,7 +70,9 @@ def _hash(*columns: Any) -> npt.NDArray[np.int64]:
     if any(ak.Array(column).ndim != 1 for column in columns):
         raise DataError("_hash takes columns with one number per row")
     lists = [np.asarray(ak.to_numpy(column)) for column in columns]
-    return np.fromiter(map(hash, zip(*(values.tolist() for values in lists), strict=True)), dtype=np.int64)
+    return np.fromiter(
+        map(hash, zip(*(values.tolist() for values in lists), strict=True)), dtype=np.int64
+    )
 
 
 def _concat(arrays: Sequence[Any], axis: int = 0) -> Any:
@@ -144,7 +146,12 @@ def _knn(support: Any, query: Any, k: int, n_jobs: int = 1) -> npt.NDArray[np.in
 
 
 def _batch_knn(
-    supports: Sequence[Any], queries: Sequence[Any], k: int, maxlen_s: int, maxlen_q: int | None = None, n_jobs: int = 1
+    supports: Sequence[Any],
+    queries: Sequence[Any],
+    k: int,
+    maxlen_s: int,
+    maxlen_q: int | None = None,
+    n_jobs: int = 1,
 ) -> npt.NDArray[np.int32]:
     """``_knn`` row by row, among the first ``maxlen_s`` and for the first ``maxlen_q`` points: (R, maxlen_q, k), padded with maxlen_s - 1."""
     most = maxlen_s if maxlen_q is None else maxlen_q
@@ -171,17 +178,25 @@ def _batch_gather(array: ak.Array, indices: ak.Array) -> ak.Array:
 
 
 def _batch_permute_and_drop_indices(
-    array: ak.Array, random_permute: bool = True, drop_rate_min: float = 0, drop_rate_max: float = 0, min_elements: int = 1
+    array: ak.Array,
+    random_permute: bool = True,
+    drop_rate_min: float = 0,
+    drop_rate_max: float = 0,
+    min_elements: int = 1,
 ) -> ak.Array:
     """Random (or sorting) indices of each row's objects; at a random rate of a row's last objects are left out, ``min_elements`` stay."""
     indices = _batch_permute_indices(array) if random_permute else _batch_argsort(array)
     if not drop_rate_min:
         return indices
     if not 0 < drop_rate_min <= drop_rate_max < 1:
-        raise DataError(f"drop rates {drop_rate_min} and {drop_rate_max}: expected 0 < drop_rate_min <= drop_rate_max < 1")
+        raise DataError(
+            f"drop rates {drop_rate_min} and {drop_rate_max}: expected 0 < drop_rate_min <= drop_rate_max < 1"
+        )
     counts = ak.to_numpy(ak.num(array))
     rate = _seeded_generator(counts + 1).uniform(drop_rate_min, drop_rate_max, len(counts))
-    return indices[indices < np.maximum(min_elements, np.round(counts * (1 - rate))).astype(np.int64)]
+    return indices[
+        indices < np.maximum(min_elements, np.round(counts * (1 - rate))).astype(np.int64)
+    ]
 
 
 def _seeded_generator(counts: npt.NDArray[Any]) -> np.random.Generator:
@@ -203,14 +218,38 @@ def _p4_from_ptetaphim(pt: Any, eta: Any, phi: Any, mass: Any) -> ak.Array:
     return make_momentum(pt=pt, eta=eta, phi=phi, mass=mass)
 
 
-BUILTINS: dict[str, Callable[..., Any]] = {"len": len, "abs": np.absolute, "min": min, "max": max, "sum": sum, "round": np.round}
+BUILTINS: dict[str, Callable[..., Any]] = {
+    "len": len,
+    "abs": np.absolute,
+    "min": min,
+    "max": max,
+    "sum": sum,
+    "round": np.round,
+}
 """Builtins by name; ``abs`` and ``round`` act on every value (and ``round(1, -10**9)`` cannot hang)."""
 
 HELPERS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        *(_hash, _concat, _stack, _pad, _repeat_pad, _clip, _knn, _batch_knn, _batch_permute_indices, _batch_argsort, _batch_gather),
-        *(_batch_permute_and_drop_indices, _p4_from_pxpypze, _p4_from_ptetaphie, _p4_from_ptetaphim),
+        *(
+            _hash,
+            _concat,
+            _stack,
+            _pad,
+            _repeat_pad,
+            _clip,
+            _knn,
+            _batch_knn,
+            _batch_permute_indices,
+            _batch_argsort,
+            _batch_gather,
+        ),
+        *(
+            _batch_permute_and_drop_indices,
+            _p4_from_pxpypze,
+            _p4_from_ptetaphie,
+            _p4_from_ptetaphim,
+        ),
     )
 }
 """Helpers that public configurations call, under their names there."""
@@ -234,7 +273,11 @@ def load_custom_functions(path: str) -> dict[str, Callable[..., Any]]:
     with weaver_names(path):
         spec.loader.exec_module(module)
     members = vars(module).items()
-    found: dict[str, Callable[..., Any]] = {name: value for name, value in members if inspect.isfunction(value) and not name.startswith("__")}
+    found: dict[str, Callable[..., Any]] = {
+        name: value
+        for name, value in members
+        if inspect.isfunction(value) and not name.startswith("__")
+    }
     if not found:
         raise ConfigError(f"--custom-functions {path}: holds no function")
     return found

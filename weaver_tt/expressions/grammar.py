@@ -18,7 +18,18 @@ ALLOWED = (
     "allowed: numbers, columns, + - * / // % **, comparisons, & | ~, indexing and slicing, functions of np, ak and math, "
     "the helpers of docs/data-yaml.md, len abs min max sum round, and those of --custom-functions"
 )
-OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.BitAnd, ast.BitOr, ast.BitXor)
+OPERATORS = (
+    ast.Add,
+    ast.Sub,
+    ast.Mult,
+    ast.Div,
+    ast.FloorDiv,
+    ast.Mod,
+    ast.Pow,
+    ast.BitAnd,
+    ast.BitOr,
+    ast.BitXor,
+)
 SIGNS = (ast.UAdd, ast.USub, ast.Invert)
 COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 MAX_CHARACTERS = 20_000
@@ -47,7 +58,9 @@ class Grammar:
 
     def refusal(self, node: Any, why: str) -> ConfigError:
         """The error for a part of the expression: what is wrong, the expression, a caret under the part, what is allowed."""
-        return ConfigError(f"{self.where}: {why}\n{with_caret(self.source, node.col_offset, node.end_col_offset)}\n{ALLOWED}")
+        return ConfigError(
+            f"{self.where}: {why}\n{with_caret(self.source, node.col_offset, node.end_col_offset)}\n{ALLOWED}"
+        )
 
     def check(self, node: ast.expr, depth: int = 0) -> Iterator[str]:
         """Names of the columns that an allowed tree reads.
@@ -90,7 +103,14 @@ class Grammar:
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
                 return elements
         faulty = getattr(node, "op", node)
-        why = next((hint for kind, hint in SUGGESTIONS.items() if isinstance(node, kind) or isinstance(faulty, kind)), None)
+        why = next(
+            (
+                hint
+                for kind, hint in SUGGESTIONS.items()
+                if isinstance(node, kind) or isinstance(faulty, kind)
+            ),
+            None,
+        )
         raise self.refusal(node, why or f"{type(faulty).__name__} is not allowed")
 
     def name(self, node: ast.Name) -> None:
@@ -119,7 +139,9 @@ class Grammar:
         module = module_of(node.value)
         assert module is not None
         if node.attr not in MODULES[module]:
-            raise self.refusal(node, f"{module}.{node.attr} is not allowed; {nearest(node.attr, MODULES[module])}")
+            raise self.refusal(
+                node, f"{module}.{node.attr} is not allowed; {nearest(node.attr, MODULES[module])}"
+            )
         return MODULES[module][node.attr]
 
     def attribute(self, node: ast.Attribute, name: str) -> None:
@@ -141,7 +163,10 @@ class Grammar:
         for part in parts:
             if isinstance(part, ast.Slice):
                 inside += [edge for edge in (part.lower, part.upper, part.step) if edge is not None]
-            elif not (isinstance(part, ast.Constant) and (isinstance(part.value, str) or part.value is ...)):
+            elif not (
+                isinstance(part, ast.Constant)
+                and (isinstance(part.value, str) or part.value is ...)
+            ):
                 inside.append(part)
         return inside
 
@@ -154,7 +179,11 @@ class Grammar:
         if any(keyword.arg is None for keyword in node.keywords):
             raise self.refusal(node, "'**' is not allowed in a call")
         target = node.func
-        plain = [argument for argument in arguments if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str))]
+        plain = [
+            argument
+            for argument in arguments
+            if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str))
+        ]
         if isinstance(target, ast.Attribute) and not module_of(target.value):
             self.method(node, target)
             return [target.value, *plain]
@@ -166,7 +195,9 @@ class Grammar:
         self.submodule(target.value)
         known: Mapping[str, Callable[..., Any]] = {**momentum.METHODS, **methods.METHODS}
         if target.attr not in known:
-            raise self.refusal(target, f"method {target.attr!r} is not allowed; {nearest(target.attr, known)}")
+            raise self.refusal(
+                target, f"method {target.attr!r} is not allowed; {nearest(target.attr, known)}"
+            )
         itself = ast.Call(func=target, args=[target.value, *node.args], keywords=node.keywords)
         self.signature(ast.copy_location(itself, node), known[target.attr])
 
@@ -180,16 +211,23 @@ class Grammar:
         if not isinstance(target, ast.Name):
             raise self.refusal(target, "only a named function can be called")
         if target.id not in self.functions:
-            raise self.refusal(target, f"no function {target.id!r}; {nearest(target.id, self.functions)}")
+            raise self.refusal(
+                target, f"no function {target.id!r}; {nearest(target.id, self.functions)}"
+            )
         return self.functions[target.id]
 
     def signature(self, node: ast.Call, function: Callable[..., Any]) -> None:
         """The arguments fit, and none of them makes the function write into a column or grow an array."""
         given = {keyword.arg: None for keyword in node.keywords if keyword.arg is not None}
-        refused = {"out", "behavior", "attrs", "highlevel"} | ({"shape"} if getattr(function, "__name__", "").endswith("_like") else set())
+        refused = {"out", "behavior", "attrs", "highlevel"} | (
+            {"shape"} if getattr(function, "__name__", "").endswith("_like") else set()
+        )
         if isinstance(function, np.ufunc):
             if len(node.args) != function.nin:
-                raise self.refusal(node, f"{function.__name__} takes {function.nin} argument{'s' * (function.nin > 1)}, not {len(node.args)}")
+                raise self.refusal(
+                    node,
+                    f"{function.__name__} takes {function.nin} argument{'s' * (function.nin > 1)}, not {len(node.args)}",
+                )
             bound = set(given)
         else:
             try:

@@ -37,7 +37,9 @@ def find_extremum(function: Callable[..., Any], array: Any, axis: int | None = N
     """``ak.argmax`` or ``ak.argmin``: without ``axis`` as awkward 0 had it, a list of one place (or none) a row, with which to index."""
     if axis is not None:
         return function(_require_objects(array, axis), axis=axis)
-    return ak.drop_none(ak.from_regular(function(_require_objects(array), axis=-1, keepdims=True), axis=-1), axis=-1)
+    return ak.drop_none(
+        ak.from_regular(function(_require_objects(array), axis=-1, keepdims=True), axis=-1), axis=-1
+    )
 
 
 def counts(array: Any) -> Any:
@@ -59,12 +61,17 @@ def _require_objects(array: Any, axis: int = -1) -> Any:
     if ak.Array(array).ndim < 2:
         raise DataError("it has one value a row, and no objects to go over")
     if axis == 0:
-        raise DataError("axis 0 goes over rows, and which rows are read together is a matter of chance; axis 1 goes over a row's objects")
+        raise DataError(
+            "axis 0 goes over rows, and which rows are read together is a matter of chance; axis 1 goes over a row's objects"
+        )
     return array
 
 
 METHODS: Mapping[str, Callable[..., Any]] = {
-    **{name: partial(reduce_objects, getattr(ak, name)) for name in ("sum", "prod", "min", "max", "mean", "std", "any", "all")},
+    **{
+        name: partial(reduce_objects, getattr(ak, name))
+        for name in ("sum", "prod", "min", "max", "mean", "std", "any", "all")
+    },
     **{name: partial(find_extremum, getattr(ak, name)) for name in ("argmin", "argmax")},
     "pad": pad,
     "fillna": ak.fill_none,

@@ -32,7 +32,12 @@ def coordinate(record: ak.Array, name: str) -> Any:
 
 def add_momenta(left: ak.Array, right: ak.Array) -> ak.Array:
     """The sum of two arrays of four-momenta."""
-    return make_momentum(**{name: coordinate(left, name) + coordinate(right, name) for name in ("px", "py", "pz", "energy")})
+    return make_momentum(
+        **{
+            name: coordinate(left, name) + coordinate(right, name)
+            for name in ("px", "py", "pz", "energy")
+        }
+    )
 
 
 def momentum_delta_phi(left: ak.Array, right: ak.Array) -> Any:
@@ -55,7 +60,17 @@ def _mass(of: Callable[[str], Any]) -> Any:
     return np.copysign(np.sqrt(np.abs(square)), square)  # a spacelike vector has a negative mass
 
 
-ALIASES: Mapping[str, str] = {"E": "energy", "e": "energy", "t": "energy", "m": "mass", "M": "mass", "x": "px", "y": "py", "z": "pz", "rho": "pt"}
+ALIASES: Mapping[str, str] = {
+    "E": "energy",
+    "e": "energy",
+    "t": "energy",
+    "m": "mass",
+    "M": "mass",
+    "x": "px",
+    "y": "py",
+    "z": "pz",
+    "rho": "pt",
+}
 
 DERIVED: Mapping[str, Callable[[Callable[[str], Any]], Any]] = {
     "px": lambda of: of("pt") * np.cos(of("phi")),

@@ -16,7 +16,18 @@ from matplotlib.figure import Figure
 from weaver_tt.errors import OutputError
 
 Array = npt.NDArray[np.float64]
-COLORS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd")  # Petroff, arXiv:2107.02270
+COLORS = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)  # Petroff, arXiv:2107.02270
 STYLE = {
     "font.size": 13,
     "axes.labelsize": 15,

@@ -29,12 +29,29 @@ def efficiency_vs_pt(edges: Array, sums: Mapping[str, Array]) -> Figure:
         for color, (flavour, values) in zip(COLORS, sums.items(), strict=False):
             predicted, observed, error = binned_fractions(values)
             filled = values[0] != 0
-            axes.errorbar(centers[filled], observed[filled], error[filled], fmt="o", markersize=4, color=color, label=f"{flavour}, observed")
-            axes.plot(centers[filled], predicted[filled], color=color, label=f"{flavour}, predicted")
+            axes.errorbar(
+                centers[filled],
+                observed[filled],
+                error[filled],
+                fmt="o",
+                markersize=4,
+                color=color,
+                label=f"{flavour}, observed",
+            )
+            axes.plot(
+                centers[filled], predicted[filled], color=color, label=f"{flavour}, predicted"
+            )
         axes.set_xscale("log")
         low, high = axes.get_xlim()
-        ticks = [digit * 10.0**power for power in range(-3, 7) for digit in (1, 2, 5) if low <= digit * 10.0**power <= high]
+        ticks = [
+            digit * 10.0**power
+            for power in range(-3, 7)
+            for digit in (1, 2, 5)
+            if low <= digit * 10.0**power <= high
+        ]
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set_xticks([], minor=True)  # matplotlib would label all of 2, 3, 4, ... on top of each other
+        axes.set_xticks(
+            [], minor=True
+        )  # matplotlib would label all of 2, 3, 4, ... on top of each other
         axes.legend(frameon=False)
     return figure

@@ -11,11 +11,17 @@ from matplotlib.figure import Figure
 
 from weaver_tt.figures.base import COLORS, Array, style
 
-LOG_AXIS_RATIO = 20.0  # ratio of the outer edges from which the axis of a positive variable is logarithmic
-SpectrumSums = Mapping[tuple[str, str, str, int], float]  # (variable, class, before | after | square, bin) -> sum
+LOG_AXIS_RATIO = (
+    20.0  # ratio of the outer edges from which the axis of a positive variable is logarithmic
+)
+SpectrumSums = Mapping[
+    tuple[str, str, str, int], float
+]  # (variable, class, before | after | square, bin) -> sum
 
 
-def reweighting_figure(sums: SpectrumSums, variables: Mapping[str, Sequence[float]], classes: Sequence[str]) -> Figure:
+def reweighting_figure(
+    sums: SpectrumSums, variables: Mapping[str, Sequence[float]], classes: Sequence[str]
+) -> Figure:
     """A row of panels for each variable, ``before`` beside ``after``: share of the class's rows in each bin (its bins need not be equally wide)."""
     with style():
         figure = Figure(figsize=(11, 4.2 * len(variables)), layout="constrained")
@@ -28,21 +34,42 @@ def reweighting_figure(sums: SpectrumSums, variables: Mapping[str, Sequence[floa
     return figure
 
 
-def spectrum(sums: SpectrumSums, variable: str, name: str, what: str, bins: int) -> tuple[Array, Array]:
+def spectrum(
+    sums: SpectrumSums, variable: str, name: str, what: str, bins: int
+) -> tuple[Array, Array]:
     """Share of a class in each bin and its statistical error, (bins,) each; zeros for a class without rows."""
     values = np.array([sums.get((variable, name, what, i), 0.0) for i in range(bins)])
-    squares = values if what == "before" else np.array([sums.get((variable, name, "square", i), 0.0) for i in range(bins)])
+    squares = (
+        values
+        if what == "before"
+        else np.array([sums.get((variable, name, "square", i), 0.0) for i in range(bins)])
+    )
     total = values.sum() or 1.0
     return values / total, np.sqrt(squares) / abs(total)
 
 
-def _panel(axes: Any, sums: SpectrumSums, variable: str, edges: Sequence[float], classes: Sequence[str], what: str) -> None:
+def _panel(
+    axes: Any,
+    sums: SpectrumSums,
+    variable: str,
+    edges: Sequence[float],
+    classes: Sequence[str],
+    what: str,
+) -> None:
     for number, name in enumerate(classes):
         share, error = spectrum(sums, variable, name, what, len(edges) - 1)
-        line = {"color": COLORS[number % len(COLORS)], "linewidth": 2, "linestyle": "-" if number < len(COLORS) else "--"}
-        mplhep.histplot(share, bins=np.asarray(edges), yerr=error, ax=axes, label=name, edges=False, **line)
+        line = {
+            "color": COLORS[number % len(COLORS)],
+            "linewidth": 2,
+            "linestyle": "-" if number < len(COLORS) else "--",
+        }
+        mplhep.histplot(
+            share, bins=np.asarray(edges), yerr=error, ax=axes, label=name, edges=False, **line
+        )
     axes.set(title=f"{what} reweighting", xlabel=variable, xlim=(edges[0], edges[-1]))
-    if any(spectrum(sums, variable, name, what, len(edges) - 1)[0].max() > 0 for name in classes):  # nothing cannot be drawn on such an axis
+    if any(
+        spectrum(sums, variable, name, what, len(edges) - 1)[0].max() > 0 for name in classes
+    ):  # nothing cannot be drawn on such an axis
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
     if edges[0] > 0 and edges[-1] / edges[0] > LOG_AXIS_RATIO:

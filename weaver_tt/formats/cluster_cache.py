@@ -32,7 +32,12 @@ class ClusterCache:
         self._lock = Lock()
 
     def piece(
-        self, owner: Hashable, columns: Hashable, cluster: tuple[int, int], rows: tuple[int, int], read: Callable[[int, int], Arrays]
+        self,
+        owner: Hashable,
+        columns: Hashable,
+        cluster: tuple[int, int],
+        rows: tuple[int, int],
+        read: Callable[[int, int], Arrays],
     ) -> Arrays:
         """Rows [first, last) of a cluster [begin, end); ``read`` decodes a range of rows."""
         (begin, end), (first, last) = cluster, rows
@@ -42,7 +47,9 @@ class ClusterCache:
             known = self._row_bytes.get((owner, columns))
             room = self.most - sum(other.size for other in self._held.values())
         if held is None:
-            if known is None or known * (end - begin) > room:  # the first piece tells how large a row is
+            if (
+                known is None or known * (end - begin) > room
+            ):  # the first piece tells how large a row is
                 table = read(first, last)
                 self._row_bytes[owner, columns] = _size_in_bytes(table) / max(1, last - first)
                 return table
@@ -59,7 +66,9 @@ class ClusterCache:
         """Drop everything that belongs to ``owner``."""
         with self._lock:
             self._held = {key: held for key, held in self._held.items() if key[0] != owner}
-            self._row_bytes = {key: size for key, size in self._row_bytes.items() if key[0] != owner}
+            self._row_bytes = {
+                key: size for key, size in self._row_bytes.items() if key[0] != owner
+            }
 
 
 def _size_in_bytes(table: Arrays) -> int:

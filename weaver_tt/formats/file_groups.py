@@ -50,26 +50,44 @@ def parse_groups(patterns: Sequence[str], divide: bool = False) -> list[FileGrou
         if match and match["split"]:
             sizes[name] = max(1, int(match["split"][1:]))
             if not divide:
-                log.info("%s: files need not be split by %r, work is divided by rows; it is ignored", argument, match["split"])
+                log.info(
+                    "%s: files need not be split by %r, work is divided by rows; it is ignored",
+                    argument,
+                    match["split"],
+                )
         paths = _expand_url(pattern) if is_remote(pattern) else _expand(os.path.expanduser(pattern))
         known = groups.setdefault(name, [])
         fresh = [path for path in dict.fromkeys(paths) if path not in set(known)]
         if len(fresh) < len(paths):
-            log.warning("%s: %d files are in group %r already and count once", argument, len(paths) - len(fresh), name)
+            log.warning(
+                "%s: %d files are in group %r already and count once",
+                argument,
+                len(paths) - len(fresh),
+                name,
+            )
         known += fresh
-    return [part for name, paths in groups.items() for part in _split_group(name, paths, sizes.get(name) if divide else None)]
+    return [
+        part
+        for name, paths in groups.items()
+        for part in _split_group(name, paths, sizes.get(name) if divide else None)
+    ]
 
 
 def first_files(patterns: Sequence[str], number: int) -> list[str]:
     """``patterns`` cut down to the first ``number`` files of each group."""
-    return [f"{group.name}:{path}" for group in parse_groups(patterns) for path in group.paths[:number]]
+    return [
+        f"{group.name}:{path}" for group in parse_groups(patterns) for path in group.paths[:number]
+    ]
 
 
 def _split_group(name: str, paths: list[str], size: int | None) -> list[FileGroup]:
     """The group as it is, or groups of ``size`` files each."""
     if size is None:
         return [FileGroup(name, tuple(paths))]
-    return [FileGroup(f"{name}_{number}", tuple(paths[number * size :][:size])) for number in range(-(-len(paths) // size))]
+    return [
+        FileGroup(f"{name}_{number}", tuple(paths[number * size :][:size]))
+        for number in range(-(-len(paths) // size))
+    ]
 
 
 def _expand(pattern: str) -> list[str]:
@@ -91,7 +109,9 @@ def _successors(pattern: str) -> list[str]:
         if paths := sorted(glob.glob(other, recursive=True)):
             _log_successor(pattern, other)
             return paths
-    raise DataError(f"{pattern}: no such file, nor one that ends in .parquet or .root instead; `weaver-tt convert` makes them from a public data set")
+    raise DataError(
+        f"{pattern}: no such file, nor one that ends in .parquet or .root instead; `weaver-tt convert` makes them from a public data set"
+    )
 
 
 @cache
@@ -121,7 +141,9 @@ def _expand_url(pattern: str) -> list[str]:
         filesystem, path = fsspec.core.url_to_fs(pattern)
         found = sorted(filesystem.unstrip_protocol(str(match)) for match in filesystem.glob(path))
     except (OSError, ValueError, ImportError, NotImplementedError) as error:
-        raise DataError(f"{pattern}: files cannot be listed there ({error}); name them one by one") from error
+        raise DataError(
+            f"{pattern}: files cannot be listed there ({error}); name them one by one"
+        ) from error
     if not found:
         raise DataError(f"{pattern}: no such file")
     return found

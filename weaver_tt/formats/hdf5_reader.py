@@ -34,10 +34,18 @@ class Hdf5Reader(Reader):
             self._source = fsspec.open(path, "rb").open() if is_remote(path) else None
             self._file = h5py.File(self._source or path, "r")
             group = self._choose(treename)
-            found = {name: item for name, item in group.items() if isinstance(item, h5py.Dataset) and item.ndim}
+            found = {
+                name: item
+                for name, item in group.items()
+                if isinstance(item, h5py.Dataset) and item.ndim
+            }
         self._rows = max((dataset.shape[0] for dataset in found.values()), default=0)
-        tables = {name: dataset for name, dataset in found.items() if dataset.shape[0] == self._rows}
-        self._columns = dict(column for name, dataset in tables.items() for column in _dataset_columns(name, dataset))
+        tables = {
+            name: dataset for name, dataset in found.items() if dataset.shape[0] == self._rows
+        }
+        self._columns = dict(
+            column for name, dataset in tables.items() for column in _dataset_columns(name, dataset)
+        )
         self._spellings = column_spellings(self._columns)
 
     def _choose(self, treename: str | None) -> h5py.Group:
@@ -53,7 +61,9 @@ class Hdf5Reader(Reader):
         if treename is not None:
             raise DataError(f"{self.path}: no group {treename!r}; {nearest(treename, groups)}")
         if len(groups) != 1:
-            raise DataError(f"{self.path}: treename is needed, the file holds {len(groups)} groups; {nearest('', groups)}")
+            raise DataError(
+                f"{self.path}: treename is needed, the file holds {len(groups)} groups; {nearest('', groups)}"
+            )
         ((name, group),) = groups.items()
         self.place = f"{self.path}, group {name!r}"
         return group
@@ -69,7 +79,10 @@ class Hdf5Reader(Reader):
 
     def clusters(self, columns: Sequence[str] | None = None) -> list[int]:
         """Borders of the longest chunks that the data sets of ``columns`` are stored in."""
-        datasets = [self._columns[name][0] for name in (self._columns if columns is None else self.resolve(columns))]
+        datasets = [
+            self._columns[name][0]
+            for name in (self._columns if columns is None else self.resolve(columns))
+        ]
         step = max((dataset.chunks[0] for dataset in datasets if dataset.chunks), default=UNCHUNKED)
         return [*range(0, self._rows, step), self._rows] if self._rows else [0]
 
@@ -79,7 +92,9 @@ class Hdf5Reader(Reader):
             self._source.close()
 
     def _read(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
-        fields: dict[h5py.Dataset, dict[str, str]] = defaultdict(dict)  # data set -> field -> column
+        fields: dict[h5py.Dataset, dict[str, str]] = defaultdict(
+            dict
+        )  # data set -> field -> column
         table = {}
         for name in names:
             dataset, field = self._columns[name]
@@ -93,7 +108,9 @@ class Hdf5Reader(Reader):
         return table
 
 
-def _dataset_columns(name: str, dataset: h5py.Dataset) -> Iterator[tuple[str, tuple[h5py.Dataset, str | None]]]:
+def _dataset_columns(
+    name: str, dataset: h5py.Dataset
+) -> Iterator[tuple[str, tuple[h5py.Dataset, str | None]]]:
     """Column -> where it is, for one data set."""
     if dataset.dtype.names is None:
         yield name, (dataset, None)
@@ -113,16 +130,23 @@ def _read_plain(dataset: h5py.Dataset, first: int, last: int) -> ak.Array:
     return ak.unflatten(_native_order(np.concatenate([np.empty(0, base), *values])), counts)
 
 
-def _read_fields(dataset: h5py.Dataset, names: list[str], first: int, last: int) -> dict[str, ak.Array]:
+def _read_fields(
+    dataset: h5py.Dataset, names: list[str], first: int, last: int
+) -> dict[str, ak.Array]:
     """Rows of some fields of a compound table; of a padded one with ``valid``, the valid entries of each row."""
     padded = dataset.ndim == 2 and VALID in dataset.dtype.names
     needed = [*names, VALID] if padded and VALID not in names else names
     values = dataset.fields(needed)[first:last]  # a structured array, only of these fields
     if not padded:
-        return {name: ak.from_numpy(_native_order(values[name]), regulararray=True) for name in names}
+        return {
+            name: ak.from_numpy(_native_order(values[name]), regulararray=True) for name in names
+        }
     valid = values[VALID].astype(bool)
     counts, entries = valid.sum(axis=1), np.flatnonzero(valid)
-    return {name: ak.unflatten(_native_order(values[name].reshape(-1).take(entries)), counts) for name in names}
+    return {
+        name: ak.unflatten(_native_order(values[name].reshape(-1).take(entries)), counts)
+        for name in names
+    }
 
 
 def _native_order(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -25,9 +25,13 @@ def open_reader(path: str, treename: str | None = None) -> Reader:
     name = urlsplit(path).path if is_remote(path) else path
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == AWKWARD0_SUFFIX:
-        raise DataError(f"{path}: a file of awkward 0, which nothing reads any more; `weaver-tt convert` makes such as are read of public data")
+        raise DataError(
+            f"{path}: a file of awkward 0, which nothing reads any more; `weaver-tt convert` makes such as are read of public data"
+        )
     if suffix not in READERS:
-        raise DataError(f"{path}: no reader for files that end in {suffix!r}; {nearest(suffix, READERS)}")
+        raise DataError(
+            f"{path}: no reader for files that end in {suffix!r}; {nearest(suffix, READERS)}"
+        )
     if not is_remote(path):
         if not os.path.isfile(path):
             raise DataError(f"{path}: no such file")

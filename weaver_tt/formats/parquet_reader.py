@@ -27,12 +27,22 @@ class ParquetReader(Reader):
             self._source = fsspec.open(path, "rb").open() if is_remote(path) else pa.OSFile(path)
             self._file = pq.ParquetFile(self._source, page_checksum_verification=True)
             metadata = self._file.metadata
-            groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-            leaves = [name for field in self._file.schema_arrow for name in _leaf_names(field.name, field.type)]
+            groups = [
+                metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)
+            ]
+            leaves = [
+                name
+                for field in self._file.schema_arrow
+                for name in _leaf_names(field.name, field.type)
+            ]
             stored = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
         if len(leaves) != len(stored):
-            raise BadFileError(f"{path}: the schema names {len(leaves)} columns, the file stores {len(stored)}")
-        self._stored = dict(zip(leaves, stored, strict=True))  # column -> its path in the parquet schema
+            raise BadFileError(
+                f"{path}: the schema names {len(leaves)} columns, the file stores {len(stored)}"
+            )
+        self._stored = dict(
+            zip(leaves, stored, strict=True)
+        )  # column -> its path in the parquet schema
         self._starts = np.cumsum([0, *groups])  # of each row group, and the end
         self._spellings = column_spellings(self._stored)
 
@@ -58,13 +68,20 @@ class ParquetReader(Reader):
 
     def _decode(self, stored: list[str], first: int, last: int) -> pa.Table:
         """Rows [first, last); memory is that of about twice these rows, however large the row groups are."""
-        begin, end = int(np.searchsorted(self._starts[1:], first, "right")), int(np.searchsorted(self._starts, last, "left"))
+        begin, end = (
+            int(np.searchsorted(self._starts[1:], first, "right")),
+            int(np.searchsorted(self._starts, last, "left")),
+        )
         groups, rows = list(range(begin, end)) if first < last else [], last - first
         skip = first - int(self._starts[begin])
         if 2 * rows >= int(self._starts[end] - self._starts[begin]) or not rows:
-            return self._file.read_row_groups(groups, columns=stored, use_threads=False).slice(skip, rows)
+            return self._file.read_row_groups(groups, columns=stored, use_threads=False).slice(
+                skip, rows
+            )
         pieces, position = [], 0
-        for batch in self._file.iter_batches(batch_size=rows, row_groups=groups, columns=stored, use_threads=False):
+        for batch in self._file.iter_batches(
+            batch_size=rows, row_groups=groups, columns=stored, use_threads=False
+        ):
             if position + batch.num_rows > skip:
                 low = max(skip - position, 0)
                 pieces.append(batch.slice(low, skip + rows - position - low))
@@ -102,7 +119,9 @@ class ParquetReader(Reader):
 
 def _leaf_names(name: str, kind: pa.DataType) -> Iterator[str]:
     """Names of the columns stored for a field, in the order of the file: one for each member of a struct."""
-    while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+    while (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    ):
         kind = kind.value_type
     if pa.types.is_struct(kind):
         for member in kind:

@@ -76,12 +76,16 @@ class Reader(ABC):
         """
         names = self.resolve(columns)
         if not 0 <= first <= last <= self.rows():
-            raise DataError(f"{self.place}: rows {first} to {last} were asked for, there are {self.rows()}")
+            raise DataError(
+                f"{self.place}: rows {first} to {last} were asked for, there are {self.rows()}"
+            )
         with blame_file(self.place, f"rows {first} to {last}"):
             table = self._read_once(tuple(dict.fromkeys(names)), first, last)
         for name, array in table.items():
             if len(array) != last - first:
-                raise BadFileError(f"{self.place}: column {name!r} has {len(array)} rows in [{first}, {last}) instead of {last - first}")
+                raise BadFileError(
+                    f"{self.place}: column {name!r} has {len(array)} rows in [{first}, {last}) instead of {last - first}"
+                )
         table = share_offsets(table)
         return {asked: table[name] for asked, name in zip(columns, names, strict=True)}
 
@@ -91,9 +95,19 @@ class Reader(ABC):
             self._borders[names] = self.clusters(names)
         borders = self._borders[names]
         after = bisect_right(borders, first)
-        if after == len(borders) or last > borders[after] or 2 * (last - first) > borders[after] - borders[after - 1]:
+        if (
+            after == len(borders)
+            or last > borders[after]
+            or 2 * (last - first) > borders[after] - borders[after - 1]
+        ):
             return self._read(names, first, last)
-        return CLUSTER_CACHE.piece(self, names, (borders[after - 1], borders[after]), (first, last), partial(self._read, names))
+        return CLUSTER_CACHE.piece(
+            self,
+            names,
+            (borders[after - 1], borders[after]),
+            (first, last),
+            partial(self._read, names),
+        )
 
     def resolve(self, columns: Iterable[str]) -> list[str]:
         """The file's own names of ``columns``; DataError for one that it does not have, with the nearest that it has."""
@@ -101,7 +115,9 @@ class Reader(ABC):
         names = []
         for name in columns:
             if name not in known:
-                raise DataError(f"{self.place}: no column {name!r}; {nearest(name, self.columns())}")
+                raise DataError(
+                    f"{self.place}: no column {name!r}; {nearest(name, self.columns())}"
+                )
             names.append(known[name])
         return names
 
@@ -111,7 +127,12 @@ class Reader(ABC):
     def __enter__(self: R) -> R:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 
@@ -125,7 +146,9 @@ def blame_file(place: str, what: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(f"{place}: no such file") from error
     except ImportError as error:
-        raise DataError(f"{place}: {what} cannot be read without a further package ({error})") from error
+        raise DataError(
+            f"{place}: {what} cannot be read without a further package ({error})"
+        ) from error
     except Exception as error:  # on damaged bytes, decoders fail in every way there is
         text = " ".join(str(error).split())[:300]
         reason = f"the file is damaged, cut short or unreachable ({type(error).__name__}: {text})"
@@ -138,24 +161,38 @@ def column_spellings(names: Iterable[str]) -> dict[str, str]:
     A spelling that would mean two columns means none; a column's own name always means that column.
     """
     names = list(names)
-    further = [(spelling, name) for name in names for spelling in {re.sub(r"\W", "_", name), re.split(r"[./:]", name)[-1]} - {name}]
+    further = [
+        (spelling, name)
+        for name in names
+        for spelling in {re.sub(r"\W", "_", name), re.split(r"[./:]", name)[-1]} - {name}
+    ]
     uses = Counter(spelling for spelling, _ in further)
-    return {spelling: name for spelling, name in further if uses[spelling] == 1} | {name: name for name in names}
+    return {spelling: name for spelling, name in further if uses[spelling] == 1} | {
+        name: name for name in names
+    }
 
 
 def share_offsets(table: Mapping[str, ak.Array]) -> dict[str, ak.Array]:
     """Give list columns with equal counts the same ``offsets`` object; others stay as they are."""
     known: list[ak.index.Index] = []
-    return {name: ak.Array(_with_shared_offsets(array.layout, known)) for name, array in table.items()}
+    return {
+        name: ak.Array(_with_shared_offsets(array.layout, known)) for name, array in table.items()
+    }
 
 
-def _with_shared_offsets(layout: ak.contents.Content, known: list[ak.index.Index]) -> ak.contents.Content:
+def _with_shared_offsets(
+    layout: ak.contents.Content, known: list[ak.index.Index]
+) -> ak.contents.Content:
     """``layout`` with int64 offsets from 0 to the length of its content, taken from ``known`` where equal ones are there."""
-    if not layout.is_list or layout.is_regular or layout.parameter("__array__") is not None:  # strings are lists of characters
+    if (
+        not layout.is_list or layout.is_regular or layout.parameter("__array__") is not None
+    ):  # strings are lists of characters
         return layout
     layout = layout.to_ListOffsetArray64(start_at_zero=True)
     mine = layout.offsets
     same = next((offsets for offsets in known if np.array_equal(offsets.data, mine.data)), None)
     if same is None:
         known.append(same := mine)
-    return ak.contents.ListOffsetArray(same, layout.content[: mine[-1]], parameters=layout.parameters)
+    return ak.contents.ListOffsetArray(
+        same, layout.content[: mine[-1]], parameters=layout.parameters
+    )

@@ -40,13 +40,19 @@ def _open_file(path: str) -> Any:
     """The uproot file. Caches are off: every array is read once, and would only take memory."""
     # plain reads in this thread are as fast as a memory map, which would kill the process where a network disk fails
     local = {"handler": uproot.MultithreadedFileSource, "use_threads": False}
-    return uproot.open({path: None}, object_cache=None, array_cache=None, **({} if is_remote(path) else local))
+    return uproot.open(
+        {path: None}, object_cache=None, array_cache=None, **({} if is_remote(path) else local)
+    )
 
 
 def _choose_tree(path: str, file: Any, treename: str | None) -> tuple[str, str]:
     """Name and class of the tree to read."""
     with blame_file(path, "the list of trees"):
-        kinds = {name: kind for name, kind in file.classnames(recursive=True, cycle=False).items() if kind in TREE_READERS}
+        kinds = {
+            name: kind
+            for name, kind in file.classnames(recursive=True, cycle=False).items()
+            if kind in TREE_READERS
+        }
     if not kinds:
         raise DataError(f"{path}: the file holds no TTree or RNTuple")
     if treename is not None:
@@ -55,5 +61,7 @@ def _choose_tree(path: str, file: Any, treename: str | None) -> tuple[str, str]:
             raise DataError(f"{path}: no tree {treename!r}; {nearest(treename, kinds)}")
         return treename, kinds[bare]
     if len(kinds) != 1:
-        raise DataError(f"{path}: treename is needed, the file holds {len(kinds)} trees; {nearest('', kinds)}")
+        raise DataError(
+            f"{path}: treename is needed, the file holds {len(kinds)} trees; {nearest('', kinds)}"
+        )
     return next(iter(kinds.items()))

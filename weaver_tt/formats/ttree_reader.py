@@ -30,9 +30,13 @@ class TTreeReader(Reader):
             self._rows = int(self._tree.num_entries)
             leaves = dict(_leaf_branches(self._tree.branches))
         uses = Counter(branch.name for branch in leaves.values())
-        self._paths = {branch.name if uses[branch.name] == 1 else path: path for path, branch in leaves.items()}
+        self._paths = {
+            branch.name if uses[branch.name] == 1 else path: path for path, branch in leaves.items()
+        }
         self._branches = {name: leaves[path] for name, path in self._paths.items()}
-        self._spellings = {path: name for name, path in self._paths.items()} | column_spellings(self._branches)
+        self._spellings = {path: name for name, path in self._paths.items()} | column_spellings(
+            self._branches
+        )
 
     def columns(self) -> list[str]:
         return list(self._branches)
@@ -45,14 +49,22 @@ class TTreeReader(Reader):
 
     def clusters(self, columns: Sequence[str] | None = None) -> list[int]:
         """Borders that the baskets of all ``columns`` share; if these are few, borders of the column with the largest baskets."""
-        branches = list(self._branches.values()) if columns is None else [self._branches[name] for name in self.resolve(columns)]
+        branches = (
+            list(self._branches.values())
+            if columns is None
+            else [self._branches[name] for name in self.resolve(columns)]
+        )
         if not branches or not self._rows:
             return sorted({0, self._rows})
         with blame_file(self.place, "the list of baskets"):
             coarsest = min(branches, key=lambda branch: branch.num_baskets)
             borders = set(coarsest.entry_offsets)
             # comparing all of 1700 branches would take longer than reading a few
-            shared = borders.intersection(*(branch.entry_offsets for branch in branches)) if columns is not None else borders
+            shared = (
+                borders.intersection(*(branch.entry_offsets for branch in branches))
+                if columns is not None
+                else borders
+            )
         if 2 * len(shared) > len(borders):
             borders = shared
         return sorted({0, self._rows, *(int(border) for border in borders if border < self._rows)})
@@ -65,21 +77,33 @@ class TTreeReader(Reader):
         try:
             if is_remote(self.path):
                 return self._read_at_once(branches, first, last)
-            return {name: branch.array(entry_start=first, entry_stop=last) for name, branch in branches.items()}
+            return {
+                name: branch.array(entry_start=first, entry_stop=last)
+                for name, branch in branches.items()
+            }
         except CannotBeAwkward as error:
-            raise DataError(f"{self.place}: one of the columns {', '.join(names)} has no array form: {error}") from error
+            raise DataError(
+                f"{self.place}: one of the columns {', '.join(names)} has no array form: {error}"
+            ) from error
 
     def _read_at_once(self, branches: dict[str, Any], first: int, last: int) -> dict[str, ak.Array]:
         """All branches in one request, since remote files answer slowly (on a local disk, branch by branch is faster)."""
         keys = {branch.cache_key for branch in branches.values()}
-        arrays = self._tree.arrays(filter_branch=lambda branch: branch.cache_key in keys, entry_start=first, entry_stop=last, how=dict)
+        arrays = self._tree.arrays(
+            filter_branch=lambda branch: branch.cache_key in keys,
+            entry_start=first,
+            entry_stop=last,
+            how=dict,
+        )
         return {name: arrays[name if name in arrays else self._paths[name]] for name in branches}
 
     def _readable(self, name: str) -> Any:
         """The branch, if its type has an array form."""
         branch = self._branches[name]
         if isinstance(branch.interpretation, UnknownInterpretation):
-            raise DataError(f"{self.place}: column {name!r} has no array form: {str(branch.interpretation).strip().splitlines()[0]}")
+            raise DataError(
+                f"{self.place}: column {name!r} has no array form: {str(branch.interpretation).strip().splitlines()[0]}"
+            )
         return branch
 
 

@@ -50,13 +50,17 @@ class RootSink:
     def check(self, kind: str) -> None:
         """ROOT trees hold no lists of lists and no records."""
         if not _IN_TREE.fullmatch(kind):
-            raise ValueError("a ROOT tree holds numbers, lists of numbers, fixed-size arrays and strings; a .parquet file holds more")
+            raise ValueError(
+                "a ROOT tree holds numbers, lists of numbers, fixed-size arrays and strings; a .parquet file holds more"
+            )
 
     def append(self, columns: dict[str, ak.Array]) -> None:
         """One basket per column."""
         if self.tree is None:
             kinds = {name: _row_type(column) for name, column in columns.items()}
-            self.tree = self.directory.mktree(self.name, kinds, counter_name=lambda column: _counter_name(column, columns))
+            self.tree = self.directory.mktree(
+                self.name, kinds, counter_name=lambda column: _counter_name(column, columns)
+            )
         if len(next(iter(columns.values()))) > 0:
             self.tree.extend(columns)
 
@@ -79,7 +83,9 @@ class ParquetSink:
 
     def append(self, columns: dict[str, ak.Array]) -> None:
         """One row group."""
-        table = ak.to_arrow_table(ak.zip(columns, depth_limit=1), extensionarray=False, list_to32=True)
+        table = ak.to_arrow_table(
+            ak.zip(columns, depth_limit=1), extensionarray=False, list_to32=True
+        )
         if self.writer is None:
             self.writer = pq.ParquetWriter(self.file, table.schema)
         self.writer.write_table(table)
@@ -100,7 +106,9 @@ def open_writer(path: str | Path, tree: str = "tree") -> Writer:
     """
     path = Path(path)
     if path.suffix not in SINKS:
-        raise OutputError(f"{path}: no writer for {path.suffix!r} files; {nearest(path.suffix, SINKS)}")
+        raise OutputError(
+            f"{path}: no writer for {path.suffix!r} files; {nearest(path.suffix, SINKS)}"
+        )
     return Writer(path, tree)
 
 
@@ -115,7 +123,9 @@ class Writer:
         self.path = path
         self.rows = 0  # written so far
         self._part = path.with_name(path.name + ".part")
-        self._kinds: dict[str, str] = {}  # column -> awkward type of one row, "unknown" inside while only empty lists were seen
+        self._kinds: dict[
+            str, str
+        ] = {}  # column -> awkward type of one row, "unknown" inside while only empty lists were seen
         self._waiting: list[dict[str, ak.Array]] = []
         self._waiting_rows = 0
         self._waiting_bytes = 0
@@ -132,7 +142,12 @@ class Writer:
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if error is not None:
             self._abandon()
             return
@@ -147,7 +162,9 @@ class Writer:
         arrays = {name: self._plain(name, column) for name, column in columns.items()}
         lengths = {name: len(array) for name, array in arrays.items()}
         if len(set(lengths.values())) > 1:
-            raise DataError(f"{self.path}: columns of one batch differ in their number of rows: {lengths}")
+            raise DataError(
+                f"{self.path}: columns of one batch differ in their number of rows: {lengths}"
+            )
         if self._kinds and arrays.keys() != self._kinds.keys():
             changed = sorted(arrays.keys() ^ self._kinds.keys())
             raise DataError(f"{self.path}: columns {', '.join(changed)} are not in all batches")
@@ -172,9 +189,13 @@ class Writer:
             kind = _row_type(array)
         if "?" in kind or "option[" in kind:
             try:
-                array = ak.enforce_type(array, re.sub(r"option\[(.*)\]", r"\1", kind).replace("?", ""))
+                array = ak.enforce_type(
+                    array, re.sub(r"option\[(.*)\]", r"\1", kind).replace("?", "")
+                )
             except ValueError as error:
-                raise DataError(f"{self.path}: column {name!r} ({kind}) has missing values") from error
+                raise DataError(
+                    f"{self.path}: column {name!r} ({kind}) has missing values"
+                ) from error
         return copy.deepcopy(ak.to_packed(array))
 
     def _settle(self, name: str, kind: str) -> None:
@@ -193,9 +214,13 @@ class Writer:
     def _flush(self) -> None:
         """Hand the waiting rows to the file."""
         self._kinds = {name: _settled_type(kind) for name, kind in self._kinds.items()}
-        together = {name: ak.concatenate([batch[name] for batch in self._waiting]) for name in self._kinds}
+        together = {
+            name: ak.concatenate([batch[name] for batch in self._waiting]) for name in self._kinds
+        }
         for name, kind in self._kinds.items():
-            if _row_type(together[name]) != kind:  # lists that were all empty; parsing a type is slow
+            if (
+                _row_type(together[name]) != kind
+            ):  # lists that were all empty; parsing a type is slow
                 together[name] = ak.enforce_type(together[name], kind)
         self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
         with self._output_errors():
@@ -230,7 +255,9 @@ class Writer:
         try:
             yield
         except OSError as error:
-            raise OutputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+            raise OutputError(
+                f"{self.path}: cannot be written: {error.strerror or error}"
+            ) from error
 
 
 def _row_type(array: ak.Array) -> str:

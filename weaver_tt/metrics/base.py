@@ -24,12 +24,18 @@ class Scored:
     entries, are included. ``weight`` is normalised by nobody: losses are averaged as ``sum(weight * loss) / sum(|weight|)``.
     """
 
-    output: Tensor  # (M, K) as the network gave it, or activated (probabilities, efficiencies, values)
-    target: Tensor | None  # (M,) classes or (M, K) values, NaN where a label's mask is off; None in prediction on data without labels
+    output: (
+        Tensor  # (M, K) as the network gave it, or activated (probabilities, efficiencies, values)
+    )
+    target: (
+        Tensor | None
+    )  # (M,) classes or (M, K) values, NaN where a label's mask is off; None in prediction on data without labels
     weight: Tensor  # (M,) what an entry counts for in the loss
     counts: Tensor  # (N,) entries per row
     spread: Tensor | None = None  # (M, K) standard deviation over an ensemble's members
-    monitors: dict[str, Tensor] | None = None  # (M,) quantities that meters and figures need, such as pT
+    monitors: dict[str, Tensor] | None = (
+        None  # (M,) quantities that meters and figures need, such as pT
+    )
 
     def detach(self) -> Scored:
         """The same entries, cut from the graph."""
@@ -69,7 +75,9 @@ class SumMeter(Meter):
 
     def __init__(self, **shapes: tuple[int, ...]) -> None:
         self._shapes = shapes
-        self._sums = torch.zeros(sum(math.prod(shape) for shape in shapes.values()), dtype=torch.float64)
+        self._sums = torch.zeros(
+            sum(math.prod(shape) for shape in shapes.values()), dtype=torch.float64
+        )
 
     def totals(self) -> Tensor:
         """A copy of all sums."""
@@ -78,13 +86,18 @@ class SumMeter(Meter):
     def restore(self, totals: Tensor) -> None:
         """Continue from these sums."""
         if totals.shape != self._sums.shape:
-            raise ValueError(f"{type(self).__name__} has {len(self._sums)} sums, was given {len(totals)}")
+            raise ValueError(
+                f"{type(self).__name__} has {len(self._sums)} sums, was given {len(totals)}"
+            )
         self._sums = totals.clone()
 
     def blocks(self, totals: Tensor) -> dict[str, Tensor]:
         """The named blocks, as views of ``totals``."""
         sizes = [math.prod(shape) for shape in self._shapes.values()]
-        return {name: part.view(shape) for (name, shape), part in zip(self._shapes.items(), totals.split(sizes), strict=True)}
+        return {
+            name: part.view(shape)
+            for (name, shape), part in zip(self._shapes.items(), totals.split(sizes), strict=True)
+        }
 
     def sums_on(self, device: torch.device) -> dict[str, Tensor]:
         """The named blocks to add to, moved to ``device`` once."""
@@ -95,7 +108,9 @@ class SumMeter(Meter):
 def fill_histograms(histograms: Tensor, index: Tensor, quantities: Sequence[Tensor]) -> None:
     """Add Q quantities (M,) to the bins ``index`` (M,) of ``histograms`` (Q, ...), in place and in a fixed order."""
     for histogram, quantity in zip(histograms, quantities, strict=True):
-        histogram.view(-1).index_add_(0, index, quantity)  # one-dimensional: serial on the CPU, hence reproducible
+        histogram.view(-1).index_add_(
+            0, index, quantity
+        )  # one-dimensional: serial on the CPU, hence reproducible
 
 
 def ratio(numerator: Tensor, denominator: Tensor) -> float:
@@ -113,7 +128,9 @@ class LossMeter(SumMeter):
         """Add (M,) losses; nothing from networks that give activated outputs."""
         if losses is not None:
             weight = scored.weight.double()
-            self.sums_on(losses.device)["loss"].add_(torch.stack([(weight * losses.detach().double()).sum(), weight.abs().sum()]))
+            self.sums_on(losses.device)["loss"].add_(
+                torch.stack([(weight * losses.detach().double()).sum(), weight.abs().sum()])
+            )
 
     def values(self, totals: Tensor) -> dict[str, float]:
         """``loss``."""

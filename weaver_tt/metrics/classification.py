@@ -14,7 +14,9 @@ from weaver_tt.metrics.roc import bin_centers, bin_scores
 
 MIN_SCORE = 1e-30  # scores of 0 count as this
 MAX_SUMS = 1 << 22  # of all histograms together: with many classes they become coarser
-ENTRIES_AT_ONCE = 8192  # entries that are added at once: a step of some hundred then costs next to nothing
+ENTRIES_AT_ONCE = (
+    8192  # entries that are added at once: a step of some hundred then costs next to nothing
+)
 
 
 class ClassificationMeter(SumMeter):
@@ -33,9 +35,15 @@ class ClassificationMeter(SumMeter):
         self.kinds = 1 if classes == 2 else 2
         self.half = max(min(half, MAX_SUMS // (8 * classes**2)), 16)
         bins = 2 * self.half + 1
-        super().__init__(confusion=(classes, classes), calibration=(4, self.CONFIDENCE_BINS), scores=(2, self.kinds, classes, classes, bins))
+        super().__init__(
+            confusion=(classes, classes),
+            calibration=(4, self.CONFIDENCE_BINS),
+            scores=(2, self.kinds, classes, classes, bins),
+        )
         # (kinds, 1, K): where the bins of true class 0 begin
-        self._first = (torch.arange(self.kinds)[:, None, None] * classes**2 + torch.arange(classes)) * bins
+        self._first = (
+            torch.arange(self.kinds)[:, None, None] * classes**2 + torch.arange(classes)
+        ) * bins
         self._others = 1.0 - torch.eye(classes)  # (K, K)
         self._held: list[tuple[Tensor, Tensor, Tensor]] = []
         self._held_entries = 0
@@ -44,7 +52,9 @@ class ClassificationMeter(SumMeter):
         """Add (M, K) probabilities and (M,) classes."""
         if scored.target is None:
             return
-        self._held.append((scored.output.clone(), scored.target.clone(), scored.weight.clone()))  # a loader may reuse its buffers
+        self._held.append(
+            (scored.output.clone(), scored.target.clone(), scored.weight.clone())
+        )  # a loader may reuse its buffers
         self._held_entries += len(scored.output)
         if self._held_entries >= ENTRIES_AT_ONCE:
             self._add_held()
@@ -71,7 +81,11 @@ class ClassificationMeter(SumMeter):
         confidence, chosen = output.max(1)
         fill_histograms(sums["confusion"][None], target * classes + chosen, [weight])
         bins = (confidence * self.CONFIDENCE_BINS).long().clamp_(0, self.CONFIDENCE_BINS - 1)
-        fill_histograms(sums["calibration"], bins, [weight, weight * confidence, weight * (chosen == target), weight.square()])
+        fill_histograms(
+            sums["calibration"],
+            bins,
+            [weight, weight * confidence, weight * (chosen == target), weight.square()],
+        )
         index = self._places(output, target).flatten()
         each = weight[:, None].expand(self.kinds, *output.shape).flatten()
         fill_histograms(sums["scores"], index, [each, each.square()])
@@ -80,7 +94,9 @@ class ClassificationMeter(SumMeter):
         """Flat index (kinds, M, K) of each score's bin among those of all kinds, true classes and columns."""
         self._first, self._others = self._first.to(output.device), self._others.to(output.device)
         logs = output.clamp(min=MIN_SCORE).log()
-        scores = [logs - (output @ self._others).clamp(min=MIN_SCORE).log()]  # s_k / (1 - s_k) without cancellation
+        scores = [
+            logs - (output @ self._others).clamp(min=MIN_SCORE).log()
+        ]  # s_k / (1 - s_k) without cancellation
         if self.kinds == 2:
             scores.append(logs.gather(1, target[:, None]) - logs)
         row = target * (len(self.names) * (2 * self.half + 1))
@@ -105,4 +121,6 @@ class ClassificationMeter(SumMeter):
 
     def summarize(self, totals: Tensor) -> ClassifierSummary:
         """All that follows from (summed) totals."""
-        return ClassifierSummary(self.names, self.blocks(totals.cpu()), bin_centers(self.half, self.SCALE))
+        return ClassifierSummary(
+            self.names, self.blocks(totals.cpu()), bin_centers(self.half, self.SCALE)
+        )

@@ -24,9 +24,16 @@ class ClassifierSummary:
 
     def __init__(self, names: Sequence[str], blocks: Mapping[str, Tensor], logits: Tensor) -> None:
         self.names, self.logits = list(names), logits
-        self.confusion, self.confidence = blocks["confusion"], blocks["calibration"]  # (K, K) true, predicted; (4, bins), see `expected_error`
-        self.scores = blocks["scores"][:, 0]  # (2, K, K, B): w and w^2 of true class t in the score of class k
-        self._pairs = blocks["scores"][:, 1] if blocks["scores"].shape[1] == 2 else None  # the same of t against k
+        self.confusion, self.confidence = (
+            blocks["confusion"],
+            blocks["calibration"],
+        )  # (K, K) true, predicted; (4, bins), see `expected_error`
+        self.scores = blocks["scores"][
+            :, 0
+        ]  # (2, K, K, B): w and w^2 of true class t in the score of class k
+        self._pairs = (
+            blocks["scores"][:, 1] if blocks["scores"].shape[1] == 2 else None
+        )  # the same of t against k
 
     @property
     def is_empty(self) -> bool:
@@ -79,27 +86,56 @@ class ClassifierSummary:
 
     def values(self) -> dict[str, float]:
         """Scalars by name; with two classes the first is the signal, with more each of them is once."""
-        area, (rejection, _) = self.against_rest.area, self.against_rest.rejection(torch.tensor(OPERATING_POINTS))
+        area, (rejection, _) = (
+            self.against_rest.area,
+            self.against_rest.rejection(torch.tensor(OPERATING_POINTS)),
+        )
         values = {"accuracy": self.accuracy[0], "auc": float(area.nanmean())}
         if len(self.names) == 2:
-            values |= {f"rejection@{point}": float(rejection[0, i]) for i, point in enumerate(OPERATING_POINTS)}
+            values |= {
+                f"rejection@{point}": float(rejection[0, i])
+                for i, point in enumerate(OPERATING_POINTS)
+            }
             return values | {"calibration_error": self.expected_error}
-        values |= {"auc_ovo": float(self.of_pairs(self.against_each.area).nanmean()), "calibration_error": self.expected_error}
+        values |= {
+            "auc_ovo": float(self.of_pairs(self.against_each.area).nanmean()),
+            "calibration_error": self.expected_error,
+        }
         values |= {f"auc_{name}": float(area[k]) for k, name in enumerate(self.names)}
-        return values | {f"rejection@{p}_{name}": float(rejection[k, i]) for i, p in enumerate(OPERATING_POINTS) for k, name in enumerate(self.names)}
+        return values | {
+            f"rejection@{p}_{name}": float(rejection[k, i])
+            for i, p in enumerate(OPERATING_POINTS)
+            for k, name in enumerate(self.names)
+        }
 
     def details(self) -> dict[str, Any]:
         """Everything with its error, ready for JSON: numbers that are not known are None."""
         rest, each = self.against_rest, self.against_each
-        entries = zip(self.names, self.confusion.sum(1).tolist(), self.effective_entries.tolist(), strict=True)
+        entries = zip(
+            self.names, self.confusion.sum(1).tolist(), self.effective_entries.tolist(), strict=True
+        )
         return {
             "classes": self.names,
-            "entries": {name: {"sum_of_weights": total, "effective": effective_number} for name, total, effective_number in entries},
+            "entries": {
+                name: {"sum_of_weights": total, "effective": effective_number}
+                for name, total, effective_number in entries
+            },
             "accuracy": json_number(*self.accuracy),
             "auc": {
-                "mean_one_vs_rest": json_number(float(rest.area.nanmean()), float(rest.area_error.nanmean())),
-                "mean_one_vs_one": json_number(float(self.of_pairs(each.area).nanmean()), float(self.of_pairs(each.area_error).nanmean())),
-                "one_vs_rest": dict(zip(self.names, nested_lists(json_number, rest.area, rest.area_error), strict=True)),
+                "mean_one_vs_rest": json_number(
+                    float(rest.area.nanmean()), float(rest.area_error.nanmean())
+                ),
+                "mean_one_vs_one": json_number(
+                    float(self.of_pairs(each.area).nanmean()),
+                    float(self.of_pairs(each.area_error).nanmean()),
+                ),
+                "one_vs_rest": dict(
+                    zip(
+                        self.names,
+                        nested_lists(json_number, rest.area, rest.area_error),
+                        strict=True,
+                    )
+                ),
                 "one_vs_one": self._by_pair(nested_lists(json_number, each.area, each.area_error)),
             },
             "rejection": {
@@ -110,26 +146,39 @@ class ClassifierSummary:
                 for point in OPERATING_POINTS
             },
             "confusion": self.confusion.tolist(),
-            "calibration": {"expected_error": self.expected_error, "confidence": _filled_calibration_bins(self.confidence)},
+            "calibration": {
+                "expected_error": self.expected_error,
+                "confidence": _filled_calibration_bins(self.confidence),
+            },
         }
 
     def _by_pair(self, table: list[list[Any]]) -> dict[str, dict[str, Any]]:
         """signal -> background -> what ``table`` (K, K) says of them."""
         return {
-            signal: {background: value for background, value in zip(self.names, row, strict=True) if background != signal}
+            signal: {
+                background: value
+                for background, value in zip(self.names, row, strict=True)
+                if background != signal
+            }
             for signal, row in zip(self.names, table, strict=True)
         }
 
 
 def json_number(value: float, error: float) -> dict[str, float | None]:
     """A value with its error for JSON."""
-    return {"value": value if math.isfinite(value) else None, "error": error if math.isfinite(error) else None}
+    return {
+        "value": value if math.isfinite(value) else None,
+        "error": error if math.isfinite(error) else None,
+    }
 
 
 def nested_lists(function: Callable[..., Any], *tensors: Tensor) -> list[Any]:
     """``function`` of the elements of tensors of one shape, (...), as nested lists."""
     if tensors[0].ndim == 1:
-        return [function(*elements) for elements in zip(*(tensor.tolist() for tensor in tensors), strict=True)]
+        return [
+            function(*elements)
+            for elements in zip(*(tensor.tolist() for tensor in tensors), strict=True)
+        ]
     return [nested_lists(function, *parts) for parts in zip(*tensors, strict=True)]
 
 
@@ -146,7 +195,12 @@ def _rejections_at(roc: Roc, point: float) -> list[Any]:
 def _filled_calibration_bins(sums: Tensor) -> list[dict[str, float]]:
     """The bins that hold something, of sums (4, bins) of w, w * confidence, w * correct, w^2."""
     return [
-        {"sum_of_weights": w, "confidence": confidence / w, "accuracy": correct / w, "effective": w * w / square}
+        {
+            "sum_of_weights": w,
+            "confidence": confidence / w,
+            "accuracy": correct / w,
+            "effective": w * w / square,
+        }
         for w, confidence, correct, square in sums.T.tolist()
         if w
     ]

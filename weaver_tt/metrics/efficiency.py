@@ -13,7 +13,9 @@ from weaver_tt.metrics.base import Scored, SumMeter, fill_histograms, ratio
 
 FLAVOURS = {"b": 5, "c": 4}  # the third class of the figures is everything else
 PT_LOW, PT_DECADES, PT_BINS_A_DECADE = 1.0, 4, 8  # values beyond share the outermost bins
-PT_EDGES = 10.0 ** torch.linspace(0, PT_DECADES, PT_DECADES * PT_BINS_A_DECADE + 1, dtype=torch.float64)
+PT_EDGES = 10.0 ** torch.linspace(
+    0, PT_DECADES, PT_DECADES * PT_BINS_A_DECADE + 1, dtype=torch.float64
+)
 
 
 class EfficiencyMeter(SumMeter):
@@ -28,7 +30,11 @@ class EfficiencyMeter(SumMeter):
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)
         count = len(names)
-        super().__init__(means=(5, count), calibration=(4, count, self.BINS), pt=(4, count, len(FLAVOURS) + 1, len(PT_EDGES) - 1))
+        super().__init__(
+            means=(5, count),
+            calibration=(4, count, self.BINS),
+            pt=(4, count, len(FLAVOURS) + 1, len(PT_EDGES) - 1),
+        )
 
     def update(self, scored: Scored, losses: Tensor | None) -> None:
         """Add (M, K) efficiencies and (M, K) tags, each with its row's weight (``monitors["weight"]``)."""
@@ -36,13 +42,30 @@ class EfficiencyMeter(SumMeter):
             return
         monitors = scored.monitors or {}
         predicted, target = scored.output.double().nan_to_num().clamp(0, 1), scored.target.double()
-        sums, weight = self.sums_on(predicted.device), monitors.get("weight", scored.weight).double()[:, None].expand_as(predicted)  # (M, K)
-        log_loss = -(target * predicted.clamp(min=1e-7).log() + (1 - target) * (1 - predicted).clamp(min=1e-7).log())
-        quantities = [weight, weight * predicted, weight * target, weight * (predicted - target) ** 2, weight * log_loss]
+        sums, weight = (
+            self.sums_on(predicted.device),
+            monitors.get("weight", scored.weight).double()[:, None].expand_as(predicted),
+        )  # (M, K)
+        log_loss = -(
+            target * predicted.clamp(min=1e-7).log()
+            + (1 - target) * (1 - predicted).clamp(min=1e-7).log()
+        )
+        quantities = [
+            weight,
+            weight * predicted,
+            weight * target,
+            weight * (predicted - target) ** 2,
+            weight * log_loss,
+        ]
         sums["means"].add_(torch.stack([quantity.sum(0) for quantity in quantities]))
-        filled = [quantity.flatten() for quantity in (weight, weight * predicted, weight * target, weight**2)]
+        filled = [
+            quantity.flatten()
+            for quantity in (weight, weight * predicted, weight * target, weight**2)
+        ]
         label = torch.arange(len(self.names), device=predicted.device)  # (K,)
-        place = (predicted.sqrt().asin() * (self.BINS * 2 / math.pi)).long().clamp(max=self.BINS - 1)
+        place = (
+            (predicted.sqrt().asin() * (self.BINS * 2 / math.pi)).long().clamp(max=self.BINS - 1)
+        )
         fill_histograms(sums["calibration"], (label * self.BINS + place).flatten(), filled)
         if "pt" in monitors:
             fill_histograms(sums["pt"], self._pt_bin(monitors, label), filled)
@@ -50,7 +73,11 @@ class EfficiencyMeter(SumMeter):
     def _pt_bin(self, monitors: dict[str, Tensor], label: Tensor) -> Tensor:
         """Flat index (M * K,) of label, flavour class and pT bin."""
         bins, classes = len(PT_EDGES) - 1, len(FLAVOURS) + 1
-        place = (monitors["pt"].nan_to_num().clamp(min=PT_LOW).log10() * PT_BINS_A_DECADE).long().clamp(max=bins - 1)
+        place = (
+            (monitors["pt"].nan_to_num().clamp(min=PT_LOW).log10() * PT_BINS_A_DECADE)
+            .long()
+            .clamp(max=bins - 1)
+        )
         flavour = torch.full_like(place, classes - 1)
         if "flavour" in monitors:
             for number, code in enumerate(FLAVOURS.values()):
@@ -67,7 +94,12 @@ class EfficiencyMeter(SumMeter):
             if count == 0:
                 continue
             values.update(
-                {f"{key}{end}": ratio(total, count) for key, total in zip(("efficiency", "tag_rate", "brier", "log_loss"), sums, strict=True)}
+                {
+                    f"{key}{end}": ratio(total, count)
+                    for key, total in zip(
+                        ("efficiency", "tag_rate", "brier", "log_loss"), sums, strict=True
+                    )
+                }
             )
             _, predicted, observed, _ = blocks["calibration"][:, k]
             values[f"calibration_error{end}"] = ratio((predicted - observed).abs().sum(), count)
@@ -75,14 +107,24 @@ class EfficiencyMeter(SumMeter):
 
     def figures(self, totals: Tensor) -> dict[str, Any]:
         """For each label: calibration, and efficiency against pT by flavour."""
-        from weaver_tt.figures import efficiency as figures  # matplotlib only where something is drawn
+        from weaver_tt.figures import (
+            efficiency as figures,
+        )  # matplotlib only where something is drawn
 
         blocks, made = self.blocks(totals), {}
         for k, name in enumerate(self.names):
             end = f"_{name}" if len(self.names) > 1 else ""
-            made[f"calibration{end}"] = figures.efficiency_calibration(blocks["calibration"][:, k].numpy())
+            made[f"calibration{end}"] = figures.efficiency_calibration(
+                blocks["calibration"][:, k].numpy()
+            )
             if blocks["pt"][0, k].any():
-                flavours = dict(zip([*FLAVOURS, "other"], blocks["pt"][:, k].unbind(1), strict=True))
-                sums = {flavour: values.numpy() for flavour, values in flavours.items() if values[0].any()}
+                flavours = dict(
+                    zip([*FLAVOURS, "other"], blocks["pt"][:, k].unbind(1), strict=True)
+                )
+                sums = {
+                    flavour: values.numpy()
+                    for flavour, values in flavours.items()
+                    if values[0].any()
+                }
                 made[f"efficiency_vs_pt{end}"] = figures.efficiency_vs_pt(PT_EDGES.numpy(), sums)
         return made

@@ -29,12 +29,16 @@ class RegressionMeter(SumMeter):
         weight = scored.weight.double()[:, None] * ~scored.target.isnan()  # (M, K)
         residual = torch.where(scored.target.isnan(), 0.0, residual)
         quantities = (torch.ones_like(residual), residual.abs(), residual**2, residual)
-        self.sums_on(residual.device)["sums"].add_(torch.stack([(weight * quantity).sum(0) for quantity in quantities]))
+        self.sums_on(residual.device)["sums"].add_(
+            torch.stack([(weight * quantity).sum(0) for quantity in quantities])
+        )
 
     def values(self, totals: Tensor) -> dict[str, float]:
         """``mae``, ``rmse``, ``bias``."""
         values: dict[str, float] = {}
-        for name, (count, absolute, square, residual) in zip(self.names, self.blocks(totals)["sums"].T, strict=True):
+        for name, (count, absolute, square, residual) in zip(
+            self.names, self.blocks(totals)["sums"].T, strict=True
+        ):
             end = f"_{name}" if len(self.names) > 1 else ""
             if count > 0:
                 values |= {

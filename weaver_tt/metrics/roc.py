@@ -16,7 +16,9 @@ def bin_scores(score: Tensor, half: int, scale: float) -> Tensor:
     The bins grow from ``scale / half`` at 0 and the outermost reach infinity. The place of -x mirrors that of x, and 0 is the middle of a bin.
     """
     part = score.abs().add_(scale)
-    return torch.div(score, part, out=part).mul_(half).round_().add_(half).long()  # few passes over memory: this is most of a meter's cost
+    return (
+        torch.div(score, part, out=part).mul_(half).round_().add_(half).long()
+    )  # few passes over memory: this is most of a meter's cost
 
 
 def bin_centers(half: int, scale: float) -> Tensor:
@@ -42,7 +44,10 @@ class Roc:
         area, below = self.area[..., None], self._below()
         above = 1 - _fraction_below(self.signal[0])
         variance = (self.signal[1] * (below - area) ** 2).sum(-1) / self.signal[0].sum(-1) ** 2
-        return (variance + (self.background[1] * (above - area) ** 2).sum(-1) / self.background[0].sum(-1) ** 2).sqrt()
+        return (
+            variance
+            + (self.background[1] * (above - area) ** 2).sum(-1) / self.background[0].sum(-1) ** 2
+        ).sqrt()
 
     def _below(self) -> Tensor:
         """For each bin the share of the background below a signal entry there, (..., B)."""
@@ -69,7 +74,9 @@ class Roc:
         """At signal efficiencies (..., E): the background's efficiency and sum of w^2, (2, ..., E); standard deviation of the signal's, (..., E)."""
         total = signal[:, ..., -1:]
         rising = (signal[0] / total[0]).cummax(-1).values  # negative weights may make it fall
-        right = torch.searchsorted(rising.contiguous(), efficiency.contiguous()).clamp(1, rising.shape[-1] - 1)
+        right = torch.searchsorted(rising.contiguous(), efficiency.contiguous()).clamp(
+            1, rising.shape[-1] - 1
+        )
         low, high = rising.gather(-1, right - 1), rising.gather(-1, right)
         part = torch.where(high > low, (efficiency - low) / (high - low), 0.0).clamp(0, 1)
 
@@ -79,7 +86,9 @@ class Roc:
             return before + part * (sums.gather(-1, index) - before)
 
         squares = read(signal)[1]
-        variance = ((1 - efficiency) ** 2 * squares + efficiency**2 * (total[1] - squares)) / total[0] ** 2
+        variance = ((1 - efficiency) ** 2 * squares + efficiency**2 * (total[1] - squares)) / total[
+            0
+        ] ** 2
         passed = read(background)
         known = torch.where(total[0] != 0, background[0, ..., -1:], torch.nan)
         return torch.stack([passed[0] / known, passed[1]]), variance.clamp(min=0).sqrt()

@@ -21,7 +21,10 @@ from weaver_tt.weaver_compat.import_names import weaver_names
 MAX_NAMES = 8  # told of a dict's
 
 
-STOCK_LOOPS = ("weaver.utils.nn.tools", "weaver_tt.weaver_compat.loops")  # where Weaver's own loops come from
+STOCK_LOOPS = (
+    "weaver.utils.nn.tools",
+    "weaver_tt.weaver_compat.loops",
+)  # where Weaver's own loops come from
 
 
 class NetworkFile:
@@ -32,18 +35,31 @@ class NetworkFile:
         self.path = Path(path)
         self.module = import_python_file(self.path)
 
-    def get_model(self, config: DataConfig, options: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    def get_model(
+        self, config: DataConfig, options: Mapping[str, Any]
+    ) -> tuple[nn.Module, dict[str, Any]]:
         """(module, model_info) of the file's ``get_model(config, **options)``; model_info names at least the module's inputs, in order."""
         if not callable(getattr(self.module, "get_model", None)):
             names = (name for name, value in vars(self.module).items() if callable(value))
-            raise ConfigError(f"{self.path}: no function get_model(data_config, **options); {nearest('get_model', names)}")
+            raise ConfigError(
+                f"{self.path}: no function get_model(data_config, **options); {nearest('get_model', names)}"
+            )
         made = self._call("get_model", config, options, strict=True)
-        if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module) and isinstance(made[1], Mapping)):
-            raise ConfigError(f"{self.path}: get_model must return (module, model_info), a torch module and a dict, not {describe_value(made)}")
+        if not (
+            isinstance(made, tuple)
+            and len(made) == 2
+            and isinstance(made[0], nn.Module)
+            and isinstance(made[1], Mapping)
+        ):
+            raise ConfigError(
+                f"{self.path}: get_model must return (module, model_info), a torch module and a dict, not {describe_value(made)}"
+            )
         module, info = made[0], {"input_names": config.input_names, **made[1]}
         for name in info["input_names"]:
             if name not in config.inputs:
-                raise ConfigError(f"{self.path}: model_info input_names: no input group {name!r} in {config.source}; {nearest(name, config.inputs)}")
+                raise ConfigError(
+                    f"{self.path}: model_info input_names: no input group {name!r} in {config.source}; {nearest(name, config.inputs)}"
+                )
         return module, info
 
     def get_loss(self, config: DataConfig, options: Mapping[str, Any]) -> Any:
@@ -60,7 +76,9 @@ class NetworkFile:
         Weaver's stock loops, which ``get_train_fn`` and ``get_evaluate_fn`` may return, only say which task it is; it must be ``task``. ConfigError.
         """
         if hasattr(self.module, "init_opt"):
-            raise ConfigError(f"{self.path}: init_opt is not called here; --optimizer, --optimizer-option and --lr-scheduler say the same")
+            raise ConfigError(
+                f"{self.path}: init_opt is not called here; --optimizer, --optimizer-option and --lr-scheduler say the same"
+            )
         for name in ("get_train_fn", "get_evaluate_fn"):
             loop = self._call(name, config, options)
             if loop is None:
@@ -72,9 +90,13 @@ class NetworkFile:
                     "in it: write get_task(data_config, **options) (docs/network-file.md), which also wins where both are there"
                 )
             if not called.endswith(task):
-                raise ConfigError(f"{self.path}: {name} returns {called}, and the labels of {config.source} make the task {task}")
+                raise ConfigError(
+                    f"{self.path}: {name} returns {called}, and the labels of {config.source} make the task {task}"
+                )
 
-    def _call(self, name: str, config: DataConfig, options: Mapping[str, Any], strict: bool = False) -> Any:
+    def _call(
+        self, name: str, config: DataConfig, options: Mapping[str, Any], strict: bool = False
+    ) -> Any:
         function = getattr(self.module, name, None)
         if function is None:
             return None
@@ -86,7 +108,9 @@ class NetworkFile:
         if unknown and strict:
             raise unknown_key(unknown[0], known, f"{self.path}: options of {name}")
         with weaver_names(self.path):
-            return function(config, **{key: value for key, value in options.items() if key in known})
+            return function(
+                config, **{key: value for key, value in options.items() if key in known}
+            )
 
 
 def network_options(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:

@@ -18,15 +18,23 @@ def constituent_groups(config: DataConfig, names: Sequence[str], network: str) -
     where = f"{config.source}: inputs"
     for name in names:
         if name not in config.inputs:
-            raise ConfigError(f"{where}: {network} takes the groups {', '.join(names)}; there is no {name!r}; {nearest(name, config.inputs)}")
+            raise ConfigError(
+                f"{where}: {network} takes the groups {', '.join(names)}; there is no {name!r}; {nearest(name, config.inputs)}"
+            )
     groups = [config.inputs[name] for name in names]
     for group in groups:
         if group.length is None:
-            raise ConfigError(f"{where}.{group.name}: {network} takes constituents here; length: null makes one value a jet")
+            raise ConfigError(
+                f"{where}.{group.name}: {network} takes constituents here; length: null makes one value a jet"
+            )
         if group.length != groups[0].length:
-            raise ConfigError(f"{where}.{group.name}: length {group.length}, but {groups[0].name} has {groups[0].length}; make them equal")
+            raise ConfigError(
+                f"{where}.{group.name}: length {group.length}, but {groups[0].name} has {groups[0].length}; make them equal"
+            )
         if group.is_mask and len(group.variables) != 1:
-            raise ConfigError(f"{where}.{group.name}: a mask is one variable that is 1 for every constituent, found {', '.join(group.names)}")
+            raise ConfigError(
+                f"{where}.{group.name}: a mask is one variable that is 1 for every constituent, found {', '.join(group.names)}"
+            )
     return groups
 
 
@@ -34,15 +42,21 @@ def channels(config: DataConfig, name: str, at_least: int, what: str) -> int:
     """The number C of variables of group ``name``; ConfigError where they cannot be ``what``, which needs ``at_least`` so many."""
     names = config.inputs[name].names
     if len(names) < at_least:
-        raise ConfigError(f"{config.source}: inputs.{name}: expected {what}, found {', '.join(names)}")
+        raise ConfigError(
+            f"{config.source}: inputs.{name}: expected {what}, found {', '.join(names)}"
+        )
     return len(names)
 
 
 def raw_channels(config: DataConfig, name: str, at_least: int, what: str) -> int:
     """As :func:`channels`, for a group whose values the network takes in their own units: none may be scaled."""
-    scaled = [variable.name for variable in config.inputs[name].variables if variable.center is not None]
+    scaled = [
+        variable.name for variable in config.inputs[name].variables if variable.center is not None
+    ]
     if scaled:
-        raise ConfigError(f"{config.source}: inputs.{name}: expected {what} as they are, but {', '.join(scaled)} is scaled; write [NAME, null]")
+        raise ConfigError(
+            f"{config.source}: inputs.{name}: expected {what} as they are, but {', '.join(scaled)} is scaled; write [NAME, null]"
+        )
     return channels(config, name, at_least, what)
 
 
@@ -53,7 +67,9 @@ def layer_sizes(given: int | Sequence[int]) -> list[int]:
     """
     listed = [given] if isinstance(given, int) else given
     if isinstance(listed, str) or not all(isinstance(size, int) and size > 0 for size in listed):
-        raise ConfigError(f"network option: expected sizes of layers such as 64,32, found {given!r}")
+        raise ConfigError(
+            f"network option: expected sizes of layers such as 64,32, found {given!r}"
+        )
     return list(listed)
 
 
@@ -65,7 +81,9 @@ def hidden_layers(given: Sequence[tuple[int, float]]) -> list[tuple[int, float]]
     try:
         listed = [(layer_sizes(size)[0], float(dropout)) for size, dropout in given]
     except (TypeError, ValueError):
-        raise ConfigError(f"network option: expected (size, dropout) of each layer such as ((512, 0.2),), found {given!r}") from None
+        raise ConfigError(
+            f"network option: expected (size, dropout) of each layer such as ((512, 0.2),), found {given!r}"
+        ) from None
     if not all(0 <= dropout < 1 for _, dropout in listed):
         raise ConfigError(f"network option: a dropout is at least 0 and below 1, found {given!r}")
     return listed
@@ -78,22 +96,30 @@ def num_outputs(config: DataConfig) -> int:
 
 def model_info(config: DataConfig, names: Sequence[str]) -> dict[str, Any]:
     """Names, shapes and free axes of a network (groups ``names``) -> (N, K), as ``get_model`` returns them."""
-    objects = {name: {2: f"n_{name.split('_')[0]}"} if config.inputs[name].length is not None else {} for name in names}
+    objects = {
+        name: {2: f"n_{name.split('_')[0]}"} if config.inputs[name].length is not None else {}
+        for name in names
+    }
     return {
         "input_names": list(names),
         "input_shapes": {name: config.input_shapes[name] for name in names},
         "output_names": ["softmax"],
-        "dynamic_axes": {name: {0: "N"} | axes for name, axes in objects.items()} | {"softmax": {0: "N"}},
+        "dynamic_axes": {name: {0: "N"} | axes for name, axes in objects.items()}
+        | {"softmax": {0: "N"}},
     }
 
 
-def constructor_options(options: Mapping[str, Any], module: type, network: str, own: Sequence[str] = ()) -> dict[str, Any]:
+def constructor_options(
+    options: Mapping[str, Any], module: type, network: str, own: Sequence[str] = ()
+) -> dict[str, Any]:
     """``options`` for ``module``'s constructor, whose parameters with a default they may name, but for those that the network file sets (``own``).
 
     :raises ConfigError: naming ``network``, an unknown option and the nearest there is.
     """
     parameters = inspect.signature(module).parameters.values()
-    known = [item.name for item in parameters if item.default is not item.empty and item.name not in own]
+    known = [
+        item.name for item in parameters if item.default is not item.empty and item.name not in own
+    ]
     for name in options:
         if name not in known:
             raise unknown_key(name, known, f"{network}: network options")
@@ -104,13 +130,23 @@ def raw_jet_group(config: DataConfig) -> str:
     """The name of the one input group; ConfigError unless it holds four raw columns with padding zero, which tells jets from padding."""
     where = f"{config.source}: inputs"
     if len(config.inputs) != 1:
-        raise ConfigError(f"{where}: this network takes one group (pt, eta, phi, flavour), not {', '.join(config.inputs) or 'none'}")
+        raise ConfigError(
+            f"{where}: this network takes one group (pt, eta, phi, flavour), not {', '.join(config.inputs) or 'none'}"
+        )
     group = next(iter(config.inputs.values()))
     if len(group.variables) != 4 or group.length is None:
-        raise ConfigError(f"{where}.{group.name}: this network takes pt, eta, phi, flavour of each jet, not {', '.join(group.names)}")
-    scaled = [variable.name for variable in group.variables if variable.center is not None or variable.pad != 0]
+        raise ConfigError(
+            f"{where}.{group.name}: this network takes pt, eta, phi, flavour of each jet, not {', '.join(group.names)}"
+        )
+    scaled = [
+        variable.name
+        for variable in group.variables
+        if variable.center is not None or variable.pad != 0
+    ]
     if scaled or group.pad_mode != "constant":
-        raise ConfigError(f"{where}.{group.name}: this network takes raw values padded with 0; {', '.join(scaled) or 'pad_mode: wrap'} is not")
+        raise ConfigError(
+            f"{where}.{group.name}: this network takes raw values padded with 0; {', '.join(scaled) or 'pad_mode: wrap'} is not"
+        )
     return group.name
 
 

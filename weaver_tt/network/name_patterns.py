@@ -20,6 +20,8 @@ def match_names(patterns: Iterable[str], names: Iterable[str], flag: str) -> set
         except re.error as error:
             raise ConfigError(f"{flag}: {pattern!r} is not a regular expression: {error}") from None
         if not matched:
-            raise ConfigError(f"{flag}: {pattern!r} matches no name from its beginning; {nearest(pattern, known)}")
+            raise ConfigError(
+                f"{flag}: {pattern!r} matches no name from its beginning; {nearest(pattern, known)}"
+            )
         found |= matched
     return found

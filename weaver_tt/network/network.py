@@ -20,7 +20,13 @@ class Network:
 
     activated = False  # outputs are raw: the task activates them
 
-    def __init__(self, module: nn.Module, input_names: Sequence[str], source: str = "the network", info: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        input_names: Sequence[str],
+        source: str = "the network",
+        info: Mapping[str, Any] | None = None,
+    ) -> None:
         self.module = module
         self.input_names = list(input_names)
         self.source = source  # the network file, for messages
@@ -37,7 +43,11 @@ class Network:
         """The module without the wrappers of DDP and ``torch.compile``: what is saved, loaded and exported."""
         module = self.module
         while True:
-            inner = module.module if isinstance(module, DistributedDataParallel) else getattr(module, "_orig_mod", None)
+            inner = (
+                module.module
+                if isinstance(module, DistributedDataParallel)
+                else getattr(module, "_orig_mod", None)
+            )
             if inner is None:
                 return module
             module = inner
@@ -45,12 +55,17 @@ class Network:
     @property
     def device(self) -> torch.device:
         """Where the first parameter lies."""
-        return next((parameter.device for parameter in self.unwrapped.parameters()), torch.device("cpu"))
+        return next(
+            (parameter.device for parameter in self.unwrapped.parameters()), torch.device("cpu")
+        )
 
     def takes_any_length(self, config: DataConfig) -> bool:
         """Whether its inputs may have any number of objects: they may unless ``dynamic_axes`` of model_info lists one without axis 2."""
         axes = self.info.get("dynamic_axes") or {}
-        return all(config.inputs[name].length is None or 2 in axes.get(name, {2: "P"}) for name in self.input_names)
+        return all(
+            config.inputs[name].length is None or 2 in axes.get(name, {2: "P"})
+            for name in self.input_names
+        )
 
     def train(self, mode: bool = True) -> Network:
         """Training mode (or evaluation mode)."""
@@ -108,7 +123,12 @@ class Ensemble:
         return self.train(False)
 
 
-def build_network(config: DataConfig, options: NetworkOptions, device: torch.device | str = "cpu", seed: int | None = None) -> Network:
+def build_network(
+    config: DataConfig,
+    options: NetworkOptions,
+    device: torch.device | str = "cpu",
+    seed: int | None = None,
+) -> Network:
     """The network of ``options.network_config`` on ``device``, not yet trained.
 
     With ``seed``, the initial weights are a function of it, and the global random state is left as it was.

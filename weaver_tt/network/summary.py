@@ -15,17 +15,33 @@ def network_summary(network: Network, config: DataConfig) -> str:
     random = torch.Generator().manual_seed(0)
     # uniform positive numbers: every slot is a real object, also for networks that derive the mask
     shapes = {name: (1, *config.input_shapes[name][1:]) for name in network.input_names}
-    row = {name: torch.rand(shape, generator=random).to(network.device) for name, shape in shapes.items()}
+    row = {
+        name: torch.rand(shape, generator=random).to(network.device)
+        for name, shape in shapes.items()
+    }
     was_training, counter = module.training, FlopCounterMode(display=False)
     module.eval()
-    with torch.enable_grad(), counter:  # without gradients the counter refuses a part that is called with a parameter, such as a class token
+    with (
+        torch.enable_grad(),
+        counter,
+    ):  # without gradients the counter refuses a part that is called with a parameter, such as a class token
         output = Network(module, network.input_names)(row)
     module.train(was_training)
     total = sum(parameter.numel() for parameter in module.parameters())
-    trainable = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    trainable = sum(
+        parameter.numel() for parameter in module.parameters() if parameter.requires_grad
+    )
     objects = [f"{shape[2]} objects in {name}" for name, shape in shapes.items() if len(shape) == 3]
     lines = [str(module), f"network file  {network.source}"]
-    lines += [f"input         {name} (N, {', '.join(map(str, shape[1:]))})" for name, shape in shapes.items()]
-    lines += [f"output        (N, {', '.join(map(str, output.shape[1:]))})", f"parameters    {total:,} ({trainable:,} trainable)"]
-    lines += [f"FLOPs         {counter.get_total_flops():,} forward, for one row{' with ' if objects else ''}{' and '.join(objects)}"]
+    lines += [
+        f"input         {name} (N, {', '.join(map(str, shape[1:]))})"
+        for name, shape in shapes.items()
+    ]
+    lines += [
+        f"output        (N, {', '.join(map(str, output.shape[1:]))})",
+        f"parameters    {total:,} ({trainable:,} trainable)",
+    ]
+    lines += [
+        f"FLOPs         {counter.get_total_flops():,} forward, for one row{' with ' if objects else ''}{' and '.join(objects)}"
+    ]
     return "\n".join(lines)

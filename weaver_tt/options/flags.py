@@ -14,7 +14,13 @@ T = TypeVar("T")
 class Switch(argparse.BooleanOptionalAction):
     """``--name`` and ``--no-name``; the help text stays as it was given."""
 
-    def __init__(self, option_strings: Sequence[str], dest: str, default: bool = False, help: str | None = None) -> None:
+    def __init__(
+        self,
+        option_strings: Sequence[str],
+        dest: str,
+        default: bool = False,
+        help: str | None = None,
+    ) -> None:
         super().__init__(option_strings, dest, default)
         self.help = help
 
@@ -32,17 +38,23 @@ def flag(default: Any, text: str, *names: str, **more: Any) -> Any:
 
 def add_flags(parser: argparse.ArgumentParser, options: type[Any]) -> None:
     """Give ``parser`` a flag for each field of the dataclass ``options``, in a group titled by its docstring."""
-    group = parser.add_argument_group((options.__doc__ or options.__name__).splitlines()[0].rstrip("."))
+    group = parser.add_argument_group(
+        (options.__doc__ or options.__name__).splitlines()[0].rstrip(".")
+    )
     hints = get_type_hints(options)
     for item in dataclasses.fields(options):
         settings = dict(item.metadata["argparse"])
         default = item.default_factory() if item.default is dataclasses.MISSING else item.default  # type: ignore[operator]
-        kind = next((k for k in get_args(hints[item.name]) if k is not type(None)), hints[item.name])
+        kind = next(
+            (k for k in get_args(hints[item.name]) if k is not type(None)), hints[item.name]
+        )
         if kind is bool:
             settings.setdefault("action", Switch)
         elif get_origin(hints[item.name]) is not list:
             settings.setdefault("type", kind)
-        text = item.metadata["help"] + (f" (default: {default})" if default not in (None, "", False, []) else "")
+        text = item.metadata["help"] + (
+            f" (default: {default})" if default not in (None, "", False, []) else ""
+        )
         if settings.pop("positional", False):
             group.add_argument(item.name, help=text, **settings)
             continue
@@ -52,4 +64,6 @@ def add_flags(parser: argparse.ArgumentParser, options: type[Any]) -> None:
 
 def read_flags(namespace: argparse.Namespace, options: type[T]) -> T:
     """The dataclass ``options`` filled from parsed arguments."""
-    return options(**{item.name: getattr(namespace, item.name) for item in dataclasses.fields(options)})  # type: ignore[arg-type]
+    return options(
+        **{item.name: getattr(namespace, item.name) for item in dataclasses.fields(options)}
+    )  # type: ignore[arg-type]

@@ -31,7 +31,9 @@ class Prediction:
 
     path: Path
     rows: int
-    metrics: Mapping[str, float]  # loss (torch only) and what the task measures, where the files have labels
+    metrics: Mapping[
+        str, float
+    ]  # loss (torch only) and what the task measures, where the files have labels
 
 
 def output_path(output: str | Path, group: str) -> Path:
@@ -41,7 +43,12 @@ def output_path(output: str | Path, group: str) -> Path:
 
 
 def predict(
-    network: Predictor, task: Task, loaders: Mapping[str, Loader], output: str | Path, device: torch.device, figures: bool = False
+    network: Predictor,
+    task: Task,
+    loaders: Mapping[str, Loader],
+    output: str | Path,
+    device: torch.device,
+    figures: bool = False,
 ) -> dict[str, Prediction]:
     """Write the task's columns and the observers of each test group, and beside them what was measured; returns what was written, by group.
 
@@ -52,14 +59,20 @@ def predict(
 
 
 def predict_parts(
-    parts: Sequence[tuple[Predictor, Mapping[str, Loader]]], task: Task, output: str | Path, device: torch.device, figures: bool = False
+    parts: Sequence[tuple[Predictor, Mapping[str, Loader]]],
+    task: Task,
+    output: str | Path,
+    device: torch.device,
+    figures: bool = False,
 ) -> dict[str, Prediction]:
     """The same with several networks, each on rows of its own: one file for each group, in which the rows of the parts follow each other."""
     empty = empty_columns(parts[0][0], task, device)
     config = task.config
     clashes = sorted(empty.keys() & {*config.observers, *config.optional_observers})
     if clashes:
-        raise ConfigError(f"{config.source}: observer {clashes[0]!r} has the name of a column that {task.name} writes; rename it in new_variables")
+        raise ConfigError(
+            f"{config.source}: observer {clashes[0]!r} has the name of a column that {task.name} writes; rename it in new_variables"
+        )
     predictions = {}
     for group in parts[0][1]:
         path = output_path(output, group)
@@ -67,12 +80,28 @@ def predict_parts(
         with open_writer(path, tree_name(config)) as writer:
             for network, loaders in parts:
                 network.eval()
-                metrics = run_epoch(network, task, loaders[group].epoch(0), write=writer.write, meters=meters, device=device)
+                metrics = run_epoch(
+                    network,
+                    task,
+                    loaders[group].epoch(0),
+                    write=writer.write,
+                    meters=meters,
+                    device=device,
+                )
                 accounting.add(loaders[group].accounting)
             if writer.rows == 0:
-                log.warning("%s: no row of the test group is selected; the file has no entries and no observers", path)
+                log.warning(
+                    "%s: no row of the test group is selected; the file has no entries and no observers",
+                    path,
+                )
                 writer.write(empty)
-            log_prediction(path, writer.rows, accounting, metrics, config.labels.group if config.labels else None)
+            log_prediction(
+                path,
+                writer.rows,
+                accounting,
+                metrics,
+                config.labels.group if config.labels else None,
+            )
         write_results(metrics, path.with_suffix(""), figures)
         predictions[group] = Prediction(path, writer.rows, metrics)
     return predictions
@@ -94,25 +123,47 @@ def empty_columns(network: Predictor, task: Task, device: torch.device) -> Colum
 
 def padding_row(config: DataConfig, device: torch.device) -> Batch:
     """One row without objects, zero in its scalars."""
-    objects = {name: group.length for name, group in config.inputs.items() if group.length is not None}
+    objects = {
+        name: group.length for name, group in config.inputs.items() if group.length is not None
+    }
     inputs = {}
     for name, group in config.inputs.items():
         pads = torch.tensor([variable.pad for variable in group.variables], device=device)
         shape = [1, *group.shape[1:]]
-        inputs[name] = torch.zeros(shape, device=device) if group.length is None else pads[None, :, None].expand(shape).contiguous()
-    masks = {name: torch.zeros(1, length, dtype=torch.bool, device=device) for name, length in objects.items()}
+        inputs[name] = (
+            torch.zeros(shape, device=device)
+            if group.length is None
+            else pads[None, :, None].expand(shape).contiguous()
+        )
+    masks = {
+        name: torch.zeros(1, length, dtype=torch.bool, device=device)
+        for name, length in objects.items()
+    }
     counts = {name: torch.zeros(1, dtype=torch.int64, device=device) for name in objects}
     return Batch(inputs=inputs, masks=masks, counts=counts, labels={}, progress=1.0, size=1)
 
 
-def log_prediction(path: Path, rows: int, accounting: Accounting, metrics: Mapping[str, float], labelled: str | None) -> None:
+def log_prediction(
+    path: Path,
+    rows: int,
+    accounting: Accounting,
+    metrics: Mapping[str, float],
+    labelled: str | None,
+) -> None:
     """Log what was read, written and measured, and which objects of the group ``labelled`` have no results; DataError when rows are missing."""
     log.info("%s", accounting.report())
     selected = accounting.selected.total()
     if rows != selected:
-        raise DataError(f"{path}: {selected} rows were selected but {rows} predicted; nothing is kept")
+        raise DataError(
+            f"{path}: {selected} rows were selected but {rows} predicted; nothing is kept"
+        )
     log.info("%s: %d rows", path, rows)
     if measured := format_metrics(metrics):
         log.info("%s: %s", path, measured)
     if labelled is not None and (beyond := accounting.truncated[labelled]):
-        log.warning("%s: %d objects lie beyond the length of %s and were not seen by the network; their results are NaN", path, beyond, labelled)
+        log.warning(
+            "%s: %d objects lie beyond the length of %s and were not seen by the network; their results are NaN",
+            path,
+            beyond,
+            labelled,
+        )

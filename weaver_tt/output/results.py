@@ -19,10 +19,19 @@ def write_results(outcome: EpochMetrics, prefix: str | Path, figures: bool = Tru
     """
     if not outcome:
         return
-    write_text(f"{prefix}_metrics.json", json.dumps({"metrics": finite_or_none(outcome), **outcome.details()}, indent=1, allow_nan=False) + "\n")
+    write_text(
+        f"{prefix}_metrics.json",
+        json.dumps(
+            {"metrics": finite_or_none(outcome), **outcome.details()}, indent=1, allow_nan=False
+        )
+        + "\n",
+    )
     drawn = outcome.figures() if figures else {}
     if drawn:
-        from weaver_tt.figures.base import make_folder, save_figure  # matplotlib only where something is drawn
+        from weaver_tt.figures.base import (
+            make_folder,
+            save_figure,
+        )  # matplotlib only where something is drawn
 
         folder = Path(f"{prefix}_figures")
         make_folder(folder)

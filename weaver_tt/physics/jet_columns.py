@@ -22,7 +22,13 @@ def momentum_columns(px: ak.Array, py: ak.Array, pz: ak.Array, energy: ak.Array)
     jet_pt, jet_eta, jet_phi = pt_eta_phi(*total[:3])
     _, eta, phi = pt_eta_phi(px, py, pz)
     number = np.asarray(ak.num(px), np.int32)
-    jet = {"jet_pt": jet_pt, "jet_eta": jet_eta, "jet_phi": jet_phi, "jet_energy": total[3], "jet_mass": invariant_mass(*total)}
+    jet = {
+        "jet_pt": jet_pt,
+        "jet_eta": jet_eta,
+        "jet_phi": jet_phi,
+        "jet_energy": total[3],
+        "jet_mass": invariant_mass(*total),
+    }
     parts = {
         "part_px": px,
         "part_py": py,

@@ -42,7 +42,11 @@ class ColumnBins:
 
 def equal_content(source: ModelFiles, classes: Sequence[str], bins: int) -> ColumnBins:
     """At most ``bins`` bins of ``source.pt`` with about the same number of rows each, judged by the first chunk; DataError where it has no spread."""
-    return ColumnBins(str(source.pt), _quantile_edges(source, classes, np.linspace(0, 1, bins + 1), "--pt-edges"), open=True)
+    return ColumnBins(
+        str(source.pt),
+        _quantile_edges(source, classes, np.linspace(0, 1, bins + 1), "--pt-edges"),
+        open=True,
+    )
 
 
 def equal_width(source: ModelFiles, classes: Sequence[str], bins: int) -> ColumnBins:
@@ -51,12 +55,27 @@ def equal_width(source: ModelFiles, classes: Sequence[str], bins: int) -> Column
     return ColumnBins(str(source.pt), np.linspace(low, high, bins + 1))
 
 
-def _quantile_edges(source: ModelFiles, classes: Sequence[str], shares: Floats, flag: str) -> Floats:
+def _quantile_edges(
+    source: ModelFiles, classes: Sequence[str], shares: Floats, flag: str
+) -> Floats:
     """Different quantiles of ``source.pt`` at ``shares`` of the first chunk's rows, at least two."""
-    values = next((chunk.pt for chunk in stream_scores(source, classes) if chunk.pt is not None and len(chunk.pt)), np.empty(0))
-    edges = np.unique(np.quantile(values[np.isfinite(values)], shares)) if np.isfinite(values).any() else np.empty(0)
+    values = next(
+        (
+            chunk.pt
+            for chunk in stream_scores(source, classes)
+            if chunk.pt is not None and len(chunk.pt)
+        ),
+        np.empty(0),
+    )
+    edges = (
+        np.unique(np.quantile(values[np.isfinite(values)], shares))
+        if np.isfinite(values).any()
+        else np.empty(0)
+    )
     if len(edges) < 2:
-        raise DataError(f"{source.paths[0]}: column {source.pt!r} holds one value only; {flag} gives the bins")
+        raise DataError(
+            f"{source.paths[0]}: column {source.pt!r} holds one value only; {flag} gives the bins"
+        )
     return edges
 
 
@@ -67,11 +86,19 @@ class EvaluatedModel:
     source: ModelFiles
     classes: list[str]
     binning: ColumnBins | None
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("rows", "rows_with_nan_scores", "rows_without_class"), 0))
+    counts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(
+            ("rows", "rows_with_nan_scores", "rows_without_class"), 0
+        )
+    )
 
     def __post_init__(self) -> None:
         self._all = ClassificationMeter(self.classes, SCORE_BINS)
-        self._bins = [ClassificationMeter(self.classes, SCORE_BINS_IN_BINS) for _ in self.binning.edges[1:]] if self.binning else []
+        self._bins = (
+            [ClassificationMeter(self.classes, SCORE_BINS_IN_BINS) for _ in self.binning.edges[1:]]
+            if self.binning
+            else []
+        )
 
     @property
     def name(self) -> str:
@@ -101,18 +128,36 @@ class EvaluatedModel:
     @property
     def empty_classes(self) -> list[str]:
         """Classes without a row."""
-        return [name for name, entries in zip(self.classes, self.summary.effective_entries.tolist(), strict=True) if not entries]
+        return [
+            name
+            for name, entries in zip(
+                self.classes, self.summary.effective_entries.tolist(), strict=True
+            )
+            if not entries
+        ]
 
     def check(self) -> None:
         """Warn of rows left out and of classes without rows; DataError where there are not two classes to tell apart."""
         for name, number in list(self.counts.items())[1:]:
             if number:
-                log.warning("%s: %s: %d of %d, left out", self.name, name.replace("_", " "), number, self.counts["rows"])
+                log.warning(
+                    "%s: %s: %d of %d, left out",
+                    self.name,
+                    name.replace("_", " "),
+                    number,
+                    self.counts["rows"],
+                )
         empty = self.empty_classes
         if len(self.classes) - len(empty) < 2:
-            raise DataError(f"{', '.join(self.source.paths)}: no row is of class {' or '.join(map(repr, empty))}: there is nothing to tell apart")
+            raise DataError(
+                f"{', '.join(self.source.paths)}: no row is of class {' or '.join(map(repr, empty))}: there is nothing to tell apart"
+            )
         if empty:
-            log.warning("%s: no row is of class %s; what depends on it is unknown", self.name, ", ".join(map(repr, empty)))
+            log.warning(
+                "%s: no row is of class %s; what depends on it is unknown",
+                self.name,
+                ", ".join(map(repr, empty)),
+            )
 
     def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` says about the model."""
@@ -120,10 +165,16 @@ class EvaluatedModel:
         if self.binning is not None:
             bins = [judged.details() for judged in self.in_bins]
             kept = [
-                {name: one[name] for name in ("entries", "accuracy", "auc", "rejection")} if not judged.is_empty else None
+                {name: one[name] for name in ("entries", "accuracy", "auc", "rejection")}
+                if not judged.is_empty
+                else None
                 for one, judged in zip(bins, self.in_bins, strict=True)
             ]
-            details["bins"] = {"column": self.binning.column, "edges": self.binning.edges.tolist(), "content": kept}
+            details["bins"] = {
+                "column": self.binning.column,
+                "edges": self.binning.edges.tolist(),
+                "content": kept,
+            }
         return details
 
 
@@ -133,7 +184,9 @@ def _fill(meter: ClassificationMeter, chunk: ScoredRows, use: np.ndarray[Any, An
     meter.update(Scored(output, target, weight, counts=torch.ones_like(target)), None)
 
 
-def evaluate_model(source: ModelFiles, classes: list[str], binning: ColumnBins | None) -> EvaluatedModel:
+def evaluate_model(
+    source: ModelFiles, classes: list[str], binning: ColumnBins | None
+) -> EvaluatedModel:
     """Read all of a model's files; DataError as :func:`weaver_tt.report.scores.stream_scores` and :meth:`Model.check`."""
     model = EvaluatedModel(source, classes, binning)
     for chunk in stream_scores(source, classes):
@@ -142,7 +195,9 @@ def evaluate_model(source: ModelFiles, classes: list[str], binning: ColumnBins |
     return model
 
 
-def headline_metrics(details: Mapping[str, Any], signals: Sequence[str]) -> dict[str, dict[str, Any]]:
+def headline_metrics(
+    details: Mapping[str, Any], signals: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """The numbers that models are compared by, from :meth:`Judged.details`: metric -> value and error."""
     numbers = {"accuracy": details["accuracy"]}
     if len(signals) > 1:
@@ -152,11 +207,15 @@ def headline_metrics(details: Mapping[str, Any], signals: Sequence[str]) -> dict
         of = f" of {name}"
         numbers[f"AUC{of}"] = details["auc"]["one_vs_rest"][name]
         for point in OPERATING_POINTS:
-            numbers[f"rejection at {100 * point:.0f} %{of}"] = details["rejection"][str(point)]["one_vs_rest"][name]
+            numbers[f"rejection at {100 * point:.0f} %{of}"] = details["rejection"][str(point)][
+                "one_vs_rest"
+            ][name]
     return numbers
 
 
-def metric_differences(numbers: Mapping[str, Mapping[str, Any]], reference: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+def metric_differences(
+    numbers: Mapping[str, Mapping[str, Any]], reference: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, float | None]]:
     """Each number less the reference's; errors added in quadrature, which is too large for models judged on the same rows. None where unknown."""
     told: dict[str, dict[str, float | None]] = {}
     for metric, own in numbers.items():

@@ -29,7 +29,12 @@ figure { margin: 0; break-inside: avoid; } figure.big { grid-column: 1 / -1; } i
 """
 
 
-def report_page(content: Mapping[str, Any], numbers: Mapping[str, Numbers], pictures: Sequence[Picture], empty: Mapping[str, Sequence[str]]) -> str:
+def report_page(
+    content: Mapping[str, Any],
+    numbers: Mapping[str, Numbers],
+    pictures: Sequence[Picture],
+    empty: Mapping[str, Sequence[str]],
+) -> str:
     """The page; ``content`` as in ``metrics.json``, ``numbers`` the headline of each model, ``empty`` its classes without rows."""
     names, classes = list(content["models"]), content["classes"]
     title = "Taggers compared" if len(names) > 1 else f"Tagger {names[0]}"
@@ -48,10 +53,21 @@ def report_page(content: Mapping[str, Any], numbers: Mapping[str, Numbers], pict
             _differences(content["differences"]),
             "<p>Errors are added in quadrature, as for independent rows; models judged on the same rows differ more surely than this says.</p>",
         ]
-    parts += ["<h2>Pairs of classes</h2>", *(_pairs(name, model, classes) for name, model in content["models"].items())]
+    parts += [
+        "<h2>Pairs of classes</h2>",
+        *(_pairs(name, model, classes) for name, model in content["models"].items()),
+    ]
     if "sculpting" in content:
-        parts += [f"<h2>Sculpting of {escape(content['sculpting']['column'])}</h2>", _sculpting(content["sculpting"])]
-    parts += ["<h2>Calibration</h2>", _calibration(content["models"]), "<h2>Figures</h2>", _gallery(pictures)]
+        parts += [
+            f"<h2>Sculpting of {escape(content['sculpting']['column'])}</h2>",
+            _sculpting(content["sculpting"]),
+        ]
+    parts += [
+        "<h2>Calibration</h2>",
+        _calibration(content["models"]),
+        "<h2>Figures</h2>",
+        _gallery(pictures),
+    ]
     parts += ["<h2>Rows and files</h2>", _files(content["models"], classes)]
     body = "\n".join(parts)
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{STYLE}</style>'
@@ -73,7 +89,15 @@ def plus_minus(number: Mapping[str, Any], sign: bool = False) -> str:
 def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are HTML already; a cell may come with its own ``<td``."""
     top = "".join(f"<th>{cell}</th>" for cell in head)
-    lines = ["".join([f"<th>{row[0]}</th>", *(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row[1:])]) for row in rows]
+    lines = [
+        "".join(
+            [
+                f"<th>{row[0]}</th>",
+                *(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row[1:]),
+            ]
+        )
+        for row in rows
+    ]
     return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{"".join(f"<tr>{line}</tr>" for line in lines)}</tbody></table></div>'
 
 
@@ -85,9 +109,13 @@ def _warnings(models: Mapping[str, Any], empty: Mapping[str, Sequence[str]]) -> 
             ("rows_without_class", "rows are of no class or several"),
         ):
             if model[key]:
-                told.append(f"{name}: {model[key]:,} of {model['rows']:,} {what}; they are left out.")
+                told.append(
+                    f"{name}: {model[key]:,} of {model['rows']:,} {what}; they are left out."
+                )
         if empty[name]:
-            told.append(f"{name}: no row is of class {', '.join(empty[name])}; what depends on it is unknown.")
+            told.append(
+                f"{name}: no row is of class {', '.join(empty[name])}; what depends on it is unknown."
+            )
     return [f'<p class="warn">{escape(text)}</p>' for text in told]
 
 
@@ -98,7 +126,10 @@ def _performance(numbers: Mapping[str, Numbers]) -> str:
         column = [one[metric] for one in numbers.values()]
         known = [number["value"] for number in column if number["value"] is not None]
         best = max(known) if len(column) > 1 and len(known) == len(column) else None
-        cells = [f"<td{' class=best' if best is not None and number['value'] == best else ''}>{plus_minus(number)}</td>" for number in column]
+        cells = [
+            f"<td{' class=best' if best is not None and number['value'] == best else ''}>{plus_minus(number)}</td>"
+            for number in column
+        ]
         rows.append([escape(metric), *cells])
     return html_table(["", *map(escape, numbers)], rows)
 
@@ -109,7 +140,11 @@ def _differences(differences: Mapping[str, Numbers]) -> str:
         row = [escape(metric)]
         for one in differences.values():
             number = one[metric]
-            pull = f' <span class="e">({number["value"] / number["error"]:+.1f} σ)</span>' if number["value"] is not None and number["error"] else ""
+            pull = (
+                f' <span class="e">({number["value"] / number["error"]:+.1f} σ)</span>'
+                if number["value"] is not None and number["error"]
+                else ""
+            )
             row.append(plus_minus(number, sign=True) + pull)
         rows.append(row)
     return html_table(["", *map(escape, differences)], rows)
@@ -117,9 +152,17 @@ def _differences(differences: Mapping[str, Numbers]) -> str:
 
 def _pairs(name: str, model: Mapping[str, Any], classes: Sequence[str]) -> str:
     """AUC and rejections of each signal (rows) against each background (columns)."""
-    parts = [f"<h3>{escape(name)}: AUC, and rejection at {100 * OPERATING_POINTS[1]:.0f} % signal efficiency</h3>"]
-    for what in (model["auc"]["one_vs_one"], model["rejection"][str(OPERATING_POINTS[1])]["one_vs_one"]):
-        rows = [[escape(a), *("" if a == b else plus_minus(what[a][b]) for b in classes)] for a in classes]
+    parts = [
+        f"<h3>{escape(name)}: AUC, and rejection at {100 * OPERATING_POINTS[1]:.0f} % signal efficiency</h3>"
+    ]
+    for what in (
+        model["auc"]["one_vs_one"],
+        model["rejection"][str(OPERATING_POINTS[1])]["one_vs_one"],
+    ):
+        rows = [
+            [escape(a), *("" if a == b else plus_minus(what[a][b]) for b in classes)]
+            for a in classes
+        ]
         parts.append(html_table(["signal ↓, background →", *map(escape, classes)], rows))
     return "\n".join(parts)
 
@@ -127,14 +170,23 @@ def _pairs(name: str, model: Mapping[str, Any], classes: Sequence[str]) -> str:
 def _sculpting(sculpting: Mapping[str, Any]) -> str:
     """Divergences of each model (rows) at each signal efficiency (columns)."""
     distances = sculpting["jensen_shannon_bits"]
-    head = [f"{100 * float(efficiency):.0f} % of {escape(sculpting['signal'])} pass" for efficiency in next(iter(distances.values()))]
-    rows = [[escape(name), *("–" if value is None else f"{value:.4f}" for value in one.values())] for name, one in distances.items()]
+    head = [
+        f"{100 * float(efficiency):.0f} % of {escape(sculpting['signal'])} pass"
+        for efficiency in next(iter(distances.values()))
+    ]
+    rows = [
+        [escape(name), *("–" if value is None else f"{value:.4f}" for value in one.values())]
+        for name, one in distances.items()
+    ]
     told = "Jensen–Shannon divergence, in bits, of the background's spectrum before and after the selection: 0 where the shapes are equal."
     return f"{html_table(['', *head], rows)}\n<p>{told}</p>"
 
 
 def _calibration(models: Mapping[str, Any]) -> str:
-    rows = [[escape(name), f"{model['calibration']['expected_error']:.4f}"] for name, model in models.items()]
+    rows = [
+        [escape(name), f"{model['calibration']['expected_error']:.4f}"]
+        for name, model in models.items()
+    ]
     return html_table(["", "expected calibration error"], rows)
 
 
@@ -144,7 +196,9 @@ def _gallery(pictures: Sequence[Picture]) -> str:
         data = base64.b64encode(picture.path.read_bytes()).decode()
         big = ' class="big"' if picture.is_wide else ""
         caption = escape(picture.caption)
-        parts.append(f'<figure{big}><img src="data:image/png;base64,{data}" alt="{caption}"><figcaption>{caption}</figcaption></figure>')
+        parts.append(
+            f'<figure{big}><img src="data:image/png;base64,{data}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
+        )
     return f'<div class="figures">{"".join(parts)}</div>'
 
 

@@ -58,11 +58,20 @@ def parse_models(arguments: Sequence[str], **columns: Any) -> list[ModelFiles]:
     names = []
     for group, stem in zip(groups, stems, strict=True):
         shared = stems.count(stem) > 1
-        names.append(group.name if group.name != UNNAMED_GROUP else f"{Path(group.paths[0]).parent.name}/{stem}" if shared else stem)
+        names.append(
+            group.name
+            if group.name != UNNAMED_GROUP
+            else f"{Path(group.paths[0]).parent.name}/{stem}"
+            if shared
+            else stem
+        )
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ConfigError(f"report: two models are called {twice!r}; give each a name: name:path")
-    return [ModelFiles(name=name, paths=group.paths, **columns) for name, group in zip(names, groups, strict=True)]
+    return [
+        ModelFiles(name=name, paths=group.paths, **columns)
+        for name, group in zip(names, groups, strict=True)
+    ]
 
 
 def read_classes(source: ModelFiles) -> list[str]:
@@ -72,7 +81,9 @@ def read_classes(source: ModelFiles) -> list[str]:
         with open_reader(path, source.treename) as reader:
             classes = _classes(reader)
         if found and set(found) != set(classes):
-            raise DataError(f"{path}: its classes are {', '.join(classes)}; those of {source.paths[0]} are {', '.join(found)}")
+            raise DataError(
+                f"{path}: its classes are {', '.join(classes)}; those of {source.paths[0]} are {', '.join(found)}"
+            )
         found = found or classes
     return found
 
@@ -85,11 +96,17 @@ def _classes(reader: Reader) -> list[str]:
         raise DataError(
             f"{reader.place}: no column begins with {SCORE_PREFIX!r}, so it is no classifier's prediction; {nearest(SCORE_PREFIX, columns)}"
         )
-    lacking = [name for name in scored if name not in classes and name.removesuffix("_std") not in classes]
+    lacking = [
+        name for name in scored if name not in classes and name.removesuffix("_std") not in classes
+    ]
     if not classes or lacking:
-        raise DataError(f"{reader.place}: there are scores of {', '.join(scored)} but no column {lacking[0]!r} that tells the rows of that class")
+        raise DataError(
+            f"{reader.place}: there are scores of {', '.join(scored)} but no column {lacking[0]!r} that tells the rows of that class"
+        )
     if len(classes) < 2:
-        raise DataError(f"{reader.place}: there is one class, {classes[0]!r}; two are needed to tell them apart")
+        raise DataError(
+            f"{reader.place}: there is one class, {classes[0]!r}; two are needed to tell them apart"
+        )
     return classes
 
 
@@ -105,28 +122,56 @@ def has_column(sources: Iterable[ModelFiles], column: str) -> bool:
 
 def stream_scores(source: ModelFiles, classes: Sequence[str]) -> Iterator[ScoredRows]:
     """All rows of all files in order; DataError for missing columns and for scores that are no probabilities."""
-    wanted = [*(f"{SCORE_PREFIX}{name}" for name in classes), *classes, *(name for name in (source.weight, source.pt) if name is not None)]
+    wanted = [
+        *(f"{SCORE_PREFIX}{name}" for name in classes),
+        *classes,
+        *(name for name in (source.weight, source.pt) if name is not None),
+    ]
     for path in source.paths:
         with open_reader(path, source.treename) as reader:
             for first in range(0, reader.rows(), CHUNK_ROWS):
-                yield _read_chunk(reader, source, classes, wanted, (first, min(first + CHUNK_ROWS, reader.rows())))
+                yield _read_chunk(
+                    reader, source, classes, wanted, (first, min(first + CHUNK_ROWS, reader.rows()))
+                )
 
 
-def _read_chunk(reader: Reader, source: ModelFiles, classes: Sequence[str], wanted: Sequence[str], rows: tuple[int, int]) -> ScoredRows:
+def _read_chunk(
+    reader: Reader,
+    source: ModelFiles,
+    classes: Sequence[str],
+    wanted: Sequence[str],
+    rows: tuple[int, int],
+) -> ScoredRows:
     table = reader.read(list(dict.fromkeys(wanted)), *rows)
     columns = {name: _scalars(reader, name, table[name]) for name in wanted}
-    scores = np.stack([columns[f"{SCORE_PREFIX}{name}"] for name in classes], 1).astype(np.float32)  # (R, K)
+    scores = np.stack([columns[f"{SCORE_PREFIX}{name}"] for name in classes], 1).astype(
+        np.float32
+    )  # (R, K)
     flags = np.stack([columns[name] for name in classes], 1) == 1
     known, one = np.isfinite(scores).all(1), flags.sum(1) == 1
     if ((scores[known] < 0) | (scores[known] > 1.001)).any():
-        raise DataError(f"{reader.place}: scores must be probabilities in [0, 1]; they reach from {scores[known].min():g} to {scores[known].max():g}")
+        raise DataError(
+            f"{reader.place}: scores must be probabilities in [0, 1]; they reach from {scores[known].min():g} to {scores[known].max():g}"
+        )
     use = known & one
-    weight = np.ones(len(scores)) if source.weight is None else columns[source.weight].astype(np.float64)
+    weight = (
+        np.ones(len(scores)) if source.weight is None else columns[source.weight].astype(np.float64)
+    )
     pt = None if source.pt is None else columns[source.pt].astype(np.float64)[use]
-    return ScoredRows(scores[use], flags[use].argmax(1), weight[use], pt, len(scores), int((~known).sum()), int((~one).sum()))
+    return ScoredRows(
+        scores[use],
+        flags[use].argmax(1),
+        weight[use],
+        pt,
+        len(scores),
+        int((~known).sum()),
+        int((~one).sum()),
+    )
 
 
 def _scalars(reader: Reader, name: str, array: ak.Array) -> npt.NDArray[Any]:
     if array.ndim != 1:
-        raise DataError(f"{reader.place}: column {name!r} must have one number a row, its type is {array.type}")
+        raise DataError(
+            f"{reader.place}: column {name!r} must have one number a row, its type is {array.type}"
+        )
     return np.asarray(ak.to_numpy(array))

@@ -30,7 +30,9 @@ class Sculpting:
         return [jensen_shannon(passing[0], self.every[0]) for passing in self.passing]
 
 
-def measure_sculpting(model: EvaluatedModel, signal: int, efficiencies: Sequence[float] = EFFICIENCIES) -> Sculpting:
+def measure_sculpting(
+    model: EvaluatedModel, signal: int, efficiencies: Sequence[float] = EFFICIENCIES
+) -> Sculpting:
     """The background's spectrum where shares ``efficiencies`` of the signal (class number ``signal``, all bins together) pass.
 
     ``model`` is judged in bins of the variable, of rows inside the bins only. The threshold is exact to a bin of the score.
@@ -38,7 +40,9 @@ def measure_sculpting(model: EvaluatedModel, signal: int, efficiencies: Sequence
     scores = torch.stack([judged.scores[:, :, signal] for judged in model.in_bins])  # (V, 2, K, B)
     of_signal = scores[:, 0, signal].sum(0)  # (B,)
     background = scores.sum(2) - scores[:, :, signal]  # (V, 2, B)
-    above = of_signal.flip(0).cumsum(0).flip(0) / of_signal.sum()  # (B,) share of the signal in this bin or a higher one
+    above = (
+        of_signal.flip(0).cumsum(0).flip(0) / of_signal.sum()
+    )  # (B,) share of the signal in this bin or a higher one
     first = [max(int((above >= efficiency).sum()) - 1, 0) for efficiency in efficiencies]
     passing = torch.stack([background[..., bin_number:].sum(-1).T for bin_number in first])
     return Sculpting(background.sum(-1).T.numpy(), passing.numpy())
@@ -55,5 +59,9 @@ def jensen_shannon(first: Array, second: Array) -> float | None:
         return None
     shapes = shapes / total
     middle = shapes.mean(0)
-    terms = np.where(shapes > 0, shapes * np.log2(np.where(shapes > 0, shapes, 1) / np.where(middle > 0, middle, 1)), 0)
+    terms = np.where(
+        shapes > 0,
+        shapes * np.log2(np.where(shapes > 0, shapes, 1) / np.where(middle > 0, middle, 1)),
+        0,
+    )
     return float(terms.sum() / 2)

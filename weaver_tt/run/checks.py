@@ -24,26 +24,40 @@ def check_options(options: RunOptions) -> None:
     if predicting:
         needed["--data-test"] = " ".join(data.data_test)
     elif not (output.print or output.export_onnx):
-        needed["--data-train"] = " ".join([*data.data_train, *(data.data_test if data.io_test else [])])
+        needed["--data-train"] = " ".join(
+            [*data.data_train, *(data.data_test if data.io_test else [])]
+        )
     missing = [flag for flag, value in needed.items() if not value]
     if missing:
         raise ConfigError(f"{' and '.join(missing)} must be given (see --help)")
     if (predicting or output.export_onnx) and "{auto}" in network.model_prefix:
-        raise ConfigError("--model-prefix must name a trained network: a prefix, a _state.pt file or (to predict) a model.onnx")
+        raise ConfigError(
+            "--model-prefix must name a trained network: a prefix, a _state.pt file or (to predict) a model.onnx"
+        )
     if predicting and output.export_onnx:
         raise ConfigError("--predict and --export-onnx are two runs; give one of them")
-    if options.train.cross_validation is not None and (is_onnx(network.model_prefix) or output.export_onnx):
-        raise ConfigError("--cross-validation needs a prefix as --model-prefix; the network of one fold is exported by -m PREFIX_fold-0 alone")
+    if options.train.cross_validation is not None and (
+        is_onnx(network.model_prefix) or output.export_onnx
+    ):
+        raise ConfigError(
+            "--cross-validation needs a prefix as --model-prefix; the network of one fold is exported by -m PREFIX_fold-0 alone"
+        )
     if options.train.seed is not None and options.train.seed < 0:
         raise ConfigError(f"--seed {options.train.seed}: expected a number that is not negative")
     if data.steps_per_epoch is not None and data.samples_per_epoch is not None:
-        raise ConfigError("--steps-per-epoch and --samples-per-epoch say the same in batches and in rows; give one of them")
+        raise ConfigError(
+            "--steps-per-epoch and --samples-per-epoch say the same in batches and in rows; give one of them"
+        )
     if data.steps_per_epoch_val is not None and data.samples_per_epoch_val is not None:
-        raise ConfigError("--steps-per-epoch-val and --samples-per-epoch-val say the same in batches and in rows; give one of them")
+        raise ConfigError(
+            "--steps-per-epoch-val and --samples-per-epoch-val say the same in batches and in rows; give one of them"
+        )
     shares = ("train_val_split", "data_fraction", "data_fraction_val", "file_fraction")
     for name, share in ((name, getattr(data, name)) for name in shares):
         if share is not None and not 0 < share <= 1:
-            raise ConfigError(f"--{name.replace('_', '-')} {share:g}: expected a share above 0 and at most 1")
+            raise ConfigError(
+                f"--{name.replace('_', '-')} {share:g}: expected a share above 0 and at most 1"
+            )
     if network.ensemble < 1:
         raise ConfigError(f"--ensemble {network.ensemble}: at least one member is needed")
 
@@ -53,8 +67,14 @@ def check_config(config: DataConfig, options: RunOptions) -> None:
     for path in (options.data.data_config_val, options.data.data_config_test):
         if path is not None:
             check_same_inputs(config, load_config(path, options.data.custom_functions))
-    if options.train.regression_mode and config.labels is not None and config.labels.kind == "simple":
-        raise ConfigError(f"--regression-mode: the labels of {config.source} are classes (type: simple); labels of type custom are regressed")
+    if (
+        options.train.regression_mode
+        and config.labels is not None
+        and config.labels.kind == "simple"
+    ):
+        raise ConfigError(
+            f"--regression-mode: the labels of {config.source} are classes (type: simple); labels of type custom are regressed"
+        )
 
 
 def is_trial(options: RunOptions) -> bool:

@@ -12,7 +12,9 @@ def parse_folds(text: str) -> tuple[str, int]:
     """``--cross-validation event%5`` -> the variable and k; ConfigError where it is not such."""
     variable, percent, number = text.rpartition("%")
     if not (percent and variable.strip() and number.strip().isdigit() and int(number) >= 2):
-        raise ConfigError(f"--cross-validation {text!r}: expected a column and the number of folds, at least 2, such as event_number%5")
+        raise ConfigError(
+            f"--cross-validation {text!r}: expected a column and the number of folds, at least 2, such as event_number%5"
+        )
     return variable.strip(), int(number)
 
 
@@ -25,7 +27,10 @@ def fold_options(options: RunOptions) -> list[RunOptions]:
     if options.train.cross_validation is None:
         return [options]
     variable, number = parse_folds(options.train.cross_validation)
-    return [_options_of_fold(options, f"(np.floor({variable}) % {number})", fold) for fold in range(number)]
+    return [
+        _options_of_fold(options, f"(np.floor({variable}) % {number})", fold)
+        for fold in range(number)
+    ]
 
 
 def _options_of_fold(options: RunOptions, remainder: str, fold: int) -> RunOptions:
@@ -43,9 +48,15 @@ def _options_of_fold(options: RunOptions, remainder: str, fold: int) -> RunOptio
         network=replace(
             network,
             model_prefix=f"{network.model_prefix}_fold-{fold}",
-            load_model_weights=network.load_model_weights and network.load_model_weights.replace("{fold}", f"fold-{fold}"),
+            load_model_weights=network.load_model_weights
+            and network.load_model_weights.replace("{fold}", f"fold-{fold}"),
         ),
-        train=replace(train, tensorboard=train.tensorboard if train.tensorboard in (None, "off") else f"{train.tensorboard}/fold-{fold}"),
+        train=replace(
+            train,
+            tensorboard=train.tensorboard
+            if train.tensorboard in (None, "off")
+            else f"{train.tensorboard}/fold-{fold}",
+        ),
     )
 
 

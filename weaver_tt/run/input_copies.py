@@ -32,13 +32,25 @@ def local_copies(options: DataOptions, *kinds: str) -> Iterator[DataOptions]:
     if not options.copy_inputs:
         yield options
         return
-    folder = Path(tempfile.gettempdir()) / distributed.broadcast_from_main(f"weaver_tt-inputs-{secrets.token_hex(8)}")
+    folder = Path(tempfile.gettempdir()) / distributed.broadcast_from_main(
+        f"weaver_tt-inputs-{secrets.token_hex(8)}"
+    )
     copying = distributed.local_rank() == 0
-    groups = {kind: parse_groups(getattr(options, kind), divide=kind == "data_test") for kind in kinds}
-    sources = {path: _copy_path(folder, path) for members in groups.values() for group in members for path in group.paths}
+    groups = {
+        kind: parse_groups(getattr(options, kind), divide=kind == "data_test") for kind in kinds
+    }
+    sources = {
+        path: _copy_path(folder, path)
+        for members in groups.values()
+        for group in members
+        for path in group.paths
+    }
     try:
         _copy_on_first_rank(sources, folder, copying)
-        copies = {kind: [f"{group.name}:{sources[path]}" for group in members for path in group.paths] for kind, members in groups.items()}
+        copies = {
+            kind: [f"{group.name}:{sources[path]}" for group in members for path in group.paths]
+            for kind, members in groups.items()
+        }
         yield replace(options, **copies)  # type: ignore[arg-type]
     finally:
         if copying:
@@ -61,7 +73,9 @@ def _copy_on_first_rank(sources: dict[str, Path], folder: Path, copying: bool) -
             _copy_all(sources, folder)
     except WeaverError as error:
         failure = error
-    failure = next((error for error in distributed.gather_from_ranks(failure) if error is not None), None)
+    failure = next(
+        (error for error in distributed.gather_from_ranks(failure) if error is not None), None
+    )
     if failure is not None:
         raise failure
 
@@ -71,7 +85,9 @@ def _copy_all(sources: dict[str, Path], folder: Path) -> None:
     folder.mkdir(parents=True)
     size = sum(os.path.getsize(path) for path in sources if not is_remote(path))
     if size > shutil.disk_usage(folder).free:
-        raise OutputError(f"--copy-inputs: {size / 1e9:.1f} GB do not fit into {folder.parent}; set TMPDIR to a larger disk")
+        raise OutputError(
+            f"--copy-inputs: {size / 1e9:.1f} GB do not fit into {folder.parent}; set TMPDIR to a larger disk"
+        )
     for source, copy in tqdm(sources.items(), desc="copying inputs", unit="file", disable=None):
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -81,5 +97,12 @@ def _copy_all(sources: dict[str, Path], folder: Path) -> None:
             else:
                 shutil.copy2(source, copy)
         except OSError as error:
-            raise DataError(f"--copy-inputs: {source} cannot be copied to {copy}: {error}") from error
-    log.info("--copy-inputs: %d files (%.2f GB) copied to %s", len(sources), sum(copy.stat().st_size for copy in sources.values()) / 1e9, folder)
+            raise DataError(
+                f"--copy-inputs: {source} cannot be copied to {copy}: {error}"
+            ) from error
+    log.info(
+        "--copy-inputs: %d files (%.2f GB) copied to %s",
+        len(sources),
+        sum(copy.stat().st_size for copy in sources.values()) / 1e9,
+        folder,
+    )

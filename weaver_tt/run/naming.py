@@ -24,8 +24,14 @@ def with_run_name(options: RunOptions, name: str) -> RunOptions:
     """``options`` with the places that a run called ``name`` writes to filled in: model prefix, log file, TensorBoard's folder."""
     prefix = options.network.model_prefix.replace("{auto}", name)
     card = load_card(prefix) if options.train.resume else None
-    folder = tensorboard_folder(options.train.tensorboard, prefix, card["options"]["train"]["tensorboard"] if card else None)
-    train = replace(options.train, log=(options.train.log or f"{prefix}.log").replace("{auto}", name), tensorboard=folder or "off")
+    folder = tensorboard_folder(
+        options.train.tensorboard, prefix, card["options"]["train"]["tensorboard"] if card else None
+    )
+    train = replace(
+        options.train,
+        log=(options.train.log or f"{prefix}.log").replace("{auto}", name),
+        tensorboard=folder or "off",
+    )
     return replace(options, train=train, network=replace(options.network, model_prefix=prefix))
 
 

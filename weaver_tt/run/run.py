@@ -47,7 +47,14 @@ from weaver_tt.system import distributed
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.registry import make_task
 
-CARD_IN_ONNX = ("command", "started", "git", "versions", "seed", "best")  # what of the run card goes into model.onnx
+CARD_IN_ONNX = (
+    "command",
+    "started",
+    "git",
+    "versions",
+    "seed",
+    "best",
+)  # what of the run card goes into model.onnx
 
 
 def run(options: RunOptions) -> None:
@@ -85,7 +92,9 @@ def run_train(config: DataConfig, options: RunOptions) -> None:
     predicts = bool(options.data.data_test) and "test" in options.output.run_mode
     if predicts:  # a column that test files lack is told now, not after days of training
         other = options.data.data_config_test
-        test_loaders(load_config(other, options.data.custom_functions) if other else config, options.data)
+        test_loaders(
+            load_config(other, options.data.custom_functions) if other else config, options.data
+        )
     with local_copies(options.data, "data_train", "data_val") as data:
         for fold in fold_options(replace(options, data=data)):
             train_fold(config, fold, files)
@@ -113,7 +122,11 @@ def train_fold(config: DataConfig, options: RunOptions, files: list[str]) -> Non
         save_card(prefix, card := make_card(options, seed, files, config_texts(config, options)))
     results = []
     for member in range(options.network.ensemble):
-        name, member_seed = (prefix, seed) if options.network.ensemble == 1 else (f"{prefix}_member-{member}", seed_of_member(seed, member))
+        name, member_seed = (
+            (prefix, seed)
+            if options.network.ensemble == 1
+            else (f"{prefix}_member-{member}", seed_of_member(seed, member))
+        )
         results.append(train_member(config, options, name, member_seed, device))
     if distributed.is_main():
         save_card(prefix, card | {"best": results})
@@ -126,17 +139,35 @@ def fit_statistics(config: DataConfig, prefix: str, data: DataOptions) -> DataCo
     return prepare_statistics(config, prefix, data)
 
 
-def train_member(config: DataConfig, options: RunOptions, prefix: str, seed: int, device: torch.device) -> dict[str, float | None]:
+def train_member(
+    config: DataConfig, options: RunOptions, prefix: str, seed: int, device: torch.device
+) -> dict[str, float | None]:
     """Train one network; returns the metrics of its best epoch."""
     rank, world = distributed.rank(), distributed.world_size()
     network = start_network(config, options, device, seed)
-    train = train_loader(config, options.data, seed=seed, rank=rank, world=world, device=device, any_length=network.takes_any_length(config))
-    val = val_loader(load_alternative(config, options.data.data_config_val), options.data, rank=rank, world=world, device=device)
+    train = train_loader(
+        config,
+        options.data,
+        seed=seed,
+        rank=rank,
+        world=world,
+        device=device,
+        any_length=network.takes_any_length(config),
+    )
+    val = val_loader(
+        load_alternative(config, options.data.data_config_val),
+        options.data,
+        rank=rank,
+        world=world,
+        device=device,
+    )
     task = make_run_task(config, options)
     log.info("%s", network_summary(network, config))
     settings = options.train
     if options.network.ensemble > 1 and settings.tensorboard != "off":
-        settings = replace(settings, tensorboard=f"{settings.tensorboard}/{Path(prefix).name}")  # members must not write over each other
+        settings = replace(
+            settings, tensorboard=f"{settings.tensorboard}/{Path(prefix).name}"
+        )  # members must not write over each other
     with make_tracker(settings, prefix, network.unwrapped) as tracker:
         best = fit(network, task, train, val, settings, prefix, tracker, seed)
     if distributed.is_main():
@@ -144,7 +175,9 @@ def train_member(config: DataConfig, options: RunOptions, prefix: str, seed: int
     return finite_or_none(best)
 
 
-def start_network(config: DataConfig, options: RunOptions, device: torch.device, seed: int) -> Network:
+def start_network(
+    config: DataConfig, options: RunOptions, device: torch.device, seed: int
+) -> Network:
     """The network that a training starts from: initial weights by ``seed``, others where the flags ask for them."""
     network = build_network(config, options.network, device, seed=seed)
     prepare_network(network, options.network)
@@ -159,10 +192,15 @@ def run_trial(config: DataConfig, options: RunOptions) -> None:
     options = open_run(options)
     prefix, device = options.network.model_prefix, choose_device(options.train.gpus)
     seed = choose_seed(options, prefix)
-    with local_copies(options.data, "data_train") as data, make_tracker(options.train, prefix) as tracker:
+    with (
+        local_copies(options.data, "data_train") as data,
+        make_tracker(options.train, prefix) as tracker,
+    ):
         config = fit_statistics(config, prefix, data)
         network, task = start_network(config, options, device, seed), make_run_task(config, options)
-        train = train_loader(config, data, seed=seed, device=device, any_length=network.takes_any_length(config))
+        train = train_loader(
+            config, data, seed=seed, device=device, any_length=network.takes_any_length(config)
+        )
         seed_everything(seed, deterministic=False)
         if options.train.profile:
             profile_steps(network, task, train, options.train, prefix)
@@ -174,13 +212,23 @@ def run_io_test(config: DataConfig, options: RunOptions) -> None:
     """Read an epoch of each kind of data that is given."""
     device = choose_device(options.train.gpus)
     kinds = ("data_train", "data_val", "data_test")
-    with local_copies(options.data, *kinds) as data, TemporaryDirectory() as scratch, Console(options.train.progress) as tracker:
+    with (
+        local_copies(options.data, *kinds) as data,
+        TemporaryDirectory() as scratch,
+        Console(options.train.progress) as tracker,
+    ):
         if data.data_train:
             config = fit_statistics(config, f"{scratch}/net", data)
             measure_reading("training", train_loader(config, data, device=device), tracker)
-        if val := val_loader(load_alternative(config, data.data_config_val), data, device=device) if data.data_train else None:
+        if (
+            val := val_loader(load_alternative(config, data.data_config_val), data, device=device)
+            if data.data_train
+            else None
+        ):
             measure_reading("validation", val, tracker)
-        for name, loader in test_loaders(load_alternative(config, data.data_config_test), data, device=device).items():
+        for name, loader in test_loaders(
+            load_alternative(config, data.data_config_test), data, device=device
+        ).items():
             measure_reading(f"test {name}", loader, tracker)
 
 
@@ -189,17 +237,28 @@ def run_io_test(config: DataConfig, options: RunOptions) -> None:
 
 def training_files(options: RunOptions) -> list[str]:
     """All files that training reads."""
-    return [path for group in parse_groups([*options.data.data_train, *options.data.data_val]) for path in group.paths]
+    return [
+        path
+        for group in parse_groups([*options.data.data_train, *options.data.data_val])
+        for path in group.paths
+    ]
 
 
 def config_texts(config: DataConfig, options: RunOptions) -> dict[str, str]:
     """The YAML and the network file as they were; ConfigError where there is no such network file."""
-    return {"data": config.text, "network": NetworkFile(options.network.network_config).path.read_text()}
+    return {
+        "data": config.text,
+        "network": NetworkFile(options.network.network_config).path.read_text(),
+    }
 
 
 def sample_batches(config: DataConfig, options: RunOptions) -> Iterator[Batch]:
     """Batches of real rows to judge an export by: the first training rows, in order."""
-    data = replace(options.data, data_val=options.data.data_train, extra_selection_val=options.data.extra_selection_train)
+    data = replace(
+        options.data,
+        data_val=options.data.data_train,
+        extra_selection_val=options.data.extra_selection_train,
+    )
     loader = val_loader(config, replace(data, steps_per_epoch_val=None, samples_per_epoch_val=None))
     assert loader is not None  # there are files
     return loader.epoch(0)
@@ -210,7 +269,10 @@ def make_run_task(config: DataConfig, options: RunOptions) -> Task:
     if not options.network.network_config:
         task = make_task(config)
     else:
-        file, settings = NetworkFile(options.network.network_config), network_options(options.network.network_option)
+        file, settings = (
+            NetworkFile(options.network.network_config),
+            network_options(options.network.network_option),
+        )
         own = file.get_task(config, settings)
         task = own or make_task(config, file.get_loss(config, settings))
         if own is None:
@@ -226,20 +288,28 @@ def make_run_task(config: DataConfig, options: RunOptions) -> Task:
 
 def run_predict(config: DataConfig, options: RunOptions) -> None:
     """Predict ``--data-test`` with a prefix's best epoch (all its members and folds), a ``_state.pt`` file or a ``model.onnx``."""
-    device = choose_device(options.train.gpus if options.output.predict_gpus is None else options.output.predict_gpus)
+    device = choose_device(
+        options.train.gpus if options.output.predict_gpus is None else options.output.predict_gpus
+    )
     with local_copies(options.data, "data_test") as data:
-        parts = [load_part(config, fold, device) for fold in fold_options(replace(options, data=data))]
+        parts = [
+            load_part(config, fold, device) for fold in fold_options(replace(options, data=data))
+        ]
         pairs, output = [(network, loaders) for network, _, loaders in parts], options.output
         predict_parts(pairs, parts[0][1], output.predict_output, device, output.figures)
 
 
-def load_part(config: DataConfig, options: RunOptions, device: torch.device) -> tuple[Ensemble | OnnxNetwork, Task, dict[str, Loader]]:
+def load_part(
+    config: DataConfig, options: RunOptions, device: torch.device
+) -> tuple[Ensemble | OnnxNetwork, Task, dict[str, Loader]]:
     """A trained network, its task, and the rows that it predicts."""
     model = options.network.model_prefix
     config = load_alternative(load_statistics(config, model), options.data.data_config_test)
     task = make_run_task(config, options)
     if is_onnx(model):
-        network: Ensemble | OnnxNetwork = OnnxNetwork(model, config, threads=options.train.num_threads)
+        network: Ensemble | OnnxNetwork = OnnxNetwork(
+            model, config, threads=options.train.num_threads
+        )
     else:
         network = Ensemble(load_members(config, options, model, device), task)
     return network, task, test_loaders(config, options.data, device=device)
@@ -251,16 +321,28 @@ def run_export(config: DataConfig, options: RunOptions) -> None:
     config = load_statistics(config, model)
     members = load_members(config, options, model, cpu)
     if options.data.data_test:
-        sample: Sample | None = collect_sample(next(iter(test_loaders(config, options.data, device=cpu).values())).epoch(0))
+        sample: Sample | None = collect_sample(
+            next(iter(test_loaders(config, options.data, device=cpu).values())).epoch(0)
+        )
     else:
         sample = load_sample(model)
     card = load_card(run_prefix(model))
     metadata = {"training": {key: card[key] for key in CARD_IN_ONNX if key in card}} if card else {}
     path, opset = str(options.output.export_onnx), options.output.onnx_opset
-    export_onnx(members, make_run_task(config, options), config, path, opset=opset, sample=sample, metadata=metadata)
+    export_onnx(
+        members,
+        make_run_task(config, options),
+        config,
+        path,
+        opset=opset,
+        sample=sample,
+        metadata=metadata,
+    )
 
 
-def load_members(config: DataConfig, options: RunOptions, model: str, device: torch.device) -> list[Network]:
+def load_members(
+    config: DataConfig, options: RunOptions, model: str, device: torch.device
+) -> list[Network]:
     """The trained networks that ``model`` names, weights loaded, in evaluation mode."""
     card = load_card(model)
     expected = int(card["options"]["network"]["ensemble"]) if card else None

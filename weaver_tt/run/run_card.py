@@ -24,14 +24,17 @@ def card_path(prefix: str | Path) -> Path:
     return Path(f"{prefix}_run.json")
 
 
-def make_card(options: RunOptions, seed: int, data_files: list[str], texts: dict[str, str]) -> dict[str, Any]:
+def make_card(
+    options: RunOptions, seed: int, data_files: list[str], texts: dict[str, str]
+) -> dict[str, Any]:
     """Command, options, configuration texts, versions, git hash, seed and data files as one JSON-ready mapping."""
     return {
         "command": " ".join(sys.argv),
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "weaver_tt": weaver_tt.__version__,
         "git": git_hash(),
-        "versions": {name: metadata.version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+        "versions": {name: metadata.version(name) for name in LIBRARIES}
+        | {"python": platform.python_version()},
         "seed": seed,
         "options": dataclasses.asdict(options),
         "configs": texts,

@@ -5,10 +5,16 @@ from __future__ import annotations
 import ctypes
 import os
 
-OWN = ("GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")  # a user's choice in the environment stands
+OWN = (
+    "GLIBC_TUNABLES",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TRIM_THRESHOLD_",
+    "MALLOC_TOP_PAD_",
+)  # a user's choice in the environment stands
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3  # of mallopt(3)
 SETTINGS = {
-    MMAP_THRESHOLD: 32 << 20,  # larger arrays still come from the system and go back; the most that glibc takes
+    MMAP_THRESHOLD: 32
+    << 20,  # larger arrays still come from the system and go back; the most that glibc takes
     TRIM_THRESHOLD: 2**31 - 1,
     TOP_PAD: 64 << 20,
 }

@@ -30,8 +30,12 @@ def writing(path: str | Path, make_folders: bool = False) -> Iterator[IO[bytes]]
     except BaseException as error:
         if partial.parent.is_dir():
             partial.unlink(missing_ok=True)
-        if isinstance(error, OSError | RuntimeError):  # torch reports a failed write as a RuntimeError
-            raise OutputError(f"{path}: cannot be written ({error}); what it held before is untouched") from error
+        if isinstance(
+            error, OSError | RuntimeError
+        ):  # torch reports a failed write as a RuntimeError
+            raise OutputError(
+                f"{path}: cannot be written ({error}); what it held before is untouched"
+            ) from error
         raise
 
 

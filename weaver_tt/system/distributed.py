@@ -31,7 +31,11 @@ B = TypeVar("B", bound=Progressing)
 
 def is_running() -> bool:
     """Whether this process is one rank of several."""
-    return torch_dist.is_available() and torch_dist.is_initialized() and torch_dist.get_world_size() > 1
+    return (
+        torch_dist.is_available()
+        and torch_dist.is_initialized()
+        and torch_dist.get_world_size() > 1
+    )
 
 
 def rank() -> int:
@@ -65,11 +69,15 @@ def join_ranks(backend: str | None) -> None:
         raise ConfigError(f"--backend {backend!r}: expected gloo, nccl or mpi")
     if backend == "mpi":
         if not torch_dist.is_mpi_available():
-            raise ConfigError("--backend mpi: this torch is built without MPI; gloo (CPUs) and nccl (GPUs) do the same, started with torchrun")
+            raise ConfigError(
+                "--backend mpi: this torch is built without MPI; gloo (CPUs) and nccl (GPUs) do the same, started with torchrun"
+            )
         torch_dist.init_process_group("mpi")
         return
     if "RANK" not in os.environ:
-        raise ConfigError("--backend needs ranks: start the command with `torchrun --nproc-per-node N train.py ...`")
+        raise ConfigError(
+            "--backend needs ranks: start the command with `torchrun --nproc-per-node N train.py ...`"
+        )
     torch_dist.init_process_group("cpu:gloo,cuda:nccl" if backend == "nccl" else "gloo")
 
 
@@ -147,8 +155,12 @@ def average_gradients(parameters: Sequence[nn.Parameter], scale: Tensor) -> None
     if not is_running():
         return
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    flat = torch.cat([scale.reshape(1).to(gradients[0]), *(gradient.flatten() * scale for gradient in gradients)])
+    flat = torch.cat(
+        [scale.reshape(1).to(gradients[0]), *(gradient.flatten() * scale for gradient in gradients)]
+    )
     torch_dist.all_reduce(flat)
     mean = flat[1:] / flat[0].clamp(min=torch.finfo(flat.dtype).tiny)
-    for parameter, part in zip(parameters, mean.split([parameter.numel() for parameter in parameters]), strict=True):
+    for parameter, part in zip(
+        parameters, mean.split([parameter.numel() for parameter in parameters]), strict=True
+    ):
         parameter.grad = part.view_as(parameter).to(parameter.dtype)

@@ -13,4 +13,6 @@ def require_module(module: str, extra: str, command: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ConfigError(f"weaver-tt {command} needs {module} ({error}); pip install 'weaver_tt[{extra}]'") from error
+        raise ConfigError(
+            f"weaver-tt {command} needs {module} ({error}); pip install 'weaver_tt[{extra}]'"
+        ) from error

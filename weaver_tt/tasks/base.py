@@ -14,7 +14,9 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.base import Meter, Scored
 
-Loss = Callable[[Tensor, Tensor], Tensor]  # Weaver's signature: loss(output, label), a mean or one value an entry
+Loss = Callable[
+    [Tensor, Tensor], Tensor
+]  # Weaver's signature: loss(output, label), a mean or one value an entry
 Output = Tensor | tuple[Tensor, Tensor | None]
 HIGHER_IS_BETTER = ("accuracy", "auc", "rejection")
 
@@ -23,9 +25,14 @@ class Task(ABC):
     """What is learnt. Nothing outside a task asks which task it is."""
 
     name: ClassVar[str]
-    watch: tuple[str, Literal["min", "max"]] = ("loss", "min")  # the metric that makes the best epoch, and its direction
+    watch: tuple[str, Literal["min", "max"]] = (
+        "loss",
+        "min",
+    )  # the metric that makes the best epoch, and its direction
 
-    def __init__(self, config: DataConfig, *, loss: Loss | None = None, watch: str = "loss") -> None:
+    def __init__(
+        self, config: DataConfig, *, loss: Loss | None = None, watch: str = "loss"
+    ) -> None:
         """``loss``: a network file's own; ``watch``: the metric that makes the best epoch, see :meth:`choose`."""
         self.config = config
         self.loss = loss
@@ -37,9 +44,15 @@ class Task(ABC):
 
     def check_watch(self, where: str) -> None:
         """Raise ConfigError, said to come from ``where``, if no meter measures the metric that makes the best epoch."""
-        metrics = [name for meter in self.meters() for name in meter.values(torch.ones_like(meter.totals()))]
+        metrics = [
+            name
+            for meter in self.meters()
+            for name in meter.values(torch.ones_like(meter.totals()))
+        ]
         if self.watch[0] not in metrics:
-            raise ConfigError(f"{where}: there is no metric {self.watch[0]!r}; {nearest(self.watch[0], metrics)}")
+            raise ConfigError(
+                f"{where}: there is no metric {self.watch[0]!r}; {nearest(self.watch[0], metrics)}"
+            )
 
     @abstractmethod
     def score(self, output: Output, batch: Batch) -> Scored:
@@ -68,9 +81,16 @@ class Task(ABC):
 
     def row_columns(self, scored: Scored) -> dict[str, Any]:
         """Outputs of a per-row task by name, (N,) each, and ``NAME_std`` with an ensemble."""
-        columns: dict[str, Any] = dict(zip(self.output_names, scored.output.cpu().numpy().T, strict=True))
+        columns: dict[str, Any] = dict(
+            zip(self.output_names, scored.output.cpu().numpy().T, strict=True)
+        )
         if scored.spread is not None:
-            columns |= {f"{name}_std": values for name, values in zip(self.output_names, scored.spread.cpu().numpy().T, strict=True)}
+            columns |= {
+                f"{name}_std": values
+                for name, values in zip(
+                    self.output_names, scored.spread.cpu().numpy().T, strict=True
+                )
+            }
         return columns
 
     def own_loss(self, scored: Scored) -> Tensor:

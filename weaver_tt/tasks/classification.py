@@ -23,7 +23,9 @@ class Classification(Task):
     def __init__(self, config: DataConfig, **common: Any) -> None:
         super().__init__(config, **common)
         if config.labels is None or config.labels.kind != "simple":
-            raise ConfigError(f"{config.source}: task classification needs `labels.type: simple` with a list of classes")
+            raise ConfigError(
+                f"{config.source}: task classification needs `labels.type: simple` with a list of classes"
+            )
         self.classes = list(config.labels.value)
 
     @property
@@ -36,12 +38,22 @@ class Classification(Task):
         value, spread = split(output)
         check_shape(value, (batch.size, len(self.classes)), self.classes)
         weight = row_weight(batch, value)
-        return Scored(value, batch.labels.get("_label_"), weight, counts=weight.new_ones(batch.size).long(), spread=spread)
+        return Scored(
+            value,
+            batch.labels.get("_label_"),
+            weight,
+            counts=weight.new_ones(batch.size).long(),
+            spread=spread,
+        )
 
     def losses(self, scored: Scored) -> Tensor:
         """Cross entropy, (M,)."""
         assert scored.target is not None
-        return self.own_loss(scored) if self.loss else nn.functional.cross_entropy(scored.output, scored.target, reduction="none")
+        return (
+            self.own_loss(scored)
+            if self.loss
+            else nn.functional.cross_entropy(scored.output, scored.target, reduction="none")
+        )
 
     def activate(self, output: Tensor) -> Tensor:
         """Softmax over classes."""

@@ -30,19 +30,35 @@ class ObjectEfficiency(Task):
     name = "object_efficiency"
 
     def __init__(
-        self, config: DataConfig, *, mu: float = 1.0, reduction: Literal["event", "object"] = "event", object: str | None = None, **common: Any
+        self,
+        config: DataConfig,
+        *,
+        mu: float = 1.0,
+        reduction: Literal["event", "object"] = "event",
+        object: str | None = None,
+        **common: Any,
     ) -> None:
         super().__init__(config, **common)
-        if config.labels is None or config.labels.kind != "per_object" or config.labels.group is None:
-            raise ConfigError(f"{config.source}: task object_efficiency needs `labels.type: per_object` with the group that it labels")
+        if (
+            config.labels is None
+            or config.labels.kind != "per_object"
+            or config.labels.group is None
+        ):
+            raise ConfigError(
+                f"{config.source}: task object_efficiency needs `labels.type: per_object` with the group that it labels"
+            )
         if reduction not in ("event", "object"):
-            raise ConfigError(f"{config.source}: task.reduction: {reduction!r}; expected event or object")
+            raise ConfigError(
+                f"{config.source}: task.reduction: {reduction!r}; expected event or object"
+            )
         if not (isinstance(mu, int | float) and mu > 0):
             raise ConfigError(f"{config.source}: task.mu: {mu!r}; expected a number above 0")
         self.labels, self.group = list(config.labels.value), config.inputs[config.labels.group]
         self.object = object or self.group.name.removesuffix("s")
         self.mu, self.reduction = mu, reduction
-        self.monitored = {name: self._variable(text) for name, text in (("pt", "pt"), ("flavour", "flav"))}
+        self.monitored = {
+            name: self._variable(text) for name, text in (("pt", "pt"), ("flavour", "flav"))
+        }
 
     def _variable(self, text: str) -> int | None:
         """Channel of the variable that ends in ``pt``, or that has ``flav`` in its name."""
@@ -54,7 +70,11 @@ class ObjectEfficiency(Task):
     @property
     def output_names(self) -> list[str]:
         """``OBJECT_eff``, or ``OBJECT_eff_LABEL`` of each label."""
-        return [f"{self.object}_eff"] if len(self.labels) == 1 else [f"{self.object}_eff_{name}" for name in self.labels]
+        return (
+            [f"{self.object}_eff"]
+            if len(self.labels) == 1
+            else [f"{self.object}_eff_{name}" for name in self.labels]
+        )
 
     def score(self, output: Output, batch: Batch) -> Scored:
         """(N, K, P) -> the M real objects, row after row."""
@@ -68,13 +88,25 @@ class ObjectEfficiency(Task):
         monitors = {"weight": event.index_select(0, row)}
         for name, channel in self.monitored.items():
             if channel is not None:
-                monitors[name] = self._raw(batch.inputs[self.group.name][:, channel].flatten().index_select(0, real), channel)
+                monitors[name] = self._raw(
+                    batch.inputs[self.group.name][:, channel].flatten().index_select(0, real),
+                    channel,
+                )
         target = None
         if all(name in batch.labels for name in self.labels):
-            target = torch.stack([batch.labels[name].flatten().index_select(0, real) for name in self.labels], 1).float()
+            target = torch.stack(
+                [batch.labels[name].flatten().index_select(0, real) for name in self.labels], 1
+            ).float()
         picked = select_entries(value, real)
         spread = None if spread is None else select_entries(spread, real)
-        return Scored(picked, target, weight.index_select(0, row), batch.counts[self.group.name], spread, monitors)
+        return Scored(
+            picked,
+            target,
+            weight.index_select(0, row),
+            batch.counts[self.group.name],
+            spread,
+            monitors,
+        )
 
     def _raw(self, values: Tensor, channel: int) -> Tensor:
         """Input values before they were scaled (what was clipped stays clipped)."""
@@ -88,7 +120,10 @@ class ObjectEfficiency(Task):
         assert scored.target is not None
         if self.loss:
             return self.own_loss(scored)
-        tagged, untagged = F.softplus(-scored.output), F.softplus(scored.output)  # -log(eff), -log(1 - eff)
+        tagged, untagged = (
+            F.softplus(-scored.output),
+            F.softplus(scored.output),
+        )  # -log(eff), -log(1 - eff)
         return (scored.target * tagged + self.mu * (1 - scored.target) * untagged).mean(1)
 
     def activate(self, output: Tensor) -> Tensor:
@@ -103,11 +138,16 @@ class ObjectEfficiency(Task):
         """``OBJECT_eff`` jagged, ``OBJECT_eff_std`` with an ensemble, the labels where known."""
         parts = {name: scored.output[:, k] for k, name in enumerate(self.output_names)}
         if scored.spread is not None:
-            parts |= {f"{name}_std": scored.spread[:, k] for k, name in enumerate(self.output_names)}
+            parts |= {
+                f"{name}_std": scored.spread[:, k] for k, name in enumerate(self.output_names)
+            }
         if scored.target is not None:
             parts |= {name: scored.target[:, k] for k, name in enumerate(self.labels)}
         counts = scored.counts.cpu().numpy()
-        return {name: to_jagged(values.float().cpu().numpy(), counts, self.group.length) for name, values in parts.items()}
+        return {
+            name: to_jagged(values.float().cpu().numpy(), counts, self.group.length)
+            for name, values in parts.items()
+        }
 
 
 def real_entries(mask: Tensor, number: int | None) -> Tensor:
@@ -122,10 +162,14 @@ def select_entries(output: Tensor, index: Tensor) -> Tensor:
     return output.transpose(1, 2).flatten(0, 1).index_select(0, index)
 
 
-def to_jagged(values: np.ndarray[Any, Any], counts: np.ndarray[Any, Any], length: int | None) -> ak.Array:
+def to_jagged(
+    values: np.ndarray[Any, Any], counts: np.ndarray[Any, Any], length: int | None
+) -> ak.Array:
     """(M,) values of the first ``length`` objects of each row -> N lists of ``counts`` entries, NaN beyond."""
     if length is not None and (counts > length).any():
-        place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # of each object in its row
+        place = np.arange(counts.sum()) - np.repeat(
+            np.cumsum(counts) - counts, counts
+        )  # of each object in its row
         full = np.full(len(place), math.nan, dtype=values.dtype)
         full[place < length] = values
         values = full

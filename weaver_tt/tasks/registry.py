@@ -11,8 +11,14 @@ from weaver_tt.tasks.classification import Classification
 from weaver_tt.tasks.object_efficiency import ObjectEfficiency
 from weaver_tt.tasks.regression import Regression
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, ObjectEfficiency, Regression)}
-DEFAULTS = {"simple": Classification, "custom": Regression, "per_object": ObjectEfficiency}  # kind of labels -> task
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (Classification, ObjectEfficiency, Regression)
+}
+DEFAULTS = {
+    "simple": Classification,
+    "custom": Regression,
+    "per_object": ObjectEfficiency,
+}  # kind of labels -> task
 
 
 def make_task(config: DataConfig, loss: Loss | None = None) -> Task:
@@ -22,7 +28,9 @@ def make_task(config: DataConfig, loss: Loss | None = None) -> Task:
     if config.task is None:
         return DEFAULTS[config.labels.kind](config, loss=loss)
     if config.task.name not in TASKS:
-        raise ConfigError(f"{config.source}: task: {config.task.name!r}; {nearest(config.task.name, TASKS)}")
+        raise ConfigError(
+            f"{config.source}: task: {config.task.name!r}; {nearest(config.task.name, TASKS)}"
+        )
     kind = TASKS[config.task.name]
     known = task_options(kind)
     for key in config.task.options:

@@ -21,7 +21,9 @@ LOSSES: dict[str, Callable[[Tensor], Tensor]] = {  # residual -> loss
     "huber": lambda x: F.huber_loss(x, torch.zeros_like(x), reduction="none"),
     "mse": torch.square,
     "mae": torch.abs,
-    "logcosh": lambda x: x.abs() + F.softplus(-2 * x.abs()) - math.log(2),  # log(cosh(x)) without overflow
+    "logcosh": lambda x: (
+        x.abs() + F.softplus(-2 * x.abs()) - math.log(2)
+    ),  # log(cosh(x)) without overflow
 }
 
 
@@ -37,11 +39,19 @@ class Regression(Task):
     def __init__(self, config: DataConfig, *, loss_function: str = "huber", **common: Any) -> None:
         super().__init__(config, **common)
         if config.labels is None or config.labels.kind != "custom":
-            raise ConfigError(f"{config.source}: task regression needs `labels.type: custom` with a mapping of names to expressions")
+            raise ConfigError(
+                f"{config.source}: task regression needs `labels.type: custom` with a mapping of names to expressions"
+            )
         if loss_function not in LOSSES:
-            raise ConfigError(f"{config.source}: task.loss_function: {loss_function!r}; {nearest(loss_function, LOSSES)}")
+            raise ConfigError(
+                f"{config.source}: task.loss_function: {loss_function!r}; {nearest(loss_function, LOSSES)}"
+            )
         every = list(config.labels.value)
-        self.labels = [name for name in every if not (name.endswith("_mask") and name.removesuffix("_mask") in every)]
+        self.labels = [
+            name
+            for name in every
+            if not (name.endswith("_mask") and name.removesuffix("_mask") in every)
+        ]
         self.masks = {name: f"{name}_mask" for name in self.labels if f"{name}_mask" in every}
         self.residual_loss = LOSSES[loss_function]
 
@@ -52,13 +62,18 @@ class Regression(Task):
 
     def score(self, output: Output, batch: Batch) -> Scored:
         """(N, K), or (N,) for one label -> M = N rows; targets that do not count are NaN."""
-        value, spread = (part.unsqueeze(1) if part is not None and part.ndim == 1 else part for part in split(output))
+        value, spread = (
+            part.unsqueeze(1) if part is not None and part.ndim == 1 else part
+            for part in split(output)
+        )
         assert value is not None
         check_shape(value, (batch.size, len(self.labels)), self.labels)
         target, weight = self._target(batch), row_weight(batch, value)
         if target is not None:
             weight = weight * ~target.isnan().all(1)
-        return Scored(value, target, weight, counts=weight.new_ones(batch.size).long(), spread=spread)
+        return Scored(
+            value, target, weight, counts=weight.new_ones(batch.size).long(), spread=spread
+        )
 
     def _target(self, batch: Batch) -> Tensor | None:
         """(N, K), NaN where a mask is off; None where the data lacks a label."""
@@ -76,7 +91,9 @@ class Regression(Task):
             return self.own_loss(scored)
         assert scored.target is not None
         counts = ~scored.target.isnan()  # (M, K)
-        residual = torch.where(counts, scored.output - scored.target.nan_to_num(), 0.0)  # a NaN must not reach the gradient
+        residual = torch.where(
+            counts, scored.output - scored.target.nan_to_num(), 0.0
+        )  # a NaN must not reach the gradient
         return self.residual_loss(residual).sum(1) / counts.sum(1).clamp(min=1)
 
     def activate(self, output: Tensor) -> Tensor:

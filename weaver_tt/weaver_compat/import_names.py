@@ -54,13 +54,17 @@ def weaver_names(file: str | Path) -> Iterator[None]:
     sys.meta_path.append(finder)  # last: what is installed wins
     try:
         yield
-        if any(name.startswith("weaver.nn.model.") for name in set(sys.modules) - before - finder.made):
+        if any(
+            name.startswith("weaver.nn.model.") for name in set(sys.modules) - before - finder.made
+        ):
             _log_faster_models(str(file))
     finally:
         sys.meta_path.remove(finder)
         for name in finder.made:
             parent, _, last = name.rpartition(".")
-            vars(sys.modules.get(parent, finder)).pop(last, None)  # also from a real package that lacks the module
+            vars(sys.modules.get(parent, finder)).pop(
+                last, None
+            )  # also from a real package that lacks the module
         for name in finder.made:
             sys.modules.pop(name, None)
 
@@ -68,8 +72,16 @@ def weaver_names(file: str | Path) -> Iterator[None]:
 @lru_cache
 def _log_faster_models(file: str) -> None:
     """Once: weaver-core's models are used, and how to get ours."""
-    models = ", ".join(sorted(ours for ours in OUR_MODULES.values() if ours.startswith("weaver_tt.nn.models.particle")))
-    log.info("%s: the models are weaver-core's, which is installed; import ours for the same weights, faster: %s", file, models)
+    models = ", ".join(
+        sorted(
+            ours for ours in OUR_MODULES.values() if ours.startswith("weaver_tt.nn.models.particle")
+        )
+    )
+    log.info(
+        "%s: the models are weaver-core's, which is installed; import ours for the same weights, faster: %s",
+        file,
+        models,
+    )
 
 
 class _Finder(MetaPathFinder, Loader):
@@ -79,7 +91,9 @@ class _Finder(MetaPathFinder, Loader):
         self.folder = folder
         self.made: set[str] = set()
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """A stand-in for a name that nothing else answers to; a ``utils`` beside the file comes first."""
         if fullname.partition(".")[0] not in ROOTS:
             return None
@@ -93,8 +107,12 @@ class _Finder(MetaPathFinder, Loader):
             return spec
         if fullname.rpartition(".")[0] in self.made:
             spelling = fullname.removesuffix(name)
-            instead = NOT_OFFERED.get(name) or nearest(fullname, [f"{spelling}{known}" for known in OUR_MODULES])
-            raise NotOfferedError(f"import {fullname}: {instead} (after `pip install weaver-core` its own is used)")
+            instead = NOT_OFFERED.get(name) or nearest(
+                fullname, [f"{spelling}{known}" for known in OUR_MODULES]
+            )
+            raise NotOfferedError(
+                f"import {fullname}: {instead} (after `pip install weaver-core` its own is used)"
+            )
         return None
 
     def exec_module(self, module: ModuleType) -> None:
@@ -108,7 +126,9 @@ class _Finder(MetaPathFinder, Loader):
         def missing(attribute: str) -> Any:
             if attribute.startswith("__"):
                 raise AttributeError(attribute)
-            raise NotOfferedError(f"from {module.__name__} import {attribute}: {ours.__name__} has no such name; {nearest(attribute, known)}")
+            raise NotOfferedError(
+                f"from {module.__name__} import {attribute}: {ours.__name__} has no such name; {nearest(attribute, known)}"
+            )
 
         vars(module).update(known, __doc__=ours.__doc__, __getattr__=missing)
 

@@ -42,4 +42,6 @@ def unwrap_model(model: nn.Module) -> nn.Module:
 
 
 def _never_called(name: str) -> ConfigError:
-    return ConfigError(f"{name} cannot be called here: loops over batches are the program's. Return it from get_train_fn, or write get_task")
+    return ConfigError(
+        f"{name} cannot be called here: loops over batches are the program's. Return it from get_train_fn, or write get_task"
+    )

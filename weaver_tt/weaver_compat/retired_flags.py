@@ -14,7 +14,10 @@ RETIRED: dict[str, tuple[int | None, str]] = {
     "--fetch-by-files": (None, "work is divided by entry ranges, never by files"),
     "--data-split-num": (1, "clusters larger than their share of the pool are cut by themselves"),
     "--data-split-val": (1, "validation is read in order, chunk by chunk"),
-    "--in-memory": (None, "give --pool-size as many rows as the data has to keep them all in the pool"),
+    "--in-memory": (
+        None,
+        "give --pool-size as many rows as the data has to keep them all in the pool",
+    ),
     "--in-memory-val": (None, "validation is read in order, chunk by chunk"),
     "--prefetch-factor": (1, "a thread or the workers read ahead by themselves"),
 }
@@ -23,6 +26,16 @@ RETIRED: dict[str, tuple[int | None, str]] = {
 class Retired(argparse.Action):
     """Accepts a flag that means nothing here and says once what replaces it."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
         """Say it."""
-        log.warning("%s is not needed: %s", option_string, RETIRED[str(option_string).replace("--no-", "--")][1])
+        log.warning(
+            "%s is not needed: %s",
+            option_string,
+            RETIRED[str(option_string).replace("--no-", "--")][1],
+        )

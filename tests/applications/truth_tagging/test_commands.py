@@ -16,17 +16,23 @@ from weaver_tt.formats.writers import open_writer
 @pytest.fixture
 def predictions(tmp_path):
     """Toy events with a network that gives the true efficiencies."""
-    commands.run_toy(commands.ToyOptions(events=3000, seed=2, kind="boosted", output=str(tmp_path / "toy.root")))
+    commands.run_toy(
+        commands.ToyOptions(events=3000, seed=2, kind="boosted", output=str(tmp_path / "toy.root"))
+    )
     events = uproot.open(tmp_path / "toy.root")["tree"].arrays(
         [f"jet_{name}" for name in ("pt", "eta", "phi", "mass", "flavour", "istag", "eff_true")]
     )
     with open_writer(tmp_path / "pred.root") as writer:
-        writer.write({name: events[name] for name in events.fields} | {"jet_eff": events.jet_eff_true})
+        writer.write(
+            {name: events[name] for name in events.fields} | {"jet_eff": events.jet_eff_true}
+        )
     return str(tmp_path / "pred.root")
 
 
 def close(predictions, folder, **more):
-    commands.run_closure(commands.ClosureOptions(predictions=[predictions], output=str(folder), **more))
+    commands.run_closure(
+        commands.ClosureOptions(predictions=[predictions], output=str(folder), **more)
+    )
     return json.loads((folder / "closure.json").read_text())
 
 
@@ -34,7 +40,10 @@ def close(predictions, folder, **more):
 def drawn(monkeypatch):
     """Where figures were asked for; drawing them is tested in test_figures.py."""
     folders = []
-    monkeypatch.setattr("weaver_tt.applications.truth_tagging.figures.draw_closure", lambda closure, folder: folders.append(folder))
+    monkeypatch.setattr(
+        "weaver_tt.applications.truth_tagging.figures.draw_closure",
+        lambda closure, folder: folders.append(folder),
+    )
     return folders
 
 
@@ -58,10 +67,18 @@ def test_a_saved_map_and_one_made_on_the_way_give_the_same(predictions, tmp_path
 
 def test_weights_of_several_multiplicities(predictions, tmp_path):
     output = str(tmp_path / "weights.root")
-    commands.run_weights(commands.WeightsOptions(predictions=predictions, exactly=[0, 1, 2], at_least=[1], output=output))
+    commands.run_weights(
+        commands.WeightsOptions(
+            predictions=predictions, exactly=[0, 1, 2], at_least=[1], output=output
+        )
+    )
     events = uproot.open(output)["tree"].arrays()
-    assert ak.to_numpy(events.weight_exactly1 + events.weight_exactly2) == pytest.approx(ak.to_numpy(events.weight_atleast1))
-    assert ak.to_numpy(events.weight_exactly2) == pytest.approx(ak.to_numpy(events.jet_eff_true[:, 0] * events.jet_eff_true[:, 1]), rel=1e-6)
+    assert ak.to_numpy(events.weight_exactly1 + events.weight_exactly2) == pytest.approx(
+        ak.to_numpy(events.weight_atleast1)
+    )
+    assert ak.to_numpy(events.weight_exactly2) == pytest.approx(
+        ak.to_numpy(events.jet_eff_true[:, 0] * events.jet_eff_true[:, 1]), rel=1e-6
+    )
 
 
 def test_mistakes_are_told(predictions, tmp_path):
@@ -78,4 +95,9 @@ def test_mistakes_are_told(predictions, tmp_path):
 
 def test_options_do_not_import_heavy_libraries():
     code = "import sys, weaver_tt.applications.truth_tagging.commands; print([name for name in ('numpy', 'awkward', 'torch', 'matplotlib') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        == "[]"
+    )

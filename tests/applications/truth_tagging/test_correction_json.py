@@ -12,16 +12,27 @@ from weaver_tt.errors import ConfigError, OutputError
 @pytest.fixture
 def efficiency_map():
     rng = np.random.default_rng(1)
-    edges = {"b": ([20, 50, 100, 600], [-2, 0, 2]), "c": ([20, 600], [-1.5, 0.5, 1.5]), "light": ([20, 80, 600], [-2, 2])}
+    edges = {
+        "b": ([20, 50, 100, 600], [-2, 0, 2]),
+        "c": ([20, 600], [-1.5, 0.5, 1.5]),
+        "light": ([20, 80, 600], [-2, 2]),
+    }
     return EfficiencyMap(
         {
-            name: FlavourMap(np.array(pt, float), np.array(eta, float), *rng.uniform(size=(2, len(pt) - 1, len(eta) - 1)), tags=float(len(pt)))
+            name: FlavourMap(
+                np.array(pt, float),
+                np.array(eta, float),
+                *rng.uniform(size=(2, len(pt) - 1, len(eta) - 1)),
+                tags=float(len(pt)),
+            )
             for name, (pt, eta) in edges.items()
         }
     )
 
 
-def test_correctionlib_reads_the_same_numbers_inside_and_outside_the_edges(efficiency_map, tmp_path):
+def test_correctionlib_reads_the_same_numbers_inside_and_outside_the_edges(
+    efficiency_map, tmp_path
+):
     path = str(tmp_path / "map.json")
     save_map(efficiency_map, path, "a test")
     rng = np.random.default_rng(2)
@@ -40,13 +51,19 @@ def test_a_saved_map_comes_back(efficiency_map, tmp_path):
     save_map(efficiency_map, path, "a test")
     for name, table in load_map(path).flavours.items():
         for field in ("pt_edges", "eta_edges", "efficiency", "error", "tags"):
-            assert np.array_equal(getattr(table, field), getattr(efficiency_map.flavours[name], field))
+            assert np.array_equal(
+                getattr(table, field), getattr(efficiency_map.flavours[name], field)
+            )
 
 
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "other.json").write_text('{"corrections": [{"name": "sf", "data": 1}]}')
     (tmp_path / "broken.json").write_text("{")
-    for name, message in (("other.json", "not an efficiency map"), ("broken.json", "not an efficiency map"), ("none.json", "cannot read")):
+    for name, message in (
+        ("other.json", "not an efficiency map"),
+        ("broken.json", "not an efficiency map"),
+        ("none.json", "cannot read"),
+    ):
         with pytest.raises(ConfigError, match=f"{name}: {message}"):
             load_map(str(tmp_path / name))
 

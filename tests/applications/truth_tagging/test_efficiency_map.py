@@ -13,13 +13,21 @@ from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.formats.writers import open_writer
 
 NAMES = {"pt": "jet_pt", "eta": "jet_eta", "flavour": "jet_flavour", "tag": "jet_istag"}
-EDGES = {name: (np.array([20.0, 50.0, 100.0]), np.array([-2.0, 0.0, 2.0])) for name in ("b", "c", "light")}
+EDGES = {
+    name: (np.array([20.0, 50.0, 100.0]), np.array([-2.0, 0.0, 2.0]))
+    for name in ("b", "c", "light")
+}
 
 
 def one_event_each(*jets):
     """Jets of (pt, eta, flavour, tag, weight), each an event of its own."""
     pt, eta, flavour, tag, weight = (np.array(column, float) for column in zip(*jets, strict=True))
-    return JetTable({"pt": pt, "eta": eta, "flavour": flavour, "tag": tag}, np.ones(len(pt), int), weight, len(pt))
+    return JetTable(
+        {"pt": pt, "eta": eta, "flavour": flavour, "tag": tag},
+        np.ones(len(pt), int),
+        weight,
+        len(pt),
+    )
 
 
 def test_efficiency_and_binomial_error_of_a_bin():
@@ -50,7 +58,9 @@ def test_bins_in_which_no_jet_is_tagged_have_an_error_too():
 def test_jets_outside_the_edges_belong_to_the_outermost_bins():
     maker = MapMaker(EDGES)
     maker.add(one_event_each((500, 3, 5, 1, 1), (60, 1, 5, 0, 1), (5, -9, 5, 1, 1)))
-    efficiency, _ = maker.finish()(np.array([90.0, 1000.0, 30.0]), np.array([0.5, 0.5, -0.5]), np.array([0, 0, 0]))
+    efficiency, _ = maker.finish()(
+        np.array([90.0, 1000.0, 30.0]), np.array([0.5, 0.5, -0.5]), np.array([0, 0, 0])
+    )
     assert efficiency.tolist() == [0.5, 0.5, 1.0]
 
 
@@ -74,8 +84,12 @@ def test_tags_are_counted_per_flavour():
 def test_the_map_of_toy_jets_gives_back_their_mean_efficiency(tmp_path):
     toy.write_toy(str(tmp_path / "toy.root"), 20_000, 2)
     events = toy.generate_toy(20_000, 2)
-    found = make_map(JetFiles(paths=[str(tmp_path / "toy.root")], names=NAMES), MapBinning(pt_bins=6, eta_bins=4))
-    pt, eta, flavour = (ak.to_numpy(ak.flatten(events[name])) for name in ("jet_pt", "jet_eta", "jet_flavour"))
+    found = make_map(
+        JetFiles(paths=[str(tmp_path / "toy.root")], names=NAMES), MapBinning(pt_bins=6, eta_bins=4)
+    )
+    pt, eta, flavour = (
+        ak.to_numpy(ak.flatten(events[name])) for name in ("jet_pt", "jet_eta", "jet_flavour")
+    )
     for number, (name, code) in enumerate({"b": 5, "c": 4}.items()):
         here = flavour == code
         efficiency, _ = found(pt[here], eta[here], np.full(here.sum(), number))
@@ -94,7 +108,9 @@ def test_bins_are_fewer_where_tags_are_few():
 
 
 def test_given_edges_hold_for_all_flavours():
-    pt_edges, eta_edges = MapBinning(pt_edges=[20, 40, 80], eta_edges=[0, 1]).edges(np.array([30.0]), np.array([0.5]), 0)
+    pt_edges, eta_edges = MapBinning(pt_edges=[20, 40, 80], eta_edges=[0, 1]).edges(
+        np.array([30.0]), np.array([0.5]), 0
+    )
     assert (pt_edges.tolist(), eta_edges.tolist()) == ([20, 40, 80], [0, 1])
 
 

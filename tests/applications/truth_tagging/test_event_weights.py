@@ -9,14 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weaver_tt.applications.truth_tagging.event_weights import TagRequest, event_weight, event_weight_error
+from weaver_tt.applications.truth_tagging.event_weights import (
+    TagRequest,
+    event_weight,
+    event_weight_error,
+)
 from weaver_tt.errors import ConfigError, DataError
 
 efficiencies = st.lists(st.lists(st.floats(0, 1), max_size=5), min_size=1, max_size=4)
 
 
 def jagged(events):
-    return ak.values_astype(ak.Array([*events, [0.5]])[:-1], np.float64)  # a type even if all are empty
+    return ak.values_astype(
+        ak.Array([*events, [0.5]])[:-1], np.float64
+    )  # a type even if all are empty
 
 
 def brute_force(event, request):
@@ -32,7 +38,9 @@ def brute_force(event, request):
 @given(efficiencies, st.integers(0, 6), st.booleans(), st.one_of(st.none(), st.integers(1, 6)))
 def test_weights_equal_the_enumeration_of_outcomes(events, count, more, leading):
     request = TagRequest(count=count, more=more, leading=leading)
-    assert event_weight(jagged(events), request) == pytest.approx([brute_force(event, request) for event in events], abs=1e-12)
+    assert event_weight(jagged(events), request) == pytest.approx(
+        [brute_force(event, request) for event in events], abs=1e-12
+    )
 
 
 @given(efficiencies)
@@ -59,7 +67,9 @@ def test_error_of_both_tagged_is_linear_propagation():
     shifts = (0.2 * 0.03, 0.7 * 0.01)  # derivative times spread
     both = TagRequest(count=2)
     assert event_weight_error(efficiency, spread, both) == pytest.approx([sum(shifts)])
-    assert event_weight_error(efficiency, spread, both, "none") == pytest.approx([math.hypot(*shifts)])
+    assert event_weight_error(efficiency, spread, both, "none") == pytest.approx(
+        [math.hypot(*shifts)]
+    )
 
 
 def test_error_for_at_least_one_tag_equals_the_shift_of_members_that_move_together():
@@ -69,11 +79,17 @@ def test_error_for_at_least_one_tag_equals_the_shift_of_members_that_move_togeth
     assert event_weight_error(efficiency, spread, one) == pytest.approx(moved * 1e3, rel=1e-3)
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.2)), min_size=1, max_size=5), st.integers(0, 5), st.booleans())
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.2)), min_size=1, max_size=5),
+    st.integers(0, 5),
+    st.booleans(),
+)
 def test_full_correlation_never_gives_less_than_none(event, count, more):
     efficiency, spread = (ak.Array([list(values)]) for values in zip(*event, strict=True))
     request = TagRequest(count=count, more=more)
-    full, none = (event_weight_error(efficiency, spread, request, kind)[0] for kind in ("full", "none"))
+    full, none = (
+        event_weight_error(efficiency, spread, request, kind)[0] for kind in ("full", "none")
+    )
     assert full >= none - 1e-12
 
 

@@ -8,7 +8,14 @@ import pytest
 import uproot
 
 from weaver_tt.applications.truth_tagging import jets as module
-from weaver_tt.applications.truth_tagging.jets import JetFiles, JetTable, first_chunks, flavour_index, row_ranges, stream_jets
+from weaver_tt.applications.truth_tagging.jets import (
+    JetFiles,
+    JetTable,
+    first_chunks,
+    flavour_index,
+    row_ranges,
+    stream_jets,
+)
 from weaver_tt.config.load import from_mapping, load_config
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.formats.writers import open_writer
@@ -20,7 +27,12 @@ NAMES = {"pt": "jet_pt", "tag": "jet_istag"}
 
 @pytest.fixture
 def path(tmp_path):
-    columns = {"jet_pt": [[30.0, 40.0], [], [50.0]], "jet_istag": [[True, False], [], [True]], "w": [1.0, -1.0, 2.0], "jet_bad": [[1.0], [], [1.0]]}
+    columns = {
+        "jet_pt": [[30.0, 40.0], [], [50.0]],
+        "jet_istag": [[True, False], [], [True]],
+        "w": [1.0, -1.0, 2.0],
+        "jet_bad": [[1.0], [], [1.0]],
+    }
     with open_writer(tmp_path / "jets.root") as writer:
         writer.write({name: ak.Array(values) for name, values in columns.items()})
     return str(tmp_path / "jets.root")
@@ -35,12 +47,24 @@ def test_columns_are_flat_and_weights_follow_their_jets(path):
 
 
 def test_optional_columns_are_read_where_all_files_have_them(path, tmp_path):
-    (jets,) = stream_jets(JetFiles(paths=[path], names={"pt": "jet_pt"}, optional={"tag": "jet_istag", "mass": "jet_mass"}))
+    (jets,) = stream_jets(
+        JetFiles(
+            paths=[path], names={"pt": "jet_pt"}, optional={"tag": "jet_istag", "mass": "jet_mass"}
+        )
+    )
     assert "tag" in jets
     assert "mass" not in jets
     with open_writer(tmp_path / "other.root") as writer:
         writer.write({"jet_pt": ak.Array([[20.0]])})
-    chunks = list(stream_jets(JetFiles(paths=[path, str(tmp_path / "other.root")], names={"pt": "jet_pt"}, optional={"tag": "jet_istag"})))
+    chunks = list(
+        stream_jets(
+            JetFiles(
+                paths=[path, str(tmp_path / "other.root")],
+                names={"pt": "jet_pt"},
+                optional={"tag": "jet_istag"},
+            )
+        )
+    )
     assert all("tag" not in jets for jets in chunks)
 
 
@@ -83,7 +107,9 @@ def test_a_data_yaml_makes_the_columns_from_nanoaod():
     config = load_config(str(ROOT / "data_configs" / "nanoaod_btag_efficiency.yaml"))
     names = {"pt": "jet_pt", "eta": "jet_eta", "flavour": "jet_flavour", "tag": "jet_istag"}
     (jets,) = stream_jets(JetFiles(paths=[str(NANO)], names=names, config=config))
-    file = uproot.open(NANO)["Events"].arrays(["Jet_pt", "Jet_eta", "Jet_hadronFlavour", "Jet_btagDeepFlavB"])
+    file = uproot.open(NANO)["Events"].arrays(
+        ["Jet_pt", "Jet_eta", "Jet_hadronFlavour", "Jet_btagDeepFlavB"]
+    )
     good = (file.Jet_pt > 20) & (abs(file.Jet_eta) < 2.5) & (file.Jet_btagDeepFlavB >= 0)
     assert jets.counts.tolist() == ak.sum(good, axis=1).tolist()
     assert jets["tag"].sum() == ak.sum(file.Jet_btagDeepFlavB[good] > 0.3)
@@ -100,4 +126,8 @@ def test_the_event_weight_of_a_data_yaml_is_used(path):
     (jets,) = stream_jets(JetFiles(paths=[path], names=NAMES, config=from_mapping(yaml)))
     assert jets.weight.tolist() == [2, 4]
     with pytest.raises(ConfigError, match="no column 'jet_mass'"):
-        list(stream_jets(JetFiles(paths=[path], names={"mass": "jet_mass"}, config=from_mapping(yaml))))
+        list(
+            stream_jets(
+                JetFiles(paths=[path], names={"mass": "jet_mass"}, config=from_mapping(yaml))
+            )
+        )

@@ -8,7 +8,11 @@ from weaver_tt.applications.truth_tagging.residuals import EDGES, Residuals
 
 def test_mean_and_rms_do_not_depend_on_chunks_and_equal_numpy():
     rng = np.random.default_rng(3)
-    true, estimate, flavour = rng.uniform(0.1, 0.9, 400), rng.uniform(0.1, 0.9, 400), rng.integers(0, 2, 400)
+    true, estimate, flavour = (
+        rng.uniform(0.1, 0.9, 400),
+        rng.uniform(0.1, 0.9, 400),
+        rng.integers(0, 2, 400),
+    )
     residuals = Residuals()
     for part in np.array_split(np.arange(400), 3):
         residuals.fill(true[part], estimate[part], flavour[part], np.ones(len(part)))
@@ -27,14 +31,23 @@ def test_error_of_the_rms_is_that_of_repeated_samples():
     found = []
     for _ in range(300):
         residuals = Residuals()
-        residuals.fill(np.ones(200), 1 - rng.exponential(0.1, 200), np.zeros(200, int), np.ones(200))
+        residuals.fill(
+            np.ones(200), 1 - rng.exponential(0.1, 200), np.zeros(200, int), np.ones(200)
+        )
         found.append(residuals.summary()["b"])
-    assert np.mean([one["rms_error"] for one in found]) == pytest.approx(np.std([one["rms"] for one in found]), rel=0.2)
+    assert np.mean([one["rms_error"] for one in found]) == pytest.approx(
+        np.std([one["rms"] for one in found]), rel=0.2
+    )
 
 
 def test_weights_count_and_jets_without_an_estimate_do_not():
     residuals = Residuals()
-    residuals.fill(np.array([0.5, 0.5, 0.5]), np.array([0.4, 0.6, np.nan]), np.zeros(3, int), np.array([3.0, 1.0, 9.0]))
+    residuals.fill(
+        np.array([0.5, 0.5, 0.5]),
+        np.array([0.4, 0.6, np.nan]),
+        np.zeros(3, int),
+        np.array([3.0, 1.0, 9.0]),
+    )
     numbers = residuals.summary()["b"]
     assert numbers["mean"] == pytest.approx((3 * 0.2 - 0.2) / 4)
     assert numbers["jets"] == pytest.approx(4**2 / (9 + 1))

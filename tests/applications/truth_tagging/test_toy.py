@@ -25,13 +25,23 @@ def boosted():
 def jets(*four):
     """One event of (pt, eta, phi, flavour) jets, with one jet of padding."""
     pt, eta, phi, flavour = (np.array([[*column, 0]]) for column in zip(*four, strict=True))
-    return toy.ToyJets(pt.astype(np.float32), eta.astype(np.float32), phi.astype(np.float32), flavour, np.array([[True] * len(four) + [False]]))
+    return toy.ToyJets(
+        pt.astype(np.float32),
+        eta.astype(np.float32),
+        phi.astype(np.float32),
+        flavour,
+        np.array([[True] * len(four) + [False]]),
+    )
 
 
 def slow_efficiency(event):
     """The issue's formulas, jet by jet, in plain Python."""
     base = {0: (0.02, 250, 250, 1.8), 4: (0.20, 200, 220, 1.6), 5: (0.75, 180, 260, 1.7)}
-    change = {0: {0: 0.3, 4: 0.8, 5: 1.5}, 4: {0: -0.15, 4: -0.25, 5: -0.35}, 5: {0: -0.20, 4: -0.30, 5: -0.45}}
+    change = {
+        0: {0: 0.3, 4: 0.8, 5: 1.5},
+        4: {0: -0.15, 4: -0.25, 5: -0.35},
+        5: {0: -0.20, 4: -0.30, 5: -0.45},
+    }
     result = []
     for i, (pt, eta, phi, flavour) in enumerate(event):
         a, m, s, w = base[flavour]
@@ -49,9 +59,15 @@ def test_efficiency_worked_out_by_hand():
     assert toy.true_efficiency(jets((180, 0, 0, 5)))[0, 0] == pytest.approx(0.75)
     b_near_light = toy.true_efficiency(jets((180, 0, 0, 5), (250, 0.5, 0, 0)))[0]
     assert b_near_light[0] == pytest.approx(0.75 * (1 - 0.20 * 0.6065307))
-    assert b_near_light[1] == pytest.approx(0.02 * math.exp(-((0.5 / 1.8) ** 2) / 2) * (1 + 1.5 * 0.6065307))
-    across_phi = toy.true_efficiency(jets((200, 0, 3.0, 4), (200, 0, -3.0, 4)))[0, 0]  # 0.2832 apart
-    assert across_phi == pytest.approx(0.20 * (1 - 0.25 * math.exp(-0.5 * (0.2831853 / 0.5) ** 2)), rel=1e-6)
+    assert b_near_light[1] == pytest.approx(
+        0.02 * math.exp(-((0.5 / 1.8) ** 2) / 2) * (1 + 1.5 * 0.6065307)
+    )
+    across_phi = toy.true_efficiency(jets((200, 0, 3.0, 4), (200, 0, -3.0, 4)))[
+        0, 0
+    ]  # 0.2832 apart
+    assert across_phi == pytest.approx(
+        0.20 * (1 - 0.25 * math.exp(-0.5 * (0.2831853 / 0.5) ** 2)), rel=1e-6
+    )
 
 
 def test_efficiency_is_kept_within_its_range():
@@ -63,7 +79,12 @@ def test_efficiency_is_kept_within_its_range():
 
 def test_stored_efficiencies_equal_a_slow_loop(multijet):
     for event in multijet[:300]:
-        four = list(zip(*(event[name].tolist() for name in ("jet_pt", "jet_eta", "jet_phi", "jet_flavour")), strict=True))
+        four = list(
+            zip(
+                *(event[name].tolist() for name in ("jet_pt", "jet_eta", "jet_phi", "jet_flavour")),
+                strict=True,
+            )
+        )
         assert event.jet_eff_true.tolist() == pytest.approx(slow_efficiency(four), rel=1e-5)
 
 
@@ -90,8 +111,14 @@ def test_leading_direction(multijet):
 
 def test_square_root_of_the_distance_to_the_leading_jet_is_uniform(multijet):
     distance = toy.toy_delta_r(
-        *(ak.to_numpy(ak.flatten(values)) for values in (multijet.jet_eta[:, 1:], multijet.jet_phi[:, 1:])),
-        *(ak.to_numpy(ak.flatten(ak.broadcast_arrays(values[:, 0], values[:, 1:])[0])) for values in (multijet.jet_eta, multijet.jet_phi)),
+        *(
+            ak.to_numpy(ak.flatten(values))
+            for values in (multijet.jet_eta[:, 1:], multijet.jet_phi[:, 1:])
+        ),
+        *(
+            ak.to_numpy(ak.flatten(ak.broadcast_arrays(values[:, 0], values[:, 1:])[0]))
+            for values in (multijet.jet_eta, multijet.jet_phi)
+        ),
     )
     low, high = math.sqrt(0.4), math.sqrt(3.5)
     assert stats.kstest(np.sqrt(distance), stats.uniform(low, high - low).cdf).pvalue > 1e-3
@@ -123,9 +150,16 @@ def test_tags_follow_the_efficiencies(kind, request):
 
 
 def test_boosted_pairs_come_from_a_scalar_of_90_gev(boosted):
-    pt, eta, phi = (ak.to_numpy(boosted[name]).astype(float) for name in ("jet_pt", "jet_eta", "jet_phi"))
+    pt, eta, phi = (
+        ak.to_numpy(boosted[name]).astype(float) for name in ("jet_pt", "jet_eta", "jet_phi")
+    )
     energy = np.sqrt((pt * np.cosh(eta)) ** 2 + 4).sum(axis=1)
-    mass = np.sqrt(energy**2 - (pt * np.cos(phi)).sum(1) ** 2 - (pt * np.sin(phi)).sum(1) ** 2 - (pt * np.sinh(eta)).sum(1) ** 2)
+    mass = np.sqrt(
+        energy**2
+        - (pt * np.cos(phi)).sum(1) ** 2
+        - (pt * np.sin(phi)).sum(1) ** 2
+        - (pt * np.sinh(eta)).sum(1) ** 2
+    )
     # wide pairs of heavy scalars leave the acceptance a little more often
     assert mass.mean() == pytest.approx(90, abs=1.0)
     assert mass.std() == pytest.approx(10, abs=0.3)
@@ -155,11 +189,23 @@ def test_a_written_file_holds_the_events_in_their_types(tmp_path, suffix, monkey
     path = str(tmp_path / f"toy.{suffix}")
     toy.write_toy(path, 100, 5)
     expected = toy.generate_toy(100, 5)
-    found = uproot.open(path)["tree"].arrays(expected.fields) if suffix == "root" else ak.from_parquet(path)
+    found = (
+        uproot.open(path)["tree"].arrays(expected.fields)
+        if suffix == "root"
+        else ak.from_parquet(path)
+    )
     for name in expected.fields:
         assert found[name].tolist() == expected[name].tolist()
-    kinds = {name: str(found[name].type.content).split("* ")[-1].strip("?") for name in ("jet_pt", "jet_flavour", "jet_istag", "event_number")}
-    assert kinds == {"jet_pt": "float32", "jet_flavour": "int32", "jet_istag": "bool", "event_number": "int64"}
+    kinds = {
+        name: str(found[name].type.content).split("* ")[-1].strip("?")
+        for name in ("jet_pt", "jet_flavour", "jet_istag", "event_number")
+    }
+    assert kinds == {
+        "jet_pt": "float32",
+        "jet_flavour": "int32",
+        "jet_istag": "bool",
+        "event_number": "int64",
+    }
 
 
 def test_unknown_kinds_and_no_events_are_refused():

@@ -12,7 +12,14 @@ import pytest
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
 from weaver_tt.data.accounting import Accounting
-from weaver_tt.data.rows.labels import CLASS_LABEL, check_class_variety, count_binary_targets, object_labels, row_labels, warn_of_empty_classes
+from weaver_tt.data.rows.labels import (
+    CLASS_LABEL,
+    check_class_variety,
+    count_binary_targets,
+    object_labels,
+    row_labels,
+    warn_of_empty_classes,
+)
 from weaver_tt.errors import DataError
 
 
@@ -26,7 +33,10 @@ OBJECTS = {"type": "per_object", "group": "jets", "value": {"tag": "tag"}}
 
 def test_a_class_is_the_one_column_that_is_set():
     found, counts = row_labels(
-        {"a": np.array([1, 0, 0]), "b": np.array([False, True, True])}, config(SIMPLE), make_plan(config(SIMPLE), "train"), "f"
+        {"a": np.array([1, 0, 0]), "b": np.array([False, True, True])},
+        config(SIMPLE),
+        make_plan(config(SIMPLE), "train"),
+        "f",
     )
     assert found[CLASS_LABEL].tolist() == [0, 1, 1]
     assert counts.targets == {"a": 1, "b": 2}
@@ -34,33 +44,44 @@ def test_a_class_is_the_one_column_that_is_set():
 
 def test_rows_of_no_class_or_several_are_counted_in_the_error():
     table = {"a": np.array([1, 0, 0, 2]), "b": np.array([1, 0, 0, 1])}
-    with pytest.raises(DataError, match=r"f.root.*of 4 selected rows, 2 belong to no class, 1 belong to several, 1 have a value other than"):
+    with pytest.raises(
+        DataError,
+        match=r"f.root.*of 4 selected rows, 2 belong to no class, 1 belong to several, 1 have a value other than",
+    ):
         row_labels(table, config(SIMPLE), make_plan(config(SIMPLE), "train"), "f.root")
 
 
 def test_prediction_goes_on_without_classes():
     predicting = make_plan(config(SIMPLE), "predict")
     assert row_labels({"a": np.array([1.0])}, config(SIMPLE), predicting, "f")[0] == {}
-    assert row_labels({"a": np.array([0.0]), "b": np.array([0.0])}, config(SIMPLE), predicting, "f")[0][CLASS_LABEL].tolist() == [0]
+    assert row_labels(
+        {"a": np.array([0.0]), "b": np.array([0.0])}, config(SIMPLE), predicting, "f"
+    )[0][CLASS_LABEL].tolist() == [0]
 
 
 def test_custom_labels_are_numbers_per_row():
     conf = config({"type": "custom", "value": {"mass": "2 * m"}})
-    assert row_labels({"m": np.array([1, 2])}, conf, make_plan(conf, "train"), "f")[0]["mass"].tolist() == [2, 4]
+    assert row_labels({"m": np.array([1, 2])}, conf, make_plan(conf, "train"), "f")[0][
+        "mass"
+    ].tolist() == [2, 4]
     with pytest.raises(DataError, match=r"label 'mass'.*per_object"):
         row_labels({"m": ak.Array([[1.0], [2.0, 3.0]])}, conf, make_plan(conf, "train"), "f")
 
 
 def test_object_labels_must_have_one_value_an_object():
     conf = config(OBJECTS)
-    assert object_labels({"tag": ak.Array([[1, 0], []])}, conf, make_plan(conf, "train"), "f")["tag"].content.tolist() == [1, 0]
+    assert object_labels({"tag": ak.Array([[1, 0], []])}, conf, make_plan(conf, "train"), "f")[
+        "tag"
+    ].content.tolist() == [1, 0]
     with pytest.raises(DataError, match="label 'tag' is per object"):
         object_labels({"tag": np.array([1, 0])}, conf, make_plan(conf, "train"), "f")
 
 
 def test_a_tag_is_0_or_1():
     assert count_binary_targets("tag", np.array([1, 0, 1]), "f") == {"tag = 0": 1, "tag = 1": 2}
-    with pytest.raises(DataError, match=r"f: label 'tag': 2 of 3 objects are neither 0 nor 1 \(such as -1"):
+    with pytest.raises(
+        DataError, match=r"f: label 'tag': 2 of 3 objects are neither 0 nor 1 \(such as -1"
+    ):
         count_binary_targets("tag", np.array([1, -1, np.nan]), "f")
 
 
@@ -78,7 +99,12 @@ def test_one_class_alone_cannot_be_learnt(labels, found, message):
 
 @pytest.mark.parametrize(
     ("labels", "found"),
-    [(SIMPLE, {"a": 5, "b": 1}), (SIMPLE, {}), (OBJECTS, {"tag = 0": 1, "tag = 1": 1}), ({"type": "custom", "value": {"y": "m"}}, {})],
+    [
+        (SIMPLE, {"a": 5, "b": 1}),
+        (SIMPLE, {}),
+        (OBJECTS, {"tag = 0": 1, "tag = 1": 1}),
+        ({"type": "custom", "value": {"y": "m"}}, {}),
+    ],
 )
 def test_variety_is_enough(labels, found):
     check_class_variety(Accounting(targets=Counter(found)), config(labels))
@@ -87,7 +113,13 @@ def test_variety_is_enough(labels, found):
 def test_a_class_without_rows_is_told(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("weaver_tt"), "propagate", True)
     labels = {"type": "simple", "value": ["a", "b", "c"]}
-    warn_of_empty_classes(Accounting(targets=Counter({"a": 2, "c": 1})), config(labels), "validation")
-    warn_of_empty_classes(Accounting(targets=Counter({"a": 2, "b": 3, "c": 1})), config(labels), "validation")
+    warn_of_empty_classes(
+        Accounting(targets=Counter({"a": 2, "c": 1})), config(labels), "validation"
+    )
+    warn_of_empty_classes(
+        Accounting(targets=Counter({"a": 2, "b": 3, "c": 1})), config(labels), "validation"
+    )
     warn_of_empty_classes(Accounting(), config(labels), "test")  # data without labels
-    assert {message.split(": ", 1)[1] for message in caplog.messages} == {"labels: no validation row is of class 'b'"}
+    assert {message.split(": ", 1)[1] for message in caplog.messages} == {
+        "labels: no validation row is of class 'b'"
+    }

@@ -25,21 +25,39 @@ def config(pad_mode: str = "constant"):
         "b": {"length": LENGTH, "pad_mode": pad_mode, "vars": [["z", None]]},
         "s": {"length": None, "vars": [["w", None]]},
     }
-    return from_mapping({"inputs": inputs, "labels": {"type": "per_object", "group": "a", "value": {"hit": "z"}}})
+    return from_mapping(
+        {"inputs": inputs, "labels": {"type": "per_object", "group": "a", "value": {"hit": "z"}}}
+    )
 
 
 def rows_of(lists: list[list[float]]) -> Rows:
     """Objects with x = value, y = 10 value, z = 100 value, hit = value + 0.5."""
     flat = np.array([value for row in lists for value in row], dtype=np.float32)
-    content = np.stack([flat, 10 * flat, 100 * flat], axis=1) if len(flat) else np.zeros((0, 3), np.float32)
+    content = (
+        np.stack([flat, 10 * flat, 100 * flat], axis=1)
+        if len(flat)
+        else np.zeros((0, 3), np.float32)
+    )
     counts = np.array([len(row) for row in lists], dtype=np.int64)
-    a, b = JaggedObjects(content, counts, counts + 1, slice(0, 2)), JaggedObjects(content, counts, counts + 1, slice(2, 3))
+    a, b = (
+        JaggedObjects(content, counts, counts + 1, slice(0, 2)),
+        JaggedObjects(content, counts, counts + 1, slice(2, 3)),
+    )
     size = len(lists)
     hit = flat.reshape(-1, 1) + 0.5
-    return Rows({"a": a, "b": b}, {"s": np.ones((size, 1), np.float32)}, {}, object_labels={"a": hit}, weight=np.ones(size, np.float32), size=size)
+    return Rows(
+        {"a": a, "b": b},
+        {"s": np.ones((size, 1), np.float32)},
+        {},
+        object_labels={"a": hit},
+        weight=np.ones(size, np.float32),
+        size=size,
+    )
 
 
-some_rows = st.lists(st.lists(st.integers(1, 9).map(float), max_size=LENGTH), min_size=1, max_size=6)
+some_rows = st.lists(
+    st.lists(st.integers(1, 9).map(float), max_size=LENGTH), min_size=1, max_size=6
+)
 
 
 @settings(max_examples=50)
@@ -50,10 +68,18 @@ def test_constant_padding_is_that_of_awkward_batch_after_batch(batches):
         batch = padder(rows_of(lists))
         jagged = ak.values_astype(ak.Array([*lists, [0.0]]), np.float32)[:-1]
         for channel, (factor, pad) in enumerate([(1, 7), (10, -2)]):
-            expected = ak.to_numpy(ak.fill_none(ak.pad_none(factor * jagged, LENGTH, clip=True), pad))
+            expected = ak.to_numpy(
+                ak.fill_none(ak.pad_none(factor * jagged, LENGTH, clip=True), pad)
+            )
             np.testing.assert_array_equal(batch.inputs["a"][:, channel].numpy(), expected)
-        np.testing.assert_array_equal(batch.inputs["b"][:, 0].numpy(), ak.to_numpy(ak.fill_none(ak.pad_none(100 * jagged, LENGTH, clip=True), 0)))
-        np.testing.assert_array_equal(batch.labels["hit"].numpy(), ak.to_numpy(ak.fill_none(ak.pad_none(jagged + 0.5, LENGTH, clip=True), 0)))
+        np.testing.assert_array_equal(
+            batch.inputs["b"][:, 0].numpy(),
+            ak.to_numpy(ak.fill_none(ak.pad_none(100 * jagged, LENGTH, clip=True), 0)),
+        )
+        np.testing.assert_array_equal(
+            batch.labels["hit"].numpy(),
+            ak.to_numpy(ak.fill_none(ak.pad_none(jagged + 0.5, LENGTH, clip=True), 0)),
+        )
         np.testing.assert_array_equal(batch.masks["a"].sum(1).numpy(), [len(row) for row in lists])
 
 
@@ -109,13 +135,22 @@ def test_monitored_columns_of_objects_are_padded_too():
 @given(st.lists(st.lists(st.integers(0, 100), min_size=1, max_size=4), min_size=1, max_size=4))
 def test_shortened_batches_are_the_beginning_of_full_ones(pad_mode, batches):
     own = config(pad_mode)
-    own = replace(own, inputs={name: replace(group, length=group.length and 100) for name, group in own.inputs.items()})
+    own = replace(
+        own,
+        inputs={
+            name: replace(group, length=group.length and 100) for name, group in own.inputs.items()
+        },
+    )
     short, full = Padder(own, shorten=True), Padder(own)
     for sizes in batches:
         rows = rows_of([[float(1 + i % 9) for i in range(size)] for size in sizes])
         shortened, whole = short(rows), full(rows)
         length = min(100, max(32, 16 * -(-max(sizes) // 16)))
-        for tensors, others in ((shortened.inputs, whole.inputs), (shortened.masks, whole.masks), (shortened.labels, whole.labels)):
+        for tensors, others in (
+            (shortened.inputs, whole.inputs),
+            (shortened.masks, whole.masks),
+            (shortened.labels, whole.labels),
+        ):
             for name, tensor in tensors.items():
                 assert tensor.shape[-1] == (length if name != "s" else 1)
                 assert torch.equal(tensor, others[name][..., : tensor.shape[-1]])
@@ -123,7 +158,15 @@ def test_shortened_batches_are_the_beginning_of_full_ones(pad_mode, batches):
 
 
 @pytest.mark.parametrize(
-    ("counts", "length", "slots"), [([0], 128, 32), ([33], 128, 48), ([48], 128, 48), ([128], 128, 128), ([100], 100, 100), ([3], 5, 5)]
+    ("counts", "length", "slots"),
+    [
+        ([0], 128, 32),
+        ([33], 128, 48),
+        ([48], 128, 48),
+        ([128], 128, 128),
+        ([100], 100, 100),
+        ([3], 5, 5),
+    ],
 )
 def test_slots_are_rounded_up(counts, length, slots):
     assert shortened_length(np.array(counts), length) == slots

@@ -26,16 +26,24 @@ def rows_with(counts: list[int], first: int = 0) -> Rows:
     """Row i is number ``first + i``; its k-th object has the features (number, k) in group a, and (k,) in group b, which shares the content."""
     lengths = np.array(counts, dtype=np.int64)
     numbers = np.arange(first, first + len(counts))
-    content = np.array([[number, k, 10 * k] for number, n in zip(numbers, counts, strict=True) for k in range(n)], dtype=np.float32).reshape(-1, 3)
+    content = np.array(
+        [[number, k, 10 * k] for number, n in zip(numbers, counts, strict=True) for k in range(n)],
+        dtype=np.float32,
+    ).reshape(-1, 3)
     return Rows(
-        objects={"a": JaggedObjects(content, lengths, lengths + 1, slice(0, 2)), "b": JaggedObjects(content, lengths, lengths, slice(2, 3))},
+        objects={
+            "a": JaggedObjects(content, lengths, lengths + 1, slice(0, 2)),
+            "b": JaggedObjects(content, lengths, lengths, slice(2, 3)),
+        },
         scalars={"s": numbers.astype(np.float32).reshape(-1, 1)},
         labels={"y": numbers},
         object_labels={"a": content[:, 1:2] + 0.5},
         weight=numbers.astype(np.float32),
         monitors={"m": -numbers},
         object_monitors={("a", "n"): content[:, :1]},
-        observers={"o": ak.Array([[int(number)] * n for number, n in zip(numbers, counts, strict=True)])},
+        observers={
+            "o": ak.Array([[int(number)] * n for number, n in zip(numbers, counts, strict=True)])
+        },
         size=len(counts),
     )
 
@@ -47,8 +55,20 @@ def listed(rows: Rows) -> list[tuple]:
     for i in range(rows.size):
         own = slice(ends[i] - rows.objects["a"].counts[i], ends[i])
         a, b = rows.objects["a"], rows.objects["b"]
-        objects = a.own[own].tolist(), b.own[own].tolist(), rows.object_labels["a"][own].tolist(), rows.object_monitors["a", "n"][own].tolist()
-        numbers = rows.labels["y"][i], rows.scalars["s"][i, 0], rows.weight[i], rows.monitors["m"][i], a.full_counts[i], b.full_counts[i]
+        objects = (
+            a.own[own].tolist(),
+            b.own[own].tolist(),
+            rows.object_labels["a"][own].tolist(),
+            rows.object_monitors["a", "n"][own].tolist(),
+        )
+        numbers = (
+            rows.labels["y"][i],
+            rows.scalars["s"][i, 0],
+            rows.weight[i],
+            rows.monitors["m"][i],
+            a.full_counts[i],
+            b.full_counts[i],
+        )
         result.append((*objects, *map(float, numbers), rows.observers["o"][i].tolist()))
     return result
 
@@ -71,22 +91,31 @@ def test_once_gives_equal_arrays_the_same_object():
 def test_taken_rows_are_the_rows_asked_for(counts, data):
     index = data.draw(st.lists(st.integers(0, len(counts) - 1), max_size=10))
     everything = listed(rows_with(counts))
-    assert listed(rows_at(rows_with(counts), np.array(index, dtype=np.int64))) == [everything[i] for i in index]
+    assert listed(rows_at(rows_with(counts), np.array(index, dtype=np.int64))) == [
+        everything[i] for i in index
+    ]
 
 
 @given(some_counts, st.data())
 def test_pieces_put_together_are_the_whole(counts, data):
     cut = data.draw(st.integers(0, len(counts)))
     rows = rows_with(counts)
-    assert listed(concatenate_rows([slice_rows(rows, 0, cut), slice_rows(rows, cut, len(counts))])) == listed(rows)
+    assert listed(
+        concatenate_rows([slice_rows(rows, 0, cut), slice_rows(rows, cut, len(counts))])
+    ) == listed(rows)
 
 
 @given(some_counts, some_counts, st.data())
 def test_rows_collected_from_two_parts_are_copied_in_order(left, right, data):
     a = data.draw(st.lists(st.integers(0, len(left) - 1), max_size=5))
     b = data.draw(st.lists(st.integers(0, len(right) - 1), max_size=5))
-    parts = [(IndexedRows(rows_with(left)), np.array(a, dtype=np.int64)), (IndexedRows(rows_with(right, 100)), np.array(b, dtype=np.int64))]
-    expected = [listed(rows_with(left))[i] for i in a] + [listed(rows_with(right, 100))[i] for i in b]
+    parts = [
+        (IndexedRows(rows_with(left)), np.array(a, dtype=np.int64)),
+        (IndexedRows(rows_with(right, 100)), np.array(b, dtype=np.int64)),
+    ]
+    expected = [listed(rows_with(left))[i] for i in a] + [
+        listed(rows_with(right, 100))[i] for i in b
+    ]
     assert listed(gather_rows(parts)) == expected
 
 
@@ -100,7 +129,9 @@ def test_parts_that_share_their_content_differently_fit_together():
     apart = rows_with([1, 2])
     for name, group in apart.objects.items():
         content = np.ascontiguousarray(group.own)
-        apart.objects[name] = JaggedObjects(content, group.counts, group.full_counts, slice(0, content.shape[1]))
+        apart.objects[name] = JaggedObjects(
+            content, group.counts, group.full_counts, slice(0, content.shape[1])
+        )
     assert listed(concatenate_rows([apart, rows_with([3], 2)])) == listed(rows_with([1, 2, 3]))
 
 

@@ -15,7 +15,11 @@ from weaver_tt.formats.open_reader import open_reader
 
 def config(**more):
     values = {
-        "new_variables": {"jet_pt2": "2 * jet_pt", "ht": "ak.sum(jet_pt, axis=1)", "far": "jet_pt / ht"},
+        "new_variables": {
+            "jet_pt2": "2 * jet_pt",
+            "ht": "ak.sum(jet_pt, axis=1)",
+            "far": "jet_pt / ht",
+        },
         "inputs": {"jets": {"length": 3, "vars": ["jet_pt", "jet_pt2", "far"]}},
         **more,
     }
@@ -23,7 +27,12 @@ def config(**more):
 
 
 def columns(**more):
-    return {"jet_pt": ak.Array([[10.0, 30.0], [], [25.0]]), "jet_eta": ak.Array([[0.1, 0.2], [], [3.0]]), "met": np.array([1.0, 2.0, 3.0]), **more}
+    return {
+        "jet_pt": ak.Array([[10.0, 30.0], [], [25.0]]),
+        "jet_eta": ak.Array([[0.1, 0.2], [], [3.0]]),
+        "met": np.array([1.0, 2.0, 3.0]),
+        **more,
+    }
 
 
 def selected(conf, purpose="train", **more):
@@ -31,7 +40,9 @@ def selected(conf, purpose="train", **more):
 
 
 def test_new_variables_are_computed_from_each_other():
-    table, accounting = make_table(columns(), make_plan(config(), "train"), config(), "file.root", "group")
+    table, accounting = make_table(
+        columns(), make_plan(config(), "train"), config(), "file.root", "group"
+    )
     assert table["jet_pt2"].tolist() == [[20, 60], [], [50]]
     assert table["far"].tolist() == [[0.25, 0.75], [], [1]]
     assert accounting.read == accounting.selected == {"group": 3}
@@ -55,14 +66,19 @@ def test_prediction_has_its_own_selection():
 
 
 def test_a_chunk_in_which_no_row_passes_is_no_error_and_nothing_is_computed_from_it():
-    conf = config(selection="met > 99", new_variables={"jet_pt2": "jet_pt", "far": "jet_pt", "ht": "np.max(met)"})
+    conf = config(
+        selection="met > 99",
+        new_variables={"jet_pt2": "jet_pt", "far": "jet_pt", "ht": "np.max(met)"},
+    )
     found = selected(conf)
     assert not found.passed.any()
     assert found.accounting.selected.total() == 0
 
 
 def test_the_object_selection_comes_first_and_filters_all_columns_of_the_group():
-    conf = config(object_selection={"jets": "jet_pt2 > 45"}, selection="ht > 0", observers=["jet_eta", "met"])
+    conf = config(
+        object_selection={"jets": "jet_pt2 > 45"}, selection="ht > 0", observers=["jet_eta", "met"]
+    )
     found = selected(conf, "predict")
     assert found.table["jet_pt"].tolist() == [[30], [25]]
     assert found.table["jet_eta"].tolist() == [[0.2], [3.0]]
@@ -78,7 +94,9 @@ def test_a_column_of_another_collection_that_looks_alike_is_named():
 
 
 def test_lists_of_lists_are_filtered_with_their_objects():
-    conf = config(object_selection={"jets": "jet_pt > 20"}, selection="met != 2", observers=["jet_hits"])
+    conf = config(
+        object_selection={"jets": "jet_pt > 20"}, selection="met != 2", observers=["jet_hits"]
+    )
     found = selected(conf, "predict", jet_hits=ak.Array([[[1], [2, 3]], [], [[4]]]))
     assert found.table["jet_hits"].tolist() == [[[2, 3]], [[4]]]
 
@@ -94,7 +112,10 @@ def test_branch_magic_renames_columns_where_the_file_is_read(tmp_path):
     conf = config(branch_magic={"jet_": "pfjet_"})
     with open_reader(path) as reader:
         found = read_columns(reader, ["jet_pt", "met"], conf, 0, 1)
-    assert {name: values.tolist() for name, values in found.items()} == {"jet_pt": [[1.0]], "met": [2.0]}
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "jet_pt": [[1.0]],
+        "met": [2.0],
+    }
 
 
 @pytest.mark.parametrize("selection", ["jet_pt > 3", "met + 0.5"])
@@ -110,7 +131,10 @@ def test_an_expression_that_does_not_fit_names_file_and_variable():
 
 
 def test_optional_variables_are_left_out_where_their_columns_are():
-    conf = config(labels={"type": "custom", "value": {"y": "truth2"}}, new_variables={"jet_pt2": "jet_pt", "far": "jet_pt", "truth2": "2 * truth"})
+    conf = config(
+        labels={"type": "custom", "value": {"y": "truth2"}},
+        new_variables={"jet_pt2": "jet_pt", "far": "jet_pt", "truth2": "2 * truth"},
+    )
     assert "truth2" not in selected(conf, "predict").table
     assert selected(conf, "predict", truth=np.ones(3)).table["truth2"].tolist() == [2, 2, 2]
 

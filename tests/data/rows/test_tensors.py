@@ -27,7 +27,12 @@ def config(**more):
 
 def table(**more):
     pt = ak.Array([[8.0, 100.0, 12.0], [], [np.nan]])
-    objects = {"pt": pt, "raw": more.get("pt", pt), "flavour": ak.Array([[5, 4, 0], [], [5]]), "ones": ak.ones_like(pt)}
+    objects = {
+        "pt": pt,
+        "raw": more.get("pt", pt),
+        "flavour": ak.Array([[5, 4, 0], [], [5]]),
+        "ones": ak.ones_like(pt),
+    }
     return {**objects, "met": np.array([1.0, np.inf, 3.0]), "n": np.array([3, 0, 1]), **more}
 
 
@@ -39,7 +44,11 @@ def rows_of(conf=None, purpose="train", **more):
 def test_inputs_are_scaled_clipped_and_cut_at_the_length():
     rows, accounting = rows_of()
     jets = rows.objects["jets"]
-    assert jets.own.tolist() == [[-1, 5], [5, 4], [-5, 5]]  # (8-10)/2; (100-10)/2 clipped; NaN counts as 0: (0-10)/2
+    assert jets.own.tolist() == [
+        [-1, 5],
+        [5, 4],
+        [-5, 5],
+    ]  # (8-10)/2; (100-10)/2 clipped; NaN counts as 0: (0-10)/2
     assert jets.counts.tolist() == [2, 0, 1]
     assert jets.full_counts.tolist() == [3, 0, 1]
     assert rows.objects["same"].own.tolist() == [[8], [100], [0]]
@@ -61,11 +70,17 @@ def test_blocks_meet_without_a_seam(blocks, channels):
     variables = [Variable(name="x", center=1.0, scale=2.0, low=-1e9, high=1e9)] * channels
     content = scale_columns([values + i for i in range(channels)], variables)
     assert content.shape == (len(values), channels)
-    np.testing.assert_array_equal(content, np.stack([(values + i - 1) * 2 for i in range(channels)], axis=1))
+    np.testing.assert_array_equal(
+        content, np.stack([(values + i - 1) * 2 for i in range(channels)], axis=1)
+    )
 
 
 def test_fixed_size_arrays_are_objects_too():
-    rows, _ = rows_of(pt=np.arange(6.0).reshape(3, 2), flavour=ak.to_regular(ak.Array([[1, 2]] * 3)), ones=np.ones((3, 2), dtype=bool))
+    rows, _ = rows_of(
+        pt=np.arange(6.0).reshape(3, 2),
+        flavour=ak.to_regular(ak.Array([[1, 2]] * 3)),
+        ones=np.ones((3, 2), dtype=bool),
+    )
     assert rows.objects["jets"].counts.tolist() == [2, 2, 2]
     assert rows.objects["same"].own.ravel().tolist() == [0, 1, 2, 3, 4, 5]
 
@@ -73,9 +88,18 @@ def test_fixed_size_arrays_are_objects_too():
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"pt": np.array([1.0, 2.0, 3.0])}, r"input group 'jets' has 2 objects a row, but its variable 'pt' has one value a row, shape \(3,\)"),
-        ({"met": ak.Array([[1.0], [], [2.0]])}, "input group 'event' has no length, but 'met' has 2 objects in 3 rows"),
-        ({"flavour": ak.Array([[5], [4], [5]])}, "'flavour' has 1 objects in row 0 where 'pt' has 3"),
+        (
+            {"pt": np.array([1.0, 2.0, 3.0])},
+            r"input group 'jets' has 2 objects a row, but its variable 'pt' has one value a row, shape \(3,\)",
+        ),
+        (
+            {"met": ak.Array([[1.0], [], [2.0]])},
+            "input group 'event' has no length, but 'met' has 2 objects in 3 rows",
+        ),
+        (
+            {"flavour": ak.Array([[5], [4], [5]])},
+            "'flavour' has 1 objects in row 0 where 'pt' has 3",
+        ),
         ({"pt": ak.Array([["a"], [], ["b"]])}, "its variable 'pt' has type"),
     ],
 )
@@ -86,11 +110,20 @@ def test_a_column_of_the_wrong_shape_is_named_with_its_group(more, message):
 
 def test_auto_without_statistics_is_an_error():
     with pytest.raises(ConfigError, match=r"'met'.*auto"):
-        rows_of(from_mapping({"preprocess": {"method": "auto"}, "inputs": {"event": {"length": None, "vars": ["met"]}}}))
+        rows_of(
+            from_mapping(
+                {
+                    "preprocess": {"method": "auto"},
+                    "inputs": {"event": {"length": None, "vars": ["met"]}},
+                }
+            )
+        )
 
 
 def test_object_labels_are_cut_with_their_objects():
-    conf = config(labels={"type": "per_object", "group": "jets", "value": {"tag": "tag", "b": "flavour == 5"}})
+    conf = config(
+        labels={"type": "per_object", "group": "jets", "value": {"tag": "tag", "b": "flavour == 5"}}
+    )
     rows, accounting = rows_of(conf, tag=ak.Array([[1, 0, 1], [], [0]]))
     assert rows.object_labels["jets"].tolist() == [[1, 1], [0, 0], [0, 1]]
     assert accounting.targets == {"tag = 0": 2, "tag = 1": 1, "b = 0": 1, "b = 1": 2}

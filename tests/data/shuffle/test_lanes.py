@@ -11,11 +11,23 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from weaver_tt.data.chunks import Chunk, Source, split_into_chunks
-from weaver_tt.data.shuffle.lanes import ENOUGH_LANES, MAX_LANES, MIN_LANES, lane_count, plan_draws, plan_lanes, split_lanes
+from weaver_tt.data.shuffle.lanes import (
+    ENOUGH_LANES,
+    MAX_LANES,
+    MIN_LANES,
+    lane_count,
+    plan_draws,
+    plan_lanes,
+    split_lanes,
+)
 
 
 def chunks_of(sizes: list[tuple[int, str, int]], most: int) -> list[Chunk]:
-    return [chunk for group, path, rows in sizes for chunk in split_into_chunks(Source(group, path, (0, rows)), most)]
+    return [
+        chunk
+        for group, path, rows in sizes
+        for chunk in split_into_chunks(Source(group, path, (0, rows)), most)
+    ]
 
 
 lane_sizes = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=3), min_size=1, max_size=4)
@@ -23,10 +35,19 @@ lane_sizes = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=3), min_s
 
 @given(lane_sizes, st.integers(1, 20), st.integers(0, 99))
 def test_draws_use_every_row_once_in_the_order_of_its_lane(sizes, step, seed):
-    lanes = [[Chunk(i, f"{i}-{k}", 0, rows) for k, rows in enumerate(lane)] for i, lane in enumerate(sizes)]
+    lanes = [
+        [Chunk(i, f"{i}-{k}", 0, rows) for k, rows in enumerate(lane)]
+        for i, lane in enumerate(sizes)
+    ]
     draws = list(plan_draws(lanes, step, np.random.default_rng(seed)))
     for lane, chunks in enumerate(lanes):
-        drawn = [(take.chunk, row) for draw in draws for take in draw if take.chunk.group == lane for row in range(take.first, take.last)]
+        drawn = [
+            (take.chunk, row)
+            for draw in draws
+            for take in draw
+            if take.chunk.group == lane
+            for row in range(take.first, take.last)
+        ]
         assert drawn == [(chunk, row) for chunk in chunks for row in range(chunk.rows)]
     sizes_drawn = [sum(take.last - take.first for take in draw) for draw in draws]
     assert sizes_drawn[:-1] == [step] * (len(draws) - 1)
@@ -40,7 +61,10 @@ def test_draws_are_made_up_as_random_ones():
         draw = next(plan_draws(lanes, 50, np.random.default_rng(seed)))
         found[sum(take.last - take.first for take in draw if take.chunk.group == 0)] += 1
     edges = [0, 12, 14, 15, 16, 18, 51]
-    observed = [sum(number for value, number in found.items() if low <= value < high) for low, high in pairwise(edges)]
+    observed = [
+        sum(number for value, number in found.items() if low <= value < high)
+        for low, high in pairwise(edges)
+    ]
     law = stats.hypergeom(200, 60, 50)
     expected = [400 * (law.cdf(high - 1) - law.cdf(low - 1)) for low, high in pairwise(edges)]
     assert stats.chisquare(observed, expected).pvalue > 0.01
@@ -57,7 +81,9 @@ def test_more_than_a_thousand_million_rows_can_be_drawn_from():
 def test_a_lane_holds_chunks_of_one_group_and_all_chunks_are_in_one_lane():
     chunks = chunks_of([(0, "a", 100), (0, "b", 50), (1, "c", 10)], 10)
     lanes = plan_lanes(chunks, 6)
-    assert sorted(chunk for lane in lanes for chunk in [(c.path, c.first) for c in lane]) == sorted((c.path, c.first) for c in chunks)
+    assert sorted(chunk for lane in lanes for chunk in [(c.path, c.first) for c in lane]) == sorted(
+        (c.path, c.first) for c in chunks
+    )
     assert all(len({chunk.group for chunk in lane}) == 1 for lane in lanes)
 
 
@@ -81,13 +107,22 @@ def test_lanes_are_as_many_as_clusters_fit_into_half_of_the_pool():
     assert lane_count(sources(100_000), 100_000) == MIN_LANES
     assert lane_count(sources(100), 100_000) == 16  # reads of 3000 rows
     assert lane_count(sources(1), 100) == ENOUGH_LANES
-    assert lane_count([Source(i, "a", (0, 10)) for i in range(40)], 10) == 40  # never fewer than groups
+    assert (
+        lane_count([Source(i, "a", (0, 10)) for i in range(40)], 10) == 40
+    )  # never fewer than groups
 
 
 @given(lane_sizes, st.integers(1, 5))
 def test_every_row_is_in_one_share_and_shares_are_equal_to_a_row(sizes, of):
-    lanes = [[Chunk(i, str(k), 0, rows) for k, rows in enumerate(lane)] for i, lane in enumerate(sizes)]
+    lanes = [
+        [Chunk(i, str(k), 0, rows) for k, rows in enumerate(lane)] for i, lane in enumerate(sizes)
+    ]
     shares = [split_lanes(lanes, index, of) for index in range(of)]
-    rows = [[(c.group, c.path, row) for lane in share for c in lane for row in range(c.first, c.last)] for share in shares]
-    assert sorted(row for share in rows for row in share) == sorted((c.group, c.path, row) for lane in lanes for c in lane for row in range(c.rows))
+    rows = [
+        [(c.group, c.path, row) for lane in share for c in lane for row in range(c.first, c.last)]
+        for share in shares
+    ]
+    assert sorted(row for share in rows for row in share) == sorted(
+        (c.group, c.path, row) for lane in lanes for c in lane for row in range(c.rows)
+    )
     assert max(map(len, rows)) - min(map(len, rows)) <= 1

@@ -23,14 +23,32 @@ def decode(chunk: Chunk, every: int = 1, buckets: int = 1) -> DecodedChunk:
     if chunk.last == chunk.first or not len(positions):
         return NO_ROWS
     y = chunk.first + positions + 1000 * chunk.group
-    return DecodedChunk(Rows({}, {}, {"y": y}, size=len(positions)), positions, np.arange(len(y)), y % buckets)
+    return DecodedChunk(
+        Rows({}, {}, {"y": y}, size=len(positions)), positions, np.arange(len(y)), y % buckets
+    )
 
 
-def pool_of(lanes: list[list[Chunk]], batch_size: int, capacity: int, seed: int = 0, every: int = 1, step: int = 7, buckets: int = 1) -> Pool:
+def pool_of(
+    lanes: list[list[Chunk]],
+    batch_size: int,
+    capacity: int,
+    seed: int = 0,
+    every: int = 1,
+    step: int = 7,
+    buckets: int = 1,
+) -> Pool:
     rows = sum(chunk.rows for lane in lanes for chunk in lane)
     draws = plan_draws(lanes, step, np.random.default_rng(seed))
     random = np.random.default_rng((seed, 1))
-    return Pool(draws, rows, lambda chunk: decode(chunk, every, buckets), batch_size=batch_size, capacity=capacity, random=random, buckets=buckets)
+    return Pool(
+        draws,
+        rows,
+        lambda chunk: decode(chunk, every, buckets),
+        batch_size=batch_size,
+        capacity=capacity,
+        random=random,
+        buckets=buckets,
+    )
 
 
 def batches(pool: Pool) -> list[list[int]]:
@@ -43,21 +61,41 @@ def batches(pool: Pool) -> list[list[int]]:
 
 
 def lanes_of(*sizes: int, chunk: int = 10) -> list[list[Chunk]]:
-    return [[Chunk(i, "f", at, min(at + chunk, size)) for at in range(0, size, chunk)] for i, size in enumerate(sizes)]
+    return [
+        [Chunk(i, "f", at, min(at + chunk, size)) for at in range(0, size, chunk)]
+        for i, size in enumerate(sizes)
+    ]
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=4), st.integers(1, 20), st.integers(1, 300), st.integers(1, 3), st.integers(0, 9))
-def test_every_row_comes_once_in_batches_that_are_whole_but_for_the_last(sizes, batch_size, capacity, every, seed):
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=4),
+    st.integers(1, 20),
+    st.integers(1, 300),
+    st.integers(1, 3),
+    st.integers(0, 9),
+)
+def test_every_row_comes_once_in_batches_that_are_whole_but_for_the_last(
+    sizes, batch_size, capacity, every, seed
+):
     found = batches(pool_of(lanes_of(*sizes), batch_size, capacity, seed, every))
-    expected = [1000 * i + at + k for i, size in enumerate(sizes) for at in range(0, size, 10) for k in range(0, min(10, size - at), every)]
+    expected = [
+        1000 * i + at + k
+        for i, size in enumerate(sizes)
+        for at in range(0, size, 10)
+        for k in range(0, min(10, size - at), every)
+    ]
     assert sorted(row for batch in found for row in batch) == expected
     assert all(len(batch) == batch_size for batch in found[:-1])
 
 
 def test_the_order_is_a_function_of_the_seed():
-    assert batches(pool_of(lanes_of(50, 50), 8, 40, seed=3)) == batches(pool_of(lanes_of(50, 50), 8, 40, seed=3))
-    assert batches(pool_of(lanes_of(50, 50), 8, 40, seed=3)) != batches(pool_of(lanes_of(50, 50), 8, 40, seed=4))
+    assert batches(pool_of(lanes_of(50, 50), 8, 40, seed=3)) == batches(
+        pool_of(lanes_of(50, 50), 8, 40, seed=3)
+    )
+    assert batches(pool_of(lanes_of(50, 50), 8, 40, seed=3)) != batches(
+        pool_of(lanes_of(50, 50), 8, 40, seed=4)
+    )
 
 
 @pytest.mark.parametrize("capacity", [100, 2000])
@@ -65,7 +103,10 @@ def test_groups_make_up_batches_as_random_draws_would(capacity):
     # two groups of 600 and 1400 rows: of a batch of 50, hypergeometric(2000, 600, 50) are of the first
     firsts = []
     for seed in range(10):
-        firsts += [sum(row < 1000 for row in batch) for batch in batches(pool_of(lanes_of(600, 1000), 50, capacity, seed))]
+        firsts += [
+            sum(row < 1000 for row in batch)
+            for batch in batches(pool_of(lanes_of(600, 1000), 50, capacity, seed))
+        ]
     law = stats.hypergeom(1600, 600, 50)
     edges = [0, 15, 17, 18, 19, 20, 21, 23, 51]
     observed = np.histogram(firsts, edges)[0]
@@ -75,7 +116,9 @@ def test_groups_make_up_batches_as_random_draws_would(capacity):
 
 def test_rows_far_apart_in_the_file_meet_in_a_batch():
     # one lane of 2000 rows in order, a pool of 1000: a batch spans hundreds of rows
-    spans = [max(batch) - min(batch) for batch in batches(pool_of(lanes_of(2000), 20, 1000, step=20))]
+    spans = [
+        max(batch) - min(batch) for batch in batches(pool_of(lanes_of(2000), 20, 1000, step=20))
+    ]
     assert np.median(spans) > 400
 
 
@@ -103,8 +146,16 @@ def test_what_is_expected_follows_the_share_of_rows_that_pass():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=4), st.integers(1, 20), st.integers(1, 300), st.integers(2, 5), st.integers(0, 9))
-def test_batches_are_of_one_bin_each_whole_but_for_its_last_and_nothing_is_lost(sizes, batch_size, capacity, buckets, seed):
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=4),
+    st.integers(1, 20),
+    st.integers(1, 300),
+    st.integers(2, 5),
+    st.integers(0, 9),
+)
+def test_batches_are_of_one_bin_each_whole_but_for_its_last_and_nothing_is_lost(
+    sizes, batch_size, capacity, buckets, seed
+):
     found = batches(pool_of(lanes_of(*sizes), batch_size, capacity, seed, buckets=buckets))
     expected = [1000 * i + row for i, size in enumerate(sizes) for row in range(size)]
     assert sorted(row for batch in found for row in batch) == expected
@@ -116,9 +167,15 @@ def test_batches_are_of_one_bin_each_whole_but_for_its_last_and_nothing_is_lost(
 
 
 def test_batches_of_all_bins_come_in_random_order():
-    found = [batch[0] % 4 for batch in batches(pool_of(lanes_of(4000), 10, 1000, step=20, buckets=4))]
-    assert sum(a != b for a, b in pairwise(found)) > 0.7 * len(found)  # not one bucket after another
-    assert {(a, b) for a, b in pairwise(found)} == {(a, b) for a in range(4) for b in range(4)}  # nor in turn
+    found = [
+        batch[0] % 4 for batch in batches(pool_of(lanes_of(4000), 10, 1000, step=20, buckets=4))
+    ]
+    assert sum(a != b for a, b in pairwise(found)) > 0.7 * len(
+        found
+    )  # not one bucket after another
+    assert {(a, b) for a, b in pairwise(found)} == {
+        (a, b) for a in range(4) for b in range(4)
+    }  # nor in turn
 
 
 def test_groups_make_up_batches_of_a_bin_as_random_draws_would():
@@ -131,7 +188,9 @@ def test_groups_make_up_batches_of_a_bin_as_random_draws_would():
 def test_a_row_may_come_several_times():
     def twice(chunk: Chunk) -> DecodedChunk:
         found = decode(chunk)
-        return DecodedChunk(found.rows, np.repeat(found.positions, 2), np.repeat(found.places, 2), found.buckets)
+        return DecodedChunk(
+            found.rows, np.repeat(found.positions, 2), np.repeat(found.places, 2), found.buckets
+        )
 
     draws = plan_draws(lanes_of(40), 7, np.random.default_rng(1))
     pool = Pool(draws, 40, twice, batch_size=10, capacity=30, random=np.random.default_rng(2))

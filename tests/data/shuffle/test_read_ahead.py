@@ -11,7 +11,9 @@ from weaver_tt.data.shuffle.read_ahead import read_ahead
 
 
 def busy() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("weaver_tt-ahead")]
+    return [
+        thread.name for thread in threading.enumerate() if thread.name.startswith("weaver_tt-ahead")
+    ]
 
 
 @pytest.mark.parametrize("depth", [0, 1, 3])

@@ -22,7 +22,10 @@ from weaver_tt.formats.file_groups import FileGroup
 CONFIG = from_mapping(
     {
         "selection": "number % 3 != 0",
-        "inputs": {"jets": {"length": 3, "vars": ["jet_pt"]}, "event": {"length": None, "vars": ["number"]}},
+        "inputs": {
+            "jets": {"length": 3, "vars": ["jet_pt"]},
+            "event": {"length": None, "vars": ["number"]},
+        },
         "labels": {"type": "custom", "value": {"y": "number"}},
     }
 )
@@ -39,11 +42,23 @@ def stream(tmp_path_factory) -> Stream:
             numbers = np.arange(first, first + size)
             first += size
             paths.append(str(folder / f"{name}{i}.parquet"))
-            ak.to_parquet(ak.Array({"number": numbers, "jet_pt": [[float(n)] * (n % 5) for n in numbers]}), paths[-1], row_group_size=30)
+            ak.to_parquet(
+                ak.Array({"number": numbers, "jet_pt": [[float(n)] * (n % 5) for n in numbers]}),
+                paths[-1],
+                row_group_size=30,
+            )
         groups.append(FileGroup(name, tuple(paths)))
     train = make_plan(CONFIG, "train")
     scan = scan_files(groups, CONFIG, train)
-    return Stream(config=CONFIG, plan=train, scan=scan, sources=list(scan.sources), batch_size=16, pool_size=60, read_ahead=0)
+    return Stream(
+        config=CONFIG,
+        plan=train,
+        scan=scan,
+        sources=list(scan.sources),
+        batch_size=16,
+        pool_size=60,
+        read_ahead=0,
+    )
 
 
 SELECTED = [n for n in range(141) if n % 3]
@@ -60,11 +75,17 @@ def total(cuts: list[UnpaddedBatch]) -> Accounting:
     return accounting
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 200), st.integers(0, 3))
 def test_every_row_is_in_one_share_of_an_epoch(stream, world, workers, pool, epoch):
     own = replace(stream, pool_size=pool, batch_size=1, seed=5)
-    shares = [list(own.shuffled_batches(epoch, r, world, w, workers)) for r in range(world) for w in range(workers)]
+    shares = [
+        list(own.shuffled_batches(epoch, r, world, w, workers))
+        for r in range(world)
+        for w in range(workers)
+    ]
     assert sorted(n for cuts in shares for batch in numbers(cuts) for n in batch) == SELECTED
     read = [total(cuts).read.total() for cuts in shares]
     assert sum(read) == 141
@@ -76,7 +97,10 @@ def test_rows_keep_their_objects(stream):
         if cut.rows is not None:
             counts = cut.rows.objects["jets"].full_counts
             assert counts.tolist() == [n % 5 for n in cut.rows.labels["y"].astype(int).tolist()]
-            np.testing.assert_array_equal(cut.rows.objects["jets"].own.ravel(), np.repeat(cut.rows.labels["y"], np.minimum(counts, 3)))
+            np.testing.assert_array_equal(
+                cut.rows.objects["jets"].own.ravel(),
+                np.repeat(cut.rows.labels["y"], np.minimum(counts, 3)),
+            )
 
 
 def test_the_order_is_a_function_of_seed_epoch_rank_and_worker(stream):
@@ -100,7 +124,9 @@ def test_training_batches_are_whole_and_what_is_left_over_is_not_used(stream):
 
 
 def test_an_epoch_without_a_whole_batch_delivers_what_there_is(stream):
-    assert [len(batch) for batch in numbers(list(replace(stream, batch_size=1000).shuffled_batches(0)))] == [94]
+    assert [
+        len(batch) for batch in numbers(list(replace(stream, batch_size=1000).shuffled_batches(0)))
+    ] == [94]
 
 
 def test_an_endless_stream_begins_again_in_another_order(stream):
@@ -113,18 +139,30 @@ def test_an_endless_stream_begins_again_in_another_order(stream):
 
 @pytest.mark.parametrize("skip", [0, 2, 5])
 def test_skipping_leaves_the_rest_as_it_was(stream, skip):
-    assert numbers(list(stream.shuffled_batches(0, skip=skip))) == numbers(list(stream.shuffled_batches(0)))[skip:]
-    assert total(list(stream.shuffled_batches(0, skip=skip))) == total(list(stream.shuffled_batches(0)))
+    assert (
+        numbers(list(stream.shuffled_batches(0, skip=skip)))
+        == numbers(list(stream.shuffled_batches(0)))[skip:]
+    )
+    assert total(list(stream.shuffled_batches(0, skip=skip))) == total(
+        list(stream.shuffled_batches(0))
+    )
 
 
 def test_reading_ahead_changes_nothing(stream):
-    assert numbers(list(replace(stream, read_ahead=2).shuffled_batches(1))) == numbers(list(stream.shuffled_batches(1)))
+    assert numbers(list(replace(stream, read_ahead=2).shuffled_batches(1))) == numbers(
+        list(stream.shuffled_batches(1))
+    )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.integers(1, 4), st.integers(1, 150))
 def test_ordered_batches_are_the_input_in_order(stream, world, batch_size):
-    shares = [list(replace(stream, batch_size=batch_size).ordered_batches(rank, world)) for rank in range(world)]
+    shares = [
+        list(replace(stream, batch_size=batch_size).ordered_batches(rank, world))
+        for rank in range(world)
+    ]
     assert [n for cuts in shares for batch in numbers(cuts) for n in batch] == SELECTED
     for cuts in shares:
         assert all(len(batch) == batch_size for batch in numbers(cuts)[:-1])
@@ -137,7 +175,9 @@ def test_a_file_damaged_inside_stops_the_stream_or_is_counted(stream, tmp_path: 
     damaged = bytearray(original)
     damaged[4:400] = b"\xff" * 396  # the footer is whole: it shows only when rows are read
     path.write_bytes(bytes(damaged))
-    broken = replace(stream, sources=[*stream.sources[:-1], replace(stream.sources[-1], path=str(path))])
+    broken = replace(
+        stream, sources=[*stream.sources[:-1], replace(stream.sources[-1], path=str(path))]
+    )
     with pytest.raises(BadFileError, match=r"b.parquet"):
         list(broken.shuffled_batches(0))
     counts = total(list(replace(broken, on_bad_file="skip").shuffled_batches(0)))

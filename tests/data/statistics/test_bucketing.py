@@ -22,7 +22,10 @@ ROWS = 600
 
 def config(**bucketing):
     values = {
-        "inputs": {"jets": {"length": 120, "vars": [["x", None]]}, "event": {"length": None, "vars": [["number", None]]}},
+        "inputs": {
+            "jets": {"length": 120, "vars": [["x", None]]},
+            "event": {"length": None, "vars": [["number", None]]},
+        },
         "labels": {"type": "simple", "value": ["odd", "even"]},
         "bucketing": {"var": "n", "bins": [0, 20, 50, 120]} | bucketing,
     }
@@ -36,17 +39,27 @@ def data(tmp_path_factory):
     counts = np.sort(random.integers(0, 120, ROWS))
     x = ak.unflatten(random.normal(0, 1, counts.sum()), counts)
     number = np.arange(ROWS)
-    table = ak.zip({"x": x, "n": counts, "number": number, "odd": number % 2, "even": 1 - number % 2}, depth_limit=1)
+    table = ak.zip(
+        {"x": x, "n": counts, "number": number, "odd": number % 2, "even": 1 - number % 2},
+        depth_limit=1,
+    )
     folder = tmp_path_factory.mktemp("data")
     paths = []
     for i in range(2):
         paths.append(str(folder / f"{i}.parquet"))
-        ak.to_parquet(table[i * ROWS // 2 : (i + 1) * ROWS // 2], paths[-1], row_group_size=50, extensionarray=False)
+        ak.to_parquet(
+            table[i * ROWS // 2 : (i + 1) * ROWS // 2],
+            paths[-1],
+            row_group_size=50,
+            extensionarray=False,
+        )
     return paths, counts
 
 
 def options(data, **more):
-    return DataOptions(data_train=data[0], **{"train_val_split": 1.0, "batch_size": 32, "pool_size": 400, **more})
+    return DataOptions(
+        data_train=data[0], **{"train_val_split": 1.0, "batch_size": 32, "pool_size": 400, **more}
+    )
 
 
 def numbers(batches):
@@ -58,21 +71,37 @@ def test_batches_are_pure_short_and_complete(data):
     seen = []
     for batch in loader.epoch(0):
         rows = batch.inputs["event"][:, 0].int().tolist()
-        assert len({int(np.searchsorted([20, 50], data[1][row], side="right")) for row in rows}) == 1
+        assert (
+            len({int(np.searchsorted([20, 50], data[1][row], side="right")) for row in rows}) == 1
+        )
         assert batch.inputs["jets"].shape == (len(rows), 1, shortened_length(data[1][rows], 120))
         seen += rows
     assert sorted(seen) == list(range(ROWS))
     (now, full) = loader.accounting.padding()["jets"]
     assert full == pytest.approx(1 - data[1].mean() / 120)
     assert now < 0.75 * full
-    assert f"padding of jets: {now:.1%} of its slots, {full:.1%} without bucketing" in loader.accounting.report()
+    assert (
+        f"padding of jets: {now:.1%} of its slots, {full:.1%} without bucketing"
+        in loader.accounting.report()
+    )
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 3), st.integers(10, 100), st.integers(1, 800), st.integers(0, 2))
 def test_every_row_comes_once_whoever_shares_the_work(data, world, batch_size, pool, epoch):
-    shares = [train_loader(config(), options(data, batch_size=batch_size, pool_size=pool), seed=2, rank=rank, world=world) for rank in range(world)]
-    assert sorted(row for loader in shares for rows in numbers(loader.epoch(epoch)) for row in rows) == list(range(ROWS))
+    shares = [
+        train_loader(
+            config(),
+            options(data, batch_size=batch_size, pool_size=pool),
+            seed=2,
+            rank=rank,
+            world=world,
+        )
+        for rank in range(world)
+    ]
+    assert sorted(
+        row for loader in shares for rows in numbers(loader.epoch(epoch)) for row in rows
+    ) == list(range(ROWS))
 
 
 def test_order_is_a_function_of_the_seed_and_resume_is_the_rest_of_it(data):
@@ -87,11 +116,18 @@ def test_worker_processes_keep_buckets_apart_too(data):
     loader = train_loader(config(), options(data, num_workers=2), seed=1)
     found = numbers(loader.epoch(0))
     assert sorted(row for rows in found for row in rows) == list(range(ROWS))
-    assert all(len({int(np.searchsorted([20, 50], data[1][row], side="right")) for row in rows}) == 1 for rows in found)
+    assert all(
+        len({int(np.searchsorted([20, 50], data[1][row], side="right")) for row in rows}) == 1
+        for rows in found
+    )
 
 
 def test_classes_stay_mixed_inside_a_bucket(data):
-    shares = [np.mean([row % 2 for row in rows]) for rows in numbers(train_loader(config(), options(data), seed=1).epoch(0)) if len(rows) == 32]
+    shares = [
+        np.mean([row % 2 for row in rows])
+        for rows in numbers(train_loader(config(), options(data), seed=1).epoch(0))
+        if len(rows) == 32
+    ]
     assert np.mean(shares) == pytest.approx(0.5, abs=0.05)
     assert np.std(shares) == pytest.approx(0.5 / np.sqrt(32), rel=0.5)
 
@@ -108,10 +144,15 @@ def test_a_number_of_bins_divides_the_training_rows_evenly_once(data, tmp_path, 
     prefix = str(tmp_path / "net")
 
     def edges():
-        return prepare_statistics(prepare_bucketing(config(bins=4), prefix, options(data)), prefix, options(data)).bucketing.inner_edges
+        return prepare_statistics(
+            prepare_bucketing(config(bins=4), prefix, options(data)), prefix, options(data)
+        ).bucketing.inner_edges
 
     assert edges() == tuple(np.unique(np.quantile(data[1], [0.25, 0.5, 0.75])))
-    monkeypatch.setattr("weaver_tt.data.statistics.training_pass.selected_tables", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        "weaver_tt.data.statistics.training_pass.selected_tables",
+        lambda *_: pytest.fail("computed again"),
+    )
     assert edges() == load_config(f"{prefix}.auto.yaml").bucketing.inner_edges
     sizes = Counter(np.searchsorted(edges(), data[1], side="right").tolist())
     assert max(sizes.values()) < 1.2 * min(sizes.values())
@@ -120,7 +161,10 @@ def test_a_number_of_bins_divides_the_training_rows_evenly_once(data, tmp_path, 
 def test_edges_that_were_not_computed_and_jagged_variables_are_errors(data, tmp_path):
     with pytest.raises(ConfigError, match=r"x.yaml: bucketing: its edges have not been computed"):
         list(train_loader(config(bins=4), options(data), seed=1).epoch(0))
-    with pytest.raises(DataError, match=r"bucketing.var: 'x': expected one number for each row, but it has one for each object"):
+    with pytest.raises(
+        DataError,
+        match=r"bucketing.var: 'x': expected one number for each row, but it has one for each object",
+    ):
         prepare_bucketing(config(var="x", bins=3), str(tmp_path / "net"), options(data))
     given = config()
     assert prepare_bucketing(given, str(tmp_path / "net"), options(data)) is given
@@ -130,4 +174,10 @@ def test_edges_that_were_not_computed_and_jagged_variables_are_errors(data, tmp_
 
 def test_outer_buckets_are_open():
     bucketing = config(bins=[10, 20, 30]).bucketing
-    assert bucket_indices({"n": np.array([-5, 10, 19, 20, 99])}, bucketing, "f").tolist() == [0, 0, 0, 1, 1]
+    assert bucket_indices({"n": np.array([-5, 10, 19, 20, 99])}, bucketing, "f").tolist() == [
+        0,
+        0,
+        0,
+        1,
+        1,
+    ]

@@ -25,7 +25,12 @@ YAML = {
     "preprocess": {"method": "auto"},
     "inputs": {"event": {"length": None, "vars": ["pt", ["number", None]]}},
     "labels": {"type": "simple", "value": ["sig", "bkg"]},
-    "weights": {"reweight_method": "flat", "reweight_vars": {"pt": [0, 1, 2, 3, 4]}, "reweight_classes": ["sig", "bkg"], "reweight_threshold": 0},
+    "weights": {
+        "reweight_method": "flat",
+        "reweight_vars": {"pt": [0, 1, 2, 3, 4]},
+        "reweight_classes": ["sig", "bkg"],
+        "reweight_threshold": 0,
+    },
 }
 
 
@@ -43,23 +48,36 @@ def data(tmp_path_factory):
     falling = random.exponential(1.5, ROWS)
     pt = np.where(sig, 4 - falling, falling).clip(0.01, 3.99)
     path = str(tmp_path_factory.mktemp("data") / "a.parquet")
-    table = {"pt": pt, "sig": sig, "bkg": 1 - sig, "number": np.arange(ROWS), "gen": random.exponential(1, ROWS), "w": sig * 0.5 + 0.25}
+    table = {
+        "pt": pt,
+        "sig": sig,
+        "bkg": 1 - sig,
+        "number": np.arange(ROWS),
+        "gen": random.exponential(1, ROWS),
+        "w": sig * 0.5 + 0.25,
+    }
     ak.to_parquet(ak.Array(table), path, row_group_size=500, extensionarray=False)
     return table | {"path": path}
 
 
 def options(data, **more):
-    return DataOptions(data_train=[data["path"]], **{"train_val_split": 1.0, "batch_size": 50, **more})
+    return DataOptions(
+        data_train=[data["path"]], **{"train_val_split": 1.0, "batch_size": 50, **more}
+    )
 
 
 def prepared(config, data, folder, **more):
     prefix = str(folder / "net")
-    return prepare_statistics(prepare_weights(config, prefix, options(data, **more)), prefix, options(data, **more))
+    return prepare_statistics(
+        prepare_weights(config, prefix, options(data, **more)), prefix, options(data, **more)
+    )
 
 
 def drawn(config, data, pool=1500, **more):
     """All rows of an epoch (in one batch, as none is whole), and its loader."""
-    loader = train_loader(config, options(data, batch_size=10 * ROWS, pool_size=pool), seed=3, **more)
+    loader = train_loader(
+        config, options(data, batch_size=10 * ROWS, pool_size=pool), seed=3, **more
+    )
     return rows_of(loader), loader
 
 
@@ -71,14 +89,23 @@ def test_sampling_makes_spectra_flat_and_classes_equal(data, tmp_path, caplog):
     caplog.set_level(logging.INFO, "weaver_tt")
     config = prepared(changed(), data, tmp_path)
     rows, loader = drawn(config, data)
-    sizes = np.array([np.histogram(data["pt"][rows][np.asarray(data[name])[rows] == 1], [0, 1, 2, 3, 4])[0] for name in ("sig", "bkg")])
+    sizes = np.array(
+        [
+            np.histogram(data["pt"][rows][np.asarray(data[name])[rows] == 1], [0, 1, 2, 3, 4])[0]
+            for name in ("sig", "bkg")
+        ]
+    )
     mean = sizes.mean()
     assert (abs(sizes - mean) < 5 * np.sqrt(mean)).all()
     expected = config.weights.summary.kept * ROWS * max(1, int(1 / config.weights.summary.kept))
     assert len(rows) == pytest.approx(expected, abs=5 * np.sqrt(expected))
     assert f"an epoch has about {expected:,.0f} rows drawn from 4,000 selected ones" in caplog.text
     counts = loader.accounting
-    assert counts.used.total() == counts.selected.total() - counts.sampled_out.total() + counts.repeated.total() == len(rows)
+    assert (
+        counts.used.total()
+        == counts.selected.total() - counts.sampled_out.total() + counts.repeated.total()
+        == len(rows)
+    )
     assert "sampled out" in counts.report()
     # the closure is of the very rows that came
     after = [[counts.spectra["pt", name, "after", i] for i in range(4)] for name in ("sig", "bkg")]
@@ -107,14 +134,18 @@ def test_progress_ends_at_1_and_fixed_steps_are_kept(data, tmp_path):
     progress = [batch.progress for batch in train_loader(config, options(data), seed=1).epoch(0)]
     assert progress == sorted(progress)
     assert progress[-1] == 1
-    assert len(list(train_loader(config, options(data, steps_per_epoch=200), seed=1).epoch(0))) == 200
+    assert (
+        len(list(train_loader(config, options(data, steps_per_epoch=200), seed=1).epoch(0))) == 200
+    )
 
 
 def test_validation_and_prediction_see_every_row_once_and_unweighted(data, tmp_path):
     for mode in ("sampling", "loss"):
         config = prepared(changed(mode=mode), data, tmp_path)
         loader = val_loader(config, options(data, data_val=[data["path"]]))
-        batches = [(batch.inputs["event"][:, 1].tolist(), batch.weight) for batch in loader.epoch(0)]
+        batches = [
+            (batch.inputs["event"][:, 1].tolist(), batch.weight) for batch in loader.epoch(0)
+        ]
         assert [row for rows, _ in batches for row in rows] == list(range(ROWS))
         assert all(weight is None for _, weight in batches)
         test = loaders_of(config, options(data, data_test=[data["path"]]))
@@ -126,43 +157,63 @@ def test_loss_weights_keep_rows_multiply_the_event_weight_and_have_mean_1(data, 
 
     def weights_of(own):
         [batch] = train_loader(own, options(data, batch_size=10 * ROWS), seed=1).epoch(0)
-        return dict(zip(batch.inputs["event"][:, 1].int().tolist(), batch.weight.tolist(), strict=True))
+        return dict(
+            zip(batch.inputs["event"][:, 1].int().tolist(), batch.weight.tolist(), strict=True)
+        )
 
     weights = weights_of(config)
     assert sorted(weights) == list(range(ROWS))
     assert np.mean(list(weights.values())) == pytest.approx(1)
-    spectrum = np.histogram(data["pt"], [0, 1, 2, 3, 4], weights=np.array([weights[row] for row in range(ROWS)]) * data["sig"])[0]
+    spectrum = np.histogram(
+        data["pt"],
+        [0, 1, 2, 3, 4],
+        weights=np.array([weights[row] for row in range(ROWS)]) * data["sig"],
+    )[0]
     assert spectrum == pytest.approx(np.full(4, ROWS / 8), rel=1e-5)
-    both = weights_of(replace(config, event_weight=from_mapping({**YAML, "event_weight": "gen"}).event_weight))
-    assert both == pytest.approx({row: weight * data["gen"][row] for row, weight in weights.items()}, rel=1e-5)
+    both = weights_of(
+        replace(config, event_weight=from_mapping({**YAML, "event_weight": "gen"}).event_weight)
+    )
+    assert both == pytest.approx(
+        {row: weight * data["gen"][row] for row, weight in weights.items()}, rel=1e-5
+    )
 
 
 def test_precomputed_weights_are_probabilities(data, tmp_path):
     values = {**YAML, "weights": {"use_precomputed_weights": True, "weight_branches": ["w"]}}
     config = prepared(from_mapping(values, "x.yaml"), data, tmp_path)
     assert (config.weights.summary.mean, config.weights.summary.kept) == (0.5, 0.5)
-    rows = Counter(drawn(config, data)[0])  # twice 0.75 and twice 0.25: once or twice, once or never
+    rows = Counter(
+        drawn(config, data)[0]
+    )  # twice 0.75 and twice 0.25: once or twice, once or never
     assert set(rows.values()) == {1, 2}
     signal = sum(number for row, number in rows.items() if row % 2)
     assert signal == pytest.approx(0.75 * ROWS, abs=5 * np.sqrt(ROWS / 8))
 
 
-def test_weights_are_computed_once_and_kept_beside_the_statistics(data, tmp_path, caplog, monkeypatch):
+def test_weights_are_computed_once_and_kept_beside_the_statistics(
+    data, tmp_path, caplog, monkeypatch
+):
     first = prepared(changed(), data, tmp_path)
     path = tmp_path / "net.auto.yaml"
     written = yaml_reader.safe_load(path.read_text())["weights"]
     assert np.array_equal(written["reweight_hists"]["sig"], first.weights.tables["sig"])
-    monkeypatch.setattr(reweighting, "_compute_weights", lambda *_, **__: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        reweighting, "_compute_weights", lambda *_, **__: pytest.fail("computed again")
+    )
     again = prepared(changed(mode="loss"), data, tmp_path)  # the mode changes no table
     assert again.weights.summary == first.weights.summary
     assert again.inputs == first.inputs
     assert load_config(str(path)).weights.summary == first.weights.summary
 
 
-def test_weights_are_computed_again_when_something_that_matters_changes(data, tmp_path, monkeypatch):
+def test_weights_are_computed_again_when_something_that_matters_changes(
+    data, tmp_path, monkeypatch
+):
     prepared(changed(), data, tmp_path)
     computed, compute = [], reweighting._compute_weights
-    monkeypatch.setattr(reweighting, "_compute_weights", lambda *a, **k: computed.append(1) or compute(*a, **k))
+    monkeypatch.setattr(
+        reweighting, "_compute_weights", lambda *a, **k: computed.append(1) or compute(*a, **k)
+    )
     changes = (
         {"reweight_threshold": 20},
         {"class_weights": [1, 2]},
@@ -181,7 +232,9 @@ def test_no_remake_weights_takes_what_is_there(data, tmp_path):
     first = prepared(changed(), data, tmp_path)
     kept = prepared(changed(reweight_threshold=50), data, tmp_path, remake_weights=False)
     assert np.array_equal(kept.weights.tables["bkg"], first.weights.tables["bkg"])
-    with pytest.raises(ConfigError, match=r"net.auto.yaml: its weights are of other variables, bins or classes"):
+    with pytest.raises(
+        ConfigError, match=r"net.auto.yaml: its weights are of other variables, bins or classes"
+    ):
         prepared(changed(reweight_vars={"pt": [0, 2, 4]}), data, tmp_path, remake_weights=False)
 
 
@@ -189,7 +242,9 @@ def test_tables_of_the_yaml_are_remade_unless_the_flag_says_no(data, tmp_path):
     given = changed(reweight_hists={"sig": [0.5] * 4, "bkg": [0.25] * 4})
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-    assert prepared(given, data, tmp_path / "a", remake_weights=False).weights.summary.mean == pytest.approx(0.375)
+    assert prepared(
+        given, data, tmp_path / "a", remake_weights=False
+    ).weights.summary.mean == pytest.approx(0.375)
     remade = prepared(given, data, tmp_path / "b").weights.tables
     assert len(set(remade["sig"].tolist())) > 1
 
@@ -208,11 +263,17 @@ def test_a_class_without_events_is_an_error_on_every_rank(data, tmp_path, monkey
     with pytest.raises(DataError, match="class 'bkg' has no events"):
         prepare_weights(config, str(tmp_path / "net"), options(data))
     monkeypatch.setattr(training_pass.distributed, "is_main", lambda: False)
-    monkeypatch.setattr(training_pass.distributed, "broadcast_from_main", lambda _: DataError("rank 0 said so"))
+    monkeypatch.setattr(
+        training_pass.distributed, "broadcast_from_main", lambda _: DataError("rank 0 said so")
+    )
     with pytest.raises(DataError, match="rank 0 said so"):
         prepare_weights(config, str(tmp_path / "net"), options(data))
 
 
 def test_constants_by_file_name_are_weights_too(data, tmp_path):
-    values = {**YAML, "file_magic": {"xsec": {"a": 0.5}}, "weights": {"use_precomputed_weights": True, "weight_branches": ["xsec"]}}
+    values = {
+        **YAML,
+        "file_magic": {"xsec": {"a": 0.5}},
+        "weights": {"use_precomputed_weights": True, "weight_branches": ["xsec"]},
+    }
     assert prepared(from_mapping(values, "x.yaml"), data, tmp_path).weights.summary.mean == 0.5

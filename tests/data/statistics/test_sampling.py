@@ -19,10 +19,17 @@ SOURCES = [Source(0, "a", (0, 1000)), Source(0, "b", (0, 1000)), Source(1, "a", 
 def config(mode="sampling", kept=1.0, mean=1.0, **more):
     values = {
         "inputs": {"event": {"length": None, "vars": ["w"]}},
-        "weights": {"mode": mode, "use_precomputed_weights": True, "weight_branches": ["w"], **more},
+        "weights": {
+            "mode": mode,
+            "use_precomputed_weights": True,
+            "weight_branches": ["w"],
+            **more,
+        },
     }
     made = from_mapping(values, "x.yaml")
-    return replace(made, weights=replace(made.weights, summary=WeightSummary(rows=1000, mean=mean, kept=kept)))
+    return replace(
+        made, weights=replace(made.weights, summary=WeightSummary(rows=1000, mean=mean, kept=kept))
+    )
 
 
 def sampler(seed=(1, 2, 0), **more):
@@ -31,7 +38,10 @@ def sampler(seed=(1, 2, 0), **more):
 
 def test_the_random_number_of_a_row_does_not_depend_on_the_chunk_it_comes_in():
     whole = sampler().uniform(Chunk(0, "a", 0, 1000))
-    pieces = [sampler().uniform(Chunk(0, "a", first, last)) for first, last in [(0, 1), (1, 333), (333, 1000)]]
+    pieces = [
+        sampler().uniform(Chunk(0, "a", first, last))
+        for first, last in [(0, 1), (1, 333), (333, 1000)]
+    ]
     assert np.array_equal(np.concatenate(pieces), whole)
     others = [
         sampler().uniform(Chunk(0, "b", 0, 1000)),
@@ -55,15 +65,22 @@ def test_a_row_of_weight_w_comes_w_times_on_average_and_whole_numbers_of_times_e
 
 
 def test_few_wanted_rows_are_drawn_again_up_to_ten_times():
-    assert [repeats_per_row(WeightSummary(rows=1, mean=kept, kept=kept)) for kept in (1.0, 0.9, 0.5, 0.26, 0.1, 0.001)] == [1, 1, 2, 3, 10, 10]
-    drawn = sampler(kept=0.25).draw({"w": np.repeat([0.125, 0.5], 500)}, Chunk(0, "a", 0, 1000), np.arange(1000), "g")
+    assert [
+        repeats_per_row(WeightSummary(rows=1, mean=kept, kept=kept))
+        for kept in (1.0, 0.9, 0.5, 0.26, 0.1, 0.001)
+    ] == [1, 1, 2, 3, 10, 10]
+    drawn = sampler(kept=0.25).draw(
+        {"w": np.repeat([0.125, 0.5], 500)}, Chunk(0, "a", 0, 1000), np.arange(1000), "g"
+    )
     assert set(drawn.copies[500:].tolist()) == {2}  # 4 x 1/2
     assert set(drawn.copies[:500].tolist()) == {0, 1}
     assert drawn.accounting.repeated == {"g": 500}
 
 
 def test_loss_weights_have_mean_1_and_rows_without_weight_are_left_out():
-    drawn = sampler(mode="loss", mean=2.0).draw({"w": np.array([1.0, 0.0, 5.0, -2.0])}, Chunk(0, "a", 0, 4), np.arange(4), "g")
+    drawn = sampler(mode="loss", mean=2.0).draw(
+        {"w": np.array([1.0, 0.0, 5.0, -2.0])}, Chunk(0, "a", 0, 4), np.arange(4), "g"
+    )
     assert drawn.copies.tolist() == [1, 0, 1, 1]
     assert drawn.weight.tolist() == [0.5, 0, 2.5, -1]
     assert drawn.accounting.sampled_out == {"g": 1}
@@ -76,16 +93,34 @@ def test_weights_that_were_not_prepared_are_an_error():
 
 
 def test_spectra_before_and_after_are_histograms():
-    weights = {"reweight_method": "flat", "reweight_vars": {"x": [0, 1, 2, 4]}, "reweight_classes": ["a", "b"]}
-    own = from_mapping({"inputs": {"e": {"length": None, "vars": ["x"]}}, "weights": weights}, "x.yaml")
+    weights = {
+        "reweight_method": "flat",
+        "reweight_vars": {"x": [0, 1, 2, 4]},
+        "reweight_classes": ["a", "b"],
+    }
+    own = from_mapping(
+        {"inputs": {"e": {"length": None, "vars": ["x"]}}, "weights": weights}, "x.yaml"
+    )
     random = np.random.default_rng(1)
-    x, a, counted = random.uniform(-1, 5, 300), random.integers(0, 2, 300), random.uniform(0, 2, 300)
-    found = count_spectra(bin_rows({"x": x, "a": a, "b": 1 - a}, own.weights, own, "f"), counted, own)
+    x, a, counted = (
+        random.uniform(-1, 5, 300),
+        random.integers(0, 2, 300),
+        random.uniform(0, 2, 300),
+    )
+    found = count_spectra(
+        bin_rows({"x": x, "a": a, "b": 1 - a}, own.weights, own, "f"), counted, own
+    )
     for name, chosen in {"a": a == 1, "b": a == 0}.items():
-        for what, values in {"before": np.ones(300), "after": counted, "square": counted**2}.items():
+        for what, values in {
+            "before": np.ones(300),
+            "after": counted,
+            "square": counted**2,
+        }.items():
             expected = np.histogram(x[chosen], [0, 1, 2, 4], weights=values[chosen])[0]
             assert [found["x", name, what, i] for i in range(3)] == pytest.approx(expected.tolist())
 
 
 def test_awkward_columns_are_weights_too():
-    assert sampler().draw({"w": ak.Array([1.0, 0.0])}, Chunk(0, "a", 0, 2), np.arange(2), "g").copies.tolist() == [1, 0]
+    assert sampler().draw(
+        {"w": ak.Array([1.0, 0.0])}, Chunk(0, "a", 0, 2), np.arange(2), "g"
+    ).copies.tolist() == [1, 0]

@@ -17,23 +17,47 @@ EDGES = (0.0, 1.0, 2.5, 4.0)
 
 
 def config(**changes):
-    weights = {"reweight_method": "flat", "reweight_vars": {"x": list(EDGES), "y": [0, 1, 2]}, "reweight_classes": ["a", "b"], **changes}
-    return from_mapping({"inputs": {"e": {"length": None, "vars": ["x"]}}, "weights": weights}, "x.yaml")
+    weights = {
+        "reweight_method": "flat",
+        "reweight_vars": {"x": list(EDGES), "y": [0, 1, 2]},
+        "reweight_classes": ["a", "b"],
+        **changes,
+    }
+    return from_mapping(
+        {"inputs": {"e": {"length": None, "vars": ["x"]}}, "weights": weights}, "x.yaml"
+    )
 
 
 def table(rows: int, seed: int = 1):
     random = np.random.default_rng(seed)
     kind = random.integers(0, 3, rows)
-    return {"x": random.normal(2, 2, rows), "y": random.uniform(-0.5, 2.5, rows), "a": kind == 0, "b": kind == 1, "g": random.exponential(1, rows)}
+    return {
+        "x": random.normal(2, 2, rows),
+        "y": random.uniform(-0.5, 2.5, rows),
+        "a": kind == 0,
+        "b": kind == 1,
+        "g": random.exponential(1, rows),
+    }
 
 
-@given(st.lists(st.one_of(st.sampled_from(EDGES), st.floats(-2, 6), st.sampled_from([np.inf, -np.inf])), min_size=1))
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(EDGES), st.floats(-2, 6), st.sampled_from([np.inf, -np.inf])),
+        min_size=1,
+    )
+)
 def test_rows_fall_into_the_bins_of_numpys_histogram(values):
     values = np.array(values)
     found = bin_indices(values, EDGES, clip=False)
-    assert np.bincount(found[found != OUTSIDE], minlength=3).tolist() == np.histogram(values, EDGES)[0].tolist()
+    assert (
+        np.bincount(found[found != OUTSIDE], minlength=3).tolist()
+        == np.histogram(values, EDGES)[0].tolist()
+    )
     clipped = bin_indices(values, EDGES, clip=True)
-    assert np.bincount(clipped, minlength=3).tolist() == np.histogram(np.clip(values, 0, 4), EDGES)[0].tolist()
+    assert (
+        np.bincount(clipped, minlength=3).tolist()
+        == np.histogram(np.clip(values, 0, 4), EDGES)[0].tolist()
+    )
 
 
 def test_nan_is_outside_whatever_the_rule():
@@ -45,21 +69,41 @@ def test_spectra_filled_in_pieces_are_numpys_of_all_rows():
     full, own = table(500), config(reweight_basewgt="g")
     spectra = Spectra(own.weights)
     for first in range(0, 500, 120):
-        spectra.add(bin_rows({name: values[first : first + 120] for name, values in full.items()}, own.weights, own, "f"))
+        spectra.add(
+            bin_rows(
+                {name: values[first : first + 120] for name, values in full.items()},
+                own.weights,
+                own,
+                "f",
+            )
+        )
     for name in "ab":
         chosen = full[name]
-        expected = np.histogram2d(full["x"][chosen], full["y"][chosen], [EDGES, [0, 1, 2]], weights=full["g"][chosen])[0]
+        expected = np.histogram2d(
+            full["x"][chosen], full["y"][chosen], [EDGES, [0, 1, 2]], weights=full["g"][chosen]
+        )[0]
         np.testing.assert_allclose(spectra.values[name], expected)
         assert spectra.of_class[name] == chosen.sum()
-        assert spectra.inside[name] == np.histogram2d(full["x"][chosen], full["y"][chosen], [EDGES, [0, 1, 2]])[0].sum()
+        assert (
+            spectra.inside[name]
+            == np.histogram2d(full["x"][chosen], full["y"][chosen], [EDGES, [0, 1, 2]])[0].sum()
+        )
     assert spectra.rows == 500
 
 
 def test_weights_of_rows_are_entries_of_their_class_and_bin_times_their_base_weight():
     own = config(reweight_basewgt="g")
-    rows = {"x": np.array([0.5, 3.0, 9.0, 0.5]), "y": np.array([1.5, 0.5, 0.5, 0.5]), "a": [1, 0, 1, 0], "b": [0, 1, 0, 0], "g": np.arange(1.0, 5.0)}
+    rows = {
+        "x": np.array([0.5, 3.0, 9.0, 0.5]),
+        "y": np.array([1.5, 0.5, 0.5, 0.5]),
+        "a": [1, 0, 1, 0],
+        "b": [0, 1, 0, 0],
+        "g": np.arange(1.0, 5.0),
+    }
     spectra = Spectra(own.weights)
-    spectra.add(bin_rows({name: np.asarray(values) for name, values in rows.items()}, own.weights, own, "f"))
+    spectra.add(
+        bin_rows({name: np.asarray(values) for name, values in rows.items()}, own.weights, own, "f")
+    )
     tables = np.arange(12.0).reshape(2, 3, 2)
     assert spectra.row_weights(tables).tolist() == [1 * 1, 10 * 2, 0, 0]
 
@@ -68,23 +112,36 @@ def test_classes_that_share_rows_are_an_error_with_counts():
     rows = table(50)
     rows["b"] = rows["b"] | (np.arange(50) < 20) & rows["a"]
     shared = int(rows["a"][:20].sum())
-    with pytest.raises(DataError, match=rf"x.yaml: weights.reweight_classes \(f\): {shared} of 50 selected rows are of several classes \(a and b\)"):
+    with pytest.raises(
+        DataError,
+        match=rf"x.yaml: weights.reweight_classes \(f\): {shared} of 50 selected rows are of several classes \(a and b\)",
+    ):
         bin_rows(rows, config().weights, config(), "f")
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [(ak.Array([[1.0], [], [2.0, 3.0]]), "it has one for each object"), (ak.Array(["a", "b", "c"]), "its type is 3 \\* string")],
+    [
+        (ak.Array([[1.0], [], [2.0, 3.0]]), "it has one for each object"),
+        (ak.Array(["a", "b", "c"]), "its type is 3 \\* string"),
+    ],
 )
 def test_a_variable_that_is_not_one_number_a_row_is_named(values, message):
     rows = {"x": values, "y": np.ones(3), "a": np.ones(3), "b": np.zeros(3)}
-    with pytest.raises(DataError, match=f"f: weights.reweight_vars: 'x': expected one number for each row, but {message}"):
+    with pytest.raises(
+        DataError,
+        match=f"f: weights.reweight_vars: 'x': expected one number for each row, but {message}",
+    ):
         bin_rows(rows, config().weights, config(), "f")
     assert row_numbers(np.array([True, False]), "f").tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(
-    ("bad", "mode", "message"), [(np.nan, "loss", "is not finite in 1 of 4"), (-1.0, "sampling", "is negative in 1 of 4 .* use `mode: loss`")]
+    ("bad", "mode", "message"),
+    [
+        (np.nan, "loss", "is not finite in 1 of 4"),
+        (-1.0, "sampling", "is negative in 1 of 4 .* use `mode: loss`"),
+    ],
 )
 def test_base_weights_must_be_finite_and_as_probabilities_not_negative(bad, mode, message):
     rows = table(4) | {"g": np.array([1, bad, 1, 1])}

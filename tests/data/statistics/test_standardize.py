@@ -26,7 +26,15 @@ YAML = {
     "new_variables": {"logpt": "np.log(jet_pt)", "unused": "met * 3"},
     "preprocess": {"method": "auto"},
     "inputs": {
-        "jets": {"length": 4, "vars": ["jet_pt", ["jet_eta", None], ["logpt", "auto", 1, -2, 2, 0], ["jet_phi", 0.5, 2]]},
+        "jets": {
+            "length": 4,
+            "vars": [
+                "jet_pt",
+                ["jet_eta", None],
+                ["logpt", "auto", 1, -2, 2, 0],
+                ["jet_phi", 0.5, 2],
+            ],
+        },
         "event": {"length": None, "vars": ["met"]},
         "jets_mask": {"length": 4, "vars": ["jet_one"]},
     },
@@ -44,9 +52,19 @@ def write(path, rows=1000, seed=1):
     random = np.random.default_rng(seed)
     counts = random.integers(0, 5, rows)
     ranges = {"pt": (1, 101), "eta": (-2, 2), "phi": (-3, 3)}
-    jets = {name: ak.unflatten(random.uniform(*edges, counts.sum()), counts) for name, edges in ranges.items()}
-    table = {f"jet_{name}": values for name, values in jets.items()} | {"jet_one": ak.ones_like(jets["pt"])}
-    table |= {"met": np.arange(rows, dtype=float), "isa": np.arange(rows) % 2, "isb": 1 - np.arange(rows) % 2, "number": np.arange(rows)}
+    jets = {
+        name: ak.unflatten(random.uniform(*edges, counts.sum()), counts)
+        for name, edges in ranges.items()
+    }
+    table = {f"jet_{name}": values for name, values in jets.items()} | {
+        "jet_one": ak.ones_like(jets["pt"])
+    }
+    table |= {
+        "met": np.arange(rows, dtype=float),
+        "isa": np.arange(rows) % 2,
+        "isb": 1 - np.arange(rows) % 2,
+        "number": np.arange(rows),
+    }
     ak.to_parquet(ak.zip(table, depth_limit=1), str(path), row_group_size=300)
     return table
 
@@ -86,21 +104,42 @@ def test_a_share_of_the_data_is_taken_from_all_over_the_file(tmp_path, monkeypat
     monkeypatch.setattr(training_pass, "ROWS_AT_ONCE", 100)
     write(tmp_path / "a.parquet")
     config = changed(preprocess={"method": "auto", "data_fraction": 0.1})
-    met = prepare_statistics(config, str(tmp_path / "net"), options(tmp_path / "a.parquet")).inputs["event"].variables[0]
-    assert met.center == pytest.approx(np.median([100 * part + row for part in range(10) for row in range(10)][1:]))
+    met = (
+        prepare_statistics(config, str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+        .inputs["event"]
+        .variables[0]
+    )
+    assert met.center == pytest.approx(
+        np.median([100 * part + row for part in range(10) for row in range(10)][1:])
+    )
 
 
 def test_beyond_its_capacity_the_sample_is_still_close(tmp_path):
     write(tmp_path / "a.parquet", 20_000)
-    found = compute_statistics(changed(), [Source(0, str(tmp_path / "a.parquet"), (0, 20_000))], capacity=2_000)
+    found = compute_statistics(
+        changed(), [Source(0, str(tmp_path / "a.parquet"), (0, 20_000))], capacity=2_000
+    )
     assert found["met"].center == pytest.approx(10_000, abs=4 * 0.5 / np.sqrt(2000) * 20_000)
     assert found["jet_pt"].center == pytest.approx(51, abs=5)
 
 
 def test_values_that_are_not_finite_do_not_count_and_equal_ones_have_scale_1(tmp_path):
-    ak.to_parquet(ak.Array({"x": [np.nan, 1.0, 2.0, 3.0, np.inf, -np.inf], "same": [7] * 6}), str(tmp_path / "a.parquet"))
-    config = from_mapping({"preprocess": {"method": "auto"}, "inputs": {"event": {"length": None, "vars": ["x", "same"]}}}, "data.yaml")
-    x, same = prepare_statistics(config, str(tmp_path / "net"), options(tmp_path / "a.parquet")).inputs["event"].variables
+    ak.to_parquet(
+        ak.Array({"x": [np.nan, 1.0, 2.0, 3.0, np.inf, -np.inf], "same": [7] * 6}),
+        str(tmp_path / "a.parquet"),
+    )
+    config = from_mapping(
+        {
+            "preprocess": {"method": "auto"},
+            "inputs": {"event": {"length": None, "vars": ["x", "same"]}},
+        },
+        "data.yaml",
+    )
+    x, same = (
+        prepare_statistics(config, str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+        .inputs["event"]
+        .variables
+    )
     assert x.center == 2
     assert x.scale == pytest.approx(1 / 0.68)  # p84 of 1, 2, 3 is 2.68
     assert (same.center, same.scale) == (7, 1)
@@ -110,9 +149,15 @@ def test_a_variable_without_a_finite_value_and_a_selection_without_a_row_are_err
     ak.to_parquet(ak.Array({"x": [np.nan, np.inf]}), str(tmp_path / "a.parquet"))
     yaml = {"preprocess": {"method": "auto"}, "inputs": {"event": {"length": None, "vars": ["x"]}}}
     with pytest.raises(ConfigError, match="'x' has no finite value"):
-        prepare_statistics(from_mapping(yaml, "data.yaml"), str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+        prepare_statistics(
+            from_mapping(yaml, "data.yaml"), str(tmp_path / "net"), options(tmp_path / "a.parquet")
+        )
     with pytest.raises(DataError, match="no row of the training data passes the selection"):
-        prepare_statistics(from_mapping({**yaml, "selection": "x < 0"}, "data.yaml"), str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+        prepare_statistics(
+            from_mapping({**yaml, "selection": "x < 0"}, "data.yaml"),
+            str(tmp_path / "net"),
+            options(tmp_path / "a.parquet"),
+        )
     assert os.listdir(tmp_path) == ["a.parquet"]
 
 
@@ -120,11 +165,17 @@ def test_objects_that_fail_their_selection_do_not_count(tmp_path):
     table = write(tmp_path / "a.parquet")
     config = changed(object_selection={"jets": "jet_pt > 50"})
     pt = ak.to_numpy(ak.flatten(table["jet_pt"][1:]))
-    found = prepare_statistics(config, str(tmp_path / "net"), options(tmp_path / "a.parquet")).inputs["jets"].variables[0]
+    found = (
+        prepare_statistics(config, str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+        .inputs["jets"]
+        .variables[0]
+    )
     assert (found.center, found.scale) == pytest.approx(numbers(pt[pt > 50]))
 
 
-def test_statistics_are_computed_once_and_again_when_something_that_matters_changes(tmp_path, caplog):
+def test_statistics_are_computed_once_and_again_when_something_that_matters_changes(
+    tmp_path, caplog
+):
     file, prefix = tmp_path / "a.parquet", str(tmp_path / "net")
     write(file)
     caplog.set_level(logging.INFO, "weaver_tt")
@@ -138,8 +189,12 @@ def test_statistics_are_computed_once_and_again_when_something_that_matters_chan
     assert "from 999 rows" in caplog.text
     assert not computed(changed())
     assert "up to date" in caplog.text
-    assert not computed(changed(observers=["met"], labels={"type": "custom", "value": {"y": "met"}}))
-    assert load_config(f"{prefix}.auto.yaml").observers == ("met",)  # the file follows the configuration all the same
+    assert not computed(
+        changed(observers=["met"], labels={"type": "custom", "value": {"y": "met"}})
+    )
+    assert load_config(f"{prefix}.auto.yaml").observers == (
+        "met",
+    )  # the file follows the configuration all the same
     assert computed(changed(selection="met > 10"))
     assert computed(changed(new_variables={"logpt": "np.log10(jet_pt)"}))
     assert computed(changed())
@@ -151,15 +206,22 @@ def test_statistics_are_computed_once_and_again_when_something_that_matters_chan
     assert computed(changed())
 
 
-def test_an_extra_selection_of_the_training_counts_and_prediction_need_not_repeat_it(tmp_path, caplog):
+def test_an_extra_selection_of_the_training_counts_and_prediction_need_not_repeat_it(
+    tmp_path, caplog
+):
     write(tmp_path / "a.parquet")
     prefix = str(tmp_path / "net")
     with caplog.at_level(logging.INFO, "weaver_tt"):
         plain = prepare_statistics(changed(), prefix, options(tmp_path / "a.parquet"))
-        fewer = prepare_statistics(changed(), prefix, options(tmp_path / "a.parquet", extra_selection_train="met < 101"))
+        fewer = prepare_statistics(
+            changed(), prefix, options(tmp_path / "a.parquet", extra_selection_train="met < 101")
+        )
     assert "computed anew" in caplog.text
     caplog.clear()
-    assert [config.inputs["event"].variables[0].center for config in (plain, fewer)] == [500.0, 50.5]
+    assert [config.inputs["event"].variables[0].center for config in (plain, fewer)] == [
+        500.0,
+        50.5,
+    ]
     assert load_statistics(changed(), prefix).inputs == fewer.inputs
     assert caplog.text == ""
 
@@ -168,11 +230,16 @@ def test_the_fingerprint_follows_files_and_rows(tmp_path):
     for name in "ab":
         write(tmp_path / f"{name}.parquet", 20)
     one, other = (Source(0, str(tmp_path / f"{name}.parquet"), (0, 20)) for name in "ab")
-    prints = [statistics_fingerprint(changed(), sources) for sources in ([one], [other], [one, other], [Source(0, one.path, (0, 19))])]
+    prints = [
+        statistics_fingerprint(changed(), sources)
+        for sources in ([one], [other], [one, other], [Source(0, one.path, (0, 19))])
+    ]
     assert len(set(prints)) == 4
     assert len({value.split("-")[0] for value in prints}) == 1
     remote = Source(0, "root://host//a.root", (0, 20))
-    assert statistics_fingerprint(changed(), [remote]) == statistics_fingerprint(changed(), [remote])
+    assert statistics_fingerprint(changed(), [remote]) == statistics_fingerprint(
+        changed(), [remote]
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,7 +258,10 @@ def test_the_fingerprint_follows_files_and_rows(tmp_path):
     ],
 )
 def test_the_fingerprint_is_of_what_matters_only(changes, matters):
-    assert (statistics_config_fingerprint(changed(**changes)) != statistics_config_fingerprint(changed())) is matters
+    assert (
+        statistics_config_fingerprint(changed(**changes))
+        != statistics_config_fingerprint(changed())
+    ) is matters
 
 
 def test_the_code_of_own_functions_matters_where_they_are_called(tmp_path):
@@ -199,7 +269,9 @@ def test_the_code_of_own_functions_matters_where_they_are_called(tmp_path):
 
     def prints(variable):
         values = {**YAML, "new_variables": {"logpt": variable, "unused": "mine(met)"}}
-        return statistics_config_fingerprint(from_mapping(values, "data.yaml", custom_functions=str(file)))
+        return statistics_config_fingerprint(
+            from_mapping(values, "data.yaml", custom_functions=str(file))
+        )
 
     file.write_text("def mine(x):\n    return x\n")
     before = prints("mine(jet_pt)"), prints("np.log(jet_pt)")
@@ -222,9 +294,19 @@ def test_statistics_are_found_from_any_file_of_the_model(tmp_path, model):
 
 
 def test_auto_without_statistics_is_an_error_that_names_variables_and_files(tmp_path):
-    with pytest.raises(ConfigError, match=r"jet_pt, logpt, met: 'auto' needs the statistics .*/net_member-1.auto.yaml or .*net.auto.yaml"):
+    with pytest.raises(
+        ConfigError,
+        match=r"jet_pt, logpt, met: 'auto' needs the statistics .*/net_member-1.auto.yaml or .*net.auto.yaml",
+    ):
         load_statistics(changed(), str(tmp_path / "net_member-1_best_epoch_state.pt"))
-    manual = from_mapping({**YAML, "preprocess": {"method": "manual"}, "inputs": {"jets": {"length": 4, "vars": ["jet_pt"]}}}, "data.yaml")
+    manual = from_mapping(
+        {
+            **YAML,
+            "preprocess": {"method": "manual"},
+            "inputs": {"jets": {"length": 4, "vars": ["jet_pt"]}},
+        },
+        "data.yaml",
+    )
     assert load_statistics(manual, str(tmp_path / "net")) is manual
 
 
@@ -235,7 +317,10 @@ def test_statistics_of_another_configuration_are_warned_about_or_refused(tmp_pat
     load_statistics(changed(new_variables={"logpt": "np.log10(jet_pt)"}), str(tmp_path / "net"))
     assert "trained with other variables" in caplog.text
     more = {**YAML["inputs"], "event": {"length": None, "vars": ["met", "extra"]}}
-    with pytest.raises(ConfigError, match=r"inputs.event: 'extra' is auto, but the model's statistics have no number"):
+    with pytest.raises(
+        ConfigError,
+        match=r"inputs.event: 'extra' is auto, but the model's statistics have no number",
+    ):
         load_statistics(changed(inputs=more), str(tmp_path / "net"))
 
 
@@ -249,7 +334,11 @@ def test_a_damaged_file_stops_the_run_or_is_skipped(tmp_path):
     both = (tmp_path / "a.parquet", tmp_path / "b.parquet")
     with pytest.raises(DataError, match=r"b.parquet"):
         prepare_statistics(changed(), str(tmp_path / "net"), options(*both))
-    met = prepare_statistics(changed(), str(tmp_path / "net"), options(*both, on_bad_file="skip")).inputs["event"].variables[0]
+    met = (
+        prepare_statistics(changed(), str(tmp_path / "net"), options(*both, on_bad_file="skip"))
+        .inputs["event"]
+        .variables[0]
+    )
     assert met.center == 50
 
 
@@ -260,6 +349,8 @@ def test_ranks_other_than_the_first_only_read_and_hear_of_failures(tmp_path, mon
     monkeypatch.setattr(training_pass.distributed, "is_main", lambda: False)
     monkeypatch.setattr(standardize, "_update_file", lambda *_: pytest.fail("rank 1 computes"))
     assert not prepare_statistics(changed(), str(tmp_path / "net"), source).needs_statistics
-    monkeypatch.setattr(training_pass.distributed, "broadcast_from_main", lambda _: DataError("rank 0 said so"))
+    monkeypatch.setattr(
+        training_pass.distributed, "broadcast_from_main", lambda _: DataError("rank 0 said so")
+    )
     with pytest.raises(DataError, match="rank 0 said so"):
         prepare_statistics(changed(), str(tmp_path / "net"), source)

@@ -14,7 +14,13 @@ from weaver_tt.config.load import from_mapping
 from weaver_tt.config.schema import WeightSummary
 from weaver_tt.data.statistics.reweighting import prepare_weights
 from weaver_tt.data.statistics.spectra import Spectra, bin_rows
-from weaver_tt.data.statistics.weight_tables import WeightSums, make_weight_tables, row_weights, summarize_weights, validate_summary
+from weaver_tt.data.statistics.weight_tables import (
+    WeightSums,
+    make_weight_tables,
+    row_weights,
+    summarize_weights,
+    validate_summary,
+)
 from weaver_tt.errors import DataError
 from weaver_tt.options.train import DataOptions
 
@@ -23,7 +29,12 @@ PT, MASS = [6.125, 6.25, 6.375, 6.5, 6.625, 6.875], [0, 20, 50, 100, 150, 200, 2
 
 
 def yaml(**weights):
-    common = {"use_precomputed_weights": False, "reweight_method": "flat", "reweight_vars": {"log_pt": PT, "mass": MASS}, "reweight_classes": CLASSES}
+    common = {
+        "use_precomputed_weights": False,
+        "reweight_method": "flat",
+        "reweight_vars": {"log_pt": PT, "mass": MASS},
+        "reweight_classes": CLASSES,
+    }
     return {
         "selection": "x > -1",
         "new_variables": {"log_pt": "np.log(pt)"},
@@ -39,7 +50,9 @@ def file(tmp_path_factory):
     random, rows = np.random.default_rng(3), 6000
     kind = random.integers(0, 4, rows)
     columns = {
-        "pt": np.where(kind == 0, 500 + random.exponential(100, rows), random.uniform(450, 1100, rows)),
+        "pt": np.where(
+            kind == 0, 500 + random.exponential(100, rows), random.uniform(450, 1100, rows)
+        ),
         "mass": np.where(kind == 1, random.normal(170, 20, rows), random.exponential(80, rows)),
         "x": random.normal(0, 1, rows),
         "gen": random.exponential(1, rows),
@@ -53,7 +66,11 @@ def file(tmp_path_factory):
 
 
 def ours(file, tmp_path, values):
-    return prepare_weights(from_mapping(values, "x.yaml"), str(tmp_path / "net"), DataOptions(data_train=[file], train_val_split=1.0)).weights
+    return prepare_weights(
+        from_mapping(values, "x.yaml"),
+        str(tmp_path / "net"),
+        DataOptions(data_train=[file], train_val_split=1.0),
+    ).weights
 
 
 def theirs(file, monkeypatch, values):
@@ -63,13 +80,20 @@ def theirs(file, monkeypatch, values):
         from weaver.utils.data.config import DataConfig
 
         monkeypatch.setattr(preprocess.time, "sleep", lambda _: None)
-        return preprocess.WeightMaker([file], DataConfig(print_info=False, **copy.deepcopy(values))).produce().options["weights"]["reweight_hists"]
+        return (
+            preprocess.WeightMaker([file], DataConfig(print_info=False, **copy.deepcopy(values)))
+            .produce()
+            .options["weights"]["reweight_hists"]
+        )
 
 
 @pytest.mark.parametrize(
-    ("method", "threshold", "discard", "base"), [*itertools.product(["flat", "ref"], [10, 0, 35], [True, False], [None, "gen * 2"])]
+    ("method", "threshold", "discard", "base"),
+    [*itertools.product(["flat", "ref"], [10, 0, 35], [True, False], [None, "gen * 2"])],
 )
-def test_tables_are_those_of_weaver_core(file, tmp_path, monkeypatch, method, threshold, discard, base):
+def test_tables_are_those_of_weaver_core(
+    file, tmp_path, monkeypatch, method, threshold, discard, base
+):
     values = yaml(
         reweight_method=method,
         reweight_threshold=threshold,
@@ -98,32 +122,56 @@ def test_the_weights_of_rows_are_those_of_weaver_core(file, tmp_path, monkeypatc
     table = ak.from_parquet(file)
     table["log_pt"], table["_basewgt_"] = np.log(table["pt"]), table["gen"]
     expected = _build_weights(
-        table, DataConfig(print_info=False, **copy.deepcopy(values)), {k: np.array(v, "float32") for k, v in expected_tables.items()}
+        table,
+        DataConfig(print_info=False, **copy.deepcopy(values)),
+        {k: np.array(v, "float32") for k, v in expected_tables.items()},
     )
     config = from_mapping(values, "x.yaml")
     weights = ours(file, tmp_path, values)
     columns = {name: np.asarray(table[name]) for name in table.fields}
-    np.testing.assert_allclose(row_weights(columns, bin_rows(columns, weights, config, "f"), weights, "f"), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        row_weights(columns, bin_rows(columns, weights, config, "f"), weights, "f"),
+        expected,
+        rtol=1e-6,
+    )
 
 
 def config_of(shape, classes="ab", **more):
     variables = {f"v{i}": list(range(size + 1)) for i, size in enumerate(shape)}
-    weights = {"reweight_method": "flat", "reweight_vars": variables, "reweight_classes": list(classes), **more}
-    return from_mapping({"inputs": {"event": {"length": None, "vars": ["v0"]}}, "weights": weights}, "x.yaml")
+    weights = {
+        "reweight_method": "flat",
+        "reweight_vars": variables,
+        "reweight_classes": list(classes),
+        **more,
+    }
+    return from_mapping(
+        {"inputs": {"event": {"length": None, "vars": ["v0"]}}, "weights": weights}, "x.yaml"
+    )
 
 
 def filled(config, counts):
     """Spectra of classes with so many rows in each bin."""
     spectra = Spectra(config.weights)
-    cells = [(k, *cell) for k, table in enumerate(counts) for cell in np.ndindex(table.shape) for _ in range(table[cell])]
+    cells = [
+        (k, *cell)
+        for k, table in enumerate(counts)
+        for cell in np.ndindex(table.shape)
+        for _ in range(table[cell])
+    ]
     columns = np.array(cells, dtype=float).T
-    table = {f"v{i}": columns[1 + i] + 0.5 for i in range(counts[0].ndim)} | {name: columns[0] == k for k, name in enumerate(config.weights.classes)}
+    table = {f"v{i}": columns[1 + i] + 0.5 for i in range(counts[0].ndim)} | {
+        name: columns[0] == k for k, name in enumerate(config.weights.classes)
+    }
     spectra.add(bin_rows(table, config.weights, config, "f"))
     return spectra
 
 
 @settings(max_examples=40)
-@given(st.lists(st.integers(1, 3), min_size=1, max_size=4), st.integers(0, 9), st.sampled_from([0, 10, 50]))
+@given(
+    st.lists(st.integers(1, 3), min_size=1, max_size=4),
+    st.integers(0, 9),
+    st.sampled_from([0, 10, 50]),
+)
 def test_flat_weights_bin_by_bin_in_any_number_of_variables(shape, seed, threshold):
     random = np.random.default_rng(seed)
     counts = [random.integers(1, 9, shape) for _ in "ab"]
@@ -132,7 +180,9 @@ def test_flat_weights_bin_by_bin_in_any_number_of_variables(shape, seed, thresho
     kept = []
     for name, table in zip("ab", counts, strict=True):
         wanted = np.percentile(table.ravel(), threshold)
-        capped = np.vectorize(lambda count, wanted=wanted: min(1.0, wanted / count))(table)  # bin by bin
+        capped = np.vectorize(lambda count, wanted=wanted: min(1.0, wanted / count))(
+            table
+        )  # bin by bin
         kept.append((tables[name] * table).sum())
         np.testing.assert_allclose(tables[name] / tables[name].max(), capped / capped.max())
     assert kept[1] == pytest.approx(3 * kept[0])
@@ -141,14 +191,20 @@ def test_flat_weights_bin_by_bin_in_any_number_of_variables(shape, seed, thresho
 
 def test_flat_weights_by_hand_in_one_variable():
     # threshold 0: the least filled bin, 2, is the height; 2 x 3 and 4 x 2 rows would be left; the classes are made equal, the least times 0.9
-    tables = make_weight_tables(filled(config_of([3], reweight_threshold=0), [np.array([2, 4, 8]), np.array([4, 0, 4])]), "x.yaml")
+    tables = make_weight_tables(
+        filled(config_of([3], reweight_threshold=0), [np.array([2, 4, 8]), np.array([4, 0, 4])]),
+        "x.yaml",
+    )
     assert tables["a"].tolist() == pytest.approx([0.9, 0.45, 0.225])  # 5.4 rows
     assert tables["b"].tolist() == pytest.approx([0.675, 0, 0.675])  # 5.4 rows; of 8
 
 
 def test_ref_weights_by_hand():
     # b / a is 2, 1 / 2, 0 (empty b): with threshold 0 the largest ratio becomes 1
-    spectra = filled(config_of([3], reweight_method="ref", reweight_threshold=0), [np.array([4, 4, 4]), np.array([2, 8, 0])])
+    spectra = filled(
+        config_of([3], reweight_method="ref", reweight_threshold=0),
+        [np.array([4, 4, 4]), np.array([2, 8, 0])],
+    )
     tables = make_weight_tables(spectra, "x.yaml")
     raw = {"a": np.ones(3), "b": np.array([1, 0.25, 0])}  # keep 12 and 4 rows
     assert tables["b"].tolist() == pytest.approx((0.9 * raw["b"]).tolist())
@@ -163,7 +219,11 @@ def test_ref_weights_by_hand():
             [[1, 1], [0, 0]],
             r"x.yaml: weights.reweight_classes: class 'b' has no events in the training data \(none of 2 rows has b = 1\)",
         ),
-        (config_of([2], reweight_method="ref"), [[1, 0], [0, 1]], "class 'b': no bin holds events of both this class and the first one"),
+        (
+            config_of([2], reweight_method="ref"),
+            [[1, 0], [0, 1]],
+            "class 'b': no bin holds events of both this class and the first one",
+        ),
     ],
 )
 def test_a_class_without_events_or_weights_is_named(config, counts, message):
@@ -173,14 +233,28 @@ def test_a_class_without_events_or_weights_is_named(config, counts, message):
 
 def test_a_class_outside_the_bins_and_base_weights_of_zero_are_told():
     config = config_of([2], reweight_basewgt="g")
-    table = {"v0": np.array([0.5, 9.0]), "a": np.array([1, 0]), "b": np.array([0, 1]), "g": np.ones(2)}
+    table = {
+        "v0": np.array([0.5, 9.0]),
+        "a": np.array([1, 0]),
+        "b": np.array([0, 1]),
+        "g": np.ones(2),
+    }
     spectra = Spectra(config.weights)
     spectra.add(bin_rows(table, config.weights, config, "f"))
-    with pytest.raises(DataError, match=r"class 'b' has no events .*its 1 rows lie outside the bins"):
+    with pytest.raises(
+        DataError, match=r"class 'b' has no events .*its 1 rows lie outside the bins"
+    ):
         make_weight_tables(spectra, "x.yaml")
     spectra = Spectra(config.weights)
-    spectra.add(bin_rows(table | {"v0": np.array([0.5, 1.5]), "g": np.zeros(2)}, config.weights, config, "f"))
-    with pytest.raises(DataError, match="class 'a': the base weights of its events add up to nothing in every bin; all its weights are 0"):
+    spectra.add(
+        bin_rows(
+            table | {"v0": np.array([0.5, 1.5]), "g": np.zeros(2)}, config.weights, config, "f"
+        )
+    )
+    with pytest.raises(
+        DataError,
+        match="class 'a': the base weights of its events add up to nothing in every bin; all its weights are 0",
+    ):
         make_weight_tables(spectra, "x.yaml")
 
 
@@ -188,14 +262,24 @@ def test_mean_weights_are_those_of_all_rows():
     config = config_of([2])
     spectra = filled(config, [np.array([2, 6]), np.array([1, 1])])
     found = summarize_weights(spectra, {"a": np.array([3, 0.5]), "b": np.array([0.5, 0])}, config)
-    assert (found.rows, found.mean, found.kept) == (10, pytest.approx((6 + 3 + 0.5) / 10), pytest.approx((2 + 3 + 0.5) / 10))
+    assert (found.rows, found.mean, found.kept) == (
+        10,
+        pytest.approx((6 + 3 + 0.5) / 10),
+        pytest.approx((2 + 3 + 0.5) / 10),
+    )
 
 
 def test_precomputed_weights_are_multiplied_and_added_up():
     config = from_mapping(
-        {"inputs": {"e": {"length": None, "vars": ["x"]}}, "weights": {"use_precomputed_weights": True, "weight_branches": ["u", "v + 1"]}}, "x.yaml"
+        {
+            "inputs": {"e": {"length": None, "vars": ["x"]}},
+            "weights": {"use_precomputed_weights": True, "weight_branches": ["u", "v + 1"]},
+        },
+        "x.yaml",
     )
-    weights = row_weights({"u": np.array([1, 2, 0]), "v": np.array([0.0, 1, 1])}, None, config.weights, "f")
+    weights = row_weights(
+        {"u": np.array([1, 2, 0]), "v": np.array([0.0, 1, 1])}, None, config.weights, "f"
+    )
     assert weights.tolist() == [1, 4, 0]
     sums = WeightSums()
     sums.add(weights)

@@ -28,7 +28,11 @@ def tell_all(tracker):
         tracker.interval({"loss": 0.25, "learning_rate": 1e-3}, 7)
         tracker.advance(1.0, 100)
         tracker.end()
-        tracker.epoch({"train/loss": 0.25}, 0, lambda: {"confusion": draw_matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")})
+        tracker.epoch(
+            {"train/loss": 0.25},
+            0,
+            lambda: {"confusion": draw_matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")},
+        )
         tracker.finish({"start_lr": 0.1, "seed": None}, {"loss": 0.25})
 
 
@@ -36,7 +40,17 @@ def test_several_tell_each():
     first, second = Recorder(), Recorder()
     tell_all(MultiTracker([first, second]))
     assert first.told == second.told
-    assert [name for name, *_ in first.told] == ["begin", "advance", "interval", "advance", "end", "epoch", "finish", "end", "close"]
+    assert [name for name, *_ in first.told] == [
+        "begin",
+        "advance",
+        "interval",
+        "advance",
+        "end",
+        "epoch",
+        "finish",
+        "end",
+        "close",
+    ]
 
 
 def test_nothing_tells_nobody(capsys):

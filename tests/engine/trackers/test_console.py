@@ -19,7 +19,11 @@ def tell_all(tracker):
         tracker.interval({"loss": 0.25, "learning_rate": 1e-3}, 7)
         tracker.advance(1.0, 100)
         tracker.end()
-        tracker.epoch({"train/loss": 0.25}, 0, lambda: {"confusion": draw_matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")})
+        tracker.epoch(
+            {"train/loss": 0.25},
+            0,
+            lambda: {"confusion": draw_matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")},
+        )
         tracker.finish({"start_lr": 0.1, "seed": None}, {"loss": 0.25})
 
 

@@ -17,7 +17,11 @@ def tell_all(tracker):
         tracker.interval({"loss": 0.25, "learning_rate": 1e-3}, 7)
         tracker.advance(1.0, 100)
         tracker.end()
-        tracker.epoch({"train/loss": 0.25}, 0, lambda: {"confusion": draw_matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")})
+        tracker.epoch(
+            {"train/loss": 0.25},
+            0,
+            lambda: {"confusion": draw_matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")},
+        )
         tracker.finish({"start_lr": 0.1, "seed": None}, {"loss": 0.25})
 
 
@@ -38,7 +42,11 @@ def test_a_name_without_a_slash_is_weavers_comment():
     assert re.fullmatch(r"runs/[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_.*_particle_net", folder)
     assert tensorboard_folder("_particle_net", "m/net", folder) == folder  # when resumed
     assert tensorboard_folder("_pfn", "m/net", folder) != folder
-    assert [tensorboard_folder(choice, "m/net") for choice in ("./tb", "off", None)] == ["./tb", None, "m/net_tensorboard"]
+    assert [tensorboard_folder(choice, "m/net") for choice in ("./tb", "off", None)] == [
+        "./tb",
+        None,
+        "m/net_tensorboard",
+    ]
 
 
 def test_figures_take_a_small_part_of_the_time(tmp_path):

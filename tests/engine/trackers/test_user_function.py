@@ -28,7 +28,11 @@ def test_a_users_function_gets_what_weaver_gives_it(tmp_path):
         tracker.begin("validate", 3)
         module(torch.tensor([4.0]))
         tracker.end()
-    assert writer == [("train", 3, 50, [1.0], "Identity"), ("train", 3, -1, [2.0], "Identity"), ("eval", 3, -1, [4.0], "Identity")]
+    assert writer == [
+        ("train", 3, 50, [1.0], "Identity"),
+        ("train", 3, -1, [2.0], "Identity"),
+        ("eval", 3, -1, [4.0], "Identity"),
+    ]
     assert not module._forward_hooks
 
 
@@ -41,8 +45,12 @@ def test_a_file_without_the_function_is_refused(tmp_path):
 
 
 def test_the_function_writes_to_the_boards_folder(tmp_path):
-    (tmp_path / "f.py").write_text(USER.replace("tb_writer.append", "tb_writer.add_text('x', str") + ")")
+    (tmp_path / "f.py").write_text(
+        USER.replace("tb_writer.append", "tb_writer.add_text('x', str") + ")"
+    )
     module = torch.nn.Identity()
-    with make_tracker(TrainOptions(tensorboard_custom_fn=str(tmp_path / "f.py")), str(tmp_path / "net"), module):
+    with make_tracker(
+        TrainOptions(tensorboard_custom_fn=str(tmp_path / "f.py")), str(tmp_path / "net"), module
+    ):
         assert module._forward_hooks
     assert not module._forward_hooks

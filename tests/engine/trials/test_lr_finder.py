@@ -12,7 +12,14 @@ from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.trackers.base import NullTracker
-from weaver_tt.engine.trials.lr_finder import SMOOTHING, Sweep, find_rate, has_diverged, smooth_losses, steepest_rate
+from weaver_tt.engine.trials.lr_finder import (
+    SMOOTHING,
+    Sweep,
+    find_rate,
+    has_diverged,
+    smooth_losses,
+    steepest_rate,
+)
 from weaver_tt.errors import ConfigError, TrainingError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.network.network import Network
@@ -20,7 +27,12 @@ from weaver_tt.options.train import TrainOptions
 from weaver_tt.tasks.regression import Regression
 
 GROUP = InputGroup(name="event", variables=(Variable(name="x"),))
-CONFIG = DataConfig(source="c.yaml", text="", inputs={"event": GROUP}, labels=Labels(kind="custom", value={"y": parse_expression("x", "test")}))
+CONFIG = DataConfig(
+    source="c.yaml",
+    text="",
+    inputs={"event": GROUP},
+    labels=Labels(kind="custom", value={"y": parse_expression("x", "test")}),
+)
 
 
 class Ones:
@@ -34,7 +46,14 @@ class Ones:
 
     def epoch(self, number, skip=0):
         for index in range(skip, 3):
-            yield Batch({"event": torch.full((2, 1), self.value)}, {}, {}, {"y": torch.zeros(2)}, progress=(index + 1) / 3, size=2)
+            yield Batch(
+                {"event": torch.full((2, 1), self.value)},
+                {},
+                {},
+                {"y": torch.zeros(2)},
+                progress=(index + 1) / 3,
+                size=2,
+            )
 
 
 class Told(NullTracker):
@@ -61,7 +80,14 @@ def line(value=1.0):
 
 def find(folder, text, train=None, tracker=None):
     options = TrainOptions(lr_finder=text, optimizer="sgd")
-    return find_rate(line(), Regression(CONFIG, loss_function="mse"), train or Ones(), options, str(folder / "net"), tracker or NullTracker())
+    return find_rate(
+        line(),
+        Regression(CONFIG, loss_function="mse"),
+        train or Ones(),
+        options,
+        str(folder / "net"),
+        tracker or NullTracker(),
+    )
 
 
 def test_each_step_is_taken_at_the_next_rate(tmp_path):
@@ -81,7 +107,9 @@ def test_the_suggestion_is_written_with_its_figure(tmp_path):
     assert numbers["suggested"] == suggested
     assert len(numbers["rate"]) == len(numbers["loss"]) == 60
     assert (tmp_path / "net_lr_finder.png").read_bytes()[:4] == b"\x89PNG"
-    assert 0.005 < suggested < 0.1  # a / (1 - 2 r) falls most where the sum of rates so far is about 1/4
+    assert (
+        0.005 < suggested < 0.1
+    )  # a / (1 - 2 r) falls most where the sum of rates so far is about 1/4
 
 
 def test_a_loss_that_diverges_ends_the_test(tmp_path, caplog):
@@ -93,14 +121,20 @@ def test_a_loss_that_diverges_ends_the_test(tmp_path, caplog):
 
 def test_the_average_forgets_the_start_and_not_zero():
     losses = np.array([3.0, 1.0, 2.0])
-    expected = [3, (1 + 3 * SMOOTHING) / (1 + SMOOTHING), (2 + SMOOTHING + 3 * SMOOTHING**2) / (1 + SMOOTHING + SMOOTHING**2)]
+    expected = [
+        3,
+        (1 + 3 * SMOOTHING) / (1 + SMOOTHING),
+        (2 + SMOOTHING + 3 * SMOOTHING**2) / (1 + SMOOTHING + SMOOTHING**2),
+    ]
     assert smooth_losses(losses) == pytest.approx(expected)
     assert smooth_losses(np.full(9, 2.0)) == pytest.approx(np.full(9, 2.0))
 
 
 def test_the_steepest_descent_is_before_the_lowest_loss():
     rates = np.geomspace(1e-4, 1, 41)
-    curve = np.r_[1 - 1 / (1 + np.exp(-3 * np.log(rates[:35] / 1e-2))), 9, 5, 3, 2, 1.5, 1.2]  # logistic, center 0.01; then a fall from a peak
+    curve = np.r_[
+        1 - 1 / (1 + np.exp(-3 * np.log(rates[:35] / 1e-2))), 9, 5, 3, 2, 1.5, 1.2
+    ]  # logistic, center 0.01; then a fall from a peak
     assert steepest_rate(rates, curve) == pytest.approx(1e-2)
     assert steepest_rate(rates, np.linspace(1, 2, 41)) is None
 
@@ -113,7 +147,9 @@ def test_divergence_is_four_times_the_lowest_average_or_no_number():
     assert has_diverged(np.r_[falling, math.nan])
 
 
-@pytest.mark.parametrize("text", ["1e-5", "1e-5,1", "1,1e-5,100", "0,1,100", "1e-5,1,5", "a,b,c", "1e-5,1,100,2"])
+@pytest.mark.parametrize(
+    "text", ["1e-5", "1e-5,1", "1,1e-5,100", "0,1,100", "1e-5,1,5", "a,b,c", "1e-5,1,100,2"]
+)
 def test_a_range_that_is_none_is_refused(text):
     with pytest.raises(ConfigError, match="--lr-finder"):
         Sweep.parse(text)

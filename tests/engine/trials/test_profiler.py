@@ -9,7 +9,12 @@ from torch import nn
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
-from weaver_tt.engine.trials.profiler import RECORDED_STEPS, SKIPPED_STEPS, WARMUP_STEPS, profile_steps
+from weaver_tt.engine.trials.profiler import (
+    RECORDED_STEPS,
+    SKIPPED_STEPS,
+    WARMUP_STEPS,
+    profile_steps,
+)
 from weaver_tt.errors import OutputError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.network.network import Network
@@ -17,7 +22,12 @@ from weaver_tt.options.train import TrainOptions
 from weaver_tt.tasks.regression import Regression
 
 GROUP = InputGroup(name="event", variables=(Variable(name="x"),))
-CONFIG = DataConfig(source="c.yaml", text="", inputs={"event": GROUP}, labels=Labels(kind="custom", value={"y": parse_expression("x", "test")}))
+CONFIG = DataConfig(
+    source="c.yaml",
+    text="",
+    inputs={"event": GROUP},
+    labels=Labels(kind="custom", value={"y": parse_expression("x", "test")}),
+)
 
 
 class Rows:
@@ -31,12 +41,20 @@ class Rows:
         for index in range(4):
             self.given += 1
             x = torch.tensor([[index + 1.0], [-index - 1.0]])
-            yield Batch({"event": x}, {}, {}, {"y": x[:, 0].clone()}, progress=(index + 1) / 4, size=2)
+            yield Batch(
+                {"event": x}, {}, {}, {"y": x[:, 0].clone()}, progress=(index + 1) / 4, size=2
+            )
 
 
 def run(prefix, rows):
     network = Network(nn.Linear(1, 1), ["event"])
-    return profile_steps(network, Regression(CONFIG, loss_function="mse"), rows, TrainOptions(optimizer="sgd", start_lr=1e-3), str(prefix))
+    return profile_steps(
+        network,
+        Regression(CONFIG, loss_function="mse"),
+        rows,
+        TrainOptions(optimizer="sgd", start_lr=1e-3),
+        str(prefix),
+    )
 
 
 def test_a_table_is_logged_and_a_trace_written(tmp_path, caplog):

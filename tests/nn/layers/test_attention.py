@@ -43,7 +43,10 @@ def test_objects_attend_to_the_real_objects_of_their_row(both, rows):
 @pytest.mark.parametrize("rows", FORMS)
 def test_a_class_token_asks_without_making_keys_and_values(both, rows):
     ours, plain = both
-    values, tokens = objects(), objects(2)  # tokens (2, N, D): themselves, and as they are looked at
+    values, tokens = (
+        objects(),
+        objects(2),
+    )  # tokens (2, N, D): themselves, and as they are looked at
     token, normed = tokens[:, :, 0], tokens[:, :, 1]
     keys = torch.cat((normed.unsqueeze(1), values.transpose(1, 2)), dim=1)
     padding = torch.cat((torch.zeros(3, 1, dtype=torch.bool), ~MASK), dim=1)
@@ -59,15 +62,35 @@ def test_heads_are_scaled_after_the_projection(both):
     values = rows.gather(objects())
     biases = [None if bias is None else bias.double() for bias in padding_bias(rows)]
     scaled = ours(values, rows, biases, torch.tensor([2.0, -1.0], dtype=torch.float64))
-    expected = ours(values, rows, biases) * torch.tensor([2.0, 2, 2, -1, -1, -1], dtype=torch.float64)
+    expected = ours(values, rows, biases) * torch.tensor(
+        [2.0, 2, 2, -1, -1, -1], dtype=torch.float64
+    )
     torch.testing.assert_close(scaled, expected)
 
 
 @pytest.mark.parametrize("kind", [Block, ClassBlock])
 def test_norms_and_scales_are_options(kind):
-    plain = kind(BlockOptions(embed_dim=8, num_heads=2, scale_fc=False, scale_attn=False, scale_heads=False, scale_resids=False))
-    names = set(dict(kind(BlockOptions(embed_dim=8, num_heads=2)).named_parameters())) - set(dict(plain.named_parameters()))
-    assert names == {"post_attn_norm.weight", "post_attn_norm.bias", "post_fc_norm.weight", "post_fc_norm.bias", "c_attn", "w_resid"}
+    plain = kind(
+        BlockOptions(
+            embed_dim=8,
+            num_heads=2,
+            scale_fc=False,
+            scale_attn=False,
+            scale_heads=False,
+            scale_resids=False,
+        )
+    )
+    names = set(dict(kind(BlockOptions(embed_dim=8, num_heads=2)).named_parameters())) - set(
+        dict(plain.named_parameters())
+    )
+    assert names == {
+        "post_attn_norm.weight",
+        "post_attn_norm.bias",
+        "post_fc_norm.weight",
+        "post_fc_norm.bias",
+        "c_attn",
+        "w_resid",
+    }
 
 
 @pytest.mark.parametrize(

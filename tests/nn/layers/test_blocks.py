@@ -19,7 +19,9 @@ def test_an_mlp_ends_with_the_activation_it_is_given():
 
 
 def test_an_mlp_has_the_parameters_of_its_sizes():
-    assert sum(parameter.numel() for parameter in mlp((3, 5, 2)).parameters()) == (3 * 5 + 5) + (5 * 2 + 2)
+    assert sum(parameter.numel() for parameter in mlp((3, 5, 2)).parameters()) == (3 * 5 + 5) + (
+        5 * 2 + 2
+    )
 
 
 def test_unit_length_of_3_and_4_is_0_6_and_0_8():

@@ -17,7 +17,9 @@ def test_the_share_that_is_dropped_and_the_mean_are_right(share, dtype):
     assert output.dtype == dtype
     kept = output[output != 0].detach()
     assert torch.equal(kept, kept[:1].expand_as(kept))
-    assert kept[0].item() == pytest.approx(1 / (1 - share), rel=0.01 if dtype is torch.bfloat16 else 1e-3)
+    assert kept[0].item() == pytest.approx(
+        1 / (1 - share), rel=0.01 if dtype is torch.bfloat16 else 1e-3
+    )
     output.sum().backward()
     assert torch.equal(values.grad, output)  # what is scaled and dropped is the gradient too
 
@@ -26,7 +28,9 @@ def test_neighbours_are_dropped_independently():
     torch.manual_seed(1)
     lost = (dropout(torch.ones(100_000), 0.5, True) == 0).double() - 0.5
     for lag in (1, 2, 3, 4, 8):
-        assert (lost[lag:] * lost[:-lag]).mean().abs().item() < 0.005  # six standard deviations of 0.25 / sqrt(1e5)
+        assert (
+            lost[lag:] * lost[:-lag]
+        ).mean().abs().item() < 0.005  # six standard deviations of 0.25 / sqrt(1e5)
 
 
 def test_a_seed_fixes_what_is_dropped():

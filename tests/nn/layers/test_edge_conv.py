@@ -22,9 +22,22 @@ def trained(block):
 
 def edge_by_edge(block, features, neighbours):
     """Features (M, C); ``neighbours[i]`` lists the features (C,) of i's neighbours. Edges in one tensor, so that training's batch norm sees all."""
-    edges = torch.stack([torch.cat((features[i], other - features[i])) for i, others in enumerate(neighbours) for other in others])
+    edges = torch.stack(
+        [
+            torch.cat((features[i], other - features[i]))
+            for i, others in enumerate(neighbours)
+            for other in others
+        ]
+    )
     for conv, norm in zip(block.convs, block.bns, strict=True):
-        edges = functional.batch_norm(edges @ conv.weight[:, :, 0, 0].T, norm.running_mean, norm.running_var, norm.weight, norm.bias, block.training)
+        edges = functional.batch_norm(
+            edges @ conv.weight[:, :, 0, 0].T,
+            norm.running_mean,
+            norm.running_var,
+            norm.weight,
+            norm.bias,
+            block.training,
+        )
         edges = edges.relu()
     around = torch.stack([chunk.mean(0) for chunk in edges.split(block.k)])
     own = features if block.sc is None else block.sc_bn(features @ block.sc.weight[:, :, 0].T)
@@ -42,7 +55,12 @@ def test_a_block_is_the_mean_of_the_mlp_over_neighbours_and_a_shortcut(mode, siz
     neighbours = [[features[j] for j in others] for others in near] + [[nobody, nobody]]
     block, same = (trained(EdgeConvBlock(2, 4, sizes)).train(mode == "train") for _ in range(2))
     same.load_state_dict(block.state_dict())
-    torch.testing.assert_close(block(points, features, cloud), edge_by_edge(same, features, neighbours), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        block(points, features, cloud),
+        edge_by_edge(same, features, neighbours),
+        atol=1e-5,
+        rtol=1e-5,
+    )
     for ours, theirs in zip(block.buffers(), same.buffers(), strict=True):
         if ours.dtype.is_floating_point:
             torch.testing.assert_close(ours, theirs)
@@ -52,7 +70,10 @@ def test_a_folded_layer_is_the_layer_and_its_batch_norm_in_evaluation():
     block = trained(EdgeConvBlock(2, 3, (5, 4))).eval()
     values = torch.randn(7, 5)
     weight, bias = fold_norm(block.convs[1], block.bns[1])
-    torch.testing.assert_close(functional.linear(values, weight, bias), block.bns[1](functional.linear(values, kernel_matrix(block.convs[1]))))
+    torch.testing.assert_close(
+        functional.linear(values, weight, bias),
+        block.bns[1](functional.linear(values, kernel_matrix(block.convs[1]))),
+    )
 
 
 def test_a_shortcut_of_equal_sizes_has_no_parameters():

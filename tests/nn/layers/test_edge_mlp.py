@@ -23,14 +23,19 @@ def parameters_of(sizes, seed=0):
 
 def inputs_of(objects, size, seed=0):
     random = torch.Generator().manual_seed(seed)
-    own, other = (torch.randn(rows, size, generator=random, dtype=torch.float64) * 2 + 1 for rows in (objects, objects + 1))
+    own, other = (
+        torch.randn(rows, size, generator=random, dtype=torch.float64) * 2 + 1
+        for rows in (objects, objects + 1)
+    )
     return own, other, torch.randint(0, objects + 1, (objects * K,), generator=random)
 
 
 def plain(own, other, nearest, k, eps, *parameters):
     values = other[nearest].view(-1, k, other.shape[1]) + own.unsqueeze(1)
     values = batch_norm(values.flatten(0, 1), None, None, *parameters[:2], True, 0.0, eps).relu()
-    for weight, gamma, beta in zip(parameters[2::3], parameters[3::3], parameters[4::3], strict=True):
+    for weight, gamma, beta in zip(
+        parameters[2::3], parameters[3::3], parameters[4::3], strict=True
+    ):
         values = batch_norm(values @ weight.T, None, None, gamma, beta, True, 0.0, eps).relu()
     return values.view(-1, k, values.shape[1]).mean(1)
 
@@ -38,9 +43,13 @@ def plain(own, other, nearest, k, eps, *parameters):
 @pytest.mark.parametrize("objects", [1, 7, 12])
 @pytest.mark.parametrize("sizes", [(4,), (4, 4), (4, 6, 6), (5, 3, 4)])
 def test_output_and_gradients_are_those_of_ordinary_operations(monkeypatch, objects, sizes):
-    monkeypatch.setattr(edge_mlp, "PIECE_EDGES", 8)  # two objects a piece, seven of them being four pieces
+    monkeypatch.setattr(
+        edge_mlp, "PIECE_EDGES", 8
+    )  # two objects a piece, seven of them being four pieces
     parameters, (own, other, nearest) = parameters_of(sizes), inputs_of(objects, sizes[0])
-    towards = torch.randn(objects, sizes[-1], dtype=torch.float64, generator=torch.Generator().manual_seed(9))
+    towards = torch.randn(
+        objects, sizes[-1], dtype=torch.float64, generator=torch.Generator().manual_seed(9)
+    )
     results = []
     for function in (lambda *args: EdgeMLP.apply(*args)[0], plain):
         leaves = [tensor.clone().requires_grad_() for tensor in (own, other, *parameters)]
@@ -82,4 +91,6 @@ def test_moments_of_pieces_far_from_zero_do_not_cancel():
         moments.add(piece)
     mean, variance = moments.total()
     torch.testing.assert_close(mean.double(), values.double().mean(0), rtol=1e-6, atol=0)
-    torch.testing.assert_close(variance.double(), values.double().var(0, correction=0), rtol=1e-3, atol=0)
+    torch.testing.assert_close(
+        variance.double(), values.double().var(0, correction=0), rtol=1e-3, atol=0
+    )

@@ -7,7 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weaver_tt.nn.models.edge_network import GEOMETRY, EdgeNetwork, NeighbourSum, logit_of_product, pair_geometry
+from weaver_tt.nn.models.edge_network import (
+    GEOMETRY,
+    EdgeNetwork,
+    NeighbourSum,
+    logit_of_product,
+    pair_geometry,
+)
 from weaver_tt.nn.objects.pairwise import DensePairs, RealPairs
 
 ANGLE = st.floats(-10, 10, allow_nan=False, width=32)
@@ -15,7 +21,11 @@ ANGLE = st.floats(-10, 10, allow_nan=False, width=32)
 
 def event(eta, phi):
     """One row of jets: (objects, 1) each, and its pairs."""
-    return torch.tensor(eta).unsqueeze(1), torch.tensor(phi).unsqueeze(1), RealPairs(torch.ones(1, len(eta), dtype=torch.bool))
+    return (
+        torch.tensor(eta).unsqueeze(1),
+        torch.tensor(phi).unsqueeze(1),
+        RealPairs(torch.ones(1, len(eta), dtype=torch.bool)),
+    )
 
 
 def efficiency(terms, sharpness):
@@ -31,10 +41,21 @@ def test_geometry_of_two_jets_across_the_seam_of_phi():
 
 
 @settings(deadline=None)
-@given(eta=st.tuples(ANGLE, ANGLE), phi=st.tuples(ANGLE, ANGLE), turns=st.integers(-3, 3), rotation=ANGLE, shift=ANGLE)
+@given(
+    eta=st.tuples(ANGLE, ANGLE),
+    phi=st.tuples(ANGLE, ANGLE),
+    turns=st.integers(-3, 3),
+    rotation=ANGLE,
+    shift=ANGLE,
+)
 def test_geometry_knows_only_differences_and_the_period_of_phi(eta, phi, turns, rotation, shift):
     before = pair_geometry(*event([*eta], [*phi]))
-    after = pair_geometry(*event([value + shift for value in eta], [phi[0] + rotation + turns * 2 * math.pi, phi[1] + rotation]))
+    after = pair_geometry(
+        *event(
+            [value + shift for value in eta],
+            [phi[0] + rotation + turns * 2 * math.pi, phi[1] + rotation],
+        )
+    )
     torch.testing.assert_close(after[:, :3], before[:, :3], atol=3e-5, rtol=0)
 
 
@@ -56,7 +77,9 @@ def test_a_neighbour_sum_is_the_sum_of_the_mlp_over_concatenated_pairs():
     expected = torch.zeros(4, 5)
     for edge, (i, j) in enumerate(zip(pairs.i.tolist(), pairs.j.tolist(), strict=True)):
         joined = torch.cat((objects[i], objects[j], geometry[edge]))
-        expected[i] += block.rest(torch.nn.functional.linear(joined, block.first.weight, block.first.bias))
+        expected[i] += block.rest(
+            torch.nn.functional.linear(joined, block.first.weight, block.first.bias)
+        )
     torch.testing.assert_close(block(objects, geometry, pairs), expected)
     assert expected[3].tolist() == [0] * 5  # alone in its row
 
@@ -98,14 +121,22 @@ def test_terms_multiply_where_efficiencies_are_small():
 @settings(deadline=None)
 @given(term=st.floats(-30, 30, width=32), sharpness=st.floats(1, 20, width=32))
 def test_the_efficiency_is_the_bent_exponential(term, sharpness):
-    wanted = math.exp(-math.log1p(math.exp(-min(sharpness * term, 600))) / sharpness) if sharpness * term > -600 else math.exp(term)
+    wanted = (
+        math.exp(-math.log1p(math.exp(-min(sharpness * term, 600))) / sharpness)
+        if sharpness * term > -600
+        else math.exp(term)
+    )
     assert efficiency([float(term)], sharpness).item() == pytest.approx(wanted, rel=2e-5)
 
 
 @settings(deadline=None)
 @given(sharpness=st.floats(1, 20, width=32))
 def test_the_logit_rises_with_a_finite_gradient_at_any_term(sharpness):
-    terms = torch.cat((torch.tensor([-1e4, 0.0, 1e4]), torch.linspace(-20, 20, 200))).sort().values.requires_grad_()
+    terms = (
+        torch.cat((torch.tensor([-1e4, 0.0, 1e4]), torch.linspace(-20, 20, 200)))
+        .sort()
+        .values.requires_grad_()
+    )
     logits = logit_of_product(terms, sharpness)
     logits.sum().backward()
     assert torch.isfinite(logits).all()

@@ -32,8 +32,13 @@ def plain(state, features, training):
     x = relu(norm(conv(norm(features, "fts_conv.0"), "fts_conv.1"), "fts_conv.2"))
     for stage, sizes in enumerate(SIZES[1:]):
         for unit in range(len(sizes)):
-            name, stride = f"resnet_units.resnet_unit_{stage}.{unit}", 2 if stage > 0 and unit == 0 else 1
-            shortcut = conv(x, f"{name}.conv_sc", stride, 0) if f"{name}.conv_sc.weight" in state else x
+            name, stride = (
+                f"resnet_units.resnet_unit_{stage}.{unit}",
+                2 if stage > 0 and unit == 0 else 1,
+            )
+            shortcut = (
+                conv(x, f"{name}.conv_sc", stride, 0) if f"{name}.conv_sc.weight" in state else x
+            )
             x = relu(norm(conv(x, f"{name}.conv1", stride), f"{name}.bn1"))
             x = shortcut + relu(norm(conv(x, f"{name}.conv2"), f"{name}.bn2"))
     x = relu(x.mean(2) @ state["fc.0.0.weight"].T + state["fc.0.0.bias"])
@@ -45,7 +50,12 @@ def plain(state, features, training):
 def test_rows_without_padding_get_what_the_plain_form_gives(training, slots):
     ours, features = network().train(training), torch.randn(5, 4, slots)
     state = {name: tensor.detach().clone() for name, tensor in ours.state_dict().items()}
-    torch.testing.assert_close(ours(features, torch.ones(5, 1, slots)), plain(state, features, training), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        ours(features, torch.ones(5, 1, slots)),
+        plain(state, features, training),
+        atol=1e-5,
+        rtol=1e-4,
+    )
 
 
 def test_a_padded_row_gets_what_the_plain_form_gives_for_its_constituents_alone():
@@ -59,8 +69,16 @@ def test_a_padded_row_gets_what_the_plain_form_gives_for_its_constituents_alone(
 
 def test_names_are_those_of_the_public_example():
     names = set(network().state_dict())
-    assert {"fts_conv.0.weight", "fts_conv.1.bias", "resnet_units.resnet_unit_0.0.conv_sc.weight", "fc.0.0.weight", "fc.1.bias"} <= names
-    assert "resnet_units.resnet_unit_0.1.conv_sc.weight" not in names  # neither channels nor slots change
+    assert {
+        "fts_conv.0.weight",
+        "fts_conv.1.bias",
+        "resnet_units.resnet_unit_0.0.conv_sc.weight",
+        "fc.0.0.weight",
+        "fc.1.bias",
+    } <= names
+    assert (
+        "resnet_units.resnet_unit_0.1.conv_sc.weight" not in names
+    )  # neither channels nor slots change
 
 
 def test_a_stride_keeps_every_other_slot_and_whether_it_is_real():

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from weaver_tt.errors import ConfigError
-from weaver_tt.nn.models.pair_embedding import MASK_BIAS, PairEmbed, PairMLP, Pairs, dense_pairs, padding_bias
+from weaver_tt.nn.models.pair_embedding import (
+    MASK_BIAS,
+    PairEmbed,
+    PairMLP,
+    Pairs,
+    dense_pairs,
+    padding_bias,
+)
 from weaver_tt.nn.objects.ragged import Dense, Ragged
 
 SLOTS = 4
@@ -27,9 +34,15 @@ def read(biases, rows):
     """The bias of each pair of slots that the groups hold."""
     found = {}
     for bias, group in zip(biases, rows.groups, strict=True):
-        for row, (start, count) in enumerate(zip(group.starts.tolist(), group.counts.tolist(), strict=True)):
+        for row, (start, count) in enumerate(
+            zip(group.starts.tolist(), group.counts.tolist(), strict=True)
+        ):
             own = rows.slots[start : start + count].tolist()
-            found |= {(a, b): bias[row, :, i, j].tolist() for i, a in enumerate(own) for j, b in enumerate(own)}
+            found |= {
+                (a, b): bias[row, :, i, j].tolist()
+                for i, a in enumerate(own)
+                for j, b in enumerate(own)
+            }
     return found
 
 
@@ -39,15 +52,24 @@ def test_each_pair_of_a_row_finds_its_place(given_mask, size, kind, dense):
     rows = Dense(mask) if dense else Ragged(mask, size)
     pairs = Pairs(rows, **kind)
     slots = [rows.slots[index].tolist() for index in (pairs.first, pairs.second)]
-    values = torch.tensor([label(a, b) for a, b in zip(*slots, strict=True)], dtype=torch.float64).view(-1, 2)
+    values = torch.tensor(
+        [label(a, b) for a, b in zip(*slots, strict=True)], dtype=torch.float64
+    ).view(-1, 2)
     found = read(pairs.bias(values), rows)
     real = mask.flatten().nonzero().flatten().tolist()
     of_a_row = [(a, b) for a in real for b in real if a // SLOTS == b // SLOTS]
-    expected = {(a, b): [0, 0] if a == b and not kind.get("own", True) else label(a, b) for a, b in of_a_row}
+    expected = {
+        (a, b): [0, 0] if a == b and not kind.get("own", True) else label(a, b) for a, b in of_a_row
+    }
     assert {key: found[key] for key in expected} == expected
     if not dense:
         count = mask.sum(1)
-        assert len(values) == {"own": count * (count - 1) // 2, "ordered": count**2}.get(next(iter(kind), ""), count * (count + 1) // 2).sum()
+        assert (
+            len(values)
+            == {"own": count * (count - 1) // 2, "ordered": count**2}.get(
+                next(iter(kind), ""), count * (count + 1) // 2
+            ).sum()
+        )
 
 
 @given(masks, cells)
@@ -55,7 +77,9 @@ def test_no_attention_goes_to_padding(given_mask, size):
     mask = torch.tensor(given_mask)
     rows = Ragged(mask, size)
     pairs = Pairs(rows)
-    for bias, alone, group in zip(pairs.bias(torch.ones(len(pairs.first), 1)), padding_bias(rows), rows.groups, strict=True):
+    for bias, alone, group in zip(
+        pairs.bias(torch.ones(len(pairs.first), 1)), padding_bias(rows), rows.groups, strict=True
+    ):
         if group.mask is None:
             assert alone is None
             continue
@@ -68,13 +92,31 @@ def test_no_attention_goes_to_padding(given_mask, size):
 
 @pytest.mark.parametrize("kind", [{}, {"own": False}, {"ordered": True}])
 def test_gradients_add_up_over_both_places_of_a_pair(kind):
-    rows = Ragged(torch.tensor([[True] * 4, [True, False, True, False], [False] * 4, [True] * 4, [False, False, True, False]]), 20)
+    rows = Ragged(
+        torch.tensor(
+            [
+                [True] * 4,
+                [True, False, True, False],
+                [False] * 4,
+                [True] * 4,
+                [False, False, True, False],
+            ]
+        ),
+        20,
+    )
     pairs = Pairs(rows, **kind)
 
     def function(values):
-        return torch.cat([(bias.clamp(min=-1e3) * torch.arange(bias.numel()).view_as(bias).cos()).flatten() for bias in pairs.bias(values)])
+        return torch.cat(
+            [
+                (bias.clamp(min=-1e3) * torch.arange(bias.numel()).view_as(bias).cos()).flatten()
+                for bias in pairs.bias(values)
+            ]
+        )
 
-    values = torch.randn(len(pairs.first), 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    values = torch.randn(
+        len(pairs.first), 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+    )
     assert torch.autograd.gradcheck(function, values.requires_grad_())
 
 
@@ -94,16 +136,26 @@ def test_in_training_it_is_torchs_own_convolutions_and_batch_norms():
     torch.manual_seed(0)
     ours = PairMLP(3, (5, 4), nn.GELU, True).double()
     plain = nn.Sequential(
-        nn.BatchNorm1d(3), nn.Conv1d(3, 5, 1), nn.BatchNorm1d(5), nn.GELU(), nn.Conv1d(5, 4, 1), nn.BatchNorm1d(4), nn.GELU()
+        nn.BatchNorm1d(3),
+        nn.Conv1d(3, 5, 1),
+        nn.BatchNorm1d(5),
+        nn.GELU(),
+        nn.Conv1d(5, 4, 1),
+        nn.BatchNorm1d(4),
+        nn.GELU(),
     ).double()
     plain.load_state_dict(ours.state_dict())
-    values = torch.randn(50, 3, dtype=torch.float64) * torch.tensor([1.0, 5.0, 0.1]) + torch.tensor([0.0, -8.0, 3.0])
+    values = torch.randn(50, 3, dtype=torch.float64) * torch.tensor([1.0, 5.0, 0.1]) + torch.tensor(
+        [0.0, -8.0, 3.0]
+    )
     results = []
     for network, given_values in ((ours, values), (plain, values.T[None])):
         output = network(given_values)
         output = output if output.ndim == 2 else output[0].T
         (output * torch.arange(200.0).view(50, 4).sin()).sum().backward()
-        results.append([output, *network.buffers(), *(parameter.grad for parameter in network.parameters())])
+        results.append(
+            [output, *network.buffers(), *(parameter.grad for parameter in network.parameters())]
+        )
     for mine, theirs in zip(*results, strict=True):
         torch.testing.assert_close(mine, theirs)
 

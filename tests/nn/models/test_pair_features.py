@@ -18,7 +18,9 @@ def pair(vectors, i, j, number=4):
 
 def test_a_pair_worked_out_by_hand():
     delta = math.hypot(math.log(2), math.pi / 2 - math.atan2(4, 3))
-    mass2 = 16.25**2 - (3**2 + 14**2 + 3.75**2)  # = 2 pT pT' (cosh dy - cos dphi) = 100 (1.25 - 0.8)
+    mass2 = 16.25**2 - (
+        3**2 + 14**2 + 3.75**2
+    )  # = 2 pT pT' (cosh dy - cos dphi) = 100 (1.25 - 0.8)
     assert mass2 == pytest.approx(45)
     expected = [math.log(5 * delta), math.log(5 / 15), math.log(delta), math.log(45)]
     assert pair(TWO, 0, 1) == pytest.approx(expected, rel=1e-12)
@@ -35,11 +37,24 @@ def test_azimuths_are_compared_the_short_way_round():
 
 def test_a_particle_with_itself_has_the_smallest_logarithms_and_twice_its_mass():
     vector = torch.tensor([[3.0, 0.0, 4.0, 13.0]], dtype=torch.float64)  # mass 12
-    assert pair(vector, 0, 0) == pytest.approx([math.log(1e-8), math.log(0.5), math.log(1e-8), math.log(24**2)])
+    assert pair(vector, 0, 0) == pytest.approx(
+        [math.log(1e-8), math.log(0.5), math.log(1e-8), math.log(24**2)]
+    )
 
 
 def test_values_and_gradients_of_odd_vectors_are_finite():
-    vectors = torch.tensor([[0, 0, 0, 0], [0, 0, 5, 5], [0, 0, -5, 5], [1, 0, 0, 1], [1, 0, 0, 1], [-1, 0, 0, 1], [1, 1, -90, 80], [1e-9, 0, 0, 0]])
+    vectors = torch.tensor(
+        [
+            [0, 0, 0, 0],
+            [0, 0, 5, 5],
+            [0, 0, -5, 5],
+            [1, 0, 0, 1],
+            [1, 0, 0, 1],
+            [-1, 0, 0, 1],
+            [1, 1, -90, 80],
+            [1e-9, 0, 0, 0],
+        ]
+    )
     vectors = vectors.float().requires_grad_()
     i, j = torch.cartesian_prod(torch.arange(8), torch.arange(8)).unbind(1)
     features = pair_features(vectors, i, j)
@@ -61,5 +76,8 @@ def test_weaver_core_gives_the_same(number):
 
 
 def test_there_is_no_set_of_two_features():
-    with pytest.raises(ConfigError, match=r"pair_input_dim: 2 pair features; expected 0: none; 1: ln ΔR; 3: ln kT, ln z, ln ΔR; 4:"):
+    with pytest.raises(
+        ConfigError,
+        match=r"pair_input_dim: 2 pair features; expected 0: none; 1: ln ΔR; 3: ln kT, ln z, ln ΔR; 4:",
+    ):
         check_number(2, "pair_input_dim")

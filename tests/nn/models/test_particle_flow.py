@@ -20,9 +20,17 @@ class Plain(nn.Module):
 
         self.input_bn = norm(d_in)
         widths = [d_in, *phi]
-        self.phi = nn.Sequential(*(nn.Sequential(nn.Conv1d(a, b, 1), norm(b), nn.ReLU()) for a, b in zip(widths, phi, strict=False)))
+        self.phi = nn.Sequential(
+            *(
+                nn.Sequential(nn.Conv1d(a, b, 1), norm(b), nn.ReLU())
+                for a, b in zip(widths, phi, strict=False)
+            )
+        )
         widths = [phi[-1], *f]
-        self.fc = nn.Sequential(*(nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in zip(widths, f, strict=False)), nn.Linear(f[-1], classes))
+        self.fc = nn.Sequential(
+            *(nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in zip(widths, f, strict=False)),
+            nn.Linear(f[-1], classes),
+        )
 
     def forward(self, features, mask):
         return self.fc((self.phi(self.input_bn(features)) * mask).sum(-1))
@@ -49,7 +57,9 @@ def test_weights_of_the_plain_form_load_and_give_its_outputs_in_evaluation(use_b
     ours, plain = networks(use_bn)
     ours.dense = dense
     features, mask = torch.randn(5, 4, 6), masks([6, 0, 1, 3, 5], 6)
-    torch.testing.assert_close(ours.eval()(features, mask), plain.eval()(features, mask), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        ours.eval()(features, mask), plain.eval()(features, mask), atol=1e-5, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("use_bn", [False, True])
@@ -72,7 +82,12 @@ def test_the_dense_form_trains_as_the_real_objects_alone_do(use_bn):
         ours.load_state_dict(start)
         ours.zero_grad()
         ours(features, mask).square().sum().backward()
-        found.append([*(parameter.grad for parameter in ours.parameters()), *(buffer.clone() for buffer in ours.buffers())])
+        found.append(
+            [
+                *(parameter.grad for parameter in ours.parameters()),
+                *(buffer.clone() for buffer in ours.buffers()),
+            ]
+        )
     torch.testing.assert_close(*found, atol=1e-4, rtol=1e-4)
 
 
@@ -83,7 +98,9 @@ def test_a_batch_norm_of_the_plain_form_counts_padding_and_ours_does_not():
     real = features.transpose(1, 2)[mask[:, 0] > 0]  # the 3 constituents
     start = networks(use_bn=True)[0].input_bn.running_mean
     torch.testing.assert_close(ours.input_bn.running_mean, 0.9 * start + 0.1 * real.mean(0))
-    torch.testing.assert_close(plain.input_bn.running_mean, 0.9 * start + 0.1 * real.mean(0) * 3 / 12)
+    torch.testing.assert_close(
+        plain.input_bn.running_mean, 0.9 * start + 0.1 * real.mean(0) * 3 / 12
+    )
 
 
 def jets(counts, slots, seed):
@@ -110,18 +127,30 @@ def test_a_constituent_without_momentum_changes_nothing_wherever_it_is(safe, cou
     angles, vectors, mask = (tensor.double() for tensor in jets(counts, 6, seed))
     rows = len(counts)
     anywhere = 3 * torch.randn(rows, 2, dtype=torch.float64)
-    soft = append(angles, anywhere), append(vectors, torch.zeros(rows, 4)), append(mask, torch.ones(rows, 1))
+    soft = (
+        append(angles, anywhere),
+        append(vectors, torch.zeros(rows, 4)),
+        append(mask, torch.ones(rows, 1)),
+    )
     torch.testing.assert_close(safe(*soft), safe(angles, vectors, mask), atol=1e-12, rtol=1e-12)
 
 
 @settings(max_examples=30)
-@given(counts=st.lists(st.integers(1, 6), min_size=1, max_size=4), seed=st.integers(0, 2**20), share=st.floats(0, 1))
+@given(
+    counts=st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    seed=st.integers(0, 2**20),
+    share=st.floats(0, 1),
+)
 def test_splitting_a_constituent_collinearly_changes_nothing(safe, counts, seed, share):
     angles, vectors, mask = (tensor.double() for tensor in jets(counts, 6, seed))
     first = vectors[:, :, 0].clone()
     vectors_kept = vectors.clone()
     vectors_kept[:, :, 0] = share * first
-    split = append(angles, angles[:, :, 0]), append(vectors_kept, (1 - share) * first), append(mask, mask[:, :, 0])
+    split = (
+        append(angles, angles[:, :, 0]),
+        append(vectors_kept, (1 - share) * first),
+        append(mask, mask[:, :, 0]),
+    )
     torch.testing.assert_close(safe(*split), safe(angles, vectors, mask), atol=1e-12, rtol=1e-12)
 
 
@@ -138,9 +167,16 @@ def test_the_unit_of_momentum_does_not_matter_and_the_momenta_do(safe, dense):
 def test_the_energy_flow_sum_by_hand():
     """Two constituents of pT 3 and 1 at angles 1 and 2: Phi = ReLU(2 x - 1), F = 10 x."""
     network = EnergyFlowNetwork(1, 1, (1,), ())
-    state = {"phi.0.0.weight": [[[2.0]]], "phi.0.0.bias": [-1.0], "fc.0.weight": [[10.0]], "fc.0.bias": [0.0]}
+    state = {
+        "phi.0.0.weight": [[[2.0]]],
+        "phi.0.0.bias": [-1.0],
+        "fc.0.weight": [[10.0]],
+        "fc.0.bias": [0.0],
+    }
     network.load_state_dict({name: torch.tensor(values) for name, values in state.items()})
-    output = network(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[3.0, 0.0], [0.0, 1.0]]]), torch.ones(1, 1, 2))
+    output = network(
+        torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[3.0, 0.0], [0.0, 1.0]]]), torch.ones(1, 1, 2)
+    )
     assert output.item() == pytest.approx(10 * (3 / 4 * 1 + 1 / 4 * 3))
 
 
@@ -152,7 +188,9 @@ def test_three_backward_passes_on_two_threads_are_equal_bit_for_bit(two_threads)
     for _ in range(3):
         network.zero_grad()
         network(features, mask).square().sum().backward()
-        gradients.append(torch.cat([parameter.grad.flatten() for parameter in network.parameters()]))
+        gradients.append(
+            torch.cat([parameter.grad.flatten() for parameter in network.parameters()])
+        )
     assert torch.equal(gradients[0], gradients[1])
     assert torch.equal(gradients[0], gradients[2])
 

@@ -43,7 +43,10 @@ def jets(counts, slots, channels=6, wrap=True, seed=0):
     """Points, features and mask; with ``wrap``, padding holds numbers as real objects do."""
     random = torch.Generator().manual_seed(seed)
     mask = (torch.arange(slots) < torch.tensor(counts)[:, None]).unsqueeze(1).float()
-    points, features = torch.randn(len(counts), 2, slots, generator=random), torch.randn(len(counts), channels, slots, generator=random)
+    points, features = (
+        torch.randn(len(counts), 2, slots, generator=random),
+        torch.randn(len(counts), channels, slots, generator=random),
+    )
     return (points, features, mask) if wrap else (points * mask, features * mask, mask)
 
 
@@ -52,20 +55,39 @@ def pair(weaver, name, *args, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = trained(getattr(weaver, name)(*args, **options)).eval()
-    ours = {"ParticleNet": ParticleNet, "ParticleNetTagger": ParticleNetTagger}[name](*args, **options).eval()
+    ours = {"ParticleNet": ParticleNet, "ParticleNetTagger": ParticleNetTagger}[name](
+        *args, **options
+    ).eval()
     ours.load_state_dict(theirs.state_dict())
     return theirs, ours
 
 
-@pytest.mark.parametrize("conv_params", [SMALL, [(5, (8, 8, 6)), (3, (8, 6))], DEFAULT, PUBLIC], ids=["one", "two", "default", "public"])
+@pytest.mark.parametrize(
+    "conv_params",
+    [SMALL, [(5, (8, 8, 6)), (3, (8, 6))], DEFAULT, PUBLIC],
+    ids=["one", "two", "default", "public"],
+)
 @pytest.mark.parametrize(
     ("use_fusion", "use_fts_bn", "use_counts", "for_inference"),
-    [*itertools.product([True, False], [True, False], [True], [False]), (True, True, False, True), (False, False, False, True)],
+    [
+        *itertools.product([True, False], [True, False], [True], [False]),
+        (True, True, False, True),
+        (False, False, False, True),
+    ],
 )
-def test_outputs_are_those_of_weaver_core(weaver, conv_params, use_fusion, use_fts_bn, use_counts, for_inference):
+def test_outputs_are_those_of_weaver_core(
+    weaver, conv_params, use_fusion, use_fts_bn, use_counts, for_inference
+):
     torch.manual_seed(0)
-    options = {"use_fusion": use_fusion, "use_fts_bn": use_fts_bn, "use_counts": use_counts, "for_inference": for_inference}
-    theirs, ours = pair(weaver, "ParticleNet", 6, 3, conv_params, [(16, 0.1), (12, 0.2)], trim=False, **options)
+    options = {
+        "use_fusion": use_fusion,
+        "use_fts_bn": use_fts_bn,
+        "use_counts": use_counts,
+        "for_inference": for_inference,
+    }
+    theirs, ours = pair(
+        weaver, "ParticleNet", 6, 3, conv_params, [(16, 0.1), (12, 0.2)], trim=False, **options
+    )
     inputs = jets(COUNTS, 20, wrap=use_fts_bn)
     with torch.no_grad():
         torch.testing.assert_close(ours(*inputs), theirs(*inputs), atol=1e-5, rtol=0)
@@ -93,15 +115,26 @@ def test_segmentation_gives_an_output_for_each_real_object(weaver):
 
 def test_training_on_full_jets_is_weaver_cores_with_the_same_gradients_and_statistics(weaver):
     torch.manual_seed(0)
-    theirs, ours = pair(weaver, "ParticleNet", 6, 3, [(5, (8, 8, 8)), (3, (8, 6))], [(16, 0.0)], trim=False)
+    theirs, ours = pair(
+        weaver, "ParticleNet", 6, 3, [(5, (8, 8, 8)), (3, (8, 6))], [(16, 0.0)], trim=False
+    )
     points, features, _ = jets([12] * 6, 12)
     target, ends = torch.tensor([0, 1, 2, 0, 1, 2]), []
     for network in (theirs.train(), ours.train()):
         cross_entropy(network(points, features, torch.ones(6, 1, 12)), target).backward()
-        ends.append({name: parameter.grad for name, parameter in network.named_parameters()} | dict(network.named_buffers()))
+        ends.append(
+            {name: parameter.grad for name, parameter in network.named_parameters()}
+            | dict(network.named_buffers())
+        )
     for name, expected in ends[0].items():
         if not name.startswith("trimmer"):
-            torch.testing.assert_close(ends[1][name], expected, atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}")
+            torch.testing.assert_close(
+                ends[1][name],
+                expected,
+                atol=1e-5,
+                rtol=1e-4,
+                msg=lambda text, name=name: f"{name}: {text}",
+            )
 
 
 def test_the_same_seed_gives_weaver_cores_initial_weights(weaver):
@@ -116,9 +149,18 @@ def test_the_same_seed_gives_weaver_cores_initial_weights(weaver):
 @pytest.mark.parametrize("dropout", [None, 0.2])
 def test_the_tagger_of_candidates_and_vertices_is_weaver_cores(weaver, dropout):
     torch.manual_seed(0)
-    options = {"pf_input_dropout": dropout, "sv_input_dropout": dropout, "use_fusion": dropout is None}
-    theirs, ours = pair(weaver, "ParticleNetTagger", 6, 4, 3, DEFAULT, [(16, 0.1)], trim=False, **options)
-    candidates, vertices = jets(COUNTS, 20), jets([0, 2, 0, 1, 5, 5, 3, 0, 1], 5, channels=4, seed=1)
+    options = {
+        "pf_input_dropout": dropout,
+        "sv_input_dropout": dropout,
+        "use_fusion": dropout is None,
+    }
+    theirs, ours = pair(
+        weaver, "ParticleNetTagger", 6, 4, 3, DEFAULT, [(16, 0.1)], trim=False, **options
+    )
+    candidates, vertices = (
+        jets(COUNTS, 20),
+        jets([0, 2, 0, 1, 5, 5, 3, 0, 1], 5, channels=4, seed=1),
+    )
     with torch.no_grad():
         expected = theirs(*[values.clone() for values in (*candidates, *vertices)])
         torch.testing.assert_close(ours(*candidates, *vertices), expected, atol=1e-5, rtol=0)
@@ -160,12 +202,17 @@ def test_masks_may_have_holes():
     points, features, mask = jets([6, 3], 9)
     order = torch.tensor([8, 0, 7, 1, 2, 6, 3, 4, 5])
     torch.testing.assert_close(
-        network(points[..., order], features[..., order], mask[..., order]), network(points, features, mask), atol=1e-6, rtol=0
+        network(points[..., order], features[..., order], mask[..., order]),
+        network(points, features, mask),
+        atol=1e-6,
+        rtol=0,
     )
 
 
 def test_three_trainings_on_two_threads_end_with_the_same_bits(two_threads):
-    points, features, mask = jets(torch.randint(0, 40, (60,), generator=torch.Generator().manual_seed(1)).tolist(), 40)
+    points, features, mask = jets(
+        torch.randint(0, 40, (60,), generator=torch.Generator().manual_seed(1)).tolist(), 40
+    )
     target, ends = torch.arange(60) % 3, []
     for _ in range(3):
         torch.manual_seed(0)
@@ -175,7 +222,9 @@ def test_three_trainings_on_two_threads_end_with_the_same_bits(two_threads):
             optimizer.zero_grad()
             cross_entropy(network(points, features, mask), target).backward()
             optimizer.step()
-        ends.append(torch.cat([values.detach().flatten() for values in network.state_dict().values()]))
+        ends.append(
+            torch.cat([values.detach().flatten() for values in network.state_dict().values()])
+        )
     assert torch.equal(ends[0], ends[1])
     assert torch.equal(ends[0], ends[2])
 
@@ -187,12 +236,16 @@ def test_bf16_autocast_is_close_to_float32_and_trains():
         output = network(*inputs)
     torch.testing.assert_close(output.float(), network(*inputs), atol=0.1, rtol=0.05)
     with torch.autocast("cpu", torch.bfloat16):
-        loss = cross_entropy(network.train()(*inputs).float(), torch.zeros(len(COUNTS), dtype=torch.long))
+        loss = cross_entropy(
+            network.train()(*inputs).float(), torch.zeros(len(COUNTS), dtype=torch.long)
+        )
     loss.backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("conv_params", [7, "16", [], [(7, ())], [(0, (8,))], [(7, 8)], [(7, (8, -1))]])
+@pytest.mark.parametrize(
+    "conv_params", [7, "16", [], [(7, ())], [(0, (8,))], [(7, 8)], [(7, (8, -1))]]
+)
 def test_edge_convolutions_of_another_form_are_refused(conv_params):
     with pytest.raises(ConfigError, match="conv_params: expected \\(k, sizes of layers\\)"):
         ParticleNet(6, 3, conv_params)

@@ -5,9 +5,20 @@ import torch
 from torch import nn
 
 from weaver_tt.errors import ConfigError
-from weaver_tt.nn.models.particle_transformer import ParticleTransformer, ParticleTransformerTagger, ParticleTransformerTaggerWithExtraPairFeatures
+from weaver_tt.nn.models.particle_transformer import (
+    ParticleTransformer,
+    ParticleTransformerTagger,
+    ParticleTransformerTaggerWithExtraPairFeatures,
+)
 
-SMALL = {"embed_dims": [12, 8], "pair_embed_dims": [6, 5], "num_heads": 2, "num_layers": 2, "num_cls_layers": 1, "num_classes": 3}
+SMALL = {
+    "embed_dims": [12, 8],
+    "pair_embed_dims": [6, 5],
+    "num_heads": 2,
+    "num_layers": 2,
+    "num_cls_layers": 1,
+    "num_classes": 3,
+}
 STILL = {"dropout": 0, "attn_dropout": 0, "activation_dropout": 0}
 COUNTS = [6, 3, 1, 9, 0]
 
@@ -24,7 +35,10 @@ def jets(counts, slots, channels=5, seed=0):
     shape = len(counts), slots
     real = (torch.arange(slots) < torch.tensor(counts)[:, None]).unsqueeze(1).float()
     pt = 1 + 100 * torch.rand(shape, generator=random)
-    eta, phi = (torch.randn(len(counts), 1, generator=random) + 0.3 * torch.randn(shape, generator=random) for _ in range(2))
+    eta, phi = (
+        torch.randn(len(counts), 1, generator=random) + 0.3 * torch.randn(shape, generator=random)
+        for _ in range(2)
+    )
     vectors = torch.stack((pt * phi.cos(), pt * phi.sin(), pt * eta.sinh(), pt * eta.cosh()), dim=1)
     return torch.randn(len(counts), channels, slots, generator=random) * real, vectors * real, real
 
@@ -33,11 +47,16 @@ def pair_of(ours, theirs):
     """Both with the same weights and statistics, biases and scales random too, in evaluation; fails where names or shapes differ."""
     random = torch.Generator().manual_seed(1)
     initial = theirs.state_dict()
-    state = {name: tensor if tensor.ndim > 1 else torch.randn(tensor.shape, generator=random) * 0.3 for name, tensor in initial.items()}
+    state = {
+        name: tensor if tensor.ndim > 1 else torch.randn(tensor.shape, generator=random) * 0.3
+        for name, tensor in initial.items()
+    }
     for name, tensor in state.items():
         if name.endswith("num_batches_tracked"):
             state[name] = torch.tensor(3)
-        elif name.endswith("running_var") or (tensor.ndim == 1 and not name.endswith(("bias", "running_mean"))):
+        elif name.endswith("running_var") or (
+            tensor.ndim == 1 and not name.endswith(("bias", "running_mean"))
+        ):
             state[name] = 1 + tensor.abs()
     theirs.load_state_dict(state)
     ours.load_state_dict(state)
@@ -63,8 +82,15 @@ OPTIONS = [
     {"num_classes": None, "fc_params": None},
     {"activation": "relu"},
     {"num_cls_layers": 0, "embed_dims": [8]},
-    {"block_params": {"scale_attn": False, "scale_heads": False, "ffn_ratio": 2, "num_heads": 4}, "cls_block_params": STILL | {"scale_fc": False}},
-    {"block_params": {"scale_fc": False, "scale_resids": False}, "block_ids_with_attn_mask": [1], "weight_init": "timm"},
+    {
+        "block_params": {"scale_attn": False, "scale_heads": False, "ffn_ratio": 2, "num_heads": 4},
+        "cls_block_params": STILL | {"scale_fc": False},
+    },
+    {
+        "block_params": {"scale_fc": False, "scale_resids": False},
+        "block_ids_with_attn_mask": [1],
+        "weight_init": "timm",
+    },
     {"num_layers": 0, "num_cls_layers": 2, "weight_init": None, "fix_init": False},
 ]
 
@@ -72,7 +98,9 @@ OPTIONS = [
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_the_same_weights_give_the_same_numbers(peer, options):
-    ours, theirs = pair_of(ParticleTransformer(5, **SMALL | options), peer.ParticleTransformer(5, **SMALL | options))
+    ours, theirs = pair_of(
+        ParticleTransformer(5, **SMALL | options), peer.ParticleTransformer(5, **SMALL | options)
+    )
     assert largest_difference(ours, theirs, *jets(COUNTS, 11)) <= 1e-5
     ours.dense = True
     assert largest_difference(ours, theirs, *jets(COUNTS, 11)) <= 1e-5
@@ -80,8 +108,16 @@ def test_the_same_weights_give_the_same_numbers(peer, options):
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_public_network_gives_the_same_numbers(peer):
-    options = {"num_classes": 10, "pair_input_dim": 4, "use_pre_activation_pair": False, "cls_block_params": STILL, "fc_params": []}
-    ours, theirs = pair_of(ParticleTransformer(17, **options), peer.ParticleTransformer(17, **options))
+    options = {
+        "num_classes": 10,
+        "pair_input_dim": 4,
+        "use_pre_activation_pair": False,
+        "cls_block_params": STILL,
+        "fc_params": [],
+    }
+    ours, theirs = pair_of(
+        ParticleTransformer(17, **options), peer.ParticleTransformer(17, **options)
+    )
     assert largest_difference(ours, theirs, *jets([14, 4], 16, 17)) <= 1e-5
 
 
@@ -89,7 +125,9 @@ def test_the_public_network_gives_the_same_numbers(peer):
 @pytest.mark.parametrize("pair_input_dim", [0, 4])
 def test_given_pair_features_are_added(peer, pair_input_dim):
     options = SMALL | {"pair_input_dim": pair_input_dim, "pair_extra_dim": 2}
-    ours, theirs = pair_of(ParticleTransformer(5, **options), peer.ParticleTransformer(5, **options))
+    ours, theirs = pair_of(
+        ParticleTransformer(5, **options), peer.ParticleTransformer(5, **options)
+    )
     given = torch.randn(len(COUNTS), 2, 9, 9, generator=torch.Generator().manual_seed(2))
     x, v, mask = jets(COUNTS, 9)
     inputs = (x, v if pair_input_dim else None, mask)
@@ -107,7 +145,9 @@ def test_the_tagger_of_particles_and_vertices_gives_the_same_numbers(peer, extra
     options = SMALL | {"pair_extra_dim": extra}
     ours, theirs = pair_of(mine(5, 4, **options), getattr(peer, name)(5, 4, **options))
     inputs = *jets(COUNTS, 9), *jets([0, 2, 3, 1, 2], 4, channels=4, seed=1)
-    given = (torch.randn(len(COUNTS), extra, 9, 9, generator=torch.Generator().manual_seed(2)),) * bool(extra)
+    given = (
+        torch.randn(len(COUNTS), extra, 9, 9, generator=torch.Generator().manual_seed(2)),
+    ) * bool(extra)
     assert largest_difference(ours, theirs, *inputs, *given) <= 1e-5
     ours.dense = True
     assert largest_difference(ours, theirs, *inputs, *given) <= 1e-5
@@ -119,19 +159,29 @@ def test_a_training_step_on_jets_without_padding_is_the_same(peer):
     networks = pair_of(ParticleTransformer(5, **options), peer.ParticleTransformer(5, **options))
     inputs, results = jets([7] * 4, 7), []
     for network in networks:
-        loss = nn.functional.cross_entropy(network.double().train()(*(tensor.double() for tensor in inputs)), torch.tensor([0, 1, 2, 0]))
+        loss = nn.functional.cross_entropy(
+            network.double().train()(*(tensor.double() for tensor in inputs)),
+            torch.tensor([0, 1, 2, 0]),
+        )
         loss.backward()
         gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
         results.append({"loss": loss, **dict(network.named_buffers()), **gradients})
     for name, mine in results[0].items():
-        torch.testing.assert_close(mine, results[1][name], msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            mine, results[1][name], msg=lambda text, name=name: f"{name}: {text}"
+        )
 
 
 def test_masks_may_have_holes_and_none_means_that_all_are_real():
     network = ParticleTransformer(5, **SMALL).eval()
     x, v, mask = jets([4, 6], 6)
     order = torch.tensor([4, 0, 5, 2, 1, 3])
-    torch.testing.assert_close(network(x[:, :, order], v[:, :, order], mask[:, :, order]), network(x, v, mask), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        network(x[:, :, order], v[:, :, order], mask[:, :, order]),
+        network(x, v, mask),
+        atol=1e-5,
+        rtol=1e-5,
+    )
     torch.testing.assert_close(network(x[1:], v[1:]), network(x, v, mask)[1:], atol=1e-5, rtol=1e-5)
 
 
@@ -168,7 +218,9 @@ def test_three_steps_on_two_threads_are_equal_bit_for_bit(two_threads):
         torch.manual_seed(1)
         network.zero_grad()
         network(*inputs).square().sum().backward()
-        gradients.append(torch.cat([parameter.grad.flatten() for parameter in network.parameters()]))
+        gradients.append(
+            torch.cat([parameter.grad.flatten() for parameter in network.parameters()])
+        )
     assert torch.equal(gradients[0], gradients[1])
     assert torch.equal(gradients[0], gradients[2])
 
@@ -177,7 +229,9 @@ def test_initial_weights_are_those_of_the_paper():
     torch.manual_seed(0)
     network = ParticleTransformer(5, num_classes=3)
     query = network.blocks[0].attn.in_proj.weight[:128]
-    assert query.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.03)  # Xavier for a square matrix
+    assert query.std().item() == pytest.approx(
+        (2 / 256) ** 0.5, rel=0.03
+    )  # Xavier for a square matrix
     second, eighth = (network.blocks[number].fc2.weight.std().item() for number in (1, 7))
     assert second / eighth == pytest.approx(2, rel=0.03)  # sqrt(2 * 8) / sqrt(2 * 2)
     assert network.cls_token.std().item() == pytest.approx(0.02, rel=0.3)

@@ -8,24 +8,46 @@ from torch import nn
 
 from weaver_tt.nn.objects.pairwise import DensePairs, PairLinear, RealPairs, make_layout
 
-masks = st.integers(1, 5).flatmap(lambda slots: st.lists(st.lists(st.booleans(), min_size=slots, max_size=slots), min_size=1, max_size=5))
+masks = st.integers(1, 5).flatmap(
+    lambda slots: st.lists(
+        st.lists(st.booleans(), min_size=slots, max_size=slots), min_size=1, max_size=5
+    )
+)
 
 
 def features(mask, channels=3):
     random = torch.Generator().manual_seed(7)
-    return torch.randn(mask.shape[0], channels, mask.shape[1], generator=random, dtype=torch.float64)
+    return torch.randn(
+        mask.shape[0], channels, mask.shape[1], generator=random, dtype=torch.float64
+    )
 
 
 def test_pairs_of_rows_with_3_0_1_and_2_objects():
     pairs = RealPairs(torch.tensor([[1, 1, 1], [0, 0, 0], [1, 0, 0], [1, 1, 0]]).bool())
     assert pairs.rows.tolist() == [0, 0, 0, 2, 3, 3]
-    assert list(zip(pairs.i.tolist(), pairs.j.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (4, 5), (5, 4)]
+    assert list(zip(pairs.i.tolist(), pairs.j.tolist(), strict=True)) == [
+        (0, 1),
+        (0, 2),
+        (1, 0),
+        (1, 2),
+        (2, 0),
+        (2, 1),
+        (4, 5),
+        (5, 4),
+    ]
 
 
 @given(masks)
 def test_pairs_are_all_ordered_pairs_of_different_objects_of_one_row_sorted_by_the_first(rows):
-    places = [(row, slot) for row, slots in enumerate(rows) for slot, real in enumerate(slots) if real]
-    expected = [(i, j) for i, a in enumerate(places) for j, b in enumerate(places) if i != j and a[0] == b[0]]
+    places = [
+        (row, slot) for row, slots in enumerate(rows) for slot, real in enumerate(slots) if real
+    ]
+    expected = [
+        (i, j)
+        for i, a in enumerate(places)
+        for j, b in enumerate(places)
+        if i != j and a[0] == b[0]
+    ]
     pairs = RealPairs(torch.tensor(rows))
     assert list(zip(pairs.i.tolist(), pairs.j.tolist(), strict=True)) == expected
 
@@ -33,10 +55,22 @@ def test_pairs_are_all_ordered_pairs_of_different_objects_of_one_row_sorted_by_t
 def test_sums_and_means_over_partners_and_rows_by_hand():
     mask = torch.tensor([[True, True, True], [True, False, False], [False, False, False]])
     for pairs in (RealPairs(mask), DensePairs(mask)):
-        values = pairs.gather(torch.tensor([[[1.0, 2.0, 4.0]], [[8.0, 99.0, 99.0]], [[99.0, 99.0, 99.0]]]))
-        partners = pairs.add(torch.zeros_like(values), values)  # each pair's message is its partner's value
-        assert pairs.scatter(pairs.sum_partners(partners))[:, 0].tolist() == [[6, 5, 3], [0, 0, 0], [0, 0, 0]]
-        assert pairs.scatter(pairs.mean_partners(partners))[:, 0].tolist() == [[3, 2.5, 1.5], [0, 0, 0], [0, 0, 0]]
+        values = pairs.gather(
+            torch.tensor([[[1.0, 2.0, 4.0]], [[8.0, 99.0, 99.0]], [[99.0, 99.0, 99.0]]])
+        )
+        partners = pairs.add(
+            torch.zeros_like(values), values
+        )  # each pair's message is its partner's value
+        assert pairs.scatter(pairs.sum_partners(partners))[:, 0].tolist() == [
+            [6, 5, 3],
+            [0, 0, 0],
+            [0, 0, 0],
+        ]
+        assert pairs.scatter(pairs.mean_partners(partners))[:, 0].tolist() == [
+            [3, 2.5, 1.5],
+            [0, 0, 0],
+            [0, 0, 0],
+        ]
         assert pairs.sum_row(values)[:, 0].tolist() == [7, 8, 0]
         assert pairs.mean_row(values)[:, 0].tolist() == pytest.approx([7 / 3, 8, 0])
 
@@ -48,7 +82,9 @@ def test_real_and_dense_pairs_give_the_same_sums_for_any_mask(rows):
     results = []
     for pairs in (RealPairs(mask), DensePairs(mask)):
         values = pairs.gather(features(mask))
-        messages = torch.tanh(pairs.first(values) - 2 * pairs.second(values)) + pairs.add(values, values.square())
+        messages = torch.tanh(pairs.first(values) - 2 * pairs.second(values)) + pairs.add(
+            values, values.square()
+        )
         mixed = values * pairs.spread_row(pairs.mean_row(values))
         objects = (pairs.sum_partners(messages), pairs.mean_partners(messages), mixed)
         results.append([pairs.scatter(item) for item in objects] + [pairs.sum_row(mixed)])
@@ -61,7 +97,9 @@ def test_scatter_undoes_gather_and_leaves_padding_zero(rows):
     mask = torch.tensor(rows)
     values = features(mask)
     pairs = RealPairs(mask)
-    assert torch.equal(pairs.scatter(pairs.gather(values)), torch.where(mask.unsqueeze(1), values, 0.0))
+    assert torch.equal(
+        pairs.scatter(pairs.gather(values)), torch.where(mask.unsqueeze(1), values, 0.0)
+    )
 
 
 def test_pairs_are_not_made_for_those_who_sum_over_rows_alone():
@@ -84,7 +122,9 @@ def test_a_batch_without_objects_has_no_pairs_and_a_gradient():
 
 def test_sums_of_bf16_messages_are_kept_in_float32():
     pairs = RealPairs(torch.ones(1, 10, dtype=torch.bool))
-    messages = torch.full((90, 1), 1.0078125, dtype=torch.bfloat16)  # nine of them need more than 8 bits
+    messages = torch.full(
+        (90, 1), 1.0078125, dtype=torch.bfloat16
+    )  # nine of them need more than 8 bits
     assert pairs.sum_partners(messages)[0].item() == 9 * 1.0078125
 
 
@@ -99,7 +139,9 @@ def test_a_pair_layer_is_a_linear_layer_on_concatenated_pairs(dense):
     objects = pairs.gather(features(mask))
     first, second = torch.broadcast_tensors(pairs.first(objects), pairs.second(objects))
     edges = torch.stack((first[..., 0] - second[..., 0], first[..., 1] * second[..., 1]), dim=-1)
-    torch.testing.assert_close(layer(objects, pairs, edges), plain(torch.cat((first, second, edges), dim=-1)))
+    torch.testing.assert_close(
+        layer(objects, pairs, edges), plain(torch.cat((first, second, edges), dim=-1))
+    )
 
 
 def test_gradients_of_gathers_and_sums_are_right():
@@ -108,7 +150,10 @@ def test_gradients_of_gathers_and_sums_are_right():
 
     def function(values):
         objects = pairs.gather(values)
-        return pairs.scatter(pairs.mean_partners(torch.tanh(pairs.add(objects, objects * 2))) + pairs.spread_row(pairs.sum_row(objects)).square())
+        return pairs.scatter(
+            pairs.mean_partners(torch.tanh(pairs.add(objects, objects * 2)))
+            + pairs.spread_row(pairs.sum_row(objects)).square()
+        )
 
     assert torch.autograd.gradcheck(function, features(mask, 2).requires_grad_())
 
@@ -124,7 +169,11 @@ def test_three_backward_passes_on_two_threads_are_equal_bit_for_bit(two_threads)
         layer.zero_grad()
         copy = values.clone().requires_grad_()
         pairs = RealPairs(mask)
-        pairs.sum_row(pairs.sum_partners(torch.tanh(layer(pairs.gather(copy), pairs)))).square().sum().backward()
-        gradients.append(torch.cat([copy.grad.flatten(), layer.weight.grad.flatten(), layer.bias.grad]))
+        pairs.sum_row(
+            pairs.sum_partners(torch.tanh(layer(pairs.gather(copy), pairs)))
+        ).square().sum().backward()
+        gradients.append(
+            torch.cat([copy.grad.flatten(), layer.weight.grad.flatten(), layer.bias.grad])
+        )
     assert torch.equal(gradients[0], gradients[1])
     assert torch.equal(gradients[0], gradients[2])

@@ -7,7 +7,11 @@ from hypothesis import strategies as st
 
 from weaver_tt.nn.objects.point_cloud import PointCloud, with_null_row
 
-masks = st.integers(1, 6).flatmap(lambda slots: st.lists(st.lists(st.booleans(), min_size=slots, max_size=slots), min_size=1, max_size=4))
+masks = st.integers(1, 6).flatmap(
+    lambda slots: st.lists(
+        st.lists(st.booleans(), min_size=slots, max_size=slots), min_size=1, max_size=4
+    )
+)
 
 
 def brute_force(mask, points, k):
@@ -17,7 +21,9 @@ def brute_force(mask, points, k):
         number[row, slot] = len(number) + 1
     for row, slot in number:
         others = [
-            (float((points[row, :, slot] - points[row, :, other]).norm()), number[row, other]) for r, other in number if r == row and other != slot
+            (float((points[row, :, slot] - points[row, :, other]).norm()), number[row, other])
+            for r, other in number
+            if r == row and other != slot
         ]
         nearest = [which for _, which in sorted(others)[:k]]
         expected.append(sorted(nearest + [0] * (k - len(nearest))))
@@ -25,9 +31,13 @@ def brute_force(mask, points, k):
 
 
 @given(mask=masks, k=st.integers(1, 8), dimensions=st.integers(1, 3), seed=st.integers(0, 2**20))
-def test_neighbours_are_those_of_brute_force_and_none_where_a_row_is_short(mask, k, dimensions, seed):
+def test_neighbours_are_those_of_brute_force_and_none_where_a_row_is_short(
+    mask, k, dimensions, seed
+):
     mask = torch.tensor(mask)
-    points = torch.randn(len(mask), dimensions, mask.shape[1], generator=torch.Generator().manual_seed(seed))
+    points = torch.randn(
+        len(mask), dimensions, mask.shape[1], generator=torch.Generator().manual_seed(seed)
+    )
     cloud = PointCloud(mask)
     nearest = cloud.nearest(cloud.gather(points), k).view(-1, k)
     assert nearest.sort(dim=1).values.tolist() == brute_force(mask, points, k)
@@ -37,7 +47,12 @@ def test_three_objects_on_a_line_and_one_alone():
     cloud = PointCloud(torch.tensor([[True, True, True], [False, True, False]]))
     points = cloud.gather(torch.tensor([[[0.0, 1.0, 3.0]], [[9.0, 0.0, 9.0]]]))
     assert cloud.nearest(points, 1).tolist() == [2, 1, 2, 0]
-    assert cloud.nearest(points, 2).view(4, 2).sort(dim=1).values.tolist() == [[2, 3], [1, 3], [1, 2], [0, 0]]
+    assert cloud.nearest(points, 2).view(4, 2).sort(dim=1).values.tolist() == [
+        [2, 3],
+        [1, 3],
+        [1, 2],
+        [0, 0],
+    ]
 
 
 def test_objects_in_the_same_place_are_each_others_neighbours_not_their_own():
@@ -57,7 +72,9 @@ def test_neighbours_are_found_in_float32_under_autocast_too():
 @given(mask=masks, channels=st.integers(1, 3))
 def test_scatter_undoes_gather_on_real_objects_and_sums_count_nothing_else(mask, channels):
     mask = torch.tensor(mask)
-    padded = torch.arange(1.0, 1 + len(mask) * channels * mask.shape[1]).view(len(mask), channels, -1)
+    padded = torch.arange(1.0, 1 + len(mask) * channels * mask.shape[1]).view(
+        len(mask), channels, -1
+    )
     cloud = PointCloud(mask)
     real = padded * mask.unsqueeze(1)
     assert torch.equal(cloud.scatter(cloud.gather(padded)), real)
@@ -75,4 +92,8 @@ def test_a_batch_without_objects_has_sums_of_zero_and_no_neighbours(slots):
 
 
 def test_row_zero_of_a_table_is_no_object():
-    assert with_null_row(torch.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist() == [[0, 0], [1, 2], [3, 4]]
+    assert with_null_row(torch.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist() == [
+        [0, 0],
+        [1, 2],
+        [3, 4],
+    ]

@@ -13,7 +13,9 @@ cells = st.sampled_from([1, 20, 60, 1000])
 
 def features(mask, channels=3):
     random = torch.Generator().manual_seed(1)
-    return torch.randn(mask.shape[0], channels, mask.shape[1], generator=random, dtype=torch.float64)
+    return torch.randn(
+        mask.shape[0], channels, mask.shape[1], generator=random, dtype=torch.float64
+    )
 
 
 def test_groups_are_cut_where_their_squares_are_full():
@@ -50,12 +52,22 @@ def test_means_of_rows_are_those_of_real_objects_in_both_forms(given_mask, size)
 
 @pytest.mark.parametrize("size", [1, 30, 1000])
 def test_gradients_come_back_to_the_objects_they_belong_to(size):
-    mask = torch.tensor([[True, False, True, True], [False] * 4, [True, True, False, False], [True] * 4])
+    mask = torch.tensor(
+        [[True, False, True, True], [False] * 4, [True, True, False, False], [True] * 4]
+    )
     rows = Ragged(mask, size)
 
     def function(values):
-        weights = [torch.sin(torch.arange(part.numel(), dtype=part.dtype)).view_as(part) for part in rows.split(values)]
-        return rows.join([part.square() * weight for part, weight in zip(rows.split(values), weights, strict=True)])
+        weights = [
+            torch.sin(torch.arange(part.numel(), dtype=part.dtype)).view_as(part)
+            for part in rows.split(values)
+        ]
+        return rows.join(
+            [
+                part.square() * weight
+                for part, weight in zip(rows.split(values), weights, strict=True)
+            ]
+        )
 
     assert torch.autograd.gradcheck(function, features(mask).transpose(1, 2)[mask].requires_grad_())
 

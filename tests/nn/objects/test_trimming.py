@@ -30,7 +30,9 @@ def test_only_the_longest_rows_lose_objects():
 def test_the_same_seed_trims_the_same_whatever_the_padding():
     counts = [3, 9, 12, 20, 0]
     for seed in range(5):
-        assert torch.equal(drawn(mask_of(counts, 20), seed), drawn(mask_of(counts, 31), seed)[:, :20])
+        assert torch.equal(
+            drawn(mask_of(counts, 20), seed), drawn(mask_of(counts, 31), seed)[:, :20]
+        )
 
 
 def test_rows_without_objects_are_left_alone():

@@ -11,8 +11,25 @@ from weaver_tt.cli import main
 
 def test_quark_and_gluon_jets_as_root(tmp_path, capsys):
     np.savez(tmp_path / "QG_jets.npz", X=np.array([[[10.0, 0.0, 1.0, 22]]]), y=np.array([1.0]))
-    assert main(["convert", "qg", "-i", str(tmp_path), "-o", str(tmp_path / "out"), "--format", "root", "--no-progress"]) == 0
-    assert uproot.open(tmp_path / "out" / "train_file_0.root")["tree"]["jet_pt"].array().tolist() == [10]
+    assert (
+        main(
+            [
+                "convert",
+                "qg",
+                "-i",
+                str(tmp_path),
+                "-o",
+                str(tmp_path / "out"),
+                "--format",
+                "root",
+                "--no-progress",
+            ]
+        )
+        == 0
+    )
+    assert uproot.open(tmp_path / "out" / "train_file_0.root")["tree"][
+        "jet_pt"
+    ].array().tolist() == [10]
     assert "train_file_0.root" in capsys.readouterr().err
 
 

@@ -11,7 +11,12 @@ from weaver_tt.samples.convert import qg
 X = np.array(
     [
         [[50.0, 0.5, 6.2, 211], [30.0, 0.7, 0.1, -2212], [5.0, 0.6, 0.0, 22], [0, 0, 0, 0]],
-        [[40.0, -1.5, 3.0, 11], [30.0, -1.7, 3.1, -13], [20.0, -1.6, 3.2, -2112], [1.0, -1.0, 3.0, -321]],
+        [
+            [40.0, -1.5, 3.0, 11],
+            [30.0, -1.7, 3.1, -13],
+            [20.0, -1.6, 3.2, -2112],
+            [1.0, -1.0, 3.0, -321],
+        ],
     ]
 )
 Y = np.array([1.0, 0.0])
@@ -22,7 +27,10 @@ def test_kinds_and_charges_by_hand():
     assert jets["label"].tolist() == [1, 0]
     assert jets["part_charge"].tolist() == [[1, -1, 0], [-1, 1, 0, -1]]
     assert jets["part_pid"].tolist() == [[211, -2212, 22], [11, -13, -2112, -321]]
-    kinds = {name: jets[f"part_is{name}"].tolist() for name in ("ChargedHadron", "NeutralHadron", "Photon", "Electron", "Muon")}
+    kinds = {
+        name: jets[f"part_is{name}"].tolist()
+        for name in ("ChargedHadron", "NeutralHadron", "Photon", "Electron", "Muon")
+    }
     assert kinds == {
         "ChargedHadron": [[True, True, False], [False, False, False, True]],
         "NeutralHadron": [[False] * 3, [False, False, True, False]],
@@ -36,22 +44,36 @@ def test_kinds_and_charges_by_hand():
 def test_momenta_are_those_of_massless_particles():
     vector = pytest.importorskip("vector")
     jets = qg.jet_table(X, Y)
-    each = vector.array({"pt": X[..., 0], "eta": X[..., 1], "phi": X[..., 2], "mass": np.zeros((2, 4))})
-    total = vector.array({name: getattr(each, name).sum(axis=1) for name in ("px", "py", "pz", "E")})
+    each = vector.array(
+        {"pt": X[..., 0], "eta": X[..., 1], "phi": X[..., 2], "mass": np.zeros((2, 4))}
+    )
+    total = vector.array(
+        {name: getattr(each, name).sum(axis=1) for name in ("px", "py", "pz", "E")}
+    )
     for name in ("pt", "eta", "phi", "energy", "mass"):
-        assert jets[f"jet_{name}"].tolist() == pytest.approx(getattr(total, name).tolist(), rel=1e-5)
+        assert jets[f"jet_{name}"].tolist() == pytest.approx(
+            getattr(total, name).tolist(), rel=1e-5
+        )
     assert jets["part_px"][1].tolist() == pytest.approx(each.px[1].tolist())
     assert jets["part_energy"][1].tolist() == pytest.approx(each.E[1].tolist())
-    assert jets["part_dphi"][0].tolist() == pytest.approx(each[0, :3].deltaphi(total[0]).tolist(), abs=1e-5)
-    assert jets["part_deta"][1].tolist() == pytest.approx((total.eta[1] - X[1, :, 1]).tolist(), abs=1e-5)  # the jet lies backward
+    assert jets["part_dphi"][0].tolist() == pytest.approx(
+        each[0, :3].deltaphi(total[0]).tolist(), abs=1e-5
+    )
+    assert jets["part_deta"][1].tolist() == pytest.approx(
+        (total.eta[1] - X[1, :, 1]).tolist(), abs=1e-5
+    )  # the jet lies backward
 
 
 def test_nine_of_ten_files_are_for_training(tmp_path, monkeypatch):
     monkeypatch.setattr(qg, "ROWS", 1)
     for number in range(10):
         np.savez(tmp_path / f"QG_jets_{number}.npz", X=X, y=np.full(2, number % 2))
-    written = qg.convert_quark_gluon(str(tmp_path), str(tmp_path / "out"), ".parquet", progress=False)
-    assert [path.name for path in written] == [f"train_file_{number}.parquet" for number in range(9)] + ["test_file_0.parquet"]
+    written = qg.convert_quark_gluon(
+        str(tmp_path), str(tmp_path / "out"), ".parquet", progress=False
+    )
+    assert [path.name for path in written] == [
+        f"train_file_{number}.parquet" for number in range(9)
+    ] + ["test_file_0.parquet"]
     assert ak.from_parquet(written[9]).label.tolist() == [1, 1]
     assert ak.from_parquet(written[0]).part_charge.tolist() == [[1, -1, 0], [-1, 1, 0, -1]]
 

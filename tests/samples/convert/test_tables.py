@@ -15,7 +15,11 @@ def test_padding_is_left_out_wherever_it_stands():
 def test_jets_carry_their_label():
     momenta = [np.array([[value]]) for value in (3.0, 4.0, 0.0, 13.0)]
     columns = labelled_jet_columns(momenta, np.array([[True]]), np.array([1.0]))
-    assert (columns["label"].tolist(), columns["jet_pt"].tolist(), columns["jet_mass"].tolist()) == ([1], [5], [12])
+    assert (
+        columns["label"].tolist(),
+        columns["jet_pt"].tolist(),
+        columns["jet_mass"].tolist(),
+    ) == ([1], [5], [12])
 
 
 def test_a_folder_without_the_files_says_what_is_there(tmp_path):

@@ -37,8 +37,12 @@ def test_fewer_jets_are_the_first_of_more_in_either_format(reference, tmp_path):
 
 
 def test_another_seed_gives_other_jets(reference, tmp_path):
-    blocks.write_sample(str(tmp_path / "other.parquet"), dataclasses.replace(SAMPLE, seed=4), 7, progress=False)
-    assert not set(ak.from_parquet(tmp_path / "other.parquet").jet_pt.tolist()) & set(reference.jet_pt.tolist())
+    blocks.write_sample(
+        str(tmp_path / "other.parquet"), dataclasses.replace(SAMPLE, seed=4), 7, progress=False
+    )
+    assert not set(ak.from_parquet(tmp_path / "other.parquet").jet_pt.tolist()) & set(
+        reference.jet_pt.tolist()
+    )
 
 
 def test_the_number_of_workers_changes_nothing(reference, tmp_path):
@@ -50,10 +54,17 @@ def test_the_number_of_workers_changes_nothing(reference, tmp_path):
 
 def test_nonsense_and_hopeless_windows_are_errors_and_leave_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(blocks, "MAX_EMPTY_BLOCKS", 2)
-    far = SampleSettings(process="higgs-bb", pthat_min=20, pthat_max=30, pt_min=3000, pt_max=3100, **SMALL)
-    with pytest.raises(ConfigError, match=r"no jet of higgs-bb in 24 events with pTHat in 20 to 30 GeV; the window is pT in 3000 to 3100 GeV"):
+    far = SampleSettings(
+        process="higgs-bb", pthat_min=20, pthat_max=30, pt_min=3000, pt_max=3100, **SMALL
+    )
+    with pytest.raises(
+        ConfigError,
+        match=r"no jet of higgs-bb in 24 events with pTHat in 20 to 30 GeV; the window is pT in 3000 to 3100 GeV",
+    ):
         blocks.write_sample(str(tmp_path / "no.root"), far, 1, progress=False)
-    with pytest.raises(ConfigError, match="at least one jet and one worker are needed, got 0 and 1"):
+    with pytest.raises(
+        ConfigError, match="at least one jet and one worker are needed, got 0 and 1"
+    ):
         blocks.write_sample(str(tmp_path / "no.root"), SAMPLE, 0)
     with pytest.raises(OutputError, match="no writer"):
         blocks.write_sample(str(tmp_path / "no.txt"), SAMPLE, 1)

@@ -11,7 +11,12 @@ from weaver_tt.samples.simulate.blocks import make_block
 from weaver_tt.samples.simulate.columns import is_accepted
 from weaver_tt.samples.simulate.processes import LABELS, PROCESSES, SampleSettings
 
-MASSES = {"top": (6, 173), "w": (24, 80.4), "z": (23, 91.2), "higgs-bb": (25, 125)}  # PDG number, mass in GeV
+MASSES = {
+    "top": (6, 173),
+    "w": (24, 80.4),
+    "z": (23, 91.2),
+    "higgs-bb": (25, 125),
+}  # PDG number, mass in GeV
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +24,9 @@ def jets():
     """Process -> record array of its first jets, some dozens."""
     samples = {}
     for process in PROCESSES:
-        batches = [columns for columns, _ in make_block(SampleSettings(process=process, batch=40), 0, 30)]
+        batches = [
+            columns for columns, _ in make_block(SampleSettings(process=process, batch=40), 0, 30)
+        ]
         samples[process] = ak.concatenate([ak.zip(columns, depth_limit=1) for columns in batches])
     return samples
 
@@ -34,20 +41,30 @@ def test_the_columns_are_those_of_jetclass(everything):
     parts = "px py pz energy deta dphi d0val d0err dzval dzerr charge pid"
     kinds = "isChargedHadron isNeutralHadron isPhoton isElectron isMuon"
     jet = "pt eta phi energy mass nparticles sdmass tau1 tau2 tau3 tau4 isQ isG"
-    names = {f"part_{name}" for name in f"{parts} {kinds}".split()} | {f"jet_{name}" for name in jet.split()}
+    names = {f"part_{name}" for name in f"{parts} {kinds}".split()} | {
+        f"jet_{name}" for name in jet.split()
+    }
     names |= {f"aux_genpart_{name}" for name in ("pt", "eta", "phi", "mass", "pid")}
     assert set(everything.fields) == names | set(LABELS) | {"label", "n_parts"}
-    assert all(np.isfinite(ak.to_numpy(ak.flatten(everything[name], axis=None))).all() for name in everything.fields)
+    assert all(
+        np.isfinite(ak.to_numpy(ak.flatten(everything[name], axis=None))).all()
+        for name in everything.fields
+    )
 
 
 def test_jets_lie_in_the_window_and_are_the_sum_of_their_constituents(everything):
     assert ((everything.jet_pt >= 550) & (everything.jet_pt <= 650)).to_numpy().all()
     assert (np.abs(everything.jet_eta) < 2).to_numpy().all()
-    parts = [ak.values_astype(everything[f"part_{name}"], "float64") for name in ("px", "py", "pz", "energy")]
+    parts = [
+        ak.values_astype(everything[f"part_{name}"], "float64")
+        for name in ("px", "py", "pz", "energy")
+    ]
     px, py, pz, energy = (ak.to_numpy(ak.sum(values, axis=1)) for values in parts)
     assert np.hypot(px, py) == pytest.approx(everything.jet_pt.to_numpy(), rel=1e-5)
     assert energy == pytest.approx(everything.jet_energy.to_numpy(), rel=1e-5)
-    assert energy**2 - px**2 - py**2 - pz**2 == pytest.approx(everything.jet_mass.to_numpy() ** 2, abs=20)  # GeV^2, of float32 momenta
+    assert energy**2 - px**2 - py**2 - pz**2 == pytest.approx(
+        everything.jet_mass.to_numpy() ** 2, abs=20
+    )  # GeV^2, of float32 momenta
     assert (everything.jet_nparticles == ak.num(everything.part_px)).to_numpy().all()
     assert (everything.jet_sdmass <= everything.jet_mass + 1e-3).to_numpy().all()
 
@@ -55,18 +72,27 @@ def test_jets_lie_in_the_window_and_are_the_sum_of_their_constituents(everything
 def test_constituents_are_sorted_and_of_one_kind_each(everything):
     pt = np.hypot(everything.part_px, everything.part_py)
     assert ak.all(pt[:, 1:] <= pt[:, :-1] * 1.000001)
-    kinds = [everything[f"part_is{name}"] for name in ("ChargedHadron", "NeutralHadron", "Photon", "Electron", "Muon")]
+    kinds = [
+        everything[f"part_is{name}"]
+        for name in ("ChargedHadron", "NeutralHadron", "Photon", "Electron", "Muon")
+    ]
     assert ak.all(sum(ak.values_astype(kind, "int64") for kind in kinds) == 1)
     charged = kinds[0] | kinds[3] | kinds[4]
     assert ak.all((np.abs(everything.part_charge) == 1) == charged)
     assert ak.all((everything.part_d0err > 0) == charged)
     assert ak.all((everything.part_dzval != 0) == charged)
-    assert not ak.any((np.abs(everything.part_pid) == 12) | (np.abs(everything.part_pid) == 14) | (np.abs(everything.part_pid) == 16))
+    assert not ak.any(
+        (np.abs(everything.part_pid) == 12)
+        | (np.abs(everything.part_pid) == 14)
+        | (np.abs(everything.part_pid) == 16)
+    )
 
 
 def test_more_than_half_of_the_momentum_is_charged(jets):
     pt = np.hypot(jets["qcd"].part_px, jets["qcd"].part_py)
-    assert ak.sum(pt[jets["qcd"].part_charge != 0]) / ak.sum(pt) == pytest.approx(0.6, abs=0.1)  # two of three pions, and few of the rest
+    assert ak.sum(pt[jets["qcd"].part_charge != 0]) / ak.sum(pt) == pytest.approx(
+        0.6, abs=0.1
+    )  # two of three pions, and few of the rest
 
 
 @pytest.mark.parametrize("process", MASSES)
@@ -82,13 +108,23 @@ def test_resonances_have_their_mass_and_their_jets_hold_them(jets, process):
 
 def test_jets_of_partons_are_light_and_resonances_have_prongs(jets):
     assert np.median(jets["qcd"].jet_sdmass) < 60 < np.median(jets["w"].jet_sdmass)
-    assert np.median(jets["top"].jet_tau3 / jets["top"].jet_tau2) < 0.65 < np.median(jets["qcd"].jet_tau3 / jets["qcd"].jet_tau2)
+    assert (
+        np.median(jets["top"].jet_tau3 / jets["top"].jet_tau2)
+        < 0.65
+        < np.median(jets["qcd"].jet_tau3 / jets["qcd"].jet_tau2)
+    )
 
 
 def test_one_label_of_ten_is_set_and_label_says_signal(jets):
     for process, sample in jets.items():
-        assert {name: np.unique(sample[name]).tolist() for name in LABELS} == {name: [int(name == PROCESSES[process].label)] for name in LABELS}
-    assert {process: np.unique(sample.label).tolist() for process, sample in jets.items() if process != "dijet"} == {
+        assert {name: np.unique(sample[name]).tolist() for name in LABELS} == {
+            name: [int(name == PROCESSES[process].label)] for name in LABELS
+        }
+    assert {
+        process: np.unique(sample.label).tolist()
+        for process, sample in jets.items()
+        if process != "dijet"
+    } == {
         "top": [1],
         "qcd": [0],
         "w": [1],
@@ -104,11 +140,25 @@ def test_dijets_are_light_quarks_or_gluons(jets):
     assert (dijet.jet_isG.to_numpy() == (kind == 21)).all()
     assert (dijet.jet_isQ + dijet.jet_isG == 1).to_numpy().all()
     assert (dijet.label == dijet.jet_isQ).to_numpy().all()
-    assert np.mean(dijet.jet_nparticles[dijet.jet_isG == 1]) > np.mean(dijet.jet_nparticles[dijet.jet_isQ == 1])
+    assert np.mean(dijet.jet_nparticles[dijet.jet_isG == 1]) > np.mean(
+        dijet.jet_nparticles[dijet.jet_isQ == 1]
+    )
 
 
 def test_which_jets_count_by_hand():
     pid, origin = np.array([6, -2, 4, 21]), np.array([0, 1, 2, 3, -1])
-    assert is_accepted(pid, origin, PROCESSES["top"]).tolist() == [True, True, True, True, False]  # any candidate is a top there
-    assert is_accepted(pid, origin, PROCESSES["dijet"]).tolist() == [False, True, False, True, False]
+    assert is_accepted(pid, origin, PROCESSES["top"]).tolist() == [
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]  # any candidate is a top there
+    assert is_accepted(pid, origin, PROCESSES["dijet"]).tolist() == [
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
     assert is_accepted(pid, origin, PROCESSES["qcd"]).tolist() == [True] * 5

@@ -39,7 +39,10 @@ def test_tracks_of_long_lived_hadrons_start_away_from_the_beam(some):
     final = np.unique(some.pid[some.status > 0])
     assert {310, 3122} & set(np.abs(final).tolist())  # K_S and Lambda reach the detector
     assert not {111, 421, 521} & set(np.abs(final).tolist())
-    assert all(pythia.particleData.tau0(int(kind)) > STABLE or pythia.particleData.tau0(int(kind)) == 0 for kind in final)
+    assert all(
+        pythia.particleData.tau0(int(kind)) > STABLE or pythia.particleData.tau0(int(kind)) == 0
+        for kind in final
+    )
 
 
 def test_a_block_is_the_same_whenever_it_is_made_and_another_differs(some):
@@ -55,6 +58,10 @@ def test_no_two_blocks_of_a_sample_share_a_seed_and_all_are_pythias():
 
 
 def test_settings_that_pythia_refuses_are_shown(monkeypatch):
-    monkeypatch.setitem(processes.PROCESSES, "odd", processes.Process(settings=("HardQCD:everything = on",), label="label_QCD"))
+    monkeypatch.setitem(
+        processes.PROCESSES,
+        "odd",
+        processes.Process(settings=("HardQCD:everything = on",), label="label_QCD"),
+    )
     with pytest.raises(ConfigError, match="Pythia cannot generate odd"):
         start_pythia(SampleSettings(process="odd"), 1)

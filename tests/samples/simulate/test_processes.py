@@ -20,7 +20,9 @@ def test_every_process_has_a_class_of_jetclass():
 
 def test_the_window_in_pthat_follows_that_in_pt_unless_it_is_given():
     assert SampleSettings(process="top").pthat == pytest.approx((440, 910))
-    assert SampleSettings(process="top", pt_min=100, pt_max=200, pthat_min=70).pthat == pytest.approx((70, 280))
+    assert SampleSettings(
+        process="top", pt_min=100, pt_max=200, pthat_min=70
+    ).pthat == pytest.approx((70, 280))
 
 
 @pytest.mark.parametrize(

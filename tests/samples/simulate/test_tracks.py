@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from weaver_tt.samples.simulate.tracks import D0_RESOLUTION, DZ_RESOLUTION, impact_parameters, resolution, track_columns
+from weaver_tt.samples.simulate.tracks import (
+    D0_RESOLUTION,
+    DZ_RESOLUTION,
+    impact_parameters,
+    resolution,
+    track_columns,
+)
 
 
 def test_impact_parameters_of_a_straight_line_by_hand():
@@ -19,8 +25,12 @@ def test_a_track_from_the_primary_vertex_has_none():
 
 
 def test_the_errors_at_1_and_100_gev():
-    assert resolution(np.array([1.0, 100.0]), D0_RESOLUTION).tolist() == pytest.approx([(0.015**2 + 0.08**2) ** 0.5, 0.015021], abs=1e-6)
-    assert resolution(np.array([1.0, 100.0]), DZ_RESOLUTION).tolist() == pytest.approx([(0.03**2 + 0.12**2) ** 0.5, 0.030024], abs=1e-6)
+    assert resolution(np.array([1.0, 100.0]), D0_RESOLUTION).tolist() == pytest.approx(
+        [(0.015**2 + 0.08**2) ** 0.5, 0.015021], abs=1e-6
+    )
+    assert resolution(np.array([1.0, 100.0]), DZ_RESOLUTION).tolist() == pytest.approx(
+        [(0.03**2 + 0.12**2) ** 0.5, 0.030024], abs=1e-6
+    )
 
 
 def test_smearing_has_the_width_that_the_error_says_and_neutral_particles_have_none():

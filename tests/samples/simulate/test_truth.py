@@ -14,10 +14,20 @@ def record(*events):
     number, pid, one, two, eta, phi = (np.array(values) for values in zip(*rows, strict=True))
     counts = np.bincount(number)
     first = np.repeat(np.cumsum(counts) - counts, counts)
-    daughters = np.where(np.stack([one, two]) > 0, np.stack([one, two]) + first, np.arange(len(pid)))
+    daughters = np.where(
+        np.stack([one, two]) > 0, np.stack([one, two]) + first, np.arange(len(pid))
+    )
     momentum = np.stack([np.cos(phi), np.sin(phi), np.sinh(eta), 2 * np.cosh(eta)])
     nothing = np.zeros((3, len(pid)))
-    return Particles(counts=counts, pid=pid, status=nothing[0], daughters=daughters, momentum=momentum, vertex=nothing, charge=nothing[0])
+    return Particles(
+        counts=counts,
+        pid=pid,
+        status=nothing[0],
+        daughters=daughters,
+        momentum=momentum,
+        vertex=nothing,
+        charge=nothing[0],
+    )
 
 
 def top(pid, first, at, spread=0.1):
@@ -50,7 +60,15 @@ def test_the_top_that_decays_is_found_behind_its_copies_with_its_three_quarks():
 
 
 def test_bosons_have_two_quarks_and_jets_of_partons_themselves():
-    higgs = record([*BEAM, (25, 2, 2, 0.0, 0.0), (25, 3, 4, 0.0, 0.0), (5, 0, 0, 0.1, 0.0), (-5, 0, 0, -0.1, 0.0)])
+    higgs = record(
+        [
+            *BEAM,
+            (25, 2, 2, 0.0, 0.0),
+            (25, 3, 4, 0.0, 0.0),
+            (5, 0, 0, 0.1, 0.0),
+            (-5, 0, 0, -0.1, 0.0),
+        ]
+    )
     assert find_origins(higgs, PROCESSES["higgs-bb"]).quarks.tolist() == [[3, 4]]
     dijet = record([(90, 0, 0, 0.0, 0.0)] * 5 + [(21, 0, 0, 0.0, 0.0), (1, 0, 0, 1.0, 0.0)])
     found = find_origins(dijet, PROCESSES["dijet"])
@@ -69,7 +87,14 @@ def test_bosons_have_two_quarks_and_jets_of_partons_themselves():
 )
 def test_a_jet_holds_the_top_and_all_its_quarks(eta, matched):
     particles = record(BEAM + top(6, 1, 0.0))
-    found = match_jets(np.array([0]), np.array([eta]), np.array([0.0]), particles, find_origins(particles, PROCESSES["top"]), 0.8)
+    found = match_jets(
+        np.array([0]),
+        np.array([eta]),
+        np.array([0.0]),
+        particles,
+        find_origins(particles, PROCESSES["top"]),
+        0.8,
+    )
     assert found.tolist() == [matched]
 
 
@@ -80,5 +105,7 @@ def test_jets_are_matched_inside_their_event_to_the_nearest_candidate():
         [*partons, (2, 0, 0, 2.0, 0.0), (21, 0, 0, -2.0, 0.0)],
     )
     eta, phi = np.array([0.0, 0.2, 0.0, -2.0]), np.array([3.14, 3.14, 3.14, 0.1])
-    found = match_jets(np.array([0, 0, 1, 1]), eta, phi, particles, find_origins(particles, PROCESSES["qcd"]), 0.8)
+    found = match_jets(
+        np.array([0, 0, 1, 1]), eta, phi, particles, find_origins(particles, PROCESSES["qcd"]), 0.8
+    )
     assert found.tolist() == [1, 0, -1, 3]

@@ -11,9 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from weaver_tt.applications.truth_tagging.distributions import PAIR_OF, PAIRS, Distribution, pair_delta_r, pair_mass, regular_edges
+from weaver_tt.applications.truth_tagging.distributions import (
+    PAIR_OF,
+    PAIRS,
+    Distribution,
+    pair_delta_r,
+    pair_mass,
+    regular_edges,
+)
 from weaver_tt.applications.truth_tagging.efficiency_map import EfficiencyMap
-from weaver_tt.applications.truth_tagging.jets import FLAVOURS, Floats, Integers, JetFiles, JetTable, first_chunks, stream_jets
+from weaver_tt.applications.truth_tagging.jets import (
+    FLAVOURS,
+    Floats,
+    Integers,
+    JetFiles,
+    JetTable,
+    first_chunks,
+    stream_jets,
+)
 from weaver_tt.applications.truth_tagging.residuals import Residuals
 from weaver_tt.errors import DataError
 
@@ -35,7 +50,11 @@ class TagTotals:
         known = np.isfinite(efficiency)
         self.without += int((~known).sum())
         e, w = efficiency[known], weight[known]
-        for total, entry in ((self.direct, w * tag[known]), (self.expected, w * e), (self.variance, w**2 * e * (1 - e))):
+        for total, entry in (
+            (self.direct, w * tag[known]),
+            (self.expected, w * e),
+            (self.variance, w**2 * e * (1 - e)),
+        ):
             total += np.bincount(flavour[known], entry, len(FLAVOURS))
 
     def summary(self) -> dict[str, dict[str, float | None]]:
@@ -47,17 +66,24 @@ class TagTotals:
                 "expected_over_direct": float(expected / direct) if direct else None,
                 "pull": float((direct - expected) / np.sqrt(variance)) if variance > 0 else None,
             }
-            for name, direct, expected, variance in zip(FLAVOURS, self.direct, self.expected, self.variance, strict=True)
+            for name, direct, expected, variance in zip(
+                FLAVOURS, self.direct, self.expected, self.variance, strict=True
+            )
         }
 
 
 class Closure:
     """All that is accumulated over the events."""
 
-    def __init__(self, efficiency_map: EfficiencyMap, edges: Mapping[str, Mapping[str, Floats]]) -> None:
+    def __init__(
+        self, efficiency_map: EfficiencyMap, edges: Mapping[str, Mapping[str, Floats]]
+    ) -> None:
         self.map = efficiency_map
         self.events = self.pairs = self.jets = 0
-        self.distributions = {variable: {name: Distribution(edges[variable][name]) for name in REQUIREMENTS} for variable in VARIABLES}
+        self.distributions = {
+            variable: {name: Distribution(edges[variable][name]) for name in REQUIREMENTS}
+            for variable in VARIABLES
+        }
         self.residuals: dict[str, Residuals] = {}
         self.totals: dict[str, TagTotals] = {}
 
@@ -74,7 +100,10 @@ class Closure:
     def add(self, jets: JetTable) -> None:
         """Add a chunk of events."""
         estimates = {"direct": jets["tag"]} | ({"true": jets["truth"]} if "truth" in jets else {})
-        estimates |= {"map": self.map(jets["pt"], jets["eta"], jets.flavour)[0], "network": jets["efficiency"]}
+        estimates |= {
+            "map": self.map(jets["pt"], jets["eta"], jets.flavour)[0],
+            "network": jets["efficiency"],
+        }
         self.events += len(jets.counts)
         self.jets += int(jets.counts.sum())
         self._add_jets(jets, estimates)
@@ -82,9 +111,13 @@ class Closure:
 
     def _add_jets(self, jets: JetTable, estimates: Mapping[str, Floats]) -> None:
         for name in ("map", "network"):
-            self.totals.setdefault(name, TagTotals()).fill(jets["tag"], estimates[name], jets.flavour, jets.jet_weight)
+            self.totals.setdefault(name, TagTotals()).fill(
+                jets["tag"], estimates[name], jets.flavour, jets.jet_weight
+            )
             if "truth" in jets:
-                self.residuals.setdefault(name, Residuals()).fill(jets["truth"], estimates[name], jets.flavour, jets.jet_weight)
+                self.residuals.setdefault(name, Residuals()).fill(
+                    jets["truth"], estimates[name], jets.flavour, jets.jet_weight
+                )
 
     def _add_pairs(self, jets: JetTable, estimates: Mapping[str, Floats]) -> None:
         leading = jets.leading(2)  # (N', 2)
@@ -93,7 +126,15 @@ class Closure:
         weight = jets.weight[jets.counts >= 2]
         for variable, values in _pair_variables(jets, leading).items():
             for name, distribution in self.distributions[variable].items():
-                distribution.fill(values, pair, weight, {key: _pass_probability(values[leading], name) for key, values in estimates.items()})
+                distribution.fill(
+                    values,
+                    pair,
+                    weight,
+                    {
+                        key: _pass_probability(values[leading], name)
+                        for key, values in estimates.items()
+                    },
+                )
 
     def summary(self) -> dict[str, Any]:
         """What ``closure.json`` says, but for where the data came from."""
@@ -105,7 +146,10 @@ class Closure:
             "jets_without_network_efficiency": self.totals["network"].without,
             "tag_totals": {name: totals.summary() for name, totals in self.totals.items()},
             "distributions": {
-                variable: {name: _describe_distribution(distribution, self.reference) for name, distribution in group.items()}
+                variable: {
+                    name: _describe_distribution(distribution, self.reference)
+                    for name, distribution in group.items()
+                }
                 for variable, group in self.distributions.items()
             },
         }
@@ -131,10 +175,21 @@ def _choose_edges(samples: Sequence[JetTable], share: float) -> dict[str, dict[s
     leading = [jets.leading(2) for jets in samples]
     values = [_pair_variables(jets, places) for jets, places in zip(samples, leading, strict=True)]
     tags = {
-        name: sum(_pass_probability(jets["tag"][places], name).sum() for jets, places in zip(samples, leading, strict=True)) for name in REQUIREMENTS
+        name: sum(
+            _pass_probability(jets["tag"][places], name).sum()
+            for jets, places in zip(samples, leading, strict=True)
+        )
+        for name in REQUIREMENTS
     }
-    together = {variable: np.concatenate([[], *(one[variable] for one in values)]) for variable in VARIABLES}
-    return {variable: {name: regular_edges(sample, tags[name] / max(share, 1e-9)) for name in REQUIREMENTS} for variable, sample in together.items()}
+    together = {
+        variable: np.concatenate([[], *(one[variable] for one in values)]) for variable in VARIABLES
+    }
+    return {
+        variable: {
+            name: regular_edges(sample, tags[name] / max(share, 1e-9)) for name in REQUIREMENTS
+        }
+        for variable, sample in together.items()
+    }
 
 
 def _pair_variables(jets: JetTable, leading: Integers) -> dict[str, Floats]:
@@ -153,16 +208,25 @@ def _check(jets: JetTable, source: JetFiles) -> None:
     leading = jets["efficiency"][jets.leading(2)]
     place = f"{source}: column {source.names['efficiency']!r}"
     if np.isnan(leading).any():
-        raise DataError(f"{place} is NaN for one of the two leading jets: the network's `length` must keep at least these")
+        raise DataError(
+            f"{place} is NaN for one of the two leading jets: the network's `length` must keep at least these"
+        )
     if not ((leading >= 0) & (leading <= 1)).all():
         raise DataError(f"{place} holds values outside [0, 1]")
     if "truth" in jets and not ((jets["truth"] > 0) & (jets["truth"] <= 1)).all():
-        raise DataError(f"{source}: column {source.optional['truth']!r} must hold efficiencies in (0, 1]")
+        raise DataError(
+            f"{source}: column {source.optional['truth']!r} must hold efficiencies in (0, 1]"
+        )
 
 
 def _describe_distribution(distribution: Distribution, reference: str) -> dict[str, Any]:
-    description: dict[str, Any] = {"edges": distribution.edges.tolist(), "tagged_outside_edges": distribution.outside}
+    description: dict[str, Any] = {
+        "edges": distribution.edges.tolist(),
+        "tagged_outside_edges": distribution.outside,
+    }
     for pair in ("all", *PAIRS):
         direct = float(distribution.sums["direct"].of(pair).total.sum())
-        description[pair] = {"direct": {"tagged": direct}} | distribution.chi_square(pair, reference)
+        description[pair] = {"direct": {"tagged": direct}} | distribution.chi_square(
+            pair, reference
+        )
     return description

@@ -22,7 +22,11 @@ class ToyOptions:
 
     events: int = flag(100_000, "number of events")
     seed: int = flag(1, "another seed gives other events")
-    kind: str = flag("multijet", "QCD-like events of 2 to 8 jets, or decays of a boosted scalar to two jets", choices=["multijet", "boosted"])
+    kind: str = flag(
+        "multijet",
+        "QCD-like events of 2 to 8 jets, or decays of a boosted scalar to two jets",
+        choices=["multijet", "boosted"],
+    )
     output: str = flag("toy.root", "file to write, .root or .parquet", "-o")
 
 
@@ -36,7 +40,9 @@ class ColumnOptions:
     mass_column: str = flag("jet_mass", "masses; taken as 0 where there is no such column")
     flavour_column: str = flag("jet_flavour", "flavours: 5 is b, 4 is c, anything else light")
     tag_column: str = flag("jet_istag", "tags, 0 or 1")
-    weight_column: str | None = flag(None, "event weights, possibly negative (default: all events count 1)")
+    weight_column: str | None = flag(
+        None, "event weights, possibly negative (default: all events count 1)"
+    )
     treename: str | None = flag(None, "tree of a ROOT file (default: its only one)")
 
     def roles(self, *names: str) -> dict[str, str]:
@@ -48,16 +54,27 @@ class ColumnOptions:
 class BinningOptions:
     """Bins of the efficiency map."""
 
-    pt_edges: list[float] = flag([], "bin edges in pT (default: bins of equal content)", nargs="+", type=float)
-    eta_edges: list[float] = flag([], "bin edges in eta (default: bins of equal content)", nargs="+", type=float)
-    pt_bins: int = flag(15, "bins in pT where no edges are given, fewer for a flavour with few tagged jets")
+    pt_edges: list[float] = flag(
+        [], "bin edges in pT (default: bins of equal content)", nargs="+", type=float
+    )
+    eta_edges: list[float] = flag(
+        [], "bin edges in eta (default: bins of equal content)", nargs="+", type=float
+    )
+    pt_bins: int = flag(
+        15, "bins in pT where no edges are given, fewer for a flavour with few tagged jets"
+    )
     eta_bins: int = flag(8, "the same in eta")
 
     def binning(self) -> MapBinning:
         """The same as the map's own class."""
         from weaver_tt.applications.truth_tagging.efficiency_map import MapBinning
 
-        return MapBinning(pt_edges=self.pt_edges, eta_edges=self.eta_edges, pt_bins=self.pt_bins, eta_bins=self.eta_bins)
+        return MapBinning(
+            pt_edges=self.pt_edges,
+            eta_edges=self.eta_edges,
+            pt_bins=self.pt_bins,
+            eta_bins=self.eta_bins,
+        )
 
 
 @dataclass(kw_only=True)
@@ -66,7 +83,11 @@ class MapOptions(ColumnOptions, BinningOptions):
 
     files: list[str] = flag([], "files with jets and tags", positional=True, nargs="+")
     output: str = flag("efficiency_map.json", "JSON file to write", "-o")
-    data_config: str | None = flag(None, "data YAML that makes the columns from the files, as for training, and gives the event weight", "-c")
+    data_config: str | None = flag(
+        None,
+        "data YAML that makes the columns from the files, as for training, and gives the event weight",
+        "-c",
+    )
 
 
 @dataclass(kw_only=True)
@@ -74,15 +95,30 @@ class WeightsOptions:
     """Event weights for tag multiplicities, from a prediction file."""
 
     predictions: str = flag("", "prediction file", positional=True)
-    exactly: list[int] = flag([], "weight of events with exactly this many tags; several numbers give several columns", nargs="+", type=int)
-    at_least: list[int] = flag([], "the same with at least this many tags", nargs="+", type=int)
-    leading: int | None = flag(None, "count tags among this many first objects of the event only (default: all)")
-    output: str = flag("weights.root", "file to write, .root or .parquet: all columns and the weights", "-o")
-    efficiency_column: str = flag("jet_eff", "efficiencies; NAME_std is their spread over an ensemble")
-    correlation: str = flag(
-        "full", "how the ensemble's shifts of an event's objects add up in the weight's error: linearly or in quadrature", choices=["full", "none"]
+    exactly: list[int] = flag(
+        [],
+        "weight of events with exactly this many tags; several numbers give several columns",
+        nargs="+",
+        type=int,
     )
-    treename: str | None = flag(None, "tree of the input and output (default: the input's only one, and 'tree')")
+    at_least: list[int] = flag([], "the same with at least this many tags", nargs="+", type=int)
+    leading: int | None = flag(
+        None, "count tags among this many first objects of the event only (default: all)"
+    )
+    output: str = flag(
+        "weights.root", "file to write, .root or .parquet: all columns and the weights", "-o"
+    )
+    efficiency_column: str = flag(
+        "jet_eff", "efficiencies; NAME_std is their spread over an ensemble"
+    )
+    correlation: str = flag(
+        "full",
+        "how the ensemble's shifts of an event's objects add up in the weight's error: linearly or in quadrature",
+        choices=["full", "none"],
+    )
+    treename: str | None = flag(
+        None, "tree of the input and output (default: the input's only one, and 'tree')"
+    )
 
 
 @dataclass(kw_only=True)
@@ -92,8 +128,16 @@ class ClosureOptions(ColumnOptions, BinningOptions):
     predictions: list[str] = flag([], "prediction files", positional=True, nargs="+")
     output: str = flag("closure", "folder to write to", "-o")
     map: str | None = flag(None, "efficiency map made by `weaver-tt map`")
-    map_from: list[str] = flag([], "make the map from these files, best those of the training (default: from the predictions)", nargs="+")
-    data_config: str | None = flag(None, "data YAML that makes the columns from the files of --map-from, and gives their event weight", "-c")
+    map_from: list[str] = flag(
+        [],
+        "make the map from these files, best those of the training (default: from the predictions)",
+        nargs="+",
+    )
+    data_config: str | None = flag(
+        None,
+        "data YAML that makes the columns from the files of --map-from, and gives their event weight",
+        "-c",
+    )
     efficiency_column: str = flag("jet_eff", "the network's efficiencies")
     truth_column: str = flag("jet_eff_true", "true efficiencies, used where there are any")
 
@@ -111,10 +155,19 @@ def run_map(options: MapOptions) -> None:
     from weaver_tt.applications.truth_tagging.correction_json import save_map
     from weaver_tt.applications.truth_tagging.efficiency_map import make_map
 
-    efficiency_map = make_map(_map_source(options, _paths(options.files), options.data_config), options.binning())
-    save_map(efficiency_map, options.output, f"tagging efficiency of jets in {', '.join(options.files)}")
+    efficiency_map = make_map(
+        _map_source(options, _paths(options.files), options.data_config), options.binning()
+    )
+    save_map(
+        efficiency_map, options.output, f"tagging efficiency of jets in {', '.join(options.files)}"
+    )
     for name, table in efficiency_map.flavours.items():
-        log.info("%-5s jets: %d x %d bins in (pT, eta), %.0f tagged jets", name, *table.efficiency.shape, table.tags)
+        log.info(
+            "%-5s jets: %d x %d bins in (pT, eta), %.0f tagged jets",
+            name,
+            *table.efficiency.shape,
+            table.tags,
+        )
     log.info("efficiency map in %s", options.output)
 
 
@@ -124,7 +177,9 @@ def run_weights(options: WeightsOptions) -> None:
     from weaver_tt.applications.truth_tagging.weights_output import write_event_weights
 
     requests = [TagRequest(count=count, leading=options.leading) for count in options.exactly]
-    requests += [TagRequest(count=count, more=True, leading=options.leading) for count in options.at_least]
+    requests += [
+        TagRequest(count=count, more=True, leading=options.leading) for count in options.at_least
+    ]
     write_event_weights(
         options.predictions,
         options.output,
@@ -161,7 +216,9 @@ def run_closure(options: ClosureOptions) -> None:
     log.info("closure.json and figures in %s", options.output)
 
 
-def _closure_map(options: ClosureOptions, predictions: list[str]) -> tuple[EfficiencyMap, dict[str, Any]]:
+def _closure_map(
+    options: ClosureOptions, predictions: list[str]
+) -> tuple[EfficiencyMap, dict[str, Any]]:
     """The map to compare with, and what ``closure.json`` says about it."""
     from weaver_tt.applications.truth_tagging.correction_json import load_map
     from weaver_tt.applications.truth_tagging.efficiency_map import make_map
@@ -172,10 +229,17 @@ def _closure_map(options: ClosureOptions, predictions: list[str]) -> tuple[Effic
         return load_map(options.map), {"source": options.map, "made_from_predictions": False}
     if options.map_from:
         paths = _paths(options.map_from)
-        efficiency_map = make_map(_map_source(options, paths, options.data_config), options.binning())
+        efficiency_map = make_map(
+            _map_source(options, paths, options.data_config), options.binning()
+        )
         return efficiency_map, {"source": paths, "made_from_predictions": False}
-    log.warning("the efficiency map is made from the predictions themselves; --map or --map-from takes it from the training events")
-    return make_map(_map_source(options, predictions, None), options.binning()), {"source": predictions, "made_from_predictions": True}
+    log.warning(
+        "the efficiency map is made from the predictions themselves; --map or --map-from takes it from the training events"
+    )
+    return make_map(_map_source(options, predictions, None), options.binning()), {
+        "source": predictions,
+        "made_from_predictions": True,
+    }
 
 
 def _map_source(options: ColumnOptions, paths: list[str], data_config: str | None) -> JetFiles:
@@ -184,26 +248,50 @@ def _map_source(options: ColumnOptions, paths: list[str], data_config: str | Non
 
     config = None if data_config is None else load_config(data_config)
     if config is not None and options.weight_column is not None:
-        log.info("%s: the event weight is that of the data YAML, not %r", data_config, options.weight_column)
+        log.info(
+            "%s: the event weight is that of the data YAML, not %r",
+            data_config,
+            options.weight_column,
+        )
     return JetFiles(
-        paths=paths, names=options.roles("pt", "eta", "flavour", "tag"), weight=options.weight_column, treename=options.treename, config=config
+        paths=paths,
+        names=options.roles("pt", "eta", "flavour", "tag"),
+        weight=options.weight_column,
+        treename=options.treename,
+        config=config,
     )
 
 
 def _precision(efficiency_map: EfficiencyMap) -> dict[str, Any]:
     """Tagged jets that each flavour's map rests on, and the relative statistical precision 1 / sqrt(n) of their number."""
     tags = {name: table.tags for name, table in efficiency_map.flavours.items()}
-    return {"tagged_jets": tags, "tagged_jets_precision": {name: number**-0.5 if number > 0 else None for name, number in tags.items()}}
+    return {
+        "tagged_jets": tags,
+        "tagged_jets_precision": {
+            name: number**-0.5 if number > 0 else None for name, number in tags.items()
+        },
+    }
 
 
 def _report(summary: dict[str, Any]) -> None:
     for name, flavours in summary["residuals"].items():
         for flavour, numbers in flavours.items():
-            log.info("%-7s %-5s relative residual: mean %+.4f, RMS %.4f", name, flavour, numbers["mean"], numbers["rms"])
+            log.info(
+                "%-7s %-5s relative residual: mean %+.4f, RMS %.4f",
+                name,
+                flavour,
+                numbers["mean"],
+                numbers["rms"],
+            )
     for variable, group in summary["distributions"].items():
         for requirement, pairs in group.items():
-            fits = {name: fit["chi2_per_ndf"] for name, fit in pairs["all"].items() if name != "direct"}
-            text = ", ".join(f"{name} {'none' if value is None else format(value, '.2f')}" for name, value in fits.items())
+            fits = {
+                name: fit["chi2_per_ndf"] for name, fit in pairs["all"].items() if name != "direct"
+            }
+            text = ", ".join(
+                f"{name} {'none' if value is None else format(value, '.2f')}"
+                for name, value in fits.items()
+            )
             log.info("chi2/ndf of %s, %s tagged: %s", variable, requirement, text)
 
 

@@ -19,7 +19,11 @@ from weaver_tt.system.atomic_files import write_text
 
 KEYS = {"b": 5, "c": 4}  # light is the default
 INPUTS = {
-    "flavour": {"name": "flavour", "type": "int", "description": "flavour of the jet: 5 b, 4 c, anything else light"},
+    "flavour": {
+        "name": "flavour",
+        "type": "int",
+        "description": "flavour of the jet: 5 b, 4 c, anything else light",
+    },
     "pt": {"name": "pt", "type": "real", "description": "transverse momentum"},
     "eta": {"name": "eta", "type": "real", "description": "pseudorapidity"},
 }
@@ -45,14 +49,23 @@ def save_map(efficiency_map: EfficiencyMap, path: str, description: str) -> None
 def load_map(path: str) -> EfficiencyMap:
     """Read a map that :func:`save_map` wrote; ConfigError for a file that is missing or holds anything else."""
     try:
-        corrections = {item["name"]: item["data"] for item in json.loads(Path(path).read_text())["corrections"]}
-        efficiency, error = _by_flavour(corrections["efficiency"]), _by_flavour(corrections["efficiency_error"])
+        corrections = {
+            item["name"]: item["data"] for item in json.loads(Path(path).read_text())["corrections"]
+        }
+        efficiency, error = (
+            _by_flavour(corrections["efficiency"]),
+            _by_flavour(corrections["efficiency_error"]),
+        )
         tags = _by_flavour(corrections["tagged_jets"])
-        return EfficiencyMap({name: _flavour_map(efficiency[name], error[name], tags[name]) for name in FLAVOURS})
+        return EfficiencyMap(
+            {name: _flavour_map(efficiency[name], error[name], tags[name]) for name in FLAVOURS}
+        )
     except OSError as problem:
         raise ConfigError(f"{path}: cannot read the efficiency map: {problem}") from problem
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise ConfigError(f"{path}: not an efficiency map as `weaver-tt map` writes it: {problem!r}") from problem
+        raise ConfigError(
+            f"{path}: not an efficiency map as `weaver-tt map` writes it: {problem!r}"
+        ) from problem
 
 
 def _binned(field: str, description: str, efficiency_map: EfficiencyMap) -> dict[str, Any]:
@@ -67,15 +80,24 @@ def _binned(field: str, description: str, efficiency_map: EfficiencyMap) -> dict
         }
 
     name = "efficiency" if field == "efficiency" else f"efficiency_{field}"
-    return _correction(name, description, ["flavour", "pt", "eta"], {flavour: node(flavour) for flavour in FLAVOURS})
+    return _correction(
+        name,
+        description,
+        ["flavour", "pt", "eta"],
+        {flavour: node(flavour) for flavour in FLAVOURS},
+    )
 
 
 def _counts(efficiency_map: EfficiencyMap) -> dict[str, Any]:
     tags = {name: efficiency_map.flavours[name].tags for name in FLAVOURS}
-    return _correction("tagged_jets", "effective number of tagged jets the map rests on", ["flavour"], tags)
+    return _correction(
+        "tagged_jets", "effective number of tagged jets the map rests on", ["flavour"], tags
+    )
 
 
-def _correction(name: str, description: str, inputs: list[str], nodes: dict[str, Any]) -> dict[str, Any]:
+def _correction(
+    name: str, description: str, inputs: list[str], nodes: dict[str, Any]
+) -> dict[str, Any]:
     return {
         "name": name,
         "description": description,
@@ -99,4 +121,10 @@ def _by_flavour(category: dict[str, Any]) -> dict[str, Any]:
 def _flavour_map(efficiency: dict[str, Any], error: dict[str, Any], tags: float) -> FlavourMap:
     pt_edges, eta_edges = (np.asarray(edges, float) for edges in efficiency["edges"])
     shape = len(pt_edges) - 1, len(eta_edges) - 1
-    return FlavourMap(pt_edges, eta_edges, np.reshape(efficiency["content"], shape), np.reshape(error["content"], shape), float(tags))
+    return FlavourMap(
+        pt_edges,
+        eta_edges,
+        np.reshape(efficiency["content"], shape),
+        np.reshape(error["content"], shape),
+        float(tags),
+    )

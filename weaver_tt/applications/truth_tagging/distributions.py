@@ -38,7 +38,9 @@ class EstimateSums:
     def of(self, pair: str) -> EstimateSums:
         """The (B,) sums of one flavour pair, or of ``"all"``."""
         select = slice(None) if pair == "all" else slice(PAIRS.index(pair), PAIRS.index(pair) + 1)
-        return EstimateSums(*(values[select].sum(axis=0) for values in (self.total, self.square, self.variance)))
+        return EstimateSums(
+            *(values[select].sum(axis=0) for values in (self.total, self.square, self.variance))
+        )
 
 
 @dataclass
@@ -49,7 +51,9 @@ class Distribution:
     sums: dict[str, EstimateSums] = field(default_factory=dict)
     outside: float = 0.0  # tagged weight beyond the edges
 
-    def fill(self, values: Floats, pair: Integers, weight: Floats, estimates: Mapping[str, Floats]) -> None:
+    def fill(
+        self, values: Floats, pair: Integers, weight: Floats, estimates: Mapping[str, Floats]
+    ) -> None:
         """Add N events: variable, index into ``PAIRS``, event weight, and for each estimate (``direct`` first) the efficiency or tag; all (N,)."""
         bins = len(self.edges) - 1
         place = np.searchsorted(self.edges, values, side="right") - 1
@@ -59,7 +63,11 @@ class Distribution:
         for name, efficiency in estimates.items():
             e, w = efficiency[inside], weight[inside]
             sums = self.sums.setdefault(name, EstimateSums(*np.zeros((3, len(PAIRS), bins))))
-            for total, entry in ((sums.total, w * e), (sums.square, (w * e) ** 2), (sums.variance, w**2 * e * (1 - e))):
+            for total, entry in (
+                (sums.total, w * e),
+                (sums.square, (w * e) ** 2),
+                (sums.variance, w**2 * e * (1 - e)),
+            ):
                 total += np.bincount(cell, entry, len(PAIRS) * bins).reshape(total.shape)
         self.outside += float((weight * estimates["direct"])[~inside].sum())
 
@@ -72,10 +80,18 @@ class Distribution:
             if name == "direct":
                 continue
             one = sums.of(pair)
-            difference, variance = (np.add.reduceat(values, starts) if len(starts) else np.zeros(0) for values in (direct - one.total, one.variance))
+            difference, variance = (
+                np.add.reduceat(values, starts) if len(starts) else np.zeros(0)
+                for values in (direct - one.total, one.variance)
+            )
             usable = variance > 0
             chi2, ndf = float((difference[usable] ** 2 / variance[usable]).sum()), int(usable.sum())
-            result[name] = {"chi2": chi2, "ndf": ndf, "chi2_per_ndf": chi2 / ndf if ndf else None, "expected": float(one.total.sum())}
+            result[name] = {
+                "chi2": chi2,
+                "ndf": ndf,
+                "chi2_per_ndf": chi2 / ndf if ndf else None,
+                "expected": float(one.total.sum()),
+            }
         return result
 
 

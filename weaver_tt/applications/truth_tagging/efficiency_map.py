@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weaver_tt.applications.truth_tagging.jets import FLAVOURS, Floats, Integers, JetFiles, JetTable, first_chunks, stream_jets
+from weaver_tt.applications.truth_tagging.jets import (
+    FLAVOURS,
+    Floats,
+    Integers,
+    JetFiles,
+    JetTable,
+    first_chunks,
+    stream_jets,
+)
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.log import log
 
@@ -62,7 +70,9 @@ class MapBinning:
         for name in ("pt_edges", "eta_edges"):
             edges = np.asarray(getattr(self, name), float)
             if len(edges) == 1 or (np.diff(edges) <= 0).any() or not np.isfinite(edges).all():
-                raise ConfigError(f"map: {name} must be at least two rising numbers, got {list(getattr(self, name))}")
+                raise ConfigError(
+                    f"map: {name} must be at least two rising numbers, got {list(getattr(self, name))}"
+                )
         for name in ("pt_bins", "eta_bins"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"map: {name} must be at least 1, got {getattr(self, name)}")
@@ -72,7 +82,10 @@ class MapBinning:
         shrink = min(1.0, np.sqrt(tags / TAGS_PER_BIN / (self.pt_bins * self.eta_bins)))
         fixed = (np.asarray(self.pt_edges, float), np.asarray(self.eta_edges, float))
         chosen = zip(fixed, (pt, eta), (self.pt_bins, self.eta_bins), strict=True)
-        pt_edges, eta_edges = (edges if len(edges) else _equal_content_edges(values, max(1, int(bins * shrink))) for edges, values, bins in chosen)
+        pt_edges, eta_edges = (
+            edges if len(edges) else _equal_content_edges(values, max(1, int(bins * shrink)))
+            for edges, values, bins in chosen
+        )
         return pt_edges, eta_edges
 
 
@@ -82,7 +95,9 @@ class MapMaker:
     def __init__(self, edges: Mapping[str, tuple[Floats, Floats]]) -> None:
         self.edges = edges
         # per flavour (4, P, E): sum of w and w^2 of all jets, of w and w^2 of tagged jets
-        self.sums = {name: np.zeros((4, len(pt) - 1, len(eta) - 1)) for name, (pt, eta) in edges.items()}
+        self.sums = {
+            name: np.zeros((4, len(pt) - 1, len(eta) - 1)) for name, (pt, eta) in edges.items()
+        }
 
     def add(self, jets: JetTable) -> None:
         """Add the jets of a chunk, each with its event's (possibly negative) weight."""
@@ -91,14 +106,18 @@ class MapMaker:
             here = flavour == number
             pt_edges, eta_edges = self.edges[name]
             shape = self.sums[name].shape[1:]
-            place = _clipped_bin(jets["pt"][here], pt_edges) * shape[1] + _clipped_bin(jets["eta"][here], eta_edges)
+            place = _clipped_bin(jets["pt"][here], pt_edges) * shape[1] + _clipped_bin(
+                jets["eta"][here], eta_edges
+            )
             w, tag = weight[here], jets["tag"][here]
             for total, values in zip(self.sums[name], (w, w**2, w * tag, w**2 * tag), strict=True):
                 total += np.bincount(place, values, shape[0] * shape[1]).reshape(shape)
 
     def finish(self) -> EfficiencyMap:
         """The map of all jets added."""
-        return EfficiencyMap({name: _divide_sums(name, *self.edges[name], sums) for name, sums in self.sums.items()})
+        return EfficiencyMap(
+            {name: _divide_sums(name, *self.edges[name], sums) for name, sums in self.sums.items()}
+        )
 
 
 def make_map(source: JetFiles, binning: MapBinning) -> EfficiencyMap:
@@ -115,9 +134,13 @@ def make_map(source: JetFiles, binning: MapBinning) -> EfficiencyMap:
     return maker.finish()
 
 
-def choose_edges(samples: Sequence[JetTable], share: float, binning: MapBinning) -> dict[str, tuple[Floats, Floats]]:
+def choose_edges(
+    samples: Sequence[JetTable], share: float, binning: MapBinning
+) -> dict[str, tuple[Floats, Floats]]:
     """Edges (pT, eta) for each flavour from sample chunks that hold ``share`` of the data."""
-    pt, eta, tag = (np.concatenate([[], *(jets[role] for jets in samples)]) for role in ("pt", "eta", "tag"))
+    pt, eta, tag = (
+        np.concatenate([[], *(jets[role] for jets in samples)]) for role in ("pt", "eta", "tag")
+    )
     flavour = np.concatenate([np.zeros(0, int), *(jets.flavour for jets in samples)])
     edges = {}
     for number, name in enumerate(FLAVOURS):
@@ -135,19 +158,30 @@ def _divide_sums(name: str, pt_edges: Floats, eta_edges: Floats, sums: Floats) -
     efficiency, error = _efficiency_and_error(*sums)
     empty = np.isnan(efficiency)
     for axes in ((1,), (0, 1)):
-        wider_efficiency, wider_error = _efficiency_and_error(*sums.sum(axis=tuple(axis + 1 for axis in axes), keepdims=True))
+        wider_efficiency, wider_error = _efficiency_and_error(
+            *sums.sum(axis=tuple(axis + 1 for axis in axes), keepdims=True)
+        )
         efficiency = np.where(np.isnan(efficiency), wider_efficiency, efficiency)
         error = np.where(np.isnan(error), wider_error, error)
     if not sums[1].any():
         log.warning("efficiency map: there are no %s jets; their efficiency is set to 0 +- 1", name)
     elif empty.any():
-        log.warning("efficiency map, %s jets: %d of %d bins hold no jets and take the value of wider bins", name, empty.sum(), empty.size)
+        log.warning(
+            "efficiency map, %s jets: %d of %d bins hold no jets and take the value of wider bins",
+            name,
+            empty.sum(),
+            empty.size,
+        )
     tagged, tagged_square = sums[2].sum(), sums[3].sum()
     tags = float(tagged**2 / tagged_square) if tagged_square > 0 else 0.0
-    return FlavourMap(pt_edges, eta_edges, np.nan_to_num(efficiency, nan=0.0), np.nan_to_num(error, nan=1.0), tags)
+    return FlavourMap(
+        pt_edges, eta_edges, np.nan_to_num(efficiency, nan=0.0), np.nan_to_num(error, nan=1.0), tags
+    )
 
 
-def _efficiency_and_error(total: Floats, square: Floats, tagged: Floats, tagged_square: Floats) -> tuple[Floats, Floats]:
+def _efficiency_and_error(
+    total: Floats, square: Floats, tagged: Floats, tagged_square: Floats
+) -> tuple[Floats, Floats]:
     """Efficiency of bins, in [0, 1], and its error, NaN where there is nothing to divide by.
 
     The error is the binomial one for weighted entries, sqrt(sum w^2 (tag - eff)^2) / sum w. Where no or every jet is tagged that would be 0:
@@ -155,10 +189,17 @@ def _efficiency_and_error(total: Floats, square: Floats, tagged: Floats, tagged_
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         efficiency = np.where(total > 0, np.clip(tagged / total, 0, 1), np.nan)
-        error = np.sqrt(tagged_square * (1 - efficiency) ** 2 + (square - tagged_square) * efficiency**2) / total
+        error = (
+            np.sqrt(
+                tagged_square * (1 - efficiency) ** 2 + (square - tagged_square) * efficiency**2
+            )
+            / total
+        )
         entries = total**2 / square
         passed = efficiency * entries
-        flat_prior = np.sqrt((passed + 1) * (entries - passed + 1) / ((entries + 2) ** 2 * (entries + 3)))
+        flat_prior = np.sqrt(
+            (passed + 1) * (entries - passed + 1) / ((entries + 2) ** 2 * (entries + 3))
+        )
     return efficiency, np.where(error > 0, error, flat_prior)
 
 

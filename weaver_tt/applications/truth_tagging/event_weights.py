@@ -47,7 +47,9 @@ def event_weight(efficiency: ak.Array, request: TagRequest) -> Floats:
     return _probability(_pad_efficiencies(efficiency, request.leading), request)
 
 
-def event_weight_error(efficiency: ak.Array, spread: ak.Array, request: TagRequest, correlation: Correlation = "full") -> Floats:
+def event_weight_error(
+    efficiency: ak.Array, spread: ak.Array, request: TagRequest, correlation: Correlation = "full"
+) -> Floats:
     """Standard deviation (N,) of the weight from that of each efficiency (``spread``, jagged as ``efficiency``), to first order.
 
     The weight is linear in every efficiency, so its derivatives d are exact. ``"full"``: sum |d| std, what members of an ensemble give that
@@ -62,7 +64,9 @@ def event_weight_error(efficiency: ak.Array, spread: ak.Array, request: TagReque
 
 def _probability(efficiency: Floats, request: TagRequest) -> Floats:
     """Padded efficiencies (N, J), 0 for padding -> probability (N,) of the requested number of tags."""
-    states = np.zeros((request.count + 2, len(efficiency)))  # probability of 0 … k tags, and of more, after each object
+    states = np.zeros(
+        (request.count + 2, len(efficiency))
+    )  # probability of 0 … k tags, and of more, after each object
     states[0] = 1
     for one in efficiency.T:
         gained = states[:-1] * one
@@ -87,7 +91,11 @@ def _pad_efficiencies(values: ak.Array, leading: int | None, width: int | None =
     """Jagged values -> (N, J) with zeros behind them, cut at ``leading``."""
     cut: Any = values if leading is None else values[:, :leading]
     width = width if width is not None else int(ak.to_numpy(ak.num(cut)).max(initial=0))
-    padded = ak.to_numpy(ak.fill_none(ak.pad_none(cut, width, axis=1), 0.0)).astype(np.float64).reshape(len(values), width)
+    padded = (
+        ak.to_numpy(ak.fill_none(ak.pad_none(cut, width, axis=1), 0.0))
+        .astype(np.float64)
+        .reshape(len(values), width)
+    )
     bad = ~((padded >= 0) & (padded <= 1))  # NaN too
     if bad.any():
         row, place = np.argwhere(bad)[0]

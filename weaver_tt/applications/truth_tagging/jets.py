@@ -89,7 +89,9 @@ class JetFiles:
 
     def open(self, path: str) -> Reader:
         """One of the files."""
-        return open_reader(path, self.treename or (self.config.treename if self.config is not None else None))
+        return open_reader(
+            path, self.treename or (self.config.treename if self.config is not None else None)
+        )
 
 
 def stream_jets(source: JetFiles) -> Iterator[JetTable]:
@@ -104,7 +106,9 @@ def stream_jets(source: JetFiles) -> Iterator[JetTable]:
     for path in source.paths:
         if source.config is None:
             weight = source.weight
-            tables = _tables(source, path, list(dict.fromkeys([*wanted.values(), *([weight] if weight else [])])))
+            tables = _tables(
+                source, path, list(dict.fromkeys([*wanted.values(), *([weight] if weight else [])]))
+            )
         else:
             weight = WEIGHT if source.config.event_weight is not None else None
             tables = _computed_tables(source, source.config, path, list(wanted.values()))
@@ -152,36 +156,56 @@ def _tables(source: JetFiles, path: str, columns: Sequence[str]) -> Iterator[tup
             yield last - first, reader.read(columns, first, last)
 
 
-def _computed_tables(source: JetFiles, config: DataConfig, path: str, columns: Sequence[str]) -> Iterator[tuple[int, Table]]:
+def _computed_tables(
+    source: JetFiles, config: DataConfig, path: str, columns: Sequence[str]
+) -> Iterator[tuple[int, Table]]:
     """The same of what a data YAML makes of a file for training; the event weight is column ``WEIGHT``."""
     made = make_plan(config, "train")
     with source.open(path) as reader:
         for first, last in row_ranges(reader.clusters()):
-            table, _ = make_table(read_columns(reader, made.columns, config, first, last), made, config, path, path)
+            table, _ = make_table(
+                read_columns(reader, made.columns, config, first, last), made, config, path, path
+            )
             if len(next(iter(table.values()))) == 0:
                 continue
             for name in columns:
                 if name not in table:
-                    raise ConfigError(f"{config.source}: no column {name!r} is made for training; {nearest(name, table)}")
-            weight = {} if config.event_weight is None else {WEIGHT: evaluate_column(config.event_weight, table, f"{path}: event_weight")}
+                    raise ConfigError(
+                        f"{config.source}: no column {name!r} is made for training; {nearest(name, table)}"
+                    )
+            weight = (
+                {}
+                if config.event_weight is None
+                else {WEIGHT: evaluate_column(config.event_weight, table, f"{path}: event_weight")}
+            )
             yield last - first, {name: table[name] for name in columns} | weight
 
 
-def _make_jets(table: Table, wanted: Mapping[str, str], weight: str | None, path: str, rows: int) -> JetTable:
+def _make_jets(
+    table: Table, wanted: Mapping[str, str], weight: str | None, path: str, rows: int
+) -> JetTable:
     counts: Integers | None = None
     columns = {}
     for role, name in wanted.items():
         values = ak.Array(table[name])
         if values.ndim != 2:
-            raise DataError(f"{path}: column {name!r} ({role}) must have one list of jets an event, its type is {values.type}")
+            raise DataError(
+                f"{path}: column {name!r} ({role}) must have one list of jets an event, its type is {values.type}"
+            )
         found = ak.to_numpy(ak.num(values))
         if counts is None:
             counts, reference = found, name
         elif not np.array_equal(found, counts):
-            raise DataError(f"{path}: columns {reference!r} and {name!r} hold different numbers of jets")
+            raise DataError(
+                f"{path}: columns {reference!r} and {name!r} hold different numbers of jets"
+            )
         columns[role] = ak.to_numpy(ak.flatten(values)).astype(np.float64)
     assert counts is not None
     if "tag" in columns and not np.isin(columns["tag"], (0, 1)).all():
-        raise DataError(f"{path}: column {wanted['tag']!r} must hold 0 or 1 for each jet (tagged or not)")
-    weights = np.ones(len(counts)) if weight is None else ak.to_numpy(table[weight]).astype(np.float64)
+        raise DataError(
+            f"{path}: column {wanted['tag']!r} must hold 0 or 1 for each jet (tagged or not)"
+        )
+    weights = (
+        np.ones(len(counts)) if weight is None else ak.to_numpy(table[weight]).astype(np.float64)
+    )
     return JetTable(columns, counts, weights, rows)

@@ -35,7 +35,11 @@ class Residuals:
 
     def summary(self) -> dict[str, dict[str, float]]:
         """Mean and RMS (about the mean, as ROOT has it) of each flavour that has jets, with their statistical errors."""
-        return {name: self._of(number) for number, name in enumerate(FLAVOURS) if self.powers[number, 0] > 0}
+        return {
+            name: self._of(number)
+            for number, name in enumerate(FLAVOURS)
+            if self.powers[number, 0] > 0
+        }
 
     def _of(self, number: int) -> dict[str, float]:
         total = self.powers[number, 0]
@@ -45,5 +49,13 @@ class Residuals:
         fourth = raw[4] - 4 * mean * raw[3] + 6 * mean**2 * mean_square - 3 * mean**4
         entries = total**2 / self.square[number]
         rms = float(np.sqrt(variance))
-        rms_error = float(np.sqrt(max(fourth - variance**2, 0.0) / entries) / (2 * rms)) if rms > 0 else 0.0  # error of a sample variance
-        return {"mean": float(mean), "mean_error": rms / float(np.sqrt(entries)), "rms": rms, "rms_error": rms_error, "jets": float(entries)}
+        rms_error = (
+            float(np.sqrt(max(fourth - variance**2, 0.0) / entries) / (2 * rms)) if rms > 0 else 0.0
+        )  # error of a sample variance
+        return {
+            "mean": float(mean),
+            "mean_error": rms / float(np.sqrt(entries)),
+            "rms": rms,
+            "rms_error": rms_error,
+            "jets": float(entries),
+        }

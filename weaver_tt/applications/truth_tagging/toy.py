@@ -25,7 +25,9 @@ Kind = Literal["multijet", "boosted"]
 LIGHT, CHARM, BOTTOM = 0, 4, 5  # values of jet_flavour
 FLAVOURS = np.array([LIGHT, CHARM, BOTTOM], np.int32)  # order of every table below: light, c, b
 
-CHUNK = 200_000  # events made at once: bounds the memory, and is part of the sequence that a seed gives
+CHUNK = (
+    200_000  # events made at once: bounds the memory, and is part of the sequence that a seed gives
+)
 CLUSTER = 50_000  # events of a cluster in the file: what a reader decodes at once
 
 MOST_JETS = 8
@@ -44,7 +46,9 @@ PEAK = np.array([0.02, 0.20, 0.75])  # a of the efficiency, by flavour
 PT_CENTER = np.array([250.0, 200.0, 180.0])  # m
 PT_SPREAD = np.array([250.0, 220.0, 260.0])  # s
 ETA_SPREAD = np.array([1.8, 1.6, 1.7])  # w
-NEIGHBOUR = np.array([[0.30, 0.80, 1.50], [-0.15, -0.25, -0.35], [-0.20, -0.30, -0.45]])  # A[own, neighbour]
+NEIGHBOUR = np.array(
+    [[0.30, 0.80, 1.50], [-0.15, -0.25, -0.35], [-0.20, -0.30, -0.45]]
+)  # A[own, neighbour]
 NEIGHBOUR_RANGE = 0.5
 EFFICIENCY_RANGE = (1e-4, 0.98)
 
@@ -74,7 +78,9 @@ def toy_chunks(events: int, seed: int, kind: Kind = "multijet") -> Iterator[ak.A
     ``event_number`` int64, from 0. Raises ConfigError for an unknown ``kind`` or fewer than one event.
     """
     if kind not in get_args(Kind):
-        raise ConfigError(f"toy: no kind of events is called {kind!r}; {nearest(kind, get_args(Kind))}")
+        raise ConfigError(
+            f"toy: no kind of events is called {kind!r}; {nearest(kind, get_args(Kind))}"
+        )
     if events < 1:
         raise ConfigError(f"toy: events must be at least 1, got {events}")
     make = multijet if kind == "multijet" else boosted
@@ -98,7 +104,9 @@ def multijet(events: int, rng: np.random.Generator) -> ToyJets:
     """Events of 2 + floor(Exp(1.2)) jets, 8 at most (more are set to 8), around a leading jet (Appendix A)."""
     counts = np.minimum(2 + np.floor(rng.exponential(EXTRA_JETS, events)).astype(int), MOST_JETS)
     real = np.arange(MOST_JETS) < counts[:, None]  # (N, J)
-    pt = np.where(real, _truncated_gaussian(real.shape, PT_PEAK, PT_WIDTH, *PT_RANGE, rng), 0).astype(np.float32)
+    pt = np.where(
+        real, _truncated_gaussian(real.shape, PT_PEAK, PT_WIDTH, *PT_RANGE, rng), 0
+    ).astype(np.float32)
     pt = -np.sort(-pt, axis=1)  # leading first, padding last
     leading = _truncated_gaussian((events, 1), 0.0, ETA_WIDTH, -ETA_LIMIT, ETA_LIMIT, rng)
     eta, around = _place_around(np.broadcast_to(leading, (events, MOST_JETS)), real, rng)
@@ -117,7 +125,9 @@ def boosted(events: int, rng: np.random.Generator) -> ToyJets:
     while missing > 0:
         pair = _decays(2 * missing + 100, rng)  # (3, n, 2): pt, eta, phi
         distance = toy_delta_r(pair[1, :, 0], pair[2, :, 0], pair[1, :, 1], pair[2, :, 1])
-        good = ((pair[0] >= PT_RANGE[0]) & (pair[0] <= PT_RANGE[1]) & (np.abs(pair[1]) < ETA_LIMIT)).all(axis=1)
+        good = (
+            (pair[0] >= PT_RANGE[0]) & (pair[0] <= PT_RANGE[1]) & (np.abs(pair[1]) < ETA_LIMIT)
+        ).all(axis=1)
         good &= (distance >= DR_RANGE[0]) & (distance <= DR_RANGE[1])
         parts.append(pair[:, good][:, :missing])
         missing -= parts[-1].shape[1]
@@ -134,9 +144,13 @@ def true_efficiency(jets: ToyJets) -> Floats:
     """
     own = np.searchsorted(FLAVOURS, jets.flavour)  # (N, J): 0, 1, 2
     pt, eta, phi = (values.astype(np.float64) for values in (jets.pt, jets.eta, jets.phi))
-    efficiency = PEAK[own] * np.exp(-0.5 * (((pt - PT_CENTER[own]) / PT_SPREAD[own]) ** 2 + (eta / ETA_SPREAD[own]) ** 2))
+    efficiency = PEAK[own] * np.exp(
+        -0.5 * (((pt - PT_CENTER[own]) / PT_SPREAD[own]) ** 2 + (eta / ETA_SPREAD[own]) ** 2)
+    )
     for other in range(pt.shape[1]):
-        close = np.exp(-0.5 * (toy_delta_r(eta, phi, eta[:, [other]], phi[:, [other]]) / NEIGHBOUR_RANGE) ** 2)  # (N, J)
+        close = np.exp(
+            -0.5 * (toy_delta_r(eta, phi, eta[:, [other]], phi[:, [other]]) / NEIGHBOUR_RANGE) ** 2
+        )  # (N, J)
         factor = 1 + NEIGHBOUR[own, own[:, [other]]] * close
         counts = jets.real[:, [other]] & (np.arange(pt.shape[1]) != other)
         efficiency *= np.where(counts, factor, 1)
@@ -166,7 +180,14 @@ def _records(jets: ToyJets, first: int, rng: np.random.Generator) -> ak.Array:
     return ak.zip(record, depth_limit=1)
 
 
-def _truncated_gaussian(shape: tuple[int, ...], mean: float, width: float, low: float, high: float, rng: np.random.Generator) -> Floats:
+def _truncated_gaussian(
+    shape: tuple[int, ...],
+    mean: float,
+    width: float,
+    low: float,
+    high: float,
+    rng: np.random.Generator,
+) -> Floats:
     """Gaussian numbers strictly above ``low`` and below ``high`` once rounded to float32; those outside are drawn anew, which is exact."""
     values = rng.normal(mean, width, shape).astype(np.float32)
     outside = (values <= low) | (values >= high)
@@ -199,7 +220,11 @@ def _place_around(leading: Floats, real: Bools, rng: np.random.Generator) -> tup
 def _decays(events: int, rng: np.random.Generator) -> Floats:
     """Two-body decays of the scalar, float32 (3, events, 2): pt, eta, phi of the two jets."""
     mass = rng.normal(BOSON_MASS, BOSON_WIDTH, events)
-    pt, phi, eta = rng.exponential(BOSON_PT, events), rng.uniform(-np.pi, np.pi, events), rng.normal(0, ETA_WIDTH, events)
+    pt, phi, eta = (
+        rng.exponential(BOSON_PT, events),
+        rng.uniform(-np.pi, np.pi, events),
+        rng.normal(0, ETA_WIDTH, events),
+    )
     boson = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)])  # (3, events)
     energy = np.sqrt(mass**2 + (boson**2).sum(axis=0))
     momentum = np.sqrt(mass**2 / 4 - JET_MASS**2)  # of each jet in the rest frame
@@ -208,7 +233,10 @@ def _decays(events: int, rng: np.random.Generator) -> Floats:
     rest = momentum * np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine])
     # Lorentz boost: p' = p + P (P.p / (E + m) + e) / m, with e = m / 2 for both jets and p -> -p for the second
     along = (boson * rest).sum(axis=0) / (energy + mass)
-    jets = np.stack([rest + boson * (along + mass / 2) / mass, -rest + boson * (-along + mass / 2) / mass], axis=-1)  # (3, events, 2)
+    jets = np.stack(
+        [rest + boson * (along + mass / 2) / mass, -rest + boson * (-along + mass / 2) / mass],
+        axis=-1,
+    )  # (3, events, 2)
     jet_pt = np.hypot(jets[0], jets[1])
     jet_phi = np.clip(np.arctan2(jets[1], jets[0]), -LARGEST_PHI, LARGEST_PHI)
     return np.stack([jet_pt, np.arcsinh(jets[2] / jet_pt), jet_phi]).astype(np.float32)
@@ -216,4 +244,6 @@ def _decays(events: int, rng: np.random.Generator) -> Floats:
 
 def _wrap_float32(phi: Floats) -> Floats:
     """Angles brought into [-pi, pi), float32."""
-    return np.clip((phi + np.pi) % (2 * np.pi) - np.pi, -LARGEST_PHI, LARGEST_PHI).astype(np.float32)
+    return np.clip((phi + np.pi) % (2 * np.pi) - np.pi, -LARGEST_PHI, LARGEST_PHI).astype(
+        np.float32
+    )

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 import awkward as ak
 
-from weaver_tt.applications.truth_tagging.event_weights import Correlation, TagRequest, event_weight, event_weight_error
+from weaver_tt.applications.truth_tagging.event_weights import (
+    Correlation,
+    TagRequest,
+    event_weight,
+    event_weight_error,
+)
 from weaver_tt.applications.truth_tagging.jets import row_ranges
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.formats.open_reader import open_reader
@@ -30,7 +35,9 @@ def write_event_weights(
     """
     names = [request.column for request in requests]
     if not names or len(set(names)) < len(names):
-        raise ConfigError(f"weights: ask for one or more different numbers of tags (--exactly, --at-least), got {names or 'none'}")
+        raise ConfigError(
+            f"weights: ask for one or more different numbers of tags (--exactly, --at-least), got {names or 'none'}"
+        )
     with open_reader(path, treename) as reader, open_writer(output, treename or "tree") as writer:
         columns = _without_counters(reader.columns())
         reader.resolve([efficiency])
@@ -42,16 +49,27 @@ def write_event_weights(
             table = reader.read(columns, first, last)
             for request in requests:
                 try:
-                    table |= _weight_columns(table[efficiency], None if spread is None else table[spread], request, correlation)
+                    table |= _weight_columns(
+                        table[efficiency],
+                        None if spread is None else table[spread],
+                        request,
+                        correlation,
+                    )
                 except DataError as error:
-                    raise DataError(f"{path}: column {efficiency!r}, rows from {first}: {error}") from error
+                    raise DataError(
+                        f"{path}: column {efficiency!r}, rows from {first}: {error}"
+                    ) from error
             writer.write(table)
 
 
-def _weight_columns(efficiency: ak.Array, spread: ak.Array | None, request: TagRequest, correlation: Correlation) -> dict[str, ak.Array]:
+def _weight_columns(
+    efficiency: ak.Array, spread: ak.Array | None, request: TagRequest, correlation: Correlation
+) -> dict[str, ak.Array]:
     weights = {request.column: ak.Array(event_weight(efficiency, request))}
     if spread is not None:
-        weights[f"{request.column}_std"] = ak.Array(event_weight_error(efficiency, spread, request, correlation))
+        weights[f"{request.column}_std"] = ak.Array(
+            event_weight_error(efficiency, spread, request, correlation)
+        )
     return weights
 
 

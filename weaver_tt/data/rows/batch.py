@@ -19,10 +19,18 @@ class Batch:
     inputs: dict[str, Tensor]  # group -> float32 (N, C, P), or (N, C) for scalars
     masks: dict[str, Tensor]  # per-object group -> bool (N, P)
     counts: dict[str, Tensor]  # per-object group -> int64 (N,)
-    labels: dict[str, Tensor]  # "_label_" int64 (N,), custom float32 (N,), per-object float32 (N, P)
+    labels: dict[
+        str, Tensor
+    ]  # "_label_" int64 (N,), custom float32 (N,), per-object float32 (N, P)
     weight: Tensor | None = None  # float32 (N,), signed event weight
-    monitors: dict[str, Tensor] = field(default_factory=dict)  # (N,), or (N, P) for monitored columns of objects
-    observers: dict[str, Any] = field(default_factory=dict)  # name -> ak.Array of N rows, prediction only
+    monitors: dict[str, Tensor] = field(
+        default_factory=dict
+    )  # (N,), or (N, P) for monitored columns of objects
+    observers: dict[str, Any] = field(
+        default_factory=dict
+    )  # name -> ak.Array of N rows, prediction only
     progress: float = 0.0  # share of the epoch's rows delivered when this batch ends, in (0, 1]
     size: int = 0  # N
-    real: dict[str, int] = field(default_factory=dict)  # per-object group -> M real objects, known on the host so that nothing waits for the device
+    real: dict[str, int] = field(
+        default_factory=dict
+    )  # per-object group -> M real objects, known on the host so that nothing waits for the device

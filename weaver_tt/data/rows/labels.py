@@ -26,15 +26,26 @@ Numbers = npt.NDArray[Any]
 
 def can_compute(expressions: list[Expression], table: Table, plan: Plan) -> bool:
     """Whether labels or weights can be computed: always in training, where a missing column is an error of its own."""
-    return plan.purpose == "train" or all(expression.names <= table.keys() for expression in expressions)
+    return plan.purpose == "train" or all(
+        expression.names <= table.keys() for expression in expressions
+    )
 
 
-def row_labels(table: Table, config: DataConfig, plan: Plan, where: str) -> tuple[dict[str, Numbers], Accounting]:
+def row_labels(
+    table: Table, config: DataConfig, plan: Plan, where: str
+) -> tuple[dict[str, Numbers], Accounting]:
     """Labels with one value a row: the class ``_label_`` int64 (R,), or custom labels float32 (R,) each."""
     labels, accounting = config.labels, Accounting()
-    if labels is None or labels.kind == "per_object" or not can_compute(list(labels.value.values()), table, plan):
+    if (
+        labels is None
+        or labels.kind == "per_object"
+        or not can_compute(list(labels.value.values()), table, plan)
+    ):
         return {}, accounting
-    columns = {name: _row_values(expression, table, f"{where}: label {name!r}") for name, expression in labels.value.items()}
+    columns = {
+        name: _row_values(expression, table, f"{where}: label {name!r}")
+        for name, expression in labels.value.items()
+    }
     if labels.kind == "custom":
         return {name: column.astype(np.float32) for name, column in columns.items()}, accounting
     found = _class_of_rows(columns, where, strict=plan.purpose == "train")
@@ -46,7 +57,9 @@ def row_labels(table: Table, config: DataConfig, plan: Plan, where: str) -> tupl
 def _row_values(expression: Expression, table: Table, where: str) -> Numbers:
     values = flat_column(evaluate_column(expression, table, where))
     if not isinstance(values, np.ndarray) or values.ndim != 1:
-        raise DataError(f"{where}: expected one value for each row, found one for each object; `type: per_object` is for those")
+        raise DataError(
+            f"{where}: expected one value for each row, found one for each object; `type: per_object` is for those"
+        )
     return values
 
 
@@ -68,23 +81,35 @@ def _class_of_rows(columns: dict[str, Numbers], where: str, strict: bool) -> npt
     return np.argmax(flags == 1, axis=1)
 
 
-def object_labels(table: Table, config: DataConfig, plan: Plan, where: str) -> dict[str, JaggedColumn]:
+def object_labels(
+    table: Table, config: DataConfig, plan: Plan, where: str
+) -> dict[str, JaggedColumn]:
     """Labels with one value for each object of their group, empty for other kinds of labels."""
     labels = config.labels
-    if labels is None or labels.kind != "per_object" or not can_compute(list(labels.value.values()), table, plan):
+    if (
+        labels is None
+        or labels.kind != "per_object"
+        or not can_compute(list(labels.value.values()), table, plan)
+    ):
         return {}
     found = {}
     for name, expression in labels.value.items():
         values = flat_column(evaluate_column(expression, table, f"{where}: label {name!r}"))
         if not isinstance(values, JaggedColumn):
-            raise DataError(f"{where}: label {name!r} is per object, but {expression.source!r} has one value for each row")
+            raise DataError(
+                f"{where}: label {name!r} is per object, but {expression.source!r} has one value for each row"
+            )
         found[name] = values
     return found
 
 
 def is_binary(config: DataConfig) -> bool:
     """Whether the task wants per-object labels that are 0 or 1."""
-    return config.labels is not None and config.labels.kind == "per_object" and (config.task is None or config.task.name == "object_efficiency")
+    return (
+        config.labels is not None
+        and config.labels.kind == "per_object"
+        and (config.task is None or config.task.name == "object_efficiency")
+    )
 
 
 def count_binary_targets(name: str, values: Numbers, where: str) -> Counter[str]:
@@ -92,7 +117,9 @@ def count_binary_targets(name: str, values: Numbers, where: str) -> Counter[str]
     ones, zeros = int((values == 1).sum()), int((values == 0).sum())
     if other := len(values) - ones - zeros:
         example = values[(values != 0) & (values != 1)][0]
-        raise DataError(f"{where}: label {name!r}: {other} of {len(values)} objects are neither 0 nor 1 (such as {example})")
+        raise DataError(
+            f"{where}: label {name!r}: {other} of {len(values)} objects are neither 0 nor 1 (such as {example})"
+        )
     return Counter({f"{name} = 0": zeros, f"{name} = 1": ones})
 
 
@@ -101,7 +128,9 @@ def warn_of_empty_classes(accounting: Accounting, config: DataConfig, what: str)
     if config.labels is not None and config.labels.kind == "simple" and accounting.targets.total():
         empty = [repr(name) for name in config.labels.value if not accounting.targets[name]]
         if empty:
-            log.warning("%s: labels: no %s row is of class %s", config.source, what, ", ".join(empty))
+            log.warning(
+                "%s: labels: no %s row is of class %s", config.source, what, ", ".join(empty)
+            )
 
 
 def check_class_variety(accounting: Accounting, config: DataConfig) -> None:
@@ -112,10 +141,14 @@ def check_class_variety(accounting: Accounting, config: DataConfig) -> None:
     if labels.kind == "simple":
         alternatives = [list(labels.value)] if len(labels.value) > 1 else []
     else:
-        alternatives = [[f"{name} = 0", f"{name} = 1"] for name in labels.value] if is_binary(config) else []
+        alternatives = (
+            [[f"{name} = 0", f"{name} = 1"] for name in labels.value] if is_binary(config) else []
+        )
     for names in alternatives:
         seen = [name for name in names if found[name]]
         if len(seen) == 1:
             absent = [name for name in names if name not in seen]
             others = " or ".join(map(repr, absent))
-            raise DataError(f"{config.source}: labels: all {found[seen[0]]} training entries are {seen[0]!r}, none is {others}")
+            raise DataError(
+                f"{config.source}: labels: all {found[seen[0]]} training entries are {seen[0]!r}, none is {others}"
+            )

@@ -69,15 +69,23 @@ class PaddedBuffer:
 def gather_slots(values: Tensor, places: Integers, slots: Tensor) -> None:
     """``slots[:] = values[places]``: values (M, C), places (S,), slots (S, C)."""
     if slots.device.type != "cpu":
-        torch.index_select(values, 0, torch.from_numpy(places).to(slots.device, non_blocking=True), out=slots)
+        torch.index_select(
+            values, 0, torch.from_numpy(places).to(slots.device, non_blocking=True), out=slots
+        )
         return
-    values.numpy().take(places, axis=0, out=slots.numpy(), mode="clip")  # places are right: with "clip" numpy writes to `out` directly
+    values.numpy().take(
+        places, axis=0, out=slots.numpy(), mode="clip"
+    )  # places are right: with "clip" numpy writes to `out` directly
 
 
 def scatter_slots(slots: Tensor, places: Integers, values: Tensor) -> None:
     """``slots[places] = values``: slots (S, C), places (M,) all different, values (M, C) or (1, C) for all of them."""
     if slots.device.type != "cpu":
-        slots.index_copy_(0, torch.from_numpy(places).to(slots.device, non_blocking=True), values.expand(len(places), -1))
+        slots.index_copy_(
+            0,
+            torch.from_numpy(places).to(slots.device, non_blocking=True),
+            values.expand(len(places), -1),
+        )
         return
     # numpy moves a slot as one item, about three times as fast as index_copy_ and without waking torch's threads
     item = np.dtype((np.void, slots.element_size() * slots.shape[1]))
@@ -91,10 +99,16 @@ class Padder:
     where there is none. With ``shorten``, a group has as many slots as the batch needs (see :func:`shortened_length`), P <= its length.
     """
 
-    def __init__(self, config: DataConfig, device: torch.device | str = "cpu", shorten: bool = False) -> None:
+    def __init__(
+        self, config: DataConfig, device: torch.device | str = "cpu", shorten: bool = False
+    ) -> None:
         self._shorten = shorten
         self._groups = config.inputs
-        self._object_labels = list(config.labels.value) if config.labels and config.labels.kind == "per_object" else []
+        self._object_labels = (
+            list(config.labels.value)
+            if config.labels and config.labels.kind == "per_object"
+            else []
+        )
         self._device = torch.device(device)
         self._canvases: dict[str, PaddedBuffer] = {}
         self._repeats: dict[int, Integers] = {}
@@ -102,14 +116,18 @@ class Padder:
     def __call__(self, rows: Rows) -> Batch:
         """N rows -> Batch of N rows; ``progress`` is left to the caller."""
         batch = Batch({}, {}, {}, {}, size=rows.size, observers=rows.observers)
-        layouts: dict[tuple[int, int], tuple[Integers, Tensor, Tensor]] = {}  # of groups with the same counts
+        layouts: dict[
+            tuple[int, int], tuple[Integers, Tensor, Tensor]
+        ] = {}  # of groups with the same counts
         contents: dict[int, Tensor] = {}  # padded
         for name, group in self._groups.items():
             if group.length is None:
                 batch.inputs[name] = self._move(rows.scalars[name])
                 continue
             jagged = rows.objects[name]
-            length = shortened_length(jagged.counts, group.length) if self._shorten else group.length
+            length = (
+                shortened_length(jagged.counts, group.length) if self._shorten else group.length
+            )
             key = id(jagged.counts), length
             if key not in layouts:
                 layouts[key] = self._layout(jagged, length)
@@ -135,14 +153,20 @@ class Padder:
     def _canvas(self, key: str, pad: list[float]) -> PaddedBuffer:
         if key not in self._canvases:
             with torch.inference_mode(False):
-                self._canvases[key] = PaddedBuffer(torch.tensor(pad, dtype=torch.float32, device=self._device))
+                self._canvases[key] = PaddedBuffer(
+                    torch.tensor(pad, dtype=torch.float32, device=self._device)
+                )
         return self._canvases[key]
 
     def _objects(self, group: InputGroup, rows: Rows, places: Integers, length: int) -> Tensor:
         """The content of ``group`` and of the groups that share it, padded: (N, P, W)."""
         jagged = rows.objects[group.name]
         content, counts = jagged.content, jagged.counts
-        sharing = [other for name, other in self._groups.items() if name in rows.objects and rows.objects[name].content is jagged.content]
+        sharing = [
+            other
+            for name, other in self._groups.items()
+            if name in rows.objects and rows.objects[name].content is jagged.content
+        ]
         pad = [variable.pad for other in sharing for variable in other.variables]
         canvas = self._canvas(",".join(other.name for other in sharing), pad)
         if group.pad_mode == "constant":
@@ -152,21 +176,31 @@ class Padder:
     def _wrapped(self, counts: Integers, length: int) -> Integers:
         """The object in each slot (N, P) when a row's objects are repeated; the number of all objects where a row has none."""
         if length not in self._repeats:  # row n: 0 … n - 1, again and again
-            self._repeats[length] = np.arange(length) % np.maximum(np.arange(length + 1), 1)[:, None]
+            self._repeats[length] = (
+                np.arange(length) % np.maximum(np.arange(length + 1), 1)[:, None]
+            )
         index = (np.cumsum(counts) - counts)[:, None] + self._repeats[length][counts]
         index[counts == 0] = counts.sum()
         return index
 
-    def _add_beside(self, batch: Batch, name: str, length: int, rows: Rows, places: Integers) -> None:
+    def _add_beside(
+        self, batch: Batch, name: str, length: int, rows: Rows, places: Integers
+    ) -> None:
         """Labels and monitored columns of a group's objects: (N, P) each, 0 where there is no object."""
         counts = rows.objects[name].counts
         if name in rows.object_labels:
             values = rows.object_labels[name]
-            padded = self._canvas(f"labels of {name}", [0.0] * values.shape[1]).fill(self._move(values), places, counts, length)
-            batch.labels.update({label: padded[:, :, i] for i, label in enumerate(self._object_labels)})
+            padded = self._canvas(f"labels of {name}", [0.0] * values.shape[1]).fill(
+                self._move(values), places, counts, length
+            )
+            batch.labels.update(
+                {label: padded[:, :, i] for i, label in enumerate(self._object_labels)}
+            )
         for (owner, monitor), values in rows.object_monitors.items():
             if owner == name:
-                batch.monitors[monitor] = self._canvas(f"monitor {monitor}", [0.0]).fill(self._move(values), places, counts, length)[:, :, 0]
+                batch.monitors[monitor] = self._canvas(f"monitor {monitor}", [0.0]).fill(
+                    self._move(values), places, counts, length
+                )[:, :, 0]
 
 
 MIN_SLOTS = 32  # slots of a shortened input: networks that look for 16 neighbours must find them

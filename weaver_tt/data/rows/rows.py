@@ -48,11 +48,17 @@ class Rows:
     objects: dict[str, JaggedObjects]
     scalars: dict[str, Floats]  # input group -> (R, C)
     labels: dict[str, npt.NDArray[Any]]  # per-row label -> (R,)
-    object_labels: dict[str, Floats] = field(default_factory=dict)  # input group -> (M, L), aligned with objects[group].content
+    object_labels: dict[str, Floats] = field(
+        default_factory=dict
+    )  # input group -> (M, L), aligned with objects[group].content
     weight: Floats | None = None  # (R,)
     monitors: dict[str, npt.NDArray[Any]] = field(default_factory=dict)  # (R,)
-    object_monitors: dict[tuple[str, str], Floats] = field(default_factory=dict)  # (input group, name) -> (M, 1), aligned as object_labels
-    observers: dict[str, Any] = field(default_factory=dict)  # name -> ak.Array of R rows, prediction only
+    object_monitors: dict[tuple[str, str], Floats] = field(
+        default_factory=dict
+    )  # (input group, name) -> (M, 1), aligned as object_labels
+    observers: dict[str, Any] = field(
+        default_factory=dict
+    )  # name -> ak.Array of R rows, prediction only
     size: int = 0  # R
 
 
@@ -78,7 +84,10 @@ class Interner:
 
 
 def combine_rows(
-    parts: Sequence[Rows], per_row: Callable[[list[Any]], Any], per_object: Callable[[list[Any], list[Integers]], Any], size: int
+    parts: Sequence[Rows],
+    per_row: Callable[[list[Any]], Any],
+    per_object: Callable[[list[Any], list[Integers]], Any],
+    size: int,
 ) -> Rows:
     """Rows made of ``parts``, which have the same groups and columns; ``size`` of them.
 
@@ -99,7 +108,10 @@ def combine_rows(
         return {key: per_row([column[key] for column in columns]) for key in columns[0]}
 
     def beside(name: str, owner: Callable[[Any], str]) -> dict[Any, Any]:
-        return {key: per_object([getattr(part, name)[key] for part in parts], counts_of(owner(key))) for key in getattr(first, name)}
+        return {
+            key: per_object([getattr(part, name)[key] for part in parts], counts_of(owner(key)))
+            for key in getattr(first, name)
+        }
 
     def counts_of(name: str) -> list[Integers]:
         return [part.objects[name].counts for part in parts]
@@ -108,11 +120,17 @@ def combine_rows(
         groups = [part.objects[name] for part in parts]
         counts, full = [group.counts for group in groups], [group.full_counts for group in groups]
         if len({(group.columns.start, group.content.shape[1]) for group in groups}) == 1:
-            content = once(lambda contents: per_object(contents, counts), [group.content for group in groups])
-            return JaggedObjects(content, once(per_row, counts), once(per_row, full), groups[0].columns)
+            content = once(
+                lambda contents: per_object(contents, counts), [group.content for group in groups]
+            )
+            return JaggedObjects(
+                content, once(per_row, counts), once(per_row, full), groups[0].columns
+            )
         # groups had equal counts, and so one content, in some parts only
         content = per_object([np.ascontiguousarray(group.own) for group in groups], counts)
-        return JaggedObjects(content, once(per_row, counts), once(per_row, full), slice(0, content.shape[1]))
+        return JaggedObjects(
+            content, once(per_row, counts), once(per_row, full), slice(0, content.shape[1])
+        )
 
     return Rows(
         objects={name: group(name) for name in first.objects},
@@ -138,12 +156,19 @@ class IndexedRows:
 
 def gather_rows(parts: Sequence[tuple[IndexedRows, Integers]]) -> Rows:
     """Of each part the rows with the given indices, in that order, one part after the other; each is copied once. At least one part."""
-    places: dict[tuple[int, ...], tuple[Integers, list[int]]] = {}  # ids of the parts' counts -> objects to take, and where each part's end
+    places: dict[
+        tuple[int, ...], tuple[Integers, list[int]]
+    ] = {}  # ids of the parts' counts -> objects to take, and where each part's end
 
     def where(counts: list[Integers]) -> tuple[Integers, list[int]]:
         key = tuple(map(id, counts))
         if key not in places:
-            starts = np.concatenate([part.starts[id(own)][index] for (part, index), own in zip(parts, counts, strict=True)])
+            starts = np.concatenate(
+                [
+                    part.starts[id(own)][index]
+                    for (part, index), own in zip(parts, counts, strict=True)
+                ]
+            )
             taken = [own[index] for (_, index), own in zip(parts, counts, strict=True)]
             ends = np.cumsum([own.sum() for own in taken]).tolist()
             places[key] = index_runs(starts, np.concatenate(taken)), ends
@@ -160,9 +185,13 @@ def gather_rows(parts: Sequence[tuple[IndexedRows, Integers]]) -> Rows:
         return result
 
     def rows(columns: list[Any]) -> Any:
-        return concatenate_arrays([column[index] for column, (_, index) in zip(columns, parts, strict=True)])
+        return concatenate_arrays(
+            [column[index] for column, (_, index) in zip(columns, parts, strict=True)]
+        )
 
-    return combine_rows([part.rows for part, _ in parts], rows, objects, sum(len(index) for _, index in parts))
+    return combine_rows(
+        [part.rows for part, _ in parts], rows, objects, sum(len(index) for _, index in parts)
+    )
 
 
 def concatenate_arrays(columns: list[Any]) -> Any:
@@ -179,7 +208,12 @@ def rows_at(rows: Rows, index: Integers) -> Rows:
 
 def concatenate_rows(parts: Sequence[Rows]) -> Rows:
     """All rows of ``parts``, one part after the other. At least one part."""
-    return combine_rows(parts, concatenate_arrays, lambda contents, _: concatenate_arrays(contents), sum(part.size for part in parts))
+    return combine_rows(
+        parts,
+        concatenate_arrays,
+        lambda contents, _: concatenate_arrays(contents),
+        sum(part.size for part in parts),
+    )
 
 
 def slice_rows(rows: Rows, first: int, last: int) -> Rows:
@@ -194,4 +228,6 @@ def slice_rows(rows: Rows, first: int, last: int) -> Rows:
 
 def convert_arrays(rows: Rows, array: Callable[[Any], Any]) -> Rows:
     """The same rows with ``array`` applied to each array; arrays that were shared still are."""
-    return combine_rows([rows], lambda columns: array(columns[0]), lambda contents, _: array(contents[0]), rows.size)
+    return combine_rows(
+        [rows], lambda columns: array(columns[0]), lambda contents, _: array(contents[0]), rows.size
+    )

@@ -58,37 +58,62 @@ class _RowsBuilder:
             self.check_aligned(column, first, f"input group {group.name!r}: {name!r}", first.name)
         objects = self.objects(first, group.length)
         if objects.kept is not None:
-            self.accounting.truncated[group.name] += int(objects.full_counts.sum() - objects.counts.sum())
+            self.accounting.truncated[group.name] += int(
+                objects.full_counts.sum() - objects.counts.sum()
+            )
         return objects
 
-    def jagged(self, groups: Sequence[InputGroup], objects: KeptObjects) -> dict[str, JaggedObjects]:
+    def jagged(
+        self, groups: Sequence[InputGroup], objects: KeptObjects
+    ) -> dict[str, JaggedObjects]:
         """Per-object groups with the same objects, which are padded alike: scaled, side by side in one content."""
         names = [(variable.name, group) for group in groups for variable in group.variables]
-        values = [self.floats(name, objects.cut(self.column(name, group).content), id(objects)) for name, group in names]
-        content = scale_columns(values, [variable for group in groups for variable in group.variables])
+        values = [
+            self.floats(name, objects.cut(self.column(name, group).content), id(objects))
+            for name, group in names
+        ]
+        content = scale_columns(
+            values, [variable for group in groups for variable in group.variables]
+        )
         ends = np.cumsum([len(group.variables) for group in groups]).tolist()
         columns = [slice(first, last) for first, last in zip([0, *ends], ends, strict=False)]
-        return {group.name: JaggedObjects(content, objects.counts, objects.full_counts, own) for group, own in zip(groups, columns, strict=True)}
+        return {
+            group.name: JaggedObjects(content, objects.counts, objects.full_counts, own)
+            for group, own in zip(groups, columns, strict=True)
+        }
 
     def scalars(self, group: InputGroup) -> Floats:
         """A per-row group: scaled (R, C)."""
         why = f"input group {group.name!r} has no length"
-        return scale_columns([self.floats(name, self.row_column(name, why), 0) for name in group.names], group.variables)
+        return scale_columns(
+            [self.floats(name, self.row_column(name, why), 0) for name in group.names],
+            group.variables,
+        )
 
     def column(self, name: str, group: InputGroup) -> Column:
         """A column that must be per object."""
         column = flat_column(self.table[name])
         if isinstance(column, Column):
             return Column(column.content, self._once(column.offsets), name)
-        kind = f"one value a row, shape {column.shape}" if isinstance(column, np.ndarray) else f"type {ak.type(column)}"
-        raise DataError(f"{self.where}: input group {group.name!r} has {group.length} objects a row, but its variable {name!r} has {kind}")
+        kind = (
+            f"one value a row, shape {column.shape}"
+            if isinstance(column, np.ndarray)
+            else f"type {ak.type(column)}"
+        )
+        raise DataError(
+            f"{self.where}: input group {group.name!r} has {group.length} objects a row, but its variable {name!r} has {kind}"
+        )
 
     def row_column(self, name: str, why: str) -> npt.NDArray[Any]:
         """A column that must be per row."""
         column = flat_column(self.table[name])
         if isinstance(column, np.ndarray):
             return column
-        kind = f"{len(column.content)} objects in {len(column.offsets) - 1} rows" if isinstance(column, Column) else f"type {ak.type(column)}"
+        kind = (
+            f"{len(column.content)} objects in {len(column.offsets) - 1} rows"
+            if isinstance(column, Column)
+            else f"type {ak.type(column)}"
+        )
         raise DataError(f"{self.where}: {why}, but {name!r} has {kind} instead of one value a row")
 
     def objects(self, column: Column, length: int) -> KeptObjects:
@@ -98,7 +123,9 @@ class _RowsBuilder:
             full = column.counts
             if len(full) and full.max() > length:
                 counts = np.minimum(full, length)
-                self._objects[key] = KeptObjects(counts, full, index_runs(column.offsets[:-1], counts))
+                self._objects[key] = KeptObjects(
+                    counts, full, index_runs(column.offsets[:-1], counts)
+                )
             else:
                 self._objects[key] = KeptObjects(full, full, None)
         return self._objects[key]
@@ -108,7 +135,9 @@ class _RowsBuilder:
         if column.is_aligned_with(first):
             return
         row = int(np.argmax(column.counts != first.counts))
-        raise DataError(f"{self.where}: {what} has {column.counts[row]} objects in row {row} where {first_name!r} has {first.counts[row]}")
+        raise DataError(
+            f"{self.where}: {what} has {column.counts[row]} objects in row {row} where {first_name!r} has {first.counts[row]}"
+        )
 
     def floats(self, name: str, values: npt.NDArray[Any], objects: int) -> Floats:
         """Raw values as finite float32; NaN and infinities become 0 and are counted."""
@@ -123,7 +152,9 @@ class _RowsBuilder:
         return self._floats[key]
 
 
-def to_rows(table: Table, config: DataConfig, plan: Plan, where: str = "") -> tuple[Rows, Accounting]:
+def to_rows(
+    table: Table, config: DataConfig, plan: Plan, where: str = ""
+) -> tuple[Rows, Accounting]:
     """The selected rows (at least one) of a table as Rows, and what was cut, replaced and seen on the way.
 
     :param where: file, for messages.
@@ -132,13 +163,17 @@ def to_rows(table: Table, config: DataConfig, plan: Plan, where: str = "") -> tu
     maker = _RowsBuilder(table, where or config.source)
     size = len(next(iter(table.values())))
     rows = Rows({}, {}, {}, size=size)
-    objects = {name: maker.kept(group) for name, group in config.inputs.items() if group.length is not None}
+    objects = {
+        name: maker.kept(group) for name, group in config.inputs.items() if group.length is not None
+    }
     alike: dict[tuple[int, str], list[str]] = {}
     for name, kept in objects.items():
         alike.setdefault((id(kept), config.inputs[name].pad_mode), []).append(name)
     for names in alike.values():
         rows.objects |= maker.jagged([config.inputs[name] for name in names], objects[names[0]])
-    rows.scalars = {name: maker.scalars(group) for name, group in config.inputs.items() if group.length is None}
+    rows.scalars = {
+        name: maker.scalars(group) for name, group in config.inputs.items() if group.length is None
+    }
     rows.labels, seen = labels.row_labels(table, config, plan, maker.where)
     maker.accounting.add(seen)
     _add_object_labels(rows, maker, config, plan, objects)
@@ -156,7 +191,9 @@ def scale_columns(columns: Sequence[Floats], variables: Sequence[Variable]) -> F
     for first in range(0, size, SCALE_BLOCK):
         last = min(first + SCALE_BLOCK, size)
         for i, (column, variable) in enumerate(zip(columns, variables, strict=True)):
-            content[first:last, i] = scale_values(column[first:last], variable, scratch[: last - first])
+            content[first:last, i] = scale_values(
+                column[first:last], variable, scratch[: last - first]
+            )
     return content
 
 
@@ -165,13 +202,17 @@ def scale_values(values: Floats, variable: Variable, out: Floats) -> Floats:
     if variable.center is None:
         return values
     if variable.center == "auto":
-        raise ConfigError(f"variable {variable.name!r}: its center is 'auto', and no statistics of the training data are at hand")
+        raise ConfigError(
+            f"variable {variable.name!r}: its center is 'auto', and no statistics of the training data are at hand"
+        )
     np.subtract(values, np.float32(variable.center), out=out)
     np.multiply(out, np.float32(variable.scale), out=out)
     return np.clip(out, np.float32(variable.low), np.float32(variable.high), out=out)
 
 
-def _add_object_labels(rows: Rows, maker: _RowsBuilder, config: DataConfig, plan: Plan, objects: dict[str, KeptObjects]) -> None:
+def _add_object_labels(
+    rows: Rows, maker: _RowsBuilder, config: DataConfig, plan: Plan, objects: dict[str, KeptObjects]
+) -> None:
     """Per-object labels (M, L) beside the content of their group."""
     found = labels.object_labels(maker.table, config, plan, maker.where)
     if not found or config.labels is None:
@@ -184,7 +225,9 @@ def _add_object_labels(rows: Rows, maker: _RowsBuilder, config: DataConfig, plan
     if labels.is_binary(config):
         for name, values in kept.items():
             maker.accounting.targets.update(labels.count_binary_targets(name, values, maker.where))
-    rows.object_labels[group.name] = np.stack([values.astype(np.float32) for values in kept.values()], axis=1)
+    rows.object_labels[group.name] = np.stack(
+        [values.astype(np.float32) for values in kept.values()], axis=1
+    )
 
 
 def _event_weight(table: Table, config: DataConfig, plan: Plan, where: str) -> Floats | None:
@@ -197,21 +240,38 @@ def _event_weight(table: Table, config: DataConfig, plan: Plan, where: str) -> F
         raise DataError(f"{where}: event_weight {source!r} must have one value for each row")
     weight = values.astype(np.float32)
     if bad := len(weight) - int(np.isfinite(weight).sum()):
-        raise DataError(f"{where}: event_weight {source!r} is not finite in {bad} of {len(weight)} selected rows")
+        raise DataError(
+            f"{where}: event_weight {source!r} is not finite in {bad} of {len(weight)} selected rows"
+        )
     return weight
 
 
-def _add_monitors(rows: Rows, maker: _RowsBuilder, config: DataConfig, objects: dict[str, KeptObjects]) -> None:
+def _add_monitors(
+    rows: Rows, maker: _RowsBuilder, config: DataConfig, objects: dict[str, KeptObjects]
+) -> None:
     """Monitored columns, per row or per object of the :func:`main_group`, scaled like the input of that name if there is one."""
-    variables = {variable.name: variable for group in config.inputs.values() for variable in group.variables}
+    variables = {
+        variable.name: variable for group in config.inputs.values() for variable in group.variables
+    }
     for name in config.monitor_variables:
         column, owner = flat_column(maker.table[name]), main_group(config)
         if isinstance(column, Column) and owner is not None:
-            maker.check_aligned(column, maker.column(owner.names[0], owner), f"monitored {name!r}", owner.names[0])
+            maker.check_aligned(
+                column, maker.column(owner.names[0], owner), f"monitored {name!r}", owner.names[0]
+            )
             kept = objects[owner.name]
             values = maker.floats(name, kept.cut(column.content), id(kept))
         else:
-            owner, values = None, maker.floats(name, maker.row_column(name, "there are no objects that monitored columns could be of"), 0)
+            owner, values = (
+                None,
+                maker.floats(
+                    name,
+                    maker.row_column(
+                        name, "there are no objects that monitored columns could be of"
+                    ),
+                    0,
+                ),
+            )
         if name in variables:
             values = scale_values(values, variables[name], np.empty_like(values))
         if owner is None:
@@ -224,4 +284,11 @@ def main_group(config: DataConfig) -> InputGroup | None:
     """The group whose objects per-object labels and monitored columns are of: that of the labels, else the first with objects that is no mask."""
     if config.labels is not None and config.labels.group is not None:
         return config.inputs[config.labels.group]
-    return next((group for group in config.inputs.values() if group.length is not None and not group.is_mask), None)
+    return next(
+        (
+            group
+            for group in config.inputs.values()
+            if group.length is not None and not group.is_mask
+        ),
+        None,
+    )

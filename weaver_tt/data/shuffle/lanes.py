@@ -79,14 +79,18 @@ def split_lanes(lanes: Sequence[Sequence[Chunk]], index: int, of: int) -> list[l
     return [lane for lane in shares if lane]
 
 
-def plan_draws(lanes: Sequence[Sequence[Chunk]], step: int, random: np.random.Generator) -> Iterator[list[RowRange]]:
+def plan_draws(
+    lanes: Sequence[Sequence[Chunk]], step: int, random: np.random.Generator
+) -> Iterator[list[RowRange]]:
     """Draws of ``step`` rows each (the last one as it comes) that use up all ``lanes``."""
     waiting = [deque(lane) for lane in lanes]
     gone = [0] * len(lanes)  # rows of each lane's first chunk that are taken
     left = np.array([total_rows(lane) for lane in lanes], dtype=np.int64)
     while total := int(left.sum()):
         # numpy draws from at most 10^9; of more, a proportional part serves as well
-        shares = random.multivariate_hypergeometric(left // (1 + total // 10**9), min(step, total), method="marginals")
+        shares = random.multivariate_hypergeometric(
+            left // (1 + total // 10**9), min(step, total), method="marginals"
+        )
         left -= shares
         draw = []
         for lane, share in enumerate(shares.tolist()):

@@ -80,12 +80,18 @@ class Pool:
         self._draws: Iterator[list[RowRange]] = iter(draws)
         self._decode = decode
         self._batch_size = batch_size
-        self._turnover = max(batch_size, int(capacity * POOL_SHARE / MAX_COMPARTMENTS))  # rows that come and go in a turn
+        self._turnover = max(
+            batch_size, int(capacity * POOL_SHARE / MAX_COMPARTMENTS)
+        )  # rows that come and go in a turn
         self._random = random
         self._buckets = buckets
-        self._open: dict[Chunk, tuple[DecodedChunk, int]] = {}  # chunks of which more will come, and the number of their part
+        self._open: dict[
+            Chunk, tuple[DecodedChunk, int]
+        ] = {}  # chunks of which more will come, and the number of their part
         self._parts: dict[int, _Part] = {}
-        self._compartments = deque(_Compartment([], []) for _ in range(max(2, int(capacity * POOL_SHARE / self._turnover))))
+        self._compartments = deque(
+            _Compartment([], []) for _ in range(max(2, int(capacity * POOL_SHARE / self._turnover)))
+        )
         self._turn = self._next = 0  # turns so far; number of the next part
         self._block = IndexedRows(Rows({}, {}, {}))
         self._block_groups = self._block_buckets = np.zeros(0, dtype=np.int64)
@@ -112,14 +118,21 @@ class Pool:
     def prepare(self) -> bool:
         """Take turns until a batch is ready, if it can be; whether it is."""
         compartments = len(self._compartments)
-        while not self._batches and (self._raw or any(compartment.parts for compartment in self._compartments)):
+        while not self._batches and (
+            self._raw or any(compartment.parts for compartment in self._compartments)
+        ):
             # the first draws fill the compartments as later ones will: those that are due sooner have more of them
             shares = np.arange(compartments, 0, -1) if self._turn == 0 else np.ones(compartments)
-            self._draw(self._turnover * (compartments + 1) // 2 - self._waiting, np.cumsum(shares) / shares.sum())
+            self._draw(
+                self._turnover * (compartments + 1) // 2 - self._waiting,
+                np.cumsum(shares) / shares.sum(),
+            )
             self._empty(self._compartments.popleft())
             self._compartments.append(_Compartment([], []))
             self._turn += 1
-            self._parts = {number: part for number, part in self._parts.items() if part.last_turn >= self._turn}
+            self._parts = {
+                number: part for number, part in self._parts.items() if part.last_turn >= self._turn
+            }
         if not self._batches and self._buckets > 1:
             self._rest, left = [], [rest for rest in self._rest if len(rest)]
             self._batches.extend(left[i] for i in self._random.permutation(len(left)))
@@ -153,7 +166,11 @@ class Pool:
         # a random offset keeps small draws from always ending in the same compartments
         ends = np.floor(edges * fresh + self._random.random()).astype(int).clip(max=fresh)
         ends[-1] = fresh
-        pieces = zip(np.split(np.concatenate(parts)[order], ends[:-1]), np.split(np.concatenate(places)[order], ends[:-1]), strict=True)
+        pieces = zip(
+            np.split(np.concatenate(parts)[order], ends[:-1]),
+            np.split(np.concatenate(places)[order], ends[:-1]),
+            strict=True,
+        )
         for compartment, (part, place) in zip(self._compartments, pieces, strict=True):
             if len(part):
                 compartment.parts.append(part)
@@ -165,12 +182,19 @@ class Pool:
             decoded = self._decode(take.chunk)
             self._open[take.chunk] = decoded, self._next
             if decoded.rows is not None:
-                self._parts[self._next] = _Part(IndexedRows(decoded.rows), np.full(decoded.rows.size, take.chunk.group), decoded.buckets, 0)
+                self._parts[self._next] = _Part(
+                    IndexedRows(decoded.rows),
+                    np.full(decoded.rows.size, take.chunk.group),
+                    decoded.buckets,
+                    0,
+                )
             self._next += 1
         decoded, number = self._open[take.chunk]
         if decoded.rows is not None:
             # not freed before more of its rows have come
-            self._parts[number].last_turn = self._turn + len(self._compartments) if take.ends else np.iinfo(np.int64).max
+            self._parts[number].last_turn = (
+                self._turn + len(self._compartments) if take.ends else np.iinfo(np.int64).max
+            )
         if take.ends:
             del self._open[take.chunk]
         first, last = np.searchsorted(decoded.positions, [take.first, take.last]).tolist()
@@ -183,11 +207,22 @@ class Pool:
         parts, places = np.concatenate(compartment.parts), np.concatenate(compartment.places)
         order = np.argsort(parts, kind="stable")
         numbers, firsts = np.unique(parts[order], return_index=True)
-        chosen = [(self._parts[number], index) for number, index in zip(numbers.tolist(), np.split(places[order], firsts[1:]), strict=True)]
+        chosen = [
+            (self._parts[number], index)
+            for number, index in zip(
+                numbers.tolist(), np.split(places[order], firsts[1:]), strict=True
+            )
+        ]
         rest = np.concatenate([*self._rest, np.zeros(0, dtype=np.int64)])
-        sources = [(self._block, rest)] * bool(len(rest)) + [(part.rows, index) for part, index in chosen]
-        self._block_groups = np.concatenate([self._block_groups[rest], *(part.groups[index] for part, index in chosen)])
-        self._block_buckets = np.concatenate([self._block_buckets[rest], *(part.buckets[index] for part, index in chosen)])
+        sources = [(self._block, rest)] * bool(len(rest)) + [
+            (part.rows, index) for part, index in chosen
+        ]
+        self._block_groups = np.concatenate(
+            [self._block_groups[rest], *(part.groups[index] for part, index in chosen)]
+        )
+        self._block_buckets = np.concatenate(
+            [self._block_buckets[rest], *(part.buckets[index] for part, index in chosen)]
+        )
         self._block = IndexedRows(gather_rows(sources))
         self._cut_batches()
 
@@ -195,8 +230,14 @@ class Pool:
         """Cut the block into whole batches of rows of one bucket each, in random order, and what is left of each bucket."""
         order = self._random.permutation(len(self._block_buckets))
         order = order[np.argsort(self._block_buckets[order], kind="stable")]
-        runs = np.split(order, np.cumsum(np.bincount(self._block_buckets, minlength=self._buckets))[:-1])
+        runs = np.split(
+            order, np.cumsum(np.bincount(self._block_buckets, minlength=self._buckets))[:-1]
+        )
         whole = [len(run) // self._batch_size * self._batch_size for run in runs]
         self._rest = [run[end:] for run, end in zip(runs, whole, strict=True)]
-        batches = [batch for run, end in zip(runs, whole, strict=True) for batch in run[:end].reshape(-1, self._batch_size)]
+        batches = [
+            batch
+            for run, end in zip(runs, whole, strict=True)
+            for batch in run[:end].reshape(-1, self._batch_size)
+        ]
         self._batches = deque(batches[i] for i in self._random.permutation(len(batches)))

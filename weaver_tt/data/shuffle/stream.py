@@ -16,7 +16,15 @@ import numpy as np
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
-from weaver_tt.data.chunks import Chunk, Source, epoch_order, sample_files, sequential_chunks, split_into_chunks, total_rows
+from weaver_tt.data.chunks import (
+    Chunk,
+    Source,
+    epoch_order,
+    sample_files,
+    sequential_chunks,
+    split_into_chunks,
+    total_rows,
+)
 from weaver_tt.data.rows.rows import Rows, concatenate_rows, slice_rows
 from weaver_tt.data.rows.table import Table, read_columns, select_rows, take_table_rows
 from weaver_tt.data.rows.tensors import to_rows
@@ -66,13 +74,21 @@ class Decoder:
     def read(self, chunk: Chunk) -> Table | BadFileError:
         """The raw columns of a chunk; what is wrong with the file, if bad files are to be skipped."""
         try:
-            return read_columns(self._reader(chunk.path), self._scan.columns[chunk.group], self._config, chunk.first, chunk.last)
+            return read_columns(
+                self._reader(chunk.path),
+                self._scan.columns[chunk.group],
+                self._config,
+                chunk.first,
+                chunk.last,
+            )
         except BadFileError as error:
             if not self._skip_bad:
                 raise
             return error
 
-    def finish(self, chunk: Chunk, columns: Table | BadFileError, sampler: Sampler | None = None) -> DecodedChunk:
+    def finish(
+        self, chunk: Chunk, columns: Table | BadFileError, sampler: Sampler | None = None
+    ) -> DecodedChunk:
         """The rows of a chunk that pass the selection and that ``sampler`` draws."""
         if isinstance(columns, BadFileError):
             log.warning("skipped rows %d to %d of a bad file: %s", chunk.first, chunk.last, columns)
@@ -84,7 +100,11 @@ class Decoder:
         table, positions = selected.table, np.flatnonzero(selected.passed)
         if not len(positions):
             return NO_ROWS  # expressions need not work on no rows
-        drawn = DrawnRows(np.ones(len(positions), dtype=np.int64)) if sampler is None else sampler.draw(table, chunk, positions, group)
+        drawn = (
+            DrawnRows(np.ones(len(positions), dtype=np.int64))
+            if sampler is None
+            else sampler.draw(table, chunk, positions, group)
+        )
         self.accounting.add(drawn.accounting)
         kept = drawn.copies > 0
         if not kept.any():
@@ -94,11 +114,18 @@ class Decoder:
         rows, accounting = to_rows(table, self._config, self._plan, chunk.path)
         self.accounting.add(accounting)
         if drawn.weight is not None:
-            rows.weight = drawn.weight[kept] if rows.weight is None else rows.weight * drawn.weight[kept]
+            rows.weight = (
+                drawn.weight[kept] if rows.weight is None else rows.weight * drawn.weight[kept]
+            )
         buckets = np.zeros(rows.size, dtype=np.int64)
         if self._config.bucketing is not None:
             buckets = bucket_indices(table, self._config.bucketing, chunk.path)
-        return DecodedChunk(rows, np.repeat(positions, drawn.copies), np.repeat(np.arange(rows.size), drawn.copies[kept]), buckets)
+        return DecodedChunk(
+            rows,
+            np.repeat(positions, drawn.copies),
+            np.repeat(np.arange(rows.size), drawn.copies[kept]),
+            buckets,
+        )
 
     def _reader(self, path: str) -> Reader:
         if path not in self._readers:
@@ -135,11 +162,23 @@ class Stream:
         """How many kinds of rows are kept apart in batches; 1 without bucketing."""
         bucketing = self.config.bucketing
         if bucketing is not None and bucketing.inner_edges is None:
-            raise ConfigError(f"{self.config.source}: bucketing: its edges have not been computed from the training data yet")
-        return 1 if bucketing is None or bucketing.inner_edges is None else len(bucketing.inner_edges) + 1
+            raise ConfigError(
+                f"{self.config.source}: bucketing: its edges have not been computed from the training data yet"
+            )
+        return (
+            1
+            if bucketing is None or bucketing.inner_edges is None
+            else len(bucketing.inner_edges) + 1
+        )
 
     def shuffled_batches(
-        self, epoch: int, rank: int = 0, world: int = 1, worker: int = 0, workers: int = 1, skip: int = 0
+        self,
+        epoch: int,
+        rank: int = 0,
+        world: int = 1,
+        worker: int = 0,
+        workers: int = 1,
+        skip: int = 0,
     ) -> Iterator[UnpaddedBatch]:
         """Whole batches in random order from this worker's share of the rows; ``skip``: this many of its first batches come without rows."""
         delivered = number = 0
@@ -148,15 +187,28 @@ class Stream:
                 begun = number
                 lanes = self.lanes(epoch, again, rank * workers + worker, world * workers)
                 seeds = np.random.SeedSequence((self.seed, epoch, rank, worker, again)).spawn(2)
-                sampler = None if self.config.weights is None else Sampler(self.config, self.scan.sources, (self.seed, epoch, again))
-                with self._pool(decoder, lanes, max(1, self.pool_size // workers), seeds, sampler) as pool:
+                sampler = (
+                    None
+                    if self.config.weights is None
+                    else Sampler(self.config, self.scan.sources, (self.seed, epoch, again))
+                )
+                with self._pool(
+                    decoder, lanes, max(1, self.pool_size // workers), seeds, sampler
+                ) as pool:
                     whole = pool.prepare()
                     while whole or (pool.ready and not number):
                         rows, used = pool.take_batch(skip=number < skip)
                         delivered += used.total()
                         whole = pool.prepare()
                         to_come = pool.expected if whole else 0
-                        yield UnpaddedBatch(rows, self._account(decoder, used), delivered, delivered + to_come, number, worker)
+                        yield UnpaddedBatch(
+                            rows,
+                            self._account(decoder, used),
+                            delivered,
+                            delivered + to_come,
+                            number,
+                            worker,
+                        )
                         number += 1
                 if not self.endless or number == begun:
                     break
@@ -165,10 +217,16 @@ class Stream:
     def lanes(self, epoch: int, again: int, index: int, of: int) -> list[list[Chunk]]:
         """Share ``index`` of ``of`` of an epoch's chunks, in lanes: every row is in exactly one share."""
         # the same chunks for any number of workers: cut smaller for many, clusters would be decoded in pieces, each time as a whole
-        sources = self.sources if self.file_fraction == 1 else sample_files(self.sources, self.file_fraction, self.seed, epoch, again)
+        sources = (
+            self.sources
+            if self.file_fraction == 1
+            else sample_files(self.sources, self.file_fraction, self.seed, epoch, again)
+        )
         number = lane_count(sources, self.pool_size)
         most = max(1, self.pool_size // (2 * number))
-        lanes = plan_lanes([chunk for source in sources for chunk in split_into_chunks(source, most)], number)
+        lanes = plan_lanes(
+            [chunk for source in sources for chunk in split_into_chunks(source, most)], number
+        )
         orders = []
         for i, lane in enumerate(lanes):
             seed = int(np.random.SeedSequence((self.seed, again, i)).generate_state(1)[0])
@@ -177,7 +235,12 @@ class Stream:
 
     @contextmanager
     def _pool(
-        self, decoder: Decoder, lanes: list[list[Chunk]], capacity: int, seeds: Sequence[np.random.SeedSequence], sampler: Sampler | None
+        self,
+        decoder: Decoder,
+        lanes: list[list[Chunk]],
+        capacity: int,
+        seeds: Sequence[np.random.SeedSequence],
+        sampler: Sampler | None,
     ) -> Iterator[Pool]:
         """A pool of the rows of ``lanes``, whose chunks a thread reads ahead."""
         step = max(1, capacity // 48)
@@ -200,15 +263,33 @@ class Stream:
                 buckets=self.buckets,
             )
 
-    def ordered_batches(self, rank: int = 0, world: int = 1, skip: int = 0) -> Iterator[UnpaddedBatch]:
+    def ordered_batches(
+        self, rank: int = 0, world: int = 1, skip: int = 0
+    ) -> Iterator[UnpaddedBatch]:
         """All batches in input order, the last one as it comes; rank's contiguous share of the rows."""
         chunks = sequential_chunks(self.sources, SEQUENTIAL_CHUNK, rank, world)
         delivered = 0
-        with closing(self._decoder()) as decoder, closing(read_ahead((decoder.read(chunk) for chunk in chunks), self.read_ahead)) as tables:
-            parts = ((chunk, decoder.finish(chunk, table).rows) for chunk, table in zip(chunks, tables, strict=True))
-            for number, (rows, used, to_come) in enumerate(_into_batches(parts, total_rows(chunks), self.batch_size)):
+        with (
+            closing(self._decoder()) as decoder,
+            closing(
+                read_ahead((decoder.read(chunk) for chunk in chunks), self.read_ahead)
+            ) as tables,
+        ):
+            parts = (
+                (chunk, decoder.finish(chunk, table).rows)
+                for chunk, table in zip(chunks, tables, strict=True)
+            )
+            for number, (rows, used, to_come) in enumerate(
+                _into_batches(parts, total_rows(chunks), self.batch_size)
+            ):
                 delivered += rows.size
-                yield UnpaddedBatch(None if number < skip else rows, self._account(decoder, used), delivered, delivered + to_come, number)
+                yield UnpaddedBatch(
+                    None if number < skip else rows,
+                    self._account(decoder, used),
+                    delivered,
+                    delivered + to_come,
+                    number,
+                )
             yield UnpaddedBatch(None, self._account(decoder), delivered, delivered)
 
     def _decoder(self) -> Decoder:
@@ -217,11 +298,15 @@ class Stream:
     def _account(self, decoder: Decoder, used: Counter[int] | None = None) -> Accounting:
         """What ``decoder`` did since it was last asked, and the rows used."""
         accounting, decoder.accounting = decoder.accounting, Accounting()
-        accounting.used.update({self.scan.groups[group]: rows for group, rows in (used or {}).items() if rows})
+        accounting.used.update(
+            {self.scan.groups[group]: rows for group, rows in (used or {}).items() if rows}
+        )
         return accounting
 
 
-def _into_batches(parts: Iterable[tuple[Chunk, Rows | None]], total: int, size: int) -> Iterator[tuple[Rows, Counter[int], float]]:
+def _into_batches(
+    parts: Iterable[tuple[Chunk, Rows | None]], total: int, size: int
+) -> Iterator[tuple[Rows, Counter[int], float]]:
     """Cut chunks' rows into batches of ``size``: rows, how many of each file group, and how many more to expect (0 at the end)."""
     waiting: list[tuple[int, Rows]] = []
     held = raw = passed = 0
@@ -241,7 +326,9 @@ def _into_batches(parts: Iterable[tuple[Chunk, Rows | None]], total: int, size: 
         yield batch, used, held
 
 
-def _take_front(parts: list[tuple[int, Rows]], size: int) -> tuple[Rows, Counter[int], list[tuple[int, Rows]]]:
+def _take_front(
+    parts: list[tuple[int, Rows]], size: int
+) -> tuple[Rows, Counter[int], list[tuple[int, Rows]]]:
     """The first ``size`` rows (or all) of ``parts``, how many are of each file group, and the parts that are left."""
     taken: list[Rows] = []
     used: Counter[int] = Counter()

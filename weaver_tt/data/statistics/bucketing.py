@@ -25,7 +25,9 @@ SEED = 20_230_817
 def bucket_indices(table: Table, bucketing: Bucketing, path: str) -> Integers:
     """The bucket (R,) of each row of a table: as many edges lie at or below its value."""
     assert bucketing.inner_edges is not None
-    values = row_numbers(table[bucketing.variable], f"{path}: bucketing.var: {bucketing.variable!r}")
+    values = row_numbers(
+        table[bucketing.variable], f"{path}: bucketing.var: {bucketing.variable!r}"
+    )
     return np.searchsorted(bucketing.inner_edges, values, side="right")
 
 
@@ -38,22 +40,49 @@ def prepare_bucketing(config: DataConfig, prefix: str, data: DataOptions) -> Dat
     bucketing = config.bucketing
     if bucketing is None or bucketing.inner_edges is not None:
         return config
-    return replace(config, bucketing=training_pass.run_on_main(lambda: _find_edges(config, bucketing, f"{prefix}.auto.yaml", data)))
+    return replace(
+        config,
+        bucketing=training_pass.run_on_main(
+            lambda: _find_edges(config, bucketing, f"{prefix}.auto.yaml", data)
+        ),
+    )
 
 
-def _find_edges(config: DataConfig, bucketing: Bucketing, path: str, data: DataOptions) -> Bucketing:
-    needed = replace(training_pass.restrict_to_inputs(with_extra_selection(config, "train", data.extra_selection_train), {}), bucketing=bucketing)
+def _find_edges(
+    config: DataConfig, bucketing: Bucketing, path: str, data: DataOptions
+) -> Bucketing:
+    needed = replace(
+        training_pass.restrict_to_inputs(
+            with_extra_selection(config, "train", data.extra_selection_train), {}
+        ),
+        bucketing=bucketing,
+    )
     sources = training_pass.training_sources(needed, data)
-    now = training_pass.pass_fingerprint(needed, sources, ["bucketing", bucketing.variable, bucketing.number])
+    now = training_pass.pass_fingerprint(
+        needed, sources, ["bucketing", bucketing.variable, bucketing.number]
+    )
     old = load_config(path, config.custom_functions).bucketing if Path(path).is_file() else None
     if old is not None and old.fingerprint == now:
         return old
     sample = Reservoir(SAMPLE_ROWS, SEED)
-    for table, rows, file in training_pass.selected_tables(needed, sources, data.on_bad_file == "skip"):
+    for table, rows, file in training_pass.selected_tables(
+        needed, sources, data.on_bad_file == "skip"
+    ):
         if rows:
-            sample.add(row_numbers(table[bucketing.variable], f"{file}: bucketing.var: {bucketing.variable!r}"))
+            sample.add(
+                row_numbers(
+                    table[bucketing.variable], f"{file}: bucketing.var: {bucketing.variable!r}"
+                )
+            )
     if sample.seen == 0:
-        raise DataError(f"{config.source}: no row of the training data passes the selection; nothing to make buckets of")
+        raise DataError(
+            f"{config.source}: no row of the training data passes the selection; nothing to make buckets of"
+        )
     inner = np.unique(np.quantile(sample.values(), np.linspace(0, 1, bucketing.number + 1)[1:-1]))
-    log.info("buckets of %s from %d rows, divided at %s", bucketing.variable, sample.seen, ", ".join(f"{edge:g}" for edge in inner))
+    log.info(
+        "buckets of %s from %d rows, divided at %s",
+        bucketing.variable,
+        sample.seen,
+        ", ".join(f"{edge:g}" for edge in inner),
+    )
     return replace(bucketing, inner_edges=tuple(inner.tolist()), fingerprint=now)

@@ -14,7 +14,12 @@ from weaver_tt.data.rows.table import file_name
 from weaver_tt.data.statistics import training_pass
 from weaver_tt.data.statistics.sampling import repeats_per_row
 from weaver_tt.data.statistics.spectra import Numbers, Spectra, bin_rows
-from weaver_tt.data.statistics.weight_tables import WeightSums, make_weight_tables, row_weights, summarize_weights
+from weaver_tt.data.statistics.weight_tables import (
+    WeightSums,
+    make_weight_tables,
+    row_weights,
+    summarize_weights,
+)
 from weaver_tt.errors import BadFileError, ConfigError, DataError
 from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.formats.open_reader import open_reader
@@ -34,7 +39,9 @@ def prepare_weights(config: DataConfig, prefix: str, data: DataOptions) -> DataC
     """
     if config.weights is None:
         return config
-    tables, measured = training_pass.run_on_main(lambda: _find_weights(config, f"{prefix}.auto.yaml", data))
+    tables, measured = training_pass.run_on_main(
+        lambda: _find_weights(config, f"{prefix}.auto.yaml", data)
+    )
     weights = replace(config.weights, tables=tables, summary=measured)
     log.info("%s", describe_weights(weights))
     return replace(config, weights=weights)
@@ -73,8 +80,14 @@ def _find_weights(config: DataConfig, path: str, data: DataOptions) -> FoundWeig
 
 def _matching_tables(old: Weights, weights: Weights, path: str) -> dict[str, Numbers] | None:
     """The tables of ``old``, if they are of the bins and classes of ``weights``."""
-    if (old.variables, list(old.classes), len(old.branches)) != (weights.variables, list(weights.classes), len(weights.branches)):
-        raise ConfigError(f"{path}: its weights are of other variables, bins or classes; run without --no-remake-weights")
+    if (old.variables, list(old.classes), len(old.branches)) != (
+        weights.variables,
+        list(weights.classes),
+        len(weights.branches),
+    ):
+        raise ConfigError(
+            f"{path}: its weights are of other variables, bins or classes; run without --no-remake-weights"
+        )
     return None if old.tables is None else dict(old.tables)
 
 
@@ -92,10 +105,20 @@ def _check_columns(config: DataConfig, data: DataOptions) -> None:
     """Raise ConfigError that names the key where a column is not in the first file."""
     weights = config.weights
     assert weights is not None
-    keys: dict[str, list[str]] = {"reweight_classes": list(weights.classes), "reweight_vars": list(weights.variables)}
-    with suppress(BadFileError), open_reader(parse_groups(data.data_train)[0].paths[0], config.treename) as reader:
+    keys: dict[str, list[str]] = {
+        "reweight_classes": list(weights.classes),
+        "reweight_vars": list(weights.variables),
+    }
+    with (
+        suppress(BadFileError),
+        open_reader(parse_groups(data.data_train)[0].paths[0], config.treename) as reader,
+    ):
         for key, names in keys.items():
-            raw = [name for name in dependency_order(config, names) if name not in config.new_variables and name not in config.file_magic]
+            raw = [
+                name
+                for name in dependency_order(config, names)
+                if name not in config.new_variables and name not in config.file_magic
+            ]
             try:
                 reader.resolve([file_name(name, config) for name in raw])
             except BadFileError:
@@ -109,10 +132,20 @@ def _weight_settings(weights: Weights) -> list[Any]:
     branches = [branch.source for branch in weights.branches]
     base = None if weights.base is None else weights.base.source
     lists = [list(weights.variables.items()), list(weights.classes.items())]
-    return ["weights", branches, base, *lists, weights.method, weights.threshold, weights.discard_outside]
+    return [
+        "weights",
+        branches,
+        base,
+        *lists,
+        weights.method,
+        weights.threshold,
+        weights.discard_outside,
+    ]
 
 
-def _compute_weights(config: DataConfig, sources: Any, given: Any, *, skip_bad: bool) -> FoundWeights:
+def _compute_weights(
+    config: DataConfig, sources: Any, given: Any, *, skip_bad: bool
+) -> FoundWeights:
     """Tables (``given`` ones as they are) and means from a pass over the rows of ``sources``."""
     weights = config.weights
     assert weights is not None
@@ -136,7 +169,22 @@ def _log_weights(spectra: Spectra, tables: dict[str, Numbers]) -> None:
     raw = spectra.values
     log.info("weights of %d classes from %d rows", len(tables), spectra.rows)
     for name, table in tables.items():
-        have, inside, total = spectra.of_class[name], spectra.inside[name], float((raw[name] * table).sum())
-        log.info("  %s: %d rows, %d inside the bins, weights up to %.4g, sum %.6g", name, have, inside, table.max(), total)
+        have, inside, total = (
+            spectra.of_class[name],
+            spectra.inside[name],
+            float((raw[name] * table).sum()),
+        )
+        log.info(
+            "  %s: %d rows, %d inside the bins, weights up to %.4g, sum %.6g",
+            name,
+            have,
+            inside,
+            table.max(),
+            total,
+        )
     if lost := spectra.rows - spectra.inside.total():
-        log.warning("weights: %d of %d rows have weight 0: they are of none of reweight_classes or outside the bins", lost, spectra.rows)
+        log.warning(
+            "weights: %d of %d rows have weight 0: they are of none of reweight_classes or outside the bins",
+            lost,
+            spectra.rows,
+        )

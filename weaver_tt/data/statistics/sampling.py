@@ -40,30 +40,49 @@ class Sampler:
     Each row has a random number of its own, whoever reads it: the same rows are drawn for any number of ranks and workers and any pool.
     """
 
-    def __init__(self, config: DataConfig, sources: Sequence[Source], seed: tuple[int, ...]) -> None:
+    def __init__(
+        self, config: DataConfig, sources: Sequence[Source], seed: tuple[int, ...]
+    ) -> None:
         """``seed``: of the pass; ``sources``: the files in input order.
 
         :raises ConfigError: the weights were not prepared.
         """
         weights = config.weights
-        if weights is None or weights.summary is None or not (weights.branches or weights.tables is not None):
-            raise ConfigError(f"{config.source}: weights: nothing has been computed from the training data yet")
+        if (
+            weights is None
+            or weights.summary is None
+            or not (weights.branches or weights.tables is not None)
+        ):
+            raise ConfigError(
+                f"{config.source}: weights: nothing has been computed from the training data yet"
+            )
         self._config, self._weights, self._measured = config, weights, weights.summary
         self._seed = seed
-        self._number = {(source.group, source.path): number for number, source in enumerate(sources)}
+        self._number = {
+            (source.group, source.path): number for number, source in enumerate(sources)
+        }
 
     def uniform(self, chunk: Chunk) -> Numbers:
         """A random number in [0, 1) for each row of a chunk, the same for a row in whatever chunk it comes."""
-        bits = np.random.PCG64(np.random.SeedSequence((*self._seed, self._number[chunk.group, chunk.path])))
+        bits = np.random.PCG64(
+            np.random.SeedSequence((*self._seed, self._number[chunk.group, chunk.path]))
+        )
         return np.random.Generator(bits.advance(chunk.first)).random(chunk.rows)
 
     def draw(self, table: Table, chunk: Chunk, positions: Integers, group: str) -> DrawnRows:
         """The draw for a table of selected rows, whose ``positions`` (R,) are their places in the chunk."""
-        placed = None if self._weights.branches else bin_rows(table, self._weights, self._config, chunk.path)
+        placed = (
+            None
+            if self._weights.branches
+            else bin_rows(table, self._weights, self._config, chunk.path)
+        )
         weights = row_weights(table, placed, self._weights, chunk.path)
         if self._weights.mode == "sampling":
             # as Weaver, min(weight, 1) is a probability; a row wanted n times and a half comes n or n + 1 times
-            copies = np.floor(repeats_per_row(self._measured) * weights.clip(0, 1) + self.uniform(chunk)[positions]).astype(np.int64)
+            copies = np.floor(
+                repeats_per_row(self._measured) * weights.clip(0, 1)
+                + self.uniform(chunk)[positions]
+            ).astype(np.int64)
             drawn, counted = DrawnRows(copies), copies.astype(np.float64)
         else:
             counted = weights / self._measured.mean
@@ -75,7 +94,9 @@ class Sampler:
         return drawn
 
 
-def count_spectra(placed: BinnedRows, counted: Numbers, config: DataConfig) -> Counter[tuple[str, str, str, int]]:
+def count_spectra(
+    placed: BinnedRows, counted: Numbers, config: DataConfig
+) -> Counter[tuple[str, str, str, int]]:
     """For each (variable, class, what, bin): rows ``before``, what they count ``after``, and the ``square`` of that, for its error."""
     assert config.weights is not None
     found: Counter[tuple[str, str, str, int]] = Counter()
@@ -84,7 +105,11 @@ def count_spectra(placed: BinnedRows, counted: Numbers, config: DataConfig) -> C
         bins = len(edges) - 1
         inside = (placed.label != OUTSIDE) & (index != OUTSIDE)
         cell = placed.label[inside] * bins + index[inside]
-        for what, values in (("before", np.ones(len(cell))), ("after", counted[inside]), ("square", counted[inside] ** 2)):
+        for what, values in (
+            ("before", np.ones(len(cell))),
+            ("after", counted[inside]),
+            ("square", counted[inside] ** 2),
+        ):
             sums = np.bincount(cell, values, len(classes) * bins)
             for place_ in np.flatnonzero(sums).tolist():
                 found[variable, classes[place_ // bins], what, place_ % bins] = float(sums[place_])  # type: ignore[assignment]  # add up as counts do

@@ -17,7 +17,9 @@ from weaver_tt.data.rows.table import Table, evaluate_column, row_numbers
 from weaver_tt.data.statistics.reservoir import Reservoir
 from weaver_tt.errors import DataError
 
-SAMPLE_ROWS = 1_000_000  # rows that percentiles of base weights are exact up to; of more, a random choice
+SAMPLE_ROWS = (
+    1_000_000  # rows that percentiles of base weights are exact up to; of more, a random choice
+)
 SEED = 20_210_604  # of that choice
 OUTSIDE = -1
 
@@ -53,10 +55,20 @@ def bin_rows(table: Table, weights: Weights, config: DataConfig, path: str) -> B
     :raises DataError: a row is of several classes, a variable is not one number for each row, a base weight is not finite or (sampling) negative.
     """
     where = f"{path}: weights"
-    flags = np.stack([row_numbers(table[name], f"{where}.reweight_classes: {name!r}") == 1 for name in weights.classes])  # (K, R)
-    _check_overlap(flags, list(weights.classes), f"{config.source}: weights.reweight_classes ({path})")
+    flags = np.stack(
+        [
+            row_numbers(table[name], f"{where}.reweight_classes: {name!r}") == 1
+            for name in weights.classes
+        ]
+    )  # (K, R)
+    _check_overlap(
+        flags, list(weights.classes), f"{config.source}: weights.reweight_classes ({path})"
+    )
     clip = not weights.discard_outside
-    bins = [bin_indices(row_numbers(table[name], f"{where}.reweight_vars: {name!r}"), edges, clip) for name, edges in weights.variables.items()]
+    bins = [
+        bin_indices(row_numbers(table[name], f"{where}.reweight_vars: {name!r}"), edges, clip)
+        for name, edges in weights.variables.items()
+    ]
     base = np.ones(flags.shape[1])
     if weights.base is not None:
         base = weight_column(weights.base, table, weights, f"{where}.reweight_basewgt")
@@ -70,7 +82,9 @@ def weight_column(expression: Any, table: Table, weights: Weights, where: str) -
     if bad := len(values) - int(np.isfinite(values).sum()):
         raise DataError(f"{where} is not finite in {bad} of {len(values)} selected rows")
     if weights.mode == "sampling" and (negative := int((values < 0).sum())):
-        raise DataError(f"{where} is negative in {negative} of {len(values)} selected rows, and none can be drawn less than never; use `mode: loss`")
+        raise DataError(
+            f"{where} is negative in {negative} of {len(values)} selected rows, and none can be drawn less than never; use `mode: loss`"
+        )
     return values
 
 
@@ -91,8 +105,15 @@ class Spectra:
         self.rows = 0
         self.of_class: Counter[str] = Counter()  # rows, wherever they lie
         self.inside: Counter[str] = Counter()  # rows inside the bins
-        axes = [hist.axis.Variable(edges, name=f"x{i}", label=name, flow=False) for i, (name, edges) in enumerate(weights.variables.items())]
-        self.histogram = hist.Hist(hist.axis.IntCategory(range(len(weights.classes)), name="label"), *axes, storage=hist.storage.Double())
+        axes = [
+            hist.axis.Variable(edges, name=f"x{i}", label=name, flow=False)
+            for i, (name, edges) in enumerate(weights.variables.items())
+        ]
+        self.histogram = hist.Hist(
+            hist.axis.IntCategory(range(len(weights.classes)), name="label"),
+            *axes,
+            storage=hist.storage.Double(),
+        )
         # the same seed chooses the same rows for both
         self._cells, self._base = Reservoir(SAMPLE_ROWS, SEED), Reservoir(SAMPLE_ROWS, SEED)
 
@@ -105,11 +126,25 @@ class Spectra:
         """Add R rows."""
         inside = placed.inside
         self.rows += len(inside)
-        for name, counts in ((self.of_class, placed.label[placed.label != OUTSIDE]), (self.inside, placed.label[inside])):
-            name.update(dict(zip(self.weights.classes, np.bincount(counts, minlength=len(self.weights.classes)).tolist(), strict=True)))
+        for name, counts in (
+            (self.of_class, placed.label[placed.label != OUTSIDE]),
+            (self.inside, placed.label[inside]),
+        ):
+            name.update(
+                dict(
+                    zip(
+                        self.weights.classes,
+                        np.bincount(counts, minlength=len(self.weights.classes)).tolist(),
+                        strict=True,
+                    )
+                )
+            )
         chosen = [index[inside] for index in placed.bins]
         # filled at the bins' centers: which bin a value on an edge belongs to is decided in one place
-        centers = [axis.centers[index] for axis, index in zip(list(self.histogram.axes)[1:], chosen, strict=True)]
+        centers = [
+            axis.centers[index]
+            for axis, index in zip(list(self.histogram.axes)[1:], chosen, strict=True)
+        ]
         self.histogram.fill(placed.label[inside], *centers, weight=placed.base[inside])
         cells = np.full(len(inside), OUTSIDE)
         shape = self.histogram.axes.extent

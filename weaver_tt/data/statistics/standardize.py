@@ -61,7 +61,10 @@ def _read_cached(config: DataConfig, path: str, now: str) -> dict[str, Variable]
         return None
     found = load_config(path, config.custom_functions).preprocess
     if found.fingerprint != now:
-        log.info("%s: made from another configuration or other files; the statistics are computed anew", path)
+        log.info(
+            "%s: made from another configuration or other files; the statistics are computed anew",
+            path,
+        )
         return None
     log.info("%s: statistics are up to date", path)
     return with_fitted_numbers(config, found.params)
@@ -69,20 +72,36 @@ def _read_cached(config: DataConfig, path: str, now: str) -> dict[str, Variable]
 
 def auto_names(config: DataConfig) -> list[str]:
     """Variables whose center is to be computed, each once."""
-    return list(dict.fromkeys(variable.name for group in config.inputs.values() for variable in group.variables if variable.center == "auto"))
+    return list(
+        dict.fromkeys(
+            variable.name
+            for group in config.inputs.values()
+            for variable in group.variables
+            if variable.center == "auto"
+        )
+    )
 
 
 def auto_part(config: DataConfig) -> DataConfig:
     """The part of a configuration that statistics depend on: ``auto`` variables and selections, no labels, weights or observers."""
     groups = {
-        name: replace(group, variables=tuple(variable for variable in group.variables if variable.center == "auto"))
+        name: replace(
+            group,
+            variables=tuple(variable for variable in group.variables if variable.center == "auto"),
+        )
         for name, group in config.inputs.items()
     }
-    return training_pass.restrict_to_inputs(config, {name: group for name, group in groups.items() if group.variables})
+    return training_pass.restrict_to_inputs(
+        config, {name: group for name, group in groups.items() if group.variables}
+    )
 
 
 def compute_statistics(
-    config: DataConfig, sources: Sequence[Source], *, skip_bad: bool = False, capacity: int = SAMPLE_VALUES
+    config: DataConfig,
+    sources: Sequence[Source],
+    *,
+    skip_bad: bool = False,
+    capacity: int = SAMPLE_VALUES,
 ) -> dict[str, Variable]:
     """Every ``auto`` variable with center = median and scale = 1 / max(p84 - p50, p50 - p16), or 1 where all values are equal.
 
@@ -96,15 +115,22 @@ def compute_statistics(
     names = auto_names(config)
     samples = {name: Reservoir(capacity, SEED + index) for index, name in enumerate(names)}
     rows = 0
-    for table, selected, _ in training_pass.selected_tables(needed, sources, skip_bad, config.preprocess.data_fraction):
+    for table, selected, _ in training_pass.selected_tables(
+        needed, sources, skip_bad, config.preprocess.data_fraction
+    ):
         rows += selected
         for name in names if selected else ():
             values = flat_values(table[name], name)
             samples[name].add(values[np.isfinite(values)])
     if rows == 0:
-        raise DataError(f"{config.source}: no row of the training data passes the selection; nothing to compute statistics from")
+        raise DataError(
+            f"{config.source}: no row of the training data passes the selection; nothing to compute statistics from"
+        )
     log.info("statistics of %d variables from %d rows", len(names), rows)
-    return with_fitted_numbers(config, {name: _fit_variable(name, sample, config.source) for name, sample in samples.items()})
+    return with_fitted_numbers(
+        config,
+        {name: _fit_variable(name, sample, config.source) for name, sample in samples.items()},
+    )
 
 
 def flat_values(values: Any, name: str) -> npt.NDArray[Any]:
@@ -122,10 +148,18 @@ def flat_values(values: Any, name: str) -> npt.NDArray[Any]:
 def _fit_variable(name: str, sample: Reservoir, source: str) -> Variable:
     """Center and scale from a sample."""
     if sample.seen == 0:
-        raise ConfigError(f"{source}: inputs: {name!r} has no finite value in the training data; nothing to compute its center from")
+        raise ConfigError(
+            f"{source}: inputs: {name!r} has no finite value in the training data; nothing to compute its center from"
+        )
     low, center, high = (float(value) for value in np.percentile(sample.values(), [16, 50, 84]))
     spread = max(high - center, center - low)
-    log.info("  %s: center %.6g, scale 1 / %.6g, from %d values", name, center, spread or 1.0, sample.seen)
+    log.info(
+        "  %s: center %.6g, scale 1 / %.6g, from %d values",
+        name,
+        center,
+        spread or 1.0,
+        sample.seen,
+    )
     return Variable(name=name, center=center, scale=1.0 if spread == 0 else 1.0 / spread)
 
 
@@ -142,14 +176,24 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
     path = next((place for place in places if Path(place).is_file()), None)
     if path is None:
         names = ", ".join(auto_names(config))
-        raise ConfigError(f"{config.source}: {names}: 'auto' needs the statistics of the training, and there is no {' or '.join(places)}")
+        raise ConfigError(
+            f"{config.source}: {names}: 'auto' needs the statistics of the training, and there is no {' or '.join(places)}"
+        )
     found = load_config(path, config.custom_functions).preprocess
-    if found.fingerprint is not None and found.fingerprint.split("-")[0] != statistics_config_fingerprint(config):
-        log.warning("%s: the network was trained with other variables or selections than those of %s", path, config.source)
+    if found.fingerprint is not None and found.fingerprint.split("-")[
+        0
+    ] != statistics_config_fingerprint(config):
+        log.warning(
+            "%s: the network was trained with other variables or selections than those of %s",
+            path,
+            config.source,
+        )
     return with_params(config, with_fitted_numbers(config, found.params), found.fingerprint)
 
 
-def statistics_fingerprint(config: DataConfig, sources: Sequence[Source], extra: str | None = None) -> str:
+def statistics_fingerprint(
+    config: DataConfig, sources: Sequence[Source], extra: str | None = None
+) -> str:
     """What statistics depend on, in short: ``CONFIG-FILES`` (see :mod:`weaver_tt.data.statistics.training_pass`); the ``extra`` selection of the run, which
     prediction need not repeat, counts among the latter."""
     return training_pass.pass_fingerprint(auto_part(config), sources, _settings(config), extra)

@@ -46,30 +46,44 @@ def run_on_main(work: Callable[[], T]) -> T:
 def restrict_to_inputs(config: DataConfig, inputs: Mapping[str, InputGroup]) -> DataConfig:
     """The configuration of a pass that needs these inputs and the selections: no labels, weights or observers."""
     return replace(
-        without_reweighting(config), inputs=inputs, labels=None, event_weight=None, monitor_variables=(), observers=(), optional_observers=()
+        without_reweighting(config),
+        inputs=inputs,
+        labels=None,
+        event_weight=None,
+        monitor_variables=(),
+        observers=(),
+        optional_observers=(),
     )
 
 
 def training_sources(config: DataConfig, data: DataOptions) -> list[Source]:
     """The rows that are trained on, file by file: without validation files, the first ``train_val_split`` of each."""
     share = data.data_fraction * (1.0 if data.data_val else data.train_val_split)
-    scan = scan_files(parse_groups(data.data_train), config, make_plan(config, "train"), data.on_bad_file)
+    scan = scan_files(
+        parse_groups(data.data_train), config, make_plan(config, "train"), data.on_bad_file
+    )
     return [select_window(source, 0, share) for source in scan.sources]
 
 
-def selected_tables(config: DataConfig, sources: Sequence[Source], skip_bad: bool, fraction: float = 1.0) -> Iterator[tuple[Table, int, str]]:
+def selected_tables(
+    config: DataConfig, sources: Sequence[Source], skip_bad: bool, fraction: float = 1.0
+) -> Iterator[tuple[Table, int, str]]:
     """Selected tables of the rows of ``sources``, of each stretch the first ``fraction``; their numbers of rows and paths."""
     columns = make_plan(config, "train")
     for source in sources:
         try:
-            yield from _read_chunks(config, columns, split_into_chunks(source, ROWS_AT_ONCE), fraction)
+            yield from _read_chunks(
+                config, columns, split_into_chunks(source, ROWS_AT_ONCE), fraction
+            )
         except BadFileError as error:
             if not skip_bad:
                 raise
             log.warning("the rest of the file is skipped: %s", error)
 
 
-def _read_chunks(config: DataConfig, columns: Plan, chunks: Iterable[Chunk], fraction: float) -> Iterator[tuple[Table, int, str]]:
+def _read_chunks(
+    config: DataConfig, columns: Plan, chunks: Iterable[Chunk], fraction: float
+) -> Iterator[tuple[Table, int, str]]:
     chunks = [chunk for chunk in chunks if chunk.rows]
     if not chunks:
         return
@@ -82,7 +96,9 @@ def _read_chunks(config: DataConfig, columns: Plan, chunks: Iterable[Chunk], fra
             yield table, accounting.selected.total(), chunk.path
 
 
-def pass_fingerprint(config: DataConfig, sources: Sequence[Source], settings: Any, extra: str | None = None) -> str:
+def pass_fingerprint(
+    config: DataConfig, sources: Sequence[Source], settings: Any, extra: str | None = None
+) -> str:
     """What a pass's result depends on, in short: ``CONFIG-FILES``. Files count by path, size, time of change and rows used (those behind URLs by
     path and rows); ``settings``: what it was computed with, as JSON takes it; ``extra``: a selection that counts with the files."""
     return f"{pass_config_fingerprint(config, settings)}-{_short_hash([*map(_file_identity, sources), *([] if extra is None else [extra])])}"
@@ -91,16 +107,32 @@ def pass_fingerprint(config: DataConfig, sources: Sequence[Source], settings: An
 def pass_config_fingerprint(config: DataConfig, settings: Any) -> str:
     """The columns, expressions and selections that a pass over ``config`` uses, and its ``settings``, in short."""
     needed = make_plan(config, "train")
-    used = [config.new_variables[name] for name in needed.computed] + [chosen.expression for chosen in config.objects.values()]
+    used = [config.new_variables[name] for name in needed.computed] + [
+        chosen.expression for chosen in config.objects.values()
+    ]
     used += [config.selection] if config.selection is not None else []
-    used += [] if config.weights is None else [*config.weights.branches, *([config.weights.base] if config.weights.base is not None else [])]
-    own = config.custom_functions if any(_calls_custom_function(expression) for expression in used) else None
+    used += (
+        []
+        if config.weights is None
+        else [
+            *config.weights.branches,
+            *([config.weights.base] if config.weights.base is not None else []),
+        ]
+    )
+    own = (
+        config.custom_functions
+        if any(_calls_custom_function(expression) for expression in used)
+        else None
+    )
     parts = {
         "columns": [(name, file_name(name, config)) for name in needed.columns],
         "computed": [(name, config.new_variables[name].source) for name in needed.computed],
         "file_magic": {name: dict(values) for name, values in config.file_magic.items()},
         "selection": None if config.selection is None else config.selection.source,
-        "objects": [(name, chosen.expression.source, chosen.columns) for name, chosen in config.objects.items()],
+        "objects": [
+            (name, chosen.expression.source, chosen.columns)
+            for name, chosen in config.objects.items()
+        ],
         "treename": config.treename,
         "functions": None if own is None else Path(own).read_text(encoding="utf-8"),
         "settings": settings,

@@ -24,7 +24,9 @@ class Tracker:
     def end(self) -> None:
         """The pass is over."""
 
-    def epoch(self, values: Mapping[str, float], number: int, figures: Figures | None = None) -> None:
+    def epoch(
+        self, values: Mapping[str, float], number: int, figures: Figures | None = None
+    ) -> None:
         """Metrics of an epoch; ``figures`` draws its figures when called."""
 
     def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
@@ -36,7 +38,12 @@ class Tracker:
     def __enter__(self) -> Tracker:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.end()
         self.close()
 
@@ -71,7 +78,9 @@ class MultiTracker(Tracker):
         for tracker in self._trackers:
             tracker.end()
 
-    def epoch(self, values: Mapping[str, float], number: int, figures: Figures | None = None) -> None:
+    def epoch(
+        self, values: Mapping[str, float], number: int, figures: Figures | None = None
+    ) -> None:
         """Metrics of an epoch."""
         for tracker in self._trackers:
             tracker.epoch(values, number, figures)

@@ -24,7 +24,15 @@ class Console(Tracker):
         if self._show:
             layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
             title = f"epoch {epoch} {stage}"
-            self._bar = tqdm(total=1.0, initial=progress, desc=title, bar_format=layout, leave=False, dynamic_ncols=True, disable=None)
+            self._bar = tqdm(
+                total=1.0,
+                initial=progress,
+                desc=title,
+                bar_format=layout,
+                leave=False,
+                dynamic_ncols=True,
+                disable=None,
+            )
             self._rows, self._loss = 0, ""
 
     def advance(self, progress: float, rows: int) -> None:
@@ -47,6 +55,14 @@ class Console(Tracker):
             self._bar.close()
             self._bar = None
 
-    def epoch(self, values: Mapping[str, float], number: int, figures: Figures | None = None) -> None:
+    def epoch(
+        self, values: Mapping[str, float], number: int, figures: Figures | None = None
+    ) -> None:
         """One line; what became of the rows has been logged in words."""
-        log.info("epoch %d: %s", number, format_metrics({name: value for name, value in values.items() if not name.startswith("rows_")}))
+        log.info(
+            "epoch %d: %s",
+            number,
+            format_metrics(
+                {name: value for name, value in values.items() if not name.startswith("rows_")}
+            ),
+        )

@@ -23,18 +23,26 @@ class TensorBoard(Tracker):
         from torch.utils.tensorboard import SummaryWriter  # takes a second to import
 
         self.writer = SummaryWriter(folder)
-        self._drawn, self._cost = -math.inf, 0.0  # when figures were drawn last, and the seconds that it took
+        self._drawn, self._cost = (
+            -math.inf,
+            0.0,
+        )  # when figures were drawn last, and the seconds that it took
 
     def interval(self, values: Mapping[str, float], step: int) -> None:
         """``step/NAME`` over steps."""
         for name, value in values.items():
             self.writer.add_scalar(f"step/{name}", value, step)
 
-    def epoch(self, values: Mapping[str, float], number: int, figures: Figures | None = None) -> None:
+    def epoch(
+        self, values: Mapping[str, float], number: int, figures: Figures | None = None
+    ) -> None:
         """Scalars and figures over epochs."""
         for name, value in values.items():
             self.writer.add_scalar(name, value, number)
-        if figures is not None and (start := time.perf_counter()) - self._drawn >= self.PATIENCE * self._cost:
+        if (
+            figures is not None
+            and (start := time.perf_counter()) - self._drawn >= self.PATIENCE * self._cost
+        ):
             from weaver_tt.figures.base import style  # draws: takes a second to import
 
             with style():
@@ -45,8 +53,13 @@ class TensorBoard(Tracker):
 
     def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
         """Settings with the metrics that they led to."""
-        simple = {name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in settings.items()}
-        self.writer.add_hparams(simple, {f"best/{name}": value for name, value in best.items()}, run_name=".")
+        simple = {
+            name: value if isinstance(value, bool | int | float | str) else str(value)
+            for name, value in settings.items()
+        }
+        self.writer.add_hparams(
+            simple, {f"best/{name}": value for name, value in best.items()}, run_name="."
+        )
 
     def close(self) -> None:
         """Write what is left."""

@@ -25,7 +25,9 @@ class UserFunction(Tracker):
 
     def __init__(self, path: str, writer: Any, module: nn.Module) -> None:
         """ConfigError where ``path`` is no python file with that function."""
-        self._function = getattr(import_python_file(Path(path), "--tensorboard-custom-fn"), USER_FUNCTION, None)
+        self._function = getattr(
+            import_python_file(Path(path), "--tensorboard-custom-fn"), USER_FUNCTION, None
+        )
         if self._function is None:
             raise ConfigError(f"--tensorboard-custom-fn {path}: has no function {USER_FUNCTION}")
         self._writer, self._module = writer, module
@@ -52,7 +54,12 @@ class UserFunction(Tracker):
         if self._output is not None:
             with torch.no_grad():
                 self._function(
-                    tb_writer=self._writer, model_output=self._output, model=self._module, epoch=self._epoch, i_batch=batch, mode=self._mode
+                    tb_writer=self._writer,
+                    model_output=self._output,
+                    model=self._module,
+                    epoch=self._epoch,
+                    i_batch=batch,
+                    mode=self._mode,
                 )
 
     def close(self) -> None:

@@ -51,9 +51,13 @@ class Sweep:
             first, last, steps = text.split(",")
             sweep = cls(float(first), float(last), int(steps))
         except ValueError:
-            raise ConfigError(f"--lr-finder {text!r}: expected lowest rate, highest rate, number of steps, such as 5e-6,5,200") from None
+            raise ConfigError(
+                f"--lr-finder {text!r}: expected lowest rate, highest rate, number of steps, such as 5e-6,5,200"
+            ) from None
         if not (0 < sweep.first < sweep.last < math.inf and sweep.steps > 2 * SETTLING_STEPS):
-            raise ConfigError(f"--lr-finder {text!r}: expected 0 < lowest rate < highest rate, and more than {2 * SETTLING_STEPS} steps")
+            raise ConfigError(
+                f"--lr-finder {text!r}: expected 0 < lowest rate < highest rate, and more than {2 * SETTLING_STEPS} steps"
+            )
         return sweep
 
     def rates(self) -> Array:
@@ -75,7 +79,9 @@ class BatchLosses(Meter):
 
     def totals(self) -> Tensor:
         """(steps,) losses."""
-        return torch.stack(self._losses).cpu() if self._losses else torch.zeros(0, dtype=torch.float64)
+        return (
+            torch.stack(self._losses).cpu() if self._losses else torch.zeros(0, dtype=torch.float64)
+        )
 
     def restore(self, totals: Tensor) -> None:
         """Continue from these."""
@@ -86,7 +92,14 @@ class BatchLosses(Meter):
         return {"loss": ratio(totals.sum(), torch.tensor(len(totals)))} if len(totals) else {}
 
 
-def find_rate(network: Trainable, task: Task, train: BatchLoader, options: TrainOptions, prefix: str, tracker: Tracker) -> float | None:
+def find_rate(
+    network: Trainable,
+    task: Task,
+    train: BatchLoader,
+    options: TrainOptions,
+    prefix: str,
+    tracker: Tracker,
+) -> float | None:
     """Train with a rising rate and suggest that of the steepest descent; None where the loss never falls.
 
     Writes ``PREFIX_lr_finder.png`` and ``.json`` and tells ``tracker``. The network has been trained on, at all those rates: it is of no further use.
@@ -94,37 +107,57 @@ def find_rate(network: Trainable, task: Task, train: BatchLoader, options: Train
     """
     sweep, losses = Sweep.parse(str(options.lr_finder)), BatchLosses()
     amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
-    update = make_update(network.unwrapped, replace(options, start_lr=sweep.first, lr_scheduler="none"), "min", amp)
+    update = make_update(
+        network.unwrapped, replace(options, start_lr=sweep.first, lr_scheduler="none"), "min", amp
+    )
     update.schedule = Schedule(lambda done, _: (sweep.last / sweep.first) ** done, 1)
     compile_network(network, options)
     network.train()
     tracker.begin("learning-rate test", 0)
-    run_epoch(network, task, sweep_batches(train, sweep, losses, tracker), update=update, meters=[losses], device=network.device, amp=amp)
+    run_epoch(
+        network,
+        task,
+        sweep_batches(train, sweep, losses, tracker),
+        update=update,
+        meters=[losses],
+        device=network.device,
+        amp=amp,
+    )
     tracker.end()
     found = losses.totals().numpy()
     if len(found) <= 2 * SETTLING_STEPS:
-        raise TrainingError(f"--lr-finder: the loss was finite for {len(found)} steps only; a lower first rate may help")
+        raise TrainingError(
+            f"--lr-finder: the loss was finite for {len(found)} steps only; a lower first rate may help"
+        )
     rates, smooth = sweep.rates()[: len(found)], smooth_losses(found)
     suggested = steepest_rate(rates, smooth)
     write_sweep(prefix, rates, found, smooth, suggested, tracker)
     return suggested
 
 
-def sweep_batches(train: BatchLoader, sweep: Sweep, losses: BatchLosses, tracker: Tracker) -> Iterator[Batch]:
+def sweep_batches(
+    train: BatchLoader, sweep: Sweep, losses: BatchLosses, tracker: Tracker
+) -> Iterator[Batch]:
     """The batches of the test, whose progress drives the rate; they end early when the loss has left the ground."""
     for step, batch in enumerate(first_batches(train, sweep.steps)):
         batch.progress = (step + 1) / (sweep.steps - 1)  # the next step's rate
         yield batch
         tracker.advance(min(batch.progress, 1.0), batch.size)
         if step % CHECK_EVERY == CHECK_EVERY - 1 and has_diverged(losses.totals().numpy()):
-            log.info("learning-rate test: the loss diverges after %d steps, at the rate %.3g", step + 1, sweep.rates()[step])
+            log.info(
+                "learning-rate test: the loss diverges after %d steps, at the rate %.3g",
+                step + 1,
+                sweep.rates()[step],
+            )
             return
 
 
 def has_diverged(losses: Array) -> bool:
     """Whether the loss is no number any more, or its average has risen far above its lowest."""
     average = smooth_losses(losses)[SETTLING_STEPS:]
-    return not np.isfinite(losses).all() or bool(len(average) and average[-1] > DIVERGENCE_FACTOR * average.min() > 0)
+    return not np.isfinite(losses).all() or bool(
+        len(average) and average[-1] > DIVERGENCE_FACTOR * average.min() > 0
+    )
 
 
 def smooth_losses(losses: Array) -> Array:
@@ -137,16 +170,33 @@ def smooth_losses(losses: Array) -> Array:
 def steepest_rate(rates: Array, smooth: Array) -> float | None:
     """The rate at which the loss falls most per factor in the rate, before the average is at its lowest; None where it never falls."""
     known = np.isfinite(smooth)
-    lowest = SETTLING_STEPS + int(np.argmin(smooth[known][SETTLING_STEPS:]))  # what comes after it may fall too, from a higher level
+    lowest = SETTLING_STEPS + int(
+        np.argmin(smooth[known][SETTLING_STEPS:])
+    )  # what comes after it may fall too, from a higher level
     slopes = np.gradient(smooth[known], np.log(rates[known]))[SETTLING_STEPS : lowest + 1]
     step = int(np.argmin(slopes))
     return float(rates[known][SETTLING_STEPS + step]) if slopes[step] < 0 else None
 
 
-def write_sweep(prefix: str, rates: Array, losses: Array, smooth: Array, suggested: float | None, tracker: Tracker) -> None:
+def write_sweep(
+    prefix: str,
+    rates: Array,
+    losses: Array,
+    smooth: Array,
+    suggested: float | None,
+    tracker: Tracker,
+) -> None:
     """Write the figure and the numbers, and tell them."""
-    words = "the loss never falls: try other rates" if suggested is None else f"suggested --start-lr {suggested:.2g} (steepest descent)"
-    numbers = {"suggested": suggested, "rate": rates.tolist(), "loss": [value if math.isfinite(value) else None for value in losses.tolist()]}
+    words = (
+        "the loss never falls: try other rates"
+        if suggested is None
+        else f"suggested --start-lr {suggested:.2g} (steepest descent)"
+    )
+    numbers = {
+        "suggested": suggested,
+        "rate": rates.tolist(),
+        "loss": [value if math.isfinite(value) else None for value in losses.tolist()],
+    }
     write_text(f"{prefix}_lr_finder.json", json.dumps(numbers, indent=2))
     with writing(f"{prefix}_lr_finder.png") as file:
         draw_sweep(rates, losses, smooth, suggested).savefig(file, format="png", dpi=150)
@@ -164,7 +214,9 @@ def draw_sweep(rates: Array, losses: Array, smooth: Array, suggested: float | No
     axes.plot(rates, losses, color="lightgrey", label="each step")
     axes.plot(rates, smooth, color="C0", label="average")
     if suggested is not None:
-        axes.axvline(suggested, color="C3", linestyle="--", label=f"steepest descent: {suggested:.2g}")
+        axes.axvline(
+            suggested, color="C3", linestyle="--", label=f"steepest descent: {suggested:.2g}"
+        )
     shown = smooth[SETTLING_STEPS:][np.isfinite(smooth[SETTLING_STEPS:])]
     if len(shown):
         highest = min(shown.max(), shown[0] + 0.2 * abs(shown[0]))  # not the cliff at the end

@@ -19,11 +19,17 @@ from weaver_tt.log import log
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.tasks.base import Task
 
-SKIPPED_STEPS, WARMUP_STEPS, RECORDED_STEPS = 5, 2, 10  # steps: the first ones allocate, the profiler's own first ones cost extra
+SKIPPED_STEPS, WARMUP_STEPS, RECORDED_STEPS = (
+    5,
+    2,
+    10,
+)  # steps: the first ones allocate, the profiler's own first ones cost extra
 TABLE_ROWS = 25  # of the table
 
 
-def profile_steps(network: Trainable, task: Task, train: BatchLoader, options: TrainOptions, prefix: str) -> Path:
+def profile_steps(
+    network: Trainable, task: Task, train: BatchLoader, options: TrainOptions, prefix: str
+) -> Path:
     """Train for some steps, log the operations that took longest, and write ``PREFIX_profile/trace.json`` (chrome://tracing, ui.perfetto.dev).
 
     Returns the trace's path; OutputError where it cannot be written.
@@ -38,11 +44,25 @@ def profile_steps(network: Trainable, task: Task, train: BatchLoader, options: T
     network.train()
     # entered and left once: without acc_events the events of the recorded cycle would be gone when the table is asked for
     with torch.profiler.profile(activities=activities, schedule=plan, acc_events=True) as profiler:
-        run_epoch(network, task, _mark_steps(batches, profiler), update=update, device=network.device, amp=amp)
+        run_epoch(
+            network,
+            task,
+            _mark_steps(batches, profiler),
+            update=update,
+            device=network.device,
+            amp=amp,
+        )
     table = profiler.key_averages().table(
-        sort_by="self_cuda_time_total" if gpu else "self_cpu_time_total", row_limit=TABLE_ROWS, max_name_column_width=60
+        sort_by="self_cuda_time_total" if gpu else "self_cpu_time_total",
+        row_limit=TABLE_ROWS,
+        max_name_column_width=60,
     )
-    log.info("profile of %d training steps; %.3f s were spent waiting for data in all\n%s", RECORDED_STEPS, batches.waited, table)
+    log.info(
+        "profile of %d training steps; %.3f s were spent waiting for data in all\n%s",
+        RECORDED_STEPS,
+        batches.waited,
+        table,
+    )
     path = Path(f"{prefix}_profile") / "trace.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,11 +22,26 @@ def measure_reading(title: str, loader: BatchLoader, tracker: Tracker) -> dict[s
         tracker.advance(batch.progress, batch.size)
     seconds = time.perf_counter() - start
     tracker.end()
-    found = {"rows": float(rows), "batches": float(number), "seconds": seconds, "waited": timed.waited, "longest_wait": longest}
+    found = {
+        "rows": float(rows),
+        "batches": float(number),
+        "seconds": seconds,
+        "waited": timed.waited,
+        "longest_wait": longest,
+    }
     found |= {"rows_per_second": rows / seconds, "batches_per_second": number / seconds}
     log.info("%s data: %s", title, loader.accounting.report().replace("\n", "\n  "))
     log.info(
         "%s: %d rows in %d batches in %.2f s: %.0f rows/s, %.1f batches/s; waited %.2f s, at most %.2f s for one batch",
-        *(title, rows, number, seconds, found["rows_per_second"], found["batches_per_second"], timed.waited, longest),
+        *(
+            title,
+            rows,
+            number,
+            seconds,
+            found["rows_per_second"],
+            found["batches_per_second"],
+            timed.waited,
+            longest,
+        ),
     )
     return found

@@ -54,7 +54,9 @@ class BlockOptions:
         options = cls(**{**defaults, **(given or {})})
         find_activation(options.activation, where)
         if options.embed_dim % options.num_heads:
-            raise ConfigError(f"{where}: {options.embed_dim} features cannot be shared by num_heads: {options.num_heads}")
+            raise ConfigError(
+                f"{where}: {options.embed_dim} features cannot be shared by num_heads: {options.num_heads}"
+            )
         return options
 
 
@@ -68,29 +70,52 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(size, size)
         self.register_load_state_dict_pre_hook(_rename_old_keys)
 
-    def forward(self, values: Tensor, rows: ObjectRows, biases: Sequence[Tensor | None], scale: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        values: Tensor,
+        rows: ObjectRows,
+        biases: Sequence[Tensor | None],
+        scale: Tensor | None = None,
+    ) -> Tensor:
         """(M, D), a bias that broadcasts to (n, H, L, L) for each group -> (M, D); heads' outputs times ``scale`` (H,)."""
-        seen = [self._attend(part, bias) for part, bias in zip(rows.split(self.in_proj(values)), biases, strict=True)]
+        seen = [
+            self._attend(part, bias)
+            for part, bias in zip(rows.split(self.in_proj(values)), biases, strict=True)
+        ]
         return self._out(rows.join(seen), scale)
 
     def _attend(self, projected: Tensor, bias: Tensor | None) -> Tensor:
         """(n, L, 3 D) -> (n, L, D)."""
         n, length, size = projected.shape
         channels = size // (3 * self.heads)
-        query, key, value = projected.view(n, length, 3, self.heads, channels).permute(2, 0, 3, 1, 4)  # (n, H, L, d) each
+        query, key, value = projected.view(n, length, 3, self.heads, channels).permute(
+            2, 0, 3, 1, 4
+        )  # (n, H, L, d) each
         if self.training and not projected.is_cuda:
             seen = self._attend_stepwise(query, key, value, bias)
         else:
-            seen = functional.scaled_dot_product_attention(query, key, value, bias, self.dropout if self.training else 0.0)
+            seen = functional.scaled_dot_product_attention(
+                query, key, value, bias, self.dropout if self.training else 0.0
+            )
         return seen.transpose(1, 2).reshape(n, length, size // 3)
 
-    def _attend_stepwise(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+    def _attend_stepwise(
+        self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None
+    ) -> Tensor:
         """Attention step by step, for training on a CPU: there, torch has no fused form for a bias that is learnt."""
         n, heads, length, channels = query.shape
-        query, key, value = (part.reshape(n * heads, length, channels) for part in (query, key, value))
-        bias = query.new_zeros(1) if bias is None else bias.expand(n, heads, length, length).flatten(0, 1)
+        query, key, value = (
+            part.reshape(n * heads, length, channels) for part in (query, key, value)
+        )
+        bias = (
+            query.new_zeros(1)
+            if bias is None
+            else bias.expand(n, heads, length, length).flatten(0, 1)
+        )
         logits = torch.baddbmm(bias, query, key.transpose(1, 2), alpha=channels**-0.5)
-        return (dropout(logits.softmax(2), self.dropout, self.training) @ value).view(n, heads, length, channels)
+        return (dropout(logits.softmax(2), self.dropout, self.training) @ value).view(
+            n, heads, length, channels
+        )
 
     def _out(self, seen: Tensor, scale: Tensor | None) -> Tensor:
         """(…, D) -> (…, D)."""
@@ -101,22 +126,35 @@ class Attention(nn.Module):
         channels = scale.repeat_interleave(len(bias) // self.heads)
         return functional.linear(seen, weight * channels.unsqueeze(1), bias * channels)
 
-    def attend(self, token: Tensor, normed: Tensor, values: Tensor, rows: ObjectRows, scale: Tensor | None = None) -> Tensor:
+    def attend(
+        self,
+        token: Tensor,
+        normed: Tensor,
+        values: Tensor,
+        rows: ObjectRows,
+        scale: Tensor | None = None,
+    ) -> Tensor:
         """One query per row, ``token`` (N, D), to its ``normed`` self (N, D) and the row's objects ``values`` (M, D) -> (N, D).
 
         As ``q (W_k x) = (q W_k) x`` and ``sum a (W_v x) = W_v (sum a x)``, keys and values of the objects need not be computed; what the
         bias of the keys adds is the same for all of them and drops out.
         """
         count, size = token.shape
-        weights = [weight.view(self.heads, -1, size) for weight in self.in_proj.weight.chunk(3)]  # (H, d, D) each
+        weights = [
+            weight.view(self.heads, -1, size) for weight in self.in_proj.weight.chunk(3)
+        ]  # (H, d, D) each
         biases = [bias.view(self.heads, 1, -1) for bias in self.in_proj.bias.chunk(3)]  # (H, 1, d)
         query = token @ weights[0].transpose(1, 2) + biases[0]  # (H, N, d)
         asked = ((query * (size // self.heads) ** -0.5) @ weights[1]).transpose(0, 1)  # (N, H, D)
         seen, total = self._attend_to_objects(asked, normed, values, rows)
-        seen = seen.transpose(0, 1) @ weights[2].transpose(1, 2) + total.transpose(0, 1) * biases[2]  # (H, N, d)
+        seen = (
+            seen.transpose(0, 1) @ weights[2].transpose(1, 2) + total.transpose(0, 1) * biases[2]
+        )  # (H, N, d)
         return self._out(seen.transpose(0, 1).reshape(count, size), scale)
 
-    def _attend_to_objects(self, asked: Tensor, normed: Tensor, values: Tensor, rows: ObjectRows) -> tuple[Tensor, Tensor]:
+    def _attend_to_objects(
+        self, asked: Tensor, normed: Tensor, values: Tensor, rows: ObjectRows
+    ) -> tuple[Tensor, Tensor]:
         """What attention ``asked`` (N, H, D) sees, (N, H, D), and the sum of its weights (N, H, 1), 1 but for dropout."""
         seen, total, first = [], [], 0
         for group, part in zip(rows.groups, rows.split(values), strict=True):
@@ -124,7 +162,9 @@ class Attention(nn.Module):
             keys = torch.cat((normed[first:last].unsqueeze(1), part), dim=1)  # (n, 1 + L, D)
             logits = asked[first:last] @ keys.transpose(1, 2)  # (n, H, 1 + L)
             if group.mask is not None:
-                logits = logits.masked_fill(functional.pad(~group.mask, (1, 0)).unsqueeze(1), -torch.inf)
+                logits = logits.masked_fill(
+                    functional.pad(~group.mask, (1, 0)).unsqueeze(1), -torch.inf
+                )
             share = dropout(logits.softmax(2), self.dropout, self.training)
             seen.append(share @ keys)
             total.append(share.sum(2, keepdim=True))
@@ -164,14 +204,18 @@ class Block(nn.Module):
 
     def forward(self, values: Tensor, rows: ObjectRows, biases: Sequence[Tensor | None]) -> Tensor:
         """Objects (M, D), attention bias of each group -> (M, D)."""
-        return self._finish(self.attn(self.pre_attn_norm(values), rows, biases, self.c_attn), values)
+        return self._finish(
+            self.attn(self.pre_attn_norm(values), rows, biases, self.c_attn), values
+        )
 
     def _finish(self, seen: Tensor, residual: Tensor) -> Tensor:
         """(…, D): what attention saw, and what went into the block."""
         values = self.dropout(self.post_attn_norm(seen)) + residual
         hidden = self.act_dropout(self.act(self.fc1(self.pre_fc_norm(values))))
         update = self.dropout(self.fc2(self.post_fc_norm(hidden)))
-        return update + values if self.w_resid is None else torch.addcmul(update, values, self.w_resid)
+        return (
+            update + values if self.w_resid is None else torch.addcmul(update, values, self.w_resid)
+        )
 
 
 class ClassBlock(Block):
@@ -180,4 +224,9 @@ class ClassBlock(Block):
     def forward(self, token: Tensor, values: Tensor, rows: ObjectRows) -> Tensor:  # type: ignore[override]
         """Token (N, D), objects (M, D) -> token (N, D)."""
         # one norm of both, as they share its parameters
-        return self._finish(self.attn.attend(token, self.pre_attn_norm(token), self.pre_attn_norm(values), rows, self.c_attn), token)
+        return self._finish(
+            self.attn.attend(
+                token, self.pre_attn_norm(token), self.pre_attn_norm(values), rows, self.c_attn
+            ),
+            token,
+        )

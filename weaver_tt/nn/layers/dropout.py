@@ -19,7 +19,9 @@ def dropout(values: Tensor, share: float, training: bool) -> Tensor:
     if not training or dropped == 0 or not 0 < share < 1 or values.device.type != "cpu":
         return functional.dropout(values, share, training)
     size = values.numel()
-    bits = torch.empty((size + 3) // 4, dtype=torch.int64).random_(torch.iinfo(torch.int64).min, None)
+    bits = torch.empty((size + 3) // 4, dtype=torch.int64).random_(
+        torch.iinfo(torch.int64).min, None
+    )
     keep = torch.empty(values.shape, dtype=values.dtype)
     torch.ge(bits.view(torch.int16)[:size].view(values.shape), dropped - LEVELS // 2, out=keep)
     return values * keep.mul_(LEVELS / (LEVELS - dropped))

@@ -46,7 +46,10 @@ class EdgeConvBlock(nn.Module):
         super().__init__()
         self.k = k
         sizes = [2 * in_feat, *out_feats]
-        self.convs = nn.ModuleList(nn.Conv2d(d_in, d_out, kernel_size=1, bias=False) for d_in, d_out in zip(sizes, out_feats, strict=False))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(d_in, d_out, kernel_size=1, bias=False)
+            for d_in, d_out in zip(sizes, out_feats, strict=False)
+        )
         self.bns = nn.ModuleList(ObjectNorm(size) for size in out_feats)
         self.sc: nn.Conv1d | None = None
         if in_feat != out_feats[-1]:
@@ -60,16 +63,28 @@ class EdgeConvBlock(nn.Module):
 
     def shortcut(self, features: Tensor) -> Tensor:
         """(M, in_feat) -> (M, out_feats[-1])."""
-        return features if self.sc is None else self.sc_bn(functional.linear(features, kernel_matrix(self.sc)))
+        return (
+            features
+            if self.sc is None
+            else self.sc_bn(functional.linear(features, kernel_matrix(self.sc)))
+        )
 
     def aggregate(self, features: Tensor, nearest: Tensor) -> Tensor:
         """Mean of the MLP over each object's neighbours: (M, in_feat), (E,) -> (M, out_feats[-1])."""
         if not self.training and (torch.onnx.is_in_onnx_export() or not torch.is_grad_enabled()):
             return self._eval_forward(features, nearest)
         first, second = kernel_matrix(self.convs[0]).chunk(2, dim=1)
-        own, other = functional.linear(features, first - second), functional.linear(with_null_row(features), second)  # (M, H), (M + 1, H)
+        own, other = (
+            functional.linear(features, first - second),
+            functional.linear(with_null_row(features), second),
+        )  # (M, H), (M + 1, H)
         by_hand = all(norm.training for norm in self.bns)  # frozen norms stay in evaluation mode
-        if by_hand and own.device.type == "cpu" and own.dtype == kernel_matrix(self.convs[0]).dtype and len(nearest) > 1:
+        if (
+            by_hand
+            and own.device.type == "cpu"
+            and own.dtype == kernel_matrix(self.convs[0]).dtype
+            and len(nearest) > 1
+        ):
             return self._train_forward(own, other, nearest)
         messages = self._edges(own, other, nearest)
         messages = functional.relu(self.bns[0](messages))
@@ -90,8 +105,12 @@ class EdgeConvBlock(nn.Module):
         parameters = [self.bns[0].weight, self.bns[0].bias]
         for conv, norm in zip(self.convs[1:], self.bns[1:], strict=True):
             parameters += [kernel_matrix(conv), norm.weight, norm.bias]
-        output, *statistics = EdgeMLP.apply(own, other, nearest, self.k, self._norms[0].eps, *parameters)
-        for norm, mean, variance in zip(self._norms, statistics[0::2], statistics[1::2], strict=True):
+        output, *statistics = EdgeMLP.apply(
+            own, other, nearest, self.k, self._norms[0].eps, *parameters
+        )
+        for norm, mean, variance in zip(
+            self._norms, statistics[0::2], statistics[1::2], strict=True
+        ):
             norm.update_running_stats(mean, variance, len(nearest))
         return output
 
@@ -99,14 +118,19 @@ class EdgeConvBlock(nn.Module):
         """Evaluation without gradients: batch norm folded into the weights, and a piece that fits the cache at a time."""
         layers = [fold_norm(conv, norm) for conv, norm in zip(self.convs, self._norms, strict=True)]
         (first, second), bias = layers[0][0].chunk(2, dim=1), layers[0][1]
-        own, other = functional.linear(features, first - second, bias), functional.linear(with_null_row(features), second)
+        own, other = (
+            functional.linear(features, first - second, bias),
+            functional.linear(with_null_row(features), second),
+        )
         if torch.onnx.is_in_onnx_export() or features.device.type != "cpu":
             return self._mean(own, other, nearest, layers[1:])
         objects = max(PIECE_EDGES // self.k, 1)
         pieces = zip(own.split(objects), nearest.split(objects * self.k), strict=True)
         return torch.cat([self._mean(part, other, edges, layers[1:]) for part, edges in pieces])
 
-    def _mean(self, own: Tensor, other: Tensor, nearest: Tensor, layers: Sequence[Affine]) -> Tensor:
+    def _mean(
+        self, own: Tensor, other: Tensor, nearest: Tensor, layers: Sequence[Affine]
+    ) -> Tensor:
         messages = self._edges(own, other, nearest).flatten(0, 1).relu_()
         for weight, bias in layers:
             messages = functional.linear(messages, weight, bias).relu_()

@@ -25,7 +25,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-PIECE_EDGES = 2048  # edges: some MB of features, several times what the operations on them cost to start
+PIECE_EDGES = (
+    2048  # edges: some MB of features, several times what the operations on them cost to start
+)
 
 
 @dataclass
@@ -46,7 +48,9 @@ class Edges:
 
     def sums(self, objects: slice, edges: slice, out: Tensor) -> Tensor:
         """The first layer's sums of a piece, in ``out`` (at least as many rows)."""
-        sums = torch.index_select(self.other, 0, self.nearest[edges], out=out[: edges.stop - edges.start])
+        sums = torch.index_select(
+            self.other, 0, self.nearest[edges], out=out[: edges.stop - edges.start]
+        )
         sums.view(-1, self.k, sums.shape[1]).add_(self.own[objects].unsqueeze(1))
         return sums
 
@@ -84,7 +88,9 @@ class BatchNormState:
     shift: Tensor
 
     @classmethod
-    def of(cls, moments: tuple[Tensor, Tensor], gamma: Tensor, beta: Tensor, eps: float) -> BatchNormState:
+    def of(
+        cls, moments: tuple[Tensor, Tensor], gamma: Tensor, beta: Tensor, eps: float
+    ) -> BatchNormState:
         """From (mean, variance) and parameters."""
         mean, rate = moments[0], (moments[1] + eps).rsqrt()
         return cls(mean, rate, gamma * rate, beta - mean * gamma * rate)
@@ -105,7 +111,9 @@ class GradSums:
     def add(self, flow: Tensor, sums: Tensor, spare: Tensor) -> None:
         """Take a piece in; ``spare`` is overwritten."""
         self.plain.append(flow.sum(0))
-        self.centered.append(torch.sub(sums, self.norm.mean, out=spare[: len(sums)]).mul_(flow).sum(0))
+        self.centered.append(
+            torch.sub(sums, self.norm.mean, out=spare[: len(sums)]).mul_(flow).sum(0)
+        )
 
     def gradients(self) -> tuple[Tensor, Tensor]:
         """With respect to gamma and beta."""
@@ -143,7 +151,15 @@ class EdgeMLP(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor, other: Tensor, nearest: Tensor, k: int, eps: float, *parameters: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any,
+        own: Tensor,
+        other: Tensor,
+        nearest: Tensor,
+        k: int,
+        eps: float,
+        *parameters: Tensor,
+    ) -> tuple[Tensor, ...]:
         """See the class."""
         gammas, betas, weights = parameters[0::3], parameters[1::3], parameters[2::3]
         layers = Layers(Edges(own, other, nearest, k), weights, [], [])
@@ -168,7 +184,9 @@ class EdgeMLP(torch.autograd.Function):
         kept, statistics = rest[3 * number - 1 : 4 * number - 2], rest[4 * number - 2 :]
         norms = [
             BatchNormState.of((mean, variance), gamma, beta, ctx.eps)
-            for mean, variance, gamma, beta in zip(statistics[0::2], statistics[1::2], gammas, betas, strict=True)
+            for mean, variance, gamma, beta in zip(
+                statistics[0::2], statistics[1::2], gammas, betas, strict=True
+            )
         ]
         layers = Layers(Edges(own, other, nearest, ctx.k), weights, kept, norms)
         flow, sums_of_flow = _last_grad(layers, gradient)
@@ -191,7 +209,10 @@ def _first_moments(layers: Layers) -> tuple[Tensor, Tensor]:
 def _next_sums(layers: Layers, layer: int) -> tuple[Tensor, Tensor]:
     """Make and keep the sums of ``layer`` >= 1; their mean and variance."""
     weight, norm, moments = layers.weights[layer - 1], layers.norms[layer - 1], Moments()
-    room, sums = layers.room(weight.shape[1]), weight.new_empty(len(layers.edges.nearest), weight.shape[0])
+    room, sums = (
+        layers.room(weight.shape[1]),
+        weight.new_empty(len(layers.edges.nearest), weight.shape[0]),
+    )
     for objects, edges in layers.edges.pieces():
         activated = norm.activate(layers.sums(layer - 1, objects, edges, room), room)
         moments.add(torch.mm(activated, weight.t(), out=sums[edges]))
@@ -202,7 +223,10 @@ def _next_sums(layers: Layers, layer: int) -> tuple[Tensor, Tensor]:
 def _mean(layers: Layers) -> Tensor:
     """The mean of the last layer over each object's edges, (M, H)."""
     last, features = len(layers.norms) - 1, len(layers.norms[-1].mean)
-    room, output = layers.room(features), layers.edges.own.new_empty(len(layers.edges.own), features)
+    room, output = (
+        layers.room(features),
+        layers.edges.own.new_empty(len(layers.edges.own), features),
+    )
     for objects, edges in layers.edges.pieces():
         activated = layers.norms[-1].activate(layers.sums(last, objects, edges, room), room)
         torch.mean(activated.view(-1, layers.edges.k, features), 1, out=output[objects])
@@ -223,17 +247,23 @@ def _last_grad(layers: Layers, gradient: Tensor) -> tuple[Tensor, GradSums]:
     return flow, total
 
 
-def _grad_below(layers: Layers, layer: int, flow: Tensor, sums_of_flow: GradSums) -> tuple[Tensor, Tensor, GradSums]:
+def _grad_below(
+    layers: Layers, layer: int, flow: Tensor, sums_of_flow: GradSums
+) -> tuple[Tensor, Tensor, GradSums]:
     """Flow of ``layer`` >= 1, which is overwritten -> flow of the layer below, the weight's gradient, and the sums of that flow."""
     weight, norm, below = layers.weights[layer - 1], layers.norms[layer], layers.norms[layer - 1]
     wide, narrow = weight.shape
-    first, activated, reached, through = (layers.room(size) for size in (narrow, narrow, narrow, wide))
+    first, activated, reached, through = (
+        layers.room(size) for size in (narrow, narrow, narrow, wide)
+    )
     target = flow if wide == narrow else flow.new_empty(len(flow), narrow)
     by_weight, total = torch.zeros_like(weight), GradSums(below)
     factor, constant = sums_of_flow.factors(len(flow))
     for objects, edges in layers.edges.pieces():
         size = edges.stop - edges.start
-        dz = torch.addcmul(constant, layers.kept[layer - 1][edges], factor, out=through[:size]).addcmul_(flow[edges], norm.scale)
+        dz = torch.addcmul(
+            constant, layers.kept[layer - 1][edges], factor, out=through[:size]
+        ).addcmul_(flow[edges], norm.scale)
         sums = layers.sums(layer - 1, objects, edges, first)
         y = below.activate(sums, activated)
         by_weight.addmm_(dz.t(), y)
@@ -252,7 +282,9 @@ def _first_gradients(layers: Layers, flow: Tensor, sums_of_flow: GradSums) -> tu
         sums = edges.sums(objects, piece, room)
         dz = torch.addcmul(constant, sums, factor, out=sums).addcmul_(flow[piece], norm.scale)
         torch.sum(dz.view(-1, edges.k, features), 1, out=own[objects])
-        other.index_add_(0, edges.nearest[piece], dz)  # one row after another, in the same order each time
+        other.index_add_(
+            0, edges.nearest[piece], dz
+        )  # one row after another, in the same order each time
     return own, other
 
 

@@ -26,7 +26,16 @@ class ObjectNorm(nn.BatchNorm1d):
         if len(flat) < 2:
             return self._scaled(values, self.running_mean, self.running_var)
         self._count()
-        output = functional.batch_norm(flat, self.running_mean, self.running_var, self.weight, self.bias, True, self._rate, self.eps)
+        output = functional.batch_norm(
+            flat,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            True,
+            self._rate,
+            self.eps,
+        )
         return output.view_as(values)
 
     def _scaled(self, values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
@@ -38,7 +47,9 @@ class ObjectNorm(nn.BatchNorm1d):
     def _statistics(self, values: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (C,) of the real objects, or the running ones where there are fewer than two."""
         over = tuple(range(values.ndim - 1))
-        values = values.to(torch.promote_types(values.dtype, torch.float32))  # a sum of bf16 would round after each term
+        values = values.to(
+            torch.promote_types(values.dtype, torch.float32)
+        )  # a sum of bf16 would round after each term
         number = real.sum()
         mean = (values * real).sum(over) / number.clamp(min=1)
         variance = ((values - mean).square() * real).sum(over) / number.clamp(min=1)
@@ -48,7 +59,9 @@ class ObjectNorm(nn.BatchNorm1d):
             rate = self._rate * enough
             self.running_mean.lerp_(mean, rate)  # type: ignore[union-attr]
             self.running_var.lerp_(variance * number / (number - 1).clamp(min=1), rate)  # type: ignore[union-attr]
-        return torch.where(enough, mean, self.running_mean), torch.where(enough, variance, self.running_var)  # type: ignore[arg-type]
+        return torch.where(enough, mean, self.running_mean), torch.where(
+            enough, variance, self.running_var
+        )  # type: ignore[arg-type]
 
     @torch.no_grad()
     def update_running_stats(self, mean: Tensor, variance: Tensor, number: int) -> None:

@@ -75,12 +75,22 @@ class EdgeNetwork(nn.Module):
     Sizes: ``hidden`` of all MLPs, ``layers`` of theirs, ``rounds`` >= 1.
     """
 
-    def __init__(self, d_in: int, outputs: int, hidden: int = 64, layers: int = 2, rounds: int = 1, message: int = 16) -> None:
+    def __init__(
+        self,
+        d_in: int,
+        outputs: int,
+        hidden: int = 64,
+        layers: int = 2,
+        rounds: int = 1,
+        message: int = 16,
+    ) -> None:
         super().__init__()
         self.own = smooth_mlp(d_in, hidden, layers, outputs)
         states = [d_in] + [d_in + message] * (rounds - 1)
         self.neighbours = nn.ModuleList(NeighbourSum(size, hidden, layers) for size in states)
-        self.pair_terms = nn.ModuleList(zero_init(nn.Linear(hidden, outputs, bias=False)) for _ in states)
+        self.pair_terms = nn.ModuleList(
+            zero_init(nn.Linear(hidden, outputs, bias=False)) for _ in states
+        )
         self.messages = nn.ModuleList(nn.Linear(hidden, message) for _ in states)
         self.correction = smooth_mlp(d_in + message, hidden, 1, outputs)
         zero_init(self.correction[-1])  # type: ignore[arg-type]
@@ -90,7 +100,9 @@ class EdgeNetwork(nn.Module):
         # only pairs are worth bf16: rounded in the final sum, it would be wrong by up to 1 % of an efficiency
         full = torch.autocast(objects.device.type, enabled=False)
         state, pair_sums = objects, []
-        for neighbours, pair_term, message in zip(self.neighbours, self.pair_terms, self.messages, strict=True):
+        for neighbours, pair_term, message in zip(
+            self.neighbours, self.pair_terms, self.messages, strict=True
+        ):
             around = neighbours(state, geometry, pairs)
             with full:
                 pair_sums.append(pair_term(around))
@@ -106,5 +118,7 @@ def logit_of_product(total: Tensor, sharpness: float) -> Tensor:
     """
     bent = (sharpness * total).clamp(max=12.0)  # beyond, the logit is a straight line to 1e-5
     v = functional.softplus(-bent) / sharpness  # -log eff
-    t = torch.tanh(v / 2)  # 1 - eff = 2 t / (1 + t), exact for small v and an ONNX operator, which expm1 is not
+    t = torch.tanh(
+        v / 2
+    )  # 1 - eff = 2 t / (1 + t), exact for small v and an ONNX operator, which expm1 is not
     return (sharpness * total - bent) - v - torch.log(t) + torch.log1p(t) - math.log(2)

@@ -23,11 +23,15 @@ class GraphBlock(nn.Module):
     def __init__(self, d_in: int, d_out: int) -> None:
         super().__init__()
         if d_out < 2 or d_out % 2:
-            raise ConfigError(f"a GN block joins two halves, so its size must be even and positive, not {d_out}")
+            raise ConfigError(
+                f"a GN block joins two halves, so its size must be even and positive, not {d_out}"
+            )
         half = d_out // 2
         hidden_pair, hidden_object = (2 * d_in + half) // 2, (d_in + half) // 2
         self.mlp1_first = PairLinear(d_in, hidden_pair)
-        self.mlp1_rest = nn.Sequential(nn.ReLU(inplace=True), *mlp((hidden_pair, hidden_pair, half), nn.Tanh()))
+        self.mlp1_rest = nn.Sequential(
+            nn.ReLU(inplace=True), *mlp((hidden_pair, hidden_pair, half), nn.Tanh())
+        )
         self.mlp2 = mlp((d_in, hidden_object, half), nn.Tanh())
         self.mlp3 = mlp((half, half, half), nn.Tanh())
 

@@ -40,7 +40,11 @@ class ResidualUnit(nn.Module):
         self.conv2 = nn.Conv1d(d_out, d_out, kernel_size=3, padding=1)
         self.bn2 = SlotNorm(d_out)
         self.relu = nn.ReLU()
-        self.conv_sc = nn.Conv1d(d_in, d_out, kernel_size=1, stride=stride, bias=False) if d_in != d_out or stride > 1 else None
+        self.conv_sc = (
+            nn.Conv1d(d_in, d_out, kernel_size=1, stride=stride, bias=False)
+            if d_in != d_out or stride > 1
+            else None
+        )
 
     def forward(self, values: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """(N, d_in, P), zero on padding, and ``real`` -> (N, d_out, ceil(P / stride)), zero on padding, and its ``real``."""

@@ -20,12 +20,19 @@ from weaver_tt.nn.layers.norm import ObjectNorm
 from weaver_tt.nn.models.pair_features import check_number, pair_features
 from weaver_tt.nn.objects.ragged import Dense, Group, ObjectRows
 
-MASK_BIAS = -1e9  # added to the logits of padding: its weight is exactly 0, and a row without objects stays finite
+MASK_BIAS = (
+    -1e9
+)  # added to the logits of padding: its weight is exactly 0, and a row without objects stays finite
 
 
 def padding_bias(rows: ObjectRows) -> list[Tensor | None]:
     """What keeps attention from padding: (n, 1, 1, L) of each group, None where there is none."""
-    return [None if group.mask is None else (~group.mask[:, None, None, :]).to(torch.float32) * MASK_BIAS for group in rows.groups]
+    return [
+        None
+        if group.mask is None
+        else (~group.mask[:, None, None, :]).to(torch.float32) * MASK_BIAS
+        for group in rows.groups
+    ]
 
 
 def dense_pairs(values: Tensor, index: Tensor, slots: int) -> Tensor:
@@ -45,7 +52,10 @@ class Pairs:
 
     def __init__(self, rows: ObjectRows, ordered: bool = False, own: bool = True) -> None:
         self.rows, self.ordered, self.shift = rows, ordered, 0 if own or ordered else 1
-        self.parts = [_GroupPairs(self, group, isinstance(rows, Dense) or group.mask is None) for group in rows.groups]
+        self.parts = [
+            _GroupPairs(self, group, isinstance(rows, Dense) or group.mask is None)
+            for group in rows.groups
+        ]
         self.first = torch.cat([part.first for part in self.parts])  # (E,) among the M objects
         self.second = torch.cat([part.second for part in self.parts])
 
@@ -73,9 +83,16 @@ class Pairs:
     def bias(self, values: Tensor) -> list[Tensor]:
         """(E, H) -> attention bias (n, H, L, L) of each group: 0 for pairs left out, ``MASKED`` where j is padding."""
         values = values.float() if values.dtype is torch.bfloat16 else values
-        split = values.split([len(part.first) for part in self.parts]) if len(self.parts) > 1 else [values]
+        split = (
+            values.split([len(part.first) for part in self.parts])
+            if len(self.parts) > 1
+            else [values]
+        )
         masks = padding_bias(self.rows)
-        return [part.spread(value, mask) for part, value, mask in zip(self.parts, split, masks, strict=True)]
+        return [
+            part.spread(value, mask)
+            for part, value, mask in zip(self.parts, split, masks, strict=True)
+        ]
 
 
 class _GroupPairs:
@@ -100,13 +117,19 @@ class _GroupPairs:
         start = group.starts.index_select(0, row)
         self.first, self.second = start + i, start + j  # (e,)
         corner = row * length * length
-        self.at, self.mirrored, self.diagonal = corner + i * length + j, corner + j * length + i, (i == j).unsqueeze(1)
+        self.at, self.mirrored, self.diagonal = (
+            corner + i * length + j,
+            corner + j * length + i,
+            (i == j).unsqueeze(1),
+        )
         slot = torch.arange(length, device=device)
         numbers = base[:, None, None] + pairs.number(slot[:, None], slot, counts)  # (n, L, L)
         if pairs.shift:
             numbers = torch.where(slot[:, None] == slot, row.shape[0], numbers)
         if not uniform and group.mask is not None:
-            numbers = torch.where(group.mask.unsqueeze(1) & group.mask.unsqueeze(2), numbers, row.shape[0])
+            numbers = torch.where(
+                group.mask.unsqueeze(1) & group.mask.unsqueeze(2), numbers, row.shape[0]
+            )
         self.numbers = numbers.flatten()
 
     def spread(self, values: Tensor, mask: Tensor | None) -> Tensor:
@@ -114,8 +137,14 @@ class _GroupPairs:
         group = self.group
         extended = torch.cat((values, values.new_zeros(1, values.shape[1])))
         # an ONNX export knows elementary operations only
-        spread = extended.index_select(0, self.numbers) if torch.onnx.is_in_onnx_export() else _Spread.apply(extended, self)
-        bias = spread.view(group.rows, group.length, group.length, values.shape[1]).permute(0, 3, 1, 2)
+        spread = (
+            extended.index_select(0, self.numbers)
+            if torch.onnx.is_in_onnx_export()
+            else _Spread.apply(extended, self)
+        )
+        bias = spread.view(group.rows, group.length, group.length, values.shape[1]).permute(
+            0, 3, 1, 2
+        )
         return bias.contiguous() if mask is None else bias + mask
 
 
@@ -143,7 +172,9 @@ class PairMLP(nn.Sequential):
     In evaluation each batch norm is part of the weights beside it, so that a layer is one matrix product.
     """
 
-    def __init__(self, d_in: int, sizes: Sequence[int], activation: type[nn.Module], activate_last: bool) -> None:
+    def __init__(
+        self, d_in: int, sizes: Sequence[int], activation: type[nn.Module], activate_last: bool
+    ) -> None:
         layers: list[nn.Module] = [ObjectNorm(d_in)]
         for a, b in pairwise([d_in, *sizes]):
             layers += [PointwiseLinear(a, b), ObjectNorm(b), activation()]
@@ -161,10 +192,16 @@ class PairMLP(nn.Sequential):
         """Weight, bias and activation of each layer as it is in evaluation."""
         modules: list[Any] = [*self, nn.Identity()]
         scale, shift = _affine(modules[0])
-        for linear, norm, activation in zip(modules[1::3], modules[2::3], modules[3::3], strict=False):
+        for linear, norm, activation in zip(
+            modules[1::3], modules[2::3], modules[3::3], strict=False
+        ):
             weight = linear.weight.squeeze(2)
             after, constant = _affine(norm)
-            yield weight * scale * after.unsqueeze(1), (linear.bias + weight @ shift) * after + constant, activation
+            yield (
+                weight * scale * after.unsqueeze(1),
+                (linear.bias + weight @ shift) * after + constant,
+                activation,
+            )
             scale, shift = torch.ones_like(after), torch.zeros_like(after)
 
 
@@ -183,25 +220,44 @@ class PairEmbed(nn.Module):
     ``fts_embed`` on ``extra`` given ones, and their outputs are added. Given features need not be symmetric: then all ordered pairs are computed.
     """
 
-    def __init__(self, lorentz: int, extra: int, sizes: Sequence[int], activation: type[nn.Module], activate_last: bool, own: bool = True) -> None:
+    def __init__(
+        self,
+        lorentz: int,
+        extra: int,
+        sizes: Sequence[int],
+        activation: type[nn.Module],
+        activate_last: bool,
+        own: bool = True,
+    ) -> None:
         super().__init__()
         check_number(lorentz, "ParticleTransformer: pair_input_dim")
         if extra and not own:
-            raise ConfigError("ParticleTransformer: remove_self_pair does not go with pair_extra_dim; leave one of them out")
+            raise ConfigError(
+                "ParticleTransformer: remove_self_pair does not go with pair_extra_dim; leave one of them out"
+            )
         self.lorentz, self.extra, self.own = lorentz, extra, own
         if lorentz:
             self.embed = PairMLP(lorentz, sizes, activation, activate_last)
         if extra:
             self.fts_embed = PairMLP(extra, sizes, activation, activate_last)
 
-    def forward(self, rows: ObjectRows, vectors: Tensor | None, given: Tensor | None) -> list[Tensor]:
+    def forward(
+        self, rows: ObjectRows, vectors: Tensor | None, given: Tensor | None
+    ) -> list[Tensor]:
         """Vectors (M, 4), given features (N, C', P, P) -> bias (n, H, L, L) of each group."""
         pairs = Pairs(rows, ordered=self.extra > 0, own=self.own)
         embedded: list[Tensor] = []
         if self.lorentz and vectors is not None:
-            embedded.append(self.embed(pair_features(vectors, pairs.first, pairs.second, self.lorentz)))
+            embedded.append(
+                self.embed(pair_features(vectors, pairs.first, pairs.second, self.lorentz))
+            )
         if self.extra and given is not None:
-            slots, (i, j) = given.shape[3], (rows.slots.index_select(0, index) for index in (pairs.first, pairs.second))
-            listed = given.permute(0, 2, 3, 1).flatten(0, 2).index_select(0, i * slots + j % slots)  # (E, C')
+            slots, (i, j) = (
+                given.shape[3],
+                (rows.slots.index_select(0, index) for index in (pairs.first, pairs.second)),
+            )
+            listed = (
+                given.permute(0, 2, 3, 1).flatten(0, 2).index_select(0, i * slots + j % slots)
+            )  # (E, C')
             embedded.append(self.fts_embed(listed))
         return pairs.bias(embedded[0] if len(embedded) == 1 else embedded[0] + embedded[1])

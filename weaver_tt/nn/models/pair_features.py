@@ -9,7 +9,12 @@ from torch import Tensor
 
 from weaver_tt.errors import ConfigError
 
-FEATURES = {0: (), 1: ("ln ΔR",), 3: ("ln kT", "ln z", "ln ΔR"), 4: ("ln kT", "ln z", "ln ΔR", "ln m²")}
+FEATURES = {
+    0: (),
+    1: ("ln ΔR",),
+    3: ("ln kT", "ln z", "ln ΔR"),
+    4: ("ln kT", "ln z", "ln ΔR", "ln m²"),
+}
 MIN_ARGUMENT = 1e-8  # what a logarithm sees of anything smaller
 TINY = 1e-30
 
@@ -17,7 +22,9 @@ TINY = 1e-30
 def check_number(number: int, where: str) -> None:
     """ConfigError unless there is a set of ``number`` pair features."""
     if number not in FEATURES:
-        sets = "; ".join(f"{size}: {', '.join(names) or 'none'}" for size, names in FEATURES.items())
+        sets = "; ".join(
+            f"{size}: {', '.join(names) or 'none'}" for size, names in FEATURES.items()
+        )
         raise ConfigError(f"{where}: {number!r} pair features; expected {sets}")
 
 
@@ -44,7 +51,10 @@ def pair_features(vectors: Tensor, first: Tensor, second: Tensor, number: int = 
     log_z = torch.log((smaller / pt_sum.clamp(min=MIN_ARGUMENT)).clamp(min=MIN_ARGUMENT))
     columns = [log_kt, log_z, log_delta]
     if number == 4:
-        x, y, z, e = (component.index_select(0, first) + component.index_select(0, second) for component in (px, py, pz, energy))
+        x, y, z, e = (
+            component.index_select(0, first) + component.index_select(0, second)
+            for component in (px, py, pz, energy)
+        )
         columns.append(torch.log((e * e - (x * x + y * y + z * z)).clamp(min=MIN_ARGUMENT)))
     return torch.stack(columns, dim=1)
 

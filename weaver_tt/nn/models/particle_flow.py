@@ -25,7 +25,11 @@ class ObjectLayer(nn.Sequential):
     """Linear layer, batch norm (or none), ReLU on each object."""
 
     def __init__(self, d_in: int, d_out: int, norm: bool) -> None:
-        super().__init__(PointwiseLinear(d_in, d_out), ObjectNorm(d_out) if norm else nn.Identity(), nn.ReLU(inplace=True))
+        super().__init__(
+            PointwiseLinear(d_in, d_out),
+            ObjectNorm(d_out) if norm else nn.Identity(),
+            nn.ReLU(inplace=True),
+        )
 
     def forward(self, values: Tensor, objects: Layout) -> Tensor:  # type: ignore[override]
         """(objects, C) -> (objects, H)."""
@@ -42,11 +46,15 @@ def constituent_layout(mask: Tensor, dense: bool) -> Layout:
     return make_layout(mask.squeeze(1) != 0, dense or mask.is_cuda)
 
 
-def dense_head(d_in: int, hidden: Sequence[int], outputs: int, dropout: float = 0.0) -> nn.Sequential:
+def dense_head(
+    d_in: int, hidden: Sequence[int], outputs: int, dropout: float = 0.0
+) -> nn.Sequential:
     """F: hidden layers with ReLU (and dropout), then a linear layer, (N, d_in) -> (N, outputs)."""
     sizes = [d_in, *hidden]
     after: list[nn.Module] = [nn.Dropout(dropout)] if dropout else []
-    layers: list[nn.Module] = [nn.Sequential(nn.Linear(a, b), nn.ReLU(inplace=True), *after) for a, b in pairwise(sizes)]
+    layers: list[nn.Module] = [
+        nn.Sequential(nn.Linear(a, b), nn.ReLU(inplace=True), *after) for a, b in pairwise(sizes)
+    ]
     return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
 
 
@@ -71,7 +79,9 @@ class ParticleFlowNetwork(nn.Module):
         super().__init__()
         self.dense = False
         self.input_bn = ObjectNorm(input_dims) if use_bn else nn.Identity()
-        self.phi = nn.Sequential(*(ObjectLayer(a, b, use_bn) for a, b in pairwise([input_dims, *phi_sizes])))
+        self.phi = nn.Sequential(
+            *(ObjectLayer(a, b, use_bn) for a, b in pairwise([input_dims, *phi_sizes]))
+        )
         self.fc = dense_head(phi_sizes[-1], f_sizes, num_classes, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
@@ -102,7 +112,9 @@ class EnergyFlowNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.dense = False
-        self.phi = nn.Sequential(*(ObjectLayer(a, b, norm=False) for a, b in pairwise([input_dims, *phi_sizes])))
+        self.phi = nn.Sequential(
+            *(ObjectLayer(a, b, norm=False) for a, b in pairwise([input_dims, *phi_sizes]))
+        )
         self.fc = dense_head(phi_sizes[-1], f_sizes, num_classes, dropout)
 
     def forward(self, angles: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:

@@ -25,7 +25,9 @@ from weaver_tt.nn.layers.edge_conv import EdgeConvBlock, kernel_matrix
 from weaver_tt.nn.layers.norm import ObjectNorm
 from weaver_tt.nn.objects.point_cloud import PointCloud
 
-Convolutions = Sequence[tuple[int, Sequence[int]]]  # (k, sizes of the layers) of each edge convolution
+Convolutions = Sequence[
+    tuple[int, Sequence[int]]
+]  # (k, sizes of the layers) of each edge convolution
 Layers = Sequence[tuple[int, float]]  # (size, dropout) of each fully connected layer
 
 CONVOLUTIONS: Convolutions = ((7, (32, 32, 32)), (7, (64, 64, 64)))
@@ -65,27 +67,47 @@ class ParticleNet(nn.Module):
             self.bn_fts = ObjectNorm(input_dims)
         outputs = [sizes[-1] for _, sizes in conv_params]
         inputs = [input_dims, *outputs[:-1]]
-        self.edge_convs = nn.ModuleList(EdgeConvBlock(k, size, sizes) for size, (k, sizes) in zip(inputs, conv_params, strict=True))
+        self.edge_convs = nn.ModuleList(
+            EdgeConvBlock(k, size, sizes)
+            for size, (k, sizes) in zip(inputs, conv_params, strict=True)
+        )
         pooled = outputs[-1]
         if use_fusion:
             pooled = min(max(sum(outputs) // 128 * 128, 128), 1024)
-            self.fusion_block = nn.Sequential(nn.Conv1d(sum(outputs), pooled, kernel_size=1, bias=False), ObjectNorm(pooled), nn.ReLU())
+            self.fusion_block = nn.Sequential(
+                nn.Conv1d(sum(outputs), pooled, kernel_size=1, bias=False),
+                ObjectNorm(pooled),
+                nn.ReLU(),
+            )
         self.fc = self._dense(pooled, fc_params, num_classes)
 
     def _dense(self, size: int, layers: Layers, num_classes: int) -> nn.Sequential:
         parts: list[nn.Module] = []
         for width, dropout in read_dense_layers(layers):
             if self.for_segmentation:
-                parts.append(nn.Sequential(nn.Conv1d(size, width, kernel_size=1, bias=False), ObjectNorm(width), nn.ReLU(), nn.Dropout(dropout)))
+                parts.append(
+                    nn.Sequential(
+                        nn.Conv1d(size, width, kernel_size=1, bias=False),
+                        ObjectNorm(width),
+                        nn.ReLU(),
+                        nn.Dropout(dropout),
+                    )
+                )
             else:
                 parts.append(nn.Sequential(nn.Linear(size, width), nn.ReLU(), nn.Dropout(dropout)))
             size = width
-        parts.append(nn.Conv1d(size, num_classes, kernel_size=1) if self.for_segmentation else nn.Linear(size, num_classes))
+        parts.append(
+            nn.Conv1d(size, num_classes, kernel_size=1)
+            if self.for_segmentation
+            else nn.Linear(size, num_classes)
+        )
         return nn.Sequential(*parts)
 
     def forward(self, points: Tensor, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """(N, D, P), (N, C, P) and a mask (N, 1, P), 1 for real objects (None: all) -> (N, K); (N, K, P), 0 on padding, in segmentation."""
-        mask = torch.ones_like(features[:, 0], dtype=torch.bool) if mask is None else mask[:, 0].bool()
+        mask = (
+            torch.ones_like(features[:, 0], dtype=torch.bool) if mask is None else mask[:, 0].bool()
+        )
         cloud = PointCloud(mask)
         objects = self._objects(cloud.gather(points), cloud.gather(features), cloud)
         if self.for_segmentation:
@@ -103,7 +125,11 @@ class ParticleNet(nn.Module):
         for convolution in self.edge_convs:
             features = convolution(outputs[-1] if outputs else points, features, cloud)
             outputs.append(features)
-        return apply_pointwise(self.fusion_block, torch.cat(outputs, dim=1)) if self.use_fusion else features
+        return (
+            apply_pointwise(self.fusion_block, torch.cat(outputs, dim=1))
+            if self.use_fusion
+            else features
+        )
 
 
 def read_convolutions(given: Convolutions, k: int | None = None) -> list[tuple[int, list[int]]]:
@@ -112,11 +138,15 @@ def read_convolutions(given: Convolutions, k: int | None = None) -> list[tuple[i
     :raises ConfigError: what was given, perhaps on a command line, does not have this form.
     """
     try:
-        listed = [(int(each if k is None else k), [int(size) for size in sizes]) for each, sizes in given]
+        listed = [
+            (int(each if k is None else k), [int(size) for size in sizes]) for each, sizes in given
+        ]
     except (TypeError, ValueError):
         listed = []
     if not listed or not all(each > 0 and sizes and min(sizes) > 0 for each, sizes in listed):
-        raise ConfigError(f"conv_params: expected (k, sizes of layers) for each edge convolution, such as {CONVOLUTIONS}, found {given!r}")
+        raise ConfigError(
+            f"conv_params: expected (k, sizes of layers) for each edge convolution, such as {CONVOLUTIONS}, found {given!r}"
+        )
     return listed
 
 
@@ -131,7 +161,9 @@ def read_dense_layers(given: Layers) -> list[tuple[int, float]]:
     except (TypeError, ValueError):
         right = False
     if not right:
-        raise ConfigError(f"fc_params: expected (size, dropout) for each dense layer, such as {LAYERS}, found {given!r}")
+        raise ConfigError(
+            f"fc_params: expected (size, dropout) for each dense layer, such as {LAYERS}, found {given!r}"
+        )
     return listed
 
 
@@ -152,11 +184,20 @@ class FeatureConv(nn.Module):
 
     def __init__(self, in_chn: int, out_chn: int) -> None:
         super().__init__()
-        self.conv = nn.Sequential(ObjectNorm(in_chn), nn.Conv1d(in_chn, out_chn, kernel_size=1, bias=False), ObjectNorm(out_chn), nn.ReLU())
+        self.conv = nn.Sequential(
+            ObjectNorm(in_chn),
+            nn.Conv1d(in_chn, out_chn, kernel_size=1, bias=False),
+            ObjectNorm(out_chn),
+            nn.ReLU(),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_chn, P) -> (N, out_chn, P), all slots taken as real objects."""
-        return self.objects(x.transpose(1, 2).flatten(0, 1)).view(len(x), x.shape[2], -1).transpose(1, 2)
+        return (
+            self.objects(x.transpose(1, 2).flatten(0, 1))
+            .view(len(x), x.shape[2], -1)
+            .transpose(1, 2)
+        )
 
     def objects(self, values: Tensor) -> Tensor:
         """(M, in_chn) -> (M, out_chn)."""
@@ -188,7 +229,10 @@ class ParticleNetTagger(nn.Module):
         compile_model: bool = False,
     ) -> None:
         super().__init__()
-        self.pf_input_dropout, self.sv_input_dropout = pf_input_dropout or 0.0, sv_input_dropout or 0.0
+        self.pf_input_dropout, self.sv_input_dropout = (
+            pf_input_dropout or 0.0,
+            sv_input_dropout or 0.0,
+        )
         self.pf_conv = FeatureConv(pf_features_dims, EMBEDDED_FEATURES)
         self.sv_conv = FeatureConv(sv_features_dims, EMBEDDED_FEATURES)
         self.pn = ParticleNet(
@@ -206,16 +250,39 @@ class ParticleNetTagger(nn.Module):
             compile_model,
         )
 
-    def forward(self, pf_points: Tensor, pf_features: Tensor, pf_mask: Tensor, sv_points: Tensor, sv_features: Tensor, sv_mask: Tensor) -> Tensor:
+    def forward(
+        self,
+        pf_points: Tensor,
+        pf_features: Tensor,
+        pf_mask: Tensor,
+        sv_points: Tensor,
+        sv_features: Tensor,
+        sv_mask: Tensor,
+    ) -> Tensor:
         """Points (N, D, P), features (N, C, P) and mask (N, 1, P) of candidates, then of vertices (their own C and P) -> (N, K)."""
-        pf_kept, sv_kept = self._drop_objects(pf_mask, self.pf_input_dropout), self._drop_objects(sv_mask, self.sv_input_dropout)
-        features = torch.cat((self._embed(self.pf_conv, pf_features, pf_kept), self._embed(self.sv_conv, sv_features, sv_kept)), dim=2)
-        return self.pn(torch.cat((pf_points, sv_points), dim=2), features, torch.cat((pf_kept, sv_kept), dim=2))
+        pf_kept, sv_kept = (
+            self._drop_objects(pf_mask, self.pf_input_dropout),
+            self._drop_objects(sv_mask, self.sv_input_dropout),
+        )
+        features = torch.cat(
+            (
+                self._embed(self.pf_conv, pf_features, pf_kept),
+                self._embed(self.sv_conv, sv_features, sv_kept),
+            ),
+            dim=2,
+        )
+        return self.pn(
+            torch.cat((pf_points, sv_points), dim=2), features, torch.cat((pf_kept, sv_kept), dim=2)
+        )
 
     def _drop_objects(self, mask: Tensor, dropout: float) -> Tensor:
         """The mask (N, 1, P) without objects that are left out in this step."""
         mask = mask.bool()
-        return mask & (torch.rand_like(mask, dtype=torch.float32) >= dropout) if self.training and dropout else mask
+        return (
+            mask & (torch.rand_like(mask, dtype=torch.float32) >= dropout)
+            if self.training and dropout
+            else mask
+        )
 
     @staticmethod
     def _embed(convolution: FeatureConv, features: Tensor, mask: Tensor) -> Tensor:

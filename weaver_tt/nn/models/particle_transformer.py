@@ -111,23 +111,49 @@ class ParticleTransformer(nn.Module):
                 )
         kind = find_activation(activation, "ParticleTransformer")
         size = self.size = embed_dims[-1] if embed_dims else input_dim  # D
-        defaults: dict[str, Any] = {"embed_dim": size, "num_heads": num_heads, "activation": activation}
+        defaults: dict[str, Any] = {
+            "embed_dim": size,
+            "num_heads": num_heads,
+            "activation": activation,
+        }
         still: dict[str, Any] = {"dropout": 0.0, "attn_dropout": 0.0, "activation_dropout": 0.0}
         options = BlockOptions.read(block_params, "block_params", **defaults)
         cls_options = BlockOptions.read(cls_block_params, "cls_block_params", **defaults, **still)
-        self.for_inference, self.use_amp, self.trim, self.dense = for_inference, use_amp, trim and not for_inference, False
+        self.for_inference, self.use_amp, self.trim, self.dense = (
+            for_inference,
+            use_amp,
+            trim and not for_inference,
+            False,
+        )
         self.embed = Embed(input_dim, embed_dims, kind) if embed_dims else nn.Identity()
         lorentz = 4 if pair_input_dim is None else pair_input_dim
         self.pair_embed = None
         if pair_embed_dims is not None and lorentz + pair_extra_dim > 0:
             sizes = (*pair_embed_dims, options.num_heads)
-            self.pair_embed = PairEmbed(lorentz, pair_extra_dim, sizes, nn.GELU, not use_pre_activation_pair, not remove_self_pair)
-        self.biased = set(range(num_layers) if block_ids_with_attn_mask is None else block_ids_with_attn_mask)
+            self.pair_embed = PairEmbed(
+                lorentz,
+                pair_extra_dim,
+                sizes,
+                nn.GELU,
+                not use_pre_activation_pair,
+                not remove_self_pair,
+            )
+        self.biased = set(
+            range(num_layers) if block_ids_with_attn_mask is None else block_ids_with_attn_mask
+        )
         self.blocks = nn.ModuleList(Block(options) for _ in range(num_layers))
-        self.cls_blocks = nn.ModuleList(ClassBlock(cls_options) for _ in range(num_cls_layers)) if num_cls_layers else None
+        self.cls_blocks = (
+            nn.ModuleList(ClassBlock(cls_options) for _ in range(num_cls_layers))
+            if num_cls_layers
+            else None
+        )
         self.norm = nn.LayerNorm(size)
         self.fc = class_head(size, fc_params, num_classes)
-        self.cls_token = nn.Parameter(nn.init.trunc_normal_(torch.zeros(1, 1, size), std=0.02)) if num_cls_layers else None
+        self.cls_token = (
+            nn.Parameter(nn.init.trunc_normal_(torch.zeros(1, 1, size), std=0.02))
+            if num_cls_layers
+            else None
+        )
         initialize_weights(self, weight_init, fix_init)
 
     def no_weight_decay(self) -> set[str]:
@@ -135,7 +161,12 @@ class ParticleTransformer(nn.Module):
         return {"cls_token"}
 
     def forward(
-        self, x: Tensor, v: Tensor | None = None, mask: Tensor | None = None, uu: Tensor | None = None, uu_idx: Tensor | None = None
+        self,
+        x: Tensor,
+        v: Tensor | None = None,
+        mask: Tensor | None = None,
+        uu: Tensor | None = None,
+        uu_idx: Tensor | None = None,
     ) -> Tensor:
         """Scores (N, K), or class tokens (N, D) without a head.
 
@@ -145,10 +176,18 @@ class ParticleTransformer(nn.Module):
         :param uu: features of pairs (N, C', P, P), or (N, C', R) of the pairs listed in ``uu_idx`` (N, 2, R); an index of P or more is padding
         """
         x = x.transpose(1, 2) if isinstance(self.embed, nn.Identity) else x
-        real = x.new_ones(x.shape[0], x.shape[2], dtype=torch.bool) if mask is None else mask.squeeze(1) != 0
-        rows = make_object_rows(trim_longest(real) if self.trim and self.training else real, self.dense)
+        real = (
+            x.new_ones(x.shape[0], x.shape[2], dtype=torch.bool)
+            if mask is None
+            else mask.squeeze(1) != 0
+        )
+        rows = make_object_rows(
+            trim_longest(real) if self.trim and self.training else real, self.dense
+        )
         values = self.embed(rows.gather(x))  # (M, D)
-        biases = self._biases(rows, v, uu if uu is None or uu_idx is None else dense_pairs(uu, uu_idx, x.shape[2]))
+        biases = self._biases(
+            rows, v, uu if uu is None or uu_idx is None else dense_pairs(uu, uu_idx, x.shape[2])
+        )
         padding = padding_bias(rows)
         for number, block in enumerate(self.blocks):
             values = block(values, rows, biases if number in self.biased else padding)
@@ -158,7 +197,9 @@ class ParticleTransformer(nn.Module):
         output = self.fc(output)
         return output.softmax(1) if self.for_inference else output
 
-    def _biases(self, rows: ObjectRows, v: Tensor | None, uu: Tensor | None) -> Sequence[Tensor | None]:
+    def _biases(
+        self, rows: ObjectRows, v: Tensor | None, uu: Tensor | None
+    ) -> Sequence[Tensor | None]:
         """Attention bias of each group."""
         if self.pair_embed is None or (v is None and uu is None):
             return padding_bias(rows)
@@ -170,7 +211,9 @@ class ParticleTransformer(nn.Module):
             return rows.mean(values)
         count = sum(group.rows for group in rows.groups)
         assert self.cls_token is not None
-        token = self.cls_token[0].repeat(count, 1)  # a copy: torch's FLOP counter fails on views of parameters
+        token = self.cls_token[0].repeat(
+            count, 1
+        )  # a copy: torch's FLOP counter fails on views of parameters
         for block in self.cls_blocks:
             token = block(token, values, rows)
         return token
@@ -198,23 +241,47 @@ class ParticleTransformerTagger(nn.Module):
         kind = find_activation(activation, "ParticleTransformerTagger")
         self.pf_embed = Embed(pf_input_dim, embed_dims, kind)
         self.sv_embed = Embed(sv_input_dim, embed_dims, kind)
-        more: dict[str, Any] = {"activation": activation, "for_inference": for_inference, "trim": False, "embed_dims": ()}
+        more: dict[str, Any] = {
+            "activation": activation,
+            "for_inference": for_inference,
+            "trim": False,
+            "embed_dims": (),
+        }
         self.part = ParticleTransformer(embed_dims[-1], num_classes, **more, **options)
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that weight decay should leave alone."""
         return {"part.cls_token"}
 
-    def forward(self, pf_x: Tensor, pf_v: Tensor, pf_mask: Tensor, sv_x: Tensor, sv_v: Tensor, sv_mask: Tensor) -> Tensor:
+    def forward(
+        self,
+        pf_x: Tensor,
+        pf_v: Tensor,
+        pf_mask: Tensor,
+        sv_x: Tensor,
+        sv_v: Tensor,
+        sv_mask: Tensor,
+    ) -> Tensor:
         """Features (N, C, P), four-vectors (N, 4, P) and mask (N, 1, P) of both kinds, P differing -> (N, K)."""
         return self._join(pf_x, pf_v, pf_mask, sv_x, sv_v, sv_mask, None)
 
-    def _join(self, pf_x: Tensor, pf_v: Tensor, pf_mask: Tensor, sv_x: Tensor, sv_v: Tensor, sv_mask: Tensor, uu: Tensor | None) -> Tensor:
+    def _join(
+        self,
+        pf_x: Tensor,
+        pf_v: Tensor,
+        pf_mask: Tensor,
+        sv_x: Tensor,
+        sv_v: Tensor,
+        sv_mask: Tensor,
+        uu: Tensor | None,
+    ) -> Tensor:
         pf_values, pf_real = self._embed(self.pf_embed, pf_x, pf_mask)
         sv_values, sv_real = self._embed(self.sv_embed, sv_x, sv_mask)
         real = torch.cat((pf_real, sv_real), dim=1).unsqueeze(1)
         self.part.dense = self.dense
-        return self.part(torch.cat((pf_values, sv_values), dim=1), torch.cat((pf_v, sv_v), dim=2), real, uu)
+        return self.part(
+            torch.cat((pf_values, sv_values), dim=1), torch.cat((pf_v, sv_v), dim=2), real, uu
+        )
 
     def _embed(self, embed: nn.Module, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, P), (N, 1, P) -> (N, P, D) and the mask (N, P) that is left after trimming."""
@@ -241,21 +308,35 @@ class ParticleTransformerTaggerWithExtraPairFeatures(ParticleTransformerTagger):
         """As in the tagger, and pair features of the particles as ``uu`` and ``uu_idx`` of :class:`ParticleTransformer`."""
         uu = pf_uu if pf_uu_idx is None else dense_pairs(pf_uu, pf_uu_idx, pf_x.shape[2])
         vertices = sv_x.shape[2]
-        return self._join(pf_x, pf_v, pf_mask, sv_x, sv_v, sv_mask, functional.pad(uu, (0, vertices, 0, vertices)))
+        return self._join(
+            pf_x, pf_v, pf_mask, sv_x, sv_v, sv_mask, functional.pad(uu, (0, vertices, 0, vertices))
+        )
 
 
-def class_head(size: int, layers: Sequence[Sequence[Any]] | None, classes: int | None) -> nn.Sequential | None:
+def class_head(
+    size: int, layers: Sequence[Sequence[Any]] | None, classes: int | None
+) -> nn.Sequential | None:
     """Linear, activation (ReLU unless named), dropout for each of ``layers``, then a linear layer; None without ``layers``."""
     if layers is None:
         return None
     if classes is None:
-        raise ConfigError("fc_params: num_classes is missing; fc_params=None makes a body without a head")
+        raise ConfigError(
+            "fc_params: num_classes is missing; fc_params=None makes a body without a head"
+        )
     parts: list[nn.Module] = []
     for given in layers:
         if len(given) not in (2, 3):
-            raise ConfigError(f"fc_params: expected (size, dropout) or (size, dropout, activation), found {given!r}")
+            raise ConfigError(
+                f"fc_params: expected (size, dropout) or (size, dropout, activation), found {given!r}"
+            )
         width, dropout, activation = (*given, "relu")[:3]
-        parts.append(nn.Sequential(nn.Linear(size, width), find_activation(activation, "fc_params")(), nn.Dropout(dropout)))
+        parts.append(
+            nn.Sequential(
+                nn.Linear(size, width),
+                find_activation(activation, "fc_params")(),
+                nn.Dropout(dropout),
+            )
+        )
         size = width
     return nn.Sequential(*parts, nn.Linear(size, classes))
 
@@ -267,7 +348,9 @@ def initialize_weights(network: ParticleTransformer, scheme: str | None, rescale
     what each block adds by the square root of twice its number, so that their sum does not grow.
     """
     if scheme not in ("moco", "timm", None):
-        raise ConfigError(f"ParticleTransformer: weight_init {scheme!r}; {nearest(str(scheme), ['moco', 'timm'])}")
+        raise ConfigError(
+            f"ParticleTransformer: weight_init {scheme!r}; {nearest(str(scheme), ['moco', 'timm'])}"
+        )
     for name, module in network.named_modules():
         if scheme is None or not isinstance(module, nn.Linear):
             continue

@@ -78,7 +78,9 @@ class RealPairs:
     def __init__(self, mask: Tensor) -> None:
         self.real: Tensor | None = None
         self.shape = mask.shape  # (N, P)
-        self.slots = mask.flatten().nonzero().squeeze(1)  # (M,) place of each object among the N * P slots
+        self.slots = (
+            mask.flatten().nonzero().squeeze(1)
+        )  # (M,) place of each object among the N * P slots
         self.rows = torch.div(self.slots, mask.shape[1], rounding_mode="floor")  # (M,)
         self.counts = mask.sum(1)  # (N,) objects of each row
 
@@ -91,10 +93,14 @@ class RealPairs:
     def _pairs(self) -> tuple[Tensor, Tensor]:
         """Indices of all ordered pairs, in time proportional to their number."""
         objects = torch.arange(len(self.rows), device=self.rows.device)  # (M,)
-        row_start = (self.counts.cumsum(0) - self.counts).index_select(0, self.rows)  # (M,) first object of the object's row
+        row_start = (self.counts.cumsum(0) - self.counts).index_select(
+            0, self.rows
+        )  # (M,) first object of the object's row
         pair_start = self.partners.cumsum(0) - self.partners  # (M,) first pair of the object
         first = torch.repeat_interleave(objects, self.partners)  # (E,)
-        rank = torch.arange(len(first), device=first.device) - pair_start.index_select(0, first)  # (E,) 0 .. partners - 1
+        rank = torch.arange(len(first), device=first.device) - pair_start.index_select(
+            0, first
+        )  # (E,) 0 .. partners - 1
         second = row_start.index_select(0, first) + rank
         return first, second + (second >= first)  # step over the object itself
 
@@ -153,7 +159,9 @@ class RealPairs:
     @staticmethod
     def _sum(values: Tensor, target: Tensor, size: int) -> Tensor:
         accumulator = _accumulator(values)
-        return values.new_zeros(size, values.shape[1], dtype=accumulator).index_add(0, target, values.to(accumulator))
+        return values.new_zeros(size, values.shape[1], dtype=accumulator).index_add(
+            0, target, values.to(accumulator)
+        )
 
 
 class DensePairs:
@@ -166,7 +174,9 @@ class DensePairs:
     def pair(self) -> Tensor:
         """1 for pairs of different real objects, 0 for others, (N, P, P, 1)."""
         slots = torch.arange(self.real.shape[1], device=self.real.device)
-        other = (slots.unsqueeze(1) != slots.unsqueeze(0)).to(torch.float32)  # (P, P); a bool eye has no ONNX Runtime kernel
+        other = (slots.unsqueeze(1) != slots.unsqueeze(0)).to(
+            torch.float32
+        )  # (P, P); a bool eye has no ONNX Runtime kernel
         both = self.real * self.real.transpose(1, 2)  # (N, P, P)
         return (both * other).unsqueeze(3)
 
@@ -225,5 +235,7 @@ class PairLinear(nn.Linear):
     def forward(self, objects: Tensor, pairs: Layout, edges: Tensor | None = None) -> Tensor:  # type: ignore[override]
         """(objects, d_in), and (pairs, d_edge) where the layer has pair features -> a fresh (pairs, d_out)."""
         first, second, third = self.weight.tensor_split((self.d_in, 2 * self.d_in), dim=1)
-        sums = pairs.add(functional.linear(objects, first, self.bias), functional.linear(objects, second))
+        sums = pairs.add(
+            functional.linear(objects, first, self.bias), functional.linear(objects, second)
+        )
         return sums if edges is None else sums + functional.linear(edges, third)

@@ -23,7 +23,9 @@ class PointCloud:
 
     def __init__(self, mask: Tensor) -> None:
         self.mask = mask
-        self.slots = mask.flatten().nonzero().squeeze(1)  # (M,) place of each object among the N * P slots
+        self.slots = (
+            mask.flatten().nonzero().squeeze(1)
+        )  # (M,) place of each object among the N * P slots
         self.rows = torch.div(self.slots, mask.shape[1], rounding_mode="floor")  # (M,)
         self.counts = mask.sum(1)  # (N,) objects of each row
         self.start = self.counts.cumsum(0) - self.counts  # (N,) first object of each row
@@ -59,13 +61,25 @@ class PointCloud:
             places = self._places(self.width + spare)  # (N, W')
             placed = self._placed(points, places)  # (N, W', D)
             # |x_i - x_j|^2 - |x_i|^2: the order is the same for each i
-            lengths = placed.square().sum(2) + (places == 0).to(points.dtype) * NULL_DISTANCE  # (N, W')
-            distances = torch.baddbmm(lengths.unsqueeze(1), placed[:, : self.width], placed.transpose(1, 2), alpha=-2)  # (N, W, W')
-        rank = torch.arange(self.rows.shape[0], device=points.device) - self.start.index_select(0, self.rows)  # (M,) place in the row
-        own = distances.flatten(0, 1).index_select(0, self.rows * self.width + rank)  # (M, W') of real objects only
+            lengths = (
+                placed.square().sum(2) + (places == 0).to(points.dtype) * NULL_DISTANCE
+            )  # (N, W')
+            distances = torch.baddbmm(
+                lengths.unsqueeze(1), placed[:, : self.width], placed.transpose(1, 2), alpha=-2
+            )  # (N, W, W')
+        rank = torch.arange(self.rows.shape[0], device=points.device) - self.start.index_select(
+            0, self.rows
+        )  # (M,) place in the row
+        own = distances.flatten(0, 1).index_select(
+            0, self.rows * self.width + rank
+        )  # (M, W') of real objects only
         itself = torch.arange(places.shape[1], device=points.device) == rank.unsqueeze(1)
-        chosen = own.masked_fill(itself, torch.inf).topk(k, dim=1, largest=False, sorted=False).indices  # (M, k)
-        return places.flatten().index_select(0, (chosen + (self.rows * places.shape[1]).unsqueeze(1)).flatten())
+        chosen = (
+            own.masked_fill(itself, torch.inf).topk(k, dim=1, largest=False, sorted=False).indices
+        )  # (M, k)
+        return places.flatten().index_select(
+            0, (chosen + (self.rows * places.shape[1]).unsqueeze(1)).flatten()
+        )
 
     def _places(self, width: int) -> Tensor:
         """Rows of a table for the first ``width`` places of each row, its objects and then nothing: (N, width)."""
@@ -75,7 +89,11 @@ class PointCloud:
     @staticmethod
     def _placed(values: Tensor, places: Tensor) -> Tensor:
         """(M, C), (N, W) -> (N, W, C)."""
-        return with_null_row(values).index_select(0, places.flatten()).view(*places.shape, values.shape[1])
+        return (
+            with_null_row(values)
+            .index_select(0, places.flatten())
+            .view(*places.shape, values.shape[1])
+        )
 
 
 def with_null_row(values: Tensor) -> Tensor:

@@ -19,7 +19,9 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-MAX_CELLS = 1 << 15  # pairs of slots n L^2 of a group: what attention computes on one group stays in the cache
+MAX_CELLS = (
+    1 << 15
+)  # pairs of slots n L^2 of a group: what attention computes on one group stays in the cache
 MAX_CELLS_ON_GPU = 1 << 22  # there, few large groups
 
 
@@ -32,7 +34,9 @@ class Group:
     starts: Tensor  # (n,) place of each row's first object in the list
     counts: Tensor  # (n,) objects of each row that the list holds
     mask: Tensor | None  # (n, L) True for objects; None where all are
-    take: Tensor | None = None  # (n L,) the object of each slot, any on padding, counted from the group's first; None: as they come
+    take: Tensor | None = (
+        None  # (n L,) the object of each slot, any on padding, counted from the group's first; None: as they come
+    )
     put: Tensor | None = None  # (objects of the group,) the slot of each object
 
 
@@ -46,11 +50,16 @@ class Ragged:
         lengths: list[int] = counts.tolist()
         places = mask.index_select(0, order).flatten().nonzero().squeeze(1)  # (M,)
         rows = order.index_select(0, torch.div(places, slots, rounding_mode="floor"))
-        self.slots = rows * slots + places % slots  # (M,) place of each object among the N * P slots
+        self.slots = (
+            rows * slots + places % slots
+        )  # (M,) place of each object among the N * P slots
         self.restore = order.argsort()  # (N,)
         starts = counts.cumsum(0) - counts
         edges = group_edges(lengths, cells or (MAX_CELLS_ON_GPU if mask.is_cuda else MAX_CELLS))
-        self.groups = [_make_group(starts[first:last], counts[first:last], lengths[first], lengths[last - 1]) for first, last in edges]
+        self.groups = [
+            _make_group(starts[first:last], counts[first:last], lengths[first], lengths[last - 1])
+            for first, last in edges
+        ]
         self.sizes = [sum(lengths[first:last]) for first, last in edges]
 
     def gather(self, features: Tensor) -> Tensor:
@@ -60,11 +69,19 @@ class Ragged:
     def split(self, values: Tensor) -> list[Tensor]:
         """(M, C) -> (n, L, C) of each group; arbitrary finite numbers on padding, to which no gradient flows back."""
         parts = values.split(self.sizes)
-        return [_pad_group(part, group).view(group.rows, group.length, values.shape[1]) for part, group in zip(parts, self.groups, strict=True)]
+        return [
+            _pad_group(part, group).view(group.rows, group.length, values.shape[1])
+            for part, group in zip(parts, self.groups, strict=True)
+        ]
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         """(n, L, C) of each group -> (M, C), undoing :meth:`split`."""
-        return torch.cat([_drop_group_padding(part.flatten(0, 1), group) for part, group in zip(parts, self.groups, strict=True)])
+        return torch.cat(
+            [
+                _drop_group_padding(part.flatten(0, 1), group)
+                for part, group in zip(parts, self.groups, strict=True)
+            ]
+        )
 
     def mean(self, values: Tensor) -> Tensor:
         """Mean over each row's objects (M, C) -> (N, C), in the order of the groups; 0 for a row without."""
@@ -128,7 +145,11 @@ def group_edges(lengths: Sequence[int], cells: int) -> list[tuple[int, int]]:
 def _row_means(parts: Sequence[Tensor], groups: Sequence[Group]) -> Tensor:
     means = []
     for part, group in zip(parts, groups, strict=True):
-        real = torch.ones_like(part[:, :, :1]) if group.mask is None else group.mask.unsqueeze(2).to(part.dtype)  # (n, L, 1)
+        real = (
+            torch.ones_like(part[:, :, :1])
+            if group.mask is None
+            else group.mask.unsqueeze(2).to(part.dtype)
+        )  # (n, L, 1)
         means.append((part * real).sum(1) / real.sum(1).clamp(min=1))
     return torch.cat(means)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-KEPT_QUANTILE = (0.9, 1.02)  # the quantile of the rows' lengths that is kept, drawn anew for each batch; 1 and more keep everything
+KEPT_QUANTILE = (
+    0.9,
+    1.02,
+)  # the quantile of the rows' lengths that is kept, drawn anew for each batch; 1 and more keep everything
 
 
 def trim_longest(mask: Tensor) -> Tensor:
@@ -19,6 +22,10 @@ def trim_longest(mask: Tensor) -> Tensor:
     longest = torch.quantile(counts.float(), share).long().clamp(min=1)
     places = mask.flatten().nonzero().squeeze(1)  # (M,)
     drawn = torch.rand(places.shape, device=mask.device)
-    keys = torch.full((mask.numel(),), 2.0, device=mask.device).index_copy(0, places, drawn).view(mask.shape)  # padding behind all
+    keys = (
+        torch.full((mask.numel(),), 2.0, device=mask.device)
+        .index_copy(0, places, drawn)
+        .view(mask.shape)
+    )  # padding behind all
     rank = keys.argsort(dim=1).argsort(dim=1)
     return mask & (rank < longest)

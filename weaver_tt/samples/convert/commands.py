@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from weaver_tt.log import log
 from weaver_tt.options.flags import flag
 
-CONVERTERS = {"top": "weaver_tt.samples.convert.top:convert_top", "qg": "weaver_tt.samples.convert.qg:convert_quark_gluon"}
+CONVERTERS = {
+    "top": "weaver_tt.samples.convert.top:convert_top",
+    "qg": "weaver_tt.samples.convert.qg:convert_quark_gluon",
+}
 
 
 @dataclass(kw_only=True)
@@ -17,7 +20,10 @@ class ConvertOptions:
     """Public data sets of jets as files to train on."""
 
     dataset: str = flag(
-        "", "top: train.h5, val.h5, test.h5 of the top tagging reference; qg: QG_jets*.npz", positional=True, choices=list(CONVERTERS)
+        "",
+        "top: train.h5, val.h5, test.h5 of the top tagging reference; qg: QG_jets*.npz",
+        positional=True,
+        choices=list(CONVERTERS),
     )
     input: str = flag(".", "folder with the data set's files", "-i")
     output: str = flag("converted", "folder to write train_file_0 and so on to", "-o")

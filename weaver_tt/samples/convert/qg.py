@@ -10,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.errors import BadFileError, DataError, nearest
-from weaver_tt.samples.convert.tables import ROWS, Columns, drop_padding, find_files, labelled_jet_columns, write_jets
+from weaver_tt.samples.convert.tables import (
+    ROWS,
+    Columns,
+    drop_padding,
+    find_files,
+    labelled_jet_columns,
+    write_jets,
+)
 
 TRAIN_SHARE = 0.9  # of the files, in the order of their names; the others are for tests
 CHARGED_HADRONS, NEUTRAL_HADRONS = (211, 321, 2212), (130, 2112)
@@ -40,12 +47,16 @@ def read_npz(path: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float6
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             missing = [name for name in ("X", "y") if name not in arrays.files]
             if missing:
-                raise DataError(f"{path}: no array {missing[0]!r}; {nearest(missing[0], arrays.files)}")
+                raise DataError(
+                    f"{path}: no array {missing[0]!r}; {nearest(missing[0], arrays.files)}"
+                )
             x, y = arrays["X"], arrays["y"]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BadFileError(f"{path}: no readable .npz file ({error})") from error
     if x.ndim != 3 or x.shape[2] != 4 or y.shape != x.shape[:1]:
-        raise DataError(f"{path}: X must be (jets, constituents, 4) and y (jets,), got {x.shape} and {y.shape}")
+        raise DataError(
+            f"{path}: X must be (jets, constituents, 4) and y (jets,), got {x.shape} and {y.shape}"
+        )
     return x, y
 
 
@@ -71,4 +82,6 @@ def jet_table(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Columns
         # a lepton's PDG number is positive where its charge is negative
         "part_charge": (sign * charged - sign * np.isin(kind, (ELECTRON, MUON))).astype(np.float32),
     }
-    return labelled_jet_columns(momenta, real, y) | {name: drop_padding(values, real) for name, values in particle.items()}
+    return labelled_jet_columns(momenta, real, y) | {
+        name: drop_padding(values, real) for name, values in particle.items()
+    }

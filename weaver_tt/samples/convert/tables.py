@@ -26,14 +26,21 @@ def drop_padding(values: npt.NDArray[Any], real: npt.NDArray[np.bool_]) -> ak.Ar
     return ak.unflatten(values[real], real.sum(axis=1))
 
 
-def labelled_jet_columns(momenta: Iterable[Floats], real: npt.NDArray[np.bool_], label: npt.NDArray[Any]) -> Columns:
+def labelled_jet_columns(
+    momenta: Iterable[Floats], real: npt.NDArray[np.bool_], label: npt.NDArray[Any]
+) -> Columns:
     """Columns of N jets: those of ``momentum_columns`` from padded (px, py, pz, E), each (N, P), and ``label`` (N,)."""
-    return momentum_columns(*(drop_padding(np.asarray(values, np.float64), real) for values in momenta)) | {"label": label.astype(np.int32)}
+    return momentum_columns(
+        *(drop_padding(np.asarray(values, np.float64), real) for values in momenta)
+    ) | {"label": label.astype(np.int32)}
 
 
 def write_jets(path: Path, rows: int, pieces: Iterable[Columns], progress: bool) -> None:
     """Write ``rows`` jets, which come in pieces, to ``path``."""
-    with open_writer(path) as writer, tqdm(total=rows, unit="jet", desc=path.name, disable=not progress) as bar:
+    with (
+        open_writer(path) as writer,
+        tqdm(total=rows, unit="jet", desc=path.name, disable=not progress) as bar,
+    ):
         for columns in pieces:
             writer.write(columns)
             bar.update(len(columns["label"]))
@@ -44,5 +51,9 @@ def find_files(folder: str, pattern: str) -> list[Path]:
     found = sorted(Path(folder).glob(pattern))
     if not found:
         there = [path.name for path in Path(folder).glob("*")]
-        raise DataError(f"{folder}: no file {pattern!r} there; {nearest(pattern, there)}" if there else f"{folder}: no such folder, or nothing in it")
+        raise DataError(
+            f"{folder}: no file {pattern!r} there; {nearest(pattern, there)}"
+            if there
+            else f"{folder}: no such folder, or nothing in it"
+        )
     return found

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 
 from weaver_tt.errors import BadFileError, DataError, nearest
-from weaver_tt.samples.convert.tables import ROWS, Columns, find_files, labelled_jet_columns, write_jets
+from weaver_tt.samples.convert.tables import (
+    ROWS,
+    Columns,
+    find_files,
+    labelled_jet_columns,
+    write_jets,
+)
 from weaver_tt.system.optional_imports import require_module
 
 PARTS = ("train", "val", "test")
@@ -48,7 +54,9 @@ def convert_top_file(path: Path, target: Path, progress: bool) -> None:
         if KEY not in known:
             raise DataError(f"{path}: no table {KEY!r}; {nearest(KEY, known)}")
         if not store.get_storer(KEY).is_table:
-            raise DataError(f"{path}: {KEY!r} is in pandas' fixed format, which cannot be read in pieces; write it with format='table'")
+            raise DataError(
+                f"{path}: {KEY!r} is in pandas' fixed format, which cannot be read in pieces; write it with format='table'"
+            )
         rows = store.get_storer(KEY).nrows
         names = constituent_columns(path, list(store.select(KEY, stop=1).columns))
         write_jets(target, rows, _row_chunks(store, rows, names), progress)
@@ -57,15 +65,21 @@ def convert_top_file(path: Path, target: Path, progress: bool) -> None:
 def constituent_columns(path: Path, columns: list[str]) -> list[list[str]]:
     """Names of the columns (px, py, pz, E) of all constituents, each a list of P; DataError names what is missing."""
     number = sum(name.startswith("E_") for name in columns)
-    names = [[f"{axis}_{place}" for place in range(max(number, 1))] for axis in ("PX", "PY", "PZ", "E")]
+    names = [
+        [f"{axis}_{place}" for place in range(max(number, 1))] for axis in ("PX", "PY", "PZ", "E")
+    ]
     missing = sorted({*(name for axis in names for name in axis), SIGNAL} - set(columns))
     if missing:
-        raise DataError(f"{path}: {len(missing)} columns are missing, the first is {missing[0]!r}; {nearest(missing[0], columns)}")
+        raise DataError(
+            f"{path}: {len(missing)} columns are missing, the first is {missing[0]!r}; {nearest(missing[0], columns)}"
+        )
     return names
 
 
 def _row_chunks(store: Any, rows: int, names: list[list[str]]) -> Iterator[Columns]:
-    for first in range(0, max(rows, 1), ROWS):  # one empty piece of an empty table settles the columns
+    for first in range(
+        0, max(rows, 1), ROWS
+    ):  # one empty piece of an empty table settles the columns
         frame = store.select(KEY, start=first, stop=first + ROWS)
         momenta = [frame[axis].to_numpy(np.float64) for axis in names]
         yield labelled_jet_columns(momenta, momenta[3] > 0, frame[SIGNAL].to_numpy())

@@ -23,15 +23,22 @@ from weaver_tt.samples.simulate.processes import SampleSettings
 MAX_EMPTY_BLOCKS = 25  # blocks without a single jet after which nothing more is expected
 
 
-def write_sample(path: str, sample: SampleSettings, jets: int, workers: int = 1, progress: bool = True) -> int:
+def write_sample(
+    path: str, sample: SampleSettings, jets: int, workers: int = 1, progress: bool = True
+) -> int:
     """Write exactly ``jets`` jets to ``path`` (.root or .parquet); returns the number of events that they took.
 
     ConfigError: fewer than one jet or worker, libraries that are missing, a window that no jet falls into. OutputError: see the writer.
     """
     if jets < 1 or workers < 1:
-        raise ConfigError(f"simulate: at least one jet and one worker are needed, got {jets} and {workers}")
+        raise ConfigError(
+            f"simulate: at least one jet and one worker are needed, got {jets} and {workers}"
+        )
     taken = 0
-    with open_writer(path) as writer, tqdm(total=jets, unit="jet", desc=sample.process, disable=not progress) as bar:
+    with (
+        open_writer(path) as writer,
+        tqdm(total=jets, unit="jet", desc=sample.process, disable=not progress) as bar,
+    ):
         for columns, number in jet_batches(sample, jets, workers):
             found = min(len(columns["jet_pt"]), jets - writer.rows)
             writer.write({name: values[:found] for name, values in columns.items()})
@@ -76,14 +83,18 @@ def whole_block(sample: SampleSettings, block: int, most: int) -> list[tuple[Col
     return list(make_block(sample, block, most))
 
 
-def _in_order(sample: SampleSettings, most: int, workers: int) -> Iterator[Iterator[tuple[Columns, int]]]:
+def _in_order(
+    sample: SampleSettings, most: int, workers: int
+) -> Iterator[Iterator[tuple[Columns, int]]]:
     """Block after block; with several workers, they are made ahead, a bounded number at a time."""
     numbers = itertools.count()
     if workers == 1:
         yield from (make_block(sample, block, most) for block in numbers)
         return
     # a fresh interpreter: Pythia, FastJet and the threads of this process do not fork well
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=end_with_parent)
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=end_with_parent
+    )
     waiting: deque[Future[list[tuple[Columns, int]]]] = deque()
     try:
         while True:
@@ -91,7 +102,9 @@ def _in_order(sample: SampleSettings, most: int, workers: int) -> Iterator[Itera
                 waiting.append(pool.submit(whole_block, sample, next(numbers), most))
             yield iter(waiting.popleft().result())
     except BrokenProcessPool as error:
-        raise OutputError(f"simulate: a worker process died ({error}); too little memory?") from error
+        raise OutputError(
+            f"simulate: a worker process died ({error}); too little memory?"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

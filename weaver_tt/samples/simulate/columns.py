@@ -11,7 +11,13 @@ from weaver_tt.physics.four_momentum import invariant_mass, pt_eta_phi
 from weaver_tt.physics.jet_columns import momentum_columns
 from weaver_tt.samples.simulate.generator import Integers, Particles
 from weaver_tt.samples.simulate.jets import ClusteredJets, find_jets, substructure
-from weaver_tt.samples.simulate.processes import GLUON, LABELS, LIGHT_QUARKS, Process, SampleSettings
+from weaver_tt.samples.simulate.processes import (
+    GLUON,
+    LABELS,
+    LIGHT_QUARKS,
+    Process,
+    SampleSettings,
+)
 from weaver_tt.samples.simulate.tracks import track_columns
 from weaver_tt.samples.simulate.truth import find_origins, match_jets
 
@@ -31,7 +37,10 @@ def jet_columns(particles: Particles, sample: SampleSettings, rng: np.random.Gen
     momenta = [_take_jagged(particles.momentum[axis], jets.constituents) for axis in range(4)]
     return (
         momentum_columns(*momenta)
-        | {name: values.astype(np.float32) for name, values in substructure(particles, jets, sample.radius).items()}
+        | {
+            name: values.astype(np.float32)
+            for name, values in substructure(particles, jets, sample.radius).items()
+        }
         | _constituents(particles, jets, rng)
         | _origin(particles, origin)
         | _labels(particles, origin, process)
@@ -42,7 +51,11 @@ def is_accepted(pid: Integers, origin: Integers, process: Process) -> np.ndarray
     """(J,) whether a jet from ``origin`` (its place in the event record, or -1) counts: matched, and to one of the process's partons."""
     if process.resonance is not None:
         return origin >= 0
-    return (origin >= 0) & np.isin(np.abs(pid[origin]), process.partons) if process.partons else np.ones(len(origin), bool)
+    return (
+        (origin >= 0) & np.isin(np.abs(pid[origin]), process.partons)
+        if process.partons
+        else np.ones(len(origin), bool)
+    )
 
 
 def _constituents(particles: Particles, jets: ClusteredJets, rng: np.random.Generator) -> Columns:
@@ -72,7 +85,10 @@ def _origin(particles: Particles, origin: Integers) -> Columns:
     momentum = particles.momentum[:, origin]
     pt, eta, phi = pt_eta_phi(*momentum[:3])
     values = {"pt": pt, "eta": eta, "phi": phi, "mass": invariant_mass(*momentum)}
-    single = {f"aux_genpart_{name}": np.where(found, value, 0).astype(np.float32) for name, value in values.items()}
+    single = {
+        f"aux_genpart_{name}": np.where(found, value, 0).astype(np.float32)
+        for name, value in values.items()
+    }
     return single | {"aux_genpart_pid": np.where(found, particles.pid[origin], 0).astype(np.int32)}
 
 
@@ -81,7 +97,11 @@ def _labels(particles: Particles, origin: Integers, process: Process) -> Columns
     kind = np.where(origin >= 0, np.abs(particles.pid[origin]), 0)
     quark, gluon = np.isin(kind, LIGHT_QUARKS), kind == GLUON
     signal = quark if process.partons else np.full(len(origin), process.resonance is not None)
-    classes = {name: np.full(len(origin), name == process.label) for name in LABELS} | {"jet_isQ": quark, "jet_isG": gluon, "label": signal}
+    classes = {name: np.full(len(origin), name == process.label) for name in LABELS} | {
+        "jet_isQ": quark,
+        "jet_isG": gluon,
+        "label": signal,
+    }
     return {name: values.astype(np.int32) for name, values in classes.items()}
 
 

@@ -14,7 +14,9 @@ from weaver_tt.options.flags import flag
 class SimulateOptions:
     """Jets from Pythia 8 and FastJet, with the columns of JetClass."""
 
-    process: str = flag("top", "what the jets come from", choices=["top", "qcd", "w", "z", "higgs-bb", "dijet"])
+    process: str = flag(
+        "top", "what the jets come from", choices=["top", "qcd", "w", "z", "higgs-bb", "dijet"]
+    )
     jets: int = flag(100_000, "number of jets", "-n")
     output: str = flag("jets.root", "file to write, .root or .parquet", "-o")
     seed: int = flag(1, "another seed gives other jets; the number of workers changes nothing")
@@ -26,7 +28,9 @@ class SimulateOptions:
     leading: int = flag(2, "how many of an event's leading jets may count")
     energy: float = flag(14_000.0, "center-of-mass energy of the protons, GeV")
     mpi: bool = flag(False, "with multiparton interactions (several times slower)")
-    pthat_min: float | None = flag(None, "window in pTHat of the hard process, GeV (default: 0.8 times --pt-min)")
+    pthat_min: float | None = flag(
+        None, "window in pTHat of the hard process, GeV (default: 0.8 times --pt-min)"
+    )
     pthat_max: float | None = flag(None, "its upper end (default: 1.4 times --pt-max)")
     progress: bool = flag(True, "progress bar", action=argparse.BooleanOptionalAction)
 
@@ -36,9 +40,28 @@ def run_simulate(options: SimulateOptions) -> None:
     from weaver_tt.samples.simulate.blocks import write_sample
     from weaver_tt.samples.simulate.processes import SampleSettings
 
-    names = ("process", "seed", "pt_min", "pt_max", "eta_max", "radius", "leading", "energy", "mpi", "pthat_min", "pthat_max")
+    names = (
+        "process",
+        "seed",
+        "pt_min",
+        "pt_max",
+        "eta_max",
+        "radius",
+        "leading",
+        "energy",
+        "mpi",
+        "pthat_min",
+        "pthat_max",
+    )
     sample = SampleSettings(**{name: getattr(options, name) for name in names})
     begin = time.perf_counter()
     events = write_sample(options.output, sample, options.jets, options.workers, options.progress)
     rate = events / (time.perf_counter() - begin)
-    log.info("%d %s jets in %s, from %d events, %.0f a second", options.jets, options.process, options.output, events, rate)
+    log.info(
+        "%d %s jets in %s, from %d events, %.0f a second",
+        options.jets,
+        options.process,
+        options.output,
+        events,
+        rate,
+    )

@@ -73,7 +73,9 @@ def start_pythia(sample: SampleSettings, seed: int) -> Any:
     pythia = require_module("pythia8mc", "simulate", "simulate").Pythia("", False)
     refused = [text for text in settings if not pythia.readString(text)]
     if refused or not pythia.init():
-        raise ConfigError(f"simulate: Pythia cannot generate {sample.process} ({'; '.join(refused or settings)})")
+        raise ConfigError(
+            f"simulate: Pythia cannot generate {sample.process} ({'; '.join(refused or settings)})"
+        )
     return pythia
 
 
@@ -82,14 +84,32 @@ def flatten_record(record: ak.Array, table: Any) -> Particles:
     entries = record.prt
     counts = ak.to_numpy(ak.num(entries)).astype(np.int64)
     first = np.repeat(np.cumsum(counts) - counts, counts)
-    pid, status, one, two = (ak.to_numpy(ak.flatten(entries[name])).astype(np.int64) for name in ("id", "status", "daughter1", "daughter2"))
+    pid, status, one, two = (
+        ak.to_numpy(ak.flatten(entries[name])).astype(np.int64)
+        for name in ("id", "status", "daughter1", "daughter2")
+    )
     one = np.where(one > 0, one, np.arange(len(pid)) - first)
     daughters = first + np.stack([one, np.where(two > 0, two, one)])
-    momentum = np.stack([ak.to_numpy(ak.flatten(entries.p[name])) for name in ("px", "py", "pz", "e")])
-    vertex = np.stack([ak.to_numpy(ak.flatten(ak.fill_none(entries.vProd[name], 0.0))) for name in ("px", "py", "pz")])
+    momentum = np.stack(
+        [ak.to_numpy(ak.flatten(entries.p[name])) for name in ("px", "py", "pz", "e")]
+    )
+    vertex = np.stack(
+        [
+            ak.to_numpy(ak.flatten(ak.fill_none(entries.vProd[name], 0.0)))
+            for name in ("px", "py", "pz")
+        ]
+    )
     kinds, which = np.unique(pid, return_inverse=True)
     charge = np.array([table.charge(int(kind)) for kind in kinds])[which]
-    return Particles(counts=counts, pid=pid, status=status, daughters=daughters, momentum=momentum, vertex=vertex, charge=charge)
+    return Particles(
+        counts=counts,
+        pid=pid,
+        status=status,
+        daughters=daughters,
+        momentum=momentum,
+        vertex=vertex,
+        charge=charge,
+    )
 
 
 def block_seed(seed: int, block: int) -> int:

@@ -31,7 +31,12 @@ class ClusteredJets:
 
     def __getitem__(self, chosen: Any) -> ClusteredJets:
         """Some of the jets, by a mask or by places (J',)."""
-        return ClusteredJets(event=self.event[chosen], eta=self.eta[chosen], phi=self.phi[chosen], constituents=self.constituents[chosen])
+        return ClusteredJets(
+            event=self.event[chosen],
+            eta=self.eta[chosen],
+            phi=self.phi[chosen],
+            constituents=self.constituents[chosen],
+        )
 
 
 def find_jets(particles: Particles, sample: SampleSettings) -> ClusteredJets:
@@ -46,7 +51,9 @@ def find_jets(particles: Particles, sample: SampleSettings) -> ClusteredJets:
     visible = visible[np.lexsort((-pt, event))]
     counts = np.bincount(event, minlength=len(particles.counts))
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, sample.radius)
-    clusters = fastjet.ClusterSequence(_momenta(particles, ak.unflatten(visible, counts)), definition)
+    clusters = fastjet.ClusterSequence(
+        _momenta(particles, ak.unflatten(visible, counts)), definition
+    )
     jets, places = clusters.inclusive_jets(sample.pt_min), clusters.constituent_index(sample.pt_min)
     jet_pt, jet_eta, jet_phi = pt_eta_phi(jets.px, jets.py, jets.pz)
     order = ak.argsort(jet_pt, ascending=False)[:, : sample.leading]
@@ -72,11 +79,22 @@ def substructure(particles: Particles, jets: ClusteredJets, radius: float) -> di
     momenta = _momenta(particles, jets.constituents)
     tree = fastjet.JetDefinition(fastjet.cambridge_algorithm, WHOLE_JET_RADIUS)
     clusters = fastjet.ClusterSequence(momenta, tree)
-    taus = ak.to_numpy(clusters.njettiness(measure_definition="NormalizedMeasure", axes_definition="OnePass_KT_Axes", njets=list(SUBJETS), R0=radius))
+    taus = ak.to_numpy(
+        clusters.njettiness(
+            measure_definition="NormalizedMeasure",
+            axes_definition="OnePass_KT_Axes",
+            njets=list(SUBJETS),
+            R0=radius,
+        )
+    )
     flat = particles.momentum[:, ak.to_numpy(ak.flatten(jets.constituents))].T.tolist()
     last = np.cumsum(ak.to_numpy(ak.num(jets.constituents))).tolist()
-    masses = [soft_drop_mass(flat[begin:end], tree) for begin, end in zip([0, *last], last, strict=False)]
-    return {"jet_sdmass": np.array(masses)} | {f"jet_tau{number}": taus[:, column] for column, number in enumerate(SUBJETS)}
+    masses = [
+        soft_drop_mass(flat[begin:end], tree) for begin, end in zip([0, *last], last, strict=False)
+    ]
+    return {"jet_sdmass": np.array(masses)} | {
+        f"jet_tau{number}": taus[:, column] for column, number in enumerate(SUBJETS)
+    }
 
 
 def soft_drop_mass(momenta: list[list[float]], tree: Any) -> float:
@@ -96,7 +114,10 @@ def soft_drop_mass(momenta: list[list[float]], tree: Any) -> float:
 def _momenta(particles: Particles, places: ak.Array) -> ak.Array:
     """Four-momenta of entries, jagged as their places are."""
     flat = particles.momentum[:, ak.to_numpy(ak.flatten(places))]
-    return ak.unflatten(ak.zip(dict(zip(("px", "py", "pz", "E"), flat, strict=True)), with_name="Momentum4D"), ak.num(places))
+    return ak.unflatten(
+        ak.zip(dict(zip(("px", "py", "pz", "E"), flat, strict=True)), with_name="Momentum4D"),
+        ak.num(places),
+    )
 
 
 def _fastjet() -> Any:

@@ -10,7 +10,10 @@ TOP, Z, W, HIGGS, GLUON = 6, 23, 24, 25, 21  # PDG numbers
 LIGHT_QUARKS = (1, 2, 3)
 
 # one column a class, as in JetClass; a jet has 1 in one of them
-LABELS = tuple(f"label_{name}" for name in ("QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl"))
+LABELS = tuple(
+    f"label_{name}"
+    for name in ("QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl")
+)
 
 # of pTHat of the hard process, relative to the window in jet pT; docs/simulate.md says what lies outside
 PTHAT_MARGINS = (0.8, 1.4)
@@ -22,26 +25,49 @@ class Process:
 
     settings: tuple[str, ...]
     label: str
-    resonance: int | None = None  # |PDG number| of the particle whose quarks the jet must hold; None: jets of the two outgoing partons
-    partons: tuple[int, ...] = ()  # |PDG number| of partons that count; empty: any, and unmatched jets too
+    resonance: int | None = (
+        None  # |PDG number| of the particle whose quarks the jet must hold; None: jets of the two outgoing partons
+    )
+    partons: tuple[
+        int, ...
+    ] = ()  # |PDG number| of partons that count; empty: any, and unmatched jets too
 
 
 _HADRONIC_W = ("24:onMode = off", "24:onIfAny = 1 2 3 4 5")
 PROCESSES = {
-    "top": Process(settings=("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_HADRONIC_W), label="label_Tbqq", resonance=TOP),
+    "top": Process(
+        settings=("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_HADRONIC_W),
+        label="label_Tbqq",
+        resonance=TOP,
+    ),
     "qcd": Process(settings=("HardQCD:all = on",), label="label_QCD"),
-    "w": Process(settings=("WeakDoubleBoson:ffbar2WW = on", *_HADRONIC_W), label="label_Wqq", resonance=W),
+    "w": Process(
+        settings=("WeakDoubleBoson:ffbar2WW = on", *_HADRONIC_W), label="label_Wqq", resonance=W
+    ),
     "z": Process(
-        settings=("WeakDoubleBoson:ffbar2gmZgmZ = on", "WeakZ0:gmZmode = 2", "23:onMode = off", "23:onIfAny = 1 2 3 4 5"),
+        settings=(
+            "WeakDoubleBoson:ffbar2gmZgmZ = on",
+            "WeakZ0:gmZmode = 2",
+            "23:onMode = off",
+            "23:onIfAny = 1 2 3 4 5",
+        ),
         label="label_Zqq",
         resonance=Z,
     ),
     "higgs-bb": Process(  # beside a Z boson that decays to neutrinos, so that no other hard jet is near
-        settings=("HiggsSM:ffbar2HZ = on", "25:onMode = off", "25:onIfAny = 5", "23:onMode = off", "23:onIfAny = 12 14 16"),
+        settings=(
+            "HiggsSM:ffbar2HZ = on",
+            "25:onMode = off",
+            "25:onIfAny = 5",
+            "23:onMode = off",
+            "23:onIfAny = 12 14 16",
+        ),
         label="label_Hbb",
         resonance=HIGGS,
     ),
-    "dijet": Process(settings=("HardQCD:all = on",), label="label_QCD", partons=(*LIGHT_QUARKS, GLUON)),
+    "dijet": Process(
+        settings=("HardQCD:all = on",), label="label_QCD", partons=(*LIGHT_QUARKS, GLUON)
+    ),
 }
 
 
@@ -67,12 +93,22 @@ class SampleSettings:
     def __post_init__(self) -> None:
         """Check all of it."""
         if self.process not in PROCESSES:
-            raise ConfigError(f"simulate: no process is called {self.process!r}; {nearest(self.process, PROCESSES)}")
+            raise ConfigError(
+                f"simulate: no process is called {self.process!r}; {nearest(self.process, PROCESSES)}"
+            )
         if not 20 <= self.pt_min < self.pt_max < self.energy / 2:
-            raise ConfigError(f"simulate: the window in pT must obey 20 <= min < max < beam energy, got {self.pt_min:g} to {self.pt_max:g} GeV")
+            raise ConfigError(
+                f"simulate: the window in pT must obey 20 <= min < max < beam energy, got {self.pt_min:g} to {self.pt_max:g} GeV"
+            )
         if not 0 < self.pthat[0] < self.pthat[1]:
-            raise ConfigError(f"simulate: the window in pTHat must obey 0 < min < max, got {self.pthat[0]:g} to {self.pthat[1]:g} GeV")
-        for name, value in (("--eta-max", self.eta_max), ("--radius", self.radius), ("--leading", self.leading)):
+            raise ConfigError(
+                f"simulate: the window in pTHat must obey 0 < min < max, got {self.pthat[0]:g} to {self.pthat[1]:g} GeV"
+            )
+        for name, value in (
+            ("--eta-max", self.eta_max),
+            ("--radius", self.radius),
+            ("--leading", self.leading),
+        ):
             if value <= 0:
                 raise ConfigError(f"simulate: {name} must be above 0, got {value:g}")
         if self.seed < 0:

@@ -28,11 +28,18 @@ def resolution(pt: Floats, terms: tuple[float, float]) -> Floats:
     return np.hypot(terms[0], terms[1] / pt)
 
 
-def track_columns(momentum: Floats, vertex: Floats, charged: np.ndarray, rng: np.random.Generator) -> dict[str, Floats]:
+def track_columns(
+    momentum: Floats, vertex: Floats, charged: np.ndarray, rng: np.random.Generator
+) -> dict[str, Floats]:
     """``part_d0val part_d0err part_dzval part_dzerr`` in mm, each (M,): smeared by the errors; 0 for neutral particles, as in JetClass."""
     pt = np.hypot(momentum[0], momentum[1])
     columns = {}
-    for name, value, terms in zip(("d0", "dz"), impact_parameters(momentum, vertex), (D0_RESOLUTION, DZ_RESOLUTION), strict=True):
+    for name, value, terms in zip(
+        ("d0", "dz"),
+        impact_parameters(momentum, vertex),
+        (D0_RESOLUTION, DZ_RESOLUTION),
+        strict=True,
+    ):
         error = resolution(pt, terms)
         columns[f"part_{name}val"] = np.where(charged, rng.normal(value, error), 0)
         columns[f"part_{name}err"] = np.where(charged, error, 0)

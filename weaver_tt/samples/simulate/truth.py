@@ -31,10 +31,14 @@ def find_origins(particles: Particles, process: Process) -> Origins:
         return Origins(event=particles.event[index], index=index, quarks=index[:, None])
     index = decaying_particles(particles, process.resonance)
     quarks = particles.daughters[:, index]  # (2, M)
-    if (np.abs(particles.pid[quarks]) == W).any():  # a top quark: its b, and the quarks of the W boson
+    if (
+        np.abs(particles.pid[quarks]) == W
+    ).any():  # a top quark: its b, and the quarks of the W boson
         is_boson = np.abs(particles.pid[quarks]) == W
         boson = last_copy(particles, np.where(is_boson[0], quarks[0], quarks[1]))
-        quarks = np.stack([np.where(is_boson[0], quarks[1], quarks[0]), *particles.daughters[:, boson]])
+        quarks = np.stack(
+            [np.where(is_boson[0], quarks[1], quarks[0]), *particles.daughters[:, boson]]
+        )
     return Origins(event=particles.event[index], index=index, quarks=quarks.T)
 
 
@@ -54,14 +58,24 @@ def last_copy(particles: Particles, index: Integers) -> Integers:
         index = np.where(same[0], daughters[0], np.where(same[1], daughters[1], index))
 
 
-def match_jets(event: Integers, eta: Floats, phi: Floats, particles: Particles, candidates: Origins, radius: float) -> Integers:
+def match_jets(
+    event: Integers,
+    eta: Floats,
+    phi: Floats,
+    particles: Particles,
+    candidates: Origins,
+    radius: float,
+) -> Integers:
     """For each of J jets the nearest candidate of its event, as a place in ``candidates``, or -1.
 
     Candidate and all its quarks must be nearer than ``radius`` to the jet's axis, as in the top tagging benchmark (arXiv:1902.09914, section 2).
     """
     counts = np.bincount(candidates.event, minlength=len(particles.counts))
     paired = ak.unflatten(np.arange(len(candidates.event)), counts)[event]  # (J, var)
-    jet, candidate = np.repeat(np.arange(len(event)), ak.num(paired)), ak.to_numpy(ak.flatten(paired))
+    jet, candidate = (
+        np.repeat(np.arange(len(event)), ak.num(paired)),
+        ak.to_numpy(ak.flatten(paired)),
+    )
     held = np.column_stack([candidates.index, candidates.quarks])[candidate]  # (pairs, 1 + Q)
     _, particle_eta, particle_phi = pt_eta_phi(*particles.momentum[:3, held])
     distance = np.hypot(particle_eta - eta[jet, None], wrap_phi(particle_phi - phi[jet, None]))
