@@ -64,6 +64,5 @@ def add_flags(parser: argparse.ArgumentParser, options: type[Any]) -> None:
 
 def read_flags(namespace: argparse.Namespace, options: type[T]) -> T:
     """The dataclass ``options`` filled from parsed arguments."""
-    return options(
-        **{item.name: getattr(namespace, item.name) for item in dataclasses.fields(options)}
-    )  # type: ignore[arg-type]
+    names = [item.name for item in dataclasses.fields(options)]  # type: ignore[arg-type]
+    return options(**{name: getattr(namespace, name) for name in names})

@@ -59,9 +59,9 @@ class ObjectNorm(nn.BatchNorm1d):
             rate = self._rate * enough
             self.running_mean.lerp_(mean, rate)  # type: ignore[union-attr]
             self.running_var.lerp_(variance * number / (number - 1).clamp(min=1), rate)  # type: ignore[union-attr]
-        return torch.where(enough, mean, self.running_mean), torch.where(
-            enough, variance, self.running_var
-        )  # type: ignore[arg-type]
+        mean = torch.where(enough, mean, self.running_mean)  # type: ignore[arg-type]
+        variance = torch.where(enough, variance, self.running_var)  # type: ignore[arg-type]
+        return mean, variance
 
     @torch.no_grad()
     def update_running_stats(self, mean: Tensor, variance: Tensor, number: int) -> None:
