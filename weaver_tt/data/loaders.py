@@ -20,7 +20,12 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.chunks import sample_files, select_window
 from weaver_tt.data.rows.batch import Batch
-from weaver_tt.data.rows.labels import check_class_variety, warn_of_empty_classes
+from weaver_tt.data.rows.labels import (
+    ANY_LABELS,
+    WantedLabels,
+    check_class_variety,
+    warn_of_empty_classes,
+)
 from weaver_tt.data.rows.padding import Padder
 from weaver_tt.data.rows.rows import Rows, convert_arrays
 from weaver_tt.data.scan import Scan, scan_files
@@ -131,7 +136,7 @@ class Loader:
                 f"{self._stream.config.source}: {counts.read.total()} rows were read, {why}"
             )
         if self._shuffle and not self._repeat and self._world == 1:
-            check_class_variety(counts, self._stream.config)
+            check_class_variety(counts, self._stream.config, self._stream.wanted_labels)
         if self._world == 1 and not self._told:
             purpose = self._stream.plan.purpose
             warn_of_empty_classes(
@@ -270,6 +275,7 @@ def train_loader(
     world: int = 1,
     device: torch.device | str = "cpu",
     any_length: bool = True,
+    wanted_labels: WantedLabels = ANY_LABELS,
 ) -> Loader:
     """Shuffled batches of the training files, with labels and weight, without observers; reweighted as the YAML says.
 
@@ -284,7 +290,13 @@ def train_loader(
     )
     high = 1.0 if options.data_val else options.train_val_split
     stream = _make_stream(
-        config, options, scan, "train", (0.0, high * options.data_fraction), options.batch_size
+        config,
+        options,
+        scan,
+        "train",
+        (0.0, high * options.data_fraction),
+        options.batch_size,
+        wanted_labels,
     )
     read_ahead = 0 if options.num_workers else READ_AHEAD
     stream = replace(
@@ -314,6 +326,7 @@ def val_loader(
     rank: int = 0,
     world: int = 1,
     device: torch.device | str = "cpu",
+    wanted_labels: WantedLabels = ANY_LABELS,
 ) -> Loader | None:
     """Validation batches in input order, the last one as it comes; None where there is nothing to validate on.
 
@@ -336,7 +349,9 @@ def val_loader(
     fraction = (
         options.data_fraction if options.data_fraction_val is None else options.data_fraction_val
     )
-    stream = _make_stream(config, options, scan, "train", (low, low + (1 - low) * fraction), size)
+    stream = _make_stream(
+        config, options, scan, "train", (low, low + (1 - low) * fraction), size, wanted_labels
+    )
     stream = replace(stream, sources=sample_files(stream.sources, options.file_fraction, 0))
     rows = sum(source.rows for source in stream.sources)
     wanted = rows if steps is None else steps * size * world
@@ -348,8 +363,12 @@ def val_loader(
 
 
 def test_loaders(
-    config: DataConfig, options: DataOptions, *, device: torch.device | str = "cpu"
-) -> dict[str, Loader]:  # noqa: PT028
+    config: DataConfig,
+    options: DataOptions,
+    *,
+    device: torch.device | str = "cpu",  # noqa: PT028
+    wanted_labels: WantedLabels = ANY_LABELS,  # noqa: PT028
+) -> dict[str, Loader]:
     """For each file group its selected rows in input order, with observers, and labels where the files have them."""
     config = with_extra_selection(
         without_reweighting(config), "predict", options.extra_selection_test
@@ -364,6 +383,7 @@ def test_loaders(
             "predict",
             (0.0, 1.0),
             options.batch_size_test or options.batch_size,
+            wanted_labels,
         )
         loaders[group.name] = Loader(stream, device, shuffle=False)
     return loaders
@@ -386,6 +406,7 @@ def _make_stream(
     purpose: Purpose,
     rows: tuple[float, float],
     size: int,
+    wanted_labels: WantedLabels,
 ) -> Stream:
     """The stream of a share of each file's rows."""
     sources = [
@@ -405,4 +426,5 @@ def _make_stream(
         batch_size=size,
         pool_size=options.pool_size,
         on_bad_file=options.on_bad_file,
+        wanted_labels=wanted_labels,
     )

@@ -145,6 +145,7 @@ def train_member(
     """Train one network; returns the metrics of its best epoch."""
     rank, world = distributed.rank(), distributed.world_size()
     network = start_network(config, options, device, seed)
+    task = make_run_task(config, options)
     train = train_loader(
         config,
         options.data,
@@ -153,6 +154,7 @@ def train_member(
         world=world,
         device=device,
         any_length=network.takes_any_length(config),
+        wanted_labels=task.wanted_labels,
     )
     val = val_loader(
         load_alternative(config, options.data.data_config_val),
@@ -160,8 +162,8 @@ def train_member(
         rank=rank,
         world=world,
         device=device,
+        wanted_labels=task.wanted_labels,
     )
-    task = make_run_task(config, options)
     log.info("%s", network_summary(network, config))
     settings = options.train
     if options.network.ensemble > 1 and settings.tensorboard != "off":
@@ -199,7 +201,12 @@ def run_trial(config: DataConfig, options: RunOptions) -> None:
         config = fit_statistics(config, prefix, data)
         network, task = start_network(config, options, device, seed), make_run_task(config, options)
         train = train_loader(
-            config, data, seed=seed, device=device, any_length=network.takes_any_length(config)
+            config,
+            data,
+            seed=seed,
+            device=device,
+            any_length=network.takes_any_length(config),
+            wanted_labels=task.wanted_labels,
         )
         seed_everything(seed, deterministic=False)
         if options.train.profile:
@@ -312,18 +319,19 @@ def load_part(
         )
     else:
         network = Ensemble(load_members(config, options, model, device), task)
-    return network, task, test_loaders(config, options.data, device=device)
+    loaders = test_loaders(config, options.data, device=device, wanted_labels=task.wanted_labels)
+    return network, task, loaders
 
 
 def run_export(config: DataConfig, options: RunOptions) -> None:
     """Write the network of ``--model-prefix`` to ONNX, once it gives torch's numbers on real rows."""
     model, cpu = options.network.model_prefix, torch.device("cpu")
     config = load_statistics(config, model)
+    task = make_run_task(config, options)
     members = load_members(config, options, model, cpu)
     if options.data.data_test:
-        sample: Sample | None = collect_sample(
-            next(iter(test_loaders(config, options.data, device=cpu).values())).epoch(0)
-        )
+        loaders = test_loaders(config, options.data, device=cpu, wanted_labels=task.wanted_labels)
+        sample: Sample | None = collect_sample(next(iter(loaders.values())).epoch(0))
     else:
         sample = load_sample(model)
     card = load_card(run_prefix(model))
@@ -331,7 +339,7 @@ def run_export(config: DataConfig, options: RunOptions) -> None:
     path, opset = str(options.output.export_onnx), options.output.onnx_opset
     export_onnx(
         members,
-        make_run_task(config, options),
+        task,
         config,
         path,
         opset=opset,

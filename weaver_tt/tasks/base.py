@@ -11,6 +11,7 @@ from torch import Tensor
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.base import Meter, Scored
 
@@ -53,6 +54,11 @@ class Task(ABC):
             raise ConfigError(
                 f"{where}: there is no metric {self.watch[0]!r}; {nearest(self.watch[0], metrics)}"
             )
+
+    @property
+    def wanted_labels(self) -> WantedLabels:
+        """What the data is checked for while it is read; by default any numbers will do."""
+        return ANY_LABELS
 
     @abstractmethod
     def score(self, output: Output, batch: Batch) -> Scored:

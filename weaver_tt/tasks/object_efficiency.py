@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.data.rows.labels import WantedLabels
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.efficiency import EfficiencyMeter
@@ -66,6 +67,11 @@ class ObjectEfficiency(Task):
             if name.endswith("pt") if text == "pt" else text in name:
                 return channel
         return None
+
+    @property
+    def wanted_labels(self) -> WantedLabels:
+        """Objects are tagged or not: labels of 0 and 1."""
+        return WantedLabels(binary=frozenset(self.labels))
 
     @property
     def output_names(self) -> list[str]:

@@ -13,7 +13,9 @@ from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.labels import (
+    ANY_LABELS,
     CLASS_LABEL,
+    WantedLabels,
     check_class_variety,
     count_binary_targets,
     object_labels,
@@ -29,6 +31,7 @@ def config(labels):
 
 SIMPLE = {"type": "simple", "value": ["a", "b"]}
 OBJECTS = {"type": "per_object", "group": "jets", "value": {"tag": "tag"}}
+TAGS = WantedLabels(binary=frozenset({"tag"}))
 
 
 def test_a_class_is_the_one_column_that_is_set():
@@ -68,6 +71,19 @@ def test_custom_labels_are_numbers_per_row():
         row_labels({"m": ak.Array([[1.0], [2.0, 3.0]])}, conf, make_plan(conf, "train"), "f")
 
 
+def test_a_row_label_that_the_task_wants_binary_is_counted():
+    conf = config({"type": "custom", "value": {"good": "g", "mass": "m"}})
+    wanted = WantedLabels(binary=frozenset({"good"}))
+    plan = make_plan(conf, "train")
+    table = {"g": np.array([1, 0, 1]), "m": np.array([5.0, 6.0, 7.0])}
+    assert row_labels(table, conf, plan, "f", wanted)[1].targets == {"good = 0": 1, "good = 1": 2}
+    assert row_labels(table, conf, plan, "f")[1].targets == {}
+    table["g"] = np.array([1, 0, 2])
+    assert row_labels(table, conf, plan, "f")[0]["good"].tolist() == [1, 0, 2]
+    with pytest.raises(DataError, match=r"'good': 1 of 3 rows are neither 0 nor 1 \(such as 2"):
+        row_labels(table, conf, plan, "f", wanted)
+
+
 def test_object_labels_must_have_one_value_an_object():
     conf = config(OBJECTS)
     assert object_labels({"tag": ak.Array([[1, 0], []])}, conf, make_plan(conf, "train"), "f")[
@@ -86,28 +102,30 @@ def test_a_tag_is_0_or_1():
 
 
 @pytest.mark.parametrize(
-    ("labels", "found", "message"),
+    ("labels", "wanted", "found", "message"),
     [
-        (SIMPLE, {"a": 5}, "all 5 training entries are 'a', none is 'b'"),
-        (OBJECTS, {"tag = 0": 7, "tag = 1": 0}, "all 7 training entries are 'tag = 0'"),
+        (SIMPLE, ANY_LABELS, {"a": 5}, "all 5 training entries are 'a', none is 'b'"),
+        (OBJECTS, TAGS, {"tag = 0": 7, "tag = 1": 0}, "all 7 training entries are 'tag = 0'"),
     ],
 )
-def test_one_class_alone_cannot_be_learnt(labels, found, message):
+def test_one_class_alone_cannot_be_learnt(labels, wanted, found, message):
     with pytest.raises(DataError, match=message):
-        check_class_variety(Accounting(targets=Counter(found)), config(labels))
+        check_class_variety(Accounting(targets=Counter(found)), config(labels), wanted)
 
 
 @pytest.mark.parametrize(
-    ("labels", "found"),
+    ("labels", "wanted", "found"),
     [
-        (SIMPLE, {"a": 5, "b": 1}),
-        (SIMPLE, {}),
-        (OBJECTS, {"tag = 0": 1, "tag = 1": 1}),
-        ({"type": "custom", "value": {"y": "m"}}, {}),
+        (SIMPLE, ANY_LABELS, {"a": 5, "b": 1}),
+        (SIMPLE, ANY_LABELS, {}),
+        (OBJECTS, TAGS, {"tag = 0": 1, "tag = 1": 1}),
+        (OBJECTS, ANY_LABELS, {"tag = 0": 7}),
+        (OBJECTS, TAGS, {}),
+        ({"type": "custom", "value": {"y": "m"}}, ANY_LABELS, {}),
     ],
 )
-def test_variety_is_enough(labels, found):
-    check_class_variety(Accounting(targets=Counter(found)), config(labels))
+def test_variety_is_enough(labels, wanted, found):
+    check_class_variety(Accounting(targets=Counter(found)), config(labels), wanted)
 
 
 def test_a_class_without_rows_is_told(caplog, monkeypatch):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
 from weaver_tt.config.schema import Variable
+from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.tensors import SCALE_BLOCK, scale_columns, to_rows
 from weaver_tt.errors import ConfigError, DataError
 
@@ -36,9 +37,9 @@ def table(**more):
     return {**objects, "met": np.array([1.0, np.inf, 3.0]), "n": np.array([3, 0, 1]), **more}
 
 
-def rows_of(conf=None, purpose="train", **more):
+def rows_of(conf=None, purpose="train", wanted=ANY_LABELS, **more):
     conf = conf or config()
-    return to_rows(table(**more), conf, make_plan(conf, purpose), "file.root")
+    return to_rows(table(**more), conf, make_plan(conf, purpose), "file.root", wanted)
 
 
 def test_inputs_are_scaled_clipped_and_cut_at_the_length():
@@ -124,11 +125,22 @@ def test_object_labels_are_cut_with_their_objects():
     conf = config(
         labels={"type": "per_object", "group": "jets", "value": {"tag": "tag", "b": "flavour == 5"}}
     )
-    rows, accounting = rows_of(conf, tag=ak.Array([[1, 0, 1], [], [0]]))
+    tags = ak.Array([[1, 0, 1], [], [0]])
+    rows, accounting = rows_of(conf, tag=tags, wanted=WantedLabels(frozenset({"tag", "b"})))
     assert rows.object_labels["jets"].tolist() == [[1, 1], [0, 0], [0, 1]]
     assert accounting.targets == {"tag = 0": 2, "tag = 1": 1, "b = 0": 1, "b = 1": 2}
     with pytest.raises(DataError, match="label 'tag' has 1 objects in row 0 where 'pt' has 3"):
         rows_of(conf, tag=ak.Array([[1], [], [0]]))
+
+
+def test_object_labels_are_0_or_1_only_where_the_task_wants_that():
+    conf = config(labels={"type": "per_object", "group": "jets", "value": {"charge": "q"}})
+    charges = ak.Array([[-1, 1, 0], [], [1]])
+    rows, accounting = rows_of(conf, q=charges)
+    assert rows.object_labels["jets"].tolist() == [[-1], [1], [1]]
+    assert accounting.targets == {}
+    with pytest.raises(DataError, match=r"'charge': 1 of 3 objects are neither 0 nor 1"):
+        rows_of(conf, q=charges, wanted=WantedLabels(frozenset({"charge"})))
 
 
 def test_event_weights_must_be_finite():

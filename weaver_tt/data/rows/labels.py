@@ -6,6 +6,7 @@ Labels that the file lacks are an error in training and left out in prediction.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,19 @@ CLASS_LABEL = "_label_"  # name of the label that is a class
 Numbers = npt.NDArray[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class WantedLabels:
+    """What a task wants of its labels, beyond a number for each row or object.
+
+    ``binary`` labels must be 0 or 1, and training data must have both.
+    """
+
+    binary: frozenset[str] = frozenset()
+
+
+ANY_LABELS = WantedLabels()
+
+
 def can_compute(expressions: list[Expression], table: Table, plan: Plan) -> bool:
     """Whether labels or weights can be computed: always in training, where a missing column is an error of its own."""
     return plan.purpose == "train" or all(
@@ -32,7 +46,7 @@ def can_compute(expressions: list[Expression], table: Table, plan: Plan) -> bool
 
 
 def row_labels(
-    table: Table, config: DataConfig, plan: Plan, where: str
+    table: Table, config: DataConfig, plan: Plan, where: str, wanted: WantedLabels = ANY_LABELS
 ) -> tuple[dict[str, Numbers], Accounting]:
     """Labels with one value a row: the class ``_label_`` int64 (R,), or custom labels float32 (R,) each."""
     labels, accounting = config.labels, Accounting()
@@ -47,6 +61,8 @@ def row_labels(
         for name, expression in labels.value.items()
     }
     if labels.kind == "custom":
+        for name in wanted.binary & columns.keys():
+            accounting.targets.update(count_binary_targets(name, columns[name], where, "rows"))
         return {name: column.astype(np.float32) for name, column in columns.items()}, accounting
     found = _class_of_rows(columns, where, strict=plan.purpose == "train")
     counts = np.bincount(found, minlength=len(columns))
@@ -103,22 +119,18 @@ def object_labels(
     return found
 
 
-def is_binary(config: DataConfig) -> bool:
-    """Whether the task wants per-object labels that are 0 or 1."""
-    return (
-        config.labels is not None
-        and config.labels.kind == "per_object"
-        and (config.task is None or config.task.name == "object_efficiency")
-    )
-
-
-def count_binary_targets(name: str, values: Numbers, where: str) -> Counter[str]:
-    """How many of an efficiency's targets (M,) are 0 and 1; anything else is an error."""
-    ones, zeros = int((values == 1).sum()), int((values == 0).sum())
-    if other := len(values) - ones - zeros:
+def count_binary_targets(
+    name: str, values: Numbers, where: str, entries: str = "objects"
+) -> Counter[str]:
+    """How many of a binary label's ``values`` (M,) are 0 and 1; anything else is an error."""
+    ones = int((values == 1).sum())
+    zeros = int((values == 0).sum())
+    other = len(values) - ones - zeros
+    if other:
         example = values[(values != 0) & (values != 1)][0]
+        counted = f"{other} of {len(values)} {entries}"
         raise DataError(
-            f"{where}: label {name!r}: {other} of {len(values)} objects are neither 0 nor 1 (such as {example})"
+            f"{where}: label {name!r}: {counted} are neither 0 nor 1 (such as {example})"
         )
     return Counter({f"{name} = 0": zeros, f"{name} = 1": ones})
 
@@ -133,17 +145,21 @@ def warn_of_empty_classes(accounting: Accounting, config: DataConfig, what: str)
             )
 
 
-def check_class_variety(accounting: Accounting, config: DataConfig) -> None:
-    """Raise DataError if all that a full pass over the training data brought is of one class: nothing can be learnt from it."""
-    labels, found = config.labels, accounting.targets
-    if labels is None or labels.kind == "custom" or not found.total():
+def check_class_variety(
+    accounting: Accounting, config: DataConfig, wanted: WantedLabels = ANY_LABELS
+) -> None:
+    """Check that a full pass over the training data brought more than one class of each label.
+
+    Raises:
+        DataError: all rows are of one class, or a binary label is 0 or 1 everywhere.
+    """
+    labels = config.labels
+    found = accounting.targets
+    if labels is None:
         return
-    if labels.kind == "simple":
-        alternatives = [list(labels.value)] if len(labels.value) > 1 else []
-    else:
-        alternatives = (
-            [[f"{name} = 0", f"{name} = 1"] for name in labels.value] if is_binary(config) else []
-        )
+    alternatives = [[f"{name} = 0", f"{name} = 1"] for name in sorted(wanted.binary)]
+    if labels.kind == "simple" and len(labels.value) > 1:
+        alternatives.append(list(labels.value))
     for names in alternatives:
         seen = [name for name in names if found[name]]
         if len(seen) == 1:

@@ -17,6 +17,7 @@ from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows import labels
+from weaver_tt.data.rows.labels import WantedLabels
 from weaver_tt.data.rows.rows import Floats, Integers, Interner, JaggedObjects, Rows, index_runs
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column
 from weaver_tt.errors import ConfigError, DataError
@@ -153,12 +154,19 @@ class _RowsBuilder:
 
 
 def to_rows(
-    table: Table, config: DataConfig, plan: Plan, where: str = ""
+    table: Table,
+    config: DataConfig,
+    plan: Plan,
+    where: str = "",
+    wanted: WantedLabels = labels.ANY_LABELS,
 ) -> tuple[Rows, Accounting]:
-    """The selected rows (at least one) of a table as Rows, and what was cut, replaced and seen on the way.
+    """The selected rows (at least one) of a table as Rows, and what was cut, replaced and seen.
 
-    :param where: file, for messages.
-    :raises DataError: columns of a group do not fit together, labels are not what they should be, a weight is not finite.
+    ``where`` is the file, for messages; ``wanted`` is what the task wants of the labels.
+
+    Raises:
+        DataError: columns of a group do not fit together, labels are not what they should be, or
+            a weight is not finite.
     """
     maker = _RowsBuilder(table, where or config.source)
     size = len(next(iter(table.values())))
@@ -174,9 +182,9 @@ def to_rows(
     rows.scalars = {
         name: maker.scalars(group) for name, group in config.inputs.items() if group.length is None
     }
-    rows.labels, seen = labels.row_labels(table, config, plan, maker.where)
+    rows.labels, seen = labels.row_labels(table, config, plan, maker.where, wanted)
     maker.accounting.add(seen)
-    _add_object_labels(rows, maker, config, plan, objects)
+    _add_object_labels(rows, maker, config, plan, objects, wanted)
     rows.weight = _event_weight(table, config, plan, maker.where)
     _add_monitors(rows, maker, config, objects)
     rows.observers = {name: ak.Array(table[name]) for name in plan.observers if name in table}
@@ -211,7 +219,12 @@ def scale_values(values: Floats, variable: Variable, out: Floats) -> Floats:
 
 
 def _add_object_labels(
-    rows: Rows, maker: _RowsBuilder, config: DataConfig, plan: Plan, objects: dict[str, KeptObjects]
+    rows: Rows,
+    maker: _RowsBuilder,
+    config: DataConfig,
+    plan: Plan,
+    objects: dict[str, KeptObjects],
+    wanted: WantedLabels,
 ) -> None:
     """Per-object labels (M, L) beside the content of their group."""
     found = labels.object_labels(maker.table, config, plan, maker.where)
@@ -222,8 +235,8 @@ def _add_object_labels(
     for name, column in found.items():
         maker.check_aligned(column, first, f"label {name!r}", first.name)
     kept = {name: objects[group.name].cut(column.content) for name, column in found.items()}
-    if labels.is_binary(config):
-        for name, values in kept.items():
+    for name, values in kept.items():
+        if name in wanted.binary:
             maker.accounting.targets.update(labels.count_binary_targets(name, values, maker.where))
     rows.object_labels[group.name] = np.stack(
         [values.astype(np.float32) for values in kept.values()], axis=1

@@ -25,6 +25,7 @@ from weaver_tt.data.chunks import (
     split_into_chunks,
     total_rows,
 )
+from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.rows import Rows, concatenate_rows, slice_rows
 from weaver_tt.data.rows.table import Table, read_columns, select_rows, take_table_rows
 from weaver_tt.data.rows.tensors import to_rows
@@ -62,11 +63,19 @@ NO_ROWS = DecodedChunk(None, NO_INDICES, NO_INDICES, NO_INDICES)
 class Decoder:
     """Turns chunks into rows: ``read`` them (file access), then ``finish`` them. Keeps the latest ``keep_open`` files open."""
 
-    def __init__(self, config: DataConfig, plan: Plan, scan: Scan, on_bad_file: str) -> None:
+    def __init__(
+        self,
+        config: DataConfig,
+        plan: Plan,
+        scan: Scan,
+        on_bad_file: str,
+        wanted: WantedLabels = ANY_LABELS,
+    ) -> None:
         self.keep_open = 2
         self._config = config
         self._plan = plan
         self._scan = scan
+        self._wanted_labels = wanted
         self._skip_bad = on_bad_file == "skip"
         self._readers: OrderedDict[str, Reader] = OrderedDict()
         self.accounting = Accounting()  # of all chunks finished
@@ -111,7 +120,7 @@ class Decoder:
             return NO_ROWS
         if not kept.all():  # before anything is scaled: what is not drawn costs nothing more
             table = take_table_rows(table, kept)
-        rows, accounting = to_rows(table, self._config, self._plan, chunk.path)
+        rows, accounting = to_rows(table, self._config, self._plan, chunk.path, self._wanted_labels)
         self.accounting.add(accounting)
         if drawn.weight is not None:
             rows.weight = (
@@ -152,6 +161,7 @@ class Stream:
     batch_size: int
     pool_size: int
     on_bad_file: str = "stop"
+    wanted_labels: WantedLabels = ANY_LABELS  # by the task
     seed: int = 0
     endless: bool = False  # begin the data again when it ends
     file_fraction: float = 1.0  # of each group's files, chosen anew for each epoch
@@ -293,7 +303,7 @@ class Stream:
             yield UnpaddedBatch(None, self._account(decoder), delivered, delivered)
 
     def _decoder(self) -> Decoder:
-        return Decoder(self.config, self.plan, self.scan, self.on_bad_file)
+        return Decoder(self.config, self.plan, self.scan, self.on_bad_file, self.wanted_labels)
 
     def _account(self, decoder: Decoder, used: Counter[int] | None = None) -> Accounting:
         """What ``decoder`` did since it was last asked, and the rows used."""
