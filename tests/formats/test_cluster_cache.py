@@ -24,9 +24,9 @@ def pieces(cache, asked, cluster=CLUSTER, step=25):
     """The cluster, piece by piece."""
     rows = []
     for first in range(*cluster, step):
-        rows += cache.piece("file", ("x",), cluster, (first, first + step), decoder(asked))[
-            "x"
-        ].to_list()
+        row_range = (first, first + step)
+        table = cache.read_rows("file", ("x",), cluster, row_range, decoder(asked))
+        rows += table["x"].to_list()
     return rows
 
 
@@ -43,18 +43,19 @@ def test_without_room_every_piece_is_decoded_alone():
 
 
 def test_a_cluster_goes_when_all_its_rows_were_handed_out():
-    cache, asked = ClusterCache(800), []
+    cache = ClusterCache(800)
+    asked = []
     pieces(cache, asked)
-    cache.piece(
-        "file", ("x",), CLUSTER, (100, 125), decoder(asked)
-    )  # these were missing from the count: the first piece was read alone
+    # these were missing from the count: the first piece was read alone
+    cache.read_rows("file", ("x",), CLUSTER, (100, 125), decoder(asked))
     asked.clear()
     pieces(cache, asked, (200, 300))
     assert asked == [(200, 300)]  # there is room for the next
 
 
 def test_a_forgotten_owner_leaves_nothing_behind():
-    cache, asked = ClusterCache(800), []
+    cache = ClusterCache(800)
+    asked = []
     pieces(cache, asked)
     cache.forget("file")
     asked.clear()

@@ -12,22 +12,28 @@ from weaver_tt.formats.hdf5_reader import Hdf5Reader
 
 @pytest.fixture
 def path(tmp_path):
-    """4 rows: jets (4,), tracks (4, 3) with valid, hits (4, 2) without, plain columns, and a list of names that is no column."""
+    """4 rows: jets (4,), tracks (4, 3) with a field ``valid``, hits (4, 2) without, plain columns.
+
+    And a list of names, which is no column.
+    """
     path = str(tmp_path / "f.h5")
     jets = np.array([(10.0, 5), (20.0, 0), (30.0, 4), (40.0, 5)], [("pt", "f4"), ("flavour", "u1")])
     tracks = np.zeros((4, 3), [("d0", ">f4"), ("n", "i2"), ("valid", "?")])
-    tracks["d0"], tracks["n"] = np.arange(12).reshape(4, 3), 7
+    tracks["d0"] = np.arange(12).reshape(4, 3)
+    tracks["n"] = 7
     tracks["valid"] = [[1, 1, 0], [0, 0, 0], [0, 1, 0], [1, 1, 1]]
     with h5py.File(path, "w") as file:
         file.create_dataset("jets", data=jets, chunks=(2,))
         file.create_dataset("tracks", data=tracks, chunks=(3, 3), compression="gzip")
         file["hits"] = np.zeros((4, 2), [("r", "f8")])
-        file["plain"], file["grid"] = np.arange(4), np.arange(8.0).reshape(4, 2)
+        file["plain"] = np.arange(4)
+        file["grid"] = np.arange(8.0).reshape(4, 2)
         file["text"] = ["a", "b", "cc", ""]
         file.create_dataset("vector", (4,), h5py.vlen_dtype("f4"))[:] = np.array(
             [np.ones(n, "f4") for n in (2, 0, 1, 3)], object
         )
-        file["classes"], file["scalar"] = ["b", "c"], 3.0
+        file["classes"] = ["b", "c"]
+        file["scalar"] = 3.0
     return path
 
 
@@ -110,7 +116,8 @@ def test_a_group_is_chosen_by_name_or_for_being_the_only_one(tmp_path):
 
 def test_a_missing_group_names_the_nearest(tmp_path):
     with h5py.File(tmp_path / "two.h5", "w") as file:
-        file["events/x"], file["runs/x"] = np.arange(3), np.arange(2)
+        file["events/x"] = np.arange(3)
+        file["runs/x"] = np.arange(2)
     with pytest.raises(DataError, match=r"two\.h5: no group 'event'; did you mean 'events'"):
         Hdf5Reader(str(tmp_path / "two.h5"), "event")
     with pytest.raises(

@@ -18,13 +18,18 @@ import uproot
 from weaver_tt.errors import BadFileError, DataError
 from weaver_tt.formats.open_reader import READERS, open_reader
 
-ROWS, CLUSTER = 300, 100
+ROWS = 300
+CLUSTER = 100
 FORMATS = ["ttree.root", "rntuple.root", "rows.parquet", "rows.h5"]
 INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
 
 
 def make_table():
-    """300 rows: two list columns with the same counts (empty rows among them), every integer width up to its largest value, floats, booleans."""
+    """300 rows of all the types there are.
+
+    Two list columns with the same counts (empty rows among them), every integer width up to its
+    largest value, floats, booleans.
+    """
     random = np.random.default_rng(0)
     counts = random.poisson(3, ROWS)
     pt = random.normal(size=counts.sum()).round(2).astype("float32")
@@ -205,7 +210,8 @@ def test_a_file_without_rows_has_one_border_and_empty_columns(tmp_path, table, n
         )
     elif name.endswith(".h5"):
         with h5py.File(path, "w") as file:
-            file["met"], file["jet"] = np.zeros(0), np.zeros((0, 5), [("pt", "f4"), ("valid", "?")])
+            file["met"] = np.zeros(0)
+            file["jet"] = np.zeros((0, 5), [("pt", "f4"), ("valid", "?")])
     else:
         with uproot.recreate(path) as file:
             empty = {
@@ -239,11 +245,13 @@ class Ranges(SimpleHTTPRequestHandler):
         if not file.is_file():
             self.send_error(404)
             return
-        data, size = file.read_bytes(), file.stat().st_size
+        data = file.read_bytes()
+        size = file.stat().st_size
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         self.send_response(206 if asked else 200)
         if asked:
-            first, last = int(asked[1]), min(int(asked[2] or size), size - 1)
+            first = int(asked[1])
+            last = min(int(asked[2] or size), size - 1)
             data = data[first : last + 1]
             self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
         self.send_header("Accept-Ranges", "bytes")

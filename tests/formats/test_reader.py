@@ -15,7 +15,10 @@ class Numbers(Reader):
 
     def __init__(self, short=0, borders=(0, 10)):
         super().__init__("numbers", "numbers, tree 't'")
-        self.short, self.borders, self.asked, self.closed = short, list(borders), [], False
+        self.short = short
+        self.borders = list(borders)
+        self.asked = []
+        self.closed = False
 
     def columns(self):
         return ["row.number"]

@@ -17,7 +17,7 @@ needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="the folder of real fi
 
 @pytest.fixture
 def path(tmp_path):
-    """Two clusters of 3 and 2 rows: numbers, strings, nested lists, fixed sizes, a list of records."""
+    """Clusters of 3 and 2 rows: numbers, strings, nested lists, fixed sizes, a list of records."""
     path = str(tmp_path / "f.root")
     rows = {
         "x": np.arange(5),
@@ -86,7 +86,8 @@ def test_the_same_events_as_in_the_ttree():
             if name.startswith(("Jet_", "nJet", "Muon_", "HLT_Mu", "genWeight")) and name in rntuple
         ]
         assert len(columns) > 100
-        one, other = ttree.read(columns, 5, 33), rntuple.read(columns, 5, 33)
+        one = ttree.read(columns, 5, 33)
+        other = rntuple.read(columns, 5, 33)
     assert all(
         ak.array_equal(
             one[name], other[name], equal_nan=True, dtype_exact=False, check_parameters=False

@@ -41,7 +41,8 @@ def test_a_tree_is_opened_by_name(path, name, kind, rows):
 def test_of_several_trees_one_must_be_named(path):
     with pytest.raises(
         DataError,
-        match=r"f\.root: treename is needed, the file holds 3 trees; known: Events, New, folder/Runs",
+        match=r"f\.root: treename is needed, the file holds 3 trees; "
+        "known: Events, New, folder/Runs",
     ):
         open_root(path)
 

@@ -36,7 +36,8 @@ class Branch:
     """A branch that tells only where its baskets begin."""
 
     def __init__(self, borders):
-        self.entry_offsets, self.num_baskets = borders, len(borders) - 1
+        self.entry_offsets = borders
+        self.num_baskets = len(borders) - 1
 
 
 @pytest.mark.parametrize(
@@ -62,10 +63,8 @@ def test_misaligned_baskets_give_the_borders_of_the_largest(tmp_path, fine, coar
 
 
 def test_fixed_size_arrays_keep_their_shape(tmp_path):
-    path, values = (
-        str(tmp_path / "f.root"),
-        np.arange(4 * 16 * 20, dtype="float64").reshape(4, 16, 20),
-    )
+    path = str(tmp_path / "f.root")
+    values = np.arange(4 * 16 * 20, dtype="float64").reshape(4, 16, 20)
     with uproot.recreate(path) as file:
         file.mktree("tree", {"grid": values, "flags": values[:, :, 0] > 500})
     with open_root(path) as reader:

@@ -62,7 +62,8 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_scalars_and_lists_keep_type_and_values(path, dtype):
-    scalars, lists = np.array([1, 0, 1], dtype), jagged([[1, 0], [], [1]], dtype)
+    scalars = np.array([1, 0, 1], dtype)
+    lists = jagged([[1, 0], [], [1]], dtype)
     with open_writer(path) as writer:
         writer.write({"a": scalars, "b": lists})
     found = read(path)

@@ -1,4 +1,4 @@
-"""Memory of decoded clusters, for clusters so large that they are read in several pieces."""
+"""A cache of decoded clusters, for clusters so large that they are read in several row ranges."""
 
 from __future__ import annotations
 
@@ -13,59 +13,69 @@ Arrays = dict[str, ak.Array]
 
 @dataclass(slots=True)
 class _CachedCluster:
+    """A decoded cluster."""
+
     table: Arrays
-    waiting: int  # rows not handed out yet
+    remaining: int  # rows that were not handed out yet
     size: int  # bytes
 
 
 class ClusterCache:
-    """Decoded clusters of at most ``most`` bytes together.
+    """Decoded clusters of at most ``max_bytes`` together.
 
-    A cluster comes in with its first piece and goes when all of its rows were handed out once, which is what an epoch does with them, or when its
-    owner is forgotten. While there is no room, clusters are decoded piece by piece: nothing is pushed out that is still of use.
+    A cluster is decoded whole with its second row range, if it fits, and dropped when all of its
+    rows were handed out once, which is what an epoch does with them, or when its owner is
+    forgotten. While there is no room, each row range is decoded by itself: nothing that is still
+    needed is evicted.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._held: dict[tuple[Hashable, Hashable], _CachedCluster] = {}
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._clusters: dict[tuple[Hashable, Hashable], _CachedCluster] = {}
         self._row_bytes: dict[tuple[Hashable, Hashable], float] = {}
         self._lock = Lock()
 
-    def piece(
+    def read_rows(
         self,
         owner: Hashable,
         columns: Hashable,
         cluster: tuple[int, int],
         rows: tuple[int, int],
-        read: Callable[[int, int], Arrays],
+        decode: Callable[[int, int], Arrays],
     ) -> Arrays:
-        """Rows [first, last) of a cluster [begin, end); ``read`` decodes a range of rows."""
-        (begin, end), (first, last) = cluster, rows
+        """Rows [first, last) of a cluster [begin, end); ``decode`` decodes a row range."""
+        begin, end = cluster
+        first, last = rows
         key = (owner, (columns, begin))
         with self._lock:
-            held = self._held.get(key)
-            known = self._row_bytes.get((owner, columns))
-            room = self.most - sum(other.size for other in self._held.values())
-        if held is None:
-            if (
-                known is None or known * (end - begin) > room
-            ):  # the first piece tells how large a row is
-                table = read(first, last)
+            cached = self._clusters.get(key)
+            row_bytes = self._row_bytes.get((owner, columns))
+            used = sum(other.size for other in self._clusters.values())
+        room = self.max_bytes - used
+
+        if cached is None:
+            # how large a row is, is known once the first row range was decoded
+            if row_bytes is None or row_bytes * (end - begin) > room:
+                table = decode(first, last)
                 self._row_bytes[owner, columns] = _size_in_bytes(table) / max(1, last - first)
                 return table
-            table = read(begin, end)
-            held = _CachedCluster(table, end - begin, _size_in_bytes(table))
+            # without the lock: two threads may decode the same cluster, but none waits
+            table = decode(begin, end)
+            cached = _CachedCluster(table, end - begin, _size_in_bytes(table))
+
         with self._lock:
-            held.waiting -= last - first
-            self._held[key] = held
-            if held.waiting <= 0:
-                del self._held[key]
-        return {name: array[first - begin : last - begin] for name, array in held.table.items()}
+            cached.remaining -= last - first
+            self._clusters[key] = cached
+            if cached.remaining <= 0:
+                del self._clusters[key]
+        return {name: array[first - begin : last - begin] for name, array in cached.table.items()}
 
     def forget(self, owner: Hashable) -> None:
         """Drop everything that belongs to ``owner``."""
         with self._lock:
-            self._held = {key: held for key, held in self._held.items() if key[0] != owner}
+            self._clusters = {
+                key: cached for key, cached in self._clusters.items() if key[0] != owner
+            }
             self._row_bytes = {
                 key: size for key, size in self._row_bytes.items() if key[0] != owner
             }

@@ -1,4 +1,4 @@
-"""What the user wrote after ``-i`` or ``-t`` -> file groups: ``name:pattern``, wildcards, remote URLs."""
+"""Expand the arguments of ``-i`` and ``-t`` to file groups: ``name:pattern``, wildcards, URLs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ import fsspec
 from weaver_tt.errors import DataError, nearest
 from weaver_tt.log import log
 
-AWKWARD0_SUFFIX = ".awkd"  # files of awkward 0, which old scripts name and nothing writes any more
-UNNAMED_GROUP = "_"  # group of the patterns without a name
+# files of awkward 0, which old scripts name and nothing writes any more
+AWKWARD0_SUFFIX = ".awkd"
+
+# group of the patterns without a name
+UNNAMED_GROUP = "_"
+
+# `name:pattern` or `name%10:pattern`; what `//` follows is a protocol and no name
 _NAMED = re.compile(r"(?P<name>[^:/]+?)(?P<split>%\d+)?:(?!//|:)(?P<pattern>.+)", re.DOTALL)
-_WILDCARD = re.compile(r"[*\[]")  # not `?`, which begins a URL's query
+
+# of a URL: not `?`, which begins its query
+_WILDCARD = re.compile(r"[*\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +36,31 @@ class FileGroup:
 
 
 def is_remote(path: str) -> bool:
-    """Whether ``path`` is a URL (``root://``, ``https://``, ``s3://`` ...) rather than a path on this machine."""
+    """Whether ``path`` is a URL (``root://``, ``https://``, ``s3://`` ...), not a local path."""
     return "://" in path
 
 
 def parse_groups(patterns: Sequence[str], divide: bool = False) -> list[FileGroup]:
-    """Expand ``name:pattern`` arguments, in their order; a name that comes twice collects the files of both, a file counts once in a group.
+    """Expand ``name:pattern`` arguments to groups of files, in the order of the arguments.
 
-    A pattern is a path with the wildcards ``* ? [abc] **``, or a URL (``* [abc]`` are looked up where the protocol can list files). What stands
-    before the first colon is a name unless ``//`` follows. Patterns without a name form the group ``_``. Files of a pattern are sorted.
-    With ``divide``, ``name%10:pattern`` makes groups ``name_0``, ``name_1``, … of 10 files each.
+    A pattern is a path with the wildcards ``* ? [abc] **``, or a URL (``* [abc]`` are looked up
+    where the protocol can list files). What stands before the first colon is a name unless ``//``
+    follows. Patterns without a name form the group ``_``. Files of a pattern are sorted. A name
+    that comes twice collects the files of both patterns; a file counts once in a group. With
+    ``divide``, ``name%10:pattern`` makes groups ``name_0``, ``name_1``, … of 10 files each.
 
-    Raises DataError for a pattern that no file matches.
+    Raises:
+        DataError: no file matches a pattern.
     """
     groups: dict[str, list[str]] = {}
-    sizes: dict[str, int] = {}
+    sizes: dict[str, int] = {}  # files per group, where the user wrote `%10`
     for argument in patterns:
         match = _NAMED.fullmatch(argument)
-        name, pattern = (match["name"], match["pattern"]) if match else (UNNAMED_GROUP, argument)
+        name = UNNAMED_GROUP
+        pattern = argument
+        if match:
+            name = match["name"]
+            pattern = match["pattern"]
         if match and match["split"]:
             sizes[name] = max(1, int(match["split"][1:]))
             if not divide:
@@ -55,46 +69,53 @@ def parse_groups(patterns: Sequence[str], divide: bool = False) -> list[FileGrou
                     argument,
                     match["split"],
                 )
-        paths = _expand_url(pattern) if is_remote(pattern) else _expand(os.path.expanduser(pattern))
+        paths = _expand_url(pattern) if is_remote(pattern) else _expand(pattern)
         known = groups.setdefault(name, [])
-        fresh = [path for path in dict.fromkeys(paths) if path not in set(known)]
-        if len(fresh) < len(paths):
+        already_there = set(known)
+        new_paths = [path for path in dict.fromkeys(paths) if path not in already_there]
+        if len(new_paths) < len(paths):
             log.warning(
                 "%s: %d files are in group %r already and count once",
                 argument,
-                len(paths) - len(fresh),
+                len(paths) - len(new_paths),
                 name,
             )
-        known += fresh
-    return [
-        part
-        for name, paths in groups.items()
-        for part in _split_group(name, paths, sizes.get(name) if divide else None)
-    ]
+        known += new_paths
+
+    file_groups = []
+    for name, paths in groups.items():
+        if divide and name in sizes:
+            file_groups += _split_group(name, paths, sizes[name])
+        else:
+            file_groups.append(FileGroup(name, tuple(paths)))
+    return file_groups
 
 
 def first_files(patterns: Sequence[str], number: int) -> list[str]:
-    """``patterns`` cut down to the first ``number`` files of each group."""
-    return [
-        f"{group.name}:{path}" for group in parse_groups(patterns) for path in group.paths[:number]
-    ]
+    """Arguments ``name:path`` for the first ``number`` files of each group of ``patterns``."""
+    arguments = []
+    for group in parse_groups(patterns):
+        arguments += [f"{group.name}:{path}" for path in group.paths[:number]]
+    return arguments
 
 
-def _split_group(name: str, paths: list[str], size: int | None) -> list[FileGroup]:
-    """The group as it is, or groups of ``size`` files each."""
-    if size is None:
-        return [FileGroup(name, tuple(paths))]
-    return [
-        FileGroup(f"{name}_{number}", tuple(paths[number * size :][:size]))
-        for number in range(-(-len(paths) // size))
-    ]
+def _split_group(name: str, paths: list[str], size: int) -> list[FileGroup]:
+    """Groups ``name_0``, ``name_1``, … of ``size`` files each; the last may have fewer."""
+    groups = []
+    for number, first in enumerate(range(0, len(paths), size)):
+        part = paths[first : first + size]
+        groups.append(FileGroup(f"{name}_{number}", tuple(part)))
+    return groups
 
 
 def _expand(pattern: str) -> list[str]:
     """The files that match a local pattern, sorted."""
-    if os.path.isfile(pattern):  # a name may hold brackets
+    pattern = os.path.expanduser(pattern)
+    # before it is taken as a pattern: a file's name may hold brackets
+    if os.path.isfile(pattern):
         return [pattern]
-    paths = sorted(path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path))
+    matches = glob.glob(pattern, recursive=True)
+    paths = sorted(path for path in matches if not os.path.isdir(path))
     if not paths and pattern.endswith(AWKWARD0_SUFFIX):
         return _successors(pattern)
     if not paths:
@@ -103,47 +124,59 @@ def _expand(pattern: str) -> list[str]:
 
 
 def _successors(pattern: str) -> list[str]:
-    """For a path that ends in ``.awkd`` and is not there: files that differ from it in the ending only, as converted ones do."""
+    """Files in place of the missing ``.awkd`` ones: with the same name and another suffix.
+
+    Converted files are named so.
+    """
     for suffix in (".parquet", ".root", ".h5"):
         other = pattern.removesuffix(AWKWARD0_SUFFIX) + suffix
-        if paths := sorted(glob.glob(other, recursive=True)):
+        paths = sorted(glob.glob(other, recursive=True))
+        if paths:
             _log_successor(pattern, other)
             return paths
     raise DataError(
-        f"{pattern}: no such file, nor one that ends in .parquet or .root instead; `weaver-tt convert` makes them from a public data set"
+        f"{pattern}: no such file, nor one that ends in .parquet or .root instead; "
+        "`weaver-tt convert` makes them from a public data set"
     )
 
 
 @cache
 def _log_successor(pattern: str, other: str) -> None:
-    """Say it once a run, however often files are looked for."""
+    """Log once a run that other files are read, however often files are looked for."""
     log.info("%s: there is no such file; reading %s instead", pattern, other)
 
 
 def _explain_no_match(pattern: str) -> str:
-    """What to say about a pattern that matches no file: where the path ends to exist, and what is there."""
+    """Explain why no file matches: where the path stops existing, and what there is instead."""
     if os.path.isdir(pattern):
         return f"is a folder; write {os.path.join(pattern, '*.root')!r} for the files in it"
-    folder = pattern
-    while folder != (parent := os.path.dirname(folder)):
-        missing, folder = os.path.basename(folder), parent
-        if os.path.isdir(folder or "."):
-            there = os.listdir(folder or ".")
-            return f"no such file; {missing!r} is not in {folder or 'this folder'}: {nearest(missing, there)}"
+    # up the path, to the deepest folder that exists
+    path = pattern
+    while path != os.path.dirname(path):
+        missing = os.path.basename(path)
+        path = os.path.dirname(path)
+        if os.path.isdir(path or "."):
+            folder = path or "this folder"
+            suggestion = nearest(missing, os.listdir(path or "."))
+            return f"no such file; {missing!r} is not in {folder}: {suggestion}"
     return "no such file"
 
 
 def _expand_url(pattern: str) -> list[str]:
-    """The files that match a URL; without a wildcard the URL itself, which is looked at when it is opened."""
+    """The files that match a URL.
+
+    Without a wildcard it is the URL itself, which is checked when it is opened.
+    """
     if not _WILDCARD.search(pattern.partition("?")[0]):
         return [pattern]
     try:
         filesystem, path = fsspec.core.url_to_fs(pattern)
-        found = sorted(filesystem.unstrip_protocol(str(match)) for match in filesystem.glob(path))
+        matches = filesystem.glob(path)
+        paths = sorted(filesystem.unstrip_protocol(str(match)) for match in matches)
     except (OSError, ValueError, ImportError, NotImplementedError) as error:
         raise DataError(
             f"{pattern}: files cannot be listed there ({error}); name them one by one"
         ) from error
-    if not found:
+    if not paths:
         raise DataError(f"{pattern}: no such file")
-    return found
+    return paths

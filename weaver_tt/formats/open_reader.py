@@ -1,8 +1,9 @@
-"""The one door to data files: ``open_reader`` picks the reader by the file's suffix."""
+"""The one entrance to data files: ``open_reader`` picks the reader by the file's suffix."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
@@ -13,25 +14,40 @@ from weaver_tt.formats.parquet_reader import ParquetReader
 from weaver_tt.formats.reader import Reader
 from weaver_tt.formats.root_reader import open_root
 
-READERS = {".root": open_root, ".parquet": ParquetReader, ".h5": Hdf5Reader, ".hdf5": Hdf5Reader}
+# suffix -> what opens (path, treename); a new format is one more entry
+READERS: dict[str, Callable[[str, str | None], Reader]] = {
+    ".root": open_root,
+    ".parquet": ParquetReader,
+    ".h5": Hdf5Reader,
+    ".hdf5": Hdf5Reader,
+}
 
 
 def open_reader(path: str, treename: str | None = None) -> Reader:
-    """Open a data file: ``.root`` (TTree, RNTuple), ``.parquet``, ``.h5`` or ``.hdf5``, on this machine or behind a URL.
+    """Open a data file on this machine or behind a URL; its suffix is a key of ``READERS``.
 
-    ``treename``: ROOT tree, or HDF5 group; may be left out where there is only one choice, and does not matter to parquet.
-    Raises DataError for a missing file, unknown suffix or missing tree, BadFileError for a file that is damaged or empty.
+    ``treename`` is the ROOT tree (TTree or RNTuple) or the HDF5 group. It may be left out where the
+    file holds only one, and parquet files ignore it.
+
+    Raises:
+        DataError: the file does not exist, its suffix is unknown, or it has no such tree.
+        BadFileError: the file is damaged or empty.
     """
-    name = urlsplit(path).path if is_remote(path) else path
+    name = path
+    if is_remote(path):
+        # a query may follow the name: https://host/file.root?token=...
+        name = urlsplit(path).path
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == AWKWARD0_SUFFIX:
         raise DataError(
-            f"{path}: a file of awkward 0, which nothing reads any more; `weaver-tt convert` makes such as are read of public data"
+            f"{path}: files of awkward 0 cannot be read any more; "
+            "`weaver-tt convert` makes current ones from the public data sets"
         )
     if suffix not in READERS:
         raise DataError(
             f"{path}: no reader for files that end in {suffix!r}; {nearest(suffix, READERS)}"
         )
+    # whether a remote file exists is only known when it is opened
     if not is_remote(path):
         if not os.path.isfile(path):
             raise DataError(f"{path}: no such file")

@@ -1,4 +1,4 @@
-"""Parquet files: row groups are the clusters."""
+"""The reader of parquet files: row groups are the clusters."""
 
 from __future__ import annotations
 
@@ -16,34 +16,33 @@ from weaver_tt.formats.reader import Reader, blame_file, column_spellings
 
 
 class ParquetReader(Reader):
-    """A parquet file. Columns are its top-level fields; members of structs and of lists of structs are columns ``struct.member``.
+    """A parquet file. Columns are its top-level fields.
 
-    A null number counts as NaN (that is how pandas writes NaN); a null in any other column is an error when it is read.
+    Members of structs, and of lists of structs, are columns ``struct.member``. A null number counts
+    as NaN (that is how pandas writes NaN); a null in any other column is an error when it is read.
     """
 
     def __init__(self, path: str, treename: str | None = None) -> None:
         super().__init__(path, path)
+        leaves: list[str] = []
         with blame_file(path, "the file"):
-            self._source = fsspec.open(path, "rb").open() if is_remote(path) else pa.OSFile(path)
+            if is_remote(path):
+                self._source = fsspec.open(path, "rb").open()
+            else:
+                self._source = pa.OSFile(path)
             self._file = pq.ParquetFile(self._source, page_checksum_verification=True)
             metadata = self._file.metadata
-            groups = [
-                metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)
-            ]
-            leaves = [
-                name
-                for field in self._file.schema_arrow
-                for name in _leaf_names(field.name, field.type)
-            ]
-            stored = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
+            group_rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+            stored = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
+            for field in self._file.schema_arrow:
+                leaves += _leaf_names(field.name, field.type)
         if len(leaves) != len(stored):
             raise BadFileError(
                 f"{path}: the schema names {len(leaves)} columns, the file stores {len(stored)}"
             )
-        self._stored = dict(
-            zip(leaves, stored, strict=True)
-        )  # column -> its path in the parquet schema
-        self._starts = np.cumsum([0, *groups])  # of each row group, and the end
+        # column -> its path in the parquet schema, which names the levels of a list too
+        self._stored = dict(zip(leaves, stored, strict=True))
+        self._starts = np.cumsum([0, *group_rows])  # of each row group, and the end
         self._spellings = column_spellings(self._stored)
 
     def columns(self) -> list[str]:
@@ -56,6 +55,7 @@ class ParquetReader(Reader):
         return self._spellings
 
     def clusters(self, columns: Sequence[str] | None = None) -> list[int]:
+        """Boundaries of the row groups, which all columns share."""
         return sorted(set(self._starts.tolist()))
 
     def _close(self) -> None:
@@ -67,43 +67,57 @@ class ParquetReader(Reader):
         return {name: self._to_awkward(table, name) for name in names}
 
     def _decode(self, stored: list[str], first: int, last: int) -> pa.Table:
-        """Rows [first, last); memory is that of about twice these rows, however large the row groups are."""
-        begin, end = (
-            int(np.searchsorted(self._starts[1:], first, "right")),
-            int(np.searchsorted(self._starts, last, "left")),
-        )
-        groups, rows = list(range(begin, end)) if first < last else [], last - first
-        skip = first - int(self._starts[begin])
-        if 2 * rows >= int(self._starts[end] - self._starts[begin]) or not rows:
-            return self._file.read_row_groups(groups, columns=stored, use_threads=False).slice(
-                skip, rows
-            )
-        pieces, position = [], 0
+        """Decode rows [first, last) of the columns ``stored``.
+
+        Memory is that of about twice these rows, however large the row groups are.
+        """
+        rows = last - first
+        # the row groups [begin, end) hold the rows
+        begin = int(np.searchsorted(self._starts[1:], first, "right"))
+        end = int(np.searchsorted(self._starts, last, "left"))
+        groups = list(range(begin, end)) if rows else []
+        skip = first - int(self._starts[begin])  # rows of the first group that come before
+        group_rows = int(self._starts[end] - self._starts[begin])
+        if not rows or 2 * rows >= group_rows:
+            table = self._file.read_row_groups(groups, columns=stored, use_threads=False)
+            return table.slice(skip, rows)
+
+        # a small part of large row groups: decode in steps, keep what is wanted, and stop early
+        batches = []
+        position = 0  # first row of the next batch, counted from the first row group
         for batch in self._file.iter_batches(
             batch_size=rows, row_groups=groups, columns=stored, use_threads=False
         ):
             if position + batch.num_rows > skip:
                 low = max(skip - position, 0)
-                pieces.append(batch.slice(low, skip + rows - position - low))
+                batches.append(batch.slice(low, skip + rows - position - low))
             position += batch.num_rows
             if position >= skip + rows:
                 break
-        return pa.Table.from_batches(pieces)
+        return pa.Table.from_batches(batches)
 
     def _to_awkward(self, table: pa.Table, name: str) -> ak.Array:
         """One column of an arrow table, free of options."""
-        outer = name if name in table.column_names else name.split(".")[0]
+        members: list[str] = []
+        outer = name
+        # a dot may separate a member, or be part of a field's name
+        if name not in table.column_names:
+            outer, *members = name.split(".")
         layout = ak.from_arrow(table[outer], highlevel=False)
-        for member in name.split(".")[1:] if outer != name else []:
+        for member in members:
             layout = layout[member]
         return ak.Array(self._without_nulls(layout, name))
 
     def _without_nulls(self, layout: ak.contents.Content, name: str) -> ak.contents.Content:
-        """``layout`` with its option types resolved; numbers that are null become NaN."""
+        """``layout`` with its option types resolved; null numbers become NaN.
+
+        Raises:
+            DataError: a column of anything but floats has null entries.
+        """
         if layout.is_option:
-            inside = self._without_nulls(layout.content, name) if layout.is_unmasked else None
-            if inside is not None:
-                return inside
+            # parquet marks nearly every column as one that may hold nulls; usually none does
+            if layout.is_unmasked:
+                return self._without_nulls(layout.content, name)
             missing = layout.mask_as_bool(valid_when=False)
             if not missing.any():
                 return self._without_nulls(layout.project(), name)
@@ -112,13 +126,14 @@ class ParquetReader(Reader):
             values = np.full(layout.length, np.nan, dtype=layout.content.dtype)
             values[~missing] = layout.project().data
             return ak.contents.NumpyArray(values)
+        # strings are lists of characters: they have "__array__" set, and stay whole
         if layout.is_list and layout.parameter("__array__") is None:
             return layout.copy(content=self._without_nulls(layout.content, name))
         return layout
 
 
 def _leaf_names(name: str, kind: pa.DataType) -> Iterator[str]:
-    """Names of the columns stored for a field, in the order of the file: one for each member of a struct."""
+    """Names of the columns stored for a field, in the file's order: one for each member."""
     while (
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     ):

@@ -1,4 +1,20 @@
-"""What every file reader is: columns, rows, clusters, and a read of an entry range that is complete or an error."""
+"""The contract of a file reader: columns, rows, clusters, and a complete read of a row range.
+
+To add a format, write one module beside this one with a subclass of :class:`Reader`, and enter it
+under its file suffixes in ``open_reader.READERS``. Nothing else in the project knows a format. The
+constructor takes ``(path, treename)``, opens the file inside :func:`blame_file`, and calls
+``super().__init__(path, place)``. The subclass has six methods::
+
+    columns()         names of the columns in the file
+    known_columns()   further spellings of these names; ``column_spellings(self.columns())`` will do
+    rows()            number of rows
+    clusters(columns) row numbers at which the file is best divided, from 0 to ``rows()``
+    _read(names, first, last)   rows [first, last) of some columns as awkward arrays
+    _close()          close the file
+
+Checks of names and ranges, decoding in small pieces, shared offsets and error messages are here,
+once for all formats. ``parquet_reader.py`` is the example to start from.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +34,24 @@ import numpy as np
 from weaver_tt.errors import BadFileError, DataError, WeaverError, nearest
 from weaver_tt.formats.cluster_cache import ClusterCache
 
-CLUSTER_CACHE = ClusterCache(128 << 20)  # bytes, shared by all readers of this process
+# shared by all readers of this process: 128 MiB
+CLUSTER_CACHE = ClusterCache(128 << 20)
 
 R = TypeVar("R", bound="Reader")
 
 
 class Reader(ABC):
-    """An open data file of ``rows()`` rows; a context manager. The file stays open between reads.
+    """An open data file of ``rows()`` rows; a context manager. It stays open between reads.
 
-    ``path`` is the file, ``place`` the file and the tree in it, for messages. ``name in reader`` tells whether a column can be read.
-    Anything that goes wrong is a DataError; where the file is to blame, a BadFileError.
+    ``path`` is the file, ``place`` the file and the tree in it, for messages. ``name in reader``
+    says whether a column can be read. Everything that goes wrong is a DataError; where the file
+    itself is to blame, a BadFileError.
     """
 
     def __init__(self, path: str, place: str) -> None:
         self.path = path
         self.place = place
-        self._borders: dict[tuple[str, ...], list[int]] = {}  # columns -> clusters
+        self._boundaries: dict[tuple[str, ...], list[int]] = {}  # columns -> their clusters
 
     @abstractmethod
     def columns(self) -> list[str]:
@@ -45,9 +63,26 @@ class Reader(ABC):
 
     @abstractmethod
     def clusters(self, columns: Sequence[str] | None = None) -> list[int]:
-        """Ascending borders 0 ... ``rows()``: reads of ``columns`` that begin and end at borders decode nothing twice. [0] without rows.
+        """Boundaries of the clusters, ascending from 0 to ``rows()``; [0] for a file without rows.
 
-        Name the columns that will be read: without them the borders are a guess where columns are stored differently.
+        Reads of ``columns`` that begin and end at boundaries decode nothing twice. Name the columns
+        that will be read: where columns are stored differently, the boundaries are otherwise a
+        guess.
+        """
+
+    @abstractmethod
+    def known_columns(self) -> Mapping[str, str]:
+        """Every spelling of a column that :meth:`read` accepts -> its name in :meth:`columns`.
+
+        :func:`column_spellings` gives the usual ones.
+        """
+
+    @abstractmethod
+    def _read(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
+        """Decode rows [first, last) of the columns ``names``.
+
+        Names are those of :meth:`columns`, each of them once; first < last unless the range is
+        empty.
         """
 
     @abstractmethod
@@ -55,70 +90,75 @@ class Reader(ABC):
         """Close the file."""
 
     def close(self) -> None:
-        """Close the file and free what was kept of it."""
+        """Close the file and free its clusters in the cache."""
         CLUSTER_CACHE.forget(self)
         self._close()
 
-    @abstractmethod
-    def known_columns(self) -> Mapping[str, str]:
-        """Every spelling of a column that :meth:`read` understands -> its name in :meth:`columns` (see :func:`column_spellings`)."""
-
-    @abstractmethod
-    def _read(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
-        """Rows [first, last) of columns in their own names, each of them once; first < last, or the file has no rows."""
-
     def read(self, columns: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
-        """Rows [first, last) of ``columns``, under the names and in the order asked for.
+        """Read rows [first, last) of ``columns``, under the requested names and in their order.
 
-        A per-row scalar is a 1-D array, a list column is ``R * var``, a fixed-size array ``R * P``; numbers and booleans keep the type they have
-        in the file. List columns with equal counts share one ``layout.offsets`` object, int64 from 0, so ``is`` tells that they are aligned.
-        Raises DataError for a column that the file does not have, BadFileError for data that cannot be decoded.
+        A per-row scalar is a 1-D array (R,), a list column ``R * var``, a fixed-size array
+        ``R * P``; numbers and booleans keep their type in the file. List columns with equal counts
+        share one ``layout.offsets`` object (int64, from 0), so that ``is`` shows that they are
+        aligned.
+
+        Raises:
+            DataError: the file has no such column, or not as many rows.
+            BadFileError: the data cannot be decoded.
         """
         names = self.resolve(columns)
         if not 0 <= first <= last <= self.rows():
             raise DataError(
                 f"{self.place}: rows {first} to {last} were asked for, there are {self.rows()}"
             )
+        # two spellings of one column are decoded once
+        unique_names = tuple(dict.fromkeys(names))
         with blame_file(self.place, f"rows {first} to {last}"):
-            table = self._read_once(tuple(dict.fromkeys(names)), first, last)
+            table = self._read_through_cache(unique_names, first, last)
+        # a file that was cut short may decode without an error and still lack rows
         for name, array in table.items():
             if len(array) != last - first:
                 raise BadFileError(
-                    f"{self.place}: column {name!r} has {len(array)} rows in [{first}, {last}) instead of {last - first}"
+                    f"{self.place}: column {name!r} has {len(array)} rows in "
+                    f"[{first}, {last}) instead of {last - first}"
                 )
         table = share_offsets(table)
-        return {asked: table[name] for asked, name in zip(columns, names, strict=True)}
+        return {column: table[name] for column, name in zip(columns, names, strict=True)}
 
-    def _read_once(self, names: tuple[str, ...], first: int, last: int) -> dict[str, ak.Array]:
-        """:meth:`_read`, where a cluster is not decoded again for each of several small pieces."""
-        if names not in self._borders:
-            self._borders[names] = self.clusters(names)
-        borders = self._borders[names]
-        after = bisect_right(borders, first)
-        if (
-            after == len(borders)
-            or last > borders[after]
-            or 2 * (last - first) > borders[after] - borders[after - 1]
-        ):
+    def _read_through_cache(
+        self, names: tuple[str, ...], first: int, last: int
+    ) -> dict[str, ak.Array]:
+        """:meth:`_read`, except that several small ranges of one cluster decode it only once."""
+        boundaries = self._boundaries.get(names)
+        if boundaries is None:
+            boundaries = self.clusters(names)
+            self._boundaries[names] = boundaries
+        # `after` is the boundary behind row `first`, so the cluster is [after - 1, after)
+        after = bisect_right(boundaries, first)
+        if after == len(boundaries) or last > boundaries[after]:
             return self._read(names, first, last)
-        return CLUSTER_CACHE.piece(
-            self,
-            names,
-            (borders[after - 1], borders[after]),
-            (first, last),
-            partial(self._read, names),
-        )
+        begin = boundaries[after - 1]
+        end = boundaries[after]
+        if 2 * (last - first) > end - begin:
+            # more than half of the cluster: little would be left to gain from keeping it
+            return self._read(names, first, last)
+        decode = partial(self._read, names)
+        return CLUSTER_CACHE.read_rows(self, names, (begin, end), (first, last), decode)
 
     def resolve(self, columns: Iterable[str]) -> list[str]:
-        """The file's own names of ``columns``; DataError for one that it does not have, with the nearest that it has."""
+        """Names in the file of ``columns``, whichever way they are spelled.
+
+        Raises:
+            DataError: the file has no such column; the message gives the nearest that it has.
+        """
         known = self.known_columns()
         names = []
-        for name in columns:
-            if name not in known:
+        for column in columns:
+            if column not in known:
                 raise DataError(
-                    f"{self.place}: no column {name!r}; {nearest(name, self.columns())}"
+                    f"{self.place}: no column {column!r}; {nearest(column, self.columns())}"
                 )
-            names.append(known[name])
+            names.append(known[column])
         return names
 
     def __contains__(self, column: object) -> bool:
@@ -138,7 +178,15 @@ class Reader(ABC):
 
 @contextmanager
 def blame_file(place: str, what: str) -> Iterator[None]:
-    """Turn whatever a decoder raises on damaged or unreachable data into a BadFileError; want of memory is not the file's fault."""
+    """Turn whatever a decoder raises on damaged or unreachable data into an error about the file.
+
+    ``what`` could not be read from ``place``. Lack of memory is not the file's fault and passes
+    through, as do our own errors.
+
+    Raises:
+        DataError: the file does not exist, or its compression needs a further package.
+        BadFileError: anything else.
+    """
     try:
         yield
     except (WeaverError, MemoryError):
@@ -149,27 +197,33 @@ def blame_file(place: str, what: str) -> Iterator[None]:
         raise DataError(
             f"{place}: {what} cannot be read without a further package ({error})"
         ) from error
-    except Exception as error:  # on damaged bytes, decoders fail in every way there is
+    # on damaged bytes, decoders fail with every kind of exception there is
+    except Exception as error:
         text = " ".join(str(error).split())[:300]
         reason = f"the file is damaged, cut short or unreachable ({type(error).__name__}: {text})"
         raise BadFileError(f"{place}: {what} cannot be read, {reason}") from error
 
 
 def column_spellings(names: Iterable[str]) -> dict[str, str]:
-    """Spelling -> column: its own name, the name with ``_`` for what an identifier cannot hold, and the last word of a dotted name.
+    """Map each accepted spelling to its column.
 
-    A spelling that would mean two columns means none; a column's own name always means that column.
+    These are the column's own name, the name with ``_`` for whatever an identifier cannot hold (an
+    expression can spell that), and the last word of a dotted name. A spelling that would fit two
+    columns is left out; a column's own name always means that column.
     """
     names = list(names)
-    further = [
-        (spelling, name)
-        for name in names
-        for spelling in {re.sub(r"\W", "_", name), re.split(r"[./:]", name)[-1]} - {name}
-    ]
-    uses = Counter(spelling for spelling, _ in further)
-    return {spelling: name for spelling, name in further if uses[spelling] == 1} | {
-        name: name for name in names
-    }
+    alternatives = []  # (spelling, name)
+    for name in names:
+        identifier = re.sub(r"\W", "_", name)
+        last_word = re.split(r"[./:]", name)[-1]
+        for spelling in {identifier, last_word} - {name}:
+            alternatives.append((spelling, name))
+    uses = Counter(spelling for spelling, _ in alternatives)
+
+    spellings = {spelling: name for spelling, name in alternatives if uses[spelling] == 1}
+    for name in names:
+        spellings[name] = name
+    return spellings
 
 
 def share_offsets(table: Mapping[str, ak.Array]) -> dict[str, ak.Array]:
@@ -183,16 +237,19 @@ def share_offsets(table: Mapping[str, ak.Array]) -> dict[str, ak.Array]:
 def _with_shared_offsets(
     layout: ak.contents.Content, known: list[ak.index.Index]
 ) -> ak.contents.Content:
-    """``layout`` with int64 offsets from 0 to the length of its content, taken from ``known`` where equal ones are there."""
-    if (
-        not layout.is_list or layout.is_regular or layout.parameter("__array__") is not None
-    ):  # strings are lists of characters
+    """``layout`` with int64 offsets from 0 to the length of its content.
+
+    The offsets are taken from ``known`` if equal ones are there, and added to it otherwise.
+    """
+    # strings are lists of characters: they have "__array__" set, and are values to us
+    is_string = layout.parameter("__array__") is not None
+    if not layout.is_list or layout.is_regular or is_string:
         return layout
     layout = layout.to_ListOffsetArray64(start_at_zero=True)
-    mine = layout.offsets
-    same = next((offsets for offsets in known if np.array_equal(offsets.data, mine.data)), None)
-    if same is None:
-        known.append(same := mine)
-    return ak.contents.ListOffsetArray(
-        same, layout.content[: mine[-1]], parameters=layout.parameters
-    )
+    offsets = layout.offsets  # (R + 1,)
+    content = layout.content[: offsets[-1]]
+    for shared in known:
+        if np.array_equal(shared.data, offsets.data):
+            return ak.contents.ListOffsetArray(shared, content, parameters=layout.parameters)
+    known.append(offsets)
+    return ak.contents.ListOffsetArray(offsets, content, parameters=layout.parameters)

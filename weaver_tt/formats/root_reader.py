@@ -1,4 +1,4 @@
-"""ROOT files: which tree of a file is meant, and the reader for its kind."""
+"""ROOT files: choose the tree of a file, and the reader for its kind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from weaver_tt.formats.reader import Reader, blame_file
 from weaver_tt.formats.rntuple_reader import RNTupleReader
 from weaver_tt.formats.ttree_reader import TTreeReader
 
+# class name in the file -> reader of the tree
 TREE_READERS: dict[str, type[TTreeReader] | type[RNTupleReader]] = {
     "TTree": TTreeReader,
     "TNtuple": TTreeReader,
@@ -22,7 +23,7 @@ TREE_READERS: dict[str, type[TTreeReader] | type[RNTupleReader]] = {
 
 
 def open_root(path: str, treename: str | None = None) -> Reader:
-    """Open the TTree or RNTuple ``treename`` (``folder/name`` in a folder); without a name, the only one of the file.
+    """Open the TTree or RNTuple ``treename`` (``folder/name`` in a folder), or the file's only one.
 
     Several cycles of a name are one tree: the last that was written.
     """
@@ -37,29 +38,30 @@ def open_root(path: str, treename: str | None = None) -> Reader:
 
 
 def _open_file(path: str) -> Any:
-    """The uproot file. Caches are off: every array is read once, and would only take memory."""
-    # plain reads in this thread are as fast as a memory map, which would kill the process where a network disk fails
-    local = {"handler": uproot.MultithreadedFileSource, "use_threads": False}
-    return uproot.open(
-        {path: None}, object_cache=None, array_cache=None, **({} if is_remote(path) else local)
-    )
+    """Open ``path`` with uproot."""
+    options: dict[str, Any] = {}
+    if not is_remote(path):
+        # plain reads in this thread are as fast as a memory map, which would kill the process
+        # (SIGBUS) where a network disk fails
+        options["handler"] = uproot.MultithreadedFileSource
+        options["use_threads"] = False
+    # no caches: every array is read once, and they would only take memory
+    return uproot.open({path: None}, object_cache=None, array_cache=None, **options)
 
 
 def _choose_tree(path: str, file: Any, treename: str | None) -> tuple[str, str]:
     """Name and class of the tree to read."""
     with blame_file(path, "the list of trees"):
-        kinds = {
-            name: kind
-            for name, kind in file.classnames(recursive=True, cycle=False).items()
-            if kind in TREE_READERS
-        }
+        class_names = file.classnames(recursive=True, cycle=False)
+    kinds = {name: kind for name, kind in class_names.items() if kind in TREE_READERS}
     if not kinds:
         raise DataError(f"{path}: the file holds no TTree or RNTuple")
     if treename is not None:
-        bare = treename.partition(";")[0]
-        if bare not in kinds:
+        # `name;2` names the cycle
+        without_cycle = treename.partition(";")[0]
+        if without_cycle not in kinds:
             raise DataError(f"{path}: no tree {treename!r}; {nearest(treename, kinds)}")
-        return treename, kinds[bare]
+        return treename, kinds[without_cycle]
     if len(kinds) != 1:
         raise DataError(
             f"{path}: treename is needed, the file holds {len(kinds)} trees; {nearest('', kinds)}"

@@ -1,4 +1,4 @@
-"""A ROOT TTree: baskets are decoded branch by branch."""
+"""The reader of a ROOT TTree: baskets are decoded branch by branch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from weaver_tt.formats.reader import Reader, blame_file, column_spellings
 
 
 class TTreeReader(Reader):
-    """A TTree. Columns are its branches; the parts of a split object are columns of their own, named by their own branch.
+    """A TTree. Columns are its branches; each part of a split object is a column of its own.
 
-    A part ``Jets.fCoordinates.fPt`` of ``Jets`` is found under that name, as ``Jets/Jets.fCoordinates.fPt`` (uproot's), as
-    ``Jets_fCoordinates_fPt`` (which an expression can spell), and under its last word ``fPt`` if no other column ends so.
+    A part ``Jets.fCoordinates.fPt`` of ``Jets`` is found under that name, as
+    ``Jets/Jets.fCoordinates.fPt`` (uproot's), as ``Jets_fCoordinates_fPt`` (which an expression can
+    spell), and under its last word ``fPt`` if no other column ends so.
     """
 
     def __init__(self, path: str, treename: str, file: Any) -> None:
@@ -28,15 +29,17 @@ class TTreeReader(Reader):
         with blame_file(self.place, "the tree"):
             self._tree = file[treename]
             self._rows = int(self._tree.num_entries)
-            leaves = dict(_leaf_branches(self._tree.branches))
+            leaves = dict(_leaf_branches(self._tree.branches))  # path -> branch
+        # a branch has its own name, or its whole path where two branches share a name
         uses = Counter(branch.name for branch in leaves.values())
-        self._paths = {
-            branch.name if uses[branch.name] == 1 else path: path for path, branch in leaves.items()
-        }
-        self._branches = {name: leaves[path] for name, path in self._paths.items()}
-        self._spellings = {path: name for name, path in self._paths.items()} | column_spellings(
-            self._branches
-        )
+        self._branches = {}  # column -> branch
+        self._paths = {}  # column -> path in the tree
+        for path, branch in leaves.items():
+            name = branch.name if uses[branch.name] == 1 else path
+            self._branches[name] = branch
+            self._paths[name] = path
+        self._spellings = {path: name for name, path in self._paths.items()}
+        self._spellings |= column_spellings(self._branches)
 
     def columns(self) -> list[str]:
         return list(self._branches)
@@ -48,35 +51,38 @@ class TTreeReader(Reader):
         return self._spellings
 
     def clusters(self, columns: Sequence[str] | None = None) -> list[int]:
-        """Borders that the baskets of all ``columns`` share; if these are few, borders of the column with the largest baskets."""
-        branches = (
-            list(self._branches.values())
-            if columns is None
-            else [self._branches[name] for name in self.resolve(columns)]
-        )
+        """Boundaries that the baskets of all ``columns`` share.
+
+        If these are few, those of the column with the largest baskets.
+        """
+        if columns is None:
+            branches = list(self._branches.values())
+        else:
+            branches = [self._branches[name] for name in self.resolve(columns)]
         if not branches or not self._rows:
             return sorted({0, self._rows})
         with blame_file(self.place, "the list of baskets"):
             coarsest = min(branches, key=lambda branch: branch.num_baskets)
-            borders = set(coarsest.entry_offsets)
-            # comparing all of 1700 branches would take longer than reading a few
-            shared = (
-                borders.intersection(*(branch.entry_offsets for branch in branches))
-                if columns is not None
-                else borders
-            )
-        if 2 * len(shared) > len(borders):
-            borders = shared
-        return sorted({0, self._rows, *(int(border) for border in borders if border < self._rows)})
+            boundaries = set(coarsest.entry_offsets)
+            shared = boundaries
+            # without named columns all branches would be compared, and of 1700 branches that takes
+            # longer than reading the few that are wanted
+            if columns is not None:
+                shared = boundaries.intersection(*(branch.entry_offsets for branch in branches))
+        if 2 * len(shared) > len(boundaries):
+            boundaries = shared
+        inside = [int(boundary) for boundary in boundaries if boundary < self._rows]
+        return sorted({0, *inside, self._rows})
 
     def _close(self) -> None:
         self._file.close()
 
     def _read(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
-        branches = {name: self._readable(name) for name in names}
+        branches = {name: self._readable_branch(name) for name in names}
         try:
             if is_remote(self.path):
                 return self._read_at_once(branches, first, last)
+            # on a local disk, branch by branch is faster
             return {
                 name: branch.array(entry_start=first, entry_stop=last)
                 for name, branch in branches.items()
@@ -87,7 +93,7 @@ class TTreeReader(Reader):
             ) from error
 
     def _read_at_once(self, branches: dict[str, Any], first: int, last: int) -> dict[str, ak.Array]:
-        """All branches in one request, since remote files answer slowly (on a local disk, branch by branch is faster)."""
+        """Read all branches in one request, since remote files answer slowly."""
         keys = {branch.cache_key for branch in branches.values()}
         arrays = self._tree.arrays(
             filter_branch=lambda branch: branch.cache_key in keys,
@@ -95,20 +101,24 @@ class TTreeReader(Reader):
             entry_stop=last,
             how=dict,
         )
+        # uproot names a branch of a split object by its path
         return {name: arrays[name if name in arrays else self._paths[name]] for name in branches}
 
-    def _readable(self, name: str) -> Any:
-        """The branch, if its type has an array form."""
+    def _readable_branch(self, name: str) -> Any:
+        """The branch of a column.
+
+        Raises:
+            DataError: values of its type cannot be put into an array.
+        """
         branch = self._branches[name]
         if isinstance(branch.interpretation, UnknownInterpretation):
-            raise DataError(
-                f"{self.place}: column {name!r} has no array form: {str(branch.interpretation).strip().splitlines()[0]}"
-            )
+            reason = str(branch.interpretation).strip().splitlines()[0]
+            raise DataError(f"{self.place}: column {name!r} has no array form: {reason}")
         return branch
 
 
 def _leaf_branches(branches: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Path and branch of every branch that holds data itself, without looking at what it holds."""
+    """Path and branch of every branch that holds data itself; the data is not looked at."""
     for branch in branches:
         path = prefix + branch.name
         if len(branch.branches):

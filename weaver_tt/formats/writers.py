@@ -1,4 +1,8 @@
-"""Columns -> a ROOT tree or a parquet table, appended batch by batch in bounded memory; the file appears under its name only when complete."""
+"""Write columns to a ROOT tree or a parquet table, batch by batch and in bounded memory.
+
+The file appears under its name only when it is complete. Another format is one more ``Sink``, and
+an entry for its suffix in ``SINKS``.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +23,27 @@ from weaver_tt.errors import DataError, OutputError, nearest
 
 Columns = Mapping[str, Any]  # name -> array of N rows: numpy (N,), (N, A) or awkward, jagged too
 
-# what becomes one ROOT basket or one parquet row group: large enough to read fast, small enough to hold
+# what becomes one ROOT basket or one parquet row group: large enough to read fast, small enough to
+# hold in memory
 ROWS_PER_BASKET = 50_000
 BYTES_PER_BASKET = 64 * 2**20
 
+# types of a row that a TTree can hold
 _IN_TREE = re.compile(r"(var \* |(\d+ \* )+)?(bool|u?int(8|16|32|64)|float(32|64))|string")
 
 
 class Sink(Protocol):
-    """One file format: takes columns whose names and types never change."""
+    """An open file of one format; names and types of its columns never change."""
 
     def check(self, kind: str) -> None:
-        """Raise ValueError when the format cannot hold a column of awkward type ``kind``."""
+        """Accept the awkward type ``kind`` of a column's rows.
+
+        Raises:
+            ValueError: the format cannot hold such a column.
+        """
 
     def append(self, columns: dict[str, ak.Array]) -> None:
-        """Write rows (perhaps none) behind those already there."""
+        """Write rows (perhaps none) after those already there."""
 
     def close(self) -> None:
         """Finish the file."""
@@ -51,16 +61,18 @@ class RootSink:
         """ROOT trees hold no lists of lists and no records."""
         if not _IN_TREE.fullmatch(kind):
             raise ValueError(
-                "a ROOT tree holds numbers, lists of numbers, fixed-size arrays and strings; a .parquet file holds more"
+                "a ROOT tree holds numbers, lists of numbers, fixed-size arrays and strings; "
+                "a .parquet file holds more"
             )
 
     def append(self, columns: dict[str, ak.Array]) -> None:
-        """One basket per column."""
+        """Write one basket per column."""
         if self.tree is None:
             kinds = {name: _row_type(column) for name, column in columns.items()}
             self.tree = self.directory.mktree(
                 self.name, kinds, counter_name=lambda column: _counter_name(column, columns)
             )
+        # a tree without rows has its branches, but no empty baskets
         if len(next(iter(columns.values()))) > 0:
             self.tree.extend(columns)
 
@@ -70,22 +82,22 @@ class RootSink:
 
 
 class ParquetSink:
-    """A parquet table; lists of any depth and strings too."""
+    """A parquet table, with lists of any depth and strings."""
 
     def __init__(self, file: IO[bytes], tree: str) -> None:
         self.file = file
         self.writer: pq.ParquetWriter | None = None
 
     def check(self, kind: str) -> None:
-        """Parquet holds all that awkward holds, but for unions."""
+        """Parquet holds all that awkward holds, except unions."""
         if "union[" in kind:
             raise ValueError("a column holds one type")
 
     def append(self, columns: dict[str, ak.Array]) -> None:
-        """One row group."""
-        table = ak.to_arrow_table(
-            ak.zip(columns, depth_limit=1), extensionarray=False, list_to32=True
-        )
+        """Write one row group."""
+        records = ak.zip(columns, depth_limit=1)
+        # lists with 32-bit offsets, which every reader of parquet understands
+        table = ak.to_arrow_table(records, extensionarray=False, list_to32=True)
         if self.writer is None:
             self.writer = pq.ParquetWriter(self.file, table.schema)
         self.writer.write_table(table)
@@ -100,9 +112,12 @@ SINKS: dict[str, type[RootSink] | type[ParquetSink]] = {".root": RootSink, ".par
 
 
 def open_writer(path: str | Path, tree: str = "tree") -> Writer:
-    """A writer for ``path``, its format chosen by the suffix (.root or .parquet); ``tree`` names the ROOT tree.
+    """Open a writer for ``path``, its format chosen by the suffix (.root or .parquet).
 
-    OutputError: another suffix, or a directory that is missing or cannot be written to.
+    ``tree`` is the name of the ROOT tree.
+
+    Raises:
+        OutputError: the suffix is another one, or the folder cannot be made or written to.
     """
     path = Path(path)
     if path.suffix not in SINKS:
@@ -113,19 +128,22 @@ def open_writer(path: str | Path, tree: str = "tree") -> Writer:
 
 
 class Writer:
-    """Appends rows to ``path``; a context manager.
+    """Append rows to ``path``; a context manager.
 
-    Rows go to ``path + '.part'``, which is renamed when all went well and removed otherwise. Written arrays are copied, so that the caller
-    may overwrite its buffers. Raises OutputError when the file cannot be written (disk full) and DataError when columns change.
+    Rows go to ``path + '.part'``, which is renamed when all went well and removed otherwise.
+    Written arrays are copied, so that the caller may overwrite its buffers.
+
+    Raises:
+        OutputError: the file cannot be written (disk full).
+        DataError: names or types of the columns change.
     """
 
     def __init__(self, path: Path, tree: str = "tree") -> None:
         self.path = path
         self.rows = 0  # written so far
         self._part = path.with_name(path.name + ".part")
-        self._kinds: dict[
-            str, str
-        ] = {}  # column -> awkward type of one row, "unknown" inside while only empty lists were seen
+        # column -> awkward type of one row; it contains "unknown" while only empty lists were seen
+        self._kinds: dict[str, str] = {}
         self._waiting: list[dict[str, ak.Array]] = []
         self._waiting_rows = 0
         self._waiting_bytes = 0
@@ -158,7 +176,10 @@ class Writer:
             raise
 
     def write(self, columns: Columns) -> None:
-        """Append N rows (N may be 0, which only settles names and types): arrays of equal length, the same names and types each time."""
+        """Append N rows: arrays of equal length, the same names and types each time.
+
+        N may be 0, which only fixes names and types.
+        """
         arrays = {name: self._plain(name, column) for name, column in columns.items()}
         lengths = {name: len(array) for name, array in arrays.items()}
         if len(set(lengths.values())) > 1:
@@ -170,6 +191,7 @@ class Writer:
             raise DataError(f"{self.path}: columns {', '.join(changed)} are not in all batches")
         if not arrays:
             raise DataError(f"{self.path}: a batch without any column")
+
         for name, array in arrays.items():
             self._settle(name, _row_type(array))
         rows = next(iter(lengths.values()))
@@ -177,21 +199,26 @@ class Writer:
         self._waiting.append(arrays)
         self._waiting_rows += rows
         self._waiting_bytes += sum(array.nbytes for array in arrays.values())
+        # small batches are put together, since each flush makes baskets of their own
         if self._waiting_rows >= ROWS_PER_BASKET or self._waiting_bytes >= BYTES_PER_BASKET:
             self._flush()
 
     def _plain(self, name: str, column: Any) -> ak.Array:
-        """An own copy of a column, without options (missing values are an error) and without notes such as ``__doc__``."""
+        """A copy of a column, without option types and without notes such as ``__doc__``.
+
+        Raises:
+            DataError: values are missing.
+        """
         array = ak.Array(column)
         kind = _row_type(array)
+        # parameters show in the type as [...]; those of strings make them strings
         if "string" not in kind and "[" in kind:
             array = ak.without_parameters(array)
             kind = _row_type(array)
         if "?" in kind or "option[" in kind:
+            complete = re.sub(r"option\[(.*)\]", r"\1", kind).replace("?", "")
             try:
-                array = ak.enforce_type(
-                    array, re.sub(r"option\[(.*)\]", r"\1", kind).replace("?", "")
-                )
+                array = ak.enforce_type(array, complete)
             except ValueError as error:
                 raise DataError(
                     f"{self.path}: column {name!r} ({kind}) has missing values"
@@ -199,7 +226,7 @@ class Writer:
         return copy.deepcopy(ak.to_packed(array))
 
     def _settle(self, name: str, kind: str) -> None:
-        """Keep to the type that a column had first; lists that were all empty take any type later."""
+        """Hold a column to the type it had first; lists that were all empty take any type later."""
         known = self._kinds.get(name, kind)
         if name in self._kinds and (kind == known or "unknown" in kind):
             return
@@ -214,19 +241,21 @@ class Writer:
     def _flush(self) -> None:
         """Hand the waiting rows to the file."""
         self._kinds = {name: _settled_type(kind) for name, kind in self._kinds.items()}
-        together = {
-            name: ak.concatenate([batch[name] for batch in self._waiting]) for name in self._kinds
-        }
+        columns = {}
         for name, kind in self._kinds.items():
-            if (
-                _row_type(together[name]) != kind
-            ):  # lists that were all empty; parsing a type is slow
-                together[name] = ak.enforce_type(together[name], kind)
-        self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
+            column = ak.concatenate([batch[name] for batch in self._waiting])
+            # only lists that were all empty; enforce_type parses the type, which is slow
+            if _row_type(column) != kind:
+                column = ak.enforce_type(column, kind)
+            columns[name] = column
+        self._waiting = []
+        self._waiting_rows = 0
+        self._waiting_bytes = 0
         with self._output_errors():
-            self._sink.append(together)
+            self._sink.append(columns)
 
     def _finish(self) -> None:
+        """Write what is waiting and give the file its name."""
         if not self._kinds:
             raise OutputError(f"{self.path}: nothing was written, not even the columns' names")
         if self._waiting:
@@ -234,24 +263,27 @@ class Writer:
         with self._output_errors():
             self._sink.close()
             self._file.close()
-            # network file systems report a full disk only here
+            # network file systems report a full disk only now
             with self._part.open("rb+") as file:
                 os.fsync(file.fileno())
             os.replace(self._part, self.path)
 
     def _abandon(self) -> None:
-        """Leave nothing behind; what fails on the way is of no interest any more."""
-        with contextlib.suppress(OSError, ValueError):  # ValueError: closed already
+        """Leave nothing behind; an error is on its way already, so others are not raised."""
+        # a ValueError says that the file is closed already
+        with contextlib.suppress(OSError, ValueError):
             self._sink.close()
         self._discard()
 
     def _discard(self) -> None:
+        """Remove the incomplete file."""
         with contextlib.suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _output_errors(self) -> Iterator[None]:
+        """Turn errors of the file system into an OutputError that names the file."""
         try:
             yield
         except OSError as error:
@@ -261,15 +293,17 @@ class Writer:
 
 
 def _row_type(array: ak.Array) -> str:
+    """Awkward type of one row."""
     return str(ak.type(array).content)
 
 
 def _settled_type(kind: str) -> str:
-    """The type to write lists that were all empty as."""
+    """The type of a column; lists that were all empty become lists of float32."""
     return kind.replace("unknown", "float32")
 
 
 def _counter_name(column: str, columns: Columns) -> str:
+    """Name of the branch that counts the entries of a jagged column."""
     name = f"n{column}"
     while name in columns:
         name += "_"
