@@ -1,10 +1,178 @@
-"""Names of the files of a run."""
+"""Names of all files and folders of a run: what is written under a prefix, and the prefix that a file belongs to."""
 
 from __future__ import annotations
 
+import glob
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
-MODEL_FILE = re.compile(
-    r"(_(epoch-\d+|best_epoch)_state\.pt(:.+)?|_resume\.pt|\.auto\.yaml|\.onnx)$"
+BEST = "_best_epoch_state.pt"
+FILE_ENDINGS = (
+    r"_epoch-\d+_state\.pt",
+    re.escape(BEST),
+    r"_resume\.pt",
+    r"_run\.json",
+    r"_metrics\.json",
+    r"_sample\.npz",
+    r"_lr_finder\.(?:png|json)",
+    r"_reweighting\.(?:png|pdf)",
+    r"\.auto\.yaml",
+    r"\.log",
+    r"\.onnx",
 )
-MEMBER = re.compile(r"_member-\d+$")
+# FILE.pt:PREFIX, the weights under PREFIX in a file, belongs to the run of FILE.pt
+_RUN_FILE = re.compile(
+    rf"(?:{'|'.join(FILE_ENDINGS)})$|{FILE_ENDINGS[0]}:.+$|{FILE_ENDINGS[1]}:.+$"
+)
+_MEMBER = re.compile(r"_member-(\d+)$")
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where the files of the run with this ``prefix`` lie.
+
+    A member of an ensemble and a fold of a cross-validation have a prefix of their own: those of
+    :meth:`member` and :meth:`fold`.
+    """
+
+    prefix: str
+
+    @classmethod
+    def of(cls, file: str | Path) -> RunFiles:
+        """The run, or the member of an ensemble, that ``file`` belongs to.
+
+        ``file`` is any file of a run, such as ``PREFIX_best_epoch_state.pt`` or ``PREFIX.log``, or
+        ``model.onnx``, or the prefix itself.
+        """
+        return cls(_RUN_FILE.sub("", str(file)))
+
+    # --- weights
+
+    def epoch(self, number: int) -> Path:
+        """The state_dict after epoch ``number``, counted from 0."""
+        return self._path(f"_epoch-{number}_state.pt")
+
+    @property
+    def best(self) -> Path:
+        """The state_dict after the best epoch."""
+        return self._path(BEST)
+
+    @property
+    def resume(self) -> Path:
+        """Everything that an interrupted training continues from."""
+        return self._path("_resume.pt")
+
+    def state(self, epoch: int | None) -> Path:
+        """The state_dict after ``epoch``; None is the best one."""
+        return self.best if epoch is None else self.epoch(epoch)
+
+    def weaver_optimizer(self, epoch: int) -> Path:
+        """Where Weaver keeps the moments of its optimizer after ``epoch``."""
+        return self._path(f"_epoch-{epoch}_optimizer.pt")
+
+    def epochs(self) -> dict[int, Path]:
+        """The states of epochs that are there, by number."""
+        return self._numbered("_epoch-", "_state.pt")
+
+    # --- what else a training writes
+
+    @property
+    def card(self) -> Path:
+        """The run card: what made these weights."""
+        return self._path("_run.json")
+
+    @property
+    def auto_yaml(self) -> Path:
+        """What was computed from the training data: input statistics, weight tables, bucket edges."""
+        return self._path(".auto.yaml")
+
+    @property
+    def sample(self) -> Path:
+        """Some rows as the network sees them, to compare an export on."""
+        return self._path("_sample.npz")
+
+    @property
+    def log(self) -> Path:
+        """The log, unless ``--log`` names another file."""
+        return self._path(".log")
+
+    @property
+    def metrics(self) -> Path:
+        """Metrics of the best epoch, or of a prediction."""
+        return self._path("_metrics.json")
+
+    @property
+    def figures(self) -> Path:
+        """The folder of the figures that go with :attr:`metrics`."""
+        return self._path("_figures")
+
+    @property
+    def reweighting(self) -> Path:
+        """Spectra before and after reweighting, without the ending of the figure's format."""
+        return self._path("_reweighting")
+
+    @property
+    def lr_finder_figure(self) -> Path:
+        """Loss against learning rate, of ``--lr-finder``."""
+        return self._path("_lr_finder.png")
+
+    @property
+    def lr_finder_numbers(self) -> Path:
+        """The numbers of that figure, and the suggestion."""
+        return self._path("_lr_finder.json")
+
+    @property
+    def trace(self) -> Path:
+        """The trace of ``--profile``, for chrome://tracing."""
+        return self._path("_profile") / "trace.json"
+
+    def tracker_folder(self, tracker: str) -> Path:
+        """Where a tracker of that name writes, such as ``tensorboard``, unless a flag says otherwise."""
+        return self._path(f"_{tracker}")
+
+    @property
+    def trial(self) -> Path:
+        """A file that is written and removed at once, to see whether files can be written at all."""
+        return self._path("_trial.part")
+
+    # --- the runs beside it
+
+    def member(self, number: int) -> RunFiles:
+        """The files of one member of an ensemble."""
+        return RunFiles(f"{self.prefix}_member-{number}")
+
+    def members(self, epoch: int | None) -> dict[int, RunFiles]:
+        """The members of which the state of ``epoch`` (None: the best) is there, by number."""
+        ending = self.state(epoch).name.removeprefix(Path(self.prefix).name)
+        return {number: self.member(number) for number in self._numbered("_member-", ending)}
+
+    def fold(self, number: int) -> RunFiles:
+        """The files of one fold of a cross-validation."""
+        return RunFiles(f"{self.prefix}_{fold_name(number)}")
+
+    @property
+    def run(self) -> RunFiles:
+        """The run that a member belongs to; a run itself."""
+        return RunFiles(_MEMBER.sub("", self.prefix))
+
+    # --- how names are made
+
+    def _path(self, ending: str) -> Path:
+        return Path(f"{self.prefix}{ending}")
+
+    def _numbered(self, before: str, after: str) -> dict[int, Path]:
+        """Files that are there, with a number between ``before`` and ``after``, in its order."""
+        name = Path(self.prefix).name
+        number = re.compile(re.escape(name + before) + r"(\d+)" + re.escape(after))
+        found = {}
+        for path in Path(self.prefix).parent.glob(f"{glob.escape(name)}{before}*{after}"):
+            match = number.fullmatch(path.name)
+            if match:
+                found[int(match[1])] = path
+        return dict(sorted(found.items()))
+
+
+def fold_name(number: int) -> str:
+    """The name of one fold of a cross-validation: what ``{fold}`` stands for in a path."""
+    return f"fold-{number}"

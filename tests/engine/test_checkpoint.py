@@ -12,16 +12,11 @@ from torch import nn
 from weaver_tt.engine import checkpoint
 from weaver_tt.engine.optim import make_optimizer
 from weaver_tt.errors import ConfigError, OutputError, TrainingError
+from weaver_tt.run_files import RunFiles
 
 
-def test_names_are_weavers(tmp_path):
-    files = checkpoint.Files(str(tmp_path / "run" / "net"))
-    files.prepare()
-    assert [path.name for path in (files.epoch(3), files.best, files.resume)] == [
-        "net_epoch-3_state.pt",
-        "net_best_epoch_state.pt",
-        "net_resume.pt",
-    ]
+def test_a_folder_is_made_and_nothing_left_in_it(tmp_path):
+    checkpoint.check_writable(RunFiles(str(tmp_path / "run" / "net")))
     assert list((tmp_path / "run").iterdir()) == []
 
 
@@ -35,14 +30,14 @@ def test_cleaning_leaves_the_latest_epoch_the_best_and_other_runs(tmp_path):
     ]
     for name in names:
         (tmp_path / name).touch()
-    checkpoint.Files(str(tmp_path / "net[1]")).clean(10)
+    checkpoint.remove_epochs(RunFiles(str(tmp_path / "net[1]")), before=10)
     assert {path.name for path in tmp_path.iterdir()} == set(names[2:])
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_training(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"cannot write to .*file"):
-        checkpoint.Files(str(tmp_path / "file" / "net")).prepare()
+        checkpoint.check_writable(RunFiles(str(tmp_path / "file" / "net")))
 
 
 def test_what_is_saved_loads_with_weights_only(tmp_path):
@@ -137,14 +132,6 @@ def test_a_prefix_without_weights_is_met_with_those_that_lie_there(tmp_path):
     (tmp_path / "net_best_epoch_state.pt").touch()
     with pytest.raises(ConfigError, match=r"net_best_epoch_state\.pt"):
         checkpoint.find_states(str(tmp_path / "nett"))
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["m/net", "m/net_best_epoch_state.pt", "m/net_member-3_epoch-12_state.pt", "m/net_member-0"],
-)
-def test_the_run_of_a_file_is_its_prefix_without_member_and_epoch(name):
-    assert checkpoint.run_prefix(name) == "m/net"
 
 
 def test_files_of_an_earlier_run_under_the_same_prefix_are_not_mixed_in(tmp_path):

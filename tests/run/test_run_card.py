@@ -6,7 +6,7 @@ import pytest
 
 from weaver_tt.errors import OutputError
 from weaver_tt.options.train import RunOptions
-from weaver_tt.run.run_card import card_path, load_card, make_card, save_card
+from weaver_tt.run.run_card import load_card, make_card, save_card
 
 
 def test_a_card_comes_back_as_it_was_saved(tmp_path):
@@ -17,9 +17,7 @@ def test_a_card_comes_back_as_it_was_saved(tmp_path):
     assert card["configs"] == {"data": "inputs: {}"}
     assert card["versions"]["torch"]
     assert card["options"]["train"]["num_epochs"] == 20
-    assert [p.name for p in (tmp_path / "new").iterdir()] == [
-        card_path(tmp_path / "new" / "net").name
-    ]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["net_run.json"]
 
 
 def test_a_card_that_cannot_be_written_is_an_output_error(tmp_path):

@@ -34,6 +34,7 @@ from weaver_tt.deploy.sample import Sample, random_sample
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.log import log
 from weaver_tt.network.network import Ensemble, Network
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system.git import git_hash
 from weaver_tt.tasks.base import Task
 
@@ -186,7 +187,7 @@ def move_into_place(part: Path, folder: Path, side_car: dict[str, Any], config: 
     if config.preprocess.params:
         save_config(
             config,
-            str(part.with_suffix(".auto.yaml")),
+            str(RunFiles.of(part).auto_yaml),
             config.preprocess.params,
             config.preprocess.fingerprint,
         )

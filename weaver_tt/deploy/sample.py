@@ -12,18 +12,13 @@ import numpy.typing as npt
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import DataError
-from weaver_tt.run_files import MEMBER, MODEL_FILE
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import writing
 
 Sample = dict[str, npt.NDArray[np.float32]]  # input group -> (R, C, P), or (R, C) for scalars
 
 # share of the rows that may be without objects: enough to compare on, not so many as to push out the others
 EMPTY_SHARE = 8
-
-
-def sample_path(prefix: str | Path) -> Path:
-    """Where the sample of the model ``prefix`` lies."""
-    return Path(f"{prefix}_sample.npz")
 
 
 def collect_sample(batches: Iterable[Batch], rows: int = 256) -> Sample:
@@ -57,7 +52,7 @@ def _without_objects(batch: Batch) -> npt.NDArray[np.bool_]:
 
 def save_sample(prefix: str | Path, batches: Iterable[Batch], rows: int = 256) -> Path:
     """Write the first ``rows`` rows of ``batches`` to ``PREFIX_sample.npz``, atomically; OutputError when that fails."""
-    path = sample_path(prefix)
+    path = RunFiles(str(prefix)).sample
     sample = collect_sample(batches, rows)
     with writing(path) as file:
         np.savez_compressed(file, **sample)  # type: ignore[arg-type]
@@ -69,16 +64,9 @@ def load_sample(model: str | Path) -> Sample | None:
 
     None where there is no such file or no row in it, DataError if it is damaged.
     """
-    prefix = MODEL_FILE.sub("", str(model))
-    path = next(
-        (
-            path
-            for path in (sample_path(prefix), sample_path(MEMBER.sub("", prefix)))
-            if path.exists()
-        ),
-        None,
-    )
-    if path is None:
+    files = RunFiles.of(model)
+    path = files.sample if files.sample.exists() else files.run.sample
+    if not path.exists():
         return None
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:

@@ -1,12 +1,12 @@
-"""Files of a run: bare weights of each epoch, one dict that resumes everything; loadable with ``weights_only=True``, written atomically."""
+"""Checkpoints: the weights of each epoch, and one dict that resumes everything.
+
+All are loadable with ``weights_only=True`` and written atomically.
+"""
 
 from __future__ import annotations
 
-import glob
 import random
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,95 +14,70 @@ import numpy as np
 import torch
 
 from weaver_tt.errors import ConfigError, OutputError, TrainingError, nearest
-from weaver_tt.run_files import MEMBER, MODEL_FILE
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import writing
 
 CHECKPOINT_FORMAT = 1
 
 
-@dataclass(frozen=True)
-class Files:
-    """Where the weights of the run ``prefix`` lie."""
+def check_writable(files: RunFiles) -> None:
+    """Make the folder and write to it once: a run fails at its start, not after its first epoch.
 
-    prefix: str
-
-    def epoch(self, number: int) -> Path:
-        """The bare state_dict after epoch ``number``, from 0."""
-        return Path(f"{self.prefix}_epoch-{number}_state.pt")
-
-    @property
-    def best(self) -> Path:
-        """The bare state_dict after the best epoch."""
-        return Path(f"{self.prefix}_best_epoch_state.pt")
-
-    @property
-    def resume(self) -> Path:
-        """All the rest."""
-        return Path(f"{self.prefix}_resume.pt")
-
-    def clean(self, latest: int) -> None:
-        """Remove the weights of the epochs before ``latest``; those of the best one have a file of their own."""
-        for path in Path(self.prefix).parent.glob(
-            f"{glob.escape(Path(self.prefix).name)}_epoch-*_state.pt"
-        ):
-            number = re.search(r"_epoch-(\d+)_state\.pt$", path.name)
-            if number and int(number[1]) < latest:
-                path.unlink(missing_ok=True)
-
-    def prepare(self) -> None:
-        """Make the folder and write to it once, so that a run fails at its start and not after its first epoch; OutputError."""
-        trial = Path(f"{self.prefix}_trial.part")
-        try:
-            trial.parent.mkdir(parents=True, exist_ok=True)
-            trial.write_bytes(b"")
-            trial.unlink()
-        except OSError as error:
-            raise OutputError(
-                f"--model-prefix {self.prefix}: cannot write to {trial.parent} ({error.strerror or error})"
-            ) from error
+    Raises:
+        OutputError: nothing can be written there.
+    """
+    trial = files.trial
+    try:
+        trial.parent.mkdir(parents=True, exist_ok=True)
+        trial.write_bytes(b"")
+        trial.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"--model-prefix {files.prefix}: cannot write to {trial.parent} "
+            f"({error.strerror or error})"
+        ) from error
 
 
-def run_prefix(model: str) -> str:
-    """The prefix of the run that a prefix or a ``_state.pt`` file belongs to, without member."""
-    return MEMBER.sub("", MODEL_FILE.sub("", model))
+def remove_epochs(files: RunFiles, before: int) -> None:
+    """Remove the weights of the epochs before ``before``; the best one has a file of its own."""
+    for number, path in files.epochs().items():
+        if number < before:
+            path.unlink(missing_ok=True)
 
 
 def find_states(model: str, epoch: int | None = None, members: int | None = None) -> list[Path]:
-    """Weights that ``model`` names: itself if it is a file, else PREFIX's best (or given) epoch, or that of each of its ensemble's members.
+    """The files of weights that ``model`` names, one for each member of an ensemble.
 
-    ``members``: how many the run card says there are; without a card, what lies there decides. Files of an earlier run under the same prefix are
-    never mixed in. Raises ConfigError when weights are missing, or when both a single network and members lie there and no card decides.
+    ``model`` is a file of weights itself, or a prefix, of which the best or the given ``epoch`` is
+    taken. ``members`` is how many the run card says there are; without a card, what lies there
+    decides. Files of an earlier run under the same prefix are never mixed in.
+
+    Raises:
+        ConfigError: weights are missing, or a single network and members lie there and no card
+            decides.
     """
-    if model.endswith(".pt") or ".pt:" in model:  # FILE.pt:PREFIX are the weights under PREFIX
+    # FILE.pt:PREFIX are the weights under PREFIX
+    if model.endswith(".pt") or ".pt:" in model:
         return [Path(model)]
-    end = "_best_epoch_state.pt" if epoch is None else f"_epoch-{epoch}_state.pt"
-    single, found = Path(model + end), _member_states(model, end)
+    files = RunFiles(model)
+    single = files.state(epoch)
     if members is None:
+        found = [member.state(epoch) for member in files.members(epoch).values()]
         if single.is_file() and found:
             raise ConfigError(
-                f"--model-prefix {model}: there are {single} and {found[0]}; say which: -m {single} or -m {model}_member-0"
+                f"--model-prefix {model}: there are {single} and {found[0]}; "
+                f"say which: -m {single} or -m {files.member(0).prefix}"
             )
         wanted = found or [single]
+    elif members == 1:
+        wanted = [single]
     else:
-        wanted = (
-            [single]
-            if members == 1
-            else [Path(f"{model}_member-{number}{end}") for number in range(members)]
-        )
+        wanted = [files.member(number).state(epoch) for number in range(members)]
     for path in wanted:
         if not path.is_file():
-            states = [str(path) for path in Path(model).parent.glob("*_state.pt")]
+            states = [str(state) for state in Path(model).parent.glob("*_state.pt")]
             raise ConfigError(f"--model-prefix {model}: no {path}; {nearest(str(path), states)}")
     return wanted
-
-
-def _member_states(model: str, end: str) -> list[Path]:
-    """Files of a run's members, by their number."""
-    paths = Path(model).parent.glob(f"{Path(model).name}_member-*{end}")
-    found = (
-        (re.search(r"_member-(\d+)" + re.escape(end) + "$", path.name), path) for path in paths
-    )
-    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
 
 
 def save_checkpoint(value: object, path: Path) -> None:

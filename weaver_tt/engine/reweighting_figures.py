@@ -7,6 +7,7 @@ from typing import Any
 from weaver_tt.config.schema import Weights
 from weaver_tt.engine.progress import BatchLoader, total_accounting
 from weaver_tt.log import log
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 
 
@@ -26,7 +27,6 @@ def reweighting_figures(
     from weaver_tt.figures.spectra import reweighting_figure
 
     figure = reweighting_figure(spectra, weights.variables, list(weights.classes))
-    log.info(
-        "reweighting, before and after: %s", ", ".join(save_figure(figure, f"{prefix}_reweighting"))
-    )
+    written = save_figure(figure, RunFiles(prefix).reweighting)
+    log.info("reweighting, before and after: %s", ", ".join(written))
     return {"reweighting": figure}

@@ -26,6 +26,7 @@ from weaver_tt.log import format_metrics, log
 from weaver_tt.metrics.base import Meter
 from weaver_tt.network.weights import set_weights
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.tasks.base import Task
 
@@ -88,7 +89,7 @@ class Training:
             tracker,
             seed,
         )
-        self.files, self.state = checkpoint.Files(prefix), TrainingState()
+        self.files, self.state = RunFiles(prefix), TrainingState()
         self.amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
         self.update = make_update(network.unwrapped, options, task.watch[1], self.amp, steps)
         compile_network(network, options)
@@ -102,7 +103,7 @@ class Training:
     def start(self, train: BatchLoader) -> None:
         """Start afresh, or where ``--resume`` or ``--load-epoch`` say; all ranks start with the same weights."""
         if distributed.is_main():
-            self.files.prepare()
+            checkpoint.check_writable(self.files)
         self._settings = self._settings_of(train)
         if self.options.load_epoch is not None:
             self._load_epoch(self.options.load_epoch)
@@ -197,7 +198,7 @@ class Training:
         log.info(
             "--load-epoch %d: weights from %s; the optimiser's moments start afresh", number, path
         )
-        if (of_weaver := path.with_name(path.name.replace("_state.pt", "_optimizer.pt"))).exists():
+        if (of_weaver := self.files.weaver_optimizer(number)).exists():
             log.warning("%s: Weaver's file of the optimiser's moments is not read", of_weaver)
 
     # --- an epoch
@@ -316,7 +317,7 @@ class Training:
             if better:
                 checkpoint.save_checkpoint(weights, self.files.best)
             if self.options.auto_clean:
-                self.files.clean(self.state.epoch)
+                checkpoint.remove_epochs(self.files, self.state.epoch)
         self.state.epoch, self.state.batches = self.state.epoch + 1, 0
         self.save_state([])
 

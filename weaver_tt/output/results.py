@@ -9,6 +9,7 @@ from pathlib import Path
 
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.log import log
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import write_text
 
 
@@ -19,8 +20,9 @@ def write_results(outcome: EpochMetrics, prefix: str | Path, figures: bool = Tru
     """
     if not outcome:
         return
+    files = RunFiles(str(prefix))
     write_text(
-        f"{prefix}_metrics.json",
+        files.metrics,
         json.dumps(
             {"metrics": finite_or_none(outcome), **outcome.details()}, indent=1, allow_nan=False
         )
@@ -33,7 +35,7 @@ def write_results(outcome: EpochMetrics, prefix: str | Path, figures: bool = Tru
             save_figure,
         )  # matplotlib only where something is drawn
 
-        folder = Path(f"{prefix}_figures")
+        folder = files.figures
         make_folder(folder)
         for name, figure in drawn.items():
             save_figure(figure, folder / name)

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from weaver_tt.errors import ConfigError
 from weaver_tt.options.train import RunOptions
+from weaver_tt.run.naming import with_tracker_subfolders
+from weaver_tt.run_files import RunFiles, fold_name
 
 
 def parse_folds(text: str) -> tuple[str, int]:
@@ -47,16 +49,11 @@ def _options_of_fold(options: RunOptions, remainder: str, fold: int) -> RunOptio
         ),
         network=replace(
             network,
-            model_prefix=f"{network.model_prefix}_fold-{fold}",
+            model_prefix=RunFiles(network.model_prefix).fold(fold).prefix,
             load_model_weights=network.load_model_weights
-            and network.load_model_weights.replace("{fold}", f"fold-{fold}"),
+            and network.load_model_weights.replace("{fold}", fold_name(fold)),
         ),
-        train=replace(
-            train,
-            tensorboard=train.tensorboard
-            if train.tensorboard in (None, "off")
-            else f"{train.tensorboard}/fold-{fold}",
-        ),
+        train=with_tracker_subfolders(train, fold_name(fold)),
     )
 
 

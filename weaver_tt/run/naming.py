@@ -6,12 +6,14 @@ import secrets
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from weaver_tt.engine.trackers.tensorboard import tensorboard_folder
-from weaver_tt.options.train import RunOptions
+from weaver_tt.engine.trackers.make import FOLDERS
+from weaver_tt.options.train import RunOptions, TrainOptions
 from weaver_tt.run.run_card import load_card
+from weaver_tt.run_files import RunFiles
 
 
 def auto_name(options: RunOptions) -> str:
@@ -21,18 +23,37 @@ def auto_name(options: RunOptions) -> str:
 
 
 def with_run_name(options: RunOptions, name: str) -> RunOptions:
-    """``options`` with the places that a run called ``name`` writes to filled in: model prefix, log file, TensorBoard's folder."""
+    """``options`` with the places that a run called ``name`` writes to filled in.
+
+    These are the model prefix, the log file, and the folders of trackers, ``off`` for none.
+    """
     prefix = options.network.model_prefix.replace("{auto}", name)
     card = load_card(prefix) if options.train.resume else None
-    folder = tensorboard_folder(
-        options.train.tensorboard, prefix, card["options"]["train"]["tensorboard"] if card else None
+    before = card["options"]["train"] if card else {}
+    folders: dict[str, Any] = {}
+    for option, find_folder in FOLDERS.items():
+        # a resumed run goes on in the folder that it had
+        folder = find_folder(getattr(options.train, option), prefix, before.get(option))
+        folders[option] = folder or "off"
+    log_file = options.train.log or str(RunFiles(prefix).log)
+    return replace(
+        options,
+        train=replace(options.train, log=log_file.replace("{auto}", name), **folders),
+        network=replace(options.network, model_prefix=prefix),
     )
-    train = replace(
-        options.train,
-        log=(options.train.log or f"{prefix}.log").replace("{auto}", name),
-        tensorboard=folder or "off",
-    )
-    return replace(options, train=train, network=replace(options.network, model_prefix=prefix))
+
+
+def with_tracker_subfolders(options: TrainOptions, name: str) -> TrainOptions:
+    """``options`` in which trackers write to ``name`` below their folders.
+
+    Members of an ensemble and folds of a cross-validation must not write over each other.
+    """
+    folders: dict[str, Any] = {}
+    for option in FOLDERS:
+        folder = getattr(options, option)
+        if folder not in (None, "off"):
+            folders[option] = f"{folder}/{name}"
+    return replace(options, **folders)
 
 
 def choose_seed(options: RunOptions, prefix: str) -> int:

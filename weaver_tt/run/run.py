@@ -20,7 +20,7 @@ from weaver_tt.data.statistics.standardize import load_statistics, prepare_stati
 from weaver_tt.deploy.export import export_onnx
 from weaver_tt.deploy.onnx_network import OnnxNetwork
 from weaver_tt.deploy.sample import Sample, collect_sample, load_sample, save_sample
-from weaver_tt.engine.checkpoint import Files, find_states, run_prefix
+from weaver_tt.engine.checkpoint import check_writable, find_states
 from weaver_tt.engine.device_settings import seed_everything, set_threads
 from weaver_tt.engine.fit import fit
 from weaver_tt.engine.trackers.console import Console
@@ -41,8 +41,15 @@ from weaver_tt.run.checks import check_config, check_options, is_onnx, is_predic
 from weaver_tt.run.cross_validation import fold_options
 from weaver_tt.run.input_copies import local_copies
 from weaver_tt.run.launch import choose_device, demo_options, launches_ranks
-from weaver_tt.run.naming import auto_name, choose_seed, seed_of_member, with_run_name
+from weaver_tt.run.naming import (
+    auto_name,
+    choose_seed,
+    seed_of_member,
+    with_run_name,
+    with_tracker_subfolders,
+)
 from weaver_tt.run.run_card import load_card, make_card, save_card
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.registry import make_task
@@ -107,7 +114,7 @@ def open_run(options: RunOptions) -> RunOptions:
     """``options`` with a name for the run, whose folder and log are there from now on."""
     options = with_run_name(options, distributed.broadcast_from_main(auto_name(options)))
     if distributed.is_main():
-        Files(options.network.model_prefix).prepare()
+        check_writable(RunFiles(options.network.model_prefix))
     configure_log(file=options.train.log, rank=distributed.rank())
     return options
 
@@ -121,13 +128,14 @@ def train_fold(config: DataConfig, options: RunOptions, files: list[str]) -> Non
     if distributed.is_main():
         save_card(prefix, card := make_card(options, seed, files, config_texts(config, options)))
     results = []
-    for member in range(options.network.ensemble):
-        name, member_seed = (
-            (prefix, seed)
-            if options.network.ensemble == 1
-            else (f"{prefix}_member-{member}", seed_of_member(seed, member))
-        )
-        results.append(train_member(config, options, name, member_seed, device))
+    if options.network.ensemble == 1:
+        results.append(train_member(config, options, prefix, seed, device))
+    else:
+        for member in range(options.network.ensemble):
+            name = RunFiles(prefix).member(member).prefix
+            results.append(
+                train_member(config, options, name, seed_of_member(seed, member), device)
+            )
     if distributed.is_main():
         save_card(prefix, card | {"best": results})
         save_sample(prefix, sample_batches(config, options))
@@ -166,10 +174,8 @@ def train_member(
     )
     log.info("%s", network_summary(network, config))
     settings = options.train
-    if options.network.ensemble > 1 and settings.tensorboard != "off":
-        settings = replace(
-            settings, tensorboard=f"{settings.tensorboard}/{Path(prefix).name}"
-        )  # members must not write over each other
+    if options.network.ensemble > 1:
+        settings = with_tracker_subfolders(settings, Path(prefix).name)
     with make_tracker(settings, prefix, network.unwrapped) as tracker:
         best = fit(network, task, train, val, settings, prefix, tracker, seed)
     if distributed.is_main():
@@ -334,7 +340,7 @@ def run_export(config: DataConfig, options: RunOptions) -> None:
         sample: Sample | None = collect_sample(next(iter(loaders.values())).epoch(0))
     else:
         sample = load_sample(model)
-    card = load_card(run_prefix(model))
+    card = load_card(RunFiles.of(model).run.prefix)
     metadata = {"training": {key: card[key] for key in CARD_IN_ONNX if key in card}} if card else {}
     path, opset = str(options.output.export_onnx), options.output.onnx_opset
     export_onnx(

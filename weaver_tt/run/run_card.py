@@ -13,15 +13,11 @@ from typing import Any
 
 import weaver_tt
 from weaver_tt.options.train import RunOptions
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.git import git_hash
 
 LIBRARIES = ("torch", "numpy", "awkward", "uproot", "onnx", "onnxruntime")
-
-
-def card_path(prefix: str | Path) -> Path:
-    """Where the card of the run ``prefix`` lies."""
-    return Path(f"{prefix}_run.json")
 
 
 def make_card(
@@ -44,10 +40,10 @@ def make_card(
 
 def save_card(prefix: str | Path, card: dict[str, Any]) -> None:
     """Write the card, atomically; OutputError when it cannot be written."""
-    write_text(card_path(prefix), json.dumps(card, indent=2))
+    write_text(RunFiles(str(prefix)).card, json.dumps(card, indent=2))
 
 
 def load_card(prefix: str | Path) -> dict[str, Any] | None:
     """The card of the run ``prefix``, or None where there is none."""
-    path = card_path(prefix)
+    path = RunFiles(str(prefix)).card
     return json.loads(path.read_text()) if path.exists() else None

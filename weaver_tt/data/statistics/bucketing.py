@@ -17,6 +17,7 @@ from weaver_tt.data.statistics.reservoir import Reservoir
 from weaver_tt.errors import DataError
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
+from weaver_tt.run_files import RunFiles
 
 SAMPLE_ROWS = 1_000_000  # rows that quantiles are exact up to
 SEED = 20_230_817
@@ -43,7 +44,7 @@ def prepare_bucketing(config: DataConfig, prefix: str, data: DataOptions) -> Dat
     return replace(
         config,
         bucketing=training_pass.run_on_main(
-            lambda: _find_edges(config, bucketing, f"{prefix}.auto.yaml", data)
+            lambda: _find_edges(config, bucketing, str(RunFiles(prefix).auto_yaml), data)
         ),
     )
 

@@ -25,6 +25,7 @@ from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
+from weaver_tt.run_files import RunFiles
 
 FoundWeights = tuple[dict[str, Numbers] | None, WeightSummary]
 
@@ -40,7 +41,7 @@ def prepare_weights(config: DataConfig, prefix: str, data: DataOptions) -> DataC
     if config.weights is None:
         return config
     tables, measured = training_pass.run_on_main(
-        lambda: _find_weights(config, f"{prefix}.auto.yaml", data)
+        lambda: _find_weights(config, str(RunFiles(prefix).auto_yaml), data)
     )
     weights = replace(config.weights, tables=tables, summary=measured)
     log.info("%s", describe_weights(weights))

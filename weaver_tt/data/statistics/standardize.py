@@ -22,7 +22,7 @@ from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.expressions.elementwise import JaggedColumn, as_flat
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
-from weaver_tt.run_files import MEMBER, MODEL_FILE
+from weaver_tt.run_files import RunFiles
 
 SAMPLE_VALUES = 1_000_000  # values of a variable that quantiles are exact up to; of more, a random choice (quantiles good to 0.05 %)
 SEED = 20_200_131  # of that choice: the same data gives the same numbers whatever --seed is
@@ -37,7 +37,7 @@ def prepare_statistics(config: DataConfig, prefix: str, data: DataOptions) -> Da
     """
     if not (config.needs_statistics or config.weights or config.bucketing):
         return config
-    training_pass.run_on_main(lambda: _update_file(config, f"{prefix}.auto.yaml", data))
+    training_pass.run_on_main(lambda: _update_file(config, str(RunFiles(prefix).auto_yaml), data))
     return load_statistics(config, prefix)
 
 
@@ -171,8 +171,8 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
     """
     if not config.needs_statistics:
         return config
-    prefix = MODEL_FILE.sub("", model)
-    places = [f"{name}.auto.yaml" for name in dict.fromkeys((prefix, MEMBER.sub("", prefix)))]
+    files = RunFiles.of(model)
+    places = [str(path) for path in dict.fromkeys((files.auto_yaml, files.run.auto_yaml))]
     path = next((place for place in places if Path(place).is_file()), None)
     if path is None:
         names = ", ".join(auto_names(config))

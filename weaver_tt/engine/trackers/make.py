@@ -11,6 +11,9 @@ from weaver_tt.engine.trackers.user_function import UserFunction
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system.distributed import is_main
 
+FOLDERS = {"tensorboard": tensorboard_folder}
+"""Option that names a tracker's folder -> what it means: the folder, or None for no such tracker."""
+
 
 def make_tracker(options: TrainOptions, prefix: str, module: nn.Module | None = None) -> Tracker:
     """Console, TensorBoard and the user's function on ``module`` as ``options`` ask for; nothing on ranks other than 0."""

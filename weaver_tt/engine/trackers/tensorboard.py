@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from weaver_tt.engine.trackers.base import Figures, Tracker
+from weaver_tt.run_files import RunFiles
 
 
 class TensorBoard(Tracker):
@@ -75,7 +76,7 @@ def tensorboard_folder(choice: str | None, prefix: str, before: str | None = Non
     if choice == "off":
         return None
     if choice is None:
-        return f"{prefix}_tensorboard"
+        return str(RunFiles(prefix).tracker_folder("tensorboard"))
     if os.sep in choice:
         return choice
     if before is not None and before.endswith(choice):

@@ -25,6 +25,7 @@ from weaver_tt.errors import ConfigError, TrainingError
 from weaver_tt.log import log
 from weaver_tt.metrics.base import Meter, Scored, ratio
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import write_text, writing
 from weaver_tt.tasks.base import Task
 
@@ -197,10 +198,11 @@ def write_sweep(
         "rate": rates.tolist(),
         "loss": [value if math.isfinite(value) else None for value in losses.tolist()],
     }
-    write_text(f"{prefix}_lr_finder.json", json.dumps(numbers, indent=2))
-    with writing(f"{prefix}_lr_finder.png") as file:
+    files = RunFiles(prefix)
+    write_text(files.lr_finder_numbers, json.dumps(numbers, indent=2))
+    with writing(files.lr_finder_figure) as file:
         draw_sweep(rates, losses, smooth, suggested).savefig(file, format="png", dpi=150)
-    log.info("learning-rate test: %s; %s_lr_finder.png and .json", words, prefix)
+    log.info("learning-rate test: %s; %s and .json", words, files.lr_finder_figure)
     for step, (rate, loss) in enumerate(zip(rates.tolist(), losses.tolist(), strict=True)):
         tracker.interval({"lr_finder/loss": loss, "lr_finder/learning_rate": rate}, step)
     told = {} if suggested is None else {"lr_finder/suggested": suggested}

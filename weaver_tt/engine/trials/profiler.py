@@ -17,6 +17,7 @@ from weaver_tt.engine.update import make_update
 from weaver_tt.errors import OutputError
 from weaver_tt.log import log
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.run_files import RunFiles
 from weaver_tt.tasks.base import Task
 
 SKIPPED_STEPS, WARMUP_STEPS, RECORDED_STEPS = (
@@ -63,7 +64,7 @@ def profile_steps(
         batches.waited,
         table,
     )
-    path = Path(f"{prefix}_profile") / "trace.json"
+    path = RunFiles(prefix).trace
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         profiler.export_chrome_trace(str(path))
