@@ -57,7 +57,7 @@ def test_metrics_are_over_rows_not_over_batches():
     outcome = run_epoch(Doubles(), TASK, batches())
     assert outcome["loss"] == pytest.approx((4 + 16 + 36 + 64) / 4)
     assert outcome["mae"] == 5.0
-    assert outcome.figures() == {}
+    assert TASK.figures(outcome.meters, outcome.totals) == {}
 
 
 def test_update_gets_losses_with_a_graph_and_nothing_else_does():

@@ -87,9 +87,3 @@ def test_a_restored_meter_goes_on_where_it_was(scored, read):
     assert read(later, scored([[3.0]], [[0.0]]))["mae"] == 2.0
     with pytest.raises(ValueError, match="has 4 sums, was given 2"):
         later.restore(torch.zeros(2))
-
-
-def test_figures_are_drawn_from_totals(scored, read):
-    meter = EfficiencyMeter(["tag"])
-    read(meter, scored([[0.5]] * 2, [[1.0], [0.0]], pt=tensor([50.0, 60.0])))
-    assert set(meter.figures(meter.totals())) == {"calibration", "efficiency_vs_pt"}

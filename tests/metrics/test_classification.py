@@ -148,14 +148,3 @@ def test_many_classes_have_coarser_bins():
     assert ClassificationMeter(NAMES).half == 511
     meter = ClassificationMeter([str(k) for k in range(188)])
     assert len(meter.totals()) < 8e6
-
-
-def test_figures_of_two_and_of_more_classes(scored):
-    for classes, extra in ((2, set()), (3, {"auc_one_vs_one"})):
-        meter = ClassificationMeter(NAMES[:classes])
-        assert meter.figures(meter.totals()) == {}
-        meter.update(scored(*random_scores(50, classes)), None)
-        assert (
-            meter.figures(meter.totals()).keys()
-            == {"roc", "scores", "calibration", "confusion"} | extra
-        )

@@ -2,41 +2,66 @@
 
 import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import torch
 
+from weaver_tt.config.schema import DataConfig, Labels
 from weaver_tt.engine.loop import EpochMetrics
+from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.metrics.base import Scored
-from weaver_tt.metrics.classification import ClassificationMeter
 from weaver_tt.output.results import finite_or_none, write_results
+from weaver_tt.tasks.classification import Classification
+
+CONFIG = DataConfig(
+    source="c.yaml",
+    text="",
+    inputs={},
+    labels=Labels(
+        kind="simple", value={name: parse_expression(name, "test") for name in ("a", "b")}
+    ),
+)
+TASK = Classification(CONFIG)
 
 
-def outcome(entries=4):
-    """Two classes told apart without fault."""
-    meter = ClassificationMeter(["a", "b"])
+def measured(entries=4):
+    """Two classes separated without fault."""
+    meters = TASK.meters()
     output = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.3, 0.7]])[:entries]
-    meter.update(
-        Scored(
-            output, torch.tensor([0, 0, 1, 1])[:entries], torch.ones(entries), torch.ones(entries)
-        ),
-        None,
-    )
-    return EpochMetrics([meter], [meter.totals()])
+    target = torch.tensor([0, 0, 1, 1])[:entries]
+    for meter in meters:
+        meter.update(Scored(output, target, torch.ones(entries), torch.ones(entries)), None)
+    return EpochMetrics(meters, [meter.totals() for meter in meters])
 
 
 def test_metrics_are_strict_json_with_their_details(tmp_path):
-    write_results(outcome(), tmp_path / "net", figures=False)
-    told = json.loads(
-        (tmp_path / "net_metrics.json").read_text(), parse_constant=lambda name: 1 / 0
-    )
-    assert told["metrics"]["auc"] == 1.0
-    assert told["metrics"]["rejection@0.5"] is None  # infinite
-    assert told["classes"] == ["a", "b"]
+    write_results(measured(), TASK, tmp_path / "net", figures=False)
+    text = (tmp_path / "net_metrics.json").read_text()
+    written = json.loads(text, parse_constant=lambda name: 1 / 0)
+    assert written["metrics"]["auc"] == 1.0
+    assert written["metrics"]["rejection@0.5"] is None  # infinite
+    assert written["classes"] == ["a", "b"]
     assert [path.name for path in tmp_path.iterdir()] == ["net_metrics.json"]
 
 
+def test_a_run_that_draws_nothing_does_not_import_matplotlib(tmp_path):
+    code = f"""
+import sys
+import weaver_tt.run.run
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_results import TASK, measured
+from weaver_tt.output.results import write_results
+write_results(measured(), TASK, {str(tmp_path / "net")!r}, figures=False)
+assert "matplotlib" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (tmp_path / "net_metrics.json").exists()
+
+
 def test_figures_lie_in_a_folder_beside(tmp_path):
-    write_results(outcome(), tmp_path / "net")
+    write_results(measured(), TASK, tmp_path / "net")
     names = {path.name for path in (tmp_path / "net_figures").iterdir()}
     assert names == {
         f"{name}.{suffix}"
@@ -46,7 +71,7 @@ def test_figures_lie_in_a_folder_beside(tmp_path):
 
 
 def test_nothing_measured_is_nothing_written(tmp_path):
-    write_results(outcome(0), tmp_path / "net")
+    write_results(measured(0), TASK, tmp_path / "net")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,7 @@
 """Classification, by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.metrics.base import LossMeter, Scored
+from weaver_tt.metrics.classification import ClassificationMeter
 from weaver_tt.tasks.classification import Classification
 
 
@@ -50,6 +53,39 @@ def test_columns_are_scores_and_true_classes():
     assert columns["score_light_std"].tolist() == pytest.approx([0.1] * 2)
     assert (columns["light"].tolist(), columns["b"].tolist()) == ([1, 0], [0, 1])
     assert TASK.output_names == ["score_light", "score_c", "score_b"]
+
+
+def figures_of(task, *batches):
+    """Names of the figures that ``task`` draws of these batches of even logits."""
+    meters = task.meters()
+    for entries in batches:
+        scored = replace(task.score(EVEN, entries), output=task.activate(EVEN))
+        for meter in meters:
+            meter.update(scored, None)
+    return set(task.figures(meters, [meter.totals() for meter in meters]))
+
+
+def test_figures_of_two_and_of_more_classes():
+    drawn = {"roc", "scores", "calibration", "confusion"}
+    assert figures_of(TASK) == set()
+    assert figures_of(TASK, batch()) == drawn | {"auc_one_vs_one"}
+    meter = ClassificationMeter(["a", "b"])
+    assert TASK.figures([meter], [meter.totals()]) == {}
+    meter.update(Scored(tensor([[0.9, 0.1]]), tensor([0]), torch.ones(1), torch.ones(1)), None)
+    assert set(TASK.figures([meter], [meter.totals()])) == drawn
+
+
+def test_a_task_of_ones_own_keeps_the_figures_of_its_base():
+    class Counted(Classification):
+        """Classes, and the mean weight of the rows."""
+
+        def meters(self):
+            return [LossMeter(), *super().meters()]
+
+        def figures(self, meters, totals):
+            return super().figures(meters, totals) | {"counts": None}
+
+    assert figures_of(Counted(config()), batch()) >= {"roc", "counts"}
 
 
 def test_data_without_labels_can_be_predicted():

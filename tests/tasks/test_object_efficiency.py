@@ -1,6 +1,7 @@
 """Efficiencies of jets, by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -175,3 +176,28 @@ def test_bad_shapes_and_labels_are_refused():
         ObjectEfficiency(config()).score(torch.zeros(3, 3), batch(ONE_AND_TWO))
     with pytest.raises(ConfigError, match="per_object"):
         ObjectEfficiency(config(kind="custom"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (("tag",), {"calibration", "efficiency_vs_pt"}),
+        (
+            ("loose", "tight"),
+            {
+                "calibration_loose",
+                "calibration_tight",
+                "efficiency_vs_pt_loose",
+                "efficiency_vs_pt_tight",
+            },
+        ),
+    ],
+)
+def test_each_label_has_a_calibration_and_an_efficiency_against_pt(labels, names):
+    task = ObjectEfficiency(config(*labels))
+    rows = batch([[True, True, False]], **{name: [[1.0, 0.0, 9.0]] for name in labels})
+    scored = task.score(torch.zeros(1, len(labels), 3), rows)
+    meters = task.meters()
+    for meter in meters:
+        meter.update(replace(scored, output=task.activate(scored.output)), None)
+    assert set(task.figures(meters, [meter.totals() for meter in meters])) == names

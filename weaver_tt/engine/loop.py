@@ -37,33 +37,25 @@ class Updater(Protocol):
 
 
 class EpochMetrics(dict[str, float]):
-    """Metrics of an epoch by name, of all ranks together; :meth:`figures` draws what cannot be said in a number."""
+    """Metrics of an epoch by name, of all ranks together.
+
+    ``meters`` and ``totals``, the sums of each, are what a task draws its figures from.
+    """
 
     def __init__(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> None:
         """``totals``: the sums of each meter, of all ranks."""
+        super().__init__()
+        self.meters = list(meters)
         self.totals = list(totals)
-        self._read = list(zip(meters, totals, strict=True))
-        super().__init__(
-            {
-                name: value
-                for meter, sums in self._read
-                for name, value in meter.values(sums).items()
-            }
-        )
+        for meter, sums in zip(self.meters, self.totals, strict=True):
+            self.update(meter.values(sums))
 
     def details(self) -> dict[str, Any]:
         """What the meters know beyond these numbers, ready for JSON."""
-        return {
-            name: value for meter, sums in self._read for name, value in meter.details(sums).items()
-        }
-
-    def figures(self) -> dict[str, Any]:
-        """Matplotlib figures by name."""
-        return {
-            name: figure
-            for meter, sums in self._read
-            for name, figure in meter.figures(sums).items()
-        }
+        found: dict[str, Any] = {}
+        for meter, sums in zip(self.meters, self.totals, strict=True):
+            found |= meter.details(sums)
+        return found
 
 
 class TimedBatches(Generic[T]):

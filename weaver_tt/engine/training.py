@@ -359,7 +359,11 @@ class Training:
         spectra = reweighting_figures(
             train, self.task.config.weights, self.files.prefix, self.state.epoch
         )
-        self.tracker.epoch(values, self.state.epoch, lambda: checked.figures() | spectra)
+
+        def figures() -> dict[str, Any]:
+            return self.task.figures(checked.meters, checked.totals) | spectra
+
+        self.tracker.epoch(values, self.state.epoch, figures)
 
     # --- the end
 

@@ -6,8 +6,38 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from weaver_tt.figures.base import COLORS, Array, binned_fractions, make_axes, style
+from weaver_tt.metrics.efficiency import FLAVOURS, PT_EDGES, EfficiencyMeter
+
+
+def efficiency_figures(meter: EfficiencyMeter, totals: Tensor) -> dict[str, Figure]:
+    """All figures of one network, by name, from the sums of its meter over all ranks.
+
+    ``calibration`` and, where the pT of the objects is known, ``efficiency_vs_pt``; with several
+    labels each name ends in its label.
+    """
+    blocks = meter.blocks(totals)
+    drawn = {}
+    for k, name in enumerate(meter.names):
+        end = f"_{name}" if len(meter.names) > 1 else ""
+        calibration = blocks["calibration"][:, k]  # (4, bins)
+        drawn[f"calibration{end}"] = efficiency_calibration(calibration.numpy())
+        in_pt = blocks["pt"][:, k]  # (4, flavours, bins)
+        if in_pt[0].any():
+            by_flavour = _filled_flavours(in_pt)
+            drawn[f"efficiency_vs_pt{end}"] = efficiency_vs_pt(PT_EDGES.numpy(), by_flavour)
+    return drawn
+
+
+def _filled_flavours(sums: Tensor) -> dict[str, Array]:
+    """Flavour -> (4, bins) of ``sums`` (4, flavours, bins), without flavours that never occur."""
+    found = {}
+    for flavour, values in zip([*FLAVOURS, "other"], sums.unbind(1), strict=True):
+        if values[0].any():
+            found[flavour] = values.numpy()
+    return found
 
 
 def efficiency_calibration(sums: Array) -> Figure:

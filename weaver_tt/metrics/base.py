@@ -65,10 +65,6 @@ class Meter(ABC):
         """What scalars cannot say, from (summed) totals, ready for JSON; nothing by default."""
         return {}
 
-    def figures(self, totals: Tensor) -> dict[str, Any]:
-        """Named matplotlib figures from (summed) totals; none by default."""
-        return {}
-
 
 class SumMeter(Meter):
     """A meter whose sums are named blocks of one flat tensor."""

@@ -104,20 +104,13 @@ class ClassificationMeter(SumMeter):
 
     def values(self, totals: Tensor) -> dict[str, float]:
         """``accuracy``, ``auc``, ``rejection@0.5`` …; of several classes ``auc_CLASS``, ``rejection@0.5_CLASS`` …, and ``auc_ovo``."""
-        judged = self.summarize(totals)
-        return {} if judged.is_empty else judged.values()
+        summary = self.summarize(totals)
+        return {} if summary.is_empty else summary.values()
 
     def details(self, totals: Tensor) -> dict[str, Any]:
         """All metrics with their errors, of each class against the rest and of each pair."""
-        judged = self.summarize(totals)
-        return {} if judged.is_empty else judged.details()
-
-    def figures(self, totals: Tensor) -> dict[str, Any]:
-        """ROC curves, scores, calibration, confusion matrix."""
-        from weaver_tt.figures import classification  # matplotlib only where something is drawn
-
-        judged = self.summarize(totals)
-        return {} if judged.is_empty else classification.classifier_figures(judged)
+        summary = self.summarize(totals)
+        return {} if summary.is_empty else summary.details()
 
     def summarize(self, totals: Tensor) -> ClassifierSummary:
         """All that follows from (summed) totals."""

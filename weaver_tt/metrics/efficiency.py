@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ PT_EDGES = 10.0 ** torch.linspace(
 
 
 class EfficiencyMeter(SumMeter):
-    """Predicted efficiencies against observed tags: means, Brier score, log loss, calibration; figures of calibration and of efficiency against pT.
+    """Predicted efficiencies against observed tags: means, Brier score, log loss, calibration.
 
     With several labels each name ends in its label. Calibration bins are equal in arcsin(sqrt(efficiency)), where a binomial's error is the same
     everywhere, so that efficiencies of a per cent are resolved too; ``calibration_error`` is the mean |predicted - observed| over these bins.
@@ -104,27 +103,3 @@ class EfficiencyMeter(SumMeter):
             _, predicted, observed, _ = blocks["calibration"][:, k]
             values[f"calibration_error{end}"] = ratio((predicted - observed).abs().sum(), count)
         return values
-
-    def figures(self, totals: Tensor) -> dict[str, Any]:
-        """For each label: calibration, and efficiency against pT by flavour."""
-        from weaver_tt.figures import (
-            efficiency as figures,
-        )  # matplotlib only where something is drawn
-
-        blocks, made = self.blocks(totals), {}
-        for k, name in enumerate(self.names):
-            end = f"_{name}" if len(self.names) > 1 else ""
-            made[f"calibration{end}"] = figures.efficiency_calibration(
-                blocks["calibration"][:, k].numpy()
-            )
-            if blocks["pt"][0, k].any():
-                flavours = dict(
-                    zip([*FLAVOURS, "other"], blocks["pt"][:, k].unbind(1), strict=True)
-                )
-                sums = {
-                    flavour: values.numpy()
-                    for flavour, values in flavours.items()
-                    if values[0].any()
-                }
-                made[f"efficiency_vs_pt{end}"] = figures.efficiency_vs_pt(PT_EDGES.numpy(), sums)
-        return made

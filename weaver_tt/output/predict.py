@@ -102,7 +102,7 @@ def predict_parts(
                 metrics,
                 config.labels.group if config.labels else None,
             )
-        write_results(metrics, path.with_suffix(""), figures)
+        write_results(metrics, task, path.with_suffix(""), figures)
         predictions[group] = Prediction(path, writer.rows, metrics)
     return predictions
 

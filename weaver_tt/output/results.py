@@ -1,4 +1,7 @@
-"""What a training or a prediction measured, as files: ``PREFIX_metrics.json`` and ``PREFIX_figures/NAME.png`` and ``.pdf``."""
+"""Metrics of a training or a prediction as files.
+
+``PREFIX_metrics.json``, and ``PREFIX_figures/NAME.png`` and ``.pdf``.
+"""
 
 from __future__ import annotations
 
@@ -6,40 +9,46 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.log import log
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import write_text
+from weaver_tt.tasks.base import Task
 
 
-def write_results(outcome: EpochMetrics, prefix: str | Path, figures: bool = True) -> None:
-    """Write metrics (null where they are not finite) and, by task, their details and figures; nothing where nothing was measured.
+def write_results(
+    metrics: EpochMetrics, task: Task, prefix: str | Path, figures: bool = True
+) -> None:
+    """Write metrics with their details and, with ``figures``, what ``task`` draws of them.
 
-    OutputError when they cannot be written.
+    Metrics that are not finite become null; nothing is written where nothing was measured.
+
+    Raises:
+        OutputError: a file cannot be written.
     """
-    if not outcome:
+    if not metrics:
         return
     files = RunFiles(str(prefix))
-    write_text(
-        files.metrics,
-        json.dumps(
-            {"metrics": finite_or_none(outcome), **outcome.details()}, indent=1, allow_nan=False
-        )
-        + "\n",
-    )
-    drawn = outcome.figures() if figures else {}
-    if drawn:
-        from weaver_tt.figures.base import (
-            make_folder,
-            save_figure,
-        )  # matplotlib only where something is drawn
+    content = {"metrics": finite_or_none(metrics), **metrics.details()}
+    text = json.dumps(content, indent=1, allow_nan=False)
+    write_text(files.metrics, text + "\n")
+    if figures:
+        _write_figures(task.figures(metrics.meters, metrics.totals), files.figures)
 
-        folder = files.figures
-        make_folder(folder)
-        for name, figure in drawn.items():
-            save_figure(figure, folder / name)
-        log.info("figures in %s", folder)
+
+def _write_figures(figures: Mapping[str, Any], folder: Path) -> None:
+    """Write ``NAME.png`` and ``NAME.pdf`` of each figure; no folder where there is none."""
+    if not figures:
+        return
+    # matplotlib takes a second to import: only where something is drawn
+    from weaver_tt.figures.base import make_folder, save_figure
+
+    make_folder(folder)
+    for name, figure in figures.items():
+        save_figure(figure, folder / name)
+    log.info("figures in %s", folder)
 
 
 def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:

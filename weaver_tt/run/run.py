@@ -179,7 +179,7 @@ def train_member(
     with make_tracker(settings, prefix, network.unwrapped) as tracker:
         best = fit(network, task, train, val, settings, prefix, tracker, seed)
     if distributed.is_main():
-        write_results(best, prefix, options.output.figures)
+        write_results(best, task, prefix, options.output.figures)
     return finite_or_none(best)
 
 

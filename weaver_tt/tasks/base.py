@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.base import Meter, Scored
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure  # imported only where something is drawn
 
 Loss = Callable[
     [Tensor, Tensor], Tensor
@@ -75,6 +78,13 @@ class Task(ABC):
     @abstractmethod
     def meters(self) -> list[Meter]:
         """Fresh meters for an epoch."""
+
+    def figures(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
+        """Figures of an epoch by name, from its meters and their sums over all ranks.
+
+        None by default. A task that draws imports matplotlib here, not at the top of its file.
+        """
+        return {}
 
     @abstractmethod
     def columns(self, scored: Scored) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -13,6 +14,9 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.classification import ClassificationMeter
 from weaver_tt.tasks.base import Output, Task, check_shape, row_weight, split
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Classification(Task):
@@ -62,6 +66,20 @@ class Classification(Task):
     def meters(self) -> list[Meter]:
         """Loss; accuracy, areas, confusion."""
         return [LossMeter(), ClassificationMeter(self.classes)]
+
+    def figures(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
+        """ROC curves, scores, calibration, confusion matrix, areas of pairs of classes."""
+        # matplotlib takes a second to import: only where something is drawn
+        from weaver_tt.figures.classification import classifier_figures
+
+        drawn: dict[str, Figure] = {}
+        for meter, sums in zip(meters, totals, strict=True):
+            if not isinstance(meter, ClassificationMeter):
+                continue
+            summary = meter.summarize(sums)
+            if not summary.is_empty:
+                drawn |= classifier_figures(summary)
+        return drawn
 
     def columns(self, scored: Scored) -> dict[str, Any]:
         """``score_CLASS`` float32, ``score_CLASS_std`` with an ensemble, ``CLASS`` 0/1 with labels."""

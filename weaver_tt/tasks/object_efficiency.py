@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import awkward as ak
 import numpy as np
@@ -18,6 +19,9 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.efficiency import EfficiencyMeter
 from weaver_tt.tasks.base import Output, Task, check_shape, row_weight, split
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class ObjectEfficiency(Task):
@@ -139,6 +143,17 @@ class ObjectEfficiency(Task):
     def meters(self) -> list[Meter]:
         """Loss; efficiencies against tags."""
         return [LossMeter(), EfficiencyMeter(self.labels)]
+
+    def figures(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
+        """For each label: calibration, and efficiency against pT by flavour."""
+        # matplotlib takes a second to import: only where something is drawn
+        from weaver_tt.figures.efficiency import efficiency_figures
+
+        drawn: dict[str, Figure] = {}
+        for meter, sums in zip(meters, totals, strict=True):
+            if isinstance(meter, EfficiencyMeter):
+                drawn |= efficiency_figures(meter, sums)
+        return drawn
 
     def columns(self, scored: Scored) -> dict[str, Any]:
         """``OBJECT_eff`` jagged, ``OBJECT_eff_std`` with an ensemble, the labels where known."""

@@ -6,11 +6,11 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from weaver_tt.data.rows.batch import Batch
@@ -28,6 +28,9 @@ from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import write_text, writing
 from weaver_tt.tasks.base import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SMOOTHING = 0.8  # of the moving average of the loss
 SETTLING_STEPS = 5  # steps before which the average says nothing yet
@@ -211,6 +214,8 @@ def write_sweep(
 
 def draw_sweep(rates: Array, losses: Array, smooth: Array, suggested: float | None) -> Figure:
     """Loss against rate, its average, and the suggestion."""
+    from matplotlib.figure import Figure  # takes a second: only where something is drawn
+
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="learning rate", ylabel="loss", xscale="log")
     axes.plot(rates, losses, color="lightgrey", label="each step")
