@@ -11,6 +11,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.loop import TimedBatches, run_epoch
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.network.outputs import Activated
 from weaver_tt.tasks.regression import Regression
 
 CONFIG = DataConfig(
@@ -35,13 +36,13 @@ class Doubles:
         return self.layer(inputs["x"])
 
 
-class Activated:
+class AlreadyActivated:
     """An ensemble, or ONNX Runtime."""
 
     activated = True
 
     def __call__(self, inputs):
-        return 2 * inputs["x"], torch.full_like(inputs["x"], 0.5)
+        return Activated(2 * inputs["x"], torch.full_like(inputs["x"], 0.5))
 
 
 def batches(labels=True):
@@ -84,7 +85,7 @@ def test_columns_and_observers_are_written():
 
 def test_activated_networks_have_metrics_but_no_loss():
     written = []
-    outcome = run_epoch(Activated(), TASK, batches(), write=written.append)
+    outcome = run_epoch(AlreadyActivated(), TASK, batches(), write=written.append)
     assert outcome == {"mae": 5.0, "rmse": pytest.approx(math.sqrt(30.0)), "bias": 5.0}
     assert written[1]["output_y_std"].tolist() == [0.5]
 
@@ -100,11 +101,38 @@ def test_training_without_labels_is_refused():
         run_epoch(Doubles(), TASK, batches(labels=False), update=lambda *_: None)
 
 
+def test_of_several_outputs_the_default_tasks_take_the_first():
+    network, whole = Doubles(), run_epoch(Doubles(), TASK, batches())
+    layer = network.layer
+    for several in (
+        lambda x: (layer(x), "attention"),
+        lambda x: [layer(x), x, x],
+        lambda x: {"value": layer(x), "hidden": x},
+    ):
+        network.layer = several
+        assert run_epoch(network, TASK, batches()) == whole
+
+
 def test_a_network_must_give_a_tensor():
     network = Doubles()
-    network.layer = lambda x: {"logits": x}
-    with pytest.raises(ConfigError, match="returns a dict; expected one tensor"):
+    network.layer = lambda x: {"logits": "none", "hidden": x}
+    with pytest.raises(ConfigError, match="returns a dict that begins with a str; expected a ten"):
         run_epoch(network, TASK, batches())
+
+
+def test_a_task_gets_all_that_the_module_returned():
+    class Both(Regression):
+        def score(self, output, batch):
+            assert sorted(output) == ["pair", "value"]
+            assert output["pair"][0].dtype == torch.float32
+            return super().score(output["value"] + output["pair"][1], batch)
+
+    network = Doubles()
+    layer = network.layer
+    network.layer = lambda x: {"value": layer(x), "pair": (layer(x), -x)}
+    with torch.no_grad():
+        outcome = run_epoch(network, Both(CONFIG), batches(), amp=torch.bfloat16)
+    assert outcome["mae"] == 2.5  # 2 x - x
 
 
 def test_losses_are_float32_under_bf16():

@@ -12,6 +12,7 @@ from weaver_tt.errors import TrainingError
 from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import Ensemble, Network, build_network
+from weaver_tt.network.outputs import first_tensor
 from weaver_tt.network.summary import network_summary
 from weaver_tt.options.train import NetworkOptions
 
@@ -87,12 +88,14 @@ def test_without_input_names_the_groups_of_the_yaml_are_given_in_their_order(tmp
     assert network_file.get_model(config, {})[1]["input_names"] == ["event", "tracks"]
 
 
-def test_of_a_tuple_the_first_entry_is_the_output():
+def test_a_tuple_is_returned_whole_and_its_first_entry_is_the_output():
     class Two(nn.Module):
         def forward(self, x):
             return x + 1, "attention"
 
-    assert Network(Two(), ["x"])({"x": torch.zeros(1)}).item() == 1
+    output = Network(Two(), ["x"])({"x": torch.zeros(1)})
+    assert output == (torch.ones(1), "attention")
+    assert first_tensor(output).item() == 1
 
 
 def test_a_seed_makes_the_initial_weights_and_leaves_the_global_state(file, config):
@@ -141,7 +144,7 @@ def test_an_ensemble_gives_mean_and_population_spread_of_activated_outputs():
             return self.value.expand(len(x), 1)
 
     class Squares:
-        def activate(self, output):
+        def activated_output(self, output):
             return output.square()
 
     members = [Network(Constant(value), ["x"]) for value in (1.0, 2.0, 3.0)]

@@ -9,7 +9,7 @@ from torch import nn
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.network.network import Network, build_network
-from weaver_tt.network.summary import network_summary
+from weaver_tt.network.summary import network_summary, output_text
 from weaver_tt.options.train import NetworkOptions
 
 LINEAR = """
@@ -86,3 +86,15 @@ def test_a_part_that_is_called_with_a_parameter_is_summed_up_too(config):
     assert "FLOPs         4 forward" in network_summary(
         Network(Token(), ["tracks"]), config
     )  # 2 * 2 * 1
+
+
+@pytest.mark.parametrize(
+    ("output", "shown"),
+    [
+        (torch.zeros(2, 3, 5), "(N, 3, 5)"),
+        ((torch.zeros(2, 3), torch.zeros(2)), "(N, 3), (N)"),
+        ({"scores": torch.zeros(2, 3), "rest": ["text"]}, "scores (N, 3), rest str"),
+    ],
+)
+def test_shapes_of_all_outputs_are_shown(output, shown):
+    assert output_text(output) == shown

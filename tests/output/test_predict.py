@@ -21,6 +21,7 @@ from weaver_tt.deploy.export import export_onnx
 from weaver_tt.deploy.onnx_network import OnnxNetwork
 from weaver_tt.errors import ConfigError, DataError, OutputError
 from weaver_tt.network.network import Ensemble, build_network
+from weaver_tt.network.outputs import Activated
 from weaver_tt.options.train import DataOptions, NetworkOptions
 from weaver_tt.output.predict import empty_columns, output_path, padding_row, predict, tree_name
 from weaver_tt.tasks.base import Task
@@ -51,9 +52,9 @@ class Percent:
     def __init__(self, spread: bool = False) -> None:
         self.spread = spread
 
-    def __call__(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+    def __call__(self, inputs: dict[str, Tensor]) -> Activated:
         efficiency = inputs["jets"][:, :1] / 100  # (N, 1, P)
-        return efficiency, efficiency / 10 if self.spread else None
+        return Activated(efficiency, efficiency / 10 if self.spread else None)
 
     def eval(self) -> "Percent":
         return self

@@ -8,6 +8,7 @@ from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.network.outputs import Activated
 from weaver_tt.tasks.base import check_shape, row_weight, split
 from weaver_tt.tasks.classification import Classification
 
@@ -95,3 +96,27 @@ def test_a_metric_that_nothing_measures_is_answered_with_the_nearest():
         ConfigError, match="--watch: there is no metric 'acuracy'; did you mean 'accuracy'"
     ):
         task.check_watch("--watch")
+
+
+def test_a_tasks_own_choice_of_outputs_reaches_score_ensembles_and_exports():
+    class Joined(Classification):
+        @property
+        def output_names(self):
+            return [*super().output_names, "mass"]
+
+        def output_tensor(self, output):
+            return torch.cat([output["classes"], output["mass"]], 1)
+
+        def activate(self, output):
+            return torch.cat([super().activate(output[:, :2]), 2 * output[:, 2:]], 1)
+
+    plain = classification()
+    task = Joined(plain.config)
+    output = {"mass": torch.ones(2, 1), "classes": LOGITS}
+    scored = task.score(output, BATCH)
+    assert scored.output.tolist() == [[2.0, 0.0, 1.0], [1.0, 1.0, 1.0]]
+    # the loss of the classes sees the classes alone
+    assert torch.equal(task.losses(scored), plain.losses(plain.score(LOGITS, BATCH)))
+    activated = task.activated_output(output)
+    assert activated[1].tolist() == [0.5, 0.5, 2.0]
+    assert task.score(Activated(activated), BATCH).output is activated

@@ -13,6 +13,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.metrics.base import LossMeter, Scored
 from weaver_tt.metrics.classification import ClassificationMeter
+from weaver_tt.network.outputs import Activated
 from weaver_tt.tasks.classification import Classification
 
 
@@ -47,7 +48,7 @@ def test_event_weights_count():
 
 
 def test_columns_are_scores_and_true_classes():
-    scored = TASK.score((EVEN.softmax(1), torch.full((2, 3), 0.1)), batch())
+    scored = TASK.score(Activated(EVEN.softmax(1), torch.full((2, 3), 0.1)), batch())
     columns = TASK.columns(scored)
     assert columns["score_b"].tolist() == pytest.approx([1 / 3] * 2)
     assert columns["score_light_std"].tolist() == pytest.approx([0.1] * 2)

@@ -11,6 +11,7 @@ from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.network.outputs import Activated
 from weaver_tt.tasks.object_efficiency import ObjectEfficiency, real_entries
 
 VARIABLES = (
@@ -123,7 +124,7 @@ def test_several_working_points_are_learnt_at_once():
 def test_columns_are_jagged_as_the_jets():
     task = ObjectEfficiency(config())
     output = torch.arange(9.0).view(3, 1, 3)
-    columns = task.columns(task.score((output, output / 10), batch(ONE_AND_TWO, tag=TAGS)))
+    columns = task.columns(task.score(Activated(output, output / 10), batch(ONE_AND_TWO, tag=TAGS)))
     assert columns["jet_eff"].to_list() == [[0.0], [3.0, 4.0], []]
     assert columns["jet_eff_std"].to_list() == [[0.0], pytest.approx([0.3, 0.4]), []]
     assert columns["tag"].to_list() == [[1.0], [0.0, 1.0], []]

@@ -10,6 +10,7 @@ from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.network.outputs import Activated
 from weaver_tt.tasks.regression import Regression
 
 
@@ -74,7 +75,7 @@ def test_a_row_without_any_label_has_no_weight():
 def test_columns_are_predictions_and_truth():
     regression = task("mass")
     columns = regression.columns(
-        regression.score((tensor([[7.0]]), tensor([[0.5]])), batch(1, mass=tensor([6.0])))
+        regression.score(Activated(tensor([[7.0]]), tensor([[0.5]])), batch(1, mass=tensor([6.0])))
     )
     assert {name: values.tolist() for name, values in columns.items()} == {
         "output_mass": [7.0],

@@ -34,6 +34,7 @@ from weaver_tt.deploy.sample import Sample, random_sample
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.log import log
 from weaver_tt.network.network import Ensemble, Network
+from weaver_tt.network.outputs import Output
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.git import git_hash
 from weaver_tt.tasks.base import Task
@@ -48,7 +49,8 @@ class DeployedNetwork(nn.Module):
     many standard deviations (of the population) when there are several members.
     """
 
-    def __init__(self, modules: list[nn.Module], activate: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, modules: list[nn.Module], activate: Callable[[Output], Tensor]) -> None:
+        """``activate``: what a module returns -> the activated tensor, ``task.activated_output``."""
         super().__init__()
         self.members = nn.ModuleList(modules)
         self.activate = activate
@@ -56,18 +58,13 @@ class DeployedNetwork(nn.Module):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Graph inputs -> graph outputs."""
         outputs = torch.stack(
-            [self.activate(_first_tensor(member(*inputs))) for member in self.members]
+            [self.activate(member(*inputs)) for member in self.members]
         )  # (E, N, K) or (E, N, K, P)
         mean = outputs.mean(0)
         if len(self.members) == 1:
             return _graph_outputs(mean)
         spread = (outputs - mean).square().mean(0).sqrt()
         return _graph_outputs(mean) + _graph_outputs(spread)
-
-
-def _first_tensor(output: Any) -> Tensor:
-    """What counts of a module that returns several tensors, as in ``Network``."""
-    return output[0] if isinstance(output, tuple | list) else output
 
 
 def _graph_outputs(output: Tensor) -> tuple[Tensor, ...]:
@@ -158,7 +155,7 @@ def export_onnx(
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             part = Path(folder) / path.name
             warned = trace_graph(
-                DeployedNetwork([member.unwrapped for member in members], task.activate),
+                DeployedNetwork([member.unwrapped for member in members], task.activated_output),
                 example,
                 graph,
                 part,

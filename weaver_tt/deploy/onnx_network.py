@@ -14,6 +14,7 @@ from torch import Tensor
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.deploy.preprocess import variable_info
 from weaver_tt.errors import ConfigError, OutputError, nearest
+from weaver_tt.network.outputs import Activated
 
 SPREAD = "_std"  # what the name of an output's spread ends in
 
@@ -40,7 +41,7 @@ class OnnxNetwork:
         _check_inputs(self.path, json.loads(self.metadata["preprocess"]), self.input_names, config)
         self.per_object = self.metadata["layout"] == "objects"
 
-    def __call__(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+    def __call__(self, inputs: Mapping[str, Tensor]) -> Activated:
         """Inputs by group, (N, C, P) or (N, C) -> (N, K, P) per object or (N, K) per row, and its spread if the file has one."""
         arrays = {name: inputs[name].detach().cpu().numpy() for name in self.input_names}
         names = [item.name for item in self.session.get_outputs()]
@@ -55,7 +56,8 @@ class OnnxNetwork:
             name for name in names if name.endswith(SPREAD) and name.removesuffix(SPREAD) in names
         ]
         values = self._join([outputs[name] for name in names if name not in spreads])
-        return values, self._join([outputs[name] for name in spreads]) if spreads else None
+        spread = self._join([outputs[name] for name in spreads]) if spreads else None
+        return Activated(values, spread)
 
     def _join(self, outputs: list[Any]) -> Tensor:
         """Graph outputs -> one tensor: K times (N, P) -> (N, K, P); (N, K) as it is."""

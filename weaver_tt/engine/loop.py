@@ -13,8 +13,9 @@ from torch import Tensor
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Meter, Scored
+from weaver_tt.network.outputs import Output, to_float32
 from weaver_tt.system.distributed import sum_over_ranks
-from weaver_tt.tasks.base import Output, Task
+from weaver_tt.tasks.base import Task
 
 T = TypeVar("T")
 CPU = torch.device("cpu")
@@ -26,7 +27,7 @@ class Runnable(Protocol):
     activated: bool
 
     def __call__(self, inputs: dict[str, Tensor], /) -> Output:
-        """Raw (N, K) or (N, K, P); with ``activated`` a pair of activated output and spread or None."""
+        """What the module returns, raw; with ``activated`` an :class:`Activated` mean and spread."""
 
 
 class Updater(Protocol):
@@ -118,13 +119,7 @@ def run_epoch(
 def _call_network(
     network: Runnable, batch: Batch, device: torch.device, amp: torch.dtype | None
 ) -> Output:
-    """The network's output in float32; a raw network must give one tensor."""
+    """The network's output, whole, its tensors in float32."""
     with torch.autocast(device.type, dtype=amp, enabled=amp is not None):
         output = network(batch.inputs)
-    if network.activated:
-        return output
-    if not isinstance(output, Tensor):
-        raise ConfigError(
-            f"the network returns a {type(output).__name__}; expected one tensor, (N, K) or per object (N, K, P): return only the logits"
-        )
-    return output.float()
+    return to_float32(output)

@@ -52,9 +52,9 @@ class ClassificationMeter(SumMeter):
         """Add (M, K) probabilities and (M,) classes."""
         if scored.target is None:
             return
-        self._held.append(
-            (scored.output.clone(), scored.target.clone(), scored.weight.clone())
-        )  # a loader may reuse its buffers
+        # a task may append outputs of its own; cloned, as a loader may reuse its buffers
+        output = scored.output[:, : len(self.names)].clone()
+        self._held.append((output, scored.target.clone(), scored.weight.clone()))
         self._held_entries += len(scored.output)
         if self._held_entries >= ENTRIES_AT_ONCE:
             self._add_held()

@@ -40,7 +40,9 @@ class EfficiencyMeter(SumMeter):
         if scored.target is None:
             return
         monitors = scored.monitors or {}
-        predicted, target = scored.output.double().nan_to_num().clamp(0, 1), scored.target.double()
+        # a task may append outputs of its own
+        predicted = scored.output[:, : len(self.names)].double().nan_to_num().clamp(0, 1)
+        target = scored.target.double()
         sums, weight = (
             self.sums_on(predicted.device),
             monitors.get("weight", scored.weight).double()[:, None].expand_as(predicted),

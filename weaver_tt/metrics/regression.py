@@ -25,7 +25,9 @@ class RegressionMeter(SumMeter):
         """Add (M, K) values; NaN targets do not count."""
         if scored.target is None:
             return
-        residual = scored.output.double() - scored.target.double()
+        # a task may append outputs of its own
+        predicted = scored.output[:, : len(self.names)].double()
+        residual = predicted - scored.target.double()
         weight = scored.weight.double()[:, None] * ~scored.target.isnan()  # (M, K)
         residual = torch.where(scored.target.isnan(), 0.0, residual)
         quantities = (torch.ones_like(residual), residual.abs(), residual**2, residual)

@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import TrainingError
 from weaver_tt.network.file import NetworkFile, network_options
+from weaver_tt.network.outputs import Activated, Output
 from weaver_tt.options.train import NetworkOptions
 
 
@@ -33,10 +34,12 @@ class Network:
         self.info = dict(info or {})  # the file's model_info
         self.frozen_norms: list[nn.Module] = []  # parts that stay in evaluation mode
 
-    def __call__(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Group -> (N, C, P) or (N, C), to raw outputs (N, K) or (N, K, P); of a module that returns a tuple, its first entry."""
-        output = self.module(*[inputs[name] for name in self.input_names])
-        return output[0] if isinstance(output, tuple | list) else output
+    def __call__(self, inputs: Mapping[str, Tensor]) -> Output:
+        """What the module returns, whole, for inputs by group: (N, C, P), or (N, C) for scalars.
+
+        The output is raw: (N, K) or (N, K, P), alone or in a tuple, list or dict.
+        """
+        return self.module(*[inputs[name] for name in self.input_names])
 
     @property
     def unwrapped(self) -> nn.Module:
@@ -82,8 +85,8 @@ class Network:
 class Activation(Protocol):
     """What an ensemble needs of a task."""
 
-    def activate(self, output: Tensor) -> Tensor:
-        """Raw network output -> probabilities, efficiencies, values."""
+    def activated_output(self, output: Output) -> Tensor:
+        """What a module returned -> probabilities, efficiencies, values in one tensor."""
 
 
 class Ensemble:
@@ -97,10 +100,16 @@ class Ensemble:
         self.members = list(members)
         self.task = task
 
-    def __call__(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Mean over members of the activated outputs, and their population standard deviation (None for one member)."""
-        outputs = torch.stack([self.task.activate(member(inputs)) for member in self.members])
-        return outputs.mean(0), outputs.std(0, correction=0) if len(self.members) > 1 else None
+    def __call__(self, inputs: Mapping[str, Tensor]) -> Activated:
+        """Mean over members of the activated outputs, and their population standard deviation.
+
+        There is no deviation (None) of a single member.
+        """
+        outputs = torch.stack(
+            [self.task.activated_output(member(inputs)) for member in self.members]
+        )  # (E, N, K) or (E, N, K, P)
+        spread = outputs.std(0, correction=0) if len(self.members) > 1 else None
+        return Activated(outputs.mean(0), spread)
 
     @property
     def input_names(self) -> list[str]:

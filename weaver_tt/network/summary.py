@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.network.network import Network
+
+
+def output_text(output: Any) -> str:
+    """The shapes of what a module returned, such as ``(N, 3)`` or ``scores (N, 3), mass (N, 1)``."""
+    if isinstance(output, Tensor):
+        return f"({', '.join(['N', *map(str, output.shape[1:])])})"
+    if isinstance(output, Mapping):
+        return ", ".join(f"{name} {output_text(entry)}" for name, entry in output.items())
+    if isinstance(output, tuple | list):
+        return ", ".join(output_text(entry) for entry in output)
+    return type(output).__name__
 
 
 def network_summary(network: Network, config: DataConfig) -> str:
@@ -38,7 +53,7 @@ def network_summary(network: Network, config: DataConfig) -> str:
         for name, shape in shapes.items()
     ]
     lines += [
-        f"output        (N, {', '.join(map(str, output.shape[1:]))})",
+        f"output        {output_text(output)}",
         f"parameters    {total:,} ({trainable:,} trainable)",
     ]
     lines += [

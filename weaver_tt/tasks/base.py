@@ -14,6 +14,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.base import Meter, Scored
+from weaver_tt.network.outputs import Activated, Output, first_tensor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # imported only where something is drawn
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 Loss = Callable[
     [Tensor, Tensor], Tensor
 ]  # Weaver's signature: loss(output, label), a mean or one value an entry
-Output = Tensor | tuple[Tensor, Tensor | None]
 HIGHER_IS_BETTER = ("accuracy", "auc", "rejection")
 
 
@@ -65,7 +65,11 @@ class Task(ABC):
 
     @abstractmethod
     def score(self, output: Output, batch: Batch) -> Scored:
-        """Network output -> the entries that count. An (output, spread) pair comes from activated networks (ensembles, ONNX)."""
+        """The entries that count, of what the module returned: a tensor, tuple, list or dict.
+
+        Ensembles and ONNX files give an :class:`Activated` output instead: ``activated_output``
+        (its mean over members) and its spread. :meth:`split_output` reads both.
+        """
 
     @abstractmethod
     def losses(self, scored: Scored) -> Tensor:
@@ -73,7 +77,10 @@ class Task(ABC):
 
     @abstractmethod
     def activate(self, output: Tensor) -> Tensor:
-        """Raw network output -> what is written and exported (sigmoid, softmax, physical units); shape kept, dimension 1 is K."""
+        """Raw outputs -> what is written and exported (sigmoid, softmax, physical units).
+
+        The shape is kept, dimension 1 is K: (M, K) of entries, (N, K) or (N, K, P) of a batch.
+        """
 
     @abstractmethod
     def meters(self) -> list[Meter]:
@@ -94,6 +101,23 @@ class Task(ABC):
     @abstractmethod
     def output_names(self) -> list[str]:
         """Names of the K outputs."""
+
+    def output_tensor(self, output: Output) -> Tensor:
+        """The K outputs (N, K) or (N, K, P) of what the module returned: its first tensor.
+
+        A task whose heads are all to be written and exported joins them here.
+        """
+        return first_tensor(output)
+
+    def activated_output(self, output: Output) -> Tensor:
+        """What is written, averaged over an ensemble and exported, of what the module returned."""
+        return self.activate(self.output_tensor(output))
+
+    def split_output(self, output: Output) -> tuple[Tensor, Tensor | None]:
+        """The K outputs, (N, K) or (N, K, P), and their spread; a module's own have none."""
+        if isinstance(output, Activated):
+            return output.value, output.spread
+        return self.output_tensor(output), None
 
     def row_columns(self, scored: Scored) -> dict[str, Any]:
         """Outputs of a per-row task by name, (N,) each, and ``NAME_std`` with an ensemble."""
@@ -126,8 +150,10 @@ class Task(ABC):
 
 
 def split(output: Output) -> tuple[Tensor, Tensor | None]:
-    """Output and spread; no spread from a single network."""
-    return output if isinstance(output, tuple) else (output, None)
+    """First tensor and spread; no spread from a single network."""
+    if isinstance(output, Activated):
+        return output.value, output.spread
+    return first_tensor(output), None
 
 
 def check_shape(output: Tensor, expected: Sequence[int], names: Sequence[str]) -> None:

@@ -13,14 +13,18 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.classification import ClassificationMeter
-from weaver_tt.tasks.base import Output, Task, check_shape, row_weight, split
+from weaver_tt.tasks.base import Output, Task, check_shape, row_weight
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 class Classification(Task):
-    """Network output (N, K) logits of the K classes of ``labels.value``; writes ``score_CLASS`` and, where known, the class as 0/1 columns."""
+    """Network output (N, K) logits of the K classes of ``labels.value``.
+
+    Writes ``score_CLASS`` and, where known, the class as 0/1 columns. A subclass may append outputs
+    (``output_names``): loss and metrics of the classes look at the first K.
+    """
 
     name = "classification"
 
@@ -39,8 +43,9 @@ class Classification(Task):
 
     def score(self, output: Output, batch: Batch) -> Scored:
         """(N, K) -> M = N rows."""
-        value, spread = split(output)
-        check_shape(value, (batch.size, len(self.classes)), self.classes)
+        value, spread = self.split_output(output)
+        names = [*self.classes, *self.output_names[len(self.classes) :]]
+        check_shape(value, (batch.size, len(names)), names)
         weight = row_weight(batch, value)
         return Scored(
             value,
@@ -53,11 +58,10 @@ class Classification(Task):
     def losses(self, scored: Scored) -> Tensor:
         """Cross entropy, (M,)."""
         assert scored.target is not None
-        return (
-            self.own_loss(scored)
-            if self.loss
-            else nn.functional.cross_entropy(scored.output, scored.target, reduction="none")
-        )
+        if self.loss:
+            return self.own_loss(scored)
+        logits = scored.output[:, : len(self.classes)]  # (M, K)
+        return nn.functional.cross_entropy(logits, scored.target, reduction="none")
 
     def activate(self, output: Tensor) -> Tensor:
         """Softmax over classes."""

@@ -18,7 +18,7 @@ from weaver_tt.data.rows.labels import WantedLabels
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.efficiency import EfficiencyMeter
-from weaver_tt.tasks.base import Output, Task, check_shape, row_weight, split
+from weaver_tt.tasks.base import Output, Task, check_shape, row_weight
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,9 +88,10 @@ class ObjectEfficiency(Task):
 
     def score(self, output: Output, batch: Batch) -> Scored:
         """(N, K, P) -> the M real objects, row after row."""
-        value, spread = split(output)
+        value, spread = self.split_output(output)
         mask = batch.masks[self.group.name]  # (N, P)
-        check_shape(value, (batch.size, len(self.labels), mask.shape[1]), self.labels)
+        names = self.output_names
+        check_shape(value, (batch.size, len(names), mask.shape[1]), names)
         real = real_entries(mask, batch.real.get(self.group.name))  # (M,)
         row = real // max(mask.shape[1], 1)
         event = row_weight(batch, value)
@@ -130,10 +131,9 @@ class ObjectEfficiency(Task):
         assert scored.target is not None
         if self.loss:
             return self.own_loss(scored)
-        tagged, untagged = (
-            F.softplus(-scored.output),
-            F.softplus(scored.output),
-        )  # -log(eff), -log(1 - eff)
+        logits = scored.output[:, : len(self.labels)]  # (M, K)
+        tagged = F.softplus(-logits)  # -log(eff)
+        untagged = F.softplus(logits)  # -log(1 - eff)
         return (scored.target * tagged + self.mu * (1 - scored.target) * untagged).mean(1)
 
     def activate(self, output: Tensor) -> Tensor:

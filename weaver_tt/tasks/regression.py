@@ -15,7 +15,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.regression import RegressionMeter
-from weaver_tt.tasks.base import Output, Task, check_shape, row_weight, split
+from weaver_tt.tasks.base import Output, Task, check_shape, row_weight
 
 LOSSES: dict[str, Callable[[Tensor], Tensor]] = {  # residual -> loss
     "huber": lambda x: F.huber_loss(x, torch.zeros_like(x), reduction="none"),
@@ -29,6 +29,8 @@ LOSSES: dict[str, Callable[[Tensor], Tensor]] = {  # residual -> loss
 
 class Regression(Task):
     """Network output (N, K), one value for each label of ``labels.value``; writes ``output_LABEL`` and, where known, ``LABEL``.
+
+    A subclass may append outputs (``output_names``): losses and metrics look at the first K.
 
     A label ``x`` may come with ``x_mask``: rows where that is 0 do not count for x. A row's loss is the mean over its labels that count; a row
     without any has no weight.
@@ -62,13 +64,14 @@ class Regression(Task):
 
     def score(self, output: Output, batch: Batch) -> Scored:
         """(N, K), or (N,) for one label -> M = N rows; targets that do not count are NaN."""
-        value, spread = (
-            part.unsqueeze(1) if part is not None and part.ndim == 1 else part
-            for part in split(output)
-        )
-        assert value is not None
-        check_shape(value, (batch.size, len(self.labels)), self.labels)
-        target, weight = self._target(batch), row_weight(batch, value)
+        value, spread = self.split_output(output)
+        if value.ndim == 1:
+            value = value.unsqueeze(1)  # (N, 1)
+        if spread is not None and spread.ndim == 1:
+            spread = spread.unsqueeze(1)  # (N, 1)
+        check_shape(value, (batch.size, len(self.output_names)), self.output_names)
+        target = self._target(batch)
+        weight = row_weight(batch, value)
         if target is not None:
             weight = weight * ~target.isnan().all(1)
         return Scored(
@@ -92,7 +95,7 @@ class Regression(Task):
         assert scored.target is not None
         counts = ~scored.target.isnan()  # (M, K)
         residual = torch.where(
-            counts, scored.output - scored.target.nan_to_num(), 0.0
+            counts, scored.output[:, : len(self.labels)] - scored.target.nan_to_num(), 0.0
         )  # a NaN must not reach the gradient
         return self.residual_loss(residual).sum(1) / counts.sum(1).clamp(min=1)
 

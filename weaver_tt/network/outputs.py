@@ -1,0 +1,62 @@
+"""What a module may return, what ensembles and exported networks give, and float32 for all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from weaver_tt.errors import ConfigError
+
+Output = Tensor | Sequence[Any] | Mapping[str, Any]
+"""A tensor, or a tuple, list or dict of them: what a user's module returns."""
+
+
+class Activated(NamedTuple):
+    """What an ensemble or an exported network gives: values that the task has activated already.
+
+    A type of its own, because a module may return a tuple of two tensors as well.
+    """
+
+    value: Tensor  # (N, K) or (N, K, P)
+    spread: Tensor | None = None  # the same shape: standard deviation over members
+
+
+def first_tensor(output: Output) -> Tensor:
+    """The tensor itself, or the first entry of a tuple, list or dict.
+
+    Raises:
+        ConfigError: that is no tensor.
+    """
+    first: Any = output
+    if isinstance(output, tuple | list):
+        first = output[0] if output else None
+    elif isinstance(output, Mapping):
+        first = next(iter(output.values()), None)
+    if isinstance(first, Tensor):
+        return first
+    kind = type(output).__name__
+    if first is not output:
+        kind = f"{kind} that begins with a {type(first).__name__}"
+    raise ConfigError(
+        f"the network returns a {kind}; expected a tensor, (N, K) or per object (N, K, P), or a "
+        "tuple, list or dict whose first entry is one"
+    )
+
+
+def to_float32(output: Any) -> Any:
+    """``output`` with each of its floating-point tensors in float32; a dict stays a dict.
+
+    Half-precision tensors come out of a network under autocast, wherever they are nested.
+    """
+    if isinstance(output, Tensor):
+        return output.float() if output.is_floating_point() else output
+    if isinstance(output, tuple) and hasattr(output, "_make"):
+        # a namedtuple takes its entries one by one, a tuple takes them all at once
+        return output._make(to_float32(entry) for entry in output)
+    if isinstance(output, tuple | list):
+        return type(output)(to_float32(entry) for entry in output)
+    if isinstance(output, Mapping):
+        return {name: to_float32(entry) for name, entry in output.items()}
+    return output
