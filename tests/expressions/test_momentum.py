@@ -68,7 +68,7 @@ def test_the_sum_of_two_back_to_back_photons_is_at_rest():
     other = make_momentum(
         pt=ak.Array([45.0]), eta=ak.Array([0.0]), phi=ak.Array([math.pi]), mass=ak.Array([0.0])
     )
-    assert coordinate(add_momenta(one, other), "m")[0] == pytest.approx(90)
+    assert coordinate(add_momenta(one, other), "mass")[0] == pytest.approx(90)
     assert coordinate(add_momenta(one, other), "pt")[0] == pytest.approx(0, abs=1e-9)
 
 

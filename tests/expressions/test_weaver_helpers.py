@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weaver_tt.expressions.evaluate import evaluate, parse_expression
-from weaver_tt.expressions.functions import HELPERS
+from weaver_tt.expressions.registry import HELPERS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

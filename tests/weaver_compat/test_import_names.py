@@ -73,7 +73,7 @@ def test_models_are_ours_in_every_spelling(tmp_path, without_weaver, place):
 
 
 def test_names_that_begin_with_an_underscore_are_there_too(tmp_path, without_weaver):
-    from weaver_tt.expressions.functions import _pad
+    from weaver_tt.expressions.helpers import _pad
 
     assert module(tmp_path, "from weaver.utils.data.tools import _pad")._pad is _pad
 
@@ -147,7 +147,7 @@ def test_other_names_are_not_touched(tmp_path, without_weaver):
 
 
 def test_custom_functions_may_import_them(tmp_path, without_weaver):
-    from weaver_tt.expressions.functions import load_custom_functions
+    from weaver_tt.expressions.custom_functions import load_custom_functions
 
     (tmp_path / "more.py").write_text(
         "from weaver.utils.data.tools import _pad\n\ndef f(x):\n    return _pad(x, 2)\n"

@@ -17,31 +17,7 @@ from awkward.contents import Content, ListArray, ListOffsetArray, NumpyArray, Re
 from awkward.index import Index64
 
 from weaver_tt.errors import DataError
-from weaver_tt.expressions.functions import _clip
-
-ELEMENTWISE: Mapping[Any, Callable[..., Any]] = {
-    **{
-        function: function
-        for function in (
-            np.around,
-            np.clip,
-            np.full_like,
-            np.isclose,
-            np.nan_to_num,
-            np.ones_like,
-            np.round,
-        )
-    },
-    np.where: np.where,
-    np.zeros_like: np.zeros_like,
-    ak.nan_to_num: np.nan_to_num,
-    ak.ones_like: np.ones_like,
-    ak.values_astype: lambda content, to: content.astype(to),
-    ak.where: np.where,
-    ak.zeros_like: np.zeros_like,
-    _clip: np.clip,
-}
-"""Functions beside ufuncs whose output at a place depends on the inputs at that place only, and what does it on flat arrays."""
+from weaver_tt.expressions.registry import ELEMENTWISE
 
 
 @dataclass(slots=True)
@@ -158,12 +134,9 @@ def _flat_function(
     function: Callable[..., Any], positional: Sequence[Any], named: Mapping[str, Any]
 ) -> Callable[..., Any] | None:
     """What computes ``function`` on flat content; None where it or its arguments need awkward."""
-    if isinstance(function, np.ufunc):
-        flat: Callable[..., Any] | None = function
-    else:
-        flat = ELEMENTWISE.get(function) if getattr(function, "__hash__", None) else None
-        if flat is np.where and len(positional) != 3:
-            flat = None  # np.where(condition) gives places, not values
+    flat = ELEMENTWISE.get(function)
+    if flat is np.where and len(positional) != 3:
+        flat = None  # np.where(condition) gives places, not values
     simple = all(
         isinstance(value, JaggedColumn | int | float | str | type | None) or _per_row(value)
         for value in positional

@@ -16,10 +16,18 @@ import awkward as ak
 import numpy as np
 
 from weaver_tt.errors import ConfigError, DataError, WeaverError, nearest
-from weaver_tt.expressions import methods, momentum
+from weaver_tt.expressions.custom_functions import known_functions
 from weaver_tt.expressions.elementwise import apply_function, as_operand, to_awkward
-from weaver_tt.expressions.functions import FUNCTIONS, MODULES, known_functions
 from weaver_tt.expressions.grammar import ALLOWED, MAX_CHARACTERS, Grammar, module_of, with_caret
+from weaver_tt.expressions.momentum import add_momenta, is_momentum
+from weaver_tt.expressions.registry import (
+    ATTRIBUTES,
+    FUNCTIONS,
+    METHODS,
+    MODULES,
+    MOMENTUM_CALLS,
+    MOMENTUM_COORDINATES,
+)
 
 Table = Mapping[str, Any]  # column -> ak.Array or np.ndarray of R rows
 MOST_BITS = 64  # of a whole number that constants make
@@ -203,12 +211,8 @@ class _Evaluation:
         left, right = self.value(node.left), self.value(node.right)
         if _is_number(left) and _is_number(right):
             return self.number(node, left, right)
-        if (
-            isinstance(node.op, ast.Add)
-            and momentum.is_momentum(left)
-            and momentum.is_momentum(right)
-        ):
-            return self.run(momentum.add_momenta, [left, right], {}, node)
+        if isinstance(node.op, ast.Add) and is_momentum(left) and is_momentum(right):
+            return self.run(add_momenta, [left, right], {}, node)
         return self.run(BINARY[type(node.op)], [left, right], {}, node)
 
     def number(self, node: ast.BinOp, left: Any, right: Any) -> Any:
@@ -244,14 +248,14 @@ class _Evaluation:
         """A module's constant or type, a coordinate of four-momenta, or what a column has."""
         if module := module_of(node.value):
             return MODULES[module][node.attr]
-        if node.attr in methods.ATTRIBUTES:
-            return self.run(methods.ATTRIBUTES[node.attr], [self.value(node.value)], {}, node)
-        return self.run(momentum.coordinate, [self.momenta(node.value), node.attr], {}, node)
+        if node.attr in ATTRIBUTES:
+            return self.run(ATTRIBUTES[node.attr], [self.value(node.value)], {}, node)
+        return self.run(MOMENTUM_COORDINATES[node.attr], [self.momenta(node.value)], {}, node)
 
     def momenta(self, node: ast.expr) -> Any:
         """The value of a node that has to be four-momenta."""
         value = self.value(node)
-        if not momentum.is_momentum(value):
+        if not is_momentum(value):
             raise DataError(
                 f"expression {self.source!r}: {ast.unparse(node)} is not made by a _p4_from_... helper, and has no attributes"
             )
@@ -273,15 +277,15 @@ class _Evaluation:
             return self.run(self.functions[node.func.id], positional, named, node)
         if isinstance(node.func, ast.Attribute) and (module := module_of(node.func.value)):
             return self.run(MODULES[module][node.func.attr], positional, named, node)
-        if isinstance(node.func, ast.Attribute) and node.func.attr in methods.METHODS:
+        if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
             return self.run(
-                methods.METHODS[node.func.attr],
+                METHODS[node.func.attr],
                 [self.value(node.func.value), *positional],
                 named,
                 node,
             )
         if isinstance(node.func, ast.Attribute):
-            method = momentum.METHODS[node.func.attr]
+            method = MOMENTUM_CALLS[node.func.attr]
             return self.run(
                 method, [self.momenta(node.func.value), *positional, *named.values()], {}, node
             )

@@ -11,8 +11,14 @@ from typing import Any
 import numpy as np
 
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.expressions import methods, momentum
-from weaver_tt.expressions.functions import HELPERS, MODULES
+from weaver_tt.expressions.registry import (
+    ATTRIBUTES,
+    HELPERS,
+    METHODS,
+    MODULES,
+    MOMENTUM_CALLS,
+    MOMENTUM_COORDINATES,
+)
 
 ALLOWED = (
     "allowed: numbers, columns, + - * / // % **, comparisons, & | ~, indexing and slicing, functions of np, ak and math, "
@@ -147,7 +153,7 @@ class Grammar:
     def attribute(self, node: ast.Attribute, name: str) -> None:
         """``p4.pt``: a coordinate of four-momenta; ``x.counts`` of a column."""
         self.submodule(node.value)
-        known = (*momentum.ATTRIBUTES, *methods.ATTRIBUTES)
+        known = (*MOMENTUM_COORDINATES, *ATTRIBUTES)
         if name not in known:
             raise self.refusal(node, f"attribute {name!r} is not allowed; {nearest(name, known)}")
 
@@ -193,7 +199,7 @@ class Grammar:
     def method(self, node: ast.Call, target: ast.Attribute) -> None:
         """``p4.deltaR(other)`` of four-momenta, ``x.sum()`` of a column."""
         self.submodule(target.value)
-        known: Mapping[str, Callable[..., Any]] = {**momentum.METHODS, **methods.METHODS}
+        known: Mapping[str, Callable[..., Any]] = {**MOMENTUM_CALLS, **METHODS}
         if target.attr not in known:
             raise self.refusal(
                 target, f"method {target.attr!r} is not allowed; {nearest(target.attr, known)}"

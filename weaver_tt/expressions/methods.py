@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import awkward as ak
@@ -65,26 +64,3 @@ def _require_objects(array: Any, axis: int = -1) -> Any:
             "axis 0 goes over rows, and which rows are read together is a matter of chance; axis 1 goes over a row's objects"
         )
     return array
-
-
-METHODS: Mapping[str, Callable[..., Any]] = {
-    **{
-        name: partial(reduce_objects, getattr(ak, name))
-        for name in ("sum", "prod", "min", "max", "mean", "std", "any", "all")
-    },
-    **{name: partial(find_extremum, getattr(ak, name)) for name in ("argmin", "argmax")},
-    "pad": pad,
-    "fillna": ak.fill_none,
-    "astype": ak.values_astype,
-}
-"""What may be called on a column."""
-
-ATTRIBUTES: Mapping[str, Callable[[Any], Any]] = {"counts": counts}
-"""What a column has."""
-
-JAGGED_ARRAY: Mapping[str, Callable[..., Any]] = {
-    **{name: getattr(ak, name) for name in ("ones_like", "zeros_like", "zip")},
-    "concatenate": ak.concatenate,
-    "fromcounts": fromcounts,
-}
-"""What may be used of awkward 0's ``JaggedArray``."""

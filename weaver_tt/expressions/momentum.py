@@ -24,7 +24,6 @@ def is_momentum(value: Any) -> bool:
 
 def coordinate(record: ak.Array, name: str) -> Any:
     """A coordinate of four-momenta, as stored or derived from those stored (GeV in, GeV out)."""
-    name = ALIASES.get(name, name)
     if name in record.fields:
         return record[name]
     return DERIVED[name](lambda other: coordinate(record, other))
@@ -40,37 +39,25 @@ def add_momenta(left: ak.Array, right: ak.Array) -> ak.Array:
     )
 
 
-def momentum_delta_phi(left: ak.Array, right: ak.Array) -> Any:
+def momentum_delta_phi(momentum: ak.Array, other: ak.Array) -> Any:
     """Difference of azimuths in [-pi, pi)."""
-    return np.mod(coordinate(left, "phi") - coordinate(right, "phi") + np.pi, 2 * np.pi) - np.pi
+    return np.mod(coordinate(momentum, "phi") - coordinate(other, "phi") + np.pi, 2 * np.pi) - np.pi
 
 
-def momentum_delta_eta(left: ak.Array, right: ak.Array) -> Any:
+def momentum_delta_eta(momentum: ak.Array, other: ak.Array) -> Any:
     """Difference of pseudorapidities."""
-    return coordinate(left, "eta") - coordinate(right, "eta")
+    return coordinate(momentum, "eta") - coordinate(other, "eta")
 
 
-def momentum_delta_r(left: ak.Array, right: ak.Array) -> Any:
+def momentum_delta_r(momentum: ak.Array, other: ak.Array) -> Any:
     """Distance in (eta, phi)."""
-    return np.hypot(momentum_delta_eta(left, right), momentum_delta_phi(left, right))
+    return np.hypot(momentum_delta_eta(momentum, other), momentum_delta_phi(momentum, other))
 
 
 def _mass(of: Callable[[str], Any]) -> Any:
     square = of("energy") ** 2 - of("p") ** 2
     return np.copysign(np.sqrt(np.abs(square)), square)  # a spacelike vector has a negative mass
 
-
-ALIASES: Mapping[str, str] = {
-    "E": "energy",
-    "e": "energy",
-    "t": "energy",
-    "m": "mass",
-    "M": "mass",
-    "x": "px",
-    "y": "py",
-    "z": "pz",
-    "rho": "pt",
-}
 
 DERIVED: Mapping[str, Callable[[Callable[[str], Any]], Any]] = {
     "px": lambda of: of("pt") * np.cos(of("phi")),
@@ -88,13 +75,3 @@ DERIVED: Mapping[str, Callable[[Callable[[str], Any]], Any]] = {
     "rapidity": lambda of: np.arctanh(of("pz") / of("energy")),
 }
 """Coordinate -> how it follows from others."""
-
-ATTRIBUTES: frozenset[str] = frozenset(DERIVED) | frozenset(ALIASES)
-"""What may follow the dot of a four-momentum."""
-
-METHODS: Mapping[str, Callable[[ak.Array, ak.Array], Any]] = {
-    "deltaR": momentum_delta_r,
-    "deltaphi": momentum_delta_phi,
-    "deltaeta": momentum_delta_eta,
-}
-"""What may be called on a four-momentum."""

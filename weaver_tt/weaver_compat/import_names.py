@@ -28,7 +28,7 @@ OUR_MODULES = {
     "utils.logger": "weaver_tt.weaver_compat.logger",
     "utils.import_tools": "weaver_tt.weaver_compat.import_tools",
     "utils.nn.tools": "weaver_tt.weaver_compat.loops",
-    "utils.data.tools": "weaver_tt.expressions.functions",
+    "utils.data.tools": "weaver_tt.expressions.helpers",
 }
 """Module of Weaver, without ``weaver.`` -> module of ours with the same names."""
 

@@ -18,7 +18,7 @@ from weaver_tt.data.rows.table import Table, file_name, make_table, read_columns
 from weaver_tt.data.scan import scan_files
 from weaver_tt.errors import BadFileError, WeaverError
 from weaver_tt.expressions.evaluate import Expression
-from weaver_tt.expressions.functions import FUNCTIONS
+from weaver_tt.expressions.registry import FUNCTIONS
 from weaver_tt.formats.file_groups import is_remote, parse_groups
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.log import log

@@ -1,68 +1,20 @@
-"""What an expression may call: safe functions of numpy, awkward and math, a few builtins, and the helpers of public configurations.
+"""Helpers that public configurations for Weaver call, with the values that weaver-core gives them.
 
-Everything is listed by name. Left out are functions that touch files or memory (``load``, ``memmap``, ``from_parquet``), that call back
-(``vectorize``, ``apply_along_axis``, ``piecewise``), and that make big things out of small ones (``arange``, ``tile``, ``factorial``).
+R rows; (R, var) is a jagged array. Their names are Weaver's; ``registry.py`` lists them.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
-import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.errors import ConfigError, DataError
-from weaver_tt.expressions.methods import JAGGED_ARRAY, pad_none, validate_length
+from weaver_tt.errors import DataError
+from weaver_tt.expressions.methods import validate_length
 from weaver_tt.expressions.momentum import make_momentum
-from weaver_tt.weaver_compat.import_names import weaver_names
-
-_NUMPY = """
-abs absolute add all allclose amax amin angle any arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort around array_equal
-average bitwise_and bitwise_not bitwise_or bitwise_xor cbrt ceil clip column_stack concatenate copysign corrcoef cos cosh count_nonzero cross cumprod
-cumsum deg2rad degrees digitize divide divmod dot equal exp exp2 expand_dims expm1 fabs fix float_power floor floor_divide fmax fmin fmod frexp
-full_like gcd greater greater_equal heaviside hstack hypot interp invert isclose isfinite isin isinf isnan isneginf isposinf lcm left_shift less
-less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor max maximum mean median min minimum mod modf
-moveaxis multiply nan_to_num nanargmax nanargmin nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar
-negative nextafter not_equal ones_like percentile positive power prod ptp quantile rad2deg radians real reciprocal remainder reshape right_shift rint
-round searchsorted select sign signbit sin sinc sinh sort spacing sqrt square squeeze stack std subtract sum swapaxes take take_along_axis tan tanh
-transpose true_divide trunc unwrap var vstack where zeros_like
-float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool_ pi e inf nan euler_gamma newaxis
-"""
-_AWKWARD = """
-all almost_equal any argcartesian argcombinations argmax argmin argsort broadcast_arrays cartesian combinations concatenate corr count count_nonzero
-covar drop_none fill_none firsts flatten from_regular full_like is_none isclose local_index mask max mean min moment nan_to_num nan_to_none
-nanargmax nanargmin nanmax nanmean nanmin nanprod nanstd nansum nanvar num ones_like prod ptp ravel run_lengths singletons softmax sort
-std sum to_numpy to_packed to_regular unflatten unzip values_astype var where with_field zeros_like zip
-"""
-_MATH = """
-acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh degrees erf erfc exp exp2 expm1 fabs floor fmod gamma hypot isclose isfinite isinf
-isnan ldexp lgamma log log10 log1p log2 pow radians sin sinh sqrt tan tanh trunc pi e inf nan tau
-"""
-
-
-def _members(module: Any, names: str) -> dict[str, Any]:
-    """The listed members of a module; names that an older release lacks are left out."""
-    return {name: getattr(module, name) for name in names.split() if hasattr(module, name)}
-
-
-_np, _ak = _members(np, _NUMPY), _members(ak, _AWKWARD) | {"pad_none": pad_none}
-MODULES: dict[str, Mapping[str, Any]] = {
-    "np": _np,
-    "numpy": _np,
-    "ak": _ak,
-    "awkward": _ak,
-    "math": _members(math, _MATH),
-    "ak.JaggedArray": JAGGED_ARRAY,
-    "awkward.JaggedArray": JAGGED_ARRAY,
-}
-"""Module as written in an expression -> what may be used of it."""
 
 
 def _hash(*columns: Any) -> npt.NDArray[np.int64]:
@@ -216,73 +168,3 @@ def _p4_from_ptetaphie(pt: Any, eta: Any, phi: Any, energy: Any) -> ak.Array:
 def _p4_from_ptetaphim(pt: Any, eta: Any, phi: Any, mass: Any) -> ak.Array:
     """Four-momenta from transverse momentum, pseudorapidity, azimuth and mass."""
     return make_momentum(pt=pt, eta=eta, phi=phi, mass=mass)
-
-
-BUILTINS: dict[str, Callable[..., Any]] = {
-    "len": len,
-    "abs": np.absolute,
-    "min": min,
-    "max": max,
-    "sum": sum,
-    "round": np.round,
-}
-"""Builtins by name; ``abs`` and ``round`` act on every value (and ``round(1, -10**9)`` cannot hang)."""
-
-HELPERS: dict[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (
-        *(
-            _hash,
-            _concat,
-            _stack,
-            _pad,
-            _repeat_pad,
-            _clip,
-            _knn,
-            _batch_knn,
-            _batch_permute_indices,
-            _batch_argsort,
-            _batch_gather,
-        ),
-        *(
-            _batch_permute_and_drop_indices,
-            _p4_from_pxpypze,
-            _p4_from_ptetaphie,
-            _p4_from_ptetaphim,
-        ),
-    )
-}
-"""Helpers that public configurations call, under their names there."""
-
-FUNCTIONS: Mapping[str, Callable[..., Any]] = BUILTINS | HELPERS
-"""All functions that are called by their bare name."""
-
-
-@lru_cache
-def load_custom_functions(path: str) -> dict[str, Callable[..., Any]]:
-    """The functions of a user's python file, by name. Errors inside that file pass through as they are.
-
-    :raises ConfigError: there is no such file, or it holds no function.
-    """
-    if not Path(path).is_file():
-        raise ConfigError(f"--custom-functions {path}: no such file")
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"--custom-functions {path}: not a python file")
-    module = importlib.util.module_from_spec(spec)
-    with weaver_names(path):
-        spec.loader.exec_module(module)
-    members = vars(module).items()
-    found: dict[str, Callable[..., Any]] = {
-        name: value
-        for name, value in members
-        if inspect.isfunction(value) and not name.startswith("__")
-    }
-    if not found:
-        raise ConfigError(f"--custom-functions {path}: holds no function")
-    return found
-
-
-def known_functions(custom: str | None) -> Mapping[str, Callable[..., Any]]:
-    """What can be called by its bare name, with the functions of the file ``custom`` where one is given."""
-    return FUNCTIONS if custom is None else {**FUNCTIONS, **load_custom_functions(custom)}

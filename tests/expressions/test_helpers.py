@@ -1,4 +1,4 @@
-"""What expressions may call: helpers with values worked out by hand, and nothing dangerous on the list."""
+"""Helpers, with values worked out by hand."""
 
 import awkward as ak
 import numpy as np
@@ -6,58 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weaver_tt.errors import ConfigError, DataError
-from weaver_tt.expressions import functions
-from weaver_tt.expressions.functions import BUILTINS, HELPERS, MODULES, load_custom_functions
+from weaver_tt.errors import DataError
+from weaver_tt.expressions.registry import HELPERS, MODULES
 
 JAGGED = ak.Array([[1.0, 2.0, 3.0], [], [4.0]])
-
-
-@pytest.mark.parametrize(
-    "name",
-    """load loadtxt genfromtxt fromfile fromstring frombuffer fromregex save savez savez_compressed savetxt memmap open_memmap DataSource
-    lib ctypeslib
-    testing f2py frompyfunc vectorize apply_along_axis apply_over_axes piecewise fromfunction fromiter nditer source info show_config random rec char
-    core exceptions einsum arange zeros ones full empty tile repeat eye linspace logspace pad put place copyto putmask fill_diagonal seterr errstate
-    from_parquet to_parquet from_json to_json from_buffers from_numpy from_iter from_raw_library from_cling to_feather from_feather to_dataframe
-    to_torch behavior numba jax cling transform to_layout typetracer contents with_name factorial comb perm diff""".split(),  # noqa: SIM905
-)
-def test_functions_that_read_write_call_back_or_grow_are_not_listed(name):
-    assert all(name not in listed for listed in MODULES.values())
-
-
-def test_no_listed_member_begins_with_an_underscore_or_is_a_module():
-    import types
-
-    for listed in MODULES.values():
-        assert not any(
-            name.startswith("_") or isinstance(value, types.ModuleType)
-            for name, value in listed.items()
-        )
-    assert set(BUILTINS) == {"len", "abs", "min", "max", "sum", "round"}
-    assert {
-        "sqrt",
-        "log",
-        "hypot",
-        "arctan2",
-        "where",
-        "clip",
-        "stack",
-        "ones_like",
-        "maximum",
-        "pi",
-    } <= MODULES["np"].keys()
-    assert {
-        "num",
-        "sum",
-        "any",
-        "pad_none",
-        "fill_none",
-        "firsts",
-        "argsort",
-        "unflatten",
-        "flatten",
-    } <= MODULES["ak"].keys()
 
 
 def test_pad_fills_short_rows_and_cuts_long_ones():
@@ -150,22 +102,3 @@ def test_sorting_and_gathering_bring_objects_into_order():
         [],
     ]
     assert HELPERS["_clip"](array, 2, 3).tolist() == [[3, 2, 2], []]
-
-
-def test_own_functions_are_found_by_name_and_their_errors_are_shown_as_they_are(tmp_path):
-    good = tmp_path / "good.py"
-    good.write_text("import math\ndef double(x):\n    return 2 * x\nconstant = 3\n")
-    assert load_custom_functions(str(good))["double"](21) == 42
-    assert list(load_custom_functions(str(good))) == ["double"]
-    assert functions.known_functions(str(good)).keys() == functions.FUNCTIONS.keys() | {"double"}
-    bad = tmp_path / "bad.py"
-    bad.write_text("raise KeyError('mine')\n")
-    with pytest.raises(KeyError, match="mine"):
-        load_custom_functions(str(bad))
-
-
-def test_a_file_of_own_functions_must_exist_and_hold_some(tmp_path):
-    (tmp_path / "empty.py").write_text("x = 1\n")
-    for name in ("empty.py", "none.py"):
-        with pytest.raises(ConfigError, match=name):
-            load_custom_functions(str(tmp_path / name))

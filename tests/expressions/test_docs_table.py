@@ -1,0 +1,32 @@
+"""The table of functions in the docs."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from weaver_tt.expressions.docs_table import BEGIN, END, functions_table, with_table
+
+PAGE = Path(__file__).parents[2] / "docs/data-yaml.md"
+
+
+@pytest.mark.skipif(not hasattr(math, "exp2"), reason="python before 3.11 lacks some functions")
+def test_the_page_says_what_the_registry_says():
+    page = PAGE.read_text()
+    assert with_table(page) == page, (
+        "run `python -m weaver_tt.expressions.docs_table docs/data-yaml.md`"
+    )
+
+
+def test_rows_show_names_arguments_and_whether_a_function_acts_by_value():
+    rows = functions_table().splitlines()
+    assert "| `np.around round` | yes | rounding to decimals |" in rows
+    assert "| `x.pad(length, clip=False)` |  | " in functions_table()
+    assert "| `p4.deltaR(other)` |  | distance in (eta, phi) |" in rows
+    assert all(row.count("|") == 4 for row in rows)
+
+
+def test_a_page_without_marks_is_refused():
+    with pytest.raises(ValueError, match="not enough values"):
+        with_table("no table here")
+    assert with_table(f"a\n{BEGIN}\nold\n{END}\nb").startswith(f"a\n{BEGIN}\n| function |")

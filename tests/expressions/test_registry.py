@@ -1,0 +1,229 @@
+"""What expressions may call: exactly these names, nothing dangerous, and true statements about each."""
+
+import types
+
+import awkward as ak
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from weaver_tt.expressions.evaluate import evaluate, parse_expression
+from weaver_tt.expressions.registry import (
+    ATTRIBUTES,
+    BUILTINS,
+    ELEMENTWISE,
+    FUNCTIONS,
+    HELPERS,
+    METHODS,
+    MODULES,
+    MOMENTUM_CALLS,
+    MOMENTUM_COORDINATES,
+    REGISTRY,
+)
+
+# the names of commit dd42f27; a name that is added on purpose is added here too
+NUMPY = """
+abs absolute add all allclose amax amin angle any arccos arccosh arcsin arcsinh arctan arctan2
+arctanh argmax argmin argsort around array_equal average bitwise_and bitwise_not bitwise_or
+bitwise_xor bool_ cbrt ceil clip column_stack concatenate copysign corrcoef cos cosh
+count_nonzero cross cumprod cumsum deg2rad degrees digitize divide divmod dot e equal
+euler_gamma exp exp2 expand_dims expm1 fabs fix float16 float32 float64 float_power floor
+floor_divide fmax fmin fmod frexp full_like gcd greater greater_equal heaviside hstack hypot inf
+int16 int32 int64 int8 interp invert isclose isfinite isin isinf isnan isneginf isposinf lcm
+left_shift less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not
+logical_or logical_xor max maximum mean median min minimum mod modf moveaxis multiply nan
+nan_to_num nanargmax nanargmin nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod
+nanquantile nanstd nansum nanvar negative newaxis nextafter not_equal ones_like percentile pi
+positive power prod ptp quantile rad2deg radians real reciprocal remainder reshape right_shift
+rint round searchsorted select sign signbit sin sinc sinh sort spacing sqrt square squeeze stack
+std subtract sum swapaxes take take_along_axis tan tanh transpose true_divide trunc uint16
+uint32 uint64 uint8 unwrap var vstack where zeros_like
+"""
+AWKWARD = """
+all almost_equal any argcartesian argcombinations argmax argmin argsort broadcast_arrays
+cartesian combinations concatenate corr count count_nonzero covar drop_none fill_none firsts
+flatten from_regular full_like is_none isclose local_index mask max mean min moment nan_to_none
+nan_to_num nanargmax nanargmin nanmax nanmean nanmin nanprod nanstd nansum nanvar num ones_like
+pad_none prod ptp ravel run_lengths singletons softmax sort std sum to_numpy to_packed
+to_regular unflatten unzip values_astype var where with_field zeros_like zip
+"""
+MATH = """
+acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh degrees e erf erfc exp exp2
+expm1 fabs floor fmod gamma hypot inf isclose isfinite isinf isnan ldexp lgamma log log10 log1p
+log2 nan pi pow radians sin sinh sqrt tan tanh tau trunc
+"""
+OLD_AWKWARD = "concatenate fromcounts ones_like zeros_like zip"
+HELPER_NAMES = """
+_batch_argsort _batch_gather _batch_knn _batch_permute_and_drop_indices _batch_permute_indices
+_clip _concat _hash _knn _p4_from_ptetaphie _p4_from_ptetaphim _p4_from_pxpypze _pad _repeat_pad
+_stack
+"""
+COORDINATES = "E M e energy et eta m mass mt p phi pt px py pz rapidity rho t theta x y z"
+COLUMN_METHODS = "all any argmax argmin astype fillna max mean min pad prod std sum"
+
+# beside ufuncs
+ELEMENTWISE_FUNCTIONS = {
+    np.around,
+    np.clip,
+    np.full_like,
+    np.isclose,
+    np.nan_to_num,
+    np.ones_like,
+    np.round,
+    np.where,
+    np.zeros_like,
+    ak.nan_to_num,
+    ak.ones_like,
+    ak.values_astype,
+    ak.where,
+    ak.zeros_like,
+    HELPERS["_clip"],
+}
+
+
+@pytest.mark.parametrize(
+    ("spelled", "names"),
+    [
+        ("np", NUMPY),
+        ("numpy", NUMPY),
+        ("ak", AWKWARD),
+        ("awkward", AWKWARD),
+        ("math", MATH),
+        ("ak.JaggedArray", OLD_AWKWARD),
+        ("awkward.JaggedArray", OLD_AWKWARD),
+    ],
+)
+def test_these_names_of_a_module_are_allowed_and_no_others(spelled, names):
+    module = {"n": np, "a": ak, "m": __import__("math")}[spelled[0]]
+    own = {"fromcounts"}
+    expected = {name for name in names.split() if name in own or hasattr(module, name)}
+    assert MODULES[spelled].keys() == expected
+    for name in expected - own - {"pad_none"}:
+        # `nan` is not equal to itself
+        assert MODULES[spelled][name] is getattr(module, name)
+
+
+def test_these_bare_names_methods_and_attributes_are_allowed_and_no_others():
+    assert set(MODULES) == {
+        "np",
+        "numpy",
+        "ak",
+        "awkward",
+        "math",
+        "ak.JaggedArray",
+        "awkward.JaggedArray",
+    }
+    assert BUILTINS.keys() == {"len", "abs", "min", "max", "sum", "round"}
+    assert HELPERS.keys() == set(HELPER_NAMES.split())
+    assert FUNCTIONS.keys() == BUILTINS.keys() | HELPERS.keys()
+    assert METHODS.keys() == set(COLUMN_METHODS.split())
+    assert ATTRIBUTES.keys() == {"counts"}
+    assert MOMENTUM_COORDINATES.keys() == set(COORDINATES.split())
+    assert MOMENTUM_CALLS.keys() == {"deltaR", "deltaphi", "deltaeta"}
+
+
+def test_no_name_stands_twice_and_each_has_its_line_of_docs():
+    names = [name for entry in REGISTRY for name in entry.names]
+    assert len(names) == len(set(names))
+    assert all(entry.doc for entry in REGISTRY)
+
+
+def test_ufuncs_and_these_functions_act_value_by_value_and_no_others():
+    ufuncs = {value for value in MODULES["np"].values() if isinstance(value, np.ufunc)}
+    assert len(ufuncs) > 80
+    assert ELEMENTWISE.keys() == ufuncs | ELEMENTWISE_FUNCTIONS
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [entry for entry in REGISTRY if entry.names[0] in ("np.clip", "_clip", "ak.where", "np.round")],
+    ids=lambda entry: entry.names[0],
+)
+def test_what_acts_on_flat_arrays_gives_the_values_of_the_function_itself(entry):
+    values = np.array([-1.5, 0.25, 2.5])
+    arguments = {
+        "np.clip": (values, 0, 1),
+        "_clip": (values, 0, 1),
+        "ak.where": (values > 0, values, 7.0),
+        "np.round": (values, 1),
+    }[entry.names[0]]
+    assert ak.to_list(entry.flat(*arguments)) == ak.to_list(entry.value(*arguments))
+
+
+AWKWARD_VALUES = [-np.inf, -2.5, -1.5, -1, -0.5, 0, 0.3, 0.5, 1, 1.5, 2.5, 3, np.inf, np.nan]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [entry for entry in REGISTRY if entry.onnx is not None],
+    ids=lambda entry: entry.names[0],
+)
+def test_the_operator_of_onnx_computes_the_same(entry):
+    first, second = (
+        grid.ravel() for grid in np.meshgrid(*2 * [np.array(AWKWARD_VALUES, np.float32)])
+    )
+    if entry.onnx == "Where":
+        arguments = [first > 0, first, second]
+    else:
+        arguments = [first, second][: entry.value.nin]
+    with np.errstate(all="ignore"):
+        expected = ak.to_numpy(entry.value(*arguments))
+    found = run_operator(entry.onnx, arguments, expected.dtype)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def run_operator(operator, arguments, dtype):
+    """What ONNX Runtime makes of the arguments with one operator."""
+    names = [f"x{number}" for number in range(len(arguments))]
+    inputs = [
+        onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(values.dtype), values.shape
+        )
+        for name, values in zip(names, arguments, strict=True)
+    ]
+    output = onnx.helper.make_tensor_value_info(
+        "y", onnx.helper.np_dtype_to_tensor_dtype(dtype), None
+    )
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(operator, names, ["y"])], "one", inputs, [output]
+    )
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9
+    )
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, dict(zip(names, arguments, strict=True)))[0]
+
+
+@pytest.mark.parametrize("alias", ["mass", "m", "M"])
+def test_a_coordinate_has_its_other_names(alias):
+    table = {"e": ak.Array([5.0]), "p": ak.Array([3.0])}
+    expression = parse_expression(f"_p4_from_pxpypze(p, 0, 0, e).{alias}", "test")
+    assert evaluate(expression, table).tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    "name",
+    """
+    load loadtxt genfromtxt fromfile fromstring frombuffer fromregex save savez savez_compressed
+    savetxt memmap open_memmap DataSource lib ctypeslib testing f2py frompyfunc vectorize
+    apply_along_axis apply_over_axes piecewise fromfunction fromiter nditer source info show_config
+    random rec char core exceptions einsum arange zeros ones full empty tile repeat eye linspace
+    logspace pad put place copyto putmask fill_diagonal seterr errstate from_parquet to_parquet
+    from_json to_json from_buffers from_numpy from_iter from_raw_library from_cling to_feather
+    from_feather to_dataframe to_torch behavior numba jax cling transform to_layout typetracer
+    contents with_name factorial comb perm diff
+    """.split(),  # noqa: SIM905
+)
+def test_functions_that_read_write_call_back_or_grow_are_not_listed(name):
+    assert all(name not in listed for listed in MODULES.values())
+
+
+def test_no_listed_member_begins_with_an_underscore_or_is_a_module():
+    for listed in MODULES.values():
+        assert not any(
+            name.startswith("_") or isinstance(value, types.ModuleType)
+            for name, value in listed.items()
+        )

@@ -1,0 +1,44 @@
+"""Functions of the user's own: those of the python file given with ``--custom-functions``."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from weaver_tt.errors import ConfigError
+from weaver_tt.expressions.registry import FUNCTIONS
+from weaver_tt.weaver_compat.import_names import weaver_names
+
+
+@lru_cache
+def load_custom_functions(path: str) -> dict[str, Callable[..., Any]]:
+    """The functions of a user's python file, by name. Errors inside that file pass through as they are.
+
+    :raises ConfigError: there is no such file, or it holds no function.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(f"--custom-functions {path}: no such file")
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"--custom-functions {path}: not a python file")
+    module = importlib.util.module_from_spec(spec)
+    with weaver_names(path):
+        spec.loader.exec_module(module)
+    members = vars(module).items()
+    found: dict[str, Callable[..., Any]] = {
+        name: value
+        for name, value in members
+        if inspect.isfunction(value) and not name.startswith("__")
+    }
+    if not found:
+        raise ConfigError(f"--custom-functions {path}: holds no function")
+    return found
+
+
+def known_functions(custom: str | None) -> Mapping[str, Callable[..., Any]]:
+    """What can be called by its bare name, with the functions of the file ``custom`` where one is given."""
+    return FUNCTIONS if custom is None else {**FUNCTIONS, **load_custom_functions(custom)}
