@@ -13,7 +13,7 @@ import uproot
 
 from weaver_tt.config.load import load_config
 from weaver_tt.data.loaders import test_loaders as loaders_of
-from weaver_tt.data.statistics.standardize import prepare_statistics
+from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.options.train import DataOptions
 
 ROWS = 60
@@ -145,7 +145,7 @@ def weaver_tensors(config: Path, files: list[str], training: bool) -> dict[str, 
 def our_tensors(config: Path, files: list[str], prefix: str) -> dict[str, np.ndarray]:
     """What we make of the same files."""
     options = DataOptions(data_train=files, data_val=files, data_test=files, batch_size=7)
-    loaded = prepare_statistics(load_config(str(config)), prefix, options)
+    loaded, _ = fit_statistics(load_config(str(config)), prefix, options)
     batches = [
         {name: tensor.numpy().copy() for name, tensor in batch.inputs.items()}
         for batch in next(iter(loaders_of(loaded, options).values())).epoch(0)

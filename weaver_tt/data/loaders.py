@@ -276,17 +276,23 @@ def train_loader(
     device: torch.device | str = "cpu",
     any_length: bool = True,
     wanted_labels: WantedLabels = ANY_LABELS,
+    scan: Scan | None = None,
 ) -> Loader:
     """Shuffled batches of the training files, with labels and weight, without observers; reweighted as the YAML says.
 
     With bucketing, batches are only as long as their longest row needs, unless the network takes but one length (``any_length`` False).
+    ``scan``: an earlier one, which is used if it is of these files (see :func:`fit_statistics`).
     """
     config = with_extra_selection(config, "train", options.extra_selection_train)
     steps = _steps_per_epoch(
         options.steps_per_epoch, options.samples_per_epoch, options.batch_size * world
     )
     scan = scan_files(
-        parse_groups(options.data_train), config, make_plan(config, "train"), options.on_bad_file
+        parse_groups(options.data_train),
+        config,
+        make_plan(config, "train"),
+        options.on_bad_file,
+        scan,
     )
     high = 1.0 if options.data_val else options.train_val_split
     stream = _make_stream(
@@ -327,10 +333,12 @@ def val_loader(
     world: int = 1,
     device: torch.device | str = "cpu",
     wanted_labels: WantedLabels = ANY_LABELS,
+    scan: Scan | None = None,
 ) -> Loader | None:
     """Validation batches in input order, the last one as it comes; None where there is nothing to validate on.
 
     Of more rows than the steps asked for take, the same ones are drawn in each epoch, from everywhere: files may hold one class each.
+    ``scan``: that of the training, which is used where it validates on the training files.
     """
     if not options.data_val and options.train_val_split >= 1:
         return None
@@ -344,6 +352,7 @@ def val_loader(
         config,
         make_plan(config, "train"),
         options.on_bad_file,
+        scan,
     )
     low = 0.0 if options.data_val else options.train_val_split
     fraction = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
@@ -29,6 +29,19 @@ class Scan:
         tuple[str, ...], ...
     ]  # for each group, the columns to read, as the YAML names them
     accounting: Accounting  # files given up
+    files: tuple[FileGroup, ...]  # all that were looked at
+    treename: str | None
+    in_file: frozenset[str]  # columns that all files have, under their names there
+
+    def covers(self, groups: Sequence[FileGroup], config: DataConfig, plan: Plan) -> bool:
+        """Whether it is of these files and has all columns of ``plan``, none of them optional."""
+        needed = {file_name(name, config) for name in plan.columns}
+        return (
+            self.files == tuple(groups)
+            and self.treename == config.treename
+            and not plan.optional
+            and needed <= self.in_file
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +52,19 @@ class _FileScan:
 
 
 def scan_files(
-    groups: Sequence[FileGroup], config: DataConfig, plan: Plan, on_bad_file: str = "stop"
+    groups: Sequence[FileGroup],
+    config: DataConfig,
+    plan: Plan,
+    on_bad_file: str = "stop",
+    known: Scan | None = None,
 ) -> Scan:
-    """Look at all files of ``groups``.
+    """Look at all files of ``groups``, unless ``known``, an earlier scan, is of these files.
 
     :raises DataError: a file cannot be read (unless ``on_bad_file`` is "skip") or lacks a column, files of a group differ in an optional one, or
         there is no row at all.
     """
+    if known is not None and known.covers(groups, config, plan):
+        return replace(known, columns=tuple(plan.columns for _ in groups))
     accounting = Accounting()
     sources: list[Source] = []
     columns = []
@@ -79,6 +98,9 @@ def scan_files(
         tuple(source for source in sources if source.rows),
         tuple(columns),
         accounting,
+        tuple(groups),
+        config.treename,
+        frozenset(file_name(name, config) for name in plan.columns if not plan.is_optional(name)),
     )
 
 

@@ -14,9 +14,9 @@ from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.loaders import Loader, test_loaders, train_loader, val_loader
 from weaver_tt.data.rows.batch import Batch
-from weaver_tt.data.statistics.bucketing import prepare_bucketing
-from weaver_tt.data.statistics.reweighting import prepare_weights
-from weaver_tt.data.statistics.standardize import load_statistics, prepare_statistics
+from weaver_tt.data.scan import Scan
+from weaver_tt.data.statistics.fit import fit_statistics
+from weaver_tt.data.statistics.standardize import load_statistics
 from weaver_tt.deploy.export import export_onnx
 from weaver_tt.deploy.onnx_network import OnnxNetwork
 from weaver_tt.deploy.sample import Sample, collect_sample, load_sample, save_sample
@@ -34,7 +34,7 @@ from weaver_tt.network.file import NetworkFile, network_options
 from weaver_tt.network.network import Ensemble, Network, build_network
 from weaver_tt.network.summary import network_summary
 from weaver_tt.network.weights import load_weights, prepare_network
-from weaver_tt.options.train import DataOptions, RunOptions
+from weaver_tt.options.train import RunOptions
 from weaver_tt.output.predict import predict_parts
 from weaver_tt.output.results import finite_or_none, write_results
 from weaver_tt.run.checks import check_config, check_options, is_onnx, is_prediction, is_trial
@@ -124,31 +124,30 @@ def train_fold(config: DataConfig, options: RunOptions, files: list[str]) -> Non
     prefix, device = options.network.model_prefix, choose_device(options.train.gpus)
     seed = distributed.broadcast_from_main(choose_seed(options, prefix))
     log.info("files of this run: %s_*, log %s, seed %d", prefix, options.train.log, seed)
-    config = fit_statistics(config, prefix, options.data)
+    config, scan = fit_statistics(config, prefix, options.data)
     if distributed.is_main():
         save_card(prefix, card := make_card(options, seed, files, config_texts(config, options)))
     results = []
     if options.network.ensemble == 1:
-        results.append(train_member(config, options, prefix, seed, device))
+        results.append(train_member(config, scan, options, prefix, seed, device))
     else:
         for member in range(options.network.ensemble):
             name = RunFiles(prefix).member(member).prefix
             results.append(
-                train_member(config, options, name, seed_of_member(seed, member), device)
+                train_member(config, scan, options, name, seed_of_member(seed, member), device)
             )
     if distributed.is_main():
         save_card(prefix, card | {"best": results})
-        save_sample(prefix, sample_batches(config, options))
-
-
-def fit_statistics(config: DataConfig, prefix: str, data: DataOptions) -> DataConfig:
-    """The configuration with what the training data says: weights, buckets, statistics; kept in ``PREFIX.auto.yaml``."""
-    config = prepare_bucketing(prepare_weights(config, prefix, data), prefix, data)
-    return prepare_statistics(config, prefix, data)
+        save_sample(prefix, sample_batches(config, options, scan))
 
 
 def train_member(
-    config: DataConfig, options: RunOptions, prefix: str, seed: int, device: torch.device
+    config: DataConfig,
+    scan: Scan,
+    options: RunOptions,
+    prefix: str,
+    seed: int,
+    device: torch.device,
 ) -> dict[str, float | None]:
     """Train one network; returns the metrics of its best epoch."""
     rank, world = distributed.rank(), distributed.world_size()
@@ -163,6 +162,7 @@ def train_member(
         device=device,
         any_length=network.takes_any_length(config),
         wanted_labels=task.wanted_labels,
+        scan=scan,
     )
     val = val_loader(
         load_alternative(config, options.data.data_config_val),
@@ -171,6 +171,7 @@ def train_member(
         world=world,
         device=device,
         wanted_labels=task.wanted_labels,
+        scan=scan,
     )
     log.info("%s", network_summary(network, config))
     settings = options.train
@@ -204,7 +205,7 @@ def run_trial(config: DataConfig, options: RunOptions) -> None:
         local_copies(options.data, "data_train") as data,
         make_tracker(options.train, prefix) as tracker,
     ):
-        config = fit_statistics(config, prefix, data)
+        config, scan = fit_statistics(config, prefix, data)
         network, task = start_network(config, options, device, seed), make_run_task(config, options)
         train = train_loader(
             config,
@@ -213,6 +214,7 @@ def run_trial(config: DataConfig, options: RunOptions) -> None:
             device=device,
             any_length=network.takes_any_length(config),
             wanted_labels=task.wanted_labels,
+            scan=scan,
         )
         seed_everything(seed, deterministic=False)
         if options.train.profile:
@@ -230,11 +232,15 @@ def run_io_test(config: DataConfig, options: RunOptions) -> None:
         TemporaryDirectory() as scratch,
         Console(options.train.progress) as tracker,
     ):
+        scan = None
         if data.data_train:
-            config = fit_statistics(config, f"{scratch}/net", data)
-            measure_reading("training", train_loader(config, data, device=device), tracker)
+            config, scan = fit_statistics(config, f"{scratch}/net", data)
+            train = train_loader(config, data, device=device, scan=scan)
+            measure_reading("training", train, tracker)
         if (
-            val := val_loader(load_alternative(config, data.data_config_val), data, device=device)
+            val := val_loader(
+                load_alternative(config, data.data_config_val), data, device=device, scan=scan
+            )
             if data.data_train
             else None
         ):
@@ -265,14 +271,15 @@ def config_texts(config: DataConfig, options: RunOptions) -> dict[str, str]:
     }
 
 
-def sample_batches(config: DataConfig, options: RunOptions) -> Iterator[Batch]:
+def sample_batches(config: DataConfig, options: RunOptions, scan: Scan) -> Iterator[Batch]:
     """Batches of real rows to judge an export by: the first training rows, in order."""
     data = replace(
         options.data,
         data_val=options.data.data_train,
         extra_selection_val=options.data.extra_selection_train,
     )
-    loader = val_loader(config, replace(data, steps_per_epoch_val=None, samples_per_epoch_val=None))
+    data = replace(data, steps_per_epoch_val=None, samples_per_epoch_val=None)
+    loader = val_loader(config, data, scan=scan)
     assert loader is not None  # there are files
     return loader.epoch(0)
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from weaver_tt.config.load import from_mapping, load_config
 from weaver_tt.data.loaders import train_loader, val_loader
 from weaver_tt.data.rows.padding import shortened_length
-from weaver_tt.data.statistics.bucketing import bucket_indices, prepare_bucketing
-from weaver_tt.data.statistics.standardize import prepare_statistics
+from weaver_tt.data.statistics.bucketing import bucket_indices
+from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.options.train import DataOptions
 
@@ -144,13 +144,11 @@ def test_a_number_of_bins_divides_the_training_rows_evenly_once(data, tmp_path, 
     prefix = str(tmp_path / "net")
 
     def edges():
-        return prepare_statistics(
-            prepare_bucketing(config(bins=4), prefix, options(data)), prefix, options(data)
-        ).bucketing.inner_edges
+        return fit_statistics(config(bins=4), prefix, options(data))[0].bucketing.inner_edges
 
     assert edges() == tuple(np.unique(np.quantile(data[1], [0.25, 0.5, 0.75])))
     monkeypatch.setattr(
-        "weaver_tt.data.statistics.training_pass.selected_tables",
+        "weaver_tt.data.statistics.training_pass._accumulate_file",
         lambda *_: pytest.fail("computed again"),
     )
     assert edges() == load_config(f"{prefix}.auto.yaml").bucketing.inner_edges
@@ -165,11 +163,11 @@ def test_edges_that_were_not_computed_and_jagged_variables_are_errors(data, tmp_
         DataError,
         match=r"bucketing.var: 'x': expected one number for each row, but it has one for each object",
     ):
-        prepare_bucketing(config(var="x", bins=3), str(tmp_path / "net"), options(data))
+        fit_statistics(config(var="x", bins=3), str(tmp_path / "net"), options(data))
     given = config()
-    assert prepare_bucketing(given, str(tmp_path / "net"), options(data)) is given
+    assert fit_statistics(given, str(tmp_path / "net"), options(data))[0] is given
     nothing = replace(given, bucketing=None)
-    assert prepare_bucketing(nothing, str(tmp_path / "net"), options(data)) is nothing
+    assert fit_statistics(nothing, str(tmp_path / "net"), options(data))[0] is nothing
 
 
 def test_outer_buckets_are_open():

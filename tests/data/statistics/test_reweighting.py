@@ -13,9 +13,9 @@ import yaml as yaml_reader
 from weaver_tt.config.load import from_mapping, load_config
 from weaver_tt.data.loaders import test_loaders as loaders_of
 from weaver_tt.data.loaders import train_loader, val_loader
-from weaver_tt.data.statistics import reweighting, training_pass
-from weaver_tt.data.statistics.reweighting import prepare_weights
-from weaver_tt.data.statistics.standardize import prepare_statistics
+from weaver_tt.data.statistics import fit
+from weaver_tt.data.statistics.fit import fit_statistics
+from weaver_tt.data.statistics.reweighting import WeightsAccumulator
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.options.train import DataOptions
 
@@ -67,10 +67,7 @@ def options(data, **more):
 
 
 def prepared(config, data, folder, **more):
-    prefix = str(folder / "net")
-    return prepare_statistics(
-        prepare_weights(config, prefix, options(data, **more)), prefix, options(data, **more)
-    )
+    return fit_statistics(config, str(folder / "net"), options(data, **more))[0]
 
 
 def drawn(config, data, pool=1500, **more):
@@ -197,9 +194,7 @@ def test_weights_are_computed_once_and_kept_beside_the_statistics(
     path = tmp_path / "net.auto.yaml"
     written = yaml_reader.safe_load(path.read_text())["weights"]
     assert np.array_equal(written["reweight_hists"]["sig"], first.weights.tables["sig"])
-    monkeypatch.setattr(
-        reweighting, "_compute_weights", lambda *_, **__: pytest.fail("computed again")
-    )
+    monkeypatch.setattr(WeightsAccumulator, "result", lambda _: pytest.fail("computed again"))
     again = prepared(changed(mode="loss"), data, tmp_path)  # the mode changes no table
     assert again.weights.summary == first.weights.summary
     assert again.inputs == first.inputs
@@ -210,9 +205,10 @@ def test_weights_are_computed_again_when_something_that_matters_changes(
     data, tmp_path, monkeypatch
 ):
     prepared(changed(), data, tmp_path)
-    computed, compute = [], reweighting._compute_weights
+    computed = []
+    compute = WeightsAccumulator.result
     monkeypatch.setattr(
-        reweighting, "_compute_weights", lambda *a, **k: computed.append(1) or compute(*a, **k)
+        WeightsAccumulator, "result", lambda self: computed.append(1) or compute(self)
     )
     changes = (
         {"reweight_threshold": 20},
@@ -255,19 +251,19 @@ def test_columns_that_are_not_there_are_told_with_their_key(data, tmp_path):
         ({"reweight_vars": {"ptt": [0, 1]}}, "reweight_vars: .*'ptt'"),
     ):
         with pytest.raises(ConfigError, match=f"x.yaml: weights.{message}"):
-            prepare_weights(changed(**change), str(tmp_path / "net"), options(data))
+            fit_statistics(changed(**change), str(tmp_path / "net"), options(data))
 
 
 def test_a_class_without_events_is_an_error_on_every_rank(data, tmp_path, monkeypatch):
     config = from_mapping({**YAML, "selection": "sig == 1"}, "x.yaml")
     with pytest.raises(DataError, match="class 'bkg' has no events"):
-        prepare_weights(config, str(tmp_path / "net"), options(data))
-    monkeypatch.setattr(training_pass.distributed, "is_main", lambda: False)
+        fit_statistics(config, str(tmp_path / "net"), options(data))
+    monkeypatch.setattr(fit.distributed, "is_main", lambda: False)
     monkeypatch.setattr(
-        training_pass.distributed, "broadcast_from_main", lambda _: DataError("rank 0 said so")
+        fit.distributed, "broadcast_from_main", lambda _: DataError("rank 0 said so")
     )
     with pytest.raises(DataError, match="rank 0 said so"):
-        prepare_weights(config, str(tmp_path / "net"), options(data))
+        fit_statistics(config, str(tmp_path / "net"), options(data))
 
 
 def test_constants_by_file_name_are_weights_too(data, tmp_path):

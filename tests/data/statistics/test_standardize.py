@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 
 import awkward as ak
 import numpy as np
@@ -9,12 +10,12 @@ import pytest
 
 from weaver_tt.config.load import from_mapping, load_config
 from weaver_tt.data.chunks import Source
-from weaver_tt.data.statistics import standardize, training_pass
+from weaver_tt.data.statistics import fit, training_pass
+from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.data.statistics.standardize import (
+    StatisticsAccumulator,
     auto_names,
-    compute_statistics,
     load_statistics,
-    prepare_statistics,
     statistics_config_fingerprint,
     statistics_fingerprint,
 )
@@ -73,6 +74,10 @@ def options(*files, **more):
     return DataOptions(data_train=[str(file) for file in files], **{"train_val_split": 1.0, **more})
 
 
+def fitted(config, prefix, data):
+    return fit_statistics(config, prefix, data)[0]
+
+
 def numbers(values):
     low, center, high = np.percentile(values, [16, 50, 84])
     return center, 1 / max(high - center, center - low)
@@ -80,7 +85,7 @@ def numbers(values):
 
 def test_center_is_the_median_and_scale_one_over_the_wider_side_of_the_selected_rows(tmp_path):
     table = write(tmp_path / "a.parquet")
-    config = prepare_statistics(changed(), str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+    config = fitted(changed(), str(tmp_path / "net"), options(tmp_path / "a.parquet"))
     jets = {variable.name: variable for variable in config.inputs["jets"].variables}
     pt = ak.to_numpy(ak.flatten(table["jet_pt"][1:]))  # row 0 has met 0
     assert (jets["jet_pt"].center, jets["jet_pt"].scale) == pytest.approx(numbers(pt))
@@ -96,7 +101,7 @@ def test_center_is_the_median_and_scale_one_over_the_wider_side_of_the_selected_
 def test_only_the_training_share_of_the_rows_counts(tmp_path):
     write(tmp_path / "a.parquet")
     source = options(tmp_path / "a.parquet", train_val_split=0.5, data_fraction=0.5)
-    met = prepare_statistics(changed(), str(tmp_path / "net"), source).inputs["event"].variables[0]
+    met = fitted(changed(), str(tmp_path / "net"), source).inputs["event"].variables[0]
     assert met.center == pytest.approx(125)  # rows 1 ... 249
 
 
@@ -105,7 +110,7 @@ def test_a_share_of_the_data_is_taken_from_all_over_the_file(tmp_path, monkeypat
     write(tmp_path / "a.parquet")
     config = changed(preprocess={"method": "auto", "data_fraction": 0.1})
     met = (
-        prepare_statistics(config, str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+        fitted(config, str(tmp_path / "net"), options(tmp_path / "a.parquet"))
         .inputs["event"]
         .variables[0]
     )
@@ -116,9 +121,10 @@ def test_a_share_of_the_data_is_taken_from_all_over_the_file(tmp_path, monkeypat
 
 def test_beyond_its_capacity_the_sample_is_still_close(tmp_path):
     write(tmp_path / "a.parquet", 20_000)
-    found = compute_statistics(
-        changed(), [Source(0, str(tmp_path / "a.parquet"), (0, 20_000))], capacity=2_000
-    )
+    sources = [Source(0, str(tmp_path / "a.parquet"), (0, 20_000))]
+    statistics = StatisticsAccumulator(changed(), sources, capacity=2_000)
+    training_pass.accumulate([statistics], sources, skip_bad=False)
+    found = statistics.result()
     assert found["met"].center == pytest.approx(10_000, abs=4 * 0.5 / np.sqrt(2000) * 20_000)
     assert found["jet_pt"].center == pytest.approx(51, abs=5)
 
@@ -136,7 +142,7 @@ def test_values_that_are_not_finite_do_not_count_and_equal_ones_have_scale_1(tmp
         "data.yaml",
     )
     x, same = (
-        prepare_statistics(config, str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+        fitted(config, str(tmp_path / "net"), options(tmp_path / "a.parquet"))
         .inputs["event"]
         .variables
     )
@@ -149,11 +155,11 @@ def test_a_variable_without_a_finite_value_and_a_selection_without_a_row_are_err
     ak.to_parquet(ak.Array({"x": [np.nan, np.inf]}), str(tmp_path / "a.parquet"))
     yaml = {"preprocess": {"method": "auto"}, "inputs": {"event": {"length": None, "vars": ["x"]}}}
     with pytest.raises(ConfigError, match="'x' has no finite value"):
-        prepare_statistics(
+        fitted(
             from_mapping(yaml, "data.yaml"), str(tmp_path / "net"), options(tmp_path / "a.parquet")
         )
     with pytest.raises(DataError, match="no row of the training data passes the selection"):
-        prepare_statistics(
+        fitted(
             from_mapping({**yaml, "selection": "x < 0"}, "data.yaml"),
             str(tmp_path / "net"),
             options(tmp_path / "a.parquet"),
@@ -166,7 +172,7 @@ def test_objects_that_fail_their_selection_do_not_count(tmp_path):
     config = changed(object_selection={"jets": "jet_pt > 50"})
     pt = ak.to_numpy(ak.flatten(table["jet_pt"][1:]))
     found = (
-        prepare_statistics(config, str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+        fitted(config, str(tmp_path / "net"), options(tmp_path / "a.parquet"))
         .inputs["jets"]
         .variables[0]
     )
@@ -182,7 +188,7 @@ def test_statistics_are_computed_once_and_again_when_something_that_matters_chan
 
     def computed(config, source=None):
         caplog.clear()
-        prepare_statistics(config, prefix, source or options(file))
+        fitted(config, prefix, source or options(file))
         return "computed anew" in caplog.text
 
     assert not computed(changed())
@@ -212,8 +218,8 @@ def test_an_extra_selection_of_the_training_counts_and_prediction_need_not_repea
     write(tmp_path / "a.parquet")
     prefix = str(tmp_path / "net")
     with caplog.at_level(logging.INFO, "weaver_tt"):
-        plain = prepare_statistics(changed(), prefix, options(tmp_path / "a.parquet"))
-        fewer = prepare_statistics(
+        plain = fitted(changed(), prefix, options(tmp_path / "a.parquet"))
+        fewer = fitted(
             changed(), prefix, options(tmp_path / "a.parquet", extra_selection_train="met < 101")
         )
     assert "computed anew" in caplog.text
@@ -287,7 +293,7 @@ STATES = ["_best_epoch_state.pt", "_epoch-12_state.pt", "_member-3_best_epoch_st
 @pytest.mark.parametrize("model", ["", *STATES, "_member-0", "_resume.pt", ".onnx"])
 def test_statistics_are_found_from_any_file_of_the_model(tmp_path, model):
     write(tmp_path / "a.parquet", 50)
-    trained = prepare_statistics(changed(), str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+    trained = fitted(changed(), str(tmp_path / "net"), options(tmp_path / "a.parquet"))
     found = load_statistics(changed(), str(tmp_path / f"net{model}"))
     assert found.inputs == trained.inputs
     assert found.preprocess == trained.preprocess
@@ -312,7 +318,7 @@ def test_auto_without_statistics_is_an_error_that_names_variables_and_files(tmp_
 
 def test_statistics_of_another_configuration_are_warned_about_or_refused(tmp_path, caplog):
     write(tmp_path / "a.parquet", 50)
-    prepare_statistics(changed(), str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+    fitted(changed(), str(tmp_path / "net"), options(tmp_path / "a.parquet"))
     caplog.set_level(logging.WARNING, "weaver_tt")
     load_statistics(changed(new_variables={"logpt": "np.log10(jet_pt)"}), str(tmp_path / "net"))
     assert "trained with other variables" in caplog.text
@@ -333,9 +339,9 @@ def test_a_damaged_file_stops_the_run_or_is_skipped(tmp_path):
     (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:200])
     both = (tmp_path / "a.parquet", tmp_path / "b.parquet")
     with pytest.raises(DataError, match=r"b.parquet"):
-        prepare_statistics(changed(), str(tmp_path / "net"), options(*both))
+        fitted(changed(), str(tmp_path / "net"), options(*both))
     met = (
-        prepare_statistics(changed(), str(tmp_path / "net"), options(*both, on_bad_file="skip"))
+        fitted(changed(), str(tmp_path / "net"), options(*both, on_bad_file="skip"))
         .inputs["event"]
         .variables[0]
     )
@@ -345,12 +351,22 @@ def test_a_damaged_file_stops_the_run_or_is_skipped(tmp_path):
 def test_ranks_other_than_the_first_only_read_and_hear_of_failures(tmp_path, monkeypatch):
     write(tmp_path / "a.parquet", 50)
     source = options(tmp_path / "a.parquet")
-    prepare_statistics(changed(), str(tmp_path / "net"), source)
-    monkeypatch.setattr(training_pass.distributed, "is_main", lambda: False)
-    monkeypatch.setattr(standardize, "_update_file", lambda *_: pytest.fail("rank 1 computes"))
-    assert not prepare_statistics(changed(), str(tmp_path / "net"), source).needs_statistics
+    sent = []
     monkeypatch.setattr(
-        training_pass.distributed, "broadcast_from_main", lambda _: DataError("rank 0 said so")
+        fit.distributed, "broadcast_from_main", lambda value: sent.append(value) or value
+    )
+    first, scan = fit_statistics(changed(), str(tmp_path / "net"), source)
+    monkeypatch.setattr(fit.distributed, "is_main", lambda: False)
+    monkeypatch.setattr(
+        fit.distributed, "broadcast_from_main", lambda _: pickle.loads(pickle.dumps(sent[0]))
+    )
+    monkeypatch.setattr(fit, "_fit", lambda *_: pytest.fail("rank 1 computes"))
+    other, other_scan = fit_statistics(changed(), str(tmp_path / "net"), source)
+    assert not other.needs_statistics
+    assert (other.inputs, other.preprocess) == (first.inputs, first.preprocess)
+    assert other_scan == scan
+    monkeypatch.setattr(
+        fit.distributed, "broadcast_from_main", lambda _: DataError("rank 0 said so")
     )
     with pytest.raises(DataError, match="rank 0 said so"):
-        prepare_statistics(changed(), str(tmp_path / "net"), source)
+        fitted(changed(), str(tmp_path / "net"), source)

@@ -1,18 +1,20 @@
-"""Passes over the training rows: what they read, and that one rank's failure is everybody's."""
+"""The pass over the training rows: what it reads, and what each accumulator gets of it."""
 
 import awkward as ak
 import numpy as np
 import pytest
 
 from weaver_tt.config.load import from_mapping
+from weaver_tt.config.plan import make_plan
+from weaver_tt.data.scan import scan_files
 from weaver_tt.data.statistics import training_pass
 from weaver_tt.data.statistics.training_pass import (
+    accumulate,
     restrict_to_inputs,
-    run_on_main,
-    selected_tables,
     training_sources,
 )
-from weaver_tt.errors import DataError
+from weaver_tt.formats.file_groups import FileGroup
+from weaver_tt.formats.reader import Reader
 from weaver_tt.options.train import DataOptions
 
 CONFIG = from_mapping(
@@ -32,34 +34,102 @@ def file(tmp_path):
     return str(tmp_path / "a.parquet")
 
 
+class Collector:
+    """Keeps the tables that it is given."""
+
+    def __init__(self, needed, fraction=1.0):
+        self.needed = needed
+        self.fraction = fraction
+        self.tables = []
+
+    def add(self, table, rows, path):
+        self.tables.append((table, rows, path))
+
+    def column(self, name):
+        return [np.asarray(table[name]) for table, _, _ in self.tables]
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """(column, first row, last row) of all that is read."""
+    found = []
+    read = Reader.read
+
+    def spy(self, columns, first, last):
+        found.extend((name, first, last) for name in columns)
+        return read(self, columns, first, last)
+
+    monkeypatch.setattr(Reader, "read", spy)
+    return found
+
+
+def sources_of(file, config, **options):
+    scan = scan_files([FileGroup("_", (file,))], config, make_plan(config, "train"))
+    return training_sources(scan, DataOptions(data_train=[file], **options))
+
+
 def test_selected_rows_of_the_training_share_come_in_bounded_tables(file, monkeypatch):
     monkeypatch.setattr(training_pass, "ROWS_AT_ONCE", 30)
-    needed = restrict_to_inputs(
-        CONFIG, CONFIG.inputs
-    )  # neither observers nor weights, which the file lacks
-    sources = training_sources(needed, DataOptions(data_train=[file], train_val_split=0.8))
-    found = [
-        (np.asarray(table["x"]), rows, path)
-        for table, rows, path in selected_tables(needed, sources, skip_bad=False)
+    # neither observers nor weights, which the file lacks
+    needed = restrict_to_inputs(CONFIG, CONFIG.inputs)
+    sources = sources_of(file, needed, train_val_split=0.8)
+    every, half = Collector(needed), Collector(needed, fraction=0.5)
+    accumulate([every, half], sources, skip_bad=False)
+    assert np.concatenate(every.column("x")).tolist() == list(range(0, 80, 2))
+    assert all(len(table["x"]) == rows <= 15 and path == file for table, rows, path in every.tables)
+    assert sum(map(len, half.column("x"))) == pytest.approx(20, abs=2)
+    assert max(map(max, half.column("x"))) > 60
+
+
+def test_columns_are_read_only_for_the_rows_that_someone_uses(tmp_path, monkeypatch, reads):
+    monkeypatch.setattr(training_pass, "ROWS_AT_ONCE", 20)
+    counts = np.arange(40) % 5
+    columns = {
+        name: ak.unflatten(np.arange(counts.sum()) + add, counts)
+        for name, add in (("a", 0), ("b", 1000))
+    }
+    table = ak.zip({**columns, "row": np.arange(40)}, depth_limit=1)
+    ak.to_parquet(table, str(tmp_path / "a.parquet"), row_group_size=20)
+    config = from_mapping(
+        {
+            "selection": "row != 2",
+            "new_variables": {"sum": "a + b", "first": "ak.fill_none(ak.firsts(a), -1)"},
+            "inputs": {
+                "all": {"length": None, "vars": ["first"]},
+                "some": {"length": 5, "vars": ["sum"]},
+            },
+        },
+        "x.yaml",
+    )
+    sources = sources_of(str(tmp_path / "a.parquet"), config, train_val_split=1.0)
+    every = Collector(restrict_to_inputs(config, {"all": config.inputs["all"]}))
+    some = Collector(restrict_to_inputs(config, {"some": config.inputs["some"]}), fraction=0.2)
+    accumulate([every, some], sources, skip_bad=False)
+    assert sorted(reads) == [
+        ("a", 0, 20),
+        ("a", 20, 40),
+        ("b", 0, 4),
+        ("b", 20, 24),
+        ("row", 0, 20),
+        ("row", 20, 40),
     ]
-    assert np.concatenate([x for x, _, _ in found]).tolist() == list(range(0, 80, 2))
-    assert all(len(x) == rows <= 15 and path == file for x, rows, path in found)
-    half = [
-        np.asarray(table["x"])
-        for table, _, _ in selected_tables(needed, sources, skip_bad=False, fraction=0.5)
+    assert sum(map(len, every.column("first"))) == 39
+    # rows 0, 1, 3 and 20 to 23 with 0, 1, 3, 0, 1, 2 and 3 objects; a of row 3 is 3, 4, 5
+    assert [ak.num(table["sum"]).tolist() for table, _, _ in some.tables] == [
+        [0, 1, 3],
+        [0, 1, 2, 3],
     ]
-    assert sum(map(len, half)) == pytest.approx(20, abs=2)
-    assert max(map(max, half)) > 60
+    assert some.tables[0][0]["sum"].tolist() == [[], [1000], [1006, 1008, 1010]]
 
 
-def test_what_the_first_rank_finds_or_fails_at_is_told_to_all(monkeypatch):
-    assert run_on_main(lambda: 3) == 3
-
-    def fail():
-        raise DataError("no such row")
-
-    with pytest.raises(DataError, match="no such row"):
-        run_on_main(fail)
-    monkeypatch.setattr(training_pass.distributed, "is_main", lambda: False)
-    monkeypatch.setattr(training_pass.distributed, "broadcast_from_main", lambda _: 4)
-    assert run_on_main(fail) == 4
+def test_each_accumulator_gets_what_a_pass_of_its_own_would_give_it(file, monkeypatch):
+    monkeypatch.setattr(training_pass, "ROWS_AT_ONCE", 30)
+    needed = restrict_to_inputs(CONFIG, CONFIG.inputs)
+    sources = sources_of(file, needed, train_val_split=1.0)
+    together = [Collector(needed, fraction) for fraction in (0.1, 1.0, 0.55)]
+    accumulate(together, sources, skip_bad=False)
+    for collector in together:
+        alone = Collector(needed, collector.fraction)
+        accumulate([alone], sources, skip_bad=False)
+        for one, other in zip(alone.column("x"), collector.column("x"), strict=True):
+            assert one.tolist() == other.tolist()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.schema import WeightSummary
-from weaver_tt.data.statistics.reweighting import prepare_weights
+from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.data.statistics.spectra import Spectra, bin_rows
 from weaver_tt.data.statistics.weight_tables import (
     WeightSums,
@@ -66,11 +66,12 @@ def file(tmp_path_factory):
 
 
 def ours(file, tmp_path, values):
-    return prepare_weights(
+    config, _ = fit_statistics(
         from_mapping(values, "x.yaml"),
         str(tmp_path / "net"),
         DataOptions(data_train=[file], train_val_split=1.0),
-    ).weights
+    )
+    return config.weights
 
 
 def theirs(file, monkeypatch, values):

@@ -12,62 +12,21 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.config.inputs import with_fitted_numbers, with_params
-from weaver_tt.config.load import load_config, save_config
+from weaver_tt.config.load import load_config
 from weaver_tt.config.plan import with_extra_selection
 from weaver_tt.config.schema import DataConfig, Variable
 from weaver_tt.data.chunks import Source
-from weaver_tt.data.statistics import training_pass
+from weaver_tt.data.rows.table import Table
+from weaver_tt.data.statistics.fingerprint import pass_config_fingerprint, pass_fingerprint
 from weaver_tt.data.statistics.reservoir import Reservoir
+from weaver_tt.data.statistics.training_pass import restrict_to_inputs
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.expressions.elementwise import JaggedColumn, as_flat
 from weaver_tt.log import log
-from weaver_tt.options.train import DataOptions
 from weaver_tt.run_files import RunFiles
 
 SAMPLE_VALUES = 1_000_000  # values of a variable that quantiles are exact up to; of more, a random choice (quantiles good to 0.05 %)
 SEED = 20_200_131  # of that choice: the same data gives the same numbers whatever --seed is
-
-
-def prepare_statistics(config: DataConfig, prefix: str, data: DataOptions) -> DataConfig:
-    """The configuration with numbers for every ``auto``: those in ``PREFIX.auto.yaml`` if they are of this configuration and these files, else
-    computed and written there, together with the weights and bucket edges that ``config`` has. On several ranks the first one does that.
-
-    :raises ConfigError: a variable has no finite value.
-    :raises DataError: nothing passes the selection, or the files cannot be read.
-    """
-    if not (config.needs_statistics or config.weights or config.bucketing):
-        return config
-    training_pass.run_on_main(lambda: _update_file(config, str(RunFiles(prefix).auto_yaml), data))
-    return load_statistics(config, prefix)
-
-
-def _update_file(config: DataConfig, path: str, data: DataOptions) -> None:
-    """Make ``path`` hold the statistics of this configuration and these files."""
-    if not config.needs_statistics:
-        save_config(config, path, config.preprocess.params, config.preprocess.fingerprint)
-        return
-    selected = with_extra_selection(config, "train", data.extra_selection_train)
-    sources = training_pass.training_sources(auto_part(selected), data)
-    now = statistics_fingerprint(config, sources, data.extra_selection_train)
-    params = _read_cached(config, path, now)
-    if params is None:
-        params = compute_statistics(selected, sources, skip_bad=data.on_bad_file == "skip")
-    save_config(config, path, params, now)
-
-
-def _read_cached(config: DataConfig, path: str, now: str) -> dict[str, Variable] | None:
-    """The statistics in ``path``, if their fingerprint is ``now``."""
-    if not Path(path).is_file():
-        return None
-    found = load_config(path, config.custom_functions).preprocess
-    if found.fingerprint != now:
-        log.info(
-            "%s: made from another configuration or other files; the statistics are computed anew",
-            path,
-        )
-        return None
-    log.info("%s: statistics are up to date", path)
-    return with_fitted_numbers(config, found.params)
 
 
 def auto_names(config: DataConfig) -> list[str]:
@@ -91,46 +50,76 @@ def auto_part(config: DataConfig) -> DataConfig:
         )
         for name, group in config.inputs.items()
     }
-    return training_pass.restrict_to_inputs(
+    return restrict_to_inputs(
         config, {name: group for name, group in groups.items() if group.variables}
     )
 
 
-def compute_statistics(
-    config: DataConfig,
-    sources: Sequence[Source],
-    *,
-    skip_bad: bool = False,
-    capacity: int = SAMPLE_VALUES,
-) -> dict[str, Variable]:
-    """Every ``auto`` variable with center = median and scale = 1 / max(p84 - p50, p50 - p16), or 1 where all values are equal.
+class StatisticsAccumulator:
+    """Finds center = median and scale = 1 / max(p84 - p50, p50 - p16) of every ``auto`` variable.
 
-    Streams the selected rows of ``sources``, of each stretch the first ``data_fraction``; non-finite values do not count. Quantiles are exact
-    up to ``capacity`` values of a variable, then those of a random choice of that many.
-
-    :raises ConfigError: a variable has no finite value.
-    :raises DataError: nothing passes the selection.
+    The scale is 1 where all values are equal. Values that are not finite do not count. Quantiles
+    are exact up to ``capacity`` values of a variable, then those of a random choice of as many.
     """
-    needed = auto_part(config)
-    names = auto_names(config)
-    samples = {name: Reservoir(capacity, SEED + index) for index, name in enumerate(names)}
-    rows = 0
-    for table, selected, _ in training_pass.selected_tables(
-        needed, sources, skip_bad, config.preprocess.data_fraction
-    ):
-        rows += selected
-        for name in names if selected else ():
+
+    def __init__(
+        self,
+        config: DataConfig,
+        sources: Sequence[Source],
+        extra: str | None = None,
+        capacity: int = SAMPLE_VALUES,
+    ) -> None:
+        """``sources``: the rows of the training; ``extra``: its extra selection."""
+        self.needed = auto_part(with_extra_selection(config, "train", extra))
+        self.fraction = config.preprocess.data_fraction
+        self.fingerprint = statistics_fingerprint(config, sources, extra)
+        self._config = config
+        self._samples: dict[str, Reservoir] = {}
+        for index, name in enumerate(auto_names(config)):
+            self._samples[name] = Reservoir(capacity, SEED + index)
+        self._rows = 0
+
+    def find_fitted(self, old: DataConfig, path: str) -> dict[str, Variable] | None:
+        """The statistics in ``old``, which an earlier run saved at ``path``, if up to date."""
+        if old.preprocess.fingerprint != self.fingerprint:
+            log.info(
+                "%s: made from another configuration or other files; "
+                "the statistics are computed anew",
+                path,
+            )
+            return None
+        log.info("%s: statistics are up to date", path)
+        return with_fitted_numbers(self._config, old.preprocess.params)
+
+    def add(self, table: Table, rows: int, path: str) -> None:
+        """Add a table of ``rows`` selected rows of the file at ``path``.
+
+        Raises:
+            DataError: a variable is not made of numbers.
+        """
+        self._rows += rows
+        for name, sample in self._samples.items():
             values = flat_values(table[name], name)
-            samples[name].add(values[np.isfinite(values)])
-    if rows == 0:
-        raise DataError(
-            f"{config.source}: no row of the training data passes the selection; nothing to compute statistics from"
-        )
-    log.info("statistics of %d variables from %d rows", len(names), rows)
-    return with_fitted_numbers(
-        config,
-        {name: _fit_variable(name, sample, config.source) for name, sample in samples.items()},
-    )
+            sample.add(values[np.isfinite(values)])
+
+    def result(self) -> dict[str, Variable]:
+        """Name -> variable with its center and scale.
+
+        Raises:
+            ConfigError: a variable has no finite value.
+            DataError: there was no row.
+        """
+        source = self._config.source
+        if self._rows == 0:
+            raise DataError(
+                f"{source}: no row of the training data passes the selection; "
+                "nothing to compute statistics from"
+            )
+        log.info("statistics of %d variables from %d rows", len(self._samples), self._rows)
+        numbers = {}
+        for name, sample in self._samples.items():
+            numbers[name] = _fit_variable(name, sample, source)
+        return with_fitted_numbers(self._config, numbers)
 
 
 def flat_values(values: Any, name: str) -> npt.NDArray[Any]:
@@ -196,12 +185,12 @@ def statistics_fingerprint(
 ) -> str:
     """What statistics depend on, in short: ``CONFIG-FILES`` (see :mod:`weaver_tt.data.statistics.training_pass`); the ``extra`` selection of the run, which
     prediction need not repeat, counts among the latter."""
-    return training_pass.pass_fingerprint(auto_part(config), sources, _settings(config), extra)
+    return pass_fingerprint(auto_part(config), sources, _settings(config), extra)
 
 
 def statistics_config_fingerprint(config: DataConfig) -> str:
     """The parts of a configuration that its statistics depend on, in short."""
-    return training_pass.pass_config_fingerprint(auto_part(config), _settings(config))
+    return pass_config_fingerprint(auto_part(config), _settings(config))
 
 
 def _settings(config: DataConfig) -> list[Any]:

@@ -1,0 +1,94 @@
+"""Fingerprints of what is computed from the training data: they change when it must be redone."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from weaver_tt.config.plan import make_plan
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.chunks import Source
+from weaver_tt.data.rows.table import file_name
+from weaver_tt.expressions.evaluate import Expression
+from weaver_tt.expressions.registry import FUNCTIONS
+from weaver_tt.formats.file_groups import is_remote
+
+
+def pass_fingerprint(
+    config: DataConfig, sources: Sequence[Source], settings: Any, extra: str | None = None
+) -> str:
+    """Short hashes ``CONFIG-FILES`` of all that the result of a pass depends on.
+
+    Files count by path, size, time of change and the rows used (those behind URLs by path and
+    rows). ``settings``: what the result was computed with, as JSON takes it. ``extra``: a
+    selection that is hashed with the files.
+    """
+    files: list[Any] = [_file_identity(source) for source in sources]
+    if extra is not None:
+        files.append(extra)
+    return f"{pass_config_fingerprint(config, settings)}-{_short_hash(files)}"
+
+
+def pass_config_fingerprint(config: DataConfig, settings: Any) -> str:
+    """Short hash of the columns, expressions and selections that a pass over ``config`` uses."""
+    plan = make_plan(config, "train")
+    custom_functions = None
+    if any(_calls_custom_function(expression) for expression in _expressions(config)):
+        assert config.custom_functions is not None
+        custom_functions = Path(config.custom_functions).read_text(encoding="utf-8")
+    objects = [
+        (name, chosen.expression.source, chosen.columns) for name, chosen in config.objects.items()
+    ]
+    parts = {
+        "columns": [(name, file_name(name, config)) for name in plan.columns],
+        "computed": [(name, config.new_variables[name].source) for name in plan.computed],
+        "file_magic": {name: dict(values) for name, values in config.file_magic.items()},
+        "selection": None if config.selection is None else config.selection.source,
+        "objects": objects,
+        "treename": config.treename,
+        "functions": custom_functions,
+        "settings": settings,
+    }
+    return _short_hash(parts)
+
+
+def _expressions(config: DataConfig) -> list[Expression]:
+    """All expressions that a pass over ``config`` evaluates."""
+    computed = make_plan(config, "train").computed
+    expressions = [config.new_variables[name] for name in computed]
+    expressions += [chosen.expression for chosen in config.objects.values()]
+    if config.selection is not None:
+        expressions.append(config.selection)
+    if config.weights is not None:
+        expressions += config.weights.branches
+        if config.weights.base is not None:
+            expressions.append(config.weights.base)
+    return expressions
+
+
+def _calls_custom_function(expression: Expression) -> bool:
+    """Whether an expression calls a function of the user's file."""
+    for node in ast.walk(expression.tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            continue
+        if node.func.id not in FUNCTIONS:
+            return True
+    return False
+
+
+def _file_identity(source: Source) -> list[Any]:
+    """Path, first and last row, and for files on this machine size and time of change."""
+    identity: list[Any] = [source.path, source.borders[0], source.borders[-1]]
+    if not is_remote(source.path):
+        status = os.stat(source.path)
+        identity += [status.st_size, status.st_mtime_ns]
+    return identity
+
+
+def _short_hash(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

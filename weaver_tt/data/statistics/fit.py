@@ -1,0 +1,166 @@
+"""What the training data says: weight tables, bucket edges and input statistics, in one pass.
+
+They are kept in ``PREFIX.auto.yaml``, each with a fingerprint of the configuration and the files
+that it was computed from. Only those that are out of date are computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from weaver_tt.config.inputs import with_params
+from weaver_tt.config.load import load_config, save_config
+from weaver_tt.config.plan import make_plan, with_extra_selection
+from weaver_tt.config.schema import Bucketing, DataConfig, Variable
+from weaver_tt.data.chunks import Source
+from weaver_tt.data.scan import Scan, scan_files
+from weaver_tt.data.statistics.bucketing import BucketEdgesAccumulator
+from weaver_tt.data.statistics.reweighting import (
+    FittedWeights,
+    WeightsAccumulator,
+    check_weight_columns,
+    describe_weights,
+)
+from weaver_tt.data.statistics.standardize import StatisticsAccumulator
+from weaver_tt.data.statistics.training_pass import Accumulator, accumulate, training_sources
+from weaver_tt.errors import BadFileError, DataError, WeaverError
+from weaver_tt.formats.file_groups import parse_groups
+from weaver_tt.log import log
+from weaver_tt.options.train import DataOptions
+from weaver_tt.run_files import RunFiles
+from weaver_tt.system import distributed
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What was computed or found in the file; None for what the configuration does not need."""
+
+    weights: FittedWeights | None = None
+    bucketing: Bucketing | None = None
+    variables: Mapping[str, Variable] | None = None
+    fingerprint: str | None = None  # of the variables' statistics
+
+
+def fit_statistics(config: DataConfig, prefix: str, data: DataOptions) -> tuple[DataConfig, Scan]:
+    """The configuration with all that the training data says, and the scan of its files.
+
+    Numbers for every ``auto``, the tables of ``weights`` and the edges of ``bins: NUMBER`` are
+    those in ``PREFIX.auto.yaml`` if they are of this configuration and these files, else computed
+    and written there. On several ranks the first one does that. The scan is for the loaders,
+    which need not look at the files again.
+
+    Raises:
+        ConfigError: a column of ``weights`` is not in the files, or an ``auto`` variable has no
+            finite value.
+        DataError: nothing passes the selection, a class of ``weights`` has no events, or the
+            files cannot be read.
+    """
+    path = str(RunFiles(prefix).auto_yaml)
+    scan, fitted = run_on_main(lambda: _scan_and_fit(config, path, data))
+    # the other ranks take the scan of the first one, if their files lie at the same paths
+    scan = _scan_training_files(config, data, scan)
+    fitted_config = _with_fitted(config, fitted)
+    if fitted_config.weights is not None:
+        log.info("%s", describe_weights(fitted_config.weights))
+    return fitted_config, scan
+
+
+def run_on_main(work: Callable[[], T]) -> T:
+    """What ``work`` returns on rank 0, on all ranks.
+
+    Its WeaverError is raised on all of them, or the others would wait for ever.
+    """
+    result: Any = None
+    if distributed.is_main():
+        try:
+            result = work()
+        except WeaverError as error:
+            result = error
+    result = distributed.broadcast_from_main(result)
+    if isinstance(result, WeaverError):
+        raise result
+    return result
+
+
+def _scan_training_files(config: DataConfig, data: DataOptions, known: Scan | None = None) -> Scan:
+    """The scan of the training files for all columns of the training; ``known`` if it is that."""
+    selected = with_extra_selection(config, "train", data.extra_selection_train)
+    groups = parse_groups(data.data_train)
+    try:
+        return scan_files(groups, selected, make_plan(selected, "train"), data.on_bad_file, known)
+    except BadFileError:
+        raise
+    except DataError:
+        check_weight_columns(selected, data)
+        raise
+
+
+def _scan_and_fit(config: DataConfig, path: str, data: DataOptions) -> tuple[Scan, _Fitted]:
+    """Scan the files, and bring ``path`` up to date."""
+    scan = _scan_training_files(config, data)
+    fitted = _fit(config, path, data, scan)
+    if config.needs_statistics or config.weights is not None or config.bucketing is not None:
+        # also where nothing was computed: the rest of the YAML may have changed
+        full = _with_fitted(config, fitted)
+        save_config(full, path, full.preprocess.params, full.preprocess.fingerprint)
+    return scan, fitted
+
+
+def _fit(config: DataConfig, path: str, data: DataOptions, scan: Scan) -> _Fitted:
+    """What ``path`` has that is up to date, and the rest from a pass over the training rows."""
+    sources = training_sources(scan, data)
+    accumulators = _make_accumulators(config, data, sources)
+    fitted: dict[str, Any] = {}
+    if accumulators and Path(path).is_file():
+        old = load_config(path, config.custom_functions)
+        for name, accumulator in accumulators.items():
+            found = accumulator.find_fitted(old, path)
+            if found is not None:
+                fitted[name] = found
+    outdated = {name: accumulators[name] for name in accumulators if name not in fitted}
+    accumulate(list(outdated.values()), sources, skip_bad=data.on_bad_file == "skip")
+    for name, accumulator in outdated.items():
+        fitted[name] = accumulator.result()
+    fingerprint = accumulators["variables"].fingerprint if "variables" in accumulators else None
+    return _Fitted(**fitted, fingerprint=fingerprint)
+
+
+def _make_accumulators(
+    config: DataConfig, data: DataOptions, sources: Sequence[Source]
+) -> dict[str, Accumulator]:
+    """Field of :class:`_Fitted` -> what computes it, for all that the configuration needs."""
+    accumulators: dict[str, Accumulator] = {}
+    selected = with_extra_selection(config, "train", data.extra_selection_train)
+    weights = config.weights
+    if weights is not None:
+        accumulators["weights"] = WeightsAccumulator(
+            selected, weights, sources, remake=data.remake_weights
+        )
+    bucketing = config.bucketing
+    if bucketing is not None and bucketing.inner_edges is None:
+        accumulators["bucketing"] = BucketEdgesAccumulator(selected, bucketing, sources)
+    if config.needs_statistics:
+        accumulators["variables"] = StatisticsAccumulator(
+            config, sources, data.extra_selection_train
+        )
+    return accumulators
+
+
+def _with_fitted(config: DataConfig, fitted: _Fitted) -> DataConfig:
+    """The configuration with what was fitted."""
+    if fitted.weights is not None:
+        assert config.weights is not None
+        weights = replace(
+            config.weights, tables=fitted.weights.tables, summary=fitted.weights.summary
+        )
+        config = replace(config, weights=weights)
+    if fitted.bucketing is not None:
+        config = replace(config, bucketing=fitted.bucketing)
+    if fitted.variables is not None:
+        config = with_params(config, fitted.variables, fitted.fingerprint)
+    return config
