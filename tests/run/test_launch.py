@@ -53,23 +53,37 @@ def test_gpus_are_indices_that_this_machine_has():
 
 
 def test_one_device_starts_no_ranks():
-    assert not launch.launches_ranks(parse_options([*TRAINING, "--gpus", "0"]))
-    assert not launch.launches_ranks(parse_options([*TRAINING, "--gpus", ""]))
-    assert not launch.launches_ranks(parse_options([*TRAINING, "--gpus", "0,1", "--profile"]))
-    assert not launch.launches_ranks(
-        parse_options([*TRAINING, "--gpus", "0,1", "--backend", "nccl"])
-    )
+    assert not launch.needs_ranks(parse_options([*TRAINING, "--gpus", "0"]))
+    assert not launch.needs_ranks(parse_options([*TRAINING, "--gpus", ""]))
+    assert not launch.needs_ranks(parse_options([*TRAINING, "--gpus", "0,1", "--profile"]))
+    assert not launch.needs_ranks(parse_options([*TRAINING, "--gpus", "0,1", "--backend", "nccl"]))
 
 
-def test_several_gpus_start_one_rank_each(monkeypatch):
+def start_ranks(monkeypatch, returncode):
+    """``launch_ranks`` with a torchrun that only ends with ``returncode``; the commands it got."""
     commands = []
 
     def begin(command, check):
         commands.append(command)
-        return type("Done", (), {"returncode": 0})
+        return type("Done", (), {"returncode": returncode})
 
     monkeypatch.setattr(launch.subprocess, "run", begin)
     monkeypatch.setattr(launch.sys, "argv", ["train.py", *TRAINING, "--gpus", "0,2"])
-    assert launch.launches_ranks(parse_options([*TRAINING, "--gpus", "0,2"]))
+    launch.launch_ranks(parse_options([*TRAINING, "--gpus", "0,2"]))
+    return commands
+
+
+def test_several_gpus_start_one_rank_each(monkeypatch):
+    commands = start_ranks(monkeypatch, 0)
     assert "--nproc-per-node=2" in commands[0]
     assert commands[0][-2:] == ["--backend", "nccl"]
+
+
+def test_asking_whether_ranks_are_needed_starts_none(monkeypatch):
+    monkeypatch.setattr(launch.subprocess, "run", None)
+    assert launch.needs_ranks(parse_options([*TRAINING, "--gpus", "0,2"]))
+
+
+def test_a_rank_that_fails_ends_the_command(monkeypatch):
+    with pytest.raises(ConfigError, match="GPUs 0,2 ended with exit code 3"):
+        start_ranks(monkeypatch, 3)

@@ -1,4 +1,4 @@
-"""Where a run takes place: one process or one for each GPU, on which device, on how much of the data."""
+"""Where a run takes place: on one process or one for each GPU, on which device."""
 
 from __future__ import annotations
 
@@ -15,69 +15,88 @@ from weaver_tt.options.train import RunOptions
 from weaver_tt.run.checks import is_prediction, is_trial
 from weaver_tt.system import distributed
 
-DEMO_FILES, DEMO_STEPS, DEMO_EPOCHS = 2, 20, 2
+# what --demo leaves: files of each group, batches in an epoch, epochs
+DEMO_FILES = 2
+DEMO_STEPS = 20
+DEMO_EPOCHS = 2
 
 
 def demo_options(options: RunOptions) -> RunOptions:
-    """What ``--demo`` makes of ``options``: some batches of the first files of each group, for two epochs."""
-    data, few = options.data, DEMO_STEPS
-    kinds = {
-        kind: first_files(getattr(data, kind), DEMO_FILES)
-        for kind in ("data_train", "data_val", "data_test")
-    }
-    steps = {
-        "steps_per_epoch": min(data.steps_per_epoch or few, few),
-        "steps_per_epoch_val": min(data.steps_per_epoch_val or few, few),
-    }
-    small = replace(data, samples_per_epoch=None, samples_per_epoch_val=None, **kinds, **steps)  # type: ignore[arg-type]
+    """What ``--demo`` makes of ``options``: a few batches of the first files, for two epochs."""
+    data = options.data
+    small = replace(
+        data,
+        data_train=first_files(data.data_train, DEMO_FILES),
+        data_val=first_files(data.data_val, DEMO_FILES),
+        data_test=first_files(data.data_test, DEMO_FILES),
+        steps_per_epoch=min(data.steps_per_epoch or DEMO_STEPS, DEMO_STEPS),
+        steps_per_epoch_val=min(data.steps_per_epoch_val or DEMO_STEPS, DEMO_STEPS),
+        # steps and rows would contradict each other
+        samples_per_epoch=None,
+        samples_per_epoch_val=None,
+    )
     log.info(
         "--demo: %d files of each group, %d batches in an epoch, %d epochs",
         DEMO_FILES,
-        few,
+        DEMO_STEPS,
         DEMO_EPOCHS,
     )
-    return replace(
-        options,
-        data=small,
-        train=replace(options.train, num_epochs=min(options.train.num_epochs, DEMO_EPOCHS)),
-    )
+    train = replace(options.train, num_epochs=min(options.train.num_epochs, DEMO_EPOCHS))
+    return replace(options, data=small, train=train)
 
 
-def launches_ranks(options: RunOptions) -> bool:
-    """With several GPUs and no ``--backend``, start this command once a GPU under torchrun; True once that has been done."""
-    devices = [gpu for gpu in (options.train.gpus or "").split(",") if gpu.strip()]
-    training = not (
+def needs_ranks(options: RunOptions) -> bool:
+    """Whether this command is to be started once for each GPU.
+
+    That is a training on several GPUs without ``--backend``, which says that it has been.
+    """
+    if options.train.backend or len(_indices(options.train.gpus or "")) < 2:
+        return False
+    return not (
         is_prediction(options)
         or is_trial(options)
         or options.output.export_onnx
         or options.output.print
     )
-    if len(devices) < 2 or options.train.backend or not training:
-        return False
+
+
+def launch_ranks(options: RunOptions) -> None:
+    """Start this command once for each GPU, under torchrun, and wait for its end.
+
+    Raises:
+        ConfigError: one of the processes failed.
+    """
+    processes = len(_indices(options.train.gpus or ""))
     command = [
         sys.executable,
         "-m",
         "torch.distributed.run",
         "--standalone",
-        f"--nproc-per-node={len(devices)}",
+        f"--nproc-per-node={processes}",
         *sys.argv,
         "--backend",
         "nccl",
     ]
-    log.info("one process a GPU: %s", " ".join(command))
+    log.info("one process for each GPU: %s", " ".join(command))
     code = subprocess.run(command, check=False).returncode
     if code:
         raise ConfigError(
-            f"training on GPUs {options.train.gpus} ended with exit code {code}; the messages above say why"
+            f"training on GPUs {options.train.gpus} ended with exit code {code}; "
+            "the messages above say why"
         )
-    return True
 
 
 def choose_device(gpus: str | None) -> torch.device:
-    """``--gpus`` -> device of this rank: '' is the CPU, indices are GPUs, None takes what the machine has."""
+    """The device of this rank, by ``--gpus``: '' is the CPU, indices are GPUs.
+
+    None is the first GPU, or the CPU where there is none.
+
+    Raises:
+        ConfigError: this machine has no such GPU.
+    """
     if gpus is None:
         gpus = "0" if torch.cuda.is_available() else ""
-    indices = [gpu.strip() for gpu in gpus.split(",") if gpu.strip()]
+    indices = _indices(gpus)
     if not indices:
         return torch.device("cpu")
     if not all(index.isdigit() for index in indices):
@@ -85,7 +104,13 @@ def choose_device(gpus: str | None) -> torch.device:
     index = int(indices[distributed.local_rank() % len(indices)])
     if index >= torch.cuda.device_count():
         raise ConfigError(
-            f"--gpus {gpus}: this machine has {torch.cuda.device_count()} GPU(s); --gpus '' runs on the CPU"
+            f"--gpus {gpus}: this machine has {torch.cuda.device_count()} GPU(s); "
+            "--gpus '' runs on the CPU"
         )
     torch.cuda.set_device(index)
     return torch.device("cuda", index)
+
+
+def _indices(gpus: str) -> list[str]:
+    """The entries of ``--gpus``."""
+    return [gpu.strip() for gpu in gpus.split(",") if gpu.strip()]

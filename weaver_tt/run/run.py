@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,12 +35,12 @@ from weaver_tt.network.network import Ensemble, Network, build_network
 from weaver_tt.network.summary import network_summary
 from weaver_tt.network.weights import load_weights, prepare_network
 from weaver_tt.options.train import RunOptions
-from weaver_tt.output.predict import predict_parts
+from weaver_tt.output.predict import Prediction, predict_parts
 from weaver_tt.output.results import finite_or_none, write_results
 from weaver_tt.run.checks import check_config, check_options, is_onnx, is_prediction, is_trial
 from weaver_tt.run.cross_validation import fold_options
 from weaver_tt.run.input_copies import local_copies
-from weaver_tt.run.launch import choose_device, demo_options, launches_ranks
+from weaver_tt.run.launch import choose_device, demo_options, launch_ranks, needs_ranks
 from weaver_tt.run.naming import (
     auto_name,
     choose_seed,
@@ -54,91 +54,125 @@ from weaver_tt.system import distributed
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.registry import make_task
 
-CARD_IN_ONNX = (
-    "command",
-    "started",
-    "git",
-    "versions",
-    "seed",
-    "best",
-)  # what of the run card goes into model.onnx
+# what of the run card goes into model.onnx
+CARD_IN_ONNX = ("command", "started", "git", "versions", "seed", "best")
 
 
-def run(options: RunOptions) -> None:
-    """What ``train.py`` does: print, try out, export, predict, or train (and then predict ``--data-test``)."""
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What a training left behind.
+
+    ``best`` holds the metrics of the best epoch of each network: of one as a rule, of all members
+    of an ensemble, fold after fold.
+    """
+
+    files: RunFiles
+    best: list[dict[str, float | None]]
+
+
+RunResult = TrainingResult | dict[str, Prediction] | float | None
+"""Of a training, a prediction (by test group), an export (the difference to torch), a trial."""
+
+
+def run(options: RunOptions) -> RunResult:
+    """Do what the options of ``train.py`` ask for, on one process or on one for each GPU."""
     check_options(options)
-    if launches_ranks(options):
-        return
+    if needs_ranks(options):
+        launch_ranks(options)
+        return None
+    return run_on_this_process(options)
+
+
+def run_on_this_process(options: RunOptions) -> RunResult:
+    """Print, try out, export, predict or train, by ``options`` that fit together."""
     set_threads(options.train.num_threads)
     if options.data.demo:
         options = demo_options(options)
     config = load_config(options.data.data_config, options.data.custom_functions)
     check_config(config, options)
     if options.output.print:
-        print(network_summary(build_network(config, options.network, torch.device("cpu")), config))
+        print_network(config, options)
     elif options.data.io_test:
         run_io_test(config, options)
     elif is_trial(options):
         run_trial(config, options)
     elif options.output.export_onnx:
-        run_export(config, options)
+        return run_export(config, options)
     elif is_prediction(options):
-        run_predict(config, options)
+        return run_predict(config, options)
     else:
-        run_train(config, options)
+        return run_train(config, options)
+    return None
+
+
+def print_network(config: DataConfig, options: RunOptions) -> None:
+    """Print the network's layers, parameters and FLOPs."""
+    network = build_network(config, options.network, torch.device("cpu"))
+    print(network_summary(network, config))
 
 
 # --- train
 
 
-def run_train(config: DataConfig, options: RunOptions) -> None:
-    """Train (a network for each fold of a cross-validation, one as a rule), then predict the test files where given."""
+def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
+    """Train a network, or one for each fold of a cross-validation; then predict the test files."""
     distributed.join_ranks(options.train.backend)
     options = open_run(options)
     files = training_files(options)
     predicts = bool(options.data.data_test) and "test" in options.output.run_mode
-    if predicts:  # a column that test files lack is told now, not after days of training
+    if predicts:
+        # a column that test files lack is reported now, not after days of training
         other = options.data.data_config_test
-        test_loaders(
-            load_config(other, options.data.custom_functions) if other else config, options.data
-        )
+        test_config = load_config(other, options.data.custom_functions) if other else config
+        test_loaders(test_config, options.data)
+    best = []
     with local_copies(options.data, "data_train", "data_val") as data:
         for fold in fold_options(replace(options, data=data)):
-            train_fold(config, fold, files)
+            best += train_fold(config, fold, files)
     distributed.leave_ranks()
     if predicts and distributed.is_main():
         run_predict(config, options)
+    return TrainingResult(RunFiles(options.network.model_prefix), best)
 
 
 def open_run(options: RunOptions) -> RunOptions:
-    """``options`` with a name for the run, whose folder and log are there from now on."""
-    options = with_run_name(options, distributed.broadcast_from_main(auto_name(options)))
+    """``options`` with a name for the run, whose folder and log exist from now on."""
+    name = distributed.broadcast_from_main(auto_name(options))
+    options = with_run_name(options, name)
     if distributed.is_main():
         check_writable(RunFiles(options.network.model_prefix))
     configure_log(file=options.train.log, rank=distributed.rank())
     return options
 
 
-def train_fold(config: DataConfig, options: RunOptions, files: list[str]) -> None:
-    """Train every member of the ensemble (one as a rule) on the run's ``files``."""
-    prefix, device = options.network.model_prefix, choose_device(options.train.gpus)
+def train_fold(
+    config: DataConfig, options: RunOptions, files: list[str]
+) -> list[dict[str, float | None]]:
+    """Train every member of the ensemble, one as a rule, on the run's ``files``.
+
+    Returns the metrics of each member's best epoch.
+    """
+    prefix = options.network.model_prefix
+    device = choose_device(options.train.gpus)
     seed = distributed.broadcast_from_main(choose_seed(options, prefix))
     log.info("files of this run: %s_*, log %s, seed %d", prefix, options.train.log, seed)
     config, scan = fit_statistics(config, prefix, options.data)
+    # the card is there from the start, so that an interrupted run can be resumed
     if distributed.is_main():
-        save_card(prefix, card := make_card(options, seed, files, config_texts(config, options)))
-    results = []
+        card = make_card(options, seed, files, config_texts(config, options))
+        save_card(prefix, card)
+    best = []
     if options.network.ensemble == 1:
-        results.append(train_member(config, scan, options, prefix, seed, device))
+        best.append(train_member(config, scan, options, prefix, seed, device))
     else:
-        for member in range(options.network.ensemble):
-            name = RunFiles(prefix).member(member).prefix
-            results.append(
-                train_member(config, scan, options, name, seed_of_member(seed, member), device)
-            )
+        for number in range(options.network.ensemble):
+            member = RunFiles(prefix).member(number).prefix
+            member_seed = seed_of_member(seed, number)
+            best.append(train_member(config, scan, options, member, member_seed, device))
     if distributed.is_main():
-        save_card(prefix, card | {"best": results})
+        save_card(prefix, card | {"best": best})
         save_sample(prefix, sample_batches(config, options, scan))
+    return best
 
 
 def train_member(
@@ -150,7 +184,8 @@ def train_member(
     device: torch.device,
 ) -> dict[str, float | None]:
     """Train one network; returns the metrics of its best epoch."""
-    rank, world = distributed.rank(), distributed.world_size()
+    rank = distributed.rank()
+    world = distributed.world_size()
     network = start_network(config, options, device, seed)
     task = make_run_task(config, options)
     train = train_loader(
@@ -187,7 +222,10 @@ def train_member(
 def start_network(
     config: DataConfig, options: RunOptions, device: torch.device, seed: int
 ) -> Network:
-    """The network that a training starts from: initial weights by ``seed``, others where the flags ask for them."""
+    """The network that a training starts from.
+
+    Its initial weights depend on ``seed`` alone; others are loaded where flags ask for them.
+    """
     network = build_network(config, options.network, device, seed=seed)
     prepare_network(network, options.network)
     return network
@@ -197,16 +235,18 @@ def start_network(
 
 
 def run_trial(config: DataConfig, options: RunOptions) -> None:
-    """Some steps of training, for ``--lr-finder`` or ``--profile``."""
+    """Train for a few steps, for ``--lr-finder`` or ``--profile``."""
     options = open_run(options)
-    prefix, device = options.network.model_prefix, choose_device(options.train.gpus)
+    prefix = options.network.model_prefix
+    device = choose_device(options.train.gpus)
     seed = choose_seed(options, prefix)
     with (
         local_copies(options.data, "data_train") as data,
         make_tracker(options.train, prefix) as tracker,
     ):
         config, scan = fit_statistics(config, prefix, data)
-        network, task = start_network(config, options, device, seed), make_run_task(config, options)
+        network = start_network(config, options, device, seed)
+        task = make_run_task(config, options)
         train = train_loader(
             config,
             data,
@@ -224,7 +264,7 @@ def run_trial(config: DataConfig, options: RunOptions) -> None:
 
 
 def run_io_test(config: DataConfig, options: RunOptions) -> None:
-    """Read an epoch of each kind of data that is given."""
+    """Read one epoch of each kind of data that is given."""
     device = choose_device(options.train.gpus)
     kinds = ("data_train", "data_val", "data_test")
     with (
@@ -232,22 +272,17 @@ def run_io_test(config: DataConfig, options: RunOptions) -> None:
         TemporaryDirectory() as scratch,
         Console(options.train.progress) as tracker,
     ):
-        scan = None
         if data.data_train:
+            # statistics of a test are of no use afterwards
             config, scan = fit_statistics(config, f"{scratch}/net", data)
             train = train_loader(config, data, device=device, scan=scan)
             measure_reading("training", train, tracker)
-        if (
-            val := val_loader(
-                load_alternative(config, data.data_config_val), data, device=device, scan=scan
-            )
-            if data.data_train
-            else None
-        ):
-            measure_reading("validation", val, tracker)
-        for name, loader in test_loaders(
-            load_alternative(config, data.data_config_test), data, device=device
-        ).items():
+            val_config = load_alternative(config, data.data_config_val)
+            val = val_loader(val_config, data, device=device, scan=scan)
+            if val is not None:
+                measure_reading("validation", val, tracker)
+        test_config = load_alternative(config, data.data_config_test)
+        for name, loader in test_loaders(test_config, data, device=device).items():
             measure_reading(f"test {name}", loader, tracker)
 
 
@@ -255,47 +290,52 @@ def run_io_test(config: DataConfig, options: RunOptions) -> None:
 
 
 def training_files(options: RunOptions) -> list[str]:
-    """All files that training reads."""
-    return [
-        path
-        for group in parse_groups([*options.data.data_train, *options.data.data_val])
-        for path in group.paths
-    ]
+    """All files that training and validation read."""
+    groups = parse_groups([*options.data.data_train, *options.data.data_val])
+    return [path for group in groups for path in group.paths]
 
 
 def config_texts(config: DataConfig, options: RunOptions) -> dict[str, str]:
-    """The YAML and the network file as they were; ConfigError where there is no such network file."""
-    return {
-        "data": config.text,
-        "network": NetworkFile(options.network.network_config).path.read_text(),
-    }
+    """The data YAML and the network file, as text, for the run card.
+
+    Raises:
+        ConfigError: there is no such network file.
+    """
+    network_file = NetworkFile(options.network.network_config)
+    return {"data": config.text, "network": network_file.path.read_text()}
 
 
 def sample_batches(config: DataConfig, options: RunOptions, scan: Scan) -> Iterator[Batch]:
-    """Batches of real rows to judge an export by: the first training rows, in order."""
+    """Batches of real rows to compare an export on: the first training rows, in order."""
+    # read as validation reads: no shuffling, no reweighting, all of the rows
     data = replace(
         options.data,
         data_val=options.data.data_train,
         extra_selection_val=options.data.extra_selection_train,
+        steps_per_epoch_val=None,
+        samples_per_epoch_val=None,
     )
-    data = replace(data, steps_per_epoch_val=None, samples_per_epoch_val=None)
     loader = val_loader(config, data, scan=scan)
     assert loader is not None  # there are files
     return loader.epoch(0)
 
 
 def make_run_task(config: DataConfig, options: RunOptions) -> Task:
-    """The task: the network file's ``get_task``, else that of the YAML with the file's ``get_loss``, if any; ``--watch`` chooses its best epoch."""
+    """The task of a run: that of the network file, else that of the labels in the data YAML.
+
+    A ``get_task`` of the file makes the task; a ``get_loss`` replaces the loss of the YAML's.
+    ``--watch`` names the metric that its best epoch is chosen by.
+    """
     if not options.network.network_config:
         task = make_task(config)
     else:
-        file, settings = (
-            NetworkFile(options.network.network_config),
-            network_options(options.network.network_option),
-        )
-        own = file.get_task(config, settings)
-        task = own or make_task(config, file.get_loss(config, settings))
-        if own is None:
+        file = NetworkFile(options.network.network_config)
+        settings = network_options(options.network.network_option)
+        own_task = file.get_task(config, settings)
+        if own_task:
+            task = own_task
+        else:
+            task = make_task(config, file.get_loss(config, settings))
             file.check_loops(config, settings, task.name)
     if options.train.watch is not None:
         task.choose(options.train.watch)
@@ -306,17 +346,23 @@ def make_run_task(config: DataConfig, options: RunOptions) -> Task:
 # --- predict and export
 
 
-def run_predict(config: DataConfig, options: RunOptions) -> None:
-    """Predict ``--data-test`` with a prefix's best epoch (all its members and folds), a ``_state.pt`` file or a ``model.onnx``."""
-    device = choose_device(
-        options.train.gpus if options.output.predict_gpus is None else options.output.predict_gpus
-    )
+def run_predict(config: DataConfig, options: RunOptions) -> dict[str, Prediction]:
+    """Predict ``--data-test`` with the network that ``--model-prefix`` names.
+
+    That is the best epoch of a prefix, with all its members and folds, a ``_state.pt`` file or a
+    ``model.onnx``. Returns what was written, by test group.
+    """
+    gpus = options.output.predict_gpus
+    if gpus is None:
+        gpus = options.train.gpus
+    device = choose_device(gpus)
+    output = options.output
     with local_copies(options.data, "data_test") as data:
-        parts = [
-            load_part(config, fold, device) for fold in fold_options(replace(options, data=data))
-        ]
-        pairs, output = [(network, loaders) for network, _, loaders in parts], options.output
-        predict_parts(pairs, parts[0][1], output.predict_output, device, output.figures)
+        folds = fold_options(replace(options, data=data))
+        parts = [load_part(config, fold, device) for fold in folds]
+        task = parts[0][1]
+        networks = [(network, loaders) for network, _, loaders in parts]
+        return predict_parts(networks, task, output.predict_output, device, output.figures)
 
 
 def load_part(
@@ -324,38 +370,45 @@ def load_part(
 ) -> tuple[Ensemble | OnnxNetwork, Task, dict[str, Loader]]:
     """A trained network, its task, and the rows that it predicts."""
     model = options.network.model_prefix
-    config = load_alternative(load_statistics(config, model), options.data.data_config_test)
+    config = load_statistics(config, model)
+    config = load_alternative(config, options.data.data_config_test)
     task = make_run_task(config, options)
+    network: Ensemble | OnnxNetwork
     if is_onnx(model):
-        network: Ensemble | OnnxNetwork = OnnxNetwork(
-            model, config, threads=options.train.num_threads
-        )
+        network = OnnxNetwork(model, config, threads=options.train.num_threads)
     else:
         network = Ensemble(load_members(config, options, model, device), task)
     loaders = test_loaders(config, options.data, device=device, wanted_labels=task.wanted_labels)
     return network, task, loaders
 
 
-def run_export(config: DataConfig, options: RunOptions) -> None:
-    """Write the network of ``--model-prefix`` to ONNX, once it gives torch's numbers on real rows."""
-    model, cpu = options.network.model_prefix, torch.device("cpu")
+def run_export(config: DataConfig, options: RunOptions) -> float:
+    """Write the network of ``--model-prefix`` to ONNX, once it gives torch's numbers on real rows.
+
+    Returns the largest difference to torch.
+    """
+    model = options.network.model_prefix
+    cpu = torch.device("cpu")
     config = load_statistics(config, model)
     task = make_run_task(config, options)
     members = load_members(config, options, model, cpu)
+    sample: Sample | None
     if options.data.data_test:
         loaders = test_loaders(config, options.data, device=cpu, wanted_labels=task.wanted_labels)
-        sample: Sample | None = collect_sample(next(iter(loaders.values())).epoch(0))
+        first_group = next(iter(loaders.values()))
+        sample = collect_sample(first_group.epoch(0))
     else:
         sample = load_sample(model)
     card = load_card(RunFiles.of(model).run.prefix)
-    metadata = {"training": {key: card[key] for key in CARD_IN_ONNX if key in card}} if card else {}
-    path, opset = str(options.output.export_onnx), options.output.onnx_opset
-    export_onnx(
+    metadata = {}
+    if card:
+        metadata["training"] = {key: card[key] for key in CARD_IN_ONNX if key in card}
+    return export_onnx(
         members,
         task,
         config,
-        path,
-        opset=opset,
+        str(options.output.export_onnx),
+        opset=options.output.onnx_opset,
         sample=sample,
         metadata=metadata,
     )
