@@ -137,7 +137,8 @@ def test_outputs_of_another_shape_are_refused_and_told():
     frozen = lambda inputs: (torch.zeros(3, 2, 5), None)  # noqa: E731
     with pytest.raises(
         OutputError,
-        match=r"gives \(3, 2, 5\) where torch gives \(1, 2, 1\) for jets \(1, 2, 1\), event \(1, 1\)",
+        match=r"gives \(3, 2, 5\) where torch gives \(1, 2, 1\) "
+        r"for jets \(1, 2, 1\), event \(1, 1\)",
     ):
         largest_difference(double, frozen, SAMPLE, CONFIG, ["jets"])
 

@@ -1,4 +1,4 @@
-"""An export gives the numbers of torch for any N and P, says what it is, or leaves nothing behind."""
+"""An export has the numbers of torch for any N and P and says what it is, or leaves no files."""
 
 import json
 import logging
@@ -51,7 +51,8 @@ class DeepSet(nn.Module):
         super().__init__()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.inner, self.outer = nn.Conv1d(4, 8, 1), nn.Conv1d(16, outputs, 1)
+            self.inner = nn.Conv1d(4, 8, 1)
+            self.outer = nn.Conv1d(16, outputs, 1)
 
     def forward(self, jets: Tensor) -> Tensor:
         real = (jets[:, :1] > 0).float()  # (N, 1, P)
@@ -149,7 +150,8 @@ def test_the_file_is_one_that_readers_in_the_field_load(config, task, path):
     model = onnx.load(str(path))
     assert model.ir_version <= 8
     assert [opset.version for opset in model.opset_import] == [17]
-    (jets,), (out,) = model.graph.input, model.graph.output
+    (jets,) = model.graph.input
+    (out,) = model.graph.output
     assert (
         jets.name,
         [dim.dim_param or dim.dim_value for dim in jets.type.tensor_type.shape.dim],

@@ -49,7 +49,10 @@ def write_graph(
 
 @pytest.fixture
 def per_object(tmp_path: Path) -> Path:
-    """Two outputs (N, P): the first variable and its negative; their spreads: the second variable and its negative."""
+    """Two outputs (N, P): the first variable and its negative.
+
+    Their spreads are the second variable and its negative.
+    """
     names = {
         name: ["N", "P"] for name in ("jet_eff_a", "jet_eff_b", "jet_eff_a_std", "jet_eff_b_std")
     }

@@ -145,10 +145,8 @@ def test_random_rows_are_plausible(config):
 
 
 def test_random_rows_depend_on_the_seed_only(config):
-    one, same, other = (
-        random_sample(config, 9, seed=1),
-        random_sample(config, 9, seed=1),
-        random_sample(config, 9, seed=2),
-    )
+    one = random_sample(config, 9, seed=1)
+    same = random_sample(config, 9, seed=1)
+    other = random_sample(config, 9, seed=2)
     assert all((one[name] == same[name]).all() for name in one)
     assert not (one["jets"] == other["jets"]).all()

@@ -1,4 +1,7 @@
-"""An exported network against the torch network it was made from: the judge of every export."""
+"""Compare an exported network with the torch network it was made from.
+
+Every export has to pass: same numbers for several N and P, for rows without objects too.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -14,13 +18,21 @@ from weaver_tt.deploy.sample import Sample
 from weaver_tt.errors import DataError, OutputError, nearest
 from weaver_tt.log import log
 
-NetworkCall = Callable[
-    [Mapping[str, Tensor]], tuple[Tensor, Tensor | None]
-]  # inputs -> activated output, spread
+# inputs by group -> activated output, spread
+NetworkCall = Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor | None]]
 
-MAX_DIFFERENCE = 1e-5  # largest difference that is float32 rounding
-OFFSETS = {"1": 1, "2": 2, "length": None, "length + 3": 3}
-MAX_PAIR_SLOTS = 200_000  # N * P * P of one comparison, which the dense form holds at once
+# largest difference that is float32 rounding
+MAX_DIFFERENCE = 1e-5
+
+# objects that are added to those of training, to try a larger P
+EXTRA_OBJECTS = 3
+
+# first rows of the batches: two of a single row, one of 7, and the rest
+FIRST_ROWS = (0, 1, 2, 9)
+MIN_ROWS = 7
+
+# N * P * P of one batch, which the dense form of a graph network holds at once
+MAX_PAIR_SLOTS = 200_000
 
 
 def largest_difference(
@@ -30,111 +42,161 @@ def largest_difference(
     config: DataConfig,
     dynamic: Collection[str],
 ) -> float:
-    """The largest difference |exported - reference| / max(1, |reference|) over all outputs, rows, and several N and P.
+    """The largest |exported - reference| / max(1, |reference|) over all outputs, rows, N and P.
 
-    ``sample``: rows (R, C, P) that include rows without objects. Groups in ``dynamic`` are cut to 1 and 2 objects and padded to 3 more than
-    their length, and N is 1, 7 and some hundred. Values that both say are NaN agree, with a warning. OutputError when shapes differ or one
-    of the two fails.
+    ``sample`` holds rows (R, C, P) that include rows without objects. Groups in ``dynamic`` are cut
+    to 1 and 2 objects and padded to 3 more than their length; N is 1, 7 and some hundred. Values
+    that are NaN in both agree, with a warning.
+
+    Raises:
+        OutputError: shapes differ, or one of the two networks fails.
     """
-    largest, bad = 0.0, 0
+    largest = 0.0
+    nan_values = 0
     for inputs in comparison_batches(sample, config, dynamic):
-        expected, found = _evaluate(reference, inputs), exported(inputs)
+        expected = _evaluate(reference, inputs)
+        found = exported(inputs)
+        # the output, then its spread, which a single network does not have
         for one, other in zip(expected, found, strict=True):
             if one is None or other is None:
                 continue
-            one = (
-                one if one.dim() > 1 else one.unsqueeze(1)
-            )  # regression of one label may give (N,)
+            if one.dim() == 1:
+                # regression of one label may give (N,)
+                one = one.unsqueeze(1)
             if one.shape != other.shape:
                 raise OutputError(
-                    f"the exported network gives {tuple(other.shape)} where torch gives {tuple(one.shape)} for {_shapes(inputs)}"
+                    f"the exported network gives {tuple(other.shape)} where torch gives "
+                    f"{tuple(one.shape)} for {_format_shapes(inputs)}"
                 )
             both_nan = one.isnan() & other.isnan()
-            bad += int(both_nan.sum())
-            difference = ((other - one).abs() / one.abs().clamp(min=1)).masked_fill(both_nan, 0)
-            largest = max(largest, float(difference.nan_to_num(nan=torch.inf).max()))
-    if bad:
+            nan_values += int(both_nan.sum())
+            # absolute below 1, relative above
+            difference = (other - one).abs() / one.abs().clamp(min=1)
+            difference = difference.masked_fill(both_nan, 0)
+            # NaN in only one of the two is a difference without bound
+            difference = difference.nan_to_num(nan=torch.inf)
+            largest = max(largest, float(difference.max()))
+    if nan_values:
         log.warning(
-            "the network gives NaN for %d values, in torch as in ONNX: look at rows without objects",
-            bad,
+            "the network gives NaN for %d values, in torch as in ONNX: "
+            "look at rows without objects",
+            nan_values,
         )
     return largest
 
 
 def _evaluate(reference: NetworkCall, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+    """Call the torch network.
+
+    Raises:
+        OutputError: it does not take inputs of these shapes.
+    """
     try:
         with torch.no_grad():
             return reference(inputs)
     except (RuntimeError, IndexError) as error:
         raise OutputError(
-            f"the network itself fails for {_shapes(inputs)}: {error}; if it takes only full length, leave axis 2 out of model_info['dynamic_axes']"
+            f"the network itself fails for {_format_shapes(inputs)}: {error}; "
+            "if it takes only full length, leave axis 2 out of model_info['dynamic_axes']"
         ) from error
 
 
-def _shapes(inputs: dict[str, Tensor]) -> str:
+def _format_shapes(inputs: dict[str, Tensor]) -> str:
+    """Names and shapes, for messages."""
     return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in inputs.items())
 
 
 def comparison_batches(
     sample: Sample, config: DataConfig, dynamic: Collection[str]
 ) -> Iterator[dict[str, Tensor]]:
-    """Batches of the sample's rows: for each P, N = 1 (twice), 7, then the rest in as large parts as memory allows."""
+    """Batches of the sample's rows, all of them for each P.
+
+    N = 1 (twice), 7, then the rest in parts as large as memory allows.
+    """
     rows = len(next(iter(sample.values())))
-    for offset in OFFSETS.values() if dynamic else [None]:
-        resized = {
-            name: resize(array, config.inputs[name], offset) if name in dynamic else array
-            for name, array in sample.items()
-        }
-        places = max((array.shape[2] for array in resized.values() if array.ndim == 3), default=1)
-        step = max(7, MAX_PAIR_SLOTS // places**2)
-        for first, last in _batch_edges(rows, step):
-            # a copy, as torch refuses to share read-only memory quietly
+    for lengths in _compared_lengths(sample, dynamic):
+        resized = dict(sample)
+        for name, length in lengths.items():
+            resized[name] = resize(sample[name], config.inputs[name], length)
+        slots = 1
+        for array in resized.values():
+            if array.ndim == 3:
+                slots = max(slots, array.shape[2])
+        step = max(MIN_ROWS, MAX_PAIR_SLOTS // slots**2)
+        for first, last in _row_ranges(rows, step):
+            # a copy, as torch warns of arrays that cannot be written to
             yield {name: torch.tensor(array[first:last]) for name, array in resized.items()}
 
 
-def _batch_edges(rows: int, step: int) -> list[tuple[int, int]]:
-    edges = [edge for edge in (0, 1, 2, 9) if edge < rows]
-    edges += [*range(edges[-1] + step, rows, step), rows]
-    return list(itertools.pairwise(edges))
+def _compared_lengths(sample: Sample, dynamic: Collection[str]) -> Iterator[dict[str, int]]:
+    """Numbers of objects to compare at, for each dynamic group: 1, 2, its own, and 3 more."""
+    own = {name: sample[name].shape[2] for name in dynamic}
+    if own:
+        yield dict.fromkeys(own, 1)
+        yield {name: min(2, length) for name, length in own.items()}
+    yield own
+    if own:
+        yield {name: length + EXTRA_OBJECTS for name, length in own.items()}
 
 
-def resize(array: np.ndarray, group: InputGroup, offset: int | None) -> np.ndarray:
-    """(R, C, P) cut to ``offset`` objects (1 or 2), padded to P + ``offset`` (3), or as it is (None)."""
-    if offset is None:
-        return array
-    if offset < 3:
-        return array[:, :, :offset]
-    pads = np.array([variable.pad for variable in group.variables], np.float32)
-    more = np.broadcast_to(pads[None, :, None], (*array.shape[:2], offset))
-    return np.concatenate([array, more], axis=2)
+def _row_ranges(rows: int, step: int) -> list[tuple[int, int]]:
+    """First and last row of each batch."""
+    boundaries = [row for row in FIRST_ROWS if row < rows]
+    boundaries += range(boundaries[-1] + step, rows, step)
+    boundaries.append(rows)
+    return list(itertools.pairwise(boundaries))
+
+
+def resize(
+    array: npt.NDArray[np.float32], group: InputGroup, length: int
+) -> npt.NDArray[np.float32]:
+    """(R, C, P) cut or padded to ``length`` objects: (R, C, length)."""
+    rows, _, slots = array.shape
+    if length <= slots:
+        return array[:, :, :length]
+    return np.concatenate([array, _padding(group, rows, length - slots)], axis=2)
 
 
 def with_empty_rows(sample: Sample, config: DataConfig) -> Sample:
-    """The sample and two rows without objects, the first (so that N = 1 tries it) and one in the middle."""
-    empty = {name: _empty_row(array, config.inputs[name]) for name, array in sample.items()}
-    middle = len(next(iter(sample.values()))) // 2
-    return {
-        name: np.concatenate([empty[name], array[:middle], empty[name], array[middle:]])
-        for name, array in sample.items()
-    }
+    """The sample with two rows without objects added.
+
+    One is the first, so that a batch of N = 1 consists of it, the other in the middle.
+    """
+    extended = {}
+    for name, array in sample.items():
+        empty = _empty_row(array, config.inputs[name])
+        middle = len(array) // 2
+        extended[name] = np.concatenate([empty, array[:middle], empty, array[middle:]])
+    return extended
 
 
-def _empty_row(array: np.ndarray, group: InputGroup) -> np.ndarray:
+def _empty_row(array: npt.NDArray[np.float32], group: InputGroup) -> npt.NDArray[np.float32]:
     """(1, C, P) of padding; scalars (1, C) are those of the first row."""
     if group.length is None:
         return array[:1]
-    pads = np.array([variable.pad for variable in group.variables], np.float32)
-    return np.broadcast_to(pads[None, :, None], (1, *array.shape[1:])).astype(np.float32)
+    return _padding(group, rows=1, slots=array.shape[2])
+
+
+def _padding(group: InputGroup, rows: int, slots: int) -> npt.NDArray[np.float32]:
+    """(R, C, slots) of each variable's padding value."""
+    pads = np.array([variable.pad for variable in group.variables], np.float32)  # (C,)
+    return np.broadcast_to(pads[None, :, None], (rows, len(pads), slots))
 
 
 def select_inputs(sample: Sample, config: DataConfig, input_names: list[str]) -> Sample:
-    """The sample's arrays for these inputs; DataError when they are not rows of this configuration."""
+    """The sample's arrays for these inputs.
+
+    Raises:
+        DataError: the sample does not hold rows of this configuration.
+    """
     for name in input_names:
         if name not in sample:
             raise DataError(f"the sample of rows has no input {name!r}; {nearest(name, sample)}")
-        expected, found = config.inputs[name].shape[1:], sample[name].shape[1:]
+        expected = config.inputs[name].shape[1:]
+        found = sample[name].shape[1:]
         if expected != found:
             raise DataError(
-                f"input {name!r} of the sample has shape {found} per row, {config.source} says {expected}"
+                f"input {name!r} of the sample has shape {found} per row, "
+                f"{config.source} says {expected}"
             )
     return {name: sample[name] for name in input_names}

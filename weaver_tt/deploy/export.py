@@ -1,7 +1,8 @@
-"""One or several trained networks -> ``model.onnx`` with everything a reader needs, accepted only when it gives the numbers of torch.
+"""Export one or several trained networks to ``model.onnx``, with everything a reader needs.
 
-The legacy (tracing) exporter writes IR versions that today's C++ frameworks read, but turns some operations into silently wrong graphs and
-freezes sizes that pass through Python: therefore each export is compared with torch, on real rows, before it gets its name.
+The legacy (tracing) exporter writes files that today's C++ frameworks can read, but it turns some
+operations into wrong graphs without a word, and freezes sizes that pass through Python. Therefore
+each export is compared with torch, on real rows, and gets its name only when the numbers agree.
 """
 
 from __future__ import annotations
@@ -39,27 +40,28 @@ from weaver_tt.run_files import RunFiles
 from weaver_tt.system.git import git_hash
 from weaver_tt.tasks.base import Task
 
-NEWEST_IR = 8  # of the ONNX Runtime in FCCAnalyses, k4MLJetTagger and CMSSW
+# newest version of the file format that ONNX Runtime in FCCAnalyses, k4MLJetTagger and CMSSW reads
+NEWEST_IR = 8
 
 
 class DeployedNetwork(nn.Module):
-    """What is exported: each member's activated output, their mean and, of several, their spread.
+    """What is exported: the mean of the members' activated outputs and, of several, their spread.
 
-    Inputs are positional, (N, C, P) or (N, C); outputs are graph outputs: K times (N, P) for per-object networks, else one (N, K); then as
-    many standard deviations (of the population) when there are several members.
+    Inputs are positional, (N, C, P) or (N, C). Outputs are those of the graph: K times (N, P) for
+    per-object networks, else one (N, K); then as many standard deviations (of the population) when
+    there are several members.
     """
 
     def __init__(self, modules: list[nn.Module], activate: Callable[[Output], Tensor]) -> None:
-        """``activate``: what a module returns -> the activated tensor, ``task.activated_output``."""
+        """``activate``, a task's ``activated_output``, takes what a module returns."""
         super().__init__()
         self.members = nn.ModuleList(modules)
         self.activate = activate
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Graph inputs -> graph outputs."""
-        outputs = torch.stack(
-            [self.activate(member(*inputs)) for member in self.members]
-        )  # (E, N, K) or (E, N, K, P)
+        activated = [self.activate(member(*inputs)) for member in self.members]
+        outputs = torch.stack(activated)  # (E, N, K) or (E, N, K, P)
         mean = outputs.mean(0)
         if len(self.members) == 1:
             return _graph_outputs(mean)
@@ -71,46 +73,62 @@ def _graph_outputs(output: Tensor) -> tuple[Tensor, ...]:
     """(N, K, P) -> K times (N, P); (N, K) -> itself; (N,) -> (N, 1)."""
     if output.dim() == 3:
         return output.unbind(1)
-    return (output if output.dim() == 2 else output.unsqueeze(1),)
+    if output.dim() == 1:
+        output = output.unsqueeze(1)
+    return (output,)
 
 
-class Graph:
-    """Names, axes and layout of a graph's inputs and outputs."""
+class GraphLayout:
+    """Names and axes of a graph's inputs and outputs."""
 
-    def __init__(self, members: list[Network], task: Task, config: DataConfig, rank: int) -> None:
+    def __init__(
+        self, members: list[Network], task: Task, config: DataConfig, per_object: bool
+    ) -> None:
         info = members[0].info
         self.inputs = list(members[0].input_names)
-        self.per_object = rank == 3
-        names = (
-            list(task.output_names)
-            if self.per_object
-            else list(info.get("output_names") or ["output"])[:1]
-        )
-        self.outputs = names + ([name + SPREAD for name in names] if len(members) > 1 else [])
+        self.per_object = per_object
+        if per_object:
+            names = list(task.output_names)
+        else:
+            # one output (N, K), which the network file may name
+            names = list(info.get("output_names") or ["output"])[:1]
+        self.outputs = list(names)
+        if len(members) > 1:
+            self.outputs += [name + SPREAD for name in names]
         # what a reader calls the values: the graph's outputs, or the K columns of its only output
-        self.values = list(self.outputs if self.per_object else task.output_names)
-        self.dynamic = [
-            name
-            for name in self.inputs
-            if config.inputs[name].length is not None
-            and _is_dynamic(name, info.get("dynamic_axes"))
-        ]
-        self.axes = self._axes(config)
+        self.values = list(self.outputs if per_object else task.output_names)
+        self.dynamic = []
+        for name in self.inputs:
+            has_objects = config.inputs[name].length is not None
+            if has_objects and _takes_any_length(name, info.get("dynamic_axes")):
+                self.dynamic.append(name)
+        self.axes = self._dynamic_axes(config)
 
-    def _axes(self, config: DataConfig) -> dict[str, dict[int, str]]:
+    def _dynamic_axes(self, config: DataConfig) -> dict[str, dict[int, str]]:
+        """Name of an input or output -> its dynamic axes -> symbols."""
         # groups of different objects must not share a symbol
-        symbols = {name: "P" if len(self.dynamic) == 1 else f"P_{name}" for name in self.dynamic}
-        axes = {
-            name: {0: "N"} | ({2: symbols[name]} if name in symbols else {}) for name in self.inputs
-        }
+        if len(self.dynamic) == 1:
+            symbols = {self.dynamic[0]: "P"}
+        else:
+            symbols = {name: f"P_{name}" for name in self.dynamic}
+
+        axes = {name: {0: "N"} for name in self.inputs + self.outputs}
+        for name, symbol in symbols.items():
+            axes[name][2] = symbol
+        # outputs per object have one entry for each object of the labels' group
         group = config.labels.group if config.labels else None
-        objects = {1: symbols[group]} if self.per_object and group in symbols else {}
-        return axes | {name: {0: "N"} | objects for name in self.outputs}
+        if self.per_object and group in symbols:
+            for name in self.outputs:
+                axes[name][1] = symbols[group]
+        return axes
 
 
-def _is_dynamic(name: str, axes: Mapping[str, Any] | None) -> bool:
-    """Groups take any number of objects unless the network file's ``dynamic_axes`` lists the group without axis 2."""
-    return not axes or name not in axes or 2 in axes[name]
+def _takes_any_length(name: str, dynamic_axes: Mapping[str, Any] | None) -> bool:
+    """Whether an input may have any number of objects.
+
+    It may, unless the network file's ``dynamic_axes`` lists the group without axis 2.
+    """
+    return not dynamic_axes or name not in dynamic_axes or 2 in dynamic_axes[name]
 
 
 def export_onnx(
@@ -123,49 +141,56 @@ def export_onnx(
     sample: Sample | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> float:
-    """Write ``path``, ``preprocess.json`` and (with training statistics) ``NAME.auto.yaml`` beside it; returns the difference to torch.
+    """Write the networks to ``path`` and return the largest difference to torch.
 
-    ``members``: networks on the CPU, equal but for their weights. ``sample``: real rows to compare on (see ``sample.py``); seeded random rows
-    and a warning without. ``metadata``: what else to keep in the file (``training``: a summary), text or anything JSON can say.
+    ``preprocess.json`` and, with training statistics, ``NAME.auto.yaml`` are written beside it.
+    ``members`` are networks on the CPU that differ only in their weights. ``sample`` holds real
+    rows to compare on (see ``sample.py``); without, these are seeded random rows, and a warning
+    says so. ``metadata`` is what else to keep in the file (``training``: a summary), text or
+    anything that JSON can hold.
 
-    Raises OutputError, leaving nothing behind, when an operator cannot be exported, the file would be too new for C++ readers, or results
-    differ from torch by more than 1e-5 for any N and P; ConfigError when statistics are missing.
+    Raises:
+        OutputError: an operator cannot be exported, the file would be too new for C++ readers, or
+            results differ from torch by more than 1e-5 for any N and P; nothing is left behind.
+        ConfigError: statistics of the training data are missing.
     """
     path = Path(path)
     if config.needs_statistics:
         raise ConfigError(
-            f"{config.source}: has centers that are auto, and their statistics are missing; export needs PREFIX.auto.yaml"
+            f"{config.source}: has centers that are auto, and their statistics are missing; "
+            "export needs PREFIX.auto.yaml"
         )
     if sample is None:
         log.warning(
-            "no sample of training rows beside the model and no --data-test: comparing on random rows"
+            "no sample of training rows beside the model and no --data-test: "
+            "comparing on random rows"
         )
         sample = random_sample(config)
-    rows = with_empty_rows(select_inputs(sample, config, list(members[0].input_names)), config)
+    inputs = select_inputs(sample, config, list(members[0].input_names))
+    rows = with_empty_rows(inputs, config)
+    example = {name: torch.tensor(array[:3]) for name, array in rows.items()}
+
     reference = Ensemble(members, task)
     for member in members:
         member.eval()
-    example = {name: torch.tensor(array[:3]) for name, array in rows.items()}
     with torch.no_grad():
-        graph = Graph(members, task, config, reference(example)[0].dim())
-    side_car = make_preprocess(config, graph.inputs, graph.values, graph.dynamic)
-    notes = export_metadata(task, config, graph, side_car) | dict(metadata or {})
+        output, _ = reference(example)  # (N, K, P), (N, K) or (N,)
+    graph = GraphLayout(members, task, config, per_object=output.dim() == 3)
+    sidecar = make_preprocess(config, graph.inputs, graph.values, graph.dynamic)
+    all_metadata = make_metadata(task, config, graph, sidecar) | dict(metadata or {})
+    deployed = DeployedNetwork([member.unwrapped for member in members], task.activated_output)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # on the same disk, so that the finished files only have to be renamed
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             part = Path(folder) / path.name
-            warned = trace_graph(
-                DeployedNetwork([member.unwrapped for member in members], task.activated_output),
-                example,
-                graph,
-                part,
-                opset,
-            )
-            add_metadata(part, notes, path)
+            trace_warnings = trace_graph(deployed, example, graph, part, opset)
+            add_metadata(part, all_metadata, path)
+            exported = OnnxNetwork(part, config)
             difference = verify_export(
-                reference, OnnxNetwork(part, config), rows, config, graph, path, warned
+                reference, exported, rows, config, graph, path, trace_warnings
             )
-            move_into_place(part, path.parent, side_car, config)
+            move_into_place(part, path.parent, sidecar, config)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     log.info(
@@ -178,25 +203,35 @@ def export_onnx(
     return difference
 
 
-def move_into_place(part: Path, folder: Path, side_car: dict[str, Any], config: DataConfig) -> None:
-    """Write the side-cars beside the accepted file ``part``, then move all into ``folder``."""
-    (part.parent / "preprocess.json").write_text(json.dumps(side_car, indent=2, allow_nan=False))
+def move_into_place(part: Path, folder: Path, sidecar: dict[str, Any], config: DataConfig) -> None:
+    """Write the sidecars beside the accepted file ``part``, then move all into ``folder``."""
+    preprocess_json = json.dumps(sidecar, indent=2, allow_nan=False)
+    (part.parent / "preprocess.json").write_text(preprocess_json)
     if config.preprocess.params:
+        # the same statistics as YAML, with which predictions in Python scale their inputs
         save_config(
             config,
             str(RunFiles.of(part).auto_yaml),
             config.preprocess.params,
             config.preprocess.fingerprint,
         )
-    # the model last: where it is, all is
+    # the model comes last: a reader that finds it finds all its sidecars too
     for file in sorted(part.parent.iterdir(), key=lambda file: file == part):
         os.replace(file, folder / file.name)
 
 
 def trace_graph(
-    module: DeployedNetwork, example: dict[str, Tensor], graph: Graph, path: Path, opset: int
+    module: DeployedNetwork,
+    example: dict[str, Tensor],
+    graph: GraphLayout,
+    path: Path,
+    opset: int,
 ) -> list[str]:
-    """Write the bare graph to ``path``; returns what the tracer warned of. OutputError names an operator that ONNX does not have."""
+    """Write the graph without metadata to ``path``, and return the tracer's warnings.
+
+    Raises:
+        OutputError: ONNX does not have an operator; the message says where it is called.
+    """
     inputs = tuple(example[name] for name in graph.inputs)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -212,10 +247,9 @@ def trace_graph(
                 dynamo=False,
             )
         except torch.onnx.errors.OnnxExporterError as error:
-            raise OutputError(
-                f"the network cannot be exported: {explain_export_error(error, module, inputs, opset)}"
-            ) from error
-    # the exporter announces its own retirement; only what it says about this network is of interest
+            explanation = explain_export_error(error, module, inputs, opset)
+            raise OutputError(f"the network cannot be exported: {explanation}") from error
+    # the exporter also announces its own retirement; only what it says about this network counts
     return [
         str(warning.message)
         for warning in caught
@@ -223,10 +257,10 @@ def trace_graph(
     ]
 
 
-def export_metadata(
-    task: Task, config: DataConfig, graph: Graph, side_car: dict[str, Any]
+def make_metadata(
+    task: Task, config: DataConfig, graph: GraphLayout, sidecar: dict[str, Any]
 ) -> dict[str, Any]:
-    """What the file says about itself."""
+    """What the file says about itself, key -> text or anything that JSON can hold."""
     return {
         "weaver_tt_version": weaver_tt.__version__,
         "git_hash": git_hash() or "unknown",
@@ -234,25 +268,30 @@ def export_metadata(
         "layout": "objects" if graph.per_object else "rows",
         "outputs": list(task.output_names),
         "inputs": {name: config.inputs[name].names for name in graph.inputs},
-        "preprocess": side_car,
+        "preprocess": sidecar,
         "data_config": config.text,
     }
 
 
-def add_metadata(part: Path, notes: Mapping[str, Any], path: Path) -> None:
-    """Add the metadata and make sure that readers in the field can load the file."""
+def add_metadata(part: Path, metadata: Mapping[str, Any], path: Path) -> None:
+    """Add ``metadata`` to the file ``part``, which is to become ``path``, and check the file.
+
+    Raises:
+        OutputError: C++ readers cannot load such a file.
+    """
+    texts = {}
+    for name, value in metadata.items():
+        texts[name] = value if isinstance(value, str) else json.dumps(value)
     model = onnx.load(str(part))
-    texts = {
-        name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in notes.items()
-    }
     onnx.helper.set_model_props(model, texts)
     onnx.save(model, str(part))
     onnx.checker.check_model(str(part), full_check=True)
+    # what was written in the end, whatever the exporter and this version of onnx make of it
     written = onnx.load(str(part), load_external_data=False).ir_version
     if written > NEWEST_IR:
         raise OutputError(
-            f"{path}: this operator set needs ONNX IR version {written}, readers know {NEWEST_IR} and older; --onnx-opset 17 fits"
+            f"{path}: this operator set needs ONNX IR version {written}, "
+            f"readers know {NEWEST_IR} and older; --onnx-opset 17 fits"
         )
 
 
@@ -261,11 +300,15 @@ def verify_export(
     exported: OnnxNetwork,
     rows: Sample,
     config: DataConfig,
-    graph: Graph,
+    graph: GraphLayout,
     path: Path,
-    warned: list[str],
+    trace_warnings: list[str],
 ) -> float:
-    """The largest difference to torch; OutputError when it is more than rounding."""
+    """The largest difference between the exported network and torch.
+
+    Raises:
+        OutputError: it is more than rounding, or one of the two cannot be run.
+    """
     try:
         difference = largest_difference(reference, exported, rows, config, graph.dynamic)
     except OutputError as error:
@@ -273,8 +316,10 @@ def verify_export(
             f"{path}: not written, it cannot be compared with torch: {error}"
         ) from error
     if difference > MAX_DIFFERENCE:
-        hint = f"; tracing warned: {warned[0]}" if warned else ""
+        # the first warning is usually the cause: a size that tracing turned into a constant
+        hint = f"; tracing warned: {trace_warnings[0]}" if trace_warnings else ""
         raise OutputError(
-            f"{path}: not written, the exported network differs from torch by {difference:.2g} (allowed {MAX_DIFFERENCE:.0e}){hint}"
+            f"{path}: not written, the exported network differs from torch by {difference:.2g} "
+            f"(allowed {MAX_DIFFERENCE:.0e}){hint}"
         )
     return difference

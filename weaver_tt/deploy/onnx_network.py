@@ -1,4 +1,4 @@
-"""An exported network in ONNX Runtime, called exactly like the torch networks it was made of."""
+"""An exported network in ONNX Runtime, called exactly like the torch networks it was made from."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ from weaver_tt.deploy.preprocess import variable_info
 from weaver_tt.errors import ConfigError, OutputError, nearest
 from weaver_tt.network.outputs import Activated
 
-SPREAD = "_std"  # what the name of an output's spread ends in
+# ending of an output's name -> the output is the spread of the one without it
+SPREAD = "_std"
 
 
 class OnnxNetwork:
-    """``model.onnx`` as a network: inputs -> (activated output, spread or None), on the CPU.
+    """``model.onnx`` as a network on the CPU: inputs -> (activated output, spread or None).
 
-    ``path``: a file that :func:`weaver_tt.deploy.export.export_onnx` wrote. ``config``: the data that it will see; ConfigError when its inputs
-    or their scaling are not those that the network was trained on. ``threads``: of ONNX Runtime, None leaves the choice to it.
+    ``path`` is a file that :func:`weaver_tt.deploy.export.export_onnx` wrote, ``config`` the data
+    that it will be given, ``threads`` those of ONNX Runtime (None leaves the number to it).
+
+    Raises:
+        ConfigError: the file cannot be loaded, or its inputs and their scaling are not those of
+            ``config``.
     """
 
     activated = True
@@ -31,87 +36,114 @@ class OnnxNetwork:
 
     def __init__(self, path: str | Path, config: DataConfig, threads: int | None = None) -> None:
         self.path = Path(path)
-        self.session = _session(self.path, threads)
+        self.session = _open_session(self.path, threads)
         self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
         self.input_names = [item.name for item in self.session.get_inputs()]
         if not {"layout", "outputs", "preprocess"} <= self.metadata.keys():
             raise ConfigError(
-                f"{self.path}: not written by weaver_tt (its metadata say nothing of layout, outputs and preprocess)"
+                f"{self.path}: not written by weaver_tt "
+                "(its metadata say nothing of layout, outputs and preprocess)"
             )
-        _check_inputs(self.path, json.loads(self.metadata["preprocess"]), self.input_names, config)
+        preprocess = json.loads(self.metadata["preprocess"])
+        _check_inputs(self.path, preprocess, self.input_names, config)
         self.per_object = self.metadata["layout"] == "objects"
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Activated:
-        """Inputs by group, (N, C, P) or (N, C) -> (N, K, P) per object or (N, K) per row, and its spread if the file has one."""
+        """Evaluate the network: its output, and the output's spread if the file has one.
+
+        Inputs by group are (N, C, P) or (N, C), both results (N, K, P) per object or (N, K) per
+        row.
+
+        Raises:
+            OutputError: ONNX Runtime cannot run inputs of these shapes.
+        """
         arrays = {name: inputs[name].detach().cpu().numpy() for name in self.input_names}
         names = [item.name for item in self.session.get_outputs()]
         try:
-            outputs = dict(zip(names, self.session.run(names, arrays), strict=True))
-        except Exception as error:  # ONNX Runtime's errors have no common base
+            results = self.session.run(names, arrays)
+        # errors of ONNX Runtime have no common base
+        except Exception as error:
             shapes = {name: array.shape for name, array in arrays.items()}
             raise OutputError(
                 f"{self.path}: ONNX Runtime cannot run inputs of shape {shapes}: {error}"
             ) from error
-        spreads = [
-            name for name in names if name.endswith(SPREAD) and name.removesuffix(SPREAD) in names
-        ]
-        values = self._join([outputs[name] for name in names if name not in spreads])
-        spread = self._join([outputs[name] for name in spreads]) if spreads else None
-        return Activated(values, spread)
+        values = []
+        spreads = []
+        for name, result in zip(names, results, strict=True):
+            # a label of its own may end in _std as well
+            is_spread = name.endswith(SPREAD) and name.removesuffix(SPREAD) in names
+            if is_spread:
+                spreads.append(result)
+            else:
+                values.append(result)
+        spread = self._join(spreads) if spreads else None
+        return Activated(self._join(values), spread)
 
     def _join(self, outputs: list[Any]) -> Tensor:
-        """Graph outputs -> one tensor: K times (N, P) -> (N, K, P); (N, K) as it is."""
-        return torch.from_numpy(np.stack(outputs, axis=1) if self.per_object else outputs[0])
+        """Graph outputs as one tensor: K times (N, P) -> (N, K, P); (N, K) as it is."""
+        output = np.stack(outputs, axis=1) if self.per_object else outputs[0]
+        return torch.from_numpy(output)
 
     def train(self, mode: bool = True) -> OnnxNetwork:
-        """Does nothing: an exported network only evaluates."""
+        """Do nothing: an exported network can only be evaluated."""
         return self
 
     def eval(self) -> OnnxNetwork:
-        """Does nothing: an exported network only evaluates."""
+        """Do nothing: an exported network can only be evaluated."""
         return self
 
 
-def _session(path: Path, threads: int | None) -> Any:
-    import onnxruntime  # slow to import, and only needed here
+def _open_session(path: Path, threads: int | None) -> Any:
+    """ONNX Runtime's session for the file.
+
+    Raises:
+        ConfigError: there is no such file, or it holds no network.
+    """
+    # slow to import, and only needed here
+    import onnxruntime
 
     if not path.is_file():
-        raise ConfigError(
-            f"{path}: no such file; {nearest(path.name, (item.name for item in path.parent.glob('*.onnx')))}"
-        )
+        present = [item.name for item in path.parent.glob("*.onnx")]
+        raise ConfigError(f"{path}: no such file; {nearest(path.name, present)}")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = (
-        4  # its errors are raised here as well; its warnings are about graph optimisation
-    )
+    # its errors are raised as exceptions too, and its warnings are about graph optimization
+    options.log_severity_level = 4
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors have no common base
+    # errors of ONNX Runtime have no common base
+    except Exception as error:
         raise ConfigError(f"{path}: not a network that ONNX Runtime can load: {error}") from error
 
 
 def _check_inputs(
     path: Path, trained: dict[str, Any], input_names: list[str], config: DataConfig
 ) -> None:
-    """The data must have the inputs of training: groups, variables in order, scaling."""
+    """Compare the data's inputs with those of training: groups, variables in order, scaling.
+
+    Raises:
+        ConfigError: they differ; the message says in what.
+    """
     for name in input_names:
         if name not in config.inputs:
             raise ConfigError(
-                f"{path}: takes input {name!r}, which {config.source} does not define; {nearest(name, config.inputs)}"
+                f"{path}: takes input {name!r}, which {config.source} does not define; "
+                f"{nearest(name, config.inputs)}"
             )
-        expected, found = trained[name]["var_names"], config.inputs[name].names
+        expected = trained[name]["var_names"]
+        found = config.inputs[name].names
         if expected != found:
+            in_training = f"{len(expected)} variables {', '.join(expected)}"
+            in_data = f"{len(found)}: {', '.join(found)}"
             raise ConfigError(
-                f"{path}: input {name!r} has the {len(expected)} variables {', '.join(expected)}; "
-                f"{config.source} gives {len(found)}: {', '.join(found)}"
+                f"{path}: input {name!r} has the {in_training}; {config.source} gives {in_data}"
             )
         for variable in config.inputs[name].variables:
-            before, now = (
-                trained[name]["var_infos"][variable.name],
-                variable_info(variable, config.source),
-            )
+            before = trained[name]["var_infos"][variable.name]
+            now = variable_info(variable, config.source)
             if before != now:
                 raise ConfigError(
-                    f"{path}: input {name!r} was trained with {variable.name!r} prepared as {before}; {config.source} says {now}"
+                    f"{path}: input {name!r} was trained with {variable.name!r} prepared as "
+                    f"{before}; {config.source} says {now}"
                 )

@@ -1,4 +1,7 @@
-"""Some hundred rows as the network sees them, kept beside the model (``PREFIX_sample.npz``): what an exported network is compared on."""
+"""A sample of rows as the network sees them, which an exported network is compared on.
+
+Training keeps some hundred of them beside the model, in ``PREFIX_sample.npz``.
+"""
 
 from __future__ import annotations
 
@@ -15,23 +18,31 @@ from weaver_tt.errors import DataError
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import writing
 
-Sample = dict[str, npt.NDArray[np.float32]]  # input group -> (R, C, P), or (R, C) for scalars
+# input group -> (R, C, P), or (R, C) for scalars
+Sample = dict[str, npt.NDArray[np.float32]]
 
-# share of the rows that may be without objects: enough to compare on, not so many as to push out the others
-EMPTY_SHARE = 8
+# one row in 8 may be without objects: enough to compare on, and most rows are left to the others
+ROWS_PER_EMPTY = 8
 
 
 def collect_sample(batches: Iterable[Batch], rows: int = 256) -> Sample:
-    """The first ``rows`` rows of ``batches``, at most one in eight of them without any object. Reads no more batches than needed."""
+    """The first ``rows`` rows of ``batches``, at most one in eight of them without any object.
+
+    No more batches are read than needed.
+    """
     parts: list[Sample] = []
-    missing, empty_left = rows, max(1, rows // EMPTY_SHARE)
+    missing = rows
+    empty_left = max(1, rows // ROWS_PER_EMPTY)
     for batch in batches:
-        empty = _without_objects(batch)  # (N,)
-        keep = ~empty | (np.cumsum(empty) <= empty_left)
+        empty = _is_empty(batch)  # (N,)
+        # skip rows without objects once there are enough of them
+        keep = ~empty | (np.cumsum(empty) <= empty_left)  # (N,)
+        # and stop at the number of rows that is wanted
         keep &= np.cumsum(keep) <= missing
-        parts.append(
-            {name: tensor.detach().cpu().numpy()[keep] for name, tensor in batch.inputs.items()}
-        )
+        part = {}
+        for name, tensor in batch.inputs.items():
+            part[name] = tensor.detach().cpu().numpy()[keep]
+        parts.append(part)
         missing -= int(keep.sum())
         empty_left -= int((keep & empty).sum())
         if missing == 0:
@@ -41,17 +52,25 @@ def collect_sample(batches: Iterable[Batch], rows: int = 256) -> Sample:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _without_objects(batch: Batch) -> npt.NDArray[np.bool_]:
-    """(N,) True for rows that have no object in any group; False everywhere when all groups are scalars."""
+def _is_empty(batch: Batch) -> npt.NDArray[np.bool_]:
+    """(N,) True for rows that have no object in any group.
+
+    False everywhere when all groups are scalars.
+    """
     if not batch.masks:
         return np.zeros(batch.size, bool)
-    return np.logical_and.reduce(
-        [~mask.detach().cpu().numpy().any(1) for mask in batch.masks.values()]
-    )
+    empty = np.ones(batch.size, bool)
+    for mask in batch.masks.values():
+        empty &= ~mask.detach().cpu().numpy().any(1)
+    return empty
 
 
 def save_sample(prefix: str | Path, batches: Iterable[Batch], rows: int = 256) -> Path:
-    """Write the first ``rows`` rows of ``batches`` to ``PREFIX_sample.npz``, atomically; OutputError when that fails."""
+    """Write the first ``rows`` rows of ``batches`` to ``PREFIX_sample.npz``, atomically.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     path = RunFiles(str(prefix)).sample
     sample = collect_sample(batches, rows)
     with writing(path) as file:
@@ -60,9 +79,12 @@ def save_sample(prefix: str | Path, batches: Iterable[Batch], rows: int = 256) -
 
 
 def load_sample(model: str | Path) -> Sample | None:
-    """The rows saved with a model, named by its prefix or any of its files (members of an ensemble share them): input group -> float32 (R, C, P).
+    """The rows saved with a model, named by its prefix or any of its files.
 
-    None where there is no such file or no row in it, DataError if it is damaged.
+    Members of an ensemble share them. None where there is no such file or no row in it.
+
+    Raises:
+        DataError: the file is damaged.
     """
     files = RunFiles.of(model)
     path = files.sample if files.sample.exists() else files.run.sample
@@ -70,17 +92,22 @@ def load_sample(model: str | Path) -> Sample | None:
         return None
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return {name: file[name].astype(np.float32, copy=False) for name in file.files} or None
+            sample = {name: file[name].astype(np.float32, copy=False) for name in file.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path}: not a sample of rows ({error}); remove it, or give rows with -t"
         ) from error
+    return sample or None
 
 
 def random_sample(config: DataConfig, rows: int = 256, seed: int = 1) -> Sample:
-    """Made-up rows for a model without a sample, the first without objects: within the variables' ranges, padded as the data are."""
+    """Random rows for a model without a sample; the first is without objects.
+
+    Values are within the variables' ranges, and padded as the data are.
+    """
     random = np.random.default_rng(seed)
-    counts: dict[int, npt.NDArray[np.int64]] = {}  # groups of one length describe the same objects
+    # length -> number of objects (R,): groups of one length describe the same objects
+    counts: dict[int, npt.NDArray[np.int64]] = {}
     sample: Sample = {}
     for name, group in config.inputs.items():
         if group.length is None:
@@ -88,9 +115,9 @@ def random_sample(config: DataConfig, rows: int = 256, seed: int = 1) -> Sample:
             sample[name] = np.stack(columns, axis=1).astype(np.float32)
             continue
         if group.length not in counts:
-            counts[group.length] = np.minimum(
-                random.integers(0, group.length + 1, rows), np.arange(rows)
-            )
+            drawn = random.integers(0, group.length + 1, rows)  # (R,)
+            # row r has at most r objects, and so the first none
+            counts[group.length] = np.minimum(drawn, np.arange(rows))
         real = np.arange(group.length) < counts[group.length][:, None]  # (R, P)
         sample[name] = _random_objects(group, real, random)
     return sample
@@ -102,9 +129,10 @@ def _random_objects(
     """(R, C, P) values where ``real`` (R, P), the variables' padding elsewhere."""
     columns = []
     for variable in group.variables:
-        values = (
-            np.ones(real.shape) if group.is_mask else _random_values(variable, random, real.shape)
-        )
+        if group.is_mask:
+            values = np.ones(real.shape)  # (R, P)
+        else:
+            values = _random_values(variable, random, real.shape)  # (R, P)
         columns.append(np.where(real, values, variable.pad))
     return np.stack(columns, axis=1).astype(np.float32)
 
@@ -112,10 +140,11 @@ def _random_objects(
 def _random_values(
     variable: Variable, random: np.random.Generator, shape: tuple[int, ...]
 ) -> npt.NDArray[np.float64]:
-    """Plausible values of one variable: standard normal and clipped when it is scaled, else by what its name says."""
-    name = variable.name.lower()
+    """Plausible values of one variable: normal and clipped if it is scaled, else by its name."""
     if variable.center is not None:
         return np.clip(random.normal(size=shape), variable.low, variable.high)
+    # raw values that a network may compute distances and masses from
+    name = variable.name.lower()
     if name.endswith("phi"):
         return random.uniform(-np.pi, np.pi, shape)
     if name.endswith(("flavour", "flavor")):
