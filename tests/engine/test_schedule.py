@@ -96,6 +96,16 @@ def test_plateau_is_torchs(direction):
         assert ours.factor(0.0) == pytest.approx(optimizer.param_groups[0]["lr"])
 
 
+def test_plateau_of_a_bias_waits_for_it_to_come_closer_to_zero():
+    plateau = Plateau("zero")
+    for value in (-4.0, 3.0, -2.0, 1.0):  # always closer: nothing is reduced
+        plateau.observe(value)
+    assert plateau.factor(0.0) == 1.0
+    for value in (-4.0, -5.0, -6.0):  # smaller, but no better: patience is 2
+        plateau.observe(value)
+    assert plateau.factor(0.0) == pytest.approx(0.1)
+
+
 def test_plateau_is_resumed():
     first, second = Plateau("min"), Plateau("min")
     for value in (1.0, 1.0, 1.0):

@@ -10,6 +10,7 @@ from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine import checkpoint
+from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.engine.trackers.base import NullTracker
 from weaver_tt.engine.training import Training
 from weaver_tt.errors import TrainingError
@@ -109,6 +110,20 @@ def test_a_worse_epoch_leaves_the_best_one(tmp_path):
     run.save_epoch(run.validate(Rows()))
     assert run.state.best_epoch == 0
     assert (tmp_path / "net_best_epoch_state.pt").read_bytes() == best
+
+
+@pytest.mark.parametrize(
+    ("metric", "best_epoch"), [("loss", 0), ("accuracy", 2), ("bias", 1), ("bias_y", 1)]
+)
+def test_the_best_epoch_is_where_its_metric_is_best(tmp_path, metric, best_epoch):
+    run = training(tmp_path / "net")
+    run.task.choose(metric)
+    run.start(Rows())
+    for value in (-3.0, 1.0, 2.0):
+        metrics = EpochMetrics([], [])
+        metrics[metric] = value
+        run.save_epoch(metrics)
+    assert run.state.best_epoch == best_epoch
 
 
 def test_it_is_over_after_all_epochs_or_without_improvement(tmp_path):

@@ -1,5 +1,7 @@
 """What all tasks share."""
 
+from typing import ClassVar
+
 import pytest
 import torch
 from torch import nn, tensor
@@ -8,6 +10,7 @@ from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.metrics.base import LossMeter
 from weaver_tt.network.outputs import Activated
 from weaver_tt.tasks.base import check_shape, row_weight, split
 from weaver_tt.tasks.classification import Classification
@@ -76,6 +79,37 @@ def test_a_mean_over_an_empty_batch_has_zero_loss_and_gradient():
 )
 def test_the_watched_metric_knows_its_direction(metric, direction):
     assert classification(watch=metric).watch == (metric, direction)
+
+
+class Gain(LossMeter):
+    """A metric that only its own meter knows."""
+
+    directions: ClassVar = {"gain": "max"}
+
+    def values(self, totals):
+        return {"gain": 1.0}
+
+
+class Gaining(Classification):
+    """Two classes, and a gain."""
+
+    def meters(self):
+        return [*super().meters(), Gain()]
+
+
+def test_a_meter_of_ones_own_says_where_its_metric_is_best():
+    task = Gaining(classification().config, watch="gain")
+    task.check_watch("here")
+    assert task.watch == ("gain", "max")
+    task.choose("calibration_error")
+    assert task.watch == ("calibration_error", "min")
+
+
+def test_a_task_may_say_itself_where_its_metric_is_best():
+    task = classification()
+    task.watch = ("surprise", "zero")
+    assert task.watch == ("surprise", "zero")
+    assert task.watch[1].best([-2.0, 0.5, 1.0]) == 0.5
 
 
 def test_small_helpers():

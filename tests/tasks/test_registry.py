@@ -7,15 +7,16 @@ import pytest
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, TaskChoice, Variable
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.metrics.direction import DIRECTIONS
 from weaver_tt.tasks.registry import TASKS, make_task, task_options
 
 
-def config(kind, task=None):
-    """One label of a kind."""
+def config(kind, task=None, names=("tag",)):
+    """One label of a kind, or several."""
     group = InputGroup(name="jets", variables=(Variable(name="pt"),), length=4)
     labels = Labels(
         kind=kind,
-        value={"tag": parse_expression("tag", "test")},
+        value={name: parse_expression(name, "test") for name in names},
         group="jets" if kind == "per_object" else None,
     )
     return DataConfig(source="c.yaml", text="", inputs={"jets": group}, labels=labels, task=task)
@@ -69,3 +70,74 @@ def test_a_metric_to_watch_must_exist():
         make_task(
             config("per_object", TaskChoice(name="object_efficiency", options={"watch": "brie"}))
         )
+
+
+TWO_CLASSES = {
+    "loss": "min",
+    "accuracy": "max",
+    "auc": "max",
+    "rejection@0.3": "max",
+    "rejection@0.5": "max",
+    "rejection@0.7": "max",
+    "calibration_error": "min",
+}
+THREE_CLASSES = {
+    "loss": "min",
+    "accuracy": "max",
+    "auc": "max",
+    "auc_ovo": "max",
+    "calibration_error": "min",
+    "auc_a": "max",
+    "auc_b": "max",
+    "auc_c": "max",
+    **{f"rejection@{point}_{name}": "max" for point in (0.3, 0.5, 0.7) for name in "abc"},
+}
+ONE_EFFICIENCY = {
+    "loss": "min",
+    "efficiency": None,
+    "tag_rate": None,
+    "brier": "min",
+    "log_loss": "min",
+    "calibration_error": "min",
+}
+TWO_EFFICIENCIES = {
+    "loss": "min",
+    **{f"{name}_a": direction for name, direction in ONE_EFFICIENCY.items() if name != "loss"},
+    **{f"{name}_b": direction for name, direction in ONE_EFFICIENCY.items() if name != "loss"},
+}
+ONE_VALUE = {"loss": "min", "mae": "min", "rmse": "min", "bias": "zero"}
+TWO_VALUES = {
+    "loss": "min",
+    "mae_a": "min",
+    "mae_b": "min",
+    "rmse_a": "min",
+    "rmse_b": "min",
+    "bias_a": "zero",
+    "bias_b": "zero",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "directions"),
+    [
+        ("simple", "ab", TWO_CLASSES),
+        ("simple", "abc", THREE_CLASSES),
+        ("per_object", "a", ONE_EFFICIENCY),
+        ("per_object", "ab", TWO_EFFICIENCIES),
+        ("custom", "a", ONE_VALUE),
+        ("custom", "ab", TWO_VALUES),
+    ],
+)
+def test_every_metric_of_every_task_can_be_watched_where_it_is_best(kind, names, directions):
+    task = make_task(config(kind, names=names))
+    measured = {name for meter in task.meters() for name in meter.values(meter.totals() + 1)}
+    assert measured == directions.keys()
+    for metric, direction in directions.items():
+        assert metric.startswith(tuple(DIRECTIONS))
+        task.choose(metric)
+        if direction is None:
+            with pytest.raises(ConfigError, match=f"--watch: '{metric}' has no best value"):
+                task.check_watch("--watch")
+            continue
+        task.check_watch("--watch")
+        assert task.watch == (metric, direction)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.metrics.direction import Direction
 
 Curve = Callable[[float, int], float]
 FLAT_SHARE = 0.7  # share of the training before the flat+... curves fall
@@ -118,10 +119,12 @@ class Plateau(Schedule):
     """A tenth of the learning rate whenever the watched metric has not improved by 1 % (relative) for more than ``patience`` epochs."""
 
     def __init__(
-        self, direction: Literal["min", "max"], patience: int = 2, threshold: float = 0.01
+        self, direction: Direction | str, patience: int = 2, threshold: float = 0.01
     ) -> None:
         super().__init__(constant, 1)
-        self.direction, self.patience, self.threshold = direction, patience, threshold
+        self.direction = Direction(direction)
+        self.patience = patience
+        self.threshold = threshold
         self.best: float | None = None
         self.waited = 0
         self.reductions = 0
@@ -132,13 +135,16 @@ class Plateau(Schedule):
 
     def observe(self, value: float) -> None:
         """Count epochs without improvement."""
-        sign = 1.0 if self.direction == "min" else -1.0
-        if self.best is None or sign * value < sign * self.best - self.threshold * abs(self.best):
+        if self.best is None or self._has_improved(value, self.best):
             self.best, self.waited = value, 0
         else:
             self.waited += 1
         if self.waited > self.patience:
             self.reductions, self.waited = self.reductions + 1, 0
+
+    def _has_improved(self, value: float, best: float) -> bool:
+        target = self.direction.penalty(best) - self.threshold * abs(best)
+        return self.direction.penalty(value) < target
 
     def state_dict(self) -> dict[str, Any]:
         """Best value, epochs waited, reductions so far."""
@@ -157,7 +163,7 @@ def make_schedule(
     name: str,
     epochs: int,
     warmup: float,
-    direction: Literal["min", "max"],
+    direction: Direction | str,
     steps: int | None = None,
 ) -> Schedule:
     """The schedule called ``name`` (see ``--lr-scheduler``).

@@ -307,7 +307,7 @@ class Training:
                 f"{name} is NaN after epoch {self.state.epoch}: nothing is saved; a smaller --start-lr or --clip-gradient 1 may help"
             )
         self.update.schedule.observe(value)
-        better = best is None or (value < best if direction == "min" else value > best)
+        better = best is None or direction.is_better(value, best)
         if better:
             self.state.best_epoch, self.state.best = self.state.epoch, dict(checked)
             self.state.best_sums = [sums.cpu() for sums in checked.totals]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +9,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.optim import make_optimizer, max_gradient_norm
 from weaver_tt.engine.schedule import Schedule, make_schedule
 from weaver_tt.metrics.base import Scored
+from weaver_tt.metrics.direction import Direction
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system.distributed import average_gradients
 
@@ -100,7 +99,7 @@ class Update:
 def make_update(
     network: nn.Module,
     options: TrainOptions,
-    direction: Literal["min", "max"],
+    direction: Direction | str,
     amp: torch.dtype | None = None,
     steps: int | None = None,
 ) -> Update:

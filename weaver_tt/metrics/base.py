@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -43,7 +43,13 @@ class Scored:
 
 
 class Meter(ABC):
-    """Adds up sums and counts on the device; divides once, when read."""
+    """Adds up sums and counts on the device; divides once, when read.
+
+    ``directions`` says where metrics are best that :mod:`weaver_tt.metrics.direction` does not
+    know, by the beginning of their names: ``{"gain": "max"}``.
+    """
+
+    directions: ClassVar[Mapping[str, str | None]] = {}
 
     @abstractmethod
     def update(self, scored: Scored, losses: Tensor | None) -> None:

@@ -16,6 +16,7 @@ from weaver_tt.log import log
 from weaver_tt.metrics.base import Scored
 from weaver_tt.metrics.classification import ClassificationMeter
 from weaver_tt.metrics.classifier_summary import OPERATING_POINTS, ClassifierSummary
+from weaver_tt.metrics.direction import metric_direction
 from weaver_tt.report.scores import Floats, ModelFiles, ScoredRows, stream_scores
 
 SCORE_BINS = 8191  # bins of the scores are as fine as memory allows (see ClassificationMeter): ties matter nowhere
@@ -198,31 +199,38 @@ def evaluate_model(
 def headline_metrics(
     details: Mapping[str, Any], signals: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """The numbers that models are compared by, from :meth:`Judged.details`: metric -> value and error."""
-    numbers = {"accuracy": details["accuracy"]}
+    """The numbers that models are compared by, from :meth:`EvaluatedModel.metrics`.
+
+    Title -> ``value``, ``error``, perhaps ``at_least``, and the ``direction`` in which it improves.
+    """
+    areas = details["auc"]
+    numbers = {"accuracy": _headline("accuracy", details["accuracy"])}
     if len(signals) > 1:
-        numbers |= {"mean AUC, one against the rest": details["auc"]["mean_one_vs_rest"]}
-        numbers |= {"mean AUC, one against one": details["auc"]["mean_one_vs_one"]}
+        numbers["mean AUC, one against the rest"] = _headline("auc", areas["mean_one_vs_rest"])
+        numbers["mean AUC, one against one"] = _headline("auc_ovo", areas["mean_one_vs_one"])
     for name in signals:
-        of = f" of {name}"
-        numbers[f"AUC{of}"] = details["auc"]["one_vs_rest"][name]
+        numbers[f"AUC of {name}"] = _headline("auc", areas["one_vs_rest"][name])
         for point in OPERATING_POINTS:
-            numbers[f"rejection at {100 * point:.0f} %{of}"] = details["rejection"][str(point)][
-                "one_vs_rest"
-            ][name]
+            rejection = details["rejection"][str(point)]["one_vs_rest"][name]
+            title = f"rejection at {100 * point:.0f} % of {name}"
+            numbers[title] = _headline("rejection", rejection)
     return numbers
+
+
+def _headline(metric: str, number: Mapping[str, Any]) -> dict[str, Any]:
+    return {**number, "direction": metric_direction(metric)}
 
 
 def metric_differences(
     numbers: Mapping[str, Mapping[str, Any]], reference: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, float | None]]:
     """Each number less the reference's; errors added in quadrature, which is too large for models judged on the same rows. None where unknown."""
-    told: dict[str, dict[str, float | None]] = {}
+    differences: dict[str, dict[str, float | None]] = {}
     for metric, own in numbers.items():
         other = reference[metric]
         known = None not in (own["value"], other["value"], own["error"], other["error"])
-        told[metric] = {
+        differences[metric] = {
             "value": own["value"] - other["value"] if known else None,
             "error": math.hypot(own["error"], other["error"]) if known else None,
         }
-    return told
+    return differences

@@ -10,6 +10,7 @@ from typing import Any
 
 from weaver_tt import __version__
 from weaver_tt.metrics.classifier_summary import OPERATING_POINTS
+from weaver_tt.metrics.direction import Direction, metric_direction
 from weaver_tt.report.figures import Picture
 
 Numbers = Mapping[str, Mapping[str, Any]]  # metric -> value, error, at_least
@@ -120,18 +121,31 @@ def _warnings(models: Mapping[str, Any], empty: Mapping[str, Sequence[str]]) -> 
 
 
 def _performance(numbers: Mapping[str, Numbers]) -> str:
-    metrics = list(next(iter(numbers.values())))
     rows = []
-    for metric in metrics:
-        column = [one[metric] for one in numbers.values()]
-        known = [number["value"] for number in column if number["value"] is not None]
-        best = max(known) if len(column) > 1 and len(known) == len(column) else None
-        cells = [
-            f"<td{' class=best' if best is not None and number['value'] == best else ''}>{plus_minus(number)}</td>"
-            for number in column
-        ]
-        rows.append([escape(metric), *cells])
+    for metric in next(iter(numbers.values())):
+        of_models = [one[metric] for one in numbers.values()]
+        values = [number["value"] for number in of_models]
+        texts = [plus_minus(number) for number in of_models]
+        rows.append([escape(metric), *mark_best(values, texts, of_models[0]["direction"])])
     return html_table(["", *map(escape, numbers)], rows)
+
+
+def mark_best(
+    values: Sequence[float | None], texts: Sequence[str], direction: Direction | None
+) -> list[str]:
+    """Cells of one metric's ``texts``, a model each, with the best of ``values`` marked.
+
+    None is marked where there is one model, or where one of the values is not known.
+    """
+    known = [value for value in values if value is not None]
+    best = None
+    if direction is not None and len(values) > 1 and len(known) == len(values):
+        best = direction.best(known)
+    cells = []
+    for value, text in zip(values, texts, strict=True):
+        mark = " class=best" if best is not None and value == best else ""
+        cells.append(f"<td{mark}>{text}</td>")
+    return cells
 
 
 def _differences(differences: Mapping[str, Numbers]) -> str:
@@ -183,10 +197,10 @@ def _sculpting(sculpting: Mapping[str, Any]) -> str:
 
 
 def _calibration(models: Mapping[str, Any]) -> str:
-    rows = [
-        [escape(name), f"{model['calibration']['expected_error']:.4f}"]
-        for name, model in models.items()
-    ]
+    errors = [model["calibration"]["expected_error"] for model in models.values()]
+    texts = [f"{error:.4f}" for error in errors]
+    cells = mark_best(errors, texts, metric_direction("calibration_error"))
+    rows = [[escape(name), cell] for name, cell in zip(models, cells, strict=True)]
     return html_table(["", "expected calibration error"], rows)
 
 

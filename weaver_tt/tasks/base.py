@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.base import Meter, Scored
+from weaver_tt.metrics.direction import DIRECTIONS, Direction, metric_direction
 from weaver_tt.network.outputs import Activated, Output, first_tensor
 
 if TYPE_CHECKING:
@@ -22,17 +23,12 @@ if TYPE_CHECKING:
 Loss = Callable[
     [Tensor, Tensor], Tensor
 ]  # Weaver's signature: loss(output, label), a mean or one value an entry
-HIGHER_IS_BETTER = ("accuracy", "auc", "rejection")
 
 
 class Task(ABC):
     """What is learnt. Nothing outside a task asks which task it is."""
 
     name: ClassVar[str]
-    watch: tuple[str, Literal["min", "max"]] = (
-        "loss",
-        "min",
-    )  # the metric that makes the best epoch, and its direction
 
     def __init__(
         self, config: DataConfig, *, loss: Loss | None = None, watch: str = "loss"
@@ -43,20 +39,59 @@ class Task(ABC):
         self.choose(watch)
 
     def choose(self, metric: str) -> None:
-        """Let ``metric`` make the best epoch: accuracy, areas and rejections at their largest, all else at its smallest."""
-        self.watch = (metric, "max" if metric.startswith(HIGHER_IS_BETTER) else "min")
+        """Let ``metric`` make the best epoch, where it is best; see :attr:`watch`."""
+        self._watched = metric
+        self._direction: Direction | None = None
+
+    @property
+    def watch(self) -> tuple[str, Direction]:
+        """The metric that makes the best epoch, and whether it is best small, large or close to 0.
+
+        A task may set both, ``self.watch = ("gain", "max")``, or leave the direction to its meters.
+
+        Raises:
+            ConfigError: the metric says nothing about the quality of the network.
+        """
+        if self._direction is None:
+            # not before it is needed: a task can only make its meters when it is complete
+            self._direction = self._find_direction(f"{self.config.source}: task.watch")
+        return self._watched, self._direction
+
+    @watch.setter
+    def watch(self, metric_and_direction: tuple[str, Direction]) -> None:
+        metric, direction = metric_and_direction
+        self._watched = metric
+        self._direction = Direction(direction)
+
+    def _find_direction(self, where: str) -> Direction:
+        known = dict(DIRECTIONS)
+        for meter in self.meters():
+            for name, value in meter.directions.items():
+                known[name] = None if value is None else Direction(value)
+        direction = metric_direction(self._watched, known)
+        if direction is None:
+            raise ConfigError(
+                f"{where}: {self._watched!r} has no best value: neither a large nor a small one "
+                "is better; expected a metric of quality, such as loss"
+            )
+        return direction
 
     def check_watch(self, where: str) -> None:
-        """Raise ConfigError, said to come from ``where``, if no meter measures the metric that makes the best epoch."""
-        metrics = [
-            name
-            for meter in self.meters()
-            for name in meter.values(torch.ones_like(meter.totals()))
-        ]
-        if self.watch[0] not in metrics:
+        """Check that the metric that makes the best epoch is measured, and has a best value.
+
+        Raises:
+            ConfigError: it is not or has not; ``where`` says who asked for it.
+        """
+        metrics: list[str] = []
+        for meter in self.meters():
+            # any sums will do to learn the names
+            metrics += meter.values(torch.ones_like(meter.totals()))
+        if self._watched not in metrics:
             raise ConfigError(
-                f"{where}: there is no metric {self.watch[0]!r}; {nearest(self.watch[0], metrics)}"
+                f"{where}: there is no metric {self._watched!r}; {nearest(self._watched, metrics)}"
             )
+        if self._direction is None:
+            self._direction = self._find_direction(where)
 
     @property
     def wanted_labels(self) -> WantedLabels:

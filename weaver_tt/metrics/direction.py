@@ -1,0 +1,62 @@
+"""Where a metric is best: the best epoch, early stopping, schedules and reports all ask here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+
+class Direction(str, Enum):
+    """Where a metric is best: at its smallest, at its largest, or closest to zero."""
+
+    MIN = "min"
+    MAX = "max"
+    ZERO = "zero"
+
+    def penalty(self, value: float) -> float:
+        """A number that is the smaller the better ``value`` is."""
+        if self is Direction.MAX:
+            return -value
+        if self is Direction.ZERO:
+            return abs(value)
+        return value
+
+    def is_better(self, value: float, than: float) -> bool:
+        """Whether ``value`` is better than another one; neither of two equal ones is."""
+        return self.penalty(value) < self.penalty(than)
+
+    def best(self, values: Iterable[float]) -> float:
+        """The best of ``values``, the first of several."""
+        return min(values, key=self.penalty)
+
+
+Directions = Mapping[str, Direction | None]
+
+# The names of metrics begin with these: `auc_ovo`, `rejection@0.5_top` and `mae_pt` are an auc, a
+# rejection and a mae. A mean efficiency and a tag rate say how many objects are tagged, not how
+# well: they have no best value.
+DIRECTIONS: Directions = {
+    "loss": Direction.MIN,
+    "accuracy": Direction.MAX,
+    "auc": Direction.MAX,
+    "rejection": Direction.MAX,
+    "calibration_error": Direction.MIN,
+    "efficiency": None,
+    "tag_rate": None,
+    "brier": Direction.MIN,
+    "log_loss": Direction.MIN,
+    "mae": Direction.MIN,
+    "rmse": Direction.MIN,
+    "bias": Direction.ZERO,
+}
+
+
+def metric_direction(metric: str, directions: Directions = DIRECTIONS) -> Direction | None:
+    """Where ``metric`` is best, by the longest name in ``directions`` that it begins with.
+
+    None for what is neither good nor bad; what no name stands for is best at its smallest.
+    """
+    names = [name for name in directions if metric.startswith(name)]
+    if not names:
+        return Direction.MIN
+    return directions[max(names, key=len)]
