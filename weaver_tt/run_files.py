@@ -11,6 +11,7 @@ BEST = "_best_epoch_state.pt"
 FILE_ENDINGS = (
     r"_epoch-\d+_state\.pt",
     re.escape(BEST),
+    r"_epoch-\d+_task\.pt",
     r"_resume\.pt",
     r"_run\.json",
     r"_metrics\.json",
@@ -52,6 +53,10 @@ class RunFiles:
     def epoch(self, number: int) -> Path:
         """The state_dict after epoch ``number``, counted from 0."""
         return self._path(f"_epoch-{number}_state.pt")
+
+    def task_epoch(self, number: int) -> Path:
+        """The state_dict of the task's own modules, if it has any, after epoch ``number``."""
+        return self._path(f"_epoch-{number}_task.pt")
 
     @property
     def best(self) -> Path:

@@ -113,12 +113,12 @@ def options(**more):
     )
 
 
-def run(folder, train=None, val=None, net=None, tracker=None, seed=1, **more):
+def run(folder, train=None, val=None, net=None, tracker=None, seed=1, task=TASK, **more):
     """Train in ``folder``; the network and its best metrics."""
     net = net or network()
     best = fit(
         net,
-        TASK,
+        task,
         train or Toy(),
         val or Toy(2),
         options(**more),
@@ -135,6 +135,28 @@ def _undo():
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(False)
+
+
+class Scale(nn.Module):
+    """One number to learn, and dropout, so that random states matter."""
+
+    def __init__(self, start=0.0):
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor([start]))
+        self.dropout = nn.Dropout(0.5)
+
+
+class LearntScale(ObjectEfficiency):
+    """The loss divided by a scale that is learnt: least where the scale is the mean loss."""
+
+    def __init__(self, start=0.0):
+        super().__init__(TASK.config)
+        self.modules = Scale(start)
+
+    def losses(self, scored):
+        """(M,); of the scale, twice or nothing."""
+        scale = self.modules.dropout(self.modules.log_scale)
+        return super().losses(scored) * torch.exp(-scale) + scale
 
 
 def same(first, second):
@@ -384,3 +406,59 @@ def test_a_prefix_that_cannot_be_written_fails_at_the_start(tmp_path):
     with pytest.raises(OutputError, match="cannot write"):
         run(tmp_path / "file", train)
     assert train.delivered == 0
+
+
+def test_a_tasks_own_modules_are_trained_and_kept_apart_from_the_network(tmp_path):
+    task = LearntScale()
+    net, _ = run(tmp_path, task=task)
+    learnt = task.modules.log_scale.item()
+    assert learnt != 0
+    assert not task.modules.training  # validation came last
+    state = torch.load(tmp_path / "net_epoch-2_state.pt", weights_only=True)
+    assert state.keys() == net.unwrapped.state_dict().keys()
+    kept = torch.load(tmp_path / "net_epoch-2_task.pt", weights_only=True)
+    assert {name: value.item() for name, value in kept.items()} == {"log_scale": learnt}
+
+
+@pytest.mark.parametrize("stop", [3, 6, 11])
+def test_a_tasks_own_modules_are_resumed_bit_for_bit(tmp_path, stop):
+    whole = LearntScale()
+    whole_net, best = run(tmp_path / "a", task=whole)
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path / "b", Toy(stop=stop), task=LearntScale(), save_minutes=0)
+    resumed = LearntScale(start=3.0)
+    net, best_resumed = run(tmp_path / "b", task=resumed, net=network(seed=9), resume=True)
+    assert same(net, whole_net)
+    assert torch.equal(whole.modules.log_scale, resumed.modules.log_scale)
+    assert best == best_resumed
+
+
+def test_load_epoch_takes_the_tasks_modules_of_that_epoch(tmp_path):
+    run(tmp_path, task=LearntScale(), num_epochs=2)
+    before = torch.load(tmp_path / "net_epoch-0_task.pt", weights_only=True)
+    task = LearntScale(start=3.0)
+    run(tmp_path, task=task, num_epochs=1, load_epoch=0)  # nothing is left to train
+    assert torch.equal(task.modules.log_scale, before["log_scale"])
+    (tmp_path / "net_epoch-0_task.pt").unlink()
+    with pytest.raises(TrainingError, match=r"net_epoch-0_task.pt does not exist; it holds what"):
+        run(tmp_path, task=LearntScale(), load_epoch=0)
+
+
+def test_a_checkpoint_without_the_tasks_modules_is_not_resumed(tmp_path):
+    run(tmp_path, num_epochs=1)
+    with pytest.raises(TrainingError, match=r"another task's modules\n  missing \(1\): log_scale"):
+        run(tmp_path, task=LearntScale(), resume=True)
+
+
+def test_a_checkpoint_from_before_tasks_had_modules_is_resumed(tmp_path):
+    whole, _ = run(tmp_path / "a")
+    run(tmp_path / "b", num_epochs=3)
+    saved = torch.load(tmp_path / "b" / "net_resume.pt", weights_only=True)
+    assert saved.pop("task_weights") == {}
+    torch.save(saved, tmp_path / "b" / "net_resume.pt")
+    assert same(run(tmp_path / "b", resume=True)[0], whole)
+
+
+def test_weights_of_earlier_epochs_are_cleaned_away_for_the_task_too(tmp_path):
+    run(tmp_path, task=LearntScale(), auto_clean=True)
+    assert [path.name for path in tmp_path.glob("*_task.pt")] == ["net_epoch-2_task.pt"]

@@ -260,3 +260,35 @@ def test_what_cannot_be_is_explained(name, options, message):
 def test_a_network_without_parameters_is_refused():
     with pytest.raises(ConfigError, match="Tanh has no parameter"):
         make_optimizer(nn.Tanh(), "adam", 1e-3)
+
+
+def test_parameters_of_a_task_follow_the_same_rules():
+    class Adversary(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 1)
+            self.token = nn.Parameter(torch.zeros(2, 2))
+
+        def no_weight_decay(self):
+            return {"token"}
+
+    adversary = Adversary()
+    options = [["weight_decay", "0.1"], ["lr_mult", "('task.layer', 0.5)"]]
+    groups = make_optimizer(Small(), "sgd", 1e-2, options, adversary).param_groups
+    found = {
+        name: (group["lr"], group["weight_decay"])
+        for name, parameter in adversary.named_parameters()
+        for group in groups
+        if any(parameter is other for other in group["params"])
+    }
+    assert found == {
+        "layer.weight": (5e-3, 0.1),
+        "layer.bias": (5e-3, 0.0),
+        "token": (1e-2, 0.0),
+    }
+
+
+def test_a_tasks_parameters_may_be_all_that_is_trained():
+    frozen = Small().requires_grad_(False)
+    groups = make_optimizer(frozen, "sgd", 1e-2, task_modules=nn.Linear(2, 1)).param_groups
+    assert sum(len(group["params"]) for group in groups) == 2

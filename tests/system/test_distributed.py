@@ -57,6 +57,16 @@ class Rank:
             self.accounting.used["a"] += batch.size
             yield batch
 
+class LearntScale(Regression):
+    # a loss with a parameter; ranks begin with different ones
+    def __init__(self, config, start):
+        super().__init__(config)
+        self.modules = nn.Linear(1, 1)
+        nn.init.constant_(self.modules.bias, start)
+    def losses(self, scored):
+        log_scale = self.modules.bias
+        return super().losses(scored) * torch.exp(-log_scale) + log_scale
+
 distributed.join_ranks(None if os.environ.get("UNION") else "gloo")
 rank, world = distributed.rank(), distributed.world_size()
 ranks = [0, 1] if world == 1 else [rank]
@@ -68,10 +78,12 @@ config = DataConfig(source="c", text="", inputs={"x": InputGroup(name="x", varia
 options = TrainOptions(num_epochs=3, optimizer="adam", start_lr=0.05, lr_scheduler="one-cycle", log_every=2, tensorboard="off", progress=False)
 folder = os.path.join(sys.argv[1], f"rank{rank}of{world}")
 os.makedirs(folder)
-best = fit(network, Regression(config), Rank(ranks), Rank(ranks), options, os.path.join(folder, "net"), make_tracker(options, folder), 1)
+task = LearntScale(config, float(rank))
+best = fit(network, task, Rank(ranks), Rank(ranks), options, os.path.join(folder, "net"), make_tracker(options, folder), 1)
 result = {
     "best": best,
     "weights": torch.cat([p.detach().flatten() for p in network.unwrapped.parameters()]).tolist(),
+    "task": task.modules.bias.item(),
     "sum": distributed.sum_over_ranks(torch.tensor([1.0, rank])).tolist(),
     "gather": distributed.gather_from_ranks({"rank": rank}),
     "from_main": distributed.broadcast_from_main(f"rank {rank}"),
@@ -124,12 +136,15 @@ def results(tmp_path_factory):
 def test_unequal_batch_counts_neither_hang_nor_drift_apart(results):
     first, second, _ = results
     assert first["weights"] == second["weights"]
+    assert first["task"] == second["task"]
     assert first["best"] == second["best"]
 
 
 def test_two_ranks_train_like_one_process_on_both_their_batches(results):
     first, _, union = results
     assert first["weights"] == pytest.approx(union["weights"], abs=2e-5)
+    assert first["task"] == pytest.approx(union["task"], abs=2e-5)
+    assert abs(first["task"]) > 0.01
     assert first["best"] == pytest.approx(union["best"], rel=1e-3)
 
 

@@ -154,3 +154,25 @@ def test_a_tasks_own_choice_of_outputs_reaches_score_ensembles_and_exports():
     activated = task.activated_output(output)
     assert activated[1].tolist() == [0.5, 0.5, 2.0]
     assert task.score(Activated(activated), BATCH).output is activated
+
+
+def test_a_loss_with_parameters_is_trained_and_one_without_is_not():
+    class Learnt(nn.CrossEntropyLoss):
+        def __init__(self):
+            super().__init__()
+            self.temperature = nn.Parameter(torch.ones(1))
+
+    loss = Learnt()
+    assert classification(loss=loss).modules is loss
+    assert classification(loss=nn.CrossEntropyLoss()).modules is None
+    assert classification().modules is None
+
+
+def test_what_a_task_computes_with_moves_to_the_device():
+    task = classification(loss=nn.CrossEntropyLoss(weight=torch.ones(2)))
+    task.modules = nn.Linear(2, 1)
+    task.to(torch.device("meta"))
+    assert task.loss.weight.is_meta
+    assert task.modules.weight.is_meta
+    task.train(False)
+    assert not task.modules.training

@@ -43,6 +43,7 @@ def remove_epochs(files: RunFiles, before: int) -> None:
     for number, path in files.epochs().items():
         if number < before:
             path.unlink(missing_ok=True)
+            files.task_epoch(number).unlink(missing_ok=True)
 
 
 def find_states(model: str, epoch: int | None = None, members: int | None = None) -> list[Path]:

@@ -34,14 +34,20 @@ NEVER_DECAYED = (
     "mask_token",
     "register_token",
 )  # last parts of names: learnt inputs, not weights
+TASK_PREFIX = "task."  # of the names of a task's own parameters
 CLIP = "clip_grad_norm"  # an option of no optimiser: Weaver's spelling of --clip-gradient
 
 
 def make_optimizer(
-    network: nn.Module, name: str, rate: float, options: Sequence[Sequence[str]] = ()
+    network: nn.Module,
+    name: str,
+    rate: float,
+    options: Sequence[Sequence[str]] = (),
+    task_modules: nn.Module | None = None,
 ) -> torch.optim.Optimizer:
     """The optimiser ``name`` (case does not matter) for the parameters of ``network`` that are not frozen.
 
+    The parameters of a task's own modules are optimised alike, under names that begin with ``task.``.
     ``options``: (key, value) pairs of the command line, values are Python literals. ``weight_decay`` acts on matrices only: not on biases, norms,
     class tokens, and what the network's own ``no_weight_decay()`` names. ``lr_mult "('regex', 0.1)"`` multiplies the learning rate of the parameters
     whose names match from their beginning.
@@ -60,10 +66,14 @@ def make_optimizer(
                 f"--optimizer-option {key}: {name} has no such option; {nearest(key, [*known, 'lr_mult', CLIP])}"
             )
     settings = DEFAULTS.get(name.casefold(), {}) | fastest_options(known) | chosen
-    exempt: Collection[str] = getattr(network, "no_weight_decay", set)()
-    groups = parameter_groups(
-        network.named_parameters(), rate, settings.get("weight_decay", 0.0), multiplier, exempt
-    )
+    named = dict(network.named_parameters())
+    exempt = set(_exempt_names(network))
+    if task_modules is not None:
+        for key, parameter in task_modules.named_parameters():
+            named[TASK_PREFIX + key] = parameter
+        exempt |= {TASK_PREFIX + key for key in _exempt_names(task_modules)}
+    decay = settings.get("weight_decay", 0.0)
+    groups = parameter_groups(named.items(), rate, decay, multiplier, exempt)
     if not groups:
         raise ConfigError(f"{type(network).__name__} has no parameter to train")
     try:
@@ -73,6 +83,11 @@ def make_optimizer(
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
     return optimizer
+
+
+def _exempt_names(module: nn.Module) -> Collection[str]:
+    """Names that the module itself exempts from weight decay."""
+    return getattr(module, "no_weight_decay", set)()
 
 
 def find_optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:

@@ -91,7 +91,7 @@ class Training:
         )
         self.files, self.state = RunFiles(prefix), TrainingState()
         self.amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
-        self.update = make_update(network.unwrapped, options, task.watch[1], self.amp, steps)
+        self.update = make_update(network.unwrapped, task, options, self.amp, steps)
         compile_network(network, options)
         self._random: dict[str, Any] | None = (
             None  # to be set once the first batch of a resumed epoch is there
@@ -114,7 +114,13 @@ class Training:
         if self.options.compile_optimizer:  # not before the state that it resumes from is there
             compile_step(self.update.optimizer, literals(self.options.compiler_option))
         distributed.copy_weights_from_main(self.network.unwrapped)
+        distributed.copy_weights_from_main(self._task_modules)
         distributed.barrier()
+
+    @property
+    def _task_modules(self) -> nn.Module:
+        """What the task trains beside the network; a module without weights where that is nothing."""
+        return nn.Module() if self.task.modules is None else self.task.modules
 
     def _settings_of(self, train: BatchLoader) -> dict[str, Any]:
         """What must not change in a resumed run."""
@@ -149,6 +155,12 @@ class Training:
             )
         set_weights(
             self.network.unwrapped, saved["weights"], f"{where}: the weights of another network"
+        )
+        # not there in checkpoints that know of no modules of a task
+        set_weights(
+            self._task_modules,
+            saved.get("task_weights", {}),
+            f"{where}: the weights of another task's modules",
         )
         checkpoint.check_settings(self._settings, saved["settings"], where)
         checkpoint.load_optimizer(self.update.optimizer, saved["optimizer"], where)
@@ -190,6 +202,8 @@ class Training:
             checkpoint.load_checkpoint(path),
             f"{path}: the weights of another network",
         )
+        if self.task.modules is not None:
+            self._load_task_epoch(number)
         self.state.epoch = number + 1
         self.update.done = float(number + 1)
         if saved is not None and saved["state"]["best_epoch"] <= number:
@@ -201,6 +215,20 @@ class Training:
         if (of_weaver := self.files.weaver_optimizer(number)).exists():
             log.warning("%s: Weaver's file of the optimiser's moments is not read", of_weaver)
 
+    def _load_task_epoch(self, number: int) -> None:
+        """Weights of the task's modules after epoch ``number``."""
+        path = self.files.task_epoch(number)
+        if not path.exists():
+            raise TrainingError(
+                f"--load-epoch {number}: {path} does not exist; it holds what {self.task.name} "
+                "trains beside the network"
+            )
+        set_weights(
+            self._task_modules,
+            checkpoint.load_checkpoint(path),
+            f"{path}: the weights of another task's modules",
+        )
+
     # --- an epoch
 
     def train(self, loader: BatchLoader) -> EpochMetrics:
@@ -211,6 +239,7 @@ class Training:
             for meter, totals in zip(meters, self.state.meters, strict=True):
                 meter.restore(totals)
         self.network.train()
+        self.task.train()
         self.tracker.begin("train", self.state.epoch, self.update.done - self.state.epoch)
         batches = self._train_batches(loader, meters)
         outcome = run_epoch(
@@ -264,6 +293,7 @@ class Training:
     def validate(self, loader: BatchLoader) -> EpochMetrics:
         """Metrics of the validation data."""
         self.network.eval()
+        self.task.train(False)
         self.tracker.begin("validate", self.state.epoch)
         outcome = run_epoch(
             self.network,
@@ -314,6 +344,9 @@ class Training:
         if distributed.is_main():
             weights = self.network.unwrapped.state_dict()
             checkpoint.save_checkpoint(weights, self.files.epoch(self.state.epoch))
+            if self.task.modules is not None:
+                path = self.files.task_epoch(self.state.epoch)
+                checkpoint.save_checkpoint(self.task.modules.state_dict(), path)
             if better:
                 checkpoint.save_checkpoint(weights, self.files.best)
             if self.options.auto_clean:
@@ -331,6 +364,7 @@ class Training:
             "format": checkpoint.CHECKPOINT_FORMAT,
             "settings": self._settings,
             "weights": self.network.unwrapped.state_dict(),
+            "task_weights": self._task_modules.state_dict(),
             "optimizer": self.update.optimizer.state_dict(),
             "schedule": self.update.schedule.state_dict(),
             "scaler": self.update.scaler.state_dict(),

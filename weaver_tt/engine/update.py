@@ -9,9 +9,9 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.optim import make_optimizer, max_gradient_norm
 from weaver_tt.engine.schedule import Schedule, make_schedule
 from weaver_tt.metrics.base import Scored
-from weaver_tt.metrics.direction import Direction
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system.distributed import average_gradients
+from weaver_tt.tasks.base import Task
 
 
 class Update:
@@ -29,10 +29,11 @@ class Update:
         schedule: Schedule,
         clip: float | None = None,
         scaler: torch.amp.GradScaler | None = None,
+        task_modules: nn.Module | None = None,
     ) -> None:
-        self.parameters = [
-            parameter for parameter in network.parameters() if parameter.requires_grad
-        ]
+        self.parameters = trainable_parameters(network)
+        if task_modules is not None:
+            self.parameters += trainable_parameters(task_modules)
         self.optimizer, self.schedule, self.clip = optimizer, schedule, clip
         self.scaler = scaler or torch.amp.GradScaler(
             enabled=False
@@ -96,21 +97,32 @@ class Update:
         return None if finite else self.steps - 1
 
 
+def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters that are not frozen."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
 def make_update(
     network: nn.Module,
+    task: Task,
     options: TrainOptions,
-    direction: Direction | str,
     amp: torch.dtype | None = None,
     steps: int | None = None,
 ) -> Update:
-    """What trains ``network`` as ``options`` say; ``direction`` of the watched metric, type of mixed precision, and steps in an epoch where known."""
+    """What trains ``network`` and the modules of ``task`` as ``options`` say.
+
+    The task's modules are moved to the network's device. ``amp`` is the type of mixed precision,
+    ``steps`` the number of steps in an epoch where it is known.
+    """
+    device = next((part.device for part in network.parameters()), torch.device("cpu"))
+    task.to(device)
     optimizer = make_optimizer(
-        network, options.optimizer, options.start_lr, options.optimizer_option
+        network, options.optimizer, options.start_lr, options.optimizer_option, task.modules
     )
+    _, direction = task.watch
     schedule = make_schedule(
         options.lr_scheduler, options.num_epochs, options.warmup_steps, direction, steps
     )
-    device = next(network.parameters()).device
     scaler = torch.amp.GradScaler(device.type, enabled=amp is torch.float16)
     return Update(
         network,
@@ -118,4 +130,5 @@ def make_update(
         schedule,
         max_gradient_norm(options.clip_gradient, options.optimizer_option),
         scaler,
+        task.modules,
     )

@@ -246,7 +246,7 @@ def run_trial(config: DataConfig, options: RunOptions) -> None:
     ):
         config, scan = fit_statistics(config, prefix, data)
         network = start_network(config, options, device, seed)
-        task = make_run_task(config, options)
+        task = make_run_task(config, options, seed)
         train = train_loader(
             config,
             data,
@@ -320,22 +320,27 @@ def sample_batches(config: DataConfig, options: RunOptions, scan: Scan) -> Itera
     return loader.epoch(0)
 
 
-def make_run_task(config: DataConfig, options: RunOptions) -> Task:
+def make_run_task(config: DataConfig, options: RunOptions, seed: int = 0) -> Task:
     """The task of a run: that of the network file, else that of the labels in the data YAML.
 
     A ``get_task`` of the file makes the task; a ``get_loss`` replaces the loss of the YAML's.
-    ``--watch`` names the metric that its best epoch is chosen by.
+    ``--watch`` names the metric that its best epoch is chosen by. The first weights of what the
+    task itself trains follow from ``seed``; the global random state is left as it was.
     """
     if not options.network.network_config:
         task = make_task(config)
     else:
         file = NetworkFile(options.network.network_config)
         settings = network_options(options.network.network_option)
-        own_task = file.get_task(config, settings)
+        with torch.random.fork_rng(devices=[]):
+            # not the seed of the network, whose first weights would be drawn alike
+            torch.default_generator.manual_seed(seed + 1)
+            own_task = file.get_task(config, settings)
+            own_loss = None if own_task else file.get_loss(config, settings)
         if own_task:
             task = own_task
         else:
-            task = make_task(config, file.get_loss(config, settings))
+            task = make_task(config, own_loss)
             file.check_loops(config, settings, task.name)
     if options.train.watch is not None:
         task.choose(options.train.watch)

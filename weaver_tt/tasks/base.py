@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.batch import Batch
@@ -30,13 +30,30 @@ class Task(ABC):
 
     name: ClassVar[str]
 
+    # trainable parts of the task itself (an adversary, a loss with parameters): trained, saved and
+    # resumed beside the network, never exported; several of them are an nn.ModuleDict
+    modules: nn.Module | None = None
+
     def __init__(
         self, config: DataConfig, *, loss: Loss | None = None, watch: str = "loss"
     ) -> None:
         """``loss``: a network file's own; ``watch``: the metric that makes the best epoch, see :meth:`choose`."""
         self.config = config
         self.loss = loss
+        if isinstance(loss, nn.Module) and next(loss.parameters(), None) is not None:
+            self.modules = loss  # a loss with parameters learns them
         self.choose(watch)
+
+    def to(self, device: torch.device) -> None:
+        """Move what the task computes losses with to ``device``."""
+        for part in (self.modules, self.loss):
+            if isinstance(part, nn.Module):
+                part.to(device)
+
+    def train(self, mode: bool = True) -> None:
+        """Training mode of the task's modules (or evaluation mode)."""
+        if self.modules is not None:
+            self.modules.train(mode)
 
     def choose(self, metric: str) -> None:
         """Let ``metric`` make the best epoch, where it is best; see :attr:`watch`."""

@@ -111,9 +111,8 @@ def find_rate(
     """
     sweep, losses = Sweep.parse(str(options.lr_finder)), BatchLosses()
     amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
-    update = make_update(
-        network.unwrapped, replace(options, start_lr=sweep.first, lr_scheduler="none"), "min", amp
-    )
+    start = replace(options, start_lr=sweep.first, lr_scheduler="none")
+    update = make_update(network.unwrapped, task, start, amp)
     update.schedule = Schedule(lambda done, _: (sweep.last / sweep.first) ** done, 1)
     compile_network(network, options)
     network.train()

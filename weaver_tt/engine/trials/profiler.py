@@ -36,7 +36,7 @@ def profile_steps(
     Returns the trace's path; OutputError where it cannot be written.
     """
     amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
-    update = make_update(network.unwrapped, options, task.watch[1], amp, train.steps)
+    update = make_update(network.unwrapped, task, options, amp, train.steps)
     gpu = network.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])]
     batches = TimedBatches(first_batches(train, SKIPPED_STEPS + WARMUP_STEPS + RECORDED_STEPS))
