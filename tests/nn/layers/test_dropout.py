@@ -34,7 +34,8 @@ def test_neighbours_are_dropped_independently():
 
 
 def test_a_seed_fixes_what_is_dropped():
-    values, outputs = torch.ones(7, 3), []
+    values = torch.ones(7, 3)
+    outputs = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         outputs.append(Dropout(0.5)(values))

@@ -1,4 +1,7 @@
-"""Forward and backward by hand beside the same thing in ordinary operations, in double precision, with several pieces."""
+"""Forward and backward by hand beside the same thing in ordinary operations.
+
+In double precision, with several pieces.
+"""
 
 import pytest
 import torch
@@ -7,7 +10,8 @@ from torch.nn.functional import batch_norm
 from weaver_tt.nn.layers import edge_mlp
 from weaver_tt.nn.layers.edge_mlp import EdgeMLP, Moments
 
-K, EPS = 3, 1e-5
+K = 3
+EPS = 1e-5
 
 
 def parameters_of(sizes, seed=0):
@@ -43,10 +47,10 @@ def plain(own, other, nearest, k, eps, *parameters):
 @pytest.mark.parametrize("objects", [1, 7, 12])
 @pytest.mark.parametrize("sizes", [(4,), (4, 4), (4, 6, 6), (5, 3, 4)])
 def test_output_and_gradients_are_those_of_ordinary_operations(monkeypatch, objects, sizes):
-    monkeypatch.setattr(
-        edge_mlp, "PIECE_EDGES", 8
-    )  # two objects a piece, seven of them being four pieces
-    parameters, (own, other, nearest) = parameters_of(sizes), inputs_of(objects, sizes[0])
+    # two objects a piece, seven of them being four pieces
+    monkeypatch.setattr(edge_mlp, "PIECE_EDGES", 8)
+    parameters = parameters_of(sizes)
+    (own, other, nearest) = inputs_of(objects, sizes[0])
     towards = torch.randn(
         objects, sizes[-1], dtype=torch.float64, generator=torch.Generator().manual_seed(9)
     )
@@ -60,7 +64,8 @@ def test_output_and_gradients_are_those_of_ordinary_operations(monkeypatch, obje
 
 
 def test_the_backward_pass_can_be_run_again():
-    parameters, (own, other, nearest) = parameters_of((4, 4, 4)), inputs_of(5, 4)
+    parameters = parameters_of((4, 4, 4))
+    (own, other, nearest) = inputs_of(5, 4)
     own.requires_grad_()
     output, *_ = EdgeMLP.apply(own, other, nearest, K, EPS, *parameters)
     first, second = (torch.autograd.grad(output.sum(), own, retain_graph=True)[0] for _ in range(2))
@@ -68,7 +73,8 @@ def test_the_backward_pass_can_be_run_again():
 
 
 def test_statistics_are_those_of_each_layers_sums():
-    parameters, (own, other, nearest) = parameters_of((4,)), inputs_of(6, 4)
+    parameters = parameters_of((4,))
+    (own, other, nearest) = inputs_of(6, 4)
     _, mean, variance = EdgeMLP.apply(own, other, nearest, K, EPS, *parameters)
     sums = other[nearest] + own.repeat_interleave(K, 0)
     torch.testing.assert_close(mean, sums.mean(0))
@@ -76,7 +82,8 @@ def test_statistics_are_those_of_each_layers_sums():
 
 
 def test_a_channel_that_batch_norm_switches_off_has_finite_gradients():
-    parameters, (own, other, nearest) = parameters_of((4, 4)), inputs_of(6, 4)
+    parameters = parameters_of((4, 4))
+    (own, other, nearest) = inputs_of(6, 4)
     parameters[0][1] = 0  # gamma
     for tensor in parameters:
         tensor.requires_grad_()

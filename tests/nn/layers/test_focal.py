@@ -20,7 +20,8 @@ def test_a_value_by_hand():
 
 
 def test_without_focus_it_is_cross_entropy():
-    output, target = torch.randn(7, 3, 2), torch.randint(3, (7, 2))
+    output = torch.randn(7, 3, 2)
+    target = torch.randint(3, (7, 2))
     torch.testing.assert_close(FocalLoss(gamma=0)(output, target), F.cross_entropy(output, target))
     torch.testing.assert_close(
         FocalLoss(gamma=0, reduction="sum")(output, target),
@@ -38,7 +39,8 @@ def test_it_is_weavers_but_for_its_small_number():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = pytest.importorskip("weaver.nn.loss.focal")
-    output, target = torch.randn(50, 4), torch.randint(4, (50,))
+    output = torch.randn(50, 4)
+    target = torch.randint(4, (50,))
     for gamma in (0.0, 1.0, 2.0):
         torch.testing.assert_close(
             FocalLoss(0.5, gamma)(output, target),

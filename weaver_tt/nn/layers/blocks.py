@@ -1,4 +1,4 @@
-"""Small pieces that several networks are made of; features are the last dimension."""
+"""Small building blocks of several networks; features are in the last dimension."""
 
 from __future__ import annotations
 
@@ -11,23 +11,34 @@ from torch.nn import functional
 
 
 def mlp(sizes: Sequence[int], last: nn.Module | None = None) -> nn.Sequential:
-    """Linear layers ``sizes[0] -> sizes[1] -> …`` with ReLU between them, and ``last`` after the last of them."""
+    """Linear layers ``sizes[0] -> sizes[1] -> …`` with ReLU between them, then ``last``."""
     layers: list[nn.Module] = []
     for d_in, d_out in pairwise(sizes):
         layers += [nn.Linear(d_in, d_out), nn.ReLU(inplace=True)]
+    # no ReLU on the output
     layers.pop()
-    return nn.Sequential(*layers) if last is None else nn.Sequential(*layers, last)
+    if last is not None:
+        layers.append(last)
+    return nn.Sequential(*layers)
 
 
 def unit_length(values: Tensor) -> Tensor:
-    """(…, C) scaled to Euclidean norm 1 in the last dimension; the zero vector stays zero and has a finite gradient."""
+    """(…, C) scaled to Euclidean norm 1 in the last dimension.
+
+    The zero vector stays zero and has a finite gradient.
+    """
+    # squares of half-precision numbers overflow
     values = values.to(torch.promote_types(values.dtype, torch.float32))
+    square = values.square().sum(-1, keepdim=True)  # (…, 1)
     # far below any length that occurs, and large enough for float32 gradients at zero
-    return values * (values.square().sum(-1, keepdim=True) + 1e-12).rsqrt()
+    return values * (square + 1e-12).rsqrt()
 
 
 class PointwiseLinear(nn.Conv1d):
-    """A convolution with a kernel of 1, weight (H, C, 1), as the matrix product that it is: (…, C) -> (…, H)."""
+    """A convolution with a kernel of 1, computed as the matrix product that it is.
+
+    The weight is (H, C, 1), as in files of trained networks.
+    """
 
     def __init__(self, d_in: int, d_out: int) -> None:
         super().__init__(d_in, d_out, kernel_size=1)

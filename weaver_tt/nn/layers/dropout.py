@@ -1,4 +1,7 @@
-"""Dropout whose random numbers are cheap on a CPU, where torch's own takes longer than the layers around it."""
+"""Dropout with cheap random numbers on a CPU.
+
+There torch's own takes longer than the layers around it.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LEVELS = 1 << 16  # 16 random bits decide on each value
+# 16 random bits decide about each value
+LEVELS = 1 << 16
 
 
-def dropout(values: Tensor, share: float, training: bool) -> Tensor:
-    """``values`` with a random ``share`` of them 0 and the others scaled so that the mean stays; as they are when not ``training``.
+def dropout(values: Tensor, probability: float, training: bool) -> Tensor:
+    """Set values to 0 with ``probability``, and scale the others so that the mean stays.
 
-    On a CPU one 64-bit random number serves four values, five times faster than torch, which draws a number for each: of ``share`` only multiples of
-    1/65536 occur. All randomness comes from torch's generator.
+    When not ``training``, values stay as they are. On a CPU one 64-bit random number serves four
+    values, five times faster than torch, which draws a number for each; the probability is rounded
+    to a multiple of 1/65536. All randomness comes from torch's generator.
     """
-    dropped = round(share * LEVELS)
-    if not training or dropped == 0 or not 0 < share < 1 or values.device.type != "cpu":
-        return functional.dropout(values, share, training)
+    dropped = round(probability * LEVELS)
+    # torch handles what is not random, and checks the range
+    is_random = training and 0 < probability < 1 and dropped > 0
+    if not is_random or values.device.type != "cpu":
+        return functional.dropout(values, probability, training)
     size = values.numel()
-    bits = torch.empty((size + 3) // 4, dtype=torch.int64).random_(
-        torch.iinfo(torch.int64).min, None
-    )
-    keep = torch.empty(values.shape, dtype=values.dtype)
-    torch.ge(bits.view(torch.int16)[:size].view(values.shape), dropped - LEVELS // 2, out=keep)
-    return values * keep.mul_(LEVELS / (LEVELS - dropped))
+    words = torch.empty((size + 3) // 4, dtype=torch.int64)
+    # from the smallest number on, so that all 64 bits are random
+    words.random_(torch.iinfo(torch.int64).min, None)
+    # uniform between -LEVELS / 2 and LEVELS / 2 - 1
+    draws = words.view(torch.int16)[:size].view(values.shape)
+    factor = torch.empty(values.shape, dtype=values.dtype)
+    # 1 where the value is kept, written in the values' own type: there is no mask to convert
+    torch.ge(draws, dropped - LEVELS // 2, out=factor)
+    return values * factor.mul_(LEVELS / (LEVELS - dropped))
 
 
 class Dropout(nn.Dropout):

@@ -1,18 +1,24 @@
-"""The MLP of an edge convolution in training on a CPU: forward and backward by hand, in pieces that stay in the cache.
+"""The MLP of an edge convolution, in training on a CPU: forward and backward pass by hand.
 
-A layer's values on all edges take far more memory than a cache holds, and moving them costs as much time as the matrix products. Written with one
-operation after another, each layer moves them about ten times and keeps two of them for the backward pass. Here each layer reads its input and
-writes its sums once, a piece at a time: batch norm, ReLU and statistics happen while the piece is in the cache, and the backward pass computes
-them again from the sums instead of keeping them. The first layer's sums are not kept either, as they are two rows added.
+A layer's values on all edges take far more memory than a cache holds, and moving them costs as much
+time as the matrix products. Written as one torch operation after another, each layer moves them
+about ten times and keeps two copies for the backward pass. Here the edges are worked on in pieces
+that stay in the cache. Each layer reads its input once and writes its linear outputs once: batch
+norm, ReLU and statistics happen while a piece is in the cache, and the backward pass computes them
+again instead of reading them from memory. The first layer's linear outputs are not even written, as
+each is just the sum of two rows.
 
-Shapes: M objects, k edges each, E = M * k edges sorted by object; layer l = 0 … L - 1 has H_l features:
+Shapes: M objects with k edges each, E = M * k edges sorted by object; layer l = 0 … L - 1 has H_l
+features. A piece holds E_p edges of M_p objects.
 
-    sums          z_0 = own_i + other_j,  z_l = y_(l-1) W_l^T          (E, H_l)
-    batch norm    scale * z + shift = gamma * (z - mean) / sqrt(var + eps) + beta, mean and var (H_l,) of all edges
-    activated     y_l = relu(scale * z_l + shift)
-    output        mean of y_(L-1) over the k edges of each object      (M, H_(L-1))
+    linear        z_0 = own_i + other_j,  z_l = y_(l-1) W_l^T                   (E, H_l)
+    batch norm    scale * z + shift = gamma * (z - mean) / sqrt(var + eps) + beta,
+                  mean and var (H_l,) over all edges
+    activated     y_l = relu(scale * z_l + shift)                               (E, H_l)
+    output        mean of y_(L-1) over the k edges of each object               (M, H_(L-1))
 
-Below, ``flow`` is the gradient with respect to what the ReLU is applied to.
+In the backward pass ``grad`` is the gradient with respect to a layer's batch norm, that is to what
+its ReLU is applied to, and ``grad_z`` the one with respect to z; both (E, H_l).
 """
 
 from __future__ import annotations
@@ -25,38 +31,39 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-PIECE_EDGES = (
-    2048  # edges: some MB of features, several times what the operations on them cost to start
-)
+# edges of a piece: some MB of features, which take several times longer to work through than the
+# operations take to start
+PIECE_EDGES = 2048
 
 
 @dataclass
 class Edges:
-    """Edges to row ``nearest[e]`` of a table, sorted by object: ``own`` (M, H) and ``other`` (M + 1, H) make the first layer's sums."""
+    """Edges to row ``nearest[e]`` of a table, sorted by object, and what makes their z_0."""
 
-    own: Tensor
-    other: Tensor
+    own: Tensor  # (M, H_0)
+    other: Tensor  # (M + 1, H_0): the null row is first
     nearest: Tensor  # (E,)
     k: int
 
     def pieces(self) -> Iterator[tuple[slice, slice]]:
-        """Objects, and their edges, about ``PIECE`` of them at a time."""
+        """Slices of objects and of their edges, about ``PIECE_EDGES`` edges at a time."""
+        # whole objects, so that the mean over an object's edges needs no other piece
         objects = max(PIECE_EDGES // self.k, 1)
         for first in range(0, len(self.own), objects):
             last = min(first + objects, len(self.own))
             yield slice(first, last), slice(first * self.k, last * self.k)
 
-    def sums(self, objects: slice, edges: slice, out: Tensor) -> Tensor:
-        """The first layer's sums of a piece, in ``out`` (at least as many rows)."""
-        sums = torch.index_select(
-            self.other, 0, self.nearest[edges], out=out[: edges.stop - edges.start]
-        )
-        sums.view(-1, self.k, sums.shape[1]).add_(self.own[objects].unsqueeze(1))
-        return sums
+    def first_z(self, objects: slice, edges: slice, out: Tensor) -> Tensor:
+        """z_0 of a piece, in ``out`` (at least as many rows)."""
+        out = out[: edges.stop - edges.start]  # (E_p, H_0)
+        z = torch.index_select(self.other, 0, self.nearest[edges], out=out)
+        # an object's edges lie side by side: its own part is added to all k of them
+        z.view(-1, self.k, z.shape[1]).add_(self.own[objects].unsqueeze(1))
+        return z
 
 
 class Moments:
-    """Mean and (biased) variance over all rows of pieces (n, H) that are seen one after another."""
+    """Mean and (biased) variance over all rows of pieces (n, H) that come one after another."""
 
     def __init__(self) -> None:
         self.counts: list[int] = []
@@ -64,18 +71,23 @@ class Moments:
         self.variances: list[Tensor] = []
 
     def add(self, values: Tensor) -> None:
-        """Take a piece in."""
+        """Add a piece."""
         mean, variance = torch.batch_norm_update_stats(values, None, None, 0.0)
         self.counts.append(len(values))
         self.means.append(mean)
         self.variances.append(variance)
 
     def total(self) -> tuple[Tensor, Tensor]:
-        """Over all pieces, without the difference of large numbers that sums of squares would make."""
+        """Mean and variance (H,) over all pieces."""
         means = torch.stack(self.means)  # (pieces, H)
-        share = (means.new_tensor(self.counts) / sum(self.counts)).unsqueeze(1)
-        mean = (means * share).sum(0)
-        return mean, ((torch.stack(self.variances) + (means - mean).square()) * share).sum(0)
+        variances = torch.stack(self.variances)  # (pieces, H)
+        counts = means.new_tensor(self.counts)  # (pieces,)
+        weights = (counts / sum(self.counts)).unsqueeze(1)  # (pieces, 1)
+        mean = (means * weights).sum(0)
+        # the variance within the pieces and between them: a mean of squares minus the square of
+        # the mean would be a small difference of large numbers
+        variance = ((variances + (means - mean).square()) * weights).sum(0)
+        return mean, variance
 
 
 @dataclass
@@ -91,63 +103,83 @@ class BatchNormState:
     def of(
         cls, moments: tuple[Tensor, Tensor], gamma: Tensor, beta: Tensor, eps: float
     ) -> BatchNormState:
-        """From (mean, variance) and parameters."""
-        mean, rate = moments[0], (moments[1] + eps).rsqrt()
-        return cls(mean, rate, gamma * rate, beta - mean * gamma * rate)
+        """From the mean and variance of z, and the parameters."""
+        mean, variance = moments
+        rate = (variance + eps).rsqrt()
+        # the whole of batch norm as one multiplication and one addition
+        scale = gamma * rate
+        shift = beta - mean * gamma * rate
+        return cls(mean, rate, scale, shift)
 
-    def activate(self, sums: Tensor, out: Tensor) -> Tensor:
-        """relu(batch norm) of a piece, in ``out`` (at least as many rows), which may be ``sums``."""
-        return torch.addcmul(self.shift, sums, self.scale, out=out[: len(sums)]).relu_()
+    def activate(self, z: Tensor, out: Tensor) -> Tensor:
+        """relu(batch norm) of a piece, in ``out`` (at least as many rows), which may be ``z``."""
+        return torch.addcmul(self.shift, z, self.scale, out=out[: len(z)]).relu_()
 
 
-class GradSums:
-    """What batch norm's gradient needs to know of all edges: the sums of the flow and of the flow times (z - mean)."""
+class NormGradient:
+    """What batch norm's gradient needs of all edges: sums of grad and of grad * (z - mean).
+
+    Mean and variance depend on every edge, so the gradient with respect to one edge's z contains
+    these sums over all of them: they have to be complete before the first grad_z.
+    """
 
     def __init__(self, norm: BatchNormState) -> None:
         self.norm = norm
-        self.plain: list[Tensor] = []
-        self.centered: list[Tensor] = []
+        self.grad_sums: list[Tensor] = []  # (H,) for each piece
+        self.centered_sums: list[Tensor] = []  # (H,) for each piece
 
-    def add(self, flow: Tensor, sums: Tensor, spare: Tensor) -> None:
-        """Take a piece in; ``spare`` is overwritten."""
-        self.plain.append(flow.sum(0))
-        self.centered.append(
-            torch.sub(sums, self.norm.mean, out=spare[: len(sums)]).mul_(flow).sum(0)
-        )
+    def add(self, grad: Tensor, z: Tensor, scratch: Tensor) -> None:
+        """Add a piece; ``scratch`` is overwritten."""
+        self.grad_sums.append(grad.sum(0))
+        # centered first, as the sum of grad * z could be large where this one is small
+        centered = torch.sub(z, self.norm.mean, out=scratch[: len(z)])
+        self.centered_sums.append(centered.mul_(grad).sum(0))
 
-    def gradients(self) -> tuple[Tensor, Tensor]:
-        """With respect to gamma and beta."""
-        return torch.stack(self.centered).sum(0) * self.norm.rate, torch.stack(self.plain).sum(0)
+    def parameters(self) -> tuple[Tensor, Tensor]:
+        """Gradients with respect to gamma and beta, (H,) each."""
+        grad_gamma = torch.stack(self.centered_sums).sum(0) * self.norm.rate
+        grad_beta = torch.stack(self.grad_sums).sum(0)
+        return grad_gamma, grad_beta
 
-    def factors(self, edges: int) -> tuple[Tensor, Tensor]:
-        """(a, b), with which the gradient with respect to the sums is scale * flow + a * sums + b."""
-        gamma, beta = self.gradients()
-        factor = -self.norm.scale * self.norm.rate * gamma / edges
-        return factor, -self.norm.scale * beta / edges - factor * self.norm.mean
+    def coefficients(self, edges: int) -> tuple[Tensor, Tensor]:
+        """(a, b), (H,) each, with which grad_z = scale * grad + a * z + b.
+
+        This is the gradient of batch norm with mean and variance as functions of z, ordered so that
+        an edge needs only its own grad and z.
+        """
+        grad_gamma, grad_beta = self.parameters()
+        a = -self.norm.scale * self.norm.rate * grad_gamma / edges
+        b = -self.norm.scale * grad_beta / edges - a * self.norm.mean
+        return a, b
 
 
 @dataclass
 class Layers:
-    """What is known of all layers, and room for a piece of each."""
+    """Edges, weights and batch norms of all layers, as far as they are known."""
 
     edges: Edges
-    weights: Sequence[Tensor]  # of layers 1 …
-    kept: list[Tensor]  # their sums
+    weights: Sequence[Tensor]  # of layers 1 …: (H_l, H_(l-1))
+    kept_z: list[Tensor]  # of layers 1 …: (E, H_l)
     norms: list[BatchNormState]  # of layers 0 …
 
-    def room(self, features: int) -> Tensor:
-        """For a piece with so many features."""
+    def buffer(self, features: int) -> Tensor:
+        """Memory for a piece of this many features, which each piece overwrites in the cache."""
+        # an object may have more edges than a piece should hold
         return self.edges.own.new_empty(max(PIECE_EDGES, self.edges.k), features)
 
-    def sums(self, layer: int, objects: slice, edges: slice, out: Tensor) -> Tensor:
-        """A piece of a layer's sums: kept, or the first layer's in ``out``."""
-        return self.kept[layer - 1][edges] if layer else self.edges.sums(objects, edges, out)
+    def z(self, layer: int, objects: slice, edges: slice, out: Tensor) -> Tensor:
+        """z of a piece: that which was kept, or the first layer's made again in ``out``."""
+        if layer == 0:
+            return self.edges.first_z(objects, edges, out)
+        return self.kept_z[layer - 1][edges]
 
 
 class EdgeMLP(torch.autograd.Function):
-    """``apply(own, other, nearest, k, eps, gamma_0, beta_0, W_1, gamma_1, beta_1, …)`` -> output, then mean and variance of each layer's sums.
+    """The MLP on all edges and the mean over each object's edges.
 
-    Gradients flow through the output only, and once: there is no second derivative.
+    ``apply(own, other, nearest, k, eps, gamma_0, beta_0, W_1, gamma_1, beta_1, …)`` gives the
+    output (M, H_(L-1)), then mean and variance (H_l,) of each layer's z. Only the output has a
+    gradient, and there is no second derivative.
     """
 
     @staticmethod
@@ -161,133 +193,189 @@ class EdgeMLP(torch.autograd.Function):
         *parameters: Tensor,
     ) -> tuple[Tensor, ...]:
         """See the class."""
-        gammas, betas, weights = parameters[0::3], parameters[1::3], parameters[2::3]
+        gammas = parameters[0::3]
+        betas = parameters[1::3]
+        weights = parameters[2::3]
         layers = Layers(Edges(own, other, nearest, k), weights, [], [])
-        moments = [_first_moments(layers)]
-        layers.norms.append(BatchNormState.of(moments[0], gammas[0], betas[0], eps))
-        for layer in range(1, len(gammas)):
-            moments.append(_next_sums(layers, layer))
-            layers.norms.append(BatchNormState.of(moments[layer], gammas[layer], betas[layer], eps))
-        statistics = tuple(value for pair in moments for value in pair)
-        ctx.save_for_backward(own, other, nearest, *parameters, *layers.kept, *statistics)
+
+        # the statistics of a layer must be complete before the next one can be computed: a pass
+        # over all pieces for each layer, and one for the mean over edges
+        statistics: list[Tensor] = []
+        for layer, (gamma, beta) in enumerate(zip(gammas, betas, strict=True)):
+            moments = _next_moments(layers, layer) if layer else _first_moments(layers)
+            layers.norms.append(BatchNormState.of(moments, gamma, beta, eps))
+            statistics += moments
+        output = _mean_over_edges(layers)
+
+        ctx.save_for_backward(own, other, nearest, *parameters, *layers.kept_z, *statistics)
         ctx.mark_non_differentiable(*statistics)
-        ctx.k, ctx.eps = k, eps
-        return _mean(layers), *statistics
+        ctx.k = k
+        ctx.eps = eps
+        return output, *statistics
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         """See the class."""
         own, other, nearest, *rest = ctx.saved_tensors
-        number = (len(rest) + 2) // 6  # of layers: 3 L - 1 parameters, L - 1 kept, 2 L statistics
-        gammas, betas, weights = (rest[: 3 * number - 1][part::3] for part in range(3))
-        kept, statistics = rest[3 * number - 1 : 4 * number - 2], rest[4 * number - 2 :]
-        norms = [
-            BatchNormState.of((mean, variance), gamma, beta, ctx.eps)
-            for mean, variance, gamma, beta in zip(
-                statistics[0::2], statistics[1::2], gammas, betas, strict=True
-            )
-        ]
-        layers = Layers(Edges(own, other, nearest, ctx.k), weights, kept, norms)
-        flow, sums_of_flow = _last_grad(layers, gradient)
-        gradients: list[Tensor] = [*sums_of_flow.gradients()]
+        # of L layers there are 3 L - 1 parameters, L - 1 kept z and 2 L statistics
+        number = (len(rest) + 2) // 6
+        parameters = rest[: 3 * number - 1]
+        kept_z = rest[3 * number - 1 : 4 * number - 2]
+        statistics = rest[4 * number - 2 :]
+        gammas = parameters[0::3]
+        betas = parameters[1::3]
+        weights = parameters[2::3]
+        norms = []
+        for layer in range(number):
+            moments = (statistics[2 * layer], statistics[2 * layer + 1])
+            norms.append(BatchNormState.of(moments, gammas[layer], betas[layer], ctx.eps))
+        layers = Layers(Edges(own, other, nearest, ctx.k), weights, kept_z, norms)
+
+        # from the last layer to the first, each pass over the pieces makes the grad of the layer
+        # below together with the sums that its batch norm will need
+        grad, norm_gradient = _last_grad(layers, grad_output)
+        gradients: list[Tensor] = [*norm_gradient.parameters()]
         for layer in range(number - 1, 0, -1):
-            flow, weight, below = _grad_below(layers, layer, flow, sums_of_flow)
-            sums_of_flow = below
-            gradients = [*below.gradients(), weight, *gradients]
-        return *_first_gradients(layers, flow, sums_of_flow), None, None, None, *gradients
+            grad, grad_weight, norm_gradient = _grad_below(layers, layer, grad, norm_gradient)
+            gradients = [*norm_gradient.parameters(), grad_weight, *gradients]
+        grad_own, grad_other = _input_gradients(layers, grad, norm_gradient)
+        # `nearest`, `k` and `eps` have no gradient
+        return grad_own, grad_other, None, None, None, *gradients
 
 
 def _first_moments(layers: Layers) -> tuple[Tensor, Tensor]:
-    """Mean and variance of the first layer's sums."""
-    moments, room = Moments(), layers.room(layers.edges.own.shape[1])
-    for piece in layers.edges.pieces():
-        moments.add(layers.edges.sums(*piece, room))
-    return moments.total()
-
-
-def _next_sums(layers: Layers, layer: int) -> tuple[Tensor, Tensor]:
-    """Make and keep the sums of ``layer`` >= 1; their mean and variance."""
-    weight, norm, moments = layers.weights[layer - 1], layers.norms[layer - 1], Moments()
-    room, sums = (
-        layers.room(weight.shape[1]),
-        weight.new_empty(len(layers.edges.nearest), weight.shape[0]),
-    )
+    """Mean and variance of z_0."""
+    moments = Moments()
+    buffer = layers.buffer(layers.edges.own.shape[1])
+    # z_0 is not kept: making it again costs less than writing and reading it
     for objects, edges in layers.edges.pieces():
-        activated = norm.activate(layers.sums(layer - 1, objects, edges, room), room)
-        moments.add(torch.mm(activated, weight.t(), out=sums[edges]))
-    layers.kept.append(sums)
+        moments.add(layers.edges.first_z(objects, edges, buffer))
     return moments.total()
 
 
-def _mean(layers: Layers) -> Tensor:
+def _next_moments(layers: Layers, layer: int) -> tuple[Tensor, Tensor]:
+    """Make and keep z of ``layer`` >= 1; its mean and variance."""
+    weight = layers.weights[layer - 1]
+    norm_below = layers.norms[layer - 1]
+    moments = Moments()
+    buffer = layers.buffer(weight.shape[1])
+    z = weight.new_empty(len(layers.edges.nearest), weight.shape[0])  # (E, H_l)
+    for objects, edges in layers.edges.pieces():
+        z_below = layers.z(layer - 1, objects, edges, buffer)
+        y_below = norm_below.activate(z_below, buffer)
+        # the product goes straight to where it is kept, and is counted while it is in the cache
+        torch.mm(y_below, weight.t(), out=z[edges])
+        moments.add(z[edges])
+    layers.kept_z.append(z)
+    return moments.total()
+
+
+def _mean_over_edges(layers: Layers) -> Tensor:
     """The mean of the last layer over each object's edges, (M, H)."""
-    last, features = len(layers.norms) - 1, len(layers.norms[-1].mean)
-    room, output = (
-        layers.room(features),
-        layers.edges.own.new_empty(len(layers.edges.own), features),
-    )
+    last = len(layers.norms) - 1
+    norm = layers.norms[last]
+    features = len(norm.mean)
+    buffer = layers.buffer(features)
+    output = layers.edges.own.new_empty(len(layers.edges.own), features)
     for objects, edges in layers.edges.pieces():
-        activated = layers.norms[-1].activate(layers.sums(last, objects, edges, room), room)
-        torch.mean(activated.view(-1, layers.edges.k, features), 1, out=output[objects])
+        z = layers.z(last, objects, edges, buffer)
+        y = norm.activate(z, buffer)  # (E_p, H)
+        # the last layer's y exists for one piece at a time only
+        torch.mean(y.view(-1, layers.edges.k, features), 1, out=output[objects])
     return output
 
 
-def _last_grad(layers: Layers, gradient: Tensor) -> tuple[Tensor, GradSums]:
-    """Gradient (M, H) of the mean -> the last layer's flow on all edges and its sums."""
-    last, features, k = len(layers.norms) - 1, len(layers.norms[-1].mean), layers.edges.k
-    norm, gradient = layers.norms[-1], gradient / k
-    first, room, total = layers.room(features), layers.room(features), GradSums(norm)
-    flow = gradient.new_empty(len(layers.edges.nearest), features)
+def _last_grad(layers: Layers, grad_output: Tensor) -> tuple[Tensor, NormGradient]:
+    """The last layer's grad on all edges and its sums, from the gradient (M, H) of the mean."""
+    last = len(layers.norms) - 1
+    norm = layers.norms[last]
+    features = len(norm.mean)
+    k = layers.edges.k
+    # of a mean over k edges, each gets a k-th
+    grad_each = grad_output / k  # (M, H)
+    z_buffer = layers.buffer(features)
+    y_buffer = layers.buffer(features)
+    norm_gradient = NormGradient(norm)
+    grad = grad_each.new_empty(len(layers.edges.nearest), features)  # (E, H)
     for objects, edges in layers.edges.pieces():
-        sums = layers.sums(last, objects, edges, first)
-        each = gradient[objects].unsqueeze(1).expand(-1, k, -1).reshape(-1, features)
-        _relu_grad(each, norm.activate(sums, room), out=flow[edges])
-        total.add(flow[edges], sums, room)
-    return flow, total
+        z = layers.z(last, objects, edges, z_buffer)
+        # y was not kept: where it is 0, the ReLU lets no gradient through
+        y = norm.activate(z, y_buffer)
+        grad_y = grad_each[objects].unsqueeze(1).expand(-1, k, -1).reshape(-1, features)
+        _relu_grad(grad_y, y, out=grad[edges])
+        # y is not needed any more, its memory serves as scratch
+        norm_gradient.add(grad[edges], z, y_buffer)
+    return grad, norm_gradient
 
 
 def _grad_below(
-    layers: Layers, layer: int, flow: Tensor, sums_of_flow: GradSums
-) -> tuple[Tensor, Tensor, GradSums]:
-    """Flow of ``layer`` >= 1, which is overwritten -> flow of the layer below, the weight's gradient, and the sums of that flow."""
-    weight, norm, below = layers.weights[layer - 1], layers.norms[layer], layers.norms[layer - 1]
-    wide, narrow = weight.shape
-    first, activated, reached, through = (
-        layers.room(size) for size in (narrow, narrow, narrow, wide)
-    )
-    target = flow if wide == narrow else flow.new_empty(len(flow), narrow)
-    by_weight, total = torch.zeros_like(weight), GradSums(below)
-    factor, constant = sums_of_flow.factors(len(flow))
+    layers: Layers, layer: int, grad: Tensor, norm_gradient: NormGradient
+) -> tuple[Tensor, Tensor, NormGradient]:
+    """From the grad of ``layer`` >= 1 to that of the layer below.
+
+    Also gives the gradient of the weight between them, and the sums of the grad below. ``grad`` is
+    overwritten.
+    """
+    weight = layers.weights[layer - 1]  # (H_l, H_(l-1))
+    norm = layers.norms[layer]
+    norm_below = layers.norms[layer - 1]
+    features, features_below = weight.shape
+    z_buffer = layers.buffer(features_below)
+    y_buffer = layers.buffer(features_below)
+    grad_y_buffer = layers.buffer(features_below)
+    grad_z_buffer = layers.buffer(features)
+
+    # a piece of grad is read before its place is written, so one tensor can serve for both
+    grad_below = grad
+    if features_below != features:
+        grad_below = grad.new_empty(len(grad), features_below)  # (E, H_(l-1))
+    grad_weight = torch.zeros_like(weight)
+    norm_gradient_below = NormGradient(norm_below)
+    a, b = norm_gradient.coefficients(len(grad))
     for objects, edges in layers.edges.pieces():
-        size = edges.stop - edges.start
-        dz = torch.addcmul(
-            constant, layers.kept[layer - 1][edges], factor, out=through[:size]
-        ).addcmul_(flow[edges], norm.scale)
-        sums = layers.sums(layer - 1, objects, edges, first)
-        y = below.activate(sums, activated)
-        by_weight.addmm_(dz.t(), y)
-        _relu_grad(torch.mm(dz, weight, out=reached[:size]), y, out=target[edges])
-        total.add(target[edges], sums, activated)
-    return target, by_weight, total
+        # through batch norm: grad_z = scale * grad + a * z + b
+        z = layers.kept_z[layer - 1][edges]
+        grad_z = torch.addcmul(b, z, a, out=grad_z_buffer[: len(z)])
+        grad_z.addcmul_(grad[edges], norm.scale)
+
+        # what went into the product is made again from z below, rather than read from memory
+        z_below = layers.z(layer - 1, objects, edges, z_buffer)
+        y_below = norm_below.activate(z_below, y_buffer)
+
+        # through the product, to the weight and to y below
+        grad_weight.addmm_(grad_z.t(), y_below)
+        grad_y_below = torch.mm(grad_z, weight, out=grad_y_buffer[: len(z)])
+
+        # through the ReLU below; its y is then scratch for the sums
+        _relu_grad(grad_y_below, y_below, out=grad_below[edges])
+        norm_gradient_below.add(grad_below[edges], z_below, y_buffer)
+    return grad_below, grad_weight, norm_gradient_below
 
 
-def _first_gradients(layers: Layers, flow: Tensor, sums_of_flow: GradSums) -> tuple[Tensor, Tensor]:
-    """The first layer's flow -> gradients of ``own`` and of ``other``."""
-    edges, norm = layers.edges, layers.norms[0]
-    room, features = layers.room(flow.shape[1]), flow.shape[1]
-    own, other = torch.empty_like(edges.own), torch.zeros_like(edges.other)
-    factor, constant = sums_of_flow.factors(len(flow))
+def _input_gradients(
+    layers: Layers, grad: Tensor, norm_gradient: NormGradient
+) -> tuple[Tensor, Tensor]:
+    """Gradients of ``own`` (M, H_0) and ``other`` (M + 1, H_0), from the first layer's grad."""
+    edges = layers.edges
+    norm = layers.norms[0]
+    features = grad.shape[1]
+    buffer = layers.buffer(features)
+    grad_own = torch.empty_like(edges.own)
+    grad_other = torch.zeros_like(edges.other)
+    a, b = norm_gradient.coefficients(len(grad))
     for objects, piece in edges.pieces():
-        sums = edges.sums(objects, piece, room)
-        dz = torch.addcmul(constant, sums, factor, out=sums).addcmul_(flow[piece], norm.scale)
-        torch.sum(dz.view(-1, edges.k, features), 1, out=own[objects])
-        other.index_add_(
-            0, edges.nearest[piece], dz
-        )  # one row after another, in the same order each time
-    return own, other
+        # through batch norm, in the memory of z_0
+        z = edges.first_z(objects, piece, buffer)
+        grad_z = torch.addcmul(b, z, a, out=z).addcmul_(grad[piece], norm.scale)
+        # z_0 = own_i + other_j: an object gets the sum over its own edges, …
+        torch.sum(grad_z.view(-1, edges.k, features), 1, out=grad_own[objects])
+        # … and one over the edges that end at it, added row after row: index_add_ keeps to one
+        # order, so that results can be reproduced, and indexing's own gradient does not
+        grad_other.index_add_(0, edges.nearest[piece], grad_z)
+    return grad_own, grad_other
 
 
-def _relu_grad(gradient: Tensor, activated: Tensor, out: Tensor) -> Tensor:
-    """The gradient where the ReLU let something through, 0 elsewhere."""
-    return torch.ops.aten.threshold_backward.grad_input(gradient, activated, 0, grad_input=out)
+def _relu_grad(grad_y: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    """The gradient before a ReLU: ``grad_y`` where ``y`` > 0, 0 elsewhere, written to ``out``."""
+    return torch.ops.aten.threshold_backward.grad_input(grad_y, y, 0, grad_input=out)

@@ -1,4 +1,4 @@
-"""Focal loss: cross entropy that counts entries the less, the better they are told already.
+"""Focal loss: cross entropy in which entries that are classified well already count less.
 
 Source: T.-Y. Lin et al., Focal Loss for Dense Object Detection, arXiv:1708.02002, equation 5.
 """
@@ -19,15 +19,21 @@ def focal_loss(
     gamma: float = 2.0,
     reduction: Literal["none", "mean", "sum"] = "none",
 ) -> Tensor:
-    """``-alpha (1 - p)^gamma log p`` with p the softmax of ``output`` (N, K, …) at the class ``target`` (N, …): (N, …), or a mean or sum of it."""
+    """``-alpha (1 - p)^gamma log p``: (N, …), or a mean or sum of it.
+
+    p is the softmax of ``output`` (N, K, …) at the class ``target`` (N, …).
+    """
     log_p = F.log_softmax(output, 1).gather(1, target.unsqueeze(1)).squeeze(1)  # (N, …)
-    missed = -torch.expm1(log_p)  # 1 - p, exact also where p is nearly 1
-    loss = (
-        -alpha * missed.clamp(min=torch.finfo(missed.dtype).tiny).pow(gamma) * log_p
-    )  # a power of 0 would have no gradient
+    # 1 - p, exact also where p is nearly 1
+    missed = -torch.expm1(log_p)  # (N, …)
+    # a power of 0 would have no gradient
+    missed = missed.clamp(min=torch.finfo(missed.dtype).tiny)
+    loss = -alpha * missed.pow(gamma) * log_p  # (N, …)
     if reduction == "none":
         return loss
-    return loss.mean() if reduction == "mean" else loss.sum()
+    if reduction == "mean":
+        return loss.mean()
+    return loss.sum()
 
 
 class FocalLoss(nn.Module):
@@ -40,7 +46,9 @@ class FocalLoss(nn.Module):
         reduction: Literal["none", "mean", "sum"] = "mean",
     ) -> None:
         super().__init__()
-        self.alpha, self.gamma, self.reduction = alpha, gamma, reduction
+        self.alpha = alpha
+        self.gamma = gamma
+        self.reduction: Literal["none", "mean", "sum"] = reduction
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """(N, K, …) logits and (N, …) classes."""

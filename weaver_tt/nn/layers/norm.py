@@ -1,4 +1,4 @@
-"""Batch norm whose statistics are those of real objects, for features in the last dimension."""
+"""Batch norm over real objects only, for features in the last dimension."""
 
 from __future__ import annotations
 
@@ -8,24 +8,32 @@ from torch.nn import functional
 
 
 class ObjectNorm(nn.BatchNorm1d):
-    """Batch norm over all leading dimensions, (…, C) -> (…, C), that padding takes no part in; parameters and buffers of ``nn.BatchNorm1d``.
+    """Batch norm over all leading dimensions, (…, C) -> (…, C), in which padding takes no part.
 
-    A variance needs two values: with fewer, training falls back on the running statistics and leaves them as they are, so that a batch of one row,
-    or of rows without objects, is neither an error nor a NaN. With padding (``real`` given), that is decided without waiting for the device.
+    Parameters and buffers are those of ``nn.BatchNorm1d``. A variance needs two values: with fewer,
+    training falls back on the running statistics and leaves them as they are, so that a batch of
+    one row, or of rows without objects, is neither an error nor a NaN. With padding (``real`` is
+    given), that is decided without waiting for the device.
     """
 
     def forward(self, values: Tensor, real: Tensor | None = None) -> Tensor:
-        """``real`` (…, 1): 1 where there is an object, 0 on padding, whose output is arbitrary; None: all are real."""
+        """Normalize ``values`` (…, C).
+
+        ``real`` (…, 1) is 1 where there is an object and 0 on padding, whose output is arbitrary;
+        None means that all objects are real.
+        """
         assert self.running_mean is not None
         assert self.running_var is not None
         if not self.training:
-            return self._scaled(values, self.running_mean, self.running_var)
+            return self._normalize(values, self.running_mean, self.running_var)
         if real is not None:
-            return self._scaled(values, *self._statistics(values, real))
-        flat = values.reshape(-1, self.num_features)
+            mean, variance = self._update_with_real(values, real)
+            return self._normalize(values, mean, variance)
+        flat = values.reshape(-1, self.num_features)  # (M, C)
         if len(flat) < 2:
-            return self._scaled(values, self.running_mean, self.running_var)
-        self._count()
+            return self._normalize(values, self.running_mean, self.running_var)
+        # without padding, torch's own kernel is the fastest
+        self._count_batch()
         output = functional.batch_norm(
             flat,
             self.running_mean,
@@ -38,39 +46,51 @@ class ObjectNorm(nn.BatchNorm1d):
         )
         return output.view_as(values)
 
-    def _scaled(self, values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    def _normalize(self, values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """(values - mean) / standard deviation, times the weight plus the bias."""
         scale = (variance + self.eps).rsqrt()
         if not self.affine:
             return (values - mean) * scale
+        # the scale first: a product of two (C,) costs nothing beside one of (…, C)
         return (values - mean) * (scale * self.weight) + self.bias
 
-    def _statistics(self, values: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance (C,) of the real objects, or the running ones where there are fewer than two."""
+    def _update_with_real(self, values: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (C,) of the real objects, which also update the running ones.
+
+        The running ones themselves where there are fewer than two real objects.
+        """
         over = tuple(range(values.ndim - 1))
-        values = values.to(
-            torch.promote_types(values.dtype, torch.float32)
-        )  # a sum of bf16 would round after each term
+        # a sum of bf16 would round after each term
+        values = values.to(torch.promote_types(values.dtype, torch.float32))
         number = real.sum()
-        mean = (values * real).sum(over) / number.clamp(min=1)
-        variance = ((values - mean).square() * real).sum(over) / number.clamp(min=1)
+        mean = (values * real).sum(over) / number.clamp(min=1)  # (C,)
+        variance = ((values - mean).square() * real).sum(over) / number.clamp(min=1)  # (C,)
+        # a tensor, on which nothing branches: an `if` would wait for the device
         enough = number > 1
-        self._count(enough)
+        self._count_batch(enough)
         with torch.no_grad():
+            # a rate of 0 leaves the running statistics as they are
             rate = self._rate * enough
+            unbiased = variance * number / (number - 1).clamp(min=1)
             self.running_mean.lerp_(mean, rate)  # type: ignore[union-attr]
-            self.running_var.lerp_(variance * number / (number - 1).clamp(min=1), rate)  # type: ignore[union-attr]
+            self.running_var.lerp_(unbiased, rate)  # type: ignore[union-attr]
         mean = torch.where(enough, mean, self.running_mean)  # type: ignore[arg-type]
         variance = torch.where(enough, variance, self.running_var)  # type: ignore[arg-type]
         return mean, variance
 
     @torch.no_grad()
     def update_running_stats(self, mean: Tensor, variance: Tensor, number: int) -> None:
-        """Take the mean and the biased variance (C,) of ``number`` >= 2 real objects, computed elsewhere, into the running statistics."""
-        self._count()
-        self.running_mean.lerp_(mean, self._rate)  # type: ignore[union-attr]
-        self.running_var.lerp_(variance * (number / (number - 1)), self._rate)  # type: ignore[union-attr]
+        """Update the running statistics with those of a batch that were computed elsewhere.
 
-    def _count(self, by: Tensor | int = 1) -> None:
+        These are the mean and the biased variance (C,) of ``number`` >= 2 real objects.
+        """
+        self._count_batch()
+        self.running_mean.lerp_(mean, self._rate)  # type: ignore[union-attr]
+        unbiased = variance * (number / (number - 1))
+        self.running_var.lerp_(unbiased, self._rate)  # type: ignore[union-attr]
+
+    def _count_batch(self, by: Tensor | int = 1) -> None:
+        """Count a batch that changed the running statistics, or none where ``by`` is 0."""
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(by)
 
