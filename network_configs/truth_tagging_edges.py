@@ -17,8 +17,8 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.network.inputs import jet_model_info
 from weaver_tt.nn.models.edge_network import EdgeNetwork, logit_of_product, pair_geometry
 from weaver_tt.nn.objects.pairwise import make_layout
+from weaver_tt.physics.particles import BOTTOM, CHARM
 
-BOTTOM, CHARM = 5, 4  # flavour codes, of either sign; any other is a light jet
 TYPICAL_PT = 200.0  # GeV
 SMALLEST_PT = 1.0  # GeV; keeps log(pT) finite on padding
 FEATURES = 6

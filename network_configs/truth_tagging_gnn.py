@@ -6,7 +6,6 @@ efficiency for each of the K labels of the data YAML. Sizes are options: ``-o hi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,19 +17,20 @@ from weaver_tt.network.inputs import jet_model_info
 from weaver_tt.nn.layers.blocks import mlp
 from weaver_tt.nn.models.graph_network import GraphNetwork
 from weaver_tt.nn.objects.pairwise import make_layout
+from weaver_tt.physics.angles import delta_phi
+from weaver_tt.physics.particles import BOTTOM, CHARM
 
 
 def jet_features(jets: Tensor) -> Tensor:
     """Raw (pt, eta, phi, flavour) (N, 4, P) -> four numbers of order one (N, 4, P).
 
-    log(pt / 100 GeV); eta / 1.5; phi from the leading jet's, wrapped to [-pi, pi], over 1.5 as eta; flavour b +1, c 0, other -1.
+    log(pt / 100 GeV); eta / 1.5; phi from the leading jet's, wrapped to [-pi, pi), over 1.5 as eta; flavour b +1, c 0, other -1.
     Nothing depends on where phi = 0 lies: a rotated event gives the same efficiencies without the network having to learn that, and the
     jump at +-pi is left only opposite to the leading jet. Eta and phi share a scale because distances mix them.
     """
     pt, eta, phi, flavour = (column.squeeze(1) for column in jets.split(1, dim=1))  # (N, P) each
-    phi = phi - phi.gather(1, pt.argmax(dim=1, keepdim=True))
-    phi = phi - 2 * math.pi * torch.round(phi / (2 * math.pi))
-    is_b, is_c = ((flavour.abs() == code).to(pt.dtype) for code in (5, 4))
+    phi = delta_phi(phi, phi.gather(1, pt.argmax(dim=1, keepdim=True)))
+    is_b, is_c = ((flavour.abs() == code).to(pt.dtype) for code in (BOTTOM, CHARM))
     return torch.stack(
         (torch.log(pt.clamp(min=1e-2) / 100), eta / 1.5, phi / 1.5, 2 * is_b + is_c - 1), dim=1
     )

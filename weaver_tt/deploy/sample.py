@@ -15,6 +15,7 @@ import numpy.typing as npt
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import DataError
+from weaver_tt.physics.particles import BOTTOM, CHARM, LIGHT
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import writing
 
@@ -148,7 +149,7 @@ def _random_values(
     if name.endswith("phi"):
         return random.uniform(-np.pi, np.pi, shape)
     if name.endswith(("flavour", "flavor")):
-        return random.choice([0.0, 4.0, 5.0], shape)
+        return random.choice(np.array([LIGHT, CHARM, BOTTOM], float), shape)
     if name.endswith(("pt", "energy", "mass", "_e", "_m")):
         return 20 + random.exponential(50, shape)
     return np.clip(random.normal(size=shape), -2.5, 2.5)

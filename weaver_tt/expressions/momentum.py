@@ -8,6 +8,19 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from weaver_tt.physics.angles import delta_phi, delta_r
+from weaver_tt.physics.four_momentum import (
+    azimuth,
+    energy_from_mass,
+    momentum_size,
+    momentum_x,
+    momentum_y,
+    momentum_z,
+    pseudorapidity,
+    signed_mass,
+    transverse_momentum,
+)
+
 
 def make_momentum(**coordinates: Any) -> ak.Array:
     """Records of four coordinates, such as pt, eta, phi, mass; arrays of any (equal) jaggedness."""
@@ -41,7 +54,7 @@ def add_momenta(left: ak.Array, right: ak.Array) -> ak.Array:
 
 def momentum_delta_phi(momentum: ak.Array, other: ak.Array) -> Any:
     """Difference of azimuths in [-pi, pi)."""
-    return np.mod(coordinate(momentum, "phi") - coordinate(other, "phi") + np.pi, 2 * np.pi) - np.pi
+    return delta_phi(coordinate(momentum, "phi"), coordinate(other, "phi"))
 
 
 def momentum_delta_eta(momentum: ak.Array, other: ak.Array) -> Any:
@@ -51,25 +64,25 @@ def momentum_delta_eta(momentum: ak.Array, other: ak.Array) -> Any:
 
 def momentum_delta_r(momentum: ak.Array, other: ak.Array) -> Any:
     """Distance in (eta, phi)."""
-    return np.hypot(momentum_delta_eta(momentum, other), momentum_delta_phi(momentum, other))
-
-
-def _mass(of: Callable[[str], Any]) -> Any:
-    square = of("energy") ** 2 - of("p") ** 2
-    return np.copysign(np.sqrt(np.abs(square)), square)  # a spacelike vector has a negative mass
+    return delta_r(
+        coordinate(momentum, "eta"),
+        coordinate(momentum, "phi"),
+        coordinate(other, "eta"),
+        coordinate(other, "phi"),
+    )
 
 
 DERIVED: Mapping[str, Callable[[Callable[[str], Any]], Any]] = {
-    "px": lambda of: of("pt") * np.cos(of("phi")),
-    "py": lambda of: of("pt") * np.sin(of("phi")),
-    "pz": lambda of: of("pt") * np.sinh(of("eta")),
-    "pt": lambda of: np.hypot(of("px"), of("py")),
-    "phi": lambda of: np.arctan2(of("py"), of("px")),
-    "eta": lambda of: np.arcsinh(of("pz") / of("pt")),
+    "px": lambda of: momentum_x(of("pt"), of("phi")),
+    "py": lambda of: momentum_y(of("pt"), of("phi")),
+    "pz": lambda of: momentum_z(of("pt"), of("eta")),
+    "pt": lambda of: transverse_momentum(of("px"), of("py")),
+    "phi": lambda of: azimuth(of("px"), of("py")),
+    "eta": lambda of: pseudorapidity(of("pt"), of("pz")),
     "theta": lambda of: np.arctan2(of("pt"), of("pz")),
-    "p": lambda of: np.hypot(of("pt"), of("pz")),
-    "energy": lambda of: np.sqrt(of("mass") ** 2 + of("p") ** 2),
-    "mass": _mass,
+    "p": lambda of: momentum_size(of("pt"), of("pz")),
+    "energy": lambda of: energy_from_mass(of("mass"), of("p") ** 2),
+    "mass": lambda of: signed_mass(of("energy"), of("p")),
     "mt": lambda of: np.sqrt(of("energy") ** 2 - of("pz") ** 2),
     "et": lambda of: of("energy") * of("pt") / of("p"),
     "rapidity": lambda of: np.arctanh(of("pz") / of("energy")),

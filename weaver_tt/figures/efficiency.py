@@ -34,7 +34,7 @@ def efficiency_figures(meter: EfficiencyMeter, totals: Tensor) -> dict[str, Figu
 def _filled_flavours(sums: Tensor) -> dict[str, Array]:
     """Flavour -> (4, bins) of ``sums`` (4, flavours, bins), without flavours that never occur."""
     found = {}
-    for flavour, values in zip([*FLAVOURS, "other"], sums.unbind(1), strict=True):
+    for flavour, values in zip(FLAVOURS, sums.unbind(1), strict=True):
         if values[0].any():
             found[flavour] = values.numpy()
     return found

@@ -9,8 +9,12 @@ import torch
 from torch import Tensor
 
 from weaver_tt.metrics.base import Scored, SumMeter, fill_histograms, ratio
+from weaver_tt.physics.particles import FLAVOUR_CODES, flavour_index
 
-FLAVOURS = {"b": 5, "c": 4}  # the third class of the figures is everything else
+FLAVOURS = (
+    *FLAVOUR_CODES,
+    "other",
+)  # as flavour_index numbers them; light ones are among the others
 PT_LOW, PT_DECADES, PT_BINS_A_DECADE = 1.0, 4, 8  # values beyond share the outermost bins
 PT_EDGES = 10.0 ** torch.linspace(
     0, PT_DECADES, PT_DECADES * PT_BINS_A_DECADE + 1, dtype=torch.float64
@@ -32,7 +36,7 @@ class EfficiencyMeter(SumMeter):
         super().__init__(
             means=(5, count),
             calibration=(4, count, self.BINS),
-            pt=(4, count, len(FLAVOURS) + 1, len(PT_EDGES) - 1),
+            pt=(4, count, len(FLAVOURS), len(PT_EDGES) - 1),
         )
 
     def update(self, scored: Scored, losses: Tensor | None) -> None:
@@ -73,7 +77,7 @@ class EfficiencyMeter(SumMeter):
 
     def _pt_bin(self, monitors: dict[str, Tensor], label: Tensor) -> Tensor:
         """Flat index (M * K,) of label, flavour class and pT bin."""
-        bins, classes = len(PT_EDGES) - 1, len(FLAVOURS) + 1
+        bins, classes = len(PT_EDGES) - 1, len(FLAVOURS)
         place = (
             (monitors["pt"].nan_to_num().clamp(min=PT_LOW).log10() * PT_BINS_A_DECADE)
             .long()
@@ -81,8 +85,7 @@ class EfficiencyMeter(SumMeter):
         )
         flavour = torch.full_like(place, classes - 1)
         if "flavour" in monitors:
-            for number, code in enumerate(FLAVOURS.values()):
-                flavour = torch.where(monitors["flavour"].abs().round() == code, number, flavour)
+            flavour = flavour_index(monitors["flavour"].round())
         return ((label * classes + flavour[:, None]) * bins + place[:, None]).flatten()
 
     def values(self, totals: Tensor) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from weaver_tt.physics.angles import wrap_phi
+from weaver_tt.physics.angles import delta_phi
 from weaver_tt.physics.four_momentum import invariant_mass, pt_eta_phi
 
 
@@ -35,7 +35,7 @@ def momentum_columns(px: ak.Array, py: ak.Array, pz: ak.Array, energy: ak.Array)
         "part_pz": pz,
         "part_energy": energy,
         "part_deta": (eta - jet_eta) * np.where(jet_eta < 0, -1.0, 1.0),
-        "part_dphi": wrap_phi(phi - jet_phi),
+        "part_dphi": delta_phi(phi, jet_phi),
     }
     single = {name: ak.values_astype(values, np.float32) for name, values in (jet | parts).items()}
     return single | {"jet_nparticles": number, "n_parts": number}

@@ -12,7 +12,6 @@ from weaver_tt.applications.truth_tagging.jets import (
     JetFiles,
     JetTable,
     first_chunks,
-    flavour_index,
     row_ranges,
     stream_jets,
 )
@@ -99,7 +98,8 @@ def test_leading_jets_are_those_of_highest_pt():
 
 
 def test_flavours_other_than_b_and_c_are_light():
-    assert flavour_index(np.array([5, -5, 4, 0, 15, 21])).tolist() == [0, 0, 1, 2, 2, 2]
+    jets = JetTable({"flavour": np.array([5.0, -5, 4, 0, 15, 21])}, np.array([6]), np.ones(1), 1)
+    assert jets.flavour.tolist() == [0, 0, 1, 2, 2, 2]
 
 
 @pytest.mark.skipif(not NANO.exists(), reason="needs the shared data")

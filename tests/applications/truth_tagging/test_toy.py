@@ -10,6 +10,7 @@ from scipy import stats
 
 from weaver_tt.applications.truth_tagging import toy
 from weaver_tt.errors import ConfigError
+from weaver_tt.physics.angles import delta_r
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def test_leading_direction(multijet):
 
 
 def test_square_root_of_the_distance_to_the_leading_jet_is_uniform(multijet):
-    distance = toy.toy_delta_r(
+    distance = delta_r(
         *(
             ak.to_numpy(ak.flatten(values))
             for values in (multijet.jet_eta[:, 1:], multijet.jet_phi[:, 1:])

@@ -21,7 +21,6 @@ from weaver_tt.applications.truth_tagging.distributions import (
 )
 from weaver_tt.applications.truth_tagging.efficiency_map import EfficiencyMap
 from weaver_tt.applications.truth_tagging.jets import (
-    FLAVOURS,
     Floats,
     Integers,
     JetFiles,
@@ -31,6 +30,7 @@ from weaver_tt.applications.truth_tagging.jets import (
 )
 from weaver_tt.applications.truth_tagging.residuals import Residuals
 from weaver_tt.errors import DataError
+from weaver_tt.physics.particles import FLAVOURS
 
 VARIABLES = ("delta_r", "mass")
 REQUIREMENTS = ("leading", "both")  # the leading jet is tagged; both leading jets are

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from weaver_tt.applications.truth_tagging.efficiency_map import EfficiencyMap, FlavourMap
-from weaver_tt.applications.truth_tagging.jets import FLAVOURS
 from weaver_tt.errors import ConfigError, OutputError
+from weaver_tt.physics.particles import FLAVOUR_CODES, FLAVOURS
 from weaver_tt.system.atomic_files import write_text
 
-KEYS = {"b": 5, "c": 4}  # light is the default
 INPUTS = {
     "flavour": {
         "name": "flavour",
@@ -107,7 +106,9 @@ def _correction(
         "data": {
             "nodetype": "category",
             "input": "flavour",
-            "content": [{"key": key, "value": nodes[flavour]} for flavour, key in KEYS.items()],
+            "content": [
+                {"key": code, "value": nodes[flavour]} for flavour, code in FLAVOUR_CODES.items()
+            ],
             "default": nodes["light"],
         },
     }
@@ -115,7 +116,9 @@ def _correction(
 
 def _by_flavour(category: dict[str, Any]) -> dict[str, Any]:
     values = {item["key"]: item["value"] for item in category["content"]}
-    return {name: values[key] for name, key in KEYS.items()} | {"light": category["default"]}
+    return {name: values[key] for name, key in FLAVOUR_CODES.items()} | {
+        "light": category["default"]
+    }
 
 
 def _flavour_map(efficiency: dict[str, Any], error: dict[str, Any], tags: float) -> FlavourMap:

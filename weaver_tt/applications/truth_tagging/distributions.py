@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from weaver_tt.applications.truth_tagging.jets import Floats, Integers
+from weaver_tt.physics.angles import delta_r
+from weaver_tt.physics.four_momentum import energy_from_mass, invariant_mass, px_py_pz
 
 PAIRS = ("bb", "bc", "bl", "cc", "cl", "ll")  # flavours of the two leading jets, in either order
 PAIR_OF = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])  # [flavour, flavour] -> index into PAIRS
@@ -122,13 +124,12 @@ def regular_edges(values: Floats, tagged: float) -> Floats:
 
 def pair_delta_r(eta: Floats, phi: Floats) -> Floats:
     """Distance (N,) of two jets from their eta and phi (N, 2)."""
-    around = (phi[:, 0] - phi[:, 1] + np.pi) % (2 * np.pi) - np.pi
-    return np.hypot(eta[:, 0] - eta[:, 1], around)
+    return delta_r(eta[:, 0], phi[:, 0], eta[:, 1], phi[:, 1])
 
 
 def pair_mass(pt: Floats, eta: Floats, phi: Floats, mass: Floats) -> Floats:
     """Mass (N,) of two jets from (N, 2) arrays, in the unit of pT."""
-    momentum = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)])  # (3, N, 2)
-    energy = np.sqrt((momentum**2).sum(axis=0) + mass**2)
-    square = energy.sum(axis=1) ** 2 - (momentum.sum(axis=2) ** 2).sum(axis=0)
-    return np.sqrt(np.maximum(square, 0))
+    px, py, pz = px_py_pz(pt, eta, phi)  # (N, 2) each
+    jet_energy = energy_from_mass(mass, px**2 + py**2 + pz**2)
+    total = [component.sum(axis=1) for component in (px, py, pz, jet_energy)]  # (N,) each
+    return invariant_mass(*total)

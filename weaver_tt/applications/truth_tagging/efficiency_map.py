@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from weaver_tt.applications.truth_tagging.jets import (
-    FLAVOURS,
     Floats,
     Integers,
     JetFiles,
@@ -18,6 +17,7 @@ from weaver_tt.applications.truth_tagging.jets import (
 )
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.log import log
+from weaver_tt.physics.particles import FLAVOURS
 
 TAGS_PER_BIN = 25.0  # wanted on average: a statistical error of 20 %
 

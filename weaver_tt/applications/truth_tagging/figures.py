@@ -13,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from weaver_tt.applications.truth_tagging.closure import REQUIREMENTS, VARIABLES, Closure
 from weaver_tt.applications.truth_tagging.distributions import ENTRIES_PER_BIN, PAIRS, Distribution
-from weaver_tt.applications.truth_tagging.jets import FLAVOURS
 from weaver_tt.applications.truth_tagging.residuals import EDGES, Residuals
 from weaver_tt.figures.base import make_folder, save_figure, style
+from weaver_tt.physics.particles import FLAVOURS
 
 COLORS = {
     "direct": "black",

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -20,13 +19,13 @@ from weaver_tt.data.rows.table import Table, evaluate_column, make_table, read_c
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
+from weaver_tt.physics.particles import flavour_index
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 CHUNK_ROWS = 100_000  # rows read at once
 WEIGHT = "event weight"  # no data YAML can name a column so
-FLAVOURS = ("b", "c", "light")  # |flavour| 5, 4, anything else
 
 
 @dataclass(slots=True)
@@ -47,7 +46,7 @@ class JetTable:
     @property
     def flavour(self) -> Integers:
         """(M,) index into ``FLAVOURS``."""
-        return flavour_index(self.columns["flavour"])
+        return flavour_index(self.columns["flavour"].astype(np.int64))
 
     @property
     def jet_weight(self) -> Floats:
@@ -60,12 +59,6 @@ class JetTable:
         order = np.lexsort((-self.columns["pt"], events))  # stable: jets that are in order stay
         starts = (np.cumsum(self.counts) - self.counts)[self.counts >= number]
         return order[starts[:, None] + np.arange(number)]
-
-
-def flavour_index(flavour: npt.NDArray[Any]) -> Integers:
-    """Flavours (M,) such as 5, 4, 0 or -5 -> 0 for b, 1 for c, 2 for all others."""
-    size = np.abs(np.asarray(flavour, np.int64))
-    return np.where(size == 5, 0, np.where(size == 4, 1, 2))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from weaver_tt.applications.truth_tagging.jets import FLAVOURS, Floats, Integers
+from weaver_tt.applications.truth_tagging.jets import Floats, Integers
+from weaver_tt.physics.particles import FLAVOURS
 
 EDGES = np.linspace(-1, 1, 101)
 

@@ -16,14 +16,16 @@ import numpy.typing as npt
 
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.formats.writers import open_writer
+from weaver_tt.physics.angles import delta_r, wrap_phi
+from weaver_tt.physics.four_momentum import energy_from_mass, pt_eta_phi, px_py_pz
+from weaver_tt.physics.particles import BOTTOM, CHARM, LIGHT
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.integer[Any]]
 Bools = npt.NDArray[np.bool_]
 Kind = Literal["multijet", "boosted"]
 
-LIGHT, CHARM, BOTTOM = 0, 4, 5  # values of jet_flavour
-FLAVOURS = np.array([LIGHT, CHARM, BOTTOM], np.int32)  # order of every table below: light, c, b
+CODES = np.array([LIGHT, CHARM, BOTTOM], np.int32)  # order of every table below: light, c, b
 
 CHUNK = (
     200_000  # events made at once: bounds the memory, and is part of the sequence that a seed gives
@@ -111,7 +113,7 @@ def multijet(events: int, rng: np.random.Generator) -> ToyJets:
     leading = _truncated_gaussian((events, 1), 0.0, ETA_WIDTH, -ETA_LIMIT, ETA_LIMIT, rng)
     eta, around = _place_around(np.broadcast_to(leading, (events, MOST_JETS)), real, rng)
     phi = _wrap_float32(rng.uniform(-np.pi, np.pi, (events, 1)) + around)
-    flavour = rng.choice(FLAVOURS, real.shape, p=FLAVOUR_SHARES)
+    flavour = rng.choice(CODES, real.shape, p=FLAVOUR_SHARES)
     return ToyJets(pt, eta, phi, flavour, real)
 
 
@@ -124,7 +126,7 @@ def boosted(events: int, rng: np.random.Generator) -> ToyJets:
     missing = events
     while missing > 0:
         pair = _decays(2 * missing + 100, rng)  # (3, n, 2): pt, eta, phi
-        distance = toy_delta_r(pair[1, :, 0], pair[2, :, 0], pair[1, :, 1], pair[2, :, 1])
+        distance = delta_r(pair[1, :, 0], pair[2, :, 0], pair[1, :, 1], pair[2, :, 1])
         good = (
             (pair[0] >= PT_RANGE[0]) & (pair[0] <= PT_RANGE[1]) & (np.abs(pair[1]) < ETA_LIMIT)
         ).all(axis=1)
@@ -133,7 +135,7 @@ def boosted(events: int, rng: np.random.Generator) -> ToyJets:
         missing -= parts[-1].shape[1]
     pair = np.concatenate(parts, axis=1)
     pair = np.take_along_axis(pair, np.argsort(-pair[0], axis=1)[None], axis=2)
-    flavour = np.repeat(rng.choice(FLAVOURS, (events, 1), p=BOSON_FLAVOUR_SHARES), 2, axis=1)
+    flavour = np.repeat(rng.choice(CODES, (events, 1), p=BOSON_FLAVOUR_SHARES), 2, axis=1)
     return ToyJets(pair[0], pair[1], pair[2], flavour, np.ones(flavour.shape, bool))
 
 
@@ -142,25 +144,19 @@ def true_efficiency(jets: ToyJets) -> Floats:
 
     a exp(-((pT-m)/s)^2/2 - (eta/w)^2/2), times the product over the event's other jets of 1 + A exp(-(dR/0.5)^2/2), clipped to [1e-4, 0.98].
     """
-    own = np.searchsorted(FLAVOURS, jets.flavour)  # (N, J): 0, 1, 2
+    own = np.searchsorted(CODES, jets.flavour)  # (N, J): 0, 1, 2
     pt, eta, phi = (values.astype(np.float64) for values in (jets.pt, jets.eta, jets.phi))
     efficiency = PEAK[own] * np.exp(
         -0.5 * (((pt - PT_CENTER[own]) / PT_SPREAD[own]) ** 2 + (eta / ETA_SPREAD[own]) ** 2)
     )
     for other in range(pt.shape[1]):
         close = np.exp(
-            -0.5 * (toy_delta_r(eta, phi, eta[:, [other]], phi[:, [other]]) / NEIGHBOUR_RANGE) ** 2
+            -0.5 * (delta_r(eta, phi, eta[:, [other]], phi[:, [other]]) / NEIGHBOUR_RANGE) ** 2
         )  # (N, J)
         factor = 1 + NEIGHBOUR[own, own[:, [other]]] * close
         counts = jets.real[:, [other]] & (np.arange(pt.shape[1]) != other)
         efficiency *= np.where(counts, factor, 1)
     return np.clip(efficiency, *EFFICIENCY_RANGE)
-
-
-def toy_delta_r(eta: Floats, phi: Floats, other_eta: Floats, other_phi: Floats) -> Floats:
-    """sqrt(dEta^2 + dPhi^2) with dPhi in [-pi, pi); shapes broadcast."""
-    around = (phi - other_phi + np.pi) % (2 * np.pi) - np.pi
-    return np.hypot(eta - other_eta, around)
 
 
 def _records(jets: ToyJets, first: int, rng: np.random.Generator) -> ak.Array:
@@ -225,25 +221,23 @@ def _decays(events: int, rng: np.random.Generator) -> Floats:
         rng.uniform(-np.pi, np.pi, events),
         rng.normal(0, ETA_WIDTH, events),
     )
-    boson = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)])  # (3, events)
-    energy = np.sqrt(mass**2 + (boson**2).sum(axis=0))
+    boson = np.stack(px_py_pz(pt, eta, phi))  # (3, events)
+    boson_energy = energy_from_mass(mass, (boson**2).sum(axis=0))
     momentum = np.sqrt(mass**2 / 4 - JET_MASS**2)  # of each jet in the rest frame
     cosine, azimuth = rng.uniform(-1, 1, events), rng.uniform(-np.pi, np.pi, events)
     sine = np.sqrt(1 - cosine**2)
     rest = momentum * np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine])
     # Lorentz boost: p' = p + P (P.p / (E + m) + e) / m, with e = m / 2 for both jets and p -> -p for the second
-    along = (boson * rest).sum(axis=0) / (energy + mass)
+    along = (boson * rest).sum(axis=0) / (boson_energy + mass)
     jets = np.stack(
         [rest + boson * (along + mass / 2) / mass, -rest + boson * (-along + mass / 2) / mass],
         axis=-1,
     )  # (3, events, 2)
-    jet_pt = np.hypot(jets[0], jets[1])
-    jet_phi = np.clip(np.arctan2(jets[1], jets[0]), -LARGEST_PHI, LARGEST_PHI)
-    return np.stack([jet_pt, np.arcsinh(jets[2] / jet_pt), jet_phi]).astype(np.float32)
+    jet_pt, jet_eta, jet_phi = pt_eta_phi(*jets)
+    jet_phi = np.clip(jet_phi, -LARGEST_PHI, LARGEST_PHI)
+    return np.stack([jet_pt, jet_eta, jet_phi]).astype(np.float32)
 
 
 def _wrap_float32(phi: Floats) -> Floats:
     """Angles brought into [-pi, pi), float32."""
-    return np.clip((phi + np.pi) % (2 * np.pi) - np.pi, -LARGEST_PHI, LARGEST_PHI).astype(
-        np.float32
-    )
+    return np.clip(wrap_phi(phi), -LARGEST_PHI, LARGEST_PHI).astype(np.float32)

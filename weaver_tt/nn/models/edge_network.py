@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from weaver_tt.nn.objects.pairwise import Layout, PairLinear
+from weaver_tt.physics.angles import delta_phi
 
 GEOMETRY = 4  # features that pair_geometry makes
 MIN_DISTANCE = 1e-3  # far below any detector's granularity; keeps log dR and its gradient finite for identical directions
@@ -26,8 +27,7 @@ def pair_geometry(eta: Tensor, phi: Tensor, pairs: Layout) -> Tensor:
     its sign is left out: a detector has no handedness.
     """
     d_eta = pairs.first(eta) - pairs.second(eta)
-    d_phi = pairs.first(phi) - pairs.second(phi)
-    d_phi = d_phi - 2 * math.pi * torch.round(d_phi / (2 * math.pi))
+    d_phi = delta_phi(pairs.first(phi), pairs.second(phi))
     d_r = (d_eta.square() + d_phi.square() + MIN_DISTANCE**2).sqrt()
     return torch.cat((d_eta, d_phi.abs(), d_r, d_r.log()), dim=-1)
 

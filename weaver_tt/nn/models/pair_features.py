@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from weaver_tt.errors import ConfigError
+from weaver_tt.physics.angles import wrap_phi
 
 FEATURES = {
     0: (),
@@ -39,7 +38,7 @@ def pair_features(vectors: Tensor, first: Tensor, second: Tensor, number: int = 
     # the operations and their order are those of weaver-core: differences of neighbours are so small that rounding shows in their logarithm
     rapidity = 0.5 * torch.log((1 + 2 * pz / (energy - pz).clamp(min=1e-20)).clamp(min=TINY))
     d_y = _pair_difference(rapidity, first, second)
-    d_phi = _wrap_phi(_pair_difference(_azimuth(px, py), first, second))
+    d_phi = wrap_phi(_pair_difference(_azimuth(px, py), first, second))
     delta2 = d_y * d_y + d_phi * d_phi
     log_delta = 0.5 * torch.log(delta2.clamp(min=MIN_ARGUMENT**2))
     if number == 1:
@@ -61,12 +60,6 @@ def pair_features(vectors: Tensor, first: Tensor, second: Tensor, number: int = 
 
 def _pair_difference(values: Tensor, first: Tensor, second: Tensor) -> Tensor:
     return values.index_select(0, first) - values.index_select(0, second)
-
-
-def _wrap_phi(angle: Tensor) -> Tensor:
-    """To [-pi, pi)."""
-    shifted = angle + math.pi
-    return shifted - 2 * math.pi * torch.floor(shifted / (2 * math.pi)) - math.pi
 
 
 def _azimuth(x: Tensor, y: Tensor) -> Tensor:

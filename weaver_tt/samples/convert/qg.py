@@ -10,6 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.errors import BadFileError, DataError, nearest
+from weaver_tt.physics.four_momentum import px_py_pz
+from weaver_tt.physics.particles import (
+    CHARGED_HADRONS,
+    ELECTRON,
+    MUON,
+    NEUTRAL_HADRONS,
+    PHOTON,
+)
 from weaver_tt.samples.convert.tables import (
     ROWS,
     Columns,
@@ -20,8 +28,6 @@ from weaver_tt.samples.convert.tables import (
 )
 
 TRAIN_SHARE = 0.9  # of the files, in the order of their names; the others are for tests
-CHARGED_HADRONS, NEUTRAL_HADRONS = (211, 321, 2212), (130, 2112)
-ELECTRON, MUON, PHOTON = 11, 13, 22
 
 
 def convert_quark_gluon(folder: str, output: str, suffix: str, progress: bool = True) -> list[Path]:
@@ -69,7 +75,7 @@ def jet_table(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Columns
     """Columns of N jets."""
     pt, rapidity, phi = (x[..., axis].astype(np.float64) for axis in range(3))
     pid, real = np.rint(x[..., 3]).astype(np.int32), pt > 0
-    momenta = (pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(rapidity), pt * np.cosh(rapidity))
+    momenta = (*px_py_pz(pt, rapidity, phi), pt * np.cosh(rapidity))
     kind, sign = np.abs(pid), np.sign(pid)
     charged = np.isin(kind, CHARGED_HADRONS)
     particle = {

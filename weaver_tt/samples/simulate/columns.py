@@ -9,20 +9,14 @@ import numpy as np
 
 from weaver_tt.physics.four_momentum import invariant_mass, pt_eta_phi
 from weaver_tt.physics.jet_columns import momentum_columns
+from weaver_tt.physics.particles import ELECTRON, GLUON, LIGHT_QUARKS, MUON, PHOTON
 from weaver_tt.samples.simulate.generator import Integers, Particles
 from weaver_tt.samples.simulate.jets import ClusteredJets, find_jets, substructure
-from weaver_tt.samples.simulate.processes import (
-    GLUON,
-    LABELS,
-    LIGHT_QUARKS,
-    Process,
-    SampleSettings,
-)
+from weaver_tt.samples.simulate.processes import LABELS, Process, SampleSettings
 from weaver_tt.samples.simulate.tracks import track_columns
 from weaver_tt.samples.simulate.truth import find_origins, match_jets
 
 Columns = dict[str, Any]  # name -> (J,) numbers or (J, var)
-ELECTRON, MUON, PHOTON = 11, 13, 22
 
 
 def jet_columns(particles: Particles, sample: SampleSettings, rng: np.random.Generator) -> Columns:

@@ -9,11 +9,11 @@ import awkward as ak
 import numpy as np
 
 from weaver_tt.physics.four_momentum import pt_eta_phi
+from weaver_tt.physics.particles import NEUTRINOS
 from weaver_tt.samples.simulate.generator import Floats, Integers, Particles
 from weaver_tt.samples.simulate.processes import SampleSettings
 from weaver_tt.system.optional_imports import require_module
 
-NEUTRINOS = (12, 14, 16)
 VISIBLE_ETA = 5.0
 ZCUT = 0.1
 SUBJETS = (1, 2, 3, 4)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from weaver_tt.errors import ConfigError, nearest
-
-TOP, Z, W, HIGGS, GLUON = 6, 23, 24, 25, 21  # PDG numbers
-LIGHT_QUARKS = (1, 2, 3)
+from weaver_tt.physics.particles import GLUON, HIGGS, LIGHT_QUARKS, TOP, W_BOSON, Z_BOSON
 
 # one column a class, as in JetClass; a jet has 1 in one of them
 LABELS = tuple(
@@ -42,7 +40,9 @@ PROCESSES = {
     ),
     "qcd": Process(settings=("HardQCD:all = on",), label="label_QCD"),
     "w": Process(
-        settings=("WeakDoubleBoson:ffbar2WW = on", *_HADRONIC_W), label="label_Wqq", resonance=W
+        settings=("WeakDoubleBoson:ffbar2WW = on", *_HADRONIC_W),
+        label="label_Wqq",
+        resonance=W_BOSON,
     ),
     "z": Process(
         settings=(
@@ -52,7 +52,7 @@ PROCESSES = {
             "23:onIfAny = 1 2 3 4 5",
         ),
         label="label_Zqq",
-        resonance=Z,
+        resonance=Z_BOSON,
     ),
     "higgs-bb": Process(  # beside a Z boson that decays to neutrinos, so that no other hard jet is near
         settings=(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from weaver_tt.physics.four_momentum import transverse_momentum
 from weaver_tt.samples.simulate.generator import Floats
 
 # standard deviations in mm: (asymptotic, times 1 / pT with pT in GeV), added in quadrature; a silicon tracker of the LHC experiments
@@ -19,7 +20,7 @@ def impact_parameters(momentum: Floats, vertex: Floats) -> tuple[Floats, Floats]
     """
     px, py, pz, _ = momentum
     x, y, z = vertex
-    pt = np.hypot(px, py)
+    pt = transverse_momentum(px, py)
     return (x * py - y * px) / pt, z - (x * px + y * py) * pz / pt**2
 
 
@@ -32,7 +33,7 @@ def track_columns(
     momentum: Floats, vertex: Floats, charged: np.ndarray, rng: np.random.Generator
 ) -> dict[str, Floats]:
     """``part_d0val part_d0err part_dzval part_dzerr`` in mm, each (M,): smeared by the errors; 0 for neutral particles, as in JetClass."""
-    pt = np.hypot(momentum[0], momentum[1])
+    pt = transverse_momentum(momentum[0], momentum[1])
     columns = {}
     for name, value, terms in zip(
         ("d0", "dz"),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import awkward as ak
 import numpy as np
 
-from weaver_tt.physics.angles import wrap_phi
+from weaver_tt.physics.angles import delta_r
 from weaver_tt.physics.four_momentum import pt_eta_phi
+from weaver_tt.physics.particles import W_BOSON
 from weaver_tt.samples.simulate.generator import Floats, Integers, Particles
-from weaver_tt.samples.simulate.processes import Process, W
+from weaver_tt.samples.simulate.processes import Process
 
 OUTGOING = (5, 6)  # where Pythia's record of a 2 -> 2 process has the outgoing partons
 
@@ -32,9 +33,9 @@ def find_origins(particles: Particles, process: Process) -> Origins:
     index = decaying_particles(particles, process.resonance)
     quarks = particles.daughters[:, index]  # (2, M)
     if (
-        np.abs(particles.pid[quarks]) == W
+        np.abs(particles.pid[quarks]) == W_BOSON
     ).any():  # a top quark: its b, and the quarks of the W boson
-        is_boson = np.abs(particles.pid[quarks]) == W
+        is_boson = np.abs(particles.pid[quarks]) == W_BOSON
         boson = last_copy(particles, np.where(is_boson[0], quarks[0], quarks[1]))
         quarks = np.stack(
             [np.where(is_boson[0], quarks[1], quarks[0]), *particles.daughters[:, boson]]
@@ -78,7 +79,7 @@ def match_jets(
     )
     held = np.column_stack([candidates.index, candidates.quarks])[candidate]  # (pairs, 1 + Q)
     _, particle_eta, particle_phi = pt_eta_phi(*particles.momentum[:3, held])
-    distance = np.hypot(particle_eta - eta[jet, None], wrap_phi(particle_phi - phi[jet, None]))
+    distance = delta_r(particle_eta, particle_phi, eta[jet, None], phi[jet, None])
     inside = (distance < radius).all(axis=1)
     order = np.argsort(-distance[inside, 0], kind="stable")  # the nearest is written last and stays
     best = np.full(len(event), -1)
