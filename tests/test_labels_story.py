@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -73,3 +74,156 @@ def test_tags_that_no_efficiency_can_be_learnt_from_are_refused(tmp_path, capsys
         write_yaml(tmp_path, inputs=JETS, labels=labels, **task)
         assert train(tmp_path, EDGES, "--num-epochs", 1, "-o", "hidden", 8) == 1
         assert re.search(message, capsys.readouterr().err)
+
+
+# --- several kinds at once
+
+# the class is whether x is positive; the target is 2 x, known for part of the rows
+TWO_HEADED = """
+from dataclasses import replace
+
+import torch
+from torch.nn import functional as F
+
+from weaver_tt.metrics.base import LossMeter, Scored
+from weaver_tt.metrics.classification import ClassificationMeter
+from weaver_tt.metrics.regression import RegressionMeter
+from weaver_tt.tasks.base import Task, row_weight, split
+
+
+class ClassMeter(ClassificationMeter):
+    def update(self, scored, losses):
+        super().update(replace(scored, output=scored.output[:, :2]), losses)
+
+
+class TargetMeter(RegressionMeter):
+    def update(self, scored, losses):
+        target = scored.monitors["target"].unsqueeze(1)
+        super().update(replace(scored, output=scored.output[:, 2:], target=target), losses)
+
+
+class TwoHeads(Task):
+    name = "two_heads"
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.classes = list(config.labels.classes)
+        self.targets = config.labels.target_names
+        assert config.labels.masks == {"y": "y_mask"}
+
+    @property
+    def output_names(self):
+        scores = [f"score_{name}" for name in self.classes]
+        return scores + [f"output_{name}" for name in self.targets]
+
+    def score(self, output, batch):
+        value, spread = split(output)
+        target, monitors = None, {}
+        if {"_label_", "y"} <= batch.labels.keys():
+            target = batch.labels["_label_"]
+            known = batch.labels["y_mask"] != 0
+            monitors["target"] = torch.where(known, batch.labels["y"], torch.nan)
+        weight = row_weight(batch, value)
+        ones = torch.ones_like(target) if target is not None else weight.long()
+        return Scored(value, target, weight, ones, spread, monitors)
+
+    def losses(self, scored):
+        classes = F.cross_entropy(scored.output[:, :2], scored.target, reduction="none")
+        known = ~scored.monitors["target"].isnan()
+        residual = scored.output[:, 2] - scored.monitors["target"].nan_to_num()
+        return classes + torch.where(known, residual.abs(), 0)
+
+    def activate(self, output):
+        return torch.cat([output[:, :2].softmax(1), output[:, 2:]], 1)
+
+    def meters(self):
+        return [LossMeter(), ClassMeter(self.classes), TargetMeter(self.targets)]
+
+    def columns(self, scored):
+        columns = self.row_columns(scored)
+        if scored.target is not None:
+            columns["true_class"] = scored.target.cpu().numpy()
+        return columns
+
+
+class Heads(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 3)
+
+    def forward(self, event):
+        return self.layer(event)
+
+
+def get_model(data_config, **options):
+    assert data_config.label_type == "mixed"
+    assert list(data_config.label_value) == ["ispos", "isneg", "y", "y_mask"]
+    return Heads(), {"input_names": ["event"], "output_names": ["output"]}
+"""
+OWN_TASK = """
+
+def get_task(data_config, **options):
+    return TwoHeads(data_config)
+"""
+EVENT = {"event": {"length": None, "vars": [["x", None], ["noise", None]]}}
+MIXED = [
+    {"type": "simple", "value": ["ispos", "isneg"]},
+    {"type": "custom", "value": {"y": "2 * x", "y_mask": "known"}},
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=EVENTS).astype(np.float32)
+    write_events(
+        tmp_path,
+        x=x,
+        noise=rng.normal(size=EVENTS).astype(np.float32),
+        known=rng.integers(0, 2, EVENTS).astype(bool),
+        ispos=x > 0,
+        isneg=x <= 0,
+    )
+    # classes are reweighted, here to equal numbers
+    weights = {
+        "reweight_vars": {"noise": [-9, 9]},
+        "reweight_classes": ["ispos", "isneg"],
+        "reweight_method": "flat",
+    }
+    write_yaml(tmp_path, inputs=EVENT, labels=MIXED, weights=weights, observers=["x"])
+    (tmp_path / "heads.py").write_text(TWO_HEADED + OWN_TASK)
+    return tmp_path
+
+
+def test_a_task_of_ones_own_learns_classes_and_a_target_together(folder, capsys):
+    options = ["--num-epochs", 2, "--start-lr", 0.1, "--optimizer", "adam", "--batch-size", 8]
+    test = ["-t", folder / "events.parquet", "--predict-output", folder / "pred.parquet"]
+    assert train(folder, folder / "heads.py", *options, *test) == 0
+    metrics = json.loads((folder / "net_metrics.json").read_text())["metrics"]
+    assert metrics["accuracy"] > 0.9
+    # |2 x| has a mean of 1.6: what a network that has learnt nothing would miss
+    assert metrics["mae"] < 0.8
+
+    found = ak.from_parquet(folder / "pred.parquet")
+    x = found["x"].to_numpy()
+    scores = found["score_ispos"].to_numpy()
+    assert scores + found["score_isneg"].to_numpy() == pytest.approx(1, abs=1e-6)
+    assert found["true_class"].to_list() == (x <= 0).astype(int).tolist()
+    assert np.mean((scores > 0.5) == (x > 0)) > 0.9
+    assert np.corrcoef(found["output_y"].to_numpy(), x)[0, 1] > 0.95
+
+    # the same rows without any label
+    rows = ak.from_parquet(folder / "events.parquet")[["x", "noise"]]
+    ak.to_parquet(rows, folder / "unlabelled.parquet")
+    test = ["-t", folder / "unlabelled.parquet", "--predict-output", folder / "bare.parquet"]
+    assert run(folder, folder / "heads.py", "--predict", *test) == 0
+    bare = ak.from_parquet(folder / "bare.parquet")
+    assert set(bare.fields) == {"x", "score_ispos", "score_isneg", "output_y"}
+    assert bare["output_y"].to_list() == found["output_y"].to_list()
+
+
+def test_mixed_labels_without_a_task_of_their_own_are_refused(folder, capsys):
+    (folder / "heads.py").write_text(TWO_HEADED)
+    assert train(folder, folder / "heads.py") == 1
+    message = "labels: simple and custom together need a task of their own: write get_task"
+    assert message in capsys.readouterr().err

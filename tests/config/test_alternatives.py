@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from weaver_tt.config.alternatives import load_alternative
+from weaver_tt.config.alternatives import check_same_inputs, load_alternative
 from weaver_tt.config.inputs import with_params
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.schema import Variable
@@ -66,3 +66,28 @@ def test_selection_and_observers_are_its_own_and_statistics_those_of_the_trainin
 def test_a_network_must_fit_both(tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):
         other(tmp_path, **changes)
+
+
+def test_labels_of_several_kinds_must_agree_kind_by_kind():
+    def config(*labels, source="train.yaml"):
+        return from_mapping({**YAML, "labels": list(labels)}, source)
+
+    classes = YAML["labels"]
+    target = {"type": "custom", "value": {"y": "truth"}}
+    tag = {"type": "per_object", "group": "jets", "value": ["tag"]}
+    trained = config(classes, target, tag)
+    check_same_inputs(trained, config(tag, classes, target))
+    check_same_inputs(trained, from_mapping({**YAML, "labels": None}))
+    for labels, message in [
+        ([classes, tag], r"labels: none; train.yaml has y \(type custom\)"),
+        (
+            [classes, target, {**tag, "value": ["hit"]}],
+            r"labels: hit; train.yaml has tag \(type per_object of group jets\)",
+        ),
+        (
+            [classes, {"type": "custom", "value": {"y": "truth", "tag": "hit"}}],
+            r"labels: y, tag; train.yaml has y \(type custom\)",
+        ),
+    ]:
+        with pytest.raises(ConfigError, match=f"other.yaml: {message}"):
+            check_same_inputs(trained, config(*labels, source="other.yaml"))

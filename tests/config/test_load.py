@@ -140,7 +140,8 @@ def test_labels_of_each_type():
     assert custom.label_names == ["mass", "mass_mask"]
     assert custom.label_value == {"mass": "np.log(gen_mass)", "mass_mask": "gen_mass > 0"}
     objects = load(labels={"type": "per_object", "value": ["jet_istag"]})
-    assert (objects.labels.group, objects.label_value) == ("jets", {"jet_istag": "jet_istag"})
+    assert list(objects.labels.object_targets) == ["jets"]
+    assert objects.label_value == {"jet_istag": "jet_istag"}
     assert load().labels is None
 
 

@@ -22,7 +22,7 @@ from weaver_tt.tasks.object_efficiency import ObjectEfficiency
 GROUP = InputGroup(
     name="jets", variables=(Variable(name="jet_pt"), Variable(name="jet_flavour")), length=3
 )
-LABELS = Labels(kind="per_object", value={"tag": parse_expression("tag", "test")}, group="jets")
+LABELS = Labels(object_targets={"jets": {"tag": parse_expression("tag", "test")}})
 TASK = ObjectEfficiency(DataConfig(source="c.yaml", text="", inputs={"jets": GROUP}, labels=LABELS))
 
 

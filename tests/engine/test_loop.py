@@ -18,7 +18,7 @@ CONFIG = DataConfig(
     source="c.yaml",
     text="",
     inputs={"x": InputGroup(name="x", variables=(Variable(name="x"),))},
-    labels=Labels(kind="custom", value={"y": parse_expression("y", "test")}),
+    labels=Labels(targets={"y": parse_expression("y", "test")}),
 )
 TASK = Regression(CONFIG, loss_function="mse")
 

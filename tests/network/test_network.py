@@ -45,7 +45,7 @@ def config():
         source="data.yaml",
         text="",
         inputs={group.name: group for group in groups},
-        labels=Labels(kind="custom", value={"x": target}),
+        labels=Labels(targets={"x": target}),
     )
 
 

@@ -33,7 +33,7 @@ def config(*labels):
         source="truth.yaml",
         text="",
         inputs={"jets": group},
-        labels=Labels(kind="per_object", value=values, group="jets"),
+        labels=Labels(object_targets={"jets": values}),
     )
 
 

@@ -28,7 +28,7 @@ def config(labels=("jet_istag",), variables=RAW, pad_mode="constant"):
         source="truth.yaml",
         text="",
         inputs={"jets": group},
-        labels=Labels(kind="per_object", value=values, group="jets"),
+        labels=Labels(object_targets={"jets": values}),
     )
 
 

@@ -19,9 +19,7 @@ CONFIG = DataConfig(
     source="c.yaml",
     text="",
     inputs={},
-    labels=Labels(
-        kind="simple", value={name: parse_expression(name, "test") for name in ("a", "b")}
-    ),
+    labels=Labels(classes={name: parse_expression(name, "test") for name in ("a", "b")}),
 )
 TASK = Classification(CONFIG)
 

@@ -73,7 +73,7 @@ ranks = [0, 1] if world == 1 else [rank]
 torch.manual_seed(rank)  # ranks begin with different weights: those of rank 0 count
 network = Network(nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8, momentum=0.0), nn.Tanh(), nn.Linear(8, 1)).eval(), ["x"])
 network.train = lambda mode=True: network  # batch statistics would differ between a union and its parts
-labels = Labels(kind="custom", value={"y": parse_expression("y", "test")})
+labels = Labels(targets={"y": parse_expression("y", "test")})
 config = DataConfig(source="c", text="", inputs={"x": InputGroup(name="x", variables=(Variable(name="u"), Variable(name="v")))}, labels=labels)
 options = TrainOptions(num_epochs=3, optimizer="adam", start_lr=0.05, lr_scheduler="one-cycle", log_every=2, tensorboard="off", progress=False)
 folder = os.path.join(sys.argv[1], f"rank{rank}of{world}")

@@ -18,9 +18,7 @@ from weaver_tt.tasks.classification import Classification
 
 def classification(**options):
     """Two classes."""
-    labels = Labels(
-        kind="simple", value={name: parse_expression(name, "test") for name in ("a", "b")}
-    )
+    labels = Labels(classes={name: parse_expression(name, "test") for name in ("a", "b")})
     return Classification(
         DataConfig(
             source="c.yaml",

@@ -17,10 +17,10 @@ from weaver_tt.network.outputs import Activated
 from weaver_tt.tasks.classification import Classification
 
 
-def config(kind="simple"):
-    """A YAML with classes light, c, b."""
+def config(kind="classes"):
+    """A YAML with labels light, c, b, which are classes or targets."""
     labels = Labels(
-        kind=kind, value={name: parse_expression(name, "test") for name in ("light", "c", "b")}
+        **{kind: {name: parse_expression(name, "test") for name in ("light", "c", "b")}}
     )
     return DataConfig(
         source="c.yaml",
@@ -108,7 +108,7 @@ def test_a_network_with_too_few_outputs_is_refused():
 
 def test_other_labels_are_refused():
     with pytest.raises(ConfigError, match="simple"):
-        Classification(config("custom"))
+        Classification(config("targets"))
 
 
 def test_meters_say_loss_accuracy_areas():

@@ -21,7 +21,7 @@ VARIABLES = (
 )
 
 
-def config(*labels, length=3, kind="per_object"):
+def config(*labels, length=3, groups=("jets",)):
     """Jets with one or several tags."""
     value = {name: parse_expression(name, "test") for name in labels or ("tag",)}
     group = InputGroup(name="jets", variables=VARIABLES, length=length)
@@ -29,7 +29,7 @@ def config(*labels, length=3, kind="per_object"):
         source="c.yaml",
         text="",
         inputs={"jets": group},
-        labels=Labels(kind=kind, value=value, group="jets"),
+        labels=Labels(object_targets=dict.fromkeys(groups, value)),
     )
 
 
@@ -176,7 +176,7 @@ def test_bad_shapes_and_labels_are_refused():
     with pytest.raises(ConfigError, match=r"expected \(3, 1, 3\)"):
         ObjectEfficiency(config()).score(torch.zeros(3, 3), batch(ONE_AND_TWO))
     with pytest.raises(ConfigError, match="per_object"):
-        ObjectEfficiency(config(kind="custom"))
+        ObjectEfficiency(config(groups=()))
 
 
 @pytest.mark.parametrize(

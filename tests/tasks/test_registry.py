@@ -14,11 +14,12 @@ from weaver_tt.tasks.registry import TASKS, make_task, task_options
 def config(kind, task=None, names=("tag",)):
     """One label of a kind, or several."""
     group = InputGroup(name="jets", variables=(Variable(name="pt"),), length=4)
-    labels = Labels(
-        kind=kind,
-        value={name: parse_expression(name, "test") for name in names},
-        group="jets" if kind == "per_object" else None,
-    )
+    value = {name: parse_expression(name, "test") for name in names}
+    labels = {
+        "simple": Labels(classes=value),
+        "custom": Labels(targets=value),
+        "per_object": Labels(object_targets={"jets": value}),
+    }[kind]
     return DataConfig(source="c.yaml", text="", inputs={"jets": group}, labels=labels, task=task)
 
 

@@ -16,7 +16,7 @@ from weaver_tt.tasks.regression import Regression
 
 def task(*names, **options):
     """Regression of the labels ``names``."""
-    labels = Labels(kind="custom", value={name: parse_expression(name, "test") for name in names})
+    labels = Labels(targets={name: parse_expression(name, "test") for name in names})
     inputs = {"x": InputGroup(name="x", variables=(Variable(name="x"),))}
     return Regression(DataConfig(source="c.yaml", text="", inputs=inputs, labels=labels), **options)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from weaver_tt.config.inputs import with_fitted_numbers, with_params
 from weaver_tt.config.load import load_config
-from weaver_tt.config.schema import DataConfig
+from weaver_tt.config.schema import DataConfig, Labels
 from weaver_tt.errors import ConfigError
 
 
@@ -44,11 +44,20 @@ def check_same_inputs(config: DataConfig, other: DataConfig) -> None:
         raise ConfigError(
             f"{other.source}: inputs: {', '.join(other.inputs)}; {config.source} has {', '.join(config.inputs)}, in this order"
         )
-    if (
-        other.labels is not None
-        and config.labels is not None
-        and list(other.labels.value) != list(config.labels.value)
-    ):
-        raise ConfigError(
-            f"{other.source}: labels: {', '.join(other.labels.value)}; {config.source} has {', '.join(config.labels.value)}"
-        )
+    if config.labels is not None and other.labels is not None:
+        _check_same_labels(config, config.labels, other, other.labels)
+
+
+def _check_same_labels(
+    config: DataConfig, labels: Labels, other: DataConfig, other_labels: Labels
+) -> None:
+    """Raise ConfigError unless both have the same names of each type, in the same order."""
+    for kind, group in {**labels.parts, **other_labels.parts}:
+        names = ", ".join(labels.parts.get((kind, group), ()))
+        other_names = ", ".join(other_labels.parts.get((kind, group), ()))
+        if names != other_names:
+            of_group = "" if group is None else f" of group {group}"
+            raise ConfigError(
+                f"{other.source}: labels: {other_names or 'none'}; "
+                f"{config.source} has {names or 'none'} (type {kind}{of_group})"
+            )

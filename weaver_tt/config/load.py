@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from weaver_tt.config.inputs import read_inputs, read_params, with_params
+from weaver_tt.config.labels import read_labels
 from weaver_tt.config.plan import dependency_order
 from weaver_tt.config.reweighting import (
     BUCKETING,
@@ -112,7 +113,7 @@ class _ConfigReader:
         top = self.top
         preprocess = self.preprocess()
         inputs = read_inputs(top.section("inputs"), preprocess.method == "auto")
-        labels = self.labels(inputs)
+        labels = read_labels(top, inputs, self.custom_functions)
         observers = top.names("observers")
         config = DataConfig(
             source=top.where,
@@ -205,56 +206,14 @@ class _ConfigReader:
         variables = {
             name: value for name, value in self.expressions(section).items() if value.source != name
         }
-        if labels is not None and labels.kind != "simple":
-            variables = {
-                name: value for name, value in labels.value.items() if name not in value.names
-            } | variables
-        return variables
-
-    def labels(self, inputs: Mapping[str, InputGroup]) -> Labels | None:
-        """What is to be learnt; None where the YAML has no labels."""
-        section = self.top.section("labels", ("type", "value", "group"))
-        if not section.values:
-            return None
-        kind = cast(
-            Literal["simple", "custom", "per_object"],
-            section.choice("type", ("simple", "custom", "per_object")),
-        )
-        if isinstance(section.values.get("value"), Mapping) and kind != "simple":
-            value = self.expressions(section.section("value"))
-        else:
-            value = {
-                name: parse_expression(name, section.at("value"), self.custom_functions)
-                for name in section.names("value")
-            }
-        if not value:
-            raise ConfigError(f"{section.at('value')}: expected at least one label")
-        if kind != "per_object" and "group" in section:
-            raise ConfigError(
-                f"{section.at('group')}: only labels of type per_object have a group, this is {kind}"
-            )
-        return Labels(
-            kind=kind,
-            value=value,
-            group=self.label_group(section, inputs) if kind == "per_object" else None,
-        )
-
-    def label_group(self, section: Section, inputs: Mapping[str, InputGroup]) -> str:
-        """The input group whose objects are labelled."""
-        groups = [
-            group.name
-            for group in inputs.values()
-            if group.length is not None and not group.is_mask
-        ]
-        name = section.text("group")
-        if name is None and len(groups) == 1:
-            return groups[0]
-        if name not in groups:
-            said = "it is missing" if name is None else f"found {name!r}; {nearest(name, groups)}"
-            raise ConfigError(
-                f"{section.at('group')}: expected one of the input groups with a length ({', '.join(groups) or 'none'}); {said}"
-            )
-        return name
+        if labels is None:
+            return variables
+        targets = {
+            name: value
+            for name, value in labels.expressions.items()
+            if name not in labels.classes and name not in value.names
+        }
+        return targets | variables
 
     def objects(self, config: DataConfig) -> dict[str, ObjectSelection]:
         """Selections of objects, with the columns that are filtered together."""

@@ -108,7 +108,7 @@ def _always_needed(config: DataConfig) -> Iterable[str]:
 
 def _target_names(config: DataConfig) -> list[str]:
     """Names that labels and event weight need."""
-    expressions = list(config.labels.value.values()) if config.labels is not None else []
+    expressions = [] if config.labels is None else list(config.labels.expressions.values())
     if config.event_weight is not None:
         expressions.append(config.event_weight)
     return [name for expression in expressions for name in sorted(expression.names)]

@@ -57,17 +57,60 @@ class InputGroup:
         )
 
 
+LabelKind = Literal["simple", "custom", "per_object", "mixed"]
+CLASS_LABEL = "_label_"  # name, in a batch, of the number of each row's class
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """What is to be learnt: ``value`` maps a label's name to its expression.
+    """What is to be learnt: names and expressions of each kind of label; at least one of them.
 
-    ``simple``: one 0/1 column a class, the class is the one that is set. ``custom``: any per-row targets.
-    ``per_object``: targets with one entry per object of input group ``group``.
+    ``classes`` are 0/1 columns, of which one is set in each row. ``targets`` are real numbers, one
+    for each row; a target ``x_mask`` beside ``x`` tells where ``x`` counts. ``object_targets`` maps
+    an input group to targets with one number for each of its objects.
     """
 
-    kind: Literal["simple", "custom", "per_object"]
-    value: Mapping[str, Expression]
-    group: str | None = None
+    classes: Mapping[str, Expression] = field(default_factory=dict)
+    targets: Mapping[str, Expression] = field(default_factory=dict)
+    object_targets: Mapping[str, Mapping[str, Expression]] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[tuple[LabelKind, str | None], Mapping[str, Expression]]:
+        """(type, group of objects or None) -> labels, without types that there are none of."""
+        parts: dict[tuple[LabelKind, str | None], Mapping[str, Expression]] = {}
+        if self.classes:
+            parts["simple", None] = self.classes
+        if self.targets:
+            parts["custom", None] = self.targets
+        for group, labels in self.object_targets.items():
+            parts["per_object", group] = labels
+        return parts
+
+    @property
+    def kind(self) -> LabelKind:
+        """The type of all labels, or ``mixed`` for several types or groups of objects."""
+        parts = list(self.parts)
+        return parts[0][0] if len(parts) == 1 else "mixed"
+
+    @property
+    def expressions(self) -> dict[str, Expression]:
+        """All labels by name: classes, then targets, then object targets."""
+        found: dict[str, Expression] = {}
+        for labels in self.parts.values():
+            found |= labels
+        return found
+
+    @property
+    def target_names(self) -> list[str]:
+        """Targets of a row, without those that are the mask of another."""
+        possible_masks = {f"{name}_mask" for name in self.targets}
+        return [name for name in self.targets if name not in possible_masks]
+
+    @property
+    def masks(self) -> dict[str, str]:
+        """Target of a row -> the name of its mask, for those that have one."""
+        masks = {name: f"{name}_mask" for name in self.target_names}
+        return {name: mask for name, mask in masks.items() if mask in self.targets}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,23 +244,27 @@ class DataConfig:
 
     @property
     def label_names(self) -> list[str]:
-        """Names of the label tensors of a batch: ``_label_`` for classes, else the names of the YAML."""
+        """Names of the label tensors of a batch: ``_label_`` for classes, then all targets."""
         if self.labels is None:
             return []
-        return ["_label_"] if self.labels.kind == "simple" else list(self.labels.value)
+        targets = [name for name in self.labels.expressions if name not in self.labels.classes]
+        return [CLASS_LABEL, *targets] if self.labels.classes else targets
 
     @property
     def label_value(self) -> list[str] | dict[str, str]:
-        """The classes (simple), or name -> expression, as the YAML has them."""
+        """The classes, where there is nothing else to learn; else name -> expression of all labels.
+
+        Of mixed labels, classes come first, then targets, then object targets.
+        """
         if self.labels is None:
             return []
         if self.labels.kind == "simple":
-            return list(self.labels.value)
-        return {name: expression.source for name, expression in self.labels.value.items()}
+            return list(self.labels.classes)
+        return {name: expression.source for name, expression in self.labels.expressions.items()}
 
     @property
     def label_type(self) -> str | None:
-        """``simple``, ``custom`` or ``per_object``."""
+        """``simple``, ``custom``, ``per_object`` or, for several of them, ``mixed``."""
         return None if self.labels is None else self.labels.kind
 
     @property

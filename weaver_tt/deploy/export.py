@@ -116,10 +116,10 @@ class GraphLayout:
         for name, symbol in symbols.items():
             axes[name][2] = symbol
         # outputs per object have one entry for each object of the labels' group
-        group = config.labels.group if config.labels else None
-        if self.per_object and group in symbols:
+        labelled = [] if config.labels is None else list(config.labels.object_targets)
+        if self.per_object and labelled and labelled[0] in symbols:
             for name in self.outputs:
-                axes[name][1] = symbols[group]
+                axes[name][1] = symbols[labelled[0]]
         return axes
 
 

@@ -90,8 +90,12 @@ def hidden_layers(given: Sequence[tuple[int, float]]) -> list[tuple[int, float]]
 
 
 def num_outputs(config: DataConfig) -> int:
-    """The number K of outputs of a network that gives one for each class, or for each target."""
-    return max(len(config.label_value), 1)
+    """The number K of outputs of a network that gives one for each class, and for each target.
+
+    A target's mask is none.
+    """
+    masks = {} if config.labels is None else config.labels.masks
+    return max(len(config.label_value) - len(masks), 1)
 
 
 def model_info(config: DataConfig, names: Sequence[str]) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def predict_parts(
                 writer.rows,
                 accounting,
                 metrics,
-                config.labels.group if config.labels else None,
+                [] if config.labels is None else list(config.labels.object_targets),
             )
         write_results(metrics, task, path.with_suffix(""), figures)
         predictions[group] = Prediction(path, writer.rows, metrics)
@@ -148,9 +148,9 @@ def log_prediction(
     rows: int,
     accounting: Accounting,
     metrics: Mapping[str, float],
-    labelled: str | None,
+    labelled: Sequence[str],
 ) -> None:
-    """Log what was read, written and measured, and which objects of the group ``labelled`` have no results; DataError when rows are missing."""
+    """Log what was read, written and measured, and which objects of the groups ``labelled`` have no results; DataError when rows are missing."""
     log.info("%s", accounting.report())
     selected = accounting.selected.total()
     if rows != selected:
@@ -160,10 +160,13 @@ def log_prediction(
     log.info("%s: %d rows", path, rows)
     if measured := format_metrics(metrics):
         log.info("%s: %s", path, measured)
-    if labelled is not None and (beyond := accounting.truncated[labelled]):
-        log.warning(
-            "%s: %d objects lie beyond the length of %s and were not seen by the network; their results are NaN",
-            path,
-            beyond,
-            labelled,
-        )
+    for group in labelled:
+        beyond = accounting.truncated[group]
+        if beyond:
+            log.warning(
+                "%s: %d objects lie beyond the length of %s and were not seen by the network; "
+                "their results are NaN",
+                path,
+                beyond,
+                group,
+            )

@@ -67,11 +67,8 @@ def check_config(config: DataConfig, options: RunOptions) -> None:
     for path in (options.data.data_config_val, options.data.data_config_test):
         if path is not None:
             check_same_inputs(config, load_config(path, options.data.custom_functions))
-    if (
-        options.train.regression_mode
-        and config.labels is not None
-        and config.labels.kind == "simple"
-    ):
+    labels = config.labels
+    if options.train.regression_mode and labels is not None and labels.kind == "simple":
         raise ConfigError(
             f"--regression-mode: the labels of {config.source} are classes (type: simple); labels of type custom are regressed"
         )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Classification(Task):
-    """Network output (N, K) logits of the K classes of ``labels.value``.
+    """Network output (N, K) logits of the K classes.
 
     Writes ``score_CLASS`` and, where known, the class as 0/1 columns. A subclass may append outputs
     (``output_names``): loss and metrics of the classes look at the first K.
@@ -30,11 +30,11 @@ class Classification(Task):
 
     def __init__(self, config: DataConfig, **common: Any) -> None:
         super().__init__(config, **common)
-        if config.labels is None or config.labels.kind != "simple":
+        if config.labels is None or not config.labels.classes:
             raise ConfigError(
                 f"{config.source}: task classification needs `labels.type: simple` with a list of classes"
             )
-        self.classes = list(config.labels.value)
+        self.classes = list(config.labels.classes)
 
     @property
     def output_names(self) -> list[str]:

@@ -44,13 +44,10 @@ class ObjectEfficiency(Task):
         **common: Any,
     ) -> None:
         super().__init__(config, **common)
-        if (
-            config.labels is None
-            or config.labels.kind != "per_object"
-            or config.labels.group is None
-        ):
+        if config.labels is None or len(config.labels.object_targets) != 1:
             raise ConfigError(
-                f"{config.source}: task object_efficiency needs `labels.type: per_object` with the group that it labels"
+                f"{config.source}: task object_efficiency needs `labels.type: per_object` "
+                "with the group that it labels"
             )
         if reduction not in ("event", "object"):
             raise ConfigError(
@@ -58,7 +55,9 @@ class ObjectEfficiency(Task):
             )
         if not (isinstance(mu, int | float) and mu > 0):
             raise ConfigError(f"{config.source}: task.mu: {mu!r}; expected a number above 0")
-        self.labels, self.group = list(config.labels.value), config.inputs[config.labels.group]
+        [(group, labels)] = config.labels.object_targets.items()
+        self.labels = list(labels)
+        self.group = config.inputs[group]
         self.object = object or self.group.name.removesuffix("s")
         self.mu, self.reduction = mu, reduction
         self.monitored = {

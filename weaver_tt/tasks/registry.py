@@ -25,6 +25,14 @@ def make_task(config: DataConfig, loss: Loss | None = None) -> Task:
     """The task that the YAML's ``task:`` names with its options, else the one for its kind of labels; ``loss``: the network file's ``get_loss``."""
     if config.labels is None:
         raise ConfigError(f"{config.source}: no `labels`, so there is nothing to learn")
+    if config.labels.kind == "mixed":
+        kinds = [
+            kind if group is None else f"{kind} of {group}" for kind, group in config.labels.parts
+        ]
+        raise ConfigError(
+            f"{config.source}: labels: {' and '.join(kinds)} together need a task of their own: "
+            "write get_task(data_config, **options) in the network file (docs/network-file.md)"
+        )
     if config.task is None:
         return DEFAULTS[config.labels.kind](config, loss=loss)
     if config.task.name not in TASKS:

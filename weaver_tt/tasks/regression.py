@@ -28,7 +28,7 @@ LOSSES: dict[str, Callable[[Tensor], Tensor]] = {  # residual -> loss
 
 
 class Regression(Task):
-    """Network output (N, K), one value for each label of ``labels.value``; writes ``output_LABEL`` and, where known, ``LABEL``.
+    """Network output (N, K), one value for each target; writes ``output_LABEL`` and, where known, ``LABEL``.
 
     A subclass may append outputs (``output_names``): losses and metrics look at the first K.
 
@@ -40,7 +40,7 @@ class Regression(Task):
 
     def __init__(self, config: DataConfig, *, loss_function: str = "huber", **common: Any) -> None:
         super().__init__(config, **common)
-        if config.labels is None or config.labels.kind != "custom":
+        if config.labels is None or not config.labels.targets:
             raise ConfigError(
                 f"{config.source}: task regression needs `labels.type: custom` with a mapping of names to expressions"
             )
@@ -48,13 +48,8 @@ class Regression(Task):
             raise ConfigError(
                 f"{config.source}: task.loss_function: {loss_function!r}; {nearest(loss_function, LOSSES)}"
             )
-        every = list(config.labels.value)
-        self.labels = [
-            name
-            for name in every
-            if not (name.endswith("_mask") and name.removesuffix("_mask") in every)
-        ]
-        self.masks = {name: f"{name}_mask" for name in self.labels if f"{name}_mask" in every}
+        self.labels = config.labels.target_names
+        self.masks = config.labels.masks
         self.residual_loss = LOSSES[loss_function]
 
     @property

@@ -87,8 +87,8 @@ def test_a_row_label_that_the_task_wants_binary_is_counted():
 def test_object_labels_must_have_one_value_an_object():
     conf = config(OBJECTS)
     assert object_labels({"tag": ak.Array([[1, 0], []])}, conf, make_plan(conf, "train"), "f")[
-        "tag"
-    ].content.tolist() == [1, 0]
+        "jets"
+    ]["tag"].content.tolist() == [1, 0]
     with pytest.raises(DataError, match="label 'tag' is per object"):
         object_labels({"tag": np.array([1, 0])}, conf, make_plan(conf, "train"), "f")
 

@@ -26,7 +26,7 @@ CONFIG = DataConfig(
     source="c.yaml",
     text="",
     inputs={"event": GROUP},
-    labels=Labels(kind="custom", value={"y": parse_expression("x", "test")}),
+    labels=Labels(targets={"y": parse_expression("x", "test")}),
 )
 
 

@@ -6,6 +6,7 @@ Labels that the file lacks are an error in training and left out in prediction.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.config.plan import Plan
-from weaver_tt.config.schema import DataConfig
+from weaver_tt.config.schema import CLASS_LABEL, DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column
 from weaver_tt.errors import DataError
@@ -21,7 +22,6 @@ from weaver_tt.expressions.elementwise import JaggedColumn
 from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.log import log
 
-CLASS_LABEL = "_label_"  # name of the label that is a class
 Numbers = npt.NDArray[Any]
 
 
@@ -38,36 +38,50 @@ class WantedLabels:
 ANY_LABELS = WantedLabels()
 
 
-def can_compute(expressions: list[Expression], table: Table, plan: Plan) -> bool:
-    """Whether labels or weights can be computed: always in training, where a missing column is an error of its own."""
-    return plan.purpose == "train" or all(
-        expression.names <= table.keys() for expression in expressions
-    )
+def can_compute(expressions: Iterable[Expression], table: Table, plan: Plan) -> bool:
+    """Whether labels or weights can be computed from the columns of ``table``.
+
+    Always in training, where a column that is missing is an error of its own.
+    """
+    if plan.purpose == "train":
+        return True
+    return all(expression.names <= table.keys() for expression in expressions)
 
 
 def row_labels(
     table: Table, config: DataConfig, plan: Plan, where: str, wanted: WantedLabels = ANY_LABELS
 ) -> tuple[dict[str, Numbers], Accounting]:
-    """Labels with one value a row: the class ``_label_`` int64 (R,), or custom labels float32 (R,) each."""
-    labels, accounting = config.labels, Accounting()
-    if (
-        labels is None
-        or labels.kind == "per_object"
-        or not can_compute(list(labels.value.values()), table, plan)
-    ):
-        return {}, accounting
-    columns = {
+    """Labels with one value a row: the class ``_label_`` int64 (R,), each target float32 (R,).
+
+    Where prediction lacks columns, it goes without the classes, or without all targets.
+    """
+    labels = config.labels
+    accounting = Accounting()
+    found: dict[str, Numbers] = {}
+    if labels is None:
+        return found, accounting
+    if labels.classes and can_compute(labels.classes.values(), table, plan):
+        flags = _row_columns(labels.classes, table, where)
+        found[CLASS_LABEL] = _class_of_rows(flags, where, strict=plan.purpose == "train")
+        counts = np.bincount(found[CLASS_LABEL], minlength=len(flags))
+        accounting.targets.update(dict(zip(flags, counts.tolist(), strict=True)))
+    if labels.targets and can_compute(labels.targets.values(), table, plan):
+        targets = _row_columns(labels.targets, table, where)
+        for name in wanted.binary & targets.keys():
+            values = targets[name]
+            if name in labels.masks:
+                values = values[targets[labels.masks[name]] != 0]
+            accounting.targets.update(count_binary_targets(name, values, where, "rows"))
+        found |= {name: values.astype(np.float32) for name, values in targets.items()}
+    return found, accounting
+
+
+def _row_columns(labels: Mapping[str, Expression], table: Table, where: str) -> dict[str, Numbers]:
+    """Each label's values, (R,)."""
+    return {
         name: _row_values(expression, table, f"{where}: label {name!r}")
-        for name, expression in labels.value.items()
+        for name, expression in labels.items()
     }
-    if labels.kind == "custom":
-        for name in wanted.binary & columns.keys():
-            accounting.targets.update(count_binary_targets(name, columns[name], where, "rows"))
-        return {name: column.astype(np.float32) for name, column in columns.items()}, accounting
-    found = _class_of_rows(columns, where, strict=plan.purpose == "train")
-    counts = np.bincount(found, minlength=len(columns))
-    accounting.targets.update(dict(zip(columns, counts.tolist(), strict=True)))
-    return {CLASS_LABEL: found}, accounting
 
 
 def _row_values(expression: Expression, table: Table, where: str) -> Numbers:
@@ -99,24 +113,27 @@ def _class_of_rows(columns: dict[str, Numbers], where: str, strict: bool) -> npt
 
 def object_labels(
     table: Table, config: DataConfig, plan: Plan, where: str
-) -> dict[str, JaggedColumn]:
-    """Labels with one value for each object of their group, empty for other kinds of labels."""
-    labels = config.labels
-    if (
-        labels is None
-        or labels.kind != "per_object"
-        or not can_compute(list(labels.value.values()), table, plan)
-    ):
-        return {}
-    found = {}
-    for name, expression in labels.value.items():
-        values = flat_column(evaluate_column(expression, table, f"{where}: label {name!r}"))
-        if not isinstance(values, JaggedColumn):
-            raise DataError(
-                f"{where}: label {name!r} is per object, but {expression.source!r} has one value for each row"
-            )
-        found[name] = values
+) -> dict[str, dict[str, JaggedColumn]]:
+    """Input group -> its labels with one value for each object, where they can be computed."""
+    found: dict[str, dict[str, JaggedColumn]] = {}
+    if config.labels is None:
+        return found
+    for group, labels in config.labels.object_targets.items():
+        if can_compute(labels.values(), table, plan):
+            found[group] = {
+                name: _object_values(expression, table, f"{where}: label {name!r}")
+                for name, expression in labels.items()
+            }
     return found
+
+
+def _object_values(expression: Expression, table: Table, where: str) -> JaggedColumn:
+    values = flat_column(evaluate_column(expression, table, where))
+    if not isinstance(values, JaggedColumn):
+        raise DataError(
+            f"{where} is per object, but {expression.source!r} has one value for each row"
+        )
+    return values
 
 
 def count_binary_targets(
@@ -136,13 +153,14 @@ def count_binary_targets(
 
 
 def warn_of_empty_classes(accounting: Accounting, config: DataConfig, what: str) -> None:
-    """Warn of classes that a full pass over the ``what`` data did not bring a row of."""
-    if config.labels is not None and config.labels.kind == "simple" and accounting.targets.total():
-        empty = [repr(name) for name in config.labels.value if not accounting.targets[name]]
-        if empty:
-            log.warning(
-                "%s: labels: no %s row is of class %s", config.source, what, ", ".join(empty)
-            )
+    """Warn of classes of which a full pass over the ``what`` data brought no row."""
+    if config.labels is None:
+        return
+    rows = {name: accounting.targets[name] for name in config.labels.classes}
+    empty = [repr(name) for name, number in rows.items() if number == 0]
+    # data without labels has no row of any class, and is not worth a warning
+    if empty and len(empty) < len(rows):
+        log.warning("%s: labels: no %s row is of class %s", config.source, what, ", ".join(empty))
 
 
 def check_class_variety(
@@ -153,18 +171,18 @@ def check_class_variety(
     Raises:
         DataError: all rows are of one class, or a binary label is 0 or 1 everywhere.
     """
-    labels = config.labels
-    found = accounting.targets
-    if labels is None:
+    if config.labels is None:
         return
+    found = accounting.targets
     alternatives = [[f"{name} = 0", f"{name} = 1"] for name in sorted(wanted.binary)]
-    if labels.kind == "simple" and len(labels.value) > 1:
-        alternatives.append(list(labels.value))
+    if len(config.labels.classes) > 1:
+        alternatives.append(list(config.labels.classes))
     for names in alternatives:
-        seen = [name for name in names if found[name]]
-        if len(seen) == 1:
-            absent = [name for name in names if name not in seen]
-            others = " or ".join(map(repr, absent))
-            raise DataError(
-                f"{config.source}: labels: all {found[seen[0]]} training entries are {seen[0]!r}, none is {others}"
-            )
+        met = [name for name in names if found[name]]
+        if len(met) != 1:
+            continue
+        others = " or ".join(repr(name) for name in names if name != met[0])
+        raise DataError(
+            f"{config.source}: labels: all {found[met[0]]} training entries are {met[0]!r}, "
+            f"none is {others}"
+        )

@@ -104,11 +104,11 @@ class Padder:
     ) -> None:
         self._shorten = shorten
         self._groups = config.inputs
-        self._object_labels = (
-            list(config.labels.value)
-            if config.labels and config.labels.kind == "per_object"
-            else []
-        )
+        # labelled group -> names of its labels
+        self._object_labels: dict[str, list[str]] = {}
+        if config.labels is not None:
+            for group, labels in config.labels.object_targets.items():
+                self._object_labels[group] = list(labels)
         self._device = torch.device(device)
         self._canvases: dict[str, PaddedBuffer] = {}
         self._repeats: dict[int, Integers] = {}
@@ -194,7 +194,7 @@ class Padder:
                 self._move(values), places, counts, length
             )
             batch.labels.update(
-                {label: padded[:, :, i] for i, label in enumerate(self._object_labels)}
+                {label: padded[:, :, i] for i, label in enumerate(self._object_labels[name])}
             )
         for (owner, monitor), values in rows.object_monitors.items():
             if owner == name:

@@ -226,21 +226,20 @@ def _add_object_labels(
     objects: dict[str, KeptObjects],
     wanted: WantedLabels,
 ) -> None:
-    """Per-object labels (M, L) beside the content of their group."""
+    """Per-object labels (M, L) beside the content of their groups."""
     found = labels.object_labels(maker.table, config, plan, maker.where)
-    if not found or config.labels is None:
-        return
-    group = config.inputs[config.labels.group or ""]
-    first = maker.column(group.names[0], group)
-    for name, column in found.items():
-        maker.check_aligned(column, first, f"label {name!r}", first.name)
-    kept = {name: objects[group.name].cut(column.content) for name, column in found.items()}
-    for name, values in kept.items():
-        if name in wanted.binary:
-            maker.accounting.targets.update(labels.count_binary_targets(name, values, maker.where))
-    rows.object_labels[group.name] = np.stack(
-        [values.astype(np.float32) for values in kept.values()], axis=1
-    )
+    for group_name, columns in found.items():
+        group = config.inputs[group_name]
+        first = maker.column(group.names[0], group)
+        kept: list[Floats] = []
+        for name, column in columns.items():
+            maker.check_aligned(column, first, f"label {name!r}", first.name)
+            values = objects[group_name].cut(column.content)  # (M,)
+            if name in wanted.binary:
+                counts = labels.count_binary_targets(name, values, maker.where)
+                maker.accounting.targets.update(counts)
+            kept.append(values.astype(np.float32))
+        rows.object_labels[group_name] = np.stack(kept, axis=1)
 
 
 def _event_weight(table: Table, config: DataConfig, plan: Plan, where: str) -> Floats | None:
@@ -294,9 +293,12 @@ def _add_monitors(
 
 
 def main_group(config: DataConfig) -> InputGroup | None:
-    """The group whose objects per-object labels and monitored columns are of: that of the labels, else the first with objects that is no mask."""
-    if config.labels is not None and config.labels.group is not None:
-        return config.inputs[config.labels.group]
+    """The group whose objects monitored columns are of.
+
+    It is the first that is labelled, else the first with objects that is no mask.
+    """
+    for name in config.labels.object_targets if config.labels is not None else ():
+        return config.inputs[name]
     return next(
         (
             group
