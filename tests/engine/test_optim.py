@@ -7,8 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from weaver_tt.engine.optim import compile_step, literal, make_optimizer, max_gradient_norm
+from weaver_tt.engine.device_settings import compiler_options
+from weaver_tt.engine.optim import compile_step, make_optimizer, max_gradient_norm
 from weaver_tt.errors import ConfigError
+from weaver_tt.options.literals import read_literal
+from weaver_tt.options.train import TrainOptions
 
 
 class Small(nn.Module):
@@ -89,7 +92,45 @@ def test_options_are_literals():
     )
     assert optimizer.param_groups[0]["betas"] == (0.8, 0.9)
     assert optimizer.param_groups[0]["amsgrad"] is True
-    assert literal("cosine") == "cosine"
+    assert read_literal("cosine") == "cosine"
+
+
+@pytest.mark.parametrize(("text", "value"), [("false", False), ("TRUE", True), ("False", False)])
+def test_false_switches_an_option_off(text, value):
+    optimizer = make_optimizer(Small(), "ranger", 1e-3, [["use_gc", text]])
+    assert optimizer.use_gc is value
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (["use_gc", "0"], "--optimizer-option use_gc: expected true or false, found 0"),
+        (["k", "2.5"], "--optimizer-option k: expected a whole number, found 2.5"),
+        (["eps", "small"], "--optimizer-option eps: expected a number, found 'small'"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_with_what_was_expected(pair, message):
+    with pytest.raises(ConfigError, match=message):
+        make_optimizer(Small(), "ranger", 1e-3, [pair])
+
+
+def test_a_whole_number_may_be_a_weight_decay():
+    (group, _) = make_optimizer(Small(), "ranger", 1e-3, [["weight_decay", "1"]]).param_groups
+    assert group["weight_decay"] == 1
+
+
+def test_options_of_the_compiler_are_those_of_torch():
+    def options(*pair):
+        return compiler_options(TrainOptions(compiler_option=[list(pair)]))
+
+    assert options("dynamic", "false") == {"dynamic": False}
+    assert options("backend", "eager") == {"backend": "eager"}
+    with pytest.raises(ConfigError, match="--compiler-option fullgraph: expected true or false"):
+        options("fullgraph", "1")
+    with pytest.raises(
+        ConfigError, match="--compiler-option: .*'dynamics'; did you mean 'dynamic'"
+    ):
+        options("dynamics", "true")
 
 
 def test_weight_decay_acts_on_matrices_only():
@@ -206,7 +247,9 @@ def test_rates_and_weight_decays_are_those_of_weaver(name, options):
         num_epochs=1,
     )
     network = Attends()
-    expected, _ = theirs.init_opt(args, network, **{key: literal(value) for key, value in options})
+    expected, _ = theirs.init_opt(
+        args, network, **{key: read_literal(value) for key, value in options}
+    )
     ours = make_optimizer(network, name, 1e-3, options)
     assert settings_by_name(network, ours) == settings_by_name(network, expected)
     for key in {"betas", "eps"} & expected.param_groups[0].keys():

@@ -8,8 +8,9 @@ import pytest
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import Expression
-from weaver_tt.network.file import NetworkFile, network_options
+from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import build_network
+from weaver_tt.options.literals import read_options
 from weaver_tt.options.train import NetworkOptions
 
 LINEAR = """
@@ -77,7 +78,7 @@ def test_options_become_python_literals_where_they_are_such():
         ("norm", "None"),
         ("path", "a/b.c"),
     ]
-    assert network_options(pairs) == {
+    assert read_options(pairs) == {
         "hidden": 64,
         "head": (64, 32),
         "rate": 1e-3,
@@ -97,6 +98,13 @@ def test_an_unknown_option_names_the_nearest(file, config):
         ConfigError, match=r"options of get_model: unknown key 'sise'; did you mean 'size'"
     ):
         build(file, config, options=[("sise", "11")])
+
+
+def test_an_option_of_another_kind_is_told_with_what_was_expected(file, config):
+    with pytest.raises(
+        ConfigError, match=r"linear\.py: network option size: expected a whole number, found 2\.5"
+    ):
+        build(file, config, options=[("size", "2.5")])
 
 
 def test_a_missing_file_names_the_nearest(file, config):

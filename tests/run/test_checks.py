@@ -33,6 +33,13 @@ TRAINING = ["-i", "a.root", "-c", "d.yaml", "-n", "n.py"]
             [*TRAINING, "-t", "b.root", "-m", "x", "--predict", "--export-onnx", "m.onnx"],
             "two runs",
         ),
+        ([*TRAINING, "-p", "use_gc", "0"], "use_gc: expected true or false, found 0"),
+        ([*TRAINING, "--optimizer", "adm"], "--optimizer 'adm'; did you mean"),
+        ([*TRAINING, "-p", "clip_grad_norm", "big"], "clip_grad_norm: expected a number"),
+        (
+            [*TRAINING, "--compile", "--compiler-option", "dynamic_", "true"],
+            "unknown key 'dynamic_'; did you mean 'dynamic'",
+        ),
     ],
 )
 def test_flags_that_are_missing_or_contradict_each_other_are_named(arguments, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import random
 from typing import Any
@@ -10,8 +11,9 @@ import numpy as np
 import torch
 import torch.utils.deterministic
 
-from weaver_tt.engine.optim import literals
+from weaver_tt.errors import unknown_key
 from weaver_tt.log import log
+from weaver_tt.options.literals import check_kinds, read_options
 from weaver_tt.options.train import TrainOptions
 
 
@@ -49,7 +51,22 @@ def autocast_type(wanted: bool, name: str, device: torch.device) -> torch.dtype 
     return torch.float16 if name == "fp16" else torch.bfloat16
 
 
+def compiler_options(options: TrainOptions) -> dict[str, Any]:
+    """``--compiler-option`` as keyword arguments of ``torch.compile``.
+
+    Raises:
+        ConfigError: it has no such option, or the value is of another kind.
+    """
+    chosen = read_options(options.compiler_option)
+    known = [name for name in inspect.signature(torch.compile).parameters if name != "model"]
+    for name in chosen:
+        if name not in known:
+            raise unknown_key(name, known, "--compiler-option")
+    check_kinds(chosen, torch.compile, "--compiler-option")
+    return chosen
+
+
 def compile_network(network: Any, options: TrainOptions) -> None:
     """``torch.compile`` the module of ``network`` where ``--compile`` asks for it; ``network.unwrapped`` stays what it was."""
     if options.compile:
-        network.module = torch.compile(network.module, **literals(options.compiler_option))
+        network.module = torch.compile(network.module, **compiler_options(options))

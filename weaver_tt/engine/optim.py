@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from torch import nn
 
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.network.name_patterns import match_names
+from weaver_tt.options.literals import check_kinds, read_options
 
 # Ranger is RAdam with Lookahead (Zhang et al., arXiv:1907.08610); these defaults are the ones that Weaver's users know. Without degenerated_to_sgd
 # the library steps uphill until the variance is rectified (5 steps).
@@ -53,18 +53,11 @@ def make_optimizer(
     whose names match from their beginning.
     Raises ConfigError for an unknown name or option, naming the nearest.
     """
-    chosen = literals(options)
+    chosen = optimizer_options(name, options)
     chosen.pop(CLIP, None)
-    kind = find_optimizer_class(name)
     multiplier = chosen.pop("lr_mult", None)
-    known = [
-        key for key in inspect.signature(kind).parameters if key not in ("params", "lr", "kwargs")
-    ]
-    for key in chosen:
-        if key not in known:
-            raise ConfigError(
-                f"--optimizer-option {key}: {name} has no such option; {nearest(key, [*known, 'lr_mult', CLIP])}"
-            )
+    kind = find_optimizer_class(name)
+    known = _option_names(kind)
     settings = DEFAULTS.get(name.casefold(), {}) | fastest_options(known) | chosen
     named = dict(network.named_parameters())
     exempt = set(_exempt_names(network))
@@ -88,6 +81,30 @@ def make_optimizer(
 def _exempt_names(module: nn.Module) -> Collection[str]:
     """Names that the module itself exempts from weight decay."""
     return getattr(module, "no_weight_decay", set)()
+
+
+def optimizer_options(name: str, options: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """``--optimizer-option`` as keyword arguments of the optimizer ``name``, and our own two.
+
+    Raises:
+        ConfigError: it has no such option, or the value is of another kind.
+    """
+    chosen = read_options(options)
+    kind = find_optimizer_class(name)
+    known = [*_option_names(kind), "lr_mult", CLIP]
+    for key in chosen:
+        if key not in known:
+            raise ConfigError(
+                f"--optimizer-option {key}: {name} has no such option; {nearest(key, known)}"
+            )
+    check_kinds(chosen, kind, "--optimizer-option")
+    return chosen
+
+
+def _option_names(kind: Callable[..., torch.optim.Optimizer]) -> list[str]:
+    """What may be chosen of an optimizer; its learning rate is a flag of its own."""
+    names = inspect.signature(kind).parameters
+    return [name for name in names if name not in ("params", "lr", "kwargs")]
 
 
 def find_optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
@@ -117,8 +134,8 @@ def fastest_options(known: Iterable[str]) -> dict[str, Any]:
 
 def max_gradient_norm(clip: float | None, options: Sequence[Sequence[str]]) -> float | None:
     """``--clip-gradient``, or Weaver's ``-p clip_grad_norm``; ConfigError where that is no number."""
-    value = literals(options).get(CLIP, clip)
-    if value is not None and not isinstance(value, int | float):
+    value = read_options(options).get(CLIP, clip)
+    if value is not None and not _is_number(value):
         raise ConfigError(f"--optimizer-option {CLIP}: expected a number, found {value!r}")
     return value
 
@@ -168,7 +185,7 @@ def rate_multipliers(names: Mapping[str, Any], chosen: Any) -> dict[str, float]:
         isinstance(chosen, tuple | list)
         and len(chosen) == 2
         and isinstance(chosen[0], str)
-        and isinstance(chosen[1], int | float)
+        and _is_number(chosen[1])
     )
     if not pair:
         raise ConfigError(f"--optimizer-option lr_mult: {chosen!r}; expected ('regex', factor)")
@@ -177,14 +194,5 @@ def rate_multipliers(names: Mapping[str, Any], chosen: Any) -> dict[str, float]:
     )
 
 
-def literals(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:
-    """``--some-option key value`` pairs of the command line -> keyword arguments."""
-    return {key: literal(value) for key, value in pairs}
-
-
-def literal(text: str) -> Any:
-    """A command line value as Python reads it; what is no literal stays text."""
-    try:
-        return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return text
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -14,9 +14,14 @@ from torch import Tensor, nn
 
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine import checkpoint
-from weaver_tt.engine.device_settings import autocast_type, compile_network, seed_everything
+from weaver_tt.engine.device_settings import (
+    autocast_type,
+    compile_network,
+    compiler_options,
+    seed_everything,
+)
 from weaver_tt.engine.loop import EpochMetrics, Runnable, TimedBatches, run_epoch
-from weaver_tt.engine.optim import compile_step, literals
+from weaver_tt.engine.optim import compile_step
 from weaver_tt.engine.progress import BatchLoader, IntervalMetrics, log_rows, nonfinite_columns
 from weaver_tt.engine.reweighting_figures import reweighting_figures
 from weaver_tt.engine.trackers.base import Tracker
@@ -112,7 +117,7 @@ class Training:
         elif self.options.resume:
             log.info("--resume: there is no %s yet; starting afresh", self.files.resume)
         if self.options.compile_optimizer:  # not before the state that it resumes from is there
-            compile_step(self.update.optimizer, literals(self.options.compiler_option))
+            compile_step(self.update.optimizer, compiler_options(self.options))
         distributed.copy_weights_from_main(self.network.unwrapped)
         distributed.copy_weights_from_main(self._task_modules)
         distributed.barrier()

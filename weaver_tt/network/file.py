@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +15,7 @@ from torch import nn
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError, nearest, unknown_key
+from weaver_tt.options.literals import check_kinds
 from weaver_tt.weaver_compat.import_names import weaver_names
 
 MAX_NAMES = 8  # told of a dict's
@@ -107,25 +107,10 @@ class NetworkFile:
         unknown = [key for key in options if key not in known]
         if unknown and strict:
             raise unknown_key(unknown[0], known, f"{self.path}: options of {name}")
+        named = {key: value for key, value in options.items() if key in known}
+        check_kinds(named, function, f"{self.path}: network option")
         with weaver_names(self.path):
-            return function(
-                config, **{key: value for key, value in options.items() if key in known}
-            )
-
-
-def network_options(pairs: Iterable[Sequence[str]]) -> dict[str, Any]:
-    """``-o key value`` pairs -> keyword arguments of ``get_model``: values that are Python literals become them, others stay strings."""
-    words = {"true": True, "false": False, "none": None}
-
-    def literal(text: str) -> Any:
-        if text.lower() in words:
-            return words[text.lower()]
-        try:
-            return ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            return text
-
-    return {key: literal(value) for key, value in pairs}
+            return function(config, **named)
 
 
 def import_python_file(path: Path, what: str = "network file") -> ModuleType:

@@ -8,6 +8,7 @@ from typing import Any
 
 from weaver_tt.config.schema import DataConfig, InputGroup
 from weaver_tt.errors import ConfigError, nearest, unknown_key
+from weaver_tt.options.literals import check_kinds
 
 
 def constituent_groups(config: DataConfig, names: Sequence[str], network: str) -> list[InputGroup]:
@@ -127,6 +128,7 @@ def constructor_options(
     for name in options:
         if name not in known:
             raise unknown_key(name, known, f"{network}: network options")
+    check_kinds(options, module, f"{network}: network option")
     return dict(options)
 
 

@@ -11,8 +11,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import TrainingError
-from weaver_tt.network.file import NetworkFile, network_options
+from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.outputs import Activated, Output
+from weaver_tt.options.literals import read_options
 from weaver_tt.options.train import NetworkOptions
 
 
@@ -146,5 +147,5 @@ def build_network(
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.default_generator.manual_seed(seed)
-        module, info = file.get_model(config, network_options(options.network_option))
+        module, info = file.get_model(config, read_options(options.network_option))
     return Network(module.to(device), info["input_names"], str(file.path), info)

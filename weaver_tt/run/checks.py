@@ -5,8 +5,10 @@ from __future__ import annotations
 from weaver_tt.config.alternatives import check_same_inputs
 from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DataConfig
+from weaver_tt.engine.device_settings import compiler_options
+from weaver_tt.engine.optim import max_gradient_norm, optimizer_options
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.options.train import RunOptions
+from weaver_tt.options.train import RunOptions, TrainOptions
 
 RUN_MODES = ("train", "val", "test")
 
@@ -60,6 +62,19 @@ def check_options(options: RunOptions) -> None:
             )
     if network.ensemble < 1:
         raise ConfigError(f"--ensemble {network.ensemble}: at least one member is needed")
+    if not (predicting or output.export_onnx or output.print or data.io_test):
+        check_training_options(options.train)
+
+
+def check_training_options(options: TrainOptions) -> None:
+    """Raise ConfigError for options of the optimizer and of the compiler that do not exist.
+
+    They are needed when a network trains, after all of the data has been passed over.
+    """
+    optimizer_options(options.optimizer, options.optimizer_option)
+    max_gradient_norm(options.clip_gradient, options.optimizer_option)
+    if options.compile or options.compile_optimizer:
+        compiler_options(options)
 
 
 def check_config(config: DataConfig, options: RunOptions) -> None:

@@ -30,10 +30,11 @@ from weaver_tt.engine.trials.profiler import profile_steps
 from weaver_tt.engine.trials.read_test import measure_reading
 from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.log import configure_log, log
-from weaver_tt.network.file import NetworkFile, network_options
+from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import Ensemble, Network, build_network
 from weaver_tt.network.summary import network_summary
 from weaver_tt.network.weights import load_weights, prepare_network
+from weaver_tt.options.literals import read_options
 from weaver_tt.options.train import RunOptions
 from weaver_tt.output.predict import Prediction, predict_parts
 from weaver_tt.output.results import finite_or_none, write_results
@@ -331,7 +332,7 @@ def make_run_task(config: DataConfig, options: RunOptions, seed: int = 0) -> Tas
         task = make_task(config)
     else:
         file = NetworkFile(options.network.network_config)
-        settings = network_options(options.network.network_option)
+        settings = read_options(options.network.network_option)
         with torch.random.fork_rng(devices=[]):
             # not the seed of the network, whose first weights would be drawn alike
             torch.default_generator.manual_seed(seed + 1)
