@@ -37,7 +37,8 @@ def tell_all(tracker):
 
 
 def test_several_tell_each():
-    first, second = Recorder(), Recorder()
+    first = Recorder()
+    second = Recorder()
     tell_all(MultiTracker([first, second]))
     assert first.told == second.told
     assert [name for name, *_ in first.told] == [

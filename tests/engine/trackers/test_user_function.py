@@ -18,7 +18,8 @@ def get_tensorboard_custom_fn(tb_writer, model_output, model, epoch, i_batch, mo
 
 def test_a_users_function_gets_what_weaver_gives_it(tmp_path):
     (tmp_path / "f.py").write_text(USER)
-    writer, module = [], torch.nn.Identity()
+    writer = []
+    module = torch.nn.Identity()
     with UserFunction(str(tmp_path / "f.py"), writer, module) as tracker:
         tracker.begin("train", 3)
         module(torch.tensor([1.0]))

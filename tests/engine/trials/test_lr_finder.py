@@ -60,7 +60,10 @@ class Told(NullTracker):
     """Remembers what it was told."""
 
     def __init__(self):
-        self.losses, self.rates, self.epochs, self.drawn = [], [], [], []
+        self.losses = []
+        self.rates = []
+        self.epochs = []
+        self.drawn = []
 
     def interval(self, values, step):
         self.losses.append(values["lr_finder/loss"])

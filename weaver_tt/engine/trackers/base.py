@@ -1,4 +1,4 @@
-"""Who is told how a run goes: the console, TensorBoard, nobody; several behind one interface."""
+"""Trackers report how a run goes: to the console, to TensorBoard, to several or to nobody."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+# draws figures by name, for trackers that show them
 Figures = Callable[[], Mapping[str, Any]]
 
 
 class Tracker:
-    """Tells nobody; the others override what they tell. Values are numbers by name; TensorBoard groups ``train/loss`` by what is before the slash."""
+    """A tracker that reports nothing; subclasses override the methods whose news they report.
+
+    Values are numbers by name, such as ``train/loss``; TensorBoard groups them by what is before
+    the slash. A tracker is a context manager, closed at the end of the run.
+    """
 
     def begin(self, stage: str, epoch: int, progress: float = 0.0) -> None:
-        """A pass over data starts: ``train``, ``validate`` ... in this epoch (at ``progress`` of it, when resumed)."""
+        """A pass over data starts, such as ``train`` or ``validate`` in this epoch.
+
+        A resumed pass starts at ``progress`` (0 to 1).
+        """
 
     def advance(self, progress: float, rows: int) -> None:
-        """A batch of ``rows`` is done, and ``progress`` (0 to 1) of the pass."""
+        """A batch of ``rows`` is done, and so ``progress`` (0 to 1) of the pass."""
 
     def interval(self, values: Mapping[str, float], step: int) -> None:
-        """Readings of the last few steps."""
+        """Metrics of the last few steps."""
 
     def end(self) -> None:
         """The pass is over."""
@@ -30,10 +38,10 @@ class Tracker:
         """Metrics of an epoch; ``figures`` draws its figures when called."""
 
     def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
-        """The run is over: its settings and the metrics of its best epoch."""
+        """The run is over, with these settings and these metrics of its best epoch."""
 
     def close(self) -> None:
-        """Nothing more will be told."""
+        """There is nothing more to report."""
 
     def __enter__(self) -> Tracker:
         return self
@@ -44,16 +52,17 @@ class Tracker:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # an error may have come in the middle of a pass
         self.end()
         self.close()
 
 
 class NullTracker(Tracker):
-    """Tells nobody."""
+    """A tracker that reports nothing."""
 
 
 class MultiTracker(Tracker):
-    """Tells each of ``trackers``."""
+    """Several trackers as one."""
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
         self._trackers = trackers
@@ -69,7 +78,7 @@ class MultiTracker(Tracker):
             tracker.advance(progress, rows)
 
     def interval(self, values: Mapping[str, float], step: int) -> None:
-        """Readings of the last few steps."""
+        """Metrics of the last few steps."""
         for tracker in self._trackers:
             tracker.interval(values, step)
 
@@ -91,6 +100,6 @@ class MultiTracker(Tracker):
             tracker.finish(settings, best)
 
     def close(self) -> None:
-        """Nothing more will be told."""
+        """There is nothing more to report."""
         for tracker in self._trackers:
             tracker.close()

@@ -1,6 +1,14 @@
-"""The trackers that the options ask for."""
+"""Make the trackers that the options ask for.
+
+To add a tracker, write one module beside this one with a subclass of :class:`Tracker` and a
+function that finds its folder, give ``TrainOptions`` an option for the folder, and enter both
+here: in ``FOLDERS`` and in ``make_tracker``. Ensembles, cross-validation and resumed runs then
+find its folder as they find TensorBoard's; ``RunFiles.tracker_folder`` gives its usual name.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from torch import nn
 
@@ -11,17 +19,28 @@ from weaver_tt.engine.trackers.user_function import UserFunction
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system.distributed import is_main
 
-FOLDERS = {"tensorboard": tensorboard_folder}
-"""Option that names a tracker's folder -> what it means: the folder, or None for no such tracker."""
+FOLDERS: dict[str, Callable[[str | None, str, str | None], str | None]] = {
+    "tensorboard": tensorboard_folder,
+}
+"""Option that names a tracker's folder -> function (its value, prefix, folder before a resume).
+
+The function gives the folder, or None for no such tracker.
+"""
 
 
 def make_tracker(options: TrainOptions, prefix: str, module: nn.Module | None = None) -> Tracker:
-    """Console, TensorBoard and the user's function on ``module`` as ``options`` ask for; nothing on ranks other than 0."""
+    """Console, TensorBoard and the user's function on ``module``, as ``options`` ask for.
+
+    Ranks other than 0 report nothing.
+    """
     if not is_main():
         return NullTracker()
     trackers: list[Tracker] = [Console(options.progress)]
-    if folder := tensorboard_folder(options.tensorboard, prefix):
-        trackers.append(board := TensorBoard(folder))
+    folder = tensorboard_folder(options.tensorboard, prefix)
+    if folder is not None:
+        board = TensorBoard(folder)
+        trackers.append(board)
+        # Weaver hands its TensorBoard writer to the function, which has no other place to write to
         if options.tensorboard_custom_fn and module is not None:
             trackers.append(UserFunction(options.tensorboard_custom_fn, board.writer, module))
     return MultiTracker(trackers)

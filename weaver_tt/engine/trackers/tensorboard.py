@@ -1,4 +1,4 @@
-"""Scalars, figures and hparams in TensorBoard."""
+"""Metrics, figures and settings in TensorBoard."""
 
 from __future__ import annotations
 
@@ -16,51 +16,60 @@ from weaver_tt.run_files import RunFiles
 
 
 class TensorBoard(Tracker):
-    """Scalars per step (``step/...``) and per epoch, figures, and hparams in ``folder``; of short epochs not every one has figures."""
+    """Metrics of steps (``step/...``) and of epochs, figures, and hparams in ``folder``.
 
-    PATIENCE = 20  # drawing takes at most one part in this many of the time
+    Where epochs are short, not every one has figures.
+    """
+
+    # the time between figures is at least this many times the time that drawing takes
+    PATIENCE = 20
 
     def __init__(self, folder: str) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # takes a second to import
+        # takes a second to import
+        from torch.utils.tensorboard import SummaryWriter
 
         self.writer = SummaryWriter(folder)
-        self._drawn, self._cost = (
-            -math.inf,
-            0.0,
-        )  # when figures were drawn last, and the seconds that it took
+        self._last_drawn = -math.inf  # seconds on the clock
+        self._drawing_time = 0.0  # seconds
 
     def interval(self, values: Mapping[str, float], step: int) -> None:
-        """``step/NAME`` over steps."""
+        """Write ``step/NAME`` over steps."""
         for name, value in values.items():
             self.writer.add_scalar(f"step/{name}", value, step)
 
     def epoch(
         self, values: Mapping[str, float], number: int, figures: Figures | None = None
     ) -> None:
-        """Scalars and figures over epochs."""
+        """Write metrics and figures over epochs."""
         for name, value in values.items():
             self.writer.add_scalar(name, value, number)
-        if (
-            figures is not None
-            and (start := time.perf_counter()) - self._drawn >= self.PATIENCE * self._cost
-        ):
-            from weaver_tt.figures.base import style  # draws: takes a second to import
-
-            with style():
-                for name, figure in figures().items():
-                    self.writer.add_figure(name, figure, number)
-            self._drawn, self._cost = time.perf_counter(), time.perf_counter() - start
+        if figures is not None:
+            start = time.perf_counter()
+            if start - self._last_drawn >= self.PATIENCE * self._drawing_time:
+                self._write_figures(figures, number)
+                self._last_drawn = time.perf_counter()
+                self._drawing_time = self._last_drawn - start
+        # what is there can be looked at while the run goes on
         self.writer.flush()
 
+    def _write_figures(self, figures: Figures, number: int) -> None:
+        """Draw the figures of an epoch."""
+        # matplotlib takes a second to import
+        from weaver_tt.figures.base import style
+
+        with style():
+            for name, figure in figures().items():
+                self.writer.add_figure(name, figure, number)
+
     def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
-        """Settings with the metrics that they led to."""
-        simple = {
-            name: value if isinstance(value, bool | int | float | str) else str(value)
-            for name, value in settings.items()
-        }
-        self.writer.add_hparams(
-            simple, {f"best/{name}": value for name, value in best.items()}, run_name="."
-        )
+        """Write the settings with the metrics of the best epoch."""
+        # hparams may be of no other types
+        hparams = {}
+        for name, value in settings.items():
+            hparams[name] = value if isinstance(value, bool | int | float | str) else str(value)
+        metrics = {f"best/{name}": value for name, value in best.items()}
+        # in this folder: without a name, each call makes a folder of its own
+        self.writer.add_hparams(hparams, metrics, run_name=".")
 
     def close(self) -> None:
         """Write what is left."""
@@ -68,10 +77,12 @@ class TensorBoard(Tracker):
 
 
 def tensorboard_folder(choice: str | None, prefix: str, before: str | None = None) -> str | None:
-    """What ``--tensorboard`` means: None for ``off``, ``PREFIX_tensorboard`` where nothing is said, a path as it is.
+    """The folder that ``--tensorboard`` means, or None for ``off``.
 
-    A name without a slash is Weaver's comment: the folder is then ``runs/DATE_HOST`` and it, so that ``tensorboard --logdir runs`` shows all runs;
-    a resumed run goes on in the folder that it had ``before``.
+    It is ``PREFIX_tensorboard`` where the option is not given, and a path as it is. A name without
+    a slash is Weaver's comment: the folder is then ``runs/DATE_HOST`` followed by it, so that
+    ``tensorboard --logdir runs`` shows all runs; a resumed run goes on in the folder that it had
+    ``before``.
     """
     if choice == "off":
         return None
@@ -81,4 +92,5 @@ def tensorboard_folder(choice: str | None, prefix: str, before: str | None = Non
         return choice
     if before is not None and before.endswith(choice):
         return before
-    return str(Path("runs") / f"{datetime.now():%b%d_%H-%M-%S}_{socket.gethostname()}{choice}")
+    date = f"{datetime.now():%b%d_%H-%M-%S}"
+    return str(Path("runs") / f"{date}_{socket.gethostname()}{choice}")

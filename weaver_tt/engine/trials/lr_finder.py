@@ -1,4 +1,8 @@
-"""A learning-rate range test: the rate rises from step to step, and the loss tells where a training should begin (Smith, arXiv:1506.01186)."""
+"""The learning-rate range test: the rate rises from step to step, and the loss suggests one.
+
+Source: L. N. Smith, Cyclical Learning Rates for Training Neural Networks, arXiv:1506.01186,
+section 3.3.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +36,17 @@ from weaver_tt.tasks.base import Task
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SMOOTHING = 0.8  # of the moving average of the loss
-SETTLING_STEPS = 5  # steps before which the average says nothing yet
-DIVERGENCE_FACTOR = 4.0  # times the lowest loss: the test is over
-CHECK_EVERY = 10  # steps between looks at the losses, which wait for the device
+# of the moving average of the loss: the weight of each step, relative to the one after it
+SMOOTHING = 0.8
+
+# steps before the average means something
+SETTLING_STEPS = 5
+
+# the test is over when the average is this many times its lowest value
+DIVERGENCE_FACTOR = 4.0
+
+# steps between checks of the loss, which wait for the device
+CHECK_EVERY = 10
 
 Array = npt.NDArray[np.float64]
 
@@ -50,17 +61,24 @@ class Sweep:
 
     @classmethod
     def parse(cls, text: str) -> Sweep:
-        """``--lr-finder "5e-6, 5, 200"``; ConfigError where it is not such."""
+        """Read the value of ``--lr-finder "5e-6, 5, 200"``.
+
+        Raises:
+            ConfigError: it is not of this form, or the range is empty or the steps too few.
+        """
         try:
             first, last, steps = text.split(",")
             sweep = cls(float(first), float(last), int(steps))
         except ValueError:
             raise ConfigError(
-                f"--lr-finder {text!r}: expected lowest rate, highest rate, number of steps, such as 5e-6,5,200"
+                f"--lr-finder {text!r}: expected lowest rate, highest rate, number of steps, "
+                "such as 5e-6,5,200"
             ) from None
-        if not (0 < sweep.first < sweep.last < math.inf and sweep.steps > 2 * SETTLING_STEPS):
+        is_range = 0 < sweep.first < sweep.last < math.inf
+        if not is_range or sweep.steps <= 2 * SETTLING_STEPS:
             raise ConfigError(
-                f"--lr-finder {text!r}: expected 0 < lowest rate < highest rate, and more than {2 * SETTLING_STEPS} steps"
+                f"--lr-finder {text!r}: expected 0 < lowest rate < highest rate, "
+                f"and more than {2 * SETTLING_STEPS} steps"
             )
         return sweep
 
@@ -76,16 +94,19 @@ class BatchLosses(Meter):
         self._losses: list[Tensor] = []
 
     def update(self, scored: Scored, losses: Tensor | None) -> None:
-        """Keep the batch's mean; NaN where nothing counts in it."""
-        if losses is not None:
-            weight = scored.weight.double()
-            self._losses.append((weight * losses.detach().double()).sum() / weight.abs().sum())
+        """Keep the weighted mean of the batch; NaN where no entry has a weight."""
+        if losses is None:
+            return
+        weight = scored.weight.double()  # (M,)
+        total = (weight * losses.detach().double()).sum()
+        # a tensor on the device: reading it would wait for every step
+        self._losses.append(total / weight.abs().sum())
 
     def totals(self) -> Tensor:
         """(steps,) losses."""
-        return (
-            torch.stack(self._losses).cpu() if self._losses else torch.zeros(0, dtype=torch.float64)
-        )
+        if not self._losses:
+            return torch.zeros(0, dtype=torch.float64)
+        return torch.stack(self._losses).cpu()
 
     def restore(self, totals: Tensor) -> None:
         """Continue from these."""
@@ -93,7 +114,9 @@ class BatchLosses(Meter):
 
     def values(self, totals: Tensor) -> dict[str, float]:
         """``loss``: the mean over batches."""
-        return {"loss": ratio(totals.sum(), torch.tensor(len(totals)))} if len(totals) else {}
+        if not len(totals):
+            return {}
+        return {"loss": ratio(totals.sum(), torch.tensor(len(totals)))}
 
 
 def find_rate(
@@ -104,15 +127,22 @@ def find_rate(
     prefix: str,
     tracker: Tracker,
 ) -> float | None:
-    """Train with a rising rate and suggest that of the steepest descent; None where the loss never falls.
+    """Train with a rising rate, and suggest the rate of the steepest descent of the loss.
 
-    Writes ``PREFIX_lr_finder.png`` and ``.json`` and tells ``tracker``. The network has been trained on, at all those rates: it is of no further use.
-    Raises ConfigError for a range that is none, TrainingError when the data gives too few batches.
+    The suggestion is None where the loss never falls. Writes ``PREFIX_lr_finder.png`` and
+    ``.json``, and reports to ``tracker``. The network is trained at all these rates, and of no
+    further use afterwards.
+
+    Raises:
+        ConfigError: the range of ``--lr-finder`` cannot be used.
+        TrainingError: the loss is finite for too few steps.
     """
-    sweep, losses = Sweep.parse(str(options.lr_finder)), BatchLosses()
+    sweep = Sweep.parse(str(options.lr_finder))
+    losses = BatchLosses()
     amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
     start = replace(options, start_lr=sweep.first, lr_scheduler="none")
     update = make_update(network.unwrapped, task, start, amp)
+    # the same factor from one step to the next
     update.schedule = Schedule(lambda done, _: (sweep.last / sweep.first) ** done, 1)
     compile_network(network, options)
     network.train()
@@ -130,9 +160,11 @@ def find_rate(
     found = losses.totals().numpy()
     if len(found) <= 2 * SETTLING_STEPS:
         raise TrainingError(
-            f"--lr-finder: the loss was finite for {len(found)} steps only; a lower first rate may help"
+            f"--lr-finder: the loss was finite for {len(found)} steps only; "
+            "a lower first rate may help"
         )
-    rates, smooth = sweep.rates()[: len(found)], smooth_losses(found)
+    rates = sweep.rates()[: len(found)]
+    smooth = smooth_losses(found)
     suggested = steepest_rate(rates, smooth)
     write_sweep(prefix, rates, found, smooth, suggested, tracker)
     return suggested
@@ -141,12 +173,15 @@ def find_rate(
 def sweep_batches(
     train: BatchLoader, sweep: Sweep, losses: BatchLosses, tracker: Tracker
 ) -> Iterator[Batch]:
-    """The batches of the test, whose progress drives the rate; they end early when the loss has left the ground."""
+    """The batches of the test, whose progress drives the rate; they end when the loss diverges."""
     for step, batch in enumerate(first_batches(train, sweep.steps)):
-        batch.progress = (step + 1) / (sweep.steps - 1)  # the next step's rate
+        # the schedule takes it for the next step's rate
+        batch.progress = (step + 1) / (sweep.steps - 1)
         yield batch
         tracker.advance(min(batch.progress, 1.0), batch.size)
-        if step % CHECK_EVERY == CHECK_EVERY - 1 and has_diverged(losses.totals().numpy()):
+        if (step + 1) % CHECK_EVERY:
+            continue
+        if has_diverged(losses.totals().numpy()):
             log.info(
                 "learning-rate test: the loss diverges after %d steps, at the rate %.3g",
                 step + 1,
@@ -156,29 +191,40 @@ def sweep_batches(
 
 
 def has_diverged(losses: Array) -> bool:
-    """Whether the loss is no number any more, or its average has risen far above its lowest."""
+    """Whether the loss is NaN or infinite, or its average far above its lowest value."""
+    if not np.isfinite(losses).all():
+        return True
     average = smooth_losses(losses)[SETTLING_STEPS:]
-    return not np.isfinite(losses).all() or bool(
-        len(average) and average[-1] > DIVERGENCE_FACTOR * average.min() > 0
-    )
+    if not len(average):
+        return False
+    # of a loss that may be negative, a multiple means nothing
+    threshold = DIVERGENCE_FACTOR * average.min()
+    return bool(average[-1] > threshold > 0)
 
 
 def smooth_losses(losses: Array) -> Array:
-    """The exponential moving average, as if the losses before the first were not there, (steps,)."""
-    weights = SMOOTHING ** np.arange(len(losses))
-    sums = np.array([(losses[step::-1] * weights[: step + 1]).sum() for step in range(len(losses))])
+    """The exponential moving average (steps,), without the usual bias of the first steps."""
+    weights = SMOOTHING ** np.arange(len(losses))  # of this step, the one before, …
+    sums = np.empty(len(losses))
+    for step in range(len(losses)):
+        backwards = losses[step::-1]  # (step + 1,)
+        sums[step] = (backwards * weights[: step + 1]).sum()
+    # divided by the weights that there are, not by those of endless steps
     return sums / np.cumsum(weights)
 
 
 def steepest_rate(rates: Array, smooth: Array) -> float | None:
-    """The rate at which the loss falls most per factor in the rate, before the average is at its lowest; None where it never falls."""
+    """The rate at which the loss falls most steeply over log(rate); None where it never falls."""
     known = np.isfinite(smooth)
-    lowest = SETTLING_STEPS + int(
-        np.argmin(smooth[known][SETTLING_STEPS:])
-    )  # what comes after it may fall too, from a higher level
-    slopes = np.gradient(smooth[known], np.log(rates[known]))[SETTLING_STEPS : lowest + 1]
-    step = int(np.argmin(slopes))
-    return float(rates[known][SETTLING_STEPS + step]) if slopes[step] < 0 else None
+    smooth = smooth[known]
+    rates = rates[known]
+    # up to the lowest point: what comes after it may fall steeply too, from a higher level
+    lowest = SETTLING_STEPS + int(np.argmin(smooth[SETTLING_STEPS:]))
+    slopes = np.gradient(smooth, np.log(rates))[SETTLING_STEPS : lowest + 1]
+    steepest = int(np.argmin(slopes))
+    if slopes[steepest] < 0:
+        return float(rates[SETTLING_STEPS + steepest])
+    return None
 
 
 def write_sweep(
@@ -189,43 +235,43 @@ def write_sweep(
     suggested: float | None,
     tracker: Tracker,
 ) -> None:
-    """Write the figure and the numbers, and tell them."""
-    words = (
-        "the loss never falls: try other rates"
-        if suggested is None
-        else f"suggested --start-lr {suggested:.2g} (steepest descent)"
-    )
-    numbers = {
-        "suggested": suggested,
-        "rate": rates.tolist(),
-        "loss": [value if math.isfinite(value) else None for value in losses.tolist()],
-    }
+    """Write the figure and the numbers, log the result and report it to ``tracker``."""
+    # JSON knows no NaN
+    finite_losses = [value if math.isfinite(value) else None for value in losses.tolist()]
+    numbers = {"suggested": suggested, "rate": rates.tolist(), "loss": finite_losses}
     files = RunFiles(prefix)
     write_text(files.lr_finder_numbers, json.dumps(numbers, indent=2))
     with writing(files.lr_finder_figure) as file:
         draw_sweep(rates, losses, smooth, suggested).savefig(file, format="png", dpi=150)
-    log.info("learning-rate test: %s; %s and .json", words, files.lr_finder_figure)
+    if suggested is None:
+        result = "the loss never falls: try other rates"
+        metrics = {}
+    else:
+        result = f"suggested --start-lr {suggested:.2g} (steepest descent)"
+        metrics = {"lr_finder/suggested": suggested}
+    log.info("learning-rate test: %s; %s and .json", result, files.lr_finder_figure)
     for step, (rate, loss) in enumerate(zip(rates.tolist(), losses.tolist(), strict=True)):
         tracker.interval({"lr_finder/loss": loss, "lr_finder/learning_rate": rate}, step)
-    told = {} if suggested is None else {"lr_finder/suggested": suggested}
-    tracker.epoch(told, 0, lambda: {"lr_finder": draw_sweep(rates, losses, smooth, suggested)})
+    tracker.epoch(metrics, 0, lambda: {"lr_finder": draw_sweep(rates, losses, smooth, suggested)})
 
 
 def draw_sweep(rates: Array, losses: Array, smooth: Array, suggested: float | None) -> Figure:
     """Loss against rate, its average, and the suggestion."""
-    from matplotlib.figure import Figure  # takes a second: only where something is drawn
+    # takes a second to import: only where something is drawn
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="learning rate", ylabel="loss", xscale="log")
     axes.plot(rates, losses, color="lightgrey", label="each step")
     axes.plot(rates, smooth, color="C0", label="average")
     if suggested is not None:
-        axes.axvline(
-            suggested, color="C3", linestyle="--", label=f"steepest descent: {suggested:.2g}"
-        )
-    shown = smooth[SETTLING_STEPS:][np.isfinite(smooth[SETTLING_STEPS:])]
+        label = f"steepest descent: {suggested:.2g}"
+        axes.axvline(suggested, color="C3", linestyle="--", label=label)
+    shown = smooth[SETTLING_STEPS:]
+    shown = shown[np.isfinite(shown)]
     if len(shown):
-        highest = min(shown.max(), shown[0] + 0.2 * abs(shown[0]))  # not the cliff at the end
+        # without the divergence at the end, beside which all else would be flat
+        highest = min(shown.max(), shown[0] + 0.2 * abs(shown[0]))
         margin = 0.1 * (highest - shown.min()) + 1e-12
         axes.set_ylim(shown.min() - margin, highest + margin)
     axes.legend(frameon=False)

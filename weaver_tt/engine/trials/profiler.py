@@ -20,30 +20,39 @@ from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.tasks.base import Task
 
-SKIPPED_STEPS, WARMUP_STEPS, RECORDED_STEPS = (
-    5,
-    2,
-    10,
-)  # steps: the first ones allocate, the profiler's own first ones cost extra
-TABLE_ROWS = 25  # of the table
+# the first steps allocate memory, and the profiler's own first ones cost extra
+SKIPPED_STEPS = 5
+WARMUP_STEPS = 2
+RECORDED_STEPS = 10
+
+# operations in the log
+TABLE_ROWS = 25
 
 
 def profile_steps(
     network: Trainable, task: Task, train: BatchLoader, options: TrainOptions, prefix: str
 ) -> Path:
-    """Train for some steps, log the operations that took longest, and write ``PREFIX_profile/trace.json`` (chrome://tracing, ui.perfetto.dev).
+    """Train for some steps, log the operations that took longest, and write a trace.
 
-    Returns the trace's path; OutputError where it cannot be written.
+    Returns the trace's path, ``PREFIX_profile/trace.json``, for chrome://tracing or
+    ui.perfetto.dev.
+
+    Raises:
+        OutputError: the trace cannot be written.
     """
     amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
     update = make_update(network.unwrapped, task, options, amp, train.steps)
-    gpu = network.device.type == "cuda"
-    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])]
-    batches = TimedBatches(first_batches(train, SKIPPED_STEPS + WARMUP_STEPS + RECORDED_STEPS))
+    activities = [ProfilerActivity.CPU]
+    sort_by = "self_cpu_time_total"
+    if network.device.type == "cuda":
+        activities.append(ProfilerActivity.CUDA)
+        sort_by = "self_cuda_time_total"
+    steps = SKIPPED_STEPS + WARMUP_STEPS + RECORDED_STEPS
+    batches = TimedBatches(first_batches(train, steps))
     plan = torch.profiler.schedule(wait=SKIPPED_STEPS, warmup=WARMUP_STEPS, active=RECORDED_STEPS)
     compile_network(network, options)
     network.train()
-    # entered and left once: without acc_events the events of the recorded cycle would be gone when the table is asked for
+    # without acc_events, the events of the recorded steps would be gone when the table is made
     with torch.profiler.profile(activities=activities, schedule=plan, acc_events=True) as profiler:
         run_epoch(
             network,
@@ -54,9 +63,7 @@ def profile_steps(
             amp=amp,
         )
     table = profiler.key_averages().table(
-        sort_by="self_cuda_time_total" if gpu else "self_cpu_time_total",
-        row_limit=TABLE_ROWS,
-        max_name_column_width=60,
+        sort_by=sort_by, row_limit=TABLE_ROWS, max_name_column_width=60
     )
     log.info(
         "profile of %d training steps; %.3f s were spent waiting for data in all\n%s",
@@ -75,7 +82,7 @@ def profile_steps(
 
 
 def _mark_steps(batches: TimedBatches[Batch], profiler: torch.profiler.profile) -> Iterator[Batch]:
-    """The batches; after each, the profiler hears that a step is over."""
+    """The batches; the profiler counts a step after each."""
     for batch in batches:
         yield batch
         profiler.step()

@@ -1,4 +1,4 @@
-"""How fast the data comes when nothing is done with it."""
+"""Measure how fast the data can be read when nothing is done with it."""
 
 from __future__ import annotations
 
@@ -11,37 +11,45 @@ from weaver_tt.log import log
 
 
 def measure_reading(title: str, loader: BatchLoader, tracker: Tracker) -> dict[str, float]:
-    """Read an epoch and log rows, batches, rates and waits: the longest wait is as a rule that for the first batch, while a pool fills."""
-    timed, longest, rows, number = TimedBatches(loader.epoch(0)), 0.0, 0, 0
+    """Read an epoch; log and return rows, batches, rates, and the time spent waiting in seconds.
+
+    The longest wait is as a rule that for the first batch, while the shuffle pool fills.
+    """
+    rows = 0
+    number = 0
+    longest_wait = 0.0
+    waited_before = 0.0
+    batches = TimedBatches(loader.epoch(0))
     tracker.begin(f"reading {title}", 0)
     start = time.perf_counter()
-    before = 0.0
-    for batch in timed:
-        longest, before = max(longest, timed.waited - before), timed.waited
-        rows, number = rows + batch.size, number + 1
+    for batch in batches:
+        longest_wait = max(longest_wait, batches.waited - waited_before)
+        waited_before = batches.waited
+        rows += batch.size
+        number += 1
         tracker.advance(batch.progress, batch.size)
     seconds = time.perf_counter() - start
     tracker.end()
-    found = {
+
+    log.info("%s data: %s", title, loader.accounting.report().replace("\n", "\n  "))
+    log.info(
+        "%s: %d rows in %d batches in %.2f s: %.0f rows/s, %.1f batches/s; "
+        "waited %.2f s, at most %.2f s for one batch",
+        title,
+        rows,
+        number,
+        seconds,
+        rows / seconds,
+        number / seconds,
+        batches.waited,
+        longest_wait,
+    )
+    return {
         "rows": float(rows),
         "batches": float(number),
         "seconds": seconds,
-        "waited": timed.waited,
-        "longest_wait": longest,
+        "waited": batches.waited,
+        "longest_wait": longest_wait,
+        "rows_per_second": rows / seconds,
+        "batches_per_second": number / seconds,
     }
-    found |= {"rows_per_second": rows / seconds, "batches_per_second": number / seconds}
-    log.info("%s data: %s", title, loader.accounting.report().replace("\n", "\n  "))
-    log.info(
-        "%s: %d rows in %d batches in %.2f s: %.0f rows/s, %.1f batches/s; waited %.2f s, at most %.2f s for one batch",
-        *(
-            title,
-            rows,
-            number,
-            seconds,
-            found["rows_per_second"],
-            found["batches_per_second"],
-            timed.waited,
-            longest,
-        ),
-    )
-    return found
