@@ -1,4 +1,4 @@
-"""Errors a user can act on: each says where, what was found, and what was probably meant."""
+"""Errors a user can act on: where it is, what was found, and what was probably meant."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class WeaverError(Exception):
-    """Base of all errors that are the input's fault; the entry point prints the message without a traceback and exits with 1."""
+    """Base of all errors that the input causes: shown without a traceback, exit code 1."""
 
 
 class ConfigError(WeaverError):
@@ -19,7 +19,10 @@ class DataError(WeaverError):
 
 
 class BadFileError(DataError):
-    """A data file is damaged, cut short or unreadable: what ``--on-bad-file skip`` may leave out, unlike a wrong path or column name."""
+    """A data file is damaged, cut short or unreadable.
+
+    That is what ``--on-bad-file skip`` may leave out, unlike a wrong path or column name.
+    """
 
 
 class TrainingError(WeaverError):
@@ -31,18 +34,25 @@ class OutputError(WeaverError):
 
 
 def nearest(name: str, known: Iterable[str], most: int = 12) -> str:
-    """The end of an error message: the known names closest to ``name``, or (the first ``most`` of) all of them."""
+    """The end of an error message: the known names closest to ``name``.
+
+    Where none is close, all of them, or the first ``most``.
+    """
     names = sorted(set(known))
     close = difflib.get_close_matches(name, names, n=3)
-    if not close:  # differing case alone defeats the matcher
+    if not close:
+        # names that differ in case alone are far apart for the matcher
         folded = {known_name.casefold(): known_name for known_name in names}
-        close = [folded[match] for match in difflib.get_close_matches(name.casefold(), folded, n=3)]
+        matches = difflib.get_close_matches(name.casefold(), folded, n=3)
+        close = [folded[match] for match in matches]
     if close:
         return f"did you mean {' or '.join(map(repr, close))}?"
     if not names:
         return "there are none to choose from"
-    more = f", … ({len(names) - most} more)" if len(names) > most else ""
-    return f"known: {', '.join(names[:most])}{more}"
+    shown = ", ".join(names[:most])
+    if len(names) > most:
+        shown += f", … ({len(names) - most} more)"
+    return f"known: {shown}"
 
 
 def unknown_key(key: str, known: Iterable[str], where: str) -> ConfigError:

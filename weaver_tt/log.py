@@ -1,4 +1,4 @@
-"""The project's one logger; silent until an entry point calls :func:`configure_log`."""
+"""The one logger of the project; silent until an entry point calls :func:`configure_log`."""
 
 from __future__ import annotations
 
@@ -8,29 +8,37 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+LAYOUT = "%(asctime)s %(levelname)-7s %(message)s"
+
 log = logging.getLogger("weaver_tt")
 log.addHandler(logging.NullHandler())
 
 
 def format_metrics(values: Mapping[str, float]) -> str:
-    """Metrics as ``loss 0.1, auc 0.9``; those that are not defined, such as of a class without rows, are left out."""
-    return ", ".join(
-        f"{name} {value:.5g}" for name, value in values.items() if not math.isnan(value)
-    )
+    """Metrics as ``loss 0.1, auc 0.9``.
+
+    Metrics that are not defined, such as those of a class without rows, are left out.
+    """
+    defined = {name: value for name, value in values.items() if not math.isnan(value)}
+    return ", ".join(f"{name} {value:.5g}" for name, value in defined.items())
 
 
 def configure_log(level: str = "INFO", file: str | None = None, *, rank: int = 0) -> None:
-    """Send messages to stderr and, if ``file`` is given, to that file; ranks other than 0 stay silent below errors."""
+    """Send messages to stderr and, if it is given, to ``file``.
+
+    Ranks other than 0 write errors only, and only to stderr.
+    """
+    # a second call, when the name of the run and so its log file is known, starts afresh
     for handler in list(log.handlers):
         log.removeHandler(handler)
         handler.close()
     log.setLevel(level if rank == 0 else "ERROR")
     log.propagate = False
     console = logging.StreamHandler(sys.stderr)
-    console.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    console.setFormatter(logging.Formatter(LAYOUT, "%H:%M:%S"))
     log.addHandler(console)
     if file is not None and rank == 0:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         to_file = logging.FileHandler(file)
-        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+        to_file.setFormatter(logging.Formatter(LAYOUT))
         log.addHandler(to_file)

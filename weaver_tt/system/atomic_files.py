@@ -13,9 +13,13 @@ from weaver_tt.errors import OutputError
 
 @contextmanager
 def writing(path: str | Path, make_folders: bool = False) -> Iterator[IO[bytes]]:
-    """A binary file that becomes ``path`` once all of it is on the disk; ``make_folders`` where they are missing.
+    """Open a binary file that becomes ``path`` once all of it is on the disk.
 
-    Whatever goes wrong, ``path`` still holds what it held before and nothing else is left behind. Raises OutputError when it cannot be written.
+    Whatever goes wrong, ``path`` still holds what it held before, and nothing else is left behind.
+    With ``make_folders``, missing folders are made.
+
+    Raises:
+        OutputError: the file cannot be written.
     """
     path = Path(path)
     partial = path.with_name(path.name + ".part")
@@ -25,21 +29,24 @@ def writing(path: str | Path, make_folders: bool = False) -> Iterator[IO[bytes]]
         with partial.open("wb") as file:
             yield file
             file.flush()
+            # without this, a crash of the machine could leave the new name on an empty file
             os.fsync(file.fileno())
         os.replace(partial, path)
     except BaseException as error:
         if partial.parent.is_dir():
             partial.unlink(missing_ok=True)
-        if isinstance(
-            error, OSError | RuntimeError
-        ):  # torch reports a failed write as a RuntimeError
-            raise OutputError(
-                f"{path}: cannot be written ({error}); what it held before is untouched"
-            ) from error
+        # torch reports a failed write as a RuntimeError
+        if isinstance(error, OSError | RuntimeError):
+            problem = f"cannot be written ({error}); what it held before is untouched"
+            raise OutputError(f"{path}: {problem}") from error
         raise
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` as UTF-8, whole or not at all, with the folders it needs; OutputError as :func:`writing`."""
+    """Write ``text`` as UTF-8, whole or not at all, and make the folders that are missing.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     with writing(path, make_folders=True) as file:
         file.write(text.encode())

@@ -1,8 +1,12 @@
-"""Ranks: who am I, how many are we, and what we add up together. On one process everything here does nothing.
+"""Ranks: which one this is, how many there are, and what they add up together.
 
-Gradients are averaged by hand and not by ``DistributedDataParallel`` inside ``Join``: under Join a rank that runs out of batches stops stepping, so
-its optimiser's moments fall behind and the ranks' weights drift apart in the next epoch. Here every rank takes every step, with a zero gradient once
-its own batches are used up, and N ranks take the very steps that one process would take on the union of their batches.
+On one process everything here does nothing.
+
+Gradients are averaged by hand and not by ``DistributedDataParallel`` inside ``Join``: under Join a
+rank that runs out of batches stops stepping, so that the moments of its optimiser fall behind and
+the weights of the ranks drift apart in the next epoch. Here every rank takes every step, with a
+zero gradient once its own batches are used up, and N ranks take the very steps that one process
+would take on the union of their batches.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ T = TypeVar("T")
 
 
 class Progressing(Protocol):
-    """A batch that knows which share of the epoch is over when it ends."""
+    """A batch that knows which share of the epoch is done when it ends."""
 
     progress: float
 
@@ -39,7 +43,7 @@ def is_running() -> bool:
 
 
 def rank() -> int:
-    """This process's number, over all nodes: the one that shares work (never the local rank)."""
+    """The number of this process over all nodes, by which work is shared (never the local rank)."""
     return torch_dist.get_rank() if is_running() else 0
 
 
@@ -54,14 +58,15 @@ def world_size() -> int:
 
 
 def local_rank() -> int:
-    """This process's number on its machine: the one that chooses a GPU."""
+    """The number of this process on its machine, which chooses the GPU."""
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def join_ranks(backend: str | None) -> None:
-    """Join the ranks that ``torchrun`` (``mpirun`` for mpi) started; without a backend stay alone.
+    """Join the ranks that ``torchrun`` (``mpirun`` for mpi) started; do nothing without a backend.
 
-    NCCL moves tensors between GPUs; what the ranks agree on per step goes through gloo beside it, so that no step waits for the device.
+    Raises:
+        ConfigError: an unknown backend, one that this torch lacks, or no ranks to join.
     """
     if backend is None:
         return
@@ -70,14 +75,18 @@ def join_ranks(backend: str | None) -> None:
     if backend == "mpi":
         if not torch_dist.is_mpi_available():
             raise ConfigError(
-                "--backend mpi: this torch is built without MPI; gloo (CPUs) and nccl (GPUs) do the same, started with torchrun"
+                "--backend mpi: this torch is built without MPI; gloo (CPUs) and nccl (GPUs) do "
+                "the same, started with torchrun"
             )
         torch_dist.init_process_group("mpi")
         return
     if "RANK" not in os.environ:
         raise ConfigError(
-            "--backend needs ranks: start the command with `torchrun --nproc-per-node N train.py ...`"
+            "--backend needs ranks: start the command with "
+            "`torchrun --nproc-per-node N train.py ...`"
         )
+    # NCCL moves tensors between GPUs; what the ranks agree on in each step goes through gloo
+    # beside it, so that no step waits for the device
     torch_dist.init_process_group("cpu:gloo,cuda:nccl" if backend == "nccl" else "gloo")
 
 
@@ -94,16 +103,17 @@ def barrier() -> None:
 
 
 def sum_over_ranks(tensor: Tensor) -> Tensor:
-    """The sum of every rank's ``tensor``, the same on all of them, on the CPU; the tensor itself on one process."""
+    """The sum of the ``tensor`` of every rank, on the CPU, the same on all of them."""
     total = tensor.detach().cpu()
     if is_running():
+        # the caller's tensor must not change
         total = total.clone()
         torch_dist.all_reduce(total)
     return total
 
 
 def gather_from_ranks(value: T) -> list[T]:
-    """Every rank's ``value`` in order of the ranks, on all of them."""
+    """The ``value`` of every rank in the order of the ranks, on all of them."""
     if not is_running():
         return [value]
     values: list[Any] = [None] * world_size()
@@ -112,7 +122,7 @@ def gather_from_ranks(value: T) -> list[T]:
 
 
 def broadcast_from_main(value: T) -> T:
-    """Rank 0's ``value``, on all ranks."""
+    """The ``value`` of rank 0, on all ranks."""
     if not is_running():
         return value
     values = [value]
@@ -128,7 +138,10 @@ def copy_weights_from_main(module: nn.Module) -> None:
 
 
 def step_together(batches: Iterable[B], idle: Callable[[float], None]) -> Iterator[B]:
-    """This rank's batches, with the epoch's progress averaged over ranks; then ``idle(progress)`` for each step that others still take."""
+    """The batches of this rank, with the progress of the epoch averaged over ranks.
+
+    After the last one, ``idle(progress)`` is called for each step that other ranks still take.
+    """
     if not is_running():
         yield from batches
         return
@@ -148,19 +161,20 @@ def _average_over_ranks(active: float, progress: float) -> tuple[float, float]:
 
 
 def average_gradients(parameters: Sequence[nn.Parameter], scale: Tensor) -> None:
-    """Replace every gradient by ``sum_ranks(scale * gradient) / sum_ranks(scale)``; a missing one counts as zero.
+    """Replace every gradient by ``sum_ranks(scale * gradient) / sum_ranks(scale)``.
 
-    ``scale`` () is what this rank's batch counts for: the sum of |weight| that its loss was divided by, 0 on a rank without a batch.
+    ``scale`` () is what the batch of this rank counts for: the sum of |weight| that its loss was
+    divided by, 0 on a rank without a batch. A missing gradient counts as zero.
     """
     if not is_running():
         return
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    flat = torch.cat(
-        [scale.reshape(1).to(gradients[0]), *(gradient.flatten() * scale for gradient in gradients)]
-    )
-    torch_dist.all_reduce(flat)
-    mean = flat[1:] / flat[0].clamp(min=torch.finfo(flat.dtype).tiny)
-    for parameter, part in zip(
-        parameters, mean.split([parameter.numel() for parameter in parameters]), strict=True
-    ):
+    # one message for all of them: latency, not volume, is what small networks pay for
+    scaled = [gradient.flatten() * scale for gradient in gradients]
+    message = torch.cat([scale.reshape(1).to(gradients[0]), *scaled])  # (1 + parameters,)
+    torch_dist.all_reduce(message)
+    smallest = torch.finfo(message.dtype).tiny
+    mean = message[1:] / message[0].clamp(min=smallest)
+    sizes = [parameter.numel() for parameter in parameters]
+    for parameter, part in zip(parameters, mean.split(sizes), strict=True):
         parameter.grad = part.view_as(parameter).to(parameter.dtype)

@@ -9,10 +9,13 @@ from weaver_tt.errors import ConfigError
 
 
 def require_module(module: str, extra: str, command: str) -> Any:
-    """The module ``module``, imported now; ConfigError naming the extra that installs it where it is missing."""
+    """Import ``module`` for ``weaver-tt COMMAND``.
+
+    Raises:
+        ConfigError: it is not installed; names the extra that installs it.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ConfigError(
-            f"weaver-tt {command} needs {module} ({error}); pip install 'weaver_tt[{extra}]'"
-        ) from error
+        advice = f"pip install 'weaver_tt[{extra}]'"
+        raise ConfigError(f"weaver-tt {command} needs {module} ({error}); {advice}") from error
