@@ -15,6 +15,7 @@ from weaver_tt.engine.fit import fit
 from weaver_tt.engine.trackers.base import NullTracker
 from weaver_tt.errors import OutputError, TrainingError
 from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.metrics.base import LossMeter
 from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.tasks.object_efficiency import ObjectEfficiency
@@ -462,3 +463,104 @@ def test_a_checkpoint_from_before_tasks_had_modules_is_resumed(tmp_path):
 def test_weights_of_earlier_epochs_are_cleaned_away_for_the_task_too(tmp_path):
     run(tmp_path, task=LearntScale(), auto_clean=True)
     assert [path.name for path in tmp_path.glob("*_task.pt")] == ["net_epoch-2_task.pt"]
+
+
+class Penalised(ObjectEfficiency):
+    """A term that keeps the mean logit of each batch at 0."""
+
+    def __init__(self, spoil=None):
+        super().__init__(TASK.config)
+        self.spoil, self.calls = spoil, 0
+
+    def batch_loss(self, scored, batch):
+        """The square of the mean; of small batches nothing."""
+        self.calls += 1
+        if len(scored.output) < 8:
+            return {"mean_logit": None}
+        term = scored.output.mean().square()
+        return {"mean_logit": term / (0 if self.calls == self.spoil else 1)}
+
+
+class Spoilt(ObjectEfficiency):
+    """The loss is NaN in a batch of training or validation, counted from 1."""
+
+    def __init__(self, training=None, validation=None):
+        super().__init__(TASK.config)
+        self.spoilt = {True: training, False: validation}
+        self.calls = Counter()
+
+    def losses(self, scored):
+        """(M,)."""
+        training = torch.is_grad_enabled()
+        self.calls[training] += 1
+        is_spoilt = self.calls[training] == self.spoilt[training]
+        return super().losses(scored) * (float("nan") if is_spoilt else 1)
+
+
+class Logged(NullTracker):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.epochs, self.intervals = [], []
+
+    def epoch(self, values, number, figures=None):
+        self.epochs.append(values)
+
+    def interval(self, values, step):
+        self.intervals.append(values)
+
+
+def test_a_term_of_the_batch_is_trained_on_and_logged_in_training_alone(tmp_path):
+    plain, _ = run(tmp_path / "plain")
+    logged, task = Logged(), Penalised()
+    penalised, best = run(tmp_path / "penalised", task=task, tracker=logged)
+    assert not same(plain, penalised)
+    assert task.calls == 3 * 6
+    for values in logged.epochs:
+        assert values["train/mean_logit"] > 0
+        assert "val/mean_logit" not in values
+    assert {"loss", "mean_logit"} <= logged.intervals[0].keys()
+    assert "mean_logit" not in best
+
+
+def test_the_terms_of_an_interrupted_epoch_are_those_of_all_of_it(tmp_path):
+    whole, resumed = Logged(), Logged()
+    net, _ = run(tmp_path / "a", task=Penalised(), tracker=whole)
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path / "b", Toy(stop=9), task=Penalised(), save_minutes=0)
+    again, _ = run(tmp_path / "b", task=Penalised(), tracker=resumed, resume=True)
+    assert same(net, again)
+    assert [values["train/mean_logit"] for values in resumed.epochs] == [
+        values["train/mean_logit"] for values in whole.epochs[1:]
+    ]
+
+
+def test_a_nan_in_a_term_is_told_from_one_in_the_loss_of_entries(tmp_path):
+    with pytest.raises(
+        TrainingError,
+        match=r"NaN or infinite in training: the batch term 'mean_logit', since step 8 \(epoch 1",
+    ):
+        run(tmp_path, task=Penalised(spoil=9))
+    with pytest.raises(TrainingError, match="in training: the loss of entries, since step 8"):
+        run(tmp_path, task=Spoilt(training=9))
+    # an infinite input leaves the loss finite, behind a tanh, but not its gradient
+    with pytest.raises(TrainingError, match="in training: the weights of the network, since step"):
+        run(tmp_path, Toy(spoil=9), save_minutes=0)
+
+
+def test_a_nan_in_validation_says_so(tmp_path):
+    message = r"NaN in validation: the loss of entries, after epoch 1.*jet_pt \(2 in the data"
+    with pytest.raises(TrainingError, match=message):
+        run(tmp_path, task=Spoilt(validation=3))
+    assert not (tmp_path / "net_epoch-1_state.pt").exists()
+
+
+def test_without_validation_data_the_nan_is_one_of_training(tmp_path):
+    class NeverMeasured(LossMeter):
+        def values(self, totals):
+            return {"loss": float("nan")}
+
+    task = Spoilt()
+    task.meters = lambda: [NeverMeasured()]
+    with pytest.raises(TrainingError, match="NaN in training: the loss of entries, after epoch 0"):
+        fit(network(), task, Toy(), None, options(), str(tmp_path / "net"), NullTracker(), 1)

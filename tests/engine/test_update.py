@@ -9,6 +9,7 @@ from torch import nn, tensor
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.schedule import Schedule, make_schedule
 from weaver_tt.engine.update import Update
+from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Scored
 
 
@@ -48,7 +49,7 @@ def test_a_batch_that_does_not_count_changes_nothing(entries):
     step(update, line.a * torch.ones(entries), torch.zeros(entries))
     assert line.a.item() == 1.0
     assert line.a.grad.tolist() == [0.0]
-    assert update.first_bad_step() is None
+    assert update.find_nonfinite() is None
 
 
 def test_gradients_are_clipped():
@@ -95,19 +96,19 @@ def test_the_first_loss_that_is_not_finite_is_remembered():
     line, update = make()
     for factor in (1.0, math.nan, 1.0):
         step(update, line.a * tensor([factor]), [1.0])
-    assert update.first_bad_step() == 1
+    assert update.find_nonfinite().step == 1
 
 
 def test_weights_that_are_not_finite_are_noticed_before_the_next_loss():
     line, update = make()
     step(update, line.a * tensor([1.0]), [1.0])
-    assert update.first_bad_step() is None
+    assert update.find_nonfinite() is None
     step(
         update,
         (line.a - 0.9).sqrt() * tensor([0.0]) + (line.a - line.a.detach()).abs().sqrt(),
         [1.0],
     )  # finite, its gradient is not
-    assert update.first_bad_step() == 1
+    assert update.find_nonfinite().step == 1
 
 
 def test_an_idle_rank_steps_too():
@@ -115,3 +116,63 @@ def test_an_idle_rank_steps_too():
     step(update, line.a * tensor([1.0]), [1.0])
     update.idle(1.0)
     assert (update.steps, update.done) == (2, 1.0)
+
+
+def test_the_terms_of_a_batch_are_added_to_the_mean_loss():
+    line, update = make()
+    update.batch_loss = lambda scored, batch: {"square": line.a.square(), "small": None}
+    step(update, line.a * tensor([1.0, 3.0]), [1.0, 1.0])
+    # the gradient is the mean 2 of the entries and 2 a = 2 of the term
+    assert line.a.item() == pytest.approx(1 - 0.1 * (2 + 2))
+    assert {name: sums.tolist() for name, sums in update.terms.sums().items()} == {
+        "square": [2.0, 2.0]
+    }
+
+
+def test_a_term_that_is_no_number_is_explained():
+    line, update = make()
+    update.batch_loss = lambda scored, batch: {"square": line.a.expand(2)}
+    with pytest.raises(ConfigError, match=r"batch_loss: 'square' has shape \(2,\)"):
+        step(update, line.a * tensor([1.0, 3.0]), [1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("entry", "term", "terms"),
+    [
+        (math.nan, 1.0, ["the loss of entries"]),
+        (1.0, math.inf, ["the batch term 'norm'"]),
+        (math.inf, math.nan, ["the loss of entries", "the batch term 'norm'"]),
+    ],
+)
+def test_what_was_not_finite_first_is_named(entry, term, terms):
+    line, update = make()
+    values = iter([1.0, term, math.nan])
+    update.batch_loss = lambda scored, batch: {"norm": line.a.sum() * next(values)}
+    for factor in (1.0, entry, math.nan):
+        step(update, line.a * tensor([factor]), [1.0])
+    assert update.find_nonfinite() == (1, terms)
+
+
+def test_the_very_first_loss_may_be_the_one_that_is_not_finite():
+    line, update = make()
+    for factor in (math.nan, 1.0, 1.0):
+        step(update, line.a * tensor([factor]), [1.0])
+    assert update.find_nonfinite() == (0, ["the loss of entries"])
+
+
+def test_weights_that_are_not_finite_are_told_apart():
+    line, adversary = Line(), nn.Linear(1, 1)
+    parameters = [*line.parameters(), *adversary.parameters()]
+    optimizer = torch.optim.SGD(parameters, lr=0.1)
+    optimizer.param_groups[0]["initial_lr"] = 0.1
+    schedule = make_schedule("none", 1, 0.0, "min")
+    update = Update(line, optimizer, schedule, task_modules=adversary)
+    step(update, line.a * tensor([1.0]), [1.0])
+    assert update.find_nonfinite() is None
+    with torch.no_grad():
+        adversary.bias.fill_(math.nan)
+    assert update.find_nonfinite() == (0, ["the weights of the task's modules"])
+    with torch.no_grad():
+        line.a.fill_(math.inf)
+        adversary.bias.fill_(0)
+    assert update.find_nonfinite() == (0, ["the weights of the network"])

@@ -24,7 +24,7 @@ from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.fit import fit
-from weaver_tt.engine.trackers.base import NullTracker
+from weaver_tt.engine.trackers.base import MultiTracker, NullTracker
 from weaver_tt.engine.trackers.make import make_tracker
 from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
@@ -66,6 +66,14 @@ class LearntScale(Regression):
     def losses(self, scored):
         log_scale = self.modules.bias
         return super().losses(scored) * torch.exp(-log_scale) + log_scale
+    def batch_loss(self, scored, batch):
+        # a weighted mean: over ranks it is that of all their batches together
+        return {"size": (scored.weight * scored.output[:, 0].square()).sum() / scored.weight.sum()}
+
+class Terms(NullTracker):
+    values = []
+    def epoch(self, values, number, figures=None):
+        self.values.append(values["train/size"])
 
 distributed.join_ranks(None if os.environ.get("UNION") else "gloo")
 rank, world = distributed.rank(), distributed.world_size()
@@ -79,10 +87,11 @@ options = TrainOptions(num_epochs=3, optimizer="adam", start_lr=0.05, lr_schedul
 folder = os.path.join(sys.argv[1], f"rank{rank}of{world}")
 os.makedirs(folder)
 task = LearntScale(config, float(rank))
-best = fit(network, task, Rank(ranks), Rank(ranks), options, os.path.join(folder, "net"), make_tracker(options, folder), 1)
+best = fit(network, task, Rank(ranks), Rank(ranks), options, os.path.join(folder, "net"), MultiTracker([make_tracker(options, folder), Terms()]), 1)
 result = {
     "best": best,
     "weights": torch.cat([p.detach().flatten() for p in network.unwrapped.parameters()]).tolist(),
+    "terms": Terms.values,
     "task": task.modules.bias.item(),
     "sum": distributed.sum_over_ranks(torch.tensor([1.0, rank])).tolist(),
     "gather": distributed.gather_from_ranks({"rank": rank}),
@@ -137,6 +146,7 @@ def test_unequal_batch_counts_neither_hang_nor_drift_apart(results):
     first, second, _ = results
     assert first["weights"] == second["weights"]
     assert first["task"] == second["task"]
+    assert first["terms"] == second["terms"]
     assert first["best"] == second["best"]
 
 
@@ -145,6 +155,8 @@ def test_two_ranks_train_like_one_process_on_both_their_batches(results):
     assert first["weights"] == pytest.approx(union["weights"], abs=2e-5)
     assert first["task"] == pytest.approx(union["task"], abs=2e-5)
     assert abs(first["task"]) > 0.01
+    assert first["terms"] == pytest.approx(union["terms"], rel=1e-4)
+    assert len(first["terms"]) == 3
     assert first["best"] == pytest.approx(union["best"], rel=1e-3)
 
 

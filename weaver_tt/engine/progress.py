@@ -9,6 +9,7 @@ from typing import Protocol
 
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.engine.batch_terms import BatchTerms, term_means
 from weaver_tt.engine.loop import TimedBatches
 from weaver_tt.log import log
 from weaver_tt.metrics.base import Meter
@@ -46,12 +47,19 @@ def _nonempty_epochs(loader: BatchLoader) -> Iterator[Iterator[Batch]]:
 class IntervalMetrics:
     """What the meters and clocks say about the steps since they were read last."""
 
-    def __init__(self, meters: Sequence[Meter], batches: TimedBatches[Batch]) -> None:
+    def __init__(
+        self,
+        meters: Sequence[Meter],
+        batches: TimedBatches[Batch],
+        terms: BatchTerms | None = None,
+    ) -> None:
         self._meters, self._batches = meters, batches
+        self._terms = BatchTerms() if terms is None else terms
         self.rows = 0
         self._take()
 
     def _take(self) -> None:
+        self._term_sums = self._terms.sums()
         self._totals = [meter.totals().cpu() for meter in self._meters]
         self._start, self._waited, self.rows = time.perf_counter(), self._batches.waited, 0
 
@@ -64,6 +72,7 @@ class IntervalMetrics:
             for meter, now, before in differences
             for name, value in meter.values(now - before).items()
         }
+        values |= term_means(self._terms.sums(), self._term_sums)
         seconds = time.perf_counter() - self._start
         values |= {
             "rows_per_second": self.rows / seconds,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine import checkpoint
+from weaver_tt.engine.batch_terms import BatchTerms, Sums, sum_terms_over_ranks, term_means
 from weaver_tt.engine.device_settings import (
     autocast_type,
     compile_network,
@@ -25,7 +26,7 @@ from weaver_tt.engine.optim import compile_step
 from weaver_tt.engine.progress import BatchLoader, IntervalMetrics, log_rows, nonfinite_columns
 from weaver_tt.engine.reweighting_figures import reweighting_figures
 from weaver_tt.engine.trackers.base import Tracker
-from weaver_tt.engine.update import make_update
+from weaver_tt.engine.update import ENTRY_LOSS, make_update
 from weaver_tt.errors import TrainingError, nearest
 from weaver_tt.log import format_metrics, log
 from weaver_tt.metrics.base import Meter
@@ -63,6 +64,7 @@ class TrainingState:
     epoch: int = 0
     batches: int = 0  # of this epoch that were trained on
     meters: list[Tensor] = field(default_factory=list)  # sums over these
+    terms: Sums = field(default_factory=dict)  # the same of the loss's batch terms
     best_epoch: int = -1
     best: dict[str, float] = field(default_factory=dict)  # metrics of the best epoch
     best_sums: list[Tensor] = field(default_factory=list)  # what they and their figures are made of
@@ -102,6 +104,8 @@ class Training:
             None  # to be set once the first batch of a resumed epoch is there
         )
         self._saved = time.monotonic()
+        # the latest pass over data, for messages
+        self._last_pass: tuple[str, BatchLoader] | None = None
 
     # --- where to start
 
@@ -243,6 +247,8 @@ class Training:
         if self.state.batches:
             for meter, totals in zip(meters, self.state.meters, strict=True):
                 meter.restore(totals)
+        terms_so_far = self.state.terms if self.state.batches else {}
+        self.update.terms = BatchTerms(self.task.metric_names(), terms_so_far)
         self.network.train()
         self.task.train()
         self.tracker.begin("train", self.state.epoch, self.update.done - self.state.epoch)
@@ -259,6 +265,8 @@ class Training:
         self.tracker.end()
         self._restore_random()  # where not a batch was left
         self._check_finite(loader)
+        outcome.update(term_means(sum_terms_over_ranks(self.update.terms.sums())))
+        self._last_pass = ("training", loader)
         if not self.update.steps:
             raise TrainingError(
                 "the training data gave no batch: fewer rows are selected than --batch-size asks for"
@@ -272,7 +280,7 @@ class Training:
                 loader.epoch(self.state.epoch, self.state.batches), self.update.idle
             )
         )
-        readings, start = IntervalMetrics(meters, timed), time.perf_counter()
+        readings, start = IntervalMetrics(meters, timed, self.update.terms), time.perf_counter()
         for batch in timed:
             self._restore_random()
             yield batch
@@ -286,7 +294,9 @@ class Training:
                 )
             if time.monotonic() - self._saved >= 60 * self.options.save_minutes:
                 self._check_finite(loader, batch)
-                self.save_state([meter.totals().cpu() for meter in meters])
+                self.save_state(
+                    [meter.totals().cpu() for meter in meters], self.update.terms.sums()
+                )
         self._data_wait = timed.waited / (time.perf_counter() - start)
 
     def _restore_random(self) -> None:
@@ -308,6 +318,7 @@ class Training:
             amp=self.amp,
         )
         self.tracker.end()
+        self._last_pass = ("validation", loader)
         return outcome
 
     def _advancing(self, loader: BatchLoader) -> Iterator[Batch]:
@@ -317,12 +328,14 @@ class Training:
 
     def _check_finite(self, loader: BatchLoader, batch: Batch | None = None) -> None:
         """Stop with an explanation when a loss was not finite."""
-        step = self.update.first_bad_step()
-        if step is None:
+        found = self.update.find_nonfinite()
+        if found is None:
             return
+        columns = ", ".join(nonfinite_columns(loader, batch))
         raise TrainingError(
-            f"the loss or the weights are NaN or infinite since step {step} (epoch {self.state.epoch}, learning rate {self.update.rate:.3g}). "
-            f"Non-finite values: {', '.join(nonfinite_columns(loader, batch)) or 'none in inputs, labels and weights'}. "
+            f"NaN or infinite in training: {', '.join(found.terms)}, since step {found.step} "
+            f"(epoch {self.state.epoch}, learning rate {self.update.rate:.3g}). "
+            f"Non-finite values: {columns or 'none in inputs, labels and weights'}. "
             "What may help: a smaller --start-lr, --clip-gradient 1, a run without --use-amp, inputs scaled to about -5 ... 5 (preprocess), "
             f"labels and event weights without extreme values. The weights before it are in {self.files.prefix}_*.pt"
         )
@@ -338,8 +351,14 @@ class Training:
             )
         value, best = checked[name], self.state.best.get(name)
         if math.isnan(value):
+            assert self._last_pass is not None
+            where, loader = self._last_pass
+            what = ENTRY_LOSS if name == "loss" else name
+            columns = ", ".join(nonfinite_columns(loader, None))
             raise TrainingError(
-                f"{name} is NaN after epoch {self.state.epoch}: nothing is saved; a smaller --start-lr or --clip-gradient 1 may help"
+                f"NaN in {where}: {what}, after epoch {self.state.epoch}: nothing is saved. "
+                f"Non-finite values: {columns or 'none in inputs, labels and weights'}. "
+                "What may help: a smaller --start-lr, --clip-gradient 1"
             )
         self.update.schedule.observe(value)
         better = best is None or direction.is_better(value, best)
@@ -357,12 +376,13 @@ class Training:
             if self.options.auto_clean:
                 checkpoint.remove_epochs(self.files, self.state.epoch)
         self.state.epoch, self.state.batches = self.state.epoch + 1, 0
-        self.save_state([])
+        self.save_state([], {})
 
-    def save_state(self, meters: list[Tensor]) -> None:
-        """Write ``PREFIX_resume.pt``; ``meters``: sums over the running epoch's batches."""
+    def save_state(self, meters: list[Tensor], terms: Sums) -> None:
+        """Write ``PREFIX_resume.pt``; ``meters`` and ``terms``: sums over the running epoch's batches."""
         self._saved = time.monotonic()
         self.state.meters = meters
+        self.state.terms = terms
         if not distributed.is_main():
             return
         everything = {

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.engine.batch_terms import BatchTerms
 from weaver_tt.engine.optim import make_optimizer, max_gradient_norm
 from weaver_tt.engine.schedule import Schedule, make_schedule
+from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Scored
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system.distributed import average_gradients
 from weaver_tt.tasks.base import Task
+
+BatchLoss = Callable[[Scored, Batch], Mapping[str, Tensor | None]]
+ENTRY_LOSS = "the loss of entries"
+
+
+class NonFinite(NamedTuple):
+    """What was NaN or infinite first."""
+
+    step: int
+    terms: list[str]  # in words: parts of the loss, or weights
+
+
+def no_batch_loss(scored: Scored, batch: Batch) -> dict[str, Tensor | None]:
+    """A loss of entries alone."""
+    return {}
 
 
 class Update:
@@ -19,6 +39,7 @@ class Update:
 
     The loss is ``sum(weight * loss) / sum(|weight|)`` over the batch's entries (over all ranks' batches): weights may be signed, and their overall
     scale does not matter. A batch without entries, or whose weights are all 0, gives loss 0 and zero gradients.
+    The terms of ``batch_loss`` are added to it; ``terms`` holds their means over the epoch.
     ``steps`` counts steps since the first epoch; ``done`` is the number of epochs done, with fraction, and drives the schedule.
     """
 
@@ -30,18 +51,22 @@ class Update:
         clip: float | None = None,
         scaler: torch.amp.GradScaler | None = None,
         task_modules: nn.Module | None = None,
+        batch_loss: BatchLoss = no_batch_loss,
     ) -> None:
         self.parameters = trainable_parameters(network)
+        self._of_network = len(self.parameters)
         if task_modules is not None:
             self.parameters += trainable_parameters(task_modules)
         self.optimizer, self.schedule, self.clip = optimizer, schedule, clip
         self.scaler = scaler or torch.amp.GradScaler(
             enabled=False
         )  # keeps float16 gradients off zero, skips steps that overflow
+        self.batch_loss = batch_loss
+        self.terms = BatchTerms()
         self.steps, self.epoch, self.done = 0, 0, 0.0
-        self._first_bad = torch.tensor(
-            -1, device=self.parameters[0].device
-        )  # step of the first loss that was not finite
+        self._device = self.parameters[0].device
+        # part of the loss -> the step at which it was not finite for the first time, or -1
+        self._first_bad: dict[str, Tensor] = {}
 
     def __call__(self, losses: Tensor, scored: Scored, batch: Batch) -> None:
         """One step on ``losses`` (M,), which hold the graph."""
@@ -49,9 +74,14 @@ class Update:
         loss = (losses.float() * scored.weight).sum() / scale.clamp(
             min=torch.finfo(torch.float32).tiny
         )
-        self._first_bad = torch.where(
-            (self._first_bad < 0) & ~loss.detach().isfinite(), self.steps, self._first_bad
-        )
+        self._watch(ENTRY_LOSS, loss)
+        for name, term in self.batch_loss(scored, batch).items():
+            if term is None:
+                continue
+            term = _as_scalar(name, term)
+            self._watch(f"the batch term {name!r}", term)
+            self.terms.add(name, term.detach(), scale)
+            loss = loss + term
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self._apply(scale.float(), batch.progress)
@@ -59,7 +89,7 @@ class Update:
     def idle(self, progress: float) -> None:
         """The step of a rank whose batches are used up: the others' gradients."""
         self.optimizer.zero_grad(set_to_none=True)
-        nothing = torch.zeros((), device=self._first_bad.device)
+        nothing = torch.zeros((), device=self._device)
         self.scaler.scale(
             nothing
         )  # it is at work from its first loss on, also on a rank that never has one
@@ -86,15 +116,49 @@ class Update:
         """The learning rate of the latest step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
-    def first_bad_step(self) -> int | None:
-        """The first step whose loss was NaN or infinite, the latest if only the weights are; None if all is well. Waits for the device."""
-        step = int(self._first_bad)
-        if step >= 0:
-            return step
+    def _watch(self, part: str, value: Tensor) -> None:
+        """Remember the step if this part of the loss is the first time not finite."""
+        if part not in self._first_bad:
+            self._first_bad[part] = torch.tensor(-1, device=self._device)
+        before = self._first_bad[part]
+        is_first = (before < 0) & ~value.detach().isfinite()
+        self._first_bad[part] = torch.where(is_first, self.steps, before)
+
+    def find_nonfinite(self) -> NonFinite | None:
+        """The first step at which a part of the loss was NaN or infinite, and which parts.
+
+        The latest step, if only weights are; None if all is well. Waits for the device.
+        """
+        first_bad = {}
+        if self._first_bad:
+            # all of them in one copy from the device
+            steps = torch.stack(list(self._first_bad.values())).tolist()
+            for part, step in zip(self._first_bad, steps, strict=True):
+                if step >= 0:
+                    first_bad[part] = step
+        if first_bad:
+            first = min(first_bad.values())
+            return NonFinite(first, [part for part, step in first_bad.items() if step == first])
         finite = torch.stack(
             [parameter.detach().isfinite().all() for parameter in self.parameters]
-        ).all()
-        return None if finite else self.steps - 1
+        ).tolist()
+        if all(finite):
+            return None
+        weights = []
+        if not all(finite[: self._of_network]):
+            weights.append("the weights of the network")
+        if not all(finite[self._of_network :]):
+            weights.append("the weights of the task's modules")
+        return NonFinite(self.steps - 1, weights)
+
+
+def _as_scalar(name: str, term: Tensor) -> Tensor:
+    """The term of a batch as a float32 number, ()."""
+    if term.numel() != 1:
+        raise ConfigError(
+            f"batch_loss: {name!r} has shape {tuple(term.shape)}; expected one number for the batch"
+        )
+    return term.float().reshape(())
 
 
 def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
@@ -131,4 +195,5 @@ def make_update(
         max_gradient_norm(options.clip_gradient, options.optimizer_option),
         scaler,
         task.modules,
+        task.batch_loss,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -99,16 +99,21 @@ class Task(ABC):
         Raises:
             ConfigError: it is not or has not; ``where`` says who asked for it.
         """
-        metrics: list[str] = []
-        for meter in self.meters():
-            # any sums will do to learn the names
-            metrics += meter.values(torch.ones_like(meter.totals()))
+        metrics = self.metric_names()
         if self._watched not in metrics:
             raise ConfigError(
                 f"{where}: there is no metric {self._watched!r}; {nearest(self._watched, metrics)}"
             )
         if self._direction is None:
             self._direction = self._find_direction(where)
+
+    def metric_names(self) -> list[str]:
+        """The names of all that the meters measure."""
+        names: list[str] = []
+        for meter in self.meters():
+            # any sums will do to learn the names
+            names += meter.values(torch.ones_like(meter.totals()))
+        return names
 
     @property
     def wanted_labels(self) -> WantedLabels:
@@ -126,6 +131,20 @@ class Task(ABC):
     @abstractmethod
     def losses(self, scored: Scored) -> Tensor:
         """Loss of each entry from raw outputs, (M,)."""
+
+    def batch_loss(self, scored: Scored, batch: Batch) -> Mapping[str, Tensor | None]:
+        """Terms of the loss that are functions of a whole batch, such as a correlation; by name.
+
+        Each is one number, already multiplied by its strength, from raw outputs; None where a batch
+        is too small to tell. Training adds them to the mean loss of the entries and logs their mean
+        over the epoch as ``train/NAME``. Validation does not compute them: a mean over batches
+        depends on their size. What it should watch is a meter's, from the sums of an epoch.
+
+        Over several ranks a term is computed from each rank's own batch, and the gradients are
+        averaged, each weighted by the sum of |weight| of its batch, like the log's means. This is
+        not the term of all ranks' batches taken together, unless the term is a weighted mean.
+        """
+        return {}
 
     @abstractmethod
     def activate(self, output: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
-"""The two-headed network of docs/network-file.md: train, predict, an ensemble, ONNX."""
+"""The tasks of docs/network-file.md: two heads, a loss with a parameter, a term over the batch."""
 
+import json
 import re
 from pathlib import Path
 
@@ -20,6 +21,23 @@ DATA = {
     "monitor_variables": ["log_mass"],
     "observers": ["jet_mass"],
 }
+
+
+MODEL = """
+import torch
+from torch import nn
+from weaver_tt.tasks.classification import Classification
+
+def get_model(data_config):
+    module = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 2))
+    return module, {"input_names": ["jet"]}
+"""
+
+
+def example(part):
+    """The block of code with ``part`` in it."""
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
+    return next(block for block in blocks if part in block)
 
 
 def run(*arguments):
@@ -44,20 +62,21 @@ def folder(tmp_path_factory):
     }
     ak.to_parquet(ak.Array(jets), folder / "jets.parquet")
     (folder / "data.yaml").write_text(yaml.safe_dump(DATA, sort_keys=False))
-    blocks = re.findall(r"```python\n(.*?)```", DOCUMENTATION.read_text(), re.DOTALL)
-    example = next(block for block in blocks if "class ClassAndMass" in block)
-    (folder / "two_heads.py").write_text(example)
+    (folder / "two_heads.py").write_text(example("class ClassAndMass"))
     return folder
 
 
 @pytest.fixture(scope="module")
 def common(folder):
     """Two members, trained."""
-    common = ["-c", folder / "data.yaml", "-n", folder / "two_heads.py"]
-    optimizer = ["--optimizer", "adam", "--start-lr", "2e-2", "--batch-size", "50"]
-    length = ["--num-epochs", "12", "--seed", "1", "--ensemble", "2", "--no-progress"]
-    run("-i", folder / "jets.parquet", "-m", folder / "net", *common, *optimizer, *length)
-    return common
+    train(folder, "two_heads.py", "net", "--num-epochs", 12, "--ensemble", 2)
+    return ["-c", folder / "data.yaml", "-n", folder / "two_heads.py"]
+
+
+def train(folder, network, prefix, *more):
+    files = ["-i", folder / "jets.parquet", "-c", folder / "data.yaml", "-n", folder / network]
+    optimizer = ["--optimizer", "adam", "--start-lr", "2e-2", "--batch-size", 50, "--seed", 1]
+    run(*files, "-m", folder / prefix, *optimizer, "--no-progress", *more)
 
 
 def predict(folder, common, model):
@@ -95,3 +114,42 @@ def test_the_weights_are_a_bare_state_dict_of_the_network(folder, common):
 def test_the_summary_shows_both_shapes(folder, common, capsys):
     run("--print", *common)
     assert "output        classes (N, 2), log_mass (N, 1)" in capsys.readouterr().out
+
+
+def metrics(folder, prefix):
+    return json.loads((folder / f"{prefix}_metrics.json").read_text())["metrics"]
+
+
+def test_a_loss_with_a_parameter_learns_it_and_exports_without_it(folder):
+    (folder / "scale.py").write_text(MODEL + example("class LearntScale"))
+    train(folder, "scale.py", "scale", "--num-epochs", 2)
+    learnt = torch.load(folder / "scale_epoch-1_task.pt", weights_only=True)
+    assert list(learnt) == ["log_temperature"]
+    assert learnt["log_temperature"].item() != 0
+    state = torch.load(folder / "scale_epoch-1_state.pt", weights_only=True)
+    assert {name.split(".")[0] for name in state} == {"0", "2"}
+    common = ["-c", folder / "data.yaml", "-n", folder / "scale.py"]
+    run("--export-onnx", folder / "scale.onnx", "-m", folder / "scale", *common)
+    found = predict(folder, common, folder / "scale")["score_is_top"]
+    exported = predict(folder, common, folder / "scale.onnx")["score_is_top"]
+    assert ak.to_numpy(exported) == pytest.approx(ak.to_numpy(found), abs=1e-5)
+
+
+def test_a_term_over_the_batch_lowers_what_the_meter_measures(folder, caplog):
+    (folder / "decorrelated.py").write_text(example("class Decorrelated"))
+    # the same network and meter, without the term
+    plain = example("class Decorrelated").replace('return {"correlation_loss": 10 *', "return {} #")
+    (folder / "plain.py").write_text(plain)
+    for name in ("plain", "decorrelated"):
+        train(folder, f"{name}.py", name, "--num-epochs", 6, "--log", folder / f"{name}.log")
+    before, after = (metrics(folder, name)["correlation"] for name in ("plain", "decorrelated"))
+    assert before < -0.2 or before > 0.2
+    assert abs(after) < 0.4 * abs(before)
+    assert metrics(folder, "decorrelated")["auc"] > 0.8
+    log = (folder / "decorrelated.log").read_text()
+    assert "train/correlation_loss" in log
+    assert "val/correlation_loss" not in log
+    assert "val/correlation " in log
+    common = ["-c", folder / "data.yaml", "-n", folder / "decorrelated.py"]
+    predict(folder, common, folder / "decorrelated")
+    assert abs(metrics(folder, "decorrelated")["correlation"]) < 0.4 * abs(before)
