@@ -30,6 +30,13 @@ class Runnable(Protocol):
         """What the module returns, raw; with ``activated`` an :class:`Activated` mean and spread."""
 
 
+class Predictor(Runnable, Protocol):
+    """What a prediction asks of one: a network, an ensemble, an ONNX Runtime session."""
+
+    def eval(self) -> Any:
+        """Evaluation mode."""
+
+
 class Updater(Protocol):
     """What trains: takes the losses (M,) of a batch and changes the network."""
 

@@ -12,16 +12,13 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.loaders import Loader
 from weaver_tt.data.rows.batch import Batch
-from weaver_tt.deploy.onnx_network import OnnxNetwork
-from weaver_tt.engine.loop import run_epoch
+from weaver_tt.engine.loop import Predictor, run_epoch
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.formats.writers import Columns, open_writer
 from weaver_tt.log import format_metrics, log
-from weaver_tt.network.network import Ensemble, Network
 from weaver_tt.output.results import write_results
 from weaver_tt.tasks.base import Task
 
-Predictor = Network | Ensemble | OnnxNetwork
 UNNAMED_GROUP = "_"  # the group of files given without a name
 
 
