@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from weaver_tt.figures.base import COLORS, Array, binned_fractions, make_axes, style
+from weaver_tt.metrics.base import label_endings
 from weaver_tt.metrics.efficiency import FLAVOURS, PT_EDGES, EfficiencyMeter
 
 
@@ -20,8 +21,7 @@ def efficiency_figures(meter: EfficiencyMeter, totals: Tensor) -> dict[str, Figu
     """
     blocks = meter.blocks(totals)
     drawn = {}
-    for k, name in enumerate(meter.names):
-        end = f"_{name}" if len(meter.names) > 1 else ""
+    for k, end in enumerate(label_endings(meter.names)):
         calibration = blocks["calibration"][:, k]  # (4, bins)
         drawn[f"calibration{end}"] = efficiency_calibration(calibration.numpy())
         in_pt = blocks["pt"][:, k]  # (4, flavours, bins)

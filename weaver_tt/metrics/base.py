@@ -1,7 +1,9 @@
-"""The entries that count, and meters over them: sums and counts on the device, divided once, when read.
+"""The entries that count, and meters that add them up.
 
-M entries (rows, or real objects), K outputs each. A meter's update never waits for the device; all its sums are one flat tensor, so that adding them
-over ranks, saving them or taking the difference of two readings is one operation.
+M entries (rows, or real objects), K outputs each. A meter keeps sums and counts on the device and
+divides once, when it is read; an update never waits for the device. All sums of a meter are one
+flat tensor, so that adding them over ranks, saving them and taking the difference of two readings
+are one operation each.
 """
 
 from __future__ import annotations
@@ -18,27 +20,28 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The M entries of a batch that count (rows, or real objects), K outputs each; padding is gone.
+    """The M entries of a batch that count (rows, or real objects), K outputs each; no padding.
 
-    ``counts`` (N,) objects of each row, so that per-object columns become jagged again; objects beyond the input's length, which are not among the M
-    entries, are included. ``weight`` is normalised by nobody: losses are averaged as ``sum(weight * loss) / sum(|weight|)``.
+    ``output``: as the network gave it, or activated (probabilities, efficiencies, values).
+    ``target``: classes (M,) or values (M, K), NaN where the mask of a label is off; None in
+    prediction on data without labels.
+    ``weight``: weight of an entry in the loss. It need not be normalised: losses are averaged as
+    ``sum(weight * loss) / sum(|weight|)``.
+    ``counts``: objects of each row, so that per-object columns become jagged again. They include
+    objects beyond the length of the input, which are not among the M entries.
+    ``spread``: standard deviation over the members of an ensemble.
+    ``monitors``: quantities that meters and figures need, such as pT.
     """
 
-    output: (
-        Tensor  # (M, K) as the network gave it, or activated (probabilities, efficiencies, values)
-    )
-    target: (
-        Tensor | None
-    )  # (M,) classes or (M, K) values, NaN where a label's mask is off; None in prediction on data without labels
-    weight: Tensor  # (M,) what an entry counts for in the loss
-    counts: Tensor  # (N,) entries per row
-    spread: Tensor | None = None  # (M, K) standard deviation over an ensemble's members
-    monitors: dict[str, Tensor] | None = (
-        None  # (M,) quantities that meters and figures need, such as pT
-    )
+    output: Tensor  # (M, K)
+    target: Tensor | None  # (M,) or (M, K)
+    weight: Tensor  # (M,)
+    counts: Tensor  # (N,)
+    spread: Tensor | None = None  # (M, K)
+    monitors: dict[str, Tensor] | None = None  # (M,) each
 
     def detach(self) -> Scored:
-        """The same entries, cut from the graph."""
+        """The same entries, detached from the graph."""
         return replace(self, output=self.output.detach())
 
 
@@ -53,7 +56,10 @@ class Meter(ABC):
 
     @abstractmethod
     def update(self, scored: Scored, losses: Tensor | None) -> None:
-        """Add a batch: activated entries with targets and, where the network gives raw outputs, their losses (M,)."""
+        """Add a batch: activated entries with targets.
+
+        ``losses`` (M,) are there where the network gives raw outputs.
+        """
 
     @abstractmethod
     def totals(self) -> Tensor:
@@ -65,7 +71,7 @@ class Meter(ABC):
 
     @abstractmethod
     def values(self, totals: Tensor) -> dict[str, float]:
-        """Named scalars from (summed) totals; empty where nothing was added."""
+        """Scalars by name from (summed) totals; empty if nothing was added."""
 
     def details(self, totals: Tensor) -> dict[str, Any]:
         """What scalars cannot say, from (summed) totals, ready for JSON; nothing by default."""
@@ -77,9 +83,9 @@ class SumMeter(Meter):
 
     def __init__(self, **shapes: tuple[int, ...]) -> None:
         self._shapes = shapes
-        self._sums = torch.zeros(
-            sum(math.prod(shape) for shape in shapes.values()), dtype=torch.float64
-        )
+        self._sizes = [math.prod(shape) for shape in shapes.values()]
+        length = sum(self._sizes)
+        self._sums = torch.zeros(length, dtype=torch.float64)
 
     def totals(self) -> Tensor:
         """A copy of all sums."""
@@ -95,11 +101,11 @@ class SumMeter(Meter):
 
     def blocks(self, totals: Tensor) -> dict[str, Tensor]:
         """The named blocks, as views of ``totals``."""
-        sizes = [math.prod(shape) for shape in self._shapes.values()]
-        return {
-            name: part.view(shape)
-            for (name, shape), part in zip(self._shapes.items(), totals.split(sizes), strict=True)
-        }
+        parts = totals.split(self._sizes)
+        named = {}
+        for (name, shape), part in zip(self._shapes.items(), parts, strict=True):
+            named[name] = part.view(shape)
+        return named
 
     def sums_on(self, device: torch.device) -> dict[str, Tensor]:
         """The named blocks to add to, moved to ``device`` once."""
@@ -108,16 +114,24 @@ class SumMeter(Meter):
 
 
 def fill_histograms(histograms: Tensor, index: Tensor, quantities: Sequence[Tensor]) -> None:
-    """Add Q quantities (M,) to the bins ``index`` (M,) of ``histograms`` (Q, ...), in place and in a fixed order."""
+    """Add Q quantities (M,) to the bins ``index`` (M,) of ``histograms`` (Q, ...), in place."""
     for histogram, quantity in zip(histograms, quantities, strict=True):
-        histogram.view(-1).index_add_(
-            0, index, quantity
-        )  # one-dimensional: serial on the CPU, hence reproducible
+        # in one dimension it adds one after another on the CPU, hence reproducibly
+        histogram.view(-1).index_add_(0, index, quantity)
 
 
 def ratio(numerator: Tensor, denominator: Tensor) -> float:
     """Their quotient; NaN where nothing was counted."""
-    return (numerator / denominator).item() if denominator.item() != 0 else math.nan
+    if denominator.item() == 0:
+        return math.nan
+    return (numerator / denominator).item()
+
+
+def label_endings(names: Sequence[str]) -> list[str]:
+    """What metrics of several labels end in, ``_LABEL`` each; nothing for a single label."""
+    if len(names) == 1:
+        return [""]
+    return [f"_{name}" for name in names]
 
 
 class LossMeter(SumMeter):
@@ -128,12 +142,15 @@ class LossMeter(SumMeter):
 
     def update(self, scored: Scored, losses: Tensor | None) -> None:
         """Add (M,) losses; nothing from networks that give activated outputs."""
-        if losses is not None:
-            weight = scored.weight.double()
-            self.sums_on(losses.device)["loss"].add_(
-                torch.stack([(weight * losses.detach().double()).sum(), weight.abs().sum()])
-            )
+        if losses is None:
+            return
+        weight = scored.weight.double()
+        loss = (weight * losses.detach().double()).sum()
+        total = weight.abs().sum()
+        self.sums_on(losses.device)["loss"].add_(torch.stack([loss, total]))
 
     def values(self, totals: Tensor) -> dict[str, float]:
         """``loss``."""
-        return {"loss": ratio(totals[0], totals[1])} if totals[1] > 0 else {}
+        if totals[1] > 0:
+            return {"loss": ratio(totals[0], totals[1])}
+        return {}

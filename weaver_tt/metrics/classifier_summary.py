@@ -1,4 +1,7 @@
-"""What is known about a classifier once its histograms are filled: numbers with statistical errors, for every class and every pair of classes."""
+"""What the histograms of a classifier say: numbers with statistical errors.
+
+For every class and every pair of classes, K classes and B bins of the score.
+"""
 
 from __future__ import annotations
 
@@ -12,28 +15,30 @@ from torch import Tensor
 
 from weaver_tt.metrics.roc import Roc, effective_entries
 
-OPERATING_POINTS = (0.3, 0.5, 0.7)  # signal efficiencies at which rejections are told
+OPERATING_POINTS = (0.3, 0.5, 0.7)  # signal efficiencies at which rejections are reported
 NONE_SEEN_95 = -math.log(0.05)  # expected entries of which not one is seen in 5 % of all cases
 
 
 class ClassifierSummary:
-    """A classifier of K classes, from the sums that :class:`weaver_tt.metrics.classification.ClassificationMeter` kept.
+    """A classifier of K classes, from the sums of a ClassificationMeter.
 
-    ``logits`` (B,) are the scores in the middle of the histograms' bins. Whatever depends on a class without entries is NaN.
+    ``logits`` (B,) are the scores in the middle of the histograms' bins. What depends on a class
+    without entries is NaN.
+
+    ``confusion`` (K, K): w by true and predicted class.
+    ``confidence`` (4, bins): w, w * highest score, w * (is correct) and w^2, by highest score.
+    ``scores`` (2, K, K, B): w and w^2 of true class t, by the score of class k.
     """
 
     def __init__(self, names: Sequence[str], blocks: Mapping[str, Tensor], logits: Tensor) -> None:
-        self.names, self.logits = list(names), logits
-        self.confusion, self.confidence = (
-            blocks["confusion"],
-            blocks["calibration"],
-        )  # (K, K) true, predicted; (4, bins), see `expected_error`
-        self.scores = blocks["scores"][
-            :, 0
-        ]  # (2, K, K, B): w and w^2 of true class t in the score of class k
-        self._pairs = (
-            blocks["scores"][:, 1] if blocks["scores"].shape[1] == 2 else None
-        )  # the same of t against k
+        self.names = list(names)
+        self.logits = logits
+        self.confusion = blocks["confusion"]
+        self.confidence = blocks["calibration"]
+        kinds = blocks["scores"]  # (2, 1 or 2, K, K, B)
+        self.scores = kinds[:, 0]
+        # the same by the score of t against k; of two classes it follows from the other
+        self._pair_scores = kinds[:, 1] if kinds.shape[1] == 2 else None
 
     @property
     def is_empty(self) -> bool:
@@ -43,108 +48,107 @@ class ClassifierSummary:
     @cached_property
     def effective_entries(self) -> Tensor:
         """(sum w)^2 / sum w^2 of each class, (K,)."""
+        # every entry is in the histogram of every score: that of the first will do
         return effective_entries(self.scores[:, :, 0])
 
     @cached_property
     def against_rest(self) -> Roc:
         """Curves of each class against all others by its own score, (K,)."""
-        own = torch.diagonal(self.scores, dim1=1, dim2=2).movedim(-1, 1)  # (2, K, B)
-        return Roc(own, self.scores.sum(1) - own)
+        own = torch.diagonal(self.scores, dim1=1, dim2=2)  # (2, B, K)
+        own = own.movedim(-1, 1)  # (2, K, B)
+        every_class = self.scores.sum(1)  # (2, K, B)
+        return Roc(own, every_class - own)
 
     @cached_property
     def against_each(self) -> Roc:
-        """Curves of each class a against each class b by the pair score s_a / (s_a + s_b), (K, K); the diagonal means nothing."""
-        if self._pairs is None:  # of two classes the other one is the rest
-            own = self.against_rest.signal[:, :, None].expand_as(self.scores)
-            return Roc(own, own.transpose(1, 2).flip(-1))
-        return Roc(self._pairs, self._pairs.transpose(1, 2).flip(-1))
+        """Curves of each class a against each class b, (K, K); the diagonal means nothing.
+
+        By the pair score s_a / (s_a + s_b).
+        """
+        if self._pair_scores is None:
+            # of two classes the other one is the rest
+            signal = self.against_rest.signal[:, :, None].expand_as(self.scores)
+        else:
+            signal = self._pair_scores
+        # log(s_b / s_a) = -log(s_a / s_b): the bins of b against a in reverse
+        return Roc(signal, signal.transpose(1, 2).flip(-1))
 
     @property
     def accuracy(self) -> tuple[float, float]:
-        """Share of the entries whose class has the highest score, and its binomial error with the effective number of entries."""
-        value = float(self.confusion.trace() / self.confusion.sum())
-        entries = float(effective_entries(self.scores[:, :, 0].sum(1)))
-        return value, math.sqrt(max(value * (1 - value), 0) / entries) if entries else math.nan
+        """Share of the entries whose own class has the highest score, and its binomial error.
+
+        The error is that of the effective number of entries.
+        """
+        share = float(self.confusion.trace() / self.confusion.sum())
+        of_all_classes = self.scores[:, :, 0].sum(1)  # (2, B)
+        entries = float(effective_entries(of_all_classes))
+        if not entries:
+            return share, math.nan
+        # negative weights may bring the share above 1
+        variance = max(share * (1 - share), 0)
+        return share, math.sqrt(variance / entries)
 
     @property
     def expected_error(self) -> float:
-        """Expected calibration error: the mean of |confidence - accuracy| over bins of the highest score (arXiv:1706.04599, equation 3)."""
+        """Expected calibration error: the mean of |confidence - accuracy| over bins.
+
+        Source: arXiv:1706.04599, equation 3.
+        """
         weight, confidence, correct, _ = self.confidence
-        return float((confidence - correct).abs().sum() / weight.sum())
+        deviation = (confidence - correct).abs().sum()
+        return float(deviation / weight.sum())
 
     def reliability(self, column: int, bins: int = 20) -> Tensor:
-        """Sums (4, bins) of w, w * score, w * (is of the class) and w^2 in bins of equal width in the score of class ``column``."""
+        """Sums (4, bins) of w, w * score, w * (is of the class) and w^2 for class ``column``.
+
+        In bins of equal width in the score of that class.
+        """
         score = self.logits.sigmoid()  # (B,)
-        weight, squares = self.scores[:, :, column].sum(1)
-        quantities = torch.stack([weight, weight * score, self.scores[0, column, column], squares])
-        place = (score * bins).long().clamp(max=bins - 1)
-        return quantities.new_zeros(4, bins).index_add_(1, place, quantities)
+        weight, squares = self.scores[:, :, column].sum(1)  # (B,) each
+        of_class = self.scores[0, column, column]
+        quantities = torch.stack([weight, weight * score, of_class, squares])  # (4, B)
+        # a score of 1 belongs to the last bin
+        index = (score * bins).long().clamp(max=bins - 1)
+        return quantities.new_zeros(4, bins).index_add_(1, index, quantities)
 
     def of_pairs(self, matrix: Tensor) -> Tensor:
         """The entries of (K, K) for two different classes, (K (K - 1),)."""
-        return matrix[~torch.eye(len(self.names), dtype=torch.bool)]
+        diagonal = torch.eye(len(self.names), dtype=torch.bool)
+        return matrix[~diagonal]
 
     def values(self) -> dict[str, float]:
-        """Scalars by name; with two classes the first is the signal, with more each of them is once."""
-        area, (rejection, _) = (
-            self.against_rest.area,
-            self.against_rest.rejection(torch.tensor(OPERATING_POINTS)),
-        )
-        values = {"accuracy": self.accuracy[0], "auc": float(area.nanmean())}
+        """Scalars by name.
+
+        Of two classes the first is the signal; of more, each is the signal once.
+        """
+        areas = self.against_rest.area  # (K,)
+        points = torch.tensor(OPERATING_POINTS)
+        rejections, _ = self.against_rest.rejection(points)  # (K, points)
+        values = {"accuracy": self.accuracy[0], "auc": float(areas.nanmean())}
         if len(self.names) == 2:
-            values |= {
-                f"rejection@{point}": float(rejection[0, i])
-                for i, point in enumerate(OPERATING_POINTS)
-            }
-            return values | {"calibration_error": self.expected_error}
-        values |= {
-            "auc_ovo": float(self.of_pairs(self.against_each.area).nanmean()),
-            "calibration_error": self.expected_error,
-        }
-        values |= {f"auc_{name}": float(area[k]) for k, name in enumerate(self.names)}
-        return values | {
-            f"rejection@{p}_{name}": float(rejection[k, i])
-            for i, p in enumerate(OPERATING_POINTS)
-            for k, name in enumerate(self.names)
-        }
+            for point, rejection in zip(OPERATING_POINTS, rejections[0].tolist(), strict=True):
+                values[f"rejection@{point}"] = rejection
+            values["calibration_error"] = self.expected_error
+            return values
+
+        areas_of_pairs = self.of_pairs(self.against_each.area)
+        values["auc_ovo"] = float(areas_of_pairs.nanmean())
+        values["calibration_error"] = self.expected_error
+        for name, area in zip(self.names, areas.tolist(), strict=True):
+            values[f"auc_{name}"] = area
+        for point, of_classes in zip(OPERATING_POINTS, rejections.T.tolist(), strict=True):
+            for name, rejection in zip(self.names, of_classes, strict=True):
+                values[f"rejection@{point}_{name}"] = rejection
+        return values
 
     def details(self) -> dict[str, Any]:
         """Everything with its error, ready for JSON: numbers that are not known are None."""
-        rest, each = self.against_rest, self.against_each
-        entries = zip(
-            self.names, self.confusion.sum(1).tolist(), self.effective_entries.tolist(), strict=True
-        )
         return {
             "classes": self.names,
-            "entries": {
-                name: {"sum_of_weights": total, "effective": effective_number}
-                for name, total, effective_number in entries
-            },
+            "entries": self._entries(),
             "accuracy": json_number(*self.accuracy),
-            "auc": {
-                "mean_one_vs_rest": json_number(
-                    float(rest.area.nanmean()), float(rest.area_error.nanmean())
-                ),
-                "mean_one_vs_one": json_number(
-                    float(self.of_pairs(each.area).nanmean()),
-                    float(self.of_pairs(each.area_error).nanmean()),
-                ),
-                "one_vs_rest": dict(
-                    zip(
-                        self.names,
-                        nested_lists(json_number, rest.area, rest.area_error),
-                        strict=True,
-                    )
-                ),
-                "one_vs_one": self._by_pair(nested_lists(json_number, each.area, each.area_error)),
-            },
-            "rejection": {
-                str(point): {
-                    "one_vs_rest": dict(zip(self.names, _rejections_at(rest, point), strict=True)),
-                    "one_vs_one": self._by_pair(_rejections_at(each, point)),
-                }
-                for point in OPERATING_POINTS
-            },
+            "auc": self._areas(),
+            "rejection": {str(point): self._rejections(point) for point in OPERATING_POINTS},
             "confusion": self.confusion.tolist(),
             "calibration": {
                 "expected_error": self.expected_error,
@@ -152,16 +156,44 @@ class ClassifierSummary:
             },
         }
 
-    def _by_pair(self, table: list[list[Any]]) -> dict[str, dict[str, Any]]:
-        """signal -> background -> what ``table`` (K, K) says of them."""
+    def _entries(self) -> dict[str, dict[str, float]]:
+        totals = self.confusion.sum(1).tolist()
+        effective = self.effective_entries.tolist()
+        entries = {}
+        for name, total, number in zip(self.names, totals, effective, strict=True):
+            entries[name] = {"sum_of_weights": total, "effective": number}
+        return entries
+
+    def _areas(self) -> dict[str, Any]:
+        area = self.against_rest.area  # (K,)
+        error = self.against_rest.area_error
+        by_class = nested_lists(json_number, area, error)
+        pair_area = self.against_each.area  # (K, K)
+        pair_error = self.against_each.area_error
+        by_pair = nested_lists(json_number, pair_area, pair_error)
         return {
-            signal: {
-                background: value
-                for background, value in zip(self.names, row, strict=True)
-                if background != signal
-            }
-            for signal, row in zip(self.names, table, strict=True)
+            "mean_one_vs_rest": _json_mean(area, error),
+            "mean_one_vs_one": _json_mean(self.of_pairs(pair_area), self.of_pairs(pair_error)),
+            "one_vs_rest": dict(zip(self.names, by_class, strict=True)),
+            "one_vs_one": self._by_pair(by_pair),
         }
+
+    def _rejections(self, point: float) -> dict[str, Any]:
+        of_rest = _rejections_at(self.against_rest, point)
+        of_each = _rejections_at(self.against_each, point)
+        return {
+            "one_vs_rest": dict(zip(self.names, of_rest, strict=True)),
+            "one_vs_one": self._by_pair(of_each),
+        }
+
+    def _by_pair(self, table: list[list[Any]]) -> dict[str, dict[str, Any]]:
+        """Signal -> background -> entry of ``table`` (K, K), without the diagonal."""
+        by_pair = {}
+        for signal, row in zip(self.names, table, strict=True):
+            by_background = dict(zip(self.names, row, strict=True))
+            del by_background[signal]
+            by_pair[signal] = by_background
+        return by_pair
 
 
 def json_number(value: float, error: float) -> dict[str, float | None]:
@@ -172,35 +204,48 @@ def json_number(value: float, error: float) -> dict[str, float | None]:
     }
 
 
+def _json_mean(values: Tensor, errors: Tensor) -> dict[str, float | None]:
+    """Mean of values that share entries; the mean of their errors is an upper bound."""
+    return json_number(float(values.nanmean()), float(errors.nanmean()))
+
+
 def nested_lists(function: Callable[..., Any], *tensors: Tensor) -> list[Any]:
     """``function`` of the elements of tensors of one shape, (...), as nested lists."""
-    if tensors[0].ndim == 1:
-        return [
-            function(*elements)
-            for elements in zip(*(tensor.tolist() for tensor in tensors), strict=True)
-        ]
-    return [nested_lists(function, *parts) for parts in zip(*tensors, strict=True)]
+    if tensors[0].ndim > 1:
+        return [nested_lists(function, *rows) for rows in zip(*tensors, strict=True)]
+    columns = [tensor.tolist() for tensor in tensors]
+    return [function(*elements) for elements in zip(*columns, strict=True)]
 
 
 def _rejections_at(roc: Roc, point: float) -> list[Any]:
-    """Rejections of curves (...) at one signal efficiency; ``at_least`` (95 % confidence) where not one background entry passes."""
-    value, error = (found[..., 0] for found in roc.rejection(torch.tensor([point])))
+    """Rejections of curves (...) at one signal efficiency, as nested lists.
 
-    def tell(value: float, error: float, limit: float) -> dict[str, float | None]:
-        return json_number(value, error) | ({"at_least": limit} if math.isinf(value) else {})
+    With ``at_least``, a lower limit at 95 % confidence, where not one background entry passes.
+    """
+    efficiency = torch.tensor([point])
+    value, error = roc.rejection(efficiency)  # (..., 1) each
+    limit = effective_entries(roc.background) / NONE_SEEN_95  # (...)
+    return nested_lists(_json_rejection, value.squeeze(-1), error.squeeze(-1), limit)
 
-    return nested_lists(tell, value, error, effective_entries(roc.background) / NONE_SEEN_95)
+
+def _json_rejection(value: float, error: float, limit: float) -> dict[str, float | None]:
+    number = json_number(value, error)
+    if math.isinf(value):
+        number["at_least"] = limit
+    return number
 
 
 def _filled_calibration_bins(sums: Tensor) -> list[dict[str, float]]:
     """The bins that hold something, of sums (4, bins) of w, w * confidence, w * correct, w^2."""
-    return [
-        {
-            "sum_of_weights": w,
-            "confidence": confidence / w,
-            "accuracy": correct / w,
-            "effective": w * w / square,
+    filled = []
+    for weight, confidence, correct, squares in sums.T.tolist():
+        if not weight:
+            continue
+        calibration_bin = {
+            "sum_of_weights": weight,
+            "confidence": confidence / weight,
+            "accuracy": correct / weight,
+            "effective": weight * weight / squares,
         }
-        for w, confidence, correct, square in sums.T.tolist()
-        if w
-    ]
+        filled.append(calibration_bin)
+    return filled

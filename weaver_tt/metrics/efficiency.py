@@ -8,24 +8,26 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from weaver_tt.metrics.base import Scored, SumMeter, fill_histograms, ratio
+from weaver_tt.metrics.base import Scored, SumMeter, fill_histograms, label_endings, ratio
 from weaver_tt.physics.particles import FLAVOUR_CODES, flavour_index
 
-FLAVOURS = (
-    *FLAVOUR_CODES,
-    "other",
-)  # as flavour_index numbers them; light ones are among the others
-PT_LOW, PT_DECADES, PT_BINS_A_DECADE = 1.0, 4, 8  # values beyond share the outermost bins
-PT_EDGES = 10.0 ** torch.linspace(
-    0, PT_DECADES, PT_DECADES * PT_BINS_A_DECADE + 1, dtype=torch.float64
-)
+# as flavour_index numbers them; light ones are among the others
+FLAVOURS = (*FLAVOUR_CODES, "other")
+PT_LOW = 1.0  # values beyond share the outermost bins
+PT_DECADES = 4
+PT_BINS_A_DECADE = 8
+PT_BINS = PT_DECADES * PT_BINS_A_DECADE
+PT_EDGES = 10.0 ** torch.linspace(0, PT_DECADES, PT_BINS + 1, dtype=torch.float64)
+MIN_PROBABILITY = 1e-7  # probabilities of 0 count as this in the log loss
 
 
 class EfficiencyMeter(SumMeter):
     """Predicted efficiencies against observed tags: means, Brier score, log loss, calibration.
 
-    With several labels each name ends in its label. Calibration bins are equal in arcsin(sqrt(efficiency)), where a binomial's error is the same
-    everywhere, so that efficiencies of a per cent are resolved too; ``calibration_error`` is the mean |predicted - observed| over these bins.
+    With several labels each name ends in its label. Calibration bins are equal in
+    arcsin(sqrt(efficiency)), where the binomial error is the same everywhere, so that efficiencies
+    of a per cent are resolved too; ``calibration_error`` is the mean |predicted - observed| over
+    these bins.
     """
 
     BINS = 20
@@ -36,75 +38,83 @@ class EfficiencyMeter(SumMeter):
         super().__init__(
             means=(5, count),
             calibration=(4, count, self.BINS),
-            pt=(4, count, len(FLAVOURS), len(PT_EDGES) - 1),
+            pt=(4, count, len(FLAVOURS), PT_BINS),
         )
 
     def update(self, scored: Scored, losses: Tensor | None) -> None:
-        """Add (M, K) efficiencies and (M, K) tags, each with its row's weight (``monitors["weight"]``)."""
+        """Add (M, K) efficiencies and tags, with the weight of the row (``monitors["weight"]``)."""
         if scored.target is None:
             return
         monitors = scored.monitors or {}
         # a task may append outputs of its own
-        predicted = scored.output[:, : len(self.names)].double().nan_to_num().clamp(0, 1)
-        target = scored.target.double()
-        sums, weight = (
-            self.sums_on(predicted.device),
-            monitors.get("weight", scored.weight).double()[:, None].expand_as(predicted),
-        )  # (M, K)
-        log_loss = -(
-            target * predicted.clamp(min=1e-7).log()
-            + (1 - target) * (1 - predicted).clamp(min=1e-7).log()
-        )
-        quantities = [
+        output = scored.output[:, : len(self.names)].double()
+        predicted = output.nan_to_num().clamp(0, 1)  # (M, K)
+        target = scored.target.double()  # (M, K)
+        weight = monitors.get("weight", scored.weight).double()  # (M,)
+        weight = weight[:, None].expand_as(predicted)  # (M, K)
+        sums = self.sums_on(predicted.device)
+
+        log_tagged = predicted.clamp(min=MIN_PROBABILITY).log()
+        log_untagged = (1 - predicted).clamp(min=MIN_PROBABILITY).log()
+        log_loss = -(target * log_tagged + (1 - target) * log_untagged)  # (M, K)
+        squared_error = (predicted - target) ** 2
+        weighted_prediction = weight * predicted
+        weighted_tag = weight * target
+        means = [
             weight,
-            weight * predicted,
-            weight * target,
-            weight * (predicted - target) ** 2,
+            weighted_prediction,
+            weighted_tag,
+            weight * squared_error,
             weight * log_loss,
         ]
-        sums["means"].add_(torch.stack([quantity.sum(0) for quantity in quantities]))
-        filled = [
-            quantity.flatten()
-            for quantity in (weight, weight * predicted, weight * target, weight**2)
-        ]
+        means = [quantity.sum(0) for quantity in means]  # (K,) each
+        sums["means"].add_(torch.stack(means))
+
+        quantities = (weight, weighted_prediction, weighted_tag, weight**2)
+        filled = [quantity.flatten() for quantity in quantities]  # (M * K,) each
         label = torch.arange(len(self.names), device=predicted.device)  # (K,)
-        place = (
-            (predicted.sqrt().asin() * (self.BINS * 2 / math.pi)).long().clamp(max=self.BINS - 1)
-        )
-        fill_histograms(sums["calibration"], (label * self.BINS + place).flatten(), filled)
+        index = label * self.BINS + self._calibration_bin(predicted)  # (M, K)
+        fill_histograms(sums["calibration"], index.flatten(), filled)
         if "pt" in monitors:
-            fill_histograms(sums["pt"], self._pt_bin(monitors, label), filled)
+            index = self._pt_bin(monitors, label)  # (M, K)
+            fill_histograms(sums["pt"], index.flatten(), filled)
+
+    def _calibration_bin(self, predicted: Tensor) -> Tensor:
+        """Calibration bin of each efficiency, (M, K)."""
+        # arcsin(sqrt(x)) goes from 0 to pi / 2
+        bins_a_radian = self.BINS * 2 / math.pi
+        angle = predicted.sqrt().asin()
+        # an efficiency of 1 belongs to the last bin
+        return (angle * bins_a_radian).long().clamp(max=self.BINS - 1)
 
     def _pt_bin(self, monitors: dict[str, Tensor], label: Tensor) -> Tensor:
-        """Flat index (M * K,) of label, flavour class and pT bin."""
-        bins, classes = len(PT_EDGES) - 1, len(FLAVOURS)
-        place = (
-            (monitors["pt"].nan_to_num().clamp(min=PT_LOW).log10() * PT_BINS_A_DECADE)
-            .long()
-            .clamp(max=bins - 1)
-        )
-        flavour = torch.full_like(place, classes - 1)
+        """Index of label, flavour class and pT bin, (M, K)."""
+        pt = monitors["pt"].nan_to_num().clamp(min=PT_LOW)
+        pt_bin = (pt.log10() * PT_BINS_A_DECADE).long()  # (M,)
+        pt_bin = pt_bin.clamp(max=PT_BINS - 1)
+        flavour = torch.full_like(pt_bin, len(FLAVOURS) - 1)
         if "flavour" in monitors:
             flavour = flavour_index(monitors["flavour"].round())
-        return ((label * classes + flavour[:, None]) * bins + place[:, None]).flatten()
+        label_and_flavour = label * len(FLAVOURS) + flavour[:, None]  # (M, K)
+        return label_and_flavour * PT_BINS + pt_bin[:, None]
 
     def values(self, totals: Tensor) -> dict[str, float]:
-        """``efficiency`` (mean predicted), ``tag_rate`` (observed), ``brier``, ``log_loss``, ``calibration_error``."""
+        """Means of each label.
+
+        ``efficiency`` (mean predicted), ``tag_rate`` (observed), ``brier``, ``log_loss``,
+        ``calibration_error``.
+        """
         blocks = self.blocks(totals)
         values = {}
-        for k, name in enumerate(self.names):
-            end = f"_{name}" if len(self.names) > 1 else ""
-            count, *sums = blocks["means"][:, k]
+        for k, end in enumerate(label_endings(self.names)):
+            count, predicted, tagged, squared_error, log_loss = blocks["means"][:, k]
             if count == 0:
                 continue
-            values.update(
-                {
-                    f"{key}{end}": ratio(total, count)
-                    for key, total in zip(
-                        ("efficiency", "tag_rate", "brier", "log_loss"), sums, strict=True
-                    )
-                }
-            )
-            _, predicted, observed, _ = blocks["calibration"][:, k]
-            values[f"calibration_error{end}"] = ratio((predicted - observed).abs().sum(), count)
+            values[f"efficiency{end}"] = ratio(predicted, count)
+            values[f"tag_rate{end}"] = ratio(tagged, count)
+            values[f"brier{end}"] = ratio(squared_error, count)
+            values[f"log_loss{end}"] = ratio(log_loss, count)
+            _, predicted_in_bins, tagged_in_bins, _ = blocks["calibration"][:, k]
+            deviation = (predicted_in_bins - tagged_in_bins).abs().sum()
+            values[f"calibration_error{end}"] = ratio(deviation, count)
         return values

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from weaver_tt.metrics.base import Scored, SumMeter, ratio
+from weaver_tt.metrics.base import Scored, SumMeter, label_endings, ratio
 
 
 class RegressionMeter(SumMeter):
-    """``mae``, ``rmse`` and ``bias`` (mean of predicted - true) of each label, over the rows where it is defined.
+    """``mae``, ``rmse`` and ``bias`` (mean of predicted - true) of each label.
 
-    Names end in the label if there are several.
+    Over the rows where the label is defined. With several labels each name ends in its label.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -25,27 +25,28 @@ class RegressionMeter(SumMeter):
         """Add (M, K) values; NaN targets do not count."""
         if scored.target is None:
             return
+        unknown = scored.target.isnan()  # (M, K)
         # a task may append outputs of its own
         predicted = scored.output[:, : len(self.names)].double()
         residual = predicted - scored.target.double()
-        weight = scored.weight.double()[:, None] * ~scored.target.isnan()  # (M, K)
-        residual = torch.where(scored.target.isnan(), 0.0, residual)
-        quantities = (torch.ones_like(residual), residual.abs(), residual**2, residual)
-        self.sums_on(residual.device)["sums"].add_(
-            torch.stack([(weight * quantity).sum(0) for quantity in quantities])
-        )
+        # a weight of 0 alone would not do: 0 times NaN is NaN
+        residual = torch.where(unknown, 0.0, residual)
+        weight = scored.weight.double()  # (M,)
+        weight = weight[:, None] * ~unknown  # (M, K)
+        quantities = [weight, weight * residual.abs(), weight * residual**2, weight * residual]
+        sums = [quantity.sum(0) for quantity in quantities]  # (K,) each
+        self.sums_on(residual.device)["sums"].add_(torch.stack(sums))
 
     def values(self, totals: Tensor) -> dict[str, float]:
         """``mae``, ``rmse``, ``bias``."""
+        sums = self.blocks(totals)["sums"]  # (4, K)
         values: dict[str, float] = {}
-        for name, (count, absolute, square, residual) in zip(
-            self.names, self.blocks(totals)["sums"].T, strict=True
-        ):
-            end = f"_{name}" if len(self.names) > 1 else ""
+        for end, of_label in zip(label_endings(self.names), sums.T, strict=True):
+            count, absolute, square, residual = of_label
             if count > 0:
-                values |= {
-                    f"mae{end}": ratio(absolute, count),
-                    f"rmse{end}": math.sqrt(max(ratio(square, count), 0.0)),
-                    f"bias{end}": ratio(residual, count),
-                }
+                # negative weights may pull the mean square below 0
+                mean_square = max(ratio(square, count), 0.0)
+                values[f"mae{end}"] = ratio(absolute, count)
+                values[f"rmse{end}"] = math.sqrt(mean_square)
+                values[f"bias{end}"] = ratio(residual, count)
         return values
