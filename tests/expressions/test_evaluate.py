@@ -1,4 +1,4 @@
-"""Expressions: which columns they read, what they give, and what is said when columns do not fit."""
+"""Expressions: the columns they read, their values, and what is said of columns that do not fit."""
 
 import ast
 import math
@@ -156,7 +156,9 @@ def test_columns_are_not_changed_by_expressions():
 def test_own_functions_get_arrays_and_their_errors_are_shown_as_they_are(tmp_path):
     file = tmp_path / "own.py"
     file.write_text(
-        "import awkward as ak\ndef leading(x):\n    return ak.fill_none(ak.firsts(x), 0)\ndef broken(x):\n    return {}['mine']\n"
+        "import awkward as ak\n"
+        "def leading(x):\n    return ak.fill_none(ak.firsts(x), 0)\n"
+        "def broken(x):\n    return {}['mine']\n"
     )
     assert evaluate(parse_expression("leading(pt) + 1", "test", str(file)), TABLE).tolist() == [
         31,

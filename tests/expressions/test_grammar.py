@@ -1,4 +1,4 @@
-"""The allow-list: what is refused, with a caret under the part at fault; and that nothing of it ever ran."""
+"""The allow-list: what is refused, with a caret under the part at fault, and without running it."""
 
 import time
 

@@ -16,9 +16,10 @@ from weaver_tt.weaver_compat.import_names import weaver_names
 
 @lru_cache
 def load_custom_functions(path: str) -> dict[str, Callable[..., Any]]:
-    """The functions of a user's python file, by name. Errors inside that file pass through as they are.
+    """Functions of a user's python file, by name. Errors inside that file pass through as they are.
 
-    :raises ConfigError: there is no such file, or it holds no function.
+    Raises:
+        ConfigError: there is no such file, or it holds no function.
     """
     if not Path(path).is_file():
         raise ConfigError(f"--custom-functions {path}: no such file")
@@ -28,17 +29,18 @@ def load_custom_functions(path: str) -> dict[str, Callable[..., Any]]:
     module = importlib.util.module_from_spec(spec)
     with weaver_names(path):
         spec.loader.exec_module(module)
-    members = vars(module).items()
-    found: dict[str, Callable[..., Any]] = {
-        name: value
-        for name, value in members
-        if inspect.isfunction(value) and not name.startswith("__")
-    }
-    if not found:
+    functions: dict[str, Callable[..., Any]] = {}
+    for name, value in vars(module).items():
+        # names such as __getattr__ are the module's own affair
+        if inspect.isfunction(value) and not name.startswith("__"):
+            functions[name] = value
+    if not functions:
         raise ConfigError(f"--custom-functions {path}: holds no function")
-    return found
+    return functions
 
 
 def known_functions(custom: str | None) -> Mapping[str, Callable[..., Any]]:
-    """What can be called by its bare name, with the functions of the file ``custom`` where one is given."""
-    return FUNCTIONS if custom is None else {**FUNCTIONS, **load_custom_functions(custom)}
+    """What can be called by its bare name, with the functions of the file ``custom`` if given."""
+    if custom is None:
+        return FUNCTIONS
+    return {**FUNCTIONS, **load_custom_functions(custom)}

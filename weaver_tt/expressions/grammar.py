@@ -1,4 +1,7 @@
-"""The allow-list: which syntax trees are expressions. Everything that is not listed here is refused, before anything runs."""
+"""The allow-list: which syntax trees are expressions.
+
+Everything that is not listed here is refused, before anything runs.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.expressions.operators import BINARY, COMPARISON, UNARY
 from weaver_tt.expressions.registry import (
     ATTRIBUTES,
     HELPERS,
@@ -21,26 +25,15 @@ from weaver_tt.expressions.registry import (
 )
 
 ALLOWED = (
-    "allowed: numbers, columns, + - * / // % **, comparisons, & | ~, indexing and slicing, functions of np, ak and math, "
-    "the helpers of docs/data-yaml.md, len abs min max sum round, and those of --custom-functions"
+    "allowed: numbers, columns, + - * / // % **, comparisons, & | ~, indexing and slicing, "
+    "functions of np, ak and math, the helpers of docs/data-yaml.md, len abs min max sum round, "
+    "and those of --custom-functions"
 )
-OPERATORS = (
-    ast.Add,
-    ast.Sub,
-    ast.Mult,
-    ast.Div,
-    ast.FloorDiv,
-    ast.Mod,
-    ast.Pow,
-    ast.BitAnd,
-    ast.BitOr,
-    ast.BitXor,
-)
-SIGNS = (ast.UAdd, ast.USub, ast.Invert)
-COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 MAX_CHARACTERS = 20_000
 MAX_DEPTH = 200  # far below the interpreter's own limit
+MAX_BITS = 64  # of a whole number
 
+NO_LOOPS = "loops are not allowed; write it with columns, or in a file for --custom-functions"
 SUGGESTIONS: Mapping[type[ast.AST], str] = {
     ast.BoolOp: "'and' and 'or' do not act on columns; write & or |, with each side in parentheses",
     ast.Not: "'not' does not act on columns; write ~",
@@ -48,10 +41,13 @@ SUGGESTIONS: Mapping[type[ast.AST], str] = {
     ast.In: "'in' does not act on columns; write (x == a) | (x == b)",
     ast.NotIn: "'not in' does not act on columns; write (x != a) & (x != b)",
     ast.Lambda: "functions cannot be defined here; put them in a file for --custom-functions",
-    ast.ListComp: "loops are not allowed; write it with columns, or in a file for --custom-functions",
-    ast.GeneratorExp: "loops are not allowed; write it with columns, or in a file for --custom-functions",
+    ast.ListComp: NO_LOOPS,
+    ast.GeneratorExp: NO_LOOPS,
 }
 """Construct -> what to write instead, where people are likely to try it."""
+
+REFUSED_ARGUMENTS = frozenset({"out", "behavior", "attrs", "highlevel"})
+"""Arguments that make a function write into a column, or return anything but an array."""
 
 
 @dataclass(frozen=True)
@@ -63,24 +59,25 @@ class Grammar:
     functions: Mapping[str, Callable[..., Any]]
 
     def refusal(self, node: Any, why: str) -> ConfigError:
-        """The error for a part of the expression: what is wrong, the expression, a caret under the part, what is allowed."""
-        return ConfigError(
-            f"{self.where}: {why}\n{with_caret(self.source, node.col_offset, node.end_col_offset)}\n{ALLOWED}"
-        )
+        """The error for a part: what is wrong, a caret under the part, and what is allowed."""
+        shown = with_caret(self.source, node.col_offset, node.end_col_offset)
+        return ConfigError(f"{self.where}: {why}\n{shown}\n{ALLOWED}")
 
     def check(self, node: ast.expr, depth: int = 0) -> Iterator[str]:
         """Names of the columns that an allowed tree reads.
 
-        :raises ConfigError: some part is not allowed.
+        Raises:
+            ConfigError: some part is not allowed.
         """
         if depth > MAX_DEPTH:
             raise self.refusal(node, f"nested more than {MAX_DEPTH} deep")
         if isinstance(node, ast.Name):
-            self.name(node)
+            self.check_name(node)
             yield node.id
         elif isinstance(node, ast.Constant):
-            self.constant(node)
+            self.check_constant(node)
         elif isinstance(node, ast.Attribute) and module_of(node.value):
+            # np.pi: the module is not a column
             self.member(node)
         else:
             for part in self.parts(node):
@@ -89,76 +86,67 @@ class Grammar:
     def parts(self, node: ast.expr) -> list[ast.expr]:
         """The operands of an operation that is allowed."""
         match node:
-            case ast.BinOp(left=left, op=operator, right=right) if isinstance(operator, OPERATORS):
+            case ast.BinOp(left=left, op=operator, right=right) if type(operator) in BINARY:
                 self.refuse_lists(left, right)
                 return [left, right]
-            case ast.UnaryOp(op=operator, operand=operand) if isinstance(operator, SIGNS):
+            case ast.UnaryOp(op=operator, operand=operand) if type(operator) in UNARY:
                 return [operand]
             case ast.Compare(left=left, ops=operators, comparators=others):
                 for test in operators:
-                    if not isinstance(test, COMPARISONS):
+                    if type(test) not in COMPARISON:
                         raise self.refusal(node, SUGGESTIONS.get(type(test), "'is' is not allowed"))
                 return [left, *others]
             case ast.Call():
                 return self.call(node)
             case ast.Attribute(value=value, attr=name):
-                self.attribute(node, name)
+                self.check_attribute(node, name)
                 return [value]
             case ast.Subscript(value=value, slice=index):
                 return [value, *self.index(index)]
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
                 return elements
-        faulty = getattr(node, "op", node)
-        why = next(
-            (
-                hint
-                for kind, hint in SUGGESTIONS.items()
-                if isinstance(node, kind) or isinstance(faulty, kind)
-            ),
-            None,
-        )
-        raise self.refusal(node, why or f"{type(faulty).__name__} is not allowed")
+        raise self.refusal(node, _why_refused(node))
 
-    def name(self, node: ast.Name) -> None:
+    def check_name(self, node: ast.Name) -> None:
         """A bare name is a column."""
         if node.id in MODULES:
             raise self.refusal(node, f"{node.id!r} is a module; write {node.id}.NAME")
         if node.id.startswith("__"):
             raise self.refusal(node, f"names that begin with '__' are not allowed: {node.id!r}")
 
-    def constant(self, node: ast.Constant) -> None:
+    def check_constant(self, node: ast.Constant) -> None:
         """Numbers; text only where a function or an index takes it (see ``call``, ``index``)."""
         value = node.value
-        if isinstance(value, int) and value.bit_length() > 64:
-            raise self.refusal(node, "a whole number of more than 64 bits")
+        if isinstance(value, int) and value.bit_length() > MAX_BITS:
+            raise self.refusal(node, f"a whole number of more than {MAX_BITS} bits")
         if value is not None and not isinstance(value, int | float):
             raise self.refusal(node, f"{type(value).__name__} {value!r} is not allowed here")
 
     def refuse_lists(self, *operands: ast.expr) -> None:
-        """``[0] * 10**9`` would repeat a list."""
+        """Refuse ``[0] * 10**9``, which would repeat a list."""
         for operand in operands:
             if isinstance(operand, ast.List | ast.Tuple):
                 raise self.refusal(operand, "arithmetic acts on numbers and columns, not on lists")
 
     def member(self, node: ast.Attribute) -> Any:
-        """``np.sqrt``: what a module's name stands for."""
+        """What a module's name stands for, such as ``np.sqrt``."""
         module = module_of(node.value)
         assert module is not None
-        if node.attr not in MODULES[module]:
-            raise self.refusal(
-                node, f"{module}.{node.attr} is not allowed; {nearest(node.attr, MODULES[module])}"
-            )
-        return MODULES[module][node.attr]
+        members = MODULES[module]
+        if node.attr not in members:
+            why = f"{module}.{node.attr} is not allowed; {nearest(node.attr, members)}"
+            raise self.refusal(node, why)
+        return members[node.attr]
 
-    def attribute(self, node: ast.Attribute, name: str) -> None:
+    def check_attribute(self, node: ast.Attribute, name: str) -> None:
         """``p4.pt``: a coordinate of four-momenta; ``x.counts`` of a column."""
-        self.submodule(node.value)
+        self.check_submodule(node.value)
         known = (*MOMENTUM_COORDINATES, *ATTRIBUTES)
         if name not in known:
             raise self.refusal(node, f"attribute {name!r} is not allowed; {nearest(name, known)}")
 
-    def submodule(self, node: ast.expr) -> None:
-        """``np.lib`` in ``np.lib.format`` is what to complain of."""
+    def check_submodule(self, node: ast.expr) -> None:
+        """Of ``np.lib.format``, it is ``np.lib`` that is not allowed."""
         if isinstance(node, ast.Attribute) and module_of(node.value):
             self.member(node)
 
@@ -168,44 +156,39 @@ class Grammar:
         inside: list[ast.expr] = []
         for part in parts:
             if isinstance(part, ast.Slice):
-                inside += [edge for edge in (part.lower, part.upper, part.step) if edge is not None]
-            elif not (
-                isinstance(part, ast.Constant)
-                and (isinstance(part.value, str) or part.value is ...)
-            ):
+                edges = (part.lower, part.upper, part.step)
+                inside += [edge for edge in edges if edge is not None]
+            elif not (_is_text(part) or _is_ellipsis(part)):
                 inside.append(part)
         return inside
 
     def call(self, node: ast.Call) -> list[ast.expr]:
         """The arguments of a call, where function and arguments fit together."""
-        arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
         for argument in node.args:
             if isinstance(argument, ast.Starred):
                 raise self.refusal(argument, "'*' is not allowed in a call")
         if any(keyword.arg is None for keyword in node.keywords):
             raise self.refusal(node, "'**' is not allowed in a call")
+        arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+        # text such as 'float32' is fine for an argument and has no parts to check
+        parts = [argument for argument in arguments if not _is_text(argument)]
         target = node.func
-        plain = [
-            argument
-            for argument in arguments
-            if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str))
-        ]
         if isinstance(target, ast.Attribute) and not module_of(target.value):
-            self.method(node, target)
-            return [target.value, *plain]
-        self.signature(node, self.function(target))
-        return plain
+            self.check_method(node, target)
+            return [target.value, *parts]
+        self.check_arguments(node, self.function(target))
+        return parts
 
-    def method(self, node: ast.Call, target: ast.Attribute) -> None:
+    def check_method(self, node: ast.Call, target: ast.Attribute) -> None:
         """``p4.deltaR(other)`` of four-momenta, ``x.sum()`` of a column."""
-        self.submodule(target.value)
+        self.check_submodule(target.value)
         known: Mapping[str, Callable[..., Any]] = {**MOMENTUM_CALLS, **METHODS}
         if target.attr not in known:
-            raise self.refusal(
-                target, f"method {target.attr!r} is not allowed; {nearest(target.attr, known)}"
-            )
-        itself = ast.Call(func=target, args=[target.value, *node.args], keywords=node.keywords)
-        self.signature(ast.copy_location(itself, node), known[target.attr])
+            why = f"method {target.attr!r} is not allowed; {nearest(target.attr, known)}"
+            raise self.refusal(target, why)
+        # what stands before the dot is the first argument
+        call = ast.Call(func=target, args=[target.value, *node.args], keywords=node.keywords)
+        self.check_arguments(ast.copy_location(call, node), known[target.attr])
 
     def function(self, target: ast.expr) -> Callable[..., Any]:
         """What is called: a listed function of a module, a helper, a builtin, or the user's own."""
@@ -217,45 +200,83 @@ class Grammar:
         if not isinstance(target, ast.Name):
             raise self.refusal(target, "only a named function can be called")
         if target.id not in self.functions:
-            raise self.refusal(
-                target, f"no function {target.id!r}; {nearest(target.id, self.functions)}"
-            )
+            why = f"no function {target.id!r}; {nearest(target.id, self.functions)}"
+            raise self.refusal(target, why)
         return self.functions[target.id]
 
-    def signature(self, node: ast.Call, function: Callable[..., Any]) -> None:
-        """The arguments fit, and none of them makes the function write into a column or grow an array."""
-        given = {keyword.arg: None for keyword in node.keywords if keyword.arg is not None}
-        refused = {"out", "behavior", "attrs", "highlevel"} | (
-            {"shape"} if getattr(function, "__name__", "").endswith("_like") else set()
-        )
+    def check_arguments(self, node: ast.Call, function: Callable[..., Any]) -> None:
+        """The arguments fit, and none makes the function write into a column or grow an array."""
+        bound = self.bound_arguments(node, function)
+        # our own helpers have no argument that does harm
+        if function in HELPERS.values():
+            return
+        refused = set(REFUSED_ARGUMENTS)
+        if getattr(function, "__name__", "").endswith("_like"):
+            # np.ones_like(x, shape=10**10)
+            refused.add("shape")
+        if bound & refused:
+            raise self.refusal(node, f"argument {min(bound & refused)!r} is not allowed")
+
+    def bound_arguments(self, node: ast.Call, function: Callable[..., Any]) -> set[str]:
+        """Names of the parameters that a call gives, those given by position included."""
+        named = {keyword.arg: None for keyword in node.keywords if keyword.arg is not None}
         if isinstance(function, np.ufunc):
+            # by position a ufunc would take ``out`` too
             if len(node.args) != function.nin:
+                plural = "s" if function.nin > 1 else ""
                 raise self.refusal(
                     node,
-                    f"{function.__name__} takes {function.nin} argument{'s' * (function.nin > 1)}, not {len(node.args)}",
+                    f"{function.__name__} takes {function.nin} argument{plural}, "
+                    f"not {len(node.args)}",
                 )
-            bound = set(given)
-        else:
-            try:
-                bound = set(inspect.signature(function).bind(*node.args, **given).arguments)
-            except TypeError as error:
-                raise self.refusal(node, f"{ast.unparse(node.func)}: {error}") from None
-            except ValueError:  # builtins and types tell no signature
-                bound = set(given)
-        if function not in HELPERS.values() and bound & refused:
-            raise self.refusal(node, f"argument {min(bound & refused)!r} is not allowed")
+            return set(named)
+        try:
+            return set(inspect.signature(function).bind(*node.args, **named).arguments)
+        except TypeError as error:
+            raise self.refusal(node, f"{ast.unparse(node.func)}: {error}") from None
+        except ValueError:
+            # some builtins and types have no signature to look at
+            return set(named)
+
+
+def _why_refused(node: ast.expr) -> str:
+    """What to write instead of a construct, or that it is not allowed."""
+    # of an operation, its operator is at fault
+    faulty = getattr(node, "op", node)
+    for kind, suggestion in SUGGESTIONS.items():
+        if isinstance(node, kind) or isinstance(faulty, kind):
+            return suggestion
+    return f"{type(faulty).__name__} is not allowed"
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _is_ellipsis(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is ...
 
 
 def module_of(node: ast.expr) -> str | None:
     """The module that ``np`` or ``awkward.JaggedArray`` stands for; None for anything else."""
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        name = f"{node.value.id}.{node.attr}"
-    else:
-        name = node.id if isinstance(node, ast.Name) else ""
+    match node:
+        case ast.Attribute(value=ast.Name(id=package), attr=last):
+            name = f"{package}.{last}"
+        case ast.Name(id=name):
+            pass
+        case _:
+            return None
     return name if name in MODULES else None
 
 
 def with_caret(source: str, first: int, last: int) -> str:
     """The expression with a caret line under its bytes ``[first, last)``."""
-    start, stop = (len(source.encode()[:byte].decode(errors="ignore")) for byte in (first, last))
-    return f"  {source}\n  {' ' * start}{'^' * max(1, stop - start)}"
+    start = _characters(source, first)
+    stop = _characters(source, last)
+    carets = "^" * max(1, stop - start)
+    return f"  {source}\n  {' ' * start}{carets}"
+
+
+def _characters(source: str, byte: int) -> int:
+    """Number of characters before a byte: Python's trees count bytes, a screen does not."""
+    return len(source.encode()[:byte].decode(errors="ignore"))

@@ -18,20 +18,25 @@ from weaver_tt.expressions.momentum import make_momentum
 
 
 def _hash(*columns: Any) -> npt.NDArray[np.int64]:
-    """A whole number for each row, the same for equal rows in every run: (R,) columns of numbers -> (R,), ``_hash(run, event) % 10``."""
+    """A whole number for each row, the same for equal rows in every run.
+
+    Columns (R,) of numbers -> (R,): ``_hash(run, event) % 10``.
+    """
     if any(ak.Array(column).ndim != 1 for column in columns):
         raise DataError("_hash takes columns with one number per row")
-    lists = [np.asarray(ak.to_numpy(column)) for column in columns]
-    return np.fromiter(
-        map(hash, zip(*(values.tolist() for values in lists), strict=True)), dtype=np.int64
-    )
+    lists = [np.asarray(ak.to_numpy(column)).tolist() for column in columns]
+    rows = zip(*lists, strict=True)
+    # Python's hash of a tuple of numbers, as Weaver takes it: no seed enters
+    return np.fromiter(map(hash, rows), dtype=np.int64)
 
 
 def _concat(arrays: Sequence[Any], axis: int = 0) -> Any:
     """Arrays one after another along ``axis``."""
     if len(arrays) == 0:
         return np.array([])
-    return np.concatenate(arrays, axis) if _all_numpy(arrays) else ak.concatenate(arrays, axis)
+    if _all_numpy(arrays):
+        return np.concatenate(arrays, axis)
+    return ak.concatenate(arrays, axis)
 
 
 def _stack(arrays: Sequence[Any], axis: int = 1) -> Any:
@@ -40,8 +45,9 @@ def _stack(arrays: Sequence[Any], axis: int = 1) -> Any:
         return np.array([])
     if _all_numpy(arrays):
         return np.stack(arrays, axis)
-    where = (slice(None),) * axis + (np.newaxis,)
-    return ak.concatenate([ak.Array(array)[where] for array in arrays], axis)
+    # awkward has no stack; joining along an axis of length 1 does the same
+    new_axis = (slice(None),) * axis + (np.newaxis,)
+    return ak.concatenate([ak.Array(array)[new_axis] for array in arrays], axis)
 
 
 def _all_numpy(arrays: Sequence[Any]) -> bool:
@@ -49,23 +55,30 @@ def _all_numpy(arrays: Sequence[Any]) -> bool:
 
 
 def _pad(array: Any, maxlen: int, value: float = 0, dtype: str = "float32") -> npt.NDArray[Any]:
-    """The first ``maxlen`` objects of each row, filled up with ``value``: (R, var) -> (R, maxlen); (R,) counts as one object a row."""
+    """The first ``maxlen`` objects of each row, filled up with ``value``: (R, var) -> (R, maxlen).
+
+    A column (R,) counts as one object a row.
+    """
     if isinstance(array, np.ndarray) and array.ndim >= 2 and array.shape[1] == maxlen:
         return array
     content, counts = _content_and_counts(array)
     padded = np.full((len(counts), validate_length(maxlen)), value, dtype)
-    place = np.arange(maxlen) < counts[:, None]
-    padded[place] = content[_position_in_row(counts) < maxlen]
+    is_filled = np.arange(maxlen) < counts[:, None]  # (R, maxlen)
+    padded[is_filled] = content[_position_in_row(counts) < maxlen]
     return padded
 
 
 def _repeat_pad(array: Any, maxlen: int, dtype: str = "float32") -> npt.NDArray[Any]:
-    """Each row's objects over and over up to ``maxlen``: (R, var) -> (R, maxlen); rows without objects are zero."""
+    """Each row's objects over and over up to ``maxlen``: (R, var) -> (R, maxlen).
+
+    Rows without objects are zero.
+    """
     content, counts = _content_and_counts(array)
     padded = np.zeros((len(counts), validate_length(maxlen)), dtype)
-    filled = counts > 0
-    first = np.cumsum(counts) - counts
-    padded[filled] = content[first[filled, None] + np.arange(maxlen) % counts[filled, None]]
+    has_objects = counts > 0
+    first = (np.cumsum(counts) - counts)[has_objects, None]
+    place = np.arange(maxlen) % counts[has_objects, None]  # (R', maxlen)
+    padded[has_objects] = content[first + place]
     return padded
 
 
@@ -74,12 +87,15 @@ def _content_and_counts(array: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.in
     array = ak.Array(array)
     if array.ndim == 1:
         return ak.to_numpy(array), np.ones(len(array), np.int64)
-    return ak.to_numpy(ak.flatten(array)), ak.to_numpy(ak.num(array))
+    content = ak.to_numpy(ak.flatten(array))
+    counts = ak.to_numpy(ak.num(array))
+    return content, counts
 
 
 def _position_in_row(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The place of each object inside its row: counts (R,) -> (M,)."""
-    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    first = np.cumsum(counts) - counts
+    return np.arange(counts.sum()) - np.repeat(first, counts)
 
 
 def _clip(array: Any, a_min: Any, a_max: Any) -> Any:
@@ -88,9 +104,14 @@ def _clip(array: Any, a_min: Any, a_max: Any) -> Any:
 
 
 def _knn(support: Any, query: Any, k: int, n_jobs: int = 1) -> npt.NDArray[np.int64]:
-    """Indices of the ``k`` points of ``support`` (S, D) nearest to each of ``query`` (Q, D): (Q, k), nearest first, S where there are fewer."""
-    support, query = np.asarray(support, float), np.asarray(query, float)
-    distance = ((query[:, None, :] - support[None, :, :]) ** 2).sum(-1)  # (Q, S)
+    """Indices of the ``k`` points of ``support`` (S, D) nearest to each of ``query`` (Q, D).
+
+    (Q, k), nearest first, S where there are fewer; ``n_jobs`` is there for Weaver's sake.
+    """
+    support = np.asarray(support, float)
+    query = np.asarray(query, float)
+    difference = query[:, None, :] - support[None, :, :]  # (Q, S, D)
+    distance = (difference**2).sum(-1)  # (Q, S)
     index = np.full((len(query), k), len(support))
     nearest = np.argsort(distance, axis=1, kind="stable")[:, :k]
     index[:, : nearest.shape[1]] = nearest
@@ -105,18 +126,26 @@ def _batch_knn(
     maxlen_q: int | None = None,
     n_jobs: int = 1,
 ) -> npt.NDArray[np.int32]:
-    """``_knn`` row by row, among the first ``maxlen_s`` and for the first ``maxlen_q`` points: (R, maxlen_q, k), padded with maxlen_s - 1."""
-    most = maxlen_s if maxlen_q is None else maxlen_q
-    index = np.full((len(supports), validate_length(most), k), maxlen_s - 1, np.int32)
+    """``_knn`` row by row, among the first ``maxlen_s`` and for the first ``maxlen_q`` points.
+
+    (R, maxlen_q, k), padded with maxlen_s - 1.
+    """
+    longest = maxlen_s if maxlen_q is None else maxlen_q
+    index = np.full((len(supports), validate_length(longest), k), maxlen_s - 1, np.int32)
     for row, (support, query) in enumerate(zip(supports, queries, strict=True)):
-        index[row, : len(query[:most])] = _knn(support[:maxlen_s], query[:most], k)
+        kept = query[:longest]
+        index[row, : len(kept)] = _knn(support[:maxlen_s], kept, k)
     return index
 
 
 def _batch_permute_indices(array: ak.Array) -> ak.Array:
-    """A random order of each row's objects, a pure function of the rows' sizes, so that runs can be repeated: (R, var) -> (R, var)."""
+    """A random order of each row's objects: (R, var) -> (R, var).
+
+    A pure function of the rows' sizes, so that runs can be repeated.
+    """
     counts = ak.to_numpy(ak.num(array))
-    return ak.argsort(ak.unflatten(_seeded_generator(counts).random(counts.sum()), counts))
+    keys = _seeded_generator(counts).random(counts.sum())
+    return ak.argsort(ak.unflatten(keys, counts))
 
 
 def _batch_argsort(array: ak.Array) -> ak.Array:
@@ -136,19 +165,24 @@ def _batch_permute_and_drop_indices(
     drop_rate_max: float = 0,
     min_elements: int = 1,
 ) -> ak.Array:
-    """Random (or sorting) indices of each row's objects; at a random rate of a row's last objects are left out, ``min_elements`` stay."""
+    """Random (or sorting) indices of each row's objects, some of the last objects left out.
+
+    The share left out is drawn for each row between the two rates; ``min_elements`` stay.
+    """
     indices = _batch_permute_indices(array) if random_permute else _batch_argsort(array)
     if not drop_rate_min:
         return indices
     if not 0 < drop_rate_min <= drop_rate_max < 1:
         raise DataError(
-            f"drop rates {drop_rate_min} and {drop_rate_max}: expected 0 < drop_rate_min <= drop_rate_max < 1"
+            f"drop rates {drop_rate_min} and {drop_rate_max}: "
+            f"expected 0 < drop_rate_min <= drop_rate_max < 1"
         )
     counts = ak.to_numpy(ak.num(array))
-    rate = _seeded_generator(counts + 1).uniform(drop_rate_min, drop_rate_max, len(counts))
-    return indices[
-        indices < np.maximum(min_elements, np.round(counts * (1 - rate))).astype(np.int64)
-    ]
+    # other random numbers than those of the order
+    generator = _seeded_generator(counts + 1)
+    rate = generator.uniform(drop_rate_min, drop_rate_max, len(counts))
+    kept = np.maximum(min_elements, np.round(counts * (1 - rate))).astype(np.int64)
+    return indices[indices < kept]
 
 
 def _seeded_generator(counts: npt.NDArray[Any]) -> np.random.Generator:

@@ -1,6 +1,7 @@
-"""What may follow the dot of a column: reductions, and the spellings of awkward 0 that old data YAMLs use.
+"""Methods of columns: reductions over each row's objects, and spellings of awkward 0.
 
-``x.sum()`` acts on each row; ``awkward.JaggedArray.ones_like(x)`` is ``ak.ones_like(x)``.
+``x.sum()`` acts on each row; ``awkward.JaggedArray.ones_like(x)`` is ``ak.ones_like(x)``, as old
+data YAMLs write it. ``registry.py`` lists them.
 """
 
 from __future__ import annotations
@@ -21,24 +22,34 @@ def pad_none(array: Any, target: int, axis: int = 1, *, clip: bool = False) -> a
 
 
 def validate_length(length: int) -> int:
-    """A length to pad to; DataError when no memory could hold it."""
+    """A length to pad to.
+
+    Raises:
+        DataError: no memory could hold it.
+    """
     if not 0 <= length <= MAX_OBJECTS:
         raise DataError(f"cannot pad to {length} objects; between 0 and {MAX_OBJECTS} can be")
     return length
 
 
 def reduce_objects(function: Callable[..., Any], array: Any, axis: int = -1) -> Any:
-    """``function`` over each row's objects: (R, var) -> (R,). Without objects a sum is 0, a mean NaN, and a largest value -infinity."""
+    """``function`` over each row's objects: (R, var) -> (R,).
+
+    Without objects a sum is 0, a mean NaN, and a largest value -infinity.
+    """
     return function(_require_objects(array, axis), axis=axis, mask_identity=False)
 
 
 def find_extremum(function: Callable[..., Any], array: Any, axis: int | None = None) -> Any:
-    """``ak.argmax`` or ``ak.argmin``: without ``axis`` as awkward 0 had it, a list of one place (or none) a row, with which to index."""
+    """Places of the smallest or largest objects, by ``ak.argmin`` or ``ak.argmax``.
+
+    Without ``axis`` as in awkward 0: a list of one place (or none) a row, with which to index.
+    """
     if axis is not None:
         return function(_require_objects(array, axis), axis=axis)
-    return ak.drop_none(
-        ak.from_regular(function(_require_objects(array), axis=-1, keepdims=True), axis=-1), axis=-1
-    )
+    places = function(_require_objects(array), axis=-1, keepdims=True)
+    # a row without objects has a missing place, which becomes an empty list
+    return ak.drop_none(ak.from_regular(places, axis=-1), axis=-1)
 
 
 def counts(array: Any) -> Any:
@@ -47,12 +58,12 @@ def counts(array: Any) -> Any:
 
 
 def pad(array: Any, length: int, clip: bool = False) -> ak.Array:
-    """Rows filled up with missing values to ``length`` objects at least; with ``clip`` to that many exactly."""
+    """Rows filled up with missing values to ``length`` objects; with ``clip`` cut there too."""
     return pad_none(_require_objects(array), length, clip=clip)
 
 
 def fromcounts(counts: Any, content: Any) -> ak.Array:
-    """Content (M,) cut into rows of ``counts`` (R,) objects: (R, var)."""
+    """Content (M,) divided into rows of ``counts`` (R,) objects: (R, var)."""
     return ak.unflatten(content, counts)
 
 
@@ -60,7 +71,9 @@ def _require_objects(array: Any, axis: int = -1) -> Any:
     if ak.Array(array).ndim < 2:
         raise DataError("it has one value a row, and no objects to go over")
     if axis == 0:
+        # a result would depend on how the file is divided into chunks
         raise DataError(
-            "axis 0 goes over rows, and which rows are read together is a matter of chance; axis 1 goes over a row's objects"
+            "axis 0 goes over rows, and which rows are read together is a matter of chance; "
+            "axis 1 goes over a row's objects"
         )
     return array

@@ -1,8 +1,10 @@
-"""Four-momenta in expressions: records that keep the coordinates they were made from and give all others on request."""
+"""Four-momenta in expressions.
+
+Records that keep the coordinates they were made from and give all others on request.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import awkward as ak
@@ -21,10 +23,12 @@ from weaver_tt.physics.four_momentum import (
     transverse_momentum,
 )
 
+RECORD_NAME = "Momentum4D"
+
 
 def make_momentum(**coordinates: Any) -> ak.Array:
     """Records of four coordinates, such as pt, eta, phi, mass; arrays of any (equal) jaggedness."""
-    return ak.zip(coordinates, with_name="Momentum4D")
+    return ak.zip(coordinates, with_name=RECORD_NAME)
 
 
 def is_momentum(value: Any) -> bool:
@@ -32,24 +36,57 @@ def is_momentum(value: Any) -> bool:
     layout = getattr(value, "layout", None)
     while layout is not None and not layout.is_record:
         layout = getattr(layout, "content", None)
-    return layout is not None and layout.parameter("__record__") == "Momentum4D"
+    return layout is not None and layout.parameter("__record__") == RECORD_NAME
 
 
 def coordinate(record: ak.Array, name: str) -> Any:
-    """A coordinate of four-momenta, as stored or derived from those stored (GeV in, GeV out)."""
+    """A coordinate of four-momenta, as stored or derived from those stored (GeV in, GeV out).
+
+    Raises:
+        KeyError: there is no such coordinate.
+    """
     if name in record.fields:
         return record[name]
-    return DERIVED[name](lambda other: coordinate(record, other))
+
+    def of(other: str) -> Any:
+        return coordinate(record, other)
+
+    match name:
+        case "px":
+            return momentum_x(of("pt"), of("phi"))
+        case "py":
+            return momentum_y(of("pt"), of("phi"))
+        case "pz":
+            return momentum_z(of("pt"), of("eta"))
+        case "pt":
+            return transverse_momentum(of("px"), of("py"))
+        case "phi":
+            return azimuth(of("px"), of("py"))
+        case "eta":
+            return pseudorapidity(of("pt"), of("pz"))
+        case "theta":
+            return np.arctan2(of("pt"), of("pz"))
+        case "p":
+            return momentum_size(of("pt"), of("pz"))
+        case "energy":
+            return energy_from_mass(of("mass"), of("p") ** 2)
+        case "mass":
+            return signed_mass(of("energy"), of("p"))
+        case "mt":
+            return np.sqrt(of("energy") ** 2 - of("pz") ** 2)
+        case "et":
+            return of("energy") * of("pt") / of("p")
+        case "rapidity":
+            return np.arctanh(of("pz") / of("energy"))
+    raise KeyError(name)
 
 
 def add_momenta(left: ak.Array, right: ak.Array) -> ak.Array:
     """The sum of two arrays of four-momenta."""
-    return make_momentum(
-        **{
-            name: coordinate(left, name) + coordinate(right, name)
-            for name in ("px", "py", "pz", "energy")
-        }
-    )
+    total = {}
+    for name in ("px", "py", "pz", "energy"):
+        total[name] = coordinate(left, name) + coordinate(right, name)
+    return make_momentum(**total)
 
 
 def momentum_delta_phi(momentum: ak.Array, other: ak.Array) -> Any:
@@ -70,21 +107,3 @@ def momentum_delta_r(momentum: ak.Array, other: ak.Array) -> Any:
         coordinate(other, "eta"),
         coordinate(other, "phi"),
     )
-
-
-DERIVED: Mapping[str, Callable[[Callable[[str], Any]], Any]] = {
-    "px": lambda of: momentum_x(of("pt"), of("phi")),
-    "py": lambda of: momentum_y(of("pt"), of("phi")),
-    "pz": lambda of: momentum_z(of("pt"), of("eta")),
-    "pt": lambda of: transverse_momentum(of("px"), of("py")),
-    "phi": lambda of: azimuth(of("px"), of("py")),
-    "eta": lambda of: pseudorapidity(of("pt"), of("pz")),
-    "theta": lambda of: np.arctan2(of("pt"), of("pz")),
-    "p": lambda of: momentum_size(of("pt"), of("pz")),
-    "energy": lambda of: energy_from_mass(of("mass"), of("p") ** 2),
-    "mass": lambda of: signed_mass(of("energy"), of("p")),
-    "mt": lambda of: np.sqrt(of("energy") ** 2 - of("pz") ** 2),
-    "et": lambda of: of("energy") * of("pt") / of("p"),
-    "rapidity": lambda of: np.arctanh(of("pz") / of("energy")),
-}
-"""Coordinate -> how it follows from others."""
