@@ -1,11 +1,14 @@
-"""Rows per second from files to padded batches, beside weaver-core on the same files, YAML, batch size and cores, and beside reading alone.
+"""Rows per second from files to padded batches, beside weaver-core and beside reading alone.
 
     python benchmarks/loader.py --peer-python /path/to/python-with-weaver-core
 
-Writes JetClass-like files (ten classes, 16 jagged columns, about 45 particles a jet, LZ4) unless ``--data`` names a folder of ROOT or parquet files,
-one for each class. Each side runs in a process of its own, in turn, ``--repeat`` times; the median of the epochs counts. Ours and the peer's read
-without worker processes, and ours once more with ``--workers`` of them. "Reading alone" is the format's own library (uproot, pyarrow), one thread,
-the file kept open, the same columns, cluster by cluster, nothing done with them. The share of time of each stage is taken in one thread.
+All read the same files with the same YAML, batch size and cores. The files are JetClass-like (ten
+classes, 16 jagged columns, about 45 particles a jet, LZ4) and written here, unless ``--data`` names
+a folder of ROOT or parquet files, one for each class. Each side runs in a process of its own, in
+turn, ``--repeat`` times; the median of the epochs counts. Our loader and weaver-core's read without
+worker processes, and ours once more with ``--workers`` of them. "Reading alone" is the format's own
+library (uproot, pyarrow) in one thread: the file is kept open, and the same columns are read
+cluster by cluster and dropped. The share of time of each stage is taken in one thread.
 """
 
 from __future__ import annotations
@@ -25,8 +28,22 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+# what a result says of how it was measured
+SETTINGS = (
+    "rows",
+    "format",
+    "batch_size",
+    "epochs",
+    "repeat",
+    "threads",
+    "fetch_step",
+    "pad_mode",
+)
+
 CLASSES = ["QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl"]
 FLAGS = ["isChargedHadron", "isNeutralHadron", "isPhoton", "isElectron", "isMuon"]
+
+# the data YAML, in the style of JetClass_full.yaml
 CONFIG = """
 treename: tree
 new_variables:
@@ -81,76 +98,87 @@ labels:
 
 
 def write_files(folder: str, rows: int, cluster: int, suffix: str = "root") -> None:
-    """Ten files of ``rows`` jets each, in clusters of ``cluster``."""
+    """Write ten files of ``rows`` jets each, in clusters of ``cluster`` rows."""
     import awkward as ak
     import numpy as np
-    import uproot
 
     random = np.random.default_rng(1)
     for number, name in enumerate(CLASSES):
-        counts = random.normal(45, 18, rows).clip(1, 128).astype(int)
-        total = counts.sum()
-        pt, eta, phi = (
-            random.exponential(20, total) + 0.5,
-            random.normal(0, 1, total),
-            random.uniform(-3.14, 3.14, total),
-        )
-        kind = random.integers(0, 5, total)
-        part = {
-            "px": pt * np.cos(phi),
-            "py": pt * np.sin(phi),
-            "pz": pt * np.sinh(eta),
-            "energy": pt * np.cosh(eta),
-        }
-        part |= {
-            column: random.normal(0, 0.3, total) for column in ("deta", "dphi", "d0val", "dzval")
-        }
-        part |= {column: random.exponential(0.2, total) for column in ("d0err", "dzerr")}
-        part |= {"charge": random.integers(-1, 2, total)} | {
-            flag: kind == i for i, flag in enumerate(FLAGS)
-        }
-        objects = ak.unflatten(
-            ak.zip({column: values.astype(np.float32) for column, values in part.items()}), counts
-        )
+        counts = random.normal(45, 18, rows).clip(1, 128).astype(int)  # (R,)
+        particles = make_particles(random, int(counts.sum()))
+        objects = ak.unflatten(ak.zip(particles), counts)
+        # scalar sums over a jet's particles, which is as good for reading as a four-momentum
+        pt = np.hypot(objects.px, objects.py)
         scalars = {
-            "jet_pt": ak.sum(np.hypot(objects.px, objects.py), axis=1),
+            "jet_pt": ak.sum(pt, axis=1),
             "jet_energy": ak.sum(objects.energy, axis=1),
         }
-        scalars |= {
-            f"label_{label}": np.full(rows, label == name, dtype=np.float32) for label in CLASSES
-        }
-        types = {
-            "part": "var * {" + ", ".join(f"{column}: float32" for column in part) + "}"
-        } | dict.fromkeys(scalars, "float32")
+        for label in CLASSES:
+            scalars[f"label_{label}"] = np.full(rows, label == name, dtype=np.float32)
+        path = Path(folder, f"class{number}.{suffix}")
         if suffix == "parquet":
-            columns = {f"part_{column}": objects[column] for column in part} | scalars
-            ak.to_parquet(
-                ak.Array(columns),
-                Path(folder, f"class{number}.parquet"),
-                compression="LZ4",
-                row_group_size=cluster,
-            )
-            continue
-        with uproot.recreate(
-            Path(folder, f"class{number}.root"), compression=uproot.LZ4(4)
-        ) as file:
-            tree = file.mktree("tree", types)
-            for first in range(0, rows, cluster):
-                tree.extend(
-                    {"part": objects[first : first + cluster]}
-                    | {k: np.asarray(v)[first : first + cluster] for k, v in scalars.items()}
-                )
+            columns = {f"part_{column}": objects[column] for column in particles} | scalars
+            ak.to_parquet(ak.Array(columns), path, compression="LZ4", row_group_size=cluster)
+        else:
+            write_root(path, objects, scalars, cluster)
+
+
+def make_particles(random: Any, number: int) -> dict[str, Any]:
+    """Columns of ``number`` particles, float32."""
+    import numpy as np
+
+    pt = random.exponential(20, number) + 0.5
+    eta = random.normal(0, 1, number)
+    phi = random.uniform(-3.14, 3.14, number)
+    kind = random.integers(0, 5, number)
+    columns = {
+        "px": pt * np.cos(phi),
+        "py": pt * np.sin(phi),
+        "pz": pt * np.sinh(eta),
+        "energy": pt * np.cosh(eta),
+    }
+    for name in ("deta", "dphi", "d0val", "dzval"):
+        columns[name] = random.normal(0, 0.3, number)
+    for name in ("d0err", "dzerr"):
+        columns[name] = random.exponential(0.2, number)
+    columns["charge"] = random.integers(-1, 2, number)
+    for i, flag in enumerate(FLAGS):
+        columns[flag] = kind == i
+    return {name: values.astype(np.float32) for name, values in columns.items()}
+
+
+def write_root(path: Path, objects: Any, scalars: dict[str, Any], cluster: int) -> None:
+    """Write a TTree with the objects as branches ``part_...``, ``cluster`` rows a basket."""
+    import numpy as np
+    import uproot
+
+    members = ", ".join(f"{column}: float32" for column in objects.fields)
+    types = {"part": f"var * {{{members}}}"} | dict.fromkeys(scalars, "float32")
+    with uproot.recreate(path, compression=uproot.LZ4(4)) as file:
+        tree = file.mktree("tree", types)
+        # one call makes one basket of each branch
+        for first in range(0, len(objects), cluster):
+            rows = slice(first, first + cluster)
+            columns = {name: np.asarray(values)[rows] for name, values in scalars.items()}
+            tree.extend({"part": objects[rows]} | columns)
+
+
+def write_config(folder: str, pad_mode: str) -> str:
+    """Write the data YAML of these files; its path."""
+    labels = ", ".join(f"label_{name}" for name in CLASSES)
+    path = Path(folder, "jets.yaml")
+    path.write_text(CONFIG.format(pad=pad_mode, labels=labels))
+    return str(path)
 
 
 def paths(folder: str) -> list[str]:
     """The files, in order."""
-    return sorted(
-        str(path) for path in Path(folder).iterdir() if path.suffix in (".root", ".parquet")
-    )
+    files = [path for path in Path(folder).iterdir() if path.suffix in (".root", ".parquet")]
+    return sorted(str(path) for path in files)
 
 
-def ours(args: argparse.Namespace, read_ahead: int | None = None) -> Any:
-    """Our training loader."""
+def our_loader(args: argparse.Namespace, read_ahead: int | None = None) -> Any:
+    """Our training loader; with ``read_ahead`` 0, all in one thread."""
     from dataclasses import replace
 
     from weaver_tt.config.load import load_config
@@ -168,18 +196,18 @@ def ours(args: argparse.Namespace, read_ahead: int | None = None) -> Any:
     return loader
 
 
-def peer(args: argparse.Namespace) -> Any:
+def peer_loader(args: argparse.Namespace) -> Any:
     """weaver-core's training loader, as its own train.py makes it."""
     from torch.utils.data import DataLoader
     from weaver.utils.dataset import SimpleIterDataset
 
     files = {f"class{i}": [path] for i, path in enumerate(paths(args.data))}
-    rows = ((0, 1), 1, 1)
+    all_rows = ((0, 1), 1, 1)
     dataset = SimpleIterDataset(
         files,
         args.data_config,
         for_training=True,
-        load_range_and_fraction=rows,
+        load_range_and_fraction=all_rows,
         fetch_step=args.fetch_step,
         name="train",
     )
@@ -188,8 +216,8 @@ def peer(args: argparse.Namespace) -> Any:
     )
 
 
-def bare(args: argparse.Namespace) -> Iterator[int]:
-    """Rows of each cluster, read by the format's own library and dropped."""
+def read_alone(args: argparse.Namespace) -> Iterator[int]:
+    """Number of rows of each cluster, which the format's own library reads and which is dropped."""
     from weaver_tt.config.load import load_config
     from weaver_tt.config.plan import make_plan
 
@@ -205,117 +233,111 @@ def bare(args: argparse.Namespace) -> Iterator[int]:
         import uproot
 
         tree = uproot.open(f"{path}:tree")
-        borders = tree.common_entry_offsets(filter_name=names)
-        for first, last in itertools.pairwise(borders):
+        boundaries = tree.common_entry_offsets(filter_name=names)
+        for first, last in itertools.pairwise(boundaries):
             yield len(tree.arrays(names, entry_start=first, entry_stop=last))
 
 
-def rates(epochs: Sequence[Callable[[], Iterator[int]]]) -> list[float]:
-    """Rows per second of each epoch."""
-    found = []
+def time_epochs(epochs: Sequence[Callable[[], Iterator[int]]]) -> list[float]:
+    """Rows per second of each epoch, which gives the number of rows of each of its batches."""
+    rates = []
     for epoch in epochs:
-        start, rows = time.perf_counter(), 0
+        rows = 0
+        start = time.perf_counter()
         for size in epoch():
             rows += size
-        found.append(rows / (time.perf_counter() - start))
-    return found
+        rates.append(rows / (time.perf_counter() - start))
+    return rates
 
 
-def sizes(loader: Any, number: int) -> Iterator[int]:
-    """Rows of each batch of an epoch of ours."""
+def batch_sizes(loader: Any, number: int) -> Iterator[int]:
+    """Rows of each batch of epoch ``number`` of our loader."""
     return (batch.size for batch in loader.epoch(number))
 
 
-def stages(args: argparse.Namespace) -> dict[str, float]:
+def time_stages(args: argparse.Namespace) -> dict[str, float]:
     """Share of the time of each stage of an epoch in one thread."""
     from weaver_tt.data.rows import padding
     from weaver_tt.data.shuffle import pool, stream
 
-    spent: dict[str, float] = defaultdict(float)
-    running = [0.0]  # of each stage that is running, the time spent in stages that it called
+    seconds: dict[str, float] = defaultdict(float)
+    # of each stage that is running, the seconds spent in stages that it called
+    inner_seconds = [0.0]
 
-    def timed(owner: Any, name: str, stage: str) -> None:
+    def time_calls(owner: Any, name: str, stage: str) -> None:
+        """Replace a function by itself with a clock; inner stages do not count for outer ones."""
         function = getattr(owner, name)
 
         @functools.wraps(function)
         def wrapper(*positional: Any, **named: Any) -> Any:
-            running.append(0.0)
+            inner_seconds.append(0.0)
             start = time.perf_counter()
             result = function(*positional, **named)
-            total = time.perf_counter() - start
-            spent[stage] += total - running.pop()
-            running[-1] += total
+            elapsed = time.perf_counter() - start
+            seconds[stage] += elapsed - inner_seconds.pop()
+            inner_seconds[-1] += elapsed
             return result
 
         setattr(owner, name, wrapper)
 
-    loader = ours(args, read_ahead=0)
+    loader = our_loader(args, read_ahead=0)
+    # the first epoch opens files and fills caches
     for _ in loader.epoch(0):
         pass
-    timed(stream.Decoder, "read", "reading")
-    timed(stream, "select_rows", "expressions")
-    timed(stream, "to_rows", "scaling, side by side")
-    timed(pool, "gather_rows", "shuffling: gathering rows")
-    timed(padding.Padder, "__call__", "padding")
+    time_calls(stream.Decoder, "read", "reading")
+    time_calls(stream, "select_rows", "expressions")
+    time_calls(stream, "to_rows", "scaling, side by side")
+    time_calls(pool, "gather_rows", "shuffling: gathering rows")
+    time_calls(padding.Padder, "__call__", "padding")
     start = time.perf_counter()
     for _ in loader.epoch(1):
         pass
     total = time.perf_counter() - start
-    shares = {
-        stage: seconds / total
-        for stage, seconds in sorted(spent.items(), key=lambda item: -item[1])
-    }
-    return shares | {"the rest": 1 - sum(shares.values())}
+    largest_first = sorted(seconds.items(), key=lambda item: -item[1])
+    shares = {stage: value / total for stage, value in largest_first}
+    shares["the rest"] = 1 - sum(shares.values())
+    return shares
 
 
-def child(args: argparse.Namespace) -> None:
-    """What runs in a process of its own; the last line it prints is the result."""
+def run_child(args: argparse.Namespace) -> None:
+    """Measure in a process of its own; the last line that is printed is the result."""
     import torch
 
     torch.set_num_threads(args.threads)
     if args.child != "peer":
         from weaver_tt.system.allocator import keep_freed_memory
 
-        keep_freed_memory()  # as train.py does
+        # as train.py does
+        keep_freed_memory()
     if args.child == "stages":
-        print(json.dumps(stages(args)))
+        print(json.dumps(time_stages(args)))
         return
-    if args.child == "bare":
-        print(json.dumps(rates([functools.partial(bare, args)] * args.epochs)))
-        return
-    if args.child == "ours":
-        loader = ours(args)
-        epochs: list[Callable[[], Iterator[int]]] = [
-            functools.partial(sizes, loader, number) for number in range(args.epochs)
-        ]
+    epochs: list[Callable[[], Iterator[int]]] = []
+    if args.child == "alone":
+        epochs = [functools.partial(read_alone, args)] * args.epochs
+    elif args.child == "ours":
+        loader = our_loader(args)
+        epochs = [functools.partial(batch_sizes, loader, number) for number in range(args.epochs)]
     else:
-        loader = peer(args)
+        loader = peer_loader(args)
         epochs = [lambda: (args.batch_size for _ in loader)] * args.epochs
-    print(json.dumps(rates(epochs)))
+    print(json.dumps(time_epochs(epochs)))
 
 
-def run(args: argparse.Namespace, who: str, workers: int = 0) -> Any:
-    """Run this file's :func:`child` and read its result."""
-    python = args.peer_python if who == "peer" else sys.executable
-    names = ("data", "data_config", "batch_size", "epochs", "threads", "fetch_step")
-    flags = [
-        part for name in names for part in (f"--{name.replace('_', '-')}", str(getattr(args, name)))
-    ] + ["--workers", str(workers)]
-    threads = dict.fromkeys(
-        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(args.threads)
-    )
-    environment = (
-        os.environ
-        | threads
-        | {"PYTHONPATH": "" if who == "peer" else str(Path(__file__).parents[1])}
-    )
-    done = subprocess.run(
-        [python, __file__, "--child", who, *flags],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def start_child(args: argparse.Namespace, who: str, workers: int = 0) -> Any:
+    """Start this file with ``--child`` and return its result."""
+    is_peer = who == "peer"
+    command = [args.peer_python if is_peer else sys.executable, __file__, "--child", who]
+    for name in ("data", "data_config", "batch_size", "epochs", "threads", "fetch_step"):
+        value = getattr(args, name)
+        command += [f"--{name.replace('_', '-')}", str(value)]
+    command += ["--workers", str(workers)]
+    environment = dict(os.environ)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        environment[name] = str(args.threads)
+    # the peer must not find our stand-ins for its modules
+    environment["PYTHONPATH"] = "" if is_peer else str(Path(__file__).parents[1])
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{who} failed:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -323,50 +345,39 @@ def run(args: argparse.Namespace, who: str, workers: int = 0) -> Any:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """All figures."""
-    sides: dict[str, tuple[str, int]] = {"weaver_tt": ("ours", 0), "reading alone": ("bare", 0)}
+    sides: dict[str, tuple[str, int]] = {"weaver_tt": ("ours", 0), "reading alone": ("alone", 0)}
     if args.workers:
-        sides[f"weaver_tt, {args.workers} workers"] = "ours", args.workers
+        sides[f"weaver_tt, {args.workers} workers"] = ("ours", args.workers)
     if args.peer_python:
-        sides["weaver-core"] = "peer", 0
+        sides["weaver-core"] = ("peer", 0)
+    # in turn, so that a busy spell of the machine meets all sides
     found: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(args.repeat):
         for name, (who, workers) in sides.items():
-            found[name] += run(args, who, workers)
-    settings = {
-        name: getattr(args, name)
-        for name in (
-            "rows",
-            "format",
-            "batch_size",
-            "epochs",
-            "repeat",
-            "threads",
-            "fetch_step",
-            "pad_mode",
-        )
-    }
-    rates = {
-        name: {"rows_per_second": median(values), "all": values} for name, values in found.items()
-    }
+            found[name] += start_child(args, who, workers)
+    rates = {}
+    for name, values in found.items():
+        rates[name] = {"rows_per_second": median(values), "all": values}
     return {
         "rates": rates,
-        "stages": run(args, "stages"),
-        "settings": settings,
+        "stages": start_child(args, "stages"),
+        "settings": {name: getattr(args, name) for name in SETTINGS},
         "cpus": len(os.sched_getaffinity(0)),
     }
 
 
 def show(result: dict[str, Any]) -> None:
-    """The table."""
+    """Print the table."""
     ours = result["rates"]["weaver_tt"]["rows_per_second"]
     print(
-        f"{'loader':32s} {'rows/s (median)':>16s} {'lowest':>10s} {'highest':>10s} {'weaver_tt to it':>16s}"
+        f"{'loader':32s} {'rows/s (median)':>16s} {'lowest':>10s} {'highest':>10s} "
+        f"{'weaver_tt to it':>16s}"
     )
     for name, rate in result["rates"].items():
-        values = rate["all"]
-        print(
-            f"{name:32s} {rate['rows_per_second']:16,.0f} {min(values):10,.0f} {max(values):10,.0f} {ours / rate['rows_per_second']:16.2f}"
-        )
+        middle = rate["rows_per_second"]
+        lowest = min(rate["all"])
+        highest = max(rate["all"])
+        print(f"{name:32s} {middle:16,.0f} {lowest:10,.0f} {highest:10,.0f} {ours / middle:16.2f}")
     print("\nwhere the time goes, in one thread")
     for stage, share in result["stages"].items():
         print(f"  {stage:30s} {share:16.1%}")
@@ -419,23 +430,18 @@ def main() -> None:
     )
     parser.add_argument("--json", default="loader.json", help="where to write the figures")
     parser.add_argument(
-        "--child", choices=["ours", "peer", "bare", "stages"], help=argparse.SUPPRESS
+        "--child", choices=["ours", "peer", "alone", "stages"], help=argparse.SUPPRESS
     )
     args = parser.parse_args()
     if args.child:
-        child(args)
+        run_child(args)
         return
     with tempfile.TemporaryDirectory() as scratch:
         if args.data is None:
             args.data = scratch
             write_files(scratch, args.rows, args.cluster, args.format)
         if args.data_config is None:
-            args.data_config = str(Path(scratch, "jets.yaml"))
-            Path(args.data_config).write_text(
-                CONFIG.format(
-                    pad=args.pad_mode, labels=", ".join(f"label_{name}" for name in CLASSES)
-                )
-            )
+            args.data_config = write_config(scratch, args.pad_mode)
         result = measure(args)
     show(result)
     Path(args.json).write_text(json.dumps(result, indent=1) + "\n")

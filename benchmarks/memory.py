@@ -1,8 +1,9 @@
-"""Peak memory of a training epoch over some data and over ten times as much: it is set by --pool-size, not by the data.
+"""Peak memory of a training epoch over some data, and over ten times as much.
 
     python benchmarks/memory.py
 
-Each epoch runs in a process of its own, over the same generated files, present once or ten times under other names.
+Memory is set by ``--pool-size``, not by the amount of data. Each epoch runs in a process of its
+own, over the same generated files, which are there once, or ten times under other names.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+# benchmarks are scripts, not a package
 sys.path.insert(0, str(Path(__file__).parent))
 
-from loader import CLASSES, CONFIG, paths, write_files  # the data of the loader's benchmark
+# the data of the loader's benchmark
+from loader import paths, write_config, write_files
 
+# highest ratio of the two that is fine
 BAR = 1.1
 
 
-def epoch(args: argparse.Namespace) -> dict[str, float]:
-    """Rows of an epoch over the files of ``--data``, and the peak memory of this process (MiB)."""
+def run_epoch(args: argparse.Namespace) -> dict[str, float]:
+    """Rows of an epoch over the files of ``--data``, and peak memory of this process in MiB."""
     from weaver_tt.config.load import load_config
     from weaver_tt.data.loaders import train_loader
     from weaver_tt.options.train import DataOptions
@@ -34,16 +38,18 @@ def epoch(args: argparse.Namespace) -> dict[str, float]:
     options = DataOptions(
         data_train=files, data_val=files[:1], batch_size=512, pool_size=args.pool_size
     )
-    rows = sum(
-        batch.size
-        for batch in train_loader(load_config(args.data_config), options, seed=1).epoch(0)
-    )
+    loader = train_loader(load_config(args.data_config), options, seed=1)
+    rows = 0
+    for batch in loader.epoch(0):
+        rows += batch.size
+    # bytes on macOS, kilobytes elsewhere
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    return {"rows": rows, "peak_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"rows": rows, "peak_MiB": peak / unit}
 
 
-def run(args: argparse.Namespace, data: str) -> dict[str, float]:
-    """:func:`epoch` over a folder, in a process of its own."""
+def start_child(args: argparse.Namespace, data: str) -> dict[str, float]:
+    """:func:`run_epoch` over a folder, in a process of its own."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     command = [
         sys.executable,
@@ -62,30 +68,29 @@ def run(args: argparse.Namespace, data: str) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def many(folder: str, into: str, times: int) -> str:
-    """Links to the files of ``folder``, ``times`` for each."""
+def link_files(folder: str, into: str, times: int) -> None:
+    """Make ``times`` links to each file of ``folder``."""
     for path in paths(folder):
         for number in range(times):
-            Path(into, f"{Path(path).stem}_{number}.root").symlink_to(Path(path).resolve())
-    return into
+            link = Path(into, f"{Path(path).stem}_{number}.root")
+            link.symlink_to(Path(path).resolve())
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Peak memory over one and over ``--times`` times the data."""
     with tempfile.TemporaryDirectory() as once, tempfile.TemporaryDirectory() as often:
         if args.data_config is None:
-            args.data_config = str(Path(often, "jets.yaml"))
-            Path(args.data_config).write_text(
-                CONFIG.format(pad="wrap", labels=", ".join(f"label_{name}" for name in CLASSES))
-            )
+            args.data_config = write_config(often, pad_mode="wrap")
         if args.data is None:
             write_files(once, args.rows, cluster=2_500)
         data = args.data or once
-        one, ten = run(args, data), run(args, many(data, often, args.times))
+        link_files(data, often, args.times)
+        found_once = start_child(args, data)
+        found_often = start_child(args, often)
     return {
-        "once": one,
-        "often": ten,
-        "ratio": ten["peak_MiB"] / one["peak_MiB"],
+        "once": found_once,
+        "often": found_often,
+        "ratio": found_often["peak_MiB"] / found_once["peak_MiB"],
         "bar": BAR,
         "pool_size": args.pool_size,
     }
@@ -110,7 +115,7 @@ def main() -> None:
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        print(json.dumps(epoch(args)))
+        print(json.dumps(run_epoch(args)))
         return
     result = measure(args)
     print(f"{'rows of an epoch':>18s} {'peak memory':>14s}")

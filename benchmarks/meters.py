@@ -1,7 +1,12 @@
-"""What the meter of classification costs a training step: python benchmarks/meters.py
+"""What the meter of classification costs a training step.
 
-Batches of probabilities are added as in training, and read every 50 steps as the log does; milliseconds of CPU time a step, the best round.
+    python benchmarks/meters.py
+
+Batches of probabilities are added as in training, and read every 50 steps as the log does. The
+result is in milliseconds of CPU time a step, of the best round.
 """
+
+from __future__ import annotations
 
 import argparse
 import time
@@ -12,10 +17,12 @@ from weaver_tt.metrics.base import Scored
 from weaver_tt.metrics.classification import ClassificationMeter
 
 
-def cost(classes: int, rows: int, steps: int, rounds: int) -> float:
-    """Milliseconds of CPU time a step, of one thread."""
-    target = torch.randint(classes, (rows,))
-    output = (torch.randn(rows, classes) + torch.nn.functional.one_hot(target, classes)).softmax(1)
+def measure_meter(classes: int, rows: int, steps: int, rounds: int) -> float:
+    """Milliseconds of CPU time a step, in one thread."""
+    target = torch.randint(classes, (rows,))  # (N,)
+    # the true class gets a larger output, as from a trained network
+    logits = torch.randn(rows, classes) + torch.nn.functional.one_hot(target, classes)  # (N, K)
+    output = logits.softmax(1)  # (N, K)
     batch = Scored(output, target, torch.ones(rows), counts=torch.ones(rows, dtype=torch.int64))
     best = float("inf")
     for _ in range(rounds):
@@ -38,9 +45,8 @@ def main() -> None:
     torch.set_num_threads(1)
     for classes in (2, 5, 10):
         for rows in (64, 512, 1024):
-            print(
-                f"{classes:3d} classes, batch {rows:5d}: {cost(classes, rows, options.steps, options.rounds):.3f} ms"
-            )
+            cost = measure_meter(classes, rows, options.steps, options.rounds)
+            print(f"{classes:3d} classes, batch {rows:5d}: {cost:.3f} ms")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""From a ROOT file of toy jets to closed predictions, as a user would run it: time, residuals and closure of network and map.
+"""From a ROOT file of toy jets to predictions and their closure, as a user would run it.
 
     python benchmarks/truth_tagging.py                                    # the edge network
     python benchmarks/truth_tagging.py --network gnn --epochs 10          # the paper's network
     python benchmarks/truth_tagging.py --data train.root test.root --data-config my.yaml
 
-Every step is a process of its own (``train.py``, ``weaver-tt``), timed from outside. Results: a table on stdout and a JSON.
+Gives times, residuals, and the closure of network and map. Every step is a process of its own
+(``train.py``, ``weaver-tt``), timed from outside. Results are printed as a table and written as
+JSON.
 """
 
 from __future__ import annotations
@@ -18,15 +20,25 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-RECIPES = {  # found on events of other seeds
-    "edges": "--batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --warmup-steps 0.05 --start-lr 2e-2 --num-epochs 8 --ensemble 4",
-    "gnn": "--batch-size 1000 --optimizer adam --lr-scheduler one-cycle --start-lr 1e-3 --num-epochs 10",
+FLAVOURS = ("b", "c", "light")
+
+# found on events of other seeds
+RECIPES = {
+    "edges": (
+        "--batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --warmup-steps 0.05 "
+        "--start-lr 2e-2 --num-epochs 8 --ensemble 4"
+    ),
+    "gnn": (
+        "--batch-size 1000 --optimizer adam --lr-scheduler one-cycle --start-lr 1e-3 "
+        "--num-epochs 10"
+    ),
 }
 
 
-def step(name: str, times: dict[str, float], *command: str) -> None:
+def run_step(name: str, times: dict[str, float], *command: str) -> None:
     """Run a command, keep its wall time, stop if it fails."""
     print("$", shlex.join(command), flush=True)
+    # everything counts that a user would wait for, the start of Python included
     start = time.perf_counter()
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
     times[name] = time.perf_counter() - start
@@ -64,116 +76,48 @@ def main() -> None:
 
 
 def run(arguments: argparse.Namespace) -> dict:
-    """Make events, train, predict and close both samples; returns times and closure numbers."""
+    """Make events, train, predict and measure the closure; times and closure numbers."""
     folder = arguments.output.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     making: dict[str, float] = {}
     times: dict[str, float] = {}
-    boosted = str(folder / "boosted.root")
+    boosted = folder / "boosted.root"
+    validation: list[str] = []
     if arguments.data:
-        train, test = arguments.data
-        validation = []
+        train, test = (Path(path) for path in arguments.data)
     else:
-        train, test = str(folder / "train.root"), str(folder / "test.root")
-        validation = [
-            "--data-val",
-            str(folder / "val.root"),
-        ]  # so that all of the training events are trained on
-        weaver_tt = ("-m", "weaver_tt.cli")
-        for path, events, seed, kind in (
-            (train, arguments.events[0], arguments.data_seed, "multijet"),
-            (validation[1], 50_000, arguments.data_seed + 1, "multijet"),
-            (test, arguments.events[1], arguments.data_seed + 2, "multijet"),
-            (boosted, arguments.events[1], arguments.data_seed + 3, "boosted"),
-        ):
-            step(
-                f"toy {Path(path).stem}",
-                making,
-                *weaver_tt,
-                "toy",
-                "--events",
-                str(events),
-                "--seed",
-                str(seed),
-                "--kind",
-                kind,
-                "-o",
-                path,
-            )
-    configs = [
-        "-c",
-        arguments.data_config,
-        "-n",
-        arguments.network_config or f"network_configs/truth_tagging_{arguments.network}.py",
-    ]
-    common = [
-        *configs,
-        "-m",
-        str(folder / arguments.network),
-        "--gpus",
-        "",
-        "--num-threads",
-        str(arguments.threads),
-    ]
-    recipe = shlex.split(RECIPES[arguments.network]) + (
-        ["--num-epochs", str(arguments.epochs)] if arguments.epochs else []
-    )
-    recipe += ["--ensemble", str(arguments.ensemble)] if arguments.ensemble else []
-    recipe += ["--use-amp"] * arguments.amp + ["--seed", str(arguments.seed), "--no-progress"]
-    step("train", times, "train.py", "-i", train, *validation, *common, *recipe)
-    step(
-        "predict",
-        times,
-        "train.py",
-        "--predict",
-        "-t",
-        test,
-        *common,
-        "--predict-output",
-        str(folder / "pred.root"),
-    )
-    step(
-        "closure",
-        times,
-        "-m",
-        "weaver_tt.cli",
-        "closure",
-        str(folder / "pred.root"),
-        "--map-from",
-        train,
-        "-o",
-        str(folder / "closure"),
-    )
-    closures = {"test": json.loads((folder / "closure" / "closure.json").read_text())}
+        train = folder / "train.root"
+        test = folder / "test.root"
+        val = folder / "val.root"
+        seed = arguments.data_seed
+        train_events, test_events = arguments.events
+        make_toy(train, train_events, seed, "multijet", making)
+        make_toy(val, 50_000, seed + 1, "multijet", making)
+        make_toy(test, test_events, seed + 2, "multijet", making)
+        make_toy(boosted, test_events, seed + 3, "boosted", making)
+        # a file of its own, so that all of the training events are trained on
+        validation = ["--data-val", str(val)]
+
+    default_network = f"network_configs/truth_tagging_{arguments.network}.py"
+    common = ["-c", arguments.data_config, "-n", arguments.network_config or default_network]
+    common += ["-m", str(folder / arguments.network)]
+    # on the CPU, so that times can be compared between machines
+    common += ["--gpus", "", "--num-threads", str(arguments.threads)]
+
+    recipe = make_recipe(arguments)
+    run_step("train", times, "train.py", "-i", str(train), *validation, *common, *recipe)
+    closures = {}
+    prediction = folder / "pred.root"
+    predict("predict", test, prediction, common, times)
+    closures["test"] = measure_closure("closure", prediction, train, folder / "closure", times)
     if not arguments.data:
-        step(
-            "predict boosted",
-            making,
-            "train.py",
-            "--predict",
-            "-t",
-            boosted,
-            *common,
-            "--predict-output",
-            str(folder / "pred_boosted.root"),
-        )
-        place = str(folder / "closure_boosted")
-        step(
-            "closure boosted",
-            making,
-            "-m",
-            "weaver_tt.cli",
-            "closure",
-            str(folder / "pred_boosted.root"),
-            "--map-from",
-            train,
-            "-o",
-            place,
-        )
-        closures["boosted"] = json.loads((folder / "closure_boosted" / "closure.json").read_text())
-    settings = {name: str(value) for name, value in vars(arguments).items()}
+        # a sample of another kind than the one trained on; its times are no part of the sum
+        prediction = folder / "pred_boosted.root"
+        output = folder / "closure_boosted"
+        predict("predict boosted", boosted, prediction, common, making)
+        closures["boosted"] = measure_closure("closure boosted", prediction, train, output, making)
     return {
-        "settings": settings,
+        "settings": {name: str(value) for name, value in vars(arguments).items()},
         "recipe": recipe,
         "seconds": times,
         "other_seconds": making,
@@ -181,47 +125,85 @@ def run(arguments: argparse.Namespace) -> dict:
     }
 
 
+def make_toy(path: Path, events: int, seed: int, kind: str, times: dict[str, float]) -> None:
+    """Make a file of toy events."""
+    flags = ["--events", str(events), "--seed", str(seed), "--kind", kind, "-o", str(path)]
+    run_step(f"toy {path.stem}", times, "-m", "weaver_tt.cli", "toy", *flags)
+
+
+def make_recipe(arguments: argparse.Namespace) -> list[str]:
+    """The flags of the training; of a flag that comes twice, the last value counts."""
+    recipe = shlex.split(RECIPES[arguments.network])
+    if arguments.epochs:
+        recipe += ["--num-epochs", str(arguments.epochs)]
+    if arguments.ensemble:
+        recipe += ["--ensemble", str(arguments.ensemble)]
+    if arguments.amp:
+        recipe.append("--use-amp")
+    return [*recipe, "--seed", str(arguments.seed), "--no-progress"]
+
+
+def predict(
+    name: str, data: Path, output: Path, common: list[str], times: dict[str, float]
+) -> None:
+    """Predict the efficiencies of the jets of a file."""
+    flags = ["-t", str(data), *common, "--predict-output", str(output)]
+    run_step(name, times, "train.py", "--predict", *flags)
+
+
+def measure_closure(
+    name: str, prediction: Path, train: Path, output: Path, times: dict[str, float]
+) -> dict:
+    """Compare network and map with direct tagging; the numbers of ``closure.json``."""
+    flags = [str(prediction), "--map-from", str(train), "-o", str(output)]
+    run_step(name, times, "-m", "weaver_tt.cli", "closure", *flags)
+    return json.loads((output / "closure.json").read_text())
+
+
 def report(results: dict) -> None:
     """Print residuals, closure and times."""
     for sample, closure in results["closure"].items():
         if "residuals" in closure:
-            print(f"\n{sample}: relative residual (true - predicted) / true")
-            print(f"{'':10s}" + "".join(f"{flavour:>34s}" for flavour in ("b", "c", "light")))
-            for method in ("map", "network"):
-                numbers = [closure["residuals"][method][flavour] for flavour in ("b", "c", "light")]
-                cells = [
-                    f"mean {n['mean']:+.4f} ± {n['mean_error']:.4f}, RMS {n['rms']:.4f}"
-                    for n in numbers
-                ]
-                print(f"{method:10s}" + "".join(f"{cell:>34s}" for cell in cells))
-            ratios = [
-                closure["residuals"]["network"][f]["rms"] / closure["residuals"]["map"][f]["rms"]
-                for f in ("b", "c", "light")
-            ]
-            print(f"{'RMS ratio':10s}" + "".join(f"{ratio:34.3f}" for ratio in ratios))
-        print(f"\n{sample}: chi2/ndf against direct tagging, all flavours")
-        for variable, requests in closure["distributions"].items():
-            for request, flavours in requests.items():
-                methods = flavours["all"].items()
-                cells = [
-                    f"{method} {numbers['chi2_per_ndf']:.2f}"
-                    for method, numbers in methods
-                    if "chi2_per_ndf" in numbers
-                ]
-                print(
-                    f"  {variable:8s} {request:8s} "
-                    + ", ".join(cells)
-                    + f" (ndf {flavours['all']['network']['ndf']})"
-                )
-        precision = closure["map"].get("tagged_jets_precision", {}).get("light")
-        if precision:
-            print(f"  statistical precision of the light tags behind the map: {precision:.4f}")
+            report_residuals(sample, closure["residuals"])
+        report_closure(sample, closure)
     times = results["seconds"]
-    print(
-        "\nseconds: "
-        + ", ".join(f"{name} {seconds:.1f}" for name, seconds in times.items())
-        + f"; sum {sum(times.values()):.1f}"
-    )
+    steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in times.items())
+    print(f"\nseconds: {steps}; sum {sum(times.values()):.1f}")
+
+
+def report_residuals(sample: str, residuals: dict) -> None:
+    """Print mean and RMS of the residuals by flavour, and the ratio of network to map."""
+    print(f"\n{sample}: relative residual (true - predicted) / true")
+    print(f"{'':10s}" + "".join(f"{flavour:>34s}" for flavour in FLAVOURS))
+    for method in ("map", "network"):
+        line = f"{method:10s}"
+        for flavour in FLAVOURS:
+            numbers = residuals[method][flavour]
+            mean = f"mean {numbers['mean']:+.4f} ± {numbers['mean_error']:.4f}"
+            cell = f"{mean}, RMS {numbers['rms']:.4f}"
+            line += f"{cell:>34s}"
+        print(line)
+    line = f"{'RMS ratio':10s}"
+    for flavour in FLAVOURS:
+        ratio = residuals["network"][flavour]["rms"] / residuals["map"][flavour]["rms"]
+        line += f"{ratio:34.3f}"
+    print(line)
+
+
+def report_closure(sample: str, closure: dict) -> None:
+    """Print chi2/ndf of the distributions, and what limits the map."""
+    print(f"\n{sample}: chi2/ndf against direct tagging, all flavours")
+    for variable, requests in closure["distributions"].items():
+        for request, flavours in requests.items():
+            cells = []
+            for method, numbers in flavours["all"].items():
+                if "chi2_per_ndf" in numbers:
+                    cells.append(f"{method} {numbers['chi2_per_ndf']:.2f}")
+            ndf = flavours["all"]["network"]["ndf"]
+            print(f"  {variable:8s} {request:8s} {', '.join(cells)} (ndf {ndf})")
+    precision = closure["map"].get("tagged_jets_precision", {}).get("light")
+    if precision:
+        print(f"  statistical precision of the light tags behind the map: {precision:.4f}")
 
 
 if __name__ == "__main__":

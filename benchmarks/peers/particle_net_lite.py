@@ -1,4 +1,7 @@
-"""ParticleNet-Lite (arXiv:1902.08570, section 3.2) out of weaver-core's ParticleNet, for the peer's side of the shoot-out."""
+"""ParticleNet-Lite made of weaver-core's ParticleNet, for the peer's side of the shoot-out.
+
+Source: arXiv:1902.08570, section 3.2.
+"""
 
 from typing import Any
 
@@ -6,16 +9,18 @@ from weaver.nn.model.ParticleNet import ParticleNet
 
 
 class OnFourInputs(ParticleNet):
-    """Takes the four groups of the data YAML and leaves the momenta alone."""
+    """A ParticleNet that takes the four groups of the data YAML, without using the momenta."""
 
     def forward(self, pf_points: Any, pf_features: Any, pf_vectors: Any, pf_mask: Any) -> Any:
+        """Padded (N, C, P) each -> (N, K)."""
         return super().forward(pf_points, pf_features, pf_mask)
 
 
 def get_model(data_config: Any, **options: Any) -> tuple[Any, dict[str, Any]]:
     """k = 7, two EdgeConv blocks, one hidden layer."""
+    features = data_config.input_dicts["pf_features"]
     network = OnFourInputs(
-        input_dims=len(data_config.input_dicts["pf_features"]),
+        input_dims=len(features),
         num_classes=len(data_config.label_value),
         conv_params=[(7, (32, 32, 32)), (7, (64, 64, 64))],
         fc_params=[(128, 0.1)],

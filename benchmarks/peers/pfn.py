@@ -1,4 +1,7 @@
-"""A Particle Flow Network (arXiv:1810.05165) in plain torch on padded tensors, as users of weaver-core write it, for the peer's side."""
+"""A Particle Flow Network in plain torch on padded tensors, for the peer's side of the shoot-out.
+
+Users of weaver-core write it like this. Source: arXiv:1810.05165.
+"""
 
 from typing import Any
 
@@ -7,18 +10,18 @@ from torch import nn
 
 
 class PlainFlowNetwork(nn.Module):
-    """Three layers of 128 on each constituent, a sum over real ones, three layers of 128 on the jet."""
+    """Three layers of 128 on each constituent, a sum over the real ones, and three on the jet."""
 
     def __init__(self, features: int, classes: int, width: int = 128) -> None:
         super().__init__()
-        sizes = [features, width, width, width]
-        self.phi = nn.Sequential(
-            *(layer for a, b in zip(sizes, sizes[1:]) for layer in (nn.Conv1d(a, b, 1), nn.ReLU()))
-        )  # noqa: B905, RUF007
-        self.rho = nn.Sequential(
-            *(layer for _ in range(3) for layer in (nn.Linear(width, width), nn.ReLU())),
-            nn.Linear(width, classes),
-        )
+        constituent_layers: list[nn.Module] = []
+        for size in (features, width, width):
+            constituent_layers += [nn.Conv1d(size, width, 1), nn.ReLU()]
+        jet_layers: list[nn.Module] = []
+        for _ in range(3):
+            jet_layers += [nn.Linear(width, width), nn.ReLU()]
+        self.phi = nn.Sequential(*constituent_layers)
+        self.rho = nn.Sequential(*jet_layers, nn.Linear(width, classes))
 
     def forward(self, pf_points: Any, pf_features: Any, pf_vectors: Any, pf_mask: Any) -> Any:
         """Padded (N, C, P) each -> (N, K)."""
