@@ -33,19 +33,20 @@ def read_labels(
         value = _label_expressions(section, kind, custom_functions)
         if kind == "per_object":
             group = _labelled_group(section, inputs)
-            known = object_targets.setdefault(group, {})
+            earlier = object_targets.setdefault(group, {})
             what = f"labels of {group!r}"
+        elif "group" in section:
+            raise ConfigError(
+                f"{section.at('group')}: only labels of type per_object have a group, "
+                f"this is {kind}"
+            )
         else:
-            known = classes if kind == "simple" else targets
+            earlier = classes if kind == "simple" else targets
             what = f"labels of type {kind}"
-            if "group" in section:
-                raise ConfigError(
-                    f"{section.at('group')}: only labels of type per_object have a group, "
-                    f"this is {kind}"
-                )
-        if known:
+        # in a single section, the order of the classes is there to see
+        if earlier:
             raise ConfigError(f"{section.where}: {what} come twice; write them in one section")
-        known.update(value)
+        earlier.update(value)
     labels = Labels(classes=classes, targets=targets, object_targets=object_targets)
     _check_names(labels, top.at("labels"))
     return labels
@@ -65,6 +66,7 @@ def _label_expressions(
     section: Section, kind: str, custom_functions: str | None
 ) -> dict[str, Expression]:
     """The labels of one section by name; those of a list of names are the columns themselves."""
+    # a class is a column; new_variables can give it an expression
     if isinstance(section.values.get("value"), Mapping) and kind != "simple":
         given = section.section("value")
         value = {
@@ -100,7 +102,9 @@ def _labelled_group(section: Section, inputs: Mapping[str, InputGroup]) -> str:
 
 def _check_names(labels: Labels, where: str) -> None:
     """Raise ConfigError where two labels would have the same name in a batch or in a file."""
-    names = [name for part in labels.parts.values() for name in part]
+    names: list[str] = []
+    for part in labels.parts.values():
+        names += part
     # the number of the class has a name of its own in a batch
     if labels.classes:
         names.append(CLASS_LABEL)

@@ -1,4 +1,7 @@
-"""A data YAML -> DataConfig: Weaver's spelling accepted, unknown keys refused, all that needs no data checked; and back, with statistics."""
+"""A data YAML -> DataConfig, and back with the statistics of its training data.
+
+Weaver's spelling is accepted, unknown keys are refused, and all that needs no data is checked.
+"""
 
 from __future__ import annotations
 
@@ -39,27 +42,32 @@ from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression, parse_expression
 
 KEYS = (
-    *(
-        "treename",
-        "branch_magic",
-        "file_magic",
-        "selection",
-        "test_time_selection",
-        "object_selection",
-        "new_variables",
-        "preprocess",
-        "inputs",
-    ),
-    *("labels", "observers", "monitor_variables", "event_weight", "weights", "bucketing", "task"),
+    "treename",
+    "branch_magic",
+    "file_magic",
+    "selection",
+    "test_time_selection",
+    "object_selection",
+    "new_variables",
+    "preprocess",
+    "inputs",
+    "labels",
+    "observers",
+    "monitor_variables",
+    "event_weight",
+    "weights",
+    "bucketing",
+    "task",
 )
 PREPROCESS = ("method", "data_fraction", "params", "fingerprint")
 
 
 def load_config(path: str, custom_functions: str | None = None) -> DataConfig:
-    """Read a data YAML.
+    """Read a data YAML, whose expressions may call functions of the file ``custom_functions``.
 
-    :param custom_functions: python file whose functions the expressions may call.
-    :raises ConfigError: no such file, not YAML, or something in it cannot be done; names file and key or line.
+    Raises:
+        ConfigError: no such file, not YAML, or something in it cannot be done; names file and key
+            or line.
     """
     values, text = read_yaml(path)
     return from_mapping(values, path, text, custom_functions)
@@ -71,34 +79,38 @@ def from_mapping(
     text: str | None = None,
     custom_functions: str | None = None,
 ) -> DataConfig:
-    """The content of a data YAML -> DataConfig; ``source`` stands for the file in messages."""
+    """The content of a data YAML -> DataConfig; ``source`` stands for the file in messages.
+
+    Raises:
+        ConfigError: something in it cannot be done; names ``source`` and key.
+    """
     top = Section.of(values, source, KEYS)
-    return _ConfigReader(top, custom_functions).config(dump_yaml(values) if text is None else text)
+    if text is None:
+        text = dump_yaml(values)
+    return _ConfigReader(top, custom_functions).read(text)
 
 
 def save_config(
     config: DataConfig, path: str, params: Mapping[str, Variable], fingerprint: str | None = None
 ) -> None:
-    """Write the user's YAML with all that was computed filled in; reading it back gives numbers where the user wrote ``auto``."""
+    """Write the user's YAML with all that was computed filled in.
+
+    Reading it back gives numbers where the user wrote ``auto``.
+    """
+    # from the text, so that keys that are only read (such as labels) stay as the user wrote them
     values = dict(parse_yaml(config.text, config.source))
     if config.weights is not None:
         values["weights"] = {**values["weights"], **dump_reweighting(config.weights)}
     if config.bucketing is not None:
         values["bucketing"] = {**values["bucketing"], **dump_bucketing(config.bucketing)}
-    filled = with_params(config, params, fingerprint)
-    preprocess = {
-        **(values.get("preprocess") or {}),
-        "method": config.preprocess.method,
-        "data_fraction": config.preprocess.data_fraction,
-    }
-    preprocess |= {"params": filled.preprocess_params} | (
-        {} if fingerprint is None else {"fingerprint": fingerprint}
-    )
-    write_yaml(
-        {**values, "preprocess": preprocess},
-        path,
-        f"{config.source} with the statistics of its training data",
-    )
+    preprocess = dict(values.get("preprocess") or {})
+    preprocess["method"] = config.preprocess.method
+    preprocess["data_fraction"] = config.preprocess.data_fraction
+    preprocess["params"] = with_params(config, params, fingerprint).preprocess_params
+    if fingerprint is not None:
+        preprocess["fingerprint"] = fingerprint
+    values["preprocess"] = preprocess
+    write_yaml(values, path, f"{config.source} with the statistics of its training data")
 
 
 @dataclass(frozen=True)
@@ -108,13 +120,18 @@ class _ConfigReader:
     top: Section
     custom_functions: str | None
 
-    def config(self, text: str) -> DataConfig:
-        """All of it."""
+    def read(self, text: str) -> DataConfig:
+        """All of it; ``text`` is the YAML as the user wrote it."""
         top = self.top
         preprocess = self.preprocess()
         inputs = read_inputs(top.section("inputs"), preprocess.method == "auto")
+        # labels of objects name an input group, and targets are new variables too
         labels = read_labels(top, inputs, self.custom_functions)
         observers = top.names("observers")
+        required_observers = tuple(name for name in observers if not name.endswith("?"))
+        optional_observers = tuple(name[:-1] for name in observers if name.endswith("?"))
+        weights = read_reweighting(top.section("weights", WEIGHTS), self.custom_functions)
+        bucketing = read_bucketing(top.section("bucketing", BUCKETING))
         config = DataConfig(
             source=top.where,
             text=text,
@@ -127,36 +144,29 @@ class _ConfigReader:
             test_time_selection=self.expression(top, "test_time_selection"),
             new_variables=self.new_variables(labels),
             preprocess=preprocess,
-            observers=tuple(name for name in observers if not name.endswith("?")),
-            optional_observers=tuple(name[:-1] for name in observers if name.endswith("?")),
+            observers=required_observers,
+            optional_observers=optional_observers,
             monitor_variables=top.names("monitor_variables"),
             event_weight=self.expression(top, "event_weight"),
-            weights=read_reweighting(top.section("weights", WEIGHTS), self.custom_functions),
-            bucketing=read_bucketing(top.section("bucketing", BUCKETING)),
+            weights=weights,
+            bucketing=bucketing,
             task=self.task(),
             custom_functions=self.custom_functions,
         )
-        dependency_order(
-            config, config.new_variables
-        )  # no circle, also among those that nothing uses
+        # refuses circles, also among new variables that nothing uses
+        dependency_order(config, config.new_variables)
         config = replace(config, objects=self.objects(config))
-        params = read_params(top.section("preprocess", PREPROCESS).section("params"), inputs)
-        return with_params(config, params, preprocess.fingerprint) if params else config
+        preprocess_section = top.section("preprocess", PREPROCESS)
+        params = read_params(preprocess_section.section("params"), inputs)
+        if not params:
+            return config
+        return with_params(config, params, preprocess.fingerprint)
 
     def expression(self, section: Section, key: str) -> Expression | None:
         """The expression at ``key``, or None."""
-        return (
-            parse_expression(section.values[key], section.at(key), self.custom_functions)
-            if key in section
-            else None
-        )
-
-    def expressions(self, section: Section) -> dict[str, Expression]:
-        """All values of a section, as expressions."""
-        return {
-            name: parse_expression(value, section.at(name), self.custom_functions)
-            for name, value in section.values.items()
-        }
+        if key not in section:
+            return None
+        return parse_expression(section.values[key], section.at(key), self.custom_functions)
 
     def preprocess(self) -> Preprocess:
         """How inputs are scaled, without the numbers."""
@@ -164,13 +174,14 @@ class _ConfigReader:
         fraction = section.number("data_fraction", 1.0)
         if not 0 < fraction <= 1:
             raise ConfigError(
-                f"{section.at('data_fraction')}: expected a share above 0 and at most 1, found {fraction:g}"
+                f"{section.at('data_fraction')}: expected a share above 0 and at most 1, "
+                f"found {fraction:g}"
             )
-        method = cast(
-            Literal["manual", "auto"], section.choice("method", ("manual", "auto"), "manual")
-        )
+        method = section.choice("method", ("manual", "auto"), "manual")
         return Preprocess(
-            method=method, data_fraction=fraction, fingerprint=section.text("fingerprint")
+            method=cast(Literal["manual", "auto"], method),
+            data_fraction=fraction,
+            fingerprint=section.text("fingerprint"),
         )
 
     def branch_magic(self) -> dict[str, str]:
@@ -187,33 +198,32 @@ class _ConfigReader:
         magic: dict[str, dict[str, float]] = {}
         for name in section.values:
             patterns = section.section(name)
-            for pattern in patterns.values:
+            magic[name] = {}
+            for pattern, value in patterns.values.items():
                 try:
                     re.compile(pattern)
                 except re.error as error:
                     raise ConfigError(
                         f"{patterns.where}: {pattern!r} is not a regular expression: {error}"
                     ) from None
-            magic[name] = {
-                pattern: read_number(value, patterns.at(pattern))
-                for pattern, value in patterns.values.items()
-            }
+                magic[name][pattern] = read_number(value, patterns.at(pattern))
         return magic
 
     def new_variables(self, labels: Labels | None) -> dict[str, Expression]:
-        """New variables; labels that have a name of their own can be used like them. ``x: x`` means the column itself."""
+        """New variables, and the targets that can be used like them."""
         section = self.top.section("new_variables")
-        variables = {
-            name: value for name, value in self.expressions(section).items() if value.source != name
-        }
-        if labels is None:
-            return variables
-        targets = {
-            name: value
-            for name, value in labels.expressions.items()
-            if name not in labels.classes and name not in value.names
-        }
-        return targets | variables
+        variables: dict[str, Expression] = {}
+        if labels is not None:
+            for name, expression in labels.expressions.items():
+                # a class is a column itself, and so may be a target
+                if name not in labels.classes and name not in expression.names:
+                    variables[name] = expression
+        for name, text in section.values.items():
+            expression = parse_expression(text, section.at(name), self.custom_functions)
+            # as in Weaver, `x: x` means the column itself
+            if expression.source != name:
+                variables[name] = expression
+        return variables
 
     def objects(self, config: DataConfig) -> dict[str, ObjectSelection]:
         """Selections of objects, with the columns that are filtered together."""
@@ -222,47 +232,55 @@ class _ConfigReader:
         for name, value in section.values.items():
             group = config.inputs.get(name)
             if group is None or group.length is None:
-                groups = [
+                with_objects = [
                     other.name for other in config.inputs.values() if other.length is not None
                 ]
                 raise ConfigError(
-                    f"{section.where}: no input group {name!r} with a length; {nearest(name, groups)}"
+                    f"{section.where}: no input group {name!r} with a length; "
+                    f"{nearest(name, with_objects)}"
                 )
-            inner = (
-                section.section(name, ("selection", "columns"))
-                if isinstance(value, Mapping)
-                else Section({}, section.at(name))
-            )
-            selection = parse_expression(
-                inner.values.get("selection", "") if isinstance(value, Mapping) else value,
-                inner.where,
-                self.custom_functions,
-            )
-            columns = inner.names("columns") or default_columns(config, group)
+            if isinstance(value, Mapping):
+                entry = section.section(name, ("selection", "columns"))
+                text = entry.values.get("selection", "")
+                columns = entry.names("columns")
+                where = entry.where
+            else:
+                text = value
+                columns = ()
+                where = section.at(name)
+            selection = parse_expression(text, where, self.custom_functions)
+            if not columns:
+                columns = default_columns(config, group)
             found[name] = ObjectSelection(group=name, expression=selection, columns=columns)
         return found
 
     def task(self) -> TaskChoice | None:
         """The task's name and options."""
         value = self.top.values.get("task")
-        if value is None or isinstance(value, str):
-            return None if value is None else TaskChoice(name=value)
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return TaskChoice(name=value)
         section = Section.of(value, self.top.at("task"))
         name = section.text("name")
         if name is None:
             raise ConfigError(f"{section.at('name')}: expected the name of a task")
-        return TaskChoice(
-            name=name,
-            options={key: option for key, option in section.values.items() if key != "name"},
-        )
+        options = {key: option for key, option in section.values.items() if key != "name"}
+        return TaskChoice(name=name, options=options)
 
 
 def default_columns(config: DataConfig, group: InputGroup) -> tuple[str, ...]:
-    """Patterns of the file columns that belong to a group: ``Jet_*`` for ``Jet_pt``, for each raw column that its variables are made of."""
-    raw = [
-        name
-        for name in dependency_order(config, group.names)
-        if name not in config.new_variables and name not in config.file_magic
-    ]
-    prefixes = [f"{name[: name.index('_') + 1]}*" for name in raw if name.find("_") > 0]
+    """Patterns of the file columns that belong to a group.
+
+    They are ``Jet_*`` and ``Jet_pt`` for each raw column ``Jet_pt`` that its variables are made of.
+    """
+    prefixes = []
+    raw = []
+    for name in dependency_order(config, group.names):
+        if name in config.new_variables or name in config.file_magic:
+            continue
+        raw.append(name)
+        prefix, underscore, _ = name.partition("_")
+        if prefix and underscore:
+            prefixes.append(f"{prefix}_*")
     return tuple(dict.fromkeys([*prefixes, *raw]))

@@ -1,4 +1,7 @@
-"""Which columns to read and which to compute, in what order: in training without observers, in prediction without needing labels."""
+"""Which columns to read and which to compute, and in what order.
+
+Training reads no observers; prediction does not need labels.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,19 @@ Purpose = Literal["train", "predict"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one pass over files needs. Names are the YAML's; ``branch_magic`` maps them to those in the file."""
+    """What one pass over files needs. Names are the YAML's; ``branch_magic`` maps them to the file.
+
+    ``columns`` are raw columns to read, ``computed`` the new variables in the order of their
+    evaluation. Names in ``optional``, raw or computed, are left out where the file lacks what they
+    need. ``selection`` selects rows; ``observers`` are copied to the output, none in training.
+    """
 
     purpose: Purpose
-    columns: tuple[str, ...]  # raw columns to read
-    optional: frozenset[
-        str
-    ]  # names, raw or computed, that are left out where the file lacks what they need
-    computed: tuple[str, ...]  # new variables in the order of their evaluation
-    selection: Expression | None  # the rows to keep
-    observers: tuple[str, ...] = ()  # to be copied to the output; none in training
+    columns: tuple[str, ...]
+    optional: frozenset[str]
+    computed: tuple[str, ...]
+    selection: Expression | None
+    observers: tuple[str, ...] = ()
 
     def is_optional(self, name: str) -> bool:
         """Whether a column or new variable may be absent."""
@@ -34,40 +40,53 @@ class Plan:
 def make_plan(config: DataConfig, purpose: Purpose) -> Plan:
     """The plan of a pass for training (and validation) or for prediction.
 
-    Required are the inputs, the selection, the object selections and the monitored columns; in training also labels and event weight, which are
-    optional in prediction (data has none), and what ``weights`` and ``bucketing`` use (see :func:`without_reweighting`); in prediction also the observers.
+    Required are the inputs, the selection, the object selections and the monitored columns.
+    Training also requires labels, event weight, and what ``weights`` and ``bucketing`` use (see
+    :func:`without_reweighting`). Prediction requires the observers; labels and event weight are
+    optional there, as real data have none.
 
-    :raises ConfigError: new variables use each other in a circle.
+    Raises:
+        ConfigError: new variables use each other in a circle.
     """
-    predicting = purpose == "predict"
     selection = selection_of(config, purpose)
-    needed = list(_always_needed(config))
+    required = _always_needed(config)
     if selection is not None:
-        needed += sorted(selection.names)
-    targets = _target_names(config)
-    if predicting:
-        needed += config.observers
-        wanted = [*targets, *config.optional_observers]
+        required += sorted(selection.names)
+    wanted: list[str] = []
+    observers: tuple[str, ...] = ()
+    if purpose == "predict":
+        required += config.observers
+        wanted += _target_names(config)
+        wanted += config.optional_observers
+        observers = config.observer_names
     else:
-        needed, wanted = [*needed, *targets, *_sampling_names(config)], []
-    required = dependency_order(config, needed)
-    everything = dependency_order(config, [*needed, *wanted])
+        required += _target_names(config)
+        required += _sampling_names(config)
+    all_names = dependency_order(config, [*required, *wanted])
+    columns: list[str] = []
+    computed: list[str] = []
+    for name in all_names:
+        if name in config.new_variables:
+            computed.append(name)
+        elif name not in config.file_magic:
+            columns.append(name)
+    # what is optional may itself be made of columns that are required
+    optional = frozenset(all_names) - frozenset(dependency_order(config, required))
     return Plan(
         purpose=purpose,
-        columns=tuple(
-            name
-            for name in everything
-            if name not in config.new_variables and name not in config.file_magic
-        ),
-        optional=frozenset(everything) - frozenset(required),
-        computed=tuple(name for name in everything if name in config.new_variables),
+        columns=tuple(columns),
+        optional=optional,
+        computed=tuple(computed),
         selection=selection,
-        observers=(*config.observers, *config.optional_observers) if predicting else (),
+        observers=observers,
     )
 
 
 def without_reweighting(config: DataConfig) -> DataConfig:
-    """The configuration of passes that see each row once and in input order: validation and prediction are never reweighted."""
+    """The configuration of passes that read each row once, in the order of the input.
+
+    Validation and prediction are never reweighted.
+    """
     return replace(config, weights=None, bucketing=None)
 
 
@@ -79,69 +98,86 @@ def selection_of(config: DataConfig, purpose: Purpose) -> Expression | None:
 
 
 def with_extra_selection(config: DataConfig, purpose: Purpose, extra: str | None) -> DataConfig:
-    """``config``, of whose rows only those that also pass the expression ``extra`` count in passes for ``purpose``; None changes nothing.
+    """``config`` with a further row selection in passes for ``purpose``; None changes nothing.
 
-    :raises ConfigError: ``extra`` is no expression.
+    Raises:
+        ConfigError: ``extra`` is no expression.
     """
     if extra is None:
         return config
-    own = selection_of(config, purpose)
     where = f"{config.source}: extra selection"
+    # parsed alone first: between parentheses `x) | (y` would be an expression
     both = parse_expression(extra, where, config.custom_functions)
+    own = selection_of(config, purpose)
     if own is not None:
-        both = parse_expression(f"({own.source}) & ({extra})", where, config.custom_functions)
-    return (
-        replace(config, test_time_selection=both)
-        if purpose == "predict"
-        else replace(config, selection=both)
-    )
+        text = f"({own.source}) & ({extra})"
+        both = parse_expression(text, where, config.custom_functions)
+    if purpose == "predict":
+        return replace(config, test_time_selection=both)
+    return replace(config, selection=both)
 
 
-def _always_needed(config: DataConfig) -> Iterable[str]:
+def _always_needed(config: DataConfig) -> list[str]:
     """Names that every pass needs."""
+    names = []
     for group in config.inputs.values():
-        yield from group.names
+        names += group.names
     for selection in config.objects.values():
-        yield from sorted(selection.expression.names)
-    yield from config.monitor_variables
+        names += sorted(selection.expression.names)
+    names += config.monitor_variables
+    return names
 
 
 def _target_names(config: DataConfig) -> list[str]:
     """Names that labels and event weight need."""
-    expressions = [] if config.labels is None else list(config.labels.expressions.values())
+    expressions: list[Expression] = []
+    if config.labels is not None:
+        expressions += config.labels.expressions.values()
     if config.event_weight is not None:
         expressions.append(config.event_weight)
-    return [name for expression in expressions for name in sorted(expression.names)]
+    names = []
+    for expression in expressions:
+        names += sorted(expression.names)
+    return names
 
 
 def _sampling_names(config: DataConfig) -> list[str]:
     """Names that reweighting and bucketing need."""
-    names = [] if config.weights is None else config.weights.names
-    return names if config.bucketing is None else [*names, config.bucketing.variable]
+    names = []
+    if config.weights is not None:
+        names += config.weights.names
+    if config.bucketing is not None:
+        names.append(config.bucketing.variable)
+    return names
 
 
 def dependency_order(config: DataConfig, names: Iterable[str]) -> list[str]:
     """``names`` and all that they need, each after what it is made of, without repetition.
 
-    :raises ConfigError: new variables use each other in a circle, which the message names.
+    Raises:
+        ConfigError: new variables use each other in a circle, which the message names.
     """
+    # a dictionary keeps the order in which names were added
     done: dict[str, None] = {}
     for name in names:
-        _visit_dependencies(config, name, done, ())
+        _add_dependencies(config, name, done, ())
     return list(done)
 
 
-def _visit_dependencies(
+def _add_dependencies(
     config: DataConfig, name: str, done: dict[str, None], path: tuple[str, ...]
 ) -> None:
+    """Add to ``done`` all that ``name`` needs, then itself; ``path``: the names that need it."""
     if name in done:
         return
     if name in path:
         circle = " -> ".join((*path[path.index(name) :], name))
         raise ConfigError(
-            f"{config.source}: new_variables: {circle} is a circle; a new variable cannot be made of itself"
+            f"{config.source}: new_variables: {circle} is a circle; "
+            "a new variable cannot be made of itself"
         )
     if name in config.new_variables:
+        # sorted, as sets of names have another order in each process
         for part in sorted(config.new_variables[name].names):
-            _visit_dependencies(config, part, done, (*path, name))
+            _add_dependencies(config, part, done, (*path, name))
     done[name] = None

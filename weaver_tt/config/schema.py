@@ -1,8 +1,11 @@
-"""Everything a data YAML can say, as frozen dataclasses: the rest of the code sees only these attributes."""
+"""Everything a data YAML can say, as frozen dataclasses.
+
+The rest of the code sees these attributes alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,12 +15,15 @@ import numpy.typing as npt
 from weaver_tt.errors import nearest
 from weaver_tt.expressions.evaluate import Expression
 
+MAX_ATTRIBUTES = 40  # names that the error about an unknown attribute lists
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """One input column, scaled as ``clip((finite(x) - center) * scale, low, high)``, padded with ``pad``.
+    """One input column, scaled as ``clip((finite(x) - center) * scale, low, high)``.
 
-    ``center`` is a number, ``None`` (the raw value, neither scaled nor clipped) or ``"auto"`` (to be computed from the training data).
+    ``center`` is a number, ``"auto"`` (to be computed from the training data) or None, for the raw
+    value, neither scaled nor clipped. Where a row has no object, the input is ``pad``.
     """
 
     name: str
@@ -30,7 +36,10 @@ class Variable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputGroup:
-    """The variables (C) of one input tensor: (N, C, P) with ``length`` = P objects a row, (N, C) when ``length`` is None."""
+    """The C variables of one input tensor.
+
+    It is (N, C, P) with ``length`` = P objects per row, (N, C) when ``length`` is None.
+    """
 
     name: str
     variables: tuple[Variable, ...]
@@ -50,15 +59,14 @@ class InputGroup:
     @property
     def shape(self) -> tuple[int, ...]:
         """(-1, C, P), or (-1, C) for a group of per-row scalars."""
-        return (
-            (-1, len(self.variables))
-            if self.length is None
-            else (-1, len(self.variables), self.length)
-        )
+        if self.length is None:
+            return (-1, len(self.variables))
+        return (-1, len(self.variables), self.length)
 
 
 LabelKind = Literal["simple", "custom", "per_object", "mixed"]
-CLASS_LABEL = "_label_"  # name, in a batch, of the number of each row's class
+# name, in a batch, of the number of each row's class
+CLASS_LABEL = "_label_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +97,8 @@ class Labels:
     @property
     def kind(self) -> LabelKind:
         """The type of all labels, or ``mixed`` for several types or groups of objects."""
-        parts = list(self.parts)
-        return parts[0][0] if len(parts) == 1 else "mixed"
+        kinds = [kind for kind, _ in self.parts]
+        return kinds[0] if len(kinds) == 1 else "mixed"
 
     @property
     def expressions(self) -> dict[str, Expression]:
@@ -115,9 +123,9 @@ class Labels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectSelection:
-    """Objects of input group ``group`` that count: everything is evaluated as if the file held only those.
+    """Objects of input group ``group`` to keep: the file is read as if it held only those.
 
-    ``columns``: glob patterns of the file columns that are filtered together with the group's own.
+    ``columns`` are glob patterns of the file columns that are filtered together.
     """
 
     group: str
@@ -127,7 +135,10 @@ class ObjectSelection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocess:
-    """How input variables are scaled; ``params`` holds the statistics that training computed (``PREFIX.auto.yaml``)."""
+    """How input variables are scaled.
+
+    ``params`` holds the statistics that training computed (``PREFIX.auto.yaml``).
+    """
 
     method: Literal["manual", "auto"] = "manual"
     data_fraction: float = 1.0
@@ -137,54 +148,61 @@ class Preprocess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightSummary:
-    """What row weights come to on the training data: a pass over all of its selected ``rows`` found their mean and that of min(weight, 1)."""
+    """Row weights of the training data, from a pass over all of its selected ``rows``.
+
+    ``mean`` is that of the weights w, ``kept`` that of min(w, 1). ``fingerprint`` is that of the
+    configuration and files.
+    """
 
     rows: int
     mean: float
     kept: float
-    fingerprint: str | None = None  # of configuration and files
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """How often training sees a row (``sampling``), or how much it counts there (``loss``).
+    """How often training samples a row (``sampling``), or its weight in the loss (``loss``).
 
-    A row's weight is the product of ``branches`` where there are any; else the entry of its class's table at its ``variables``, times ``base``.
+    A row's weight is the product of the precomputed ``branches`` where there are any; else the
+    entry of its class's table (``tables``, of the shape of the bins) at its ``variables``, times
+    ``base``. ``variables`` maps columns to increasing bin edges. ``classes`` maps 0/1 columns to
+    the weights of the classes; the first class is the reference of method ``ref``.
+
+    ``threshold`` is the percentile of the bins that limits the weights. Rows outside the bins have
+    weight 0 with ``discard_outside``, else that of the nearest bin.
     """
 
     mode: Literal["sampling", "loss"] = "sampling"
-    branches: tuple[Expression, ...] = ()  # precomputed weights
+    branches: tuple[Expression, ...] = ()
     method: Literal["flat", "ref"] = "flat"
-    variables: Mapping[str, tuple[float, ...]] = field(
-        default_factory=dict
-    )  # column -> increasing bin edges
-    classes: Mapping[str, float] = field(
-        default_factory=dict
-    )  # 0/1 column -> class weight; the first is the reference of method ref
-    threshold: float = 10.0  # percentile of the bins that limits the weights
-    discard_outside: bool = (
-        True  # rows outside the bins have weight 0; else that of the nearest bin
-    )
+    variables: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    classes: Mapping[str, float] = field(default_factory=dict)
+    threshold: float = 10.0
+    discard_outside: bool = True
     base: Expression | None = None
-    tables: Mapping[str, npt.NDArray[np.float64]] | None = field(
-        default=None, compare=False
-    )  # class -> weights, of the shape of the bins
+    # arrays have no truth value: == of two configurations must leave them out
+    tables: Mapping[str, npt.NDArray[np.float64]] | None = field(default=None, compare=False)
     summary: WeightSummary | None = None
 
     @property
     def names(self) -> list[str]:
         """Columns and new variables that a row's weight is made of."""
-        expressions = [*self.branches, *([] if self.base is None else [self.base])]
-        return [
-            *self.variables,
-            *self.classes,
-            *(name for expression in expressions for name in sorted(expression.names)),
-        ]
+        names = [*self.variables, *self.classes]
+        expressions = list(self.branches)
+        if self.base is not None:
+            expressions.append(self.base)
+        for expression in expressions:
+            names += sorted(expression.names)
+        return names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucketing:
-    """Batches hold rows of the same one of ``number`` buckets in ``variable``; ``inner``: the edges between them, None where still to be computed."""
+    """Batches of rows that are alike: of one of ``number`` ranges (buckets) of ``variable``.
+
+    ``inner_edges`` are those between the buckets, None where they are still to be computed.
+    """
 
     variable: str
     number: int
@@ -202,10 +220,15 @@ class TaskChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
-    """One data YAML. The properties with Weaver's names are what a network file may use."""
+    """One data YAML. The properties with Weaver's names are what a network file may use.
 
-    source: str  # path of the YAML, for messages
-    text: str  # the YAML as the user wrote it, for run cards and metadata
+    ``source`` is the path of the YAML, for messages; ``text`` the YAML as the user wrote it, for
+    run cards and metadata. ``optional_observers`` (``name?`` in the YAML) are copied where the
+    files have them. The expressions may call functions of the Python file ``custom_functions``.
+    """
+
+    source: str
+    text: str
     inputs: Mapping[str, InputGroup]
     labels: Labels | None = None
     treename: str | None = None
@@ -217,15 +240,13 @@ class DataConfig:
     new_variables: Mapping[str, Expression] = field(default_factory=dict)
     preprocess: Preprocess = Preprocess()
     observers: tuple[str, ...] = ()
-    optional_observers: tuple[
-        str, ...
-    ] = ()  # written `name?` in the YAML: copied where the file has them
+    optional_observers: tuple[str, ...] = ()
     monitor_variables: tuple[str, ...] = ()
     event_weight: Expression | None = None
     weights: Weights | None = None
     bucketing: Bucketing | None = None
     task: TaskChoice | None = None
-    custom_functions: str | None = None  # python file whose functions the expressions may call
+    custom_functions: str | None = None
 
     @property
     def input_names(self) -> list[str]:
@@ -248,7 +269,9 @@ class DataConfig:
         if self.labels is None:
             return []
         targets = [name for name in self.labels.expressions if name not in self.labels.classes]
-        return [CLASS_LABEL, *targets] if self.labels.classes else targets
+        if self.labels.classes:
+            return [CLASS_LABEL, *targets]
+        return targets
 
     @property
     def label_value(self) -> list[str] | dict[str, str]:
@@ -274,9 +297,13 @@ class DataConfig:
 
     @property
     def preprocess_params(self) -> dict[str, dict[str, Any]]:
-        """Variable -> length, pad_mode, center, scale, min, max, pad_value, as ``preprocess.params`` of a YAML has them."""
-        return {
-            variable.name: {
+        """How each variable is scaled, as ``preprocess.params`` of a YAML has it.
+
+        Variable -> length, pad_mode, center, scale, min, max, pad_value.
+        """
+        params = {}
+        for group, variable in self.input_variables():
+            params[variable.name] = {
                 "length": group.length,
                 "pad_mode": group.pad_mode,
                 "center": variable.center,
@@ -285,24 +312,24 @@ class DataConfig:
                 "max": variable.high,
                 "pad_value": variable.pad,
             }
-            for group in self.inputs.values()
-            for variable in group.variables
-        }
+        return params
+
+    def input_variables(self) -> Iterator[tuple[InputGroup, Variable]]:
+        """Each variable of each group; one that is in two groups comes twice."""
+        for group in self.inputs.values():
+            for variable in group.variables:
+                yield group, variable
 
     def __getattr__(self, name: str) -> Any:
         """AttributeError for what a data YAML does not have, with the nearest that it has."""
+        # copy and pickle ask for such names before the attributes are there
         if name.startswith("__"):
             raise AttributeError(name)
         known = [key for key in dir(type(self)) if not key.startswith("_")]
-        raise AttributeError(
-            f"the data config has no attribute {name!r}; {nearest(name, known, most=40)}"
-        )
+        closest = nearest(name, known, most=MAX_ATTRIBUTES)
+        raise AttributeError(f"the data config has no attribute {name!r}; {closest}")
 
     @property
     def needs_statistics(self) -> bool:
         """Whether some variable's center is still to be computed from training data."""
-        return any(
-            variable.center == "auto"
-            for group in self.inputs.values()
-            for variable in group.variables
-        )
+        return any(variable.center == "auto" for _, variable in self.input_variables())
