@@ -7,6 +7,7 @@ import torch
 from torch import nn, tensor
 
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.engine.optim import compile_step
 from weaver_tt.engine.schedule import Schedule, make_schedule
 from weaver_tt.engine.update import Update
 from weaver_tt.errors import ConfigError
@@ -63,7 +64,9 @@ def test_a_scaled_loss_gives_the_same_step_and_clipping_sees_the_gradient_itself
         plain, scaled = make(clip=clip), make(clip=clip)
         scaled[1].scaler = torch.amp.GradScaler("cpu", init_scale=2.0**12)
         for line, update in (plain, scaled):
-            step(update, line.a * tensor([1.0, 3.0]), [3.0, -1.0])
+            step(update, line.a * tensor([1.0, 3.0]), [3.0, 1.0])
+        gradient = min(1.5, math.inf if clip is None else clip)
+        assert plain[0].a.item() == pytest.approx(1 - 0.1 * gradient)
         assert plain[0].a.item() == pytest.approx(scaled[0].a.item())
 
 
@@ -90,6 +93,18 @@ def test_the_schedule_scales_the_rate():
     step(update, line.a * tensor([1.0]), [1.0])
     assert update.rate == pytest.approx(0.05)
     assert line.a.item() == pytest.approx(0.95)
+
+
+def test_the_schedule_scales_the_rate_of_a_compiled_step_too():
+    line, update = make(schedule=Schedule(lambda done, epochs: 1 - done, 1))
+    compile_step(update.optimizer, {"backend": "eager"})
+    rate = update.optimizer.param_groups[0]["lr"]
+    for progress in (0.5, 1.0):
+        step(update, line.a * tensor([1.0]), [1.0], progress)
+    assert update.rate == pytest.approx(0.05)
+    assert line.a.item() == pytest.approx(1 - 0.1 - 0.05)
+    # the same tensor: for each new number the step would be compiled anew
+    assert update.optimizer.param_groups[0]["lr"] is rate
 
 
 def test_the_first_loss_that_is_not_finite_is_remembered():

@@ -122,6 +122,30 @@ def test_rows_far_apart_in_the_file_meet_in_a_batch():
     assert np.median(spans) > 400
 
 
+def test_rows_mix_also_where_a_draw_has_fewer_of_them_than_there_are_compartments():
+    # about one row comes in a turn: it waits for any number of the 30 turns, each as likely
+    order = np.concatenate(batches(pool_of(lanes_of(2000), 1, 40, step=1)))
+    delays = np.argsort(order) - np.arange(2000)
+    assert np.std(delays[100:-100]) == pytest.approx(30 / np.sqrt(12), rel=0.2)
+
+
+def test_prepare_says_whether_a_batch_is_ready():
+    pool = pool_of(lanes_of(25), 10, 50)
+    for _ in range(2):
+        assert pool.prepare() is True
+        assert pool.take_batch()[0].size == 10
+    assert pool.prepare() is False  # the rest is no whole batch
+    assert pool.ready == 5
+    # of several buckets, what is left of each is a batch
+    pool = pool_of(lanes_of(25), 10, 50, buckets=2)
+    sizes = []
+    while pool.prepare():
+        sizes.append(pool.take_batch()[0].size)
+    assert sorted(sizes) == [2, 3, 10, 10]
+    assert pool.prepare() is False
+    assert pool.ready == 0
+
+
 def test_memory_does_not_grow_with_the_data():
     pool = pool_of(lanes_of(5000, 5000, chunk=25), 10, 400)
     most = 0
