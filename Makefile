@@ -52,4 +52,4 @@ lint: install  ## ruff and mypy
 	$(BIN)/mypy
 
 clean:  ## remove .venv, caches and the demo's results
-	rm -rf $(VENV) $(DEMO) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -40,6 +40,7 @@ from weaver_tt.config.sections import (
 )
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression, parse_expression
+from weaver_tt.system.examples import find_example
 
 KEYS = (
     "treename",
@@ -65,10 +66,13 @@ PREPROCESS = ("method", "data_fraction", "params", "fingerprint")
 def load_config(path: str, custom_functions: str | None = None) -> DataConfig:
     """Read a data YAML, whose expressions may call functions of the file ``custom_functions``.
 
+    ``weaver_tt:NAME`` is one of the examples that come with the package.
+
     Raises:
         ConfigError: no such file, not YAML, or something in it cannot be done; names file and key
             or line.
     """
+    path = str(find_example(path, "data_configs", ".yaml"))
     values, text = read_yaml(path)
     return from_mapping(values, path, text, custom_functions)
 

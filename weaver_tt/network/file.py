@@ -16,6 +16,7 @@ from torch import nn
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError, nearest, unknown_key
 from weaver_tt.options.literals import check_kinds
+from weaver_tt.system.examples import find_example
 from weaver_tt.weaver_compat.import_names import weaver_names
 
 MAX_NAMES = 8  # told of a dict's
@@ -31,8 +32,11 @@ class NetworkFile:
     """A user's python file with ``get_model`` and, optionally, ``get_loss`` and ``get_task``; errors inside these pass through unchanged."""
 
     def __init__(self, path: str | Path) -> None:
-        """Import ``path``; ConfigError when there is no such python file."""
-        self.path = Path(path)
+        """Import ``path``; ConfigError when there is no such python file.
+
+        ``weaver_tt:NAME`` is one of the examples that come with the package.
+        """
+        self.path = find_example(path, "network_configs", ".py")
         self.module = import_python_file(self.path)
 
     def get_model(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,12 @@ from weaver_tt.engine.trackers.make import FOLDERS
 from weaver_tt.options.train import RunOptions, TrainOptions
 from weaver_tt.run.run_card import load_card
 from weaver_tt.run_files import RunFiles
+from weaver_tt.system.examples import find_example
 
 
 def auto_name(options: RunOptions) -> str:
     """What ``{auto}`` stands for: time, network, optimiser, learning rate and batch size."""
-    network = Path(options.network.network_config).stem
+    network = find_example(options.network.network_config, "network_configs", ".py").stem
     return f"{time.strftime('%Y%m%d-%H%M%S')}_{network}_{options.train.optimizer}_lr{options.train.start_lr:g}_batch{options.data.batch_size}"
 
 

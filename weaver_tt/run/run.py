@@ -157,10 +157,12 @@ def train_fold(
     device = choose_device(options.train.gpus)
     seed = distributed.broadcast_from_main(choose_seed(options, prefix))
     log.info("files of this run: %s_*, log %s, seed %d", prefix, options.train.log, seed)
+    # a network file that cannot be imported is reported before all of the data is passed over
+    texts = config_texts(config, options)
     config, scan = fit_statistics(config, prefix, options.data)
     # the card is there from the start, so that an interrupted run can be resumed
     if distributed.is_main():
-        card = make_card(options, seed, files, config_texts(config, options))
+        card = make_card(options, seed, files, texts)
         save_card(prefix, card)
     best = []
     if options.network.ensemble == 1:
