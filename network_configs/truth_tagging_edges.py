@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.rows.host_counts import host_counts, with_host_counts
 from weaver_tt.errors import ConfigError
 from weaver_tt.network.inputs import jet_model_info
 from weaver_tt.nn.models.edge_network import EdgeNetwork, logit_of_product, pair_geometry
@@ -46,7 +47,8 @@ class TruthTaggingEdges(nn.Module):
 
     def forward(self, jets: Tensor) -> Tensor:
         """(N, 4, P) -> (N, K, P)."""
-        pairs = make_layout(jets[:, 0] > 0, self.dense)
+        real = with_host_counts(jets[:, 0] > 0, host_counts(jets))  # (N, P)
+        pairs = make_layout(real, self.dense)
         pt, eta, phi, flavour = pairs.gather(jets).split(1, dim=-1)  # (objects, 1) each
         total = self.network(jet_features(pt, eta, flavour), pair_geometry(eta, phi, pairs), pairs)
         return pairs.scatter(logit_of_product(total, self.sharpness))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.rows.host_counts import host_counts, with_host_counts
 from weaver_tt.network.inputs import jet_model_info
 from weaver_tt.nn.layers.blocks import mlp
 from weaver_tt.nn.models.graph_network import GraphNetwork
@@ -56,7 +57,8 @@ class TruthTaggingNetwork(nn.Module):
 
     def forward(self, jets: Tensor) -> Tensor:
         """(N, 4, P) -> logits (N, K, P), zero on padding."""
-        pairs = make_layout(jets[:, 0] > 0, self.dense)
+        real = with_host_counts(jets[:, 0] > 0, host_counts(jets))  # (N, P)
+        pairs = make_layout(real, self.dense)
         inputs = pairs.gather(jet_features(jets))  # (jets, 4)
         return pairs.scatter(self.head(self.graph(inputs, pairs)))
 

@@ -12,7 +12,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.network.outputs import Activated
-from weaver_tt.tasks.object_efficiency import ObjectEfficiency, real_entries
+from weaver_tt.tasks.object_efficiency import ObjectEfficiency
 
 VARIABLES = (
     Variable(name="jet_pt", center=100.0, scale=0.01),
@@ -151,11 +151,6 @@ def test_monitors_are_in_physical_units():
         200.0,
     ]  # inputs 0 and 1 of channel 0, times 100 plus 100
     assert scored.monitors["flavour"].tolist() == [6.0, 7.0]  # channel 2 is not scaled
-
-
-def test_the_real_entries_are_the_same_with_their_number_known():
-    mask = tensor(ONE_AND_TWO)
-    assert real_entries(mask, None).tolist() == real_entries(mask, 3).tolist() == [0, 3, 4]
 
 
 def test_the_object_can_be_named():

@@ -104,9 +104,13 @@ class Loader:
         distinct = {id(jagged.counts): name for name, jagged in reversed(rows.objects.items())}
         for name in distinct.values():
             full = rows.size * (self._stream.config.inputs[name].length or 0)
-            objects, padded = int(rows.objects[name].counts.sum()), batch.masks[name].numel()
+            padded = batch.masks[name].numel()
             self.accounting.slots.update(
-                {(name, "objects"): objects, (name, "padded"): padded, (name, "full"): full}
+                {
+                    (name, "objects"): batch.real[name],
+                    (name, "padded"): padded,
+                    (name, "full"): full,
+                }
             )
 
     def _unpadded_batches(self, number: int, skip: int) -> Generator[UnpaddedBatch, None, None]:

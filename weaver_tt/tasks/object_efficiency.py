@@ -14,10 +14,12 @@ from torch.nn import functional as F
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.data.rows.host_counts import with_host_counts
 from weaver_tt.data.rows.labels import WantedLabels
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.efficiency import EfficiencyMeter
+from weaver_tt.nn.objects.real_objects import RealObjects
 from weaver_tt.tasks.base import Output, Task, check_shape, row_weight
 
 if TYPE_CHECKING:
@@ -91,30 +93,28 @@ class ObjectEfficiency(Task):
         mask = batch.masks[self.group.name]  # (N, P)
         names = self.output_names
         check_shape(value, (batch.size, len(names), mask.shape[1]), names)
-        real = real_entries(mask, batch.real.get(self.group.name))  # (M,)
-        row = real // max(mask.shape[1], 1)
-        event = row_weight(batch, value)
-        weight = event if self.reduction == "object" else event / mask.sum(1).clamp(min=1)
-        monitors = {"weight": event.index_select(0, row)}
+        host_counts = batch.host_counts.get(self.group.name)
+        objects = RealObjects(with_host_counts(mask, host_counts))
+        event = row_weight(batch, value)  # (N,)
+        weight = event
+        if self.reduction == "event":
+            weight = event / objects.counts.clamp(min=1)
+        monitors = {"weight": objects.spread_row(event)}
         for name, channel in self.monitored.items():
-            if channel is not None:
-                monitors[name] = self._raw(
-                    batch.inputs[self.group.name][:, channel].flatten().index_select(0, real),
-                    channel,
-                )
+            if channel is None:
+                continue
+            values = batch.inputs[self.group.name][:, channel : channel + 1]  # (N, 1, P)
+            monitors[name] = self._raw(objects.gather(values).squeeze(1), channel)
         target = None
         if all(name in batch.labels for name in self.labels):
-            target = torch.stack(
-                [batch.labels[name].flatten().index_select(0, real) for name in self.labels], 1
-            ).float()
-        picked = select_entries(value, real)
-        spread = None if spread is None else select_entries(spread, real)
+            labels = torch.stack([batch.labels[name] for name in self.labels], 1)  # (N, K, P)
+            target = objects.gather(labels).float()
         return Scored(
-            picked,
+            objects.gather(value),
             target,
-            weight.index_select(0, row),
+            objects.spread_row(weight),
             batch.counts[self.group.name],
-            spread,
+            None if spread is None else objects.gather(spread),
             monitors,
         )
 
@@ -168,18 +168,6 @@ class ObjectEfficiency(Task):
             name: to_jagged(values.float().cpu().numpy(), counts, self.group.length)
             for name, values in parts.items()
         }
-
-
-def real_entries(mask: Tensor, number: int | None) -> Tensor:
-    """Flat indices (M,) of the real entries of ``mask`` (N, P), in order; with their ``number`` nobody waits for the device to count them."""
-    if number is None:
-        return mask.flatten().nonzero().squeeze(1)
-    return torch.nonzero_static(mask.flatten(), size=number).squeeze(1)
-
-
-def select_entries(output: Tensor, index: Tensor) -> Tensor:
-    """Entries ``index`` (M,) of (N, K, P) -> (M, K); with ``index_select``, whose backward is reproducible on two threads."""
-    return output.transpose(1, 2).flatten(0, 1).index_select(0, index)
 
 
 def to_jagged(

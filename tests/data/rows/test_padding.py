@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weaver_tt.config.load import from_mapping
+from weaver_tt.data.rows.host_counts import host_counts
 from weaver_tt.data.rows.padding import Padder, shortened_length
 from weaver_tt.data.rows.rows import JaggedObjects, Rows
 
@@ -170,3 +171,91 @@ def test_shortened_batches_are_the_beginning_of_full_ones(pad_mode, batches):
 )
 def test_slots_are_rounded_up(counts, length, slots):
     assert shortened_length(np.array(counts), length) == slots
+
+
+def marking_config(pad_mode="constant", pad=0, **groups):
+    """Input groups of one variable each, named as given."""
+    inputs = {
+        name: {"length": LENGTH, "pad_mode": pad_mode, "vars": [[variable, *scaling, pad]]}
+        for name, (variable, scaling) in groups.items()
+    }
+    return from_mapping({"inputs": inputs})
+
+
+def marking_rows(lists, *names):
+    """The same objects for all groups, side by side in one content."""
+    flat = np.array([value for row in lists for value in row], dtype=np.float32)
+    content = np.stack([flat] * len(names), axis=1)  # (M, groups)
+    counts = np.array([len(row) for row in lists], dtype=np.int64)
+    objects = {}
+    for column, name in enumerate(names):
+        objects[name] = JaggedObjects(content, counts, counts, slice(column, column + 1))
+    return Rows(objects, {}, {}, size=len(lists))
+
+
+RAW = [None, 1, -5, 5]
+SCALED = [0.5, 1, -5, 5]
+marks = st.lists(
+    st.lists(st.sampled_from([0.0, 1.0, 2.5]), max_size=LENGTH), min_size=1, max_size=6
+)
+
+
+@settings(max_examples=50)
+@given(st.lists(marks, min_size=1, max_size=3))
+def test_masks_carry_the_number_of_slots_that_are_not_zero_holes_included(batches):
+    padder = Padder(marking_config(pf_mask=("m", RAW)))
+    for lists in batches:
+        mask = padder(marking_rows(lists, "pf_mask")).inputs["pf_mask"]
+        counts = host_counts(mask)
+        assert counts.dtype == np.int64
+        assert counts.tolist() == (mask[:, 0] != 0).sum(1).tolist()
+
+
+def test_counts_of_a_shortened_batch_are_those_of_its_slots():
+    own = marking_config(pf_mask=("m", RAW))
+    longer = {name: replace(group, length=100) for name, group in own.inputs.items()}
+    lists = [[1.0, 0.0, 2.0], [], [1.0]]
+    padder = Padder(replace(own, inputs=longer), shorten=True)
+    mask = padder(marking_rows(lists, "pf_mask")).inputs["pf_mask"]
+    assert mask.shape == (3, 1, 32)
+    assert host_counts(mask).tolist() == (mask[:, 0] != 0).sum(1).tolist()
+
+
+def test_without_masks_raw_first_variables_carry_the_number_of_slots_above_zero():
+    lists = [[3.0, 0.0], [], [1.0]]
+    groups = {"jets": ("pt", RAW), "scaled": ("x", SCALED)}
+    inputs = Padder(marking_config(**groups))(marking_rows(lists, *groups)).inputs
+    assert host_counts(inputs["jets"]).tolist() == [1, 0, 1]
+    assert host_counts(inputs["scaled"]) is None
+    groups["pf_mask"] = ("m", RAW)
+    inputs = Padder(marking_config(**groups))(marking_rows(lists, *groups)).inputs
+    assert [name for name, values in inputs.items() if host_counts(values) is not None] == [
+        "pf_mask"
+    ]
+
+
+def test_counts_are_left_out_where_the_slots_that_count_are_a_matter_of_opinion():
+    negative = marking_rows([[-1.0, 2.0]], "pf_mask")
+    assert (
+        host_counts(Padder(marking_config(pf_mask=("m", RAW)))(negative).inputs["pf_mask"]) is None
+    )
+    for options in ({"pad": 1}, {"pad_mode": "wrap"}):
+        padder = Padder(marking_config(jets=("pt", RAW), **options))
+        inputs = padder(marking_rows([[1.0]], "jets")).inputs
+        assert host_counts(inputs["jets"]) is None
+
+
+@pytest.mark.parametrize("pad_mode", ["constant", "wrap"])
+def test_the_host_knows_the_real_objects_of_each_row_and_of_all(pad_mode):
+    padder = Padder(config(pad_mode))
+    for lists in ([[1.0, 2.0], [], [3.0]], [[4.0]]):
+        rows = rows_of(lists)
+        batch = padder(rows)
+        for name in ("a", "b"):
+            assert batch.host_counts[name].dtype == np.int64
+            assert batch.host_counts[name].tolist() == batch.masks[name].sum(1).tolist()
+            assert batch.real[name] == int(batch.masks[name].sum())
+            # a worker process writes the next batch into the same memory
+            assert not np.shares_memory(batch.host_counts[name], rows.objects[name].counts)
+        assert "s" not in batch.host_counts
+        assert "s" not in batch.real

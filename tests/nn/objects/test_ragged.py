@@ -47,7 +47,7 @@ def test_means_of_rows_are_those_of_real_objects_in_both_forms(given_mask, size)
     values = features(mask)
     expected = (values * mask.unsqueeze(1)).sum(2) / mask.sum(1, keepdim=True).clamp(min=1)
     for rows in (Ragged(mask, size), Dense(mask)):
-        torch.testing.assert_close(rows.restore_order(rows.mean(rows.gather(values))), expected)
+        torch.testing.assert_close(rows.restore_order(rows.mean_row(rows.gather(values))), expected)
 
 
 @pytest.mark.parametrize("size", [1, 30, 1000])

@@ -1,8 +1,11 @@
-"""Trimming: only the longest rows lose objects, the same ones for the same seed."""
+"""Trimming: only the longest rows lose objects, the same ones for the same seed. Dropping: all rows alike."""
 
+import numpy as np
+import pytest
 import torch
 
-from weaver_tt.nn.objects.trimming import trim_longest
+from weaver_tt.data.rows.host_counts import host_counts, with_host_counts
+from weaver_tt.nn.objects.trimming import drop_known_numbers, drop_objects, trim_longest
 
 
 def mask_of(counts, slots):
@@ -38,3 +41,44 @@ def test_the_same_seed_trims_the_same_whatever_the_padding():
 def test_rows_without_objects_are_left_alone():
     mask = mask_of([0, 0], 3)
     assert torch.equal(drawn(mask, 0), mask)
+
+
+def test_the_host_knows_how_many_objects_are_left_and_they_are_the_same():
+    counts = [3, 9, 12, 20, 0]
+    for seed in range(5):
+        mask = with_host_counts(mask_of(counts, 20), np.array(counts))
+        left = drawn(mask, seed)
+        assert torch.equal(left, drawn(mask_of(counts, 20), seed))
+        assert host_counts(left).tolist() == left.sum(1).tolist()
+
+
+def dropped_on_a_gpu(mask, share):
+    return drop_known_numbers(mask, mask.sum(1).numpy(), share)
+
+
+@pytest.mark.parametrize("drop", [drop_objects, dropped_on_a_gpu])
+def test_each_object_is_dropped_for_itself_holes_or_not(drop):
+    torch.manual_seed(1)
+    mask = torch.rand(3000, 8) < 0.6
+    left = drop(mask, 0.25)
+    assert not (left & ~mask).any()
+    # the share that is left, of all objects and of those in each slot: 5 standard deviations
+    assert (left.sum() / mask.sum()).item() == pytest.approx(0.75, abs=0.02)
+    assert left.sum(0).div(mask.sum(0)).tolist() == pytest.approx([0.75] * 8, abs=0.055)
+    # of rows with four objects, that all are left, and that two given ones are: independent of each other
+    four = left.sum(1)[mask.sum(1) == 4]
+    assert (four == 4).float().mean().item() == pytest.approx(0.75**4, abs=0.1)
+    both = left[:, 0] & left[:, 5]
+    assert both[mask[:, 0] & mask[:, 5]].float().mean().item() == pytest.approx(0.75**2, abs=0.08)
+
+
+def test_the_host_knows_how_many_objects_are_left_of_those_that_were_dropped_on_a_gpu():
+    torch.manual_seed(2)
+    mask = torch.rand(50, 8) < 0.6
+    left = dropped_on_a_gpu(mask, 0.25)
+    assert host_counts(left).tolist() == left.sum(1).tolist()
+    torch.manual_seed(3)
+    one = dropped_on_a_gpu(mask, 0.25)
+    torch.manual_seed(3)
+    assert torch.equal(dropped_on_a_gpu(mask, 0.25), one)
+    assert not torch.equal(left, one)

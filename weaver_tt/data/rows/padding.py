@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,20 @@ from torch import Tensor
 
 from weaver_tt.config.schema import DataConfig, InputGroup
 from weaver_tt.data.rows.batch import Batch
-from weaver_tt.data.rows.rows import Integers, JaggedObjects, Rows, index_runs
+from weaver_tt.data.rows.host_counts import with_host_counts
+from weaver_tt.data.rows.rows import Floats, Integers, JaggedObjects, Rows, index_runs
+
+MIN_SLOTS = 32  # slots of a shortened input: networks that look for 16 neighbours must find them
+SLOT_STEP = 16  # lengths are multiples of it: few different shapes
 
 
 class PaddedBuffer:
     """A reused buffer of N x P slots with C features each; a slot without an object holds the pad vector (C,).
 
-    Only the slots of the objects are written, and only those that held an object before and no longer do are padded again, so a batch costs what
-    it holds rather than N x P x C. A batch of another length P than the one before is padded anew, as is one after a tensor that was handed out
-    has been written into.
+    Only the slots of the objects are written, and only those that held an object before and no
+    longer do are padded again, so a batch costs what it holds rather than N x P x C. A batch of
+    another length P than the one before is padded anew, as is one after a tensor that was handed
+    out has been written into.
     """
 
     def __init__(self, pad: Tensor) -> None:
@@ -31,7 +37,8 @@ class PaddedBuffer:
     def _prepare(self, rows: int, length: int) -> None:
         """Room for ``rows`` rows of ``length`` slots, nothing in them but what ``_filled`` says."""
         if rows * length > len(self._slots):
-            with torch.inference_mode(False):  # the buffer outlives the mode it is first used in
+            # the buffer outlives the mode it is first used in
+            with torch.inference_mode(False):
                 self._slots = self._pad.new_empty((rows * length, len(self._pad)))
         elif length == self._length and self._slots._version == self._version:
             return
@@ -40,9 +47,13 @@ class PaddedBuffer:
         self._filled = np.zeros(len(self._slots) // length, dtype=np.int64)
 
     def fill(self, content: Tensor, places: Integers, counts: Integers, length: int) -> Tensor:
-        """Objects ``content`` (M, C) into slots ``places`` (M,), ``counts`` (N,) <= P = ``length`` of them in each row -> (N, P, C)."""
+        """Objects ``content`` (M, C) into slots ``places`` (M,) -> (N, P, C).
+
+        ``counts`` (N,) <= P = ``length`` of them are in each row.
+        """
         rows = len(counts)
         self._prepare(rows, length)
+        # slots that an object of the batch before has left
         stale = np.maximum(self._filled[:rows] - counts, 0)
         if stale.any():
             left = index_runs(np.arange(rows) * self._length + counts, stale)
@@ -52,7 +63,10 @@ class PaddedBuffer:
         return self._done(rows)
 
     def fill_wrapped(self, content: Tensor, index: Integers) -> Tensor:
-        """Every slot of N rows from the object ``index`` (N, P) of ``content`` (M, C), the pad vector where the index is M -> (N, P, C)."""
+        """Every slot of N rows from an object of ``content`` (M, C) -> (N, P, C).
+
+        ``index`` (N, P) is the object of each slot, M for the pad vector.
+        """
         rows = len(index)
         self._prepare(rows, index.shape[1])
         if (index == len(content)).any():
@@ -69,34 +83,45 @@ class PaddedBuffer:
 def gather_slots(values: Tensor, places: Integers, slots: Tensor) -> None:
     """``slots[:] = values[places]``: values (M, C), places (S,), slots (S, C)."""
     if slots.device.type != "cpu":
-        torch.index_select(
-            values, 0, torch.from_numpy(places).to(slots.device, non_blocking=True), out=slots
-        )
+        index = torch.from_numpy(places).to(slots.device, non_blocking=True)
+        torch.index_select(values, 0, index, out=slots)
         return
-    values.numpy().take(
-        places, axis=0, out=slots.numpy(), mode="clip"
-    )  # places are right: with "clip" numpy writes to `out` directly
+    # places are right: with "clip" numpy writes to `out` directly
+    values.numpy().take(places, axis=0, out=slots.numpy(), mode="clip")
 
 
 def scatter_slots(slots: Tensor, places: Integers, values: Tensor) -> None:
     """``slots[places] = values``: slots (S, C), places (M,) all different, values (M, C) or (1, C) for all of them."""
     if slots.device.type != "cpu":
-        slots.index_copy_(
-            0,
-            torch.from_numpy(places).to(slots.device, non_blocking=True),
-            values.expand(len(places), -1),
-        )
+        index = torch.from_numpy(places).to(slots.device, non_blocking=True)
+        slots.index_copy_(0, index, values.expand(len(places), -1))
         return
     # numpy moves a slot as one item, about three times as fast as index_copy_ and without waking torch's threads
     item = np.dtype((np.void, slots.element_size() * slots.shape[1]))
     np.put(slots.numpy().view(item), places, np.ascontiguousarray(values.numpy()).view(item))
 
 
+@dataclass(frozen=True, slots=True)
+class _Slots:
+    """Where the objects of groups with the same counts and length go."""
+
+    places: Integers  # (M,) slot of each object
+    host_counts: Integers  # (N,) objects of each row
+    mask: Tensor  # (N, P)
+    full_counts: Tensor  # (N,) objects before the cut at the length
+    length: int  # P
+
+
 class Padder:
     """Turns rows into batches for one consumer on ``device``; every batch overwrites the tensors of the one before.
 
-    Constant padding puts a row's objects first and the pad values behind them; wrap padding repeats the row's objects, and gives pad values
-    where there is none. With ``shorten``, a group has as many slots as the batch needs (see :func:`shortened_length`), P <= its length.
+    Constant padding puts a row's objects first and the pad values behind them; wrap padding repeats
+    the row's objects, and gives pad values where there is none. With ``shorten``, a group has as many
+    slots as the batch needs (see :func:`shortened_length`), P <= its length.
+
+    Inputs that tell a network which slots hold a real object carry the number of those in each row
+    (:func:`~weaver_tt.data.rows.host_counts.host_counts`): masks, and where there is no mask, groups
+    whose first variable is raw and padded with 0, such as a transverse momentum.
     """
 
     def __init__(
@@ -109,33 +134,40 @@ class Padder:
         if config.labels is not None:
             for group, labels in config.labels.object_targets.items():
                 self._object_labels[group] = list(labels)
+        self._marking = _marking_groups(config)
         self._device = torch.device(device)
-        self._canvases: dict[str, PaddedBuffer] = {}
+        self._buffers: dict[str, PaddedBuffer] = {}
         self._repeats: dict[int, Integers] = {}
 
     def __call__(self, rows: Rows) -> Batch:
         """N rows -> Batch of N rows; ``progress`` is left to the caller."""
         batch = Batch({}, {}, {}, {}, size=rows.size, observers=rows.observers)
-        layouts: dict[
-            tuple[int, int], tuple[Integers, Tensor, Tensor]
-        ] = {}  # of groups with the same counts
-        contents: dict[int, Tensor] = {}  # padded
+        # groups with the same counts share their slots, and groups with one content are padded together
+        known_slots: dict[tuple[int, int], _Slots] = {}
+        padded: dict[int, Tensor] = {}  # (N, P, W) each
         for name, group in self._groups.items():
             if group.length is None:
                 batch.inputs[name] = self._move(rows.scalars[name])
                 continue
             jagged = rows.objects[name]
-            length = (
-                shortened_length(jagged.counts, group.length) if self._shorten else group.length
-            )
+            length = group.length
+            if self._shorten:
+                length = shortened_length(jagged.counts, length)
             key = id(jagged.counts), length
-            if key not in layouts:
-                layouts[key] = self._layout(jagged, length)
-            places, batch.masks[name], batch.counts[name] = layouts[key]
-            if id(jagged.content) not in contents:
-                contents[id(jagged.content)] = self._objects(group, rows, places, length)
-            batch.inputs[name] = contents[id(jagged.content)][:, :, jagged.columns].transpose(1, 2)
-            self._add_beside(batch, name, length, rows, places)
+            if key not in known_slots:
+                known_slots[key] = self._make_slots(jagged, length)
+            slots = known_slots[key]
+            if id(jagged.content) not in padded:
+                padded[id(jagged.content)] = self._pad_content(group, rows, slots)
+            inputs = padded[id(jagged.content)][:, :, jagged.columns].transpose(1, 2)  # (N, C, P)
+            if name in self._marking:
+                with_host_counts(inputs, _count_marked(jagged))
+            batch.inputs[name] = inputs
+            batch.masks[name] = slots.mask
+            batch.counts[name] = slots.full_counts
+            batch.host_counts[name] = slots.host_counts
+            batch.real[name] = len(slots.places)
+            self._add_beside(batch, name, rows, slots)
         batch.labels |= {name: self._move(values) for name, values in rows.labels.items()}
         batch.monitors |= {name: self._move(values) for name, values in rows.monitors.items()}
         batch.weight = None if rows.weight is None else self._move(rows.weight)
@@ -144,72 +176,98 @@ class Padder:
     def _move(self, values: np.ndarray[Any, Any]) -> Tensor:
         return torch.from_numpy(values).to(self._device, non_blocking=True)
 
-    def _layout(self, jagged: JaggedObjects, length: int) -> tuple[Integers, Tensor, Tensor]:
-        """Slot of each object (M,), mask (N, P), full counts (N,)."""
-        places = index_runs(np.arange(len(jagged.counts)) * length, jagged.counts)
-        mask = torch.from_numpy(np.arange(length) < jagged.counts[:, None]).to(self._device)
-        return places, mask, self._move(jagged.full_counts)
+    def _make_slots(self, jagged: JaggedObjects, length: int) -> _Slots:
+        # the array may lie in memory that a later batch of a worker process is put into
+        counts = jagged.counts.copy()
+        places = index_runs(np.arange(len(counts)) * length, counts)
+        mask = self._move(np.arange(length) < counts[:, None])
+        return _Slots(places, counts, mask, self._move(jagged.full_counts), length)
 
-    def _canvas(self, key: str, pad: list[float]) -> PaddedBuffer:
-        if key not in self._canvases:
+    def _buffer(self, key: str, pad: list[float]) -> PaddedBuffer:
+        if key not in self._buffers:
             with torch.inference_mode(False):
-                self._canvases[key] = PaddedBuffer(
-                    torch.tensor(pad, dtype=torch.float32, device=self._device)
-                )
-        return self._canvases[key]
+                vector = torch.tensor(pad, dtype=torch.float32, device=self._device)
+                self._buffers[key] = PaddedBuffer(vector)
+        return self._buffers[key]
 
-    def _objects(self, group: InputGroup, rows: Rows, places: Integers, length: int) -> Tensor:
+    def _pad_content(self, group: InputGroup, rows: Rows, slots: _Slots) -> Tensor:
         """The content of ``group`` and of the groups that share it, padded: (N, P, W)."""
-        jagged = rows.objects[group.name]
-        content, counts = jagged.content, jagged.counts
+        content = rows.objects[group.name].content
         sharing = [
             other
             for name, other in self._groups.items()
-            if name in rows.objects and rows.objects[name].content is jagged.content
+            if name in rows.objects and rows.objects[name].content is content
         ]
-        pad = [variable.pad for other in sharing for variable in other.variables]
-        canvas = self._canvas(",".join(other.name for other in sharing), pad)
+        pad = []
+        for other in sharing:
+            pad += [variable.pad for variable in other.variables]
+        buffer = self._buffer(",".join(other.name for other in sharing), pad)
         if group.pad_mode == "constant":
-            return canvas.fill(self._move(content), places, counts, length)
-        return canvas.fill_wrapped(self._move(content), self._wrapped(counts, length))
+            return buffer.fill(self._move(content), slots.places, slots.host_counts, slots.length)
+        index = self._wrapped_objects(slots.host_counts, slots.length)
+        return buffer.fill_wrapped(self._move(content), index)
 
-    def _wrapped(self, counts: Integers, length: int) -> Integers:
+    def _wrapped_objects(self, counts: Integers, length: int) -> Integers:
         """The object in each slot (N, P) when a row's objects are repeated; the number of all objects where a row has none."""
-        if length not in self._repeats:  # row n: 0 … n - 1, again and again
-            self._repeats[length] = (
-                np.arange(length) % np.maximum(np.arange(length + 1), 1)[:, None]
-            )
+        if length not in self._repeats:
+            # row n: 0 … n - 1, again and again
+            number = np.maximum(np.arange(length + 1), 1)[:, None]
+            self._repeats[length] = np.arange(length) % number
         index = (np.cumsum(counts) - counts)[:, None] + self._repeats[length][counts]
         index[counts == 0] = counts.sum()
         return index
 
-    def _add_beside(
-        self, batch: Batch, name: str, length: int, rows: Rows, places: Integers
-    ) -> None:
+    def _add_beside(self, batch: Batch, name: str, rows: Rows, slots: _Slots) -> None:
         """Labels and monitored columns of a group's objects: (N, P) each, 0 where there is no object."""
-        counts = rows.objects[name].counts
         if name in rows.object_labels:
-            values = rows.object_labels[name]
-            padded = self._canvas(f"labels of {name}", [0.0] * values.shape[1]).fill(
-                self._move(values), places, counts, length
-            )
-            batch.labels.update(
-                {label: padded[:, :, i] for i, label in enumerate(self._object_labels[name])}
-            )
+            padded = self._pad_beside(f"labels of {name}", rows.object_labels[name], slots)
+            for channel, label in enumerate(self._object_labels[name]):
+                batch.labels[label] = padded[:, :, channel]
         for (owner, monitor), values in rows.object_monitors.items():
             if owner == name:
-                batch.monitors[monitor] = self._canvas(f"monitor {monitor}", [0.0]).fill(
-                    self._move(values), places, counts, length
-                )[:, :, 0]
+                padded = self._pad_beside(f"monitor {monitor}", values, slots)
+                batch.monitors[monitor] = padded[:, :, 0]
+
+    def _pad_beside(self, key: str, values: Floats, slots: _Slots) -> Tensor:
+        """(M, C) -> (N, P, C), 0 where there is no object."""
+        buffer = self._buffer(key, [0.0] * values.shape[1])
+        return buffer.fill(self._move(values), slots.places, slots.host_counts, slots.length)
 
 
-MIN_SLOTS = 32  # slots of a shortened input: networks that look for 16 neighbours must find them
+def _marking_groups(config: DataConfig) -> set[str]:
+    """Input groups whose first channel tells a network which slots are real, and is 0 in padded ones."""
+    candidates = []
+    for group in config.inputs.values():
+        if group.length is None or group.pad_mode == "wrap" or group.variables[0].pad != 0:
+            continue
+        candidates.append(group)
+    masks = {group.name for group in candidates if group.is_mask}
+    if masks:
+        return masks
+    return {group.name for group in candidates if group.variables[0].center is None}
 
 
-SLOT_STEP = 16  # lengths are multiples of it: few different shapes
+def _count_marked(jagged: JaggedObjects) -> Integers | None:
+    """How many objects of each row have a first channel that is not 0: (N,).
+
+    None where one is negative: "not 0", as masks are read, and "above 0", as transverse momenta are,
+    would be different objects.
+    """
+    first = jagged.own[:, 0]  # (M,)
+    is_marked = first > 0  # (M,)
+    if is_marked.all():
+        return jagged.counts.copy()
+    if (first < 0).any():
+        return None
+    row = np.repeat(np.arange(len(jagged.counts)), jagged.counts)  # (M,)
+    return np.bincount(row[is_marked], minlength=len(jagged.counts))
 
 
 def shortened_length(counts: Integers, length: int) -> int:
-    """The slots that a batch with ``counts`` (N,) objects in its rows needs of ``length``: a multiple of STEP, at least LEAST."""
+    """The slots that a batch with ``counts`` (N,) objects in its rows needs of ``length``.
+
+    A multiple of ``SLOT_STEP``, and at least ``MIN_SLOTS``.
+    """
     longest = int(counts.max(initial=0))
-    return min(length, max(MIN_SLOTS, -(-longest // SLOT_STEP) * SLOT_STEP))
+    whole_steps = -(-longest // SLOT_STEP) * SLOT_STEP
+    return min(length, max(MIN_SLOTS, whole_steps))

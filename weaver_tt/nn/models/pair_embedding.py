@@ -110,7 +110,10 @@ class _GroupPairs:
         else:
             every = pairs.count(group.counts)  # (n,)
             base = every.cumsum(0) - every
-            row = torch.repeat_interleave(rows, every)
+            pairs_of_group: int | None = None
+            if group.host_counts is not None:
+                pairs_of_group = int(pairs.count(group.host_counts).sum())
+            row = torch.repeat_interleave(rows, every, output_size=pairs_of_group)
             number = torch.arange(len(row), device=device) - base.index_select(0, row)
             objects, counts = group.counts.index_select(0, row), group.counts[:, None, None]
         i, j = pairs.members(number, objects)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from weaver_tt.nn.layers.blocks import PointwiseLinear
 from weaver_tt.nn.layers.norm import ObjectNorm
 from weaver_tt.nn.objects.pairwise import Layout, make_layout
+from weaver_tt.nn.objects.real_objects import real_slots
 
 MIN_PT = 1e-12  # keeps the momentum fractions of a jet without constituents at 0
 
@@ -43,7 +44,7 @@ def constituent_layout(mask: Tensor, dense: bool) -> Layout:
 
     On a GPU it is the dense one: to list the real ones would make the host wait for the device at each step.
     """
-    return make_layout(mask.squeeze(1) != 0, dense or mask.is_cuda)
+    return make_layout(real_slots(mask), dense or mask.is_cuda)
 
 
 def dense_head(

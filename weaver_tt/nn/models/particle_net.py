@@ -24,6 +24,8 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.nn.layers.edge_conv import EdgeConvBlock, kernel_matrix
 from weaver_tt.nn.layers.norm import ObjectNorm
 from weaver_tt.nn.objects.point_cloud import PointCloud
+from weaver_tt.nn.objects.real_objects import join_masks, real_slots
+from weaver_tt.nn.objects.trimming import drop_objects
 
 Convolutions = Sequence[
     tuple[int, Sequence[int]]
@@ -105,15 +107,16 @@ class ParticleNet(nn.Module):
 
     def forward(self, points: Tensor, features: Tensor, mask: Tensor | None = None) -> Tensor:
         """(N, D, P), (N, C, P) and a mask (N, 1, P), 1 for real objects (None: all) -> (N, K); (N, K, P), 0 on padding, in segmentation."""
-        mask = (
-            torch.ones_like(features[:, 0], dtype=torch.bool) if mask is None else mask[:, 0].bool()
-        )
-        cloud = PointCloud(mask)
+        if mask is None:
+            real = torch.ones_like(features[:, 0], dtype=torch.bool)  # (N, P)
+        else:
+            real = real_slots(mask)
+        cloud = PointCloud(real)
         objects = self._objects(cloud.gather(points), cloud.gather(features), cloud)
         if self.for_segmentation:
             output = cloud.scatter(apply_pointwise(self.fc, objects))
         else:
-            number = cloud.counts.clamp(min=1).unsqueeze(1) if self.use_counts else mask.shape[1]
+            number = cloud.counts.clamp(min=1).unsqueeze(1) if self.use_counts else real.shape[1]
             output = self.fc(cloud.sum_row(objects) / number)
         return output.softmax(1) if self.for_inference else output
 
@@ -260,32 +263,24 @@ class ParticleNetTagger(nn.Module):
         sv_mask: Tensor,
     ) -> Tensor:
         """Points (N, D, P), features (N, C, P) and mask (N, 1, P) of candidates, then of vertices (their own C and P) -> (N, K)."""
-        pf_kept, sv_kept = (
-            self._drop_objects(pf_mask, self.pf_input_dropout),
-            self._drop_objects(sv_mask, self.sv_input_dropout),
-        )
-        features = torch.cat(
-            (
-                self._embed(self.pf_conv, pf_features, pf_kept),
-                self._embed(self.sv_conv, sv_features, sv_kept),
-            ),
-            dim=2,
-        )
+        pf_left = self._drop_objects(real_slots(pf_mask), self.pf_input_dropout)
+        sv_left = self._drop_objects(real_slots(sv_mask), self.sv_input_dropout)
+        pf_embedded = self._embed(self.pf_conv, pf_features, pf_left)
+        sv_embedded = self._embed(self.sv_conv, sv_features, sv_left)
         return self.pn(
-            torch.cat((pf_points, sv_points), dim=2), features, torch.cat((pf_kept, sv_kept), dim=2)
+            torch.cat((pf_points, sv_points), dim=2),
+            torch.cat((pf_embedded, sv_embedded), dim=2),
+            join_masks((pf_left, sv_left)),
         )
 
     def _drop_objects(self, mask: Tensor, dropout: float) -> Tensor:
-        """The mask (N, 1, P) without objects that are left out in this step."""
-        mask = mask.bool()
-        return (
-            mask & (torch.rand_like(mask, dtype=torch.float32) >= dropout)
-            if self.training and dropout
-            else mask
-        )
+        """The mask (N, P) without objects that are left out in this step."""
+        if self.training and dropout:
+            return drop_objects(mask, dropout)
+        return mask
 
     @staticmethod
     def _embed(convolution: FeatureConv, features: Tensor, mask: Tensor) -> Tensor:
         """(N, C, P) -> (N, 32, P), 0 on padding."""
-        cloud = PointCloud(mask[:, 0])
+        cloud = PointCloud(mask)
         return cloud.scatter(convolution.objects(cloud.gather(features)))

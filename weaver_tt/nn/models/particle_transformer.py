@@ -22,6 +22,7 @@ from weaver_tt.nn.layers.norm import ObjectNorm
 from weaver_tt.nn.models.pair_embedding import PairEmbed, dense_pairs, padding_bias
 from weaver_tt.nn.objects.pairwise import make_layout
 from weaver_tt.nn.objects.ragged import ObjectRows, make_object_rows
+from weaver_tt.nn.objects.real_objects import join_masks, real_slots
 from weaver_tt.nn.objects.trimming import trim_longest
 
 # options of weaver-core that belong to later versions or other tasks, with the only value known here
@@ -179,7 +180,7 @@ class ParticleTransformer(nn.Module):
         real = (
             x.new_ones(x.shape[0], x.shape[2], dtype=torch.bool)
             if mask is None
-            else mask.squeeze(1) != 0
+            else real_slots(mask)
         )
         rows = make_object_rows(
             trim_longest(real) if self.trim and self.training else real, self.dense
@@ -208,7 +209,7 @@ class ParticleTransformer(nn.Module):
     def _pool(self, values: Tensor, rows: ObjectRows) -> Tensor:
         """Particles (M, D) -> one for each jet (N, D), in the order of the groups."""
         if self.cls_blocks is None:
-            return rows.mean(values)
+            return rows.mean_row(values)
         count = sum(group.rows for group in rows.groups)
         assert self.cls_token is not None
         token = self.cls_token[0].repeat(
@@ -277,15 +278,14 @@ class ParticleTransformerTagger(nn.Module):
     ) -> Tensor:
         pf_values, pf_real = self._embed(self.pf_embed, pf_x, pf_mask)
         sv_values, sv_real = self._embed(self.sv_embed, sv_x, sv_mask)
-        real = torch.cat((pf_real, sv_real), dim=1).unsqueeze(1)
         self.part.dense = self.dense
-        return self.part(
-            torch.cat((pf_values, sv_values), dim=1), torch.cat((pf_v, sv_v), dim=2), real, uu
-        )
+        values = torch.cat((pf_values, sv_values), dim=1)  # (N, P, D)
+        vectors = torch.cat((pf_v, sv_v), dim=2)  # (N, 4, P)
+        return self.part(values, vectors, join_masks((pf_real, sv_real)), uu)
 
     def _embed(self, embed: nn.Module, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, P), (N, 1, P) -> (N, P, D) and the mask (N, P) that is left after trimming."""
-        real = mask.squeeze(1) != 0
+        real = real_slots(mask)
         real = trim_longest(real) if self.trim and self.training else real
         objects = make_layout(real, self.dense)
         return objects.scatter(embed(objects.gather(x), objects.real)).transpose(1, 2), real

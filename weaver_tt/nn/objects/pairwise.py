@@ -1,7 +1,8 @@
 """Objects of a row and their ordered pairs, without padding (training) or dense (export), behind one interface.
 
-Shapes: N rows, P slots, M real objects in all rows, E ordered pairs i != j of real objects of one row, C or H features, last dimension.
-A network is written once for :class:`Layout`; ``objects`` and ``pairs`` below stand for the leading dimensions of its form:
+Shapes: N rows, P slots, M real objects in all rows, E ordered pairs i != j of real objects of one row, C or
+H features, last dimension. A network is written once for :class:`Layout`; ``objects`` and ``pairs`` below
+stand for the leading dimensions of its form:
 
     form                objects     pairs           used
     :class:`RealPairs`  (M,)        (E,)            training and evaluation: nothing is ever computed on padding
@@ -18,6 +19,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from weaver_tt.nn.objects.real_objects import RealObjects, at_least_float32, sum_by_index
 
 
 class Layout(Protocol):
@@ -60,49 +63,39 @@ class Layout(Protocol):
 
 def make_layout(mask: Tensor, dense: bool = False) -> Layout:
     """The form in which to compute for ``mask`` (N, P), True for real objects: dense when asked, and always in an ONNX export."""
-    return DensePairs(mask) if dense or torch.onnx.is_in_onnx_export() else RealPairs(mask)
+    if dense or torch.onnx.is_in_onnx_export():
+        return DensePairs(mask)
+    return RealPairs(mask)
 
 
-def _accumulator(values: Tensor) -> torch.dtype:
-    # sums of bf16 messages would round after each term
-    return torch.promote_types(values.dtype, torch.float32)
+class RealPairs(RealObjects):
+    """Real objects one after another (M,), and their pairs (E,) sorted by first object; masks may have holes."""
 
-
-class RealPairs:
-    """Real objects one after another (M,), and their pairs (E,) sorted by first object.
-
-    Only ``index_select``, ``index_add`` and ``index_copy`` move data: their backward is reproducible bit for bit on CPU with any number of
-    threads, which that of ``values[index]`` is not. Masks may have holes.
-    """
-
-    def __init__(self, mask: Tensor) -> None:
-        self.real: Tensor | None = None
-        self.shape = mask.shape  # (N, P)
-        self.slots = (
-            mask.flatten().nonzero().squeeze(1)
-        )  # (M,) place of each object among the N * P slots
-        self.rows = torch.div(self.slots, mask.shape[1], rounding_mode="floor")  # (M,)
-        self.counts = mask.sum(1)  # (N,) objects of each row
+    real: Tensor | None = None
 
     @cached_property
     def partners(self) -> Tensor:
         """Partners of each object, (M,)."""
-        return self.counts.index_select(0, self.rows) - 1
+        return self.spread_row(self.counts) - 1
 
     @cached_property
     def _pairs(self) -> tuple[Tensor, Tensor]:
         """Indices of all ordered pairs, in time proportional to their number."""
         objects = torch.arange(len(self.rows), device=self.rows.device)  # (M,)
-        row_start = (self.counts.cumsum(0) - self.counts).index_select(
-            0, self.rows
-        )  # (M,) first object of the object's row
+        number: int | None = None  # E
+        if self.host_counts is not None:
+            number = int((self.host_counts * (self.host_counts - 1)).sum())
+        # each object is i of as many pairs as it has partners; without their number, the host would
+        # wait for the device to add them up
+        first = torch.repeat_interleave(objects, self.partners, output_size=number)  # (E,)
         pair_start = self.partners.cumsum(0) - self.partners  # (M,) first pair of the object
-        first = torch.repeat_interleave(objects, self.partners)  # (E,)
-        rank = torch.arange(len(first), device=first.device) - pair_start.index_select(
-            0, first
-        )  # (E,) 0 .. partners - 1
+        pairs = torch.arange(len(first), device=first.device)
+        rank = pairs - pair_start.index_select(0, first)  # (E,) 0 … partners - 1
+        # j runs over the objects of the row of i
+        row_start = self.spread_row(self.starts)  # (M,) first object of the object's row
         second = row_start.index_select(0, first) + rank
-        return first, second + (second >= first)  # step over the object itself
+        # and steps over i itself
+        return first, second + (second >= first)
 
     @property
     def i(self) -> Tensor:
@@ -113,16 +106,6 @@ class RealPairs:
     def j(self) -> Tensor:
         """Each pair's second object, (E,), among the M objects."""
         return self._pairs[1]
-
-    def gather(self, features: Tensor) -> Tensor:
-        """(N, C, P) -> (M, C)."""
-        return features.transpose(1, 2).flatten(0, 1).index_select(0, self.slots)
-
-    def scatter(self, values: Tensor) -> Tensor:
-        """(M, C) -> (N, C, P), zero on padding."""
-        rows, places = self.shape
-        padded = values.new_zeros(rows * places, values.shape[1]).index_copy(0, self.slots, values)
-        return padded.view(rows, places, values.shape[1]).transpose(1, 2)
 
     def first(self, values: Tensor) -> Tensor:
         """(M, C) -> (E, C)."""
@@ -138,30 +121,11 @@ class RealPairs:
 
     def sum_partners(self, messages: Tensor) -> Tensor:
         """(E, C) -> (M, C)."""
-        return self._sum(messages, self.i, len(self.rows))
+        return sum_by_index(messages, self.i, len(self.rows))
 
     def mean_partners(self, messages: Tensor) -> Tensor:
         """(E, C) -> (M, C)."""
         return self.sum_partners(messages) / self.partners.clamp(min=1).unsqueeze(1)
-
-    def sum_row(self, values: Tensor) -> Tensor:
-        """(M, C) -> (N, C)."""
-        return self._sum(values, self.rows, self.shape[0])
-
-    def mean_row(self, values: Tensor) -> Tensor:
-        """(M, C) -> (N, C)."""
-        return self.sum_row(values) / self.counts.clamp(min=1).unsqueeze(1)
-
-    def spread_row(self, values: Tensor) -> Tensor:
-        """(N, C) -> (M, C)."""
-        return values.index_select(0, self.rows)
-
-    @staticmethod
-    def _sum(values: Tensor, target: Tensor, size: int) -> Tensor:
-        accumulator = _accumulator(values)
-        return values.new_zeros(size, values.shape[1], dtype=accumulator).index_add(
-            0, target, values.to(accumulator)
-        )
 
 
 class DensePairs:
@@ -174,11 +138,10 @@ class DensePairs:
     def pair(self) -> Tensor:
         """1 for pairs of different real objects, 0 for others, (N, P, P, 1)."""
         slots = torch.arange(self.real.shape[1], device=self.real.device)
-        other = (slots.unsqueeze(1) != slots.unsqueeze(0)).to(
-            torch.float32
-        )  # (P, P); a bool eye has no ONNX Runtime kernel
-        both = self.real * self.real.transpose(1, 2)  # (N, P, P)
-        return (both * other).unsqueeze(3)
+        # not torch.eye, as a bool one has no ONNX Runtime kernel
+        is_other = slots.unsqueeze(1) != slots.unsqueeze(0)  # (P, P)
+        both_real = self.real * self.real.transpose(1, 2)  # (N, P, P)
+        return (both_real * is_other.to(torch.float32)).unsqueeze(3)
 
     def gather(self, features: Tensor) -> Tensor:
         """(N, C, P) -> (N, P, C), padding included."""
@@ -202,7 +165,7 @@ class DensePairs:
 
     def sum_partners(self, messages: Tensor) -> Tensor:
         """(N, P, P, C) -> (N, P, C)."""
-        return (messages.to(_accumulator(messages)) * self.pair).sum(2)
+        return (at_least_float32(messages) * self.pair).sum(2)
 
     def mean_partners(self, messages: Tensor) -> Tensor:
         """(N, P, P, C) -> (N, P, C)."""
@@ -210,7 +173,7 @@ class DensePairs:
 
     def sum_row(self, values: Tensor) -> Tensor:
         """(N, P, C) -> (N, C)."""
-        return (values.to(_accumulator(values)) * self.real).sum(1)
+        return (at_least_float32(values) * self.real).sum(1)
 
     def mean_row(self, values: Tensor) -> Tensor:
         """(N, P, C) -> (N, C)."""
@@ -224,8 +187,9 @@ class DensePairs:
 class PairLinear(nn.Linear):
     """A linear layer on ordered pairs, ``W [x_i, x_j, e_ij] + b``, that never builds the pairs' inputs.
 
-    ``W = [W1, W2, W3]``: ``W1 x_i + b`` and ``W2 x_j`` are computed once per object and added per pair; only ``W3 e_ij`` (when there are
-    ``d_edge`` > 0 pair features) is computed per pair. The parameters are those of ``nn.Linear(2 * d_in + d_edge, d_out)``.
+    ``W = [W1, W2, W3]``: ``W1 x_i + b`` and ``W2 x_j`` are computed once per object and added per pair; only
+    ``W3 e_ij`` (when there are ``d_edge`` > 0 pair features) is computed per pair. The parameters are those
+    of ``nn.Linear(2 * d_in + d_edge, d_out)``.
     """
 
     def __init__(self, d_in: int, d_out: int, d_edge: int = 0) -> None:
@@ -235,7 +199,9 @@ class PairLinear(nn.Linear):
     def forward(self, objects: Tensor, pairs: Layout, edges: Tensor | None = None) -> Tensor:  # type: ignore[override]
         """(objects, d_in), and (pairs, d_edge) where the layer has pair features -> a fresh (pairs, d_out)."""
         first, second, third = self.weight.tensor_split((self.d_in, 2 * self.d_in), dim=1)
-        sums = pairs.add(
-            functional.linear(objects, first, self.bias), functional.linear(objects, second)
-        )
-        return sums if edges is None else sums + functional.linear(edges, third)
+        of_first = functional.linear(objects, first, self.bias)
+        of_second = functional.linear(objects, second)
+        sums = pairs.add(of_first, of_second)
+        if edges is None:
+            return sums
+        return sums + functional.linear(edges, third)

@@ -1,8 +1,8 @@
 """Rows of different length for attention: all real objects as one list, and rectangles of rows of similar length.
 
-Shapes: N rows, P slots, M objects in the list, n rows of at most L objects in a group, C features. What acts on each object alone works on the
-list (M, C) and never sees padding; attention works on one group after the other, whose L is that of its longest row. Both forms below have the
-same interface:
+Shapes: N rows, P slots, M objects in the list, n rows of at most L objects in a group, C features. What acts
+on each object alone works on the list (M, C) and never sees padding; attention works on one group after the
+other, whose L is that of its longest row. Both forms below have the same interface:
 
     form                the list holds      groups                                          used
     :class:`Ragged`     real objects        rows sorted by length, cut where a group is full   training and evaluation
@@ -19,10 +19,13 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-MAX_CELLS = (
-    1 << 15
-)  # pairs of slots n L^2 of a group: what attention computes on one group stays in the cache
-MAX_CELLS_ON_GPU = 1 << 22  # there, few large groups
+from weaver_tt.data.rows.rows import Integers
+from weaver_tt.nn.objects.real_objects import RealObjects, find_real
+
+# pairs of slots n L^2 of a group: what attention computes on one group stays in the CPU's cache
+MAX_CELLS = 1 << 15
+# on a GPU, few large groups
+MAX_CELLS_ON_GPU = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,59 +36,73 @@ class Group:
     length: Any  # L
     starts: Tensor  # (n,) place of each row's first object in the list
     counts: Tensor  # (n,) objects of each row that the list holds
+    host_counts: Integers | None  # the same on the host; None in a compiled or exported graph
     mask: Tensor | None  # (n, L) True for objects; None where all are
-    take: Tensor | None = (
-        None  # (n L,) the object of each slot, any on padding, counted from the group's first; None: as they come
-    )
+    # (n L,) the object of each slot, any on padding, counted from the group's first; None: as they come
+    take: Tensor | None = None
     put: Tensor | None = None  # (objects of the group,) the slot of each object
 
 
-class Ragged:
-    """Real objects one after another, shortest rows first. Masks may have holes. Waits once for the device, for the lengths."""
+class Ragged(RealObjects):
+    """Real objects one after another, shortest rows first; masks may have holes."""
 
     def __init__(self, mask: Tensor, cells: int | None = None) -> None:
-        """``mask`` (N, P), True for real objects."""
-        slots = mask.shape[1]
-        counts, order = mask.sum(1).sort(stable=True)
-        lengths: list[int] = counts.tolist()
-        places = mask.index_select(0, order).flatten().nonzero().squeeze(1)  # (M,)
-        rows = order.index_select(0, torch.div(places, slots, rounding_mode="floor"))
-        self.slots = (
-            rows * slots + places % slots
-        )  # (M,) place of each object among the N * P slots
-        self.restore = order.argsort()  # (N,)
-        starts = counts.cumsum(0) - counts
-        edges = group_edges(lengths, cells or (MAX_CELLS_ON_GPU if mask.is_cuda else MAX_CELLS))
-        self.groups = [
-            _make_group(starts[first:last], counts[first:last], lengths[first], lengths[last - 1])
-            for first, last in edges
-        ]
-        self.sizes = [sum(lengths[first:last]) for first, last in edges]
+        """``mask`` (N, P), True for real objects; ``cells``: the most pairs of slots of a group of several rows."""
+        super().__init__(mask, shortest_first=True)
+        assert self.order is not None
+        self.restore = self.order.argsort()  # (N,)
+        lengths: list[int]
+        if self.host_counts is None:
+            lengths = self.counts.tolist()
+        else:
+            lengths = self.host_counts.tolist()
+        if cells is None:
+            cells = MAX_CELLS_ON_GPU if mask.is_cuda else MAX_CELLS
+        self.groups: list[Group] = []
+        self.sizes: list[int] = []  # objects of each group
+        for first, last in group_edges(lengths, cells):
+            self.groups.append(self._make_group(first, last, lengths[first:last]))
+            self.sizes.append(sum(lengths[first:last]))
 
-    def gather(self, features: Tensor) -> Tensor:
-        """(N, C, P) -> (M, C)."""
-        return features.transpose(1, 2).flatten(0, 1).index_select(0, self.slots)
+    def _make_group(self, first: int, last: int, lengths: Sequence[int]) -> Group:
+        """Rows ``first`` to ``last``, not included, with ``lengths`` objects in ascending order."""
+        starts = self.starts[first:last]
+        counts = self.counts[first:last]
+        host_counts = None
+        if self.host_counts is not None:
+            host_counts = self.host_counts[first:last]
+        rows = len(lengths)
+        length = lengths[-1]
+        if lengths[0] == length:
+            # no padding, so that nothing has to be moved
+            return Group(rows, length, starts, counts, host_counts, None)
+        objects = sum(lengths)
+        place = torch.arange(length, device=counts.device)
+        mask = place < counts.unsqueeze(1)  # (n, L)
+        put = find_real(mask, objects)
+        # what a padded slot takes does not matter, but it must be there
+        object_of_slot = starts.unsqueeze(1) - starts[0] + place  # (n, L)
+        take = object_of_slot.clamp(max=objects - 1).flatten()
+        return Group(rows, length, starts, counts, host_counts, mask, take, put)
 
     def split(self, values: Tensor) -> list[Tensor]:
         """(M, C) -> (n, L, C) of each group; arbitrary finite numbers on padding, to which no gradient flows back."""
-        parts = values.split(self.sizes)
-        return [
-            _pad_group(part, group).view(group.rows, group.length, values.shape[1])
-            for part, group in zip(parts, self.groups, strict=True)
-        ]
+        parts = []
+        for part, group in zip(values.split(self.sizes), self.groups, strict=True):
+            padded = _pad_group(part, group)
+            parts.append(padded.view(group.rows, group.length, values.shape[1]))
+        return parts
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         """(n, L, C) of each group -> (M, C), undoing :meth:`split`."""
-        return torch.cat(
-            [
-                _drop_group_padding(part.flatten(0, 1), group)
-                for part, group in zip(parts, self.groups, strict=True)
-            ]
-        )
+        lists = []
+        for part, group in zip(parts, self.groups, strict=True):
+            lists.append(_drop_group_padding(part.flatten(0, 1), group))
+        return torch.cat(lists)
 
-    def mean(self, values: Tensor) -> Tensor:
+    def mean_row(self, values: Tensor) -> Tensor:
         """Mean over each row's objects (M, C) -> (N, C), in the order of the groups; 0 for a row without."""
-        return _row_means(self.split(values), self.groups)
+        return _group_means(self.split(values), self.groups)
 
     def restore_order(self, values: Tensor) -> Tensor:
         """One entry for each row in the order of the groups (N, ...) -> in the order of the mask."""
@@ -99,7 +116,8 @@ class Dense:
         """``mask`` (N, P), True for real objects."""
         self.shape = rows, slots = mask.shape
         starts = torch.arange(rows, device=mask.device) * slots
-        self.groups = [Group(rows, slots, starts, torch.full_like(starts, 1) * slots, mask)]
+        counts = torch.full_like(starts, 1) * slots
+        self.groups = [Group(rows, slots, starts, counts, None, mask)]
         self.slots = torch.arange(rows * slots, device=mask.device)
 
     def gather(self, features: Tensor) -> Tensor:
@@ -114,9 +132,9 @@ class Dense:
         """One (N, P, C) -> (N P, C)."""
         return parts[0].flatten(0, 1)
 
-    def mean(self, values: Tensor) -> Tensor:
+    def mean_row(self, values: Tensor) -> Tensor:
         """(N P, C) -> (N, C)."""
-        return _row_means(self.split(values), self.groups)
+        return _group_means(self.split(values), self.groups)
 
     def restore_order(self, values: Tensor) -> Tensor:
         """(N, ...) as it is."""
@@ -128,40 +146,34 @@ ObjectRows = Ragged | Dense
 
 def make_object_rows(mask: Tensor, dense: bool = False) -> ObjectRows:
     """The form in which to compute for ``mask`` (N, P), True for real objects: dense when asked, and always in an ONNX export."""
-    return Dense(mask) if dense or torch.onnx.is_in_onnx_export() else Ragged(mask)
+    if dense or torch.onnx.is_in_onnx_export():
+        return Dense(mask)
+    return Ragged(mask)
 
 
 def group_edges(lengths: Sequence[int], cells: int) -> list[tuple[int, int]]:
     """Rows of ascending ``lengths`` -> (first, last) of groups with at most ``cells`` pairs of slots, or one row."""
     edges: list[tuple[int, int]] = []
     last = len(lengths)
+    # from the end, where the longest row of a group is known
     while last:
-        first = max(0, last - max(1, cells // max(lengths[last - 1], 1) ** 2))
+        squares = max(lengths[last - 1], 1) ** 2
+        rows = max(1, cells // squares)
+        first = max(0, last - rows)
         edges.append((first, last))
         last = first
     return edges[::-1]
 
 
-def _row_means(parts: Sequence[Tensor], groups: Sequence[Group]) -> Tensor:
+def _group_means(parts: Sequence[Tensor], groups: Sequence[Group]) -> Tensor:
     means = []
     for part, group in zip(parts, groups, strict=True):
-        real = (
-            torch.ones_like(part[:, :, :1])
-            if group.mask is None
-            else group.mask.unsqueeze(2).to(part.dtype)
-        )  # (n, L, 1)
+        if group.mask is None:
+            real = torch.ones_like(part[:, :, :1])  # (n, L, 1)
+        else:
+            real = group.mask.unsqueeze(2).to(part.dtype)  # (n, L, 1)
         means.append((part * real).sum(1) / real.sum(1).clamp(min=1))
     return torch.cat(means)
-
-
-def _make_group(starts: Tensor, counts: Tensor, shortest: int, length: int) -> Group:
-    if shortest == length:
-        return Group(len(counts), length, starts, counts, None)
-    place = torch.arange(length, device=counts.device)
-    mask = place < counts.unsqueeze(1)  # (n, L)
-    put = mask.flatten().nonzero().squeeze(1)
-    take = (starts.unsqueeze(1) - starts[0] + place).clamp(max=len(put) - 1).flatten()
-    return Group(len(counts), length, starts, counts, mask, take, put)
 
 
 class _Move(Function):
@@ -173,9 +185,9 @@ class _Move(Function):
         return values.index_select(0, index)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(context: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (inverse,) = context.saved_tensors
-        return gradient.index_select(0, inverse), None, None
+        return grad.index_select(0, inverse), None, None
 
 
 class _Drop(Function):
@@ -188,16 +200,20 @@ class _Drop(Function):
         return values.index_select(0, put)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(context: Any, grad: Tensor) -> tuple[Tensor, None]:
         (put,) = context.saved_tensors
-        return gradient.new_zeros(context.shape).index_copy_(0, put, gradient), None
+        return grad.new_zeros(context.shape).index_copy_(0, put, grad), None
 
 
 def _pad_group(values: Tensor, group: Group) -> Tensor:
     """(objects of the group, C) -> (n L, C)."""
-    return values if group.take is None else _Move.apply(values, group.take, group.put)
+    if group.take is None:
+        return values
+    return _Move.apply(values, group.take, group.put)
 
 
 def _drop_group_padding(values: Tensor, group: Group) -> Tensor:
     """(n L, C) -> (objects of the group, C)."""
-    return values if group.put is None else _Drop.apply(values, group.put)
+    if group.put is None:
+        return values
+    return _Drop.apply(values, group.put)

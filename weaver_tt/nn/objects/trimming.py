@@ -1,31 +1,69 @@
-"""Shorter jets in training: what the few longest rows of a batch have beyond the rest is left out at random, as in weaver-core."""
+"""Objects left out at random in training: of the few longest rows of a batch, as in weaver-core, or of all rows alike.
+
+How many objects a row keeps is decided on the host, so that it knows their number; which ones is drawn on the
+device. All randomness comes from torch's generators. Shapes: N rows, P slots, M real objects of all rows.
+"""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-KEPT_QUANTILE = (
-    0.9,
-    1.02,
-)  # the quantile of the rows' lengths that is kept, drawn anew for each batch; 1 and more keep everything
+from weaver_tt.data.rows.host_counts import with_host_counts
+from weaver_tt.data.rows.rows import Integers
+from weaver_tt.nn.objects.real_objects import counts_on_host, find_real
+
+# the quantile of the rows' lengths that is kept, drawn anew for each batch; 1 and more keep everything
+KEPT_QUANTILE = (0.9, 1.02)
 
 
 def trim_longest(mask: Tensor) -> Tensor:
     """Mask (N, P), True for real objects, without some of those of rows longer than a random quantile of all lengths.
 
-    Saves time, and shows the network jets with missing particles. All randomness comes from torch's generator, and none of it depends on padding:
-    the same seed trims the same.
+    Saves time, and shows the network jets with missing particles. Nothing depends on padding: the same seed
+    trims the same.
     """
-    counts = mask.sum(1)
-    share = torch.empty((), device=mask.device).uniform_(*KEPT_QUANTILE).clamp(max=1)
-    longest = torch.quantile(counts.float(), share).long().clamp(min=1)
-    places = mask.flatten().nonzero().squeeze(1)  # (M,)
+    counts = mask.sum(1)  # (N,)
+    host_counts = counts_on_host(mask, counts)
+    lengths = counts.cpu() if host_counts is None else torch.from_numpy(host_counts)
+    share = torch.empty(()).uniform_(*KEPT_QUANTILE).clamp(max=1)
+    longest = max(int(torch.quantile(lengths.float(), share)), 1)
+    left = mask & (_random_rank(mask, host_counts) < longest)
+    if host_counts is None:
+        return left
+    return with_host_counts(left, np.minimum(host_counts, longest))
+
+
+def drop_objects(mask: Tensor, share: float) -> Tensor:
+    """Mask (N, P), True for real objects, without a random ``share`` of them, each left out for itself."""
+    if mask.device.type == "cpu":
+        return mask & (torch.rand(mask.shape) >= share)
+    host_counts = counts_on_host(mask)
+    if host_counts is None:
+        return mask & (torch.rand(mask.shape, device=mask.device) >= share)
+    return drop_known_numbers(mask, host_counts, share)
+
+
+def drop_known_numbers(mask: Tensor, counts: Integers, share: float) -> Tensor:
+    """As :func:`drop_objects` of rows with ``counts`` (N,) objects, but so that the host knows how many are left.
+
+    Objects that are left out independently are in number distributed binomially, and given their number
+    any of them are as likely: first the number is drawn, on the host, and then who they are.
+    """
+    seed = int(torch.randint(torch.iinfo(torch.int64).max, ()))
+    numbers = np.random.default_rng(seed).binomial(counts, 1 - share)  # (N,)
+    on_device = torch.from_numpy(numbers).to(mask.device, non_blocking=True)
+    left = mask & (_random_rank(mask, counts) < on_device.unsqueeze(1))
+    return with_host_counts(left, numbers)
+
+
+def _random_rank(mask: Tensor, counts: Integers | None) -> Tensor:
+    """Ranks (N, P) that put each row's objects in a random order, and padding behind them."""
+    number = None if counts is None else int(counts.sum())
+    places = find_real(mask, number)  # (M,)
+    # no number is drawn for padding, so that its amount changes nothing
     drawn = torch.rand(places.shape, device=mask.device)
-    keys = (
-        torch.full((mask.numel(),), 2.0, device=mask.device)
-        .index_copy(0, places, drawn)
-        .view(mask.shape)
-    )  # padding behind all
-    rank = keys.argsort(dim=1).argsort(dim=1)
-    return mask & (rank < longest)
+    # padding comes last, as all that is drawn is below 1
+    keys = torch.full((mask.numel(),), 2.0, device=mask.device).index_copy(0, places, drawn)
+    return keys.view(mask.shape).argsort(dim=1).argsort(dim=1)

@@ -1,0 +1,45 @@
+"""How many real objects each row of a tensor has, as the host knows it: asking a GPU for it would make the host wait.
+
+Padding knows these counts. They travel with a tensor as an attribute, so that a network finds them
+without an argument of its own. No operation hands the attribute on, and writing into the tensor makes
+it invalid: counts are either right or not there.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from weaver_tt.data.rows.rows import Integers
+
+ATTRIBUTE = "_weaver_tt_host_counts"
+
+
+def with_host_counts(values: Tensor, counts: Integers | None) -> Tensor:
+    """The same tensor, which now carries ``counts``; nothing changes where they are None.
+
+    Of ``values`` (N, C, P), or a mask (N, P), ``counts`` (N,) are the slots of each row whose first
+    channel is not zero. They may be in any place of the row.
+    """
+    if counts is not None and not _is_traced():
+        setattr(values, ATTRIBUTE, (counts, _version(values)))
+    return values
+
+
+def host_counts(values: Tensor) -> Integers | None:
+    """The counts (N,) that ``values`` carry; None where they carry none, or were written into since."""
+    # a compiled or exported graph must not depend on the numbers of one batch
+    if _is_traced():
+        return None
+    counts, version = getattr(values, ATTRIBUTE, (None, None))
+    return counts if version == _version(values) else None
+
+
+def _is_traced() -> bool:
+    return torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
+
+
+def _version(values: Tensor) -> int:
+    """A number that grows when the tensor, or another one on the same memory, is written into."""
+    # tensors of inference mode do not count
+    return 0 if values.is_inference() else values._version
