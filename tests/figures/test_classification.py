@@ -9,17 +9,16 @@ from weaver_tt.metrics.base import Scored
 from weaver_tt.metrics.classification import ClassificationMeter
 
 
-def judged(names, output, target):
-    """The judgement of unweighted entries."""
-    meter, output = ClassificationMeter(names), torch.tensor(output)
-    meter.update(
-        Scored(output, torch.tensor(target), torch.ones(len(output)), torch.ones(len(output))), None
-    )
+def summarize(names, output, target):
+    """The summary of unweighted entries."""
+    ones = torch.ones(len(output))
+    meter = ClassificationMeter(names)
+    meter.update(Scored(torch.tensor(output), torch.tensor(target), ones, ones), None)
     return meter.summarize(meter.totals())
 
 
-TWO = judged(["top", "qcd"], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.85, 0.15]], [0, 0, 1, 1])
-THREE = judged(["a", "b", "c"], [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]], [0, 1, 1])
+TWO = summarize(["top", "qcd"], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.85, 0.15]], [0, 0, 1, 1])
+THREE = summarize(["a", "b", "c"], [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]], [0, 1, 1])
 
 
 def texts(axes):
@@ -54,7 +53,7 @@ def test_a_curve_is_the_rejection():
 
 
 def test_the_axis_of_a_perfect_tagger_is_not_upside_down():
-    perfect = judged(["top", "qcd"], [[0.9, 0.1], [0.2, 0.8]], [0, 1])
+    perfect = summarize(["top", "qcd"], [[0.9, 0.1], [0.2, 0.8]], [0, 1])
     assert figures.roc_of_classes(perfect).axes[0].get_ylim() == (1, 10)
 
 

@@ -40,6 +40,20 @@ def test_a_meter_that_saw_nothing_says_nothing(meter):
     assert meter.values(meter.totals()) == {}
 
 
+@pytest.mark.parametrize(
+    ("meter", "output", "target"),
+    [
+        (ClassificationMeter(["a", "b"]), [[0.6, 0.4], [0.7, 0.3]], [0, 1]),
+        (EfficiencyMeter(["tag"]), [[0.5], [0.9]], [[1.0], [0.0]]),
+        (RegressionMeter(["x"]), [[1.0], [3.0]], [[0.0], [0.0]]),
+    ],
+)
+def test_outputs_that_a_task_appended_do_not_count(scored, read, meter, output, target):
+    plain = read(type(meter)(meter.names), scored(output, target))
+    appended = [[*row, 99.0] for row in output]
+    assert read(meter, scored(appended, target)) == plain
+
+
 def test_networks_that_give_activated_outputs_have_no_loss(scored, read):
     assert read(LossMeter(), scored([[0.5]], [1])) == {}
 

@@ -36,16 +36,16 @@ def test_areas_equal_counting_pairs(scored, classes):
     output, target = random_scores(600, classes)
     meter = ClassificationMeter(NAMES[:classes], half=8000)
     meter.update(scored(output, target), None)
-    judged = meter.summarize(meter.totals())
+    summary = meter.summarize(meter.totals())
     for k in range(classes):
         own, rest = output[target == k, k], output[target != k, k]
-        assert float(judged.against_rest.area[k]) == pytest.approx(
+        assert float(summary.against_rest.area[k]) == pytest.approx(
             float((own[:, None] > rest).double().mean()), abs=2e-4
         )
         for other in {*range(classes)} - {k}:
             pair = output[:, k] / (output[:, k] + output[:, other])
             expected = (pair[target == k][:, None] > pair[target == other]).double().mean()
-            assert float(judged.against_each.area[k, other]) == pytest.approx(
+            assert float(summary.against_each.area[k, other]) == pytest.approx(
                 float(expected), abs=2e-4
             )
 

@@ -14,20 +14,19 @@ OUTPUT = [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.1, 0.8], [0.6, 0.3, 0.1]]
 
 
 def summarize(scored, output, target, weight=None, names=NAMES):
-    """The judgement of these entries."""
+    """The summary of these entries."""
     meter = ClassificationMeter(names)
     meter.update(scored(output, target, weight), None)
     return meter.summarize(meter.totals())
 
 
 def test_the_accuracys_error_is_binomial_with_the_effective_number_of_entries(scored):
-    judged = summarize(
-        scored, OUTPUT, [0, 1, 2, 1], weight=[3.0, 1.0, 1.0, 1.0]
-    )  # 36 / 12 = 3 effective entries
-    value, error = judged.accuracy
+    # 36 / 12 = 3 effective entries
+    summary = summarize(scored, OUTPUT, [0, 1, 2, 1], weight=[3.0, 1.0, 1.0, 1.0])
+    value, error = summary.accuracy
     assert value == pytest.approx(5 / 6)
     assert error == pytest.approx(math.sqrt(5 / 6 * 1 / 6 / 3))
-    assert judged.effective_entries.tolist() == [1.0, 2.0, 1.0]
+    assert summary.effective_entries.tolist() == [1.0, 2.0, 1.0]
 
 
 def test_details_are_json_with_a_number_and_error_for_all_pairs(scored):
@@ -43,8 +42,8 @@ def test_details_are_json_with_a_number_and_error_for_all_pairs(scored):
 
 
 def test_a_rejection_without_background_is_a_lower_limit(scored):
-    told = summarize(scored, OUTPUT, [0, 1, 2, 1]).details()["rejection"]["0.5"]["one_vs_rest"]["c"]
-    assert told == {
+    details = summarize(scored, OUTPUT, [0, 1, 2, 1]).details()
+    assert details["rejection"]["0.5"]["one_vs_rest"]["c"] == {
         "value": None,
         "error": None,
         "at_least": pytest.approx(3 / -math.log(0.05)),
@@ -53,14 +52,12 @@ def test_a_rejection_without_background_is_a_lower_limit(scored):
 
 def test_rejections_of_pairs_name_signal_then_background(scored):
     output = [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.1, 0.9]]
-    pairs = summarize(scored, output, [0, 0, 1, 1], names=["a", "b"]).details()["rejection"]["0.7"][
-        "one_vs_one"
-    ]
+    details = summarize(scored, output, [0, 0, 1, 1], names=["a", "b"]).details()
+    pairs = details["rejection"]["0.7"]["one_vs_one"]
     assert pairs["a"]["b"]["value"] is None  # no b above both a
     assert pairs["b"]["a"]["value"] is None
-    mixed = summarize(scored, output, [0, 1, 0, 1], names=["a", "b"]).details()["rejection"]["0.7"][
-        "one_vs_one"
-    ]
+    details = summarize(scored, output, [0, 1, 0, 1], names=["a", "b"]).details()
+    mixed = details["rejection"]["0.7"]["one_vs_one"]
     assert mixed["a"]["b"]["value"] == pytest.approx(2.0)
 
 

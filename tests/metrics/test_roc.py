@@ -1,4 +1,4 @@
-"""Areas, rejections and their errors: by hand, by counting, by many toys, and beside sklearn and scipy."""
+"""Areas, rejections and their errors: by hand, by counting, by toys, and as sklearn and scipy."""
 
 import math
 

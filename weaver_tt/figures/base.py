@@ -1,4 +1,7 @@
-"""What all figures share: style, axes, files. Matplotlib figures without pyplot, so nothing is kept open."""
+"""What all figures share: style, axes, files.
+
+Matplotlib figures without pyplot, so that nothing is kept open.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from matplotlib.figure import Figure
 from weaver_tt.errors import OutputError
 
 Array = npt.NDArray[np.float64]
+# Petroff, arXiv:2107.02270
 COLORS = (
     "#3f90da",
     "#ffa90e",
@@ -27,7 +31,7 @@ COLORS = (
     "#b9ac70",
     "#717581",
     "#92dadd",
-)  # Petroff, arXiv:2107.02270
+)
 STYLE = {
     "font.size": 13,
     "axes.labelsize": 15,
@@ -38,8 +42,10 @@ STYLE = {
     "figure.figsize": (8, 7),
     "savefig.bbox": "standard",
     "axes.formatter.limits": (-3, 5),
-    "mathtext.cal": "sans",  # cursive fonts are rarely there, and matplotlib says so each time
-    "axes.formatter.use_mathtext": False,  # plain tick labels and no minor ticks: four times as fast to draw
+    # cursive fonts are rarely installed, and matplotlib warns each time
+    "mathtext.cal": "sans",
+    # plain tick labels and no minor ticks: four times as fast to draw
+    "axes.formatter.use_mathtext": False,
     "xtick.minor.visible": False,
     "ytick.minor.visible": False,
 }
@@ -47,7 +53,7 @@ STYLE = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """High-energy physics' looks for what is drawn inside."""
+    """The style of high-energy physics for what is drawn inside."""
     with matplotlib.style.context([mplhep.style.ATLAS, STYLE]):
         yield
 
@@ -61,8 +67,22 @@ def make_axes(x: str, y: str, size: tuple[float, float] = (6.4, 5.2)) -> tuple[F
     return figure, axes
 
 
+def line_color(number: int) -> str:
+    """The color of curve ``number``; colors repeat after the last one."""
+    return COLORS[number % len(COLORS)]
+
+
+def line_style(number: int) -> str:
+    """The style of curve ``number``: dashed where its color repeats."""
+    return "-" if number < len(COLORS) else "--"
+
+
 def make_folder(folder: str | Path) -> None:
-    """Make a folder for results, with its parents; OutputError where that fails."""
+    """Make a folder for results, with its parents.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -70,7 +90,11 @@ def make_folder(folder: str | Path) -> None:
 
 
 def save_figure(figure: Figure, path: str | Path) -> list[str]:
-    """Write ``path`` + .png and .pdf; returns both. OutputError where they cannot be written."""
+    """Write ``path`` + .png and .pdf; returns both.
+
+    Raises:
+        OutputError: one of them cannot be written.
+    """
     paths = [f"{path}.png", f"{path}.pdf"]
     try:
         with style():
@@ -82,12 +106,17 @@ def save_figure(figure: Figure, path: str | Path) -> list[str]:
 
 
 def binned_fractions(sums: Array) -> tuple[Array, Array, Array]:
-    """Sums (4, bins) of w, w * predicted, w * tag and w^2 -> predicted and observed fraction and the latter's error, (bins,), NaN where empty.
+    """Predicted and observed fraction, and the error of the observed one, (bins,) each.
 
-    The error is binomial, with the effective number of entries (sum w)^2 / sum w^2.
+    ``sums`` (4, bins): w, w * predicted, w * tag and w^2. Empty bins are NaN. The error is
+    binomial, with the effective number of entries (sum w)^2 / sum w^2.
     """
+    weight, weighted_prediction, weighted_tag, squares = sums
     with np.errstate(invalid="ignore", divide="ignore"):
-        predicted, observed = sums[1] / sums[0], sums[2] / sums[0]
-        entries = sums[0] ** 2 / sums[3]
-        error = np.sqrt(np.clip(observed * (1 - observed), 0, None) / entries)
+        predicted = weighted_prediction / weight
+        observed = weighted_tag / weight
+        entries = weight**2 / squares
+        # negative weights may bring a fraction out of [0, 1]
+        variance = np.clip(observed * (1 - observed), 0, None)
+        error = np.sqrt(variance / entries)
     return predicted, observed, error

@@ -1,4 +1,4 @@
-"""Figures of classifiers, drawn from what was measured of them; several models are laid over each other."""
+"""Figures of classifiers, drawn from their summaries; several models are laid over each other."""
 
 from __future__ import annotations
 
@@ -9,95 +9,109 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from weaver_tt.figures.base import COLORS, Array, binned_fractions, make_axes, style
+from weaver_tt.figures.base import (
+    Array,
+    binned_fractions,
+    line_color,
+    line_style,
+    make_axes,
+    style,
+)
 from weaver_tt.metrics.classifier_summary import ClassifierSummary
 from weaver_tt.metrics.roc import Roc
 
-EFFICIENCIES = torch.linspace(
-    0.01, 1, 100, dtype=torch.float64
-)  # of the signal: where curves are drawn
+# efficiencies of the signal at which curves are drawn
+EFFICIENCIES = torch.linspace(0.01, 1, 100, dtype=torch.float64)
 SCORE_BINS = 40
 MAX_PANELS = 12  # classes that get a panel of their own, or a number in a matrix
+TINY = 1e-300  # instead of 0 where a density is normalised
 Points = tuple[Array, Array]  # values and errors
 
 
-def classifier_figures(judged: ClassifierSummary) -> dict[str, Figure]:
-    """All figures of one model: ``roc``, ``scores``, ``calibration``, ``confusion`` and, of several classes, ``auc_one_vs_one``."""
-    made = {
-        "roc": roc_of_classes(judged),
-        "scores": score_distributions(judged),
-        "calibration": score_calibration({"": judged}),
-        "confusion": confusion_figure(judged),
+def classifier_figures(summary: ClassifierSummary) -> dict[str, Figure]:
+    """All figures of one model, by name.
+
+    ``roc``, ``scores``, ``calibration``, ``confusion`` and, with more than two classes,
+    ``auc_one_vs_one``.
+    """
+    drawn = {
+        "roc": roc_of_classes(summary),
+        "scores": score_distributions(summary),
+        "calibration": score_calibration({"": summary}),
+        "confusion": confusion_figure(summary),
     }
-    return made | ({"auc_one_vs_one": area_matrix(judged)} if len(judged.names) > 2 else {})
+    if len(summary.names) > 2:
+        drawn["auc_one_vs_one"] = area_matrix(summary)
+    return drawn
 
 
-def rejection_curve(roc: Roc, *place: int) -> Points:
-    """Rejections at ``EFFICIENCIES`` and their errors of the curve at ``place`` among ``roc``'s."""
-    value, error = (found[place].numpy() for found in roc.rejection(EFFICIENCIES))
-    return np.where(np.isfinite(value), value, np.nan), error
+def rejection_curve(roc: Roc, *index: int) -> Points:
+    """Rejections at ``EFFICIENCIES`` and their errors, of the curve ``index`` among ``roc``'s."""
+    values, errors = roc.rejection(EFFICIENCIES)  # (..., E) each
+    value = values[index].numpy()
+    # an infinite rejection cannot be drawn
+    return np.where(np.isfinite(value), value, np.nan), errors[index].numpy()
 
 
-def roc_of_classes(judged: ClassifierSummary) -> Figure:
+def roc_of_classes(summary: ClassifierSummary) -> Figure:
     """Rejection against efficiency; with more than two classes each against the rest."""
-    if len(judged.names) == 2:
-        return draw_rejections(
-            {" against ".join(judged.names): rejection_curve(judged.against_rest, 0)}
-        )
-    return draw_rejections(
-        {
-            f"{name} against the rest": rejection_curve(judged.against_rest, k)
-            for k, name in enumerate(judged.names)
-        }
-    )
+    curves = {}
+    if len(summary.names) == 2:
+        title = " against ".join(summary.names)
+        curves[title] = rejection_curve(summary.against_rest, 0)
+    else:
+        for k, name in enumerate(summary.names):
+            curves[f"{name} against the rest"] = rejection_curve(summary.against_rest, k)
+    return draw_rejections(curves)
 
 
 def draw_rejections(curves: Mapping[str, Points], ratio: str | None = None) -> Figure:
-    """Rejections at ``EFFICIENCIES`` with bands of one standard deviation; ``ratio``: the curve that a lower panel divides the others by."""
+    """Rejections at ``EFFICIENCIES`` with bands of one standard deviation.
+
+    ``ratio``: the curve that a lower panel divides the others by.
+    """
+    x = EFFICIENCIES.numpy()
     with style():
         figure, panels = _panels_above(ratio is not None)
-        x = EFFICIENCIES.numpy()
+        upper = panels[0]
         for number, (name, (value, error)) in enumerate(curves.items()):
-            color = COLORS[number % len(COLORS)]
-            line = "-" if number < len(COLORS) else "--"
-            panels[0].plot(x, value, line, color=color, label=name)
-            panels[0].fill_between(
-                x,
-                np.clip(value - error, 1, None),
-                value + error,
-                color=color,
-                alpha=0.25,
-                linewidth=0,
-            )
-            if ratio is not None:
-                base = curves[ratio][0]
-                panels[1].plot(x, value / base, line, color=color)
-                panels[1].fill_between(
-                    x,
-                    (value - error) / base,
-                    (value + error) / base,
-                    color=color,
-                    alpha=0.25,
-                    linewidth=0,
-                )
-        panels[0].set(yscale="log", ylabel="background rejection", xlim=(0, 1))
-        panels[0].set_ylim(
-            1, max(10, panels[0].get_ylim()[1])
-        )  # a perfect tagger has no finite rejection to draw
-        panels[0].legend(frameon=False, ncols=1 if len(curves) < 8 else 2)
+            color = line_color(number)
+            upper.plot(x, value, line_style(number), color=color, label=name)
+            # the axis is logarithmic, and no rejection is below 1
+            lowest = np.clip(value - error, 1, None)
+            _draw_band(upper, x, lowest, value + error, color)
+        upper.set(yscale="log", ylabel="background rejection", xlim=(0, 1))
+        # a perfect tagger has no finite rejection to draw, and its axis no upper end
+        upper.set_ylim(1, max(10, upper.get_ylim()[1]))
+        upper.legend(frameon=False, ncols=1 if len(curves) < 8 else 2)
         if ratio is not None:
-            panels[1].set(
-                ylim=_around_one([value / curves[ratio][0] for value, _ in curves.values()]),
-                ylabel=f"ratio to {ratio}",
-            )
-            panels[1].yaxis.label.set_size(11)
+            _draw_ratios(panels[1], curves, ratio)
         panels[-1].set_xlabel("signal efficiency")
     return figure
 
 
+def _draw_ratios(axes: Any, curves: Mapping[str, Points], reference: str) -> None:
+    """Each curve divided by that of ``reference``; the errors are those of the curve alone."""
+    x = EFFICIENCIES.numpy()
+    base, _ = curves[reference]
+    ratios = []
+    for number, (value, error) in enumerate(curves.values()):
+        color = line_color(number)
+        axes.plot(x, value / base, line_style(number), color=color)
+        _draw_band(axes, x, (value - error) / base, (value + error) / base, color)
+        ratios.append(value / base)
+    axes.set(ylim=_around_one(ratios), ylabel=f"ratio to {reference}")
+    axes.yaxis.label.set_size(11)
+
+
+def _draw_band(axes: Any, x: Array, low: Array, high: Array, color: str) -> None:
+    axes.fill_between(x, low, high, color=color, alpha=0.25, linewidth=0)
+
+
 def _panels_above(two: bool) -> tuple[Figure, list[Any]]:
     """One panel, or a large one above a small one that shares its x axis."""
-    figure = Figure(figsize=(6.4, 6.4 if two else 5.2), layout="constrained")
+    height = 6.4 if two else 5.2
+    figure = Figure(figsize=(6.4, height), layout="constrained")
     if not two:
         return figure, [figure.subplots()]
     panels = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.3])
@@ -105,48 +119,57 @@ def _panels_above(two: bool) -> tuple[Figure, list[Any]]:
 
 
 def _around_one(ratios: Sequence[Array]) -> tuple[float, float]:
-    """Limits of a ratio's axis: the middle of what is drawn, not a few wild points."""
+    """Limits of the axis of a ratio: of most of what is drawn, not of a few wild points."""
     together = np.concatenate(ratios)
-    deviations = np.abs(together[np.isfinite(together)] - 1)
-    reach = max(1.5 * float(np.quantile(deviations, 0.9)), 0.05) if len(deviations) else 0.5
+    finite = together[np.isfinite(together)]
+    if len(finite):
+        deviation = float(np.quantile(np.abs(finite - 1), 0.9))
+        reach = max(1.5 * deviation, 0.05)
+    else:
+        reach = 0.5
     return max(0.0, 1 - reach), 1 + reach
 
 
-def score_distributions(judged: ClassifierSummary) -> Figure:
-    """For each class (of two, the first) the distribution of its score for entries of every class, each normalised to one."""
-    columns = [0] if len(judged.names) == 2 else range(min(len(judged.names), MAX_PANELS))
+def score_distributions(summary: ClassifierSummary) -> Figure:
+    """Distributions of the score of each class (of two, the first), normalised to one.
+
+    A panel for each score, with a line for the entries of each true class.
+    """
+    names = summary.names
+    columns = _classes_with_panels(names)
+    score = summary.logits.sigmoid()
+    # a score of 1 belongs to the last bin
+    index = (score * SCORE_BINS).long().clamp(max=SCORE_BINS - 1)  # (B,)
+    edges = np.linspace(0, 1, SCORE_BINS + 1)
     with style():
         figure, panels = _grid(len(columns))
-        place = (judged.logits.sigmoid() * SCORE_BINS).long().clamp(max=SCORE_BINS - 1)
-        edges = np.linspace(0, 1, SCORE_BINS + 1)
         for axes, column in zip(panels, columns, strict=True):
-            sums = torch.zeros(len(judged.names), SCORE_BINS, dtype=torch.float64).index_add_(
-                1, place, judged.scores[0, :, column]
-            )
-            for number, (name, values) in enumerate(zip(judged.names, sums.numpy(), strict=True)):
-                density = values * SCORE_BINS / max(values.sum(), 1e-300)
-                axes.stairs(
-                    density, edges, color=COLORS[number % len(COLORS)], label=name, linewidth=1.8
-                )
+            weights = summary.scores[0, :, column]  # (K, B)
+            sums = torch.zeros(len(names), SCORE_BINS, dtype=torch.float64)
+            sums.index_add_(1, index, weights)
+            for number, (name, values) in enumerate(zip(names, sums.numpy(), strict=True)):
+                density = values * SCORE_BINS / max(values.sum(), TINY)
+                axes.stairs(density, edges, color=line_color(number), label=name, linewidth=1.8)
             axes.set_yscale("log")
             axes.minorticks_off()  # slow to draw
-            axes.set(xlabel=f"score {judged.names[column]}", xlim=(0, 1))
+            axes.set(xlabel=f"score {names[column]}", xlim=(0, 1))
         panels[0].set_ylabel("probability density")
-        panels[0].legend(frameon=False, ncols=1 if len(judged.names) < 6 else 2)
+        panels[0].legend(frameon=False, ncols=1 if len(names) < 6 else 2)
     return figure
 
 
 def score_calibration(models: Mapping[str, ClassifierSummary]) -> Figure:
-    """Of each class (of two, the first) the fraction of entries that are of it against its score, by model."""
+    """Share of the entries of each class (of two, the first) against its score, by model."""
     names = next(iter(models.values())).names
-    columns = [0] if len(names) == 2 else range(min(len(names), MAX_PANELS))
+    columns = _classes_with_panels(names)
     with style():
         figure, panels = _grid(len(columns))
         for axes, column in zip(panels, columns, strict=True):
             axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
-            for number, (name, judged) in enumerate(models.items()):
-                sums = judged.reliability(column).numpy()
-                predicted, observed, error = (part[sums[0] > 0] for part in binned_fractions(sums))
+            for number, (name, summary) in enumerate(models.items()):
+                sums = summary.reliability(column).numpy()  # (4, bins)
+                filled = sums[:, sums[0] > 0]
+                predicted, observed, error = binned_fractions(filled)
                 axes.errorbar(
                     predicted,
                     observed,
@@ -154,40 +177,52 @@ def score_calibration(models: Mapping[str, ClassifierSummary]) -> Figure:
                     fmt="o-",
                     markersize=4,
                     linewidth=1,
-                    color=COLORS[number % len(COLORS)],
+                    color=line_color(number),
                     label=name,
                 )
             axes.set(xlabel=f"score {names[column]}", xlim=(0, 1), ylim=(0, 1))
         panels[0].set_ylabel("observed fraction")
+        # a single model may be without a name
         if any(models):
             panels[0].legend(frameon=False, loc="upper left")
     return figure
 
 
+def _classes_with_panels(names: Sequence[str]) -> Sequence[int]:
+    """Classes whose score gets a panel: of two, the score of the second follows from the first."""
+    if len(names) == 2:
+        return [0]
+    return range(min(len(names), MAX_PANELS))
+
+
 def _grid(panels: int) -> tuple[Figure, list[Any]]:
+    """A figure with so many panels, four in a row."""
     columns = min(panels, 4)
     rows = -(-panels // columns)
-    figure = Figure(
-        figsize=(6.4, 5.2) if panels == 1 else (4.2 * columns, 3.8 * rows), layout="constrained"
-    )
+    size = (6.4, 5.2) if panels == 1 else (4.2 * columns, 3.8 * rows)
+    figure = Figure(figsize=size, layout="constrained")
     every = list(figure.subplots(rows, columns, squeeze=False).flat)
     for unused in every[panels:]:
         unused.remove()
     return figure, every[:panels]
 
 
-def confusion_figure(judged: ClassifierSummary) -> Figure:
+def confusion_figure(summary: ClassifierSummary) -> Figure:
     """Share of each true class (rows) that is predicted as each class (columns)."""
-    counts = judged.confusion.numpy()
-    share = counts / np.where(counts.sum(1, keepdims=True) == 0, 1, counts.sum(1, keepdims=True))
-    return draw_matrix(share, judged.names, ("predicted", "true"), (0, 1), "{:.2f}")
+    weights = summary.confusion.numpy()  # (K, K)
+    of_class = weights.sum(1, keepdims=True)
+    # the row of a class without entries stays 0
+    of_class = np.where(of_class == 0, 1, of_class)
+    axes_labels = ("predicted", "true")
+    return draw_matrix(weights / of_class, summary.names, axes_labels, (0, 1), "{:.2f}")
 
 
-def area_matrix(judged: ClassifierSummary) -> Figure:
+def area_matrix(summary: ClassifierSummary) -> Figure:
     """Area under the curve of each class (rows) against each other class (columns)."""
-    areas = judged.against_each.area.numpy().copy()
+    areas = summary.against_each.area.numpy().copy()
+    # a class against itself means nothing
     np.fill_diagonal(areas, np.nan)
-    return draw_matrix(areas, judged.names, ("background", "signal"), (0.5, 1), "{:.3f}")
+    return draw_matrix(areas, summary.names, ("background", "signal"), (0.5, 1), "{:.3f}")
 
 
 def draw_matrix(
@@ -197,7 +232,10 @@ def draw_matrix(
     limits: tuple[float, float],
     text: str,
 ) -> Figure:
-    """A coloured (K, K) matrix, with its numbers as ``text`` formats them where they are legible; NaN is left out."""
+    """A colored (K, K) matrix; NaN is left out.
+
+    Its numbers, as ``text`` formats them, where they are legible.
+    """
     size = float(np.clip(0.75 * len(names) + 2, 5.2, 12))
     with style():
         figure, axes = make_axes(*labels, size=(size + 1, size))
@@ -205,87 +243,88 @@ def draw_matrix(
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(length=0)
-        for (row, column), value in np.ndenumerate(values) if len(names) <= MAX_PANELS else ():
-            if np.isfinite(value):
-                dark = value > sum(limits) / 2
-                axes.text(
-                    column,
-                    row,
-                    text.format(value),
-                    ha="center",
-                    va="center",
-                    color="white" if dark else "black",
-                    size=11,
-                )
+        if len(names) <= MAX_PANELS:
+            _write_numbers(axes, values, sum(limits) / 2, text)
     return figure
 
 
+def _write_numbers(axes: Any, values: Array, middle: float, text: str) -> None:
+    """Write the finite values into the cells, in white where the cell is dark: above ``middle``."""
+    for (row, column), value in np.ndenumerate(values):
+        if not np.isfinite(value):
+            continue
+        color = "white" if value > middle else "black"
+        number = text.format(value)
+        axes.text(column, row, number, ha="center", va="center", color=color, size=11)
+
+
 def points_in_bins(edges: Array, points: Mapping[str, Points], labels: tuple[str, str]) -> Figure:
-    """Points (bins,) with errors in bins between ``edges``, by model; the models are a little apart where they would hide each other."""
+    """Points (bins,) with errors in bins between ``edges``, by model.
+
+    Points of several models are drawn side by side, so that they do not hide each other.
+    """
+    centers = (edges[1:] + edges[:-1]) / 2
+    half_width = (edges[1:] - edges[:-1]) / 2
     with style():
         figure, axes = make_axes(*labels)
-        centers, half = (edges[1:] + edges[:-1]) / 2, (edges[1:] - edges[:-1]) / 2
         for number, (name, (value, error)) in enumerate(points.items()):
-            shift = half * 0.5 * ((number + 0.5) / len(points) - 0.5)
-            color = COLORS[number % len(COLORS)]
-            axes.errorbar(
-                centers + shift, value, error, fmt="o", markersize=5, color=color, label=name
-            )
+            color = line_color(number)
+            place = (number + 0.5) / len(points) - 0.5  # in the middle half of the bin
+            x = centers + half_width * 0.5 * place
+            axes.errorbar(x, value, error, fmt="o", markersize=5, color=color, label=name)
             axes.hlines(value, edges[:-1], edges[1:], color=color, linewidth=1, alpha=0.6)
         axes.set_xlim(edges[0], edges[-1])
-        low, high = (
-            max(0.0, axes.get_ylim()[0]),
-            axes.get_ylim()[1],
-        )  # areas and rejections are never negative
+        lowest, high = axes.get_ylim()
+        low = max(0.0, lowest)  # areas and rejections are never negative
         axes.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
         axes.legend(frameon=False, loc="upper left", ncols=2)
     return figure
 
 
 def sculpted_spectrum(
-    edges: Array, models: Mapping[str, tuple[Array, Array]], label: str, cut: str
+    edges: Array, models: Mapping[str, tuple[Array, Array]], label: str, selection: str
 ) -> Figure:
-    """The background's spectrum between ``edges`` (V + 1,), all of it and what passes ``cut``, each normalised to one; below, the share that passes.
+    """The spectrum of the background between ``edges`` (V + 1,) before and after a selection.
 
-    ``models``: name -> sums of w and w^2 of all rows and of those that pass, (2, V) each. The first model's rows stand for all.
+    Upper panel: all of it and what passes ``selection``, each normalised to one; lower panel: the
+    share that passes.
+
+    ``models``: name -> sums of w and w^2 of all rows and of those that pass, (2, V) each. The rows
+    of the first model stand for all.
     """
+    width = np.diff(edges)
     with style():
         figure, (upper, lower) = _panels_above(True)
-        (every, squares), _ = next(iter(models.values()))
-        width, middle = np.diff(edges), (edges[1:] + edges[:-1]) / 2
-        upper.stairs(
-            every / every.sum() / width,
-            edges,
-            fill=True,
-            color="#b9b9b9",
-            alpha=0.6,
-            label="all background",
-        )
-        for number, (name, ((total, _), (passed, squares))) in enumerate(models.items()):
-            color = COLORS[number % len(COLORS)]
-            scale = 1 / (max(passed.sum(), 1e-300) * width)
-            upper.stairs(passed * scale, edges, color=color, linewidth=1.8, label=f"{name}, {cut}")
-            upper.errorbar(
-                middle,
-                passed * scale,
-                np.sqrt(squares) * scale,
-                fmt="none",
-                color=color,
-                linewidth=1,
-            )
-            filled = total > 0
-            share = passed[filled] / total[filled]
-            lower.errorbar(
-                middle[filled],
-                share,
-                np.sqrt(squares[filled]) / total[filled],
-                fmt="o",
-                markersize=3.5,
-                linewidth=1,
-                color=color,
-            )
+        (every, _), _ = next(iter(models.values()))
+        density = every / every.sum() / width
+        upper.stairs(density, edges, fill=True, color="#b9b9b9", alpha=0.6, label="all background")
+        for number, (name, (before, after)) in enumerate(models.items()):
+            color = line_color(number)
+            _draw_density(upper, edges, after, color, f"{name}, {selection}")
+            _draw_passing_share(lower, edges, before[0], after, color)
         upper.set(ylabel="probability density", xlim=(edges[0], edges[-1]))
         upper.set_ylim(bottom=0)
         upper.legend(frameon=False)
         lower.set(xlabel=label, ylabel=r"$\varepsilon_B$", yscale="log")
     return figure
+
+
+def _draw_density(axes: Any, edges: Array, sums: Array, color: str, label: str) -> None:
+    """Draw sums of w and w^2, (2, V), as a density with errors."""
+    weights, squares = sums
+    middle = (edges[1:] + edges[:-1]) / 2
+    scale = 1 / (max(weights.sum(), TINY) * np.diff(edges))
+    density = weights * scale
+    error = np.sqrt(squares) * scale
+    axes.stairs(density, edges, color=color, linewidth=1.8, label=label)
+    axes.errorbar(middle, density, error, fmt="none", color=color, linewidth=1)
+
+
+def _draw_passing_share(axes: Any, edges: Array, total: Array, passing: Array, color: str) -> None:
+    """Draw the share of ``total`` (V,) that is in ``passing`` (2, V), sums of w and w^2."""
+    middle = (edges[1:] + edges[:-1]) / 2
+    filled = total > 0
+    weights, squares = passing[:, filled]
+    share = weights / total[filled]
+    error = np.sqrt(squares) / total[filled]
+    axes.errorbar(middle[filled], share, error, fmt="o", markersize=3.5, linewidth=1, color=color)
