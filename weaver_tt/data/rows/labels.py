@@ -1,6 +1,6 @@
-"""What is to be learnt: label expressions -> one target for each row or object, checked.
+"""What is to be learnt: label expressions -> numbers for each row or object, which are checked.
 
-Labels that the file lacks are an error in training and left out in prediction.
+Labels that the files lack are an error in training and left out in prediction.
 """
 
 from __future__ import annotations
@@ -62,53 +62,65 @@ def row_labels(
         return found, accounting
     if labels.classes and can_compute(labels.classes.values(), table, plan):
         flags = _row_columns(labels.classes, table, where)
-        found[CLASS_LABEL] = _class_of_rows(flags, where, strict=plan.purpose == "train")
-        counts = np.bincount(found[CLASS_LABEL], minlength=len(flags))
-        accounting.targets.update(dict(zip(flags, counts.tolist(), strict=True)))
+        classes = _class_of_rows(flags, where, strict=plan.purpose == "train")
+        for name, number in zip(flags, np.bincount(classes, minlength=len(flags)), strict=True):
+            accounting.targets[name] += int(number)
+        found[CLASS_LABEL] = classes
     if labels.targets and can_compute(labels.targets.values(), table, plan):
         targets = _row_columns(labels.targets, table, where)
         for name in wanted.binary & targets.keys():
             values = targets[name]
-            if name in labels.masks:
-                values = values[targets[labels.masks[name]] != 0]
+            mask = labels.masks.get(name)
+            # where a target does not count, it may be anything
+            if mask is not None:
+                values = values[targets[mask] != 0]
             accounting.targets.update(count_binary_targets(name, values, where, "rows"))
-        found |= {name: values.astype(np.float32) for name, values in targets.items()}
+        for name, values in targets.items():
+            found[name] = values.astype(np.float32)
     return found, accounting
 
 
 def _row_columns(labels: Mapping[str, Expression], table: Table, where: str) -> dict[str, Numbers]:
     """Each label's values, (R,)."""
-    return {
-        name: _row_values(expression, table, f"{where}: label {name!r}")
-        for name, expression in labels.items()
-    }
-
-
-def _row_values(expression: Expression, table: Table, where: str) -> Numbers:
-    values = flat_column(evaluate_column(expression, table, where))
-    if not isinstance(values, np.ndarray) or values.ndim != 1:
-        raise DataError(
-            f"{where}: expected one value for each row, found one for each object; `type: per_object` is for those"
-        )
-    return values
+    columns = {}
+    for name, expression in labels.items():
+        place = f"{where}: label {name!r}"
+        values = flat_column(evaluate_column(expression, table, place))
+        if not isinstance(values, np.ndarray) or values.ndim != 1:
+            raise DataError(
+                f"{place}: expected one value for each row, found one for each object; "
+                "`type: per_object` is for those"
+            )
+        columns[name] = values
+    return columns
 
 
 def _class_of_rows(columns: dict[str, Numbers], where: str, strict: bool) -> npt.NDArray[np.int64]:
-    """The class (R,) that each row's 0/1 columns name; where they do not name exactly one, an error, or (not ``strict``) a warning."""
+    """The class (R,) that each row's 0/1 columns name.
+
+    Where they do not name exactly one, an error, or a warning unless ``strict``.
+    """
     flags = np.stack(list(columns.values()), axis=1)  # (R, K)
-    hits = (flags == 1).sum(axis=1)
-    wrong = {
-        "belong to no class": int((hits == 0).sum()),
-        "belong to several": int((hits > 1).sum()),
-        "have a value other than 0 and 1": int(((flags != 0) & (flags != 1)).any(axis=1).sum()),
+    is_set = flags == 1  # (R, K)
+    is_other = ~is_set & (flags != 0)  # (R, K)
+    classes_set = is_set.sum(axis=1)  # (R,)
+    bad_rows = {
+        "belong to no class": classes_set == 0,
+        "belong to several": classes_set > 1,
+        "have a value other than 0 and 1": is_other.any(axis=1),
     }
-    if any(wrong.values()):
-        counts = ", ".join(f"{number} {what}" for what, number in wrong.items() if number)
-        message = f"{where}: labels {', '.join(columns)}: of {len(flags)} selected rows, {counts}; each must be 1 in exactly one of the columns"
+    counts = {what: int(rows.sum()) for what, rows in bad_rows.items()}
+    if any(counts.values()):
+        problems = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+        message = (
+            f"{where}: labels {', '.join(columns)}: of {len(flags)} selected rows, {problems}; "
+            "each must be 1 in exactly one of the columns"
+        )
+        # test data may hold other processes than those that were trained on
         if strict:
             raise DataError(message)
         log.warning("%s", message)
-    return np.argmax(flags == 1, axis=1)
+    return np.argmax(is_set, axis=1)
 
 
 def object_labels(
@@ -119,21 +131,18 @@ def object_labels(
     if config.labels is None:
         return found
     for group, labels in config.labels.object_targets.items():
-        if can_compute(labels.values(), table, plan):
-            found[group] = {
-                name: _object_values(expression, table, f"{where}: label {name!r}")
-                for name, expression in labels.items()
-            }
+        if not can_compute(labels.values(), table, plan):
+            continue
+        found[group] = {}
+        for name, expression in labels.items():
+            place = f"{where}: label {name!r}"
+            values = flat_column(evaluate_column(expression, table, place))
+            if not isinstance(values, JaggedColumn):
+                raise DataError(
+                    f"{place} is per object, but {expression.source!r} has one value for each row"
+                )
+            found[group][name] = values
     return found
-
-
-def _object_values(expression: Expression, table: Table, where: str) -> JaggedColumn:
-    values = flat_column(evaluate_column(expression, table, where))
-    if not isinstance(values, JaggedColumn):
-        raise DataError(
-            f"{where} is per object, but {expression.source!r} has one value for each row"
-        )
-    return values
 
 
 def count_binary_targets(
@@ -179,6 +188,7 @@ def check_class_variety(
         alternatives.append(list(config.labels.classes))
     for names in alternatives:
         met = [name for name in names if found[name]]
+        # no entry at all is another matter than entries that are all alike
         if len(met) != 1:
             continue
         others = " or ".join(repr(name) for name in names if name != met[0])

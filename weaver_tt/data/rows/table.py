@@ -1,13 +1,14 @@
-"""A chunk's columns -> the table of selected rows: objects filtered, rows selected, new variables computed, in that order.
+"""A chunk's columns -> the table of selected rows.
 
-Everything after the object selection sees the file as if it held only the objects that passed. New variables that the row selection does not
-need are computed for the rows that passed it only.
+Objects are filtered, then rows are selected, then new variables computed. Everything after the
+object selection sees the file as if it held only the objects that passed. New variables that the
+row selection does not need are computed only for the rows that passed it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -19,21 +20,23 @@ import numpy.typing as npt
 from weaver_tt.config.plan import Plan, dependency_order
 from weaver_tt.config.schema import DataConfig, ObjectSelection
 from weaver_tt.data.accounting import Accounting
-from weaver_tt.data.rows.rows import Interner, index_runs
+from weaver_tt.data.rows.rows import Integers, Interner, index_runs
 from weaver_tt.errors import DataError
 from weaver_tt.expressions.elementwise import JaggedColumn, as_flat, to_awkward
 from weaver_tt.expressions.evaluate import Expression, evaluate
 from weaver_tt.formats.reader import Reader
 
-Table = dict[
-    str, Any
-]  # column -> ak.Array or np.ndarray of R rows; jagged columns with equal counts share their offsets
+# column -> ak.Array or np.ndarray of R rows; jagged columns with equal counts share their offsets
+Table = dict[str, Any]
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(slots=True)
 class SelectedRows:
-    """The rows of a chunk that passed; ``passed`` (chunk's rows,) says which. Without any, ``table`` holds nothing that is computed."""
+    """The rows of a chunk that passed; ``passed`` (chunk's rows,) says which.
+
+    Where none passed, ``table`` holds nothing that is computed.
+    """
 
     table: Table
     passed: Mask
@@ -41,13 +44,16 @@ class SelectedRows:
 
 
 def flat_column(values: Any) -> Any:
-    """A column as numpy (R,) if it is per row, as Jagged if it is per object, as it is if neither (deeper lists, text)."""
-    found = as_flat(
-        ak.from_numpy(values) if isinstance(values, np.ndarray) and values.ndim > 1 else values
-    )
-    if isinstance(found, ak.Array) and str(found.type).endswith(
-        "unknown"
-    ):  # lists that are all empty need not say of what
+    """A column as numpy (R,) if it is per row, as JaggedColumn if it is per object.
+
+    Anything else (deeper lists, text) stays as it is.
+    """
+    # an (R, P) array is R lists of P objects
+    if isinstance(values, np.ndarray) and values.ndim > 1:
+        values = ak.from_numpy(values)
+    found = as_flat(values)
+    # lists that are all empty need not say of what
+    if isinstance(found, ak.Array) and str(found.type).endswith("unknown"):
         found = as_flat(ak.values_astype(found, np.float32, including_unknown=True))
     return found
 
@@ -63,9 +69,11 @@ def read_columns(
     reader: Reader, names: Iterable[str], config: DataConfig, first: int, last: int
 ) -> Table:
     """Rows [first, last) of columns under the names that the YAML gives them."""
-    in_file = {name: file_name(name, config) for name in names}
-    found = reader.read(list(dict.fromkeys(in_file.values())), first, last)
-    return {name: found[there] for name, there in in_file.items()}
+    names_in_file = {name: file_name(name, config) for name in names}
+    # two names may mean the same column, which is read once
+    distinct = list(dict.fromkeys(names_in_file.values()))
+    columns = reader.read(distinct, first, last)
+    return {name: columns[name_in_file] for name, name_in_file in names_in_file.items()}
 
 
 def make_table(
@@ -81,26 +89,30 @@ def select_rows(
 ) -> SelectedRows:
     """The selected rows of raw ``columns`` (R rows each) with all of ``plan.computed``.
 
-    :param path: file, for messages and ``file_magic``.
-    :param group: file group that the rows are counted under.
-    :raises DataError: an expression does not fit the columns, or columns of one collection differ in their objects.
+    ``path`` is the file, for messages and ``file_magic``; rows are counted under the file group
+    ``group``.
+
+    Raises:
+        DataError: an expression does not fit the columns, or columns of one collection differ in
+            their objects.
     """
     rows = len(next(iter(columns.values())))
-    table = columns | {
-        name: np.full(rows, _value_by_path(path, values))
-        for name, values in config.file_magic.items()
-    }
+    table = dict(columns)
+    for name, values in config.file_magic.items():
+        table[name] = np.full(rows, _value_by_path(path, values))
     accounting = Accounting()
     if config.objects:
         table = _select_objects(table, config, path, accounting)
-    passed = np.ones(rows, dtype=bool)
+    passed = np.ones(rows, dtype=bool)  # (R,)
     if plan.selection is not None:
+        # the others are computed below, for the rows that pass
         _add_new_variables(table, plan.selection.names, plan, config, path)
         passed = _row_mask(plan.selection, table, path)
     kept = int(passed.sum())
     if kept < rows:
         table = take_table_rows(table, passed)
         accounting.dropped[group, "selection"] += rows - kept
+    # expressions need not work on no rows
     if kept:
         _add_new_variables(table, plan.computed, plan, config, path)
     accounting.read[group] += rows
@@ -108,15 +120,21 @@ def select_rows(
     return SelectedRows(table, passed, accounting)
 
 
-def _value_by_path(path: str, values: dict[str, float] | Any) -> float:
+def _value_by_path(path: str, values: Mapping[str, float]) -> float:
     """The value of the first pattern that is found in ``path``, else 0 (as in Weaver)."""
-    return next((value for pattern, value in values.items() if re.search(pattern, path)), 0)
+    for pattern, value in values.items():
+        if re.search(pattern, path):
+            return value
+    return 0
 
 
 def _add_new_variables(
     table: Table, names: Iterable[str], plan: Plan, config: DataConfig, path: str
 ) -> None:
-    """Put the new variables among ``names``, and those that they are made of, into ``table``; optional ones where they can be computed."""
+    """Put the new variables among ``names``, and those that they are made of, into ``table``.
+
+    Optional ones are left out where they cannot be computed.
+    """
     for name in dependency_order(config, names):
         if name in table or name not in config.new_variables:
             continue
@@ -135,128 +153,140 @@ def evaluate_column(expression: Expression, table: Table, where: str) -> Any:
 
 
 def _row_mask(selection: Expression, table: Table, path: str) -> Mask:
+    """Which rows pass, (R,)."""
     where = f"{path}: selection {selection.source!r}"
     values = flat_column(evaluate_column(selection, table, where))
-    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "biu":
-        kind = (
-            f"type {ak.type(to_awkward(values))}"
-            if not isinstance(values, np.ndarray)
-            else f"shape {values.shape}, type {values.dtype}"
-        )
-        raise DataError(f"{where}: expected true or false for each row, found {kind}")
-    return values.astype(bool)
+    if not isinstance(values, np.ndarray):
+        found = f"type {ak.type(to_awkward(values))}"
+    elif values.ndim != 1 or values.dtype.kind not in "biu":
+        found = f"shape {values.shape}, type {values.dtype}"
+    else:
+        return values.astype(bool)
+    raise DataError(f"{where}: expected true or false for each row, found {found}")
 
 
 def _select_objects(table: Table, config: DataConfig, path: str, accounting: Accounting) -> Table:
     """Raw columns with only the objects that pass; nothing computed from the others is kept."""
-    masks = {
-        name: _object_mask(chosen, table, config, path) for name, chosen in config.objects.items()
-    }
-    for name, mask in masks.items():
+    masks: dict[str, JaggedColumn] = {}
+    offsets: dict[str, Integers] = {}  # of the objects that pass
+    for name, chosen in config.objects.items():
+        mask = _object_mask(chosen, table, config, path)
         accounting.objects_dropped[name] += len(mask.content) - int(mask.content.sum())
-    offsets = {
-        name: np.concatenate([[0], np.cumsum(mask.content)])[mask.offsets]
-        for name, mask in masks.items()
-    }
+        passed_before = np.concatenate([[0], np.cumsum(mask.content)])  # (M + 1,)
+        offsets[name] = passed_before[mask.offsets]
+        masks[name] = mask
     filtered = dict(table)
     for column, values in table.items():
-        owners = [
-            name
-            for name, chosen in config.objects.items()
-            if any(fnmatchcase(column, pattern) for pattern in chosen.columns)
-        ]
-        if len(owners) > 1:
-            raise DataError(
-                f"{config.source}: objects: column {column!r} belongs to {' and '.join(owners)}; give their `columns`"
-            )
-        if owners:
-            filtered[column] = _take_objects(
-                values,
-                masks[owners[0]],
-                offsets[owners[0]],
-                f"{path}: objects of {owners[0]!r}",
-                column,
-            )
+        owner = _owner_of_column(column, config)
+        if owner is not None:
+            where = f"{path}: objects of {owner!r}"
+            filtered[column] = _take_objects(values, masks[owner], offsets[owner], where, column)
     return filtered
+
+
+def _owner_of_column(column: str, config: DataConfig) -> str | None:
+    """The input group with whose objects ``column`` is filtered, if any.
+
+    Raises:
+        DataError: there are several.
+    """
+    owners = []
+    for name, chosen in config.objects.items():
+        if any(fnmatchcase(column, pattern) for pattern in chosen.columns):
+            owners.append(name)
+    if len(owners) > 1:
+        raise DataError(
+            f"{config.source}: objects: column {column!r} belongs to {' and '.join(owners)}; "
+            "give their `columns`"
+        )
+    return owners[0] if owners else None
 
 
 def _object_mask(
     chosen: ObjectSelection, table: Table, config: DataConfig, path: str
 ) -> JaggedColumn:
+    """Which objects pass, as a column of booleans."""
     where = f"{path}: objects of {chosen.group!r}"
+    # computed from all objects, so not for later use
     scratch = dict(table)
     for name in dependency_order(config, chosen.expression.names):
         if name in config.new_variables:
-            scratch[name] = evaluate_column(
-                config.new_variables[name], scratch, f"{where}: new variable {name!r}"
-            )
+            place = f"{where}: new variable {name!r}"
+            scratch[name] = evaluate_column(config.new_variables[name], scratch, place)
     mask = flat_column(evaluate_column(chosen.expression, scratch, where))
     if not isinstance(mask, JaggedColumn) or mask.content.dtype.kind not in "biu":
         raise DataError(
-            f"{where}: {chosen.expression.source!r} must be true or false for each object, found one value a row or numbers"
+            f"{where}: {chosen.expression.source!r} must be true or false for each object, "
+            "found one value a row or numbers"
         )
     return JaggedColumn(mask.content.astype(bool), mask.offsets, chosen.expression.source)
 
 
 def _take_objects(
-    values: Any, mask: JaggedColumn, offsets: npt.NDArray[np.int64], where: str, column: str
+    values: Any, mask: JaggedColumn, offsets: Integers, where: str, column: str
 ) -> Any:
-    """The objects of a column that pass; a per-row column as it is."""
+    """The objects of a column that pass, which begin at ``offsets``; a per-row column as it is.
+
+    Raises:
+        DataError: the column does not have the objects of ``mask``.
+    """
     found = flat_column(values)
+    # a per-row column may share the prefix of the collection
     if isinstance(found, np.ndarray):
         return values
-    counts = (
-        found.counts if isinstance(found, JaggedColumn) else ak.to_numpy(ak.num(values, axis=1))
-    )
+    is_flat = isinstance(found, JaggedColumn)
+    counts = found.counts if is_flat else ak.to_numpy(ak.num(values, axis=1))
     if not np.array_equal(counts, mask.counts):
         row = int(np.argmax(counts != mask.counts))
         raise DataError(
-            f"{where}: column {column!r} has {counts[row]} objects in row {row} of the chunk where {mask.name!r} has {mask.counts[row]}; "
+            f"{where}: column {column!r} has {counts[row]} objects in row {row} of the chunk "
+            f"where {mask.name!r} has {mask.counts[row]}; "
             "if it is of another collection, name the columns to filter (`columns:`)"
         )
-    if isinstance(found, JaggedColumn):
+    if is_flat:
         return to_awkward(JaggedColumn(found.content[mask.content], offsets))
+    # deeper lists; packed, as a view would keep all objects in memory
     return ak.to_packed(values[to_awkward(mask)])
 
 
 def take_table_rows(table: Table, passed: Mask) -> Table:
     """The rows of all columns where ``passed`` (R,); shared offsets stay shared."""
-    index = np.flatnonzero(passed)
+    rows = np.flatnonzero(passed)
     once = Interner()
-    known: dict[
-        int, tuple[Any, Any]
-    ] = {}  # id of the offsets -> offsets and places of the rows taken
+    # id of the offsets -> offsets of the rows taken, and places of their objects
+    objects_by_offsets: dict[int, tuple[Integers, Integers]] = {}
     taken: Table = {}
     for name, values in table.items():
         found = flat_column(values)
         if isinstance(found, JaggedColumn):
             offsets = once(found.offsets)
-            key = id(offsets)
-            if key not in known:
-                counts = np.diff(offsets)[index]
-                known[key] = (
-                    np.concatenate([[0], np.cumsum(counts)]),
-                    index_runs(offsets[:-1][index], counts),
+            if id(offsets) not in objects_by_offsets:
+                counts = np.diff(offsets)[rows]
+                new_offsets = np.concatenate([[0], np.cumsum(counts)])
+                objects_by_offsets[id(offsets)] = (
+                    new_offsets,
+                    index_runs(offsets[:-1][rows], counts),
                 )
-            taken[name] = to_awkward(JaggedColumn(found.content[known[key][1]], known[key][0]))
+            new_offsets, places = objects_by_offsets[id(offsets)]
+            taken[name] = to_awkward(JaggedColumn(found.content[places], new_offsets))
+        elif isinstance(values, np.ndarray):
+            taken[name] = values[passed]
         else:
-            taken[name] = (
-                values[passed] if isinstance(values, np.ndarray) else ak.to_packed(values[passed])
-            )
+            taken[name] = ak.to_packed(values[passed])
     return taken
 
 
 def row_numbers(values: Any, where: str) -> npt.NDArray[np.float64]:
     """A column that must have one number for each row: (R,).
 
-    :raises DataError: it is jagged, or no numbers.
+    Raises:
+        DataError: it is jagged, or no numbers.
     """
     found = flat_column(values)
-    if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind not in "biuf":
-        kind = (
-            "it has one for each object"
-            if isinstance(found, JaggedColumn)
-            else f"its type is {ak.type(found)}"
-        )
-        raise DataError(f"{where}: expected one number for each row, but {kind}")
-    return found.astype(np.float64)
+    if isinstance(found, np.ndarray) and found.ndim == 1 and found.dtype.kind in "biuf":
+        return found.astype(np.float64)
+    if isinstance(found, JaggedColumn):
+        what = "it has one for each object"
+    else:
+        what = f"its type is {ak.type(found)}"
+    raise DataError(f"{where}: expected one number for each row, but {what}")
