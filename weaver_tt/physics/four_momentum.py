@@ -1,4 +1,4 @@
-"""Components, angles, energies and masses of four-momenta: numpy and awkward arrays of any shape."""
+"""Components, angles, energies and masses of four-momenta: numpy and awkward arrays."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ def pseudorapidity(pt: Any, pz: Any) -> Any:
 def pt_eta_phi(px: Any, py: Any, pz: Any) -> tuple[Any, Any, Any]:
     """(pT, pseudorapidity, azimuth) of momenta; a momentum of exactly 0 has eta = 0."""
     pt = transverse_momentum(px, py)
+    # 0 / 0 would be NaN
     smallest = np.finfo(np.float64).tiny
-    return pt, pseudorapidity(np.maximum(pt, smallest), pz), azimuth(px, py)
+    eta = pseudorapidity(np.maximum(pt, smallest), pz)
+    phi = azimuth(px, py)
+    return pt, eta, phi
 
 
 def momentum_x(pt: Any, phi: Any) -> Any:
@@ -46,7 +49,10 @@ def momentum_z(pt: Any, eta: Any) -> Any:
 
 def px_py_pz(pt: Any, eta: Any, phi: Any) -> tuple[Any, Any, Any]:
     """Cartesian components from pT, pseudorapidity and azimuth."""
-    return momentum_x(pt, phi), momentum_y(pt, phi), momentum_z(pt, eta)
+    px = momentum_x(pt, phi)
+    py = momentum_y(pt, phi)
+    pz = momentum_z(pt, eta)
+    return px, py, pz
 
 
 def momentum_size(pt: Any, pz: Any) -> Any:
@@ -65,6 +71,6 @@ def invariant_mass(px: Any, py: Any, pz: Any, energy: Any) -> Any:
 
 
 def signed_mass(energy: Any, momentum: Any) -> Any:
-    """Mass from energy and size of the momentum; negative for a spacelike vector, as ``vector`` has it."""
+    """Mass from energy and |p|; negative for a spacelike vector, as in the package vector."""
     square = energy**2 - momentum**2
     return np.copysign(np.sqrt(np.abs(square)), square)

@@ -1,4 +1,7 @@
-"""The command ``weaver-tt convert``: its options, and a function that imports what it needs when it runs."""
+"""The command ``weaver-tt convert``: its options, and what runs it.
+
+What it needs is imported when it runs, so that ``--help`` is instant.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ class ConvertOptions:
     )
     input: str = flag(".", "folder with the data set's files", "-i")
     output: str = flag("converted", "folder to write train_file_0 and so on to", "-o")
-    format: str = flag("parquet", "of the files written", choices=["parquet", "root"])
+    format: str = flag("parquet", "format of the files", choices=["parquet", "root"])
     progress: bool = flag(True, "progress bar", action=argparse.BooleanOptionalAction)
 
 
@@ -35,5 +38,6 @@ def run_convert(options: ConvertOptions) -> None:
     """``weaver-tt convert``."""
     module, name = CONVERTERS[options.dataset].split(":")
     convert = getattr(importlib.import_module(module), name)
-    for path in convert(options.input, options.output, f".{options.format}", options.progress):
+    suffix = f".{options.format}"
+    for path in convert(options.input, options.output, suffix, options.progress):
         log.info("%s", path)

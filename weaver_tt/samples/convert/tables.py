@@ -1,4 +1,4 @@
-"""What the converters share: from arrays of padded constituents to a file of jets, piece by piece."""
+"""What the converters share: from arrays of padded constituents to a file of jets, in chunks."""
 
 from __future__ import annotations
 
@@ -22,38 +22,44 @@ ROWS = 10_000  # jets in memory at once, padded
 
 
 def drop_padding(values: npt.NDArray[Any], real: npt.NDArray[np.bool_]) -> ak.Array:
-    """Padded (N, P) values without those that ``real`` (N, P) says are padding."""
+    """Padded (N, P) values without those that ``real`` (N, P) says are padding: (N, var)."""
     return ak.unflatten(values[real], real.sum(axis=1))
 
 
 def labelled_jet_columns(
     momenta: Iterable[Floats], real: npt.NDArray[np.bool_], label: npt.NDArray[Any]
 ) -> Columns:
-    """Columns of N jets: those of ``momentum_columns`` from padded (px, py, pz, E), each (N, P), and ``label`` (N,)."""
-    return momentum_columns(
-        *(drop_padding(np.asarray(values, np.float64), real) for values in momenta)
-    ) | {"label": label.astype(np.int32)}
+    """Columns of N jets: those of ``momentum_columns``, and ``label`` (N,).
+
+    ``momenta``: padded (px, py, pz, E), each (N, P).
+    """
+    jagged = [drop_padding(np.asarray(values, np.float64), real) for values in momenta]
+    columns = momentum_columns(*jagged)
+    columns["label"] = label.astype(np.int32)
+    return columns
 
 
-def write_jets(path: Path, rows: int, pieces: Iterable[Columns], progress: bool) -> None:
-    """Write ``rows`` jets, which come in pieces, to ``path``."""
+def write_jets(path: Path, rows: int, chunks: Iterable[Columns], progress: bool) -> None:
+    """Write ``rows`` jets, which come in chunks, to ``path``."""
     with (
         open_writer(path) as writer,
         tqdm(total=rows, unit="jet", desc=path.name, disable=not progress) as bar,
     ):
-        for columns in pieces:
+        for columns in chunks:
             writer.write(columns)
             bar.update(len(columns["label"]))
 
 
 def find_files(folder: str, pattern: str) -> list[Path]:
-    """Files of a folder that match, sorted by name; DataError where there are none, with what there is."""
-    found = sorted(Path(folder).glob(pattern))
-    if not found:
-        there = [path.name for path in Path(folder).glob("*")]
-        raise DataError(
-            f"{folder}: no file {pattern!r} there; {nearest(pattern, there)}"
-            if there
-            else f"{folder}: no such folder, or nothing in it"
-        )
-    return found
+    """Files of a folder that match, sorted by name.
+
+    Raises:
+        DataError: there are none; the message says what there is.
+    """
+    matching = sorted(Path(folder).glob(pattern))
+    if matching:
+        return matching
+    present = [path.name for path in Path(folder).glob("*")]
+    if not present:
+        raise DataError(f"{folder}: no such folder, or nothing in it")
+    raise DataError(f"{folder}: no file {pattern!r} there; {nearest(pattern, present)}")

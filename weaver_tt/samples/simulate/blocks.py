@@ -1,4 +1,7 @@
-"""Blocks of events on several processes -> one file: what is in it does not depend on the number of processes."""
+"""Blocks of events on several processes -> one file.
+
+What is in it does not depend on the number of processes.
+"""
 
 from __future__ import annotations
 
@@ -26,55 +29,65 @@ MAX_EMPTY_BLOCKS = 25  # blocks without a single jet after which nothing more is
 def write_sample(
     path: str, sample: SampleSettings, jets: int, workers: int = 1, progress: bool = True
 ) -> int:
-    """Write exactly ``jets`` jets to ``path`` (.root or .parquet); returns the number of events that they took.
+    """Write exactly ``jets`` jets to ``path`` (.root or .parquet); return the events they took.
 
-    ConfigError: fewer than one jet or worker, libraries that are missing, a window that no jet falls into. OutputError: see the writer.
+    Raises:
+        ConfigError: fewer than one jet or worker, a library that is missing, a window that no jet
+            falls into.
+        OutputError: the file cannot be written.
     """
     if jets < 1 or workers < 1:
         raise ConfigError(
             f"simulate: at least one jet and one worker are needed, got {jets} and {workers}"
         )
-    taken = 0
+    events = 0
     with (
         open_writer(path) as writer,
         tqdm(total=jets, unit="jet", desc=sample.process, disable=not progress) as bar,
     ):
         for columns, number in jet_batches(sample, jets, workers):
-            found = min(len(columns["jet_pt"]), jets - writer.rows)
-            writer.write({name: values[:found] for name, values in columns.items()})
-            bar.update(found)
-            taken += number
+            # the last batch may hold more jets than are still wanted
+            kept = min(len(columns["jet_pt"]), jets - writer.rows)
+            wanted = {name: values[:kept] for name, values in columns.items()}
+            writer.write(wanted)
+            bar.update(kept)
+            events += number
             if writer.rows == jets:
                 break
-    return taken
+    return events
 
 
 def jet_batches(sample: SampleSettings, most: int, workers: int) -> Iterator[tuple[Columns, int]]:
-    """Columns of jets and the number of events they took, batch by batch, in the order of the blocks, without end."""
-    empty = 0
-    for block in _in_order(sample, most, workers):
-        found = 0
+    """Columns of jets and the number of events they took, batch by batch, without end.
+
+    In the order of the blocks, whatever the number of workers.
+    """
+    empty_blocks = 0
+    for block in _blocks_in_order(sample, most, workers):
+        jets = 0
         for columns, number in block:
-            found += len(columns["jet_pt"])
+            jets += len(columns["jet_pt"])
             yield columns, number
-        empty = 0 if found else empty + 1
-        if empty == MAX_EMPTY_BLOCKS:
+        empty_blocks = 0 if jets else empty_blocks + 1
+        if empty_blocks == MAX_EMPTY_BLOCKS:
             low, high = sample.pthat
+            events = sample.block * MAX_EMPTY_BLOCKS
             raise ConfigError(
-                f"simulate: no jet of {sample.process} in {sample.block * MAX_EMPTY_BLOCKS} events with pTHat in {low:g} to {high:g} GeV; "
-                f"the window is pT in {sample.pt_min:g} to {sample.pt_max:g} GeV, |eta| < {sample.eta_max:g}"
+                f"simulate: no jet of {sample.process} in {events} events with pTHat in "
+                f"{low:g} to {high:g} GeV; the window is pT in {sample.pt_min:g} to "
+                f"{sample.pt_max:g} GeV, |eta| < {sample.eta_max:g}"
             )
 
 
 def make_block(sample: SampleSettings, block: int, most: int) -> Iterator[tuple[Columns, int]]:
-    """The batches of one block; it ends early once it has ``most`` jets, which is then all that is asked for."""
+    """The batches of one block; it ends early once it has ``most`` jets, all that are wanted."""
     rng = np.random.default_rng([sample.seed, block])
-    found = 0
+    jets = 0
     for particles in generate_events(sample, block):
         columns = jet_columns(particles, sample, rng)
-        found += len(columns["jet_pt"])
+        jets += len(columns["jet_pt"])
         yield columns, len(particles.counts)
-        if found >= most:
+        if jets >= most:
             return
 
 
@@ -83,7 +96,7 @@ def whole_block(sample: SampleSettings, block: int, most: int) -> list[tuple[Col
     return list(make_block(sample, block, most))
 
 
-def _in_order(
+def _blocks_in_order(
     sample: SampleSettings, most: int, workers: int
 ) -> Iterator[Iterator[tuple[Columns, int]]]:
     """Block after block; with several workers, they are made ahead, a bounded number at a time."""
@@ -98,6 +111,7 @@ def _in_order(
     waiting: deque[Future[list[tuple[Columns, int]]]] = deque()
     try:
         while True:
+            # twice as many as workers, so that none is idle; more would only fill the memory
             while len(waiting) < 2 * workers:
                 waiting.append(pool.submit(whole_block, sample, next(numbers), most))
             yield iter(waiting.popleft().result())
@@ -110,7 +124,10 @@ def _in_order(
 
 
 def end_with_parent() -> None:
-    """End this worker process when the process that started it has been killed: it would wait for work for ever."""
+    """End this worker process when the process that started it has been killed.
+
+    It would wait for work for ever.
+    """
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from weaver_tt.physics.four_momentum import invariant_mass, pt_eta_phi
 from weaver_tt.physics.jet_columns import momentum_columns
 from weaver_tt.physics.particles import ELECTRON, GLUON, LIGHT_QUARKS, MUON, PHOTON
-from weaver_tt.samples.simulate.generator import Integers, Particles
+from weaver_tt.samples.simulate.generator import Integers, Particles, flat_values
 from weaver_tt.samples.simulate.jets import ClusteredJets, find_jets, substructure
 from weaver_tt.samples.simulate.processes import LABELS, Process, SampleSettings
 from weaver_tt.samples.simulate.tracks import track_columns
@@ -20,44 +20,53 @@ Columns = dict[str, Any]  # name -> (J,) numbers or (J, var)
 
 
 def jet_columns(particles: Particles, sample: SampleSettings, rng: np.random.Generator) -> Columns:
-    """All columns of the jets of some events that are in the window and matched as the process asks; see docs/simulate.md."""
+    """All columns of the jets of some events; see docs/simulate.md.
+
+    Of those that are in the window and matched as the process asks.
+    """
     process = sample.kind
     jets = find_jets(particles, sample)
     candidates = find_origins(particles, process)
     matched = match_jets(jets.event, jets.eta, jets.phi, particles, candidates, sample.radius)
-    origin = np.append(candidates.index, -1)[matched]  # (J,) the last, -1, is for jets without
-    counts = is_accepted(particles.pid, origin, process)
-    jets, origin = jets[counts], origin[counts]
-    momenta = [_take_jagged(particles.momentum[axis], jets.constituents) for axis in range(4)]
-    return (
-        momentum_columns(*momenta)
-        | {
-            name: values.astype(np.float32)
-            for name, values in substructure(particles, jets, sample.radius).items()
-        }
-        | _constituents(particles, jets, rng)
-        | _origin(particles, origin)
-        | _labels(particles, origin, process)
-    )
+    # -1, for jets without a candidate, takes the last entry, which is -1 again
+    origin = np.append(candidates.index, -1)[matched]  # (J,)
+    accepted = is_accepted(particles.pid, origin, process)
+    jets = jets[accepted]
+    origin = origin[accepted]
+    momenta = [_jagged_values(component, jets.constituents) for component in particles.momentum]
+    columns = momentum_columns(*momenta)
+    for name, values in substructure(particles, jets, sample.radius).items():
+        columns[name] = values.astype(np.float32)
+    columns |= _constituent_columns(particles, jets, rng)
+    columns |= _origin_columns(particles, origin)
+    columns |= _label_columns(particles, origin, process)
+    return columns
 
 
 def is_accepted(pid: Integers, origin: Integers, process: Process) -> np.ndarray:
-    """(J,) whether a jet from ``origin`` (its place in the event record, or -1) counts: matched, and to one of the process's partons."""
+    """(J,) whether a jet from ``origin`` (its place in the event record, or -1) counts.
+
+    It must be matched, and to one of the process's partons where it names some.
+    """
     if process.resonance is not None:
         return origin >= 0
-    return (
-        (origin >= 0) & np.isin(np.abs(pid[origin]), process.partons)
-        if process.partons
-        else np.ones(len(origin), bool)
-    )
+    if not process.partons:
+        return np.ones(len(origin), bool)
+    is_wanted = np.isin(np.abs(pid[origin]), process.partons)
+    return (origin >= 0) & is_wanted
 
 
-def _constituents(particles: Particles, jets: ClusteredJets, rng: np.random.Generator) -> Columns:
+def _constituent_columns(
+    particles: Particles, jets: ClusteredJets, rng: np.random.Generator
+) -> Columns:
     """Kind, charge and impact parameters of constituents."""
-    places = ak.to_numpy(ak.flatten(jets.constituents))
-    pid, charge = particles.pid[places], particles.charge[places]
-    kind, charged = np.abs(pid), particles.charge[places] != 0
-    lepton, photon = np.isin(kind, (ELECTRON, MUON)), kind == PHOTON
+    places = flat_values(jets.constituents)
+    pid = particles.pid[places]
+    charge = particles.charge[places]
+    charged = charge != 0
+    kind = np.abs(pid)
+    lepton = np.isin(kind, (ELECTRON, MUON))
+    photon = kind == PHOTON
     flat = {
         "part_charge": charge.astype(np.float32),
         "part_pid": pid.astype(np.int32),
@@ -67,38 +76,46 @@ def _constituents(particles: Particles, jets: ClusteredJets, rng: np.random.Gene
         "part_isElectron": kind == ELECTRON,
         "part_isMuon": kind == MUON,
     }
-    tracks = track_columns(particles.momentum[:, places], particles.vertex[:, places], charged, rng)
-    flat |= {name: values.astype(np.float32) for name, values in tracks.items()}
+    momentum = particles.momentum[:, places]
+    vertex = particles.vertex[:, places]
+    tracks = track_columns(momentum, vertex, charged, rng)
+    for name, values in tracks.items():
+        flat[name] = values.astype(np.float32)
     counts = ak.num(jets.constituents)
     return {name: ak.unflatten(values, counts) for name, values in flat.items()}
 
 
-def _origin(particles: Particles, origin: Integers) -> Columns:
+def _origin_columns(particles: Particles, origin: Integers) -> Columns:
     """The particle that a jet is matched to; 0 where it is not."""
-    found = origin >= 0
-    momentum = particles.momentum[:, origin]
+    matched = origin >= 0
+    momentum = particles.momentum[:, origin]  # (4, J)
     pt, eta, phi = pt_eta_phi(*momentum[:3])
     values = {"pt": pt, "eta": eta, "phi": phi, "mass": invariant_mass(*momentum)}
-    single = {
-        f"aux_genpart_{name}": np.where(found, value, 0).astype(np.float32)
-        for name, value in values.items()
-    }
-    return single | {"aux_genpart_pid": np.where(found, particles.pid[origin], 0).astype(np.int32)}
+    columns = {}
+    for name, value in values.items():
+        columns[f"aux_genpart_{name}"] = np.where(matched, value, 0).astype(np.float32)
+    pid = np.where(matched, particles.pid[origin], 0)
+    columns["aux_genpart_pid"] = pid.astype(np.int32)
+    return columns
 
 
-def _labels(particles: Particles, origin: Integers, process: Process) -> Columns:
-    """JetClass's classes; light quark or gluon; and ``label``, 1 for signal, as in the public top (top) and quark/gluon (quark) sets."""
+def _label_columns(particles: Particles, origin: Integers, process: Process) -> Columns:
+    """JetClass's classes; light quark or gluon; and ``label``, 1 for signal.
+
+    Signal is top in the public top set, quarks in the quark/gluon set.
+    """
     kind = np.where(origin >= 0, np.abs(particles.pid[origin]), 0)
-    quark, gluon = np.isin(kind, LIGHT_QUARKS), kind == GLUON
+    quark = np.isin(kind, LIGHT_QUARKS)
+    # in dijet events a quark is the signal
     signal = quark if process.partons else np.full(len(origin), process.resonance is not None)
-    classes = {name: np.full(len(origin), name == process.label) for name in LABELS} | {
-        "jet_isQ": quark,
-        "jet_isG": gluon,
-        "label": signal,
-    }
-    return {name: values.astype(np.int32) for name, values in classes.items()}
+    flags = {name: np.full(len(origin), name == process.label) for name in LABELS}
+    flags["jet_isQ"] = quark
+    flags["jet_isG"] = kind == GLUON
+    flags["label"] = signal
+    return {name: values.astype(np.int32) for name, values in flags.items()}
 
 
-def _take_jagged(values: np.ndarray, places: ak.Array) -> ak.Array:
+def _jagged_values(values: np.ndarray, places: ak.Array) -> ak.Array:
     """Values of entries, jagged as their places are."""
-    return ak.unflatten(values[ak.to_numpy(ak.flatten(places))], ak.num(places))
+    flat = values[flat_values(places)]
+    return ak.unflatten(flat, ak.num(places))

@@ -1,4 +1,7 @@
-"""The command ``weaver-tt simulate``: its options, and a function that imports what it needs when it runs."""
+"""The command ``weaver-tt simulate``: its options, and what runs it.
+
+What it needs is imported when it runs, so that ``--help`` is instant.
+"""
 
 from __future__ import annotations
 
@@ -40,23 +43,22 @@ def run_simulate(options: SimulateOptions) -> None:
     from weaver_tt.samples.simulate.blocks import write_sample
     from weaver_tt.samples.simulate.processes import SampleSettings
 
-    names = (
-        "process",
-        "seed",
-        "pt_min",
-        "pt_max",
-        "eta_max",
-        "radius",
-        "leading",
-        "energy",
-        "mpi",
-        "pthat_min",
-        "pthat_max",
+    sample = SampleSettings(
+        process=options.process,
+        seed=options.seed,
+        pt_min=options.pt_min,
+        pt_max=options.pt_max,
+        eta_max=options.eta_max,
+        radius=options.radius,
+        leading=options.leading,
+        energy=options.energy,
+        mpi=options.mpi,
+        pthat_min=options.pthat_min,
+        pthat_max=options.pthat_max,
     )
-    sample = SampleSettings(**{name: getattr(options, name) for name in names})
-    begin = time.perf_counter()
+    start = time.perf_counter()
     events = write_sample(options.output, sample, options.jets, options.workers, options.progress)
-    rate = events / (time.perf_counter() - begin)
+    rate = events / (time.perf_counter() - start)
     log.info(
         "%d %s jets in %s, from %d events, %.0f a second",
         options.jets,

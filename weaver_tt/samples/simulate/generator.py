@@ -18,7 +18,9 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer[Any]]
 
 PYTHIA_SEEDS = 900_000_000  # Pythia takes seeds from 1 to this
-STABLE = 10.0  # mm: particles with a longer proper lifetime c tau reach the detector, as experiments at the LHC define it
+STABLE = 10.0
+"""mm: particles with a longer proper lifetime c tau reach the detector, as experiments at the LHC
+define it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,7 +30,7 @@ class Particles:
     counts: Integers  # (E,) entries of each event
     pid: Integers  # (M,) PDG number
     status: Integers  # (M,) above 0 in the final state
-    daughters: Integers  # (2, M) where in these arrays the first and the last daughter are; itself where there are none
+    daughters: Integers  # (2, M) places of the first and the last daughter; itself without any
     momentum: Floats  # (4, M): px, py, pz, E
     vertex: Floats  # (3, M): x, y, z of the production vertex
     charge: Floats  # (M,)
@@ -45,13 +47,18 @@ class Particles:
 
 
 def generate_events(sample: SampleSettings, block: int) -> Iterator[Particles]:
-    """The events of a block, batch by batch (those that Pythia gives up are left out): the same for the same sample and block.
+    """The events of a block, batch by batch: the same for the same sample and block.
 
-    Every block starts Pythia anew with its own seed, so that it does not matter which process makes it. ConfigError: Pythia refuses the settings.
+    Those that Pythia gives up are left out. Every block starts Pythia anew with its own seed, so
+    that it does not matter which process makes it.
+
+    Raises:
+        ConfigError: Pythia refuses the settings.
     """
     pythia = start_pythia(sample, block_seed(sample.seed, block))
     for first in range(0, sample.block, sample.batch):
-        record = pythia.nextBatch(min(sample.batch, sample.block - first), "skip")
+        size = min(sample.batch, sample.block - first)
+        record = pythia.nextBatch(size, "skip")
         yield flatten_record(record, pythia.particleData)
 
 
@@ -73,9 +80,8 @@ def start_pythia(sample: SampleSettings, seed: int) -> Any:
     pythia = require_module("pythia8mc", "simulate", "simulate").Pythia("", False)
     refused = [text for text in settings if not pythia.readString(text)]
     if refused or not pythia.init():
-        raise ConfigError(
-            f"simulate: Pythia cannot generate {sample.process} ({'; '.join(refused or settings)})"
-        )
+        details = "; ".join(refused or settings)
+        raise ConfigError(f"simulate: Pythia cannot generate {sample.process} ({details})")
     return pythia
 
 
@@ -83,35 +89,52 @@ def flatten_record(record: ak.Array, table: Any) -> Particles:
     """Pythia's batch of events as arrays; ``table`` is its particle data."""
     entries = record.prt
     counts = ak.to_numpy(ak.num(entries)).astype(np.int64)
-    first = np.repeat(np.cumsum(counts) - counts, counts)
-    pid, status, one, two = (
-        ak.to_numpy(ak.flatten(entries[name])).astype(np.int64)
-        for name in ("id", "status", "daughter1", "daughter2")
-    )
-    one = np.where(one > 0, one, np.arange(len(pid)) - first)
-    daughters = first + np.stack([one, np.where(two > 0, two, one)])
-    momentum = np.stack(
-        [ak.to_numpy(ak.flatten(entries.p[name])) for name in ("px", "py", "pz", "e")]
-    )
-    vertex = np.stack(
-        [
-            ak.to_numpy(ak.flatten(ak.fill_none(entries.vProd[name], 0.0)))
-            for name in ("px", "py", "pz")
-        ]
-    )
+    pid = _whole_numbers(entries["id"])
+    momentum = [flat_values(entries.p[name]) for name in ("px", "py", "pz", "e")]
+    vertex = []
+    for name in ("px", "py", "pz"):
+        # missing where Pythia has set none: the particle is made where the protons meet
+        coordinate = ak.fill_none(entries.vProd[name], 0.0)
+        vertex.append(flat_values(coordinate))
+    # the table is asked once for each kind of particle
     kinds, which = np.unique(pid, return_inverse=True)
-    charge = np.array([table.charge(int(kind)) for kind in kinds])[which]
+    charge_of_kind = np.array([table.charge(int(kind)) for kind in kinds])
     return Particles(
         counts=counts,
         pid=pid,
-        status=status,
-        daughters=daughters,
-        momentum=momentum,
-        vertex=vertex,
-        charge=charge,
+        status=_whole_numbers(entries["status"]),
+        daughters=_daughters(entries, counts),
+        momentum=np.stack(momentum),
+        vertex=np.stack(vertex),
+        charge=charge_of_kind[which],
     )
 
 
+def _daughters(entries: ak.Array, counts: Integers) -> Integers:
+    """(2, M) places of the first and the last daughter among all entries."""
+    first = _whole_numbers(entries["daughter1"])
+    last = _whole_numbers(entries["daughter2"])
+    event_start = np.repeat(np.cumsum(counts) - counts, counts)
+    # Pythia counts within an event, and writes 0 where there is no daughter
+    itself = np.arange(len(first)) - event_start
+    first = np.where(first > 0, first, itself)
+    last = np.where(last > 0, last, first)
+    return event_start + np.stack([first, last])
+
+
+def _whole_numbers(jagged: ak.Array) -> Integers:
+    return flat_values(jagged).astype(np.int64)
+
+
+def flat_values(jagged: ak.Array) -> npt.NDArray[Any]:
+    """Values of a jagged array (E, var), one event or jet after another: (M,)."""
+    return ak.to_numpy(ak.flatten(jagged))
+
+
 def block_seed(seed: int, block: int) -> int:
-    """Pythia's seed: that of block 0 is drawn, the others follow, so that no two blocks of a sample share one."""
-    return (int(np.random.SeedSequence(seed).generate_state(1)[0]) + block) % PYTHIA_SEEDS + 1
+    """Pythia's seed for a block.
+
+    That of block 0 is drawn, the others follow, so that no two blocks of a sample share one.
+    """
+    first = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    return (first + block) % PYTHIA_SEEDS + 1

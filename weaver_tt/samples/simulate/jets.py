@@ -1,4 +1,7 @@
-"""Jets of FastJet (Cacciari, Salam, Soyez, arXiv:1111.6097): clustering, soft drop, N-subjettiness."""
+"""Jets of FastJet: clustering, soft drop, N-subjettiness.
+
+Cacciari, Salam, Soyez, arXiv:1111.6097.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 
 from weaver_tt.physics.four_momentum import pt_eta_phi
 from weaver_tt.physics.particles import NEUTRINOS
-from weaver_tt.samples.simulate.generator import Floats, Integers, Particles
+from weaver_tt.samples.simulate.generator import Floats, Integers, Particles, flat_values
 from weaver_tt.samples.simulate.processes import SampleSettings
 from weaver_tt.system.optional_imports import require_module
 
@@ -40,40 +43,57 @@ class ClusteredJets:
 
 
 def find_jets(particles: Particles, sample: SampleSettings) -> ClusteredJets:
-    """Anti-kT jets of the visible particles with |eta| < 5: those in the window in pT and eta among the leading ones of each event."""
+    """Anti-kT jets of the visible particles with |eta| < 5.
+
+    Those in the window in pT and eta among the leading ones of each event.
+    """
     fastjet = _fastjet()
-    visible = np.flatnonzero((particles.status > 0) & ~np.isin(np.abs(particles.pid), NEUTRINOS))
-    pt, eta, _ = pt_eta_phi(*particles.momentum[:3, visible])
-    seen = np.abs(eta) < VISIBLE_ETA
-    visible, pt = visible[seen], pt[seen]
-    # sorted by pT once here: places in ascending order are then sorted in every jet
-    event = particles.event[visible]
-    visible = visible[np.lexsort((-pt, event))]
-    counts = np.bincount(event, minlength=len(particles.counts))
+    visible = _visible_places(particles)
+    counts = np.bincount(particles.event[visible], minlength=len(particles.counts))
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, sample.radius)
-    clusters = fastjet.ClusterSequence(
-        _momenta(particles, ak.unflatten(visible, counts)), definition
-    )
-    jets, places = clusters.inclusive_jets(sample.pt_min), clusters.constituent_index(sample.pt_min)
+    momenta = _momenta(particles, ak.unflatten(visible, counts))
+    clusters = fastjet.ClusterSequence(momenta, definition)
+    jets = clusters.inclusive_jets(sample.pt_min)
+    places = clusters.constituent_index(sample.pt_min)
     jet_pt, jet_eta, jet_phi = pt_eta_phi(jets.px, jets.py, jets.pz)
-    order = ak.argsort(jet_pt, ascending=False)[:, : sample.leading]
-    good = order[((jet_pt < sample.pt_max) & (np.abs(jet_eta) < sample.eta_max))[order]]
-    jet_event = np.repeat(np.arange(len(counts)), ak.num(good))
-    first = (np.cumsum(counts) - counts)[jet_event]
-    inside = ak.sort(ak.flatten(places[good], axis=1), axis=1) + first  # (J, var)
+    # a jet outside the window may be among the leading ones: they are chosen first
+    leading = ak.argsort(jet_pt, ascending=False)[:, : sample.leading]
+    is_inside = (jet_pt < sample.pt_max) & (np.abs(jet_eta) < sample.eta_max)
+    chosen = leading[is_inside[leading]]
+    event = np.repeat(np.arange(len(counts)), ak.num(chosen))
+    # FastJet counts an event's particles from 0; in ascending order they are sorted by pT
+    event_start = (np.cumsum(counts) - counts)[event]
+    members = ak.flatten(places[chosen], axis=1)  # (J, var)
+    members = ak.sort(members, axis=1) + event_start
+    members_flat = flat_values(members)
     return ClusteredJets(
-        event=jet_event,
-        eta=ak.to_numpy(ak.flatten(jet_eta[good])),
-        phi=ak.to_numpy(ak.flatten(jet_phi[good])),
-        constituents=ak.unflatten(visible[ak.to_numpy(ak.flatten(inside))], ak.num(inside)),
+        event=event,
+        eta=flat_values(jet_eta[chosen]),
+        phi=flat_values(jet_phi[chosen]),
+        constituents=ak.unflatten(visible[members_flat], ak.num(members)),
     )
+
+
+def _visible_places(particles: Particles) -> Integers:
+    """Places of the visible particles within |eta| < 5, by event, the highest pT first."""
+    is_final = particles.status > 0
+    is_neutrino = np.isin(np.abs(particles.pid), NEUTRINOS)
+    visible = np.flatnonzero(is_final & ~is_neutrino)
+    pt, eta, _ = pt_eta_phi(*particles.momentum[:3, visible])
+    in_acceptance = np.abs(eta) < VISIBLE_ETA
+    visible = visible[in_acceptance]
+    pt = pt[in_acceptance]
+    # sorted once here: the constituents of every jet are then in order too
+    return visible[np.lexsort((-pt, particles.event[visible]))]
 
 
 def substructure(particles: Particles, jets: ClusteredJets, radius: float) -> dict[str, Floats]:
     """``jet_sdmass`` and ``jet_tau1`` to ``jet_tau4`` of J jets, each (J,).
 
-    Soft drop (Larkoski et al., arXiv:1402.2657) with beta = 0 and zcut = 0.1 on the Cambridge/Aachen tree. N-subjettiness (Thaler, Van Tilburg,
-    arXiv:1011.2268) with beta = 1, normalised by the sum of pT R0, axes from exclusive kT after one pass of minimisation.
+    Soft drop with beta = 0 and zcut = 0.1 on the Cambridge/Aachen tree. N-subjettiness with
+    beta = 1, normalised by the sum of pT R0, axes from exclusive kT after one pass of minimisation.
+
+    Source: Larkoski et al., arXiv:1402.2657; Thaler, Van Tilburg, arXiv:1011.2268.
     """
     fastjet = _fastjet()
     momenta = _momenta(particles, jets.constituents)
@@ -87,41 +107,48 @@ def substructure(particles: Particles, jets: ClusteredJets, radius: float) -> di
             R0=radius,
         )
     )
-    flat = particles.momentum[:, ak.to_numpy(ak.flatten(jets.constituents))].T.tolist()
-    last = np.cumsum(ak.to_numpy(ak.num(jets.constituents))).tolist()
-    masses = [
-        soft_drop_mass(flat[begin:end], tree) for begin, end in zip([0, *last], last, strict=False)
-    ]
-    return {"jet_sdmass": np.array(masses)} | {
-        f"jet_tau{number}": taus[:, column] for column, number in enumerate(SUBJETS)
-    }
+    flat = particles.momentum[:, flat_values(jets.constituents)].T.tolist()
+    masses = []
+    first = 0
+    for number in ak.num(jets.constituents).tolist():
+        masses.append(soft_drop_mass(flat[first : first + number], tree))
+        first += number
+    columns = {"jet_sdmass": np.array(masses)}
+    for column, number in enumerate(SUBJETS):
+        columns[f"jet_tau{number}"] = taus[:, column]
+    return columns
 
 
 def soft_drop_mass(momenta: list[list[float]], tree: Any) -> float:
-    """Mass of a jet of constituents (px, py, pz, E) after soft drop with beta = 0: its tree is followed along the harder branch until both
-    branches carry more than ``ZCUT`` of their pT. FastJet's own, called for many jets at once, gives the same in five times the time."""
+    """Mass of a jet of constituents (px, py, pz, E) after soft drop with beta = 0.
+
+    Its tree is followed along the harder branch until both branches carry more than ``ZCUT`` of
+    their pT. FastJet's own, called for many jets at once, gives the same in five times the time.
+    """
     fastjet = _fastjet()
     clusters = fastjet.ClusterSequence([fastjet.PseudoJet(*momentum) for momentum in momenta], tree)
     jet = clusters.exclusive_jets(1)[0]
-    one, two = fastjet.PseudoJet(), fastjet.PseudoJet()
+    # has_parents fills these two
+    one = fastjet.PseudoJet()
+    two = fastjet.PseudoJet()
     while jet.has_parents(one, two):
-        if min(one.pt(), two.pt()) > ZCUT * (one.pt() + two.pt()):
+        softer = min(one.pt(), two.pt())
+        if softer > ZCUT * (one.pt() + two.pt()):
             break
+        # a copy: the next call overwrites the branch
         jet = fastjet.PseudoJet(one if one.pt() > two.pt() else two)
     return float(jet.m())
 
 
 def _momenta(particles: Particles, places: ak.Array) -> ak.Array:
     """Four-momenta of entries, jagged as their places are."""
-    flat = particles.momentum[:, ak.to_numpy(ak.flatten(places))]
-    return ak.unflatten(
-        ak.zip(dict(zip(("px", "py", "pz", "E"), flat, strict=True)), with_name="Momentum4D"),
-        ak.num(places),
-    )
+    px, py, pz, energy = particles.momentum[:, flat_values(places)]
+    records = ak.zip({"px": px, "py": py, "pz": pz, "E": energy}, with_name="Momentum4D")
+    return ak.unflatten(records, ak.num(places))
 
 
 def _fastjet() -> Any:
-    """FastJet without its banner, which docs/simulate.md stands in for."""
+    """FastJet without its banner; docs/simulate.md asks for the citations instead."""
     fastjet = require_module("fastjet", "simulate", "simulate")
     fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)
     return fastjet

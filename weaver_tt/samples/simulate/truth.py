@@ -10,7 +10,7 @@ import numpy as np
 from weaver_tt.physics.angles import delta_r
 from weaver_tt.physics.four_momentum import pt_eta_phi
 from weaver_tt.physics.particles import W_BOSON
-from weaver_tt.samples.simulate.generator import Floats, Integers, Particles
+from weaver_tt.samples.simulate.generator import Floats, Integers, Particles, flat_values
 from weaver_tt.samples.simulate.processes import Process
 
 OUTGOING = (5, 6)  # where Pythia's record of a 2 -> 2 process has the outgoing partons
@@ -18,7 +18,10 @@ OUTGOING = (5, 6)  # where Pythia's record of a 2 -> 2 process has the outgoing 
 
 @dataclass(slots=True, kw_only=True)
 class Origins:
-    """M particles that jets may come from, sorted by event, each with the Q quarks (or the one parton) that a jet must hold."""
+    """M particles that jets may come from, sorted by event.
+
+    Each with the Q quarks (or the one parton) that a jet must hold.
+    """
 
     event: Integers  # (M,)
     index: Integers  # (M,) where the particle is in the event record
@@ -26,37 +29,44 @@ class Origins:
 
 
 def find_origins(particles: Particles, process: Process) -> Origins:
-    """The decaying resonances of each event with their quarks, or the two outgoing partons where the process has no resonance."""
+    """The decaying resonances of each event with their quarks.
+
+    The two outgoing partons where the process has no resonance.
+    """
     if process.resonance is None:
         index = (particles.starts[:, None] + np.array(OUTGOING)).ravel()
         return Origins(event=particles.event[index], index=index, quarks=index[:, None])
     index = decaying_particles(particles, process.resonance)
     quarks = particles.daughters[:, index]  # (2, M)
-    if (
-        np.abs(particles.pid[quarks]) == W_BOSON
-    ).any():  # a top quark: its b, and the quarks of the W boson
-        is_boson = np.abs(particles.pid[quarks]) == W_BOSON
-        boson = last_copy(particles, np.where(is_boson[0], quarks[0], quarks[1]))
-        quarks = np.stack(
-            [np.where(is_boson[0], quarks[1], quarks[0]), *particles.daughters[:, boson]]
-        )
+    is_boson = np.abs(particles.pid[quarks]) == W_BOSON
+    if is_boson.any():
+        # of a top quark: its b, and the quarks of the W boson
+        boson, bottom = np.where(is_boson[0], quarks, quarks[::-1])
+        boson = last_copy(particles, boson)
+        quarks = np.stack([bottom, *particles.daughters[:, boson]])  # (3, M)
     return Origins(event=particles.event[index], index=index, quarks=quarks.T)
 
 
 def decaying_particles(particles: Particles, pid: int) -> Integers:
-    """Where the particles of a kind and their antiparticles decay: the last of their copies that recoils and emissions leave in the record."""
-    same = particles.pid[particles.daughters] == particles.pid  # (2, M)
-    return np.flatnonzero((np.abs(particles.pid) == pid) & ~same.any(axis=0))
+    """Where the particles of a kind and their antiparticles decay.
+
+    That is the last of the copies that recoils and emissions leave of them in the record.
+    """
+    is_copied = particles.pid[particles.daughters] == particles.pid  # (2, M)
+    is_kind = np.abs(particles.pid) == pid
+    return np.flatnonzero(is_kind & ~is_copied.any(axis=0))
 
 
 def last_copy(particles: Particles, index: Integers) -> Integers:
     """Follow particles through their copies until they decay."""
     while True:
         daughters = particles.daughters[:, index]  # (2, M)
-        same = (particles.pid[daughters] == particles.pid[index]) & (daughters != index)
-        if not same.any():
+        # a particle without daughters is given itself as daughter
+        is_copy = (particles.pid[daughters] == particles.pid[index]) & (daughters != index)
+        if not is_copy.any():
             return index
-        index = np.where(same[0], daughters[0], np.where(same[1], daughters[1], index))
+        index = np.where(is_copy[1], daughters[1], index)
+        index = np.where(is_copy[0], daughters[0], index)
 
 
 def match_jets(
@@ -69,19 +79,22 @@ def match_jets(
 ) -> Integers:
     """For each of J jets the nearest candidate of its event, as a place in ``candidates``, or -1.
 
-    Candidate and all its quarks must be nearer than ``radius`` to the jet's axis, as in the top tagging benchmark (arXiv:1902.09914, section 2).
+    Candidate and all its quarks must be nearer than ``radius`` to the jet's axis, as in the top
+    tagging benchmark.
+
+    Source: arXiv:1902.09914, section 2.
     """
+    # every jet with every candidate of its event
     counts = np.bincount(candidates.event, minlength=len(particles.counts))
     paired = ak.unflatten(np.arange(len(candidates.event)), counts)[event]  # (J, var)
-    jet, candidate = (
-        np.repeat(np.arange(len(event)), ak.num(paired)),
-        ak.to_numpy(ak.flatten(paired)),
-    )
+    jet = np.repeat(np.arange(len(event)), ak.num(paired))  # (pairs,)
+    candidate = flat_values(paired)  # (pairs,)
     held = np.column_stack([candidates.index, candidates.quarks])[candidate]  # (pairs, 1 + Q)
     _, particle_eta, particle_phi = pt_eta_phi(*particles.momentum[:3, held])
     distance = delta_r(particle_eta, particle_phi, eta[jet, None], phi[jet, None])
-    inside = (distance < radius).all(axis=1)
-    order = np.argsort(-distance[inside, 0], kind="stable")  # the nearest is written last and stays
+    is_held = (distance < radius).all(axis=1)
+    # farthest first: of several that a jet holds, the nearest is written last and stays
+    order = np.argsort(-distance[is_held, 0], kind="stable")
     best = np.full(len(event), -1)
-    best[jet[inside][order]] = candidate[inside][order]
+    best[jet[is_held][order]] = candidate[is_held][order]
     return best
