@@ -1,8 +1,12 @@
-"""Energy Flow Network (arXiv:1810.05165): infrared and collinear safe, a sum over constituents of momentum fraction times a function of angles.
+"""Energy Flow Network (arXiv:1810.05165), infrared and collinear safe.
 
-Inputs ``pf_points`` (N, 2, P), the angles relative to the jet (deta, dphi), ``pf_vectors`` (N, 4, P), px, py, pz, E of which px and py count, raw
-and in any unit, and ``pf_mask`` (N, 1, P), 1 for real constituents; other groups of the data YAML are left alone. Output (N, K): logits of the K
-classes. Sizes are options: ``-o phi_sizes 100,100,256 -o f_sizes 100,100,100 -o dropout 0.1``.
+A sum over the constituents of a jet of the momentum fraction times a learnt function of the angles.
+
+Inputs: ``pf_points`` (N, 2, P), the angles relative to the jet (deta, dphi); ``pf_vectors`` (N, 4,
+P), raw px, py, pz, E in any unit, of which px and py count; ``pf_mask`` (N, 1, P), 1 for real
+constituents. Other groups of the data YAML are ignored. Output: logits of the K classes (N, K).
+
+Options: ``-o phi_sizes 100,100,256 -o f_sizes 100,100,100 -o dropout 0.1``.
 """
 
 from __future__ import annotations
@@ -32,7 +36,10 @@ def get_model(
     f_sizes: int | Sequence[int] = (128, 128, 128),
     dropout: float = 0.0,
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """The network for ``data_config``; options: sizes of the layers of Phi (each constituent) and of F (the jet), dropout in F."""
+    """The network for ``data_config``.
+
+    Options: sizes of the layers of Phi (each constituent) and of F (the jet), dropout in F.
+    """
     constituent_groups(data_config, GROUPS, "efn")
     raw_channels(data_config, "pf_vectors", 2, "momenta px, py, …")
     angles = channels(data_config, "pf_points", 1, "angles of constituents")

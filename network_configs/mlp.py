@@ -1,9 +1,13 @@
-"""A multilayer perceptron on one vector a row: per-row values side by side with what is made of the objects of a row.
+"""A multilayer perceptron on one vector a row.
 
-Inputs: every group of the data YAML, under any names. Groups of per-row values (``length: null``), (N, C), are taken as they are. A group of objects
-(N, C, P) needs a mask beside it (for ``pf_features``: ``pf_mask``) and becomes the mean or the sum over real objects (N, C), which no order
-changes, or all its slots one after another (N, C * P), zero on padding. Output (N, K): logits of the K classes, or K targets.
-Options: ``-o layers 128,128,64 -o dropout 0.1 -o batch_norm true -o objects mean``, of ``mean``, ``sum`` and ``flatten``.
+Inputs: every group of the data YAML, under any names. Groups of per-row values (``length: null``),
+(N, C), are taken as they are. A group of objects (N, C, P) needs a mask beside it (``pf_mask`` for
+``pf_features``) and becomes the mean or the sum over real objects (N, C), which no order changes,
+or all its slots one after another, zero on padding (N, C * P). Output: logits of the K classes, or
+K targets (N, K).
+
+Options: ``-o layers 128,128,64 -o dropout 0.1 -o batch_norm true``, and ``-o objects mean``,
+``sum`` or ``flatten``.
 """
 
 from __future__ import annotations
@@ -42,8 +46,9 @@ POOLINGS = {"mean": mean, "sum": total, "flatten": flatten}
 class RowNetwork(nn.Module):
     """Input groups -> one vector a row -> layers with batch norm, ReLU and dropout -> (N, outputs).
 
-    ``masks``: place of each input that is no mask -> place of its mask among the inputs, None for per-row values.
-    Batch norm on fewer than two rows takes its running statistics (:class:`~weaver_tt.nn.layers.norm.ObjectNorm`).
+    ``masks``: position of each input that is no mask -> position of its mask among the inputs,
+    None for per-row values. On fewer than two rows batch norm takes its running statistics (see
+    :class:`~weaver_tt.nn.layers.norm.ObjectNorm`).
     """
 
     def __init__(
@@ -56,7 +61,8 @@ class RowNetwork(nn.Module):
         batch_norm: bool,
     ) -> None:
         super().__init__()
-        self.masks, self.pool = masks, POOLINGS[pooling]
+        self.masks = masks
+        self.pool = POOLINGS[pooling]
         parts: list[nn.Module] = [ObjectNorm(widths[0])] if batch_norm else []
         for d_in, d_out in pairwise(widths):
             norm = [ObjectNorm(d_out)] if batch_norm else []
@@ -65,21 +71,26 @@ class RowNetwork(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Groups (N, C) and (N, C, P) in the order of the data YAML -> (N, outputs)."""
-        vectors = [
-            inputs[place] if mask is None else self.pool(inputs[place], inputs[mask])
-            for place, mask in self.masks.items()
-        ]
+        vectors = []
+        for position, mask in self.masks.items():
+            values = inputs[position]
+            if mask is not None:
+                values = self.pool(values, inputs[mask])
+            vectors.append(values)
         return self.layers(torch.cat(vectors, dim=1))
 
 
 def mask_of(group: InputGroup, config: DataConfig) -> str:
-    """The group that tells real objects of ``group`` from padding; ConfigError where there is none."""
+    """The group that tells real objects of ``group`` from padding.
+
+    Raises:
+        ConfigError: there is none.
+    """
     name = f"{group.name.rpartition('_')[0] or group.name}_mask"
     if name not in config.inputs:
-        near = nearest(name, (other.name for other in config.inputs.values() if other.is_mask))
-        raise ConfigError(
-            f"{config.source}: inputs: mlp needs a mask {name!r} for the objects of {group.name}, which is not there; {near}"
-        )
+        masks = [other.name for other in config.inputs.values() if other.is_mask]
+        needed = f"mlp needs a mask {name!r} for the objects of {group.name}, which is not there"
+        raise ConfigError(f"{config.source}: inputs: {needed}; {nearest(name, masks)}")
     constituent_groups(config, (group.name, name), "mlp")
     return name
 
@@ -91,31 +102,35 @@ def get_model(
     batch_norm: bool = False,
     objects: str = "mean",
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """The network for ``data_config``; options: sizes of the hidden layers, dropout, batch norm, and what is made of ``objects``."""
+    """The network for ``data_config``.
+
+    Options: sizes of the hidden layers, dropout, batch norm, and what is made of ``objects``.
+    """
     if objects not in POOLINGS:
         raise ConfigError(f"network option objects {objects!r}; {nearest(objects, POOLINGS)}")
-    names, groups = (
-        data_config.input_names,
-        [group for group in data_config.inputs.values() if not group.is_mask],
-    )
+    names = data_config.input_names
+    groups = [group for group in data_config.inputs.values() if not group.is_mask]
     if not groups:
-        raise ConfigError(
-            f"{data_config.source}: inputs: mlp finds nothing but masks: {', '.join(names)}"
-        )
-    masks = {
-        names.index(group.name): None
-        if group.length is None
-        else names.index(mask_of(group, data_config))
-        for group in groups
-    }
-    slots = [
-        group.length if group.length is not None and objects == "flatten" else 1 for group in groups
-    ]
-    width = sum(len(group.variables) * number for group, number in zip(groups, slots, strict=True))
-    network = RowNetwork(
-        masks, objects, [width, *layer_sizes(layers)], num_outputs(data_config), dropout, batch_norm
-    )
+        found = ", ".join(names)
+        raise ConfigError(f"{data_config.source}: inputs: mlp finds nothing but masks: {found}")
+
+    masks: dict[int, int | None] = {}
+    width = 0  # of the first layer
+    for group in groups:
+        slots = 1
+        mask = None
+        if group.length is not None:
+            mask = names.index(mask_of(group, data_config))
+            if objects == "flatten":
+                slots = group.length
+        masks[names.index(group.name)] = mask
+        width += len(group.variables) * slots
+
+    widths = [width, *layer_sizes(layers)]
+    outputs = num_outputs(data_config)
+    network = RowNetwork(masks, objects, widths, outputs, dropout, batch_norm)
     info = model_info(data_config, names)
-    if objects == "flatten":  # the first layer has a weight for each slot
+    if objects == "flatten":
+        # the first layer has a weight for each slot, so that lengths are fixed
         info["dynamic_axes"] = {name: {0: "N"} for name in info["dynamic_axes"]}
     return network, info

@@ -1,8 +1,13 @@
-"""P-CNN, the one-dimensional residual network of DeepAK8 (arXiv:2004.08262), over constituents in the order of the file (by falling pT, usually).
+"""P-CNN: the one-dimensional residual network of DeepAK8 (arXiv:2004.08262).
 
-Inputs ``pf_features`` (N, C, P), the scaled features of the constituents, and ``pf_mask`` (N, 1, P), 1 for real ones; other groups of the data
-YAML are left alone. Output (N, K): logits of the K classes. Weights of the public ``example_PCNN.py`` fit; see ``weaver_tt/nn/models/p_cnn.py`` for what
-differs on padding. Sizes are options: ``-o conv_params "((32,),(64,64))" -o fc_params "((512,0.2),)"``.
+It sees the constituents of a jet in the order of the file, which is usually that of falling pT.
+
+Inputs: ``pf_features`` (N, C, P), the scaled features of the constituents; ``pf_mask`` (N, 1, P), 1
+for real constituents. Other groups of the data YAML are ignored. Output: logits of the K classes
+(N, K). Weights of the public ``example_PCNN.py`` fit; ``weaver_tt/nn/models/p_cnn.py`` says what
+differs on padding.
+
+Options: ``-o conv_params "((32,),(64,64))" -o fc_params "((512,0.2),)"``.
 """
 
 from __future__ import annotations
@@ -33,7 +38,8 @@ def get_model(
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network for ``data_config``.
 
-    Options: channels of the first convolution and then of the residual units of each stage; (size, dropout) of the hidden layers at the end.
+    Options: channels of the first convolution and then of the residual units of each stage;
+    (size, dropout) of the hidden layers at the end.
     """
     constituent_groups(data_config, GROUPS, "p_cnn")
     inputs = channels(data_config, "pf_features", 1, "features of constituents")

@@ -1,9 +1,14 @@
-"""ParticleNet (arXiv:1902.08570): edge convolutions on the nearest neighbours of each particle; 366,160 parameters for 7 features and 2 classes.
+"""ParticleNet (arXiv:1902.08570): edge convolutions on the nearest neighbours of each particle.
 
-Inputs ``pf_points`` (N, 2, P), where the first neighbours are looked for (eta and phi relative to the jet), ``pf_features`` (N, C, P), scaled, and
-``pf_mask`` (N, 1, P), 1 for real particles; other groups of the data YAML, such as ``pf_vectors``, are left alone. Output (N, K): logits of the K
-classes. Sizes are those of the paper and of the public ``example_ParticleNet.py``, whose weights fit. Options:
-``-o conv_params "[(16, (64, 64, 64)), (16, (128, 128, 128))]" -o fc_params "[(256, 0.1)]" -o k 8 -o use_fusion true``.
+366,160 parameters for 7 features and 2 classes. The sizes are those of the paper and of the public
+``example_ParticleNet.py``, whose weights fit.
+
+Inputs: ``pf_points`` (N, 2, P), eta and phi relative to the jet, in which the first neighbours are
+found; ``pf_features`` (N, C, P), scaled; ``pf_mask`` (N, 1, P), 1 for real particles. Other groups
+of the data YAML, such as ``pf_vectors``, are ignored. Output: logits of the K classes (N, K).
+
+Options: ``-o conv_params "[(16, (64, 64, 64)), (16, (128, 128, 128))]" -o fc_params "[(256,
+0.1)]"``, ``-o k 8 -o use_fusion true``.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ LAYERS: Layers = ((256, 0.1),)
 
 
 class JetTagger(nn.Module):
-    """ParticleNet under the name ``mod``, as in the public network file, so that its weights fit."""
+    """ParticleNet under the name ``mod``, as in the public network file, whose weights fit."""
 
     def __init__(self, network: ParticleNet) -> None:
         super().__init__()
@@ -44,8 +49,9 @@ def get_model(
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network for ``data_config``.
 
-    Options: (k, layer sizes) of each edge convolution, (size, dropout) of each dense layer; ``k`` neighbours in all convolutions instead;
-    a layer on all convolutions' outputs instead of the last one's; batch norm of the features; the mean over particles instead of slots.
+    Options: (k, layer sizes) of each edge convolution, or ``k`` neighbours in all of them; (size,
+    dropout) of each dense layer; a layer on the outputs of all convolutions instead of the last
+    one; batch norm of the features; the mean over particles instead of slots.
     """
     constituent_groups(data_config, GROUPS, "particle_net")
     inputs = channels(data_config, "pf_features", 1, "features of particles")

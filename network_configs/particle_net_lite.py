@@ -1,8 +1,13 @@
-"""ParticleNet-Lite (arXiv:1902.08570, section 3.2): 26,416 parameters for 7 features and 2 classes, fast on a CPU.
+"""ParticleNet-Lite (arXiv:1902.08570, section 3.2): small, and fast on a CPU.
 
-Inputs ``pf_points`` (N, 2, P), where the first neighbours are looked for (eta and phi relative to the jet), ``pf_features`` (N, C, P), scaled, and
-``pf_mask`` (N, 1, P), 1 for real particles; other groups of the data YAML are left alone. Output (N, K): logits of the K classes.
-Two edge convolutions with 7 neighbours, layers of 32 and of 64, then a dense layer of 128 with dropout. Options: ``-o k 7 -o dropout 0.1``.
+26,416 parameters for 7 features and 2 classes: two edge convolutions with 7 neighbours, layers of
+32 and of 64 features, then a dense layer of 128 with dropout.
+
+Inputs: ``pf_points`` (N, 2, P), eta and phi relative to the jet, in which the first neighbours are
+found; ``pf_features`` (N, C, P), scaled; ``pf_mask`` (N, 1, P), 1 for real particles. Other groups
+of the data YAML are ignored. Output: logits of the K classes (N, K).
+
+Options: ``-o k 7 -o dropout 0.1``.
 """
 
 from __future__ import annotations
@@ -21,7 +26,10 @@ GROUPS = ("pf_points", "pf_features", "pf_mask")
 def get_model(
     data_config: DataConfig, k: int = 7, dropout: float = 0.1
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """The network for ``data_config``; options: neighbours of a particle, dropout of the dense layer."""
+    """The network for ``data_config``.
+
+    Options: ``k`` neighbours of each particle, dropout of the dense layer.
+    """
     constituent_groups(data_config, GROUPS, "particle_net_lite")
     inputs = channels(data_config, "pf_features", 1, "features of particles")
     channels(data_config, "pf_points", 1, "coordinates of particles")

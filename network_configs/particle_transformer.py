@@ -1,10 +1,16 @@
-"""Particle Transformer (arXiv:2202.03772), version 1 as published: attention between the particles of a jet with a bias for each pair of them.
+"""Particle Transformer (arXiv:2202.03772), version 1 as published.
 
-Inputs ``pf_features`` (N, C, P), the scaled features of the particles, ``pf_vectors`` (N, 4, P), their px, py, pz, E as they are, and ``pf_mask``
-(N, 1, P), 1 for real ones; other groups of the data YAML (``pf_points``) are left alone. Output (N, K): logits of the K classes. By default the
-network of the public ``example_ParticleTransformer.py``, 2.14 million parameters, whose weights fit. All options of
-:class:`~weaver_tt.nn.models.particle_transformer.ParticleTransformer` are options here: ``-o num_layers 4 -o fc_params "[(128,0.1)]"``,
-``-o block_params "{'dropout':0}"``. Trains in bf16 with ``--use-amp``.
+Attention between the particles of a jet, with a bias for each pair of them. By default this is the
+network of the public ``example_ParticleTransformer.py``, 2.14 million parameters, whose weights
+fit.
+
+Inputs: ``pf_features`` (N, C, P), the scaled features of the particles; ``pf_vectors`` (N, 4, P),
+raw px, py, pz, E; ``pf_mask`` (N, 1, P), 1 for real particles. Other groups of the data YAML, such
+as ``pf_points``, are ignored. Output: logits of the K classes (N, K).
+
+Options: those of :class:`~weaver_tt.nn.models.particle_transformer.ParticleTransformer`, such as
+``-o num_layers 4 -o fc_params "[(128,0.1)]" -o block_params "{'dropout':0}"``. Trains in bf16 with
+``--use-amp``.
 """
 
 from __future__ import annotations
@@ -25,10 +31,8 @@ from weaver_tt.network.inputs import (
 from weaver_tt.nn.models.particle_transformer import ParticleTransformer
 
 GROUPS = ("pf_features", "pf_vectors", "pf_mask")
-OWN = (
-    "num_classes",
-    "for_inference",
-)  # the classes are the data YAML's, and the softmax is the task's
+# not options: the data YAML gives the classes, and the task the softmax
+OWN = ("num_classes", "for_inference")
 
 
 class Wrapper(nn.Module):
@@ -50,7 +54,7 @@ class Wrapper(nn.Module):
 def get_model(
     data_config: DataConfig, use_pre_activation_pair: bool = False, **options: Any
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """The network for ``data_config``; options: those of :class:`~weaver_tt.nn.models.particle_transformer.ParticleTransformer`."""
+    """The network for ``data_config``; options: those of ``ParticleTransformer``."""
     constituent_groups(data_config, GROUPS, "particle_transformer")
     features = channels(data_config, "pf_features", 1, "features of particles")
     raw_channels(data_config, "pf_vectors", 4, "px, py, pz, energy")

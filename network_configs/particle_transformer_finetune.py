@@ -1,12 +1,16 @@
-"""Particle Transformer (arXiv:2202.03772) with a new head on a body that is already trained, for fine-tuning on other classes.
+"""Particle Transformer (arXiv:2202.03772) with a new head on a trained body, for other classes.
 
-    train.py ... -n network_configs/particle_transformer_finetune.py --load-model-weights ParT_kin.pt --exclude-model-weights "mod.fc.*"
+    train.py ... -n network_configs/particle_transformer_finetune.py
+        --load-model-weights ParT_kin.pt --exclude-model-weights "mod.fc.*"
         -p lr_mult '("fc.*", 50)' -p weight_decay 0.01 --lr-scheduler none
 
-Inputs are those of ``particle_transformer.py``, output (N, K). The body is ``mod``, as in the public network files and weights; it gives the class
-token (N, D), of which the head ``fc`` makes K logits: hidden layers of ``-o fc_params "[(128,0.1)]"`` (size, dropout), then a linear layer. The old
-head of the weights, ``mod.fc``, has no place here. Other options are those of :class:`~weaver_tt.nn.models.particle_transformer.ParticleTransformer`, and
-must be those that the body was trained with.
+Inputs and output are those of ``particle_transformer.py``. The body is ``mod``, as in the public
+network files and weights, and gives the class token (N, D). The head ``fc`` makes K logits of it:
+hidden layers of ``-o fc_params "[(128,0.1)]"`` (size, dropout), then a linear layer. The old head
+of the weights, ``mod.fc``, is left out.
+
+Other options are those of :class:`~weaver_tt.nn.models.particle_transformer.ParticleTransformer`,
+and must be those that the body was trained with.
 """
 
 from __future__ import annotations
@@ -28,15 +32,17 @@ from weaver_tt.network.inputs import (
 from weaver_tt.nn.models.particle_transformer import ParticleTransformer, class_head
 
 GROUPS = ("pf_features", "pf_vectors", "pf_mask")
+# not options of the body: the head is ours, the data YAML gives the classes, the task the softmax
 OWN = ("num_classes", "for_inference", "fc_params")
 
 
 class FineTuned(nn.Module):
     """A body without head, and a head."""
 
-    def __init__(self, body: ParticleTransformer, top: nn.Module) -> None:
+    def __init__(self, body: ParticleTransformer, head: nn.Module) -> None:
         super().__init__()
-        self.mod, self.fc = body, top
+        self.mod = body
+        self.fc = head
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that weight decay should leave alone."""
@@ -53,7 +59,7 @@ def get_model(
     use_pre_activation_pair: bool = False,
     **options: Any,
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """The network for ``data_config``; options: ``fc_params`` of the head, and those of the body."""
+    """The network for ``data_config``; options: ``fc_params`` of the head, those of the body."""
     constituent_groups(data_config, GROUPS, "particle_transformer_finetune")
     features = channels(data_config, "pf_features", 1, "features of particles")
     raw_channels(data_config, "pf_vectors", 4, "px, py, pz, energy")
@@ -63,6 +69,5 @@ def get_model(
     body = ParticleTransformer(
         features, fc_params=None, use_pre_activation_pair=use_pre_activation_pair, **options
     )
-    return FineTuned(body, class_head(body.size, fc_params, num_outputs(data_config))), model_info(
-        data_config, GROUPS
-    )
+    head = class_head(body.size, fc_params, num_outputs(data_config))
+    return FineTuned(body, head), model_info(data_config, GROUPS)

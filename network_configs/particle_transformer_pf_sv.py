@@ -1,8 +1,13 @@
-"""Particle Transformer (arXiv:2202.03772) on the particles and the secondary vertices of a jet, each with an embedding of its own.
+"""Particle Transformer (arXiv:2202.03772) on the particles and secondary vertices of a jet.
 
-Inputs ``pf_features`` (N, C, P), ``pf_vectors`` (N, 4, P), px, py, pz, E as they are, and ``pf_mask`` (N, 1, P) of the particles, and
-``sv_features``, ``sv_vectors``, ``sv_mask`` of the vertices, whose C and P are their own. Output (N, K): logits of the K classes. Options: those of
-:class:`~weaver_tt.nn.models.particle_transformer.ParticleTransformer`. Trains in bf16 with ``--use-amp``.
+Each kind has an embedding of its own.
+
+Inputs: ``pf_features`` (N, C, P), scaled; ``pf_vectors`` (N, 4, P), raw px, py, pz, E; ``pf_mask``
+(N, 1, P), 1 for real particles; and the same for vertices with their own C and P: ``sv_features``,
+``sv_vectors``, ``sv_mask``. Output: logits of the K classes (N, K).
+
+Options: those of :class:`~weaver_tt.nn.models.particle_transformer.ParticleTransformer`. Trains in
+bf16 with ``--use-amp``.
 """
 
 from __future__ import annotations
@@ -22,26 +27,26 @@ from weaver_tt.network.inputs import (
 )
 from weaver_tt.nn.models.particle_transformer import ParticleTransformer, ParticleTransformerTagger
 
-KINDS = {"pf": "particles", "sv": "secondary vertices"}
-GROUPS = tuple(f"{kind}_{group}" for kind in KINDS for group in ("features", "vectors", "mask"))
+PF = ("pf_features", "pf_vectors", "pf_mask")
+SV = ("sv_features", "sv_vectors", "sv_mask")
+# not options: the data YAML gives the classes and inputs, and the task the softmax
 OWN = ("num_classes", "for_inference", "pair_extra_dim")
 
 
 def get_model(
     data_config: DataConfig, use_pre_activation_pair: bool = False, **options: Any
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """The network for ``data_config``; options: those of :class:`~weaver_tt.nn.models.particle_transformer.ParticleTransformer`."""
-    sizes = []
-    for kind, what in KINDS.items():
-        constituent_groups(
-            data_config,
-            [name for name in GROUPS if name.startswith(kind)],
-            "particle_transformer_pf_sv",
-        )
-        sizes.append(channels(data_config, f"{kind}_features", 1, f"features of {what}"))
-        raw_channels(data_config, f"{kind}_vectors", 4, "px, py, pz, energy")
+    """The network for ``data_config``; options: those of ``ParticleTransformer``."""
+    for groups in (PF, SV):
+        constituent_groups(data_config, groups, "particle_transformer_pf_sv")
+    for vectors in ("pf_vectors", "sv_vectors"):
+        raw_channels(data_config, vectors, 4, "px, py, pz, energy")
     options = constructor_options(options, ParticleTransformer, "particle_transformer_pf_sv", OWN)
     network = ParticleTransformerTagger(
-        *sizes, num_outputs(data_config), use_pre_activation_pair=use_pre_activation_pair, **options
+        channels(data_config, "pf_features", 1, "features of particles"),
+        channels(data_config, "sv_features", 1, "features of secondary vertices"),
+        num_outputs(data_config),
+        use_pre_activation_pair=use_pre_activation_pair,
+        **options,
     )
-    return network, model_info(data_config, GROUPS)
+    return network, model_info(data_config, (*PF, *SV))

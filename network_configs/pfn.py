@@ -1,8 +1,11 @@
-"""Particle Flow Network (arXiv:1810.05165): a sum over the constituents of a jet of a learnt function of each, in any order and of any number.
+"""Particle Flow Network (arXiv:1810.05165): a sum over constituents of a learnt function of each.
 
-Inputs ``pf_features`` (N, C, P), the scaled features of the constituents, and ``pf_mask`` (N, 1, P), 1 for real ones; other groups of the data
-YAML are left alone. Output (N, K): logits of the K classes. Weights of the public ``example_PFN.py`` fit (``-o use_bn true`` where it had it).
-Sizes are options: ``-o phi_sizes 100,100,256 -o f_sizes 100,100,100 -o use_bn true -o dropout 0.1``.
+Inputs: ``pf_features`` (N, C, P), the scaled features of the constituents of a jet, in any order
+and number; ``pf_mask`` (N, 1, P), 1 for real constituents. Other groups of the data YAML are
+ignored. Output: logits of the K classes (N, K). Weights of the public ``example_PFN.py`` fit (with
+``-o use_bn true`` where it was trained so).
+
+Options: ``-o phi_sizes 100,100,256 -o f_sizes 100,100,100 -o use_bn true -o dropout 0.1``.
 """
 
 from __future__ import annotations
@@ -32,7 +35,11 @@ def get_model(
     use_bn: bool = False,
     dropout: float = 0.0,
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """The network for ``data_config``; options: sizes of the layers of Phi (each constituent) and of F (the jet), batch norm, dropout in F."""
+    """The network for ``data_config``.
+
+    Options: sizes of the layers of Phi (each constituent) and of F (the jet), batch norm, dropout
+    in F.
+    """
     constituent_groups(data_config, GROUPS, "pfn")
     inputs = channels(data_config, "pf_features", 1, "features of constituents")
     network = ParticleFlowNetwork(
