@@ -1,9 +1,12 @@
-"""Events per second of a training step of the paper's network: real pairs and a split first layer, against the direct padded formulation.
+"""Events per second of a training step of the paper's graph network.
+
+Ours, with real pairs and a split first layer, against the direct padded formulation.
 
     python benchmarks/gnn_step.py --threads 1 [--amp] [--float32-matmul medium] [--json step.json]
 
-Both networks have the same weights and sizes; outputs and gradients are compared first. Then steps (forward, loss, backward, Adam) alternate
-in this process, so that whatever else the machine does hits both alike. Prints a table and one line of JSON.
+Both networks have the same weights and sizes; outputs and gradients are compared first. Then steps
+(forward, loss, backward, Adam) alternate in this process, so that whatever else the machine does
+hits both alike. Prints a table and one line of JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ PAPER = NetworkFile(Path(__file__).parents[1] / "network_configs" / "truth_taggi
 
 
 class DirectBlock(nn.Module):
-    """A GN block as one writes it down: [x_i, x_j] for all P x P slots, the MLP on each, a mask, a sum."""
+    """A GN block as one writes it down: an MLP on [x_i, x_j] of all P x P slots, a mask, a sum."""
 
     def __init__(self, d_in: int, d_out: int) -> None:
         super().__init__()
@@ -70,7 +73,7 @@ class DirectNetwork(nn.Module):
 
 
 def events(size: int, slots: int, mean: float, seed: int = 1) -> tuple[Tensor, Tensor]:
-    """Jets (N, 4, P) with 2 + floor(Exp) of them in an event, ``mean`` on average before the cut at P, and tags (N, P)."""
+    """Jets (N, 4, P), 2 + floor(Exp) in an event, ``mean`` on average before P; tags (N, P)."""
     random = torch.Generator().manual_seed(seed)
     scale = 1 / torch.log1p(
         torch.tensor(1 / (mean - 2))
@@ -158,10 +161,12 @@ def show(report: dict[str, Any]) -> None:
         if report["amp"]
         else f"float32 (matmul precision {report['float32_matmul']})"
     )
-    print(
-        f"{report['threads']} thread(s), {precision}, {report['batch_size']} events of {report['jets']:.2f} jets in {report['slots']} slots,"
+    events = f"{report['batch_size']} events of {report['jets']:.2f} jets"
+    print(f"{report['threads']} thread(s), {precision}, {events} in {report['slots']} slots,")
+    equal = (
+        f"outputs equal to {report['output_difference']:.0e}, "
+        f"gradients to {report['gradient_difference']:.0e}"
     )
-    equal = f"outputs equal to {report['output_difference']:.0e}, gradients to {report['gradient_difference']:.0e}"
     print(f"{report['parameters']:,} parameters; {equal}")
     print("\n| formulation | pairs per event | events/s |\n|---|---|---|")
     print(f"| direct, padded | {report['slots'] ** 2} | {report['events_per_s']['direct']:.0f} |")

@@ -1,11 +1,16 @@
-"""Jets per second of ParticleNet, ours and weaver-core 0.5.3's: training step, inference in torch, inference in ONNX Runtime.
+"""Jets per second of ParticleNet, ours and that of weaver-core 0.5.3.
 
-    python benchmarks/particle_net.py --threads 1 [--what train torch onnx] [--repeats 5] [--json particle_net.json]
+A training step, inference in torch, and inference in ONNX Runtime.
 
-Sizes of the paper (arXiv:1902.08570), 17 features, 10 classes, 128 slots; jets with all slots real, and with 45 real particles on average as in
-JetClass. Both networks have the same weights, and their outputs are compared first. Then they take turns in this process, so that whatever else the
-machine does hits both alike. The peer's ONNX file is made by the legacy exporter from weaver-core's class, ours by the export of this package's
-network. Needs weaver-core. Prints a table and one line of JSON.
+    python benchmarks/particle_net.py --threads 1 [--what train torch onnx] [--repeats 5] [--json
+    particle_net.json]
+
+Sizes of the paper (arXiv:1902.08570), 17 features, 10 classes, 128 slots; jets with all slots real,
+and with 45 real particles on average as in JetClass. Both networks have the same weights, and their
+outputs are compared first. Then they take turns in this process, so that whatever else the machine
+does hits both alike. The peer's ONNX file is made by the legacy exporter from weaver-core's class,
+ours by the export of this package's network. Needs weaver-core. Prints a table and one line of
+JSON.
 """
 
 from __future__ import annotations
@@ -47,7 +52,10 @@ MULTIPLICITIES = {"all real": None, "mean 45": 45.0}
 
 
 def jets(size: int, mean: float | None, seed: int = 1) -> Jets:
-    """Points (N, 2, P), features (N, C, P) and mask (N, 1, P); all real, or as many particles as JetClass has: mean ``mean``, RMS 16."""
+    """Points (N, 2, P), features (N, C, P) and mask (N, 1, P).
+
+    All slots are real, or as many as jets of JetClass have: mean ``mean``, RMS 16.
+    """
     random = torch.Generator().manual_seed(seed)
     counts = (
         torch.full((size,), SLOTS)
@@ -63,7 +71,7 @@ def jets(size: int, mean: float | None, seed: int = 1) -> Jets:
 
 
 def networks() -> dict[str, nn.Module]:
-    """weaver-core's network and ours with the same weights, their batch norm statistics those of a few batches."""
+    """The network of weaver-core and ours, with the same weights and batch norm statistics."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from weaver.nn.model.ParticleNet import ParticleNet as WeaverParticleNet
@@ -109,7 +117,7 @@ def inference(network: nn.Module, inputs: Jets) -> Callable[[], Tensor]:
 
 
 def onnx_session(network: nn.Module, threads: int) -> onnxruntime.InferenceSession:
-    """The network through the legacy exporter into ONNX Runtime, free in numbers of jets and particles."""
+    """The network in ONNX Runtime, by the legacy exporter, for any number of jets and particles."""
     axes = {name: {0: "N", 2: "P"} for name in INPUTS} | {"output": {0: "N"}}
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -204,7 +212,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     report = {"threads": options.threads, "torch": torch.__version__, "measured": measured(options)}
     print(
-        f"{options.threads} thread(s)\n\n| what | batch | particles of {SLOTS} | weaver-core, jets/s | ours, jets/s | ratio | bar |"
+        f"{options.threads} thread(s)\n\n"
+        f"| what | batch | particles of {SLOTS} | weaver-core, jets/s "
+        f"| ours, jets/s | ratio | bar |"
     )
     print("|---|---|---|---|---|---|---|")
     for entry in report["measured"]:

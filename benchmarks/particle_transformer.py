@@ -1,9 +1,13 @@
-"""Jets per second of the Particle Transformer, here and in weaver-core 0.5.3: a training step, and inference.
+"""Jets per second of the Particle Transformer, here and in weaver-core 0.5.3.
 
-    OMP_WAIT_POLICY=PASSIVE python benchmarks/particle_transformer.py --threads 1 [--batch-size 32] [--repeats 5] [--json part.json]
+A training step, and inference.
 
-The public network (17 features, 10 classes, 2.14 million parameters) with the same weights in both, on full jets of 128 particles and on jets of 45
-on average as in JetClass. Outputs are compared first; then steps (forward, cross entropy, backward, Adam, with dropout and trimming) alternate in
+    OMP_WAIT_POLICY=PASSIVE python benchmarks/particle_transformer.py --threads 1 [--batch-size 32]
+    [--repeats 5] [--json part.json]
+
+The public network (17 features, 10 classes, 2.14 million parameters) with the same weights in both,
+on full jets of 128 particles and on jets of 45 on average as in JetClass. Outputs are compared
+first; then steps (forward, cross entropy, backward, Adam, with dropout and trimming) alternate in
 this process, so that whatever else the machine does hits both alike. Needs weaver-core 0.5.3.
 """
 
@@ -33,7 +37,10 @@ BAR = 1.2
 
 
 def jets(size: int, full: bool, seed: int = 1) -> tuple[Tensor, Tensor, Tensor]:
-    """Features (N, 17, P), four-vectors (N, 4, P), mask (N, 1, P): 128 particles in each jet, or 45 on average with a spread of 17."""
+    """Features (N, 17, P), four-vectors (N, 4, P) and mask (N, 1, P).
+
+    128 particles in each jet, or 45 on average with a spread of 17.
+    """
     random = torch.Generator().manual_seed(seed)
     counts = (
         torch.full((size,), SLOTS)
@@ -147,13 +154,15 @@ def main() -> None:
         )
     ]
     print(
-        f"{options.threads} thread(s), batches of {options.batch_size}; outputs equal to {difference:.0e}\n"
+        f"{options.threads} thread(s), batches of {options.batch_size}; "
+        f"outputs equal to {difference:.0e}\n"
     )
     print("| jets | | weaver-core 0.5.3, jets/s | ours, jets/s | ratio |\n|---|---|---|---|---|")
     for row in rows:
         rate = row["jets_per_s"]
         print(
-            f"| {row['jets']} | {row['what']} | {rate['weaver-core']:.1f} | {rate['ours']:.1f} | **{row['ratio']:.2f}** |"
+            f"| {row['jets']} | {row['what']} | {rate['weaver-core']:.1f} "
+            f"| {rate['ours']:.1f} | **{row['ratio']:.2f}** |"
         )
     report = {
         "threads": options.threads,

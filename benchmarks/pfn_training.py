@@ -1,11 +1,16 @@
-"""Rows per second of whole training epochs of a Particle Flow Network, from ROOT files to updated weights, beside weaver-core.
+"""Rows per second of whole training epochs of a Particle Flow Network, beside weaver-core.
+
+From ROOT files to updated weights.
 
     python benchmarks/pfn_training.py --peer-python /path/to/python-with-weaver-core
 
-Both sides run their own training command on the same JetClass-like files (those of ``loader.py``), with the same YAML, network, optimiser, batch size
-and threads, without worker processes, each in a process of its own, in turn. Ours trains ``network_configs/pfn.py``; weaver-core the same network as
-its users write it, on padded tensors. Only training epochs are timed, validation and start-up are not; the median of the epochs counts. weaver-core
-reads a tenth of each file at a time (of 8,000 rows as many as its default 0.01 reads of JetClass' 100,000), which is faster here than that default.
+Both sides run their own training command on the same JetClass-like files (those of ``loader.py``),
+with the same YAML, network, optimiser, batch size and threads, without worker processes, each in a
+process of its own, in turn. Ours trains ``network_configs/pfn.py``; weaver-core the same network as
+its users write it, on padded tensors. Only training epochs are timed, validation and start-up are
+not; the median of the epochs counts. weaver-core reads a tenth of each file at a time (of 8,000
+rows as many as its default 0.01 reads of JetClass' 100,000), which is faster here than that
+default.
 """
 
 from __future__ import annotations
@@ -36,21 +41,30 @@ class ParticleFlow(nn.Module):
     def __init__(self, features, classes, sizes):
         super().__init__()
         widths = [features, *sizes]
-        self.phi = nn.Sequential(*(nn.Sequential(nn.Conv1d(a, b, 1), nn.Identity(), nn.ReLU()) for a, b in zip(widths, sizes)))
+        layers = [
+            nn.Sequential(nn.Conv1d(a, b, 1), nn.Identity(), nn.ReLU())
+            for a, b in zip(widths, sizes)
+        ]
+        self.phi = nn.Sequential(*layers)
         widths = [sizes[-1], *sizes]
-        self.fc = nn.Sequential(*(nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in zip(widths, sizes)), nn.Linear(sizes[-1], classes))
+        layers = [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in zip(widths, sizes)]
+        self.fc = nn.Sequential(*layers, nn.Linear(sizes[-1], classes))
 
     def forward(self, points, features, lorentz_vectors, mask):
         return self.fc((self.phi(features) * mask.bool().float()).sum(-1))
 
 
 def get_model(data_config, **kwargs):
-    network = ParticleFlow(len(data_config.input_dicts["pf_features"]), len(data_config.label_value), (128, 128, 128))
+    channels = len(data_config.input_dicts["pf_features"])
+    network = ParticleFlow(channels, len(data_config.label_value), (128, 128, 128))
     return network, {
         "input_names": list(data_config.input_names),
         "input_shapes": {k: ((1,) + s[1:]) for k, s in data_config.input_shapes.items()},
         "output_names": ["softmax"],
-        "dynamic_axes": {k: {0: "N", 2: "n"} for k in data_config.input_names} | {"softmax": {0: "N"}},
+        "dynamic_axes": {
+            **{k: {0: "N", 2: "n"} for k in data_config.input_names},
+            "softmax": {0: "N"},
+        },
     }
 
 
@@ -196,13 +210,15 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 def show(result: dict[str, Any]) -> None:
     """The table; the time on cores hardly depends on what else the machine does."""
     print(
-        f"{'training of a PFN':24s} {'rows/s (median)':>16s} {'lowest':>10s} {'highest':>10s} {'core ms/row':>12s}"
+        f"{'training of a PFN':24s} {'rows/s (median)':>16s} {'lowest':>10s} "
+        f"{'highest':>10s} {'core ms/row':>12s}"
     )
     for who, name in (("ours", "weaver_tt"), ("peer", "weaver-core")):
         if who in result:
             side = result[who]
             print(
-                f"{name:24s} {side['rows_per_second']:16,.0f} {min(side['all']):10,.0f} {max(side['all']):10,.0f} {side['core_ms_per_row']:12.3f}"
+                f"{name:24s} {side['rows_per_second']:16,.0f} {min(side['all']):10,.0f} "
+                f"{max(side['all']):10,.0f} {side['core_ms_per_row']:12.3f}"
             )
     if "peer" in result:
         ours, peer = result["ours"], result["peer"]

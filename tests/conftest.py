@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-# before torch starts its threads. Shapes are small: more threads than one would only wait for each other
+# before torch starts its threads: shapes are small, several threads would wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MPLBACKEND", "Agg")

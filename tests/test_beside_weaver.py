@@ -1,4 +1,7 @@
-"""The same YAML and rows give the input tensors of weaver-core 0.5.3: paddings, clipping, statistics, masks, scalars, column types, file formats."""
+"""The same YAML and rows give the input tensors of weaver-core 0.5.3.
+
+Padding, clipping, statistics, masks, scalars, column types, file formats.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +120,10 @@ def reversed_rows(columns: dict[str, Any]) -> dict[str, Any]:
 
 
 def weaver_tensors(config: Path, files: list[str], training: bool) -> dict[str, np.ndarray]:
-    """What weaver-core makes of the files, in their order; ``training``: as it would compute ``auto`` statistics, and write them."""
+    """What weaver-core makes of the files, in their order.
+
+    With ``training`` it computes its ``auto`` statistics, and writes them.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = pytest.importorskip("weaver.utils.dataset")

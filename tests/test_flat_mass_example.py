@@ -1,4 +1,7 @@
-"""The worked example of reweighting and bucketing as a user runs it: flat spectra, less padding, every jet predicted."""
+"""The worked example of reweighting and bucketing as a user runs it.
+
+Flat spectra, less padding, every jet predicted.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The worked examples for jets, data YAMLs with network files, as a user runs them on JetClass-like files."""
+"""The worked examples for jets as a user runs them on files like those of JetClass."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""``train.py`` as a user runs it: tasks x formats x torch and ONNX, and what it says to bad input."""
+"""``train.py`` as a user runs it: tasks x formats x torch and ONNX, and its words on bad input."""
 
 import json
 import re

@@ -1,4 +1,7 @@
-"""ParticleNet's network file: the paper's size, the public file's names, options. What holds for all networks on sets: test_set_networks.py."""
+"""ParticleNet's network file: the paper's size, the public file's names, options.
+
+What holds for all networks on sets is in test_set_networks.py.
+"""
 
 from pathlib import Path
 

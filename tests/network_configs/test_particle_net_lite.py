@@ -1,4 +1,7 @@
-"""ParticleNet-Lite's network file: the paper's size, options. What holds for all networks on sets: test_set_networks.py."""
+"""ParticleNet-Lite's network file: the paper's size, options.
+
+What holds for all networks on sets is in test_set_networks.py.
+"""
 
 from pathlib import Path
 

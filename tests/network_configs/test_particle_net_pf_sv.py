@@ -1,4 +1,7 @@
-"""ParticleNet of candidates and vertices: names, order of objects and padding in both branches, jets without either, and the ONNX form."""
+"""ParticleNet of candidates and vertices.
+
+Names, order of objects and padding in both branches, jets without either, and the ONNX form.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The network files of the Particle Transformer: what is theirs alone (laws are in test_set_networks.py)."""
+"""The network files of the Particle Transformer, but for the laws of test_set_networks.py."""
 
 from pathlib import Path
 

@@ -30,7 +30,7 @@ class Case(NamedTuple):
     options: dict[str, Any] = {}  # noqa: RUF012
     ordered: bool = False  # by construction depends on the order of the constituents
     any_names: bool = False  # takes input groups of any names
-    trains_on_real: bool = True  # padding has no influence in training mode either: batch norm counts real constituents
+    trains_on_real: bool = True  # padding has no influence on batch norm in training either
 
     def __str__(self) -> str:
         return "-".join([self.file, *(f"{key}={value}" for key, value in self.options.items())])
@@ -106,7 +106,7 @@ CONFIG = from_mapping(MAPPING, source="jets.yaml")
 
 
 def jets(counts, slots=LENGTH, seed=0):
-    """Jets of massless constituents, ``counts`` of them in the rows, as the data YAML has them; zero on padding."""
+    """Jets of ``counts`` massless constituents, as the data YAML has them; zero on padding."""
     random = torch.Generator().manual_seed(seed)
     shape = len(counts), slots
     real = (torch.arange(slots) < torch.tensor(counts)[:, None]).unsqueeze(1).float()  # (N, 1, P)

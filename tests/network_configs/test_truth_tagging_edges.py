@@ -1,4 +1,4 @@
-"""Our truth-tagging network: symmetries, sparse events, reproducibility, the ONNX form, and that it learns."""
+"""Our truth-tagging network: symmetries, sparse events, reproducibility, ONNX, learning."""
 
 import ast
 import math
@@ -49,7 +49,7 @@ def jets(counts, slots, seed=0):
 
 
 def build(labels=("jet_istag",), **options):
-    """A network whose every parameter is random, as after training: pair terms and correction start from 0."""
+    """A network of random parameters, as after training: some of them start from 0."""
     torch.manual_seed(0)
     module, _ = FILE.get_model(config(*labels), SMALL | options)
     for parameter in module.parameters():

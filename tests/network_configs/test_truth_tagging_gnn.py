@@ -1,4 +1,4 @@
-"""The paper's network: its size, symmetries, jet-less events, reproducibility, and the ONNX form."""
+"""The paper's network: size, symmetries, events without jets, reproducibility, ONNX."""
 
 import ast
 import math

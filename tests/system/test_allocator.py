@@ -22,7 +22,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def faults(*arguments: str) -> int:
-    """How often the system handed out pages for 20 arrays of 16 MiB, one after another, in a fresh process."""
+    """How often a fresh process took pages from the system for 20 arrays of 16 MiB in turn."""
     done = subprocess.run(
         [sys.executable, "-c", FAULTS, *arguments], capture_output=True, text=True, check=True
     )
