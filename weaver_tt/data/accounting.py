@@ -1,4 +1,4 @@
-"""Event accounting: what became of every row, object and value; adds up over chunks, workers and ranks."""
+"""Event accounting: what became of every row, object and value, over chunks, workers and ranks."""
 
 from __future__ import annotations
 
@@ -8,43 +8,39 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Accounting:
-    """Counts keyed by file group (rows) or by input group / column (objects, values).
+    """Counts keyed by file group (rows) or by input group or column (objects, values).
 
-    Law: ``read[g] == selected[g] + sum(dropped[g, reason])`` and ``used[g] <= selected[g] - sampled_out[g] + repeated[g]`` (the rest waits or was an
-    incomplete batch).
+    ``read[g] == selected[g] + sum(dropped[g, reason])`` and
+    ``used[g] <= selected[g] - sampled_out[g] + repeated[g]``: the rest waits, or was an incomplete
+    batch.
     """
 
-    read: Counter[str] = field(default_factory=Counter)  # file group -> rows decoded
-    selected: Counter[str] = field(default_factory=Counter)  # file group -> rows that passed
-    dropped: Counter[tuple[str, str]] = field(
-        default_factory=Counter
-    )  # (file group, reason) -> rows
-    sampled_out: Counter[str] = field(
-        default_factory=Counter
-    )  # file group -> selected rows that reweighting did not draw
-    repeated: Counter[str] = field(default_factory=Counter)  # file group -> rows that it drew again
-    used: Counter[str] = field(default_factory=Counter)  # file group -> rows delivered in batches
-    truncated: Counter[str] = field(
-        default_factory=Counter
-    )  # input group -> objects beyond its length
-    objects_dropped: Counter[str] = field(
-        default_factory=Counter
-    )  # input group -> objects that failed the object selection
-    nonfinite: Counter[str] = field(
-        default_factory=Counter
-    )  # column -> NaN or infinite values replaced
-    bad_files: Counter[str] = field(
-        default_factory=Counter
-    )  # path -> chunks given up with --on-bad-file skip, 1 for a file that does not open
-    targets: Counter[str] = field(
-        default_factory=Counter
-    )  # class -> selected rows, or "LABEL = 0|1" -> selected objects
-    spectra: Counter[tuple[str, str, str, int]] = field(
-        default_factory=Counter
-    )  # reweighting (variable, class, before | after | square, bin) -> sum
-    slots: Counter[tuple[str, str]] = field(
-        default_factory=Counter
-    )  # (input group, objects | padded | full) -> slots in batches of similar size
+    # file group -> rows decoded
+    read: Counter[str] = field(default_factory=Counter)
+    # file group -> rows that passed the selection
+    selected: Counter[str] = field(default_factory=Counter)
+    # (file group, reason) -> rows
+    dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    # file group -> selected rows that reweighting did not draw
+    sampled_out: Counter[str] = field(default_factory=Counter)
+    # file group -> rows that it drew again
+    repeated: Counter[str] = field(default_factory=Counter)
+    # file group -> rows delivered in batches
+    used: Counter[str] = field(default_factory=Counter)
+    # input group -> objects beyond its length
+    truncated: Counter[str] = field(default_factory=Counter)
+    # input group -> objects that failed the object selection
+    objects_dropped: Counter[str] = field(default_factory=Counter)
+    # column -> NaN or infinite values replaced
+    nonfinite: Counter[str] = field(default_factory=Counter)
+    # path -> chunks skipped with --on-bad-file skip, 1 for a file that does not open
+    bad_files: Counter[str] = field(default_factory=Counter)
+    # class -> selected rows, or "LABEL = 0|1" -> selected objects
+    targets: Counter[str] = field(default_factory=Counter)
+    # reweighting (variable, class, before | after | square, bin) -> sum
+    spectra: Counter[tuple[str, str, str, int]] = field(default_factory=Counter)
+    # (input group, objects | padded | full) -> slots in batches of similar size
+    slots: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, other: Accounting) -> None:
         """Add the counts of ``other`` to these."""
@@ -52,8 +48,12 @@ class Accounting:
             getattr(self, name).update(getattr(other, name))
 
     def report(self) -> str:
-        """What a log shows at the end of an epoch: a line for each file group, then what was cut, replaced or given up."""
-        lines = [self._group_line(group) for group in sorted(set(self.read) | set(self.used))]
+        """The lines that a log shows at the end of an epoch.
+
+        One for each file group, then what was truncated, replaced or skipped.
+        """
+        groups = set(self.read) | set(self.used)
+        lines = [self._group_line(group) for group in sorted(groups)]
         remarks = {
             "objects beyond the input's length": self.truncated,
             "objects that failed the object selection": self.objects_dropped,
@@ -61,33 +61,40 @@ class Accounting:
             "parts of damaged files skipped": self.bad_files,
         }
         for what, counts in remarks.items():
-            found = [f"{name} {number:,}" for name, number in sorted(counts.items()) if number]
+            found = []
+            for name, number in sorted(counts.items()):
+                if number:
+                    found.append(f"{name} {number:,}")
             if found:
                 lines.append(f"{what}: {', '.join(found)}")
-        lines += [
-            f"padding of {group}: {now:.1%} of its slots, {full:.1%} without bucketing"
-            for group, (now, full) in self.padding().items()
-        ]
+        for group, (padded, full) in self.padding().items():
+            line = f"padding of {group}: {padded:.1%} of its slots"
+            lines.append(f"{line}, {full:.1%} without bucketing")
         return "\n".join(lines)
 
     def padding(self) -> dict[str, tuple[float, float]]:
-        """Of inputs in batches of similar size, the share of slots without an object: as they were padded, and at full length."""
+        """Input group -> shares of slots without an object, in batches of similar size.
+
+        As they were padded, and as they would be at full length.
+        """
         shares = {}
         for group in sorted({group for group, _ in self.slots}):
-            objects, padded, full = (
-                self.slots[group, what] for what in ("objects", "padded", "full")
-            )
-            shares[group] = 1 - objects / max(1, padded), 1 - objects / max(1, full)
+            objects = self.slots[group, "objects"]
+            padded_slots = max(1, self.slots[group, "padded"])
+            full_slots = max(1, self.slots[group, "full"])
+            shares[group] = 1 - objects / padded_slots, 1 - objects / full_slots
         return shares
 
     def _group_line(self, group: str) -> str:
-        reasons = [
-            f"{number:,} by {reason}"
-            for (owner, reason), number in sorted(self.dropped.items())
-            if owner == group and number
-        ]
-        dropped = f" ({', '.join(reasons)} dropped)" if reasons else ""
-        drawn = ""
+        reasons = []
+        for (owner, reason), number in sorted(self.dropped.items()):
+            if owner == group and number:
+                reasons.append(f"{number:,} by {reason}")
+        line = f"{group}: {self.read[group]:,} rows read"
+        line += f", {self.selected[group]:,} selected"
+        if reasons:
+            line += f" ({', '.join(reasons)} dropped)"
         if self.sampled_out[group] or self.repeated[group]:
-            drawn = f", {self.sampled_out[group]:,} sampled out, {self.repeated[group]:,} repeated"
-        return f"{group}: {self.read[group]:,} rows read, {self.selected[group]:,} selected{dropped}{drawn}, {self.used[group]:,} used"
+            line += f", {self.sampled_out[group]:,} sampled out"
+            line += f", {self.repeated[group]:,} repeated"
+        return f"{line}, {self.used[group]:,} used"

@@ -1,21 +1,29 @@
-"""Which rows are read when and by whom: entry ranges on cluster borders, their seeded order, exact shares. Integers only, no I/O.
+"""Which rows are read when: entry ranges on cluster borders, their seeded order, exact shares.
 
-The flow of a training epoch: ``window`` each source, ``cut`` it into chunks, divide these into lanes (``lanes.py``) and put each lane into
-``epoch_order``. Validation and prediction read ``sequential`` chunks.
+Integers only, no I/O. In a training epoch each source is restricted to its share of the rows
+(``select_window``) and divided into chunks (``split_into_chunks``), these are divided into lanes
+(``lanes.py``), and each lane is put into ``epoch_order``. Validation and prediction read
+``sequential_chunks``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The rows of one file that are used: ``borders[0]`` to ``borders[-1]``; reads that begin and end at a border decode nothing twice."""
+    """The rows of one file that are used: ``borders[0]`` to ``borders[-1]``.
+
+    Reads that begin and end at a border decode nothing twice.
+    """
 
     group: int  # index of the file group
     path: str
@@ -43,42 +51,52 @@ class Chunk:
 
 
 def select_window(source: Source, low: float, high: float) -> Source:
-    """The part of ``source`` between the fractions ``low`` and ``high`` of its rows; 0 <= low <= high <= 1."""
-    # rounding each edge on its own makes neighbouring windows meet exactly
-    first, last = (source.borders[0] + round(source.rows * edge) for edge in (low, high))
-    inner = (border for border in source.borders if first < border < last)
-    return Source(source.group, source.path, (first, *inner, last))
+    """The part of ``source`` between two fractions of its rows, 0 <= low <= high <= 1."""
+    start = source.borders[0]
+    # each edge is rounded on its own, so that neighboring windows meet exactly
+    first = start + round(source.rows * low)
+    last = start + round(source.rows * high)
+    borders = [first]
+    borders += [border for border in source.borders if first < border < last]
+    borders.append(last)
+    return replace(source, borders=tuple(borders))
 
 
 def sample_files(sources: Sequence[Source], share: float, *seed: int) -> list[Source]:
-    """The share of each group's files, at least one of each, chosen by ``seed``, in their order."""
+    """A random share of each group's files, at least one of each, in their order."""
     chosen: list[Source] = []
     for group in dict.fromkeys(source.group for source in sources):
         files = [source for source in sources if source.group == group]
-        random = np.random.default_rng(np.random.SeedSequence((*seed, group)))
+        order = _seeded_random(*seed, group).permutation(len(files))
         number = max(1, round(share * len(files)))
-        chosen += [files[i] for i in sorted(random.permutation(len(files))[:number])]
+        chosen += [files[i] for i in sorted(order[:number])]
     return chosen
 
 
 def split_into_chunks(source: Source, most: int) -> list[Chunk]:
     """Chunks of at most ``most`` rows that cover ``source`` in order.
 
-    Neighbouring clusters are merged while they fit (a hundred tiny clusters are one read); a cluster larger than ``most`` is cut into pieces
-    whose sizes differ by at most one row.
+    Neighboring clusters are merged while they fit, so that a hundred tiny clusters are one read.
+    A cluster larger than ``most`` is divided into parts whose sizes differ by at most one row.
     """
     edges = [source.borders[0]]
     end = source.borders[0]  # clusters up to here wait to become a chunk
     for first, last in pairwise(source.borders):
         if last - edges[-1] > most and end > edges[-1]:
+            # this cluster does not fit in with those that wait
             edges.append(end)
-        if last - first > most:
-            pieces = -(-(last - first) // most)
-            edges += [first + (last - first) * piece // pieces for piece in range(1, pieces + 1)]
+        rows = last - first
+        if rows > most:
+            parts = -(-rows // most)
+            for part in range(1, parts + 1):
+                edges.append(first + rows * part // parts)
         end = last
     if end > edges[-1]:
         edges.append(end)
-    return [Chunk(source.group, source.path, first, last) for first, last in pairwise(edges)]
+    chunks = []
+    for first, last in pairwise(edges):
+        chunks.append(Chunk(source.group, source.path, first, last))
+    return chunks
 
 
 def chunks_by_group(chunks: Iterable[Chunk]) -> dict[int, list[Chunk]]:
@@ -95,49 +113,81 @@ def total_rows(chunks: Iterable[Chunk]) -> int:
 
 
 def split_into_strata(chunks: Sequence[Chunk], pool: float) -> list[Sequence[Chunk]]:
-    """Divide one group's chunks, file after file, into as many runs of equal length as average chunks fit into ``pool`` rows."""
-    number = min(len(chunks), max(1, int(pool * len(chunks) / max(1, total_rows(chunks)))))
-    edges = [len(chunks) * i // number for i in range(number + 1)]
-    return [chunks[first:last] for first, last in pairwise(edges)]
+    """Divide one group's chunks, file after file, into strata of equal length.
+
+    There are as many of them as average chunks fit into ``pool`` rows.
+    """
+    total = len(chunks)
+    fitting = int(pool * total / max(1, total_rows(chunks)))
+    number = min(total, max(1, fitting))
+    strata = []
+    for i in range(number):
+        first = total * i // number
+        last = total * (i + 1) // number
+        strata.append(chunks[first:last])
+    return strata
 
 
 def epoch_order(chunks: Sequence[Chunk], seed: int, epoch: int, pool: int) -> list[Chunk]:
-    """The order in which an epoch reads ``chunks``, group after group: a function of its arguments alone.
+    """The order in which an epoch reads ``chunks``, group after group.
 
-    Within a group the order is a stratified shuffle: the chunk list is divided into S strata, each is permuted, and every round takes one chunk
-    of each stratum, in the same random order of strata. So any S consecutive chunks of full rounds hold one chunk from each S-th of the group's
-    files, also where a file is sorted by class: with chunks of equal size, a class that is a share f of the rows and lies in one run makes up
-    f +- 3/S of them. S is the number of chunks that fit into the group's share of ``pool``, the rows that are in memory at once.
+    A function of its arguments alone: within a group, a stratified shuffle. The chunk list is
+    divided into S strata, each is permuted, and every round takes one chunk of each stratum, in
+    the same random order of strata. So any S consecutive chunks of full rounds hold one chunk from
+    each S-th of the group's files, also where a file is sorted by class: with chunks of equal
+    size, a class that is a share f of the rows and lies in one run makes up f +- 3/S of them. S is
+    the number of chunks that fit into the group's share of ``pool``, the rows that are in memory
+    at once.
     """
     total = max(1, total_rows(chunks))
     order: list[Chunk] = []
     for group, members in chunks_by_group(chunks).items():
-        random = np.random.default_rng(np.random.SeedSequence((seed, epoch, group)))
-        parts = split_into_strata(members, pool * total_rows(members) / total)
-        parts = [[part[i] for i in random.permutation(len(part))] for part in parts]
-        turns = [parts[i] for i in random.permutation(len(parts))]
-        order += [
-            part[turn] for turn in range(max(map(len, parts))) for part in turns if turn < len(part)
-        ]
+        random = _seeded_random(seed, epoch, group)
+        group_pool = pool * total_rows(members) / total
+        strata = []
+        for stratum in split_into_strata(members, group_pool):
+            strata.append(_permuted(stratum, random))
+        strata = _permuted(strata, random)
+        for turn in range(max(map(len, strata))):
+            # strata differ by one chunk at most: the last round may lack some
+            order += [stratum[turn] for stratum in strata if turn < len(stratum)]
     return order
 
 
 def rows_between(chunks: Iterable[Chunk], first: int, last: int) -> list[Chunk]:
-    """Rows [first, last) of the list of all rows of ``chunks``, cutting chunks at the edges."""
-    taken = []
+    """Rows [first, last) of the list of all rows of ``chunks``; chunks are cut at the edges."""
+    found = []
     start = 0  # rows before this chunk
     for chunk in chunks:
-        low, high = max(first - start, 0), min(last - start, chunk.rows)
+        low = max(first - start, 0)
+        high = min(last - start, chunk.rows)
         if low < high:
-            taken.append(Chunk(chunk.group, chunk.path, chunk.first + low, chunk.first + high))
+            part = replace(chunk, first=chunk.first + low, last=chunk.first + high)
+            found.append(part)
         start += chunk.rows
-    return taken
+    return found
 
 
 def sequential_chunks(
     sources: Iterable[Source], most: int, index: int = 0, of: int = 1
 ) -> list[Chunk]:
-    """Share ``index`` of ``of`` contiguous ones of all rows in input order, in chunks of at most ``most`` rows: validation and prediction."""
-    chunks = [chunk for source in sources for chunk in split_into_chunks(source, most)]
+    """Share ``index`` of ``of`` contiguous ones of all rows, for validation and prediction.
+
+    In input order, in chunks of at most ``most`` rows.
+    """
+    chunks: list[Chunk] = []
+    for source in sources:
+        chunks += split_into_chunks(source, most)
     total = total_rows(chunks)
-    return rows_between(chunks, total * index // of, total * (index + 1) // of)
+    first = total * index // of
+    last = total * (index + 1) // of
+    return rows_between(chunks, first, last)
+
+
+def _seeded_random(*seed: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed))
+
+
+def _permuted(items: Sequence[T], random: np.random.Generator) -> list[T]:
+    """``items`` in random order."""
+    return [items[i] for i in random.permutation(len(items))]

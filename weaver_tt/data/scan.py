@@ -1,4 +1,7 @@
-"""A first look at all files: rows, cluster borders, and which optional columns a file group has. Nothing is decoded."""
+"""A first look at all files: rows, cluster borders, optional columns of each file group.
+
+Nothing is decoded.
+"""
 
 from __future__ import annotations
 
@@ -25,23 +28,19 @@ class Scan:
 
     groups: tuple[str, ...]
     sources: tuple[Source, ...]  # in input order
-    columns: tuple[
-        tuple[str, ...], ...
-    ]  # for each group, the columns to read, as the YAML names them
-    accounting: Accounting  # files given up
+    # for each group, the columns to read, as the YAML names them
+    columns: tuple[tuple[str, ...], ...]
+    accounting: Accounting  # files that were skipped
     files: tuple[FileGroup, ...]  # all that were looked at
     treename: str | None
     in_file: frozenset[str]  # columns that all files have, under their names there
 
     def covers(self, groups: Sequence[FileGroup], config: DataConfig, plan: Plan) -> bool:
         """Whether it is of these files and has all columns of ``plan``, none of them optional."""
+        if self.files != tuple(groups) or self.treename != config.treename:
+            return False
         needed = {file_name(name, config) for name in plan.columns}
-        return (
-            self.files == tuple(groups)
-            and self.treename == config.treename
-            and not plan.optional
-            and needed <= self.in_file
-        )
+        return needed <= self.in_file and not plan.optional
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,9 @@ def scan_files(
 ) -> Scan:
     """Look at all files of ``groups``, unless ``known``, an earlier scan, is of these files.
 
-    :raises DataError: a file cannot be read (unless ``on_bad_file`` is "skip") or lacks a column, files of a group differ in an optional one, or
-        there is no row at all.
+    Raises:
+        DataError: a file cannot be read (unless ``on_bad_file`` is "skip") or lacks a column,
+            files of a group differ in an optional one, or there is no row at all.
     """
     if known is not None and known.covers(groups, config, plan):
         return replace(known, columns=tuple(plan.columns for _ in groups))
@@ -69,59 +69,66 @@ def scan_files(
     sources: list[Source] = []
     columns = []
     for number, group in enumerate(groups):
-        with ThreadPoolExecutor(FILES_AT_ONCE) as executor:
-            looks = [
-                look
-                for look in executor.map(
-                    lambda path: _scan_file(path, config, plan, on_bad_file), group.paths
-                )
-                if isinstance(look, _FileScan)
-            ]
-        accounting.bad_files.update(set(group.paths) - {look.path for look in looks})
-        optional = _common_optional_columns(group.name, looks, plan)
-        columns.append(
-            tuple(name for name in plan.columns if not plan.is_optional(name) or name in optional)
-        )
-        sources += [Source(number, look.path, look.borders) for look in looks]
-    if not any(source.rows for source in sources):
-        paths = [path for group in groups for path in group.paths]
-        bad = (
-            f", {len(accounting.bad_files)} of them skipped as damaged"
-            if accounting.bad_files
-            else ""
-        )
-        raise DataError(
-            f"no rows to read: 0 entries in {len(paths)} files{bad} ({paths[0]}{', …' if len(paths) > 1 else ''})"
-        )
+        files = _scan_group(group, config, plan, on_bad_file)
+        bad_files = set(group.paths) - {file.path for file in files}
+        accounting.bad_files.update(bad_files)
+        optional = _common_optional_columns(group.name, files)
+        columns.append(_columns_to_read(plan, optional))
+        for file in files:
+            sources.append(Source(number, file.path, file.borders))
+    sources = [source for source in sources if source.rows]
+    if not sources:
+        raise _no_rows_error(groups, accounting)
+    required = [name for name in plan.columns if not plan.is_optional(name)]
     return Scan(
-        tuple(group.name for group in groups),
-        tuple(source for source in sources if source.rows),
-        tuple(columns),
-        accounting,
-        tuple(groups),
-        config.treename,
-        frozenset(file_name(name, config) for name in plan.columns if not plan.is_optional(name)),
+        groups=tuple(group.name for group in groups),
+        sources=tuple(sources),
+        columns=tuple(columns),
+        accounting=accounting,
+        files=tuple(groups),
+        treename=config.treename,
+        in_file=frozenset(file_name(name, config) for name in required),
     )
+
+
+def _no_rows_error(groups: Sequence[FileGroup], accounting: Accounting) -> DataError:
+    paths: list[str] = []
+    for group in groups:
+        paths += group.paths
+    bad = ""
+    if accounting.bad_files:
+        bad = f", {len(accounting.bad_files)} of them skipped as damaged"
+    shown = paths[0] if len(paths) == 1 else f"{paths[0]}, …"
+    return DataError(f"no rows to read: 0 entries in {len(paths)} files{bad} ({shown})")
+
+
+def _scan_group(
+    group: FileGroup, config: DataConfig, plan: Plan, on_bad_file: str
+) -> list[_FileScan]:
+    """What is in the files of a group, in their order, without damaged ones that are skipped."""
+
+    def scan_file(path: str) -> _FileScan | None:
+        return _scan_file(path, config, plan, on_bad_file)
+
+    with ThreadPoolExecutor(FILES_AT_ONCE) as executor:
+        files = list(executor.map(scan_file, group.paths))
+    return [file for file in files if file is not None]
 
 
 def _scan_file(path: str, config: DataConfig, plan: Plan, on_bad_file: str) -> _FileScan | None:
     """What is in one file; None if it is damaged and to be skipped."""
     try:
         with open_reader(path, config.treename) as reader:
-            optional = frozenset(
-                name
-                for name in plan.columns
-                if plan.is_optional(name) and file_name(name, config) in reader
-            )
-            wanted = [
-                file_name(name, config)
-                for name in plan.columns
-                if not plan.is_optional(name) or name in optional
-            ]
-            reader.resolve(wanted)  # names what is missing
-            return _FileScan(
-                path, tuple(reader.clusters(wanted)) if reader.rows() else (0,), optional
-            )
+            optional = set()
+            for name in plan.columns:
+                if plan.is_optional(name) and file_name(name, config) in reader:
+                    optional.add(name)
+            columns = _columns_to_read(plan, optional)
+            wanted = [file_name(name, config) for name in columns]
+            # raises an error that names what is missing
+            reader.resolve(wanted)
+            borders = tuple(reader.clusters(wanted)) if reader.rows() else (0,)
+            return _FileScan(path, borders, frozenset(optional))
     except BadFileError as error:
         if on_bad_file != "skip":
             raise
@@ -129,14 +136,29 @@ def _scan_file(path: str, config: DataConfig, plan: Plan, on_bad_file: str) -> _
         return None
 
 
-def _common_optional_columns(group: str, looks: Sequence[_FileScan], plan: Plan) -> frozenset[str]:
-    """The optional columns that all files of a group have; a column that only some have is an error."""
-    with_rows = [look for look in looks if len(look.borders) > 1] or list(looks)
-    found = frozenset[str]().union(*(look.optional for look in with_rows))
-    for look in with_rows:
-        for name in sorted(found - look.optional):
-            other = next(look.path for look in with_rows if name in look.optional)
+def _columns_to_read(plan: Plan, optional: set[str] | frozenset[str]) -> tuple[str, ...]:
+    """The columns of ``plan`` where only these optional ones are there."""
+    return tuple(name for name in plan.columns if not plan.is_optional(name) or name in optional)
+
+
+def _common_optional_columns(group: str, files: Sequence[_FileScan]) -> frozenset[str]:
+    """The optional columns that all files of a group have.
+
+    Raises:
+        DataError: only some files have a column.
+    """
+    # a file without rows may have been written without columns
+    with_rows = [file for file in files if len(file.borders) > 1]
+    if not with_rows:
+        with_rows = list(files)
+    found: set[str] = set()
+    for file in with_rows:
+        found |= file.optional
+    for file in with_rows:
+        for name in sorted(found - file.optional):
+            other = next(other for other in with_rows if name in other.optional)
             raise DataError(
-                f"{look.path}: no column {name!r}, which {other} of the same group {group!r} has; it is optional for all or none of them"
+                f"{file.path}: no column {name!r}, which {other.path} of the same group {group!r} "
+                "has; it is optional for all or none of them"
             )
-    return found
+    return frozenset(found)
