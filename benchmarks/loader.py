@@ -258,7 +258,7 @@ def batch_sizes(loader: Any, number: int) -> Iterator[int]:
 def time_stages(args: argparse.Namespace) -> dict[str, float]:
     """Share of the time of each stage of an epoch in one thread."""
     from weaver_tt.data.rows import padding
-    from weaver_tt.data.shuffle import pool, stream
+    from weaver_tt.data.shuffle import decoder, pool
 
     seconds: dict[str, float] = defaultdict(float)
     # of each stage that is running, the seconds spent in stages that it called
@@ -284,9 +284,9 @@ def time_stages(args: argparse.Namespace) -> dict[str, float]:
     # the first epoch opens files and fills caches
     for _ in loader.epoch(0):
         pass
-    time_calls(stream.Decoder, "read", "reading")
-    time_calls(stream, "select_rows", "expressions")
-    time_calls(stream, "to_rows", "scaling, side by side")
+    time_calls(decoder.Decoder, "read", "reading")
+    time_calls(decoder, "select_rows", "expressions")
+    time_calls(decoder, "to_rows", "scaling, side by side")
     time_calls(pool, "gather_rows", "shuffling: gathering rows")
     time_calls(padding.Padder, "__call__", "padding")
     start = time.perf_counter()

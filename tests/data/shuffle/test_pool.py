@@ -12,9 +12,9 @@ from scipy import stats
 
 from weaver_tt.data.chunks import Chunk
 from weaver_tt.data.rows.rows import Rows
+from weaver_tt.data.shuffle.decoder import NO_ROWS
 from weaver_tt.data.shuffle.lanes import plan_draws
 from weaver_tt.data.shuffle.pool import DecodedChunk, Pool
-from weaver_tt.data.shuffle.stream import NO_ROWS
 
 
 def decode(chunk: Chunk, every: int = 1, buckets: int = 1) -> DecodedChunk:

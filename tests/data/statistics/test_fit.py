@@ -11,7 +11,7 @@ import pytest
 from weaver_tt.config.load import from_mapping
 from weaver_tt.data import scan as scan_module
 from weaver_tt.data.loaders import train_loader, val_loader
-from weaver_tt.data.shuffle import stream
+from weaver_tt.data.shuffle import decoder
 from weaver_tt.data.statistics import fit, training_pass
 from weaver_tt.data.statistics.bucketing import BucketEdgesAccumulator
 from weaver_tt.data.statistics.fit import fit_statistics, run_on_main
@@ -77,7 +77,7 @@ def files(tmp_path_factory):
 def opens(monkeypatch):
     """How often each file has been opened."""
     counts = Counter()
-    for module in (scan_module, training_pass, stream):
+    for module in (scan_module, training_pass, decoder):
         opener = module.open_reader
 
         def count(path, treename=None, opener=opener):

@@ -14,23 +14,27 @@ T = TypeVar("T")
 
 
 def read_ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
-    """``items`` in their order, worked out by a thread that is at most ``depth`` ahead (0: no thread). Its errors are raised here.
+    """``items`` in their order, made by a thread that is at most ``depth`` ahead (0: no thread).
 
-    The thread ends with this generator: when the items end, or when it is closed early.
+    Its errors are raised here. The thread ends with this generator: when the items end, or when it
+    is closed early.
     """
     if depth == 0:
         yield from items
         return
-    # python lets a thread run for 5 ms before another that has finished its numerical work may go on; here that is the time of a batch
+    # python lets a thread run for 5 ms before another that has finished its numerical work may go
+    # on; here that is the time of a batch
     sys.setswitchinterval(min(SWITCH_INTERVAL, sys.getswitchinterval()))
     end: Any = object()
     executor = ThreadPoolExecutor(1, "weaver_tt-ahead")
     try:
         waiting = deque(executor.submit(next, items, end) for _ in range(depth))
         while (item := waiting.popleft().result()) is not end:
+            # before the item is handed on: the thread works while its consumer does
             waiting.append(executor.submit(next, items, end))
             yield item
     finally:
+        # the thread must be done with the items before they are closed
         executor.shutdown(wait=True, cancel_futures=True)
         if isinstance(items, Generator):
             items.close()

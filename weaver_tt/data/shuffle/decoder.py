@@ -1,0 +1,126 @@
+"""A chunk -> its rows: read, select, draw by their weights, scale."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+
+from weaver_tt.config.plan import Plan
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.chunks import Chunk
+from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
+from weaver_tt.data.rows.table import Table, read_columns, select_rows, take_table_rows
+from weaver_tt.data.rows.tensors import to_rows
+from weaver_tt.data.scan import Scan
+from weaver_tt.data.shuffle.pool import NO_INDICES, DecodedChunk
+from weaver_tt.data.statistics.bucketing import bucket_indices
+from weaver_tt.data.statistics.sampling import DrawnRows, Sampler
+from weaver_tt.errors import BadFileError
+from weaver_tt.formats.open_reader import open_reader
+from weaver_tt.formats.reader import Reader
+from weaver_tt.log import log
+
+NO_ROWS = DecodedChunk(None, NO_INDICES, NO_INDICES, NO_INDICES)
+
+
+class Decoder:
+    """Turns chunks into rows: ``read`` them (file access), then ``finish`` them.
+
+    Keeps the latest ``keep_open`` files open.
+    """
+
+    def __init__(
+        self,
+        config: DataConfig,
+        plan: Plan,
+        scan: Scan,
+        on_bad_file: str,
+        wanted: WantedLabels = ANY_LABELS,
+    ) -> None:
+        """``wanted``: the labels that the task wants."""
+        self.keep_open = 2
+        self.accounting = Accounting()  # of all chunks finished
+        self._config = config
+        self._plan = plan
+        self._scan = scan
+        self._wanted_labels = wanted
+        self._skip_bad = on_bad_file == "skip"
+        self._readers: OrderedDict[str, Reader] = OrderedDict()
+
+    def read(self, chunk: Chunk) -> Table | BadFileError:
+        """The raw columns of a chunk; the error where a bad file is to be skipped.
+
+        Raises:
+            BadFileError: the file cannot be decoded, and is not to be skipped.
+        """
+        columns = self._scan.columns[chunk.group]
+        try:
+            reader = self._reader(chunk.path)
+            return read_columns(reader, columns, self._config, chunk.first, chunk.last)
+        except BadFileError as error:
+            if not self._skip_bad:
+                raise
+            return error
+
+    def finish(
+        self, chunk: Chunk, columns: Table | BadFileError, sampler: Sampler | None = None
+    ) -> DecodedChunk:
+        """The rows of a chunk that pass the selection and that ``sampler`` draws.
+
+        Raises:
+            DataError: expressions, labels or weights do not fit the columns.
+        """
+        if isinstance(columns, BadFileError):
+            log.warning("skipped rows %d to %d of a bad file: %s", chunk.first, chunk.last, columns)
+            self.accounting.bad_files[chunk.path] += 1
+            return NO_ROWS
+        group = self._scan.groups[chunk.group]
+        selected = select_rows(columns, self._plan, self._config, chunk.path, group)
+        self.accounting.add(selected.accounting)
+        table = selected.table
+        positions = np.flatnonzero(selected.passed)  # (D,)
+        if not len(positions):
+            # expressions need not work on no rows
+            return NO_ROWS
+        if sampler is None:
+            drawn = DrawnRows(np.ones(len(positions), dtype=np.int64))
+        else:
+            drawn = sampler.draw(table, chunk, positions, group)
+        self.accounting.add(drawn.accounting)
+        kept = drawn.copies > 0
+        if not kept.any():
+            return NO_ROWS
+        if not kept.all():
+            # before anything is scaled: rows that are not drawn cost nothing more
+            table = take_table_rows(table, kept)
+        rows, accounting = to_rows(table, self._config, self._plan, chunk.path, self._wanted_labels)
+        self.accounting.add(accounting)
+        if drawn.weight is not None:
+            weight = drawn.weight[kept]  # (R,)
+            rows.weight = weight if rows.weight is None else rows.weight * weight
+        buckets = np.zeros(rows.size, dtype=np.int64)
+        if self._config.bucketing is not None:
+            buckets = bucket_indices(table, self._config.bucketing, chunk.path)
+        # a row that is drawn several times is decoded once
+        positions = np.repeat(positions, drawn.copies)
+        places = np.repeat(np.arange(rows.size), drawn.copies[kept])
+        return DecodedChunk(rows, positions, places, buckets)
+
+    def close(self) -> None:
+        """Close all files."""
+        while self._readers:
+            _, reader = self._readers.popitem()
+            reader.close()
+
+    def _reader(self, path: str) -> Reader:
+        """The open reader of a file."""
+        if path not in self._readers:
+            while len(self._readers) >= self.keep_open:
+                # the file that was read longest ago
+                _, reader = self._readers.popitem(last=False)
+                reader.close()
+            self._readers[path] = open_reader(path, self._config.treename)
+        self._readers.move_to_end(path)
+        return self._readers[path]
