@@ -14,12 +14,12 @@ Sums = dict[str, Tensor]  # name -> (2,): sum of weight * value, sum of weight
 
 
 class BatchTerms:
-    """Adds up the terms of batches by name, on the device; they are divided once, when read."""
+    """Adds up the terms of batches by name, on the device; divides once, when read."""
 
     def __init__(
         self, taken: Collection[str] = (), sums: Mapping[str, Tensor] | None = None
     ) -> None:
-        """``taken``: names of metrics, which no term may have; ``sums``: of an epoch that goes on."""
+        """``taken``: names of metrics, which no term may have; ``sums`` of an epoch to continue."""
         self._taken = set(taken)
         self._sums: Sums = dict(sums or {})
 
@@ -36,7 +36,9 @@ class BatchTerms:
         weight = weight.double()
         added = torch.stack([weight * value.double(), weight])  # (2,)
         # sums that were read from a checkpoint lie on the CPU
-        self._sums[name] = self._sums[name].to(value.device) + added
+        before = self._sums[name].to(value.device)
+        # not in place: the sums that were handed in are the caller's
+        self._sums[name] = before + added
 
     def sums(self) -> Sums:
         """A copy of all sums, on the CPU; waits for the device."""
@@ -46,9 +48,12 @@ class BatchTerms:
 def sum_terms_over_ranks(sums: Sums) -> Sums:
     """The sums of all ranks together; a rank whose batches had no such term has none."""
     total: Sums = {}
+    # by name, and not as one tensor: ranks may have met different terms
     for of_rank in gather_from_ranks(sums):
         for name, pair in of_rank.items():
-            total[name] = total[name] + pair if name in total else pair
+            if name in total:
+                pair = total[name] + pair
+            total[name] = pair
     return total
 
 

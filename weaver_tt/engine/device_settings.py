@@ -1,4 +1,4 @@
-"""What a run asks of the machine: threads, seeds, compiled networks."""
+"""Settings of the machine: threads, seeds, mixed precision, compiled networks."""
 
 from __future__ import annotations
 
@@ -18,37 +18,44 @@ from weaver_tt.options.train import TrainOptions
 
 
 def set_threads(number: int | None) -> None:
-    """Let torch use ``number`` CPU threads; None keeps its choice."""
+    """Let torch use ``number`` CPU threads; None leaves the choice to torch."""
     if number is not None:
         torch.set_num_threads(number)
 
 
 def seed_everything(seed: int, deterministic: bool = True) -> None:
-    """Seed torch, numpy and random, and switch deterministic algorithms on; an operation that has none warns, naming itself."""
+    """Seed torch, numpy and random; switch deterministic algorithms on.
+
+    An operation that has no deterministic algorithm warns, naming itself.
+    """
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
     if not deterministic:
         return
-    os.environ.setdefault(
-        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-    )  # CUDA matrix products are reproducible only with this
+    # matrix products on CUDA are reproducible only with this
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # else every new tensor is filled with NaN first
+    # otherwise every new tensor would first be filled with NaN, which takes time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    # cuDNN would time its algorithms and take the fastest, not always the same
     torch.backends.cudnn.benchmark = False
 
 
 def autocast_type(wanted: bool, name: str, device: torch.device) -> torch.dtype | None:
-    """The type of mixed precision: None without it, else bfloat16 or float16 by ``name`` (``bf16``, ``fp16``).
+    """The type of mixed precision by ``name`` (``bf16``, ``fp16``); None without it.
 
-    A CPU has no fast float16, and its narrow range would be a loss only: bfloat16 is taken there, with a line in the log.
+    On a CPU it is always bfloat16, with a line in the log.
     """
     if not wanted:
         return None
-    if name == "fp16" and device.type != "cuda":
+    if name != "fp16":
+        return torch.bfloat16
+    if device.type != "cuda":
+        # a CPU has no fast float16, whose narrow range would then be a loss and no gain
         log.info("--amp-dtype fp16: CPUs compute no faster in it; bf16 is used")
         return torch.bfloat16
-    return torch.float16 if name == "fp16" else torch.bfloat16
+    return torch.float16
 
 
 def compiler_options(options: TrainOptions) -> dict[str, Any]:
@@ -67,6 +74,7 @@ def compiler_options(options: TrainOptions) -> dict[str, Any]:
 
 
 def compile_network(network: Any, options: TrainOptions) -> None:
-    """``torch.compile`` the module of ``network`` where ``--compile`` asks for it; ``network.unwrapped`` stays what it was."""
+    """``torch.compile`` the module of ``network`` if ``--compile`` asks for it."""
     if options.compile:
+        # the wrapper is what is called; `network.unwrapped` stays the module that is saved
         network.module = torch.compile(network.module, **compiler_options(options))

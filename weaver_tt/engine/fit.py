@@ -20,17 +20,26 @@ def fit(
     tracker: Tracker,
     seed: int | None = None,
 ) -> EpochMetrics:
-    """Train ``network`` and write ``PREFIX_epoch-N_state.pt``, ``PREFIX_best_epoch_state.pt`` and ``PREFIX_resume.pt``.
+    """Train ``network`` on ``task`` and keep its weights; the metrics of the best epoch.
 
-    The best epoch is chosen by ``task.watch`` on ``val``, without it on ``train``. Returns the best epoch's metrics; the network is left as the last
-    epoch made it. Every rank calls this; only rank 0 writes. Raises TrainingError (loss not finite, resumed with another configuration, no batch)
-    and OutputError (files cannot be written).
+    Writes ``PREFIX_epoch-N_state.pt`` after each epoch, ``PREFIX_best_epoch_state.pt`` and
+    ``PREFIX_resume.pt``. The best epoch is chosen by ``task.watch`` on ``val``, or on ``train`` if
+    there is no validation data. The network is left as the last epoch made it. Every rank calls
+    this; only rank 0 writes.
+
+    Raises:
+        TrainingError: a loss is not finite, a run is resumed with another configuration, or the
+            data gives no batch.
+        OutputError: files cannot be written.
     """
     training = Training(network, task, options, prefix, tracker, seed, train.steps)
     training.start(train)
     while not training.is_over():
-        fitted = training.train(train)
-        checked = training.validate(val) if val is not None else fitted
-        training.report(fitted, checked, train, val)
-        training.save_epoch(checked)
+        train_metrics = training.train(train)
+        if val is None:
+            val_metrics = train_metrics
+        else:
+            val_metrics = training.validate(val)
+        training.report(train_metrics, val_metrics, train, val)
+        training.save_epoch(val_metrics)
     return training.finish()

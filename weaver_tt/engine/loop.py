@@ -1,4 +1,4 @@
-"""The only loop over batches: training, validation, prediction, and the same with ONNX Runtime."""
+"""The only loop over batches: training, validation, prediction, with torch and ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ CPU = torch.device("cpu")
 
 
 class Runnable(Protocol):
-    """What the loop asks of a network, an ensemble, an ONNX Runtime session."""
+    """What the loop needs of a network, an ensemble, an ONNX Runtime session."""
 
     activated: bool
 
     def __call__(self, inputs: dict[str, Tensor], /) -> Output:
-        """What the module returns, raw; with ``activated`` an :class:`Activated` mean and spread."""
+        """What the module returns, raw; if ``activated``, an :class:`Activated` mean and spread."""
 
 
 class Predictor(Runnable, Protocol):
@@ -38,7 +38,7 @@ class Predictor(Runnable, Protocol):
 
 
 class Updater(Protocol):
-    """What trains: takes the losses (M,) of a batch and changes the network."""
+    """What trains: it is given the losses (M,) of a batch and changes the network."""
 
     def __call__(self, losses: Tensor, scored: Scored, batch: Batch) -> None:
         """One step."""
@@ -67,16 +67,17 @@ class EpochMetrics(dict[str, float]):
 
 
 class TimedBatches(Generic[T]):
-    """Iterates over ``batches`` and adds up the seconds spent waiting for them."""
+    """Iterates over ``batches`` and adds up the time spent waiting for them."""
 
     def __init__(self, batches: Iterable[T]) -> None:
         self._batches = batches
-        self.waited = 0.0
+        self.waited = 0.0  # seconds
 
     def __iter__(self) -> Iterator[T]:
         """The batches."""
         iterator = iter(self._batches)
         while True:
+            # the time between two batches is the caller's, and does not count
             start = time.perf_counter()
             batch = next(iterator, None)
             self.waited += time.perf_counter() - start
@@ -96,23 +97,33 @@ def run_epoch(
     device: torch.device = CPU,
     amp: torch.dtype | None = None,
 ) -> EpochMetrics:
-    """Run ``network`` over ``batches``.
+    """Run ``network`` over ``batches``; the metrics of all of them, on all ranks together.
 
-    ``update`` trains on each batch; ``write`` takes its output columns and observers; ``meters`` continue from the sums of an
-    interrupted epoch; ``amp`` is the type of the network's autocast on ``device`` (losses and meters stay in float32 and float64).
+    ``update`` trains on each batch. ``write`` is given its output columns and observers.
+    ``meters`` continue from the sums of an interrupted epoch. ``amp`` is the type of the network's
+    autocast on ``device``; losses stay in float32, and meters in float64.
+
+    Raises:
+        ConfigError: training on data without labels.
     """
-    meters = task.meters() if meters is None else meters
+    if meters is None:
+        meters = task.meters()
     for batch in batches:
+        # only the update needs a graph; columns and metrics do not hold on to it
         with torch.set_grad_enabled(update is not None):
-            scored = task.score(_call_network(network, batch, device, amp), batch)
-            losses = None if network.activated or scored.target is None else task.losses(scored)
+            output = _call_network(network, batch, device, amp)
+            # padding ends here: what follows sees the entries that count
+            scored = task.score(output, batch)
+            losses = None
+            if scored.target is not None and not network.activated:
+                losses = task.losses(scored)  # (M,)
             if update is not None:
                 if losses is None:
-                    raise ConfigError(
-                        f"training needs the labels {', '.join(task.config.label_names)} in the data"
-                    )
+                    labels = ", ".join(task.config.label_names)
+                    raise ConfigError(f"training needs the labels {labels} in the data")
                 update(losses, scored, batch)
         scored = scored.detach()
+        # losses are functions of raw outputs; all that is measured and written is activated
         if not network.activated:
             scored = replace(scored, output=task.activate(scored.output))
         if scored.target is not None:
@@ -120,7 +131,9 @@ def run_epoch(
                 meter.update(scored, losses)
         if write is not None:
             write(task.columns(scored) | batch.observers)
-    return EpochMetrics(meters, [sum_over_ranks(meter.totals()) for meter in meters])
+    # ranks exchange sums once an epoch, not once a batch
+    totals = [sum_over_ranks(meter.totals()) for meter in meters]
+    return EpochMetrics(meters, totals)
 
 
 def _call_network(

@@ -1,4 +1,4 @@
-"""What a loader, the meters and the clock say about a running training."""
+"""A running training in numbers: from its loader, its meters and the clock."""
 
 from __future__ import annotations
 
@@ -15,9 +15,20 @@ from weaver_tt.log import log
 from weaver_tt.metrics.base import Meter
 from weaver_tt.system import distributed
 
+ROW_COUNTS = (
+    "read",
+    "selected",
+    "dropped",
+    "sampled_out",
+    "repeated",
+    "used",
+    "truncated",
+    "nonfinite",
+)
+
 
 class BatchLoader(Protocol):
-    """Batches of an epoch, a pure function of its number; ``skip`` leaves out the first ones."""
+    """Batches of an epoch, a pure function of its number: a resumed epoch has the same ones."""
 
     accounting: Accounting
 
@@ -26,26 +37,31 @@ class BatchLoader(Protocol):
         """Batches in an epoch, where known."""
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
-        """The batches of epoch ``number``."""
+        """The batches of epoch ``number``, without the first ``skip``."""
 
 
 def first_batches(loader: BatchLoader, number: int) -> Iterator[Batch]:
-    """The first ``number`` batches of as many epochs as it takes; fewer only of a loader that has none."""
-    return itertools.islice(itertools.chain.from_iterable(_nonempty_epochs(loader)), number)
+    """The first ``number`` batches, of as many epochs as it takes.
+
+    A loader that has no batch at all gives none.
+    """
+    batches = itertools.chain.from_iterable(_nonempty_epochs(loader))
+    return itertools.islice(batches, number)
 
 
 def _nonempty_epochs(loader: BatchLoader) -> Iterator[Iterator[Batch]]:
-    """The epochs, until one gives nothing."""
+    """The epochs, up to the first that has no batch."""
     for number in itertools.count():
         batches = loader.epoch(number)
         first = next(batches, None)
         if first is None:
+            # without this a loader of nothing would be asked for epochs for ever
             return
         yield itertools.chain([first], batches)
 
 
 class IntervalMetrics:
-    """What the meters and clocks say about the steps since they were read last."""
+    """Metrics and rates of the steps since they were last read."""
 
     def __init__(
         self,
@@ -53,77 +69,69 @@ class IntervalMetrics:
         batches: TimedBatches[Batch],
         terms: BatchTerms | None = None,
     ) -> None:
-        self._meters, self._batches = meters, batches
+        """``meters`` and ``terms`` go on adding up over the epoch; here they are only read."""
+        self._meters = meters
+        self._batches = batches
         self._terms = BatchTerms() if terms is None else terms
-        self.rows = 0
-        self._take()
+        self._begin()
 
-    def _take(self) -> None:
-        self._term_sums = self._terms.sums()
+    def _begin(self) -> None:
+        """Begin an interval here: what has been added up so far does not belong to it."""
         self._totals = [meter.totals().cpu() for meter in self._meters]
-        self._start, self._waited, self.rows = time.perf_counter(), self._batches.waited, 0
+        self._term_sums = self._terms.sums()
+        self._start = time.perf_counter()
+        self._waited = self._batches.waited
+        self.rows = 0
 
     def read(self) -> dict[str, float]:
-        """This rank's metrics, rows per second and share of the time spent waiting for data; waits for the device."""
-        totals = [meter.totals().cpu() for meter in self._meters]
-        differences = zip(self._meters, totals, self._totals, strict=True)
-        values = {
-            name: value
-            for meter, now, before in differences
-            for name, value in meter.values(now - before).items()
-        }
+        """This rank's metrics, rows per second and the share of time spent waiting for data.
+
+        Waits for the device.
+        """
+        values: dict[str, float] = {}
+        for meter, before in zip(self._meters, self._totals, strict=True):
+            # sums of the interval alone: nothing is reset, so the epoch's metrics are not disturbed
+            values |= meter.values(meter.totals().cpu() - before)
         values |= term_means(self._terms.sums(), self._term_sums)
         seconds = time.perf_counter() - self._start
-        values |= {
-            "rows_per_second": self.rows / seconds,
-            "data_wait": (self._batches.waited - self._waited) / seconds,
-        }
-        self._take()
+        values["rows_per_second"] = self.rows / seconds
+        values["data_wait"] = (self._batches.waited - self._waited) / seconds
+        self._begin()
         return values
 
 
 def nonfinite_columns(loader: BatchLoader, batch: Batch | None) -> list[str]:
-    """Columns in which NaN or infinity was met: replaced ones of all the epoch's data, and what is left of them in ``batch``."""
-    found = [
-        f"{column} ({number} in the data, replaced)"
-        for column, number in loader.accounting.nonfinite.items()
-    ]
+    """Columns with NaN or infinite values: those replaced in the data, those left in ``batch``."""
+    found = []
+    for column, number in loader.accounting.nonfinite.items():
+        found.append(f"{column} ({number} in the data, replaced)")
     if batch is None:
         return found
-    tensors = (
-        batch.inputs
-        | batch.labels
-        | ({} if batch.weight is None else {"event_weight": batch.weight})
-    )
-    return found + [
-        f"{name} (in the latest batch)"
-        for name, tensor in tensors.items()
-        if not tensor.isfinite().all()
-    ]
+    tensors = batch.inputs | batch.labels
+    if batch.weight is not None:
+        tensors["event_weight"] = batch.weight
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            found.append(f"{name} (in the latest batch)")
+    return found
 
 
 def total_accounting(loader: BatchLoader) -> Accounting:
     """What became of the epoch's rows, on all ranks together."""
     total = Accounting()
-    for part in distributed.gather_from_ranks(loader.accounting):
-        total.add(part)
+    for of_rank in distributed.gather_from_ranks(loader.accounting):
+        total.add(of_rank)
     return total
 
 
 def log_rows(title: str, loader: BatchLoader) -> dict[str, float]:
-    """Log what became of the rows, on all ranks together; returns the counts by name."""
+    """Log what became of the epoch's rows, on all ranks together; the counts by name."""
     total = total_accounting(loader)
     log.info("%s data: %s", title, total.report().replace("\n", "\n  "))
-    names = (
-        "read",
-        "selected",
-        "dropped",
-        "sampled_out",
-        "repeated",
-        "used",
-        "truncated",
-        "nonfinite",
-    )
-    return {f"rows_{title}/{name}": float(sum(getattr(total, name).values())) for name in names} | {
-        f"padding_{title}/{group}": now for group, (now, _) in total.padding().items()
-    }
+    values = {}
+    for name in ROW_COUNTS:
+        counts = getattr(total, name)  # by file group, or by column
+        values[f"rows_{title}/{name}"] = float(sum(counts.values()))
+    for group, (share, _) in total.padding().items():
+        values[f"padding_{title}/{group}"] = share
+    return values

@@ -1,4 +1,4 @@
-"""Whether reweighting does what it should: the spectra of the rows that the first epoch was made of, before and after."""
+"""Spectra of the rows of the first epoch, before and after reweighting: does it work?"""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ from weaver_tt.system import distributed
 def reweighting_figures(
     loader: BatchLoader, weights: Weights | None, prefix: str, epoch: int
 ) -> dict[str, Any]:
-    """After the first epoch on reweighted rows: a figure by name, also written as ``PREFIX_reweighting.png`` and ``.pdf``; else nothing.
+    """The figure ``reweighting`` after the first epoch on reweighted rows; else nothing.
 
-    Every rank calls this; the first one draws.
+    It is also written, as ``PREFIX_reweighting.png`` and ``.pdf``. Every rank calls this; rank 0
+    draws.
     """
-    if weights is None or not weights.variables or epoch > 0:
+    if weights is None or not weights.variables:
         return {}
+    if epoch > 0:
+        # later epochs draw their rows by the same tables
+        return {}
+    # before ranks part ways: all of them must take part in the sum
     spectra = total_accounting(loader).spectra
     if not distributed.is_main():
         return {}
-    from weaver_tt.figures.base import save_figure  # draws: takes a second to import
+    # matplotlib takes a second to import: only where something is drawn
+    from weaver_tt.figures.base import save_figure
     from weaver_tt.figures.spectra import reweighting_figure
 
     figure = reweighting_figure(spectra, weights.variables, list(weights.classes))
