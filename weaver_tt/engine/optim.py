@@ -1,4 +1,4 @@
-"""Optimisers and their parameter groups."""
+"""Optimizers and their parameter groups."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.network.name_patterns import match_names
 from weaver_tt.options.literals import check_kinds, read_options
 
-# Ranger is RAdam with Lookahead (Zhang et al., arXiv:1907.08610); these defaults are the ones that Weaver's users know. Without degenerated_to_sgd
-# the library steps uphill until the variance is rectified (5 steps).
+# Ranger is RAdam with Lookahead (arXiv:1907.08610), with the defaults that users of Weaver know.
+# Without degenerated_to_sgd the library steps uphill until the variance is rectified (5 steps).
 RANGER: dict[str, Any] = {
     "betas": (0.95, 0.999),
     "eps": 1e-5,
@@ -23,19 +23,16 @@ RANGER: dict[str, Any] = {
     "use_gc": False,
     "degenerated_to_sgd": True,
 }
-# AdamW starts from the numbers of Weaver's, not from torch's, whose weight decay of 0.01 nobody asked for
+# AdamW starts from Weaver's numbers, not from torch's, whose weight decay of 0.01 nobody asked for
 DEFAULTS: dict[str, dict[str, Any]] = {
     "ranger": RANGER,
     "adamw": {"betas": (0.95, 0.999), "weight_decay": 0.0},
 }
-NEVER_DECAYED = (
-    "pos_embed",
-    "cls_token",
-    "mask_token",
-    "register_token",
-)  # last parts of names: learnt inputs, not weights
+# last parts of the names of parameters that are learnt inputs, not weights
+NEVER_DECAYED = ("pos_embed", "cls_token", "mask_token", "register_token")
 TASK_PREFIX = "task."  # of the names of a task's own parameters
-CLIP = "clip_grad_norm"  # an option of no optimiser: Weaver's spelling of --clip-gradient
+CLIP = "clip_grad_norm"  # an option of no optimizer: Weaver's spelling of --clip-gradient
+LR_MULT = "lr_mult"  # another one: learning rates of parameters by name
 
 
 def make_optimizer(
@@ -45,20 +42,24 @@ def make_optimizer(
     options: Sequence[Sequence[str]] = (),
     task_modules: nn.Module | None = None,
 ) -> torch.optim.Optimizer:
-    """The optimiser ``name`` (case does not matter) for the parameters of ``network`` that are not frozen.
+    """The optimizer ``name`` (in any case) for all parameters that are not frozen.
 
-    The parameters of a task's own modules are optimised alike, under names that begin with ``task.``.
-    ``options``: (key, value) pairs of the command line, values are Python literals. ``weight_decay`` acts on matrices only: not on biases, norms,
-    class tokens, and what the network's own ``no_weight_decay()`` names. ``lr_mult "('regex', 0.1)"`` multiplies the learning rate of the parameters
-    whose names match from their beginning.
-    Raises ConfigError for an unknown name or option, naming the nearest.
+    ``options`` are (key, value) pairs of the command line. ``weight_decay`` acts on matrices only:
+    not on biases, norms and class tokens, nor on what a module's own ``no_weight_decay()`` names.
+    ``lr_mult "('regex', 0.1)"`` multiplies the learning rate of the parameters whose names match
+    from their beginning. The parameters of a task's own modules are optimized in the same way;
+    their names begin with ``task.``.
+
+    Raises:
+        ConfigError: an unknown name or option, with the nearest; nothing is to be trained.
     """
     chosen = optimizer_options(name, options)
+    # these two are not the optimizer's own
     chosen.pop(CLIP, None)
-    multiplier = chosen.pop("lr_mult", None)
+    multiplier = chosen.pop(LR_MULT, None)
     kind = find_optimizer_class(name)
-    known = _option_names(kind)
-    settings = DEFAULTS.get(name.casefold(), {}) | fastest_options(known) | chosen
+    defaults = DEFAULTS.get(name.casefold(), {})
+    settings = defaults | fastest_options(_option_names(kind)) | chosen
     named = dict(network.named_parameters())
     exempt = set(_exempt_names(network))
     if task_modules is not None:
@@ -74,6 +75,7 @@ def make_optimizer(
     except (TypeError, ValueError) as error:
         raise ConfigError(f"--optimizer {name} with {settings}: {error}") from error
     for group in optimizer.param_groups:
+        # what the schedule's factor multiplies; "lr" itself changes with every step
         group["initial_lr"] = group["lr"]
     return optimizer
 
@@ -91,7 +93,7 @@ def optimizer_options(name: str, options: Sequence[Sequence[str]]) -> dict[str, 
     """
     chosen = read_options(options)
     kind = find_optimizer_class(name)
-    known = [*_option_names(kind), "lr_mult", CLIP]
+    known = [*_option_names(kind), LR_MULT, CLIP]
     for key in chosen:
         if key not in known:
             raise ConfigError(
@@ -108,32 +110,47 @@ def _option_names(kind: Callable[..., torch.optim.Optimizer]) -> list[str]:
 
 
 def find_optimizer_class(name: str) -> Callable[..., torch.optim.Optimizer]:
-    """The class of torch.optim of that name, whatever its case; else that of pytorch_optimizer."""
-    found = {
-        key.casefold(): value
-        for key, value in vars(torch.optim).items()
-        if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)
-    }
-    del found["optimizer"], found["lbfgs"]  # the base class; and one that wants a closure
-    if name.casefold() in found:
-        return found[name.casefold()]
-    import pytorch_optimizer  # takes seconds
+    """The class of torch.optim of that name, in any case; else that of pytorch_optimizer.
 
-    more = pytorch_optimizer.get_supported_optimizers()
-    if name.casefold() not in more or name.casefold() == "lbfgs":
-        raise ConfigError(
-            f"--optimizer {name!r}; {nearest(name, ['ranger', *(kind.__name__ for kind in found.values()), *more])}"
-        )
-    return pytorch_optimizer.load_optimizer(name.casefold())
+    Raises:
+        ConfigError: neither has one, with the nearest name.
+    """
+    wanted = name.casefold()
+    of_torch = {}
+    for key, value in vars(torch.optim).items():
+        if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer):
+            of_torch[key.casefold()] = value
+    # the base class, and one that needs a closure
+    del of_torch["optimizer"], of_torch["lbfgs"]
+    if wanted in of_torch:
+        return of_torch[wanted]
+    # takes seconds to import: only for an optimizer that torch does not have
+    import pytorch_optimizer
+
+    others = pytorch_optimizer.get_supported_optimizers()
+    if wanted not in others or wanted == "lbfgs":
+        names = ["ranger", *(kind.__name__ for kind in of_torch.values()), *others]
+        raise ConfigError(f"--optimizer {name!r}; {nearest(name, names)}")
+    return pytorch_optimizer.load_optimizer(wanted)
 
 
 def fastest_options(known: Iterable[str]) -> dict[str, Any]:
-    """The quickest implementation that an optimiser offers: on 16 small matrices on the CPU Adam takes 676 us a step in a loop, 165 us fused."""
-    return {"fused": True} if "fused" in known else {"foreach": True} if "foreach" in known else {}
+    """The option of the quickest implementation that an optimizer has, of those it knows.
+
+    On 16 small matrices on the CPU Adam takes 676 us a step in a loop, 165 us fused.
+    """
+    for option in ("fused", "foreach"):
+        if option in known:
+            return {option: True}
+    return {}
 
 
 def max_gradient_norm(clip: float | None, options: Sequence[Sequence[str]]) -> float | None:
-    """``--clip-gradient``, or Weaver's ``-p clip_grad_norm``; ConfigError where that is no number."""
+    """``--clip-gradient``, or Weaver's ``-p clip_grad_norm``.
+
+    Raises:
+        ConfigError: that is not a number.
+    """
     value = read_options(options).get(CLIP, clip)
     if value is not None and not _is_number(value):
         raise ConfigError(f"--optimizer-option {CLIP}: expected a number, found {value!r}")
@@ -141,10 +158,12 @@ def max_gradient_norm(clip: float | None, options: Sequence[Sequence[str]]) -> f
 
 
 def compile_step(optimizer: torch.optim.Optimizer, options: dict[str, Any]) -> None:
-    """``torch.compile`` the optimiser's step; learning rates become tensors, as for each new number it would be compiled anew."""
+    """``torch.compile`` the optimizer's step."""
     for group in optimizer.param_groups:
+        # a number would be compiled into the step, and each new one would compile it again
         group["lr"] = torch.as_tensor(group["lr"])
-    optimizer.step = torch.compile(optimizer.step, **options)  # type: ignore[method-assign, assignment]
+    compiled = torch.compile(optimizer.step, **options)
+    optimizer.step = compiled  # type: ignore[method-assign, assignment]
 
 
 def parameter_groups(
@@ -154,44 +173,54 @@ def parameter_groups(
     multiplier: Any = None,
     exempt: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    """Parameters that share weight decay and learning rate, in groups; those named in ``exempt`` have no weight decay."""
-    every = dict(named)
-    factors = rate_multipliers(every, multiplier)
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in every.items():
-        if parameter.requires_grad:
-            spared = (
-                parameter.ndim < 2
-                or name.endswith(".bias")
-                or name.rpartition(".")[2] in NEVER_DECAYED
-                or name in exempt
-            )
-            groups.setdefault((rate * factors.get(name, 1.0), 0.0 if spared else decay), []).append(
-                parameter
-            )
-    if not decay:
-        return [{"params": parameters, "lr": lr} for (lr, _), parameters in groups.items()]
-    return [
-        {"params": parameters, "lr": lr, "weight_decay": weight_decay}
-        for (lr, weight_decay), parameters in groups.items()
-    ]
+    """Parameters that share weight decay and learning rate, in groups.
+
+    Parameters named in ``exempt`` have no weight decay, nor have those that are no matrices.
+    """
+    parameters = dict(named)
+    factors = rate_multipliers(parameters, multiplier)
+    members: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        if not parameter.requires_grad:
+            continue
+        own_rate = rate * factors.get(name, 1.0)
+        own_decay = decay if _decays(name, parameter, exempt) else 0.0
+        members.setdefault((own_rate, own_decay), []).append(parameter)
+    groups = []
+    for (own_rate, own_decay), group_parameters in members.items():
+        group: dict[str, Any] = {"params": group_parameters, "lr": own_rate}
+        if decay:
+            # not every optimizer has one
+            group["weight_decay"] = own_decay
+        groups.append(group)
+    return groups
+
+
+def _decays(name: str, parameter: nn.Parameter, exempt: Collection[str]) -> bool:
+    """Whether weight decay acts on this parameter."""
+    if name in exempt or parameter.ndim < 2:
+        return False
+    last = name.rpartition(".")[2]
+    # a bias of pairs of objects has several dimensions
+    return last not in NEVER_DECAYED and not name.endswith(".bias")
 
 
 def rate_multipliers(names: Mapping[str, Any], chosen: Any) -> dict[str, float]:
-    """Name -> factor of its learning rate, for names that the regular expression of ``chosen``, (regex, factor), matches from their beginning."""
+    """Name -> factor of its learning rate, of the names that ``lr_mult`` matches.
+
+    ``chosen`` is (regular expression, factor); it matches names from their beginning.
+
+    Raises:
+        ConfigError: it is something else, or matches nothing.
+    """
     if chosen is None:
         return {}
-    pair = (
-        isinstance(chosen, tuple | list)
-        and len(chosen) == 2
-        and isinstance(chosen[0], str)
-        and _is_number(chosen[1])
-    )
-    if not pair:
-        raise ConfigError(f"--optimizer-option lr_mult: {chosen!r}; expected ('regex', factor)")
-    return dict.fromkeys(
-        match_names([chosen[0]], names, "--optimizer-option lr_mult"), float(chosen[1])
-    )
+    is_pair = isinstance(chosen, tuple | list) and len(chosen) == 2
+    if not (is_pair and isinstance(chosen[0], str) and _is_number(chosen[1])):
+        raise ConfigError(f"--optimizer-option {LR_MULT}: {chosen!r}; expected ('regex', factor)")
+    pattern, factor = chosen
+    matched = match_names([pattern], names, f"--optimizer-option {LR_MULT}")
+    return dict.fromkeys(matched, float(factor))
 
 
 def _is_number(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """Learning-rate curves: pure functions (epochs done, epochs in all) -> factor on the learning rate.
 
-The epochs done are a fraction: whole epochs plus ``Batch.progress`` of the running one. So nobody counts steps, and a resumed run is where it was.
+The epochs done are a fraction: whole epochs plus ``Batch.progress`` of the running one. So no steps
+are counted, and a resumed run continues where it was.
 """
 
 from __future__ import annotations
@@ -19,51 +20,62 @@ FINAL_FACTOR = 1e-3  # flat+linear and flat+cos end here
 
 
 def constant(done: float, epochs: int) -> float:
-    """The learning rate stays."""
+    """Always 1."""
     return 1.0
 
 
 def steps(done: float, epochs: int) -> float:
-    """A tenth from one third of the epochs on, a hundredth from two thirds on; whole epochs."""
+    """A tenth after one third of the epochs, a hundredth after two thirds; whole epochs."""
     third = max(1, round(epochs / 3))
-    return 0.1 ** min(2, int(done) // third)
+    reductions = min(2, int(done) // third)
+    return 0.1**reductions
 
 
 def flat_decay(done: float, epochs: int) -> float:
-    """Constant for 70 % of the epochs, then down by the same factor each epoch to 1 % in the last one."""
+    """Constant for 70 % of the epochs, then by one factor each epoch to 1 % in the last one."""
+    # the first epoch never falls, however few there are
     falling = min(max(1, 3 * epochs // 10), epochs - 1)
     fallen = int(done) - (epochs - falling) + 1
-    return 0.01 ** (min(fallen, falling) / falling) if fallen > 0 and falling > 0 else 1.0
+    if fallen <= 0 or falling <= 0:
+        return 1.0
+    return 0.01 ** (min(fallen, falling) / falling)
 
 
 def flat_linear(done: float, epochs: int, warmup: float = 0.0) -> float:
-    """Linearly up in the share ``warmup`` of the training, constant up to 70 % of it, then linearly down to 0.1 %."""
-    return _warmup_factor(done, epochs, warmup) * (
-        1.0 - (1.0 - FINAL_FACTOR) * _decay_share(done, epochs)
-    )
+    """Constant for 70 % of the training, then linearly down to 0.1 %.
+
+    Before, linearly up during the share ``warmup`` of the training.
+    """
+    fall = 1.0 - (1.0 - FINAL_FACTOR) * _decay_share(done, epochs)
+    return _warmup_factor(done, epochs, warmup) * fall
 
 
 def flat_cos(done: float, epochs: int, warmup: float = 0.0) -> float:
-    """Linearly up in the share ``warmup`` of the training, constant up to 70 % of it, then down to 0.1 % in half a cosine."""
-    return _warmup_factor(done, epochs, warmup) * cosine(
-        1.0, FINAL_FACTOR, _decay_share(done, epochs)
-    )
+    """Constant for 70 % of the training, then down to 0.1 % in half a cosine.
+
+    Before, linearly up during the share ``warmup`` of the training.
+    """
+    fall = cosine(1.0, FINAL_FACTOR, _decay_share(done, epochs))
+    return _warmup_factor(done, epochs, warmup) * fall
 
 
 def warmup_cos(done: float, epochs: int, warmup: float) -> float:
-    """Linearly up in the share ``warmup`` of the training, then down to zero in half a cosine."""
+    """Linearly up during the share ``warmup`` of the training, then to zero in half a cosine."""
     share = min(done / epochs, 1.0)
-    return share / warmup if share < warmup else cosine(1.0, 0.0, (share - warmup) / (1.0 - warmup))
+    if share < warmup:
+        return share / warmup
+    return cosine(1.0, 0.0, (share - warmup) / (1.0 - warmup))
 
 
 def one_cycle(done: float, epochs: int) -> float:
-    """Half a cosine from 1/25 up to 1 in 30 % of the training, half a cosine down to 1/250000 (Smith and Topin, arXiv:1708.07120)."""
+    """Up from 1/25 in 30 % of the training, then down to 1/250000; each half a cosine.
+
+    Source: arXiv:1708.07120.
+    """
     share = min(done / epochs, 1.0)
-    return (
-        cosine(1 / 25, 1.0, share / 0.3)
-        if share < 0.3
-        else cosine(1.0, 1 / 25e4, (share - 0.3) / 0.7)
-    )
+    if share < 0.3:
+        return cosine(1 / 25, 1.0, share / 0.3)
+    return cosine(1.0, 1 / 25e4, (share - 0.3) / 0.7)
 
 
 def cosine(first: float, last: float, share: float) -> float:
@@ -72,13 +84,16 @@ def cosine(first: float, last: float, share: float) -> float:
 
 
 def _warmup_factor(done: float, epochs: int, warmup: float) -> float:
-    """Factor of a linear rise over the share ``warmup`` of the training."""
-    return min(done / epochs / warmup, 1.0) if warmup else 1.0
+    """The linear rise over the share ``warmup`` of the training."""
+    if not warmup:
+        return 1.0
+    return min(done / epochs / warmup, 1.0)
 
 
 def _decay_share(done: float, epochs: int) -> float:
-    """Share of the falling part that is over."""
-    return min(max((done / epochs - FLAT_SHARE) / (1 - FLAT_SHARE), 0.0), 1.0)
+    """How much of the falling part is over, from 0 to 1."""
+    share = (done / epochs - FLAT_SHARE) / (1 - FLAT_SHARE)
+    return min(max(share, 0.0), 1.0)
 
 
 CURVES: dict[str, Curve] = {
@@ -92,20 +107,22 @@ WARMUP_CURVES: dict[str, Callable[..., float]] = {
     "flat+cos": flat_cos,
     "warmup+cos": warmup_cos,
 }
+PLATEAU = "reduce-on-plateau"
 
 
 class Schedule:
     """A curve over ``epochs`` epochs."""
 
     def __init__(self, curve: Curve, epochs: int) -> None:
-        self.curve, self.epochs = curve, epochs
+        self.curve = curve
+        self.epochs = epochs
 
     def factor(self, done: float) -> float:
         """Factor on the learning rate after ``done`` epochs."""
         return self.curve(done, self.epochs)
 
     def observe(self, value: float) -> None:
-        """Take note of the watched metric at the end of an epoch."""
+        """Note the watched metric at the end of an epoch; a curve does not depend on it."""
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
@@ -116,7 +133,10 @@ class Schedule:
 
 
 class Plateau(Schedule):
-    """A tenth of the learning rate whenever the watched metric has not improved by 1 % (relative) for more than ``patience`` epochs."""
+    """A tenth of the learning rate whenever the watched metric stops improving.
+
+    It stops when it has not improved by 1 % (relative) for more than ``patience`` epochs.
+    """
 
     def __init__(
         self, direction: Direction | str, patience: int = 2, threshold: float = 0.01
@@ -126,21 +146,24 @@ class Plateau(Schedule):
         self.patience = patience
         self.threshold = threshold
         self.best: float | None = None
-        self.waited = 0
+        self.waited = 0  # epochs without improvement
         self.reductions = 0
 
     def factor(self, done: float) -> float:
-        """Factor on the learning rate, whenever."""
+        """Factor on the learning rate, however many epochs are done."""
         return 0.1**self.reductions
 
     def observe(self, value: float) -> None:
         """Count epochs without improvement."""
         if self.best is None or self._has_improved(value, self.best):
-            self.best, self.waited = value, 0
+            self.best = value
+            self.waited = 0
         else:
             self.waited += 1
         if self.waited > self.patience:
-            self.reductions, self.waited = self.reductions + 1, 0
+            self.reductions += 1
+            # the new rate is given its own time to show an improvement
+            self.waited = 0
 
     def _has_improved(self, value: float, best: float) -> bool:
         target = self.direction.penalty(best) - self.threshold * abs(best)
@@ -152,11 +175,9 @@ class Plateau(Schedule):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state_dict`."""
-        self.best, self.waited, self.reductions = (
-            state["best"],
-            state["waited"],
-            state["reductions"],
-        )
+        self.best = state["best"]
+        self.waited = state["waited"]
+        self.reductions = state["reductions"]
 
 
 def make_schedule(
@@ -168,32 +189,44 @@ def make_schedule(
 ) -> Schedule:
     """The schedule called ``name`` (see ``--lr-scheduler``).
 
-    ``warmup`` is ``--warmup-steps``, a share of the training or a number of steps, of which an epoch has ``steps`` (None: nobody knows);
-    ``direction`` of the watched metric is for reduce-on-plateau.
+    ``warmup`` is ``--warmup-steps``: a share of the training, or a number of steps, of which an
+    epoch has ``steps`` (None if that is not known). ``direction``, that of the watched metric, is
+    for reduce-on-plateau.
+
+    Raises:
+        ConfigError: there is no such schedule, or the warm-up is longer than the training.
     """
-    if name == "reduce-on-plateau":
+    if name == PLATEAU:
         return Plateau(direction)
     if name in WARMUP_CURVES:
-        return Schedule(
-            partial(WARMUP_CURVES[name], warmup=warmup_share(warmup, epochs, steps)), epochs
-        )
+        share = warmup_share(warmup, epochs, steps)
+        return Schedule(partial(WARMUP_CURVES[name], warmup=share), epochs)
     if name not in CURVES:
-        raise ConfigError(
-            f"--lr-scheduler {name!r}; {nearest(name, [*CURVES, *WARMUP_CURVES, 'reduce-on-plateau'])}"
-        )
+        known = [*CURVES, *WARMUP_CURVES, PLATEAU]
+        raise ConfigError(f"--lr-scheduler {name!r}; {nearest(name, known)}")
     return Schedule(CURVES[name], epochs)
 
 
 def warmup_share(warmup: float, epochs: int, steps: int | None) -> float:
-    """``--warmup-steps`` as a share of the training in [0, 1): what is below 1 is one, the rest are steps. ConfigError where it is neither."""
-    if warmup >= 1 and steps is None:
-        raise ConfigError(
-            f"--warmup-steps {warmup:g}: how many steps an epoch has is known with --steps-per-epoch or --samples-per-epoch only; "
-            "a number below 1 is a share of the training"
-        )
-    share = warmup if warmup < 1 or steps is None else warmup / (epochs * steps)
+    """``--warmup-steps`` as a share of the training, in [0, 1).
+
+    A number below 1 is a share already, others are steps, of which an epoch has ``steps``.
+
+    Raises:
+        ConfigError: the steps in an epoch are not known, or the share is not in [0, 1).
+    """
+    share = warmup
+    if warmup >= 1:
+        if steps is None:
+            raise ConfigError(
+                f"--warmup-steps {warmup:g}: how many steps an epoch has is known with "
+                "--steps-per-epoch or --samples-per-epoch only; a number below 1 is a share of the "
+                "training"
+            )
+        share = warmup / (epochs * steps)
     if not 0 <= share < 1:
         raise ConfigError(
-            f"--warmup-steps {warmup:g}: expected a share of the training in [0, 1), or fewer steps than all of it"
+            f"--warmup-steps {warmup:g}: expected a share of the training in [0, 1), "
+            "or fewer steps than all of it"
         )
     return share

@@ -1,4 +1,7 @@
-"""One update: loss of the batch, backward, mean over ranks, clipping, learning rate, optimiser. Nothing here waits for the device."""
+"""One update: loss of the batch, gradients, mean over ranks, clipping, learning rate, optimizer.
+
+Nothing here waits for the device, but for :meth:`Update.find_nonfinite`.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,15 @@ def no_batch_loss(scored: Scored, batch: Batch) -> dict[str, Tensor | None]:
 
 
 class Update:
-    """Trains ``network`` by a step per call.
+    """Trains ``network``, and the modules of a task, by one step per call.
 
-    The loss is ``sum(weight * loss) / sum(|weight|)`` over the batch's entries (over all ranks' batches): weights may be signed, and their overall
-    scale does not matter. A batch without entries, or whose weights are all 0, gives loss 0 and zero gradients.
-    The terms of ``batch_loss`` are added to it; ``terms`` holds their means over the epoch.
-    ``steps`` counts steps since the first epoch; ``done`` is the number of epochs done, with fraction, and drives the schedule.
+    The loss is ``sum(weight * loss) / sum(|weight|)`` over the entries of a batch, of all ranks'
+    batches together: weights may be signed, and their overall scale does not matter. A batch
+    without entries, or whose weights are all 0, has loss 0 and zero gradients. The terms of
+    ``batch_loss`` are added to it; ``terms`` holds their means over the epoch.
+
+    ``steps`` counts steps since the first epoch. ``done`` is the number of epochs done, with a
+    fraction; it drives the schedule.
     """
 
     def __init__(
@@ -57,13 +63,16 @@ class Update:
         self._of_network = len(self.parameters)
         if task_modules is not None:
             self.parameters += trainable_parameters(task_modules)
-        self.optimizer, self.schedule, self.clip = optimizer, schedule, clip
-        self.scaler = scaler or torch.amp.GradScaler(
-            enabled=False
-        )  # keeps float16 gradients off zero, skips steps that overflow
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.clip = clip
+        # it keeps float16 gradients from becoming 0, and skips steps that overflow
+        self.scaler = scaler or torch.amp.GradScaler(enabled=False)
         self.batch_loss = batch_loss
         self.terms = BatchTerms()
-        self.steps, self.epoch, self.done = 0, 0, 0.0
+        self.steps = 0
+        self.epoch = 0
+        self.done = 0.0
         self._device = self.parameters[0].device
         # part of the loss -> the step at which it was not finite for the first time, or -1
         self._first_bad: dict[str, Tensor] = {}
@@ -71,9 +80,9 @@ class Update:
     def __call__(self, losses: Tensor, scored: Scored, batch: Batch) -> None:
         """One step on ``losses`` (M,), which hold the graph."""
         scale = scored.weight.abs().sum()
-        loss = (losses.float() * scored.weight).sum() / scale.clamp(
-            min=torch.finfo(torch.float32).tiny
-        )
+        # clamped: a batch that does not count would be 0 / 0
+        smallest = torch.finfo(torch.float32).tiny
+        loss = (losses.float() * scored.weight).sum() / scale.clamp(min=smallest)
         self._watch(ENTRY_LOSS, loss)
         for name, term in self.batch_loss(scored, batch).items():
             if term is None:
@@ -87,22 +96,25 @@ class Update:
         self._apply(scale.float(), batch.progress)
 
     def idle(self, progress: float) -> None:
-        """The step of a rank whose batches are used up: the others' gradients."""
+        """The step of a rank whose batches are used up: with the gradients of the others."""
         self.optimizer.zero_grad(set_to_none=True)
         nothing = torch.zeros((), device=self._device)
-        self.scaler.scale(
-            nothing
-        )  # it is at work from its first loss on, also on a rank that never has one
+        # the scaler begins with its first loss, also on a rank that never has one
+        self.scaler.scale(nothing)
         self._apply(nothing, progress)
 
     def _apply(self, scale: Tensor, progress: float) -> None:
         average_gradients(self.parameters, scale)
         if self.clip is not None:
+            # the norm is that of the gradients themselves, not multiplied by the scaler
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        # a function of the epochs done, not of the steps taken: resumed runs need no counter
+        factor = self.schedule.factor(self.done)
         for group in self.optimizer.param_groups:
-            rate = group["initial_lr"] * self.schedule.factor(self.done)
-            if isinstance(group["lr"], Tensor):  # of a compiled step
+            rate = group["initial_lr"] * factor
+            if isinstance(group["lr"], Tensor):
+                # of a compiled step, which a new number would compile again
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
@@ -117,11 +129,13 @@ class Update:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def _watch(self, part: str, value: Tensor) -> None:
-        """Remember the step if this part of the loss is the first time not finite."""
+        """Remember the step if this part of the loss is not finite for the first time."""
         if part not in self._first_bad:
             self._first_bad[part] = torch.tensor(-1, device=self._device)
         before = self._first_bad[part]
-        is_first = (before < 0) & ~value.detach().isfinite()
+        is_finite = value.detach().isfinite()
+        # on the device, as looking at the value would wait for it
+        is_first = (before < 0) & ~is_finite
         self._first_bad[part] = torch.where(is_first, self.steps, before)
 
     def find_nonfinite(self) -> NonFinite | None:
@@ -138,10 +152,11 @@ class Update:
                     first_bad[part] = step
         if first_bad:
             first = min(first_bad.values())
-            return NonFinite(first, [part for part, step in first_bad.items() if step == first])
-        finite = torch.stack(
-            [parameter.detach().isfinite().all() for parameter in self.parameters]
-        ).tolist()
+            parts = [part for part, step in first_bad.items() if step == first]
+            return NonFinite(first, parts)
+        # a gradient may be NaN where the loss was not; the next loss would tell
+        flags = [parameter.detach().isfinite().all() for parameter in self.parameters]
+        finite = torch.stack(flags).tolist()
         if all(finite):
             return None
         weights = []
@@ -176,9 +191,10 @@ def make_update(
     """What trains ``network`` and the modules of ``task`` as ``options`` say.
 
     The task's modules are moved to the network's device. ``amp`` is the type of mixed precision,
-    ``steps`` the number of steps in an epoch where it is known.
+    ``steps`` the number of steps in an epoch, if known.
     """
     device = next((part.device for part in network.parameters()), torch.device("cpu"))
+    # first, as an optimizer chooses its implementation by where the parameters lie
     task.to(device)
     optimizer = make_optimizer(
         network, options.optimizer, options.start_lr, options.optimizer_option, task.modules
@@ -187,13 +203,7 @@ def make_update(
     schedule = make_schedule(
         options.lr_scheduler, options.num_epochs, options.warmup_steps, direction, steps
     )
+    clip = max_gradient_norm(options.clip_gradient, options.optimizer_option)
+    # bfloat16 has the range of float32 and needs no scaling
     scaler = torch.amp.GradScaler(device.type, enabled=amp is torch.float16)
-    return Update(
-        network,
-        optimizer,
-        schedule,
-        max_gradient_norm(options.clip_gradient, options.optimizer_option),
-        scaler,
-        task.modules,
-        task.batch_loss,
-    )
+    return Update(network, optimizer, schedule, clip, scaler, task.modules, task.batch_loss)
