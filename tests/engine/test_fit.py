@@ -283,7 +283,7 @@ def test_weavers_file_of_the_optimiser_is_not_read_and_that_is_said(tmp_path, ca
     with caplog.at_level(logging.INFO, "weaver_tt"):
         run(tmp_path, num_epochs=2, load_epoch=0)
     assert (
-        "net_epoch-0_optimizer.pt: Weaver's file of the optimiser's moments is not read"
+        "net_epoch-0_optimizer.pt: Weaver's file of the optimizer's moments is not read"
         in caplog.text
     )
 

@@ -1,4 +1,4 @@
-"""The parts of a training: what happens in an epoch, what is kept of it, how an interrupted one goes on."""
+"""The parts of a training: an epoch, what is kept of it, how an interrupted one continues."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, fields
+from typing import Any, NoReturn, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -36,15 +36,29 @@ from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.tasks.base import Task
 
+RANK_STRIDE = 7919  # between the seeds of ranks
+STEP_STRIDE = 104_729  # between the seeds of resumed steps
+
+# options that must not change in a resumed run
+FIXED_OPTIONS = (
+    "optimizer",
+    "start_lr",
+    "lr_scheduler",
+    "warmup_steps",
+    "clip_gradient",
+    "use_amp",
+    "amp_dtype",
+)
+
 
 class Trainable(Runnable, Protocol):
-    """A network: ``module`` is what is called (compiled, perhaps), ``bare`` holds the weights."""
+    """A network: ``module`` is called and may be compiled; ``unwrapped`` holds the weights."""
 
     module: Any
 
     @property
     def device(self) -> torch.device:
-        """Where its weights lie."""
+        """Where its weights are."""
 
     @property
     def unwrapped(self) -> nn.Module:
@@ -67,7 +81,7 @@ class TrainingState:
     terms: Sums = field(default_factory=dict)  # the same of the loss's batch terms
     best_epoch: int = -1
     best: dict[str, float] = field(default_factory=dict)  # metrics of the best epoch
-    best_sums: list[Tensor] = field(default_factory=list)  # what they and their figures are made of
+    best_sums: list[Tensor] = field(default_factory=list)  # what its figures are drawn from
 
 
 class Training:
@@ -81,101 +95,99 @@ class Training:
         prefix: str,
         tracker: Tracker,
         seed: int | None = None,
-        steps: int | None = None,  # in an epoch, where known
+        steps: int | None = None,
     ) -> None:
+        """``steps``: of an epoch, if known; ``tracker``: where to report what happens."""
         if seed is not None:
-            # on the CPU reproducibility costs nothing; on a GPU it does, and is for those who ask for it
-            seed_everything(
-                seed + 7919 * distributed.rank(),
-                deterministic=options.seed is not None or network.device.type == "cpu",
-            )
-        self.network, self.task, self.options, self.tracker, self.seed = (
-            network,
-            task,
-            options,
-            tracker,
-            seed,
-        )
-        self.files, self.state = RunFiles(prefix), TrainingState()
+            # it costs nothing on the CPU; on a GPU it does, and is for those who ask for a seed
+            deterministic = options.seed is not None or network.device.type == "cpu"
+            seed_everything(seed + RANK_STRIDE * distributed.rank(), deterministic)
+        self.network = network
+        self.task = task
+        self.options = options
+        self.tracker = tracker
+        self.seed = seed
+        self.files = RunFiles(prefix)
+        self.state = TrainingState()
         self.amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
         self.update = make_update(network.unwrapped, task, options, self.amp, steps)
         compile_network(network, options)
-        self._random: dict[str, Any] | None = (
-            None  # to be set once the first batch of a resumed epoch is there
-        )
+        self._settings: dict[str, Any] = {}
+        # to be set once the first batch of a resumed epoch is there
+        self._random: dict[str, Any] | None = None
         self._saved = time.monotonic()
+        self._data_wait = 0.0  # share of the latest epoch's time
         # the latest pass over data, for messages
         self._last_pass: tuple[str, BatchLoader] | None = None
+
+    @property
+    def _task_modules(self) -> nn.Module:
+        """What the task trains beside the network: a module without weights, if it does not."""
+        if self.task.modules is None:
+            return nn.Module()
+        return self.task.modules
 
     # --- where to start
 
     def start(self, train: BatchLoader) -> None:
-        """Start afresh, or where ``--resume`` or ``--load-epoch`` say; all ranks start with the same weights."""
+        """Start afresh, or where ``--resume`` or ``--load-epoch`` say.
+
+        All ranks start with the same weights.
+
+        Raises:
+            TrainingError: a checkpoint is missing, damaged, or of another training.
+            OutputError: files cannot be written.
+        """
         if distributed.is_main():
             checkpoint.check_writable(self.files)
-        self._settings = self._settings_of(train)
+        self._settings = self._make_settings(train)
         if self.options.load_epoch is not None:
             self._load_epoch(self.options.load_epoch)
         elif self.options.resume and self.files.resume.exists():
             self._resume(checkpoint.load_checkpoint(self.files.resume))
         elif self.options.resume:
             log.info("--resume: there is no %s yet; starting afresh", self.files.resume)
-        if self.options.compile_optimizer:  # not before the state that it resumes from is there
+        if self.options.compile_optimizer:
+            # only now: a checkpoint brings plain numbers for its learning rates
             compile_step(self.update.optimizer, compiler_options(self.options))
         distributed.copy_weights_from_main(self.network.unwrapped)
         distributed.copy_weights_from_main(self._task_modules)
+        # no rank reads files that another one has begun to replace
         distributed.barrier()
 
-    @property
-    def _task_modules(self) -> nn.Module:
-        """What the task trains beside the network; a module without weights where that is nothing."""
-        return nn.Module() if self.task.modules is None else self.task.modules
-
-    def _settings_of(self, train: BatchLoader) -> dict[str, Any]:
+    def _make_settings(self, train: BatchLoader) -> dict[str, Any]:
         """What must not change in a resumed run."""
-        names = (
-            "optimizer",
-            "start_lr",
-            "lr_scheduler",
-            "warmup_steps",
-            "clip_gradient",
-            "use_amp",
-            "amp_dtype",
-        )
-        settings = {name: getattr(self.options, name) for name in names}
-        more = {
-            "task": self.task.name,
-            "outputs": self.task.output_names,
-            "seed": self.seed,
-            "ranks": distributed.world_size(),
-            "steps_per_epoch": train.steps,
-        }
-        return (
-            settings
-            | {"optimizer_option": [list(pair) for pair in self.options.optimizer_option]}
-            | more
-        )
+        settings = {name: getattr(self.options, name) for name in FIXED_OPTIONS}
+        # always lists: a pair may come as a tuple, which is not equal
+        settings["optimizer_option"] = [list(pair) for pair in self.options.optimizer_option]
+        settings["task"] = self.task.name
+        settings["outputs"] = self.task.output_names
+        settings["seed"] = self.seed
+        settings["ranks"] = distributed.world_size()
+        settings["steps_per_epoch"] = train.steps
+        return settings
 
     def _resume(self, saved: dict[str, Any]) -> None:
+        """Continue as if the run had never stopped."""
         where = self.files.resume
         if saved.get("format") != checkpoint.CHECKPOINT_FORMAT:
             raise TrainingError(
-                f"{where}: format {saved.get('format')!r}, expected {checkpoint.CHECKPOINT_FORMAT}: written by another version"
+                f"{where}: format {saved.get('format')!r}, expected "
+                f"{checkpoint.CHECKPOINT_FORMAT}: written by another version"
             )
-        set_weights(
-            self.network.unwrapped, saved["weights"], f"{where}: the weights of another network"
-        )
-        # not there in checkpoints that know of no modules of a task
-        set_weights(
-            self._task_modules,
-            saved.get("task_weights", {}),
-            f"{where}: the weights of another task's modules",
-        )
+        # weights first: of all differences, those of another network say most
+        problem = f"{where}: the weights of another network"
+        set_weights(self.network.unwrapped, saved["weights"], problem)
+        # checkpoints from before tasks could train something have no such entry
+        task_weights = saved.get("task_weights", {})
+        problem = f"{where}: the weights of another task's modules"
+        set_weights(self._task_modules, task_weights, problem)
         checkpoint.check_settings(self._settings, saved["settings"], where)
         checkpoint.load_optimizer(self.update.optimizer, saved["optimizer"], where)
         self.update.schedule.load_state_dict(saved["schedule"])
         self.update.scaler.load_state_dict(saved["scaler"])
-        self.update.steps, self.update.done = saved["steps"], saved["done"]
+        self.update.steps = saved["steps"]
+        self.update.done = saved["done"]
         self.state = TrainingState(**saved["state"])
         log.info(
             "continuing from %s: epoch %d, after %d of its batches",
@@ -183,46 +195,45 @@ class Training:
             self.state.epoch,
             self.state.batches,
         )
-        if not distributed.is_main():  # only rank 0's random state is kept
-            torch.manual_seed(
-                (self.seed or 0) + 7919 * distributed.rank() + 104729 * self.update.steps
-            )
+        if not distributed.is_main():
+            # only rank 0's random state is kept
+            offset = RANK_STRIDE * distributed.rank() + STEP_STRIDE * self.update.steps
+            torch.manual_seed((self.seed or 0) + offset)
         elif self.state.batches:
+            # not yet: see _restore_random
             self._random = saved["random"]
         else:
             checkpoint.set_random_state(saved["random"])
 
     def _load_epoch(self, number: int) -> None:
-        """Weights after epoch ``number``; all the rest too if the run was saved just then."""
-        saved = (
-            checkpoint.load_checkpoint(self.files.resume) if self.files.resume.exists() else None
-        )
-        if saved is not None and (saved["state"]["epoch"], saved["state"]["batches"]) == (
-            number + 1,
-            0,
-        ):
-            self._resume(saved)
-            return
+        """Weights after epoch ``number``; all the rest too, if the run was saved just then."""
+        saved = None
+        if self.files.resume.exists():
+            saved = checkpoint.load_checkpoint(self.files.resume)
+            saved_state = saved["state"]
+            if (saved_state["epoch"], saved_state["batches"]) == (number + 1, 0):
+                self._resume(saved)
+                return
         path = self.files.epoch(number)
         if not path.exists():
             raise TrainingError(f"--load-epoch {number}: {path} does not exist")
-        set_weights(
-            self.network.unwrapped,
-            checkpoint.load_checkpoint(path),
-            f"{path}: the weights of another network",
-        )
+        weights = checkpoint.load_checkpoint(path)
+        problem = f"{path}: the weights of another network"
+        set_weights(self.network.unwrapped, weights, problem)
         if self.task.modules is not None:
             self._load_task_epoch(number)
         self.state.epoch = number + 1
         self.update.done = float(number + 1)
+        # a best epoch from later on is none of this run any more
         if saved is not None and saved["state"]["best_epoch"] <= number:
             for name in ("best_epoch", "best", "best_sums"):
                 setattr(self.state, name, saved["state"][name])
         log.info(
-            "--load-epoch %d: weights from %s; the optimiser's moments start afresh", number, path
+            "--load-epoch %d: weights from %s; the optimizer's moments start afresh", number, path
         )
-        if (of_weaver := self.files.weaver_optimizer(number)).exists():
-            log.warning("%s: Weaver's file of the optimiser's moments is not read", of_weaver)
+        of_weaver = self.files.weaver_optimizer(number)
+        if of_weaver.exists():
+            log.warning("%s: Weaver's file of the optimizer's moments is not read", of_weaver)
 
     def _load_task_epoch(self, number: int) -> None:
         """Weights of the task's modules after epoch ``number``."""
@@ -232,75 +243,82 @@ class Training:
                 f"--load-epoch {number}: {path} does not exist; it holds what {self.task.name} "
                 "trains beside the network"
             )
-        set_weights(
-            self._task_modules,
-            checkpoint.load_checkpoint(path),
-            f"{path}: the weights of another task's modules",
-        )
+        weights = checkpoint.load_checkpoint(path)
+        problem = f"{path}: the weights of another task's modules"
+        set_weights(self._task_modules, weights, problem)
 
     # --- an epoch
 
     def train(self, loader: BatchLoader) -> EpochMetrics:
-        """The rest of the running epoch; metrics of the whole of it."""
+        """The rest of the running epoch; metrics of the whole of it.
+
+        Raises:
+            TrainingError: a loss or weights are not finite; there is no batch at all.
+        """
         self.update.epoch = self.state.epoch
         meters = self.task.meters()
+        terms_so_far: Sums = {}
         if self.state.batches:
+            # an interrupted epoch: what was measured before counts too
             for meter, totals in zip(meters, self.state.meters, strict=True):
                 meter.restore(totals)
-        terms_so_far = self.state.terms if self.state.batches else {}
+            terms_so_far = self.state.terms
         self.update.terms = BatchTerms(self.task.metric_names(), terms_so_far)
         self.network.train()
         self.task.train()
         self.tracker.begin("train", self.state.epoch, self.update.done - self.state.epoch)
-        batches = self._train_batches(loader, meters)
-        outcome = run_epoch(
+        metrics = run_epoch(
             self.network,
             self.task,
-            batches,
+            self._train_batches(loader, meters),
             update=self.update,
             meters=meters,
             device=self.network.device,
             amp=self.amp,
         )
         self.tracker.end()
-        self._restore_random()  # where not a batch was left
+        # also where not a batch of the epoch was left
+        self._restore_random()
         self._check_finite(loader)
-        outcome.update(term_means(sum_terms_over_ranks(self.update.terms.sums())))
+        metrics.update(term_means(sum_terms_over_ranks(self.update.terms.sums())))
         self._last_pass = ("training", loader)
         if not self.update.steps:
             raise TrainingError(
-                "the training data gave no batch: fewer rows are selected than --batch-size asks for"
+                "the training data gave no batch: fewer rows are selected than --batch-size asks "
+                "for"
             )
-        return outcome
+        return metrics
 
     def _train_batches(self, loader: BatchLoader, meters: Sequence[Meter]) -> Iterator[Batch]:
         """The epoch's batches; after each step the log, and every now and then a save."""
-        timed = TimedBatches(
-            distributed.step_together(
-                loader.epoch(self.state.epoch, self.state.batches), self.update.idle
-            )
-        )
-        readings, start = IntervalMetrics(meters, timed, self.update.terms), time.perf_counter()
+        batches = loader.epoch(self.state.epoch, self.state.batches)
+        timed = TimedBatches(distributed.step_together(batches, self.update.idle))
+        interval = IntervalMetrics(meters, timed, self.update.terms)
+        start = time.perf_counter()
         for batch in timed:
             self._restore_random()
             yield batch
+            # from here on the batch is trained on: the loop has asked for the next one
             self.state.batches += 1
-            readings.rows += batch.size
+            interval.rows += batch.size
             self.tracker.advance(batch.progress, batch.size)
             if self.update.steps % self.options.log_every == 0:
                 self._check_finite(loader, batch)
-                self.tracker.interval(
-                    readings.read() | {"learning_rate": self.update.rate}, self.update.steps
-                )
+                values = interval.read()
+                values["learning_rate"] = self.update.rate
+                self.tracker.interval(values, self.update.steps)
             if time.monotonic() - self._saved >= 60 * self.options.save_minutes:
+                # nothing is saved that a run could not continue from
                 self._check_finite(loader, batch)
-                self.save_state(
-                    [meter.totals().cpu() for meter in meters], self.update.terms.sums()
-                )
+                totals = [meter.totals().cpu() for meter in meters]
+                self.save_state(totals, self.update.terms.sums())
         self._data_wait = timed.waited / (time.perf_counter() - start)
 
     def _restore_random(self) -> None:
-        # an iterator may draw random numbers when it is made: the state of the interrupted epoch comes after that
+        """Continue with the random state of the interrupted epoch, once.
+
+        Not before its first batch is there: an iterator may draw random numbers when it is made.
+        """
         if self._random is not None:
             checkpoint.set_random_state(self._random)
             self._random = None
@@ -310,24 +328,25 @@ class Training:
         self.network.eval()
         self.task.train(False)
         self.tracker.begin("validate", self.state.epoch)
-        outcome = run_epoch(
+        metrics = run_epoch(
             self.network,
             self.task,
-            self._advancing(loader),
+            self._validation_batches(loader),
             device=self.network.device,
             amp=self.amp,
         )
         self.tracker.end()
         self._last_pass = ("validation", loader)
-        return outcome
+        return metrics
 
-    def _advancing(self, loader: BatchLoader) -> Iterator[Batch]:
+    def _validation_batches(self, loader: BatchLoader) -> Iterator[Batch]:
+        """The epoch's batches; after each, the progress."""
         for batch in loader.epoch(self.state.epoch):
             yield batch
             self.tracker.advance(batch.progress, batch.size)
 
     def _check_finite(self, loader: BatchLoader, batch: Batch | None = None) -> None:
-        """Stop with an explanation when a loss was not finite."""
+        """Stop with an explanation when a loss or weights are not finite."""
         found = self.update.find_nonfinite()
         if found is None:
             return
@@ -336,55 +355,78 @@ class Training:
             f"NaN or infinite in training: {', '.join(found.terms)}, since step {found.step} "
             f"(epoch {self.state.epoch}, learning rate {self.update.rate:.3g}). "
             f"Non-finite values: {columns or 'none in inputs, labels and weights'}. "
-            "What may help: a smaller --start-lr, --clip-gradient 1, a run without --use-amp, inputs scaled to about -5 ... 5 (preprocess), "
-            f"labels and event weights without extreme values. The weights before it are in {self.files.prefix}_*.pt"
+            "What may help: a smaller --start-lr, --clip-gradient 1, a run without --use-amp, "
+            "inputs scaled to about -5 ... 5 (preprocess), labels and event weights without "
+            f"extreme values. The weights before it are in {self.files.prefix}_*.pt"
         )
 
     # --- what is kept
 
-    def save_epoch(self, checked: EpochMetrics) -> None:
-        """Save the epoch's weights, those of the best epoch, and what resumes the run."""
+    def save_epoch(self, metrics: EpochMetrics) -> None:
+        """Save the epoch's weights, those of the best epoch, and what resumes the run.
+
+        ``metrics`` decide whether this epoch is the best so far.
+
+        Raises:
+            TrainingError: the watched metric is NaN, or there is no such metric.
+        """
         name, direction = self.task.watch
-        if name not in checked:
-            raise TrainingError(
-                f"task.watch: there is no metric {name!r}; {nearest(name, checked) if checked else 'no entry counts'}"
-            )
-        value, best = checked[name], self.state.best.get(name)
+        if name not in metrics:
+            known = nearest(name, metrics) if metrics else "no entry counts"
+            raise TrainingError(f"task.watch: there is no metric {name!r}; {known}")
+        value = metrics[name]
         if math.isnan(value):
-            assert self._last_pass is not None
-            where, loader = self._last_pass
-            what = ENTRY_LOSS if name == "loss" else name
-            columns = ", ".join(nonfinite_columns(loader, None))
-            raise TrainingError(
-                f"NaN in {where}: {what}, after epoch {self.state.epoch}: nothing is saved. "
-                f"Non-finite values: {columns or 'none in inputs, labels and weights'}. "
-                "What may help: a smaller --start-lr, --clip-gradient 1"
-            )
+            self._stop_at_nan(name)
         self.update.schedule.observe(value)
-        better = best is None or direction.is_better(value, best)
-        if better:
-            self.state.best_epoch, self.state.best = self.state.epoch, dict(checked)
-            self.state.best_sums = [sums.cpu() for sums in checked.totals]
+        best = self.state.best.get(name)
+        is_best = best is None or direction.is_better(value, best)
+        if is_best:
+            self.state.best_epoch = self.state.epoch
+            self.state.best = dict(metrics)
+            self.state.best_sums = [sums.cpu() for sums in metrics.totals]
         if distributed.is_main():
-            weights = self.network.unwrapped.state_dict()
-            checkpoint.save_checkpoint(weights, self.files.epoch(self.state.epoch))
-            if self.task.modules is not None:
-                path = self.files.task_epoch(self.state.epoch)
-                checkpoint.save_checkpoint(self.task.modules.state_dict(), path)
-            if better:
-                checkpoint.save_checkpoint(weights, self.files.best)
-            if self.options.auto_clean:
-                checkpoint.remove_epochs(self.files, self.state.epoch)
-        self.state.epoch, self.state.batches = self.state.epoch + 1, 0
+            self._save_weights(is_best)
+        self.state.epoch += 1
+        self.state.batches = 0
         self.save_state([], {})
 
+    def _save_weights(self, is_best: bool) -> None:
+        """Write the files of the epoch that has ended."""
+        weights = self.network.unwrapped.state_dict()
+        checkpoint.save_checkpoint(weights, self.files.epoch(self.state.epoch))
+        if self.task.modules is not None:
+            task_weights = self.task.modules.state_dict()
+            checkpoint.save_checkpoint(task_weights, self.files.task_epoch(self.state.epoch))
+        if is_best:
+            checkpoint.save_checkpoint(weights, self.files.best)
+        if self.options.auto_clean:
+            # only now, when the newer files are there
+            checkpoint.remove_epochs(self.files, self.state.epoch)
+
+    def _stop_at_nan(self, metric: str) -> NoReturn:
+        """Say in which pass over data the watched ``metric`` became NaN."""
+        assert self._last_pass is not None
+        where, loader = self._last_pass
+        what = ENTRY_LOSS if metric == "loss" else metric
+        columns = ", ".join(nonfinite_columns(loader, None))
+        raise TrainingError(
+            f"NaN in {where}: {what}, after epoch {self.state.epoch}: nothing is saved. "
+            f"Non-finite values: {columns or 'none in inputs, labels and weights'}. "
+            "What may help: a smaller --start-lr, --clip-gradient 1"
+        )
+
     def save_state(self, meters: list[Tensor], terms: Sums) -> None:
-        """Write ``PREFIX_resume.pt``; ``meters`` and ``terms``: sums over the running epoch's batches."""
+        """Write ``PREFIX_resume.pt``.
+
+        ``meters`` and ``terms`` are sums over the batches of the running epoch.
+        """
         self._saved = time.monotonic()
         self.state.meters = meters
         self.state.terms = terms
         if not distributed.is_main():
             return
+        # not dataclasses.asdict, which would copy all tensors
+        state = {item.name: getattr(self.state, item.name) for item in fields(self.state)}
         everything = {
             "format": checkpoint.CHECKPOINT_FORMAT,
             "settings": self._settings,
@@ -395,32 +437,36 @@ class Training:
             "scaler": self.update.scaler.state_dict(),
             "steps": self.update.steps,
             "done": self.update.done,
-            "state": {
-                item.name: getattr(self.state, item.name) for item in dataclasses.fields(self.state)
-            },
+            "state": state,
             "random": self._random or checkpoint.random_state(),
         }
         checkpoint.save_checkpoint(everything, self.files.resume)
 
     def report(
         self,
-        fitted: EpochMetrics,
-        checked: EpochMetrics,
+        train_metrics: EpochMetrics,
+        val_metrics: EpochMetrics,
         train: BatchLoader,
         val: BatchLoader | None,
     ) -> None:
-        """Metrics, event accounting and figures of the epoch."""
-        values = {f"train/{name}": value for name, value in fitted.items()}
+        """Log metrics, event accounting and figures of the epoch.
+
+        Without validation data both metrics are those of training, and only ``train/`` is logged.
+        """
+        values = {f"train/{name}": value for name, value in train_metrics.items()}
         if val is not None:
-            values |= {f"val/{name}": value for name, value in checked.items()}
-        values |= {"learning_rate": self.update.rate, "data_wait": self._data_wait}
-        values |= log_rows("train", train) | ({} if val is None else log_rows("val", val))
-        spectra = reweighting_figures(
-            train, self.task.config.weights, self.files.prefix, self.state.epoch
-        )
+            values |= {f"val/{name}": value for name, value in val_metrics.items()}
+        values["learning_rate"] = self.update.rate
+        values["data_wait"] = self._data_wait
+        values |= log_rows("train", train)
+        if val is not None:
+            values |= log_rows("val", val)
+        weights = self.task.config.weights
+        spectra = reweighting_figures(train, weights, self.files.prefix, self.state.epoch)
 
         def figures() -> dict[str, Any]:
-            return self.task.figures(checked.meters, checked.totals) | spectra
+            # drawn only if a tracker wants them
+            return self.task.figures(val_metrics.meters, val_metrics.totals) | spectra
 
         self.tracker.epoch(values, self.state.epoch, figures)
 
@@ -428,26 +474,26 @@ class Training:
 
     def is_over(self) -> bool:
         """Whether all epochs are done, or too many without improvement."""
-        patience = self.options.early_stopping
-        if (
-            patience is not None
-            and self.state.best
-            and self.state.epoch - 1 - self.state.best_epoch >= patience
-        ):
-            log.info(
-                "stopping early: no better %s since epoch %d",
-                self.task.watch[0],
-                self.state.best_epoch,
-            )
+        if self._has_stopped_improving():
+            metric, _ = self.task.watch
+            log.info("stopping early: no better %s since epoch %d", metric, self.state.best_epoch)
             return True
         return self.state.epoch >= self.options.num_epochs
 
+    def _has_stopped_improving(self) -> bool:
+        """Whether ``--early-stopping`` many epochs were no better than the best one."""
+        patience = self.options.early_stopping
+        if patience is None or not self.state.best:
+            return False
+        latest_epoch = self.state.epoch - 1
+        return latest_epoch - self.state.best_epoch >= patience
+
     def finish(self) -> EpochMetrics:
-        """Report and return what the best epoch's data said."""
+        """Log and return the metrics of the best epoch."""
         log.info("best epoch: %d with %s", self.state.best_epoch, format_metrics(self.state.best))
         self.tracker.finish(dataclasses.asdict(self.options), self.state.best)
-        outcome = EpochMetrics(
-            self.task.meters() if self.state.best_sums else [], self.state.best_sums
-        )
-        outcome.update(self.state.best)
-        return outcome
+        # there are no sums where no epoch was measured, as with --load-epoch
+        meters = self.task.meters() if self.state.best_sums else []
+        metrics = EpochMetrics(meters, self.state.best_sums)
+        metrics.update(self.state.best)
+        return metrics
