@@ -1,4 +1,4 @@
-"""``train.py`` and the labels of a data YAML: what a task wants of them, and several kinds at once."""
+"""``train.py`` and the labels of a data YAML: what a task wants of them, and several kinds."""
 
 from __future__ import annotations
 

@@ -81,7 +81,8 @@ def test_masks_are_never_scaled(caplog):
         ),
         (
             group("a", length=0),
-            "inputs.pf.length: expected a whole number above 0, or null for one value a row, found 0",
+            "inputs.pf.length: expected a whole number above 0, or null for one value a row, "
+            "found 0",
         ),
         (group("a", length=2.5), "inputs.pf.length: .* found 2.5"),
         (

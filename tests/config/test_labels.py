@@ -1,4 +1,4 @@
-"""Labels of several kinds in one YAML: a list of sections, each as Weaver has it."""
+"""The labels of a YAML: one section as Weaver has it, or a list of sections of several kinds."""
 
 from __future__ import annotations
 
@@ -24,6 +24,94 @@ MIXED = [CLASSES, TARGETS, TAGS, FAKES]
 
 def load(labels, **more):
     return from_mapping({"inputs": INPUTS, "labels": labels, **more}, "x.yaml")
+
+
+def one_group(**changes):
+    inputs = {"jets": {"length": 4, "vars": ["jet_pt"]}}
+    return from_mapping({"inputs": inputs, **changes}, "x.yaml")
+
+
+# --- one section
+
+
+def test_labels_of_each_type():
+    custom = one_group(
+        labels={
+            "type": "custom",
+            "value": {"mass": "np.log(gen_mass)", "mass_mask": "gen_mass > 0"},
+        }
+    )
+    assert custom.label_names == ["mass", "mass_mask"]
+    assert custom.label_value == {"mass": "np.log(gen_mass)", "mass_mask": "gen_mass > 0"}
+    objects = one_group(labels={"type": "per_object", "value": ["jet_istag"]})
+    assert list(objects.labels.object_targets) == ["jets"]
+    assert objects.label_value == {"jet_istag": "jet_istag"}
+    assert one_group().labels is None
+
+
+def test_a_label_with_its_own_name_can_be_used_like_a_new_variable():
+    config = one_group(
+        labels={"type": "custom", "value": {"target": "gen_mass * 2", "gen_pt": "gen_pt"}},
+        observers=["target"],
+    )
+    assert config.new_variables["target"].source == "gen_mass * 2"
+    assert "gen_pt" not in config.new_variables
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (
+            {"type": "simple", "values": ["a"]},
+            "labels: unknown key 'values'; did you mean 'value'",
+        ),
+        (
+            {"value": ["a"]},
+            "labels.type: expected simple or custom or per_object; it is missing",
+        ),
+        (
+            {"type": "simple", "value": ["a", "a"]},
+            "labels.value: 'a' is listed 2 times",
+        ),
+        ({"type": "simple", "value": []}, "labels.value: expected at least one label"),
+        (
+            {"type": "simple", "value": {"a": "b"}},
+            "labels.value: expected a list of names",
+        ),
+        (
+            {"type": "simple", "value": ["a"], "group": "jets"},
+            "labels.group: only labels of type per_object",
+        ),
+        (
+            {"type": "per_object", "value": ["a"], "group": "jet"},
+            "labels.group: .* found 'jet'; did you mean 'jets'",
+        ),
+        (
+            {"type": "custom", "value": {"a": "np.load('x')"}},
+            "x.yaml: labels.value.a: np.load is not allowed",
+        ),
+    ],
+)
+def test_what_a_section_cannot_say_is_named_with_its_key(labels, message):
+    with pytest.raises(ConfigError, match=message):
+        one_group(labels=labels)
+
+
+def test_several_groups_need_to_be_told_which_one_is_labelled():
+    inputs = {
+        "jets": {"length": 4, "vars": ["a"]},
+        "tracks": {"length": 4, "vars": ["b"]},
+        "jets_mask": {"length": 4, "vars": ["c"]},
+    }
+    message = (
+        r"labels.group: expected one of the input groups with a length \(jets, tracks\); "
+        "it is missing"
+    )
+    with pytest.raises(ConfigError, match=message):
+        from_mapping({"inputs": inputs, "labels": {"type": "per_object", "value": ["y"]}})
+
+
+# --- a list of sections
 
 
 def test_a_list_holds_sections_of_each_kind():

@@ -130,30 +130,6 @@ def test_an_auto_yaml_that_weaver_wrote_is_read():
     assert not config.needs_statistics
 
 
-def test_labels_of_each_type():
-    custom = load(
-        labels={
-            "type": "custom",
-            "value": {"mass": "np.log(gen_mass)", "mass_mask": "gen_mass > 0"},
-        }
-    )
-    assert custom.label_names == ["mass", "mass_mask"]
-    assert custom.label_value == {"mass": "np.log(gen_mass)", "mass_mask": "gen_mass > 0"}
-    objects = load(labels={"type": "per_object", "value": ["jet_istag"]})
-    assert list(objects.labels.object_targets) == ["jets"]
-    assert objects.label_value == {"jet_istag": "jet_istag"}
-    assert load().labels is None
-
-
-def test_a_label_with_its_own_name_can_be_used_like_a_new_variable():
-    config = load(
-        labels={"type": "custom", "value": {"target": "gen_mass * 2", "gen_pt": "gen_pt"}},
-        observers=["target"],
-    )
-    assert config.new_variables["target"].source == "gen_mass * 2"
-    assert "gen_pt" not in config.new_variables
-
-
 def test_object_selection_filters_the_collections_of_the_groups_variables():
     inputs = {"jets": {"length": 4, "vars": ["x", "jet_eta"]}}
     short = load(
@@ -209,35 +185,6 @@ def test_own_functions_may_be_called(tmp_path):
             "preprocess.data_fraction: expected a share above 0",
         ),
         (
-            {"labels": {"type": "simple", "values": ["a"]}},
-            "labels: unknown key 'values'; did you mean 'value'",
-        ),
-        (
-            {"labels": {"value": ["a"]}},
-            "labels.type: expected simple or custom or per_object; it is missing",
-        ),
-        (
-            {"labels": {"type": "simple", "value": ["a", "a"]}},
-            "labels.value: 'a' is listed 2 times",
-        ),
-        ({"labels": {"type": "simple", "value": []}}, "labels.value: expected at least one label"),
-        (
-            {"labels": {"type": "simple", "value": {"a": "b"}}},
-            "labels.value: expected a list of names",
-        ),
-        (
-            {"labels": {"type": "simple", "value": ["a"], "group": "jets"}},
-            "labels.group: only labels of type per_object",
-        ),
-        (
-            {"labels": {"type": "per_object", "value": ["a"], "group": "jet"}},
-            "labels.group: .* found 'jet'; did you mean 'jets'",
-        ),
-        (
-            {"labels": {"type": "custom", "value": {"a": "np.load('x')"}}},
-            "x.yaml: labels.value.a: np.load is not allowed",
-        ),
-        (
             {"new_variables": {"unused": "open('x')"}},
             "x.yaml: new_variables.unused: no function 'open'",
         ),
@@ -274,19 +221,6 @@ def test_own_functions_may_be_called(tmp_path):
 def test_what_cannot_be_done_is_named_with_its_key(changes, message):
     with pytest.raises(ConfigError, match=message):
         load(**changes)
-
-
-def test_several_groups_need_to_be_told_which_one_is_labelled():
-    inputs = {
-        "jets": {"length": 4, "vars": ["a"]},
-        "tracks": {"length": 4, "vars": ["b"]},
-        "jets_mask": {"length": 4, "vars": ["c"]},
-    }
-    with pytest.raises(
-        ConfigError,
-        match=r"labels.group: expected one of the input groups with a length \(jets, tracks\); it is missing",
-    ):
-        load(inputs=inputs, labels={"type": "per_object", "value": ["y"]})
 
 
 def test_a_file_that_is_not_there_or_not_yaml_is_named(tmp_path):

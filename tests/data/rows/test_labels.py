@@ -47,10 +47,11 @@ def test_a_class_is_the_one_column_that_is_set():
 
 def test_rows_of_no_class_or_several_are_counted_in_the_error():
     table = {"a": np.array([1, 0, 0, 2]), "b": np.array([1, 0, 0, 1])}
-    with pytest.raises(
-        DataError,
-        match=r"f.root.*of 4 selected rows, 2 belong to no class, 1 belong to several, 1 have a value other than",
-    ):
+    message = (
+        r"f.root.*of 4 selected rows, 2 belong to no class, 1 belong to several, "
+        "1 have a value other than"
+    )
+    with pytest.raises(DataError, match=message):
         row_labels(table, config(SIMPLE), make_plan(config(SIMPLE), "train"), "f.root")
 
 

@@ -91,7 +91,8 @@ def test_fixed_size_arrays_are_objects_too():
     [
         (
             {"pt": np.array([1.0, 2.0, 3.0])},
-            r"input group 'jets' has 2 objects a row, but its variable 'pt' has one value a row, shape \(3,\)",
+            r"input group 'jets' has 2 objects a row, "
+            r"but its variable 'pt' has one value a row, shape \(3,\)",
         ),
         (
             {"met": ak.Array([[1.0], [], [2.0]])},
