@@ -42,7 +42,17 @@ ROOMS = [
 """Folders and modules of the package, from the top: each imports only those below it."""
 
 INSIDE = {
-    "data": ["loaders", "shuffle", "statistics", "scan", "rows", "chunks", "accounting"],
+    "data": [
+        "datasets",
+        "loaders",
+        "shuffle",
+        "selected_table",
+        "statistics",
+        "scan",
+        "rows",
+        "chunks",
+        "accounting",
+    ],
     "nn": ["models", "layers", "objects"],
 }
 """The same inside of a folder; applications import none of each other."""

@@ -128,7 +128,7 @@ def test_options_of_the_compiler_are_those_of_torch():
     with pytest.raises(ConfigError, match="--compiler-option fullgraph: expected true or false"):
         options("fullgraph", "1")
     with pytest.raises(
-        ConfigError, match="--compiler-option: .*'dynamics'; did you mean 'dynamic'"
+        ConfigError, match=r"--compiler-option: .*'dynamics'; did you mean 'dynamic'"
     ):
         options("dynamics", "true")
 

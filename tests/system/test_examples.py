@@ -34,7 +34,7 @@ def test_what_lies_inside_of_an_installed_package_comes_first(tmp_path, monkeypa
 
 
 def test_an_unknown_name_is_met_with_the_nearest():
-    with pytest.raises(ConfigError, match="weaver_tt:particel_net: .*did you mean 'particle_net'"):
+    with pytest.raises(ConfigError, match=r"weaver_tt:particel_net: .*did you mean 'particle_net'"):
         NetworkFile("weaver_tt:particel_net")
     with pytest.raises(
         ConfigError, match="no such example in data_configs; did you mean 'jetclass"

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import fsspec
 
@@ -89,6 +90,13 @@ def parse_groups(patterns: Sequence[str], divide: bool = False) -> list[FileGrou
         else:
             file_groups.append(FileGroup(name, tuple(paths)))
     return file_groups
+
+
+def list_files(files: str | Path | Sequence[str | Path]) -> list[str]:
+    """File patterns as the flags take them: a list of text."""
+    if isinstance(files, str | Path):
+        return [str(files)]
+    return [str(file) for file in files]
 
 
 def first_files(patterns: Sequence[str], number: int) -> list[str]:

@@ -63,7 +63,7 @@ def read_literal(text: str) -> Any:
 class _WordsToValues(ast.NodeTransformer):
     """Names such as ``true`` become the values that they stand for, inside of tuples too."""
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         """One name."""
         word = node.id.lower()
         return ast.Constant(WORDS[word]) if word in WORDS else node

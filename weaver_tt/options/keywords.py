@@ -1,0 +1,87 @@
+"""Options of a run from Python: keyword arguments named as the flags of the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from weaver_tt.errors import ConfigError, nearest, unknown_key
+from weaver_tt.options.literals import read_literal
+from weaver_tt.options.train import RunOptions
+
+KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text or a path"}
+
+
+def options_from_keywords(keywords: Mapping[str, Any]) -> RunOptions:
+    """The options of ``train.py`` with these set, each named as its flag: ``num_epochs=5``.
+
+    A flag that takes several values takes a list, or one value alone; one of KEY VALUE pairs takes
+    a mapping (``network_option={"hidden": 64}``). What is not given has the flag's default.
+
+    Raises:
+        ConfigError: there is no such flag, or its value is of another kind.
+    """
+    options = RunOptions()
+    parts = [getattr(options, part.name) for part in dataclasses.fields(options)]
+    fields = {}
+    for part in parts:
+        for field in dataclasses.fields(part):
+            fields[field.name] = (part, field)
+    for name, value in keywords.items():
+        if name not in fields:
+            raise unknown_key(name, fields, "options")
+        part, field = fields[name]
+        hint = get_type_hints(type(part))[name]
+        setattr(part, name, _read_value(name, value, hint, field.metadata["argparse"]))
+    return options
+
+
+def _read_value(name: str, value: Any, hint: Any, settings: Mapping[str, Any]) -> Any:
+    """A value as argparse would have made it."""
+    if get_origin(hint) is list:
+        return _read_pairs(name, value) if settings.get("nargs") == 2 else _read_list(name, value)
+    kinds = get_args(hint) or (hint,)
+    if value is None and type(None) in kinds:
+        return None
+    kind = next(kind for kind in kinds if kind is not type(None))
+    if kind is str and isinstance(value, Path):
+        value = str(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    # a bool is an int for Python, never for a flag
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ConfigError(f"option {name}: expected {KINDS[kind]}, found {value!r}")
+    choices = settings.get("choices")
+    if choices is not None and value not in choices:
+        raise ConfigError(f"option {name}: {value!r}; {nearest(str(value), choices)}")
+    return value
+
+
+def _read_list(name: str, value: Any) -> list[str]:
+    """Values of a flag that takes several; one alone need not be a list."""
+    values = [value] if isinstance(value, str | Path) else value
+    if not isinstance(values, list | tuple) or not all(
+        isinstance(entry, str | Path) for entry in values
+    ):
+        raise ConfigError(f"option {name}: expected a list of text or paths, found {value!r}")
+    return [str(entry) for entry in values]
+
+
+def _read_pairs(name: str, value: Any) -> list[list[str]]:
+    """KEY VALUE pairs as the command line has them, where values are Python literals."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f"option {name}: expected a mapping such as {{'key': 1}}, found {value!r}"
+        )
+    pairs = []
+    for key, entry in value.items():
+        text = repr(entry)
+        if read_literal(text) != entry:
+            raise ConfigError(
+                f"option {name}: {key}: expected numbers, text, True, False, None, or lists of "
+                f"them, found {entry!r}"
+            )
+        pairs.append([str(key), text])
+    return pairs
