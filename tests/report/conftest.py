@@ -17,7 +17,10 @@ def write_prediction(
     seed: int = 1,
     **more: Any,
 ) -> Path:
-    """Scores that tell classes apart the better the higher jet_pt (500 to 600) is; ``more`` columns replace or add to these."""
+    """Scores that separate classes the better the higher jet_pt (500 to 600) is.
+
+    ``more`` columns replace these or are added to them.
+    """
     generator = np.random.default_rng(seed)
     target = generator.integers(0, len(classes), entries)
     pt = 500 + 100 * generator.random(entries)

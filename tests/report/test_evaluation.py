@@ -1,4 +1,4 @@
-"""Judging by files equals judging by arrays; bins and differences by hand."""
+"""Files give the numbers of arrays; bins and differences by hand."""
 
 import logging
 import math
@@ -22,7 +22,7 @@ CLASSES = ["top", "qcd"]
 
 @pytest.fixture(scope="module")
 def prediction(tmp_path_factory, write):
-    return write(tmp_path_factory.mktemp("judging") / "pred.root", CLASSES, entries=2000)
+    return write(tmp_path_factory.mktemp("evaluation") / "pred.root", CLASSES, entries=2000)
 
 
 def source(path, **more):
@@ -45,9 +45,9 @@ def test_the_area_is_that_of_counting_pairs(prediction):
     assert model.metrics()["rows"] == 2000
 
 
-def test_bins_hold_their_rows_and_judge_them_alone(prediction):
+def test_bins_are_evaluated_on_their_own_rows(prediction):
     model = evaluate_model(
-        source(prediction, pt="jet_pt"),
+        source(prediction, bin_column="jet_pt"),
         CLASSES,
         ColumnBins("jet_pt", np.array([500.0, 550.0, 600.0, 700.0])),
     )
@@ -65,19 +65,19 @@ def test_bins_hold_their_rows_and_judge_them_alone(prediction):
 def test_places_by_hand():
     values = np.array([-1.0, 0.0, 1.0, 2.0, 3.0, math.nan])
     edges = np.array([0.0, 1.0, 2.0])
-    assert ColumnBins("x", edges).places(values).tolist() == [-1, 0, 1, 1, -1, -1]
-    assert ColumnBins("x", edges, open=True).places(values).tolist() == [0, 0, 1, 1, 1, -1]
+    assert ColumnBins("x", edges).find(values).tolist() == [-1, 0, 1, 1, -1, -1]
+    assert ColumnBins("x", edges, open=True).find(values).tolist() == [0, 0, 1, 1, 1, -1]
 
 
 def test_bins_of_equal_content(prediction):
-    binning = equal_content(source(prediction, pt="jet_pt"), CLASSES, 4)
+    binning = equal_content(source(prediction, bin_column="jet_pt"), CLASSES, 4)
     assert binning.edges == pytest.approx([500, 525, 550, 575, 600], abs=5)
 
 
 def test_a_column_without_spread_has_no_bins(tmp_path, write):
     path = write(tmp_path / "pred.root", CLASSES, entries=5, jet_pt=np.ones(5))
     with pytest.raises(DataError, match="'jet_pt' holds one value only; --pt-edges"):
-        equal_content(source(path, pt="jet_pt"), CLASSES, 3)
+        equal_content(source(path, bin_column="jet_pt"), CLASSES, 3)
 
 
 def test_weights_count(tmp_path, write):
@@ -93,7 +93,7 @@ def test_weights_count(tmp_path, write):
     assert details["entries"]["top"] == {"sum_of_weights": 4.0, "effective": pytest.approx(1.6)}
 
 
-def test_a_class_without_rows_is_told_and_one_class_alone_refused(
+def test_a_class_without_rows_is_reported_and_one_class_alone_refused(
     tmp_path, write, caplog, monkeypatch
 ):
     monkeypatch.setattr(logging.getLogger("weaver_tt"), "propagate", True)
@@ -117,9 +117,9 @@ def test_a_class_without_rows_is_told_and_one_class_alone_refused(
 def test_differences_by_hand():
     first = {"auc": {"value": 0.9, "error": 0.03}, "rejection": {"value": None, "error": None}}
     second = {"auc": {"value": 0.95, "error": 0.04}, "rejection": {"value": 10.0, "error": 1.0}}
-    told = metric_differences(second, first)
-    assert told["auc"] == {"value": pytest.approx(0.05), "error": pytest.approx(0.05)}
-    assert told["rejection"] == {"value": None, "error": None}
+    differences = metric_differences(second, first)
+    assert differences["auc"] == {"value": pytest.approx(0.05), "error": pytest.approx(0.05)}
+    assert differences["rejection"] == {"value": None, "error": None}
 
 
 def test_the_headline_of_two_classes_is_about_the_signal(prediction):

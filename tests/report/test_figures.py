@@ -13,7 +13,7 @@ CLASSES = ["top", "qcd"]
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory, write):
-    """Two models judged on a file each, without bins."""
+    """Two models with a file each, without bins."""
     folder = tmp_path_factory.mktemp("drawing")
     paths = [write(folder / f"{seed}.parquet", CLASSES, entries=200, seed=seed) for seed in (1, 2)]
     return [

@@ -1,4 +1,7 @@
-"""The page as a browser shows it: tables there, every image decoded, nothing fetched. Skipped where there is no Chromium."""
+"""The page as a browser shows it: tables there, every image decoded, nothing fetched.
+
+Skipped where there is no Chromium.
+"""
 
 import re
 import shutil
@@ -11,12 +14,20 @@ from weaver_tt.report.commands import ReportOptions, run_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 COUNT = """<script>addEventListener("load", () => {
-  const shown = [...document.images].filter(image => image.complete && image.naturalWidth > 0).length;
-  const fetched = performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).length;
+  const isShown = image => image.complete && image.naturalWidth > 0;
+  const isFetched = entry => !entry.name.startsWith("data:");
+  const shown = [...document.images].filter(isShown).length;
+  const fetched = performance.getEntriesByType("resource").filter(isFetched).length;
   document.title = `images ${shown} of ${document.images.length}, fetched ${fetched}`;
 })</script>"""
 

@@ -1,4 +1,4 @@
-"""Prediction files are read in a stream, and what cannot be judged is told."""
+"""Prediction files are read in a stream; rows that cannot be evaluated are counted."""
 
 import numpy as np
 import pytest
@@ -33,27 +33,17 @@ def test_an_ensembles_spread_is_no_class(tmp_path, write):
 
 
 def test_rows_are_read_in_pieces_and_in_order(tmp_path, write, monkeypatch):
+    path = write(tmp_path / "pred.root", WEAVER, number=np.arange(600.0))
+    (whole,) = stream_scores(source(path), WEAVER)
     monkeypatch.setattr(scores, "CHUNK_ROWS", 250)
-    chunks = list(stream_scores(source(write(tmp_path / "pred.root", WEAVER), pt="jet_pt"), WEAVER))
+    chunks = list(stream_scores(source(path, bin_column="jet_pt", weight="number"), WEAVER))
     assert [chunk.rows for chunk in chunks] == [250, 250, 100]
-    whole = next(
-        stream_scores(
-            source(
-                write(tmp_path / "whole.root", WEAVER, number=np.arange(600.0)), weight="number"
-            ),
-            WEAVER,
-        )
-    )
-    assert (
-        np.concatenate([chunk.target for chunk in chunks]).tolist()
-        == np.concatenate(
-            [chunk.target for chunk in stream_scores(source(tmp_path / "whole.root"), WEAVER)]
-        ).tolist()
-    )
-    assert whole.weight.tolist() == list(range(250))
+    targets = np.concatenate([chunk.target for chunk in chunks])
+    assert targets.tolist() == whole.target.tolist()
+    assert chunks[0].weight.tolist() == list(range(250))
 
 
-def test_rows_that_cannot_be_judged_are_left_out_and_counted(tmp_path, write):
+def test_rows_that_cannot_be_evaluated_are_left_out_and_counted(tmp_path, write):
     score = np.full(4, 0.5, np.float32)
     score[0] = np.nan
     columns = {
@@ -76,7 +66,7 @@ def test_files_that_are_no_classifiers_prediction_are_refused(tmp_path, write):
     with pytest.raises(DataError, match=r"other\.root.*no column begins with 'score_'"):
         read_classes(source(path))
     path = write(tmp_path / "data.root", ["b", "c"], entries=3, b=None, c=None)
-    with pytest.raises(DataError, match="no column 'b' that tells the rows of that class"):
+    with pytest.raises(DataError, match="no column 'b' with 1 in the rows of that class"):
         read_classes(source(path))
     path = write(tmp_path / "one.root", ["b"], entries=3)
     with pytest.raises(DataError, match="two are needed"):
@@ -87,10 +77,8 @@ def test_files_that_are_no_classifiers_prediction_are_refused(tmp_path, write):
 
 
 def test_files_of_one_model_must_have_the_same_classes(tmp_path, write):
-    first, second = (
-        write(tmp_path / "1.root", ["b", "c"], entries=3),
-        write(tmp_path / "2.root", ["b", "s"], entries=3),
-    )
+    first = write(tmp_path / "1.root", ["b", "c"], entries=3)
+    second = write(tmp_path / "2.root", ["b", "s"], entries=3)
     with pytest.raises(
         DataError, match=r"2\.root: its classes are b, s; those of .*1\.root are b, c"
     ):
@@ -121,9 +109,7 @@ def test_models_are_named_by_file_folder_or_argument(tmp_path):
 
 
 def test_a_column_must_be_in_all_files(tmp_path, write):
-    first, second = (
-        write(tmp_path / "1.root", WEAVER, entries=3),
-        write(tmp_path / "2.root", WEAVER, entries=3, jet_pt=None),
-    )
+    first = write(tmp_path / "1.root", WEAVER, entries=3)
+    second = write(tmp_path / "2.root", WEAVER, entries=3, jet_pt=None)
     assert has_column([source(first)], "jet_pt")
     assert not has_column([source(first), source(second)], "jet_pt")

@@ -19,7 +19,7 @@ EDGES = np.array([500.0, 530.0, 560.0, 600.0])
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory, write):
-    """A prediction file, and its scores, classes and pT: the tagger knows the pT."""
+    """A prediction file, and its scores, classes and pT: the tagger depends on the pT."""
     import uproot
 
     path = write(tmp_path_factory.mktemp("sculpting") / "pred.root", CLASSES, entries=4000)
@@ -44,7 +44,7 @@ def test_an_empty_spectrum_has_no_divergence():
 def test_spectra_are_those_of_sorting_all_scores(table):
     path, score, top, pt = table
     model = evaluate_model(
-        ModelFiles(name="model", paths=(str(path),), pt="jet_pt"),
+        ModelFiles(name="model", paths=(str(path),), bin_column="jet_pt"),
         CLASSES,
         ColumnBins("jet_pt", EDGES),
     )
@@ -67,7 +67,7 @@ def test_spectra_are_those_of_sorting_all_scores(table):
 def test_the_other_class_can_be_the_signal(table):
     path, _, top, pt = table
     model = evaluate_model(
-        ModelFiles(name="model", paths=(str(path),), pt="jet_pt"),
+        ModelFiles(name="model", paths=(str(path),), bin_column="jet_pt"),
         CLASSES,
         ColumnBins("jet_pt", EDGES),
     )
@@ -77,13 +77,13 @@ def test_the_other_class_can_be_the_signal(table):
 def test_bins_of_equal_width_leave_out_the_outermost_per_cent(table):
     path, _, _, pt = table
     edges = equal_width(
-        ModelFiles(name="model", paths=(str(path),), pt="jet_pt"), CLASSES, 10
+        ModelFiles(name="model", paths=(str(path),), bin_column="jet_pt"), CLASSES, 10
     ).edges
     assert np.diff(edges) == pytest.approx(np.full(10, (edges[-1] - edges[0]) / 10))
     assert (edges[0], edges[-1]) == pytest.approx(tuple(np.quantile(pt, [0.005, 0.995])))
 
 
-def test_the_report_tells_and_draws_it(table, tmp_path):
+def test_the_report_measures_and_draws_it(table, tmp_path):
     path, *_ = table
     assert (
         cli.main(
@@ -103,10 +103,11 @@ def test_the_report_tells_and_draws_it(table, tmp_path):
         )
         == 0
     )
-    told = json.loads((tmp_path / "metrics.json").read_text())["sculpting"]
-    assert (told["column"], told["signal"], told["edges"]) == ("jet_pt", "top", [500, 540, 600])
-    assert told["jensen_shannon_bits"]["one"] == told["jensen_shannon_bits"]["two"]
-    assert 0 < told["jensen_shannon_bits"]["one"]["0.5"] < 0.1
+    numbers = json.loads((tmp_path / "metrics.json").read_text())["sculpting"]
+    assert (numbers["column"], numbers["signal"]) == ("jet_pt", "top")
+    assert numbers["edges"] == [500, 540, 600]
+    assert numbers["jensen_shannon_bits"]["one"] == numbers["jensen_shannon_bits"]["two"]
+    assert 0 < numbers["jensen_shannon_bits"]["one"]["0.5"] < 0.1
     assert {"sculpting_jet_pt_30.png", "sculpting_jet_pt_50.pdf"} <= {
         file.name for file in tmp_path.iterdir()
     }

@@ -31,11 +31,11 @@ class ReportOptions:
     output: str = flag("report", "folder to write to", "-o")
     signal: list[str] = flag(
         [],
-        "classes to judge as signal against all others (default: the first of two, each of several)",
+        "signal classes, each against all others (default: the first of two, each of several)",
         nargs="+",
     )
     pt_column: str | None = flag(
-        None, f"column to judge in bins of (default: {DEFAULT_PT} where all files have it)"
+        None, f"column to bin in (default: {DEFAULT_PT} where all files have it)"
     )
     pt_edges: list[float] = flag(
         [], "bin edges of that column (default: bins of equal content)", nargs="+", type=float
@@ -43,7 +43,8 @@ class ReportOptions:
     pt_bins: int = flag(6, "bins where no edges are given")
     mass_column: str | None = flag(
         None,
-        "column that taggers should not know: what they do to the background's spectrum of it is measured and drawn",
+        "column that taggers should be decorrelated from: measure and draw how a selection "
+        "sculpts the background's spectrum of it",
     )
     mass_edges: list[float] = flag(
         [], f"bin edges of that column (default: {MASS_BINS} of equal width)", nargs="+", type=float
@@ -56,6 +57,7 @@ class ReportOptions:
 
 def run_report(options: ReportOptions) -> None:
     """``weaver-tt report``."""
+    # torch, matplotlib and the readers take seconds to import: not for --help
     import json
     from pathlib import Path
 
@@ -74,38 +76,43 @@ def run_report(options: ReportOptions) -> None:
     sources, binning = _with_bins(options, sources, classes)
     folder = Path(options.output)
     make_folder(folder)
+
+    # all rows are read once here, and once more where the sculpting needs other bins
     models = [evaluate_model(source, classes, binning) for source in sources]
-    summaries = {model.name: model.metrics() for model in models}
-    numbers = {name: headline_metrics(summary, signals) for name, summary in summaries.items()}
-    first = models[0].name
-    compared = {
-        name: metric_differences(one, numbers[first])
-        for name, one in numbers.items()
-        if name != first
-    }
+    metrics = {model.name: model.metrics() for model in models}
+    headlines = {name: headline_metrics(one, signals) for name, one in metrics.items()}
+    reference = models[0].name
+    differences = {}
+    for name, headline in headlines.items():
+        if name != reference:
+            differences[name] = metric_differences(headline, headlines[reference])
     content = {
         "classes": classes,
         "signals": signals,
-        "reference": first,
-        "models": summaries,
-        "differences": compared,
+        "reference": reference,
+        "models": metrics,
+        "differences": differences,
     }
+
+    # figures come before the page, which holds them
     pictures = draw_report(models, signals, folder)
     if options.mass_column is not None:
-        content["sculpting"], more = _measure_sculpting(options, sources, classes, signals[0])
-        pictures += more
-    write_text(folder / "metrics.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
-    write_text(
-        folder / "report.html",
-        report_page(
-            content, numbers, pictures, {model.name: model.empty_classes for model in models}
-        ),
-    )
+        content["sculpting"], spectra = _measure_sculpting(options, sources, classes, signals[0])
+        pictures += spectra
+    empty = {model.name: model.empty_classes for model in models}
+    page = report_page(content, headlines, pictures, empty)
+    text = json.dumps(content, indent=1, allow_nan=False)
+    write_text(folder / "metrics.json", text + "\n")
+    write_text(folder / "report.html", page)
     log.info("%s: %d models, %d figures", folder / "report.html", len(models), len(pictures))
 
 
 def _common_classes(sources: list[ModelFiles]) -> list[str]:
-    """The classes of the first model; DataError if another one has others."""
+    """The classes of the first model.
+
+    Raises:
+        DataError: another model has others.
+    """
     from weaver_tt.report.scores import read_classes
 
     classes = read_classes(sources[0])
@@ -113,8 +120,9 @@ def _common_classes(sources: list[ModelFiles]) -> list[str]:
         others = read_classes(source)
         if set(others) != set(classes):
             raise DataError(
-                f"{source.paths[0]}: its classes are {', '.join(others)}; those of {sources[0].paths[0]} are {', '.join(classes)}: "
-                "only models of the same classes can be compared"
+                f"{source.paths[0]}: its classes are {', '.join(others)}; those of "
+                f"{sources[0].paths[0]} are {', '.join(classes)}: only models of the same classes "
+                "can be compared"
             )
     return classes
 
@@ -125,13 +133,19 @@ def _signal_classes(options: ReportOptions, classes: list[str]) -> list[str]:
             raise ConfigError(
                 f"report: --signal {name}: there is no such class; {nearest(name, classes)}"
             )
-    return options.signal or (classes[:1] if len(classes) == 2 else classes)
+    if options.signal:
+        return options.signal
+    # of two classes the second is the background
+    return classes[:1] if len(classes) == 2 else classes
 
 
 def _with_bins(
     options: ReportOptions, sources: list[ModelFiles], classes: list[str]
 ) -> tuple[list[ModelFiles], ColumnBins | None]:
-    """The sources with the column to bin in, and its bins; neither where it is not asked for and not there."""
+    """The sources with the column to bin in, and its bins.
+
+    Without bins if none are asked for and the files lack the default column.
+    """
     from weaver_tt.report.evaluation import ColumnBins, equal_content
     from weaver_tt.report.scores import has_column
 
@@ -140,55 +154,60 @@ def _with_bins(
         if not has_column(sources, DEFAULT_PT):
             return sources, None
         column = DEFAULT_PT
+    # options are checked before rows are read
     edges = _read_edges(options.pt_edges, "--pt-edges")
     if options.pt_bins < 1:
         raise ConfigError(f"report: --pt-bins {options.pt_bins}: expected 1 or more")
-    sources = [replace(source, pt=column) for source in sources]
-    return sources, ColumnBins(column, edges) if len(edges) else equal_content(
-        sources[0], classes, options.pt_bins
-    )
+    sources = [replace(source, bin_column=column) for source in sources]
+    if len(edges):
+        return sources, ColumnBins(column, edges)
+    return sources, equal_content(sources[0], classes, options.pt_bins)
 
 
 def _read_edges(edges: list[float], name: str) -> Floats:
-    """Bin edges as an array, perhaps empty; ConfigError where they do not increase."""
+    """Bin edges as an array, perhaps empty.
+
+    Raises:
+        ConfigError: they do not increase.
+    """
     import numpy as np
 
     if edges and (len(edges) < 2 or (np.diff(edges) <= 0).any()):
-        raise ConfigError(
-            f"report: {name} {' '.join(map(str, edges))}: expected two or more numbers that increase"
-        )
+        given = " ".join(map(str, edges))
+        raise ConfigError(f"report: {name} {given}: expected two or more numbers that increase")
     return np.array(edges)
 
 
 def _measure_sculpting(
     options: ReportOptions, sources: list[ModelFiles], classes: list[str], signal: str
 ) -> tuple[dict[str, Any], list[Picture]]:
-    """What the models do to the background's spectrum of ``--mass-column``: numbers and figures."""
+    """How selections sculpt the background's spectrum of ``--mass-column``: numbers, figures."""
     from pathlib import Path
 
     from weaver_tt.report.evaluation import ColumnBins, equal_width, evaluate_model
     from weaver_tt.report.figures import draw_spectra
     from weaver_tt.report.sculpting import EFFICIENCIES, measure_sculpting
 
-    column, edges = str(options.mass_column), _read_edges(options.mass_edges, "--mass-edges")
-    sources = [replace(source, pt=column) for source in sources]
-    binning = (
-        ColumnBins(column, edges) if len(edges) else equal_width(sources[0], classes, MASS_BINS)
-    )
-    found = {
-        source.name: measure_sculpting(
-            evaluate_model(source, classes, binning), classes.index(signal)
-        )
-        for source in sources
-    }
-    distances = {
-        name: dict(zip(map(str, EFFICIENCIES), one.distance, strict=True))
-        for name, one in found.items()
-    }
+    column = str(options.mass_column)
+    edges = _read_edges(options.mass_edges, "--mass-edges")
+    sources = [replace(source, bin_column=column) for source in sources]
+    if len(edges):
+        binning = ColumnBins(column, edges)
+    else:
+        binning = equal_width(sources[0], classes, MASS_BINS)
+
+    models = {}
+    distances = {}
+    for source in sources:
+        model = evaluate_model(source, classes, binning)
+        sculpting = measure_sculpting(model, classes.index(signal))
+        models[source.name] = sculpting
+        efficiencies = map(str, EFFICIENCIES)
+        distances[source.name] = dict(zip(efficiencies, sculpting.distance, strict=True))
     numbers = {
         "column": column,
         "signal": signal,
         "edges": binning.edges.tolist(),
         "jensen_shannon_bits": distances,
     }
-    return numbers, draw_spectra(binning, found, signal, Path(options.output))
+    return numbers, draw_spectra(binning, models, signal, Path(options.output))

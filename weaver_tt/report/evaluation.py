@@ -1,14 +1,18 @@
-"""Models judged on their prediction files, in a stream: numbers overall and in bins of pT, and how the models differ."""
+"""Models evaluated on their prediction files, in a stream.
+
+Numbers overall and in bins of a column, usually pT, and how the models differ.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from weaver_tt.errors import DataError
@@ -19,8 +23,11 @@ from weaver_tt.metrics.classifier_summary import OPERATING_POINTS, ClassifierSum
 from weaver_tt.metrics.direction import metric_direction
 from weaver_tt.report.scores import Floats, ModelFiles, ScoredRows, stream_scores
 
-SCORE_BINS = 8191  # bins of the scores are as fine as memory allows (see ClassificationMeter): ties matter nowhere
+# Bins of the scores are as fine as memory allows (see ClassificationMeter), so that ties do not
+# matter; in bins of a column, where many meters lie side by side, they are as in training.
+SCORE_BINS = 8191
 SCORE_BINS_IN_BINS = 511
+IN_BINS = ("entries", "accuracy", "auc", "rejection")  # what metrics.json says of a bin
 
 
 @dataclass(frozen=True)
@@ -31,90 +38,98 @@ class ColumnBins:
     edges: Floats
     open: bool = False
 
-    def places(self, values: Floats) -> np.ndarray[Any, Any]:
+    def find(self, values: Floats) -> npt.NDArray[np.int64]:
         """Bin of each value (R,), -1 for those in none."""
         last = len(self.edges) - 2
-        place = np.digitize(values, self.edges) - 1
-        place[values == self.edges[-1]] = last
+        number = np.digitize(values, self.edges) - 1
+        # the last bin includes its upper edge
+        number[values == self.edges[-1]] = last
         if self.open:
-            return np.where(np.isnan(values), -1, place.clip(0, last))
-        return np.where((place > last) | np.isnan(values), -1, place)
+            number = number.clip(0, last)
+        return np.where((number > last) | np.isnan(values), -1, number)
 
 
 def equal_content(source: ModelFiles, classes: Sequence[str], bins: int) -> ColumnBins:
-    """At most ``bins`` bins of ``source.pt`` with about the same number of rows each, judged by the first chunk; DataError where it has no spread."""
-    return ColumnBins(
-        str(source.pt),
-        _quantile_edges(source, classes, np.linspace(0, 1, bins + 1), "--pt-edges"),
-        open=True,
-    )
+    """At most ``bins`` bins of the bin column with about the same number of rows each.
+
+    As the first chunk has it.
+
+    Raises:
+        DataError: the column has no spread.
+    """
+    shares = np.linspace(0, 1, bins + 1)
+    edges = _quantiles(source, classes, shares, "--pt-edges")
+    return ColumnBins(str(source.bin_column), edges, open=True)
 
 
 def equal_width(source: ModelFiles, classes: Sequence[str], bins: int) -> ColumnBins:
-    """``bins`` bins of ``source.pt`` of the same width over all but the outermost per cent of the first chunk; DataError where it has no spread."""
-    low, *_, high = _quantile_edges(source, classes, np.array([0.005, 0.995]), "--mass-edges")
-    return ColumnBins(str(source.pt), np.linspace(low, high, bins + 1))
+    """``bins`` bins of the bin column of the same width.
+
+    They cover all but the outermost per cent of the first chunk.
+
+    Raises:
+        DataError: the column has no spread.
+    """
+    shares = np.array([0.005, 0.995])
+    low, high = _quantiles(source, classes, shares, "--mass-edges")
+    return ColumnBins(str(source.bin_column), np.linspace(low, high, bins + 1))
 
 
-def _quantile_edges(
-    source: ModelFiles, classes: Sequence[str], shares: Floats, flag: str
-) -> Floats:
-    """Different quantiles of ``source.pt`` at ``shares`` of the first chunk's rows, at least two."""
-    values = next(
-        (
-            chunk.pt
-            for chunk in stream_scores(source, classes)
-            if chunk.pt is not None and len(chunk.pt)
-        ),
-        np.empty(0),
-    )
-    edges = (
-        np.unique(np.quantile(values[np.isfinite(values)], shares))
-        if np.isfinite(values).any()
-        else np.empty(0)
-    )
-    if len(edges) < 2:
+def _quantiles(source: ModelFiles, classes: Sequence[str], shares: Floats, flag: str) -> Floats:
+    """Different quantiles of the bin column at ``shares`` of the first chunk, at least two."""
+    # the first chunk will do: nothing but edges depends on it
+    values = _first_values(source, classes)
+    values = values[np.isfinite(values)]
+    # quantiles coincide where many rows share a value
+    quantiles = np.unique(np.quantile(values, shares)) if len(values) else values
+    if len(quantiles) < 2:
         raise DataError(
-            f"{source.paths[0]}: column {source.pt!r} holds one value only; {flag} gives the bins"
+            f"{source.paths[0]}: column {source.bin_column!r} holds one value only; "
+            f"{flag} gives the bins"
         )
-    return edges
+    return quantiles
 
 
-@dataclass
+def _first_values(source: ModelFiles, classes: Sequence[str]) -> Floats:
+    """The bin column in the first chunk that has rows; empty where none has."""
+    for chunk in stream_scores(source, classes):
+        if chunk.bin_values is not None and len(chunk.bin_values):
+            return chunk.bin_values
+    return np.empty(0)
+
+
 class EvaluatedModel:
-    """What is added up of one model."""
+    """The sums over all rows of one model, and over those in each bin of ``binning``."""
 
-    source: ModelFiles
-    classes: list[str]
-    binning: ColumnBins | None
-    counts: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(
-            ("rows", "rows_with_nan_scores", "rows_without_class"), 0
-        )
-    )
-
-    def __post_init__(self) -> None:
-        self._all = ClassificationMeter(self.classes, SCORE_BINS)
-        self._bins = (
-            [ClassificationMeter(self.classes, SCORE_BINS_IN_BINS) for _ in self.binning.edges[1:]]
-            if self.binning
-            else []
-        )
+    def __init__(self, source: ModelFiles, classes: list[str], binning: ColumnBins | None) -> None:
+        self.source = source
+        self.classes = classes
+        self.binning = binning
+        self.rows = 0
+        # rows that are left out, by reason
+        self.left_out = {"rows_with_nan_scores": 0, "rows_without_class": 0}
+        self._all = ClassificationMeter(classes, SCORE_BINS)
+        self._bins: list[ClassificationMeter] = []
+        if binning is not None:
+            for _ in binning.edges[1:]:
+                self._bins.append(ClassificationMeter(classes, SCORE_BINS_IN_BINS))
 
     @property
     def name(self) -> str:
-        """What it goes by."""
+        """The name of the model."""
         return self.source.name
 
     def add(self, chunk: ScoredRows) -> None:
         """Add rows."""
-        for name in self.counts:
-            self.counts[name] += getattr(chunk, name)
-        _fill(self._all, chunk, np.ones(len(chunk.target), bool))
-        if self.binning is not None and chunk.pt is not None:
-            place = self.binning.places(chunk.pt)
+        self.rows += chunk.rows
+        for reason in self.left_out:
+            self.left_out[reason] += getattr(chunk, reason)
+        every = np.ones(len(chunk.target), bool)
+        _fill(self._all, chunk, every)
+        if self.binning is not None and chunk.bin_values is not None:
+            bins = self.binning.find(chunk.bin_values)
             for number, meter in enumerate(self._bins):
-                _fill(meter, chunk, place == number)
+                _fill(meter, chunk, bins == number)
 
     @cached_property
     def summary(self) -> ClassifierSummary:
@@ -129,66 +144,77 @@ class EvaluatedModel:
     @property
     def empty_classes(self) -> list[str]:
         """Classes without a row."""
-        return [
-            name
-            for name, entries in zip(
-                self.classes, self.summary.effective_entries.tolist(), strict=True
-            )
-            if not entries
-        ]
+        entries = self.summary.effective_entries.tolist()
+        return [name for name, number in zip(self.classes, entries, strict=True) if not number]
 
     def check(self) -> None:
-        """Warn of rows left out and of classes without rows; DataError where there are not two classes to tell apart."""
-        for name, number in list(self.counts.items())[1:]:
+        """Warn of rows left out and of classes without rows.
+
+        Raises:
+            DataError: fewer than two classes have rows.
+        """
+        for reason, number in self.left_out.items():
             if number:
-                log.warning(
-                    "%s: %s: %d of %d, left out",
-                    self.name,
-                    name.replace("_", " "),
-                    number,
-                    self.counts["rows"],
-                )
+                words = reason.replace("_", " ")
+                log.warning("%s: %s: %d of %d, left out", self.name, words, number, self.rows)
+        # a rare class may be missing from a small file: the others are still compared
         empty = self.empty_classes
         if len(self.classes) - len(empty) < 2:
             raise DataError(
-                f"{', '.join(self.source.paths)}: no row is of class {' or '.join(map(repr, empty))}: there is nothing to tell apart"
+                f"{', '.join(self.source.paths)}: no row is of class "
+                f"{' or '.join(map(repr, empty))}: there is nothing to tell apart"
             )
         if empty:
+            names = ", ".join(map(repr, empty))
             log.warning(
-                "%s: no row is of class %s; what depends on it is unknown",
-                self.name,
-                ", ".join(map(repr, empty)),
+                "%s: no row is of class %s; what depends on it is unknown", self.name, names
             )
 
     def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` says about the model."""
-        details = {"files": list(self.source.paths), **self.counts, **self.summary.details()}
+        details = {
+            "files": list(self.source.paths),
+            "rows": self.rows,
+            **self.left_out,
+            **self.summary.details(),
+        }
         if self.binning is not None:
-            bins = [judged.details() for judged in self.in_bins]
-            kept = [
-                {name: one[name] for name in ("entries", "accuracy", "auc", "rejection")}
-                if not judged.is_empty
-                else None
-                for one, judged in zip(bins, self.in_bins, strict=True)
-            ]
             details["bins"] = {
                 "column": self.binning.column,
                 "edges": self.binning.edges.tolist(),
-                "content": kept,
+                "content": [_bin_details(summary) for summary in self.in_bins],
             }
         return details
 
 
-def _fill(meter: ClassificationMeter, chunk: ScoredRows, use: np.ndarray[Any, Any]) -> None:
-    parts = (torch.from_numpy(part[use]) for part in (chunk.scores, chunk.target, chunk.weight))
-    output, target, weight = parts
-    meter.update(Scored(output, target, weight, counts=torch.ones_like(target)), None)
+def _bin_details(summary: ClassifierSummary) -> dict[str, Any] | None:
+    """The main numbers of one bin; None if it is empty."""
+    if summary.is_empty:
+        return None
+    details = summary.details()
+    return {name: details[name] for name in IN_BINS}
+
+
+def _fill(meter: ClassificationMeter, chunk: ScoredRows, use: npt.NDArray[np.bool_]) -> None:
+    target = torch.from_numpy(chunk.target[use])
+    scored = Scored(
+        output=torch.from_numpy(chunk.scores[use]),
+        target=target,
+        weight=torch.from_numpy(chunk.weight[use]),
+        counts=torch.ones_like(target),
+    )
+    meter.update(scored, None)
 
 
 def evaluate_model(
     source: ModelFiles, classes: list[str], binning: ColumnBins | None
 ) -> EvaluatedModel:
-    """Read all of a model's files; DataError as :func:`weaver_tt.report.scores.stream_scores` and :meth:`Model.check`."""
+    """Read all files of a model.
+
+    Raises:
+        DataError: a column is missing, scores are not probabilities, or fewer than two classes
+            have rows.
+    """
     model = EvaluatedModel(source, classes, binning)
     for chunk in stream_scores(source, classes):
         model.add(chunk)
@@ -224,13 +250,17 @@ def _headline(metric: str, number: Mapping[str, Any]) -> dict[str, Any]:
 def metric_differences(
     numbers: Mapping[str, Mapping[str, Any]], reference: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, float | None]]:
-    """Each number less the reference's; errors added in quadrature, which is too large for models judged on the same rows. None where unknown."""
-    differences: dict[str, dict[str, float | None]] = {}
-    for metric, own in numbers.items():
-        other = reference[metric]
-        known = None not in (own["value"], other["value"], own["error"], other["error"])
-        differences[metric] = {
-            "value": own["value"] - other["value"] if known else None,
-            "error": math.hypot(own["error"], other["error"]) if known else None,
-        }
-    return differences
+    """Each number less that of the reference; None where one of them is unknown.
+
+    Errors are added in quadrature, which is too large for models evaluated on the same rows.
+    """
+    return {metric: _difference(number, reference[metric]) for metric, number in numbers.items()}
+
+
+def _difference(number: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, float | None]:
+    value = number["value"]
+    error = number["error"]
+    # a rejection is unknown where no background passes
+    if None in (value, error, other["value"], other["error"]):
+        return {"value": None, "error": None}
+    return {"value": value - other["value"], "error": math.hypot(error, other["error"])}

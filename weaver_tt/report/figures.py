@@ -1,26 +1,29 @@
-"""The report's figures: models laid over each other, and what belongs to one model alone."""
+"""The figures of a report: models laid over each other, and each model alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from weaver_tt.figures import classification as figures
 from weaver_tt.figures.base import save_figure
-from weaver_tt.metrics.roc import Roc
+from weaver_tt.metrics.classifier_summary import ClassifierSummary
 from weaver_tt.report.evaluation import ColumnBins, EvaluatedModel
 from weaver_tt.report.sculpting import EFFICIENCIES, Sculpting
+
+HALF = torch.tensor([0.5])  # the signal efficiency of rejections in bins
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure's file (PNG) and what it shows."""
+    """The file of a figure (PNG) and its caption."""
 
     path: Path
     caption: str
@@ -30,36 +33,47 @@ class Picture:
 def draw_report(
     models: Sequence[EvaluatedModel], signals: Sequence[str], folder: Path
 ) -> list[Picture]:
-    """Write all figures to ``folder`` as PNG and PDF; OutputError where that fails."""
-    return [
-        _write_picture(name, caption, figure, folder)
-        for name, caption, figure in _figures(models, signals)
-    ]
+    """Write all figures to ``folder`` as PNG and PDF.
+
+    Raises:
+        OutputError: one of them cannot be written.
+    """
+    pictures = []
+    for name, caption, figure in _figures(models, signals):
+        pictures.append(_write_picture(name, caption, figure, folder))
+    return pictures
 
 
 def draw_spectra(
     binning: ColumnBins, models: Mapping[str, Sculpting], signal: str, folder: Path
 ) -> list[Picture]:
-    """Write the background's spectrum before and after selections that keep some share of the signal, a figure for each share."""
+    """Write the spectrum of the background before and after selections, as PNG and PDF.
+
+    A figure for each share of the signal that passes.
+    """
+    column = binning.column
     pictures = []
     for number, efficiency in enumerate(EFFICIENCIES):
-        spectra = {name: (one.every, one.passing[number]) for name, one in models.items()}
+        spectra = {}
+        for name, sculpting in models.items():
+            spectra[name] = (sculpting.every, sculpting.passing[number])
         percent = f"{100 * efficiency:.0f} %"
-        caption = f"{binning.column} of the background, all of it and where {percent} of {signal} pass: the closer the shapes, the less it is sculpted."
-        figure = figures.sculpted_spectrum(
-            binning.edges, spectra, binning.column, rf"$\varepsilon_S$ = {percent}"
+        selection = rf"$\varepsilon_S$ = {percent}"
+        figure = figures.sculpted_spectrum(binning.edges, spectra, column, selection)
+        caption = (
+            f"{column} of the background, all of it and where {percent} of {signal} pass: "
+            "the closer the shapes, the less it is sculpted."
         )
-        pictures.append(
-            _write_picture(
-                f"sculpting_{binning.column}_{100 * efficiency:.0f}", caption, figure, folder
-            )
-        )
+        file_name = f"sculpting_{column}_{100 * efficiency:.0f}"
+        pictures.append(_write_picture(file_name, caption, figure, folder))
     return pictures
 
 
 def _write_picture(name: str, caption: str, figure: Figure, folder: Path) -> Picture:
+    # names of models and columns may hold anything
     path = folder / re.sub(r"[^\w.+-]+", "_", name)
     save_figure(figure, path)
+    # the page gives a wide figure its whole width
     width, height = figure.get_size_inches()
     return Picture(path.with_name(path.name + ".png"), caption, width > 1.5 * height)
 
@@ -68,77 +82,109 @@ def _figures(
     models: Sequence[EvaluatedModel], signals: Sequence[str]
 ) -> Iterator[tuple[str, str, Figure]]:
     """File name, caption and figure of each."""
-    classes, first = models[0].classes, models[0].name
+    # all models are evaluated in the same bins
+    binning = models[0].binning
     for signal in signals:
-        k = classes.index(signal)
-        against = f"{signal} against {'the rest' if len(classes) > 2 else next(name for name in classes if name != signal)}"
-        curves = {
-            model.name: figures.rejection_curve(model.summary.against_rest, k) for model in models
-        }
-        band = "Bands are statistical errors of one standard deviation."
-        yield (
-            f"roc_{signal}",
-            f"ROC: {against}. {band}",
-            figures.draw_rejections(curves, first if len(models) > 1 else None),
-        )
-        if models[0].binning is not None:
-            yield from _in_bins(models, models[0].binning, k, signal, against)
+        yield _roc(models, signal)
+        if binning is not None:
+            yield _areas_in_bins(models, binning, signal)
+            yield _rejections_in_bins(models, binning, signal)
+    summaries = {model.name: model.summary for model in models}
     yield (
         "calibration",
         "Calibration: share of rows that are of a class against the score of that class.",
-        figures.score_calibration({model.name: model.summary for model in models}),
+        figures.score_calibration(summaries),
     )
-    for model in models:
-        yield (
-            f"scores_{model.name}",
-            f"Scores of {model.name} for rows of each class.",
-            figures.score_distributions(model.summary),
-        )
-        yield (
-            f"confusion_{model.name}",
-            f"Confusion of {model.name}: each row adds up to one.",
-            figures.confusion_figure(model.summary),
-        )
-        if len(classes) > 2:
-            yield (
-                f"auc_one_vs_one_{model.name}",
-                f"AUC of {model.name} for each pair of classes.",
-                figures.area_matrix(model.summary),
-            )
+    for name, summary in summaries.items():
+        yield from _figures_of_model(name, summary)
 
 
-def _in_bins(
-    models: Sequence[EvaluatedModel], binning: ColumnBins, k: int, signal: str, against: str
-) -> Iterator[tuple[str, str, Figure]]:
-    """AUC, and rejection at half the signal in each bin, against the binned column."""
-    half = torch.tensor([0.5])
-    areas, rejections = {}, {}
+def _roc(models: Sequence[EvaluatedModel], signal: str) -> tuple[str, str, Figure]:
+    k = models[0].classes.index(signal)
+    curves = {}
     for model in models:
-        rocs = [judged.against_rest for judged in model.in_bins]
-        areas[model.name] = _points([(roc.area[k], roc.area_error[k]) for roc in rocs])
-        rejections[model.name] = _points([_rejection_at(roc, k, half) for roc in rocs])
+        curves[model.name] = figures.rejection_curve(model.summary.against_rest, k)
+    # a single model has nothing to be divided by
+    reference = models[0].name if len(models) > 1 else None
+    caption = (
+        f"ROC: {_against(models[0].classes, signal)}. "
+        "Bands are statistical errors of one standard deviation."
+    )
+    return f"roc_{signal}", caption, figures.draw_rejections(curves, reference)
+
+
+def _figures_of_model(name: str, summary: ClassifierSummary) -> Iterator[tuple[str, str, Figure]]:
+    yield (
+        f"scores_{name}",
+        f"Scores of {name} for rows of each class.",
+        figures.score_distributions(summary),
+    )
+    yield (
+        f"confusion_{name}",
+        f"Confusion of {name}: each row adds up to one.",
+        figures.confusion_figure(summary),
+    )
+    if len(summary.names) > 2:
+        yield (
+            f"auc_one_vs_one_{name}",
+            f"AUC of {name} for each pair of classes.",
+            figures.area_matrix(summary),
+        )
+
+
+def _against(classes: Sequence[str], signal: str) -> str:
+    """``signal against background`` in words."""
+    if len(classes) > 2:
+        return f"{signal} against the rest"
+    (background,) = (name for name in classes if name != signal)
+    return f"{signal} against {background}"
+
+
+def _areas_in_bins(
+    models: Sequence[EvaluatedModel], binning: ColumnBins, signal: str
+) -> tuple[str, str, Figure]:
+    k = models[0].classes.index(signal)
+
+    def area(summary: ClassifierSummary) -> tuple[Tensor, Tensor]:
+        return summary.against_rest.area[k], summary.against_rest.area_error[k]
+
     column = binning.column
-    yield (
-        f"auc_vs_{column}_{signal}",
-        f"AUC in bins of {column}: {against}.",
-        figures.points_in_bins(binning.edges, areas, (column, "AUC")),
+    caption = f"AUC in bins of {column}: {_against(models[0].classes, signal)}."
+    points = {model.name: _points(model.in_bins, area) for model in models}
+    figure = figures.points_in_bins(binning.edges, points, (column, "AUC"))
+    return f"auc_vs_{column}_{signal}", caption, figure
+
+
+def _rejections_in_bins(
+    models: Sequence[EvaluatedModel], binning: ColumnBins, signal: str
+) -> tuple[str, str, Figure]:
+    k = models[0].classes.index(signal)
+
+    def rejection(summary: ClassifierSummary) -> tuple[Tensor, Tensor]:
+        values, errors = summary.against_rest.rejection(HALF)  # (K, 1) each
+        return values[k, 0], errors[k, 0]
+
+    column = binning.column
+    caption = (
+        f"Rejection in bins of {column}: {_against(models[0].classes, signal)}; "
+        "in each bin the threshold keeps half of the bin's signal."
     )
+    points = {model.name: _points(model.in_bins, rejection) for model in models}
     label = r"background rejection at $\varepsilon_S$ = 50 %"
-    caption = f"Rejection in bins of {column}: {against}; in each bin the threshold keeps half of the bin's signal."
-    yield (
-        f"rejection_vs_{column}_{signal}",
-        caption,
-        figures.points_in_bins(binning.edges, rejections, (column, label)),
-    )
+    figure = figures.points_in_bins(binning.edges, points, (column, label))
+    return f"rejection_vs_{column}_{signal}", caption, figure
 
 
-def _rejection_at(roc: Roc, k: int, efficiency: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    value, error = roc.rejection(efficiency)
-    return value[k, 0], error[k, 0]
-
-
-def _points(pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> figures.Points:
-    """Values and errors (bins,), NaN where one is not finite."""
-    value, error = np.array([[float(part) for part in pair] for pair in pairs]).T
-    known = np.isfinite(value) & np.isfinite(error)
-    return np.where(known, value, np.nan), np.where(known, error, np.nan)
+def _points(
+    in_bins: Sequence[ClassifierSummary],
+    read: Callable[[ClassifierSummary], tuple[Tensor, Tensor]],
+) -> figures.Points:
+    """Values and errors (bins,) that ``read`` finds in each bin, NaN where one is not finite."""
+    pairs = []
+    # an empty bin, or one without background that passes, has no point to draw
+    for summary in in_bins:
+        value, error = read(summary)
+        is_known = bool(value.isfinite() and error.isfinite())
+        pairs.append((float(value), float(error)) if is_known else (np.nan, np.nan))
+    values, errors = np.array(pairs).T
+    return values, errors

@@ -1,4 +1,7 @@
-"""``report.html``: one page that needs nothing else. Tables from what ``metrics.json`` says, figures inlined."""
+"""``report.html``: one page that needs no other file.
+
+Tables of what ``metrics.json`` says, with all figures inlined.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,59 @@ Numbers = Mapping[str, Mapping[str, Any]]  # metric -> value, error, at_least
 
 STYLE = """
 :root { color-scheme: light; --ink: #1d2733; --soft: #5b6875; --line: #d8dee5; --good: #e8f3ea; }
-body { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; color: var(--ink); background: #fff;
+body { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif;
+       color: var(--ink); background: #fff;
        max-width: 72rem; margin: 2.5rem auto; padding: 0 1.5rem; }
-h1 { font-size: 1.9rem; margin: 0 0 .3rem; } h2 { font-size: 1.3rem; margin: 2.6rem 0 .7rem; } h3 { font-size: 1.05rem; margin: 1.6rem 0 .5rem; }
-p, li { max-width: 52rem; } .soft { color: var(--soft); } .warn { background: #fff4dc; border-left: 4px solid #e0a100; padding: .5rem .9rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .4rem 0 1rem; }
-th, td { padding: .35rem .9rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { font-weight: 600; } thead th { border-bottom: 2px solid var(--ink); } th:first-child, td.left { text-align: left; }
-td.best { background: var(--good); font-weight: 600; } td .e { color: var(--soft); font-weight: 400; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1.6rem; }
-figure { margin: 0; break-inside: avoid; } figure.big { grid-column: 1 / -1; } img { width: 100%; height: auto; } figcaption { color: var(--soft); }
+h1 { font-size: 1.9rem; margin: 0 0 .3rem; }
+h2 { font-size: 1.3rem; margin: 2.6rem 0 .7rem; }
+h3 { font-size: 1.05rem; margin: 1.6rem 0 .5rem; }
+p, li { max-width: 52rem; }
+.soft { color: var(--soft); }
+.warn { background: #fff4dc; border-left: 4px solid #e0a100; padding: .5rem .9rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .4rem 0 1rem; }
+th, td { padding: .35rem .9rem; text-align: right; border-bottom: 1px solid var(--line);
+         white-space: nowrap; }
+th { font-weight: 600; }
+thead th { border-bottom: 2px solid var(--ink); }
+th:first-child, td.left { text-align: left; }
+td.best { background: var(--good); font-weight: 600; }
+td .e { color: var(--soft); font-weight: 400; }
+.figures { display: grid; gap: 1.6rem;
+           grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); }
+figure { margin: 0; break-inside: avoid; }
+figure.big { grid-column: 1 / -1; }
+img { width: 100%; height: auto; }
+figcaption { color: var(--soft); }
 """
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">\
+<title>{title}</title><style>{style}</style><link rel="icon" href="data:,"></head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+ABOUT_NUMBERS = (
+    "Value ± one standard deviation (statistical). A rejection is 1 / ε<sub>B</sub> where the "
+    "stated share of the signal passes. The best model of a row is marked. “&gt;” is a lower limit "
+    "(95 %): not one background row passes."
+)
+ABOUT_DIFFERENCES = (
+    "Errors are added in quadrature, as for independent rows; where models are evaluated on the "
+    "same rows, a difference is more significant than this says."
+)
+ABOUT_SCULPTING = (
+    "Jensen–Shannon divergence, in bits, of the background's spectrum before and after the "
+    "selection: 0 where the shapes are equal."
+)
+REASONS = {
+    "rows_with_nan_scores": "rows have a score that is not a number",
+    "rows_without_class": "rows are of no class or of several",
+}
 
 
 def report_page(
@@ -36,92 +81,97 @@ def report_page(
     pictures: Sequence[Picture],
     empty: Mapping[str, Sequence[str]],
 ) -> str:
-    """The page; ``content`` as in ``metrics.json``, ``numbers`` the headline of each model, ``empty`` its classes without rows."""
-    names, classes = list(content["models"]), content["classes"]
-    title = "Taggers compared" if len(names) > 1 else f"Tagger {names[0]}"
+    """The page.
+
+    ``content`` as in ``metrics.json``; by model ``numbers``, its headline metrics, and ``empty``,
+    its classes without rows.
+    """
+    models = content["models"]
+    classes = content["classes"]
+    title = "Taggers compared" if len(models) > 1 else f"Tagger {next(iter(models))}"
+    about = (
+        f"{len(classes)} classes: {escape(', '.join(classes))} · made by weaver_tt {__version__}"
+    )
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="soft">{len(classes)} classes: {escape(", ".join(classes))} · made by weaver_tt {__version__}</p>',
-        *_warnings(content["models"], empty),
+        f'<p class="soft">{about}</p>',
+        *_warnings(models, empty),
         "<h2>Performance</h2>",
         _performance(numbers),
-        "<p>Value ± one standard deviation (statistical). A rejection is 1 / ε<sub>B</sub> where the stated share of the signal passes; a row's best "
-        "is marked. “&gt;” is a lower limit (95 %): not one background row passes.</p>",
+        f"<p>{ABOUT_NUMBERS}</p>",
     ]
     if content["differences"]:
-        parts += [
-            f"<h2>Differences to {escape(content['reference'])}</h2>",
-            _differences(content["differences"]),
-            "<p>Errors are added in quadrature, as for independent rows; models judged on the same rows differ more surely than this says.</p>",
-        ]
-    parts += [
-        "<h2>Pairs of classes</h2>",
-        *(_pairs(name, model, classes) for name, model in content["models"].items()),
-    ]
+        parts.append(f"<h2>Differences to {escape(content['reference'])}</h2>")
+        parts.append(_differences(content["differences"]))
+        parts.append(f"<p>{ABOUT_DIFFERENCES}</p>")
+    parts.append("<h2>Pairs of classes</h2>")
+    for name, model in models.items():
+        parts.append(_pairs(name, model, classes))
     if "sculpting" in content:
-        parts += [
-            f"<h2>Sculpting of {escape(content['sculpting']['column'])}</h2>",
-            _sculpting(content["sculpting"]),
-        ]
-    parts += [
-        "<h2>Calibration</h2>",
-        _calibration(content["models"]),
-        "<h2>Figures</h2>",
-        _gallery(pictures),
-    ]
-    parts += ["<h2>Rows and files</h2>", _files(content["models"], classes)]
-    body = "\n".join(parts)
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{STYLE}</style>'
-    return f'<!DOCTYPE html>\n<html lang="en">\n<head>{head}<link rel="icon" href="data:,"></head>\n<body>\n{body}\n</body>\n</html>\n'
+        sculpting = content["sculpting"]
+        parts.append(f"<h2>Sculpting of {escape(sculpting['column'])}</h2>")
+        parts.append(_sculpting(sculpting))
+        parts.append(f"<p>{ABOUT_SCULPTING}</p>")
+    parts.append("<h2>Calibration</h2>")
+    parts.append(_calibration(models))
+    parts.append("<h2>Figures</h2>")
+    parts.append(_gallery(pictures))
+    parts.append("<h2>Rows and files</h2>")
+    parts.append(_files(models, classes))
+    return PAGE.format(title=escape(title), style=STYLE, body="\n".join(parts))
 
 
 def plus_minus(number: Mapping[str, Any], sign: bool = False) -> str:
-    """``value ± error`` with two digits of the error, ``> limit``, or a dash where nothing is known."""
-    value, error = number["value"], number["error"]
+    """``value ± error`` with two digits of the error, or ``> limit``; a dash for the unknown."""
+    value = number["value"]
+    error = number["error"]
     if value is None:
         return f"&gt; {number['at_least']:.3g}" if number.get("at_least") else "–"
     plus = "+" if sign else ""
+    # nothing fluctuates where all entries agree, and an unknown error is None
     if not error:
         return f"{value:{plus}.4g}"
+    # decimals of the second digit of the error; of a large error none
     digits = max(0, 1 - math.floor(math.log10(error)))
-    return f'{value:{plus}.{digits}f} <span class="e">± {error:.{digits}f}</span>'
+    return f"{value:{plus}.{digits}f} {_small(f'± {error:.{digits}f}')}"
+
+
+def _small(text: str) -> str:
+    """Text that is not as important as the number before it."""
+    return f'<span class="e">{text}</span>'
 
 
 def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are HTML already; a cell may come with its own ``<td``."""
     top = "".join(f"<th>{cell}</th>" for cell in head)
-    lines = [
-        "".join(
-            [
-                f"<th>{row[0]}</th>",
-                *(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row[1:]),
-            ]
-        )
-        for row in rows
-    ]
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{"".join(f"<tr>{line}</tr>" for line in lines)}</tbody></table></div>'
+    lines = []
+    for title, *cells in rows:
+        line = f"<th>{title}</th>"
+        for cell in cells:
+            line += cell if cell.startswith("<td") else f"<td>{cell}</td>"
+        lines.append(f"<tr>{line}</tr>")
+    body = "".join(lines)
+    table = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide">{table}</div>'
 
 
 def _warnings(models: Mapping[str, Any], empty: Mapping[str, Sequence[str]]) -> list[str]:
-    told = []
+    texts = []
     for name, model in models.items():
-        for key, what in (
-            ("rows_with_nan_scores", "rows have a score that is no number"),
-            ("rows_without_class", "rows are of no class or several"),
-        ):
-            if model[key]:
-                told.append(
-                    f"{name}: {model[key]:,} of {model['rows']:,} {what}; they are left out."
-                )
+        for key, reason in REASONS.items():
+            number = model[key]
+            if number:
+                counts = f"{number:,} of {model['rows']:,}"
+                texts.append(f"{name}: {counts} {reason}; they are left out.")
         if empty[name]:
-            told.append(
-                f"{name}: no row is of class {', '.join(empty[name])}; what depends on it is unknown."
-            )
-    return [f'<p class="warn">{escape(text)}</p>' for text in told]
+            classes = ", ".join(empty[name])
+            texts.append(f"{name}: no row is of class {classes}; what depends on it is unknown.")
+    return [f'<p class="warn">{escape(text)}</p>' for text in texts]
 
 
 def _performance(numbers: Mapping[str, Numbers]) -> str:
     rows = []
+    # every model has the same metrics
     for metric in next(iter(numbers.values())):
         of_models = [one[metric] for one in numbers.values()]
         values = [number["value"] for number in of_models]
@@ -138,6 +188,7 @@ def mark_best(
     None is marked where there is one model, or where one of the values is not known.
     """
     known = [value for value in values if value is not None]
+    # an unknown value may be the best of all: a rejection with no background left has none
     best = None
     if direction is not None and len(values) > 1 and len(known) == len(values):
         best = direction.best(known)
@@ -149,51 +200,53 @@ def mark_best(
 
 
 def _differences(differences: Mapping[str, Numbers]) -> str:
+    """Differences to the reference, with their significance."""
     rows = []
     for metric in next(iter(differences.values())):
         row = [escape(metric)]
-        for one in differences.values():
-            number = one[metric]
-            pull = (
-                f' <span class="e">({number["value"] / number["error"]:+.1f} σ)</span>'
-                if number["value"] is not None and number["error"]
-                else ""
-            )
-            row.append(plus_minus(number, sign=True) + pull)
+        for of_model in differences.values():
+            number = of_model[metric]
+            cell = plus_minus(number, sign=True)
+            if number["value"] is not None and number["error"]:
+                deviations = number["value"] / number["error"]
+                cell += " " + _small(f"({deviations:+.1f} σ)")
+            row.append(cell)
         rows.append(row)
     return html_table(["", *map(escape, differences)], rows)
 
 
 def _pairs(name: str, model: Mapping[str, Any], classes: Sequence[str]) -> str:
     """AUC and rejections of each signal (rows) against each background (columns)."""
-    parts = [
-        f"<h3>{escape(name)}: AUC, and rejection at {100 * OPERATING_POINTS[1]:.0f} % signal efficiency</h3>"
-    ]
-    for what in (
-        model["auc"]["one_vs_one"],
-        model["rejection"][str(OPERATING_POINTS[1])]["one_vs_one"],
-    ):
-        rows = [
-            [escape(a), *("" if a == b else plus_minus(what[a][b]) for b in classes)]
-            for a in classes
-        ]
-        parts.append(html_table(["signal ↓, background →", *map(escape, classes)], rows))
+    point = OPERATING_POINTS[1]
+    title = f"{escape(name)}: AUC, and rejection at {100 * point:.0f} % signal efficiency"
+    areas = model["auc"]["one_vs_one"]
+    rejections = model["rejection"][str(point)]["one_vs_one"]
+    head = ["signal ↓, background →", *map(escape, classes)]
+    parts = [f"<h3>{title}</h3>"]
+    for numbers in (areas, rejections):
+        rows = []
+        for signal in classes:
+            row = [escape(signal)]
+            for background in classes:
+                known = background != signal
+                row.append(plus_minus(numbers[signal][background]) if known else "")
+            rows.append(row)
+        parts.append(html_table(head, rows))
     return "\n".join(parts)
 
 
 def _sculpting(sculpting: Mapping[str, Any]) -> str:
     """Divergences of each model (rows) at each signal efficiency (columns)."""
     distances = sculpting["jensen_shannon_bits"]
-    head = [
-        f"{100 * float(efficiency):.0f} % of {escape(sculpting['signal'])} pass"
-        for efficiency in next(iter(distances.values()))
-    ]
-    rows = [
-        [escape(name), *("–" if value is None else f"{value:.4f}" for value in one.values())]
-        for name, one in distances.items()
-    ]
-    told = "Jensen–Shannon divergence, in bits, of the background's spectrum before and after the selection: 0 where the shapes are equal."
-    return f"{html_table(['', *head], rows)}\n<p>{told}</p>"
+    signal = escape(sculpting["signal"])
+    head = [""]
+    for efficiency in next(iter(distances.values())):
+        head.append(f"{100 * float(efficiency):.0f} % of {signal} pass")
+    rows = []
+    for name, of_model in distances.items():
+        cells = ["–" if value is None else f"{value:.4f}" for value in of_model.values()]
+        rows.append([escape(name), *cells])
+    return html_table(head, rows)
 
 
 def _calibration(models: Mapping[str, Any]) -> str:
@@ -208,18 +261,23 @@ def _gallery(pictures: Sequence[Picture]) -> str:
     parts = []
     for picture in pictures:
         data = base64.b64encode(picture.path.read_bytes()).decode()
+        # a row of panels would not be legible in half the width of the page
         big = ' class="big"' if picture.is_wide else ""
         caption = escape(picture.caption)
-        parts.append(
-            f'<figure{big}><img src="data:image/png;base64,{data}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
-        )
+        # inlined, so that the page can be sent around as one file
+        image = f'<img src="data:image/png;base64,{data}" alt="{caption}">'
+        parts.append(f"<figure{big}>{image}<figcaption>{caption}</figcaption></figure>")
     return f'<div class="figures">{"".join(parts)}</div>'
 
 
 def _files(models: Mapping[str, Any], classes: Sequence[str]) -> str:
+    head = ["", "rows", *(f"of {escape(name)}" for name in classes), "files"]
     rows = []
     for name, model in models.items():
-        entries = [f"{model['entries'][k]['sum_of_weights']:,.6g}" for k in classes]
-        files = f'<td class="left">{"<br>".join(map(escape, model["files"]))}</td>'
-        rows.append([escape(name), f"{model['rows']:,}", *entries, files])
-    return html_table(["", "rows", *(f"of {escape(k)}" for k in classes), "files"], rows)
+        row = [escape(name), f"{model['rows']:,}"]
+        for class_name in classes:
+            row.append(f"{model['entries'][class_name]['sum_of_weights']:,.6g}")
+        files = "<br>".join(map(escape, model["files"]))
+        row.append(f'<td class="left">{files}</td>')
+        rows.append(row)
+    return html_table(head, rows)

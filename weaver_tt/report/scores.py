@@ -1,6 +1,7 @@
-"""Prediction files -> scores and classes, chunk by chunk: ``score_CLASS`` and ``CLASS`` (0 or 1) columns as written here and by weaver-core.
+"""Prediction files -> scores and classes, chunk by chunk.
 
-R rows of a chunk, K classes.
+From ``score_CLASS`` and ``CLASS`` (0 or 1) columns, as written here and by weaver-core. R rows of a
+chunk, K classes.
 """
 
 from __future__ import annotations
@@ -15,98 +16,124 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.errors import ConfigError, DataError, nearest
-from weaver_tt.formats.file_groups import UNNAMED_GROUP, parse_groups
+from weaver_tt.formats.file_groups import UNNAMED_GROUP, FileGroup, parse_groups
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
 
 CHUNK_ROWS = 100_000  # rows read at once
 SCORE_PREFIX = "score_"
+MAX_SCORE = 1.001  # a probability of 1, with some room for rounding
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFiles:
-    """A model: the name it goes by and its prediction files; ``weight``: column of event weights (None: all 1), ``pt``: column to bin in, if any."""
+    """A model: its name and its prediction files.
+
+    ``weight``: column of event weights (None: all 1); ``bin_column``: column to bin in, if any.
+    """
 
     name: str
     paths: tuple[str, ...]
     treename: str | None = None
     weight: str | None = None
-    pt: str | None = None
+    bin_column: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredRows:
-    """Rows that can be judged, and how many cannot."""
+    """Rows that can be evaluated, and how many cannot.
+
+    ``rows`` counts all rows of the chunk; ``rows_without_class`` have none of the classes, or
+    several.
+    """
 
     scores: npt.NDArray[np.float32]  # (R, K)
     target: npt.NDArray[np.int64]  # (R,)
     weight: Floats  # (R,)
-    pt: Floats | None  # (R,)
-    rows: int  # in the file, with the two below
+    bin_values: Floats | None  # (R,)
+    rows: int
     rows_with_nan_scores: int
-    rows_without_class: int  # none of the classes, or several
+    rows_without_class: int
 
 
 def parse_models(arguments: Sequence[str], **columns: Any) -> list[ModelFiles]:
-    """``name:path`` or ``path`` -> a model each; without a name it is that of the file, with its folder where files share theirs.
+    """``name:path`` or ``path`` -> a model each.
 
-    Raises ConfigError when two models have one name, DataError when a file does not exist.
+    Without a name a model has that of its file, with its folder where files share theirs.
+
+    Raises:
+        ConfigError: two models have one name.
+        DataError: a file does not exist.
     """
     groups = [parse_groups([argument])[0] for argument in arguments]
-    stems = [Path(group.paths[0]).stem for group in groups]
+    names = _model_names(groups)
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"report: two models are called {name!r}; give each a name: name:path"
+            )
+    models = []
+    for name, group in zip(names, groups, strict=True):
+        models.append(ModelFiles(name=name, paths=group.paths, **columns))
+    return models
+
+
+def _model_names(groups: Sequence[FileGroup]) -> list[str]:
+    paths = [Path(group.paths[0]) for group in groups]
+    stems = [path.stem for path in paths]
     names = []
-    for group, stem in zip(groups, stems, strict=True):
-        shared = stems.count(stem) > 1
-        names.append(
-            group.name
-            if group.name != UNNAMED_GROUP
-            else f"{Path(group.paths[0]).parent.name}/{stem}"
-            if shared
-            else stem
-        )
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ConfigError(f"report: two models are called {twice!r}; give each a name: name:path")
-    return [
-        ModelFiles(name=name, paths=group.paths, **columns)
-        for name, group in zip(names, groups, strict=True)
-    ]
+    # files of several trainings often have one name, in folders of their own
+    for group, path in zip(groups, paths, strict=True):
+        if group.name != UNNAMED_GROUP:
+            names.append(group.name)
+        elif stems.count(path.stem) > 1:
+            names.append(f"{path.parent.name}/{path.stem}")
+        else:
+            names.append(path.stem)
+    return names
 
 
 def read_classes(source: ModelFiles) -> list[str]:
-    """The classes in the order of the files' columns; DataError where a file has no scores, scores without classes, or other classes."""
+    """The classes, in the order of the columns of the first file.
+
+    Raises:
+        DataError: a file has no scores, scores without classes, or other classes.
+    """
     found: list[str] = []
     for path in source.paths:
         with open_reader(path, source.treename) as reader:
             classes = _classes(reader)
-        if found and set(found) != set(classes):
+        if not found:
+            found = classes
+        if set(found) != set(classes):
             raise DataError(
-                f"{path}: its classes are {', '.join(classes)}; those of {source.paths[0]} are {', '.join(found)}"
+                f"{path}: its classes are {', '.join(classes)}; "
+                f"those of {source.paths[0]} are {', '.join(found)}"
             )
-        found = found or classes
     return found
 
 
 def _classes(reader: Reader) -> list[str]:
+    """The classes of one file: those with a column of their own beside their score."""
     columns = reader.columns()
     scored = [name.removeprefix(SCORE_PREFIX) for name in columns if name.startswith(SCORE_PREFIX)]
-    classes = [name for name in scored if name in columns]
     if not scored:
         raise DataError(
-            f"{reader.place}: no column begins with {SCORE_PREFIX!r}, so it is no classifier's prediction; {nearest(SCORE_PREFIX, columns)}"
+            f"{reader.place}: no column begins with {SCORE_PREFIX!r}, so it is not the prediction "
+            f"of a classifier; {nearest(SCORE_PREFIX, columns)}"
         )
-    lacking = [
-        name for name in scored if name not in classes and name.removesuffix("_std") not in classes
-    ]
-    if not classes or lacking:
+    classes = [name for name in scored if name in columns]
+    for name in scored:
+        # `score_CLASS_std` of an ensemble is the spread of a score, not a class
+        if name in classes or name.removesuffix("_std") in classes:
+            continue
         raise DataError(
-            f"{reader.place}: there are scores of {', '.join(scored)} but no column {lacking[0]!r} that tells the rows of that class"
+            f"{reader.place}: there are scores of {', '.join(scored)} but no column {name!r} "
+            "with 1 in the rows of that class"
         )
     if len(classes) < 2:
-        raise DataError(
-            f"{reader.place}: there is one class, {classes[0]!r}; two are needed to tell them apart"
-        )
+        raise DataError(f"{reader.place}: there is one class, {classes[0]!r}; two are needed")
     return classes
 
 
@@ -121,55 +148,70 @@ def has_column(sources: Iterable[ModelFiles], column: str) -> bool:
 
 
 def stream_scores(source: ModelFiles, classes: Sequence[str]) -> Iterator[ScoredRows]:
-    """All rows of all files in order; DataError for missing columns and for scores that are no probabilities."""
-    wanted = [
-        *(f"{SCORE_PREFIX}{name}" for name in classes),
-        *classes,
-        *(name for name in (source.weight, source.pt) if name is not None),
-    ]
+    """All rows of all files in order.
+
+    Raises:
+        DataError: a column is missing, or scores are not probabilities.
+    """
     for path in source.paths:
         with open_reader(path, source.treename) as reader:
-            for first in range(0, reader.rows(), CHUNK_ROWS):
-                yield _read_chunk(
-                    reader, source, classes, wanted, (first, min(first + CHUNK_ROWS, reader.rows()))
-                )
+            rows = reader.rows()
+            # a chunk at a time, so that memory does not grow with the files
+            for first in range(0, rows, CHUNK_ROWS):
+                last = min(first + CHUNK_ROWS, rows)
+                yield _read_chunk(reader, source, classes, first, last)
 
 
 def _read_chunk(
-    reader: Reader,
-    source: ModelFiles,
-    classes: Sequence[str],
-    wanted: Sequence[str],
-    rows: tuple[int, int],
+    reader: Reader, source: ModelFiles, classes: Sequence[str], first: int, last: int
 ) -> ScoredRows:
-    table = reader.read(list(dict.fromkeys(wanted)), *rows)
+    """Rows ``first`` to ``last``, without those that cannot be evaluated."""
+    score_columns = [f"{SCORE_PREFIX}{name}" for name in classes]
+    wanted = [*score_columns, *classes]
+    # a column is read once, even if it is asked for twice
+    for optional in (source.weight, source.bin_column):
+        if optional is not None and optional not in wanted:
+            wanted.append(optional)
+    table = reader.read(wanted, first, last)
     columns = {name: _scalars(reader, name, table[name]) for name in wanted}
-    scores = np.stack([columns[f"{SCORE_PREFIX}{name}"] for name in classes], 1).astype(
-        np.float32
-    )  # (R, K)
-    flags = np.stack([columns[name] for name in classes], 1) == 1
-    known, one = np.isfinite(scores).all(1), flags.sum(1) == 1
-    if ((scores[known] < 0) | (scores[known] > 1.001)).any():
-        raise DataError(
-            f"{reader.place}: scores must be probabilities in [0, 1]; they reach from {scores[known].min():g} to {scores[known].max():g}"
-        )
-    use = known & one
-    weight = (
-        np.ones(len(scores)) if source.weight is None else columns[source.weight].astype(np.float64)
-    )
-    pt = None if source.pt is None else columns[source.pt].astype(np.float64)[use]
+
+    scores = np.stack([columns[name] for name in score_columns], 1)
+    scores = scores.astype(np.float32)  # (R, K)
+    # a 1 in the column of the true class
+    flags = np.stack([columns[name] for name in classes], 1) == 1  # (R, K)
+    has_scores = np.isfinite(scores).all(1)
+    has_class = flags.sum(1) == 1
+    # logits would be binned without complaint, and all numbers would be wrong
+    _check_probabilities(reader, scores[has_scores])
+    use = has_scores & has_class
+
+    weight = np.ones(len(scores))
+    if source.weight is not None:
+        weight = columns[source.weight].astype(np.float64)
+    bin_values = None
+    if source.bin_column is not None:
+        bin_values = columns[source.bin_column].astype(np.float64)[use]
     return ScoredRows(
-        scores[use],
-        flags[use].argmax(1),
-        weight[use],
-        pt,
-        len(scores),
-        int((~known).sum()),
-        int((~one).sum()),
+        scores=scores[use],
+        target=flags[use].argmax(1),
+        weight=weight[use],
+        bin_values=bin_values,
+        rows=len(scores),
+        rows_with_nan_scores=int((~has_scores).sum()),
+        rows_without_class=int((~has_class).sum()),
     )
+
+
+def _check_probabilities(reader: Reader, scores: npt.NDArray[np.float32]) -> None:
+    if ((scores < 0) | (scores > MAX_SCORE)).any():
+        raise DataError(
+            f"{reader.place}: scores must be probabilities in [0, 1]; "
+            f"they reach from {scores.min():g} to {scores.max():g}"
+        )
 
 
 def _scalars(reader: Reader, name: str, array: ak.Array) -> npt.NDArray[Any]:
+    # jagged columns, of objects, cannot be binned or weigh a row
     if array.ndim != 1:
         raise DataError(
             f"{reader.place}: column {name!r} must have one number a row, its type is {array.type}"

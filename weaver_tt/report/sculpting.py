@@ -1,6 +1,7 @@
-"""Mass sculpting: what selecting with a tagger does to the background's spectrum of a variable it should not know, usually the jet's mass.
+"""Mass sculpting: what a selection does to the background's spectrum of a variable.
 
-S signal efficiencies, V bins of the variable, B bins of the score.
+Usually the mass of the jet, which a tagger should not depend on. S signal efficiencies, V bins of
+the variable, B bins of the score.
 """
 
 from __future__ import annotations
@@ -14,54 +15,68 @@ import torch
 from weaver_tt.figures.base import Array
 from weaver_tt.report.evaluation import EvaluatedModel
 
-EFFICIENCIES = (0.3, 0.5)  # of the signal, at which the background's spectrum is looked at
+EFFICIENCIES = (0.3, 0.5)  # of the signal, at which the background's spectrum is compared
 
 
 @dataclass(frozen=True)
 class Sculpting:
-    """Sums of w and w^2 of the background in each bin of the variable: ``every`` (2, V) row, and those ``passing`` (S, 2, V)."""
+    """Sums of w and w^2 of the background in each bin of the variable.
+
+    ``every`` (2, V): all rows; ``passing`` (S, 2, V): those that pass.
+    """
 
     every: Array
     passing: Array
 
     @property
     def distance(self) -> list[float | None]:
-        """Jensen-Shannon divergence in bits between the shapes before and after, at each efficiency: 0 for equal shapes, 1 for shapes apart."""
+        """Jensen-Shannon divergence in bits between the shapes before and after, (S,).
+
+        0 for equal shapes, 1 for shapes that do not overlap.
+        """
         return [jensen_shannon(passing[0], self.every[0]) for passing in self.passing]
 
 
 def measure_sculpting(
     model: EvaluatedModel, signal: int, efficiencies: Sequence[float] = EFFICIENCIES
 ) -> Sculpting:
-    """The background's spectrum where shares ``efficiencies`` of the signal (class number ``signal``, all bins together) pass.
+    """Spectra of the background where shares ``efficiencies`` of the signal pass.
 
-    ``model`` is judged in bins of the variable, of rows inside the bins only. The threshold is exact to a bin of the score.
+    ``signal`` is the number of a class, whose rows in all bins together set the thresholds, exact
+    to a bin of the score. ``model`` is evaluated in bins of the variable, and rows in none of
+    them do not count.
     """
-    scores = torch.stack([judged.scores[:, :, signal] for judged in model.in_bins])  # (V, 2, K, B)
-    of_signal = scores[:, 0, signal].sum(0)  # (B,)
+    in_bins = [summary.scores[:, :, signal] for summary in model.in_bins]  # (2, K, B) each
+    scores = torch.stack(in_bins)  # (V, 2, K, B)
     background = scores.sum(2) - scores[:, :, signal]  # (V, 2, B)
-    above = (
-        of_signal.flip(0).cumsum(0).flip(0) / of_signal.sum()
-    )  # (B,) share of the signal in this bin or a higher one
-    first = [max(int((above >= efficiency).sum()) - 1, 0) for efficiency in efficiencies]
-    passing = torch.stack([background[..., bin_number:].sum(-1).T for bin_number in first])
-    return Sculpting(background.sum(-1).T.numpy(), passing.numpy())
+    of_signal = scores[:, 0, signal].sum(0)  # (B,)
+    # share of the signal in this bin of the score or a higher one
+    above = of_signal.flip(0).cumsum(0).flip(0) / of_signal.sum()  # (B,)
+    passing = []
+    for efficiency in efficiencies:
+        # the last bin above which enough of the signal lies
+        threshold = max(int((above >= efficiency).sum()) - 1, 0)
+        passed = background[..., threshold:].sum(-1)  # (V, 2)
+        passing.append(passed.T)
+    every = background.sum(-1).T
+    return Sculpting(every.numpy(), torch.stack(passing).numpy())
 
 
 def jensen_shannon(first: Array, second: Array) -> float | None:
-    """Divergence in bits of two histograms (V,) as shapes (Lin, IEEE Trans. Inf. Theory 37 (1991) 145, Eq. 3.6); None where one is empty.
+    """Divergence in bits of the shapes of two histograms (V,); None where one is empty.
 
-    Bins that negative weights pull below 0 count as empty.
+    Bins below 0, from negative weights, count as empty.
+
+    Source: Lin, IEEE Trans. Inf. Theory 37 (1991) 145, equation 3.6.
     """
-    shapes = np.clip([first, second], 0, None)
-    total = shapes.sum(1, keepdims=True)
-    if not total.all():
+    histograms = np.clip([first, second], 0, None)  # (2, V)
+    totals = histograms.sum(1, keepdims=True)
+    if not totals.all():
         return None
-    shapes = shapes / total
-    middle = shapes.mean(0)
-    terms = np.where(
-        shapes > 0,
-        shapes * np.log2(np.where(shapes > 0, shapes, 1) / np.where(middle > 0, middle, 1)),
-        0,
-    )
-    return float(terms.sum() / 2)
+    shapes = histograms / totals
+    mean = shapes.mean(0)
+    # 0 log 0 is 0: empty bins get a logarithm that exists, and do not count
+    numerator = np.where(shapes > 0, shapes, 1)
+    denominator = np.where(mean > 0, mean, 1)
+    terms = shapes * np.log2(numerator / denominator)
+    return float(np.where(shapes > 0, terms, 0).sum() / 2)
