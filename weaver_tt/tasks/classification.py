@@ -1,4 +1,4 @@
-"""Classification: one class a row, softmax and cross entropy."""
+"""Classification: one class per row, softmax and cross entropy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor, nn
 
-from weaver_tt.config.schema import DataConfig
+from weaver_tt.config.schema import CLASS_LABEL, DataConfig
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
@@ -32,7 +32,8 @@ class Classification(Task):
         super().__init__(config, **common)
         if config.labels is None or not config.labels.classes:
             raise ConfigError(
-                f"{config.source}: task classification needs `labels.type: simple` with a list of classes"
+                f"{config.source}: task classification needs `labels.type: simple` "
+                "with a list of classes"
             )
         self.classes = list(config.labels.classes)
 
@@ -43,13 +44,14 @@ class Classification(Task):
 
     def score(self, output: Output, batch: Batch) -> Scored:
         """(N, K) -> M = N rows."""
-        value, spread = self.split_output(output)
+        value, spread = self.split_output(output)  # (N, K)
+        # classes under the names of the YAML, for the message
         names = [*self.classes, *self.output_names[len(self.classes) :]]
         check_shape(value, (batch.size, len(names)), names)
-        weight = row_weight(batch, value)
+        weight = row_weight(batch, value)  # (N,)
         return Scored(
             value,
-            batch.labels.get("_label_"),
+            batch.labels.get(CLASS_LABEL),
             weight,
             counts=weight.new_ones(batch.size).long(),
             spread=spread,
@@ -60,6 +62,7 @@ class Classification(Task):
         assert scored.target is not None
         if self.loss:
             return self.own_loss(scored)
+        # outputs that a subclass appended are no classes
         logits = scored.output[:, : len(self.classes)]  # (M, K)
         return nn.functional.cross_entropy(logits, scored.target, reduction="none")
 
@@ -86,9 +89,13 @@ class Classification(Task):
         return drawn
 
     def columns(self, scored: Scored) -> dict[str, Any]:
-        """``score_CLASS`` float32, ``score_CLASS_std`` with an ensemble, ``CLASS`` 0/1 with labels."""
+        """Scores by class, and the true class as 0/1 columns where there are labels.
+
+        ``score_CLASS`` is float32 (N,), with ``score_CLASS_std`` of an ensemble; ``CLASS`` is int8.
+        """
         columns = self.row_columns(scored)
         if scored.target is not None:
-            target = scored.target.cpu().numpy()
-            columns |= {name: (target == k).astype(np.int8) for k, name in enumerate(self.classes)}
+            target = scored.target.cpu().numpy()  # (N,)
+            for number, name in enumerate(self.classes):
+                columns[name] = (target == number).astype(np.int8)
         return columns

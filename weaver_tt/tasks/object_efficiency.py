@@ -1,4 +1,7 @@
-"""Efficiency of tagging each object of an event: truth tagging with a network (arXiv:2004.02665, section 4)."""
+"""Efficiency of tagging each object of an event: truth tagging with a network.
+
+Source: arXiv:2004.02665, section 4.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +30,16 @@ if TYPE_CHECKING:
 
 
 class ObjectEfficiency(Task):
-    """Network output (N, K, P) logits, one efficiency for each of K labels (working points) and object.
+    """Network output (N, K, P) logits: efficiencies of each object for K labels (working points).
 
-    The loss of an object is Eq. 5's ``-tag log(eff) - mu (1 - tag) log(1 - eff)``. With reduction ``event`` each event counts once, for the mean
-    over its objects, and events without objects do not count; with ``object`` each object counts once. Writes ``OBJECT_eff``, ``OBJECT_eff_LABEL``
-    for several labels, one entry for each object of the row, NaN for those beyond the input's length.
+    The loss of an object is ``-tag log(eff) - mu (1 - tag) log(1 - eff)``. With reduction
+    ``event``, each event counts once, for the mean over its objects, and events without objects do
+    not count; with ``object``, each object counts once.
+
+    Writes ``OBJECT_eff``, or ``OBJECT_eff_LABEL`` for several labels, with one entry for each
+    object of the row; those beyond the input's length are NaN.
+
+    Source: arXiv:2004.02665, Eq. 5.
     """
 
     name = "object_efficiency"
@@ -61,17 +69,15 @@ class ObjectEfficiency(Task):
         self.labels = list(labels)
         self.group = config.inputs[group]
         self.object = object or self.group.name.removesuffix("s")
-        self.mu, self.reduction = mu, reduction
-        self.monitored = {
-            name: self._variable(text) for name, text in (("pt", "pt"), ("flavour", "flav"))
-        }
-
-    def _variable(self, text: str) -> int | None:
-        """Channel of the variable that ends in ``pt``, or that has ``flav`` in its name."""
+        self.mu = mu
+        self.reduction = reduction
+        # what the efficiencies are drawn against, as far as the network's input has it
+        self.monitored: dict[str, int] = {}
         for channel, name in enumerate(self.group.names):
-            if name.endswith("pt") if text == "pt" else text in name:
-                return channel
-        return None
+            if name.endswith("pt"):
+                self.monitored.setdefault("pt", channel)
+            if "flav" in name:
+                self.monitored.setdefault("flavour", channel)
 
     @property
     def wanted_labels(self) -> WantedLabels:
@@ -81,15 +87,13 @@ class ObjectEfficiency(Task):
     @property
     def output_names(self) -> list[str]:
         """``OBJECT_eff``, or ``OBJECT_eff_LABEL`` of each label."""
-        return (
-            [f"{self.object}_eff"]
-            if len(self.labels) == 1
-            else [f"{self.object}_eff_{name}" for name in self.labels]
-        )
+        if len(self.labels) == 1:
+            return [f"{self.object}_eff"]
+        return [f"{self.object}_eff_{name}" for name in self.labels]
 
     def score(self, output: Output, batch: Batch) -> Scored:
         """(N, K, P) -> the M real objects, row after row."""
-        value, spread = self.split_output(output)
+        value, spread = self.split_output(output)  # (N, K, P)
         mask = batch.masks[self.group.name]  # (N, P)
         names = self.output_names
         check_shape(value, (batch.size, len(names), mask.shape[1]), names)
@@ -98,32 +102,34 @@ class ObjectEfficiency(Task):
         event = row_weight(batch, value)  # (N,)
         weight = event
         if self.reduction == "event":
-            weight = event / objects.counts.clamp(min=1)
+            # shared among the event's objects
+            weight = event / objects.counts.clamp(min=1)  # (N,)
         monitors = {"weight": objects.spread_row(event)}
         for name, channel in self.monitored.items():
-            if channel is None:
-                continue
             values = batch.inputs[self.group.name][:, channel : channel + 1]  # (N, 1, P)
             monitors[name] = self._raw(objects.gather(values).squeeze(1), channel)
         target = None
         if all(name in batch.labels for name in self.labels):
             labels = torch.stack([batch.labels[name] for name in self.labels], 1)  # (N, K, P)
-            target = objects.gather(labels).float()
+            target = objects.gather(labels).float()  # (M, K)
+        if spread is not None:
+            spread = objects.gather(spread)  # (M, K)
         return Scored(
             objects.gather(value),
             target,
             objects.spread_row(weight),
             batch.counts[self.group.name],
-            None if spread is None else objects.gather(spread),
+            spread,
             monitors,
         )
 
     def _raw(self, values: Tensor, channel: int) -> Tensor:
         """Input values before they were scaled (what was clipped stays clipped)."""
         variable = self.group.variables[channel]
-        if variable.center is None or isinstance(variable.center, str) or variable.scale == 0:
+        center = variable.center
+        if center is None or isinstance(center, str) or variable.scale == 0:
             return values
-        return values / variable.scale + variable.center
+        return values / variable.scale + center
 
     def losses(self, scored: Scored) -> Tensor:
         """Binary cross entropy, mu on the untagged, mean over labels, (M,)."""
@@ -131,9 +137,11 @@ class ObjectEfficiency(Task):
         if self.loss:
             return self.own_loss(scored)
         logits = scored.output[:, : len(self.labels)]  # (M, K)
+        # finite for any logit, which log(sigmoid) is not
         tagged = F.softplus(-logits)  # -log(eff)
         untagged = F.softplus(logits)  # -log(1 - eff)
-        return (scored.target * tagged + self.mu * (1 - scored.target) * untagged).mean(1)
+        loss = scored.target * tagged + self.mu * (1 - scored.target) * untagged  # (M, K)
+        return loss.mean(1)
 
     def activate(self, output: Tensor) -> Tensor:
         """Sigmoid: the efficiency."""
@@ -156,28 +164,31 @@ class ObjectEfficiency(Task):
 
     def columns(self, scored: Scored) -> dict[str, Any]:
         """``OBJECT_eff`` jagged, ``OBJECT_eff_std`` with an ensemble, the labels where known."""
-        parts = {name: scored.output[:, k] for k, name in enumerate(self.output_names)}
+        names = self.output_names
+        parts = dict(zip(names, scored.output.unbind(1), strict=True))  # (M,) each
         if scored.spread is not None:
-            parts |= {
-                f"{name}_std": scored.spread[:, k] for k, name in enumerate(self.output_names)
-            }
+            names_of_spread = [f"{name}_std" for name in names]
+            parts |= zip(names_of_spread, scored.spread.unbind(1), strict=True)
         if scored.target is not None:
-            parts |= {name: scored.target[:, k] for k, name in enumerate(self.labels)}
-        counts = scored.counts.cpu().numpy()
-        return {
-            name: to_jagged(values.float().cpu().numpy(), counts, self.group.length)
-            for name, values in parts.items()
-        }
+            parts |= zip(self.labels, scored.target.unbind(1), strict=True)
+        counts = scored.counts.cpu().numpy()  # (N,)
+        columns = {}
+        for name, values in parts.items():
+            flat = values.float().cpu().numpy()
+            columns[name] = to_jagged(flat, counts, self.group.length)
+        return columns
 
 
 def to_jagged(
     values: np.ndarray[Any, Any], counts: np.ndarray[Any, Any], length: int | None
 ) -> ak.Array:
-    """(M,) values of the first ``length`` objects of each row -> N lists of ``counts`` entries, NaN beyond."""
+    """(M,) values of the first ``length`` objects of each row -> N lists of ``counts`` entries.
+
+    Objects beyond ``length`` are NaN.
+    """
     if length is not None and (counts > length).any():
-        place = np.arange(counts.sum()) - np.repeat(
-            np.cumsum(counts) - counts, counts
-        )  # of each object in its row
+        first_of_row = np.repeat(np.cumsum(counts) - counts, counts)
+        place = np.arange(counts.sum()) - first_of_row  # of each object in its row
         full = np.full(len(place), math.nan, dtype=values.dtype)
         full[place < length] = values
         values = full

@@ -1,4 +1,4 @@
-"""Regression: any number of real targets a row."""
+"""Regression: any number of real targets per row."""
 
 from __future__ import annotations
 
@@ -17,23 +17,34 @@ from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.regression import RegressionMeter
 from weaver_tt.tasks.base import Output, Task, check_shape, row_weight
 
-LOSSES: dict[str, Callable[[Tensor], Tensor]] = {  # residual -> loss
-    "huber": lambda x: F.huber_loss(x, torch.zeros_like(x), reduction="none"),
+
+def _huber(residual: Tensor) -> Tensor:
+    return F.huber_loss(residual, torch.zeros_like(residual), reduction="none")
+
+
+def _logcosh(residual: Tensor) -> Tensor:
+    """``log(cosh(x))``, without the overflow of cosh."""
+    size = residual.abs()
+    return size + F.softplus(-2 * size) - math.log(2)
+
+
+# name -> loss of each residual
+LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
+    "huber": _huber,
     "mse": torch.square,
     "mae": torch.abs,
-    "logcosh": lambda x: (
-        x.abs() + F.softplus(-2 * x.abs()) - math.log(2)
-    ),  # log(cosh(x)) without overflow
+    "logcosh": _logcosh,
 }
 
 
 class Regression(Task):
-    """Network output (N, K), one value for each target; writes ``output_LABEL`` and, where known, ``LABEL``.
+    """Network output (N, K), one value for each target.
 
-    A subclass may append outputs (``output_names``): losses and metrics look at the first K.
+    Writes ``output_LABEL`` and, where known, ``LABEL``. A subclass may append outputs
+    (``output_names``): losses and metrics look at the first K.
 
-    A label ``x`` may come with ``x_mask``: rows where that is 0 do not count for x. A row's loss is the mean over its labels that count; a row
-    without any has no weight.
+    A target ``x`` may come with ``x_mask``: rows where that is 0 do not count for ``x``. A row's
+    loss is the mean over its targets that count; a row without any has no weight.
     """
 
     name = "regression"
@@ -42,11 +53,13 @@ class Regression(Task):
         super().__init__(config, **common)
         if config.labels is None or not config.labels.targets:
             raise ConfigError(
-                f"{config.source}: task regression needs `labels.type: custom` with a mapping of names to expressions"
+                f"{config.source}: task regression needs `labels.type: custom` "
+                "with a mapping of names to expressions"
             )
         if loss_function not in LOSSES:
             raise ConfigError(
-                f"{config.source}: task.loss_function: {loss_function!r}; {nearest(loss_function, LOSSES)}"
+                f"{config.source}: task.loss_function: {loss_function!r}; "
+                f"{nearest(loss_function, LOSSES)}"
             )
         self.labels = config.labels.target_names
         self.masks = config.labels.masks
@@ -66,21 +79,25 @@ class Regression(Task):
             spread = spread.unsqueeze(1)  # (N, 1)
         check_shape(value, (batch.size, len(self.output_names)), self.output_names)
         target = self._target(batch)
-        weight = row_weight(batch, value)
+        weight = row_weight(batch, value)  # (N,)
         if target is not None:
+            # a row without a target must not count in the mean loss either
             weight = weight * ~target.isnan().all(1)
-        return Scored(
-            value, target, weight, counts=weight.new_ones(batch.size).long(), spread=spread
-        )
+        counts = weight.new_ones(batch.size).long()  # (N,)
+        return Scored(value, target, weight, counts=counts, spread=spread)
 
     def _target(self, batch: Batch) -> Tensor | None:
         """(N, K), NaN where a mask is off; None where the data lacks a label."""
-        if not all(name in batch.labels for name in (*self.labels, *self.masks.values())):
+        needed = {*self.labels, *self.masks.values()}
+        if not needed <= batch.labels.keys():
             return None
-        targets = [batch.labels[name].float() for name in self.labels]
-        for k, name in enumerate(self.labels):
+        targets: list[Tensor] = []
+        for name in self.labels:
+            target = batch.labels[name].float()  # (N,)
             if name in self.masks:
-                targets[k] = torch.where(batch.labels[self.masks[name]] != 0, targets[k], math.nan)
+                counts = batch.labels[self.masks[name]] != 0  # (N,)
+                target = torch.where(counts, target, math.nan)
+            targets.append(target)
         return torch.stack(targets, 1)
 
     def losses(self, scored: Scored) -> Tensor:
@@ -89,10 +106,11 @@ class Regression(Task):
             return self.own_loss(scored)
         assert scored.target is not None
         counts = ~scored.target.isnan()  # (M, K)
-        residual = torch.where(
-            counts, scored.output[:, : len(self.labels)] - scored.target.nan_to_num(), 0.0
-        )  # a NaN must not reach the gradient
-        return self.residual_loss(residual).sum(1) / counts.sum(1).clamp(min=1)
+        # NaN must not reach the gradient, where 0 times NaN would still be NaN
+        difference = scored.output[:, : len(self.labels)] - scored.target.nan_to_num()  # (M, K)
+        residual = torch.where(counts, difference, 0.0)
+        loss = self.residual_loss(residual)  # (M, K)
+        return loss.sum(1) / counts.sum(1).clamp(min=1)
 
     def activate(self, output: Tensor) -> Tensor:
         """Values as the network gives them."""
@@ -103,7 +121,10 @@ class Regression(Task):
         return [LossMeter(), RegressionMeter(self.labels)]
 
     def columns(self, scored: Scored) -> dict[str, Any]:
-        """``output_LABEL`` float32, ``output_LABEL_std`` with an ensemble, ``LABEL`` with labels."""
+        """``output_LABEL`` (N,), ``output_LABEL_std`` with an ensemble, ``LABEL`` where known.
+
+        A target that does not count is NaN.
+        """
         columns = self.row_columns(scored)
         if scored.target is not None:
             columns |= dict(zip(self.labels, scored.target.cpu().numpy().T, strict=True))
