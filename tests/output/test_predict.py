@@ -1,4 +1,4 @@
-"""Prediction writes every row of every group in order, with the task's columns and the observers."""
+"""Prediction writes all rows of all groups in order, with the task's columns and the observers."""
 
 import logging
 from collections.abc import Iterator
@@ -224,10 +224,8 @@ def test_onnx_writes_the_same_file_as_torch(tmp_path):
 @pytest.mark.parametrize("name", ["jet_eff", "jet_eff?"])
 def test_an_observer_named_like_a_result_is_refused_before_anything_is_written(tmp_path, name):
     task = make_task(config_of(observers=[name]))
-    with pytest.raises(
-        ConfigError,
-        match=r"test\.yaml: observer 'jet_eff' has the name of a column that object_efficiency writes",
-    ):
+    clash = r"test\.yaml: observer 'jet_eff' has the name of a column that object_efficiency writes"
+    with pytest.raises(ConfigError, match=clash):
         predict(Percent(), task, {"_": Rows([1])}, tmp_path / "pred.root", CPU)
     assert list(tmp_path.iterdir()) == []
 

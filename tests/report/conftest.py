@@ -1,4 +1,4 @@
-"""Prediction files of two and of more classes, as written here and as weaver-core names its columns."""
+"""Prediction files of two and of more classes, as written here and as weaver-core names columns."""
 
 from pathlib import Path
 from typing import Any

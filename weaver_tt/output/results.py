@@ -30,6 +30,7 @@ def write_results(
     """
     if not metrics:
         return
+    # whoever reads the file need not accept NaN, which JSON does not know
     files = RunFiles(str(prefix))
     content = {"metrics": finite_or_none(metrics), **metrics.details()}
     text = json.dumps(content, indent=1, allow_nan=False)
@@ -52,5 +53,8 @@ def _write_figures(figures: Mapping[str, Any], folder: Path) -> None:
 
 
 def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:
-    """The same for JSON, which knows no NaN and no infinity: None in their stead."""
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+    """The values for JSON, which knows neither NaN nor infinity: None in their place."""
+    finite: dict[str, float | None] = {}
+    for name, value in values.items():
+        finite[name] = value if math.isfinite(value) else None
+    return finite
