@@ -322,6 +322,7 @@ def _make_stream(
     wanted_labels: WantedLabels,
 ) -> Stream:
     """The stream of the part of each file's rows between two fractions."""
+    wanted_labels.check_names(config)
     low, high = window
     sources = []
     for source in scan.sources:

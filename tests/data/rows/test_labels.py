@@ -22,7 +22,7 @@ from weaver_tt.data.rows.labels import (
     row_labels,
     warn_of_empty_classes,
 )
-from weaver_tt.errors import DataError
+from weaver_tt.errors import ConfigError, DataError
 
 
 def config(labels):
@@ -83,6 +83,16 @@ def test_a_row_label_that_the_task_wants_binary_is_counted():
     assert row_labels(table, conf, plan, "f")[0]["good"].tolist() == [1, 0, 2]
     with pytest.raises(DataError, match=r"'good': 1 of 3 rows are neither 0 nor 1 \(such as 2"):
         row_labels(table, conf, plan, "f", wanted)
+
+
+def test_a_task_cannot_want_labels_that_the_yaml_does_not_have():
+    conf = config([SIMPLE, OBJECTS])
+    TAGS.check_names(conf)
+    ANY_LABELS.check_names(conf)
+    for name in ("tags", "_label_"):
+        wanted = WantedLabels(binary=frozenset({name}))
+        with pytest.raises(ConfigError, match=f"wants {name!r} to be 0 or 1, .*'?tag'?"):
+            wanted.check_names(conf)
 
 
 def test_object_labels_must_have_one_value_an_object():

@@ -17,7 +17,7 @@ from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import CLASS_LABEL, DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column
-from weaver_tt.errors import DataError
+from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.expressions.elementwise import JaggedColumn
 from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.log import log
@@ -33,6 +33,22 @@ class WantedLabels:
     """
 
     binary: frozenset[str] = frozenset()
+
+    def check_names(self, config: DataConfig) -> None:
+        """Check that ``config`` has the labels that are wanted.
+
+        Raises:
+            ConfigError: a binary label is no target of its.
+        """
+        known: list[str] = []
+        if config.labels is not None:
+            known = [name for name in config.label_names if name != CLASS_LABEL]
+        for name in sorted(self.binary):
+            if name not in known:
+                raise ConfigError(
+                    f"{config.source}: labels: the task wants {name!r} to be 0 or 1, "
+                    f"and there is no such target; {nearest(name, known)}"
+                )
 
 
 ANY_LABELS = WantedLabels()
