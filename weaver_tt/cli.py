@@ -1,4 +1,7 @@
-"""The command line: ``weaver-tt COMMAND`` and ``train.py``. Only parsing happens here; a command's libraries are imported when it runs."""
+"""The command line: ``weaver-tt COMMAND`` and ``train.py``.
+
+Only parsing happens here; the libraries of a command are imported when it runs.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ from weaver_tt.system.allocator import keep_freed_memory
 
 @dataclass(frozen=True)
 class Command:
-    """One command: its options' dataclass and the function that takes them, both named ``module:attribute`` so that help stays fast."""
+    """One command: the dataclass of its options, and the function that takes them.
+
+    Both are named as ``module:attribute`` and not imported, so that help stays fast.
+    """
 
     summary: str
     options: str
@@ -80,35 +86,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("train", help="train, predict or export a network (the same as train.py)")
     for name, command in COMMANDS.items():
-        options = _load(command.options)
+        options = load_object(command.options)
         add_flags(
             commands.add_parser(name, help=command.summary, description=options.__doc__), options
         )
     namespace = parser.parse_args(arguments)
     command = COMMANDS[namespace.command]
     configure_log()
-    return guarded(_load(command.function), read_flags(namespace, _load(command.options)))
+    return guarded(
+        load_object(command.function), read_flags(namespace, load_object(command.options))
+    )
 
 
 def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     """``train.py``: train, predict, export or print; returns the exit code."""
     configure_log()
     options = parse_options(arguments, prog)
-    # before torch starts OpenMP: threads that spin for long while they wait take the cores from the reader and from other jobs
+    # to be set before torch starts OpenMP: threads that spin for long while they wait take the
+    # cores from the reader and from other jobs
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault(
-        "GOMP_SPINCOUNT", "1000"
-    )  # some microseconds: as fast as spinning on an idle machine
-    os.environ.setdefault(
-        "THP_MEM_ALLOC_ENABLE", "1"
-    )  # huge pages for large tensors: fresh memory costs a fifth of the time
+    # some microseconds: as fast as spinning on an idle machine
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    # huge pages for large tensors: fresh memory costs a fifth of the time
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     keep_freed_memory()
     run = importlib.import_module("weaver_tt.run.run")
     return guarded(run.run, options)
 
 
 def guarded(function: Callable[[Any], object], options: object) -> int:
-    """Call ``function``; an error that the input caused becomes one clear message and exit code 1, anything else keeps its traceback."""
+    """Call ``function``; returns the exit code.
+
+    An error that the input caused becomes one message; anything else keeps its traceback.
+    """
     try:
         function(options)
     except WeaverError as error:
@@ -120,7 +130,8 @@ def guarded(function: Callable[[Any], object], options: object) -> int:
     return 0
 
 
-def _load(place: str) -> Any:
+def load_object(place: str) -> Any:
+    """What ``module:attribute`` names, imported now."""
     module, attribute = place.split(":")
     return getattr(importlib.import_module(module), attribute)
 

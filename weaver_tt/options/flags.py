@@ -22,44 +22,74 @@ class Switch(argparse.BooleanOptionalAction):
         help: str | None = None,
     ) -> None:
         super().__init__(option_strings, dest, default)
+        # argparse adds the default to the text, in its own words
         self.help = help
 
 
 def flag(default: Any, text: str, *names: str, **more: Any) -> Any:
-    """A dataclass field that is also a flag: default, help text, further spellings (``-i``), argparse settings.
+    """A dataclass field that is also a flag, with its default and its help text.
 
-    ``positional=True`` makes it an argument instead.
+    ``names`` are further spellings (``-i``), ``more`` is for argparse; ``positional=True`` makes it
+    an argument instead.
     """
     settings: dict[str, Any] = {"metadata": {"help": text, "names": names, "argparse": more}}
     if isinstance(default, list | tuple):
+        # each object gets a list of its own
         return field(default_factory=lambda: type(default)(default), **settings)
     return field(default=default, **settings)
 
 
 def add_flags(parser: argparse.ArgumentParser, options: type[Any]) -> None:
-    """Give ``parser`` a flag for each field of the dataclass ``options``, in a group titled by its docstring."""
-    group = parser.add_argument_group(
-        (options.__doc__ or options.__name__).splitlines()[0].rstrip(".")
-    )
+    """Give ``parser`` a flag for each field of ``options``, in a group titled by its docstring."""
+    summary = (options.__doc__ or options.__name__).splitlines()[0]
+    group = parser.add_argument_group(summary.rstrip("."))
     hints = get_type_hints(options)
     for item in dataclasses.fields(options):
         settings = dict(item.metadata["argparse"])
-        default = item.default_factory() if item.default is dataclasses.MISSING else item.default  # type: ignore[operator]
-        kind = next(
-            (k for k in get_args(hints[item.name]) if k is not type(None)), hints[item.name]
-        )
+        hint = hints[item.name]
+        kind = value_type(hint)
         if kind is bool:
             settings.setdefault("action", Switch)
-        elif get_origin(hints[item.name]) is not list:
+        elif get_origin(hint) is not list:
             settings.setdefault("type", kind)
-        text = item.metadata["help"] + (
-            f" (default: {default})" if default not in (None, "", False, []) else ""
-        )
+        text = help_text(item)
         if settings.pop("positional", False):
             group.add_argument(item.name, help=text, **settings)
-            continue
-        names = (*item.metadata["names"], "--" + item.name.replace("_", "-"))
-        group.add_argument(*names, dest=item.name, default=default, help=text, **settings)
+        else:
+            default = default_of(item)
+            names = spellings(item)
+            group.add_argument(*names, dest=item.name, default=default, help=text, **settings)
+
+
+def value_type(hint: Any) -> Any:
+    """The type of a flag's value: ``int`` of ``int | None``, the hint itself where it is plain."""
+    for kind in get_args(hint):
+        if kind is not type(None):
+            return kind
+    return hint
+
+
+def default_of(item: dataclasses.Field[Any]) -> Any:
+    """The default of a field."""
+    if item.default_factory is not dataclasses.MISSING:
+        return item.default_factory()
+    return item.default
+
+
+def help_text(item: dataclasses.Field[Any]) -> str:
+    """The help of a field's flag, with the default where it says something."""
+    text = item.metadata["help"]
+    default = default_of(item)
+    if default in (None, "", False, []):
+        return text
+    if default is True:
+        default = "on"
+    return f"{text} (default: {default})"
+
+
+def spellings(item: dataclasses.Field[Any]) -> tuple[str, ...]:
+    """All spellings of a field's flag, without those that switch it off."""
+    return (*item.metadata["names"], "--" + item.name.replace("_", "-"))
 
 
 def read_flags(namespace: argparse.Namespace, options: type[T]) -> T:

@@ -1,4 +1,4 @@
-"""What a run can be told: dataclasses whose fields are the command line's flags."""
+"""The options of a run: dataclasses whose fields are the flags of the command line."""
 
 from __future__ import annotations
 
@@ -17,17 +17,22 @@ KEY_VALUE: dict[str, Any] = {"nargs": 2, "action": "append", "metavar": ("KEY", 
 
 @dataclass(kw_only=True)
 class DataOptions:
-    """Which files, which share of them, and how they become batches."""
+    """Which files and which part of them to read, and how they become batches."""
 
-    data_config: str = flag("", "data YAML: columns, preparation, labels", "-c")
+    data_config: str = flag(
+        "",
+        "data YAML: columns, selections, preparation, labels; weaver_tt:NAME for an example that "
+        "comes with the package",
+        "-c",
+    )
     data_config_val: str | None = flag(
-        None, "another data YAML for validation, with the same inputs"
+        None, "another data YAML for the validation data, with the same inputs"
     )
     data_config_test: str | None = flag(
-        None, "another data YAML for prediction, with the same inputs"
+        None, "another data YAML for the prediction, with the same inputs"
     )
     data_train: list[str] = flag(
-        [], "training files: /path/*.root, or name:/path/*.root to name a group", "-i", nargs="*"
+        [], "training files: /path/*.root, or NAME:/path/*.root to name a group", "-i", nargs="*"
     )
     data_val: list[str] = flag(
         [],
@@ -37,40 +42,46 @@ class DataOptions:
     )
     data_test: list[str] = flag(
         [],
-        "test files; name:/path writes an output for each name, name%%10:/path one for every 10 files",
+        "test files; NAME:/path gives one output file for each name, NAME%%10:/path one for every "
+        "10 files",
         "-t",
         nargs="*",
     )
     extra_selection_train: str | None = flag(
-        None, "a further condition on training rows: (selection) & (this)"
+        None, "selection of training rows in addition to that of the data YAML"
     )
     extra_selection_val: str | None = flag(None, "the same for validation")
     extra_selection_test: str | None = flag(
-        None, "the same for prediction: (test_time_selection) & (this)"
+        None, "the same for prediction, in addition to test_time_selection"
     )
     train_val_split: float = flag(
         0.8,
-        "without --data-val: share of each file's rows to train on; its end validates (not for sorted files)",
+        "without --data-val: fraction of the rows of each file to train on; the rest, at its end, "
+        "is for validation (so files must not be sorted)",
     )
     data_fraction: float = flag(
-        1.0, "share of each file's rows to train and validate on; prediction takes all"
+        1.0,
+        "fraction of the rows of each file to train and validate on; prediction uses all rows",
     )
     data_fraction_val: float | None = flag(
         None, "the same for validation (default: that of training)"
     )
     file_fraction: float = flag(
-        1.0, "share of each group's files to use; training chooses them anew for each epoch"
+        1.0,
+        "fraction of the files of each group to use; training draws them again for each epoch",
     )
     on_bad_file: str = flag(
         "stop",
-        "a file that cannot be read: stop, or skip it, count it and report it",
+        "what to do about a file that cannot be read: stop, or skip it and report how many were "
+        "skipped",
         choices=["stop", "skip"],
     )
     batch_size: int = flag(128, "rows in a batch")
-    batch_size_val: int | None = flag(None, "the same in validation (default: that of training)")
-    batch_size_test: int | None = flag(None, "the same in prediction (default: that of training)")
+    batch_size_val: int | None = flag(None, "the same for validation (default: that of training)")
+    batch_size_test: int | None = flag(None, "the same for prediction (default: that of training)")
     pool_size: int = flag(
-        100_000, "rows held in memory to shuffle from (of each rank; its workers share them)"
+        100_000,
+        "rows held in memory to draw shuffled batches from, on each rank; its workers share them",
     )
     num_workers: int = flag(
         0, "worker processes that read training files; 0 reads in a thread of this process"
@@ -81,68 +92,77 @@ class DataOptions:
     samples_per_epoch: int | None = flag(None, "the same in rows")
     steps_per_epoch_val: int | None = flag(
         None,
-        "validation batches in an epoch, drawn once from all files (default: all rows in order)",
+        "validation batches in an epoch, drawn from all files, the same ones in every epoch "
+        "(default: all rows in order)",
     )
     samples_per_epoch_val: int | None = flag(None, "the same in rows")
     remake_weights: bool = flag(
         True,
-        "--no-remake-weights reuses the run's histograms of reweighting, whatever they were made from",
+        "compute the weight tables again when the data or the YAML has changed; "
+        "--no-remake-weights uses those of PREFIX.auto.yaml as they are",
     )
     copy_inputs: bool = flag(
         False,
-        "copy input files to a folder in $TMPDIR first and read them there, such as from EOS; it is removed at the end",
+        "copy input files to a temporary folder in $TMPDIR and read the copies, such as for files "
+        "on EOS",
     )
-    demo: bool = flag(
-        False, "a quick trial: 2 files of each group, 20 batches in an epoch, 2 epochs"
-    )
-    io_test: bool = flag(False, "only read an epoch and tell how fast")
+    demo: bool = flag(False, "quick trial: 2 files of each group, 20 batches in an epoch, 2 epochs")
+    io_test: bool = flag(False, "only read one epoch and report the speed")
     custom_functions: str | None = flag(
-        None, "python file whose functions the YAML's expressions may call"
+        None, "Python file with functions that expressions of the data YAML may call"
     )
 
 
 @dataclass(kw_only=True)
 class NetworkOptions:
-    """Which network, and what it starts from."""
+    """Which network to use, and the weights that it starts from."""
 
-    network_config: str = flag("", "python file with get_model(data_config, **options)", "-n")
+    network_config: str = flag(
+        "",
+        "network file: Python, with get_model(data_config, **options); weaver_tt:NAME for an "
+        "example that comes with the package",
+        "-n",
+    )
     network_option: list[list[str]] = flag(
-        [], "an option for get_model: -o key value", "-o", **KEY_VALUE
+        [], "option of get_model, such as -o hidden 64", "-o", **KEY_VALUE
     )
     model_prefix: str = flag(
         "models/{auto}/network",
-        "path prefix of all files of a run; {auto}: a name made of time and configuration",
+        "beginning of the names of all files of a run; {auto} stands for the time, the network and "
+        "the main settings",
         "-m",
     )
     load_model_weights: str | None = flag(
         None,
-        "start from what fits of the weights in this file; FILE.pt:PREFIX takes those under PREFIX.",
+        "start from the weights in this file, as far as they fit; FILE.pt:PREFIX takes those under "
+        "PREFIX",
     )
     exclude_model_weights: str | None = flag(
-        None, "regular expressions, with commas between: weights not to load, such as 'mod.fc.*'"
+        None, "weights not to load: regular expressions separated by commas, such as 'mod.fc.*'"
     )
     freeze_model_weights: str | None = flag(
-        None, "regular expressions, with commas between: weights to keep as they are"
+        None, "weights not to train: regular expressions separated by commas"
     )
-    ensemble: int = flag(1, "train this many members that differ in their seed")
+    ensemble: int = flag(1, "number of networks to train, which differ in their seed")
 
 
 @dataclass(kw_only=True)
 class TrainOptions:
     """How to train."""
 
-    num_epochs: int = flag(20, "epochs to train")
-    start_lr: float = flag(5e-3, "learning rate that the schedule scales")
+    num_epochs: int = flag(20, "number of epochs")
+    start_lr: float = flag(5e-3, "learning rate; the schedule multiplies it by a factor")
     optimizer: str = flag(
         "ranger",
-        "ranger, or any optimiser of torch.optim (adam, adamW, radam) or pytorch_optimizer (lion); case does not matter",
+        "ranger, or any optimizer of torch.optim (adam, adamW, radam) or pytorch_optimizer (lion), "
+        "in upper or lower case",
     )
     optimizer_option: list[list[str]] = flag(
-        [], "an option of the optimiser: -p weight_decay 1e-4", "-p", **KEY_VALUE
+        [], "option of the optimizer, such as -p weight_decay 1e-4", "-p", **KEY_VALUE
     )
     lr_scheduler: str = flag(
         "flat+decay",
-        "learning-rate curve",
+        "schedule of the learning rate",
         choices=[
             "none",
             "steps",
@@ -156,73 +176,85 @@ class TrainOptions:
     )
     warmup_steps: float = flag(
         0.25,
-        "share of the training (below 1) or number of steps (1 and more) that flat+linear, flat+cos and warmup+cos rise for",
+        "length of the warm-up of flat+linear, flat+cos and warmup+cos: a fraction of the training "
+        "(below 1) or a number of steps",
         "--warmup-fraction",
     )
     watch: str | None = flag(
         None,
-        "metric that makes the best epoch: loss, accuracy, auc, rejection@0.5, ... (default: the task's, loss as a rule)",
+        "metric that selects the best epoch: loss, accuracy, auc, rejection@0.5, ... (default: "
+        "that of the task, as a rule the loss)",
     )
     early_stopping: int | None = flag(None, "stop after this many epochs without improvement")
     clip_gradient: float | None = flag(None, "largest norm of the gradient")
-    use_amp: bool = flag(False, "mixed precision: the network runs in --amp-dtype")
+    use_amp: bool = flag(False, "train in mixed precision")
     amp_dtype: str = flag(
         "bf16",
-        "precision of --use-amp; fp16 scales the loss, and is bf16 on the CPU",
+        "precision of --use-amp; fp16 scales the loss (on a CPU bf16 is used)",
         choices=["fp16", "bf16"],
     )
-    compile: bool = flag(False, "torch.compile the network")
-    compile_optimizer: bool = flag(False, "torch.compile the optimiser's step")
+    compile: bool = flag(False, "compile the network with torch.compile")
+    compile_optimizer: bool = flag(False, "compile the step of the optimizer with torch.compile")
     compiler_option: list[list[str]] = flag(
-        [], "an option of torch.compile: --compiler-option dynamic False", **KEY_VALUE
+        [], "option of torch.compile, such as --compiler-option dynamic False", **KEY_VALUE
     )
     gpus: str | None = flag(
-        None, "GPU indices such as 0 or 0,1; '' is the CPU; default: what the machine has"
+        None, "indices of GPUs, such as 0 or 0,1; '' is the CPU (default: a GPU if there is one)"
     )
     backend: str | None = flag(
         None,
-        "train on the ranks that torchrun (gloo, nccl) or mpirun (mpi) started: nccl for GPUs",
+        "how ranks started by torchrun (gloo, nccl) or mpirun (mpi) communicate; nccl is for GPUs",
         choices=["gloo", "nccl", "mpi"],
     )
     num_threads: int | None = flag(None, "CPU threads of torch")
-    seed: int | None = flag(None, "makes a run reproducible")
+    seed: int | None = flag(None, "seed of all random numbers; makes a run reproducible")
     resume: bool = flag(
-        False, "continue from PREFIX_resume.pt, or start afresh where there is none"
+        False, "continue from PREFIX_resume.pt; start from the beginning if there is none"
     )
     load_epoch: int | None = flag(
         None,
-        "continue after this epoch: from PREFIX_resume.pt if it was written then, else from that epoch's weights",
+        "continue after this epoch: from PREFIX_resume.pt if it is of that moment, else from the "
+        "weights of the epoch",
     )
-    save_minutes: float = flag(5.0, "minutes between saves of PREFIX_resume.pt inside an epoch")
-    auto_clean: bool = flag(False, "keep the weights of the best and the latest epoch only")
+    save_minutes: float = flag(5.0, "minutes between saves of PREFIX_resume.pt during an epoch")
+    auto_clean: bool = flag(False, "keep only the weights of the best and the latest epoch")
     cross_validation: str | None = flag(
         None,
-        "column%%k: k trainings, each without the rows with int(column) %% k == i, which it then predicts",
+        "COLUMN%%k: train k networks, each without the rows with int(COLUMN) %% k == i, and "
+        "predict every row with the network that has not seen it",
     )
     lr_finder: str | None = flag(
         None,
-        "only try rates: lowest, highest, steps, such as 5e-6,5,200; a figure and a suggestion in PREFIX_lr_finder.png and .json",
+        "learning-rate range test instead of a training: lowest rate, highest rate and number of "
+        "steps, such as 5e-6,5,200; writes PREFIX_lr_finder.png and .json with a suggestion",
     )
     profile: bool = flag(
         False,
-        "only profile some steps: a table in the log, PREFIX_profile/trace.json for chrome://tracing",
+        "profile a few training steps instead of a training: a table in the log, and "
+        "PREFIX_profile/trace.json for chrome://tracing",
     )
     regression_mode: bool = flag(
-        False, "make sure that the data YAML's labels are to be regressed; it is they that decide"
+        False,
+        "check that the labels of the data YAML make this a regression (the labels alone decide "
+        "what is learnt)",
     )
     tensorboard: str | None = flag(
         None,
-        "folder for TensorBoard (default: PREFIX_tensorboard); a name without '/' means runs/DATE_HOSTNAME; 'off' for none",
+        "folder for TensorBoard, or 'off'; a name without '/' means runs/DATE_HOSTNAME with that "
+        "name (default: PREFIX_tensorboard)",
     )
     tensorboard_custom_fn: str | None = flag(
         None,
-        "python file with get_tensorboard_custom_fn(tb_writer, model_output, model, epoch, i_batch, mode)",
+        "Python file with get_tensorboard_custom_fn(tb_writer, model_output, model, epoch, "
+        "i_batch, mode)",
     )
     log: str | None = flag(
-        None, "log file (default: PREFIX.log); {auto} as in --model-prefix", "--log-file"
+        None, "log file; {auto} as in --model-prefix (default: PREFIX.log)", "--log-file"
     )
-    log_every: int = flag(50, "steps between reading the meters in training")
-    progress: bool = flag(True, "progress bar")
+    log_every: int = flag(
+        50, "training steps between two values of the loss in the progress bar and in TensorBoard"
+    )
+    progress: bool = flag(True, "show a progress bar")
 
 
 @dataclass(kw_only=True)
@@ -231,25 +263,30 @@ class OutputOptions:
 
     run_mode: str = flag(
         "train,val,test",
-        "as in Weaver: `test` alone is --predict; without `test` nothing is predicted after training",
+        "as in Weaver: test alone is --predict; without test, nothing is predicted after the "
+        "training",
     )
     predict: bool = flag(
         False,
-        "only predict --data-test with the network of -m (a prefix, a _state.pt file or a model.onnx)",
+        "only predict --data-test, with the network that -m names: a prefix, a _state.pt file or a "
+        "model.onnx",
     )
     predict_output: str = flag(
         "pred.root",
-        "output file, .root or .parquet; a test group with a name adds it: pred_NAME.root",
+        "output file, .root or .parquet; a group of test files with a name has it in the file "
+        "name: pred_NAME.root",
     )
-    predict_gpus: str | None = flag(None, "--gpus for prediction (default: the same)")
+    predict_gpus: str | None = flag(None, "--gpus for the prediction (default: the same)")
     figures: bool = flag(
-        True, "figures of the best epoch (PREFIX_figures) and of a prediction, as PNG and PDF"
+        True,
+        "draw figures of the best epoch (PREFIX_figures) and of a prediction, as PNG and PDF",
     )
     export_onnx: str | None = flag(
-        None, "write the network of -m to this ONNX file, with preprocess.json beside it"
+        None,
+        "write the network that -m names to this ONNX file, with preprocess.json beside it",
     )
     onnx_opset: int = flag(17, "ONNX operator set")
-    print: bool = flag(False, "print the network, its parameters and FLOPs, and stop")
+    print: bool = flag(False, "print the network, its parameters and FLOPs, and exit")
 
 
 @dataclass(kw_only=True)
@@ -263,13 +300,15 @@ class RunOptions:
 
 
 def parse_options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> RunOptions:
-    """``sys.argv`` (or ``arguments``) -> RunOptions; prints help and exits where asked."""
+    """The options in ``arguments`` (default: ``sys.argv``); prints help and exits where asked."""
     parser = argparse.ArgumentParser(
         prog=prog, description="Train, predict and export a network on collision events."
     )
-    parts = {item.name: item.default_factory for item in dataclasses.fields(RunOptions)}
+    parts: dict[str, Any] = {}
+    for item in dataclasses.fields(RunOptions):
+        parts[item.name] = item.default_factory
     for part in parts.values():
-        add_flags(parser, part)  # type: ignore[arg-type]
+        add_flags(parser, part)
     for name, (values, _) in RETIRED.items():
         spellings = (name,) if values else (name, name.replace("--", "--no-"))
         parser.add_argument(
@@ -280,16 +319,19 @@ def parse_options(arguments: Sequence[str] | None = None, prog: str = "train.py"
             default=argparse.SUPPRESS,
             help=argparse.SUPPRESS,
         )
-    namespace, left = parser.parse_known_args(arguments)
-    if left:
-        flags = [
-            flag
-            for action in parser._actions
-            for flag in action.option_strings
-            if flag.startswith("--")
-        ]
-        parser.error(
-            f"{' '.join(left)}: no such flag"
-            + (f"; {nearest(left[0].split('=')[0], flags)}" if left[0].startswith("--") else "")
-        )
-    return RunOptions(**{name: read_flags(namespace, part) for name, part in parts.items()})  # type: ignore[arg-type]
+    namespace, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        message = f"{' '.join(unknown)}: no such flag"
+        if unknown[0].startswith("--"):
+            message += f"; {nearest(unknown[0].split('=')[0], _long_flags(parser))}"
+        parser.error(message)
+    filled = {name: read_flags(namespace, part) for name, part in parts.items()}
+    return RunOptions(**filled)
+
+
+def _long_flags(parser: argparse.ArgumentParser) -> list[str]:
+    """All spellings that begin with two dashes."""
+    names: list[str] = []
+    for action in parser._actions:
+        names += [name for name in action.option_strings if name.startswith("--")]
+    return names
