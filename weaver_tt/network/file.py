@@ -19,22 +19,22 @@ from weaver_tt.options.literals import check_kinds
 from weaver_tt.system.examples import find_example
 from weaver_tt.weaver_compat.import_names import weaver_names
 
-MAX_NAMES = 8  # told of a dict's
-
-
-STOCK_LOOPS = (
-    "weaver.utils.nn.tools",
-    "weaver_tt.weaver_compat.loops",
-)  # where Weaver's own loops come from
+MAX_NAMES = 8  # keys of a dict that a message lists
+# where Weaver's own loops come from
+STOCK_LOOPS = ("weaver.utils.nn.tools", "weaver_tt.weaver_compat.loops")
 
 
 class NetworkFile:
-    """A user's python file with ``get_model`` and, optionally, ``get_loss`` and ``get_task``; errors inside these pass through unchanged."""
+    """A user's Python file with ``get_model`` and, optionally, ``get_loss`` and ``get_task``.
+
+    Errors inside these functions pass through unchanged.
+    """
 
     def __init__(self, path: str | Path) -> None:
-        """Import ``path``; ConfigError when there is no such python file.
+        """Import ``path``; ``weaver_tt:NAME`` is an example that comes with the package.
 
-        ``weaver_tt:NAME`` is one of the examples that come with the package.
+        Raises:
+            ConfigError: there is no such Python file.
         """
         self.path = find_example(path, "network_configs", ".py")
         self.module = import_python_file(self.path)
@@ -42,89 +42,122 @@ class NetworkFile:
     def get_model(
         self, config: DataConfig, options: Mapping[str, Any]
     ) -> tuple[nn.Module, dict[str, Any]]:
-        """(module, model_info) of the file's ``get_model(config, **options)``; model_info names at least the module's inputs, in order."""
+        """What the file's ``get_model(config, **options)`` returns: (module, model_info).
+
+        ``model_info`` names at least the module's inputs, in order.
+
+        Raises:
+            ConfigError: the file has no such function, or it has no such option; it returns
+                something else, or names an input group that the data YAML does not have.
+        """
         if not callable(getattr(self.module, "get_model", None)):
-            names = (name for name, value in vars(self.module).items() if callable(value))
+            functions = [name for name, value in vars(self.module).items() if callable(value)]
             raise ConfigError(
-                f"{self.path}: no function get_model(data_config, **options); {nearest('get_model', names)}"
+                f"{self.path}: no function get_model(data_config, **options); "
+                f"{nearest('get_model', functions)}"
             )
-        made = self._call("get_model", config, options, strict=True)
-        if not (
-            isinstance(made, tuple)
-            and len(made) == 2
-            and isinstance(made[0], nn.Module)
-            and isinstance(made[1], Mapping)
-        ):
+        returned = self._call("get_model", config, options, strict=True)
+        if not _is_module_and_info(returned):
             raise ConfigError(
-                f"{self.path}: get_model must return (module, model_info), a torch module and a dict, not {describe_value(made)}"
+                f"{self.path}: get_model must return (module, model_info), a torch module and a "
+                f"dict, not {describe_value(returned)}"
             )
-        module, info = made[0], {"input_names": config.input_names, **made[1]}
+        module, file_info = returned
+        info = {"input_names": config.input_names, **file_info}
         for name in info["input_names"]:
             if name not in config.inputs:
                 raise ConfigError(
-                    f"{self.path}: model_info input_names: no input group {name!r} in {config.source}; {nearest(name, config.inputs)}"
+                    f"{self.path}: model_info input_names: no input group {name!r} in "
+                    f"{config.source}; {nearest(name, config.inputs)}"
                 )
         return module, info
 
     def get_loss(self, config: DataConfig, options: Mapping[str, Any]) -> Any:
-        """What the file's ``get_loss(config, **options)`` returns, or None when the file has no such function."""
+        """What the file's ``get_loss(config, **options)`` returns; None without that function."""
         return self._call("get_loss", config, options)
 
     def get_task(self, config: DataConfig, options: Mapping[str, Any]) -> Any:
-        """What the file's ``get_task(config, **options)`` returns, or None when the file has no such function."""
+        """What the file's ``get_task(config, **options)`` returns; None without that function."""
         return self._call("get_task", config, options)
 
     def check_loops(self, config: DataConfig, options: Mapping[str, Any], task: str) -> None:
-        """Refuse a file whose training would not be what it says: one with loops of its own, or an optimiser of its own.
+        """Refuse a file with training loops or an optimizer of its own: they would not be used.
 
-        Weaver's stock loops, which ``get_train_fn`` and ``get_evaluate_fn`` may return, only say which task it is; it must be ``task``. ConfigError.
+        Weaver's stock loops, which ``get_train_fn`` and ``get_evaluate_fn`` may return, only say
+        which task it is, by the ends of their names.
+
+        Raises:
+            ConfigError: it has such, or the stock loops are not those of ``task``.
         """
         if hasattr(self.module, "init_opt"):
             raise ConfigError(
-                f"{self.path}: init_opt is not called here; --optimizer, --optimizer-option and --lr-scheduler say the same"
+                f"{self.path}: init_opt is not called here; --optimizer, --optimizer-option and "
+                "--lr-scheduler say the same"
             )
         for name in ("get_train_fn", "get_evaluate_fn"):
             loop = self._call(name, config, options)
             if loop is None:
                 continue
-            called = getattr(loop, "__name__", describe_value(loop))
+            loop_name = getattr(loop, "__name__", describe_value(loop))
             if getattr(loop, "__module__", None) not in STOCK_LOOPS:
                 raise ConfigError(
-                    f"{self.path}: {name} returns a loop of its own, {called}; here there is one loop over batches, and a task says what is learnt "
-                    "in it: write get_task(data_config, **options) (docs/network-file.md), which also wins where both are there"
+                    f"{self.path}: {name} returns a loop of its own, {loop_name}; here there is "
+                    "one loop over batches, and a task says what is learnt in it: write "
+                    "get_task(data_config, **options) (docs/network-file.md), which also wins "
+                    "where both are there"
                 )
-            if not called.endswith(task):
+            # train_classification, evaluate_regression, ...
+            if not loop_name.endswith(task):
                 raise ConfigError(
-                    f"{self.path}: {name} returns {called}, and the labels of {config.source} make the task {task}"
+                    f"{self.path}: {name} returns {loop_name}, and the labels of {config.source} "
+                    f"make the task {task}"
                 )
 
     def _call(
         self, name: str, config: DataConfig, options: Mapping[str, Any], strict: bool = False
     ) -> Any:
+        """Call a function of the file with those of ``options`` that it names.
+
+        ``strict``: the other options are an error. None if there is no such function.
+        """
         function = getattr(self.module, name, None)
         if function is None:
             return None
         parameters = inspect.signature(function).parameters
-        known = list(parameters)[1:]
+        known = list(parameters)[1:]  # the first one is the data config
         if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            # **options takes all
             known = list(options)
         unknown = [key for key in options if key not in known]
         if unknown and strict:
             raise unknown_key(unknown[0], known, f"{self.path}: options of {name}")
         named = {key: value for key, value in options.items() if key in known}
         check_kinds(named, function, f"{self.path}: network option")
+        # the function may import Weaver's modules too, not only the top of the file
         with weaver_names(self.path):
             return function(config, **named)
 
 
-def import_python_file(path: Path, what: str = "network file") -> ModuleType:
-    """The module of a file, under a name of its own for each path and content, so that its classes can be pickled and inspected.
+def _is_module_and_info(value: Any) -> bool:
+    """Whether ``value`` is what ``get_model`` must return."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        return False
+    module, info = value
+    return isinstance(module, nn.Module) and isinstance(info, Mapping)
 
-    Raises ConfigError, about ``what``, when there is no such python file.
+
+def import_python_file(path: Path, what: str = "network file") -> ModuleType:
+    """The module of a file, imported once for each path and content.
+
+    Its name is made of these, so that its classes can be pickled and inspected.
+
+    Raises:
+        ConfigError: there is no such Python file; ``what`` says what it should be.
     """
     if not path.is_file() or path.suffix != ".py":
         raise ConfigError(f"{what} {path}: {explain_missing_file(path, '*.py')}")
-    identity = hashlib.sha256(str(path.resolve()).encode() + path.read_bytes()).hexdigest()[:12]
+    content = str(path.resolve()).encode() + path.read_bytes()
+    identity = hashlib.sha256(content).hexdigest()[:12]
     name = f"weaver_tt_network_{path.stem}_{identity}"
     if name in sys.modules:
         return sys.modules[name]
@@ -132,29 +165,43 @@ def import_python_file(path: Path, what: str = "network file") -> ModuleType:
     if spec is None or spec.loader is None:
         raise ConfigError(f"{what} {path}: cannot be imported")
     module = importlib.util.module_from_spec(spec)
+    # before it runs, as a dataclass in it looks its module up
     sys.modules[name] = module
     try:
         with weaver_names(path):
             spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]  # a half-made module must not be found next time
+        # a half-made module must not be found next time
+        del sys.modules[name]
         raise
     return module
 
 
 def explain_missing_file(path: Path, pattern: str) -> str:
-    """What is wrong with a path that should be a file, and the nearest files in its folder (or in the closest folder that exists)."""
+    """What is wrong with a path that should be a file, and the nearest files beside it.
+
+    If its folder does not exist either, those of the closest folder that does.
+    """
     if path.is_dir():
-        return f"a folder; {nearest(path.name, [entry.name for entry in path.glob(pattern)])}"
+        return f"a folder; {_nearest_file(path.name, path, pattern)}"
     folder = next(parent for parent in path.absolute().parents if parent.is_dir())
-    problem = f"not a {pattern[1:]} file" if path.is_file() else "no such file"
-    return f"{problem}; in {folder}: {nearest(path.name, [entry.name for entry in folder.glob(pattern)])}"
+    problem = "no such file"
+    if path.is_file():
+        problem = f"not a {pattern[1:]} file"
+    return f"{problem}; in {folder}: {_nearest_file(path.name, folder, pattern)}"
+
+
+def _nearest_file(name: str, folder: Path, pattern: str) -> str:
+    return nearest(name, [entry.name for entry in folder.glob(pattern)])
 
 
 def describe_value(value: Any) -> str:
     """A value's type in words, with what a container holds."""
+    kind = type(value).__name__
     if isinstance(value, tuple | list):
-        return f"{type(value).__name__} of ({', '.join(type(entry).__name__ for entry in value)})"
+        kinds = ", ".join(type(entry).__name__ for entry in value)
+        return f"{kind} of ({kinds})"
     if isinstance(value, Mapping):
-        return f"{type(value).__name__} with {', '.join(map(repr, list(value)[:MAX_NAMES])) or 'nothing'}"
-    return type(value).__name__
+        names = ", ".join(repr(name) for name in list(value)[:MAX_NAMES])
+        return f"{kind} with {names or 'nothing'}"
+    return kind

@@ -1,4 +1,4 @@
-"""Networks by path: import a network file, build the network it describes, load weights, call it by input name."""
+"""The network of a network file, and an ensemble of several: called by input name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from weaver_tt.options.train import NetworkOptions
 
 
 class Network:
-    """A module called by input name. ``module`` may be wrapped (DDP, ``torch.compile``); ``bare`` is the user's module itself."""
+    """A module called by input name.
+
+    ``module`` may be wrapped (DDP, ``torch.compile``); ``unwrapped`` is the user's module itself.
+    """
 
     activated = False  # outputs are raw: the task activates them
 
@@ -29,10 +32,11 @@ class Network:
         source: str = "the network",
         info: Mapping[str, Any] | None = None,
     ) -> None:
+        """``source``: the network file, for messages; ``info``: its model_info."""
         self.module = module
         self.input_names = list(input_names)
-        self.source = source  # the network file, for messages
-        self.info = dict(info or {})  # the file's model_info
+        self.source = source
+        self.info = dict(info or {})
         self.frozen_norms: list[nn.Module] = []  # parts that stay in evaluation mode
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Output:
@@ -44,36 +48,46 @@ class Network:
 
     @property
     def unwrapped(self) -> nn.Module:
-        """The module without the wrappers of DDP and ``torch.compile``: what is saved, loaded and exported."""
+        """The module without the wrappers of DDP and ``torch.compile``.
+
+        This is what is saved, loaded and exported.
+        """
         module = self.module
+        # one may wrap the other
         while True:
-            inner = (
-                module.module
-                if isinstance(module, DistributedDataParallel)
-                else getattr(module, "_orig_mod", None)
-            )
+            if isinstance(module, DistributedDataParallel):
+                inner = module.module
+            else:
+                inner = getattr(module, "_orig_mod", None)  # of torch.compile
             if inner is None:
                 return module
             module = inner
 
     @property
     def device(self) -> torch.device:
-        """Where the first parameter lies."""
-        return next(
-            (parameter.device for parameter in self.unwrapped.parameters()), torch.device("cpu")
-        )
+        """Where the first parameter is; a network without parameters is on the CPU."""
+        first = next(self.unwrapped.parameters(), None)
+        if first is None:
+            return torch.device("cpu")
+        return first.device
 
     def takes_any_length(self, config: DataConfig) -> bool:
-        """Whether its inputs may have any number of objects: they may unless ``dynamic_axes`` of model_info lists one without axis 2."""
+        """Whether its inputs may have any number of objects.
+
+        They may, unless ``dynamic_axes`` of model_info lists one of them without axis 2.
+        """
         axes = self.info.get("dynamic_axes") or {}
-        return all(
-            config.inputs[name].length is None or 2 in axes.get(name, {2: "P"})
-            for name in self.input_names
-        )
+        for name in self.input_names:
+            has_objects = config.inputs[name].length is not None
+            # what the file does not list is free
+            if has_objects and name in axes and 2 not in axes[name]:
+                return False
+        return True
 
     def train(self, mode: bool = True) -> Network:
         """Training mode (or evaluation mode)."""
         self.module.train(mode)
+        # their running statistics would move in training mode
         for part in self.frozen_norms:
             part.eval()
         return self
@@ -91,7 +105,10 @@ class Activation(Protocol):
 
 
 class Ensemble:
-    """Networks that differ in their seed, called like one: mean and spread of their activated outputs."""
+    """Networks that differ in their seed, called like one.
+
+    The output is the mean and the spread of their activated outputs.
+    """
 
     activated = True
 
@@ -106,20 +123,22 @@ class Ensemble:
 
         There is no deviation (None) of a single member.
         """
-        outputs = torch.stack(
-            [self.task.activated_output(member(inputs)) for member in self.members]
-        )  # (E, N, K) or (E, N, K, P)
-        spread = outputs.std(0, correction=0) if len(self.members) > 1 else None
-        return Activated(outputs.mean(0), spread)
+        # probabilities are averaged, not logits
+        of_members = [self.task.activated_output(member(inputs)) for member in self.members]
+        outputs = torch.stack(of_members)  # (E, N, K) or (E, N, K, P)
+        mean = outputs.mean(0)
+        if len(self.members) == 1:
+            return Activated(mean)
+        return Activated(mean, outputs.std(0, correction=0))
 
     @property
     def input_names(self) -> list[str]:
-        """Input groups the members take."""
+        """The input groups that the members take."""
         return self.members[0].input_names
 
     @property
     def device(self) -> torch.device:
-        """Where the members lie."""
+        """Where the members are."""
         return self.members[0].device
 
     def train(self, mode: bool = True) -> Ensemble:
@@ -141,9 +160,11 @@ def build_network(
 ) -> Network:
     """The network of ``options.network_config`` on ``device``, not yet trained.
 
-    With ``seed``, the initial weights are a function of it, and the global random state is left as it was.
+    With ``seed``, the initial weights are a function of it, and the global random state is left as
+    it was.
     """
     file = NetworkFile(options.network_config)
+    # on the CPU, whatever the device: the weights of a seed are the same everywhere
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.default_generator.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What a module may return, what ensembles and exported networks give, and float32 for all of it."""
+"""What modules return, and what ensembles and exported networks give; float32 for all of it."""
 
 from __future__ import annotations
 
@@ -46,12 +46,14 @@ def first_tensor(output: Output) -> Tensor:
 
 
 def to_float32(output: Any) -> Any:
-    """``output`` with each of its floating-point tensors in float32; a dict stays a dict.
+    """``output`` with each of its floating-point tensors in float32, wherever it is nested.
 
-    Half-precision tensors come out of a network under autocast, wherever they are nested.
+    A network under autocast returns half-precision tensors; losses need more digits. Tuples, lists
+    and dicts stay such.
     """
     if isinstance(output, Tensor):
         return output.float() if output.is_floating_point() else output
+    # what is an integer, a mask or no tensor at all stays as it is
     if isinstance(output, tuple) and hasattr(output, "_make"):
         # a namedtuple takes its entries one by one, a tuple takes them all at once
         return output._make(to_float32(entry) for entry in output)
