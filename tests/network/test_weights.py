@@ -141,7 +141,7 @@ def test_the_state_of_an_optimiser_is_not_taken_for_weights(tmp_path):
     optimizer = torch.optim.Adam(network().unwrapped.parameters())
     with pytest.raises(
         TrainingError,
-        match=r"the state of an optimiser; the weights are in .*net_epoch-3_state\.pt",
+        match=r"the state of an optimizer; the weights are in .*net_epoch-3_state\.pt",
     ):
         load_weights(network(), saved(tmp_path, optimizer.state_dict(), "net_epoch-3_optimizer.pt"))
 

@@ -1,4 +1,4 @@
-"""Weights from files into networks: all of a trained network's, those of a published one that fit, and those that are to stay as they are."""
+"""Weights from files into networks: all of them, those that fit, and those that are frozen."""
 
 from __future__ import annotations
 
@@ -19,98 +19,108 @@ from weaver_tt.nn.layers.attention import current_name
 from weaver_tt.options.train import NetworkOptions
 
 MAX_KEYS = 8  # listed of each kind when weights do not fit
-CONTAINERS = (
-    "state_dict",
-    "model_state_dict",
-    "model",
-    "weights",
-)  # keys under which a checkpoint keeps the weights among other things
+# keys under which a checkpoint keeps the weights among other things
+CONTAINERS = ("state_dict", "model_state_dict", "model", "weights")
 WRAPPERS = ("module.", "_orig_mod.")  # what DDP and torch.compile put before every name
+EXCLUDE_FLAG = "--exclude-model-weights"
+FREEZE_FLAG = "--freeze-model-weights"
 
 
 def load_weights(network: Network, path: str | Path) -> None:
-    """Put the weights of ``path`` (``FILE`` or ``FILE:PREFIX``) into ``network``; TrainingError when missing, damaged, or of another network."""
+    """Put the weights of ``path`` (``FILE`` or ``FILE:PREFIX``) into ``network``.
+
+    Raises:
+        TrainingError: they are missing, damaged, or of another network.
+    """
     module = network.unwrapped
-    set_weights(
-        module,
-        read_state_dict(path, module.state_dict()),
-        f"{path}: weights of another network than {network.source}",
-    )
+    state = read_state_dict(path, module.state_dict())
+    set_weights(module, state, f"{path}: weights of another network than {network.source}")
 
 
 def set_weights(module: nn.Module, state: Mapping[str, Tensor], problem: str) -> None:
-    """Copy ``state`` into ``module``; TrainingError that begins with ``problem`` and lists keys missing, unexpected, or of another shape."""
-    differences = _differences(module.state_dict(), state)
+    """Copy ``state`` into ``module``.
+
+    Raises:
+        TrainingError: keys are missing, unexpected, or of another shape. The message begins with
+            ``problem`` and lists them.
+    """
+    differences = _difference_lines(_key_differences(module.state_dict(), state), MAX_KEYS)
     if differences:
         raise TrainingError("\n  ".join([problem, *differences]))
     module.load_state_dict(state)
 
 
 def prepare_network(network: Network, options: NetworkOptions) -> None:
-    """What a network starts from: weights that are given, and those of its own that are to stay as they are."""
+    """Load the weights that a training starts from, and freeze those that are to stay.
+
+    Raises:
+        ConfigError: flags that do not fit together, or an expression that matches nothing.
+        TrainingError: weights that cannot be loaded.
+    """
     if options.load_model_weights:
         load_partial_weights(network, options.load_model_weights, options.exclude_model_weights)
     elif options.exclude_model_weights:
-        raise ConfigError(
-            "--exclude-model-weights: there is no --load-model-weights to exclude them from"
-        )
+        raise ConfigError(f"{EXCLUDE_FLAG}: there is no --load-model-weights to exclude them from")
     if options.freeze_model_weights:
         freeze_weights(network, options.freeze_model_weights)
 
 
 def load_partial_weights(network: Network, path: str, exclude: str | None = None) -> None:
-    """``--load-model-weights``: put into ``network`` what of ``path`` (``FILE`` or ``FILE:PREFIX``) fits; the log lists what does not.
+    """``--load-model-weights``: put into ``network`` what fits of ``path``; log what does not.
 
-    ``exclude``: regular expressions, separated by commas; names that one of them matches from their beginning are left out. So are names that the
-    network does not have, and weights of another shape (a head for other classes). TrainingError when nothing fits: weights of another network.
+    ``path`` is ``FILE`` or ``FILE:PREFIX``. ``exclude`` are regular expressions, separated by
+    commas: names that one of them matches from their beginning are left out. So are names that the
+    network does not have, and weights of another shape, such as a head for other classes.
+
+    Raises:
+        TrainingError: nothing fits: these are weights of another network.
     """
     own = network.unwrapped.state_dict()
     state = read_state_dict(path, own)
-    left_out = match_names(exclude.split(",") if exclude else (), state, "--exclude-model-weights")
+    patterns = exclude.split(",") if exclude else []
+    left_out = match_names(patterns, state, EXCLUDE_FLAG)
     given = {name: value for name, value in state.items() if name not in left_out}
-    fits = {
-        name: value
-        for name, value in given.items()
-        if name in own and value.shape == own[name].shape
-    }
-    lists = {"left out by --exclude-model-weights": sorted(left_out)} | _difference_lists(
-        own, given
-    )
-    if not fits:
-        raise TrainingError(
-            "\n  ".join(
-                [
-                    f"{path}: none of its weights fits {network.source}",
-                    *_difference_lines(lists, MAX_KEYS),
-                    *_prefix_hint(own, given),
-                ]
-            )
-        )
-    network.unwrapped.load_state_dict(fits, strict=False)
-    text = "\n  ".join(
-        [
-            f"{path}: {len(fits)} of {len(state)} weights loaded into the network's {len(own)}",
-            *_difference_lines(lists),
-        ]
-    )
-    (log.warning if any(lists.values()) else log.info)("%s", text)
+    fitting = {}
+    for name, value in given.items():
+        if name in own and value.shape == own[name].shape:
+            fitting[name] = value
+    differences: dict[str, Sequence[str]] = {f"left out by {EXCLUDE_FLAG}": sorted(left_out)}
+    differences |= _key_differences(own, given)
+    if not fitting:
+        problem = f"{path}: none of its weights fits {network.source}"
+        reasons = [*_difference_lines(differences, MAX_KEYS), *_prefix_hint(own, given)]
+        raise TrainingError("\n  ".join([problem, *reasons]))
+    network.unwrapped.load_state_dict(fitting, strict=False)
+    summary = f"{path}: {len(fitting)} of {len(state)} weights loaded into the network's {len(own)}"
+    text = "\n  ".join([summary, *_difference_lines(differences)])
+    if any(differences.values()):
+        # part of the network begins with random weights: that should be seen
+        log.warning("%s", text)
+    else:
+        log.info("%s", text)
 
 
 def freeze_weights(network: Network, patterns: str) -> None:
-    """``--freeze-model-weights``: keep what the regular expressions ``patterns`` (separated by commas) match as it is.
+    """``--freeze-model-weights``: keep what ``patterns`` match as it is.
 
-    Parameters get no gradient. A batch norm whose running mean is matched stays in evaluation mode, so that its statistics do not move either.
-    ConfigError when an expression matches nothing.
+    ``patterns`` are regular expressions, separated by commas. Parameters that one of them matches
+    get no gradient. A batch norm whose running mean is matched stays in evaluation mode, so that
+    its statistics do not move either.
+
+    Raises:
+        ConfigError: an expression matches nothing.
     """
     module = network.unwrapped
-    frozen = match_names(patterns.split(","), module.state_dict(), "--freeze-model-weights")
+    frozen = match_names(patterns.split(","), module.state_dict(), FREEZE_FLAG)
     for name, parameter in module.named_parameters():
-        parameter.requires_grad_(parameter.requires_grad and name not in frozen)
-    norms = {
-        name: norm
-        for name, norm in module.named_modules()
-        if f"{name}.running_mean".lstrip(".") in frozen
-    }
+        if name in frozen:
+            # what the network file itself has frozen stays so
+            parameter.requires_grad_(False)
+    norms = {}
+    for name, part in module.named_modules():
+        running_mean = f"{name}.running_mean".lstrip(".")  # the network itself has no name
+        if running_mean in frozen:
+            norms[name] = part
     network.frozen_norms += norms.values()
     log.info(
         "frozen: %s; in evaluation mode: %s",
@@ -120,26 +130,30 @@ def freeze_weights(network: Network, patterns: str) -> None:
 
 
 def read_state_dict(path: str | Path, own: Collection[str] = ()) -> Mapping[str, Tensor]:
-    """Names and tensors of ``FILE`` or, of ``FILE.pt:PREFIX``, those under ``PREFIX.`` without it; tensors on the CPU.
+    """Names and tensors of ``FILE`` or, of ``FILE.pt:PREFIX``, those under ``PREFIX.`` without it.
 
-    A bare state_dict, or a checkpoint that has one under "state_dict", "model" or "weights"; what DDP and ``torch.compile`` put before the names is
-    taken off, unless the network's ``own`` names begin so. Nothing in the file is run. TrainingError when there is no such file, or it holds
-    something else.
+    The file holds a bare state_dict, or a checkpoint with one under "state_dict", "model" or
+    "weights". What DDP and ``torch.compile`` put before the names is removed, unless the network's
+    ``own`` names begin with it. Tensors are on the CPU; nothing in the file is run.
+
+    Raises:
+        TrainingError: there is no such file, or it holds something else.
     """
+    # only .pt: a colon may be part of any path
     file, _, prefix = str(path).partition(".pt:")
-    state = _strip_wrappers(_read_file(Path(f"{file}.pt" if prefix else path)), own)
     if not prefix:
+        state = _strip_wrappers(_read_file(Path(path)), own)
         return _with_current_names(state, own)
-    inside = {
-        name.removeprefix(f"{prefix}."): value
-        for name, value in state.items()
-        if name.startswith(f"{prefix}.")
-    }
-    if not inside:
+    state = _strip_wrappers(_read_file(Path(f"{file}.pt")), own)
+    below = {}
+    for name, value in state.items():
+        if name.startswith(f"{prefix}."):
+            below[name.removeprefix(f"{prefix}.")] = value
+    if not below:
         raise TrainingError(
             f"{file}.pt: no weights under {prefix!r}; {nearest(prefix, _prefixes(state))}"
         )
-    return _with_current_names(inside, own)
+    return _with_current_names(below, own)
 
 
 def _read_file(path: Path) -> Mapping[str, Tensor]:
@@ -150,96 +164,119 @@ def _read_file(path: Path) -> Mapping[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader raises whatever the bytes lead to
         raise TrainingError(f"{path}: {_explain_unreadable(error)}") from error
-    if isinstance(state, Mapping) and "param_groups" in state:
-        raise TrainingError(
-            f"{path}: the state of an optimiser; the weights are in {str(path).replace('_optimizer', '_state')} as a rule"
-        )
     if isinstance(state, Mapping):
-        state = next(
-            (state[key] for key in CONTAINERS if isinstance(state.get(key), Mapping)), state
-        )
-    if not isinstance(state, Mapping) or not all(
-        isinstance(value, Tensor) for value in state.values()
-    ):
+        if "param_groups" in state:
+            weights_file = str(path).replace("_optimizer", "_state")
+            raise TrainingError(
+                f"{path}: the state of an optimizer; the weights are in {weights_file} as a rule"
+            )
+        for key in CONTAINERS:
+            if isinstance(state.get(key), Mapping):
+                state = state[key]
+                break
+    if not _is_state_dict(state):
         raise TrainingError(
             f"{path}: expected a state_dict, names and tensors, not {describe_value(state)}"
         )
     return state
 
 
+def _is_state_dict(value: object) -> bool:
+    """Whether ``value`` is names and tensors, and nothing else."""
+    if not isinstance(value, Mapping):
+        return False
+    return all(isinstance(entry, Tensor) for entry in value.values())
+
+
 def _explain_unreadable(error: Exception) -> str:
-    """Why a file was refused, and what makes a readable one."""
+    """Why a file was refused, and how to write one that is not."""
     refused = re.search(r"GLOBAL (\S+) was not an allowed global", str(error))
     if refused is None:
-        reason, *_ = str(error).splitlines() or [type(error).__name__]
-        return f"no readable weights (damaged or cut short): {reason}"
+        reasons = str(error).splitlines() or [type(error).__name__]
+        return f"no readable weights (damaged or cut short): {reasons[0]}"
     return (
-        f"no readable weights: holding more than tensors ({refused[1]}), it could run any code when loaded. Where a whole module was saved, load it "
-        "where it was written and save the weights alone: torch.save(model.state_dict(), PATH)"
+        f"no readable weights: holding more than tensors ({refused[1]}), it could run any code "
+        "when loaded. Where a whole module was saved, load it where it was written and save the "
+        "weights alone: torch.save(model.state_dict(), PATH)"
     )
 
 
 def _strip_wrappers(state: Mapping[str, Tensor], own: Collection[str]) -> Mapping[str, Tensor]:
-    """The names without what wrappers put before each of them; a network may have a part of that name itself."""
+    """The names without what wrappers put before each of them, several times perhaps.
+
+    A network may have a part of that name itself; then its names begin so, and nothing is removed.
+    """
+    if not state or any(name in own for name in state):
+        return state
     for wrapper in WRAPPERS:
-        if (
-            state
-            and all(name.startswith(wrapper) for name in state)
-            and not any(name in own for name in state)
-        ):
-            return _strip_wrappers(
-                {name.removeprefix(wrapper): value for name, value in state.items()}, own
-            )
+        if all(name.startswith(wrapper) for name in state):
+            bare = {name.removeprefix(wrapper): value for name, value in state.items()}
+            return _strip_wrappers(bare, own)
     return state
 
 
 def _with_current_names(state: Mapping[str, Tensor], own: Collection[str]) -> Mapping[str, Tensor]:
-    """The names with ``in_proj_weight``, as published Particle Transformers have it, as ``in_proj.weight`` where the network says so."""
-    return {
-        current_name(name) if current_name(name) in own else name: value
-        for name, value in state.items()
-    }
+    """The names as the network has them, where published weights have an older spelling.
+
+    Such is ``in_proj_weight`` of attention, which is ``in_proj.weight`` here.
+    """
+    renamed = {}
+    for name, value in state.items():
+        current = current_name(name)
+        renamed[current if current in own else name] = value
+    return renamed
 
 
 def _prefixes(names: Iterable[str]) -> set[str]:
-    """All that ends before a dot of some name."""
-    parts = [name.split(".") for name in names]
-    return {".".join(part[:length]) for part in parts for length in range(1, len(part))}
+    """All that stands before a dot in some name: ``a`` and ``a.b`` of ``a.b.weight``."""
+    prefixes = set()
+    for name in names:
+        parts = name.split(".")
+        for length in range(1, len(parts)):
+            prefixes.add(".".join(parts[:length]))
+    return prefixes
 
 
-def _differences(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> list[str]:
-    """Lines that say which keys are missing, unexpected, or of another shape; none when ``theirs`` fits."""
-    return _difference_lines(_difference_lists(ours, theirs), MAX_KEYS)
-
-
-def _difference_lists(
+def _key_differences(
     ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]
-) -> dict[str, list[str]]:
-    """Kind of difference -> the keys that differ so."""
+) -> dict[str, Sequence[str]]:
+    """Kind of difference -> the keys that differ so; all lists are empty if ``theirs`` fit."""
     missing = [key for key in ours if key not in theirs]
-    close = {key: get_close_matches(key, missing, n=1) for key in theirs if key not in ours}
-    unexpected = [
-        f"{key} (did you mean {near[0]!r}?)" if near else key for key, near in close.items()
-    ]
-    reshaped = [
-        f"{key} is {tuple(ours[key].shape)} in the network, {tuple(theirs[key].shape)} in the file"
-        for key in ours
-        if key in theirs and ours[key].shape != theirs[key].shape
-    ]
+    unexpected = []
+    for key in theirs:
+        if key in ours:
+            continue
+        close = get_close_matches(key, missing, n=1)
+        # often a part was renamed
+        unexpected.append(f"{key} (did you mean {close[0]!r}?)" if close else key)
+    reshaped = []
+    for key, value in ours.items():
+        if key not in theirs or value.shape == theirs[key].shape:
+            continue
+        own_shape = tuple(value.shape)
+        their_shape = tuple(theirs[key].shape)
+        reshaped.append(f"{key} is {own_shape} in the network, {their_shape} in the file")
     return {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
 
 
-def _difference_lines(lists: Mapping[str, Sequence[str]], most: int | None = None) -> list[str]:
+def _difference_lines(
+    key_differences: Mapping[str, Sequence[str]], most: int | None = None
+) -> list[str]:
     """``kind (number): keys``, of at most ``most`` keys, for each kind that has some."""
-    return [
-        f"{kind} ({len(keys)}): {', '.join([*keys[:most], *['…'] * (len(keys[:most]) < len(keys))])}"
-        for kind, keys in lists.items()
-        if keys
-    ]
+    lines = []
+    for kind, keys in key_differences.items():
+        if not keys:
+            continue
+        shown = list(keys[:most])
+        if len(shown) < len(keys):
+            shown.append("…")
+        lines.append(f"{kind} ({len(keys)}): {', '.join(shown)}")
+    return lines
 
 
 def _prefix_hint(ours: Collection[str], theirs: Collection[str]) -> list[str]:
-    """The prefix to take off, where that makes names fit."""
+    """A line with the prefix to remove, if that makes names fit."""
+    # the shortest first: as much as possible should fit
     for prefix in sorted(_prefixes(theirs), key=len):
         if any(f"{prefix}.{name}" in theirs for name in ours):
             return [f"without the prefix {prefix!r} names would fit: FILE.pt:{prefix}"]
