@@ -1,4 +1,4 @@
-"""Training from start to end on a toy: what is written, what is chosen, how it goes on after an interruption."""
+"""Training from start to end on a toy: what is written, which epoch is best, how it resumes."""
 
 import logging
 from collections import Counter
@@ -32,7 +32,10 @@ class InterruptedRunError(Exception):
 
 
 class Toy:
-    """A loader: ``steps`` batches of 8 events, a pure function of the epoch; it may break off after so many batches."""
+    """A loader: ``steps`` batches of 8 events, a pure function of the epoch.
+
+    It may break off after ``stop`` batches, or give a broken one.
+    """
 
     def __init__(self, steps=6, stop=None, spoil=None, fixed=False):
         self.steps, self.stop, self.spoil, self.fixed = steps, stop, spoil, fixed
@@ -260,7 +263,8 @@ def test_a_finished_run_has_nothing_left_to_train(tmp_path):
     [
         (
             {"net": network(width=5)},
-            r"another network\n  of another shape \(3\): layers.0.weight is \(5, 2\) in the network, \(8, 2\) in the file",
+            r"another network\n  of another shape \(3\): "
+            r"layers.0.weight is \(5, 2\) in the network, \(8, 2\) in the file",
         ),
         (
             {"optimizer": "sgd", "start_lr": 0.1},

@@ -190,7 +190,7 @@ def test_learning_rates_of_named_parameters_can_differ():
 
 
 class Attends(Small):
-    """Class token and a bias of several dimensions, as transformers have them, and a matrix that asks to be spared."""
+    """Class token, a bias of several dimensions, and a matrix that is exempt from decay."""
 
     def __init__(self):
         super().__init__()
@@ -257,7 +257,7 @@ def test_rates_and_weight_decays_are_those_of_weaver(name, options):
 
 
 def test_lr_mult_matches_names_from_their_beginning():
-    """``fc.*`` is the head ``fc_out``; anything deeper, such as a block's ``fc1``, keeps its rate."""
+    """``fc.*`` is the head ``fc_out``; what is deeper, such as a block's ``fc1``, keeps its rate."""
     network = nn.ModuleDict(
         {"fc_out": nn.Linear(1, 1), "block": nn.ModuleDict({"fc1": nn.Linear(1, 1)})}
     )

@@ -27,7 +27,9 @@ class Net(nn.Module):
         return self.last(self.first(tracks.mean(2)))
 
 def get_model(data_config, size=3):
-    return Net(size), {"input_names": ["tracks"], "input_shapes": {}, "output_names": ["out"], "dynamic_axes": {}}
+    info = {"input_names": ["tracks"], "input_shapes": {}, "output_names": ["out"]}
+    info["dynamic_axes"] = {}
+    return Net(size), info
 """
 
 
@@ -153,7 +155,8 @@ def test_get_model_must_return_a_module_and_its_info(tmp_path, config, returned,
 def test_input_names_must_be_groups_of_the_yaml(tmp_path, config):
     network_file = written(
         tmp_path,
-        "from torch import nn\ndef get_model(config):\n    return nn.Identity(), {'input_names': ['track']}\n",
+        "from torch import nn\n"
+        "def get_model(config):\n    return nn.Identity(), {'input_names': ['track']}\n",
     )
     with pytest.raises(
         ConfigError, match=r"no input group 'track' in data\.yaml; did you mean 'tracks'"
@@ -175,12 +178,14 @@ def test_weavers_stock_loops_only_say_which_task_it_is(tmp_path, config, library
         warnings.simplefilter("ignore")
         pytest.importorskip(library)
         text = f"from {library} import train_regression, evaluate_regression\n"
-        text += "def get_train_fn(config, **options):\n    return train_regression\ndef get_evaluate_fn(config):\n    return evaluate_regression\n"
+        text += "def get_train_fn(config, **options):\n    return train_regression\n"
+        text += "def get_evaluate_fn(config):\n    return evaluate_regression\n"
         network_file = written(tmp_path, text)
     network_file.check_loops(config, {"hidden": 1}, "regression")
     with pytest.raises(
         ConfigError,
-        match=r"get_train_fn returns train_regression, and the labels of data\.yaml make the task classification",
+        match=r"get_train_fn returns train_regression, "
+        r"and the labels of data\.yaml make the task classification",
     ):
         network_file.check_loops(config, {}, "classification")
 

@@ -3,15 +3,18 @@
 import pytest
 
 from weaver_tt.config.load import from_mapping
+from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.errors import ConfigError
 from weaver_tt.network.inputs import (
     channels,
     constituent_groups,
     hidden_layers,
+    jet_model_info,
     layer_sizes,
     model_info,
     num_outputs,
     raw_channels,
+    raw_jet_group,
 )
 
 
@@ -46,12 +49,14 @@ def test_groups_come_in_the_order_asked_for():
         (
             {},
             ["pf_points", "pf_mask"],
-            "data.yaml: inputs: pfn takes the groups pf_points, pf_mask; there is no 'pf_points'; known: jet, pf_f",
+            "data.yaml: inputs: pfn takes the groups pf_points, pf_mask; "
+            "there is no 'pf_points'; known: jet, pf_f",
         ),
         (
             {},
             ["jet"],
-            "data.yaml: inputs.jet: pfn takes constituents here; length: null makes one value a jet",
+            "data.yaml: inputs.jet: pfn takes constituents here; "
+            "length: null makes one value a jet",
         ),
         (
             {"pf_mask": group("ones", length=7)},
@@ -74,7 +79,8 @@ def test_scaled_momenta_are_refused_and_so_are_too_few_variables():
     assert channels(config(), "pf_features", 2, "two features") == 2
     with pytest.raises(
         ConfigError,
-        match=r"inputs\.pf_features: expected momenta as they are, but eta is scaled; write \[NAME, null\]",
+        match=r"inputs\.pf_features: expected momenta as they are, "
+        r"but eta is scaled; write \[NAME, null\]",
     ):
         raw_channels(config(), "pf_features", 2, "momenta")
     with pytest.raises(ConfigError, match=r"inputs\.pf_mask: expected px and py, found ones"):
@@ -111,3 +117,63 @@ def test_hidden_layers_are_pairs_of_size_and_dropout():
             hidden_layers(wrong)
     with pytest.raises(ConfigError, match="a dropout is at least 0 and below 1"):
         hidden_layers(((64, 1.0),))
+
+
+# --- jets for truth tagging, as they are
+
+RAW = tuple(Variable(name=name) for name in ("jet_pt", "jet_eta", "jet_phi", "jet_flavour"))
+
+
+def raw_config(*groups):
+    return DataConfig(source="truth.yaml", text="", inputs={group.name: group for group in groups})
+
+
+def test_input_and_output_of_a_per_jet_network_have_free_rows_and_objects():
+    info = jet_model_info(raw_config(InputGroup(name="jets", variables=RAW, length=10)))
+    assert info["input_names"] == ["jets"]
+    assert info["input_shapes"] == {"jets": (-1, 4, 10)}
+    assert info["dynamic_axes"] == {"jets": {0: "N", 2: "P"}, "output": {0: "N", 2: "P"}}
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ((), "takes one group .* not none"),
+        (
+            (
+                InputGroup(name="a", variables=RAW, length=3),
+                InputGroup(name="b", variables=RAW, length=3),
+            ),
+            "not a, b",
+        ),
+        ((InputGroup(name="jets", variables=RAW[:3], length=3),), "not jet_pt, jet_eta, jet_phi"),
+        ((InputGroup(name="jets", variables=RAW),), "of each jet"),
+        (
+            (
+                InputGroup(
+                    name="jets",
+                    variables=(Variable(name="jet_pt", center="auto"), *RAW[1:]),
+                    length=3,
+                ),
+            ),
+            "jet_pt is not",
+        ),
+        (
+            (
+                InputGroup(
+                    name="jets",
+                    variables=(*RAW[:3], Variable(name="jet_flavour", pad=-1)),
+                    length=3,
+                ),
+            ),
+            "jet_flavour is not",
+        ),
+        (
+            (InputGroup(name="jets", variables=RAW, length=3, pad_mode="wrap"),),
+            "pad_mode: wrap is not",
+        ),
+    ],
+)
+def test_inputs_that_per_jet_networks_cannot_read_are_refused(groups, message):
+    with pytest.raises(ConfigError, match=message):
+        raw_jet_group(raw_config(*groups))

@@ -31,7 +31,8 @@ def network(seed=0, **options):
 def test_an_expression_that_matches_nothing_is_a_mistake():
     with pytest.raises(
         ConfigError,
-        match=r"--freeze-model-weights: 'haed.bias' matches no name from its beginning; did you mean 'head.bias'",
+        match=r"--freeze-model-weights: 'haed.bias' matches no name from its beginning; "
+        r"did you mean 'head.bias'",
     ):
         freeze_weights(network(), "body,haed.bias")
     with pytest.raises(ConfigError, match="'he\\(ad' is not a regular expression"):

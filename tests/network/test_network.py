@@ -30,7 +30,9 @@ class Net(nn.Module):
         return self.last(self.first(tracks.mean(2)))
 
 def get_model(data_config, size=3):
-    return Net(size), {"input_names": ["tracks"], "input_shapes": {}, "output_names": ["out"], "dynamic_axes": {}}
+    info = {"input_names": ["tracks"], "input_shapes": {}, "output_names": ["out"]}
+    info["dynamic_axes"] = {}
+    return Net(size), info
 """
 
 
@@ -110,7 +112,8 @@ def test_a_seed_makes_the_initial_weights_and_leaves_the_global_state(file, conf
 
 
 def test_a_users_error_in_forward_passes_through(tmp_path, config):
-    text = "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        raise ValueError('of my own')\n"
+    text = "from torch import nn\nclass Net(nn.Module):\n"
+    text += "    def forward(self, x):\n        raise ValueError('of my own')\n"
     module, info = written(
         tmp_path, text + "def get_model(config):\n    return Net(), {'input_names': ['tracks']}\n"
     ).get_model(config, {})

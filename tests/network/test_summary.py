@@ -26,7 +26,9 @@ class Net(nn.Module):
         return self.last(self.first(tracks.mean(2)))
 
 def get_model(data_config, size=3):
-    return Net(size), {"input_names": ["tracks"], "input_shapes": {}, "output_names": ["out"], "dynamic_axes": {}}
+    info = {"input_names": ["tracks"], "input_shapes": {}, "output_names": ["out"]}
+    info["dynamic_axes"] = {}
+    return Net(size), info
 """
 
 

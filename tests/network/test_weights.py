@@ -1,4 +1,4 @@
-"""Weights from files: all of a trained network's, what fits of a published one's, and those that stay as they are."""
+"""Weights from files: all of them, what fits of a published network, and those that are frozen."""
 
 import logging
 
@@ -165,7 +165,7 @@ def test_weights_under_a_prefix(tmp_path):
 
 
 def test_fine_tuning_takes_what_fits_and_lists_the_rest(tmp_path, log):
-    """A published network with ten classes starts one with two: the body is loaded, the head of another shape stays as it was made."""
+    """A published network of ten classes starts one of two: the body is loaded, the head is not."""
     published = network(1, classes=10).unwrapped.state_dict() | {"fc.weight": torch.zeros(1)}
     mine, head = network(2), network(2).unwrapped.head.weight
     load_partial_weights(mine, saved(tmp_path, published))

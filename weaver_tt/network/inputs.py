@@ -1,4 +1,8 @@
-"""What jet networks take from a data YAML: groups of constituents by the names that public YAMLs use, and the ``model_info`` that goes with them."""
+"""What networks need of a data YAML: groups of constituents, options, and their ``model_info``.
+
+Groups have the names that public YAMLs use. Everything that does not fit is said before any data is
+read.
+"""
 
 from __future__ import annotations
 
@@ -12,35 +16,48 @@ from weaver_tt.options.literals import check_kinds
 
 
 def constituent_groups(config: DataConfig, names: Sequence[str], network: str) -> list[InputGroup]:
-    """The groups ``names``, which describe the same P constituents, in this order.
+    """The groups ``names``, in this order, which describe the same P constituents.
 
-    :raises ConfigError: naming ``network``, a group that is missing and the nearest there is, or groups that cannot belong together.
+    ``network`` says in messages who needs them.
+
+    Raises:
+        ConfigError: a group is missing, with the nearest there is; or they cannot belong together.
     """
     where = f"{config.source}: inputs"
     for name in names:
         if name not in config.inputs:
             raise ConfigError(
-                f"{where}: {network} takes the groups {', '.join(names)}; there is no {name!r}; {nearest(name, config.inputs)}"
+                f"{where}: {network} takes the groups {', '.join(names)}; there is no {name!r}; "
+                f"{nearest(name, config.inputs)}"
             )
     groups = [config.inputs[name] for name in names]
     for group in groups:
+        first = groups[0]
         if group.length is None:
             raise ConfigError(
-                f"{where}.{group.name}: {network} takes constituents here; length: null makes one value a jet"
+                f"{where}.{group.name}: {network} takes constituents here; length: null makes one "
+                "value a jet"
             )
-        if group.length != groups[0].length:
+        # the same slot of each group must be the same constituent
+        if group.length != first.length:
             raise ConfigError(
-                f"{where}.{group.name}: length {group.length}, but {groups[0].name} has {groups[0].length}; make them equal"
+                f"{where}.{group.name}: length {group.length}, but {first.name} has "
+                f"{first.length}; make them equal"
             )
         if group.is_mask and len(group.variables) != 1:
             raise ConfigError(
-                f"{where}.{group.name}: a mask is one variable that is 1 for every constituent, found {', '.join(group.names)}"
+                f"{where}.{group.name}: a mask is one variable that is 1 for every constituent, "
+                f"found {', '.join(group.names)}"
             )
     return groups
 
 
 def channels(config: DataConfig, name: str, at_least: int, what: str) -> int:
-    """The number C of variables of group ``name``; ConfigError where they cannot be ``what``, which needs ``at_least`` so many."""
+    """The number C of variables of the group ``name``.
+
+    Raises:
+        ConfigError: there are fewer than ``at_least``; they cannot be ``what``.
+    """
     names = config.inputs[name].names
     if len(names) < at_least:
         raise ConfigError(
@@ -50,13 +67,19 @@ def channels(config: DataConfig, name: str, at_least: int, what: str) -> int:
 
 
 def raw_channels(config: DataConfig, name: str, at_least: int, what: str) -> int:
-    """As :func:`channels`, for a group whose values the network takes in their own units: none may be scaled."""
-    scaled = [
-        variable.name for variable in config.inputs[name].variables if variable.center is not None
-    ]
+    """As :func:`channels`, for a group whose values the network needs in their own units.
+
+    Raises:
+        ConfigError: a variable is scaled, or there are too few.
+    """
+    scaled = []
+    for variable in config.inputs[name].variables:
+        if variable.center is not None:
+            scaled.append(variable.name)
     if scaled:
         raise ConfigError(
-            f"{config.source}: inputs.{name}: expected {what} as they are, but {', '.join(scaled)} is scaled; write [NAME, null]"
+            f"{config.source}: inputs.{name}: expected {what} as they are, but "
+            f"{', '.join(scaled)} is scaled; write [NAME, null]"
         )
     return channels(config, name, at_least, what)
 
@@ -64,67 +87,84 @@ def raw_channels(config: DataConfig, name: str, at_least: int, what: str) -> int
 def layer_sizes(given: int | Sequence[int]) -> list[int]:
     """An option that lists sizes of layers: ``64,32``, or ``64`` for one.
 
-    :raises ConfigError: anything that is no positive whole number.
+    Raises:
+        ConfigError: something is not a positive whole number.
     """
-    listed = [given] if isinstance(given, int) else given
-    if isinstance(listed, str) or not all(isinstance(size, int) and size > 0 for size in listed):
+    sizes = [given] if isinstance(given, int) else given
+    # text is a sequence too, of letters
+    if isinstance(sizes, str) or not all(_is_size(size) for size in sizes):
         raise ConfigError(
             f"network option: expected sizes of layers such as 64,32, found {given!r}"
         )
-    return list(listed)
+    return list(sizes)
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and value > 0
 
 
 def hidden_layers(given: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     """An option that lists (size, dropout) of hidden layers: ``((512, 0.2),)``.
 
-    :raises ConfigError: anything else.
+    Raises:
+        ConfigError: anything else.
     """
+    layers = []
     try:
-        listed = [(layer_sizes(size)[0], float(dropout)) for size, dropout in given]
+        for size, dropout in given:
+            layers.append((layer_sizes(size)[0], float(dropout)))
     except (TypeError, ValueError):
         raise ConfigError(
-            f"network option: expected (size, dropout) of each layer such as ((512, 0.2),), found {given!r}"
+            "network option: expected (size, dropout) of each layer such as ((512, 0.2),), found "
+            f"{given!r}"
         ) from None
-    if not all(0 <= dropout < 1 for _, dropout in listed):
+    if not all(0 <= dropout < 1 for _, dropout in layers):
         raise ConfigError(f"network option: a dropout is at least 0 and below 1, found {given!r}")
-    return listed
+    return layers
 
 
 def num_outputs(config: DataConfig) -> int:
-    """The number K of outputs of a network that gives one for each class, and for each target.
-
-    A target's mask is none.
-    """
+    """The number K of outputs of a network with one for each class, and for each target."""
     masks = {} if config.labels is None else config.labels.masks
+    # the mask of a target says which rows have one, and is not learnt
     return max(len(config.label_value) - len(masks), 1)
 
 
 def model_info(config: DataConfig, names: Sequence[str]) -> dict[str, Any]:
-    """Names, shapes and free axes of a network (groups ``names``) -> (N, K), as ``get_model`` returns them."""
-    objects = {
-        name: {2: f"n_{name.split('_')[0]}"} if config.inputs[name].length is not None else {}
-        for name in names
-    }
+    """What ``get_model`` returns beside a network that maps the groups ``names`` to (N, K).
+
+    These are names, shapes and free axes of its inputs and its output.
+    """
+    axes: dict[str, dict[int, str]] = {}
+    for name in names:
+        axes[name] = {0: "N"}
+        if config.inputs[name].length is not None:
+            # groups of the same objects share the symbol: pf_features and pf_mask have n_pf each
+            axes[name][2] = f"n_{name.split('_')[0]}"
+    axes["softmax"] = {0: "N"}
     return {
         "input_names": list(names),
         "input_shapes": {name: config.input_shapes[name] for name in names},
         "output_names": ["softmax"],
-        "dynamic_axes": {name: {0: "N"} | axes for name, axes in objects.items()}
-        | {"softmax": {0: "N"}},
+        "dynamic_axes": axes,
     }
 
 
 def constructor_options(
     options: Mapping[str, Any], module: type, network: str, own: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """``options`` for ``module``'s constructor, whose parameters with a default they may name, but for those that the network file sets (``own``).
+    """``options`` for the constructor of ``module``: its parameters that have a default.
 
-    :raises ConfigError: naming ``network``, an unknown option and the nearest there is.
+    Not among them are those that the network file sets itself (``own``). ``network`` says in
+    messages whose options they are.
+
+    Raises:
+        ConfigError: an unknown option, with the nearest there is, or a value of another kind.
     """
-    parameters = inspect.signature(module).parameters.values()
-    known = [
-        item.name for item in parameters if item.default is not item.empty and item.name not in own
-    ]
+    known = []
+    for parameter in inspect.signature(module).parameters.values():
+        if parameter.default is not parameter.empty and parameter.name not in own:
+            known.append(parameter.name)
     for name in options:
         if name not in known:
             raise unknown_key(name, known, f"{network}: network options")
@@ -133,31 +173,38 @@ def constructor_options(
 
 
 def raw_jet_group(config: DataConfig) -> str:
-    """The name of the one input group; ConfigError unless it holds four raw columns with padding zero, which tells jets from padding."""
+    """The name of the one input group: pt, eta, phi, flavour of jets as they are, padded with 0.
+
+    Raises:
+        ConfigError: there are other groups, other columns, scaled ones, or another padding.
+    """
     where = f"{config.source}: inputs"
     if len(config.inputs) != 1:
+        found = ", ".join(config.inputs) or "none"
         raise ConfigError(
-            f"{where}: this network takes one group (pt, eta, phi, flavour), not {', '.join(config.inputs) or 'none'}"
+            f"{where}: this network takes one group (pt, eta, phi, flavour), not {found}"
         )
     group = next(iter(config.inputs.values()))
     if len(group.variables) != 4 or group.length is None:
         raise ConfigError(
-            f"{where}.{group.name}: this network takes pt, eta, phi, flavour of each jet, not {', '.join(group.names)}"
+            f"{where}.{group.name}: this network takes pt, eta, phi, flavour of each jet, not "
+            f"{', '.join(group.names)}"
         )
-    scaled = [
-        variable.name
-        for variable in group.variables
-        if variable.center is not None or variable.pad != 0
-    ]
-    if scaled or group.pad_mode != "constant":
+    changed = []
+    for variable in group.variables:
+        # a padding of 0 is how the network tells jets from empty slots
+        if variable.center is not None or variable.pad != 0:
+            changed.append(variable.name)
+    if changed or group.pad_mode != "constant":
         raise ConfigError(
-            f"{where}.{group.name}: this network takes raw values padded with 0; {', '.join(scaled) or 'pad_mode: wrap'} is not"
+            f"{where}.{group.name}: this network takes raw values padded with 0; "
+            f"{', '.join(changed) or 'pad_mode: wrap'} is not"
         )
     return group.name
 
 
 def jet_model_info(config: DataConfig) -> dict[str, Any]:
-    """Names, shapes and free axes of a per-jet network's input and output, as ``get_model`` returns them."""
+    """What ``get_model`` returns beside a network with an output for each jet, (N, K, P)."""
     group = raw_jet_group(config)
     return {
         "input_names": [group],
