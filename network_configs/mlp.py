@@ -19,10 +19,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from weaver_tt.config.schema import DataConfig, InputGroup
-from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.network.inputs import constituent_groups, layer_sizes, model_info, num_outputs
-from weaver_tt.nn.layers.norm import ObjectNorm
+from weaver_tt.api import (
+    ConfigError,
+    DataConfig,
+    ObjectNorm,
+    constituent_groups,
+    layer_sizes,
+    model_info,
+    nearest,
+    num_outputs,
+)
+from weaver_tt.config.schema import InputGroup
 
 
 def mean(objects: Tensor, mask: Tensor) -> Tensor:

@@ -17,8 +17,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from weaver_tt.config.schema import DataConfig
-from weaver_tt.network.inputs import channels, constituent_groups, model_info, num_outputs
+from weaver_tt.api import DataConfig, channels, constituent_groups, model_info, num_outputs
 from weaver_tt.nn.models.particle_net import Convolutions, Layers, ParticleNet, read_convolutions
 
 GROUPS = ("pf_points", "pf_features", "pf_mask")

@@ -16,9 +16,14 @@ from typing import Any
 
 from torch import nn
 
-from weaver_tt.config.schema import DataConfig
-from weaver_tt.errors import ConfigError
-from weaver_tt.network.inputs import channels, constituent_groups, model_info, num_outputs
+from weaver_tt.api import (
+    ConfigError,
+    DataConfig,
+    channels,
+    constituent_groups,
+    model_info,
+    num_outputs,
+)
 from weaver_tt.nn.models.particle_net import (
     Convolutions,
     Layers,

@@ -16,8 +16,8 @@ from typing import Any
 
 from torch import nn
 
-from weaver_tt.config.schema import DataConfig
-from weaver_tt.network.inputs import (
+from weaver_tt.api import (
+    DataConfig,
     channels,
     constituent_groups,
     constructor_options,
