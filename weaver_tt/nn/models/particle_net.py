@@ -1,15 +1,19 @@
-"""ParticleNet: a jet as an unordered cloud of particles, dynamic graphs of nearest neighbours and edge convolutions (arXiv:1902.08570).
+"""ParticleNet: a jet as an unordered cloud of particles (arXiv:1902.08570).
 
-Names of classes, constructor parameters and state_dict entries are those of weaver-core 0.5.3, whose weights give the same outputs here in
-evaluation. Everything is computed on the flat list of real objects (``weaver_tt/nn/objects/point_cloud.py``), in training too. So padding is nothing:
-how much of it there is and what it holds changes neither outputs nor the statistics of batch norm, which are those of real objects and edges.
-A jet with fewer than k + 1 particles gets neighbours "no object", with all features 0, as many as are missing.
+Edge convolutions on dynamic graphs of nearest neighbours. Names of classes, constructor parameters
+and state_dict entries are those of weaver-core 0.5.3, whose weights give the same outputs here in
+evaluation. Everything is computed on the list of real objects (``nn/objects/point_cloud.py``), in
+training too. So padding is nothing: how much of it there is and what it holds changes neither
+outputs nor the statistics of batch norm, which are those of real objects and edges. A jet with
+fewer than k + 1 particles gets neighbours "no object", with all features 0, as many as are missing.
 
-Where this differs from weaver-core: batch norm in training (there it counts padding); ``use_fts_bn=False`` with padding that is not zero, when jets
-are short (there padding's features count); ``trim`` (there long jets lose particles at random in training, and outputs of ``use_counts=False``
-depend on it).
+Where this differs from weaver-core: batch norm in training (there it counts padding);
+``use_fts_bn=False`` with padding that is not zero, when jets are short (there padding's features
+count); ``trim`` (there long jets lose particles at random in training, and outputs of
+``use_counts=False`` depend on it).
 
-Shapes: N jets, P slots, M real objects of all jets, C features, K classes.
+Shapes: N jets, P slots, M real objects of all jets, C features, D coordinates, H features of a
+layer, K classes.
 """
 
 from __future__ import annotations
@@ -27,10 +31,10 @@ from weaver_tt.nn.objects.point_cloud import PointCloud
 from weaver_tt.nn.objects.real_objects import join_masks, real_slots
 from weaver_tt.nn.objects.trimming import drop_objects
 
-Convolutions = Sequence[
-    tuple[int, Sequence[int]]
-]  # (k, sizes of the layers) of each edge convolution
-Layers = Sequence[tuple[int, float]]  # (size, dropout) of each fully connected layer
+# (k, sizes of the layers) of each edge convolution
+Convolutions = Sequence[tuple[int, Sequence[int]]]
+# (size, dropout) of each fully connected layer
+Layers = Sequence[tuple[int, float]]
 
 CONVOLUTIONS: Convolutions = ((7, (32, 32, 32)), (7, (64, 64, 64)))
 LAYERS: Layers = ((128, 0.1),)
@@ -38,12 +42,19 @@ EMBEDDED_FEATURES = 32  # features of an object after FeatureConv
 
 
 class ParticleNet(nn.Module):
-    """Edge convolutions, the first on neighbours in ``points`` and the others on neighbours in feature space, a mean over objects, dense layers.
+    """Edge convolutions, a mean over objects, dense layers.
 
-    ``conv_params``: (k, layer sizes) of each edge convolution; ``fc_params``: (size, dropout) of each dense layer. ``use_fusion`` joins the
-    outputs of all convolutions through one more layer instead of taking the last. ``use_fts_bn``: batch norm of the input features. ``use_counts``:
-    the mean is over real objects, without it over all P slots. ``for_inference``: outputs are probabilities. ``for_segmentation``: an output
-    for each object. ``trim``, ``use_amp`` and ``compile_model`` have nothing to do here and are accepted for the sake of existing files.
+    The first convolution takes neighbours in ``points``, the others in feature space.
+    ``conv_params``: (k, layer sizes) of each edge convolution; ``fc_params``: (size, dropout) of
+    each dense layer. ``use_fusion`` joins the outputs of all convolutions through one more layer
+    instead of taking the last. ``use_fts_bn``: batch norm of the input features. ``use_counts``:
+    the mean is over real objects, without it over all P slots. ``for_inference``: outputs are
+    probabilities. ``for_segmentation``: an output for each object. ``trim``, ``use_amp`` and
+    ``compile_model`` have nothing to do here and are accepted for the sake of existing files.
+
+    Raises:
+        ConfigError: ``conv_params`` or ``fc_params`` do not have this form.
+    Source: arXiv:1902.08570, section 3.
     """
 
     def __init__(
@@ -62,112 +73,125 @@ class ParticleNet(nn.Module):
         compile_model: bool = False,
     ) -> None:
         super().__init__()
-        conv_params = read_convolutions(conv_params)
-        self.use_fts_bn, self.use_fusion, self.use_counts = use_fts_bn, use_fusion, use_counts
-        self.for_inference, self.for_segmentation = for_inference, for_segmentation
+        self.use_fts_bn = use_fts_bn
+        self.use_fusion = use_fusion
+        self.use_counts = use_counts
+        self.for_inference = for_inference
+        self.for_segmentation = for_segmentation
         if use_fts_bn:
             self.bn_fts = ObjectNorm(input_dims)
-        outputs = [sizes[-1] for _, sizes in conv_params]
-        inputs = [input_dims, *outputs[:-1]]
-        self.edge_convs = nn.ModuleList(
-            EdgeConvBlock(k, size, sizes)
-            for size, (k, sizes) in zip(inputs, conv_params, strict=True)
-        )
-        pooled = outputs[-1]
+        self.edge_convs = nn.ModuleList()
+        outputs: list[int] = []  # features after each convolution
+        size = input_dims
+        for k, sizes in read_convolutions(conv_params):
+            self.edge_convs.append(EdgeConvBlock(k, size, sizes))
+            size = sizes[-1]
+            outputs.append(size)
         if use_fusion:
-            pooled = min(max(sum(outputs) // 128 * 128, 128), 1024)
+            # a multiple of 128 in [128, 1024], as in weaver-core
+            size = min(max(sum(outputs) // 128 * 128, 128), 1024)
             self.fusion_block = nn.Sequential(
-                nn.Conv1d(sum(outputs), pooled, kernel_size=1, bias=False),
-                ObjectNorm(pooled),
+                nn.Conv1d(sum(outputs), size, kernel_size=1, bias=False),
+                ObjectNorm(size),
                 nn.ReLU(),
             )
-        self.fc = self._dense(pooled, fc_params, num_classes)
+        self.fc = self._dense_layers(size, fc_params, num_classes)
 
-    def _dense(self, size: int, layers: Layers, num_classes: int) -> nn.Sequential:
+    def _dense_layers(self, size: int, layers: Layers, num_classes: int) -> nn.Sequential:
+        """Of each object in segmentation, else of what is pooled."""
         parts: list[nn.Module] = []
         for width, dropout in read_dense_layers(layers):
             if self.for_segmentation:
-                parts.append(
-                    nn.Sequential(
-                        nn.Conv1d(size, width, kernel_size=1, bias=False),
-                        ObjectNorm(width),
-                        nn.ReLU(),
-                        nn.Dropout(dropout),
-                    )
-                )
+                linear = [nn.Conv1d(size, width, kernel_size=1, bias=False), ObjectNorm(width)]
             else:
-                parts.append(nn.Sequential(nn.Linear(size, width), nn.ReLU(), nn.Dropout(dropout)))
+                linear = [nn.Linear(size, width)]
+            parts.append(nn.Sequential(*linear, nn.ReLU(), nn.Dropout(dropout)))
             size = width
-        parts.append(
-            nn.Conv1d(size, num_classes, kernel_size=1)
-            if self.for_segmentation
-            else nn.Linear(size, num_classes)
-        )
+        if self.for_segmentation:
+            parts.append(nn.Conv1d(size, num_classes, kernel_size=1))
+        else:
+            parts.append(nn.Linear(size, num_classes))
         return nn.Sequential(*parts)
 
     def forward(self, points: Tensor, features: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(N, D, P), (N, C, P) and a mask (N, 1, P), 1 for real objects (None: all) -> (N, K); (N, K, P), 0 on padding, in segmentation."""
+        """Scores (N, K) of jets; in segmentation of each object (N, K, P), 0 on padding.
+
+        ``points`` (N, D, P), ``features`` (N, C, P), ``mask`` (N, 1, P), 1 for real objects; None:
+        all are.
+        """
         if mask is None:
             real = torch.ones_like(features[:, 0], dtype=torch.bool)  # (N, P)
         else:
             real = real_slots(mask)
         cloud = PointCloud(real)
-        objects = self._objects(cloud.gather(points), cloud.gather(features), cloud)
+        objects = self._convolve(cloud.gather(points), cloud.gather(features), cloud)
         if self.for_segmentation:
             output = cloud.scatter(apply_pointwise(self.fc, objects))
         else:
-            number = cloud.counts.clamp(min=1).unsqueeze(1) if self.use_counts else real.shape[1]
-            output = self.fc(cloud.sum_row(objects) / number)
+            output = self.fc(self._pool(objects, cloud))
         return output.softmax(1) if self.for_inference else output
 
-    def _objects(self, points: Tensor, features: Tensor, cloud: PointCloud) -> Tensor:
+    def _convolve(self, points: Tensor, features: Tensor, cloud: PointCloud) -> Tensor:
         """(M, D), (M, C) -> what is pooled, (M, H)."""
         if self.use_fts_bn:
             features = self.bn_fts(features)
         outputs: list[Tensor] = []
         for convolution in self.edge_convs:
-            features = convolution(outputs[-1] if outputs else points, features, cloud)
+            features = convolution(points, features, cloud)
             outputs.append(features)
-        return (
-            apply_pointwise(self.fusion_block, torch.cat(outputs, dim=1))
-            if self.use_fusion
-            else features
-        )
+            # the next neighbours are looked for among what has been learnt so far
+            points = features
+        if self.use_fusion:
+            return apply_pointwise(self.fusion_block, torch.cat(outputs, dim=1))
+        return features
+
+    def _pool(self, objects: Tensor, cloud: PointCloud) -> Tensor:
+        """Mean over the objects of each jet: (M, H) -> (N, H)."""
+        if self.use_counts:
+            return cloud.mean_row(objects)
+        return cloud.sum_row(objects) / cloud.shape[1]
 
 
 def read_convolutions(given: Convolutions, k: int | None = None) -> list[tuple[int, list[int]]]:
-    """(k, sizes of layers) of each edge convolution, checked, with ``k`` neighbours in all of them where it is given.
+    """(k, sizes of layers) of each edge convolution; ``k`` neighbours in all of them where given.
 
-    :raises ConfigError: what was given, perhaps on a command line, does not have this form.
+    Raises:
+        ConfigError: what was given, perhaps on a command line, does not have this form.
     """
+    convolutions: list[tuple[int, list[int]]] = []
     try:
-        listed = [
-            (int(each if k is None else k), [int(size) for size in sizes]) for each, sizes in given
-        ]
+        for neighbours, sizes in given:
+            number = int(neighbours if k is None else k)
+            convolutions.append((number, [int(size) for size in sizes]))
     except (TypeError, ValueError):
-        listed = []
-    if not listed or not all(each > 0 and sizes and min(sizes) > 0 for each, sizes in listed):
+        convolutions = []
+    # at least one convolution, with at least one layer each
+    are_valid = [number > 0 and sizes and min(sizes) > 0 for number, sizes in convolutions]
+    if not convolutions or not all(are_valid):
         raise ConfigError(
-            f"conv_params: expected (k, sizes of layers) for each edge convolution, such as {CONVOLUTIONS}, found {given!r}"
+            "conv_params: expected (k, sizes of layers) for each edge convolution, "
+            f"such as {CONVOLUTIONS}, found {given!r}"
         )
-    return listed
+    return convolutions
 
 
 def read_dense_layers(given: Layers) -> list[tuple[int, float]]:
-    """(size, dropout) of each dense layer, checked.
+    """(size, dropout) of each dense layer.
 
-    :raises ConfigError: what was given, perhaps on a command line, does not have this form.
+    Raises:
+        ConfigError: what was given, perhaps on a command line, does not have this form.
     """
     try:
-        listed = [(int(size), float(dropout)) for size, dropout in given]
-        right = all(size > 0 and 0 <= dropout < 1 for size, dropout in listed)
+        layers = [(int(size), float(dropout)) for size, dropout in given]
+        is_valid = all(size > 0 and 0 <= dropout < 1 for size, dropout in layers)
     except (TypeError, ValueError):
-        right = False
-    if not right:
+        is_valid = False
+    if not is_valid:
         raise ConfigError(
-            f"fc_params: expected (size, dropout) for each dense layer, such as {LAYERS}, found {given!r}"
+            "fc_params: expected (size, dropout) for each dense layer, "
+            f"such as {LAYERS}, found {given!r}"
         )
-    return listed
+    return layers
 
 
 def apply_pointwise(layers: nn.Sequential, values: Tensor) -> Tensor:
@@ -176,6 +200,7 @@ def apply_pointwise(layers: nn.Sequential, values: Tensor) -> Tensor:
         if isinstance(layer, nn.Sequential):
             values = apply_pointwise(layer, values)
         elif isinstance(layer, nn.Conv1d):
+            # its weight has the shape that weaver-core's weights have
             values = functional.linear(values, kernel_matrix(layer), layer.bias)
         else:
             values = layer(values)
@@ -183,7 +208,10 @@ def apply_pointwise(layers: nn.Sequential, values: Tensor) -> Tensor:
 
 
 class FeatureConv(nn.Module):
-    """Batch norm, a layer without bias, batch norm and ReLU for each object: brings objects of different kinds to the same features."""
+    """Batch norm, a layer without bias, batch norm and ReLU for each object.
+
+    Brings objects of different kinds to the same features.
+    """
 
     def __init__(self, in_chn: int, out_chn: int) -> None:
         super().__init__()
@@ -196,11 +224,9 @@ class FeatureConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_chn, P) -> (N, out_chn, P), all slots taken as real objects."""
-        return (
-            self.objects(x.transpose(1, 2).flatten(0, 1))
-            .view(len(x), x.shape[2], -1)
-            .transpose(1, 2)
-        )
+        rows, _, slots = x.shape
+        objects = self.objects(x.transpose(1, 2).flatten(0, 1))  # (N * P, out_chn)
+        return objects.view(rows, slots, -1).transpose(1, 2)
 
     def objects(self, values: Tensor) -> Tensor:
         """(M, in_chn) -> (M, out_chn)."""
@@ -208,10 +234,11 @@ class FeatureConv(nn.Module):
 
 
 class ParticleNetTagger(nn.Module):
-    """ParticleNet of particle-flow candidates and secondary vertices together: one :class:`FeatureConv` each, then one cloud of both.
+    """ParticleNet of particle-flow candidates and secondary vertices together.
 
-    ``pf_input_dropout``, ``sv_input_dropout``: the share of objects left out at random in training. The other parameters are
-    :class:`ParticleNet`'s.
+    One :class:`FeatureConv` for each, then one cloud of both. ``pf_input_dropout`` and
+    ``sv_input_dropout`` are the shares of objects left out at random in training; the other
+    parameters are :class:`ParticleNet`'s.
     """
 
     def __init__(
@@ -232,10 +259,8 @@ class ParticleNetTagger(nn.Module):
         compile_model: bool = False,
     ) -> None:
         super().__init__()
-        self.pf_input_dropout, self.sv_input_dropout = (
-            pf_input_dropout or 0.0,
-            sv_input_dropout or 0.0,
-        )
+        self.pf_input_dropout = pf_input_dropout or 0.0
+        self.sv_input_dropout = sv_input_dropout or 0.0
         self.pf_conv = FeatureConv(pf_features_dims, EMBEDDED_FEATURES)
         self.sv_conv = FeatureConv(sv_features_dims, EMBEDDED_FEATURES)
         self.pn = ParticleNet(
@@ -243,14 +268,14 @@ class ParticleNetTagger(nn.Module):
             num_classes,
             conv_params,
             fc_params,
-            use_fusion,
-            use_fts_bn,
-            use_counts,
-            trim,
-            for_inference,
-            False,
-            use_amp,
-            compile_model,
+            use_fusion=use_fusion,
+            use_fts_bn=use_fts_bn,
+            use_counts=use_counts,
+            trim=trim,
+            for_inference=for_inference,
+            for_segmentation=False,
+            use_amp=use_amp,
+            compile_model=compile_model,
         )
 
     def forward(
@@ -262,7 +287,12 @@ class ParticleNetTagger(nn.Module):
         sv_features: Tensor,
         sv_mask: Tensor,
     ) -> Tensor:
-        """Points (N, D, P), features (N, C, P) and mask (N, 1, P) of candidates, then of vertices (their own C and P) -> (N, K)."""
+        """Scores (N, K) of jets.
+
+        Points (N, D, P), features (N, C, P) and mask (N, 1, P) of candidates, then of vertices with
+        C and P of their own.
+        """
+        # what is left out now must not be a neighbour either
         pf_left = self._drop_objects(real_slots(pf_mask), self.pf_input_dropout)
         sv_left = self._drop_objects(real_slots(sv_mask), self.sv_input_dropout)
         pf_embedded = self._embed(self.pf_conv, pf_features, pf_left)

@@ -1,9 +1,12 @@
-"""Particle Transformer, version 1 as published (H. Qu, C. Li, S. Qian, "Particle Transformer for Jet Tagging", arXiv:2202.03772).
+"""Particle Transformer, version 1 as published.
 
-Options, parameters and their shapes are named as in weaver-core 0.5.3, so that its network files and weights work here and give the same outputs.
+H. Qu, C. Li, S. Qian, "Particle Transformer for Jet Tagging", arXiv:2202.03772. Options, parameters
+and their shapes are named as in weaver-core 0.5.3, so that its network files and weights work here
+and give the same outputs. Ours differs in that padding takes no part in anything, statistics of
+batch norm included, and that a jet without particles has a finite output.
 
-Shapes: N jets, P slots, C features of a particle, D = ``embed_dims[-1]``, K classes; M real particles of all jets in one list (see ``rows.py``).
-Ours differs in that padding takes no part in anything, statistics of batch norm included, and that a jet without particles has a finite output.
+Shapes: N jets, P slots, C features of a particle, D = ``embed_dims[-1]``, K classes; M real
+particles of all jets in one list (see ``nn/objects/ragged.py``).
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from weaver_tt.nn.objects.ragged import ObjectRows, make_object_rows
 from weaver_tt.nn.objects.real_objects import join_masks, real_slots
 from weaver_tt.nn.objects.trimming import trim_longest
 
-# options of weaver-core that belong to later versions or other tasks, with the only value known here
+# options of weaver-core for later versions or other tasks, with the only value known here
 FIXED_OPTIONS: dict[str, Any] = {
     "pair_input_type": "pp",
     "use_conv_embed": False,
@@ -33,6 +36,8 @@ FIXED_OPTIONS: dict[str, Any] = {
     "version": 1,
     "for_segmentation": False,
 }
+# of the class token's blocks, as long as cls_block_params does not say otherwise
+NO_DROPOUT = {"dropout": 0.0, "attn_dropout": 0.0, "activation_dropout": 0.0}
 
 
 class Embed(nn.Module):
@@ -53,23 +58,34 @@ class Embed(nn.Module):
 
 
 class ParticleTransformer(nn.Module):
-    """Particles of a jet, with a bias for the attention of each pair of them -> scores of the jet (N, K).
+    """Particles of a jet, with a bias for the attention of each pair of them -> scores (N, K).
 
-    :param input_dim: C; with ``embed_dims=[]`` particles come embedded, (N, P, D) instead of (N, C, P)
-    :param num_classes: K; with ``fc_params=None`` the output is the class token (N, D), a body to put another head on
-    :param pair_input_dim: features of each pair made from four-vectors: 0, 1, 3 or 4 (see ``pair_features.py``)
-    :param pair_extra_dim: features of each pair that are given to ``forward``
-    :param remove_self_pair: no bias for the attention of a particle to itself
-    :param use_pre_activation_pair: leave out the activation after the last layer of the pair embedding
-    :param block_params: options of the blocks of particles over the defaults of :class:`~weaver_tt.nn.layers.attention.BlockOptions`
-    :param cls_block_params: the same for the blocks of the class token, whose dropout is 0 by default
-    :param block_ids_with_attn_mask: blocks that see the bias (default: all)
-    :param num_cls_layers: 0 takes the mean over particles in place of a class token
-    :param fc_params: (size, dropout) or (size, dropout, "gelu") of each hidden layer of the head
-    :param trim: leave out some particles of the longest jets in training (see ``trimming.py``)
-    :param for_inference: no trimming, and a softmax on the output (not for files of ours: the task adds it)
-    :param use_amp: accepted as in weaver-core, where bf16 is the trainer's affair too: ``--use-amp``
-    :raises ConfigError: an option of a later version (``version``, ``use_conv_embed``, …), or sizes that do not fit
+    ``input_dim`` is C; with ``embed_dims=[]`` particles come embedded, (N, P, D) instead of (N, C,
+    P). ``num_classes`` is K; with ``fc_params=None`` there is no head: the output is the class
+    token (N, D), a body to put another head on. Else ``fc_params`` are (size, dropout) or (size,
+    dropout, "gelu") of each hidden layer of the head.
+
+    Pairs: ``pair_input_dim`` features are made from four-vectors, 0, 1, 3 or 4 (see
+    ``pair_features.py``), and ``pair_extra_dim`` are given to ``forward``. With
+    ``remove_self_pair`` the attention of a particle to itself has no bias;
+    ``use_pre_activation_pair`` leaves out the activation after the last layer of the pair
+    embedding.
+
+    Blocks: ``block_params`` are options of the blocks of particles over the defaults of
+    :class:`~weaver_tt.nn.layers.attention.BlockOptions`, ``cls_block_params`` those of the class
+    token's blocks, whose dropout is 0 by default. ``block_ids_with_attn_mask`` are the blocks that
+    get the bias (default: all). ``num_cls_layers=0`` takes the mean over particles in place of a
+    class token.
+
+    ``trim`` leaves out some particles of the longest jets in training (see
+    ``nn/objects/trimming.py``). ``for_inference``: no trimming, and a softmax on the output (not
+    for network files here: the task adds it). ``pair_embed_sparse_eval``, ``use_amp`` and
+    ``compile_model`` are accepted for the sake of existing files and have nothing to do here.
+
+    Raises:
+        ConfigError: an option of a later version (``version``, ``use_conv_embed``, …), or sizes
+            that do not fit.
+    Source: arXiv:2202.03772.
     """
 
     def __init__(
@@ -103,58 +119,62 @@ class ParticleTransformer(nn.Module):
         use_amp: bool = False,
         compile_model: bool = False,
     ) -> None:
-        given = {name: value for name, value in locals().items() if name in FIXED_OPTIONS}
         super().__init__()
-        for name, value in given.items():
-            if value != FIXED_OPTIONS[name]:
-                raise ConfigError(
-                    f"ParticleTransformer: {name}={value!r} is not supported, only {FIXED_OPTIONS[name]!r}: this is version 1, as published"
-                )
-        kind = find_activation(activation, "ParticleTransformer")
-        size = self.size = embed_dims[-1] if embed_dims else input_dim  # D
+        _check_fixed_options(
+            {
+                "pair_input_type": pair_input_type,
+                "use_conv_embed": use_conv_embed,
+                "include_global_token": include_global_token,
+                "version": version,
+                "for_segmentation": for_segmentation,
+            }
+        )
+        self.for_inference = for_inference
+        self.use_amp = use_amp
+        self.trim = trim and not for_inference
+        self.dense = False
+        size = embed_dims[-1] if embed_dims else input_dim
+        self.size = size  # D
         defaults: dict[str, Any] = {
             "embed_dim": size,
             "num_heads": num_heads,
             "activation": activation,
         }
-        still: dict[str, Any] = {"dropout": 0.0, "attn_dropout": 0.0, "activation_dropout": 0.0}
         options = BlockOptions.read(block_params, "block_params", **defaults)
-        cls_options = BlockOptions.read(cls_block_params, "cls_block_params", **defaults, **still)
-        self.for_inference, self.use_amp, self.trim, self.dense = (
-            for_inference,
-            use_amp,
-            trim and not for_inference,
-            False,
+        cls_options = BlockOptions.read(
+            cls_block_params, "cls_block_params", **defaults, **NO_DROPOUT
         )
-        self.embed = Embed(input_dim, embed_dims, kind) if embed_dims else nn.Identity()
-        lorentz = 4 if pair_input_dim is None else pair_input_dim
+
+        activation_type = find_activation(activation, "ParticleTransformer")
+        self.embed: nn.Module = nn.Identity()
+        if embed_dims:
+            self.embed = Embed(input_dim, embed_dims, activation_type)
+        # None stands for all features there are, as in weaver-core
+        if pair_input_dim is None:
+            pair_input_dim = 4
         self.pair_embed = None
-        if pair_embed_dims is not None and lorentz + pair_extra_dim > 0:
-            sizes = (*pair_embed_dims, options.num_heads)
+        if pair_embed_dims is not None and pair_input_dim + pair_extra_dim > 0:
             self.pair_embed = PairEmbed(
-                lorentz,
+                pair_input_dim,
                 pair_extra_dim,
-                sizes,
+                (*pair_embed_dims, options.num_heads),
                 nn.GELU,
-                not use_pre_activation_pair,
-                not remove_self_pair,
+                activate_last=not use_pre_activation_pair,
+                own=not remove_self_pair,
             )
-        self.biased = set(
-            range(num_layers) if block_ids_with_attn_mask is None else block_ids_with_attn_mask
-        )
+        if block_ids_with_attn_mask is None:
+            block_ids_with_attn_mask = range(num_layers)
+        self.biased = set(block_ids_with_attn_mask)
         self.blocks = nn.ModuleList(Block(options) for _ in range(num_layers))
-        self.cls_blocks = (
-            nn.ModuleList(ClassBlock(cls_options) for _ in range(num_cls_layers))
-            if num_cls_layers
-            else None
-        )
+        self.cls_blocks = None
+        if num_cls_layers:
+            self.cls_blocks = nn.ModuleList(ClassBlock(cls_options) for _ in range(num_cls_layers))
         self.norm = nn.LayerNorm(size)
         self.fc = class_head(size, fc_params, num_classes)
-        self.cls_token = (
-            nn.Parameter(nn.init.trunc_normal_(torch.zeros(1, 1, size), std=0.02))
-            if num_cls_layers
-            else None
-        )
+        self.cls_token = None
+        if num_cls_layers:
+            token = nn.init.trunc_normal_(torch.zeros(1, 1, size), std=0.02)
+            self.cls_token = nn.Parameter(token)
         initialize_weights(self, weight_init, fix_init)
 
     def no_weight_decay(self) -> set[str]:
@@ -171,27 +191,30 @@ class ParticleTransformer(nn.Module):
     ) -> Tensor:
         """Scores (N, K), or class tokens (N, D) without a head.
 
-        :param x: features (N, C, P), or embedded particles (N, P, D) with ``embed_dims=[]``
-        :param v: four-vectors (N, 4, P) px, py, pz, E
-        :param mask: (N, 1, P), not 0 for real particles; None: all are real
-        :param uu: features of pairs (N, C', P, P), or (N, C', R) of the pairs listed in ``uu_idx`` (N, 2, R); an index of P or more is padding
+        ``x`` are features (N, C, P), or embedded particles (N, P, D) with ``embed_dims=[]``; ``v``
+        four-vectors (N, 4, P) px, py, pz, E; ``mask`` (N, 1, P) is not 0 for real particles,
+        without it all are real. ``uu`` are features of pairs (N, C', P, P), or (N, C', R) of the
+        pairs listed in ``uu_idx`` (N, 2, R), where an index of P or more is padding.
         """
-        x = x.transpose(1, 2) if isinstance(self.embed, nn.Identity) else x
-        real = (
-            x.new_ones(x.shape[0], x.shape[2], dtype=torch.bool)
-            if mask is None
-            else real_slots(mask)
-        )
-        rows = make_object_rows(
-            trim_longest(real) if self.trim and self.training else real, self.dense
-        )
+        if isinstance(self.embed, nn.Identity):
+            x = x.transpose(1, 2)
+        if mask is None:
+            real = x.new_ones(x.shape[0], x.shape[2], dtype=torch.bool)
+        else:
+            real = real_slots(mask)
+        if self.trim and self.training:
+            real = trim_longest(real)
+        # from here on there are real particles only
+        rows = make_object_rows(real, self.dense)
         values = self.embed(rows.gather(x))  # (M, D)
-        biases = self._biases(
-            rows, v, uu if uu is None or uu_idx is None else dense_pairs(uu, uu_idx, x.shape[2])
-        )
+        if uu is not None and uu_idx is not None:
+            uu = dense_pairs(uu, uu_idx, x.shape[2])
+        # made once: the pairs are the same in all blocks
+        biases = self._biases(rows, v, uu)
         padding = padding_bias(rows)
         for number, block in enumerate(self.blocks):
             values = block(values, rows, biases if number in self.biased else padding)
+        # the list has the shortest jets first
         output = rows.restore_order(self.norm(self._pool(values, rows)))
         if self.fc is None:
             return output
@@ -204,26 +227,27 @@ class ParticleTransformer(nn.Module):
         """Attention bias of each group."""
         if self.pair_embed is None or (v is None and uu is None):
             return padding_bias(rows)
-        return self.pair_embed(rows, None if v is None else rows.gather(v), uu)
+        vectors = None if v is None else rows.gather(v)  # (M, 4)
+        return self.pair_embed(rows, vectors, uu)
 
     def _pool(self, values: Tensor, rows: ObjectRows) -> Tensor:
         """Particles (M, D) -> one for each jet (N, D), in the order of the groups."""
         if self.cls_blocks is None:
             return rows.mean_row(values)
-        count = sum(group.rows for group in rows.groups)
+        jets = sum(group.rows for group in rows.groups)
         assert self.cls_token is not None
-        token = self.cls_token[0].repeat(
-            count, 1
-        )  # a copy: torch's FLOP counter fails on views of parameters
+        # a copy for each jet: torch's FLOP counter fails on views of parameters
+        token = self.cls_token[0].repeat(jets, 1)
         for block in self.cls_blocks:
             token = block(token, values, rows)
         return token
 
 
 class ParticleTransformerTagger(nn.Module):
-    """The same for two kinds of objects in a jet, particles (PF) and secondary vertices (SV), each with an embedding of its own.
+    """Particle Transformer of two kinds of objects in a jet, each with an embedding of its own.
 
-    ``options``: those of :class:`ParticleTransformer` but for its ``input_dim``.
+    The kinds are particles (PF) and secondary vertices (SV). ``options`` are those of
+    :class:`ParticleTransformer` but for its ``input_dim``.
     """
 
     def __init__(
@@ -238,17 +262,21 @@ class ParticleTransformerTagger(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
-        self.trim, self.dense = trim and not for_inference, False
-        kind = find_activation(activation, "ParticleTransformerTagger")
-        self.pf_embed = Embed(pf_input_dim, embed_dims, kind)
-        self.sv_embed = Embed(sv_input_dim, embed_dims, kind)
-        more: dict[str, Any] = {
-            "activation": activation,
-            "for_inference": for_inference,
-            "trim": False,
-            "embed_dims": (),
-        }
-        self.part = ParticleTransformer(embed_dims[-1], num_classes, **more, **options)
+        self.trim = trim and not for_inference
+        self.dense = False
+        activation_type = find_activation(activation, "ParticleTransformerTagger")
+        self.pf_embed = Embed(pf_input_dim, embed_dims, activation_type)
+        self.sv_embed = Embed(sv_input_dim, embed_dims, activation_type)
+        self.part = ParticleTransformer(
+            embed_dims[-1],
+            num_classes,
+            embed_dims=(),
+            activation=activation,
+            # each kind is trimmed for itself, before it is embedded
+            trim=False,
+            for_inference=for_inference,
+            **options,
+        )
 
     def no_weight_decay(self) -> set[str]:
         """Parameters that weight decay should leave alone."""
@@ -263,7 +291,10 @@ class ParticleTransformerTagger(nn.Module):
         sv_v: Tensor,
         sv_mask: Tensor,
     ) -> Tensor:
-        """Features (N, C, P), four-vectors (N, 4, P) and mask (N, 1, P) of both kinds, P differing -> (N, K)."""
+        """Scores (N, K) of jets.
+
+        Features (N, C, P), four-vectors (N, 4, P) and mask (N, 1, P) of both kinds, P differing.
+        """
         return self._join(pf_x, pf_v, pf_mask, sv_x, sv_v, sv_mask, None)
 
     def _join(
@@ -276,23 +307,29 @@ class ParticleTransformerTagger(nn.Module):
         sv_mask: Tensor,
         uu: Tensor | None,
     ) -> Tensor:
+        """As ``forward``; ``uu`` (N, C', P, P): features of pairs of all objects, vertices last."""
         pf_values, pf_real = self._embed(self.pf_embed, pf_x, pf_mask)
         sv_values, sv_real = self._embed(self.sv_embed, sv_x, sv_mask)
-        self.part.dense = self.dense
         values = torch.cat((pf_values, sv_values), dim=1)  # (N, P, D)
         vectors = torch.cat((pf_v, sv_v), dim=2)  # (N, 4, P)
+        self.part.dense = self.dense
         return self.part(values, vectors, join_masks((pf_real, sv_real)), uu)
 
     def _embed(self, embed: nn.Module, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, P), (N, 1, P) -> (N, P, D) and the mask (N, P) that is left after trimming."""
         real = real_slots(mask)
-        real = trim_longest(real) if self.trim and self.training else real
+        if self.trim and self.training:
+            real = trim_longest(real)
         objects = make_layout(real, self.dense)
-        return objects.scatter(embed(objects.gather(x), objects.real)).transpose(1, 2), real
+        values = embed(objects.gather(x), objects.real)
+        return objects.scatter(values).transpose(1, 2), real
 
 
 class ParticleTransformerTaggerWithExtraPairFeatures(ParticleTransformerTagger):
-    """The tagger with given features of each pair of particles, ``pair_extra_dim`` of them; those of pairs with a vertex are 0."""
+    """The tagger with ``pair_extra_dim`` given features of each pair of particles.
+
+    Those of pairs with a vertex are 0.
+    """
 
     def forward(  # type: ignore[override]
         self,
@@ -305,18 +342,37 @@ class ParticleTransformerTaggerWithExtraPairFeatures(ParticleTransformerTagger):
         pf_uu: Tensor,
         pf_uu_idx: Tensor | None = None,
     ) -> Tensor:
-        """As in the tagger, and pair features of the particles as ``uu`` and ``uu_idx`` of :class:`ParticleTransformer`."""
-        uu = pf_uu if pf_uu_idx is None else dense_pairs(pf_uu, pf_uu_idx, pf_x.shape[2])
+        """As in the tagger, with pair features of the particles.
+
+        They come as ``uu`` and ``uu_idx`` of :class:`ParticleTransformer`.
+        """
+        if pf_uu_idx is not None:
+            pf_uu = dense_pairs(pf_uu, pf_uu_idx, pf_x.shape[2])
         vertices = sv_x.shape[2]
-        return self._join(
-            pf_x, pf_v, pf_mask, sv_x, sv_v, sv_mask, functional.pad(uu, (0, vertices, 0, vertices))
-        )
+        uu = functional.pad(pf_uu, (0, vertices, 0, vertices))
+        return self._join(pf_x, pf_v, pf_mask, sv_x, sv_v, sv_mask, uu)
+
+
+def _check_fixed_options(given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        expected = FIXED_OPTIONS[name]
+        if value != expected:
+            raise ConfigError(
+                f"ParticleTransformer: {name}={value!r} is not supported, only {expected!r}: "
+                "this is version 1, as published"
+            )
 
 
 def class_head(
     size: int, layers: Sequence[Sequence[Any]] | None, classes: int | None
 ) -> nn.Sequential | None:
-    """Linear, activation (ReLU unless named), dropout for each of ``layers``, then a linear layer; None without ``layers``."""
+    """The head on class tokens, (N, ``size``) -> (N, ``classes``); None without ``layers``.
+
+    Linear, activation (ReLU unless named) and dropout for each of ``layers``, then a linear layer.
+
+    Raises:
+        ConfigError: the number of classes is missing, or a layer has another form.
+    """
     if layers is None:
         return None
     if classes is None:
@@ -324,44 +380,52 @@ def class_head(
             "fc_params: num_classes is missing; fc_params=None makes a body without a head"
         )
     parts: list[nn.Module] = []
-    for given in layers:
-        if len(given) not in (2, 3):
+    for layer in layers:
+        if len(layer) not in (2, 3):
             raise ConfigError(
-                f"fc_params: expected (size, dropout) or (size, dropout, activation), found {given!r}"
+                "fc_params: expected (size, dropout) or (size, dropout, activation), "
+                f"found {layer!r}"
             )
-        width, dropout, activation = (*given, "relu")[:3]
-        parts.append(
-            nn.Sequential(
-                nn.Linear(size, width),
-                find_activation(activation, "fc_params")(),
-                nn.Dropout(dropout),
-            )
-        )
+        width, dropout = layer[:2]
+        activation = layer[2] if len(layer) == 3 else "relu"
+        activation_type = find_activation(activation, "fc_params")
+        linear = nn.Linear(size, width)
+        parts.append(nn.Sequential(linear, activation_type(), nn.Dropout(dropout)))
         size = width
     return nn.Sequential(*parts, nn.Linear(size, classes))
 
 
 def initialize_weights(network: ParticleTransformer, scheme: str | None, rescale: bool) -> None:
-    """Weights of all linear layers, as weaver-core draws them.
+    """Draw the weights of all linear layers as weaver-core does.
 
-    ``scheme``: "moco", Xavier with queries, keys and values each for itself; "timm", normal of width 0.02; None, torch's own. ``rescale`` divides
-    what each block adds by the square root of twice its number, so that their sum does not grow.
+    ``scheme`` is "moco", Xavier with queries, keys and values each for itself; "timm", normal of
+    width 0.02; or None, torch's own. ``rescale`` divides what each block adds by the square root of
+    twice its number, so that their sum does not grow.
+
+    Raises:
+        ConfigError: an unknown scheme.
     """
     if scheme not in ("moco", "timm", None):
-        raise ConfigError(
-            f"ParticleTransformer: weight_init {scheme!r}; {nearest(str(scheme), ['moco', 'timm'])}"
-        )
-    for name, module in network.named_modules():
-        if scheme is None or not isinstance(module, nn.Linear):
-            continue
-        nn.init.zeros_(module.bias)
-        if scheme == "timm":
-            nn.init.trunc_normal_(module.weight, std=0.02)
-        else:
-            for weight in module.weight.chunk(3) if name.endswith("in_proj") else (module.weight,):
-                nn.init.xavier_uniform_(weight)
+        choices = nearest(str(scheme), ["moco", "timm"])
+        raise ConfigError(f"ParticleTransformer: weight_init {scheme!r}; {choices}")
+    if scheme is not None:
+        for name, module in network.named_modules():
+            if isinstance(module, nn.Linear):
+                _initialize_linear(module, scheme, is_stacked=name.endswith("in_proj"))
     if rescale:
+        # the layers that write into the sum over blocks
         with torch.no_grad():
             for number, block in enumerate(network.blocks, 1):
                 for name in ("attn.out_proj.weight", "fc2.weight"):
                     block.get_parameter(name).div_(math.sqrt(2 * number))
+
+
+def _initialize_linear(layer: nn.Linear, scheme: str, is_stacked: bool) -> None:
+    """Draw a layer's weight; ``is_stacked``: it holds those of queries, keys and values."""
+    nn.init.zeros_(layer.bias)
+    if scheme == "timm":
+        nn.init.trunc_normal_(layer.weight, std=0.02)
+        return
+    # Xavier's width depends on the shape, which is that of one of the three
+    for weight in layer.weight.chunk(3) if is_stacked else (layer.weight,):
+        nn.init.xavier_uniform_(weight)
