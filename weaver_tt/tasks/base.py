@@ -20,32 +20,35 @@ from weaver_tt.network.outputs import Activated, Output, first_tensor
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # imported only where something is drawn
 
-Loss = Callable[
-    [Tensor, Tensor], Tensor
-]  # Weaver's signature: loss(output, label), a mean or one value an entry
+# Weaver's signature, loss(output, label): a mean, or one value an entry
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class Task(ABC):
-    """What is learnt. Nothing outside a task asks which task it is."""
+    """What is learnt: loss, meters and output columns. Nothing outside asks which task it is.
+
+    ``modules`` are trainable parts of the task itself, such as an adversary or a loss with
+    parameters; several of them are an ``nn.ModuleDict``. They are trained, saved and resumed beside
+    the network, and never exported.
+    """
 
     name: ClassVar[str]
-
-    # trainable parts of the task itself (an adversary, a loss with parameters): trained, saved and
-    # resumed beside the network, never exported; several of them are an nn.ModuleDict
     modules: nn.Module | None = None
 
     def __init__(
         self, config: DataConfig, *, loss: Loss | None = None, watch: str = "loss"
     ) -> None:
-        """``loss``: a network file's own; ``watch``: the metric that makes the best epoch, see :meth:`choose`."""
+        """``loss``: a network file's own; ``watch``: the metric that makes the best epoch."""
         self.config = config
         self.loss = loss
         if isinstance(loss, nn.Module) and next(loss.parameters(), None) is not None:
-            self.modules = loss  # a loss with parameters learns them
+            # a loss with parameters learns them
+            self.modules = loss
         self.choose(watch)
 
     def to(self, device: torch.device) -> None:
         """Move what the task computes losses with to ``device``."""
+        # a loss without parameters may still have weights of classes
         for part in (self.modules, self.loss):
             if isinstance(part, nn.Module):
                 part.to(device)
@@ -166,7 +169,10 @@ class Task(ABC):
 
     @abstractmethod
     def columns(self, scored: Scored) -> dict[str, Any]:
-        """Activated entries -> output columns: (N,) arrays or, for objects, awkward arrays of N lists; labels too, where the data has them."""
+        """Activated entries -> output columns by name, and labels where the data has them.
+
+        Each is an array (N,) or, for objects, an awkward array of N lists.
+        """
 
     @property
     @abstractmethod
@@ -192,32 +198,41 @@ class Task(ABC):
 
     def row_columns(self, scored: Scored) -> dict[str, Any]:
         """Outputs of a per-row task by name, (N,) each, and ``NAME_std`` with an ensemble."""
-        columns: dict[str, Any] = dict(
-            zip(self.output_names, scored.output.cpu().numpy().T, strict=True)
-        )
+        columns: dict[str, Any] = {}
+        outputs = scored.output.cpu().numpy().T  # (K, N)
+        for name, values in zip(self.output_names, outputs, strict=True):
+            columns[name] = values
         if scored.spread is not None:
-            columns |= {
-                f"{name}_std": values
-                for name, values in zip(
-                    self.output_names, scored.spread.cpu().numpy().T, strict=True
-                )
-            }
+            spreads = scored.spread.cpu().numpy().T  # (K, N)
+            for name, values in zip(self.output_names, spreads, strict=True):
+                columns[f"{name}_std"] = values
         return columns
 
     def own_loss(self, scored: Scored) -> Tensor:
-        """The network file's loss as one value an entry, (M,): (M, K) is averaged over outputs; a mean stands for each of its entries."""
+        """The network file's loss as one value an entry, (M,).
+
+        A loss (M, K) is averaged over outputs; a mean stands for each of its entries.
+
+        Raises:
+            ConfigError: the loss has another shape.
+        """
         assert self.loss is not None
         assert scored.target is not None
-        if not len(scored.output):
-            return scored.output.sum(1)  # a mean over nothing would be NaN
+        entries = len(scored.output)
+        if not entries:
+            # a mean over nothing would be NaN; this is (0,) and holds the graph
+            return scored.output.sum(1)
         value = self.loss(scored.output, scored.target)
         if value.ndim == 0:
-            return value.expand(len(scored.output))
-        if value.shape[0] != len(scored.output):
+            return value.expand(entries)  # (M,)
+        if value.shape[0] != entries:
             raise ConfigError(
-                f"get_loss: the loss has shape {tuple(value.shape)}; expected a mean or one value for each of {len(scored.output)} entries"
+                f"get_loss: the loss has shape {tuple(value.shape)}; expected a mean or one value "
+                f"for each of {entries} entries"
             )
-        return value.flatten(1).mean(1) if value.ndim > 1 else value
+        if value.ndim == 1:
+            return value
+        return value.flatten(1).mean(1)  # (M, ...) -> (M,)
 
 
 def split(output: Output) -> tuple[Tensor, Tensor | None]:
@@ -228,13 +243,20 @@ def split(output: Output) -> tuple[Tensor, Tensor | None]:
 
 
 def check_shape(output: Tensor, expected: Sequence[int], names: Sequence[str]) -> None:
-    """Refuse a network whose output does not have the ``expected`` shape, K = len(names) outputs."""
+    """Refuse a network whose output has another shape, with K = len(names) outputs.
+
+    Raises:
+        ConfigError: the shape of ``output`` is not the ``expected`` one.
+    """
     if tuple(output.shape) != tuple(expected):
         raise ConfigError(
-            f"the network's output has shape {tuple(output.shape)}; expected {tuple(expected)}, one output for each of: {', '.join(names)}"
+            f"the network's output has shape {tuple(output.shape)}; expected {tuple(expected)}, "
+            f"one output for each of: {', '.join(names)}"
         )
 
 
 def row_weight(batch: Batch, output: Tensor) -> Tensor:
     """Signed event weight of each row, (N,); ones without event weights."""
-    return torch.ones(len(output), device=output.device) if batch.weight is None else batch.weight
+    if batch.weight is None:
+        return torch.ones(len(output), device=output.device)
+    return batch.weight

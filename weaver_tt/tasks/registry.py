@@ -14,21 +14,30 @@ from weaver_tt.tasks.regression import Regression
 TASKS: dict[str, type[Task]] = {
     task.name: task for task in (Classification, ObjectEfficiency, Regression)
 }
+# kind of labels -> task
 DEFAULTS = {
     "simple": Classification,
     "custom": Regression,
     "per_object": ObjectEfficiency,
-}  # kind of labels -> task
+}
 
 
 def make_task(config: DataConfig, loss: Loss | None = None) -> Task:
-    """The task that the YAML's ``task:`` names with its options, else the one for its kind of labels; ``loss``: the network file's ``get_loss``."""
+    """The task that the YAML's ``task:`` names with its options, else that of its kind of labels.
+
+    ``loss`` is the network file's ``get_loss``, if it has one.
+
+    Raises:
+        ConfigError: there are no labels, no such task or no such option, or its options do not fit
+            the labels.
+    """
     if config.labels is None:
         raise ConfigError(f"{config.source}: no `labels`, so there is nothing to learn")
     if config.labels.kind == "mixed":
-        kinds = [
-            kind if group is None else f"{kind} of {group}" for kind, group in config.labels.parts
-        ]
+        kinds = []
+        for kind_of_part, group in config.labels.parts:
+            kinds.append(kind_of_part if group is None else f"{kind_of_part} of {group}")
+        # which of them is the target of which output only its author knows
         raise ConfigError(
             f"{config.source}: labels: {' and '.join(kinds)} together need a task of their own: "
             "write get_task(data_config, **options) in the network file (docs/network-file.md)"
@@ -45,11 +54,18 @@ def make_task(config: DataConfig, loss: Loss | None = None) -> Task:
         if key not in known:
             raise unknown_key(key, known, f"{config.source}: task")
     task = kind(config, loss=loss, **config.task.options)
+    # now, and not after the first epoch
     task.check_watch(f"{config.source}: task.watch")
     return task
 
 
 def task_options(kind: type[Task]) -> list[str]:
-    """The options that a data YAML may give to a task: the keyword arguments of its ``__init__``, and ``watch``."""
-    parameters = inspect.signature(kind.__init__).parameters.values()
-    return ["watch", *(item.name for item in parameters if item.kind is item.KEYWORD_ONLY)]
+    """The options that a data YAML may give to a task.
+
+    They are the keyword arguments of its ``__init__``, and ``watch``.
+    """
+    options = ["watch"]
+    for parameter in inspect.signature(kind.__init__).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            options.append(parameter.name)
+    return options
