@@ -1,8 +1,11 @@
-"""Decoded, selected, scaled rows, still jagged: what the pool holds and what travels between threads, processes and devices.
+"""Decoded, selected, scaled rows, still jagged.
 
-R rows, M objects in all of them, C features. Objects are stored one after another with their features side by side, so that moving a row is
-moving one contiguous run of memory. Groups whose rows have equal counts share one ``counts`` array (the same Python object): indices are then
-built once for all of them. If they are padded alike, they also share one ``content``, so that all they know of an object moves at once.
+They are what the pool holds and what travels between threads, processes and devices: R rows, M
+objects in all of them, C features. Objects are stored one after another with their features side
+by side, so that moving a row is moving one contiguous run of memory. Groups whose rows have equal
+counts share one ``counts`` array (the same Python object): indices are then built once for all of
+them. If they are padded alike, they also share one ``content``, so that all features of an object
+move at once.
 """
 
 from __future__ import annotations
@@ -21,10 +24,11 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(slots=True)
 class JaggedObjects:
-    """Objects of R rows: ``content`` (M, W) row after row, ``counts`` (R,) objects of each row, with ``counts.sum() == M``.
+    """Objects of R rows: ``content`` (M, W) row after row, ``counts`` (R,) objects of each row.
 
-    The group's own C features are ``columns`` of the content; the others are those of groups that share it.
-    At most ``length`` objects a row are kept; ``full_counts`` (R,) are the numbers before that cut.
+    ``counts.sum() == M``. The group's own C features are ``columns`` of the content; the others
+    are those of groups that share it. At most ``length`` objects a row are kept; ``full_counts``
+    (R,) are the numbers before that.
     """
 
     content: Floats
@@ -40,36 +44,38 @@ class JaggedObjects:
 
 @dataclass(slots=True)
 class Rows:
-    """R rows, ready but for padding: per-object groups (inputs and per-object labels), per-row scalars, labels, weight, observers.
+    """R rows, ready but for padding.
 
-    ``objects``: input group -> Jagged; the features of per-object labels are in ``object_labels`` under their group, (M, L) beside it.
+    Per-object groups are inputs and per-object labels: the labels of a group's objects, (M, L),
+    lie beside its content.
     """
 
-    objects: dict[str, JaggedObjects]
+    objects: dict[str, JaggedObjects]  # input group -> its objects
     scalars: dict[str, Floats]  # input group -> (R, C)
     labels: dict[str, npt.NDArray[Any]]  # per-row label -> (R,)
-    object_labels: dict[str, Floats] = field(
-        default_factory=dict
-    )  # input group -> (M, L), aligned with objects[group].content
+    # input group -> (M, L), aligned with objects[group].content
+    object_labels: dict[str, Floats] = field(default_factory=dict)
     weight: Floats | None = None  # (R,)
     monitors: dict[str, npt.NDArray[Any]] = field(default_factory=dict)  # (R,)
-    object_monitors: dict[tuple[str, str], Floats] = field(
-        default_factory=dict
-    )  # (input group, name) -> (M, 1), aligned as object_labels
-    observers: dict[str, Any] = field(
-        default_factory=dict
-    )  # name -> ak.Array of R rows, prediction only
+    # (input group, name) -> (M, 1), aligned as object_labels
+    object_monitors: dict[tuple[str, str], Floats] = field(default_factory=dict)
+    # name -> ak.Array of R rows, in prediction only
+    observers: dict[str, Any] = field(default_factory=dict)
     size: int = 0  # R
 
 
 def index_runs(starts: Integers, counts: Integers) -> Integers:
-    """``starts[i], starts[i] + 1, …`` (``counts[i]`` of them) for one i after the other: (sum of counts,)."""
+    """``counts[i]`` indices from ``starts[i]`` on, for one i after the other: (sum of counts,)."""
     total = int(counts.sum())
-    return np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(total)
+    begins = np.cumsum(counts) - counts  # where each run begins in the result
+    return np.repeat(starts - begins, counts) + np.arange(total)
 
 
 class Interner:
-    """Gives equal integer arrays the same object, so that what is made from them is made once: ``once(array)``."""
+    """Gives equal integer arrays the same object: ``once(array)``.
+
+    What is made from them is then made once.
+    """
 
     def __init__(self) -> None:
         self._known: list[Integers] = []
@@ -91,114 +97,134 @@ def combine_rows(
 ) -> Rows:
     """Rows made of ``parts``, which have the same groups and columns; ``size`` of them.
 
-    ``per_row`` makes a column of the result from the parts' arrays of R rows, ``per_object`` from their arrays of M objects and the counts that
-    these belong to. Shared counts stay shared.
+    ``per_row`` makes a column of the result from the parts' arrays of R rows, ``per_object`` from
+    their arrays of M objects and the counts that these belong to. Shared counts stay shared.
     """
     first = parts[0]
     made: dict[tuple[int, ...], Any] = {}  # ids of arrays -> what was made of them
 
     def once(make: Callable[[list[Any]], Any], arrays: list[Any]) -> Any:
+        """The result for arrays that several groups share: the same object for all of them."""
         key = tuple(map(id, arrays))
         if key not in made:
             made[key] = make(arrays)
         return made[key]
 
-    def each(name: str) -> dict[str, Any]:
-        columns = [getattr(part, name) for part in parts]
-        return {key: per_row([column[key] for column in columns]) for key in columns[0]}
+    def combine_columns(name: str) -> dict[str, Any]:
+        """A field of per-row columns."""
+        fields = [getattr(part, name) for part in parts]
+        combined = {}
+        for key in fields[0]:
+            combined[key] = per_row([columns[key] for columns in fields])
+        return combined
 
-    def beside(name: str, owner: Callable[[Any], str]) -> dict[Any, Any]:
-        return {
-            key: per_object([getattr(part, name)[key] for part in parts], counts_of(owner(key)))
-            for key in getattr(first, name)
-        }
+    def combine_beside(name: str, owner: Callable[[Any], str]) -> dict[Any, Any]:
+        """A field of arrays that lie beside the objects of the group ``owner`` names."""
+        fields = [getattr(part, name) for part in parts]
+        combined = {}
+        for key in fields[0]:
+            counts = [part.objects[owner(key)].counts for part in parts]
+            combined[key] = per_object([arrays[key] for arrays in fields], counts)
+        return combined
 
-    def counts_of(name: str) -> list[Integers]:
-        return [part.objects[name].counts for part in parts]
-
-    def group(name: str) -> JaggedObjects:
+    def combine_group(name: str) -> JaggedObjects:
+        """The objects of an input group."""
         groups = [part.objects[name] for part in parts]
-        counts, full = [group.counts for group in groups], [group.full_counts for group in groups]
-        if len({(group.columns.start, group.content.shape[1]) for group in groups}) == 1:
-            content = once(
-                lambda contents: per_object(contents, counts), [group.content for group in groups]
-            )
-            return JaggedObjects(
-                content, once(per_row, counts), once(per_row, full), groups[0].columns
-            )
-        # groups had equal counts, and so one content, in some parts only
-        content = per_object([np.ascontiguousarray(group.own) for group in groups], counts)
-        return JaggedObjects(
-            content, once(per_row, counts), once(per_row, full), slice(0, content.shape[1])
-        )
+        counts = [group.counts for group in groups]
+        layouts = {(group.columns.start, group.content.shape[1]) for group in groups}
+        if len(layouts) == 1:
+            columns = groups[0].columns
+            contents = [group.content for group in groups]
+            content = once(lambda arrays: per_object(arrays, counts), contents)
+        else:
+            # counts were equal, and so the content shared, in some parts only: all give up sharing
+            own = [np.ascontiguousarray(group.own) for group in groups]
+            content = per_object(own, counts)
+            columns = slice(0, content.shape[1])
+        full_counts = once(per_row, [group.full_counts for group in groups])
+        return JaggedObjects(content, once(per_row, counts), full_counts, columns)
 
+    weight = None
+    if first.weight is not None:
+        weight = per_row([part.weight for part in parts])
     return Rows(
-        objects={name: group(name) for name in first.objects},
-        scalars=each("scalars"),
-        labels=each("labels"),
-        object_labels=beside("object_labels", lambda key: key),
-        weight=None if first.weight is None else per_row([part.weight for part in parts]),
-        monitors=each("monitors"),
-        object_monitors=beside("object_monitors", lambda key: key[0]),
-        observers=each("observers"),
+        objects={name: combine_group(name) for name in first.objects},
+        scalars=combine_columns("scalars"),
+        labels=combine_columns("labels"),
+        object_labels=combine_beside("object_labels", lambda key: key),
+        weight=weight,
+        monitors=combine_columns("monitors"),
+        object_monitors=combine_beside("object_monitors", lambda key: key[0]),
+        observers=combine_columns("observers"),
         size=size,
     )
 
 
 class IndexedRows:
-    """Rows that rows are taken out of again and again; where each row's objects begin is worked out once."""
+    """Rows that others are gathered from again and again.
+
+    Where each row's objects begin is computed once.
+    """
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        distinct = {id(group.counts): group.counts for group in rows.objects.values()}
-        self.starts = {key: np.cumsum(counts) - counts for key, counts in distinct.items()}
+        self.starts: dict[int, Integers] = {}  # id of the counts -> first object of each row (R,)
+        for group in rows.objects.values():
+            counts = group.counts
+            if id(counts) not in self.starts:
+                self.starts[id(counts)] = np.cumsum(counts) - counts
 
 
 def gather_rows(parts: Sequence[tuple[IndexedRows, Integers]]) -> Rows:
-    """Of each part the rows with the given indices, in that order, one part after the other; each is copied once. At least one part."""
-    places: dict[
-        tuple[int, ...], tuple[Integers, list[int]]
-    ] = {}  # ids of the parts' counts -> objects to take, and where each part's end
+    """Of each part the rows with the given indices, in that order, one part after the other.
 
-    def where(counts: list[Integers]) -> tuple[Integers, list[int]]:
+    Each is copied once. At least one part.
+    """
+    # ids of the parts' counts -> objects to gather, and where each part's end
+    found: dict[tuple[int, ...], tuple[Integers, list[int]]] = {}
+
+    def find_objects(counts: list[Integers]) -> tuple[Integers, list[int]]:
         key = tuple(map(id, counts))
-        if key not in places:
-            starts = np.concatenate(
-                [
-                    part.starts[id(own)][index]
-                    for (part, index), own in zip(parts, counts, strict=True)
-                ]
-            )
-            taken = [own[index] for (_, index), own in zip(parts, counts, strict=True)]
-            ends = np.cumsum([own.sum() for own in taken]).tolist()
-            places[key] = index_runs(starts, np.concatenate(taken)), ends
-        return places[key]
+        if key not in found:
+            starts = []
+            numbers = []
+            ends = []
+            end = 0
+            for (part, index), own in zip(parts, counts, strict=True):
+                starts.append(part.starts[id(own)][index])
+                numbers.append(own[index])
+                end += int(numbers[-1].sum())
+                ends.append(end)
+            objects = index_runs(np.concatenate(starts), np.concatenate(numbers))
+            found[key] = objects, ends
+        return found[key]
 
-    def objects(contents: list[Any], counts: list[Integers]) -> Any:
-        index, ends = where(counts)
+    def gather_objects(contents: list[Any], counts: list[Integers]) -> Any:
+        index, ends = find_objects(counts)
         result = np.empty((len(index), *contents[0].shape[1:]), contents[0].dtype)
         first = 0
         for content, end in zip(contents, ends, strict=True):
-            if end > first:  # indices are right: with mode="clip" numpy writes to `out` directly
+            if end > first:
+                # indices are right: with mode="clip" numpy writes to `out` directly
                 content.take(index[first:end], axis=0, out=result[first:end], mode="clip")
             first = end
         return result
 
-    def rows(columns: list[Any]) -> Any:
-        return concatenate_arrays(
-            [column[index] for column, (_, index) in zip(columns, parts, strict=True)]
-        )
+    def gather_columns(columns: list[Any]) -> Any:
+        chosen = [column[index] for column, (_, index) in zip(columns, parts, strict=True)]
+        return concatenate_arrays(chosen)
 
-    return combine_rows(
-        [part.rows for part, _ in parts], rows, objects, sum(len(index) for _, index in parts)
-    )
+    size = sum(len(index) for _, index in parts)
+    return combine_rows([part.rows for part, _ in parts], gather_columns, gather_objects, size)
 
 
 def concatenate_arrays(columns: list[Any]) -> Any:
     """Arrays of numpy or awkward, one after another."""
     if len(columns) == 1:
         return columns[0]
-    return ak.concatenate(columns) if isinstance(columns[0], ak.Array) else np.concatenate(columns)
+    if isinstance(columns[0], ak.Array):
+        return ak.concatenate(columns)
+    return np.concatenate(columns)
 
 
 def rows_at(rows: Rows, index: Integers) -> Rows:
@@ -208,26 +234,35 @@ def rows_at(rows: Rows, index: Integers) -> Rows:
 
 def concatenate_rows(parts: Sequence[Rows]) -> Rows:
     """All rows of ``parts``, one part after the other. At least one part."""
-    return combine_rows(
-        parts,
-        concatenate_arrays,
-        lambda contents, _: concatenate_arrays(contents),
-        sum(part.size for part in parts),
-    )
+
+    def objects(contents: list[Any], counts: list[Integers]) -> Any:
+        return concatenate_arrays(contents)
+
+    size = sum(part.size for part in parts)
+    return combine_rows(parts, concatenate_arrays, objects, size)
 
 
 def slice_rows(rows: Rows, first: int, last: int) -> Rows:
     """Rows [first, last) without copying them."""
 
-    def objects(contents: list[Any], counts: list[Integers]) -> Any:
-        start = int(counts[0][:first].sum())
-        return contents[0][start : start + int(counts[0][first:last].sum())]
+    def slice_column(columns: list[Any]) -> Any:
+        return columns[0][first:last]
 
-    return combine_rows([rows], lambda columns: columns[0][first:last], objects, last - first)
+    def slice_objects(contents: list[Any], counts: list[Integers]) -> Any:
+        begin = int(counts[0][:first].sum())
+        end = begin + int(counts[0][first:last].sum())
+        return contents[0][begin:end]
+
+    return combine_rows([rows], slice_column, slice_objects, last - first)
 
 
 def convert_arrays(rows: Rows, array: Callable[[Any], Any]) -> Rows:
     """The same rows with ``array`` applied to each array; arrays that were shared still are."""
-    return combine_rows(
-        [rows], lambda columns: array(columns[0]), lambda contents, _: array(contents[0]), rows.size
-    )
+
+    def convert_column(columns: list[Any]) -> Any:
+        return array(columns[0])
+
+    def convert_objects(contents: list[Any], counts: list[Integers]) -> Any:
+        return array(contents[0])
+
+    return combine_rows([rows], convert_column, convert_objects, rows.size)

@@ -1,8 +1,10 @@
-"""Weights of rows: tables that make the spectra of classes flat, or those of a reference, as Weaver defines them (``WeightMaker`` of weaver-core).
+"""Weights of rows: tables that make the spectra of classes flat, or those of a reference.
 
-A table's entry is the probability with which a row of that class and bin is kept, in any number of variables. The reference of a class is a
-percentile of its filled bins (flat) or the spectrum of the first class (ref): bins below it keep all their rows and are not made up for, so that
-a few rows do not come with huge weights. All classes then keep as many rows as the class that keeps fewest, times their class weights.
+As Weaver defines them (``WeightMaker`` of weaver-core), in any number of variables. A table's
+entry is the probability with which a row of that class and bin is kept. The reference of a class
+is a percentile of its filled bins (flat) or the spectrum of the first class (ref): bins with fewer
+rows keep all of them and are not compensated, so that a few rows do not get huge weights. All
+classes then keep as many rows as the class that keeps fewest, times their class weights.
 """
 
 from __future__ import annotations
@@ -22,113 +24,139 @@ from weaver_tt.data.statistics.spectra import (
 )
 from weaver_tt.errors import DataError
 
-MAX_PROBABILITY = 0.9  # probability of the most wanted rows: below 1, so that they too are a random choice (Weaver's)
-NEGLIGIBLE_SHARE = (
-    0.01  # of the median: bins with less are not counted among the filled ones (Weaver's)
-)
+# of the class that keeps fewest rows: below 1, so that its rows too are a random choice (Weaver's)
+MAX_PROBABILITY = 0.9
+# of the median: bins with less are not counted among the filled ones (Weaver's)
+NEGLIGIBLE_SHARE = 0.01
 
 
 def make_weight_tables(spectra: Spectra, source: str) -> dict[str, Numbers]:
     """Class -> weights, an axis for each variable.
 
-    :raises DataError: a class has no row inside the bins, or all weights come out as 0; names the class.
+    Raises:
+        DataError: a class has no row inside the bins, or all weights are 0; names the class.
     """
     weights = spectra.weights
     where = f"{source}: weights"
-    for name in weights.classes:
-        if not spectra.inside[name]:
-            have = spectra.of_class[name]
-            why = (
-                f"its {have} rows lie outside the bins"
-                if have
-                else f"none of {spectra.rows} rows has {name} = 1"
-            )
-            raise DataError(
-                f"{where}.reweight_classes: class {name!r} has no events in the training data ({why})"
-            )
+    _check_events(spectra, f"{where}.reweight_classes")
     raw = spectra.values
     reference = raw[next(iter(weights.classes))]
-    if weights.method == "flat":
-        tables = {
-            name: _flatten_spectrum(values, weights.threshold, f"{where}: class {name!r}")
-            for name, values in raw.items()
-        }
-    else:
-        tables = {
-            name: _match_reference(reference, values, weights.threshold, f"{where}: class {name!r}")
-            for name, values in raw.items()
-        }
-    equal = _equalize_classes(tables, raw, weights)
-    if weights.base is not None:
-        largest = np.percentile(
-            spectra.row_weights(np.stack(list(equal.values()))), 100 - weights.threshold
+    tables = {}
+    for name, values in raw.items():
+        place = f"{where}: class {name!r}"
+        if weights.method == "flat":
+            tables[name] = _flatten_spectrum(values, weights.threshold, place)
+        else:
+            tables[name] = _match_reference(reference, values, weights.threshold, place)
+    tables = _equalize_classes(tables, raw, weights)
+    if weights.base is None:
+        return tables
+    # with base weights, the tables alone do not say what the weights of rows are
+    of_rows = spectra.row_weights(_stack(tables))
+    largest = np.percentile(of_rows, 100 - weights.threshold)
+    if largest <= 0:
+        raise DataError(
+            f"{where}.reweight_basewgt: at least {100 - weights.threshold:g} % of the training "
+            "rows have weight 0"
         )
-        if largest <= 0:
-            raise DataError(
-                f"{where}.reweight_basewgt: at least {100 - weights.threshold:g} % of the training rows have weight 0"
-            )
-        equal = {name: table / largest for name, table in equal.items()}
-    return equal
+    return {name: table / largest for name, table in tables.items()}
+
+
+def _check_events(spectra: Spectra, where: str) -> None:
+    """Raise DataError where a class has no row inside the bins."""
+    for name in spectra.weights.classes:
+        if spectra.inside[name]:
+            continue
+        rows = spectra.of_class[name]
+        why = f"none of {spectra.rows} rows has {name} = 1"
+        if rows:
+            why = f"its {rows} rows lie outside the bins"
+        raise DataError(f"{where}: class {name!r} has no events in the training data ({why})")
 
 
 def _flatten_spectrum(values: Numbers, threshold: float, where: str) -> Numbers:
-    """What makes ``values`` as high as their ``threshold`` percentile, at most 1; 0 in empty bins."""
+    """The weights that make ``values`` as high as their ``threshold`` percentile, at most 1.
+
+    0 in empty bins.
+    """
     filled = values[values > 0]
     if not len(filled):
         raise DataError(
-            f"{where}: the base weights of its events add up to nothing in every bin; all its weights are 0"
+            f"{where}: the base weights of its events add up to nothing in every bin; "
+            "all its weights are 0"
         )
-    wanted = np.percentile(values[values > np.median(filled) * NEGLIGIBLE_SHARE], threshold)
-    return _safe_ratio(np.full_like(values, wanted), values).clip(0, 1)
+    # bins with next to nothing would lower the percentile
+    negligible = np.median(filled) * NEGLIGIBLE_SHARE
+    height = np.percentile(values[values > negligible], threshold)
+    return _safe_ratio(np.full_like(values, height), values).clip(0, 1)
 
 
 def _match_reference(reference: Numbers, values: Numbers, threshold: float, where: str) -> Numbers:
-    """What gives ``values`` the shape of ``reference``, at most 1; 0 where either is empty."""
+    """The weights that give ``values`` the shape of ``reference``, at most 1.
+
+    0 where either is empty.
+    """
     ratio = _safe_ratio(reference, values)
-    if not (ratio > 0).any():
+    filled = ratio[ratio > 0]
+    if not len(filled):
         raise DataError(
-            f"{where}: no bin holds events of both this class and the first one, which is the reference; all its weights are 0"
+            f"{where}: no bin holds events of both this class and the first one, which is the "
+            "reference; all its weights are 0"
         )
-    return (ratio / np.percentile(ratio[ratio > 0], 100 - threshold)).clip(0, 1)
+    # the few largest ratios are limited: else they would make all other weights tiny
+    return (ratio / np.percentile(filled, 100 - threshold)).clip(0, 1)
 
 
 def _safe_ratio(above: Numbers, below: Numbers) -> Numbers:
+    """``above / below``, 0 where ``below`` is."""
     return np.divide(above, below, out=np.zeros_like(below), where=below != 0)
 
 
 def _equalize_classes(
-    tables: dict[str, Numbers], raw: dict[str, Numbers], weights: Weights
+    tables: Mapping[str, Numbers], raw: Mapping[str, Numbers], weights: Weights
 ) -> dict[str, Numbers]:
-    """Tables that keep as much of each class, in proportion to the class weights: of the class with the least, HIGHEST of its table."""
-    kept = {name: float((raw[name] * table).sum()) for name, table in tables.items()}
+    """Tables that keep as much of each class, in proportion to the class weights.
+
+    Of the class with the least, MAX_PROBABILITY of what its table keeps.
+    """
+    kept = {name: _kept_events(raw[name], table) for name, table in tables.items()}
+    # a class of weight 0 keeps nothing, and limits nothing
     least = min(kept[name] / share for name, share in weights.classes.items() if share)
-    return {
-        name: table * (MAX_PROBABILITY * least * weights.classes[name] / kept[name])
-        for name, table in tables.items()
-    }
+    equal = {}
+    for name, table in tables.items():
+        wanted = MAX_PROBABILITY * least * weights.classes[name]
+        equal[name] = table * (wanted / kept[name])
+    return equal
 
 
-def row_weights(table: Table, placed: BinnedRows | None, weights: Weights, path: str) -> Numbers:
-    """The weight (R,) of each row of a table; ``placed``: where they lie, unless weights are precomputed."""
-    if placed is None:
-        columns = [
-            weight_column(branch, table, weights, f"{path}: weights.weight_branches")
-            for branch in weights.branches
-        ]
+def row_weights(table: Table, binned: BinnedRows | None, weights: Weights, path: str) -> Numbers:
+    """The weight (R,) of each row of a table.
+
+    ``binned``: where the rows lie; None where weights are precomputed columns.
+
+    Raises:
+        DataError: a precomputed weight is not finite or (sampling) negative.
+    """
+    if binned is None:
+        where = f"{path}: weights.weight_branches"
+        columns = [weight_column(branch, table, weights, where) for branch in weights.branches]
         return np.prod(columns, axis=0)
     assert weights.tables is not None
-    inside = placed.inside
+    inside = binned.inside
+    entries = _stack(weights.tables)  # (K, bins ...)
+    bins = [index[inside] for index in binned.bins]
     found = np.zeros(len(inside))
-    entries = np.stack(list(weights.tables.values()))
-    found[inside] = entries[(placed.label[inside], *(index[inside] for index in placed.bins))]
-    return found * placed.base
+    found[inside] = entries[(binned.label[inside], *bins)]
+    return found * binned.base
 
 
 class WeightSums:
     """Adds up precomputed weights."""
 
     def __init__(self) -> None:
-        self.rows, self.total, self.kept = 0, 0.0, 0.0
+        self.rows = 0
+        self.total = 0.0
+        self.kept = 0.0
 
     def add(self, weights: Numbers) -> None:
         """Add those of R rows."""
@@ -137,43 +165,64 @@ class WeightSums:
         self.kept += float(weights.clip(0, 1).sum())
 
     def summary(self, config: DataConfig) -> WeightSummary:
-        """Their means."""
-        return validate_summary(
-            WeightSummary(
-                rows=self.rows,
-                mean=self.total / max(1, self.rows),
-                kept=self.kept / max(1, self.rows),
-            ),
-            config,
-        )
+        """Their means.
+
+        Raises:
+            DataError: there are no rows, or all weights are 0.
+        """
+        rows = max(1, self.rows)
+        summary = WeightSummary(rows=self.rows, mean=self.total / rows, kept=self.kept / rows)
+        return validate_summary(summary, config)
 
 
 def summarize_weights(
     spectra: Spectra, tables: Mapping[str, Numbers], config: DataConfig
 ) -> WeightSummary:
-    """The mean weight of all rows that were passed, and that of min(weight, 1): exact without base weights, else from a choice of rows."""
-    raw, rows = spectra.values, max(1, spectra.rows)
-    mean = sum(float((raw[name] * table).sum()) for name, table in tables.items()) / rows
-    kept = (
-        sum(float((raw[name] * table.clip(max=1)).sum()) for name, table in tables.items()) / rows
-    )
-    if spectra.weights.base is not None:
-        kept = float(spectra.row_weights(np.stack(list(tables.values()))).clip(0, 1).sum()) / min(
-            rows, SAMPLE_ROWS
-        )
+    """The mean weight of all rows, and that of min(weight, 1).
+
+    Exact without base weights, else the latter is of a random choice of rows.
+
+    Raises:
+        DataError: there are no rows, or all weights are 0.
+    """
+    raw = spectra.values
+    rows = max(1, spectra.rows)
+    mean = sum(_kept_events(raw[name], table) for name, table in tables.items()) / rows
+    if spectra.weights.base is None:
+        clipped = {name: table.clip(max=1) for name, table in tables.items()}
+        kept = sum(_kept_events(raw[name], table) for name, table in clipped.items()) / rows
+    else:
+        # min(weight, 1) is not linear in the base weights: sums over bins do not tell it
+        of_rows = spectra.row_weights(_stack(tables)).clip(0, 1)
+        kept = float(of_rows.sum()) / min(rows, SAMPLE_ROWS)
     return validate_summary(WeightSummary(rows=spectra.rows, mean=mean, kept=kept), config)
 
 
-def validate_summary(measured: WeightSummary, config: DataConfig) -> WeightSummary:
-    """The same, if there is something to train on."""
-    if measured.rows == 0:
+def validate_summary(summary: WeightSummary, config: DataConfig) -> WeightSummary:
+    """The same, if there is something to train on.
+
+    Raises:
+        DataError: there are no rows, or all weights are 0.
+    """
+    if summary.rows == 0:
         raise DataError(
-            f"{config.source}: no row of the training data passes the selection; nothing to make weights from"
+            f"{config.source}: no row of the training data passes the selection; "
+            "nothing to make weights from"
         )
-    if measured.mean <= 0 or (
-        config.weights is not None and config.weights.mode == "sampling" and measured.kept <= 0
-    ):
+    sampling = config.weights is not None and config.weights.mode == "sampling"
+    if summary.mean <= 0 or (sampling and summary.kept <= 0):
         raise DataError(
-            f"{config.source}: weights: the weights of the {measured.rows} training rows are all zero (or add up to {measured.mean:g})"
+            f"{config.source}: weights: the weights of the {summary.rows} training rows are all "
+            f"zero (or add up to {summary.mean:g})"
         )
-    return measured
+    return summary
+
+
+def _stack(tables: Mapping[str, Numbers]) -> Numbers:
+    """Tables of K classes as one array (K, bins ...)."""
+    return np.stack(list(tables.values()))
+
+
+def _kept_events(values: Numbers, table: Numbers) -> float:
+    """How much of a spectrum is kept under a table of weights."""
+    return float((values * table).sum())
