@@ -1,4 +1,7 @@
-"""The ``weights`` and ``bucketing`` of a data YAML: which rows training sees how often, and which of them share a batch."""
+"""The ``weights`` and ``bucketing`` of a data YAML.
+
+How often each row is sampled in training, or its weight in the loss; and which rows share a batch.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,21 @@ import numpy as np
 from weaver_tt.config.schema import Bucketing, Weights, WeightSummary
 from weaver_tt.config.sections import Section, read_number
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.expressions.evaluate import Expression, parse_expression
 
-WEIGHTS = (
-    *(
-        "mode",
-        "use_precomputed_weights",
-        "weight_branches",
-        "reweight_method",
-        "reweight_vars",
-        "reweight_classes",
-        "class_weights",
-    ),
-    *(
-        "reweight_threshold",
-        "reweight_discard_under_overflow",
-        "reweight_basewgt",
-        "reweight_hists",
-        "measured",
-    ),
+PRECOMPUTED_KEYS = ("use_precomputed_weights", "weight_branches")
+TABLE_KEYS = (
+    "reweight_method",
+    "reweight_vars",
+    "reweight_classes",
+    "class_weights",
+    "reweight_threshold",
+    "reweight_discard_under_overflow",
+    "reweight_basewgt",
 )
+# what was computed from data, in PREFIX.auto.yaml
+COMPUTED_KEYS = ("reweight_hists", "measured")
+WEIGHTS = ("mode", *PRECOMPUTED_KEYS, *TABLE_KEYS, *COMPUTED_KEYS)
 BUCKETING = ("var", "bins", "edges", "fingerprint")
 SUMMARY = ("rows", "mean", "kept", "fingerprint")
 THRESHOLD = 10.0  # Weaver's
@@ -39,85 +37,81 @@ THRESHOLD = 10.0  # Weaver's
 def read_reweighting(section: Section, custom_functions: str | None) -> Weights | None:
     """``weights`` -> Weights; None where the YAML has none.
 
-    :raises ConfigError: bins that do not increase, a wrong number of class weights or a negative one, tables that do not fit; names the key.
+    Raises:
+        ConfigError: bins that do not increase, a wrong number of class weights or a negative one,
+            tables that do not fit; names the key.
     """
     if not section.values:
         return None
-    mode = cast(
-        Literal["sampling", "loss"], section.choice("mode", ("sampling", "loss"), "sampling")
-    )
-    measured = (
-        _read_summary(section.section("measured", SUMMARY)) if "measured" in section else None
-    )
+    mode_name = section.choice("mode", ("sampling", "loss"), "sampling")
+    mode = cast(Literal["sampling", "loss"], mode_name)
+    summary = None
+    if "measured" in section:
+        summary = _read_summary(section.section("measured", SUMMARY))
     # all expressions are checked, used or not
-    branches = tuple(
-        parse_expression(name, section.at("weight_branches"), custom_functions)
-        for name in section.names("weight_branches")
-    )
-    base = section.values.get("reweight_basewgt")
-    expression = (
-        parse_expression(base, section.at("reweight_basewgt"), custom_functions)
-        if base not in (None, False)
-        else None
-    )
+    branches = _read_branches(section, custom_functions)
+    base = _read_base_weight(section, custom_functions)
     if _read_bool(section, "use_precomputed_weights", False):
         if not branches:
-            raise ConfigError(
-                f"{section.at('weight_branches')}: use_precomputed_weights needs at least one column"
-            )
-        return Weights(mode=mode, branches=branches, summary=measured)
-    variables, classes = _read_variables(section), _read_classes(section)
-    threshold = section.number("reweight_threshold", THRESHOLD)
-    if not 0 <= threshold <= 100:
-        raise ConfigError(
-            f"{section.at('reweight_threshold')}: expected a percentage from 0 to 100, found {threshold:g}"
-        )
+            where = section.at("weight_branches")
+            raise ConfigError(f"{where}: use_precomputed_weights needs at least one column")
+        return Weights(mode=mode, branches=branches, summary=summary)
+    method_name = section.choice("reweight_method", ("flat", "ref"))
+    variables = _read_variables(section)
+    classes = _read_classes(section)
     return Weights(
         mode=mode,
-        method=cast(Literal["flat", "ref"], section.choice("reweight_method", ("flat", "ref"))),
+        method=cast(Literal["flat", "ref"], method_name),
         variables=variables,
         classes=_read_class_weights(section, classes),
-        threshold=threshold,
+        threshold=_read_threshold(section),
         discard_outside=_read_bool(section, "reweight_discard_under_overflow", True),
-        base=expression,
+        base=base,
         tables=_read_tables(section, variables, classes),
-        summary=measured,
+        summary=summary,
     )
 
 
 def read_bucketing(section: Section) -> Bucketing | None:
     """``bucketing`` -> Bucketing; None where the YAML has none.
 
-    :raises ConfigError: no variable, or bins that are neither a number nor edges.
+    Raises:
+        ConfigError: there is no variable, or the bins are neither a number nor edges.
     """
     if not section.values:
         return None
     variable = section.text("var")
     if variable is None:
-        raise ConfigError(
-            f"{section.at('var')}: expected the name of a column with one number for each row"
-        )
+        where = section.at("var")
+        raise ConfigError(f"{where}: expected the name of a column with one number for each row")
     bins = section.values.get("bins")
-    fingerprint = section.text("fingerprint")
+    inner_edges = None
     if isinstance(bins, int) and not isinstance(bins, bool):
-        if bins < 2:
-            raise ConfigError(f"{section.at('bins')}: expected at least 2 buckets, found {bins}")
-        edges = (
-            read_edges(section.values["edges"], section.at("edges"), least=0)
-            if "edges" in section
-            else None
-        )
-        return Bucketing(variable=variable, number=bins, inner_edges=edges, fingerprint=fingerprint)
-    edges = read_edges(bins, section.at("bins"), least=3)
+        number = bins
+        if number < 2:
+            where = section.at("bins")
+            raise ConfigError(f"{where}: expected at least 2 buckets, found {number}")
+        if "edges" in section:
+            # where many rows have the same value, there may be none
+            inner_edges = read_edges(section.values["edges"], section.at("edges"), least=0)
+    else:
+        edges = read_edges(bins, section.at("bins"), least=3)
+        number = len(edges) - 1
+        # the outer buckets are open
+        inner_edges = edges[1:-1]
     return Bucketing(
-        variable=variable, number=len(edges) - 1, inner_edges=edges[1:-1], fingerprint=fingerprint
+        variable=variable,
+        number=number,
+        inner_edges=inner_edges,
+        fingerprint=section.text("fingerprint"),
     )
 
 
 def read_edges(value: Any, where: str, least: int = 2) -> tuple[float, ...]:
     """A list of at least ``least`` increasing numbers.
 
-    :raises ConfigError: it is something else; names the pair that does not increase.
+    Raises:
+        ConfigError: it is something else; names the pair that does not increase.
     """
     if not isinstance(value, list) or len(value) < least:
         raise ConfigError(
@@ -133,17 +127,23 @@ def read_edges(value: Any, where: str, least: int = 2) -> tuple[float, ...]:
 
 
 def dump_reweighting(weights: Weights) -> dict[str, Any]:
-    """What was computed from data, as the ``weights`` section of ``PREFIX.auto.yaml`` has it (``reweight_hists`` in Weaver's spelling)."""
+    """What was computed from data, as the ``weights`` of ``PREFIX.auto.yaml`` have it.
+
+    ``reweight_hists`` are in Weaver's spelling.
+    """
     values: dict[str, Any] = {}
     if weights.tables is not None:
-        values["reweight_hists"] = {name: table.tolist() for name, table in weights.tables.items()}
+        tables = {}
+        for name, table in weights.tables.items():
+            tables[name] = table.tolist()
+        values["reweight_hists"] = tables
     if weights.summary is not None:
         values["measured"] = {key: getattr(weights.summary, key) for key in SUMMARY}
     return values
 
 
 def dump_bucketing(bucketing: Bucketing) -> dict[str, Any]:
-    """The edges that were computed from data, as the ``bucketing`` section of ``PREFIX.auto.yaml`` has them."""
+    """The edges that were computed from data, as the ``bucketing`` of ``PREFIX.auto.yaml``."""
     if bucketing.inner_edges is None or bucketing.fingerprint is None:
         return {}
     return {
@@ -160,43 +160,67 @@ def _read_bool(section: Section, key: str, default: bool) -> bool:
     return value
 
 
+def _read_branches(section: Section, custom_functions: str | None) -> tuple[Expression, ...]:
+    """Precomputed weights."""
+    where = section.at("weight_branches")
+    branches = []
+    for name in section.names("weight_branches"):
+        branches.append(parse_expression(name, where, custom_functions))
+    return tuple(branches)
+
+
+def _read_base_weight(section: Section, custom_functions: str | None) -> Expression | None:
+    """What the weight of a row is multiplied by; None where the YAML has nothing, or false."""
+    value = section.values.get("reweight_basewgt")
+    if value in (None, False):
+        return None
+    return parse_expression(value, section.at("reweight_basewgt"), custom_functions)
+
+
+def _read_threshold(section: Section) -> float:
+    threshold = section.number("reweight_threshold", THRESHOLD)
+    if not 0 <= threshold <= 100:
+        where = section.at("reweight_threshold")
+        raise ConfigError(f"{where}: expected a percentage from 0 to 100, found {threshold:g}")
+    return threshold
+
+
 def _read_variables(section: Section) -> dict[str, tuple[float, ...]]:
     """Reweighting variables and their bin edges."""
     inner = section.section("reweight_vars")
     if not inner.values:
-        raise ConfigError(
-            f"{section.at('reweight_vars')}: expected at least one VARIABLE: [edge, edge, ...]"
-        )
-    return {name: read_edges(edges, inner.at(name)) for name, edges in inner.values.items()}
+        where = section.at("reweight_vars")
+        raise ConfigError(f"{where}: expected at least one VARIABLE: [edge, edge, ...]")
+    variables = {}
+    for name, edges in inner.values.items():
+        variables[name] = read_edges(edges, inner.at(name))
+    return variables
 
 
 def _read_classes(section: Section) -> tuple[str, ...]:
     classes = section.names("reweight_classes")
     if not classes:
-        raise ConfigError(
-            f"{section.at('reweight_classes')}: expected the 0/1 column of at least one class"
-        )
+        where = section.at("reweight_classes")
+        raise ConfigError(f"{where}: expected the 0/1 column of at least one class")
     return classes
 
 
 def _read_class_weights(section: Section, classes: tuple[str, ...]) -> dict[str, float]:
     """Class -> its weight; 1 each where the YAML has none."""
     where = section.at("class_weights")
-    given = section.values.get("class_weights", [1.0] * len(classes))
-    if not isinstance(given, list) or len(given) != len(classes):
-        found = f"{len(given)} numbers" if isinstance(given, list) else repr(given)
+    values = section.values.get("class_weights", [1.0] * len(classes))
+    if not isinstance(values, list) or len(values) != len(classes):
+        found = f"{len(values)} numbers" if isinstance(values, list) else repr(values)
         raise ConfigError(
-            f"{where}: expected a number for each of the {len(classes)} reweight_classes ({', '.join(classes)}), found {found}"
+            f"{where}: expected a number for each of the {len(classes)} reweight_classes "
+            f"({', '.join(classes)}), found {found}"
         )
-    weights = {
-        name: read_number(value, f"{where}: {name!r}")
-        for name, value in zip(classes, given, strict=True)
-    }
-    negative = [name for name, weight in weights.items() if weight < 0]
-    if negative:
-        raise ConfigError(
-            f"{where}: {negative[0]!r} has the negative weight {weights[negative[0]]:g}"
-        )
+    weights = {}
+    for name, value in zip(classes, values, strict=True):
+        weights[name] = read_number(value, f"{where}: {name!r}")
+    for name, weight in weights.items():
+        if weight < 0:
+            raise ConfigError(f"{where}: {name!r} has the negative weight {weight:g}")
     if not any(weights.values()):
         raise ConfigError(
             f"{where}: the weights of all classes are 0; nothing would be left to train on"
@@ -216,11 +240,13 @@ def _read_tables(
             raise ConfigError(
                 f"{inner.where}: {name!r} is none of the reweight_classes; {nearest(name, classes)}"
             )
-    missing = [name for name in classes if name not in inner]
-    if missing:
-        raise ConfigError(f"{inner.where}: there is no table for class {missing[0]!r}")
     shape = tuple(len(edges) - 1 for edges in variables.values())
-    return {name: _read_table(inner.values[name], shape, inner.at(name)) for name in classes}
+    tables = {}
+    for name in classes:
+        if name not in inner:
+            raise ConfigError(f"{inner.where}: there is no table for class {name!r}")
+        tables[name] = _read_table(inner.values[name], shape, inner.at(name))
+    return tables
 
 
 def _read_table(values: Any, shape: tuple[int, ...], where: str) -> np.ndarray[Any, Any]:
@@ -232,7 +258,8 @@ def _read_table(values: Any, shape: tuple[int, ...], where: str) -> np.ndarray[A
         ) from None
     if table.shape != shape:
         raise ConfigError(
-            f"{where}: the table has the shape {table.shape}, the bins of reweight_vars have {shape}"
+            f"{where}: the table has the shape {table.shape}, "
+            f"the bins of reweight_vars have {shape}"
         )
     if not np.isfinite(table).all() or (table < 0).any():
         raise ConfigError(f"{where}: the weights of a table must be finite and not negative")
@@ -240,7 +267,9 @@ def _read_table(values: Any, shape: tuple[int, ...], where: str) -> np.ndarray[A
 
 
 def _read_summary(section: Section) -> WeightSummary:
-    rows, mean, kept = (section.number(key, 0.0) for key in SUMMARY[:3])
     return WeightSummary(
-        rows=int(rows), mean=mean, kept=kept, fingerprint=section.text("fingerprint")
+        rows=int(section.number("rows", 0.0)),
+        mean=section.number("mean", 0.0),
+        kept=section.number("kept", 0.0),
+        fingerprint=section.text("fingerprint"),
     )

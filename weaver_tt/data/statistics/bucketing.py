@@ -73,9 +73,10 @@ class BucketEdgesAccumulator:
                 f"{self.needed.source}: no row of the training data passes the selection; "
                 "nothing to make buckets of"
             )
-        shares = np.linspace(0, 1, self._bucketing.number + 1)
-        # where many rows have the same value, several quantiles may be one edge
-        inner = np.unique(np.quantile(self._sample.values(), shares[1:-1]))
+        shares = np.linspace(0, 1, self._bucketing.number + 1)[1:-1]
+        quantiles = np.quantile(self._sample.values(), shares)
+        # where many rows have the same value, several quantiles are one edge
+        inner = np.unique(quantiles)
         log.info(
             "buckets of %s from %d rows, divided at %s",
             self._bucketing.variable,

@@ -37,23 +37,21 @@ def pass_fingerprint(
 def pass_config_fingerprint(config: DataConfig, settings: Any) -> str:
     """Short hash of the columns, expressions and selections that a pass over ``config`` uses."""
     plan = make_plan(config, "train")
-    custom_functions = None
-    if any(_calls_custom_function(expression) for expression in _expressions(config)):
-        assert config.custom_functions is not None
-        custom_functions = Path(config.custom_functions).read_text(encoding="utf-8")
-    objects = [
-        (name, chosen.expression.source, chosen.columns) for name, chosen in config.objects.items()
-    ]
-    parts = {
-        "columns": [(name, file_name(name, config)) for name in plan.columns],
-        "computed": [(name, config.new_variables[name].source) for name in plan.computed],
-        "file_magic": {name: dict(values) for name, values in config.file_magic.items()},
-        "selection": None if config.selection is None else config.selection.source,
-        "objects": objects,
-        "treename": config.treename,
-        "functions": custom_functions,
-        "settings": settings,
-    }
+    selection = config.selection
+    objects = []
+    for name, chosen in config.objects.items():
+        objects.append((name, chosen.expression.source, chosen.columns))
+    # names and order of these entries are hashed too: with others, the files of all runs would be
+    # out of date
+    parts: dict[str, Any] = {}
+    parts["columns"] = [(name, file_name(name, config)) for name in plan.columns]
+    parts["computed"] = [(name, config.new_variables[name].source) for name in plan.computed]
+    parts["file_magic"] = {name: dict(values) for name, values in config.file_magic.items()}
+    parts["selection"] = None if selection is None else selection.source
+    parts["objects"] = objects
+    parts["treename"] = config.treename
+    parts["functions"] = _custom_functions(config)
+    parts["settings"] = settings
     return _short_hash(parts)
 
 
@@ -71,6 +69,14 @@ def _expressions(config: DataConfig) -> list[Expression]:
     return expressions
 
 
+def _custom_functions(config: DataConfig) -> str | None:
+    """The user's file of functions, if a pass over ``config`` calls one of them."""
+    if not any(_calls_custom_function(expression) for expression in _expressions(config)):
+        return None
+    assert config.custom_functions is not None
+    return Path(config.custom_functions).read_text(encoding="utf-8")
+
+
 def _calls_custom_function(expression: Expression) -> bool:
     """Whether an expression calls a function of the user's file."""
     for node in ast.walk(expression.tree):
@@ -83,7 +89,8 @@ def _calls_custom_function(expression: Expression) -> bool:
 
 def _file_identity(source: Source) -> list[Any]:
     """Path, first and last row, and for files on this machine size and time of change."""
-    identity: list[Any] = [source.path, source.borders[0], source.borders[-1]]
+    borders = source.borders
+    identity: list[Any] = [source.path, borders[0], borders[-1]]
     if not is_remote(source.path):
         status = os.stat(source.path)
         identity += [status.st_size, status.st_mtime_ns]

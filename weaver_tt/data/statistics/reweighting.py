@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from weaver_tt.config.plan import dependency_order, make_plan
 from weaver_tt.config.schema import DataConfig, Weights, WeightSummary
 from weaver_tt.data.chunks import Source
@@ -127,12 +125,10 @@ def check_weight_columns(config: DataConfig, data: DataOptions) -> None:
     weights = config.weights
     if weights is None:
         return
-    keys: dict[str, list[str]] = {
-        "reweight_classes": list(weights.classes),
-        "reweight_vars": list(weights.variables),
-    }
-    first = parse_groups(data.data_train)[0].paths[0]
-    with suppress(BadFileError), open_reader(first, config.treename) as reader:
+    keys = {"reweight_classes": weights.classes, "reweight_vars": weights.variables}
+    groups = parse_groups(data.data_train)
+    # a damaged file is somebody else's business: it has been told, or is skipped
+    with suppress(BadFileError), open_reader(groups[0].paths[0], config.treename) as reader:
         for key, names in keys.items():
             columns = []
             for name in dependency_order(config, names):
@@ -165,21 +161,19 @@ def _weights_part(config: DataConfig) -> DataConfig:
         return needed
     # weights of file_magic alone: some column must be read to know the number of rows
     group = next(iter(config.inputs.values()))
-    return replace(needed, inputs={group.name: replace(group, variables=group.variables[:1])})
+    group = replace(group, variables=group.variables[:1])
+    return replace(needed, inputs={group.name: group})
 
 
 def _weight_settings(weights: Weights) -> list[Any]:
     """What tables are computed with, beside columns."""
-    return [
-        "weights",
-        [branch.source for branch in weights.branches],
-        None if weights.base is None else weights.base.source,
-        list(weights.variables.items()),
-        list(weights.classes.items()),
-        weights.method,
-        weights.threshold,
-        weights.discard_outside,
-    ]
+    branches = [branch.source for branch in weights.branches]
+    base = None if weights.base is None else weights.base.source
+    variables = list(weights.variables.items())
+    classes = list(weights.classes.items())
+    settings: list[Any] = ["weights", branches, base, variables, classes]
+    settings += [weights.method, weights.threshold, weights.discard_outside]
+    return settings
 
 
 def _log_weights(spectra: Spectra, tables: Mapping[str, Numbers]) -> None:
@@ -187,13 +181,14 @@ def _log_weights(spectra: Spectra, tables: Mapping[str, Numbers]) -> None:
     raw = spectra.values
     log.info("weights of %d classes from %d rows", len(tables), spectra.rows)
     for name, table in tables.items():
+        total = float((raw[name] * table).sum())
         log.info(
             "  %s: %d rows, %d inside the bins, weights up to %.4g, sum %.6g",
             name,
             spectra.of_class[name],
             spectra.inside[name],
             table.max(),
-            float(np.sum(raw[name] * table)),
+            total,
         )
     lost = spectra.rows - spectra.inside.total()
     if lost:

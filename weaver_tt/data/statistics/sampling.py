@@ -81,7 +81,8 @@ class Sampler:
         The same for a row in whatever chunk it comes.
         """
         file = self._number[chunk.group, chunk.path]
-        bits = np.random.PCG64(np.random.SeedSequence((*self._seed, file)))
+        seed = np.random.SeedSequence((*self._seed, file))
+        bits = np.random.PCG64(seed)
         # a row's number is found by its place in the file, not by what was drawn before it
         random = np.random.Generator(bits.advance(chunk.first))
         return random.random(chunk.rows)
@@ -108,11 +109,12 @@ class Sampler:
             weights_after = weights / self._summary.mean
             copies = (weights_after != 0).astype(np.int64)
             drawn = DrawnRows(copies, weights_after.astype(np.float32))
-        drawn.accounting.sampled_out[group] += int((copies == 0).sum())
-        drawn.accounting.repeated[group] += int((copies - 1).clip(0).sum())
+        accounting = drawn.accounting
+        accounting.sampled_out[group] += int((copies == 0).sum())
+        accounting.repeated[group] += int((copies - 1).clip(0).sum())
         if binned is not None:
             spectra = count_spectra(binned, weights_after, self._config)
-            drawn.accounting.spectra.update(spectra)
+            accounting.spectra.update(spectra)
         return drawn
 
 
@@ -138,6 +140,7 @@ def count_spectra(
             found = np.bincount(cell, values, len(classes) * bins)
             for place in np.flatnonzero(found).tolist():
                 label, number = divmod(place, bins)
+                key = variable, classes[label], what, number
                 # sums of floats add up as counts do
-                sums[variable, classes[label], what, number] = float(found[place])  # type: ignore[assignment]
+                sums[key] = float(found[place])  # type: ignore[assignment]
     return sums

@@ -111,12 +111,13 @@ def _check_overlap(of_class: npt.NDArray[np.bool_], names: Sequence[str], where:
     several = of_class.sum(0) > 1
     if not several.any():
         return
+    rows = int(several.sum())
     # the classes of the first such row
     labels = np.flatnonzero(of_class[:, several.argmax()])
     shared = " and ".join(names[label] for label in labels.tolist())
     raise DataError(
-        f"{where}: {int(several.sum())} of {len(several)} selected rows are of several classes "
-        f"({shared}); they must not overlap"
+        f"{where}: {rows} of {len(several)} selected rows are of several classes ({shared}); "
+        "they must not overlap"
     )
 
 
@@ -133,7 +134,8 @@ class Spectra:
         self.inside: Counter[str] = Counter()  # rows inside the bins
         axes = []
         for i, (name, edges) in enumerate(weights.variables.items()):
-            axes.append(hist.axis.Variable(edges, name=f"x{i}", label=name, flow=False))
+            axis = hist.axis.Variable(edges, name=f"x{i}", label=name, flow=False)
+            axes.append(axis)
         labels = hist.axis.IntCategory(range(len(weights.classes)), name="label")
         self.histogram = hist.Hist(labels, *axes, storage=hist.storage.Double())
         # the same seed chooses the same rows for both
@@ -158,8 +160,9 @@ class Spectra:
         axes = list(self.histogram.axes)[1:]
         centers = [axis.centers[index] for axis, index in zip(axes, bins, strict=True)]
         self.histogram.fill(label, *centers, weight=binned.base[inside])
+        shape = self.histogram.axes.extent
         cells = np.full(len(inside), OUTSIDE)
-        cells[inside] = np.ravel_multi_index((label, *bins), self.histogram.axes.extent)
+        cells[inside] = np.ravel_multi_index((label, *bins), shape)
         self._cells.add(cells)
         self._base.add(binned.base)
 

@@ -1,4 +1,7 @@
-"""Center and scale of the ``auto`` variables, from the training data and never from any other; kept beside the model as ``PREFIX.auto.yaml``."""
+"""Center and scale of the ``auto`` variables, from the training data and never from any other.
+
+They are kept beside the model, in ``PREFIX.auto.yaml``.
+"""
 
 from __future__ import annotations
 
@@ -25,34 +28,29 @@ from weaver_tt.expressions.elementwise import JaggedColumn, as_flat
 from weaver_tt.log import log
 from weaver_tt.run_files import RunFiles
 
-SAMPLE_VALUES = 1_000_000  # values of a variable that quantiles are exact up to; of more, a random choice (quantiles good to 0.05 %)
+# values of a variable that quantiles are exact up to; of more, a random choice (good to 0.05 %)
+SAMPLE_VALUES = 1_000_000
 SEED = 20_200_131  # of that choice: the same data gives the same numbers whatever --seed is
 
 
 def auto_names(config: DataConfig) -> list[str]:
     """Variables whose center is to be computed, each once."""
-    return list(
-        dict.fromkeys(
-            variable.name
-            for group in config.inputs.values()
-            for variable in group.variables
-            if variable.center == "auto"
-        )
-    )
+    names: dict[str, None] = {}
+    for group in config.inputs.values():
+        for variable in group.variables:
+            if variable.center == "auto":
+                names[variable.name] = None
+    return list(names)
 
 
 def auto_part(config: DataConfig) -> DataConfig:
-    """The part of a configuration that statistics depend on: ``auto`` variables and selections, no labels, weights or observers."""
-    groups = {
-        name: replace(
-            group,
-            variables=tuple(variable for variable in group.variables if variable.center == "auto"),
-        )
-        for name, group in config.inputs.items()
-    }
-    return restrict_to_inputs(
-        config, {name: group for name, group in groups.items() if group.variables}
-    )
+    """The part of a configuration that statistics depend on: ``auto`` variables and selections."""
+    groups = {}
+    for name, group in config.inputs.items():
+        variables = tuple(variable for variable in group.variables if variable.center == "auto")
+        if variables:
+            groups[name] = replace(group, variables=variables)
+    return restrict_to_inputs(config, groups)
 
 
 class StatisticsAccumulator:
@@ -138,40 +136,45 @@ def _fit_variable(name: str, sample: Reservoir, source: str) -> Variable:
     """Center and scale from a sample."""
     if sample.seen == 0:
         raise ConfigError(
-            f"{source}: inputs: {name!r} has no finite value in the training data; nothing to compute its center from"
+            f"{source}: inputs: {name!r} has no finite value in the training data; "
+            "nothing to compute its center from"
         )
-    low, center, high = (float(value) for value in np.percentile(sample.values(), [16, 50, 84]))
+    low, center, high = np.percentile(sample.values(), [16, 50, 84]).tolist()
+    # of the wider side, so that the central 68 % of the values lie between -1 and 1
     spread = max(high - center, center - low)
-    log.info(
-        "  %s: center %.6g, scale 1 / %.6g, from %d values",
-        name,
-        center,
-        spread or 1.0,
-        sample.seen,
-    )
-    return Variable(name=name, center=center, scale=1.0 if spread == 0 else 1.0 / spread)
+    if spread == 0:
+        # all values are equal
+        spread = 1.0
+    log.info("  %s: center %.6g, scale 1 / %.6g, from %d values", name, center, spread, sample.seen)
+    return Variable(name=name, center=center, scale=1.0 / spread)
 
 
 def load_statistics(config: DataConfig, model: str) -> DataConfig:
-    """The configuration with the statistics of a trained network, for prediction and export; nothing is ever computed from other data.
+    """The configuration with the statistics of a trained network, for prediction and export.
 
-    :param model: any file of the run (``PREFIX_best_epoch_state.pt``, ``PREFIX_member-3_epoch-7_state.pt``), its PREFIX, or ``model.onnx``.
-    :raises ConfigError: some variable is ``auto`` and no ``PREFIX.auto.yaml`` with its numbers is there.
+    Nothing is ever computed from other data. ``model`` is any file of the run
+    (``PREFIX_best_epoch_state.pt``, ``PREFIX_member-3_epoch-7_state.pt``), its PREFIX, or
+    ``model.onnx``.
+
+    Raises:
+        ConfigError: a variable is ``auto``, and no ``PREFIX.auto.yaml`` with its numbers is there.
     """
     if not config.needs_statistics:
         return config
     files = RunFiles.of(model)
-    places = [str(path) for path in dict.fromkeys((files.auto_yaml, files.run.auto_yaml))]
-    path = next((place for place in places if Path(place).is_file()), None)
-    if path is None:
+    # the members of an ensemble share the statistics of their run
+    candidates = [str(files.auto_yaml), str(files.run.auto_yaml)]
+    places = list(dict.fromkeys(candidates))
+    present = [place for place in places if Path(place).is_file()]
+    if not present:
         names = ", ".join(auto_names(config))
         raise ConfigError(
-            f"{config.source}: {names}: 'auto' needs the statistics of the training, and there is no {' or '.join(places)}"
+            f"{config.source}: {names}: 'auto' needs the statistics of the training, "
+            f"and there is no {' or '.join(places)}"
         )
+    path = present[0]
     found = load_config(path, config.custom_functions).preprocess
-    if found.fingerprint is not None and found.fingerprint.split("-")[
-        0
-    ] != statistics_config_fingerprint(config):
+    if not _is_of_config(found.fingerprint, config):
         log.warning(
             "%s: the network was trained with other variables or selections than those of %s",
             path,
@@ -180,18 +183,31 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
     return with_params(config, with_fitted_numbers(config, found.params), found.fingerprint)
 
 
+def _is_of_config(fingerprint: str | None, config: DataConfig) -> bool:
+    """Whether statistics of this fingerprint are of ``config``, as far as is known."""
+    if fingerprint is None:
+        # written by Weaver
+        return True
+    of_config, *_ = fingerprint.split("-")
+    return of_config == statistics_config_fingerprint(config)
+
+
 def statistics_fingerprint(
     config: DataConfig, sources: Sequence[Source], extra: str | None = None
 ) -> str:
-    """What statistics depend on, in short: ``CONFIG-FILES`` (see :mod:`weaver_tt.data.statistics.training_pass`); the ``extra`` selection of the run, which
-    prediction need not repeat, counts among the latter."""
+    """Short hashes ``CONFIG-FILES`` of what statistics depend on.
+
+    The ``extra`` selection of the training, which prediction need not repeat, is hashed with the
+    files.
+    """
     return pass_fingerprint(auto_part(config), sources, _settings(config), extra)
 
 
 def statistics_config_fingerprint(config: DataConfig) -> str:
-    """The parts of a configuration that its statistics depend on, in short."""
+    """Short hash of the parts of a configuration that its statistics depend on."""
     return pass_config_fingerprint(auto_part(config), _settings(config))
 
 
 def _settings(config: DataConfig) -> list[Any]:
+    """What statistics are computed with, beside columns."""
     return [auto_names(config), config.preprocess.data_fraction, SAMPLE_VALUES]

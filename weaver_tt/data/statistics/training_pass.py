@@ -109,22 +109,28 @@ def _read_chunk(
     reader: Reader, chunk: Chunk, accumulators: Sequence[Accumulator], plans: Sequence[Plan]
 ) -> list[Table]:
     """The raw columns of a chunk that each accumulator uses, with the rows that it uses."""
-    # a share of every stretch, not the file's beginning: files may be sorted
-    rows_used = [max(1, round(chunk.rows * accumulator.fraction)) for accumulator in accumulators]
+    rows_used = []
+    for accumulator in accumulators:
+        # a share of every stretch, not the file's beginning: files may be sorted
+        rows_used.append(max(1, round(chunk.rows * accumulator.fraction)))
     rows_read: dict[str, int] = {}
     for plan, rows in zip(plans, rows_used, strict=True):
         for name in plan.columns:
             rows_read[name] = max(rows, rows_read.get(name, 0))
     raw: Table = {}
     config = accumulators[0].needed  # names in the file are the same for all parts
+    # columns that are needed for as many rows are decoded together
     for rows in sorted(set(rows_read.values()), reverse=True):
         names = [name for name in rows_read if rows_read[name] == rows]
-        raw |= read_columns(reader, names, config, chunk.first, chunk.first + rows)
+        last = chunk.first + rows
+        raw |= read_columns(reader, names, config, chunk.first, last)
     tables = []
     for plan, rows in zip(plans, rows_used, strict=True):
         columns: Table = {}
         for name in plan.columns:
-            columns[name] = raw[name] if rows_read[name] == rows else raw[name][:rows]
+            columns[name] = raw[name]
+            if rows_read[name] > rows:
+                columns[name] = raw[name][:rows]
         # columns read or sliced apart must again be seen to have the same objects
         tables.append(share_offsets(columns))
     return tables

@@ -119,9 +119,14 @@ def _equalize_classes(
 
     Of the class with the least, MAX_PROBABILITY of what its table keeps.
     """
-    kept = {name: _kept_events(raw[name], table) for name, table in tables.items()}
-    # a class of weight 0 keeps nothing, and limits nothing
-    least = min(kept[name] / share for name, share in weights.classes.items() if share)
+    kept = {}
+    limits = []
+    for name, share in weights.classes.items():
+        kept[name] = _kept_events(raw[name], tables[name])
+        # a class of weight 0 keeps nothing, and limits nothing
+        if share:
+            limits.append(kept[name] / share)
+    least = min(limits)
     equal = {}
     for name, table in tables.items():
         wanted = MAX_PROBABILITY * least * weights.classes[name]
@@ -171,7 +176,8 @@ class WeightSums:
             DataError: there are no rows, or all weights are 0.
         """
         rows = max(1, self.rows)
-        summary = WeightSummary(rows=self.rows, mean=self.total / rows, kept=self.kept / rows)
+        mean = self.total / rows
+        summary = WeightSummary(rows=self.rows, mean=mean, kept=self.kept / rows)
         return validate_summary(summary, config)
 
 
@@ -187,15 +193,18 @@ def summarize_weights(
     """
     raw = spectra.values
     rows = max(1, spectra.rows)
-    mean = sum(_kept_events(raw[name], table) for name, table in tables.items()) / rows
-    if spectra.weights.base is None:
-        clipped = {name: table.clip(max=1) for name, table in tables.items()}
-        kept = sum(_kept_events(raw[name], table) for name, table in clipped.items()) / rows
-    else:
+    total = 0.0
+    total_kept = 0.0
+    for name, table in tables.items():
+        total += _kept_events(raw[name], table)
+        total_kept += _kept_events(raw[name], table.clip(max=1))
+    kept = total_kept / rows
+    if spectra.weights.base is not None:
         # min(weight, 1) is not linear in the base weights: sums over bins do not tell it
         of_rows = spectra.row_weights(_stack(tables)).clip(0, 1)
         kept = float(of_rows.sum()) / min(rows, SAMPLE_ROWS)
-    return validate_summary(WeightSummary(rows=spectra.rows, mean=mean, kept=kept), config)
+    summary = WeightSummary(rows=spectra.rows, mean=total / rows, kept=kept)
+    return validate_summary(summary, config)
 
 
 def validate_summary(summary: WeightSummary, config: DataConfig) -> WeightSummary:
