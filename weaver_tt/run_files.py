@@ -22,7 +22,7 @@ FILE_ENDINGS = (
     r"\.log",
     r"\.onnx",
 )
-# FILE.pt:PREFIX, the weights under PREFIX in a file, belongs to the run of FILE.pt
+# FILE.pt:PREFIX, the weights under PREFIX in a file, belongs to the run of that file
 _RUN_FILE = re.compile(
     rf"(?:{'|'.join(FILE_ENDINGS)})$|{FILE_ENDINGS[0]}:.+$|{FILE_ENDINGS[1]}:.+$"
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from weaver_tt.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -26,13 +28,37 @@ class Switch(argparse.BooleanOptionalAction):
         self.help = help
 
 
-def flag(default: Any, text: str, *names: str, **more: Any) -> Any:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The range of a flag's number; None is no bound."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+        )
+
+    def __str__(self) -> str:
+        """In words, to follow "expected a number"."""
+        words = {"of at least": self.at_least, "above": self.above, "at most": self.at_most}
+        return " and ".join(
+            f"{word} {bound:g}" for word, bound in words.items() if bound is not None
+        )
+
+
+def flag(default: Any, text: str, *names: str, bounds: Bounds | None = None, **more: Any) -> Any:
     """A dataclass field that is also a flag, with its default and its help text.
 
-    ``names`` are further spellings (``-i``), ``more`` is for argparse; ``positional=True`` makes it
-    an argument instead.
+    ``names`` are further spellings (``-i``), ``bounds`` is the range of a number, ``more`` is for
+    argparse; ``positional=True`` makes it an argument instead.
     """
-    settings: dict[str, Any] = {"metadata": {"help": text, "names": names, "argparse": more}}
+    metadata = {"help": text, "names": names, "bounds": bounds, "argparse": more}
+    settings: dict[str, Any] = {"metadata": metadata}
     if isinstance(default, list | tuple):
         # each object gets a list of its own
         return field(default_factory=lambda: type(default)(default), **settings)
@@ -90,6 +116,20 @@ def help_text(item: dataclasses.Field[Any]) -> str:
 def spellings(item: dataclasses.Field[Any]) -> tuple[str, ...]:
     """All spellings of a field's flag, without those that switch it off."""
     return (*item.metadata["names"], "--" + item.name.replace("_", "-"))
+
+
+def check_bounds(options: Any) -> None:
+    """Check the numbers of a dataclass of flags.
+
+    Raises:
+        ConfigError: one is out of its range.
+    """
+    for item in dataclasses.fields(options):
+        bounds = item.metadata["bounds"]
+        value = getattr(options, item.name)
+        if bounds is not None and value is not None and value not in bounds:
+            name = spellings(item)[-1]
+            raise ConfigError(f"{name} {value:g}: expected a number {bounds}")
 
 
 def read_flags(namespace: argparse.Namespace, options: type[T]) -> T:

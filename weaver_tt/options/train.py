@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from weaver_tt.errors import nearest
-from weaver_tt.options.flags import add_flags, flag, read_flags
+from weaver_tt.options.flags import Bounds, add_flags, check_bounds, flag, read_flags
 from weaver_tt.weaver_compat.retired_flags import RETIRED, Retired
 
+SHARE = Bounds(above=0, at_most=1)
+COUNT = Bounds(at_least=1)
+POSITIVE = Bounds(above=0)
+NOT_NEGATIVE = Bounds(at_least=0)
 KEY_VALUE: dict[str, Any] = {"nargs": 2, "action": "append", "metavar": ("KEY", "VALUE")}
 
 
@@ -58,17 +62,20 @@ class DataOptions:
         0.8,
         "without --data-val: fraction of the rows of each file to train on; the rest, at its end, "
         "is for validation (so files must not be sorted)",
+        bounds=SHARE,
     )
     data_fraction: float = flag(
         1.0,
         "fraction of the rows of each file to train and validate on; prediction uses all rows",
+        bounds=SHARE,
     )
     data_fraction_val: float | None = flag(
-        None, "the same for validation (default: that of training)"
+        None, "the same for validation (default: that of training)", bounds=SHARE
     )
     file_fraction: float = flag(
         1.0,
         "fraction of the files of each group to use; training draws them again for each epoch",
+        bounds=SHARE,
     )
     on_bad_file: str = flag(
         "stop",
@@ -76,26 +83,33 @@ class DataOptions:
         "skipped",
         choices=["stop", "skip"],
     )
-    batch_size: int = flag(128, "rows in a batch")
-    batch_size_val: int | None = flag(None, "the same for validation (default: that of training)")
-    batch_size_test: int | None = flag(None, "the same for prediction (default: that of training)")
+    batch_size: int = flag(128, "rows in a batch", bounds=COUNT)
+    batch_size_val: int | None = flag(
+        None, "the same for validation (default: that of training)", bounds=COUNT
+    )
+    batch_size_test: int | None = flag(
+        None, "the same for prediction (default: that of training)", bounds=COUNT
+    )
     pool_size: int = flag(
         100_000,
         "rows held in memory to draw shuffled batches from, on each rank; its workers share them",
+        bounds=COUNT,
     )
     num_workers: int = flag(
-        0, "worker processes that read training files; 0 reads in a thread of this process"
+        0,
+        "worker processes that read training files; 0 reads in a thread of this process",
+        bounds=NOT_NEGATIVE,
     )
     steps_per_epoch: int | None = flag(
         None, "training batches in an epoch (default: one pass over the data)"
     )
-    samples_per_epoch: int | None = flag(None, "the same in rows")
+    samples_per_epoch: int | None = flag(None, "the same in rows", bounds=COUNT)
     steps_per_epoch_val: int | None = flag(
         None,
         "validation batches in an epoch, drawn from all files, the same ones in every epoch "
         "(default: all rows in order)",
     )
-    samples_per_epoch_val: int | None = flag(None, "the same in rows")
+    samples_per_epoch_val: int | None = flag(None, "the same in rows", bounds=COUNT)
     remake_weights: bool = flag(
         True,
         "compute the weight tables again when the data or the YAML has changed; "
@@ -143,15 +157,17 @@ class NetworkOptions:
     freeze_model_weights: str | None = flag(
         None, "weights not to train: regular expressions separated by commas"
     )
-    ensemble: int = flag(1, "number of networks to train, which differ in their seed")
+    ensemble: int = flag(1, "number of networks to train, which differ in their seed", bounds=COUNT)
 
 
 @dataclass(kw_only=True)
 class TrainOptions:
     """How to train."""
 
-    num_epochs: int = flag(20, "number of epochs")
-    start_lr: float = flag(5e-3, "learning rate; the schedule multiplies it by a factor")
+    num_epochs: int = flag(20, "number of epochs", bounds=COUNT)
+    start_lr: float = flag(
+        5e-3, "learning rate; the schedule multiplies it by a factor", bounds=POSITIVE
+    )
     optimizer: str = flag(
         "ranger",
         "ranger, or any optimizer of torch.optim (adam, adamW, radam) or pytorch_optimizer (lion), "
@@ -179,14 +195,17 @@ class TrainOptions:
         "length of the warm-up of flat+linear, flat+cos and warmup+cos: a fraction of the training "
         "(below 1) or a number of steps",
         "--warmup-fraction",
+        bounds=NOT_NEGATIVE,
     )
     watch: str | None = flag(
         None,
         "metric that selects the best epoch: loss, accuracy, auc, rejection@0.5, ... (default: "
         "that of the task, as a rule the loss)",
     )
-    early_stopping: int | None = flag(None, "stop after this many epochs without improvement")
-    clip_gradient: float | None = flag(None, "largest norm of the gradient")
+    early_stopping: int | None = flag(
+        None, "stop after this many epochs without improvement", bounds=COUNT
+    )
+    clip_gradient: float | None = flag(None, "largest norm of the gradient", bounds=POSITIVE)
     use_amp: bool = flag(False, "train in mixed precision")
     amp_dtype: str = flag(
         "bf16",
@@ -206,8 +225,10 @@ class TrainOptions:
         "how ranks started by torchrun (gloo, nccl) or mpirun (mpi) communicate; nccl is for GPUs",
         choices=["gloo", "nccl", "mpi"],
     )
-    num_threads: int | None = flag(None, "CPU threads of torch")
-    seed: int | None = flag(None, "seed of all random numbers; makes a run reproducible")
+    num_threads: int | None = flag(None, "CPU threads of torch", bounds=COUNT)
+    seed: int | None = flag(
+        None, "seed of all random numbers; makes a run reproducible", bounds=NOT_NEGATIVE
+    )
     resume: bool = flag(
         False, "continue from PREFIX_resume.pt; start from the beginning if there is none"
     )
@@ -215,8 +236,11 @@ class TrainOptions:
         None,
         "continue after this epoch: from PREFIX_resume.pt if it is of that moment, else from the "
         "weights of the epoch",
+        bounds=NOT_NEGATIVE,
     )
-    save_minutes: float = flag(5.0, "minutes between saves of PREFIX_resume.pt during an epoch")
+    save_minutes: float = flag(
+        5.0, "minutes between saves of PREFIX_resume.pt during an epoch", bounds=NOT_NEGATIVE
+    )
     auto_clean: bool = flag(False, "keep only the weights of the best and the latest epoch")
     cross_validation: str | None = flag(
         None,
@@ -252,7 +276,9 @@ class TrainOptions:
         None, "log file; {auto} as in --model-prefix (default: PREFIX.log)", "--log-file"
     )
     log_every: int = flag(
-        50, "training steps between two values of the loss in the progress bar and in TensorBoard"
+        50,
+        "training steps between two values of the loss in the progress bar and in TensorBoard",
+        bounds=COUNT,
     )
     progress: bool = flag(True, "show a progress bar")
 
@@ -297,6 +323,12 @@ class RunOptions:
     network: NetworkOptions = field(default_factory=NetworkOptions)
     train: TrainOptions = field(default_factory=TrainOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
+
+
+def check_all_bounds(options: RunOptions) -> None:
+    """Raise ConfigError for a number that is out of its range."""
+    for item in dataclasses.fields(options):
+        check_bounds(getattr(options, item.name))
 
 
 def parse_options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> RunOptions:

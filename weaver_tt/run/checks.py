@@ -1,4 +1,4 @@
-"""Before anything is read: do the flags fit together, one process or one for each GPU, and on which device."""
+"""Whether the flags of a run fit together, before anything is read."""
 
 from __future__ import annotations
 
@@ -8,62 +8,77 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.engine.device_settings import compiler_options
 from weaver_tt.engine.optim import max_gradient_norm, optimizer_options
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.options.train import RunOptions, TrainOptions
+from weaver_tt.options.train import RunOptions, TrainOptions, check_all_bounds
 
 RUN_MODES = ("train", "val", "test")
 
 
 def check_options(options: RunOptions) -> None:
-    """Raise ConfigError for flags that are missing or contradict each other."""
-    output, data, network = options.output, options.data, options.network
+    """Check what needs no file: that flags are there, fit together and are in their ranges.
+
+    Raises:
+        ConfigError: one is missing, contradicts another, or has an impossible value.
+    """
+    output = options.output
     predicting = is_prediction(options)
     for mode in output.run_mode.split(","):
         if mode not in RUN_MODES:
             raise ConfigError(f"--run-mode {output.run_mode}: {mode!r}; {nearest(mode, RUN_MODES)}")
+    check_needed_flags(options)
+    check_exclusive_flags(options)
+    check_all_bounds(options)
+    if not (predicting or output.export_onnx or output.print or options.data.io_test):
+        check_training_options(options.train)
+
+
+def check_needed_flags(options: RunOptions) -> None:
+    """Raise ConfigError for flags that are missing."""
+    output = options.output
+    data = options.data
+    network = options.network
+    predicting = is_prediction(options)
     needed = {"--data-config": data.data_config}
+    # reading alone needs no network, and an ONNX file is one
     if not (data.io_test or (predicting and is_onnx(network.model_prefix))):
         needed["--network-config"] = network.network_config
     if predicting:
         needed["--data-test"] = " ".join(data.data_test)
     elif not (output.print or output.export_onnx):
-        needed["--data-train"] = " ".join(
-            [*data.data_train, *(data.data_test if data.io_test else [])]
-        )
+        files = data.data_train
+        if data.io_test:
+            files = [*files, *data.data_test]
+        needed["--data-train"] = " ".join(files)
     missing = [flag for flag, value in needed.items() if not value]
     if missing:
         raise ConfigError(f"{' and '.join(missing)} must be given (see --help)")
     if (predicting or output.export_onnx) and "{auto}" in network.model_prefix:
         raise ConfigError(
-            "--model-prefix must name a trained network: a prefix, a _state.pt file or (to predict) a model.onnx"
+            "--model-prefix must name a trained network: "
+            "a prefix, a _state.pt file or (to predict) a model.onnx"
         )
-    if predicting and output.export_onnx:
+
+
+def check_exclusive_flags(options: RunOptions) -> None:
+    """Raise ConfigError for flags that contradict each other."""
+    output = options.output
+    data = options.data
+    if is_prediction(options) and output.export_onnx:
         raise ConfigError("--predict and --export-onnx are two runs; give one of them")
-    if options.train.cross_validation is not None and (
-        is_onnx(network.model_prefix) or output.export_onnx
-    ):
+    one_network = is_onnx(options.network.model_prefix) or output.export_onnx
+    if options.train.cross_validation is not None and one_network:
         raise ConfigError(
-            "--cross-validation needs a prefix as --model-prefix; the network of one fold is exported by -m PREFIX_fold-0 alone"
+            "--cross-validation needs a prefix as --model-prefix; the network of one fold is "
+            "exported by -m PREFIX_fold-0 alone"
         )
-    if options.train.seed is not None and options.train.seed < 0:
-        raise ConfigError(f"--seed {options.train.seed}: expected a number that is not negative")
-    if data.steps_per_epoch is not None and data.samples_per_epoch is not None:
-        raise ConfigError(
-            "--steps-per-epoch and --samples-per-epoch say the same in batches and in rows; give one of them"
-        )
-    if data.steps_per_epoch_val is not None and data.samples_per_epoch_val is not None:
-        raise ConfigError(
-            "--steps-per-epoch-val and --samples-per-epoch-val say the same in batches and in rows; give one of them"
-        )
-    shares = ("train_val_split", "data_fraction", "data_fraction_val", "file_fraction")
-    for name, share in ((name, getattr(data, name)) for name in shares):
-        if share is not None and not 0 < share <= 1:
+    for ending in ("", "_val"):
+        steps = getattr(data, f"steps_per_epoch{ending}")
+        samples = getattr(data, f"samples_per_epoch{ending}")
+        if steps is not None and samples is not None:
+            flag = ending.replace("_", "-")
             raise ConfigError(
-                f"--{name.replace('_', '-')} {share:g}: expected a share above 0 and at most 1"
+                f"--steps-per-epoch{flag} and --samples-per-epoch{flag} say the same in batches "
+                "and in rows; give one of them"
             )
-    if network.ensemble < 1:
-        raise ConfigError(f"--ensemble {network.ensemble}: at least one member is needed")
-    if not (predicting or output.export_onnx or output.print or data.io_test):
-        check_training_options(options.train)
 
 
 def check_training_options(options: TrainOptions) -> None:
@@ -82,15 +97,17 @@ def check_config(config: DataConfig, options: RunOptions) -> None:
     for path in (options.data.data_config_val, options.data.data_config_test):
         if path is not None:
             check_same_inputs(config, load_config(path, options.data.custom_functions))
-    labels = config.labels
-    if options.train.regression_mode and labels is not None and labels.kind == "simple":
+    if not options.train.regression_mode or config.labels is None:
+        return
+    if config.labels.kind == "simple":
         raise ConfigError(
-            f"--regression-mode: the labels of {config.source} are classes (type: simple); labels of type custom are regressed"
+            f"--regression-mode: the labels of {config.source} are classes (type: simple); "
+            "labels of type custom are regressed"
         )
 
 
 def is_trial(options: RunOptions) -> bool:
-    """Whether nothing is trained for good: ``--io-test``, ``--lr-finder``, ``--profile``."""
+    """Whether no network is left in the end: ``--io-test``, ``--lr-finder``, ``--profile``."""
     return options.data.io_test or options.train.lr_finder is not None or options.train.profile
 
 
