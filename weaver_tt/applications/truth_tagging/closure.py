@@ -1,6 +1,9 @@
-"""Does the network close? Direct tagging, true efficiencies, map and network on the same events (section 6 of the truth-tagging paper).
+"""Does the network close? Direct tagging, true efficiencies, map and network on the same events.
 
-Events are read in chunks and only histograms and sums are kept, so memory does not grow with the data.
+Events are read in chunks and only histograms and sums are kept, so memory does not grow with the
+data.
+
+Source: arXiv:2004.02665, section 6.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from weaver_tt.applications.truth_tagging.jets import (
     JetTable,
     first_chunks,
     stream_jets,
+    weighted_counts,
 )
 from weaver_tt.applications.truth_tagging.residuals import Residuals
 from weaver_tt.errors import DataError
@@ -38,7 +42,10 @@ REQUIREMENTS = ("leading", "both")  # the leading jet is tagged; both leading je
 
 @dataclass
 class TagTotals:
-    """Tagged weight of each flavour (3,) and what one estimate expects for the same jets, with its variance sum w^2 e (1 - e)."""
+    """Tagged weight of each flavour (3,), and what one estimate expects for the same jets.
+
+    ``variance`` of their difference is the sum of w^2 e (1 - e).
+    """
 
     direct: Floats = field(default_factory=lambda: np.zeros(len(FLAVOURS)))
     expected: Floats = field(default_factory=lambda: np.zeros(len(FLAVOURS)))
@@ -49,41 +56,50 @@ class TagTotals:
         """Add jets (M,); those without an estimate count nowhere else."""
         known = np.isfinite(efficiency)
         self.without += int((~known).sum())
-        e, w = efficiency[known], weight[known]
-        for total, entry in (
-            (self.direct, w * tag[known]),
-            (self.expected, w * e),
-            (self.variance, w**2 * e * (1 - e)),
-        ):
-            total += np.bincount(flavour[known], entry, len(FLAVOURS))
+        e = efficiency[known]
+        w = weight[known]
+        index = flavour[known]
+        shape = self.direct.shape
+        self.direct += weighted_counts(index, w * tag[known], shape)
+        self.expected += weighted_counts(index, w * e, shape)
+        self.variance += weighted_counts(index, w**2 * e * (1 - e), shape)
 
     def summary(self) -> dict[str, dict[str, float | None]]:
         """Per flavour: expected / direct and (direct - expected) / standard deviation."""
-        return {
-            name: {
-                "direct": float(direct),
-                "expected": float(expected),
-                "expected_over_direct": float(expected / direct) if direct else None,
-                "pull": float((direct - expected) / np.sqrt(variance)) if variance > 0 else None,
+        summaries: dict[str, dict[str, float | None]] = {}
+        for number, name in enumerate(FLAVOURS):
+            direct = float(self.direct[number])
+            expected = float(self.expected[number])
+            variance = self.variance[number]
+            pull = None
+            if variance > 0:
+                pull = float((direct - expected) / np.sqrt(variance))
+            summaries[name] = {
+                "direct": direct,
+                "expected": expected,
+                "expected_over_direct": expected / direct if direct else None,
+                "pull": pull,
             }
-            for name, direct, expected, variance in zip(
-                FLAVOURS, self.direct, self.expected, self.variance, strict=True
-            )
-        }
+        return summaries
 
 
 class Closure:
-    """All that is accumulated over the events."""
+    """All that is accumulated over the events.
+
+    ``edges``: variable -> requirement -> bin edges.
+    """
 
     def __init__(
         self, efficiency_map: EfficiencyMap, edges: Mapping[str, Mapping[str, Floats]]
     ) -> None:
         self.map = efficiency_map
-        self.events = self.pairs = self.jets = 0
-        self.distributions = {
-            variable: {name: Distribution(edges[variable][name]) for name in REQUIREMENTS}
-            for variable in VARIABLES
-        }
+        self.events = 0
+        self.pairs = 0
+        self.jets = 0
+        self.distributions: dict[str, dict[str, Distribution]] = {}
+        for variable in VARIABLES:
+            of_variable = {name: Distribution(edges[variable][name]) for name in REQUIREMENTS}
+            self.distributions[variable] = of_variable
         self.residuals: dict[str, Residuals] = {}
         self.totals: dict[str, TagTotals] = {}
 
@@ -94,76 +110,81 @@ class Closure:
 
     @property
     def reference(self) -> str:
-        """The estimate that others are divided by, and that says which bins to merge: the truth, or the network."""
+        """The estimate that others are divided by, and that says which bins to merge."""
         return "true" if self.has_truth else "network"
 
     def add(self, jets: JetTable) -> None:
         """Add a chunk of events."""
-        estimates = {"direct": jets["tag"]} | ({"true": jets["truth"]} if "truth" in jets else {})
-        estimates |= {
-            "map": self.map(jets["pt"], jets["eta"], jets.flavour)[0],
-            "network": jets["efficiency"],
-        }
+        # in the order in which figures draw them
+        estimates = {"direct": jets["tag"]}
+        if "truth" in jets:
+            estimates["true"] = jets["truth"]
+        estimates["map"], _ = self.map(jets["pt"], jets["eta"], jets.flavour)
+        estimates["network"] = jets["efficiency"]
         self.events += len(jets.counts)
         self.jets += int(jets.counts.sum())
         self._add_jets(jets, estimates)
         self._add_pairs(jets, estimates)
 
     def _add_jets(self, jets: JetTable, estimates: Mapping[str, Floats]) -> None:
+        flavour = jets.flavour
+        weight = jets.jet_weight
+        # the other two are what these are compared with
         for name in ("map", "network"):
-            self.totals.setdefault(name, TagTotals()).fill(
-                jets["tag"], estimates[name], jets.flavour, jets.jet_weight
-            )
-            if "truth" in jets:
-                self.residuals.setdefault(name, Residuals()).fill(
-                    jets["truth"], estimates[name], jets.flavour, jets.jet_weight
-                )
+            totals = self.totals.setdefault(name, TagTotals())
+            totals.fill(jets["tag"], estimates[name], flavour, weight)
+            if "truth" not in jets:
+                continue
+            residuals = self.residuals.setdefault(name, Residuals())
+            residuals.fill(jets["truth"], estimates[name], flavour, weight)
 
     def _add_pairs(self, jets: JetTable, estimates: Mapping[str, Floats]) -> None:
         leading = jets.leading(2)  # (N', 2)
         self.pairs += len(leading)
-        pair = PAIR_OF[tuple(jets.flavour[leading].T)]
+        first_flavour, second_flavour = jets.flavour[leading].T  # (N',) each
+        pair = PAIR_OF[first_flavour, second_flavour]
+        # of the same events as the leading pairs
         weight = jets.weight[jets.counts >= 2]
-        for variable, values in _pair_variables(jets, leading).items():
-            for name, distribution in self.distributions[variable].items():
-                distribution.fill(
-                    values,
-                    pair,
-                    weight,
-                    {
-                        key: _pass_probability(values[leading], name)
-                        for key, values in estimates.items()
-                    },
-                )
+        for requirement in REQUIREMENTS:
+            passing = {}
+            for name, values in estimates.items():
+                passing[name] = _pass_probability(values[leading], requirement)
+            for variable, values in _pair_variables(jets, leading).items():
+                self.distributions[variable][requirement].fill(values, pair, weight, passing)
 
     def summary(self) -> dict[str, Any]:
         """What ``closure.json`` says, but for where the data came from."""
+        distributions: dict[str, Any] = {}
+        for variable, group in self.distributions.items():
+            distributions[variable] = {}
+            for requirement, distribution in group.items():
+                summary = _distribution_summary(distribution, self.reference)
+                distributions[variable][requirement] = summary
+        residuals = {name: of_estimate.summary() for name, of_estimate in self.residuals.items()}
+        totals = {name: of_estimate.summary() for name, of_estimate in self.totals.items()}
         return {
             "events": self.events,
             "events_with_two_jets": self.pairs,
             "jets": self.jets,
-            "residuals": {name: residuals.summary() for name, residuals in self.residuals.items()},
+            "residuals": residuals,
             "jets_without_network_efficiency": self.totals["network"].without,
-            "tag_totals": {name: totals.summary() for name, totals in self.totals.items()},
-            "distributions": {
-                variable: {
-                    name: _describe_distribution(distribution, self.reference)
-                    for name, distribution in group.items()
-                }
-                for variable, group in self.distributions.items()
-            },
+            "tag_totals": totals,
+            "distributions": distributions,
         }
 
 
 def measure_closure(source: JetFiles, efficiency_map: EfficiencyMap) -> Closure:
-    """Read all events of ``source`` (roles pt, eta, phi, flavour, tag, efficiency; optional: mass, else 0, and truth).
+    """Read all events of ``source`` and compare the estimates.
 
-    Raises DataError where there is no event with two jets, or an efficiency is none.
+    Roles pt, eta, phi, flavour, tag, efficiency; optional: mass, else 0, and truth.
+
+    Raises:
+        DataError: no event has two jets, or an efficiency is none.
     """
     samples, share = first_chunks(source)
     closure = Closure(efficiency_map, _choose_edges(samples, share))
     for jets in stream_jets(source):
-        _check(jets, source)
+        _check_efficiencies(jets, source)
         closure.add(jets)
     if closure.pairs == 0:
         raise DataError(f"{source}: no event has two jets, so there is nothing to close")
@@ -171,62 +192,75 @@ def measure_closure(source: JetFiles, efficiency_map: EfficiencyMap) -> Closure:
 
 
 def _choose_edges(samples: Sequence[JetTable], share: float) -> dict[str, dict[str, Floats]]:
-    """Bins of each variable and requirement, fit for the number of tags that the sample lets expect."""
-    leading = [jets.leading(2) for jets in samples]
-    values = [_pair_variables(jets, places) for jets, places in zip(samples, leading, strict=True)]
-    tags = {
-        name: sum(
-            _pass_probability(jets["tag"][places], name).sum()
-            for jets, places in zip(samples, leading, strict=True)
-        )
-        for name in REQUIREMENTS
-    }
-    together = {
-        variable: np.concatenate([[], *(one[variable] for one in values)]) for variable in VARIABLES
-    }
-    return {
-        variable: {
-            name: regular_edges(sample, tags[name] / max(share, 1e-9)) for name in REQUIREMENTS
-        }
-        for variable, sample in together.items()
-    }
+    """Bins of each variable and requirement, fit for the number of tags to be expected.
+
+    ``samples`` hold ``share`` of the data.
+    """
+    values: dict[str, list[Floats]] = {variable: [] for variable in VARIABLES}
+    tags = dict.fromkeys(REQUIREMENTS, 0.0)
+    for jets in samples:
+        leading = jets.leading(2)
+        for variable, of_chunk in _pair_variables(jets, leading).items():
+            values[variable].append(of_chunk)
+        for requirement in REQUIREMENTS:
+            tags[requirement] += _pass_probability(jets["tag"][leading], requirement).sum()
+    edges: dict[str, dict[str, Floats]] = {}
+    for variable in VARIABLES:
+        # without any chunk there are no values, and bins of no use
+        sample = np.concatenate([[], *values[variable]])
+        edges[variable] = {}
+        for requirement in REQUIREMENTS:
+            expected_tags = tags[requirement] / max(share, 1e-9)
+            edges[variable][requirement] = regular_edges(sample, expected_tags)
+    return edges
 
 
 def _pair_variables(jets: JetTable, leading: Integers) -> dict[str, Floats]:
-    """The plotted variables (N',) of the two leading jets at positions ``leading`` (N', 2)."""
-    pt, eta, phi = (jets[role][leading] for role in ("pt", "eta", "phi"))
+    """The plotted variables (N',) of the two leading jets at places ``leading`` (N', 2)."""
+    pt = jets["pt"][leading]
+    eta = jets["eta"][leading]
+    phi = jets["phi"][leading]
     mass = jets["mass"][leading] if "mass" in jets else np.zeros_like(pt)
     return {"delta_r": pair_delta_r(eta, phi), "mass": pair_mass(pt, eta, phi, mass)}
 
 
 def _pass_probability(efficiency: Floats, requirement: str) -> Floats:
-    """Efficiencies or tags of the two leading jets (N', 2) -> probability (N',) of passing the requirement."""
-    return efficiency[:, 0] if requirement == "leading" else efficiency.prod(axis=1)
+    """Probability (N',) of passing the requirement.
+
+    From efficiencies or tags of the two leading jets (N', 2).
+    """
+    if requirement == "leading":
+        return efficiency[:, 0]
+    return efficiency.prod(axis=1)
 
 
-def _check(jets: JetTable, source: JetFiles) -> None:
+def _check_efficiencies(jets: JetTable, source: JetFiles) -> None:
+    """Raise DataError for efficiencies of the leading jets, or true ones, that are none."""
     leading = jets["efficiency"][jets.leading(2)]
     place = f"{source}: column {source.names['efficiency']!r}"
     if np.isnan(leading).any():
         raise DataError(
-            f"{place} is NaN for one of the two leading jets: the network's `length` must keep at least these"
+            f"{place} is NaN for one of the two leading jets: the network's `length` must keep "
+            f"at least these"
         )
     if not ((leading >= 0) & (leading <= 1)).all():
         raise DataError(f"{place} holds values outside [0, 1]")
-    if "truth" in jets and not ((jets["truth"] > 0) & (jets["truth"] <= 1)).all():
-        raise DataError(
-            f"{source}: column {source.optional['truth']!r} must hold efficiencies in (0, 1]"
-        )
+    if "truth" not in jets:
+        return
+    # residuals are divided by the truth
+    truth = jets["truth"]
+    if not ((truth > 0) & (truth <= 1)).all():
+        name = source.optional["truth"]
+        raise DataError(f"{source}: column {name!r} must hold efficiencies in (0, 1]")
 
 
-def _describe_distribution(distribution: Distribution, reference: str) -> dict[str, Any]:
-    description: dict[str, Any] = {
+def _distribution_summary(distribution: Distribution, reference: str) -> dict[str, Any]:
+    summary: dict[str, Any] = {
         "edges": distribution.edges.tolist(),
         "tagged_outside_edges": distribution.outside,
     }
     for pair in ("all", *PAIRS):
-        direct = float(distribution.sums["direct"].of(pair).total.sum())
-        description[pair] = {"direct": {"tagged": direct}} | distribution.chi_square(
-            pair, reference
-        )
-    return description
+        tagged = float(distribution.sums["direct"].of(pair).total.sum())
+        summary[pair] = {"direct": {"tagged": tagged}}
+        summary[pair] |= distribution.chi_square(pair, reference)
+    return summary

@@ -1,4 +1,7 @@
-"""The commands ``weaver-tt toy | map | weights | closure``: options, and one function each that imports what it needs when it runs."""
+"""The commands ``weaver-tt toy | map | weights | closure``: their options, and what runs them.
+
+What they need is imported when they run, so that ``--help`` is instant.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,8 @@ class MapOptions(ColumnOptions, BinningOptions):
     output: str = flag("efficiency_map.json", "JSON file to write", "-o")
     data_config: str | None = flag(
         None,
-        "data YAML that makes the columns from the files, as for training, and gives the event weight",
+        "data YAML that makes the columns from the files, as for training, and gives the event "
+        "weight",
         "-c",
     )
 
@@ -113,7 +117,8 @@ class WeightsOptions:
     )
     correlation: str = flag(
         "full",
-        "how the ensemble's shifts of an event's objects add up in the weight's error: linearly or in quadrature",
+        "how the ensemble's shifts of an event's objects add up in the weight's error: linearly "
+        "or in quadrature",
         choices=["full", "none"],
     )
     treename: str | None = flag(
@@ -135,7 +140,8 @@ class ClosureOptions(ColumnOptions, BinningOptions):
     )
     data_config: str | None = flag(
         None,
-        "data YAML that makes the columns from the files of --map-from, and gives their event weight",
+        "data YAML that makes the columns from the files of --map-from, and gives their event "
+        "weight",
         "-c",
     )
     efficiency_column: str = flag("jet_eff", "the network's efficiencies")
@@ -155,17 +161,17 @@ def run_map(options: MapOptions) -> None:
     from weaver_tt.applications.truth_tagging.correction_json import save_map
     from weaver_tt.applications.truth_tagging.efficiency_map import make_map
 
-    efficiency_map = make_map(
-        _map_source(options, _paths(options.files), options.data_config), options.binning()
-    )
-    save_map(
-        efficiency_map, options.output, f"tagging efficiency of jets in {', '.join(options.files)}"
-    )
+    source = _map_source(options, _paths(options.files), options.data_config)
+    efficiency_map = make_map(source, options.binning())
+    description = f"tagging efficiency of jets in {', '.join(options.files)}"
+    save_map(efficiency_map, options.output, description)
     for name, table in efficiency_map.flavours.items():
+        pt_bins, eta_bins = table.efficiency.shape
         log.info(
             "%-5s jets: %d x %d bins in (pT, eta), %.0f tagged jets",
             name,
-            *table.efficiency.shape,
+            pt_bins,
+            eta_bins,
             table.tags,
         )
     log.info("efficiency map in %s", options.output)
@@ -176,10 +182,11 @@ def run_weights(options: WeightsOptions) -> None:
     from weaver_tt.applications.truth_tagging.event_weights import TagRequest
     from weaver_tt.applications.truth_tagging.weights_output import write_event_weights
 
-    requests = [TagRequest(count=count, leading=options.leading) for count in options.exactly]
-    requests += [
-        TagRequest(count=count, more=True, leading=options.leading) for count in options.at_least
-    ]
+    requests = []
+    for count in options.exactly:
+        requests.append(TagRequest(count=count, leading=options.leading))
+    for count in options.at_least:
+        requests.append(TagRequest(count=count, more=True, leading=options.leading))
     write_event_weights(
         options.predictions,
         options.output,
@@ -188,7 +195,8 @@ def run_weights(options: WeightsOptions) -> None:
         correlation=options.correlation,  # type: ignore[arg-type]
         treename=options.treename,
     )
-    log.info("%s in %s", ", ".join(request.column for request in requests), options.output)
+    names = ", ".join(request.column for request in requests)
+    log.info("%s in %s", names, options.output)
 
 
 def run_closure(options: ClosureOptions) -> None:
@@ -209,10 +217,12 @@ def run_closure(options: ClosureOptions) -> None:
         treename=options.treename,
     )
     closure = measure_closure(source, efficiency_map)
-    summary = {"predictions": paths, "map": origin | _precision(efficiency_map)} | closure.summary()
+    origin |= _tag_precision(efficiency_map)
+    summary: dict[str, Any] = {"predictions": paths, "map": origin} | closure.summary()
     _write_json(Path(options.output) / "closure.json", summary)
     draw_closure(closure, options.output)
-    _report(summary)
+    _log_residuals(summary["residuals"])
+    _log_fits(summary["distributions"])
     log.info("closure.json and figures in %s", options.output)
 
 
@@ -229,20 +239,21 @@ def _closure_map(
         return load_map(options.map), {"source": options.map, "made_from_predictions": False}
     if options.map_from:
         paths = _paths(options.map_from)
-        efficiency_map = make_map(
-            _map_source(options, paths, options.data_config), options.binning()
+        source = _map_source(options, paths, options.data_config)
+        origin = {"source": paths, "made_from_predictions": False}
+    else:
+        log.warning(
+            "the efficiency map is made from the predictions themselves; "
+            "--map or --map-from takes it from the training events"
         )
-        return efficiency_map, {"source": paths, "made_from_predictions": False}
-    log.warning(
-        "the efficiency map is made from the predictions themselves; --map or --map-from takes it from the training events"
-    )
-    return make_map(_map_source(options, predictions, None), options.binning()), {
-        "source": predictions,
-        "made_from_predictions": True,
-    }
+        # a prediction file has its columns already, whatever made them
+        source = _map_source(options, predictions, None)
+        origin = {"source": predictions, "made_from_predictions": True}
+    return make_map(source, options.binning()), origin
 
 
 def _map_source(options: ColumnOptions, paths: list[str], data_config: str | None) -> JetFiles:
+    """Files to make a map from, read with the columns of a data YAML if one is given."""
     from weaver_tt.applications.truth_tagging.jets import JetFiles
     from weaver_tt.config.load import load_config
 
@@ -262,19 +273,17 @@ def _map_source(options: ColumnOptions, paths: list[str], data_config: str | Non
     )
 
 
-def _precision(efficiency_map: EfficiencyMap) -> dict[str, Any]:
-    """Tagged jets that each flavour's map rests on, and the relative statistical precision 1 / sqrt(n) of their number."""
+def _tag_precision(efficiency_map: EfficiencyMap) -> dict[str, Any]:
+    """Number n of tagged jets that each flavour's map rests on, and its precision 1 / sqrt(n)."""
     tags = {name: table.tags for name, table in efficiency_map.flavours.items()}
-    return {
-        "tagged_jets": tags,
-        "tagged_jets_precision": {
-            name: number**-0.5 if number > 0 else None for name, number in tags.items()
-        },
-    }
+    precision = {}
+    for name, number in tags.items():
+        precision[name] = number**-0.5 if number > 0 else None
+    return {"tagged_jets": tags, "tagged_jets_precision": precision}
 
 
-def _report(summary: dict[str, Any]) -> None:
-    for name, flavours in summary["residuals"].items():
+def _log_residuals(residuals: dict[str, Any]) -> None:
+    for name, flavours in residuals.items():
         for flavour, numbers in flavours.items():
             log.info(
                 "%-7s %-5s relative residual: mean %+.4f, RMS %.4f",
@@ -283,22 +292,29 @@ def _report(summary: dict[str, Any]) -> None:
                 numbers["mean"],
                 numbers["rms"],
             )
-    for variable, group in summary["distributions"].items():
+
+
+def _log_fits(distributions: dict[str, Any]) -> None:
+    """chi2/ndf of every estimate, all flavours together."""
+    for variable, group in distributions.items():
         for requirement, pairs in group.items():
-            fits = {
-                name: fit["chi2_per_ndf"] for name, fit in pairs["all"].items() if name != "direct"
-            }
-            text = ", ".join(
-                f"{name} {'none' if value is None else format(value, '.2f')}"
-                for name, value in fits.items()
-            )
-            log.info("chi2/ndf of %s, %s tagged: %s", variable, requirement, text)
+            texts = []
+            for name, fit in pairs["all"].items():
+                if name == "direct":
+                    continue
+                per_ndf = fit["chi2_per_ndf"]
+                texts.append(f"{name} none" if per_ndf is None else f"{name} {per_ndf:.2f}")
+            log.info("chi2/ndf of %s, %s tagged: %s", variable, requirement, ", ".join(texts))
 
 
 def _paths(patterns: list[str]) -> list[str]:
+    """Files that match, with the names of groups left out."""
     from weaver_tt.formats.file_groups import parse_groups
 
-    return [path for group in parse_groups(patterns) for path in group.paths]
+    paths: list[str] = []
+    for group in parse_groups(patterns):
+        paths += group.paths
+    return paths
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -1,18 +1,22 @@
-"""Efficiency maps as JSON in the correctionlib schema, version 2: readable by ``correctionlib`` in Python and C++.
+"""Efficiency maps as JSON in the correctionlib schema, version 2.
 
-Three corrections: ``efficiency`` and ``efficiency_error`` of (flavour, pt, eta), where flavours other than 5 and 4 share the default, and
-``tagged_jets`` of (flavour), the effective number of tagged jets that a flavour's map rests on. Outside the edges the outermost bin holds.
+Readable by ``correctionlib`` in Python and C++. Three corrections: ``efficiency`` and
+``efficiency_error`` of (flavour, pt, eta), where flavours other than 5 and 4 share the default, and
+``tagged_jets`` of (flavour), the effective number of tagged jets that a flavour's map rests on.
+Outside the edges the outermost bin holds.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from weaver_tt.applications.truth_tagging.efficiency_map import EfficiencyMap, FlavourMap
+from weaver_tt.applications.truth_tagging.jets import Floats
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.physics.particles import FLAVOUR_CODES, FLAVOURS
 from weaver_tt.system.atomic_files import write_text
@@ -29,96 +33,105 @@ INPUTS = {
 
 
 def save_map(efficiency_map: EfficiencyMap, path: str, description: str) -> None:
-    """Write the map; OutputError where that fails."""
+    """Write the map.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    efficiency = {}
+    error = {}
+    tags = {}
+    for name in FLAVOURS:
+        table = efficiency_map.flavours[name]
+        efficiency[name] = _binned_node(table, table.efficiency)
+        error[name] = _binned_node(table, table.error)
+        tags[name] = table.tags
+    axes = ["flavour", "pt", "eta"]
     document = {
         "schema_version": 2,
         "description": description,
         "corrections": [
-            _binned("efficiency", "probability that a jet is tagged", efficiency_map),
-            _binned("error", "its statistical error", efficiency_map),
-            _counts(efficiency_map),
+            _correction("efficiency", "probability that a jet is tagged", axes, efficiency),
+            _correction("efficiency_error", "its statistical error", axes, error),
+            _correction(
+                "tagged_jets",
+                "effective number of tagged jets the map rests on",
+                ["flavour"],
+                tags,
+            ),
         ],
     }
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     try:
-        write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
-    except OutputError as error:
-        raise OutputError(f"cannot write the efficiency map: {error}") from error
+        write_text(path, text)
+    except OutputError as failure:
+        raise OutputError(f"cannot write the efficiency map: {failure}") from failure
 
 
 def load_map(path: str) -> EfficiencyMap:
-    """Read a map that :func:`save_map` wrote; ConfigError for a file that is missing or holds anything else."""
+    """Read a map that :func:`save_map` wrote.
+
+    Raises:
+        ConfigError: the file is missing or holds anything else.
+    """
     try:
-        corrections = {
-            item["name"]: item["data"] for item in json.loads(Path(path).read_text())["corrections"]
-        }
-        efficiency, error = (
-            _by_flavour(corrections["efficiency"]),
-            _by_flavour(corrections["efficiency_error"]),
-        )
+        document = json.loads(Path(path).read_text())
+        corrections = {item["name"]: item["data"] for item in document["corrections"]}
+        efficiency = _by_flavour(corrections["efficiency"])
+        error = _by_flavour(corrections["efficiency_error"])
         tags = _by_flavour(corrections["tagged_jets"])
-        return EfficiencyMap(
-            {name: _flavour_map(efficiency[name], error[name], tags[name]) for name in FLAVOURS}
-        )
+        maps = {}
+        for name in FLAVOURS:
+            maps[name] = _flavour_map(efficiency[name], error[name], tags[name])
     except OSError as problem:
         raise ConfigError(f"{path}: cannot read the efficiency map: {problem}") from problem
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise ConfigError(
             f"{path}: not an efficiency map as `weaver-tt map` writes it: {problem!r}"
         ) from problem
+    return EfficiencyMap(maps)
 
 
-def _binned(field: str, description: str, efficiency_map: EfficiencyMap) -> dict[str, Any]:
-    def node(name: str) -> dict[str, Any]:
-        table = efficiency_map.flavours[name]
-        return {
-            "nodetype": "multibinning",
-            "inputs": ["pt", "eta"],
-            "edges": [table.pt_edges.tolist(), table.eta_edges.tolist()],
-            "content": getattr(table, field).ravel().tolist(),  # eta runs fastest
-            "flow": "clamp",
-        }
-
-    name = "efficiency" if field == "efficiency" else f"efficiency_{field}"
-    return _correction(
-        name,
-        description,
-        ["flavour", "pt", "eta"],
-        {flavour: node(flavour) for flavour in FLAVOURS},
-    )
-
-
-def _counts(efficiency_map: EfficiencyMap) -> dict[str, Any]:
-    tags = {name: efficiency_map.flavours[name].tags for name in FLAVOURS}
-    return _correction(
-        "tagged_jets", "effective number of tagged jets the map rests on", ["flavour"], tags
-    )
+def _binned_node(table: FlavourMap, values: Floats) -> dict[str, Any]:
+    """One flavour's values (P, E) in the schema's form."""
+    return {
+        "nodetype": "multibinning",
+        "inputs": ["pt", "eta"],
+        "edges": [table.pt_edges.tolist(), table.eta_edges.tolist()],
+        "content": values.ravel().tolist(),  # eta runs fastest
+        "flow": "clamp",
+    }
 
 
 def _correction(
-    name: str, description: str, inputs: list[str], nodes: dict[str, Any]
+    name: str, description: str, inputs: list[str], nodes: Mapping[str, Any]
 ) -> dict[str, Any]:
+    """A correction that chooses among the ``nodes`` of the flavours."""
+    cases = []
+    for flavour, code in FLAVOUR_CODES.items():
+        cases.append({"key": code, "value": nodes[flavour]})
+    choice = {
+        "nodetype": "category",
+        "input": "flavour",
+        "content": cases,
+        "default": nodes["light"],
+    }
     return {
         "name": name,
         "description": description,
         "version": 1,
         "inputs": [INPUTS[item] for item in inputs],
         "output": {"name": name, "type": "real"},
-        "data": {
-            "nodetype": "category",
-            "input": "flavour",
-            "content": [
-                {"key": code, "value": nodes[flavour]} for flavour, code in FLAVOUR_CODES.items()
-            ],
-            "default": nodes["light"],
-        },
+        "data": choice,
     }
 
 
-def _by_flavour(category: dict[str, Any]) -> dict[str, Any]:
-    values = {item["key"]: item["value"] for item in category["content"]}
-    return {name: values[key] for name, key in FLAVOUR_CODES.items()} | {
-        "light": category["default"]
-    }
+def _by_flavour(choice: dict[str, Any]) -> dict[str, Any]:
+    """What a correction holds for each flavour."""
+    of_code = {item["key"]: item["value"] for item in choice["content"]}
+    nodes = {name: of_code[code] for name, code in FLAVOUR_CODES.items()}
+    nodes["light"] = choice["default"]
+    return nodes
 
 
 def _flavour_map(efficiency: dict[str, Any], error: dict[str, Any], tags: float) -> FlavourMap:

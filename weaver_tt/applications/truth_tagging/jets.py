@@ -5,15 +5,15 @@ N events of a chunk, M jets in all of them, one after another.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.config.plan import make_plan
+from weaver_tt.config.plan import Plan, make_plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.table import Table, evaluate_column, make_table, read_columns
 from weaver_tt.errors import ConfigError, DataError, nearest
@@ -30,7 +30,11 @@ WEIGHT = "event weight"  # no data YAML can name a column so
 
 @dataclass(slots=True)
 class JetTable:
-    """``columns`` (M,) by role (pt, eta, …), ``counts`` (N,) jets of each event, ``weight`` (N,) of the events; made of ``rows`` rows of the file."""
+    """The jets of N events, made of ``rows`` rows of the file.
+
+    ``columns`` (M,) by role (pt, eta, …), ``counts`` (N,) jets of each event, ``weight`` (N,) of
+    the events.
+    """
 
     columns: dict[str, Floats]
     counts: Integers
@@ -54,10 +58,15 @@ class JetTable:
         return np.repeat(self.weight, self.counts)
 
     def leading(self, number: int) -> Integers:
-        """Positions (N', number) of the jets with the highest pT, highest first, in the events that have that many."""
-        events = np.repeat(np.arange(len(self.counts)), self.counts)
-        order = np.lexsort((-self.columns["pt"], events))  # stable: jets that are in order stay
-        starts = (np.cumsum(self.counts) - self.counts)[self.counts >= number]
+        """Places (N', number) of the jets with the highest pT, highest first.
+
+        Of the N' events that have that many.
+        """
+        event = np.repeat(np.arange(len(self.counts)), self.counts)
+        # by event, then by falling pT; stable, so that jets already in order stay as they are
+        order = np.lexsort((-self.columns["pt"], event))
+        starts = np.cumsum(self.counts) - self.counts
+        starts = starts[self.counts >= number]
         return order[starts[:, None] + np.arange(number)]
 
 
@@ -65,9 +74,10 @@ class JetTable:
 class JetFiles:
     """Files of jets and what to read from them.
 
-    ``names``: role (pt, eta, phi, mass, flavour, tag, efficiency, truth) -> column with one value a jet; ``optional``: the same for columns that are
-    read if all files have them; ``weight``: column of event weights (None: all 1). With ``config`` the columns are those that its data YAML makes of
-    the files, after its selections, and the weights are its ``event_weight``.
+    ``names``: role (pt, eta, phi, mass, flavour, tag, efficiency, truth) -> column with one value a
+    jet; ``optional``: the same for columns that are read if all files have them; ``weight``: column
+    of event weights (None: all 1). With ``config`` the columns are those that its data YAML makes
+    of the files, after its selections, and the weights are its ``event_weight``.
     """
 
     paths: Sequence[str]
@@ -82,53 +92,58 @@ class JetFiles:
 
     def open(self, path: str) -> Reader:
         """One of the files."""
-        return open_reader(
-            path, self.treename or (self.config.treename if self.config is not None else None)
-        )
+        treename = self.treename
+        if not treename and self.config is not None:
+            treename = self.config.treename
+        return open_reader(path, treename)
 
 
 def stream_jets(source: JetFiles) -> Iterator[JetTable]:
     """Chunks of all files in order.
 
-    Raises DataError for a missing column, columns that disagree on the number of jets, and tags other than 0 and 1.
+    Raises:
+        DataError: a column is missing, columns disagree on the number of jets, or a tag is neither
+            0 nor 1.
     """
-    wanted = dict(source.names)
+    columns = dict(source.names)
     if source.optional:
-        present = set.intersection(*(_columns(source, path) for path in source.paths))
-        wanted |= {role: name for role, name in source.optional.items() if name in present}
+        present = set.intersection(*(_column_names(source, path) for path in source.paths))
+        for role, name in source.optional.items():
+            if name in present:
+                columns[role] = name
     for path in source.paths:
-        if source.config is None:
-            weight = source.weight
-            tables = _tables(
-                source, path, list(dict.fromkeys([*wanted.values(), *([weight] if weight else [])]))
-            )
-        else:
-            weight = WEIGHT if source.config.event_weight is not None else None
-            tables = _computed_tables(source, source.config, path, list(wanted.values()))
-        for rows, table in tables:
-            yield _make_jets(table, wanted, weight, path, rows)
+        for rows, table in _tables(source, path, list(columns.values())):
+            yield _make_jets(table, columns, path, rows)
 
 
 def first_chunks(source: JetFiles) -> tuple[list[JetTable], float]:
     """The first chunk of each file, and the share of all rows that they hold."""
-    total = held = 0
+    total_rows = 0
+    chunk_rows = 0
     chunks = []
     for path in source.paths:
         with source.open(path) as reader:
-            total += reader.rows()
-        for jets in islice(stream_jets(replace(source, paths=[path])), 1):
-            chunks.append(jets)
-            held += jets.rows
-    return chunks, held / max(total, 1)
+            total_rows += reader.rows()
+        jets = next(stream_jets(replace(source, paths=[path])), None)
+        if jets is None:
+            continue
+        chunks.append(jets)
+        chunk_rows += jets.rows
+    return chunks, chunk_rows / max(total_rows, 1)
 
 
 def row_ranges(borders: Sequence[int], most: int = CHUNK_ROWS) -> Iterator[tuple[int, int]]:
-    """Row ranges (first, last) between cluster ``borders`` 0 … rows: whole clusters together up to ``most`` rows, longer clusters cut."""
-    first = last = 0
+    """Row ranges (first, last) between cluster ``borders`` 0 … rows.
+
+    Whole clusters together up to ``most`` rows; longer clusters are divided.
+    """
+    first = 0
+    last = 0
     for border in borders:
         if border - first > most and last > first:
             yield first, last
             first = last
+        # one cluster alone may be longer
         while border - first > most:
             yield first, first + most
             first += most
@@ -137,68 +152,97 @@ def row_ranges(borders: Sequence[int], most: int = CHUNK_ROWS) -> Iterator[tuple
         yield first, last
 
 
-def _columns(source: JetFiles, path: str) -> set[str]:
+def weighted_counts(place: Integers, weight: Floats, shape: tuple[int, ...]) -> Floats:
+    """Sum of weights in each bin of a histogram of ``shape``, by their flat places (M,)."""
+    summed = np.bincount(place, weight, math.prod(shape))
+    return np.asarray(summed, np.float64).reshape(shape)
+
+
+def _column_names(source: JetFiles, path: str) -> set[str]:
     with source.open(path) as reader:
         return set(reader.columns())
 
 
 def _tables(source: JetFiles, path: str, columns: Sequence[str]) -> Iterator[tuple[int, Table]]:
-    """Columns of a file, chunk by chunk, each with the number of rows read for it."""
+    """Columns of a file, chunk by chunk, each with the number of rows read for it.
+
+    With the event weight, if there is one, as column ``WEIGHT``.
+    """
+    if source.config is not None:
+        yield from _computed_tables(source, source.config, path, columns)
+        return
+    # a column with two roles, or with one beside the weight, is read once
+    stored = list(dict.fromkeys(columns))
+    if source.weight and source.weight not in stored:
+        stored.append(source.weight)
     with source.open(path) as reader:
-        for first, last in row_ranges(reader.clusters(columns)):
-            yield last - first, reader.read(columns, first, last)
+        for first, last in row_ranges(reader.clusters(stored)):
+            table = reader.read(stored, first, last)
+            if source.weight:
+                table = {**table, WEIGHT: table[source.weight]}
+            yield last - first, table
 
 
 def _computed_tables(
     source: JetFiles, config: DataConfig, path: str, columns: Sequence[str]
 ) -> Iterator[tuple[int, Table]]:
-    """The same of what a data YAML makes of a file for training; the event weight is column ``WEIGHT``."""
-    made = make_plan(config, "train")
+    """The same of what a data YAML makes of a file for training."""
+    plan = make_plan(config, "train")
     with source.open(path) as reader:
         for first, last in row_ranges(reader.clusters()):
-            table, _ = make_table(
-                read_columns(reader, made.columns, config, first, last), made, config, path, path
-            )
+            table = _computed_table(reader, plan, config, path, (first, last))
             if len(next(iter(table.values()))) == 0:
+                # no row passed the selection
                 continue
             for name in columns:
                 if name not in table:
                     raise ConfigError(
-                        f"{config.source}: no column {name!r} is made for training; {nearest(name, table)}"
+                        f"{config.source}: no column {name!r} is made for training; "
+                        f"{nearest(name, table)}"
                     )
-            weight = (
-                {}
-                if config.event_weight is None
-                else {WEIGHT: evaluate_column(config.event_weight, table, f"{path}: event_weight")}
-            )
-            yield last - first, {name: table[name] for name in columns} | weight
+            chosen = {name: table[name] for name in columns}
+            if config.event_weight is not None:
+                where = f"{path}: event_weight"
+                chosen[WEIGHT] = evaluate_column(config.event_weight, table, where)
+            yield last - first, chosen
 
 
-def _make_jets(
-    table: Table, wanted: Mapping[str, str], weight: str | None, path: str, rows: int
-) -> JetTable:
+def _computed_table(
+    reader: Reader, plan: Plan, config: DataConfig, path: str, rows: tuple[int, int]
+) -> Table:
+    """All columns that a data YAML makes of a range of rows."""
+    stored = read_columns(reader, plan.columns, config, *rows)
+    table, _ = make_table(stored, plan, config, path, path)
+    return table
+
+
+def _make_jets(table: Table, columns: Mapping[str, str], path: str, rows: int) -> JetTable:
+    """Flat columns by role, where they fit together."""
     counts: Integers | None = None
-    columns = {}
-    for role, name in wanted.items():
-        values = ak.Array(table[name])
-        if values.ndim != 2:
+    values: dict[str, Floats] = {}
+    for role, name in columns.items():
+        column = ak.Array(table[name])
+        if column.ndim != 2:
             raise DataError(
-                f"{path}: column {name!r} ({role}) must have one list of jets an event, its type is {values.type}"
+                f"{path}: column {name!r} ({role}) must have one list of jets an event, "
+                f"its type is {column.type}"
             )
-        found = ak.to_numpy(ak.num(values))
+        column_counts = ak.to_numpy(ak.num(column))
         if counts is None:
-            counts, reference = found, name
-        elif not np.array_equal(found, counts):
+            counts = column_counts
+            reference = name
+        elif not np.array_equal(column_counts, counts):
             raise DataError(
                 f"{path}: columns {reference!r} and {name!r} hold different numbers of jets"
             )
-        columns[role] = ak.to_numpy(ak.flatten(values)).astype(np.float64)
+        values[role] = ak.to_numpy(ak.flatten(column)).astype(np.float64)
     assert counts is not None
-    if "tag" in columns and not np.isin(columns["tag"], (0, 1)).all():
+    if "tag" in values and not np.isin(values["tag"], (0, 1)).all():
         raise DataError(
-            f"{path}: column {wanted['tag']!r} must hold 0 or 1 for each jet (tagged or not)"
+            f"{path}: column {columns['tag']!r} must hold 0 or 1 for each jet (tagged or not)"
         )
-    weights = (
-        np.ones(len(counts)) if weight is None else ak.to_numpy(table[weight]).astype(np.float64)
-    )
-    return JetTable(columns, counts, weights, rows)
+    if WEIGHT in table:
+        weight = ak.to_numpy(table[WEIGHT]).astype(np.float64)
+    else:
+        weight = np.ones(len(counts))
+    return JetTable(values, counts, weight, rows)

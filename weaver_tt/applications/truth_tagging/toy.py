@@ -1,7 +1,10 @@
-"""Toy events whose tagging efficiencies are known: section 3 and Appendix A of the truth-tagging paper (Di Bello et al., 2020).
+"""Toy events whose tagging efficiencies are known.
 
-N events of J = ``MOST_JETS`` padded jets, leading in pT first. All numbers of the model stand at the top of this file; angles in radians, pT and mass
-in GeV. Values are rounded to float32, as they are stored, before efficiencies are computed: ``jet_eff_true`` is the efficiency of the stored jet.
+N events of J = ``MOST_JETS`` padded jets, leading in pT first. All numbers of the model stand at
+the top of this file; angles in radians, pT and mass in GeV. Values are rounded to float32, as they
+are stored, before efficiencies are computed: ``jet_eff_true`` is the efficiency of the stored jet.
+
+Source: Di Bello et al., arXiv:2004.02665, section 3 and Appendix A.
 """
 
 from __future__ import annotations
@@ -25,22 +28,26 @@ Integers = npt.NDArray[np.integer[Any]]
 Bools = npt.NDArray[np.bool_]
 Kind = Literal["multijet", "boosted"]
 
-CODES = np.array([LIGHT, CHARM, BOTTOM], np.int32)  # order of every table below: light, c, b
-
-CHUNK = (
-    200_000  # events made at once: bounds the memory, and is part of the sequence that a seed gives
-)
+# events made at once: bounds the memory, and is part of the sequence that a seed gives
+CHUNK = 200_000
 CLUSTER = 50_000  # events of a cluster in the file: what a reader decodes at once
+
+# flavours in the order of every table below: light, c, b
+CODES = np.array([LIGHT, CHARM, BOTTOM], np.int32)
 
 MOST_JETS = 8
 EXTRA_JETS = 1.2  # mean of the exponential whose whole part is added to two jets
-PT_RANGE, PT_PEAK, PT_WIDTH = (20.0, 600.0), 20.0, 200.0
-ETA_LIMIT, ETA_WIDTH = 2.0, 0.5
+PT_RANGE = (20.0, 600.0)
+PT_PEAK = 20.0
+PT_WIDTH = 200.0
+ETA_LIMIT = 2.0
+ETA_WIDTH = 0.5
 DR_RANGE = (0.4, 3.5)
 JET_MASS = 2.0
 FLAVOUR_SHARES = (0.5, 0.2, 0.3)
 
-BOSON_MASS, BOSON_WIDTH = 90.0, 10.0
+BOSON_MASS = 90.0
+BOSON_WIDTH = 10.0
 BOSON_PT = 200.0  # mean of the exponential
 BOSON_FLAVOUR_SHARES = (1 / 3, 1 / 3, 1 / 3)
 
@@ -48,18 +55,27 @@ PEAK = np.array([0.02, 0.20, 0.75])  # a of the efficiency, by flavour
 PT_CENTER = np.array([250.0, 200.0, 180.0])  # m
 PT_SPREAD = np.array([250.0, 220.0, 260.0])  # s
 ETA_SPREAD = np.array([1.8, 1.6, 1.7])  # w
+# A[own, neighbour]
 NEIGHBOUR = np.array(
-    [[0.30, 0.80, 1.50], [-0.15, -0.25, -0.35], [-0.20, -0.30, -0.45]]
-)  # A[own, neighbour]
+    [
+        [0.30, 0.80, 1.50],
+        [-0.15, -0.25, -0.35],
+        [-0.20, -0.30, -0.45],
+    ]
+)
 NEIGHBOUR_RANGE = 0.5
 EFFICIENCY_RANGE = (1e-4, 0.98)
 
-LARGEST_PHI = np.nextafter(np.float32(np.pi), np.float32(0))  # float32(pi) itself lies beyond pi
+# float32(pi) itself lies beyond pi
+LARGEST_PHI = np.nextafter(np.float32(np.pi), np.float32(0))
 
 
 @dataclass(slots=True)
 class ToyJets:
-    """Padded jets of N events: ``pt``, ``eta``, ``phi`` float32 (N, J), ``flavour`` int32 (N, J), ``real`` bool (N, J)."""
+    """Padded jets of N events.
+
+    ``pt``, ``eta``, ``phi`` float32 (N, J), ``flavour`` int32 (N, J), ``real`` bool (N, J).
+    """
 
     pt: Floats
     eta: Floats
@@ -69,99 +85,134 @@ class ToyJets:
 
 
 def generate_toy(events: int, seed: int, kind: Kind = "multijet") -> ak.Array:
-    """``events`` toy events as one record array: jagged ``jet_*`` columns and ``event_number``; see :func:`toy_chunks` for the memory-bounded way."""
+    """``events`` toy events as one record array: jagged ``jet_*`` columns and ``event_number``.
+
+    All of them in memory; :func:`toy_chunks` bounds it.
+    """
     return ak.concatenate(list(toy_chunks(events, seed, kind)))
 
 
 def toy_chunks(events: int, seed: int, kind: Kind = "multijet") -> Iterator[ak.Array]:
-    """The same events in pieces of at most ``CHUNK``.
+    """The same events in chunks of at most ``CHUNK``.
 
-    Columns: ``jet_pt jet_eta jet_phi jet_mass jet_eff_true`` float32, ``jet_flavour`` int32 (5, 4, 0), ``jet_istag`` bool, each ``var`` an event;
-    ``event_number`` int64, from 0. Raises ConfigError for an unknown ``kind`` or fewer than one event.
+    Columns: ``jet_pt jet_eta jet_phi jet_mass jet_eff_true`` float32, ``jet_flavour`` int32
+    (5, 4, 0), ``jet_istag`` bool, each ``var`` an event; ``event_number`` int64, from 0.
+
+    Raises:
+        ConfigError: an unknown ``kind``, or fewer than one event.
     """
-    if kind not in get_args(Kind):
-        raise ConfigError(
-            f"toy: no kind of events is called {kind!r}; {nearest(kind, get_args(Kind))}"
-        )
+    kinds = get_args(Kind)
+    if kind not in kinds:
+        raise ConfigError(f"toy: no kind of events is called {kind!r}; {nearest(kind, kinds)}")
     if events < 1:
         raise ConfigError(f"toy: events must be at least 1, got {events}")
-    make = multijet if kind == "multijet" else boosted
+    make_jets = multijet if kind == "multijet" else boosted
     for number, first in enumerate(range(0, events, CHUNK)):
+        # each chunk has random numbers of its own
         rng = np.random.default_rng([seed, number])
-        jets = make(min(CHUNK, events - first), rng)
+        jets = make_jets(min(CHUNK, events - first), rng)
         yield _records(jets, first, rng)
 
 
 def write_toy(path: str, events: int, seed: int, kind: Kind = "multijet") -> None:
-    """Write the events to ``path``: tree ``tree`` of a .root file, or .parquet. A failure is an OutputError and leaves no file behind."""
+    """Write the events to ``path``: tree ``tree`` of a .root file, or .parquet.
+
+    Raises:
+        OutputError: writing fails; no file is left behind.
+    """
     with open_writer(path) as writer:
         for chunk in toy_chunks(events, seed, kind):
-            # small pieces make small clusters, which readers can shuffle
+            # small clusters, which readers can shuffle
             for first in range(0, len(chunk), CLUSTER):
-                piece = chunk[first : first + CLUSTER]
-                writer.write({name: piece[name] for name in piece.fields})
+                cluster = chunk[first : first + CLUSTER]
+                writer.write({name: cluster[name] for name in cluster.fields})
 
 
 def multijet(events: int, rng: np.random.Generator) -> ToyJets:
-    """Events of 2 + floor(Exp(1.2)) jets, 8 at most (more are set to 8), around a leading jet (Appendix A)."""
-    counts = np.minimum(2 + np.floor(rng.exponential(EXTRA_JETS, events)).astype(int), MOST_JETS)
+    """Events of 2 + floor(Exp(1.2)) jets, 8 at most (more are set to 8), around a leading jet.
+
+    Source: arXiv:2004.02665, Appendix A.
+    """
+    extra_jets = np.floor(rng.exponential(EXTRA_JETS, events)).astype(int)
+    counts = np.minimum(2 + extra_jets, MOST_JETS)
     real = np.arange(MOST_JETS) < counts[:, None]  # (N, J)
-    pt = np.where(
-        real, _truncated_gaussian(real.shape, PT_PEAK, PT_WIDTH, *PT_RANGE, rng), 0
-    ).astype(np.float32)
-    pt = -np.sort(-pt, axis=1)  # leading first, padding last
-    leading = _truncated_gaussian((events, 1), 0.0, ETA_WIDTH, -ETA_LIMIT, ETA_LIMIT, rng)
-    eta, around = _place_around(np.broadcast_to(leading, (events, MOST_JETS)), real, rng)
-    phi = _wrap_float32(rng.uniform(-np.pi, np.pi, (events, 1)) + around)
+    pt = _truncated_gaussian(real.shape, PT_PEAK, PT_WIDTH, PT_RANGE, rng)
+    pt = np.where(real, pt, 0).astype(np.float32)
+    # leading first, padding last
+    pt = -np.sort(-pt, axis=1)
+    eta_range = (-ETA_LIMIT, ETA_LIMIT)
+    leading_eta = _truncated_gaussian((events, 1), 0.0, ETA_WIDTH, eta_range, rng)
+    leading_eta = np.broadcast_to(leading_eta, (events, MOST_JETS))
+    eta, turn = _place_around(leading_eta, real, rng)
+    leading_phi = rng.uniform(-np.pi, np.pi, (events, 1))
+    phi = _wrap_float32(leading_phi + turn)
     flavour = rng.choice(CODES, real.shape, p=FLAVOUR_SHARES)
     return ToyJets(pt, eta, phi, flavour, real)
 
 
 def boosted(events: int, rng: np.random.Generator) -> ToyJets:
-    """A scalar of mass Gaussian(90, 10) GeV, pT Exp(200) GeV, eta Gaussian(0, 0.5) decays isotropically to two jets of one flavour.
+    """A scalar that decays isotropically to two jets of one flavour.
 
-    Decays are drawn anew until both jets lie where multijet events have jets: pT in [20, 600] GeV, |eta| < 2, dR in [0.4, 3.5].
+    Mass Gaussian(90, 10) GeV, pT Exp(200) GeV, eta Gaussian(0, 0.5). Decays are drawn anew until
+    both jets lie where multijet events have jets: pT in [20, 600] GeV, |eta| < 2, dR in [0.4, 3.5].
     """
     parts: list[Floats] = []
     missing = events
     while missing > 0:
-        pair = _decays(2 * missing + 100, rng)  # (3, n, 2): pt, eta, phi
-        distance = delta_r(pair[1, :, 0], pair[2, :, 0], pair[1, :, 1], pair[2, :, 1])
-        good = (
-            (pair[0] >= PT_RANGE[0]) & (pair[0] <= PT_RANGE[1]) & (np.abs(pair[1]) < ETA_LIMIT)
-        ).all(axis=1)
-        good &= (distance >= DR_RANGE[0]) & (distance <= DR_RANGE[1])
-        parts.append(pair[:, good][:, :missing])
-        missing -= parts[-1].shape[1]
-    pair = np.concatenate(parts, axis=1)
-    pair = np.take_along_axis(pair, np.argsort(-pair[0], axis=1)[None], axis=2)
-    flavour = np.repeat(rng.choice(CODES, (events, 1), p=BOSON_FLAVOUR_SHARES), 2, axis=1)
-    return ToyJets(pair[0], pair[1], pair[2], flavour, np.ones(flavour.shape, bool))
+        # three of four pass, so that one round nearly always suffices
+        decays = _decays(2 * missing + 100, rng)  # (3, n, 2): pt, eta, phi
+        kept = decays[:, _is_in_acceptance(*decays)][:, :missing]
+        parts.append(kept)
+        missing -= kept.shape[1]
+    jets = np.concatenate(parts, axis=1)  # (3, N, 2)
+    leading_first = np.argsort(-jets[0], axis=1)[None]  # (1, N, 2)
+    pt, eta, phi = np.take_along_axis(jets, leading_first, axis=2)
+    one_each = rng.choice(CODES, (events, 1), p=BOSON_FLAVOUR_SHARES)
+    flavour = np.repeat(one_each, 2, axis=1)
+    return ToyJets(pt, eta, phi, flavour, np.ones(flavour.shape, bool))
+
+
+def _is_in_acceptance(pt: Floats, eta: Floats, phi: Floats) -> Bools:
+    """(n,) whether both jets (n, 2) lie where multijet events have jets."""
+    low, high = PT_RANGE
+    in_pt = (pt >= low) & (pt <= high)
+    in_eta = np.abs(eta) < ETA_LIMIT
+    closest, farthest = DR_RANGE
+    distance = delta_r(eta[:, 0], phi[:, 0], eta[:, 1], phi[:, 1])
+    in_distance = (distance >= closest) & (distance <= farthest)
+    return (in_pt & in_eta).all(axis=1) & in_distance
 
 
 def true_efficiency(jets: ToyJets) -> Floats:
-    """Eq. 2 with our Fig. 3: the efficiency of each jet, float64 (N, J); padding holds anything.
+    """The efficiency of each jet, float64 (N, J); padding holds anything.
 
-    a exp(-((pT-m)/s)^2/2 - (eta/w)^2/2), times the product over the event's other jets of 1 + A exp(-(dR/0.5)^2/2), clipped to [1e-4, 0.98].
+    a exp(-((pT-m)/s)^2/2 - (eta/w)^2/2), times the product over the event's other jets of
+    1 + A exp(-(dR/0.5)^2/2), clipped to [1e-4, 0.98].
+
+    Source: arXiv:2004.02665, Eq. 2, with numbers of our own for its Fig. 3.
     """
     own = np.searchsorted(CODES, jets.flavour)  # (N, J): 0, 1, 2
-    pt, eta, phi = (values.astype(np.float64) for values in (jets.pt, jets.eta, jets.phi))
-    efficiency = PEAK[own] * np.exp(
-        -0.5 * (((pt - PT_CENTER[own]) / PT_SPREAD[own]) ** 2 + (eta / ETA_SPREAD[own]) ** 2)
-    )
-    for other in range(pt.shape[1]):
-        close = np.exp(
-            -0.5 * (delta_r(eta, phi, eta[:, [other]], phi[:, [other]]) / NEIGHBOUR_RANGE) ** 2
-        )  # (N, J)
-        factor = 1 + NEIGHBOUR[own, own[:, [other]]] * close
-        counts = jets.real[:, [other]] & (np.arange(pt.shape[1]) != other)
-        efficiency *= np.where(counts, factor, 1)
+    pt = jets.pt.astype(np.float64)
+    eta = jets.eta.astype(np.float64)
+    phi = jets.phi.astype(np.float64)
+    pt_pull = (pt - PT_CENTER[own]) / PT_SPREAD[own]
+    eta_pull = eta / ETA_SPREAD[own]
+    efficiency = PEAK[own] * np.exp(-0.5 * (pt_pull**2 + eta_pull**2))
+    # one neighbour at a time, which needs no (N, J, J) in memory
+    for number in range(pt.shape[1]):
+        other = [number]
+        distance = delta_r(eta, phi, eta[:, other], phi[:, other])  # (N, J)
+        closeness = np.exp(-0.5 * (distance / NEIGHBOUR_RANGE) ** 2)
+        factor = 1 + NEIGHBOUR[own, own[:, other]] * closeness
+        is_other = np.arange(pt.shape[1]) != number
+        efficiency *= np.where(jets.real[:, other] & is_other, factor, 1)
     return np.clip(efficiency, *EFFICIENCY_RANGE)
 
 
 def _records(jets: ToyJets, first: int, rng: np.random.Generator) -> ak.Array:
+    """The events as they are written, numbered from ``first``; tags are drawn here."""
     efficiency = true_efficiency(jets)
-    columns = {
+    padded = {
         "jet_pt": jets.pt,
         "jet_eta": jets.eta,
         "jet_phi": jets.phi,
@@ -171,20 +222,26 @@ def _records(jets: ToyJets, first: int, rng: np.random.Generator) -> ak.Array:
         "jet_eff_true": efficiency.astype(np.float32),
     }
     counts = jets.real.sum(axis=1)
-    record = {name: ak.unflatten(values[jets.real], counts) for name, values in columns.items()}
-    record["event_number"] = ak.Array(np.arange(first, first + len(counts), dtype=np.int64))
-    return ak.zip(record, depth_limit=1)
+    columns = {}
+    for name, values in padded.items():
+        columns[name] = ak.unflatten(values[jets.real], counts)
+    numbers = np.arange(first, first + len(counts), dtype=np.int64)
+    columns["event_number"] = ak.Array(numbers)
+    return ak.zip(columns, depth_limit=1)
 
 
 def _truncated_gaussian(
     shape: tuple[int, ...],
     mean: float,
     width: float,
-    low: float,
-    high: float,
+    limits: tuple[float, float],
     rng: np.random.Generator,
 ) -> Floats:
-    """Gaussian numbers strictly above ``low`` and below ``high`` once rounded to float32; those outside are drawn anew, which is exact."""
+    """Gaussian numbers strictly between two limits, once rounded to float32.
+
+    Those outside are drawn anew, which gives the truncated distribution exactly.
+    """
+    low, high = limits
     values = rng.normal(mean, width, shape).astype(np.float32)
     outside = (values <= low) | (values >= high)
     while outside.any():
@@ -194,50 +251,65 @@ def _truncated_gaussian(
 
 
 def _place_around(leading: Floats, real: Bools, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Eta (N, J) and distance in phi from the leading jet (N, J), given the leading jet's eta (N, J).
+    """Eta (N, J), and distance in phi from the leading jet (N, J), given the leading jet's eta.
 
-    sqrt(dR) is uniform and kept; the direction is uniform among those with |eta| < 2 and |dPhi| < pi (drawn anew until there), so that the
-    stored jets have exactly the drawn distances. There always is such a direction, as dR < 3.5.
+    sqrt(dR) is uniform and kept; the direction is uniform among those with |eta| < 2 and
+    |dPhi| < pi (drawn anew until there), so that the stored jets have exactly the drawn distances.
+    There always is such a direction, as dR < 3.5.
     """
     eta = leading.astype(np.float32)
-    around = np.zeros(eta.shape)
-    row, jet = np.nonzero(real & (np.arange(real.shape[1]) > 0))
-    distance = rng.uniform(DR_RANGE[0] ** 0.5, DR_RANGE[1] ** 0.5, len(row)) ** 2
+    turn = np.zeros(eta.shape)
+    is_other = real & (np.arange(real.shape[1]) > 0)
+    # jets that still have no direction: (K,) each
+    row, jet = np.nonzero(is_other)
+    low, high = np.sqrt(DR_RANGE)
+    distance = rng.uniform(low, high, len(row)) ** 2
     while len(row):
         direction = rng.uniform(-np.pi, np.pi, len(row))
-        drawn = (leading[row, jet] + distance * np.sin(direction)).astype(np.float32)
-        turn = distance * np.cos(direction)
-        good = (np.abs(drawn) < ETA_LIMIT) & (np.abs(turn) < np.pi)
-        eta[row[good], jet[good]], around[row[good], jet[good]] = drawn[good], turn[good]
-        row, jet, distance = row[~good], jet[~good], distance[~good]
-    return eta, around
+        drawn_eta = leading[row, jet] + distance * np.sin(direction)
+        drawn_eta = drawn_eta.astype(np.float32)
+        drawn_turn = distance * np.cos(direction)
+        good = (np.abs(drawn_eta) < ETA_LIMIT) & (np.abs(drawn_turn) < np.pi)
+        eta[row[good], jet[good]] = drawn_eta[good]
+        turn[row[good], jet[good]] = drawn_turn[good]
+        row = row[~good]
+        jet = jet[~good]
+        distance = distance[~good]
+    return eta, turn
 
 
 def _decays(events: int, rng: np.random.Generator) -> Floats:
     """Two-body decays of the scalar, float32 (3, events, 2): pt, eta, phi of the two jets."""
     mass = rng.normal(BOSON_MASS, BOSON_WIDTH, events)
-    pt, phi, eta = (
-        rng.exponential(BOSON_PT, events),
-        rng.uniform(-np.pi, np.pi, events),
-        rng.normal(0, ETA_WIDTH, events),
-    )
+    pt = rng.exponential(BOSON_PT, events)
+    phi = rng.uniform(-np.pi, np.pi, events)
+    eta = rng.normal(0, ETA_WIDTH, events)
     boson = np.stack(px_py_pz(pt, eta, phi))  # (3, events)
-    boson_energy = energy_from_mass(mass, (boson**2).sum(axis=0))
-    momentum = np.sqrt(mass**2 / 4 - JET_MASS**2)  # of each jet in the rest frame
-    cosine, azimuth = rng.uniform(-1, 1, events), rng.uniform(-np.pi, np.pi, events)
-    sine = np.sqrt(1 - cosine**2)
-    rest = momentum * np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine])
-    # Lorentz boost: p' = p + P (P.p / (E + m) + e) / m, with e = m / 2 for both jets and p -> -p for the second
-    along = (boson * rest).sum(axis=0) / (boson_energy + mass)
-    jets = np.stack(
-        [rest + boson * (along + mass / 2) / mass, -rest + boson * (-along + mass / 2) / mass],
-        axis=-1,
-    )  # (3, events, 2)
+    energy = energy_from_mass(mass, (boson**2).sum(axis=0))
+    # the first jet in the rest frame; the second has the opposite momentum
+    momentum = np.sqrt(mass**2 / 4 - JET_MASS**2)
+    rest = momentum * _isotropic_directions(events, rng)  # (3, events)
+    # Lorentz boost: p' = p + P (P.p / (E + m) + e) / m, with e = m / 2 for both jets
+    along = (boson * rest).sum(axis=0) / (energy + mass)
+    first = rest + boson * (along + mass / 2) / mass
+    second = -rest + boson * (-along + mass / 2) / mass
+    jets = np.stack([first, second], axis=-1)  # (3, events, 2)
     jet_pt, jet_eta, jet_phi = pt_eta_phi(*jets)
     jet_phi = np.clip(jet_phi, -LARGEST_PHI, LARGEST_PHI)
     return np.stack([jet_pt, jet_eta, jet_phi]).astype(np.float32)
 
 
+def _isotropic_directions(number: int, rng: np.random.Generator) -> Floats:
+    """Unit vectors (3, number)."""
+    cosine = rng.uniform(-1, 1, number)
+    azimuth = rng.uniform(-np.pi, np.pi, number)
+    sine = np.sqrt(1 - cosine**2)
+    x = sine * np.cos(azimuth)
+    y = sine * np.sin(azimuth)
+    return np.stack([x, y, cosine])
+
+
 def _wrap_float32(phi: Floats) -> Floats:
     """Angles brought into [-pi, pi), float32."""
-    return np.clip(wrap_phi(phi), -LARGEST_PHI, LARGEST_PHI).astype(np.float32)
+    wrapped = np.clip(wrap_phi(phi), -LARGEST_PHI, LARGEST_PHI)
+    return wrapped.astype(np.float32)

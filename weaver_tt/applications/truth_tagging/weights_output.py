@@ -27,39 +27,48 @@ def write_event_weights(
     correlation: Correlation = "full",
     treename: str | None = None,
 ) -> None:
-    """Copy ``path`` to ``output`` (.root or .parquet) chunk by chunk, with the column ``request.column`` for each request behind the others.
+    """Copy ``path`` to ``output`` (.root or .parquet) chunk by chunk, with weights added.
 
-    ``treename``: tree of ``path`` (None: its only one) and of ``output`` (None: ``tree``).
-    Where the file has the ensemble's spread ``EFFICIENCY_std``, a column ``…_std`` follows each weight. Raises ConfigError without requests or for
-    two of one name, DataError for a column that is missing, already there, or holds anything but efficiencies.
+    The column ``request.column`` for each request comes behind the others. Where the file has the
+    ensemble's spread ``EFFICIENCY_std``, a column ``…_std`` follows each weight. ``treename``: tree
+    of ``path`` (None: its only one) and of ``output`` (None: ``tree``).
+
+    Raises:
+        ConfigError: there are no requests, or two of one name.
+        DataError: a column is missing, already there, or holds anything but efficiencies.
     """
     names = [request.column for request in requests]
     if not names or len(set(names)) < len(names):
         raise ConfigError(
-            f"weights: ask for one or more different numbers of tags (--exactly, --at-least), got {names or 'none'}"
+            f"weights: ask for one or more different numbers of tags (--exactly, --at-least), "
+            f"got {names or 'none'}"
         )
     with open_reader(path, treename) as reader, open_writer(output, treename or "tree") as writer:
         columns = _without_counters(reader.columns())
+        # a wrong name is reported before anything is written
         reader.resolve([efficiency])
-        taken = {name for column in names for name in (column, f"{column}_std")} & set(columns)
-        if taken:
-            raise DataError(f"{path}: already has the column {', '.join(sorted(taken))}")
+        _check_names_are_new(names, columns, path)
         spread = f"{efficiency}_std" if f"{efficiency}_std" in columns else None
-        for first, last in list(row_ranges(reader.clusters(columns))) or [(0, 0)]:
+        # a file without rows still makes a file with all columns
+        ranges = list(row_ranges(reader.clusters(columns))) or [(0, 0)]
+        for first, last in ranges:
             table = reader.read(columns, first, last)
+            spreads = None if spread is None else table[spread]
             for request in requests:
                 try:
-                    table |= _weight_columns(
-                        table[efficiency],
-                        None if spread is None else table[spread],
-                        request,
-                        correlation,
-                    )
+                    table |= _weight_columns(table[efficiency], spreads, request, correlation)
                 except DataError as error:
-                    raise DataError(
-                        f"{path}: column {efficiency!r}, rows from {first}: {error}"
-                    ) from error
+                    place = f"{path}: column {efficiency!r}, rows from {first}"
+                    raise DataError(f"{place}: {error}") from error
             writer.write(table)
+
+
+def _check_names_are_new(names: Sequence[str], columns: Sequence[str], path: str) -> None:
+    """Raise DataError where the file has a column that is to be added."""
+    added = {*names, *(f"{name}_std" for name in names)}
+    present = sorted(added & set(columns))
+    if present:
+        raise DataError(f"{path}: already has the column {', '.join(present)}")
 
 
 def _weight_columns(
@@ -67,12 +76,14 @@ def _weight_columns(
 ) -> dict[str, ak.Array]:
     weights = {request.column: ak.Array(event_weight(efficiency, request))}
     if spread is not None:
-        weights[f"{request.column}_std"] = ak.Array(
-            event_weight_error(efficiency, spread, request, correlation)
-        )
+        error = event_weight_error(efficiency, spread, request, correlation)
+        weights[f"{request.column}_std"] = ak.Array(error)
     return weights
 
 
 def _without_counters(columns: Sequence[str]) -> list[str]:
-    """Columns but for the ``nNAME`` that go with jagged columns ``NAME`` of a ROOT tree: the writer makes its own."""
+    """Columns but for the ``nNAME`` that go with jagged columns ``NAME`` of a ROOT tree.
+
+    The writer makes its own.
+    """
     return [name for name in columns if not (name.startswith("n") and name[1:] in columns)]
