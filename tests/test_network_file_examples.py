@@ -11,6 +11,10 @@ import torch
 import yaml
 
 from weaver_tt import cli
+from weaver_tt.config.schema import DataConfig, Labels
+from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.metrics.base import Scored
+from weaver_tt.tasks.classification import Classification
 
 DOCUMENTATION = Path(__file__).parents[1] / "docs" / "network-file.md"
 
@@ -153,3 +157,17 @@ def test_a_term_over_the_batch_lowers_what_the_meter_measures(folder, caplog):
     common = ["-c", folder / "data.yaml", "-n", folder / "decorrelated.py"]
     predict(folder, common, folder / "decorrelated")
     assert abs(metrics(folder, "decorrelated")["correlation"]) < 0.4 * abs(before)
+
+
+def test_a_task_adds_a_figure_to_those_of_its_base():
+    names = {"Classification": Classification}
+    exec(example("def figures"), names)
+    labels = Labels(classes={name: parse_expression(name, "test") for name in "ab"})
+    task = names["Smooth"](DataConfig(source="c.yaml", text="", inputs={}, labels=labels))
+    meters = task.meters()
+    output = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])
+    for meter in meters:
+        meter.update(Scored(output, torch.tensor([0, 1, 1]), torch.ones(3), torch.ones(3)), None)
+    figures = task.figures(meters, [meter.totals() for meter in meters])
+    assert {"roc", "classes"} <= figures.keys()
+    assert [bar.get_height() for bar in figures["classes"].axes[0].patches] == [1, 2]
