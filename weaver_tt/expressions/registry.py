@@ -98,17 +98,17 @@ def _astype(content: Any, to: Any) -> Any:
 # Functions of numpy: value by value
 
 _numpy(
-    "sums, products, quotients, powers, as by the operators",
+    "arithmetic, as with the operators",
     """add:Add subtract:Sub multiply:Mul divide:Div true_divide:Div floor_divide power:Pow
     float_power positive:Identity negative:Neg reciprocal:Reciprocal square""",
 )
-_numpy("remainders and whole parts", "remainder mod fmod divmod modf frexp gcd lcm")
+_numpy("remainders, integer and fractional parts", "remainder mod fmod divmod modf frexp gcd lcm")
 _numpy(
     "exponentials, logarithms, roots",
     "exp:Exp exp2 expm1 log:Log log2 log10 log1p logaddexp logaddexp2 sqrt:Sqrt cbrt hypot",
 )
 _numpy(
-    "trigonometric functions, radians and degrees",
+    "trigonometric functions; radians and degrees",
     """sin:Sin cos:Cos tan:Tan arcsin:Asin arccos:Acos arctan:Atan arctan2
     deg2rad radians rad2deg degrees""",
 )
@@ -116,9 +116,11 @@ _numpy(
     "hyperbolic functions",
     "sinh:Sinh cosh:Cosh tanh:Tanh arcsinh:Asinh arccosh:Acosh arctanh:Atanh",
 )
-_numpy("size and sign", "abs:Abs absolute:Abs fabs:Abs sign:Sign signbit copysign heaviside")
+_numpy(
+    "absolute value and sign", "abs:Abs absolute:Abs fabs:Abs sign:Sign signbit copysign heaviside"
+)
 _numpy("rounding", "ceil:Ceil floor:Floor rint:Round trunc")
-_numpy("rounding to decimals", "around round", is_elementwise=True)
+_numpy("rounding to a number of decimals", "around round", is_elementwise=True)
 _numpy("the larger or smaller of two values", "maximum:Max minimum:Min fmax fmin")
 _numpy(
     "comparisons",
@@ -128,21 +130,21 @@ _numpy(
 _numpy("whether values are close", "isclose", is_elementwise=True)
 _numpy("whether values are finite", "isfinite isinf:IsInf isnan:IsNaN")
 _numpy(
-    "logic of true and false, and of bits",
+    "logical and bitwise operations",
     """logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor
     bitwise_not invert left_shift right_shift""",
 )
-_numpy("neighbouring floating-point numbers", "nextafter spacing")
+_numpy("spacing of floating-point numbers", "nextafter spacing")
 _numpy("values limited to a range", "clip", is_elementwise=True)
-_numpy("a choice: `np.where(condition, yes, no)`", "where:Where", is_elementwise=True)
-_numpy("numbers in place of values that are not finite", "nan_to_num", is_elementwise=True)
-_numpy("constants of a column's shape", "ones_like zeros_like full_like", is_elementwise=True)
+_numpy("one of two values: `np.where(condition, yes, no)`", "where:Where", is_elementwise=True)
+_numpy("numbers in place of non-finite values", "nan_to_num", is_elementwise=True)
+_numpy("constants in the shape of a column", "ones_like zeros_like full_like", is_elementwise=True)
 
 # Functions of numpy: on whole arrays
 
 _numpy("further functions of each value", "angle fix isneginf isposinf real sinc")
 _numpy("bins, interpolation", "digitize searchsorted interp")
-_numpy("membership in a list; a choice among several", "isin select")
+_numpy("membership in a list; one of several values", "isin select")
 _numpy("angles without jumps of 2 pi along an axis", "unwrap")
 _numpy("sums and products", "sum prod cumsum cumprod nansum nanprod nancumsum dot cross")
 _numpy(
@@ -151,12 +153,12 @@ _numpy(
     nanpercentile nanquantile corrcoef""",
 )
 _numpy(
-    "extrema, where they are, and order",
+    "minima and maxima, their positions, sorting",
     "max min amax amin ptp argmax argmin nanmax nanmin nanargmax nanargmin sort argsort",
 )
-_numpy("tests of many values", "all any allclose array_equal count_nonzero")
+_numpy("tests over many values", "all any allclose array_equal count_nonzero")
 _numpy(
-    "shapes",
+    "joining, reshaping, selecting",
     """concatenate stack hstack vstack column_stack expand_dims squeeze reshape transpose
     moveaxis swapaxes take take_along_axis""",
 )
@@ -178,26 +180,26 @@ def _in_jagged_array(name: str) -> tuple[str, ...]:
 _add(
     *("ak.where", "awkward.where"),
     value=ak.where,
-    doc="a choice: `ak.where(condition, yes, no)`",
+    doc="one of two values: `ak.where(condition, yes, no)`",
     flat=np.where,
     onnx="Where",
 )
 _add(
     *("ak.nan_to_num", "awkward.nan_to_num"),
     value=ak.nan_to_num,
-    doc="numbers in place of values that are not finite",
+    doc="numbers in place of non-finite values",
     flat=np.nan_to_num,
 )
 _add(
     *_in_jagged_array("ones_like"),
     value=ak.ones_like,
-    doc="constants of a column's shape",
+    doc="constants in the shape of a column",
     flat=np.ones_like,
 )
 _add(
     *_in_jagged_array("zeros_like"),
     value=ak.zeros_like,
-    doc="constants of a column's shape",
+    doc="constants in the shape of a column",
     flat=np.zeros_like,
 )
 _add(
@@ -209,7 +211,7 @@ _add(
 _add(
     *_in_jagged_array("zip"),
     value=ak.zip,
-    doc="columns together as the fields of a record",
+    doc="columns combined as the fields of a record",
 )
 _add(
     *_in_jagged_array("concatenate"),
@@ -224,21 +226,23 @@ _add(
 _add(
     *("ak.pad_none", "awkward.pad_none"),
     value=methods.pad_none,
-    doc="rows filled up with missing values",
+    doc="rows padded with missing values",
 )
-_awkward("objects of each row", "num count count_nonzero")
+_awkward("number of objects in each row", "num count count_nonzero")
 _awkward("sums and products", "sum prod nansum nanprod")
 _awkward("means and spreads", "mean std var moment covar corr nanmean nanstd nanvar softmax")
 _awkward(
-    "extrema, where they are, and order",
+    "minima and maxima, their positions, sorting",
     "max min ptp argmax argmin nanmax nanmin nanargmax nanargmin sort argsort",
 )
-_awkward("tests of many values", "all any almost_equal")
+_awkward("tests over many values", "all any almost_equal")
 _awkward("further functions of each value", "isclose full_like is_none nan_to_none")
 _awkward("missing values", "fill_none drop_none mask singletons firsts")
-_awkward("combinations of objects", "cartesian argcartesian combinations argcombinations")
 _awkward(
-    "shapes",
+    "combinations of objects within each row", "cartesian argcartesian combinations argcombinations"
+)
+_awkward(
+    "joining, reshaping, selecting",
     """broadcast_arrays flatten ravel unflatten local_index run_lengths from_regular to_regular
     to_packed to_numpy""",
 )
@@ -257,7 +261,7 @@ _math("constants", "pi e inf nan tau")
 # Python's own functions; numpy's for some, so that they act on every value,
 # and so that `round(1, -10**9)` cannot hang
 
-_add("abs", value=np.absolute, doc="size of each value", flat=np.absolute, onnx="Abs")
+_add("abs", value=np.absolute, doc="absolute value of each value", flat=np.absolute, onnx="Abs")
 _add("round", value=np.round, doc="each value rounded", flat=np.round)
 _add("len", value=len, doc="length of a list")
 _add("min", value=min, doc="of a list, or of several numbers")
@@ -269,19 +273,19 @@ _add("sum", value=sum, doc="of a list")
 _add(
     "_hash",
     value=helpers._hash,
-    doc="a whole number for each row, the same for equal rows: `_hash(run, event) % 10 < 8`",
+    doc="an integer for each row, the same for equal rows: `_hash(run, event) % 10 < 8`",
 )
 _add("_concat", value=helpers._concat, doc="arrays one after another")
 _add("_stack", value=helpers._stack, doc="arrays side by side along a new axis")
 _add(
     "_pad",
     value=helpers._pad,
-    doc="the first `maxlen` objects of each row, filled up with `value`",
+    doc="the first `maxlen` objects of each row, padded with `value`",
 )
 _add(
     "_repeat_pad",
     value=helpers._repeat_pad,
-    doc="each row's objects over and over up to `maxlen`; zeros without objects",
+    doc="the objects of each row repeated up to `maxlen`; zeros for rows without objects",
 )
 _add("_clip", value=helpers._clip, doc="values limited to a range", flat=np.clip)
 _add(
@@ -293,7 +297,7 @@ _add("_batch_knn", value=helpers._batch_knn, doc="the same row by row, padded")
 _add(
     "_batch_permute_indices",
     value=helpers._batch_permute_indices,
-    doc="a shuffled order of each row, the same every time for rows of the same sizes",
+    doc="a random order of each row, the same every time for rows of the same sizes",
 )
 _add(
     "_batch_argsort",
@@ -304,7 +308,7 @@ _add("_batch_gather", value=helpers._batch_gather, doc="each row in a given orde
 _add(
     "_batch_permute_and_drop_indices",
     value=helpers._batch_permute_and_drop_indices,
-    doc="a shuffled order of each row that leaves out a random share",
+    doc="such an order that leaves out a random share",
 )
 FOUR_MOMENTA = "four-momenta; they add up with `+`"
 _add("_p4_from_pxpypze", value=helpers._p4_from_pxpypze, doc=FOUR_MOMENTA)
@@ -322,24 +326,24 @@ def _extremum(name: str) -> None:
     _add(
         f"x.{name}()",
         value=partial(methods.find_extremum, getattr(ak, name)),
-        doc="where the smallest or largest object of each row is, to index with",
+        doc="index of the smallest or largest object of each row",
     )
 
 
-_reduction("sum", "sum or product of each row's objects")
-_reduction("prod", "sum or product of each row's objects")
-_reduction("min", "smallest or largest of each row's objects")
-_reduction("max", "smallest or largest of each row's objects")
-_reduction("mean", "mean or standard deviation of each row's objects")
-_reduction("std", "mean or standard deviation of each row's objects")
-_reduction("any", "whether any or all of each row's objects are true")
-_reduction("all", "whether any or all of each row's objects are true")
+_reduction("sum", "sum or product over the objects of each row")
+_reduction("prod", "sum or product over the objects of each row")
+_reduction("min", "minimum or maximum over the objects of each row")
+_reduction("max", "minimum or maximum over the objects of each row")
+_reduction("mean", "mean or standard deviation over the objects of each row")
+_reduction("std", "mean or standard deviation over the objects of each row")
+_reduction("any", "whether any or all objects of each row are true")
+_reduction("all", "whether any or all objects of each row are true")
 _extremum("argmin")
 _extremum("argmax")
 _add(
     "x.pad()",
     value=methods.pad,
-    doc="rows filled up to `length` with missing values; with `clip=True` cut there too",
+    doc="rows padded to `length` with missing values; with `clip=True` also truncated",
 )
 _add("x.fillna()", value=ak.fill_none, doc="`x.fillna(value)`: a value in place of missing ones")
 _add(
@@ -348,7 +352,7 @@ _add(
     doc="values of another type: `x.astype('float32')`",
     flat=_astype,
 )
-_add("x.counts", value=methods.counts, doc="number of objects of each row")
+_add("x.counts", value=methods.counts, doc="number of objects in each row")
 
 # What may follow the dot of four-momenta
 
@@ -365,7 +369,7 @@ _coordinate("transverse momentum", "pt", "rho")
 _coordinate("pseudorapidity, azimuth, polar angle", "eta")
 _coordinate("pseudorapidity, azimuth, polar angle", "phi")
 _coordinate("pseudorapidity, azimuth, polar angle", "theta")
-_coordinate("size of the momentum", "p")
+_coordinate("magnitude of the momentum", "p")
 _coordinate("energy", "energy", "E", "e", "t")
 _coordinate("mass; negative where the square of the mass is", "mass", "m", "M")
 _coordinate("transverse mass and energy", "mt")

@@ -94,7 +94,11 @@ def test_mistakes_are_told(predictions, tmp_path):
 
 
 def test_options_do_not_import_heavy_libraries():
-    code = "import sys, weaver_tt.applications.truth_tagging.commands; print([name for name in ('numpy', 'awkward', 'torch', 'matplotlib') if name in sys.modules])"
+    code = """
+import sys, weaver_tt.applications.truth_tagging.commands
+heavy = ("numpy", "awkward", "torch", "matplotlib")
+print([name for name in heavy if name in sys.modules])
+"""
     assert (
         subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True

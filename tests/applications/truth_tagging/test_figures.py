@@ -18,7 +18,10 @@ from weaver_tt.errors import OutputError
 
 @pytest.fixture
 def closure():
-    """Two-jet b events, a map of 0.5 everywhere, a network of 0.4, half of the jets tagged; no truth."""
+    """Two-jet b events without truth.
+
+    A map of 0.5 everywhere, a network of 0.4, half of the jets tagged.
+    """
     flat = FlavourMap(
         np.array([20.0, 600.0]), np.array([-2.0, 2.0]), np.array([[0.5]]), np.array([[0.01]]), 100.0
     )

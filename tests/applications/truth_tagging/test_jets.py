@@ -1,4 +1,4 @@
-"""Columns of jets in chunks: roles, weights, leading jets, and what a data YAML makes of NanoAOD."""
+"""Columns of jets in chunks: roles, weights, leading jets, and columns that a data YAML makes."""
 
 from pathlib import Path
 

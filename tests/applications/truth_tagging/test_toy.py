@@ -1,4 +1,4 @@
-"""The toy has the distributions and efficiencies that the paper's appendix and our Fig. 3 give it."""
+"""The toy has the distributions of the paper's appendix and the efficiencies of our own Fig. 3."""
 
 import math
 

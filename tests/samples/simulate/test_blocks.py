@@ -59,7 +59,8 @@ def test_nonsense_and_hopeless_windows_are_errors_and_leave_no_file(tmp_path, mo
     )
     with pytest.raises(
         ConfigError,
-        match=r"no jet of higgs-bb in 24 events with pTHat in 20 to 30 GeV; the window is pT in 3000 to 3100 GeV",
+        match=r"no jet of higgs-bb in 24 events with pTHat in 20 to 30 GeV; "
+        r"the window is pT in 3000 to 3100 GeV",
     ):
         blocks.write_sample(str(tmp_path / "no.root"), far, 1, progress=False)
     with pytest.raises(

@@ -45,7 +45,10 @@ def random_event(rng, number=40):
 
 
 def anti_kt(momentum, radius):
-    """Anti-kT by its definition, all distances anew in each step: lists of constituents by descending pT."""
+    """Anti-kT by its definition, all distances anew in each step.
+
+    Lists of constituents by descending pT.
+    """
     clusters = [(momentum[:, i], [i]) for i in range(momentum.shape[1])]
     done = []
     while clusters:
@@ -171,7 +174,8 @@ def test_subjettiness_counts_prongs():
         ],
     )
     taus = substructure(events, find_jets(events, SampleSettings(process="qcd", pt_max=6000)), 0.8)
-    # the axis that minimises tau1 in one pass is the jet's or better: at most (400 * 0.4/3 + 200 * 0.8/3) / (600 * 0.8), at least all on one prong
+    # the axis that minimises tau1 in one pass is the jet's or better:
+    # at most (400 * 0.4/3 + 200 * 0.8/3) / (600 * 0.8), at least all on one prong
     assert (
         200 * 0.4 / (600 * 0.8) - 1e-3
         <= taus["jet_tau1"][0]

@@ -13,7 +13,8 @@ from weaver_tt.samples.simulate.tracks import (
 
 
 def test_impact_parameters_of_a_straight_line_by_hand():
-    # moves along (1, 0, 2) and starts at (3, 1, 7): it passed the beam at (0, 1), when z was 7 - 3 * 2
+    # moves along (1, 0, 2) and starts at (3, 1, 7):
+    # it passed the beam at (0, 1), when z was 7 - 3 * 2
     momentum, vertex = np.array([[1.0], [0.0], [2.0], [9.0]]), np.array([[3.0], [1.0], [7.0]])
     d0, dz = impact_parameters(momentum, vertex)
     assert (d0.tolist(), dz.tolist()) == ([-1.0], [1.0])

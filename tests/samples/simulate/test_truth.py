@@ -9,7 +9,10 @@ from weaver_tt.samples.simulate.truth import decaying_particles, find_origins, l
 
 
 def record(*events):
-    """Particles of events given as lists of (PDG number, first daughter, last daughter, eta, phi); daughters count from the event's start."""
+    """Particles of events given as lists of (PDG number, first and last daughter, eta, phi).
+
+    Daughters count from the event's start.
+    """
     rows = [(event, *entry) for event, entries in enumerate(events) for entry in entries]
     number, pid, one, two, eta, phi = (np.array(values) for values in zip(*rows, strict=True))
     counts = np.bincount(number)
