@@ -1,4 +1,7 @@
-"""Names of all files and folders of a run: what is written under a prefix, and the prefix that a file belongs to."""
+"""Names of all files and folders of a run.
+
+What is written under a prefix, and the prefix that a file belongs to.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,7 @@ class RunFiles:
 
     @property
     def auto_yaml(self) -> Path:
-        """What was computed from the training data: input statistics, weight tables, bucket edges."""
+        """What the training data says: input statistics, weight tables, bucket edges."""
         return self._path(".auto.yaml")
 
     @property
@@ -133,12 +136,12 @@ class RunFiles:
         return self._path("_profile") / "trace.json"
 
     def tracker_folder(self, tracker: str) -> Path:
-        """Where a tracker of that name writes, such as ``tensorboard``, unless a flag says otherwise."""
+        """Where the tracker ``tracker`` writes, unless a flag says otherwise."""
         return self._path(f"_{tracker}")
 
     @property
     def trial(self) -> Path:
-        """A file that is written and removed at once, to see whether files can be written at all."""
+        """A file that is written and removed at once, to see whether that is possible."""
         return self._path("_trial.part")
 
     # --- the runs beside it

@@ -74,10 +74,9 @@ def _selected_parts(config: DataConfig, plan: Plan, scan: Scan) -> Iterator[ak.A
     for source in scan.sources:
         with open_reader(source.path, config.treename) as reader:
             for chunk in split_into_chunks(source, ROWS_AT_ONCE):
-                raw = read_columns(
-                    reader, scan.columns[chunk.group], config, chunk.first, chunk.last
-                )
+                names = scan.columns[chunk.group]
                 group = scan.groups[chunk.group]
+                raw = read_columns(reader, names, config, chunk.first, chunk.last)
                 table, accounting = make_table(raw, plan, config, chunk.path, group)
                 # without rows, new variables are not computed
                 if accounting.selected.total():
@@ -89,5 +88,8 @@ def _concatenate(parts: Sequence[ak.Array], names: Sequence[str]) -> ak.Array:
     """The rows of all ``parts``, with those of the fields ``names`` that each of them has."""
     if not parts:
         return ak.Array({name: [] for name in names})
-    common = [name for name in names if all(name in part.fields for part in parts)]
+    common = list(names)
+    # an optional column may be in the files of one group only
+    for part in parts:
+        common = [name for name in common if name in part.fields]
     return ak.concatenate([part[common] for part in parts])

@@ -82,81 +82,97 @@ def find_states(model: str, epoch: int | None = None, members: int | None = None
 
 
 def save_checkpoint(value: object, path: Path) -> None:
-    """Write ``value`` so that ``path`` holds either all of it or what it held before; OutputError when it cannot be written."""
+    """Write ``value``: ``path`` then holds either all of it or what it held before.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     with writing(path) as file:
         torch.save(value, file)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a file that :func:`save_checkpoint` wrote, tensors on the CPU; TrainingError when it is none."""
+    """Read a file that :func:`save_checkpoint` wrote, tensors on the CPU.
+
+    Raises:
+        TrainingError: it is no such file.
+    """
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's unpickler raises whatever the bytes lead to
-        raise TrainingError(
-            f"{path}: cannot be read as a checkpoint ({type(error).__name__} {str(error)[:200]})"
-        ) from error
+    except Exception as error:
+        # torch's unpickler raises whatever the bytes lead to
+        problem = f"{type(error).__name__} {str(error)[:200]}"
+        raise TrainingError(f"{path}: cannot be read as a checkpoint ({problem})") from error
     if not isinstance(value, dict):
         raise TrainingError(f"{path}: holds a {type(value).__name__}, expected a checkpoint")
     return value
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], where: Path) -> None:
-    """Continue with the moments of ``state``; TrainingError when it is another optimiser's."""
-    own = optimizer.state_dict()["param_groups"]
-    saved = state["param_groups"]
-    sizes, before = (
-        [len(group["params"]) for group in own],
-        [len(group["params"]) for group in saved],
-    )
-    if sizes != before:
+    """Continue with the moments in ``state``, read from the file ``where``.
+
+    Raises:
+        TrainingError: it is the state of another optimizer, or of other parameters.
+    """
+    own_groups = optimizer.state_dict()["param_groups"]
+    saved_groups = state["param_groups"]
+    sizes = [len(group["params"]) for group in own_groups]
+    saved_sizes = [len(group["params"]) for group in saved_groups]
+    if sizes != saved_sizes:
         raise TrainingError(
-            f"{where}: the optimiser had groups of {before} parameters, now {sizes}"
+            f"{where}: the optimiser had groups of {saved_sizes} parameters, now {sizes}"
         )
-    different = sorted(
-        {key for new, old in zip(own, saved, strict=True) for key in new.keys() - old.keys()}
-    )  # some add keys later
-    if different:
-        raise TrainingError(
-            f"{where}: the state of another optimiser: it has no {', '.join(different)}"
-        )
+    missing: set[str] = set()
+    for own, saved in zip(own_groups, saved_groups, strict=True):
+        # saved ones may have more: some optimizers add settings while they run
+        missing |= own.keys() - saved.keys()
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise TrainingError(f"{where}: the state of another optimiser: it has no {names}")
     optimizer.load_state_dict(state)
 
 
 def check_settings(now: Mapping[str, Any], before: Mapping[str, Any], where: Path) -> None:
-    """Refuse to resume with settings that make another training; TrainingError naming all that differ."""
-    changed = [
-        f"{key} was {before.get(key)!r}, now {value!r}"
-        for key, value in now.items()
-        if before.get(key) != value
-    ]
+    """Check that a training is resumed with the settings of the file ``where``.
+
+    Raises:
+        TrainingError: some differ, which make another training; names all of them.
+    """
+    changed = []
+    for key, value in now.items():
+        if before.get(key) != value:
+            changed.append(f"{key} was {before.get(key)!r}, now {value!r}")
     if changed:
         raise TrainingError(
-            f"{where}: cannot resume with a changed configuration: {'; '.join(changed)}. Start afresh without --resume"
+            f"{where}: cannot resume with a changed configuration: {'; '.join(changed)}. "
+            "Start afresh without --resume"
         )
 
 
 def random_state() -> dict[str, Any]:
     """The state of every random generator that a network may draw from."""
     _, keys, position, has_gauss, gauss = np.random.get_state()
+    # numpy arrays cannot be loaded with weights_only, tensors can
+    numpy_keys = torch.from_numpy(np.asarray(keys, dtype=np.int64))
     state = {
         "torch": torch.get_rng_state(),
-        "numpy": [
-            torch.from_numpy(np.asarray(keys, dtype=np.int64)),
-            int(position),
-            int(has_gauss),
-            float(gauss),
-        ],
+        "numpy": [numpy_keys, int(position), int(has_gauss), float(gauss)],
         "python": random.getstate(),
     }
-    return state | ({"cuda": torch.cuda.get_rng_state_all()} if torch.cuda.is_available() else {})
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    return state
 
 
 def set_random_state(state: Mapping[str, Any]) -> None:
     """Continue from :func:`random_state`."""
     torch.set_rng_state(state["torch"])
     keys, position, has_gauss, gauss = state["numpy"]
-    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, gauss))
+    numpy_keys = keys.numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", numpy_keys, position, has_gauss, gauss))
     version, internal, gauss_next = state["python"]
+    # a checkpoint gives lists back as they are, Python wants a tuple
     random.setstate((version, tuple(internal), gauss_next))
+    # with another number of GPUs there are no states to continue from
     if "cuda" in state and torch.cuda.device_count() == len(state["cuda"]):
         torch.cuda.set_rng_state_all(state["cuda"])

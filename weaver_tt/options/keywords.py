@@ -41,7 +41,9 @@ def options_from_keywords(keywords: Mapping[str, Any]) -> RunOptions:
 def _read_value(name: str, value: Any, hint: Any, settings: Mapping[str, Any]) -> Any:
     """A value as argparse would have made it."""
     if get_origin(hint) is list:
-        return _read_pairs(name, value) if settings.get("nargs") == 2 else _read_list(name, value)
+        if settings.get("nargs") == 2:
+            return _read_pairs(name, value)
+        return _read_list(name, value)
     kinds = get_args(hint) or (hint,)
     if value is None and type(None) in kinds:
         return None
@@ -61,12 +63,13 @@ def _read_value(name: str, value: Any, hint: Any, settings: Mapping[str, Any]) -
 
 def _read_list(name: str, value: Any) -> list[str]:
     """Values of a flag that takes several; one alone need not be a list."""
-    values = [value] if isinstance(value, str | Path) else value
-    if not isinstance(values, list | tuple) or not all(
-        isinstance(entry, str | Path) for entry in values
-    ):
-        raise ConfigError(f"option {name}: expected a list of text or paths, found {value!r}")
-    return [str(entry) for entry in values]
+    entries = [value] if isinstance(value, str | Path) else value
+    problem = f"option {name}: expected a list of text or paths, found {value!r}"
+    if not isinstance(entries, list | tuple):
+        raise ConfigError(problem)
+    if not all(isinstance(entry, str | Path) for entry in entries):
+        raise ConfigError(problem)
+    return [str(entry) for entry in entries]
 
 
 def _read_pairs(name: str, value: Any) -> list[list[str]]:
@@ -78,6 +81,7 @@ def _read_pairs(name: str, value: Any) -> list[list[str]]:
     pairs = []
     for key, entry in value.items():
         text = repr(entry)
+        # what cannot be written as text, such as an array, would come back as something else
         if read_literal(text) != entry:
             raise ConfigError(
                 f"option {name}: {key}: expected numbers, text, True, False, None, or lists of "

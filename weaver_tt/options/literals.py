@@ -85,18 +85,31 @@ def check_kinds(options: Mapping[str, Any], function: Callable[..., Any], where:
         if parameter is None or type(parameter.default) not in KINDS:
             continue
         allowed = _allowed_types(parameter)
-        # a bool is an int for Python: only where the option says so
-        fits = bool in allowed if isinstance(value, bool) else isinstance(value, tuple(allowed))
-        if not fits and object not in allowed:
-            expected = [words for kind, words in KINDS.items() if kind in allowed]
-            if float in allowed and int in allowed:
-                expected.remove(KINDS[int])
-            if type(None) in allowed:
-                expected.append("none")
+        if not _is_allowed(value, allowed):
             raise ConfigError(
-                f"{where} {name}: expected {' or '.join(expected)}, found {value!r} "
+                f"{where} {name}: expected {_describe_types(allowed)}, found {value!r} "
                 f"({type(value).__name__})"
             )
+
+
+def _is_allowed(value: Any, allowed: set[type]) -> bool:
+    if object in allowed:
+        return True
+    # a bool is an int for Python, but only an option that is a switch takes one
+    if isinstance(value, bool):
+        return bool in allowed
+    return isinstance(value, tuple(allowed))
+
+
+def _describe_types(allowed: set[type]) -> str:
+    """Types in words: "a number or none"."""
+    words = [text for kind, text in KINDS.items() if kind in allowed]
+    # a whole number is a number
+    if float in allowed:
+        words.remove(KINDS[int])
+    if type(None) in allowed:
+        words.append("none")
+    return " or ".join(words)
 
 
 def _allowed_types(parameter: inspect.Parameter) -> set[type]:

@@ -341,16 +341,20 @@ def parse_options(arguments: Sequence[str] | None = None, prog: str = "train.py"
         parts[item.name] = item.default_factory
     for part in parts.values():
         add_flags(parser, part)
+    # scripts that were written for Weaver go on working; help does not show these
     for name, (values, _) in RETIRED.items():
-        spellings = (name,) if values else (name, name.replace("--", "--no-"))
+        names = [name]
+        if values is None:
+            names.append(name.replace("--", "--no-"))
         parser.add_argument(
-            *spellings,
+            *names,
             action=Retired,
             nargs=values or 0,
             dest=argparse.SUPPRESS,
             default=argparse.SUPPRESS,
             help=argparse.SUPPRESS,
         )
+    # argparse itself would not say which flag was probably meant
     namespace, unknown = parser.parse_known_args(arguments)
     if unknown:
         message = f"{' '.join(unknown)}: no such flag"

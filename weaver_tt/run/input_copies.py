@@ -1,4 +1,4 @@
-"""Copies of input files on this machine, for those that lie behind a slow network; gone when they have been read."""
+"""Copies of input files on this machine, for files that lie behind a slow network."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import fsspec
 from tqdm import tqdm
 
 from weaver_tt.errors import DataError, OutputError, WeaverError
-from weaver_tt.formats.file_groups import is_remote, parse_groups
+from weaver_tt.formats.file_groups import FileGroup, is_remote, parse_groups
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
 from weaver_tt.system import distributed
@@ -24,37 +25,48 @@ from weaver_tt.system import distributed
 
 @contextmanager
 def local_copies(options: DataOptions, *kinds: str) -> Iterator[DataOptions]:
-    """``options`` whose files of ``kinds`` (``data_train`` ...) are copies in a scratch folder, where ``--copy-inputs`` asks for that.
+    """``options`` with temporary copies of the input files, where ``--copy-inputs`` asks for them.
 
-    The folder lies in ``$TMPDIR`` of each machine and is removed at the end; a file keeps its whole path below it, which ``file_magic`` may look at.
-    Of the ranks on a machine the first one copies. Raises DataError for a file that cannot be read, OutputError for a disk that is too small.
+    ``kinds`` are the options whose files are copied: ``data_train`` and so on. The folder lies in
+    ``$TMPDIR`` of each machine and is removed at the end; a file keeps its whole path below it,
+    which ``file_magic`` may look at. Of the ranks on a machine the first one copies.
+
+    Raises:
+        DataError: a file cannot be read.
+        OutputError: the disk is too small.
     """
     if not options.copy_inputs:
         yield options
         return
-    folder = Path(tempfile.gettempdir()) / distributed.broadcast_from_main(
-        f"weaver_tt-inputs-{secrets.token_hex(8)}"
-    )
+    # all ranks use the folder of the first one
+    name = distributed.broadcast_from_main(f"weaver_tt-inputs-{secrets.token_hex(8)}")
+    folder = Path(tempfile.gettempdir()) / name
     copying = distributed.local_rank() == 0
-    groups = {
-        kind: parse_groups(getattr(options, kind), divide=kind == "data_test") for kind in kinds
-    }
-    sources = {
-        path: _copy_path(folder, path)
-        for members in groups.values()
-        for group in members
-        for path in group.paths
-    }
+    groups: dict[str, list[FileGroup]] = {}
+    for kind in kinds:
+        groups[kind] = parse_groups(getattr(options, kind), divide=kind == "data_test")
+    copy_of: dict[str, Path] = {}
+    for members in groups.values():
+        for group in members:
+            for path in group.paths:
+                copy_of[path] = _copy_path(folder, path)
     try:
-        _copy_on_first_rank(sources, folder, copying)
-        copies = {
-            kind: [f"{group.name}:{sources[path]}" for group in members for path in group.paths]
-            for kind, members in groups.items()
-        }
-        yield replace(options, **copies)  # type: ignore[arg-type]
+        _copy_on_first_rank(copy_of, folder, copying)
+        copied_files: dict[str, Any] = {}
+        for kind, members in groups.items():
+            copied_files[kind] = _patterns(members, copy_of)
+        yield replace(options, **copied_files)
     finally:
         if copying:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _patterns(groups: Sequence[FileGroup], copy_of: Mapping[str, Path]) -> list[str]:
+    """The copies of all files, each with the name of its group."""
+    patterns = []
+    for group in groups:
+        patterns += [f"{group.name}:{copy_of[path]}" for path in group.paths]
+    return patterns
 
 
 def _copy_path(folder: Path, path: str) -> Path:
@@ -65,44 +77,48 @@ def _copy_path(folder: Path, path: str) -> Path:
     return folder / os.path.abspath(path).lstrip("/")
 
 
-def _copy_on_first_rank(sources: dict[str, Path], folder: Path, copying: bool) -> None:
-    """Copy, or wait for the rank that does; each hears of it when another could not, or it would wait for ever."""
+def _copy_on_first_rank(copy_of: Mapping[str, Path], folder: Path, copying: bool) -> None:
+    """Copy, or wait for the rank that does.
+
+    An error on one rank is raised on all of them, or the others would wait for ever.
+    """
     failure: WeaverError | None = None
-    try:
-        if copying:
-            _copy_all(sources, folder)
-    except WeaverError as error:
-        failure = error
-    failure = next(
-        (error for error in distributed.gather_from_ranks(failure) if error is not None), None
-    )
-    if failure is not None:
-        raise failure
+    if copying:
+        try:
+            _copy_all(copy_of, folder)
+        except WeaverError as error:
+            failure = error
+    for error_of_rank in distributed.gather_from_ranks(failure):
+        if error_of_rank is not None:
+            raise error_of_rank
 
 
-def _copy_all(sources: dict[str, Path], folder: Path) -> None:
-    """Copy every file, with a bar."""
+def _copy_all(copy_of: Mapping[str, Path], folder: Path) -> None:
+    """Copy every file, with a progress bar."""
     folder.mkdir(parents=True)
-    size = sum(os.path.getsize(path) for path in sources if not is_remote(path))
+    # the sizes of remote files are not known beforehand
+    size = sum(os.path.getsize(path) for path in copy_of if not is_remote(path))
     if size > shutil.disk_usage(folder).free:
         raise OutputError(
-            f"--copy-inputs: {size / 1e9:.1f} GB do not fit into {folder.parent}; set TMPDIR to a larger disk"
+            f"--copy-inputs: {size / 1e9:.1f} GB do not fit into {folder.parent}; "
+            "set TMPDIR to a larger disk"
         )
-    for source, copy in tqdm(sources.items(), desc="copying inputs", unit="file", disable=None):
+    for source, copy in tqdm(copy_of.items(), desc="copying inputs", unit="file", disable=None):
         copy.parent.mkdir(parents=True, exist_ok=True)
         try:
-            if is_remote(source):
-                filesystem, path = fsspec.core.url_to_fs(source)
-                filesystem.get_file(path, str(copy))
-            else:
-                shutil.copy2(source, copy)
+            _copy_file(source, copy)
         except OSError as error:
             raise DataError(
                 f"--copy-inputs: {source} cannot be copied to {copy}: {error}"
             ) from error
-    log.info(
-        "--copy-inputs: %d files (%.2f GB) copied to %s",
-        len(sources),
-        sum(copy.stat().st_size for copy in sources.values()) / 1e9,
-        folder,
-    )
+    copied = sum(copy.stat().st_size for copy in copy_of.values())
+    log.info("--copy-inputs: %d files (%.2f GB) copied to %s", len(copy_of), copied / 1e9, folder)
+
+
+def _copy_file(source: str, copy: Path) -> None:
+    """Copy a path or URL."""
+    if is_remote(source):
+        filesystem, path = fsspec.core.url_to_fs(source)
+        filesystem.get_file(path, str(copy))
+    else:
+        shutil.copy2(source, copy)

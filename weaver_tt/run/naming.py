@@ -17,9 +17,12 @@ from weaver_tt.system.examples import find_example
 
 
 def auto_name(options: RunOptions) -> str:
-    """What ``{auto}`` stands for: time, network, optimiser, learning rate and batch size."""
+    """What ``{auto}`` stands for: time, network, optimizer, learning rate and batch size."""
     network = find_example(options.network.network_config, "network_configs", ".py").stem
-    return f"{time.strftime('%Y%m%d-%H%M%S')}_{network}_{options.train.optimizer}_lr{options.train.start_lr:g}_batch{options.data.batch_size}"
+    started = time.strftime("%Y%m%d-%H%M%S")
+    rate = f"lr{options.train.start_lr:g}"
+    batch = f"batch{options.data.batch_size}"
+    return f"{started}_{network}_{options.train.optimizer}_{rate}_{batch}"
 
 
 def with_run_name(options: RunOptions, name: str) -> RunOptions:
@@ -29,11 +32,11 @@ def with_run_name(options: RunOptions, name: str) -> RunOptions:
     """
     prefix = options.network.model_prefix.replace("{auto}", name)
     card = load_card(prefix) if options.train.resume else None
-    before = card["options"]["train"] if card else {}
+    saved_options = card["options"]["train"] if card else {}
     folders: dict[str, Any] = {}
     for option, find_folder in FOLDERS.items():
         # a resumed run goes on in the folder that it had
-        folder = find_folder(getattr(options.train, option), prefix, before.get(option))
+        folder = find_folder(getattr(options.train, option), prefix, saved_options.get(option))
         folders[option] = folder or "off"
     log_file = options.train.log or str(RunFiles(prefix).log)
     return replace(
@@ -57,7 +60,10 @@ def with_tracker_subfolders(options: TrainOptions, name: str) -> TrainOptions:
 
 
 def choose_seed(options: RunOptions, prefix: str) -> int:
-    """``--seed``; without it that of the run to be resumed, or a fresh one (told in the log, kept in the run card)."""
+    """``--seed``; without it the seed of the run to be resumed, or a fresh one.
+
+    It is reported in the log and kept in the run card.
+    """
     if options.train.seed is not None:
         return options.train.seed
     card = load_card(prefix) if options.train.resume else None
@@ -66,4 +72,6 @@ def choose_seed(options: RunOptions, prefix: str) -> int:
 
 def seed_of_member(seed: int, member: int) -> int:
     """A seed for one member, unlike that of any member of a run with another seed."""
-    return int(np.random.SeedSequence((seed, member)).generate_state(1)[0]) >> 1
+    sequence = np.random.SeedSequence((seed, member))
+    # 31 bits: more than that some generators do not take
+    return int(sequence.generate_state(1)[0]) >> 1

@@ -294,8 +294,10 @@ def run_io_test(config: DataConfig, options: RunOptions) -> None:
 
 def training_files(options: RunOptions) -> list[str]:
     """All files that training and validation read."""
-    groups = parse_groups([*options.data.data_train, *options.data.data_val])
-    return [path for group in groups for path in group.paths]
+    files: list[str] = []
+    for group in parse_groups([*options.data.data_train, *options.data.data_val]):
+        files += group.paths
+    return files
 
 
 def config_texts(config: DataConfig, options: RunOptions) -> dict[str, str]:

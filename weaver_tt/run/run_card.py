@@ -1,4 +1,4 @@
-"""The run card ``PREFIX_run.json``: what made these weights, so that a colleague can make them again."""
+"""The run card ``PREFIX_run.json``: what made these weights, so that others can make them again."""
 
 from __future__ import annotations
 
@@ -23,14 +23,20 @@ LIBRARIES = ("torch", "numpy", "awkward", "uproot", "onnx", "onnxruntime")
 def make_card(
     options: RunOptions, seed: int, data_files: list[str], texts: dict[str, str]
 ) -> dict[str, Any]:
-    """Command, options, configuration texts, versions, git hash, seed and data files as one JSON-ready mapping."""
+    """All that a training depends on, ready for JSON.
+
+    These are the command, the options, the configurations as ``texts``, versions of libraries, the
+    git hash, the seed and the data files.
+    """
+    versions = {name: metadata.version(name) for name in LIBRARIES}
+    versions["python"] = platform.python_version()
+    started = datetime.now(timezone.utc)
     return {
         "command": " ".join(sys.argv),
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "started": started.isoformat(timespec="seconds"),
         "weaver_tt": weaver_tt.__version__,
         "git": git_hash(),
-        "versions": {name: metadata.version(name) for name in LIBRARIES}
-        | {"python": platform.python_version()},
+        "versions": versions,
         "seed": seed,
         "options": dataclasses.asdict(options),
         "configs": texts,
@@ -39,11 +45,17 @@ def make_card(
 
 
 def save_card(prefix: str | Path, card: dict[str, Any]) -> None:
-    """Write the card, atomically; OutputError when it cannot be written."""
+    """Write the card, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     write_text(RunFiles(str(prefix)).card, json.dumps(card, indent=2))
 
 
 def load_card(prefix: str | Path) -> dict[str, Any] | None:
     """The card of the run ``prefix``, or None where there is none."""
     path = RunFiles(str(prefix)).card
-    return json.loads(path.read_text()) if path.exists() else None
+    if not path.exists():
+        return None
+    return json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""Weaver's ``utils.logger`` for network files: its logger's signature, writing to the project's one log."""
+"""Weaver's ``utils.logger`` for network files: the same calls, which write to the one log here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Weaver's ``utils.nn.tools`` for network files: names of its loops, which a ``get_train_fn`` may return, and what losses use of it.
+"""Weaver's ``utils.nn.tools`` for network files: the names of its loops, and what losses use.
 
-There is one loop over batches here (``engine/loop.py``). A loop of Weaver's says which task it is for, and is never called.
+There is one loop over batches here (``engine/loop.py``). A loop of Weaver's, which a
+``get_train_fn`` may return, says which task it is for; it is never called.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def evaluate_regression(*arguments: Any, **more: Any) -> NoReturn:
 def unwrap_model(model: nn.Module) -> nn.Module:
     """The module inside DDP, DataParallel and ``torch.compile``."""
     while True:
+        # DDP and DataParallel have the one, torch.compile has the other
         inner = getattr(model, "module", None) or getattr(model, "_orig_mod", None)
         if not isinstance(inner, nn.Module):
             return model
@@ -43,5 +45,6 @@ def unwrap_model(model: nn.Module) -> nn.Module:
 
 def _never_called(name: str) -> ConfigError:
     return ConfigError(
-        f"{name} cannot be called here: loops over batches are the program's. Return it from get_train_fn, or write get_task"
+        f"{name} cannot be called here: the loop over batches is the program's. "
+        "Return it from get_train_fn, or write get_task"
     )

@@ -76,10 +76,13 @@ class OldPathFinder:
         """Fill ``module`` with the names that it had, and those that have come since."""
         new_path, renamed = OLD_PATHS[module.__name__]
         new = importlib.import_module(new_path)
-        names = {name: value for name, value in vars(new).items() if not name.startswith("__")}
-        # in two modules that are one now a name may have meant something else
-        names |= {old: getattr(new, name) for old, name in renamed.items()}
-        vars(module).update(names, __doc__=new.__doc__)
+        module.__doc__ = new.__doc__
+        for name, value in vars(new).items():
+            if not name.startswith("__"):
+                setattr(module, name, value)
+        # afterwards: where two modules are one now, a name may have meant something else
+        for old_name, name in renamed.items():
+            setattr(module, old_name, getattr(new, name))
 
 
 FINDER = OldPathFinder()

@@ -7,24 +7,22 @@ from typing import Any
 
 from weaver_tt.log import log
 
-# Weaver's flags that our loader makes needless: number of values (None: a bare switch), and what replaces them
+ORDERED = "validation is read in order, chunk by chunk"
 RETIRED: dict[str, tuple[int | None, str]] = {
     "--fetch-step": (1, "rows are shuffled in a pool of --pool-size rows, filled from all files"),
-    "--fetch-step-val": (1, "validation is read in order, chunk by chunk"),
-    "--fetch-by-files": (None, "work is divided by entry ranges, never by files"),
-    "--data-split-num": (1, "clusters larger than their share of the pool are cut by themselves"),
-    "--data-split-val": (1, "validation is read in order, chunk by chunk"),
-    "--in-memory": (
-        None,
-        "give --pool-size as many rows as the data has to keep them all in the pool",
-    ),
-    "--in-memory-val": (None, "validation is read in order, chunk by chunk"),
-    "--prefetch-factor": (1, "a thread or the workers read ahead by themselves"),
+    "--fetch-step-val": (1, ORDERED),
+    "--fetch-by-files": (None, "work is divided by ranges of rows, never by files"),
+    "--data-split-num": (1, "clusters larger than their share of the pool are divided anyway"),
+    "--data-split-val": (1, ORDERED),
+    "--in-memory": (None, "with a --pool-size of as many rows as there are, all stay in memory"),
+    "--in-memory-val": (None, ORDERED),
+    "--prefetch-factor": (1, "a thread or the workers read ahead anyway"),
 }
+"""Flag -> number of its values (None: a switch), and what replaces it."""
 
 
 class Retired(argparse.Action):
-    """Accepts a flag that means nothing here and says once what replaces it."""
+    """Accepts a flag that means nothing here, and says what replaces it."""
 
     def __call__(
         self,
@@ -33,9 +31,7 @@ class Retired(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        """Say it."""
-        log.warning(
-            "%s is not needed: %s",
-            option_string,
-            RETIRED[str(option_string).replace("--no-", "--")][1],
-        )
+        """Log what replaces the flag."""
+        flag = str(option_string).replace("--no-", "--")
+        _, replacement = RETIRED[flag]
+        log.warning("%s is not needed: %s", option_string, replacement)
