@@ -1,6 +1,9 @@
-"""The graph network of the truth-tagging paper: GN blocks with skip connections (arXiv:2004.02665, Appendix B, Fig. 9).
+"""The graph network of the truth-tagging paper: GN blocks with skip connections.
 
-Written for any :class:`~weaver_tt.nn.objects.pairwise.Layout`: ``objects`` and ``pairs`` are the leading dimensions of its form.
+Written for any :class:`~weaver_tt.nn.objects.pairwise.Layout`: ``objects`` and ``pairs`` are the
+leading dimensions of its form.
+
+Source: arXiv:2004.02665, Appendix B, Fig. 9.
 """
 
 from __future__ import annotations
@@ -16,8 +19,12 @@ from weaver_tt.nn.objects.pairwise import Layout, PairLinear
 class GraphBlock(nn.Module):
     """One GN block: each object's representation, updated from the other objects of its row.
 
-    The left half of the output is MLP3(sum over partners j of MLP1([x_i, x_j])), the right half MLP2(x_i); together they have Euclidean norm 1.
-    All three have ReLU between their layers and Tanh at the end. Hidden sizes are the paper's: half of input plus output.
+    The left half of the output is MLP3(sum over partners j of MLP1([x_i, x_j])), the right half
+    MLP2(x_i); together they have Euclidean norm 1. All three have ReLU between their layers and
+    Tanh at the end. Hidden sizes are the paper's: half of input plus output.
+
+    Raises:
+        ConfigError: ``d_out`` cannot be halved.
     """
 
     def __init__(self, d_in: int, d_out: int) -> None:
@@ -27,7 +34,9 @@ class GraphBlock(nn.Module):
                 f"a GN block joins two halves, so its size must be even and positive, not {d_out}"
             )
         half = d_out // 2
-        hidden_pair, hidden_object = (2 * d_in + half) // 2, (d_in + half) // 2
+        hidden_pair = (2 * d_in + half) // 2
+        hidden_object = (d_in + half) // 2
+        # MLP1 in two parts: its first layer never builds [x_i, x_j]
         self.mlp1_first = PairLinear(d_in, hidden_pair)
         self.mlp1_rest = nn.Sequential(
             nn.ReLU(inplace=True), *mlp((hidden_pair, hidden_pair, half), nn.Tanh())
@@ -39,16 +48,23 @@ class GraphBlock(nn.Module):
         """(objects, d_in) -> (objects, d_out)."""
         messages = self.mlp1_rest(self.mlp1_first(objects, pairs))  # (pairs, d_out / 2)
         around = self.mlp3(pairs.sum_partners(messages))  # (objects, d_out / 2)
-        return unit_length(torch.cat((around, self.mlp2(objects)), dim=-1))
+        own = self.mlp2(objects)  # (objects, d_out / 2)
+        return unit_length(torch.cat((around, own), dim=-1))
 
 
 class GraphNetwork(nn.Module):
-    """GN blocks one after another; the input is concatenated to the output of each ("skip connection")."""
+    """GN blocks one after another, with skip connections.
+
+    The input is concatenated to the output of each.
+    """
 
     def __init__(self, d_in: int, hidden: int = 256, blocks: int = 4) -> None:
         super().__init__()
-        sizes = [d_in] + [hidden + d_in] * (blocks - 1)
-        self.blocks = nn.ModuleList(GraphBlock(size, hidden) for size in sizes)
+        self.blocks = nn.ModuleList()
+        size = d_in
+        for _ in range(blocks):
+            self.blocks.append(GraphBlock(size, hidden))
+            size = hidden + d_in
 
     def forward(self, inputs: Tensor, pairs: Layout) -> Tensor:
         """(objects, d_in) -> (objects, hidden + d_in)."""

@@ -1,4 +1,7 @@
-"""Features of pairs of particles from their four-vectors: the interactions of the Particle Transformer (arXiv:2202.03772, Eqs. 3-4)."""
+"""Features of pairs of particles from their four-vectors: the Particle Transformer's interactions.
+
+Source: arXiv:2202.03772, Eqs. 3-4.
+"""
 
 from __future__ import annotations
 
@@ -14,58 +17,78 @@ FEATURES = {
     3: ("ln kT", "ln z", "ln ΔR"),
     4: ("ln kT", "ln z", "ln ΔR", "ln m²"),
 }
-MIN_ARGUMENT = 1e-8  # what a logarithm sees of anything smaller
+MIN_ARGUMENT = 1e-8  # the smallest value that a logarithm is taken of
 TINY = 1e-30
 
 
 def check_number(number: int, where: str) -> None:
-    """ConfigError unless there is a set of ``number`` pair features."""
-    if number not in FEATURES:
-        sets = "; ".join(
-            f"{size}: {', '.join(names) or 'none'}" for size, names in FEATURES.items()
-        )
-        raise ConfigError(f"{where}: {number!r} pair features; expected {sets}")
+    """Check that there is a set of ``number`` pair features.
+
+    Raises:
+        ConfigError: there is none; ``where`` says which option asked for it.
+    """
+    if number in FEATURES:
+        return
+    sets = []
+    for size, names in FEATURES.items():
+        sets.append(f"{size}: {', '.join(names) or 'none'}")
+    raise ConfigError(f"{where}: {number!r} pair features; expected {'; '.join(sets)}")
 
 
 def pair_features(vectors: Tensor, first: Tensor, second: Tensor, number: int = 4) -> Tensor:
-    """Four-vectors (M, 4) px, py, pz, E and the pairs' objects a and b (E,) each -> (E, number), in the order of ``FEATURES``.
+    """Features (E, number) of pairs, in the order of ``FEATURES``.
 
-    With ΔR² = Δy² + Δφ² (rapidity y), kT = min(pT_a, pT_b) ΔR, z = min(pT_a, pT_b) / (pT_a + pT_b) and m² = (E_a + E_b)² - |p_a + p_b|²; all are
-    symmetric, and a logarithm sees at least 1e-8. Values and gradients are finite for any finite vectors, equal and zero ones included.
+    From four-vectors (M, 4) px, py, pz, E and the objects a and b of each pair, ``first`` and
+    ``second`` (E,). With ΔR² = Δy² + Δφ² (rapidity y), kT = min(pT_a, pT_b) ΔR,
+    z = min(pT_a, pT_b) / (pT_a + pT_b) and m² = (E_a + E_b)² - |p_a + p_b|²; all are symmetric, and
+    logarithms are taken of at least 1e-8. Values and gradients are finite for any finite vectors,
+    equal and zero ones included.
     """
     px, py, pz, energy = vectors.unbind(1)  # (M,) each
     pt2 = px * px + py * py
-    # the operations and their order are those of weaver-core: differences of neighbours are so small that rounding shows in their logarithm
+    # the operations and their order are those of weaver-core: differences of neighbours are so
+    # small that rounding shows in their logarithm
     rapidity = 0.5 * torch.log((1 + 2 * pz / (energy - pz).clamp(min=1e-20)).clamp(min=TINY))
-    d_y = _pair_difference(rapidity, first, second)
+    d_y = _pair_difference(rapidity, first, second)  # (E,)
     d_phi = wrap_phi(_pair_difference(_azimuth(px, py), first, second))
     delta2 = d_y * d_y + d_phi * d_phi
     log_delta = 0.5 * torch.log(delta2.clamp(min=MIN_ARGUMENT**2))
     if number == 1:
         return log_delta.unsqueeze(1)
-    pt2_a, pt2_b = pt2.index_select(0, first), pt2.index_select(0, second)
+
+    pt2_a = pt2.index_select(0, first)
+    pt2_b = pt2.index_select(0, second)
     smaller2 = torch.minimum(pt2_a, pt2_b)
     log_kt = 0.5 * torch.log((smaller2 * delta2).clamp(min=MIN_ARGUMENT**2))
-    smaller, pt_sum = _safe_sqrt(smaller2), _safe_sqrt(pt2_a) + _safe_sqrt(pt2_b)
-    log_z = torch.log((smaller / pt_sum.clamp(min=MIN_ARGUMENT)).clamp(min=MIN_ARGUMENT))
-    columns = [log_kt, log_z, log_delta]
-    if number == 4:
-        x, y, z, e = (
-            component.index_select(0, first) + component.index_select(0, second)
-            for component in (px, py, pz, energy)
-        )
-        columns.append(torch.log((e * e - (x * x + y * y + z * z)).clamp(min=MIN_ARGUMENT)))
-    return torch.stack(columns, dim=1)
+    pt_sum = _safe_sqrt(pt2_a) + _safe_sqrt(pt2_b)
+    z = _safe_sqrt(smaller2) / pt_sum.clamp(min=MIN_ARGUMENT)
+    log_z = torch.log(z.clamp(min=MIN_ARGUMENT))
+    if number == 3:
+        return torch.stack((log_kt, log_z, log_delta), dim=1)
+
+    sum_x = _pair_sum(px, first, second)
+    sum_y = _pair_sum(py, first, second)
+    sum_z = _pair_sum(pz, first, second)
+    sum_e = _pair_sum(energy, first, second)
+    mass2 = sum_e * sum_e - (sum_x * sum_x + sum_y * sum_y + sum_z * sum_z)
+    log_mass2 = torch.log(mass2.clamp(min=MIN_ARGUMENT))
+    return torch.stack((log_kt, log_z, log_delta, log_mass2), dim=1)
 
 
 def _pair_difference(values: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """(M,) -> (E,)."""
     return values.index_select(0, first) - values.index_select(0, second)
+
+
+def _pair_sum(values: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """(M,) -> (E,)."""
+    return values.index_select(0, first) + values.index_select(0, second)
 
 
 def _azimuth(x: Tensor, y: Tensor) -> Tensor:
     """Azimuth, whose gradient is 0 (and not NaN) for a vector along the beam."""
-    along = (x == 0) & (y == 0)
-    return torch.atan2(y, torch.where(along, 1.0, x))
+    is_along_beam = (x == 0) & (y == 0)
+    return torch.atan2(y, torch.where(is_along_beam, 1.0, x))
 
 
 def _safe_sqrt(values: Tensor) -> Tensor:

@@ -1,10 +1,13 @@
-"""Deep Sets of jet constituents: Particle Flow Network and Energy Flow Network (Komiske, Metodiev, Thaler, arXiv:1810.05165).
+"""Deep Sets of jet constituents: Particle Flow Network and Energy Flow Network.
 
     PFN  F( sum_i Phi(x_i) )           Eq. 1.1: any features x_i of constituent i
     EFN  F( sum_i z_i Phi(angles_i) )  Eq. 1.2: z_i = pT_i / sum_j pT_j, infrared and collinear safe
 
-Shapes: N jets, P slots, C features, K outputs; ``objects`` is the leading dimension of a :class:`~weaver_tt.nn.objects.pairwise.Layout`: on the CPU only
-real constituents, on a GPU and in an ONNX export all slots, where padding counts as nothing.
+Shapes: N jets, P slots, C features, H features of a layer, K outputs; ``objects`` is the leading
+dimension of a :class:`~weaver_tt.nn.objects.pairwise.Layout`: on the CPU only real constituents, on
+a GPU and in an ONNX export all slots, where padding counts as nothing.
+
+Source: P. T. Komiske, E. M. Metodiev, J. Thaler, arXiv:1810.05165.
 """
 
 from __future__ import annotations
@@ -36,36 +39,49 @@ class ObjectLayer(nn.Sequential):
         """(objects, C) -> (objects, H)."""
         linear, norm, activation = self
         values = linear(values)
-        return activation(norm(values, objects.real) if isinstance(norm, ObjectNorm) else values)
+        if isinstance(norm, ObjectNorm):
+            values = norm(values, objects.real)
+        return activation(values)
 
 
 def constituent_layout(mask: Tensor, dense: bool) -> Layout:
     """The layout of real constituents in ``mask`` (N, 1, P), 1 for real ones.
 
-    On a GPU it is the dense one: to list the real ones would make the host wait for the device at each step.
+    On a GPU it is the dense one: sums over slots are the same in each run there, and the host need
+    not wait for the device to find the real ones.
     """
     return make_layout(real_slots(mask), dense or mask.is_cuda)
+
+
+def object_layers(sizes: Sequence[int], norm: bool) -> nn.Sequential:
+    """Phi: layers of ``sizes[0] -> sizes[1] -> …`` features on each object."""
+    return nn.Sequential(*(ObjectLayer(d_in, d_out, norm) for d_in, d_out in pairwise(sizes)))
 
 
 def dense_head(
     d_in: int, hidden: Sequence[int], outputs: int, dropout: float = 0.0
 ) -> nn.Sequential:
     """F: hidden layers with ReLU (and dropout), then a linear layer, (N, d_in) -> (N, outputs)."""
-    sizes = [d_in, *hidden]
-    after: list[nn.Module] = [nn.Dropout(dropout)] if dropout else []
-    layers: list[nn.Module] = [
-        nn.Sequential(nn.Linear(a, b), nn.ReLU(inplace=True), *after) for a, b in pairwise(sizes)
-    ]
-    return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
+    layers: list[nn.Module] = []
+    for size in hidden:
+        parts: list[nn.Module] = [nn.Linear(d_in, size), nn.ReLU(inplace=True)]
+        if dropout:
+            parts.append(nn.Dropout(dropout))
+        layers.append(nn.Sequential(*parts))
+        d_in = size
+    return nn.Sequential(*layers, nn.Linear(d_in, outputs))
 
 
 class ParticleFlowNetwork(nn.Module):
     """F of the sum over constituents of Phi of their features.
 
-    Phi and F are linear layers with ReLU, sizes ``phi_sizes`` and ``f_sizes``; with ``use_bn``, batch norm acts on the input and in each layer of
-    Phi, with statistics of real constituents only. Modules have the names and shapes of the public ``example_PFN.py`` for Weaver (layers of Phi
-    are 1x1 convolutions, weight (H, C, 1)), so that its weights load; in evaluation both give the same numbers. ``dense``: compute on
-    all slots, as the ONNX export does.
+    Phi and F are linear layers with ReLU, sizes ``phi_sizes`` and ``f_sizes``; with ``use_bn``,
+    batch norm acts on the input and in each layer of Phi, with statistics of real constituents
+    only. Modules have the names and shapes of the public ``example_PFN.py`` for Weaver (layers of
+    Phi are 1x1 convolutions, weight (H, C, 1)), so that its weights load; in evaluation both give
+    the same numbers. ``dense``: compute on all slots, as the ONNX export does.
+
+    Source: arXiv:1810.05165, Eq. 1.1.
     """
 
     def __init__(
@@ -80,9 +96,7 @@ class ParticleFlowNetwork(nn.Module):
         super().__init__()
         self.dense = False
         self.input_bn = ObjectNorm(input_dims) if use_bn else nn.Identity()
-        self.phi = nn.Sequential(
-            *(ObjectLayer(a, b, use_bn) for a, b in pairwise([input_dims, *phi_sizes]))
-        )
+        self.phi = object_layers([input_dims, *phi_sizes], use_bn)
         self.fc = dense_head(phi_sizes[-1], f_sizes, num_classes, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
@@ -99,8 +113,11 @@ class ParticleFlowNetwork(nn.Module):
 class EnergyFlowNetwork(nn.Module):
     """F of the sum over constituents of their momentum fraction times Phi of their angles.
 
-    Infrared safe: a constituent without momentum adds nothing. Collinear safe: halves of a split constituent have the same Phi and their fractions
-    add up. Batch norm would undo both in training, where every constituent counts alike in its statistics: there is none.
+    Infrared safe: a constituent without momentum adds nothing. Collinear safe: halves of a split
+    constituent have the same Phi and their fractions add up. Batch norm would undo both in
+    training, where every constituent counts alike in its statistics: there is none.
+
+    Source: arXiv:1810.05165, Eq. 1.2.
     """
 
     def __init__(
@@ -113,17 +130,21 @@ class EnergyFlowNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.dense = False
-        self.phi = nn.Sequential(
-            *(ObjectLayer(a, b, norm=False) for a, b in pairwise([input_dims, *phi_sizes]))
-        )
+        self.phi = object_layers([input_dims, *phi_sizes], norm=False)
         self.fc = dense_head(phi_sizes[-1], f_sizes, num_classes, dropout)
 
     def forward(self, angles: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
-        """Angles (N, C, P) relative to the jet, vectors (N, >= 2, P) px, py, … in any unit, and mask (N, 1, P) -> (N, K)."""
+        """Angles (N, C, P) relative to the jet -> (N, K).
+
+        ``vectors`` (N, >= 2, P) are px, py, … in any unit, ``mask`` (N, 1, P) is 1 for real
+        constituents.
+        """
         objects = constituent_layout(mask, self.dense)
         values = objects.gather(angles)  # (objects, C)
         for layer in self.phi:
             values = layer(values, objects)
-        pt = objects.gather(vectors[:, :2].square().sum(1, keepdim=True).sqrt())  # (objects, 1)
+        pt = vectors[:, :2].square().sum(1, keepdim=True).sqrt()  # (N, 1, P)
+        pt = objects.gather(pt)  # (objects, 1)
         total = objects.sum_row(pt).clamp(min=MIN_PT)  # (N, 1)
+        # divided once a jet rather than once a constituent
         return self.fc(objects.sum_row(values * pt) / total)

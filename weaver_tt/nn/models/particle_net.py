@@ -54,7 +54,7 @@ class ParticleNet(nn.Module):
 
     Raises:
         ConfigError: ``conv_params`` or ``fc_params`` do not have this form.
-    Source: arXiv:1902.08570, section 3.
+    Source: arXiv:1902.08570.
     """
 
     def __init__(
