@@ -160,3 +160,37 @@ def test_a_sample_of_other_data_is_named():
     ):
         select_inputs({"jets": SAMPLE["jets"][:, :, :4]}, CONFIG, ["jets"])
     assert list(select_inputs(SAMPLE, CONFIG, ["event"])) == ["event"]
+
+
+def test_one_value_a_row_may_come_without_its_axis():
+    """A regression of one label gives (N,) in torch and (N, 1) in the file."""
+    one = lambda inputs: (inputs["event"][:, 0], None)  # noqa: E731
+    other = lambda inputs: (inputs["event"] + 0.5, None)  # noqa: E731
+    # values between 0 and 1 are compared absolutely
+    assert largest_difference(one, other, SAMPLE, CONFIG, []) == pytest.approx(0.5)
+
+
+def test_a_network_that_looks_for_a_third_object_is_told_how_to_say_so():
+    with pytest.raises(OutputError, match=r"fails for jets \(1, 2, 1\).*index 2.*dynamic_axes"):
+        largest_difference(
+            lambda inputs: (inputs["jets"][:, :, 2], None), double, SAMPLE, CONFIG, ["jets"]
+        )
+
+
+def config_of_length(length):
+    """Jets of one variable."""
+    group = InputGroup(name="jets", variables=(Variable(name="pt"),), length=length)
+    return DataConfig(source="", text="", inputs={"jets": group})
+
+
+def test_a_group_of_one_object_is_compared_with_one_and_with_four():
+    sample = {"jets": np.zeros((10, 1, 1), np.float32)}
+    batches = list(comparison_batches(sample, config_of_length(1), ["jets"]))
+    assert {batch["jets"].shape[2] for batch in batches} == {1, 4}
+
+
+def test_seven_rows_are_compared_at_once_however_many_objects_they_have():
+    """30 rows are one, one, seven, and three times seven; one alone is more than 200,000 slots."""
+    sample = {"jets": np.zeros((30, 1, 1000), np.float32)}
+    batches = list(comparison_batches(sample, config_of_length(1000), []))
+    assert [len(batch["jets"]) for batch in batches] == [1, 1, 7, 7, 7, 7]

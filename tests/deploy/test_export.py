@@ -199,6 +199,7 @@ def test_an_ensemble_gives_mean_and_population_spread(config, task, path):
         )
     found = run(path, jets=jets)
     assert list(found) == ["jet_eff", "jet_eff_std"]
+    assert json.loads((path.parent / "preprocess.json").read_text())["output_names"] == list(found)
     np.testing.assert_allclose(found["jet_eff"], each.mean(0), atol=1e-6)
     np.testing.assert_allclose(found["jet_eff_std"], each.std(0), atol=1e-6)
 
@@ -397,3 +398,77 @@ def test_configs_are_not_changed(config, task, path):
     before = replace(config)
     export_onnx([network_of(DeepSet())], task, config, path)
     assert config == before
+
+
+class WithTracks(DeepSet):
+    """Adds the sum of the row's tracks to each jet's output."""
+
+    def forward(self, jets: Tensor, tracks: Tensor) -> Tensor:
+        return super().forward(jets) + tracks.sum(2, keepdim=True)
+
+
+def dims_of(value: onnx.ValueInfoProto) -> list[int | str]:
+    """The dimensions of a graph's input or output."""
+    return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+
+
+def test_groups_of_different_objects_have_lengths_of_their_own(path):
+    config = config_of(
+        inputs={
+            "jets": {"length": LENGTH, "vars": [[f"jet_{name}", None] for name in "abcd"]},
+            "tracks": {"length": 9, "vars": [["d0", None]]},
+        },
+        labels={"type": "per_object", "group": "jets", "value": ["jet_istag"]},
+    )
+    network = network_of(WithTracks(), ("jets", "tracks"))
+    export_onnx([network], make_task(config), config, path)
+    graph = onnx.load(str(path)).graph
+    assert [dims_of(value) for value in graph.input] == [
+        ["N", 4, "P_jets"],
+        ["N", 1, "P_tracks"],
+    ]
+    assert [dims_of(value) for value in graph.output] == [["N", "P_jets"]]
+    tracks = np.full((1, 1, 5), np.log(3) / 5, np.float32)
+    found = run(path, jets=np.zeros((1, 4, 2), np.float32), tracks=tracks)
+    # sigmoid(log 3) for each of two jets
+    np.testing.assert_allclose(found["jet_eff"], [[0.75, 0.75]], atol=1e-6)
+
+
+def test_the_model_appears_after_its_sidecars(config, task, path, monkeypatch):
+    moved = []
+    replace_file = export.os.replace
+
+    def record(source, target):
+        moved.append(Path(target).name)
+        replace_file(source, target)
+
+    monkeypatch.setattr(export.os, "replace", record)
+    export_onnx([network_of(DeepSet())], task, config, path)
+    assert moved == ["preprocess.json", "model.onnx"]
+
+
+def test_an_export_leaves_running_statistics_alone(config, task, path):
+    network = network_of(DeepSet())
+    norm = nn.BatchNorm1d(8)
+    network.unwrapped.inner = nn.Sequential(network.unwrapped.inner, norm)
+    network.unwrapped.train()
+    export_onnx([network], task, config, path)
+    assert norm.num_batches_tracked == 0
+    assert norm.running_mean.tolist() == [0] * 8
+
+
+def test_only_the_first_name_of_the_network_file_is_an_output(path):
+    config = config_of(labels={"type": "simple", "value": ["b", "c", "light"]})
+    network = network_of(Pooled(outputs=3), output_names=["softmax", "features"])
+    export_onnx([network], make_task(config), config, path)
+    assert [value.name for value in onnx.load(str(path)).graph.output] == ["softmax"]
+
+
+def test_a_graph_that_breaks_the_rules_of_onnx_is_refused(path):
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    node = onnx.helper.make_node("NoSuchOperation", ["x"], ["y"])
+    graph = onnx.helper.make_graph([node], "graph", [value], [result])
+    onnx.save(onnx.helper.make_model(graph, ir_version=8), str(path))
+    with pytest.raises(onnx.checker.ValidationError, match="NoSuchOperation"):
+        export.add_metadata(path, {}, path)

@@ -122,6 +122,14 @@ def test_what_the_runtime_cannot_run_is_told_with_shapes(per_row):
             "'jets' was trained with 'pt' prepared as .*100.*says .*90",
         ),
         (
+            config_of(vars=[["pt", 100, 0.02], ["eta", None]]),
+            r"'pt' prepared as .*0\.01.*says .*0\.02",
+        ),
+        (
+            config_of(vars=[["pt", 100, 0.01, -5, 5, -1], ["eta", None]]),
+            r"'pt' prepared as .*'pad': 0\.0.*says .*'pad': -1\.0",
+        ),
+        (
             from_mapping(
                 {"inputs": {"jet": {"length": 3, "vars": ["pt", "eta"]}}}, source="test.yaml"
             ),
@@ -169,3 +177,33 @@ def test_results_are_own_memory(per_object):
     first = network({"jets": torch.zeros(1, 2, 3)})[0]
     network({"jets": torch.ones(1, 2, 3)})
     assert np.all(first.numpy() == 0)
+
+
+def test_a_label_may_end_like_a_spread(tmp_path):
+    """``jet_eff_std`` without ``jet_eff`` beside it is the efficiency of a label ``std``."""
+    nodes = [
+        helper.make_node("Split", ["jets"], ["pt", "eta"], axis=1),
+        helper.make_node("Squeeze", ["pt", "axis"], ["jet_eff_std"]),
+    ]
+    outputs = {"jet_eff_std": ["N", "P"]}
+    path = write_graph(tmp_path / "model.onnx", "objects", outputs, nodes)
+    jets = torch.arange(6.0).reshape(1, 2, 3)
+    values, spread = OnnxNetwork(path, config_of())({"jets": jets})
+    assert values.tolist() == [[[0, 1, 2]]]
+    assert spread is None
+
+
+@pytest.mark.parametrize("key", ["layout", "outputs", "preprocess"])
+def test_a_file_that_lacks_part_of_its_metadata_is_refused(per_row, key):
+    model = onnx.load(str(per_row))
+    kept = {item.key: item.value for item in model.metadata_props if item.key != key}
+    del model.metadata_props[:]
+    helper.set_model_props(model, kept)
+    onnx.save(model, str(per_row))
+    with pytest.raises(ConfigError, match=r"model\.onnx: not written by weaver_tt"):
+        OnnxNetwork(per_row, config_of())
+
+
+def test_the_runtime_takes_as_many_threads_as_it_is_told(per_row):
+    network = OnnxNetwork(per_row, config_of(), threads=3)
+    assert network.session.get_session_options().intra_op_num_threads == 3

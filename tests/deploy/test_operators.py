@@ -76,3 +76,18 @@ def test_a_call_that_python_does_not_see_is_named_without_its_line():
     )
     message = explain_export_error(error, nn.Identity(), (torch.zeros(1),), 17)
     assert message.startswith("ONNX operator set 17 has nothing for torch's 'histc'. Write it")
+
+
+class Twice(nn.Module):
+    """Calls an operation on two lines, first in place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, P, P) -> (N, P, P)."""
+        x = x.clone().add_(2)
+        return x.add(1)
+
+
+def test_the_first_call_is_told_in_place_or_not():
+    error = ValueError("Exporting the operator 'aten::add' is not supported")
+    message = explain_export_error(error, Twice(), (torch.zeros(1, 2, 2),), 17)
+    assert re.search(r"test_operators\.py, line \d+: x = x\.clone\(\)\.add_\(2\)\)", message)

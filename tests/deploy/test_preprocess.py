@@ -108,3 +108,10 @@ def test_what_readers_cannot_do_is_warned_about(caplog, suspect, message):
     with caplog.at_level(logging.WARNING, logger="weaver_tt"):
         make_preprocess(config_of(suspect), ["pf"], ["out"], [])
     assert message in caplog.text
+
+
+@pytest.mark.parametrize("pad", [-5, 0, 5])
+def test_padding_up_to_the_bounds_is_what_readers_can_do(caplog, pad):
+    with caplog.at_level(logging.WARNING, logger="weaver_tt"):
+        assert numbers(Variable(name="x", center=0.0, pad=pad))["pad"] == pad
+    assert caplog.text == ""

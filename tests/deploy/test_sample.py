@@ -49,6 +49,22 @@ def test_one_row_in_eight_may_be_without_objects():
     assert sample["event"][:, 0].tolist() == [0, 0] + [1] * 14
 
 
+def test_one_row_without_objects_is_kept_of_however_few():
+    sample = collect_sample([batch_of([0, 1, 0, 2, 3])], rows=4)
+    assert sample["event"][:, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_a_row_with_objects_in_any_group_is_not_empty():
+    """Five rows without jets, of which only the last has no tracks either."""
+    batch = batch_of([0] * 5)
+    number = torch.tensor([1, 1, 1, 1, 0])
+    batch.masks["tracks"] = torch.arange(2) < number[:, None]
+    batch.inputs["tracks"] = batch.masks["tracks"][:, None].float()
+    sample = collect_sample([batch, batch], rows=8)
+    # one row in eight may be empty, and of these only the fifth is
+    assert sample["tracks"][:, 0, 0].tolist() == [1, 1, 1, 1, 0, 1, 1, 1]
+
+
 def test_fewer_rows_than_wanted_are_all_kept():
     assert len(collect_sample([batch_of([1, 2])], rows=100)["jets"]) == 2
     assert collect_sample([], rows=100) == {}
