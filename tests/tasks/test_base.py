@@ -12,7 +12,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.metrics.base import LossMeter
 from weaver_tt.network.outputs import Activated
-from weaver_tt.tasks.base import check_shape, row_weight, split
+from weaver_tt.tasks.base import check_shape, first_outputs, row_weight, split
 from weaver_tt.tasks.classification import Classification
 
 
@@ -174,3 +174,8 @@ def test_what_a_task_computes_with_moves_to_the_device():
     assert task.modules.weight.is_meta
     task.train(False)
     assert not task.modules.training
+
+
+def test_the_first_outputs_are_all_of_them_where_nothing_is_appended():
+    assert first_outputs(LOGITS, 2) is LOGITS
+    assert first_outputs(LOGITS, 1).tolist() == [[2.0], [1.0]]

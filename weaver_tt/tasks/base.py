@@ -242,6 +242,14 @@ def split(output: Output) -> tuple[Tensor, Tensor | None]:
     return first_tensor(output), None
 
 
+def first_outputs(output: Tensor, number: int) -> Tensor:
+    """The first ``number`` of K outputs, (M, K) -> (M, number)."""
+    if output.shape[1] == number:
+        # the gradient of a slice is a copy, also where nothing is cut off
+        return output
+    return output[:, :number]
+
+
 def check_shape(output: Tensor, expected: Sequence[int], names: Sequence[str]) -> None:
     """Refuse a network whose output has another shape, with K = len(names) outputs.
 

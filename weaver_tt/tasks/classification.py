@@ -13,7 +13,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.classification import ClassificationMeter
-from weaver_tt.tasks.base import Output, Task, check_shape, row_weight
+from weaver_tt.tasks.base import Output, Task, check_shape, first_outputs, row_weight
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +63,7 @@ class Classification(Task):
         if self.loss:
             return self.own_loss(scored)
         # outputs that a subclass appended are no classes
-        logits = scored.output[:, : len(self.classes)]  # (M, K)
+        logits = first_outputs(scored.output, len(self.classes))  # (M, K)
         return nn.functional.cross_entropy(logits, scored.target, reduction="none")
 
     def activate(self, output: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.efficiency import EfficiencyMeter
 from weaver_tt.nn.objects.real_objects import RealObjects
-from weaver_tt.tasks.base import Output, Task, check_shape, row_weight
+from weaver_tt.tasks.base import Output, Task, check_shape, first_outputs, row_weight
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -136,7 +136,7 @@ class ObjectEfficiency(Task):
         assert scored.target is not None
         if self.loss:
             return self.own_loss(scored)
-        logits = scored.output[:, : len(self.labels)]  # (M, K)
+        logits = first_outputs(scored.output, len(self.labels))  # (M, K)
         # finite for any logit, which log(sigmoid) is not
         tagged = F.softplus(-logits)  # -log(eff)
         untagged = F.softplus(logits)  # -log(1 - eff)

@@ -15,7 +15,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.regression import RegressionMeter
-from weaver_tt.tasks.base import Output, Task, check_shape, row_weight
+from weaver_tt.tasks.base import Output, Task, check_shape, first_outputs, row_weight
 
 
 def _huber(residual: Tensor) -> Tensor:
@@ -107,7 +107,9 @@ class Regression(Task):
         assert scored.target is not None
         counts = ~scored.target.isnan()  # (M, K)
         # NaN must not reach the gradient, where 0 times NaN would still be NaN
-        difference = scored.output[:, : len(self.labels)] - scored.target.nan_to_num()  # (M, K)
+        difference = (
+            first_outputs(scored.output, len(self.labels)) - scored.target.nan_to_num()
+        )  # (M, K)
         residual = torch.where(counts, difference, 0.0)
         loss = self.residual_loss(residual)  # (M, K)
         return loss.sum(1) / counts.sum(1).clamp(min=1)
