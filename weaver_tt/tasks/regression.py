@@ -107,9 +107,8 @@ class Regression(Task):
         assert scored.target is not None
         counts = ~scored.target.isnan()  # (M, K)
         # NaN must not reach the gradient, where 0 times NaN would still be NaN
-        difference = (
-            first_outputs(scored.output, len(self.labels)) - scored.target.nan_to_num()
-        )  # (M, K)
+        predicted = first_outputs(scored.output, len(self.labels))  # (M, K)
+        difference = predicted - scored.target.nan_to_num()  # (M, K)
         residual = torch.where(counts, difference, 0.0)
         loss = self.residual_loss(residual)  # (M, K)
         return loss.sum(1) / counts.sum(1).clamp(min=1)
