@@ -131,12 +131,11 @@ def make_particles(random: Any, number: int) -> dict[str, Any]:
     eta = random.normal(0, 1, number)
     phi = random.uniform(-3.14, 3.14, number)
     kind = random.integers(0, 5, number)
-    columns = {
-        "px": pt * np.cos(phi),
-        "py": pt * np.sin(phi),
-        "pz": pt * np.sinh(eta),
-        "energy": pt * np.cosh(eta),
-    }
+    columns = {}
+    columns["px"] = pt * np.cos(phi)
+    columns["py"] = pt * np.sin(phi)
+    columns["pz"] = pt * np.sinh(eta)
+    columns["energy"] = pt * np.cosh(eta)
     for name in ("deta", "dphi", "d0val", "dzval"):
         columns[name] = random.normal(0, 0.3, number)
     for name in ("d0err", "dzerr"):
@@ -173,8 +172,9 @@ def write_config(folder: str, pad_mode: str) -> str:
 
 def paths(folder: str) -> list[str]:
     """The files, in order."""
-    files = [path for path in Path(folder).iterdir() if path.suffix in (".root", ".parquet")]
-    return sorted(str(path) for path in files)
+    suffixes = (".root", ".parquet")
+    files = [str(path) for path in Path(folder).iterdir() if path.suffix in suffixes]
+    return sorted(files)
 
 
 def our_loader(args: argparse.Namespace, read_ahead: int | None = None) -> Any:
@@ -345,7 +345,10 @@ def start_child(args: argparse.Namespace, who: str, workers: int = 0) -> Any:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """All figures."""
-    sides: dict[str, tuple[str, int]] = {"weaver_tt": ("ours", 0), "reading alone": ("alone", 0)}
+    # name -> (what the process does, number of workers)
+    sides: dict[str, tuple[str, int]] = {}
+    sides["weaver_tt"] = ("ours", 0)
+    sides["reading alone"] = ("alone", 0)
     if args.workers:
         sides[f"weaver_tt, {args.workers} workers"] = ("ours", args.workers)
     if args.peer_python:
@@ -358,12 +361,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     rates = {}
     for name, values in found.items():
         rates[name] = {"rows_per_second": median(values), "all": values}
-    return {
-        "rates": rates,
-        "stages": start_child(args, "stages"),
-        "settings": {name: getattr(args, name) for name in SETTINGS},
-        "cpus": len(os.sched_getaffinity(0)),
-    }
+    stages = start_child(args, "stages")
+    settings = {name: getattr(args, name) for name in SETTINGS}
+    cpus = len(os.sched_getaffinity(0))
+    return {"rates": rates, "stages": stages, "settings": settings, "cpus": cpus}
 
 
 def show(result: dict[str, Any]) -> None:

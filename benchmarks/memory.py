@@ -34,7 +34,11 @@ def run_epoch(args: argparse.Namespace) -> dict[str, float]:
     from weaver_tt.data.loaders import train_loader
     from weaver_tt.options.train import DataOptions
 
-    files = [f"class{Path(path).stem.split('_')[0][-1]}:{path}" for path in paths(args.data)]
+    files = []
+    for path in paths(args.data):
+        # a link classN_i.root belongs to the group of classN.root
+        group = Path(path).stem.split("_")[0]
+        files.append(f"{group}:{path}")
     options = DataOptions(
         data_train=files, data_val=files[:1], batch_size=512, pool_size=args.pool_size
     )

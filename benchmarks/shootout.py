@@ -180,7 +180,8 @@ def training_flags(
     for process in ("top", "qcd"):
         file = jets_file(args.data, process, "train", settings.jets)
         flags.append(f"{process}:{file}")
-    flags += ["--batch-size", str(settings.batch_size), *settings.flags.split(), *COMMON.split()]
+    flags += ["--batch-size", str(settings.batch_size)]
+    flags += [*settings.flags.split(), *COMMON.split()]
     if args.epochs is not None:
         # the last value of a flag counts
         flags += ["--num-epochs", str(args.epochs)]
@@ -215,7 +216,7 @@ def run_command(arguments: list[str], log: Path, threads: int) -> float:
     return usage.ru_maxrss / 1024
 
 
-def measure_quality(path: str) -> dict[str, Any]:
+def measure_quality(path: str) -> dict[str, float]:
     """Accuracy, area under the curve and background rejection at a signal efficiency of 30 %.
 
     They are computed from a prediction file by sorting its scores.
@@ -242,11 +243,11 @@ def measure_quality(path: str) -> dict[str, Any]:
     # no background at all counts as one
     accepted = max(1, backgrounds[at_30])
     is_correct = (score > 0.5) == is_signal
-    return {
-        "auc": float(1 - misordered / pairs),
-        "accuracy": float(is_correct.mean()),
-        "rejection_30": float(backgrounds[-1] / accepted),
-    }
+    quality = {}
+    quality["auc"] = float(1 - misordered / pairs)
+    quality["accuracy"] = float(is_correct.mean())
+    quality["rejection_30"] = float(backgrounds[-1] / accepted)
+    return quality
 
 
 def train_and_predict(
@@ -268,7 +269,7 @@ def train_and_predict(
     written = sorted(path.stat().st_mtime for path in states)
     run_command([*start, *prediction_flags(side, prefix, args)], log, args.threads)
     epoch_times = [after - before for before, after in pairwise(written)]
-    found: dict[str, Any] = measure_quality(f"{prefix}_pred.root")
+    found: dict[str, Any] = {**measure_quality(f"{prefix}_pred.root")}
     found["seconds_per_epoch"] = median(epoch_times)
     found["memory_mb"] = memory
     found |= {"side": side, "network": network, "seed": seed}
@@ -287,7 +288,10 @@ def show(results: list[dict[str, Any]]) -> None:
     )
     for network in SETTINGS:
         for side in SIDES:
-            runs = [run for run in results if (run["network"], run["side"]) == (network, side)]
+            runs = []
+            for run in results:
+                if run["network"] == network and run["side"] == side:
+                    runs.append(run)
             if runs:
                 print(format_row(network, side, runs))
 

@@ -116,8 +116,9 @@ def run(arguments: argparse.Namespace) -> dict:
         output = folder / "closure_boosted"
         predict("predict boosted", boosted, prediction, common, making)
         closures["boosted"] = measure_closure("closure boosted", prediction, train, output, making)
+    settings = {name: str(value) for name, value in vars(arguments).items()}
     return {
-        "settings": {name: str(value) for name, value in vars(arguments).items()},
+        "settings": settings,
         "recipe": recipe,
         "seconds": times,
         "other_seconds": making,
@@ -127,7 +128,8 @@ def run(arguments: argparse.Namespace) -> dict:
 
 def make_toy(path: Path, events: int, seed: int, kind: str, times: dict[str, float]) -> None:
     """Make a file of toy events."""
-    flags = ["--events", str(events), "--seed", str(seed), "--kind", kind, "-o", str(path)]
+    flags = ["--events", str(events), "--seed", str(seed)]
+    flags += ["--kind", kind, "-o", str(path)]
     run_step(f"toy {path.stem}", times, "-m", "weaver_tt.cli", "toy", *flags)
 
 

@@ -17,9 +17,10 @@ from weaver_tt.config.schema import DataConfig, InputGroup
 from weaver_tt.deploy.sample import Sample
 from weaver_tt.errors import DataError, OutputError, nearest
 from weaver_tt.log import log
+from weaver_tt.network.outputs import Activated
 
-# inputs by group -> activated output, spread
-NetworkCall = Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor | None]]
+# inputs by group -> activated output and its spread
+NetworkCall = Callable[[Mapping[str, Tensor]], Activated]
 
 # largest difference that is float32 rounding
 MAX_DIFFERENCE = 1e-5
@@ -64,9 +65,9 @@ def largest_difference(
                 # regression of one label may give (N,)
                 one = one.unsqueeze(1)
             if one.shape != other.shape:
+                shapes = f"{tuple(other.shape)} where torch gives {tuple(one.shape)}"
                 raise OutputError(
-                    f"the exported network gives {tuple(other.shape)} where torch gives "
-                    f"{tuple(one.shape)} for {_format_shapes(inputs)}"
+                    f"the exported network gives {shapes} for {_format_shapes(inputs)}"
                 )
             both_nan = one.isnan() & other.isnan()
             nan_values += int(both_nan.sum())
@@ -85,7 +86,7 @@ def largest_difference(
     return largest
 
 
-def _evaluate(reference: NetworkCall, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+def _evaluate(reference: NetworkCall, inputs: dict[str, Tensor]) -> Activated:
     """Call the torch network.
 
     Raises:
@@ -154,7 +155,8 @@ def resize(
     rows, _, slots = array.shape
     if length <= slots:
         return array[:, :, :length]
-    return np.concatenate([array, _padding(group, rows, length - slots)], axis=2)
+    padding = _padding(group, rows, length - slots)
+    return np.concatenate([array, padding], axis=2)
 
 
 def with_empty_rows(sample: Sample, config: DataConfig) -> Sample:
@@ -165,8 +167,8 @@ def with_empty_rows(sample: Sample, config: DataConfig) -> Sample:
     extended = {}
     for name, array in sample.items():
         empty = _empty_row(array, config.inputs[name])
-        middle = len(array) // 2
-        extended[name] = np.concatenate([empty, array[:middle], empty, array[middle:]])
+        first_half, second_half = np.split(array, [len(array) // 2])
+        extended[name] = np.concatenate([empty, first_half, empty, second_half])
     return extended
 
 
@@ -180,7 +182,8 @@ def _empty_row(array: npt.NDArray[np.float32], group: InputGroup) -> npt.NDArray
 def _padding(group: InputGroup, rows: int, slots: int) -> npt.NDArray[np.float32]:
     """(R, C, slots) of each variable's padding value."""
     pads = np.array([variable.pad for variable in group.variables], np.float32)  # (C,)
-    return np.broadcast_to(pads[None, :, None], (rows, len(pads), slots))
+    shape = (rows, len(pads), slots)
+    return np.broadcast_to(pads[None, :, None], shape)
 
 
 def select_inputs(sample: Sample, config: DataConfig, input_names: list[str]) -> Sample:

@@ -57,7 +57,9 @@ class OnnxNetwork:
         Raises:
             OutputError: ONNX Runtime cannot run inputs of these shapes.
         """
-        arrays = {name: inputs[name].detach().cpu().numpy() for name in self.input_names}
+        arrays = {}
+        for name in self.input_names:
+            arrays[name] = inputs[name].detach().cpu().numpy()
         names = [item.name for item in self.session.get_outputs()]
         try:
             results = self.session.run(names, arrays)

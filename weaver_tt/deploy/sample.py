@@ -119,7 +119,8 @@ def random_sample(config: DataConfig, rows: int = 256, seed: int = 1) -> Sample:
             drawn = random.integers(0, group.length + 1, rows)  # (R,)
             # row r has at most r objects, and so the first none
             counts[group.length] = np.minimum(drawn, np.arange(rows))
-        real = np.arange(group.length) < counts[group.length][:, None]  # (R, P)
+        count = counts[group.length][:, None]  # (R, 1)
+        real = np.arange(group.length) < count  # (R, P)
         sample[name] = _random_objects(group, real, random)
     return sample
 

@@ -51,14 +51,16 @@ class Edges:
         objects = max(PIECE_EDGES // self.k, 1)
         for first in range(0, len(self.own), objects):
             last = min(first + objects, len(self.own))
-            yield slice(first, last), slice(first * self.k, last * self.k)
+            edges = slice(first * self.k, last * self.k)
+            yield slice(first, last), edges
 
     def first_z(self, objects: slice, edges: slice, out: Tensor) -> Tensor:
         """z_0 of a piece, in ``out`` (at least as many rows)."""
         out = out[: edges.stop - edges.start]  # (E_p, H_0)
         z = torch.index_select(self.other, 0, self.nearest[edges], out=out)
         # an object's edges lie side by side: its own part is added to all k of them
-        z.view(-1, self.k, z.shape[1]).add_(self.own[objects].unsqueeze(1))
+        own = self.own[objects].unsqueeze(1)  # (M_p, 1, H_0)
+        z.view(-1, self.k, z.shape[1]).add_(own)
         return z
 
 
@@ -113,7 +115,9 @@ class BatchNormState:
 
     def activate(self, z: Tensor, out: Tensor) -> Tensor:
         """relu(batch norm) of a piece, in ``out`` (at least as many rows), which may be ``z``."""
-        return torch.addcmul(self.shift, z, self.scale, out=out[: len(z)]).relu_()
+        out = out[: len(z)]  # (E_p, H)
+        # one call for batch norm, and the ReLU in place: z is read once
+        return torch.addcmul(self.shift, z, self.scale, out=out).relu_()
 
 
 class NormGradient:
@@ -132,14 +136,15 @@ class NormGradient:
         """Add a piece; ``scratch`` is overwritten."""
         self.grad_sums.append(grad.sum(0))
         # centered first, as the sum of grad * z could be large where this one is small
-        centered = torch.sub(z, self.norm.mean, out=scratch[: len(z)])
+        scratch = scratch[: len(z)]  # (E_p, H)
+        centered = torch.sub(z, self.norm.mean, out=scratch)
         self.centered_sums.append(centered.mul_(grad).sum(0))
 
     def parameters(self) -> tuple[Tensor, Tensor]:
         """Gradients with respect to gamma and beta, (H,) each."""
-        grad_gamma = torch.stack(self.centered_sums).sum(0) * self.norm.rate
+        centered_sum = torch.stack(self.centered_sums).sum(0)
         grad_beta = torch.stack(self.grad_sums).sum(0)
-        return grad_gamma, grad_beta
+        return centered_sum * self.norm.rate, grad_beta
 
     def coefficients(self, edges: int) -> tuple[Tensor, Tensor]:
         """(a, b), (H,) each, with which grad_z = scale * grad + a * z + b.
@@ -148,8 +153,9 @@ class NormGradient:
         an edge needs only its own grad and z.
         """
         grad_gamma, grad_beta = self.parameters()
-        a = -self.norm.scale * self.norm.rate * grad_gamma / edges
-        b = -self.norm.scale * grad_beta / edges - a * self.norm.mean
+        norm = self.norm
+        a = -norm.scale * norm.rate * grad_gamma / edges
+        b = -norm.scale * grad_beta / edges - a * norm.mean
         return a, b
 
 
@@ -161,6 +167,10 @@ class Layers:
     weights: Sequence[Tensor]  # of layers 1 …: (H_l, H_(l-1))
     kept_z: list[Tensor]  # of layers 1 …: (E, H_l)
     norms: list[BatchNormState]  # of layers 0 …
+
+    def pieces(self) -> Iterator[tuple[slice, slice]]:
+        """Slices of objects and of their edges."""
+        return self.edges.pieces()
 
     def buffer(self, features: int) -> Tensor:
         """Memory for a piece of this many features, which each piece overwrites in the cache."""
@@ -226,11 +236,12 @@ class EdgeMLP(torch.autograd.Function):
         gammas = parameters[0::3]
         betas = parameters[1::3]
         weights = parameters[2::3]
+        all_moments = zip(statistics[0::2], statistics[1::2], strict=True)
         norms = []
-        for layer in range(number):
-            moments = (statistics[2 * layer], statistics[2 * layer + 1])
-            norms.append(BatchNormState.of(moments, gammas[layer], betas[layer], ctx.eps))
-        layers = Layers(Edges(own, other, nearest, ctx.k), weights, kept_z, norms)
+        for moments, gamma, beta in zip(all_moments, gammas, betas, strict=True):
+            norms.append(BatchNormState.of(moments, gamma, beta, ctx.eps))
+        edges = Edges(own, other, nearest, ctx.k)
+        layers = Layers(edges, weights, kept_z, norms)
 
         # from the last layer to the first, each pass over the pieces makes the grad of the layer
         # below together with the sums that its batch norm will need
@@ -249,7 +260,7 @@ def _first_moments(layers: Layers) -> tuple[Tensor, Tensor]:
     moments = Moments()
     buffer = layers.buffer(layers.edges.own.shape[1])
     # z_0 is not kept: making it again costs less than writing and reading it
-    for objects, edges in layers.edges.pieces():
+    for objects, edges in layers.pieces():
         moments.add(layers.edges.first_z(objects, edges, buffer))
     return moments.total()
 
@@ -261,7 +272,7 @@ def _next_moments(layers: Layers, layer: int) -> tuple[Tensor, Tensor]:
     moments = Moments()
     buffer = layers.buffer(weight.shape[1])
     z = weight.new_empty(len(layers.edges.nearest), weight.shape[0])  # (E, H_l)
-    for objects, edges in layers.edges.pieces():
+    for objects, edges in layers.pieces():
         z_below = layers.z(layer - 1, objects, edges, buffer)
         y_below = norm_below.activate(z_below, buffer)
         # the product goes straight to where it is kept, and is counted while it is in the cache
@@ -276,13 +287,14 @@ def _mean_over_edges(layers: Layers) -> Tensor:
     last = len(layers.norms) - 1
     norm = layers.norms[last]
     features = len(norm.mean)
+    k = layers.edges.k
     buffer = layers.buffer(features)
     output = layers.edges.own.new_empty(len(layers.edges.own), features)
-    for objects, edges in layers.edges.pieces():
+    for objects, edges in layers.pieces():
         z = layers.z(last, objects, edges, buffer)
-        y = norm.activate(z, buffer)  # (E_p, H)
         # the last layer's y exists for one piece at a time only
-        torch.mean(y.view(-1, layers.edges.k, features), 1, out=output[objects])
+        y = norm.activate(z, buffer).view(-1, k, features)  # (M_p, k, H)
+        torch.mean(y, 1, out=output[objects])
     return output
 
 
@@ -298,11 +310,12 @@ def _last_grad(layers: Layers, grad_output: Tensor) -> tuple[Tensor, NormGradien
     y_buffer = layers.buffer(features)
     norm_gradient = NormGradient(norm)
     grad = grad_each.new_empty(len(layers.edges.nearest), features)  # (E, H)
-    for objects, edges in layers.edges.pieces():
+    for objects, edges in layers.pieces():
         z = layers.z(last, objects, edges, z_buffer)
         # y was not kept: where it is 0, the ReLU lets no gradient through
         y = norm.activate(z, y_buffer)
-        grad_y = grad_each[objects].unsqueeze(1).expand(-1, k, -1).reshape(-1, features)
+        grad_y = grad_each[objects].unsqueeze(1).expand(-1, k, -1)  # (M_p, k, H)
+        grad_y = grad_y.reshape(-1, features)  # (E_p, H)
         _relu_grad(grad_y, y, out=grad[edges])
         # y is not needed any more, its memory serves as scratch
         norm_gradient.add(grad[edges], z, y_buffer)
@@ -333,7 +346,7 @@ def _grad_below(
     grad_weight = torch.zeros_like(weight)
     norm_gradient_below = NormGradient(norm_below)
     a, b = norm_gradient.coefficients(len(grad))
-    for objects, edges in layers.edges.pieces():
+    for objects, edges in layers.pieces():
         # through batch norm: grad_z = scale * grad + a * z + b
         z = layers.kept_z[layer - 1][edges]
         grad_z = torch.addcmul(b, z, a, out=grad_z_buffer[: len(z)])
@@ -367,9 +380,11 @@ def _input_gradients(
     for objects, piece in edges.pieces():
         # through batch norm, in the memory of z_0
         z = edges.first_z(objects, piece, buffer)
-        grad_z = torch.addcmul(b, z, a, out=z).addcmul_(grad[piece], norm.scale)
+        grad_z = torch.addcmul(b, z, a, out=z)
+        grad_z.addcmul_(grad[piece], norm.scale)
         # z_0 = own_i + other_j: an object gets the sum over its own edges, …
-        torch.sum(grad_z.view(-1, edges.k, features), 1, out=grad_own[objects])
+        by_object = grad_z.view(-1, edges.k, features)  # (M_p, k, H_0)
+        torch.sum(by_object, 1, out=grad_own[objects])
         # … and one over the edges that end at it, added row after row: index_add_ keeps to one
         # order, so that results can be reproduced, and indexing's own gradient does not
         grad_other.index_add_(0, edges.nearest[piece], grad_z)

@@ -63,8 +63,11 @@ class ObjectNorm(nn.BatchNorm1d):
         # a sum of bf16 would round after each term
         values = values.to(torch.promote_types(values.dtype, torch.float32))
         number = real.sum()
-        mean = (values * real).sum(over) / number.clamp(min=1)  # (C,)
-        variance = ((values - mean).square() * real).sum(over) / number.clamp(min=1)  # (C,)
+        # without any real object, 0 / 1 instead of 0 / 0
+        divisor = number.clamp(min=1)
+        mean = (values * real).sum(over) / divisor  # (C,)
+        squares = (values - mean).square() * real  # (…, C)
+        variance = squares.sum(over) / divisor  # (C,)
         # a tensor, on which nothing branches: an `if` would wait for the device
         enough = number > 1
         self._count_batch(enough)
