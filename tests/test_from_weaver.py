@@ -1,4 +1,7 @@
-"""What a user of Weaver has on disk runs here: the YAML it wrote, the network file and the weights, with weaver-core out of reach."""
+"""What a user of Weaver has on disk runs here, with weaver-core out of reach.
+
+That is the YAML that it wrote, the network file and the weights.
+"""
 
 import logging
 import sys
@@ -54,16 +57,18 @@ class Wrapper(torch.nn.Module):
 
 def get_model(data_config, **kwargs):
     cfg = dict(
-        input_dims=len(data_config.input_dicts['pf_features']), num_classes=len(data_config.label_value),
+        input_dims=len(data_config.input_dicts['pf_features']),
+        num_classes=len(data_config.label_value),
         conv_params=[(3, (8, 8)), (3, (8, 8))], fc_params=[(8, 0.1)],
         use_fusion=False, use_fts_bn=True, use_counts=True, for_inference=False)
     cfg.update(**kwargs)
     _logger.info('Model config: %s' % str(cfg))
+    axes = {k: {0: 'N', 2: 'n_' + k.split('_')[0]} for k in data_config.input_names}
     return Wrapper(**cfg), {
         'input_names': list(data_config.input_names),
         'input_shapes': {k: ((1,) + s[1:]) for k, s in data_config.input_shapes.items()},
         'output_names': ['softmax'],
-        'dynamic_axes': {**{k: {0: 'N', 2: 'n_' + k.split('_')[0]} for k in data_config.input_names}, **{'softmax': {0: 'N'}}},
+        'dynamic_axes': {**axes, **{'softmax': {0: 'N'}}},
     }
 
 def get_loss(data_config, **kwargs):
@@ -148,7 +153,7 @@ def test_a_yaml_that_weaver_wrote_is_read(weaver, files, weights):
 
 
 def test_a_network_that_weaver_trained_predicts_the_same_here(weaver, files, hidden):
-    """weaver-core's ParticleNet on weaver-core's inputs; ours, from its YAML, network file and weights."""
+    """weaver-core's ParticleNet on its inputs; ours, from its YAML, network file and weights."""
     path = written_by_weaver(weaver, files, TEXT)
     from weaver.utils.import_tools import import_module
 
@@ -177,7 +182,8 @@ def test_a_network_that_weaver_trained_predicts_the_same_here(weaver, files, hid
         ]
         expected = network.eval()(*batch).softmax(1).numpy()
     hidden()
-    command = f"--predict -c {path} -n {files}/net.py -m {files}/net_best_epoch_state.pt -t {files}/data.root --gpus= --predict-output {files}/pred.root"
+    command = f"--predict -c {path} -n {files}/net.py -m {files}/net_best_epoch_state.pt"
+    command += f" -t {files}/data.root --gpus= --predict-output {files}/pred.root"
     run(parse_options(command.split()))
     assert not any(name.partition(".")[0] == "weaver" for name in sys.modules)
     found = uproot.open(files / "pred.root")["tree"].arrays(library="np")
@@ -192,7 +198,10 @@ def test_a_network_that_weaver_trained_predicts_the_same_here(weaver, files, hid
 def test_fine_tuning_of_a_published_network_moves_what_is_not_frozen_alone(
     weaver, files, hidden, caplog, monkeypatch
 ):
-    """Weights of a network with five classes start one with two; its body and the statistics of its norms stay as they were published."""
+    """Weights of a network with five classes start one with two.
+
+    Its body and the statistics of its norms stay as they were published.
+    """
     path = written_by_weaver(weaver, files, TEXT)
     from weaver.utils.import_tools import import_module
 
@@ -204,8 +213,11 @@ def test_fine_tuning_of_a_published_network_moves_what_is_not_frozen_alone(
         files / "published.pt",
     )
     hidden()
-    command = f"-c {path} -n {files}/net.py -m {files}/run/net -i {files}/data.root --gpus= --num-epochs 1 --batch-size 16 --no-progress --seed 1"
-    command += f" --load-model-weights {files}/published.pt --freeze-model-weights mod.bn_fts,mod.edge_convs --tensorboard off --lr-scheduler none"
+    command = f"-c {path} -n {files}/net.py -m {files}/run/net -i {files}/data.root --gpus="
+    command += " --num-epochs 1 --batch-size 16 --no-progress --seed 1"
+    command += f" --load-model-weights {files}/published.pt"
+    command += " --freeze-model-weights mod.bn_fts,mod.edge_convs"
+    command += " --tensorboard off --lr-scheduler none"
     monkeypatch.setattr(logging.getLogger("weaver_tt"), "propagate", True)
     with caplog.at_level(logging.INFO, "weaver_tt"):
         run(

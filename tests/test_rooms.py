@@ -1,4 +1,4 @@
-"""Imports only go down: the order of the folders, as one list, and the order inside of three of them.
+"""Imports only go down: the order of the folders as one list, and that inside of some of them.
 
 Imports inside of functions count, and so do those under ``TYPE_CHECKING``: an arrow in the types is
 an arrow in the design.

@@ -90,9 +90,9 @@ def test_epochs_and_members_that_are_there_come_in_order_of_their_numbers(tmp_pa
 
 def test_no_other_module_spells_the_name_of_a_file_of_a_run():
     package = Path(__file__).parent.parent / "weaver_tt"
-    endings = r"_state\.pt|_resume\.pt|_run\.json|\.auto\.yaml|_sample\.npz|_metrics\.json|_member-|_fold-"
-    folders = r"_figures|_lr_finder|_profile|_tensorboard|_reweighting|\.log"
-    spelled = re.compile(rf"f\"[^\"]*\}}(?:{endings}|{folders})")
+    files = r"_state\.pt|_resume\.pt|_run\.json|_metrics\.json|_sample\.npz|\.auto\.yaml|\.log"
+    more = r"_member-|_fold-|_figures|_lr_finder|_profile|_tensorboard|_reweighting"
+    spelled = re.compile(rf"f\"[^\"]*\}}(?:{files}|{more})")
     found = []
     for path in package.rglob("*.py"):
         if path.name == "run_files.py":

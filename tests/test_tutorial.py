@@ -1,4 +1,7 @@
-"""The commands of Weaver's tutorial, as written, on converted files: old paths, old import names, old spellings in the YAML."""
+"""The commands of Weaver's tutorial, as written, on converted files.
+
+Old paths, old import names and old spellings in the YAML work.
+"""
 
 import json
 import re
@@ -80,13 +83,15 @@ def get_model(data_config, **kwargs):
     classes = len(data_config.label_value)
     _logger.info('%d features, %d classes' % (features, classes))
     model = ParticleNet(features, classes, [(4, (8, 8)), (4, (12, 12))], [(16, 0.1)],
-                        use_fusion=False, use_fts_bn=kwargs.get('use_fts_bn', False), use_counts=kwargs.get('use_counts', True),
+                        use_fusion=False, use_fts_bn=kwargs.get('use_fts_bn', False),
+                        use_counts=kwargs.get('use_counts', True),
                         for_inference=kwargs.get('for_inference', False))
+    axes = {k: {0: 'N', 2: 'n_' + k.split('_')[0]} for k in data_config.input_names}
     info = {
         'input_names': list(data_config.input_names),
         'input_shapes': {k: ((1,) + s[1:]) for k, s in data_config.input_shapes.items()},
         'output_names': ['softmax'],
-        'dynamic_axes': {**{k: {0: 'N', 2: 'n_' + k.split('_')[0]} for k in data_config.input_names}, **{'softmax': {0: 'N'}}},
+        'dynamic_axes': {**axes, **{'softmax': {0: 'N'}}},
     }
     return model, info
 
@@ -102,7 +107,8 @@ import torch
 class DeepSets(torch.nn.Module):
     def __init__(self, features, classes):
         super().__init__()
-        self.phi = torch.nn.Sequential(torch.nn.Conv1d(features, 16, 1), torch.nn.ReLU(), torch.nn.Conv1d(16, 16, 1), torch.nn.ReLU())
+        first, second = torch.nn.Conv1d(features, 16, 1), torch.nn.Conv1d(16, 16, 1)
+        self.phi = torch.nn.Sequential(first, torch.nn.ReLU(), second, torch.nn.ReLU())
         self.fc = torch.nn.Linear(16, classes)
 
     def forward(self, features, mask):
@@ -178,12 +184,9 @@ def weaver(tmp_path, monkeypatch):
 def test_the_tutorials_training_runs_as_written(weaver, capsys, data, network, comment):
     assert cli.train(arguments(data, network, comment)) == 0
     said = capsys.readouterr().err
-    assert (
-        said.count(
-            "train_file_0.awkd: there is no such file; reading top-dataset/converted/train_file_0.parquet instead"
-        )
-        == 1
-    )
+    message = "train_file_0.awkd: there is no such file; "
+    message += "reading top-dataset/converted/train_file_0.parquet instead"
+    assert said.count(message) == 1
     assert "--fetch-step is not needed" in said
     (folder,) = Path("outputs").iterdir()
     assert re.fullmatch(rf"\d{{8}}-\d{{6}}_{network}_ranger_lr0.005_batch32", folder.name)
@@ -216,7 +219,7 @@ def test_where_nothing_was_converted_the_command_that_does_it_is_named(weaver, c
 
 
 def reference(rows, seed):
-    """A table of the top tagging reference: three constituents of one direction in each jet, and empty places."""
+    """A table of the top tagging reference: three constituents a jet, and empty places."""
     random = np.random.default_rng(seed)
     pt, eta, phi = (
         random.uniform(540, 660, rows),

@@ -13,7 +13,8 @@ from torch import nn
 from weaver_tt.errors import ConfigError
 from weaver_tt.system import distributed
 
-# What each rank runs: steps[epoch][rank] batches; with UNION=1 a single process trains on both ranks' batches together.
+# What each rank runs: steps[epoch][rank] batches. With UNION=1 a single process trains on the
+# batches of both ranks together.
 SCRIPT = """
 import json, os, sys
 import torch
@@ -36,7 +37,9 @@ def rows(epoch, rank, index, steps):
     random = torch.Generator().manual_seed(1000 * epoch + 100 * rank + index)
     size = 4 + rank
     x = torch.randn(size, 2, generator=random)
-    return x, x[:, 0] - 2 * x[:, 1] + 1, torch.rand(size, generator=random) + 0.5, (index + 1) / steps
+    y = x[:, 0] - 2 * x[:, 1] + 1
+    weight = torch.rand(size, generator=random) + 0.5
+    return x, y, weight, (index + 1) / steps
 
 def merge(parts):
     x, y, weight = (torch.cat([part[i] for part in parts]) for i in range(3))
@@ -50,7 +53,8 @@ class Rank:
         self.accounting = Accounting()
         steps = STEPS[number]
         for index in range(skip, max(steps[rank] for rank in self.ranks)):
-            parts = [rows(number, rank, index, steps[rank]) for rank in self.ranks if index < steps[rank]]
+            active = [rank for rank in self.ranks if index < steps[rank]]
+            parts = [rows(number, rank, index, steps[rank]) for rank in active]
             batch = merge(parts)
             idle = len(self.ranks) - len(parts)
             batch.progress = (sum(part[3] for part in parts) + idle) / len(self.ranks)
@@ -79,15 +83,23 @@ distributed.join_ranks(None if os.environ.get("UNION") else "gloo")
 rank, world = distributed.rank(), distributed.world_size()
 ranks = [0, 1] if world == 1 else [rank]
 torch.manual_seed(rank)  # ranks begin with different weights: those of rank 0 count
-network = Network(nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8, momentum=0.0), nn.Tanh(), nn.Linear(8, 1)).eval(), ["x"])
-network.train = lambda mode=True: network  # batch statistics would differ between a union and its parts
+layers = [nn.Linear(2, 8), nn.BatchNorm1d(8, momentum=0.0), nn.Tanh(), nn.Linear(8, 1)]
+network = Network(nn.Sequential(*layers).eval(), ["x"])
+# batch statistics would differ between a union and its parts
+network.train = lambda mode=True: network
 labels = Labels(targets={"y": parse_expression("y", "test")})
-config = DataConfig(source="c", text="", inputs={"x": InputGroup(name="x", variables=(Variable(name="u"), Variable(name="v")))}, labels=labels)
-options = TrainOptions(num_epochs=3, optimizer="adam", start_lr=0.05, lr_scheduler="one-cycle", log_every=2, tensorboard="off", progress=False)
+group = InputGroup(name="x", variables=(Variable(name="u"), Variable(name="v")))
+config = DataConfig(source="c", text="", inputs={"x": group}, labels=labels)
+options = TrainOptions(num_epochs=3, optimizer="adam", start_lr=0.05, lr_scheduler="one-cycle")
+options.log_every = 2
+options.tensorboard = "off"
+options.progress = False
 folder = os.path.join(sys.argv[1], f"rank{rank}of{world}")
 os.makedirs(folder)
 task = LearntScale(config, float(rank))
-best = fit(network, task, Rank(ranks), Rank(ranks), options, os.path.join(folder, "net"), MultiTracker([make_tracker(options, folder), Terms()]), 1)
+prefix = os.path.join(folder, "net")
+tracker = MultiTracker([make_tracker(options, folder), Terms()])
+best = fit(network, task, Rank(ranks), Rank(ranks), options, prefix, tracker, 1)
 result = {
     "best": best,
     "weights": torch.cat([p.detach().flatten() for p in network.unwrapped.parameters()]).tolist(),

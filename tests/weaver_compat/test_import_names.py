@@ -1,4 +1,8 @@
-"""Weaver's import names in network files: ours where weaver-core is absent, its own where it is installed, a user's ``utils`` before ours."""
+"""Weaver's import names in network files.
+
+They are ours where weaver-core is absent and its own where it is installed; a user's ``utils``
+comes before ours.
+"""
 
 import importlib.util
 import logging
@@ -24,7 +28,7 @@ class Blocked:
     """weaver-core as if it were not installed."""
 
     def find_spec(self, name, path=None, target=None):
-        """Nobody knows ``weaver``: this one comes after the stand-ins' finder, and the one that would find it is skipped."""
+        """Ask the finder of the stand-ins, and nobody after it, for ``weaver``."""
         if name == "weaver":
             return next(
                 finder for finder in sys.meta_path if type(finder).__name__ == "_Finder"
@@ -32,12 +36,20 @@ class Blocked:
         return None
 
 
+def weaver_modules():
+    """Modules with Weaver's names, and users' own ``utils``."""
+    return [name for name in sys.modules if name.partition(".")[0] in ("weaver", "utils")]
+
+
 @pytest.fixture
 def without_weaver(monkeypatch):
-    """No weaver-core, and no module of it left from another test."""
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("weaver", "utils")]:
+    """No weaver-core, and no module of it left from, or for, another test."""
+    for name in weaver_modules():
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Blocked(), *sys.meta_path])
+    yield
+    for name in weaver_modules():
+        del sys.modules[name]
 
 
 def module(tmp_path, text, name="net.py"):
@@ -50,7 +62,8 @@ def module(tmp_path, text, name="net.py"):
 def test_the_logger_is_ours_in_both_spellings(tmp_path, without_weaver, root):
     found = module(
         tmp_path,
-        f"from {root}.logger import _logger, warn_n_times, warn_once, _configLogger\nimport {root}.logger as whole",
+        f"from {root}.logger import _logger, warn_n_times, warn_once, _configLogger\n"
+        f"import {root}.logger as whole",
     )
     assert type(found._logger).__module__ == "weaver_tt.weaver_compat.logger"
     assert found.whole._logger is found._logger
@@ -81,7 +94,9 @@ def test_names_that_begin_with_an_underscore_are_there_too(tmp_path, without_wea
 def test_get_model_may_import_too(tmp_path, without_weaver):
     file = tmp_path / "net.py"
     file.write_text(
-        "def get_loss(config):\n    from weaver.nn.loss.focal import FocalLoss\n    return FocalLoss(gamma=1)\n"
+        "def get_loss(config):\n"
+        "    from weaver.nn.loss.focal import FocalLoss\n"
+        "    return FocalLoss(gamma=1)\n"
     )
     assert NetworkFile(file).get_loss(None, {}).gamma == 1
 
@@ -96,7 +111,8 @@ def test_nothing_is_left_behind(tmp_path, without_weaver):
 def test_what_is_not_offered_says_so(tmp_path, without_weaver):
     with pytest.raises(
         NotOfferedError,
-        match=r"weaver\.nn\.model\.ParticleNeXt: ParticleNeXt is not offered yet.*pip install weaver-core",
+        match=r"weaver\.nn\.model\.ParticleNeXt: ParticleNeXt is not offered yet.*"
+        "pip install weaver-core",
     ):
         module(tmp_path, "from weaver.nn.model.ParticleNeXt import ParticleNeXt")
     with pytest.raises(
@@ -127,7 +143,9 @@ def test_a_users_own_utils_beside_the_file_wins(tmp_path, without_weaver):
     (tmp_path / "utils" / "logger.py").write_text("_logger = 'mine'")
     found = module(
         tmp_path,
-        "import utils\nfrom utils.logger import _logger\nfrom utils.nn.model.PFN import ParticleFlowNetwork",
+        "import utils\n"
+        "from utils.logger import _logger\n"
+        "from utils.nn.model.PFN import ParticleFlowNetwork",
     )
     assert (found.utils.mine, found._logger) == (1, "mine")
     assert found.ParticleFlowNetwork.__module__ == "weaver_tt.nn.models.particle_flow"
@@ -166,10 +184,8 @@ def test_where_weaver_core_is_installed_its_own_are_used_and_ours_named(tmp_path
     found = module(tmp_path, "from weaver.nn.model.ParticleNet import ParticleNet")
     assert found.ParticleNet.__module__ == "weaver.nn.model.ParticleNet"
     assert len(told) == 1
-    assert (
-        "the models are weaver-core's, which is installed; import ours for the same weights, faster: weaver_tt.nn"
-        in told[0]
-    )
+    assert "the models are weaver-core's, which is installed; " in told[0]
+    assert "import ours for the same weights, faster: weaver_tt.nn" in told[0]
 
 
 def test_spellings_meet():
@@ -192,7 +208,9 @@ def test_every_module_that_is_named_is_there(ours):
 def test_in_a_process_of_its_own(tmp_path):
     """The import system of a fresh interpreter, with weaver-core out of reach."""
     (tmp_path / "net.py").write_text(
-        "from utils.logger import _logger\nfrom weaver.nn.model.PFN import ParticleFlowNetwork\n_logger.warning('made', color='bold')\n"
+        "from utils.logger import _logger\n"
+        "from weaver.nn.model.PFN import ParticleFlowNetwork\n"
+        "_logger.warning('made', color='bold')\n"
     )
     code = """
         import sys
@@ -202,9 +220,12 @@ def test_in_a_process_of_its_own(tmp_path):
         del sys.modules["weaver"]
         import importlib.machinery
         find = importlib.machinery.PathFinder.find_spec
-        importlib.machinery.PathFinder.find_spec = classmethod(lambda cls, name, *rest: None if name == "weaver" else find(name, *rest))
+        def find_others(cls, name, *rest):
+            return None if name == "weaver" else find(name, *rest)
+        importlib.machinery.PathFinder.find_spec = classmethod(find_others)
         from weaver_tt.network.network import NetworkFile
-        print(NetworkFile(sys.argv[1]).module.ParticleFlowNetwork.__module__, "weaver" in sys.modules)
+        module = NetworkFile(sys.argv[1]).module
+        print(module.ParticleFlowNetwork.__module__, "weaver" in sys.modules)
     """
     command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "net.py")]
     done = subprocess.run(
@@ -226,7 +247,8 @@ def test_the_names_end_with_the_file(tmp_path, without_weaver):
     [
         "from weaver.nn.model.ParticleNet import ParticleNet, ParticleNetTagger, FeatureConv",
         "from utils.nn.model.ParticleNet import ParticleNet, FeatureConv",
-        "from weaver.nn.model.ParticleTransformer import ParticleTransformer, ParticleTransformerTagger",
+        "from weaver.nn.model.ParticleTransformer import ParticleTransformer, "
+        "ParticleTransformerTagger",
         "from utils.nn.model.PFN import ParticleFlowNetwork",
         "from weaver.utils.nn.tools import train_classification, evaluate_regression",
         "from weaver.utils.import_tools import import_module",
