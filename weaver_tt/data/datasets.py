@@ -57,6 +57,7 @@ class BatchDataset(IterableDataset[Batch]):
         """
         super().__init__()
         purpose: Purpose = "train" if shuffle else "predict"
+        # in order, each row comes once, whatever weights say
         if not shuffle:
             config = without_reweighting(config)
         check_fitted(config)
@@ -98,6 +99,7 @@ class BatchDataset(IterableDataset[Batch]):
             yield copy_batch(batch)
 
     def _share_of_worker(self, worker: int, workers: int) -> Iterator[Batch]:
+        # a loader would count a share without rows as an error
         if self._shuffle:
             shares = self._stream.shuffled_batches(self._epoch, worker=worker, workers=workers)
         else:

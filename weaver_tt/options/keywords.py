@@ -24,6 +24,7 @@ def options_from_keywords(keywords: Mapping[str, Any]) -> RunOptions:
         ConfigError: there is no such flag, or its value is of another kind.
     """
     options = RunOptions()
+    # no two parts have an option of the same name, as flags have no parts
     parts = [getattr(options, part.name) for part in dataclasses.fields(options)]
     fields = {}
     for part in parts:

@@ -12,10 +12,12 @@ from weaver_tt.errors import nearest
 from weaver_tt.options.flags import Bounds, add_flags, check_bounds, flag, read_flags
 from weaver_tt.weaver_compat.retired_flags import RETIRED, Retired
 
+# ranges that several flags have
 SHARE = Bounds(above=0, at_most=1)
 COUNT = Bounds(at_least=1)
 POSITIVE = Bounds(above=0)
 NOT_NEGATIVE = Bounds(at_least=0)
+# values stay text here: their kind depends on the function that they are for
 KEY_VALUE: dict[str, Any] = {"nargs": 2, "action": "append", "metavar": ("KEY", "VALUE")}
 
 
@@ -100,6 +102,7 @@ class DataOptions:
         "worker processes that read training files; 0 reads in a thread of this process",
         bounds=NOT_NEGATIVE,
     )
+    # without bounds: Weaver's -1 is a pass over the data, as no number is
     steps_per_epoch: int | None = flag(
         None, "training batches in an epoch (default: one pass over the data)"
     )
@@ -217,9 +220,11 @@ class TrainOptions:
     compiler_option: list[list[str]] = flag(
         [], "option of torch.compile, such as --compiler-option dynamic False", **KEY_VALUE
     )
+    # text and no list: '' is the CPU, None what the machine has
     gpus: str | None = flag(
         None, "indices of GPUs, such as 0 or 0,1; '' is the CPU (default: a GPU if there is one)"
     )
+    # given to each rank by the process that starts one for each GPU
     backend: str | None = flag(
         None,
         "how ranks started by torchrun (gloo, nccl) or mpirun (mpi) communicate; nccl is for GPUs",
@@ -242,6 +247,7 @@ class TrainOptions:
         5.0, "minutes between saves of PREFIX_resume.pt during an epoch", bounds=NOT_NEGATIVE
     )
     auto_clean: bool = flag(False, "keep only the weights of the best and the latest epoch")
+    # argparse formats help texts with %, hence %%
     cross_validation: str | None = flag(
         None,
         "COLUMN%%k: train k networks, each without the rows with int(COLUMN) %% k == i, and "
@@ -257,6 +263,7 @@ class TrainOptions:
         "profile a few training steps instead of a training: a table in the log, and "
         "PREFIX_profile/trace.json for chrome://tracing",
     )
+    # a check only: scripts that were written for Weaver give it
     regression_mode: bool = flag(
         False,
         "check that the labels of the data YAML make this a regression (the labels alone decide "

@@ -347,6 +347,7 @@ def make_run_task(config: DataConfig, options: RunOptions, seed: int = 0) -> Tas
         else:
             task = make_task(config, own_loss)
             file.check_loops(config, settings, task.name)
+    # a metric that is not measured is refused before anything is trained
     if options.train.watch is not None:
         task.choose(options.train.watch)
         task.check_watch("--watch")
@@ -428,6 +429,7 @@ def load_members(
     config: DataConfig, options: RunOptions, model: str, device: torch.device
 ) -> list[Network]:
     """The trained networks that ``model`` names, weights loaded, in evaluation mode."""
+    # the card says how many members there are: files of an earlier run may lie beside them
     card = load_card(model)
     expected = int(card["options"]["network"]["ensemble"]) if card else None
     members = []

@@ -66,6 +66,7 @@ class OldPathFinder:
         """The module ``fullname`` if the table has it; whatever is really there is found before."""
         if fullname not in OLD_PATHS:
             return None
+        # truth_tagging.raw_jets needs a truth_tagging to be in
         is_package = any(name.startswith(f"{fullname}.") for name in OLD_PATHS)
         return ModuleSpec(fullname, self, is_package=is_package)  # type: ignore[arg-type]
 
@@ -80,7 +81,7 @@ class OldPathFinder:
         for name, value in vars(new).items():
             if not name.startswith("__"):
                 setattr(module, name, value)
-        # afterwards: where two modules are one now, a name may have meant something else
+        # last: where two modules are one now, a name may have meant something else
         for old_name, name in renamed.items():
             setattr(module, old_name, getattr(new, name))
 
