@@ -37,10 +37,10 @@ def write_graph(
     axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
     graph = helper.make_graph(nodes, "graph", [jets], results, [axis])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    side_car = make_preprocess(config_of(), ["jets"], list(outputs), ["jets"])
+    sidecar = make_preprocess(config_of(), ["jets"], list(outputs), ["jets"])
     helper.set_model_props(
         model,
-        {"layout": layout, "outputs": json.dumps(list(outputs)), "preprocess": json.dumps(side_car)}
+        {"layout": layout, "outputs": json.dumps(list(outputs)), "preprocess": json.dumps(sidecar)}
         | metadata,
     )
     onnx.save(model, str(path))

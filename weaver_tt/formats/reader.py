@@ -13,7 +13,8 @@ constructor takes ``(path, treename)``, opens the file inside :func:`blame_file`
     _close()          close the file
 
 Checks of names and ranges, decoding in small pieces, shared offsets and error messages are here,
-once for all formats. ``parquet_reader.py`` is the example to start from.
+once for all formats. ``parquet_reader.py`` is the example to start from, and the tests in
+``tests/formats/test_open_reader.py`` run on each format of their list.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 A layer's values on all edges take far more memory than a cache holds, and moving them costs as much
 time as the matrix products. Written as one torch operation after another, each layer moves them
-about ten times and keeps two copies for the backward pass. Here the edges are worked on in pieces
-that stay in the cache. Each layer reads its input once and writes its linear outputs once: batch
-norm, ReLU and statistics happen while a piece is in the cache, and the backward pass computes them
-again instead of reading them from memory. The first layer's linear outputs are not even written, as
-each is just the sum of two rows.
+about ten times and keeps two such tensors for the backward pass. Here the edges are worked on in
+pieces that stay in the cache. Each layer reads its input once and writes its linear outputs once:
+batch norm, ReLU and statistics happen while a piece is in the cache, and the backward pass computes
+them again instead of reading them from memory. The first layer's linear outputs are not even
+written, as each is just the sum of two rows.
 
 Shapes: M objects with k edges each, E = M * k edges sorted by object; layer l = 0 … L - 1 has H_l
 features. A piece holds E_p edges of M_p objects.
