@@ -1,11 +1,10 @@
-"""The efficiency network of the truth-tagging paper (arXiv:2004.02665, section 5 and Appendix B).
+"""The graph network of the truth-tagging paper: 1,435,245 parameters for one label.
 
-1,435,245 parameters for one label.
+Input ``jets`` (N, 4, P): raw pt in GeV, eta, phi, flavour (5, 4, other), all zero on padding.
+Output (N, K, P): the logit of each jet's efficiency for each of the K labels of the data YAML.
+Sizes are options: ``-o hidden 64 -o blocks 2 -o head 64,32``.
 
-Input: ``jets`` (N, 4, P), raw pt in GeV, eta, phi, flavour (5, 4, other), all zero on padding.
-Output (N, K, P): the logit of the efficiency of each jet for each of the K labels of the data YAML.
-
-Options: ``-o hidden 64 -o blocks 2 -o head 64,32``.
+Source: arXiv:2004.02665, section 5 and Appendix B.
 """
 
 from __future__ import annotations
@@ -16,9 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from weaver_tt.api import DataConfig, jet_model_info, make_layout, mlp
+from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.host_counts import host_counts, with_host_counts
+from weaver_tt.network.inputs import jet_model_info
+from weaver_tt.nn.layers.blocks import mlp
 from weaver_tt.nn.models.graph_network import GraphNetwork
+from weaver_tt.nn.objects.pairwise import make_layout
 from weaver_tt.physics.angles import delta_phi
 from weaver_tt.physics.particles import BOTTOM, CHARM
 
@@ -26,18 +28,18 @@ from weaver_tt.physics.particles import BOTTOM, CHARM
 def jet_features(jets: Tensor) -> Tensor:
     """Raw (pt, eta, phi, flavour) (N, 4, P) -> four numbers of order one (N, 4, P).
 
-    log(pt / 100 GeV); eta / 1.5; phi relative to the leading jet, wrapped to [-pi, pi), over 1.5 as
-    eta; flavour +1 for b, 0 for c, -1 for others.
+    log(pt / 100 GeV); eta / 1.5; phi from the leading jet's, wrapped to [-pi, pi), over 1.5 as eta;
+    flavour b +1, c 0, other -1. Nothing depends on where phi = 0 lies: a rotated event gives the
+    same efficiencies without the network having to learn that, and the jump at +-pi is left only
+    opposite to the leading jet. Eta and phi share a scale because distances mix them.
     """
-    pt, eta, phi, flavour = jets.unbind(dim=1)  # (N, P) each
-    # Nothing depends on where phi = 0 lies: a rotated event gives the same efficiencies without the
-    # network having to learn that, and the jump at +-pi is left opposite to the leading jet only
-    leading = pt.argmax(dim=1, keepdim=True)  # (N, 1)
+    pt, eta, phi, flavour = jets.unbind(1)  # (N, P) each
+    leading = pt.argmax(dim=1, keepdim=True)
     phi = delta_phi(phi, phi.gather(1, leading))
+    # padding has pt 0
+    log_pt = torch.log(pt.clamp(min=1e-2) / 100)
     is_b = (flavour.abs() == BOTTOM).to(pt.dtype)
     is_c = (flavour.abs() == CHARM).to(pt.dtype)
-    log_pt = torch.log(pt.clamp(min=1e-2) / 100)
-    # eta and phi share a scale because distances mix them
     return torch.stack((log_pt, eta / 1.5, phi / 1.5, 2 * is_b + is_c - 1), dim=1)
 
 
@@ -61,6 +63,7 @@ class TruthTaggingNetwork(nn.Module):
 
     def forward(self, jets: Tensor) -> Tensor:
         """(N, 4, P) -> logits (N, K, P), zero on padding."""
+        # the counts that padding knows, so that nobody waits for a GPU to find the jets
         real = with_host_counts(jets[:, 0] > 0, host_counts(jets))  # (N, P)
         pairs = make_layout(real, self.dense)
         inputs = pairs.gather(jet_features(jets))  # (jets, 4)
@@ -75,9 +78,10 @@ def get_model(
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network for ``data_config``, one output per label.
 
-    Options: size of the representation of a jet, number of GN blocks, hidden sizes of the head.
+    Options: size of a jet's representation, GN blocks, hidden sizes of the head.
     """
     info = jet_model_info(data_config)
     outputs = max(len(data_config.label_names), 1)
-    head_sizes = (head,) if isinstance(head, int) else head
-    return TruthTaggingNetwork(outputs, hidden, blocks, head_sizes), info
+    if isinstance(head, int):
+        head = (head,)
+    return TruthTaggingNetwork(outputs, hidden, blocks, head), info

@@ -14,11 +14,11 @@ from weaver_tt.data.rows.rows import Integers
 class Batch:
     """N rows on one device.
 
-    ``masks[group]`` (N, P) is True for real objects (also under wrap padding). ``counts[group]`` (N,)
-    are the objects of each row before the cut at the group's length, so ``counts.clamp(max=P)`` of
-    them are real. ``host_counts`` and ``real`` say on the host how many are real, so that nobody has
-    to wait for the device to count them. Tensors live in buffers that the next batch overwrites:
-    clone what you keep.
+    ``masks[group]`` (N, P) is True for real objects (also under wrap padding). ``counts[group]``
+    (N,) are the objects of each row before the cut at the group's length, so
+    ``counts.clamp(max=P)`` of them are real. ``host_counts`` and ``real`` say on the host how many
+    are real, so that nobody has to wait for the device to count them. Tensors live in buffers that
+    the next batch overwrites: clone what you keep.
     """
 
     inputs: dict[str, Tensor]  # group -> float32 (N, C, P), or (N, C) for scalars

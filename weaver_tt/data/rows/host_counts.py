@@ -1,8 +1,8 @@
-"""How many real objects each row of a tensor has, as the host knows it: asking a GPU for it would make the host wait.
+"""How many real objects each row of a tensor has, known without asking the device.
 
 Padding knows these counts. They travel with a tensor as an attribute, so that a network finds them
-without an argument of its own. No operation hands the attribute on, and writing into the tensor makes
-it invalid: counts are either right or not there.
+without an argument of its own. No operation hands the attribute on, and writing into the tensor
+makes it invalid: counts are either right or not there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def with_host_counts(values: Tensor, counts: Integers | None) -> Tensor:
 
 
 def host_counts(values: Tensor) -> Integers | None:
-    """The counts (N,) that ``values`` carry; None where they carry none, or were written into since."""
+    """The counts (N,) that ``values`` carry; None without, and once they were written into."""
     # a compiled or exported graph must not depend on the numbers of one batch
     if _is_traced():
         return None

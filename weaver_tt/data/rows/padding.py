@@ -1,4 +1,7 @@
-"""Jagged rows -> padded tensors, in buffers that the next batch reuses, on the device where the batch is consumed."""
+"""Jagged rows -> padded tensors, on the device where the batch is consumed.
+
+They lie in buffers that the next batch reuses.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ SLOT_STEP = 16  # lengths are multiples of it: few different shapes
 
 
 class PaddedBuffer:
-    """A reused buffer of N x P slots with C features each; a slot without an object holds the pad vector (C,).
+    """A reused buffer of N x P slots with C features each.
 
-    Only the slots of the objects are written, and only those that held an object before and no
-    longer do are padded again, so a batch costs what it holds rather than N x P x C. A batch of
-    another length P than the one before is padded anew, as is one after a tensor that was handed
-    out has been written into.
+    A slot without an object holds the pad vector (C,).     Only the slots of the objects are
+    written, and only those that held an object before and no longer do are padded again, so a batch
+    costs what it holds rather than N x P x C. A batch of another length P than the one before is
+    padded anew, as is one after a tensor that was handed out has been written into.
     """
 
     def __init__(self, pad: Tensor) -> None:
@@ -91,14 +94,16 @@ def gather_slots(values: Tensor, places: Integers, slots: Tensor) -> None:
 
 
 def scatter_slots(slots: Tensor, places: Integers, values: Tensor) -> None:
-    """``slots[places] = values``: slots (S, C), places (M,) all different, values (M, C) or (1, C) for all of them."""
+    """``slots[places] = values``: slots (S, C), places (M,) all different, values (M or 1, C)."""
     if slots.device.type != "cpu":
         index = torch.from_numpy(places).to(slots.device, non_blocking=True)
         slots.index_copy_(0, index, values.expand(len(places), -1))
         return
-    # numpy moves a slot as one item, about three times as fast as index_copy_ and without waking torch's threads
+    # numpy moves a slot as one item, about three times as fast as index_copy_ and without waking
+    # torch's threads
     item = np.dtype((np.void, slots.element_size() * slots.shape[1]))
-    np.put(slots.numpy().view(item), places, np.ascontiguousarray(values.numpy()).view(item))
+    items = np.ascontiguousarray(values.numpy()).view(item)
+    np.put(slots.numpy().view(item), places, items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +118,17 @@ class _Slots:
 
 
 class Padder:
-    """Turns rows into batches for one consumer on ``device``; every batch overwrites the tensors of the one before.
+    """Turns rows into batches for one consumer on ``device``.
+
+    Every batch overwrites the tensors of the one before.
 
     Constant padding puts a row's objects first and the pad values behind them; wrap padding repeats
-    the row's objects, and gives pad values where there is none. With ``shorten``, a group has as many
-    slots as the batch needs (see :func:`shortened_length`), P <= its length.
+    the row's objects, and gives pad values where there is none. With ``shorten``, a group has as
+    many slots as the batch needs (see :func:`shortened_length`), P <= its length.
 
     Inputs that tell a network which slots hold a real object carry the number of those in each row
-    (:func:`~weaver_tt.data.rows.host_counts.host_counts`): masks, and where there is no mask, groups
-    whose first variable is raw and padded with 0, such as a transverse momentum.
+    (:func:`~weaver_tt.data.rows.host_counts.host_counts`): masks, and where there is no mask,
+    groups whose first variable is raw and padded with 0, such as a transverse momentum.
     """
 
     def __init__(
@@ -142,7 +149,7 @@ class Padder:
     def __call__(self, rows: Rows) -> Batch:
         """N rows -> Batch of N rows; ``progress`` is left to the caller."""
         batch = Batch({}, {}, {}, {}, size=rows.size, observers=rows.observers)
-        # groups with the same counts share their slots, and groups with one content are padded together
+        # groups with the same counts share their slots, those with one content are padded together
         known_slots: dict[tuple[int, int], _Slots] = {}
         padded: dict[int, Tensor] = {}  # (N, P, W) each
         for name, group in self._groups.items():
@@ -157,9 +164,10 @@ class Padder:
             if key not in known_slots:
                 known_slots[key] = self._make_slots(jagged, length)
             slots = known_slots[key]
-            if id(jagged.content) not in padded:
-                padded[id(jagged.content)] = self._pad_content(group, rows, slots)
-            inputs = padded[id(jagged.content)][:, :, jagged.columns].transpose(1, 2)  # (N, C, P)
+            content = id(jagged.content)
+            if content not in padded:
+                padded[content] = self._pad_content(group, rows, slots)
+            inputs = padded[content][:, :, jagged.columns].transpose(1, 2)  # (N, C, P)
             if name in self._marking:
                 with_host_counts(inputs, _count_marked(jagged))
             batch.inputs[name] = inputs
@@ -179,9 +187,15 @@ class Padder:
     def _make_slots(self, jagged: JaggedObjects, length: int) -> _Slots:
         # the array may lie in memory that a later batch of a worker process is put into
         counts = jagged.counts.copy()
-        places = index_runs(np.arange(len(counts)) * length, counts)
-        mask = self._move(np.arange(length) < counts[:, None])
-        return _Slots(places, counts, mask, self._move(jagged.full_counts), length)
+        row_starts = np.arange(len(counts)) * length
+        is_real = np.arange(length) < counts[:, None]  # (N, P)
+        return _Slots(
+            places=index_runs(row_starts, counts),
+            host_counts=counts,
+            mask=self._move(is_real),
+            full_counts=self._move(jagged.full_counts),
+            length=length,
+        )
 
     def _buffer(self, key: str, pad: list[float]) -> PaddedBuffer:
         if key not in self._buffers:
@@ -193,32 +207,34 @@ class Padder:
     def _pad_content(self, group: InputGroup, rows: Rows, slots: _Slots) -> Tensor:
         """The content of ``group`` and of the groups that share it, padded: (N, P, W)."""
         content = rows.objects[group.name].content
-        sharing = [
-            other
-            for name, other in self._groups.items()
-            if name in rows.objects and rows.objects[name].content is content
-        ]
+        sharing = []
         pad = []
-        for other in sharing:
-            pad += [variable.pad for variable in other.variables]
-        buffer = self._buffer(",".join(other.name for other in sharing), pad)
+        for name, jagged in rows.objects.items():
+            if jagged.content is content:
+                sharing.append(name)
+                pad += [variable.pad for variable in self._groups[name].variables]
+        buffer = self._buffer(",".join(sharing), pad)
         if group.pad_mode == "constant":
             return buffer.fill(self._move(content), slots.places, slots.host_counts, slots.length)
         index = self._wrapped_objects(slots.host_counts, slots.length)
         return buffer.fill_wrapped(self._move(content), index)
 
     def _wrapped_objects(self, counts: Integers, length: int) -> Integers:
-        """The object in each slot (N, P) when a row's objects are repeated; the number of all objects where a row has none."""
+        """The object in each slot (N, P) when a row's objects are repeated.
+
+        The number of all objects where a row has none.
+        """
         if length not in self._repeats:
             # row n: 0 … n - 1, again and again
-            number = np.maximum(np.arange(length + 1), 1)[:, None]
-            self._repeats[length] = np.arange(length) % number
-        index = (np.cumsum(counts) - counts)[:, None] + self._repeats[length][counts]
+            number = np.maximum(np.arange(length + 1), 1)
+            self._repeats[length] = np.arange(length) % number[:, None]
+        first = np.cumsum(counts) - counts  # (N,) object of each row
+        index = first[:, None] + self._repeats[length][counts]
         index[counts == 0] = counts.sum()
         return index
 
     def _add_beside(self, batch: Batch, name: str, rows: Rows, slots: _Slots) -> None:
-        """Labels and monitored columns of a group's objects: (N, P) each, 0 where there is no object."""
+        """Labels and monitored columns of a group's objects: (N, P) each, 0 without an object."""
         if name in rows.object_labels:
             padded = self._pad_beside(f"labels of {name}", rows.object_labels[name], slots)
             for channel, label in enumerate(self._object_labels[name]):
@@ -235,7 +251,7 @@ class Padder:
 
 
 def _marking_groups(config: DataConfig) -> set[str]:
-    """Input groups whose first channel tells a network which slots are real, and is 0 in padded ones."""
+    """Input groups whose first channel tells a network which slots are real; it is 0 on padding."""
     candidates = []
     for group in config.inputs.values():
         if group.length is None or group.pad_mode == "wrap" or group.variables[0].pad != 0:
@@ -250,8 +266,8 @@ def _marking_groups(config: DataConfig) -> set[str]:
 def _count_marked(jagged: JaggedObjects) -> Integers | None:
     """How many objects of each row have a first channel that is not 0: (N,).
 
-    None where one is negative: "not 0", as masks are read, and "above 0", as transverse momenta are,
-    would be different objects.
+    None where one is negative: "not 0", as masks are read, and "above 0", as transverse momenta
+    are, would be different objects.
     """
     first = jagged.own[:, 0]  # (M,)
     is_marked = first > 0  # (M,)

@@ -1,8 +1,14 @@
-"""Edge convolution: each object is updated with the mean over its nearest neighbours of an MLP of [x_i, x_j - x_i] (arXiv:1902.08570, section 2).
+"""Edge convolution: each object is updated with its nearest neighbours.
 
-Features lie in the last dimension, so that 1x1 convolutions are matrix products. The first of them is linear in x_i and x_j:
-``W [x_i, x_j - x_i] = (W1 - W2) x_i + W2 x_j``, so both products are computed once per object and added per edge: k times fewer multiplications.
-Shapes: M objects, k neighbours, E = M * k edges sorted by object, H features; see ``weaver_tt/nn/objects/point_cloud.py`` for tables.
+The update is the mean over neighbours j of an MLP of [x_i, x_j - x_i]. Features lie in the last
+dimension, so that 1x1 convolutions are matrix products. The first of them is linear in x_i and x_j:
+``W [x_i, x_j - x_i] = (W1 - W2) x_i + W2 x_j``, so both products are computed once per object and
+added per edge: k times fewer multiplications.
+
+Shapes: M objects, k neighbours, E = M * k edges sorted by object, C or H features, D coordinates;
+see ``nn/objects/point_cloud.py`` for tables.
+
+Source: arXiv:1902.08570, section 2.
 """
 
 from __future__ import annotations
@@ -29,109 +35,119 @@ def kernel_matrix(convolution: nn.Module) -> Tensor:
 
 
 def fold_norm(convolution: nn.Module, norm: ObjectNorm) -> Affine:
-    """A convolution without bias and the batch norm behind it, in evaluation, as one linear layer."""
+    """A convolution without bias and its batch norm, in evaluation, as one linear layer."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-    return kernel_matrix(convolution) * scale.unsqueeze(1), norm.bias - norm.running_mean * scale
+    weight = kernel_matrix(convolution) * scale.unsqueeze(1)
+    return weight, norm.bias - norm.running_mean * scale
 
 
 class EdgeConvBlock(nn.Module):
-    """Edge convolution with ``k`` neighbours: layers ``in_feat -> out_feats[0] -> …`` without bias, each with batch norm and ReLU, then the mean.
+    """Edge convolution with ``k`` neighbours.
 
-    A shortcut of the object's own features (through a linear layer and batch norm where sizes differ) is added before a last ReLU.
+    Layers ``in_feat -> out_feats[0] -> …`` without bias, each with batch norm and ReLU, then the
+    mean. A shortcut of the object's own features (through a linear layer and batch norm where sizes
+    differ) is added before a last ReLU.
     """
 
     def __init__(self, k: int, in_feat: int, out_feats: Sequence[int]) -> None:
         super().__init__()
         self.k = k
-        sizes = [2 * in_feat, *out_feats]
-        self.convs = nn.ModuleList(
-            nn.Conv2d(d_in, d_out, kernel_size=1, bias=False)
-            for d_in, d_out in zip(sizes, out_feats, strict=False)
-        )
-        self.bns = nn.ModuleList(ObjectNorm(size) for size in out_feats)
+        self.convs = nn.ModuleList()
+        self.bns = nn.ModuleList()
+        d_in = 2 * in_feat
+        for d_out in out_feats:
+            # two-dimensional only so that its weight has the shape of weaver-core's
+            self.convs.append(nn.Conv2d(d_in, d_out, kernel_size=1, bias=False))
+            d_in = d_out
+            self.bns.append(ObjectNorm(d_out))
         self.sc: nn.Conv1d | None = None
         if in_feat != out_feats[-1]:
             self.sc = nn.Conv1d(in_feat, out_feats[-1], kernel_size=1, bias=False)
             self.sc_bn = ObjectNorm(out_feats[-1])
 
     def forward(self, points: Tensor, features: Tensor, cloud: PointCloud) -> Tensor:
-        """(M, D), (M, in_feat) -> (M, out_feats[-1]), neighbours being the nearest in ``points``."""
+        """Points (M, D) to find neighbours with, (M, in_feat) -> (M, out_feats[-1])."""
         nearest = cloud.nearest(points, self.k)
         return functional.relu(self.aggregate(features, nearest) + self.shortcut(features))
 
     def shortcut(self, features: Tensor) -> Tensor:
         """(M, in_feat) -> (M, out_feats[-1])."""
-        return (
-            features
-            if self.sc is None
-            else self.sc_bn(functional.linear(features, kernel_matrix(self.sc)))
-        )
+        if self.sc is None:
+            return features
+        return self.sc_bn(functional.linear(features, kernel_matrix(self.sc)))
 
     def aggregate(self, features: Tensor, nearest: Tensor) -> Tensor:
-        """Mean of the MLP over each object's neighbours: (M, in_feat), (E,) -> (M, out_feats[-1])."""
-        if not self.training and (torch.onnx.is_in_onnx_export() or not torch.is_grad_enabled()):
+        """Mean of the MLP over an object's neighbours: (M, in_feat), (E,) -> (M, out_feats[-1])."""
+        needs_gradients = torch.is_grad_enabled() and not torch.onnx.is_in_onnx_export()
+        if not self.training and not needs_gradients:
             return self._eval_forward(features, nearest)
         first, second = kernel_matrix(self.convs[0]).chunk(2, dim=1)
-        own, other = (
-            functional.linear(features, first - second),
-            functional.linear(with_null_row(features), second),
-        )  # (M, H), (M + 1, H)
-        by_hand = all(norm.training for norm in self.bns)  # frozen norms stay in evaluation mode
-        if (
-            by_hand
-            and own.device.type == "cpu"
-            and own.dtype == kernel_matrix(self.convs[0]).dtype
-            and len(nearest) > 1
-        ):
+        own = functional.linear(features, first - second)  # (M, H)
+        other = functional.linear(with_null_row(features), second)  # (M + 1, H)
+        if self._can_train_by_hand(own, nearest):
             return self._train_forward(own, other, nearest)
-        messages = self._edges(own, other, nearest)
+        messages = self._edge_sums(own, other, nearest)  # (M, k, H)
         messages = functional.relu(self.bns[0](messages))
         for conv, norm in zip(self.convs[1:], self.bns[1:], strict=True):
             messages = functional.relu(norm(functional.linear(messages, kernel_matrix(conv))))
         return messages.mean(1)
 
+    def _can_train_by_hand(self, own: Tensor, nearest: Tensor) -> bool:
+        """Whether :class:`EdgeMLP` computes what the plain form would."""
+        # frozen norms stay in evaluation mode, which it does not know
+        if not all(norm.training for norm in self.bns):
+            return False
+        # under autocast, sums have another type than the weights
+        same_type = own.dtype == kernel_matrix(self.convs[0]).dtype
+        # a variance needs two edges
+        return own.device.type == "cpu" and same_type and len(nearest) > 1
+
     @property
     def _norms(self) -> list[ObjectNorm]:
         return cast("list[ObjectNorm]", list(self.bns))
 
-    def _edges(self, own: Tensor, other: Tensor, nearest: Tensor) -> Tensor:
+    def _edge_sums(self, own: Tensor, other: Tensor, nearest: Tensor) -> Tensor:
         """Sums of the first layer: (M, H), (M + 1, H), (E,) -> (M, k, H)."""
-        return other.index_select(0, nearest).view(-1, self.k, other.shape[1]) + own.unsqueeze(1)
+        of_neighbours = other.index_select(0, nearest).view(-1, self.k, other.shape[1])
+        return of_neighbours + own.unsqueeze(1)
 
     def _train_forward(self, own: Tensor, other: Tensor, nearest: Tensor) -> Tensor:
         """Training on a CPU: as the plain form, with less to move."""
         parameters = [self.bns[0].weight, self.bns[0].bias]
         for conv, norm in zip(self.convs[1:], self.bns[1:], strict=True):
             parameters += [kernel_matrix(conv), norm.weight, norm.bias]
-        output, *statistics = EdgeMLP.apply(
-            own, other, nearest, self.k, self._norms[0].eps, *parameters
-        )
-        for norm, mean, variance in zip(
-            self._norms, statistics[0::2], statistics[1::2], strict=True
-        ):
+        eps = self._norms[0].eps
+        output, *statistics = EdgeMLP.apply(own, other, nearest, self.k, eps, *parameters)
+        means = statistics[0::2]
+        variances = statistics[1::2]
+        for norm, mean, variance in zip(self._norms, means, variances, strict=True):
             norm.update_running_stats(mean, variance, len(nearest))
         return output
 
     def _eval_forward(self, features: Tensor, nearest: Tensor) -> Tensor:
-        """Evaluation without gradients: batch norm folded into the weights, and a piece that fits the cache at a time."""
+        """Evaluation without gradients: batch norm is part of the weights."""
         layers = [fold_norm(conv, norm) for conv, norm in zip(self.convs, self._norms, strict=True)]
-        (first, second), bias = layers[0][0].chunk(2, dim=1), layers[0][1]
-        own, other = (
-            functional.linear(features, first - second, bias),
-            functional.linear(with_null_row(features), second),
-        )
+        weight, bias = layers[0]
+        first, second = weight.chunk(2, dim=1)
+        own = functional.linear(features, first - second, bias)  # (M, H)
+        other = functional.linear(with_null_row(features), second)  # (M + 1, H)
         if torch.onnx.is_in_onnx_export() or features.device.type != "cpu":
             return self._mean(own, other, nearest, layers[1:])
+        # on a CPU, a piece that fits the cache at a time
         objects = max(PIECE_EDGES // self.k, 1)
+        means = []
         pieces = zip(own.split(objects), nearest.split(objects * self.k), strict=True)
-        return torch.cat([self._mean(part, other, edges, layers[1:]) for part, edges in pieces])
+        for own_piece, nearest_piece in pieces:
+            means.append(self._mean(own_piece, other, nearest_piece, layers[1:]))
+        return torch.cat(means)
 
     def _mean(
         self, own: Tensor, other: Tensor, nearest: Tensor, layers: Sequence[Affine]
     ) -> Tensor:
-        messages = self._edges(own, other, nearest).flatten(0, 1).relu_()
+        """Mean over neighbours, from the parts of the first layer's sums and other ``layers``."""
+        messages = self._edge_sums(own, other, nearest).flatten(0, 1).relu_()  # (E, H)
         for weight, bias in layers:
             messages = functional.linear(messages, weight, bias).relu_()
         return messages.view(-1, self.k, messages.shape[1]).mean(1)

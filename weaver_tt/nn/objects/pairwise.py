@@ -1,12 +1,12 @@
-"""Objects of a row and their ordered pairs, without padding (training) or dense (export), behind one interface.
+"""Objects of a row and their ordered pairs, without padding or dense, behind one interface.
 
-Shapes: N rows, P slots, M real objects in all rows, E ordered pairs i != j of real objects of one row, C or
-H features, last dimension. A network is written once for :class:`Layout`; ``objects`` and ``pairs`` below
-stand for the leading dimensions of its form:
+Shapes: N rows, P slots, M real objects in all rows, E ordered pairs i != j of real objects of one
+row, C or H features, last dimension. A network is written once for :class:`Layout`; ``objects`` and
+``pairs`` below stand for the leading dimensions of its form:
 
     form                objects     pairs           used
-    :class:`RealPairs`  (M,)        (E,)            training and evaluation: nothing is ever computed on padding
-    :class:`DensePairs` (N, P)      (N, P, P)       ONNX: ``nonzero`` and ``index_add`` become silently wrong graphs there
+    :class:`RealPairs`  (M,)        (E,)            training and evaluation: nothing on padding
+    :class:`DensePairs` (N, P)      (N, P, P)       ONNX, which makes wrong graphs of ``index_add``
 
 Pairs are made when they are first asked for: a network of sets alone does not pay for them.
 """
@@ -24,7 +24,7 @@ from weaver_tt.nn.objects.real_objects import RealObjects, at_least_float32, sum
 
 
 class Layout(Protocol):
-    """How the objects of a batch lie in memory, and sums over an object's partners or a row's objects."""
+    """How the objects of a batch lie in memory, and sums over partners or a row's objects."""
 
     @property
     def real(self) -> Tensor | None:
@@ -43,33 +43,42 @@ class Layout(Protocol):
         """Each pair's object j: (objects, C) -> (pairs, C), or of a shape that broadcasts to it."""
 
     def add(self, first: Tensor, second: Tensor) -> Tensor:
-        """``first_i + second_j`` of each pair: two (objects, H) -> a fresh (pairs, H), which may be changed in place."""
+        """``first_i + second_j`` of each pair: two (objects, H) -> (pairs, H).
+
+        The result is fresh, so that it may be changed in place.
+        """
 
     def sum_partners(self, messages: Tensor) -> Tensor:
-        """Sum over j of each i: (pairs, C) -> (objects, C), at least float32; 0 for an object without partner."""
+        """Sum over j of each i: (pairs, C) -> (objects, C), at least float32; 0 without partner."""
 
     def mean_partners(self, messages: Tensor) -> Tensor:
-        """Mean over j of each i: (pairs, C) -> (objects, C); 0 for an object without partner."""
+        """Mean over j of each i: (pairs, C) -> (objects, C); 0 without partner."""
 
     def sum_row(self, values: Tensor) -> Tensor:
-        """Sum over the real objects of each row: (objects, C) -> (N, C), at least float32; 0 for an empty row."""
+        """Sum over the real objects of each row: (objects, C) -> (N, C), at least float32.
+
+        0 for an empty row.
+        """
 
     def mean_row(self, values: Tensor) -> Tensor:
         """Mean over the real objects of each row: (objects, C) -> (N, C); 0 for an empty row."""
 
     def spread_row(self, values: Tensor) -> Tensor:
-        """Give each object what its row has: (N, C) -> (objects, C), or of a shape that broadcasts to it."""
+        """Give each object what its row has: (N, C) -> (objects, C), or a shape that broadcasts."""
 
 
 def make_layout(mask: Tensor, dense: bool = False) -> Layout:
-    """The form in which to compute for ``mask`` (N, P), True for real objects: dense when asked, and always in an ONNX export."""
+    """The form in which to compute for ``mask`` (N, P), True for real objects.
+
+    Dense when asked, and always in an ONNX export.
+    """
     if dense or torch.onnx.is_in_onnx_export():
         return DensePairs(mask)
     return RealPairs(mask)
 
 
 class RealPairs(RealObjects):
-    """Real objects one after another (M,), and their pairs (E,) sorted by first object; masks may have holes."""
+    """Real objects one after another (M,), and their pairs (E,) sorted by first object."""
 
     real: Tensor | None = None
 
@@ -129,7 +138,10 @@ class RealPairs(RealObjects):
 
 
 class DensePairs:
-    """All P slots and P x P pairs of each row, with zeros where there is no object or no pair: elementary operations only, for ONNX."""
+    """All P slots and P x P pairs of each row, with zeros where there is no object or no pair.
+
+    Elementary operations only, for ONNX.
+    """
 
     def __init__(self, mask: Tensor) -> None:
         self.real = mask.unsqueeze(2).to(torch.float32)  # (N, P, 1)
@@ -185,11 +197,12 @@ class DensePairs:
 
 
 class PairLinear(nn.Linear):
-    """A linear layer on ordered pairs, ``W [x_i, x_j, e_ij] + b``, that never builds the pairs' inputs.
+    """A linear layer on ordered pairs, ``W [x_i, x_j, e_ij] + b``.
 
-    ``W = [W1, W2, W3]``: ``W1 x_i + b`` and ``W2 x_j`` are computed once per object and added per pair; only
-    ``W3 e_ij`` (when there are ``d_edge`` > 0 pair features) is computed per pair. The parameters are those
-    of ``nn.Linear(2 * d_in + d_edge, d_out)``.
+    It never builds the pairs' inputs. ``W = [W1, W2, W3]``: ``W1 x_i + b`` and ``W2 x_j`` are
+    computed once per object and added per pair; only ``W3 e_ij`` (when there are ``d_edge`` > 0
+    pair features) is computed per pair. The parameters are those of ``nn.Linear(2 * d_in + d_edge,
+    d_out)``.
     """
 
     def __init__(self, d_in: int, d_out: int, d_edge: int = 0) -> None:
@@ -197,7 +210,7 @@ class PairLinear(nn.Linear):
         self.d_in = d_in
 
     def forward(self, objects: Tensor, pairs: Layout, edges: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        """(objects, d_in), and (pairs, d_edge) where the layer has pair features -> a fresh (pairs, d_out)."""
+        """(objects, d_in), and (pairs, d_edge) with pair features -> a fresh (pairs, d_out)."""
         first, second, third = self.weight.tensor_split((self.d_in, 2 * self.d_in), dim=1)
         of_first = functional.linear(objects, first, self.bias)
         of_second = functional.linear(objects, second)

@@ -1,10 +1,11 @@
-"""The real objects of a batch of rows one after another, each with its nearest neighbours in its row: no padding, no pairs that are not asked for.
+"""The real objects of a batch of rows one after another, and each one's nearest neighbours.
 
-Shapes: N rows, P slots, M real objects in all rows, C features and D coordinates, last dimension; W places
-of the longest row. A *table* of M objects has M + 1 rows: the null row 0 is zero and stands for "no object",
-what a padded place or a missing neighbour refers to. With it, padding and neighbours are plain row numbers,
-and only ``index_select`` moves data: reproducible bit for bit on CPU with any number of threads, and the same
-graph in an ONNX export, where ``index_add`` and ``index_copy`` come out silently wrong.
+Shapes: N rows, P slots, M real objects in all rows, C features and D coordinates, last dimension; W
+places of the longest row. A *table* of M objects has M + 1 rows: the null row 0 is zero and stands
+for "no object", what a padded place or a missing neighbour refers to. With it, padding and
+neighbours are plain row numbers, and only ``index_select`` moves data: reproducible bit for bit on
+CPU with any number of threads, and the same graph in an ONNX export, where ``index_add`` and
+``index_copy`` come out silently wrong.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from torch.nn import functional
 
 from weaver_tt.nn.objects.real_objects import RealObjects, at_least_float32
 
-# squared distance to "no object": more than any that occurs, less than infinity, which is that of an
-# object to itself
+# squared distance to "no object": more than any that occurs, less than infinity, which is that of
+# an object to itself
 NULL_DISTANCE = 1e30
 
 
 class PointCloud(RealObjects):
-    """Objects of ``mask`` (N, P), True for real ones, among which neighbours are looked for; masks may have holes."""
+    """Objects of ``mask`` (N, P), True for real ones, among which neighbours are looked for."""
 
     def __init__(self, mask: Tensor) -> None:
         super().__init__(mask)
@@ -29,7 +30,7 @@ class PointCloud(RealObjects):
         self.width = self._longest_row()  # W
 
     def _longest_row(self) -> int:
-        """Objects of the longest row, at least 1; P where finding them would wait, or fix the graph's size."""
+        """Objects of the longest row, at least 1; P where that would wait, and in an export."""
         rows, slots = self.shape
         if torch.onnx.is_in_onnx_export() or rows == 0:
             return slots
@@ -51,7 +52,7 @@ class PointCloud(RealObjects):
         return padded.view(rows, slots, -1).transpose(1, 2)
 
     def sum_row(self, values: Tensor) -> Tensor:
-        """Sum over the objects of each row: (M, C) -> (N, C), at least float32; 0 for an empty row."""
+        """Sum over the objects of each row: (M, C) -> (N, C), at least float32; 0 without any."""
         values = at_least_float32(values)
         # by rectangles, as an ONNX graph knows no index_add
         return self._to_places(values, self._table_rows(self.width)).sum(1)
@@ -67,10 +68,9 @@ class PointCloud(RealObjects):
         with torch.autocast(points.device.type, enabled=False):
             points = at_least_float32(points)
             # each object needs k others to choose from, if only null rows
-            if torch.onnx.is_in_onnx_export():
-                spare = k + 1
-            else:
-                spare = max(k + 1 - self.width, 0)
+            spare = k + 1
+            if not torch.onnx.is_in_onnx_export():
+                spare = max(spare - self.width, 0)
             table_rows = self._table_rows(self.width + spare)  # (N, W')
             placed = self._to_places(points, table_rows)  # (N, W', D)
             # |x_i - x_j|^2 - |x_i|^2: the order is the same for each i
@@ -91,10 +91,10 @@ class PointCloud(RealObjects):
         return table_rows.flatten().index_select(0, (chosen + row_start.unsqueeze(1)).flatten())
 
     def _table_rows(self, width: int) -> Tensor:
-        """Rows of a table for the first ``width`` places of each row, its objects and then nothing: (N, width)."""
+        """Rows of a table for the first ``width`` places of each row, 0 behind its objects."""
         place = torch.arange(width, device=self.counts.device)
         is_filled = place < self.counts.unsqueeze(1)  # (N, width)
-        return (self.starts.unsqueeze(1) + place + 1) * is_filled
+        return (self.starts.unsqueeze(1) + place + 1) * is_filled  # (N, width)
 
     @staticmethod
     def _to_places(values: Tensor, table_rows: Tensor) -> Tensor:

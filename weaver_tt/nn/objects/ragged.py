@@ -1,12 +1,13 @@
-"""Rows of different length for attention: all real objects as one list, and rectangles of rows of similar length.
+"""Rows of different length for attention: one list of objects, and rectangles of similar rows.
 
-Shapes: N rows, P slots, M objects in the list, n rows of at most L objects in a group, C features. What acts
-on each object alone works on the list (M, C) and never sees padding; attention works on one group after the
-other, whose L is that of its longest row. Both forms below have the same interface:
+Shapes: N rows, P slots, M objects in the list, n rows of at most L objects in a group, C features.
+What acts on each object alone works on the list (M, C) and never sees padding; attention works on
+one group after the other, whose L is that of its longest row. Both forms below have the same
+interface:
 
-    form                the list holds      groups                                          used
-    :class:`Ragged`     real objects        rows sorted by length, cut where a group is full   training and evaluation
-    :class:`Dense`      all N * P slots     one of all rows, with its mask                  ONNX, where shapes must not depend on data
+    form              the list holds    groups                       used
+    :class:`Ragged`   real objects      several, of similar length   training and evaluation
+    :class:`Dense`    all N * P slots   one of all rows              ONNX: no shape depends on data
 """
 
 from __future__ import annotations
@@ -38,24 +39,25 @@ class Group:
     counts: Tensor  # (n,) objects of each row that the list holds
     host_counts: Integers | None  # the same on the host; None in a compiled or exported graph
     mask: Tensor | None  # (n, L) True for objects; None where all are
-    # (n L,) the object of each slot, any on padding, counted from the group's first; None: as they come
+    # (n L,) the object of each slot, any on padding, counted from the group's first
     take: Tensor | None = None
-    put: Tensor | None = None  # (objects of the group,) the slot of each object
+    # (objects of the group,) the slot of each object; both are None where the list is the rectangle
+    put: Tensor | None = None
 
 
 class Ragged(RealObjects):
     """Real objects one after another, shortest rows first; masks may have holes."""
 
     def __init__(self, mask: Tensor, cells: int | None = None) -> None:
-        """``mask`` (N, P), True for real objects; ``cells``: the most pairs of slots of a group of several rows."""
+        """``mask`` (N, P), True for real objects; ``cells``: the most pairs of slots of a group.
+
+        A row that has more makes a group of its own.
+        """
         super().__init__(mask, shortest_first=True)
         assert self.order is not None
         self.restore = self.order.argsort()  # (N,)
-        lengths: list[int]
-        if self.host_counts is None:
-            lengths = self.counts.tolist()
-        else:
-            lengths = self.host_counts.tolist()
+        known = self.counts if self.host_counts is None else self.host_counts
+        lengths: list[int] = known.tolist()
         if cells is None:
             cells = MAX_CELLS_ON_GPU if mask.is_cuda else MAX_CELLS
         self.groups: list[Group] = []
@@ -86,7 +88,10 @@ class Ragged(RealObjects):
         return Group(rows, length, starts, counts, host_counts, mask, take, put)
 
     def split(self, values: Tensor) -> list[Tensor]:
-        """(M, C) -> (n, L, C) of each group; arbitrary finite numbers on padding, to which no gradient flows back."""
+        """(M, C) -> (n, L, C) of each group.
+
+        Arbitrary finite numbers on padding, to which no gradient flows back.
+        """
         parts = []
         for part, group in zip(values.split(self.sizes), self.groups, strict=True):
             padded = _pad_group(part, group)
@@ -101,11 +106,11 @@ class Ragged(RealObjects):
         return torch.cat(lists)
 
     def mean_row(self, values: Tensor) -> Tensor:
-        """Mean over each row's objects (M, C) -> (N, C), in the order of the groups; 0 for a row without."""
+        """Mean over the objects of each row: (M, C) -> (N, C); 0 without any."""
         return _group_means(self.split(values), self.groups)
 
     def restore_order(self, values: Tensor) -> Tensor:
-        """One entry for each row in the order of the groups (N, ...) -> in the order of the mask."""
+        """Entries of rows (N, ...) in the order of the groups -> in the order of the mask."""
         return values.index_select(0, self.restore)
 
 
@@ -145,14 +150,20 @@ ObjectRows = Ragged | Dense
 
 
 def make_object_rows(mask: Tensor, dense: bool = False) -> ObjectRows:
-    """The form in which to compute for ``mask`` (N, P), True for real objects: dense when asked, and always in an ONNX export."""
+    """The form in which to compute for ``mask`` (N, P), True for real objects.
+
+    Dense when asked, and always in an ONNX export.
+    """
     if dense or torch.onnx.is_in_onnx_export():
         return Dense(mask)
     return Ragged(mask)
 
 
 def group_edges(lengths: Sequence[int], cells: int) -> list[tuple[int, int]]:
-    """Rows of ascending ``lengths`` -> (first, last) of groups with at most ``cells`` pairs of slots, or one row."""
+    """Rows of ascending ``lengths`` -> (first, last) of groups.
+
+    A group has at most ``cells`` pairs of slots, or one row.
+    """
     edges: list[tuple[int, int]] = []
     last = len(lengths)
     # from the end, where the longest row of a group is known
@@ -177,7 +188,11 @@ def _group_means(parts: Sequence[Tensor], groups: Sequence[Group]) -> Tensor:
 
 
 class _Move(Function):
-    """Rows of a matrix by index; the gradient comes back by the inverse index, which is quicker than adding up, and the same for each run."""
+    """Rows of a matrix by index.
+
+    The gradient comes back by the inverse index, which is quicker than adding up, and the same for
+    each run.
+    """
 
     @staticmethod
     def forward(context: Any, values: Tensor, index: Tensor, inverse: Tensor) -> Tensor:

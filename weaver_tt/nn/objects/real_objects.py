@@ -1,4 +1,4 @@
-"""The real objects of padded rows as one list: what all forms that leave padding out have in common.
+"""The real objects of padded rows as one list: what all forms without padding have in common.
 
 Shapes: N rows, P slots, M real objects of all rows, C features, last dimension.
 """
@@ -18,13 +18,14 @@ from weaver_tt.data.rows.rows import Integers
 class RealObjects:
     """The objects of ``mask`` (N, P), True for real ones, row after row; masks may have holes.
 
-    ``shortest_first`` lists the rows by their number of objects, equal ones in the order of the mask;
-    all that is said of rows here then has that order.
+    ``shortest_first`` lists the rows by their number of objects, equal ones in the order of the
+    mask; all that is said of rows here then has that order.
 
-    Only ``index_select``, ``index_add`` and ``index_copy`` move data: their backward is reproducible
-    bit for bit on CPU with any number of threads, which that of ``values[index]`` is not. Where the
-    mask carries its counts (:func:`~weaver_tt.data.rows.host_counts.with_host_counts`), the host
-    never waits for the device; else it waits once, to read them.
+    Only ``index_select``, ``index_add`` and ``index_copy`` move data: their backward is
+    reproducible bit for bit on CPU with any number of threads, which that of ``values[index]`` is
+    not. Where the mask carries its counts
+    (:func:`~weaver_tt.data.rows.host_counts.with_host_counts`), the host never waits for the
+    device; else it waits once, to read them.
     """
 
     def __init__(self, mask: Tensor, shortest_first: bool = False) -> None:
@@ -60,11 +61,11 @@ class RealObjects:
         return padded.view(rows, slots, channels).transpose(1, 2)
 
     def sum_row(self, values: Tensor) -> Tensor:
-        """Sum over the objects of each row: (M, C) -> (N, C), at least float32; 0 for an empty row."""
+        """Sum over the objects of each row: (M, C) -> (N, C), at least float32; 0 without any."""
         return sum_by_index(values, self.rows, self.shape[0])
 
     def mean_row(self, values: Tensor) -> Tensor:
-        """Mean over the objects of each row: (M, C) -> (N, C); 0 for an empty row."""
+        """Mean over the objects of each row: (M, C) -> (N, C); 0 without any."""
         return self.sum_row(values) / self.counts.clamp(min=1).unsqueeze(1)
 
     def spread_row(self, values: Tensor) -> Tensor:
@@ -73,10 +74,10 @@ class RealObjects:
 
 
 def counts_on_host(mask: Tensor, counts: Tensor | None = None) -> Integers | None:
-    """Objects of each row of ``mask`` (N, P) as the host knows them, (N,); None in a compiled or exported graph.
+    """Objects of each row of ``mask`` (N, P) as the host knows them, (N,).
 
-    Where the mask does not carry them, the host waits for the device: for ``counts`` (N,), if they are
-    at hand there, else for the sums of the mask.
+    None in a compiled or exported graph. Where the mask does not carry them, the host waits for the
+    device: for ``counts`` (N,), if they are at hand there, else for the sums of the mask.
     """
     if torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export():
         return None
@@ -115,20 +116,26 @@ def at_least_float32(values: Tensor) -> Tensor:
 
 
 def sum_by_index(values: Tensor, index: Tensor, size: int) -> Tensor:
-    """Sum of the rows of ``values`` (M, C) with the same ``index`` (M,): (size, C), at least float32."""
+    """Sum of the rows of ``values`` (M, C) with the same ``index`` (M,): (size, C).
+
+    At least float32.
+    """
     values = at_least_float32(values)
     return values.new_zeros(size, values.shape[1]).index_add(0, index, values)
 
 
 def real_slots(mask: Tensor) -> Tensor:
-    """A mask as networks take it, (N, 1, P), not 0 for real objects -> bool (N, P), with the counts that it carries."""
+    """A mask as networks take it, (N, 1, P), not 0 for real objects -> bool (N, P).
+
+    It goes on carrying its counts.
+    """
     return with_host_counts(mask.squeeze(1) != 0, host_counts(mask))
 
 
 def join_masks(masks: Sequence[Tensor]) -> Tensor:
-    """Masks (N, P) of several kinds of objects -> one of all kinds side by side, as networks take it: (N, 1, P).
+    """Masks (N, P) of several kinds of objects -> one of all kinds side by side, (N, 1, P).
 
-    It carries its counts where all of them do.
+    That is the form in which networks take masks. It carries its counts where all of them do.
     """
     known = [counts for mask in masks if (counts := host_counts(mask)) is not None]
     total = np.sum(known, axis=0) if len(known) == len(masks) else None

@@ -1,7 +1,10 @@
-"""Objects left out at random in training: of the few longest rows of a batch, as in weaver-core, or of all rows alike.
+"""Objects left out at random in training.
 
-How many objects a row keeps is decided on the host, so that it knows their number; which ones is drawn on the
-device. All randomness comes from torch's generators. Shapes: N rows, P slots, M real objects of all rows.
+Of the few longest rows of a batch, as in weaver-core, or of all rows alike.
+
+How many objects a row keeps is decided on the host, so that it knows their number; which ones is
+drawn on the device. All randomness comes from torch's generators. Shapes: N rows, P slots, M real
+objects of all rows.
 """
 
 from __future__ import annotations
@@ -14,15 +17,16 @@ from weaver_tt.data.rows.host_counts import with_host_counts
 from weaver_tt.data.rows.rows import Integers
 from weaver_tt.nn.objects.real_objects import counts_on_host, find_real
 
-# the quantile of the rows' lengths that is kept, drawn anew for each batch; 1 and more keep everything
+# the quantile of the rows' lengths that is kept, drawn for each batch; 1 and more keep everything
 KEPT_QUANTILE = (0.9, 1.02)
 
 
 def trim_longest(mask: Tensor) -> Tensor:
-    """Mask (N, P), True for real objects, without some of those of rows longer than a random quantile of all lengths.
+    """Mask (N, P), True for real objects, without some of those of the longest rows.
 
-    Saves time, and shows the network jets with missing particles. Nothing depends on padding: the same seed
-    trims the same.
+    These are rows longer than a random quantile of all lengths, which they are trimmed to. Saves
+    time, and shows the network jets with missing particles. Nothing depends on padding: the same
+    seed trims the same.
     """
     counts = mask.sum(1)  # (N,)
     host_counts = counts_on_host(mask, counts)
@@ -36,7 +40,10 @@ def trim_longest(mask: Tensor) -> Tensor:
 
 
 def drop_objects(mask: Tensor, share: float) -> Tensor:
-    """Mask (N, P), True for real objects, without a random ``share`` of them, each left out for itself."""
+    """Mask (N, P), True for real objects, without a random ``share`` of them.
+
+    Each is left out for itself.
+    """
     if mask.device.type == "cpu":
         return mask & (torch.rand(mask.shape) >= share)
     host_counts = counts_on_host(mask)
@@ -46,10 +53,11 @@ def drop_objects(mask: Tensor, share: float) -> Tensor:
 
 
 def drop_known_numbers(mask: Tensor, counts: Integers, share: float) -> Tensor:
-    """As :func:`drop_objects` of rows with ``counts`` (N,) objects, but so that the host knows how many are left.
+    """As :func:`drop_objects`, but so that the host knows how many are left.
 
-    Objects that are left out independently are in number distributed binomially, and given their number
-    any of them are as likely: first the number is drawn, on the host, and then who they are.
+    ``counts`` (N,) are the objects of each row. Objects that are left out independently are in
+    number distributed binomially, and given their number any of them are as likely: first the
+    number is drawn, on the host, and then who they are.
     """
     seed = int(torch.randint(torch.iinfo(torch.int64).max, ()))
     numbers = np.random.default_rng(seed).binomial(counts, 1 - share)  # (N,)
