@@ -10,7 +10,7 @@ import numpy as np
 from weaver_tt.physics.four_momentum import invariant_mass, pt_eta_phi
 from weaver_tt.physics.jet_columns import momentum_columns
 from weaver_tt.physics.particles import ELECTRON, GLUON, LIGHT_QUARKS, MUON, PHOTON
-from weaver_tt.samples.simulate.generator import Integers, Particles, flat_values
+from weaver_tt.samples.simulate.generator import Integers, Particles, flat_entries
 from weaver_tt.samples.simulate.jets import ClusteredJets, find_jets, substructure
 from weaver_tt.samples.simulate.processes import LABELS, Process, SampleSettings
 from weaver_tt.samples.simulate.tracks import track_columns
@@ -60,7 +60,7 @@ def _constituent_columns(
     particles: Particles, jets: ClusteredJets, rng: np.random.Generator
 ) -> Columns:
     """Kind, charge and impact parameters of constituents."""
-    places = flat_values(jets.constituents)
+    places = flat_entries(jets.constituents)
     pid = particles.pid[places]
     charge = particles.charge[places]
     charged = charge != 0
@@ -117,5 +117,5 @@ def _label_columns(particles: Particles, origin: Integers, process: Process) -> 
 
 def _jagged_values(values: np.ndarray, places: ak.Array) -> ak.Array:
     """Values of entries, jagged as their places are."""
-    flat = values[flat_values(places)]
+    flat = values[flat_entries(places)]
     return ak.unflatten(flat, ak.num(places))

@@ -90,12 +90,12 @@ def flatten_record(record: ak.Array, table: Any) -> Particles:
     entries = record.prt
     counts = ak.to_numpy(ak.num(entries)).astype(np.int64)
     pid = _whole_numbers(entries["id"])
-    momentum = [flat_values(entries.p[name]) for name in ("px", "py", "pz", "e")]
+    momentum = [flat_entries(entries.p[name]) for name in ("px", "py", "pz", "e")]
     vertex = []
     for name in ("px", "py", "pz"):
         # missing where Pythia has set none: the particle is made where the protons meet
         coordinate = ak.fill_none(entries.vProd[name], 0.0)
-        vertex.append(flat_values(coordinate))
+        vertex.append(flat_entries(coordinate))
     # the table is asked once for each kind of particle
     kinds, which = np.unique(pid, return_inverse=True)
     charge_of_kind = np.array([table.charge(int(kind)) for kind in kinds])
@@ -123,10 +123,10 @@ def _daughters(entries: ak.Array, counts: Integers) -> Integers:
 
 
 def _whole_numbers(jagged: ak.Array) -> Integers:
-    return flat_values(jagged).astype(np.int64)
+    return flat_entries(jagged).astype(np.int64)
 
 
-def flat_values(jagged: ak.Array) -> npt.NDArray[Any]:
+def flat_entries(jagged: ak.Array) -> npt.NDArray[Any]:
     """Values of a jagged array (E, var), one event or jet after another: (M,)."""
     return ak.to_numpy(ak.flatten(jagged))
 

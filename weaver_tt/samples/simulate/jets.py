@@ -13,7 +13,7 @@ import numpy as np
 
 from weaver_tt.physics.four_momentum import pt_eta_phi
 from weaver_tt.physics.particles import NEUTRINOS
-from weaver_tt.samples.simulate.generator import Floats, Integers, Particles, flat_values
+from weaver_tt.samples.simulate.generator import Floats, Integers, Particles, flat_entries
 from weaver_tt.samples.simulate.processes import SampleSettings
 from weaver_tt.system.optional_imports import require_module
 
@@ -65,11 +65,11 @@ def find_jets(particles: Particles, sample: SampleSettings) -> ClusteredJets:
     event_start = (np.cumsum(counts) - counts)[event]
     members = ak.flatten(places[chosen], axis=1)  # (J, var)
     members = ak.sort(members, axis=1) + event_start
-    members_flat = flat_values(members)
+    members_flat = flat_entries(members)
     return ClusteredJets(
         event=event,
-        eta=flat_values(jet_eta[chosen]),
-        phi=flat_values(jet_phi[chosen]),
+        eta=flat_entries(jet_eta[chosen]),
+        phi=flat_entries(jet_phi[chosen]),
         constituents=ak.unflatten(visible[members_flat], ak.num(members)),
     )
 
@@ -107,7 +107,7 @@ def substructure(particles: Particles, jets: ClusteredJets, radius: float) -> di
             R0=radius,
         )
     )
-    flat = particles.momentum[:, flat_values(jets.constituents)].T.tolist()
+    flat = particles.momentum[:, flat_entries(jets.constituents)].T.tolist()
     masses = []
     first = 0
     for number in ak.num(jets.constituents).tolist():
@@ -142,7 +142,7 @@ def soft_drop_mass(momenta: list[list[float]], tree: Any) -> float:
 
 def _momenta(particles: Particles, places: ak.Array) -> ak.Array:
     """Four-momenta of entries, jagged as their places are."""
-    px, py, pz, energy = particles.momentum[:, flat_values(places)]
+    px, py, pz, energy = particles.momentum[:, flat_entries(places)]
     records = ak.zip({"px": px, "py": py, "pz": pz, "E": energy}, with_name="Momentum4D")
     return ak.unflatten(records, ak.num(places))
 

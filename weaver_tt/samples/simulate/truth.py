@@ -10,7 +10,7 @@ import numpy as np
 from weaver_tt.physics.angles import delta_r
 from weaver_tt.physics.four_momentum import pt_eta_phi
 from weaver_tt.physics.particles import W_BOSON
-from weaver_tt.samples.simulate.generator import Floats, Integers, Particles, flat_values
+from weaver_tt.samples.simulate.generator import Floats, Integers, Particles, flat_entries
 from weaver_tt.samples.simulate.processes import Process
 
 OUTGOING = (5, 6)  # where Pythia's record of a 2 -> 2 process has the outgoing partons
@@ -88,7 +88,7 @@ def match_jets(
     counts = np.bincount(candidates.event, minlength=len(particles.counts))
     paired = ak.unflatten(np.arange(len(candidates.event)), counts)[event]  # (J, var)
     jet = np.repeat(np.arange(len(event)), ak.num(paired))  # (pairs,)
-    candidate = flat_values(paired)  # (pairs,)
+    candidate = flat_entries(paired)  # (pairs,)
     held = np.column_stack([candidates.index, candidates.quarks])[candidate]  # (pairs, 1 + Q)
     _, particle_eta, particle_phi = pt_eta_phi(*particles.momentum[:3, held])
     distance = delta_r(particle_eta, particle_phi, eta[jet, None], phi[jet, None])
