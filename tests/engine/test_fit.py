@@ -13,7 +13,7 @@ from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.fit import fit
 from weaver_tt.engine.trackers.base import NullTracker
-from weaver_tt.errors import OutputError, TrainingError
+from weaver_tt.errors import ConfigError, OutputError, TrainingError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.metrics.base import LossMeter
 from weaver_tt.network.network import Network
@@ -568,3 +568,12 @@ def test_without_validation_data_the_nan_is_one_of_training(tmp_path):
     task.meters = lambda: [NeverMeasured()]
     with pytest.raises(TrainingError, match="NaN in training: the loss of entries, after epoch 0"):
         fit(network(), task, Toy(), None, options(), str(tmp_path / "net"), NullTracker(), 1)
+
+
+def test_a_term_must_not_have_the_name_of_a_metric(tmp_path):
+    task = Penalised()
+    task.batch_loss = lambda scored, batch: {"loss": scored.output.mean()}
+    train = Toy()
+    with pytest.raises(ConfigError, match="batch_loss: 'loss' is the name of a metric"):
+        run(tmp_path, train, task=task)
+    assert train.delivered == 1

@@ -257,7 +257,7 @@ def test_rates_and_weight_decays_are_those_of_weaver(name, options):
 
 
 def test_lr_mult_matches_names_from_their_beginning():
-    """``fc.*`` is the head ``fc_out``; what is deeper, such as a block's ``fc1``, keeps its rate."""
+    """``fc.*`` is the head ``fc_out``; what is deeper, as ``fc1`` of a block, keeps its rate."""
     network = nn.ModuleDict(
         {"fc_out": nn.Linear(1, 1), "block": nn.ModuleDict({"fc1": nn.Linear(1, 1)})}
     )

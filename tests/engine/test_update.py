@@ -6,12 +6,15 @@ import pytest
 import torch
 from torch import nn, tensor
 
+from weaver_tt.config.load import from_mapping
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.optim import compile_step
 from weaver_tt.engine.schedule import Schedule, make_schedule
-from weaver_tt.engine.update import Update
+from weaver_tt.engine.update import Update, make_update
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Scored
+from weaver_tt.options.train import TrainOptions
+from weaver_tt.tasks.regression import Regression
 
 
 class Line(nn.Module):
@@ -191,3 +194,19 @@ def test_weights_that_are_not_finite_are_told_apart():
         line.a.fill_(math.inf)
         adversary.bias.fill_(0)
     assert update.find_nonfinite() == (0, ["the weights of the network"])
+
+
+def test_an_update_moves_the_task_to_the_network_first():
+    class Moved(Regression):
+        def to(self, device):
+            super().to(device)
+            self.moved = device
+            # an optimizer chooses its implementation by where the parameters are
+            self.modules = nn.Linear(1, 1)
+
+    labels = {"type": "custom", "value": {"y": "y"}}
+    inputs = {"x": {"length": None, "vars": [["x", None]]}}
+    task = Moved(from_mapping({"inputs": inputs, "labels": labels}, source="c.yaml"))
+    update = make_update(Line(), task, TrainOptions(optimizer="sgd"))
+    assert task.moved == torch.device("cpu")
+    assert len(update.parameters) == 3

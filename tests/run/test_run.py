@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 
+from weaver_tt.config.load import load_config
 from weaver_tt.errors import ConfigError, TrainingError
 from weaver_tt.options.train import RunOptions
-from weaver_tt.run.run import run
+from weaver_tt.run.run import make_run_task, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,3 +42,27 @@ def test_an_export_of_weights_that_are_not_there_names_them(tmp_path):
     chosen.network.model_prefix = str(tmp_path / "net")
     with pytest.raises((ConfigError, TrainingError), match=r"net_best_epoch_state\.pt"):
         run(chosen)
+
+
+LEARNT = """
+from torch import nn
+
+def get_loss(data_config):
+    return nn.Bilinear(1, 1, 1)
+"""
+
+
+def test_the_first_weights_of_what_a_task_trains_follow_from_the_seed(tmp_path):
+    file = tmp_path / "learnt.py"
+    file.write_text((ROOT / "network_configs/pfn.py").read_text() + LEARNT)
+    chosen = options()
+    chosen.network.network_config = str(file)
+    config = load_config(chosen.data.data_config)
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    first, again, other = (
+        make_run_task(config, chosen, seed).modules.weight.item() for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+    assert torch.equal(torch.get_rng_state(), before)
