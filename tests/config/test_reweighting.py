@@ -1,4 +1,7 @@
-"""``weights`` and ``bucketing`` of a data YAML: Weaver's spelling read, everything else told by key and class."""
+"""``weights`` and ``bucketing`` of a data YAML: Weaver's spelling is read.
+
+Everything else is an error that names key and class.
+"""
 
 import numpy as np
 import pytest
@@ -149,7 +152,8 @@ def test_what_was_computed_is_written_and_read_back(tmp_path):
         ),
         (
             {"class_weights": [1]},
-            r"weights.class_weights: expected a number for each of the 2 reweight_classes \(is_a, is_b\), found 1 numbers",
+            r"weights.class_weights: expected a number for each of the 2 reweight_classes "
+            r"\(is_a, is_b\), found 1 numbers",
         ),
         ({"class_weights": [1, -2]}, r"weights.class_weights: 'is_b' has the negative weight -2"),
         (

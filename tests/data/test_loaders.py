@@ -108,11 +108,13 @@ def test_an_epoch_resumed_after_k_batches_goes_on_as_it_would_have(files, worker
 def test_worker_processes_deliver_their_shares_in_turn(files):
     loader = train(files, num_workers=2)
     stream = loader._stream
-    cuts = [
-        [cut for cut in stream.shuffled_batches(0, 0, 1, worker, 2) if cut.rows is not None]
+    shares = [
+        [batch for batch in stream.shuffled_batches(0, 0, 1, worker, 2) if batch.rows is not None]
         for worker in range(2)
     ]
-    plans = [[cut.rows.scalars["event"][:, 0].astype(int).tolist() for cut in own] for own in cuts]
+    plans = [
+        [batch.rows.scalars["event"][:, 0].astype(int).tolist() for batch in own] for own in shares
+    ]
     found = epoch(loader)
     assert found[::2] == plans[0]
     assert found[1::2] == plans[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import awkward as ak
@@ -17,6 +18,7 @@ CONFIG = from_mapping(
     {"inputs": {"event": {"length": None, "vars": ["met"]}}, "observers": ["run", "truth?"]}
 )
 PREDICT = make_plan(CONFIG, "predict")
+TRAIN = make_plan(CONFIG, "train")
 
 
 @pytest.fixture
@@ -71,3 +73,24 @@ def test_files_without_rows_are_an_error_only_if_all_are(write):
     assert len(scan_files([empty, FileGroup("full", (write("b"),))], CONFIG, PREDICT).sources) == 1
     with pytest.raises(DataError, match=r"no rows to read: 0 entries in 1 files \(.*a.parquet"):
         scan_files([empty], CONFIG, PREDICT)
+
+
+def test_an_earlier_scan_is_used_for_the_same_files_and_columns_only(write, monkeypatch):
+    groups = [FileGroup("a", (write("a"),)), FileGroup("b", (write("b", rows=5),))]
+    known = scan_files(groups, CONFIG, TRAIN)
+    monkeypatch.setattr("weaver_tt.data.scan.open_reader", lambda *_: pytest.fail("opened"))
+    again = scan_files(groups, CONFIG, TRAIN, known=known)
+    assert again == known
+    # a pass that needs fewer columns reads no more than these
+    more = replace(known, columns=(("met", "x"), ("met", "x")), in_file=frozenset({"met", "x"}))
+    assert scan_files(groups, CONFIG, TRAIN, known=more).columns == (("met",), ("met",))
+    assert known.covers(groups, CONFIG, TRAIN)
+    assert not known.covers(groups[:1], CONFIG, TRAIN)
+    assert not known.covers(groups[::-1], CONFIG, TRAIN)
+    assert not known.covers(groups, replace(CONFIG, treename="other"), TRAIN)
+    # names are those in the file
+    assert not known.covers(groups, replace(CONFIG, branch_magic={"met": "MET"}), TRAIN)
+    # optional columns would have to be looked for
+    assert not replace(known, in_file=frozenset({"met", "run", "truth"})).covers(
+        groups, CONFIG, PREDICT
+    )

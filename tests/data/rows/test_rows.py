@@ -23,7 +23,10 @@ from weaver_tt.data.rows.rows import (
 
 
 def rows_with(counts: list[int], first: int = 0) -> Rows:
-    """Row i is number ``first + i``; its k-th object has the features (number, k) in group a, and (k,) in group b, which shares the content."""
+    """Row i is number ``first + i``; its k-th object has the features (number, k) in group a.
+
+    In group b, which shares the content, it has (k,).
+    """
     lengths = np.array(counts, dtype=np.int64)
     numbers = np.arange(first, first + len(counts))
     content = np.array(

@@ -42,24 +42,29 @@ def test_draws_use_every_row_once_in_the_order_of_its_lane(sizes, step, seed):
     draws = list(plan_draws(lanes, step, np.random.default_rng(seed)))
     for lane, chunks in enumerate(lanes):
         drawn = [
-            (take.chunk, row)
+            (row_range.chunk, row)
             for draw in draws
-            for take in draw
-            if take.chunk.group == lane
-            for row in range(take.first, take.last)
+            for row_range in draw
+            if row_range.chunk.group == lane
+            for row in range(row_range.first, row_range.last)
         ]
         assert drawn == [(chunk, row) for chunk in chunks for row in range(chunk.rows)]
-    sizes_drawn = [sum(take.last - take.first for take in draw) for draw in draws]
+    sizes_drawn = [sum(row_range.last - row_range.first for row_range in draw) for draw in draws]
     assert sizes_drawn[:-1] == [step] * (len(draws) - 1)
 
 
 def test_draws_are_made_up_as_random_ones():
-    # 4 draws of 50 from lanes of 60 and 140 rows: the first lane's part of the first draw is hypergeometric
+    # 4 draws of 50 from lanes of 60 and 140 rows: the first lane's part of the first draw is
+    # hypergeometric
     lanes = [[Chunk(0, "a", 0, 60)], [Chunk(1, "b", 0, 140)]]
     found = Counter()
     for seed in range(400):
         draw = next(plan_draws(lanes, 50, np.random.default_rng(seed)))
-        found[sum(take.last - take.first for take in draw if take.chunk.group == 0)] += 1
+        found[
+            sum(
+                row_range.last - row_range.first for row_range in draw if row_range.chunk.group == 0
+            )
+        ] += 1
     edges = [0, 12, 14, 15, 16, 18, 51]
     observed = [
         sum(number for value, number in found.items() if low <= value < high)
@@ -73,7 +78,7 @@ def test_draws_are_made_up_as_random_ones():
 def test_more_than_a_thousand_million_rows_can_be_drawn_from():
     lanes = [[Chunk(0, "a", 0, 3_000_000_000)], [Chunk(1, "b", 0, 1_000_000_000)]]
     draw = next(plan_draws(lanes, 1000, np.random.default_rng(0)))
-    rows = {take.chunk.group: take.last for take in draw}
+    rows = {row_range.chunk.group: row_range.last for row_range in draw}
     assert sum(rows.values()) == 1000
     assert abs(rows[0] - 750) < 60
 

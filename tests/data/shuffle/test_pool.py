@@ -18,7 +18,11 @@ from weaver_tt.data.shuffle.pool import DecodedChunk, Pool
 
 
 def decode(chunk: Chunk, every: int = 1, buckets: int = 1) -> DecodedChunk:
-    """Each ``every``-th row of a chunk; a row's label is its place in the file, 1000 times its group added; its bucket is that modulo ``buckets``."""
+    """Each ``every``-th row of a chunk.
+
+    A row's label is its place in the file, 1000 times its group added; its bucket is that modulo
+    ``buckets``.
+    """
     positions = np.arange(0, chunk.rows, every)
     if chunk.last == chunk.first or not len(positions):
         return NO_ROWS
@@ -100,7 +104,8 @@ def test_the_order_is_a_function_of_the_seed():
 
 @pytest.mark.parametrize("capacity", [100, 2000])
 def test_groups_make_up_batches_as_random_draws_would(capacity):
-    # two groups of 600 and 1400 rows: of a batch of 50, hypergeometric(2000, 600, 50) are of the first
+    # two groups of 600 and 1400 rows: of a batch of 50, hypergeometric(2000, 600, 50) are of the
+    # first
     firsts = []
     for seed in range(10):
         firsts += [

@@ -1,4 +1,7 @@
-"""Streams: every selected row exactly once, whoever shares the work; the same again for the same seed."""
+"""Streams: every selected row exactly once, whoever shares the work.
+
+The same again for the same seed.
+"""
 
 from __future__ import annotations
 
@@ -64,14 +67,18 @@ def stream(tmp_path_factory) -> Stream:
 SELECTED = [n for n in range(141) if n % 3]
 
 
-def numbers(cuts: list[UnpaddedBatch]) -> list[list[int]]:
-    return [cut.rows.labels["y"].astype(int).tolist() for cut in cuts if cut.rows is not None]
+def numbers(batches: list[UnpaddedBatch]) -> list[list[int]]:
+    return [
+        unpadded.rows.labels["y"].astype(int).tolist()
+        for unpadded in batches
+        if unpadded.rows is not None
+    ]
 
 
-def total(cuts: list[UnpaddedBatch]) -> Accounting:
+def total(batches: list[UnpaddedBatch]) -> Accounting:
     accounting = Accounting()
-    for cut in cuts:
-        accounting.add(cut.accounting)
+    for unpadded in batches:
+        accounting.add(unpadded.accounting)
     return accounting
 
 
@@ -86,20 +93,22 @@ def test_every_row_is_in_one_share_of_an_epoch(stream, world, workers, pool, epo
         for r in range(world)
         for w in range(workers)
     ]
-    assert sorted(n for cuts in shares for batch in numbers(cuts) for n in batch) == SELECTED
-    read = [total(cuts).read.total() for cuts in shares]
+    assert sorted(n for batches in shares for batch in numbers(batches) for n in batch) == SELECTED
+    read = [total(batches).read.total() for batches in shares]
     assert sum(read) == 141
     assert max(read) - min(read) <= 1
 
 
 def test_rows_keep_their_objects(stream):
-    for cut in stream.shuffled_batches(0):
-        if cut.rows is not None:
-            counts = cut.rows.objects["jets"].full_counts
-            assert counts.tolist() == [n % 5 for n in cut.rows.labels["y"].astype(int).tolist()]
+    for unpadded in stream.shuffled_batches(0):
+        if unpadded.rows is not None:
+            counts = unpadded.rows.objects["jets"].full_counts
+            assert counts.tolist() == [
+                n % 5 for n in unpadded.rows.labels["y"].astype(int).tolist()
+            ]
             np.testing.assert_array_equal(
-                cut.rows.objects["jets"].own.ravel(),
-                np.repeat(cut.rows.labels["y"], np.minimum(counts, 3)),
+                unpadded.rows.objects["jets"].own.ravel(),
+                np.repeat(unpadded.rows.labels["y"], np.minimum(counts, 3)),
             )
 
 
@@ -113,14 +122,14 @@ def test_the_order_is_a_function_of_seed_epoch_rank_and_worker(stream):
 
 
 def test_training_batches_are_whole_and_what_is_left_over_is_not_used(stream):
-    cuts = list(stream.shuffled_batches(0))
-    assert [len(batch) for batch in numbers(cuts)] == [16] * 5  # 94 rows pass
-    counts = total(cuts)
+    batches = list(stream.shuffled_batches(0))
+    assert [len(batch) for batch in numbers(batches)] == [16] * 5  # 94 rows pass
+    counts = total(batches)
     assert counts.read == {"a": 41, "b": 100}
     assert counts.selected.total() == 94
     assert counts.used.total() == 80
     assert counts.dropped.total() == 47
-    assert cuts[-2].delivered == cuts[-2].expected == 80
+    assert batches[-2].delivered == batches[-2].expected == 80
 
 
 def test_an_epoch_without_a_whole_batch_delivers_what_there_is(stream):
@@ -163,10 +172,10 @@ def test_ordered_batches_are_the_input_in_order(stream, world, batch_size):
         list(replace(stream, batch_size=batch_size).ordered_batches(rank, world))
         for rank in range(world)
     ]
-    assert [n for cuts in shares for batch in numbers(cuts) for n in batch] == SELECTED
-    for cuts in shares:
-        assert all(len(batch) == batch_size for batch in numbers(cuts)[:-1])
-        assert cuts[-2].delivered == cuts[-2].expected
+    assert [n for batches in shares for batch in numbers(batches) for n in batch] == SELECTED
+    for batches in shares:
+        assert all(len(batch) == batch_size for batch in numbers(batches)[:-1])
+        assert batches[-2].delivered == batches[-2].expected
 
 
 def test_a_file_damaged_inside_stops_the_stream_or_is_counted(stream, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Buckets of similar rows: pure batches, less padding, nothing lost, the same again after a resume."""
+"""Buckets of similar rows: pure batches, less padding, nothing lost, the same after a resume."""
 
 from collections import Counter
 from dataclasses import replace
@@ -161,7 +161,8 @@ def test_edges_that_were_not_computed_and_jagged_variables_are_errors(data, tmp_
         list(train_loader(config(bins=4), options(data), seed=1).epoch(0))
     with pytest.raises(
         DataError,
-        match=r"bucketing.var: 'x': expected one number for each row, but it has one for each object",
+        match=r"bucketing.var: 'x': expected one number for each row, "
+        "but it has one for each object",
     ):
         fit_statistics(config(var="x", bins=3), str(tmp_path / "net"), options(data))
     given = config()

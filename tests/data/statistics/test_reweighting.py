@@ -1,4 +1,7 @@
-"""Weights of a run: computed once, kept beside the statistics, used in training only, and closing on what they promise."""
+"""Weights of a run: computed once, kept beside the statistics, used in training only.
+
+And closing on what they promise.
+"""
 
 import copy
 import logging

@@ -1,4 +1,7 @@
-"""Rows drawn by weight: as often as they should be, the same ones whoever draws, counted, and closing on flat spectra."""
+"""Rows drawn by weight: as often as they should be, the same ones whoever draws, counted.
+
+And closing on flat spectra.
+"""
 
 from dataclasses import replace
 

@@ -114,7 +114,8 @@ def test_classes_that_share_rows_are_an_error_with_counts():
     shared = int(rows["a"][:20].sum())
     with pytest.raises(
         DataError,
-        match=rf"x.yaml: weights.reweight_classes \(f\): {shared} of 50 selected rows are of several classes \(a and b\)",
+        match=rf"x.yaml: weights.reweight_classes \(f\): {shared} of 50 selected rows "
+        r"are of several classes \(a and b\)",
     ):
         bin_rows(rows, config().weights, config(), "f")
 

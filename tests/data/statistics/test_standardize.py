@@ -1,4 +1,7 @@
-"""Statistics of training data: right, bounded, cached under what matters, and found from any file of the model."""
+"""Statistics of training data: right, bounded, cached under what matters.
+
+And found from any file of the model.
+"""
 
 import logging
 import os
@@ -302,7 +305,8 @@ def test_statistics_are_found_from_any_file_of_the_model(tmp_path, model):
 def test_auto_without_statistics_is_an_error_that_names_variables_and_files(tmp_path):
     with pytest.raises(
         ConfigError,
-        match=r"jet_pt, logpt, met: 'auto' needs the statistics .*/net_member-1.auto.yaml or .*net.auto.yaml",
+        match=r"jet_pt, logpt, met: 'auto' needs the statistics "
+        ".*/net_member-1.auto.yaml or .*net.auto.yaml",
     ):
         load_statistics(changed(), str(tmp_path / "net_member-1_best_epoch_state.pt"))
     manual = from_mapping(

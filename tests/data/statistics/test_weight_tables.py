@@ -1,4 +1,7 @@
-"""Weight tables: those of weaver-core in two variables, worked out bin by bin in any number, and flat where they say so."""
+"""Weight tables: those of weaver-core in two variables, by hand bin by bin in any number.
+
+And flat where they say so.
+"""
 
 import copy
 import itertools
@@ -191,7 +194,8 @@ def test_flat_weights_bin_by_bin_in_any_number_of_variables(shape, seed, thresho
 
 
 def test_flat_weights_by_hand_in_one_variable():
-    # threshold 0: the least filled bin, 2, is the height; 2 x 3 and 4 x 2 rows would be left; the classes are made equal, the least times 0.9
+    # threshold 0: the least filled bin, 2, is the height; 2 x 3 and 4 x 2 rows would be left; the
+    # classes are made equal, the least times 0.9
     tables = make_weight_tables(
         filled(config_of([3], reweight_threshold=0), [np.array([2, 4, 8]), np.array([4, 0, 4])]),
         "x.yaml",
@@ -218,7 +222,8 @@ def test_ref_weights_by_hand():
         (
             config_of([2]),
             [[1, 1], [0, 0]],
-            r"x.yaml: weights.reweight_classes: class 'b' has no events in the training data \(none of 2 rows has b = 1\)",
+            r"x.yaml: weights.reweight_classes: class 'b' has no events in the training data "
+            r"\(none of 2 rows has b = 1\)",
         ),
         (
             config_of([2], reweight_method="ref"),
@@ -254,7 +259,8 @@ def test_a_class_outside_the_bins_and_base_weights_of_zero_are_told():
     )
     with pytest.raises(
         DataError,
-        match="class 'a': the base weights of its events add up to nothing in every bin; all its weights are 0",
+        match="class 'a': the base weights of its events add up to nothing in every bin; "
+        "all its weights are 0",
     ):
         make_weight_tables(spectra, "x.yaml")
 
