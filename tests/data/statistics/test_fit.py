@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import shutil
 from collections import Counter
 
 import awkward as ak
@@ -222,6 +223,37 @@ def test_a_scan_of_other_files_or_fewer_columns_is_not_used(files, tmp_path, ope
     missing = options(files, extra_selection_val="no_such_column > 3")
     with pytest.raises(DataError, match="no column 'no_such_column'"):
         val_loader(config, missing, scan=scan)
+
+
+def test_an_extra_selection_of_the_training_counts_for_all_three(files, tmp_path):
+    extra = "(number > 100) & (jets != 3)"
+    config, _ = fit_statistics(
+        changed(), str(tmp_path / "net"), options(files, extra_selection_train=extra)
+    )
+    jets = []
+    met = []
+    for path in files:
+        table = ak.from_parquet(path)
+        passed = (table.number % 7 != 0) & (table.number > 100) & (table.jets != 3)
+        jets.append(table.jets[:720][passed[:720]].to_numpy())
+        met.append(table.met[:216][passed[:216]].to_numpy())
+    assert config.weights.summary.rows == len(np.concatenate(jets))
+    edges = np.unique(np.quantile(np.concatenate(jets), [1 / 3, 2 / 3]))
+    assert config.bucketing.inner_edges == tuple(edges)
+    assert config.inputs["event"].variables[0].center == np.median(np.concatenate(met))
+
+
+def test_a_rank_whose_files_lie_elsewhere_looks_at_its_own(files, tmp_path, monkeypatch, opens):
+    first, scan = fit_statistics(changed(), str(tmp_path / "net"), options(files))
+    fitted = fit._fit(changed(), str(tmp_path / "net.auto.yaml"), options(files), scan)
+    copies = [shutil.copy(path, tmp_path) for path in files]
+    opens.clear()
+    monkeypatch.setattr(fit.distributed, "is_main", lambda: False)
+    monkeypatch.setattr(fit.distributed, "broadcast_from_main", lambda _: (scan, fitted))
+    other, own_scan = fit_statistics(changed(), str(tmp_path / "net"), options(copies))
+    assert other.inputs == first.inputs
+    assert [source.path for source in own_scan.sources] == copies
+    assert opens == dict.fromkeys(copies, 1)
 
 
 def test_what_the_first_rank_finds_or_fails_at_is_told_to_all(monkeypatch):

@@ -334,6 +334,19 @@ def test_statistics_of_another_configuration_are_warned_about_or_refused(tmp_pat
         load_statistics(changed(inputs=more), str(tmp_path / "net"))
 
 
+def test_statistics_that_weaver_wrote_have_no_fingerprint_and_are_not_warned_about(
+    tmp_path, caplog
+):
+    write(tmp_path / "a.parquet", 50)
+    trained = fitted(changed(), str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+    path = tmp_path / "net.auto.yaml"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line for line in lines if "fingerprint" not in line))
+    caplog.set_level(logging.WARNING, "weaver_tt")
+    assert load_statistics(changed(), str(tmp_path / "net")).inputs == trained.inputs
+    assert caplog.text == ""
+
+
 def test_names_are_those_of_auto_variables_once_each():
     assert auto_names(changed()) == ["jet_pt", "logpt", "met"]
 

@@ -13,6 +13,7 @@ from weaver_tt.data.statistics.training_pass import (
     restrict_to_inputs,
     training_sources,
 )
+from weaver_tt.errors import BadFileError
 from weaver_tt.formats.file_groups import FileGroup
 from weaver_tt.formats.reader import Reader
 from weaver_tt.options.train import DataOptions
@@ -133,3 +134,43 @@ def test_each_accumulator_gets_what_a_pass_of_its_own_would_give_it(file, monkey
         accumulate([alone], sources, skip_bad=False)
         for one, other in zip(alone.column("x"), collector.column("x"), strict=True):
             assert one.tolist() == other.tolist()
+
+
+def test_a_stretch_of_which_no_row_passes_is_left_out(file, monkeypatch):
+    monkeypatch.setattr(training_pass, "ROWS_AT_ONCE", 10)
+    config = from_mapping(
+        {
+            "selection": "x > 44",
+            "new_variables": {"y": "x + 1"},
+            "inputs": {"e": {"length": None, "vars": ["y"]}},
+        },
+        "x.yaml",
+    )
+    found = Collector(config)
+    accumulate([found], sources_of(file, config, train_val_split=1.0), skip_bad=False)
+    assert [rows for _, rows, _ in found.tables] == [5, 10, 10, 10, 10, 10]
+    assert np.concatenate(found.column("y")).tolist() == list(range(46, 101))
+
+
+def test_the_rest_of_a_file_with_damaged_data_is_skipped_or_an_error(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(training_pass, "ROWS_AT_ONCE", 10)
+    paths = []
+    for name in "ab":
+        paths.append(str(tmp_path / f"{name}.parquet"))
+        ak.to_parquet(ak.Array({"x": np.arange(30)}), paths[-1], row_group_size=10)
+    needed = restrict_to_inputs(CONFIG, CONFIG.inputs)
+    scan = scan_files([FileGroup("_", tuple(paths))], needed, make_plan(needed, "train"))
+    read = Reader.read
+
+    def fail_late(self, columns, first, last):
+        if self.path == paths[0] and first == 20:
+            raise BadFileError(f"{paths[0]}: damaged")
+        return read(self, columns, first, last)
+
+    monkeypatch.setattr(Reader, "read", fail_late)
+    found = Collector(needed)
+    accumulate([found], scan.sources, skip_bad=True)
+    assert [path for _, _, path in found.tables] == [paths[0]] * 2 + [paths[1]] * 3
+    assert "the rest of the file is skipped" in caplog.text
+    with pytest.raises(BadFileError, match=r"a.parquet: damaged"):
+        accumulate([found], scan.sources, skip_bad=False)

@@ -204,6 +204,25 @@ def test_flat_weights_by_hand_in_one_variable():
     assert tables["b"].tolist() == pytest.approx([0.675, 0, 0.675])  # 5.4 rows; of 8
 
 
+def test_a_bin_with_next_to_nothing_does_not_set_the_height():
+    # 1 % of the median of 200, 200 and 1 is 2: the height is 200, and the bin of 1 is kept whole
+    spectra = filled(
+        config_of([3], reweight_threshold=0), [np.array([200, 200, 1]), np.array([200, 200, 201])]
+    )
+    tables = make_weight_tables(spectra, "x.yaml")
+    assert tables["a"].tolist() == pytest.approx([0.9] * 3)
+    # b would keep 600 rows where a keeps 401
+    equal = 0.9 * 401 / 600
+    assert tables["b"].tolist() == pytest.approx([equal, equal, equal * 200 / 201])
+
+
+def test_a_class_of_weight_0_keeps_nothing_and_limits_nothing():
+    config = config_of([2], reweight_threshold=0, class_weights=[1, 0])
+    tables = make_weight_tables(filled(config, [np.array([4, 4]), np.array([1, 1])]), "x.yaml")
+    assert tables["a"].tolist() == pytest.approx([0.9, 0.9])
+    assert tables["b"].tolist() == [0, 0]
+
+
 def test_ref_weights_by_hand():
     # b / a is 2, 1 / 2, 0 (empty b): with threshold 0 the largest ratio becomes 1
     spectra = filled(
