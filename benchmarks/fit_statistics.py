@@ -100,7 +100,7 @@ def main() -> None:
         files = paths(str(data))
         runs: dict[str, list[tuple[dict[str, float], float]]] = {"computed": [], "up to date": []}
         for number in range(args.repeat):
-            for kind, measured in runs.items():
+            for measured in runs.values():
                 opens.clear()
                 seconds = start(config, f"{folder}/net{number}", files)
                 measured.append((seconds, mean(opens[path] for path in files)))

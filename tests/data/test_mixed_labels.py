@@ -54,7 +54,7 @@ def config(**more):
 
 def write(path, *without, **columns) -> str:
     """A parquet file of the five rows, with columns replaced or left out."""
-    content = {name: values for name, values in {**COLUMNS, **columns}.items()}
+    content = {**COLUMNS, **columns}
     for name in without:
         del content[name]
     ak.to_parquet(ak.Array(content), path)
