@@ -127,7 +127,7 @@ def check_weight_columns(config: DataConfig, data: DataOptions) -> None:
         return
     keys = {"reweight_classes": weights.classes, "reweight_vars": weights.variables}
     groups = parse_groups(data.data_train)
-    # a damaged file is somebody else's business: it has been told, or is skipped
+    # a damaged file is an error of the scan, or is skipped
     with suppress(BadFileError), open_reader(groups[0].paths[0], config.treename) as reader:
         for key, names in keys.items():
             columns = []
