@@ -49,6 +49,12 @@ def test_a_name_without_a_slash_is_weavers_comment():
     ]
 
 
+def test_a_prefix_without_a_folder_is_not_taken_for_a_comment():
+    folder = tensorboard_folder(None, "net")
+    assert folder == "./net_tensorboard"
+    assert tensorboard_folder(folder, "net") == folder
+
+
 def test_figures_take_a_small_part_of_the_time(tmp_path):
     drawn = []
 

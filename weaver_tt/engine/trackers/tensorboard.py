@@ -87,7 +87,9 @@ def tensorboard_folder(choice: str | None, prefix: str, before: str | None = Non
     if choice == "off":
         return None
     if choice is None:
-        return str(RunFiles(prefix).tracker_folder("tensorboard"))
+        folder = str(RunFiles(prefix).tracker_folder("tensorboard"))
+        # the run asks again with this folder, where a name without a slash would be a comment
+        return folder if os.sep in folder else os.path.join(os.curdir, folder)
     if os.sep in choice:
         return choice
     if before is not None and before.endswith(choice):
