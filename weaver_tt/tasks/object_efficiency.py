@@ -106,12 +106,12 @@ class ObjectEfficiency(Task):
             weight = event / objects.counts.clamp(min=1)  # (N,)
         monitors = {"weight": objects.spread_row(event)}
         for name, channel in self.monitored.items():
-            values = batch.inputs[self.group.name][:, channel : channel + 1]  # (N, 1, P)
-            monitors[name] = self._raw(objects.gather(values).squeeze(1), channel)
+            values = objects.gather_values(batch.inputs[self.group.name][:, channel])  # (M,)
+            monitors[name] = self._raw(values, channel)
         target = None
         if all(name in batch.labels for name in self.labels):
-            labels = torch.stack([batch.labels[name] for name in self.labels], 1)  # (N, K, P)
-            target = objects.gather(labels).float()  # (M, K)
+            labels = [objects.gather_values(batch.labels[name]) for name in self.labels]
+            target = torch.stack(labels, 1).float()  # (M, K)
         if spread is not None:
             spread = objects.gather(spread)  # (M, K)
         return Scored(

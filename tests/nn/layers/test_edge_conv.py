@@ -21,7 +21,10 @@ def trained(block):
 
 
 def edge_by_edge(block, features, neighbours):
-    """Features (M, C); ``neighbours[i]`` lists the features (C,) of i's neighbours. Edges in one tensor, so that training's batch norm sees all."""
+    """Features (M, C); ``neighbours[i]`` lists the features (C,) of i's neighbours.
+
+    Edges are in one tensor, so that training's batch norm takes all of them.
+    """
     edges = torch.stack(
         [
             torch.cat((features[i], other - features[i]))

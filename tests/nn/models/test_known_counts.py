@@ -1,4 +1,4 @@
-"""Networks that find their real objects by counts known on the host, as on a GPU: the same outputs and gradients, to the last bit."""
+"""Counts known on the host, as on a GPU: the same outputs and gradients, to the last bit."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pairs and their bias: against loops over rows, and batch norm folded into weights against batch norm as written."""
+"""Pairs and their bias against loops over rows; batch norm in the weights against plain one."""
 
 import copy
 

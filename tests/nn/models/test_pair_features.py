@@ -8,7 +8,8 @@ import torch
 from weaver_tt.errors import ConfigError
 from weaver_tt.nn.models.pair_features import check_number, pair_features
 
-# massless: pT 5 at y = ln 2 (sinh 0.75, cosh 1.25), phi = atan2(4, 3), and pT 10 at y = 0, phi = pi / 2
+# massless: pT 5 at y = ln 2 (sinh 0.75, cosh 1.25), phi = atan2(4, 3), and pT 10 at y = 0,
+# phi = pi / 2
 TWO = torch.tensor([[3.0, 4.0, 3.75, 6.25], [0.0, 10.0, 0.0, 10.0]], dtype=torch.float64)
 
 
@@ -78,6 +79,7 @@ def test_weaver_core_gives_the_same(number):
 def test_there_is_no_set_of_two_features():
     with pytest.raises(
         ConfigError,
-        match=r"pair_input_dim: 2 pair features; expected 0: none; 1: ln ΔR; 3: ln kT, ln z, ln ΔR; 4:",
+        match="pair_input_dim: 2 pair features; expected 0: none; 1: ln ΔR; "
+        "3: ln kT, ln z, ln ΔR; 4:",
     ):
         check_number(2, "pair_input_dim")

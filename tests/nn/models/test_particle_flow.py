@@ -10,7 +10,10 @@ from weaver_tt.nn.models.particle_flow import EnergyFlowNetwork, ParticleFlowNet
 
 
 class Plain(nn.Module):
-    """The particle flow network as it is written for Weaver: convolutions on padded tensors, features times mask before the sum."""
+    """The particle flow network as it is written for Weaver.
+
+    Convolutions on padded tensors, features times mask before the sum.
+    """
 
     def __init__(self, d_in, classes, phi, f, use_bn):
         super().__init__()

@@ -1,4 +1,7 @@
-"""ParticleNet and the tagger of candidates and vertices: weights and outputs of weaver-core 0.5.3, and what differs on purpose."""
+"""ParticleNet, and the tagger of candidates and vertices.
+
+Weights and outputs of weaver-core 0.5.3, and what differs on purpose.
+"""
 
 import itertools
 import logging

@@ -1,4 +1,4 @@
-"""The Particle Transformer beside weaver-core's: the same names and shapes, and the same numbers from the same weights."""
+"""The Particle Transformer beside weaver-core's: names, shapes, numbers from the same weights."""
 
 import pytest
 import torch
@@ -44,7 +44,10 @@ def jets(counts, slots, channels=5, seed=0):
 
 
 def pair_of(ours, theirs):
-    """Both with the same weights and statistics, biases and scales random too, in evaluation; fails where names or shapes differ."""
+    """Both with the same weights and statistics, biases and scales random too, in evaluation.
+
+    Fails where names or shapes differ.
+    """
     random = torch.Generator().manual_seed(1)
     initial = theirs.state_dict()
     state = {

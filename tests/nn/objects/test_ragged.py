@@ -1,4 +1,4 @@
-"""Rows as a list and as rectangles: what goes there comes back, whatever the mask, and gradients with it."""
+"""Rows as a list and as rectangles: what goes there comes back, and gradients with it."""
 
 import pytest
 import torch

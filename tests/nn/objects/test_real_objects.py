@@ -35,6 +35,7 @@ def test_three_rows_with_2_0_and_1_objects():
     assert objects.starts.tolist() == [0, 2, 2]
     values = objects.gather(VALUES)
     assert values.tolist() == [[1], [2], [4]]
+    assert objects.gather_values(VALUES[:, 0]).tolist() == [1, 2, 4]
     assert objects.scatter(values)[:, 0].tolist() == [[1, 2, 0], [0, 0, 0], [0, 4, 0]]
     assert objects.sum_row(values).tolist() == [[3], [0], [4]]
     assert objects.mean_row(values).tolist() == [[1.5], [0], [4]]

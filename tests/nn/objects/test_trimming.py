@@ -1,4 +1,7 @@
-"""Trimming: only the longest rows lose objects, the same ones for the same seed. Dropping: all rows alike."""
+"""Trimming: only the longest rows lose objects, the same ones for the same seed.
+
+Dropping: all rows lose them alike.
+"""
 
 import numpy as np
 import pytest
@@ -65,7 +68,7 @@ def test_each_object_is_dropped_for_itself_holes_or_not(drop):
     # the share that is left, of all objects and of those in each slot: 5 standard deviations
     assert (left.sum() / mask.sum()).item() == pytest.approx(0.75, abs=0.02)
     assert left.sum(0).div(mask.sum(0)).tolist() == pytest.approx([0.75] * 8, abs=0.055)
-    # of rows with four objects, that all are left, and that two given ones are: independent of each other
+    # independent of each other: how often all of four objects are left, and both of two slots
     four = left.sum(1)[mask.sum(1) == 4]
     assert (four == 4).float().mean().item() == pytest.approx(0.75**4, abs=0.1)
     both = left[:, 0] & left[:, 5]

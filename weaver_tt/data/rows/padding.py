@@ -126,9 +126,9 @@ class Padder:
     the row's objects, and gives pad values where there is none. With ``shorten``, a group has as
     many slots as the batch needs (see :func:`shortened_length`), P <= its length.
 
-    Inputs that tell a network which slots hold a real object carry the number of those in each row
-    (:func:`~weaver_tt.data.rows.host_counts.host_counts`): masks, and where there is no mask,
-    groups whose first variable is raw and padded with 0, such as a transverse momentum.
+    On a GPU, inputs that tell a network which slots hold a real object carry the number of those in
+    each row (:func:`~weaver_tt.data.rows.host_counts.host_counts`): masks, and where there is no
+    mask, groups whose first variable is raw and padded with 0, such as a transverse momentum.
     """
 
     def __init__(
@@ -168,7 +168,8 @@ class Padder:
             if content not in padded:
                 padded[content] = self._pad_content(group, rows, slots)
             inputs = padded[content][:, :, jagged.columns].transpose(1, 2)  # (N, C, P)
-            if name in self._marking:
+            # on a CPU, counting again is as quick as looking up
+            if name in self._marking and self._device.type != "cpu":
                 with_host_counts(inputs, _count_marked(jagged))
             batch.inputs[name] = inputs
             batch.masks[name] = slots.mask

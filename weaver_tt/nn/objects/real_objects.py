@@ -53,6 +53,10 @@ class RealObjects:
         """Padded features (N, C, P) -> (M, C)."""
         return features.transpose(1, 2).flatten(0, 1).index_select(0, self.slots)
 
+    def gather_values(self, values: Tensor) -> Tensor:
+        """One padded value of each object (N, P) -> (M,)."""
+        return values.flatten().index_select(0, self.slots)
+
     def scatter(self, values: Tensor) -> Tensor:
         """(M, C) -> padded (N, C, P), zero on padding."""
         rows, slots = self.shape
@@ -84,9 +88,8 @@ def counts_on_host(mask: Tensor, counts: Tensor | None = None) -> Integers | Non
     known = host_counts(mask)
     if known is not None:
         return known
-    if counts is None:
-        counts = mask.sum(1)
-    return counts.cpu().numpy()
+    # on a CPU, that is no copy and no waiting
+    return (mask.sum(1) if counts is None else counts).cpu().numpy()
 
 
 def find_real(mask: Tensor, number: int | None = None) -> Tensor:
