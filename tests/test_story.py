@@ -342,6 +342,26 @@ def test_an_ensemble_gives_mean_and_spread_in_torch_and_in_one_onnx(tmp_path, ev
         )
 
 
+LEARNT_LOSS = """
+from torch import nn
+
+def get_loss(data_config):
+    return nn.Bilinear(1, 1, 1)
+"""
+
+
+def test_what_the_tasks_of_an_ensemble_train_starts_from_each_members_own_seed(tmp_path, events):
+    file = tmp_path / "learnt.py"
+    file.write_text(Path(EDGES).read_text() + LEARNT_LOSS)
+    # the learning rate leaves the first weights as they are, within rounding
+    flags = ["--ensemble", 2, "-n", file, "--start-lr", 1e-12]
+    prefix = trained(tmp_path, events, *flags)
+    first, second = (
+        torch.load(f"{prefix}_member-{number}_epoch-0_task.pt")["weight"] for number in (0, 1)
+    )
+    assert not torch.allclose(first, second, atol=1e-3)
+
+
 def test_an_ensemble_of_classifiers_is_reported_beside_its_members(tmp_path, particles):
     write_parquet(tmp_path / "jets.parquet", particles)
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(CLASSES, sort_keys=False))

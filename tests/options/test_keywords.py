@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from weaver_tt.errors import ConfigError
@@ -44,6 +45,8 @@ def test_keywords_make_the_options_that_the_flags_make():
         ({"data_train": 3}, "data_train: expected a list of text or paths, found 3"),
         ({"amp_dtype": "fp8"}, "amp_dtype: 'fp8'; known: bf16, fp16"),
         ({"network_option": [("a", 1)]}, "network_option: expected a mapping such as"),
+        ({"network_option": {"a": np.ones(2)}}, "network_option: a: expected numbers, text"),
+        ({"network_option": {"a": [np.ones(2)]}}, "network_option: a: expected numbers, text"),
         ({"network_option": {"a": object}}, "network_option: a: expected numbers, text"),
     ],
 )

@@ -3,15 +3,18 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import tensor
 
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.data.rows.host_counts import with_host_counts
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.network.outputs import Activated
+from weaver_tt.nn.objects import real_objects
 from weaver_tt.tasks.object_efficiency import ObjectEfficiency
 
 VARIABLES = (
@@ -197,3 +200,32 @@ def test_each_label_has_a_calibration_and_an_efficiency_against_pt(labels, names
     for meter in meters:
         meter.update(replace(scored, output=task.activate(scored.output)), None)
     assert set(task.figures(meters, [meter.totals() for meter in meters])) == names
+
+
+class OnlyFirstJets(ObjectEfficiency):
+    """A task that leaves out some of the objects that padding has counted."""
+
+    def score(self, output, batch):
+        mask = batch.masks["jets"].clone()
+        mask[:, 1:] = False
+        return super().score(output, replace(batch, masks={"jets": mask}))
+
+
+def test_a_task_that_leaves_out_objects_is_not_given_their_number(monkeypatch):
+    # as on a GPU, where a wrong number would give objects that are not there
+    monkeypatch.setattr(
+        real_objects,
+        "find_real",
+        lambda mask, number: (
+            mask.flatten().nonzero().squeeze(1)
+            if number is None
+            else real_objects._find_known_number(mask.flatten(), number)
+        ),
+    )
+    counts = np.array([1, 2, 0])
+    rows = batch(ONE_AND_TWO, tag=TAGS)
+    rows.host_counts["jets"] = counts
+    with_host_counts(rows.masks["jets"], counts)
+    logits = torch.arange(9.0).view(3, 1, 3)
+    assert ObjectEfficiency(config()).score(logits, rows).output.flatten().tolist() == [0, 3, 4]
+    assert OnlyFirstJets(config()).score(logits, rows).output.flatten().tolist() == [0, 3]

@@ -82,8 +82,9 @@ def _read_pairs(name: str, value: Any) -> list[list[str]]:
     pairs = []
     for key, entry in value.items():
         text = repr(entry)
-        # what cannot be written as text, such as an array, would come back as something else
-        if read_literal(text) != entry:
+        # what cannot be written as text, such as an array, would come back as something else;
+        # compared as text, because arrays are compared element by element
+        if repr(read_literal(text)) != text:
             raise ConfigError(
                 f"option {name}: {key}: expected numbers, text, True, False, None, or lists of "
                 f"them, found {entry!r}"

@@ -190,7 +190,7 @@ def train_member(
     rank = distributed.rank()
     world = distributed.world_size()
     network = start_network(config, options, device, seed)
-    task = make_run_task(config, options)
+    task = make_run_task(config, options, seed)
     train = train_loader(
         config,
         options.data,

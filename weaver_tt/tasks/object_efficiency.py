@@ -17,7 +17,6 @@ from torch.nn import functional as F
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.batch import Batch
-from weaver_tt.data.rows.host_counts import with_host_counts
 from weaver_tt.data.rows.labels import WantedLabels
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
@@ -97,8 +96,7 @@ class ObjectEfficiency(Task):
         mask = batch.masks[self.group.name]  # (N, P)
         names = self.output_names
         check_shape(value, (batch.size, len(names), mask.shape[1]), names)
-        host_counts = batch.host_counts.get(self.group.name)
-        objects = RealObjects(with_host_counts(mask, host_counts))
+        objects = RealObjects(mask)
         event = row_weight(batch, value)  # (N,)
         weight = event
         if self.reduction == "event":

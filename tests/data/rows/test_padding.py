@@ -254,6 +254,7 @@ def test_the_host_knows_the_real_objects_of_each_row_and_of_all(pad_mode):
         for name in ("a", "b"):
             assert batch.host_counts[name].dtype == np.int64
             assert batch.host_counts[name].tolist() == batch.masks[name].sum(1).tolist()
+            assert host_counts(batch.masks[name]) is batch.host_counts[name]
             assert batch.real[name] == int(batch.masks[name].sum())
             # a worker process writes the next batch into the same memory
             assert not np.shares_memory(batch.host_counts[name], rows.objects[name].counts)

@@ -126,9 +126,10 @@ class Padder:
     the row's objects, and gives pad values where there is none. With ``shorten``, a group has as
     many slots as the batch needs (see :func:`shortened_length`), P <= its length.
 
-    On a GPU, inputs that tell a network which slots hold a real object carry the number of those in
-    each row (:func:`~weaver_tt.data.rows.host_counts.host_counts`): masks, and where there is no
-    mask, groups whose first variable is raw and padded with 0, such as a transverse momentum.
+    ``Batch.masks`` carry the number of real objects in each row
+    (:func:`~weaver_tt.data.rows.host_counts.host_counts`). On a GPU, so do inputs that tell a
+    network which slots hold one: masks, and where there is no mask, groups whose first variable is
+    raw and padded with 0, such as a transverse momentum.
     """
 
     def __init__(
@@ -193,7 +194,7 @@ class Padder:
         return _Slots(
             places=index_runs(row_starts, counts),
             host_counts=counts,
-            mask=self._move(is_real),
+            mask=with_host_counts(self._move(is_real), counts),
             full_counts=self._move(jagged.full_counts),
             length=length,
         )
