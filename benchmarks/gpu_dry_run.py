@@ -6,7 +6,7 @@ Covers the forward pass, scores, losses and meters. Needs a CUDA build of torch,
 are fake, they have a shape and the device ``cuda:0`` but no numbers, so that nothing is computed.
 Batches come from the padding that training uses. A first batch fills buffers; of the second,
 everything is listed that would wait: reading a number, finding the real entries of a mask, a copy
-that the host waits for, and other operations whose shape depends on numbers. The optimiser's step
+that the host waits for, and other operations whose shape depends on numbers. The optimizer's step
 is not covered. Prints a line for each network, in training and in evaluation, and at last ``N of N
 passes without waiting for the device``. Exit code 1 if something waits or fails, 2 where torch has
 no CUDA.

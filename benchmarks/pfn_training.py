@@ -5,7 +5,7 @@ From ROOT files to updated weights.
     python benchmarks/pfn_training.py --peer-python /path/to/python-with-weaver-core
 
 Both sides run their own training command on the same JetClass-like files (those of ``loader.py``),
-with the same YAML, network, optimiser, batch size and threads, without worker processes, each in a
+with the same YAML, network, optimizer, batch size and threads, without worker processes, each in a
 process of its own, in turn. Ours trains ``network_configs/pfn.py``; weaver-core the same network as
 its users write it, on padded tensors. Only training epochs are timed, validation and start-up are
 not; the median of the epochs counts. weaver-core reads a tenth of each file at a time (of 8,000

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from weaver_tt.metrics.base import Meter as Meter
     from weaver_tt.metrics.base import Scored as Scored
     from weaver_tt.metrics.base import SumMeter as SumMeter
+    from weaver_tt.metrics.classification import ClassificationMeter as ClassificationMeter
+    from weaver_tt.metrics.regression import RegressionMeter as RegressionMeter
     from weaver_tt.network.inputs import channels as channels
     from weaver_tt.network.inputs import constituent_groups as constituent_groups
     from weaver_tt.network.inputs import constructor_options as constructor_options
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from weaver_tt.run.run import TrainingResult as TrainingResult
     from weaver_tt.tasks.base import Task as Task
     from weaver_tt.tasks.base import check_shape as check_shape
+    from weaver_tt.tasks.base import first_outputs as first_outputs
     from weaver_tt.tasks.base import row_weight as row_weight
     from weaver_tt.tasks.classification import Classification as Classification
     from weaver_tt.tasks.object_efficiency import ObjectEfficiency as ObjectEfficiency
@@ -101,8 +104,11 @@ PLACES = {
     "Meter": "weaver_tt.metrics.base",
     "SumMeter": "weaver_tt.metrics.base",
     "LossMeter": "weaver_tt.metrics.base",
+    "ClassificationMeter": "weaver_tt.metrics.classification",
+    "RegressionMeter": "weaver_tt.metrics.regression",
     "row_weight": "weaver_tt.tasks.base",
     "check_shape": "weaver_tt.tasks.base",
+    "first_outputs": "weaver_tt.tasks.base",
     "Output": "weaver_tt.network.outputs",
     "Activated": "weaver_tt.network.outputs",
     "first_tensor": "weaver_tt.network.outputs",

@@ -78,10 +78,10 @@ def test_something_else_than_a_dict_is_refused(tmp_path):
         checkpoint.load_checkpoint(tmp_path / "list.pt")
 
 
-def test_the_state_of_another_optimiser_is_refused(tmp_path):
+def test_the_state_of_another_optimizer_is_refused(tmp_path):
     network = nn.Linear(2, 2)
     adam, sgd = make_optimizer(network, "adam", 0.1), make_optimizer(network, "sgd", 0.1)
-    with pytest.raises(TrainingError, match=r"another optimiser: it has no .*betas"):
+    with pytest.raises(TrainingError, match=r"another optimizer: it has no .*betas"):
         checkpoint.load_optimizer(adam, sgd.state_dict(), tmp_path)
     decaying = make_optimizer(network, "adam", 0.1, [["weight_decay", "0.1"]])
     with pytest.raises(TrainingError, match=r"groups of \[1, 1\] parameters, now \[2\]"):

@@ -280,7 +280,7 @@ def test_a_changed_configuration_is_not_resumed(tmp_path, changed, message):
         run(tmp_path, **{"num_epochs": 2, "resume": True} | changed)
 
 
-def test_weavers_file_of_the_optimiser_is_not_read_and_that_is_said(tmp_path, caplog):
+def test_weavers_file_of_the_optimizer_is_not_read_and_that_is_said(tmp_path, caplog):
     run(tmp_path, num_epochs=1)
     torch.save({}, tmp_path / "net_epoch-0_optimizer.pt")
     (tmp_path / "net_resume.pt").unlink()
@@ -347,7 +347,7 @@ def test_weights_of_earlier_epochs_can_be_cleaned_away(tmp_path):
     }
 
 
-def test_compiled_network_and_optimiser_train_alike_and_resume(tmp_path):
+def test_compiled_network_and_optimizer_train_alike_and_resume(tmp_path):
     pairs = [["backend", "eager"]]
     plain, _ = run(tmp_path / "a", lr_scheduler="none")
     compiled, _ = run(

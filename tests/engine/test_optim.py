@@ -1,4 +1,4 @@
-"""Optimisers by name."""
+"""Optimizers by name."""
 
 import argparse
 import warnings
@@ -46,7 +46,7 @@ class Small(nn.Module):
         "LAMB",
     ],
 )
-def test_every_optimiser_makes_the_loss_smaller(name):
+def test_every_optimizer_makes_the_loss_smaller(name):
     network = Small()
     if name == "Muon":  # takes matrices only
         network.layer.bias.requires_grad_(False)
@@ -158,7 +158,7 @@ def test_adamw_begins_with_weavers_settings():
     assert (group["betas"], group["weight_decay"]) == ((0.95, 0.999), 0.0)
 
 
-def test_weavers_gradient_clipping_is_no_option_of_the_optimiser():
+def test_weavers_gradient_clipping_is_no_option_of_the_optimizer():
     assert (
         make_optimizer(Small(), "adam", 1e-3, [["clip_grad_norm", "2"]]).param_groups[0]["lr"]
         == 1e-3

@@ -190,7 +190,7 @@ def test_weavers_stock_loops_only_say_which_task_it_is(tmp_path, config, library
         network_file.check_loops(config, {}, "classification")
 
 
-def test_loops_and_optimisers_of_a_files_own_are_refused(tmp_path, config):
+def test_loops_and_optimizers_of_a_files_own_are_refused(tmp_path, config):
     network_file = written(
         tmp_path, "def mine():\n    pass\ndef get_train_fn(config):\n    return mine\n"
     )

@@ -137,7 +137,7 @@ def test_a_file_that_is_no_state_dict_and_one_that_is_not_there(tmp_path):
         load_weights(network(), tmp_path / "net_stat.pt")
 
 
-def test_the_state_of_an_optimiser_is_not_taken_for_weights(tmp_path):
+def test_the_state_of_an_optimizer_is_not_taken_for_weights(tmp_path):
     optimizer = torch.optim.Adam(network().unwrapped.parameters())
     with pytest.raises(
         TrainingError,

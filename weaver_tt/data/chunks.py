@@ -53,7 +53,7 @@ class Chunk:
 def select_window(source: Source, low: float, high: float) -> Source:
     """The part of ``source`` between two fractions of its rows, 0 <= low <= high <= 1."""
     start = source.borders[0]
-    # each edge is rounded on its own, so that neighboring windows meet exactly
+    # each edge is rounded on its own, so that neighbouring windows meet exactly
     first = start + round(source.rows * low)
     last = start + round(source.rows * high)
     borders = [first]
@@ -76,7 +76,7 @@ def sample_files(sources: Sequence[Source], share: float, *seed: int) -> list[So
 def split_into_chunks(source: Source, most: int) -> list[Chunk]:
     """Chunks of at most ``most`` rows that cover ``source`` in order.
 
-    Neighboring clusters are merged while they fit, so that a hundred tiny clusters are one read.
+    Neighbouring clusters are merged while they fit, so that a hundred tiny clusters are one read.
     A cluster larger than ``most`` is divided into parts whose sizes differ by at most one row.
     """
     edges = [source.borders[0]]

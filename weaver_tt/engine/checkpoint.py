@@ -120,7 +120,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], wher
     saved_sizes = [len(group["params"]) for group in saved_groups]
     if sizes != saved_sizes:
         raise TrainingError(
-            f"{where}: the optimiser had groups of {saved_sizes} parameters, now {sizes}"
+            f"{where}: the optimizer had groups of {saved_sizes} parameters, now {sizes}"
         )
     missing: set[str] = set()
     for own, saved in zip(own_groups, saved_groups, strict=True):
@@ -128,7 +128,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], wher
         missing |= own.keys() - saved.keys()
     if missing:
         names = ", ".join(sorted(missing))
-        raise TrainingError(f"{where}: the state of another optimiser: it has no {names}")
+        raise TrainingError(f"{where}: the state of another optimizer: it has no {names}")
     optimizer.load_state_dict(state)
 
 

@@ -105,7 +105,7 @@ def _jagged_or(layout: Content, otherwise: Any) -> Any:
 def _is_packed(layout: Content) -> bool:
     """Whether the offsets can be taken as they are.
 
-    They stay the same object then, so that ``is`` recognises columns that share them.
+    They stay the same object then, so that ``is`` recognizes columns that share them.
     """
     return (
         isinstance(layout, ListOffsetArray)

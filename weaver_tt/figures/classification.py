@@ -24,7 +24,7 @@ from weaver_tt.metrics.roc import Roc
 EFFICIENCIES = torch.linspace(0.01, 1, 100, dtype=torch.float64)
 SCORE_BINS = 40
 MAX_PANELS = 12  # classes that get a panel of their own, or a number in a matrix
-TINY = 1e-300  # instead of 0 where a density is normalised
+TINY = 1e-300  # instead of 0 where a density is normalized
 Points = tuple[Array, Array]  # values and errors
 
 
@@ -131,7 +131,7 @@ def _around_one(ratios: Sequence[Array]) -> tuple[float, float]:
 
 
 def score_distributions(summary: ClassifierSummary) -> Figure:
-    """Distributions of the score of each class (of two, the first), normalised to one.
+    """Distributions of the score of each class (of two, the first), normalized to one.
 
     A panel for each score, with a line for the entries of each true class.
     """
@@ -286,7 +286,7 @@ def sculpted_spectrum(
 ) -> Figure:
     """The spectrum of the background between ``edges`` (V + 1,) before and after a selection.
 
-    Upper panel: all of it and what passes ``selection``, each normalised to one; lower panel: the
+    Upper panel: all of it and what passes ``selection``, each normalized to one; lower panel: the
     share that passes.
 
     ``models``: name -> sums of w and w^2 of all rows and of those that pass, (2, V) each. The rows

@@ -25,7 +25,7 @@ class Scored:
     ``output``: as the network gave it, or activated (probabilities, efficiencies, values).
     ``target``: classes (M,) or values (M, K), NaN where the mask of a label is off; None in
     prediction on data without labels.
-    ``weight``: weight of an entry in the loss. It need not be normalised: losses are averaged as
+    ``weight``: weight of an entry in the loss. It need not be normalized: losses are averaged as
     ``sum(weight * loss) / sum(|weight|)``.
     ``counts``: objects of each row, so that per-object columns become jagged again. They include
     objects beyond the length of the input, which are not among the M entries.

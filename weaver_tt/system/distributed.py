@@ -3,7 +3,7 @@
 On one process everything here does nothing.
 
 Gradients are averaged by hand and not by ``DistributedDataParallel`` inside ``Join``: under Join a
-rank that runs out of batches stops stepping, so that the moments of its optimiser fall behind and
+rank that runs out of batches stops stepping, so that the moments of its optimizer fall behind and
 the weights of the ranks drift apart in the next epoch. Here every rank takes every step, with a
 zero gradient once its own batches are used up, and N ranks take the very steps that one process
 would take on the union of their batches.

@@ -1,4 +1,4 @@
-"""MLPs and normalisation."""
+"""MLPs and normalization."""
 
 import pytest
 import torch

@@ -174,7 +174,7 @@ def test_subjettiness_counts_prongs():
         ],
     )
     taus = substructure(events, find_jets(events, SampleSettings(process="qcd", pt_max=6000)), 0.8)
-    # the axis that minimises tau1 in one pass is the jet's or better:
+    # the axis that minimizes tau1 in one pass is the jet's or better:
     # at most (400 * 0.4/3 + 200 * 0.8/3) / (600 * 0.8), at least all on one prong
     assert (
         200 * 0.4 / (600 * 0.8) - 1e-3

@@ -5,7 +5,7 @@ the sample's own fluctuations. For given efficiencies e of the N events of a bin
 w, the tagged weight is a sum of independent w * Bernoulli(e), and
     Var(sum w tag - sum w e) = sum w^2 e (1 - e)
 is its exact variance (that of a Poisson-binomial distribution). chi2 = sum over bins of
-(sum w tag - sum w e)^2 / that, with one degree of freedom a bin: nothing is fitted or normalised,
+(sum w tag - sum w e)^2 / that, with one degree of freedom a bin: nothing is fitted or normalized,
 so the true efficiencies give chi2/ndf = 1 +- sqrt(2 / ndf).
 """
 

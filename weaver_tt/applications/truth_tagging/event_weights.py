@@ -1,7 +1,7 @@
 """Object efficiencies to event weights.
 
 The probability that exactly, or at least, k of the first n objects are tagged (Eq. 3 of
-arXiv:2004.02665, generalised). N events of J padded objects. Objects are tagged independently of
+arXiv:2004.02665, generalized). N events of J padded objects. Objects are tagged independently of
 one another given their efficiencies, so the number of tags has a Poisson-binomial distribution,
 which is built up object by object.
 """

@@ -63,7 +63,7 @@ def generate_events(sample: SampleSettings, block: int) -> Iterator[Particles]:
 
 
 def start_pythia(sample: SampleSettings, seed: int) -> Any:
-    """Pythia, initialised and silent."""
+    """Pythia, initialized and silent."""
     low, high = sample.pthat
     settings = [
         "Print:quiet = on",

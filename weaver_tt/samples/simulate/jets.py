@@ -91,7 +91,7 @@ def substructure(particles: Particles, jets: ClusteredJets, radius: float) -> di
     """``jet_sdmass`` and ``jet_tau1`` to ``jet_tau4`` of J jets, each (J,).
 
     Soft drop with beta = 0 and zcut = 0.1 on the Cambridge/Aachen tree. N-subjettiness with
-    beta = 1, normalised by the sum of pT R0, axes from exclusive kT after one pass of minimisation.
+    beta = 1, normalized by the sum of pT R0, axes from exclusive kT after one pass of minimization.
 
     Source: Larkoski et al., arXiv:1402.2657; Thaler, Van Tilburg, arXiv:1011.2268.
     """
