@@ -3,7 +3,11 @@
 import pytest
 
 from weaver_tt.errors import ConfigError
-from weaver_tt.expressions.custom_functions import known_functions, load_custom_functions
+from weaver_tt.expressions.custom_functions import (
+    is_custom_function,
+    known_functions,
+    load_custom_functions,
+)
 from weaver_tt.expressions.registry import FUNCTIONS
 
 
@@ -24,3 +28,19 @@ def test_a_file_of_own_functions_must_exist_and_hold_some(tmp_path):
     for name in ("empty.py", "none.py"):
         with pytest.raises(ConfigError, match=name):
             load_custom_functions(str(tmp_path / name))
+
+
+def test_a_function_whose_name_begins_with_one_underscore_is_found_and_a_class_is_none(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text("class Thing:\n    pass\ndef _half(x):\n    return x / 2\n")
+    assert list(load_custom_functions(str(path))) == ["_half"]
+
+
+def test_a_function_of_ones_own_stands_before_a_listed_one_of_its_name(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text("def abs(x):\n    return 7\n")
+    functions = known_functions(str(path))
+    assert functions["abs"](-1) == 7
+    assert FUNCTIONS["abs"](-1) == 1
+    assert is_custom_function("abs", functions)
+    assert not is_custom_function("round", functions)

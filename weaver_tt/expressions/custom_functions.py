@@ -40,7 +40,15 @@ def load_custom_functions(path: str) -> dict[str, Callable[..., Any]]:
 
 
 def known_functions(custom: str | None) -> Mapping[str, Callable[..., Any]]:
-    """What can be called by its bare name, with the functions of the file ``custom`` if given."""
+    """What can be called by its bare name, with the functions of the file ``custom`` if given.
+
+    A function of that file stands before a listed one of the same name.
+    """
     if custom is None:
         return FUNCTIONS
     return {**FUNCTIONS, **load_custom_functions(custom)}
+
+
+def is_custom_function(name: str, functions: Mapping[str, Callable[..., Any]]) -> bool:
+    """Whether ``name`` among :func:`known_functions` is one of the user's file."""
+    return functions[name] is not FUNCTIONS.get(name)

@@ -16,7 +16,7 @@ import awkward as ak
 import numpy as np
 
 from weaver_tt.errors import ConfigError, DataError, WeaverError, nearest
-from weaver_tt.expressions.custom_functions import known_functions
+from weaver_tt.expressions.custom_functions import is_custom_function, known_functions
 from weaver_tt.expressions.elementwise import apply_function, as_operand, to_awkward
 from weaver_tt.expressions.grammar import (
     ALLOWED,
@@ -30,7 +30,6 @@ from weaver_tt.expressions.momentum import add_momenta, is_momentum
 from weaver_tt.expressions.operators import BINARY, COMPARISON, UNARY
 from weaver_tt.expressions.registry import (
     ATTRIBUTES,
-    FUNCTIONS,
     METHODS,
     MODULES,
     MOMENTUM_CALLS,
@@ -261,7 +260,7 @@ class _Evaluation:
             if keyword.arg is not None
         }
         match node.func:
-            case ast.Name(id=name) if name not in FUNCTIONS:
+            case ast.Name(id=name) if is_custom_function(name, self.functions):
                 # errors of the user's own functions are shown as they are
                 return apply_function(self.functions[name], positional, named)
             case ast.Name(id=name):

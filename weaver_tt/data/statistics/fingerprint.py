@@ -14,8 +14,8 @@ from weaver_tt.config.plan import make_plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.rows.table import file_name
+from weaver_tt.expressions.custom_functions import is_custom_function, known_functions
 from weaver_tt.expressions.evaluate import Expression
-from weaver_tt.expressions.registry import FUNCTIONS
 from weaver_tt.formats.file_groups import is_remote
 
 
@@ -79,10 +79,11 @@ def _custom_functions(config: DataConfig) -> str | None:
 
 def _calls_custom_function(expression: Expression) -> bool:
     """Whether an expression calls a function of the user's file."""
+    functions = known_functions(expression.functions_file)
     for node in ast.walk(expression.tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue
-        if node.func.id not in FUNCTIONS:
+        if is_custom_function(node.func.id, functions):
             return True
     return False
 
