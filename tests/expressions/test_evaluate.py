@@ -53,11 +53,19 @@ def value(source: str, table=TABLE):
         ("np.where(pt > 25, met, 0)", [[10, 0], [], [30]]),
         ("_clip(pt, 25, 40)", [[30, 25], [], [40]]),
         ("np.clip(met, 15, 25)", [15, 20, 25]),
+        ("np.clip(met, None, 25)", [10, 20, 25]),
         ("np.ones_like(pt)", [[1, 1], [], [1]]),
         ("_pad(pt, 2)", [[30, 20], [0, 0], [50, 0]]),
         ("np.stack([met, run], axis=1)[:, 1]", [1, 2, 3]),
         ("isb * 2.5", [2.5, 0, 2.5]),
         ("~isb", [False, True, False]),
+        ("pt != 20", [[True, False], [], [True]]),
+        ("(run == 2) | (run == 3)", [False, True, True]),
+        ("+run - -run", [2, 4, 6]),
+        ("~run", [-2, -3, -4]),
+        ("run & 2", [0, 2, 2]),
+        ("run ** 2", [1, 4, 9]),
+        ("np.add(2, 3)", [5, 5, 5]),
         ("flavour - 5", [[0, -1], [], [-5]]),  # not 255: whole numbers have 64 bits
         ("np.sqrt(flavour) > 2.2360679", [[True, False], [], [False]]),  # float16 would give 2.236
         (
@@ -73,6 +81,10 @@ def value(source: str, table=TABLE):
         ),
         (
             "_p4_from_ptetaphim(pt, eta, phi, 0).deltaR(_p4_from_ptetaphim(pt, 0, phi, 0))",
+            [[1, 2], [], [0.5]],
+        ),
+        (
+            "_p4_from_ptetaphim(pt, eta, phi, 0).deltaR(other=_p4_from_ptetaphim(pt, 0, phi, 0))",
             [[1, 2], [], [0.5]],
         ),
         (
@@ -124,6 +136,9 @@ def value_of_number(number):
         ("met.pt", "met is not made by a _p4_from_"),
         ("ak.sum(met, axis=1)", r"in ak.sum\(met, axis=1\): "),
         ("len(pt) ** len(pt) ** len(pt) ** 3", "more than 64 bits"),
+        ("pt[:, met:]", r"in \[met:\]: the bounds of a slice are whole numbers"),
+        ("pt[:, 0.5:]", r"in \[0.5:\]: the bounds of a slice are whole numbers"),
+        ("math.exp(1000) * met", r"in math.exp\(1000\): "),
     ],
 )
 def test_what_goes_wrong_on_data_is_told_with_the_expression_and_the_part(source, message):
@@ -233,3 +248,40 @@ def test_an_expression_of_one_collection_is_computed_on_its_flat_content():
         [4, 5, 6],
     ]  # log(1) * 1 = 0 takes met = 7, log(2) * 2 = 1.39 takes pt
     assert np.shares_memory(result.layout.offsets.data, table["pt"].layout.offsets.data)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("7 // 2", 3),
+        ("-7 // 2", -4),
+        ("-7 % 3", 2),
+        ("6 & 3", 2),
+        ("6 | 1", 7),
+        ("6 ^ 3", 5),
+        ("~6", -7),
+        ("~True", False),
+        ("+2 - -3", 5),
+        ("2**62", 4_611_686_018_427_387_904),
+        ("2**63", 9_223_372_036_854_775_808),
+        ("10**18", 1_000_000_000_000_000_000),
+    ],
+)
+def test_constants_are_exact_and_stand_in_every_row(source, expected):
+    assert value(source) == [expected] * 3
+
+
+def test_a_column_alone_is_handed_on_as_it_is():
+    assert evaluate(parse_expression("flavour", "test"), TABLE) is TABLE["flavour"]
+
+
+def test_a_function_of_ones_own_with_a_listed_name_is_still_ones_own(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text("def round(x):\n    return 7 * x\ndef abs(x):\n    return {}['mine']\n")
+    assert evaluate(parse_expression("round(run)", "test", str(file)), TABLE).tolist() == [
+        7,
+        14,
+        21,
+    ]
+    with pytest.raises(KeyError, match="mine"):
+        evaluate(parse_expression("abs(run)", "test", str(file)), TABLE)

@@ -291,8 +291,20 @@ class _Evaluation:
         if isinstance(node, ast.Tuple):
             return tuple(self.index(element) for element in node.elts)
         if isinstance(node, ast.Slice):
-            return slice(self.value(node.lower), self.value(node.upper), self.value(node.step))
+            return self.slice_of(node)
         return to_awkward(self.value(node))
+
+    def slice_of(self, node: ast.Slice) -> slice:
+        """``first:last:step``, the same for every row."""
+        bounds = [self.value(bound) for bound in (node.lower, node.upper, node.step)]
+        for bound in bounds:
+            # awkward's own error for a column would not say what is wrong
+            if not isinstance(bound, int | np.integer | None):
+                raise DataError(
+                    f"expression {self.source!r}: in [{ast.unparse(node)}]: "
+                    "the bounds of a slice are whole numbers, the same for every row"
+                )
+        return slice(*bounds)
 
     def run(
         self,
