@@ -145,3 +145,22 @@ def test_columns_that_differ_in_their_objects_are_named_with_the_first_row():
         apply_function(np.add, [left, np.ones(3)], {})
     with pytest.raises(DataError, match="2 and 1 rows"):
         apply_function(np.add, [left, as_operand(ak.Array([[1]]), "z")], {})
+
+
+def test_lists_that_use_the_front_of_their_content_work_with_others():
+    front = as_operand(ak.Array([*ROWS, [9.0]])[:-1], "front")
+    whole = as_operand(ak.Array(ROWS), "whole")
+    assert front.content.tolist() == [1, 2, 3]
+    assert to_awkward(apply_function(np.add, [front, whole], {})).tolist() == [[2, 4], [], [6]]
+
+
+def test_signed_whole_numbers_are_widened_too():
+    three_billion = as_operand(np.array([1_500_000_000], np.int32), "x") * 2
+    assert three_billion.tolist() == [3_000_000_000]
+
+
+def test_a_value_a_row_given_by_name_meets_the_objects_of_its_row():
+    # three objects and three rows: taken one to one, 20 would fill a gap of the first row
+    gaps = as_operand(ak.Array([[np.nan, np.nan], [], [np.nan]]), "x")
+    found = apply_function(np.nan_to_num, [gaps], {"nan": np.array([10.0, 20.0, 30.0])})
+    assert to_awkward(found).tolist() == [[10, 10], [], [30]]

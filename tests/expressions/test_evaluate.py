@@ -271,6 +271,11 @@ def test_constants_are_exact_and_stand_in_every_row(source, expected):
     assert value(source) == [expected] * 3
 
 
+def test_powers_of_columns_of_whole_numbers_are_exact():
+    # a floating-point number would end in 256
+    assert value("run ** 39") == [1, 549_755_813_888, 4_052_555_153_018_976_267]
+
+
 def test_a_column_alone_is_handed_on_as_it_is():
     assert evaluate(parse_expression("flavour", "test"), TABLE) is TABLE["flavour"]
 

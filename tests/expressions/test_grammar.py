@@ -73,6 +73,28 @@ def complaint(source: str) -> list[str]:
             "np.load is not allowed",
         ),  # a caret counts characters, not bytes
         ("np.linalg.norm(pt)", "^^^^^^^^^", "np.linalg is not allowed"),
+        ("pt not in (1, 2)", "^^^^^^^^^^^^^^^^", "(x != a) & (x != b)"),
+        ("sum(x for x in pt)", "   ^^^^^^^^^^^^^^^", "loops are not allowed"),
+        ("1000000000 * [0]", "             ^^^", "not on lists"),
+        ("np.add(pt)", "^^^^^^^^^^", "add takes 2 arguments, not 1"),
+        (
+            "ak.sum(pt, behavior=pt)",
+            "^^^^^^^^^^^^^^^^^^^^^^^",
+            "argument 'behavior' is not allowed",
+        ),
+        ("ak.sum(pt, attrs=pt)", "^^^^^^^^^^^^^^^^^^^^", "argument 'attrs' is not allowed"),
+        # what is not allowed is found wherever it hides
+        ("pt[:, open('x'):]", "      ^^^^", "no function 'open'"),
+        ("ak.sum(pt, axis=open('x'))", "                ^^^^", "no function 'open'"),
+        ("open('x').sum()", "^^^^", "no function 'open'"),
+        ("np.add(pt, 1j)", "           ^^", "complex 1j is not allowed"),
+        ("0 < pt < open('x')", "         ^^^^", "no function 'open'"),
+        # the innermost operation at fault, not all that surrounds it
+        ("2 + 1 / 0", "    ^^^^^", "1 / 0: division by zero"),
+        ("(-9)**99999", "^^^^^^^^^^^", "more than 64 bits"),
+        ("2**63 + 2**63", "^^^^^^^^^^^^^", "not a real number of at most 64 bits"),
+        ("(-8)**0.5", "^^^^^^^^^", "not a real number"),
+        ("1.5 & 2", "^^^^^^^", "1.5 & 2: "),
     ],
 )
 def test_what_is_not_allowed_is_shown_with_a_caret_under_it(source, carets, why):
@@ -138,3 +160,25 @@ def test_deep_and_long_expressions_are_refused_at_once():
 )
 def test_everyday_expressions_are_allowed(source):
     assert parse_expression(source, "data.yaml: selection").source == source
+
+
+@pytest.mark.parametrize(("source", "pointer"), [("µ pt", "  ^"), ("2 µ", "  ^")])
+def test_a_syntax_error_has_its_caret_under_the_character_where_it_was_found(source, pointer):
+    _, shown, carets, *_ = complaint(source)
+    assert (shown, carets) == (f"  {source}", f"  {pointer}")
+
+
+def test_all_that_an_expression_reads_is_among_its_columns_wherever_it_stands():
+    source = "x.sum() + _pad(a, maxlen=n)[:, b:c] + (d < e < f) + p.deltaR(other=q)"
+    expression = parse_expression(source, "data.yaml: selection")
+    assert expression.names == set("xanbcdefpq")
+
+
+def test_the_longest_expression_and_the_largest_number_are_still_allowed():
+    longest = "x" * 20_000
+    assert parse_expression(longest, "data.yaml: selection").names == {longest}
+    assert "20000 characters, found 20001" in complaint(longest + "x")[0]
+    largest = "18446744073709551615"  # 2**64 - 1
+    for source in (largest, f"{largest} + 0", "2**63", "10**18"):
+        assert parse_expression(source, "data.yaml: selection").source == source
+    assert "more than 64 bits" in complaint("18446744073709551616")[0]

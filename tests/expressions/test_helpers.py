@@ -102,3 +102,55 @@ def test_sorting_and_gathering_bring_objects_into_order():
         [],
     ]
     assert HELPERS["_clip"](array, 2, 3).tolist() == [[3, 2, 2], []]
+
+
+def test_an_array_of_another_length_is_padded_or_cut_like_lists():
+    array = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    assert HELPERS["_pad"](array, 2).tolist() == [[1, 2], [4, 5]]
+    assert HELPERS["_pad"](array, 4, -1).tolist() == [[1, 2, 3, -1], [4, 5, 6, -1]]
+
+
+def test_jagged_columns_are_stacked_object_by_object():
+    pairs = HELPERS["_stack"]([JAGGED, 10 * JAGGED], axis=2)
+    assert pairs.tolist() == [[[1, 10], [2, 20], [3, 30]], [], [[4, 40]]]
+
+
+def test_of_equally_near_points_the_first_come_first():
+    # every third point of 300 lies at the origin
+    support = (np.arange(300) % 3)[:, None]
+    assert HELPERS["_knn"](support, np.zeros((1, 1)), 6).tolist() == [[0, 3, 6, 9, 12, 15]]
+
+
+def test_neighbors_row_by_row_are_sought_among_the_first_points_for_the_first_points():
+    line = np.arange(4.0)[:, None]
+    # 3 is nearest to itself, but only 0 and 1 may be found
+    assert HELPERS["_batch_knn"]([line], [line[::-1]], 1, maxlen_s=2).tolist() == [[[1], [1]]]
+    longer = HELPERS["_batch_knn"]([line], [line[:1]], 1, maxlen_s=2, maxlen_q=3)
+    assert longer.tolist() == [[[0], [1], [1]]]
+
+
+def test_how_many_objects_are_dropped_does_not_follow_from_their_order():
+    array = ak.unflatten(np.arange(10_000), np.full(100, 100))
+    order = HELPERS["_batch_permute_indices"](array)[0].to_numpy()
+    dropped = HELPERS["_batch_permute_and_drop_indices"](array, True, 0.01, 0.99)
+    kept = ak.num(dropped).to_numpy()
+    # the same random numbers for both would give -1; five standard deviations of 100 rows
+    assert abs(np.corrcoef(np.arange(100), kept[order])[0, 1]) < 0.5
+    assert len(set(kept.tolist())) > 30
+
+
+def test_the_smallest_number_of_objects_stays_however_many_are_dropped():
+    drop = HELPERS["_batch_permute_and_drop_indices"]
+    array = ak.Array([[4, 3, 2, 1], [5]])
+    assert drop(array, False, 0.5, 0.5, 3).tolist() == [[2, 1, 0], [0]]
+    with pytest.raises(DataError, match=r"drop rates 0.5 and 1.0: .*< 1"):
+        drop(array, False, 0.5, 1.0)
+
+
+def test_each_kind_of_four_momenta_takes_its_coordinates_in_order():
+    cartesian = HELPERS["_p4_from_pxpypze"](*(ak.Array([x]) for x in (1.0, 2.0, 3.0, 4.0)))
+    assert cartesian.tolist() == [{"px": 1, "py": 2, "pz": 3, "energy": 4}]
+    for last in ("energy", "mass"):
+        helper = HELPERS["_p4_from_ptetaphi" + last[0]]
+        found = helper(*(ak.Array([x]) for x in (1.0, 2.0, 3.0, 4.0)))
+        assert found.tolist() == [{"pt": 1, "eta": 2, "phi": 3, last: 4}]

@@ -71,6 +71,10 @@ def test_padding_and_types():
         ("n.sum()", "one value a row, and no objects"),
         ("x.sum(0)", "which rows are read together is a matter of chance"),
         ("x.pad(10000000)", "cannot pad to 10000000 objects"),
+        ("x.pad(1000001)", "cannot pad to 1000001 objects; between 0 and 1000000 can be"),
+        ("x.pad(-1)", "cannot pad to -1 objects"),
+        ("x.argmax(0)", "which rows are read together is a matter of chance"),
+        ("n.counts", "one value a row, and no objects"),
     ],
 )
 def test_what_has_no_value_says_why(source, message):

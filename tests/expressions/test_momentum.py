@@ -11,6 +11,7 @@ from weaver_tt.expressions.momentum import (
     coordinate,
     is_momentum,
     make_momentum,
+    momentum_delta_eta,
     momentum_delta_phi,
     momentum_delta_r,
 )
@@ -99,3 +100,18 @@ def test_a_spacelike_vector_has_a_negative_mass():
         px=ak.Array([5.0]), py=ak.Array([0.0]), pz=ak.Array([0.0]), energy=ak.Array([3.0])
     )
     assert coordinate(p4, "mass")[0] == pytest.approx(-4)
+
+
+def test_differences_are_the_first_minus_the_second():
+    zeros = {"pt": ak.Array([1.0]), "mass": ak.Array([0.0])}
+    one = make_momentum(eta=ak.Array([3.0]), phi=ak.Array([0.5]), **zeros)
+    other = make_momentum(eta=ak.Array([1.0]), phi=ak.Array([0.25]), **zeros)
+    assert momentum_delta_eta(one, other).tolist() == [2]
+    assert momentum_delta_phi(one, other).tolist() == pytest.approx([0.25])
+
+
+def test_the_polar_angle_of_a_backward_momentum_is_beyond_a_right_angle():
+    backward = make_momentum(
+        px=ak.Array([1.0]), py=ak.Array([0.0]), pz=ak.Array([-1.0]), energy=ak.Array([2.0])
+    )
+    assert coordinate(backward, "theta").tolist() == pytest.approx([3 * math.pi / 4])
