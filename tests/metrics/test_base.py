@@ -101,3 +101,31 @@ def test_a_restored_meter_goes_on_where_it_was(scored, read):
     assert read(later, scored([[3.0]], [[0.0]]))["mae"] == 2.0
     with pytest.raises(ValueError, match="has 4 sums, was given 2"):
         later.restore(torch.zeros(2))
+
+
+def test_sums_that_were_read_or_restored_are_not_changed_by_later_batches(scored):
+    meter = RegressionMeter(["x"])
+    meter.update(scored([[1.0]], [[0.0]]), None)
+    totals = meter.totals()
+    later = RegressionMeter(["x"])
+    later.restore(totals)
+    for further in (meter, later):
+        further.update(scored([[3.0]], [[0.0]]), None)
+    # one row with a residual of 1: weight, absolute, square, residual
+    assert totals.tolist() == [1, 1, 1, 1]
+
+
+def test_detached_entries_have_no_graph(scored):
+    output = tensor([[1.0]], requires_grad=True)
+    entries = scored(output * 2, [0])
+    assert entries.output.requires_grad
+    assert not entries.detach().output.requires_grad
+    assert entries.detach().output.tolist() == [[2.0]]
+
+
+def test_losses_are_added_up_in_double_precision(scored):
+    meter = LossMeter()
+    # in single precision 2**24 + 1 is 2**24
+    losses = tensor([2.0**24, 1.0])
+    meter.update(scored([[0.0]] * 2, [0, 0]), losses)
+    assert meter.values(meter.totals())["loss"] == (2**24 + 1) / 2

@@ -148,3 +148,42 @@ def test_many_classes_have_coarser_bins():
     assert ClassificationMeter(NAMES).half == 511
     meter = ClassificationMeter([str(k) for k in range(188)])
     assert len(meter.totals()) < 8e6
+
+
+def test_the_calibration_counts_by_weight(scored):
+    # of weight 3 + 1 at a confidence of 0.9, 3 are right; of weight 2 at 0.6, all are
+    meter = ClassificationMeter(["a", "b"])
+    output = [[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]]
+    meter.update(scored(output, [0, 1, 1], weight=[3.0, 1.0, 2.0]), None)
+    details = meter.details(meter.totals())["calibration"]
+    assert details["expected_error"] == pytest.approx((abs(3.6 - 3) + abs(1.2 - 2)) / 6)
+    low, high = details["confidence"]
+    assert low == pytest.approx(
+        {"sum_of_weights": 2, "confidence": 0.6, "accuracy": 1, "effective": 1}
+    )
+    # (3 + 1)^2 / (9 + 1) = 1.6 entries
+    assert high == pytest.approx(
+        {"sum_of_weights": 4, "confidence": 0.9, "accuracy": 0.75, "effective": 1.6}
+    )
+
+
+def test_batches_that_were_held_back_are_forgotten_when_sums_are_restored(scored):
+    meter, other = ClassificationMeter(["a", "b"]), ClassificationMeter(["a", "b"])
+    meter.update(scored([[0.9, 0.1]], [0]), None)
+    other.update(scored([[0.2, 0.8]] * 3, [0, 1, 1]), None)
+    meter.restore(other.totals())
+    assert torch.equal(meter.totals(), other.totals())
+
+
+def test_held_entries_are_added_as_soon_as_there_are_enough(scored, monkeypatch):
+    monkeypatch.setattr(classification, "ENTRIES_AT_ONCE", 4)
+    meter = ClassificationMeter(["a", "b"])
+    added = []
+    monkeypatch.setattr(meter, "_add", lambda output, *_: added.append(len(output)))
+    for _ in range(5):
+        meter.update(scored([[0.9, 0.1]] * 2, [0, 0]), None)
+    assert added == [4, 4]
+
+
+def test_bins_are_never_so_coarse_that_a_curve_is_lost():
+    assert ClassificationMeter([str(k) for k in range(188)]).half == 16

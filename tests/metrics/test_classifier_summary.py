@@ -74,3 +74,16 @@ def test_reliability_counts_the_class_in_bins_of_its_score(scored):
 def test_nested_keeps_the_shape():
     assert nested_lists(lambda a, b: a + b, torch.ones(2, 3), torch.ones(2, 3)) == [[2.0] * 3] * 2
     assert json_number(math.inf, math.nan) == {"value": None, "error": None}
+
+
+def test_an_accuracy_above_one_has_no_error(scored):
+    # negative weights: 2 of 1.5 are right
+    summary = summarize(scored, [[0.9, 0.1]] * 2, [0, 1], weight=[2.0, -0.5], names=["a", "b"])
+    assert summary.accuracy == (pytest.approx(4 / 3), 0.0)
+
+
+def test_the_mean_area_of_pairs_leaves_out_each_class_against_itself(scored):
+    # each class is above each other: 1, where a class against itself would be a half
+    summary = summarize(scored, OUTPUT, [0, 1, 2, 1])
+    assert summary.values()["auc_ovo"] == 1.0
+    assert summary.details()["auc"]["mean_one_vs_one"]["value"] == 1.0

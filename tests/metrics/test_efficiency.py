@@ -44,3 +44,46 @@ def test_pt_and_flavour_find_their_bin(scored, read):
     read(meter, scored([[0.5]] * 3, [[1.0]] * 3, pt=pt, flavour=flavour))
     filled = meter.blocks(meter.totals())["pt"][0, 0].nonzero().tolist()
     assert filled == [[0, 0], [1, 16], [2, 31]]  # 100 is 2 decades above 1, at 8 bins a decade
+
+
+def test_all_means_count_by_weight(scored, read):
+    meter = EfficiencyMeter(["tag"])
+    values = read(meter, scored([[0.2], [0.6]], [[0.0], [1.0]], weight=[3.0, 1.0]))
+    assert values == pytest.approx(
+        {
+            "efficiency": (3 * 0.2 + 0.6) / 4,
+            "tag_rate": 1 / 4,
+            "brier": (3 * 0.04 + 0.16) / 4,
+            "log_loss": -(3 * math.log(0.8) + math.log(0.6)) / 4,
+            "calibration_error": (3 * 0.2 + 0.4) / 4,
+        }
+    )
+    squares = meter.blocks(meter.totals())["calibration"][3, 0]
+    assert squares[squares > 0].tolist() == [9.0, 1.0]
+
+
+def test_a_certain_prediction_that_is_wrong_loses_as_much_as_one_in_ten_million(scored, read):
+    values = read(EfficiencyMeter(["tag"]), scored([[0.0], [1.0]], [[1.0], [0.0]]))
+    assert values["log_loss"] == pytest.approx(7 * math.log(10))
+
+
+def test_each_working_point_fills_histograms_of_its_own(scored, read):
+    meter = EfficiencyMeter(["loose", "tight"])
+    monitors = {"pt": tensor([10.0]), "flavour": tensor([4.0])}
+    values = read(meter, scored([[0.5, 0.001]], [[1.0, 0.0]], **monitors))
+    blocks = meter.blocks(meter.totals())
+    assert blocks["calibration"][0].nonzero().tolist() == [[0, 10], [1, 0]]
+    assert blocks["pt"][0].nonzero().tolist() == [[0, 1, 8], [1, 1, 8]]
+    assert values["calibration_error_loose"] == pytest.approx(0.5)
+    assert values["calibration_error_tight"] == pytest.approx(0.001)
+
+
+def test_flavours_are_rounded_and_without_any_all_are_others(scored, read):
+    # as a network's input, scaled and back in single precision
+    flavour = tensor([4.9999995, -3.9999998])
+    meter = EfficiencyMeter(["tag"])
+    read(meter, scored([[0.5]] * 2, [[1.0]] * 2, pt=tensor([10.0, 10.0]), flavour=flavour))
+    assert meter.blocks(meter.totals())["pt"][0, 0].nonzero().tolist() == [[0, 8], [1, 8]]
+    meter = EfficiencyMeter(["tag"])
+    read(meter, scored([[0.5]], [[1.0]], pt=tensor([10.0])))
+    assert meter.blocks(meter.totals())["pt"][0, 0].nonzero().tolist() == [[2, 8]]

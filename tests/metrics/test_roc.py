@@ -171,3 +171,41 @@ def test_negative_weights_do_not_break_a_curve():
     value, error = roc.background_efficiency(tensor([0.3, 0.5, 0.7]))
     assert value.isfinite().all()
     assert error.isfinite().all()
+
+
+def test_an_areas_error_has_the_weights_of_the_entries():
+    generator = np.random.default_rng(6)
+    signal, background = generator.normal(1, 1, 60), generator.normal(0, 1, 80)
+    signal_weight, background_weight = generator.uniform(0.2, 3, 60), generator.uniform(0.2, 3, 80)
+    above = (signal[:, None] > background[None, :]).astype(float)
+    # the share of the other class that each entry beats, or is beaten by
+    beaten = above @ background_weight / background_weight.sum()
+    beating = signal_weight @ above / signal_weight.sum()
+    area = signal_weight @ beaten / signal_weight.sum()
+    variance = (signal_weight**2 @ (beaten - area) ** 2) / signal_weight.sum() ** 2
+    variance += (background_weight**2 @ (beating - area) ** 2) / background_weight.sum() ** 2
+    roc = Roc(histogram(signal, signal_weight), histogram(background, background_weight))
+    assert float(roc.area) == pytest.approx(area, abs=1e-4)
+    assert float(roc.area_error) == pytest.approx(math.sqrt(variance), rel=1e-3)
+
+
+def test_nothing_has_no_effective_entries():
+    assert effective_entries(torch.zeros(2, 3)).item() == 0
+
+
+def test_where_negative_weights_make_a_curve_fall_its_first_crossing_counts():
+    # passing from above: signal 0, 0.7, 0.6, 1 and background 0, -1, 4, 9 of 9
+    roc = Roc(
+        tensor([[4.0, -1.0, 7.0], [4.0, 1.0, 7.0]]), tensor([[5.0, 5.0, -1.0], [5.0, 5.0, 1.0]])
+    )
+    share, _ = roc.background_efficiency(tensor([0.65]))
+    assert share.tolist() == pytest.approx([-1 / 9 * 0.65 / 0.7])
+    # fewer than no background entries pass: the rejection is infinite, not negative
+    assert roc.rejection(tensor([0.65]))[0].tolist() == [math.inf]
+
+
+def test_the_error_of_a_weighted_efficiency_by_hand():
+    # of weights 3 and 1, 1 passes: (3/4)^2 * 1 + (1/4)^2 * 9, over 4^2
+    background = tensor([[3.0, 1.0], [9.0, 1.0]])
+    _, error = Roc(1e12 * torch.ones(2, 2), background).background_efficiency(tensor([0.5]))
+    assert float(error) == pytest.approx(math.sqrt((9 / 16 + 9 / 16) / 16), rel=1e-4)

@@ -179,3 +179,35 @@ def test_what_a_task_computes_with_moves_to_the_device():
 def test_the_first_outputs_are_all_of_them_where_nothing_is_appended():
     assert first_outputs(LOGITS, 2) is LOGITS
     assert first_outputs(LOGITS, 1).tolist() == [[2.0], [1.0]]
+
+
+def test_a_direction_that_the_task_chose_is_kept_when_its_metric_is_looked_for():
+    task = classification()
+    task.watch = ("loss", "max")
+    task.check_watch("here")
+    assert task.watch == ("loss", "max")
+
+
+def test_what_a_meter_says_of_its_metric_counts_before_what_the_name_says():
+    class Bias(LossMeter):
+        directions: ClassVar = {"bias": "min"}
+
+        def values(self, totals):
+            return {"bias": 1.0}
+
+    class Biased(Classification):
+        def meters(self):
+            return [Bias()]
+
+    assert Biased(classification().config, watch="bias").watch == ("bias", "min")
+
+
+def test_a_loss_of_one_entry_for_several_is_explained_too():
+    task = classification(loss=lambda output, target: torch.zeros(1))
+    with pytest.raises(ConfigError, match=r"get_loss: the loss has shape \(1,\).*2 entries"):
+        task.losses(task.score(LOGITS, BATCH))
+
+
+def test_a_negative_event_weight_stays_negative():
+    batch = Batch({}, {}, {}, {}, weight=tensor([2.0, -1.0]), size=2)
+    assert row_weight(batch, LOGITS).tolist() == [2.0, -1.0]

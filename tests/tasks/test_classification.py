@@ -139,3 +139,7 @@ def test_a_rejection_to_watch_names_its_signal():
         ConfigError, match=r"here: there is no metric 'rejection@0.5'; did you mean 'rejection@0.5_"
     ):
         task.check_watch("here")
+
+
+def test_each_row_of_a_batch_is_one_object():
+    assert TASK.score(EVEN, batch()).counts.tolist() == [1, 1]

@@ -229,3 +229,61 @@ def test_a_task_that_leaves_out_objects_is_not_given_their_number(monkeypatch):
     logits = torch.arange(9.0).view(3, 1, 3)
     assert ObjectEfficiency(config()).score(logits, rows).output.flatten().tolist() == [0, 3, 4]
     assert OnlyFirstJets(config()).score(logits, rows).output.flatten().tolist() == [0, 3]
+
+
+def test_data_with_some_of_the_labels_has_no_target():
+    scored = ObjectEfficiency(config("loose", "tight")).score(
+        torch.zeros(3, 2, 3), batch(ONE_AND_TWO, loose=TAGS)
+    )
+    assert scored.target is None
+
+
+class WithMass(ObjectEfficiency):
+    """Efficiencies, and an output that no label goes with."""
+
+    @property
+    def output_names(self):
+        return [*super().output_names, "mass"]
+
+
+def test_the_loss_of_the_labels_does_not_see_outputs_that_a_task_appended():
+    output = torch.tensor([[[0.0, 9.0, 9.0], [50.0, 9.0, 9.0]]])  # (1, 2, 3)
+    task = WithMass(config())
+    scored = task.score(output, batch([[True, False, False]], tag=[[1.0, 0.0, 0.0]]))
+    assert task.losses(scored).tolist() == pytest.approx([math.log(2)])
+
+
+def test_tags_are_to_be_checked_for_0_and_1():
+    assert ObjectEfficiency(config("loose", "tight")).wanted_labels.binary == {"loose", "tight"}
+
+
+def test_the_first_variable_that_ends_in_pt_is_the_pt_and_constants_are_not_unscaled():
+    names = ("jet_ptrel", "jet_pt", "jet_track_pt")
+    variables = [Variable(name=name, center=5.0, scale=0.0) for name in names]
+    group = InputGroup(name="jets", variables=tuple(variables), length=3)
+    conf = replace(config(), inputs={"jets": group})
+    scored = ObjectEfficiency(conf).score(torch.zeros(1, 1, 3), batch([[True, True, False]]))
+    # channel 1 holds 3, 4 and 5; a scale of 0 cannot be undone
+    assert scored.monitors["pt"].tolist() == [3.0, 4.0]
+    assert "flavour" not in scored.monitors
+
+
+def test_an_event_is_shared_among_the_jets_that_the_network_sees():
+    # four jets, of which the input holds two
+    rows = batch([[True, True]], counts=[4], tag=[[1.0, 1.0]])
+    scored = ObjectEfficiency(config(length=2)).score(torch.zeros(1, 1, 2), rows)
+    assert scored.weight.tolist() == [0.5, 0.5]
+    assert scored.counts.tolist() == [4]
+
+
+def test_mu_must_be_above_zero_and_labels_of_one_group():
+    with pytest.raises(ConfigError, match=r"task.mu: 0.0; expected a number above 0"):
+        ObjectEfficiency(config(), mu=0.0)
+    with pytest.raises(ConfigError, match="with the group that it labels"):
+        ObjectEfficiency(config(groups=("jets", "muons")))
+
+
+def test_the_network_files_own_loss_is_used():
+    task = ObjectEfficiency(config(), loss=lambda output, target: 3 * target)
+    scored = task.score(torch.zeros(3, 1, 3), batch(ONE_AND_TWO, tag=TAGS))
+    assert task.losses(scored).tolist() == [3.0, 0.0, 3.0]

@@ -142,3 +142,13 @@ def test_every_metric_of_every_task_can_be_watched_where_it_is_best(kind, names,
             continue
         task.check_watch("--watch")
         assert task.watch == (metric, direction)
+
+
+def test_labels_of_several_kinds_need_a_task_of_their_own():
+    labels = Labels(
+        classes={name: parse_expression(name, "test") for name in "ab"},
+        object_targets={"jets": {"tag": parse_expression("tag", "test")}},
+    )
+    mixed = dataclasses.replace(config("simple"), labels=labels)
+    with pytest.raises(ConfigError, match="labels: simple and per_object of jets together need"):
+        make_task(mixed)

@@ -101,3 +101,58 @@ def test_bad_choices_are_refused():
         task("mass", loss_function="hubber")
     with pytest.raises(ConfigError, match="expected \\(3, 1\\)"):
         task("mass").score(torch.zeros(3, 4), batch(3))
+
+
+def test_a_row_counts_as_long_as_one_of_its_labels_does():
+    labels = {"x": torch.ones(2), "x_mask": torch.zeros(2), "y": torch.ones(2)}
+    weight = tensor([2.0, -1.0])
+    rows = Batch({}, {}, {}, labels, weight=weight, size=2)
+    scored = task("x", "x_mask", "y").score(torch.zeros(2, 2), rows)
+    assert scored.weight.tolist() == [2.0, -1.0]
+
+
+def test_the_loss_of_a_row_without_any_label_is_zero_and_not_nan():
+    regression = task("x", "x_mask", loss_function="mae")
+    labels = {"x": torch.ones(2), "x_mask": tensor([0.0, 2.0])}
+    scored = regression.score(torch.zeros(2, 1), batch(2, **labels))
+    # a mask that is not 0 lets its label count
+    assert regression.losses(scored).tolist() == [0.0, 1.0]
+
+
+def test_data_without_the_mask_of_a_label_can_be_predicted():
+    scored = task("x", "x_mask").score(torch.zeros(1, 1), batch(1, x=torch.ones(1)))
+    assert scored.target is None
+
+
+def test_one_value_a_row_may_come_with_its_spread():
+    regression = task("mass")
+    scored = regression.score(Activated(tensor([7.0]), tensor([0.5])), batch(1))
+    columns = {name: values.tolist() for name, values in regression.columns(scored).items()}
+    assert columns == {"output_mass": [7.0], "output_mass_std": [0.5]}
+
+
+class WithWidth(Regression):
+    """A value, and an output that no label goes with."""
+
+    @property
+    def output_names(self):
+        return [*super().output_names, "width"]
+
+
+def test_the_loss_of_the_labels_does_not_see_outputs_that_a_task_appended():
+    regression = WithWidth(task("mass").config, loss_function="mae")
+    scored = regression.score(tensor([[1.0, 50.0]]), batch(1, mass=tensor([3.0])))
+    assert regression.losses(scored).tolist() == [2.0]
+
+
+def test_the_network_files_own_loss_is_used():
+    regression = task("mass", loss=lambda output, target: 3 * target)
+    scored = regression.score(torch.zeros(2, 1), batch(2, mass=tensor([1.0, 2.0])))
+    assert regression.losses(scored).tolist() == [3.0, 6.0]
+
+
+def test_the_default_loss_is_hubers():
+    # quadratic below 1, straight above
+    regression = task("mass")
+    scored = regression.score(tensor([[0.5], [3.0]]), batch(2, mass=torch.zeros(2)))
+    assert regression.losses(scored).tolist() == [0.125, 2.5]
