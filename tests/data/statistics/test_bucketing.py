@@ -15,6 +15,7 @@ from weaver_tt.data.rows.padding import shortened_length
 from weaver_tt.data.statistics.bucketing import bucket_indices
 from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.errors import ConfigError, DataError
+from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.options.train import DataOptions
 
 ROWS = 600
@@ -180,3 +181,35 @@ def test_outer_buckets_are_open():
         1,
         1,
     ]
+
+
+def write_counts(path, counts):
+    """Rows of so many objects, none of which the network sees."""
+    number = np.arange(len(counts))
+    table = {"n": np.array(counts), "number": number, "odd": number % 2, "even": 1 - number % 2}
+    table["x"] = ak.unflatten(np.zeros(sum(counts)), counts)
+    ak.to_parquet(ak.zip(table, depth_limit=1), str(path), extensionarray=False)
+
+
+def test_quantiles_that_coincide_are_one_edge_and_come_back_from_the_file(tmp_path):
+    write_counts(tmp_path / "a.parquet", [1] * 9 + [5] * 3)
+    source = DataOptions(data_train=[str(tmp_path / "a.parquet")], train_val_split=1.0)
+    for _ in range(2):
+        # the quantiles at 1/4, 1/2 and 3/4 of nine 1 and three 5 are 1, 1 and 2
+        own, _ = fit_statistics(config(bins=4), str(tmp_path / "net"), source)
+        assert own.bucketing.inner_edges == (1.0, 2.0)
+
+
+def test_a_selection_without_a_row_has_nothing_to_make_buckets_of(tmp_path):
+    write_counts(tmp_path / "a.parquet", [1, 2, 3])
+    selection = parse_expression("n > 5", "x.yaml")
+    own = replace(config(bins=2), selection=selection)
+    source = DataOptions(data_train=[str(tmp_path / "a.parquet")], train_val_split=1.0)
+    with pytest.raises(DataError, match=r"x.yaml: no row of the .* nothing to make buckets of"):
+        fit_statistics(own, str(tmp_path / "net"), source)
+
+
+def test_a_value_on_an_edge_belongs_to_the_bucket_above_it():
+    bucketing = config(bins=[0, 20, 50, 120]).bucketing
+    table = {"n": np.array([19, 20, 49, 50])}
+    assert bucket_indices(table, bucketing, "f").tolist() == [0, 1, 1, 2]

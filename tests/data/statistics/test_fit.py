@@ -18,7 +18,7 @@ from weaver_tt.data.statistics.bucketing import BucketEdgesAccumulator
 from weaver_tt.data.statistics.fit import fit_statistics, run_on_main
 from weaver_tt.data.statistics.reweighting import WeightsAccumulator
 from weaver_tt.data.statistics.standardize import StatisticsAccumulator
-from weaver_tt.errors import DataError
+from weaver_tt.errors import BadFileError, DataError
 from weaver_tt.options.train import DataOptions
 
 ROWS = 900
@@ -283,3 +283,51 @@ def test_the_log_says_what_was_found_in_which_order(files, tmp_path, caplog):
     ]
     assert places == sorted(places)
     assert caplog.text.count("weights: a row is drawn") == 1
+
+
+def test_the_extra_selection_of_the_training_counts_in_all_three(files, tmp_path):
+    # numbers 1 to 99 of each file that are no multiple of 7: 99 - 14
+    some = options(files, extra_selection_train="number < 100")
+    config, _ = fit_statistics(changed(), str(tmp_path / "net"), some)
+    assert config.weights.summary.rows == 2 * 85
+    rows = [number for number in range(100) if number % 7 != 0]
+    jets = [ak.from_parquet(path).jets.to_numpy()[rows] for path in files]
+    quantiles = np.quantile(np.concatenate(jets), [1 / 3, 2 / 3])
+    assert config.bucketing.inner_edges == tuple(np.unique(quantiles))
+    met = [ak.from_parquet(path).met.to_numpy()[rows] for path in files]
+    event = config.inputs["event"].variables[0]
+    # statistics use the first 216 of the 720 rows of each file, and so all that are selected
+    assert event.center == np.median(np.concatenate(met))
+
+
+@pytest.mark.parametrize("on_bad_file", ["stop", "skip"])
+def test_a_file_that_breaks_in_the_pass_stops_the_training_or_is_skipped(
+    files, tmp_path, monkeypatch, on_bad_file
+):
+    accumulate_file = training_pass._accumulate_file
+
+    def break_first(accumulators, plans, source):
+        if source.path == files[0]:
+            raise BadFileError("broken")
+        accumulate_file(accumulators, plans, source)
+
+    monkeypatch.setattr(training_pass, "_accumulate_file", break_first)
+    broken = options(files, on_bad_file=on_bad_file)
+    if on_bad_file == "stop":
+        with pytest.raises(BadFileError, match="broken"):
+            fit_statistics(changed(), str(tmp_path / "net"), broken)
+        return
+    config, _ = fit_statistics(changed(), str(tmp_path / "net"), broken)
+    # of 720 rows in the other file, 103 are multiples of 7
+    assert config.weights.summary.rows == 720 - 103
+
+
+def test_own_functions_are_known_when_the_file_is_read_again(files, tmp_path, computed):
+    own = tmp_path / "own.py"
+    own.write_text("def shifted(x):\n    return x + 1\n")
+    values = copy.deepcopy(YAML) | {"new_variables": {"mass": "shifted(met)", "logpt": "pt"}}
+    config = from_mapping(values, "x.yaml", custom_functions=str(own))
+    for expected in (["weights", "buckets", "statistics"], []):
+        computed.clear()
+        fit_statistics(config, str(tmp_path / "net"), options(files))
+        assert computed == expected

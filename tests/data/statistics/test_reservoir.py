@@ -48,3 +48,15 @@ def test_values_given_are_not_changed_later():
     reservoir.add(stream)
     reservoir.add(np.full(100, -1.0))
     assert stream.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_of_few_values_each_is_as_likely_as_the_others_to_be_the_one_that_stays():
+    # 900 seeds: 300 +- 14 for each of three values, offered together or one by one
+    for parts in ([[0, 1, 2]], [[0], [1], [2]]):
+        kept = np.zeros(3)
+        for seed in range(900):
+            reservoir = Reservoir(1, seed)
+            for part in parts:
+                reservoir.add(np.array(part))
+            kept[int(reservoir.values()[0])] += 1
+        assert abs(kept - 300).max() < 4 * np.sqrt(900 * 2 / 9)

@@ -14,11 +14,13 @@ import pytest
 import yaml as yaml_reader
 
 from weaver_tt.config.load import from_mapping, load_config
+from weaver_tt.config.schema import WeightSummary
+from weaver_tt.data.chunks import Source
 from weaver_tt.data.loaders import test_loaders as loaders_of
 from weaver_tt.data.loaders import train_loader, val_loader
 from weaver_tt.data.statistics import fit
 from weaver_tt.data.statistics.fit import fit_statistics
-from weaver_tt.data.statistics.reweighting import WeightsAccumulator
+from weaver_tt.data.statistics.reweighting import WeightsAccumulator, describe_weights
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.options.train import DataOptions
 
@@ -276,3 +278,69 @@ def test_constants_by_file_name_are_weights_too(data, tmp_path):
         "weights": {"use_precomputed_weights": True, "weight_branches": ["xsec"]},
     }
     assert prepared(from_mapping(values, "x.yaml"), data, tmp_path).weights.summary.mean == 0.5
+
+
+def test_whatever_the_tables_are_computed_with_is_in_their_fingerprint(data):
+    def fingerprint(config):
+        sources = [Source(0, data["path"], (0, ROWS))]
+        return WeightsAccumulator(config, config.weights, sources, remake=True).fingerprint
+
+    def precomputed(*branches):
+        weights = {"use_precomputed_weights": True, "weight_branches": list(branches)}
+        return from_mapping({**YAML, "weights": weights}, "x.yaml")
+
+    configs = [
+        changed(),
+        changed(reweight_discard_under_overflow=False),
+        changed(reweight_method="ref"),
+        changed(reweight_classes=["bkg", "sig"]),
+        changed(reweight_basewgt="gen"),
+        changed(reweight_basewgt="gen * 2"),
+        precomputed("w"),
+        precomputed("w * 2"),
+    ]
+    assert len({fingerprint(config) for config in configs}) == len(configs)
+    assert fingerprint(changed(mode="loss")) == fingerprint(changed())
+
+
+def test_tables_of_other_classes_or_columns_are_not_taken_as_they_are(data, tmp_path):
+    prepared(changed(), data, tmp_path)
+    # the tables are found by the number of the class
+    swapped = changed(reweight_classes=["bkg", "sig"])
+    with pytest.raises(ConfigError, match="its weights are of other variables, bins or classes"):
+        prepared(swapped, data, tmp_path, remake_weights=False)
+    weights = {"use_precomputed_weights": True, "weight_branches": ["w"]}
+    one = from_mapping({**YAML, "weights": weights}, "x.yaml")
+    weights = {"use_precomputed_weights": True, "weight_branches": ["w", "gen"]}
+    two = from_mapping({**YAML, "weights": weights}, "x.yaml")
+    prepared(one, data, tmp_path)
+    with pytest.raises(ConfigError, match="its weights are of other variables, bins or classes"):
+        prepared(two, data, tmp_path, remake_weights=False)
+
+
+def test_the_line_on_an_epoch_says_how_many_rows_are_drawn():
+    summary = WeightSummary(rows=1000, mean=0.5, kept=0.4)
+    config = changed()
+    drawn_line = describe_weights(replace(config.weights, summary=summary))
+    assert drawn_line == (
+        "weights: a row is drawn 2 x min(weight, 1) times, the mean of which is 0.8: an epoch has "
+        "about 800 rows drawn from 1,000 selected ones (mode sampling)"
+    )
+    loss_line = describe_weights(replace(config.weights, mode="loss", summary=summary))
+    assert "the loss of a row counts weight / 0.5, the mean weight of 1,000 rows" in loss_line
+
+
+def test_rows_without_weight_are_counted_in_a_warning(data, tmp_path, caplog):
+    # half of the rows are of no class, and some lie outside the bins
+    config = changed(reweight_classes=["sig"], reweight_vars={"pt": [1, 2, 3]})
+    pt = data["pt"][1::2]
+    lost = ROWS - int(((pt >= 1) & (pt <= 3)).sum())
+    prepared(config, data, tmp_path)
+    assert f"{lost} of {ROWS} rows have weight 0" in caplog.text
+
+
+def test_a_constant_by_file_name_is_no_column_that_is_missing(data, tmp_path):
+    values = copy.deepcopy(YAML) | {"file_magic": {"mc": {"a": 1}}}
+    values["weights"] |= {"reweight_classes": ["mc"], "reweight_vars": {"ptt": [0, 1]}}
+    with pytest.raises(ConfigError, match=r"x.yaml: weights.reweight_vars: .*'ptt'"):
+        prepared(from_mapping(values, "x.yaml"), data, tmp_path)

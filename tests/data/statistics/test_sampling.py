@@ -127,3 +127,50 @@ def test_awkward_columns_are_weights_too():
     assert sampler().draw(
         {"w": ak.Array([1.0, 0.0])}, Chunk(0, "a", 0, 2), np.arange(2), "g"
     ).copies.tolist() == [1, 0]
+
+
+def test_weights_without_tables_are_an_error():
+    weights = {
+        "reweight_method": "flat",
+        "reweight_vars": {"x": [0, 1]},
+        "reweight_classes": ["a", "b"],
+    }
+    own = from_mapping(
+        {"inputs": {"e": {"length": None, "vars": ["x"]}}, "weights": weights}, "x.yaml"
+    )
+    summary = WeightSummary(rows=10, mean=0.5, kept=0.5)
+    with pytest.raises(ConfigError, match=r"x.yaml: weights: nothing has been computed"):
+        Sampler(replace(own, weights=replace(own.weights, summary=summary)), SOURCES, (0,))
+
+
+def test_a_selected_row_is_drawn_as_it_would_be_if_all_were_selected():
+    chunk = Chunk(0, "a", 0, 1000)
+    all_rows = sampler().draw({"w": np.full(1000, 0.5)}, chunk, np.arange(1000), "g")
+    selected = np.arange(3, 1000, 7)
+    fewer = sampler().draw({"w": np.full(len(selected), 0.5)}, chunk, selected, "g")
+    assert fewer.copies.tolist() == all_rows.copies[selected].tolist()
+
+
+def test_a_row_outside_the_bins_of_one_variable_counts_in_the_spectra_of_the_others():
+    weights = {
+        "reweight_method": "flat",
+        "reweight_vars": {"x": [0, 1, 2], "y": [0, 1]},
+        "reweight_classes": ["a", "b"],
+    }
+    own = from_mapping(
+        {"inputs": {"e": {"length": None, "vars": ["x"]}}, "weights": weights}, "x.yaml"
+    )
+    table = {"x": np.array([1.5, 0.5]), "y": np.array([9.0, 0.5]), "a": np.ones(2)}
+    table["b"] = np.zeros(2)
+    found = count_spectra(bin_rows(table, own.weights, own, "f"), np.array([3.0, 2.0]), own)
+    assert found == {
+        ("x", "a", "before", 0): 1,
+        ("x", "a", "after", 0): 2,
+        ("x", "a", "square", 0): 4,
+        ("x", "a", "before", 1): 1,
+        ("x", "a", "after", 1): 3,
+        ("x", "a", "square", 1): 9,
+        ("y", "a", "before", 0): 1,
+        ("y", "a", "after", 0): 2,
+        ("y", "a", "square", 0): 4,
+    }

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.data.rows.table import row_numbers
+from weaver_tt.data.statistics import spectra as spectra_module
 from weaver_tt.data.statistics.spectra import OUTSIDE, Spectra, bin_indices, bin_rows
 from weaver_tt.errors import DataError
 
@@ -155,3 +156,37 @@ def test_counts_of_classes_add_up():
     spectra = Spectra(config().weights)
     spectra.add(bin_rows(table(30), config().weights, config(), "f"))
     assert spectra.of_class == Counter({name: int(table(30)[name].sum()) for name in "ab"})
+
+
+def test_a_row_is_of_a_class_where_its_column_is_1_and_not_where_it_is_2():
+    rows = {"x": np.ones(3), "y": np.ones(3), "a": np.array([1, 2, 0]), "b": np.array([0, 0, 1])}
+    own = config()
+    assert bin_rows(rows, own.weights, own, "f").label.tolist() == [0, OUTSIDE, 1]
+
+
+def test_of_many_rows_the_cells_and_base_weights_of_the_same_ones_are_kept(monkeypatch):
+    monkeypatch.setattr(spectra_module, "SAMPLE_ROWS", 10)
+    own = config(reweight_basewgt="g")
+    rows = table(2000)
+    # a row's base weight tells its cell: x and y bins are 0, 1, 2 and 0, 1
+    rows["a"] = np.ones(2000)
+    rows["b"] = np.zeros(2000)
+    rows["x"] = np.repeat([0.5, 1.5, 3.0, 3.0], 500)
+    rows["y"] = np.repeat([0.5, 1.5], 1000)
+    rows["g"] = np.repeat([1.0, 2.0, 4.0, 4.0], 500)
+    spectra = Spectra(own.weights)
+    for first in range(0, 2000, 150):
+        part = {name: values[first : first + 150] for name, values in rows.items()}
+        spectra.add(bin_rows(part, own.weights, own, "f"))
+    # cells (0, 0), (1, 0) and (2, 1) of class a have the inverse of their base weight
+    tables = np.zeros((2, 3, 2))
+    tables[0, 0, 0] = 1.0
+    tables[0, 1, 0] = 0.5
+    tables[0, 2, 1] = 0.25
+    assert spectra.row_weights(tables).tolist() == [1.0] * 10
+
+
+def test_base_weights_may_be_negative_where_they_weigh_the_loss():
+    rows = table(4) | {"g": np.array([1.0, -1.0, 0.0, 1.0])}
+    own = config(reweight_basewgt="g", mode="loss")
+    assert bin_rows(rows, own.weights, own, "f").base.tolist() == [1, -1, 0, 1]

@@ -11,13 +11,14 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from weaver_tt.config.load import from_mapping, load_config
+from weaver_tt.config.load import from_mapping, load_config, save_config
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.statistics import fit, training_pass
 from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.data.statistics.standardize import (
     StatisticsAccumulator,
     auto_names,
+    flat_values,
     load_statistics,
     statistics_config_fingerprint,
     statistics_fingerprint,
@@ -387,3 +388,45 @@ def test_ranks_other_than_the_first_only_read_and_hear_of_failures(tmp_path, mon
     )
     with pytest.raises(DataError, match="rank 0 said so"):
         fitted(changed(), str(tmp_path / "net"), source)
+
+
+def test_which_variables_are_auto_matters_even_if_the_columns_are_the_same():
+    # met is read for the selection in any case
+    manual = {**YAML["inputs"], "event": {"length": None, "vars": [["met", None]]}}
+    assert statistics_config_fingerprint(changed(inputs=manual)) != statistics_config_fingerprint(
+        changed()
+    )
+
+
+def test_a_members_own_statistics_come_before_those_of_the_run(tmp_path):
+    centers = {"net": 1.0, "net_member-1": 2.0}
+    for name, center in centers.items():
+        params = {name: {"center": center, "scale": 1.0} for name in ("jet_pt", "logpt", "met")}
+        own = changed(preprocess={"method": "auto", "params": params})
+        save_config(own, str(tmp_path / f"{name}.auto.yaml"), own.preprocess.params, None)
+    found = {
+        model: load_statistics(changed(), str(tmp_path / model)).inputs["event"].variables[0].center
+        for model in ("net", "net_member-1", "net_member-1.onnx", "net_member-2_resume.pt")
+    }
+    assert found == {
+        "net": 1.0,
+        "net_member-1": 2.0,
+        "net_member-1.onnx": 2.0,
+        "net_member-2_resume.pt": 1.0,
+    }
+
+
+def test_a_column_may_hold_flags_and_missing_values_but_no_text():
+    assert flat_values(np.array([True, False]), "x").tolist() == [1, 0]
+    assert flat_values(ak.Array([[1.0, None], [], [3.0]]), "x").tolist() == [1, 3]
+    with pytest.raises(DataError, match="input variable 'x': expected numbers, found"):
+        flat_values(ak.Array(["a", "b"]).to_numpy(), "x")
+
+
+def test_prediction_knows_the_own_functions_that_the_training_used(tmp_path):
+    write(tmp_path / "a.parquet", 50)
+    (tmp_path / "own.py").write_text("def mine(x):\n    return 2 * x\n")
+    values = {**YAML, "new_variables": {"logpt": "mine(jet_pt)"}}
+    own = from_mapping(values, "data.yaml", custom_functions=str(tmp_path / "own.py"))
+    trained = fitted(own, str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+    assert load_statistics(own, str(tmp_path / "net")).inputs == trained.inputs

@@ -174,3 +174,19 @@ def test_the_rest_of_a_file_with_damaged_data_is_skipped_or_an_error(tmp_path, m
     assert "the rest of the file is skipped" in caplog.text
     with pytest.raises(BadFileError, match=r"a.parquet: damaged"):
         accumulate([found], scan.sources, skip_bad=False)
+
+
+def test_a_share_of_few_rows_is_at_least_one(file):
+    needed = restrict_to_inputs(CONFIG, CONFIG.inputs)
+    sources = sources_of(file, needed, train_val_split=0.03)
+    few = Collector(needed, fraction=0.1)
+    accumulate([few], sources, skip_bad=False)
+    assert np.concatenate(few.column("x")).tolist() == [0]
+
+
+def test_with_validation_files_all_rows_are_trained_on(file):
+    needed = restrict_to_inputs(CONFIG, CONFIG.inputs)
+    [source] = sources_of(file, needed, train_val_split=0.8, data_val=[file])
+    assert (source.borders[0], source.borders[-1]) == (0, 100)
+    [source] = sources_of(file, needed, train_val_split=0.8, data_fraction=0.5)
+    assert (source.borders[0], source.borders[-1]) == (0, 40)

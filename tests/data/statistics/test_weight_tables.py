@@ -6,6 +6,7 @@ And flat where they say so.
 import copy
 import itertools
 import warnings
+from dataclasses import replace
 
 import awkward as ak
 import numpy as np
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.schema import WeightSummary
+from weaver_tt.data.statistics import spectra as spectra_module
+from weaver_tt.data.statistics import weight_tables
 from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.data.statistics.spectra import Spectra, bin_rows
 from weaver_tt.data.statistics.weight_tables import (
@@ -314,3 +317,89 @@ def test_precomputed_weights_are_multiplied_and_added_up():
         validate_summary(WeightSummary(rows=3, mean=0, kept=0), config)
     with pytest.raises(DataError, match="no row of the training data passes"):
         validate_summary(WeightSummary(rows=0, mean=0, kept=0), config)
+
+
+def test_bins_with_less_than_a_hundredth_of_the_median_do_not_set_the_height():
+    # the median of a is 400: bins of 3 keep all their rows, and so do the others
+    counts = [np.array([400, 400, 400, 3, 3]), np.full(5, 400)]
+    tables = make_weight_tables(filled(config_of([5], reweight_threshold=0), counts), "x.yaml")
+    assert tables["a"].tolist() == pytest.approx([0.9] * 5)  # 0.9 of 1206 rows
+    assert tables["b"].tolist() == pytest.approx([0.9 * 1206 / 2000] * 5)
+
+
+def test_a_class_of_weight_zero_keeps_no_row_and_does_not_limit_the_others():
+    config = config_of([2], reweight_threshold=0, class_weights=[1, 0])
+    tables = make_weight_tables(filled(config, [np.array([2, 2]), np.array([1, 1])]), "x.yaml")
+    assert tables["a"].tolist() == pytest.approx([0.9, 0.9])
+    assert tables["b"].tolist() == [0, 0]
+
+
+def with_base_weights(config, a, b):
+    """Spectra of one bin that holds rows of class a and of class b with these base weights."""
+    base = np.array([*a, *b], dtype=float)
+    is_a = np.arange(len(base)) < len(a)
+    table = {"v0": np.full(len(base), 0.5), "a": is_a, "b": ~is_a, "g": base}
+    spectra = Spectra(config.weights)
+    spectra.add(bin_rows(table, config.weights, config, "f"))
+    return spectra
+
+
+def test_base_weights_that_are_nearly_all_zero_are_an_error():
+    config = config_of([1], reweight_basewgt="g")
+    spectra = with_base_weights(config, a=[1] + [0] * 19, b=[1] + [0] * 19)
+    with pytest.raises(DataError, match=r"at least 90 % of the training rows have weight 0"):
+        make_weight_tables(spectra, "x.yaml")
+
+
+def test_tables_with_base_weights_give_a_percentile_of_the_rows_the_weight_1():
+    config = config_of([1], reweight_basewgt="g", reweight_threshold=25)
+    tables = make_weight_tables(with_base_weights(config, a=[1, 4], b=[2, 3]), "x.yaml")
+    # both classes add up to 5 and have one table; the 75th percentile of 1, 2, 3, 4 is 3.25
+    assert tables["a"].tolist() == tables["b"].tolist() == pytest.approx([1 / 3.25])
+
+
+def test_rows_with_base_weights_are_drawn_at_most_once():
+    config = config_of([1], reweight_basewgt="g")
+    tables = {"a": np.array([0.5]), "b": np.array([1.0])}
+    # weights 2, 0.25 and 1, of which 1, 0.25 and 1 are kept
+    found = summarize_weights(with_base_weights(config, a=[4, 0.5], b=[1]), tables, config)
+    assert (found.mean, found.kept) == (pytest.approx(3.25 / 3), pytest.approx(2.25 / 3))
+
+
+def test_the_mean_of_a_choice_of_rows_is_that_of_the_choice(monkeypatch):
+    for module in (weight_tables, spectra_module):
+        monkeypatch.setattr(module, "SAMPLE_ROWS", 2)
+    config = config_of([1], reweight_basewgt="g")
+    tables = {"a": np.array([0.5]), "b": np.array([0.5])}
+    found = summarize_weights(with_base_weights(config, a=[1] * 5, b=[1] * 3), tables, config)
+    assert (found.rows, found.mean, found.kept) == (8, 0.5, 0.5)
+
+
+def test_rows_outside_the_bins_count_in_the_mean_weight():
+    config = config_of([1])
+    table = {"v0": np.array([0.5, 0.5, 7.0, 8.0]), "a": np.array([1, 0, 1, 0])}
+    table["b"] = 1 - table["a"]
+    spectra = Spectra(config.weights)
+    spectra.add(bin_rows(table, config.weights, config, "f"))
+    found = summarize_weights(spectra, {"a": np.array([1.0]), "b": np.array([0.5])}, config)
+    assert (found.rows, found.mean) == (4, pytest.approx(1.5 / 4))
+
+
+def test_a_mean_weight_of_zero_is_an_error_in_the_loss_too():
+    config = config_of([1], mode="loss")
+    with pytest.raises(DataError, match="weights of the 2 training rows are all zero"):
+        validate_summary(WeightSummary(rows=2, mean=0.0, kept=0.0), config)
+
+
+def test_a_rows_weight_is_the_entry_of_its_bin_times_its_base_weight():
+    config = config_of([2], reweight_basewgt="g")
+    tables = {"a": np.array([0.5, 0.25]), "b": np.array([1.0, 2.0])}
+    weights = replace(config.weights, tables=tables)
+    table = {
+        "v0": np.array([0.5, 1.5, 1.5, 9.0]),
+        "a": np.array([1, 1, 0, 1]),
+        "b": np.array([0, 0, 1, 0]),
+        "g": np.array([2.0, 4.0, 3.0, 1.0]),
+    }
+    placed = bin_rows(table, weights, config, "f")
+    assert row_weights(table, placed, weights, "f").tolist() == [1.0, 1.0, 6.0, 0.0]
