@@ -38,7 +38,9 @@ from torch.nn import functional
 
 from weaver_tt.nn.models.particle_net import ParticleNet
 
-SLOTS, FEATURES, CLASSES = 128, 17, 10
+SLOTS = 128
+FEATURES = 17
+CLASSES = 10
 OPTIONS: dict[str, Any] = {
     "conv_params": [(16, (64, 64, 64)), (16, (128, 128, 128)), (16, (256, 256, 256))],
     "fc_params": [(256, 0.1)],
@@ -57,16 +59,13 @@ def jets(size: int, mean: float | None, seed: int = 1) -> Jets:
     All slots are real, or as many as jets of JetClass have: mean ``mean``, RMS 16.
     """
     random = torch.Generator().manual_seed(seed)
-    counts = (
-        torch.full((size,), SLOTS)
-        if mean is None
-        else (mean + 16 * torch.randn(size, generator=random)).round().clamp(5, SLOTS)
-    )
+    counts = torch.full((size,), SLOTS)
+    if mean is not None:
+        spread = 16 * torch.randn(size, generator=random)
+        counts = (mean + spread).round().clamp(5, SLOTS)
     mask = (torch.arange(SLOTS) < counts.unsqueeze(1)).unsqueeze(1).float()
-    points, features = (
-        torch.randn(size, 2, SLOTS, generator=random) * 0.3,
-        torch.randn(size, FEATURES, SLOTS, generator=random),
-    )
+    points = torch.randn(size, 2, SLOTS, generator=random) * 0.3
+    features = torch.randn(size, FEATURES, SLOTS, generator=random)
     return points * mask, features * mask, mask
 
 
@@ -84,7 +83,8 @@ def networks() -> dict[str, nn.Module]:
     }
     both["ours"].load_state_dict(both["weaver"].state_dict())
     with torch.no_grad():
-        for seed in range(6):  # the peer trims its input from the sixth batch on
+        # the peer trims its input from the sixth batch on
+        for seed in range(6):
             both["ours"](*jets(8, None, seed))
             both["weaver"](*jets(2, None, seed))
     both["weaver"].load_state_dict(both["ours"].state_dict())
@@ -153,51 +153,52 @@ def in_turns(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, lis
     return times
 
 
-def prepared(
+def make_calls(
     what: str, inputs: Jets, both: dict[str, nn.Module], threads: int
 ) -> dict[str, Callable[[], Any]]:
-    """What to time for each of the two; SystemExit when they do not give the same numbers."""
+    """What to time for each of the two.
+
+    Raises:
+        SystemExit: they do not give the same numbers.
+    """
     if what == "train":
         return {name: training(network, inputs) for name, network in both.items()}
     if what == "torch":
         calls = {name: inference(network, inputs) for name, network in both.items()}
     else:
-        both["weaver"].trimmer.enabled = False  # what for_inference does
-        calls = {
-            name: onnx_inference(onnx_session(network, threads), inputs)
-            for name, network in both.items()
-        }
+        # what the peer's for_inference does
+        both["weaver"].trimmer.enabled = False
+        sessions = {name: onnx_session(network, threads) for name, network in both.items()}
         both["weaver"].trimmer.enabled = True
+        calls = {name: onnx_inference(session, inputs) for name, session in sessions.items()}
     difference = (calls["ours"]() - calls["weaver"]()).abs().max().item()
-    if not difference <= 1e-4:  # neighbours at equal distances are a matter of rounding
+    # neighbours at equal distances are a matter of rounding
+    if not difference <= 1e-4:
         raise SystemExit(f"{what}: outputs differ by {difference:.1e}")
     return calls
 
 
-def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
+def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     """One entry for each kind of work, batch size and multiplicity."""
     entries = []
     for what in options.what:
         for size, bar in WORK[what].items():
             for label, mean in MULTIPLICITIES.items():
-                inputs = jets(size, mean)
                 # a single jet takes milliseconds
                 repeats = options.repeats * (10 if size == 1 else 1)
-                times = in_turns(prepared(what, inputs, networks(), options.threads), repeats)
+                calls = make_calls(what, jets(size, mean), networks(), options.threads)
+                times = in_turns(calls, repeats)
                 rates = {name: size / statistics.median(values) for name, values in times.items()}
-                ratio = statistics.median(
-                    a / b for a, b in zip(times["weaver"], times["ours"], strict=True)
-                )
-                entries.append(
-                    {
-                        "what": what,
-                        "batch": size,
-                        "particles": label,
-                        "jets_per_s": rates,
-                        "ratio": ratio,
-                        "bar": bar,
-                    }
-                )
+                pairs = zip(times["weaver"], times["ours"], strict=True)
+                entry = {
+                    "what": what,
+                    "batch": size,
+                    "particles": label,
+                    "jets_per_s": rates,
+                    "ratio": statistics.median(theirs / ours for theirs, ours in pairs),
+                    "bar": bar,
+                }
+                entries.append(entry)
     return entries
 
 
@@ -210,24 +211,23 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the JSON here too")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    report = {"threads": options.threads, "torch": torch.__version__, "measured": measured(options)}
-    print(
-        f"{options.threads} thread(s)\n\n"
-        f"| what | batch | particles of {SLOTS} | weaver-core, jets/s "
-        f"| ours, jets/s | ratio | bar |"
-    )
+    report = {"threads": options.threads, "torch": torch.__version__, "measured": measure(options)}
+    print(f"{options.threads} thread(s)\n")
+    rates = "weaver-core, jets/s | ours, jets/s"
+    print(f"| what | batch | particles of {SLOTS} | {rates} | ratio | bar |")
     print("|---|---|---|---|---|---|---|")
     for entry in report["measured"]:
         rates = entry["jets_per_s"]
-        cells = (
+        cells = [
             entry["what"],
-            entry["batch"],
+            str(entry["batch"]),
             entry["particles"],
             f"{rates['weaver']:.1f}",
             f"{rates['ours']:.1f}",
             f"**{entry['ratio']:.2f}**",
-        )
-        print(f"| {' | '.join(map(str, cells))} | {entry['bar']:g} |")
+            f"{entry['bar']:g}",
+        ]
+        print(f"| {' | '.join(cells)} |")
     print(json.dumps(report))
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")

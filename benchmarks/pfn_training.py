@@ -32,6 +32,22 @@ import loader
 
 ROOT = Path(__file__).parents[1]
 SPLIT = 0.9  # share of the rows that is trained on
+# seconds of each epoch: by the clock, and of this process' threads on all cores
+Spent = list[tuple[float, float]]
+SETTINGS = (
+    "rows",
+    "batch_size",
+    "epochs",
+    "repeat",
+    "threads",
+    "fetch_step",
+    "optimizer",
+    "pad_mode",
+)
+# flags that the process of a side is given too
+CHILD_FLAGS = ("data", "data_config", "batch_size", "epochs", "threads", "fetch_step", "optimizer")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+# as users of weaver-core write it, on padded tensors
 NETWORK = """
 import torch
 from torch import nn
@@ -73,40 +89,35 @@ def get_loss(data_config, **kwargs):
 """
 
 
-def common(args: argparse.Namespace, network: str | Path) -> list[str]:
+def common_flags(args: argparse.Namespace, network: str | Path) -> list[str]:
     """The flags that both commands take."""
-    files = [f"class{number}:{path}" for number, path in enumerate(loader.paths(args.data))]
-    settings = {
+    settings: dict[str, Any] = {
         "data-config": args.data_config,
         "network-config": network,
         "model-prefix": Path(args.scratch, "model", "net"),
-    }
-    settings |= {
         "optimizer": args.optimizer,
         "start-lr": 1e-3,
         "batch-size": args.batch_size,
         "num-epochs": args.epochs,
         "num-workers": 0,
+        "train-val-split": SPLIT,
+        "gpus": "",
     }
-    settings |= {"train-val-split": SPLIT, "gpus": ""}
-    return [
-        "--data-train",
-        *files,
-        *(str(part) for name, value in settings.items() for part in (f"--{name}", value)),
-    ]
+    flags = ["--data-train"]
+    for number, path in enumerate(loader.paths(args.data)):
+        flags.append(f"class{number}:{path}")
+    for name, value in settings.items():
+        flags += [f"--{name}", str(value)]
+    return flags
 
 
-Spent = list[
-    tuple[float, float]
-]  # seconds of each epoch: by the clock, of this process' threads on all cores
-
-
-def timed(function: Callable[..., Any], spent: Spent) -> Callable[..., Any]:
-    """``function`` that notes how long each of its calls took."""
+def with_times(function: Callable[..., Any], spent: Spent) -> Callable[..., Any]:
+    """``function`` that notes in ``spent`` how long each of its calls took."""
 
     @functools.wraps(function)
     def wrapper(*positional: Any, **named: Any) -> Any:
-        start, cores = time.perf_counter(), time.process_time()
+        start = time.perf_counter()
+        cores = time.process_time()
         result = function(*positional, **named)
         spent.append((time.perf_counter() - start, time.process_time() - cores))
         return result
@@ -120,9 +131,10 @@ def ours(args: argparse.Namespace) -> Spent:
     from weaver_tt.engine.training import Training
 
     spent: Spent = []
-    Training.train = timed(Training.train, spent)  # type: ignore[method-assign]
+    Training.train = with_times(Training.train, spent)  # type: ignore[method-assign]
     flags = ["--no-progress", "--tensorboard", "off", "--num-threads", str(args.threads)]
-    if cli.train([*common(args, ROOT / "network_configs" / "pfn.py"), *flags]):
+    network = ROOT / "network_configs" / "pfn.py"
+    if cli.train([*common_flags(args, network), *flags]):
         sys.exit("our training failed")
     return spent
 
@@ -135,42 +147,39 @@ def peer(args: argparse.Namespace) -> Spent:
 
     torch.set_num_threads(args.threads)
     spent: Spent = []
-    tools.train_classification = timed(tools.train_classification, spent)
+    tools.train_classification = with_times(tools.train_classification, spent)
     network = Path(args.scratch, "peer_pfn.py")
     network.write_text(NETWORK)
-    sys.argv = [
-        "weaver",
-        *common(args, network),
-        "--fetch-step",
-        str(args.fetch_step),
-        "--run-mode",
-        "train",
-    ]
+    own_flags = ["--fetch-step", str(args.fetch_step), "--run-mode", "train"]
+    # its main reads the command line of the process
+    sys.argv = ["weaver", *common_flags(args, network), *own_flags]
     train.main()
     return spent
 
 
-def rows(args: argparse.Namespace) -> float:
+def count_rows(args: argparse.Namespace) -> float:
     """Rows in a training epoch of either side, to less than a batch."""
     import uproot
 
-    return SPLIT * sum(
-        entries
-        for _, _, entries in uproot.num_entries(dict.fromkeys(loader.paths(args.data), "tree"))
-    )
+    files = dict.fromkeys(loader.paths(args.data), "tree")
+    total = 0
+    for _, _, entries in uproot.num_entries(files):
+        total += entries
+    return SPLIT * total
 
 
 def run(args: argparse.Namespace, who: str) -> Spent:
     """The epochs of one side, in a process of its own."""
-    python = args.peer_python if who == "peer" else sys.executable
-    names = ("data", "data_config", "batch_size", "epochs", "threads", "fetch_step", "optimizer")
-    flags = [
-        part for name in names for part in (f"--{name.replace('_', '-')}", str(getattr(args, name)))
-    ]
-    threads = dict.fromkeys(
-        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(args.threads)
-    )
-    environment = os.environ | threads | {"PYTHONPATH": "" if who == "peer" else str(ROOT)}
+    python = sys.executable
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(args.threads))
+    environment["PYTHONPATH"] = str(ROOT)
+    if who == "peer":
+        python = args.peer_python
+        # this package answers to the import name "weaver" as well
+        environment["PYTHONPATH"] = ""
+    flags = []
+    for name in CHILD_FLAGS:
+        flags += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
     with tempfile.TemporaryDirectory() as scratch:
         command = [python, __file__, "--child", who, "--scratch", scratch, *flags]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -186,46 +195,34 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     for _ in range(args.repeat):
         for who in sides:
             found[who] += run(args, who)
-    number, result = rows(args), {}
+    rows = count_rows(args)
+    result: dict[str, Any] = {}
     for who, spent in found.items():
-        rates = [number / wall for wall, _ in spent]
+        rates = [rows / wall for wall, _ in spent]
         result[who] = {
             "rows_per_second": median(rates),
             "all": rates,
-            "core_ms_per_row": median(1e3 * cores / number for _, cores in spent),
+            "core_ms_per_row": median(1e3 * cores / rows for _, cores in spent),
         }
-    names = (
-        "rows",
-        "batch_size",
-        "epochs",
-        "repeat",
-        "threads",
-        "fetch_step",
-        "optimizer",
-        "pad_mode",
-    )
-    return result | {"settings": {name: getattr(args, name) for name in names}}
+    result["settings"] = {name: getattr(args, name) for name in SETTINGS}
+    return result
 
 
 def show(result: dict[str, Any]) -> None:
     """The table; the time on cores hardly depends on what else the machine does."""
-    print(
-        f"{'training of a PFN':24s} {'rows/s (median)':>16s} {'lowest':>10s} "
-        f"{'highest':>10s} {'core ms/row':>12s}"
-    )
+    heads = f"{'rows/s (median)':>16s} {'lowest':>10s} {'highest':>10s} {'core ms/row':>12s}"
+    print(f"{'training of a PFN':24s} {heads}")
     for who, name in (("ours", "weaver_tt"), ("peer", "weaver-core")):
-        if who in result:
-            side = result[who]
-            print(
-                f"{name:24s} {side['rows_per_second']:16,.0f} {min(side['all']):10,.0f} "
-                f"{max(side['all']):10,.0f} {side['core_ms_per_row']:12.3f}"
-            )
+        if who not in result:
+            continue
+        side = result[who]
+        rates = f"{side['rows_per_second']:16,.0f} {min(side['all']):10,.0f}"
+        print(f"{name:24s} {rates} {max(side['all']):10,.0f} {side['core_ms_per_row']:12.3f}")
     if "peer" in result:
-        ours, peer = result["ours"], result["peer"]
-        speed, cores = (
-            ours["rows_per_second"] / peer["rows_per_second"],
-            peer["core_ms_per_row"] / ours["core_ms_per_row"],
-        )
+        ours = result["ours"]
+        peer = result["peer"]
+        speed = ours["rows_per_second"] / peer["rows_per_second"]
+        cores = peer["core_ms_per_row"] / ours["core_ms_per_row"]
         print(f"{'ratio':24s} {speed:16.1f} {'':21s} {cores:12.1f}")
 
 
