@@ -335,3 +335,11 @@ def test_a_tasks_parameters_may_be_all_that_is_trained():
     frozen = Small().requires_grad_(False)
     groups = make_optimizer(frozen, "sgd", 1e-2, task_modules=nn.Linear(2, 1)).param_groups
     assert sum(len(group["params"]) for group in groups) == 2
+
+
+def test_no_parameter_is_lost_to_one_of_the_same_name_in_the_task():
+    network = nn.ModuleDict({"task": nn.Linear(2, 1)})
+    with pytest.raises(ConfigError, match=r"both have a parameter task\.weight; rename 'task'"):
+        make_optimizer(network, "sgd", 1e-2, task_modules=nn.Linear(2, 1))
+    # names of parts of both may be equal as long as no parameter's is
+    make_optimizer(network, "sgd", 1e-2, task_modules=nn.ModuleDict({"other": nn.Linear(2, 1)}))

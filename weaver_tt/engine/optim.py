@@ -51,7 +51,8 @@ def make_optimizer(
     their names begin with ``task.``.
 
     Raises:
-        ConfigError: an unknown name or option, with the nearest; nothing is to be trained.
+        ConfigError: an unknown name or option, with the nearest; nothing is to be trained, or two
+            parameters have the same name.
     """
     chosen = optimizer_options(name, options)
     # these two are not the optimizer's own
@@ -64,6 +65,12 @@ def make_optimizer(
     exempt = set(_exempt_names(network))
     if task_modules is not None:
         for key, parameter in task_modules.named_parameters():
+            # of two parameters with one name, one would never be trained
+            if TASK_PREFIX + key in named:
+                raise ConfigError(
+                    f"the network and the task's modules both have a parameter {TASK_PREFIX}{key}; "
+                    f"rename {TASK_PREFIX[:-1]!r} in the network"
+                )
             named[TASK_PREFIX + key] = parameter
         exempt |= {TASK_PREFIX + key for key in _exempt_names(task_modules)}
     decay = settings.get("weight_decay", 0.0)
