@@ -23,6 +23,8 @@ TRAINING = ["-i", "a.root", "-c", "d.yaml", "-n", "n.py"]
         ([*TRAINING, "--ensemble", "0"], "--ensemble 0: expected a number of at least 1"),
         ([*TRAINING, "--seed", "-1"], "--seed -1: expected a number of at least 0"),
         ([*TRAINING, "--samples-per-epoch", "9", "--steps-per-epoch", "1"], "give one of them"),
+        ([*TRAINING, "--steps-per-epoch", "0"], "--steps-per-epoch 0: expected at least 1, or -1"),
+        ([*TRAINING, "--steps-per-epoch-val", "0"], "--steps-per-epoch-val 0: expected at least"),
         (
             [*TRAINING, "--samples-per-epoch-val", "9", "--steps-per-epoch-val", "1"],
             "-val say the same",

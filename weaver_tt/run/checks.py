@@ -73,8 +73,12 @@ def check_exclusive_flags(options: RunOptions) -> None:
     for ending in ("", "_val"):
         steps = getattr(data, f"steps_per_epoch{ending}")
         samples = getattr(data, f"samples_per_epoch{ending}")
+        flag = ending.replace("_", "-")
+        if steps == 0:
+            raise ConfigError(
+                f"--steps-per-epoch{flag} 0: expected at least 1, or -1 for one pass over the data"
+            )
         if steps is not None and samples is not None:
-            flag = ending.replace("_", "-")
             raise ConfigError(
                 f"--steps-per-epoch{flag} and --samples-per-epoch{flag} say the same in batches "
                 "and in rows; give one of them"
