@@ -131,7 +131,9 @@ def test_applications_do_not_know_each_other():
 
 
 def test_no_imports_go_round_in_a_circle():
-    graphlib.TopologicalSorter(IMPORTS).prepare()  # a CycleError names the modules
+    order = graphlib.TopologicalSorter(IMPORTS).static_order()
+    # a CycleError names the modules
+    assert set(order) >= set(IMPORTS)
 
 
 def test_packages_are_empty():
