@@ -13,7 +13,10 @@ from weaver_tt.expressions.registry import FUNCTIONS
 
 def test_own_functions_are_found_by_name_and_their_errors_are_shown_as_they_are(tmp_path):
     good = tmp_path / "good.py"
-    good.write_text("import math\ndef double(x):\n    return 2 * x\nconstant = 3\n")
+    good.write_text(
+        "import math\ndef double(x):\n    return 2 * x\nconstant = 3\n"
+        "def __getattr__(name):\n    raise AttributeError(name)\n"
+    )
     assert load_custom_functions(str(good))["double"](21) == 42
     assert list(load_custom_functions(str(good))) == ["double"]
     assert known_functions(str(good)).keys() == FUNCTIONS.keys() | {"double"}

@@ -3,6 +3,8 @@
 import awkward as ak
 import numpy as np
 import pytest
+from awkward.contents import ListOffsetArray, NumpyArray
+from awkward.index import Index64
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,9 +67,22 @@ def test_anything_else_is_left_to_awkward(array):
     assert as_flat(array) is array
 
 
+def test_content_behind_the_last_row_is_left_out():
+    longer = NumpyArray(np.arange(5.0))
+    found = as_flat(ak.Array(ListOffsetArray(Index64(np.array([0, 2, 3])), longer)))
+    assert found.content.tolist() == [0, 1, 2]
+
+
+def test_lists_of_vectors_are_left_to_awkward():
+    vectors = NumpyArray(np.ones((3, 2)))
+    array = ak.Array(ListOffsetArray(Index64(np.array([0, 2, 3])), vectors))
+    assert as_flat(array) is array
+
+
 def test_columns_of_whole_numbers_are_widened():
     assert as_operand(np.array([200], np.uint8), "x").dtype == np.int64
     assert as_operand(ak.values_astype(ak.Array([[200]]), "uint8"), "x").content.dtype == np.int64
+    assert as_operand(np.array([200], np.int32), "x").dtype == np.int64
     assert as_operand(np.array([1], np.float32), "x").dtype == np.float32
     assert as_operand(np.array([True]), "x").dtype == bool
 

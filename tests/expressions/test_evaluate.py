@@ -66,6 +66,10 @@ def value(source: str, table=TABLE):
         ("run & 2", [0, 2, 2]),
         ("run ** 2", [1, 4, 9]),
         ("np.add(2, 3)", [5, 5, 5]),
+        ("~True", [False] * 3),  # and not -2, as of Python's integers
+        ("2**40", [1099511627776] * 3),
+        ("np.stack([met, run], axis=1) * array", [[0, 1], [40, 6], [120, 15]]),
+        ("ak.nan_to_num(0 / (pt - pt), nan=eta)", [[1, -2], [], [0.5]]),
         ("flavour - 5", [[0, -1], [], [-5]]),  # not 255: whole numbers have 64 bits
         ("np.sqrt(flavour) > 2.2360679", [[True, False], [], [False]]),  # float16 would give 2.236
         (
@@ -135,6 +139,11 @@ def value_of_number(number):
         ("pt[:, 5]", r"in pt\[:, 5\]: "),
         ("met.pt", "met is not made by a _p4_from_"),
         ("ak.sum(met, axis=1)", r"in ak.sum\(met, axis=1\): "),
+        ("np.where(pt > 25)", r"in np.where\(pt > 25\): "),  # places, not values
+        (
+            "_p4_from_pxpypze(pt, pt, pt, pt) - _p4_from_pxpypze(pt, pt, pt, pt)",
+            "no numpy.subtract",
+        ),
         ("len(pt) ** len(pt) ** len(pt) ** 3", "more than 64 bits"),
         ("pt[:, met:]", r"in \[met:\]: the bounds of a slice are whole numbers"),
         ("pt[:, 0.5:]", r"in \[0.5:\]: the bounds of a slice are whole numbers"),
@@ -174,6 +183,7 @@ def test_own_functions_get_arrays_and_their_errors_are_shown_as_they_are(tmp_pat
         "import awkward as ak\n"
         "def leading(x):\n    return ak.fill_none(ak.firsts(x), 0)\n"
         "def broken(x):\n    return {}['mine']\n"
+        "def faulty(x):\n    raise ValueError('mine too')\n"
     )
     assert evaluate(parse_expression("leading(pt) + 1", "test", str(file)), TABLE).tolist() == [
         31,
@@ -182,6 +192,8 @@ def test_own_functions_get_arrays_and_their_errors_are_shown_as_they_are(tmp_pat
     ]
     with pytest.raises(KeyError, match="mine"):
         evaluate(parse_expression("broken(pt)", "test", str(file)), TABLE)
+    with pytest.raises(ValueError, match=r"^mine too$"):
+        evaluate(parse_expression("faulty(pt)", "test", str(file)), TABLE)
     with pytest.raises(ConfigError, match="no function 'leading'"):
         parse_expression("leading(pt)", "test")
 

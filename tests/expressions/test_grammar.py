@@ -95,6 +95,12 @@ def complaint(source: str) -> list[str]:
         ("2**63 + 2**63", "^^^^^^^^^^^^^", "not a real number of at most 64 bits"),
         ("(-8)**0.5", "^^^^^^^^^", "not a real number"),
         ("1.5 & 2", "^^^^^^^", "1.5 & 2: "),
+        ("np.hypot(pt)", "^^^^^^^^^^^^", "hypot takes 2 arguments, not 1"),
+        ("np.clip(pt, 0, a_max=np.load)", "                     ^^^^^^^", "np.load is not allowed"),
+        ("pt[:np.load]", "    ^^^^^^^", "np.load is not allowed"),
+        ("2 * 9**9**9", "    ^^^^^^^", "more than 64 bits"),
+        ("100000000000000000000 * pt", "^^^^^^^^^^^^^^^^^^^^^", "more than 64 bits"),
+        ("pt + (-8)**0.5", "     ^^^^^^^^^", "not a real number"),
     ],
 )
 def test_what_is_not_allowed_is_shown_with_a_caret_under_it(source, carets, why):
@@ -103,6 +109,16 @@ def test_what_is_not_allowed_is_shown_with_a_caret_under_it(source, carets, why)
     assert why in first
     assert (shown, pointer) == (f"  {source}".rstrip(), f"  {carets}")
     assert allowed.startswith("allowed: ")
+
+
+@pytest.mark.parametrize(("source", "carets"), [("pt = 2", "   ^"), ("µ = 2", "  ^")])
+def test_the_caret_stands_where_python_stops_to_understand(source, carets):
+    assert complaint(source)[1:3] == [f"  {source}", f"  {carets}"]
+
+
+def test_columns_in_arguments_by_name_and_in_slices_are_read_too():
+    expression = parse_expression("np.clip(pt, 0, a_max=met)[:, first:]", "data.yaml: x")
+    assert expression.names == {"pt", "met", "first"}
 
 
 @pytest.mark.parametrize("source", ["pt + ", "import os", "pt = 2", "pt[0", "pt 2", "x\0"])

@@ -22,6 +22,7 @@ def test_pad_takes_one_value_a_row_as_one_object_and_leaves_a_padded_array_alone
     assert HELPERS["_pad"](ak.Array([5, 6]), 3).tolist() == [[5, 0, 0], [6, 0, 0]]
     done = np.ones((2, 3))
     assert HELPERS["_pad"](done, 3) is done
+    assert HELPERS["_pad"](done, 2).tolist() == [[1, 1], [1, 1]]
 
 
 def test_repeat_pad_goes_round_a_rows_objects():
@@ -69,6 +70,8 @@ def test_nearest_neighbours_come_in_order_of_distance():
     assert HELPERS["_knn"](support, np.array([[9.0, 0.0]]), 4).tolist() == [
         [1, 2, 0, 3]
     ]  # 3: there is no fourth
+    equally_near = np.ones((50, 2))
+    assert HELPERS["_knn"](equally_near, np.zeros((1, 2)), 9).tolist() == [list(range(9))]
     batch = HELPERS["_batch_knn"](
         [support, support[:2]], [support[:1], support[:2]], 1, maxlen_s=3, maxlen_q=2
     )

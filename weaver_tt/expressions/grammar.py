@@ -17,7 +17,6 @@ from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.operators import BINARY, COMPARISON, UNARY
 from weaver_tt.expressions.registry import (
     ATTRIBUTES,
-    HELPERS,
     METHODS,
     MODULES,
     MOMENTUM_CALLS,
@@ -207,9 +206,6 @@ class Grammar:
     def check_arguments(self, node: ast.Call, function: Callable[..., Any]) -> None:
         """The arguments fit, and none makes the function write into a column or grow an array."""
         bound = self.bound_arguments(node, function)
-        # our own helpers have no argument that does harm
-        if function in HELPERS.values():
-            return
         refused = set(REFUSED_ARGUMENTS)
         if getattr(function, "__name__", "").endswith("_like"):
             # np.ones_like(x, shape=10**10)
