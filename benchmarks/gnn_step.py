@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.nn.layers.blocks import mlp, unit_length
+from weaver_tt.physics.particles import BOTTOM, CHARM, LIGHT
 
 PAPER = NetworkFile(Path(__file__).parents[1] / "network_configs" / "truth_tagging_gnn.py").module
 
@@ -90,7 +91,7 @@ def events(size: int, slots: int, mean: float, seed: int = 1) -> tuple[Tensor, T
     eta = 4 * uniform[:, 1] - 2
     phi = 6.2831853 * uniform[:, 2]
     code = torch.randint(3, (size, slots), generator=random)
-    flavour = torch.tensor([0.0, 4.0, 5.0])[code]
+    flavour = torch.tensor([float(LIGHT), CHARM, BOTTOM])[code]
     jets = torch.stack((pt, eta, phi, flavour), dim=1) * mask.unsqueeze(1)
     tags = (uniform[:, 3] < 0.3).float()
     return jets, tags
