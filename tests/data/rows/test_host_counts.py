@@ -1,9 +1,12 @@
 """Counts that a tensor carries: right, or not there."""
 
+import copy
+import io
+
 import numpy as np
 import torch
 
-from weaver_tt.data.rows.host_counts import host_counts, with_host_counts
+from weaver_tt.data.rows.host_counts import _KNOWN, host_counts, with_host_counts
 
 COUNTS = np.array([2, 0])
 
@@ -39,6 +42,34 @@ def test_counts_are_gone_once_the_tensor_or_another_one_on_its_memory_is_written
     values = counted()
     values.view(-1)[0] = 0
     assert host_counts(values) is None
+
+
+def test_a_copy_of_what_was_written_into_does_not_bring_the_counts_back():
+    # the version of a copy starts anew, and may be that of the original before it was written into
+    for writes in range(4):
+        values = torch.ones(2, 3)
+        for _ in range(writes):
+            values.fill_(1)
+        with_host_counts(values, np.array([3, 3]))
+        values[:, 1:] = 0
+        assert host_counts(copy.deepcopy(values)) is None
+
+
+def test_what_is_saved_is_the_tensor_alone():
+    file = io.BytesIO()
+    torch.save(counted(), file)
+    file.seek(0)
+    loaded = torch.load(file, weights_only=True)
+    assert torch.equal(loaded, counted())
+    assert host_counts(loaded) is None
+
+
+def test_counts_go_with_their_tensor():
+    before = len(_KNOWN)
+    values = counted()
+    assert len(_KNOWN) == before + 1
+    del values
+    assert len(_KNOWN) == before
 
 
 def test_tensors_of_inference_mode_carry_counts_too():

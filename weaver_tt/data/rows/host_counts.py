@@ -1,18 +1,21 @@
 """How many real objects each row of a tensor has, known without asking the device.
 
-Padding knows these counts. They travel with a tensor as an attribute, so that a network finds them
-without an argument of its own. No operation hands the attribute on, and writing into the tensor
-makes it invalid: counts are either right or not there.
+Padding knows these counts. They are kept beside a tensor, so that a network finds them without an
+argument of its own. No operation and no copy hands them on, nor is anything of them saved with the
+tensor, and writing into it makes them invalid: counts are either right or not there.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
 from weaver_tt.data.rows.rows import Integers
 
-ATTRIBUTE = "_weaver_tt_host_counts"
+# tensor -> counts, and its version then; an entry goes with its tensor. An attribute would be
+# copied by deepcopy, into a tensor whose version starts anew, and saved by torch.save.
+_KNOWN = WeakIdKeyDictionary()
 
 
 def with_host_counts(values: Tensor, counts: Integers | None) -> Tensor:
@@ -22,7 +25,7 @@ def with_host_counts(values: Tensor, counts: Integers | None) -> Tensor:
     channel is not zero. They may be in any place of the row.
     """
     if counts is not None and not _is_traced():
-        setattr(values, ATTRIBUTE, (counts, _version(values)))
+        _KNOWN[values] = (counts, _version(values))
     return values
 
 
@@ -31,7 +34,7 @@ def host_counts(values: Tensor) -> Integers | None:
     # a compiled or exported graph must not depend on the numbers of one batch
     if _is_traced():
         return None
-    counts, version = getattr(values, ATTRIBUTE, (None, None))
+    counts, version = _KNOWN.get(values, (None, None))
     return counts if version == _version(values) else None
 
 
