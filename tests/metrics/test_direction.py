@@ -25,6 +25,12 @@ def test_the_longest_name_that_a_metric_begins_with_counts():
     assert metric_direction("auc_ovo", known) is Direction.MAX
 
 
+def test_a_longer_word_is_another_metric():
+    assert metric_direction("bias_pt") is Direction.ZERO
+    assert metric_direction("biased_pt") is Direction.MIN
+    assert metric_direction("tag_rates") is Direction.MIN
+
+
 def test_what_is_neither_good_nor_bad_has_no_direction_and_the_unknown_is_best_small():
     assert metric_direction("tag_rate_tight") is None
     assert metric_direction("surprise") is Direction.MIN

@@ -32,9 +32,9 @@ class Direction(str, Enum):
 
 Directions = Mapping[str, Direction | None]
 
-# The names of metrics begin with these: `auc_ovo`, `rejection@0.5_top` and `mae_pt` are an auc, a
-# rejection and a mae. A mean efficiency and a tag rate say how many objects are tagged, not how
-# well: they have no best value.
+# A metric is one of these, or begins with one and `_` or `@`: `auc_ovo`, `rejection@0.5_top` and
+# `mae_pt` are an auc, a rejection and a mae. A mean efficiency and a tag rate say how many objects
+# are tagged, not how well: they have no best value.
 DIRECTIONS: Directions = {
     "loss": Direction.MIN,
     "accuracy": Direction.MAX,
@@ -56,7 +56,9 @@ def metric_direction(metric: str, directions: Directions = DIRECTIONS) -> Direct
 
     None for what is neither good nor bad; what no name stands for is best at its smallest.
     """
-    names = [name for name in directions if metric.startswith(name)]
+    names = [
+        name for name in directions if metric == name or metric.startswith((f"{name}_", f"{name}@"))
+    ]
     if not names:
         return Direction.MIN
     return directions[max(names, key=len)]

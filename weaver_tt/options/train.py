@@ -102,7 +102,7 @@ class DataOptions:
         "worker processes that read training files; 0 reads in a thread of this process",
         bounds=NOT_NEGATIVE,
     )
-    # without bounds: Weaver's -1 is one pass over the data, as None is; 0 is refused with the checks
+    # without bounds: Weaver's -1 is one pass over the data; 0 is refused by run/checks.py
     steps_per_epoch: int | None = flag(
         None, "training batches in an epoch (default: one pass over the data)"
     )
