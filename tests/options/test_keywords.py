@@ -40,7 +40,7 @@ def test_keywords_make_the_options_that_the_flags_make():
         ({"num_epochs": True}, "num_epochs: expected a whole number, found True"),
         ({"num_epochs": None}, "num_epochs: expected a whole number, found None"),
         ({"start_lr": "1e-3"}, "start_lr: expected a number, found '1e-3'"),
-        ({"use_amp": 1}, "use_amp: expected True or False, found 1"),
+        ({"use_amp": 1}, "use_amp: expected true or false, found 1"),
         ({"seed": "a"}, "seed: expected a whole number, found 'a'"),
         ({"data_train": 3}, "data_train: expected a list of text or paths, found 3"),
         ({"amp_dtype": "fp8"}, "amp_dtype: 'fp8'; known: bf16, fp16"),

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from weaver_tt.errors import ConfigError, nearest, unknown_key
-from weaver_tt.options.literals import read_literal
+from weaver_tt.options.literals import describe_types, is_allowed, read_literal
 from weaver_tt.options.train import RunOptions
-
-KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text or a path"}
 
 
 def options_from_keywords(keywords: Mapping[str, Any]) -> RunOptions:
@@ -53,9 +51,8 @@ def _read_value(name: str, value: Any, hint: Any, settings: Mapping[str, Any]) -
         value = str(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    # a bool is an int for Python, never for a flag
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"option {name}: expected {KINDS[kind]}, found {value!r}")
+    if not is_allowed(value, {kind}):
+        raise ConfigError(f"option {name}: expected {describe_types({kind})}, found {value!r}")
     choices = settings.get("choices")
     if choices is not None and value not in choices:
         raise ConfigError(f"option {name}: {value!r}; {nearest(str(value), choices)}")

@@ -85,14 +85,15 @@ def check_kinds(options: Mapping[str, Any], function: Callable[..., Any], where:
         if parameter is None or type(parameter.default) not in KINDS:
             continue
         allowed = _allowed_types(parameter)
-        if not _is_allowed(value, allowed):
+        if not is_allowed(value, allowed):
             raise ConfigError(
-                f"{where} {name}: expected {_describe_types(allowed)}, found {value!r} "
+                f"{where} {name}: expected {describe_types(allowed)}, found {value!r} "
                 f"({type(value).__name__})"
             )
 
 
-def _is_allowed(value: Any, allowed: set[type]) -> bool:
+def is_allowed(value: Any, allowed: set[type]) -> bool:
+    """Whether ``value`` has one of these types; any has where ``object`` is among them."""
     if object in allowed:
         return True
     # a bool is an int for Python, but only an option that is a switch takes one
@@ -101,11 +102,11 @@ def _is_allowed(value: Any, allowed: set[type]) -> bool:
     return isinstance(value, tuple(allowed))
 
 
-def _describe_types(allowed: set[type]) -> str:
+def describe_types(allowed: set[type]) -> str:
     """Types in words: "a number or none"."""
     words = [text for kind, text in KINDS.items() if kind in allowed]
     # a whole number is a number
-    if float in allowed:
+    if {int, float} <= allowed:
         words.remove(KINDS[int])
     if type(None) in allowed:
         words.append("none")
