@@ -267,7 +267,9 @@ class ClassBlock(Block):
     Source: arXiv:2103.17239.
     """
 
-    def forward(self, token: Tensor, values: Tensor, rows: ObjectRows) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, token: Tensor, values: Tensor, rows: ObjectRows
+    ) -> Tensor:
         """Token (N, D), objects (M, D) -> token (N, D)."""
         # one norm of both, as they share its parameters
         normed = self.pre_attn_norm(token)

@@ -63,7 +63,9 @@ class ResidualUnit(nn.Module):
 class Stage(nn.Sequential):
     """Residual units one after another."""
 
-    def forward(self, values: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, values: Tensor, real: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """As :class:`ResidualUnit`."""
         for unit in self:
             values, real = unit(values, real)

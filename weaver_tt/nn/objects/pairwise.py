@@ -209,7 +209,9 @@ class PairLinear(nn.Linear):
         super().__init__(2 * d_in + d_edge, d_out)
         self.d_in = d_in
 
-    def forward(self, objects: Tensor, pairs: Layout, edges: Tensor | None = None) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, objects: Tensor, pairs: Layout, edges: Tensor | None = None
+    ) -> Tensor:
         """(objects, d_in), and (pairs, d_edge) with pair features -> a fresh (pairs, d_out)."""
         first, second, third = self.weight.tensor_split((self.d_in, 2 * self.d_in), dim=1)
         of_first = functional.linear(objects, first, self.bias)
