@@ -47,3 +47,9 @@ def test_a_function_of_ones_own_stands_before_a_listed_one_of_its_name(tmp_path)
     assert FUNCTIONS["abs"](-1) == 1
     assert is_custom_function("abs", functions)
     assert not is_custom_function("round", functions)
+
+
+def test_a_file_of_own_functions_may_use_weavers_import_names(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text("from utils.data.tools import _pad\ndef first(x):\n    return _pad(x, 1)\n")
+    assert load_custom_functions(str(path))["first"]([[3, 4], [5]]).tolist() == [[3], [5]]

@@ -4,7 +4,7 @@ import awkward as ak
 import numpy as np
 import pytest
 from awkward.contents import ListOffsetArray, NumpyArray
-from awkward.index import Index64
+from awkward.index import Index32, Index64
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +18,7 @@ from weaver_tt.expressions.elementwise import (
 )
 
 ROWS = [[1.0, 2.0], [], [3.0]]
+OFFSETS = np.array([0, 2, 2, 3], np.int32)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,7 @@ ROWS = [[1.0, 2.0], [], [3.0]]
         ak.Array(ROWS),
         ak.Array([[0.0], *ROWS])[1:],  # offsets that do not begin at 0
         ak.Array([ROWS[2], ROWS[0], ROWS[1]])[[1, 2, 0]],  # rows out of order
+        ak.Array(ListOffsetArray(Index32(OFFSETS), NumpyArray(np.array([1.0, 2.0, 3.0])))),
         ak.Array([ROWS[0], [9.0], ROWS[1], ROWS[2]])[[True, False, True, True]],
         ak.Array([[*ROWS[0], 9.0], [9.0], ROWS[2]])[
             ak.Array([[True, True, False], [False], [True]])
@@ -37,6 +39,7 @@ def test_lists_of_numbers_unwrap_to_content_and_offsets_however_they_are_stored(
     assert isinstance(found, JaggedColumn)
     assert found.content.tolist() == [1, 2, 3]
     assert found.offsets.tolist() == [0, 2, 2, 3]
+    assert found.offsets.dtype == np.int64
     assert to_awkward(found).tolist() == ROWS
 
 
@@ -61,6 +64,8 @@ def test_rows_of_fixed_size_are_jagged_and_rows_of_numbers_are_numpy():
         ak.Array(["text"]),
         ak.Array([[[1]], []]),
         ak.Array([{"x": 1}]),
+        # each object is a vector
+        ak.Array(ListOffsetArray(Index64(np.array([0, 2, 3])), NumpyArray(np.ones((3, 2))))),
     ],
 )
 def test_anything_else_is_left_to_awkward(array):

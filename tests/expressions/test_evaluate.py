@@ -51,6 +51,9 @@ def value(source: str, table=TABLE):
         ("ak.fill_none(ak.firsts(pt), -1) * 2", [60, -2, 100]),
         ("pt[:, ::-1]", [[20, 30], [], [50]]),
         ("np.where(pt > 25, met, 0)", [[10, 0], [], [30]]),
+        ("ak.fill_none(ak.mask(pt, mask=pt > 25), 0)", [[30, 0], [], [50]]),
+        ("round(pt / 7, 1)", [[4.3, 2.9], [], [7.1]]),
+        ("ak.nan_to_num(0 * pt / (pt - 30), nan=7)", [[7, 0], [], [0]]),
         ("_clip(pt, 25, 40)", [[30, 25], [], [40]]),
         ("np.clip(met, 15, 25)", [15, 20, 25]),
         ("np.clip(met, None, 25)", [10, 20, 25]),
@@ -147,6 +150,7 @@ def value_of_number(number):
         ("len(pt) ** len(pt) ** len(pt) ** 3", "more than 64 bits"),
         ("pt[:, met:]", r"in \[met:\]: the bounds of a slice are whole numbers"),
         ("pt[:, 0.5:]", r"in \[0.5:\]: the bounds of a slice are whole numbers"),
+        ("np.where(pt > 0)[0]", r"in np.where\(pt > 0\): "),
         ("math.exp(1000) * met", r"in math.exp\(1000\): "),
     ],
 )

@@ -146,6 +146,8 @@ def test_the_smallest_number_of_objects_stays_however_many_are_dropped():
     drop = HELPERS["_batch_permute_and_drop_indices"]
     array = ak.Array([[4, 3, 2, 1], [5]])
     assert drop(array, False, 0.5, 0.5, 3).tolist() == [[2, 1, 0], [0]]
+    # as in Weaver, nothing is dropped without a smallest rate
+    assert drop(array, False, 0, 0.5).tolist() == [[3, 2, 1, 0], [0]]
     with pytest.raises(DataError, match=r"drop rates 0.5 and 1.0: .*< 1"):
         drop(array, False, 0.5, 1.0)
 
@@ -157,3 +159,16 @@ def test_each_kind_of_four_momenta_takes_its_coordinates_in_order():
         helper = HELPERS["_p4_from_ptetaphi" + last[0]]
         found = helper(*(ak.Array([x]) for x in (1.0, 2.0, 3.0, 4.0)))
         assert found.tolist() == [{"pt": 1, "eta": 2, "phi": 3, last: 4}]
+
+
+def test_the_order_of_a_row_depends_on_the_sizes_of_all_rows():
+    orders = []
+    for counts in ([20, 20], [20, 19, 1]):
+        array = ak.unflatten(np.arange(40), counts)
+        orders.append(HELPERS["_batch_permute_indices"](array)[0].tolist())
+    assert orders[0] != orders[1]
+
+
+def test_one_jagged_column_among_others_has_no_hash():
+    with pytest.raises(DataError, match="one number per row"):
+        HELPERS["_hash"](np.array([1, 2, 3]), JAGGED)

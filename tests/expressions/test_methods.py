@@ -6,6 +6,7 @@ import pytest
 
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.expressions.evaluate import evaluate, parse_expression
+from weaver_tt.expressions.methods import pad_none
 
 TABLE = {
     "x": ak.Array([[1.0, 3.0, 2.0], [], [5.0]]),
@@ -101,3 +102,9 @@ def test_what_has_no_value_says_why(source, message):
 def test_what_is_not_allowed_names_the_nearest(source, message):
     with pytest.raises(ConfigError, match=message):
         parse_expression(source, "test")
+
+
+def test_missing_values_fill_up_the_axis_that_is_named():
+    nested = ak.Array([[[1], [2, 3]], []])
+    assert pad_none(nested, 2, axis=2).tolist() == [[[1, None], [2, 3]], []]
+    assert pad_none(nested, 1).tolist() == [[[1], [2, 3]], [None]]

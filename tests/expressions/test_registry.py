@@ -134,20 +134,38 @@ def test_ufuncs_and_these_functions_act_value_by_value_and_no_others():
     assert ELEMENTWISE.keys() == ufuncs | ELEMENTWISE_FUNCTIONS
 
 
+VALUES = np.array([-1.5, 0.25, 2.5])
+GAPS = np.array([-1.5, np.nan, np.inf])
+
+# entry -> arguments to try; of those whose function and flat function are not the same object, all
+FLAT_ARGUMENTS = {
+    "np.clip": (VALUES, 0, 1),
+    "_clip": (VALUES, 0, 1),
+    "ak.where": (VALUES > 0, VALUES, 7.0),
+    "np.round": (VALUES, 1),
+    "round": (VALUES, 1),
+    "abs": (VALUES,),
+    "ak.nan_to_num": (GAPS, True, 3.0, 5.0),
+    "ak.ones_like": (VALUES,),
+    "ak.zeros_like": (VALUES,),
+    "ak.values_astype": (VALUES, "int32"),
+    "x.astype()": (VALUES, "int32"),
+}
+
+
 @pytest.mark.parametrize(
     "entry",
-    [entry for entry in REGISTRY if entry.names[0] in ("np.clip", "_clip", "ak.where", "np.round")],
+    [entry for entry in REGISTRY if entry.is_elementwise and entry.names[0] in FLAT_ARGUMENTS],
     ids=lambda entry: entry.names[0],
 )
 def test_what_acts_on_flat_arrays_gives_the_values_of_the_function_itself(entry):
-    values = np.array([-1.5, 0.25, 2.5])
-    arguments = {
-        "np.clip": (values, 0, 1),
-        "_clip": (values, 0, 1),
-        "ak.where": (values > 0, values, 7.0),
-        "np.round": (values, 1),
-    }[entry.names[0]]
+    arguments = FLAT_ARGUMENTS[entry.names[0]]
     assert ak.to_list(entry.flat(*arguments)) == ak.to_list(entry.value(*arguments))
+
+
+def test_every_function_with_another_flat_function_is_tried_above():
+    others = [entry for entry in REGISTRY if entry.flat not in (None, entry.value)]
+    assert {entry.names[0] for entry in others} <= FLAT_ARGUMENTS.keys()
 
 
 AWKWARD_VALUES = [-np.inf, -2.5, -1.5, -1, -0.5, 0, 0.3, 0.5, 1, 1.5, 2.5, 3, np.inf, np.nan]

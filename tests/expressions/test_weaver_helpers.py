@@ -35,6 +35,7 @@ EXPRESSIONS = [
     "_batch_gather(px, _batch_argsort(py))",
     "_batch_permute_and_drop_indices(px, random_permute=False)",
     "_batch_permute_and_drop_indices(px, False, 0.3, 0.3, 1)",
+    "_batch_permute_and_drop_indices(px, False, 0, 0.3)",
     "_p4_from_pxpypze(px, py, pz, energy).pt",
     "_p4_from_pxpypze(px, py, pz, energy).eta",
     "_p4_from_pxpypze(px, py, pz, energy).phi",

@@ -87,3 +87,24 @@ def test_the_mean_area_of_pairs_leaves_out_each_class_against_itself(scored):
     summary = summarize(scored, OUTPUT, [0, 1, 2, 1])
     assert summary.values()["auc_ovo"] == 1.0
     assert summary.details()["auc"]["mean_one_vs_one"]["value"] == 1.0
+
+
+def test_an_accuracy_of_weights_that_cancel_is_unknown(scored):
+    summary = summarize(scored, [[0.9, 0.1]] * 2, [0, 1], weight=[1.0, -1.0], names=["a", "b"])
+    value, error = summary.accuracy
+    assert not math.isfinite(value)
+    assert math.isnan(error)
+
+
+def test_a_score_belongs_to_the_bin_that_it_lies_in_and_not_to_the_nearest_edge(scored):
+    summary = summarize(scored, [[0.3, 0.7], [0.8, 0.2]], [0, 0], names=["a", "b"])
+    assert summary.reliability(0, bins=2)[0].tolist() == [1.0, 1.0]
+
+
+def test_areas_have_their_own_errors_and_pairs_that_of_signal_and_background(scored):
+    # one a beats two of three b: its error comes from the b alone, 2/3 * 1/3 / 3
+    output = [[0.6, 0.4], [0.3, 0.7], [0.4, 0.6], [0.8, 0.2]]
+    areas = summarize(scored, output, [0, 1, 1, 1], names=["a", "b"]).details()["auc"]
+    expected = {"value": pytest.approx(2 / 3), "error": pytest.approx(math.sqrt(2 / 27))}
+    assert areas["one_vs_rest"] == {"a": expected, "b": expected}
+    assert areas["one_vs_one"] == {"a": {"b": expected}, "b": {"a": expected}}

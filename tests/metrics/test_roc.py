@@ -209,3 +209,14 @@ def test_the_error_of_a_weighted_efficiency_by_hand():
     background = tensor([[3.0, 1.0], [9.0, 1.0]])
     _, error = Roc(1e12 * torch.ones(2, 2), background).background_efficiency(tensor([0.5]))
     assert float(error) == pytest.approx(math.sqrt((9 / 16 + 9 / 16) / 16), rel=1e-4)
+
+
+def test_the_error_from_a_finite_signal_is_half_of_what_it_moves_the_curve_by():
+    # 20 signal entries: the efficiency 0.5 has a deviation of sqrt(0.25 / 20) = 0.1118
+    signal = torch.full((2, 2), 10.0)
+    background = 1e12 * tensor([[3.0, 1.0], [3.0, 1.0]])
+    share, error = Roc(signal, background).background_efficiency(tensor([0.5]))
+    # the curve rises by 0.25 / 0.5 below that point, and by 0.75 / 0.5 above it
+    deviation = math.sqrt(0.25 / 20)
+    assert share.tolist() == pytest.approx([0.25])
+    assert error.tolist() == pytest.approx([(0.5 + 1.5) * deviation / 2], rel=1e-4)

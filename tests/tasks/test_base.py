@@ -211,3 +211,10 @@ def test_a_loss_of_one_entry_for_several_is_explained_too():
 def test_a_negative_event_weight_stays_negative():
     batch = Batch({}, {}, {}, {}, weight=tensor([2.0, -1.0]), size=2)
     assert row_weight(batch, LOGITS).tolist() == [2.0, -1.0]
+
+
+def test_a_loss_that_has_no_value_without_entries_is_not_asked_for_one():
+    task = classification(loss=lambda output, target: output.max())
+    labels = {"_label_": torch.zeros(0, dtype=torch.int64)}
+    scored = task.score(torch.zeros(0, 2), Batch({}, {}, {}, labels, size=0))
+    assert task.losses(scored).shape == (0,)
