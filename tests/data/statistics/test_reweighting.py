@@ -344,3 +344,27 @@ def test_a_constant_by_file_name_is_no_column_that_is_missing(data, tmp_path):
     values["weights"] |= {"reweight_classes": ["mc"], "reweight_vars": {"ptt": [0, 1]}}
     with pytest.raises(ConfigError, match=r"x.yaml: weights.reweight_vars: .*'ptt'"):
         prepared(from_mapping(values, "x.yaml"), data, tmp_path)
+
+
+def test_weights_that_are_nowhere_are_computed_even_if_none_are_to_be_remade(data, tmp_path):
+    made = prepared(changed(), data, tmp_path)
+    (tmp_path / "new").mkdir()
+    first = prepared(changed(), data, tmp_path / "new", remake_weights=False)
+    assert np.array_equal(first.weights.tables["sig"], made.weights.tables["sig"])
+
+
+def test_a_file_whose_tables_have_no_means_is_out_of_date(data, tmp_path):
+    # as Weaver writes it
+    values = copy.deepcopy(YAML)
+    values["weights"]["reweight_hists"] = {"sig": [0.5] * 4, "bkg": [0.25] * 4}
+    (tmp_path / "net.auto.yaml").write_text(yaml_reader.safe_dump(values))
+    tables = prepared(changed(), data, tmp_path).weights.tables
+    assert len(set(tables["sig"].tolist())) > 1
+
+
+def test_rows_are_counted_where_no_column_is_needed_for_the_weights(data, tmp_path):
+    weights = {"use_precomputed_weights": True, "weight_branches": ["xsec"]}
+    values = {**YAML, "file_magic": {"xsec": {"a": 0.5}}, "weights": weights}
+    del values["selection"]
+    summary = prepared(from_mapping(values, "x.yaml"), data, tmp_path).weights.summary
+    assert (summary.rows, summary.mean) == (ROWS, 0.5)

@@ -190,3 +190,27 @@ def test_with_validation_files_all_rows_are_trained_on(file):
     assert (source.borders[0], source.borders[-1]) == (0, 100)
     [source] = sources_of(file, needed, train_val_split=0.8, data_fraction=0.5)
     assert (source.borders[0], source.borders[-1]) == (0, 40)
+
+
+def test_columns_that_are_only_watched_are_not_read():
+    values = {"inputs": {"e": {"length": None, "vars": ["x"]}}, "monitor_variables": ["m"]}
+    config = from_mapping(values, "x.yaml")
+    assert make_plan(restrict_to_inputs(config, config.inputs), "train").columns == ("x",)
+
+
+def test_columns_that_are_read_apart_are_seen_to_have_the_same_objects(tmp_path, monkeypatch):
+    counts = np.arange(40) % 5
+    columns = {name: ak.unflatten(np.arange(counts.sum()), counts) for name in "ab"}
+    path = str(tmp_path / "a.parquet")
+    ak.to_parquet(ak.zip(columns, depth_limit=1), path)
+    inputs = {name: {"length": 5, "vars": [name]} for name in "ab"}
+    config = from_mapping({"inputs": inputs}, "x.yaml")
+    sources = sources_of(path, config, train_val_split=1.0)
+    # a is read for all rows, b for some of them, and both for those
+    every = Collector(restrict_to_inputs(config, {"a": config.inputs["a"]}))
+    some = Collector(config, fraction=0.2)
+    accumulate([every, some], sources, skip_bad=False)
+    [(table, rows, _)] = some.tables
+    first, second = (table[name].layout.offsets.data for name in "ab")
+    assert rows == 8
+    assert np.shares_memory(first, second)

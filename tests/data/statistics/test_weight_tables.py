@@ -319,21 +319,6 @@ def test_precomputed_weights_are_multiplied_and_added_up():
         validate_summary(WeightSummary(rows=0, mean=0, kept=0), config)
 
 
-def test_bins_with_less_than_a_hundredth_of_the_median_do_not_set_the_height():
-    # the median of a is 400: bins of 3 keep all their rows, and so do the others
-    counts = [np.array([400, 400, 400, 3, 3]), np.full(5, 400)]
-    tables = make_weight_tables(filled(config_of([5], reweight_threshold=0), counts), "x.yaml")
-    assert tables["a"].tolist() == pytest.approx([0.9] * 5)  # 0.9 of 1206 rows
-    assert tables["b"].tolist() == pytest.approx([0.9 * 1206 / 2000] * 5)
-
-
-def test_a_class_of_weight_zero_keeps_no_row_and_does_not_limit_the_others():
-    config = config_of([2], reweight_threshold=0, class_weights=[1, 0])
-    tables = make_weight_tables(filled(config, [np.array([2, 2]), np.array([1, 1])]), "x.yaml")
-    assert tables["a"].tolist() == pytest.approx([0.9, 0.9])
-    assert tables["b"].tolist() == [0, 0]
-
-
 def with_base_weights(config, a, b):
     """Spectra of one bin that holds rows of class a and of class b with these base weights."""
     base = np.array([*a, *b], dtype=float)
