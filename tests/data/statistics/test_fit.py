@@ -285,6 +285,21 @@ def test_the_log_says_what_was_found_in_which_order(files, tmp_path, caplog):
     assert caplog.text.count("weights: a row is drawn") == 1
 
 
+def test_the_extra_selection_of_the_training_counts_in_all_three(files, tmp_path):
+    # numbers 1 to 99 of each file that are no multiple of 7: 99 - 14
+    some = options(files, extra_selection_train="number < 100")
+    config, _ = fit_statistics(changed(), str(tmp_path / "net"), some)
+    assert config.weights.summary.rows == 2 * 85
+    rows = [number for number in range(100) if number % 7 != 0]
+    jets = [ak.from_parquet(path).jets.to_numpy()[rows] for path in files]
+    quantiles = np.quantile(np.concatenate(jets), [1 / 3, 2 / 3])
+    assert config.bucketing.inner_edges == tuple(np.unique(quantiles))
+    met = [ak.from_parquet(path).met.to_numpy()[rows] for path in files]
+    event = config.inputs["event"].variables[0]
+    # statistics use the first 216 of the 720 rows of each file, and so all that are selected
+    assert event.center == np.median(np.concatenate(met))
+
+
 @pytest.mark.parametrize("on_bad_file", ["stop", "skip"])
 def test_a_file_that_breaks_in_the_pass_stops_the_training_or_is_skipped(
     files, tmp_path, monkeypatch, on_bad_file
