@@ -87,3 +87,8 @@ def test_flavours_are_rounded_and_without_any_all_are_others(scored, read):
     meter = EfficiencyMeter(["tag"])
     read(meter, scored([[0.5]], [[1.0]], pt=tensor([10.0])))
     assert meter.blocks(meter.totals())["pt"][0, 0].nonzero().tolist() == [[2, 8]]
+
+
+def test_the_tag_rate_counts_by_weight(scored, read):
+    values = read(EfficiencyMeter(["tag"]), scored([[0.5]] * 2, [[1.0], [0.0]], weight=[3.0, 1.0]))
+    assert values["tag_rate"] == 3 / 4

@@ -388,3 +388,11 @@ def test_a_rows_weight_is_the_entry_of_its_bin_times_its_base_weight():
     }
     placed = bin_rows(table, weights, config, "f")
     assert row_weights(table, placed, weights, "f").tolist() == [1.0, 1.0, 6.0, 0.0]
+
+
+def test_empty_bins_do_not_count_in_the_median_that_says_what_is_next_to_nothing():
+    # of the bins that are filled the median is 400; of all of them it would be 0
+    counts = [np.array([400, 400, 400, 3, 0, 0, 0, 0, 0]), np.full(9, 400)]
+    tables = make_weight_tables(filled(config_of([9], reweight_threshold=0), counts), "x.yaml")
+    assert tables["a"].tolist() == pytest.approx([0.9] * 4 + [0] * 5)  # of 1203 rows
+    assert tables["b"].tolist() == pytest.approx([0.9 * 1203 / 3600] * 9)
