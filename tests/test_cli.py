@@ -55,7 +55,23 @@ def test_an_unknown_command_is_refused(capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["closre"])
     assert stop.value.code == 2
-    assert "closure" in capsys.readouterr().err
+    assert "closre: no such command; did you mean 'closure'?" in capsys.readouterr().err
+
+
+def test_the_list_of_commands_is_shown_where_none_is_named(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([])
+    assert stop.value.code == 2
+    assert "expected a command first: train, toy, map, " in capsys.readouterr().err
+
+
+def test_flags_of_commands_are_met_with_the_nearest_too(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["toy", "--evnts", "3"])
+    assert stop.value.code == 2
+    assert "weaver-tt toy: error: --evnts: no such flag; did you mean '--events'?" in (
+        capsys.readouterr().err
+    )
 
 
 def test_version_is_told(capsys):

@@ -5,18 +5,17 @@ Only parsing happens here; the libraries of a command are imported when it runs.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from weaver_tt import __version__
-from weaver_tt.errors import WeaverError
+from weaver_tt.errors import WeaverError, nearest
 from weaver_tt.log import configure_log, log
-from weaver_tt.options.flags import add_flags, read_flags
+from weaver_tt.options.flags import FlagParser, add_flags, read_flags
 from weaver_tt.options.train import parse_options
 from weaver_tt.system.allocator import keep_freed_memory
 
@@ -78,24 +77,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments[:1] == ["train"]:
         return train(arguments[1:], prog="weaver-tt train")
-    parser = argparse.ArgumentParser(
+    name = arguments[0] if arguments else ""
+    if name not in COMMANDS:
+        refuse_command(arguments)
+    command = COMMANDS[name]
+    options = load_object(command.options)
+    parser = FlagParser(prog=f"weaver-tt {name}", description=options.__doc__)
+    add_flags(parser, options)
+    namespace = parser.parse_flags(arguments[1:])
+    configure_log()
+    return guarded(load_object(command.function), read_flags(namespace, options))
+
+
+def refuse_command(arguments: Sequence[str]) -> NoReturn:
+    """Exit: with the help or the version where ``arguments`` ask for it, else with an error."""
+    parser = FlagParser(
         prog="weaver-tt",
         description="Machine learning on collision events, from ROOT files to ONNX.",
     )
     parser.add_argument("--version", action="version", version=f"weaver_tt {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("train", help="train, predict or export a network (the same as train.py)")
-    for name, command in COMMANDS.items():
-        options = load_object(command.options)
-        add_flags(
-            commands.add_parser(name, help=command.summary, description=options.__doc__), options
-        )
-    namespace = parser.parse_args(arguments)
-    command = COMMANDS[namespace.command]
-    configure_log()
-    return guarded(
-        load_object(command.function), read_flags(namespace, load_object(command.options))
-    )
+    summaries = {"train": "train, predict or export a network (the same as train.py)"}
+    summaries |= {name: command.summary for name, command in COMMANDS.items()}
+    # the parsers of the commands themselves are made when they run: this is their list
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for name, summary in summaries.items():
+        commands.add_parser(name, help=summary)
+    if arguments and not arguments[0].startswith("-"):
+        parser.error(f"{arguments[0]}: no such command; {nearest(arguments[0], summaries)}")
+    parser.parse_flags(arguments)
+    parser.error(f"expected a command first: {', '.join(summaries)}")
 
 
 def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:

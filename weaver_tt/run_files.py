@@ -51,6 +51,15 @@ class RunFiles:
         """
         return cls(_RUN_FILE.sub("", str(file)))
 
+    @classmethod
+    def trained(cls, folder: Path) -> dict[str, RunFiles]:
+        """The runs in ``folder`` that have left weights, members with their run, by prefix."""
+        runs = {}
+        for path in sorted(folder.glob("*_state.pt")):
+            files = cls.of(path).run
+            runs[files.prefix] = files
+        return runs
+
     # --- weights
 
     def epoch(self, number: int) -> Path:

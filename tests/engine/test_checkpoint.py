@@ -128,10 +128,27 @@ def test_a_prefix_names_its_best_epoch_or_a_given_one_or_its_members(tmp_path):
     ]
 
 
-def test_a_prefix_without_weights_is_met_with_those_that_lie_there(tmp_path):
-    (tmp_path / "net_best_epoch_state.pt").touch()
-    with pytest.raises(ConfigError, match=r"net_best_epoch_state\.pt"):
-        checkpoint.find_states(str(tmp_path / "nett"))
+def test_a_mistyped_prefix_is_met_with_the_trained_network_and_not_with_files(tmp_path):
+    (tmp_path / "m").mkdir()
+    for name in ("nano_best_epoch_state.pt", "nano_epoch-0_state.pt", "big_epoch-0_state.pt"):
+        (tmp_path / "m" / name).touch()
+    with pytest.raises(
+        ConfigError, match=r"no trained network .*m/nanoo .*did you mean '.*m/nano'"
+    ):
+        checkpoint.find_states(f"{tmp_path}/m/nanoo")
+    with pytest.raises(ConfigError, match=r"no folder .*mm; did you mean '.*/m'"):
+        checkpoint.find_states(f"{tmp_path}/mm/nano")
+    # the network is there, this epoch of it is not
+    with pytest.raises(ConfigError, match=r"no .*nano_epoch-1_state.pt; did you mean '.*epoch-0"):
+        checkpoint.find_states(f"{tmp_path}/m/nano", epoch=1)
+    with pytest.raises(ConfigError, match=r"no such file; .*did you mean 'nano_epoch-0_state.pt'"):
+        checkpoint.find_states(f"{tmp_path}/m/nano_epoch-1_state.pt")
+
+
+def test_a_mistyped_member_of_an_ensemble_is_met_with_the_ensemble(tmp_path):
+    (tmp_path / "net_member-0_best_epoch_state.pt").touch()
+    with pytest.raises(ConfigError, match=r"did you mean '.*/net'\?"):
+        checkpoint.find_states(f"{tmp_path}/nett")
 
 
 def test_files_of_an_earlier_run_under_the_same_prefix_are_not_mixed_in(tmp_path):

@@ -130,7 +130,7 @@ VALUES = {
     "--export-onnx": "m.onnx",
     "--onnx-opset": "15",
     "--log-file": "logs/{auto}.log",
-    "--log": "logs/{auto}.log",  # an abbreviation that argparse grants Weaver's users
+    "--log": "logs/{auto}.log",
     "--backend": "nccl",
     "--cross-validation": "event%5",
 }
@@ -170,4 +170,17 @@ def test_a_misspelt_flag_is_met_with_the_nearest(capsys):
     with pytest.raises(SystemExit) as stop:
         parse_options(["--batch-sze", "32"])
     assert stop.value.code == 2
-    assert "--batch-sze 32: no such flag; did you mean '--batch-size'" in capsys.readouterr().err
+    assert "--batch-sze: no such flag; did you mean '--batch-size'" in capsys.readouterr().err
+
+
+def test_an_abbreviated_flag_is_refused_with_the_full_one(capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse_options(["--num-ep=3"])
+    assert stop.value.code == 2
+    assert "--num-ep: flags are not abbreviated; write --num-epochs" in capsys.readouterr().err
+
+
+def test_a_value_that_belongs_to_no_flag_is_named(capsys):
+    with pytest.raises(SystemExit):
+        parse_options(["--batch-size", "3", "4"])
+    assert "4: no flag takes this value" in capsys.readouterr().err

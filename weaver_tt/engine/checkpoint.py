@@ -5,6 +5,7 @@ All are loadable with ``weights_only=True`` and written atomically.
 
 from __future__ import annotations
 
+import glob
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 
 from weaver_tt.errors import ConfigError, OutputError, TrainingError, nearest
+from weaver_tt.network.file import explain_missing_file
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import writing
 
@@ -54,11 +56,14 @@ def find_states(model: str, epoch: int | None = None, members: int | None = None
     decides. Files of an earlier run under the same prefix are never mixed in.
 
     Raises:
-        ConfigError: weights are missing, or a single network and members lie there and no card
-            decides.
+        ConfigError: weights are missing; names the nearest trained network. Or a single network and
+            members lie there and no card decides.
     """
     # FILE.pt:PREFIX are the weights under PREFIX
     if model.endswith(".pt") or ".pt:" in model:
+        file = Path(model.partition(".pt:")[0]).with_suffix(".pt")
+        if not file.is_file():
+            raise ConfigError(f"--model-prefix {model}: {explain_missing_file(file, '*.pt')}")
         return [Path(model)]
     files = RunFiles(model)
     single = files.state(epoch)
@@ -76,9 +81,26 @@ def find_states(model: str, epoch: int | None = None, members: int | None = None
         wanted = [files.member(number).state(epoch) for number in range(members)]
     for path in wanted:
         if not path.is_file():
-            states = [str(state) for state in Path(model).parent.glob("*_state.pt")]
-            raise ConfigError(f"--model-prefix {model}: no {path}; {nearest(str(path), states)}")
+            raise ConfigError(f"--model-prefix: {_explain_missing_state(files, path)}")
     return wanted
+
+
+def _explain_missing_state(files: RunFiles, path: Path) -> str:
+    """Why ``path``, weights of the run ``files``, is not there, and what probably was meant."""
+    folder = path.parent
+    if not folder.is_dir():
+        # the closest folder that is there, and what lies beside the missing one
+        missing = folder
+        while not missing.absolute().parent.is_dir():
+            missing = missing.parent
+        beside = [str(other) for other in missing.parent.iterdir() if other.is_dir()]
+        return f"no folder {missing}; {nearest(str(missing), beside)}"
+    trained = RunFiles.trained(folder)
+    if files.prefix not in trained:
+        return f"no trained network {files.prefix} (no {path}); {nearest(files.prefix, trained)}"
+    states = [str(state) for state in folder.glob(f"{glob.escape(Path(files.prefix).name)}_*")]
+    states = [state for state in states if state.endswith("_state.pt")]
+    return f"no {path}; {nearest(str(path), states)}"
 
 
 def save_checkpoint(value: object, path: Path) -> None:

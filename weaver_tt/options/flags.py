@@ -8,9 +8,50 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from weaver_tt.errors import ConfigError
+from weaver_tt.errors import ConfigError, nearest
 
 T = TypeVar("T")
+
+
+class FlagParser(argparse.ArgumentParser):
+    """Takes flags by their full names alone, and says which one was probably meant.
+
+    An abbreviation would mean another flag, or none, as soon as a flag is added.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def parse_flags(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+        """The values in ``arguments`` (default: ``sys.argv``); exits where there is no such flag.
+
+        argparse itself would not name the nearest.
+        """
+        namespace, unknown = self.parse_known_args(arguments)
+        if unknown:
+            self.error(self._explain_unknown(unknown))
+        return namespace
+
+    def _explain_unknown(self, unknown: Sequence[str]) -> str:
+        """What is wrong with arguments that no flag takes: the first flag among them."""
+        flags = [argument for argument in unknown if argument.startswith("-")]
+        if not flags:
+            return f"{' '.join(unknown)}: no flag takes this value"
+        name = flags[0].split("=")[0]
+        if not name.startswith("--"):
+            return f"{name}: no such flag (see --help)"
+        known = self._long_flags()
+        longer = [flag for flag in known if flag.startswith(name)]
+        if longer:
+            return f"{name}: flags are not abbreviated; write {' or '.join(longer)}"
+        return f"{name}: no such flag; {nearest(name, known)}"
+
+    def _long_flags(self) -> list[str]:
+        """All spellings that begin with two dashes."""
+        names: list[str] = []
+        for action in self._actions:
+            names += [name for name in action.option_strings if name.startswith("--")]
+        return names
 
 
 class Switch(argparse.BooleanOptionalAction):

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from weaver_tt.errors import nearest
-from weaver_tt.options.flags import Bounds, add_flags, check_bounds, flag, read_flags
+from weaver_tt.options.flags import Bounds, FlagParser, add_flags, check_bounds, flag, read_flags
 from weaver_tt.weaver_compat.retired_flags import RETIRED, Retired
 
 # ranges that several flags have
@@ -340,7 +339,7 @@ def check_all_bounds(options: RunOptions) -> None:
 
 def parse_options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> RunOptions:
     """The options in ``arguments`` (default: ``sys.argv``); prints help and exits where asked."""
-    parser = argparse.ArgumentParser(
+    parser = FlagParser(
         prog=prog, description="Train, predict and export a network on collision events."
     )
     parts: dict[str, Any] = {}
@@ -361,20 +360,6 @@ def parse_options(arguments: Sequence[str] | None = None, prog: str = "train.py"
             default=argparse.SUPPRESS,
             help=argparse.SUPPRESS,
         )
-    # argparse itself would not say which flag was probably meant
-    namespace, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        message = f"{' '.join(unknown)}: no such flag"
-        if unknown[0].startswith("--"):
-            message += f"; {nearest(unknown[0].split('=')[0], _long_flags(parser))}"
-        parser.error(message)
+    namespace = parser.parse_flags(arguments)
     filled = {name: read_flags(namespace, part) for name, part in parts.items()}
     return RunOptions(**filled)
-
-
-def _long_flags(parser: argparse.ArgumentParser) -> list[str]:
-    """All spellings that begin with two dashes."""
-    names: list[str] = []
-    for action in parser._actions:
-        names += [name for name in action.option_strings if name.startswith("--")]
-    return names

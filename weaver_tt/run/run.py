@@ -28,9 +28,10 @@ from weaver_tt.engine.trackers.make import make_tracker
 from weaver_tt.engine.trials.lr_finder import find_rate
 from weaver_tt.engine.trials.profiler import profile_steps
 from weaver_tt.engine.trials.read_test import measure_reading
+from weaver_tt.errors import ConfigError
 from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.log import configure_log, log
-from weaver_tt.network.file import NetworkFile
+from weaver_tt.network.file import NetworkFile, explain_missing_file
 from weaver_tt.network.network import Ensemble, Network, build_network
 from weaver_tt.network.summary import network_summary
 from weaver_tt.network.weights import load_weights, prepare_network
@@ -368,6 +369,9 @@ def run_predict(config: DataConfig, options: RunOptions) -> dict[str, Prediction
         gpus = options.train.gpus
     device = choose_device(gpus)
     output = options.output
+    # a mistyped name is reported before files are copied
+    for fold in fold_options(options):
+        find_network(fold)
     with local_copies(options.data, "data_test") as data:
         folds = fold_options(replace(options, data=data))
         parts = [load_part(config, fold, device) for fold in folds]
@@ -388,7 +392,7 @@ def load_part(
     if is_onnx(model):
         network = OnnxNetwork(model, config, threads=options.train.num_threads)
     else:
-        network = Ensemble(load_members(config, options, model, device), task)
+        network = Ensemble(load_members(config, options, device), task)
     loaders = test_loaders(config, options.data, device=device, wanted_labels=task.wanted_labels)
     return network, task, loaders
 
@@ -399,10 +403,11 @@ def run_export(config: DataConfig, options: RunOptions) -> float:
     Returns the largest difference to torch.
     """
     model = options.network.model_prefix
+    find_network(options)
     cpu = torch.device("cpu")
     config = load_statistics(config, model)
     task = make_run_task(config, options)
-    members = load_members(config, options, model, cpu)
+    members = load_members(config, options, cpu)
     sample: Sample | None
     if options.data.data_test:
         loaders = test_loaders(config, options.data, device=cpu, wanted_labels=task.wanted_labels)
@@ -425,15 +430,28 @@ def run_export(config: DataConfig, options: RunOptions) -> float:
     )
 
 
-def load_members(
-    config: DataConfig, options: RunOptions, model: str, device: torch.device
-) -> list[Network]:
-    """The trained networks that ``model`` names, weights loaded, in evaluation mode."""
+def find_network(options: RunOptions) -> list[Path]:
+    """The files of the trained network that ``--model-prefix`` names, one for each member.
+
+    Raises:
+        ConfigError: they are not there; names the nearest trained network.
+    """
+    model = options.network.model_prefix
+    if is_onnx(model):
+        path = Path(model)
+        if not path.is_file():
+            raise ConfigError(f"--model-prefix {model}: {explain_missing_file(path, '*.onnx')}")
+        return [path]
     # the card says how many members there are: files of an earlier run may lie beside them
     card = load_card(model)
     expected = int(card["options"]["network"]["ensemble"]) if card else None
+    return find_states(model, options.train.load_epoch, expected)
+
+
+def load_members(config: DataConfig, options: RunOptions, device: torch.device) -> list[Network]:
+    """The trained networks of ``--model-prefix``, weights loaded, in evaluation mode."""
     members = []
-    for path in find_states(model, options.train.load_epoch, expected):
+    for path in find_network(options):
         network = build_network(config, options.network, device)
         load_weights(network, path)
         members.append(network.eval())
