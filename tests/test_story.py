@@ -643,7 +643,7 @@ def test_a_checkpoint_of_another_network_names_the_keys(tmp_path, capsys, events
 
 def test_a_model_that_is_not_there_is_met_with_those_that_are(tmp_path, capsys, events, model):
     common = ["-c", TRUTH_TAGGING, "-n", EDGES, "-m", f"{model}x", "--gpus", ""]
-    assert "net_best_epoch_state.pt" in refused(capsys, "--predict", "-t", events, *common)
+    assert f"did you mean '{model}'?" in refused(capsys, "--predict", "-t", events, *common)
 
 
 def test_auto_without_statistics_is_an_error(tmp_path, capsys, particles):
