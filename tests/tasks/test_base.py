@@ -113,6 +113,7 @@ def test_a_task_may_say_itself_where_its_metric_is_best():
 def test_small_helpers():
     assert split(LOGITS) == (LOGITS, None)
     assert split((LOGITS, None))[0] is LOGITS
+    assert split({"a": LOGITS, "b": BATCH}, lambda output: output["a"] + 1)[0][0, 0] == 3.0
     assert row_weight(BATCH, LOGITS).tolist() == [1.0, 1.0]
     with pytest.raises(ConfigError, match=r"shape \(2, 2\); expected \(2, 3\).*a, b, c"):
         check_shape(LOGITS, (2, 3), ["a", "b", "c"])

@@ -156,3 +156,35 @@ def test_the_default_loss_is_hubers():
     regression = task("mass")
     scored = regression.score(tensor([[0.5], [3.0]]), batch(2, mass=torch.zeros(2)))
     assert regression.losses(scored).tolist() == [0.125, 2.5]
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_an_own_loss_of_one_label_gets_a_vector_of_outputs_and_one_of_labels(rows):
+    shapes = []
+
+    def loss(output, target):
+        shapes.append((tuple(output.shape), tuple(target.shape)))
+        return ((output - target) ** 2).mean()
+
+    regression = task("mass", loss=loss)
+    output = torch.arange(rows, dtype=torch.float32)[:, None]
+    scored = regression.score(output, batch(rows, mass=torch.zeros(rows)))
+    # 0, 1, 4: with (N, 1) beside (N,) it would be a mean over all pairs
+    mean = sum(number**2 for number in range(rows)) / rows
+    assert regression.losses(scored).tolist() == pytest.approx([mean] * rows)
+    assert shapes == [((rows,), (rows,))]
+
+
+def test_an_own_loss_of_several_labels_or_outputs_gets_all_of_them():
+    shapes = []
+
+    def loss(output, target):
+        shapes.append((tuple(output.shape), tuple(target.shape)))
+        return output.sum()
+
+    several = task("mass", "energy", loss=loss)
+    labels = {"mass": torch.zeros(3), "energy": torch.zeros(3)}
+    several.losses(several.score(torch.zeros(3, 2), batch(3, **labels)))
+    wide = WithWidth(task("mass").config, loss=loss)
+    wide.losses(wide.score(torch.zeros(3, 2), batch(3, mass=torch.zeros(3))))
+    assert shapes == [((3, 2), (3, 2)), ((3, 2), (3,))]

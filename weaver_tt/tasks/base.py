@@ -192,9 +192,7 @@ class Task(ABC):
 
     def split_output(self, output: Output) -> tuple[Tensor, Tensor | None]:
         """The K outputs, (N, K) or (N, K, P), and their spread; a module's own have none."""
-        if isinstance(output, Activated):
-            return output.value, output.spread
-        return self.output_tensor(output), None
+        return split(output, self.output_tensor)
 
     def row_columns(self, scored: Scored) -> dict[str, Any]:
         """Outputs of a per-row task by name, (N,) each, and ``NAME_std`` with an ensemble."""
@@ -207,6 +205,11 @@ class Task(ABC):
             for name, values in zip(self.output_names, spreads, strict=True):
                 columns[f"{name}_std"] = values
         return columns
+
+    def loss_arguments(self, scored: Scored) -> tuple[Tensor, Tensor]:
+        """What the network file's loss is called with: outputs (M, K) and targets."""
+        assert scored.target is not None
+        return scored.output, scored.target
 
     def own_loss(self, scored: Scored) -> Tensor:
         """The network file's loss as one value an entry, (M,).
@@ -222,7 +225,8 @@ class Task(ABC):
         if not entries:
             # a mean over nothing would be NaN; this is (0,) and holds the graph
             return scored.output.sum(1)
-        value = self.loss(scored.output, scored.target)
+        output, target = self.loss_arguments(scored)
+        value = self.loss(output, target)
         if value.ndim == 0:
             return value.expand(entries)  # (M,)
         if value.shape[0] != entries:
@@ -235,11 +239,16 @@ class Task(ABC):
         return value.flatten(1).mean(1)  # (M, ...) -> (M,)
 
 
-def split(output: Output) -> tuple[Tensor, Tensor | None]:
-    """First tensor and spread; no spread from a single network."""
+def split(
+    output: Output, output_tensor: Callable[[Output], Tensor] = first_tensor
+) -> tuple[Tensor, Tensor | None]:
+    """The K outputs and their spread, which a module's own output does not have.
+
+    ``output_tensor`` takes the K outputs from what a module returned.
+    """
     if isinstance(output, Activated):
         return output.value, output.spread
-    return first_tensor(output), None
+    return output_tensor(output), None
 
 
 def first_outputs(output: Tensor, number: int) -> Tensor:

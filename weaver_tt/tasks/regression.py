@@ -113,6 +113,19 @@ class Regression(Task):
         loss = self.residual_loss(residual)  # (M, K)
         return loss.sum(1) / counts.sum(1).clamp(min=1)
 
+    def loss_arguments(self, scored: Scored) -> tuple[Tensor, Tensor]:
+        """Outputs (M, K) and targets (M, K); of a single label (M,), as losses for Weaver expect.
+
+        (M, 1) beside (M,) would be subtracted to (M, M) without a word.
+        """
+        output, target = super().loss_arguments(scored)
+        if len(self.labels) == 1:
+            target = target.squeeze(1)
+            # the axis of the outputs alone: a batch may be of one row
+            if output.shape[1] == 1:
+                output = output.squeeze(1)
+        return output, target
+
     def activate(self, output: Tensor) -> Tensor:
         """Values as the network gives them."""
         return output
