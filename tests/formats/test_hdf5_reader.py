@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from weaver_tt.errors import DataError
+from weaver_tt.errors import BadFileError, DataError
 from weaver_tt.formats.hdf5_reader import Hdf5Reader
 
 
@@ -135,3 +135,25 @@ def test_an_empty_file_has_no_columns(tmp_path):
     h5py.File(tmp_path / "f.h5", "w").close()
     with pytest.raises(DataError, match="holds no data sets"):
         Hdf5Reader(str(tmp_path / "f.h5"))
+
+
+def test_texts_have_their_type_also_without_rows(tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file["name"] = ["a", "bc"]
+    with Hdf5Reader(str(tmp_path / "f.h5")) as reader:
+        assert str(reader.types(["name"])["name"]) == "string"
+        assert reader.read(["name"], 0, 2)["name"].to_list() == ["a", "bc"]
+
+
+def test_a_compression_that_is_not_installed_is_no_damage(tmp_path):
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        dataset = file.create_dataset(
+            "pt", (4,), "f4", chunks=(4,), compression=32099, allow_unknown_filter=True
+        )
+        dataset.id.write_direct_chunk((0,), b"compressed elsewhere")
+    with (
+        Hdf5Reader(str(tmp_path / "f.h5")) as reader,
+        pytest.raises(DataError, match=r"without a further package \(HDF5 filter 32099") as caught,
+    ):
+        reader.read(["pt"], 0, 4)
+    assert not isinstance(caught.value, BadFileError)

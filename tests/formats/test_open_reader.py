@@ -121,6 +121,22 @@ def test_every_format_gives_the_same_rows_with_their_types(folder, table, name, 
 
 
 @pytest.mark.parametrize("name", FORMATS)
+def test_types_are_those_of_the_rows_without_reading_any(folder, table, name):
+    with open_reader(str(folder / name)) as reader:
+        types = reader.types(list(table))
+        rows = reader.read(list(table), 0, ROWS)
+    assert {column: str(kind) for column, kind in types.items()} == {
+        column: str(array.type.content) for column, array in rows.items()
+    }
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_can_name_the_type_that_it_stores(folder, name):
+    with open_reader(str(folder / name)) as reader:
+        assert re.search("u?int8|uint8_t|TLeafB", reader.stored_type("scalar_int8"))
+
+
+@pytest.mark.parametrize("name", FORMATS)
 def test_pieces_of_clusters_add_up_to_the_whole(folder, name):
     with open_reader(str(folder / name)) as reader:
         whole = reader.read(["jet_pt"], 0, ROWS)["jet_pt"]

@@ -113,6 +113,51 @@ def test_a_missing_package_or_file_is_not_damage():
         assert not isinstance(caught.value, BadFileError)
 
 
+@pytest.mark.parametrize("error", [NotImplementedError("v9"), UnboundLocalError("low")])
+def test_a_limit_of_the_decoder_is_not_damage(error):
+    with (
+        pytest.raises(DataError, match=r"limit of the decoder .* not damaged") as caught,
+        blame_file("f.root", "rows"),
+    ):
+        raise error
+    assert not isinstance(caught.value, BadFileError)
+
+
+class Unreadable(Numbers):
+    """Decoding raises ``error``; with ``always`` also where no row is asked for."""
+
+    def __init__(self, error, always):
+        super().__init__()
+        self.error = error
+        self.always = always
+
+    def stored_type(self, name):
+        return "Quaternion_t"
+
+    def _read(self, names, first, last):
+        if self.always or first < last:
+            raise self.error
+        return super()._read(names, first, last)
+
+
+@pytest.mark.parametrize("error", [TypeError("no such type"), ValueError("unknown")])
+def test_a_column_that_cannot_be_read_even_without_rows_is_of_a_type_that_cannot_be_read(error):
+    match = r"numbers, tree 't': column 'row\.number': its type Quaternion_t cannot be read"
+    with pytest.raises(DataError, match=match) as caught:
+        Unreadable(error, always=True).read(["number"], 0, 5)
+    assert not isinstance(caught.value, BadFileError)
+    with pytest.raises(DataError, match=match):
+        Unreadable(error, always=True).types(["number"])
+    # its type is understood, so the data are to blame
+    with pytest.raises(BadFileError, match=r"rows 0 to 5 cannot be read, the file is damaged"):
+        Unreadable(error, always=False).read(["number"], 0, 5)
+
+
+def test_a_network_that_fails_is_never_a_type_that_cannot_be_read():
+    with pytest.raises(BadFileError, match="OSError: gone"):
+        Unreadable(OSError("gone"), always=True).types(["number"])
+
+
 def test_a_column_can_be_spelt_as_an_identifier_or_by_its_last_word_where_that_is_clear():
     known = column_spellings(["Jets.pt", "Jets.eta", "Muons.eta", "a:b", "Jets_eta"])
     assert known == {

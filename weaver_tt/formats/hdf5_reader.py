@@ -103,12 +103,18 @@ class Hdf5Reader(Reader):
         if self._source is not None:
             self._source.close()
 
+    def stored_type(self, name: str) -> str:
+        """The type of the data set's elements, or of the field of a table."""
+        dataset, field = self._columns[name]
+        return str(dataset.dtype if field is None else dataset.dtype[field])
+
     def _read(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
         table = {}
         # fields are stored side by side, so each table is decoded once for all of its fields
         columns_of: dict[h5py.Dataset, dict[str, str]] = defaultdict(dict)  # -> field -> column
         for name in names:
             dataset, field = self._columns[name]
+            _check_filters(dataset)
             if field is None:
                 table[name] = _read_plain(dataset, first, last)
             else:
@@ -131,10 +137,21 @@ def _dataset_columns(
         yield f"{name}_{field}", (dataset, field)
 
 
+def _check_filters(dataset: h5py.Dataset) -> None:
+    """Raise ImportError where a compression of ``dataset`` is not installed."""
+    settings = dataset.id.get_create_plist()
+    for place in range(settings.get_nfilters()):
+        number, _, _, name = settings.get_filter(place)
+        if not h5py.h5z.filter_avail(number):
+            raise ImportError(f"HDF5 filter {number} {name.decode()}".rstrip())
+
+
 def _read_plain(dataset: h5py.Dataset, first: int, last: int) -> ak.Array:
     """Rows [first, last) of a plain data set; strings and variable-length lists included."""
     if h5py.check_string_dtype(dataset.dtype):
-        return ak.Array(dataset.asstr()[first:last].tolist())
+        texts = dataset.asstr()[first:last].tolist()
+        # the empty text settles the type where there are no rows
+        return ak.Array([*texts, ""])[: len(texts)]
     values = dataset[first:last]  # (R, ...), or (R,) of arrays for lists
     entry_type = h5py.check_vlen_dtype(dataset.dtype)
     if entry_type is None:

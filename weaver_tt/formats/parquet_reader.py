@@ -62,6 +62,12 @@ class ParquetReader(Reader):
         self._file.close()
         self._source.close()
 
+    def stored_type(self, name: str) -> str:
+        """The arrow type of the whole field that the column is in."""
+        schema = self._file.schema_arrow
+        outer = name if name in schema.names else name.split(".")[0]
+        return str(schema.field(outer).type)
+
     def _read(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
         table = self._decode([self._stored[name] for name in names], first, last)
         return {name: self._to_awkward(table, name) for name in names}

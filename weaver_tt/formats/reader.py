@@ -12,6 +12,9 @@ constructor takes ``(path, treename)``, opens the file inside :func:`blame_file`
     _read(names, first, last)   rows [first, last) of some columns as awkward arrays
     _close()          close the file
 
+``stored_type(name)``, what the file calls a type, helps its messages. ``_read(names, 0, 0)`` looks
+at no data: it gives the types of columns, and tells a type that cannot be read from damage.
+
 Checks of names and ranges, decoding in small pieces, shared offsets and error messages are here,
 once for all formats. ``parquet_reader.py`` is the example to start from, and the tests in
 ``tests/formats/test_open_reader.py`` run on each format of their list.
@@ -37,6 +40,9 @@ from weaver_tt.formats.cluster_cache import ClusterCache
 
 # shared by all readers of this process: 128 MiB
 CLUSTER_CACHE = ClusterCache(128 << 20)
+
+# what a decoder raises where it has no code for something, or an error in its code: no damage
+DECODER_LIMITS = (NotImplementedError, NameError)
 
 R = TypeVar("R", bound="Reader")
 
@@ -114,7 +120,7 @@ class Reader(ABC):
             )
         # two spellings of one column are decoded once
         unique_names = tuple(dict.fromkeys(names))
-        with blame_file(self.place, f"rows {first} to {last}"):
+        with blame_file(self.place, f"rows {first} to {last}"), self._blame_type(unique_names):
             table = self._read_through_cache(unique_names, first, last)
         # a file that was cut short may decode without an error and still lack rows
         for name, array in table.items():
@@ -125,6 +131,59 @@ class Reader(ABC):
                 )
         table = share_offsets(table)
         return {column: table[name] for column, name in zip(columns, names, strict=True)}
+
+    def types(self, columns: Sequence[str]) -> dict[str, ak.types.Type]:
+        """The awkward type that one row of each of ``columns`` has when it is read.
+
+        No row is decoded: types are known from the file's header.
+
+        Raises:
+            DataError: the file has no such column, or the type of a column cannot be read.
+            BadFileError: the file is damaged.
+        """
+        names = self.resolve(columns)
+        unique_names = tuple(dict.fromkeys(names))
+        with blame_file(self.place, "the types of columns"), self._blame_type(unique_names):
+            table = self._read(unique_names, 0, 0)
+        return {
+            column: table[name].type.content for column, name in zip(columns, names, strict=True)
+        }
+
+    def stored_type(self, name: str) -> str:
+        """What the file calls the type of the column ``name``, for messages."""
+        return ""
+
+    @contextmanager
+    def _blame_type(self, names: Sequence[str]) -> Iterator[None]:
+        """Where reading ``names`` fails, find out whether a type of theirs is to blame.
+
+        That is so if a column cannot be read although no row of it is asked for: no data were
+        looked at then.
+
+        Raises:
+            DataError: the type of a column cannot be read.
+        """
+        try:
+            yield
+        except (WeaverError, MemoryError, OSError, ImportError):
+            raise
+        except Exception:
+            for name in names:
+                self._check_type(name)
+            raise
+
+    def _check_type(self, name: str) -> None:
+        """Raise DataError if no row of a column can be read."""
+        try:
+            self._read([name], 0, 0)
+        except (WeaverError, MemoryError, OSError, ImportError):
+            raise
+        except Exception as error:
+            stored = self.stored_type(name)
+            raise DataError(
+                f"{self.place}: column {name!r}: its type{stored and f' {stored}'} cannot be read "
+                f"({_describe(error)}); the file is not damaged"
+            ) from error
 
     def _read_through_cache(
         self, names: tuple[str, ...], first: int, last: int
@@ -185,7 +244,8 @@ def blame_file(place: str, what: str) -> Iterator[None]:
     through, as do our own errors.
 
     Raises:
-        DataError: the file does not exist, or its compression needs a further package.
+        DataError: the file does not exist, its compression needs a further package, or the decoder
+            does not know what the file holds.
         BadFileError: anything else.
     """
     try:
@@ -198,11 +258,20 @@ def blame_file(place: str, what: str) -> Iterator[None]:
         raise DataError(
             f"{place}: {what} cannot be read without a further package ({error})"
         ) from error
+    except DECODER_LIMITS as error:
+        raise DataError(
+            f"{place}: {what} cannot be read, for a limit of the decoder ({_describe(error)}); "
+            "the file is not damaged"
+        ) from error
     # on damaged bytes, decoders fail with every kind of exception there is
     except Exception as error:
-        text = " ".join(str(error).split())[:300]
-        reason = f"the file is damaged, cut short or unreachable ({type(error).__name__}: {text})"
+        reason = f"the file is damaged, cut short or unreachable ({_describe(error)})"
         raise BadFileError(f"{place}: {what} cannot be read, {reason}") from error
+
+
+def _describe(error: Exception) -> str:
+    """Class and message of an error, on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def column_spellings(names: Iterable[str]) -> dict[str, str]:

@@ -56,6 +56,10 @@ class RNTupleReader(Reader):
     def _close(self) -> None:
         self._file.close()
 
+    def stored_type(self, name: str) -> str:
+        """The C++ type of the field."""
+        return str(self._ntuple.field_records[self._fields[name].field_id].type_name)
+
     def _read(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
         # column number -> values; fields of one collection share the column of its offsets, which
         # is decoded once

@@ -7,12 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import awkward as ak
-from uproot.interpretation.identify import UnknownInterpretation
-from uproot.interpretation.objects import CannotBeAwkward
 
-from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import is_remote
 from weaver_tt.formats.reader import Reader, blame_file, column_spellings
+from weaver_tt.formats.truncated_floats import truncated_interpretation
 
 
 class TTreeReader(Reader):
@@ -77,20 +75,33 @@ class TTreeReader(Reader):
     def _close(self) -> None:
         self._file.close()
 
+    def stored_type(self, name: str) -> str:
+        """The C++ class of an object, or of the leaf with its title."""
+        branch = self._branches[name]
+        class_name = branch.member("fClassName", none_if_missing=True)
+        if class_name:
+            return str(class_name)
+        if branch.streamer is not None:
+            return str(branch.streamer.typename)
+        return " ".join([f"{leaf.classname} {branch.title}" for leaf in branch.member("fLeaves")])
+
     def _read(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
-        branches = {name: self._readable_branch(name) for name in names}
-        try:
-            if is_remote(self.path):
-                return self._read_at_once(branches, first, last)
+        arrays = {}
+        ordinary = {}  # column -> branch that uproot knows how to decode
+        for name in names:
+            branch = self._branches[name]
+            interpretation = truncated_interpretation(branch)
+            if interpretation is None:
+                ordinary[name] = branch
+            else:
+                arrays[name] = branch.array(interpretation, entry_start=first, entry_stop=last)
+        if is_remote(self.path) and first < last:
+            arrays |= self._read_at_once(ordinary, first, last)
+        else:
             # on a local disk, branch by branch is faster
-            return {
-                name: branch.array(entry_start=first, entry_stop=last)
-                for name, branch in branches.items()
-            }
-        except CannotBeAwkward as error:
-            raise DataError(
-                f"{self.place}: one of the columns {', '.join(names)} has no array form: {error}"
-            ) from error
+            for name, branch in ordinary.items():
+                arrays[name] = branch.array(entry_start=first, entry_stop=last)
+        return arrays
 
     def _read_at_once(self, branches: dict[str, Any], first: int, last: int) -> dict[str, ak.Array]:
         """Read all branches in one request, since remote files answer slowly."""
@@ -103,18 +114,6 @@ class TTreeReader(Reader):
         )
         # uproot names a branch of a split object by its path
         return {name: arrays[name if name in arrays else self._paths[name]] for name in branches}
-
-    def _readable_branch(self, name: str) -> Any:
-        """The branch of a column.
-
-        Raises:
-            DataError: values of its type cannot be put into an array.
-        """
-        branch = self._branches[name]
-        if isinstance(branch.interpretation, UnknownInterpretation):
-            reason = str(branch.interpretation).strip().splitlines()[0]
-            raise DataError(f"{self.place}: column {name!r} has no array form: {reason}")
-        return branch
 
 
 def _leaf_branches(branches: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
