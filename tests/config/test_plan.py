@@ -2,8 +2,9 @@
 
 import pytest
 
+from weaver_tt.config.dependencies import dependency_order
 from weaver_tt.config.load import from_mapping
-from weaver_tt.config.plan import dependency_order, make_plan, with_extra_selection
+from weaver_tt.config.plan import make_plan, with_extra_selection
 from weaver_tt.errors import ConfigError
 
 YAML = {

@@ -172,3 +172,26 @@ def test_the_order_of_a_row_depends_on_the_sizes_of_all_rows():
 def test_one_jagged_column_among_others_has_no_hash():
     with pytest.raises(DataError, match="one number per row"):
         HELPERS["_hash"](np.array([1, 2, 3]), JAGGED)
+
+
+def test_places_are_counted_anew_among_the_objects_that_are_left():
+    reindex = HELPERS["_reindex"]
+    left = ak.Array([[1, 2], [], [0, 3, 7]])
+    index = ak.Array([[2, 1, 0, -1, 9], [0], [7, 3]])
+    assert reindex(index, left).tolist() == [[1, 0, -1, -1, -1], [-1], [2, 1]]
+    # one place a row, and several for each object
+    assert reindex(np.array([1, 0, 3]), left).tolist() == [0, -1, 1]
+    nested = ak.Array([[[2], []], [], [[7, 1], [0]]])
+    assert reindex(nested, left).tolist() == [[[1], []], [], [[2, -1], [0]]]
+    assert reindex(ak.Array([[], []])[:0], left[:0]).tolist() == []
+
+
+@given(rows=st.lists(st.tuples(st.sets(st.integers(0, 6)), st.lists(st.integers(-2, 8)))))
+def test_an_index_counted_anew_points_to_the_object_that_it_pointed_to(rows):
+    left = ak.Array([sorted(places) for places, _ in rows])
+    index = ak.Array([index for _, index in rows])
+    expected = []
+    for places, row in rows:
+        order = sorted(places)
+        expected.append([order.index(place) if place in places else -1 for place in row])
+    assert HELPERS["_reindex"](index, left).tolist() == expected

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
+from weaver_tt.config.dependencies import dependency_order
+from weaver_tt.config.index_columns import check_index_columns, check_original_indices
 from weaver_tt.config.inputs import read_inputs, read_params, with_params
 from weaver_tt.config.labels import read_labels
-from weaver_tt.config.plan import dependency_order
 from weaver_tt.config.reweighting import (
     BUCKETING,
     WEIGHTS,
@@ -40,6 +41,7 @@ from weaver_tt.config.sections import (
 )
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression, parse_expression
+from weaver_tt.formats.reader import identifier_of
 from weaver_tt.system.examples import find_example
 
 KEYS = (
@@ -160,6 +162,8 @@ class _ConfigReader:
         # refuses circles, also among new variables that nothing uses
         dependency_order(config, config.new_variables)
         config = replace(config, objects=self.objects(config))
+        check_original_indices(config)
+        check_index_columns(config)
         preprocess_section = top.section("preprocess", PREPROCESS)
         params = read_params(preprocess_section.section("params"), inputs)
         if not params:
@@ -243,19 +247,28 @@ class _ConfigReader:
                     f"{section.where}: no input group {name!r} with a length; "
                     f"{nearest(name, with_objects)}"
                 )
+            index_columns = None
             if isinstance(value, Mapping):
-                entry = section.section(name, ("selection", "columns"))
+                entry = section.section(name, ("selection", "columns", "index_columns"))
                 text = entry.values.get("selection", "")
                 columns = entry.names("columns")
+                if "index_columns" in entry:
+                    index_columns = entry.names("index_columns")
                 where = entry.where
             else:
                 text = value
                 columns = ()
                 where = section.at(name)
             selection = parse_expression(text, where, self.custom_functions)
-            if not columns:
-                columns = default_columns(config, group)
-            found[name] = ObjectSelection(group=name, expression=selection, columns=columns)
+            found[name] = ObjectSelection(
+                group=name, expression=selection, columns=columns, index_columns=index_columns
+            )
+        # what they make is no column of the file
+        config = replace(config, objects=found)
+        for name, chosen in found.items():
+            if not chosen.columns:
+                columns = default_columns(config, config.inputs[name])
+                found[name] = replace(chosen, columns=columns)
         return found
 
     def task(self) -> TaskChoice | None:
@@ -277,14 +290,15 @@ def default_columns(config: DataConfig, group: InputGroup) -> tuple[str, ...]:
     """Patterns of the file columns that belong to a group.
 
     They are ``Jet_*`` and ``Jet_pt`` for each raw column ``Jet_pt`` that its variables are made of.
+    A dot separates as an underscore does: ``Jet_*`` for ``Jet.PT``, however the YAML spells it.
     """
     prefixes = []
     raw = []
     for name in dependency_order(config, group.names):
-        if name in config.new_variables or name in config.file_magic:
+        if not config.is_in_file(name):
             continue
         raw.append(name)
-        prefix, underscore, _ = name.partition("_")
+        prefix, underscore, _ = identifier_of(name).partition("_")
         if prefix and underscore:
             prefixes.append(f"{prefix}_*")
     return tuple(dict.fromkeys([*prefixes, *raw]))

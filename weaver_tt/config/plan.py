@@ -5,12 +5,12 @@ Training reads no observers; prediction does not need labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from weaver_tt.config.dependencies import dependency_order
+from weaver_tt.config.index_columns import check_expression
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import Expression, parse_expression
 
 Purpose = Literal["train", "predict"]
@@ -21,8 +21,9 @@ class Plan:
     """What one pass over files needs. Names are the YAML's; ``branch_magic`` maps them to the file.
 
     ``columns`` are raw columns to read, ``computed`` the new variables in the order of their
-    evaluation. Names in ``optional``, raw or computed, are left out where the file lacks what they
-    need. ``selection`` selects rows; ``observers`` are copied to the output, none in training.
+    evaluation, ``original_indices`` what object selections add. Names in ``optional``, raw or
+    computed, are left out where the file lacks what they need. ``selection`` selects rows;
+    ``observers`` are copied to the output, none in training.
     """
 
     purpose: Purpose
@@ -31,6 +32,7 @@ class Plan:
     computed: tuple[str, ...]
     selection: Expression | None
     observers: tuple[str, ...] = ()
+    original_indices: tuple[str, ...] = ()
 
     def is_optional(self, name: str) -> bool:
         """Whether a column or new variable may be absent."""
@@ -63,13 +65,9 @@ def make_plan(config: DataConfig, purpose: Purpose) -> Plan:
         required += _target_names(config)
         required += _sampling_names(config)
     all_names = dependency_order(config, [*required, *wanted])
-    columns: list[str] = []
-    computed: list[str] = []
-    for name in all_names:
-        if name in config.new_variables:
-            computed.append(name)
-        elif name not in config.file_magic:
-            columns.append(name)
+    columns = [name for name in all_names if config.is_in_file(name)]
+    computed = [name for name in all_names if name in config.new_variables]
+    original_indices = [name for name in all_names if name in config.original_indices]
     # what is optional may itself be made of columns that are required
     optional = frozenset(all_names) - frozenset(dependency_order(config, required))
     return Plan(
@@ -79,6 +77,7 @@ def make_plan(config: DataConfig, purpose: Purpose) -> Plan:
         computed=tuple(computed),
         selection=selection,
         observers=observers,
+        original_indices=tuple(original_indices),
     )
 
 
@@ -108,6 +107,7 @@ def with_extra_selection(config: DataConfig, purpose: Purpose, extra: str | None
     where = f"{config.source}: extra selection"
     # parsed alone first: between parentheses `x) | (y` would be an expression
     both = parse_expression(extra, where, config.custom_functions)
+    check_expression(both, where, config)
     own = selection_of(config, purpose)
     if own is not None:
         text = f"({own.source}) & ({extra})"
@@ -149,35 +149,3 @@ def _sampling_names(config: DataConfig) -> list[str]:
     if config.bucketing is not None:
         names.append(config.bucketing.variable)
     return names
-
-
-def dependency_order(config: DataConfig, names: Iterable[str]) -> list[str]:
-    """``names`` and all that they need, each after what it is made of, without repetition.
-
-    Raises:
-        ConfigError: new variables use each other in a circle, which the message names.
-    """
-    # a dictionary keeps the order in which names were added
-    done: dict[str, None] = {}
-    for name in names:
-        _add_dependencies(config, name, done, ())
-    return list(done)
-
-
-def _add_dependencies(
-    config: DataConfig, name: str, done: dict[str, None], path: tuple[str, ...]
-) -> None:
-    """Add to ``done`` all that ``name`` needs, then itself; ``path``: the names that need it."""
-    if name in done:
-        return
-    if name in path:
-        circle = " -> ".join((*path[path.index(name) :], name))
-        raise ConfigError(
-            f"{config.source}: new_variables: {circle} is a circle; "
-            "a new variable cannot be made of itself"
-        )
-    if name in config.new_variables:
-        # sorted, as sets of names have another order in each process
-        for part in sorted(config.new_variables[name].names):
-            _add_dependencies(config, part, done, (*path, name))
-    done[name] = None

@@ -125,12 +125,24 @@ class Labels:
 class ObjectSelection:
     """Objects of input group ``group`` to keep: the file is read as if it held only those.
 
-    ``columns`` are glob patterns of the file columns that are filtered together.
+    ``columns`` are glob patterns of the file columns that are filtered together, ``index_columns``
+    those of the columns that hold places of these objects; None where their names tell.
     """
 
     group: str
     expression: Expression
     columns: tuple[str, ...]
+    index_columns: tuple[str, ...] | None = None
+
+    @property
+    def original_index(self) -> str:
+        """The column of the place that each remaining object has among all of its row."""
+        return original_index_name(self.group)
+
+
+def original_index_name(group: str) -> str:
+    """The column that an object selection of an input group makes."""
+    return f"{group}_original_index"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +301,16 @@ class DataConfig:
     def label_type(self) -> str | None:
         """``simple``, ``custom``, ``per_object`` or, for several of them, ``mixed``."""
         return None if self.labels is None else self.labels.kind
+
+    @property
+    def original_indices(self) -> list[str]:
+        """The columns of original places that the object selections make."""
+        return [selection.original_index for selection in self.objects.values()]
+
+    def is_in_file(self, name: str) -> bool:
+        """Whether a name means a column of the files, and nothing that is made of them."""
+        is_made = name in self.new_variables or name in self.file_magic
+        return not is_made and name not in self.original_indices
 
     @property
     def observer_names(self) -> tuple[str, ...]:

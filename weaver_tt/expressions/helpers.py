@@ -98,6 +98,36 @@ def _position_in_row(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.arange(counts.sum()) - np.repeat(first, counts)
 
 
+def _reindex(index: Any, original_index: Any) -> Any:
+    """Places of objects in the file -> their places among those that an object selection left.
+
+    ``index``: (R,), (R, var) or (R, var, var) whole numbers; ``original_index`` (R, var): the
+    places in the file of the objects that are left, in ascending order, as
+    ``GROUP_original_index``. An object that is not left, and a negative place, give -1.
+    """
+    index = ak.Array(index)
+    if index.ndim == 3:
+        inner = ak.flatten(ak.num(index, axis=2))
+        return ak.unflatten(_reindex(ak.flatten(index, axis=2), original_index), inner, axis=1)
+    left, left_counts = _content_and_counts(original_index)
+    if index.ndim == 1:
+        places, counts = ak.to_numpy(index), np.ones(len(index), np.int64)
+    else:
+        places, counts = ak.to_numpy(ak.flatten(index)), ak.to_numpy(ak.num(index))
+    # rows apart in one ascending list of all that is left: row * stride + place
+    rows_left = np.repeat(np.arange(len(left_counts)), left_counts)
+    rows = np.repeat(np.arange(len(counts)), counts)
+    stride = max(int(values.max(initial=-1)) for values in (left, places)) + 1
+    keys = rows_left * stride + left
+    wanted = rows * stride + places
+    found = np.searchsorted(keys, wanted)
+    is_left = places >= 0
+    is_left &= np.append(keys, -1)[found] == wanted
+    begins = np.cumsum(left_counts) - left_counts
+    new = np.where(is_left, found - begins[rows], -1)
+    return new if index.ndim == 1 else ak.unflatten(new, counts)
+
+
 def _clip(array: Any, a_min: Any, a_max: Any) -> Any:
     """Values below ``a_min`` become ``a_min``, above ``a_max`` become ``a_max``."""
     return np.minimum(np.maximum(array, a_min), a_max)

@@ -287,6 +287,12 @@ _add(
     value=helpers._repeat_pad,
     doc="the objects of each row repeated up to `maxlen`; zeros for rows without objects",
 )
+_add(
+    "_reindex",
+    value=helpers._reindex,
+    doc="places in the file -> places among the objects that are left, -1 where there is none: "
+    "`_reindex(JetPFCands_jetIdx, jets_original_index)`",
+)
 _add("_clip", value=helpers._clip, doc="values limited to a range", flat=np.clip)
 _add(
     "_knn",

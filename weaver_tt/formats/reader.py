@@ -274,6 +274,11 @@ def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
+def identifier_of(column: str) -> str:
+    """A name with ``_`` for whatever an expression cannot spell: ``Jet_PT`` for ``Jet.PT``."""
+    return re.sub(r"\W", "_", column)
+
+
 def column_spellings(names: Iterable[str]) -> dict[str, str]:
     """Map each accepted spelling to its column.
 
@@ -284,9 +289,8 @@ def column_spellings(names: Iterable[str]) -> dict[str, str]:
     names = list(names)
     alternatives = []  # (spelling, name)
     for name in names:
-        identifier = re.sub(r"\W", "_", name)
         last_word = re.split(r"[./:]", name)[-1]
-        for spelling in {identifier, last_word} - {name}:
+        for spelling in {identifier_of(name), last_word} - {name}:
             alternatives.append((spelling, name))
     uses = Counter(spelling for spelling, _ in alternatives)
 

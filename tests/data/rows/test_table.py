@@ -141,3 +141,79 @@ def test_optional_variables_are_left_out_where_their_columns_are():
 
 def test_lists_that_are_all_empty_are_jagged_too():
     assert flat_column(ak.Array([[], []])).counts.tolist() == [0, 0]
+
+
+def event_with_candidates():
+    """Two events with jets of 19, 60, 25 and of 40, 10 GeV; each candidate knows its jet."""
+    return {
+        "Jet_pt": ak.Array([[19.0, 60.0, 25.0], [40.0, 10.0]]),
+        "Cand_pt": ak.Array([[18.0, 50.0, 9.0, 24.0, 3.0], [39.0, 8.0]]),
+        "Cand_jetIdx": ak.Array([[0, 1, 1, 2, -1], [0, 1]]),
+    }
+
+
+def candidates_config(**more):
+    values = {
+        "inputs": {
+            "jets": {"length": 4, "vars": ["Jet_pt", "jets_original_index"]},
+            "cands": {"length": 9, "vars": ["Cand_pt", "cand_jet"]},
+        },
+        "object_selection": {"jets": "Jet_pt > 20"},
+        "new_variables": {"cand_jet": "_reindex(Cand_jetIdx, jets_original_index)"},
+        **more,
+    }
+    return from_mapping(values)
+
+
+def test_selected_objects_keep_their_place_in_the_file_and_indices_find_them_there():
+    conf = candidates_config()
+    found, _ = make_table(
+        event_with_candidates(), make_plan(conf, "train"), conf, "file.root", "group"
+    )
+    assert found["Jet_pt"].tolist() == [[60, 25], [40]]
+    assert found["jets_original_index"].tolist() == [[1, 2], [0]]
+    # the jet of 19 GeV is gone, and so are the jets of its candidate and of that of 10 GeV
+    assert found["cand_jet"].tolist() == [[-1, 0, 0, 1, -1], [0, -1]]
+
+
+def test_a_later_selection_keeps_the_constituents_of_the_jets_that_passed():
+    conf = candidates_config(
+        object_selection={
+            "jets": "Jet_pt > 20",
+            "cands": "_reindex(Cand_jetIdx, jets_original_index) >= 0",
+        },
+        new_variables={
+            "cand_jet": "_reindex(Cand_jetIdx, jets_original_index)",
+            "jet_of_cand": "Jet_pt[cand_jet]",
+        },
+        observers=["jet_of_cand", "cands_original_index"],
+        selection="ak.num(Jet_pt) > 1",
+    )
+    found, accounting = make_table(
+        event_with_candidates(), make_plan(conf, "predict"), conf, "file.root", "group"
+    )
+    assert found["Cand_pt"].tolist() == [[50, 9, 24]]
+    assert found["jet_of_cand"].tolist() == [[60, 60, 25]]
+    assert found["cands_original_index"].tolist() == [[1, 2, 3]]
+    assert accounting.objects_dropped == {"jets": 2, "cands": 3}
+
+
+def test_a_column_under_two_names_is_filtered_under_both_or_refused(tmp_path):
+    path = str(tmp_path / "a.parquet")
+    ak.to_parquet(ak.Array({"Jets.PT": [[10.0, 30.0]], "Jets.Eta": [[0.1, 0.2]]}), path)
+    conf = from_mapping(
+        {
+            "inputs": {"jets": {"length": 3, "vars": ["Jets.PT", "far"]}},
+            "new_variables": {"far": "Jets_PT / ak.sum(Jets_PT, axis=1)", "y": "Eta + 1"},
+            "object_selection": {"jets": "Jets_PT > 20"},
+            "observers": ["y", "Jets_Eta"],
+        }
+    )
+    with open_reader(path) as reader:
+        plan = make_plan(conf, "train")
+        found, _ = make_table(read_columns(reader, plan.columns, conf, 0, 1), plan, conf, path, "g")
+        assert found["Jets.PT"].tolist() == [[30]]
+        assert found["far"].tolist() == [[1]]
+        # the last word of its name reads it too, but does not tell its collection
+        with pytest.raises(DataError, match=r"'Eta' and 'Jets_Eta' are the same column 'Jets.Eta'"):
+            read_columns(reader, make_plan(conf, "predict").columns, conf, 0, 1)

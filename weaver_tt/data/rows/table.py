@@ -17,14 +17,15 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.config.plan import Plan, dependency_order
+from weaver_tt.config.dependencies import dependency_order
+from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig, ObjectSelection
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.rows import Integers, Interner, index_runs
 from weaver_tt.errors import DataError
 from weaver_tt.expressions.elementwise import JaggedColumn, as_flat, to_awkward
 from weaver_tt.expressions.evaluate import Expression, evaluate
-from weaver_tt.formats.reader import Reader
+from weaver_tt.formats.reader import Reader, identifier_of
 
 # column -> ak.Array or np.ndarray of R rows; jagged columns with equal counts share their offsets
 Table = dict[str, Any]
@@ -72,8 +73,29 @@ def read_columns(
     names_in_file = {name: file_name(name, config) for name in names}
     # two names may mean the same column, which is read once
     distinct = list(dict.fromkeys(names_in_file.values()))
+    if config.objects:
+        _check_spellings(names_in_file, reader, config)
     columns = reader.read(distinct, first, last)
     return {name: columns[name_in_file] for name, name_in_file in names_in_file.items()}
+
+
+def _check_spellings(names: Mapping[str, str], reader: Reader, config: DataConfig) -> None:
+    """Check that a column under several ``names`` (-> the file's) is filtered under all of them.
+
+    Raises:
+        DataError: it is filtered with the objects of a selection under some of its names only.
+    """
+    first_names: dict[str, str] = {}  # column of the file -> the first name for it
+    for name, column in zip(names, reader.resolve(names.values()), strict=True):
+        other = first_names.setdefault(column, name)
+        owner = _owner_of_column(name, config)
+        other_owner = _owner_of_column(other, config)
+        if owner != other_owner:
+            raise DataError(
+                f"{reader.place}: {other!r} and {name!r} are the same column {column!r}, but only "
+                f"one of them is filtered with the objects of {owner or other_owner!r}; use one "
+                "name for it, or list both (`columns:`)"
+            )
 
 
 def make_table(
@@ -102,7 +124,7 @@ def select_rows(
         table[name] = np.full(rows, _value_by_path(path, values))
     accounting = Accounting()
     if config.objects:
-        table = _select_objects(table, config, path, accounting)
+        table = _select_objects(table, plan, config, path, accounting)
     passed = np.ones(rows, dtype=bool)  # (R,)
     if plan.selection is not None:
         # the others are computed below, for the rows that pass
@@ -165,23 +187,36 @@ def _row_mask(selection: Expression, table: Table, path: str) -> Mask:
     raise DataError(f"{where}: expected true or false for each row, found {found}")
 
 
-def _select_objects(table: Table, config: DataConfig, path: str, accounting: Accounting) -> Table:
+def _select_objects(
+    table: Table, plan: Plan, config: DataConfig, path: str, accounting: Accounting
+) -> Table:
     """Raw columns with only the objects that pass; nothing computed from the others is kept."""
     masks: dict[str, JaggedColumn] = {}
     offsets: dict[str, Integers] = {}  # of the objects that pass
+    original_indices: Table = {}
     for name, chosen in config.objects.items():
-        mask = _object_mask(chosen, table, config, path)
+        # a selection may look at what an earlier one has left
+        mask = _object_mask(chosen, table | original_indices, config, path)
         accounting.objects_dropped[name] += len(mask.content) - int(mask.content.sum())
         passed_before = np.concatenate([[0], np.cumsum(mask.content)])  # (M + 1,)
         offsets[name] = passed_before[mask.offsets]
         masks[name] = mask
+        if chosen.original_index in plan.original_indices:
+            original_indices[chosen.original_index] = _original_index(mask, offsets[name])
     filtered = dict(table)
     for column, values in table.items():
         owner = _owner_of_column(column, config)
         if owner is not None:
             where = f"{path}: objects of {owner!r}"
             filtered[column] = _take_objects(values, masks[owner], offsets[owner], where, column)
-    return filtered
+    return filtered | original_indices
+
+
+def _original_index(mask: JaggedColumn, offsets: Integers) -> ak.Array:
+    """The place in its row of each object that passes; ``offsets`` (R + 1,) are of those."""
+    passed = np.flatnonzero(mask.content)  # (M,)
+    first = np.repeat(mask.offsets[:-1], np.diff(offsets))  # (M,)
+    return to_awkward(JaggedColumn(passed - first, offsets))
 
 
 def _owner_of_column(column: str, config: DataConfig) -> str | None:
@@ -192,7 +227,10 @@ def _owner_of_column(column: str, config: DataConfig) -> str | None:
     """
     owners = []
     for name, chosen in config.objects.items():
-        if any(fnmatchcase(column, pattern) for pattern in chosen.columns):
+        # Jet.PT and Jet_PT are two spellings of one column
+        identifier = identifier_of(column)
+        patterns = [re.sub(r"[.:/#]", "_", pattern) for pattern in chosen.columns]
+        if any(fnmatchcase(identifier, pattern) for pattern in patterns):
             owners.append(name)
     if len(owners) > 1:
         raise DataError(

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from weaver_tt.config.plan import dependency_order, make_plan
+from weaver_tt.config.dependencies import dependency_order
+from weaver_tt.config.plan import make_plan
 from weaver_tt.config.schema import DataConfig, Weights, WeightSummary
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.rows.table import Table, file_name
@@ -132,7 +133,7 @@ def check_weight_columns(config: DataConfig, data: DataOptions) -> None:
         for key, names in keys.items():
             columns = []
             for name in dependency_order(config, names):
-                if name not in config.new_variables and name not in config.file_magic:
+                if config.is_in_file(name):
                     columns.append(file_name(name, config))
             try:
                 reader.resolve(columns)
