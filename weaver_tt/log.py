@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 LAYOUT = "%(asctime)s %(levelname)-7s %(message)s"
@@ -21,6 +22,17 @@ def format_metrics(values: Mapping[str, float]) -> str:
     """
     defined = {name: value for name, value in values.items() if not math.isnan(value)}
     return ", ".join(f"{name} {value:.5g}" for name, value in defined.items())
+
+
+@contextmanager
+def quiet_log() -> Iterator[None]:
+    """Nothing but errors is logged inside."""
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def configure_log(level: str = "INFO", file: str | None = None, *, rank: int = 0) -> None:

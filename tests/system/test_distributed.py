@@ -211,3 +211,19 @@ def test_a_backend_needs_torchrun(monkeypatch):
 def test_a_torch_without_mpi_says_what_does_the_same():
     with pytest.raises(ConfigError, match=r"built without MPI; gloo \(CPUs\) and nccl \(GPUs\)"):
         distributed.join_ranks("mpi")
+
+
+def test_what_a_rank_does_alone_exchanges_nothing(monkeypatch):
+    def refuse(*arguments, **more):
+        raise AssertionError("the other ranks would wait for ever")
+
+    monkeypatch.setattr(distributed.torch_dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(distributed.torch_dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(distributed.torch_dist, "get_rank", lambda: 1)
+    monkeypatch.setattr(distributed.torch_dist, "all_reduce", refuse)
+    with distributed.on_this_rank_alone():
+        assert (distributed.rank(), distributed.world_size()) == (0, 1)
+        assert distributed.sum_over_ranks(torch.ones(1)).tolist() == [1.0]
+    assert (distributed.rank(), distributed.world_size()) == (1, 2)
+    with pytest.raises(AssertionError, match="wait for ever"):
+        distributed.sum_over_ranks(torch.ones(1))

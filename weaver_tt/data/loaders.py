@@ -58,6 +58,7 @@ class Loader:
         """``repeat``: every epoch is the same; ``shorten``: pad to the longest row of a batch."""
         self.steps = steps  # batches in an epoch where that is fixed
         self.accounting = Accounting()  # of the running or the last epoch
+        self.scan = stream.scan
         self.groups = stream.scan.groups
         self._stream = stream
         self._padder = Padder(stream.config, device, shorten)

@@ -120,11 +120,15 @@ def open_writer(path: str | Path, tree: str = "tree") -> Writer:
         OutputError: the suffix is another one, or the folder cannot be made or written to.
     """
     path = Path(path)
-    if path.suffix not in SINKS:
-        raise OutputError(
-            f"{path}: no writer for {path.suffix!r} files; {nearest(path.suffix, SINKS)}"
-        )
+    check_suffix(path)
     return Writer(path, tree)
+
+
+def check_suffix(path: str | Path) -> None:
+    """Raise OutputError unless there is a writer for files that end as ``path`` does."""
+    suffix = Path(path).suffix
+    if suffix not in SINKS:
+        raise OutputError(f"{path}: no writer for {suffix!r} files; {nearest(suffix, SINKS)}")
 
 
 class Writer:

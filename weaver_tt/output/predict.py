@@ -77,7 +77,7 @@ def predict_parts(
     """
     network, loaders = parts[0]
     empty = empty_columns(network, task, device)
-    _check_observers(task, empty)
+    check_observer_names(task, empty)
     predictions = {}
     for group in loaders:
         path = output_path(output, group)
@@ -87,7 +87,12 @@ def predict_parts(
     return predictions
 
 
-def _check_observers(task: Task, columns: Columns) -> None:
+def check_observer_names(task: Task, columns: Columns) -> None:
+    """Check that no observer has the name of one of the ``columns`` that the task writes.
+
+    Raises:
+        ConfigError: one has.
+    """
     config = task.config
     observers = {*config.observers, *config.optional_observers}
     clashes = sorted(columns.keys() & observers)

@@ -35,7 +35,6 @@ from weaver_tt.network.file import NetworkFile, explain_missing_file
 from weaver_tt.network.network import Ensemble, Network, build_network
 from weaver_tt.network.summary import network_summary
 from weaver_tt.network.weights import load_weights, prepare_network
-from weaver_tt.options.literals import read_options
 from weaver_tt.options.train import RunOptions
 from weaver_tt.output.predict import Prediction, predict_parts
 from weaver_tt.output.results import finite_or_none, write_results
@@ -50,11 +49,12 @@ from weaver_tt.run.naming import (
     with_run_name,
     with_tracker_subfolders,
 )
+from weaver_tt.run.preflight import TrainingScans, check_reading, check_training
 from weaver_tt.run.run_card import load_card, make_card, save_card
+from weaver_tt.run.task import make_run_task
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.tasks.base import Task
-from weaver_tt.tasks.registry import make_task
 
 # what of the run card goes into model.onnx
 CARD_IN_ONNX = ("command", "started", "git", "versions", "seed", "best")
@@ -119,19 +119,16 @@ def print_network(config: DataConfig, options: RunOptions) -> None:
 def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     """Train a network, or one for each fold of a cross-validation; then predict the test files."""
     distributed.join_ranks(options.train.backend)
+    # before a folder is made for it, and before the first pass over the data
+    scans = check_training(config, options)
     options = open_run(options)
     files = training_files(options)
-    predicts = bool(options.data.data_test) and "test" in options.output.run_mode
-    if predicts:
-        # a column that test files lack is reported now, not after days of training
-        other = options.data.data_config_test
-        test_config = load_config(other, options.data.custom_functions) if other else config
-        test_loaders(test_config, options.data)
     best = []
     with local_copies(options.data, "data_train", "data_val") as data:
         for fold in fold_options(replace(options, data=data)):
-            best += train_fold(config, fold, files)
+            best += train_fold(config, fold, files, scans)
     distributed.leave_ranks()
+    predicts = bool(options.data.data_test) and "test" in options.output.run_mode
     if predicts and distributed.is_main():
         run_predict(config, options)
     return TrainingResult(RunFiles(options.network.model_prefix), best)
@@ -148,31 +145,31 @@ def open_run(options: RunOptions) -> RunOptions:
 
 
 def train_fold(
-    config: DataConfig, options: RunOptions, files: list[str]
+    config: DataConfig, options: RunOptions, files: list[str], scans: TrainingScans
 ) -> list[dict[str, float | None]]:
     """Train every member of the ensemble, one as a rule, on the run's ``files``.
 
-    Returns the metrics of each member's best epoch.
+    ``scans`` are those of the pre-flight. Returns the metrics of each member's best epoch.
     """
     prefix = options.network.model_prefix
     device = choose_device(options.train.gpus)
     seed = distributed.broadcast_from_main(choose_seed(options, prefix))
     log.info("files of this run: %s_*, log %s, seed %d", prefix, options.train.log, seed)
-    # a network file that cannot be imported is reported before all of the data is passed over
     texts = config_texts(config, options)
-    config, scan = fit_statistics(config, prefix, options.data)
+    config, scan = fit_statistics(config, prefix, options.data, scans.training)
+    scans = replace(scans, training=scan)
     # the card is there from the start, so that an interrupted run can be resumed
     if distributed.is_main():
         card = make_card(options, seed, files, texts)
         save_card(prefix, card)
     best = []
     if options.network.ensemble == 1:
-        best.append(train_member(config, scan, options, prefix, seed, device))
+        best.append(train_member(config, scans, options, prefix, seed, device))
     else:
         for number in range(options.network.ensemble):
             member = RunFiles(prefix).member(number).prefix
             member_seed = seed_of_member(seed, number)
-            best.append(train_member(config, scan, options, member, member_seed, device))
+            best.append(train_member(config, scans, options, member, member_seed, device))
     if distributed.is_main():
         save_card(prefix, card | {"best": best})
         save_sample(prefix, sample_batches(config, options, scan))
@@ -181,7 +178,7 @@ def train_fold(
 
 def train_member(
     config: DataConfig,
-    scan: Scan,
+    scans: TrainingScans,
     options: RunOptions,
     prefix: str,
     seed: int,
@@ -201,7 +198,7 @@ def train_member(
         device=device,
         any_length=network.takes_any_length(config),
         wanted_labels=task.wanted_labels,
-        scan=scan,
+        scan=scans.training,
     )
     val = val_loader(
         load_alternative(config, options.data.data_config_val),
@@ -210,7 +207,7 @@ def train_member(
         world=world,
         device=device,
         wanted_labels=task.wanted_labels,
-        scan=scan,
+        scan=scans.validation,
     )
     log.info("%s", network_summary(network, config))
     settings = options.train
@@ -240,6 +237,7 @@ def start_network(
 
 def run_trial(config: DataConfig, options: RunOptions) -> None:
     """Train for a few steps, for ``--lr-finder`` or ``--profile``."""
+    scans = check_training(config, options)
     options = open_run(options)
     prefix = options.network.model_prefix
     device = choose_device(options.train.gpus)
@@ -248,7 +246,7 @@ def run_trial(config: DataConfig, options: RunOptions) -> None:
         local_copies(options.data, "data_train") as data,
         make_tracker(options.train, prefix) as tracker,
     ):
-        config, scan = fit_statistics(config, prefix, data)
+        config, scan = fit_statistics(config, prefix, data, scans.training)
         network = start_network(config, options, device, seed)
         task = make_run_task(config, options, seed)
         train = train_loader(
@@ -277,12 +275,13 @@ def run_io_test(config: DataConfig, options: RunOptions) -> None:
         Console(options.train.progress) as tracker,
     ):
         if data.data_train:
+            scans = check_reading(config, replace(options, data=data))
             # statistics of a test are of no use afterwards
-            config, scan = fit_statistics(config, f"{scratch}/net", data)
+            config, scan = fit_statistics(config, f"{scratch}/net", data, scans.training)
             train = train_loader(config, data, device=device, scan=scan)
             measure_reading("training", train, tracker)
             val_config = load_alternative(config, data.data_config_val)
-            val = val_loader(val_config, data, device=device, scan=scan)
+            val = val_loader(val_config, data, device=device, scan=scans.validation)
             if val is not None:
                 measure_reading("validation", val, tracker)
         test_config = load_alternative(config, data.data_config_test)
@@ -324,35 +323,6 @@ def sample_batches(config: DataConfig, options: RunOptions, scan: Scan) -> Itera
     loader = val_loader(config, data, scan=scan)
     assert loader is not None  # there are files
     return loader.epoch(0)
-
-
-def make_run_task(config: DataConfig, options: RunOptions, seed: int = 0) -> Task:
-    """The task of a run: that of the network file, else that of the labels in the data YAML.
-
-    A ``get_task`` of the file makes the task; a ``get_loss`` replaces the loss of the YAML's.
-    ``--watch`` names the metric that its best epoch is chosen by. The first weights of what the
-    task itself trains follow from ``seed``; the global random state is left as it was.
-    """
-    if not options.network.network_config:
-        task = make_task(config)
-    else:
-        file = NetworkFile(options.network.network_config)
-        settings = read_options(options.network.network_option)
-        with torch.random.fork_rng(devices=[]):
-            # not the seed of the network, whose first weights would be drawn alike
-            torch.default_generator.manual_seed(seed + 1)
-            own_task = file.get_task(config, settings)
-            own_loss = None if own_task else file.get_loss(config, settings)
-        if own_task:
-            task = own_task
-        else:
-            task = make_task(config, own_loss)
-            file.check_loops(config, settings, task.name)
-    # a metric that is not measured is refused before anything is trained
-    if options.train.watch is not None:
-        task.choose(options.train.watch)
-        task.check_watch("--watch")
-    return task
 
 
 # --- predict and export

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -33,10 +34,27 @@ class Progressing(Protocol):
 B = TypeVar("B", bound=Progressing)
 
 
+# whether this process is to do something that the other ranks do not
+_alone = False
+
+
+@contextmanager
+def on_this_rank_alone() -> Iterator[None]:
+    """What is done inside exchanges nothing with other ranks, as if there were none."""
+    global _alone
+    before = _alone
+    _alone = True
+    try:
+        yield
+    finally:
+        _alone = before
+
+
 def is_running() -> bool:
     """Whether this process is one rank of several."""
     return (
-        torch_dist.is_available()
+        not _alone
+        and torch_dist.is_available()
         and torch_dist.is_initialized()
         and torch_dist.get_world_size() > 1
     )

@@ -46,13 +46,15 @@ class _Fitted:
     fingerprint: str | None = None  # of the variables' statistics
 
 
-def fit_statistics(config: DataConfig, prefix: str, data: DataOptions) -> tuple[DataConfig, Scan]:
+def fit_statistics(
+    config: DataConfig, prefix: str, data: DataOptions, known: Scan | None = None
+) -> tuple[DataConfig, Scan]:
     """The configuration with all that the training data says, and the scan of its files.
 
     Numbers for every ``auto``, the tables of ``weights`` and the edges of ``bins: NUMBER`` are
     those in ``PREFIX.auto.yaml`` if they are of this configuration and these files, else computed
-    and written there. On several ranks the first one does that. The scan is for the loaders,
-    which need not look at the files again.
+    and written there. On several ranks the first one does that. The scan, ``known`` if it
+    is of these files, is for the loaders, which need not look at the files again.
 
     Raises:
         ConfigError: a column of ``weights`` is not in the files, or an ``auto`` variable has no
@@ -61,9 +63,9 @@ def fit_statistics(config: DataConfig, prefix: str, data: DataOptions) -> tuple[
             files cannot be read.
     """
     path = str(RunFiles(prefix).auto_yaml)
-    scan, fitted = run_on_main(lambda: _scan_and_fit(config, path, data))
+    scan, fitted = run_on_main(lambda: _scan_and_fit(config, path, data, known))
     # the other ranks take the scan of the first one, if their files lie at the same paths
-    scan = _scan_training_files(config, data, scan)
+    scan = scan_training_files(config, data, scan)
     fitted_config = _with_fitted(config, fitted)
     if fitted_config.weights is not None:
         log.info("%s", describe_weights(fitted_config.weights))
@@ -87,7 +89,7 @@ def run_on_main(work: Callable[[], T]) -> T:
     return result
 
 
-def _scan_training_files(config: DataConfig, data: DataOptions, known: Scan | None = None) -> Scan:
+def scan_training_files(config: DataConfig, data: DataOptions, known: Scan | None = None) -> Scan:
     """The scan of the training files for all columns of the training; ``known`` if it is that."""
     selected = with_extra_selection(config, "train", data.extra_selection_train)
     groups = parse_groups(data.data_train)
@@ -100,9 +102,11 @@ def _scan_training_files(config: DataConfig, data: DataOptions, known: Scan | No
         raise
 
 
-def _scan_and_fit(config: DataConfig, path: str, data: DataOptions) -> tuple[Scan, _Fitted]:
+def _scan_and_fit(
+    config: DataConfig, path: str, data: DataOptions, known: Scan | None
+) -> tuple[Scan, _Fitted]:
     """Scan the files, and bring ``path`` up to date."""
-    scan = _scan_training_files(config, data)
+    scan = scan_training_files(config, data, known)
     fitted = _fit(config, path, data, scan)
     if config.needs_statistics or config.weights is not None or config.bucketing is not None:
         # also where nothing was computed: the rest of the YAML may have changed
@@ -114,7 +118,7 @@ def _scan_and_fit(config: DataConfig, path: str, data: DataOptions) -> tuple[Sca
 def _fit(config: DataConfig, path: str, data: DataOptions, scan: Scan) -> _Fitted:
     """What ``path`` has that is up to date, and the rest from a pass over the training rows."""
     sources = training_sources(scan, data)
-    accumulators = _make_accumulators(config, data, sources)
+    accumulators = make_accumulators(config, data, sources)
     fitted: dict[str, Any] = {}
     if accumulators and Path(path).is_file():
         old = load_config(path, config.custom_functions)
@@ -130,7 +134,7 @@ def _fit(config: DataConfig, path: str, data: DataOptions, scan: Scan) -> _Fitte
     return _Fitted(**fitted, fingerprint=fingerprint)
 
 
-def _make_accumulators(
+def make_accumulators(
     config: DataConfig, data: DataOptions, sources: Sequence[Source]
 ) -> dict[str, Accumulator]:
     """Field of :class:`_Fitted` -> what computes it, for all that the configuration needs."""

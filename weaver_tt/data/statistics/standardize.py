@@ -120,6 +120,27 @@ class StatisticsAccumulator:
         return with_fitted_numbers(self._config, numbers)
 
 
+def provisional_statistics(config: DataConfig, tables: Sequence[Table]) -> DataConfig:
+    """``config`` with a number for every ``auto``, from a few rows, to try the rest out with.
+
+    A variable without a finite value in ``tables`` is left unscaled.
+
+    Raises:
+        DataError: a variable is not made of numbers.
+    """
+    numbers = {}
+    for name in auto_names(config):
+        parts = [flat_values(table[name], name) for table in tables]
+        values = np.concatenate([np.zeros(0), *parts])
+        finite = values[np.isfinite(values)]
+        if len(finite):
+            center, spread = center_and_spread(finite)
+        else:
+            center, spread = 0.0, 1.0
+        numbers[name] = Variable(name=name, center=center, scale=1.0 / spread)
+    return with_params(config, with_fitted_numbers(config, numbers), None)
+
+
 def flat_values(values: Any, name: str) -> npt.NDArray[Any]:
     """All numbers of a column, whatever its nesting: (M,)."""
     found = as_flat(values)
@@ -139,14 +160,18 @@ def _fit_variable(name: str, sample: Reservoir, source: str) -> Variable:
             f"{source}: inputs: {name!r} has no finite value in the training data; "
             "nothing to compute its center from"
         )
-    low, center, high = np.percentile(sample.values(), [16, 50, 84]).tolist()
-    # of the wider side, so that the central 68 % of the values lie between -1 and 1
-    spread = max(high - center, center - low)
-    if spread == 0:
-        # all values are equal
-        spread = 1.0
+    center, spread = center_and_spread(sample.values())
     log.info("  %s: center %.6g, scale 1 / %.6g, from %d values", name, center, spread, sample.seen)
     return Variable(name=name, center=center, scale=1.0 / spread)
+
+
+def center_and_spread(values: npt.NDArray[Any]) -> tuple[float, float]:
+    """Median and half the width of the central 68 % of finite ``values`` (M,), M > 0."""
+    low, center, high = np.percentile(values, [16, 50, 84]).tolist()
+    # of the wider side, so that the central 68 % of the values lie between -1 and 1
+    spread = max(high - center, center - low)
+    # where all values are equal, any will do
+    return center, spread or 1.0
 
 
 def load_statistics(config: DataConfig, model: str) -> DataConfig:

@@ -17,6 +17,19 @@ from weaver_tt.network.file import import_python_file
 USER_FUNCTION = "get_tensorboard_custom_fn"
 
 
+def find_user_function(path: str) -> Any:
+    """The function in the file of ``--tensorboard-custom-fn``.
+
+    Raises:
+        ConfigError: there is no such file, or no such function in it.
+    """
+    file = import_python_file(Path(path), "--tensorboard-custom-fn")
+    function = getattr(file, USER_FUNCTION, None)
+    if function is None:
+        raise ConfigError(f"--tensorboard-custom-fn {path}: has no function {USER_FUNCTION}")
+    return function
+
+
 class UserFunction(Tracker):
     """Call ``get_tensorboard_custom_fn`` of a user's file, with the arguments that Weaver gives it.
 
@@ -31,11 +44,7 @@ class UserFunction(Tracker):
         Raises:
             ConfigError: there is no such file, or no such function in it.
         """
-        file = import_python_file(Path(path), "--tensorboard-custom-fn")
-        function = getattr(file, USER_FUNCTION, None)
-        if function is None:
-            raise ConfigError(f"--tensorboard-custom-fn {path}: has no function {USER_FUNCTION}")
-        self._function: Any = function
+        self._function = find_user_function(path)
         self._writer = writer
         self._module = module
         self._mode = ""

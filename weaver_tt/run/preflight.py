@@ -1,0 +1,191 @@
+"""The pre-flight of a run: all that can be wrong is tried out before the first pass over the data.
+
+Nothing is written, and a training that follows is what it is without: what is tried is thrown away,
+and random states are put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+
+from weaver_tt.config.alternatives import load_alternative
+from weaver_tt.config.plan import make_plan, with_extra_selection, without_reweighting
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.first_rows import FirstRows, first_batch, read_first_rows
+from weaver_tt.data.loaders import test_loaders, val_loader
+from weaver_tt.data.scan import Scan
+from weaver_tt.data.statistics.fit import make_accumulators, run_on_main, scan_training_files
+from weaver_tt.data.statistics.standardize import provisional_statistics
+from weaver_tt.data.statistics.training_pass import training_sources
+from weaver_tt.engine.checkpoint import random_state, set_random_state
+from weaver_tt.engine.device_settings import autocast_type
+from weaver_tt.engine.loop import run_epoch
+from weaver_tt.engine.trackers.user_function import find_user_function
+from weaver_tt.engine.trials.lr_finder import Sweep
+from weaver_tt.engine.update import make_update
+from weaver_tt.errors import TrainingError
+from weaver_tt.formats.writers import Columns, check_suffix
+from weaver_tt.log import quiet_log
+from weaver_tt.network.network import build_network
+from weaver_tt.network.weights import prepare_network
+from weaver_tt.options.train import DataOptions, RunOptions
+from weaver_tt.output.predict import check_observer_names
+from weaver_tt.run.cross_validation import fold_options
+from weaver_tt.run.launch import choose_device
+from weaver_tt.run.task import make_run_task
+from weaver_tt.system import distributed
+
+# fewer rows tell nothing: batch norm takes no batch of one
+LEAST_ROWS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingScans:
+    """The scans of the training files, and of the validation files where there are any."""
+
+    training: Scan
+    validation: Scan | None
+
+
+@dataclass(frozen=True, slots=True)
+class _TriedFiles:
+    """What is in the files, and what the network can be tried with."""
+
+    scans: TrainingScans
+    first: list[FirstRows]  # of the training
+    provisional: DataConfig  # with statistics of these rows
+
+
+def check_training(config: DataConfig, options: RunOptions) -> TrainingScans:
+    """Try out a training, on a few rows of each file group, before anything is written.
+
+    All files are looked at: those of training, validation and test, for all columns that their
+    YAMLs name. A small batch then goes through the network, the loss, the gradients and one step of
+    the optimizer. Of several ranks the first one does that. Only what all of the data decides, such
+    as a class without rows, is left to the training. Returns the scans, for the training.
+
+    Raises:
+        WeaverError: something is wrong.
+    """
+    # folds differ in their selections alone
+    fold = fold_options(options)[0]
+    check_user_files(fold)
+    return run_on_main(lambda: _try_training(config, fold))
+
+
+def check_reading(config: DataConfig, options: RunOptions) -> TrainingScans:
+    """Try out the data of a training alone, without a network; as :func:`check_training`.
+
+    Raises:
+        WeaverError: something is wrong.
+    """
+    return _try_files(config, options).scans
+
+
+def check_user_files(options: RunOptions) -> None:
+    """Check what flags name beside data and network: files, and values of a form of their own.
+
+    Raises:
+        WeaverError: something is wrong.
+    """
+    if options.train.lr_finder is not None:
+        Sweep.parse(options.train.lr_finder)
+    if options.train.tensorboard_custom_fn:
+        find_user_function(options.train.tensorboard_custom_fn)
+    if options.data.data_test and "test" in options.output.run_mode:
+        check_suffix(options.output.predict_output)
+
+
+def _try_training(config: DataConfig, options: RunOptions) -> TrainingScans:
+    tried = _try_files(config, options)
+    with _thrown_away():
+        try_network(tried.provisional, options, tried.first)
+    return tried.scans
+
+
+def _try_files(config: DataConfig, options: RunOptions) -> _TriedFiles:
+    """Look at all files, read the first rows of the training, and hand them to what adds up."""
+    data = options.data
+    scan = scan_training_files(config, data)
+    validation = None
+    selected = with_extra_selection(config, "train", data.extra_selection_train)
+    first = read_first_rows(
+        selected, make_plan(selected, "train"), scan, skip_bad=data.on_bad_file == "skip"
+    )
+    _try_accumulators(config, data, scan, first)
+    tables = [part.table for part in first if part.selected]
+    provisional = provisional_statistics(without_reweighting(config), tables)
+    loader = val_loader(load_alternative(provisional, data.data_config_val), data, scan=scan)
+    if loader is not None:
+        validation = loader.scan
+    if "test" in options.output.run_mode:
+        # a column that test files lack is reported now, not after days of training
+        test_loaders(load_alternative(provisional, data.data_config_test), data)
+    return _TriedFiles(TrainingScans(scan, validation), first, provisional)
+
+
+def _try_accumulators(
+    config: DataConfig, data: DataOptions, scan: Scan, first: Sequence[FirstRows]
+) -> None:
+    """Hand the first rows to what adds up statistics, weights and edges of buckets."""
+    accumulators = make_accumulators(config, data, training_sources(scan, data))
+    for accumulator in accumulators.values():
+        for part in first:
+            if part.selected:
+                accumulator.add(part.table, part.selected, part.path)
+
+
+@contextmanager
+def _thrown_away() -> Iterator[None]:
+    """What is done inside leaves no trace: no log, no random numbers drawn, no word to ranks."""
+    state = random_state()
+    try:
+        # the same is logged once more when the run does it
+        with quiet_log(), distributed.on_this_rank_alone():
+            yield
+    finally:
+        set_random_state(state)
+
+
+def try_network(config: DataConfig, options: RunOptions, first: Sequence[FirstRows]) -> None:
+    """Take one step of a training on a few of the ``first`` rows, with a network of its own.
+
+    Forward, loss, backward and optimizer, then a prediction. Rows that are too few to tell anything
+    are not tried.
+
+    Raises:
+        WeaverError: something is wrong.
+    """
+    device = choose_device(options.train.gpus)
+    network = build_network(config, options.network, device, seed=0)
+    prepare_network(network, options.network)
+    task = make_run_task(config, options)
+    plan = make_plan(config, "train")
+    batch = first_batch(first, config, plan, task.wanted_labels, device=device)
+    amp = autocast_type(options.train.use_amp, options.train.amp_dtype, device)
+    update = make_update(network.unwrapped, task, options.train, amp)
+    if batch is None or batch.size < LEAST_ROWS:
+        return
+    batch.progress = 1.0
+    network.train()
+    task.train()
+    run_epoch(network, task, [batch], update=update, device=device, amp=amp)
+    # float16 may overflow in its first steps, and is scaled down then
+    if amp is not torch.float16:
+        found = update.find_nonfinite()
+        if found is not None:
+            raise TrainingError(
+                f"NaN or infinite in a step that was tried on {batch.size} rows before the "
+                f"training: {', '.join(found.terms)}"
+            )
+    network.eval()
+    task.train(False)
+    written: list[Columns] = []
+    # with labels, as in tests, and without, as in data: labels may be observers too
+    batches = [batch, replace(batch, labels={})]
+    run_epoch(network, task, batches, write=written.append, device=device, amp=amp)
+    check_observer_names(task, written[-1])
