@@ -84,14 +84,59 @@ def test_more_objects_are_padding():
     assert (case["jets"][:, 1, 5:] == PAD).all()
 
 
-def test_rows_without_objects_are_added_first_and_in_the_middle():
-    sample = with_empty_rows(SAMPLE, CONFIG)
+def test_a_network_that_has_numbers_for_rows_without_objects_is_compared_on_two(caplog):
+    with caplog.at_level(logging.INFO, logger="weaver_tt"):
+        sample = with_empty_rows(SAMPLE, CONFIG, double)
     assert sample["jets"].shape == (42, 2, 5)
     for row in (0, 21):
         assert (sample["jets"][row, 0] == 0).all()
         assert (sample["jets"][row, 1] == PAD).all()
         assert (sample["event"][row] == SAMPLE["event"][0]).all()
     assert (sample["jets"][[*range(1, 21), *range(22, 42)]] == SAMPLE["jets"]).all()
+    assert "two such are compared as well" in caplog.text
+
+
+def mean_of_jets(inputs):
+    """NaN for a row without jets: 0 / 0."""
+    real = inputs["jets"][:, :1] > 0
+    return (inputs["jets"] * real).sum(2) / real.sum(2), None
+
+
+def fails_without_jets(inputs):
+    if not (inputs["jets"][:, 0] > 0).any(1).all():
+        raise ValueError("nothing to attend to")
+    return double(inputs)
+
+
+@pytest.mark.parametrize(
+    ("network", "what"),
+    [
+        (mean_of_jets, "gives NaN or infinity for them"),
+        (fails_without_jets, r"fails on them (ValueError: nothing to attend to)"),
+    ],
+)
+def test_a_network_need_not_stand_rows_that_its_data_do_not_hold(network, what, caplog):
+    with caplog.at_level(logging.WARNING, logger="weaver_tt"):
+        sample = with_empty_rows(SAMPLE, CONFIG, network)
+    assert sample is SAMPLE
+    assert (
+        f"rows without objects are not compared: the sample has none, and the network {what}"
+        in (caplog.text)
+    )
+
+
+def test_a_row_without_objects_of_the_data_comes_first_whatever_the_network_says_of_it():
+    jets = SAMPLE["jets"].copy()
+    jets[3] = [[0.0], [PAD]]
+    sample = with_empty_rows(SAMPLE | {"jets": jets}, CONFIG, mean_of_jets)
+    order = [3, 0, 1, 2, *range(4, 40)]
+    assert (sample["jets"] == jets[order]).all()
+    assert (sample["event"] == SAMPLE["event"][order]).all()
+
+
+def test_rows_of_scalars_alone_have_no_objects_to_lack():
+    sample = {"event": SAMPLE["event"]}
+    assert with_empty_rows(sample, CONFIG, mean_of_jets) is sample
 
 
 def test_equal_networks_do_not_differ():

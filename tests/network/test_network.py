@@ -13,7 +13,6 @@ from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import Ensemble, Network, build_network
 from weaver_tt.network.outputs import first_tensor
-from weaver_tt.network.summary import network_summary
 from weaver_tt.options.train import NetworkOptions
 
 LINEAR = """
@@ -118,7 +117,7 @@ def test_a_users_error_in_forward_passes_through(tmp_path, config):
         tmp_path, text + "def get_model(config):\n    return Net(), {'input_names': ['tracks']}\n"
     ).get_model(config, {})
     with pytest.raises(ValueError, match="of my own"):
-        network_summary(Network(module, info["input_names"]), config)
+        Network(module, info["input_names"])({"tracks": torch.zeros(1, 2, 7)})
 
 
 def test_a_network_pickles_and_its_file_is_imported_once(file, config):

@@ -23,7 +23,7 @@ from weaver_tt.errors import ConfigError, DataError, OutputError
 from weaver_tt.network.network import Ensemble, build_network
 from weaver_tt.network.outputs import Activated
 from weaver_tt.options.train import DataOptions, NetworkOptions
-from weaver_tt.output.predict import empty_columns, output_path, padding_row, predict, tree_name
+from weaver_tt.output.predict import output_path, predict, tree_name
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.registry import make_task
 
@@ -51,6 +51,10 @@ class Percent:
 
     def __init__(self, spread: bool = False) -> None:
         self.spread = spread
+
+    @property
+    def has_spread(self) -> bool:
+        return self.spread
 
     def __call__(self, inputs: dict[str, Tensor]) -> Activated:
         efficiency = inputs["jets"][:, :1] / 100  # (N, 1, P)
@@ -258,16 +262,69 @@ def test_the_tree_is_named_as_in_the_input():
     assert tree_name(config_of(treename="nominal/Events;3")) == "Events"
 
 
-def test_a_padding_row_is_what_the_padder_makes_of_no_objects():
-    row = padding_row(config_of(), CPU)
-    assert row.inputs["jets"].tolist() == [[[0] * LENGTH, [-9] * LENGTH]]
-    assert row.inputs["event"].tolist() == [[0]]
-    assert not row.masks["jets"].any()
-    assert row.counts["jets"].tolist() == [0]
+class NeedsJets(Percent):
+    """Fails on a row without jets, as attention over nothing may."""
+
+    def __call__(self, inputs: dict[str, Tensor]) -> Activated:
+        assert (inputs["jets"][:, 0] != 0).any(1).all()
+        return super().__call__(inputs)
 
 
-def test_columns_are_known_before_the_first_row(task):
-    columns = empty_columns(Percent(), task, CPU)
-    assert {name: str(ak.type(column)) for name, column in columns.items()} == {
-        "jet_eff": "0 * var * float32"
-    }
+def test_no_row_is_predicted_that_the_data_do_not_hold(tmp_path, task):
+    # the first jet of all has pt 0: it shares its row with one of pt 1
+    predict(NeedsJets(), task, {"_": Rows([2, 1, 3])}, tmp_path / "pred.root", CPU)
+    assert ak.num(read(tmp_path / "pred.root")["jet_eff"]).tolist() == [2, 1, 3]
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_a_file_without_rows_has_its_columns_though_no_network_was_called(tmp_path, task, spread):
+    class Never(Percent):
+        def __call__(self, inputs: dict[str, Tensor]) -> Activated:
+            raise AssertionError("there is no row to predict")
+
+    predict(Never(spread), task, {"_": Rows([])}, tmp_path / "pred.root", CPU)
+    found = read(tmp_path / "pred.root")
+    columns = {"jet_eff": "0 * var * float32"}
+    if spread:
+        columns["jet_eff_std"] = "0 * var * float32"
+    counters = {f"n{name}" for name in columns}
+    assert {name: str(found[name].type) for name in found.fields if name not in counters} == columns
+
+
+def test_an_observer_named_like_a_column_beyond_the_outputs_is_refused_too(tmp_path):
+    class More(type(make_task(config_of()))):
+        def columns(self, scored):
+            return super().columns(scored) | {"jet_mass": np.zeros(len(scored.counts))}
+
+    with pytest.raises(ConfigError, match="observer 'jet_mass' has the name of a column"):
+        predict(Percent(), More(config_of()), {"_": Rows([1])}, tmp_path / "pred.root", CPU)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_observer_may_be_a_label(tmp_path):
+    task = make_task(config_of(observers=["jet_istag"]))
+
+    class WithLabel(Rows):
+        def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
+            for batch in super().epoch(number, skip):
+                batch.observers = {"jet_istag": ak.ones_like(batch.observers["jet_mass"])}
+                yield batch
+
+    predict(Percent(), task, {"_": WithLabel([2, 1], labels=True)}, tmp_path / "pred.root", CPU)
+    assert read(tmp_path / "pred.root")["jet_istag"].tolist() == [[1, 1], [1]]
+
+
+def test_a_selection_that_drops_all_rows_gives_an_empty_file_and_a_warning(tmp_path, caplog):
+    """With the real loader: one file of many may well hold nothing of interest."""
+    toy.write_toy(str(tmp_path / "toy.root"), 20, seed=1)
+    config = load_config(
+        str(Path(__file__).parents[2] / "data_configs" / "truth_tagging.yaml"),
+    )
+    task = make_task(config)
+    options = DataOptions(
+        data_test=[str(tmp_path / "toy.root")], extra_selection_test="event_number < 0"
+    )
+    with caplog.at_level(logging.WARNING, logger="weaver_tt"):
+        predict(Percent(), task, loaders_of(config, options), tmp_path / "pred.root", CPU)
+    assert len(read(tmp_path / "pred.root")["jet_eff"]) == 0
+    assert "no row of the test group is selected" in caplog.text

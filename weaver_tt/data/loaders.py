@@ -54,8 +54,12 @@ class Loader:
         rank: int = 0,
         world: int = 1,
         shorten: bool = False,
+        may_be_empty: bool = False,
     ) -> None:
-        """``repeat``: every epoch is the same; ``shorten``: pad to the longest row of a batch."""
+        """``repeat``: every epoch is the same; ``shorten``: pad to the longest row of a batch.
+
+        ``may_be_empty``: a selection that drops all rows is no error.
+        """
         self.steps = steps  # batches in an epoch where that is fixed
         self.accounting = Accounting()  # of the running or the last epoch
         self.scan = stream.scan
@@ -67,6 +71,7 @@ class Loader:
         self._workers = workers
         self._rank = rank
         self._world = world
+        self._may_be_empty = may_be_empty
         self._reported_classes = False  # whether classes without rows have been warned of
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
@@ -136,6 +141,8 @@ class Loader:
         config = self._stream.config
         plan = self._stream.plan
         if not counts.selected.total():
+            if self._may_be_empty:
+                return
             why = "none is left"
             if plan.selection is not None:
                 why = f"the selection {plan.selection.source!r} drops all of them"
@@ -296,7 +303,8 @@ def test_loaders(
     for group in parse_groups(options.data_test, divide=True):
         scan = scan_files([group], config, plan, options.on_bad_file)
         stream = _make_stream(config, options, scan, "predict", (0.0, 1.0), size, wanted_labels)
-        loaders[group.name] = Loader(stream, device, shuffle=False)
+        # one file of many may well hold nothing of interest: whoever predicts says so
+        loaders[group.name] = Loader(stream, device, shuffle=False, may_be_empty=True)
     return loaders
 
 

@@ -1,6 +1,7 @@
 """Compare an exported network with the torch network it was made from.
 
-Every export has to pass: same numbers for several N and P, for rows without objects too.
+Every export has to pass: same numbers for several N and P, and for rows without objects where the
+training data had such, or where the network has numbers for them.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def largest_difference(
 ) -> float:
     """The largest |exported - reference| / max(1, |reference|) over all outputs, rows, N and P.
 
-    ``sample`` holds rows (R, C, P) that include rows without objects. Groups in ``dynamic`` are cut
+    ``sample`` holds rows (R, C, P). Groups in ``dynamic`` are cut
     to 1 and 2 objects and padded to 3 more than their length; N is 1, 7 and some hundred. Values
     that are NaN in both agree, with a warning.
 
@@ -114,7 +115,7 @@ def comparison_batches(
 
     N = 1 (twice), 7, then the rest in parts as large as memory allows.
     """
-    rows = len(next(iter(sample.values())))
+    rows = _row_count(sample)
     for lengths in _compared_lengths(sample, dynamic):
         resized = dict(sample)
         for name, length in lengths.items():
@@ -159,17 +160,63 @@ def resize(
     return np.concatenate([array, padding], axis=2)
 
 
-def with_empty_rows(sample: Sample, config: DataConfig) -> Sample:
-    """The sample with two rows without objects added.
+def with_empty_rows(sample: Sample, config: DataConfig, reference: NetworkCall) -> Sample:
+    """The sample with rows without objects, where that can be asked of the network.
 
-    One is the first, so that a batch of N = 1 consists of it, the other in the middle.
+    Of a sample that has such rows, one comes first, so that a batch of N = 1 consists of it. Else
+    two are made up, the first and one in the middle, if the network has finite numbers for them: it
+    need not stand what its data does not hold. The log says what is compared.
     """
+    groups = [name for name in sample if config.inputs[name].length is not None]
+    if not groups:
+        return sample
+    empty = find_empty_rows(sample, config)
+    if len(empty):
+        order = np.r_[empty[0], np.delete(np.arange(_row_count(sample)), empty[0])]
+        return {name: array[order] for name, array in sample.items()}
+    made_up = {name: _empty_row(array, config.inputs[name]) for name, array in sample.items()}
+    problem = _problem_with(reference, made_up)
+    if problem is not None:
+        log.warning(
+            "rows without objects are not compared: the sample has none, and the network %s; "
+            "never give it one in C++",
+            problem,
+        )
+        return sample
+    log.info("the sample has no row without objects; two such are compared as well")
     extended = {}
     for name, array in sample.items():
-        empty = _empty_row(array, config.inputs[name])
         first_half, second_half = np.split(array, [len(array) // 2])
-        extended[name] = np.concatenate([empty, first_half, empty, second_half])
+        extended[name] = np.concatenate([made_up[name], first_half, made_up[name], second_half])
     return extended
+
+
+def find_empty_rows(sample: Sample, config: DataConfig) -> npt.NDArray[np.int64]:
+    """The rows that have padding alone in all groups of objects, of which there is at least one."""
+    empty = np.ones(_row_count(sample), dtype=bool)  # (R,)
+    for name, array in sample.items():
+        group = config.inputs[name]
+        if group.length is not None:
+            padding = _padding(group, len(array), array.shape[2])
+            empty &= (array == padding).all(axis=(1, 2))
+    return np.flatnonzero(empty)
+
+
+def _row_count(sample: Sample) -> int:
+    return len(next(iter(sample.values())))
+
+
+def _problem_with(reference: NetworkCall, rows: Sample) -> str | None:
+    """What the torch network does with ``rows`` that it should not; None if all is well."""
+    try:
+        with torch.no_grad():
+            output, _ = reference({name: torch.tensor(array) for name, array in rows.items()})
+    # whatever a network raises on rows that it was not made for
+    except Exception as error:
+        return f"fails on them ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
+    if not output.isfinite().all():
+        return "gives NaN or infinity for them"
+    return None
 
 
 def _empty_row(array: npt.NDArray[np.float32], group: InputGroup) -> npt.NDArray[np.float32]:

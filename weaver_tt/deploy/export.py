@@ -167,12 +167,11 @@ def export_onnx(
         )
         sample = random_sample(config)
     inputs = select_inputs(sample, config, list(members[0].input_names))
-    rows = with_empty_rows(inputs, config)
-    example = {name: torch.tensor(array[:3]) for name, array in rows.items()}
-
     reference = Ensemble(members, task)
     for member in members:
         member.eval()
+    rows = with_empty_rows(inputs, config, reference)
+    example = {name: torch.tensor(array[:3]) for name, array in rows.items()}
     with torch.no_grad():
         output, _ = reference(example)  # (N, K, P), (N, K) or (N,)
     graph = GraphLayout(members, task, config, per_object=output.dim() == 3)

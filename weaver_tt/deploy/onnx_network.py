@@ -39,6 +39,13 @@ class OnnxNetwork:
         self.session = _open_session(self.path, threads)
         self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
         self.input_names = [item.name for item in self.session.get_inputs()]
+        self.output_names = [item.name for item in self.session.get_outputs()]
+        # a label of its own may end in _std as well
+        self.spreads = {
+            name
+            for name in self.output_names
+            if name.endswith(SPREAD) and name.removesuffix(SPREAD) in self.output_names
+        }
         if not {"layout", "outputs", "preprocess"} <= self.metadata.keys():
             raise ConfigError(
                 f"{self.path}: not written by weaver_tt "
@@ -60,7 +67,7 @@ class OnnxNetwork:
         arrays = {}
         for name in self.input_names:
             arrays[name] = inputs[name].detach().cpu().numpy()
-        names = [item.name for item in self.session.get_outputs()]
+        names = self.output_names
         try:
             results = self.session.run(names, arrays)
         # errors of ONNX Runtime have no common base
@@ -72,14 +79,17 @@ class OnnxNetwork:
         values = []
         spreads = []
         for name, result in zip(names, results, strict=True):
-            # a label of its own may end in _std as well
-            is_spread = name.endswith(SPREAD) and name.removesuffix(SPREAD) in names
-            if is_spread:
+            if name in self.spreads:
                 spreads.append(result)
             else:
                 values.append(result)
         spread = self._join(spreads) if spreads else None
         return Activated(self._join(values), spread)
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether it holds several members, and gives the spread between them."""
+        return bool(self.spreads)
 
     def _join(self, outputs: list[Any]) -> Tensor:
         """Graph outputs as one tensor: K times (N, P) -> (N, K, P); (N, K) as it is."""

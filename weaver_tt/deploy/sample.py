@@ -66,14 +66,13 @@ def _is_empty(batch: Batch) -> npt.NDArray[np.bool_]:
     return empty
 
 
-def save_sample(prefix: str | Path, batches: Iterable[Batch], rows: int = 256) -> Path:
-    """Write the first ``rows`` rows of ``batches`` to ``PREFIX_sample.npz``, atomically.
+def save_sample(prefix: str | Path, sample: Sample) -> Path:
+    """Write ``sample`` to ``PREFIX_sample.npz``, atomically.
 
     Raises:
         OutputError: the file cannot be written.
     """
     path = RunFiles(str(prefix)).sample
-    sample = collect_sample(batches, rows)
     with writing(path) as file:
         np.savez_compressed(file, **sample)  # type: ignore[arg-type]
     return path
@@ -102,7 +101,7 @@ def load_sample(model: str | Path) -> Sample | None:
 
 
 def random_sample(config: DataConfig, rows: int = 256, seed: int = 1) -> Sample:
-    """Random rows for a model without a sample; the first is without objects.
+    """Random rows for a model without a sample, with one object or more.
 
     Values are within the variables' ranges, and padded as the data are.
     """
@@ -116,9 +115,9 @@ def random_sample(config: DataConfig, rows: int = 256, seed: int = 1) -> Sample:
             sample[name] = np.stack(columns, axis=1).astype(np.float32)
             continue
         if group.length not in counts:
-            drawn = random.integers(0, group.length + 1, rows)  # (R,)
-            # row r has at most r objects, and so the first none
-            counts[group.length] = np.minimum(drawn, np.arange(rows))
+            drawn = random.integers(1, group.length + 1, rows)  # (R,)
+            # row r has at most r + 1 objects, and so the first just one
+            counts[group.length] = np.minimum(drawn, np.arange(rows) + 1)
         count = counts[group.length][:, None]  # (R, 1)
         real = np.arange(group.length) < count  # (R, P)
         sample[name] = _random_objects(group, real, random)

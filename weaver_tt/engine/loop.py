@@ -33,6 +33,10 @@ class Runnable(Protocol):
 class Predictor(Runnable, Protocol):
     """What a prediction asks of one: a network, an ensemble, an ONNX Runtime session."""
 
+    @property
+    def has_spread(self) -> bool:
+        """Whether its outputs come with a spread: several members, in one or in another form."""
+
     def eval(self) -> Any:
         """Evaluation mode."""
 
@@ -104,7 +108,7 @@ def run_epoch(
     autocast on ``device``; losses stay in float32, and meters in float64.
 
     Raises:
-        ConfigError: training on data without labels.
+        ConfigError: training on data without labels; an observer has the name of a column.
     """
     if meters is None:
         meters = task.meters()
@@ -130,10 +134,30 @@ def run_epoch(
             for meter in meters:
                 meter.update(scored, losses)
         if write is not None:
-            write(task.columns(scored) | batch.observers)
+            write(_with_observers(task, scored, batch))
     # ranks exchange sums once an epoch, not once a batch
     totals = [sum_over_ranks(meter.totals()) for meter in meters]
     return EpochMetrics(meters, totals)
+
+
+def _with_observers(task: Task, scored: Scored, batch: Batch) -> dict[str, Any]:
+    """The columns of the task and the observers of a batch, by name.
+
+    An observer may well be a label: it is the same number.
+    """
+    columns = task.columns(scored)
+    results = columns.keys() - set(task.config.label_names)
+    refuse_observers(task, results & batch.observers.keys())
+    return columns | batch.observers
+
+
+def refuse_observers(task: Task, names: Iterable[str]) -> None:
+    """Raise ConfigError for the first observer of ``names``: it is named like a result."""
+    for name in sorted(names):
+        raise ConfigError(
+            f"{task.config.source}: observer {name!r} has the name of a column that {task.name} "
+            "writes; rename it in new_variables"
+        )
 
 
 def _call_network(

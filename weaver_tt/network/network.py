@@ -132,6 +132,11 @@ class Ensemble:
         return Activated(mean, outputs.std(0, correction=0))
 
     @property
+    def has_spread(self) -> bool:
+        """Whether there are several members, between which there is a spread."""
+        return len(self.members) > 1
+
+    @property
     def input_names(self) -> list[str]:
         """The input groups that the members take."""
         return self.members[0].input_names

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 from torch.utils.flop_counter import FlopCounterMode
 
 from weaver_tt.config.schema import DataConfig
@@ -30,42 +31,77 @@ def output_text(output: Any) -> str:
     return type(output).__name__
 
 
-def network_summary(network: Network, config: DataConfig) -> str:
-    """The module, its parameters, and the FLOPs of one forward pass of a full row.
+def network_summary(
+    network: Network, config: DataConfig, rows: Mapping[str, Tensor] | None = None
+) -> str:
+    """The module, its parameters, and the FLOPs of one forward pass of a row.
 
-    The data YAML is enough for it; no data is read.
+    ``rows``: inputs of N rows of the data by group, (N, C, P) or (N, C). Without them it is one row
+    of random numbers that is full of objects. As no file may hold such a row, a network need not
+    stand it: then the summary says so instead of giving FLOPs.
     """
     module = network.unwrapped
     shapes = {name: (1, *config.input_shapes[name][1:]) for name in network.input_names}
-    row = _full_row(shapes, network.device)
+    output = "unknown"
+    if rows is None:
+        try:
+            shown, flops = _count_flops(network, _full_row(shapes, network.device))
+            output = output_text(shown)
+            counted = f"{flops:,} forward, for one row"
+            objects = [f"{s[2]} objects in {name}" for name, s in shapes.items() if len(s) == 3]
+            if objects:
+                counted += f" with {' and '.join(objects)}"
+        except Exception as error:  # whatever a user's network says of a row that was made up
+            counted = (
+                "unknown: the network fails on a full row of random numbers "
+                f"({type(error).__name__}: {_first_line(error)}); -i counts on rows of the data"
+            )
+    else:
+        number = len(rows[network.input_names[0]])
+        shown, flops = _count_flops(network, rows)
+        output = output_text(shown)
+        counted = f"{flops // number:,} forward, for one row, the mean of {number} of the data"
+
+    lines = [str(module), f"network file  {network.source}"]
+    for name, shape in shapes.items():
+        lines.append(f"input         {name} {shape_text(shape)}")
+    lines.append(f"output        {output}")
+    lines.append(_parameter_line(module))
+    lines.append(f"FLOPs         {counted}")
+    return "\n".join(lines)
+
+
+def _count_flops(network: Network, rows: Mapping[str, Tensor]) -> tuple[Any, int]:
+    """What the module returns for ``rows`` in evaluation mode, and the FLOPs that it took."""
+    module = network.unwrapped
     counter = FlopCounterMode(display=False)
     was_training = module.training
     module.eval()
-    # without gradients the counter refuses a part that is called with a parameter, such as a class
-    # token
-    with torch.enable_grad(), counter:
-        output = Network(module, network.input_names)(row)
-    module.train(was_training)
+    try:
+        # without gradients the counter refuses a part that is called with a parameter, such as a
+        # class token
+        with torch.enable_grad(), counter:
+            output = Network(module, network.input_names, network.source)(rows)
+    finally:
+        module.train(was_training)
+    return output, counter.get_total_flops()
 
-    lines = [str(module), f"network file  {network.source}"]
-    objects = []
-    for name, shape in shapes.items():
-        lines.append(f"input         {name} {shape_text(shape)}")
-        if len(shape) == 3:
-            objects.append(f"{shape[2]} objects in {name}")
-    lines.append(f"output        {output_text(output)}")
+
+def _parameter_line(module: nn.Module) -> str:
     total = 0
     trainable = 0
     for parameter in module.parameters():
+        # that of a lazy layer has no size before the first row
+        if isinstance(parameter, UninitializedParameter):
+            return "parameters    unknown before the first row"
         total += parameter.numel()
         if parameter.requires_grad:
             trainable += parameter.numel()
-    lines.append(f"parameters    {total:,} ({trainable:,} trainable)")
-    flops = f"FLOPs         {counter.get_total_flops():,} forward, for one row"
-    if objects:
-        flops += f" with {' and '.join(objects)}"
-    lines.append(flops)
-    return "\n".join(lines)
+    return f"parameters    {total:,} ({trainable:,} trainable)"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _full_row(shapes: Mapping[str, tuple[int, ...]], device: torch.device) -> dict[str, Tensor]:

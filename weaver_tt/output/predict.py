@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,9 @@ import torch
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.loaders import Loader
-from weaver_tt.data.rows.batch import Batch
-from weaver_tt.engine.loop import EpochMetrics, Predictor, run_epoch
-from weaver_tt.errors import ConfigError, DataError
-from weaver_tt.formats.writers import Columns, open_writer
+from weaver_tt.engine.loop import EpochMetrics, Predictor, refuse_observers, run_epoch
+from weaver_tt.errors import DataError
+from weaver_tt.formats.writers import open_writer
 from weaver_tt.log import format_metrics, log
 from weaver_tt.output.results import write_results
 from weaver_tt.tasks.base import Task
@@ -75,32 +74,26 @@ def predict_parts(
 
     One file for each group, in which the rows of the parts follow each other.
     """
-    network, loaders = parts[0]
-    empty = empty_columns(network, task, device)
-    check_observer_names(task, empty)
+    # before a network runs; what a task writes beside its outputs is known with the first batch
+    check_observer_names(task, [*task.output_names, *(f"{name}_std" for name in task.output_names)])
+    _, loaders = parts[0]
     predictions = {}
     for group in loaders:
         path = output_path(output, group)
-        rows, metrics = _predict_group(parts, group, task, path, device, empty)
+        rows, metrics = _predict_group(parts, group, task, path, device)
         write_results(metrics, task, path.with_suffix(""), figures)
         predictions[group] = Prediction(path, rows, metrics)
     return predictions
 
 
-def check_observer_names(task: Task, columns: Columns) -> None:
+def check_observer_names(task: Task, columns: Iterable[str]) -> None:
     """Check that no observer has the name of one of the ``columns`` that the task writes.
 
     Raises:
         ConfigError: one has.
     """
     config = task.config
-    observers = {*config.observers, *config.optional_observers}
-    clashes = sorted(columns.keys() & observers)
-    if clashes:
-        raise ConfigError(
-            f"{config.source}: observer {clashes[0]!r} has the name of a column that {task.name} "
-            "writes; rename it in new_variables"
-        )
+    refuse_observers(task, {*config.observers, *config.optional_observers}.intersection(columns))
 
 
 def _predict_group(
@@ -109,9 +102,11 @@ def _predict_group(
     task: Task,
     path: Path,
     device: torch.device,
-    empty: Columns,
 ) -> tuple[int, EpochMetrics]:
-    """Write ``path``, ``empty`` columns if no row is selected: number of rows, and metrics."""
+    """Write ``path``, without entries if no row is selected: number of rows, and metrics.
+
+    Names and types are those of the first batch. No network is called on rows that no file holds.
+    """
     # meters go on from part to part, so that the metrics are those of all rows
     meters = task.meters()
     accounting = Accounting()
@@ -133,7 +128,7 @@ def _predict_group(
                 "the file has no entries and no observers",
                 path,
             )
-            writer.write(empty)
+            writer.write(task.empty_columns(parts[0][0].has_spread))
         # inside: a file that lacks rows is not kept
         log_prediction(path, writer.rows, accounting, metrics, _labelled_groups(task.config))
     return writer.rows, metrics
@@ -148,37 +143,6 @@ def tree_name(config: DataConfig) -> str:
     """The name of the written tree: that of the input, without its folder and cycle."""
     # FOLDER/NAME;CYCLE, where folder and cycle belong to the input file
     return (config.treename or "tree").split("/")[-1].split(";")[0]
-
-
-def empty_columns(network: Predictor, task: Task, device: torch.device) -> Columns:
-    """The columns of the task for no row at all: names and types.
-
-    Found by one row that is all padding; ``network`` is set to evaluation mode.
-    """
-    network.eval()
-    # only the task knows its types, so a row must go through it, and is then cut off
-    with torch.no_grad():
-        batch = padding_row(task.config, device)
-        columns = task.columns(task.score(network(batch.inputs), batch))
-    return {name: column[:0] for name, column in columns.items()}
-
-
-def padding_row(config: DataConfig, device: torch.device) -> Batch:
-    """One row without objects, zero in its scalars."""
-    inputs = {}
-    masks = {}
-    counts = {}
-    for name, group in config.inputs.items():
-        shape = [1, *group.shape[1:]]
-        if group.length is None:
-            inputs[name] = torch.zeros(shape, device=device)  # (1, C)
-            continue
-        # each variable has a padding value of its own
-        pads = torch.tensor([variable.pad for variable in group.variables], device=device)
-        inputs[name] = pads[None, :, None].expand(shape).contiguous()  # (1, C, P)
-        masks[name] = torch.zeros(1, group.length, dtype=torch.bool, device=device)
-        counts[name] = torch.zeros(1, dtype=torch.int64, device=device)
-    return Batch(inputs=inputs, masks=masks, counts=counts, labels={}, progress=1.0, size=1)
 
 
 def log_prediction(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from torch import Tensor
 
 from weaver_tt.config.alternatives import load_alternative
 from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.loaders import Loader, test_loaders, train_loader, val_loader
-from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.scan import Scan
 from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.data.statistics.standardize import load_statistics
@@ -28,14 +27,14 @@ from weaver_tt.engine.trackers.make import make_tracker
 from weaver_tt.engine.trials.lr_finder import find_rate
 from weaver_tt.engine.trials.profiler import profile_steps
 from weaver_tt.engine.trials.read_test import measure_reading
-from weaver_tt.errors import ConfigError
+from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.log import configure_log, log
 from weaver_tt.network.file import NetworkFile, explain_missing_file
 from weaver_tt.network.network import Ensemble, Network, build_network
 from weaver_tt.network.summary import network_summary
 from weaver_tt.network.weights import load_weights, prepare_network
-from weaver_tt.options.train import RunOptions
+from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.output.predict import Prediction, predict_parts
 from weaver_tt.output.results import finite_or_none, write_results
 from weaver_tt.run.checks import check_config, check_options, is_onnx, is_prediction, is_trial
@@ -55,6 +54,9 @@ from weaver_tt.run.task import make_run_task
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.tasks.base import Task
+
+# rows of the data that a network's FLOPs are counted on
+SUMMARY_ROWS = 16
 
 # what of the run card goes into model.onnx
 CARD_IN_ONNX = ("command", "started", "git", "versions", "seed", "best")
@@ -108,9 +110,14 @@ def run_on_this_process(options: RunOptions) -> RunResult:
 
 
 def print_network(config: DataConfig, options: RunOptions) -> None:
-    """Print the network's layers, parameters and FLOPs."""
+    """Print the network's layers, parameters and FLOPs: of real rows, where files are given."""
+    rows = None
+    if options.data.data_train:
+        with local_copies(options.data, "data_train") as data, TemporaryDirectory() as scratch:
+            config, scan = fit_statistics(config, f"{scratch}/net", data)
+            rows = first_inputs(first_rows(config, data, scan))
     network = build_network(config, options.network, torch.device("cpu"))
-    print(network_summary(network, config))
+    print(network_summary(network, config, rows))
 
 
 # --- train
@@ -162,29 +169,34 @@ def train_fold(
     if distributed.is_main():
         card = make_card(options, seed, files, texts)
         save_card(prefix, card)
+    sample = first_rows(config, options.data, scan)
     best = []
     if options.network.ensemble == 1:
-        best.append(train_member(config, scans, options, prefix, seed, device))
+        best.append(train_member(config, scans, sample, options, prefix, seed, device))
     else:
         for number in range(options.network.ensemble):
             member = RunFiles(prefix).member(number).prefix
             member_seed = seed_of_member(seed, number)
-            best.append(train_member(config, scans, options, member, member_seed, device))
+            best.append(train_member(config, scans, sample, options, member, member_seed, device))
     if distributed.is_main():
         save_card(prefix, card | {"best": best})
-        save_sample(prefix, sample_batches(config, options, scan))
+        save_sample(prefix, sample)
     return best
 
 
 def train_member(
     config: DataConfig,
     scans: TrainingScans,
+    sample: Sample,
     options: RunOptions,
     prefix: str,
     seed: int,
     device: torch.device,
 ) -> dict[str, float | None]:
-    """Train one network; returns the metrics of its best epoch."""
+    """Train one network; returns the metrics of its best epoch.
+
+    ``sample``: rows of the training data, on which its FLOPs are counted.
+    """
     rank = distributed.rank()
     world = distributed.world_size()
     network = start_network(config, options, device, seed)
@@ -209,7 +221,7 @@ def train_member(
         wanted_labels=task.wanted_labels,
         scan=scans.validation,
     )
-    log.info("%s", network_summary(network, config))
+    log.info("%s", network_summary(network, config, first_inputs(sample, device)))
     settings = options.train
     if options.network.ensemble > 1:
         settings = with_tracker_subfolders(settings, Path(prefix).name)
@@ -310,19 +322,25 @@ def config_texts(config: DataConfig, options: RunOptions) -> dict[str, str]:
     return {"data": config.text, "network": network_file.path.read_text()}
 
 
-def sample_batches(config: DataConfig, options: RunOptions, scan: Scan) -> Iterator[Batch]:
-    """Batches of real rows to compare an export on: the first training rows, in order."""
+def first_rows(config: DataConfig, data: DataOptions, scan: Scan) -> Sample:
+    """Some hundred rows of the training data, in order: what an export is compared on."""
     # read as validation reads: no shuffling, no reweighting, all of the rows
     data = replace(
-        options.data,
-        data_val=options.data.data_train,
-        extra_selection_val=options.data.extra_selection_train,
+        data,
+        data_val=data.data_train,
+        extra_selection_val=data.extra_selection_train,
         steps_per_epoch_val=None,
         samples_per_epoch_val=None,
     )
     loader = val_loader(config, data, scan=scan)
     assert loader is not None  # there are files
-    return loader.epoch(0)
+    return collect_sample(loader.epoch(0))
+
+
+def first_inputs(sample: Sample, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """The inputs of the first ``SUMMARY_ROWS`` rows, by group."""
+    # copies: a network may write into its inputs
+    return {name: torch.tensor(rows[:SUMMARY_ROWS]).to(device) for name, rows in sample.items()}
 
 
 # --- predict and export
@@ -383,6 +401,8 @@ def run_export(config: DataConfig, options: RunOptions) -> float:
         loaders = test_loaders(config, options.data, device=cpu, wanted_labels=task.wanted_labels)
         first_group = next(iter(loaders.values()))
         sample = collect_sample(first_group.epoch(0))
+        if not sample:
+            raise DataError("--export-onnx: no row of the first group of --data-test is selected")
     else:
         sample = load_sample(model)
     card = load_card(RunFiles.of(model).run.prefix)

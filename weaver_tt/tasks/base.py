@@ -171,8 +171,25 @@ class Task(ABC):
     def columns(self, scored: Scored) -> dict[str, Any]:
         """Activated entries -> output columns by name, and labels where the data has them.
 
-        Each is an array (N,) or, for objects, an awkward array of N lists.
+        Each is an array (N,) or, for objects, an awkward array of N lists. N may be 0.
         """
+
+    def empty_columns(self, spread: bool = False) -> dict[str, Any]:
+        """The output columns of no row at all: names and types, for which no network is needed.
+
+        ``spread``: with the spread of an ensemble.
+        """
+        output = torch.zeros(0, len(self.output_names))  # (0, K)
+        counts = torch.zeros(0, dtype=torch.int64)
+        nothing = Scored(
+            output,
+            target=None,
+            weight=output.new_zeros(0),
+            counts=counts,
+            spread=output if spread else None,
+            monitors={},
+        )
+        return self.columns(nothing)
 
     @property
     @abstractmethod
