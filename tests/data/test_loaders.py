@@ -342,3 +342,29 @@ def test_batches_of_workers_that_reuse_their_memory_hold_every_row_once(files):
     found = [n for batch in epoch(train(files, batch_size=20, num_workers=2)) for n in batch]
     assert len(found) == 1000
     assert sorted(found) == list(range(1000))
+
+
+def test_training_data_without_an_object_that_passes_say_which_selection_drops_them(files):
+    nothing = config(object_selection={"jets": "jet_pt < 0"})
+    message = r"no object of 'jets' passes its selection 'jet_pt < 0': all 2,000 objects in 1,000"
+    with pytest.raises(DataError, match=message):
+        epoch(train(files, nothing))
+    # and where an epoch ends before the files do
+    with pytest.raises(DataError, match="no object of 'jets' passes its selection 'jet_pt < 0'"):
+        epoch(train(files, nothing, steps_per_epoch=2))
+    # in a file whose rows have no object at all, no selection is at fault
+    assert epoch(train(files, config(object_selection={"jets": "jet_pt >= 0"})))
+
+
+def test_predicted_and_validated_rows_without_an_object_that_passes_are_warned_of_once(
+    files, caplog
+):
+    nothing = config(object_selection={"jets": "jet_pt < 0"})
+    options = DataOptions(data_test=files, data_train=files, data_val=files)
+    validation = loaders.val_loader(nothing, options)
+    for loader in (loaders.test_loaders(nothing, options)["_"], validation):
+        caplog.clear()
+        epoch(loader)
+        assert "no object of 'jets' passes its selection 'jet_pt < 0'" in caplog.text
+        epoch(loader, 1)
+        assert caplog.text.count("no object of 'jets'") == 1

@@ -1,12 +1,13 @@
 """One training step by step: where it begins, what it saves, when it is over."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
+from weaver_tt.config.schema import DataConfig, InputGroup, Labels, ObjectSelection, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine import checkpoint
@@ -32,7 +33,7 @@ class Rows:
     """Four batches of two events with y = x."""
 
     steps = 4
-    accounting = Accounting(read=Counter(a=8))
+    accounting = Accounting(read=Counter(a=8), used=Counter(a=8))
 
     def epoch(self, number, skip=0):
         """The batches from ``skip`` on."""
@@ -143,3 +144,25 @@ def test_a_nan_weight_is_noticed_with_learning_rate_and_advice(tmp_path):
         run.network.unwrapped.weight.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"learning rate 0\.1.*smaller --start-lr"):
         run.train(Rows())
+
+
+def test_a_pass_in_which_nothing_counts_says_why(tmp_path):
+    run = training(tmp_path / "net")
+    run.start(Rows())
+    run.train(Rows())
+    with pytest.raises(
+        TrainingError, match="nothing to learn from in training, epoch 0: of 8 rows"
+    ):
+        run.save_epoch(EpochMetrics([], []))
+    selection = ObjectSelection(
+        group="jets", expression=parse_expression("pt > 20", "test"), columns=("pt",)
+    )
+    run.task.config = replace(CONFIG, objects={"jets": selection})
+    loader = Rows()
+    loader.accounting = Accounting(
+        read=Counter(a=8), objects=Counter(jets=5), objects_dropped=Counter(jets=5)
+    )
+    run.validate(loader)
+    message = "in validation, epoch 0: no object of 'jets' passes its selection 'pt > 20': all 5"
+    with pytest.raises(TrainingError, match=message):
+        run.save_epoch(EpochMetrics([], []))

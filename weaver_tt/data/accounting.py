@@ -29,6 +29,8 @@ class Accounting:
     used: Counter[str] = field(default_factory=Counter)
     # input group -> objects beyond its length
     truncated: Counter[str] = field(default_factory=Counter)
+    # input group -> objects before the object selection, where there is one
+    objects: Counter[str] = field(default_factory=Counter)
     # input group -> objects that failed the object selection
     objects_dropped: Counter[str] = field(default_factory=Counter)
     # column -> NaN or infinite values replaced

@@ -25,12 +25,14 @@ from weaver_tt.data.rows.labels import (
 )
 from weaver_tt.data.rows.padding import Padder
 from weaver_tt.data.rows.rows import Rows
+from weaver_tt.data.rows.table import describe_empty_selections
 from weaver_tt.data.scan import Scan, scan_files
 from weaver_tt.data.shuffle.read_ahead import read_ahead
 from weaver_tt.data.shuffle.stream import READ_AHEAD, Stream, UnpaddedBatch
 from weaver_tt.data.shuffle.workers import WorkerShare, batches_of_workers
 from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import parse_groups
+from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
 
 BATCHES_AHEAD = 4  # batches that the thread may be ahead
@@ -73,12 +75,14 @@ class Loader:
         self._world = world
         self._may_be_empty = may_be_empty
         self._reported_classes = False  # whether classes without rows have been warned of
+        self._reported_objects = False  # whether selections that nothing passes have been
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of epoch ``number``, without the first ``skip`` of them.
 
         Raises:
-            DataError: no row passes the selection, or a file cannot be read.
+            DataError: no row passes the selection, no object of the training data that of its
+                group, or a file cannot be read.
         """
         self.accounting = Accounting()
         self.accounting.add(self._stream.scan.accounting)
@@ -104,6 +108,7 @@ class Loader:
                             batch.progress = max(batch.progress, share)
                     yield batch
                 if done == self.steps:
+                    self._check_objects()
                     return
         self._check_epoch()
 
@@ -147,15 +152,34 @@ class Loader:
             if plan.selection is not None:
                 why = f"the selection {plan.selection.source!r} drops all of them"
             raise DataError(f"{config.source}: {counts.read.total()} rows were read, {why}")
+        self._check_objects()
         if self._world > 1:
             # this rank has seen a part of the rows only
             return
-        if self._shuffle and not self._repeat:
+        if self._is_training:
             check_class_variety(counts, config, self._stream.wanted_labels)
         if not self._reported_classes:
             kind = "validation" if plan.purpose == "train" else "test"
             warn_of_empty_classes(counts, config, "training" if self._shuffle else kind)
             self._reported_classes = True
+
+    @property
+    def _is_training(self) -> bool:
+        """Whether these are batches to train on."""
+        return self._shuffle and not self._repeat
+
+    def _check_objects(self) -> None:
+        """After a pass: raise DataError, or warn once, if no object of a group was left."""
+        empty = describe_empty_selections(self.accounting, self._stream.config)
+        # one rank of several has seen a part of the rows only
+        if not empty or self._world > 1:
+            return
+        message = f"{self._stream.config.source}: object_selection: {'; '.join(empty)}"
+        if self._is_training:
+            raise DataError(message)
+        if not self._reported_objects:
+            log.warning("%s", message)
+            self._reported_objects = True
 
 
 class _Progress:

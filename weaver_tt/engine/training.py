@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.data.rows.table import describe_empty_selections
 from weaver_tt.engine import checkpoint
 from weaver_tt.engine.batch_terms import BatchTerms, Sums, sum_terms_over_ranks, term_means
 from weaver_tt.engine.device_settings import (
@@ -371,8 +372,10 @@ class Training:
             TrainingError: the watched metric is NaN, or there is no such metric.
         """
         name, direction = self.task.watch
+        if not metrics:
+            self._stop_without_entries()
         if name not in metrics:
-            known = nearest(name, metrics) if metrics else "no entry counts"
+            known = nearest(name, metrics)
             raise TrainingError(f"task.watch: there is no metric {name!r}; {known}")
         value = metrics[name]
         if math.isnan(value):
@@ -402,6 +405,21 @@ class Training:
         if self.options.auto_clean:
             # only now, when the newer files are there
             checkpoint.remove_epochs(self.files, self.state.epoch)
+
+    def _stop_without_entries(self) -> NoReturn:
+        """Say in which pass over data nothing was left that counts, and why."""
+        assert self._last_pass is not None
+        where, loader = self._last_pass
+        accounting = loader.accounting
+        reasons = describe_empty_selections(accounting, self.task.config)
+        if not reasons:
+            reasons = [
+                f"of {accounting.used.total():,} rows none has a labelled object or a target that "
+                "is not masked"
+            ]
+        raise TrainingError(
+            f"nothing to learn from in {where}, epoch {self.state.epoch}: {'; '.join(reasons)}"
+        )
 
     def _stop_at_nan(self, metric: str) -> NoReturn:
         """Say in which pass over data the watched ``metric`` became NaN."""

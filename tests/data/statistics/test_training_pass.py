@@ -13,7 +13,7 @@ from weaver_tt.data.statistics.training_pass import (
     restrict_to_inputs,
     training_sources,
 )
-from weaver_tt.errors import BadFileError
+from weaver_tt.errors import BadFileError, DataError
 from weaver_tt.formats.file_groups import FileGroup
 from weaver_tt.formats.reader import Reader
 from weaver_tt.options.train import DataOptions
@@ -214,3 +214,18 @@ def test_columns_that_are_read_apart_are_seen_to_have_the_same_objects(tmp_path,
     first, second = (table[name].layout.offsets.data for name in "ab")
     assert rows == 8
     assert np.shares_memory(first, second)
+
+
+def test_a_pass_in_which_no_object_is_selected_says_so(tmp_path):
+    path = str(tmp_path / "a.parquet")
+    ak.to_parquet(ak.Array({"pt": [[1.0, 2.0], [3.0]] * 5, "a": [[1.0, 2.0], [3.0]] * 5}), path)
+    values = {
+        "inputs": {"jets": {"length": 5, "vars": ["pt", "a"]}},
+        "object_selection": {"jets": "pt > 9"},
+    }
+    config = from_mapping(values, "x.yaml")
+    message = r"x.yaml: object_selection: no object of 'jets' passes .* all 15 objects in 10 rows"
+    with pytest.raises(DataError, match=message):
+        accumulate(
+            [Collector(config)], sources_of(path, config, train_val_split=1.0), skip_bad=False
+        )

@@ -197,6 +197,7 @@ def _select_objects(
     for name, chosen in config.objects.items():
         # a selection may look at what an earlier one has left
         mask = _object_mask(chosen, table | original_indices, config, path)
+        accounting.objects[name] += len(mask.content)
         accounting.objects_dropped[name] += len(mask.content) - int(mask.content.sum())
         passed_before = np.concatenate([[0], np.cumsum(mask.content)])  # (M + 1,)
         offsets[name] = passed_before[mask.offsets]
@@ -210,6 +211,19 @@ def _select_objects(
             where = f"{path}: objects of {owner!r}"
             filtered[column] = _take_objects(values, masks[owner], offsets[owner], where, column)
     return filtered | original_indices
+
+
+def describe_empty_selections(accounting: Accounting, config: DataConfig) -> list[str]:
+    """What to say of each object selection that no object of the rows that were read passed."""
+    found = []
+    for name, chosen in config.objects.items():
+        number = accounting.objects[name]
+        if number and accounting.objects_dropped[name] == number:
+            found.append(
+                f"no object of {name!r} passes its selection {chosen.expression.source!r}: all "
+                f"{number:,} objects in {accounting.read.total():,} rows are dropped"
+            )
+    return found
 
 
 def _original_index(mask: JaggedColumn, offsets: Integers) -> ak.Array:

@@ -12,10 +12,16 @@ from typing import Any, Protocol
 
 from weaver_tt.config.plan import Plan, make_plan, without_reweighting
 from weaver_tt.config.schema import DataConfig, InputGroup
+from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.chunks import Chunk, Source, select_window, split_into_chunks
-from weaver_tt.data.rows.table import Table, make_table, read_columns
+from weaver_tt.data.rows.table import (
+    Table,
+    describe_empty_selections,
+    make_table,
+    read_columns,
+)
 from weaver_tt.data.scan import Scan
-from weaver_tt.errors import BadFileError
+from weaver_tt.errors import BadFileError, DataError
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader, share_offsets
 from weaver_tt.log import log
@@ -74,32 +80,45 @@ def accumulate(
 
     Raises:
         BadFileError: a file cannot be decoded; with ``skip_bad`` its rest is skipped instead.
+        DataError: no object of a group passes its selection.
     """
     if not accumulators:
         return
     plans = [make_plan(accumulator.needed, "train") for accumulator in accumulators]
+    totals = [Accounting() for _ in accumulators]
     for source in sources:
         try:
-            _accumulate_file(accumulators, plans, source)
+            _accumulate_file(accumulators, plans, totals, source)
         except BadFileError as error:
             if not skip_bad:
                 raise
             log.warning("the rest of the file is skipped: %s", error)
+    for accumulator, total in zip(accumulators, totals, strict=True):
+        empty = describe_empty_selections(total, accumulator.needed)
+        if empty:
+            where = f"{accumulator.needed.source}: object_selection"
+            raise DataError(f"{where}: {'; '.join(empty)}")
 
 
 def _accumulate_file(
-    accumulators: Sequence[Accumulator], plans: Sequence[Plan], source: Source
+    accumulators: Sequence[Accumulator],
+    plans: Sequence[Plan],
+    totals: Sequence[Accounting],
+    source: Source,
 ) -> None:
+    """Give each accumulator its rows of one file, and count them in its ``totals``."""
     chunks = [chunk for chunk in split_into_chunks(source, ROWS_AT_ONCE) if chunk.rows]
     if not chunks:
         return
     with open_reader(source.path, accumulators[0].needed.treename) as reader:
         for chunk in chunks:
             tables = _read_chunk(reader, chunk, accumulators, plans)
-            for accumulator, plan, columns in zip(accumulators, plans, tables, strict=True):
+            parts = zip(accumulators, plans, totals, tables, strict=True)
+            for accumulator, plan, total, columns in parts:
                 table, accounting = make_table(
                     columns, plan, accumulator.needed, chunk.path, str(chunk.group)
                 )
+                total.add(accounting)
                 selected = accounting.selected.total()
                 if selected:
                     accumulator.add(table, selected, chunk.path)
