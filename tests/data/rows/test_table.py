@@ -217,3 +217,24 @@ def test_a_column_under_two_names_is_filtered_under_both_or_refused(tmp_path):
         # the last word of its name reads it too, but does not tell its collection
         with pytest.raises(DataError, match=r"'Eta' and 'Jets_Eta' are the same column 'Jets.Eta'"):
             read_columns(reader, make_plan(conf, "predict").columns, conf, 0, 1)
+
+
+def test_what_was_not_filtered_with_the_others_is_named_where_they_meet():
+    more = {"fat_pt": ak.Array([[1.0, 2.0], [], [3.0]])}
+    selection = {"object_selection": {"jets": "jet_pt > 20"}}
+    hint = r"; 'jet_pt' holds the selected objects of 'jets', 'fat_pt' all objects \(`columns:` of "
+    for conf in (
+        config(
+            new_variables={"jet_pt2": "jet_pt", "far": "jet_pt", "gap": "jet_pt - fat_pt"},
+            selection="ak.any(gap > 0, axis=1)",
+            **selection,
+        ),
+        config(selection="ak.any(jet_pt > fat_pt, axis=1)", **selection),
+    ):
+        with pytest.raises(DataError, match=hint + r"object_selection.jets"):
+            selected(conf, **more)
+    # a value of the row meets each of its objects, and is not at fault
+    conf = config(selection="met + jet_pt + missing", **selection)
+    with pytest.raises(DataError) as error:
+        selected(conf)
+    assert "holds the selected objects" not in str(error.value)

@@ -134,6 +134,18 @@ def test_object_labels_are_cut_with_their_objects():
         rows_of(conf, tag=ak.Array([[1], [], [0]]))
 
 
+def test_a_label_that_was_not_filtered_with_its_objects_gets_the_hint_to_list_its_column():
+    selection = {"selection": "pt > 0", "columns": ["pt", "eta", "flavour"]}
+    conf = config(
+        labels={"type": "per_object", "group": "jets", "value": {"tag": "tag_info > 0"}},
+        object_selection={"jets": selection},
+    )
+    message = r"label 'tag' has 1 objects in row 0 where 'pt' has 3; 'pt' holds the selected "
+    message += r"objects of 'jets', 'tag_info' all objects \(`columns:` of object_selection.jets"
+    with pytest.raises(DataError, match=message):
+        rows_of(conf, tag_info=ak.Array([[1], [], [0]]))
+
+
 def test_object_labels_are_0_or_1_only_where_the_task_wants_that():
     conf = config(labels={"type": "per_object", "group": "jets", "value": {"charge": "q"}})
     charges = ak.Array([[-1, 1, 0], [], [1]])

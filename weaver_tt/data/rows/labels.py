@@ -152,7 +152,7 @@ def object_labels(
         found[group] = {}
         for name, expression in labels.items():
             place = f"{where}: label {name!r}"
-            values = flat_column(evaluate_column(expression, table, place))
+            values = flat_column(evaluate_column(expression, table, place, config))
             if not isinstance(values, JaggedColumn):
                 raise DataError(
                     f"{place} is per object, but {expression.source!r} has one value for each row"

@@ -129,7 +129,7 @@ def select_rows(
     if plan.selection is not None:
         # the others are computed below, for the rows that pass
         _add_new_variables(table, plan.selection.names, plan, config, path)
-        passed = _row_mask(plan.selection, table, path)
+        passed = _row_mask(plan.selection, table, config, path)
     kept = int(passed.sum())
     if kept < rows:
         table = take_table_rows(table, passed)
@@ -163,21 +163,53 @@ def _add_new_variables(
         expression = config.new_variables[name]
         if plan.is_optional(name) and not expression.names <= table.keys():
             continue
-        table[name] = evaluate_column(expression, table, f"{path}: new variable {name!r}")
+        table[name] = evaluate_column(expression, table, f"{path}: new variable {name!r}", config)
 
 
-def evaluate_column(expression: Expression, table: Table, where: str) -> Any:
-    """``evaluate``, with the place in its errors."""
+def evaluate_column(
+    expression: Expression, table: Table, where: str, config: DataConfig | None = None
+) -> Any:
+    """``evaluate``, with the place in its errors.
+
+    With the ``config`` of selected objects, the errors name columns that were not filtered with
+    the others of the expression.
+    """
     try:
         return evaluate(expression, table)
     except DataError as error:
-        raise DataError(f"{where}: {error}") from error
+        hint = "" if config is None else selection_hint(expression.names, table, config)
+        raise DataError(f"{where}: {error}{hint}") from error
 
 
-def _row_mask(selection: Expression, table: Table, path: str) -> Mask:
+def selection_hint(names: Iterable[str], table: Table, config: DataConfig) -> str:
+    """The end of an error about ``names`` that do not fit together, if a selection may be why.
+
+    It names those that were not filtered with the objects of others; empty if there are none.
+    """
+    filtered: dict[str, str] = {}  # group -> a column of its
+    unfiltered = []
+    for name in dependency_order(config, names):
+        if not config.is_in_file(name) or name not in table:
+            continue
+        owner = _owner_of_column(name, config)
+        if owner is not None:
+            filtered.setdefault(owner, name)
+        elif not isinstance(flat_column(table[name]), np.ndarray):
+            unfiltered.append(repr(name))
+    if not filtered or not unfiltered:
+        return ""
+    group, column = next(iter(filtered.items()))
+    others = ", ".join(unfiltered)
+    return (
+        f"; {column!r} holds the selected objects of {group!r}, {others} all objects "
+        f"(`columns:` of object_selection.{group} lists what is filtered)"
+    )
+
+
+def _row_mask(selection: Expression, table: Table, config: DataConfig, path: str) -> Mask:
     """Which rows pass, (R,)."""
     where = f"{path}: selection {selection.source!r}"
-    values = flat_column(evaluate_column(selection, table, where))
+    values = flat_column(evaluate_column(selection, table, where, config))
     if not isinstance(values, np.ndarray):
         found = f"type {ak.type(to_awkward(values))}"
     elif values.ndim != 1 or values.dtype.kind not in "biu":

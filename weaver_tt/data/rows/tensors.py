@@ -6,7 +6,7 @@ Scaling is ``clip((x - center) * scale, low, high)`` in float32; an x that is no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -21,7 +21,7 @@ from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows import labels
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.rows import Floats, Integers, Interner, JaggedObjects, Rows, index_runs
-from weaver_tt.data.rows.table import Table, evaluate_column, flat_column
+from weaver_tt.data.rows.table import Table, evaluate_column, flat_column, selection_hint
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.expressions.elementwise import JaggedColumn
 
@@ -50,6 +50,7 @@ class _RowsBuilder:
     """Makes the parts of one chunk's Rows."""
 
     table: Table
+    config: DataConfig
     where: str
     accounting: Accounting = field(default_factory=Accounting)
     _once: Interner = field(default_factory=Interner)
@@ -66,7 +67,8 @@ class _RowsBuilder:
         columns = {name: self.column(name, group) for name in group.names}
         first = columns[group.names[0]]
         for name, column in columns.items():
-            self.check_aligned(column, first, f"input group {group.name!r}: {name!r}", first.name)
+            what = f"input group {group.name!r}: {name!r}"
+            self.check_aligned(column, first, what, [name])
         objects = self.objects(first, group.length)
         if objects.kept is not None:
             beyond = int(objects.full_counts.sum() - objects.counts.sum())
@@ -150,15 +152,19 @@ class _RowsBuilder:
         return objects
 
     def check_aligned(
-        self, column: JaggedColumn, first: JaggedColumn, what: str, first_name: str
+        self, column: JaggedColumn, first: JaggedColumn, what: str, names: Iterable[str]
     ) -> None:
-        """Raise DataError unless both columns have the same number of objects in each row."""
+        """Raise DataError unless both columns have the same number of objects in each row.
+
+        ``names`` are the columns and new variables that ``what`` is made of.
+        """
         if column.is_aligned_with(first):
             return
         row = int(np.argmax(column.counts != first.counts))
+        hint = selection_hint([*names, first.name], self.table, self.config)
         raise DataError(
             f"{self.where}: {what} has {column.counts[row]} objects in row {row} "
-            f"where {first_name!r} has {first.counts[row]}"
+            f"where {first.name!r} has {first.counts[row]}{hint}"
         )
 
     def floats(self, name: str, values: npt.NDArray[Any], objects: int) -> Floats:
@@ -197,7 +203,7 @@ def to_rows(
         DataError: columns of a group do not fit together, labels are not what they should be, or
             a weight is not finite.
     """
-    builder = _RowsBuilder(table, where or config.source)
+    builder = _RowsBuilder(table, config, where or config.source)
     size = len(next(iter(table.values())))
     rows = Rows({}, {}, {}, size=size)
     objects: dict[str, KeptObjects] = {}
@@ -266,12 +272,14 @@ def _add_object_labels(
 ) -> None:
     """Per-object labels (M, L) beside the content of their groups."""
     found = labels.object_labels(builder.table, config, plan, builder.where)
+    expressions = {} if config.labels is None else config.labels.expressions
     for group_name, columns in found.items():
         group = config.inputs[group_name]
         first = builder.column(group.names[0], group)
         kept: list[Floats] = []
         for name, column in columns.items():
-            builder.check_aligned(column, first, f"label {name!r}", first.name)
+            names = expressions[name].names
+            builder.check_aligned(column, first, f"label {name!r}", names)
             values = objects[group_name].cut(column.content)  # (M,)
             if name in wanted.binary:
                 counts = labels.count_binary_targets(name, values, builder.where)
@@ -286,7 +294,7 @@ def _event_weight(table: Table, config: DataConfig, plan: Plan, where: str) -> F
     expression = config.event_weight
     if expression is None or not labels.can_compute([expression], table, plan):
         return None
-    values = flat_column(evaluate_column(expression, table, f"{where}: event_weight"))
+    values = flat_column(evaluate_column(expression, table, f"{where}: event_weight", config))
     if not isinstance(values, np.ndarray):
         raise DataError(
             f"{where}: event_weight {expression.source!r} must have one value for each row"
@@ -316,7 +324,7 @@ def _add_monitors(
         column = flat_column(builder.table[name])
         if owner is not None and isinstance(column, JaggedColumn):
             first = builder.column(owner.names[0], owner)
-            builder.check_aligned(column, first, f"monitored {name!r}", first.name)
+            builder.check_aligned(column, first, f"monitored {name!r}", [name])
             kept = objects[owner.name]
             values = builder.floats(name, kept.cut(column.content), id(kept))
             values = _scaled_like_input(values, variables.get(name))
