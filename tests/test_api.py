@@ -95,6 +95,18 @@ def test_options_are_checked_as_those_of_the_command_line(call, message):
         call()
 
 
+def test_an_error_in_a_network_file_is_short_and_stays_as_the_cause(tmp_path):
+    (tmp_path / "net.py").write_text("def get_model(config):\n    return {}['hidden']\n")
+    (tmp_path / "data.yaml").write_text(
+        "inputs: {jet: {vars: [jet_pt]}}\nlabels: {type: simple, value: [label_QCD, label_Tbqq]}\n"
+    )
+    write_jets(tmp_path / "jets.root", "QCD", rows=4)
+    options = {"data_config": tmp_path / "data.yaml", "network_config": tmp_path / "net.py"}
+    with pytest.raises(api.WeaverError, match="get_model\\(data_config\\) failed:") as raised:
+        api.train(**options, data_train=tmp_path / "jets.root", model_prefix=tmp_path / "net")
+    assert isinstance(raised.value.__cause__, KeyError)
+
+
 def write_jets(path, name, rows=400):
     """Jets with the columns of ``weaver-tt simulate``; those of QCD are narrower."""
     random = np.random.default_rng(len(name))

@@ -8,6 +8,8 @@ import pytest
 
 from weaver_tt import cli
 from weaver_tt.errors import DataError
+from weaver_tt.log import format_metrics
+from weaver_tt.network.file import NetworkFile
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,9 +48,23 @@ def test_an_error_of_the_input_is_one_message_and_exit_code_1(capsys):
     assert "Traceback" not in err
 
 
+def test_an_error_in_a_users_file_is_its_own_lines_and_exit_code_1(tmp_path, capsys):
+    path = tmp_path / "net.py"
+    path.write_text("import no_such_library\n")
+    cli.configure_log()
+    assert cli.guarded(NetworkFile, path) == 1
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[0].endswith("an error in your code:")
+    assert shown[1:] == [
+        f'  File "{path}", line 1, in <module>',
+        "    import no_such_library",
+        "ModuleNotFoundError: No module named 'no_such_library'",
+    ]
+
+
 def test_a_bug_keeps_its_traceback():
-    with pytest.raises(ZeroDivisionError):
-        cli.guarded(lambda _: 1 / 0, None)
+    with pytest.raises(AttributeError):
+        cli.guarded(format_metrics, None)
 
 
 def test_an_unknown_command_is_refused(capsys):

@@ -245,6 +245,7 @@ def _run(options: Mapping[str, Any], action: Mapping[str, Any]) -> Any:
     from weaver_tt.run.checks import check_options
     from weaver_tt.run.launch import needs_ranks
     from weaver_tt.run.run import run_on_this_process
+    from weaver_tt.system.user_code import user_errors
 
     for name in ("predict", "export_onnx", "print"):
         if name in options:
@@ -259,4 +260,5 @@ def _run(options: Mapping[str, Any], action: Mapping[str, Any]) -> Any:
             "the command line, weaver-tt train --gpus"
         )
     configure_log()
-    return run_on_this_process(run_options)
+    with user_errors():
+        return run_on_this_process(run_options)

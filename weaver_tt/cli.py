@@ -18,6 +18,7 @@ from weaver_tt.log import configure_log, log
 from weaver_tt.options.flags import FlagParser, add_flags, read_flags
 from weaver_tt.options.train import parse_options
 from weaver_tt.system.allocator import keep_freed_memory
+from weaver_tt.system.user_code import user_errors
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,12 @@ def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int
 def guarded(function: Callable[[Any], object], options: object) -> int:
     """Call ``function``; returns the exit code.
 
-    An error that the input caused becomes one message; anything else keeps its traceback.
+    An error that the input or a user's code caused becomes one message; anything else keeps its
+    traceback.
     """
     try:
-        function(options)
+        with user_errors():
+            function(options)
     except WeaverError as error:
         log.error("%s", error)
         return 1

@@ -25,6 +25,10 @@ class BadFileError(DataError):
     """
 
 
+class UserCodeError(WeaverError):
+    """A user's own code failed, such as a network file: its lines and its error, ``__cause__``."""
+
+
 class TrainingError(WeaverError):
     """Training cannot go on: a NaN loss, a checkpoint of another network."""
 

@@ -13,8 +13,9 @@ from scipy import stats
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.data import loaders
-from weaver_tt.errors import DataError
+from weaver_tt.errors import DataError, UserCodeError
 from weaver_tt.options.train import DataOptions
+from weaver_tt.system.user_code import user_errors
 
 INPUTS = {"jets": {"length": 3, "vars": ["jet_pt"]}, "event": {"length": None, "vars": ["number"]}}
 SIMPLE = {"type": "simple", "value": ["is_a", "is_b"]}
@@ -130,6 +131,24 @@ def test_a_workers_error_is_the_readers_own(tmp_path, files):
         DataError, match=r"^\S*bad.parquet: event_weight 'weight' is not finite in 1 of"
     ):
         epoch(train([bad], config(event_weight="weight"), num_workers=1))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_in_a_users_own_function_is_shown_by_its_lines(tmp_path, files, workers):
+    functions = tmp_path / "functions.py"
+    functions.write_text("def worst(x):\n    raise KeyError('of my own')\n")
+    conf = from_mapping(
+        {
+            "inputs": {"event": {"vars": [["shifted", None]]}},
+            "labels": SIMPLE,
+            "new_variables": {"shifted": "worst(number)"},
+        },
+        custom_functions=str(functions),
+    )
+    with pytest.raises(UserCodeError) as raised, user_errors():
+        list(train(files, conf, num_workers=workers).epoch(0))
+    assert f'File "{functions}", line 2, in worst' in str(raised.value)
+    assert len(str(raised.value).splitlines()) <= 12
 
 
 @pytest.mark.parametrize("workers", [0, 2])

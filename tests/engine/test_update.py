@@ -11,9 +11,10 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.optim import compile_step
 from weaver_tt.engine.schedule import Schedule, make_schedule
 from weaver_tt.engine.update import Update, make_update
-from weaver_tt.errors import ConfigError
+from weaver_tt.errors import ConfigError, UserCodeError
 from weaver_tt.metrics.base import Scored
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.system.user_code import user_errors
 from weaver_tt.tasks.regression import Regression
 
 
@@ -54,6 +55,16 @@ def test_a_batch_that_does_not_count_changes_nothing(entries):
     assert line.a.item() == 1.0
     assert line.a.grad.tolist() == [0.0]
     assert update.find_nonfinite() is None
+
+
+def test_an_error_of_the_backward_pass_says_that_it_is_one():
+    line, update = make()
+    losses = line.a * torch.ones(2)
+    exponential = losses.exp()
+    losses = exponential * 1
+    exponential.detach().add_(1)  # exp needs its result for the gradient
+    with pytest.raises(UserCodeError, match=r"^the backward pass .*\n.*inplace"), user_errors():
+        step(update, losses, torch.ones(2))
 
 
 def test_gradients_are_clipped():

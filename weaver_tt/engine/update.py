@@ -19,6 +19,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Scored
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system.distributed import average_gradients
+from weaver_tt.system.user_code import noting_call
 from weaver_tt.tasks.base import Task
 
 BatchLoss = Callable[[Scored, Batch], Mapping[str, Tensor | None]]
@@ -92,7 +93,8 @@ class Update:
             self.terms.add(name, term.detach(), scale)
             loss = loss + term
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        with noting_call(lambda: "the backward pass of the network and its loss"):
+            self.scaler.scale(loss).backward()
         self._apply(scale.float(), batch.progress)
 
     def idle(self, progress: float) -> None:

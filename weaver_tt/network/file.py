@@ -17,6 +17,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError, nearest, unknown_key
 from weaver_tt.options.literals import check_kinds
 from weaver_tt.system.examples import find_example
+from weaver_tt.system.user_code import USER_MODULE, noting_call
 from weaver_tt.weaver_compat.import_names import weaver_names
 
 MAX_NAMES = 8  # keys of a dict that a message lists
@@ -27,7 +28,7 @@ STOCK_LOOPS = ("weaver.utils.nn.tools", "weaver_tt.weaver_compat.loops")
 class NetworkFile:
     """A user's Python file with ``get_model`` and, optionally, ``get_loss`` and ``get_task``.
 
-    Errors inside these functions pass through unchanged.
+    Errors inside these functions pass through unchanged; see :mod:`weaver_tt.system.user_code`.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -134,7 +135,8 @@ class NetworkFile:
         named = {key: value for key, value in options.items() if key in known}
         check_kinds(named, function, f"{self.path}: network option")
         # the function may import Weaver's modules too, not only the top of the file
-        with weaver_names(self.path):
+        given = "".join(f", {key}={value!r}" for key, value in named.items())
+        with weaver_names(self.path), noting_call(lambda: f"{name}(data_config{given})"):
             return function(config, **named)
 
 
@@ -158,7 +160,7 @@ def import_python_file(path: Path, what: str = "network file") -> ModuleType:
         raise ConfigError(f"{what} {path}: {explain_missing_file(path, '*.py')}")
     content = str(path.resolve()).encode() + path.read_bytes()
     identity = hashlib.sha256(content).hexdigest()[:12]
-    name = f"weaver_tt_network_{path.stem}_{identity}"
+    name = f"{USER_MODULE}{path.stem}_{identity}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

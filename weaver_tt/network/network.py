@@ -12,9 +12,10 @@ from torch.nn.parallel import DistributedDataParallel
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import TrainingError
 from weaver_tt.network.file import NetworkFile
-from weaver_tt.network.outputs import Activated, Output
+from weaver_tt.network.outputs import Activated, Output, shape_text
 from weaver_tt.options.literals import read_options
 from weaver_tt.options.train import NetworkOptions
+from weaver_tt.system.user_code import noting_call
 
 
 class Network:
@@ -44,7 +45,17 @@ class Network:
 
         The output is raw: (N, K) or (N, K, P), alone or in a tuple, list or dict.
         """
-        return self.module(*[inputs[name] for name in self.input_names])
+        taken = [inputs[name] for name in self.input_names]
+        with noting_call(lambda: self._describe_call(taken)):
+            return self.module(*taken)
+
+    def _describe_call(self, taken: Sequence[Tensor]) -> str:
+        """For messages: ``net.py, called with jets (N, 5, 12), N = 64``."""
+        shapes = []
+        for name, tensor in zip(self.input_names, taken, strict=True):
+            shapes.append(f"{name} {shape_text(tensor.shape)}")
+        rows = taken[0].shape[0] if taken else 0
+        return f"{self.source}, called with {', '.join(shapes)}, N = {rows},"
 
     @property
     def unwrapped(self) -> nn.Module:

@@ -13,6 +13,12 @@ Output = Tensor | Sequence[Any] | Mapping[str, Any]
 """A tensor, or a tuple, list or dict of them: what a user's module returns."""
 
 
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape whose first axis are the rows of a batch, such as ``(N, 4, 10)``."""
+    sizes = ["N", *(str(size) for size in shape[1:])]
+    return f"({', '.join(sizes)})"
+
+
 class Activated(NamedTuple):
     """What an ensemble or an exported network gives: values that the task has activated already.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,12 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.network.network import Network
-
-
-def shape_text(shape: Sequence[int]) -> str:
-    """A shape whose first axis are the rows of a batch, such as ``(N, 4, 10)``."""
-    sizes = ["N", *(str(size) for size in shape[1:])]
-    return f"({', '.join(sizes)})"
+from weaver_tt.network.outputs import shape_text
 
 
 def output_text(output: Any) -> str:

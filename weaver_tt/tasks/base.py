@@ -15,7 +15,8 @@ from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.base import Meter, Scored
 from weaver_tt.metrics.direction import DIRECTIONS, Direction, metric_direction
-from weaver_tt.network.outputs import Activated, Output, first_tensor
+from weaver_tt.network.outputs import Activated, Output, first_tensor, shape_text
+from weaver_tt.system.user_code import noting_call
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # imported only where something is drawn
@@ -243,7 +244,13 @@ class Task(ABC):
             # a mean over nothing would be NaN; this is (0,) and holds the graph
             return scored.output.sum(1)
         output, target = self.loss_arguments(scored)
-        value = self.loss(output, target)
+        with noting_call(
+            lambda: (
+                f"the loss of get_loss, called with output {shape_text(output.shape)} and "
+                f"label {shape_text(target.shape)}, N = {entries},"
+            )
+        ):
+            value = self.loss(output, target)
         if value.ndim == 0:
             return value.expand(entries)  # (M,)
         if value.shape[0] != entries:

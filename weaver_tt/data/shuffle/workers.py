@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from weaver_tt.data.rows.rows import Rows, convert_arrays
 from weaver_tt.data.shuffle.stream import Stream, UnpaddedBatch
 from weaver_tt.errors import WeaverError
+from weaver_tt.system.user_code import user_errors
 
 PREFETCH = 2  # batches that a worker process may be ahead
 SLOTS_PER_WORKER = PREFETCH + 2  # a worker's batches in flight: ahead, being used, being written
@@ -84,11 +85,12 @@ class WorkerShare(IterableDataset[Any]):
             self._epoch, self._rank, self._world, worker, workers, skip
         )
         try:
-            for unpadded in batches:
-                if unpadded.rows is None:
-                    yield unpadded
-                else:
-                    yield replace(unpadded, rows=next(slots).fill(unpadded.rows))
+            with user_errors():
+                for unpadded in batches:
+                    if unpadded.rows is None:
+                        yield unpadded
+                    else:
+                        yield replace(unpadded, rows=next(slots).fill(unpadded.rows))
         except WeaverError as error:
             # as a value: raised here, its text would be buried in a worker's traceback
             yield error
