@@ -25,7 +25,7 @@ demo: install  ## toy data -> training -> predictions -> closure -> ONNX, in und
 	$(BIN)/weaver-tt toy --events 100000 --seed $(SEED)00 -o $(DEMO)/test.root
 	$(BIN)/python train.py --data-train $(DEMO)/train.root --data-config data_configs/truth_tagging.yaml \
 	  --network-config network_configs/truth_tagging_edges.py --model-prefix $(DEMO)/model/edges \
-	  $(RECIPE) --gpus '' --seed $(SEED) --tensorboard $(DEMO)/tensorboard
+	  $(RECIPE) --gpus '' --seed $(SEED) --tensorboard $(DEMO)/tensorboard --overwrite
 	$(BIN)/python train.py --predict --data-test $(DEMO)/test.root --data-config data_configs/truth_tagging.yaml \
 	  --network-config network_configs/truth_tagging_edges.py --model-prefix $(DEMO)/model/edges \
 	  --gpus '' --predict-output $(DEMO)/pred.root

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from weaver_tt.run_files import RunFiles, fold_name
+from weaver_tt.run_files import RunFiles, find_files, fold_name
 
 FILES = RunFiles("m/net")
 WRITTEN = {
@@ -99,3 +99,32 @@ def test_no_other_module_spells_the_name_of_a_file_of_a_run():
             continue
         found += [f"{path.name}: {text}" for text in spelled.findall(path.read_text())]
     assert found == []
+
+
+def test_weights_are_those_of_this_run_and_its_members_alone(tmp_path):
+    files = RunFiles(str(tmp_path / "net"))
+    others = ["net2_best_epoch_state.pt", "net_fold-0_resume.pt", "net_epoch-1_task.pt", "net.log"]
+    for name in others:
+        (tmp_path / name).touch()
+    assert files.weights() == []
+    own = ["net_resume.pt", "net_epoch-11_state.pt", "net_member-3_epoch-0_state.pt"]
+    for name in own:
+        (tmp_path / name).touch()
+    assert [path.name for path in files.weights()] == own
+
+
+def test_n_stands_for_whole_numbers_and_other_characters_for_themselves(tmp_path):
+    for name in ("a[1]_0.pt", "a[1]_12.pt", "a[1]_x.pt", "a1_0.pt", "a[1]_0.pt.bak"):
+        (tmp_path / name).touch()
+    found = find_files(str(tmp_path / "a[1]_{N}.pt"))
+    assert [path.name for path in found] == ["a[1]_0.pt", "a[1]_12.pt"]
+    assert find_files(str(tmp_path / "a1_0.pt")) == [tmp_path / "a1_0.pt"]
+    assert find_files(str(tmp_path / "a1_1.pt")) == []
+
+
+def test_folds_are_found_by_their_run_cards_and_know_their_whole(tmp_path):
+    (tmp_path / "net_fold-4_run.json").touch()
+    files = RunFiles(str(tmp_path / "net"))
+    assert files.folds() == {4: files.fold(4)}
+    assert files.fold(4).whole == files
+    assert files.whole == files

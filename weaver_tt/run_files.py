@@ -30,6 +30,9 @@ _RUN_FILE = re.compile(
     rf"(?:{'|'.join(FILE_ENDINGS)})$|{FILE_ENDINGS[0]}:.+$|{FILE_ENDINGS[1]}:.+$"
 )
 _MEMBER = re.compile(r"_member-(\d+)$")
+_FOLD = re.compile(r"_fold-(\d+)$")
+# what stands for any number in the name of a file, such as PREFIX_epoch-{N}_state.pt
+ANY_NUMBER = "{N}"
 
 
 @dataclass(frozen=True)
@@ -168,10 +171,51 @@ class RunFiles:
         """The files of one fold of a cross-validation."""
         return RunFiles(f"{self.prefix}_{fold_name(number)}")
 
+    def folds(self) -> dict[int, RunFiles]:
+        """The folds of which a run card is there, by number."""
+        return {number: self.fold(number) for number in self._numbered("_fold-", "_run.json")}
+
     @property
     def run(self) -> RunFiles:
         """The run that a member belongs to; a run itself."""
         return RunFiles(_MEMBER.sub("", self.prefix))
+
+    @property
+    def whole(self) -> RunFiles:
+        """The cross-validation that a fold belongs to; a run itself."""
+        return RunFiles(_FOLD.sub("", self.prefix))
+
+    # --- what a training leaves
+
+    def weights(self) -> list[Path]:
+        """The weights that are there, of a single network or of the members of an ensemble."""
+        found = [path for path in (self.best, self.resume) if path.is_file()]
+        found += self.epochs().values()
+        for ending in (BEST, "_resume.pt", f"_epoch-{ANY_NUMBER}_state.pt"):
+            found += find_files(f"{self.prefix}_member-{ANY_NUMBER}{ending}")
+        return found
+
+    def training_files(self, ensemble: int) -> list[str]:
+        """What a training of ``ensemble`` networks writes, with ``{N}`` for the numbers of epochs.
+
+        The log, figures and the files of trackers are not among them: their names are known only
+        when they are there.
+        """
+        names = [str(self.card), str(self.auto_yaml), str(self.sample)]
+        networks = [self]
+        if ensemble > 1:
+            networks = [self.member(number) for number in range(ensemble)]
+        for network in networks:
+            names += [
+                f"{network.prefix}_epoch-{ANY_NUMBER}_state.pt",
+                f"{network.prefix}_epoch-{ANY_NUMBER}_task.pt",
+                str(network.best),
+                str(network.resume),
+                str(network.metrics),
+                f"{network.reweighting}.png",
+                f"{network.reweighting}.pdf",
+            ]
+        return names
 
     # --- how names are made
 
@@ -180,14 +224,22 @@ class RunFiles:
 
     def _numbered(self, before: str, after: str) -> dict[int, Path]:
         """Files that are there, with a number between ``before`` and ``after``, in its order."""
-        name = Path(self.prefix).name
-        number = re.compile(re.escape(name + before) + r"(\d+)" + re.escape(after))
         found = {}
-        for path in Path(self.prefix).parent.glob(f"{glob.escape(name)}{before}*{after}"):
-            match = number.fullmatch(path.name)
-            if match:
-                found[int(match[1])] = path
+        for path in find_files(f"{self.prefix}{before}{ANY_NUMBER}{after}"):
+            digits = path.name[len(Path(self.prefix).name + before) : -len(after)]
+            found[int(digits)] = path
         return dict(sorted(found.items()))
+
+
+def find_files(name: str) -> list[Path]:
+    """The files that are there of this name, in which ``{N}`` stands for any whole number."""
+    path = Path(name)
+    if ANY_NUMBER not in path.name:
+        return [path] if path.is_file() else []
+    parts = path.name.split(ANY_NUMBER)
+    pattern = re.compile(r"\d+".join(map(re.escape, parts)))
+    candidates = path.parent.glob("*".join(map(glob.escape, parts)))
+    return [found for found in sorted(candidates) if pattern.fullmatch(found.name)]
 
 
 def fold_name(number: int) -> str:

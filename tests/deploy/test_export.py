@@ -447,6 +447,38 @@ def test_the_model_appears_after_its_sidecars(config, task, path, monkeypatch):
     assert moved == ["preprocess.json", "model.onnx"]
 
 
+def test_an_earlier_model_is_never_beside_the_sidecar_of_a_new_one(config, task, path, monkeypatch):
+    for folder in (path.parent, path.parent / "new"):
+        folder.mkdir(exist_ok=True)
+        (folder / "preprocess.json").write_text("{}")
+        (folder / path.name).write_text(folder.name)
+    replace_file = export.os.replace
+
+    def fail_at_the_new_model(source, target):
+        if Path(target) == path:
+            assert not path.exists()
+            # as on a full disk; what was there before comes back by the next call
+            monkeypatch.setattr(export.os, "replace", replace_file)
+            raise OSError("no space")
+        replace_file(source, target)
+
+    monkeypatch.setattr(export.os, "replace", fail_at_the_new_model)
+    with pytest.raises(OSError, match="no space"):
+        export.move_into_place(path.parent / "new" / path.name, path.parent, {"a": 1}, config)
+    assert path.read_text() == path.parent.name
+    assert (path.parent / "preprocess.json").read_text() == "{}"
+
+
+def test_a_folder_of_two_models_is_warned_of_where_they_share_a_sidecar(config, path, caplog):
+    (path.parent / "new").mkdir(parents=True)
+    (path.parent / "preprocess.json").write_text("{}")
+    (path.parent / "other.onnx").touch()
+    (path.parent / "new" / path.name).touch()
+    with caplog.at_level(logging.WARNING, "weaver_tt"):
+        export.move_into_place(path.parent / "new" / path.name, path.parent, {"a": 1}, config)
+    assert "was that of other.onnx" in caplog.text
+
+
 def test_an_export_leaves_running_statistics_alone(config, task, path):
     network = network_of(DeepSet())
     norm = nn.BatchNorm1d(8)

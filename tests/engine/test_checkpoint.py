@@ -30,7 +30,7 @@ def test_cleaning_leaves_the_latest_epoch_the_best_and_other_runs(tmp_path):
     ]
     for name in names:
         (tmp_path / name).touch()
-    checkpoint.remove_epochs(RunFiles(str(tmp_path / "net[1]")), before=10)
+    checkpoint.remove_epochs(RunFiles(str(tmp_path / "net[1]")), [0, 7])
     assert {path.name for path in tmp_path.iterdir()} == set(names[2:])
 
 

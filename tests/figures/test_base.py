@@ -19,5 +19,5 @@ def test_what_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot make the folder"):
         make_folder(tmp_path / "file" / "folder")
-    with pytest.raises(OutputError, match="cannot write the figure"):
+    with pytest.raises(OutputError, match="cannot be written"):
         save_figure(make_axes("x", "y", size=(1, 1))[0], tmp_path / "none" / "figure")

@@ -39,6 +39,10 @@ def test_a_demo_is_short(tmp_path):
         small.train.num_epochs,
     ) == (20, None, 3, 2)
     assert launch.demo_options(parse_options(["--num-epochs", "1"])).train.num_epochs == 1
+    # Weaver's -1 is all of the data
+    everything = parse_options(["--steps-per-epoch", "-1", "--steps-per-epoch-val", "-1"])
+    small = launch.demo_options(everything)
+    assert (small.data.steps_per_epoch, small.data.steps_per_epoch_val) == (20, 20)
 
 
 def test_no_gpus_is_the_cpu():

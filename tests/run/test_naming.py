@@ -26,6 +26,18 @@ def test_auto_says_when_with_what_and_how():
     assert name.endswith("_small_adam_lr0.001_batch64")
 
 
+def test_runs_that_begin_in_the_same_second_have_different_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(naming, "auto_name", lambda _: "now")
+    options = parse_options([*TRAINING, "-m", f"{tmp_path}/{{auto}}/net"])
+    assert [naming.choose_name(options) for _ in range(3)] == ["now", "now-2", "now-3"]
+    # also where the name is no folder
+    options = parse_options([*TRAINING, "-m", f"{tmp_path}/net_{{auto}}"])
+    assert [naming.choose_name(options) for _ in range(2)] == ["now", "now-2"]
+    # a prefix that is given is the run's, whatever lies there
+    options = parse_options([*TRAINING, "-m", f"{tmp_path}/net"])
+    assert [naming.choose_name(options) for _ in range(2)] == ["now", "now"]
+
+
 def test_auto_fills_the_places_that_a_run_writes_to(tmp_path):
     options = naming.with_run_name(
         parse_options([*TRAINING, "-m", f"{tmp_path}/{{auto}}/net", "--log", "logs/{auto}.log"]),

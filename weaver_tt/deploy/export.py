@@ -214,9 +214,40 @@ def move_into_place(part: Path, folder: Path, sidecar: dict[str, Any], config: D
             config.preprocess.params,
             config.preprocess.fingerprint,
         )
-    # the model comes last: a reader that finds it finds all its sidecars too
-    for file in sorted(part.parent.iterdir(), key=lambda file: file == part):
-        os.replace(file, folder / file.name)
+    _warn_of_shared_sidecar(folder, part.name, preprocess_json)
+    finished = sorted(part.parent.iterdir(), key=lambda file: file == part)
+    earlier = part.parent / "earlier"
+    earlier.mkdir()
+    try:
+        # an earlier model goes first, the new one comes last: a reader that finds a model finds its
+        # own sidecars beside it
+        for file in reversed(finished):
+            if (folder / file.name).is_file():
+                os.replace(folder / file.name, earlier / file.name)
+        for file in finished:
+            os.replace(file, folder / file.name)
+    except OSError:
+        for file in finished:
+            if (earlier / file.name).is_file():
+                os.replace(earlier / file.name, folder / file.name)
+        raise
+
+
+def _warn_of_shared_sidecar(folder: Path, name: str, preprocess_json: str) -> None:
+    """Warn where ``preprocess.json`` is that of another model in the folder, and not of this one.
+
+    Readers look for it under this name.
+    """
+    path = folder / "preprocess.json"
+    others = sorted(other.name for other in folder.glob("*.onnx") if other.name != name)
+    if others and path.is_file() and path.read_text() != preprocess_json:
+        log.warning(
+            "%s: was that of %s, which has other inputs, and is now that of %s; a folder for each "
+            "model keeps them apart (each file also holds its own, as metadata 'preprocess')",
+            path,
+            " and ".join(others),
+            name,
+        )
 
 
 def trace_graph(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import glob
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,11 @@ def check_writable(files: RunFiles) -> None:
         ) from error
 
 
-def remove_epochs(files: RunFiles, before: int) -> None:
-    """Remove the weights of the epochs before ``before``; the best one has a file of its own."""
-    for number, path in files.epochs().items():
-        if number < before:
-            path.unlink(missing_ok=True)
-            files.task_epoch(number).unlink(missing_ok=True)
+def remove_epochs(files: RunFiles, numbers: Iterable[int]) -> None:
+    """Remove the weights after the epochs ``numbers``; the best one has a file of its own."""
+    for number in numbers:
+        files.epoch(number).unlink(missing_ok=True)
+        files.task_epoch(number).unlink(missing_ok=True)
 
 
 def find_states(model: str, epoch: int | None = None, members: int | None = None) -> list[Path]:

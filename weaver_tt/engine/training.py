@@ -402,9 +402,16 @@ class Training:
             checkpoint.save_checkpoint(task_weights, self.files.task_epoch(self.state.epoch))
         if is_best:
             checkpoint.save_checkpoint(weights, self.files.best)
+        # only now, when the newer files are there
+        kept = self.files.epochs()
+        later = [number for number in kept if number > self.state.epoch]
+        if later:
+            # with --load-epoch: they are of another course of the training than this epoch
+            log.info("epochs %s, of before --load-epoch, are removed", ", ".join(map(str, later)))
+            checkpoint.remove_epochs(self.files, later)
         if self.options.auto_clean:
-            # only now, when the newer files are there
-            checkpoint.remove_epochs(self.files, self.state.epoch)
+            earlier = [number for number in kept if number < self.state.epoch]
+            checkpoint.remove_epochs(self.files, earlier)
 
     def _stop_without_entries(self) -> NoReturn:
         """Say in which pass over data nothing was left that counts, and why."""

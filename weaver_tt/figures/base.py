@@ -17,6 +17,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from weaver_tt.errors import OutputError
+from weaver_tt.system.atomic_files import writing
 
 Array = npt.NDArray[np.float64]
 # Petroff, arXiv:2107.02270
@@ -90,18 +91,18 @@ def make_folder(folder: str | Path) -> None:
 
 
 def save_figure(figure: Figure, path: str | Path) -> list[str]:
-    """Write ``path`` + .png and .pdf; returns both.
+    """Write ``path`` + .png and .pdf, each whole or not at all; returns both.
 
     Raises:
         OutputError: one of them cannot be written.
     """
-    paths = [f"{path}.png", f"{path}.pdf"]
-    try:
-        with style():
-            for name in paths:
-                figure.savefig(name, dpi=120)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write the figure: {error}") from error
+    paths = []
+    with style():
+        for kind in ("png", "pdf"):
+            name = f"{path}.{kind}"
+            with writing(name) as file:
+                figure.savefig(file, dpi=120, format=kind)
+            paths.append(name)
     return paths
 
 

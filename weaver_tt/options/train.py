@@ -242,6 +242,10 @@ class TrainOptions:
         "weights of the epoch",
         bounds=NOT_NEGATIVE,
     )
+    overwrite: bool = flag(
+        False,
+        "remove the earlier run of this --model-prefix: exactly the files that its run card lists",
+    )
     save_minutes: float = flag(
         5.0, "minutes between saves of PREFIX_resume.pt during an epoch", bounds=NOT_NEGATIVE
     )

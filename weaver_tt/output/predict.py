@@ -16,6 +16,7 @@ from weaver_tt.errors import DataError
 from weaver_tt.formats.writers import open_writer
 from weaver_tt.log import format_metrics, log
 from weaver_tt.output.results import write_results
+from weaver_tt.run_files import RunFiles
 from weaver_tt.tasks.base import Task
 
 UNNAMED_GROUP = "_"  # the group of files given without a name
@@ -81,7 +82,11 @@ def predict_parts(
     for group in loaders:
         path = output_path(output, group)
         rows, metrics = _predict_group(parts, group, task, path, device)
-        write_results(metrics, task, path.with_suffix(""), figures)
+        results = path.with_suffix("")
+        if not metrics:
+            # metrics of an earlier prediction are none of the file that lies there now
+            RunFiles(str(results)).metrics.unlink(missing_ok=True)
+        write_results(metrics, task, results, figures)
         predictions[group] = Prediction(path, rows, metrics)
     return predictions
 

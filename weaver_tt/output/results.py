@@ -20,36 +20,41 @@ from weaver_tt.tasks.base import Task
 
 def write_results(
     metrics: EpochMetrics, task: Task, prefix: str | Path, figures: bool = True
-) -> None:
+) -> list[Path]:
     """Write metrics with their details and, with ``figures``, what ``task`` draws of them.
 
-    Metrics that are not finite become null; nothing is written where nothing was measured.
+    Metrics that are not finite become null; nothing is written where nothing was measured. Returns
+    the files that were written.
 
     Raises:
         OutputError: a file cannot be written.
     """
     if not metrics:
-        return
+        return []
     # whoever reads the file need not accept NaN, which JSON does not know
     files = RunFiles(str(prefix))
     content = {"metrics": finite_or_none(metrics), **metrics.details()}
     text = json.dumps(content, indent=1, allow_nan=False)
     write_text(files.metrics, text + "\n")
+    written = [files.metrics]
     if figures:
-        _write_figures(task.figures(metrics.meters, metrics.totals), files.figures)
+        written += _write_figures(task.figures(metrics.meters, metrics.totals), files.figures)
+    return written
 
 
-def _write_figures(figures: Mapping[str, Any], folder: Path) -> None:
+def _write_figures(figures: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write ``NAME.png`` and ``NAME.pdf`` of each figure; no folder where there is none."""
     if not figures:
-        return
+        return []
     # matplotlib takes a second to import: only where something is drawn
     from weaver_tt.figures.base import make_folder, save_figure
 
     make_folder(folder)
+    written = []
     for name, figure in figures.items():
-        save_figure(figure, folder / name)
+        written += [Path(path) for path in save_figure(figure, folder / name)]
     log.info("figures in %s", folder)
+    return written
 
 
 def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:

@@ -19,15 +19,14 @@ def check_options(options: RunOptions) -> None:
     Raises:
         ConfigError: one is missing, contradicts another, or has an impossible value.
     """
-    output = options.output
-    predicting = is_prediction(options)
-    for mode in output.run_mode.split(","):
+    run_mode = options.output.run_mode
+    for mode in run_mode.split(","):
         if mode not in RUN_MODES:
-            raise ConfigError(f"--run-mode {output.run_mode}: {mode!r}; {nearest(mode, RUN_MODES)}")
+            raise ConfigError(f"--run-mode {run_mode}: {mode!r}; {nearest(mode, RUN_MODES)}")
     check_needed_flags(options)
     check_exclusive_flags(options)
     check_all_bounds(options)
-    if not (predicting or output.export_onnx or output.print or options.data.io_test):
+    if is_training(options) or is_training_trial(options):
         check_training_options(options.train)
 
 
@@ -56,6 +55,11 @@ def check_needed_flags(options: RunOptions) -> None:
             "--model-prefix must name a trained network: "
             "a prefix, a _state.pt file or (to predict) a model.onnx"
         )
+    if is_training(options) and is_continuation(options) and "{auto}" in network.model_prefix:
+        raise ConfigError(
+            "--resume and --load-epoch need --model-prefix, the prefix of the run to continue: "
+            f"{network.model_prefix} is a new one each time"
+        )
 
 
 def check_exclusive_flags(options: RunOptions) -> None:
@@ -69,6 +73,11 @@ def check_exclusive_flags(options: RunOptions) -> None:
         raise ConfigError(
             "--cross-validation needs a prefix as --model-prefix; the network of one fold is "
             "exported by -m PREFIX_fold-0 alone"
+        )
+    if options.train.overwrite and is_continuation(options):
+        raise ConfigError(
+            "--overwrite removes the earlier run, --resume and --load-epoch continue it; give one "
+            "of them"
         )
     for ending in ("", "_val"):
         steps = getattr(data, f"steps_per_epoch{ending}")
@@ -112,12 +121,30 @@ def check_config(config: DataConfig, options: RunOptions) -> None:
 
 def is_trial(options: RunOptions) -> bool:
     """Whether no network is left in the end: ``--io-test``, ``--lr-finder``, ``--profile``."""
-    return options.data.io_test or options.train.lr_finder is not None or options.train.profile
+    return options.data.io_test or is_training_trial(options)
+
+
+def is_training_trial(options: RunOptions) -> bool:
+    """Whether a network is trained for a few steps: ``--lr-finder``, ``--profile``."""
+    return options.train.lr_finder is not None or options.train.profile
+
+
+def is_training(options: RunOptions) -> bool:
+    """Whether a network is trained and left in the end."""
+    output = options.output
+    if is_trial(options) or is_prediction(options):
+        return False
+    return not (output.export_onnx or output.print)
 
 
 def is_prediction(options: RunOptions) -> bool:
     """``--predict``, or Weaver's ``--run-mode test``."""
     return options.output.predict or options.output.run_mode.split(",") == ["test"]
+
+
+def is_continuation(options: RunOptions) -> bool:
+    """Whether a training goes on from an earlier one: ``--resume`` or ``--load-epoch``."""
+    return options.train.resume or options.train.load_epoch is not None
 
 
 def is_onnx(model: str) -> bool:

@@ -12,7 +12,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.formats.file_groups import first_files
 from weaver_tt.log import log
 from weaver_tt.options.train import RunOptions
-from weaver_tt.run.checks import is_prediction, is_trial
+from weaver_tt.run.checks import is_training
 from weaver_tt.system import distributed
 
 # what --demo leaves: files of each group, batches in an epoch, epochs
@@ -29,8 +29,8 @@ def demo_options(options: RunOptions) -> RunOptions:
         data_train=first_files(data.data_train, DEMO_FILES),
         data_val=first_files(data.data_val, DEMO_FILES),
         data_test=first_files(data.data_test, DEMO_FILES),
-        steps_per_epoch=min(data.steps_per_epoch or DEMO_STEPS, DEMO_STEPS),
-        steps_per_epoch_val=min(data.steps_per_epoch_val or DEMO_STEPS, DEMO_STEPS),
+        steps_per_epoch=_demo_steps(data.steps_per_epoch),
+        steps_per_epoch_val=_demo_steps(data.steps_per_epoch_val),
         # steps and rows would contradict each other
         samples_per_epoch=None,
         samples_per_epoch_val=None,
@@ -45,6 +45,13 @@ def demo_options(options: RunOptions) -> RunOptions:
     return replace(options, data=small, train=train)
 
 
+def _demo_steps(steps: int | None) -> int:
+    """The batches that ``--demo`` leaves; None, or Weaver's -1, stands for all of the data."""
+    if steps is None or steps < 0:
+        return DEMO_STEPS
+    return min(steps, DEMO_STEPS)
+
+
 def needs_ranks(options: RunOptions) -> bool:
     """Whether this command is to be started once for each GPU.
 
@@ -52,12 +59,7 @@ def needs_ranks(options: RunOptions) -> bool:
     """
     if options.train.backend or len(_indices(options.train.gpus or "")) < 2:
         return False
-    return not (
-        is_prediction(options)
-        or is_trial(options)
-        or options.output.export_onnx
-        or options.output.print
-    )
+    return is_training(options)
 
 
 def launch_ranks(options: RunOptions) -> None:

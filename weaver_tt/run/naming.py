@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from weaver_tt.engine.checkpoint import check_writable
 from weaver_tt.engine.trackers.make import FOLDERS
 from weaver_tt.options.train import RunOptions, TrainOptions
+from weaver_tt.run.checks import is_continuation
 from weaver_tt.run.run_card import load_card
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.examples import find_example
+
+# what the name of a run stands in for
+AUTO = "{auto}"
 
 
 def auto_name(options: RunOptions) -> str:
@@ -25,23 +32,54 @@ def auto_name(options: RunOptions) -> str:
     return f"{started}_{network}_{options.train.optimizer}_{rate}_{batch}"
 
 
+def choose_name(options: RunOptions) -> str:
+    """A name for a run that no other run has; its folder and, for ``{auto}``, its card are made.
+
+    Runs that begin in the same second with the same settings would share what ``{auto}`` stands
+    for: the second one gets ``-2``.
+
+    Raises:
+        OutputError: nothing can be written there.
+    """
+    name = auto_name(options)
+    template = options.network.model_prefix
+    for number in itertools.count(2):
+        files = RunFiles(template.replace(AUTO, name))
+        check_writable(files)
+        # whoever makes the card has the name
+        if AUTO not in template or _make_empty_card(files.card):
+            return name
+        name = f"{auto_name(options)}-{number}"
+    raise AssertionError
+
+
+def _make_empty_card(path: Path) -> bool:
+    """Make a card that says nothing yet; whether there was none."""
+    try:
+        with path.open("x") as file:
+            file.write("{}\n")
+    except FileExistsError:
+        return False
+    return True
+
+
 def with_run_name(options: RunOptions, name: str) -> RunOptions:
     """``options`` with the places that a run called ``name`` writes to filled in.
 
     These are the model prefix, the log file, and the folders of trackers, ``off`` for none.
     """
-    prefix = options.network.model_prefix.replace("{auto}", name)
-    card = load_card(prefix) if options.train.resume else None
+    prefix = options.network.model_prefix.replace(AUTO, name)
+    card = load_card(prefix) if is_continuation(options) else None
     saved_options = card["options"]["train"] if card else {}
     folders: dict[str, Any] = {}
     for option, find_folder in FOLDERS.items():
-        # a resumed run goes on in the folder that it had
+        # a continued run goes on in the folder that it had
         folder = find_folder(getattr(options.train, option), prefix, saved_options.get(option))
         folders[option] = folder or "off"
     log_file = options.train.log or str(RunFiles(prefix).log)
     return replace(
         options,
-        train=replace(options.train, log=log_file.replace("{auto}", name), **folders),
+        train=replace(options.train, log=log_file.replace(AUTO, name), **folders),
         network=replace(options.network, model_prefix=prefix),
     )
 
@@ -60,13 +98,13 @@ def with_tracker_subfolders(options: TrainOptions, name: str) -> TrainOptions:
 
 
 def choose_seed(options: RunOptions, prefix: str) -> int:
-    """``--seed``; without it the seed of the run to be resumed, or a fresh one.
+    """``--seed``; without it the seed of the run to be continued, or a fresh one.
 
     It is reported in the log and kept in the run card.
     """
     if options.train.seed is not None:
         return options.train.seed
-    card = load_card(prefix) if options.train.resume else None
+    card = load_card(prefix) if is_continuation(options) else None
     return int(card["seed"]) if card else secrets.randbelow(2**31)
 
 

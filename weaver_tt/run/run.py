@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,12 +15,12 @@ from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.loaders import Loader, test_loaders, train_loader, val_loader
 from weaver_tt.data.scan import Scan
-from weaver_tt.data.statistics.fit import fit_statistics
+from weaver_tt.data.statistics.fit import fit_statistics, run_on_main
 from weaver_tt.data.statistics.standardize import load_statistics
 from weaver_tt.deploy.export import export_onnx
 from weaver_tt.deploy.onnx_network import OnnxNetwork
 from weaver_tt.deploy.sample import Sample, collect_sample, load_sample, save_sample
-from weaver_tt.engine.checkpoint import check_writable, find_states
+from weaver_tt.engine.checkpoint import find_states
 from weaver_tt.engine.device_settings import seed_everything, set_threads
 from weaver_tt.engine.fit import fit
 from weaver_tt.engine.trackers.console import Console
@@ -37,19 +38,27 @@ from weaver_tt.network.weights import load_weights, prepare_network
 from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.output.predict import Prediction, predict_parts
 from weaver_tt.output.results import finite_or_none, write_results
-from weaver_tt.run.checks import check_config, check_options, is_onnx, is_prediction, is_trial
+from weaver_tt.run.checks import (
+    check_config,
+    check_options,
+    is_continuation,
+    is_onnx,
+    is_prediction,
+    is_trial,
+)
 from weaver_tt.run.cross_validation import fold_options
+from weaver_tt.run.earlier_run import check_prefix, remove_earlier_run
 from weaver_tt.run.input_copies import local_copies
 from weaver_tt.run.launch import choose_device, demo_options, launch_ranks, needs_ranks
 from weaver_tt.run.naming import (
-    auto_name,
+    choose_name,
     choose_seed,
     seed_of_member,
     with_run_name,
     with_tracker_subfolders,
 )
 from weaver_tt.run.preflight import TrainingScans, check_reading, check_training
-from weaver_tt.run.run_card import load_card, make_card, save_card
+from weaver_tt.run.run_card import list_files, load_card, make_card, save_card
 from weaver_tt.run.task import make_run_task
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
@@ -126,8 +135,11 @@ def print_network(config: DataConfig, options: RunOptions) -> None:
 def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     """Train a network, or one for each fold of a cross-validation; then predict the test files."""
     distributed.join_ranks(options.train.backend)
+    check_prefix(options)
     # before a folder is made for it, and before the first pass over the data
     scans = check_training(config, options)
+    # the new run is known to begin
+    remove_earlier_run(options)
     options = open_run(options)
     files = training_files(options)
     best = []
@@ -143,10 +155,8 @@ def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
 
 def open_run(options: RunOptions) -> RunOptions:
     """``options`` with a name for the run, whose folder and log exist from now on."""
-    name = distributed.broadcast_from_main(auto_name(options))
+    name = run_on_main(lambda: choose_name(options))
     options = with_run_name(options, name)
-    if distributed.is_main():
-        check_writable(RunFiles(options.network.model_prefix))
     configure_log(file=options.train.log, rank=distributed.rank())
     return options
 
@@ -167,7 +177,8 @@ def train_fold(
     scans = replace(scans, training=scan)
     # the card is there from the start, so that an interrupted run can be resumed
     if distributed.is_main():
-        card = make_card(options, seed, files, texts)
+        earlier = load_card(prefix) if is_continuation(options) else None
+        card = make_card(options, seed, files, texts, earlier)
         save_card(prefix, card)
     sample = first_rows(config, options.data, scan)
     best = []
@@ -179,6 +190,8 @@ def train_fold(
             member_seed = seed_of_member(seed, number)
             best.append(train_member(config, scans, sample, options, member, member_seed, device))
     if distributed.is_main():
+        # members have added the files that they wrote
+        card = load_card(prefix) or card
         save_card(prefix, card | {"best": best})
         save_sample(prefix, sample)
     return best
@@ -225,10 +238,14 @@ def train_member(
     settings = options.train
     if options.network.ensemble > 1:
         settings = with_tracker_subfolders(settings, Path(prefix).name)
+    run_prefix = options.network.model_prefix
     with make_tracker(settings, prefix, network.unwrapped) as tracker:
+        list_files(run_prefix, tracker.files())
         best = fit(network, task, train, val, settings, prefix, tracker, seed)
+        list_files(run_prefix, tracker.files())
     if distributed.is_main():
-        write_results(best, task, prefix, options.output.figures)
+        written = write_results(best, task, prefix, options.output.figures)
+        list_files(run_prefix, written)
     return finite_or_none(best)
 
 
@@ -255,10 +272,12 @@ def run_trial(config: DataConfig, options: RunOptions) -> None:
     device = choose_device(options.train.gpus)
     seed = choose_seed(options, prefix)
     with (
+        TemporaryDirectory() as scratch,
         local_copies(options.data, "data_train") as data,
         make_tracker(options.train, prefix) as tracker,
     ):
-        config, scan = fit_statistics(config, prefix, data, scans.training)
+        statistics = trial_prefix(prefix, scratch)
+        config, scan = fit_statistics(config, statistics, data, scans.training)
         network = start_network(config, options, device, seed)
         task = make_run_task(config, options, seed)
         train = train_loader(
@@ -275,6 +294,22 @@ def run_trial(config: DataConfig, options: RunOptions) -> None:
             profile_steps(network, task, train, options.train, prefix)
         else:
             find_rate(network, task, train, options.train, prefix, tracker)
+
+
+def trial_prefix(prefix: str, scratch: str) -> str:
+    """Where a trial keeps its statistics: at ``prefix``, for the training that follows.
+
+    Where a trained network lies at ``prefix``, in the folder ``scratch``: what that network was
+    trained with must stay, and a trial may be of other files.
+    """
+    files = RunFiles(prefix)
+    if not files.weights():
+        return prefix
+    copy = RunFiles(f"{scratch}/net")
+    if files.auto_yaml.is_file():
+        # nothing is computed again where the files are those of the training
+        shutil.copy2(files.auto_yaml, copy.auto_yaml)
+    return copy.prefix
 
 
 def run_io_test(config: DataConfig, options: RunOptions) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import platform
 import sys
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 import weaver_tt
 from weaver_tt.options.train import RunOptions
-from weaver_tt.run_files import RunFiles
+from weaver_tt.run_files import RunFiles, find_files
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.git import git_hash
 
@@ -21,12 +23,17 @@ LIBRARIES = ("torch", "numpy", "awkward", "uproot", "onnx", "onnxruntime")
 
 
 def make_card(
-    options: RunOptions, seed: int, data_files: list[str], texts: dict[str, str]
+    options: RunOptions,
+    seed: int,
+    data_files: list[str],
+    texts: dict[str, str],
+    earlier: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """All that a training depends on, ready for JSON.
+    """All that a training depends on, ready for JSON, and the files that it writes.
 
     These are the command, the options, the configurations as ``texts``, versions of libraries, the
-    git hash, the seed and the data files.
+    git hash, the seed and the data files. ``earlier`` is the card of the run that is continued,
+    whose files belong to this one too.
     """
     versions = {name: metadata.version(name) for name in LIBRARIES}
     versions["python"] = platform.python_version()
@@ -41,7 +48,45 @@ def make_card(
         "options": dataclasses.asdict(options),
         "configs": texts,
         "data_files": data_files,
+        "files": _listed_files(options, earlier),
     }
+
+
+def _listed_files(options: RunOptions, earlier: dict[str, Any] | None) -> list[str]:
+    """What a run writes, as far as it is known when it begins."""
+    files = RunFiles(options.network.model_prefix)
+    names = files.training_files(options.network.ensemble)
+    # folds share a log; a log elsewhere may be that of other runs too
+    if options.train.log == str(files.whole.log):
+        names.append(options.train.log)
+    listed = earlier.get("files", []) if earlier else []
+    return list(dict.fromkeys([*listed, *_from_card(files, names)]))
+
+
+def _from_card(files: RunFiles, names: Iterable[str | Path]) -> list[str]:
+    """Paths as seen from the folder of the card: a folder of models may be moved as a whole."""
+    return [os.path.relpath(name, files.card.parent) for name in names]
+
+
+def list_files(prefix: str, paths: Iterable[Path]) -> None:
+    """Add files that the run ``prefix`` has written to those that its card lists.
+
+    Raises:
+        OutputError: the card cannot be written.
+    """
+    card = load_card(prefix)
+    added = _from_card(RunFiles(prefix), paths)
+    if card and added:
+        save_card(prefix, card | {"files": list(dict.fromkeys([*card["files"], *added]))})
+
+
+def written_files(prefix: str, card: dict[str, Any]) -> list[Path]:
+    """The files that are there of those that the ``card`` lists."""
+    folder = RunFiles(prefix).card.parent
+    found: list[Path] = []
+    for name in card.get("files", []):
+        found += find_files(os.path.normpath(folder / name))
+    return found
 
 
 def save_card(prefix: str | Path, card: dict[str, Any]) -> None:

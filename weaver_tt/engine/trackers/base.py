@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -42,6 +43,10 @@ class Tracker:
 
     def close(self) -> None:
         """There is nothing more to report."""
+
+    def files(self) -> list[Path]:
+        """The files that this tracker has made so far."""
+        return []
 
     def __enter__(self) -> Tracker:
         return self
@@ -103,3 +108,10 @@ class MultiTracker(Tracker):
         """There is nothing more to report."""
         for tracker in self._trackers:
             tracker.close()
+
+    def files(self) -> list[Path]:
+        """The files of all of them."""
+        made: list[Path] = []
+        for tracker in self._trackers:
+            made += tracker.files()
+        return made

@@ -28,6 +28,8 @@ class TensorBoard(Tracker):
         # takes a second to import
         from torch.utils.tensorboard import SummaryWriter
 
+        self._folder = Path(folder)
+        self._before = set(self._event_files())
         self.writer = SummaryWriter(folder)
         self._last_drawn = -math.inf  # seconds on the clock
         self._drawing_time = 0.0  # seconds
@@ -74,6 +76,14 @@ class TensorBoard(Tracker):
     def close(self) -> None:
         """Write what is left."""
         self.writer.close()
+
+    def files(self) -> list[Path]:
+        """The event files that this process has made: other runs may write to the folder too."""
+        return [path for path in self._event_files() if path not in self._before]
+
+    def _event_files(self) -> list[Path]:
+        """The event files of this process that are there."""
+        return sorted(self._folder.glob(f"events.out.tfevents.*.{os.getpid()}.*"))
 
 
 def tensorboard_folder(choice: str | None, prefix: str, before: str | None = None) -> str | None:
