@@ -81,6 +81,10 @@ def test_the_earlier_run_survives_a_command_that_cannot_begin(small_run, capsys)
     weights = RunFiles(str(small_run.prefix)).best.read_bytes()
     assert small_run("--overwrite", "-n", small_run.folder / "nett.py") == 1
     assert small_run("--overwrite", "-i", small_run.folder / "nothing.parquet") == 1
+    other = small_run.folder / "other.yaml"
+    text = (small_run.folder / "data.yaml").read_text()
+    other.write_text(text.replace("vars: [x, y]", "vars: [x, z]"))
+    assert small_run("--overwrite", "-c", other) == 1
     assert small_run.files() == before
     assert RunFiles(str(small_run.prefix)).best.read_bytes() == weights
 
