@@ -47,6 +47,7 @@ INSIDE = {
         "loaders",
         "shuffle",
         "selected_table",
+        "survey",
         "first_rows",
         "statistics",
         "scan",

@@ -15,8 +15,9 @@ from typing import Any, NoReturn
 from weaver_tt import __version__
 from weaver_tt.errors import WeaverError, nearest
 from weaver_tt.log import configure_log, log
+from weaver_tt.options.check import CheckRun
 from weaver_tt.options.flags import FlagParser, add_flags, read_flags
-from weaver_tt.options.train import parse_options
+from weaver_tt.options.train import RunOptions, parse_options
 from weaver_tt.system.allocator import keep_freed_memory
 from weaver_tt.system.user_code import user_errors
 
@@ -78,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments[:1] == ["train"]:
         return train(arguments[1:], prog="weaver-tt train")
+    if arguments[:1] == ["check"]:
+        return check(arguments[1:])
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
         refuse_command(arguments)
@@ -97,7 +100,10 @@ def refuse_command(arguments: Sequence[str]) -> NoReturn:
         description="Machine learning on collision events, from ROOT files to ONNX.",
     )
     parser.add_argument("--version", action="version", version=f"weaver_tt {__version__}")
-    summaries = {"train": "train, predict or export a network (the same as train.py)"}
+    summaries = {
+        "train": "train, predict or export a network (the same as train.py)",
+        "check": "what is in the data, and whether a training would run on it",
+    }
     summaries |= {name: command.summary for name, command in COMMANDS.items()}
     # the parsers of the commands themselves are made when they run: this is their list
     commands = parser.add_subparsers(metavar="COMMAND")
@@ -112,7 +118,29 @@ def refuse_command(arguments: Sequence[str]) -> NoReturn:
 def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     """``train.py``: train, predict, export or print; returns the exit code."""
     configure_log()
-    options = parse_options(arguments, prog)
+    options: RunOptions = parse_options(arguments, prog)
+    prepare_threads()
+    run = importlib.import_module("weaver_tt.run.run")
+    return guarded(run.run, options)
+
+
+def check(arguments: Sequence[str] | None = None) -> int:
+    """``weaver-tt check``: look at the data, and try a training; returns the exit code."""
+    configure_log()
+    options = parse_options(
+        arguments,
+        "weaver-tt check",
+        "Look at the data of a training, and try it on a few rows: takes the flags of the training "
+        "and prints what it finds; the exit code is 1 where the training would fail.",
+        CheckRun,
+    )
+    prepare_threads()
+    command = importlib.import_module("weaver_tt.run.check.command")
+    return guarded(command.run_check, options)
+
+
+def prepare_threads() -> None:
+    """Set what must be set before torch is imported, unless the user has set it."""
     # to be set before torch starts OpenMP: threads that spin for long while they wait take the
     # cores from the reader and from other jobs
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -121,8 +149,6 @@ def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int
     # huge pages for large tensors: fresh memory costs a fifth of the time
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     keep_freed_memory()
-    run = importlib.import_module("weaver_tt.run.run")
-    return guarded(run.run, options)
 
 
 def guarded(function: Callable[[Any], object], options: object) -> int:

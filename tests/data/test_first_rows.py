@@ -8,7 +8,7 @@ import pytest
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
-from weaver_tt.data.first_rows import first_batch, first_rows_of_all, read_first_rows
+from weaver_tt.data import first_rows
 from weaver_tt.data.scan import scan_files
 from weaver_tt.errors import BadFileError, DataError
 from weaver_tt.formats.file_groups import parse_groups
@@ -49,65 +49,75 @@ def patterns(tmp_path_factory) -> list[str]:
 def read(patterns, chosen, **options):
     plan = make_plan(chosen, "train")
     scan = scan_files(parse_groups(patterns), chosen, plan)
-    return plan, read_first_rows(chosen, plan, scan, **options)
+    return plan, first_rows.read_first_rows(chosen, plan, scan, **options)
 
 
-def test_every_group_gives_its_first_rows(patterns):
-    _, (a, b) = read(patterns, config(), rows=4)
-    assert (a.group, a.selected, b.group, b.selected) == ("a", 3, "b", 3)
-    # a file of 10 rows in parts of at most 4: 3, 3 and 4
-    assert ak.to_list(a.raw["number"]) == [0, 1, 2]
+def test_files_of_every_group_give_their_first_rows(patterns):
+    _, (a1, a2, b) = read(patterns, config(), rows=8)
+    # 4 rows of each file of a; those of the first one, 10 in all, in parts of 3, 3 and 4
+    assert [part.group for part in (a1, a2, b)] == ["a", "a", "b"]
+    assert [part.selected for part in (a1, a2, b)] == [3, 4, 3]
+    assert ak.to_list(a1.raw["number"]) == [0, 1, 2]
+    assert ak.to_list(a2.table["number"]) == [10, 11, 12, 13]
     assert ak.to_list(b.table["number"]) == [100, 101, 102]
 
 
 def test_where_the_selection_drops_the_first_rows_later_ones_are_read(patterns):
-    _, (a, b) = read(patterns, config(selection="number % 50 > 16"), rows=4)
-    # after parts of 3, 3, 4 and 4 rows comes that of rows 14 to 17, of which the last one passes
-    assert ak.to_list(a.table["number"]) == [17]
-    assert (a.accounting.read.total(), a.selected) == (18, 1)
-    assert (b.accounting.read.total(), b.selected, b.table["number"].tolist()) == (3, 0, [])
+    _, (a1, a2, b) = read(patterns, config(selection="number % 50 > 16"), rows=8)
+    # the second part of 4 rows of the second file has row 17
+    assert ak.to_list(a2.table["number"]) == [17]
+    assert (a2.accounting.read.total(), a2.selected) == (8, 1)
+    assert [part.accounting.read.total() for part in (a1, b)] == [10, 3]
+    assert [part.selected for part in (a1, b)] == [0, 0]
 
 
 def test_reading_ends_where_no_row_seems_to_pass(patterns, monkeypatch):
-    monkeypatch.setattr("weaver_tt.data.first_rows.MOST_ROWS", 12)
-    _, (a, _) = read(patterns, config(selection="number > 200"), rows=4)
-    assert (a.accounting.read.total(), a.selected) == (14, 0)
+    monkeypatch.setattr(first_rows, "MOST_ROWS", 9)
+    _, (_, a2, _) = read(patterns, config(selection="number > 200"), rows=8)
+    assert (a2.accounting.read.total(), a2.selected) == (12, 0)
 
 
-def test_a_small_batch_has_rows_of_all_groups(patterns):
-    plan, first = read(patterns, config(), rows=20)
-    rows = first_rows_of_all(first, config(), plan, size=8)
+def test_files_are_spread_over_a_group():
+    assert first_rows.spread_over(range(9), 5) == [0, 2, 4, 6, 8]
+    assert first_rows.spread_over(range(10), 3) == [0, 4, 9]
+    assert first_rows.spread_over(range(3), 5) == [0, 1, 2]
+    assert first_rows.spread_over(range(3), 1) == [0]
+
+
+def test_a_small_batch_has_rows_of_all_files(patterns):
+    plan, first = read(patterns, config(), rows=40)
+    rows = first_rows.first_rows_of_all(first, config(), plan, size=9)
     assert rows is not None
-    assert rows.scalars["event"][:, 0].tolist() == [0, 1, 2, 3, 100, 101, 102]
-    assert rows.labels["_label_"].tolist() == [0, 0, 0, 0, 1, 1, 1]
-    # of more groups than rows, one row of each
-    rows = first_rows_of_all(first, config(), plan, size=1)
+    assert rows.scalars["event"][:, 0].tolist() == [0, 1, 2, 10, 11, 12, 100, 101, 102]
+    assert rows.labels["_label_"].tolist() == [0, 0, 0, 0, 0, 0, 1, 1, 1]
+    # of more files than rows, one row of each
+    rows = first_rows.first_rows_of_all(first, config(), plan, size=1)
     assert rows is not None
-    assert rows.scalars["event"][:, 0].tolist() == [0, 100]
-    batch = first_batch(first, config(), plan, size=2)
+    assert rows.scalars["event"][:, 0].tolist() == [0, 10, 100]
+    batch = first_rows.first_batch(first, config(), plan, size=2)
     assert batch is not None
-    assert batch.inputs["jets"].tolist() == [[[0, 0, 0]], [[0, 0, 0]]]
+    assert batch.inputs["jets"].tolist() == [[[0, 0, 0]], [[0, 0, 0]], [[0, 0, 0]]]
     assert batch.real["jets"] == 0
 
 
 def test_without_a_row_that_passes_there_is_no_batch(patterns):
     chosen = config(selection="number > 200")
     plan, first = read(patterns, chosen)
-    assert first_batch(first, chosen, plan) is None
+    assert first_rows.first_batch(first, chosen, plan) is None
 
 
 def test_damaged_files_are_passed_over_only_where_that_is_asked_for(patterns, monkeypatch):
-    def read_chunk(chunk, *rest):
-        if chunk.path.endswith("a1.parquet"):
+    def read_columns(reader, *rest):
+        if reader.path.endswith("a1.parquet"):
             raise BadFileError("a1.parquet: cut short")
-        return original(chunk, *rest)
+        return original(reader, *rest)
 
-    original = read_first_rows.__globals__["_read_chunk"]
-    monkeypatch.setattr("weaver_tt.data.first_rows._read_chunk", read_chunk)
+    original = first_rows.read_columns
+    monkeypatch.setattr(first_rows, "read_columns", read_columns)
     with pytest.raises(BadFileError, match="cut short"):
         read(patterns, config())
-    _, (a, _) = read(patterns, config(), rows=4, skip_bad=True)
-    assert ak.to_list(a.raw["number"]) == [10, 11, 12, 13]
+    _, (a2, _) = read(patterns, config(), rows=8, skip_bad=True)
+    assert ak.to_list(a2.raw["number"]) == [10, 11, 12, 13]
 
 
 def test_labels_of_the_first_rows_are_judged(patterns):
@@ -116,4 +126,4 @@ def test_labels_of_the_first_rows_are_judged(patterns):
     )
     plan, first = read(patterns, chosen)
     with pytest.raises(DataError, match="10 belong to several"):
-        first_batch(first, chosen, plan)
+        first_rows.first_batch(first, chosen, plan)

@@ -1,15 +1,18 @@
-"""A training of 20 rows that takes a moment, and its files."""
+"""Trainings of a few rows that take a moment, and their files."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
 import pytest
+import yaml
 
 from weaver_tt import cli
 from weaver_tt.log import log
+from weaver_tt.options.train import RunOptions, parse_options
 
 DATA = """
 inputs:
@@ -101,3 +104,75 @@ def small_run(tmp_path):
         log.removeHandler(handler)
         handler.close()
     log.propagate = propagate
+
+
+# --- one that draws random numbers in many ways
+
+NOISY_NETWORK = """
+import random
+import numpy as np
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2)
+        self.layers = nn.Sequential(nn.Linear(2, width), nn.Dropout(0.5), nn.Linear(width, 2))
+
+    def forward(self, event):
+        noise = random.random() + np.random.rand()
+        return self.layers(self.norm(event)) * (1 + 0.1 * noise)
+
+
+def get_model(data_config, width=4):
+    return Net(width), {"input_names": ["event"]}
+"""
+
+TWO_CLASSES = {
+    "inputs": {"event": {"length": None, "vars": ["x", ["n", None]]}},
+    "labels": {"type": "simple", "value": ["is_a", "is_b"]},
+    "preprocess": {"method": "auto"},
+    "observers": ["n"],
+}
+
+
+class SmallTraining:
+    """A working folder ``path`` with 40 rows of two classes, a network file and a data YAML."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        random = np.random.default_rng(1)
+        for name, is_a in (("a", 1), ("b", 0)):
+            content = {
+                "x": random.normal(is_a, 1, 40).astype("f4"),
+                "n": np.arange(40),
+                "is_a": np.full(40, is_a),
+                "is_b": np.full(40, 1 - is_a),
+            }
+            ak.to_parquet(ak.Array(content), path / f"{name}.parquet")
+        (path / "net.py").write_text(NOISY_NETWORK)
+
+    def flags(self, *more: str, config: dict[str, Any] | None = None) -> list[str]:
+        """Those of two epochs, and ``more``; ``config`` replaces keys of the TWO_CLASSES."""
+        (self.path / "d.yaml").write_text(yaml.safe_dump(TWO_CLASSES | (config or {})))
+        usual = "-i a.parquet b.parquet -c d.yaml -n net.py -m out/net --batch-size 8"
+        quiet = "--num-epochs 2 --gpus= --no-figures --no-progress --tensorboard off --seed 3"
+        return [*usual.split(), *quiet.split(), *more]
+
+    def options(self, *more: str, config: dict[str, Any] | None = None) -> RunOptions:
+        """The options that :meth:`flags` are."""
+        return parse_options(self.flags(*more, config=config))
+
+    def change_network(self, before: str, after: str) -> None:
+        """Replace a part of the network file."""
+        assert before in NOISY_NETWORK
+        (self.path / "net.py").write_text(NOISY_NETWORK.replace(before, after))
+
+
+@pytest.fixture
+def training(tmp_path, monkeypatch) -> SmallTraining:
+    """A small training in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    return SmallTraining(tmp_path)

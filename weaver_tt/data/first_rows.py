@@ -1,16 +1,17 @@
-"""The first rows of every file group: what is done to all rows is tried on them beforehand."""
+"""The first rows of some files of every group: what is done to all rows is tried on them first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
-from weaver_tt.data.chunks import Chunk, Source, split_into_chunks
+from weaver_tt.data.chunks import Source, split_into_chunks
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.padding import Padder
@@ -21,9 +22,15 @@ from weaver_tt.data.scan import Scan
 from weaver_tt.errors import BadFileError
 from weaver_tt.formats.open_reader import open_reader
 
-# rows of a group read at once, and rows read in all where the selection drops those before
+T = TypeVar("T")
+
+# rows of a group read at once, and rows of a file read in all where those before are not selected
 ROWS = 500
 MOST_ROWS = 20_000
+
+# files looked into: of a group, and about of all groups together
+FILES_OF_GROUP = 5
+FILES = 60
 
 # rows of a small batch, of all groups together
 BATCH_ROWS = 16
@@ -31,7 +38,7 @@ BATCH_ROWS = 16
 
 @dataclass(frozen=True, slots=True)
 class FirstRows:
-    """The first rows of a file group of which one passes the selection, or of which none does.
+    """The first rows of a file of which one passes the selection, or of which none does.
 
     ``raw`` are the columns as they were read, of the file at ``path``, ``table`` the rows that were
     selected with all that is computed from them; empty where no row was.
@@ -52,48 +59,57 @@ class FirstRows:
 def read_first_rows(
     config: DataConfig, plan: Plan, scan: Scan, *, rows: int = ROWS, skip_bad: bool = False
 ) -> list[FirstRows]:
-    """The first ``rows`` rows of each group of ``scan``, in its order.
+    """The first rows of some files of each group of ``scan``, about ``rows`` of each group.
 
-    Where the selection drops all of them, the next ones, up to ``MOST_ROWS`` in all. With
-    ``skip_bad``, files that cannot be read are passed over.
+    The files are spread over the group, as each may hold one class. Where the selection drops the
+    first rows of a file, the next ones follow, up to ``MOST_ROWS`` in all. With ``skip_bad``, files
+    that cannot be read are passed over.
 
     Raises:
         DataError: expressions do not fit the columns.
         BadFileError: a file cannot be read.
     """
+    most = max(1, min(FILES_OF_GROUP, FILES // len(scan.groups)))
     found = []
-    for number, group in enumerate(scan.groups):
+    for number in range(len(scan.groups)):
         sources = [source for source in scan.sources if source.group == number]
-        accounting = Accounting()
-        latest: FirstRows | None = None
-        for chunk in _first_chunks(sources, rows):
+        chosen = spread_over(sources, most)
+        for source in chosen:
             try:
-                columns = _read_chunk(chunk, config, scan)
+                first = _first_of_file(source, config, plan, scan, max(1, rows // len(chosen)))
             except BadFileError:
                 if not skip_bad:
                     raise
                 continue
-            selected = select_rows(columns, plan, config, chunk.path, group)
-            accounting.add(selected.accounting)
-            latest = FirstRows(group, chunk.path, columns, selected.table, accounting)
-            if latest.selected or accounting.read.total() >= MOST_ROWS:
-                break
-        if latest is not None:
-            found.append(latest)
+            found.append(first)
     return found
 
 
-def _first_chunks(sources: Sequence[Source], rows: int) -> Iterator[Chunk]:
-    """All rows of ``sources`` in their order, ``rows`` at a time."""
-    for source in sources:
-        yield from split_into_chunks(source, rows)
+def spread_over(items: Sequence[T], number: int) -> list[T]:
+    """At most ``number`` > 0 of ``items``, evenly spread from the first one on."""
+    if len(items) <= number:
+        return list(items)
+    if number == 1:
+        return [items[0]]
+    return [items[i * (len(items) - 1) // (number - 1)] for i in range(number)]
 
 
-def _read_chunk(chunk: Chunk, config: DataConfig, scan: Scan) -> Table:
-    """The raw columns of a chunk."""
-    with open_reader(chunk.path, config.treename) as reader:
-        names = scan.columns[chunk.group]
-        return read_columns(reader, names, config, chunk.first, chunk.last)
+def _first_of_file(
+    source: Source, config: DataConfig, plan: Plan, scan: Scan, rows: int
+) -> FirstRows:
+    """The first ``rows`` rows of a file of which one passes, up to ``MOST_ROWS``."""
+    group = scan.groups[source.group]
+    accounting = Accounting()
+    with open_reader(source.path, config.treename) as reader:
+        for chunk in split_into_chunks(source, rows):
+            names = scan.columns[source.group]
+            columns = read_columns(reader, names, config, chunk.first, chunk.last)
+            selected = select_rows(columns, plan, config, source.path, group)
+            accounting.add(selected.accounting)
+            if accounting.selected.total() or accounting.read.total() >= MOST_ROWS:
+                break
+    # sources without rows are in no scan
+    return FirstRows(group, source.path, columns, selected.table, accounting)
 
 
 def first_rows_of_all(
@@ -103,9 +119,9 @@ def first_rows_of_all(
     wanted: WantedLabels = ANY_LABELS,
     size: int = BATCH_ROWS,
 ) -> Rows | None:
-    """Up to ``size`` rows, as many of each group where each has them; at least one of each.
+    """Up to ``size`` rows, as many of each file where each has them; at least one of each.
 
-    None where no row of any group passes the selection.
+    None where no row of any file passes the selection.
 
     Raises:
         ConfigError: a center is ``auto``.
@@ -115,7 +131,7 @@ def first_rows_of_all(
     with_rows = [part for part in first if part.selected]
     for number, part in enumerate(with_rows):
         rows, _ = to_rows(part.table, config, plan, part.path, wanted)
-        # what earlier groups lack falls to those that follow
+        # what earlier files lack falls to those that follow
         taken = sum(part.size for part in parts)
         share = max(1, (size - taken) // (len(with_rows) - number))
         parts.append(slice_rows(rows, 0, min(share, rows.size)))

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from weaver_tt.options.flags import Bounds, FlagParser, add_flags, check_bounds, flag, read_flags
 from weaver_tt.weaver_compat.retired_flags import RETIRED, Retired
@@ -335,19 +335,28 @@ class RunOptions:
     output: OutputOptions = field(default_factory=OutputOptions)
 
 
+Options = TypeVar("Options", bound=RunOptions)
+
+
 def check_all_bounds(options: RunOptions) -> None:
     """Raise ConfigError for a number that is out of its range."""
     for item in dataclasses.fields(options):
         check_bounds(getattr(options, item.name))
 
 
-def parse_options(arguments: Sequence[str] | None = None, prog: str = "train.py") -> RunOptions:
-    """The options in ``arguments`` (default: ``sys.argv``); prints help and exits where asked."""
-    parser = FlagParser(
-        prog=prog, description="Train, predict and export a network on collision events."
-    )
+def parse_options(
+    arguments: Sequence[str] | None = None,
+    prog: str = "train.py",
+    description: str = "Train, predict and export a network on collision events.",
+    kind: type[Options] = RunOptions,  # type: ignore[assignment]
+) -> Options:
+    """The options in ``arguments`` (default: ``sys.argv``); prints help and exits where asked.
+
+    ``kind`` may have parts of its own beside those of a run.
+    """
+    parser = FlagParser(prog=prog, description=description)
     parts: dict[str, Any] = {}
-    for item in dataclasses.fields(RunOptions):
+    for item in dataclasses.fields(kind):
         parts[item.name] = item.default_factory
     for part in parts.values():
         add_flags(parser, part)
@@ -366,4 +375,4 @@ def parse_options(arguments: Sequence[str] | None = None, prog: str = "train.py"
         )
     namespace = parser.parse_flags(arguments)
     filled = {name: read_flags(namespace, part) for name, part in parts.items()}
-    return RunOptions(**filled)
+    return kind(**filled)

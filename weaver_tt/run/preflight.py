@@ -15,7 +15,7 @@ import torch
 from weaver_tt.config.alternatives import load_alternative
 from weaver_tt.config.plan import make_plan, with_extra_selection, without_reweighting
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.data.first_rows import FirstRows, first_batch, read_first_rows
+from weaver_tt.data.first_rows import ROWS, FirstRows, first_batch, read_first_rows
 from weaver_tt.data.loaders import test_loaders, val_loader
 from weaver_tt.data.scan import Scan
 from weaver_tt.data.statistics.fit import make_accumulators, run_on_main, scan_training_files
@@ -52,7 +52,7 @@ class TrainingScans:
 
 
 @dataclass(frozen=True, slots=True)
-class _TriedFiles:
+class TriedFiles:
     """What is in the files, and what the network can be tried with."""
 
     scans: TrainingScans
@@ -83,7 +83,7 @@ def check_reading(config: DataConfig, options: RunOptions) -> TrainingScans:
     Raises:
         WeaverError: something is wrong.
     """
-    return _try_files(config, options).scans
+    return try_files(config, options).scans
 
 
 def check_user_files(options: RunOptions) -> None:
@@ -101,21 +101,25 @@ def check_user_files(options: RunOptions) -> None:
 
 
 def _try_training(config: DataConfig, options: RunOptions) -> TrainingScans:
-    tried = _try_files(config, options)
-    with _thrown_away():
+    tried = try_files(config, options)
+    with thrown_away():
         try_network(tried.provisional, options, tried.first)
     return tried.scans
 
 
-def _try_files(config: DataConfig, options: RunOptions) -> _TriedFiles:
-    """Look at all files, read the first rows of the training, and hand them to what adds up."""
+def try_files(config: DataConfig, options: RunOptions, rows: int = ROWS) -> TriedFiles:
+    """Look at all files, and hand ``rows`` rows of each training group to what adds up.
+
+    Raises:
+        WeaverError: something is wrong.
+    """
     data = options.data
     scan = scan_training_files(config, data)
     validation = None
     selected = with_extra_selection(config, "train", data.extra_selection_train)
-    first = read_first_rows(
-        selected, make_plan(selected, "train"), scan, skip_bad=data.on_bad_file == "skip"
-    )
+    plan = make_plan(selected, "train")
+    skip_bad = data.on_bad_file == "skip"
+    first = read_first_rows(selected, plan, scan, rows=rows, skip_bad=skip_bad)
     _try_accumulators(config, data, scan, first)
     tables = [part.table for part in first if part.selected]
     provisional = provisional_statistics(without_reweighting(config), tables)
@@ -125,7 +129,7 @@ def _try_files(config: DataConfig, options: RunOptions) -> _TriedFiles:
     if "test" in options.output.run_mode:
         # a column that test files lack is reported now, not after days of training
         test_loaders(load_alternative(provisional, data.data_config_test), data)
-    return _TriedFiles(TrainingScans(scan, validation), first, provisional)
+    return TriedFiles(TrainingScans(scan, validation), first, provisional)
 
 
 def _try_accumulators(
@@ -140,7 +144,7 @@ def _try_accumulators(
 
 
 @contextmanager
-def _thrown_away() -> Iterator[None]:
+def thrown_away() -> Iterator[None]:
     """What is done inside leaves no trace: no log, no random numbers drawn, no word to ranks."""
     state = random_state()
     try:

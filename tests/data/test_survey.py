@@ -1,0 +1,122 @@
+"""What a person is told of the files: names that are missing, values that look odd."""
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from weaver_tt.config.load import from_mapping
+from weaver_tt.config.plan import make_plan
+from weaver_tt.data import survey
+from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.first_rows import FirstRows
+from weaver_tt.data.rows.rows import JaggedObjects, Rows
+from weaver_tt.formats.file_groups import FileGroup
+
+CONFIG = {
+    "new_variables": {"jet_energy": "jet_pt * 2", "is_bb": "flavour == 5"},
+    "selection": "event > 0",
+    "inputs": {
+        "jets": {"length": 2, "vars": [["jet_energy", 10.0, 0.5, -1, 1], ["jet_mass", None]]},
+        "event": {"length": None, "vars": [["event", None]]},
+    },
+    "labels": {"type": "simple", "value": ["is_b", "is_c"]},
+}
+
+
+@pytest.fixture
+def config():
+    return from_mapping(CONFIG)
+
+
+def test_a_missing_column_comes_with_its_files_what_needs_it_and_the_nearest(tmp_path, config):
+    complete = {"event": [1], "jet_pt": [[1.0]], "jet_mass": [[1.0]], "is_b": [1], "is_c": [0]}
+    ak.to_parquet(ak.Array(complete), tmp_path / "a.parquet")
+    lacking = {name: complete[name] for name in ("event", "jet_mass", "is_c")}
+    ak.to_parquet(ak.Array(lacking | {"jet_ptt": [[1.0]]}), tmp_path / "b.parquet")
+    (tmp_path / "c.parquet").write_bytes(b"PAR1")
+    paths = tuple(str(tmp_path / f"{name}.parquet") for name in "abc")
+    files = survey.survey_files([FileGroup("_", paths)], None)
+    assert [(file.path, file.rows) for file in files] == list(zip(paths, [1, 1, 0], strict=True))
+    assert (files[0].error, files[1].error) == (None, None)
+    assert "cannot be" in str(files[2].error)
+    plan = make_plan(config, "train")
+    of_jets, of_labels = survey.missing_columns(files, config, plan)
+    assert (of_jets.name, of_jets.needed_by) == ("jet_pt", ("inputs.jets",))
+    assert of_jets.nearest == "did you mean 'jet_ptt'?"
+    assert (of_jets.files, of_jets.looked_at) == ((paths[1],), 2)
+    assert of_labels.name == "is_b"
+    # a new variable may be what was meant
+    assert "'is_bb'" in of_labels.nearest
+
+
+@pytest.mark.parametrize(
+    ("values", "sentinel", "share"),
+    [
+        ([-999.0, -999.0, 0.0, 1.0, 2.0, 500.0], -999.0, 2 / 6),
+        ([-99.0, 10.0, 5000.0], -99.0, 1 / 3),
+        ([1e10, 1.0, 2.0, 3.0], 1e10, 1 / 4),
+        # a flavour, a charge, a flag, a multiplicity and one value alone
+        ([0.0, 0.0, 4.0, 5.0], None, 0),
+        ([-1.0, 1.0, 1.0], None, 0),
+        ([0.0, 1.0], None, 0),
+        ([1.0, 2.0, 3.0, 9.0], None, 0),
+        ([-999.0, -999.0], None, 0),
+        ([], None, 0),
+    ],
+)
+def test_values_that_stand_for_nothing(values, sentinel, share):
+    found = survey.find_sentinel(np.array(values))
+    assert found == (sentinel, pytest.approx(share))
+
+
+def test_a_value_that_is_rare_stands_for_nothing():
+    values = np.append(np.arange(1000.0), -99999.0)
+    assert survey.find_sentinel(values) == (None, 0.0)
+
+
+def test_shares_of_a_variable_by_hand(config):
+    group = config.inputs["jets"]
+    energy = group.variables[0]
+    # scaled by (x - 10) / 2, of which 13 and 7.9 lie beyond -1 and 1
+    values = np.array([10, 12, 13, 7.9, np.nan, np.inf, 8, 10])
+    found = survey.survey_values(group, energy, values)
+    assert (found.values, found.nonfinite, found.clipped) == (8, 0.25, pytest.approx(2 / 6))
+    assert (found.low, found.median, found.high) == (7.9, 10.0, 13.0)
+    assert not found.constant
+    assert survey.survey_values(group, energy, np.array([3.0, 3.0, np.nan])).constant
+    empty = survey.survey_values(group, energy, np.array([np.nan]))
+    assert (empty.nonfinite, empty.median, empty.clipped) == (1.0, None, 0.0)
+
+
+def test_columns_are_measured_over_all_groups(config):
+    tables = [
+        {"jet_energy": ak.Array([[1.0, 2.0]]), "jet_mass": ak.Array([[0, 0]]), "event": [7]},
+        {"jet_energy": ak.Array([[], [4.0]]), "jet_mass": ak.Array([[], [0]]), "event": [8, 9]},
+    ]
+    first = [FirstRows("_", "a.root", {}, table, Accounting()) for table in tables]
+    energy, mass, event = survey.survey_columns(first, config)
+    assert (energy.name, energy.values, energy.high) == ("jet_energy", 3, 4.0)
+    assert mass.constant
+    assert (event.group, event.median) == ("event", 8.0)
+
+
+def rows(kept, full, **more) -> Rows:
+    content = np.zeros((sum(kept), 2), dtype=np.float32)
+    counts = np.array(kept, dtype=np.int64)
+    jets = JaggedObjects(content, counts, np.array(full, dtype=np.int64), slice(0, 2))
+    return Rows({"jets": jets}, more, {}, size=len(kept))
+
+
+def test_padding_and_objects_beyond_the_length_by_hand(config):
+    # 2 + 1 + 0 of 3 x 2 slots; 5 + 1 + 0 objects, of which 3 are kept
+    (found,) = survey.survey_objects([rows([2, 1], [5, 1]), rows([0], [0])], config)
+    assert (found.group, found.length, found.mean, found.most) == ("jets", 2, 2.0, 5)
+    assert (found.padded, found.beyond) == (pytest.approx(0.5), pytest.approx(0.5))
+
+
+def test_the_memory_of_a_row_counts_shared_arrays_once():
+    # 3 objects x 2 features of 4 bytes, counts twice 8 bytes, a scalar of 4 bytes, for 2 rows
+    one = rows([2, 1], [2, 1], event=np.zeros((2, 1), dtype=np.float32))
+    assert survey.row_bytes(one) == (24 + 16 + 16 + 8) / 2
+    one.objects["again"] = one.objects["jets"]
+    assert survey.row_bytes(one) == (24 + 16 + 16 + 8) / 2

@@ -1,0 +1,62 @@
+"""``weaver-tt check`` as a user and as a script see it."""
+
+import json
+
+import pytest
+
+from weaver_tt.cli import main
+
+
+def check(training, *more, config=None) -> int:
+    return main(["check", *training.flags(*more, config=config)])
+
+
+def test_a_training_that_runs_is_shown_and_ends_with_0(training, capsys):
+    assert check(training, "-t", "b.parquet") == 0
+    shown = capsys.readouterr().out
+    assert "no problem found" in shown
+    # 32 of the 40 rows of each file are trained on
+    assert "training  (no name)      2    80    100.0%    64  is_a 50%, is_b 50%" in shown
+    assert "test      (no name)      1    40              40" in shown
+    assert "64 in 8 batches" in shown
+    # nothing is left behind
+    assert sorted(path.name for path in training.path.iterdir()) == [
+        "a.parquet",
+        "b.parquet",
+        "d.yaml",
+        "net.py",
+    ]
+
+
+def test_all_problems_are_listed_at_once_and_end_with_1(training, capsys):
+    config = {"labels": {"type": "simple", "value": ["is_a", "is_c"]}, "event_weight": "y"}
+    assert check(training, config=config) == 1
+    found = capsys.readouterr()
+    assert "no column 'is_c' (needed by labels.is_c) in a.parquet and 1 more" in found.out
+    assert "no column 'y' (needed by event_weight)" in found.out
+    assert "2 problems, listed above" in found.err
+
+
+def test_json_holds_the_same(training, capsys):
+    assert check(training, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["problems"], found["groups"][0]["rows"]) == ([], 80)
+    assert found["groups"][0]["targets"] == {"is_a": 40, "is_b": 40}
+    assert [column["name"] for column in found["columns"]] == ["x", "n"]
+    # 4 x 2 + 4 and 2 x 4 + 2 of the layers, 2 x 2 of the norm
+    assert found["epoch"]["parameters"] == 12 + 10 + 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--data-config and files"),
+        (["-c", "d.yaml"], "--data-config and files"),
+        (["-c", "d.yaml", "-i", "a.parquet", "--batch-size", "0"], "--batch-size 0"),
+        (["-c", "d.yaml", "-i", "a.parquet", "--rows", "0"], "--rows 0"),
+        (["-c", "d.yaml", "-i", "a.parquet", "--optimizer", "adm"], "did you mean"),
+    ],
+)
+def test_flags_that_are_missing_or_impossible(training, arguments, message, capsys):
+    assert main(["check", *arguments]) == 1
+    assert message in capsys.readouterr().err

@@ -1,0 +1,130 @@
+"""What is found in data, told apart from what is a matter of taste."""
+
+import awkward as ak
+import numpy as np
+
+from weaver_tt.options.check import CheckRun
+from weaver_tt.options.train import parse_options
+from weaver_tt.run.check.findings import find_all
+
+
+def find(training, *more, config=None):
+    flags = training.flags(*more, config=config)
+    return find_all(parse_options(flags, kind=CheckRun))
+
+
+def rewrite(training, name, **columns):
+    path = training.path / f"{name}.parquet"
+    old = ak.from_parquet(path)
+    content = {field: old[field] for field in old.fields}
+    ak.to_parquet(ak.Array(content | columns), path)
+
+
+def test_odd_values_are_remarks(training):
+    x = np.full(40, -999.0)
+    x[:20] = np.nan
+    rewrite(training, "a", x=x)
+    found = find(
+        training,
+        config={
+            "new_variables": {"two": "n * 0 + 2"},
+            "inputs": {
+                "event": {"length": None, "vars": [["x", 0, 0.1, -1, 1], ["n", None]]},
+                "more": {"length": None, "vars": [["two", None]]},
+            },
+        },
+    )
+    assert found.problems == []
+    assert found.remarks == [
+        "inputs.event: x: 25.0% NaN or infinite, taken as 0",
+        "inputs.event: x: -999 in 33.3% of the values seems to stand for a missing one",
+        "inputs.event: x: 33.3% lie beyond min and max",
+        "inputs.more: two: 2 everywhere",
+    ]
+
+
+def test_objects_beyond_the_length_are_a_remark(training):
+    objects = ak.Array([[1.0, 2.0, 3.0]] * 40)
+    for name in "ab":
+        rewrite(training, name, pt=objects)
+    config = {"inputs": {"jets": {"length": 2, "vars": [["pt", None]]}}}
+    training.flags(config=config)
+    flags = ["-i", "a.parquet", "b.parquet", "-c", "d.yaml", "--gpus="]
+    found = find_all(parse_options(flags, kind=CheckRun))
+    assert found.remarks == [
+        "inputs.jets: 33.3% of the objects lie beyond its length 2; the longest row has 3"
+    ]
+    assert (found.objects[0].padded, found.epoch.parameters) == (0.0, None)
+
+
+def test_what_a_selection_leaves_is_expected(training):
+    found = find(training, config={"selection": "n >= 10"})
+    (group,) = found.groups
+    # 30 of 40 rows of each file, 80 % of them for training: 48 in 6 batches of 8
+    assert (group.looked_at, group.selected, group.expected) == (80, 60, 48)
+    assert (found.epoch.rows, found.epoch.batches) == (48, 6)
+    assert found.epoch.rows_per_second > 0
+    assert found.epoch.seconds >= found.epoch.seconds_of_steps
+
+
+def test_a_group_of_which_no_row_passes_is_a_remark(training):
+    found = find(training, config={"selection": "n >= 100"})
+    assert "none of 80 rows passes the selection" in found.remarks[-1]
+    assert found.epoch is None
+
+
+def test_an_observer_that_training_files_lack_is_a_remark_and_in_test_files_a_problem(training):
+    config = {"observers": ["run"]}
+    found = find(training, config=config)
+    assert found.problems == []
+    assert "no column 'run'" in found.remarks[0]
+    assert "only a prediction needs it" in found.remarks[0]
+    found = find(training, "-t", "a.parquet", config=config)
+    assert [problem[:24] for problem in found.problems] == ["test: no column 'run' (n"]
+
+
+def test_optional_columns_may_be_missing_in_all_files_but_not_in_some(training):
+    rewrite(training, "a", run=np.arange(40))
+    config = {"observers": ["run?", "lumi?"]}
+    found = find(training, "-t", "a.parquet", "b.parquet", config=config)
+    assert found.problems == ["test: no column 'run' in b.parquet of 2"]
+    assert "it is optional" in found.remarks[0]
+
+
+def test_a_file_that_cannot_be_read_is_a_problem_unless_it_is_skipped(training):
+    (training.path / "c.parquet").write_bytes(b"PAR1")
+    more = ("-i", "a.parquet", "b.parquet", "c.parquet")
+    assert "c.parquet" in find(training, *more).problems[0]
+    found = find(training, *more, "--on-bad-file", "skip")
+    assert found.problems == []
+    assert "c.parquet" in found.remarks[0]
+
+
+def test_what_the_network_says_is_a_problem(training):
+    training.change_network("nn.Linear(width, 2)", "nn.Linear(width, 3)")
+    found = find(training)
+    assert len(found.problems) == 1
+    assert "expected (16, 2)" in found.problems[0]
+    # the data were looked at all the same
+    assert len(found.columns) == 2
+
+
+def test_test_files_alone_are_looked_at_too(training):
+    training.flags()
+    chosen = parse_options(["-t", "q:a.parquet", "-c", "d.yaml", "--gpus="], kind=CheckRun)
+    found = find_all(chosen)
+    assert found.problems == []
+    (group,) = found.groups
+    assert (group.kind, group.name, group.expected) == ("test", "q", 40)
+    assert group.targets == {"is_a": 40, "is_b": 0}
+    assert [column.name for column in found.columns] == ["x", "n"]
+
+
+def test_the_validation_yaml_is_looked_at(training):
+    flags = ("-l", "b.parquet", "--extra-selection-val", "m > 2")
+    assert find(training, *flags).problems[0].startswith("validation: no column 'm'")
+
+
+def test_a_yaml_that_is_not_there_is_a_problem(training):
+    chosen = parse_options(["-i", "a.parquet", "-c", "none.yaml"], kind=CheckRun)
+    assert "none.yaml" in find_all(chosen).problems[0]

@@ -1,0 +1,39 @@
+"""``weaver-tt check``: what is in the data of a training, and whether it would run."""
+
+from __future__ import annotations
+
+import json
+
+from weaver_tt.errors import ConfigError
+from weaver_tt.options.check import CheckRun
+from weaver_tt.options.flags import check_bounds
+from weaver_tt.options.train import check_all_bounds
+from weaver_tt.run.check.findings import find_all
+from weaver_tt.run.check.page import page
+from weaver_tt.run.checks import check_exclusive_flags, check_training_options
+
+
+def run_check(options: CheckRun) -> None:
+    """Print what is found, as tables or as JSON.
+
+    Raises:
+        ConfigError: flags are missing or impossible, or the training would fail; what would fail
+            has been printed.
+    """
+    data = options.data
+    if not data.data_config or not (data.data_train or data.data_val or data.data_test):
+        raise ConfigError(
+            "--data-config and files (--data-train, --data-val or --data-test) must be given"
+        )
+    check_exclusive_flags(options)
+    check_all_bounds(options)
+    check_bounds(options.check)
+    check_training_options(options.train)
+    findings = find_all(options)
+    if options.check.json:
+        print(json.dumps(findings.to_json(), indent=1, allow_nan=False))
+    else:
+        print(page(findings))
+    number = len(findings.problems)
+    if number:
+        raise ConfigError(f"{number} {'problem' if number == 1 else 'problems'}, listed above")

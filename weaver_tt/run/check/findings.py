@@ -1,0 +1,429 @@
+"""What ``weaver-tt check`` finds out: headers of all files, values of some rows, times."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from weaver_tt.config.load import load_config
+from weaver_tt.config.plan import Purpose, make_plan, with_extra_selection, without_reweighting
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.datasets import copy_batch
+from weaver_tt.data.first_rows import FirstRows, read_first_rows
+from weaver_tt.data.loaders import val_loader
+from weaver_tt.data.rows.batch import Batch
+from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
+from weaver_tt.data.rows.tensors import to_rows
+from weaver_tt.data.scan import Scan, scan_files
+from weaver_tt.data.statistics.standardize import provisional_statistics
+from weaver_tt.data.survey import (
+    ColumnSurvey,
+    FileSurvey,
+    MissingColumn,
+    ObjectsSurvey,
+    missing_columns,
+    row_bytes,
+    survey_columns,
+    survey_files,
+    survey_objects,
+)
+from weaver_tt.engine.device_settings import autocast_type
+from weaver_tt.engine.loop import run_epoch
+from weaver_tt.engine.update import make_update
+from weaver_tt.errors import WeaverError
+from weaver_tt.formats.file_groups import parse_groups
+from weaver_tt.network.network import build_network
+from weaver_tt.options.check import CheckRun
+from weaver_tt.options.train import RunOptions
+from weaver_tt.run.checks import check_config
+from weaver_tt.run.launch import choose_device
+from weaver_tt.run.preflight import check_user_files, thrown_away, try_files, try_network
+from weaver_tt.run.task import make_run_task
+
+# time to spend on how fast rows are read, and on how fast the network takes a step
+SECONDS = 1.5
+
+# shares of entries above which a remark is made
+MANY_NONFINITE = 0.01
+MANY_CLIPPED = 0.05
+MANY_BEYOND = 0.05
+
+# what the flags of files are called here -> what the rows are for
+PURPOSES: dict[str, Purpose] = {"training": "train", "validation": "train", "test": "predict"}
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFindings:
+    """A file group: all of its files, and the rows that were looked at."""
+
+    kind: str  # training, validation or test
+    name: str
+    files: int
+    rows: int  # in the files
+    fraction: float  # of them, the share that is used for this
+    looked_at: int
+    selected: int  # of those looked at
+    targets: Mapping[str, int]  # class, or "LABEL = 0|1" -> selected rows or objects
+
+    @property
+    def share(self) -> float:
+        """The share of rows that pass the selection, as far as they were looked at."""
+        return self.selected / self.looked_at if self.looked_at else 1.0
+
+    @property
+    def expected(self) -> int:
+        """The number of rows that are used and pass, as far as the share says."""
+        return round(self.rows * self.fraction * self.share)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFindings:
+    """What an epoch of the training takes."""
+
+    rows: int
+    batches: int
+    rows_per_second: float  # read
+    seconds_of_reading: float
+    seconds_of_steps: float | None  # None without a network
+    pool_bytes: int
+    parameters: int | None
+
+    @property
+    def seconds(self) -> float:
+        """Of a whole epoch: rows are read while the network computes."""
+        return max(self.seconds_of_reading, self.seconds_of_steps or 0.0)
+
+
+@dataclass(slots=True)
+class Findings:
+    """All that is found. With ``problems`` the training would fail; ``remarks`` are for people."""
+
+    config: str
+    rows_of_group: int  # that are looked at
+    groups: list[GroupFindings] = field(default_factory=list)
+    missing: list[MissingColumn] = field(default_factory=list)
+    columns: list[ColumnSurvey] = field(default_factory=list)
+    objects: list[ObjectsSurvey] = field(default_factory=list)
+    row_bytes: float = 0.0  # of a row in the shuffle pool
+    epoch: EpochFindings | None = None
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, by name, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+def find_all(options: CheckRun) -> Findings:
+    """Look at everything that the flags of a training name; what is wrong is among the findings."""
+    findings = Findings(options.data.data_config, options.check.rows)
+    with _problems_of(findings):
+        config = load_config(options.data.data_config, options.data.custom_functions)
+        check_config(config, options)
+        check_user_files(options)
+        configs = _configs(config, options)
+        for kind, files in _files(options).items():
+            _look_at_files(kind, files, configs[kind], options, findings)
+    if findings.problems:
+        return findings
+    with _problems_of(findings):
+        if options.data.data_train:
+            _look_at_training(config, options, findings)
+        else:
+            _look_at_rows(config, options, findings)
+    _remark_on_values(findings)
+    return findings
+
+
+@contextmanager
+def _problems_of(findings: Findings) -> Iterator[None]:
+    """An error that the input causes is noted, and ends what is done inside."""
+    try:
+        yield
+    except WeaverError as error:
+        findings.problems.append(str(error))
+
+
+def _files(options: RunOptions) -> dict[str, list[str]]:
+    """Kind -> the patterns of its files; without those that are not given."""
+    data = options.data
+    files = {"training": data.data_train, "validation": data.data_val, "test": data.data_test}
+    return {kind: patterns for kind, patterns in files.items() if patterns}
+
+
+def _configs(config: DataConfig, options: RunOptions) -> dict[str, DataConfig]:
+    """Kind -> its data YAML, with the extra selection of its rows; no statistics."""
+    data = options.data
+    extra = {
+        "training": (None, data.extra_selection_train),
+        "validation": (data.data_config_val, data.extra_selection_val),
+        "test": (data.data_config_test, data.extra_selection_test),
+    }
+    configs = {}
+    for kind, (path, selection) in extra.items():
+        own = config if path is None else load_config(path, data.custom_functions)
+        if kind != "training":
+            own = without_reweighting(own)
+        configs[kind] = with_extra_selection(own, PURPOSES[kind], selection)
+    return configs
+
+
+# --- headers
+
+
+def _look_at_files(
+    kind: str, patterns: Sequence[str], config: DataConfig, options: RunOptions, findings: Findings
+) -> None:
+    """Files of one kind: their rows, columns that are missing, files that cannot be read."""
+    groups = parse_groups(patterns, divide=kind == "test")
+    plan = make_plan(config, PURPOSES[kind])
+    files = survey_files(groups, config.treename)
+    _note_bad_files(files, options, findings)
+    missing = missing_columns(files, config, plan)
+    findings.missing += missing
+    for column in missing:
+        is_everywhere = len(column.files) == column.looked_at
+        if column.optional and is_everywhere:
+            findings.remarks.append(f"{kind}: {describe_missing(column)}; it is optional")
+        else:
+            findings.problems.append(f"{kind}: {describe_missing(column)}")
+    if kind == "training":
+        _remark_on_observers(files, config, findings)
+    by_path = {file.path: file for file in files}
+    for group in groups:
+        rows = sum(by_path[path].rows for path in group.paths)
+        fraction = _fraction(kind, options)
+        findings.groups.append(
+            GroupFindings(kind, group.name, len(group.paths), rows, fraction, 0, 0, {})
+        )
+
+
+def _fraction(kind: str, options: RunOptions) -> float:
+    """The share of the rows of each file that is used."""
+    data = options.data
+    if kind == "test":
+        return 1.0
+    if kind == "validation":
+        return data.data_fraction if data.data_fraction_val is None else data.data_fraction_val
+    if data.data_val:
+        return data.data_fraction
+    return data.data_fraction * data.train_val_split
+
+
+def _note_bad_files(files: Sequence[FileSurvey], options: RunOptions, findings: Findings) -> None:
+    skip = options.data.on_bad_file == "skip"
+    for file in files:
+        if file.error is not None:
+            place = findings.remarks if skip else findings.problems
+            place.append(file.error)
+
+
+def _remark_on_observers(
+    files: Sequence[FileSurvey], config: DataConfig, findings: Findings
+) -> None:
+    """Training reads no observers, but a prediction of these files would need them."""
+    plan = make_plan(without_reweighting(config), "predict")
+    training = set(make_plan(config, "train").columns)
+    for column in missing_columns(files, config, plan):
+        if column.name not in training and not column.optional:
+            findings.remarks.append(
+                f"training: {describe_missing(column)}; only a prediction needs it"
+            )
+
+
+def describe_missing(column: MissingColumn) -> str:
+    """A missing column in words."""
+    files = column.files[0]
+    if len(column.files) > 1:
+        files += f" and {len(column.files) - 1} more"
+    if len(column.files) < column.looked_at:
+        files += f" of {column.looked_at}"
+    needed = f" (needed by {', '.join(column.needed_by)})" if column.needed_by else ""
+    text = f"no column {column.name!r}{needed} in {files}"
+    # all names of a file would hide what matters
+    return f"{text}; {column.nearest}" if column.nearest.startswith("did you mean") else text
+
+
+# --- rows
+
+
+def _look_at_training(config: DataConfig, options: CheckRun, findings: Findings) -> None:
+    """Rows of each training group, and a step of the network on some of them."""
+    tried = try_files(config, options, options.check.rows)
+    provisional = tried.provisional
+    with thrown_away():
+        wanted = make_run_task(provisional, options).wanted_labels
+    _look_at_values(provisional, "train", tried.first, wanted, findings)
+    reading = _measure_reading(provisional, options, tried.scans.training)
+    if reading is None:
+        return
+    step = None
+    if options.network.network_config:
+        with thrown_away():
+            try_network(provisional, options, tried.first)
+            step = _measure_steps(provisional, options, reading.batch)
+    findings.epoch = _expect_epoch(options, reading, step, findings)
+
+
+def _look_at_rows(config: DataConfig, options: CheckRun, findings: Findings) -> None:
+    """Rows of test or validation files, where there are none to train on."""
+    kind, patterns = next(iter(_files(options).items()))
+    own = _configs(config, options)[kind]
+    plan = make_plan(own, PURPOSES[kind])
+    groups = parse_groups(patterns, divide=kind == "test")
+    scan = scan_files(groups, own, plan, options.data.on_bad_file)
+    skip_bad = options.data.on_bad_file == "skip"
+    first = read_first_rows(own, plan, scan, rows=options.check.rows, skip_bad=skip_bad)
+    tables = [part.table for part in first if part.selected]
+    provisional = provisional_statistics(own, tables)
+    _look_at_values(provisional, PURPOSES[kind], first, ANY_LABELS, findings, kind)
+
+
+def _look_at_values(
+    config: DataConfig,
+    purpose: Purpose,
+    first: Sequence[FirstRows],
+    wanted: WantedLabels,
+    findings: Findings,
+    kind: str = "training",
+) -> None:
+    """Targets, objects and columns of the ``first`` rows, which ``config`` scales."""
+    plan = make_plan(config, purpose)
+    with_rows = [part for part in first if part.selected]
+    parts = []
+    # file group -> counts of its files
+    accounting: dict[str, Accounting] = {}
+    for part in first:
+        accounting.setdefault(part.group, Accounting()).add(part.accounting)
+    for part in with_rows:
+        rows, counted = to_rows(part.table, config, plan, part.path, wanted)
+        accounting[part.group].add(counted)
+        parts.append(rows)
+    for number, group in enumerate(findings.groups):
+        counts = accounting.get(group.name)
+        if group.kind == kind and counts is not None:
+            findings.groups[number] = replace(
+                group,
+                looked_at=counts.read.total(),
+                selected=counts.selected.total(),
+                targets=dict(counts.targets),
+            )
+    findings.columns = survey_columns(with_rows, config)
+    findings.objects = survey_objects(parts, config)
+    sizes = [row_bytes(rows) * rows.size for rows in parts]
+    findings.row_bytes = sum(sizes) / max(1, sum(rows.size for rows in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How fast rows are read, and a batch of them."""
+
+    rows_per_second: float
+    batch: Batch
+
+
+def _measure_reading(config: DataConfig, options: RunOptions, scan: Scan) -> _Reading | None:
+    """Read batches of the training for ``SECONDS``; None where there is no row."""
+    # in order, as a shuffled stream would fill its pool first
+    data = replace(
+        options.data,
+        data_val=options.data.data_train,
+        batch_size_val=options.data.batch_size,
+        extra_selection_val=options.data.extra_selection_train,
+        steps_per_epoch_val=None,
+        samples_per_epoch_val=None,
+    )
+    loader = val_loader(config, data, device=choose_device(options.train.gpus), scan=scan)
+    assert loader is not None  # there are files
+    batch: Batch | None = None
+    rows = 0
+    start = time.perf_counter()
+    with closing(loader.epoch(0)) as batches:  # type: ignore[type-var]
+        for found in batches:
+            rows += found.size
+            if batch is None:
+                batch = copy_batch(found)
+            if time.perf_counter() - start > SECONDS:
+                break
+    if batch is None:
+        return None
+    return _Reading(rows / (time.perf_counter() - start), batch)
+
+
+def _measure_steps(config: DataConfig, options: RunOptions, batch: Batch) -> tuple[float, int]:
+    """Seconds of a step of the training on ``batch``, and the parameters of the network."""
+    device = choose_device(options.train.gpus)
+    amp = autocast_type(options.train.use_amp, options.train.amp_dtype, device)
+    network = build_network(config, options.network, device, seed=0)
+    task = make_run_task(config, options)
+    update = make_update(network.unwrapped, task, options.train, amp)
+    network.train()
+    task.train()
+    batch.progress = 1.0
+    # the first step makes buffers, and is slower
+    run_epoch(network, task, [batch], update=update, device=device, amp=amp)
+    steps = 0
+    start = time.perf_counter()
+    while steps == 0 or time.perf_counter() - start < SECONDS:
+        run_epoch(network, task, [batch], update=update, device=device, amp=amp)
+        steps += 1
+    seconds = (time.perf_counter() - start) / steps
+    return seconds, sum(parameter.numel() for parameter in network.unwrapped.parameters())
+
+
+def _expect_epoch(
+    options: RunOptions, reading: _Reading, step: tuple[float, int] | None, findings: Findings
+) -> EpochFindings:
+    """What an epoch takes, by what was measured."""
+    data = options.data
+    selected = sum(group.expected for group in findings.groups if group.kind == "training")
+    batches = max(1, selected // data.batch_size)
+    if data.steps_per_epoch is not None and data.steps_per_epoch > 0:
+        batches = data.steps_per_epoch
+    elif data.samples_per_epoch is not None:
+        batches = max(1, data.samples_per_epoch // data.batch_size)
+    rows = batches * data.batch_size
+    return EpochFindings(
+        rows=rows,
+        batches=batches,
+        rows_per_second=reading.rows_per_second,
+        seconds_of_reading=rows / reading.rows_per_second,
+        seconds_of_steps=None if step is None else batches * step[0],
+        pool_bytes=int(min(data.pool_size, selected) * findings.row_bytes),
+        parameters=None if step is None else step[1],
+    )
+
+
+def _remark_on_values(findings: Findings) -> None:
+    """What in the values a physicist should look at."""
+    for column in findings.columns:
+        name = f"inputs.{column.group}: {column.name}"
+        if column.nonfinite > MANY_NONFINITE:
+            findings.remarks.append(f"{name}: {column.nonfinite:.1%} NaN or infinite, taken as 0")
+        if column.constant:
+            findings.remarks.append(f"{name}: {column.low:g} everywhere")
+        if column.sentinel is not None:
+            findings.remarks.append(
+                f"{name}: {column.sentinel:g} in {column.sentinel_share:.1%} of the values "
+                "seems to stand for a missing one"
+            )
+        if column.clipped > MANY_CLIPPED:
+            findings.remarks.append(f"{name}: {column.clipped:.1%} lie beyond min and max")
+    for objects in findings.objects:
+        if objects.beyond > MANY_BEYOND:
+            findings.remarks.append(
+                f"inputs.{objects.group}: {objects.beyond:.1%} of the objects lie beyond its "
+                f"length {objects.length}; the longest row has {objects.most}"
+            )
+    for group in findings.groups:
+        if not group.rows:
+            findings.remarks.append(f"{group.kind}: {group.name}: no rows")
+        elif group.looked_at and not group.selected:
+            findings.remarks.append(
+                f"{group.kind}: {group.name}: none of {group.looked_at:,} rows passes the selection"
+            )

@@ -1,0 +1,144 @@
+"""The findings of ``weaver-tt check`` as tables of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from weaver_tt.run.check.findings import EpochFindings, Findings
+
+Row = Sequence[str]
+
+
+def page(findings: Findings) -> str:
+    """Everything that was found, at most as wide as names are long."""
+    parts = [f"data YAML  {findings.config}"]
+    parts += _titled("files", _groups(findings))
+    of = f"of {findings.rows_of_group:,} rows of each group"
+    parts += _titled(f"inputs, {of}", _columns(findings))
+    parts += _titled(f"objects, {of}", _objects(findings))
+    if findings.epoch is not None:
+        parts += ["", "an epoch of the training, about", *_epoch(findings.epoch)]
+    for title, lines in (("remarks", findings.remarks), ("problems", findings.problems)):
+        if lines:
+            parts += ["", title, *(f"  {line}" for line in lines)]
+    if not findings.problems:
+        parts += ["", "no problem found"]
+    return "\n".join(parts)
+
+
+def table(header: Row, rows: Sequence[Row]) -> list[str]:
+    """Columns as wide as their widest entry; the first two to the left, numbers to the right."""
+    lines = [header, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    text = []
+    for line in lines:
+        cells = []
+        for i, (cell, width) in enumerate(zip(line, widths, strict=True)):
+            cells.append(cell.ljust(width) if i < 2 else cell.rjust(width))
+        text.append("  " + "  ".join(cells).rstrip())
+    return text
+
+
+def _titled(title: str, lines: list[str]) -> list[str]:
+    """The lines of a table below its title; nothing where it has no rows."""
+    return ["", title, *lines] if len(lines) > 1 else []
+
+
+def _groups(findings: Findings) -> list[str]:
+    rows = []
+    for group in findings.groups:
+        selected = targets = ""
+        if group.looked_at:
+            selected = f"{group.share:.1%}"
+            total = sum(group.targets.values())
+            shares = [f"{name} {number / total:.0%}" for name, number in group.targets.items()]
+            targets = ", ".join(share for share in shares if not share.endswith(" 0%"))
+        name = "(no name)" if group.name == "_" else group.name
+        expected = f"{group.expected:,}"
+        numbers = [f"{group.files:,}", f"{group.rows:,}", selected, expected]
+        rows.append([group.kind, name, *numbers, targets])
+    return table(["", "group", "files", "rows", "selected", "used", "labels"], rows)
+
+
+def _columns(findings: Findings) -> list[str]:
+    rows = []
+    for column in findings.columns:
+        sentinel = ""
+        if column.sentinel is not None:
+            sentinel = f"{column.sentinel:g} ({column.sentinel_share:.1%})"
+        rows.append(
+            [
+                column.group,
+                column.name,
+                _number(column.low),
+                _number(column.median),
+                _number(column.high),
+                _share(column.nonfinite),
+                _share(column.clipped),
+                sentinel,
+            ]
+        )
+    header = ["group", "variable", "least", "median", "greatest", "NaN, inf", "clipped", "missing?"]
+    return table(header, rows)
+
+
+def _objects(findings: Findings) -> list[str]:
+    rows = []
+    for objects in findings.objects:
+        rows.append(
+            [
+                objects.group,
+                "",
+                f"{objects.length}",
+                f"{objects.mean:.1f}",
+                f"{objects.most}",
+                _share(objects.padded),
+                _share(objects.beyond),
+            ]
+        )
+    return table(["group", "", "length", "mean", "most", "padded", "beyond"], rows)
+
+
+def _epoch(epoch: EpochFindings) -> list[str]:
+    """Rows, memory and time."""
+    lines = [
+        f"  rows       {epoch.rows:,} in {epoch.batches:,} batches",
+        f"  memory     {_bytes(epoch.pool_bytes)} of rows to shuffle",
+        f"  reading    {_time(epoch.seconds_of_reading)}, {epoch.rows_per_second:,.0f} rows/s",
+    ]
+    if epoch.seconds_of_steps is not None:
+        lines.append(
+            f"  computing  {_time(epoch.seconds_of_steps)}, "
+            f"{epoch.rows / epoch.seconds_of_steps:,.0f} rows/s; "
+            f"the network has {epoch.parameters:,} parameters"
+        )
+    lines.append(f"  time       {_time(epoch.seconds)}, as rows are read while others are used")
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _share(share: float) -> str:
+    """A share in per cent; nothing for none."""
+    if share == 0:
+        return ""
+    return "< 0.1%" if share < 0.001 else f"{share:.1%}"
+
+
+def _bytes(number: int) -> str:
+    """kB, MB or GB."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number / 1e3:.3g} kB"
+
+
+def _time(seconds: float) -> str:
+    """Seconds, minutes or hours."""
+    if seconds < 120:
+        return f"{seconds:.2g} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
