@@ -18,11 +18,11 @@ def test_the_page_says_what_the_registry_says():
     )
 
 
-def test_rows_show_names_arguments_and_whether_a_function_acts_by_value():
+def test_rows_show_names_arguments_and_what_a_function_looks_at():
     rows = functions_table().splitlines()
-    assert "| `np.around round` | yes | rounding to a number of decimals |" in rows
-    assert "| `x.pad(length, clip=False)` |  | " in functions_table()
-    assert "| `p4.deltaR(other)` |  | distance in (eta, phi) |" in rows
+    assert "| `np.around round` | value | rounding to a number of decimals |" in rows
+    assert "| `x.pad(length, clip=False)` | row | " in functions_table()
+    assert "| `p4.deltaR(other)` | value | distance in (eta, phi) |" in rows
     assert all(row.count("|") == 4 for row in rows)
 
 

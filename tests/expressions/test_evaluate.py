@@ -44,7 +44,6 @@ def value(source: str, table=TABLE):
         ("(pt > 25) & (abs(eta) < 1.5) | (pt > 45)", [[True, False], [], [True]]),
         ("~(pt > 25) ^ (eta > 0)", [[True, True], [], [True]]),
         ("20 < pt <= 30", [[True, False], [], [False]]),
-        ("met[run == 2]", None),
         ("ak.num(pt) >= 1", [True, False, True]),
         ("ak.sum(pt[pt > 25], axis=1)", [30, 0, 50]),
         ("ak.max(pt, axis=1, mask_identity=False, initial=0)", [30, 0, 50]),
@@ -101,11 +100,7 @@ def value(source: str, table=TABLE):
     ],
 )
 def test_expressions_give_what_they_say(source, expected):
-    if expected is None:
-        with pytest.raises(DataError, match="one entry for each of the 3 rows, found 1 entries"):
-            value(source)
-    else:
-        assert ak.to_list(value(source)) == [pytest.approx(row) for row in expected]
+    assert ak.to_list(value(source)) == [pytest.approx(row) for row in expected]
 
 
 def test_an_expression_knows_its_columns_and_has_a_tree_that_can_be_sent_to_workers():
@@ -138,28 +133,22 @@ def value_of_number(number):
         ("np.log(ptt)", "no column 'ptt'; did you mean 'pt'"),
         ("pt + mu", "pt and mu differ in their objects: 2 and 1 in row 0"),
         ("pt & eta", "in pt & eta: "),
-        ("ak.flatten(pt)", "expected one entry for each of the 3 rows, found 4"),
         ("pt[:, 5]", r"in pt\[:, 5\]: "),
         ("met.pt", "met is not made by a _p4_from_"),
         ("ak.sum(met, axis=1)", r"in ak.sum\(met, axis=1\): "),
-        ("np.where(pt > 25)", r"in np.where\(pt > 25\): "),  # places, not values
         (
             "_p4_from_pxpypze(pt, pt, pt, pt) - _p4_from_pxpypze(pt, pt, pt, pt)",
             "no numpy.subtract",
         ),
-        ("len(pt) ** len(pt) ** len(pt) ** 3", "more than 64 bits"),
+        ("len([pt, eta]) ** 99", "more than 64 bits"),
         ("pt[:, met:]", r"in \[met:\]: the bounds of a slice are whole numbers"),
         ("pt[:, 0.5:]", r"in \[0.5:\]: the bounds of a slice are whole numbers"),
-        ("np.where(pt > 0)[0]", r"in np.where\(pt > 0\): "),
         ("math.exp(1000) * met", r"in math.exp\(1000\): "),
     ],
 )
 def test_what_goes_wrong_on_data_is_told_with_the_expression_and_the_part(source, message):
-    table = (
-        TABLE if "flatten" not in source else {**TABLE, "pt": ak.Array([[1.0], [2.0, 3.0], [4.0]])}
-    )
     with pytest.raises(DataError, match=message) as caught:
-        evaluate(parse_expression(source, "test"), table)
+        value(source)
     assert source in str(caught.value)
 
 
@@ -173,7 +162,7 @@ def test_columns_are_not_changed_by_expressions():
         "-pt",
         "np.sqrt(met)",
         "np.nan_to_num(pt)",
-        "np.sort(met)",
+        "np.sort(array, axis=1)",
         "pt + pt",
         "np.clip(run, 2, 2)",
     ):

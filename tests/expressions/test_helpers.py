@@ -1,5 +1,7 @@
 """Helpers, with values worked out by hand."""
 
+from itertools import permutations
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -161,12 +163,34 @@ def test_each_kind_of_four_momenta_takes_its_coordinates_in_order():
         assert found.tolist() == [{"pt": 1, "eta": 2, "phi": 3, last: 4}]
 
 
-def test_the_order_of_a_row_depends_on_the_sizes_of_all_rows():
-    orders = []
-    for counts in ([20, 20], [20, 19, 1]):
-        array = ak.unflatten(np.arange(40), counts)
-        orders.append(HELPERS["_batch_permute_indices"](array)[0].tolist())
-    assert orders[0] != orders[1]
+def test_the_order_of_a_row_and_what_it_drops_depend_on_no_other_row():
+    row = [5.0, 3.0, 8.0, 1.0, 9.0, 2.0, 7.0, 4.0]
+    drop = HELPERS["_batch_permute_and_drop_indices"]
+    for others in ([[1.0, 2.0, 3.0]], [[], [7.0]]):
+        array = ak.Array([*others, row])
+        assert HELPERS["_batch_permute_indices"](array)[-1].tolist() == (
+            HELPERS["_batch_permute_indices"](ak.Array([row]))[0].tolist()
+        )
+        assert drop(array, True, 0.1, 0.9)[-1].tolist() == (
+            drop(ak.Array([row]), True, 0.1, 0.9)[0].tolist()
+        )
+
+
+def test_every_order_of_three_objects_comes_as_often_as_the_others():
+    array = ak.unflatten(np.arange(18_000.0), 3)
+    orders = HELPERS["_batch_permute_indices"](array).to_list()
+    numbers = [orders.count(list(order)) for order in permutations(range(3))]
+    # 1000 of each, with a standard deviation of 29
+    assert sum(numbers) == 6000
+    assert min(numbers) > 870
+    assert max(numbers) < 1130
+
+
+def test_objects_of_several_numbers_are_ordered_by_the_size_of_their_row():
+    points = ak.Array([[[1.0], [2.0, 3.0]], [[4.0], [5.0]]])
+    first, second = HELPERS["_batch_permute_indices"](points).to_list()
+    assert first == second
+    assert sorted(first) == [0, 1]
 
 
 def test_one_jagged_column_among_others_has_no_hash():

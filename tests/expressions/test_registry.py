@@ -19,7 +19,9 @@ from weaver_tt.expressions.registry import (
     MOMENTUM_CALLS,
     MOMENTUM_COORDINATES,
     REGISTRY,
+    ROW_RULES,
 )
+from weaver_tt.expressions.row_rules import ByValue
 
 # the names of commit dd42f27; a name that is added on purpose is added here too
 NUMPY = """
@@ -61,15 +63,21 @@ _repeat_pad _stack
 COORDINATES = "E M e energy et eta m mass mt p phi pt px py pz rapidity rho t theta x y z"
 COLUMN_METHODS = "all any argmax argmin astype fillna max mean min pad prod std sum"
 
-# beside ufuncs
+# beside ufuncs and types
 ELEMENTWISE_FUNCTIONS = {
+    np.angle,
     np.around,
     np.clip,
+    np.fix,
     np.full_like,
     np.isclose,
+    np.isneginf,
+    np.isposinf,
     np.nan_to_num,
     np.ones_like,
+    np.real,
     np.round,
+    np.sinc,
     np.where,
     np.zeros_like,
     ak.nan_to_num,
@@ -131,7 +139,21 @@ def test_no_name_stands_twice_and_each_has_its_line_of_docs():
 def test_ufuncs_and_these_functions_act_value_by_value_and_no_others():
     ufuncs = {value for value in MODULES["np"].values() if isinstance(value, np.ufunc)}
     assert len(ufuncs) > 80
-    assert ELEMENTWISE.keys() == ufuncs | ELEMENTWISE_FUNCTIONS
+    types_of_numbers = {value for value in MODULES["np"].values() if isinstance(value, type)}
+    assert ELEMENTWISE.keys() == ufuncs | types_of_numbers | ELEMENTWISE_FUNCTIONS
+
+
+def test_every_function_says_how_it_keeps_rows_apart_and_constants_say_nothing():
+    for entry in REGISTRY:
+        assert (entry.rows is not None) == callable(entry.value), entry.names
+        # what acts value by value says so in both ways
+        if entry.is_elementwise:
+            assert isinstance(entry.rows, ByValue), entry.names
+
+
+def test_a_function_under_several_names_keeps_rows_apart_in_one_way():
+    for entry in REGISTRY:
+        assert entry.rows is None or ROW_RULES[entry.value] == entry.rows, entry.names
 
 
 VALUES = np.array([-1.5, 0.25, 2.5])

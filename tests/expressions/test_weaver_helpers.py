@@ -55,7 +55,6 @@ EXPRESSIONS = [
     "np.log(pt / weight)",
     "numpy.tanh(px)",
     "ak.num(px)",
-    "len(run) + run",
     "math.pi * px",
     "(np.abs(charge) == 1) + (np.abs(charge) == 2) * 0.5 + (np.abs(charge) == 3) * 0.2",
     "1 - (run == 1)",

@@ -22,10 +22,9 @@ SHORT_PREFIXES = ("np", "ak", "math", "ak.JaggedArray", "x", "p4", "")
 
 def functions_table() -> str:
     """The table in Markdown: a row for neighbours in the registry that share their line of docs."""
-    lines = ["| function | by value | what it gives |", "|---|---|---|"]
-    for (doc, is_elementwise), entries in groupby(REGISTRY, _row_of):
-        by_value = "yes" if is_elementwise else ""
-        lines.append(f"| {_names_cell(list(entries))} | {by_value} | {doc} |")
+    lines = ["| function | looks at | what it gives |", "|---|---|---|"]
+    for (doc, looks_at), entries in groupby(REGISTRY, _row_of):
+        lines.append(f"| {_names_cell(list(entries))} | {looks_at} | {doc} |")
     return "\n".join(lines)
 
 
@@ -40,8 +39,8 @@ def with_table(text: str) -> str:
     return f"{before}{BEGIN}\n{functions_table()}\n{END}{after}"
 
 
-def _row_of(entry: Function) -> tuple[str, bool]:
-    return entry.doc, entry.is_elementwise
+def _row_of(entry: Function) -> tuple[str, str]:
+    return entry.doc, "" if entry.rows is None else entry.rows.looks_at
 
 
 def _names_cell(entries: list[Function]) -> str:

@@ -14,8 +14,15 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import numpy.typing as npt
-from awkward.contents import Content, ListArray, ListOffsetArray, NumpyArray, RegularArray
-from awkward.index import Index64
+from awkward.contents import (
+    ByteMaskedArray,
+    Content,
+    ListArray,
+    ListOffsetArray,
+    NumpyArray,
+    RegularArray,
+)
+from awkward.index import Index8, Index64
 
 from weaver_tt.errors import DataError
 from weaver_tt.expressions.registry import ELEMENTWISE
@@ -131,6 +138,10 @@ def apply_function(
     Raises:
         DataError: jagged arguments differ in their numbers of objects.
     """
+    missing = None
+    if function in ELEMENTWISE:
+        positional = _with_rows_first(positional)
+        positional, missing = _without_missing_rows(positional, ELEMENTWISE[function] is np.where)
     flat = _flat_function(function, positional, named)
     if flat is None:
         others = {name: to_awkward(value) for name, value in named.items()}
@@ -148,7 +159,92 @@ def apply_function(
     if isinstance(result, tuple):
         # such as the two parts of np.divmod
         return tuple(JaggedColumn(part, first.offsets) for part in result)
-    return JaggedColumn(result, first.offsets)
+    return _with_missing(JaggedColumn(result, first.offsets), missing)
+
+
+def _with_rows_first(arguments: Sequence[Any]) -> Sequence[Any]:
+    """Arguments whose rows meet rows when they are broadcast.
+
+    numpy aligns the last axes: (R,) and (R, 2) would meet in the wrong way where R is 2. So arrays
+    of fixed size become lists where they meet one value a row.
+    """
+    axes = {value.ndim for value in arguments if isinstance(value, np.ndarray)}
+    if len(axes) < 2:
+        return arguments
+    return [_as_lists(value) if isinstance(value, np.ndarray) else value for value in arguments]
+
+
+def _as_lists(array: npt.NDArray[Any]) -> Any:
+    """(R,) as it is, (R, P) as R lists."""
+    return as_flat(ak.from_regular(array, axis=None)) if array.ndim > 1 else array
+
+
+def _without_missing_rows(
+    arguments: Sequence[Any], with_nan: bool
+) -> tuple[Sequence[Any], npt.NDArray[np.bool_] | None]:
+    """Arguments without missing values of rows, and the rows (R,) in which one is missing.
+
+    Only beside jagged columns: a row without objects has no largest one (``ak.max``), but neither
+    has it an object that the missing value would meet. ``with_nan``: in the place of missing values
+    is NaN, and no row counts as missing.
+    """
+    if not any(isinstance(value, JaggedColumn) for value in arguments):
+        return arguments, None
+    found = []
+    missing = None
+    for value in arguments:
+        if isinstance(value, ak.Array) and value.layout.is_option and value.ndim == 1:
+            content = value.layout.content
+            if content.is_numpy and with_nan:
+                value = as_flat(fill_missing(value))
+            elif content.is_numpy:
+                is_missing = value.layout.mask_as_bool(valid_when=False)
+                missing = is_missing if missing is None else missing | is_missing
+                value = as_flat(fill_missing(value, 0))
+        found.append(value)
+    return found, missing
+
+
+def _with_missing(column: JaggedColumn, missing: npt.NDArray[np.bool_] | None) -> Any:
+    """A jagged column in which the objects of the rows ``missing`` (R,) are missing values."""
+    if missing is None:
+        return column
+    objects = np.repeat(missing, column.counts)
+    if not objects.any():
+        return column
+    content = ByteMaskedArray(Index8(objects), NumpyArray(column.content), valid_when=False)
+    return ak.Array(ListOffsetArray(Index64(column.offsets), content))
+
+
+def fill_missing(values: Any, number: float = np.nan) -> Any:
+    """A column with ``number`` in place of missing numbers; anything else as it is.
+
+    With NaN, whole numbers and booleans become float64, whether one is missing or not: a column
+    has the same type in every part of the data.
+    """
+    if not isinstance(values, ak.Array):
+        return values
+    layout = _fill_missing(values.layout, number)
+    return values if layout is values.layout else ak.Array(layout)
+
+
+def _fill_missing(layout: Content, number: float) -> Content:
+    if layout.is_indexed and not layout.is_option:
+        return _fill_missing(layout.project(), number)
+    if layout.is_list and layout.parameter("__array__") is None:
+        content = _fill_missing(layout.content, number)
+        return layout if content is layout.content else layout.copy(content=content)
+    if not layout.is_option:
+        return layout
+    present = layout.project()
+    if not present.is_numpy or present.purelist_depth != 1:
+        return layout
+    kind = present.dtype
+    if np.isnan(number) and kind.kind != "f":
+        kind = np.dtype(np.float64)
+    filled = np.full(layout.length, number, kind)
+    filled[layout.mask_as_bool(valid_when=True)] = present.data
+    return NumpyArray(filled)
 
 
 def _flat_function(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,15 @@ import awkward as ak
 import numpy as np
 
 from weaver_tt.errors import ConfigError, DataError, WeaverError, nearest
+from weaver_tt.expressions.calls import (
+    call_problem,
+    index_problem,
+    is_content,
+    module_of,
+    number_of_axes,
+    reads_columns,
+    takes_content,
+)
 from weaver_tt.expressions.custom_functions import is_custom_function, known_functions
 from weaver_tt.expressions.elementwise import apply_function, as_operand, to_awkward
 from weaver_tt.expressions.grammar import (
@@ -23,7 +32,6 @@ from weaver_tt.expressions.grammar import (
     MAX_BITS,
     MAX_CHARACTERS,
     Grammar,
-    module_of,
     with_caret,
 )
 from weaver_tt.expressions.momentum import add_momenta, is_momentum
@@ -170,9 +178,8 @@ class _Evaluation:
                 return self.call(node)
             case ast.Attribute():
                 return self.attribute(node)
-            case ast.Subscript(value=inner, slice=index):
-                arguments = [self.value(inner), self.index(index)]
-                return self.run(operator.getitem, arguments, {}, node)
+            case ast.Subscript():
+                return self.subscript(node)
             case ast.Tuple(elts=elements):
                 return tuple(to_awkward(self.value(element)) for element in elements)
             case ast.List(elts=elements):
@@ -203,7 +210,9 @@ class _Evaluation:
             return self.number(node, left, right)
         if isinstance(node.op, ast.Add) and is_momentum(left) and is_momentum(right):
             return self.run(add_momenta, [left, right], {}, node)
-        return self.run(BINARY[type(node.op)].of_columns, [left, right], {}, node)
+        function = BINARY[type(node.op)].of_columns
+        self.check_rows(function, node, [node.left, node.right], [left, right])
+        return self.run(function, [left, right], {}, node)
 
     def number(self, node: ast.BinOp, left: Any, right: Any) -> Any:
         """Arithmetic of constants, bounded so that no power can run for ever."""
@@ -221,24 +230,43 @@ class _Evaluation:
     def compare(self, node: ast.Compare) -> Any:
         """A comparison; ``0 < x < 5`` is ``(0 < x) & (x < 5)``."""
         result = None
-        left = self.value(node.left)
+        left_node = node.left
+        left = self.value(left_node)
         for test, comparator in zip(node.ops, node.comparators, strict=True):
             right = self.value(comparator)
-            passed = self.run(COMPARISON[type(test)], [left, right], {}, node)
+            function = COMPARISON[type(test)]
+            self.check_rows(function, node, [left_node, comparator], [left, right])
+            passed = self.run(function, [left, right], {}, node)
             if result is None:
                 result = passed
             else:
                 result = self.run(np.bitwise_and, [result, passed], {}, node)
             # the middle of 0 < x < 5 is the left side of the second comparison
+            left_node = comparator
             left = right
         return result
+
+    def subscript(self, node: ast.Subscript) -> Any:
+        """``x[...]``: what it takes lies inside of the rows."""
+        value = to_awkward(self.value(node.value))
+        index = self.index(node.slice)
+        problem = index_problem(node, value, index)
+        if problem is not None:
+            raise DataError(f"expression {self.source!r}: {problem}")
+        if number_of_axes(value) > 1 and number_of_axes(index) > 1:
+            # numpy would take whole rows by the numbers in an array of places
+            value = _as_lists(value)
+            index = _as_lists(index)
+        return self.run(operator.getitem, [value, index], {}, node)
 
     def attribute(self, node: ast.Attribute) -> Any:
         """A module's constant or type, a coordinate of four-momenta, or what a column has."""
         if module := module_of(node.value):
             return MODULES[module][node.attr]
         if node.attr in ATTRIBUTES:
-            return self.run(ATTRIBUTES[node.attr], [self.value(node.value)], {}, node)
+            value = self.value(node.value)
+            self.check_rows(ATTRIBUTES[node.attr], node, [node.value], [value])
+            return self.run(ATTRIBUTES[node.attr], [value], {}, node)
         return self.run(MOMENTUM_COORDINATES[node.attr], [self.momenta(node.value)], {}, node)
 
     def momenta(self, node: ast.expr) -> Any:
@@ -253,38 +281,89 @@ class _Evaluation:
 
     def call(self, node: ast.Call) -> Any:
         """A function applied to its arguments."""
-        positional = [self.value(argument) for argument in node.args]
-        named = {
-            keyword.arg: self.value(keyword.value)
-            for keyword in node.keywords
-            if keyword.arg is not None
+        named_nodes = {
+            keyword.arg: keyword.value for keyword in node.keywords if keyword.arg is not None
         }
-        match node.func:
-            case ast.Name(id=name) if is_custom_function(name, self.functions):
-                # errors of the user's own functions are shown as they are
-                return apply_function(self.functions[name], positional, named)
-            case ast.Name(id=name):
-                return self.run(self.functions[name], positional, named, node)
-            case ast.Attribute(value=owner, attr=name):
-                return self.call_member(node, owner, name, positional, named)
-        raise ConfigError(f"expression {self.source!r}: {ast.unparse(node.func)} cannot be called")
+        if isinstance(node.func, ast.Attribute) and not module_of(node.func.value):
+            return self.call_method(node, node.func.value, node.func.attr, named_nodes)
+        function, is_own = self.function(node.func)
+        argument = self.argument_with_content if takes_content(function) else self.value
+        positional = [argument(part) for part in node.args]
+        named = {name: argument(part) for name, part in named_nodes.items()}
+        if is_own:
+            # errors of the user's own functions are shown as they are
+            return apply_function(function, positional, named)
+        self.check_rows(function, node, node.args, positional, named_nodes, named)
+        result = self.run(function, positional, named, node)
+        self.check_length(node, result)
+        return result
 
-    def call_member(
-        self,
-        node: ast.Call,
-        owner: ast.expr,
-        name: str,
-        positional: list[Any],
-        named: dict[str, Any],
+    def function(self, node: ast.expr) -> tuple[Callable[..., Any], bool]:
+        """What is called by its name, and whether it is one of the user's own."""
+        match node:
+            case ast.Name(id=name):
+                return self.functions[name], is_custom_function(name, self.functions)
+            case ast.Attribute(value=owner, attr=name) if module := module_of(owner):
+                return MODULES[module][name], False
+        raise ConfigError(f"expression {self.source!r}: {ast.unparse(node)} cannot be called")
+
+    def call_method(
+        self, node: ast.Call, owner: ast.expr, name: str, named_nodes: Mapping[str, ast.expr]
     ) -> Any:
-        """A function of a module, or a method of a column or of four-momenta."""
-        if module := module_of(owner):
-            return self.run(MODULES[module][name], positional, named, node)
-        if name in METHODS:
-            return self.run(METHODS[name], [self.value(owner), *positional], named, node)
-        # the one argument of a four-momentum's method, by whatever name it is given
-        others = [*positional, *named.values()]
-        return self.run(MOMENTUM_CALLS[name], [self.momenta(owner), *others], {}, node)
+        """A method of a column or of four-momenta."""
+        positional = [self.value(argument) for argument in node.args]
+        named = {argument: self.value(part) for argument, part in named_nodes.items()}
+        if name not in METHODS:
+            # the one argument of a four-momentum's method, by whatever name it is given
+            others = [*positional, *named.values()]
+            return self.run(MOMENTUM_CALLS[name], [self.momenta(owner), *others], {}, node)
+        method = METHODS[name]
+        nodes = [owner, *node.args]
+        values = [self.value(owner), *positional]
+        self.check_rows(method, node, nodes, values, named_nodes, named)
+        result = self.run(method, values, named, node)
+        self.check_length(node, result)
+        return result
+
+    def argument_with_content(self, node: ast.expr) -> Any:
+        """The value of an argument that may be ``ak.flatten(x)``."""
+        if not is_content(node):
+            return self.value(node)
+        return self.run(ak.flatten, [self.value(node.args[0])], {}, node)
+
+    def check_rows(
+        self,
+        function: Callable[..., Any],
+        node: ast.expr,
+        nodes: Sequence[ast.expr],
+        values: Sequence[Any],
+        named_nodes: Mapping[str, ast.expr] | None = None,
+        named: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Check that a function keeps rows apart; ``nodes`` are those of its arguments.
+
+        Raises:
+            DataError: it does not.
+        """
+        problem = call_problem(function, node, nodes, named_nodes or {}, values, named or {})
+        if problem is not None:
+            raise DataError(f"expression {self.source!r}: {problem}")
+
+    def check_length(self, node: ast.Call, result: Any) -> None:
+        """Check that what a call has made of columns still has an entry for each row.
+
+        Raises:
+            DataError: it has fewer or more.
+        """
+        if number_of_axes(result) == 0 or not self.table or not reads_columns(node):
+            return
+        rows = len(next(iter(self.table.values())))
+        found = len(to_awkward(result))
+        if found != rows:
+            raise DataError(
+                f"expression {self.source!r}: {ast.unparse(node)} has {found} entries "
+                f"for {rows} rows"
+            )
 
     def index(self, node: ast.expr) -> Any:
         """What stands inside ``x[...]``."""
@@ -322,6 +401,11 @@ class _Evaluation:
             part = ast.unparse(node)
             message = _first_line(error)
             raise DataError(f"expression {self.source!r}: in {part}: {message}") from error
+
+
+def _as_lists(array: Any) -> Any:
+    """An array of R rows as R lists, those of fixed size too."""
+    return ak.from_regular(ak.Array(array), axis=None)
 
 
 def _has_too_many_bits(base: Any, exponent: Any) -> bool:

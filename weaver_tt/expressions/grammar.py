@@ -14,6 +14,13 @@ from typing import Any
 import numpy as np
 
 from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.expressions.calls import (
+    call_problem,
+    is_content,
+    module_of,
+    subscript_problem,
+    takes_content,
+)
 from weaver_tt.expressions.operators import BINARY, COMPARISON, UNARY
 from weaver_tt.expressions.registry import (
     ATTRIBUTES,
@@ -48,6 +55,9 @@ SUGGESTIONS: Mapping[type[ast.AST], str] = {
 REFUSED_ARGUMENTS = frozenset({"out", "behavior", "attrs", "highlevel"})
 """Arguments that make a function write into a column, or return anything but an array."""
 
+# of columns and of four-momenta
+_METHODS: Mapping[str, Callable[..., Any]] = {**MOMENTUM_CALLS, **METHODS}
+
 
 @dataclass(frozen=True)
 class Grammar:
@@ -81,6 +91,8 @@ class Grammar:
         else:
             for part in self.parts(node):
                 yield from self.check(part, depth + 1)
+            # last, as it is of no interest while a part is not allowed
+            self.check_rows(node)
 
     def parts(self, node: ast.expr) -> list[ast.expr]:
         """The operands of an operation that is allowed."""
@@ -175,19 +187,22 @@ class Grammar:
         if isinstance(target, ast.Attribute) and not module_of(target.value):
             self.check_method(node, target)
             return [target.value, *parts]
-        self.check_arguments(node, self.function(target))
+        function = self.function(target)
+        self.check_arguments(node, function, node.args)
+        if takes_content(function):
+            # ak.flatten(x) is allowed there, and nowhere else
+            return [part.args[0] if is_content(part) else part for part in parts]
         return parts
 
     def check_method(self, node: ast.Call, target: ast.Attribute) -> None:
         """``p4.deltaR(other)`` of four-momenta, ``x.sum()`` of a column."""
         self.check_submodule(target.value)
-        known: Mapping[str, Callable[..., Any]] = {**MOMENTUM_CALLS, **METHODS}
+        known = _METHODS
         if target.attr not in known:
             why = f"method {target.attr!r} is not allowed; {nearest(target.attr, known)}"
             raise self.refusal(target, why)
         # what stands before the dot is the first argument
-        call = ast.Call(func=target, args=[target.value, *node.args], keywords=node.keywords)
-        self.check_arguments(ast.copy_location(call, node), known[target.attr])
+        self.check_arguments(node, known[target.attr], [target.value, *node.args])
 
     def function(self, target: ast.expr) -> Callable[..., Any]:
         """What is called: a listed function of a module, a helper, a builtin, or the user's own."""
@@ -203,31 +218,56 @@ class Grammar:
             raise self.refusal(target, why)
         return self.functions[target.id]
 
-    def check_arguments(self, node: ast.Call, function: Callable[..., Any]) -> None:
+    def check_arguments(
+        self, node: ast.Call, function: Callable[..., Any], positional: list[ast.expr]
+    ) -> None:
         """The arguments fit, and none makes the function write into a column or grow an array."""
-        bound = self.bound_arguments(node, function)
+        named = _named_arguments(node)
+        given = self.given_parameters(node, function, positional, named)
         refused = set(REFUSED_ARGUMENTS)
         if getattr(function, "__name__", "").endswith("_like"):
             # np.ones_like(x, shape=10**10)
             refused.add("shape")
-        if bound & refused:
-            raise self.refusal(node, f"argument {min(bound & refused)!r} is not allowed")
+        if given & refused:
+            raise self.refusal(node, f"argument {min(given & refused)!r} is not allowed")
 
-    def bound_arguments(self, node: ast.Call, function: Callable[..., Any]) -> set[str]:
+    def check_rows(self, node: ast.expr) -> None:
+        """Rows are kept apart, as far as the tree tells before there are values."""
+        problem = None
+        if isinstance(node, ast.Subscript):
+            problem = subscript_problem(node)
+        elif isinstance(node, ast.Call):
+            positional = list(node.args)
+            if isinstance(node.func, ast.Attribute) and not module_of(node.func.value):
+                function = _METHODS[node.func.attr]
+                positional.insert(0, node.func.value)
+            else:
+                function = self.function(node.func)
+            named = _named_arguments(node)
+            problem = call_problem(function, node, positional, named)
+        if problem is not None:
+            raise self.refusal(node, problem)
+
+    def given_parameters(
+        self,
+        node: ast.Call,
+        function: Callable[..., Any],
+        positional: list[ast.expr],
+        named: Mapping[str, ast.expr],
+    ) -> set[str]:
         """Names of the parameters that a call gives, those given by position included."""
-        named = {keyword.arg: None for keyword in node.keywords if keyword.arg is not None}
         if isinstance(function, np.ufunc):
             # by position a ufunc would take ``out`` too
-            if len(node.args) != function.nin:
+            if len(positional) != function.nin:
                 plural = "s" if function.nin > 1 else ""
                 raise self.refusal(
                     node,
                     f"{function.__name__} takes {function.nin} argument{plural}, "
-                    f"not {len(node.args)}",
+                    f"not {len(positional)}",
                 )
             return set(named)
         try:
-            return set(inspect.signature(function).bind(*node.args, **named).arguments)
+            return set(inspect.signature(function).bind(*positional, **named).arguments)
         except TypeError as error:
             raise self.refusal(node, f"{ast.unparse(node.func)}: {error}") from None
         except ValueError:
@@ -245,24 +285,16 @@ def _why_refused(node: ast.expr) -> str:
     return f"{type(faulty).__name__} is not allowed"
 
 
+def _named_arguments(node: ast.Call) -> dict[str, ast.expr]:
+    return {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg is not None}
+
+
 def _is_text(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _is_ellipsis(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is ...
-
-
-def module_of(node: ast.expr) -> str | None:
-    """The module that ``np`` or ``awkward.JaggedArray`` stands for; None for anything else."""
-    match node:
-        case ast.Attribute(value=ast.Name(id=package), attr=last):
-            name = f"{package}.{last}"
-        case ast.Name(id=name):
-            pass
-        case _:
-            return None
-    return name if name in MODULES else None
 
 
 def with_caret(source: str, first: int, last: int) -> str:

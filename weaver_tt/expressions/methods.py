@@ -37,7 +37,7 @@ def reduce_objects(function: Callable[..., Any], array: Any, axis: int = -1) -> 
 
     Without objects a sum is 0, a mean NaN, and a largest value -infinity.
     """
-    return function(_require_objects(array, axis), axis=axis, mask_identity=False)
+    return function(array, axis=axis, mask_identity=False)
 
 
 def find_extremum(function: Callable[..., Any], array: Any, axis: int | None = None) -> Any:
@@ -46,34 +46,22 @@ def find_extremum(function: Callable[..., Any], array: Any, axis: int | None = N
     Without ``axis`` as in awkward 0: a list of one place (or none) a row, with which to index.
     """
     if axis is not None:
-        return function(_require_objects(array, axis), axis=axis)
-    places = function(_require_objects(array), axis=-1, keepdims=True)
+        return function(array, axis=axis)
+    places = function(array, axis=-1, keepdims=True)
     # a row without objects has a missing place, which becomes an empty list
     return ak.drop_none(ak.from_regular(places, axis=-1), axis=-1)
 
 
 def counts(array: Any) -> Any:
     """Objects of each row: (R, var) -> (R,)."""
-    return ak.num(_require_objects(array), axis=1)
+    return ak.num(array, axis=1)
 
 
 def pad(array: Any, length: int, clip: bool = False) -> ak.Array:
     """Rows filled up with missing values to ``length`` objects; with ``clip`` cut there too."""
-    return pad_none(_require_objects(array), length, clip=clip)
+    return pad_none(array, length, clip=clip)
 
 
 def fromcounts(counts: Any, content: Any) -> ak.Array:
     """Content (M,) divided into rows of ``counts`` (R,) objects: (R, var)."""
     return ak.unflatten(content, counts)
-
-
-def _require_objects(array: Any, axis: int = -1) -> Any:
-    if ak.Array(array).ndim < 2:
-        raise DataError("it has one value a row, and no objects to go over")
-    if axis == 0:
-        # a result would depend on how the file is divided into chunks
-        raise DataError(
-            "axis 0 goes over rows, and which rows are read together is a matter of chance; "
-            "axis 1 goes over a row's objects"
-        )
-    return array

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -68,11 +70,62 @@ def test_prediction_has_its_own_selection():
 def test_a_chunk_in_which_no_row_passes_is_no_error_and_nothing_is_computed_from_it():
     conf = config(
         selection="met > 99",
-        new_variables={"jet_pt2": "jet_pt", "far": "jet_pt", "ht": "np.max(met)"},
+        new_variables={"jet_pt2": "jet_pt", "far": "jet_pt", "ht": "not_in_this_table"},
     )
     found = selected(conf)
     assert not found.passed.any()
     assert found.accounting.selected.total() == 0
+
+
+def test_a_row_whose_selection_is_missing_does_not_pass_and_counts_as_dropped():
+    # the second row has no jets, and so no largest momentum, neither above nor below 26
+    above = selected(config(selection="ak.max(jet_pt, axis=1) > 26"))
+    assert above.passed.tolist() == [True, False, False]
+    below = selected(config(selection="~(ak.max(jet_pt, axis=1) > 26)"))
+    assert below.passed.tolist() == [False, False, True]
+    assert below.accounting.dropped == {("group", "selection"): 2}
+
+
+def test_an_object_whose_selection_is_missing_does_not_pass():
+    conf = config(object_selection={"jets": "ak.nan_to_none(np.log(jet_pt - 25)) > 0"})
+    found = selected(conf)
+    # log(-15) and log(0) = -inf, log(5) > 0
+    assert found.table["jet_pt"].tolist() == [[30], [], []]
+    assert found.accounting.objects_dropped == {"jets": 2}
+
+
+def test_a_missing_value_stays_missing_for_new_variables_made_of_it():
+    conf = config(
+        selection="(met > 0) & (leading != 30)",
+        new_variables={
+            "leading": "ak.max(jet_pt, axis=1)",
+            "filled": "ak.fill_none(leading, -1)",
+            "jet_pt2": "jet_pt / leading",
+            "far": "jet_pt",
+        },
+        monitor_variables=["filled", "leading"],
+    )
+    # where the largest is missing, so is the comparison
+    assert selected(conf).table["filled"].tolist() == [25]
+    conf = replace(conf, selection=None)
+    found = selected(conf).table
+    assert found["leading"].tolist() == [30, None, 25]
+    assert found["filled"].tolist() == [30, -1, 25]
+    assert found["jet_pt2"].tolist() == [[10 / 30, 1], [], [1]]
+    # and becomes NaN where it is used
+    assert np.array_equal(flat_column(found["leading"]), [30, np.nan, 25], equal_nan=True)
+
+
+def test_missing_numbers_are_nan_and_the_type_does_not_depend_on_whether_one_is_missing():
+    whole = ak.argmax(ak.Array([[1, 5], [3]]), axis=1)
+    for values, expected in ((whole, [1, 0]), (ak.Array([None, True]), [np.nan, 1])):
+        found = flat_column(values)
+        assert found.dtype == np.float64
+        assert np.array_equal(found, expected, equal_nan=True)
+    jagged = flat_column(ak.Array([[1.5, None], []]))
+    assert np.array_equal(jagged.content, [1.5, np.nan], equal_nan=True)
+    # without any objects at all
+    assert np.isnan(flat_column(ak.max(ak.Array([[], []]), axis=1))).all()
 
 
 def test_the_object_selection_comes_first_and_filters_all_columns_of_the_group():

@@ -59,6 +59,26 @@ def test_inputs_are_scaled_clipped_and_cut_at_the_length():
     assert jets.own.dtype == np.float32
 
 
+def test_a_missing_value_is_counted_as_an_input_and_nan_everywhere_else():
+    conf = config(
+        inputs={"event": {"length": None, "vars": [["largest", 1, 1, -9, 9]]}},
+        labels={"type": "custom", "value": {"y": "ak.max(flavour, axis=1)"}},
+        event_weight="ak.fill_none(ak.max(flavour, axis=1), 2)",
+        observers=["largest"],
+    )
+    # the second row has no objects
+    missing = {"largest": ak.max(ak.Array([[3.0, 5.0], [], [2.0]]), axis=1)}
+    rows, accounting = rows_of(conf, "predict", **missing)
+    assert rows.scalars["event"].tolist() == [[4], [-1], [1]]  # the value that 0 would give
+    assert accounting.nonfinite["largest"] == 1
+    assert np.array_equal(rows.labels["y"], [5, np.nan, 5], equal_nan=True)
+    assert rows.weight.tolist() == [5, 2, 5]
+    assert np.array_equal(rows.observers["largest"], [5, np.nan, 2], equal_nan=True)
+    conf = config(event_weight="ak.max(flavour, axis=1)")
+    with pytest.raises(DataError, match="not finite in 1 of 3 selected rows"):
+        rows_of(conf)
+
+
 def test_groups_with_the_same_objects_share_counts_and_content():
     rows, _ = rows_of()
     assert rows.objects["jets"].counts is rows.objects["jet_mask"].counts

@@ -17,6 +17,7 @@ from weaver_tt.config.plan import Plan, make_plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.table import Table, evaluate_column, make_table, read_columns
 from weaver_tt.errors import ConfigError, DataError, nearest
+from weaver_tt.expressions.elementwise import fill_missing
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
 from weaver_tt.physics.particles import flavour_index
@@ -221,7 +222,7 @@ def _make_jets(table: Table, columns: Mapping[str, str], path: str, rows: int) -
     counts: Integers | None = None
     values: dict[str, Floats] = {}
     for role, name in columns.items():
-        column = ak.Array(table[name])
+        column = ak.Array(fill_missing(table[name]))
         if column.ndim != 2:
             raise DataError(
                 f"{path}: column {name!r} ({role}) must have one list of jets an event, "
@@ -242,7 +243,7 @@ def _make_jets(table: Table, columns: Mapping[str, str], path: str, rows: int) -
             f"{path}: column {columns['tag']!r} must hold 0 or 1 for each jet (tagged or not)"
         )
     if WEIGHT in table:
-        weight = ak.to_numpy(table[WEIGHT]).astype(np.float64)
+        weight = ak.to_numpy(fill_missing(table[WEIGHT])).astype(np.float64)
     else:
         weight = np.ones(len(counts))
     return JetTable(values, counts, weight, rows)

@@ -23,7 +23,12 @@ from weaver_tt.config.schema import DataConfig, ObjectSelection
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.rows import Integers, Interner, index_runs
 from weaver_tt.errors import DataError
-from weaver_tt.expressions.elementwise import JaggedColumn, as_flat, to_awkward
+from weaver_tt.expressions.elementwise import (
+    JaggedColumn,
+    as_flat,
+    fill_missing,
+    to_awkward,
+)
 from weaver_tt.expressions.evaluate import Expression, evaluate
 from weaver_tt.formats.reader import Reader, identifier_of
 
@@ -47,8 +52,14 @@ class SelectedRows:
 def flat_column(values: Any) -> Any:
     """A column as numpy (R,) if it is per row, as JaggedColumn if it is per object.
 
-    Anything else (deeper lists, text) stays as it is.
+    Missing numbers, such as ``ak.max`` of a row without objects, are NaN. Anything else (deeper
+    lists, text) stays as it is.
     """
+    return as_flat(fill_missing(_flat_with_missing(values)))
+
+
+def _flat_with_missing(values: Any) -> Any:
+    """A column as :func:`flat_column` has it, unless some of its numbers may be missing."""
     # an (R, P) array is R lists of P objects
     if isinstance(values, np.ndarray) and values.ndim > 1:
         values = ak.from_numpy(values)
@@ -207,9 +218,9 @@ def selection_hint(names: Iterable[str], table: Table, config: DataConfig) -> st
 
 
 def _row_mask(selection: Expression, table: Table, config: DataConfig, path: str) -> Mask:
-    """Which rows pass, (R,)."""
+    """Which rows pass, (R,); where the selection has no value, they do not."""
     where = f"{path}: selection {selection.source!r}"
-    values = flat_column(evaluate_column(selection, table, where, config))
+    values = _true_or_false(evaluate_column(selection, table, where, config))
     if not isinstance(values, np.ndarray):
         found = f"type {ak.type(to_awkward(values))}"
     elif values.ndim != 1 or values.dtype.kind not in "biu":
@@ -217,6 +228,11 @@ def _row_mask(selection: Expression, table: Table, config: DataConfig, path: str
     else:
         return values.astype(bool)
     raise DataError(f"{where}: expected true or false for each row, found {found}")
+
+
+def _true_or_false(values: Any) -> Any:
+    """A column of a selection, in which missing values are false."""
+    return as_flat(fill_missing(_flat_with_missing(values), False))
 
 
 def _select_objects(
@@ -289,7 +305,7 @@ def _owner_of_column(column: str, config: DataConfig) -> str | None:
 def _object_mask(
     chosen: ObjectSelection, table: Table, config: DataConfig, path: str
 ) -> JaggedColumn:
-    """Which objects pass, as a column of booleans."""
+    """Which objects pass, as a column of booleans; where there is no value, they do not."""
     where = f"{path}: objects of {chosen.group!r}"
     # computed from all objects, so not for later use
     scratch = dict(table)
@@ -297,7 +313,7 @@ def _object_mask(
         if name in config.new_variables:
             place = f"{where}: new variable {name!r}"
             scratch[name] = evaluate_column(config.new_variables[name], scratch, place)
-    mask = flat_column(evaluate_column(chosen.expression, scratch, where))
+    mask = _true_or_false(evaluate_column(chosen.expression, scratch, where))
     if not isinstance(mask, JaggedColumn) or mask.content.dtype.kind not in "biu":
         raise DataError(
             f"{where}: {chosen.expression.source!r} must be true or false for each object, "
@@ -341,7 +357,8 @@ def take_table_rows(table: Table, passed: Mask) -> Table:
     objects_by_offsets: dict[int, tuple[Integers, Integers]] = {}
     taken: Table = {}
     for name, values in table.items():
-        found = flat_column(values)
+        # expressions that are still to come may ask for missing values
+        found = _flat_with_missing(values)
         if isinstance(found, JaggedColumn):
             offsets = once(found.offsets)
             if id(offsets) not in objects_by_offsets:

@@ -23,7 +23,7 @@ from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.rows import Floats, Integers, Interner, JaggedObjects, Rows, index_runs
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column, selection_hint
 from weaver_tt.errors import ConfigError, DataError
-from weaver_tt.expressions.elementwise import JaggedColumn
+from weaver_tt.expressions.elementwise import JaggedColumn, fill_missing
 
 SCALE_BLOCK = 32_768  # objects scaled at a time
 
@@ -225,7 +225,7 @@ def to_rows(
     _add_monitors(rows, builder, config, objects)
     for name in plan.observers:
         if name in table:
-            rows.observers[name] = ak.Array(table[name])
+            rows.observers[name] = ak.Array(fill_missing(table[name]))
     return rows, builder.accounting
 
 
