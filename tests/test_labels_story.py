@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from weaver_tt import cli
+from weaver_tt.report.scores import parse_models, stream_scores
 
 ROOT = Path(__file__).parents[1]
 EDGES = ROOT / "network_configs" / "truth_tagging_edges.py"
@@ -227,3 +228,87 @@ def test_mixed_labels_without_a_task_of_their_own_are_refused(folder, capsys):
     assert train(folder, folder / "heads.py") == 1
     message = "labels: simple and custom together need a task of their own: write get_task"
     assert message in capsys.readouterr().err
+
+
+# --- labels with gaps
+
+SUM_NETWORK = """
+import torch
+from torch import nn
+
+
+class Sum(nn.Module):
+    def __init__(self, outputs):
+        super().__init__()
+        self.linear = nn.Linear(4, outputs)
+
+    def forward(self, jets):
+        return self.linear(0.01 * jets.sum(2))
+
+
+class Strict(nn.Module):
+    def forward(self, output, target):
+        assert target.isfinite().all() and output.shape == target.shape
+        return ((output - target) ** 2).mean()
+
+
+def get_model(data_config, outputs=1):
+    return Sum(outputs), {"input_names": ["jets"]}
+"""
+OWN_LOSS = "\n\ndef get_loss(data_config):\n    return Strict()\n"
+
+
+@pytest.mark.parametrize("value", [["x"], ["x", "y"]])
+def test_targets_with_gaps_are_trained_on_where_they_are_known(tmp_path, capsys, value):
+    x = np.random.default_rng(1).normal(size=EVENTS)
+    x[[3, 30, 303]] = [np.nan, np.inf, -np.inf]
+    y = np.ones(EVENTS)
+    y[:4] = np.nan
+    write_events(tmp_path, x=x, y=y, x_mask=np.arange(EVENTS) != 30)
+    labels = {name: name for name in [*value, "x_mask"]}
+    write_yaml(tmp_path, inputs=JETS, labels={"type": "custom", "value": labels})
+    network = tmp_path / "net.py"
+    network.write_text(SUM_NETWORK + OWN_LOSS)
+    flags = ["--num-epochs", 1, "-o", "outputs", len(value), "--train-val-split", 0.5]
+    assert train(tmp_path, network, *flags) == 0
+    log = capsys.readouterr().err
+    path = tmp_path / "events.parquet"
+    # one of the three is masked, and one belongs to validation
+    assert re.search(rf"left out of loss and metrics: x 1 \(first: {path}, row 3\)", log)
+    assert re.search(rf"left out of loss and metrics: x 1 \(first: {path}, row 303\)", log)
+    metrics = json.loads((tmp_path / "net_metrics.json").read_text())["metrics"]
+    assert metrics.get("without_target") == (1.0 if value == ["x"] else None)
+    assert metrics["loss"] > 0
+
+
+def test_a_process_that_was_not_trained_on_is_no_class(tmp_path, capsys):
+    flag = np.arange(EVENTS) % 2
+    write_events(tmp_path, is_bb=flag, is_gg=1 - flag)
+    write_yaml(
+        tmp_path,
+        inputs=JETS,
+        labels={"type": "simple", "value": ["is_bb", "is_gg"]},
+        observers=["number"],
+    )
+    network = tmp_path / "net.py"
+    network.write_text(SUM_NETWORK)
+    assert train(tmp_path, network, "--num-epochs", 1, "-o", "outputs", 2) == 0
+    # two WW events among bb ones, and one that is said to be both
+    flags = {"is_bb": np.r_[0, 0, np.ones(EVENTS - 2)], "is_gg": np.r_[0, 0, 1, np.zeros(397)]}
+    write_events(tmp_path, number=np.arange(EVENTS), **flags)
+    capsys.readouterr()
+    test = ["-t", tmp_path / "events.parquet", "--predict-output", tmp_path / "pred.parquet"]
+    assert run(tmp_path, network, "--predict", "-o", "outputs", 2, *test) == 0
+    log = capsys.readouterr().err
+    assert "class (none or several) 3 (first: " in log
+    assert "3 entries have no target" in log
+    written = ak.from_parquet(tmp_path / "pred.parquet")
+    assert written.number.tolist() == list(range(EVENTS))
+    for name, values in flags.items():
+        assert written[name].tolist() == values.tolist()
+    saved = json.loads((tmp_path / "pred_metrics.json").read_text())
+    assert saved["metrics"]["without_target"] == 3
+    assert saved["entries"]["is_bb"]["effective"] == EVENTS - 3
+    # a report of the file leaves out the same rows
+    chunks = list(stream_scores(parse_models([str(tmp_path / "pred.parquet")])[0], list(flags)))
+    assert sum(chunk.rows_without_class for chunk in chunks) == 3

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+
 from weaver_tt.data.accounting import Accounting
 
 
@@ -39,3 +41,25 @@ def test_what_reweighting_and_bucketing_did_is_reported():
         "a: 10 rows read, 10 selected, 4 sampled out, 1 repeated, 0 used",
         "padding of jets: 25.0% of its slots, 75.0% without bucketing",
     ]
+
+
+def test_the_first_place_does_not_depend_on_the_order_of_the_chunks():
+    parts = []
+    for path, rows in (("b.root", [0, 1]), ("a.root", [7]), ("a.root", [9, 5])):
+        part = Accounting()
+        part.add_rows("nonfinite", "pt", path, np.array(rows))
+        part.add_rows("undefined", "mass", path, np.array([], dtype=int))
+        parts.append(part)
+    for order in ((0, 1, 2), (2, 1, 0)):
+        total = Accounting()
+        for number in order:
+            total.add(parts[number])
+        assert total.report() == "NaN or infinite values taken as 0: pt 5 (first: a.root, row 5)"
+
+
+def test_the_report_tells_labels_without_a_value():
+    counts = Accounting()
+    counts.add_rows("undefined", "mass", "a.root", np.arange(3, 1203))
+    assert counts.report() == (
+        "labels without a value, left out of loss and metrics: mass 1,200 (first: a.root, row 3)"
+    )

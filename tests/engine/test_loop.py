@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn, tensor
 
-from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
+from weaver_tt.config.schema import NO_CLASS, DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.loop import TimedBatches, run_epoch
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.network.outputs import Activated
+from weaver_tt.tasks.classification import Classification
 from weaver_tt.tasks.regression import Regression
 
 CONFIG = DataConfig(
@@ -169,3 +170,65 @@ def test_waiting_is_measured():
     timed = TimedBatches(slow())
     assert list(timed) == [0, 1, 2]
     assert 0.05 < timed.waited < 1
+
+
+CLASSES = Classification(
+    DataConfig(
+        source="c.yaml",
+        text="",
+        inputs={"x": InputGroup(name="x", variables=(Variable(name="x"),))},
+        labels=Labels(classes={name: parse_expression(name, "test") for name in ("a", "b")}),
+    )
+)
+
+
+class Logits:
+    """Logits of two classes, of which the first is likelier where x is above 0."""
+
+    activated = False
+
+    def __call__(self, inputs):
+        return torch.cat([inputs["x"], -inputs["x"]], 1)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_rows_without_a_class_are_written_counted_and_measured_by_nothing(known):
+    labels = tensor([0, NO_CLASS, 1, NO_CLASS])
+    x = tensor([[1.0], [-5.0], [-2.0], [3.0]])
+    some = Batch({"x": x}, {}, {}, {"_label_": labels}, size=4)
+    all_of = Batch({"x": x[:1]}, {}, {}, {"_label_": labels[:1]}, size=1)
+    none = Batch({"x": x[1:2]}, {}, {}, {"_label_": labels[1:2]}, size=1)
+    if known:
+        some.undefined = {"_label_": 2}
+        all_of.undefined = {}
+        none.undefined = {"_label_": 1}
+    written = []
+    metrics = run_epoch(Logits(), CLASSES, [some, all_of, none], write=written.append)
+    assert metrics["without_target"] == 3
+    assert metrics["accuracy"] == 1.0
+    each = [math.log1p(math.exp(-2)), math.log1p(math.exp(-4)), math.log1p(math.exp(-2))]
+    assert metrics["loss"] == pytest.approx(sum(each) / 3)
+    assert [len(columns["score_a"]) for columns in written] == [4, 1, 1]
+    # no class is made up for them
+    assert written[0]["a"].tolist() == [1, 0, 0, 0]
+    assert written[0]["b"].tolist() == [0, 0, 1, 0]
+
+
+def test_where_no_row_has_a_class_their_number_is_all_that_is_known():
+    batch = Batch({"x": torch.ones(3, 1)}, {}, {}, {"_label_": torch.full((3,), NO_CLASS)}, size=3)
+    assert run_epoch(Logits(), CLASSES, [batch]) == {"without_target": 3}
+
+
+def test_an_update_is_given_the_entries_with_a_target():
+    seen = []
+
+    def update(losses, scored, batch):
+        seen.append((losses.tolist(), scored.weight.tolist(), scored.target.flatten().tolist()))
+
+    y = tensor([math.nan, 5.0, 7.0])
+    batch = Batch({"x": tensor([[1.0], [2.0], [3.0]])}, {}, {}, {"y": y}, size=3)
+    batch.weight = tensor([1.0, 2.0, -3.0])
+    metrics = run_epoch(Doubles(), TASK, [batch], update=update)
+    assert seen == [([1.0, 1.0], [2.0, -3.0], [5.0, 7.0])]
+    # in training the log tells what was read, also in a part of an epoch that was interrupted
+    assert "without_target" not in metrics

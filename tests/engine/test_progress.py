@@ -3,7 +3,9 @@
 import logging
 import time
 from collections import Counter
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import tensor
@@ -11,7 +13,7 @@ from torch import tensor
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.loop import TimedBatches
-from weaver_tt.engine.progress import IntervalMetrics, log_rows, nonfinite_columns
+from weaver_tt.engine.progress import IntervalMetrics, describe_nonfinite, log_rows
 from weaver_tt.metrics.base import LossMeter, Scored
 
 
@@ -46,11 +48,25 @@ def test_columns_that_are_not_finite_are_named():
         {"y": tensor([1.0])},
         weight=tensor([float("inf")]),
     )
-    assert nonfinite_columns(loader, None) == ["jet_pt (3 in the data, replaced)"]
-    assert nonfinite_columns(loader, batch)[1:] == [
-        "jets (in the latest batch)",
-        "event_weight (in the latest batch)",
-    ]
+    replaced = "NaN or infinite in the data: values taken as 0: jet_pt 3"
+    assert describe_nonfinite(loader) == replaced
+    assert describe_nonfinite(loader, batch) == (
+        f"{replaced}; in the latest batch: jets, event_weight"
+    )
+
+
+def test_labels_without_a_value_are_named_with_their_first_place_and_once():
+    accounting = Accounting()
+    accounting.add_rows("undefined", "mass", "qcd.root", np.array([7, 9]))
+    nan = tensor([float("nan"), 1.0])
+    batch = Batch({}, {}, {}, {"mass": nan}, monitors={"pt": nan}, undefined={"mass": 1})
+    assert describe_nonfinite(Fake(accounting), batch) == (
+        "NaN or infinite in the data: labels without a value, left out of the loss: "
+        "mass 2 (first: qcd.root, row 7); in the latest batch: pt"
+    )
+    assert describe_nonfinite(Fake(Accounting()), replace(batch, monitors={})) == (
+        "The inputs, labels, monitored columns and weights that were read are finite"
+    )
 
 
 def test_rows_are_logged_and_counted(caplog):

@@ -221,3 +221,13 @@ def test_an_update_moves_the_task_to_the_network_first():
     update = make_update(Line(), task, TrainOptions(optimizer="sgd"))
     assert task.moved == torch.device("cpu")
     assert len(update.parameters) == 3
+
+
+def test_an_output_that_is_not_finite_is_known_and_no_error_of_its_own():
+    line, update = make()
+    for factor in (1.0, math.inf, 1.0):
+        scored = Scored(tensor([[factor]]), None, torch.ones(1), torch.ones(1))
+        update(line.a * tensor([0.5]), scored, Batch({}, {}, {}, {}, progress=0.5))
+    # a class may be ruled out by a logit of minus infinity
+    assert update.find_nonfinite() is None
+    assert [update.has_nonfinite_output(step) for step in (0, 1, 2)] == [False, True, True]

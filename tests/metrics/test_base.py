@@ -1,6 +1,7 @@
 """What all meters have in common: sums that add up, continue and say nothing of nothing."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import tensor
 
-from weaver_tt.metrics.base import LossMeter
+from weaver_tt.config.schema import NO_CLASS
+from weaver_tt.metrics.base import LossMeter, Scored
 from weaver_tt.metrics.classification import ClassificationMeter
 from weaver_tt.metrics.efficiency import EfficiencyMeter
 from weaver_tt.metrics.regression import RegressionMeter
@@ -129,3 +131,25 @@ def test_losses_are_added_up_in_double_precision(scored):
     losses = tensor([2.0**24, 1.0])
     meter.update(scored([[0.0]] * 2, [0, 0]), losses)
     assert meter.values(meter.totals())["loss"] == (2**24 + 1) / 2
+
+
+def test_entries_without_a_target_are_taken_out_with_all_that_belongs_to_them():
+    scored = Scored(
+        output=torch.arange(6.0).view(3, 2),
+        target=tensor([[1.0, math.nan], [math.nan, math.inf], [2.0, 3.0]]),
+        weight=tensor([1.0, 2.0, 3.0]),
+        counts=tensor([2, 1]),
+        spread=torch.arange(3.0)[:, None],
+        monitors={"pt": tensor([10.0, 20.0, 30.0])},
+    )
+    some = scored.with_target()
+    assert some.output.tolist() == [[0.0, 1.0], [4.0, 5.0]]
+    assert some.weight.tolist() == [1.0, 3.0]
+    assert some.spread.tolist() == [[0.0], [2.0]]
+    assert some.monitors["pt"].tolist() == [10.0, 30.0]
+    assert some.counts.tolist() == [2, 1]
+    assert scored.with_all_targets().weight.tolist() == [3.0]
+    # what the host knows need not be looked for
+    assert replace(scored, all_defined=True).with_target().weight.tolist() == [1.0, 2.0, 3.0]
+    classes = replace(scored, target=tensor([1, NO_CLASS, -1]))
+    assert classes.with_target().target.tolist() == [1, -1]

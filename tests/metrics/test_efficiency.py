@@ -92,3 +92,13 @@ def test_flavours_are_rounded_and_without_any_all_are_others(scored, read):
 def test_the_tag_rate_counts_by_weight(scored, read):
     values = read(EfficiencyMeter(["tag"]), scored([[0.5]] * 2, [[1.0], [0.0]], weight=[3.0, 1.0]))
     assert values["tag_rate"] == 3 / 4
+
+
+def test_a_tag_that_is_unknown_counts_for_its_own_label_no_more(scored, read):
+    batch = scored([[0.2, 0.4], [0.6, 0.8]], [[math.nan, 0.0], [1.0, 1.0]])
+    meter = EfficiencyMeter(["loose", "tight"])
+    values = read(meter, batch)
+    assert values["efficiency_loose"] == pytest.approx(0.6)
+    assert values["log_loss_loose"] == pytest.approx(-math.log(0.6))
+    assert values["efficiency_tight"] == pytest.approx(0.6)
+    assert values["calibration_error_loose"] == pytest.approx(0.4)

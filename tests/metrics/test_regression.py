@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from torch import tensor
 
 from weaver_tt.metrics.regression import RegressionMeter
 
@@ -32,3 +33,10 @@ def test_rows_count_by_their_weight(scored, read):
 def test_a_mean_square_below_zero_counts_as_zero(scored, read):
     batch = scored([[0.0], [2.0]], [[0.0], [0.0]], weight=[3.0, -1.0])
     assert read(RegressionMeter(["x"]), batch) == {"mae": -1.0, "rmse": 0.0, "bias": -1.0}
+
+
+def test_rows_count_by_event_weight_where_the_loss_needs_other_labels_too(scored, read):
+    batch = scored([[1.0], [3.0]], [[0.0], [math.inf]], weight=[0.0, 1.0])
+    batch.monitors["weight"] = tensor([2.0, 1.0])
+    # an infinite target counts as little as one that is not known
+    assert read(RegressionMeter(["x"]), batch) == {"mae": 1.0, "rmse": 1.0, "bias": 1.0}

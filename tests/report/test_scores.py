@@ -113,3 +113,12 @@ def test_a_column_must_be_in_all_files(tmp_path, write):
     second = write(tmp_path / "2.root", WEAVER, entries=3, jet_pt=None)
     assert has_column([source(first)], "jet_pt")
     assert not has_column([source(first), source(second)], "jet_pt")
+
+
+def test_half_a_class_beside_a_whole_one_is_no_class(tmp_path, write):
+    columns = {"b": np.array([1.0, 1.0, 0.0]), "c": np.array([0.5, 0.0, 1.0]), "jet_pt": None}
+    for name in ("b", "c"):
+        columns[f"score_{name}"] = np.full(3, 0.5, np.float32)
+    path = write(tmp_path / "pred.root", ["b", "c"], entries=3, **columns)
+    (chunk,) = stream_scores(source(path), ["b", "c"])
+    assert (chunk.rows_without_class, chunk.target.tolist()) == (1, [0, 1])

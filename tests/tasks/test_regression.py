@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from torch import tensor
+from torch import nn, tensor
 
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.rows.batch import Batch
@@ -188,3 +188,43 @@ def test_an_own_loss_of_several_labels_or_outputs_gets_all_of_them():
     wide = WithWidth(task("mass").config, loss=loss)
     wide.losses(wide.score(torch.zeros(3, 2), batch(3, mass=torch.zeros(3))))
     assert shapes == [((3, 2), (3, 2)), ((3, 2), (3,))]
+
+
+def test_an_own_loss_sees_only_rows_with_a_label_and_is_a_mean_over_these():
+    regression = task("x", "x_mask", loss=nn.MSELoss())
+    output = tensor([[1.0], [2.0], [5.0]], requires_grad=True)
+    labels = {"x": tensor([math.nan, 0.0, 9.0]), "x_mask": tensor([1.0, 1.0, 0.0])}
+    scored = regression.score(output, batch(3, **labels))
+    losses = regression.losses(scored)
+    assert losses.tolist() == [0.0, 4.0, 0.0]
+    assert scored.weight.tolist() == [0.0, 1.0, 0.0]
+    (losses * scored.weight).sum().backward()
+    assert output.grad.tolist() == [[0.0], [4.0], [0.0]]
+
+
+def test_an_own_loss_of_several_labels_needs_them_all_but_metrics_do_not():
+    regression = task("x", "y", loss=lambda output, target: (output - target).abs())
+    output = tensor([[1.0, 1.0], [2.0, 2.0]], requires_grad=True)
+    labels = {"x": tensor([0.0, 0.0]), "y": tensor([math.nan, 0.0])}
+    scored = regression.score(output, batch(2, **labels))
+    losses = regression.losses(scored)
+    assert losses.tolist() == [0.0, 2.0]
+    assert scored.weight.tolist() == [0.0, 1.0]
+    _, meter = regression.meters()
+    meter.update(scored.detach(), losses)
+    # x is known in both rows
+    values = meter.values(meter.totals())
+    assert (values["mae_x"], values["mae_y"]) == (1.5, 2.0)
+
+
+def test_an_own_loss_is_not_called_where_no_row_is_complete():
+    def loss(output, target):
+        raise AssertionError("called")
+
+    regression = task("x", "y", loss=loss)
+    output = torch.zeros(2, 2, requires_grad=True)
+    labels = {"x": torch.zeros(2), "y": torch.full((2,), math.nan)}
+    losses = regression.losses(regression.score(output, batch(2, **labels)))
+    losses.sum().backward()
+    assert losses.tolist() == [0.0, 0.0]
+    assert output.grad.tolist() == [[0.0, 0.0], [0.0, 0.0]]

@@ -67,6 +67,8 @@ class InputGroup:
 LabelKind = Literal["simple", "custom", "per_object", "mixed"]
 # name, in a batch, of the number of each row's class
 CLASS_LABEL = "_label_"
+# that number, for a row of no class or of several: what torch's cross entropy leaves out by default
+NO_CLASS = -100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
+Place = tuple[str, int]  # path of a file, number of a row in it
+
 
 @dataclass(slots=True)
 class Accounting:
@@ -35,6 +40,10 @@ class Accounting:
     objects_dropped: Counter[str] = field(default_factory=Counter)
     # column -> NaN or infinite values replaced
     nonfinite: Counter[str] = field(default_factory=Counter)
+    # label -> rows or objects without a value: NaN, infinite, of no class or of several
+    undefined: Counter[str] = field(default_factory=Counter)
+    # (nonfinite | undefined, column or label) -> the first of them, by path and row
+    first: dict[tuple[str, str], Place] = field(default_factory=dict)
     # path -> chunks skipped with --on-bad-file skip, 1 for a file that does not open
     bad_files: Counter[str] = field(default_factory=Counter)
     # class -> selected rows, or "LABEL = 0|1" -> selected objects
@@ -47,7 +56,36 @@ class Accounting:
     def add(self, other: Accounting) -> None:
         """Add the counts of ``other`` to these."""
         for name in self.__slots__:
-            getattr(self, name).update(getattr(other, name))
+            if name != "first":
+                getattr(self, name).update(getattr(other, name))
+        for key, place in other.first.items():
+            # chunks come in any order, and from several processes
+            self.first[key] = min(place, self.first.get(key, place))
+
+    def add_rows(self, count: str, column: str, path: str, rows: npt.NDArray[np.int64]) -> None:
+        """Count the values of ``column`` in ``rows`` of the file at ``path``, one each.
+
+        Under ``count``, ``nonfinite`` or ``undefined``; a row may come several times.
+        """
+        if not len(rows):
+            return
+        getattr(self, count)[column] += len(rows)
+        place = path, int(rows.min())
+        key = count, column
+        self.first[key] = min(place, self.first.get(key, place))
+
+    def describe_places(self, count: str) -> list[str]:
+        """``COLUMN NUMBER (first: FILE, row ROW)`` for what is counted under ``count``."""
+        described = []
+        for column, number in sorted(getattr(self, count).items()):
+            if not number:
+                continue
+            text = f"{column} {number:,}"
+            if (count, column) in self.first:
+                path, row = self.first[count, column]
+                text += f" (first: {path}, row {row})"
+            described.append(text)
+        return described
 
     def report(self) -> str:
         """The lines that a log shows at the end of an epoch.
@@ -59,7 +97,6 @@ class Accounting:
         remarks = {
             "objects beyond the input's length": self.truncated,
             "objects that failed the object selection": self.objects_dropped,
-            "NaN or infinite values taken as 0": self.nonfinite,
             "parts of damaged files skipped": self.bad_files,
         }
         for what, counts in remarks.items():
@@ -69,6 +106,14 @@ class Accounting:
                     found.append(f"{name} {number:,}")
             if found:
                 lines.append(f"{what}: {', '.join(found)}")
+        places = {
+            "NaN or infinite values taken as 0": "nonfinite",
+            "labels without a value, left out of loss and metrics": "undefined",
+        }
+        for what, count in places.items():
+            described = self.describe_places(count)
+            if described:
+                lines.append(f"{what}: {', '.join(described)}")
         for group, (padded, full) in self.padding().items():
             line = f"padding of {group}: {padded:.1%} of its slots"
             lines.append(f"{line}, {full:.1%} without bucketing")

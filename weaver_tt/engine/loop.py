@@ -19,6 +19,7 @@ from weaver_tt.tasks.base import Task
 
 T = TypeVar("T")
 CPU = torch.device("cpu")
+WITHOUT_TARGET = "without_target"  # entries that no metric counts
 
 
 class Runnable(Protocol):
@@ -107,46 +108,67 @@ def run_epoch(
     ``meters`` continue from the sums of an interrupted epoch. ``amp`` is the type of the network's
     autocast on ``device``; losses stay in float32, and meters in float64.
 
+    Entries whose target is undefined are written and otherwise left out: of losses, batch terms and
+    meters. Without ``update`` their number is a metric, ``without_target``.
+
     Raises:
         ConfigError: training on data without labels; an observer has the name of a column.
     """
     if meters is None:
         meters = task.meters()
+    without_target = 0
     for batch in batches:
         # only the update needs a graph; columns and metrics do not hold on to it
         with torch.set_grad_enabled(update is not None):
             output = _call_network(network, batch, device, amp)
             # padding ends here: what follows sees the entries that count
             scored = task.score(output, batch)
+            if batch.undefined == {}:
+                scored = replace(scored, all_defined=True)
+            labelled = scored.with_target()
+            without_target += len(scored.output) - len(labelled.output)
             losses = None
-            if scored.target is not None and not network.activated:
-                losses = task.losses(scored)  # (M,)
+            if labelled.target is not None and not network.activated:
+                losses = task.losses(labelled)  # (M,)
             if update is not None:
                 if losses is None:
                     labels = ", ".join(task.config.label_names)
                     raise ConfigError(f"training needs the labels {labels} in the data")
-                update(losses, scored, batch)
-        scored = scored.detach()
+                update(losses, labelled, batch)
         # losses are functions of raw outputs; all that is measured and written is activated
-        if not network.activated:
-            scored = replace(scored, output=task.activate(scored.output))
-        if scored.target is not None:
+        labelled = _activated(labelled, task, network)
+        if labelled.target is not None:
             for meter in meters:
-                meter.update(scored, losses)
+                meter.update(labelled, losses)
         if write is not None:
-            write(_with_observers(task, scored, batch))
+            write(_with_observers(task, _activated(scored, task, network), batch))
     # ranks exchange sums once an epoch, not once a batch
     totals = [sum_over_ranks(meter.totals()) for meter in meters]
-    return EpochMetrics(meters, totals)
+    metrics = EpochMetrics(meters, totals)
+    # a training may have been resumed in the middle; the accounting of its data has all of them
+    if update is None:
+        left_out = sum_over_ranks(torch.tensor(without_target))
+        if left_out > 0:
+            metrics[WITHOUT_TARGET] = float(left_out)
+    return metrics
+
+
+def _activated(scored: Scored, task: Task, network: Runnable) -> Scored:
+    """The same entries, detached, with probabilities, efficiencies, values as the output."""
+    scored = scored.detach()
+    if network.activated:
+        return scored
+    return replace(scored, output=task.activate(scored.output))
 
 
 def _with_observers(task: Task, scored: Scored, batch: Batch) -> dict[str, Any]:
     """The columns of the task and the observers of a batch, by name.
 
-    An observer may well be a label: it is the same number.
+    An observer may well be a label, as the data have it: classes come as such.
     """
     columns = task.columns(scored)
-    results = columns.keys() - set(task.config.label_names)
+    labels = task.config.labels
+    results = columns.keys() - (set() if labels is None else labels.expressions.keys())
     refuse_observers(task, results & batch.observers.keys())
     return columns | batch.observers
 

@@ -24,6 +24,7 @@ ROW_COUNTS = (
     "used",
     "truncated",
     "nonfinite",
+    "undefined",
 )
 
 
@@ -100,20 +101,34 @@ class IntervalMetrics:
         return values
 
 
-def nonfinite_columns(loader: BatchLoader, batch: Batch | None) -> list[str]:
-    """Columns with NaN or infinite values: those replaced in the data, those left in ``batch``."""
-    found = []
-    for column, number in loader.accounting.nonfinite.items():
-        found.append(f"{column} ({number} in the data, replaced)")
-    if batch is None:
-        return found
-    tensors = batch.inputs | batch.labels
+def describe_nonfinite(loader: BatchLoader, batch: Batch | None = None) -> str:
+    """What was NaN or infinite in the data read so far, and what is in the latest ``batch``."""
+    accounting = loader.accounting
+    parts = []
+    replaced = accounting.describe_places("nonfinite")
+    if replaced:
+        parts.append(f"values taken as 0: {', '.join(replaced)}")
+    undefined = accounting.describe_places("undefined")
+    if undefined:
+        parts.append(f"labels without a value, left out of the loss: {', '.join(undefined)}")
+    in_batch = [] if batch is None else _nonfinite_tensors(batch)
+    if in_batch:
+        parts.append(f"in the latest batch: {', '.join(in_batch)}")
+    if parts:
+        return f"NaN or infinite in the data: {'; '.join(parts)}"
+    return "The inputs, labels, monitored columns and weights that were read are finite"
+
+
+def _nonfinite_tensors(batch: Batch) -> list[str]:
+    """Names of the tensors of a batch with NaN or infinite values, but for labels with gaps."""
+    known_gaps = batch.undefined or {}
+    tensors = batch.inputs | batch.monitors
+    for name, labels in batch.labels.items():
+        if name not in known_gaps:
+            tensors[name] = labels
     if batch.weight is not None:
         tensors["event_weight"] = batch.weight
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            found.append(f"{name} (in the latest batch)")
-    return found
+    return [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
 
 
 def total_accounting(loader: BatchLoader) -> Accounting:

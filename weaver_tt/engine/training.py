@@ -22,9 +22,15 @@ from weaver_tt.engine.device_settings import (
     compiler_options,
     seed_everything,
 )
-from weaver_tt.engine.loop import EpochMetrics, Runnable, TimedBatches, run_epoch
+from weaver_tt.engine.loop import (
+    WITHOUT_TARGET,
+    EpochMetrics,
+    Runnable,
+    TimedBatches,
+    run_epoch,
+)
 from weaver_tt.engine.optim import compile_step
-from weaver_tt.engine.progress import BatchLoader, IntervalMetrics, log_rows, nonfinite_columns
+from weaver_tt.engine.progress import BatchLoader, IntervalMetrics, describe_nonfinite, log_rows
 from weaver_tt.engine.reweighting_figures import reweighting_figures
 from weaver_tt.engine.trackers.base import Tracker
 from weaver_tt.engine.update import ENTRY_LOSS, make_update
@@ -351,11 +357,13 @@ class Training:
         found = self.update.find_nonfinite()
         if found is None:
             return
-        columns = ", ".join(nonfinite_columns(loader, batch))
+        output = "finite until then"
+        if self.update.has_nonfinite_output(found.step):
+            output = "NaN or infinite as well"
         raise TrainingError(
             f"NaN or infinite in training: {', '.join(found.terms)}, since step {found.step} "
             f"(epoch {self.state.epoch}, learning rate {self.update.rate:.3g}). "
-            f"Non-finite values: {columns or 'none in inputs, labels and weights'}. "
+            f"The network's output was {output}. {describe_nonfinite(loader, batch)}. "
             "What may help: a smaller --start-lr, --clip-gradient 1, a run without --use-amp, "
             "inputs scaled to about -5 ... 5 (preprocess), labels and event weights without "
             f"extreme values. The weights before it are in {self.files.prefix}_*.pt"
@@ -372,11 +380,12 @@ class Training:
             TrainingError: the watched metric is NaN, or there is no such metric.
         """
         name, direction = self.task.watch
-        if not metrics:
+        if not metrics.keys() - {WITHOUT_TARGET}:
             self._stop_without_entries()
         if name not in metrics:
-            known = nearest(name, metrics)
-            raise TrainingError(f"task.watch: there is no metric {name!r}; {known}")
+            raise TrainingError(
+                f"task.watch: there is no metric {name!r}; {nearest(name, metrics)}"
+            )
         value = metrics[name]
         if math.isnan(value):
             self._stop_at_nan(name)
@@ -422,8 +431,11 @@ class Training:
         if not reasons:
             reasons = [
                 f"of {accounting.used.total():,} rows none has a labelled object or a target that "
-                "is not masked"
+                "is known and not masked"
             ]
+            undefined = accounting.describe_places("undefined")
+            if undefined:
+                reasons.append(f"labels without a value: {', '.join(undefined)}")
         raise TrainingError(
             f"nothing to learn from in {where}, epoch {self.state.epoch}: {'; '.join(reasons)}"
         )
@@ -433,10 +445,9 @@ class Training:
         assert self._last_pass is not None
         where, loader = self._last_pass
         what = ENTRY_LOSS if metric == "loss" else metric
-        columns = ", ".join(nonfinite_columns(loader, None))
         raise TrainingError(
             f"NaN in {where}: {what}, after epoch {self.state.epoch}: nothing is saved. "
-            f"Non-finite values: {columns or 'none in inputs, labels and weights'}. "
+            f"{describe_nonfinite(loader)}. "
             "What may help: a smaller --start-lr, --clip-gradient 1"
         )
 

@@ -24,6 +24,7 @@ from weaver_tt.tasks.base import Task
 
 BatchLoss = Callable[[Scored, Batch], Mapping[str, Tensor | None]]
 ENTRY_LOSS = "the loss of entries"
+OUTPUT = "the network's output"
 
 
 class NonFinite(NamedTuple):
@@ -75,7 +76,7 @@ class Update:
         self.epoch = 0
         self.done = 0.0
         self._device = self.parameters[0].device
-        # part of the loss -> the step at which it was not finite for the first time, or -1
+        # output or part of the loss -> the first step at which it was not finite, or -1
         self._first_bad: dict[str, Tensor] = {}
 
     def __call__(self, losses: Tensor, scored: Scored, batch: Batch) -> None:
@@ -84,6 +85,7 @@ class Update:
         # clamped: a batch that does not count would be 0 / 0
         smallest = torch.finfo(torch.float32).tiny
         loss = (losses.float() * scored.weight).sum() / scale.clamp(min=smallest)
+        self._watch(OUTPUT, scored.output)
         self._watch(ENTRY_LOSS, loss)
         for name, term in self.batch_loss(scored, batch).items():
             if term is None:
@@ -131,14 +133,20 @@ class Update:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def _watch(self, part: str, value: Tensor) -> None:
-        """Remember the step if this part of the loss is not finite for the first time."""
+        """Remember the step if this output or part of the loss is not finite for the first time."""
         if part not in self._first_bad:
             self._first_bad[part] = torch.tensor(-1, device=self._device)
         before = self._first_bad[part]
-        is_finite = value.detach().isfinite()
+        is_finite = value.detach().isfinite().all()
         # on the device, as looking at the value would wait for it
         is_first = (before < 0) & ~is_finite
         self._first_bad[part] = torch.where(is_first, self.steps, before)
+
+    def has_nonfinite_output(self, step: int) -> bool:
+        """Whether the network's output was NaN or infinite by ``step``. Waits for the device."""
+        if OUTPUT not in self._first_bad:
+            return False
+        return 0 <= int(self._first_bad[OUTPUT]) <= step
 
     def find_nonfinite(self) -> NonFinite | None:
         """The first step at which a part of the loss was NaN or infinite, and which parts.
@@ -150,7 +158,8 @@ class Update:
             # all of them in one copy from the device
             steps = torch.stack(list(self._first_bad.values())).tolist()
             for part, step in zip(self._first_bad, steps, strict=True):
-                if step >= 0:
+                # a loss may be finite where an output is not: a class that is ruled out
+                if step >= 0 and part != OUTPUT:
                     first_bad[part] = step
         if first_bad:
             first = min(first_bad.values())

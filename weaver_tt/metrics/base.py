@@ -17,20 +17,24 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from weaver_tt.config.schema import NO_CLASS
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
     """The M entries of a batch that count (rows, or real objects), K outputs each; no padding.
 
     ``output``: as the network gave it, or activated (probabilities, efficiencies, values).
-    ``target``: classes (M,) or values (M, K), NaN where the mask of a label is off; None in
-    prediction on data without labels.
+    ``target``: classes (M,), NO_CLASS where an entry has none, or values (M, K), NaN where they are
+    undefined or masked; None in prediction on data without labels.
     ``weight``: weight of an entry in the loss. It need not be normalized: losses are averaged as
     ``sum(weight * loss) / sum(|weight|)``.
     ``counts``: objects of each row, so that per-object columns become jagged again. They include
     objects beyond the length of the input, which are not among the M entries.
     ``spread``: standard deviation over the members of an ensemble.
     ``monitors``: quantities that meters and figures need, such as pT.
+    ``all_defined``: whether it is known on the host that every target is defined, so that nobody
+    has to wait for the device to look for those that are not.
     """
 
     output: Tensor  # (M, K)
@@ -39,10 +43,53 @@ class Scored:
     counts: Tensor  # (N,)
     spread: Tensor | None = None  # (M, K)
     monitors: dict[str, Tensor] | None = None  # (M,) each
+    all_defined: bool = False
 
     def detach(self) -> Scored:
         """The same entries, detached from the graph."""
         return replace(self, output=self.output.detach())
+
+    def with_target(self) -> Scored:
+        """The entries that have a target, at least one of several."""
+        if self.target is None or self.all_defined:
+            return self
+        defined = is_defined(self.target)  # (M,) or (M, K)
+        return self.take(defined if defined.ndim == 1 else defined.flatten(1).any(1))
+
+    def with_all_targets(self) -> Scored:
+        """The entries of which all targets are defined."""
+        if self.target is None or self.all_defined:
+            return self
+        return self.take(has_all_targets(self.target))
+
+    def take(self, chosen: Tensor) -> Scored:
+        """The ``chosen`` (M,) entries; ``counts`` stay those of all. Waits for the device."""
+        if chosen.all():
+            return self
+        monitors = None
+        if self.monitors is not None:
+            monitors = {name: values[chosen] for name, values in self.monitors.items()}
+        return replace(
+            self,
+            output=self.output[chosen],
+            target=None if self.target is None else self.target[chosen],
+            weight=self.weight[chosen],
+            spread=None if self.spread is None else self.spread[chosen],
+            monitors=monitors,
+        )
+
+
+def is_defined(target: Tensor) -> Tensor:
+    """Where there is a target: no NaN or infinity, no ``NO_CLASS``; of the target's shape."""
+    if target.is_floating_point():
+        return target.isfinite()
+    return target != NO_CLASS
+
+
+def has_all_targets(target: Tensor) -> Tensor:
+    """Of which entries all targets are defined: (M,) or (M, K) -> (M,)."""
+    defined = is_defined(target)
+    return defined if defined.ndim == 1 else defined.flatten(1).all(1)
 
 
 class Meter(ABC):

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from weaver_tt.metrics.base import Scored, SumMeter, fill_histograms, label_endings, ratio
+from weaver_tt.metrics.base import (
+    Scored,
+    SumMeter,
+    fill_histograms,
+    is_defined,
+    label_endings,
+    ratio,
+)
 from weaver_tt.physics.particles import FLAVOUR_CODES, flavour_index
 
 # as flavour_index numbers them; light ones are among the others
@@ -49,9 +56,11 @@ class EfficiencyMeter(SumMeter):
         # a task may append outputs of its own
         output = scored.output[:, : len(self.names)].double()
         predicted = output.nan_to_num().clamp(0, 1)  # (M, K)
-        target = scored.target.double()  # (M, K)
+        defined = is_defined(scored.target)  # (M, K)
+        # a weight of 0 alone would not do: 0 times NaN is NaN
+        target = torch.where(defined, scored.target.double(), 0.0)  # (M, K)
         weight = monitors.get("weight", scored.weight).double()  # (M,)
-        weight = weight[:, None].expand_as(predicted)  # (M, K)
+        weight = weight[:, None] * defined  # (M, K)
         sums = self.sums_on(predicted.device)
 
         log_tagged = predicted.clamp(min=MIN_PROBABILITY).log()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from weaver_tt.metrics.base import Scored, SumMeter, label_endings, ratio
+from weaver_tt.metrics.base import Scored, SumMeter, is_defined, label_endings, ratio
 
 
 class RegressionMeter(SumMeter):
@@ -22,16 +22,18 @@ class RegressionMeter(SumMeter):
         super().__init__(sums=(4, len(names)))
 
     def update(self, scored: Scored, losses: Tensor | None) -> None:
-        """Add (M, K) values; NaN targets do not count."""
+        """Add (M, K) values, with the row's weight; targets that are not finite do not count."""
         if scored.target is None:
             return
-        unknown = scored.target.isnan()  # (M, K)
+        unknown = ~is_defined(scored.target)  # (M, K)
         # a task may append outputs of its own
         predicted = scored.output[:, : len(self.names)].double()
         residual = predicted - scored.target.double()
         # a weight of 0 alone would not do: 0 times NaN is NaN
         residual = torch.where(unknown, 0.0, residual)
-        weight = scored.weight.double()  # (M,)
+        # the loss of a network file may need all labels of a row, a metric needs its own
+        monitors = scored.monitors or {}
+        weight = monitors.get("weight", scored.weight).double()  # (M,)
         weight = weight[:, None] * ~unknown  # (M, K)
         quantities = [weight, weight * residual.abs(), weight * residual**2, weight * residual]
         sums = [quantity.sum(0) for quantity in quantities]  # (K,) each

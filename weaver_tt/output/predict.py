@@ -11,7 +11,13 @@ import torch
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.loaders import Loader
-from weaver_tt.engine.loop import EpochMetrics, Predictor, refuse_observers, run_epoch
+from weaver_tt.engine.loop import (
+    WITHOUT_TARGET,
+    EpochMetrics,
+    Predictor,
+    refuse_observers,
+    run_epoch,
+)
 from weaver_tt.errors import DataError
 from weaver_tt.formats.writers import open_writer
 from weaver_tt.log import format_metrics, log
@@ -115,6 +121,7 @@ def _predict_group(
     # meters go on from part to part, so that the metrics are those of all rows
     meters = task.meters()
     accounting = Accounting()
+    without_target = 0.0
     with open_writer(path, tree_name(task.config)) as writer:
         for network, loaders in parts:
             network.eval()
@@ -127,6 +134,9 @@ def _predict_group(
                 device=device,
             )
             accounting.add(loaders[group].accounting)
+            without_target += metrics.get(WITHOUT_TARGET, 0.0)
+        if without_target:
+            metrics[WITHOUT_TARGET] = without_target
         if writer.rows == 0:
             log.warning(
                 "%s: no row of the test group is selected; "
@@ -174,6 +184,14 @@ def log_prediction(
     measured = format_metrics(metrics)
     if measured:
         log.info("%s: %s", path, measured)
+    without_target = metrics.get(WITHOUT_TARGET)
+    if without_target:
+        log.warning(
+            "%s: %d entries have no target (no class or several, NaN, masked): they are written, "
+            "and no metric counts them",
+            path,
+            without_target,
+        )
     for group in labelled:
         beyond = accounting.truncated[group]
         if beyond:

@@ -15,6 +15,8 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
+from weaver_tt.config.schema import NO_CLASS
+from weaver_tt.data.rows.labels import class_numbers
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.formats.file_groups import UNNAMED_GROUP, FileGroup, parse_groups
 from weaver_tt.formats.open_reader import open_reader
@@ -177,10 +179,10 @@ def _read_chunk(
 
     scores = np.stack([columns[name] for name in score_columns], 1)
     scores = scores.astype(np.float32)  # (R, K)
-    # a 1 in the column of the true class
-    flags = np.stack([columns[name] for name in classes], 1) == 1  # (R, K)
+    # the same rule as where the data are read: a 1 in one of the columns, 0 in the others
+    target = class_numbers(np.stack([columns[name] for name in classes], 1))  # (R,)
     has_scores = np.isfinite(scores).all(1)
-    has_class = flags.sum(1) == 1
+    has_class = target != NO_CLASS
     # logits would be binned without complaint, and all numbers would be wrong
     _check_probabilities(reader, scores[has_scores])
     use = has_scores & has_class
@@ -193,7 +195,7 @@ def _read_chunk(
         bin_values = columns[source.bin_column].astype(np.float64)[use]
     return ScoredRows(
         scores=scores[use],
-        target=flags[use].argmax(1),
+        target=target[use],
         weight=weight[use],
         bin_values=bin_values,
         rows=len(scores),

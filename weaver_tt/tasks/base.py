@@ -13,7 +13,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.metrics.base import Meter, Scored
+from weaver_tt.metrics.base import Meter, Scored, has_all_targets
 from weaver_tt.metrics.direction import DIRECTIONS, Direction, metric_direction
 from weaver_tt.network.outputs import Activated, Output, first_tensor, shape_text
 from weaver_tt.system.user_code import noting_call
@@ -134,13 +134,14 @@ class Task(ABC):
 
     @abstractmethod
     def losses(self, scored: Scored) -> Tensor:
-        """Loss of each entry from raw outputs, (M,)."""
+        """Loss of each entry from raw outputs, (M,); each has a target, at least one of several."""
 
     def batch_loss(self, scored: Scored, batch: Batch) -> Mapping[str, Tensor | None]:
         """Terms of the loss that are functions of a whole batch, such as a correlation; by name.
 
         Each is one number, already multiplied by its strength, from raw outputs; None where a batch
-        is too small to tell. Training adds them to the mean loss of the entries and logs their mean
+        is too small to tell. ``scored`` has the entries with a target, which may be fewer than the
+        batch has rows. Training adds them to the mean loss of the entries and logs their mean
         over the epoch as ``train/NAME``. Validation does not compute them: a mean over batches
         depends on their size. What it should watch is a meter's, from the sums of an epoch.
 
@@ -232,13 +233,23 @@ class Task(ABC):
     def own_loss(self, scored: Scored) -> Tensor:
         """The network file's loss as one value an entry, (M,).
 
-        A loss (M, K) is averaged over outputs; a mean stands for each of its entries.
+        It is called with the entries of which all targets are defined; that of the others is 0. A
+        loss (M, K) is averaged over outputs; a mean stands for each of its entries.
 
         Raises:
             ConfigError: the loss has another shape.
         """
-        assert self.loss is not None
         assert scored.target is not None
+        complete = scored.with_all_targets()
+        losses = self._loss_of_complete(complete)
+        if len(complete.output) == len(scored.output):
+            return losses
+        every = losses.new_zeros(len(scored.output))
+        return every.masked_scatter(has_all_targets(scored.target), losses)
+
+    def _loss_of_complete(self, scored: Scored) -> Tensor:
+        """The network file's loss of entries that have all targets, (M,)."""
+        assert self.loss is not None
         entries = len(scored.output)
         if not entries:
             # a mean over nothing would be NaN; this is (0,) and holds the graph

@@ -91,7 +91,8 @@ class Classification(Task):
     def columns(self, scored: Scored) -> dict[str, Any]:
         """Scores by class, and the true class as 0/1 columns where there are labels.
 
-        ``score_CLASS`` is float32 (N,), with ``score_CLASS_std`` of an ensemble; ``CLASS`` is int8.
+        ``score_CLASS`` is float32 (N,), with ``score_CLASS_std`` of an ensemble; ``CLASS`` is int8,
+        all 0 where a row has no class. A prediction file has the columns of the data instead.
         """
         columns = self.row_columns(scored)
         if scored.target is not None:

@@ -43,8 +43,10 @@ class Regression(Task):
     Writes ``output_LABEL`` and, where known, ``LABEL``. A subclass may append outputs
     (``output_names``): losses and metrics look at the first K.
 
-    A target ``x`` may come with ``x_mask``: rows where that is 0 do not count for ``x``. A row's
-    loss is the mean over its targets that count; a row without any has no weight.
+    A target ``x`` may come with ``x_mask``: rows where that is 0 do not count for ``x``, nor do
+    rows where ``x`` is NaN or infinite. A row's loss is the mean over its targets that count; a row
+    without any has no weight. A network file's own loss is given the rows where all targets count,
+    and only these have a weight in it; a metric of a target is over the rows where that counts.
     """
 
     name = "regression"
@@ -80,11 +82,13 @@ class Regression(Task):
         check_shape(value, (batch.size, len(self.output_names)), self.output_names)
         target = self._target(batch)
         weight = row_weight(batch, value)  # (N,)
+        counts = weight.new_ones(batch.size).long()  # (N,)
+        monitors = {"weight": weight}
         if target is not None:
             # a row without a target must not count in the mean loss either
-            weight = weight * ~target.isnan().all(1)
-        counts = weight.new_ones(batch.size).long()  # (N,)
-        return Scored(value, target, weight, counts=counts, spread=spread)
+            unknown = target.isnan()  # (N, K)
+            weight = weight * ~(unknown.any(1) if self.loss else unknown.all(1))
+        return Scored(value, target, weight, counts=counts, spread=spread, monitors=monitors)
 
     def _target(self, batch: Batch) -> Tensor | None:
         """(N, K), NaN where a mask is off; None where the data lacks a label."""

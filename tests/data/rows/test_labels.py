@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 
 import awkward as ak
@@ -11,12 +12,14 @@ import pytest
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
+from weaver_tt.config.schema import NO_CLASS
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.labels import (
     ANY_LABELS,
     CLASS_LABEL,
     WantedLabels,
     check_class_variety,
+    class_columns,
     count_binary_targets,
     object_labels,
     row_labels,
@@ -58,9 +61,69 @@ def test_rows_of_no_class_or_several_are_counted_in_the_error():
 def test_prediction_goes_on_without_classes():
     predicting = make_plan(config(SIMPLE), "predict")
     assert row_labels({"a": np.array([1.0])}, config(SIMPLE), predicting, "f")[0] == {}
-    assert row_labels(
-        {"a": np.array([0.0]), "b": np.array([0.0])}, config(SIMPLE), predicting, "f"
-    )[0][CLASS_LABEL].tolist() == [0]
+
+
+def test_a_row_of_no_class_or_of_several_stays_so_in_prediction_and_is_counted():
+    conf = config(SIMPLE)
+    plan = make_plan(conf, "predict")
+    # no class, a, both, half of one, b
+    table = {"a": np.array([0, 1, 1, 0.5, 0]), "b": np.array([0, 0, 1, 0, 1])}
+    numbers = np.array([3, 4, 8, 9, 11])
+    found, counts = row_labels(table, conf, plan, "ww.root", row_numbers=numbers)
+    assert found == {CLASS_LABEL: pytest.approx([NO_CLASS, 0, NO_CLASS, NO_CLASS, 1])}
+    assert counts.targets == {"a": 1, "b": 1}
+    assert counts.describe_places("undefined") == [
+        "class (none or several) 3 (first: ww.root, row 3)"
+    ]
+    # what is written is what the data say
+    written = class_columns(table, conf, plan, "ww.root")
+    assert {name: values.tolist() for name, values in written.items()} == {
+        "a": [0.0, 1.0, 1.0, 0.5, 0.0],
+        "b": [0.0, 0.0, 1.0, 0.0, 1.0],
+    }
+    assert {values.dtype for values in written.values()} == {np.dtype("float32")}
+    assert class_columns({"a": table["a"]}, conf, plan, "f") == {}
+    assert class_columns(table, conf, make_plan(conf, "train"), "f") == {}
+
+
+def test_the_error_about_rows_of_no_class_names_the_first_of_them():
+    conf = config(SIMPLE)
+    table = {"a": np.array([1, 0, 1]), "b": np.array([0, 0, 1])}
+    with pytest.raises(DataError, match=r"1 belong to several \(the first is row 70\)"):
+        row_labels(table, conf, make_plan(conf, "train"), "f", row_numbers=np.array([5, 70, 71]))
+
+
+@pytest.mark.parametrize("purpose", ["train", "predict"])
+def test_targets_that_are_not_finite_are_undefined_and_counted_unless_masked(purpose):
+    value = {"mass": "m", "mass_mask": "m_known", "energy": "e"}
+    conf = config({"type": "custom", "value": value})
+    table = {
+        "m": np.array([1.0, np.nan, np.nan, np.inf]),
+        "m_known": np.array([1.0, 0.0, 1.0, np.nan]),
+        # beyond the range of float32
+        "e": np.array([1e300, 2.0, 3.0, 4.0]),
+    }
+    numbers = np.array([10, 20, 30, 40])
+    found, counts = row_labels(table, conf, make_plan(conf, purpose), "f.root", row_numbers=numbers)
+    nan = math.nan
+    np.testing.assert_equal(found["mass"], np.float32([1, nan, nan, nan]))
+    # an unknown mask counts as off
+    assert found["mass_mask"].tolist() == [1.0, 0.0, 1.0, 0.0]
+    np.testing.assert_equal(found["energy"], np.float32([nan, 2, 3, 4]))
+    assert counts.describe_places("undefined") == [
+        "energy 1 (first: f.root, row 10)",
+        "mass 2 (first: f.root, row 30)",
+        "mass_mask 1 (first: f.root, row 40)",
+    ]
+
+
+def test_a_binary_label_that_is_neither_is_undefined_in_prediction():
+    conf = config({"type": "custom", "value": {"good": "g"}})
+    wanted = WantedLabels(binary=frozenset({"good"}))
+    table = {"g": np.array([1, -1, 0])}
+    found, counts = row_labels(table, conf, make_plan(conf, "predict"), "f", wanted)
+    np.testing.assert_equal(found["good"], np.float32([1, math.nan, 0]))
+    assert counts.undefined == {"good": 1}
 
 
 def test_custom_labels_are_numbers_per_row():

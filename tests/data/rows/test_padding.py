@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weaver_tt.config.load import from_mapping
+from weaver_tt.config.schema import NO_CLASS
 from weaver_tt.data.rows.host_counts import host_counts
 from weaver_tt.data.rows.padding import Padder, shortened_length
 from weaver_tt.data.rows.rows import JaggedObjects, Rows
@@ -260,3 +261,33 @@ def test_the_host_knows_the_real_objects_of_each_row_and_of_all(pad_mode):
             assert not np.shares_memory(batch.host_counts[name], rows.objects[name].counts)
         assert "s" not in batch.host_counts
         assert "s" not in batch.real
+
+
+def test_a_batch_says_how_many_rows_and_objects_have_no_label():
+    inputs = {"a": {"length": LENGTH, "vars": ["x"]}}
+    labels = [
+        {"type": "simple", "value": ["sig", "bkg"]},
+        {"type": "custom", "value": {"m": "m", "m_mask": "known", "e": "e", "t": "t"}},
+        {"type": "per_object", "group": "a", "value": {"hit": "h", "hot": "h"}},
+    ]
+    counts = np.array([2, 0, 1])
+    jagged = JaggedObjects(np.zeros((3, 1), np.float32), counts, counts, slice(0, 1))
+    nan = np.nan
+    rows = Rows(
+        {"a": jagged},
+        {},
+        {
+            "_label_": np.array([0, NO_CLASS, 1]),
+            # one is not known, another does not count
+            "m": np.float32([1, nan, 3]),
+            "m_mask": np.float32([1, 1, 0]),
+            "e": np.float32([nan, nan, nan]),
+            "t": np.float32([1, 2, 3]),
+        },
+        object_labels={"a": np.float32([[nan, 1], [1, 1], [nan, 0]])},
+        size=3,
+    )
+    batch = Padder(from_mapping({"inputs": inputs, "labels": labels}))(rows)
+    assert batch.undefined == {"_label_": 1, "m": 2, "e": 3, "hit": 2}
+    # of rows without labels nothing is missing
+    assert Padder(config())(rows_of([[1.0], []])).undefined == {}

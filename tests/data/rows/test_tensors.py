@@ -197,3 +197,38 @@ def test_observers_are_copied_in_prediction_only():
     rows, _ = rows_of(conf, "predict")
     assert rows.observers["pt"].tolist()[0] == [8, 100, 12]
     assert rows.observers["met"].tolist() == [1, np.inf, 3]
+
+
+def test_values_that_are_not_finite_are_counted_with_their_first_row():
+    conf = config(labels={"type": "per_object", "group": "jets", "value": {"charge": "q"}})
+    charges = ak.Array([[1.0, np.nan, np.inf], [], [-1.0]])
+    columns = table(q=charges)
+    plan = make_plan(conf, "predict")
+    rows, counts = to_rows(columns, conf, plan, "f.root", row_numbers=np.array([4, 6, 9]))
+    # the third object of the first row is beyond the length
+    np.testing.assert_equal(rows.object_labels["jets"][:, 0], np.float32([1, np.nan, -1]))
+    assert counts.describe_places("undefined") == ["charge 1 (first: f.root, row 4)"]
+    assert counts.describe_places("nonfinite") == [
+        "met 1 (first: f.root, row 6)",
+        "pt 1 (first: f.root, row 9)",
+        "raw 1 (first: f.root, row 9)",
+    ]
+
+
+def test_tags_that_are_neither_0_nor_1_are_undefined_in_prediction():
+    conf = config(labels={"type": "per_object", "group": "jets", "value": {"tag": "tag"}})
+    tags = ak.Array([[1, 2, 0], [], [0]])
+    wanted = WantedLabels(frozenset({"tag"}))
+    rows, counts = rows_of(conf, "predict", wanted, tag=tags)
+    np.testing.assert_equal(rows.object_labels["jets"][:, 0], np.float32([1, np.nan, 0]))
+    assert counts.undefined == {"tag": 1}
+
+
+def test_prediction_copies_the_columns_of_the_classes_as_they_are():
+    conf = config(labels={"type": "simple", "value": ["a", "b"]}, observers=["met", "b"])
+    flags = {"a": np.array([1, 0, 1]), "b": np.array([0, 0, 1])}
+    assert rows_of(conf, "predict", **flags)[0].observers["a"].tolist() == [1.0, 0.0, 1.0]
+    # an observer keeps the type of the file
+    assert rows_of(conf, "predict", **flags)[0].observers["b"].to_numpy().dtype == np.int64
+    with pytest.raises(DataError, match="1 belong to no class, 1 belong to several"):
+        rows_of(conf, **flags)

@@ -119,3 +119,23 @@ def test_the_file_read_longest_ago_is_closed_and_at_the_end_all_are(paths, monke
     assert events == ["open 0", "open 1", "close 1", "open 2"]
     decoder.close()
     assert sorted(events[4:]) == ["close 0", "close 2"]
+
+
+def test_places_are_rows_of_the_file_whatever_was_selected_and_drawn(tmp_path):
+    path = str(tmp_path / "gaps.parquet")
+    number = np.arange(10.0)
+    number[[3, 5, 8]] = np.nan
+    ak.to_parquet(ak.Array({"number": number, "keep": np.arange(10) != 3}), path)
+    conf = from_mapping(
+        {
+            "selection": "keep",
+            "inputs": {"event": {"length": None, "vars": ["number"]}},
+            "labels": {"type": "custom", "value": {"y": "number"}},
+        }
+    )
+    plan = make_plan(conf, "train")
+    decoder = Decoder(conf, plan, scan_files([FileGroup("toy", (path,))], conf, plan), "raise")
+    # rows 2, 4, 5, 6, 7, 8, 9 are selected, and row 5 is not drawn
+    decode(decoder, Chunk(0, path, 2, 10), FixedDraw([1, 1, 0, 1, 1, 1, 1]))
+    assert decoder.accounting.describe_places("nonfinite") == [f"number 1 (first: {path}, row 8)"]
+    assert decoder.accounting.describe_places("undefined") == [f"y 1 (first: {path}, row 8)"]

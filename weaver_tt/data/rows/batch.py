@@ -17,14 +17,15 @@ class Batch:
     ``masks[group]`` (N, P) is True for real objects (also under wrap padding). ``counts[group]``
     (N,) are the objects of each row before the cut at the group's length, so
     ``counts.clamp(max=P)`` of them are real. ``host_counts`` and ``real`` say on the host how many
-    are real, so that nobody has to wait for the device to count them. Tensors live in buffers that
-    the next batch overwrites: clone what you keep.
+    are real, and ``undefined`` which labels have gaps, so that nobody has to wait for the device to
+    count them. Tensors live in buffers that the next batch overwrites: clone what you keep.
     """
 
     inputs: dict[str, Tensor]  # group -> float32 (N, C, P), or (N, C) for scalars
     masks: dict[str, Tensor]  # per-object group -> bool (N, P)
     counts: dict[str, Tensor]  # per-object group -> int64 (N,)
     # "_label_" int64 (N,), custom float32 (N,), per-object float32 (N, P)
+    # where undefined: NO_CLASS, NaN
     labels: dict[str, Tensor]
     weight: Tensor | None = None  # float32 (N,), signed event weight
     # (N,), or (N, P) for monitored columns of objects
@@ -37,3 +38,5 @@ class Batch:
     host_counts: dict[str, Integers] = field(default_factory=dict)
     # per-object group -> M, real objects of all rows
     real: dict[str, int] = field(default_factory=dict)
+    # label -> rows or objects of which it is undefined or masked, those with some; None: unknown
+    undefined: dict[str, int] | None = None

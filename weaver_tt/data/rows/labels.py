@@ -1,6 +1,7 @@
 """What is to be learnt: label expressions -> numbers for each row or object, which are checked.
 
-Labels that the files lack are an error in training and left out in prediction.
+Labels that the files lack are an error in training and left out in prediction. What a label does
+not say stays undefined, ``NO_CLASS`` or NaN: it is counted, and has no part in loss and metrics.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.config.plan import Plan
-from weaver_tt.config.schema import CLASS_LABEL, DataConfig
+from weaver_tt.config.schema import CLASS_LABEL, NO_CLASS, DataConfig
 from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.rows.rows import Floats, Integers
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.expressions.elementwise import JaggedColumn
@@ -23,6 +25,7 @@ from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.log import log
 
 Numbers = npt.NDArray[Any]
+UNDEFINED_CLASS = "class (none or several)"  # what the accounting calls rows without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +68,81 @@ def can_compute(expressions: Iterable[Expression], table: Table, plan: Plan) -> 
 
 
 def row_labels(
-    table: Table, config: DataConfig, plan: Plan, where: str, wanted: WantedLabels = ANY_LABELS
+    table: Table,
+    config: DataConfig,
+    plan: Plan,
+    where: str,
+    wanted: WantedLabels = ANY_LABELS,
+    row_numbers: Integers | None = None,
 ) -> tuple[dict[str, Numbers], Accounting]:
     """Labels with one value a row: the class ``_label_`` int64 (R,), each target float32 (R,).
 
+    The class of a row of none or several is ``NO_CLASS``, in prediction; in training that is an
+    error. A target that is NaN or infinite is NaN. Both are counted with their first place:
+    ``row_numbers`` (R,) are those in the file ``where``.
+
     Where prediction lacks columns, it goes without the classes, or without all targets.
     """
-    labels = config.labels
     accounting = Accounting()
     found: dict[str, Numbers] = {}
+    labels = config.labels
     if labels is None:
         return found, accounting
+    if row_numbers is None:
+        row_numbers = np.arange(len(next(iter(table.values()))))
     if labels.classes and can_compute(labels.classes.values(), table, plan):
-        flags = _row_columns(labels.classes, table, where)
-        classes = _class_of_rows(flags, where, strict=plan.purpose == "train")
-        for name, number in zip(flags, np.bincount(classes, minlength=len(flags)), strict=True):
-            accounting.targets[name] += int(number)
-        found[CLASS_LABEL] = classes
+        columns = _row_columns(labels.classes, table, where)
+        strict = plan.purpose == "train"
+        found[CLASS_LABEL] = _classes_of_rows(columns, where, row_numbers, accounting, strict)
     if labels.targets and can_compute(labels.targets.values(), table, plan):
-        targets = _row_columns(labels.targets, table, where)
-        for name in wanted.binary & targets.keys():
-            values = targets[name]
-            mask = labels.masks.get(name)
+        columns = _row_columns(labels.targets, table, where)
+        for name, values in columns.items():
             # where a target does not count, it may be anything
-            if mask is not None:
-                values = values[targets[mask] != 0]
-            accounting.targets.update(count_binary_targets(name, values, where, "rows"))
-        for name, values in targets.items():
-            found[name] = values.astype(np.float32)
+            counts = np.ones(len(values), dtype=bool)  # (R,)
+            if name in labels.masks:
+                counts = columns[labels.masks[name]] != 0
+            if name in wanted.binary and plan.purpose == "train":
+                numbers = count_binary_targets(name, values[counts], where, "rows")
+                accounting.targets.update(numbers)
+            elif name in wanted.binary:
+                values = binary_or_nan(values)
+            found[name], is_defined = finite_or_nan(values)
+            missed = row_numbers[counts & ~is_defined]
+            accounting.add_rows("undefined", name, where, missed)
+        for mask in labels.masks.values():
+            # nobody knows whether a target counts whose mask is undefined
+            found[mask] = np.nan_to_num(found[mask])
     return found, accounting
+
+
+def class_columns(table: Table, config: DataConfig, plan: Plan, where: str) -> dict[str, Floats]:
+    """The columns of the classes as the data have them, to be written beside their scores: (R,).
+
+    They are real numbers, whatever type a file has: a row may be of two classes, or half of one.
+    """
+    labels = config.labels
+    if plan.purpose == "train" or labels is None:
+        return {}
+    if not can_compute(labels.classes.values(), table, plan):
+        return {}
+    columns = _row_columns(labels.classes, table, where)
+    return {name: values.astype(np.float32) for name, values in columns.items()}
+
+
+def finite_or_nan(values: Numbers) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Values (M,) as float32, NaN where they are not finite; and where they are, (M,)."""
+    # doubles beyond the range of float32 become infinite, and count as such
+    with np.errstate(over="ignore"):
+        converted = values.astype(np.float32)
+    is_finite = np.isfinite(converted)
+    if not is_finite.all():
+        converted = np.where(is_finite, converted, np.float32(np.nan))
+    return converted, is_finite
+
+
+def binary_or_nan(values: Numbers) -> Numbers:
+    """Values (M,), NaN where they are neither 0 nor 1."""
+    return np.where((values == 0) | (values == 1), values, np.nan)
 
 
 def _row_columns(labels: Mapping[str, Expression], table: Table, where: str) -> dict[str, Numbers]:
@@ -111,12 +160,40 @@ def _row_columns(labels: Mapping[str, Expression], table: Table, where: str) -> 
     return columns
 
 
-def _class_of_rows(columns: dict[str, Numbers], where: str, strict: bool) -> npt.NDArray[np.int64]:
+def _classes_of_rows(
+    columns: dict[str, Numbers],
+    where: str,
+    row_numbers: Integers,
+    accounting: Accounting,
+    strict: bool,
+) -> Integers:
     """The class (R,) that each row's 0/1 columns name.
 
-    Where they do not name exactly one, an error, or a warning unless ``strict``.
+    Where they do not name exactly one, an error if ``strict``, else ``NO_CLASS``.
     """
     flags = np.stack(list(columns.values()), axis=1)  # (R, K)
+    classes = class_numbers(flags)
+    is_defined = classes != NO_CLASS
+    # test data may hold other processes than those that were trained on
+    if strict and not is_defined.all():
+        raise _no_class_error(list(columns), flags, where, int(row_numbers[~is_defined].min()))
+    accounting.add_rows("undefined", UNDEFINED_CLASS, where, row_numbers[~is_defined])
+    numbers = np.bincount(classes[is_defined], minlength=len(columns))
+    for name, number in zip(columns, numbers, strict=True):
+        accounting.targets[name] += int(number)
+    return classes
+
+
+def class_numbers(flags: Numbers) -> Integers:
+    """The class (R,) that each row of 0/1 flags (R, K) names; ``NO_CLASS`` unless it is one."""
+    is_set = flags == 1  # (R, K)
+    is_other = ~is_set & (flags != 0)
+    names_one = (is_set.sum(axis=1) == 1) & ~is_other.any(axis=1)  # (R,)
+    return np.where(names_one, np.argmax(is_set, axis=1), NO_CLASS)
+
+
+def _no_class_error(names: list[str], flags: Numbers, where: str, first: int) -> DataError:
+    """The error for flags (R, K) that do not name one class in each row; not in row ``first``."""
     is_set = flags == 1  # (R, K)
     is_other = ~is_set & (flags != 0)  # (R, K)
     classes_set = is_set.sum(axis=1)  # (R,)
@@ -126,17 +203,11 @@ def _class_of_rows(columns: dict[str, Numbers], where: str, strict: bool) -> npt
         "have a value other than 0 and 1": is_other.any(axis=1),
     }
     counts = {what: int(rows.sum()) for what, rows in bad_rows.items()}
-    if any(counts.values()):
-        problems = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
-        message = (
-            f"{where}: labels {', '.join(columns)}: of {len(flags)} selected rows, {problems}; "
-            "each must be 1 in exactly one of the columns"
-        )
-        # test data may hold other processes than those that were trained on
-        if strict:
-            raise DataError(message)
-        log.warning("%s", message)
-    return np.argmax(is_set, axis=1)
+    problems = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+    return DataError(
+        f"{where}: labels {', '.join(names)}: of {len(flags)} selected rows, {problems} "
+        f"(the first is row {first}); each must be 1 in exactly one of the columns"
+    )
 
 
 def object_labels(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weaver_tt.config.schema import DataConfig, InputGroup
+from weaver_tt.config.schema import CLASS_LABEL, NO_CLASS, DataConfig, InputGroup
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.host_counts import with_host_counts
 from weaver_tt.data.rows.rows import Floats, Integers, JaggedObjects, Rows, index_runs
@@ -139,7 +139,9 @@ class Padder:
         self._groups = config.inputs
         # labelled group -> names of its labels
         self._object_labels: dict[str, list[str]] = {}
+        self._masks: dict[str, str] = {}  # label -> its mask
         if config.labels is not None:
+            self._masks = config.labels.masks
             for group, labels in config.labels.object_targets.items():
                 self._object_labels[group] = list(labels)
         self._marking = _marking_groups(config)
@@ -180,8 +182,25 @@ class Padder:
             self._add_beside(batch, name, rows, slots)
         batch.labels |= {name: self._move(values) for name, values in rows.labels.items()}
         batch.monitors |= {name: self._move(values) for name, values in rows.monitors.items()}
+        batch.undefined = self._count_undefined(rows)
         batch.weight = None if rows.weight is None else self._move(rows.weight)
         return batch
+
+    def _count_undefined(self, rows: Rows) -> dict[str, int]:
+        """Label -> rows or objects of which it is undefined or masked, where there are some."""
+        counts: dict[str, int] = {}
+        for name, values in rows.labels.items():
+            if name == CLASS_LABEL:
+                is_undefined = values == NO_CLASS  # (N,)
+            else:
+                is_undefined = np.isnan(values)  # (N,)
+            if name in self._masks and self._masks[name] in rows.labels:
+                is_undefined = is_undefined | (rows.labels[self._masks[name]] == 0)
+            counts[name] = int(is_undefined.sum())
+        for group, labels in rows.object_labels.items():
+            of_labels = np.isnan(labels).sum(0).tolist()  # (L,)
+            counts |= zip(self._object_labels[group], of_labels, strict=True)
+        return {name: number for name, number in counts.items() if number}
 
     def _move(self, values: np.ndarray[Any, Any]) -> Tensor:
         return torch.from_numpy(values).to(self._device, non_blocking=True)

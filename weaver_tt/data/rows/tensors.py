@@ -52,6 +52,7 @@ class _RowsBuilder:
     table: Table
     config: DataConfig
     where: str
+    row_numbers: Integers  # (R,) number of each row in the file
     accounting: Accounting = field(default_factory=Accounting)
     _once: Interner = field(default_factory=Interner)
     _objects: dict[tuple[int, int], KeptObjects] = field(default_factory=dict)
@@ -85,7 +86,7 @@ class _RowsBuilder:
         for group in groups:
             for variable in group.variables:
                 content = objects.cut(self.column(variable.name, group).content)  # (M,)
-                values.append(self.floats(variable.name, content, id(objects)))
+                values.append(self.floats(variable.name, content, objects))
                 variables.append(variable)
             ends.append(len(variables))
         scaled = scale_columns(values, variables)  # (M, W)
@@ -98,7 +99,7 @@ class _RowsBuilder:
     def scalars(self, group: InputGroup) -> Floats:
         """A per-row group: scaled (R, C)."""
         why = f"input group {group.name!r} has no length"
-        values = [self.floats(name, self.row_column(name, why), 0) for name in group.names]
+        values = [self.floats(name, self.row_column(name, why)) for name in group.names]
         return scale_columns(values, group.variables)
 
     def column(self, name: str, group: InputGroup) -> JaggedColumn:
@@ -167,12 +168,19 @@ class _RowsBuilder:
             f"where {first.name!r} has {first.counts[row]}{hint}"
         )
 
-    def floats(self, name: str, values: npt.NDArray[Any], objects: int) -> Floats:
+    def rows_of_objects(self, objects: KeptObjects) -> Integers:
+        """Number in the file of the row that each kept object is of, (M,)."""
+        return np.repeat(self.row_numbers, objects.counts)
+
+    def floats(
+        self, name: str, values: npt.NDArray[Any], objects: KeptObjects | None = None
+    ) -> Floats:
         """Raw values as finite float32; NaN and infinities become 0 and are counted.
 
-        ``objects`` tells which objects the values are of: a variable may be in several groups.
+        ``objects`` are those that the values are of, None where there is one for each row: a
+        variable may be in several groups.
         """
-        key = name, objects
+        key = name, id(objects)
         if key in self._floats:
             return self._floats[key]
         # doubles beyond the range of float32 become infinite, and are counted as such
@@ -182,7 +190,8 @@ class _RowsBuilder:
         if values.dtype.kind == "f":
             finite = np.isfinite(converted)
             if not finite.all():
-                self.accounting.nonfinite[name] += len(finite) - int(finite.sum())
+                rows = self.row_numbers if objects is None else self.rows_of_objects(objects)
+                self.accounting.add_rows("nonfinite", name, self.where, rows[~finite])
                 converted = np.where(finite, converted, np.float32(0))
         self._floats[key] = converted
         return converted
@@ -194,17 +203,21 @@ def to_rows(
     plan: Plan,
     where: str = "",
     wanted: WantedLabels = ANY_LABELS,
+    row_numbers: Integers | None = None,
 ) -> tuple[Rows, Accounting]:
     """The selected rows (at least one) of a table as Rows, and what was cut, replaced and counted.
 
-    ``where`` is the file, for messages; ``wanted`` is what the task wants of the labels.
+    ``where`` is the file and ``row_numbers`` (R,) the rows in it, for messages; ``wanted`` is what
+    the task wants of the labels.
 
     Raises:
         DataError: columns of a group do not fit together, labels are not what they should be, or
             a weight is not finite.
     """
-    builder = _RowsBuilder(table, config, where or config.source)
     size = len(next(iter(table.values())))
+    if row_numbers is None:
+        row_numbers = np.arange(size)
+    builder = _RowsBuilder(table, config, where or config.source, row_numbers)
     rows = Rows({}, {}, {}, size=size)
     objects: dict[str, KeptObjects] = {}
     # groups with the same objects that are padded alike share one content
@@ -218,11 +231,15 @@ def to_rows(
     for name, group in config.inputs.items():
         if group.length is None:
             rows.scalars[name] = builder.scalars(group)
-    rows.labels, accounting = labels.row_labels(table, config, plan, builder.where, wanted)
+    rows.labels, accounting = labels.row_labels(
+        table, config, plan, builder.where, wanted, row_numbers
+    )
     builder.accounting.add(accounting)
     _add_object_labels(rows, builder, config, plan, objects, wanted)
     rows.weight = _event_weight(table, config, plan, builder.where)
     _add_monitors(rows, builder, config, objects)
+    for name, flags in labels.class_columns(table, config, plan, builder.where).items():
+        rows.observers[name] = ak.Array(flags)
     for name in plan.observers:
         if name in table:
             rows.observers[name] = ak.Array(fill_missing(table[name]))
@@ -282,9 +299,16 @@ def _add_object_labels(
             builder.check_aligned(column, first, f"label {name!r}", names)
             values = objects[group_name].cut(column.content)  # (M,)
             if name in wanted.binary:
-                counts = labels.count_binary_targets(name, values, builder.where)
-                builder.accounting.targets.update(counts)
-            kept.append(values.astype(np.float32))
+                if plan.purpose == "train":
+                    counts = labels.count_binary_targets(name, values, builder.where)
+                    builder.accounting.targets.update(counts)
+                else:
+                    values = labels.binary_or_nan(values)
+            numbers, is_defined = labels.finite_or_nan(values)
+            if not is_defined.all():
+                missed = builder.rows_of_objects(objects[group_name])[~is_defined]
+                builder.accounting.add_rows("undefined", name, builder.where, missed)
+            kept.append(numbers)
         # side by side, so that all labels of an object move at once
         rows.object_labels[group_name] = np.stack(kept, axis=1)
 
@@ -326,12 +350,12 @@ def _add_monitors(
             first = builder.column(owner.names[0], owner)
             builder.check_aligned(column, first, f"monitored {name!r}", [name])
             kept = objects[owner.name]
-            values = builder.floats(name, kept.cut(column.content), id(kept))
+            values = builder.floats(name, kept.cut(column.content), kept)
             values = _scaled_like_input(values, variables.get(name))
             rows.object_monitors[owner.name, name] = values.reshape(-1, 1)
         else:
             why = "there are no objects that monitored columns could be of"
-            values = builder.floats(name, builder.row_column(name, why), 0)
+            values = builder.floats(name, builder.row_column(name, why))
             rows.monitors[name] = _scaled_like_input(values, variables.get(name))
 
 

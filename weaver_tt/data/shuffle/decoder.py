@@ -95,7 +95,14 @@ class Decoder:
         if not kept.all():
             # before anything is scaled: rows that are not drawn cost nothing more
             table = take_table_rows(table, kept)
-        rows, accounting = to_rows(table, self._config, self._plan, chunk.path, self._wanted_labels)
+        rows, accounting = to_rows(
+            table,
+            self._config,
+            self._plan,
+            chunk.path,
+            self._wanted_labels,
+            chunk.first + positions[kept],
+        )
         self.accounting.add(accounting)
         if drawn.weight is not None:
             weight = drawn.weight[kept]  # (R,)
