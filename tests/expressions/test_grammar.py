@@ -198,3 +198,25 @@ def test_the_longest_expression_and_the_largest_number_are_still_allowed():
     for source in (largest, f"{largest} + 0", "2**63", "10**18"):
         assert parse_expression(source, "data.yaml: selection").source == source
     assert "more than 64 bits" in complaint("18446744073709551616")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [
+        ("Jet.PT > 20", r"a column 'Jet.PT' is written Jet_PT"),
+        ("Jet/Jet.P4.fX", r"a column 'Jet.P4.fX' is written Jet_P4_fX"),
+        ("track:pt > 20", r"a column 'track:pt' is written track_pt"),
+        ("Jet#2.index > 0", r"a column 'Jet#2.index' is written Jet_2_index"),
+    ],
+)
+def test_a_column_with_dots_or_colons_is_said_how_to_write(text, spelled):
+    with pytest.raises(ConfigError, match=spelled):
+        parse_expression(text, "data.yaml: selection")
+
+
+def test_what_stands_behind_a_comment_sign_is_not_dropped_in_silence():
+    # a block of a YAML, in which each line had its comment
+    block = "(pt > 20)  # trigger\n& (abs(eta) < 2.5)"
+    with pytest.raises(ConfigError, match="follows '#' is a comment and would not be read"):
+        parse_expression(block, "data.yaml: selection")
+    assert parse_expression('x["Jet#2"] > 0', "data.yaml").names == {"x"}

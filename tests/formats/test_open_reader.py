@@ -302,3 +302,14 @@ def test_files_behind_a_url_are_read_by_ranges(server, table, name):
 def test_a_missing_remote_file_is_a_data_error(server, name):
     with pytest.raises(DataError, match=f"none-{name}"):
         open_reader(f"{server}/none-{name}")
+
+
+def test_a_number_behind_the_suffix_is_that_of_a_grid_jobs_attempt(tmp_path):
+    path = tmp_path / "DAOD_PHYSLITE.1234._000012.pool.root.1"
+    with uproot.recreate(path) as file:
+        file["CollectionTree"] = {"x": np.arange(3)}
+    with open_reader(str(path)) as reader:
+        assert reader.rows() == 3
+    (tmp_path / "data.txt.1").write_text("x")
+    with pytest.raises(DataError, match=r"no reader for files that end in '\.txt'"):
+        open_reader(str(tmp_path / "data.txt.1"))

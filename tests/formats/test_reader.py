@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from weaver_tt.errors import BadFileError, ConfigError, DataError
+from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader, blame_file, column_spellings, share_offsets
 
 
@@ -180,3 +181,20 @@ def test_equal_counts_share_one_offsets_object_that_begins_at_0():
     assert shared["a"].layout.content.data.tolist() == [1.0, 2.0]  # no more than the offsets say
     assert shared["c"].layout.offsets is not shared["a"].layout.offsets
     assert shared["s"].to_list() == ["yz", ""]
+
+
+def test_a_name_that_may_mean_several_columns_or_a_part_of_them_says_what_to_write(tmp_path):
+    path = tmp_path / "f.parquet"
+    names = ["Jets.pt", "Muons.pt", "MET:x", "MET.x", "track.p.x"]
+    ak.to_parquet(ak.Array({name: [1.0] for name in names}), path)
+    with open_reader(str(path)) as reader:
+        read = reader.read(["Jets.pt", "Jets_pt", "track_p_x"], 0, 1)
+        assert list(read) == ["Jets.pt", "Jets_pt", "track_p_x"]
+        for name, message in {
+            "pt": "it may be 'Jets.pt' or 'Muons.pt': write Jets_pt or Muons_pt",
+            "MET_x": "it may be 'MET:x' or 'MET.x': write one of these names, for which `branch_m",
+            "track": "its parts are columns, which expressions spell track_p_x",
+            "Jets.eta": "did you mean 'Jets.pt'",
+        }.items():
+            with pytest.raises(DataError, match=f"no column '{name}'; {message}"):
+                reader.resolve([name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from pathlib import Path
 
@@ -167,3 +168,63 @@ def test_a_tree_without_events_is_fine():
     with open_root(str(REAL / "edge_nano_0events.root")) as reader:
         assert (reader.rows(), reader.clusters(["Jet_pt"])) == (0, [0])
         assert str(reader.read(["Jet_pt"], 0, 0)["Jet_pt"].type) == "0 * var * float32"
+
+
+def objects_in_bytes(name, body):
+    """An object of a class that comes for the first time in a file, as ROOT writes it."""
+    content = struct.pack(">I", 0xFFFFFFFF) + name + b"\0" + body
+    return struct.pack(">I", len(content) | 0x40000000) + content
+
+
+def versioned(version, content):
+    return struct.pack(">IH", (len(content) + 2) | 0x40000000, version) + content
+
+
+def text(value):
+    return bytes([len(value)]) + value
+
+
+class Model_TFriendElement_v2(uproot.model.VersionedModel):  # noqa: N801
+    """Members of ROOT's TFriendElement, as uproot finds them in a file of ROOT's own."""
+
+    def read_members(self, chunk, cursor, context, file):
+        self._bases.append(
+            file.class_named("TNamed").read(
+                chunk, cursor, context, file, self._file, self._parent, concrete=self._concrete
+            )
+        )
+        self._members["fTreeName"] = cursor.string(chunk, context)
+        self._members["fOwnFile"] = cursor.bytes(chunk, 1, context)[0]
+
+
+def test_a_column_of_a_friend_tree_is_said_to_be_there(tmp_path, monkeypatch):
+    """The list of friends in the bytes of ROOT; uproot itself writes none."""
+    tobject = b"\0\1" + 8 * b"\0"
+    named = versioned(1, tobject + text(b"tags") + text(b"tags.root"))
+    friend = objects_in_bytes(b"TFriendElement", versioned(2, named + text(b"tags") + b"\1"))
+    friends = versioned(5, tobject + text(b"") + struct.pack(">I", 1) + friend + text(b""))
+    written = uproot.writing._cascadetree.Tree._build_out
+
+    def with_friend(tree):
+        out = written(tree)
+        # aliases, index values, index, tree index, FRIENDS, user info, branch references
+        out[-1] = 16 * b"\0" + objects_in_bytes(b"TList", friends) + 8 * b"\0"
+        out[0] = uproot.serialization.numbytes_version(sum(map(len, out[1:])), 20)
+        return out
+
+    path = str(tmp_path / "f.root")
+    with monkeypatch.context() as patch:
+        patch.setattr(uproot.writing._cascadetree.Tree, "_build_out", with_friend)
+        with uproot.recreate(path) as file:
+            file.mktree("tree", {"pt": np.arange(3.0)})
+    model = uproot.model.DispatchByVersion.__class__(
+        "Model_TFriendElement",
+        (uproot.model.DispatchByVersion,),
+        {"known_versions": {2: Model_TFriendElement_v2}},
+    )
+    monkeypatch.setitem(uproot.classes, "TFriendElement", model)
+    with open_root(path) as reader:
+        assert reader.read(["pt"], 0, 3)["pt"].tolist() == [0, 1, 2]
+        message = r"no column 'btag'; known: pt; columns of its friends \('tags' in 'tags.root'\) "
+        with pytest.raises(DataError, match=message + "have to be copied into this tree"):
+            reader.read(["btag"], 0, 3)

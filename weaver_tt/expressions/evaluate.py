@@ -7,8 +7,12 @@ elsewhere it may be compiled.
 from __future__ import annotations
 
 import ast
+import io
 import operator
+import re
+import tokenize
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,11 +80,34 @@ def parse_expression(source: Any, where: str, functions_file: str | None = None)
             f"{where}: expected an expression of 1 to {MAX_CHARACTERS} characters, "
             f"found {len(text)}"
         )
+    _refuse_comment(text, where)
     tree = _parse_text(text, where)
     grammar = Grammar(text, where, known_functions(functions_file))
     names = frozenset(grammar.check(tree))
     _try_constants(tree, grammar)
     return Expression(text, tree, names, functions_file)
+
+
+def _refuse_comment(text: str, where: str) -> None:
+    """Raise ConfigError for a ``#``, behind which Python would read nothing."""
+    # what cannot even be divided into words is reported by the parser
+    with suppress(tokenize.TokenError, SyntaxError):
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                byte = len(text[: token.start[1]].encode())
+                shown = with_caret(text, byte, byte + 1)
+                raise ConfigError(
+                    f"{where}: what follows '#' is a comment and would not be read; put comments "
+                    f"outside of the expression{_hint_of_name(text)}\n{shown}"
+                )
+
+
+def _hint_of_name(text: str) -> str:
+    """What to write for a column whose name no expression can hold, if there seems to be one."""
+    found = re.search(r"[A-Za-z_]\w*[:#@][A-Za-z0-9_][\w.:#@]*", text)
+    if found is None:
+        return ""
+    return f" (a column {found[0]!r} is written {re.sub(r'[^0-9A-Za-z_]', '_', found[0])})"
 
 
 def _parse_text(text: str, where: str) -> ast.expr:
@@ -91,7 +118,8 @@ def _parse_text(text: str, where: str) -> ast.expr:
         # Python counts characters from 1, the caret is placed by bytes from 0
         byte = len(text[: (error.offset or 1) - 1].encode())
         shown = with_caret(text, byte, byte + 1)
-        raise ConfigError(f"{where}: not an expression: {error.msg}\n{shown}\n{ALLOWED}") from None
+        problem = f"not an expression: {error.msg}{_hint_of_name(text)}"
+        raise ConfigError(f"{where}: {problem}\n{shown}\n{ALLOWED}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         why = error or type(error).__name__
         raise ConfigError(f"{where}: not an expression: {why}\n  {text[:200]}\n{ALLOWED}") from None

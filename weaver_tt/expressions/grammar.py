@@ -154,7 +154,11 @@ class Grammar:
         self.check_submodule(node.value)
         known = (*MOMENTUM_COORDINATES, *ATTRIBUTES)
         if name not in known:
-            raise self.refusal(node, f"attribute {name!r} is not allowed; {nearest(name, known)}")
+            why = f"attribute {name!r} is not allowed; {nearest(name, known)}"
+            if _is_dotted_name(node):
+                column = ast.unparse(node)
+                why += f" (a column {column!r} is written {column.replace('.', '_')})"
+            raise self.refusal(node, why)
 
     def check_submodule(self, node: ast.expr) -> None:
         """Of ``np.lib.format``, it is ``np.lib`` that is not allowed."""
@@ -287,6 +291,13 @@ def _why_refused(node: ast.expr) -> str:
 
 def _named_arguments(node: ast.Call) -> dict[str, ast.expr]:
     return {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg is not None}
+
+
+def _is_dotted_name(node: ast.expr) -> bool:
+    """Whether a tree is ``Jet.PT`` or ``Jet.P4.fX``, which may be meant as a column."""
+    if isinstance(node, ast.Attribute):
+        return _is_dotted_name(node.value)
+    return isinstance(node, ast.Name)
 
 
 def _is_text(node: ast.expr) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -37,6 +38,8 @@ def open_reader(path: str, treename: str | None = None) -> Reader:
     if is_remote(path):
         # a query may follow the name: https://host/file.root?token=...
         name = urlsplit(path).path
+    # ATLAS numbers the attempts of a grid job behind the suffix: DAOD_PHYSLITE.pool.root.1
+    name = re.sub(r"\.\d+$", "", name)
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == AWKWARD0_SUFFIX:
         raise DataError(

@@ -216,10 +216,26 @@ class Reader(ABC):
         for column in columns:
             if column not in known:
                 raise DataError(
-                    f"{self.place}: no column {column!r}; {nearest(column, self.columns())}"
+                    f"{self.place}: no column {column!r}; {self.explain_missing(column)}"
                 )
             names.append(known[column])
         return names
+
+    def explain_missing(self, column: str) -> str:
+        """What to write instead of a name that means no column, or more than one."""
+        names = self.columns()
+        meant = [name for name in names if column in _short_spellings(name)]
+        if meant:
+            identifiers = dict.fromkeys(map(identifier_of, meant))
+            ways = " or ".join(identifiers)
+            if len(identifiers) < len(meant):
+                ways = "one of these names, for which `branch_magic` can stand in expressions"
+            return f"it may be {' or '.join(map(repr, meant))}: write {ways}"
+        parts = [name for name in names if re.match(rf"{re.escape(column)}[./:]", name)]
+        if parts:
+            shown = ", ".join(map(identifier_of, parts[:3]))
+            return f"its parts are columns, which expressions spell {shown}"
+        return nearest(column, names)
 
     def __contains__(self, column: object) -> bool:
         return column in self.known_columns()
@@ -289,8 +305,7 @@ def column_spellings(names: Iterable[str]) -> dict[str, str]:
     names = list(names)
     alternatives = []  # (spelling, name)
     for name in names:
-        last_word = re.split(r"[./:]", name)[-1]
-        for spelling in {identifier_of(name), last_word} - {name}:
+        for spelling in _short_spellings(name):
             alternatives.append((spelling, name))
     uses = Counter(spelling for spelling, _ in alternatives)
 
@@ -298,6 +313,11 @@ def column_spellings(names: Iterable[str]) -> dict[str, str]:
     for name in names:
         spellings[name] = name
     return spellings
+
+
+def _short_spellings(name: str) -> set[str]:
+    """Spellings of a column besides its own name: as an identifier, and by its last word."""
+    return {identifier_of(name), re.split(r"[./:]", name)[-1]} - {name}
 
 
 def share_offsets(table: Mapping[str, ak.Array]) -> dict[str, ak.Array]:

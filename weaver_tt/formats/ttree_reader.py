@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import awkward as ak
+import uproot
 
 from weaver_tt.formats.file_groups import is_remote
 from weaver_tt.formats.reader import Reader, blame_file, column_spellings
@@ -23,6 +25,7 @@ class TTreeReader(Reader):
 
     def __init__(self, path: str, treename: str, file: Any) -> None:
         super().__init__(path, f"{path}, tree {treename!r}")
+        self._treename = treename
         self._file = file
         with blame_file(self.place, "the tree"):
             self._tree = file[treename]
@@ -72,6 +75,14 @@ class TTreeReader(Reader):
         inside = [int(boundary) for boundary in boundaries if boundary < self._rows]
         return sorted({0, *inside, self._rows})
 
+    def explain_missing(self, column: str) -> str:
+        """The same, with the friends of the tree, in which the column may be."""
+        help = super().explain_missing(column)
+        friends = ", ".join(_friend_trees(self.path, self._treename))
+        if friends:
+            help += f"; columns of its friends ({friends}) have to be copied into this tree"
+        return help
+
     def _close(self) -> None:
         self._file.close()
 
@@ -114,6 +125,25 @@ class TTreeReader(Reader):
         )
         # uproot names a branch of a split object by its path
         return {name: arrays[name if name in arrays else self._paths[name]] for name in branches}
+
+
+def _friend_trees(path: str, treename: str) -> list[str]:
+    """``TREE in FILE`` for each friend that is written in a tree."""
+    friends: list[Any] = []
+    # this helps to explain another error; what stands behind the branches need not be readable
+    with (
+        suppress(Exception),
+        # unless asked for, uproot reads nothing behind the branches
+        uproot.open({path: None}, minimal_ttree_metadata=False) as file,
+    ):
+        friends = list(file[treename].member("fFriends", none_if_missing=True) or [])
+    found = []
+    for friend in friends:
+        name = friend.member("fTreeName", none_if_missing=True)
+        # the title of a friend is the path of its file
+        file_path = friend.member("fTitle", none_if_missing=True)
+        found.append(f"{name!r} in {file_path!r}" if file_path else repr(name))
+    return found
 
 
 def _leaf_branches(branches: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
