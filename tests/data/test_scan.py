@@ -6,6 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import awkward as ak
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from weaver_tt.config.load import from_mapping
@@ -94,3 +97,40 @@ def test_an_earlier_scan_is_used_for_the_same_files_and_columns_only(write, monk
     assert not replace(known, in_file=frozenset({"met", "run", "truth"})).covers(
         groups, CONFIG, PREDICT
     )
+
+
+def test_types_fit_the_files_of_all_groups(tmp_path, write):
+    paths = []
+    for number, kind in enumerate(["uint32", "int16", "int32"]):
+        paths.append(str(tmp_path / f"{number}.parquet"))
+        run = np.array([1, 2], kind)
+        ak.to_parquet(ak.Array({"met": np.ones(2, "float32"), "run": run}), paths[-1])
+    groups = [FileGroup("a", tuple(paths[:2])), FileGroup("b", (paths[2],))]
+    scan = scan_files(groups, CONFIG, PREDICT)
+    assert {name: str(kind) for name, kind in scan.types.items()} == {
+        "met": "float32",
+        "run": "int64",
+    }
+    assert scan.of_group(1).types == scan.types
+    assert scan.of_group(1).groups == ("b",)
+    assert [(source.group, source.path) for source in scan.of_group(1).sources] == [(0, paths[2])]
+
+
+def test_a_file_without_rows_says_nothing_of_types(tmp_path, write):
+    empty = str(tmp_path / "empty.parquet")
+    # as pandas writes a frame of no rows
+    pq.write_table(pa.table({"met": pa.array([], pa.string()), "run": pa.nulls(0)}), empty)
+    scan = scan_files([FileGroup("a", (empty, write("b")))], CONFIG, PREDICT)
+    assert str(scan.types["met"]) == "float64"
+
+
+def test_one_value_a_row_in_one_file_and_lists_in_another_is_an_error_that_names_both(
+    tmp_path, write
+):
+    other = str(tmp_path / "lists.parquet")
+    ak.to_parquet(ak.Array({"met": [[1.0], [2.0]], "run": [1, 2]}), other)
+    with pytest.raises(
+        DataError,
+        match=r"lists\.parquet: column 'met' is var \* float64 .* in .*a\.parquet it is float64",
+    ):
+        scan_files([FileGroup("x", (write("a"), other))], CONFIG, PREDICT)

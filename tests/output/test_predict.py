@@ -79,6 +79,9 @@ class Rows:
         if beyond:
             self.accounting.truncated["jets"] += beyond
 
+    def empty_observers(self) -> dict[str, ak.Array]:
+        return {"event_number": ak.Array(np.zeros(0, np.int64)), "jet_mass": self.pt[:0]}
+
     def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
         for first in range(0, len(self.counts), self.batch):
             part = slice(first, first + self.batch)
@@ -287,6 +290,7 @@ def test_a_file_without_rows_has_its_columns_though_no_network_was_called(tmp_pa
     columns = {"jet_eff": "0 * var * float32"}
     if spread:
         columns["jet_eff_std"] = "0 * var * float32"
+    columns |= {"event_number": "0 * int64", "jet_mass": "0 * var * float32"}
     counters = {f"n{name}" for name in columns}
     assert {name: str(found[name].type) for name in found.fields if name not in counters} == columns
 
@@ -328,3 +332,95 @@ def test_a_selection_that_drops_all_rows_gives_an_empty_file_and_a_warning(tmp_p
         predict(Percent(), task, loaders_of(config, options), tmp_path / "pred.root", CPU)
     assert len(read(tmp_path / "pred.root")["jet_eff"]) == 0
     assert "no row of the test group is selected" in caplog.text
+
+
+NANO_CONFIG = {
+    "inputs": {"event": {"length": None, "vars": [["met", None], ["few", None]]}},
+    "selection": "met > 0",
+    "new_variables": {"few": "nJet - 4", "top": "ak.max(flavour, axis=1)", "back": "-charge"},
+    "labels": {"type": "custom", "value": {"y": "truth"}},
+    "observers": ["event_number", "nJet", "flavour", "few", "back"],
+}
+
+
+def nano_file(path: Path, first: int, types: dict, met: float = 1.0) -> str:
+    """Two events as one release of a format writes them: ``types`` of its columns differ."""
+    columns = {
+        "event_number": np.arange(first, first + 2, dtype="uint64"),
+        "nJet": np.array([2, 0], types["nJet"]),
+        "flavour": ak.values_astype(ak.Array([[5, 4], []]), types["flavour"]),
+        "charge": ak.values_astype(ak.Array([[1, -1], []]), types["charge"]),
+        "met": np.full(2, met, "float32"),
+    }
+    with uproot.recreate(path) as file:
+        kinds = {name: ak.Array(values).type.content for name, values in columns.items()}
+        file.mktree("Events", kinds).extend(columns)
+    return str(path)
+
+
+OLD = {"nJet": "uint32", "flavour": "int32", "charge": "int32"}
+NEW = {"nJet": "int32", "flavour": "uint8", "charge": "int16"}
+
+
+@pytest.mark.parametrize("suffix", [".root", ".parquet"])
+@pytest.mark.parametrize("order", ["old new", "new old"])
+def test_files_of_two_releases_are_predicted_in_one_go_in_both_orders(tmp_path, suffix, order):
+    files = {
+        "old": nano_file(tmp_path / "old.root", 0, OLD),
+        "new": nano_file(tmp_path / "new.root", 10, NEW),
+    }
+    config = from_mapping(NANO_CONFIG, source="nano.yaml")
+    options = DataOptions(data_test=[files[name] for name in order.split()])
+    output = tmp_path / f"pred{suffix}"
+    predict(Sum(), make_task(config), loaders_of(config, options), output, CPU)
+    found = read(output, "tree") if suffix == ".root" else ak.from_parquet(output)
+    row = found.event_number.tolist().index(10)
+    # met 1, and 2 or 0 jets less 4: below zero also where the file's numbers have no sign
+    assert found.output_y.tolist() == [-1.0, -3.0] * 2
+    assert found.few.tolist() == [-2, -4] * 2
+    assert found.flavour[row].tolist() == [5, 4]
+    assert found.back.tolist() == [[-1, 1], []] * 2
+    assert {name: str(found[name].type.content) for name in NANO_CONFIG["observers"]} == {
+        "event_number": "uint64",
+        "nJet": "int64",
+        "flavour": "var * int32",
+        "few": "int64",
+        "back": "var * int64",
+    }
+
+
+class Sum(Percent):
+    """The sum of the inputs."""
+
+    activated = False
+    has_spread = False
+
+    def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
+        return inputs["event"].sum(1, keepdim=True)  # (N, 1)
+
+
+def test_all_groups_have_the_same_types_also_one_without_rows(tmp_path):
+    # nothing is selected in the second, the third has no entries
+    nano_file(tmp_path / "empty.root", 0, OLD)
+    with uproot.recreate(tmp_path / "empty.root") as file:
+        columns = {name: NEW[name] for name in ("nJet",)}
+        columns |= {"event_number": "uint64", "met": "float32"}
+        columns |= {"flavour": "var * uint8", "charge": "var * int16"}
+        file.mktree("Events", columns)
+    options = DataOptions(
+        data_test=[
+            f"old:{nano_file(tmp_path / 'old.root', 0, OLD)}",
+            f"new:{nano_file(tmp_path / 'new.root', 10, NEW, met=-1)}",
+            f"none:{tmp_path / 'empty.root'}",
+        ]
+    )
+    config = from_mapping(NANO_CONFIG, source="nano.yaml")
+    loaders = loaders_of(config, options)
+    predict(Sum(), make_task(config), loaders, tmp_path / "pred.root", CPU)
+    types = []
+    for name, rows in (("old", 2), ("new", 0), ("none", 0)):
+        found = read(tmp_path / f"pred_{name}.root")
+        assert len(found) == rows
+        types.append({column: str(found[column].type.content) for column in found.fields})
+    assert types[0] == types[1] == types[2]
+    assert types[0]["nJet"] == "int64"

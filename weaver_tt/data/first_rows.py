@@ -103,7 +103,7 @@ def _first_of_file(
     with open_reader(source.path, config.treename) as reader:
         for chunk in split_into_chunks(source, rows):
             names = scan.columns[source.group]
-            columns = read_columns(reader, names, config, chunk.first, chunk.last)
+            columns = read_columns(reader, names, config, chunk.first, chunk.last, scan.types)
             selected = select_rows(columns, plan, config, source.path, group)
             accounting.add(selected.accounting)
             if accounting.selected.total() or accounting.read.total() >= MOST_ROWS:

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 
+import awkward as ak
 import torch
 
 from weaver_tt.config.plan import Purpose, make_plan, with_extra_selection, without_reweighting
@@ -23,6 +24,7 @@ from weaver_tt.data.rows.labels import (
     check_class_variety,
     warn_of_empty_classes,
 )
+from weaver_tt.data.rows.observers import empty_observers
 from weaver_tt.data.rows.padding import Padder
 from weaver_tt.data.rows.rows import Rows
 from weaver_tt.data.rows.table import describe_empty_selections
@@ -76,6 +78,12 @@ class Loader:
         self._may_be_empty = may_be_empty
         self._reported_classes = False  # whether classes without rows have been warned of
         self._reported_objects = False  # whether selections that nothing passes have been
+
+    def empty_observers(self) -> dict[str, ak.Array]:
+        """The observers of no rows: names and types, as far as they are known without rows."""
+        scan = self.scan
+        columns = [name for name in scan.columns[0] if all(name in other for other in scan.columns)]
+        return empty_observers(columns, scan.types, self._stream.plan, self._stream.config)
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of epoch ``number``, without the first ``skip`` of them.
@@ -324,9 +332,14 @@ def test_loaders(
     size = options.batch_size_test or options.batch_size
     plan = make_plan(config, "predict")
     loaders = {}
-    for group in parse_groups(options.data_test, divide=True):
-        scan = scan_files([group], config, plan, options.on_bad_file)
-        stream = _make_stream(config, options, scan, "predict", (0.0, 1.0), size, wanted_labels)
+    groups = parse_groups(options.data_test, divide=True)
+    if not groups:
+        return {}
+    # of all groups together, so that their columns have the same types
+    scan = scan_files(groups, config, plan, options.on_bad_file)
+    for number, group in enumerate(groups):
+        part = scan.of_group(number)
+        stream = _make_stream(config, options, part, "predict", (0.0, 1.0), size, wanted_labels)
         # one file of many may well hold nothing of interest: whoever predicts says so
         loaders[group.name] = Loader(stream, device, shuffle=False, may_be_empty=True)
     return loaders
@@ -362,7 +375,8 @@ def _make_stream(
         part = select_window(source, low, high)
         if part.rows:
             sources.append(part)
-    if not sources:
+    # a test group may be without rows
+    if scan.sources and not sources:
         raise DataError(
             f"no rows to read: the share {low:g} to {high:g} of each of {len(scan.sources)} "
             "files is empty"

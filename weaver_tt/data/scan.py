@@ -1,13 +1,15 @@
-"""A first look at all files: rows, cluster borders, optional columns of each file group.
+"""A first look at all files: rows, cluster borders, types, optional columns of each file group.
 
-Nothing is decoded.
+Nothing is decoded. Types are settled here, for all files together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+
+from awkward.types import Type
 
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
@@ -15,6 +17,7 @@ from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.rows.table import file_name
 from weaver_tt.errors import BadFileError, DataError
+from weaver_tt.formats.column_types import common_type
 from weaver_tt.formats.file_groups import FileGroup
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.log import log
@@ -34,6 +37,8 @@ class Scan:
     files: tuple[FileGroup, ...]  # all that were looked at
     treename: str | None
     in_file: frozenset[str]  # columns that all files have, under their names there
+    # column, under its name in the files -> type of a row that fits all of them
+    types: Mapping[str, Type]
 
     def covers(self, groups: Sequence[FileGroup], config: DataConfig, plan: Plan) -> bool:
         """Whether it is of these files and has all columns of ``plan``, none of them optional."""
@@ -42,12 +47,58 @@ class Scan:
         needed = {file_name(name, config) for name in plan.columns}
         return needed <= self.in_file and not plan.optional
 
+    def of_group(self, number: int) -> Scan:
+        """The scan of one group alone, perhaps without rows; types are those of all groups."""
+        sources = [source for source in self.sources if source.group == number]
+        accounting = Accounting()
+        for path, parts in self.accounting.bad_files.items():
+            if path in self.files[number].paths:
+                accounting.bad_files[path] = parts
+        return replace(
+            self,
+            groups=(self.groups[number],),
+            sources=tuple(replace(source, group=0) for source in sources),
+            columns=(self.columns[number],),
+            accounting=accounting,
+            files=(self.files[number],),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _FileScan:
     path: str
     borders: tuple[int, ...]
     optional: frozenset[str]  # optional columns that the file has
+    types: Mapping[str, Type]  # of its columns; none for a file without rows
+
+
+class _CommonTypes:
+    """The types of columns that fit all files, as these are added."""
+
+    def __init__(self) -> None:
+        self.common: dict[str, Type] = {}
+        self._first_file: dict[str, tuple[str, Type]] = {}  # column -> the first file that has it
+
+    def add(self, file: _FileScan) -> None:
+        """Take the types of a file into account.
+
+        Raises:
+            DataError: a column is something else there than in the files before.
+        """
+        for name, kind in file.types.items():
+            if name not in self.common:
+                self.common[name] = kind
+                self._first_file[name] = file.path, kind
+                continue
+            try:
+                self.common[name] = common_type(self.common[name], kind)
+            except ValueError:
+                other, other_kind = self._first_file[name]
+                raise DataError(
+                    f"{file.path}: column {name!r} is {kind} for each row, in {other} it is "
+                    f"{other_kind}; a column must hold numbers, lists or text in all files "
+                    "that are read together"
+                ) from None
 
 
 def scan_files(
@@ -61,13 +112,15 @@ def scan_files(
 
     Raises:
         DataError: a file cannot be read (unless ``on_bad_file`` is "skip") or lacks a column,
-            files of a group differ in an optional one, or there is no row at all.
+            files of a group differ in an optional one, files differ in what a column is, or there
+            is no row at all.
     """
     if known is not None and known.covers(groups, config, plan):
         return replace(known, columns=tuple(plan.columns for _ in groups))
     accounting = Accounting()
     sources: list[Source] = []
     columns = []
+    types = _CommonTypes()
     for number, group in enumerate(groups):
         files = _scan_group(group, config, plan, on_bad_file)
         bad_files = set(group.paths) - {file.path for file in files}
@@ -76,6 +129,7 @@ def scan_files(
         columns.append(_columns_to_read(plan, optional))
         for file in files:
             sources.append(Source(number, file.path, file.borders))
+            types.add(file)
     sources = [source for source in sources if source.rows]
     if not sources:
         raise _no_rows_error(groups, accounting)
@@ -88,6 +142,7 @@ def scan_files(
         files=tuple(groups),
         treename=config.treename,
         in_file=frozenset(file_name(name, config) for name in required),
+        types=types.common,
     )
 
 
@@ -127,8 +182,11 @@ def _scan_file(path: str, config: DataConfig, plan: Plan, on_bad_file: str) -> _
             wanted = [file_name(name, config) for name in columns]
             # raises an error that names what is missing
             reader.resolve(wanted)
-            borders = tuple(reader.clusters(wanted)) if reader.rows() else (0,)
-            return _FileScan(path, borders, frozenset(optional))
+            if not reader.rows():
+                return _FileScan(path, (0,), frozenset(optional), {})
+            borders = tuple(reader.clusters(wanted))
+            types = reader.types(list(dict.fromkeys(wanted)))
+            return _FileScan(path, borders, frozenset(optional), types)
     except BadFileError as error:
         if on_bad_file != "skip":
             raise

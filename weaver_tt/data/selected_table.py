@@ -76,7 +76,7 @@ def _selected_parts(config: DataConfig, plan: Plan, scan: Scan) -> Iterator[ak.A
             for chunk in split_into_chunks(source, ROWS_AT_ONCE):
                 names = scan.columns[chunk.group]
                 group = scan.groups[chunk.group]
-                raw = read_columns(reader, names, config, chunk.first, chunk.last)
+                raw = read_columns(reader, names, config, chunk.first, chunk.last, scan.types)
                 table, accounting = make_table(raw, plan, config, chunk.path, group)
                 # without rows, new variables are not computed
                 if accounting.selected.total():

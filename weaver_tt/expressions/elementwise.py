@@ -59,7 +59,20 @@ def as_operand(values: Any, name: str) -> Any:
         return JaggedColumn(_as_64_bit(flat.content), flat.offsets, name)
     if isinstance(flat, np.ndarray):
         return _as_64_bit(flat)
+    if isinstance(flat, ak.Array) and _has_short_integers(flat.layout):
+        # deeper lists
+        return ak.values_astype(flat, np.int64)
     return flat
+
+
+def _has_short_integers(layout: Content) -> bool:
+    """Whether lists hold, at whatever depth, whole numbers of fewer than 64 bits."""
+    while layout.is_list or layout.is_option or layout.is_indexed:
+        # characters of a text are no numbers
+        if layout.parameter("__array__") is not None:
+            return False
+        layout = layout.content
+    return layout.is_numpy and layout.dtype.kind in "iu" and layout.dtype.itemsize < 8
 
 
 def _as_64_bit(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

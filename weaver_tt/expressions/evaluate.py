@@ -143,6 +143,17 @@ def _is_constant(node: ast.expr) -> bool:
     return not any(isinstance(part, ast.Name | ast.Call | ast.Subscript) for part in ast.walk(node))
 
 
+def calls_custom_function(expression: Expression) -> bool:
+    """Whether an expression calls a function of the user's file."""
+    functions = known_functions(expression.functions_file)
+    for node in ast.walk(expression.tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            continue
+        if is_custom_function(node.func.id, functions):
+            return True
+    return False
+
+
 def evaluate(expression: Expression, table: Table) -> Any:
     """Compute an expression for each row of ``table``: (R,) numpy, or a jagged awkward array.
 

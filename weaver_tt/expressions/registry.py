@@ -19,7 +19,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from weaver_tt.expressions import helpers, methods, momentum
+from weaver_tt.expressions import helpers, methods, momentum, signed
 from weaver_tt.expressions.row_rules import (
     AlongAxis,
     ByValue,
@@ -597,7 +597,9 @@ MOMENTUM_COORDINATES: Mapping[str, Callable[[Any], Any]] = _attributes(_tables["
 """What four-momenta have."""
 
 ELEMENTWISE: Mapping[Any, Callable[..., Any]] = {
-    entry.value: entry.flat for entry in REGISTRY if entry.flat is not None
+    **{entry.value: entry.flat for entry in REGISTRY if entry.flat is not None},
+    np.subtract: signed.subtract,
+    np.negative: signed.negative,
 }
 """Function that acts value by value -> what computes it on flat arrays."""
 

@@ -60,8 +60,8 @@ def predict(
     """Write the columns of the task and the observers of each test group; returns them by group.
 
     Metrics and, with ``figures``, figures are written beside. A group in which no row is selected
-    gives a file without entries, with the columns of the task alone: the types of the observers
-    are unknown then.
+    gives a file without entries, with the columns of the task and the observers whose types are
+    known without rows.
 
     Raises:
         ConfigError: an observer has the name of a column.
@@ -116,13 +116,16 @@ def _predict_group(
 ) -> tuple[int, EpochMetrics]:
     """Write ``path``, without entries if no row is selected: number of rows, and metrics.
 
-    Names and types are those of the first batch. No network is called on rows that no file holds.
+    Types of observers are those that fit all files, those of the task those of the first batch. No
+    network is called on rows that no file holds.
     """
     # meters go on from part to part, so that the metrics are those of all rows
     meters = task.meters()
     accounting = Accounting()
     without_target = 0.0
+    observers = parts[0][1][group].empty_observers()
     with open_writer(path, tree_name(task.config)) as writer:
+        writer.expect(observers)
         for network, loaders in parts:
             network.eval()
             metrics = run_epoch(
@@ -138,12 +141,8 @@ def _predict_group(
         if without_target:
             metrics[WITHOUT_TARGET] = without_target
         if writer.rows == 0:
-            log.warning(
-                "%s: no row of the test group is selected; "
-                "the file has no entries and no observers",
-                path,
-            )
-            writer.write(task.empty_columns(parts[0][0].has_spread))
+            log.warning("%s: no row of the test group is selected; the file has no entries", path)
+            writer.write(task.empty_columns(parts[0][0].has_spread) | observers)
         # inside: a file that lacks rows is not kept
         log_prediction(path, writer.rows, accounting, metrics, _labelled_groups(task.config))
     return writer.rows, metrics

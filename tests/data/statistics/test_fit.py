@@ -306,10 +306,10 @@ def test_a_file_that_breaks_in_the_pass_stops_the_training_or_is_skipped(
 ):
     accumulate_file = training_pass._accumulate_file
 
-    def break_first(accumulators, plans, totals, source):
+    def break_first(accumulators, plans, totals, source, types):
         if source.path == files[0]:
             raise BadFileError("broken")
-        accumulate_file(accumulators, plans, totals, source)
+        accumulate_file(accumulators, plans, totals, source, types)
 
     monkeypatch.setattr(training_pass, "_accumulate_file", break_first)
     broken = options(files, on_bad_file=on_bad_file)

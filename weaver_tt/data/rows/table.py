@@ -16,6 +16,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import numpy.typing as npt
+from awkward.types import Type
 
 from weaver_tt.config.dependencies import dependency_order
 from weaver_tt.config.plan import Plan
@@ -30,7 +31,11 @@ from weaver_tt.expressions.elementwise import (
     to_awkward,
 )
 from weaver_tt.expressions.evaluate import Expression, evaluate
+from weaver_tt.formats.column_types import cast_column
 from weaver_tt.formats.reader import Reader, identifier_of
+
+# types of columns that are read alone, as a file has them
+AS_IN_FILE: Mapping[str, Type] = {}
 
 # column -> ak.Array or np.ndarray of R rows; jagged columns with equal counts share their offsets
 Table = dict[str, Any]
@@ -78,15 +83,36 @@ def file_name(name: str, config: DataConfig) -> str:
 
 
 def read_columns(
-    reader: Reader, names: Iterable[str], config: DataConfig, first: int, last: int
+    reader: Reader,
+    names: Iterable[str],
+    config: DataConfig,
+    first: int,
+    last: int,
+    types: Mapping[str, Type] = AS_IN_FILE,
 ) -> Table:
-    """Rows [first, last) of columns under the names that the YAML gives them."""
+    """Rows [first, last) of columns under the names that the YAML gives them.
+
+    ``types``: those that the columns have in all files together, by their names there (of
+    :class:`~weaver_tt.data.scan.Scan`), so that nothing depends on which file a row is in.
+
+    Raises:
+        DataError: a file cannot be read, lacks a column, or has a value that does not fit.
+    """
     names_in_file = {name: file_name(name, config) for name in names}
     # two names may mean the same column, which is read once
     distinct = list(dict.fromkeys(names_in_file.values()))
     if config.objects:
         _check_spellings(names_in_file, reader, config)
     columns = reader.read(distinct, first, last)
+    for name in distinct:
+        if name not in types:
+            continue
+        try:
+            columns[name] = cast_column(columns[name], types[name])
+        except ValueError as error:
+            raise DataError(
+                f"{reader.place}: column {name!r} is {types[name]} in all files together: {error}"
+            ) from error
     return {name: columns[name_in_file] for name, name_in_file in names_in_file.items()}
 
 
@@ -132,7 +158,7 @@ def select_rows(
     rows = len(next(iter(columns.values())))
     table = dict(columns)
     for name, values in config.file_magic.items():
-        table[name] = np.full(rows, _value_by_path(path, values))
+        table[name] = np.full(rows, _value_by_path(path, values), file_magic_type(values))
     accounting = Accounting()
     if config.objects:
         table = _select_objects(table, plan, config, path, accounting)
@@ -151,6 +177,11 @@ def select_rows(
     accounting.read[group] += rows
     accounting.selected[group] += kept
     return SelectedRows(table, passed, accounting)
+
+
+def file_magic_type(values: Mapping[str, float]) -> np.dtype[Any]:
+    """The type that holds the values of all files, and the 0 of those that no pattern is for."""
+    return np.result_type(0, *values.values())
 
 
 def _value_by_path(path: str, values: Mapping[str, float]) -> float:

@@ -58,7 +58,9 @@ class Decoder:
         columns = self._scan.columns[chunk.group]
         try:
             reader = self._reader(chunk.path)
-            return read_columns(reader, columns, self._config, chunk.first, chunk.last)
+            return read_columns(
+                reader, columns, self._config, chunk.first, chunk.last, self._scan.types
+            )
         except BadFileError as error:
             if not self._skip_bad:
                 raise

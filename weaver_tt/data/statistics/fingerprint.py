@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import os
@@ -14,8 +13,7 @@ from weaver_tt.config.plan import make_plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.rows.table import file_name
-from weaver_tt.expressions.custom_functions import is_custom_function, known_functions
-from weaver_tt.expressions.evaluate import Expression
+from weaver_tt.expressions.evaluate import Expression, calls_custom_function
 from weaver_tt.formats.file_groups import is_remote
 
 
@@ -71,21 +69,10 @@ def _expressions(config: DataConfig) -> list[Expression]:
 
 def _custom_functions(config: DataConfig) -> str | None:
     """The user's file of functions, if a pass over ``config`` calls one of them."""
-    if not any(_calls_custom_function(expression) for expression in _expressions(config)):
+    if not any(calls_custom_function(expression) for expression in _expressions(config)):
         return None
     assert config.custom_functions is not None
     return Path(config.custom_functions).read_text(encoding="utf-8")
-
-
-def _calls_custom_function(expression: Expression) -> bool:
-    """Whether an expression calls a function of the user's file."""
-    functions = known_functions(expression.functions_file)
-    for node in ast.walk(expression.tree):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-            continue
-        if is_custom_function(node.func.id, functions):
-            return True
-    return False
 
 
 def _file_identity(source: Source) -> list[Any]:

@@ -127,7 +127,8 @@ def _fit(config: DataConfig, path: str, data: DataOptions, scan: Scan) -> _Fitte
             if found is not None:
                 fitted[name] = found
     outdated = {name: accumulators[name] for name in accumulators if name not in fitted}
-    accumulate(list(outdated.values()), sources, skip_bad=data.on_bad_file == "skip")
+    skip_bad = data.on_bad_file == "skip"
+    accumulate(list(outdated.values()), sources, skip_bad, scan.types)
     for name, accumulator in outdated.items():
         fitted[name] = accumulator.result()
     fingerprint = accumulators["variables"].fingerprint if "variables" in accumulators else None

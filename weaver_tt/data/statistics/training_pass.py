@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from awkward.types import Type
+
 from weaver_tt.config.plan import Plan, make_plan, without_reweighting
 from weaver_tt.config.schema import DataConfig, InputGroup
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.chunks import Chunk, Source, select_window, split_into_chunks
 from weaver_tt.data.rows.table import (
+    AS_IN_FILE,
     Table,
     describe_empty_selections,
     make_table,
@@ -72,11 +75,15 @@ def training_sources(scan: Scan, data: DataOptions) -> list[Source]:
 
 
 def accumulate(
-    accumulators: Sequence[Accumulator], sources: Sequence[Source], skip_bad: bool
+    accumulators: Sequence[Accumulator],
+    sources: Sequence[Source],
+    skip_bad: bool,
+    types: Mapping[str, Type] = AS_IN_FILE,
 ) -> None:
     """Pass once over the rows of ``sources`` and give each accumulator its selected rows.
 
     Each file is opened once. A column is read only for the rows that some accumulator uses.
+    ``types``: those that the scan has settled.
 
     Raises:
         BadFileError: a file cannot be decoded; with ``skip_bad`` its rest is skipped instead.
@@ -88,7 +95,7 @@ def accumulate(
     totals = [Accounting() for _ in accumulators]
     for source in sources:
         try:
-            _accumulate_file(accumulators, plans, totals, source)
+            _accumulate_file(accumulators, plans, totals, source, types)
         except BadFileError as error:
             if not skip_bad:
                 raise
@@ -105,6 +112,7 @@ def _accumulate_file(
     plans: Sequence[Plan],
     totals: Sequence[Accounting],
     source: Source,
+    types: Mapping[str, Type],
 ) -> None:
     """Give each accumulator its rows of one file, and count them in its ``totals``."""
     chunks = [chunk for chunk in split_into_chunks(source, ROWS_AT_ONCE) if chunk.rows]
@@ -112,7 +120,7 @@ def _accumulate_file(
         return
     with open_reader(source.path, accumulators[0].needed.treename) as reader:
         for chunk in chunks:
-            tables = _read_chunk(reader, chunk, accumulators, plans)
+            tables = _read_chunk(reader, chunk, accumulators, plans, types)
             parts = zip(accumulators, plans, totals, tables, strict=True)
             for accumulator, plan, total, columns in parts:
                 table, accounting = make_table(
@@ -125,7 +133,11 @@ def _accumulate_file(
 
 
 def _read_chunk(
-    reader: Reader, chunk: Chunk, accumulators: Sequence[Accumulator], plans: Sequence[Plan]
+    reader: Reader,
+    chunk: Chunk,
+    accumulators: Sequence[Accumulator],
+    plans: Sequence[Plan],
+    types: Mapping[str, Type],
 ) -> list[Table]:
     """The raw columns of a chunk that each accumulator uses, with the rows that it uses."""
     rows_used = []
@@ -142,7 +154,7 @@ def _read_chunk(
     for rows in sorted(set(rows_read.values()), reverse=True):
         names = [name for name in rows_read if rows_read[name] == rows]
         last = chunk.first + rows
-        raw |= read_columns(reader, names, config, chunk.first, last)
+        raw |= read_columns(reader, names, config, chunk.first, last, types)
     tables = []
     for plan, rows in zip(plans, rows_used, strict=True):
         columns: Table = {}
