@@ -279,6 +279,18 @@ def test_onnx_runtime_gives_the_same_numbers_for_any_number_of_jets_and_constitu
     )
 
 
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.file.startswith("particle_net")], ids=str
+)
+def test_onnx_runtime_sees_the_same_neighbours_where_constituents_share_a_place(case, tmp_path):
+    """Coarse towers: which of those in the same place are neighbours must not be left open."""
+    rows = jets([index % (LENGTH + 1) for index in range(40)], seed=2)
+    rows["pf_points"] = (rows["pf_points"] * 4).round() / 4
+    sample = {name: values.numpy() for name, values in rows.items()}
+    path = tmp_path / "model.onnx"
+    assert export_onnx([build(case)], make_task(CONFIG), CONFIG, path, sample=sample) <= 1e-5
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if not case.any_names], ids=str)
 def test_a_data_yaml_with_other_names_is_refused_with_the_nearest(case):
     renamed = {name.replace("pf_", "pfs_"): values for name, values in MAPPING["inputs"].items()}

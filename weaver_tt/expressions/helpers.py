@@ -181,8 +181,8 @@ def _batch_permute_indices(array: ak.Array) -> ak.Array:
 
 
 def _batch_argsort(array: ak.Array) -> ak.Array:
-    """The order that sorts each row's objects, smallest first."""
-    return ak.argsort(array)
+    """The order that sorts each row's objects, smallest first, equal ones as they come."""
+    return ak.argsort(array, stable=True)
 
 
 def _batch_gather(array: ak.Array, indices: ak.Array) -> ak.Array:

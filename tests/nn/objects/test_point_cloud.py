@@ -43,6 +43,34 @@ def test_neighbours_are_those_of_brute_force_and_none_where_a_row_is_short(
     assert nearest.sort(dim=1).values.tolist() == brute_force(mask, points, k)
 
 
+@given(mask=masks, k=st.integers(1, 8), dimensions=st.integers(1, 6), seed=st.integers(0, 2**20))
+def test_of_objects_equally_far_the_first_are_taken(mask, k, dimensions, seed):
+    """Places in coarse towers, whose distances are exact: most of them are equal."""
+    mask = torch.tensor(mask)
+    points = torch.randint(
+        0, 2, (len(mask), dimensions, mask.shape[1]), generator=torch.Generator().manual_seed(seed)
+    ).float()
+    cloud = PointCloud(mask)
+    nearest = cloud.nearest(cloud.gather(points), k).view(-1, k)
+    assert nearest.sort(dim=1).values.tolist() == brute_force(mask, points, k)
+
+
+def test_objects_in_one_place_are_exactly_as_far_wherever_they_stand():
+    """Of 40 objects in one place, one elsewhere sees the first: rounding does not choose."""
+    place = torch.tensor([0.1, 0.7, 0.3])
+    points = place.repeat(41, 1)
+    points[17] = torch.tensor([0.9, 0.2, 1e3])
+    cloud = PointCloud(torch.ones(1, 41, dtype=torch.bool))
+    assert sorted(cloud.nearest(points, 5).view(41, 5)[17].tolist()) == [1, 2, 3, 4, 5]
+
+
+def test_places_far_from_the_origin_lose_no_digits():
+    """At 0, 1, 3 and 7 steps of 2^-10 beyond 1000: the products x_i x_j end at steps of 2^-4."""
+    points = 1000 + torch.tensor([[0.0], [1.0], [3.0], [7.0]]) / 1024
+    cloud = PointCloud(torch.ones(1, 4, dtype=torch.bool))
+    assert cloud.nearest(points, 1).tolist() == [2, 1, 2, 3]
+
+
 def test_three_objects_on_a_line_and_one_alone():
     cloud = PointCloud(torch.tensor([[True, True, True], [False, True, False]]))
     points = cloud.gather(torch.tensor([[[0.0, 1.0, 3.0]], [[9.0, 0.0, 9.0]]]))

@@ -165,7 +165,7 @@ def boosted(events: int, rng: np.random.Generator) -> ToyJets:
         parts.append(kept)
         missing -= kept.shape[1]
     jets = np.concatenate(parts, axis=1)  # (3, N, 2)
-    leading_first = np.argsort(-jets[0], axis=1)[None]  # (1, N, 2)
+    leading_first = np.argsort(-jets[0], axis=1, kind="stable")[None]  # (1, N, 2)
     pt, eta, phi = np.take_along_axis(jets, leading_first, axis=2)
     one_each = rng.choice(CODES, (events, 1), p=BOSON_FLAVOUR_SHARES)
     flavour = np.repeat(one_each, 2, axis=1)

@@ -24,7 +24,7 @@ def with_host_counts(values: Tensor, counts: Integers | None) -> Tensor:
     Of ``values`` (N, C, P), or a mask (N, P), ``counts`` (N,) are the slots of each row whose first
     channel is not zero. They may be in any place of the row.
     """
-    if counts is not None and not _is_traced():
+    if counts is not None and not is_traced():
         _KNOWN[values] = (counts, _version(values))
     return values
 
@@ -32,13 +32,14 @@ def with_host_counts(values: Tensor, counts: Integers | None) -> Tensor:
 def host_counts(values: Tensor) -> Integers | None:
     """The counts (N,) that ``values`` carry; None without, and once they were written into."""
     # a compiled or exported graph must not depend on the numbers of one batch
-    if _is_traced():
+    if is_traced():
         return None
     counts, version = _KNOWN.get(values, (None, None))
     return counts if version == _version(values) else None
 
 
-def _is_traced() -> bool:
+def is_traced() -> bool:
+    """Whether a graph is made for other batches too, by the compiler or for ONNX."""
     return torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
 
 

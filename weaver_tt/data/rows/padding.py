@@ -24,10 +24,10 @@ SLOT_STEP = 16  # lengths are multiples of it: few different shapes
 class PaddedBuffer:
     """A reused buffer of N x P slots with C features each.
 
-    A slot without an object holds the pad vector (C,).     Only the slots of the objects are
-    written, and only those that held an object before and no longer do are padded again, so a batch
-    costs what it holds rather than N x P x C. A batch of another length P than the one before is
-    padded anew, as is one after a tensor that was handed out has been written into.
+    A slot without an object holds the pad vector (C,). Only the slots of the objects are written,
+    and only those that held an object before and no longer do are padded again, so a batch costs
+    what it holds rather than N x P x C. A batch of another length P than the one before is padded
+    anew, as is one after a tensor that was handed out has been written into.
     """
 
     def __init__(self, pad: Tensor) -> None:

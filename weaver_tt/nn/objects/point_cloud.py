@@ -15,10 +15,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from weaver_tt.nn.objects.real_objects import RealObjects, at_least_float32
+from weaver_tt.nn.objects.smallest import smallest_places
 
 # squared distance to "no object": more than any that occurs, less than infinity, which is that of
 # an object to itself
 NULL_DISTANCE = 1e30
+# up to as many coordinates, distances are made of differences; of features it would take too long
+MAX_COORDINATES = 4
 
 
 class PointCloud(RealObjects):
@@ -62,33 +65,62 @@ class PointCloud(RealObjects):
         """The ``k`` nearest other objects of the same row for each object, by Euclidean distance.
 
         (M, D) -> (M * k,) rows of a table, in no particular order; 0, "no object", fills up where a
-        row has fewer than k + 1 objects.
+        row has fewer than k + 1 objects. Of objects that are equally far the first ones are taken.
         """
+        # each object needs k others to choose from, if only null rows
+        spare = k + 1
+        if not torch.onnx.is_in_onnx_export():
+            spare = max(spare - self.width, 0)
+        table_rows = self._table_rows(self.width + spare)  # (N, W')
+        objects = torch.arange(self.rows.shape[0], device=points.device)
+        place = objects - self.spread_row(self.starts)  # (M,) in the row
         # bf16 cannot tell neighbours apart
         with torch.autocast(points.device.type, enabled=False):
             points = at_least_float32(points)
-            # each object needs k others to choose from, if only null rows
-            spare = k + 1
-            if not torch.onnx.is_in_onnx_export():
-                spare = max(spare - self.width, 0)
-            table_rows = self._table_rows(self.width + spare)  # (N, W')
-            placed = self._to_places(points, table_rows)  # (N, W', D)
-            # |x_i - x_j|^2 - |x_i|^2: the order is the same for each i
-            is_null = (table_rows == 0).to(points.dtype)
-            lengths = placed.square().sum(2) + is_null * NULL_DISTANCE  # (N, W')
-            distances = torch.baddbmm(
-                lengths.unsqueeze(1), placed[:, : self.width], placed.transpose(1, 2), alpha=-2
-            )  # (N, W, W')
-        # the sort is the dearest step: take the places of real objects alone
-        objects = torch.arange(self.rows.shape[0], device=points.device)
-        place = objects - self.spread_row(self.starts)  # (M,) in the row
-        own = distances.flatten(0, 1).index_select(0, self.rows * self.width + place)  # (M, W')
+            if points.shape[1] <= MAX_COORDINATES:
+                distances = self._coordinate_distances(points, table_rows)
+            else:
+                distances = self._feature_distances(points, table_rows, place)
         # nobody is its own neighbour, not even of another object in the same place
         places = torch.arange(table_rows.shape[1], device=points.device)
-        own = own.masked_fill(places == place.unsqueeze(1), torch.inf)
-        chosen = own.topk(k, dim=1, largest=False, sorted=False).indices  # (M, k) places
+        distances = distances.masked_fill(places == place.unsqueeze(1), torch.inf)
+        chosen = smallest_places(distances, k)  # (M, k)
         row_start = self.rows * table_rows.shape[1]  # (M,)
         return table_rows.flatten().index_select(0, (chosen + row_start.unsqueeze(1)).flatten())
+
+    def _coordinate_distances(self, points: Tensor, table_rows: Tensor) -> Tensor:
+        """|x_i - x_j|^2 from differences: (M, D), (N, W') -> (M, W').
+
+        Exactly equal for objects in the same place, in torch as in ONNX.
+        """
+        placed = self._to_places(points, table_rows)  # (N, W', D)
+        is_null = (table_rows == 0).to(points.dtype)  # (N, W')
+        # "no object" is far away in the first direction
+        coordinates = [placed[:, :, 0] + is_null * NULL_DISTANCE**0.5]
+        coordinates += [placed[:, :, number] for number in range(1, points.shape[1])]
+        squares = []
+        for own, others in zip(points.split(1, dim=1), coordinates, strict=True):
+            difference = others.index_select(0, self.rows) - own  # (M, W')
+            squares.append(difference * difference)
+        total = squares[0]
+        for square in squares[1:]:
+            total = total + square
+        return total
+
+    def _feature_distances(self, points: Tensor, table_rows: Tensor, place: Tensor) -> Tensor:
+        """|x_i - x_j|^2 - |x_i|^2, whose order is the same for each i: (M, D), (N, W') -> (M, W').
+
+        A matrix product, as D is large: two objects of equal features may differ by rounding, but
+        then it does not matter which of them is chosen. ``place`` (M,) is that of each object.
+        """
+        placed = self._to_places(points, table_rows)  # (N, W', D)
+        is_null = (table_rows == 0).to(points.dtype)
+        lengths = placed.square().sum(2) + is_null * NULL_DISTANCE  # (N, W')
+        distances = torch.baddbmm(
+            lengths.unsqueeze(1), placed[:, : self.width], placed.transpose(1, 2), alpha=-2
+        )  # (N, W, W')
+        # choosing is the dearest step: of the places of real objects alone
+        return distances.flatten(0, 1).index_select(0, self.rows * self.width + place)
 
     def _table_rows(self, width: int) -> Tensor:
         """Rows of a table for the first ``width`` places of each row, 0 behind its objects."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weaver_tt.data.rows.host_counts import host_counts, with_host_counts
+from weaver_tt.data.rows.host_counts import host_counts, is_traced, with_host_counts
 from weaver_tt.data.rows.rows import Integers
 
 
@@ -83,7 +83,7 @@ def counts_on_host(mask: Tensor, counts: Tensor | None = None) -> Integers | Non
     None in a compiled or exported graph. Where the mask does not carry them, the host waits for the
     device: for ``counts`` (N,), if they are at hand there, else for the sums of the mask.
     """
-    if torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export():
+    if is_traced():
         return None
     known = host_counts(mask)
     if known is not None:

@@ -74,4 +74,5 @@ def _random_rank(mask: Tensor, counts: Integers | None) -> Tensor:
     drawn = torch.rand(places.shape, device=mask.device)
     # padding comes last, as all that is drawn is below 1
     keys = torch.full((mask.numel(),), 2.0, device=mask.device).index_copy(0, places, drawn)
-    return keys.view(mask.shape).argsort(dim=1).argsort(dim=1)
+    # stable: the same on every machine, also where a number is drawn twice
+    return keys.view(mask.shape).argsort(dim=1, stable=True).argsort(dim=1)

@@ -1,0 +1,29 @@
+"""The k smallest values of each row, the first of equal ones: the same in torch and in ONNX.
+
+``torch.topk`` promises nothing about equal values, ONNX takes the first of them. Where two
+particles share a place, the two would look at different neighbours.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def smallest_places(values: Tensor, k: int) -> Tensor:
+    """Where the ``k`` smallest of each row are, in no particular order: (M, W) -> (M, k).
+
+    Of equal values the first ones are taken.
+    """
+    if torch.onnx.is_in_onnx_export():
+        # TopK of ONNX has the place as second key
+        return values.topk(k, dim=1, largest=False, sorted=False).indices
+    if values.dtype != torch.float32:
+        return values.sort(dim=1, stable=True).indices[:, :k]
+    bits = values.view(torch.int32)
+    # as integers, negative numbers are in the wrong order: their other bits are turned
+    bits = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    places = torch.arange(values.shape[1], device=values.device)
+    # no two keys are equal; as quick as floats, of which topk has to know what NaN is
+    keys = (bits.to(torch.int64) << 32) | places
+    return keys.topk(k, dim=1, largest=False, sorted=False).indices
