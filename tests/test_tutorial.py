@@ -211,6 +211,37 @@ def test_the_tutorials_training_runs_as_written(weaver, capsys, data, network, c
     assert 0 < json.loads((folder / "net_run.json").read_text())["best"][0]["accuracy"] < 1
 
 
+@pytest.mark.parametrize(
+    ("network", "small", "comment"),
+    [
+        (
+            "particle_net",
+            ["-o", "conv_params", "[(3, (8,)), (3, (8,))]", "-o", "fc_params", "[(8, 0.1)]"],
+            "_particle_net",
+        ),
+        ("pfn", ["-o", "phi_sizes", "8", "-o", "f_sizes", "8"], "_pfn"),
+    ],
+)
+def test_the_lectures_commands_run_on_what_ships(weaver, network, small, comment):
+    """Convert, train, evaluate: the same commands with the examples of this package."""
+    convert_reference({"train": 40, "val": 20, "test": 20})
+    command = COMMAND.replace("weaver-benchmark/data/top/{data}.yaml", "weaver_tt:top_tagging")
+    command = command.replace("weaver-benchmark/networks/top/{network}.py", f"weaver_tt:{network}")
+    command = command.format(comment=comment).replace("\\\n", "")
+    last = ["--num-epochs", "1", "--batch-size", "8", "--no-figures"]
+    assert cli.train([*shlex.split(command), *small, *last]) == 0
+    pt, columns = reference(20, 2)
+    with uproot.open("pred.root") as file:
+        predicted = next(iter(file.values(filter_classname="TTree"))).arrays()
+    assert predicted["jet_pt"].to_numpy() == pytest.approx(pt, rel=1e-5)
+    assert predicted["label_Tbqq"].tolist() == columns["is_signal_new"].tolist()
+    assert predicted["label_QCD"].tolist() == (1 - columns["is_signal_new"]).tolist()
+    both = predicted["score_label_Tbqq"] + predicted["score_label_QCD"]
+    assert both.to_numpy() == pytest.approx(np.ones(20), abs=1e-5)
+    (curves,) = Path("runs").iterdir()
+    assert curves.name.endswith(comment)
+
+
 def test_where_nothing_was_converted_the_command_that_does_it_is_named(weaver, capsys):
     Path("top-dataset/converted/val_file_0.parquet").unlink()
     assert cli.train(arguments("pf_features_mask", "pfn_pf", "_pfn")) == 1
@@ -241,21 +272,22 @@ def reference(rows, seed):
     return pt, columns | {"is_signal_new": np.arange(rows) % 2}
 
 
-@pytest.mark.filterwarnings("ignore:.*weaver.*")
-def test_the_tutorial_runs_on_what_the_converter_wrote(weaver):
+def convert_reference(rows_of_file):
+    """Files of the reference data set in ``top-dataset``, converted as the lecture does."""
     pandas = pytest.importorskip("pandas")
     pytest.importorskip("tables")
-    for seed, (kind, rows) in enumerate({"train": 200, "val": 100, "test": 60}.items()):
+    for seed, (kind, rows) in enumerate(rows_of_file.items()):
         Path(f"top-dataset/converted/{kind}_file_0.parquet").unlink()
         pandas.DataFrame(reference(rows, seed)[1]).to_hdf(
             f"top-dataset/{kind}.h5", key="table", format="table"
         )
-    assert (
-        cli.main(
-            ["convert", "top", "-i", "top-dataset", "-o", "top-dataset/converted", "--no-progress"]
-        )
-        == 0
-    )
+    folders = ["-i", "top-dataset", "-o", "top-dataset/converted"]
+    assert cli.main(["convert", "top", *folders, "--no-progress"]) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*weaver.*")
+def test_the_tutorial_runs_on_what_the_converter_wrote(weaver):
+    convert_reference({"train": 200, "val": 100, "test": 60})
     path = Path("weaver-benchmark/data/top/pf_features_mask.yaml")
     path.write_text(
         path.read_text().replace("is_qcd: 1-is_top", "is_top: label\n   is_qcd: 1-label")

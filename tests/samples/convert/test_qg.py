@@ -24,7 +24,8 @@ Y = np.array([1.0, 0.0])
 
 def test_kinds_and_charges_by_hand():
     jets = qg.jet_table(X, Y)
-    assert jets["label"].tolist() == [1, 0]
+    assert jets["label"].tolist() == jets["jet_isQ"].tolist() == [1, 0]
+    assert jets["jet_isG"].tolist() == [0, 1]
     assert jets["part_charge"].tolist() == [[1, -1, 0], [-1, 1, 0, -1]]
     assert jets["part_pid"].tolist() == [[211, -2212, 22], [11, -13, -2112, -321]]
     kinds = {

@@ -68,7 +68,8 @@ def test_every_row_is_converted_in_order_piece_by_piece(folder, monkeypatch):
             ak.from_parquet(folder / "out" / f"{name}_file_0.parquet"),
             frame(25 + seed, seed),
         )
-        assert jets.label.tolist() == rows.is_signal_new.tolist()
+        assert jets.label.tolist() == jets.label_Tbqq.tolist() == rows.is_signal_new.tolist()
+        assert jets.label_QCD.tolist() == (1 - rows.is_signal_new).tolist()
         for place, jet in enumerate(jets):  # by the formulae, constituent by constituent
             real = [
                 (

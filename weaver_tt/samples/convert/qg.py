@@ -115,6 +115,9 @@ def jet_table(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Columns
         "part_charge": charge.astype(np.float32),
     }
     columns = labelled_jet_columns(momenta, real, y)
+    # as simulated jets have them
+    columns["jet_isQ"] = columns["label"]
+    columns["jet_isG"] = 1 - columns["label"]
     for name, values in particle.items():
         columns[name] = drop_padding(values, real)
     return columns

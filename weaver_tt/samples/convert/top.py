@@ -32,7 +32,7 @@ def convert_top(folder: str, output: str, suffix: str, progress: bool = True) ->
 
     They are ``train_file_0.parquet`` and so on (or .root). Rows have up to 200 constituents as
     columns ``E_0 PX_0 PY_0 PZ_0 … PZ_199``, where E = 0 is padding, and ``is_signal_new``, which
-    becomes ``label``.
+    becomes ``label``, and the classes ``label_Tbqq`` and ``label_QCD`` of JetClass.
 
     Raises:
         DataError: none of the files is there, or their layout is another.
@@ -99,4 +99,8 @@ def _row_chunks(store: Any, rows: int, names: list[list[str]]) -> Iterator[Colum
         frame = store.select(KEY, start=first, stop=first + ROWS)
         momenta = [frame[axis].to_numpy(np.float64) for axis in names]  # px, py, pz, E: (N, P) each
         real = momenta[3] > 0
-        yield labelled_jet_columns(momenta, real, frame[SIGNAL].to_numpy())
+        columns = labelled_jet_columns(momenta, real, frame[SIGNAL].to_numpy())
+        # by the names of simulated jets and of JetClass, so that one data YAML does for all
+        columns["label_Tbqq"] = columns["label"]
+        columns["label_QCD"] = 1 - columns["label"]
+        yield columns

@@ -1,0 +1,219 @@
+"""The worked examples for the files of experiments, on small files with their branches and types.
+
+uproot writes no split objects: ``Jet.PT`` is a branch of its own here, and a part of the branch
+``Jet`` in the files of Delphes, EDM4hep and ATLAS, whose column has the same name.
+"""
+
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+from weaver_tt import api, cli
+
+ROOT = Path(__file__).parents[1]
+ROWS = 20
+# options that make the networks small
+SMALL = {"pfn": ["-o", "phi_sizes", "8", "-o", "f_sizes", "8"], "truth_tagging_edges": []}
+
+
+def write(path, tree, columns):
+    """A tree of jagged and plain columns."""
+    types = {}
+    for name, values in columns.items():
+        jagged = isinstance(values, ak.Array)
+        types[name] = ak.type(values).content if jagged else values.dtype
+    with uproot.recreate(path) as file:
+        counters = {name: f"n_{number}" for number, name in enumerate(types)}
+        file.mktree(tree, types, counter_name=counters.get)
+        file[tree].extend(columns)
+
+
+def run(*arguments):
+    return cli.train([str(argument) for argument in arguments])
+
+
+def train_and_predict(folder, data_config, network, files, test_file):
+    """One epoch on ``files``; the prediction of ``test_file``."""
+    common = ["-c", f"weaver_tt:{data_config}", "-n", f"weaver_tt:{network}", *SMALL[network]]
+    common += ["-m", folder / "net", "--gpus", "", "--no-progress", "--tensorboard", "off"]
+    common += ["--no-figures", "--seed", 1, "--batch-size", 10]
+    assert run("-i", *files, *common, "--num-epochs", 1, "--optimizer", "adam") == 0
+    assert run("--predict", "-t", test_file, *common, "--predict-output", folder / "p.root") == 0
+    with uproot.open(folder / "p.root") as file:
+        return next(iter(file.values(filter_classname="TTree"))).arrays()
+
+
+def jagged(values, counts, dtype="f4"):
+    return ak.unflatten(np.asarray(values).astype(dtype), counts)
+
+
+def physlite(path, seed):
+    """Jets in MeV; their scores lie in another collection in the opposite order."""
+    random = np.random.default_rng(seed)
+    counts = random.integers(0, 5, ROWS)
+    total = counts.sum()
+    jets = "AnalysisJetsAuxDyn"
+    scores = "BTagging_AntiKt4EMPFlowAuxDyn"
+    place = np.concatenate([np.arange(count)[::-1] for count in counts])
+    pb = random.uniform(0.1, 1, total)
+    columns = {
+        f"{jets}.pt": jagged(random.uniform(1e4, 1e5, total), counts),
+        f"{jets}.eta": jagged(random.uniform(-3, 3, total), counts),
+        f"{jets}.phi": jagged(random.uniform(-3, 3, total), counts),
+        f"{jets}.m": jagged(random.uniform(1e3, 1e4, total), counts),
+        f"{jets}.HadronConeExclTruthLabelID": jagged(
+            random.choice([0, 4, 5, 15], total), counts, "i4"
+        ),
+        f"{jets}.btaggingLink.m_persIndex": jagged(place, counts, "u4"),
+        f"{scores}.DL1dv01_pb": jagged(pb, counts),
+        f"{scores}.DL1dv01_pc": jagged((1 - pb) * 0.1, counts),
+        f"{scores}.DL1dv01_pu": jagged((1 - pb) * 0.1, counts),
+        "EventInfoAuxDyn.eventNumber": np.arange(ROWS, dtype="u8"),
+    }
+    write(path, "CollectionTree", columns)
+    return columns
+
+
+@pytest.mark.filterwarnings("ignore:.*weaver.*")
+def test_jets_of_physlite_are_tagged_by_the_scores_that_they_point_to(tmp_path):
+    path = tmp_path / "DAOD_PHYSLITE.1._0001.pool.root.1"
+    columns = physlite(path, 1)
+    predicted = train_and_predict(tmp_path, "atlas_physlite", "truth_tagging_edges", [path], path)
+    pt = columns["AnalysisJetsAuxDyn.pt"] / 1000
+    central = (pt > 20) & (np.abs(columns["AnalysisJetsAuxDyn.eta"]) < 2.5)
+    assert predicted["jet_pt"].tolist() == pt[central].tolist()
+    # the opposite order, jet by jet
+    pb = columns["BTagging_AntiKt4EMPFlowAuxDyn.DL1dv01_pb"][:, ::-1].to_list()
+    for row in range(ROWS):
+        ratio = np.log(np.array(pb[row]) / (0.1 * (1 - np.array(pb[row]))))
+        expected = (ratio > 2.5)[np.array(central[row].to_list(), bool)]
+        assert predicted["jet_istag"][row].tolist() == expected.tolist()
+    assert predicted["EventInfoAuxDyn_eventNumber"].tolist() == list(range(ROWS))
+    efficiency = ak.flatten(predicted["jet_eff"])
+    assert ((efficiency > 0) & (efficiency < 1)).to_list() == [True] * len(efficiency)
+
+
+def pfnano(path, seed):
+    """Two jets of two candidates each, in no order; the table of pairs names both."""
+    random = np.random.default_rng(seed)
+    jets = np.full(ROWS, 2)
+    candidates = np.full(ROWS, 5)
+    pairs = np.full(ROWS, 4)
+    number = candidates.sum()
+    flavour = np.stack([np.resize([5, 4, 0], ROWS), np.zeros(ROWS)], axis=1)
+    columns = {
+        "nJet": jets.astype("i4"),
+        "Jet_pt": jagged(np.tile([80, 40], ROWS), jets),
+        "Jet_eta": jagged(random.uniform(-2, 2, 2 * ROWS), jets),
+        "Jet_phi": jagged(random.uniform(-3, 3, 2 * ROWS), jets),
+        "Jet_hadronFlavour": jagged(flavour.ravel(), jets, "u1"),
+        "JetPFCands_jetIdx": jagged(np.tile([1, 0, 1, 0], ROWS), pairs, "i4"),
+        "JetPFCands_pFCandsIdx": jagged(np.tile([0, 3, 4, 1], ROWS), pairs, "i4"),
+        "PFCands_pt": jagged(np.tile([9, 70, 3, 75, 8], ROWS) + random.random(number), candidates),
+        "PFCands_eta": jagged(random.uniform(-2, 2, number), candidates),
+        "PFCands_phi": jagged(random.uniform(-3, 3, number), candidates),
+        "PFCands_mass": jagged(np.full(number, 0.1), candidates),
+        "PFCands_charge": jagged(random.integers(-1, 2, number), candidates, "i4"),
+        "PFCands_pdgId": jagged(np.full(number, 211), candidates, "i4"),
+        "event": np.arange(ROWS, dtype="u8"),
+    }
+    for name in ("d0", "d0Err", "dz", "dzErr"):
+        columns[f"PFCands_{name}"] = jagged(random.normal(0, 1, number), candidates)
+    write(path, "Events", columns)
+    return columns
+
+
+def test_a_jet_of_pfnano_has_its_own_candidates_the_hardest_first(tmp_path):
+    path = tmp_path / "nano.root"
+    columns = pfnano(path, 2)
+    table = api.read_table(api.load_config("weaver_tt:pfnano"), path, ["part_pt", "part_energy"])
+    # candidates 3 and 1 of each event
+    expected = columns["PFCands_pt"][:, [3, 1]]
+    assert ak.all(table["part_pt"] == ak.sort(expected, ascending=False))
+    predicted = train_and_predict(tmp_path, "pfnano", "pfn", [path], path)
+    assert predicted["jet_pt"].tolist() == [80] * ROWS
+    assert predicted["label_b"].tolist() == [row % 3 == 0 for row in range(ROWS)]
+    scores = [predicted[f"score_label_{name}"] for name in ("b", "c", "light")]
+    assert np.sum(scores, axis=0) == pytest.approx(np.ones(ROWS), abs=1e-5)
+
+
+def delphes(path, seed):
+    """A jet along (0.5, 3.1), a track and a photon beside it, a hadron on the other side."""
+    random = np.random.default_rng(seed)
+    one = np.ones(ROWS, int)
+    columns = {
+        "Jet.PT": jagged(random.uniform(40, 90, ROWS), one),
+        "Jet.Eta": jagged(np.full(ROWS, 0.5), one),
+        "Jet.Phi": jagged(np.full(ROWS, 3.1), one),
+        "Jet.Mass": jagged(np.full(ROWS, 8), one),
+        "Jet.Flavor": jagged(np.resize([5, 4, 21], ROWS), one, "u4"),
+        "EFlowTrack.PT": jagged(np.full(ROWS, 10), one),
+        "EFlowTrack.Eta": jagged(np.full(ROWS, 0.6), one),
+        "EFlowTrack.Phi": jagged(np.full(ROWS, -3.1), one),
+        "EFlowTrack.Charge": jagged(np.full(ROWS, -1), one, "i4"),
+        "EFlowTrack.D0": jagged(np.full(ROWS, 0.2), one),
+        "EFlowTrack.DZ": jagged(np.full(ROWS, 0.1), one),
+        "EFlowPhoton.ET": jagged(np.full(ROWS, 30), one),
+        "EFlowPhoton.Eta": jagged(np.full(ROWS, 0.4), one),
+        "EFlowPhoton.Phi": jagged(np.full(ROWS, 3.0), one),
+        "EFlowNeutralHadron.ET": jagged(np.full(ROWS, 50), one),
+        "EFlowNeutralHadron.Eta": jagged(np.full(ROWS, 0.5), one),
+        "EFlowNeutralHadron.Phi": jagged(np.full(ROWS, 0), one),
+    }
+    write(path, "Delphes", columns)
+    return columns
+
+
+def test_a_jet_of_delphes_has_the_particle_flow_objects_around_it(tmp_path):
+    path = tmp_path / "delphes.root"
+    columns = delphes(path, 3)
+    config = api.load_config("weaver_tt:delphes")
+    names = ["part_pt", "part_dphi", "part_charge", "part_is_photon", "part_d0"]
+    table = api.read_table(config, path, names, rows=1)[0]
+    assert table["part_pt"].tolist() == [30, 10]
+    # across the seam of the azimuth
+    assert table["part_dphi"].tolist() == pytest.approx([-0.1, 2 * np.pi - 6.2], abs=1e-5)
+    assert table["part_charge"].tolist() == [0, -1]
+    assert table["part_is_photon"].tolist() == [1, 0]
+    assert table["part_d0"].tolist() == pytest.approx([0, np.tanh(0.2)])
+    predicted = train_and_predict(tmp_path, "delphes", "pfn", [path], path)
+    assert predicted["jet_pt"].tolist() == ak.flatten(columns["Jet.PT"]).tolist()
+    assert predicted["label_c"].tolist() == [row % 3 == 1 for row in range(ROWS)]
+
+
+def edm4hep(path, seed):
+    """Two massless particles back to back of 50 GeV each, and a soft one."""
+    random = np.random.default_rng(seed)
+    three = np.full(ROWS, 3)
+    phi = random.uniform(-3, 3, ROWS)
+    direction = np.stack([np.cos(phi), np.sin(phi), np.zeros(ROWS)], axis=1)
+    momenta = np.stack([50 * direction, -50 * direction, 0.1 * direction], axis=1)
+    columns = {
+        f"ReconstructedParticles.momentum.{axis}": jagged(momenta[..., i].ravel(), three)
+        for i, axis in enumerate("xyz")
+    }
+    columns["ReconstructedParticles.energy"] = jagged(np.tile([50, 50, 0.1], ROWS), three)
+    columns["ReconstructedParticles.charge"] = jagged(np.tile([1, 0, -1], ROWS), three)
+    columns["ReconstructedParticles.mass"] = jagged(np.zeros(3 * ROWS), three)
+    columns["ReconstructedParticles.tracks_begin"] = jagged(np.tile([0, 1, 1], ROWS), three, "u4")
+    write(path, "events", columns)
+
+
+def test_events_of_edm4hep_are_labelled_by_the_name_of_their_file(tmp_path):
+    processes = ("Hbb", "Hcc", "Hgg")
+    files = [tmp_path / f"wzp6_ee_nunuH_{name}_ecm240.root" for name in processes]
+    for seed, path in enumerate(files):
+        edm4hep(path, seed)
+    config = api.load_config("weaver_tt:edm4hep")
+    names = ["part_energy", "part_theta", "is_photon", "visible_mass"]
+    table = api.read_table(config, files[0], names, rows=1)[0]
+    assert table["part_energy"].tolist() == [50, 50]
+    assert table["part_theta"].tolist() == pytest.approx([np.pi / 2, np.pi / 2])
+    assert table["is_photon"].tolist() == [False, True]
+    assert table["visible_mass"] == pytest.approx(100, rel=1e-5)
+    predicted = train_and_predict(tmp_path, "edm4hep", "pfn", files, files[1])
+    assert predicted["label_Hcc"].tolist() == [1] * ROWS
+    assert predicted["visible_energy"].tolist() == [100] * ROWS
