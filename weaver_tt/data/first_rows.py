@@ -15,6 +15,7 @@ from weaver_tt.data.chunks import Source, split_into_chunks
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.padding import Padder
+from weaver_tt.data.rows.row_independence import check_row_independence
 from weaver_tt.data.rows.rows import Rows, concatenate_rows, slice_rows
 from weaver_tt.data.rows.table import Table, read_columns, select_rows
 from weaver_tt.data.rows.tensors import to_rows
@@ -66,7 +67,7 @@ def read_first_rows(
     that cannot be read are passed over.
 
     Raises:
-        DataError: expressions do not fit the columns.
+        DataError: expressions do not fit the columns, or depend on other rows.
         BadFileError: a file cannot be read.
     """
     most = max(1, min(FILES_OF_GROUP, FILES // len(scan.groups)))
@@ -108,6 +109,7 @@ def _first_of_file(
             accounting.add(selected.accounting)
             if accounting.selected.total() or accounting.read.total() >= MOST_ROWS:
                 break
+    check_row_independence(columns, plan, config, source.path)
     # sources without rows are in no scan
     return FirstRows(group, source.path, columns, selected.table, accounting)
 

@@ -125,10 +125,13 @@ def try_files(config: DataConfig, options: RunOptions, rows: int = ROWS) -> Trie
     provisional = provisional_statistics(without_reweighting(config), tables)
     loader = val_loader(load_alternative(provisional, data.data_config_val), data, scan=scan)
     if loader is not None:
+        loader.try_first_rows()
         validation = loader.scan
     if "test" in options.output.run_mode:
         # a column that test files lack is reported now, not after days of training
-        test_loaders(load_alternative(provisional, data.data_config_test), data)
+        test_config = load_alternative(provisional, data.data_config_test)
+        for loader in test_loaders(test_config, data).values():
+            loader.try_first_rows()
     return TriedFiles(TrainingScans(scan, validation), first, provisional)
 
 

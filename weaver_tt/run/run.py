@@ -400,6 +400,9 @@ def run_predict(config: DataConfig, options: RunOptions) -> dict[str, Prediction
         parts = [load_part(config, fold, device) for fold in folds]
         task = parts[0][1]
         networks = [(network, loaders) for network, _, loaders in parts]
+        # the parts read the same files
+        for loader in parts[0][2].values():
+            loader.try_first_rows()
         return predict_parts(networks, task, output.predict_output, device, output.figures)
 
 

@@ -8,7 +8,7 @@ row selection does not need are computed only for the rows that passed it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -40,6 +40,8 @@ AS_IN_FILE: Mapping[str, Type] = {}
 # column -> ak.Array or np.ndarray of R rows; jagged columns with equal counts share their offsets
 Table = dict[str, Any]
 Mask = npt.NDArray[np.bool_]
+# computes an expression on a table; the place is for its errors, the config for hints in them
+Evaluator = Callable[[Expression, Table, str, DataConfig | None], Any]
 
 
 @dataclass(slots=True)
@@ -143,13 +145,33 @@ def make_table(
     return selected.table, selected.accounting
 
 
+def evaluate_column(
+    expression: Expression, table: Table, where: str, config: DataConfig | None = None
+) -> Any:
+    """``evaluate``, with the place in its errors.
+
+    With the ``config`` of selected objects, the errors name columns that were not filtered with
+    the others of the expression.
+    """
+    try:
+        return evaluate(expression, table)
+    except DataError as error:
+        hint = "" if config is None else selection_hint(expression.names, table, config)
+        raise DataError(f"{where}: {error}{hint}") from error
+
+
 def select_rows(
-    columns: Table, plan: Plan, config: DataConfig, path: str, group: str
+    columns: Table,
+    plan: Plan,
+    config: DataConfig,
+    path: str,
+    group: str,
+    evaluator: Evaluator = evaluate_column,
 ) -> SelectedRows:
     """The selected rows of raw ``columns`` (R rows each) with all of ``plan.computed``.
 
     ``path`` is the file, for messages and ``file_magic``; rows are counted under the file group
-    ``group``.
+    ``group``. Every expression is computed by ``evaluator``.
 
     Raises:
         DataError: an expression does not fit the columns, or columns of one collection differ in
@@ -161,19 +183,19 @@ def select_rows(
         table[name] = np.full(rows, _value_by_path(path, values), file_magic_type(values))
     accounting = Accounting()
     if config.objects:
-        table = _select_objects(table, plan, config, path, accounting)
+        table = _select_objects(table, plan, config, path, accounting, evaluator)
     passed = np.ones(rows, dtype=bool)  # (R,)
     if plan.selection is not None:
         # the others are computed below, for the rows that pass
-        _add_new_variables(table, plan.selection.names, plan, config, path)
-        passed = _row_mask(plan.selection, table, config, path)
+        _add_new_variables(table, plan.selection.names, plan, config, path, evaluator)
+        passed = _row_mask(plan.selection, table, config, path, evaluator)
     kept = int(passed.sum())
     if kept < rows:
         table = take_table_rows(table, passed)
         accounting.dropped[group, "selection"] += rows - kept
     # expressions need not work on no rows
     if kept:
-        _add_new_variables(table, plan.computed, plan, config, path)
+        _add_new_variables(table, plan.computed, plan, config, path, evaluator)
     accounting.read[group] += rows
     accounting.selected[group] += kept
     return SelectedRows(table, passed, accounting)
@@ -193,7 +215,12 @@ def _value_by_path(path: str, values: Mapping[str, float]) -> float:
 
 
 def _add_new_variables(
-    table: Table, names: Iterable[str], plan: Plan, config: DataConfig, path: str
+    table: Table,
+    names: Iterable[str],
+    plan: Plan,
+    config: DataConfig,
+    path: str,
+    evaluator: Evaluator,
 ) -> None:
     """Put the new variables among ``names``, and those that they are made of, into ``table``.
 
@@ -205,22 +232,7 @@ def _add_new_variables(
         expression = config.new_variables[name]
         if plan.is_optional(name) and not expression.names <= table.keys():
             continue
-        table[name] = evaluate_column(expression, table, f"{path}: new variable {name!r}", config)
-
-
-def evaluate_column(
-    expression: Expression, table: Table, where: str, config: DataConfig | None = None
-) -> Any:
-    """``evaluate``, with the place in its errors.
-
-    With the ``config`` of selected objects, the errors name columns that were not filtered with
-    the others of the expression.
-    """
-    try:
-        return evaluate(expression, table)
-    except DataError as error:
-        hint = "" if config is None else selection_hint(expression.names, table, config)
-        raise DataError(f"{where}: {error}{hint}") from error
+        table[name] = evaluator(expression, table, f"{path}: new variable {name!r}", config)
 
 
 def selection_hint(names: Iterable[str], table: Table, config: DataConfig) -> str:
@@ -248,10 +260,12 @@ def selection_hint(names: Iterable[str], table: Table, config: DataConfig) -> st
     )
 
 
-def _row_mask(selection: Expression, table: Table, config: DataConfig, path: str) -> Mask:
+def _row_mask(
+    selection: Expression, table: Table, config: DataConfig, path: str, evaluator: Evaluator
+) -> Mask:
     """Which rows pass, (R,); where the selection has no value, they do not."""
     where = f"{path}: selection {selection.source!r}"
-    values = _true_or_false(evaluate_column(selection, table, where, config))
+    values = _true_or_false(evaluator(selection, table, where, config))
     if not isinstance(values, np.ndarray):
         found = f"type {ak.type(to_awkward(values))}"
     elif values.ndim != 1 or values.dtype.kind not in "biu":
@@ -267,7 +281,12 @@ def _true_or_false(values: Any) -> Any:
 
 
 def _select_objects(
-    table: Table, plan: Plan, config: DataConfig, path: str, accounting: Accounting
+    table: Table,
+    plan: Plan,
+    config: DataConfig,
+    path: str,
+    accounting: Accounting,
+    evaluator: Evaluator,
 ) -> Table:
     """Raw columns with only the objects that pass; nothing computed from the others is kept."""
     masks: dict[str, JaggedColumn] = {}
@@ -275,7 +294,7 @@ def _select_objects(
     original_indices: Table = {}
     for name, chosen in config.objects.items():
         # a selection may look at what an earlier one has left
-        mask = _object_mask(chosen, table | original_indices, config, path)
+        mask = _object_mask(chosen, table | original_indices, config, path, evaluator)
         accounting.objects[name] += len(mask.content)
         accounting.objects_dropped[name] += len(mask.content) - int(mask.content.sum())
         passed_before = np.concatenate([[0], np.cumsum(mask.content)])  # (M + 1,)
@@ -334,7 +353,11 @@ def _owner_of_column(column: str, config: DataConfig) -> str | None:
 
 
 def _object_mask(
-    chosen: ObjectSelection, table: Table, config: DataConfig, path: str
+    chosen: ObjectSelection,
+    table: Table,
+    config: DataConfig,
+    path: str,
+    evaluator: Evaluator,
 ) -> JaggedColumn:
     """Which objects pass, as a column of booleans; where there is no value, they do not."""
     where = f"{path}: objects of {chosen.group!r}"
@@ -343,8 +366,8 @@ def _object_mask(
     for name in dependency_order(config, chosen.expression.names):
         if name in config.new_variables:
             place = f"{where}: new variable {name!r}"
-            scratch[name] = evaluate_column(config.new_variables[name], scratch, place)
-    mask = _true_or_false(evaluate_column(chosen.expression, scratch, where))
+            scratch[name] = evaluator(config.new_variables[name], scratch, place, None)
+    mask = _true_or_false(evaluator(chosen.expression, scratch, where, None))
     if not isinstance(mask, JaggedColumn) or mask.content.dtype.kind not in "biu":
         raise DataError(
             f"{where}: {chosen.expression.source!r} must be true or false for each object, "
