@@ -29,6 +29,14 @@ class UserCodeError(WeaverError):
     """A user's own code failed, such as a network file: its lines and its error, ``__cause__``."""
 
 
+class MissingTreeError(BadFileError):
+    """A data file without the tree, or with a tree that has neither rows nor columns.
+
+    A job that found no event leaves such a file; where all files are so, the name of the tree is
+    wrong.
+    """
+
+
 class TrainingError(WeaverError):
     """Training cannot go on: a NaN loss, a checkpoint of another network."""
 

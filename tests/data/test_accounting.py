@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.accounting import Accounting, LostRows, list_bad_files
 
 
 def test_counts_of_two_workers_add_up():
@@ -63,3 +63,25 @@ def test_the_report_tells_labels_without_a_value():
     assert counts.report() == (
         "labels without a value, left out of loss and metrics: mass 1,200 (first: a.root, row 3)"
     )
+
+
+def test_a_row_is_lost_once_however_often_and_in_whichever_pieces():
+    lost = [
+        LostRows("b.root", "checksum", 100, 200),
+        LostRows("b.root", "checksum", 100, 200),  # in the next epoch
+        LostRows("b.root", "checksum", 150, 260),  # in larger pieces, by another pass
+        LostRows("b.root", "checksum", 300, 310),
+        LostRows("a.root", "no tree"),
+        LostRows("c.root", "checksum", 0, 5),
+        LostRows("c.root", "gone"),  # cannot even be opened any more
+    ]
+    assert list_bad_files(lost) == [
+        {"path": "a.root", "rows": None, "reason": "no tree"},
+        {"path": "b.root", "rows": 170, "reason": "checksum"},
+        {"path": "c.root", "rows": None, "reason": "checksum"},
+    ]
+
+
+def test_the_report_says_how_many_rows_of_which_files_are_missing():
+    counts = Accounting(lost=Counter([LostRows("b.root", "x", 0, 1200), LostRows("a.root", "y")]))
+    assert counts.report() == "rows of bad files skipped: a.root all, b.root 1,200"

@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import uproot
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
 from weaver_tt.data.scan import scan_files
-from weaver_tt.errors import BadFileError, DataError
+from weaver_tt.errors import BadFileError, DataError, MissingTreeError
 from weaver_tt.formats.file_groups import FileGroup
+from weaver_tt.formats.ttree_reader import TTreeReader
 
 CONFIG = from_mapping(
     {"inputs": {"event": {"length": None, "vars": ["met"]}}, "observers": ["run", "truth?"]}
@@ -64,10 +66,12 @@ def test_a_bad_file_stops_or_is_counted(write, tmp_path):
     bad = tmp_path / "bad.parquet"
     bad.write_bytes(b"PAR1 and then nothing")
     groups = [FileGroup("mc", (write("a"), str(bad)))]
-    with pytest.raises(BadFileError, match=r"bad.parquet"):
+    with pytest.raises(BadFileError, match=r"bad.parquet.*--on-bad-file skip"):
         scan_files(groups, CONFIG, PREDICT)
     scan = scan_files(groups, CONFIG, PREDICT, "skip")
-    assert scan.accounting.bad_files == {str(bad): 1}
+    ((lost, times),) = scan.accounting.lost.items()
+    assert (lost.path, lost.first, lost.last, times) == (str(bad), None, None, 1)
+    assert "bad.parquet: the file cannot be read" in lost.reason
     assert len(scan.sources) == 1
 
 
@@ -134,3 +138,61 @@ def test_one_value_a_row_in_one_file_and_lists_in_another_is_an_error_that_names
         match=r"lists\.parquet: column 'met' is var \* float64 .* in .*a\.parquet it is float64",
     ):
         scan_files([FileGroup("x", (write("a"), other))], CONFIG, PREDICT)
+
+
+TREE = from_mapping(
+    {"treename": "tree", "inputs": {"event": {"length": None, "vars": ["met"]}}}, "x.yaml"
+)
+
+
+@pytest.fixture
+def skims(tmp_path):
+    """ROOT files of a production: with events, without the tree, with a tree of nothing at all."""
+    paths = {name: str(tmp_path / f"{name}.root") for name in ("full", "treeless", "keyless")}
+    with uproot.recreate(paths["full"]) as file:
+        file.mktree("tree", {"met": "float32"}).extend({"met": np.ones(3, "float32")})
+    with uproot.recreate(paths["treeless"]) as file:
+        file["histogram"] = np.histogram([1.0])
+    with uproot.recreate(paths["keyless"]):
+        pass
+    return paths
+
+
+@pytest.mark.parametrize("name", ["treeless", "keyless"])
+def test_files_without_the_tree_are_skipped_where_another_has_it(skims, name):
+    plan = make_plan(TREE, "train")
+    groups = [FileGroup("a", (skims[name],)), FileGroup("b", (skims["full"],))]
+    with pytest.raises(MissingTreeError, match=rf"{name}\.root.* --on-bad-file skip"):
+        scan_files(groups, TREE, plan)
+    scan = scan_files(groups, TREE, plan, "skip")
+    assert [lost.path for lost in scan.accounting.lost] == [skims[name]]
+    assert [source.rows for source in scan.sources] == [3]
+    # the group that lost it is there, and knows
+    assert [lost.path for lost in scan.of_group(0).accounting.lost] == [skims[name]]
+    assert not scan.of_group(1).accounting.lost
+
+
+def test_a_tree_with_neither_rows_nor_columns_counts_as_none(skims, monkeypatch):
+    # uproot writes no tree without branches
+    columns = TTreeReader.columns
+    monkeypatch.setattr(TTreeReader, "rows", lambda self: 3 * ("full" in self.path))
+    monkeypatch.setattr(
+        TTreeReader, "columns", lambda self: columns(self) if "full" in self.path else []
+    )
+    with uproot.recreate(skims["keyless"]) as file:
+        file.mktree("tree", {"x": "float32"})
+    groups = [FileGroup("a", (skims["full"], skims["keyless"]))]
+    scan = scan_files(groups, TREE, make_plan(TREE, "train"), "skip")
+    assert [lost.path for lost in scan.accounting.lost] == [skims["keyless"]]
+    with pytest.raises(MissingTreeError, match=r"keyless\.root, tree 'tree': it has neither rows"):
+        scan_files(groups, TREE, make_plan(TREE, "train"))
+
+
+def test_a_tree_that_no_file_has_is_an_error_whatever_is_to_be_skipped(skims):
+    config = replace(TREE, treename="tre")
+    groups = [FileGroup("a", (skims["treeless"], skims["full"]))]
+    for on_bad_file in ("stop", "skip"):
+        with pytest.raises(MissingTreeError, match=r"treeless\.root") as caught:
+            scan_files(groups, config, make_plan(config, "train"), on_bad_file)
+        # which would not help
+        assert "--on-bad-file" not in str(caught.value)

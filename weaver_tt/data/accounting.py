@@ -2,11 +2,56 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class LostRows:
+    """Rows [first, last) of a file that were left out because it is damaged.
+
+    Without numbers all rows of a file that could not be opened: how many is unknown.
+    """
+
+    path: str
+    reason: str
+    first: int | None = None
+    last: int | None = None
+
+
+def list_bad_files(lost: Iterable[LostRows]) -> list[dict[str, Any]]:
+    """What was lost in each file, ready for JSON: path, reason, rows (None where unknown).
+
+    A row counts once, in however many epochs and passes it was lost. Files in the order of paths.
+    """
+    parts_of: dict[str, list[LostRows]] = defaultdict(list)
+    for part in lost:
+        parts_of[part.path].append(part)
+    files = []
+    for path, parts in sorted(parts_of.items()):
+        files.append({"path": path, "rows": _rows_lost(parts), "reason": parts[0].reason})
+    return files
+
+
+def _rows_lost(parts: Iterable[LostRows]) -> int | None:
+    """Number of rows in the union of ``parts`` of one file; None where it is unknown."""
+    ranges = []
+    for part in parts:
+        if part.first is None or part.last is None:
+            return None
+        ranges.append((part.first, part.last))
+    rows = 0
+    end = 0  # rows before it are counted
+    for first, last in sorted(ranges):
+        rows += max(0, last - max(first, end))
+        end = max(end, last)
+    return rows
+
 
 Place = tuple[str, int]  # path of a file, number of a row in it
 
@@ -44,8 +89,8 @@ class Accounting:
     undefined: Counter[str] = field(default_factory=Counter)
     # (nonfinite | undefined, column or label) -> the first of them, by path and row
     first: dict[tuple[str, str], Place] = field(default_factory=dict)
-    # path -> chunks skipped with --on-bad-file skip, 1 for a file that does not open
-    bad_files: Counter[str] = field(default_factory=Counter)
+    # what --on-bad-file skip left out -> how often
+    lost: Counter[LostRows] = field(default_factory=Counter)
     # class -> selected rows, or "LABEL = 0|1" -> selected objects
     targets: Counter[str] = field(default_factory=Counter)
     # reweighting (variable, class, before | after | square, bin) -> sum
@@ -97,7 +142,6 @@ class Accounting:
         remarks = {
             "objects beyond the input's length": self.truncated,
             "objects that failed the object selection": self.objects_dropped,
-            "parts of damaged files skipped": self.bad_files,
         }
         for what, counts in remarks.items():
             found = []
@@ -114,10 +158,20 @@ class Accounting:
             described = self.describe_places(count)
             if described:
                 lines.append(f"{what}: {', '.join(described)}")
+        if self.lost:
+            lines.append(f"rows of bad files skipped: {', '.join(self._losses())}")
         for group, (padded, full) in self.padding().items():
             line = f"padding of {group}: {padded:.1%} of its slots"
             lines.append(f"{line}, {full:.1%} without bucketing")
         return "\n".join(lines)
+
+    def _losses(self) -> list[str]:
+        """Each bad file, with the rows that it lacks."""
+        shown = []
+        for file in list_bad_files(self.lost):
+            rows = "all" if file["rows"] is None else f"{file['rows']:,}"
+            shown.append(f"{file['path']} {rows}")
+        return shown
 
     def padding(self) -> dict[str, tuple[float, float]]:
         """Input group -> shares of slots without an object, in batches of similar size.

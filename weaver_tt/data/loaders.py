@@ -67,6 +67,8 @@ class Loader:
         """
         self.steps = steps  # batches in an epoch where that is fixed
         self.accounting = Accounting()  # of the running or the last epoch
+        # rows of bad files that were left out, in all epochs so far
+        self.lost = {*stream.scan.accounting.lost, *stream.scan.lost_in_statistics}
         self.scan = stream.scan
         self.groups = stream.scan.groups
         self._stream = stream
@@ -110,6 +112,7 @@ class Loader:
         with closing(self._unpadded_batches(0 if self._repeat else number, skip)) as batches:
             for unpadded in batches:
                 self.accounting.add(unpadded.accounting)
+                self.lost.update(unpadded.accounting.lost)
                 share = progress.after(unpadded)
                 if unpadded.number < 0:
                     # the end of a stream: only something left to account for

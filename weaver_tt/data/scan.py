@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from awkward.types import Type
 
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.accounting import Accounting, LostRows
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.rows.table import file_name
-from weaver_tt.errors import BadFileError, DataError
+from weaver_tt.errors import BadFileError, DataError, MissingTreeError
 from weaver_tt.formats.column_types import common_type
 from weaver_tt.formats.file_groups import FileGroup
 from weaver_tt.formats.open_reader import open_reader
@@ -39,6 +40,8 @@ class Scan:
     in_file: frozenset[str]  # columns that all files have, under their names there
     # column, under its name in the files -> type of a row that fits all of them
     types: Mapping[str, Type]
+    # rows that the pass for statistics left out
+    lost_in_statistics: tuple[LostRows, ...] = ()
 
     def covers(self, groups: Sequence[FileGroup], config: DataConfig, plan: Plan) -> bool:
         """Whether it is of these files and has all columns of ``plan``, none of them optional."""
@@ -51,9 +54,9 @@ class Scan:
         """The scan of one group alone, perhaps without rows; types are those of all groups."""
         sources = [source for source in self.sources if source.group == number]
         accounting = Accounting()
-        for path, parts in self.accounting.bad_files.items():
-            if path in self.files[number].paths:
-                accounting.bad_files[path] = parts
+        for lost, times in self.accounting.lost.items():
+            if lost.path in self.files[number].paths:
+                accounting.lost[lost] = times
         return replace(
             self,
             groups=(self.groups[number],),
@@ -110,10 +113,13 @@ def scan_files(
 ) -> Scan:
     """Look at all files of ``groups``, unless ``known``, an earlier scan, is of these files.
 
+    With "skip" for ``on_bad_file``, damaged files are left out, and so are those without the tree,
+    or with an empty one, as long as another file has it.
+
     Raises:
-        DataError: a file cannot be read (unless ``on_bad_file`` is "skip") or lacks a column,
-            files of a group differ in an optional one, files differ in what a column is, or there
-            is no row at all.
+        BadFileError: a file is damaged or without the tree, and not to be skipped.
+        DataError: a file lacks a column, files of a group differ in an optional one, files differ
+            in what a column is, or there is no row at all.
     """
     if known is not None and known.covers(groups, config, plan):
         return replace(known, columns=tuple(plan.columns for _ in groups))
@@ -121,10 +127,16 @@ def scan_files(
     sources: list[Source] = []
     columns = []
     types = _CommonTypes()
+    scanned = [_scan_group(group, config, plan) for group in groups]
+    _check_bad_files([*chain.from_iterable(scanned)], on_bad_file)
     for number, group in enumerate(groups):
-        files = _scan_group(group, config, plan, on_bad_file)
-        bad_files = set(group.paths) - {file.path for file in files}
-        accounting.bad_files.update(bad_files)
+        files = []
+        for path, file in zip(group.paths, scanned[number], strict=True):
+            if isinstance(file, BadFileError):
+                log.warning("skipped a bad file: %s", file)
+                accounting.lost[LostRows(path, str(file))] += 1
+            else:
+                files.append(file)
         optional = _common_optional_columns(group.name, files)
         columns.append(_columns_to_read(plan, optional))
         for file in files:
@@ -151,47 +163,61 @@ def _no_rows_error(groups: Sequence[FileGroup], accounting: Accounting) -> DataE
     for group in groups:
         paths += group.paths
     bad = ""
-    if accounting.bad_files:
-        bad = f", {len(accounting.bad_files)} of them skipped as damaged"
+    if accounting.lost:
+        bad = f", {len(accounting.lost)} of them skipped as damaged"
     shown = paths[0] if len(paths) == 1 else f"{paths[0]}, …"
     return DataError(f"no rows to read: 0 entries in {len(paths)} files{bad} ({shown})")
 
 
-def _scan_group(
-    group: FileGroup, config: DataConfig, plan: Plan, on_bad_file: str
-) -> list[_FileScan]:
-    """What is in the files of a group, in their order, without damaged ones that are skipped."""
+def _scan_group(group: FileGroup, config: DataConfig, plan: Plan) -> list[_FileScan | BadFileError]:
+    """What is in the files of a group, in their order; an error in the place of a bad one."""
 
-    def scan_file(path: str) -> _FileScan | None:
-        return _scan_file(path, config, plan, on_bad_file)
+    def scan_file(path: str) -> _FileScan | BadFileError:
+        try:
+            return _scan_file(path, config, plan)
+        except BadFileError as error:
+            return error
 
     with ThreadPoolExecutor(FILES_AT_ONCE) as executor:
-        files = list(executor.map(scan_file, group.paths))
-    return [file for file in files if file is not None]
+        return list(executor.map(scan_file, group.paths))
 
 
-def _scan_file(path: str, config: DataConfig, plan: Plan, on_bad_file: str) -> _FileScan | None:
-    """What is in one file; None if it is damaged and to be skipped."""
-    try:
-        with open_reader(path, config.treename) as reader:
-            optional = set()
-            for name in plan.columns:
-                if plan.is_optional(name) and file_name(name, config) in reader:
-                    optional.add(name)
-            columns = _columns_to_read(plan, optional)
-            wanted = [file_name(name, config) for name in columns]
-            # raises an error that names what is missing
-            reader.resolve(wanted)
-            if not reader.rows():
-                return _FileScan(path, (0,), frozenset(optional), {})
-            borders = tuple(reader.clusters(wanted))
-            types = reader.types(list(dict.fromkeys(wanted)))
-            return _FileScan(path, borders, frozenset(optional), types)
-    except BadFileError as error:
-        if on_bad_file != "skip":
-            raise
-        log.warning("skipped a bad file: %s", error)
-        return None
+def _check_bad_files(scanned: Sequence[_FileScan | BadFileError], on_bad_file: str) -> None:
+    """Check that files that cannot be read may be skipped.
+
+    Raises:
+        BadFileError: they may not.
+        MissingTreeError: none of the files has the tree, which is then called otherwise.
+    """
+    bad = [file for file in scanned if isinstance(file, BadFileError)]
+    if len(bad) == len(scanned):
+        for error in bad:
+            if isinstance(error, MissingTreeError):
+                raise error
+    if bad and on_bad_file != "skip":
+        hint = "--on-bad-file skip leaves such files out"
+        raise type(bad[0])(f"{bad[0]}; {hint}") from bad[0]
+
+
+def _scan_file(path: str, config: DataConfig, plan: Plan) -> _FileScan:
+    """What is in one file."""
+    with open_reader(path, config.treename) as reader:
+        rows = reader.rows()
+        if not rows and not reader.columns():
+            raise MissingTreeError(f"{reader.place}: it has neither rows nor columns")
+        optional = set()
+        for name in plan.columns:
+            if plan.is_optional(name) and file_name(name, config) in reader:
+                optional.add(name)
+        columns = _columns_to_read(plan, optional)
+        wanted = [file_name(name, config) for name in columns]
+        # raises an error that names what is missing
+        reader.resolve(wanted)
+        if not rows:
+            return _FileScan(path, (0,), frozenset(optional), {})
+        borders = tuple(reader.clusters(wanted))
+        types = reader.types(list(dict.fromkeys(wanted)))
+        return _FileScan(path, borders, frozenset(optional), types)
 
 
 def _columns_to_read(plan: Plan, optional: set[str] | frozenset[str]) -> tuple[str, ...]:

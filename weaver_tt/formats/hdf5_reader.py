@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.errors import DataError, nearest
+from weaver_tt.errors import DataError, MissingTreeError, nearest
 from weaver_tt.formats.file_groups import is_remote
 from weaver_tt.formats.reader import Reader, blame_file, column_spellings
 
@@ -68,9 +68,11 @@ class Hdf5Reader(Reader):
         if any(isinstance(item, h5py.Dataset) for item in items.values()):
             return self._file
         if not groups:
-            raise DataError(f"{self.path}: the file holds no data sets")
+            raise MissingTreeError(f"{self.path}: the file holds no data sets")
         if treename is not None:
-            raise DataError(f"{self.path}: no group {treename!r}; {nearest(treename, groups)}")
+            raise MissingTreeError(
+                f"{self.path}: no group {treename!r}; {nearest(treename, groups)}"
+            )
         if len(groups) != 1:
             raise DataError(
                 f"{self.path}: treename is needed, the file holds {len(groups)} groups; "

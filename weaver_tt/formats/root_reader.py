@@ -6,7 +6,7 @@ from typing import Any
 
 import uproot
 
-from weaver_tt.errors import DataError, nearest
+from weaver_tt.errors import DataError, MissingTreeError, nearest
 from weaver_tt.formats.file_groups import is_remote
 from weaver_tt.formats.reader import Reader, blame_file
 from weaver_tt.formats.rntuple_reader import RNTupleReader
@@ -55,12 +55,12 @@ def _choose_tree(path: str, file: Any, treename: str | None) -> tuple[str, str]:
         class_names = file.classnames(recursive=True, cycle=False)
     kinds = {name: kind for name, kind in class_names.items() if kind in TREE_READERS}
     if not kinds:
-        raise DataError(f"{path}: the file holds no TTree or RNTuple")
+        raise MissingTreeError(f"{path}: the file holds no TTree or RNTuple")
     if treename is not None:
         # `name;2` names the cycle
         without_cycle = treename.partition(";")[0]
         if without_cycle not in kinds:
-            raise DataError(f"{path}: no tree {treename!r}; {nearest(treename, kinds)}")
+            raise MissingTreeError(f"{path}: no tree {treename!r}; {nearest(treename, kinds)}")
         return treename, kinds[without_cycle]
     if len(kinds) != 1:
         raise DataError(

@@ -90,7 +90,8 @@ def test_a_bad_file_is_skipped_and_counted_only_where_that_is_asked(paths):
     Path(paths[0]).write_bytes(b"no parquet")
     chunk = Chunk(0, paths[0], 0, 10)
     assert decode(skipping, chunk).rows is None
-    assert skipping.accounting.bad_files == {paths[0]: 1}
+    ((lost, times),) = skipping.accounting.lost.items()
+    assert (lost.path, lost.first, lost.last, times) == (paths[0], 0, 10, 1)
     with pytest.raises(BadFileError, match=r"0\.parquet"):
         strict.read(chunk)
 

@@ -306,10 +306,10 @@ def test_a_file_that_breaks_in_the_pass_stops_the_training_or_is_skipped(
 ):
     accumulate_file = training_pass._accumulate_file
 
-    def break_first(accumulators, plans, totals, source, types):
+    def break_first(accumulators, plans, totals, source, types, skip_bad):
         if source.path == files[0]:
             raise BadFileError("broken")
-        accumulate_file(accumulators, plans, totals, source, types)
+        return accumulate_file(accumulators, plans, totals, source, types, skip_bad)
 
     monkeypatch.setattr(training_pass, "_accumulate_file", break_first)
     broken = options(files, on_bad_file=on_bad_file)
@@ -317,7 +317,8 @@ def test_a_file_that_breaks_in_the_pass_stops_the_training_or_is_skipped(
         with pytest.raises(BadFileError, match="broken"):
             fit_statistics(changed(), str(tmp_path / "net"), broken)
         return
-    config, _ = fit_statistics(changed(), str(tmp_path / "net"), broken)
+    config, scan = fit_statistics(changed(), str(tmp_path / "net"), broken)
+    assert [lost.path for lost in scan.lost_in_statistics] == [files[0]]
     # of 720 rows in the other file, 103 are multiples of 7
     assert config.weights.summary.rows == 720 - 103
 

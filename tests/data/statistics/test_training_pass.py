@@ -152,7 +152,7 @@ def test_a_stretch_of_which_no_row_passes_is_left_out(file, monkeypatch):
     assert np.concatenate(found.column("y")).tolist() == list(range(46, 101))
 
 
-def test_the_rest_of_a_file_with_damaged_data_is_skipped_or_an_error(tmp_path, monkeypatch, caplog):
+def test_damaged_rows_of_a_file_are_skipped_or_an_error(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(training_pass, "ROWS_AT_ONCE", 10)
     paths = []
     for name in "ab":
@@ -163,15 +163,20 @@ def test_the_rest_of_a_file_with_damaged_data_is_skipped_or_an_error(tmp_path, m
     read = Reader.read
 
     def fail_late(self, columns, first, last):
-        if self.path == paths[0] and first == 20:
+        if self.path == paths[0] and first == 10:
             raise BadFileError(f"{paths[0]}: damaged")
         return read(self, columns, first, last)
 
     monkeypatch.setattr(Reader, "read", fail_late)
     found = Collector(needed)
-    accumulate([found], scan.sources, skip_bad=True)
+    (lost,) = accumulate([found], scan.sources, skip_bad=True)
+    assert (lost.path, lost.first, lost.last) == (paths[0], 10, 20)
     assert [path for _, _, path in found.tables] == [paths[0]] * 2 + [paths[1]] * 3
-    assert "the rest of the file is skipped" in caplog.text
+    # what follows in the file is used, as in training
+    first_file = np.concatenate(found.column("x")[:2]).tolist()
+    assert (min(first_file), max(first_file)) == (0, 28)
+    assert not set(first_file) & set(range(10, 20))
+    assert "skipped rows 10 to 20 of a bad file" in caplog.text
     with pytest.raises(BadFileError, match=r"a.parquet: damaged"):
         accumulate([found], scan.sources, skip_bad=False)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.accounting import Accounting, LostRows
 from weaver_tt.data.chunks import Chunk
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.table import Table, read_columns, select_rows, take_table_rows
@@ -76,7 +76,8 @@ class Decoder:
         """
         if isinstance(columns, BadFileError):
             log.warning("skipped rows %d to %d of a bad file: %s", chunk.first, chunk.last, columns)
-            self.accounting.bad_files[chunk.path] += 1
+            lost = LostRows(chunk.path, str(columns), chunk.first, chunk.last)
+            self.accounting.lost[lost] += 1
             return NO_ROWS
         group = self._scan.groups[chunk.group]
         selected = select_rows(columns, self._plan, self._config, chunk.path, group)

@@ -15,6 +15,7 @@ from weaver_tt.config.inputs import with_params
 from weaver_tt.config.load import load_config, save_config
 from weaver_tt.config.plan import make_plan, with_extra_selection
 from weaver_tt.config.schema import Bucketing, DataConfig, Variable
+from weaver_tt.data.accounting import LostRows
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.scan import Scan, scan_files
 from weaver_tt.data.statistics.bucketing import BucketEdgesAccumulator
@@ -44,6 +45,7 @@ class _Fitted:
     bucketing: Bucketing | None = None
     variables: Mapping[str, Variable] | None = None
     fingerprint: str | None = None  # of the variables' statistics
+    lost: tuple[LostRows, ...] = ()  # rows of bad files that the pass skipped
 
 
 def fit_statistics(
@@ -112,7 +114,7 @@ def _scan_and_fit(
         # also where nothing was computed: the rest of the YAML may have changed
         full = _with_fitted(config, fitted)
         save_config(full, path, full.preprocess.params, full.preprocess.fingerprint)
-    return scan, fitted
+    return replace(scan, lost_in_statistics=fitted.lost), fitted
 
 
 def _fit(config: DataConfig, path: str, data: DataOptions, scan: Scan) -> _Fitted:
@@ -128,11 +130,11 @@ def _fit(config: DataConfig, path: str, data: DataOptions, scan: Scan) -> _Fitte
                 fitted[name] = found
     outdated = {name: accumulators[name] for name in accumulators if name not in fitted}
     skip_bad = data.on_bad_file == "skip"
-    accumulate(list(outdated.values()), sources, skip_bad, scan.types)
+    lost = accumulate(list(outdated.values()), sources, skip_bad, scan.types)
     for name, accumulator in outdated.items():
         fitted[name] = accumulator.result()
     fingerprint = accumulators["variables"].fingerprint if "variables" in accumulators else None
-    return _Fitted(**fitted, fingerprint=fingerprint)
+    return _Fitted(**fitted, fingerprint=fingerprint, lost=tuple(lost))
 
 
 def make_accumulators(

@@ -14,7 +14,7 @@ from awkward.types import Type
 
 from weaver_tt.config.plan import Plan, make_plan, without_reweighting
 from weaver_tt.config.schema import DataConfig, InputGroup
-from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.accounting import Accounting, LostRows
 from weaver_tt.data.chunks import Chunk, Source, select_window, split_into_chunks
 from weaver_tt.data.rows.table import (
     AS_IN_FILE,
@@ -79,32 +79,35 @@ def accumulate(
     sources: Sequence[Source],
     skip_bad: bool,
     types: Mapping[str, Type] = AS_IN_FILE,
-) -> None:
+) -> list[LostRows]:
     """Pass once over the rows of ``sources`` and give each accumulator its selected rows.
 
     Each file is opened once. A column is read only for the rows that some accumulator uses.
-    ``types``: those that the scan has settled.
+    ``types``: those that the scan has settled. Returns what was skipped because of ``skip_bad``.
 
     Raises:
-        BadFileError: a file cannot be decoded; with ``skip_bad`` its rest is skipped instead.
+        BadFileError: rows cannot be decoded, and are not to be skipped.
         DataError: no object of a group passes its selection.
     """
     if not accumulators:
-        return
+        return []
     plans = [make_plan(accumulator.needed, "train") for accumulator in accumulators]
     totals = [Accounting() for _ in accumulators]
+    lost: list[LostRows] = []
     for source in sources:
         try:
-            _accumulate_file(accumulators, plans, totals, source, types)
+            lost += _accumulate_file(accumulators, plans, totals, source, types, skip_bad)
         except BadFileError as error:
             if not skip_bad:
                 raise
-            log.warning("the rest of the file is skipped: %s", error)
+            log.warning("skipped a bad file: %s", error)
+            lost.append(LostRows(source.path, str(error), source.borders[0], source.borders[-1]))
     for accumulator, total in zip(accumulators, totals, strict=True):
         empty = describe_empty_selections(total, accumulator.needed)
         if empty:
             where = f"{accumulator.needed.source}: object_selection"
             raise DataError(f"{where}: {'; '.join(empty)}")
+    return lost
 
 
 def _accumulate_file(
@@ -113,14 +116,31 @@ def _accumulate_file(
     totals: Sequence[Accounting],
     source: Source,
     types: Mapping[str, Type],
-) -> None:
-    """Give each accumulator its rows of one file, and count them in its ``totals``."""
+    skip_bad: bool,
+) -> list[LostRows]:
+    """Give each accumulator its rows of one file, and count them in its ``totals``.
+
+    Returns the rows that were skipped.
+
+    Raises:
+        BadFileError: the file cannot be opened, or rows cannot be decoded and are not skipped.
+    """
+    lost: list[LostRows] = []
     chunks = [chunk for chunk in split_into_chunks(source, ROWS_AT_ONCE) if chunk.rows]
     if not chunks:
-        return
+        return lost
     with open_reader(source.path, accumulators[0].needed.treename) as reader:
         for chunk in chunks:
-            tables = _read_chunk(reader, chunk, accumulators, plans, types)
+            try:
+                tables = _read_chunk(reader, chunk, accumulators, plans, types)
+            except BadFileError as error:
+                if not skip_bad:
+                    raise
+                log.warning(
+                    "skipped rows %d to %d of a bad file: %s", chunk.first, chunk.last, error
+                )
+                lost.append(LostRows(chunk.path, str(error), chunk.first, chunk.last))
+                continue
             parts = zip(accumulators, plans, totals, tables, strict=True)
             for accumulator, plan, total, columns in parts:
                 table, accounting = make_table(
@@ -130,6 +150,7 @@ def _accumulate_file(
                 selected = accounting.selected.total()
                 if selected:
                     accumulator.add(table, selected, chunk.path)
+    return lost
 
 
 def _read_chunk(
