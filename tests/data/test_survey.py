@@ -7,7 +7,6 @@ import pytest
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
 from weaver_tt.data import survey
-from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.first_rows import FirstRows
 from weaver_tt.data.rows.rows import JaggedObjects, Rows
 from weaver_tt.formats.file_groups import FileGroup
@@ -93,7 +92,9 @@ def test_columns_are_measured_over_all_groups(config):
         {"jet_energy": ak.Array([[1.0, 2.0]]), "jet_mass": ak.Array([[0, 0]]), "event": [7]},
         {"jet_energy": ak.Array([[], [4.0]]), "jet_mass": ak.Array([[], [0]]), "event": [8, 9]},
     ]
-    first = [FirstRows("_", "a.root", {}, table, Accounting()) for table in tables]
+    first = [
+        FirstRows("_", "a.root", {}, table, np.arange(len(table["event"]))) for table in tables
+    ]
     energy, mass, event = survey.survey_columns(first, config)
     assert (energy.name, energy.values, energy.high) == ("jet_energy", 3, 4.0)
     assert mass.constant

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import awkward as ak
+import numpy as np
 import pytest
 import torch
 
 from weaver_tt.config.load import load_config
 from weaver_tt.data import scan
 from weaver_tt.data.statistics import fit
-from weaver_tt.errors import WeaverError
+from weaver_tt.errors import DataError, WeaverError
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run import preflight
 from weaver_tt.run import run as story
@@ -146,3 +148,29 @@ def test_one_row_alone_is_not_judged(training):
     chosen = training.options(config={"selection": "(n == 39) & (is_a == 1)"})
     scans = preflight.check_training(load_config("d.yaml"), chosen)
     assert scans.validation is not None
+
+
+def test_a_second_test_group_is_tried_before_the_first_one_is_predicted(training):
+    story.run(training.options())
+    # an event weight that only one group lacks
+    rows = ak.from_parquet("a.parquet")
+    ak.to_parquet(ak.with_field(rows, np.full(40, np.nan), "x"), "c.parquet")
+    flags = ["--predict", "-t", "a:a.parquet", "c:c.parquet"]
+    with pytest.raises(DataError, match=r"c\.parquet: event_weight 'x' is not finite in 40 of 40"):
+        story.run(training.options(*flags, config={"event_weight": "x"}))
+    assert list(Path().glob("pred*")) == []
+
+
+def test_validation_rows_are_tried_too(training, monkeypatch):
+    Path("c.parquet").write_bytes(Path("b.parquet").read_bytes())
+    rows = ak.from_parquet("c.parquet")
+    ak.to_parquet(ak.with_field(rows, np.ones(40), "is_a"), "c.parquet")
+    found = message_before_the_first_pass(training.options("-l", "c.parquet"), monkeypatch)
+    assert "c.parquet" in found
+    assert "40 belong to several" in found
+
+
+def test_an_unknown_ending_of_a_prediction_is_refused_before_anything_is_read(training):
+    flags = ["--predict", "-t", "a.parquet", "--predict-output", "pred.txt"]
+    with pytest.raises(WeaverError, match=r"no writer for '\.txt'"):
+        story.run(training.options(*flags))

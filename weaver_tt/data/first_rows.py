@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 from weaver_tt.config.plan import Plan
@@ -16,7 +17,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.padding import Padder
 from weaver_tt.data.rows.row_independence import check_row_independence
-from weaver_tt.data.rows.rows import Rows, concatenate_rows, slice_rows
+from weaver_tt.data.rows.rows import Integers, Rows, concatenate_rows, slice_rows
 from weaver_tt.data.rows.table import Table, read_columns, select_rows
 from weaver_tt.data.rows.tensors import to_rows
 from weaver_tt.data.scan import Scan
@@ -49,28 +50,46 @@ class FirstRows:
     path: str
     raw: Table
     table: Table
+    row_numbers: Integers  # (R,) number of each selected row in the file
     accounting: Accounting = field(default_factory=Accounting)
 
     @property
     def selected(self) -> int:
         """Number of rows in ``table``."""
-        return self.accounting.selected.total()
+        return len(self.row_numbers)
+
+    def to_rows(
+        self, config: DataConfig, plan: Plan, wanted: WantedLabels = ANY_LABELS
+    ) -> tuple[Rows, Accounting]:
+        """The selected rows, at least one, ready but for padding, and what was counted.
+
+        Raises:
+            ConfigError: a center is ``auto``.
+            DataError: columns, labels or weights are not what they should be.
+        """
+        return to_rows(self.table, config, plan, self.path, wanted, self.row_numbers)
 
 
 def read_first_rows(
-    config: DataConfig, plan: Plan, scan: Scan, *, rows: int = ROWS, skip_bad: bool = False
+    config: DataConfig,
+    plan: Plan,
+    scan: Scan,
+    *,
+    rows: int = ROWS,
+    files: int = FILES_OF_GROUP,
+    skip_bad: bool = False,
 ) -> list[FirstRows]:
     """The first rows of some files of each group of ``scan``, about ``rows`` of each group.
 
-    The files are spread over the group, as each may hold one class. Where the selection drops the
-    first rows of a file, the next ones follow, up to ``MOST_ROWS`` in all. With ``skip_bad``, files
-    that cannot be read are passed over.
+    At most ``files`` of a group, spread over it, as each may hold one class. Where the selection
+    drops the first rows of a file, the next ones follow, up to ``MOST_ROWS`` in all. With
+    ``skip_bad``, files that cannot be read are passed over.
 
     Raises:
         DataError: expressions do not fit the columns, or depend on other rows.
         BadFileError: a file cannot be read.
     """
-    most = max(1, min(FILES_OF_GROUP, FILES // len(scan.groups)))
+    most = max(1, min(files, FILES // len(scan.groups)))
     found = []
     for number in range(len(scan.groups)):
         sources = [source for source in scan.sources if source.group == number]
@@ -111,7 +130,8 @@ def _first_of_file(
                 break
     check_row_independence(columns, plan, config, source.path)
     # sources without rows are in no scan
-    return FirstRows(group, source.path, columns, selected.table, accounting)
+    row_numbers = chunk.first + np.flatnonzero(selected.passed)
+    return FirstRows(group, source.path, columns, selected.table, row_numbers, accounting)
 
 
 def first_rows_of_all(
@@ -132,7 +152,7 @@ def first_rows_of_all(
     parts: list[Rows] = []
     with_rows = [part for part in first if part.selected]
     for number, part in enumerate(with_rows):
-        rows, _ = to_rows(part.table, config, plan, part.path, wanted)
+        rows, _ = part.to_rows(config, plan, wanted)
         # what earlier files lack falls to those that follow
         taken = sum(part.size for part in parts)
         share = max(1, (size - taken) // (len(with_rows) - number))

@@ -17,7 +17,7 @@ from weaver_tt.config.plan import Purpose, make_plan, with_extra_selection, with
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.chunks import sample_files, select_window
-from weaver_tt.data.first_rows import read_first_rows
+from weaver_tt.data.first_rows import FILES_OF_GROUP, read_first_rows
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import (
     ANY_LABELS,
@@ -88,15 +88,24 @@ class Loader:
         columns = [name for name in scan.columns[0] if all(name in other for other in scan.columns)]
         return empty_observers(columns, scan.types, self._stream.plan, self._stream.config)
 
-    def try_first_rows(self) -> None:
-        """Evaluate all expressions on the first rows of some files, and on parts of these rows.
+    def try_first_rows(self, files: int = FILES_OF_GROUP) -> None:
+        """Take the first rows of some files of each group through all but the padding.
 
         Raises:
-            DataError: one does not fit the columns, or depends on other rows.
+            DataError: expressions, labels or weights do not fit the columns, or an expression
+                depends on other rows.
         """
         stream = self._stream
-        skip_bad = stream.on_bad_file == "skip"
-        read_first_rows(stream.config, stream.plan, stream.scan, skip_bad=skip_bad)
+        first = read_first_rows(
+            stream.config,
+            stream.plan,
+            stream.scan,
+            files=files,
+            skip_bad=stream.on_bad_file == "skip",
+        )
+        for part in first:
+            if part.selected:
+                part.to_rows(stream.config, stream.plan, stream.wanted_labels)
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of epoch ``number``, without the first ``skip`` of them.

@@ -6,7 +6,7 @@ and random states are put back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ from weaver_tt.config.alternatives import load_alternative
 from weaver_tt.config.plan import make_plan, with_extra_selection, without_reweighting
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.first_rows import ROWS, FirstRows, first_batch, read_first_rows
-from weaver_tt.data.loaders import test_loaders, val_loader
+from weaver_tt.data.loaders import Loader, test_loaders, val_loader
 from weaver_tt.data.scan import Scan
 from weaver_tt.data.statistics.fit import make_accumulators, run_on_main, scan_training_files
 from weaver_tt.data.statistics.standardize import provisional_statistics
@@ -128,11 +128,19 @@ def try_files(config: DataConfig, options: RunOptions, rows: int = ROWS) -> Trie
         loader.try_first_rows()
         validation = loader.scan
     if "test" in options.output.run_mode:
-        # a column that test files lack is reported now, not after days of training
-        test_config = load_alternative(provisional, data.data_config_test)
-        for loader in test_loaders(test_config, data).values():
-            loader.try_first_rows()
+        # what is wrong with test files is reported now, not after days of training
+        try_test_files(test_loaders(load_alternative(provisional, data.data_config_test), data))
     return TriedFiles(TrainingScans(scan, validation), first, provisional)
+
+
+def try_test_files(loaders: Mapping[str, Loader]) -> None:
+    """Try the first rows of every test group, before the first of them is predicted.
+
+    Raises:
+        DataError: expressions or labels do not fit the columns.
+    """
+    for loader in loaders.values():
+        loader.try_first_rows(files=1)
 
 
 def _try_accumulators(

@@ -30,6 +30,7 @@ from weaver_tt.engine.trials.profiler import profile_steps
 from weaver_tt.engine.trials.read_test import measure_reading
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.formats.file_groups import parse_groups
+from weaver_tt.formats.writers import check_suffix
 from weaver_tt.log import configure_log, log
 from weaver_tt.network.file import NetworkFile, explain_missing_file
 from weaver_tt.network.network import Ensemble, Network, build_network
@@ -57,7 +58,12 @@ from weaver_tt.run.naming import (
     with_run_name,
     with_tracker_subfolders,
 )
-from weaver_tt.run.preflight import TrainingScans, check_reading, check_training
+from weaver_tt.run.preflight import (
+    TrainingScans,
+    check_reading,
+    check_training,
+    try_test_files,
+)
 from weaver_tt.run.run_card import list_files, load_card, make_card, save_card
 from weaver_tt.run.task import make_run_task
 from weaver_tt.run_files import RunFiles
@@ -392,6 +398,7 @@ def run_predict(config: DataConfig, options: RunOptions) -> dict[str, Prediction
         gpus = options.train.gpus
     device = choose_device(gpus)
     output = options.output
+    check_suffix(output.predict_output)
     # a mistyped name is reported before files are copied
     for fold in fold_options(options):
         find_network(fold)
@@ -399,10 +406,9 @@ def run_predict(config: DataConfig, options: RunOptions) -> dict[str, Prediction
         folds = fold_options(replace(options, data=data))
         parts = [load_part(config, fold, device) for fold in folds]
         task = parts[0][1]
+        for _, _, loaders in parts:
+            try_test_files(loaders)
         networks = [(network, loaders) for network, _, loaders in parts]
-        # the parts read the same files
-        for loader in parts[0][2].values():
-            loader.try_first_rows()
         return predict_parts(networks, task, output.predict_output, device, output.figures)
 
 

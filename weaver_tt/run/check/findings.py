@@ -18,7 +18,6 @@ from weaver_tt.data.first_rows import FirstRows, read_first_rows
 from weaver_tt.data.loaders import val_loader
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
-from weaver_tt.data.rows.tensors import to_rows
 from weaver_tt.data.scan import Scan, scan_files
 from weaver_tt.data.statistics.standardize import provisional_statistics
 from weaver_tt.data.survey import (
@@ -301,7 +300,7 @@ def _look_at_values(
     for part in first:
         accounting.setdefault(part.group, Accounting()).add(part.accounting)
     for part in with_rows:
-        rows, counted = to_rows(part.table, config, plan, part.path, wanted)
+        rows, counted = part.to_rows(config, plan, wanted)
         accounting[part.group].add(counted)
         parts.append(rows)
     for number, group in enumerate(findings.groups):
