@@ -162,6 +162,9 @@ def test_a_pass_in_which_nothing_counts_says_why(tmp_path):
     loader.accounting = Accounting(
         read=Counter(a=8), objects=Counter(jets=5), objects_dropped=Counter(jets=5)
     )
+    run.state.batches = 0
+    with pytest.raises(TrainingError, match="in training: no object of 'jets' passes"):
+        run.train(loader)
     run.validate(loader)
     message = "in validation, epoch 0: no object of 'jets' passes its selection 'pt > 20': all 5"
     with pytest.raises(TrainingError, match=message):

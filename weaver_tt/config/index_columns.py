@@ -90,16 +90,15 @@ def check_index_columns(config: DataConfig) -> None:
     if not config.objects:
         return
     expressions = _expressions_after_selection(config)
-    names = [*_bare_names(config)]
+    used = _bare_names(config)
+    copied = (*config.observer_names, *config.monitor_variables)
+    names = [*copied, *used.values()]
     for where, expression in expressions.items():
         _check_names(expression.names, expression.names, f"{config.source}: {where}", config)
         names += expression.names
     _check_new_variables(names, config)
-    for group, variable in config.input_variables():
-        if config.is_in_file(variable.name):
-            where = f"{config.source}: inputs.{group.name}: {variable.name!r}"
-            _check_names({variable.name}, frozenset(), where, config)
-    copied = (*config.observer_names, *config.monitor_variables)
+    for where, name in used.items():
+        _check_names([name], frozenset(), f"{config.source}: {where}", config)
     for name in copied:
         for use in _index_uses([name], config):
             if use.selection.original_index not in copied:
@@ -183,18 +182,23 @@ def _expressions_after_selection(config: DataConfig) -> dict[str, Expression]:
     return found
 
 
-def _bare_names(config: DataConfig) -> list[str]:
-    """Columns and new variables that the YAML names outside of expressions."""
-    names = [*config.observer_names, *config.monitor_variables]
-    for group in config.inputs.values():
-        names += group.names
+def _bare_names(config: DataConfig) -> dict[str, str]:
+    """Place in the YAML -> the column or new variable that it names outside of expressions.
+
+    Without those that are only copied.
+    """
+    found = {}
+    for group, variable in config.input_variables():
+        found[f"inputs.{group.name}: {variable.name!r}"] = variable.name
     if config.labels is not None:
-        names += config.labels.expressions
+        for name in config.labels.expressions:
+            found[f"labels: {name!r}"] = name
     if config.weights is not None:
-        names += config.weights.names
+        for name in (*config.weights.variables, *config.weights.classes):
+            found[f"weights: {name!r}"] = name
     if config.bucketing is not None:
-        names.append(config.bucketing.variable)
-    return names
+        found["bucketing.var"] = config.bucketing.variable
+    return found
 
 
 def _index_uses(names: Iterable[str], config: DataConfig) -> Iterator[IndexUse]:

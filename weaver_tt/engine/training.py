@@ -30,7 +30,13 @@ from weaver_tt.engine.loop import (
     run_epoch,
 )
 from weaver_tt.engine.optim import compile_step
-from weaver_tt.engine.progress import BatchLoader, IntervalMetrics, describe_nonfinite, log_rows
+from weaver_tt.engine.progress import (
+    BatchLoader,
+    IntervalMetrics,
+    describe_nonfinite,
+    log_rows,
+    total_accounting,
+)
 from weaver_tt.engine.reweighting_figures import reweighting_figures
 from weaver_tt.engine.trackers.base import Tracker
 from weaver_tt.engine.update import ENTRY_LOSS, make_update
@@ -289,6 +295,10 @@ class Training:
         self._check_finite(loader)
         metrics.update(term_means(sum_terms_over_ranks(self.update.terms.sums())))
         self._last_pass = ("training", loader)
+        # one rank of several may have had none, but not all of them
+        empty = describe_empty_selections(total_accounting(loader), self.task.config)
+        if empty:
+            raise TrainingError(f"nothing to learn from in training: {'; '.join(empty)}")
         if not self.update.steps:
             raise TrainingError(
                 "the training data gave no batch: fewer rows are selected than --batch-size asks "
@@ -426,7 +436,7 @@ class Training:
         """Say in which pass over data nothing was left that counts, and why."""
         assert self._last_pass is not None
         where, loader = self._last_pass
-        accounting = loader.accounting
+        accounting = total_accounting(loader)
         reasons = describe_empty_selections(accounting, self.task.config)
         if not reasons:
             reasons = [

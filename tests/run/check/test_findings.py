@@ -128,3 +128,21 @@ def test_the_validation_yaml_is_looked_at(training):
 def test_a_yaml_that_is_not_there_is_a_problem(training):
     chosen = parse_options(["-i", "a.parquet", "-c", "none.yaml"], kind=CheckRun)
     assert "none.yaml" in find_all(chosen).problems[0]
+
+
+def test_an_object_selection_that_nothing_passes_is_a_problem_or_a_remark(training):
+    for name in "ab":
+        rewrite(training, name, pt=ak.Array([[1.0, 2.0]] * 40))
+    config = {
+        "inputs": {"jets": {"length": 2, "vars": [["pt", None]]}},
+        "object_selection": {"jets": "pt > 9"},
+    }
+    training.flags(config=config)
+    flags = ["-i", "a.parquet", "b.parquet", "-c", "d.yaml", "--gpus="]
+    text = "object_selection: no object of 'jets' passes its selection 'pt > 9': all "
+    found = find_all(parse_options(flags, kind=CheckRun))
+    assert found.problems == [f"{text}160 objects in 80 rows are dropped"]
+    # of the others nothing is known
+    found = find_all(parse_options([*flags, "--rows", "10"], kind=CheckRun))
+    assert found.problems == []
+    assert f"{text}20 objects in 10 rows are dropped" in found.remarks

@@ -18,6 +18,7 @@ from weaver_tt.data.first_rows import FirstRows, read_first_rows
 from weaver_tt.data.loaders import val_loader
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
+from weaver_tt.data.rows.table import describe_empty_selections
 from weaver_tt.data.scan import Scan, scan_files
 from weaver_tt.data.statistics.standardize import provisional_statistics
 from weaver_tt.data.survey import (
@@ -312,10 +313,24 @@ def _look_at_values(
                 selected=counts.selected.total(),
                 targets=dict(counts.targets),
             )
+    _note_empty_selections(list(accounting.values()), config, kind, findings)
     findings.columns = survey_columns(with_rows, config)
     findings.objects = survey_objects(parts, config)
     sizes = [row_bytes(rows) * rows.size for rows in parts]
     findings.row_bytes = sum(sizes) / max(1, sum(rows.size for rows in parts))
+
+
+def _note_empty_selections(
+    parts: Sequence[Accounting], config: DataConfig, kind: str, findings: Findings
+) -> None:
+    """Object selections that nothing passes: a problem where all rows were looked at."""
+    total = Accounting()
+    for part in parts:
+        total.add(part)
+    rows = sum(group.rows for group in findings.groups if group.kind == kind)
+    place = findings.problems if total.read.total() >= rows else findings.remarks
+    for text in describe_empty_selections(total, config):
+        place.append(f"object_selection: {text}")
 
 
 @dataclass(frozen=True, slots=True)

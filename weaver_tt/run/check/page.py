@@ -50,7 +50,8 @@ def _groups(findings: Findings) -> list[str]:
         selected = targets = ""
         if group.looked_at:
             selected = f"{group.share:.1%}"
-            total = sum(group.targets.values())
+            # all may be 0: no object passed its selection
+            total = max(1, sum(group.targets.values()))
             shares = [f"{name} {number / total:.0%}" for name, number in group.targets.items()]
             targets = ", ".join(share for share in shares if not share.endswith(" 0%"))
         name = "(no name)" if group.name == "_" else group.name
