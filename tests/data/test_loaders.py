@@ -339,6 +339,35 @@ def test_training_data_of_one_class_is_an_error_after_the_first_pass(files):
         epoch(train(files[:1]))
 
 
+@pytest.mark.parametrize("bucketing", [None, {"var": "number", "bins": [0, 5, 101, 150, 201, 301]}])
+@pytest.mark.parametrize(("workers", "world"), [(0, 1), (0, 3), (2, 1)])
+def test_no_training_batch_has_a_single_row(files, bucketing, workers, world):
+    """Batch norm has no variance of one row; validation and prediction take it all the same."""
+    # 201 rows in batches of 100 leave one, and so do shares of it
+    conf = config(selection="number < 201", bucketing=bucketing, labels=None)
+    options = DataOptions(
+        data_train=files[:1], data_val=files, batch_size=100 // world, num_workers=workers
+    )
+    for rank in range(world):
+        loader = loaders.train_loader(conf, options, rank=rank, world=world)
+        sizes = [batch.size for batch in loader.epoch(0)]
+        # of three ranks, one has the row of number 200 alone, and no batch
+        assert min(sizes, default=2) >= 2
+        # what is left out is not counted as used
+        assert loader.accounting.used.total() == sum(sizes)
+    val = loaders.val_loader(
+        conf, DataOptions(data_train=files, data_val=files[:1], batch_size=100)
+    )
+    assert [batch.size for batch in val.epoch(0)] == [100, 100, 1]
+
+
+def test_batches_of_a_single_row_are_given_to_those_who_ask_for_them(files):
+    conf = config(selection="number < 3", labels=None)
+    options = DataOptions(data_train=files, data_val=files, batch_size=1)
+    sizes = [batch.size for batch in loaders.train_loader(conf, options).epoch(0)]
+    assert sizes == [1, 1, 1]
+
+
 def test_single_row_files_are_enough(tmp_path):
     paths = [write(tmp_path / f"{n}.parquet", np.array([n]), n % 2 == 0) for n in range(6)]
     assert (

@@ -75,6 +75,7 @@ class BatchDataset(IterableDataset[Batch]):
             pool_size=pool_size,
             on_bad_file=on_bad_file,
             seed=seed,
+            smallest_batch=min(2, batch_size) if shuffle else 1,
         )
         self._loader = Loader(self._stream, "cpu", shuffle=shuffle)
 

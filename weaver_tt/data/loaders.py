@@ -272,6 +272,8 @@ def train_loader(
         stream,
         seed=seed,
         endless=steps is not None,
+        # of a single row, batch norm has no variance
+        smallest_batch=min(2, options.batch_size),
         file_fraction=options.file_fraction,
         # a worker process has no consumer beside it that a thread could work for
         read_ahead=0 if options.num_workers else READ_AHEAD,

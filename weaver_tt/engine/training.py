@@ -301,8 +301,8 @@ class Training:
             raise TrainingError(f"nothing to learn from in training: {'; '.join(empty)}")
         if not self.update.steps:
             raise TrainingError(
-                "the training data gave no batch: fewer rows are selected than --batch-size asks "
-                "for"
+                "the training data gave no batch: a single row is selected, and a batch has at "
+                "least two, or batch norm had no variance (--batch-size 1 asks for batches of one)"
             )
         return metrics
 

@@ -14,7 +14,7 @@ from weaver_tt.data.chunks import Chunk
 from weaver_tt.data.rows.rows import Rows
 from weaver_tt.data.shuffle.decoder import NO_ROWS
 from weaver_tt.data.shuffle.lanes import plan_draws
-from weaver_tt.data.shuffle.pool import DecodedChunk, Pool
+from weaver_tt.data.shuffle.pool import DecodedChunk, Pool, join_small
 
 
 def decode(chunk: Chunk, every: int = 1, buckets: int = 1) -> DecodedChunk:
@@ -40,6 +40,7 @@ def pool_of(
     every: int = 1,
     step: int = 7,
     buckets: int = 1,
+    smallest: int = 1,
 ) -> Pool:
     rows = sum(chunk.rows for lane in lanes for chunk in lane)
     draws = plan_draws(lanes, step, np.random.default_rng(seed))
@@ -52,6 +53,7 @@ def pool_of(
         capacity=capacity,
         random=random,
         buckets=buckets,
+        smallest=smallest,
     )
 
 
@@ -149,6 +151,39 @@ def test_prepare_says_whether_a_batch_is_ready():
     assert sorted(sizes) == [2, 3, 10, 10]
     assert pool.prepare() is False
     assert pool.ready == 0
+
+
+def test_a_single_row_that_is_left_of_a_bucket_joins_those_of_the_next():
+    # 11 rows of each of two buckets: a batch of ten each, and one row
+    pool = pool_of(lanes_of(22), 10, 50, buckets=2, smallest=2)
+    found = []
+    while pool.prepare():
+        found.append(sorted(pool.take_batch()[0].labels["y"].tolist()))
+    assert sorted(map(len, found)) == [2, 10, 10]
+    assert sorted(np.concatenate(found)) == list(range(22))
+    # the two that were left are of different buckets
+    [two] = [batch for batch in found if len(batch) == 2]
+    assert {row % 2 for row in two} == {0, 1}
+
+
+@pytest.mark.parametrize("buckets", [1, 2])
+def test_a_single_row_alone_is_no_batch_where_two_are_the_least(buckets):
+    pool = pool_of(lanes_of(1), 10, 50, buckets=buckets, smallest=2)
+    assert pool.prepare() is False
+    assert pool.has_rest is False
+    pool = pool_of(lanes_of(1), 10, 50, buckets=buckets)
+    assert pool.prepare() or pool.has_rest
+
+
+@given(sizes=st.lists(st.integers(0, 7), max_size=8), largest=st.integers(7, 9))
+def test_joined_parts_hold_every_row_once_in_order(sizes, largest):
+    rows = np.arange(sum(sizes))
+    parts = np.split(rows, np.cumsum(sizes)[:-1]) if sizes else []
+    joined = join_small(parts, 2, largest)
+    found = np.concatenate([*joined, rows[:0]]).tolist()
+    # a single row alone is all that may be left out
+    assert found == ([] if sum(sizes) == 1 else rows.tolist())
+    assert all(2 <= len(part) <= largest + 1 for part in joined)
 
 
 def test_memory_does_not_grow_with_the_data():

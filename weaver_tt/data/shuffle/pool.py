@@ -68,7 +68,8 @@ class Pool:
 
     With several ``buckets``, each batch holds rows of one of them, and batches come in random
     order. Rows that do not make a whole batch wait for the next block; once nothing more comes,
-    they are a smaller batch for each bucket.
+    they are a smaller batch for each bucket. Where that would be smaller than ``smallest``, they
+    join those of the bucket beside it, or are left out where there is none.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Pool:
         capacity: int,
         random: np.random.Generator,
         buckets: int = 1,
+        smallest: int = 1,
     ) -> None:
         """``draws``: what comes into the pool, ``raw`` rows in all before selection.
 
@@ -92,6 +94,7 @@ class Pool:
         self._batch_size = batch_size
         self._random = random
         self._buckets = buckets
+        self._smallest = smallest
         usable = capacity * POOL_SHARE
         # rows that come and go in a turn: at least a batch
         self._turnover = max(batch_size, int(usable / MAX_COMPARTMENTS))
@@ -138,11 +141,16 @@ class Pool:
             self._take_turn()
         if not self._batches and self._buckets > 1:
             # smaller batches, or a batch would hold rows of several buckets
-            rests = [rest for rest in self._rest if len(rest)]
+            rests = join_small(self._rest, self._smallest, self._batch_size)
             self._rest = []
             for i in self._random.permutation(len(rests)):
                 self._batches.append(rests[i])
         return bool(self._batches)
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether what is left makes a smaller batch."""
+        return self.ready >= self._smallest
 
     def take_batch(self, skip: bool = False) -> tuple[Rows | None, Counter[int]]:
         """A batch (smaller if less is ready), and how many of its rows are of each file group.
@@ -293,3 +301,28 @@ class Pool:
         # mixed, or all batches of a bucket would come one after the other
         mixed = self._random.permutation(len(batches))
         self._batches = deque(batches[i] for i in mixed)
+
+
+def join_small(parts: list[Integers], smallest: int, largest: int) -> list[Integers]:
+    """The parts without empty ones; those of fewer than ``smallest`` rows join their neighbours.
+
+    No more than ``largest`` rows come together in this way, except with the last part, which joins
+    the one before whatever its size. A part that is alone and too small is left out.
+    """
+    joined: list[Integers] = []
+    for part in parts:
+        if not len(part):
+            continue
+        if joined:
+            before = joined[-1]
+            is_small = min(len(part), len(before)) < smallest
+            if is_small and len(before) + len(part) <= largest:
+                joined[-1] = np.concatenate([before, part])
+                continue
+        joined.append(part)
+    # only the last one can have found no room
+    if joined and len(joined[-1]) < smallest:
+        last = joined.pop()
+        if joined:
+            joined[-1] = np.concatenate([joined[-1], last])
+    return joined

@@ -73,6 +73,7 @@ class Stream:
     wanted_labels: WantedLabels = ANY_LABELS  # by the task
     seed: int = 0
     endless: bool = False  # begin the data again when it ends
+    smallest_batch: int = 1  # rows of a shuffled batch, at least
     file_fraction: float = 1.0  # of each group's files, chosen anew for each epoch
     read_ahead: int = READ_AHEAD
 
@@ -118,7 +119,7 @@ class Stream:
                 with self._pool(decoder, lanes, capacity, seeds, epoch, again) as pool:
                     whole = pool.prepare()
                     # data of less than a batch is one smaller batch; else its rest is left out
-                    while whole or (pool.ready and not number):
+                    while whole or (pool.has_rest and not number):
                         rows, used = pool.take_batch(skip=number < skip)
                         delivered += used.total()
                         # known only now: whether this was the last batch
@@ -199,6 +200,7 @@ class Stream:
                 capacity=capacity,
                 random=np.random.default_rng(mixing),
                 buckets=self.buckets,
+                smallest=self.smallest_batch,
             )
 
     def ordered_batches(
