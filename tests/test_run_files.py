@@ -107,7 +107,7 @@ def test_weights_are_those_of_this_run_and_its_members_alone(tmp_path):
     for name in others:
         (tmp_path / name).touch()
     assert files.weights() == []
-    own = ["net_resume.pt", "net_epoch-11_state.pt", "net_member-3_epoch-0_state.pt"]
+    own = ["net_epoch-11_state.pt", "net_member-3_epoch-0_state.pt", "net_resume.pt"]
     for name in own:
         (tmp_path / name).touch()
     assert [path.name for path in files.weights()] == own

@@ -805,9 +805,9 @@ def test_inputs_are_copied_read_and_removed(folder, monkeypatch, capsys):
     assert "1 files (0.00 GB) copied to" in capsys.readouterr().err
     assert list((folder / "scratch").iterdir()) == []
     assert (folder / "pred_x.root").exists()
-    assert json.loads((folder / "run" / "net_run.json").read_text())["data_files"] == [
-        str(folder / "jets.root")
-    ]
+    card = json.loads((folder / "run" / "net_run.json").read_text())
+    # the files that the user named, with their entries
+    assert card["data_files"]["training"] == {"_": {str(folder / "jets.root"): 1_203}}
 
 
 def test_what_only_tries_leaves_no_trained_network(folder, capsys):

@@ -189,11 +189,16 @@ class RunFiles:
 
     def weights(self) -> list[Path]:
         """The weights that are there, of a single network or of the members of an ensemble."""
-        found = [path for path in (self.best, self.resume) if path.is_file()]
+        found = [self.best] if self.best.is_file() else []
         found += self.epochs().values()
-        for ending in (BEST, "_resume.pt", f"_epoch-{ANY_NUMBER}_state.pt"):
+        for ending in (BEST, f"_epoch-{ANY_NUMBER}_state.pt"):
             found += find_files(f"{self.prefix}_member-{ANY_NUMBER}{ending}")
-        return found
+        return found + self.resume_files()
+
+    def resume_files(self) -> list[Path]:
+        """What a single network, or each member of an ensemble, continues from, if it is there."""
+        found = [self.resume] if self.resume.is_file() else []
+        return found + find_files(f"{self.prefix}_member-{ANY_NUMBER}_resume.pt")
 
     def training_files(self, ensemble: int) -> list[str]:
         """What a training of ``ensemble`` networks writes, with ``{N}`` for the numbers of epochs.

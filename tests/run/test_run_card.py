@@ -10,7 +10,12 @@ from weaver_tt.run.run_card import load_card, make_card, save_card
 
 
 def test_a_card_comes_back_as_it_was_saved(tmp_path):
-    card = make_card(RunOptions(), seed=7, data_files=["a.root"], texts={"data": "inputs: {}"})
+    card = make_card(
+        RunOptions(),
+        seed=7,
+        data_files={"training": {"_": {"a.root": 3}}},
+        texts={"data": "inputs: {}"},
+    )
     save_card(tmp_path / "new" / "net", card)
     assert load_card(tmp_path / "new" / "net") == json.loads(json.dumps(card))
     assert card["seed"] == 7

@@ -16,6 +16,7 @@ import torch
 
 from weaver_tt.errors import ConfigError, OutputError, TrainingError, nearest
 from weaver_tt.network.file import explain_missing_file
+from weaver_tt.options.literals import read_options
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import writing
 
@@ -129,6 +130,23 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return value
 
 
+def batches_into_epoch(path: Path) -> int:
+    """How many batches of an epoch a run had trained on that continues from ``path``.
+
+    0 where it continues at the beginning of an epoch.
+
+    Raises:
+        TrainingError: it is no file to resume from.
+    """
+    try:
+        # the weights are not read, only where they are
+        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return int(saved["state"]["batches"])
+    except Exception as error:
+        problem = f"{type(error).__name__} {str(error)[:200]}"
+        raise TrainingError(f"{path}: cannot be read as a checkpoint ({problem})") from error
+
+
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], where: Path) -> None:
     """Continue with the moments in ``state``, read from the file ``where``.
 
@@ -153,20 +171,31 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], wher
     optimizer.load_state_dict(state)
 
 
+def changed_settings(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """In words, the settings of a training that differ from those it had before."""
+    changed = []
+    for key, value in now.items():
+        saved = before.get(key)
+        # checkpoints from before options were values have KEY VALUE pairs of text
+        if key == "optimizer_option" and isinstance(saved, list):
+            saved = read_options(saved)
+        if saved != value:
+            changed.append(f"{key} was {saved!r}, now {value!r}")
+    return changed
+
+
 def check_settings(now: Mapping[str, Any], before: Mapping[str, Any], where: Path) -> None:
     """Check that a training is resumed with the settings of the file ``where``.
 
     Raises:
         TrainingError: some differ, which make another training; names all of them.
     """
-    changed = []
-    for key, value in now.items():
-        if before.get(key) != value:
-            changed.append(f"{key} was {before.get(key)!r}, now {value!r}")
+    changed = changed_settings(now, before)
     if changed:
         raise TrainingError(
             f"{where}: cannot resume with a changed configuration: {'; '.join(changed)}. "
-            "Start afresh without --resume"
+            "--load-epoch N continues from the weights of epoch N alone; another --model-prefix "
+            "starts afresh"
         )
 
 

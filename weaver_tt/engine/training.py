@@ -44,6 +44,7 @@ from weaver_tt.errors import TrainingError, nearest
 from weaver_tt.log import format_metrics, log
 from weaver_tt.metrics.base import Meter
 from weaver_tt.network.weights import set_weights
+from weaver_tt.options.literals import read_options
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
@@ -171,8 +172,8 @@ class Training:
     def _make_settings(self, train: BatchLoader) -> dict[str, Any]:
         """What must not change in a resumed run."""
         settings = {name: getattr(self.options, name) for name in FIXED_OPTIONS}
-        # always lists: a pair may come as a tuple, which is not equal
-        settings["optimizer_option"] = [list(pair) for pair in self.options.optimizer_option]
+        # values: 1e-4 and 0.0001 are the same number
+        settings["optimizer_option"] = read_options(self.options.optimizer_option)
         settings["task"] = self.task.name
         settings["outputs"] = self.task.output_names
         settings["seed"] = self.seed
@@ -224,7 +225,10 @@ class Training:
         if self.files.resume.exists():
             saved = checkpoint.load_checkpoint(self.files.resume)
             saved_state = saved["state"]
-            if (saved_state["epoch"], saved_state["batches"]) == (number + 1, 0):
+            is_of_that_moment = (saved_state["epoch"], saved_state["batches"]) == (number + 1, 0)
+            # with other settings the weights go on, and the optimizer starts afresh
+            changed = checkpoint.changed_settings(self._settings, saved["settings"])
+            if is_of_that_moment and not changed:
                 self._resume(saved)
                 return
         path = self.files.epoch(number)

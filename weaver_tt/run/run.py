@@ -29,7 +29,6 @@ from weaver_tt.engine.trials.lr_finder import find_rate
 from weaver_tt.engine.trials.profiler import profile_steps
 from weaver_tt.engine.trials.read_test import measure_reading
 from weaver_tt.errors import ConfigError, DataError
-from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.formats.writers import check_suffix
 from weaver_tt.log import configure_log, log
 from weaver_tt.network.file import NetworkFile, explain_missing_file
@@ -47,6 +46,7 @@ from weaver_tt.run.checks import (
     is_prediction,
     is_trial,
 )
+from weaver_tt.run.continuation import as_saved, describe_continuation
 from weaver_tt.run.cross_validation import fold_options
 from weaver_tt.run.earlier_run import check_prefix, remove_earlier_run
 from weaver_tt.run.input_copies import local_copies
@@ -64,7 +64,14 @@ from weaver_tt.run.preflight import (
     check_training,
     try_test_files,
 )
-from weaver_tt.run.run_card import list_files, load_card, make_card, save_card
+from weaver_tt.run.run_card import (
+    DataFiles,
+    list_data_files,
+    list_files,
+    load_card,
+    make_card,
+    save_card,
+)
 from weaver_tt.run.task import make_run_task
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
@@ -144,10 +151,13 @@ def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     check_prefix(options)
     # before a folder is made for it, and before the first pass over the data
     scans = check_training(config, options)
+    files = list_data_files(options.data, scans.training, scans.validation)
+    changes = run_on_main(lambda: changes_since_begin(config, options, files))
     # the new run is known to begin
     remove_earlier_run(options)
     options = open_run(options)
-    files = training_files(options)
+    for change in changes:
+        log.warning("changed since the run began: %s", change)
     best = []
     with local_copies(options.data, "data_train", "data_val") as data:
         for fold in fold_options(replace(options, data=data)):
@@ -159,6 +169,27 @@ def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     return TrainingResult(RunFiles(options.network.model_prefix), best)
 
 
+def changes_since_begin(config: DataConfig, options: RunOptions, files: DataFiles) -> list[str]:
+    """What has changed since the run began that is continued; nothing for a fresh training.
+
+    Raises:
+        ConfigError: it cannot be continued with that.
+    """
+    changes: list[str] = []
+    if not is_continuation(options):
+        return changes
+    texts = config_texts(config, options)
+    for fold in fold_options(options):
+        run_files = RunFiles(fold.network.model_prefix)
+        before = load_card(run_files.prefix)
+        # runs of Weaver have no card
+        if before and run_files.weights():
+            now = make_card(fold, choose_seed(fold, run_files.prefix), files, texts, before)
+            changes += describe_continuation(before, as_saved(now), run_files)
+    # folds share their changes
+    return list(dict.fromkeys(changes))
+
+
 def open_run(options: RunOptions) -> RunOptions:
     """``options`` with a name for the run, whose folder and log exist from now on."""
     name = run_on_main(lambda: choose_name(options))
@@ -168,7 +199,7 @@ def open_run(options: RunOptions) -> RunOptions:
 
 
 def train_fold(
-    config: DataConfig, options: RunOptions, files: list[str], scans: TrainingScans
+    config: DataConfig, options: RunOptions, files: DataFiles, scans: TrainingScans
 ) -> list[dict[str, float | None]]:
     """Train every member of the ensemble, one as a rule, on the run's ``files``.
 
@@ -179,7 +210,9 @@ def train_fold(
     seed = distributed.broadcast_from_main(choose_seed(options, prefix))
     log.info("files of this run: %s_*, log %s, seed %d", prefix, options.train.log, seed)
     texts = config_texts(config, options)
-    config, scan = fit_statistics(config, prefix, options.data, scans.training)
+    config, scan = fit_statistics(
+        config, prefix, options.data, scans.training, keep=is_continuation(options)
+    )
     scans = replace(scans, training=scan)
     # the card is there from the start, so that an interrupted run can be resumed
     if distributed.is_main():
@@ -345,22 +378,17 @@ def run_io_test(config: DataConfig, options: RunOptions) -> None:
 # --- what a run is made of
 
 
-def training_files(options: RunOptions) -> list[str]:
-    """All files that training and validation read."""
-    files: list[str] = []
-    for group in parse_groups([*options.data.data_train, *options.data.data_val]):
-        files += group.paths
-    return files
-
-
 def config_texts(config: DataConfig, options: RunOptions) -> dict[str, str]:
-    """The data YAML and the network file, as text, for the run card.
+    """The data YAML, the network file and the file of functions, as text, for the run card.
 
     Raises:
         ConfigError: there is no such network file.
     """
     network_file = NetworkFile(options.network.network_config)
-    return {"data": config.text, "network": network_file.path.read_text()}
+    texts = {"data": config.text, "network": network_file.path.read_text()}
+    if config.custom_functions is not None:
+        texts["functions"] = Path(config.custom_functions).read_text()
+    return texts
 
 
 def first_rows(config: DataConfig, data: DataOptions, scan: Scan) -> Sample:

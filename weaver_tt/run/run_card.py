@@ -14,10 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import weaver_tt
-from weaver_tt.options.train import RunOptions
+from weaver_tt.data.scan import Scan
+from weaver_tt.formats.file_groups import is_remote, parse_groups
+from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.run_files import RunFiles, find_files
+from weaver_tt.system import distributed
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.git import git_hash
+
+# training and validation -> group -> path -> entries
+DataFiles = dict[str, dict[str, dict[str, int]]]
 
 LIBRARIES = ("torch", "numpy", "awkward", "uproot", "onnx", "onnxruntime")
 
@@ -25,15 +31,15 @@ LIBRARIES = ("torch", "numpy", "awkward", "uproot", "onnx", "onnxruntime")
 def make_card(
     options: RunOptions,
     seed: int,
-    data_files: list[str],
+    data_files: DataFiles,
     texts: dict[str, str],
     earlier: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """All that a training depends on, ready for JSON, and the files that it writes.
 
     These are the command, the options, the configurations as ``texts``, versions of libraries, the
-    git hash, the seed and the data files. ``earlier`` is the card of the run that is continued,
-    whose files belong to this one too.
+    git hash, the seed and the data files. ``earlier`` is the card of the run that is continued:
+    its files belong to this one too, and its command stays on record.
     """
     versions = {name: metadata.version(name) for name in LIBRARIES}
     versions["python"] = platform.python_version()
@@ -45,11 +51,46 @@ def make_card(
         "git": git_hash(),
         "versions": versions,
         "seed": seed,
+        "ranks": distributed.world_size(),
         "options": dataclasses.asdict(options),
         "configs": texts,
         "data_files": data_files,
+        "continued": _continued_commands(earlier),
         "files": _listed_files(options, earlier),
     }
+
+
+def list_data_files(data: DataOptions, training: Scan, validation: Scan | None) -> DataFiles:
+    """The files that training and validation read, with the entries that their scans found.
+
+    A file that was skipped or is empty has none. Validation files are those of ``--data-val``.
+    """
+    return {
+        "training": _entries(data.data_train, training),
+        "validation": _entries(data.data_val, validation),
+    }
+
+
+def _entries(patterns: list[str], scan: Scan | None) -> dict[str, dict[str, int]]:
+    found: dict[tuple[str, str], int] = {}
+    if scan is not None:
+        for source in scan.sources:
+            found[scan.groups[source.group], source.path] = source.rows
+    entries: dict[str, dict[str, int]] = {}
+    for group in parse_groups(patterns):
+        entries[group.name] = {}
+        for path in group.paths:
+            name = path if is_remote(path) else os.path.abspath(path)
+            entries[group.name][name] = found.get((group.name, path), 0)
+    return entries
+
+
+def _continued_commands(earlier: dict[str, Any] | None) -> list[dict[str, str]]:
+    """The earlier commands of a run, oldest first."""
+    if not earlier:
+        return []
+    latest = {name: earlier[name] for name in ("command", "started", "weaver_tt", "git")}
+    return [*earlier.get("continued", []), latest]
 
 
 def _listed_files(options: RunOptions, earlier: dict[str, Any] | None) -> list[str]:

@@ -243,6 +243,21 @@ def test_an_extra_selection_of_the_training_counts_for_all_three(files, tmp_path
     assert config.inputs["event"].variables[0].center == np.median(np.concatenate(met))
 
 
+def test_a_network_that_goes_on_keeps_all_three_whatever_files_follow(files, tmp_path, opens):
+    prefix = str(tmp_path / "net")
+    first, _ = fit_statistics(changed(), prefix, options(files))
+    saved = (tmp_path / "net.auto.yaml").read_text()
+    other = options(files[:1], extra_selection_train="number > 100")
+    kept, _ = fit_statistics(changed(), prefix, other, keep=True)
+    assert kept.weights == first.weights
+    assert kept.bucketing == first.bucketing
+    assert kept.inputs == first.inputs
+    assert (tmp_path / "net.auto.yaml").read_text() == saved
+    anew, _ = fit_statistics(changed(), prefix, other)
+    assert anew.weights != first.weights
+    assert anew.inputs != first.inputs
+
+
 def test_a_rank_whose_files_lie_elsewhere_looks_at_its_own(files, tmp_path, monkeypatch, opens):
     first, scan = fit_statistics(changed(), str(tmp_path / "net"), options(files))
     fitted = fit._fit(changed(), str(tmp_path / "net.auto.yaml"), options(files), scan)

@@ -48,9 +48,14 @@ class BucketEdgesAccumulator:
         self._bucketing = bucketing
         self._sample = Reservoir(SAMPLE_ROWS, SEED)
 
-    def find_fitted(self, old: DataConfig, path: str) -> Bucketing | None:
-        """The edges in ``old``, which an earlier run saved at ``path``, if up to date."""
-        if old.bucketing is None or old.bucketing.fingerprint != self.fingerprint:
+    def find_fitted(self, old: DataConfig, path: str, keep: bool = False) -> Bucketing | None:
+        """The edges in ``old``, which an earlier run saved at ``path``, if up to date.
+
+        With ``keep`` also if not.
+        """
+        if old.bucketing is None or old.bucketing.inner_edges is None:
+            return None
+        if not keep and old.bucketing.fingerprint != self.fingerprint:
             return None
         return old.bucketing
 

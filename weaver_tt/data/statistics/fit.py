@@ -49,14 +49,20 @@ class _Fitted:
 
 
 def fit_statistics(
-    config: DataConfig, prefix: str, data: DataOptions, known: Scan | None = None
+    config: DataConfig,
+    prefix: str,
+    data: DataOptions,
+    known: Scan | None = None,
+    keep: bool = False,
 ) -> tuple[DataConfig, Scan]:
     """The configuration with all that the training data says, and the scan of its files.
 
     Numbers for every ``auto``, the tables of ``weights`` and the edges of ``bins: NUMBER`` are
     those in ``PREFIX.auto.yaml`` if they are of this configuration and these files, else computed
-    and written there. On several ranks the first one does that. The scan, ``known`` if it
-    is of these files, is for the loaders, which need not look at the files again.
+    and written there. With ``keep`` those that are there are used whatever files they are of: a
+    network that goes on training knows no others. On several ranks the first one does that. The
+    scan, ``known`` if it is of these files, is for the loaders, which need not look at the files
+    again.
 
     Raises:
         ConfigError: a column of ``weights`` is not in the files, or an ``auto`` variable has no
@@ -65,7 +71,7 @@ def fit_statistics(
             files cannot be read.
     """
     path = str(RunFiles(prefix).auto_yaml)
-    scan, fitted = run_on_main(lambda: _scan_and_fit(config, path, data, known))
+    scan, fitted = run_on_main(lambda: _scan_and_fit(config, path, data, known, keep))
     # the other ranks take the scan of the first one, if their files lie at the same paths
     scan = scan_training_files(config, data, scan)
     fitted_config = _with_fitted(config, fitted)
@@ -105,11 +111,11 @@ def scan_training_files(config: DataConfig, data: DataOptions, known: Scan | Non
 
 
 def _scan_and_fit(
-    config: DataConfig, path: str, data: DataOptions, known: Scan | None
+    config: DataConfig, path: str, data: DataOptions, known: Scan | None, keep: bool
 ) -> tuple[Scan, _Fitted]:
     """Scan the files, and bring ``path`` up to date."""
     scan = scan_training_files(config, data, known)
-    fitted = _fit(config, path, data, scan)
+    fitted = _fit(config, path, data, scan, keep)
     if config.needs_statistics or config.weights is not None or config.bucketing is not None:
         # also where nothing was computed: the rest of the YAML may have changed
         full = _with_fitted(config, fitted)
@@ -117,15 +123,20 @@ def _scan_and_fit(
     return replace(scan, lost_in_statistics=fitted.lost), fitted
 
 
-def _fit(config: DataConfig, path: str, data: DataOptions, scan: Scan) -> _Fitted:
-    """What ``path`` has that is up to date, and the rest from a pass over the training rows."""
+def _fit(
+    config: DataConfig, path: str, data: DataOptions, scan: Scan, keep: bool = False
+) -> _Fitted:
+    """What ``path`` has that is up to date, and the rest from a pass over the training rows.
+
+    With ``keep`` what it has counts as up to date.
+    """
     sources = training_sources(scan, data)
     accumulators = make_accumulators(config, data, sources)
     fitted: dict[str, Any] = {}
     if accumulators and Path(path).is_file():
         old = load_config(path, config.custom_functions)
         for name, accumulator in accumulators.items():
-            found = accumulator.find_fitted(old, path)
+            found = accumulator.find_fitted(old, path, keep)
             if found is not None:
                 fitted[name] = found
     outdated = {name: accumulators[name] for name in accumulators if name not in fitted}
@@ -133,7 +144,12 @@ def _fit(config: DataConfig, path: str, data: DataOptions, scan: Scan) -> _Fitte
     lost = accumulate(list(outdated.values()), sources, skip_bad, scan.types)
     for name, accumulator in outdated.items():
         fitted[name] = accumulator.result()
-    fingerprint = accumulators["variables"].fingerprint if "variables" in accumulators else None
+    fingerprint = None
+    if "variables" in outdated:
+        fingerprint = outdated["variables"].fingerprint
+    elif "variables" in accumulators:
+        # that of the files that they are of
+        fingerprint = old.preprocess.fingerprint
     return _Fitted(**fitted, fingerprint=fingerprint, lost=tuple(lost))
 
 

@@ -74,8 +74,10 @@ class WeightsAccumulator:
         self._sums = WeightSums()
         self._spectra = None if weights.branches else Spectra(weights)
 
-    def find_fitted(self, old: DataConfig, path: str) -> FittedWeights | None:
+    def find_fitted(self, old: DataConfig, path: str, keep: bool = False) -> FittedWeights | None:
         """The weights in ``old``, which an earlier run saved at ``path``, if they may be used.
+
+        With ``keep`` they may, whatever files they are of.
 
         Raises:
             ConfigError: they are to be used as they are, but have other bins or classes.
@@ -86,6 +88,8 @@ class WeightsAccumulator:
             log.info("%s: its weights are used as they are (--no-remake-weights)", path)
         elif old.weights.summary.fingerprint == self.fingerprint:
             log.info("%s: weights are up to date", path)
+        elif keep:
+            log.info("%s: the network goes on with the weights of its first files", path)
         else:
             return None
         tables = _matching_tables(old.weights, self._weights, path)

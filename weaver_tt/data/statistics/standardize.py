@@ -77,16 +77,25 @@ class StatisticsAccumulator:
             self._samples[name] = Reservoir(capacity, SEED + index)
         self._rows = 0
 
-    def find_fitted(self, old: DataConfig, path: str) -> dict[str, Variable] | None:
-        """The statistics in ``old``, which an earlier run saved at ``path``, if up to date."""
-        if old.preprocess.fingerprint != self.fingerprint:
+    def find_fitted(
+        self, old: DataConfig, path: str, keep: bool = False
+    ) -> dict[str, Variable] | None:
+        """The statistics in ``old``, which an earlier run saved at ``path``, if up to date.
+
+        With ``keep`` also if not.
+        """
+        up_to_date = old.preprocess.fingerprint == self.fingerprint
+        if not up_to_date and not keep:
             log.info(
                 "%s: made from another configuration or other files; "
                 "the statistics are computed anew",
                 path,
             )
             return None
-        log.info("%s: statistics are up to date", path)
+        if up_to_date:
+            log.info("%s: statistics are up to date", path)
+        else:
+            log.info("%s: the network goes on with the statistics of its first files", path)
         return with_fitted_numbers(self._config, old.preprocess.params)
 
     def add(self, table: Table, rows: int, path: str) -> None:

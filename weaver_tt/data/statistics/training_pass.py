@@ -40,8 +40,11 @@ class Accumulator(Protocol):
     fraction: float  # of every stretch of rows, the share from its beginning that it uses
     fingerprint: str  # of all that the result depends on
 
-    def find_fitted(self, old: DataConfig, path: str) -> Any:
-        """The result in ``old``, which an earlier run saved at ``path``; None if out of date."""
+    def find_fitted(self, old: DataConfig, path: str, keep: bool = False) -> Any:
+        """The result in ``old``, which an earlier run saved at ``path``; None if out of date.
+
+        With ``keep`` it never is.
+        """
 
     def add(self, table: Table, rows: int, path: str) -> None:
         """Add a table of ``rows`` > 0 selected rows of the file at ``path``."""
