@@ -98,12 +98,14 @@ class SmallRun:
 def small_run(tmp_path):
     handlers = list(log.handlers)
     propagate = log.propagate
+    level = log.level
     yield SmallRun(tmp_path)
     # the next test finds the logger as this one did
     for handler in [handler for handler in log.handlers if handler not in handlers]:
         log.removeHandler(handler)
         handler.close()
     log.propagate = propagate
+    log.setLevel(level)
 
 
 # --- one that draws random numbers in many ways
