@@ -167,3 +167,24 @@ def test_the_card_lists_the_files_as_seen_from_its_folder(small_run):
     assert {"net_run.json", "net.log", "net_epoch-{N}_state.pt"} <= set(card["files"])
     small_run.prefix.parent.rename(small_run.folder / "moved")
     assert small_run("-m", small_run.folder / "moved" / "net", "--overwrite") == 0
+
+
+def test_prediction_and_export_have_the_network_options_of_the_training(small_run, capsys):
+    trained = ["-o", "hidden", 5]
+    data = ["-t", small_run.folder / "jets.parquet"]
+    output = ["--predict-output", small_run.folder / "pred.root"]
+    assert small_run(*trained, "--ensemble", 2) == 0
+    for model in (small_run.prefix, f"{small_run.prefix}_member-1_epoch-0_state.pt"):
+        assert small_run("--predict", "-m", model, *data, *output) == 0
+        assert "net_run.json: hidden 5" in capsys.readouterr().err
+    assert small_run("--export-onnx", small_run.folder / "onnx" / "model.onnx") == 0
+    # a flag counts more
+    assert small_run("--predict", "-o", "hidden", 4, *data, *output) == 1
+    assert "(4, 2) in the network, (5, 2) in the file" in capsys.readouterr().err
+
+
+def test_folds_have_the_network_options_of_their_training(small_run):
+    folds = ["--cross-validation", "number%2"]
+    output = ["--predict-output", small_run.folder / "pred.root"]
+    assert small_run(*folds, "-o", "hidden", 5) == 0
+    assert small_run("--predict", *folds, "-t", small_run.folder / "jets.parquet", *output) == 0

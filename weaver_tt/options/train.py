@@ -140,7 +140,11 @@ class NetworkOptions:
         "-n",
     )
     network_option: list[list[str]] = flag(
-        [], "option of get_model, such as -o hidden 64", "-o", **KEY_VALUE
+        [],
+        "option of get_model, such as -o hidden 64; prediction and export have those of the "
+        "training, where no flag says otherwise",
+        "-o",
+        **KEY_VALUE,
     )
     model_prefix: str = flag(
         "models/{auto}/network",

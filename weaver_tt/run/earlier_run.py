@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from weaver_tt.data.statistics.fit import run_on_main
 from weaver_tt.errors import ConfigError, OutputError, nearest
 from weaver_tt.log import log
 from weaver_tt.options.train import RunOptions
+from weaver_tt.run.checks import is_onnx
 from weaver_tt.run.cross_validation import fold_options
 from weaver_tt.run.naming import AUTO
 from weaver_tt.run.run_card import load_card, written_files
@@ -115,6 +117,27 @@ def remove_earlier_run(options: RunOptions) -> None:
     """
     if options.train.overwrite and AUTO not in options.network.model_prefix:
         run_on_main(lambda: _remove_runs(_runs_of(options)))
+
+
+def with_remembered_options(options: RunOptions) -> RunOptions:
+    """``options`` with the network options of the training, for prediction and export.
+
+    They are those of the run card of ``--model-prefix``; flags override them one by one.
+    """
+    model = options.network.model_prefix
+    if is_onnx(model):
+        return options
+    files = RunFiles.of(model).run
+    card = load_card(files.prefix)
+    remembered = card["options"]["network"]["network_option"] if card else []
+    given = {key for key, _ in options.network.network_option}
+    taken = [pair for pair in remembered if pair[0] not in given]
+    if not taken:
+        return options
+    words = ", ".join(" ".join(pair) for pair in taken)
+    log.info("network options of the training, from %s: %s", files.card, words)
+    pairs = [*taken, *options.network.network_option]
+    return replace(options, network=replace(options.network, network_option=pairs))
 
 
 def _remove_runs(runs: list[RunFiles]) -> None:

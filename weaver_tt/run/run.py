@@ -48,7 +48,7 @@ from weaver_tt.run.checks import (
 )
 from weaver_tt.run.continuation import as_saved, describe_continuation
 from weaver_tt.run.cross_validation import fold_options
-from weaver_tt.run.earlier_run import check_prefix, remove_earlier_run
+from weaver_tt.run.earlier_run import check_prefix, remove_earlier_run, with_remembered_options
 from weaver_tt.run.input_copies import local_copies
 from weaver_tt.run.launch import choose_device, demo_options, launch_ranks, needs_ranks
 from weaver_tt.run.naming import (
@@ -444,6 +444,7 @@ def load_part(
     config: DataConfig, options: RunOptions, device: torch.device
 ) -> tuple[Ensemble | OnnxNetwork, Task, dict[str, Loader]]:
     """A trained network, its task, and the rows that it predicts."""
+    options = with_remembered_options(options)
     model = options.network.model_prefix
     config = load_statistics(config, model)
     config = load_alternative(config, options.data.data_config_test)
@@ -462,8 +463,9 @@ def run_export(config: DataConfig, options: RunOptions) -> float:
 
     Returns the largest difference to torch.
     """
-    model = options.network.model_prefix
     find_network(options)
+    options = with_remembered_options(options)
+    model = options.network.model_prefix
     cpu = torch.device("cpu")
     config = load_statistics(config, model)
     task = make_run_task(config, options)
