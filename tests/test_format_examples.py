@@ -37,7 +37,7 @@ def run(*arguments):
 
 def train_and_predict(folder, data_config, network, files, test_file):
     """One epoch on ``files``; the prediction of ``test_file``."""
-    common = ["-c", f"weaver_tt:{data_config}", "-n", f"weaver_tt:{network}", *SMALL[network]]
+    common = ["-c", data_config, "-n", f"weaver_tt:{network}", *SMALL[network]]
     common += ["-m", folder / "net", "--gpus", "", "--no-progress", "--tensorboard", "off"]
     common += ["--no-figures", "--seed", 1, "--batch-size", 10]
     assert run("-i", *files, *common, "--num-epochs", 1, "--optimizer", "adam") == 0
@@ -81,7 +81,9 @@ def physlite(path, seed):
 def test_jets_of_physlite_are_tagged_by_the_scores_that_they_point_to(tmp_path):
     path = tmp_path / "DAOD_PHYSLITE.1._0001.pool.root.1"
     columns = physlite(path, 1)
-    predicted = train_and_predict(tmp_path, "atlas_physlite", "truth_tagging_edges", [path], path)
+    predicted = train_and_predict(
+        tmp_path, "weaver_tt:atlas_physlite", "truth_tagging_edges", [path], path
+    )
     pt = columns["AnalysisJetsAuxDyn.pt"] / 1000
     central = (pt > 20) & (np.abs(columns["AnalysisJetsAuxDyn.eta"]) < 2.5)
     assert predicted["jet_pt"].tolist() == pt[central].tolist()
@@ -133,7 +135,7 @@ def test_a_jet_of_pfnano_has_its_own_candidates_the_hardest_first(tmp_path):
     # candidates 3 and 1 of each event
     expected = columns["PFCands_pt"][:, [3, 1]]
     assert ak.all(table["part_pt"] == ak.sort(expected, ascending=False))
-    predicted = train_and_predict(tmp_path, "pfnano", "pfn", [path], path)
+    predicted = train_and_predict(tmp_path, "weaver_tt:pfnano", "pfn", [path], path)
     assert predicted["jet_pt"].tolist() == [80] * ROWS
     assert predicted["label_b"].tolist() == [row % 3 == 0 for row in range(ROWS)]
     scores = [predicted[f"score_label_{name}"] for name in ("b", "c", "light")]
@@ -179,7 +181,7 @@ def test_a_jet_of_delphes_has_the_particle_flow_objects_around_it(tmp_path):
     assert table["part_charge"].tolist() == [0, -1]
     assert table["part_is_photon"].tolist() == [1, 0]
     assert table["part_d0"].tolist() == pytest.approx([0, np.tanh(0.2)])
-    predicted = train_and_predict(tmp_path, "delphes", "pfn", [path], path)
+    predicted = train_and_predict(tmp_path, "weaver_tt:delphes", "pfn", [path], path)
     assert predicted["jet_pt"].tolist() == ak.flatten(columns["Jet.PT"]).tolist()
     assert predicted["label_c"].tolist() == [row % 3 == 1 for row in range(ROWS)]
 
@@ -214,6 +216,46 @@ def test_events_of_edm4hep_are_labelled_by_the_name_of_their_file(tmp_path):
     assert table["part_theta"].tolist() == pytest.approx([np.pi / 2, np.pi / 2])
     assert table["is_photon"].tolist() == [False, True]
     assert table["visible_mass"] == pytest.approx(100, rel=1e-5)
-    predicted = train_and_predict(tmp_path, "edm4hep", "pfn", files, files[1])
+    predicted = train_and_predict(tmp_path, "weaver_tt:edm4hep", "pfn", files, files[1])
     assert predicted["label_Hcc"].tolist() == [1] * ROWS
     assert predicted["visible_energy"].tolist() == [100] * ROWS
+
+
+NAMES = """
+branch_magic: {weight_up: "weights:up"}
+new_variables:
+  mask: ak.ones_like(Jet_PT)
+  ratio: Jet_PT / (met_x + weight_up)
+  other: 1 - is_signal
+object_selection: {pf_features: Jet_PT > 20}
+inputs:
+  pf_points: {length: 4, vars: [[Jet.Eta, null], [Jet/Jet.Phi, null]]}
+  pf_features: {length: 4, vars: [[Jet.PT, null], [ratio, null]]}
+  pf_mask: {length: 4, vars: [[mask, null]]}
+labels: {type: simple, value: [is_signal, other]}
+observers: [Jet.PT, Jet_Eta, "met/x", "weights:up", pf_features_original_index]
+"""
+
+
+def test_names_that_no_expression_can_spell_are_read_filtered_and_written(tmp_path):
+    random = np.random.default_rng(4)
+    two = np.full(ROWS, 2)
+    columns = {
+        "Jet.PT": jagged(np.tile([10, 30], ROWS), two),
+        "Jet.Eta": jagged(random.uniform(-2, 2, 2 * ROWS), two),
+        "Jet/Jet.Phi": jagged(random.uniform(-3, 3, 2 * ROWS), two),
+        "met/x": np.full(ROWS, 9, "f4"),
+        "weights:up": np.ones(ROWS, "f4"),
+        "is_signal": np.arange(ROWS) % 2,
+    }
+    path = tmp_path / "a.root"
+    write(path, "t", columns)
+    config = tmp_path / "names.yaml"
+    config.write_text(NAMES)
+    assert api.read_table(api.load_config(config), path, ["ratio"])["ratio"][0].tolist() == [3]
+    predicted = train_and_predict(tmp_path, config, "pfn", [path], path)
+    assert predicted["Jet.PT"].tolist() == [[30]] * ROWS
+    assert predicted["Jet_Eta"].tolist() == columns["Jet.Eta"][:, 1:].tolist()
+    assert predicted["pf_features_original_index"].tolist() == [[1]] * ROWS
+    assert predicted["met/x"].tolist() == [9] * ROWS
+    assert predicted["weights:up"].tolist() == [1] * ROWS

@@ -85,6 +85,7 @@ def test_shares_of_a_variable_by_hand(config):
     assert survey.survey_values(group, energy, np.array([3.0, 3.0, np.nan])).constant
     empty = survey.survey_values(group, energy, np.array([np.nan]))
     assert (empty.nonfinite, empty.median, empty.clipped) == (1.0, None, 0.0)
+    assert survey.survey_values(group, energy, np.array([])).nonfinite == 0
 
 
 def test_columns_are_measured_over_all_groups(config):
@@ -110,6 +111,8 @@ def rows(kept, full, **more) -> Rows:
 
 def test_padding_and_objects_beyond_the_length_by_hand(config):
     # 2 + 1 + 0 of 3 x 2 slots; 5 + 1 + 0 objects, of which 3 are kept
+    (nothing,) = survey.survey_objects([rows([0, 0], [0, 0])], config)
+    assert (nothing.mean, nothing.padded, nothing.beyond) == (0, 1, 0)
     (found,) = survey.survey_objects([rows([2, 1], [5, 1]), rows([0], [0])], config)
     assert (found.group, found.length, found.mean, found.most) == ("jets", 2, 2.0, 5)
     assert (found.padded, found.beyond) == (pytest.approx(0.5), pytest.approx(0.5))

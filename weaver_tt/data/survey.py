@@ -202,7 +202,7 @@ def survey_values(group: InputGroup, variable: Variable, values: Numbers) -> Col
         group=group.name,
         name=variable.name,
         values=len(values),
-        nonfinite=1 - len(finite) / max(1, len(values)),
+        nonfinite=(len(values) - len(finite)) / max(1, len(values)),
         low=low,
         median=median,
         high=high,
@@ -259,7 +259,7 @@ def survey_objects(rows: Iterable[Rows], config: DataConfig) -> list[ObjectsSurv
                 mean=float(full.mean()),
                 most=int(full.max()),
                 padded=1 - float(counts.sum()) / (len(counts) * group.length),
-                beyond=1 - float(counts.sum()) / max(1.0, float(full.sum())),
+                beyond=float(full.sum() - counts.sum()) / max(1.0, float(full.sum())),
             )
         )
     return found

@@ -103,9 +103,9 @@ def read_columns(
     names_in_file = {name: file_name(name, config) for name in names}
     # two names may mean the same column, which is read once
     distinct = list(dict.fromkeys(names_in_file.values()))
-    if config.objects:
-        _check_spellings(names_in_file, reader, config)
     columns = reader.read(distinct, first, last)
+    if config.objects:
+        _check_spellings(names_in_file, columns, reader, config)
     for name in distinct:
         if name not in types:
             continue
@@ -118,8 +118,12 @@ def read_columns(
     return {name: columns[name_in_file] for name, name_in_file in names_in_file.items()}
 
 
-def _check_spellings(names: Mapping[str, str], reader: Reader, config: DataConfig) -> None:
-    """Check that a column under several ``names`` (-> the file's) is filtered under all of them.
+def _check_spellings(
+    names: Mapping[str, str], columns: Table, reader: Reader, config: DataConfig
+) -> None:
+    """Check that a column under several ``names`` is filtered under all of them or none.
+
+    ``names`` -> the spelling with which it was read, the key in ``columns``.
 
     Raises:
         DataError: it is filtered with the objects of a selection under some of its names only.
@@ -129,7 +133,9 @@ def _check_spellings(names: Mapping[str, str], reader: Reader, config: DataConfi
         other = first_names.setdefault(column, name)
         owner = _owner_of_column(name, config)
         other_owner = _owner_of_column(other, config)
-        if owner != other_owner:
+        # a value of the row is not filtered in any case
+        is_of_objects = not isinstance(flat_column(columns[names[name]]), np.ndarray)
+        if owner != other_owner and is_of_objects:
             raise DataError(
                 f"{reader.place}: {other!r} and {name!r} are the same column {column!r}, but only "
                 f"one of them is filtered with the objects of {owner or other_owner!r}; use one "
