@@ -210,7 +210,10 @@ def train(**options: Any) -> TrainingResult | None:
     Raises:
         WeaverError: what the command line would end with.
     """
-    return _run(options, {})
+    from weaver_tt.run.run import TrainingResult as Trained
+
+    result = _run(options, {})
+    return result if isinstance(result, Trained) else None
 
 
 def predict(**options: Any) -> dict[str, Prediction]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -20,6 +20,9 @@ from weaver_tt.options.flags import FlagParser, add_flags, read_flags
 from weaver_tt.options.train import RunOptions, parse_options
 from weaver_tt.system.allocator import keep_freed_memory
 from weaver_tt.system.user_code import user_errors
+
+# exit code of a command that has done what it was asked for, but without rows of bad files
+DONE_WITH_LOSSES = 3
 
 
 @dataclass(frozen=True)
@@ -159,14 +162,29 @@ def guarded(function: Callable[[Any], object], options: object) -> int:
     """
     try:
         with user_errors():
-            function(options)
+            result = function(options)
     except WeaverError as error:
         log.error("%s", error)
         return 1
     except KeyboardInterrupt:
         log.error("interrupted")
         return 130
+    files = _bad_files(result)
+    if files:
+        log.warning(
+            "done, with losses: rows of %d bad files were left out (--on-bad-file skip); "
+            "the exit code is %d",
+            len(files),
+            DONE_WITH_LOSSES,
+        )
+        return DONE_WITH_LOSSES
     return 0
+
+
+def _bad_files(result: object) -> set[str]:
+    """Paths of the files that a command has not read whole, by what it returns."""
+    parts = result.values() if isinstance(result, Mapping) else [result]
+    return {file["path"] for part in parts for file in getattr(part, "bad_files", ())}
 
 
 def load_object(place: str) -> Any:

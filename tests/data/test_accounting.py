@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import numpy as np
 
-from weaver_tt.data.accounting import Accounting, LostRows, list_bad_files
+from weaver_tt.data.accounting import Accounting, LostRows, list_bad_files, lost_rows
 
 
 def test_counts_of_two_workers_add_up():
@@ -75,11 +76,15 @@ def test_a_row_is_lost_once_however_often_and_in_whichever_pieces():
         LostRows("c.root", "checksum", 0, 5),
         LostRows("c.root", "gone"),  # cannot even be opened any more
     ]
-    assert list_bad_files(lost) == [
-        {"path": "a.root", "rows": None, "reason": "no tree"},
-        {"path": "b.root", "rows": 170, "reason": "checksum"},
-        {"path": "c.root", "rows": None, "reason": "checksum"},
+    listed = list_bad_files(lost)
+    assert [(file["path"], file["rows"], file["ranges"]) for file in listed] == [
+        ("a.root", None, None),
+        ("b.root", 170, [[100, 260], [300, 310]]),
+        ("c.root", None, None),
     ]
+    assert listed[1]["reason"] == "checksum"
+    # what is read back and listed again is the same
+    assert list_bad_files(lost_rows(json.loads(json.dumps(listed)))) == listed
 
 
 def test_the_report_says_how_many_rows_of_which_files_are_missing():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import awkward as ak
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import uproot
 from hypothesis import HealthCheck, given, settings
@@ -283,6 +284,21 @@ def test_a_type_wider_than_expected_is_written_as_it_is(path):
         writer.expect({"x": np.zeros(0, "float32")})
         writer.write({"x": np.array([0.1])})
     assert (str(read(path)["x"].type), read(path)["x"].tolist()) == ("1 * float64", [0.1])
+
+
+def test_a_note_stands_beside_the_rows(path):
+    with open_writer(path) as writer:
+        writer.annotate("lost", '[{"path": "f\u00fcr.root"}]')
+        writer.write({"x": np.arange(3)})
+    assert read(path)["x"].tolist() == [0, 1, 2]
+    if path.suffix == ".parquet":
+        text = pq.read_schema(path).metadata or pq.read_metadata(path).metadata
+        assert text[b"lost"].decode() == '[{"path": "f\u00fcr.root"}]'
+    else:
+        with uproot.open(path) as file:
+            # readers that take the first object still find the tree
+            assert list(file.classnames().values()) == ["TTree", "TObjString"]
+            assert str(file["lost"]) == '[{"path": "f\u00fcr.root"}]'
 
 
 def test_the_file_appears_when_complete(path):

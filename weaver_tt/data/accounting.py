@@ -24,33 +24,49 @@ class LostRows:
     last: int | None = None
 
 
-def list_bad_files(lost: Iterable[LostRows]) -> list[dict[str, Any]]:
-    """What was lost in each file, ready for JSON: path, reason, rows (None where unknown).
+# a bad file as JSON: path, reason, rows, ranges of rows
+BadFile = dict[str, Any]
 
-    A row counts once, in however many epochs and passes it was lost. Files in the order of paths.
+
+def list_bad_files(lost: Iterable[LostRows]) -> list[BadFile]:
+    """What was lost in each file, ready for JSON.
+
+    ``path`` and ``reason``; ``ranges`` of rows, [first, last) each, and how many ``rows`` they hold
+    (both None where the file could not be opened). A row counts once, in however many epochs and
+    passes it was lost. Files in the order of their paths.
     """
     parts_of: dict[str, list[LostRows]] = defaultdict(list)
     for part in lost:
         parts_of[part.path].append(part)
     files = []
     for path, parts in sorted(parts_of.items()):
-        files.append({"path": path, "rows": _rows_lost(parts), "reason": parts[0].reason})
+        ranges = _united_ranges(parts)
+        rows = None if ranges is None else sum(last - first for first, last in ranges)
+        reason = min(part.reason for part in parts)
+        files.append({"path": path, "rows": rows, "ranges": ranges, "reason": reason})
     return files
 
 
-def _rows_lost(parts: Iterable[LostRows]) -> int | None:
-    """Number of rows in the union of ``parts`` of one file; None where it is unknown."""
-    ranges = []
-    for part in parts:
+def lost_rows(files: Iterable[BadFile]) -> set[LostRows]:
+    """What :func:`list_bad_files` has listed."""
+    lost = set()
+    for file in files:
+        for first, last in file["ranges"] or [(None, None)]:
+            lost.add(LostRows(file["path"], file["reason"], first, last))
+    return lost
+
+
+def _united_ranges(parts: Iterable[LostRows]) -> list[list[int]] | None:
+    """The rows of ``parts`` of one file, as ranges in order; None where they are unknown."""
+    ranges: list[list[int]] = []
+    for part in sorted(parts, key=lambda part: (part.first or 0, part.last or 0)):
         if part.first is None or part.last is None:
             return None
-        ranges.append((part.first, part.last))
-    rows = 0
-    end = 0  # rows before it are counted
-    for first, last in sorted(ranges):
-        rows += max(0, last - max(first, end))
-        end = max(end, last)
-    return rows
+        if ranges and part.first <= ranges[-1][1]:
+            ranges[-1][1] = max(ranges[-1][1], part.last)
+        else:
+            ranges.append([part.first, part.last])
+    return ranges
 
 
 Place = tuple[str, int]  # path of a file, number of a row in it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.engine.progress import BatchLoader
 from weaver_tt.engine.trackers.base import Tracker
@@ -19,13 +21,14 @@ def fit(
     prefix: str,
     tracker: Tracker,
     seed: int | None = None,
+    after_epoch: Callable[[], None] | None = None,
 ) -> EpochMetrics:
     """Train ``network`` on ``task`` and keep its weights; the metrics of the best epoch.
 
     Writes ``PREFIX_epoch-N_state.pt`` after each epoch, ``PREFIX_best_epoch_state.pt`` and
     ``PREFIX_resume.pt``. The best epoch is chosen by ``task.watch`` on ``val``, or on ``train`` if
     there is no validation data. The network is left as the last epoch made it. Every rank calls
-    this; only rank 0 writes.
+    this, and ``after_epoch`` when the files of an epoch are written; only rank 0 writes.
 
     Raises:
         TrainingError: a loss is not finite, a run is resumed with another configuration, or the
@@ -42,4 +45,6 @@ def fit(
             val_metrics = training.validate(val)
         training.report(train_metrics, val_metrics, train, val)
         training.save_epoch(val_metrics)
+        if after_epoch is not None:
+            after_epoch()
     return training.finish()

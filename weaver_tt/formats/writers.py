@@ -47,6 +47,9 @@ class Sink(Protocol):
     def append(self, columns: dict[str, ak.Array]) -> None:
         """Write rows (perhaps none) after those already there."""
 
+    def annotate(self, name: str, text: str) -> None:
+        """Keep a ``text`` beside the rows, once all of them are written."""
+
     def close(self) -> None:
         """Finish the file."""
 
@@ -78,6 +81,10 @@ class RootSink:
         if len(next(iter(columns.values()))) > 0:
             self.tree.extend(columns)
 
+    def annotate(self, name: str, text: str) -> None:
+        """Write a TObjString beside the tree."""
+        self.directory[name] = text
+
     def close(self) -> None:
         """Write the directory."""
         self.directory.close()
@@ -103,6 +110,12 @@ class ParquetSink:
         if self.writer is None:
             self.writer = pq.ParquetWriter(self.file, table.schema)
         self.writer.write_table(table)
+
+    def annotate(self, name: str, text: str) -> None:
+        """Write key and value into the metadata of the file."""
+        # rows, perhaps none, have been written
+        assert self.writer is not None
+        self.writer.add_key_value_metadata({name: text})
 
     def close(self) -> None:
         """Write the footer."""
@@ -151,6 +164,7 @@ class Writer:
         # column -> awkward type of one row; it contains "unknown" while only empty lists were seen
         self._kinds: dict[str, str] = {}
         self._expected: dict[str, str] = {}  # column -> the same, before the first row
+        self._notes: dict[str, str] = {}
         self._waiting: list[dict[str, ak.Array]] = []
         self._waiting_rows = 0
         self._waiting_bytes = 0
@@ -186,6 +200,10 @@ class Writer:
         """Say what types columns will have that may begin with narrower ones; of no rows each."""
         for name, column in columns.items():
             self._expected[name] = _row_type(self._plain(name, column))
+
+    def annotate(self, name: str, text: str) -> None:
+        """Keep a ``text`` about the rows: a TObjString beside the tree, or parquet metadata."""
+        self._notes[name] = text
 
     def write(self, columns: Columns) -> None:
         """Append N rows: arrays of equal length, the same names and types each time.
@@ -287,6 +305,8 @@ class Writer:
         if self._waiting:
             self._flush()
         with self._output_errors():
+            for name, text in self._notes.items():
+                self._sink.annotate(name, text)
             self._sink.close()
             self._file.close()
             # network file systems report a full disk only now

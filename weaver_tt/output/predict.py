@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import torch
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.accounting import Accounting, BadFile, list_bad_files
 from weaver_tt.data.loaders import Loader
 from weaver_tt.engine.loop import (
     WITHOUT_TARGET,
@@ -26,6 +27,8 @@ from weaver_tt.run_files import RunFiles
 from weaver_tt.tasks.base import Task
 
 UNNAMED_GROUP = "_"  # the group of files given without a name
+# in an output file, the name of the text that lists what could not be read
+BAD_FILES = "weaver_tt_bad_files"
 Part = tuple[Predictor, Mapping[str, Loader]]  # a network and the rows that it predicts
 
 
@@ -34,11 +37,13 @@ class Prediction:
     """What was written for one test group.
 
     ``metrics``: the loss (torch only) and what the task measures, where the files have labels.
+    ``bad_files``: those of which rows were left out, with ``--on-bad-file skip``.
     """
 
     path: Path
     rows: int
     metrics: Mapping[str, float]
+    bad_files: Sequence[BadFile] = ()
 
 
 def output_path(output: str | Path, group: str) -> Path:
@@ -87,13 +92,13 @@ def predict_parts(
     predictions = {}
     for group in loaders:
         path = output_path(output, group)
-        rows, metrics = _predict_group(parts, group, task, path, device)
+        rows, metrics, bad_files = _predict_group(parts, group, task, path, device)
         results = path.with_suffix("")
         if not metrics:
             # metrics of an earlier prediction are none of the file that lies there now
             RunFiles(str(results)).metrics.unlink(missing_ok=True)
-        write_results(metrics, task, results, figures)
-        predictions[group] = Prediction(path, rows, metrics)
+        write_results(metrics, task, results, figures, bad_files)
+        predictions[group] = Prediction(path, rows, metrics, bad_files)
     return predictions
 
 
@@ -113,8 +118,10 @@ def _predict_group(
     task: Task,
     path: Path,
     device: torch.device,
-) -> tuple[int, EpochMetrics]:
-    """Write ``path``, without entries if no row is selected: number of rows, and metrics.
+) -> tuple[int, EpochMetrics, list[BadFile]]:
+    """Write ``path``, without entries if no row is selected.
+
+    Returns number of rows, metrics, and what could not be read.
 
     Types of observers are those that fit all files, those of the task those of the first batch. No
     network is called on rows that no file holds.
@@ -143,9 +150,12 @@ def _predict_group(
         if writer.rows == 0:
             log.warning("%s: no row of the test group is selected; the file has no entries", path)
             writer.write(task.empty_columns(parts[0][0].has_spread) | observers)
+        bad_files = list_bad_files(accounting.lost)
+        if bad_files:
+            writer.annotate(BAD_FILES, json.dumps(bad_files))
         # inside: a file that lacks rows is not kept
         log_prediction(path, writer.rows, accounting, metrics, _labelled_groups(task.config))
-    return writer.rows, metrics
+    return writer.rows, metrics, bad_files
 
 
 def _labelled_groups(config: DataConfig) -> list[str]:

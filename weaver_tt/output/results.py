@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from weaver_tt.data.accounting import BadFile
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.log import log
 from weaver_tt.run_files import RunFiles
@@ -19,25 +20,32 @@ from weaver_tt.tasks.base import Task
 
 
 def write_results(
-    metrics: EpochMetrics, task: Task, prefix: str | Path, figures: bool = True
+    metrics: EpochMetrics,
+    task: Task,
+    prefix: str | Path,
+    figures: bool = True,
+    bad_files: Sequence[BadFile] = (),
 ) -> list[Path]:
     """Write metrics with their details and, with ``figures``, what ``task`` draws of them.
 
-    Metrics that are not finite become null; nothing is written where nothing was measured. Returns
-    the files that were written.
+    Metrics that are not finite become null. ``bad_files``, whose rows are missing, stand beside
+    them. Nothing is written where nothing was measured and nothing is missing. Returns the files
+    that were written.
 
     Raises:
         OutputError: a file cannot be written.
     """
-    if not metrics:
+    if not metrics and not bad_files:
         return []
     # whoever reads the file need not accept NaN, which JSON does not know
     files = RunFiles(str(prefix))
     content = {"metrics": finite_or_none(metrics), **metrics.details()}
+    if bad_files:
+        content["bad_files"] = list(bad_files)
     text = json.dumps(content, indent=1, allow_nan=False)
     write_text(files.metrics, text + "\n")
     written = [files.metrics]
-    if figures:
+    if metrics and figures:
         written += _write_figures(task.figures(metrics.meters, metrics.totals), files.figures)
     return written
 

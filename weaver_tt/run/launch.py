@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 
@@ -14,6 +19,9 @@ from weaver_tt.log import log
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run.checks import is_training
 from weaver_tt.system import distributed
+
+# environment variable: the file in which rank 0 leaves its result
+RESULT_FILE = "WEAVER_TT_RESULT_FILE"
 
 # what --demo leaves: files of each group, batches in an epoch, epochs
 DEMO_FILES = 2
@@ -62,8 +70,8 @@ def needs_ranks(options: RunOptions) -> bool:
     return is_training(options)
 
 
-def launch_ranks(options: RunOptions) -> None:
-    """Start this command once for each GPU, under torchrun, and wait for its end.
+def launch_ranks(options: RunOptions) -> dict[str, Any]:
+    """Start this command once for each GPU, under torchrun; what its rank 0 has handed over.
 
     Raises:
         ConfigError: one of the processes failed.
@@ -80,12 +88,27 @@ def launch_ranks(options: RunOptions) -> None:
         "nccl",
     ]
     log.info("one process for each GPU: %s", " ".join(command))
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        raise ConfigError(
-            f"training on GPUs {options.train.gpus} ended with exit code {code}; "
-            "the messages above say why"
-        )
+    with TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        environment = os.environ | {RESULT_FILE: str(result)}
+        code = subprocess.run(command, check=False, env=environment).returncode
+        if code:
+            raise ConfigError(
+                f"training on GPUs {options.train.gpus} ended with exit code {code}; "
+                "the messages above say why"
+            )
+        return json.loads(result.read_text())
+
+
+def is_launched() -> bool:
+    """Whether :func:`launch_ranks` has started this process."""
+    return RESULT_FILE in os.environ
+
+
+def hand_over(result: dict[str, Any]) -> None:
+    """Give the ``result`` of rank 0 to the process that has started the ranks."""
+    if distributed.launched_rank() == 0:
+        Path(os.environ[RESULT_FILE]).write_text(json.dumps(result))
 
 
 def choose_device(gpus: str | None) -> torch.device:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ from torch import Tensor
 from weaver_tt.config.alternatives import load_alternative
 from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.accounting import BadFile, LostRows, list_bad_files
 from weaver_tt.data.loaders import Loader, test_loaders, train_loader, val_loader
 from weaver_tt.data.scan import Scan
 from weaver_tt.data.statistics.fit import fit_statistics, run_on_main
@@ -38,6 +40,7 @@ from weaver_tt.network.weights import load_weights, prepare_network
 from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.output.predict import Prediction, predict_parts
 from weaver_tt.output.results import finite_or_none, write_results
+from weaver_tt.run.bad_files import record_bad_files, recorded_bad_files, unite_bad_files
 from weaver_tt.run.checks import (
     check_config,
     check_options,
@@ -50,7 +53,14 @@ from weaver_tt.run.continuation import as_saved, describe_continuation
 from weaver_tt.run.cross_validation import fold_options
 from weaver_tt.run.earlier_run import check_prefix, remove_earlier_run, with_remembered_options
 from weaver_tt.run.input_copies import local_copies
-from weaver_tt.run.launch import choose_device, demo_options, launch_ranks, needs_ranks
+from weaver_tt.run.launch import (
+    choose_device,
+    demo_options,
+    hand_over,
+    is_launched,
+    launch_ranks,
+    needs_ranks,
+)
 from weaver_tt.run.naming import (
     choose_name,
     choose_seed,
@@ -89,14 +99,23 @@ class TrainingResult:
     """What a training left behind.
 
     ``best`` holds the metrics of the best epoch of each network: of one as a rule, of all members
-    of an ensemble, fold after fold.
+    of an ensemble, fold after fold. ``bad_files``: those of which rows were left out, with
+    ``--on-bad-file skip``, of the training or the prediction that followed.
     """
 
     files: RunFiles
     best: list[dict[str, float | None]]
+    bad_files: Sequence[BadFile] = ()
 
 
-RunResult = TrainingResult | dict[str, Prediction] | float | None
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """What a trial of which nothing is kept could not read."""
+
+    bad_files: Sequence[BadFile] = ()
+
+
+RunResult = TrainingResult | dict[str, Prediction] | float | TrialResult | None
 """Of a training, a prediction (by test group), an export (the difference to torch), a trial."""
 
 
@@ -104,9 +123,15 @@ def run(options: RunOptions) -> RunResult:
     """Do what the options of ``train.py`` ask for, on one process or on one for each GPU."""
     check_options(options)
     if needs_ranks(options):
-        launch_ranks(options)
+        handed = launch_ranks(options)
+        return TrainingResult(RunFiles(handed["prefix"]), handed["best"], handed["bad_files"])
+    result = run_on_this_process(options)
+    if isinstance(result, TrainingResult) and is_launched():
+        # torchrun would take any exit code but 0 for a failure
+        prefix = result.files.prefix
+        hand_over({"prefix": prefix, "best": result.best, "bad_files": result.bad_files})
         return None
-    return run_on_this_process(options)
+    return result
 
 
 def run_on_this_process(options: RunOptions) -> RunResult:
@@ -119,9 +144,9 @@ def run_on_this_process(options: RunOptions) -> RunResult:
     if options.output.print:
         print_network(config, options)
     elif options.data.io_test:
-        run_io_test(config, options)
+        return run_io_test(config, options)
     elif is_trial(options):
-        run_trial(config, options)
+        return run_trial(config, options)
     elif options.output.export_onnx:
         return run_export(config, options)
     elif is_prediction(options):
@@ -162,11 +187,18 @@ def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     with local_copies(options.data, "data_train", "data_val") as data:
         for fold in fold_options(replace(options, data=data)):
             best += train_fold(config, fold, files, scans)
+    is_main = distributed.is_main()
     distributed.leave_ranks()
     predicts = bool(options.data.data_test) and "test" in options.output.run_mode
-    if predicts and distributed.is_main():
-        run_predict(config, options)
-    return TrainingResult(RunFiles(options.network.model_prefix), best)
+    bad_files: list[Sequence[BadFile]] = []
+    if is_main:
+        folds = [fold.network.model_prefix for fold in fold_options(options)]
+        bad_files += [recorded_bad_files(prefix) for prefix in folds]
+    if predicts and is_main:
+        predictions = run_predict(config, options)
+        bad_files += [prediction.bad_files for prediction in predictions.values()]
+    files_of_run = RunFiles(options.network.model_prefix)
+    return TrainingResult(files_of_run, best, unite_bad_files(bad_files))
 
 
 def changes_since_begin(config: DataConfig, options: RunOptions, files: DataFiles) -> list[str]:
@@ -278,12 +310,17 @@ def train_member(
     if options.network.ensemble > 1:
         settings = with_tracker_subfolders(settings, Path(prefix).name)
     run_prefix = options.network.model_prefix
+
+    def record_losses() -> None:
+        record_bad_files(run_prefix, train.lost | (val.lost if val else set()))
+
     with make_tracker(settings, prefix, network.unwrapped) as tracker:
         list_files(run_prefix, tracker.files())
-        best = fit(network, task, train, val, settings, prefix, tracker, seed)
+        best = fit(network, task, train, val, settings, prefix, tracker, seed, record_losses)
         list_files(run_prefix, tracker.files())
     if distributed.is_main():
-        written = write_results(best, task, prefix, options.output.figures)
+        bad_files = recorded_bad_files(run_prefix)
+        written = write_results(best, task, prefix, options.output.figures, bad_files)
         list_files(run_prefix, written)
     return finite_or_none(best)
 
@@ -303,7 +340,7 @@ def start_network(
 # --- try out
 
 
-def run_trial(config: DataConfig, options: RunOptions) -> None:
+def run_trial(config: DataConfig, options: RunOptions) -> TrialResult:
     """Train for a few steps, for ``--lr-finder`` or ``--profile``."""
     scans = check_training(config, options)
     options = open_run(options)
@@ -333,6 +370,7 @@ def run_trial(config: DataConfig, options: RunOptions) -> None:
             profile_steps(network, task, train, options.train, prefix)
         else:
             find_rate(network, task, train, options.train, prefix, tracker)
+        return TrialResult(list_bad_files(train.lost))
 
 
 def trial_prefix(prefix: str, scratch: str) -> str:
@@ -351,8 +389,9 @@ def trial_prefix(prefix: str, scratch: str) -> str:
     return copy.prefix
 
 
-def run_io_test(config: DataConfig, options: RunOptions) -> None:
+def run_io_test(config: DataConfig, options: RunOptions) -> TrialResult:
     """Read one epoch of each kind of data that is given."""
+    lost: set[LostRows] = set()
     device = choose_device(options.train.gpus)
     kinds = ("data_train", "data_val", "data_test")
     with (
@@ -366,13 +405,17 @@ def run_io_test(config: DataConfig, options: RunOptions) -> None:
             config, scan = fit_statistics(config, f"{scratch}/net", data, scans.training)
             train = train_loader(config, data, device=device, scan=scan)
             measure_reading("training", train, tracker)
+            lost |= train.lost
             val_config = load_alternative(config, data.data_config_val)
             val = val_loader(val_config, data, device=device, scan=scans.validation)
             if val is not None:
                 measure_reading("validation", val, tracker)
+                lost |= val.lost
         test_config = load_alternative(config, data.data_config_test)
         for name, loader in test_loaders(test_config, data, device=device).items():
             measure_reading(f"test {name}", loader, tracker)
+            lost |= loader.lost
+    return TrialResult(list_bad_files(lost))
 
 
 # --- what a run is made of

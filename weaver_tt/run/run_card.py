@@ -57,6 +57,8 @@ def make_card(
         "data_files": data_files,
         "continued": _continued_commands(earlier),
         "files": _listed_files(options, earlier),
+        # what is missing is missing in what a continued run makes of it, too
+        "bad_files": earlier.get("bad_files", []) if earlier else [],
     }
 
 

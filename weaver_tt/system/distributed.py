@@ -80,6 +80,11 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
+def launched_rank() -> int:
+    """The number that torchrun has given this process, also before and after it joins the ranks."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def join_ranks(backend: str | None) -> None:
     """Join the ranks that ``torchrun`` (``mpirun`` for mpi) started; do nothing without a backend.
 
