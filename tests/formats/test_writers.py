@@ -292,7 +292,7 @@ def test_a_note_stands_beside_the_rows(path):
         writer.write({"x": np.arange(3)})
     assert read(path)["x"].tolist() == [0, 1, 2]
     if path.suffix == ".parquet":
-        text = pq.read_schema(path).metadata or pq.read_metadata(path).metadata
+        text = pq.read_metadata(path).metadata
         assert text[b"lost"].decode() == '[{"path": "f\u00fcr.root"}]'
     else:
         with uproot.open(path) as file:

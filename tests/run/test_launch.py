@@ -64,16 +64,24 @@ def test_one_device_starts_no_ranks():
 
 
 def start_ranks(monkeypatch, returncode):
-    """``launch_ranks`` with a torchrun that only ends with ``returncode``; the commands it got."""
+    """``launch_ranks`` with a torchrun that only ends with ``returncode``; the commands it got.
+
+    And a result of rank 0 that is handed over.
+    """
     commands = []
 
-    def begin(command, check):
+    def begin(command, check, env):
         commands.append(command)
+        for rank in "10":
+            with monkeypatch.context() as ranks:
+                ranks.setattr(launch.os, "environ", env | {"RANK": rank})
+                launch.hand_over({"rank": rank})
         return type("Done", (), {"returncode": returncode})
 
     monkeypatch.setattr(launch.subprocess, "run", begin)
     monkeypatch.setattr(launch.sys, "argv", ["train.py", *TRAINING, "--gpus", "0,2"])
-    launch.launch_ranks(parse_options([*TRAINING, "--gpus", "0,2"]))
+    handed = launch.launch_ranks(parse_options([*TRAINING, "--gpus", "0,2"]))
+    assert handed == {"rank": "0"}
     return commands
 
 

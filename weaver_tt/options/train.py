@@ -80,8 +80,8 @@ class DataOptions:
     )
     on_bad_file: str = flag(
         "stop",
-        "what to do about a file that cannot be read: stop, or skip it and report how many were "
-        "skipped",
+        "what to do about a file that is damaged or lacks the tree: stop, or skip it, report the "
+        "rows that are missing, and end with exit code 3",
         choices=["stop", "skip"],
     )
     batch_size: int = flag(128, "rows in a batch", bounds=COUNT)
