@@ -312,3 +312,76 @@ def test_a_process_that_was_not_trained_on_is_no_class(tmp_path, capsys):
     # a report of the file leaves out the same rows
     chunks = list(stream_scores(parse_models([str(tmp_path / "pred.parquet")])[0], list(flags)))
     assert sum(chunk.rows_without_class for chunk in chunks) == 3
+
+
+# --- the number of a class
+
+
+@pytest.mark.parametrize(
+    ("more", "names"),
+    [
+        ({}, ["truth_0", "truth_1", "truth_2"]),
+        ({"classes": ["b", "c", "light"]}, ["b", "c", "light"]),
+    ],
+)
+def test_a_class_number_is_a_classification_all_the_way(tmp_path, more, names):
+    jet_label = np.arange(EVENTS) % 3
+    write_events(tmp_path, jet_label=jet_label.astype(np.uint8))
+    labels = {"type": "custom", "value": {"truth": "jet_label"}, **more}
+    write_yaml(tmp_path, inputs=JETS, labels=labels)
+    # another YAML for validation has the same classes
+    (tmp_path / "val.yaml").write_text((tmp_path / "data.yaml").read_text())
+    network = tmp_path / "net.py"
+    network.write_text(SUM_NETWORK)
+    flags = ["-o", "outputs", 3]
+    val = ["--data-config-val", tmp_path / "val.yaml"]
+    assert train(tmp_path, network, "--num-epochs", 1, *flags, *val) == 0
+    metrics = json.loads((tmp_path / "net_metrics.json").read_text())
+    assert metrics["classes"] == names
+    assert metrics["metrics"]["accuracy"] > 0
+
+    # one row of a class that is none of the three
+    write_events(tmp_path, jet_label=np.r_[7, jet_label[1:]])
+    test = ["-t", tmp_path / "events.parquet", *flags]
+    pred = tmp_path / "pred.parquet"
+    assert run(tmp_path, network, "--predict", *test, "--predict-output", pred) == 0
+    written = ak.from_parquet(pred)
+    assert written.truth.tolist() == [7, *jet_label[1:].tolist()]
+    for number, name in enumerate(names):
+        expected = (jet_label == number).astype(int)
+        expected[0] = 0
+        assert written[name].tolist() == expected.tolist()
+    assert (
+        json.loads((tmp_path / "pred_metrics.json").read_text())["metrics"]["without_target"] == 1
+    )
+    assert cli.main(["report", str(pred), "-o", str(tmp_path / "report")]) == 0
+
+    onnx = tmp_path / "model.onnx"
+    assert run(tmp_path, network, "--export-onnx", onnx, *flags) == 0
+    again = tmp_path / "onnx.parquet"
+    arguments = ["--predict", "-m", onnx, *test[:2], "--predict-output", again]
+    assert run(tmp_path, network, *arguments, *flags) == 0
+    for name in names:
+        assert ak.from_parquet(again)[f"score_{name}"].to_numpy() == pytest.approx(
+            written[f"score_{name}"].to_numpy(), abs=1e-5
+        )
+
+
+def test_a_number_that_is_a_target_stays_one(tmp_path, capsys):
+    write_events(tmp_path, n=np.arange(EVENTS) % 5)
+    network = tmp_path / "net.py"
+    network.write_text(SUM_NETWORK)
+    labels = {"type": "custom", "value": {"multiplicity": "n"}}
+    write_yaml(tmp_path, inputs=JETS, labels=labels)
+    assert train(tmp_path, network, "--num-epochs", 1) == 0
+    assert "val/mae" in capsys.readouterr().err
+    once_more = ["--num-epochs", 1, "--overwrite"]
+    # several outputs for one target
+    assert train(tmp_path, network, *once_more, "--regression-mode", "-o", "outputs", 3) == 1
+    assert "one output for each of: output_multiplicity" in capsys.readouterr().err
+    # fewer outputs than there are numbers
+    assert train(tmp_path, network, *once_more, "-o", "outputs", 3) == 1
+    assert "label 'multiplicity' is the number of a class, 0 to 2" in capsys.readouterr().err
+    write_yaml(tmp_path, inputs=JETS, labels={**labels, "classes": 5})
+    assert train(tmp_path, network, *once_more, "--regression-mode") == 1
+    assert "are classes (`classes` is there)" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import yaml
 
 from weaver_tt.config.alternatives import check_same_inputs, load_alternative
 from weaver_tt.config.inputs import with_params
+from weaver_tt.config.labels import with_class_number
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.schema import Variable
 from weaver_tt.errors import ConfigError
@@ -91,3 +92,20 @@ def test_labels_of_several_kinds_must_agree_kind_by_kind():
     ]:
         with pytest.raises(ConfigError, match=f"other.yaml: {message}"):
             check_same_inputs(trained, config(*labels, source="other.yaml"))
+
+
+def test_what_the_network_said_about_a_label_holds_in_the_other_yaml_too(tmp_path):
+    labels = {"type": "custom", "value": {"truth": "jet_label"}}
+    trained = with_params(
+        from_mapping({**YAML, "labels": labels}, "train.yaml"),
+        {"pt": Variable(name="pt", center=50.0, scale=0.1)},
+        "print",
+    )
+    trained = with_class_number(trained, ["a", "b", "c"])
+    path = tmp_path / "other.yaml"
+    for value in ("jet_label", "test_label - 1"):
+        other_labels = {"type": "custom", "value": {"truth": value}}
+        path.write_text(yaml.safe_dump({**YAML, "labels": other_labels}, sort_keys=False))
+        found = load_alternative(trained, str(path)).labels
+        assert list(found.classes) == ["a", "b", "c"]
+        assert found.class_number["truth"].source == value

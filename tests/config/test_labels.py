@@ -6,6 +6,7 @@ import copy
 
 import pytest
 
+from weaver_tt.config.labels import may_be_class_number, with_class_number
 from weaver_tt.config.load import from_mapping, load_config, save_config
 from weaver_tt.config.plan import make_plan
 from weaver_tt.errors import ConfigError
@@ -223,3 +224,69 @@ def test_mixed_labels_come_back_from_the_saved_configuration(tmp_path):
         ("per_object", "tracks"): ["fake"],
     }
     assert again.label_value == config.label_value
+
+
+# --- the number of a class
+
+
+@pytest.mark.parametrize(
+    ("classes", "names"),
+    [(["qcd", "hbb", "hcc"], ["qcd", "hbb", "hcc"]), (3, ["truth_0", "truth_1", "truth_2"])],
+)
+def test_a_label_may_be_the_number_of_a_class(classes, names):
+    labels = {"type": "custom", "value": {"truth": "jet_label - 1"}, "classes": classes}
+    config = load(labels)
+    assert config.label_type == "simple"
+    assert config.label_names == ["_label_"]
+    assert config.label_value == names
+    assert config.labels.classes[names[2]].source == "(jet_label - 1) == 2"
+    assert config.new_variables["truth"].source == "jet_label - 1"
+    assert "jet_label" in make_plan(config, "train").columns
+    # beside targets, in a list of sections
+    assert load([labels, TARGETS]).label_names == ["_label_", "y", "y_mask", "z"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"value": ["truth"], "classes": 1}, "labels.classes: expected two classes at least"),
+        ({"value": ["truth"], "classes": ["a"]}, "expected two classes at least"),
+        ({"value": ["truth"], "classes": True}, "expected a list of names, found True"),
+        ({"value": ["truth"], "classes": ["a", "a"]}, "'a' is listed 2 times"),
+        ({"value": ["truth"], "classes": ["a", "truth"]}, "'truth' is the number of the class"),
+        ({"value": ["a", "b"], "classes": 2}, "only one label of type custom.*found 2 of type"),
+        ({"type": "simple", "value": ["a"], "classes": 2}, "found 1 of type simple"),
+        ({"type": "per_object", "value": ["a"], "group": "jets", "classes": 2}, "classes"),
+    ],
+)
+def test_what_can_be_no_number_of_a_class_is_refused(labels, message):
+    with pytest.raises(ConfigError, match=message):
+        load({"type": "custom", **labels})
+
+
+def test_weights_may_name_the_values_of_a_label():
+    labels = {"type": "custom", "value": {"truth": "jet_label"}, "classes": ["qcd", "top"]}
+    weights = {
+        "reweight_method": "flat",
+        "reweight_vars": {"met": [0, 1, 2]},
+        "reweight_classes": ["qcd", "top"],
+    }
+    config = load(labels, weights=weights)
+    assert config.new_variables["top"].source == "(jet_label) == 1"
+    plan = make_plan(config, "train")
+    assert "jet_label" in plan.columns
+    assert "top" not in plan.columns
+    # a class that nothing else needs is no variable
+    assert "top" not in load(labels).new_variables
+
+
+def test_a_label_becomes_the_number_of_a_class_where_the_network_says_so():
+    config = load({"type": "custom", "value": {"truth": "jet_label"}})
+    assert may_be_class_number(config.labels)
+    numbered = with_class_number(config, ["a", "b"])
+    assert numbered.label_type == "simple"
+    assert numbered.label_value == ["a", "b"]
+    assert numbered.labels.class_number == config.labels.targets
+    assert numbered.labels.classes["b"].source == "(jet_label) == 1"
+    for labels in (CLASSES, TARGETS, TAGS, MIXED, None):
+        assert not may_be_class_number(load(labels).labels)

@@ -7,6 +7,7 @@ training.
 from __future__ import annotations
 
 from weaver_tt.config.inputs import with_fitted_numbers, with_params
+from weaver_tt.config.labels import may_be_class_number, with_class_number
 from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels
 from weaver_tt.errors import ConfigError
@@ -22,6 +23,13 @@ def load_alternative(config: DataConfig, path: str | None) -> DataConfig:
     if path is None:
         return config
     other = load_config(path, config.custom_functions)
+    if (
+        config.labels is not None
+        and config.labels.class_number
+        and may_be_class_number(other.labels)
+    ):
+        # what the network said about the label of one YAML holds for that of the other
+        other = with_class_number(other, list(config.labels.classes))
     check_same_inputs(config, other)
     if not other.needs_statistics:
         return other

@@ -1,15 +1,20 @@
-"""The ``labels`` of a data YAML: one section as in Weaver, or a list of them for several kinds."""
+"""The ``labels`` of a data YAML: one section as in Weaver, or a list of them for several kinds.
+
+A label may be the number of each row's class. ``classes`` of its section, or else the number of the
+network's outputs, says how many there are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from weaver_tt.config.schema import CLASS_LABEL, InputGroup, Labels
+from weaver_tt.config.schema import CLASS_LABEL, DataConfig, InputGroup, Labels
 from weaver_tt.config.sections import Section
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression, parse_expression
 
-KEYS = ("type", "value", "group")
+KEYS = ("type", "value", "group", "classes")
 KINDS = ("simple", "custom", "per_object")
 
 
@@ -28,10 +33,16 @@ def read_labels(
     classes: dict[str, Expression] = {}
     targets: dict[str, Expression] = {}
     object_targets: dict[str, dict[str, Expression]] = {}
+    class_number: dict[str, Expression] = {}
     for section in sections:
         kind = section.choice("type", KINDS)
         value = _label_expressions(section, kind, custom_functions)
-        if kind == "per_object":
+        if "classes" in section:
+            class_number = _check_class_number(section, kind, value)
+            value = number_classes(class_number, _class_names(section, class_number))
+            earlier = classes
+            what = "classes"
+        elif kind == "per_object":
             group = _labelled_group(section, inputs)
             earlier = object_targets.setdefault(group, {})
             what = f"labels of {group!r}"
@@ -47,9 +58,74 @@ def read_labels(
         if earlier:
             raise ConfigError(f"{section.where}: {what} come twice; write them in one section")
         earlier.update(value)
-    labels = Labels(classes=classes, targets=targets, object_targets=object_targets)
+    labels = Labels(
+        classes=classes,
+        targets=targets,
+        object_targets=object_targets,
+        class_number=class_number,
+    )
     _check_names(labels, top.at("labels"))
     return labels
+
+
+def _check_class_number(
+    section: Section, kind: str, value: dict[str, Expression]
+) -> dict[str, Expression]:
+    """The labels ``value`` of a section with ``classes``: one, the number of the class."""
+    if kind != "custom" or len(value) != 1:
+        raise ConfigError(
+            f"{section.at('classes')}: only one label of type custom, the number of each row's "
+            f"class, has classes; found {len(value)} of type {kind}"
+        )
+    return value
+
+
+def _class_names(section: Section, class_number: Mapping[str, Expression]) -> list[str]:
+    """The names of the classes 0, 1, ...: listed, or ``LABEL_0``, ``LABEL_1`` of their number."""
+    where = section.at("classes")
+    [label] = class_number
+    given = section.values["classes"]
+    if isinstance(given, int) and not isinstance(given, bool):
+        names = default_class_names(label, given)
+    else:
+        names = list(section.names("classes"))
+    if len(names) < 2:
+        raise ConfigError(f"{where}: expected two classes at least, names or their number")
+    if label in names:
+        raise ConfigError(
+            f"{where}: {label!r} is the number of the class; name its values otherwise"
+        )
+    return names
+
+
+def default_class_names(label: str, number: int) -> list[str]:
+    """Names of the ``number`` values of a label that is the number of a class."""
+    return [f"{label}_{value}" for value in range(number)]
+
+
+def number_classes(
+    class_number: Mapping[str, Expression], names: Sequence[str]
+) -> dict[str, Expression]:
+    """The classes ``names``: the values 0, 1, ... of a label."""
+    [expression] = class_number.values()
+    where = f"label {expression.source!r}"
+    classes = {}
+    for value, name in enumerate(names):
+        text = f"({expression.source}) == {value}"
+        classes[name] = parse_expression(text, where, expression.functions_file)
+    return classes
+
+
+def with_class_number(config: DataConfig, names: Sequence[str]) -> DataConfig:
+    """``config``, whose only label is a target, with that as the number of its class."""
+    assert config.labels is not None
+    label = config.labels.targets
+    return replace(config, labels=Labels(classes=number_classes(label, names), class_number=label))
+
+
+def may_be_class_number(labels: Labels | None) -> bool:
+    """Whether the labels may be the number of a class: a single target for each row."""
+    return labels is not None and len(labels.targets) == 1 and labels.kind == "custom"
 
 
 def _label_sections(top: Section) -> list[Section]:

@@ -30,6 +30,7 @@ from weaver_tt.config.schema import (
     Preprocess,
     TaskChoice,
     Variable,
+    Weights,
 )
 from weaver_tt.config.sections import (
     Section,
@@ -148,7 +149,7 @@ class _ConfigReader:
             file_magic=self.file_magic(),
             selection=self.expression(top, "selection"),
             test_time_selection=self.expression(top, "test_time_selection"),
-            new_variables=self.new_variables(labels),
+            new_variables=self.class_variables(labels, weights) | self.new_variables(labels),
             preprocess=preprocess,
             observers=required_observers,
             optional_observers=optional_observers,
@@ -217,6 +218,14 @@ class _ConfigReader:
                 magic[name][pattern] = read_number(value, patterns.at(pattern))
         return magic
 
+    def class_variables(
+        self, labels: Labels | None, weights: Weights | None
+    ) -> dict[str, Expression]:
+        """Classes that ``weights`` names and that are the values of a label, no columns."""
+        if labels is None or weights is None or not labels.class_number:
+            return {}
+        return {name: labels.classes[name] for name in weights.classes if name in labels.classes}
+
     def new_variables(self, labels: Labels | None) -> dict[str, Expression]:
         """New variables, and the targets that can be used like them."""
         section = self.top.section("new_variables")
@@ -225,6 +234,9 @@ class _ConfigReader:
             for name, expression in labels.expressions.items():
                 # a class is a column itself, and so may be a target
                 if name not in labels.classes and name not in expression.names:
+                    variables[name] = expression
+            for name, expression in labels.class_number.items():
+                if name not in expression.names:
                     variables[name] = expression
         for name, text in section.values.items():
             expression = parse_expression(text, section.at(name), self.custom_functions)

@@ -75,14 +75,17 @@ NO_CLASS = -100
 class Labels:
     """What is to be learnt: names and expressions of each kind of label; at least one of them.
 
-    ``classes`` are 0/1 columns, of which one is set in each row. ``targets`` are real numbers, one
-    for each row; a target ``x_mask`` beside ``x`` tells where ``x`` counts. ``object_targets`` maps
-    an input group to targets with one number for each of its objects.
+    ``classes`` are 0/1 columns, of which one is set in each row. They may be the values 0, 1, ...
+    of one label, ``class_number``, the number of each row's class. ``targets`` are real numbers,
+    one for each row; a target ``x_mask`` beside ``x`` tells where ``x`` counts. ``object_targets``
+    maps an input group to targets with one number for each of its objects.
     """
 
     classes: Mapping[str, Expression] = field(default_factory=dict)
     targets: Mapping[str, Expression] = field(default_factory=dict)
     object_targets: Mapping[str, Mapping[str, Expression]] = field(default_factory=dict)
+    # its name -> its expression; none where the classes are columns of their own
+    class_number: Mapping[str, Expression] = field(default_factory=dict)
 
     @property
     def parts(self) -> dict[tuple[LabelKind, str | None], Mapping[str, Expression]]:

@@ -9,6 +9,7 @@ from weaver_tt.engine.device_settings import compiler_options
 from weaver_tt.engine.optim import max_gradient_norm, optimizer_options
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.options.train import RunOptions, TrainOptions, check_all_bounds
+from weaver_tt.tasks.classification import Classification
 
 RUN_MODES = ("train", "val", "test")
 
@@ -112,9 +113,16 @@ def check_config(config: DataConfig, options: RunOptions) -> None:
             check_same_inputs(config, load_config(path, options.data.custom_functions))
     if not options.train.regression_mode or config.labels is None:
         return
-    if config.labels.kind == "simple":
+    why = ""
+    if config.labels.class_number:
+        why = "`classes` is there"
+    elif config.labels.kind == "simple":
+        why = "type: simple"
+    elif config.task is not None and config.task.name == Classification.name:
+        why = f"task: {config.task.name}"
+    if why:
         raise ConfigError(
-            f"--regression-mode: the labels of {config.source} are classes (type: simple); "
+            f"--regression-mode: the labels of {config.source} are classes ({why}); "
             "labels of type custom are regressed"
         )
 

@@ -14,7 +14,7 @@ import torch
 
 from weaver_tt.config.alternatives import load_alternative
 from weaver_tt.config.plan import make_plan, with_extra_selection, without_reweighting
-from weaver_tt.config.schema import DataConfig
+from weaver_tt.config.schema import DataConfig, Labels
 from weaver_tt.data.first_rows import ROWS, FirstRows, first_batch, read_first_rows
 from weaver_tt.data.loaders import Loader, test_loaders, val_loader
 from weaver_tt.data.scan import Scan
@@ -34,6 +34,7 @@ from weaver_tt.network.network import build_network
 from weaver_tt.network.weights import prepare_network
 from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.output.predict import check_observer_names
+from weaver_tt.run.class_number import with_classes_of_first_rows
 from weaver_tt.run.cross_validation import fold_options
 from weaver_tt.run.launch import choose_device
 from weaver_tt.run.task import make_run_task
@@ -45,10 +46,14 @@ LEAST_ROWS = 2
 
 @dataclass(frozen=True, slots=True)
 class TrainingScans:
-    """The scans of the training files, and of the validation files where there are any."""
+    """The scans of the training files, and of the validation files where there are any.
+
+    And what is learnt from them.
+    """
 
     training: Scan
     validation: Scan | None
+    labels: Labels | None  # of the YAML, with the classes that the network has outputs for
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +108,9 @@ def check_user_files(options: RunOptions) -> None:
 def _try_training(config: DataConfig, options: RunOptions) -> TrainingScans:
     tried = try_files(config, options)
     with thrown_away():
-        try_network(tried.provisional, options, tried.first)
-    return tried.scans
+        provisional = with_classes_of_first_rows(tried.provisional, options, tried.first)
+        try_network(provisional, options, tried.first)
+    return replace(tried.scans, labels=provisional.labels)
 
 
 def try_files(config: DataConfig, options: RunOptions, rows: int = ROWS) -> TriedFiles:
@@ -130,7 +136,7 @@ def try_files(config: DataConfig, options: RunOptions, rows: int = ROWS) -> Trie
     if "test" in options.output.run_mode:
         # what is wrong with test files is reported now, not after days of training
         try_test_files(test_loaders(load_alternative(provisional, data.data_config_test), data))
-    return TriedFiles(TrainingScans(scan, validation), first, provisional)
+    return TriedFiles(TrainingScans(scan, validation, config.labels), first, provisional)
 
 
 def try_test_files(loaders: Mapping[str, Loader]) -> None:

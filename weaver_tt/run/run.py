@@ -21,7 +21,13 @@ from weaver_tt.data.statistics.fit import fit_statistics, run_on_main
 from weaver_tt.data.statistics.standardize import load_statistics
 from weaver_tt.deploy.export import export_onnx
 from weaver_tt.deploy.onnx_network import OnnxNetwork
-from weaver_tt.deploy.sample import Sample, collect_sample, load_sample, save_sample
+from weaver_tt.deploy.sample import (
+    Sample,
+    collect_sample,
+    load_sample,
+    random_sample,
+    save_sample,
+)
 from weaver_tt.engine.checkpoint import find_states
 from weaver_tt.engine.device_settings import seed_everything, set_threads
 from weaver_tt.engine.fit import fit
@@ -49,6 +55,7 @@ from weaver_tt.run.checks import (
     is_prediction,
     is_trial,
 )
+from weaver_tt.run.class_number import first_batch_inputs, is_open, with_classes_of_network
 from weaver_tt.run.continuation import as_saved, describe_continuation
 from weaver_tt.run.cross_validation import fold_options
 from weaver_tt.run.earlier_run import check_prefix, remove_earlier_run, with_remembered_options
@@ -176,6 +183,7 @@ def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     check_prefix(options)
     # before a folder is made for it, and before the first pass over the data
     scans = check_training(config, options)
+    config = replace(config, labels=scans.labels)
     files = list_data_files(options.data, scans.training, scans.validation)
     changes = run_on_main(lambda: changes_since_begin(config, options, files))
     # the new run is known to begin
@@ -343,6 +351,7 @@ def start_network(
 def run_trial(config: DataConfig, options: RunOptions) -> TrialResult:
     """Train for a few steps, for ``--lr-finder`` or ``--profile``."""
     scans = check_training(config, options)
+    config = replace(config, labels=scans.labels)
     options = open_run(options)
     prefix = options.network.model_prefix
     device = choose_device(options.train.gpus)
@@ -491,12 +500,18 @@ def load_part(
     model = options.network.model_prefix
     config = load_statistics(config, model)
     config = load_alternative(config, options.data.data_config_test)
-    task = make_run_task(config, options)
-    network: Ensemble | OnnxNetwork
+    exported = None
+    members = []
     if is_onnx(model):
-        network = OnnxNetwork(model, config, threads=options.train.num_threads)
+        exported = OnnxNetwork(model, config, threads=options.train.num_threads)
     else:
-        network = Ensemble(load_members(config, options, device), task)
+        members = load_members(config, options, device)
+    if is_open(config, options):
+        inputs = first_batch_inputs(test_loaders(config, options.data, device=device))
+        if inputs:
+            config = with_classes_of_network(config, exported or members[0], inputs)
+    task = make_run_task(config, options)
+    network = exported or Ensemble(members, task)
     loaders = test_loaders(config, options.data, device=device, wanted_labels=task.wanted_labels)
     return network, task, loaders
 
@@ -511,17 +526,20 @@ def run_export(config: DataConfig, options: RunOptions) -> float:
     model = options.network.model_prefix
     cpu = torch.device("cpu")
     config = load_statistics(config, model)
-    task = make_run_task(config, options)
     members = load_members(config, options, cpu)
     sample: Sample | None
     if options.data.data_test:
-        loaders = test_loaders(config, options.data, device=cpu, wanted_labels=task.wanted_labels)
+        loaders = test_loaders(config, options.data, device=cpu)
         first_group = next(iter(loaders.values()))
         sample = collect_sample(first_group.epoch(0))
         if not sample:
             raise DataError("--export-onnx: no row of the first group of --data-test is selected")
     else:
         sample = load_sample(model)
+    if is_open(config, options):
+        rows = first_inputs(sample or random_sample(config))
+        config = with_classes_of_network(config, members[0], rows)
+    task = make_run_task(config, options)
     card = load_card(RunFiles.of(model).run.prefix)
     metadata = {}
     if card:

@@ -32,8 +32,8 @@ class Classification(Task):
         super().__init__(config, **common)
         if config.labels is None or not config.labels.classes:
             raise ConfigError(
-                f"{config.source}: task classification needs `labels.type: simple` "
-                "with a list of classes"
+                f"{config.source}: task classification needs `labels.type: simple` with a list of "
+                "classes, or one label of type custom with `classes`, whose number it is"
             )
         self.classes = list(config.labels.classes)
 

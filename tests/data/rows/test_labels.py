@@ -215,3 +215,42 @@ def test_a_class_without_rows_is_told(caplog, monkeypatch):
     assert {message.split(": ", 1)[1] for message in caplog.messages} == {
         "labels: no validation row is of class 'b'"
     }
+
+
+NUMBERED = {"type": "custom", "value": {"truth": "t - 1"}, "classes": ["a", "b", "c"]}
+
+
+def test_the_number_of_a_class_is_read_and_written_as_it_is():
+    conf = config(NUMBERED)
+    table = {"t": np.array([1, 3, 2, 3], dtype=np.uint8)}
+    found, counts = row_labels(table, conf, make_plan(conf, "train"), "f")
+    assert found == {CLASS_LABEL: pytest.approx([0, 2, 1, 2])}
+    assert found[CLASS_LABEL].dtype == np.int64
+    assert counts.targets == {"a": 1, "b": 1, "c": 2}
+    table = {"t": np.array([1.0, 4.0, 0.0, 1.5, np.nan, 3.0])}
+    plan = make_plan(conf, "predict")
+    found, counts = row_labels(table, conf, plan, "f")
+    assert found[CLASS_LABEL].tolist() == [0, *[NO_CLASS] * 4, 2]
+    assert counts.undefined == {"class (none or several)": 4}
+    np.testing.assert_equal(
+        class_columns(table, conf, plan, "f"), {"truth": np.float32([0, 3, -1, 0.5, np.nan, 2])}
+    )
+    assert row_labels({"x": np.array([1])}, conf, plan, "f")[0] == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1, 2, 4, 5], r"0 to 2: 2 selected rows have something else, such as 3.* row 8\)"),
+        ([1, 2, 3, 1.5], r"1 selected rows have something else, such as 0.5 .* row 9\)"),
+        ([np.nan, 1, 2, 3], r"such as nan \(the first is row 6\); .*`task: regression`"),
+        ([0, 1, 2, 3], "such as -1"),
+    ],
+)
+def test_a_label_that_is_no_number_of_a_class_is_an_error_in_training(values, message):
+    conf = config(NUMBERED)
+    plan = make_plan(conf, "train")
+    with pytest.raises(DataError, match=f"f.root: label 'truth' is the number .*{message}"):
+        row_labels(
+            {"t": np.array(values)}, conf, plan, "f.root", row_numbers=np.array([6, 7, 8, 9])
+        )

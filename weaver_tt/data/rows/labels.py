@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.config.plan import Plan
-from weaver_tt.config.schema import CLASS_LABEL, NO_CLASS, DataConfig
+from weaver_tt.config.schema import CLASS_LABEL, NO_CLASS, DataConfig, Labels
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.rows import Floats, Integers
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column
@@ -90,10 +90,13 @@ def row_labels(
         return found, accounting
     if row_numbers is None:
         row_numbers = np.arange(len(next(iter(table.values()))))
-    if labels.classes and can_compute(labels.classes.values(), table, plan):
-        columns = _row_columns(labels.classes, table, where)
+    columns_of_classes = labels.class_number or labels.classes
+    if columns_of_classes and can_compute(columns_of_classes.values(), table, plan):
+        columns = _row_columns(columns_of_classes, table, where)
         strict = plan.purpose == "train"
-        found[CLASS_LABEL] = _classes_of_rows(columns, where, row_numbers, accounting, strict)
+        found[CLASS_LABEL] = _classes_of_rows(
+            columns, labels, where, row_numbers, accounting, strict
+        )
     if labels.targets and can_compute(labels.targets.values(), table, plan):
         columns = _row_columns(labels.targets, table, where)
         for name, values in columns.items():
@@ -118,14 +121,17 @@ def row_labels(
 def class_columns(table: Table, config: DataConfig, plan: Plan, where: str) -> dict[str, Floats]:
     """The columns of the classes as the data have them, to be written beside their scores: (R,).
 
+    Where a label is the number of the class, that label.
+
     They are real numbers, whatever type a file has: a row may be of two classes, or half of one.
     """
     labels = config.labels
     if plan.purpose == "train" or labels is None:
         return {}
-    if not can_compute(labels.classes.values(), table, plan):
+    wanted = labels.class_number or labels.classes
+    if not can_compute(wanted.values(), table, plan):
         return {}
-    columns = _row_columns(labels.classes, table, where)
+    columns = _row_columns(wanted, table, where)
     return {name: values.astype(np.float32) for name, values in columns.items()}
 
 
@@ -162,26 +168,52 @@ def _row_columns(labels: Mapping[str, Expression], table: Table, where: str) -> 
 
 def _classes_of_rows(
     columns: dict[str, Numbers],
+    labels: Labels,
     where: str,
     row_numbers: Integers,
     accounting: Accounting,
     strict: bool,
 ) -> Integers:
-    """The class (R,) that each row's 0/1 columns name.
+    """The class (R,) of each row, from its 0/1 columns or from its number.
 
-    Where they do not name exactly one, an error if ``strict``, else ``NO_CLASS``.
+    Where they do not say exactly one, an error if ``strict``, else ``NO_CLASS``.
     """
-    flags = np.stack(list(columns.values()), axis=1)  # (R, K)
-    classes = class_numbers(flags)
+    names = list(labels.classes)
+    if labels.class_number:
+        [numbers] = columns.values()
+        classes = whole_numbers_below(numbers, len(names))
+    else:
+        flags = np.stack(list(columns.values()), axis=1)  # (R, K)
+        classes = class_numbers(flags)
     is_defined = classes != NO_CLASS
     # test data may hold other processes than those that were trained on
     if strict and not is_defined.all():
-        raise _no_class_error(list(columns), flags, where, int(row_numbers[~is_defined].min()))
+        first = int(row_numbers[~is_defined].min())
+        if labels.class_number:
+            [label] = columns
+            raise _no_number_error(label, numbers[~is_defined], len(names), where, first)
+        raise _no_class_error(names, flags, where, first)
     accounting.add_rows("undefined", UNDEFINED_CLASS, where, row_numbers[~is_defined])
-    numbers = np.bincount(classes[is_defined], minlength=len(columns))
-    for name, number in zip(columns, numbers, strict=True):
+    rows = np.bincount(classes[is_defined], minlength=len(names))
+    for name, number in zip(names, rows, strict=True):
         accounting.targets[name] += int(number)
     return classes
+
+
+def whole_numbers_below(values: Numbers, end: int) -> Integers:
+    """Values (R,) that are 0, 1, ... ``end`` - 1; ``NO_CLASS`` in place of others."""
+    is_class = (values >= 0) & (values < end) & (values == np.floor(values))
+    return np.where(is_class, values, NO_CLASS).astype(np.int64)
+
+
+def _no_number_error(label: str, bad: Numbers, end: int, where: str, first: int) -> DataError:
+    """The error for values ``bad`` of a label that are no number of a class."""
+    return DataError(
+        f"{where}: label {label!r} is the number of a class, 0 to {end - 1}: {len(bad)} selected "
+        f"rows have something else, such as {bad[0]} (the first is row {first}); `classes` of the "
+        "labels or else the network's outputs say how many classes there are, and `task: "
+        "regression` that it is a target"
+    )
 
 
 def class_numbers(flags: Numbers) -> Integers:

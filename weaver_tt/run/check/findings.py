@@ -41,6 +41,7 @@ from weaver_tt.network.network import build_network
 from weaver_tt.options.check import CheckRun
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run.checks import check_config
+from weaver_tt.run.class_number import with_classes_of_first_rows
 from weaver_tt.run.launch import choose_device
 from weaver_tt.run.preflight import check_user_files, thrown_away, try_files, try_network
 from weaver_tt.run.task import make_run_task
@@ -257,6 +258,7 @@ def _look_at_training(config: DataConfig, options: CheckRun, findings: Findings)
     tried = try_files(config, options, options.check.rows)
     provisional = tried.provisional
     with thrown_away():
+        provisional = with_classes_of_first_rows(provisional, options, tried.first)
         wanted = make_run_task(provisional, options).wanted_labels
     _look_at_values(provisional, "train", tried.first, wanted, findings)
     reading = _measure_reading(provisional, options, tried.scans.training)
