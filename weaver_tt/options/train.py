@@ -270,11 +270,11 @@ class TrainOptions:
         "profile a few training steps instead of a training: a table in the log, and "
         "PREFIX_profile/trace.json for chrome://tracing",
     )
-    # a check only: scripts that were written for Weaver give it
+    # mostly a check: scripts that were written for Weaver give it
     regression_mode: bool = flag(
         False,
-        "check that the labels of the data YAML make this a regression (the labels alone decide "
-        "what is learnt)",
+        "a regression: labels that are classes are refused, and a single label of type custom is "
+        "a target, whatever number of outputs the network has",
     )
     tensorboard: str | None = flag(
         None,
