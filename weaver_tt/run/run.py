@@ -90,6 +90,7 @@ from weaver_tt.run.run_card import (
     save_card,
 )
 from weaver_tt.run.task import make_run_task
+from weaver_tt.run.unused_flags import flags_without_effect
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.tasks.base import Task
@@ -144,6 +145,8 @@ def run(options: RunOptions) -> RunResult:
 def run_on_this_process(options: RunOptions) -> RunResult:
     """Print, try out, export, predict or train, by ``options`` that fit together."""
     set_threads(options.train.num_threads)
+    for line in flags_without_effect(options):
+        log.warning("%s", line)
     if options.data.demo:
         options = demo_options(options)
     config = load_config(options.data.data_config, options.data.custom_functions)
