@@ -94,3 +94,12 @@ def test_a_column_that_is_not_there_is_named(config, files):
     )
     with pytest.raises(ConfigError, match=r"none of .* is made of a file's columns"):
         read_table(config, files, ["is_second"])
+
+
+def test_an_own_function_that_looks_across_rows_is_named(files, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text("def above_mean(x):\n    return x > sum(x) / len(x)\n")
+    values = YAML | {"new_variables": YAML["new_variables"] | {"large": "above_mean(jet_mass)"}}
+    config = from_mapping(values, "d.yaml", custom_functions=str(own))
+    with pytest.raises(DataError, match=r"d.yaml: new variable 'large': .*depends on the other"):
+        read_table(config, files[0], ["large"])

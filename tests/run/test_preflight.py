@@ -82,6 +82,42 @@ def test_a_flag_that_does_not_fit_the_data_or_the_network(training, flags, messa
     assert re.search(message, found)
 
 
+OWN_FUNCTIONS = """
+def above_mean(x):
+    return x > sum(x) / len(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "flags", "place"),
+    [
+        ({"selection": "above_mean(x)"}, [], "d.yaml: selection 'above_mean"),
+        ({"event_weight": "1 + above_mean(x)"}, [], "d.yaml: event_weight"),
+        ({"test_time_selection": "above_mean(x)"}, ["-t", "a.parquet"], "d.yaml: selection"),
+        ({}, ["--extra-selection-val", "above_mean(x)"], "d.yaml: selection"),
+    ],
+)
+def test_an_own_function_that_looks_across_rows(training, changes, flags, place, monkeypatch):
+    Path("own.py").write_text(OWN_FUNCTIONS)
+    chosen = training.options("--custom-functions", "own.py", *flags, config=changes)
+    found = message_before_the_first_pass(chosen, monkeypatch)
+    assert place in found
+    assert "depends on the other rows" in found
+    assert "Functions of own.py must" in found
+
+
+def test_an_own_function_that_looks_across_rows_is_found_before_a_prediction(training):
+    Path("own.py").write_text(OWN_FUNCTIONS)
+    story.run(training.options())
+    own = ["--custom-functions", "own.py", "--predict", "-t", "a.parquet"]
+    chosen = training.options(
+        *own, "--predict-output", "p.root", config={"test_time_selection": "above_mean(x)"}
+    )
+    with pytest.raises(WeaverError, match="depends on the other rows"):
+        story.run(chosen)
+    assert not Path("p.root").exists()
+
+
 LOSS = """
 def get_loss(data_config):
     return lambda output, label: LOSS

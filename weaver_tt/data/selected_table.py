@@ -17,6 +17,7 @@ from weaver_tt.config.plan import (
 )
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.chunks import split_into_chunks
+from weaver_tt.data.rows.row_independence import check_row_independence
 from weaver_tt.data.rows.table import make_table, read_columns
 from weaver_tt.data.scan import Scan, scan_files
 from weaver_tt.data.statistics.training_pass import restrict_to_inputs
@@ -77,6 +78,8 @@ def _selected_parts(config: DataConfig, plan: Plan, scan: Scan) -> Iterator[ak.A
                 names = scan.columns[chunk.group]
                 group = scan.groups[chunk.group]
                 raw = read_columns(reader, names, config, chunk.first, chunk.last, scan.types)
+                if chunk.first == 0:
+                    check_row_independence(raw, plan, config, chunk.path)
                 table, accounting = make_table(raw, plan, config, chunk.path, group)
                 # without rows, new variables are not computed
                 if accounting.selected.total():

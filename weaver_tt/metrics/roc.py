@@ -151,7 +151,7 @@ def _share_variance(share: Tensor, squares: Tensor, sums: Tensor) -> Tensor:
     from_passing = (1 - share) ** 2 * squares
     from_failing = share**2 * (total_squares - squares)
     variance = (from_passing + from_failing) / total**2
-    # negative weights may pull it below 0
+    # no term is below 0, but where all or none pass, rounding may leave a sum just below it
     return variance.clamp(min=0)
 
 

@@ -131,3 +131,19 @@ def test_the_event_weight_of_a_data_yaml_is_used(path):
                 JetFiles(paths=[path], names={"mass": "jet_mass"}, config=from_mapping(yaml))
             )
         )
+
+
+def test_an_event_weight_must_be_finite_and_look_at_one_event_at_a_time(path, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text("def share(w):\n    return w / sum(w)\n")
+    yaml = {
+        "inputs": {"jets": {"length": 4, "vars": ["jet_pt"]}},
+        "labels": {"type": "per_object", "value": ["jet_istag"]},
+    }
+    for weight, message in (
+        ("share(w)", "event_weight: .*depends on the other rows"),
+        ("ak.max(jet_pt, axis=1)", "event weight is not finite in 1 of 3 events"),
+    ):
+        config = from_mapping(yaml | {"event_weight": weight}, custom_functions=str(own))
+        with pytest.raises(DataError, match=message):
+            list(stream_jets(JetFiles(paths=[path], names=NAMES, config=config)))

@@ -10,11 +10,13 @@ from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
 from weaver_tt.data.rows.observers import empty_observers
 from weaver_tt.data.rows.table import make_table
+from weaver_tt.expressions.elementwise import fill_missing
 
 TYPES = {"n": "uint32", "pt": "var * float32", "flag": "bool", "name": "string"}
 VARIABLES = {
     "few": "n - 4",
     "leading": "ak.max(pt, axis=1)",
+    "place": "ak.argmax(pt, axis=1)",
     "hard": "pt[pt > 20]",
     "ratio": "pt / n",
     "passed": "flag & (n > 1)",
@@ -44,7 +46,7 @@ def test_expressions_have_the_same_type_with_and_without_rows():
     types = {name: from_datashape(text, highlevel=False) for name, text in TYPES.items()}
     empty = empty_observers(TYPES, types, plan, config)
     assert {name: str(array.type.content) for name, array in empty.items()} == {
-        name: str(ak.Array(table[name]).type.content) for name in plan.observers
+        name: str(ak.Array(fill_missing(table[name])).type.content) for name in plan.observers
     }
     assert all(len(array) == 0 for array in empty.values())
     # the value of another file would be 0.5

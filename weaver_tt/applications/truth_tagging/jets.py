@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from weaver_tt.config.plan import Plan, make_plan
 from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.rows.row_independence import check_row_independence
 from weaver_tt.data.rows.table import Table, evaluate_column, make_table, read_columns
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.expressions.elementwise import fill_missing
@@ -213,6 +214,8 @@ def _computed_table(
 ) -> Table:
     """All columns that a data YAML makes of a range of rows."""
     stored = read_columns(reader, plan.columns, config, *rows)
+    if rows[0] == 0:
+        check_row_independence(stored, plan, config, path)
     table, _ = make_table(stored, plan, config, path, path)
     return table
 
@@ -244,6 +247,11 @@ def _make_jets(table: Table, columns: Mapping[str, str], path: str, rows: int) -
         )
     if WEIGHT in table:
         weight = ak.to_numpy(fill_missing(table[WEIGHT])).astype(np.float64)
+        bad = len(weight) - int(np.isfinite(weight).sum())
+        if bad:
+            raise DataError(
+                f"{path}: the event weight is not finite in {bad} of {len(weight)} events"
+            )
     else:
         weight = np.ones(len(counts))
     return JetTable(values, counts, weight, rows)

@@ -12,6 +12,7 @@ from weaver_tt.config.dependencies import dependency_order
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.table import Table, file_magic_type, file_name
+from weaver_tt.expressions.elementwise import fill_missing
 from weaver_tt.expressions.evaluate import calls_custom_function, evaluate
 from weaver_tt.formats.column_types import empty_column
 
@@ -47,4 +48,4 @@ def empty_observers(
         # whatever it is: expressions need not work on no rows
         except Exception:
             continue
-    return {name: ak.Array(table[name]) for name in plan.observers if name in table}
+    return {name: ak.Array(fill_missing(table[name])) for name in plan.observers if name in table}

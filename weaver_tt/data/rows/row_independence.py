@@ -30,13 +30,15 @@ value by value give the same bits for any number of rows. A mean or maximum over
 differs by some per cent between the halves.
 """
 
+MOST_ROWS = 1000
+
 
 def check_row_independence(columns: Table, plan: Plan, config: DataConfig, path: str) -> None:
     """Check on raw ``columns`` (R rows each) that no expression of a pass depends on other rows.
 
     Those are the object selections, the row selection, and of the selected rows the new variables
-    (so inputs, observers, monitored columns), labels and weights. A few hundred rows are enough;
-    one row says nothing. ``path`` is the file that they are of.
+    (so inputs, observers, monitored columns), labels and weights. Rows after the first
+    ``MOST_ROWS`` are not looked at, and one row says nothing. ``path`` is the file they are of.
 
     Raises:
         DataError: one does, or draws random numbers; names it. Or it does not fit the columns.
@@ -48,7 +50,8 @@ def check_row_independence(columns: Table, plan: Plan, config: DataConfig, path:
         place = f"{config.source}: {where.removeprefix(f'{path}: ')}"
         return _evaluate_in_halves(expression, table, where, place, hints)
 
-    selected = select_rows(columns, plan, config, path, path, evaluator)
+    first = {name: values[:MOST_ROWS] for name, values in columns.items()}
+    selected = select_rows(first, plan, config, path, path, evaluator)
     if not selected.passed.any():
         return
     for place, expression in _expressions_of_rows(config).items():
