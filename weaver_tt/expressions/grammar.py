@@ -67,10 +67,10 @@ class Grammar:
     where: str
     functions: Mapping[str, Callable[..., Any]]
 
-    def refusal(self, node: Any, why: str) -> ConfigError:
+    def refusal(self, node: Any, why: str, allowed: str = ALLOWED) -> ConfigError:
         """The error for a part: what is wrong, a caret under the part, and what is allowed."""
         shown = with_caret(self.source, node.col_offset, node.end_col_offset)
-        return ConfigError(f"{self.where}: {why}\n{shown}\n{ALLOWED}")
+        return ConfigError(f"{self.where}: {why}\n{shown}\n{allowed}".rstrip())
 
     def check(self, node: ast.expr, depth: int = 0) -> Iterator[str]:
         """Names of the columns that an allowed tree reads.
@@ -250,7 +250,8 @@ class Grammar:
             named = _named_arguments(node)
             problem = call_problem(function, node, positional, named)
         if problem is not None:
-            raise self.refusal(node, problem)
+            # the message says what to write
+            raise self.refusal(node, problem, allowed="")
 
     def given_parameters(
         self,

@@ -208,7 +208,7 @@ def test_the_message_gives_the_row_with_both_values(own):
     }
     conf = config(own, new_variables={"y": "relative(jet_pt)"}, monitor_variables=["y"])
     # of all four rows the largest is 20, of the first two 10
-    message = r"is \[0.5\] where 4 rows are read together, and \[1.0\] where 2 are; .* of .*own.py"
+    message = r"is \[0.5\] where 4 rows are read together, and \[1\] where 2 are; .* of .*own.py"
     with pytest.raises(DataError, match=message):
         check_row_independence(raw, make_plan(conf, "train"), conf, "file.root")
 

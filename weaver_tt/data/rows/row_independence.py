@@ -31,6 +31,7 @@ differs by some per cent between the halves.
 """
 
 MOST_ROWS = 1000
+SHOWN = 3  # objects of a row in a message
 
 
 def check_row_independence(columns: Table, plan: Plan, config: DataConfig, path: str) -> None:
@@ -114,8 +115,14 @@ def _message(
 
 
 def _shown(value: Any) -> str:
-    text = str(ak.to_list(value))
-    return text if len(text) < 80 else f"{text[:80]}…"
+    """A value, or the first of a row's values."""
+    entry = ak.to_list(value)
+    if not isinstance(entry, list):
+        return f"{entry:.6g}" if isinstance(entry, float) else str(entry)
+    shown = [_shown(part) for part in entry[:SHOWN]]
+    if len(entry) > SHOWN:
+        shown.append("…")
+    return f"[{', '.join(shown)}]"
 
 
 def first_difference(left: Any, right: Any) -> int | None:

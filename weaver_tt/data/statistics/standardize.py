@@ -24,7 +24,7 @@ from weaver_tt.data.statistics.fingerprint import pass_config_fingerprint, pass_
 from weaver_tt.data.statistics.reservoir import Reservoir
 from weaver_tt.data.statistics.training_pass import restrict_to_inputs
 from weaver_tt.errors import ConfigError, DataError
-from weaver_tt.expressions.elementwise import JaggedColumn, as_flat
+from weaver_tt.expressions.elementwise import JaggedColumn, as_flat, fill_missing
 from weaver_tt.log import log
 from weaver_tt.run_files import RunFiles
 
@@ -151,8 +151,8 @@ def provisional_statistics(config: DataConfig, tables: Sequence[Table]) -> DataC
 
 
 def flat_values(values: Any, name: str) -> npt.NDArray[Any]:
-    """All numbers of a column, whatever its nesting: (M,)."""
-    found = as_flat(values)
+    """All numbers of a column, whatever its nesting: (M,); NaN for a missing one."""
+    found = as_flat(fill_missing(values))
     found = found.content if isinstance(found, JaggedColumn) else found
     if isinstance(found, ak.Array):
         found = ak.to_numpy(ak.drop_none(ak.flatten(found, axis=None)))
