@@ -29,6 +29,17 @@ def test_the_accuracys_error_is_binomial_with_the_effective_number_of_entries(sc
     assert summary.effective_entries.tolist() == [1.0, 2.0, 1.0]
 
 
+def test_what_is_divided_by_weights_that_sum_to_zero_is_not_defined(scored):
+    # classes a and b weigh +2 and -2, and c nothing in all: each single metric has its own zero
+    output = [*OUTPUT, [0.1, 0.6, 0.3]]
+    summary = summarize(scored, output, [0, 1, 2, 0, 2], weight=[1.0, -2.0, 1.0, 1.0, -1.0])
+    values = summary.values()
+    assert all(math.isnan(values[name]) for name in ("accuracy", "calibration_error", "auc_c"))
+    assert not any(math.isinf(value) for name, value in values.items() if "rejection" not in name)
+    # a: 2^2 / (1 + 1) entries, b: 2^2 / 2^2, c: 0^2 / (1 + 1)
+    assert summary.effective_entries.tolist() == [2.0, 1.0, 0.0]
+
+
 def test_details_are_json_with_a_number_and_error_for_all_pairs(scored):
     details = json.loads(
         json.dumps(summarize(scored, OUTPUT, [0, 1, 2, 1]).details(), allow_nan=False)

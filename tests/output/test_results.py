@@ -1,7 +1,6 @@
 """What was measured, as files."""
 
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from weaver_tt.config.schema import DataConfig, Labels
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.metrics.base import Scored
-from weaver_tt.output.results import finite_or_none, write_results
+from weaver_tt.output.results import write_results
 from weaver_tt.tasks.classification import Classification
 
 CONFIG = DataConfig(
@@ -71,11 +70,3 @@ def test_figures_lie_in_a_folder_beside(tmp_path):
 def test_nothing_measured_is_nothing_written(tmp_path):
     write_results(measured(0), TASK, tmp_path / "net")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_finite():
-    assert finite_or_none({"a": 1.0, "b": math.nan, "c": math.inf}) == {
-        "a": 1.0,
-        "b": None,
-        "c": None,
-    }

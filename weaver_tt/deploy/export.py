@@ -7,7 +7,6 @@ each export is compared with torch, on real rows, and gets its name only when th
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import warnings
@@ -38,6 +37,7 @@ from weaver_tt.network.network import Ensemble, Network
 from weaver_tt.network.outputs import Output
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.git import git_hash
+from weaver_tt.system.json_files import json_text, strict_json_text
 from weaver_tt.tasks.base import Task
 
 # newest version of the file format that ONNX Runtime in FCCAnalyses, k4MLJetTagger and CMSSW reads
@@ -204,7 +204,7 @@ def export_onnx(
 
 def move_into_place(part: Path, folder: Path, sidecar: dict[str, Any], config: DataConfig) -> None:
     """Write the sidecars beside the accepted file ``part``, then move all into ``folder``."""
-    preprocess_json = json.dumps(sidecar, indent=2, allow_nan=False)
+    preprocess_json = strict_json_text(sidecar, "preprocess.json", indent=2)
     (part.parent / "preprocess.json").write_text(preprocess_json)
     if config.preprocess.params:
         # the same statistics as YAML, with which predictions in Python scale their inputs
@@ -311,7 +311,7 @@ def add_metadata(part: Path, metadata: Mapping[str, Any], path: Path) -> None:
     """
     texts = {}
     for name, value in metadata.items():
-        texts[name] = value if isinstance(value, str) else json.dumps(value)
+        texts[name] = value if isinstance(value, str) else json_text(value, indent=None)
     model = onnx.load(str(part))
     onnx.helper.set_model_props(model, texts)
     onnx.save(model, str(part))

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from weaver_tt.metrics.base import ratio
 from weaver_tt.metrics.roc import Roc, effective_entries
 
 OPERATING_POINTS = (0.3, 0.5, 0.7)  # signal efficiencies at which rejections are reported
@@ -79,7 +80,7 @@ class ClassifierSummary:
 
         The error is that of the effective number of entries.
         """
-        share = float(self.confusion.trace() / self.confusion.sum())
+        share = ratio(self.confusion.trace(), self.confusion.sum())
         of_all_classes = self.scores[:, :, 0].sum(1)  # (2, B)
         entries = float(effective_entries(of_all_classes))
         if not entries:
@@ -96,7 +97,7 @@ class ClassifierSummary:
         """
         weight, confidence, correct, _ = self.confidence
         deviation = (confidence - correct).abs().sum()
-        return float(deviation / weight.sum())
+        return ratio(deviation, weight.sum())
 
     def reliability(self, column: int, bins: int = 20) -> Tensor:
         """Sums (4, bins) of w, w * score, w * (is of the class) and w^2 for class ``column``.

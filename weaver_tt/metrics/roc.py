@@ -44,7 +44,7 @@ class Roc:
         """P(signal above background) + P(equal) / 2, (...)."""
         signal = self.signal[0]  # (..., B)
         below = _fraction_below(self.background[0])
-        return (signal * below).sum(-1) / signal.sum(-1)
+        return _divide((signal * below).sum(-1), signal.sum(-1))
 
     @property
     def area_error(self) -> Tensor:
@@ -60,8 +60,8 @@ class Roc:
         above = 1 - _fraction_below(signal)
         signal_deviations = signal_squares * (below - area) ** 2
         background_deviations = background_squares * (above - area) ** 2
-        from_signal = signal_deviations.sum(-1) / signal.sum(-1) ** 2
-        from_background = background_deviations.sum(-1) / background.sum(-1) ** 2
+        from_signal = _divide(signal_deviations.sum(-1), signal.sum(-1) ** 2)
+        from_background = _divide(background_deviations.sum(-1), background.sum(-1) ** 2)
         return (from_signal + from_background).sqrt()
 
     def background_efficiency(self, efficiency: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,7 +120,7 @@ class Roc:
         background_total = background[0, ..., -1:]
         # without signal there is no threshold
         background_total = torch.where(total != 0, background_total, torch.nan)
-        return torch.stack([passing / background_total, squares]), deviation
+        return torch.stack([_divide(passing, background_total), squares]), deviation
 
     def rejection(self, efficiency: Tensor) -> tuple[Tensor, Tensor]:
         """1 / background efficiency and its standard deviation, (..., E).
@@ -130,6 +130,11 @@ class Roc:
         share, error = self.background_efficiency(efficiency)
         error = torch.where(share > 0, error / share**2, torch.nan)
         return 1 / share.clamp(min=0), error
+
+
+def _divide(sums: Tensor, total: Tensor) -> Tensor:
+    """Their quotient; NaN where the total is 0, as signed weights may make it, and not infinity."""
+    return sums / torch.where(total != 0, total, torch.nan)
 
 
 def effective_entries(sums: Tensor) -> Tensor:
@@ -150,7 +155,7 @@ def _share_variance(share: Tensor, squares: Tensor, sums: Tensor) -> Tensor:
     total, total_squares = sums[:, ..., -1:]
     from_passing = (1 - share) ** 2 * squares
     from_failing = share**2 * (total_squares - squares)
-    variance = (from_passing + from_failing) / total**2
+    variance = _divide(from_passing + from_failing, total**2)
     # no term is below 0, but where all or none pass, rounding may leave a sum just below it
     return variance.clamp(min=0)
 
@@ -159,7 +164,7 @@ def _fraction_below(histogram: Tensor) -> Tensor:
     """Share of the entries of a histogram (..., B) below each bin, those in it counting half."""
     total = histogram.cumsum(-1)
     below = total - histogram / 2
-    return below / total[..., -1:]
+    return _divide(below, total[..., -1:])
 
 
 def _passing(sums: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from weaver_tt.formats.writers import open_writer
 from weaver_tt.log import format_metrics, log
 from weaver_tt.output.results import write_results
 from weaver_tt.run_files import RunFiles
+from weaver_tt.system.json_files import json_text
 from weaver_tt.tasks.base import Task
 
 UNNAMED_GROUP = "_"  # the group of files given without a name
@@ -152,7 +152,7 @@ def _predict_group(
             writer.write(task.empty_columns(parts[0][0].has_spread) | observers)
         bad_files = list_bad_files(accounting.lost)
         if bad_files:
-            writer.annotate(BAD_FILES, json.dumps(bad_files))
+            writer.annotate(BAD_FILES, json_text(bad_files, indent=None))
         # inside: a file that lacks rows is not kept
         log_prediction(path, writer.rows, accounting, metrics, _labelled_groups(task.config))
     return writer.rows, metrics, bad_files

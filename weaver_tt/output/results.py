@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from weaver_tt.data.accounting import BadFile
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.log import log
 from weaver_tt.run_files import RunFiles
-from weaver_tt.system.atomic_files import write_text
+from weaver_tt.system.json_files import write_json
 from weaver_tt.tasks.base import Task
 
 
@@ -37,13 +35,11 @@ def write_results(
     """
     if not metrics and not bad_files:
         return []
-    # whoever reads the file need not accept NaN, which JSON does not know
     files = RunFiles(str(prefix))
-    content = {"metrics": finite_or_none(metrics), **metrics.details()}
+    content = {"metrics": metrics, **metrics.details()}
     if bad_files:
         content["bad_files"] = list(bad_files)
-    text = json.dumps(content, indent=1, allow_nan=False)
-    write_text(files.metrics, text + "\n")
+    write_json(files.metrics, content)
     written = [files.metrics]
     if metrics and figures:
         written += _write_figures(task.figures(metrics.meters, metrics.totals), files.figures)
@@ -63,11 +59,3 @@ def _write_figures(figures: Mapping[str, Any], folder: Path) -> list[Path]:
         written += [Path(path) for path in save_figure(figure, folder / name)]
     log.info("figures in %s", folder)
     return written
-
-
-def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:
-    """The values for JSON, which knows neither NaN nor infinity: None in their place."""
-    finite: dict[str, float | None] = {}
-    for name, value in values.items():
-        finite[name] = value if math.isfinite(value) else None
-    return finite

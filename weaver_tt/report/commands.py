@@ -58,7 +58,6 @@ class ReportOptions:
 def run_report(options: ReportOptions) -> None:
     """``weaver-tt report``."""
     # torch, matplotlib and the readers take seconds to import: not for --help
-    import json
     from pathlib import Path
 
     from weaver_tt.figures.base import make_folder
@@ -67,6 +66,7 @@ def run_report(options: ReportOptions) -> None:
     from weaver_tt.report.page import report_page
     from weaver_tt.report.scores import parse_models
     from weaver_tt.system.atomic_files import write_text
+    from weaver_tt.system.json_files import write_json
 
     sources = parse_models(
         options.predictions, treename=options.treename, weight=options.weight_column
@@ -101,8 +101,7 @@ def run_report(options: ReportOptions) -> None:
         pictures += spectra
     empty = {model.name: model.empty_classes for model in models}
     page = report_page(content, headlines, pictures, empty)
-    text = json.dumps(content, indent=1, allow_nan=False)
-    write_text(folder / "metrics.json", text + "\n")
+    write_json(folder / "metrics.json", content)
     write_text(folder / "report.html", page)
     log.info("%s: %d models, %d figures", folder / "report.html", len(models), len(pictures))
 

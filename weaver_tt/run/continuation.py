@@ -21,6 +21,7 @@ from weaver_tt.options.flags import spellings
 from weaver_tt.options.literals import read_options
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run_files import RunFiles
+from weaver_tt.system.json_files import json_text
 
 Card = Mapping[str, Any]
 
@@ -184,7 +185,7 @@ def _changed_files(before: Card, now: Card, within_epoch: bool) -> Iterable[Chan
         old = before["data_files"][use]
         new = now["data_files"][use]
         # the order counts too
-        if json.dumps(old) == json.dumps(new):
+        if json_text(old) == json_text(new):
             continue
         reason = None
         if use == "training" and within_epoch:
@@ -275,4 +276,4 @@ def _changed_versions(before: Card, now: Card) -> Iterable[Change]:
 
 def as_saved(card: Card) -> Card:
     """A card as it comes back from its file."""
-    return json.loads(json.dumps(card))
+    return json.loads(json_text(card))

@@ -19,6 +19,7 @@ from weaver_tt.log import log
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run.checks import is_training
 from weaver_tt.system import distributed
+from weaver_tt.system.json_files import write_json
 
 # environment variable: the file in which rank 0 leaves its result
 RESULT_FILE = "WEAVER_TT_RESULT_FILE"
@@ -108,7 +109,7 @@ def is_launched() -> bool:
 def hand_over(result: dict[str, Any]) -> None:
     """Give the ``result`` of rank 0 to the process that has started the ranks."""
     if distributed.launched_rank() == 0:
-        Path(os.environ[RESULT_FILE]).write_text(json.dumps(result))
+        write_json(os.environ[RESULT_FILE], result)
 
 
 def choose_device(gpus: str | None) -> torch.device:

@@ -45,7 +45,7 @@ from weaver_tt.network.summary import network_summary
 from weaver_tt.network.weights import load_weights, prepare_network
 from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.output.predict import Prediction, predict_parts
-from weaver_tt.output.results import finite_or_none, write_results
+from weaver_tt.output.results import write_results
 from weaver_tt.run.bad_files import record_bad_files, recorded_bad_files, unite_bad_files
 from weaver_tt.run.checks import (
     check_config,
@@ -93,6 +93,7 @@ from weaver_tt.run.task import make_run_task
 from weaver_tt.run.unused_flags import flags_without_effect
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
+from weaver_tt.system.json_files import finite_or_none
 from weaver_tt.tasks.base import Task
 
 # rows of the data that a network's FLOPs are counted on

@@ -19,8 +19,8 @@ from weaver_tt.formats.file_groups import is_remote, parse_groups
 from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.run_files import RunFiles, find_files
 from weaver_tt.system import distributed
-from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.git import git_hash
+from weaver_tt.system.json_files import write_json
 
 # training and validation -> group -> path -> entries
 DataFiles = dict[str, dict[str, dict[str, int]]]
@@ -138,7 +138,7 @@ def save_card(prefix: str | Path, card: dict[str, Any]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    write_text(RunFiles(str(prefix)).card, json.dumps(card, indent=2))
+    write_json(RunFiles(str(prefix)).card, card)
 
 
 def load_card(prefix: str | Path) -> dict[str, Any] | None:

@@ -5,14 +5,14 @@ What they need is imported when they run, so that ``--help`` is instant.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weaver_tt.errors import ConfigError, OutputError
+from weaver_tt.errors import ConfigError
 from weaver_tt.log import log
 from weaver_tt.options.flags import flag
+from weaver_tt.system.json_files import write_json
 
 if TYPE_CHECKING:
     from weaver_tt.applications.truth_tagging.efficiency_map import EfficiencyMap, MapBinning
@@ -219,7 +219,7 @@ def run_closure(options: ClosureOptions) -> None:
     closure = measure_closure(source, efficiency_map)
     origin |= _tag_precision(efficiency_map)
     summary: dict[str, Any] = {"predictions": paths, "map": origin} | closure.summary()
-    _write_json(Path(options.output) / "closure.json", summary)
+    write_json(Path(options.output) / "closure.json", summary)
     draw_closure(closure, options.output)
     _log_residuals(summary["residuals"])
     _log_fits(summary["distributions"])
@@ -315,10 +315,3 @@ def _paths(patterns: list[str]) -> list[str]:
     for group in parse_groups(patterns):
         paths += group.paths
     return paths
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    try:
-        path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error}") from error

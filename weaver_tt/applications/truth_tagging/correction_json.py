@@ -20,6 +20,7 @@ from weaver_tt.applications.truth_tagging.jets import Floats
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.physics.particles import FLAVOUR_CODES, FLAVOURS
 from weaver_tt.system.atomic_files import write_text
+from weaver_tt.system.json_files import strict_json_text
 
 INPUTS = {
     "flavour": {
@@ -61,7 +62,7 @@ def save_map(efficiency_map: EfficiencyMap, path: str, description: str) -> None
             ),
         ],
     }
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    text = strict_json_text(document, str(path)) + "\n"
     try:
         write_text(path, text)
     except OutputError as failure:

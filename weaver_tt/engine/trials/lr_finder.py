@@ -6,7 +6,6 @@ section 3.3.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -30,7 +29,8 @@ from weaver_tt.log import log
 from weaver_tt.metrics.base import Meter, Scored, ratio
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
-from weaver_tt.system.atomic_files import write_text, writing
+from weaver_tt.system.atomic_files import writing
+from weaver_tt.system.json_files import write_json
 from weaver_tt.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -236,11 +236,9 @@ def write_sweep(
     tracker: Tracker,
 ) -> None:
     """Write the figure and the numbers, log the result and report it to ``tracker``."""
-    # JSON knows no NaN
-    finite_losses = [value if math.isfinite(value) else None for value in losses.tolist()]
-    numbers = {"suggested": suggested, "rate": rates.tolist(), "loss": finite_losses}
     files = RunFiles(prefix)
-    write_text(files.lr_finder_numbers, json.dumps(numbers, indent=2))
+    numbers = {"suggested": suggested, "rate": rates, "loss": losses}
+    write_json(files.lr_finder_numbers, numbers)
     with writing(files.lr_finder_figure) as file:
         draw_sweep(rates, losses, smooth, suggested).savefig(file, format="png", dpi=150)
     if suggested is None:

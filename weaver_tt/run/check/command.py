@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from weaver_tt.errors import ConfigError
 from weaver_tt.options.check import CheckRun
 from weaver_tt.options.flags import check_bounds
@@ -11,6 +9,7 @@ from weaver_tt.options.train import check_all_bounds
 from weaver_tt.run.check.findings import find_all
 from weaver_tt.run.check.page import page
 from weaver_tt.run.checks import check_exclusive_flags, check_training_options
+from weaver_tt.system.json_files import json_text
 
 
 def run_check(options: CheckRun) -> None:
@@ -31,7 +30,7 @@ def run_check(options: CheckRun) -> None:
     check_training_options(options.train)
     findings = find_all(options)
     if options.check.json:
-        print(json.dumps(findings.to_json(), indent=1, allow_nan=False))
+        print(json_text(findings.to_json()))
     else:
         print(page(findings))
     number = len(findings.problems)

@@ -1,0 +1,62 @@
+"""What is written as JSON can be read by everybody: no NaN, no infinity."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from weaver_tt.errors import OutputError
+from weaver_tt.system.json_files import finite_or_none, json_text, strict_json_text, write_json
+
+NOT_FINITE = {"a": 1.5, "b": [math.nan, {"c": -math.inf}, (2, math.inf)], "d": "NaN", "e": None}
+
+
+def test_what_is_not_finite_is_none_however_deep():
+    expected = {"a": 1.5, "b": [None, {"c": None}, [2, None]], "d": "NaN", "e": None}
+    assert finite_or_none(NOT_FINITE) == expected
+    assert json.loads(json_text(NOT_FINITE)) == expected
+
+
+def test_numbers_of_numpy_are_numbers():
+    content = {
+        "one": np.float32(0.5),
+        "nan": np.float64("nan"),
+        "whole": np.int64(3),
+        "flag": np.bool_(True),
+        "many": np.array([[1.0, np.inf]]),
+        "path": Path("a/b"),
+    }
+    assert json.loads(json_text(content)) == {
+        "one": 0.5,
+        "nan": None,
+        "whole": 3,
+        "flag": True,
+        "many": [[1.0, None]],
+        "path": "a/b",
+    }
+
+
+def test_a_file_is_one_text_with_an_end_of_line(tmp_path):
+    write_json(tmp_path / "new" / "file.json", {"a": math.nan})
+    assert (tmp_path / "new" / "file.json").read_text() == '{\n "a": null\n}\n'
+
+
+def test_readers_that_take_no_null_get_no_file():
+    assert json.loads(strict_json_text({"a": 1.0}, "a.json")) == {"a": 1.0}
+    with pytest.raises(OutputError, match=r"a\.json: a number is NaN or infinite"):
+        strict_json_text(NOT_FINITE, "a.json")
+
+
+def test_nobody_else_writes_json():
+    """Else NaN would come back in the next file that somebody adds."""
+    package = Path(__file__).parents[2] / "weaver_tt"
+    # a hash is no file
+    allowed = {"system/json_files.py", "data/statistics/fingerprint.py"}
+    found = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if "json.dump" in path.read_text()
+    }
+    assert found == allowed

@@ -1,0 +1,57 @@
+"""The one writer of JSON, which knows neither NaN nor infinity."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from weaver_tt.errors import OutputError
+from weaver_tt.system.atomic_files import write_text
+
+
+def finite_or_none(content: Any) -> Any:
+    """``content`` ready for JSON: None in place of numbers that are not finite, however deep.
+
+    Numbers and arrays of numpy become Python's, tuples lists, paths text.
+    """
+    if isinstance(content, Mapping):
+        return {key: finite_or_none(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [finite_or_none(value) for value in content]
+    if isinstance(content, float):
+        return float(content) if math.isfinite(content) else None
+    if isinstance(content, Path):
+        return str(content)
+    # of numpy, without an import of it
+    if hasattr(content, "tolist"):
+        return finite_or_none(content.tolist())
+    return content
+
+
+def json_text(content: Any, indent: int | None = 1) -> str:
+    """``content`` as JSON, with null in place of numbers that are not finite."""
+    return json.dumps(finite_or_none(content), indent=indent, allow_nan=False)
+
+
+def strict_json_text(content: Any, what: str, indent: int | None = 1) -> str:
+    """``content`` as JSON for readers that take no null in place of a number.
+
+    Raises:
+        OutputError: a number is not finite; ``what`` says what is written.
+    """
+    try:
+        return json.dumps(content, indent=indent, allow_nan=False)
+    except ValueError as error:
+        raise OutputError(f"{what}: a number is NaN or infinite, and readers take none") from error
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write :func:`json_text` of ``content``, whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_text(path, json_text(content) + "\n")
