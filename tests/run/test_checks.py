@@ -87,3 +87,28 @@ def test_an_io_test_needs_data_only():
     checks.check_options(parse_options(["--io-test", "-c", "d.yaml", "-t", "a.root"]))
     with pytest.raises(ConfigError, match=r"^--data-train must be given"):
         checks.check_options(parse_options(["--io-test", "-c", "d.yaml"]))
+
+
+def test_a_file_that_is_trained_on_and_validated_on_is_named_as_what_it_is(tmp_path, caplog):
+    for name in "abc":
+        (tmp_path / f"{name}.root").touch()
+    (tmp_path / "link.root").symlink_to(tmp_path / "b.root")
+    files = ["-i", f"{tmp_path}/a.root", f"x:{tmp_path}/b.root"]
+    with caplog.at_level("WARNING", "weaver_tt"):
+        checks.warn_of_leaks(parse_options([*files, "-l", f"{tmp_path}/c.root"]).data)
+        assert caplog.text == ""
+        checks.warn_of_leaks(parse_options([*files, "-l", f"y:{tmp_path}/link.root"]).data)
+    assert f"1 files are in --data-train and in --data-val ({tmp_path}/b.root)" in caplog.text
+
+
+def test_rows_of_the_same_files_that_are_divided_by_a_column_are_no_leak(tmp_path):
+    (tmp_path / "a.root").touch()
+    files = ["-i", f"{tmp_path}/a.root", "-l", f"{tmp_path}/a.root"]
+    selections = ["--extra-selection-train", "n%5 != 0", "--extra-selection-val", "n%5 == 0"]
+    assert checks.find_leaks(parse_options([*files, *selections]).data) == []
+    assert checks.find_leaks(parse_options(files).data) == [f"{tmp_path}/a.root"]
+
+
+def test_training_files_alone_are_no_leak(tmp_path):
+    (tmp_path / "a.root").touch()
+    assert checks.find_leaks(parse_options(["-i", f"{tmp_path}/a.root"]).data) == []

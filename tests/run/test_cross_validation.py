@@ -38,6 +38,21 @@ def test_every_row_is_predicted_by_the_one_network_that_has_not_seen_it(numbers,
     ]
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        np.array([2**64 - 1, 2**63 + 3, 2**53 + 1, 7], dtype=np.uint64),
+        np.array([-(2**63), -(2**53) - 1, 2**62 + 1, -3], dtype=np.int64),
+    ],
+)
+def test_folds_of_event_numbers_beyond_2_to_53_are_those_of_whole_numbers(numbers):
+    parts = fold_options(options("--cross-validation", "event%5"))
+    found = np.stack([passes(part.data.extra_selection_test, numbers) for part in parts]).argmax(0)
+    assert found.tolist() == [int(number) % 5 for number in numbers]
+    # as a floating-point number 2^53 + 1 would be 2^53
+    assert "floor(" not in parts[0].data.extra_selection_test
+
+
 def test_without_cross_validation_there_is_one_run():
     one = options()
     assert fold_options(one) == [one]
@@ -60,10 +75,8 @@ def test_files_of_a_fold_carry_its_number():
     ]
     assert parts[1].train.tensorboard == "tb/x/fold-1"
     assert parts[2].network.load_model_weights == "old/net_fold-2_best_epoch_state.pt"
-    assert (
-        parts[0].data.extra_selection_train == "(pt > 5 & eta < 2) & ((np.floor(event) % 3) != 0)"
-    )
-    assert parts[0].data.extra_selection_test == "(np.floor(event) % 3) == 0"
+    assert parts[0].data.extra_selection_train == "(pt > 5 & eta < 2) & (((event) // 1 % 3) != 0)"
+    assert parts[0].data.extra_selection_test == "((event) // 1 % 3) == 0"
     assert (
         fold_options(options("--cross-validation", "event%2", "--tensorboard", "off"))[
             0

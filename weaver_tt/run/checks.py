@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
 from weaver_tt.config.alternatives import check_same_inputs
 from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.engine.device_settings import compiler_options
 from weaver_tt.engine.optim import max_gradient_norm, optimizer_options
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.options.train import RunOptions, TrainOptions, check_all_bounds
+from weaver_tt.formats.file_groups import is_remote, parse_groups
+from weaver_tt.log import log
+from weaver_tt.options.train import DataOptions, RunOptions, TrainOptions, check_all_bounds
 from weaver_tt.tasks.classification import Classification
 
+MAX_FILES = 3  # named in a message
 RUN_MODES = ("train", "val", "test")
 
 
@@ -124,6 +129,33 @@ def check_config(config: DataConfig, options: RunOptions) -> None:
         raise ConfigError(
             f"--regression-mode: the labels of {config.source} are classes ({why}); "
             "labels of type custom are regressed"
+        )
+
+
+def find_leaks(data: DataOptions) -> list[str]:
+    """The files that the training and the validation both read, with the same rows selected."""
+    if data.extra_selection_train != data.extra_selection_val:
+        # a column may divide the rows of the same files
+        return []
+    paths: list[set[str]] = []
+    for patterns in (data.data_train, data.data_val):
+        files = [path for group in parse_groups(patterns) for path in group.paths]
+        paths.append({path if is_remote(path) else os.path.realpath(path) for path in files})
+    return sorted(set.intersection(*paths))
+
+
+def warn_of_leaks(data: DataOptions) -> None:
+    """Name the files of ``--data-val`` that the network is trained on."""
+    leaks = find_leaks(data)
+    if leaks:
+        shown = ", ".join(leaks[:MAX_FILES])
+        if len(leaks) > MAX_FILES:
+            shown += ", …"
+        log.warning(
+            "%d files are in --data-train and in --data-val (%s): the validation measures rows "
+            "that the network is trained on",
+            len(leaks),
+            shown,
         )
 
 

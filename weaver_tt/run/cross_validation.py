@@ -37,7 +37,9 @@ def fold_options(options: RunOptions) -> list[RunOptions]:
     if options.train.cross_validation is None:
         return [options]
     column, number = parse_folds(options.train.cross_validation)
-    remainder = f"(np.floor({column}) % {number})"
+    # whole numbers stay whole: as floating-point numbers, event numbers from 2^53 on would share
+    # folds with their neighbours (numpy before 2.1 makes such of them in np.floor)
+    remainder = f"(({column}) // 1 % {number})"
     return [_options_of_fold(options, remainder, fold) for fold in range(number)]
 
 

@@ -54,6 +54,7 @@ from weaver_tt.run.checks import (
     is_onnx,
     is_prediction,
     is_trial,
+    warn_of_leaks,
 )
 from weaver_tt.run.class_number import first_batch_inputs, is_open, with_classes_of_network
 from weaver_tt.run.continuation import as_saved, describe_continuation
@@ -193,6 +194,7 @@ def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     # the new run is known to begin
     remove_earlier_run(options)
     options = open_run(options)
+    warn_of_leaks(options.data)
     for change in changes:
         log.warning("changed since the run began: %s", change)
     best = []
