@@ -185,6 +185,10 @@ def test_the_number_of_all_objects_is_a_warning_in_an_expression(collection, num
     assert f"selection: '{number}' is the number of all objects of the file" in caplog.text
     caplog.clear()
     with caplog.at_level(logging.WARNING, "weaver_tt"):
+        config(collection, bucketing={"var": number, "bins": [0, 2, 4]})
+    assert f"bucketing.var: '{number}' is the number of all objects of the file" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "weaver_tt"):
         config(collection, selection="(nFatJet > 2) & (njets_of_mine > 1)")
     assert caplog.text == ""
 
