@@ -74,6 +74,8 @@ def test_an_index_into_the_selected_objects_is_refused_with_the_helper(collectio
         ("GenJet", "JetPFCands_jetIdx"),
         ("AnalysisLargeRJetsAuxDyn", "AnalysisLargeRJetsAuxDyn_D2"),  # a substructure variable
         ("FatJet", "FatJet_D2"),
+        ("Jet", "Jet_index"),  # its own number
+        ("Jet", "Jet_jetIdx"),
         ("AnalysisJetsAuxDyn", "AnalysisJetsAuxDyn_btaggingLink_m_persIndex"),
     ],
 )
@@ -165,6 +167,17 @@ def test_columns_without_a_common_name_are_called_as_their_group():
     }
     with pytest.raises(ConfigError, match="'lepton_jetIdx' counts all objects of 'jets'"):
         from_mapping(values)
+    values["object_selection"] = {"jets": {"selection": "pt > 20", "columns": ["pt", "btag_*"]}}
+    with pytest.raises(ConfigError, match="'lepton_jetIdx' counts all objects of 'jets'"):
+        from_mapping(values)
+    # a longer name is that of the collection
+    fat = {
+        "inputs": {"jets": {"length": 4, "vars": ["FatJet_pt"]}},
+        "object_selection": {"jets": "FatJet_pt > 20"},
+        "new_variables": {"x": "Electron_jetIdx + 0"},
+        "observers": ["x"],
+    }
+    from_mapping(fat)
 
 
 def test_a_copied_index_is_a_warning_unless_the_original_places_are_copied_too(caplog):

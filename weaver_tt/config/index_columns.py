@@ -222,6 +222,9 @@ def _is_index_of(column: str, chosen: ObjectSelection) -> Certainty | None:
     relative = RELATIVES.fullmatch(name)
     if relative is not None:
         return "certain" if _stem(relative["owner"] or relative["parent"]) in collections else None
+    # jet_index beside jet_pt is the number of the jet itself
+    if chosen.filters(column):
+        return None
     for pattern in (LINK, RANGE, INDEX):
         found = pattern.fullmatch(name)
         if found is None:
@@ -259,7 +262,8 @@ def _counts_objects(column: str, chosen: ObjectSelection) -> bool:
 def _collections(chosen: ObjectSelection) -> set[str]:
     """Stems of what the filtered columns are called by: ``jet`` for ``Jet_*``.
 
-    That of the group where the columns have no such name in common (``pt``, ``eta``).
+    The group is one of them (of columns ``pt``, ``eta``), unless theirs is a longer name of it:
+    a group ``jets`` of ``FatJet_*`` is called ``fatjet`` alone.
     """
     found = set()
     for pattern in chosen.columns:
@@ -267,7 +271,9 @@ def _collections(chosen: ObjectSelection) -> set[str]:
         if prefix and underscore:
             # AnalysisJetsAuxDyn.pt is of the collection AnalysisJets
             found.add(_stem(re.sub(r"Aux(?:Dyn)?$", "", prefix)))
-    return found or {_stem(chosen.group)}
+    group = _stem(chosen.group)
+    is_longer = any(group in stem for stem in found)
+    return found if is_longer else {*found, group}
 
 
 def _stem(name: str) -> str:

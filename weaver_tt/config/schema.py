@@ -5,8 +5,10 @@ The rest of the code sees these attributes alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +16,7 @@ import numpy.typing as npt
 
 from weaver_tt.errors import nearest
 from weaver_tt.expressions.evaluate import Expression
+from weaver_tt.formats.reader import identifier_of
 
 MAX_ATTRIBUTES = 40  # names that the error about an unknown attribute lists
 
@@ -143,6 +146,13 @@ class ObjectSelection:
     def original_index(self) -> str:
         """The column of the place that each remaining object has among all of its row."""
         return original_index_name(self.group)
+
+    def filters(self, column: str) -> bool:
+        """Whether a column of the file is filtered, however the YAML spells it."""
+        # Jet.PT and Jet_PT are two spellings of one column
+        identifier = identifier_of(column)
+        patterns = [re.sub(r"[.:/#]", "_", pattern) for pattern in self.columns]
+        return any(fnmatchcase(identifier, pattern) for pattern in patterns)
 
 
 def original_index_name(group: str) -> str:

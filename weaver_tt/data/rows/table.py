@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import awkward as ak
@@ -32,7 +31,7 @@ from weaver_tt.expressions.elementwise import (
 )
 from weaver_tt.expressions.evaluate import Expression, evaluate
 from weaver_tt.formats.column_types import cast_column
-from weaver_tt.formats.reader import Reader, identifier_of
+from weaver_tt.formats.reader import Reader
 
 # types of columns that are read alone, as a file has them
 AS_IN_FILE: Mapping[str, Type] = {}
@@ -343,13 +342,7 @@ def _owner_of_column(column: str, config: DataConfig) -> str | None:
     Raises:
         DataError: there are several.
     """
-    owners = []
-    for name, chosen in config.objects.items():
-        # Jet.PT and Jet_PT are two spellings of one column
-        identifier = identifier_of(column)
-        patterns = [re.sub(r"[.:/#]", "_", pattern) for pattern in chosen.columns]
-        if any(fnmatchcase(identifier, pattern) for pattern in patterns):
-            owners.append(name)
+    owners = [name for name, chosen in config.objects.items() if chosen.filters(column)]
     if len(owners) > 1:
         raise DataError(
             f"{config.source}: objects: column {column!r} belongs to {' and '.join(owners)}; "
