@@ -4,14 +4,18 @@ uproot writes no split objects: ``Jet.PT`` is a branch of its own here, and a pa
 ``Jet`` in the files of Delphes, EDM4hep and ATLAS, whose column has the same name.
 """
 
+import re
 from pathlib import Path
 
 import awkward as ak
 import numpy as np
 import pytest
+import torch
 import uproot
 
 from weaver_tt import api, cli
+from weaver_tt.network.network import build_network
+from weaver_tt.options.train import NetworkOptions
 
 ROOT = Path(__file__).parents[1]
 ROWS = 20
@@ -259,3 +263,32 @@ def test_names_that_no_expression_can_spell_are_read_filtered_and_written(tmp_pa
     assert predicted["pf_features_original_index"].tolist() == [[1]] * ROWS
     assert predicted["met/x"].tolist() == [9] * ROWS
     assert predicted["weights:up"].tolist() == [1] * ROWS
+
+
+def stated_networks():
+    """Each data YAML with the network files that its first lines name."""
+    pairs = []
+    for path in sorted((ROOT / "data_configs").glob("*.yaml")):
+        comment = re.match(r"(#[^\n]*\n)*", path.read_text())[0]
+        pairs += [(path.stem, name) for name in re.findall(r"(\w+)\.py\b", comment)]
+    return pairs
+
+
+def test_every_example_names_networks():
+    examples = {path.stem for path in (ROOT / "data_configs").glob("*.yaml")}
+    assert {example for example, _ in stated_networks()} == examples
+
+
+@pytest.mark.parametrize(("example", "network"), stated_networks())
+def test_an_example_fits_the_networks_that_it_names(example, network):
+    config = api.load_config(f"weaver_tt:{example}")
+    options = NetworkOptions(network_config=f"weaver_tt:{network}")
+    built = build_network(config, options, torch.device("cpu")).eval()
+    rows = {}
+    for name, group in config.inputs.items():
+        shape = [3, *group.shape[1:]]
+        rows[name] = torch.ones(shape) if group.is_mask else torch.rand(shape)
+    with torch.no_grad():
+        output = built(rows)
+    outputs = 1 if config.labels.object_targets else len(config.labels.classes)
+    assert output.shape[:2] == (3, outputs)

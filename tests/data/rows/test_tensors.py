@@ -164,6 +164,12 @@ def test_a_label_that_was_not_filtered_with_its_objects_gets_the_hint_to_list_it
     message += r"objects of 'jets', 'tag_info' all objects \(`columns:` of object_selection.jets"
     with pytest.raises(DataError, match=message):
         rows_of(conf, tag_info=ak.Array([[1], [], [0]]))
+    conf = config(
+        labels={"type": "custom", "value": {"tag": "ak.sum(pt * tag_info, axis=1)"}},
+        object_selection={"jets": selection},
+    )
+    with pytest.raises(DataError, match="'pt' holds the selected objects of 'jets', 'tag_info' a"):
+        rows_of(conf, tag_info=ak.Array([[1], [], [0]]))
 
 
 def test_object_labels_are_0_or_1_only_where_the_task_wants_that():

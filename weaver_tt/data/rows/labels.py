@@ -92,13 +92,13 @@ def row_labels(
         row_numbers = np.arange(len(next(iter(table.values()))))
     columns_of_classes = labels.class_number or labels.classes
     if columns_of_classes and can_compute(columns_of_classes.values(), table, plan):
-        columns = _row_columns(columns_of_classes, table, where)
+        columns = _row_columns(columns_of_classes, table, config, where)
         strict = plan.purpose == "train"
         found[CLASS_LABEL] = _classes_of_rows(
             columns, labels, where, row_numbers, accounting, strict
         )
     if labels.targets and can_compute(labels.targets.values(), table, plan):
-        columns = _row_columns(labels.targets, table, where)
+        columns = _row_columns(labels.targets, table, config, where)
         for name, values in columns.items():
             # where a target does not count, it may be anything
             counts = np.ones(len(values), dtype=bool)  # (R,)
@@ -131,7 +131,7 @@ def class_columns(table: Table, config: DataConfig, plan: Plan, where: str) -> d
     wanted = labels.class_number or labels.classes
     if not can_compute(wanted.values(), table, plan):
         return {}
-    columns = _row_columns(wanted, table, where)
+    columns = _row_columns(wanted, table, config, where)
     return {name: values.astype(np.float32) for name, values in columns.items()}
 
 
@@ -151,12 +151,14 @@ def binary_or_nan(values: Numbers) -> Numbers:
     return np.where((values == 0) | (values == 1), values, np.nan)
 
 
-def _row_columns(labels: Mapping[str, Expression], table: Table, where: str) -> dict[str, Numbers]:
+def _row_columns(
+    labels: Mapping[str, Expression], table: Table, config: DataConfig, where: str
+) -> dict[str, Numbers]:
     """Each label's values, (R,)."""
     columns = {}
     for name, expression in labels.items():
         place = f"{where}: label {name!r}"
-        values = flat_column(evaluate_column(expression, table, place))
+        values = flat_column(evaluate_column(expression, table, place, config))
         if not isinstance(values, np.ndarray) or values.ndim != 1:
             raise DataError(
                 f"{place}: expected one value for each row, found one for each object; "
