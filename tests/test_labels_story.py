@@ -301,7 +301,7 @@ def test_a_process_that_was_not_trained_on_is_no_class(tmp_path, capsys):
     assert run(tmp_path, network, "--predict", "-o", "outputs", 2, *test) == 0
     log = capsys.readouterr().err
     assert "class (none or several) 3 (first: " in log
-    assert "3 entries have no target" in log
+    assert "these rows are written, and no metric counts them" in log
     written = ak.from_parquet(tmp_path / "pred.parquet")
     assert written.number.tolist() == list(range(EVENTS))
     for name, values in flags.items():
@@ -385,3 +385,32 @@ def test_a_number_that_is_a_target_stays_one(tmp_path, capsys):
     write_yaml(tmp_path, inputs=JETS, labels={**labels, "classes": 5})
     assert train(tmp_path, network, *once_more, "--regression-mode") == 1
     assert "are classes (`classes` is there)" in capsys.readouterr().err
+
+
+def test_an_exported_network_says_that_its_outputs_are_no_classes(tmp_path, capsys):
+    write_events(tmp_path, m=np.ones(EVENTS))
+    write_yaml(tmp_path, inputs=JETS, labels={"type": "custom", "value": {"mass": "m"}})
+    network = tmp_path / "net.py"
+    network.write_text(
+        SUM_NETWORK
+        + """
+
+def get_task(data_config):
+    from weaver_tt.api import Regression
+
+    class WithWidth(Regression):
+        output_names = ["output_mass", "output_width"]
+
+    return WithWidth(data_config)
+"""
+    )
+    flags = ["-o", "outputs", 2]
+    assert train(tmp_path, network, "--num-epochs", 1, *flags) == 0
+    onnx = tmp_path / "model.onnx"
+    assert run(tmp_path, network, "--export-onnx", onnx, *flags) == 0
+    capsys.readouterr()
+    common = ["-c", tmp_path / "data.yaml", "-m", onnx, "-t", tmp_path / "events.parquet"]
+    arguments = [*common, "--predict", "--predict-output", tmp_path / "pred.parquet"]
+    # without its network file nobody knows what the second output is
+    assert cli.train([str(argument) for argument in arguments]) == 1
+    assert "one output for each of: output_mass" in capsys.readouterr().err

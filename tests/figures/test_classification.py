@@ -87,3 +87,22 @@ def test_points_of_models_stand_apart():
     assert (first < second).all()
     assert first[0] > 0
     assert second[-1] < 3
+
+
+def test_of_very_many_classes_no_legend_fills_the_figure():
+    names = [f"label_{number}" for number in range(188)]
+    scores = np.full((2, 188), 0.001)
+    scores[0, 0] = scores[1, 1] = 0.813
+    many = summarize(names, scores.tolist(), [0, 1])
+    curves = figures.roc_of_classes(many).axes[0].get_legend().get_texts()
+    assert len(curves) == figures.MAX_NAMES
+    panels = figures.score_distributions(many).axes
+    assert len(panels) == figures.MAX_PANELS
+    lines = [text.get_text() for text in panels[0].get_legend().get_texts()]
+    assert lines == ["its class", "the others"]
+    # the one entry of class 0 has the score 0.813, the other one 0.001: densities of 40 bins
+    own, others = (patch.get_data().values for patch in panels[0].patches)
+    assert (own[:20].sum(), own[20:].sum()) == (0, 40)
+    assert (others[:20].sum(), others[20:].sum()) == (40, 0)
+    axes = figures.confusion_figure(many).axes[0]
+    assert "label_0" not in [text.get_text() for text in axes.get_xticklabels()]

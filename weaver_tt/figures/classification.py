@@ -24,6 +24,7 @@ from weaver_tt.metrics.roc import Roc
 EFFICIENCIES = torch.linspace(0.01, 1, 100, dtype=torch.float64)
 SCORE_BINS = 40
 MAX_PANELS = 12  # classes that get a panel of their own, or a number in a matrix
+MAX_NAMES = 24  # names that a legend holds, or the axis of a matrix
 TINY = 1e-300  # instead of 0 where a density is normalized
 Points = tuple[Array, Array]  # values and errors
 
@@ -54,13 +55,16 @@ def rejection_curve(roc: Roc, *index: int) -> Points:
 
 
 def roc_of_classes(summary: ClassifierSummary) -> Figure:
-    """Rejection against efficiency; with more than two classes each against the rest."""
+    """Rejection against efficiency; with more than two classes each against the rest.
+
+    Of very many classes the first ``MAX_NAMES``.
+    """
     curves = {}
     if len(summary.names) == 2:
         title = " against ".join(summary.names)
         curves[title] = rejection_curve(summary.against_rest, 0)
     else:
-        for k, name in enumerate(summary.names):
+        for k, name in enumerate(summary.names[:MAX_NAMES]):
             curves[f"{name} against the rest"] = rejection_curve(summary.against_rest, k)
     return draw_rejections(curves)
 
@@ -133,7 +137,8 @@ def _around_one(ratios: Sequence[Array]) -> tuple[float, float]:
 def score_distributions(summary: ClassifierSummary) -> Figure:
     """Distributions of the score of each class (of two, the first), normalized to one.
 
-    A panel for each score, with a line for the entries of each true class.
+    A panel for each score, with a line for the entries of each true class; of very many classes,
+    one for its own class and one for all others.
     """
     names = summary.names
     columns = _classes_with_panels(names)
@@ -147,14 +152,18 @@ def score_distributions(summary: ClassifierSummary) -> Figure:
             weights = summary.scores[0, :, column]  # (K, B)
             sums = torch.zeros(len(names), SCORE_BINS, dtype=torch.float64)
             sums.index_add_(1, index, weights)
-            for number, (name, values) in enumerate(zip(names, sums.numpy(), strict=True)):
+            lines = dict(zip(names, sums.numpy(), strict=True))
+            if len(names) > MAX_NAMES:
+                own = sums[column]
+                lines = {"its class": own.numpy(), "the others": (sums.sum(0) - own).numpy()}
+            for number, (name, values) in enumerate(lines.items()):
                 density = values * SCORE_BINS / max(values.sum(), TINY)
                 axes.stairs(density, edges, color=line_color(number), label=name, linewidth=1.8)
             axes.set_yscale("log")
             axes.minorticks_off()  # slow to draw
             axes.set(xlabel=f"score {names[column]}", xlim=(0, 1))
         panels[0].set_ylabel("probability density")
-        panels[0].legend(frameon=False, ncols=1 if len(names) < 6 else 2)
+        panels[0].legend(frameon=False, ncols=1 if len(lines) < 6 else 2)
     return figure
 
 
@@ -234,14 +243,17 @@ def draw_matrix(
 ) -> Figure:
     """A colored (K, K) matrix; NaN is left out.
 
-    Its numbers, as ``text`` formats them, where they are legible.
+    With its numbers, as ``text`` formats them, and the names of the classes where they are legible;
+    without names the axes count the classes from 0.
     """
     size = float(np.clip(0.75 * len(names) + 2, 5.2, 12))
     with style():
         figure, axes = make_axes(*labels, size=(size + 1, size))
         axes.imshow(values, vmin=limits[0], vmax=limits[1], cmap="Blues")
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(names)), names)
+        if len(names) <= MAX_NAMES:
+            turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+            axes.set_xticks(range(len(names)), names, **turned)
+            axes.set_yticks(range(len(names)), names)
         axes.tick_params(length=0)
         if len(names) <= MAX_PANELS:
             _write_numbers(axes, values, sum(limits) / 2, text)

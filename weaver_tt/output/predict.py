@@ -193,13 +193,12 @@ def log_prediction(
     measured = format_metrics(metrics)
     if measured:
         log.info("%s: %s", path, measured)
-    without_target = metrics.get(WITHOUT_TARGET)
-    if without_target:
+    undefined = accounting.describe_places("undefined")
+    if undefined:
         log.warning(
-            "%s: %d entries have no target (no class or several, NaN, masked): they are written, "
-            "and no metric counts them",
+            "%s: labels without a value: %s; these rows are written, and no metric counts them",
             path,
-            without_target,
+            ", ".join(undefined),
         )
     for group in labelled:
         beyond = accounting.truncated[group]

@@ -96,6 +96,7 @@ from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.system.json_files import finite_or_none
 from weaver_tt.tasks.base import Task
+from weaver_tt.tasks.classification import Classification
 
 # rows of the data that a network's FLOPs are counted on
 SUMMARY_ROWS = 16
@@ -512,7 +513,9 @@ def load_part(
         exported = OnnxNetwork(model, config, threads=options.train.num_threads)
     else:
         members = load_members(config, options, device)
-    if is_open(config, options):
+    # an exported network says itself what it was trained for
+    is_known = exported is not None and exported.metadata.get("task") != Classification.name
+    if not is_known and is_open(config, options):
         inputs = first_batch_inputs(test_loaders(config, options.data, device=device))
         if inputs:
             config = with_classes_of_network(config, exported or members[0], inputs)

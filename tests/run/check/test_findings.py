@@ -146,3 +146,18 @@ def test_an_object_selection_that_nothing_passes_is_a_problem_or_a_remark(traini
     found = find_all(parse_options([*flags, "--rows", "10"], kind=CheckRun))
     assert found.problems == []
     assert f"{text}20 objects in 10 rows are dropped" in found.remarks
+
+
+def test_targets_without_a_value_are_a_remark_with_their_first_place(training):
+    mass = np.arange(40.0)
+    mass[[7, 9]] = np.nan, np.inf
+    rewrite(training, "a", mass=mass)
+    rewrite(training, "b", mass=np.ones(40))
+    config = {"labels": {"type": "custom", "value": {"mass": "mass"}}}
+    training.flags(config=config)
+    flags = ["-i", "a.parquet", "b.parquet", "-c", "d.yaml", "--gpus="]
+    found = find_all(parse_options(flags, kind=CheckRun))
+    assert found.problems == []
+    assert "training group _: labels without a value: mass 2 (first: a.parquet, row 7)" in (
+        found.remarks
+    )

@@ -316,6 +316,9 @@ def _look_at_values(
                 targets=dict(counts.targets),
             )
     _note_empty_selections(list(accounting.values()), config, kind, findings)
+    for group_name, counts in accounting.items():
+        for text in counts.describe_places("undefined"):
+            findings.remarks.append(f"{kind} group {group_name}: labels without a value: {text}")
     findings.columns = survey_columns(with_rows, config)
     findings.objects = survey_objects(parts, config)
     sizes = [row_bytes(rows) * rows.size for rows in parts]
