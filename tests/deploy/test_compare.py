@@ -36,7 +36,7 @@ def double(inputs):
 
 def shapes(dynamic: list[str]) -> set[tuple[int, int]]:
     return {
-        (len(case["jets"]), case["jets"].shape[2])
+        (len(case.inputs["jets"]), case.inputs["jets"].shape[2])
         for case in comparison_batches(SAMPLE, CONFIG, dynamic)
     }
 
@@ -52,9 +52,9 @@ def test_a_fixed_number_of_objects_is_kept():
 def test_every_row_is_compared():
     seen = torch.cat(
         [
-            case["jets"]
+            case.inputs["jets"]
             for case in comparison_batches(SAMPLE, CONFIG, [])
-            if case["jets"].shape[2] == 5
+            if case.inputs["jets"].shape[2] == 5
         ]
     )
     assert (seen.numpy() == SAMPLE["jets"]).all()
@@ -69,7 +69,7 @@ def test_many_objects_mean_few_rows_at_once():
     )
     assert (
         max(
-            len(case["jets"])
+            len(case.inputs["jets"])
             for case in comparison_batches({"jets": np.zeros((40, 1, 100), np.float32)}, config, [])
         )
         == 20
@@ -78,10 +78,12 @@ def test_many_objects_mean_few_rows_at_once():
 
 def test_more_objects_are_padding():
     case = next(
-        case for case in comparison_batches(SAMPLE, CONFIG, ["jets"]) if case["jets"].shape[2] == 8
+        case
+        for case in comparison_batches(SAMPLE, CONFIG, ["jets"])
+        if case.inputs["jets"].shape[2] == 8
     )
-    assert (case["jets"][:, 0, 5:] == 0).all()
-    assert (case["jets"][:, 1, 5:] == PAD).all()
+    assert (case.inputs["jets"][:, 0, 5:] == 0).all()
+    assert (case.inputs["jets"][:, 1, 5:] == PAD).all()
 
 
 def test_a_network_that_has_numbers_for_rows_without_objects_is_compared_on_two(caplog):
@@ -140,7 +142,7 @@ def test_rows_of_scalars_alone_have_no_objects_to_lack():
 
 
 def test_equal_networks_do_not_differ():
-    assert largest_difference(double, double, SAMPLE, CONFIG, ["jets"]) == 0
+    assert largest_difference(double, double, SAMPLE, CONFIG, ["jets"]).size == 0
 
 
 @pytest.mark.parametrize(("rows", "objects"), [(1, 1), (7, 8), (31, 5)])
@@ -151,30 +153,30 @@ def test_a_difference_at_one_shape_is_found(rows, objects):
         return output, None
 
     # values of 0 .. 2 are compared absolutely below 1 and relatively above
-    assert 0.125 <= largest_difference(double, wrong, SAMPLE, CONFIG, ["jets"]) <= 0.25 + 1e-6
+    assert 0.125 <= largest_difference(double, wrong, SAMPLE, CONFIG, ["jets"]).size <= 0.25 + 1e-6
 
 
 def test_large_values_are_compared_relatively():
     one = lambda inputs: (torch.full((len(inputs["event"]), 1), 100.0), None)  # noqa: E731
     other = lambda inputs: (torch.full((len(inputs["event"]), 1), 101.0), None)  # noqa: E731
-    assert largest_difference(one, other, SAMPLE, CONFIG, []) == pytest.approx(0.01)
+    assert largest_difference(one, other, SAMPLE, CONFIG, []).size == pytest.approx(0.01)
 
 
 def test_a_difference_of_spreads_is_found():
     one = lambda inputs: (inputs["event"], inputs["event"])  # noqa: E731
     other = lambda inputs: (inputs["event"], inputs["event"] + 0.5)  # noqa: E731
-    assert largest_difference(one, other, SAMPLE, CONFIG, []) == pytest.approx(0.5)
+    assert largest_difference(one, other, SAMPLE, CONFIG, []).size == pytest.approx(0.5)
 
 
 def test_nan_in_one_of_the_two_is_a_difference():
     wrong = lambda inputs: (double(inputs)[0] * torch.nan, None)  # noqa: E731
-    assert largest_difference(double, wrong, SAMPLE, CONFIG, []) > 1e30
+    assert largest_difference(double, wrong, SAMPLE, CONFIG, []).size > 1e30
 
 
 def test_nan_in_both_agrees_with_a_warning(caplog):
     nan = lambda inputs: (inputs["event"] * torch.nan, None)  # noqa: E731
     with caplog.at_level(logging.WARNING, logger="weaver_tt"):
-        assert largest_difference(nan, nan, SAMPLE, CONFIG, []) == 0
+        assert largest_difference(nan, nan, SAMPLE, CONFIG, []).size == 0
     assert "NaN for 40 values" in caplog.text
 
 
@@ -182,8 +184,8 @@ def test_outputs_of_another_shape_are_refused_and_told():
     frozen = lambda inputs: (torch.zeros(3, 2, 5), None)  # noqa: E731
     with pytest.raises(
         OutputError,
-        match=r"gives \(3, 2, 5\) where torch gives \(1, 2, 1\) "
-        r"for jets \(1, 2, 1\), event \(1, 1\)",
+        match=r"gives \(3, 2, 5\) where torch gives \(1, 2, 5\) "
+        r"for jets \(1, 2, 5\), event \(1, 1\); the graph may have kept the number of rows",
     ):
         largest_difference(double, frozen, SAMPLE, CONFIG, ["jets"])
 
@@ -195,6 +197,58 @@ def test_a_network_that_needs_its_full_length_is_told_how_to_say_so():
         largest_difference(
             lambda inputs: (inputs["jets"].view(-1, 2, 5), None), double, SAMPLE, CONFIG, ["jets"]
         )
+
+
+def test_a_difference_names_output_object_and_row():
+    def wrong(inputs):
+        output = double(inputs)[0].clone()
+        # row 12 is the fourth of the batch that begins with row 9
+        if len(output) == 31:
+            output[3, 1, 2] = 7
+        return output, None
+
+    jets = SAMPLE["jets"].copy()
+    jets[12, 1, 2] = 0.25
+    jets[12, :, 4] = [0, PAD]
+    sample = SAMPLE | {"jets": jets}
+    found = largest_difference(double, wrong, sample, CONFIG, [], ["eff", "rate"])
+    assert found.size == 6.5
+    assert found.place == (
+        "rate of object 2 in row 12 of 40 (4 objects in jets), for jets (31, 2, 5), event (31, 1): "
+        "7, in torch 0.5"
+    )
+    assert not found.is_of_length
+
+
+def test_a_difference_of_spreads_is_named_by_its_ending():
+    one = lambda inputs: (inputs["event"], inputs["event"] * 0)  # noqa: E731
+    other = lambda inputs: (inputs["event"], inputs["event"] * 0 + 0.5)  # noqa: E731
+    found = largest_difference(one, other, SAMPLE, CONFIG, [], ["eff"])
+    assert found.place.startswith("eff_std of row 0 of 40 (5 objects in jets)")
+
+
+def test_a_difference_at_other_lengths_alone_is_one_of_length():
+    frozen = lambda inputs: (inputs["jets"].sum(2) / 5, None)  # noqa: E731
+    mean = lambda inputs: (inputs["jets"].mean(2), None)  # noqa: E731
+    found = largest_difference(mean, frozen, SAMPLE, CONFIG, ["jets"])
+    assert found.is_of_length
+    assert found.at_own_length < 1e-6
+    # one object of five: a fifth
+    assert found.size == pytest.approx(0.8 * SAMPLE["jets"][:, :, 0].max(), rel=1e-3)
+
+
+def test_an_exported_network_that_fails_at_another_length_is_told_how_to_fix_it():
+    def fails(inputs):
+        if inputs["jets"].shape[2] != 5:
+            raise OutputError("m.onnx: ONNX Runtime cannot run inputs")
+        return double(inputs)
+
+    with pytest.raises(
+        OutputError,
+        match=r"exported network fails for jets \(1, 2, 1\).*cannot run.*number of objects that it "
+        r"was traced with.*leave axis 2 out of model_info\['dynamic_axes'\]",
+    ):
+        largest_difference(double, fails, SAMPLE, CONFIG, ["jets"])
 
 
 def test_a_sample_of_other_data_is_named():
@@ -212,14 +266,13 @@ def test_one_value_a_row_may_come_without_its_axis():
     one = lambda inputs: (inputs["event"][:, 0], None)  # noqa: E731
     other = lambda inputs: (inputs["event"] + 0.5, None)  # noqa: E731
     # values between 0 and 1 are compared absolutely
-    assert largest_difference(one, other, SAMPLE, CONFIG, []) == pytest.approx(0.5)
+    assert largest_difference(one, other, SAMPLE, CONFIG, []).size == pytest.approx(0.5)
 
 
 def test_a_network_that_looks_for_a_third_object_is_told_how_to_say_so():
+    third = lambda inputs: (inputs["jets"][:, :, 2], None)  # noqa: E731
     with pytest.raises(OutputError, match=r"fails for jets \(1, 2, 1\).*index 2.*dynamic_axes"):
-        largest_difference(
-            lambda inputs: (inputs["jets"][:, :, 2], None), double, SAMPLE, CONFIG, ["jets"]
-        )
+        largest_difference(third, third, SAMPLE, CONFIG, ["jets"])
 
 
 def config_of_length(length):
@@ -231,11 +284,11 @@ def config_of_length(length):
 def test_a_group_of_one_object_is_compared_with_one_and_with_four():
     sample = {"jets": np.zeros((10, 1, 1), np.float32)}
     batches = list(comparison_batches(sample, config_of_length(1), ["jets"]))
-    assert {batch["jets"].shape[2] for batch in batches} == {1, 4}
+    assert {batch.inputs["jets"].shape[2] for batch in batches} == {1, 4}
 
 
 def test_seven_rows_are_compared_at_once_however_many_objects_they_have():
     """30 rows are one, one, seven, and three times seven; one alone is more than 200,000 slots."""
     sample = {"jets": np.zeros((30, 1, 1000), np.float32)}
     batches = list(comparison_batches(sample, config_of_length(1000), []))
-    assert [len(batch["jets"]) for batch in batches] == [1, 1, 7, 7, 7, 7]
+    assert [len(batch.inputs["jets"]) for batch in batches] == [1, 1, 7, 7, 7, 7]

@@ -6,7 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from weaver_tt.deploy.operators import explain_export_error
+from weaver_tt.deploy.operators import (
+    explain_export_error,
+    explain_runtime_error,
+    find_order_operations,
+)
 
 
 class Spectrum(nn.Module):
@@ -91,3 +95,33 @@ def test_the_first_call_is_told_in_place_or_not():
     error = ValueError("Exporting the operator 'aten::add' is not supported")
     message = explain_export_error(error, Twice(), (torch.zeros(1, 2, 2),), 17)
     assert re.search(r"test_operators\.py, line \d+: x = x\.clone\(\)\.add_\(2\)\)", message)
+
+
+def test_a_node_that_fails_is_named_with_its_module_and_the_reason():
+    message = (
+        "m.onnx: ONNX Runtime cannot run inputs of shape {'x': (1, 1)}: [ONNXRuntimeError] : 1 : "
+        "FAIL : Non-zero status code returned while running Reshape node. "
+        "Name:'/members.0/enc/layers.1/self_attn/Reshape_4' Status Message: /a/reshape_helper.h:91 "
+        "onnxruntime::ReshapeHelper(const TensorShape&, bool) the shapes do not fit. "
+        "Input shape:{1,1,8}, requested shape:{16,2,4}\n"
+    )
+    assert explain_runtime_error(message) == (
+        "Reshape in the module enc.layers.1.self_attn: the shapes do not fit. "
+        "Input shape:{1,1,8}, requested shape:{16,2,4}"
+    )
+    assert explain_runtime_error("something else") == "something else"
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter announces its own retirement
+def test_operations_that_leave_the_order_of_equal_values_open_are_found(tmp_path):
+    class Leading(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.topk(2, dim=1).values
+
+    network = Outer(nn.Sequential(Leading(), Leading()))
+    path = tmp_path / "m.onnx"
+    torch.onnx.export(network, (torch.randn(2, 3),), str(path), dynamo=False, opset_version=17)
+    assert find_order_operations(path) == [
+        "TopK in the module part.0",
+        "TopK in the module part.1",
+    ]

@@ -7,7 +7,9 @@ training data had such, or where the network has numbers for them.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,8 @@ import torch
 from torch import Tensor
 
 from weaver_tt.config.schema import DataConfig, InputGroup
+from weaver_tt.deploy.onnx_network import SPREAD
+from weaver_tt.deploy.operators import explain_runtime_error
 from weaver_tt.deploy.sample import Sample
 from weaver_tt.errors import DataError, OutputError, nearest
 from weaver_tt.log import log
@@ -33,8 +37,44 @@ EXTRA_OBJECTS = 3
 FIRST_ROWS = (0, 1, 2, 9)
 MIN_ROWS = 7
 
+FIXED_LENGTH_HINT = (
+    "if it takes one number of objects only, leave axis 2 out of model_info['dynamic_axes']: the "
+    "file then has the length of the data YAML"
+)
+
 # N * P * P of one batch, which the dense form of a graph network holds at once
 MAX_PAIR_SLOTS = 200_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The largest |exported - reference| / max(1, |reference|) that was found, and where.
+
+    ``at_own_length`` is the largest of the batches whose number of objects is that of the sample.
+    """
+
+    size: float = 0.0
+    place: str = ""
+    at_own_length: float = 0.0
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether it is no more than float32 allows."""
+        return self.size <= MAX_DIFFERENCE
+
+    @property
+    def is_of_length(self) -> bool:
+        """Whether the two differ at other numbers of objects than the sample's alone."""
+        return not self.is_rounding and self.at_own_length <= MAX_DIFFERENCE
+
+
+@dataclass(frozen=True)
+class ComparedBatch:
+    """Some rows of the sample, all cut or padded to the same numbers of objects."""
+
+    inputs: dict[str, Tensor]
+    first_row: int
+    is_own_length: bool
 
 
 def largest_difference(
@@ -43,23 +83,26 @@ def largest_difference(
     sample: Sample,
     config: DataConfig,
     dynamic: Collection[str],
-) -> float:
+    names: Sequence[str] = (),
+) -> Difference:
     """The largest |exported - reference| / max(1, |reference|) over all outputs, rows, N and P.
 
-    ``sample`` holds rows (R, C, P). Groups in ``dynamic`` are cut
-    to 1 and 2 objects and padded to 3 more than their length; N is 1, 7 and some hundred. Values
-    that are NaN in both agree, with a warning.
+    ``sample`` holds rows (R, C, P). Groups in ``dynamic`` are cut to 1 and 2 objects and padded to
+    3 more than their length; N is 1, 7 and some hundred. Values that are NaN in both agree, with a
+    warning. ``names`` are those of the K outputs, for messages.
 
     Raises:
         OutputError: shapes differ, or one of the two networks fails.
     """
-    largest = 0.0
+    size = 0.0
+    place = ""
+    at_own_length = 0.0
     nan_values = 0
-    for inputs in comparison_batches(sample, config, dynamic):
-        expected = _evaluate(reference, inputs)
-        found = exported(inputs)
+    for batch in comparison_batches(sample, config, dynamic):
+        expected = _evaluate(reference, batch)
+        found = _evaluate_exported(exported, batch)
         # the output, then its spread, which a single network does not have
-        for one, other in zip(expected, found, strict=True):
+        for ending, one, other in zip(("", SPREAD), expected, found, strict=True):
             if one is None or other is None:
                 continue
             if one.dim() == 1:
@@ -68,7 +111,8 @@ def largest_difference(
             if one.shape != other.shape:
                 shapes = f"{tuple(other.shape)} where torch gives {tuple(one.shape)}"
                 raise OutputError(
-                    f"the exported network gives {shapes} for {_format_shapes(inputs)}"
+                    f"the exported network gives {shapes} for {_format_shapes(batch.inputs)}"
+                    f"{_frozen_hint(batch)}"
                 )
             both_nan = one.isnan() & other.isnan()
             nan_values += int(both_nan.sum())
@@ -77,17 +121,72 @@ def largest_difference(
             difference = difference.masked_fill(both_nan, 0)
             # NaN in only one of the two is a difference without bound
             difference = difference.nan_to_num(nan=torch.inf)
-            largest = max(largest, float(difference.max()))
+            largest = float(difference.max())
+            if batch.is_own_length:
+                at_own_length = max(at_own_length, largest)
+            if largest > size:
+                size = largest
+                index = np.unravel_index(int(difference.argmax()), difference.shape)
+                output = _output_name(names, int(index[1])) + ending
+                place = _describe_place(batch, sample, config, index, output)
+                place += f": {float(other[index]):.6g}, in torch {float(one[index]):.6g}"
     if nan_values:
         log.warning(
             "the network gives NaN for %d values, in torch as in ONNX: "
             "look at rows without objects",
             nan_values,
         )
-    return largest
+    return Difference(size, place, at_own_length)
 
 
-def _evaluate(reference: NetworkCall, inputs: dict[str, Tensor]) -> Activated:
+def _output_name(names: Sequence[str], number: int) -> str:
+    return names[number] if number < len(names) else f"output {number}"
+
+
+def _describe_place(
+    batch: ComparedBatch,
+    sample: Sample,
+    config: DataConfig,
+    index: tuple[Any, ...],
+    output: str,
+) -> str:
+    """Where a value is: output, object and row, and how many objects that row has."""
+    row = batch.first_row + int(index[0])
+    where = f"{output} of "
+    if len(index) == 3:
+        where += f"object {int(index[2])} in "
+    where += f"row {row} of {_row_count(sample)}"
+    for name, array in sample.items():
+        group = config.inputs[name]
+        if group.length is not None:
+            padding = _padding(group, rows=1, slots=array.shape[2])
+            objects = int((array[row : row + 1] != padding).any(axis=1).sum())
+            where += f" ({objects} objects in {name})"
+            break
+    return f"{where}, for {_format_shapes(batch.inputs)}"
+
+
+def _length_hint(batch: ComparedBatch) -> str:
+    """What to do about a network that fails at another length than its own."""
+    if batch.is_own_length:
+        return ""
+    return f"; {FIXED_LENGTH_HINT}"
+
+
+def _frozen_hint(batch: ComparedBatch) -> str:
+    """Which size of tracing an exported network may have kept, where torch takes all."""
+    if batch.is_own_length:
+        return (
+            "; the graph may have kept the number of rows that it was traced with: take it from "
+            "the shape of an input (x.shape[0]), and never through int() or float()"
+        )
+    return (
+        "; the graph may have kept the number of objects that it was traced with: take it from the "
+        f"shape of an input, or, {FIXED_LENGTH_HINT}"
+    )
+
+
+def _evaluate(reference: NetworkCall, batch: ComparedBatch) -> Activated:
     """Call the torch network.
 
     Raises:
@@ -95,11 +194,26 @@ def _evaluate(reference: NetworkCall, inputs: dict[str, Tensor]) -> Activated:
     """
     try:
         with torch.no_grad():
-            return reference(inputs)
+            return reference(batch.inputs)
     except (RuntimeError, IndexError) as error:
         raise OutputError(
-            f"the network itself fails for {_format_shapes(inputs)}: {error}; "
-            "if it takes only full length, leave axis 2 out of model_info['dynamic_axes']"
+            f"the network itself fails for {_format_shapes(batch.inputs)}: {error}"
+            f"{_length_hint(batch)}"
+        ) from error
+
+
+def _evaluate_exported(exported: NetworkCall, batch: ComparedBatch) -> Activated:
+    """Call the exported network.
+
+    Raises:
+        OutputError: it does not take inputs of these shapes.
+    """
+    try:
+        return exported(batch.inputs)
+    except OutputError as error:
+        raise OutputError(
+            f"the exported network fails for {_format_shapes(batch.inputs)}: "
+            f"{explain_runtime_error(str(error))}{_frozen_hint(batch)}"
         ) from error
 
 
@@ -110,7 +224,7 @@ def _format_shapes(inputs: dict[str, Tensor]) -> str:
 
 def comparison_batches(
     sample: Sample, config: DataConfig, dynamic: Collection[str]
-) -> Iterator[dict[str, Tensor]]:
+) -> Iterator[ComparedBatch]:
     """Batches of the sample's rows, all of them for each P.
 
     N = 1 (twice), 7, then the rest in parts as large as memory allows.
@@ -127,17 +241,21 @@ def comparison_batches(
         step = max(MIN_ROWS, MAX_PAIR_SLOTS // slots**2)
         for first, last in _row_ranges(rows, step):
             # a copy, as torch warns of arrays that cannot be written to
-            yield {name: torch.tensor(array[first:last]) for name, array in resized.items()}
+            inputs = {name: torch.tensor(array[first:last]) for name, array in resized.items()}
+            is_own = all(lengths[name] == sample[name].shape[2] for name in lengths)
+            yield ComparedBatch(inputs, first, is_own)
 
 
 def _compared_lengths(sample: Sample, dynamic: Collection[str]) -> Iterator[dict[str, int]]:
-    """Numbers of objects to compare at, for each dynamic group: 1, 2, its own, and 3 more."""
+    """Numbers of objects to compare at, for each dynamic group: its own, 1, 2, and 3 more.
+
+    Its own first: what fails there does not fail for its length.
+    """
     own = {name: sample[name].shape[2] for name in dynamic}
+    yield own
     if own:
         yield dict.fromkeys(own, 1)
         yield {name: min(2, length) for name, length in own.items()}
-    yield own
-    if own:
         yield {name: length + EXTRA_OBJECTS for name, length in own.items()}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,17 @@ from torch import Tensor, nn
 import weaver_tt
 from weaver_tt.config.load import save_config
 from weaver_tt.config.schema import DataConfig
+from weaver_tt.deploy.attention import attention_of_any_length
 from weaver_tt.deploy.compare import (
+    FIXED_LENGTH_HINT,
     MAX_DIFFERENCE,
+    Difference,
     largest_difference,
     select_inputs,
     with_empty_rows,
 )
 from weaver_tt.deploy.onnx_network import SPREAD, OnnxNetwork
-from weaver_tt.deploy.operators import explain_export_error
+from weaver_tt.deploy.operators import explain_export_error, find_order_operations
 from weaver_tt.deploy.preprocess import make_preprocess
 from weaver_tt.deploy.sample import Sample, random_sample
 from weaver_tt.errors import ConfigError, OutputError
@@ -38,6 +41,7 @@ from weaver_tt.network.outputs import Output
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.git import git_hash
 from weaver_tt.system.json_files import json_text, strict_json_text
+from weaver_tt.system.user_code import is_user_file
 from weaver_tt.tasks.base import Task
 
 # newest version of the file format that ONNX Runtime in FCCAnalyses, k4MLJetTagger and CMSSW reads
@@ -263,7 +267,7 @@ def trace_graph(
         OutputError: ONNX does not have an operator; the message says where it is called.
     """
     inputs = tuple(example[name] for name in graph.inputs)
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, attention_of_any_length():
         warnings.simplefilter("always")
         try:
             torch.onnx.export(
@@ -280,11 +284,10 @@ def trace_graph(
             explanation = explain_export_error(error, module, inputs, opset)
             raise OutputError(f"the network cannot be exported: {explanation}") from error
     # the exporter also announces its own retirement; only what it says about this network counts
-    return [
-        str(warning.message)
-        for warning in caught
-        if issubclass(warning.category, torch.jit.TracerWarning)
-    ]
+    told = [item for item in caught if issubclass(item.category, torch.jit.TracerWarning)]
+    # and first what it says about the user's own lines
+    told.sort(key=lambda item: not is_user_file(item.filename))
+    return [f"{item.message} ({item.filename}, line {item.lineno})" for item in told]
 
 
 def make_metadata(
@@ -340,16 +343,39 @@ def verify_export(
         OutputError: it is more than rounding, or one of the two cannot be run.
     """
     try:
-        difference = largest_difference(reference, exported, rows, config, graph.dynamic)
+        difference = largest_difference(
+            reference, exported, rows, config, graph.dynamic, graph.values
+        )
     except OutputError as error:
         raise OutputError(
             f"{path}: not written, it cannot be compared with torch: {error}"
         ) from error
-    if difference > MAX_DIFFERENCE:
-        # the first warning is usually the cause: a size that tracing turned into a constant
-        hint = f"; tracing warned: {trace_warnings[0]}" if trace_warnings else ""
+    if not difference.is_rounding:
+        hints = explain_difference(difference, exported.path, trace_warnings)
         raise OutputError(
-            f"{path}: not written, the exported network differs from torch by {difference:.2g} "
-            f"(allowed {MAX_DIFFERENCE:.0e}){hint}"
+            f"{path}: not written, the exported network differs from torch by "
+            f"{difference.size:.2g} (allowed {MAX_DIFFERENCE:.0e}): {difference.place}"
+            f"{''.join(f'; {hint}' for hint in hints)}"
         )
-    return difference
+    return difference.size
+
+
+def explain_difference(
+    difference: Difference, path: str | Path, trace_warnings: Sequence[str]
+) -> list[str]:
+    """What may be the cause of a difference between the file ``path`` and torch."""
+    hints = []
+    if difference.is_of_length:
+        hints.append(
+            "at the length of the data YAML they agree: a module keeps a size of tracing; "
+            f"{FIXED_LENGTH_HINT}"
+        )
+    elif operations := find_order_operations(path):
+        hints.append(
+            f"{', '.join(operations)}: of equal values ONNX takes the first, torch any; sort with "
+            "stable=True, or choose by a second key"
+        )
+    # the first warning is usually the cause: a size that tracing turned into a constant
+    if trace_warnings:
+        hints.append(f"tracing warned: {trace_warnings[0]}")
+    return hints

@@ -1,4 +1,4 @@
-"""Explain an operation that ONNX does not have: which one it is, and where it is called."""
+"""Explain what goes wrong with operations in an export: which one it is, and where it is called."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+# of equal values ONNX takes the first, torch any
+ORDER_OPERATIONS = ("TopK", "ArgMax", "ArgMin")
 
 TORCH_FOLDER = str(Path(torch.__file__).parent)
 
@@ -72,3 +76,41 @@ def explain_export_error(
         "Write it with other operations, for the export alone where "
         f"torch.onnx.is_in_onnx_export() is true; the exporter said: {first_line}"
     )
+
+
+def explain_runtime_error(message: str) -> str:
+    """What ONNX Runtime says of a node that fails: the operation, the module, and the reason.
+
+    A message of another form is returned as it is.
+    """
+    match = re.search(
+        r"running (\w+) node\. Name:'([^']*)' Status Message: (.*)", message, re.DOTALL
+    )
+    if match is None:
+        return message
+    operation, node, reason = match.groups()
+    # such as "...reshape_helper.h:91 ...(const TensorShape&) the sizes do not fit"
+    reason = " ".join(reason.split()).rpartition(") ")[2]
+    return f"{operation} in {_module_of(node)}: {reason}"
+
+
+def find_order_operations(path: str | Path) -> list[str]:
+    """Operations of an ONNX file that sort or choose among values, with their modules."""
+    found: dict[str, None] = {}
+    for node in onnx.load(str(path), load_external_data=False).graph.node:
+        if node.op_type in ORDER_OPERATIONS:
+            found[f"{node.op_type} in {_module_of(node.name)}"] = None
+    return list(found)
+
+
+def _module_of(node: str) -> str:
+    """``/members.0/enc/layers.0/Reshape_4`` -> ``the module enc.layers.0``."""
+    parts: list[str] = []
+    for part in node.split("/")[:-1]:
+        # entries of a sequence come with its own name: part, then part.0
+        if parts and part.startswith(f"{parts[-1]}."):
+            parts.pop()
+        # a network is a member of what is exported
+        if part and not part.startswith("members."):
+            parts.append(part)
+    return f"the module {'.'.join(parts)}" if parts else "the network"

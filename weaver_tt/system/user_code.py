@@ -80,7 +80,7 @@ def explain_user_error(error: Exception) -> str | None:
     """
     frames = _user_frames(error.__traceback__)
     calls = [note for note in getattr(error, "__notes__", []) if isinstance(note, CallNote)]
-    in_their_text = isinstance(error, SyntaxError) and _is_user_file(error.filename or "")
+    in_their_text = isinstance(error, SyntaxError) and is_user_file(error.filename or "")
     if not (frames or calls or in_their_text):
         return None
     lines = [f"{calls[0]} failed:" if calls else "an error in your code:"]
@@ -132,10 +132,10 @@ def _is_users(frame: FrameType) -> bool:
     name: Any = frame.f_globals.get("__name__", "")
     if str(name).startswith(USER_MODULE):
         return True
-    return _is_user_file(frame.f_code.co_filename)
+    return is_user_file(frame.f_code.co_filename)
 
 
-def _is_user_file(path: str) -> bool:
+def is_user_file(path: str) -> bool:
     """Whether a file is neither of this package nor of Python nor of an installed library."""
     # such as <frozen importlib._bootstrap>
     if not path or path.startswith("<"):
