@@ -127,3 +127,9 @@ def test_labels_of_the_first_rows_are_judged(patterns):
     plan, first = read(patterns, chosen)
     with pytest.raises(DataError, match=r"a1\.parquet.* 10 belong to several"):
         first_rows.first_batch(first, chosen, plan)
+
+
+def test_first_rows_have_the_types_that_fit_all_files(tmp_path):
+    short = write(tmp_path / "short.parquet", np.arange(3, dtype="uint8"), True)
+    _, parts = read([short, write(tmp_path / "long.parquet", np.arange(3), False)], config())
+    assert [str(part.raw["number"].type.content) for part in parts] == ["int64", "int64"]

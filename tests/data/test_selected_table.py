@@ -1,6 +1,7 @@
 """Columns of the selected rows of files, as one table."""
 
 import awkward as ak
+import h5py
 import numpy as np
 import pytest
 import uproot
@@ -103,3 +104,36 @@ def test_an_own_function_that_looks_across_rows_is_named(files, tmp_path):
     config = from_mapping(values, "d.yaml", custom_functions=str(own))
     with pytest.raises(DataError, match=r"d.yaml: new variable 'large': .*depends on the other"):
         read_table(config, files[0], ["large"])
+
+
+def test_a_column_has_one_type_in_files_of_all_formats(tmp_path):
+    kinds = {"a.root": "uint32", "b.parquet": "int16", "c.h5": "uint8", "d.root": "int32"}
+    # of uint64 and int64, numpy makes doubles, which have not all whole numbers
+    kinds |= {"e.root": "uint64", "f.root": "int64"}
+    for name, kind in kinds.items():
+        large = 2**60 + 1 if kind.endswith("64") else 1
+        columns = {"n": np.array([large, 3], kind), "met": np.ones(2, "float32")}
+        if name.endswith("h5"):
+            with h5py.File(tmp_path / name, "w") as file:
+                file.update(columns)
+        elif name.endswith("parquet"):
+            ak.to_parquet(ak.Array(columns), tmp_path / name)
+        else:
+            with uproot.recreate(tmp_path / name) as file:
+                make = file.mkrntuple if name == "d.root" else file.mktree
+                make("tree", columns)
+    config = from_mapping(
+        {
+            "new_variables": {"less": "n - 2"},
+            "inputs": {"event": {"length": None, "vars": ["met"]}},
+        }
+    )
+    for order in (list(kinds), list(kinds)[::-1]):
+        table = read_table(config, [tmp_path / name for name in order], ["n", "less"])
+        large = [1, 1, 1, 1, 2**60 + 1, 2**60 + 1]
+        if order != list(kinds):
+            large = large[::-1]
+        assert table.n.tolist()[::2] == large
+        assert table.n.tolist()[1::2] == [3] * 6
+        assert table.less.tolist()[::2] == [number - 2 for number in large]
+        assert str(table.n.type) == "12 * int64"

@@ -267,25 +267,6 @@ def test_columns_that_change_are_an_error_and_leave_no_file(path, second, messag
     assert list(path.parent.iterdir()) == []
 
 
-def test_a_type_that_is_expected_holds_narrower_ones_in_any_order(path):
-    with open_writer(path) as writer:
-        lists = jagged([[1]], "int32")[:0]
-        writer.expect({"n": np.zeros(0, "int64"), "f": lists, "gone": ak.Array([True])})
-        writer.write({"n": np.array([1], "uint32"), "f": jagged([[]], "int32")})
-        writer.write({"n": np.array([-1], "int32"), "f": jagged([[200]], "uint8")})
-    found = read(path)
-    assert (str(found["n"].type), found["n"].tolist()) == ("2 * int64", [1, -1])
-    assert (str(found["f"].type), found["f"].tolist()) == ("2 * var * int32", [[], [200]])
-    assert "gone" not in found
-
-
-def test_a_type_wider_than_expected_is_written_as_it_is(path):
-    with open_writer(path) as writer:
-        writer.expect({"x": np.zeros(0, "float32")})
-        writer.write({"x": np.array([0.1])})
-    assert (str(read(path)["x"].type), read(path)["x"].tolist()) == ("1 * float64", [0.1])
-
-
 def test_a_note_stands_beside_the_rows(path):
     with open_writer(path) as writer:
         writer.annotate("lost", '[{"path": "f\u00fcr.root"}]')

@@ -346,7 +346,7 @@ NANO_CONFIG = {
 def nano_file(path: Path, first: int, types: dict, met: float = 1.0) -> str:
     """Two events as one release of a format writes them: ``types`` of its columns differ."""
     columns = {
-        "event_number": np.arange(first, first + 2, dtype="uint64"),
+        "event_number": np.arange(first, first + 2).astype(types["event_number"]),
         "nJet": np.array([2, 0], types["nJet"]),
         "flavour": ak.values_astype(ak.Array([[5, 4], []]), types["flavour"]),
         "charge": ak.values_astype(ak.Array([[1, -1], []]), types["charge"]),
@@ -358,8 +358,11 @@ def nano_file(path: Path, first: int, types: dict, met: float = 1.0) -> str:
     return str(path)
 
 
-OLD = {"nJet": "uint32", "flavour": "int32", "charge": "int32"}
-NEW = {"nJet": "int32", "flavour": "uint8", "charge": "int16"}
+OLD = {"event_number": "uint64", "nJet": "uint32", "flavour": "int32", "charge": "int32"}
+NEW = {"event_number": "int64", "nJet": "int32", "flavour": "uint8", "charge": "int16"}
+
+# more digits than a double has, which numpy takes for uint64 and int64 together
+LARGE = 2**60 + 1
 
 
 @pytest.mark.parametrize("suffix", [".root", ".parquet"])
@@ -367,21 +370,21 @@ NEW = {"nJet": "int32", "flavour": "uint8", "charge": "int16"}
 def test_files_of_two_releases_are_predicted_in_one_go_in_both_orders(tmp_path, suffix, order):
     files = {
         "old": nano_file(tmp_path / "old.root", 0, OLD),
-        "new": nano_file(tmp_path / "new.root", 10, NEW),
+        "new": nano_file(tmp_path / "new.root", LARGE, NEW),
     }
     config = from_mapping(NANO_CONFIG, source="nano.yaml")
     options = DataOptions(data_test=[files[name] for name in order.split()])
     output = tmp_path / f"pred{suffix}"
     predict(Sum(), make_task(config), loaders_of(config, options), output, CPU)
     found = read(output, "tree") if suffix == ".root" else ak.from_parquet(output)
-    row = found.event_number.tolist().index(10)
+    row = found.event_number.tolist().index(LARGE)
     # met 1, and 2 or 0 jets less 4: below zero also where the file's numbers have no sign
     assert found.output_y.tolist() == [-1.0, -3.0] * 2
     assert found.few.tolist() == [-2, -4] * 2
     assert found.flavour[row].tolist() == [5, 4]
     assert found.back.tolist() == [[-1, 1], []] * 2
     assert {name: str(found[name].type.content) for name in NANO_CONFIG["observers"]} == {
-        "event_number": "uint64",
+        "event_number": "int64",
         "nJet": "int64",
         "flavour": "var * int32",
         "few": "int64",

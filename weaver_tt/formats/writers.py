@@ -18,10 +18,8 @@ from typing import IO, Any, Protocol
 import awkward as ak
 import pyarrow.parquet as pq
 import uproot
-from awkward.types import Type, from_datashape
 
 from weaver_tt.errors import DataError, OutputError, nearest
-from weaver_tt.formats.column_types import cast_column, common_type
 
 Columns = Mapping[str, Any]  # name -> array of N rows: numpy (N,), (N, A) or awkward, jagged too
 
@@ -163,7 +161,6 @@ class Writer:
         self._part = path.with_name(path.name + ".part")
         # column -> awkward type of one row; it contains "unknown" while only empty lists were seen
         self._kinds: dict[str, str] = {}
-        self._expected: dict[str, str] = {}  # column -> the same, before the first row
         self._notes: dict[str, str] = {}
         self._waiting: list[dict[str, ak.Array]] = []
         self._waiting_rows = 0
@@ -196,19 +193,12 @@ class Writer:
             self._abandon()
             raise
 
-    def expect(self, columns: Columns) -> None:
-        """Say what types columns will have that may begin with narrower ones; of no rows each."""
-        for name, column in columns.items():
-            self._expected[name] = _row_type(self._plain(name, column))
-
     def annotate(self, name: str, text: str) -> None:
         """Keep a ``text`` about the rows: a TObjString beside the tree, or parquet metadata."""
         self._notes[name] = text
 
     def write(self, columns: Columns) -> None:
         """Append N rows: arrays of equal length, the same names and types each time.
-
-        A type may be narrower than the one that is expected of its column.
 
         N may be 0, which only fixes names and types.
         """
@@ -225,7 +215,7 @@ class Writer:
             raise DataError(f"{self.path}: a batch without any column")
 
         for name, array in arrays.items():
-            self._settle(name, self._expected_kind(name, _row_type(array)))
+            self._settle(name, _row_type(array))
         rows = next(iter(lengths.values()))
         self.rows += rows
         self._waiting.append(arrays)
@@ -257,17 +247,6 @@ class Writer:
                 ) from error
         return copy.deepcopy(ak.to_packed(array))
 
-    def _expected_kind(self, name: str, kind: str) -> str:
-        """The type that is expected of a column, if that holds all values of ``kind``."""
-        expected = self._expected.get(name, kind)
-        if kind == expected:
-            return kind
-        try:
-            common = common_type(_parse_type(expected), _parse_type(kind))
-        except ValueError:
-            return kind
-        return expected if str(common) == expected else kind
-
     def _settle(self, name: str, kind: str) -> None:
         """Hold a column to the type it had first; lists that were all empty take any type later."""
         known = self._kinds.get(name, kind)
@@ -286,12 +265,11 @@ class Writer:
         self._kinds = {name: _settled_type(kind) for name, kind in self._kinds.items()}
         columns = {}
         for name, kind in self._kinds.items():
-            row_type = _parse_type(kind)
-            try:
-                parts = [cast_column(batch[name], row_type) for batch in self._waiting]
-            except ValueError as error:
-                raise DataError(f"{self.path}: column {name!r} is {kind}: {error}") from error
-            columns[name] = ak.concatenate(parts)
+            column = ak.concatenate([batch[name] for batch in self._waiting])
+            # only lists that were all empty; enforce_type parses the type, which is slow
+            if _row_type(column) != kind:
+                column = ak.enforce_type(column, kind)
+            columns[name] = column
         self._waiting = []
         self._waiting_rows = 0
         self._waiting_bytes = 0
@@ -341,11 +319,6 @@ class Writer:
 def _row_type(array: ak.Array) -> str:
     """Awkward type of one row."""
     return str(ak.type(array).content)
-
-
-def _parse_type(kind: str) -> Type:
-    """The type that awkward writes so."""
-    return from_datashape(kind, highlevel=False)
 
 
 def _settled_type(kind: str) -> str:

@@ -130,9 +130,7 @@ def _predict_group(
     meters = task.meters()
     accounting = Accounting()
     without_target = 0.0
-    observers = parts[0][1][group].empty_observers()
     with open_writer(path, tree_name(task.config)) as writer:
-        writer.expect(observers)
         for network, loaders in parts:
             network.eval()
             metrics = run_epoch(
@@ -149,7 +147,9 @@ def _predict_group(
             metrics[WITHOUT_TARGET] = without_target
         if writer.rows == 0:
             log.warning("%s: no row of the test group is selected; the file has no entries", path)
-            writer.write(task.empty_columns(parts[0][0].has_spread) | observers)
+            network, loaders = parts[0]
+            observers = loaders[group].empty_observers()
+            writer.write(task.empty_columns(network.has_spread) | observers)
         bad_files = list_bad_files(accounting.lost)
         if bad_files:
             writer.annotate(BAD_FILES, json_text(bad_files, indent=None))

@@ -10,7 +10,7 @@ from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
 from weaver_tt.data.rows.observers import empty_observers
 from weaver_tt.data.rows.table import make_table
-from weaver_tt.expressions.elementwise import fill_missing
+from weaver_tt.data.rows.tensors import to_rows
 
 TYPES = {"n": "uint32", "pt": "var * float32", "flag": "bool", "name": "string"}
 VARIABLES = {
@@ -23,6 +23,7 @@ VARIABLES = {
     "either": "np.where(flag, n, 0.5)",
     "sample2": "sample * 2",
     "first": "ak.firsts(pt)",
+    "first_index": "ak.firsts(ak.argsort(pt, axis=1))",
 }
 
 
@@ -32,21 +33,23 @@ def test_expressions_have_the_same_type_with_and_without_rows():
             "inputs": {"event": {"length": None, "vars": ["n"]}},
             "file_magic": {"sample": {"a": 1, "b": 0.5}},
             "new_variables": VARIABLES,
+            "labels": {"type": "simple", "value": ["flag", "passed"]},
             "observers": [*TYPES, *VARIABLES, "sample"],
         }
     )
     plan = make_plan(config, "predict")
     raw = {
         "n": ak.Array(np.array([2, 1], "uint32")),
-        "pt": ak.values_astype(ak.Array([[30.0, 10.0], [5.0]]), "float32"),
+        "pt": ak.values_astype(ak.Array([[30.0, 10.0], []]), "float32"),
         "flag": ak.Array([True, False]),
         "name": ak.Array(["x", "yz"]),
     }
     table, _ = make_table(raw, plan, config, "a.root", "g")
     types = {name: from_datashape(text, highlevel=False) for name, text in TYPES.items()}
     empty = empty_observers(TYPES, types, plan, config)
+    rows, _ = to_rows(table, config, plan)
     assert {name: str(array.type.content) for name, array in empty.items()} == {
-        name: str(ak.Array(fill_missing(table[name])).type.content) for name in plan.observers
+        name: str(array.type.content) for name, array in rows.observers.items()
     }
     assert all(len(array) == 0 for array in empty.values())
     # the value of another file would be 0.5

@@ -347,3 +347,17 @@ def test_own_functions_are_known_when_the_file_is_read_again(files, tmp_path, co
         computed.clear()
         fit_statistics(config, str(tmp_path / "net"), options(files))
         assert computed == expected
+
+
+def test_the_pass_reads_columns_with_the_types_of_the_scan(files, tmp_path, monkeypatch):
+    given = []
+
+    def spy(accumulators, sources, skip_bad, types):
+        given.append(types)
+        return accumulate(accumulators, sources, skip_bad, types)
+
+    accumulate = fit.accumulate
+    monkeypatch.setattr(fit, "accumulate", spy)
+    _, scan = fit_statistics(changed(), str(tmp_path / "net"), options(files))
+    assert given == [scan.types]
+    assert str(scan.types["met"]) == "float64"

@@ -234,3 +234,14 @@ def test_a_pass_in_which_no_object_is_selected_says_so(tmp_path):
         accumulate(
             [Collector(config)], sources_of(path, config, train_val_split=1.0), skip_bad=False
         )
+
+
+def test_tables_of_all_files_have_the_types_of_the_scan(tmp_path):
+    paths = [str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")]
+    for path, kind in zip(paths, ("uint32", "int16"), strict=True):
+        ak.to_parquet(ak.Array({"x": np.arange(4, dtype=kind)}), path)
+    needed = restrict_to_inputs(CONFIG, CONFIG.inputs)
+    scan = scan_files([FileGroup("_", tuple(paths))], needed, make_plan(needed, "train"))
+    found = Collector(needed)
+    accumulate([found], scan.sources, False, scan.types)
+    assert [np.asarray(values).dtype for values in found.column("x")] == [np.int64] * 2

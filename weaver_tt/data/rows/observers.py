@@ -11,6 +11,7 @@ from awkward.types import ListType, NumpyType, Type
 from weaver_tt.config.dependencies import dependency_order
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.rows.labels import can_compute
 from weaver_tt.data.rows.table import Table, file_magic_type, file_name
 from weaver_tt.expressions.elementwise import fill_missing
 from weaver_tt.expressions.evaluate import calls_custom_function, evaluate
@@ -25,8 +26,9 @@ def empty_observers(
 ) -> dict[str, ak.Array]:
     """The observers of no rows, made of ``columns`` with the ``types`` of a scan.
 
-    Left out are those that cannot be computed without rows, and those that a function of the user's
-    own computes: their types are known only from rows.
+    With the columns of classes, which are written beside their scores. Left out are those that
+    cannot be computed without rows, and those that a function of the user's own computes: their
+    types are known only from rows.
     """
     table: Table = {}
     for name in columns:
@@ -37,7 +39,11 @@ def empty_observers(
         table[name] = np.zeros(0, file_magic_type(values))
     for name in plan.original_indices:
         table[name] = empty_column(ORIGINAL_INDEX)
-    for name in dependency_order(config, plan.observers):
+    classes = {} if config.labels is None else config.labels.classes
+    of_classes: list[str] = []
+    for expression in classes.values():
+        of_classes += sorted(expression.names)
+    for name in dependency_order(config, [*plan.observers, *of_classes]):
         if name in table or name not in config.new_variables:
             continue
         expression = config.new_variables[name]
@@ -48,4 +54,10 @@ def empty_observers(
         # whatever it is: expressions need not work on no rows
         except Exception:
             continue
-    return {name: ak.Array(fill_missing(table[name])) for name in plan.observers if name in table}
+    found = {}
+    if can_compute(classes.values(), table, plan):
+        found = {name: ak.Array(np.zeros(0, np.float32)) for name in classes}
+    for name in plan.observers:
+        if name in table:
+            found[name] = ak.Array(fill_missing(table[name]))
+    return found
