@@ -18,6 +18,8 @@ from weaver_tt.options.train import DataOptions
 from weaver_tt.system.user_code import user_errors
 
 INPUTS = {"jets": {"length": 3, "vars": ["jet_pt"]}, "event": {"length": None, "vars": ["number"]}}
+# a machine may have fewer cores than a test asks for workers
+MANY_WORKERS = pytest.mark.filterwarnings("ignore:This DataLoader will create")
 SIMPLE = {"type": "simple", "value": ["is_a", "is_b"]}
 
 
@@ -376,6 +378,43 @@ def test_single_row_files_are_enough(tmp_path):
     assert sorted(
         n for batch in epoch(train(paths, batch_size=1, num_workers=2)) for n in batch
     ) == list(range(6))
+
+
+@MANY_WORKERS
+@pytest.mark.parametrize("workers", [0, 1, 2, 3])
+def test_rows_that_make_no_whole_batch_of_a_worker_make_some_with_those_of_the_others(
+    files, workers
+):
+    """1000 rows in batches of 70 are 14 batches for any number of workers."""
+    loader = train(files, batch_size=70, num_workers=workers)
+    batches = [(batch.size, batch.progress) for batch in loader.epoch(0)]
+    assert [size for size, _ in batches] == [70] * 14
+    assert loader.accounting.used.total() == 14 * 70
+    progress = [share for _, share in batches]
+    assert progress == sorted(progress)
+    assert progress[-1] == 1
+    found = [n for batch in epoch(loader) for n in batch]
+    assert len(set(found)) == 14 * 70
+
+
+@MANY_WORKERS
+def test_data_of_less_than_a_batch_is_one_smaller_batch_for_any_number_of_workers(files):
+    few = config(selection="number < 50", labels=None)
+    for workers in (0, 1, 3):
+        loader = train(files, few, batch_size=70, num_workers=workers)
+        assert [len(batch) for batch in epoch(loader)] == [50]
+
+
+@MANY_WORKERS
+def test_an_epoch_goes_on_within_what_workers_handed_over(files):
+    # of about 333 rows a worker delivers two batches of 150: the last one is of all their rests
+    whole = epoch(train(files, batch_size=150, num_workers=3))
+    assert [len(batch) for batch in whole] == [150] * 6
+    for skip in (5, 6):
+        assert epoch(train(files, batch_size=150, num_workers=3), skip=skip) == whole[skip:]
+    # four workers deliver one each, and two are of their rests
+    whole = epoch(train(files, batch_size=150, num_workers=4))
+    assert epoch(train(files, batch_size=150, num_workers=4), skip=5) == whole[5:]
 
 
 def test_loading_leaves_torchs_random_numbers_alone(files):

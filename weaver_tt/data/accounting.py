@@ -77,8 +77,8 @@ class Accounting:
     """Counts keyed by file group (rows) or by input group or column (objects, values).
 
     ``read[g] == selected[g] + sum(dropped[g, reason])`` and
-    ``used[g] <= selected[g] - sampled_out[g] + repeated[g]``: the rest waits, or was an incomplete
-    batch.
+    ``used[g] <= selected[g] - sampled_out[g] + repeated[g]``: the rest waits, or would be an
+    incomplete batch of the rank.
     """
 
     # file group -> rows decoded

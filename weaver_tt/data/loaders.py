@@ -31,7 +31,12 @@ from weaver_tt.data.rows.rows import Rows
 from weaver_tt.data.rows.table import describe_empty_selections
 from weaver_tt.data.scan import Scan, scan_files
 from weaver_tt.data.shuffle.read_ahead import read_ahead
-from weaver_tt.data.shuffle.stream import READ_AHEAD, Stream, UnpaddedBatch
+from weaver_tt.data.shuffle.stream import (
+    READ_AHEAD,
+    Stream,
+    UnpaddedBatch,
+    batches_of_rests,
+)
 from weaver_tt.data.shuffle.workers import WorkerShare, batches_of_workers
 from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import parse_groups
@@ -116,20 +121,13 @@ class Loader:
         """
         self.accounting = Accounting()
         self.accounting.add(self._stream.scan.accounting)
-        progress = _Progress(self._workers)
         done = 0
-        with closing(self._unpadded_batches(0 if self._repeat else number, skip)) as batches:
-            for unpadded in batches:
-                self.accounting.add(unpadded.accounting)
-                self.lost.update(unpadded.accounting.lost)
-                share = progress.after(unpadded)
-                if unpadded.number < 0:
-                    # the end of a stream: only something left to account for
-                    continue
+        with closing(self._rows_of_batches(0 if self._repeat else number, skip)) as parts:
+            for rows, share in parts:
                 done += 1
-                if done > skip and unpadded.rows is not None:
-                    batch = self._padder(unpadded.rows)
-                    self._account_padding(unpadded.rows, batch)
+                if done > skip and rows is not None:
+                    batch = self._padder(rows)
+                    self._account_padding(rows, batch)
                     if self.steps is None:
                         batch.progress = share
                     else:
@@ -142,6 +140,35 @@ class Loader:
                     self._check_objects()
                     return
         self._check_epoch()
+
+    def _rows_of_batches(
+        self, number: int, skip: int
+    ) -> Generator[tuple[Rows | None, float], None, None]:
+        """The rows of each batch of an epoch, and the share of the epoch that is done with it.
+
+        Of the first ``skip`` batches there may be no rows.
+        """
+        stream = self._stream
+        whole = stream.batch_size if self._workers and stream.hands_over else None
+        progress = _Progress(self._workers, whole)
+        rests = []
+        delivers = False
+        with closing(self._unpadded_batches(number, skip)) as batches:
+            for unpadded in batches:
+                self.accounting.add(unpadded.accounting)
+                self.lost.update(unpadded.accounting.lost)
+                share = progress.after(unpadded)
+                if unpadded.number >= 0:
+                    delivers = True
+                    yield unpadded.rows, share
+                elif unpadded.rest is not None:
+                    rests.append(unpadded.rest)
+        # what is left of all workers; data of less than a batch is one smaller batch
+        smallest = None if delivers else stream.smallest_batch
+        for rows, used in batches_of_rests(rests, stream.batch_size, smallest):
+            for group, entries in used.items():
+                self.accounting.used[self.groups[group]] += entries
+            yield rows, progress.after_rest(rows.size)
 
     def _account_padding(self, rows: Rows, batch: Batch) -> None:
         """Count how much of a batch of similar rows is padding."""
@@ -216,8 +243,11 @@ class Loader:
 class _Progress:
     """How far an epoch is, from what its streams (one for each worker) report."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, whole: int | None) -> None:
+        """``whole``: rows of a batch, where only whole batches are delivered in the end."""
         self._streams = max(1, workers)
+        self._whole = whole
+        self._handed_over = 0
         self._delivered: dict[int, int] = {}
         self._expected: dict[int, float] = {}
         self._highest = 0.0
@@ -228,10 +258,20 @@ class _Progress:
         self._expected[unpadded.worker] = unpadded.expected
         # workers that have not reported yet are assumed to be like the others
         silent = self._streams - len(self._expected)
-        total = sum(self._expected.values()) * (1 + silent / len(self._expected))
+        return self._share(sum(self._expected.values()) * (1 + silent / len(self._expected)))
+
+    def after_rest(self, rows: int) -> float:
+        """The same once ``rows`` of what all workers handed over are delivered, too."""
+        self._handed_over += rows
+        return self._share(sum(self._expected.values()))
+
+    def _share(self, total: float) -> float:
+        if self._whole is not None and total >= self._whole:
+            # what is left then is left out
+            total = total // self._whole * self._whole
         if total:
-            share = sum(self._delivered.values()) / total
-            self._highest = max(self._highest, share)
+            delivered = sum(self._delivered.values()) + self._handed_over
+            self._highest = max(self._highest, min(delivered / total, 1.0))
         return self._highest
 
 

@@ -33,6 +33,14 @@ class DecodedChunk:
     buckets: Integers
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Rows of a stream that do not make a whole batch; with those of other streams they may."""
+
+    rows: Rows
+    groups: Integers  # (R,) file group of each row
+
+
 @dataclass(slots=True)
 class _Part:
     """Rows that lie together in memory: those of a chunk."""
@@ -167,6 +175,14 @@ class Pool:
         if skip:
             return None, used
         return gather_rows([(self._block, index)]), used
+
+    def take_rest(self) -> Rest | None:
+        """The rows that are left at the end of the data; None where there are none."""
+        if not self.ready:
+            return None
+        index = np.concatenate(self._rest)
+        self._rest = []
+        return Rest(gather_rows([(self._block, index)]), self._block_groups[index])
 
     def _has_more(self) -> bool:
         """Whether rows are yet to be drawn or wait in a compartment."""

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, pairwise
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from weaver_tt.data.rows.table import Table
 from weaver_tt.data.scan import Scan
 from weaver_tt.data.shuffle.decoder import Decoder
 from weaver_tt.data.shuffle.lanes import RowRange, lane_count, plan_draws, plan_lanes, split_lanes
-from weaver_tt.data.shuffle.pool import DecodedChunk, Pool
+from weaver_tt.data.shuffle.pool import DecodedChunk, Pool, Rest
 from weaver_tt.data.shuffle.read_ahead import read_ahead
 from weaver_tt.data.statistics.sampling import Sampler
 from weaver_tt.errors import BadFileError, ConfigError
@@ -47,7 +47,7 @@ NOTHING_USED: Mapping[int, int] = {}
 class UnpaddedBatch:
     """A batch that is not yet padded.
 
-    The last of a stream has no rows, only what is left to account for.
+    The last of a stream has no rows, only what is left to account for, and perhaps a rest.
     """
 
     rows: Rows | None  # None also where the batch was to be skipped
@@ -57,6 +57,7 @@ class UnpaddedBatch:
     expected: float = 0.0
     number: int = -1  # 0 for the stream's first batch; -1 for the end
     worker: int = 0
+    rest: Rest | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,13 +103,16 @@ class Stream:
         worker: int = 0,
         workers: int = 1,
         skip: int = 0,
+        hand_over: bool = False,
     ) -> Iterator[UnpaddedBatch]:
         """Whole batches in random order from this worker's share of the rows.
 
-        The first ``skip`` of them come without rows.
+        The first ``skip`` of them come without rows. With ``hand_over``, rows that do not make a
+        whole batch come at the end, for :func:`batches_of_rests`; see ``hands_over``.
         """
         delivered = 0
         number = 0
+        rest = None
         share = rank * workers + worker
         capacity = max(1, self.pool_size // workers)
         with closing(self._decoder()) as decoder:
@@ -119,20 +123,31 @@ class Stream:
                 with self._pool(decoder, lanes, capacity, seeds, epoch, again) as pool:
                     whole = pool.prepare()
                     # data of less than a batch is one smaller batch; else its rest is left out
-                    while whole or (pool.has_rest and not number):
+                    while whole or (pool.has_rest and not number and not hand_over):
                         rows, used = pool.take_batch(skip=number < skip)
                         delivered += used.total()
                         # known only now: whether this was the last batch
                         whole = pool.prepare()
-                        expected = delivered + (pool.expected if whole else 0)
+                        expected = delivered + (pool.expected if whole or hand_over else 0)
                         accounting = self._take_accounting(decoder, used)
                         yield UnpaddedBatch(rows, accounting, delivered, expected, number, worker)
                         number += 1
+                    if hand_over:
+                        rest = pool.take_rest()
                 # data without a row would be begun again for ever
                 if not self.endless or number == first_number:
                     break
             accounting = self._take_accounting(decoder)
-            yield UnpaddedBatch(None, accounting, delivered, delivered, worker=worker)
+            expected = delivered if rest is None else delivered + rest.rows.size
+            yield UnpaddedBatch(None, accounting, delivered, expected, worker=worker, rest=rest)
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether workers hand over what does not make a whole batch.
+
+        They do not where the data begin again, nor where each bucket ends with a smaller batch.
+        """
+        return not self.endless and self.buckets == 1
 
     def lanes(self, epoch: int, again: int, index: int, of: int) -> list[list[Chunk]]:
         """Share ``index`` of ``of`` of an epoch's chunks, in lanes.
@@ -241,6 +256,26 @@ class Stream:
             if rows:
                 accounting.used[self.scan.groups[group]] += rows
         return accounting
+
+
+def batches_of_rests(
+    rests: Sequence[Rest], size: int, smallest: int | None = None
+) -> Iterator[tuple[Rows, Counter[int]]]:
+    """Whole batches of what streams have handed over, and how many rows are of each file group.
+
+    What is left then is one smaller batch, if it has at least ``smallest`` rows; by default it is
+    left out.
+    """
+    if not rests:
+        return
+    rows = concatenate_rows([rest.rows for rest in rests])
+    groups = np.concatenate([rest.groups for rest in rests])
+    edges = list(range(0, rows.size + 1, size))
+    if smallest is not None and rows.size - edges[-1] >= smallest:
+        edges.append(rows.size)
+    for first, last in pairwise(edges):
+        used = Counter(groups[first:last].tolist())
+        yield slice_rows(rows, first, last), used
 
 
 def _into_batches(

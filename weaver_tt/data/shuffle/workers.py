@@ -82,7 +82,13 @@ class WorkerShare(IterableDataset[Any]):
         skip = max(0, -(-(self._skip - worker) // workers))
         slots = itertools.cycle([SharedSlot() for _ in range(SLOTS_PER_WORKER)])
         batches = self._stream.shuffled_batches(
-            self._epoch, self._rank, self._world, worker, workers, skip
+            self._epoch,
+            self._rank,
+            self._world,
+            worker,
+            workers,
+            skip,
+            hand_over=self._stream.hands_over,
         )
         try:
             with user_errors():
