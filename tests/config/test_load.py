@@ -145,6 +145,16 @@ def test_object_selection_filters_the_collections_of_the_groups_variables():
     )
 
 
+def test_an_index_of_other_objects_into_a_group_is_not_filtered_with_it():
+    variables = {"lepton": "ak.num(_reindex(Electron_jetIdx, jets_original_index)) + 0 * Jet_pt"}
+    config = load(
+        new_variables=variables,
+        inputs={"jets": {"length": 4, "vars": ["lepton", "jets_original_index"]}},
+        object_selection={"jets": "Jet_pt > 20"},
+    )
+    assert config.objects["jets"].columns == ("Jet_*", "Jet_pt")
+
+
 def test_task_event_weight_and_monitors():
     config = load(
         task={"name": "object_efficiency", "mu": 2},

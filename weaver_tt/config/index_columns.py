@@ -207,12 +207,12 @@ def _index_uses(names: Iterable[str], config: DataConfig) -> Iterator[IndexUse]:
         if not config.is_in_file(name):
             continue
         for chosen in config.objects.values():
-            certainty = _is_index_of(name, chosen)
+            certainty = is_index_of(name, chosen)
             if certainty is not None:
                 yield IndexUse(name, chosen, certainty)
 
 
-def _is_index_of(column: str, chosen: ObjectSelection) -> Certainty | None:
+def is_index_of(column: str, chosen: ObjectSelection) -> Certainty | None:
     """Whether a column holds places of the objects of ``chosen``, as far as its name tells."""
     if chosen.index_columns is not None:
         listed = any(fnmatchcase(column, pattern) for pattern in chosen.index_columns)

@@ -6,12 +6,16 @@ Weaver's spelling is accepted, unknown keys are refused, and all that needs no d
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from weaver_tt.config.dependencies import dependency_order
-from weaver_tt.config.index_columns import check_index_columns, check_original_indices
+from weaver_tt.config.index_columns import (
+    check_index_columns,
+    check_original_indices,
+    is_index_of,
+)
 from weaver_tt.config.inputs import read_inputs, read_params, with_params
 from weaver_tt.config.labels import read_labels
 from weaver_tt.config.reweighting import (
@@ -24,7 +28,6 @@ from weaver_tt.config.reweighting import (
 )
 from weaver_tt.config.schema import (
     DataConfig,
-    InputGroup,
     Labels,
     ObjectSelection,
     Preprocess,
@@ -279,8 +282,7 @@ class _ConfigReader:
         config = replace(config, objects=found)
         for name, chosen in found.items():
             if not chosen.columns:
-                columns = default_columns(config, config.inputs[name])
-                found[name] = replace(chosen, columns=columns)
+                found[name] = replace(chosen, columns=default_columns(config, chosen))
         return found
 
     def task(self) -> TaskChoice | None:
@@ -298,19 +300,28 @@ class _ConfigReader:
         return TaskChoice(name=name, options=options)
 
 
-def default_columns(config: DataConfig, group: InputGroup) -> tuple[str, ...]:
-    """Patterns of the file columns that belong to a group.
+def default_columns(config: DataConfig, chosen: ObjectSelection) -> tuple[str, ...]:
+    """Patterns of the file columns that belong to a group whose objects are selected.
 
     They are ``Jet_*`` and ``Jet_pt`` for each raw column ``Jet_pt`` that its variables are made of.
     A dot separates as an underscore does: ``Jet_*`` for ``Jet.PT``, however the YAML spells it.
+    Columns that hold places of these objects, such as ``Electron_jetIdx``, are of another group.
     """
+    names = dependency_order(config, config.inputs[chosen.group].names)
+    raw = [name for name in names if config.is_in_file(name)]
+    own = []
+    for name in raw:
+        others = [other for other in raw if other != name]
+        if is_index_of(name, replace(chosen, columns=_with_prefixes(others))) != "certain":
+            own.append(name)
+    return _with_prefixes(own)
+
+
+def _with_prefixes(columns: Sequence[str]) -> tuple[str, ...]:
+    """The ``columns``, and patterns of those that share their words before the first ``_``."""
     prefixes = []
-    raw = []
-    for name in dependency_order(config, group.names):
-        if not config.is_in_file(name):
-            continue
-        raw.append(name)
+    for name in columns:
         prefix, underscore, _ = identifier_of(name).partition("_")
         if prefix and underscore:
             prefixes.append(f"{prefix}_*")
-    return tuple(dict.fromkeys([*prefixes, *raw]))
+    return tuple(dict.fromkeys([*prefixes, *columns]))
