@@ -51,6 +51,7 @@ INSIDE = {
         "first_rows",
         "statistics",
         "scan",
+        "missing_columns",
         "rows",
         "chunks",
         "accounting",

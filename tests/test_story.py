@@ -611,7 +611,7 @@ def test_a_file_cut_short_stops_the_run(tmp_path, capsys, events, broken):
 
 def test_a_file_cut_short_can_be_skipped_and_is_reported(tmp_path, capsys, events, broken):
     common = ["-c", TRUTH_TAGGING, "-n", EDGES, "-m", tmp_path / "net", *SMALL, "--num-epochs", 1]
-    assert run("-i", events, broken, *common, "--on-bad-file", "skip") == 0
+    assert run("-i", events, broken, *common, "--on-bad-file", "skip") == 3
     assert "broken.root" in capsys.readouterr().err
 
 

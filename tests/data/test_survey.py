@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 
 from weaver_tt.config.load import from_mapping
-from weaver_tt.config.plan import make_plan
 from weaver_tt.data import survey
 from weaver_tt.data.first_rows import FirstRows
 from weaver_tt.data.rows.rows import JaggedObjects, Rows
-from weaver_tt.formats.file_groups import FileGroup
 
 CONFIG = {
     "new_variables": {"jet_energy": "jet_pt * 2", "is_bb": "flavour == 5"},
@@ -25,27 +23,6 @@ CONFIG = {
 @pytest.fixture
 def config():
     return from_mapping(CONFIG)
-
-
-def test_a_missing_column_comes_with_its_files_what_needs_it_and_the_nearest(tmp_path, config):
-    complete = {"event": [1], "jet_pt": [[1.0]], "jet_mass": [[1.0]], "is_b": [1], "is_c": [0]}
-    ak.to_parquet(ak.Array(complete), tmp_path / "a.parquet")
-    lacking = {name: complete[name] for name in ("event", "jet_mass", "is_c")}
-    ak.to_parquet(ak.Array(lacking | {"jet_ptt": [[1.0]]}), tmp_path / "b.parquet")
-    (tmp_path / "c.parquet").write_bytes(b"PAR1")
-    paths = tuple(str(tmp_path / f"{name}.parquet") for name in "abc")
-    files = survey.survey_files([FileGroup("_", paths)], None)
-    assert [(file.path, file.rows) for file in files] == list(zip(paths, [1, 1, 0], strict=True))
-    assert (files[0].error, files[1].error) == (None, None)
-    assert "cannot be" in str(files[2].error)
-    plan = make_plan(config, "train")
-    of_jets, of_labels = survey.missing_columns(files, config, plan)
-    assert (of_jets.name, of_jets.needed_by) == ("jet_pt", ("inputs.jets",))
-    assert of_jets.nearest == "did you mean 'jet_ptt'?"
-    assert (of_jets.files, of_jets.looked_at) == ((paths[1],), 2)
-    assert of_labels.name == "is_b"
-    # a new variable may be what was meant
-    assert "'is_bb'" in of_labels.nearest
 
 
 @pytest.mark.parametrize(

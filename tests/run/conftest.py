@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,18 +96,25 @@ class SmallRun:
         }
 
 
-@pytest.fixture
-def small_run(tmp_path):
+@contextmanager
+def log_as_it_was() -> Iterator[None]:
+    """The next test finds the logger as this one did."""
     handlers = list(log.handlers)
     propagate = log.propagate
     level = log.level
-    yield SmallRun(tmp_path)
-    # the next test finds the logger as this one did
+    yield
     for handler in [handler for handler in log.handlers if handler not in handlers]:
         log.removeHandler(handler)
         handler.close()
     log.propagate = propagate
     log.setLevel(level)
+
+
+@pytest.fixture
+def small_run(tmp_path) -> Iterator[SmallRun]:
+    """``train.py`` on a few rows."""
+    with log_as_it_was():
+        yield SmallRun(tmp_path)
 
 
 # --- one that draws random numbers in many ways
@@ -174,7 +183,8 @@ class SmallTraining:
 
 
 @pytest.fixture
-def training(tmp_path, monkeypatch) -> SmallTraining:
+def training(tmp_path, monkeypatch) -> Iterator[SmallTraining]:
     """A small training in the working folder."""
     monkeypatch.chdir(tmp_path)
-    return SmallTraining(tmp_path)
+    with log_as_it_was():
+        yield SmallTraining(tmp_path)

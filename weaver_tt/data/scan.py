@@ -16,6 +16,7 @@ from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting, LostRows
 from weaver_tt.data.chunks import Source
+from weaver_tt.data.missing_columns import find_missing, missing_error
 from weaver_tt.data.rows.table import file_name
 from weaver_tt.errors import BadFileError, DataError, MissingTreeError
 from weaver_tt.formats.column_types import common_type
@@ -68,21 +69,31 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class _FileScan:
+class FileScan:
+    """What is in one file, for the columns of a plan."""
+
     path: str
     borders: tuple[int, ...]
-    optional: frozenset[str]  # optional columns that the file has
-    types: Mapping[str, Type]  # of its columns; none for a file without rows
+    missing: frozenset[str]  # columns that it lacks, as the YAML names them
+    types: Mapping[str, Type]  # of the others, as the file names them; none without rows
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.borders[-1]
 
 
-class _CommonTypes:
-    """The types of columns that fit all files, as these are added."""
+class CommonTypes:
+    """The types of columns that fit all files, as these are added.
+
+    ``common``: column, as the files name it -> that type.
+    """
 
     def __init__(self) -> None:
         self.common: dict[str, Type] = {}
         self._first_file: dict[str, tuple[str, Type]] = {}  # column -> the first file that has it
 
-    def add(self, file: _FileScan) -> None:
+    def add(self, file: FileScan) -> None:
         """Take the types of a file into account.
 
         Raises:
@@ -126,9 +137,11 @@ def scan_files(
     accounting = Accounting()
     sources: list[Source] = []
     columns = []
-    types = _CommonTypes()
-    scanned = [_scan_group(group, config, plan) for group in groups]
-    _check_bad_files([*chain.from_iterable(scanned)], on_bad_file)
+    types = CommonTypes()
+    scanned = [scan_group(group, config, plan) for group in groups]
+    all_files = [*chain.from_iterable(scanned)]
+    _check_bad_files(all_files, on_bad_file)
+    _check_columns(all_files, config, plan)
     for number, group in enumerate(groups):
         files = []
         for path, file in zip(group.paths, scanned[number], strict=True):
@@ -137,8 +150,8 @@ def scan_files(
                 accounting.lost[LostRows(path, str(file))] += 1
             else:
                 files.append(file)
-        optional = _common_optional_columns(group.name, files)
-        columns.append(_columns_to_read(plan, optional))
+        missing = _common_missing_columns(group.name, files, plan)
+        columns.append(tuple(name for name in plan.columns if name not in missing))
         for file in files:
             sources.append(Source(number, file.path, file.borders))
             types.add(file)
@@ -169,10 +182,10 @@ def _no_rows_error(groups: Sequence[FileGroup], accounting: Accounting) -> DataE
     return DataError(f"no rows to read: 0 entries in {len(paths)} files{bad} ({shown})")
 
 
-def _scan_group(group: FileGroup, config: DataConfig, plan: Plan) -> list[_FileScan | BadFileError]:
+def scan_group(group: FileGroup, config: DataConfig, plan: Plan) -> list[FileScan | BadFileError]:
     """What is in the files of a group, in their order; an error in the place of a bad one."""
 
-    def scan_file(path: str) -> _FileScan | BadFileError:
+    def scan_file(path: str) -> FileScan | BadFileError:
         try:
             return _scan_file(path, config, plan)
         except BadFileError as error:
@@ -182,7 +195,7 @@ def _scan_group(group: FileGroup, config: DataConfig, plan: Plan) -> list[_FileS
         return list(executor.map(scan_file, group.paths))
 
 
-def _check_bad_files(scanned: Sequence[_FileScan | BadFileError], on_bad_file: str) -> None:
+def _check_bad_files(scanned: Sequence[FileScan | BadFileError], on_bad_file: str) -> None:
     """Check that files that cannot be read may be skipped.
 
     Raises:
@@ -199,50 +212,57 @@ def _check_bad_files(scanned: Sequence[_FileScan | BadFileError], on_bad_file: s
         raise type(bad[0])(f"{bad[0]}; {hint}") from bad[0]
 
 
-def _scan_file(path: str, config: DataConfig, plan: Plan) -> _FileScan:
+def _scan_file(path: str, config: DataConfig, plan: Plan) -> FileScan:
     """What is in one file."""
     with open_reader(path, config.treename) as reader:
         rows = reader.rows()
         if not rows and not reader.columns():
             raise MissingTreeError(f"{reader.place}: it has neither rows nor columns")
-        optional = set()
+        missing = set()
+        wanted = []
         for name in plan.columns:
-            if plan.is_optional(name) and file_name(name, config) in reader:
-                optional.add(name)
-        columns = _columns_to_read(plan, optional)
-        wanted = [file_name(name, config) for name in columns]
-        # raises an error that names what is missing
-        reader.resolve(wanted)
+            if file_name(name, config) in reader:
+                wanted.append(file_name(name, config))
+            else:
+                missing.add(name)
         if not rows:
-            return _FileScan(path, (0,), frozenset(optional), {})
-        borders = tuple(reader.clusters(wanted))
+            return FileScan(path, (0,), frozenset(missing), {})
+        borders = tuple(reader.clusters(wanted or None))
         types = reader.types(list(dict.fromkeys(wanted)))
-        return _FileScan(path, borders, frozenset(optional), types)
+        return FileScan(path, borders, frozenset(missing), types)
 
 
-def _columns_to_read(plan: Plan, optional: set[str] | frozenset[str]) -> tuple[str, ...]:
-    """The columns of ``plan`` where only these optional ones are there."""
-    return tuple(name for name in plan.columns if not plan.is_optional(name) or name in optional)
-
-
-def _common_optional_columns(group: str, files: Sequence[_FileScan]) -> frozenset[str]:
-    """The optional columns that all files of a group have.
+def _check_columns(
+    scanned: Sequence[FileScan | BadFileError], config: DataConfig, plan: Plan
+) -> None:
+    """Check that all files have all columns that are not optional.
 
     Raises:
-        DataError: only some files have a column.
+        DataError: some have not; names all of these columns, and what was probably meant.
+    """
+    files = [file for file in scanned if isinstance(file, FileScan)]
+    missing = find_missing(((file.path, sorted(file.missing)) for file in files), config, plan)
+    required = [column for column in missing if not column.optional]
+    if required:
+        raise missing_error(required, config)
+
+
+def _common_missing_columns(group: str, files: Sequence[FileScan], plan: Plan) -> frozenset[str]:
+    """The optional columns of ``plan`` that all files of a group lack.
+
+    Raises:
+        DataError: only some files lack one.
     """
     # a file without rows may have been written without columns
-    with_rows = [file for file in files if len(file.borders) > 1]
+    with_rows = [file for file in files if file.rows] or list(files)
     if not with_rows:
-        with_rows = list(files)
-    found: set[str] = set()
+        return frozenset(name for name in plan.columns if plan.is_optional(name))
+    missing = frozenset.intersection(*(file.missing for file in with_rows))
     for file in with_rows:
-        found |= file.optional
-    for file in with_rows:
-        for name in sorted(found - file.optional):
-            other = next(other for other in with_rows if name in other.optional)
+        for name in sorted(file.missing - missing):
+            other = next(other for other in with_rows if name not in other.missing)
             raise DataError(
                 f"{file.path}: no column {name!r}, which {other.path} of the same group {group!r} "
                 "has; it is optional for all or none of them"
             )
-    return frozenset(found)
+    return missing

@@ -1,25 +1,17 @@
-"""What is in files, measured on their headers and on some of their rows, for people to look at."""
+"""The values of some rows, measured for people to look at."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.config.plan import Plan, dependency_order
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.data.first_rows import FirstRows
 from weaver_tt.data.rows.rows import Rows
-from weaver_tt.data.rows.table import file_name
-from weaver_tt.data.scan import FILES_AT_ONCE
 from weaver_tt.data.statistics.standardize import flat_values
-from weaver_tt.errors import WeaverError, nearest
-from weaver_tt.expressions.evaluate import Expression
-from weaver_tt.formats.file_groups import FileGroup
-from weaver_tt.formats.open_reader import open_reader
 
 Numbers = npt.NDArray[np.float64]
 
@@ -32,118 +24,6 @@ FAR = 3.0
 
 # numbers that programs write where there is nothing: 99, 999, 9999 ... with either sign
 NINES = {sign * (10.0**digits - 1) for digits in range(2, 10) for sign in (1, -1)}
-
-
-# --- headers
-
-
-@dataclass(frozen=True, slots=True)
-class FileSurvey:
-    """One file: its rows and columns, or why it cannot be read."""
-
-    path: str
-    rows: int = 0
-    columns: tuple[str, ...] = ()
-    spellings: frozenset[str] = frozenset()  # of the columns, all that are understood
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MissingColumn:
-    """A column that files lack: what needs it, and the nearest that there is."""
-
-    name: str
-    needed_by: tuple[str, ...]
-    optional: bool
-    files: tuple[str, ...]  # that lack it
-    looked_at: int  # files that could be read
-    nearest: str
-
-
-def survey_files(groups: Sequence[FileGroup], treename: str | None) -> list[FileSurvey]:
-    """Open every file of ``groups`` and look at its columns; nothing is decoded.
-
-    What is wrong with a file is part of the answer, not an error.
-    """
-
-    def survey_file(path: str) -> FileSurvey:
-        try:
-            with open_reader(path, treename) as reader:
-                columns = tuple(reader.columns())
-                spellings = frozenset(reader.known_columns())
-                return FileSurvey(path, reader.rows(), columns, spellings)
-        except WeaverError as error:
-            return FileSurvey(path, error=str(error))
-
-    paths: list[str] = []
-    for group in groups:
-        paths += group.paths
-    with ThreadPoolExecutor(FILES_AT_ONCE) as executor:
-        return list(executor.map(survey_file, paths))
-
-
-def missing_columns(
-    files: Sequence[FileSurvey], config: DataConfig, plan: Plan
-) -> list[MissingColumn]:
-    """The columns of ``plan`` that some of ``files`` lack, in the order of the plan.
-
-    The nearest are sought among the columns of the first such file and the new variables.
-    """
-    readable = [file for file in files if file.error is None]
-    found = []
-    for name in plan.columns:
-        wanted = file_name(name, config)
-        lacking = [file for file in readable if wanted not in file.spellings]
-        if not lacking:
-            continue
-        known = [*lacking[0].columns, *config.new_variables]
-        found.append(
-            MissingColumn(
-                name=name,
-                needed_by=tuple(needed_by(config, name)),
-                optional=plan.is_optional(name),
-                files=tuple(file.path for file in lacking),
-                looked_at=len(readable),
-                nearest=nearest(wanted, known),
-            )
-        )
-    return found
-
-
-def needed_by(config: DataConfig, column: str) -> list[str]:
-    """The keys of the YAML that are made of ``column``, directly or through new variables."""
-    keys = []
-    for key, names in _names_by_key(config).items():
-        if column in dependency_order(config, names):
-            keys.append(key)
-    return keys
-
-
-def _names_by_key(config: DataConfig) -> dict[str, list[str]]:
-    """Key of the YAML -> the names in it."""
-    expressions: dict[str, Expression | None] = {
-        "selection": config.selection,
-        "test_time_selection": config.test_time_selection,
-        "event_weight": config.event_weight,
-    }
-    for name, selection in config.objects.items():
-        expressions[f"objects.{name}"] = selection.expression
-    if config.labels is not None:
-        for name, expression in config.labels.expressions.items():
-            expressions[f"labels.{name}"] = expression
-    names = {key: sorted(found.names) for key, found in expressions.items() if found is not None}
-    for name, group in config.inputs.items():
-        names[f"inputs.{name}"] = group.names
-    names["observers"] = list(config.observers)
-    names["monitor_variables"] = list(config.monitor_variables)
-    if config.weights is not None:
-        names["weights"] = list(config.weights.names)
-    if config.bucketing is not None:
-        names["bucketing"] = [config.bucketing.variable]
-    return names
-
-
-# --- values
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,10 +252,10 @@ def test_tables_of_the_yaml_are_remade_unless_the_flag_says_no(data, tmp_path):
 
 def test_columns_that_are_not_there_are_told_with_their_key(data, tmp_path):
     for change, message in (
-        ({"reweight_classes": ["sig", "bkgd"]}, "reweight_classes: .*'bkgd'.*'bkg'"),
-        ({"reweight_vars": {"ptt": [0, 1]}}, "reweight_vars: .*'ptt'"),
+        ({"reweight_classes": ["sig", "bkgd"]}, "'bkgd' .*weights.reweight_classes.*'bkg'"),
+        ({"reweight_vars": {"ptt": [0, 1]}}, "'ptt' .*weights.reweight_vars"),
     ):
-        with pytest.raises(ConfigError, match=f"x.yaml: weights.{message}"):
+        with pytest.raises(DataError, match=f"x.yaml: no column {message}"):
             fit_statistics(changed(**change), str(tmp_path / "net"), options(data))
 
 
@@ -342,7 +342,7 @@ def test_rows_without_weight_are_counted_in_a_warning(data, tmp_path, caplog):
 def test_a_constant_by_file_name_is_no_column_that_is_missing(data, tmp_path):
     values = copy.deepcopy(YAML) | {"file_magic": {"mc": {"a": 1}}}
     values["weights"] |= {"reweight_classes": ["mc"], "reweight_vars": {"ptt": [0, 1]}}
-    with pytest.raises(ConfigError, match=r"x.yaml: weights.reweight_vars: .*'ptt'"):
+    with pytest.raises(DataError, match=r"x.yaml: no column 'ptt' \(needed by weights"):
         prepared(from_mapping(values, "x.yaml"), data, tmp_path)
 
 

@@ -22,12 +22,11 @@ from weaver_tt.data.statistics.bucketing import BucketEdgesAccumulator
 from weaver_tt.data.statistics.reweighting import (
     FittedWeights,
     WeightsAccumulator,
-    check_weight_columns,
     describe_weights,
 )
 from weaver_tt.data.statistics.standardize import StatisticsAccumulator
 from weaver_tt.data.statistics.training_pass import Accumulator, accumulate, training_sources
-from weaver_tt.errors import BadFileError, DataError, WeaverError
+from weaver_tt.errors import WeaverError
 from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
@@ -101,13 +100,7 @@ def scan_training_files(config: DataConfig, data: DataOptions, known: Scan | Non
     """The scan of the training files for all columns of the training; ``known`` if it is that."""
     selected = with_extra_selection(config, "train", data.extra_selection_train)
     groups = parse_groups(data.data_train)
-    try:
-        return scan_files(groups, selected, make_plan(selected, "train"), data.on_bad_file, known)
-    except BadFileError:
-        raise
-    except DataError:
-        check_weight_columns(selected, data)
-        raise
+    return scan_files(groups, selected, make_plan(selected, "train"), data.on_bad_file, known)
 
 
 def _scan_and_fit(

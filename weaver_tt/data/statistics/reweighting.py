@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from weaver_tt.config.dependencies import dependency_order
 from weaver_tt.config.plan import make_plan
 from weaver_tt.config.schema import DataConfig, Weights, WeightSummary
 from weaver_tt.data.chunks import Source
-from weaver_tt.data.rows.table import Table, file_name
+from weaver_tt.data.rows.table import Table
 from weaver_tt.data.statistics.fingerprint import pass_fingerprint
 from weaver_tt.data.statistics.sampling import repeats_per_row
 from weaver_tt.data.statistics.spectra import Numbers, Spectra, bin_rows
@@ -22,11 +20,8 @@ from weaver_tt.data.statistics.weight_tables import (
     row_weights,
     summarize_weights,
 )
-from weaver_tt.errors import BadFileError, ConfigError, DataError
-from weaver_tt.formats.file_groups import parse_groups
-from weaver_tt.formats.open_reader import open_reader
+from weaver_tt.errors import ConfigError
 from weaver_tt.log import log
-from weaver_tt.options.train import DataOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,28 +118,6 @@ class WeightsAccumulator:
             _log_weights(self._spectra, tables)
             summary = summarize_weights(self._spectra, tables, self.needed)
         return FittedWeights(tables, replace(summary, fingerprint=self.fingerprint))
-
-
-def check_weight_columns(config: DataConfig, data: DataOptions) -> None:
-    """Raise ConfigError that names the key where the first file lacks a column of ``weights``."""
-    weights = config.weights
-    if weights is None:
-        return
-    keys = {"reweight_classes": weights.classes, "reweight_vars": weights.variables}
-    groups = parse_groups(data.data_train)
-    # a damaged file is an error of the scan, or is skipped
-    with suppress(BadFileError), open_reader(groups[0].paths[0], config.treename) as reader:
-        for key, names in keys.items():
-            columns = []
-            for name in dependency_order(config, names):
-                if config.is_in_file(name):
-                    columns.append(file_name(name, config))
-            try:
-                reader.resolve(columns)
-            except BadFileError:
-                raise
-            except DataError as error:
-                raise ConfigError(f"{config.source}: weights.{key}: {error}") from error
 
 
 def _matching_tables(old: Weights, weights: Weights, path: str) -> Mapping[str, Numbers] | None:

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from weaver_tt.config.load import load_config
-from weaver_tt.config.plan import Purpose, make_plan, with_extra_selection, without_reweighting
+from weaver_tt.config.plan import (
+    Plan,
+    Purpose,
+    make_plan,
+    with_extra_selection,
+    without_reweighting,
+)
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.datasets import copy_batch
 from weaver_tt.data.first_rows import FirstRows, read_first_rows
 from weaver_tt.data.loaders import val_loader
+from weaver_tt.data.missing_columns import MissingColumn, describe_missing, find_missing
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.table import describe_empty_selections
-from weaver_tt.data.scan import Scan, scan_files
+from weaver_tt.data.scan import CommonTypes, FileScan, Scan, scan_files, scan_group
 from weaver_tt.data.statistics.standardize import provisional_statistics
 from weaver_tt.data.survey import (
     ColumnSurvey,
-    FileSurvey,
-    MissingColumn,
     ObjectsSurvey,
-    missing_columns,
     row_bytes,
     survey_columns,
-    survey_files,
     survey_objects,
 )
 from weaver_tt.engine.device_settings import autocast_type
@@ -180,28 +184,75 @@ def _configs(config: DataConfig, options: RunOptions) -> dict[str, DataConfig]:
 def _look_at_files(
     kind: str, patterns: Sequence[str], config: DataConfig, options: RunOptions, findings: Findings
 ) -> None:
-    """Files of one kind: their rows, columns that are missing, files that cannot be read."""
+    """Files of one kind: their rows, columns that are missing or differ, files that are bad."""
     groups = parse_groups(patterns, divide=kind == "test")
     plan = make_plan(config, PURPOSES[kind])
-    files = survey_files(groups, config.treename)
-    _note_bad_files(files, options, findings)
-    missing = missing_columns(files, config, plan)
-    findings.missing += missing
-    for column in missing:
-        is_everywhere = len(column.files) == column.looked_at
-        if column.optional and is_everywhere:
-            findings.remarks.append(f"{kind}: {describe_missing(column)}; it is optional")
-        else:
-            findings.problems.append(f"{kind}: {describe_missing(column)}")
     if kind == "training":
-        _remark_on_observers(files, config, findings)
-    by_path = {file.path: file for file in files}
+        plan = _with_observers(plan, config)
+    files: list[FileScan] = []
     for group in groups:
-        rows = sum(by_path[path].rows for path in group.paths)
+        rows = 0
+        for file in scan_group(group, config, plan):
+            if isinstance(file, FileScan):
+                files.append(file)
+                rows += file.rows
+            elif options.data.on_bad_file == "skip":
+                findings.remarks.append(f"{kind}: {file}; it is skipped")
+            else:
+                findings.problems.append(f"{kind}: {file}")
         fraction = _fraction(kind, options)
         findings.groups.append(
             GroupFindings(kind, group.name, len(group.paths), rows, fraction, 0, 0, {})
         )
+    _note_missing(kind, files, config, plan, findings)
+    _note_types(kind, files, findings)
+
+
+def _with_observers(plan: Plan, config: DataConfig) -> Plan:
+    """Training reads no observers, but a prediction of its files would."""
+    of_prediction = make_plan(without_reweighting(config), "predict")
+    more = []
+    for name in of_prediction.columns:
+        if name not in plan.columns and not of_prediction.is_optional(name):
+            more.append(name)
+    return replace(plan, columns=(*plan.columns, *more), optional=plan.optional | frozenset(more))
+
+
+def _note_missing(
+    kind: str, files: Sequence[FileScan], config: DataConfig, plan: Plan, findings: Findings
+) -> None:
+    """Columns that files lack: a problem, unless they are optional and all files lack them."""
+    lacking = [(file.path, sorted(file.missing)) for file in files]
+    missing = find_missing(lacking, config, plan)
+    findings.missing += missing
+    for column, line in zip(missing, describe_missing(missing, config), strict=True):
+        if not column.optional:
+            findings.problems.append(f"{kind}: {line}")
+        elif kind == "training":
+            findings.remarks.append(f"{kind}: {line}; only a prediction needs it")
+        elif len(column.files) == column.looked_at:
+            findings.remarks.append(f"{kind}: {line}; it is optional")
+        else:
+            findings.problems.append(f"{kind}: {line}; optional columns are in all files or none")
+
+
+def _note_types(kind: str, files: Sequence[FileScan], findings: Findings) -> None:
+    """Columns whose type differs between files; a problem where none fits all of them."""
+    types = CommonTypes()
+    found: dict[str, Counter[str]] = {}  # column -> type -> files
+    for file in files:
+        for name, of_file in file.types.items():
+            found.setdefault(name, Counter())[str(of_file)] += 1
+        with _problems_of(findings):
+            types.add(file)
+    for name, counts in found.items():
+        if len(counts) > 1 and not findings.problems:
+            shown = []
+            for text, number in counts.items():
+                shown.append(f"{text} in {number} {'file' if number == 1 else 'files'}")
+            findings.remarks.append(
+                f"{kind}: column {name!r} is {', '.join(shown)}; it is read as {types.common[name]}"
+            )
 
 
 def _fraction(kind: str, options: RunOptions) -> float:
@@ -214,40 +265,6 @@ def _fraction(kind: str, options: RunOptions) -> float:
     if data.data_val:
         return data.data_fraction
     return data.data_fraction * data.train_val_split
-
-
-def _note_bad_files(files: Sequence[FileSurvey], options: RunOptions, findings: Findings) -> None:
-    skip = options.data.on_bad_file == "skip"
-    for file in files:
-        if file.error is not None:
-            place = findings.remarks if skip else findings.problems
-            place.append(file.error)
-
-
-def _remark_on_observers(
-    files: Sequence[FileSurvey], config: DataConfig, findings: Findings
-) -> None:
-    """Training reads no observers, but a prediction of these files would need them."""
-    plan = make_plan(without_reweighting(config), "predict")
-    training = set(make_plan(config, "train").columns)
-    for column in missing_columns(files, config, plan):
-        if column.name not in training and not column.optional:
-            findings.remarks.append(
-                f"training: {describe_missing(column)}; only a prediction needs it"
-            )
-
-
-def describe_missing(column: MissingColumn) -> str:
-    """A missing column in words."""
-    files = column.files[0]
-    if len(column.files) > 1:
-        files += f" and {len(column.files) - 1} more"
-    if len(column.files) < column.looked_at:
-        files += f" of {column.looked_at}"
-    needed = f" (needed by {', '.join(column.needed_by)})" if column.needed_by else ""
-    text = f"no column {column.name!r}{needed} in {files}"
-    # all names of a file would hide what matters
-    return f"{text}; {column.nearest}" if column.nearest.startswith("did you mean") else text
 
 
 # --- rows

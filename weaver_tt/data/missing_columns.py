@@ -1,0 +1,123 @@
+"""Columns that a data YAML names and files lack: what needs them, and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from weaver_tt.config.plan import Plan, dependency_order
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.rows.table import file_name
+from weaver_tt.errors import DataError
+from weaver_tt.expressions.evaluate import Expression
+from weaver_tt.formats.open_reader import open_reader
+
+
+@dataclass(frozen=True, slots=True)
+class MissingColumn:
+    """A column that files lack, as the YAML names it."""
+
+    name: str
+    needed_by: tuple[str, ...]  # keys of the YAML
+    optional: bool
+    files: tuple[str, ...]  # that lack it
+    looked_at: int  # files that could be read
+
+    def __str__(self) -> str:
+        """``no column 'x' (needed by labels.a) in a.root and 2 more of 5``."""
+        text = f"no column {self.name!r}"
+        if self.needed_by:
+            text += f" (needed by {', '.join(self.needed_by)})"
+        text += f" in {self.files[0]}"
+        if len(self.files) > 1:
+            text += f" and {len(self.files) - 1} more"
+        if len(self.files) < self.looked_at:
+            text += f" of {self.looked_at}"
+        return text
+
+
+def find_missing(
+    lacking: Iterable[tuple[str, Sequence[str]]], config: DataConfig, plan: Plan
+) -> list[MissingColumn]:
+    """The columns of ``plan`` that files lack, in its order.
+
+    ``lacking``: the path of each file that can be read, and the names of the columns it lacks.
+    """
+    files: dict[str, list[str]] = {}
+    looked_at = 0
+    for path, names in lacking:
+        looked_at += 1
+        for name in names:
+            files.setdefault(name, []).append(path)
+    found = []
+    for name in plan.columns:
+        if name in files:
+            keys = tuple(keys_that_need(config, name))
+            paths = tuple(files[name])
+            found.append(MissingColumn(name, keys, plan.is_optional(name), paths, looked_at))
+    return found
+
+
+def keys_that_need(config: DataConfig, column: str) -> list[str]:
+    """The keys of the YAML that are made of ``column``, directly or through new variables."""
+    keys = []
+    for key, names in _names_by_key(config).items():
+        if column in dependency_order(config, names):
+            keys.append(key)
+    return keys
+
+
+def _names_by_key(config: DataConfig) -> dict[str, list[str]]:
+    """Key of the YAML -> the names in it."""
+    expressions: dict[str, Expression | None] = {
+        "selection": config.selection,
+        "test_time_selection": config.test_time_selection,
+        "event_weight": config.event_weight,
+    }
+    for name, selection in config.objects.items():
+        expressions[f"object_selection.{name}"] = selection.expression
+    if config.labels is not None:
+        for name, expression in config.labels.expressions.items():
+            expressions[f"labels.{name}"] = expression
+    names = {key: sorted(found.names) for key, found in expressions.items() if found is not None}
+    for name, group in config.inputs.items():
+        names[f"inputs.{name}"] = group.names
+    names["observers"] = list(config.observer_names)
+    names["monitor_variables"] = list(config.monitor_variables)
+    weights = config.weights
+    if weights is not None:
+        names["weights.reweight_vars"] = list(weights.variables)
+        names["weights.reweight_classes"] = list(weights.classes)
+        others = set(weights.names) - {*weights.variables, *weights.classes}
+        names["weights"] = sorted(others)
+    if config.bucketing is not None:
+        names["bucketing"] = [config.bucketing.variable]
+    return names
+
+
+def describe_missing(missing: Sequence[MissingColumn], config: DataConfig) -> list[str]:
+    """One line for each column, with what was probably meant in the first file that lacks it."""
+    lines = []
+    for column in missing:
+        lines.append(f"{column}; {_explain(column, config)}")
+    return lines
+
+
+def missing_error(missing: Sequence[MissingColumn], config: DataConfig) -> DataError:
+    """All ``missing`` columns, at least one, in one error."""
+    lines = describe_missing(missing, config)
+    if len(lines) == 1:
+        return DataError(f"{config.source}: {lines[0]}")
+    listed = "".join(f"\n  {line}" for line in lines)
+    return DataError(f"{config.source}: {len(lines)} columns are not in the files:{listed}")
+
+
+def _explain(column: MissingColumn, config: DataConfig) -> str:
+    """What to write instead: a column of the file, or a new variable."""
+    with open_reader(column.files[0], config.treename) as reader:
+        text = reader.explain_missing(file_name(column.name, config))
+    close = difflib.get_close_matches(column.name, config.new_variables, n=1)
+    if close:
+        text += f" There is a new variable {close[0]!r}."
+    return text
