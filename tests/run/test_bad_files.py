@@ -13,6 +13,7 @@ import pytest
 import uproot
 
 from weaver_tt import cli
+from weaver_tt.config.load import from_mapping
 from weaver_tt.data.accounting import LostRows
 from weaver_tt.options.train import parse_options
 from weaver_tt.run import bad_files, launch
@@ -166,13 +167,18 @@ def test_only_the_first_rank_predicts_once_the_ranks_have_parted(tmp_path, monke
     joined = {"now": True}
     monkeypatch.setattr(distributed, "is_main", lambda: not joined["now"])
     monkeypatch.setattr(distributed, "leave_ranks", lambda: joined.update(now=False))
-    scans = SimpleNamespace(training=None, validation=None)
+    scans = SimpleNamespace(training=None, validation=None, labels=None)
     monkeypatch.setattr(run_module, "check_training", lambda *arguments: scans)
     for name in ("check_prefix", "remove_earlier_run", "list_data_files", "run_on_main"):
         monkeypatch.setattr(run_module, name, lambda *arguments: [])
     monkeypatch.setattr(run_module, "open_run", lambda options: options)
     monkeypatch.setattr(run_module, "train_fold", lambda *arguments: [])
     monkeypatch.setattr(run_module, "run_predict", None)
-    options = parse_options(["-i", "a.root", "-t", "b.root", "-m", str(tmp_path / "net")])
-    result = run_module.run_train(None, options)
+    files = [tmp_path / "a.root", tmp_path / "b.root"]
+    for file in files:
+        file.touch()
+    flags = ["-i", str(files[0]), "-t", str(files[1]), "-m", str(tmp_path / "net")]
+    options = parse_options(flags)
+    config = from_mapping({"inputs": {"event": {"length": None, "vars": ["x"]}}})
+    result = run_module.run_train(config, options)
     assert (result.best, result.bad_files) == ([], [])
