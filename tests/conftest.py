@@ -12,6 +12,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from weaver_tt.log import log
+
 settings.register_profile("steady", deadline=None, derandomize=True)  # a busy machine is no failure
 settings.load_profile("steady")
 
@@ -23,3 +25,17 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """Each test finds the logger as the one before did: a command sets it up anew."""
+    handlers = list(log.handlers)
+    propagate = log.propagate
+    level = log.level
+    yield
+    for handler in [handler for handler in log.handlers if handler not in handlers]:
+        log.removeHandler(handler)
+        handler.close()
+    log.propagate = propagate
+    log.setLevel(level)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ import pytest
 import yaml
 
 from weaver_tt import cli
-from weaver_tt.log import log
 from weaver_tt.options.train import RunOptions, parse_options
 
 DATA = """
@@ -96,25 +93,10 @@ class SmallRun:
         }
 
 
-@contextmanager
-def log_as_it_was() -> Iterator[None]:
-    """The next test finds the logger as this one did."""
-    handlers = list(log.handlers)
-    propagate = log.propagate
-    level = log.level
-    yield
-    for handler in [handler for handler in log.handlers if handler not in handlers]:
-        log.removeHandler(handler)
-        handler.close()
-    log.propagate = propagate
-    log.setLevel(level)
-
-
 @pytest.fixture
-def small_run(tmp_path) -> Iterator[SmallRun]:
+def small_run(tmp_path) -> SmallRun:
     """``train.py`` on a few rows."""
-    with log_as_it_was():
-        yield SmallRun(tmp_path)
+    return SmallRun(tmp_path)
 
 
 # --- one that draws random numbers in many ways
@@ -183,8 +165,7 @@ class SmallTraining:
 
 
 @pytest.fixture
-def training(tmp_path, monkeypatch) -> Iterator[SmallTraining]:
+def training(tmp_path, monkeypatch) -> SmallTraining:
     """A small training in the working folder."""
     monkeypatch.chdir(tmp_path)
-    with log_as_it_was():
-        yield SmallTraining(tmp_path)
+    return SmallTraining(tmp_path)
