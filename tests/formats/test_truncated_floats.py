@@ -73,6 +73,11 @@ def test_what_uproot_reads_rightly_is_left_to_it(classname, title):
     assert truncated_interpretation(branch(classname, title)) is None
 
 
+def test_a_vector_has_no_type_of_its_own():
+    found = branch("TLeafElement", "x", streamer=object(), fType=-1)
+    assert truncated_interpretation(found) is None
+
+
 @pytest.mark.parametrize("title", ["pt[n][3]/f[0,1,8]", "pt[n]/f[low,1,8]"])
 def test_what_cannot_be_read_is_no_damage(title):
     with pytest.raises(NotImplementedError):

@@ -47,7 +47,8 @@ def truncated_interpretation(branch: Any) -> Interpretation | None:
         return None
     title = leaf.member("fTitle")
     if leaf.classname == "TLeafElement":
-        title = "" if branch.streamer is None else branch.streamer.title
+        # a whole class has no comment
+        title = getattr(branch.streamer, "title", "")
     brackets = re.findall(r"\[([^\]]*)\]", title)
     # a range has commas, a length has none
     if not brackets or "," in brackets[0]:
@@ -64,11 +65,12 @@ def truncated_interpretation(branch: Any) -> Interpretation | None:
 def _has_type(leaf: Any, classname: str, number: int) -> bool:
     """Whether a leaf is of the class ``classname``, or a member of an object with type ``number``.
 
-    ROOT adds 20 for a fixed-size array of the type and 40 for a list.
+    ROOT adds 20 for a fixed-size array of the type and 40 for a list; -1 is a container.
     """
     if leaf.classname == classname:
         return True
-    return leaf.classname == "TLeafElement" and leaf.member("fType") % 20 == number
+    types = (number, number + 20, number + 40)
+    return leaf.classname == "TLeafElement" and leaf.member("fType") in types
 
 
 def _interpretation(
