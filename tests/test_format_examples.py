@@ -102,6 +102,25 @@ def test_jets_of_physlite_are_tagged_by_the_scores_that_they_point_to(tmp_path):
     assert ((efficiency > 0) & (efficiency < 1)).to_list() == [True] * len(efficiency)
 
 
+def test_physlite_as_an_rntuple_has_colons_in_its_names_and_gives_the_same(tmp_path):
+    tree = tmp_path / "tree.root"
+    columns = physlite(tree, 5)
+    jets = "AnalysisJetsAuxDyn"
+    links = {"m_persIndex": columns.pop(f"{jets}.btaggingLink.m_persIndex")}
+    fields = {name.replace(".", ":"): values for name, values in columns.items()}
+    fields[f"{jets}:btaggingLink"] = ak.zip(links)
+    with uproot.recreate(tmp_path / "ntuple.root") as file:
+        file.mkrntuple("EventData", fields)
+    text = (ROOT / "data_configs" / "atlas_physlite.yaml").read_text()
+    config = tmp_path / "ntuple.yaml"
+    config.write_text(text.replace("CollectionTree", "EventData", 1))
+    names = ["jet_pt", "jet_flavour", "discriminant", "EventInfoAuxDyn_eventNumber"]
+    expected = api.read_table(api.load_config("weaver_tt:atlas_physlite"), tree, names)
+    found = api.read_table(api.load_config(config), tmp_path / "ntuple.root", names)
+    assert ak.sum(ak.num(found["jet_pt"])) > 10
+    assert found.to_list() == expected.to_list()
+
+
 def pfnano(path, seed):
     """Two jets of two candidates each, in no order; the table of pairs names both."""
     random = np.random.default_rng(seed)
