@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.trackers.base import NullTracker
@@ -21,18 +20,8 @@ from weaver_tt.engine.trials.lr_finder import (
     steepest_rate,
 )
 from weaver_tt.errors import ConfigError, TrainingError
-from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
-from weaver_tt.tasks.regression import Regression
-
-GROUP = InputGroup(name="event", variables=(Variable(name="x"),))
-CONFIG = DataConfig(
-    source="c.yaml",
-    text="",
-    inputs={"event": GROUP},
-    labels=Labels(targets={"y": parse_expression("x", "test")}),
-)
 
 
 class Ones:
@@ -81,11 +70,11 @@ def line(value=1.0):
     return Network(module, ["event"])
 
 
-def find(folder, text, train=None, tracker=None):
+def find(folder, task, text, train=None, tracker=None):
     options = TrainOptions(lr_finder=text, optimizer="sgd")
     return find_rate(
         line(),
-        Regression(CONFIG, loss_function="mse"),
+        task,
         train or Ones(),
         options,
         str(folder / "net"),
@@ -93,10 +82,10 @@ def find(folder, text, train=None, tracker=None):
     )
 
 
-def test_each_step_is_taken_at_the_next_rate(tmp_path):
+def test_each_step_is_taken_at_the_next_rate(tmp_path, task):
     """Gradient descent on a**2 with rate r multiplies a by 1 - 2 r."""
     told = Told()
-    find(tmp_path, "0.001, 0.1, 21", tracker=told)
+    find(tmp_path, task, "0.001, 0.1, 21", tracker=told)
     rates = 0.001 * 100 ** (np.arange(21) / 20)
     assert told.rates == pytest.approx(rates)
     a = np.cumprod([1.0, *(1 - 2 * rates[:-1])])
@@ -104,8 +93,8 @@ def test_each_step_is_taken_at_the_next_rate(tmp_path):
     assert told.drawn == ["lr_finder"]
 
 
-def test_the_suggestion_is_written_with_its_figure(tmp_path):
-    suggested = find(tmp_path, "1e-4,0.5,60")
+def test_the_suggestion_is_written_with_its_figure(tmp_path, task):
+    suggested = find(tmp_path, task, "1e-4,0.5,60")
     numbers = json.loads((tmp_path / "net_lr_finder.json").read_text())
     assert numbers["suggested"] == suggested
     assert len(numbers["rate"]) == len(numbers["loss"]) == 60
@@ -115,9 +104,9 @@ def test_the_suggestion_is_written_with_its_figure(tmp_path):
     )  # a / (1 - 2 r) falls most where the sum of rates so far is about 1/4
 
 
-def test_a_loss_that_diverges_ends_the_test(tmp_path, caplog):
+def test_a_loss_that_diverges_ends_the_test(tmp_path, task, caplog):
     with caplog.at_level("INFO", "weaver_tt"):
-        assert find(tmp_path, "0.1,1000,200") is not None
+        assert find(tmp_path, task, "0.1,1000,200") is not None
     assert "the loss diverges after" in caplog.text
     assert len(json.loads((tmp_path / "net_lr_finder.json").read_text())["rate"]) < 150
 
@@ -162,10 +151,10 @@ def test_the_tutorials_range_is_understood():
     assert Sweep.parse("5e-6, 5e0, 200") == Sweep(5e-6, 5.0, 200)
 
 
-def test_data_that_gives_no_number_is_told(tmp_path):
+def test_data_that_gives_no_number_is_told(tmp_path, task):
     class Nothing2(Ones):
         def epoch(self, number, skip=0):
             return iter(())
 
     with pytest.raises(TrainingError, match="for 0 steps only"):
-        find(tmp_path, "1e-4,1,50", train=Nothing2())
+        find(tmp_path, task, "1e-4,1,50", train=Nothing2())

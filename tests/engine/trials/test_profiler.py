@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.trials.profiler import (
@@ -16,18 +15,8 @@ from weaver_tt.engine.trials.profiler import (
     profile_steps,
 )
 from weaver_tt.errors import OutputError
-from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
-from weaver_tt.tasks.regression import Regression
-
-GROUP = InputGroup(name="event", variables=(Variable(name="x"),))
-CONFIG = DataConfig(
-    source="c.yaml",
-    text="",
-    inputs={"event": GROUP},
-    labels=Labels(targets={"y": parse_expression("x", "test")}),
-)
 
 
 class Rows:
@@ -46,21 +35,21 @@ class Rows:
             )
 
 
-def run(prefix, rows):
+def run(prefix, task, rows):
     network = Network(nn.Linear(1, 1), ["event"])
     return profile_steps(
         network,
-        Regression(CONFIG, loss_function="mse"),
+        task,
         rows,
         TrainOptions(optimizer="sgd", start_lr=1e-3),
         str(prefix),
     )
 
 
-def test_a_table_is_logged_and_a_trace_written(tmp_path, caplog):
+def test_a_table_is_logged_and_a_trace_written(tmp_path, task, caplog):
     rows = Rows()
     with caplog.at_level("INFO", "weaver_tt"):
-        path = run(tmp_path / "net", rows)
+        path = run(tmp_path / "net", task, rows)
     assert rows.given == SKIPPED_STEPS + WARMUP_STEPS + RECORDED_STEPS
     assert path == tmp_path / "net_profile" / "trace.json"
     names = {event.get("name") for event in json.loads(path.read_text())["traceEvents"]}
@@ -69,7 +58,7 @@ def test_a_table_is_logged_and_a_trace_written(tmp_path, caplog):
     assert f"profile of {RECORDED_STEPS} training steps" in caplog.text
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+def test_a_folder_that_cannot_be_made_is_told(tmp_path, task):
     (tmp_path / "net_profile").touch()
     with pytest.raises(OutputError, match="net_profile"):
-        run(tmp_path / "net", Rows())
+        run(tmp_path / "net", task, Rows())
