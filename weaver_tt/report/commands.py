@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from weaver_tt.report.evaluation import ColumnBins
     from weaver_tt.report.figures import Picture
     from weaver_tt.report.scores import Floats, ModelFiles
+    from weaver_tt.report.sculpting import Divergence
 
 DEFAULT_PT = "jet_pt"
 MASS_BINS = 30
@@ -202,7 +203,8 @@ def _measure_sculpting(
         sculpting = measure_sculpting(model, classes.index(signal))
         models[source.name] = sculpting
         efficiencies = map(str, EFFICIENCIES)
-        distances[source.name] = dict(zip(efficiencies, sculpting.distance, strict=True))
+        numbers_of_model = map(_divergence_numbers, sculpting.divergences)
+        distances[source.name] = dict(zip(efficiencies, numbers_of_model, strict=True))
     numbers = {
         "column": column,
         "signal": signal,
@@ -210,3 +212,11 @@ def _measure_sculpting(
         "jensen_shannon_bits": distances,
     }
     return numbers, draw_spectra(binning, models, signal, Path(options.output))
+
+
+def _divergence_numbers(divergence: Divergence | None) -> dict[str, float] | None:
+    """What metrics.json says of a divergence."""
+    if divergence is None:
+        return None
+    names = ("value", "error", "random", "excess")
+    return {name: getattr(divergence, name) for name in names}

@@ -67,7 +67,9 @@ ABOUT_DIFFERENCES = (
 )
 ABOUT_SCULPTING = (
     "Jensen–Shannon divergence, in bits, of the background's spectrum before and after the "
-    "selection: 0 where the shapes are equal."
+    "selection: 0 where the shapes are equal. Few rows have another shape by chance: what random "
+    "selections of as many background rows have in the mean is given beside it; the excess over "
+    "that is what the tagger does."
 )
 REASONS = {
     "rows_with_nan_scores": "rows have a score that is not a number",
@@ -241,11 +243,17 @@ def _sculpting(sculpting: Mapping[str, Any]) -> str:
     signal = escape(sculpting["signal"])
     head = [""]
     for efficiency in next(iter(distances.values())):
-        head.append(f"{100 * float(efficiency):.0f} % of {signal} pass")
+        head += [f"{100 * float(efficiency):.0f} % of {signal} pass", "random rows", "excess"]
     rows = []
     for name, of_model in distances.items():
-        cells = ["–" if value is None else f"{value:.4f}" for value in of_model.values()]
-        rows.append([escape(name), *cells])
+        row = [escape(name)]
+        for numbers in of_model.values():
+            if numbers is None:
+                row += ["–", "–", "–"]
+                continue
+            row.append(f"{numbers['value']:.4f} ± {numbers['error']:.4f}")
+            row += [f"{numbers['random']:.4f}", f"{numbers['excess']:.4f}"]
+        rows.append(row)
     return html_table(head, rows)
 
 
