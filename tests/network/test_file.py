@@ -1,73 +1,12 @@
 """A user's network file: imported, called with the options it names, its mistakes told."""
 
-import ast
 import warnings
 
 import pytest
 
-from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.errors import ConfigError
-from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.network.file import NetworkFile
-from weaver_tt.network.network import build_network
 from weaver_tt.options.literals import read_options
-from weaver_tt.options.train import NetworkOptions
-
-LINEAR = """
-import torch
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self, size):
-        super().__init__()
-        self.first = nn.Linear(2, size)
-        self.last = nn.Linear(size, 1)
-
-    def forward(self, tracks):
-        return self.last(self.first(tracks.mean(2)))
-
-def get_model(data_config, size=3):
-    info = {"input_names": ["tracks"], "input_shapes": {}, "output_names": ["out"]}
-    info["dynamic_axes"] = {}
-    return Net(size), info
-"""
-
-
-@pytest.fixture
-def config():
-    groups = (
-        InputGroup(name="event", variables=(Variable(name="met"),)),
-        InputGroup(name="tracks", variables=(Variable(name="d0"), Variable(name="pt")), length=7),
-    )
-    target = Expression("x", ast.parse("x", mode="eval").body, frozenset({"x"}))
-    return DataConfig(
-        source="data.yaml",
-        text="",
-        inputs={group.name: group for group in groups},
-        labels=Labels(targets={"x": target}),
-    )
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "linear.py"
-    path.write_text(LINEAR)
-    return path
-
-
-def written(tmp_path, text):
-    path = tmp_path / "written.py"
-    path.write_text(text)
-    return NetworkFile(path)
-
-
-def build(file, config, seed=None, options=()):
-    return build_network(
-        config,
-        NetworkOptions(network_config=str(file), network_option=[list(pair) for pair in options]),
-        "cpu",
-        seed=seed,
-    )
 
 
 def test_options_become_python_literals_where_they_are_such():
@@ -91,18 +30,18 @@ def test_options_become_python_literals_where_they_are_such():
     }
 
 
-def test_the_options_reach_get_model(file, config):
+def test_the_options_reach_get_model(file, config, build):
     assert build(file, config, options=[("size", "11")]).unwrapped.first.out_features == 11
 
 
-def test_an_unknown_option_names_the_nearest(file, config):
+def test_an_unknown_option_names_the_nearest(file, config, build):
     with pytest.raises(
         ConfigError, match=r"options of get_model: unknown key 'sise'; did you mean 'size'"
     ):
         build(file, config, options=[("sise", "11")])
 
 
-def test_an_option_of_another_kind_is_told_with_what_was_expected(file, config):
+def test_an_option_of_another_kind_is_told_with_what_was_expected(file, config, build):
     with pytest.raises(
         ConfigError, match=r"linear\.py: network option size: expected a whole number, found 2\.5"
     ):
@@ -120,20 +59,18 @@ def test_a_missing_file_names_the_nearest(file, config):
         NetworkFile(file.parent / "nowhere" / "linear.py")
 
 
-def test_a_users_error_passes_through(tmp_path, config):
+def test_a_users_error_passes_through(config, written):
     with pytest.raises(ModuleNotFoundError, match="no_such_library"):
-        written(tmp_path, "import no_such_library\n")
+        written("import no_such_library\n")
     with pytest.raises(AttributeError, match="nothing_here"):
-        written(tmp_path, "def get_model(config):\n    return config.nothing_here\n").get_model(
-            config, {}
-        )
+        written("def get_model(config):\n    return config.nothing_here\n").get_model(config, {})
     with pytest.raises(AttributeError, match="'int' object"):
-        written(tmp_path, "def get_loss(config):\n    return (1).mean\n").get_loss(config, {})
+        written("def get_loss(config):\n    return (1).mean\n").get_loss(config, {})
 
 
-def test_without_get_model_the_error_names_the_nearest_function(tmp_path, config):
+def test_without_get_model_the_error_names_the_nearest_function(config, written):
     with pytest.raises(ConfigError, match=r"no function get_model.*did you mean 'get_modell'"):
-        written(tmp_path, "def get_modell(config):\n    pass\n").get_model(config, {})
+        written("def get_modell(config):\n    pass\n").get_model(config, {})
 
 
 @pytest.mark.parametrize(
@@ -144,17 +81,14 @@ def test_without_get_model_the_error_names_the_nearest_function(tmp_path, config
         ("None", "NoneType"),
     ],
 )
-def test_get_model_must_return_a_module_and_its_info(tmp_path, config, returned, described):
-    network_file = written(
-        tmp_path, f"from torch import nn\ndef get_model(config):\n    return {returned}\n"
-    )
+def test_get_model_must_return_a_module_and_its_info(config, returned, described, written):
+    network_file = written(f"from torch import nn\ndef get_model(config):\n    return {returned}\n")
     with pytest.raises(ConfigError, match=rf"must return \(module, model_info\).*not {described}"):
         network_file.get_model(config, {})
 
 
-def test_input_names_must_be_groups_of_the_yaml(tmp_path, config):
+def test_input_names_must_be_groups_of_the_yaml(config, written):
     network_file = written(
-        tmp_path,
         "from torch import nn\n"
         "def get_model(config):\n    return nn.Identity(), {'input_names': ['track']}\n",
     )
@@ -164,23 +98,23 @@ def test_input_names_must_be_groups_of_the_yaml(tmp_path, config):
         network_file.get_model(config, {})
 
 
-def test_loss_and_task_are_optional_and_get_the_options_they_know(tmp_path, config):
+def test_loss_and_task_are_optional_and_get_the_options_they_know(config, written):
     network_file = written(
-        tmp_path, "def get_loss(config, mu=1.0):\n    return mu\ndef get_model(config):\n    pass\n"
+        "def get_loss(config, mu=1.0):\n    return mu\ndef get_model(config):\n    pass\n"
     )
     assert network_file.get_task(config, {"mu": 2.0}) is None
     assert network_file.get_loss(config, {"mu": 2.0, "hidden": 64}) == 2.0
 
 
 @pytest.mark.parametrize("library", ["weaver_tt.weaver_compat.loops", "weaver.utils.nn.tools"])
-def test_weavers_stock_loops_only_say_which_task_it_is(tmp_path, config, library):
+def test_weavers_stock_loops_only_say_which_task_it_is(config, library, written):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pytest.importorskip(library)
         text = f"from {library} import train_regression, evaluate_regression\n"
         text += "def get_train_fn(config, **options):\n    return train_regression\n"
         text += "def get_evaluate_fn(config):\n    return evaluate_regression\n"
-        network_file = written(tmp_path, text)
+        network_file = written(text)
     network_file.check_loops(config, {"hidden": 1}, "regression")
     with pytest.raises(
         ConfigError,
@@ -190,22 +124,17 @@ def test_weavers_stock_loops_only_say_which_task_it_is(tmp_path, config, library
         network_file.check_loops(config, {}, "classification")
 
 
-def test_loops_and_optimizers_of_a_files_own_are_refused(tmp_path, config):
-    network_file = written(
-        tmp_path, "def mine():\n    pass\ndef get_train_fn(config):\n    return mine\n"
-    )
+def test_loops_and_optimizers_of_a_files_own_are_refused(config, written):
+    network_file = written("def mine():\n    pass\ndef get_train_fn(config):\n    return mine\n")
     with pytest.raises(
         ConfigError, match=r"get_train_fn returns a loop of its own, mine; .*write get_task"
     ):
         network_file.check_loops(config, {}, "classification")
-    (tmp_path / "other").mkdir()
     with pytest.raises(ConfigError, match="init_opt is not called here; --optimizer"):
-        written(tmp_path / "other", "def init_opt(args, model):\n    pass\n").check_loops(
-            config, {}, "classification"
-        )
+        written("def init_opt(args, model):\n    pass\n").check_loops(config, {}, "classification")
 
 
-def test_an_edited_file_is_imported_afresh(file, config):
+def test_an_edited_file_is_imported_afresh(file, config, build):
     NetworkFile(file)
-    file.write_text(LINEAR.replace("size=3", "size=4"))
+    file.write_text(file.read_text().replace("size=3", "size=4"))
     assert build(file, config).unwrapped.first.out_features == 4

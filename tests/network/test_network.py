@@ -1,78 +1,17 @@
 """Network files, building, weights, ensembles, summaries."""
 
-import ast
 import pickle
 
 import pytest
 import torch
 from torch import nn
 
-from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.errors import TrainingError
-from weaver_tt.expressions.evaluate import Expression
-from weaver_tt.network.file import NetworkFile
-from weaver_tt.network.network import Ensemble, Network, build_network
+from weaver_tt.network.network import Ensemble, Network
 from weaver_tt.network.outputs import first_tensor
-from weaver_tt.options.train import NetworkOptions
-
-LINEAR = """
-import torch
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self, size):
-        super().__init__()
-        self.first = nn.Linear(2, size)
-        self.last = nn.Linear(size, 1)
-
-    def forward(self, tracks):
-        return self.last(self.first(tracks.mean(2)))
-
-def get_model(data_config, size=3):
-    info = {"input_names": ["tracks"], "input_shapes": {}, "output_names": ["out"]}
-    info["dynamic_axes"] = {}
-    return Net(size), info
-"""
 
 
-@pytest.fixture
-def config():
-    groups = (
-        InputGroup(name="event", variables=(Variable(name="met"),)),
-        InputGroup(name="tracks", variables=(Variable(name="d0"), Variable(name="pt")), length=7),
-    )
-    target = Expression("x", ast.parse("x", mode="eval").body, frozenset({"x"}))
-    return DataConfig(
-        source="data.yaml",
-        text="",
-        inputs={group.name: group for group in groups},
-        labels=Labels(targets={"x": target}),
-    )
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "linear.py"
-    path.write_text(LINEAR)
-    return path
-
-
-def written(tmp_path, text):
-    path = tmp_path / "written.py"
-    path.write_text(text)
-    return NetworkFile(path)
-
-
-def build(file, config, seed=None, options=()):
-    return build_network(
-        config,
-        NetworkOptions(network_config=str(file), network_option=[list(pair) for pair in options]),
-        "cpu",
-        seed=seed,
-    )
-
-
-def test_a_network_is_called_by_input_name(file, config):
+def test_a_network_is_called_by_input_name(file, config, build):
     network = build(file, config, seed=1)
     tracks = torch.randn(5, 2, 7)
     assert network.input_names == ["tracks"]
@@ -82,9 +21,9 @@ def test_a_network_is_called_by_input_name(file, config):
     )
 
 
-def test_without_input_names_the_groups_of_the_yaml_are_given_in_their_order(tmp_path, config):
+def test_without_input_names_the_groups_of_the_yaml_are_given_in_their_order(config, written):
     network_file = written(
-        tmp_path, "from torch import nn\ndef get_model(config):\n    return nn.Identity(), {}\n"
+        "from torch import nn\ndef get_model(config):\n    return nn.Identity(), {}\n"
     )
     assert network_file.get_model(config, {})[1]["input_names"] == ["event", "tracks"]
 
@@ -99,7 +38,7 @@ def test_a_tuple_is_returned_whole_and_its_first_entry_is_the_output():
     assert first_tensor(output).item() == 1
 
 
-def test_a_seed_makes_the_initial_weights_and_leaves_the_global_state(file, config):
+def test_a_seed_makes_the_initial_weights_and_leaves_the_global_state(file, config, build):
     torch.manual_seed(123)
     before = torch.get_rng_state()
     first, again, other = (
@@ -110,24 +49,24 @@ def test_a_seed_makes_the_initial_weights_and_leaves_the_global_state(file, conf
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_users_error_in_forward_passes_through(tmp_path, config):
+def test_a_users_error_in_forward_passes_through(config, written):
     text = "from torch import nn\nclass Net(nn.Module):\n"
     text += "    def forward(self, x):\n        raise ValueError('of my own')\n"
     module, info = written(
-        tmp_path, text + "def get_model(config):\n    return Net(), {'input_names': ['tracks']}\n"
+        text + "def get_model(config):\n    return Net(), {'input_names': ['tracks']}\n"
     ).get_model(config, {})
     with pytest.raises(ValueError, match="of my own"):
         Network(module, info["input_names"])({"tracks": torch.zeros(1, 2, 7)})
 
 
-def test_a_network_pickles_and_its_file_is_imported_once(file, config):
+def test_a_network_pickles_and_its_file_is_imported_once(file, config, build):
     module = build(file, config, seed=1).unwrapped
     copy = pickle.loads(pickle.dumps(module))
     assert type(copy) is type(module) is type(build(file, config).unwrapped)
     assert torch.equal(copy.first.weight, module.first.weight)
 
 
-def test_bare_is_the_module_without_the_wrappers(file, config):
+def test_bare_is_the_module_without_the_wrappers(file, config, build):
     network = build(file, config)
     module = network.module
     network.module = torch.compile(module, backend="eager")

@@ -1,69 +1,14 @@
 """What --print shows of a network."""
 
-import ast
-
 import pytest
 import torch
 from torch import nn
 
-from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
-from weaver_tt.expressions.evaluate import Expression
-from weaver_tt.network.network import Network, build_network
+from weaver_tt.network.network import Network
 from weaver_tt.network.summary import network_summary, output_text
-from weaver_tt.options.train import NetworkOptions
-
-LINEAR = """
-import torch
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self, size):
-        super().__init__()
-        self.first = nn.Linear(2, size)
-        self.last = nn.Linear(size, 1)
-
-    def forward(self, tracks):
-        return self.last(self.first(tracks.mean(2)))
-
-def get_model(data_config, size=3):
-    info = {"input_names": ["tracks"], "input_shapes": {}, "output_names": ["out"]}
-    info["dynamic_axes"] = {}
-    return Net(size), info
-"""
 
 
-@pytest.fixture
-def config():
-    groups = (
-        InputGroup(name="event", variables=(Variable(name="met"),)),
-        InputGroup(name="tracks", variables=(Variable(name="d0"), Variable(name="pt")), length=7),
-    )
-    target = Expression("x", ast.parse("x", mode="eval").body, frozenset({"x"}))
-    return DataConfig(
-        source="data.yaml",
-        text="",
-        inputs={group.name: group for group in groups},
-        labels=Labels(targets={"x": target}),
-    )
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "linear.py"
-    path.write_text(LINEAR)
-    return path
-
-
-def build(file, config, seed=None, options=()):
-    return build_network(
-        config,
-        NetworkOptions(network_config=str(file), network_option=[list(pair) for pair in options]),
-        "cpu",
-        seed=seed,
-    )
-
-
-def test_a_summary_counts_parameters_and_flops_without_data(file, config):
+def test_a_summary_counts_parameters_and_flops_without_data(file, config, build):
     network = build(file, config).train()
     text = network_summary(network, config)
     assert "parameters    13 (13 trainable)" in text  # 2*3+3 + 3*1+1
@@ -90,7 +35,7 @@ def test_a_part_that_is_called_with_a_parameter_is_summed_up_too(config):
     )  # 2 * 2 * 1
 
 
-def test_a_training_counts_flops_on_rows_of_its_data(file, config):
+def test_a_training_counts_flops_on_rows_of_its_data(file, config, build):
     network = build(file, config)
     rows = {"tracks": torch.zeros(5, 2, 4), "event": torch.zeros(5, 1)}
     text = network_summary(network, config, rows)
