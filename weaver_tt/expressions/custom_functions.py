@@ -11,6 +11,7 @@ from typing import Any
 
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.registry import FUNCTIONS
+from weaver_tt.system.neighbours import Neighbours
 from weaver_tt.weaver_compat.import_names import weaver_names
 
 
@@ -27,7 +28,7 @@ def load_custom_functions(path: str) -> dict[str, Callable[..., Any]]:
     if spec is None or spec.loader is None:
         raise ConfigError(f"--custom-functions {path}: not a python file")
     module = importlib.util.module_from_spec(spec)
-    with weaver_names(path):
+    with Neighbours(Path(path).parent, spec.name).importable(), weaver_names(path):
         spec.loader.exec_module(module)
     functions: dict[str, Callable[..., Any]] = {}
     for name, value in vars(module).items():

@@ -17,10 +17,13 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError, nearest, unknown_key
 from weaver_tt.options.literals import check_kinds
 from weaver_tt.system.examples import find_example
+from weaver_tt.system.neighbours import Neighbours
 from weaver_tt.system.user_code import USER_MODULE, noting_call
 from weaver_tt.weaver_compat.import_names import weaver_names
 
 MAX_NAMES = 8  # keys of a dict that a message lists
+# module name of a file -> the modules beside it
+_NEIGHBOURS: dict[str, Neighbours] = {}
 # where Weaver's own loops come from
 STOCK_LOOPS = ("weaver.utils.nn.tools", "weaver_tt.weaver_compat.loops")
 
@@ -134,9 +137,11 @@ class NetworkFile:
             raise unknown_key(unknown[0], known, f"{self.path}: options of {name}")
         named = {key: value for key, value in options.items() if key in known}
         check_kinds(named, function, f"{self.path}: network option")
-        # the function may import Weaver's modules too, not only the top of the file
+        # the function may import Weaver's modules and what lies beside the file, not only its top
         given = "".join(f", {key}={value!r}" for key, value in named.items())
-        with weaver_names(self.path), noting_call(lambda: f"{name}(data_config{given})"):
+        beside = neighbours_of(self.module).importable()
+        call = noting_call(lambda: f"{name}(data_config{given})")
+        with beside, weaver_names(self.path), call:
             return function(config, **named)
 
 
@@ -151,7 +156,8 @@ def _is_module_and_info(value: Any) -> bool:
 def import_python_file(path: Path, what: str = "network file") -> ModuleType:
     """The module of a file, imported once for each path and content.
 
-    Its name is made of these, so that its classes can be pickled and inspected.
+    Modules beside it can be imported by it, and it is imported anew if one of them has changed. Its
+    name is made of path and content, so that its classes can be pickled and inspected.
 
     Raises:
         ConfigError: there is no such Python file; ``what`` says what it should be.
@@ -161,22 +167,31 @@ def import_python_file(path: Path, what: str = "network file") -> ModuleType:
     content = str(path.resolve()).encode() + path.read_bytes()
     identity = hashlib.sha256(content).hexdigest()[:12]
     name = f"{USER_MODULE}{path.stem}_{identity}"
-    if name in sys.modules:
-        return sys.modules[name]
+    while name in sys.modules:
+        if not neighbours_of(sys.modules[name]).have_changed:
+            return sys.modules[name]
+        # objects of the module with the old neighbours may still be there
+        name += "_"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ConfigError(f"{what} {path}: cannot be imported")
     module = importlib.util.module_from_spec(spec)
     # before it runs, as a dataclass in it looks its module up
     sys.modules[name] = module
+    _NEIGHBOURS[name] = Neighbours(path.parent, name)
     try:
-        with weaver_names(path):
+        with _NEIGHBOURS[name].importable(), weaver_names(path):
             spec.loader.exec_module(module)
     except BaseException:
         # a half-made module must not be found next time
         del sys.modules[name]
         raise
     return module
+
+
+def neighbours_of(module: ModuleType) -> Neighbours:
+    """The modules beside the file of a module that :func:`import_python_file` gave."""
+    return _NEIGHBOURS[module.__name__]
 
 
 def explain_missing_file(path: Path, pattern: str) -> str:
