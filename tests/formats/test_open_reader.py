@@ -130,6 +130,20 @@ def test_types_are_those_of_the_rows_without_reading_any(folder, table, name):
     }
 
 
+@pytest.mark.parametrize("name", ["ttree.root", "rntuple.root"])
+def test_types_are_known_where_all_data_are_gone(folder, table, tmp_path, name, monkeypatch):
+    with open_reader(str(folder / name)) as reader:
+        expected = reader.types(list(table))
+    with open_reader(str(folder / name)) as reader:
+        monkeypatch.setattr(reader, "_read", None)
+        if name == "ttree.root":
+            for branch in reader._branches.values():
+                monkeypatch.setattr(branch, "basket", None)
+        else:
+            monkeypatch.setattr(reader._ntuple, "read_cluster_range", None)
+        assert reader.types(list(table)) == expected
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_can_name_the_type_that_it_stores(folder, name):
     with open_reader(str(folder / name)) as reader:

@@ -105,3 +105,25 @@ def test_strings_and_booleans_are_left_alone(write):
     with ParquetReader(write(s=["a", "bc", ""], b=[True, False, True])) as reader:
         got = reader.read(["s", "b"], 0, 3)
     assert [array.to_list() for array in got.values()] == [["a", "bc", ""], [True, False, True]]
+
+
+def test_types_are_told_from_the_schema_as_they_are_read(write):
+    columns = {
+        "flag": pa.array([True, False]),
+        "byte": pa.array([1, None], pa.int8()).fill_null(2),
+        "number": pa.array([1.0, None], pa.float32()),
+        "lists": pa.array([[1], []], pa.list_(pa.uint16())),
+        "large": pa.array([[[1]], [[]]], pa.large_list(pa.list_(pa.int64()))),
+        "array": pa.array([[1, 2], [3, 4]], pa.list_(pa.int16(), 2)),
+        "text": pa.array(["a", "b"]),
+        "texts": pa.array([["a"], []]),
+        "jet": pa.array([{"pt": 1.0, "id": 3}, {"pt": 2.0, "id": 4}]),
+    }
+    with ParquetReader(write(**columns)) as reader:
+        types = reader.types(reader.columns())
+        rows = reader.read(reader.columns(), 0, 2)
+    assert {name: str(kind) for name, kind in types.items()} == {
+        name: str(array.type.content) for name, array in rows.items()
+    }
+    assert str(types["array"]) == "2 * int16"
+    assert str(types["jet.id"]) == "int64"

@@ -12,8 +12,9 @@ constructor takes ``(path, treename)``, opens the file inside :func:`blame_file`
     _read(names, first, last)   rows [first, last) of some columns as awkward arrays
     _close()          close the file
 
-``stored_type(name)``, what the file calls a type, helps its messages. ``_read(names, 0, 0)`` looks
-at no data: it gives the types of columns, and tells a type that cannot be read from damage.
+``stored_type(name)``, what the file calls a type, helps its messages. ``_types(names)`` must look
+at no data: a type that cannot be told is none that can be read, and no damage. It is made of
+``_read(names, 0, 0)`` unless the format has a better way.
 
 Checks of names and ranges, decoding in small pieces, shared offsets and error messages are here,
 once for all formats. ``parquet_reader.py`` is the example to start from, and the tests in
@@ -43,6 +44,9 @@ CLUSTER_CACHE = ClusterCache(128 << 20)
 
 # what a decoder raises where it has no code for something, or an error in its code: no damage
 DECODER_LIMITS = (NotImplementedError, NameError)
+
+# the same where it is only to tell a type
+TYPE_LIMITS = (*DECODER_LIMITS, AttributeError, TypeError)
 
 R = TypeVar("R", bound="Reader")
 
@@ -144,10 +148,13 @@ class Reader(ABC):
         names = self.resolve(columns)
         unique_names = tuple(dict.fromkeys(names))
         with blame_file(self.place, "the types of columns"), self._blame_type(unique_names):
-            table = self._read(unique_names, 0, 0)
-        return {
-            column: table[name].type.content for column, name in zip(columns, names, strict=True)
-        }
+            types = self._types(unique_names)
+        return {column: types[name] for column, name in zip(columns, names, strict=True)}
+
+    def _types(self, names: Sequence[str]) -> dict[str, ak.types.Type]:
+        """:meth:`types` of ``names``, each of them once; reads no rows."""
+        table = self._read(names, 0, 0)
+        return {name: array.type.content for name, array in table.items()}
 
     def stored_type(self, name: str) -> str:
         """What the file calls the type of the column ``name``, for messages."""
@@ -157,8 +164,7 @@ class Reader(ABC):
     def _blame_type(self, names: Sequence[str]) -> Iterator[None]:
         """Where reading ``names`` fails, find out whether a type of theirs is to blame.
 
-        That is so if a column cannot be read although no row of it is asked for: no data were
-        looked at then.
+        That is so if the type alone cannot be found out: no data are looked at for that.
 
         Raises:
             DataError: the type of a column cannot be read.
@@ -173,12 +179,10 @@ class Reader(ABC):
             raise
 
     def _check_type(self, name: str) -> None:
-        """Raise DataError if no row of a column can be read."""
+        """Raise DataError if the decoder cannot tell the type of a column."""
         try:
-            self._read([name], 0, 0)
-        except (WeaverError, MemoryError, OSError, ImportError):
-            raise
-        except Exception as error:
+            self._types([name])
+        except TYPE_LIMITS as error:
             stored = self.stored_type(name)
             raise DataError(
                 f"{self.place}: column {name!r}: its type{stored and f' {stored}'} cannot be read "
@@ -276,8 +280,7 @@ def blame_file(place: str, what: str) -> Iterator[None]:
         ) from error
     except DECODER_LIMITS as error:
         raise DataError(
-            f"{place}: {what} cannot be read, for a limit of the decoder ({_describe(error)}); "
-            "the file is not damaged"
+            f"{place}: {what} cannot be read, for a limit of the decoder ({_describe(error)})"
         ) from error
     # on damaged bytes, decoders fail with every kind of exception there is
     except Exception as error:

@@ -60,6 +60,16 @@ class RNTupleReader(Reader):
         """The C++ type of the field."""
         return str(self._ntuple.field_records[self._fields[name].field_id].type_name)
 
+    def _types(self, names: Sequence[str]) -> dict[str, ak.types.Type]:
+        types = {}
+        for name in names:
+            form, members = self._form(name)
+            array = ak.Array(form.length_zero_array(highlevel=False))[form.fields[0]]
+            for member in members:
+                array = array[member]
+            types[name] = array.type.content
+        return types
+
     def _read(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
         # column number -> values; fields of one collection share the column of its offsets, which
         # is decoded once

@@ -9,6 +9,8 @@ from typing import Any
 
 import awkward as ak
 import uproot
+from uproot.interpretation.identify import UnknownInterpretation
+from uproot.interpretation.objects import CannotBeAwkward
 
 from weaver_tt.formats.file_groups import is_remote
 from weaver_tt.formats.reader import Reader, blame_file, column_spellings
@@ -96,6 +98,21 @@ class TTreeReader(Reader):
             return str(branch.streamer.typename)
         return " ".join([f"{leaf.classname} {branch.title}" for leaf in branch.member("fLeaves")])
 
+    def _types(self, names: Sequence[str]) -> dict[str, ak.types.Type]:
+        return {name: self._type(self._branches[name]) for name in names}
+
+    def _type(self, branch: Any) -> ak.types.Type:
+        """The type of a branch; uproot would read a basket even for no rows.
+
+        Raises:
+            NotImplementedError: values of its type cannot be put into an array.
+        """
+        interpretation = truncated_interpretation(branch) or branch.interpretation
+        try:
+            return interpretation.awkward_form(branch.file).type
+        except (CannotBeAwkward, UnknownInterpretation) as error:
+            raise NotImplementedError(str(error)) from error
+
     def _read(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
         arrays = {}
         ordinary = {}  # column -> branch that uproot knows how to decode
@@ -106,7 +123,7 @@ class TTreeReader(Reader):
                 ordinary[name] = branch
             else:
                 arrays[name] = branch.array(interpretation, entry_start=first, entry_stop=last)
-        if is_remote(self.path) and first < last:
+        if is_remote(self.path):
             arrays |= self._read_at_once(ordinary, first, last)
         else:
             # on a local disk, branch by branch is faster
