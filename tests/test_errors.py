@@ -1,6 +1,6 @@
 """Error messages name the nearest valid choice."""
 
-from weaver_tt.errors import ConfigError, WeaverError, nearest, unknown_key
+from weaver_tt.errors import ConfigError, DataError, WeaverError, nearest, unknown_key
 
 
 def test_a_misspelt_name_is_met_with_the_nearest_known_one():
@@ -27,3 +27,19 @@ def test_an_unknown_key_is_a_configuration_error_that_says_where():
     assert isinstance(error, ConfigError)
     assert isinstance(error, WeaverError)
     assert str(error) == "cfg.yaml: inputs.jets: unknown key 'lenght'; did you mean 'length'?"
+
+
+def test_a_message_of_any_length_keeps_its_beginning_and_its_hint():
+    error = DataError(f"x.yaml: length: found {[1] * 10**6}; write a number\nsecond line")
+    first, second = str(error).splitlines()
+    assert first.startswith("x.yaml: length: found [1, 1")
+    assert "(3000038 characters)" in first
+    assert first.endswith("1, 1]; write a number")
+    assert len(first) < 1000
+    assert second == "second line"
+    many = str(DataError("\n".join(map(str, range(1000))))).splitlines()
+    assert (len(many), many[-1]) == (301, "… (700 more lines)")
+
+
+def test_a_name_of_a_million_characters_is_met_in_no_time():
+    assert "known: length" in str(unknown_key("x" * 10**6, ["length"], "cfg.yaml"))

@@ -5,9 +5,21 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MAX_NAME = 200  # characters of a name that are compared with known ones
+MAX_LINE = 1000  # characters of a line of a message
+MAX_LINES = 300
+HEAD = 600  # of a longer line, what is shown of its beginning
+TAIL = 300  # and of its end, where the hint stands
+
 
 class WeaverError(Exception):
-    """Base of all errors that the input causes: shown without a traceback, exit code 1."""
+    """Base of all errors that the input causes: shown without a traceback, exit code 1.
+
+    What a message shows of the input may be of any size, so that long lines are cut.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(shorten(str(message)))
 
 
 class ConfigError(WeaverError):
@@ -45,12 +57,29 @@ class OutputError(WeaverError):
     """Results cannot be written, or an exported network does not reproduce the trained one."""
 
 
+def shorten(message: str) -> str:
+    """A message without the middle of its lines, and its last lines, where there is too much."""
+    lines = message.splitlines()
+    shown = [_shorten_line(line) for line in lines[:MAX_LINES]]
+    if len(lines) > MAX_LINES:
+        shown.append(f"… ({len(lines) - MAX_LINES} more lines)")
+    return "\n".join(shown)
+
+
+def _shorten_line(line: str) -> str:
+    if len(line) <= MAX_LINE:
+        return line
+    return f"{line[:HEAD]} … ({len(line)} characters) … {line[-TAIL:]}"
+
+
 def nearest(name: str, known: Iterable[str], most: int = 12) -> str:
     """The end of an error message: the known names closest to ``name``.
 
     Where none is close, all of them, or the first ``most``.
     """
     names = sorted(set(known))
+    # nobody means a name of so many characters
+    name = name[:MAX_NAME]
     close = difflib.get_close_matches(name, names, n=3)
     if not close:
         # names that differ in case alone are far apart for the matcher

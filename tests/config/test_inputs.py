@@ -1,6 +1,7 @@
 """Groups of inputs: every spelling of a variable, and numbers that make no sense."""
 
 import logging
+import time
 
 import pytest
 
@@ -81,10 +82,11 @@ def test_masks_are_never_scaled(caplog):
         ),
         (
             group("a", length=0),
-            "inputs.pf.length: expected a whole number above 0, or null for one value a row, "
-            "found 0",
+            "inputs.pf.length: expected a whole number from 1 to 100000, "
+            "or null for one value a row, found 0",
         ),
         (group("a", length=2.5), "inputs.pf.length: .* found 2.5"),
+        (group("a", length=100_001), "inputs.pf.length: .* found 100001"),
         (
             group("a", pad_mode="edge"),
             "inputs.pf.pad_mode: expected constant or wrap; found 'edge'",
@@ -111,6 +113,14 @@ def test_masks_are_never_scaled(caplog):
 def test_inputs_that_make_no_sense_are_named_with_their_place(inputs, message):
     with pytest.raises(ConfigError, match=message):
         read(inputs)
+
+
+def test_names_that_are_listed_twice_are_found_among_very_many():
+    names = [f"v{number}" for number in range(50_000)]
+    start = time.monotonic()
+    with pytest.raises(ConfigError, match="'v0' is listed 2 times"):
+        read(group(*names, "v0"))
+    assert time.monotonic() - start < 5  # a comparison of all pairs takes minutes
 
 
 def test_a_pad_outside_the_range_is_warned_about(caplog):

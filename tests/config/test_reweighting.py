@@ -200,12 +200,21 @@ def test_what_makes_no_sense_is_told_by_key_and_class(change, message):
         load({**FLAT, **change})
 
 
+def test_tables_of_more_bins_than_can_be_kept_are_refused_before_the_data_are_read():
+    # 1000 x 751 bins for 2 classes are 1502000
+    many = {"jet_pt": list(range(1001)), "mass": list(range(752))}
+    with pytest.raises(ConfigError, match=r"reweight_vars: 1000 x 751 bins for each of 2 classes"):
+        load({**FLAT, "reweight_vars": many})
+    assert load({**FLAT, "reweight_vars": {**many, "mass": list(range(751))}})
+
+
 @pytest.mark.parametrize(
     ("bucketing", "message"),
     [
         ({"bins": 3}, "bucketing.var: expected the name of a column"),
         ({"var": "n"}, "bucketing.bins: expected a list of at least 3 bin edges, found None"),
-        ({"var": "n", "bins": 1}, "bucketing.bins: expected at least 2 buckets, found 1"),
+        ({"var": "n", "bins": 1}, "bins: expected a whole number from 2 to 10000, found 1"),
+        ({"var": "n", "bins": 10**9}, "bins: expected a whole number from 2 to 10000"),
         (
             {"var": "n", "bins": [1, 3, 2]},
             "bucketing.bins: bin edges must increase, but 3 is followed by 2",

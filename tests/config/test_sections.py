@@ -100,6 +100,6 @@ def test_values_of_the_wrong_kind_are_named_with_their_key():
 
 def test_numbers_are_numbers_also_where_yaml_sees_text():
     assert read_number(parse_yaml("1e-3", "x"), "x") == 0.001
-    for wrong in (True, None, [], float("nan"), ".inf"):
+    for wrong in (True, None, [], float("nan"), ".inf", 10**400, "9" * 400):
         with pytest.raises(ConfigError, match="expected a number"):
             read_number(wrong, "x")

@@ -220,3 +220,13 @@ def test_what_stands_behind_a_comment_sign_is_not_dropped_in_silence():
     with pytest.raises(ConfigError, match="follows '#' is a comment and would not be read"):
         parse_expression(block, "data.yaml: selection")
     assert parse_expression('x["Jet#2"] > 0', "data.yaml").names == {"x"}
+
+
+def test_the_caret_stands_under_its_part_in_the_middle_of_a_long_expression():
+    shown = complaint(f"_hash({'pt, ' * 200}open(2){', pt' * 200})")
+    line, carets = shown[1:3]
+    place = carets.index("^")
+    assert carets.count("^") == 4
+    assert line[place : place + 4] == "open"
+    assert (line[2], line[-1]) == ("…", "…")
+    assert place == 2 + 1 + 300

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any, Literal, cast
 
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
-from weaver_tt.config.sections import Section, read_number
+from weaver_tt.config.sections import Section, read_number, refuse_repeated
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.log import log
 
+MAX_LENGTH = 100_000  # objects of one row; the hits of a whole detector are of that order
 PAD_MODES = ("constant", "wrap")
 # of a variable's list, after its name
 VARIABLE_FIELDS = ("center", "scale", "min", "max", "pad")
@@ -61,11 +62,7 @@ def _read_group(name: str, section: Section, auto: bool) -> InputGroup:
             f"{section.at('pad_mode')}: a mask must be padded with a constant, found {pad_mode!r}"
         )
     variables = [_parse_variable(spec, where, auto) for spec in specs]
-    names = [variable.name for variable in variables]
-    for variable_name in names:
-        times = names.count(variable_name)
-        if times > 1:
-            raise ConfigError(f"{where}: {variable_name!r} is listed {times} times")
+    refuse_repeated([variable.name for variable in variables], where)
     group = InputGroup(name=name, variables=(), length=_read_length(section), pad_mode=pad_mode)
     validated = [validate_variable(variable, group, where) for variable in variables]
     return replace(group, variables=tuple(validated))
@@ -73,17 +70,9 @@ def _read_group(name: str, section: Section, auto: bool) -> InputGroup:
 
 def _read_length(section: Section) -> int | None:
     """Objects kept per row; None, where the YAML says null, for per-row scalars."""
-    value = section.values.get("length")
-    if value is None:
+    if "length" not in section:
         return None
-    # True and False are whole numbers to Python
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or value < 1:
-        raise ConfigError(
-            f"{section.at('length')}: expected a whole number above 0, "
-            f"or null for one value a row, found {value!r}"
-        )
-    return int(value)
+    return section.whole_number("length", 1, MAX_LENGTH, ", or null for one value a row")
 
 
 def _parse_variable(spec: Any, where: str, auto: bool) -> Variable:

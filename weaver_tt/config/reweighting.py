@@ -5,6 +5,7 @@ How often each row is sampled in training, or its weight in the loss; and which 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Literal, cast
@@ -31,6 +32,9 @@ COMPUTED_KEYS = ("reweight_hists", "measured")
 WEIGHTS = ("mode", *PRECOMPUTED_KEYS, *TABLE_KEYS, *COMPUTED_KEYS)
 BUCKETING = ("var", "bins", "edges", "fingerprint")
 SUMMARY = ("rows", "mean", "kept", "fingerprint")
+MAX_BUCKETS = 10_000
+# bins of the weight tables of all classes, which PREFIX.auto.yaml has to hold
+MAX_CELLS = 1_500_000
 THRESHOLD = 10.0  # Weaver's
 
 
@@ -59,6 +63,7 @@ def read_reweighting(section: Section, custom_functions: str | None) -> Weights 
     method_name = section.choice("reweight_method", ("flat", "ref"))
     variables = _read_variables(section)
     classes = _read_classes(section)
+    _check_cells(variables, classes, section)
     return Weights(
         mode=mode,
         method=cast(Literal["flat", "ref"], method_name),
@@ -87,10 +92,7 @@ def read_bucketing(section: Section) -> Bucketing | None:
     bins = section.values.get("bins")
     inner_edges = None
     if isinstance(bins, int) and not isinstance(bins, bool):
-        number = bins
-        if number < 2:
-            where = section.at("bins")
-            raise ConfigError(f"{where}: expected at least 2 buckets, found {number}")
+        number = section.whole_number("bins", 2, MAX_BUCKETS)
         if "edges" in section:
             # where many rows have the same value, there may be none
             inner_edges = read_edges(section.values["edges"], section.at("edges"), least=0)
@@ -203,6 +205,19 @@ def _read_classes(section: Section) -> tuple[str, ...]:
         where = section.at("reweight_classes")
         raise ConfigError(f"{where}: expected the 0/1 column of at least one class")
     return classes
+
+
+def _check_cells(
+    variables: Mapping[str, tuple[float, ...]], classes: tuple[str, ...], section: Section
+) -> None:
+    """Raise ConfigError where the weight tables have more bins than can be kept."""
+    bins = [len(edges) - 1 for edges in variables.values()]
+    if math.prod(bins) * len(classes) > MAX_CELLS:
+        shape = " x ".join(map(str, bins))
+        raise ConfigError(
+            f"{section.at('reweight_vars')}: {shape} bins for each of {len(classes)} classes; "
+            f"all tables together can have {MAX_CELLS}"
+        )
 
 
 def _read_class_weights(section: Section, classes: tuple[str, ...]) -> dict[str, float]:

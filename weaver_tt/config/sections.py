@@ -6,36 +6,17 @@ So every message names file and key.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from weaver_tt.config.yaml_loader import MAX_CHARACTERS, BoundedLoader
 from weaver_tt.errors import ConfigError, nearest, unknown_key
 from weaver_tt.system.atomic_files import write_text
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML without tags that run code; a key written twice is an error.
-
-    PyYAML alone would let the last one win.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            # `<<: *base` may bring keys that the mapping then replaces
-            is_merge = key_node.tag == "tag:yaml.org,2002:merge"
-            if is_merge or not isinstance(key_node, yaml.ScalarNode):
-                continue
-            key = self.construct_object(key_node)
-            if key in seen:
-                problem = f"key {key!r} is written twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def read_yaml(path: str) -> tuple[Any, str]:
@@ -45,7 +26,9 @@ def read_yaml(path: str) -> tuple[Any, str]:
         ConfigError: no such file (names the nearest), not readable, or not YAML (names the line).
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        with open(path, encoding="utf-8") as file:
+            # of a larger file no more than shows that it is one
+            text = file.read(MAX_CHARACTERS + 1)
     except FileNotFoundError:
         others = _yaml_files_beside(path)
         raise ConfigError(f"{path}: no such file; {nearest(path, others)}") from None
@@ -67,16 +50,20 @@ def parse_yaml(text: str, source: str) -> Any:
     """YAML text -> its content; ``source`` stands for the file in messages.
 
     Raises:
-        ConfigError: it is not YAML; names line and column.
+        ConfigError: it is not YAML, or larger than any configuration (see
+            :mod:`weaver_tt.config.yaml_loader`); names line and column.
     """
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigError(f"{source}: a configuration has at most {MAX_CHARACTERS} characters")
     try:
-        return yaml.load(text, _Loader)
+        return yaml.load(text, BoundedLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         # counted from 0 by PyYAML, from 1 by editors
         place = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
         raise ConfigError(f"{source}{place}: not YAML: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, ArithmeticError) as error:
+        # not its own errors: of escapes such as "\\UFFFFFFFF", which are no characters
         raise ConfigError(f"{source}: not YAML: {error}") from None
 
 
@@ -171,11 +158,30 @@ class Section:
         is_list = isinstance(listed, list)
         if not is_list or not all(isinstance(name, str) and name.strip() for name in listed):
             raise ConfigError(f"{self.at(key)}: expected a list of names, found {value!r}")
-        for name in listed:
-            times = listed.count(name)
-            if times > 1:
-                raise ConfigError(f"{self.at(key)}: {name!r} is listed {times} times")
+        refuse_repeated(listed, self.at(key))
         return tuple(listed)
+
+    def whole_number(self, key: str, least: int, most: int, instead: str = "") -> int:
+        """The whole number at ``key``; ``instead`` says what else may be written there.
+
+        Raises:
+            ConfigError: it is something else, or not from ``least`` to ``most``.
+        """
+        value = self.values.get(key)
+        # true and false are whole numbers to Python
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+            return value
+        raise ConfigError(
+            f"{self.at(key)}: expected a whole number from {least} to {most}{instead}, "
+            f"found {value!r}"
+        )
+
+
+def refuse_repeated(names: Sequence[str], where: str) -> None:
+    """Raise ConfigError for a name that is listed more than once."""
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise ConfigError(f"{where}: {name!r} is listed {times} times")
 
 
 def read_number(value: Any, where: str) -> float:
@@ -190,7 +196,8 @@ def read_number(value: Any, where: str) -> float:
     else:
         try:
             found = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
+            # OverflowError: a whole number that no float can hold
             found = math.nan
     if not math.isfinite(found):
         raise ConfigError(f"{where}: expected a number, found {value!r}")

@@ -38,6 +38,7 @@ ALLOWED = (
 MAX_CHARACTERS = 20_000
 MAX_DEPTH = 200  # far below the interpreter's own limit
 MAX_BITS = 64  # of a whole number
+SHOWN_AROUND = 300  # characters before and after the place of an error
 
 NO_LOOPS = "loops are not allowed; write it with columns, or in a file for --custom-functions"
 SUGGESTIONS: Mapping[type[ast.AST], str] = {
@@ -310,11 +311,20 @@ def _is_ellipsis(node: ast.expr) -> bool:
 
 
 def with_caret(source: str, first: int, last: int) -> str:
-    """The expression with a caret line under its bytes ``[first, last)``."""
+    """The expression with a caret line under its bytes ``[first, last)``.
+
+    Of a long one, what stands around that place.
+    """
     start = _characters(source, first)
-    stop = _characters(source, last)
-    carets = "^" * max(1, stop - start)
-    return f"  {source}\n  {' ' * start}{carets}"
+    stop = max(start + 1, _characters(source, last))
+    begin = max(0, start - SHOWN_AROUND)
+    end = min(stop, start + SHOWN_AROUND) + SHOWN_AROUND
+    before = "…" if begin > 0 else ""
+    after = "…" if end < len(source) else ""
+    shown = f"{before}{source[begin:end]}{after}"
+    indent = " " * (len(before) + start - begin)
+    carets = "^" * (min(stop, end) - start)
+    return f"  {shown}\n  {indent}{carets}"
 
 
 def _characters(source: str, byte: int) -> int:

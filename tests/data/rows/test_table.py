@@ -50,6 +50,14 @@ def test_new_variables_are_computed_from_each_other():
     assert accounting.read == accounting.selected == {"group": 3}
 
 
+def test_a_chain_of_3000_new_variables_is_computed():
+    chain = {"v0": "jet_pt + 1"} | {f"v{number}": f"v{number - 1} + 1" for number in range(1, 3000)}
+    inputs = {"jets": {"length": 2, "vars": ["v2999"]}}
+    conf = from_mapping({"inputs": inputs, "new_variables": chain}, "x.yaml")
+    table = selected(conf).table
+    assert table["v2999"].to_list() == [[3010, 3030], [], [3025]]
+
+
 def test_row_selection_drops_rows_and_counts_them():
     found = selected(config(selection="(met > 1) & (ht >= 0)"))
     assert found.passed.tolist() == [False, True, True]
