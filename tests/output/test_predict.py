@@ -279,6 +279,23 @@ def test_no_row_is_predicted_that_the_data_do_not_hold(tmp_path, task):
     assert ak.num(read(tmp_path / "pred.root")["jet_eff"]).tolist() == [2, 1, 3]
 
 
+def test_results_that_are_nan_are_written_and_told(tmp_path, task, caplog):
+    class Nan(Percent):
+        """NaN for the jet of pt 2 and for all behind it."""
+
+        def __call__(self, inputs: dict[str, Tensor]) -> Activated:
+            value, _ = super().__call__(inputs)
+            return Activated(value.masked_fill(value > 0.015, np.nan))
+
+    with caplog.at_level(logging.WARNING, logger="weaver_tt"):
+        predict(Percent(), task, {"_": Rows([2, 1, 1, 1])}, tmp_path / "pred.root", CPU)
+        assert "NaN" not in caplog.text
+        predict(Nan(), task, {"_": Rows([2, 1, 1, 1])}, tmp_path / "pred.root", CPU)
+    found = ak.flatten(read(tmp_path / "pred.root")["jet_eff"])
+    assert np.isnan(found).tolist() == [False, False, True, True, True]
+    assert "pred.root: the network gives NaN for 3 entries" in caplog.text
+
+
 @pytest.mark.parametrize("spread", [False, True])
 def test_a_file_without_rows_has_its_columns_though_no_network_was_called(tmp_path, task, spread):
     class Never(Percent):

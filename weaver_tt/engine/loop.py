@@ -53,7 +53,10 @@ class EpochMetrics(dict[str, float]):
     """Metrics of an epoch by name, of all ranks together.
 
     ``meters`` and ``totals``, the sums of each, are what a task draws its figures from.
+    ``nan_outputs``: of a prediction, the entries that the network gives NaN for, on this rank.
     """
+
+    nan_outputs = 0
 
     def __init__(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> None:
         """``totals``: the sums of each meter, of all ranks."""
@@ -117,6 +120,7 @@ def run_epoch(
     if meters is None:
         meters = task.meters()
     without_target = 0
+    nan_outputs = torch.zeros((), dtype=torch.int64, device=device)
     for batch in batches:
         # only the update needs a graph; columns and metrics do not hold on to it
         with torch.set_grad_enabled(update is not None):
@@ -141,10 +145,13 @@ def run_epoch(
             for meter in meters:
                 meter.update(labelled, losses)
         if write is not None:
-            write(_with_observers(task, _activated(scored, task, network), batch))
+            written = _activated(scored, task, network)
+            nan_outputs += written.output.isnan().any(1).sum()
+            write(_with_observers(task, written, batch))
     # ranks exchange sums once an epoch, not once a batch
     totals = [sum_over_ranks(meter.totals()) for meter in meters]
     metrics = EpochMetrics(meters, totals)
+    metrics.nan_outputs = int(nan_outputs)
     # a training may have been resumed in the middle; the accounting of its data has all of them
     if update is None:
         left_out = sum_over_ranks(torch.tensor(without_target))

@@ -130,6 +130,7 @@ def _predict_group(
     meters = task.meters()
     accounting = Accounting()
     without_target = 0.0
+    nan_outputs = 0
     with open_writer(path, tree_name(task.config)) as writer:
         for network, loaders in parts:
             network.eval()
@@ -143,6 +144,7 @@ def _predict_group(
             )
             accounting.add(loaders[group].accounting)
             without_target += metrics.get(WITHOUT_TARGET, 0.0)
+            nan_outputs += metrics.nan_outputs
         if without_target:
             metrics[WITHOUT_TARGET] = without_target
         if writer.rows == 0:
@@ -153,6 +155,13 @@ def _predict_group(
         bad_files = list_bad_files(accounting.lost)
         if bad_files:
             writer.annotate(BAD_FILES, json_text(bad_files, indent=None))
+        if nan_outputs:
+            log.warning(
+                "%s: the network gives NaN for %d entries (rows or objects), which are written; "
+                "look at rows without objects",
+                path,
+                nan_outputs,
+            )
         # inside: a file that lacks rows is not kept
         log_prediction(path, writer.rows, accounting, metrics, _labelled_groups(task.config))
     return writer.rows, metrics, bad_files
