@@ -208,6 +208,9 @@ def test_places_are_counted_anew_among_the_objects_that_are_left():
     nested = ak.Array([[[2], []], [], [[7, 1], [0]]])
     assert reindex(nested, left).tolist() == [[[1], []], [], [[2, -1], [0]]]
     assert reindex(ak.Array([[], []])[:0], left[:0]).tolist() == []
+    # "none" as ATLAS and EDM4hep may write it
+    none = ak.Array([[2**32 - 1, 1], [2**62], [2**63 - 1, 0]])
+    assert reindex(none, left).tolist() == [[-1, 0], [-1], [-1, 0]]
 
 
 @given(rows=st.lists(st.tuples(st.sets(st.integers(0, 6)), st.lists(st.integers(-2, 8)))))

@@ -117,12 +117,14 @@ def _reindex(index: Any, original_index: Any) -> Any:
     # rows apart in one ascending list of all that is left: row * stride + place
     rows_left = np.repeat(np.arange(len(left_counts)), left_counts)
     rows = np.repeat(np.arange(len(counts)), counts)
-    stride = max(int(values.max(initial=-1)) for values in (left, places)) + 1
+    last = int(left.max(initial=-1))
+    stride = last + 1
     keys = rows_left * stride + left
-    wanted = rows * stride + places
+    # formats also write "none" as the largest number there is
+    is_possible = (places >= 0) & (places <= last)
+    wanted = rows * stride + np.where(is_possible, places, 0)
     found = np.searchsorted(keys, wanted)
-    is_left = places >= 0
-    is_left &= np.append(keys, -1)[found] == wanted
+    is_left = is_possible & (np.append(keys, -1)[found] == wanted)
     begins = np.cumsum(left_counts) - left_counts
     new = np.where(is_left, found - begins[rows], -1)
     return new if index.ndim == 1 else ak.unflatten(new, counts)
