@@ -76,6 +76,11 @@ def _flat_with_missing(values: Any) -> Any:
     return found
 
 
+def _is_of_rows(values: Any) -> bool:
+    """Whether a column has one value for each row."""
+    return isinstance(flat_column(values), np.ndarray)
+
+
 def file_name(name: str, config: DataConfig) -> str:
     """What a column of the YAML is called in the file."""
     for text, replacement in config.branch_magic.items():
@@ -133,8 +138,7 @@ def _check_spellings(
         owner = _owner_of_column(name, config)
         other_owner = _owner_of_column(other, config)
         # a value of the row is not filtered in any case
-        is_of_objects = not isinstance(flat_column(columns[names[name]]), np.ndarray)
-        if owner != other_owner and is_of_objects:
+        if owner != other_owner and not _is_of_rows(columns[names[name]]):
             raise DataError(
                 f"{reader.place}: {other!r} and {name!r} are the same column {column!r}, but only "
                 f"one of them is filtered with the objects of {owner or other_owner!r}; use one "
@@ -253,7 +257,7 @@ def selection_hint(names: Iterable[str], table: Table, config: DataConfig) -> st
         owner = _owner_of_column(name, config)
         if owner is not None:
             filtered.setdefault(owner, name)
-        elif not isinstance(flat_column(table[name]), np.ndarray):
+        elif not _is_of_rows(table[name]):
             unfiltered.append(repr(name))
     if not filtered or not unfiltered:
         return ""
