@@ -414,3 +414,17 @@ def get_task(data_config):
     # without its network file nobody knows what the second output is
     assert cli.train([str(argument) for argument in arguments]) == 1
     assert "one output for each of: output_mass" in capsys.readouterr().err
+
+
+def test_validation_rows_of_which_none_has_a_target_are_an_error_that_says_so(tmp_path, capsys):
+    x = np.ones(EVENTS)
+    x[EVENTS // 2 :] = np.nan
+    write_events(tmp_path, x=x)
+    write_yaml(tmp_path, inputs=JETS, labels={"type": "custom", "value": {"x": "x"}})
+    network = tmp_path / "net.py"
+    network.write_text(SUM_NETWORK)
+    assert train(tmp_path, network, "--num-epochs", 1, "--train-val-split", 0.5) == 1
+    assert re.search(
+        rf"nothing to learn from in validation.*x 200 \(first: {tmp_path}/events.parquet, row 200",
+        capsys.readouterr().err,
+    )

@@ -11,6 +11,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.loop import TimedBatches, run_epoch
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.metrics.base import Scored
 from weaver_tt.network.outputs import Activated
 from weaver_tt.tasks.classification import Classification
 from weaver_tt.tasks.regression import Regression
@@ -232,3 +233,18 @@ def test_an_update_is_given_the_entries_with_a_target():
     assert seen == [([1.0, 1.0], [2.0, -3.0], [5.0, 7.0])]
     # in training the log tells what was read, also in a part of an epoch that was interrupted
     assert "without_target" not in metrics
+
+
+def test_where_the_host_knows_all_targets_nothing_looks_for_them_on_the_device(monkeypatch):
+    def refuse(self, chosen):
+        raise AssertionError("the device is asked which entries have a target")
+
+    monkeypatch.setattr(Scored, "take", refuse)
+    known = []
+    for batch in batches():
+        batch.undefined = {}
+        known.append(batch)
+    task = Regression(CONFIG, loss=lambda output, target: (output - target).square())
+    assert run_epoch(Doubles(), task, known, update=lambda *_: None)["mae"] == 5.0
+    with pytest.raises(AssertionError, match="asked"):
+        run_epoch(Doubles(), task, batches())

@@ -23,7 +23,7 @@ from weaver_tt.errors import ConfigError, DataError, OutputError
 from weaver_tt.network.network import Ensemble, build_network
 from weaver_tt.network.outputs import Activated
 from weaver_tt.options.train import DataOptions, NetworkOptions
-from weaver_tt.output.predict import output_path, predict, tree_name
+from weaver_tt.output.predict import output_path, predict, predict_parts, tree_name
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.registry import make_task
 
@@ -444,3 +444,23 @@ def test_all_groups_have_the_same_types_also_one_without_rows(tmp_path):
         types.append({column: str(found[column].type.content) for column in found.fields})
     assert types[0] == types[1] == types[2]
     assert types[0]["nJet"] == "int64"
+
+
+def test_rows_without_a_target_are_counted_over_all_parts(tmp_path):
+    class Unknown(Rows):
+        """Rows whose first jet's tag is not known."""
+
+        def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
+            for batch in super().epoch(number, skip):
+                batch.labels["jet_istag"][:, 0] = float("nan")
+                yield batch
+
+    task = make_task(config_of())
+    parts = []
+    for counts in ([2, 0, 1], [3]):
+        parts.append((Percent(), {"_": Unknown(counts, labels=True)}))
+    result = predict_parts(parts, task, tmp_path / "pred.root", CPU)
+    # of six jets three are the first of their row
+    assert result["_"].metrics["without_target"] == 3
+    tags = read(tmp_path / "pred.root")["jet_istag"]
+    assert np.isnan(ak.flatten(tags)).tolist() == [True, False, True, True, False, False]
