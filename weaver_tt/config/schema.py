@@ -103,6 +103,11 @@ class Labels:
         return parts
 
     @property
+    def class_columns(self) -> Mapping[str, Expression]:
+        """The labels that tell a row's class: its number, or the 0/1 columns of the classes."""
+        return self.class_number or self.classes
+
+    @property
     def kind(self) -> LabelKind:
         """The type of all labels, or ``mixed`` for several types or groups of objects."""
         kinds = [kind for kind, _ in self.parts]

@@ -76,3 +76,16 @@ def test_what_is_known_only_from_rows_is_left_out(tmp_path):
         "n": "0 * uint32",
         "small": "0 * bool",
     }
+
+
+def test_a_label_that_is_the_number_of_the_class_has_its_type_without_rows():
+    labels = {"type": "custom", "value": {"truth": "n - 1"}, "classes": ["a", "b"]}
+    inputs = {"event": {"length": None, "vars": ["n"]}}
+    config = from_mapping({"inputs": inputs, "labels": labels})
+    plan = make_plan(config, "predict")
+    types = {"n": from_datashape("uint32", highlevel=False)}
+    empty = empty_observers(["n"], types, plan, config)
+    table, _ = make_table({"n": ak.Array(np.array([2, 1], "uint32"))}, plan, config, "a.root", "g")
+    rows, _ = to_rows(table, config, plan)
+    assert {name: str(array.type) for name, array in empty.items()} == {"truth": "0 * float32"}
+    assert {name: array.tolist() for name, array in rows.observers.items()} == {"truth": [1, 0]}

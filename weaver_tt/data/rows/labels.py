@@ -90,9 +90,8 @@ def row_labels(
         return found, accounting
     if row_numbers is None:
         row_numbers = np.arange(len(next(iter(table.values()))))
-    columns_of_classes = labels.class_number or labels.classes
-    if columns_of_classes and can_compute(columns_of_classes.values(), table, plan):
-        columns = _row_columns(columns_of_classes, table, config, where)
+    if labels.classes and can_compute(labels.class_columns.values(), table, plan):
+        columns = _row_columns(labels.class_columns, table, config, where)
         strict = plan.purpose == "train"
         found[CLASS_LABEL] = _classes_of_rows(
             columns, labels, where, row_numbers, accounting, strict
@@ -128,10 +127,9 @@ def class_columns(table: Table, config: DataConfig, plan: Plan, where: str) -> d
     labels = config.labels
     if plan.purpose == "train" or labels is None:
         return {}
-    wanted = labels.class_number or labels.classes
-    if not can_compute(wanted.values(), table, plan):
+    if not can_compute(labels.class_columns.values(), table, plan):
         return {}
-    columns = _row_columns(wanted, table, config, where)
+    columns = _row_columns(labels.class_columns, table, config, where)
     return {name: values.astype(np.float32) for name, values in columns.items()}
 
 

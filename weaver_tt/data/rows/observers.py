@@ -26,9 +26,9 @@ def empty_observers(
 ) -> dict[str, ak.Array]:
     """The observers of no rows, made of ``columns`` with the ``types`` of a scan.
 
-    With the columns of classes, which are written beside their scores. Left out are those that
-    cannot be computed without rows, and those that a function of the user's own computes: their
-    types are known only from rows.
+    With the columns that tell the class, which are written beside the scores. Left out are those
+    that cannot be computed without rows, and those that a function of the user's own computes:
+    their types are known only from rows.
     """
     table: Table = {}
     for name in columns:
@@ -39,7 +39,7 @@ def empty_observers(
         table[name] = np.zeros(0, file_magic_type(values))
     for name in plan.original_indices:
         table[name] = empty_column(ORIGINAL_INDEX)
-    classes = {} if config.labels is None else config.labels.classes
+    classes = {} if config.labels is None else config.labels.class_columns
     of_classes: list[str] = []
     for expression in classes.values():
         of_classes += sorted(expression.names)
