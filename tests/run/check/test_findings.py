@@ -111,6 +111,15 @@ def test_what_the_network_says_is_a_problem(training):
     assert len(found.columns) == 2
 
 
+def test_an_error_in_the_network_file_is_a_problem_shown_by_its_lines(training):
+    training.change_network("nn.Linear(width, 2)", "nn.Linear(width + 1, 2)")
+    found = find(training)
+    assert len(found.problems) == 1
+    assert "called with" in found.problems[0]
+    assert "RuntimeError: mat1 and mat2 shapes cannot be multiplied" in found.problems[0]
+    assert len(found.columns) == 2
+
+
 def test_test_files_alone_are_looked_at_too(training):
     training.flags()
     chosen = parse_options(["-t", "q:a.parquet", "-c", "d.yaml", "--gpus="], kind=CheckRun)

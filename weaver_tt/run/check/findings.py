@@ -49,6 +49,7 @@ from weaver_tt.run.class_number import with_classes_of_first_rows
 from weaver_tt.run.launch import choose_device
 from weaver_tt.run.preflight import check_user_files, thrown_away, try_files, try_network
 from weaver_tt.run.task import make_run_task
+from weaver_tt.system.user_code import user_errors
 
 # time to spend on how fast rows are read, and on how fast the network takes a step
 SECONDS = 1.5
@@ -147,9 +148,10 @@ def find_all(options: CheckRun) -> Findings:
 
 @contextmanager
 def _problems_of(findings: Findings) -> Iterator[None]:
-    """An error that the input causes is noted, and ends what is done inside."""
+    """An error that the input or a user's code causes is noted, and ends what is done inside."""
     try:
-        yield
+        with user_errors():
+            yield
     except WeaverError as error:
         findings.problems.append(str(error))
 
