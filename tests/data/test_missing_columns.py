@@ -92,3 +92,14 @@ def test_what_is_probably_meant_is_looked_up_in_the_file_that_lacks_it(folder, c
     missing = find_missing([(path, ["run"])], config, plan)
     (line,) = describe_missing(missing, config)
     assert line.startswith(f"no column 'run' (needed by observers) in {path}; known: ")
+
+
+def test_the_columns_of_a_file_are_listed_for_one_missing_column_alone(folder, config):
+    path = str(folder / "b.parquet")
+    plan = make_plan(config, "predict")
+    lines = describe_missing(find_missing([(path, ["run", "jet_pt"])], config, plan), config)
+    assert lines == [
+        "no column 'jet_pt' (needed by object_selection.jets, inputs.jets) "
+        f"in {path}; did you mean 'jet_ptt'?",
+        f"no column 'run' (needed by observers) in {path}",
+    ]

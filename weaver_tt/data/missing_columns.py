@@ -100,7 +100,12 @@ def describe_missing(missing: Sequence[MissingColumn], config: DataConfig) -> li
     """One line for each column, with what was probably meant in the first file that lacks it."""
     lines = []
     for column in missing:
-        lines.append(f"{column}; {_explain(column, config)}")
+        meant = _explain(column, config)
+        # the list of all columns, once for each that is like none of them, would hide the rest
+        if len(missing) > 1 and meant.startswith("known: "):
+            lines.append(str(column))
+        else:
+            lines.append(f"{column}; {meant}")
     return lines
 
 

@@ -4,9 +4,9 @@ from weaver_tt.run.check.page import table
 
 
 def test_text_goes_to_the_left_and_numbers_to_the_right():
-    lines = table(["", "name", "rows"], [["training", "a", "1,000"], ["test", "long", "7"]])
-    assert lines == [
-        "            name   rows",
-        "  training  a     1,000",
-        "  test      long      7",
+    rows = [["training", "1,000", "a 1%"], ["test", "7", "b"]]
+    assert table(["", "rows", "labels"], rows, range(1, 2)) == [
+        "             rows  labels",
+        "  training  1,000  a 1%",
+        "  test          7  b",
     ]

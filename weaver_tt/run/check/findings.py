@@ -22,7 +22,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.datasets import copy_batch
 from weaver_tt.data.first_rows import FirstRows, read_first_rows
-from weaver_tt.data.loaders import val_loader
+from weaver_tt.data.loaders import Loader, val_loader
 from weaver_tt.data.missing_columns import MissingColumn, describe_missing, find_missing
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
@@ -379,18 +379,24 @@ def _measure_reading(config: DataConfig, options: RunOptions, scan: Scan) -> _Re
     loader = val_loader(config, data, device=choose_device(options.train.gpus), scan=scan)
     assert loader is not None  # there are files
     batch: Batch | None = None
-    rows = 0
-    start = time.perf_counter()
-    with closing(loader.epoch(0)) as batches:  # type: ignore[type-var]
-        for found in batches:
-            rows += found.size
-            if batch is None:
-                batch = copy_batch(found)
-            if time.perf_counter() - start > SECONDS:
-                break
+    # the first batch takes what is done once: imports, opening files for the first time
+    for found in _batches_for(loader, 0.0):
+        batch = copy_batch(found)
     if batch is None:
         return None
+    start = time.perf_counter()
+    rows = sum(found.size for found in _batches_for(loader, SECONDS))
     return _Reading(rows / (time.perf_counter() - start), batch)
+
+
+def _batches_for(loader: Loader, seconds: float) -> Iterator[Batch]:
+    """Batches of an epoch until ``seconds`` have passed, at least one."""
+    start = time.perf_counter()
+    with closing(loader.epoch(0)) as batches:  # type: ignore[type-var]
+        for batch in batches:
+            yield batch
+            if time.perf_counter() - start > seconds:
+                return
 
 
 def _measure_steps(config: DataConfig, options: RunOptions, batch: Batch) -> tuple[float, int]:

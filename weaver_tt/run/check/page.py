@@ -26,15 +26,15 @@ def page(findings: Findings) -> str:
     return "\n".join(parts)
 
 
-def table(header: Row, rows: Sequence[Row]) -> list[str]:
-    """Columns as wide as their widest entry; the first two to the left, numbers to the right."""
+def table(header: Row, rows: Sequence[Row], numbers: range) -> list[str]:
+    """Columns as wide as their widest entry; ``numbers`` to the right, text to the left."""
     lines = [header, *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     text = []
     for line in lines:
         cells = []
         for i, (cell, width) in enumerate(zip(line, widths, strict=True)):
-            cells.append(cell.ljust(width) if i < 2 else cell.rjust(width))
+            cells.append(cell.rjust(width) if i in numbers else cell.ljust(width))
         text.append("  " + "  ".join(cells).rstrip())
     return text
 
@@ -58,7 +58,7 @@ def _groups(findings: Findings) -> list[str]:
         expected = f"{group.expected:,}"
         numbers = [f"{group.files:,}", f"{group.rows:,}", selected, expected]
         rows.append([group.kind, name, *numbers, targets])
-    return table(["", "group", "files", "rows", "selected", "used", "labels"], rows)
+    return table(["", "group", "files", "rows", "selected", "used", "labels"], rows, range(2, 6))
 
 
 def _columns(findings: Findings) -> list[str]:
@@ -80,7 +80,7 @@ def _columns(findings: Findings) -> list[str]:
             ]
         )
     header = ["group", "variable", "least", "median", "greatest", "NaN, inf", "clipped", "missing?"]
-    return table(header, rows)
+    return table(header, rows, range(2, 8))
 
 
 def _objects(findings: Findings) -> list[str]:
@@ -97,7 +97,7 @@ def _objects(findings: Findings) -> list[str]:
                 _share(objects.beyond),
             ]
         )
-    return table(["group", "", "length", "mean", "most", "padded", "beyond"], rows)
+    return table(["group", "", "length", "mean", "most", "padded", "beyond"], rows, range(2, 7))
 
 
 def _epoch(epoch: EpochFindings) -> list[str]:
