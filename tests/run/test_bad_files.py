@@ -120,6 +120,13 @@ def test_a_training_whose_prediction_lost_rows_says_so(run):
     assert load_card("net")["bad_files"] == []
 
 
+def test_files_are_named_as_they_were_given_where_copies_are_read(run, tmp_path):
+    assert run("--num-epochs", "1", "--copy-inputs", files="whole half") == 3
+    (file,) = load_card("net")["bad_files"]
+    assert file["path"] == str(tmp_path / "half.parquet")
+    assert file["reason"].startswith(f"{tmp_path}/half.parquet: rows 0 to")
+
+
 def test_reading_alone_says_so_too(run):
     assert run("--io-test") == 3
     assert run("--io-test", files="whole") == 0

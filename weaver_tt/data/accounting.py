@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from weaver_tt.formats.file_groups import without_copies_folder
+
 
 @dataclass(frozen=True, slots=True)
 class LostRows:
@@ -33,16 +35,17 @@ def list_bad_files(lost: Iterable[LostRows]) -> list[BadFile]:
 
     ``path`` and ``reason``; ``ranges`` of rows, [first, last) each, and how many ``rows`` they hold
     (both None where the file could not be opened). A row counts once, in however many epochs and
-    passes it was lost. Files in the order of their paths.
+    passes it was lost. Files in the order of their paths, which are those of the input, not of
+    temporary copies.
     """
     parts_of: dict[str, list[LostRows]] = defaultdict(list)
     for part in lost:
-        parts_of[part.path].append(part)
+        parts_of[without_copies_folder(part.path)].append(part)
     files = []
     for path, parts in sorted(parts_of.items()):
         ranges = _united_ranges(parts)
         rows = None if ranges is None else sum(last - first for first, last in ranges)
-        reason = min(part.reason for part in parts)
+        reason = without_copies_folder(min(part.reason for part in parts))
         files.append({"path": path, "rows": rows, "ranges": ranges, "reason": reason})
     return files
 

@@ -24,6 +24,10 @@ UNNAMED_GROUP = "_"
 # `name:pattern` or `name%10:pattern`; what `//` follows is a protocol and no name
 _NAMED = re.compile(r"(?P<name>[^:/]+?)(?P<split>%\d+)?:(?!//|:)(?P<pattern>.+)", re.DOTALL)
 
+# a folder of temporary copies of input files, below which each keeps its whole path
+COPIES = "weaver_tt-inputs-"
+_COPIES_FOLDER = re.compile(rf"[^\s,;]*/{COPIES}[0-9a-f]+(?=/)")
+
 # of a URL: not `?`, which begins its query
 _WILDCARD = re.compile(r"[*\[]")
 
@@ -39,6 +43,14 @@ class FileGroup:
 def is_remote(path: str) -> bool:
     """Whether ``path`` is a URL (``root://``, ``https://``, ``s3://`` ...), not a local path."""
     return "://" in path
+
+
+def without_copies_folder(text: str) -> str:
+    """A path or a message, with the place of input files in the place of their temporary copies.
+
+    Of files behind a URL, its host and path.
+    """
+    return _COPIES_FOLDER.sub("", text)
 
 
 def parse_groups(patterns: Sequence[str], divide: bool = False) -> list[FileGroup]:

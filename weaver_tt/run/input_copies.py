@@ -17,7 +17,7 @@ import fsspec
 from tqdm import tqdm
 
 from weaver_tt.errors import DataError, OutputError, WeaverError
-from weaver_tt.formats.file_groups import FileGroup, is_remote, parse_groups
+from weaver_tt.formats.file_groups import COPIES, FileGroup, is_remote, parse_groups
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
 from weaver_tt.system import distributed
@@ -39,7 +39,7 @@ def local_copies(options: DataOptions, *kinds: str) -> Iterator[DataOptions]:
         yield options
         return
     # all ranks use the folder of the first one
-    name = distributed.broadcast_from_main(f"weaver_tt-inputs-{secrets.token_hex(8)}")
+    name = distributed.broadcast_from_main(f"{COPIES}{secrets.token_hex(8)}")
     folder = Path(tempfile.gettempdir()) / name
     copying = distributed.local_rank() == 0
     groups: dict[str, list[FileGroup]] = {}
