@@ -10,7 +10,14 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from weaver_tt.errors import DataError
-from weaver_tt.formats.file_groups import FileGroup, first_files, is_remote, parse_groups
+from weaver_tt.formats.file_groups import (
+    READABLE,
+    FileGroup,
+    first_files,
+    is_remote,
+    parse_groups,
+)
+from weaver_tt.formats.open_reader import READERS
 
 
 @pytest.fixture
@@ -116,6 +123,19 @@ def test_a_pattern_that_matches_nothing_names_what_is_near(folder):
 def test_a_folder_is_not_a_file(folder):
     with pytest.raises(DataError, match=r"is a folder; write .*sub/\*\.root"):
         parse_groups([f"{folder}/sub"])
+
+
+def test_the_hint_for_a_folder_is_of_files_that_it_has(tmp_path):
+    with pytest.raises(DataError, match=r"is a folder without files that end in \.parquet"):
+        parse_groups([str(tmp_path)])
+    (tmp_path / "x.H5").touch()
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DataError, match=r"is a folder; write .*/\*\.H5' for the files in it"):
+        parse_groups([str(tmp_path)])
+
+
+def test_every_ending_that_is_named_has_a_reader():
+    assert tuple(READERS) == READABLE
 
 
 def test_no_patterns_make_no_groups():

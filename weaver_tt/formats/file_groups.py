@@ -15,6 +15,10 @@ import fsspec
 from weaver_tt.errors import DataError, nearest
 from weaver_tt.log import log
 
+# endings of the files that can be read, those that the converters write first; their readers are
+# in open_reader.py
+READABLE = (".parquet", ".root", ".h5", ".hdf5")
+
 # files of awkward 0, which old scripts name and nothing writes any more
 AWKWARD0_SUFFIX = ".awkd"
 
@@ -148,14 +152,14 @@ def _successors(pattern: str) -> list[str]:
 
     Converted files are named so.
     """
-    for suffix in (".parquet", ".root", ".h5"):
+    for suffix in READABLE:
         other = pattern.removesuffix(AWKWARD0_SUFFIX) + suffix
         paths = sorted(glob.glob(other, recursive=True))
         if paths:
             _log_successor(pattern, other)
             return paths
     raise DataError(
-        f"{pattern}: no such file, nor one that ends in .parquet or .root instead; "
+        f"{pattern}: no such file, nor one that ends in {', '.join(READABLE)} instead; "
         "`weaver-tt convert` makes them from a public data set"
     )
 
@@ -169,7 +173,12 @@ def _log_successor(pattern: str, other: str) -> None:
 def _explain_no_match(pattern: str) -> str:
     """Explain why no file matches: where the path stops existing, and what there is instead."""
     if os.path.isdir(pattern):
-        return f"is a folder; write {os.path.join(pattern, '*.root')!r} for the files in it"
+        found = {os.path.splitext(name)[1] for name in sorted(os.listdir(pattern))}
+        readable = [suffix for suffix in sorted(found) if suffix.lower() in READABLE]
+        if not readable:
+            return f"is a folder without files that end in {', '.join(READABLE)}"
+        files = os.path.join(pattern, f"*{readable[0]}")
+        return f"is a folder; write {files!r} for the files in it"
     # up the path, to the deepest folder that exists
     path = pattern
     while path != os.path.dirname(path):

@@ -15,10 +15,10 @@ from weaver_tt.formats.parquet_reader import ParquetReader
 from weaver_tt.formats.reader import Reader
 from weaver_tt.formats.root_reader import open_root
 
-# suffix -> what opens (path, treename); a new format is one more entry
+# suffix, one of READABLE -> what opens (path, treename); a new format is one more entry
 READERS: dict[str, Callable[[str, str | None], Reader]] = {
-    ".root": open_root,
     ".parquet": ParquetReader,
+    ".root": open_root,
     ".h5": Hdf5Reader,
     ".hdf5": Hdf5Reader,
 }
