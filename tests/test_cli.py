@@ -95,3 +95,8 @@ def test_version_is_told(capsys):
         cli.main(["--version"])
     assert stop.value.code == 0
     assert "0.1.0" in capsys.readouterr().out
+
+
+def test_numbers_of_all_commands_are_checked_before_anything_is_read(capsys):
+    assert cli.main(["map", "nothing.root", "--eta-bins", "-1"]) == 1
+    assert "--eta-bins -1: expected a number of at least 1" in capsys.readouterr().err

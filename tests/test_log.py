@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from weaver_tt.errors import OutputError
 from weaver_tt.log import configure_log, format_metrics, log
 
 
@@ -46,3 +47,9 @@ def test_what_is_not_defined_is_left_out_of_the_line():
         format_metrics({"loss": 0.123456, "auc_c": float("nan"), "rejection": float("inf")})
         == "loss 0.12346, rejection inf"
     )
+
+
+def test_a_log_that_cannot_be_written_is_an_output_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="run.log: cannot be written"):
+        configure_log(file=str(tmp_path / "file" / "run.log"))

@@ -16,7 +16,7 @@ from weaver_tt import __version__
 from weaver_tt.errors import WeaverError, nearest
 from weaver_tt.log import configure_log, log
 from weaver_tt.options.check import CheckRun
-from weaver_tt.options.flags import FlagParser, add_flags, read_flags
+from weaver_tt.options.flags import FlagParser, add_flags, check_bounds, read_flags
 from weaver_tt.options.train import RunOptions, parse_options
 from weaver_tt.system.allocator import keep_freed_memory
 from weaver_tt.system.user_code import user_errors
@@ -35,6 +35,11 @@ class Command:
     summary: str
     options: str
     function: str
+
+    def run(self, options: object) -> None:
+        """Call the function, where the numbers of its options are in their ranges."""
+        check_bounds(options)
+        load_object(self.function)(options)
 
 
 TRUTH_TAGGING = "weaver_tt.applications.truth_tagging.commands"
@@ -93,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_flags(parser, options)
     namespace = parser.parse_flags(arguments[1:])
     configure_log()
-    return guarded(load_object(command.function), read_flags(namespace, options))
+    return guarded(command.run, read_flags(namespace, options))
 
 
 def refuse_command(arguments: Sequence[str]) -> NoReturn:

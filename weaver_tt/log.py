@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from weaver_tt.errors import OutputError
+
 LAYOUT = "%(asctime)s %(levelname)-7s %(message)s"
 
 log = logging.getLogger("weaver_tt")
@@ -39,6 +41,9 @@ def configure_log(level: str = "INFO", file: str | None = None, *, rank: int = 0
     """Send messages to stderr and, if it is given, to ``file``.
 
     Ranks other than 0 write errors only, and only to stderr.
+
+    Raises:
+        OutputError: ``file`` cannot be written.
     """
     # a second call, when the name of the run and so its log file is known, starts afresh
     for handler in list(log.handlers):
@@ -50,7 +55,19 @@ def configure_log(level: str = "INFO", file: str | None = None, *, rank: int = 0
     console.setFormatter(logging.Formatter(LAYOUT, "%H:%M:%S"))
     log.addHandler(console)
     if file is not None and rank == 0:
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
-        to_file = logging.FileHandler(file)
+        to_file = open_log_file(file)
         to_file.setFormatter(logging.Formatter(LAYOUT))
         log.addHandler(to_file)
+
+
+def open_log_file(file: str) -> logging.FileHandler:
+    """A handler that appends to ``file``, whose folder is made.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        return logging.FileHandler(file)
+    except OSError as error:
+        raise OutputError(f"log {file}: cannot be written: {error.strerror or error}") from error

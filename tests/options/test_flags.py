@@ -1,9 +1,16 @@
 """Dataclass fields that are flags."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import get_args, get_type_hints
 
-from weaver_tt.options.flags import add_flags, flag, read_flags
+import pytest
+
+from weaver_tt.cli import COMMANDS, load_object
+from weaver_tt.errors import ConfigError
+from weaver_tt.options.check import CheckOptions
+from weaver_tt.options.flags import Bounds, add_flags, check_bounds, flag, read_flags
+from weaver_tt.options.train import RunOptions
 
 
 def test_any_dataclass_of_flags_makes_a_parser():
@@ -20,3 +27,52 @@ def test_any_dataclass_of_flags_makes_a_parser():
         size=5, names=["a", "b"]
     )
     assert "Toy options" in parser.format_help()
+
+
+OPTIONS = [
+    CheckOptions,
+    *(type(getattr(RunOptions(), part.name)) for part in fields(RunOptions)),
+    *(load_object(command.options) for command in COMMANDS.values()),
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: options.__name__)
+def test_every_number_has_bounds(options):
+    """Without them, 0 or -1 ends in an error of some library, or never."""
+    hints = get_type_hints(options)
+    numbers = [
+        item
+        for item in fields(options)
+        if {int, float} & {hints[item.name], *get_args(hints[item.name])}
+    ]
+    without = [item.name for item in numbers if item.metadata["bounds"] is None]
+    # -1 of Weaver is one pass over the data: checked in weaver_tt/run/checks.py
+    assert set(without) <= {"steps_per_epoch", "steps_per_epoch_val"}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "value", "words"),
+    [
+        (Bounds(at_least=1), 0, "0: expected a number of at least 1"),
+        (Bounds(above=0, at_most=1), 1.5, "1.5: expected a number above 0 and at most 1"),
+        (Bounds(above=0), float("inf"), "inf: expected a finite number above 0"),
+        (Bounds(), float("nan"), "nan: expected a finite number"),
+        (Bounds(at_least=0), [3, -2], "-2: expected a number of at least 0"),
+        (Bounds(at_least=1), 1, None),
+        (Bounds(at_least=1), None, None),
+        (Bounds(at_least=1), [], None),
+    ],
+)
+def test_numbers_out_of_bounds_are_met_with_the_bounds(bounds, value, words):
+    @dataclass
+    class Options:
+        """Toy options."""
+
+        size: float = flag(3.0, "how many", bounds=bounds)
+
+    if words is None:
+        check_bounds(Options(size=value))
+        return
+    with pytest.raises(ConfigError) as refusal:
+        check_bounds(Options(size=value))
+    assert str(refusal.value) == f"--size {words}"

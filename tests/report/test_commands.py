@@ -48,7 +48,5 @@ def test_what_cannot_be_compared_is_explained(tmp_path, write):
         run_report(ReportOptions(predictions=[str(two)], signal=["d"]))
     with pytest.raises(ConfigError, match="two or more numbers that increase"):
         run_report(ReportOptions(predictions=[str(two)], pt_edges=[2.0, 1.0]))
-    with pytest.raises(ConfigError, match="--pt-bins 0"):
-        run_report(ReportOptions(predictions=[str(two)], pt_bins=0))
     with pytest.raises(DataError, match="no column 'jet_et'"):
         run_report(ReportOptions(predictions=[str(two)], pt_column="jet_et"))

@@ -37,6 +37,12 @@ TRAINING = ["-i", "a.root", "-c", "d.yaml", "-n", "n.py"]
         ([*TRAINING, "--batch-size", "0"], "--batch-size 0: expected a number of at least 1"),
         ([*TRAINING, "--num-workers", "-1"], "--num-workers -1: expected a number of at least 0"),
         ([*TRAINING, "--start-lr", "0"], "--start-lr 0: expected a number above 0"),
+        ([*TRAINING, "--clip-gradient", "inf"], "expected a finite number above 0"),
+        ([*TRAINING, "--onnx-opset", "3"], "of at least 7 and at most 18"),
+        ([*TRAINING, "--onnx-opset", "19"], "of at least 7 and at most 18"),
+        ([*TRAINING, "--num-threads", "100000"], "--num-threads 100000: expected"),
+        ([*TRAINING, "--steps-per-epoch", "-5"], "-5: expected at least 1, or -1 for one pass"),
+        ([*TRAINING, "--seed", str(2**64)], f"--seed {2**64}: expected"),
         ([*TRAINING, "--run-mode", "tset"], "'tset'; did you mean 'test'"),
         (
             [*TRAINING, "-t", "b.root", "-m", "x", "--predict", "--export-onnx", "m.onnx"],

@@ -188,3 +188,10 @@ def test_folds_have_the_network_options_of_their_training(small_run):
     output = ["--predict-output", small_run.folder / "pred.root"]
     assert small_run(*folds, "-o", "hidden", 5) == 0
     assert small_run("--predict", *folds, "-t", small_run.folder / "jets.parquet", *output) == 0
+
+
+def test_a_log_that_cannot_be_written_leaves_no_folder(small_run, capsys):
+    (small_run.folder / "file").touch()
+    assert small_run("--log", small_run.folder / "file" / "run.log") == 1
+    assert "run.log: cannot be written" in capsys.readouterr().err
+    assert not small_run.prefix.parent.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -71,7 +72,10 @@ class Switch(argparse.BooleanOptionalAction):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The range of a flag's number; None is no bound."""
+    """The range of a flag's number, or of each of its numbers; None is no bound.
+
+    Numbers are finite, whatever the bounds.
+    """
 
     at_least: float | None = None
     above: float | None = None
@@ -79,17 +83,27 @@ class Bounds:
 
     def __contains__(self, value: float) -> bool:
         return (
-            (self.at_least is None or value >= self.at_least)
+            math.isfinite(value)
+            and (self.at_least is None or value >= self.at_least)
             and (self.above is None or value > self.above)
             and (self.at_most is None or value <= self.at_most)
         )
 
     def __str__(self) -> str:
-        """In words, to follow "expected a number"."""
-        words = {"of at least": self.at_least, "above": self.above, "at most": self.at_most}
-        return " and ".join(
-            f"{word} {bound:g}" for word, bound in words.items() if bound is not None
-        )
+        """In words, to follow "a number"; empty without bounds."""
+        bounds = {"of at least": self.at_least, "above": self.above, "at most": self.at_most}
+        words = [f"{word} {bound}" for word, bound in bounds.items() if bound is not None]
+        return " and ".join(words)
+
+
+# ranges that several flags have
+SHARE = Bounds(above=0, at_most=1)
+COUNT = Bounds(at_least=1)
+POSITIVE = Bounds(above=0)
+NOT_NEGATIVE = Bounds(at_least=0)
+FINITE = Bounds()
+# what all generators of random numbers take, with the offsets of ranks and members
+SEED = Bounds(at_least=0, at_most=2**62)
 
 
 def flag(default: Any, text: str, *names: str, bounds: Bounds | None = None, **more: Any) -> Any:
@@ -168,9 +182,15 @@ def check_bounds(options: Any) -> None:
     for item in dataclasses.fields(options):
         bounds = item.metadata["bounds"]
         value = getattr(options, item.name)
-        if bounds is not None and value is not None and value not in bounds:
-            name = spellings(item)[-1]
-            raise ConfigError(f"{name} {value:g}: expected a number {bounds}")
+        if bounds is None or value is None:
+            continue
+        name = spellings(item)[-1]
+        for number in value if isinstance(value, list) else [value]:
+            if number not in bounds:
+                kind = "a number" if math.isfinite(number) else "a finite number"
+                # whole numbers in full, others as they were written
+                shown = f"{number:g}" if isinstance(number, float) else str(number)
+                raise ConfigError(f"{name} {shown}: expected {kind} {bounds}".rstrip())
 
 
 def read_flags(namespace: argparse.Namespace, options: type[T]) -> T:

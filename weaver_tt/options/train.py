@@ -8,14 +8,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from weaver_tt.options.flags import Bounds, FlagParser, add_flags, check_bounds, flag, read_flags
+from weaver_tt.options.flags import (
+    COUNT,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SEED,
+    SHARE,
+    Bounds,
+    FlagParser,
+    add_flags,
+    check_bounds,
+    flag,
+    read_flags,
+)
 from weaver_tt.weaver_compat.retired_flags import RETIRED, Retired
 
-# ranges that several flags have
-SHARE = Bounds(above=0, at_most=1)
-COUNT = Bounds(at_least=1)
-POSITIVE = Bounds(above=0)
-NOT_NEGATIVE = Bounds(at_least=0)
+# more of either no machine has
+PROCESSES = Bounds(at_least=0, at_most=1024)
+THREADS = Bounds(at_least=1, at_most=1024)
+# the exporter knows no older ones, and C++ readers load no file of newer ones
+OPSETS = Bounds(at_least=7, at_most=18)
 # values stay text here: their kind depends on the function that they are for
 KEY_VALUE: dict[str, Any] = {"nargs": 2, "action": "append", "metavar": ("KEY", "VALUE")}
 
@@ -99,7 +111,7 @@ class DataOptions:
     num_workers: int = flag(
         0,
         "worker processes that read training files; 0 reads in a thread of this process",
-        bounds=NOT_NEGATIVE,
+        bounds=PROCESSES,
     )
     # without bounds: Weaver's -1 is one pass over the data; 0 is refused by run/checks.py
     steps_per_epoch: int | None = flag(
@@ -233,9 +245,9 @@ class TrainOptions:
         "how ranks started by torchrun (gloo, nccl) or mpirun (mpi) communicate; nccl is for GPUs",
         choices=["gloo", "nccl", "mpi"],
     )
-    num_threads: int | None = flag(None, "CPU threads of torch", bounds=COUNT)
+    num_threads: int | None = flag(None, "CPU threads of torch", bounds=THREADS)
     seed: int | None = flag(
-        None, "seed of all random numbers; makes a run reproducible", bounds=NOT_NEGATIVE
+        None, "seed of all random numbers; makes a run reproducible", bounds=SEED
     )
     resume: bool = flag(
         False, "continue from PREFIX_resume.pt; start from the beginning if there is none"
@@ -325,7 +337,7 @@ class OutputOptions:
         None,
         "write the network that -m names to this ONNX file, with preprocess.json beside it",
     )
-    onnx_opset: int = flag(17, "ONNX operator set")
+    onnx_opset: int = flag(17, "ONNX operator set", bounds=OPSETS)
     print: bool = flag(False, "print the network, its parameters and FLOPs, and exit")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.log import log
-from weaver_tt.options.flags import flag
+from weaver_tt.options.flags import COUNT, FINITE, flag
 
 if TYPE_CHECKING:
     from weaver_tt.report.evaluation import ColumnBins
@@ -39,16 +39,24 @@ class ReportOptions:
         None, f"column to bin in (default: {DEFAULT_PT} where all files have it)"
     )
     pt_edges: list[float] = flag(
-        [], "bin edges of that column (default: bins of equal content)", nargs="+", type=float
+        [],
+        "bin edges of that column (default: bins of equal content)",
+        nargs="+",
+        type=float,
+        bounds=FINITE,
     )
-    pt_bins: int = flag(6, "bins where no edges are given")
+    pt_bins: int = flag(6, "bins where no edges are given", bounds=COUNT)
     mass_column: str | None = flag(
         None,
         "column that taggers should be decorrelated from: measure and draw how a selection "
         "sculpts the background's spectrum of it",
     )
     mass_edges: list[float] = flag(
-        [], f"bin edges of that column (default: {MASS_BINS} of equal width)", nargs="+", type=float
+        [],
+        f"bin edges of that column (default: {MASS_BINS} of equal width)",
+        nargs="+",
+        type=float,
+        bounds=FINITE,
     )
     weight_column: str | None = flag(
         None, "event weights, possibly negative (default: all rows count 1)"
@@ -75,8 +83,9 @@ def run_report(options: ReportOptions) -> None:
     classes = _common_classes(sources)
     signals = _signal_classes(options, classes)
     sources, binning = _with_bins(options, sources, classes)
-    folder = Path(options.output)
-    make_folder(folder)
+    if options.mass_column is not None:
+        # checked before rows are read
+        _read_edges(options.mass_edges, "--mass-edges")
 
     # all rows are read once here, and once more where the sculpting needs other bins
     models = [evaluate_model(source, classes, binning) for source in sources]
@@ -95,6 +104,8 @@ def run_report(options: ReportOptions) -> None:
         "differences": differences,
     }
 
+    folder = Path(options.output)
+    make_folder(folder)
     # figures come before the page, which holds them
     pictures = draw_report(models, signals, folder)
     if options.mass_column is not None:
@@ -156,8 +167,6 @@ def _with_bins(
         column = DEFAULT_PT
     # options are checked before rows are read
     edges = _read_edges(options.pt_edges, "--pt-edges")
-    if options.pt_bins < 1:
-        raise ConfigError(f"report: --pt-bins {options.pt_bins}: expected 1 or more")
     sources = [replace(source, bin_column=column) for source in sources]
     if len(edges):
         return sources, ColumnBins(column, edges)

@@ -89,9 +89,10 @@ def check_exclusive_flags(options: RunOptions) -> None:
         steps = getattr(data, f"steps_per_epoch{ending}")
         samples = getattr(data, f"samples_per_epoch{ending}")
         flag = ending.replace("_", "-")
-        if steps == 0:
+        if steps is not None and steps < 1 and steps != -1:
             raise ConfigError(
-                f"--steps-per-epoch{flag} 0: expected at least 1, or -1 for one pass over the data"
+                f"--steps-per-epoch{flag} {steps}: expected at least 1, or -1 for one pass over "
+                "the data"
             )
         if steps is not None and samples is not None:
             raise ConfigError(

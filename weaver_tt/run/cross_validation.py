@@ -9,6 +9,8 @@ from weaver_tt.options.train import DataOptions, NetworkOptions, RunOptions
 from weaver_tt.run.naming import with_tracker_subfolders
 from weaver_tt.run_files import RunFiles, fold_name
 
+MAX_FOLDS = 1000  # each is a training
+
 
 def parse_folds(text: str) -> tuple[str, int]:
     """``--cross-validation event%5`` as its column and the number of folds.
@@ -19,10 +21,10 @@ def parse_folds(text: str) -> tuple[str, int]:
     column, percent, number = text.rpartition("%")
     column = column.strip()
     number = number.strip()
-    if not (percent and column and number.isdigit() and int(number) >= 2):
+    if not (percent and column and number.isdigit() and 2 <= int(number) <= MAX_FOLDS):
         raise ConfigError(
             f"--cross-validation {text!r}: expected a column and the number of folds, "
-            "at least 2, such as event_number%5"
+            f"at least 2 and at most {MAX_FOLDS}, such as event_number%5"
         )
     return column, int(number)
 

@@ -38,7 +38,7 @@ from weaver_tt.engine.trials.profiler import profile_steps
 from weaver_tt.engine.trials.read_test import measure_reading
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.formats.writers import check_suffix
-from weaver_tt.log import configure_log, log
+from weaver_tt.log import configure_log, log, open_log_file
 from weaver_tt.network.file import NetworkFile, explain_missing_file
 from weaver_tt.network.network import Ensemble, Network, build_network
 from weaver_tt.network.summary import network_summary
@@ -70,6 +70,7 @@ from weaver_tt.run.launch import (
     needs_ranks,
 )
 from weaver_tt.run.naming import (
+    AUTO,
     choose_name,
     choose_seed,
     seed_of_member,
@@ -239,7 +240,15 @@ def changes_since_begin(config: DataConfig, options: RunOptions, files: DataFile
 
 def open_run(options: RunOptions) -> RunOptions:
     """``options`` with a name for the run, whose folder and log exist from now on."""
-    name = run_on_main(lambda: choose_name(options))
+
+    def begin() -> str:
+        log_file = options.train.log
+        if log_file is not None and AUTO not in log_file:
+            # a log that cannot be written leaves no folder behind
+            open_log_file(log_file).close()
+        return choose_name(options)
+
+    name = run_on_main(begin)
     options = with_run_name(options, name)
     configure_log(file=options.train.log, rank=distributed.rank())
     return options

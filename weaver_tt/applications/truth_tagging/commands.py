@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from weaver_tt.errors import ConfigError
 from weaver_tt.log import log
-from weaver_tt.options.flags import flag
+from weaver_tt.options.flags import COUNT, FINITE, NOT_NEGATIVE, SEED, flag
 from weaver_tt.system.json_files import write_json
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class ToyOptions:
     """Toy events with known tagging efficiencies."""
 
-    events: int = flag(100_000, "number of events")
-    seed: int = flag(1, "another seed gives other events")
+    events: int = flag(100_000, "number of events", bounds=COUNT)
+    seed: int = flag(1, "another seed gives other events", bounds=SEED)
     kind: str = flag(
         "multijet",
         "QCD-like events of 2 to 8 jets, or decays of a boosted scalar to two jets",
@@ -58,15 +58,25 @@ class BinningOptions:
     """Bins of the efficiency map."""
 
     pt_edges: list[float] = flag(
-        [], "bin edges in pT (default: bins of equal content)", nargs="+", type=float
+        [],
+        "bin edges in pT (default: bins of equal content)",
+        nargs="+",
+        type=float,
+        bounds=FINITE,
     )
     eta_edges: list[float] = flag(
-        [], "bin edges in eta (default: bins of equal content)", nargs="+", type=float
+        [],
+        "bin edges in eta (default: bins of equal content)",
+        nargs="+",
+        type=float,
+        bounds=FINITE,
     )
     pt_bins: int = flag(
-        15, "bins in pT where no edges are given, fewer for a flavour with few tagged jets"
+        15,
+        "bins in pT where no edges are given, fewer for a flavour with few tagged jets",
+        bounds=COUNT,
     )
-    eta_bins: int = flag(8, "the same in eta")
+    eta_bins: int = flag(8, "the same in eta", bounds=COUNT)
 
     def binning(self) -> MapBinning:
         """The same as the map's own class."""
@@ -104,10 +114,15 @@ class WeightsOptions:
         "weight of events with exactly this many tags; several numbers give several columns",
         nargs="+",
         type=int,
+        bounds=NOT_NEGATIVE,
     )
-    at_least: list[int] = flag([], "the same with at least this many tags", nargs="+", type=int)
+    at_least: list[int] = flag(
+        [], "the same with at least this many tags", nargs="+", type=int, bounds=NOT_NEGATIVE
+    )
     leading: int | None = flag(
-        None, "count tags among this many first objects of the event only (default: all)"
+        None,
+        "count tags among this many first objects of the event only (default: all)",
+        bounds=COUNT,
     )
     output: str = flag(
         "weights.root", "file to write, .root or .parquet: all columns and the weights", "-o"
@@ -206,7 +221,6 @@ def run_closure(options: ClosureOptions) -> None:
     from weaver_tt.applications.truth_tagging.jets import JetFiles
     from weaver_tt.figures.base import make_folder
 
-    make_folder(options.output)
     paths = _paths(options.predictions)
     efficiency_map, origin = _closure_map(options, paths)
     source = JetFiles(
@@ -218,6 +232,8 @@ def run_closure(options: ClosureOptions) -> None:
     )
     closure = measure_closure(source, efficiency_map)
     origin |= _tag_precision(efficiency_map)
+    # nothing is left behind where files cannot be read
+    make_folder(options.output)
     summary: dict[str, Any] = {"predictions": paths, "map": origin} | closure.summary()
     write_json(Path(options.output) / "closure.json", summary)
     draw_closure(closure, options.output)
