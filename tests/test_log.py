@@ -51,5 +51,5 @@ def test_what_is_not_defined_is_left_out_of_the_line():
 
 def test_a_log_that_cannot_be_written_is_an_output_error(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="run.log: cannot be written"):
+    with pytest.raises(OutputError, match=r"run\.log: cannot be written"):
         configure_log(file=str(tmp_path / "file" / "run.log"))
