@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,6 +47,22 @@ def test_an_error_of_the_input_is_one_message_and_exit_code_1(capsys):
     err = capsys.readouterr().err
     assert "events.root: no tree 'tree'" in err
     assert "Traceback" not in err
+
+
+def test_what_was_left_out_is_an_exit_code_of_its_own(capsys):
+    cli.configure_log()
+    whole = SimpleNamespace(bad_files=[])
+    lossy = SimpleNamespace(bad_files=[{"path": "a.root"}, {"path": "b.root"}])
+    # a training, a prediction by test group, an export, a command that returns nothing
+    for result, code in [
+        (whole, 0),
+        (lossy, 3),
+        ({"x": whole, "y": lossy}, 3),
+        (1e-7, 0),
+        (None, 0),
+    ]:
+        assert cli.guarded(lambda _, result=result: result, None) == code
+    assert capsys.readouterr().err.count("done, with losses: rows of 2 bad files") == 2
 
 
 def test_an_error_in_a_users_file_is_its_own_lines_and_exit_code_1(tmp_path, capsys):
