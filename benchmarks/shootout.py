@@ -186,7 +186,7 @@ def training_flags(
         # the last value of a flag counts
         flags += ["--num-epochs", str(args.epochs)]
     if side == "weaver_tt":
-        flags += [*OURS.split(), "--seed", str(seed)]
+        flags += [*OURS.split(), "--seed", str(seed), "--overwrite"]
     else:
         flags += [*PEER.split(), *step_flags(network)]
     return [*flags, "--run-mode", "train,val"]

@@ -105,7 +105,8 @@ def run(arguments: argparse.Namespace) -> dict:
     common += ["--gpus", "", "--num-threads", str(arguments.threads)]
 
     recipe = make_recipe(arguments)
-    run_step("train", times, "train.py", "-i", str(train), *validation, *common, *recipe)
+    flags = [*validation, *common, *recipe, "--overwrite"]
+    run_step("train", times, "train.py", "-i", str(train), *flags)
     closures = {}
     prediction = folder / "pred.root"
     predict("predict", test, prediction, common, times)

@@ -187,6 +187,11 @@ def test_a_card_without_a_flag_that_was_added_later_has_its_default(files):
     assert describe_continuation(before, card_of("--resume"), files) == []
 
 
+def test_a_card_of_an_earlier_version_lists_paths_alone(files):
+    before = card_of(files=["/a.root"])
+    assert describe_continuation(before, card_of("--resume"), files) == []
+
+
 def test_lists_of_options_name_options():
     known = set()
     for part in fields(RunOptions()):

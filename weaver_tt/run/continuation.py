@@ -13,7 +13,6 @@ from typing import Any
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
-from weaver_tt.config.schema import DataConfig
 from weaver_tt.config.sections import parse_yaml
 from weaver_tt.engine.checkpoint import batches_into_epoch
 from weaver_tt.errors import ConfigError
@@ -181,8 +180,12 @@ def _word(value: Any) -> str:
 
 def _changed_files(before: Card, now: Card, within_epoch: bool) -> Iterable[Change]:
     """Changes of data files: other ones, in other groups, or of other numbers of entries."""
+    files_before = before["data_files"]
+    if isinstance(files_before, list):
+        # a card of an earlier version: paths alone
+        return
     for use in ("training", "validation"):
-        old = before["data_files"][use]
+        old = files_before[use]
         new = now["data_files"][use]
         # the order counts too
         if json_text(old) == json_text(new):
@@ -221,16 +224,20 @@ def _entries_by_name(files: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
 
 def _changed_data_config(before: Card, now: Card) -> Iterable[Change]:
     """Changes of the sections of the data YAML that a training uses."""
-    old = _training_sections(before)
-    new = _training_sections(now)
+    # the file of functions may have moved
+    functions = now["options"]["data"]["custom_functions"]
+    old = _training_sections(before, functions)
+    new = _training_sections(now, functions)
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             yield Change(f"data YAML, {key}", "the network was trained on something else")
 
 
-def _training_sections(card: Card) -> dict[str, Any]:
+def _training_sections(card: Card, functions: str | None) -> dict[str, Any]:
     """Section -> content, of those sections of the data YAML that a training uses."""
-    config = config_of_card(card)
+    text = card["configs"]["data"]
+    source = card["options"]["data"]["data_config"]
+    config = from_mapping(parse_yaml(text, source), source, text, functions)
     sections = dict(parse_yaml(config.text, config.source))
     used = make_plan(config, "train").computed
     variables = sections.get("new_variables") or {}
@@ -238,14 +245,6 @@ def _training_sections(card: Card) -> dict[str, Any]:
     for name in PREDICTION_ONLY:
         sections.pop(name, None)
     return sections
-
-
-def config_of_card(card: Card) -> DataConfig:
-    """The data YAML that a run card holds."""
-    text = card["configs"]["data"]
-    source = card["options"]["data"]["data_config"]
-    functions = card["options"]["data"]["custom_functions"]
-    return from_mapping(parse_yaml(text, source), source, text, functions)
 
 
 def _changed_texts(before: Card, now: Card) -> Iterable[Change]:
