@@ -275,6 +275,10 @@ def test_what_looks_across_rows_is_refused_when_the_yaml_is_loaded(source, messa
         ("np.cross(met, [0, 0, 1])", "one value a row"),
         ("np.dot(met, [0, 0, 1])", "one value a row"),
         ("np.hstack([met, met])", "one value a row"),
+        ("np.average(two, axis=1, weights=met)", "give them as many axes"),
+        ("np.select([met > 15], [two])", "give them as many axes"),
+        ("ak.to_packed(np.modf(met))", "the list given for 'array' has no rows"),
+        ("_batch_argsort(ak.zip([pt, pt]))", "NotImplementedError"),
         ("met[run]", "takes rows"),
         ("met[run > 0]", "takes rows"),
         ("pt[run > 0]", "takes rows"),
@@ -301,6 +305,7 @@ def test_what_looks_across_rows_by_the_number_of_its_axes_is_refused_on_the_data
         ("pt / ak.max(pt, axis=1)", [[1, 2 / 3], [], [1]]),
         ("pt / ak.max(pt, axis=-1)", [[1, 2 / 3], [], [1]]),
         ("pt / pt.max()", [[1, 2 / 3], [], [1]]),
+        ("pt / ak.max(pt, axis=1, keepdims=True)", [[1, 2 / 3], [], [1]]),
         ("ak.max(pt, axis=1)", [30, None, 50]),
         ("two / np.sum(two, axis=1)", [[1 / 3, 2 / 3], [3 / 7, 4 / 7], [5 / 11, 6 / 11]]),
         ("np.max([met, 10 * run], axis=0)", [20, 20, 30]),
@@ -320,11 +325,49 @@ def test_what_stays_inside_of_rows_has_its_value(source, expected):
     assert value(source, TABLE) == [pytest.approx(row) for row in expected]
 
 
-def test_a_value_of_each_row_meets_its_row_where_there_are_as_many_rows_as_objects():
+KINDS = [
+    "m",
+    "x",
+    "pair",
+    "regular",
+    "ak.firsts(x)",
+    "np.expand_dims(m, axis=1)",
+    "ak.max(x, axis=1, keepdims=True)",
+    "np.stack([pair, pair], axis=2)",
+]
+
+
+@pytest.mark.parametrize("meet", ["{} * {}", "ak.where({} > 0, {}, 7)", "ak.isclose({}, {})"])
+@pytest.mark.parametrize("left", KINDS)
+@pytest.mark.parametrize("right", KINDS)
+def test_columns_of_any_two_kinds_meet_row_by_row_or_not_at_all(meet, left, right):
+    """With two rows of two objects, numpy would match the rows of one with the objects of another.
+
+    Row by row there is no such choice.
+    """
+    table = {
+        "m": np.array([2.0, 3.0]),
+        "x": ak.Array([[5.0, 7.0], [11.0, 13.0]]),
+        "pair": np.array([[17.0, 19.0], [23.0, 29.0]]),
+        "regular": ak.Array(np.array([[31.0, 37.0], [41.0, 43.0]])),
+    }
+    source = meet.format(left, right)
+    rows = [{name: values[i : i + 1] for name, values in table.items()} for i in range(2)]
+    try:
+        both = value(source, table)
+    except DataError:
+        return
+    assert both == [*value(source, rows[0]), *value(source, rows[1])]
+
+
+def test_a_value_of_each_row_meets_the_objects_of_its_row():
     """numpy would align the two values of the rows with the two objects of each row."""
     table = {"met": np.array([10.0, 20.0]), "two": np.array([[1.0, 2.0], [3.0, 4.0]])}
     assert value("met * two", table) == value("two * met", table) == [[10, 20], [60, 80]]
     assert value("np.expand_dims(met, axis=1) + met", table) == [[20], [40]]
+    # means with weights of 10 and 20 are those without: all objects of a row have the same
+    assert value("ak.mean(two, weight=met, axis=1)", table) == [1.5, 3.5]
+    assert value("ak.softmax(np.expand_dims(met, axis=1))", table) == [[1], [1]]
 
 
 def test_the_random_order_of_a_row_is_a_matter_of_its_content_alone():

@@ -25,7 +25,7 @@ from awkward.contents import (
 from awkward.index import Index8, Index64
 
 from weaver_tt.errors import DataError
-from weaver_tt.expressions.registry import ELEMENTWISE
+from weaver_tt.expressions.registry import ELEMENTWISE, ROW_RULES
 
 
 @dataclass(slots=True)
@@ -152,8 +152,12 @@ def apply_function(
         DataError: jagged arguments differ in their numbers of objects.
     """
     missing = None
+    if function in ROW_RULES:
+        # the user's own functions are given what they ask for
+        both = _with_rows_first([*positional, *named.values()], is_of_awkward(function))
+        positional = both[: len(positional)]
+        named = dict(zip(named, both[len(positional) :], strict=True))
     if function in ELEMENTWISE:
-        positional = _with_rows_first(positional)
         positional, missing = _without_missing_rows(positional, ELEMENTWISE[function] is np.where)
     flat = _flat_function(function, positional, named)
     if flat is None:
@@ -175,21 +179,65 @@ def apply_function(
     return _with_missing(JaggedColumn(result, first.offsets), missing)
 
 
-def _with_rows_first(arguments: Sequence[Any]) -> Sequence[Any]:
+def is_of_awkward(function: Callable[..., Any]) -> bool:
+    """Whether a function is one of awkward's own."""
+    return getattr(function, "__module__", "").startswith("awkward.")
+
+
+def _with_rows_first(arguments: Sequence[Any], only_lists: bool) -> Sequence[Any]:
     """Arguments whose rows meet rows when they are broadcast.
 
-    numpy aligns the last axes: (R,) and (R, 2) would meet in the wrong way where R is 2. So arrays
-    of fixed size become lists where they meet one value a row.
+    numpy, and awkward for arrays of fixed size, aligns the last axes: (R,) and (R, 2) would meet in
+    the wrong way where R is 2. So an array of fixed size becomes lists where it meets anything but
+    arrays of numpy of as many axes; with ``only_lists`` always, as ``ak.softmax`` broadcasts what
+    it has made of its argument itself.
     """
-    axes = {value.ndim for value in arguments if isinstance(value, np.ndarray)}
-    if len(axes) < 2:
+    if not any(_is_of_fixed_size(value) for value in arguments):
         return arguments
-    return [_as_lists(value) if isinstance(value, np.ndarray) else value for value in arguments]
+    arrays = [value for value in arguments if _axes(value)]
+    is_numpy = all(isinstance(value, np.ndarray) for value in arrays)
+    is_alike = is_numpy and len({_axes(value) for value in arrays}) == 1
+    if not only_lists and (len(arrays) == 1 or is_alike):
+        return arguments
+    # one value for all objects of a row, such as a sum with keepdims=True, stays that beside lists
+    wide = [_as_lists(value) if _has_width(value) else value for value in arguments]
+    if any(_is_jagged(value) for value in wide):
+        return wide
+    return [_as_lists(value) if _is_of_fixed_size(value) else value for value in arguments]
 
 
-def _as_lists(array: npt.NDArray[Any]) -> Any:
-    """(R,) as it is, (R, P) as R lists."""
-    return as_flat(ak.from_regular(array, axis=None)) if array.ndim > 1 else array
+def _axes(value: Any) -> int:
+    if isinstance(value, JaggedColumn):
+        return 2
+    return int(value.ndim) if isinstance(value, np.ndarray | ak.Array) else 0
+
+
+def _is_of_fixed_size(value: Any) -> bool:
+    """Whether a value is an array of several axes, of which each list has the same length."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 1
+    return isinstance(value, ak.Array) and value.ndim > 1 and value.layout.purelist_isregular
+
+
+def _has_width(value: Any) -> bool:
+    """Whether it is one, and its lists are not all of length 1."""
+    if not _is_of_fixed_size(value):
+        return False
+    if isinstance(value, np.ndarray):
+        return value.shape[1:] != (1,)
+    layout = value.layout.to_RegularArray() if value.layout.is_numpy else value.layout
+    return value.ndim > 2 or not layout.is_regular or layout.size != 1
+
+
+def _is_jagged(value: Any) -> bool:
+    if isinstance(value, ak.Array):
+        return value.ndim > 1 and not value.layout.purelist_isregular
+    return isinstance(value, JaggedColumn)
+
+
+def _as_lists(array: Any) -> Any:
+    """(R, P) as R lists, and so on for more axes."""
+    return as_flat(ak.from_regular(array, axis=None))
 
 
 def _without_missing_rows(

@@ -48,6 +48,18 @@ from weaver_tt.expressions.registry import (
     MOMENTUM_COORDINATES,
 )
 
+# what numpy and awkward raise for arguments that do not fit
+CALL_ERRORS = (
+    ValueError,
+    TypeError,
+    IndexError,
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+    AssertionError,
+    NotImplementedError,
+)
+
 Table = Mapping[str, Any]  # column -> ak.Array or np.ndarray of R rows
 
 
@@ -436,7 +448,7 @@ class _Evaluation:
             return apply_function(function, positional, named)
         except WeaverError as error:
             raise DataError(f"expression {self.source!r}: {error}") from error
-        except (ValueError, TypeError, IndexError, ArithmeticError, AttributeError) as error:
+        except CALL_ERRORS as error:
             part = ast.unparse(node)
             message = _first_line(error)
             raise DataError(f"expression {self.source!r}: in {part}: {message}") from error

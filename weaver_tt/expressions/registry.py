@@ -166,7 +166,12 @@ _numpy(
     "where:Where",
     is_flat=True,
 )
-_by_value("numbers in place of non-finite values", "nan_to_num")
+_numpy(
+    "numbers in place of non-finite values",
+    ByValue(("x", "nan", "posinf", "neginf")),
+    "nan_to_num",
+    is_flat=True,
+)
 _by_value("constants in the shape of a column", "ones_like zeros_like full_like")
 _by_value("further functions of each value", "angle real sinc")
 _by_value(
@@ -180,18 +185,18 @@ _numpy("membership in a list", ByValue(("element",)), "isin")
 
 # Functions of numpy: on whole arrays
 
-_numpy("one of several values", EachRow(lists=("condlist", "choicelist")), "select")
+_numpy("one of several values", EachRow(lists=("condlist", "choicelist"), matching=True), "select")
 _numpy("angles without jumps of 2 pi along an axis", AlongAxis(), "unwrap")
 _numpy("sums and products", AlongAxis(), "sum prod cumsum cumprod nansum nanprod nancumsum")
 _numpy("the last axis with a list of numbers", AlongAxis((), -1, constants=("b",)), "dot")
 _numpy(
     "products of vectors along the last axis",
-    EachRow(axes=2, refused=("axisa", "axisb", "axisc", "axis")),
+    EachRow(axes=2, refused=("axisa", "axisb", "axisc", "axis"), matching=True),
     "cross",
 )
 _numpy(
     "means, spreads, quantiles",
-    AlongAxis(),
+    AlongAxis(matching=True),
     "mean average median std var nanmean nanmedian nanstd nanvar",
 )
 _numpy(
@@ -219,7 +224,7 @@ _numpy("reshaping", EachRow(refused=("order",)), "reshape")
 _numpy("reshaping", AlongAxis(("source", "destination")), "moveaxis")
 _numpy("reshaping", AlongAxis(("axis1", "axis2")), "swapaxes")
 _numpy("entries of each row, or of a list of numbers", Lookup(), "take")
-_numpy("entries of each row, or of a list of numbers", AlongAxis(), "take_along_axis")
+_numpy("entries of each row, or of a list of numbers", AlongAxis(matching=True), "take_along_axis")
 _numpy(
     "what would compare rows",
     ConstantsOnly("what it gives depends on all rows"),
@@ -253,7 +258,7 @@ _add(
     *("ak.nan_to_num", "awkward.nan_to_num"),
     value=ak.nan_to_num,
     doc="numbers in place of non-finite values",
-    rows=ByValue(),
+    rows=ByValue(("array", "nan", "posinf", "neginf")),
     flat=np.nan_to_num,
 )
 _add(
@@ -277,7 +282,8 @@ _add(
     rows=ByValue(),
     flat=_astype,
 )
-_awkward("further functions of each value", ByValue(), "isclose full_like is_none nan_to_none")
+_awkward("further functions of each value", ByValue(("a", "b")), "isclose")
+_awkward("further functions of each value", ByValue(), "full_like is_none nan_to_none")
 _awkward("missing values", ByValue(("array",)), "fill_none")
 _awkward("missing values", ByValue(), "mask")
 _add(

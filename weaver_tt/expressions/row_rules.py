@@ -179,13 +179,15 @@ class ByValue:
 class EachRow:
     """The result for a row depends on that row alone.
 
-    ``axes``: axes that the arguments with rows need at least. ``lists``: parameters that must be
-    lists of columns. ``refused``: parameters that would bring rows together.
+    ``axes``: axes that the arguments with rows need at least. ``lists``: parameters that are lists
+    of columns; no others may be. ``refused``: parameters that would bring rows together.
+    ``matching``: its arguments must have as many axes, as numpy aligns the last ones.
     """
 
     axes: int = 1
     lists: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    matching: bool = False
 
     @property
     def looks_at(self) -> str:
@@ -197,13 +199,15 @@ class EachRow:
         for name in self.refused:
             if name in given.operands:
                 return _across(f"argument {name!r} is not allowed")
-        for name in self.lists:
-            if name in given.operands and _is_no_list(given.operands[name]):
+        for name, operand in given.operands.items():
+            if name in self.lists and _is_no_list(operand):
                 return _across(f"{name!r} must be a list of columns")
+            if name not in self.lists and operand.parts is not None and operand.with_rows():
+                return f"acts on each row, and the list given for {name!r} has no rows"
         for operand in given.with_rows:
             if operand.axes is not None and operand.axes < self.axes:
                 return _too_few_axes(operand.axes)
-        return None
+        return _mismatch(given) if self.matching else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +218,8 @@ class AlongAxis:
     axis that leaves the rows as they are. ``joins``: the first argument is a list of arrays.
     ``adds_axis``: the axis is one of the result, which has one more. ``none_means``: the axis that
     None stands for, if it does not stand for all of them. ``constants``: parameters that must not
-    be columns. ``refused``: parameters that must not be given.
+    be columns. ``refused``: parameters that must not be given. ``matching``: its arguments must
+    have as many axes, as numpy aligns the last ones.
     """
 
     axis: tuple[str, ...] = ("axis",)
@@ -225,6 +230,7 @@ class AlongAxis:
     none_means: int | None = None
     constants: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    matching: bool = False
 
     @property
     def looks_at(self) -> str:
@@ -250,7 +256,7 @@ class AlongAxis:
             problem = self._problem_of_axis(axis, first)
             if problem is not None:
                 return problem
-        return None
+        return _mismatch(given) if self.matching else None
 
     def _axes(self, given: Given) -> list[Any]:
         """The axes that it goes along, as they are given."""
@@ -370,6 +376,14 @@ class ConstantsOnly:
     def problem(self, given: Given) -> str | None:
         """See :class:`RowRule`."""
         return f"takes no columns; {self.instead}" if given.with_rows else None
+
+
+def _mismatch(given: Given) -> str | None:
+    """Why arguments do not match, where they have different numbers of axes."""
+    axes = {operand.axes for operand in given.with_rows if operand.axes is not None}
+    if len(axes) < 2:
+        return None
+    return "matches its arguments by their last axes; give them as many axes"
 
 
 def _is_no_list(operand: Operand) -> bool:
