@@ -14,6 +14,12 @@ from weaver_tt.expressions.registry import HELPERS, MODULES
 JAGGED = ak.Array([[1.0, 2.0, 3.0], [], [4.0]])
 
 
+def test_of_equal_values_the_first_come_first_in_numpys_argsort_too():
+    # more than the 16 up to which numpy sorts by insertion, which is stable
+    places = MODULES["np"]["argsort"](ak.Array(np.zeros((2, 40))), axis=1)
+    assert places.tolist() == [list(range(40))] * 2
+
+
 def test_pad_fills_short_rows_and_cuts_long_ones():
     padded = HELPERS["_pad"](JAGGED, 2, -1)
     assert padded.dtype == np.float32

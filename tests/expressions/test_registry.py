@@ -106,7 +106,9 @@ def test_these_names_of_a_module_are_allowed_and_no_others(spelled, names):
     own = {"fromcounts"}
     expected = {name for name in names.split() if name in own or hasattr(module, name)}
     assert MODULES[spelled].keys() == expected
-    for name in expected - own - {"pad_none"}:
+    # in place of what leaves the order of equal values open
+    own |= {"argsort"} if module is np else {"pad_none"}
+    for name in expected - own:
         # `nan` is not equal to itself
         assert MODULES[spelled][name] is getattr(module, name)
 

@@ -182,6 +182,13 @@ def _batch_permute_indices(array: ak.Array) -> ak.Array:
     return ak.argsort(ak.unflatten(keys, counts))
 
 
+def stable_argsort(a: Any, axis: int = -1, kind: Any = None, order: Any = None) -> Any:
+    """``np.argsort`` that leaves equal values in their order, which ``kind`` would leave open."""
+    # awkward does not know fields to order by
+    fields = {} if order is None else {"order": order}
+    return np.argsort(a, axis=axis, kind="stable", **fields)
+
+
 def _batch_argsort(array: ak.Array) -> ak.Array:
     """The order that sorts each row's objects, smallest first, equal ones as they come."""
     return ak.argsort(array, stable=True)

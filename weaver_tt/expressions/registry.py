@@ -207,7 +207,14 @@ _numpy(
 _numpy(
     "minima and maxima, their positions, sorting",
     AlongAxis(),
-    "max min amax amin ptp argmax argmin nanmax nanmin nanargmax nanargmin sort argsort",
+    "max min amax amin ptp argmax argmin nanmax nanmin nanargmax nanargmin sort",
+)
+_add(
+    "np.argsort",
+    "numpy.argsort",
+    value=helpers.stable_argsort,
+    doc="minima and maxima, their positions, sorting",
+    rows=AlongAxis(),
 )
 _numpy("tests over many values", AlongAxis(), "all any count_nonzero")
 _numpy("joining columns", AlongAxis(joins=True), "concatenate")
