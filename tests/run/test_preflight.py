@@ -210,3 +210,23 @@ def test_an_unknown_ending_of_a_prediction_is_refused_before_anything_is_read(tr
     flags = ["--predict", "-t", "a.parquet", "--predict-output", "pred.txt"]
     with pytest.raises(WeaverError, match=r"no writer for '\.txt'"):
         story.run(training.options(*flags))
+
+
+def test_the_batch_that_is_tried_is_as_large_as_in_the_training(training):
+    chosen = training.options("--batch-size", "20")
+    (training.path / "net.py").write_text(
+        (training.path / "net.py").read_text()
+        + """
+
+def get_loss(data_config):
+    def loss(output, label):
+        with open("shapes.txt", "a") as file:
+            file.write(f"{len(output)} ")
+        return torch.nn.functional.cross_entropy(output, label)
+
+    return loss
+"""
+    )
+    preflight.check_training(load_config("d.yaml"), chosen)
+    # a step, and a prediction with labels
+    assert Path("shapes.txt").read_text().split() == ["20", "20"]

@@ -15,7 +15,7 @@ import torch
 from weaver_tt.config.alternatives import load_alternative
 from weaver_tt.config.plan import make_plan, with_extra_selection, without_reweighting
 from weaver_tt.config.schema import DataConfig, Labels
-from weaver_tt.data.first_rows import ROWS, FirstRows, first_batch, read_first_rows
+from weaver_tt.data.first_rows import BATCH_ROWS, ROWS, FirstRows, first_batch, read_first_rows
 from weaver_tt.data.loaders import Loader, test_loaders, val_loader
 from weaver_tt.data.scan import Scan
 from weaver_tt.data.statistics.fit import make_accumulators, run_on_main, scan_training_files
@@ -69,8 +69,8 @@ def check_training(config: DataConfig, options: RunOptions) -> TrainingScans:
     """Try out a training, on a few rows of each file group, before anything is written.
 
     All files are looked at: those of training, validation and test, for all columns that their
-    YAMLs name. A small batch then goes through the network, the loss, the gradients and one step of
-    the optimizer. Of several ranks the first one does that. Only what all of the data decides, such
+    YAMLs name. A batch then goes through the network, the loss, the gradients and one step of the
+    optimizer. Of several ranks the first one does that. Only what all of the data decides, such
     as a class without rows, is left to the training. Returns the scans, for the training.
 
     Raises:
@@ -186,7 +186,10 @@ def try_network(config: DataConfig, options: RunOptions, first: Sequence[FirstRo
     prepare_network(network, options.network)
     task = make_run_task(config, options)
     plan = make_plan(config, "train")
-    batch = first_batch(first, config, plan, task.wanted_labels, device=device)
+    # as large as in the training, as far as the rows go: a lack of memory shows now, and a loss of
+    # the user's own meets the shapes that it will have
+    size = max(options.data.batch_size, BATCH_ROWS)
+    batch = first_batch(first, config, plan, task.wanted_labels, size, device)
     amp = autocast_type(options.train.use_amp, options.train.amp_dtype, device)
     update = make_update(network.unwrapped, task, options.train, amp)
     if batch is None or batch.size < LEAST_ROWS:
