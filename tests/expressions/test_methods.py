@@ -71,7 +71,7 @@ def test_padding_and_types():
     [
         ("n.sum()", "one value a row, and no objects"),
         ("x.pad(10000000)", "cannot pad to 10000000 objects"),
-        ("x.pad(1000001)", "cannot pad to 1000001 objects; between 0 and 1000000 can be"),
+        ("x.pad(100001)", "cannot pad to 100001 objects; between 0 and 100000 can be"),
         ("x.pad(-1)", "cannot pad to -1 objects"),
         ("n.counts", "one value a row, and no objects"),
     ],

@@ -11,8 +11,8 @@ import io
 import operator
 import re
 import tokenize
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ import awkward as ak
 import numpy as np
 
 from weaver_tt.errors import ConfigError, DataError, WeaverError, nearest
+from weaver_tt.expressions.call_limits import check_call, check_result
 from weaver_tt.expressions.calls import (
     call_problem,
     index_problem,
@@ -52,12 +53,11 @@ from weaver_tt.expressions.registry import (
 CALL_ERRORS = (
     ValueError,
     TypeError,
-    IndexError,
+    LookupError,
     ArithmeticError,
     AttributeError,
-    KeyError,
     AssertionError,
-    NotImplementedError,
+    RuntimeError,  # NotImplementedError and RecursionError are some
 )
 
 Table = Mapping[str, Any]  # column -> ak.Array or np.ndarray of R rows
@@ -396,7 +396,8 @@ class _Evaluation:
         Raises:
             DataError: it does not.
         """
-        problem = call_problem(function, node, nodes, named_nodes or {}, values, named or {})
+        with self.reporting(node):
+            problem = call_problem(function, node, nodes, named_nodes or {}, values, named or {})
         if problem is not None:
             raise DataError(f"expression {self.source!r}: {problem}")
 
@@ -434,6 +435,11 @@ class _Evaluation:
                     f"expression {self.source!r}: in [{ast.unparse(node)}]: "
                     "the bounds of a slice are whole numbers, the same for every row"
                 )
+        if bounds[2] == 0:
+            # awkward would never come to an end
+            raise DataError(
+                f"expression {self.source!r}: in [{ast.unparse(node)}]: a step of 0 goes nowhere"
+            )
         return slice(*bounds)
 
     def run(
@@ -444,10 +450,28 @@ class _Evaluation:
         node: ast.expr,
     ) -> Any:
         """Call a function; its errors are reported with the expression and the part at fault."""
+        with self.reporting(node):
+            check_call(function, positional, named)
+            result = apply_function(function, positional, named)
+            check_result(result)
+        return result
+
+    @contextmanager
+    def reporting(self, node: ast.expr) -> Iterator[None]:
+        """Errors that arise inside, with the expression and the part at fault.
+
+        Raises:
+            DataError: in place of them.
+        """
         try:
-            return apply_function(function, positional, named)
+            yield
         except WeaverError as error:
             raise DataError(f"expression {self.source!r}: {error}") from error
+        except MemoryError as error:
+            raise DataError(
+                f"expression {self.source!r}: in {ast.unparse(node)}: not enough memory for the "
+                "rows that are read together; --pool-size makes them fewer"
+            ) from error
         except CALL_ERRORS as error:
             part = ast.unparse(node)
             message = _first_line(error)

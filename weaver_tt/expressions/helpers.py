@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.errors import DataError
-from weaver_tt.expressions.methods import validate_length
+from weaver_tt.expressions.methods import validate_length, validate_size
 from weaver_tt.expressions.momentum import make_momentum
 
 
@@ -142,6 +142,7 @@ def _knn(support: Any, query: Any, k: int, n_jobs: int = 1) -> npt.NDArray[np.in
     """
     support = np.asarray(support, float)
     query = np.asarray(query, float)
+    validate_size(len(query) * (support.size + validate_length(k)), len(query))
     difference = query[:, None, :] - support[None, :, :]  # (Q, S, D)
     distance = (difference**2).sum(-1)  # (Q, S)
     index = np.full((len(query), k), len(support))
@@ -163,7 +164,8 @@ def _batch_knn(
     (R, maxlen_q, k), padded with maxlen_s - 1.
     """
     longest = maxlen_s if maxlen_q is None else maxlen_q
-    index = np.full((len(supports), validate_length(longest), k), maxlen_s - 1, np.int32)
+    validate_size(len(supports) * validate_length(longest) * validate_length(k), len(supports))
+    index = np.full((len(supports), longest, k), maxlen_s - 1, np.int32)
     for row, (support, query) in enumerate(zip(supports, queries, strict=True)):
         kept = query[:longest]
         index[row, : len(kept)] = _knn(support[:maxlen_s], kept, k)

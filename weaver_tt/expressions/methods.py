@@ -13,7 +13,9 @@ import awkward as ak
 
 from weaver_tt.errors import DataError
 
-MAX_OBJECTS = 1_000_000  # the longest padding an expression can ask for
+MAX_OBJECTS = 100_000  # the longest padding an expression can ask for
+MAX_PER_ROW = 1_000_000  # values of a row, on average: all pairs of 1000 objects
+MAX_VALUES = 2**30  # of all rows that are read together
 
 
 def pad_none(array: Any, target: int, axis: int = 1, *, clip: bool = False) -> ak.Array:
@@ -30,6 +32,23 @@ def validate_length(length: int) -> int:
     if not 0 <= length <= MAX_OBJECTS:
         raise DataError(f"cannot pad to {length} objects; between 0 and {MAX_OBJECTS} can be")
     return length
+
+
+def validate_size(values: float, rows: int) -> None:
+    """Check a number of values that are made for ``rows`` rows.
+
+    Raises:
+        DataError: there are too many.
+    """
+    if values > MAX_PER_ROW * max(1, rows):
+        raise DataError(
+            f"{values / max(1, rows):.3g} values for each row; at most {MAX_PER_ROW} can be"
+        )
+    if values > MAX_VALUES:
+        raise DataError(
+            f"{values:.3g} values for the {rows} rows that are read together; at most "
+            f"{MAX_VALUES:.3g} can be (--pool-size makes these rows fewer)"
+        )
 
 
 def reduce_objects(function: Callable[..., Any], array: Any, axis: int = -1) -> Any:
