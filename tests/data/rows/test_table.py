@@ -124,6 +124,18 @@ def test_a_missing_value_stays_missing_for_new_variables_made_of_it():
     assert np.array_equal(flat_column(found["leading"]), [30, np.nan, 25], equal_nan=True)
 
 
+def test_missing_objects_stay_missing_when_rows_are_selected():
+    conf = config(
+        selection="ak.num(hard) > 0",
+        new_variables={
+            "hard": "ak.mask(jet_pt, jet_pt > 26)",
+            "jet_pt2": "ak.fill_none(hard, -1)",
+            "far": "jet_pt",
+        },
+    )
+    assert selected(conf).table["jet_pt2"].tolist() == [[-1, 30], [-1]]
+
+
 def test_missing_numbers_are_nan_and_the_type_does_not_depend_on_whether_one_is_missing():
     whole = ak.argmax(ak.Array([[1, 5], [3]]), axis=1)
     for values, expected in ((whole, [1, 0]), (ak.Array([None, True]), [np.nan, 1])):
