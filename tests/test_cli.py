@@ -65,6 +65,17 @@ def test_what_was_left_out_is_an_exit_code_of_its_own(capsys):
     assert capsys.readouterr().err.count("done, with losses: rows of 2 bad files") == 2
 
 
+def test_a_network_that_gives_nan_is_an_exit_code_of_its_own(capsys):
+    cli.configure_log()
+    lossy = SimpleNamespace(bad_files=[{"path": "a.root"}], without_output=0)
+    broken = SimpleNamespace(bad_files=[], without_output=3)
+    for result, code in [(lossy, 3), (broken, 4), ({"x": lossy, "y": broken, "z": broken}, 4)]:
+        assert cli.guarded(lambda _, result=result: result, None) == code
+    shown = capsys.readouterr().err
+    assert "the network gives NaN or infinity for 3 entries; the exit code is 4" in shown
+    assert "the network gives NaN or infinity for 6 entries" in shown
+
+
 def test_an_error_in_a_users_file_is_its_own_lines_and_exit_code_1(tmp_path, capsys):
     path = tmp_path / "net.py"
     path.write_text("import no_such_library\n")

@@ -23,6 +23,8 @@ from weaver_tt.system.user_code import user_errors
 
 # exit code of a command that has done what it was asked for, but without rows of bad files
 DONE_WITH_LOSSES = 3
+# exit code of a command that has written NaN or infinity where a network should give numbers
+DONE_WITHOUT_NUMBERS = 4
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,9 @@ def guarded(function: Callable[[Any], object], options: object) -> int:
     except KeyboardInterrupt:
         log.error("interrupted")
         return 130
-    files = _bad_files(result)
+    parts = list(result.values()) if isinstance(result, Mapping) else [result]
+    code = 0
+    files = {file["path"] for part in parts for file in getattr(part, "bad_files", ())}
     if files:
         log.warning(
             "done, with losses: rows of %d bad files were left out (--on-bad-file skip); "
@@ -182,14 +186,16 @@ def guarded(function: Callable[[Any], object], options: object) -> int:
             len(files),
             DONE_WITH_LOSSES,
         )
-        return DONE_WITH_LOSSES
-    return 0
-
-
-def _bad_files(result: object) -> set[str]:
-    """Paths of the files that a command has not read whole, by what it returns."""
-    parts = result.values() if isinstance(result, Mapping) else [result]
-    return {file["path"] for part in parts for file in getattr(part, "bad_files", ())}
+        code = DONE_WITH_LOSSES
+    without_output = sum(getattr(part, "without_output", 0) for part in parts)
+    if without_output:
+        log.warning(
+            "done, but the network gives NaN or infinity for %d entries; the exit code is %d",
+            without_output,
+            DONE_WITHOUT_NUMBERS,
+        )
+        code = DONE_WITHOUT_NUMBERS
+    return code
 
 
 def load_object(place: str) -> Any:

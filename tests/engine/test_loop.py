@@ -248,3 +248,36 @@ def test_where_the_host_knows_all_targets_nothing_looks_for_them_on_the_device(m
     assert run_epoch(Doubles(), task, known, update=lambda *_: None)["mae"] == 5.0
     with pytest.raises(AssertionError, match="asked"):
         run_epoch(Doubles(), task, batches())
+
+
+class Divides:
+    """1 / x as a probability of nothing: infinite at 0, NaN where x is."""
+
+    activated = False
+
+    def __call__(self, inputs):
+        return 1 / inputs["x"]
+
+
+def test_entries_without_a_number_are_written_and_counted_and_no_metric_has_them():
+    def values(numbers):
+        x = tensor(numbers)[:, None]
+        return Batch({"x": x}, {}, {}, {"y": torch.zeros(len(numbers))}, size=len(numbers))
+
+    written = []
+    batches_of_data = [values([0.0, 2.0, math.nan]), values([4.0])]
+    metrics = run_epoch(Divides(), TASK, batches_of_data, write=written.append)
+    assert metrics["without_output"] == 2
+    assert metrics["mae"] == pytest.approx((0.5 + 0.25) / 2)
+    assert metrics["loss"] == pytest.approx((0.25 + 0.0625) / 2)
+    assert written[0]["output_y"].tolist()[:2] == [math.inf, 0.5]
+    assert math.isnan(written[0]["output_y"][2])
+    # where no entry has a number, nothing is measured
+    metrics = run_epoch(Divides(), TASK, [values([0.0, 0.0])], write=written.append)
+    assert metrics == {"without_output": 2}
+    assert not metrics.is_measured
+
+
+def test_validation_hands_nan_on_to_the_loss_which_stops_the_training():
+    batch = Batch({"x": tensor([[math.nan]])}, {}, {}, {"y": torch.zeros(1)}, size=1)
+    assert math.isnan(run_epoch(Divides(), TASK, [batch])["loss"])

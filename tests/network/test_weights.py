@@ -106,6 +106,16 @@ def test_weights_of_another_network_are_listed_key_by_key(tmp_path):
     assert "of another shape (1): body.0.bias is (3,) in the network, (5,) in the file" in message
 
 
+def test_weights_with_nan_are_named_when_they_are_loaded(tmp_path, log):
+    state = network().unwrapped.state_dict()
+    name = next(iter(state))
+    load_weights(network(seed=1), saved(tmp_path, state))
+    assert log.text == ""
+    state[name].view(-1)[0] = torch.nan
+    load_weights(network(seed=1), saved(tmp_path, state))
+    assert f"weights with NaN, of which the network can only make NaN: {name} (1 of" in log.text
+
+
 def test_a_long_list_is_cut():
     with pytest.raises(TrainingError, match=r"missing \(9\): body.0.weight, (.*, ){7}…"):
         set_weights(network().unwrapped, {}, "problem")

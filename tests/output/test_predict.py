@@ -1,5 +1,6 @@
 """Prediction writes all rows of all groups in order, with the task's columns and the observers."""
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -290,10 +291,17 @@ def test_results_that_are_nan_are_written_and_told(tmp_path, task, caplog):
     with caplog.at_level(logging.WARNING, logger="weaver_tt"):
         predict(Percent(), task, {"_": Rows([2, 1, 1, 1])}, tmp_path / "pred.root", CPU)
         assert "NaN" not in caplog.text
-        predict(Nan(), task, {"_": Rows([2, 1, 1, 1])}, tmp_path / "pred.root", CPU)
+        predictions = predict(
+            Nan(), task, {"_": Rows([2, 1, 1, 1])}, tmp_path / "pred.root", CPU, figures=True
+        )
     found = ak.flatten(read(tmp_path / "pred.root")["jet_eff"])
     assert np.isnan(found).tolist() == [False, False, True, True, True]
-    assert "pred.root: the network gives NaN for 3 entries" in caplog.text
+    assert "pred.root: the network gives NaN or infinity for 3 entries" in caplog.text
+    assert predictions["_"].without_output == 3
+    # no labels: nothing is measured or drawn, but their number stands in the file of metrics
+    metrics = json.loads((tmp_path / "pred_metrics.json").read_text())["metrics"]
+    assert metrics == {"without_output": 3.0}
+    assert not (tmp_path / "pred_figures").exists()
 
 
 @pytest.mark.parametrize("spread", [False, True])

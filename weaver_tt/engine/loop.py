@@ -20,6 +20,8 @@ from weaver_tt.tasks.base import Task
 T = TypeVar("T")
 CPU = torch.device("cpu")
 WITHOUT_TARGET = "without_target"  # entries that no metric counts
+# entries of a prediction that no metric counts, as the network gives NaN or infinity for them
+WITHOUT_OUTPUT = "without_output"
 
 
 class Runnable(Protocol):
@@ -53,10 +55,7 @@ class EpochMetrics(dict[str, float]):
     """Metrics of an epoch by name, of all ranks together.
 
     ``meters`` and ``totals``, the sums of each, are what a task draws its figures from.
-    ``nan_outputs``: of a prediction, the entries that the network gives NaN for, on this rank.
     """
-
-    nan_outputs = 0
 
     def __init__(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> None:
         """``totals``: the sums of each meter, of all ranks."""
@@ -65,6 +64,11 @@ class EpochMetrics(dict[str, float]):
         self.totals = list(totals)
         for meter, sums in zip(self.meters, self.totals, strict=True):
             self.update(meter.values(sums))
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is more in it than numbers of entries that were left out."""
+        return bool(self.keys() - {WITHOUT_TARGET, WITHOUT_OUTPUT})
 
     def details(self) -> dict[str, Any]:
         """What the meters know beyond these numbers, ready for JSON."""
@@ -112,7 +116,9 @@ def run_epoch(
     autocast on ``device``; losses stay in float32, and meters in float64.
 
     Entries whose target is undefined are written and otherwise left out: of losses, batch terms and
-    meters. Without ``update`` their number is a metric, ``without_target``.
+    meters. Without ``update`` their number is a metric, ``without_target``. With ``write``, entries
+    for which the network gives NaN or infinity are written and left out of the meters; their number
+    is a metric, ``without_output``.
 
     Raises:
         ConfigError: training on data without labels; an observer has the name of a column.
@@ -120,7 +126,7 @@ def run_epoch(
     if meters is None:
         meters = task.meters()
     without_target = 0
-    nan_outputs = torch.zeros((), dtype=torch.int64, device=device)
+    without_output = 0
     for batch in batches:
         # only the update needs a graph; columns and metrics do not hold on to it
         with torch.set_grad_enabled(update is not None):
@@ -141,23 +147,36 @@ def run_epoch(
                 update(losses, labelled, batch)
         # losses are functions of raw outputs; all that is measured and written is activated
         labelled = _activated(labelled, task, network)
+        if write is not None:
+            written = _activated(scored, task, network)
+            without_output += int((~_has_output(written)).sum())
+            write(_with_observers(task, written, batch))
+            # in training and validation NaN has to reach the loss, which stops there
+            labelled, losses = _with_output(labelled, losses)
         if labelled.target is not None:
             for meter in meters:
                 meter.update(labelled, losses)
-        if write is not None:
-            written = _activated(scored, task, network)
-            nan_outputs += written.output.isnan().any(1).sum()
-            write(_with_observers(task, written, batch))
     # ranks exchange sums once an epoch, not once a batch
     totals = [sum_over_ranks(meter.totals()) for meter in meters]
     metrics = EpochMetrics(meters, totals)
-    metrics.nan_outputs = int(nan_outputs)
     # a training may have been resumed in the middle; the accounting of its data has all of them
     if update is None:
-        left_out = sum_over_ranks(torch.tensor(without_target))
-        if left_out > 0:
-            metrics[WITHOUT_TARGET] = float(left_out)
+        left_out = sum_over_ranks(torch.tensor([without_target, without_output])).tolist()
+        for name, number in zip((WITHOUT_TARGET, WITHOUT_OUTPUT), left_out, strict=True):
+            if number > 0:
+                metrics[name] = float(number)
     return metrics
+
+
+def _has_output(scored: Scored) -> Tensor:
+    """For which entries (M,) the network gives finite numbers."""
+    return scored.output.isfinite().all(1)
+
+
+def _with_output(scored: Scored, losses: Tensor | None) -> tuple[Scored, Tensor | None]:
+    """The entries for which the network gives finite numbers, and their losses."""
+    chosen = _has_output(scored)
+    return scored.take(chosen), None if losses is None else losses[chosen]
 
 
 def _activated(scored: Scored, task: Task, network: Runnable) -> Scored:

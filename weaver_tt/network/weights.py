@@ -47,6 +47,14 @@ def set_weights(module: nn.Module, state: Mapping[str, Tensor], problem: str) ->
     differences = _difference_lines(_key_differences(module.state_dict(), state), MAX_KEYS)
     if differences:
         raise TrainingError("\n  ".join([problem, *differences]))
+    without_number = [name for name, value in state.items() if value.isnan().any()]
+    if without_number:
+        log.warning(
+            "weights with NaN, of which the network can only make NaN: %s (%d of %d tensors)",
+            ", ".join(without_number[:MAX_KEYS]),
+            len(without_number),
+            len(state),
+        )
     module.load_state_dict(state)
 
 

@@ -12,6 +12,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting, BadFile, list_bad_files
 from weaver_tt.data.loaders import Loader
 from weaver_tt.engine.loop import (
+    WITHOUT_OUTPUT,
     WITHOUT_TARGET,
     EpochMetrics,
     Predictor,
@@ -38,12 +39,14 @@ class Prediction:
 
     ``metrics``: the loss (torch only) and what the task measures, where the files have labels.
     ``bad_files``: those of which rows were left out, with ``--on-bad-file skip``.
+    ``without_output``: entries (rows or objects) for which the network gives NaN or infinity.
     """
 
     path: Path
     rows: int
     metrics: Mapping[str, float]
     bad_files: Sequence[BadFile] = ()
+    without_output: int = 0
 
 
 def output_path(output: str | Path, group: str) -> Path:
@@ -98,7 +101,8 @@ def predict_parts(
             # metrics of an earlier prediction are none of the file that lies there now
             RunFiles(str(results)).metrics.unlink(missing_ok=True)
         write_results(metrics, task, results, figures, bad_files)
-        predictions[group] = Prediction(path, rows, metrics, bad_files)
+        without_output = int(metrics.get(WITHOUT_OUTPUT, 0))
+        predictions[group] = Prediction(path, rows, metrics, bad_files, without_output)
     return predictions
 
 
@@ -129,8 +133,7 @@ def _predict_group(
     # meters go on from part to part, so that the metrics are those of all rows
     meters = task.meters()
     accounting = Accounting()
-    without_target = 0.0
-    nan_outputs = 0
+    left_out = {WITHOUT_TARGET: 0.0, WITHOUT_OUTPUT: 0.0}
     with open_writer(path, tree_name(task.config)) as writer:
         for network, loaders in parts:
             network.eval()
@@ -143,10 +146,9 @@ def _predict_group(
                 device=device,
             )
             accounting.add(loaders[group].accounting)
-            without_target += metrics.get(WITHOUT_TARGET, 0.0)
-            nan_outputs += metrics.nan_outputs
-        if without_target:
-            metrics[WITHOUT_TARGET] = without_target
+            for name in left_out:
+                left_out[name] += metrics.get(name, 0.0)
+        metrics.update({name: number for name, number in left_out.items() if number})
         if writer.rows == 0:
             log.warning("%s: no row of the test group is selected; the file has no entries", path)
             network, loaders = parts[0]
@@ -155,13 +157,6 @@ def _predict_group(
         bad_files = list_bad_files(accounting.lost)
         if bad_files:
             writer.annotate(BAD_FILES, json_text(bad_files, indent=None))
-        if nan_outputs:
-            log.warning(
-                "%s: the network gives NaN for %d entries (rows or objects), which are written; "
-                "look at rows without objects",
-                path,
-                nan_outputs,
-            )
         # inside: a file that lacks rows is not kept
         log_prediction(path, writer.rows, accounting, metrics, _labelled_groups(task.config))
     return writer.rows, metrics, bad_files
@@ -202,6 +197,14 @@ def log_prediction(
     measured = format_metrics(metrics)
     if measured:
         log.info("%s: %s", path, measured)
+    without_output = metrics.get(WITHOUT_OUTPUT, 0)
+    if without_output:
+        log.warning(
+            "%s: the network gives NaN or infinity for %d entries (rows or objects), which are "
+            "written; no metric counts them; look at rows without objects, and at the weights",
+            path,
+            without_output,
+        )
     undefined = accounting.describe_places("undefined")
     if undefined:
         log.warning(

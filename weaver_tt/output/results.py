@@ -41,7 +41,7 @@ def write_results(
         content["bad_files"] = list(bad_files)
     write_json(files.metrics, content)
     written = [files.metrics]
-    if metrics and figures:
+    if metrics.is_measured and figures:
         written += _write_figures(task.figures(metrics.meters, metrics.totals), files.figures)
     return written
 

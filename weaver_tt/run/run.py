@@ -112,12 +112,14 @@ class TrainingResult:
 
     ``best`` holds the metrics of the best epoch of each network: of one as a rule, of all members
     of an ensemble, fold after fold. ``bad_files``: those of which rows were left out, with
-    ``--on-bad-file skip``, of the training or the prediction that followed.
+    ``--on-bad-file skip``, of the training or the prediction that followed. ``without_output``:
+    entries for which the network gives NaN or infinity in that prediction.
     """
 
     files: RunFiles
     best: list[dict[str, float | None]]
     bad_files: Sequence[BadFile] = ()
+    without_output: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +138,14 @@ def run(options: RunOptions) -> RunResult:
     check_options(options)
     if needs_ranks(options):
         handed = launch_ranks(options)
-        return TrainingResult(RunFiles(handed["prefix"]), handed["best"], handed["bad_files"])
+        files = RunFiles(handed.pop("prefix"))
+        return TrainingResult(files, **handed)
     result = run_on_this_process(options)
     if isinstance(result, TrainingResult) and is_launched():
         # torchrun would take any exit code but 0 for a failure
         prefix = result.files.prefix
-        hand_over({"prefix": prefix, "best": result.best, "bad_files": result.bad_files})
+        handed = {"best": result.best, "bad_files": result.bad_files}
+        hand_over({"prefix": prefix, **handed, "without_output": result.without_output})
         return None
     return result
 
@@ -207,14 +211,16 @@ def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     distributed.leave_ranks()
     predicts = bool(options.data.data_test) and "test" in options.output.run_mode
     bad_files: list[Sequence[BadFile]] = []
+    without_output = 0
     if is_main:
         folds = [fold.network.model_prefix for fold in fold_options(options)]
         bad_files += [recorded_bad_files(prefix) for prefix in folds]
     if predicts and is_main:
         predictions = run_predict(config, options)
         bad_files += [prediction.bad_files for prediction in predictions.values()]
+        without_output = sum(prediction.without_output for prediction in predictions.values())
     files_of_run = RunFiles(options.network.model_prefix)
-    return TrainingResult(files_of_run, best, unite_bad_files(bad_files))
+    return TrainingResult(files_of_run, best, unite_bad_files(bad_files), without_output)
 
 
 def changes_since_begin(config: DataConfig, options: RunOptions, files: DataFiles) -> list[str]:
