@@ -680,22 +680,25 @@ def test_an_output_folder_that_cannot_be_written_to(tmp_path, capsys, events):
     )
 
 
-def test_an_error_in_the_users_network_file_is_shown_as_it_is(tmp_path, events):
+def test_an_error_in_the_users_network_file_is_shown_by_its_lines(tmp_path, events, capfd):
     (tmp_path / "bad.py").write_text(
         "def get_model(data_config, **options):\n    return undefined_name\n"
     )
-    with pytest.raises(NameError, match="undefined_name"):
-        run(
-            "-i",
-            events,
-            "-c",
-            TRUTH_TAGGING,
-            "-n",
-            tmp_path / "bad.py",
-            "-m",
-            tmp_path / "net",
-            *SMALL[3:],
-        )
+    code = run(
+        "-i",
+        events,
+        "-c",
+        TRUTH_TAGGING,
+        "-n",
+        tmp_path / "bad.py",
+        "-m",
+        tmp_path / "net",
+        *SMALL[3:],
+    )
+    assert code == 1
+    shown = capfd.readouterr().err
+    assert 'bad.py", line 2, in get_model\n    return undefined_name\nNameError: name' in shown
+    assert "Traceback" not in shown
 
 
 # --- more than one training, and less

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from weaver_tt.config.load import load_config
+from weaver_tt.deploy.sample import load_sample
 from weaver_tt.errors import ConfigError, TrainingError
 from weaver_tt.options.train import RunOptions
-from weaver_tt.run.run import make_run_task, run
+from weaver_tt.run.run import first_inputs, make_run_task, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,3 +67,17 @@ def test_the_first_weights_of_what_a_task_trains_follow_from_the_seed(tmp_path):
     assert first == again
     assert first != other
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_interrupted_training_leaves_the_rows_that_its_export_is_compared_on(
+    small_run, monkeypatch
+):
+    def interrupted(config, scans, sample, *others):
+        # all 20 rows, with their statistics; 16 of them are enough to count FLOPs
+        assert sample["jet"].shape == (20, 2)
+        assert first_inputs(sample)["jet"].shape == (16, 2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("weaver_tt.run.run.train_member", interrupted)
+    assert small_run() == 130
+    assert load_sample(small_run.prefix)["jet"].shape == (20, 2)

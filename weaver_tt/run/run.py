@@ -276,12 +276,14 @@ def train_fold(
         config, prefix, options.data, scans.training, keep=is_continuation(options)
     )
     scans = replace(scans, training=scan)
-    # the card is there from the start, so that an interrupted run can be resumed
+    sample = first_rows(config, options.data, scan)
+    # card and sample are there from the start, so that an interrupted run can be resumed, and its
+    # best epoch exported
     if distributed.is_main():
         earlier = load_card(prefix) if is_continuation(options) else None
         card = make_card(options, seed, files, texts, earlier)
         save_card(prefix, card)
-    sample = first_rows(config, options.data, scan)
+        save_sample(prefix, sample)
     best = []
     if options.network.ensemble == 1:
         best.append(train_member(config, scans, sample, options, prefix, seed, device))
@@ -294,7 +296,6 @@ def train_fold(
         # members have added the files that they wrote
         card = load_card(prefix) or card
         save_card(prefix, card | {"best": best})
-        save_sample(prefix, sample)
     return best
 
 
