@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import awkward as ak
 import pytest
 import torch
 
@@ -81,3 +82,16 @@ def test_an_interrupted_training_leaves_the_rows_that_its_export_is_compared_on(
     monkeypatch.setattr("weaver_tt.run.run.train_member", interrupted)
     assert small_run() == 130
     assert load_sample(small_run.prefix)["jet"].shape == (20, 2)
+
+
+def test_metrics_of_an_earlier_prediction_do_not_stay_beside_rows_without_labels(small_run):
+    assert small_run() == 0
+    output = small_run.folder / "pred.parquet"
+    predict = ["--predict", "--predict-output", output, "-t"]
+    assert small_run(*predict, small_run.folder / "jets.parquet") == 0
+    assert (small_run.folder / "pred_metrics.json").is_file()
+    data = ak.from_parquet(small_run.folder / "jets.parquet")
+    ak.to_parquet(data[["x", "y", "number"]], small_run.folder / "data.parquet")
+    assert small_run(*predict, small_run.folder / "data.parquet") == 0
+    assert output.is_file()
+    assert not (small_run.folder / "pred_metrics.json").exists()
