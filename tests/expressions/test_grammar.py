@@ -53,7 +53,7 @@ def complaint(source: str) -> list[str]:
         ("(pt + 1)(2)", " ^^^^^^", "only a named function can be called"),
         ("np.sqrt(pt, eta)", "^^^^^^^^^^^^^^^^", "sqrt takes 1 argument, not 2"),
         ("np.add(pt, eta, out=pt)", "^^^^^^^^^^^^^^^^^^^^^^^", "argument 'out' is not allowed"),
-        ("np.clip(pt, 0, 1, pt)", "^^^^^^^^^^^^^^^^^^^^^", "argument 'out' is not allowed"),
+        ("np.round(pt, 0, pt)", "^^^^^^^^^^^^^^^^^^^", "argument 'out' is not allowed"),
         (
             "np.ones_like(pt, shape=10)",
             "^^^^^^^^^^^^^^^^^^^^^^^^^^",

@@ -318,6 +318,7 @@ def test_what_looks_across_rows_by_the_number_of_its_axes_is_refused_on_the_data
         ("two[np.argsort(-two, axis=1)]", [[2, 1], [4, 3], [6, 5]]),
         ("two[two > 2]", [[], [3, 4], [5, 6]]),
         ("np.modf(met / 4)[1]", [2, 5, 7]),
+        ("np.clip(ak.mask(pt, pt > 25), met, 40)", [[30, None], [], [40]]),
         ("np.fix(-pt / 7)", [[-4, -2], [], [-7]]),
     ],
 )
@@ -337,7 +338,10 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("meet", ["{} * {}", "ak.where({} > 0, {}, 7)", "ak.isclose({}, {})"])
+@pytest.mark.parametrize(
+    "meet",
+    ["{} * {}", "ak.where({} > 0, {}, 7)", "ak.isclose({}, {})", "np.clip({}, {}, 20)"],
+)
 @pytest.mark.parametrize("left", KINDS)
 @pytest.mark.parametrize("right", KINDS)
 def test_columns_of_any_two_kinds_meet_row_by_row_or_not_at_all(meet, left, right):

@@ -135,6 +135,16 @@ def _clip(array: Any, a_min: Any, a_max: Any) -> Any:
     return np.minimum(np.maximum(array, a_min), a_max)
 
 
+def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    """``np.clip`` in which jagged arrays meet one value a row row by row.
+
+    numpy's own makes rectangles of them, and then matches the last axes.
+    """
+    if a_min is not None:
+        a = np.maximum(a, a_min)
+    return a if a_max is None else np.minimum(a, a_max)
+
+
 def _knn(support: Any, query: Any, k: int, n_jobs: int = 1) -> npt.NDArray[np.int64]:
     """Indices of the ``k`` points of ``support`` (S, D) nearest to each of ``query`` (Q, D).
 

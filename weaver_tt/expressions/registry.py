@@ -159,7 +159,14 @@ _by_value(
     bitwise_not invert left_shift right_shift""",
 )
 _by_value("spacing of floating-point numbers", "nextafter spacing")
-_by_value("values limited to a range", "clip")
+_add(
+    "np.clip",
+    "numpy.clip",
+    value=helpers.clip,
+    doc="values limited to a range",
+    rows=ByValue(),
+    flat=np.clip,
+)
 _numpy(
     "one of two values: `np.where(condition, yes, no)`",
     ByValue(least=3),
