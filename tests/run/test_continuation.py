@@ -242,3 +242,14 @@ def test_a_run_without_a_seed_of_its_own_goes_on_with_the_one_it_drew(small_run)
     assert load_card(files.prefix)["seed"] == seed
     # all of the training, not the weights alone
     assert "continuing from" in files.log.read_text()
+
+
+def test_statistics_of_a_failed_start_are_none_of_the_training_that_follows(small_run):
+    failing = ["--extra-selection-train", "x > 0", "--start-lr", 1e25, "--resume"]
+    files = RunFiles(str(small_run.prefix))
+    assert small_run(*failing) == 1
+    left = files.auto_yaml.read_text()
+    assert small_run("--resume") == 0
+    clean = RunFiles(str(small_run.folder / "clean" / "net"))
+    assert small_run("-m", clean.prefix) == 0
+    assert files.auto_yaml.read_text() == clean.auto_yaml.read_text() != left

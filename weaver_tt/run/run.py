@@ -272,9 +272,9 @@ def train_fold(
     seed = distributed.broadcast_from_main(choose_seed(options, prefix))
     log.info("files of this run: %s_*, log %s, seed %d", prefix, options.train.log, seed)
     texts = config_texts(config, options)
-    config, scan = fit_statistics(
-        config, prefix, options.data, scans.training, keep=is_continuation(options)
-    )
+    # of a failed start, there is no network that knows the statistics it has left
+    goes_on = is_continuation(options) and bool(RunFiles(prefix).weights())
+    config, scan = fit_statistics(config, prefix, options.data, scans.training, keep=goes_on)
     scans = replace(scans, training=scan)
     sample = first_rows(config, options.data, scan)
     # card and sample are there from the start, so that an interrupted run can be resumed, and its
