@@ -5,7 +5,6 @@ Weaver's spelling is accepted, unknown keys are refused, and all that needs no d
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
@@ -18,6 +17,7 @@ from weaver_tt.config.index_columns import (
 )
 from weaver_tt.config.inputs import read_inputs, read_params, with_params
 from weaver_tt.config.labels import read_labels
+from weaver_tt.config.path_patterns import pattern_problem
 from weaver_tt.config.reweighting import (
     BUCKETING,
     WEIGHTS,
@@ -212,12 +212,9 @@ class _ConfigReader:
             patterns = section.section(name)
             magic[name] = {}
             for pattern, value in patterns.values.items():
-                try:
-                    re.compile(pattern)
-                except re.error as error:
-                    raise ConfigError(
-                        f"{patterns.where}: {pattern!r} is not a regular expression: {error}"
-                    ) from None
+                problem = pattern_problem(pattern)
+                if problem is not None:
+                    raise ConfigError(f"{patterns.where}: {pattern!r} {problem}")
                 magic[name][pattern] = read_number(value, patterns.at(pattern))
         return magic
 

@@ -7,7 +7,6 @@ row selection does not need are computed only for the rows that passed it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from awkward.types import Type
 
 from weaver_tt.config.dependencies import dependency_order
+from weaver_tt.config.path_patterns import is_found
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig, ObjectSelection
 from weaver_tt.data.accounting import Accounting
@@ -218,7 +218,7 @@ def file_magic_type(values: Mapping[str, float]) -> np.dtype[Any]:
 def _value_by_path(path: str, values: Mapping[str, float]) -> float:
     """The value of the first pattern that is found in ``path``, else 0 (as in Weaver)."""
     for pattern, value in values.items():
-        if re.search(pattern, path):
+        if is_found(pattern, path):
             return value
     return 0
 
