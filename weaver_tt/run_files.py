@@ -25,6 +25,7 @@ FILE_ENDINGS = (
     r"\.log",
     r"\.onnx",
 )
+EVENT_FILE = "events.out.tfevents."  # beginning of the names of TensorBoard's files
 # FILE.pt:PREFIX, the weights under PREFIX in a file, belongs to the run of that file
 _RUN_FILE = re.compile(
     rf"(?:{'|'.join(FILE_ENDINGS)})$|{FILE_ENDINGS[0]}:.+$|{FILE_ENDINGS[1]}:.+$"

@@ -13,7 +13,7 @@ from weaver_tt.config.load import from_mapping
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.deploy.onnx_network import OnnxNetwork
 from weaver_tt.deploy.preprocess import make_preprocess
-from weaver_tt.errors import ConfigError, OutputError
+from weaver_tt.errors import ConfigError, DataError, OutputError
 
 
 def config_of(**jets) -> DataConfig:
@@ -207,3 +207,40 @@ def test_a_file_that_lacks_part_of_its_metadata_is_refused(per_row, key):
 def test_the_runtime_takes_as_many_threads_as_it_is_told(per_row):
     network = OnnxNetwork(per_row, config_of(), threads=3)
     assert network.session.get_session_options().intra_op_num_threads == 3
+
+
+@pytest.mark.parametrize(
+    "preprocess",
+    [
+        "",
+        "[]",
+        "3",
+        '{"jets": 3}',
+        '{"jets": {"var_names": 5, "var_infos": {}}}',
+        "{}",
+        "[" * 10**5,
+    ],
+)
+def test_damaged_metadata_are_an_error_that_names_them(tmp_path, preprocess):
+    names = {"jet_eff_a": ["N", 2, "P"]}
+    node = helper.make_node("Identity", ["jets"], ["jet_eff_a"])
+    path = write_graph(tmp_path / "m.onnx", "objects", names, [node], preprocess=preprocess)
+    with pytest.raises((ConfigError, DataError), match=r"m\.onnx: .*metadata 'preprocess'"):
+        OnnxNetwork(path, config_of())
+
+
+def test_a_constant_that_no_memory_holds_is_refused_before_it_is_made(tmp_path):
+    shape = helper.make_tensor("shape", TensorProto.INT64, [2], [65536, 65536])  # 16 GB
+    jets = helper.make_tensor_value_info("jets", TensorProto.FLOAT, ["N", 2, "P"])
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, [])
+    nodes = [
+        helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+        helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0),
+        helper.make_node("ReduceSum", ["jets"], ["jet_sum"], keepdims=0),
+        helper.make_node("Add", ["sum", "jet_sum"], ["out"]),
+    ]
+    graph = helper.make_graph(nodes, "graph", [jets], [out], [shape])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, str(tmp_path / "m.onnx"))
+    with pytest.raises(ConfigError, match=r"m\.onnx: 'zeros' would hold 4294967296 values"):
+        OnnxNetwork(tmp_path / "m.onnx", config_of())

@@ -7,6 +7,7 @@ import torch
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.deploy.sample import (
+    check_sample,
     collect_sample,
     load_sample,
     random_sample,
@@ -168,3 +169,47 @@ def test_random_rows_depend_on_the_seed_only(config):
     other = random_sample(config, 9, seed=2)
     assert all((one[name] == same[name]).all() for name in one)
     assert not (one["jets"] == other["jets"]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (np.zeros(3), r"'jets' has the shape \(3,\)"),
+        (np.array([["a"]]), "'jets' has the shape"),
+        (np.zeros((2, 1), complex), "complex128"),
+        (np.zeros((1, 1, 1, 1)), "shape"),
+    ],
+)
+def test_a_sample_of_something_else_than_rows_of_numbers_is_named(tmp_path, values, problem):
+    np.savez(tmp_path / "net_sample.npz", jets=values)
+    with pytest.raises(DataError, match=f"net_sample.npz: not a sample of rows .*{problem}"):
+        load_sample(str(tmp_path / "net"))
+
+
+def test_a_sample_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "net_sample.npz", jets=np.zeros((100, 100), np.float32))
+    monkeypatch.setattr("weaver_tt.deploy.sample.MAX_BYTES", 40_000)
+    with pytest.raises(DataError, match="40128 bytes unpacked"):
+        load_sample(str(tmp_path / "net"))
+
+
+@pytest.mark.parametrize("keep", [0, 10, 100, 150, -30, -1])
+def test_a_sample_that_was_cut_short_is_named(tmp_path, keep):
+    np.savez_compressed(tmp_path / "net_sample.npz", jets=np.zeros((9, 9), np.float32))
+    path = tmp_path / "net_sample.npz"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DataError, match=r"net_sample.npz: not a sample of rows"):
+        load_sample(str(tmp_path / "net"))
+
+
+def test_a_sample_of_other_inputs_is_refused_before_the_export(config):
+    sample = random_sample(config, rows=4)
+    check_sample(sample, config, "net")
+    name = next(iter(sample))
+    for wrong in (
+        {key: values for key, values in sample.items() if key != name},
+        {**sample, name: sample[name][:, :0]},
+        {**sample, name: sample[name][:2]},
+    ):
+        with pytest.raises(DataError, match=r"net: .*sample"):
+            check_sample(wrong, config, "net")

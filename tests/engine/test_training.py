@@ -169,3 +169,65 @@ def test_a_pass_in_which_nothing_counts_says_why(tmp_path):
     message = "in validation, epoch 0: no object of 'jets' passes its selection 'pt > 20': all 5"
     with pytest.raises(TrainingError, match=message):
         run.save_epoch(EpochMetrics([], []))
+
+
+def trained(folder):
+    """A run after its first epoch, and what it can be continued from."""
+    run = training(folder / "net")
+    run.start(Rows())
+    run.save_epoch(run.train(Rows()))
+    return checkpoint.load_checkpoint(folder / "net_resume.pt")
+
+
+DAMAGE = [
+    ({"steps": "4"}, "steps: expected int, found '4'"),
+    ({"done": float("nan")}, "done: expected at least 0, found nan"),
+    ({"state": {"epoch": -1}}, "state.epoch: expected at least 0, found -1"),
+    ({"state": {}}, "there is no state.epoch"),
+    ({"weights": {"weight": 3}}, "weights.weight: expected Tensor, found 3"),
+    ({"optimizer": []}, "optimizer: expected keys with values"),
+    ({"random": {}}, "there is no random.torch"),
+    ({"settings": None}, "settings: expected names with values"),
+    ({"format": 99}, "format 99, expected 1: written by another version"),
+]
+
+
+@pytest.mark.parametrize(("change", "problem"), DAMAGE)
+def test_a_file_to_resume_from_of_another_shape_is_named(tmp_path, change, problem):
+    saved = trained(tmp_path)
+    if change.get("state"):
+        change = {"state": saved["state"] | change["state"]}
+    torch.save(saved | change, tmp_path / "net_resume.pt")
+    with pytest.raises(TrainingError, match=f"net_resume.pt: .*{problem}"):
+        training(tmp_path / "net", resume=True).start(Rows())
+    # the weights of the epoch are whole, and are not held up
+    run = training(tmp_path / "net", load_epoch=0)
+    run.start(Rows())
+    assert run.state.epoch == 1
+    assert torch.equal(run.network.unwrapped.weight, saved["weights"]["weight"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"random": {"torch": torch.zeros(3), "numpy": [1, 2, 3, 4], "python": []}},
+        {"schedule": {"bogus": 1, "rates": None}, "optimizer": {"state": {}, "param_groups": []}},
+        {"scaler": {"scale": "x"}, "state": {"unknown": 1}},
+    ],
+)
+def test_content_that_torch_runs_into_is_damage_and_no_traceback(tmp_path, change):
+    saved = trained(tmp_path)
+    if "state" in change:
+        change = change | {"state": saved["state"] | change["state"]}
+    torch.save(saved | change, tmp_path / "net_resume.pt")
+    with pytest.raises(TrainingError, match=r"net_resume\.pt"):
+        training(tmp_path / "net", resume=True).start(Rows())
+
+
+def test_a_run_whose_card_is_lost_has_the_seed_of_its_checkpoint(tmp_path):
+    run = training(tmp_path / "net")
+    run.seed = 17
+    run.start(Rows())
+    run.save_epoch(run.train(Rows()))
+    assert checkpoint.saved_seed(tmp_path / "net_resume.pt") == 17
+    assert checkpoint.saved_seed(tmp_path / "other_resume.pt") is None

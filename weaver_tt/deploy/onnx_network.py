@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,14 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.deploy.preprocess import variable_info
 from weaver_tt.errors import ConfigError, OutputError, nearest
 from weaver_tt.network.outputs import Activated
+from weaver_tt.system.file_shapes import ANYTHING, TEXT, AnyOf, ListOf, NamesTo
+from weaver_tt.system.json_files import parse_json
+
+_INFOS = {"var_names": ListOf(TEXT), "var_infos": NamesTo(NamesTo(ANYTHING))}
+# beside the inputs, it has the names of inputs and outputs
+PREPROCESS = NamesTo(AnyOf((_INFOS, ListOf(TEXT))))
+
+MAX_VALUES = 2**28  # of one tensor of a graph, for one row: 1 GB
 
 # ending of an output's name -> the output is the spread of the one without it
 SPREAD = "_std"
@@ -51,7 +59,8 @@ class OnnxNetwork:
                 f"{self.path}: not written by weaver_tt "
                 "(its metadata say nothing of layout, outputs and preprocess)"
             )
-        preprocess = json.loads(self.metadata["preprocess"])
+        where = f"{self.path}: damaged metadata 'preprocess'"
+        preprocess = parse_json(self.metadata["preprocess"], PREPROCESS, where)
         _check_inputs(self.path, preprocess, self.input_names, config)
         self.per_object = self.metadata["layout"] == "objects"
 
@@ -117,6 +126,7 @@ def _open_session(path: Path, threads: int | None) -> Any:
     if not path.is_file():
         present = [item.name for item in path.parent.glob("*.onnx")]
         raise ConfigError(f"{path}: no such file; {nearest(path.name, present)}")
+    _check_sizes(path)
     options = onnxruntime.SessionOptions()
     # its errors are raised as exceptions too, and its warnings are about graph optimization
     options.log_severity_level = 4
@@ -127,6 +137,31 @@ def _open_session(path: Path, threads: int | None) -> Any:
     # errors of ONNX Runtime have no common base
     except Exception as error:
         raise ConfigError(f"{path}: not a network that ONNX Runtime can load: {error}") from error
+
+
+def _check_sizes(path: Path) -> None:
+    """Check that no constant of the graph is larger than memory.
+
+    ONNX Runtime makes constants when it opens a file, and a few bytes can ask for any size.
+
+    Raises:
+        ConfigError: one is, or the file is no graph.
+    """
+    # slow to import, and only needed here
+    import onnx
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    # errors of protobuf and of onnx have no common base
+    except Exception as error:
+        raise ConfigError(f"{path}: not a network that ONNX Runtime can load: {error}") from error
+    for value in inferred.graph.value_info:
+        sizes = [entry.dim_value for entry in value.type.tensor_type.shape.dim]
+        # a dimension without a number is one of the input
+        values = math.prod(max(1, size) for size in sizes)
+        if values > MAX_VALUES:
+            raise ConfigError(f"{path}: {value.name!r} would hold {values} values")
 
 
 def _check_inputs(
@@ -143,6 +178,8 @@ def _check_inputs(
                 f"{path}: takes input {name!r}, which {config.source} does not define; "
                 f"{nearest(name, config.inputs)}"
             )
+        if "var_names" not in trained.get(name, ()):
+            raise ConfigError(f"{path}: its metadata 'preprocess' do not describe input {name!r}")
         expected = trained[name]["var_names"]
         found = config.inputs[name].names
         if expected != found:
@@ -152,7 +189,7 @@ def _check_inputs(
                 f"{path}: input {name!r} has the {in_training}; {config.source} gives {in_data}"
             )
         for variable in config.inputs[name].variables:
-            before = trained[name]["var_infos"][variable.name]
+            before = trained[name]["var_infos"].get(variable.name)
             now = variable_info(variable, config.source)
             if before != now:
                 raise ConfigError(

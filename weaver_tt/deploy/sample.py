@@ -6,15 +6,17 @@ Training keeps some hundred of them beside the model, in ``PREFIX_sample.npz``.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.data.rows.batch import Batch
-from weaver_tt.errors import DataError
+from weaver_tt.errors import DataError, nearest
 from weaver_tt.physics.particles import BOTTOM, CHARM, LIGHT
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import writing
@@ -24,6 +26,7 @@ Sample = dict[str, npt.NDArray[np.float32]]
 
 # one row in 8 may be without objects: enough to compare on, and most rows are left to the others
 ROWS_PER_EMPTY = 8
+MAX_BYTES = 2_000_000_000  # of a sample once it is unpacked: 256 rows of 2 million values
 
 
 def collect_sample(batches: Iterable[Batch], rows: int = 256) -> Sample:
@@ -92,12 +95,62 @@ def load_sample(model: str | Path) -> Sample | None:
         return None
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            sample = {name: file[name].astype(np.float32, copy=False) for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            # a file of some megabytes may unpack to any size
+            size = sum(entry.file_size for entry in file.zip.infolist())
+            if size > MAX_BYTES:
+                raise ValueError(f"{size} bytes unpacked")
+            sample = {name: _numbers(file[name], name) for name in file.files}
+    # the rest is what numpy and zlib run into
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        LookupError,
+        OSError,
+        EOFError,
+        MemoryError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise DataError(
             f"{path}: not a sample of rows ({error}); remove it, or give rows with -t"
         ) from error
     return sample or None
+
+
+def check_sample(sample: Sample, config: DataConfig, model: str | Path) -> None:
+    """Check that a sample that was loaded with a model has the inputs of ``config``.
+
+    Raises:
+        DataError: a group is missing, or has other variables or rows.
+    """
+    rows = {len(values) for values in sample.values()}
+    if len(rows) > 1:
+        raise DataError(f"{model}: the groups of its sample differ in their rows")
+    for name, group in config.inputs.items():
+        if name not in sample:
+            raise DataError(
+                f"{model}: its sample has no group {name!r}; {nearest(name, sample)}; give rows "
+                "with -t"
+            )
+        shape = sample[name].shape
+        if len(shape) != len(group.shape) or shape[1] != len(group.variables):
+            raise DataError(
+                f"{model}: the group {name!r} of its sample has the shape {shape}, the data YAML "
+                f"says {group.shape}; give rows with -t"
+            )
+
+
+def _numbers(values: npt.NDArray[Any], name: str) -> npt.NDArray[np.float32]:
+    """The rows of one group as float32, (R, C, P) or (R, C).
+
+    Raises:
+        ValueError: they are something else.
+    """
+    if values.ndim not in (2, 3) or values.dtype.kind not in "fiub":
+        raise ValueError(f"{name!r} has the shape {values.shape} and the type {values.dtype}")
+    return values.astype(np.float32, copy=False)
 
 
 def random_sample(config: DataConfig, rows: int = 256, seed: int = 1) -> Sample:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import glob
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,45 @@ from weaver_tt.network.file import explain_missing_file
 from weaver_tt.options.literals import read_options
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import writing
+from weaver_tt.system.file_shapes import (
+    ANYTHING,
+    COUNT,
+    NUMBER,
+    ListOf,
+    NamesTo,
+    Value,
+    shape_problem,
+)
 
 CHECKPOINT_FORMAT = 1
+
+_TENSOR = Value((torch.Tensor,))
+_NAMED = NamesTo(ANYTHING)
+RESUME = {
+    "settings": _NAMED,
+    "weights": NamesTo(_TENSOR),
+    # checkpoints from before tasks could train something have no such entry
+    "task_weights?": NamesTo(_TENSOR),
+    "optimizer": {"state": _NAMED, "param_groups": ListOf({"params": ListOf(COUNT)})},
+    "schedule": _NAMED,
+    "scaler": _NAMED,
+    "steps": COUNT,
+    "done": Value((int, float), least=0),
+    "state": {
+        "epoch": COUNT,
+        "batches": COUNT,
+        "meters": ListOf(_TENSOR),
+        "terms?": _NAMED,
+        "best_epoch": Value((int,), least=-1),
+        "best": NamesTo(NUMBER),
+        "best_sums?": ListOf(_TENSOR),
+    },
+    "random": {"torch": _TENSOR, "numpy": ListOf(ANYTHING, length=4), "python": ListOf(ANYTHING)},
+}
+"""What ``PREFIX_resume.pt`` holds."""
+RESUME_WAYS_OUT = (
+    "--load-epoch N continues from the weights of epoch N; --load-model-weights begins with any"
+)
 
 
 def check_writable(files: RunFiles) -> None:
@@ -130,6 +168,38 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return value
 
 
+def load_resume(path: Path) -> dict[str, Any]:
+    """Read a file that a training can be continued from.
+
+    Raises:
+        TrainingError: it is of another version, or damaged; names the place.
+    """
+    saved = load_checkpoint(path)
+    if saved.get("format") != CHECKPOINT_FORMAT:
+        raise TrainingError(
+            f"{path}: format {saved.get('format')!r}, expected {CHECKPOINT_FORMAT}: written by "
+            "another version"
+        )
+    problem = shape_problem(saved, RESUME)
+    if problem is not None:
+        raise TrainingError(f"{path}: damaged: {problem}; {RESUME_WAYS_OUT}")
+    return saved
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What torch runs into while it takes in the content of ``path``, as an error that names it.
+
+    Raises:
+        TrainingError: in place of such errors.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+        problem = f"{type(error).__name__} {str(error)[:200]}"
+        raise TrainingError(f"{path}: damaged ({problem}); {RESUME_WAYS_OUT}") from error
+
+
 def batches_into_epoch(path: Path) -> int:
     """How many batches of an epoch a run had trained on that continues from ``path``.
 
@@ -145,6 +215,16 @@ def batches_into_epoch(path: Path) -> int:
     except Exception as error:
         problem = f"{type(error).__name__} {str(error)[:200]}"
         raise TrainingError(f"{path}: cannot be read as a checkpoint ({problem})") from error
+
+
+def saved_seed(path: Path) -> int | None:
+    """The seed of the training that continues from ``path``; None where it cannot be told."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return int(saved["settings"]["seed"])
+    # whoever continues from it reports what is wrong with it
+    except Exception:
+        return None
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any], where: Path) -> None:

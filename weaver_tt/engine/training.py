@@ -158,7 +158,7 @@ class Training:
         if self.options.load_epoch is not None:
             self._load_epoch(self.options.load_epoch)
         elif self.options.resume and self.files.resume.exists():
-            self._resume(checkpoint.load_checkpoint(self.files.resume))
+            self._resume(checkpoint.load_resume(self.files.resume))
         elif self.options.resume:
             log.info("--resume: there is no %s yet; starting afresh", self.files.resume)
         if self.options.compile_optimizer:
@@ -184,11 +184,6 @@ class Training:
     def _resume(self, saved: dict[str, Any]) -> None:
         """Continue as if the run had never stopped."""
         where = self.files.resume
-        if saved.get("format") != checkpoint.CHECKPOINT_FORMAT:
-            raise TrainingError(
-                f"{where}: format {saved.get('format')!r}, expected "
-                f"{checkpoint.CHECKPOINT_FORMAT}: written by another version"
-            )
         # weights first: of all differences, those of another network say most
         problem = f"{where}: the weights of another network"
         set_weights(self.network.unwrapped, saved["weights"], problem)
@@ -197,12 +192,13 @@ class Training:
         problem = f"{where}: the weights of another task's modules"
         set_weights(self._task_modules, task_weights, problem)
         checkpoint.check_settings(self._settings, saved["settings"], where)
-        checkpoint.load_optimizer(self.update.optimizer, saved["optimizer"], where)
-        self.update.schedule.load_state_dict(saved["schedule"])
-        self.update.scaler.load_state_dict(saved["scaler"])
-        self.update.steps = saved["steps"]
-        self.update.done = saved["done"]
-        self.state = TrainingState(**saved["state"])
+        with checkpoint.reading(where):
+            checkpoint.load_optimizer(self.update.optimizer, saved["optimizer"], where)
+            self.update.schedule.load_state_dict(saved["schedule"])
+            self.update.scaler.load_state_dict(saved["scaler"])
+            self.update.steps = saved["steps"]
+            self.update.done = saved["done"]
+            self.state = TrainingState(**saved["state"])
         log.info(
             "continuing from %s: epoch %d, after %d of its batches",
             where,
@@ -217,13 +213,13 @@ class Training:
             # not yet: see _restore_random
             self._random = saved["random"]
         else:
-            checkpoint.set_random_state(saved["random"])
+            with checkpoint.reading(where):
+                checkpoint.set_random_state(saved["random"])
 
     def _load_epoch(self, number: int) -> None:
         """Weights after epoch ``number``; all the rest too, if the run was saved just then."""
-        saved = None
-        if self.files.resume.exists():
-            saved = checkpoint.load_checkpoint(self.files.resume)
+        saved = self._saved_with_weights()
+        if saved is not None:
             saved_state = saved["state"]
             is_of_that_moment = (saved_state["epoch"], saved_state["batches"]) == (number + 1, 0)
             # with other settings the weights go on, and the optimizer starts afresh
@@ -251,6 +247,16 @@ class Training:
         of_weaver = self.files.weaver_optimizer(number)
         if of_weaver.exists():
             log.warning("%s: Weaver's file of the optimizer's moments is not read", of_weaver)
+
+    def _saved_with_weights(self) -> dict[str, Any] | None:
+        """The file to resume from, which weights of an epoch can do without: None if damaged."""
+        if not self.files.resume.exists():
+            return None
+        try:
+            return checkpoint.load_resume(self.files.resume)
+        except TrainingError as error:
+            log.warning("%s; it is not used", error)
+            return None
 
     def _load_task_epoch(self, number: int) -> None:
         """Weights of the task's modules after epoch ``number``."""
@@ -341,7 +347,8 @@ class Training:
         Not before its first batch is there: an iterator may draw random numbers when it is made.
         """
         if self._random is not None:
-            checkpoint.set_random_state(self._random)
+            with checkpoint.reading(self.files.resume):
+                checkpoint.set_random_state(self._random)
             self._random = None
 
     def validate(self, loader: BatchLoader) -> EpochMetrics:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from weaver_tt.engine.checkpoint import check_writable
+from weaver_tt.engine.checkpoint import check_writable, saved_seed
 from weaver_tt.engine.trackers.make import FOLDERS
 from weaver_tt.options.train import RunOptions, TrainOptions
 from weaver_tt.run.checks import is_continuation
@@ -104,8 +104,15 @@ def choose_seed(options: RunOptions, prefix: str) -> int:
     """
     if options.train.seed is not None:
         return options.train.seed
-    card = load_card(prefix) if is_continuation(options) else None
-    return int(card["seed"]) if card else secrets.randbelow(2**31)
+    if is_continuation(options):
+        card = load_card(prefix)
+        if card:
+            return int(card["seed"])
+        # a run whose card is lost or damaged
+        seed = saved_seed(RunFiles(prefix).resume)
+        if seed is not None:
+            return seed
+    return secrets.randbelow(2**31)
 
 
 def seed_of_member(seed: int, member: int) -> int:

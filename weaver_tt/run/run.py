@@ -23,6 +23,7 @@ from weaver_tt.deploy.export import export_onnx
 from weaver_tt.deploy.onnx_network import OnnxNetwork
 from weaver_tt.deploy.sample import (
     Sample,
+    check_sample,
     collect_sample,
     load_sample,
     random_sample,
@@ -561,6 +562,8 @@ def run_export(config: DataConfig, options: RunOptions) -> float:
             raise DataError("--export-onnx: no row of the first group of --data-test is selected")
     else:
         sample = load_sample(model)
+        if sample:
+            check_sample(sample, config, model)
     if is_open(config, options):
         rows = first_inputs(sample or random_sample(config))
         config = with_classes_of_network(config, members[0], rows)

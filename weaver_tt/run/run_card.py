@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import platform
 import sys
@@ -11,19 +10,63 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import weaver_tt
 from weaver_tt.data.scan import Scan
+from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import is_remote, parse_groups
+from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions, RunOptions
-from weaver_tt.run_files import RunFiles, find_files
+from weaver_tt.run_files import EVENT_FILE, RunFiles, find_files
 from weaver_tt.system import distributed
+from weaver_tt.system.file_shapes import ANYTHING, COUNT, TEXT, AnyOf, ListOf, NamesTo, Value
 from weaver_tt.system.git import git_hash
-from weaver_tt.system.json_files import write_json
+from weaver_tt.system.json_files import parse_json, write_json
 
 # training and validation -> group -> path -> entries
 DataFiles = dict[str, dict[str, dict[str, int]]]
+
+Card = dict[str, Any]
+NOTHING = Value((NoneType,))
+TEXT_OR_NONE = Value((str, NoneType))
+PAIRS = ListOf(ListOf(TEXT, length=2))
+RANGES = ListOf(ListOf(COUNT, length=2))
+FILES_OF_CARD = NamesTo(NamesTo(COUNT))
+CARD = {
+    "command": TEXT,
+    "started": TEXT,
+    "weaver_tt": TEXT,
+    "git": TEXT_OR_NONE,
+    "versions": NamesTo(TEXT),
+    "seed": COUNT,
+    "ranks?": Value((int,), least=1),
+    "options": {
+        "data": {"data_config": TEXT},
+        "network": {
+            "network_config": TEXT,
+            "network_option": PAIRS,
+            "ensemble": Value((int,), least=1),
+        },
+        "train": {
+            "optimizer_option?": PAIRS,
+            "compiler_option?": PAIRS,
+            "tensorboard?": TEXT_OR_NONE,
+            "tensorboard_custom_fn?": TEXT_OR_NONE,
+        },
+    },
+    "configs": {"data": TEXT},
+    # cards of earlier versions have a list
+    "data_files": AnyOf(
+        ({"training": FILES_OF_CARD, "validation": FILES_OF_CARD}, ListOf(ANYTHING))
+    ),
+    "continued?": ListOf(NamesTo(TEXT_OR_NONE)),
+    "files?": ListOf(TEXT),
+    "bad_files?": ListOf({"path": TEXT, "reason": TEXT, "ranges": AnyOf((NOTHING, RANGES))}),
+    "best?": ListOf(NamesTo(ANYTHING)),
+}
+"""What a run card holds; more may stand beside it."""
 
 LIBRARIES = ("torch", "numpy", "awkward", "uproot", "onnx", "onnxruntime")
 
@@ -124,11 +167,23 @@ def list_files(prefix: str, paths: Iterable[Path]) -> None:
 
 
 def written_files(prefix: str, card: dict[str, Any]) -> list[Path]:
-    """The files that are there of those that the ``card`` lists."""
-    folder = RunFiles(prefix).card.parent
+    """The files that are there of those that the ``card`` lists.
+
+    A card is a file like any other, maybe somebody else's: it cannot have anything removed but what
+    lies in its own folder or below, and of other files the log and those of TensorBoard.
+    """
+    files = RunFiles(prefix)
+    folder = files.card.parent
     found: list[Path] = []
     for name in card.get("files", []):
-        found += find_files(os.path.normpath(folder / name))
+        path = Path(os.path.normpath(folder / name))
+        whole_path = Path(os.path.abspath(path))
+        is_below = whole_path.is_relative_to(os.path.abspath(folder))
+        is_log = whole_path == Path(os.path.abspath(files.whole.log))
+        if is_below or is_log or path.name.startswith(EVENT_FILE):
+            found += find_files(str(path))
+        else:
+            log.warning("%s lists %s, which is no file of a run, and is left", files.card, path)
     return found
 
 
@@ -141,9 +196,37 @@ def save_card(prefix: str | Path, card: dict[str, Any]) -> None:
     write_json(RunFiles(str(prefix)).card, card)
 
 
-def load_card(prefix: str | Path) -> dict[str, Any] | None:
-    """The card of the run ``prefix``, or None where there is none."""
+def load_card(prefix: str | Path) -> Card | None:
+    """The card of the run ``prefix``; None where there is none, or a damaged one.
+
+    A damaged card is said. It takes nothing from the weights, which can be used and trained on
+    without it.
+    """
     path = RunFiles(str(prefix)).card
     if not path.exists():
         return None
-    return json.loads(path.read_text())
+    try:
+        return read_card(path)
+    except DataError as error:
+        log.warning(
+            "%s; the run goes on without the card: give the flags of the training that it would "
+            "have remembered (-o, --ensemble, --seed)",
+            error,
+        )
+        return None
+
+
+def read_card(path: Path) -> Card:
+    """The card in a file.
+
+    Raises:
+        DataError: it cannot be read, or is no card; names the place.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    # a name that has been taken, for a run that has not begun
+    if text.strip() == "{}":
+        return {}
+    return parse_json(text, CARD, f"{path}: a damaged run card")

@@ -1,4 +1,4 @@
-"""The one writer of JSON, which knows neither NaN nor infinity."""
+"""The one writer of JSON, which knows neither NaN nor infinity, and a reader that checks it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from weaver_tt.errors import OutputError
+from weaver_tt.errors import DataError, OutputError
 from weaver_tt.system.atomic_files import write_text
+from weaver_tt.system.file_shapes import Shape, shape_problem
 
 
 def finite_or_none(content: Any) -> Any:
@@ -55,3 +56,20 @@ def write_json(path: str | Path, content: Any) -> None:
         OutputError: the file cannot be written.
     """
     write_text(path, json_text(content) + "\n")
+
+
+def parse_json(text: str, shape: Shape, where: str) -> Any:
+    """JSON of the given shape; ``where`` says in messages what it is of.
+
+    Raises:
+        DataError: it is no JSON, or of another shape; names the place.
+    """
+    try:
+        content = json.loads(text)
+    # RecursionError: lists inside of lists inside of lists ...
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not JSON: {error}") from None
+    problem = shape_problem(content, shape)
+    if problem is not None:
+        raise DataError(f"{where}: {problem}")
+    return content
