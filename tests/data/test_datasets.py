@@ -123,3 +123,15 @@ def test_a_missing_file_or_column_is_told_at_once(config, file):
     other = from_mapping(YAML | {"observers": ["nunber"]}, "d.yaml")
     with pytest.raises(DataError, match=r"nunber.*number"):
         BatchDataset(other, file)
+
+
+def test_a_function_that_looks_across_rows_is_refused_before_the_first_batch(file, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text("def share(x):\n    return x / x.sum()\n")
+    values = YAML | {
+        "new_variables": {"part_of_all": "share(number)"},
+        "observers": ["part_of_all"],
+    }
+    config = from_mapping(values, "d.yaml", custom_functions=str(own))
+    with pytest.raises(DataError, match=r"'part_of_all'.* depends on the other rows"):
+        BatchDataset(config, file)

@@ -53,7 +53,8 @@ class BatchDataset(IterableDataset[Batch]):
         Raises:
             ConfigError: a center is ``auto``, or tables of weights are missing: those come from
                 ``fit_statistics``, or ``load_statistics`` of a training.
-            DataError: a file cannot be read, or lacks a column.
+            DataError: a file cannot be read, or lacks a column; an expression does not fit the
+                columns, or depends on other rows.
         """
         super().__init__()
         purpose: Purpose = "train" if shuffle else "predict"
@@ -78,6 +79,8 @@ class BatchDataset(IterableDataset[Batch]):
             smallest_batch=min(2, batch_size) if shuffle else 1,
         )
         self._loader = Loader(self._stream, "cpu", shuffle=shuffle)
+        # functions of the user's own may look across rows: tried before the first batch
+        self._loader.try_first_rows()
 
     @property
     def accounting(self) -> Accounting:
