@@ -171,7 +171,8 @@ def guarded(function: Callable[[Any], object], options: object) -> int:
         with user_errors():
             result = function(options)
     except WeaverError as error:
-        log.error("%s", error)
+        if not error.is_reported:
+            log.error("%s", error)
         return 1
     except KeyboardInterrupt:
         log.error("interrupted")

@@ -16,7 +16,10 @@ class WeaverError(Exception):
     """Base of all errors that the input causes: shown without a traceback, exit code 1.
 
     What a message shows of the input may be of any size, so that long lines are cut.
+    ``is_reported``: whether another rank shows the same error, so that this one need not.
     """
+
+    is_reported = False
 
     def __init__(self, message: object = "") -> None:
         super().__init__(shorten(str(message)))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from weaver_tt.data.chunks import (
     Chunk,
     Source,
+    entry_ranges,
     epoch_order,
     sample_files,
     select_window,
@@ -164,3 +165,18 @@ def test_sequential_shares_are_contiguous_and_in_input_order(files, most, of):
     ]
     sizes = [total_rows(part) for part in shares]
     assert max(sizes) - min(sizes) <= 1
+
+
+@given(sources(), st.integers(1, 60), st.integers(1, 5))
+def test_ranges_that_ranks_take_in_turn_are_the_input_in_order(files, most, of):
+    ranges = entry_ranges(files, most, of)
+    assert rows_of(chunk for members in ranges for chunk in members) == rows_of(
+        sequential_chunks(files, 1000)
+    )
+    total = sum(source.rows for source in files)
+    if of == 1:
+        assert len(ranges) == 1
+    else:
+        assert all(0 < total_rows(members) <= most for members in ranges)
+        # of less than each could read at once, nobody has more than a share
+        assert all(total_rows(members) <= -(-total // of) for members in ranges)

@@ -336,6 +336,17 @@ def test_nothing_selected_says_how_many_rows_were_read_and_why_none_is_left(file
         epoch(train(files, config(selection="number < 0"), steps_per_epoch=5))
 
 
+def test_a_rank_without_rows_is_no_error_but_ranks_without_any_are(files):
+    conf = config(selection="number < 5")
+    options = DataOptions(data_train=files, data_val=files, batch_size=100)
+    shares = [loaders.val_loader(conf, options, rank=rank, world=3) for rank in range(3)]
+    assert [sum(batch.size for batch in share.epoch(0)) for share in shares] == [5, 0, 0]
+    # what the ranks have read together is looked at by whoever knows it
+    shares[1].check_rows(shares[0].accounting)
+    with pytest.raises(DataError, match=r"drops all of them"):
+        shares[1].check_rows(shares[1].accounting)
+
+
 def test_training_data_of_one_class_is_an_error_after_the_first_pass(files):
     with pytest.raises(DataError, match=r"all 300 training entries are 'is_a'"):
         epoch(train(files[:1]))

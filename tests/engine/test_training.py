@@ -187,7 +187,9 @@ DAMAGE = [
     ({"weights": {"weight": 3}}, "weights.weight: expected Tensor, found 3"),
     ({"optimizer": []}, "optimizer: expected keys with values"),
     ({"random": {}}, "there is no random.torch"),
-    ({"settings": None}, "settings: expected names with values"),
+    ({"settings": None}, "settings: expected keys with values"),
+    ({"settings": {"ranks": 0}}, "settings.ranks: expected "),
+    ({"other_ranks": [{"meters": []}]}, r"other_ranks\[0\]"),
     ({"format": 99}, "format 99, expected 1: written by another version"),
 ]
 

@@ -14,6 +14,7 @@ from weaver_tt.engine.update import Update, make_update
 from weaver_tt.errors import ConfigError, UserCodeError
 from weaver_tt.metrics.base import Scored
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.system.distributed import Agreement
 from weaver_tt.system.user_code import user_errors
 from weaver_tt.tasks.regression import Regression
 
@@ -143,7 +144,7 @@ def test_weights_that_are_not_finite_are_noticed_before_the_next_loss():
 def test_an_idle_rank_steps_too():
     line, update = make()
     step(update, line.a * tensor([1.0]), [1.0])
-    update.idle(1.0)
+    update.idle(Agreement(active=True, progress=1.0, save=False))
     assert (update.steps, update.done) == (2, 1.0)
 
 

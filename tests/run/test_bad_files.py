@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import awkward as ak
 import numpy as np
@@ -13,11 +12,8 @@ import pytest
 import uproot
 
 from weaver_tt import cli
-from weaver_tt.config.load import from_mapping
 from weaver_tt.data.accounting import LostRows
-from weaver_tt.options.train import parse_options
 from weaver_tt.run import bad_files, launch
-from weaver_tt.run import run as run_module
 from weaver_tt.run.bad_files import record_bad_files, recorded_bad_files
 from weaver_tt.run.run_card import load_card, save_card
 from weaver_tt.system import distributed
@@ -167,25 +163,3 @@ def test_ranks_hand_their_result_to_the_command_that_started_them(run, tmp_path,
     monkeypatch.setattr("weaver_tt.run.run.needs_ranks", lambda options: True)
     monkeypatch.setattr("weaver_tt.run.run.launch_ranks", lambda options: result)
     assert run("--num-epochs", "1") == 3
-
-
-def test_only_the_first_rank_predicts_once_the_ranks_have_parted(tmp_path, monkeypatch):
-    # without its group, each process takes itself for the first one
-    joined = {"now": True}
-    monkeypatch.setattr(distributed, "is_main", lambda: not joined["now"])
-    monkeypatch.setattr(distributed, "leave_ranks", lambda: joined.update(now=False))
-    scans = SimpleNamespace(training=None, validation=None, labels=None)
-    monkeypatch.setattr(run_module, "check_training", lambda *arguments: scans)
-    for name in ("check_prefix", "remove_earlier_run", "list_data_files", "run_on_main"):
-        monkeypatch.setattr(run_module, name, lambda *arguments: [])
-    monkeypatch.setattr(run_module, "open_run", lambda options: options)
-    monkeypatch.setattr(run_module, "train_fold", lambda *arguments: [])
-    monkeypatch.setattr(run_module, "run_predict", None)
-    files = [tmp_path / "a.root", tmp_path / "b.root"]
-    for file in files:
-        file.touch()
-    flags = ["-i", str(files[0]), "-t", str(files[1]), "-m", str(tmp_path / "net")]
-    options = parse_options(flags)
-    config = from_mapping({"inputs": {"event": {"length": None, "vars": ["x"]}}})
-    result = run_module.run_train(config, options)
-    assert (result.best, result.bad_files) == ([], [])

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from weaver_tt.errors import ConfigError
+from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.system import distributed
 
 # What each rank runs: steps[epoch][rank] batches. With UNION=1 a single process trains on the
@@ -49,6 +49,8 @@ class Rank:
     steps = None
     def __init__(self, ranks):
         self.ranks, self.accounting = ranks, Accounting()
+    def check_rows(self, total):
+        pass
     def epoch(self, number, skip=0):
         self.accounting = Accounting()
         steps = STEPS[number]
@@ -227,3 +229,16 @@ def test_what_a_rank_does_alone_exchanges_nothing(monkeypatch):
     assert (distributed.rank(), distributed.world_size()) == (1, 2)
     with pytest.raises(AssertionError, match="wait for ever"):
         distributed.sum_over_ranks(torch.ones(1))
+
+
+def test_what_the_first_rank_finds_or_fails_at_is_told_to_all(monkeypatch):
+    assert distributed.run_on_main(lambda: 3) == 3
+
+    def fail():
+        raise DataError("no such row")
+
+    with pytest.raises(DataError, match="no such row"):
+        distributed.run_on_main(fail)
+    monkeypatch.setattr(distributed, "is_main", lambda: False)
+    monkeypatch.setattr(distributed, "broadcast_from_main", lambda _: 4)
+    assert distributed.run_on_main(fail) == 4

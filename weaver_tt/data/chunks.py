@@ -184,6 +184,27 @@ def sequential_chunks(
     return rows_between(chunks, first, last)
 
 
+def entry_ranges(sources: Iterable[Source], most: int, of: int) -> list[list[Chunk]]:
+    """All rows in input order, in ranges of at most ``most`` rows that ``of`` ranks take in turn.
+
+    One range where there is one rank. Ranges end where clusters end, as far as these are not
+    larger; of less data than that, each rank has a range.
+    """
+    sources = list(sources)
+    if of == 1:
+        return [sequential_chunks(sources, most)]
+    most = min(most, max(1, -(-sum(source.rows for source in sources) // of)))
+    ranges: list[list[Chunk]] = []
+    room = 0  # rows that fit into the last range
+    for chunk in sequential_chunks(sources, most):
+        if chunk.rows > room:
+            ranges.append([])
+            room = most
+        ranges[-1].append(chunk)
+        room -= chunk.rows
+    return ranges
+
+
 def _seeded_random(*seed: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed))
 

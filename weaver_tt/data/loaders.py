@@ -65,10 +65,12 @@ class Loader:
         world: int = 1,
         shorten: bool = False,
         may_be_empty: bool = False,
+        in_turns: bool = False,
     ) -> None:
         """``repeat``: every epoch is the same; ``shorten``: pad to the longest row of a batch.
 
-        ``may_be_empty``: a selection that drops all rows is no error.
+        ``may_be_empty``: a selection that drops all rows is no error. ``in_turns``: ranks take
+        ranges of entries in turn, so that what they make of them can be put into input order.
         """
         self.steps = steps  # batches in an epoch where that is fixed
         self.accounting = Accounting()  # of the running or the last epoch
@@ -84,8 +86,15 @@ class Loader:
         self._rank = rank
         self._world = world
         self._may_be_empty = may_be_empty
+        self._in_turns = in_turns
+        self._is_whole = True  # whether the latest epoch read all rows of its shares
         self._reported_classes = False  # whether classes without rows have been warned of
         self._reported_objects = False  # whether selections that nothing passes have been
+
+    @property
+    def turns(self) -> int:
+        """In how many turns the ranks take all ranges of entries."""
+        return self._stream.turns(self._world)
 
     def empty_observers(self) -> dict[str, ak.Array]:
         """The observers of no rows: names and types, as far as they are known without rows."""
@@ -112,8 +121,12 @@ class Loader:
             if part.selected:
                 part.to_rows(stream.config, stream.plan, stream.wanted_labels)
 
-    def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
+    def epoch(self, number: int, skip: int = 0, shares: int | None = None) -> Iterator[Batch]:
         """The batches of epoch ``number``, without the first ``skip`` of them.
+
+        With ``shares``, an epoch that so many ranks have begun goes on: this rank takes the shares
+        whose numbers leave its own when they are divided by the number of ranks, each without its
+        first ``skip`` batches.
 
         Raises:
             DataError: no row passes the selection, no object of the training data that of its
@@ -121,30 +134,46 @@ class Loader:
         """
         self.accounting = Accounting()
         self.accounting.add(self._stream.scan.accounting)
+        self._is_whole = True
+        if shares is None:
+            own = [(self._rank, self._world)]
+        else:
+            own = [(share, shares) for share in range(self._rank, shares, self._world)]
+        for done, share in enumerate(own):
+            for batch in self._batches_of_share(number, skip, share):
+                batch.progress = (done + batch.progress) / len(own)
+                yield batch
+        if self._world == 1:
+            # one rank of several has seen a part of the rows only
+            self.check_rows(self.accounting)
+
+    def _batches_of_share(self, number: int, skip: int, share: tuple[int, int]) -> Iterator[Batch]:
+        """The batches of a ``share`` of the rows: its number, and of how many it is one."""
         done = 0
-        with closing(self._rows_of_batches(0 if self._repeat else number, skip)) as parts:
-            for rows, share in parts:
+        rows_of_batches = self._rows_of_batches(0 if self._repeat else number, skip, share)
+        with closing(rows_of_batches) as parts:
+            for rows, part_of_epoch, turn in parts:
                 done += 1
                 if done > skip and rows is not None:
                     batch = self._padder(rows)
+                    batch.turn = turn
                     self._account_padding(rows, batch)
                     if self.steps is None:
-                        batch.progress = share
+                        batch.progress = part_of_epoch
                     else:
                         batch.progress = done / self.steps
                         if not self._shuffle:
                             # read in order, the rows may end before the steps do
-                            batch.progress = max(batch.progress, share)
+                            batch.progress = max(batch.progress, part_of_epoch)
                     yield batch
                 if done == self.steps:
-                    self._check_objects()
+                    self._is_whole = False
                     return
-        self._check_epoch()
 
     def _rows_of_batches(
-        self, number: int, skip: int
-    ) -> Generator[tuple[Rows | None, float], None, None]:
-        """The rows of each batch of an epoch, and the share of the epoch that is done with it.
+        self, number: int, skip: int, share: tuple[int, int]
+    ) -> Generator[tuple[Rows | None, float, int], None, None]:
+        """The rows of each batch, the share of the epoch that is done with it, and its turn.
 
         Of the first ``skip`` batches there may be no rows.
         """
@@ -153,14 +182,14 @@ class Loader:
         progress = _Progress(self._workers, whole)
         rests = []
         delivers = False
-        with closing(self._unpadded_batches(number, skip)) as batches:
+        with closing(self._unpadded_batches(number, skip, *share)) as batches:
             for unpadded in batches:
                 self.accounting.add(unpadded.accounting)
                 self.lost.update(unpadded.accounting.lost)
-                share = progress.after(unpadded)
+                part_of_epoch = progress.after(unpadded)
                 if unpadded.number >= 0:
                     delivers = True
-                    yield unpadded.rows, share
+                    yield unpadded.rows, part_of_epoch, unpadded.turn
                 elif unpadded.rest is not None:
                     rests.append(unpadded.rest)
         # what is left of all workers; data of less than a batch is one smaller batch
@@ -168,7 +197,7 @@ class Loader:
         for rows, used in batches_of_rests(rests, stream.batch_size, smallest):
             for group, entries in used.items():
                 self.accounting.used[self.groups[group]] += entries
-            yield rows, progress.after_rest(rows.size)
+            yield rows, progress.after_rest(rows.size), 0
 
     def _account_padding(self, rows: Rows, batch: Batch) -> None:
         """Count how much of a batch of similar rows is padding."""
@@ -185,11 +214,13 @@ class Loader:
             slots[name, "padded"] += batch.masks[name].numel()
             slots[name, "full"] += rows.size * length
 
-    def _unpadded_batches(self, number: int, skip: int) -> Generator[UnpaddedBatch, None, None]:
+    def _unpadded_batches(
+        self, number: int, skip: int, rank: int, world: int
+    ) -> Generator[UnpaddedBatch, None, None]:
         """The batches of epoch ``number`` as they come from a thread or from processes."""
         stream = self._stream
-        rank = self._rank
-        world = self._world
+        if self._in_turns:
+            return read_ahead(stream.batches_in_turns(rank, world), BATCHES_AHEAD)
         if not self._shuffle:
             return read_ahead(stream.ordered_batches(rank, world, skip), BATCHES_AHEAD)
         if self._workers:
@@ -198,9 +229,12 @@ class Loader:
         batches = stream.shuffled_batches(number, rank, world, skip=skip)
         return read_ahead(batches, BATCHES_AHEAD)
 
-    def _check_epoch(self) -> None:
-        """After a full pass: raise DataError if there was no row, warn of classes without any."""
-        counts = self.accounting
+    def check_rows(self, counts: Accounting) -> None:
+        """After a pass that read ``counts`` rows: warn of classes that have none.
+
+        Raises:
+            DataError: there was no row, or the training lacks a class.
+        """
         config = self._stream.config
         plan = self._stream.plan
         if not counts.selected.total():
@@ -210,9 +244,8 @@ class Loader:
             if plan.selection is not None:
                 why = f"the selection {plan.selection.source!r} drops all of them"
             raise DataError(f"{config.source}: {counts.read.total()} rows were read, {why}")
-        self._check_objects()
-        if self._world > 1:
-            # this rank has seen a part of the rows only
+        self._check_objects(counts)
+        if not self._is_whole:
             return
         if self._is_training:
             check_class_variety(counts, config, self._stream.wanted_labels)
@@ -226,11 +259,10 @@ class Loader:
         """Whether these are batches to train on."""
         return self._shuffle and not self._repeat
 
-    def _check_objects(self) -> None:
+    def _check_objects(self, counts: Accounting) -> None:
         """After a pass: raise DataError, or warn once, if no object of a group was left."""
-        empty = describe_empty_selections(self.accounting, self._stream.config)
-        # one rank of several has seen a part of the rows only
-        if not empty or self._world > 1:
+        empty = describe_empty_selections(counts, self._stream.config)
+        if not empty:
             return
         message = f"{self._stream.config.source}: object_selection: {'; '.join(empty)}"
         if self._is_training:
@@ -381,10 +413,12 @@ def test_loaders(
     config: DataConfig,
     options: DataOptions,
     *,
+    rank: int = 0,  # noqa: PT028
+    world: int = 1,  # noqa: PT028
     device: torch.device | str = "cpu",  # noqa: PT028
     wanted_labels: WantedLabels = ANY_LABELS,  # noqa: PT028
 ) -> dict[str, Loader]:
-    """For each file group its selected rows in input order.
+    """For each file group its selected rows in input order, or the ranges that this rank takes.
 
     With observers, and with labels where the files have them.
 
@@ -406,7 +440,15 @@ def test_loaders(
         part = scan.of_group(number)
         stream = _make_stream(config, options, part, "predict", (0.0, 1.0), size, wanted_labels)
         # one file of many may well hold nothing of interest: whoever predicts says so
-        loaders[group.name] = Loader(stream, device, shuffle=False, may_be_empty=True)
+        loaders[group.name] = Loader(
+            stream,
+            device,
+            shuffle=False,
+            rank=rank,
+            world=world,
+            may_be_empty=True,
+            in_turns=True,
+        )
     return loaders
 
 

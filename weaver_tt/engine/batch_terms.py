@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -47,10 +47,15 @@ class BatchTerms:
 
 def sum_terms_over_ranks(sums: Sums) -> Sums:
     """The sums of all ranks together; a rank whose batches had no such term has none."""
-    total: Sums = {}
     # by name, and not as one tensor: ranks may have met different terms
-    for of_rank in gather_from_ranks(sums):
-        for name, pair in of_rank.items():
+    return add_terms(gather_from_ranks(sums))
+
+
+def add_terms(parts: Iterable[Sums]) -> Sums:
+    """The sums of all ``parts`` together, of which some may lack a term."""
+    total: Sums = {}
+    for part in parts:
+        for name, pair in part.items():
             if name in total:
                 pair = total[name] + pair
             total[name] = pair

@@ -34,8 +34,16 @@ CHECKPOINT_FORMAT = 1
 
 _TENSOR = Value((torch.Tensor,))
 _NAMED = NamesTo(ANYTHING)
+_RANDOM = {"torch": _TENSOR, "numpy": ListOf(ANYTHING, length=4), "python": ListOf(ANYTHING)}
+_RANK = {
+    "meters": ListOf(_TENSOR),
+    "terms": _NAMED,
+    "random": _RANDOM,
+    # of the network, and of the task's modules
+    "buffers": ListOf(NamesTo(_TENSOR), length=2),
+}
 RESUME = {
-    "settings": _NAMED,
+    "settings": {"ranks?": Value((int,), least=1)},
     "weights": NamesTo(_TENSOR),
     # checkpoints from before tasks could train something have no such entry
     "task_weights?": NamesTo(_TENSOR),
@@ -53,7 +61,9 @@ RESUME = {
         "best": NamesTo(NUMBER),
         "best_sums?": ListOf(_TENSOR),
     },
-    "random": {"torch": _TENSOR, "numpy": ListOf(ANYTHING, length=4), "python": ListOf(ANYTHING)},
+    "random": _RANDOM,
+    # rank 1, 2, ...; checkpoints from before each rank's state was kept have no such entry
+    "other_ranks?": ListOf(_RANK),
 }
 """What ``PREFIX_resume.pt`` holds."""
 RESUME_WAYS_OUT = (

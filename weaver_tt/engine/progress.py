@@ -37,8 +37,14 @@ class BatchLoader(Protocol):
     def steps(self) -> int | None:
         """Batches in an epoch, where known."""
 
-    def epoch(self, number: int, skip: int = 0) -> Iterator[Batch]:
-        """The batches of epoch ``number``, without the first ``skip``."""
+    def epoch(self, number: int, skip: int = 0, shares: int | None = None) -> Iterator[Batch]:
+        """The batches of epoch ``number``, without the first ``skip``.
+
+        Where ``shares`` is given, of rows that are shared as so many ranks would share them.
+        """
+
+    def check_rows(self, total: Accounting) -> None:
+        """Raise an error where the rows of all ranks, in a whole pass, are none."""
 
 
 def first_batches(loader: BatchLoader, number: int) -> Iterator[Batch]:

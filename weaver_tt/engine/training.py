@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NoReturn, Protocol
 
@@ -15,7 +15,13 @@ from torch import Tensor, nn
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.table import describe_empty_selections
 from weaver_tt.engine import checkpoint
-from weaver_tt.engine.batch_terms import BatchTerms, Sums, sum_terms_over_ranks, term_means
+from weaver_tt.engine.batch_terms import (
+    BatchTerms,
+    Sums,
+    add_terms,
+    sum_terms_over_ranks,
+    term_means,
+)
 from weaver_tt.engine.device_settings import (
     autocast_type,
     compile_network,
@@ -90,8 +96,8 @@ class TrainingState:
     """How far the training is, and the best epoch so far."""
 
     epoch: int = 0
-    batches: int = 0  # of this epoch that were trained on
-    meters: list[Tensor] = field(default_factory=list)  # sums over these
+    batches: int = 0  # steps of this epoch, those without a batch on this rank included
+    meters: list[Tensor] = field(default_factory=list)  # sums over its batches on this rank
     terms: Sums = field(default_factory=dict)  # the same of the loss's batch terms
     best_epoch: int = -1
     best: dict[str, float] = field(default_factory=dict)  # metrics of the best epoch
@@ -127,8 +133,11 @@ class Training:
         self.update = make_update(network.unwrapped, task, options, self.amp, steps)
         compile_network(network, options)
         self._settings: dict[str, Any] = {}
+        # of how many ranks the shares of a resumed epoch are, where there are other ranks now
+        self._shares: int | None = None
         # to be set once the first batch of a resumed epoch is there
         self._random: dict[str, Any] | None = None
+        self._buffers: list[dict[str, Tensor]] | None = None
         self._saved = time.monotonic()
         self._data_wait = 0.0  # share of the latest epoch's time
         # the latest pass over data, for messages
@@ -166,8 +175,18 @@ class Training:
             compile_step(self.update.optimizer, compiler_options(self.options))
         distributed.copy_weights_from_main(self.network.unwrapped)
         distributed.copy_weights_from_main(self._task_modules)
+        self._restore_buffers()
         # no rank reads files that another one has begun to replace
         distributed.barrier()
+
+    def _restore_buffers(self) -> None:
+        """Continue with the buffers that this rank had in a resumed epoch."""
+        if self._buffers is None:
+            return
+        modules = (self.network.unwrapped, self._task_modules)
+        for module, saved in zip(modules, self._buffers, strict=True):
+            for name, buffer in distributed.saved_buffers(module).items():
+                buffer.copy_(saved[name])
 
     def _make_settings(self, train: BatchLoader) -> dict[str, Any]:
         """What must not change in a resumed run."""
@@ -177,7 +196,6 @@ class Training:
         settings["task"] = self.task.name
         settings["outputs"] = self.task.output_names
         settings["seed"] = self.seed
-        settings["ranks"] = distributed.world_size()
         settings["steps_per_epoch"] = train.steps
         return settings
 
@@ -205,16 +223,52 @@ class Training:
             self.state.epoch,
             self.state.batches,
         )
-        if not distributed.is_main():
-            # only rank 0's random state is kept
-            offset = RANK_STRIDE * distributed.rank() + STEP_STRIDE * self.update.steps
+        self._continue_on_rank(saved)
+
+    def _continue_on_rank(self, saved: Mapping[str, Any]) -> None:
+        """Go on with the random state and the sums of this rank.
+
+        With another number of ranks the rows that are left of the epoch stay shared as they were,
+        and rank 0 goes on with the sums of all.
+        """
+        parts = [
+            {"meters": self.state.meters, "terms": self.state.terms, "random": saved["random"]},
+            *saved.get("other_ranks", []),
+        ]
+        ranks = distributed.world_size()
+        rank = distributed.rank()
+        # checkpoints from before each rank's state was kept have that of rank 0 alone
+        ranks_before = saved["settings"].get("ranks", len(parts))
+        if ranks_before != ranks:
+            if self.state.batches:
+                self._shares = ranks_before
+                log.info(
+                    "the rest of the epoch keeps the shares of %d ranks, on %d; the next save is "
+                    "at its end",
+                    ranks_before,
+                    ranks,
+                )
+            of_meters = zip(*(part["meters"] for part in parts), strict=True)
+            meters = [torch.stack(totals).sum(0) for totals in of_meters]
+            terms = add_terms(part["terms"] for part in parts)
+            parts = [part | {"meters": [], "terms": {}} for part in parts]
+            parts[0] |= {"meters": meters, "terms": terms}
+        self.state.meters = []
+        self.state.terms = {}
+        if rank >= len(parts):
+            offset = RANK_STRIDE * rank + STEP_STRIDE * self.update.steps
             torch.manual_seed((self.seed or 0) + offset)
-        elif self.state.batches:
+            return
+        self.state.meters = parts[rank]["meters"]
+        self.state.terms = parts[rank]["terms"]
+        # those of rank 0 are among its weights
+        self._buffers = parts[rank].get("buffers")
+        if self.state.batches:
             # not yet: see _restore_random
-            self._random = saved["random"]
+            self._random = parts[rank]["random"]
         else:
-            with checkpoint.reading(where):
-                checkpoint.set_random_state(saved["random"])
+            with checkpoint.reading(self.files.resume):
+                checkpoint.set_random_state(parts[rank]["random"])
 
     def _load_epoch(self, number: int) -> None:
         """Weights after epoch ``number``; all the rest too, if the run was saved just then."""
@@ -281,7 +335,7 @@ class Training:
         self.update.epoch = self.state.epoch
         meters = self.task.meters()
         terms_so_far: Sums = {}
-        if self.state.batches:
+        if self.state.meters:
             # an interrupted epoch: what was measured before counts too
             for meter, totals in zip(meters, self.state.meters, strict=True):
                 meter.restore(totals)
@@ -305,6 +359,10 @@ class Training:
         self._check_finite(loader)
         metrics.update(term_means(sum_terms_over_ranks(self.update.terms.sums())))
         self._last_pass = ("training", loader)
+        # each rank has followed its own batches: those of the rank that saves are validated
+        distributed.copy_buffers_from_main(self.network.unwrapped)
+        distributed.copy_buffers_from_main(self._task_modules)
+        self._check_rows(loader)
         # one rank of several may have had none, but not all of them
         empty = describe_empty_selections(total_accounting(loader), self.task.config)
         if empty:
@@ -318,8 +376,14 @@ class Training:
 
     def _train_batches(self, loader: BatchLoader, meters: Sequence[Meter]) -> Iterator[Batch]:
         """The epoch's batches; after each step the log, and every now and then a save."""
-        batches = loader.epoch(self.state.epoch, self.state.batches)
-        timed = TimedBatches(distributed.step_together(batches, self.update.idle))
+
+        def idle(agreed: distributed.Agreement) -> None:
+            self.update.idle(agreed)
+            self.state.batches += 1
+            self._save_if_agreed(loader, None, meters)
+
+        self.update.wants_save = self._wants_save
+        timed = TimedBatches(distributed.step_together(self._batches_to_come(loader), idle))
         interval = IntervalMetrics(meters, timed, self.update.terms)
         start = time.perf_counter()
         for batch in timed:
@@ -334,12 +398,35 @@ class Training:
                 values = interval.read()
                 values["learning_rate"] = self.update.rate
                 self.tracker.interval(values, self.update.steps)
-            if time.monotonic() - self._saved >= 60 * self.options.save_minutes:
-                # nothing is saved that a run could not continue from
-                self._check_finite(loader, batch)
-                totals = [meter.totals().cpu() for meter in meters]
-                self.save_state(totals, self.update.terms.sums())
+            self._save_if_agreed(loader, batch, meters)
         self._data_wait = timed.waited / (time.perf_counter() - start)
+
+    def _batches_to_come(self, loader: BatchLoader) -> Iterator[Batch]:
+        """The batches of this rank that are left of the epoch."""
+        if self._shares is None:
+            return loader.epoch(self.state.epoch, self.state.batches)
+        return loader.epoch(self.state.epoch, self.state.batches, self._shares)
+
+    def _wants_save(self) -> bool:
+        """Whether it is long ago that the training was saved."""
+        return time.monotonic() - self._saved >= 60 * self.options.save_minutes
+
+    def _save_if_agreed(
+        self, loader: BatchLoader, batch: Batch | None, meters: Sequence[Meter]
+    ) -> None:
+        """Save the latest step, if a rank has asked for it."""
+        # where the shares are those of other ranks, the number of steps is no place in the data
+        if self._shares is not None or not self.update.agreed.save:
+            return
+        # nothing is saved that a run could not continue from
+        self._check_finite(loader, batch)
+        totals = [meter.totals().cpu() for meter in meters]
+        self.save_state(totals, self.update.terms.sums())
+
+    def _check_rows(self, loader: BatchLoader) -> None:
+        """What one rank of several cannot tell of its own rows, after a pass of all of them."""
+        if distributed.is_running():
+            loader.check_rows(total_accounting(loader))
 
     def _restore_random(self) -> None:
         """Continue with the random state of the interrupted epoch, once.
@@ -365,6 +452,7 @@ class Training:
         )
         self.tracker.end()
         self._last_pass = ("validation", loader)
+        self._check_rows(loader)
         return metrics
 
     def _validation_batches(self, loader: BatchLoader) -> Iterator[Batch]:
@@ -421,6 +509,7 @@ class Training:
             self._save_weights(is_best)
         self.state.epoch += 1
         self.state.batches = 0
+        self._shares = None
         self.save_state([], {})
 
     def _save_weights(self, is_best: bool) -> None:
@@ -473,20 +562,31 @@ class Training:
         )
 
     def save_state(self, meters: list[Tensor], terms: Sums) -> None:
-        """Write ``PREFIX_resume.pt``.
+        """Write ``PREFIX_resume.pt``; all ranks call this.
 
-        ``meters`` and ``terms`` are sums over the batches of the running epoch.
+        ``meters`` and ``terms`` are sums over this rank's batches of the running epoch.
         """
         self._saved = time.monotonic()
         self.state.meters = meters
         self.state.terms = terms
+        random_state = self._random or checkpoint.random_state()
+        part = {
+            "meters": meters,
+            "terms": terms,
+            "random": random_state,
+            "buffers": [
+                {name: part.cpu() for name, part in distributed.saved_buffers(module).items()}
+                for module in (self.network.unwrapped, self._task_modules)
+            ],
+        }
+        _, *other_ranks = distributed.gather_on_main(part) or [part]
         if not distributed.is_main():
             return
         # not dataclasses.asdict, which would copy all tensors
         state = {item.name: getattr(self.state, item.name) for item in fields(self.state)}
         everything = {
             "format": checkpoint.CHECKPOINT_FORMAT,
-            "settings": self._settings,
+            "settings": self._settings | {"ranks": distributed.world_size()},
             "weights": self.network.unwrapped.state_dict(),
             "task_weights": self._task_modules.state_dict(),
             "optimizer": self.update.optimizer.state_dict(),
@@ -495,7 +595,8 @@ class Training:
             "steps": self.update.steps,
             "done": self.update.done,
             "state": state,
-            "random": self._random or checkpoint.random_state(),
+            "random": random_state,
+            "other_ranks": other_ranks,
         }
         checkpoint.save_checkpoint(everything, self.files.resume)
 

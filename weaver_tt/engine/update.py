@@ -18,7 +18,7 @@ from weaver_tt.engine.schedule import Schedule, make_schedule
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Scored
 from weaver_tt.options.train import TrainOptions
-from weaver_tt.system.distributed import average_gradients
+from weaver_tt.system.distributed import Agreement, agree_on_step, average_gradients
 from weaver_tt.system.user_code import noting_call
 from weaver_tt.tasks.base import Task
 
@@ -75,6 +75,10 @@ class Update:
         self.steps = 0
         self.epoch = 0
         self.done = 0.0
+        # asked before each step: whether this rank wants it to be saved
+        self.wants_save: Callable[[], bool] = _never
+        # on the latest step, by all ranks
+        self.agreed = Agreement(active=False, progress=0.0, save=False)
         self._device = self.parameters[0].device
         # output or part of the loss -> the first step at which it was not finite, or -1
         self._first_bad: dict[str, Tensor] = {}
@@ -97,17 +101,21 @@ class Update:
         self.optimizer.zero_grad(set_to_none=True)
         with noting_call(lambda: "the backward pass of the network and its loss"):
             self.scaler.scale(loss).backward()
-        self._apply(scale.float(), batch.progress)
+        # up to here a rank may fail by itself: the others hear of it now
+        self.agreed = agree_on_step(batch.progress, self.wants_save())
+        batch.progress = self.agreed.progress
+        self._apply(scale.float())
 
-    def idle(self, progress: float) -> None:
+    def idle(self, agreed: Agreement) -> None:
         """The step of a rank whose batches are used up: with the gradients of the others."""
+        self.agreed = agreed
         self.optimizer.zero_grad(set_to_none=True)
         nothing = torch.zeros((), device=self._device)
         # the scaler begins with its first loss, also on a rank that never has one
         self.scaler.scale(nothing)
-        self._apply(nothing, progress)
+        self._apply(nothing)
 
-    def _apply(self, scale: Tensor, progress: float) -> None:
+    def _apply(self, scale: Tensor) -> None:
         average_gradients(self.parameters, scale)
         if self.clip is not None:
             # the norm is that of the gradients themselves, not multiplied by the scaler
@@ -125,7 +133,7 @@ class Update:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.steps += 1
-        self.done = self.epoch + progress
+        self.done = self.epoch + self.agreed.progress
 
     @property
     def rate(self) -> float:
@@ -176,6 +184,10 @@ class Update:
         if not all(finite[self._of_network :]):
             weights.append("the weights of the task's modules")
         return NonFinite(self.steps - 1, weights)
+
+
+def _never() -> bool:
+    return False
 
 
 def _as_scalar(name: str, term: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting, BadFile, list_bad_files
 from weaver_tt.data.loaders import Loader
+from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.loop import (
     WITHOUT_OUTPUT,
     WITHOUT_TARGET,
@@ -19,11 +22,13 @@ from weaver_tt.engine.loop import (
     refuse_observers,
     run_epoch,
 )
+from weaver_tt.engine.progress import total_accounting
 from weaver_tt.errors import DataError
-from weaver_tt.formats.writers import open_writer
+from weaver_tt.formats.writers import Columns, Writer, open_writer
 from weaver_tt.log import format_metrics, log
 from weaver_tt.output.results import write_results
 from weaver_tt.run_files import RunFiles
+from weaver_tt.system import distributed
 from weaver_tt.system.json_files import json_text
 from weaver_tt.tasks.base import Task
 
@@ -87,7 +92,8 @@ def predict_parts(
 ) -> dict[str, Prediction]:
     """The same with several networks, each on rows of its own.
 
-    One file for each group, in which the rows of the parts follow each other.
+    One file for each group, in which the rows of the parts follow each other. Every rank calls
+    this and predicts its share of the rows; rank 0 writes.
     """
     # before a network runs; what a task writes beside its outputs is known with the first batch
     check_observer_names(task, [*task.output_names, *(f"{name}_std" for name in task.output_names)])
@@ -96,11 +102,12 @@ def predict_parts(
     for group in loaders:
         path = output_path(output, group)
         rows, metrics, bad_files = _predict_group(parts, group, task, path, device)
-        results = path.with_suffix("")
-        if not metrics:
-            # metrics of an earlier prediction are none of the file that lies there now
-            RunFiles(str(results)).metrics.unlink(missing_ok=True)
-        write_results(metrics, task, results, figures, bad_files)
+        if distributed.is_main():
+            results = path.with_suffix("")
+            if not metrics:
+                # metrics of an earlier prediction are none of the file that lies there now
+                RunFiles(str(results)).metrics.unlink(missing_ok=True)
+            write_results(metrics, task, results, figures, bad_files)
         without_output = int(metrics.get(WITHOUT_OUTPUT, 0))
         predictions[group] = Prediction(path, rows, metrics, bad_files, without_output)
     return predictions
@@ -134,32 +141,80 @@ def _predict_group(
     meters = task.meters()
     accounting = Accounting()
     left_out = {WITHOUT_TARGET: 0.0, WITHOUT_OUTPUT: 0.0}
-    with open_writer(path, tree_name(task.config)) as writer:
+    with _open_writer(path, task) as writer:
         for network, loaders in parts:
             network.eval()
-            metrics = run_epoch(
-                network,
-                task,
-                loaders[group].epoch(0),
-                write=writer.write,
-                meters=meters,
-                device=device,
-            )
-            accounting.add(loaders[group].accounting)
+            loader = loaders[group]
+            batches, write = _in_input_order(loader, writer)
+            metrics = run_epoch(network, task, batches, write=write, meters=meters, device=device)
+            accounting.add(total_accounting(loader))
             for name in left_out:
                 left_out[name] += metrics.get(name, 0.0)
         metrics.update({name: number for name, number in left_out.items() if number})
-        if writer.rows == 0:
-            log.warning("%s: no row of the test group is selected; the file has no entries", path)
-            network, loaders = parts[0]
-            observers = loaders[group].empty_observers()
-            writer.write(task.empty_columns(network.has_spread) | observers)
         bad_files = list_bad_files(accounting.lost)
-        if bad_files:
-            writer.annotate(BAD_FILES, json_text(bad_files, indent=None))
-        # inside: a file that lacks rows is not kept
-        log_prediction(path, writer.rows, accounting, metrics, _labelled_groups(task.config))
-    return writer.rows, metrics, bad_files
+        if writer is not None:
+            if writer.rows == 0:
+                log.warning(
+                    "%s: no row of the test group is selected; the file has no entries", path
+                )
+                network, loaders = parts[0]
+                observers = loaders[group].empty_observers()
+                writer.write(task.empty_columns(network.has_spread) | observers)
+            if bad_files:
+                writer.annotate(BAD_FILES, json_text(bad_files, indent=None))
+            # inside: a file that lacks rows is not kept
+            log_prediction(path, writer.rows, accounting, metrics, _labelled_groups(task.config))
+    # once the file has its name, on all ranks
+    rows = distributed.broadcast_from_main(writer.rows if writer else 0)
+    return rows, metrics, bad_files
+
+
+@contextmanager
+def _open_writer(path: Path, task: Task) -> Iterator[Writer | None]:
+    """The writer of the file, on rank 0; None on the others."""
+    if not distributed.is_main():
+        yield None
+        return
+    with open_writer(path, tree_name(task.config)) as writer:
+        yield writer
+
+
+def _in_input_order(
+    loader: Loader, writer: Writer | None
+) -> tuple[Iterator[Batch], Callable[[Columns], None]]:
+    """The batches of this rank, and what is to be called with the columns of each.
+
+    ``writer`` is given those of all ranks, in the order of the input.
+    """
+    if not distributed.is_running():
+        assert writer is not None
+        return loader.epoch(0), writer.write
+    waiting: list[Columns] = []  # of the running turn
+
+    def hand_over() -> None:
+        # the ranges of a turn follow each other, rank after rank
+        for of_rank in distributed.gather_on_main(waiting):
+            for columns in of_rank:
+                assert writer is not None
+                writer.write(columns)
+        waiting.clear()
+
+    def batches() -> Iterator[Batch]:
+        turn = 0
+        for batch in loader.epoch(0):
+            # a range in which no row is selected has no batch
+            for _ in range(turn, batch.turn):
+                hand_over()
+            turn = batch.turn
+            yield batch
+        for _ in range(turn, loader.turns):
+            hand_over()
+
+    def keep(columns: Columns) -> None:
+        # copies: the next batch overwrites the buffers
+        waiting.append(copy.deepcopy(dict(columns)))
+
+    return batches(), keep
 
 
 def _labelled_groups(config: DataConfig) -> list[str]:

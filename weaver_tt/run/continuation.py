@@ -117,8 +117,10 @@ def _changed_options(
         yield Change(f"--seed {before['seed']} -> {seed}", "the order of the rows follows from it")
     ranks = before.get("ranks", now["ranks"])
     if ranks != now["ranks"]:
-        reason = "each rank has a place in the data of its own" if resumed else None
-        yield Change(f"{ranks} ranks -> {now['ranks']}", reason)
+        yield Change(
+            f"{ranks} ranks -> {now['ranks']} (rows come in another order, and as many to a step "
+            "as all ranks have)"
+        )
     usual = RunOptions()
     for part in ("data", "network", "train"):
         defaults = getattr(usual, part)

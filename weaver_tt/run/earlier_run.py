@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from weaver_tt.data.statistics.fit import run_on_main
 from weaver_tt.errors import ConfigError, OutputError, nearest
 from weaver_tt.log import log
 from weaver_tt.options.train import RunOptions
@@ -14,6 +13,7 @@ from weaver_tt.run.cross_validation import fold_options
 from weaver_tt.run.naming import AUTO
 from weaver_tt.run.run_card import load_card, written_files
 from weaver_tt.run_files import RunFiles
+from weaver_tt.system.distributed import run_on_main
 
 
 def check_prefix(options: RunOptions) -> None:

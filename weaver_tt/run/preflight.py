@@ -18,7 +18,7 @@ from weaver_tt.config.schema import DataConfig, Labels
 from weaver_tt.data.first_rows import BATCH_ROWS, ROWS, FirstRows, first_batch, read_first_rows
 from weaver_tt.data.loaders import Loader, test_loaders, val_loader
 from weaver_tt.data.scan import Scan
-from weaver_tt.data.statistics.fit import make_accumulators, run_on_main, scan_training_files
+from weaver_tt.data.statistics.fit import make_accumulators, scan_training_files
 from weaver_tt.data.statistics.standardize import provisional_statistics
 from weaver_tt.data.statistics.training_pass import training_sources
 from weaver_tt.engine.checkpoint import random_state, set_random_state
@@ -79,7 +79,7 @@ def check_training(config: DataConfig, options: RunOptions) -> TrainingScans:
     # folds differ in their selections alone
     fold = fold_options(options)[0]
     check_user_files(fold)
-    return run_on_main(lambda: _try_training(config, fold))
+    return distributed.run_on_main(lambda: _try_training(config, fold))
 
 
 def check_reading(config: DataConfig, options: RunOptions) -> TrainingScans:

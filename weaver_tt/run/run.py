@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +18,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import BadFile, LostRows, list_bad_files
 from weaver_tt.data.loaders import Loader, test_loaders, train_loader, val_loader
 from weaver_tt.data.scan import Scan
-from weaver_tt.data.statistics.fit import fit_statistics, run_on_main
+from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.data.statistics.standardize import load_statistics
 from weaver_tt.deploy.export import export_onnx
 from weaver_tt.deploy.onnx_network import OnnxNetwork
@@ -96,6 +97,7 @@ from weaver_tt.run.task import make_run_task
 from weaver_tt.run.unused_flags import flags_without_effect
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
+from weaver_tt.system.distributed import run_on_main
 from weaver_tt.system.json_files import finite_or_none
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.classification import Classification
@@ -152,7 +154,19 @@ def run(options: RunOptions) -> RunResult:
 
 
 def run_on_this_process(options: RunOptions) -> RunResult:
-    """Print, try out, export, predict or train, by ``options`` that fit together."""
+    """Print, try out, export, predict or train, by ``options`` that fit together.
+
+    With ``--backend`` this process is one of several ranks, all of which call this. What fails on
+    one of them fails on all.
+    """
+    with distributed.joined_ranks(options.train.backend):
+        if distributed.is_running():
+            # what all of them find is said once
+            configure_log(rank=distributed.rank())
+        return _run_joined(options)
+
+
+def _run_joined(options: RunOptions) -> RunResult:
     set_threads(options.train.num_threads)
     for line in flags_without_effect(options):
         log.warning("%s", line)
@@ -161,13 +175,13 @@ def run_on_this_process(options: RunOptions) -> RunResult:
     config = load_config(options.data.data_config, options.data.custom_functions)
     check_config(config, options)
     if options.output.print:
-        print_network(config, options)
+        run_on_main(lambda: print_network(config, options))
     elif options.data.io_test:
-        return run_io_test(config, options)
+        return run_on_main(lambda: run_io_test(config, options))
     elif is_trial(options):
-        return run_trial(config, options)
+        return run_on_main(lambda: run_trial(config, options))
     elif options.output.export_onnx:
-        return run_export(config, options)
+        return run_on_main(lambda: run_export(config, options))
     elif is_prediction(options):
         return run_predict(config, options)
     else:
@@ -191,13 +205,13 @@ def print_network(config: DataConfig, options: RunOptions) -> None:
 
 def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     """Train a network, or one for each fold of a cross-validation; then predict the test files."""
-    distributed.join_ranks(options.train.backend)
     check_prefix(options)
     # before a folder is made for it, and before the first pass over the data
     scans = check_training(config, options)
     config = replace(config, labels=scans.labels)
     files = list_data_files(options.data, scans.training, scans.validation)
-    changes = run_on_main(lambda: changes_since_begin(config, options, files))
+    ranks = distributed.world_size()
+    changes = run_on_main(lambda: changes_since_begin(config, options, files, ranks))
     # the new run is known to begin
     remove_earlier_run(options)
     options = open_run(options)
@@ -208,15 +222,12 @@ def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     with local_copies(options.data, "data_train", "data_val") as data:
         for fold in fold_options(replace(options, data=data)):
             best += train_fold(config, fold, files, scans)
-    is_main = distributed.is_main()
-    distributed.leave_ranks()
-    predicts = bool(options.data.data_test) and "test" in options.output.run_mode
     bad_files: list[Sequence[BadFile]] = []
     without_output = 0
-    if is_main:
-        folds = [fold.network.model_prefix for fold in fold_options(options)]
-        bad_files += [recorded_bad_files(prefix) for prefix in folds]
-    if predicts and is_main:
+    for fold in fold_options(options):
+        prefix = fold.network.model_prefix
+        bad_files.append(run_on_main(partial(recorded_bad_files, prefix)))
+    if options.data.data_test and "test" in options.output.run_mode:
         predictions = run_predict(config, options)
         bad_files += [prediction.bad_files for prediction in predictions.values()]
         without_output = sum(prediction.without_output for prediction in predictions.values())
@@ -224,7 +235,9 @@ def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     return TrainingResult(files_of_run, best, unite_bad_files(bad_files), without_output)
 
 
-def changes_since_begin(config: DataConfig, options: RunOptions, files: DataFiles) -> list[str]:
+def changes_since_begin(
+    config: DataConfig, options: RunOptions, files: DataFiles, ranks: int
+) -> list[str]:
     """What has changed since the run began that is continued; nothing for a fresh training.
 
     Raises:
@@ -239,7 +252,8 @@ def changes_since_begin(config: DataConfig, options: RunOptions, files: DataFile
         before = load_card(run_files.prefix)
         # runs of Weaver have no card
         if before and run_files.weights():
-            now = make_card(fold, choose_seed(fold, run_files.prefix), files, texts, before)
+            seed = choose_seed(fold, run_files.prefix)
+            now = make_card(fold, seed, files, texts, before, ranks)
             changes += describe_continuation(before, as_saved(now), run_files)
     # folds share their changes
     return list(dict.fromkeys(changes))
@@ -282,7 +296,7 @@ def train_fold(
     # best epoch exported
     if distributed.is_main():
         earlier = load_card(prefix) if is_continuation(options) else None
-        card = make_card(options, seed, files, texts, earlier)
+        card = make_card(options, seed, files, texts, earlier, distributed.world_size())
         save_card(prefix, card)
         save_sample(prefix, sample)
     best = []
@@ -538,7 +552,14 @@ def load_part(
             config = with_classes_of_network(config, exported or members[0], inputs)
     task = make_run_task(config, options)
     network = exported or Ensemble(members, task)
-    loaders = test_loaders(config, options.data, device=device, wanted_labels=task.wanted_labels)
+    loaders = test_loaders(
+        config,
+        options.data,
+        rank=distributed.rank(),
+        world=distributed.world_size(),
+        device=device,
+        wanted_labels=task.wanted_labels,
+    )
     return network, task, loaders
 
 

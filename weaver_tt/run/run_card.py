@@ -20,7 +20,6 @@ from weaver_tt.formats.file_groups import is_remote, parse_groups
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.run_files import EVENT_FILE, RunFiles, find_files
-from weaver_tt.system import distributed
 from weaver_tt.system.file_shapes import ANYTHING, COUNT, TEXT, AnyOf, ListOf, NamesTo, Value
 from weaver_tt.system.git import git_hash
 from weaver_tt.system.json_files import parse_json, write_json
@@ -77,12 +76,13 @@ def make_card(
     data_files: DataFiles,
     texts: dict[str, str],
     earlier: dict[str, Any] | None = None,
+    ranks: int = 1,
 ) -> dict[str, Any]:
     """All that a training depends on, ready for JSON, and the files that it writes.
 
     These are the command, the options, the configurations as ``texts``, versions of libraries, the
-    git hash, the seed and the data files. ``earlier`` is the card of the run that is continued:
-    its files belong to this one too, and its command stays on record.
+    git hash, the seed, the number of ranks and the data files. ``earlier`` is the card of the run
+    that is continued: its files belong to this one too, and its command stays on record.
     """
     versions = {name: metadata.version(name) for name in LIBRARIES}
     versions["python"] = platform.python_version()
@@ -94,7 +94,7 @@ def make_card(
         "git": git_hash(),
         "versions": versions,
         "seed": seed,
-        "ranks": distributed.world_size(),
+        "ranks": ranks,
         "options": dataclasses.asdict(options),
         "configs": texts,
         "data_files": data_files,

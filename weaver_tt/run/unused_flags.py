@@ -29,7 +29,7 @@ UPDATE = (
 )
 COURSE = (
     *("num_epochs", "ensemble", "watch", "early_stopping", "resume", "overwrite"),
-    *("save_minutes", "auto_clean", "backend", "run_mode"),
+    *("save_minutes", "auto_clean", "run_mode"),
 )
 TRACKERS = ("tensorboard", "tensorboard_custom_fn", "log", "log_every")
 PREDICTION = ("predict_output", "predict_gpus")
@@ -42,7 +42,7 @@ EVERYWHERE = (
 # the others
 ONE_BY_ONE = (
     *("data_val", "data_test", "model_prefix", "load_epoch", "cross_validation", "seed", "gpus"),
-    *("progress", "figures", "onnx_opset"),
+    *("progress", "figures", "onnx_opset", "backend"),
 )
 
 # kind of run -> options without effect in it
@@ -51,25 +51,27 @@ WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
         *(*VALIDATION_ROWS, *TEST_ROWS, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS, *PREDICTION),
         *("pool_size", "num_workers", "steps_per_epoch", "samples_per_epoch", "file_fraction"),
         *("data_test", "model_prefix", "load_epoch", "cross_validation", "seed", "gpus"),
-        *("progress", "figures", "onnx_opset"),
+        *("progress", "figures", "onnx_opset", "backend"),
     ),
     "--io-test": (
         *(*NETWORK, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS, *PREDICTION),
         *("model_prefix", "load_epoch", "cross_validation", "seed", "figures", "onnx_opset"),
+        "backend",
     ),
     "--lr-finder": (
         *(*VALIDATION_ROWS, *TEST_ROWS, *COURSE, *PREDICTION),
         *("start_lr", "lr_scheduler", "warmup_steps", "tensorboard_custom_fn", "log_every"),
-        *("data_test", "load_epoch", "cross_validation", "figures", "onnx_opset"),
+        *("data_test", "load_epoch", "cross_validation", "figures", "onnx_opset", "backend"),
     ),
     "--profile": (
         *(*VALIDATION_ROWS, *TEST_ROWS, *COURSE, *PREDICTION),
         *("tensorboard_custom_fn", "log_every"),
-        *("data_test", "load_epoch", "cross_validation", "figures", "onnx_opset"),
+        *("data_test", "load_epoch", "cross_validation", "figures", "onnx_opset", "backend"),
     ),
     "--export-onnx": (
         *(*TRAINING_ROWS, *VALIDATION_ROWS, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS),
         *(*PREDICTION, "data_config_test", "data_val", "seed", "gpus", "progress", "figures"),
+        "backend",
     ),
     "--predict": (
         *(*TRAINING_ROWS, *VALIDATION_ROWS, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS),

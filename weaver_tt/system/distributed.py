@@ -14,15 +14,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from datetime import timedelta
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 import torch
 import torch.distributed as torch_dist
 from torch import Tensor, nn
 
-from weaver_tt.errors import ConfigError
+from weaver_tt.errors import ConfigError, TrainingError, WeaverError
+from weaver_tt.system.user_code import user_errors
 
 T = TypeVar("T")
+
+# how long a rank waits for the others: longer than any pass over data that one of them makes alone.
+# A rank that has ended is noticed at once, by its connection
+LONGEST_WAIT = timedelta(days=7)
+
+MOST_CHARACTERS = 200  # of what torch says of a lost rank
 
 
 class Progressing(Protocol):
@@ -32,6 +40,14 @@ class Progressing(Protocol):
 
 
 B = TypeVar("B", bound=Progressing)
+
+
+class Agreement(NamedTuple):
+    """What the ranks agree on before a step: the same on all of them."""
+
+    active: bool  # whether any of them has a batch
+    progress: float  # of the epoch, the mean over ranks
+    save: bool  # whether any of them asks that the step be saved
 
 
 # whether this process is to do something that the other ranks do not
@@ -101,7 +117,7 @@ def join_ranks(backend: str | None) -> None:
                 "--backend mpi: this torch is built without MPI; gloo (CPUs) and nccl (GPUs) do "
                 "the same, started with torchrun"
             )
-        torch_dist.init_process_group("mpi")
+        torch_dist.init_process_group("mpi", timeout=LONGEST_WAIT)
         return
     if "RANK" not in os.environ:
         raise ConfigError(
@@ -110,7 +126,8 @@ def join_ranks(backend: str | None) -> None:
         )
     # NCCL moves tensors between GPUs; what the ranks agree on in each step goes through gloo
     # beside it, so that no step waits for the device
-    torch_dist.init_process_group("cpu:gloo,cuda:nccl" if backend == "nccl" else "gloo")
+    where = "cpu:gloo,cuda:nccl" if backend == "nccl" else "gloo"
+    torch_dist.init_process_group(where, timeout=LONGEST_WAIT)
 
 
 def leave_ranks() -> None:
@@ -119,10 +136,110 @@ def leave_ranks() -> None:
         torch_dist.destroy_process_group()
 
 
+@contextmanager
+def joined_ranks(backend: str | None) -> Iterator[None]:
+    """Join the ranks, and leave them in the end; an error on one is raised on all of them.
+
+    Raises:
+        ConfigError: there are no ranks to join; see :func:`join_ranks`.
+        WeaverError: another rank has failed, with its message, or has ended.
+    """
+    join_ranks(backend)
+    try:
+        # an error in a user's code is explained by the rank that has it
+        with failing_together(), user_errors():
+            yield
+    finally:
+        leave_ranks()
+
+
+# --- errors: the same on all ranks
+
+
+@contextmanager
+def failing_together() -> Iterator[None]:
+    """An error inside, on any rank, is raised on all of them, with one message.
+
+    A rank that fails says so at the next exchange, where the others wait for it or will arrive.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_running() and not getattr(error, _IS_SHARED, False):
+            _meet(error=error)
+        raise
+
+
+# of an error that all ranks know of
+_IS_SHARED = "is_shared_by_ranks"
+
+
+def _meet(
+    active: bool = False,
+    progress: float = 0.0,
+    save: bool = False,
+    error: Exception | None = None,
+) -> Agreement:
+    """Wait until every rank is here; what comes together. Every exchange begins with this.
+
+    Raises:
+        WeaverError: a rank is here with an ``error``. All ranks raise that of the first such rank.
+    """
+    own = [float(error is not None), float(active), progress, float(save)]
+    total = torch.tensor(own, dtype=torch.float64)
+    with _noticing_lost_ranks():
+        torch_dist.all_reduce(total)
+    failed, number_active, sum_progress, saving = total.tolist()
+    if failed:
+        _raise_alike(error)
+    return Agreement(number_active > 0, sum_progress / world_size(), saving > 0)
+
+
+def _raise_alike(own: Exception | None) -> NoReturn:
+    """Raise the error of the first rank that has one; ``own`` is that of this rank."""
+    described = None
+    if isinstance(own, WeaverError):
+        described = type(own), str(own)
+    elif own is not None:
+        # that rank shows its traceback
+        text = f"rank {rank()}: {type(own).__name__}: {own}"
+        described = TrainingError, text
+    known: list[Any] = [None] * world_size()
+    with _noticing_lost_ranks():
+        torch_dist.all_gather_object(known, described)
+    first = next(number for number, found in enumerate(known) if found is not None)
+    if own is not None and (first == rank() or not isinstance(own, WeaverError)):
+        error = own
+    else:
+        kind, text = known[first]
+        error = kind(text)
+    setattr(error, _IS_SHARED, True)
+    if isinstance(error, WeaverError):
+        error.is_reported = not is_main()
+    raise error from own if error is not own else None
+
+
+@contextmanager
+def _noticing_lost_ranks() -> Iterator[None]:
+    """Turn the error of a connection that is gone into one that says what has happened."""
+    try:
+        yield
+    except RuntimeError as problem:
+        error = TrainingError(
+            "another rank has ended, which its own messages explain; without them, it was killed, "
+            f"such as for lack of memory ({str(problem)[:MOST_CHARACTERS]})"
+        )
+        setattr(error, _IS_SHARED, True)
+        raise error from problem
+
+
+# --- what ranks say to each other
+
+
 def barrier() -> None:
     """Wait until every rank is here, such as for a file that rank 0 writes."""
     if is_running():
-        torch_dist.all_reduce(torch.zeros(1))
+        _meet()
 
 
 def sum_over_ranks(tensor: Tensor) -> Tensor:
@@ -131,7 +248,9 @@ def sum_over_ranks(tensor: Tensor) -> Tensor:
     if is_running():
         # the caller's tensor must not change
         total = total.clone()
-        torch_dist.all_reduce(total)
+        _meet()
+        with _noticing_lost_ranks():
+            torch_dist.all_reduce(total)
     return total
 
 
@@ -140,8 +259,21 @@ def gather_from_ranks(value: T) -> list[T]:
     if not is_running():
         return [value]
     values: list[Any] = [None] * world_size()
-    torch_dist.all_gather_object(values, value)
+    _meet()
+    with _noticing_lost_ranks():
+        torch_dist.all_gather_object(values, value)
     return values
+
+
+def gather_on_main(value: T) -> list[T]:
+    """The ``value`` of every rank in the order of the ranks, on rank 0; nothing on the others."""
+    if not is_running():
+        return [value]
+    values: list[Any] | None = [None] * world_size() if is_main() else None
+    _meet()
+    with _noticing_lost_ranks():
+        torch_dist.gather_object(value, values, dst=0)
+    return values or []
 
 
 def broadcast_from_main(value: T) -> T:
@@ -149,38 +281,80 @@ def broadcast_from_main(value: T) -> T:
     if not is_running():
         return value
     values = [value]
-    torch_dist.broadcast_object_list(values, src=0)
+    _meet()
+    with _noticing_lost_ranks():
+        torch_dist.broadcast_object_list(values, src=0)
     return values[0]
+
+
+def run_on_main(work: Callable[[], T]) -> T:
+    """What ``work`` returns on rank 0, which exchanges nothing meanwhile; on all ranks.
+
+    Its WeaverError is raised on all of them.
+    """
+    result: Any = None
+    if is_main():
+        try:
+            with on_this_rank_alone():
+                result = work()
+        except WeaverError as error:
+            result = error
+    result = broadcast_from_main(result)
+    if isinstance(result, WeaverError):
+        raise result
+    return result
 
 
 def copy_weights_from_main(module: nn.Module) -> None:
     """Give every rank the parameters and buffers that rank 0 has."""
-    if is_running():
-        for tensor in module.state_dict().values():
+    _copy_from_main(module.state_dict().values())
+
+
+def copy_buffers_from_main(module: nn.Module) -> None:
+    """Give every rank the buffers that rank 0 has, such as the running means of batch norm."""
+    _copy_from_main(saved_buffers(module).values())
+
+
+def saved_buffers(module: nn.Module) -> dict[str, Tensor]:
+    """What a module saves beside its parameters, by name."""
+    parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+    return {name: part for name, part in module.state_dict().items() if name not in parameters}
+
+
+def _copy_from_main(tensors: Iterable[Tensor]) -> None:
+    if not is_running():
+        return
+    _meet()
+    with _noticing_lost_ranks():
+        for tensor in tensors:
             torch_dist.broadcast(tensor, src=0)
 
 
-def step_together(batches: Iterable[B], idle: Callable[[float], None]) -> Iterator[B]:
-    """The batches of this rank, with the progress of the epoch averaged over ranks.
+# --- steps
 
-    After the last one, ``idle(progress)`` is called for each step that other ranks still take.
+
+def agree_on_step(progress: float, save: bool = False) -> Agreement:
+    """Before the step of a rank that has a batch: what all of them agree on.
+
+    ``progress``: share of the epoch that is done on this rank; ``save``: whether it asks that the
+    step be saved.
     """
     if not is_running():
-        yield from batches
-        return
-    for batch in batches:
-        batch.progress = _average_over_ranks(1.0, batch.progress)[1]
-        yield batch
-    while True:
-        active, progress = _average_over_ranks(0.0, 1.0)
-        if not active:
+        return Agreement(True, progress, save)
+    return _meet(active=True, progress=progress, save=save)
+
+
+def step_together(batches: Iterable[B], idle: Callable[[Agreement], None]) -> Iterator[B]:
+    """The batches of this rank, on each of which it calls :func:`agree_on_step`.
+
+    After the last one, ``idle`` is called for each step that other ranks still take.
+    """
+    yield from batches
+    while is_running():
+        agreed = _meet(progress=1.0)
+        if not agreed.active:
             return
-        idle(progress)
-
-
-def _average_over_ranks(active: float, progress: float) -> tuple[float, float]:
-    total = sum_over_ranks(torch.tensor([active, progress], dtype=torch.float64)) / world_size()
-    return total[0].item(), total[1].item()
+        idle(agreed)
 
 
 def average_gradients(parameters: Sequence[nn.Parameter], scale: Tensor) -> None:
@@ -195,7 +369,8 @@ def average_gradients(parameters: Sequence[nn.Parameter], scale: Tensor) -> None
     # one message for all of them: latency, not volume, is what small networks pay for
     scaled = [gradient.flatten() * scale for gradient in gradients]
     message = torch.cat([scale.reshape(1).to(gradients[0]), *scaled])  # (1 + parameters,)
-    torch_dist.all_reduce(message)
+    with _noticing_lost_ranks():
+        torch_dist.all_reduce(message)
     smallest = torch.finfo(message.dtype).tiny
     mean = message[1:] / message[0].clamp(min=smallest)
     sizes = [parameter.numel() for parameter in parameters]

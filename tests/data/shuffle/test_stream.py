@@ -178,6 +178,24 @@ def test_ordered_batches_are_the_input_in_order(stream, world, batch_size):
         assert batches[-2].delivered == batches[-2].expected
 
 
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.integers(1, 4), st.integers(1, 150))
+def test_batches_in_turns_are_the_input_turn_after_turn_and_rank_after_rank(
+    stream, world, batch_size
+):
+    found = []
+    for rank in range(world):
+        for batch in replace(stream, batch_size=batch_size).batches_in_turns(rank, world):
+            if batch.rows is not None:
+                found.append((batch.turn, rank, batch))
+    in_order = sorted(found, key=lambda item: item[:2])
+    rows = [n for batch in numbers([batch for *_, batch in in_order]) for n in batch]
+    assert rows == SELECTED
+    assert {turn for turn, *_ in found} == set(range(stream.turns(world)))
+
+
 def test_a_file_damaged_inside_stops_the_stream_or_is_counted(stream, tmp_path: Path):
     path = tmp_path / "b.parquet"
     original = Path(stream.sources[-1].path).read_bytes()

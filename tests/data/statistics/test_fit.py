@@ -15,7 +15,7 @@ from weaver_tt.data.loaders import train_loader, val_loader
 from weaver_tt.data.shuffle import decoder
 from weaver_tt.data.statistics import fit, training_pass
 from weaver_tt.data.statistics.bucketing import BucketEdgesAccumulator
-from weaver_tt.data.statistics.fit import fit_statistics, run_on_main
+from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.data.statistics.reweighting import WeightsAccumulator
 from weaver_tt.data.statistics.standardize import StatisticsAccumulator
 from weaver_tt.errors import BadFileError, DataError
@@ -269,19 +269,6 @@ def test_a_rank_whose_files_lie_elsewhere_looks_at_its_own(files, tmp_path, monk
     assert other.inputs == first.inputs
     assert [source.path for source in own_scan.sources] == copies
     assert opens == dict.fromkeys(copies, 1)
-
-
-def test_what_the_first_rank_finds_or_fails_at_is_told_to_all(monkeypatch):
-    assert run_on_main(lambda: 3) == 3
-
-    def fail():
-        raise DataError("no such row")
-
-    with pytest.raises(DataError, match="no such row"):
-        run_on_main(fail)
-    monkeypatch.setattr(fit.distributed, "is_main", lambda: False)
-    monkeypatch.setattr(fit.distributed, "broadcast_from_main", lambda _: 4)
-    assert run_on_main(fail) == 4
 
 
 def test_the_log_says_what_was_found_in_which_order(files, tmp_path, caplog):

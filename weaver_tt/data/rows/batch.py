@@ -33,6 +33,7 @@ class Batch:
     # name -> ak.Array of N rows, prediction only
     observers: dict[str, Any] = field(default_factory=dict)
     progress: float = 0.0  # share of the epoch's rows delivered when this batch ends, in (0, 1]
+    turn: int = 0  # where ranks take ranges of entries in turn: of which turn it is
     size: int = 0  # N
     # per-object group -> int64 (N,), real objects of each row: what masks[group].sum(1) is
     host_counts: dict[str, Integers] = field(default_factory=dict)

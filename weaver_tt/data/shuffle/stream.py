@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import count, pairwise
+from itertools import count, islice, pairwise
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.chunks import (
     Chunk,
     Source,
+    entry_ranges,
     epoch_order,
     sample_files,
     sequential_chunks,
@@ -58,6 +59,7 @@ class UnpaddedBatch:
     number: int = -1  # 0 for the stream's first batch; -1 for the end
     worker: int = 0
     rest: Rest | None = None
+    turn: int = 0  # where ranks take ranges of entries in turn: of which turn it is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,8 +227,31 @@ class Stream:
 
         The last one as it comes. The first ``skip`` of them come without rows.
         """
-        chunks = sequential_chunks(self.sources, SEQUENTIAL_CHUNK, rank, world)
+        share = sequential_chunks(self.sources, SEQUENTIAL_CHUNK, rank, world)
+        yield from self._batches_of_ranges([share], skip)
+
+    def batches_in_turns(self, rank: int = 0, world: int = 1) -> Iterator[UnpaddedBatch]:
+        """Batches of the ranges of entries that the rank takes, in input order.
+
+        In each turn every rank takes one, rank after rank: turn after turn they are the input.
+        """
+        yield from self._batches_of_ranges(self._ranges(world)[rank::world], 0)
+
+    def turns(self, world: int = 1) -> int:
+        """In how many turns the ranks take all ranges of entries."""
+        return -(-len(self._ranges(world)) // world)
+
+    def _ranges(self, world: int) -> list[list[Chunk]]:
+        return entry_ranges(self.sources, SEQUENTIAL_CHUNK, world)
+
+    def _batches_of_ranges(
+        self, ranges: Sequence[list[Chunk]], skip: int
+    ) -> Iterator[UnpaddedBatch]:
+        """The batches of each of the ``ranges`` of rows; the last one of each as it comes."""
+        chunks = [chunk for members in ranges for chunk in members]
+        unread = total_rows(chunks)  # of the ranges to come
         delivered = 0
+        number = 0
         with closing(self._decoder()) as decoder:
             reads = (decoder.read(chunk) for chunk in chunks)
             with closing(read_ahead(reads, self.read_ahead)) as tables:
@@ -234,12 +259,20 @@ class Stream:
                     (chunk, decoder.finish(chunk, table).rows)
                     for chunk, table in zip(chunks, tables, strict=True)
                 )
-                batches = _into_batches(parts, total_rows(chunks), self.batch_size)
-                for number, (rows, used, to_come) in enumerate(batches):
-                    delivered += rows.size
-                    accounting = self._take_accounting(decoder, used)
-                    kept = None if number < skip else rows
-                    yield UnpaddedBatch(kept, accounting, delivered, delivered + to_come, number)
+                for turn, members in enumerate(ranges):
+                    rows_of_range = total_rows(members)
+                    unread -= rows_of_range
+                    of_range = islice(parts, len(members))
+                    batches = _into_batches(of_range, rows_of_range, self.batch_size)
+                    for rows, used, to_come in batches:
+                        delivered += rows.size
+                        expected = delivered + to_come + unread
+                        accounting = self._take_accounting(decoder, used)
+                        kept = None if number < skip else rows
+                        yield UnpaddedBatch(
+                            kept, accounting, delivered, expected, number, turn=turn
+                        )
+                        number += 1
                 accounting = self._take_accounting(decoder)
                 yield UnpaddedBatch(None, accounting, delivered, delivered)
 

@@ -6,10 +6,10 @@ that it was computed from. Only those that are out of date are computed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from weaver_tt.config.inputs import with_params
 from weaver_tt.config.load import load_config, save_config
@@ -26,14 +26,11 @@ from weaver_tt.data.statistics.reweighting import (
 )
 from weaver_tt.data.statistics.standardize import StatisticsAccumulator
 from weaver_tt.data.statistics.training_pass import Accumulator, accumulate, training_sources
-from weaver_tt.errors import WeaverError
 from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +67,13 @@ def fit_statistics(
             files cannot be read.
     """
     path = str(RunFiles(prefix).auto_yaml)
-    scan, fitted = run_on_main(lambda: _scan_and_fit(config, path, data, known, keep))
+    scan, fitted = distributed.run_on_main(lambda: _scan_and_fit(config, path, data, known, keep))
     # the other ranks take the scan of the first one, if their files lie at the same paths
     scan = scan_training_files(config, data, scan)
     fitted_config = _with_fitted(config, fitted)
     if fitted_config.weights is not None:
         log.info("%s", describe_weights(fitted_config.weights))
     return fitted_config, scan
-
-
-def run_on_main(work: Callable[[], T]) -> T:
-    """What ``work`` returns on rank 0, on all ranks.
-
-    Its WeaverError is raised on all of them, or the others would wait for ever.
-    """
-    result: Any = None
-    if distributed.is_main():
-        try:
-            result = work()
-        except WeaverError as error:
-            result = error
-    result = distributed.broadcast_from_main(result)
-    if isinstance(result, WeaverError):
-        raise result
-    return result
 
 
 def scan_training_files(config: DataConfig, data: DataOptions, known: Scan | None = None) -> Scan:

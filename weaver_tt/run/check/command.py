@@ -9,6 +9,7 @@ from weaver_tt.options.train import check_all_bounds
 from weaver_tt.run.check.findings import find_all
 from weaver_tt.run.check.page import page
 from weaver_tt.run.checks import check_exclusive_flags, check_training_options
+from weaver_tt.system import distributed
 from weaver_tt.system.json_files import json_text
 
 
@@ -28,11 +29,18 @@ def run_check(options: CheckRun) -> None:
     check_all_bounds(options)
     check_bounds(options.check)
     check_training_options(options.train)
+    with distributed.joined_ranks(options.train.backend):
+        number = distributed.run_on_main(lambda: print_findings(options))
+        if number == 0:
+            return
+        raise ConfigError(f"{number} {'problem' if number == 1 else 'problems'}, listed above")
+
+
+def print_findings(options: CheckRun) -> int:
+    """Print what is found; returns the number of problems."""
     findings = find_all(options)
     if options.check.json:
         print(json_text(findings.to_json()))
     else:
         print(page(findings))
-    number = len(findings.problems)
-    if number:
-        raise ConfigError(f"{number} {'problem' if number == 1 else 'problems'}, listed above")
+    return len(findings.problems)

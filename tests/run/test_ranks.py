@@ -1,0 +1,252 @@
+"""Every path of a run on several ranks: the same results, one writer, one message for an error."""
+
+from __future__ import annotations
+
+import json
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+import uproot
+import yaml
+
+from weaver_tt import cli
+
+DATA = {
+    "inputs": {"event": {"length": None, "vars": ["x", "y"]}},
+    "labels": {"type": "simple", "value": ["is_a", "is_b"]},
+    "preprocess": {"method": "auto"},
+    "observers": ["number"],
+}
+
+# draws random numbers in three ways, and in the training step AT ends or fails on rank ON
+NETWORK = """
+import os
+import random
+import numpy as np
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2)
+        self.layers = nn.Sequential(nn.Linear(2, 4), nn.Dropout(0.5), nn.Linear(4, 2))
+        self.steps = 0
+
+    def forward(self, event):
+        if not self.training:
+            return self.layers(self.norm(event))
+        self.steps += 1
+        with open("MODE") as file:
+            mode, at, on = file.read().split()
+        if self.steps == int(at) and os.environ.get("RANK", "0") in on:
+            if mode == "killed":
+                os.kill(os.getpid(), 9)
+            raise RuntimeError("the magnet is off")
+        return self.layers(self.norm(event)) * (1 + 0.1 * random.random() + np.random.rand())
+
+
+def get_model(data_config, **options):
+    return Net(), {}
+"""
+
+
+def write_events(folder, rows=37):
+    """Files with classes a and b, of which the first and the last event are of class a."""
+    random = np.random.default_rng(1)
+    for part in ("first", "second"):
+        is_a = np.arange(rows) % 3 != 1
+        columns = {
+            "x": random.normal(is_a, 1, rows).astype("f4"),
+            "y": random.normal(size=rows).astype("f4"),
+            "is_a": is_a.astype(int),
+            "is_b": 1 - is_a,
+            "number": np.arange(rows) + 1000 * (part == "second"),
+        }
+        ak.to_parquet(ak.Array(columns), folder / f"{part}.parquet", row_group_size=10)
+    (folder / "data.yaml").write_text(yaml.safe_dump(DATA))
+    (folder / "net.py").write_text(NETWORK)
+    (folder / "plain.py").write_text(
+        "from torch import nn\ndef get_model(data_config, **options):\n"
+        "    return nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2)), {}\n"
+    )
+    (folder / "MODE").write_text("none 0 none")
+
+
+QUIET = "--gpus= --no-figures --no-progress --tensorboard off"
+COMMON = f"-c data.yaml --batch-size 8 --num-epochs 1 --optimizer adam --seed 3 {QUIET}"
+BOTH = "first.parquet second.parquet"
+
+
+def command(text, network="plain", backend="gloo"):
+    """A command of ``weaver-tt`` with the flags of all of them."""
+    name, *rest = text.split()
+    files = [] if "-i" in rest or "--predict" in rest else ["-i", *BOTH.split()]
+    ranks = ["--backend", backend] if backend else []
+    return [name, *files, "-n", f"{network}.py", *COMMON.split(), *ranks, *rest]
+
+
+# what each does, by name
+PATHS = {
+    "train": f"train -m m/net -t {BOTH} --predict-output m.root",
+    "resume": "train -m m/net --num-epochs 2 --resume",
+    "members": "train -m e/net --ensemble 2 -t second.parquet --predict-output e.parquet",
+    "folds": "train -m f/net --cross-validation number%2 -t first.parquet --predict-output f.root",
+    # 3 of 74 validation events are left, all in the share of the first rank
+    "few": f"train -m v/net --data-val {BOTH} --extra-selection-val number<3",
+    "groups": f"train --predict -m m/net -t a:{BOTH.split()[0]} b:{BOTH.split()[1]} "
+    "--predict-output g.root --extra-selection-test number>1030",
+    "export": "train -m m/net --export-onnx m.onnx",
+    "onnx": f"train --predict -m m.onnx -t {BOTH} --predict-output o.root",
+    "lr finder": "train -m l/net --lr-finder 1e-5,1,11",
+    "reading": "train --io-test",
+    "summary": "train --print",
+    "check": "check",
+    "no column": "train -m w/net --extra-selection-train nosuch>0",
+}
+
+
+@pytest.fixture(scope="module", params=[2, 3])
+def ended(request, tmp_path_factory, run_on_ranks):
+    """The folder of the paths that so many ranks have taken, and how each has ended."""
+    folder = tmp_path_factory.mktemp("ranks")
+    write_events(folder)
+    jobs = [(request.param, command(text)) for text in PATHS.values()]
+    return folder, dict(zip(PATHS, run_on_ranks(folder, *jobs), strict=True))
+
+
+def test_every_path_ends_well_on_all_ranks(ended):
+    _, results = ended
+    for name, result in results.items():
+        expected = 1 if name == "no column" else 0
+        assert set(result.codes) == {expected}, f"{name}:\n{result.said}"
+        # what is said is said by the first rank
+        assert not any(result.texts[1:]), name
+
+
+def test_an_error_is_said_once(ended):
+    _, results = ended
+    assert results["no column"].said.count("no column 'nosuch'") == 1
+
+
+def predicted(folder, name):
+    """Columns of a prediction."""
+    if name.endswith(".parquet"):
+        return ak.from_parquet(folder / name)
+    return uproot.open(f"{folder / name}:tree").arrays()
+
+
+def test_predictions_are_those_of_one_process_in_input_order(ended, monkeypatch):
+    folder, _ = ended
+    monkeypatch.chdir(folder)
+    numbers = [*range(37), *range(1000, 1037)]
+    for text, name, expected in (
+        (f"train --predict -m m/net --load-epoch 0 -t {BOTH}", "m.root", numbers),
+        ("train --predict -m e/net -t second.parquet", "e.parquet", numbers[37:]),
+        (f"train --predict -m m.onnx -t {BOTH}", "o.root", numbers),
+    ):
+        one = f"one_{name}"
+        assert cli.main(command(f"{text} --predict-output {one}", backend=None)) == 0
+        found = predicted(folder, name)
+        alone = predicted(folder, one)
+        assert found.fields == alone.fields
+        assert found.number.tolist() == expected
+        np.testing.assert_allclose(found.score_is_a, alone.score_is_a, atol=1e-6)
+        metrics, metrics_alone = [
+            json.loads(
+                (folder / which)
+                .with_suffix("")
+                .with_name(f"{(folder / which).stem}_metrics.json")
+                .read_text()
+            )["metrics"]
+            for which in (name, one)
+        ]
+        assert metrics == pytest.approx(metrics_alone, rel=1e-5)
+
+
+def test_folds_follow_each_other_and_an_empty_selection_gives_an_empty_file(ended):
+    folder, _ = ended
+    assert predicted(folder, "f.root").number.tolist() == [*range(0, 37, 2), *range(1, 37, 2)]
+    assert len(predicted(folder, "g_a.root")) == 0
+    assert predicted(folder, "g_b.root").number.tolist() == [*range(1031, 1037)]
+
+
+def test_ranks_without_validation_events_take_part(ended):
+    folder, _ = ended
+    card = json.loads((folder / "v" / "net_run.json").read_text())
+    [best] = card["best"]
+    # events 0 and 2 are of class a, 1 is not: thirds, or none
+    assert best["accuracy"] * 3 == pytest.approx(round(best["accuracy"] * 3))
+
+
+# --- interruptions
+
+
+def weights_of(folder, prefix):
+    """The state that a run could be resumed from."""
+    return torch.load(folder / f"{prefix}_resume.pt", weights_only=True)
+
+
+def test_a_training_that_ends_in_an_epoch_goes_on_to_the_last_bit(tmp_path, run_on_ranks):
+    write_events(tmp_path)
+    flags = "--num-epochs 2 --save-minutes 0 --data-fraction 0.9"
+    [whole] = run_on_ranks(tmp_path, (2, command(f"train -m a/net {flags}", "net")))
+    assert whole.codes == [0, 0], whole.said
+    # both ranks, in the third step of the first epoch
+    (tmp_path / "MODE").write_text("killed 3 01")
+    [stopped] = run_on_ranks(tmp_path, (2, command(f"train -m b/net {flags}", "net")))
+    assert stopped.codes == [-9, -9], stopped.said
+    assert weights_of(tmp_path, "b/net")["state"]["batches"] == 2
+    (tmp_path / "MODE").write_text("none 0 none")
+    [resumed] = run_on_ranks(tmp_path, (2, command(f"train -m b/net {flags} --resume", "net")))
+    assert resumed.codes == [0, 0], resumed.said
+    expected = weights_of(tmp_path, "a/net")
+    found = weights_of(tmp_path, "b/net")
+    for name, values in expected["weights"].items():
+        assert torch.equal(values, found["weights"][name]), name
+    assert expected["state"]["best"] == found["state"]["best"]
+
+
+def test_other_ranks_go_on_with_the_rows_that_are_left(tmp_path, run_on_ranks):
+    write_events(tmp_path)
+    flags = "-m a/net --save-minutes 0 --train-val-split 1 --batch-size 4"
+    (tmp_path / "MODE").write_text("killed 3 01")
+    run_on_ranks(tmp_path, (2, command(f"train {flags}", "net")))
+    saved = weights_of(tmp_path, "a/net")
+    assert (saved["state"]["batches"], len(saved["other_ranks"])) == (2, 1)
+    card = (tmp_path / "a" / "net_run.json").read_text()
+    (tmp_path / "MODE").write_text("none 0 none")
+    for number in (1, 3):
+        torch.save(saved, tmp_path / "a" / "net_resume.pt")
+        (tmp_path / "a" / "net_run.json").write_text(card)
+        job = (number, command(f"train {flags} --resume", "net"))
+        [ended] = run_on_ranks(tmp_path, job)
+        assert ended.codes == [0] * number, ended.said
+        assert f"changed since the run began: 2 ranks -> {number}" in ended.said
+        # each of the two ranks had 37 events: 9 batches of 4 and one event that is left out
+        assert weights_of(tmp_path, "a/net")["state"]["best_sums"][0][1] == 72
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_what_fails_on_one_rank_fails_on_all_with_its_message(tmp_path, run_on_ranks, rank):
+    write_events(tmp_path)
+    (tmp_path / "MODE").write_text(f"fails 2 {rank}")
+    [ended] = run_on_ranks(tmp_path, (3, command("train -m a/net", "net")))
+    assert ended.codes == [1, 1, 1]
+    assert ended.texts[0].count("RuntimeError: the magnet is off") == 1
+    assert ended.texts[1:] == ["", ""]
+    assert "Traceback" not in ended.said
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_is_killed_ends_the_others(tmp_path, run_on_ranks, rank):
+    write_events(tmp_path)
+    (tmp_path / "MODE").write_text(f"killed 2 {rank}")
+    [ended] = run_on_ranks(tmp_path, (2, command("train -m a/net", "net")))
+    assert ended.codes[rank] == -9
+    assert ended.codes[1 - rank] == 1
+    assert "another rank has ended" in ended.texts[1 - rank]
+    assert "Traceback" not in ended.said
