@@ -16,6 +16,7 @@ FILE_ENDINGS = (
     re.escape(BEST),
     r"_epoch-\d+_task\.pt",
     r"_resume\.pt",
+    r"_resume_before\.pt",
     r"_run\.json",
     r"_metrics\.json",
     r"_sample\.npz",
@@ -23,6 +24,8 @@ FILE_ENDINGS = (
     r"_reweighting\.(?:png|pdf)",
     r"\.auto\.yaml",
     r"\.log",
+    r"\.lock",
+    r"_requeue",
     r"\.onnx",
 )
 EVENT_FILE = "events.out.tfevents."  # beginning of the names of TensorBoard's files
@@ -84,6 +87,15 @@ class RunFiles:
         """Everything that an interrupted training continues from."""
         return self._path("_resume.pt")
 
+    @property
+    def resume_before(self) -> Path:
+        """The :attr:`resume` before: what is continued from where the newer one is damaged."""
+        return self._path("_resume_before.pt")
+
+    def resumable(self) -> list[Path]:
+        """What is there to continue this one network from, newest first."""
+        return [path for path in (self.resume, self.resume_before) if path.is_file()]
+
     def state(self, epoch: int | None) -> Path:
         """The state_dict after ``epoch``; None is the best one."""
         return self.best if epoch is None else self.epoch(epoch)
@@ -102,6 +114,16 @@ class RunFiles:
     def card(self) -> Path:
         """The run card: what made these weights."""
         return self._path("_run.json")
+
+    @property
+    def lock(self) -> Path:
+        """Who trains at this prefix, while that lasts."""
+        return self._path(".lock")
+
+    @property
+    def requeue(self) -> Path:
+        """There where a training was interrupted and asks to be continued."""
+        return self._path("_requeue")
 
     @property
     def auto_yaml(self) -> Path:
@@ -198,8 +220,18 @@ class RunFiles:
 
     def resume_files(self) -> list[Path]:
         """What a single network, or each member of an ensemble, continues from, if it is there."""
-        found = [self.resume] if self.resume.is_file() else []
-        return found + find_files(f"{self.prefix}_member-{ANY_NUMBER}_resume.pt")
+        found: list[Path] = []
+        for network in self.resumable_networks():
+            found += network.resumable()
+        return found
+
+    def resumable_networks(self) -> list[RunFiles]:
+        """This network and the members of an ensemble, those that can be continued."""
+        numbers: set[int] = set()
+        for ending in ("_resume.pt", "_resume_before.pt"):
+            numbers |= self._numbered("_member-", ending).keys()
+        networks = [self, *(self.member(number) for number in sorted(numbers))]
+        return [network for network in networks if network.resumable()]
 
     def training_files(self, ensemble: int) -> list[str]:
         """What a training of ``ensemble`` networks writes, with ``{N}`` for the numbers of epochs.
@@ -207,7 +239,7 @@ class RunFiles:
         The log, figures and the files of trackers are not among them: their names are known only
         when they are there.
         """
-        names = [str(self.card), str(self.auto_yaml), str(self.sample)]
+        names = [str(self.card), str(self.auto_yaml), str(self.sample), str(self.requeue)]
         networks = [self]
         if ensemble > 1:
             networks = [self.member(number) for number in range(ensemble)]
@@ -217,6 +249,7 @@ class RunFiles:
                 f"{network.prefix}_epoch-{ANY_NUMBER}_task.pt",
                 str(network.best),
                 str(network.resume),
+                str(network.resume_before),
                 str(network.metrics),
                 f"{network.reweighting}.png",
                 f"{network.reweighting}.pdf",

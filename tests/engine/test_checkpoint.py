@@ -163,3 +163,68 @@ def test_files_of_an_earlier_run_under_the_same_prefix_are_not_mixed_in(tmp_path
         checkpoint.find_states(prefix)
     with pytest.raises(ConfigError, match=r"no .*net_member-3_best_epoch_state\.pt"):
         checkpoint.find_states(prefix, members=4)
+
+
+# --- what a training continues from
+
+
+def save_twice(files):
+    """Two saves, after 1 and after 2 batches: small ones that have all that a reader asks for."""
+    for batches in (1, 2):
+        checkpoint.save_resumable({"state": {"batches": batches}}, files)
+
+
+def test_the_save_before_the_latest_is_kept(tmp_path):
+    files = RunFiles(str(tmp_path / "net"))
+    save_twice(files)
+    found = {path.name: checkpoint.batches_into_epoch(path) for path in files.resumable()}
+    assert found == {"net_resume.pt": 2, "net_resume_before.pt": 1}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_failed_save_leaves_both_as_they_were(tmp_path, monkeypatch):
+    files = RunFiles(str(tmp_path / "net"))
+    save_twice(files)
+
+    def fail(value, file):
+        file.write(b"the first bytes")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.torch, "save", fail)
+    with pytest.raises(OutputError, match="No space left"):
+        checkpoint.save_resumable({}, files)
+    monkeypatch.undo()
+    found = [checkpoint.batches_into_epoch(path) for path in files.resumable()]
+    assert found == [2, 1]
+
+
+def test_without_hard_links_the_save_before_is_kept_too(tmp_path, monkeypatch):
+    def refuse(*paths):
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(checkpoint.os, "link", refuse)
+    files = RunFiles(str(tmp_path / "net"))
+    save_twice(files)
+    assert [checkpoint.batches_into_epoch(path) for path in files.resumable()] == [2, 1]
+
+
+def one_bit_flipped(content: bytes) -> bytes:
+    """Somewhere in the middle, where numbers are."""
+    place = content.index(b"state") + 20
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: content[:-100], lambda content: b"", one_bit_flipped],
+    ids=["truncated", "empty", "one bit"],
+)
+def test_a_damaged_save_is_said_and_the_one_before_is_taken(tmp_path, caplog, damage):
+    files = RunFiles(str(tmp_path / "net"))
+    save_twice(files)
+    files.resume.write_bytes(damage(files.resume.read_bytes()))
+    assert checkpoint.is_within_epoch(files)
+    assert f"taking {files.resume_before}, which was saved before it" in caplog.text
+    files.resume_before.write_bytes(b"")
+    with pytest.raises(TrainingError, match=r"_resume\.pt.*_resume_before\.pt"):
+        checkpoint.is_within_epoch(files)

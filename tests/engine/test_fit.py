@@ -181,6 +181,7 @@ def test_a_run_leaves_the_files_of_weaver(tmp_path):
         "net_best_epoch_state.pt",
         *(f"net_epoch-{n}_state.pt" for n in range(3)),
         "net_resume.pt",
+        "net_resume_before.pt",
     ]
     last = torch.load(tmp_path / "net_epoch-2_state.pt", weights_only=True)
     assert all(torch.equal(last[name], value) for name, value in net.unwrapped.state_dict().items())
@@ -239,6 +240,17 @@ def test_metrics_of_an_interrupted_epoch_are_those_of_all_of_it(tmp_path):
         run(tmp_path / "b", Toy(stop=9), save_minutes=0)
     run(tmp_path / "b", tracker=resumed, resume=True)
     assert resumed.values == whole.values[1:]
+
+
+@pytest.mark.parametrize("content", [b"", b"damaged"])
+def test_a_damaged_save_costs_time_and_nothing_else(tmp_path, content):
+    whole, best = run(tmp_path / "a")
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path / "b", Toy(stop=9), save_minutes=0)
+    (tmp_path / "b" / "net_resume.pt").write_bytes(content)
+    resumed, best_resumed = run(tmp_path / "b", net=network(seed=9), resume=True)
+    assert same(whole, resumed)
+    assert best == best_resumed
 
 
 def test_resume_without_a_file_starts_afresh_and_says_so(tmp_path, caplog):
@@ -345,6 +357,7 @@ def test_weights_of_earlier_epochs_can_be_cleaned_away(tmp_path):
         "net_best_epoch_state.pt",
         "net_epoch-2_state.pt",
         "net_resume.pt",
+        "net_resume_before.pt",
     }
 
 

@@ -6,16 +6,19 @@ All are loadable with ``weights_only=True`` and written atomically.
 from __future__ import annotations
 
 import glob
+import os
 import random
-from collections.abc import Iterable, Iterator, Mapping
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from weaver_tt.errors import ConfigError, OutputError, TrainingError, nearest
+from weaver_tt.log import log
 from weaver_tt.network.file import explain_missing_file
 from weaver_tt.options.literals import read_options
 from weaver_tt.run_files import RunFiles
@@ -29,6 +32,8 @@ from weaver_tt.system.file_shapes import (
     Value,
     shape_problem,
 )
+
+T = TypeVar("T")
 
 CHECKPOINT_FORMAT = 1
 
@@ -184,6 +189,7 @@ def load_resume(path: Path) -> dict[str, Any]:
     Raises:
         TrainingError: it is of another version, or damaged; names the place.
     """
+    _check_whole(path)
     saved = load_checkpoint(path)
     if saved.get("format") != CHECKPOINT_FORMAT:
         raise TrainingError(
@@ -210,14 +216,100 @@ def reading(path: Path) -> Iterator[None]:
         raise TrainingError(f"{path}: damaged ({problem}); {RESUME_WAYS_OUT}") from error
 
 
+def save_resumable(value: object, files: RunFiles) -> None:
+    """Write what ``files`` are continued from; what was there before stays beside it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with writing(files.resume) as file:
+        torch.save(value, file)
+        file.flush()
+        if files.resume.is_file():
+            _keep(files.resume, files.resume_before)
+
+
+def _keep(path: Path, kept: Path) -> None:
+    """Give ``path`` the name ``kept`` too, so that it survives what is written over it."""
+    second_name = kept.with_name(kept.name + ".part")
+    try:
+        second_name.unlink(missing_ok=True)
+        os.link(path, second_name)
+    except OSError:
+        # file systems without a second name for a file: for a moment it has the new one alone
+        os.replace(path, kept)
+    else:
+        os.replace(second_name, kept)
+
+
+def load_resumable(files: RunFiles) -> tuple[Path, dict[str, Any]] | None:
+    """The newest whole file that ``files`` are continued from, and what is in it; None without any.
+
+    A damaged one is said, and the one before it is taken.
+
+    Raises:
+        TrainingError: all that are there are damaged.
+    """
+    if not files.resumable():
+        return None
+    return _newest_whole(files, load_resume)
+
+
+def _newest_whole(files: RunFiles, read: Callable[[Path], T]) -> tuple[Path, T]:
+    """The newest file that a network is continued from and that ``read`` does not refuse."""
+    problems: list[str] = []
+    for path in files.resumable():
+        try:
+            content = read(path)
+        except TrainingError as error:
+            problems.append(str(error))
+            continue
+        for problem in problems:
+            log.warning("%s; taking %s, which was saved before it", problem, path)
+        return path, content
+    raise TrainingError("; ".join(problems))
+
+
+def _check_whole(path: Path) -> None:
+    """Raise TrainingError where not all bytes are those that were written.
+
+    torch itself reads what the disk gives, whatever became of it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    # bad headers lead to errors of several kinds
+    except Exception as error:
+        problem = f"{type(error).__name__} {str(error)[:200]}"
+        raise TrainingError(f"{path}: cannot be read as a checkpoint ({problem})") from error
+    if damaged is not None:
+        raise TrainingError(
+            f"{path}: damaged: the checksum of {damaged} is another one; {RESUME_WAYS_OUT}"
+        )
+
+
+def is_within_epoch(files: RunFiles) -> bool:
+    """Whether a run continues in the middle of an epoch, or a member of it does.
+
+    Raises:
+        TrainingError: a network has nothing to resume from that is whole.
+    """
+    for network in files.resumable_networks():
+        _, batches = _newest_whole(network, batches_into_epoch)
+        if batches:
+            return True
+    return False
+
+
 def batches_into_epoch(path: Path) -> int:
     """How many batches of an epoch a run had trained on that continues from ``path``.
 
     0 where it continues at the beginning of an epoch.
 
     Raises:
-        TrainingError: it is no file to resume from.
+        TrainingError: it is no file to resume from, or damaged.
     """
+    _check_whole(path)
     try:
         # the weights are not read, only where they are
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import torch
@@ -166,10 +167,12 @@ class Training:
         self._settings = self._make_settings(train)
         if self.options.load_epoch is not None:
             self._load_epoch(self.options.load_epoch)
-        elif self.options.resume and self.files.resume.exists():
-            self._resume(checkpoint.load_resume(self.files.resume))
         elif self.options.resume:
-            log.info("--resume: there is no %s yet; starting afresh", self.files.resume)
+            found = checkpoint.load_resumable(self.files)
+            if found is None:
+                log.info("--resume: there is no %s yet; starting afresh", self.files.resume)
+            else:
+                self._resume(*found)
         if self.options.compile_optimizer:
             # only now: a checkpoint brings plain numbers for its learning rates
             compile_step(self.update.optimizer, compiler_options(self.options))
@@ -199,9 +202,8 @@ class Training:
         settings["steps_per_epoch"] = train.steps
         return settings
 
-    def _resume(self, saved: dict[str, Any]) -> None:
-        """Continue as if the run had never stopped."""
-        where = self.files.resume
+    def _resume(self, where: Path, saved: dict[str, Any]) -> None:
+        """Continue from what was read from the file ``where`` as if the run had never stopped."""
         # weights first: of all differences, those of another network say most
         problem = f"{where}: the weights of another network"
         set_weights(self.network.unwrapped, saved["weights"], problem)
@@ -272,14 +274,16 @@ class Training:
 
     def _load_epoch(self, number: int) -> None:
         """Weights after epoch ``number``; all the rest too, if the run was saved just then."""
-        saved = self._saved_with_weights()
-        if saved is not None:
+        saved = None
+        found = self._saved_with_weights()
+        if found is not None:
+            where, saved = found
             saved_state = saved["state"]
             is_of_that_moment = (saved_state["epoch"], saved_state["batches"]) == (number + 1, 0)
             # with other settings the weights go on, and the optimizer starts afresh
             changed = checkpoint.changed_settings(self._settings, saved["settings"])
             if is_of_that_moment and not changed:
-                self._resume(saved)
+                self._resume(where, saved)
                 return
         path = self.files.epoch(number)
         if not path.exists():
@@ -302,12 +306,10 @@ class Training:
         if of_weaver.exists():
             log.warning("%s: Weaver's file of the optimizer's moments is not read", of_weaver)
 
-    def _saved_with_weights(self) -> dict[str, Any] | None:
-        """The file to resume from, which weights of an epoch can do without: None if damaged."""
-        if not self.files.resume.exists():
-            return None
+    def _saved_with_weights(self) -> tuple[Path, dict[str, Any]] | None:
+        """What could be resumed, which weights of an epoch can do without: None if damaged."""
         try:
-            return checkpoint.load_resume(self.files.resume)
+            return checkpoint.load_resumable(self.files)
         except TrainingError as error:
             log.warning("%s; it is not used", error)
             return None
@@ -598,7 +600,7 @@ class Training:
             "random": random_state,
             "other_ranks": other_ranks,
         }
-        checkpoint.save_checkpoint(everything, self.files.resume)
+        checkpoint.save_resumable(everything, self.files)
 
     def report(
         self,

@@ -14,7 +14,7 @@ from typing import Any
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
 from weaver_tt.config.sections import parse_yaml
-from weaver_tt.engine.checkpoint import batches_into_epoch
+from weaver_tt.engine.checkpoint import is_within_epoch
 from weaver_tt.errors import ConfigError
 from weaver_tt.options.flags import spellings
 from weaver_tt.options.literals import read_options
@@ -78,7 +78,7 @@ def describe_continuation(before: Card, now: Card, files: RunFiles) -> list[str]
         ConfigError: the run cannot be continued with some of them; names these, and the ways out.
     """
     resumed = now["options"]["train"]["load_epoch"] is None
-    within_epoch = resumed and any(map(batches_into_epoch, files.resume_files()))
+    within_epoch = resumed and is_within_epoch(files)
     changes = [
         *_changed_options(before, now, resumed, within_epoch),
         *_changed_files(before, now, within_epoch),

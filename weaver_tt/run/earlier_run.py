@@ -81,7 +81,7 @@ def _check_epoch(files: RunFiles, options: RunOptions) -> None:
         networks = [files.member(member) for member in range(options.network.ensemble)]
     for network in networks:
         # the file to resume from may be of that moment
-        if network.epoch(number).is_file() or network.resume.is_file():
+        if network.epoch(number).is_file() or network.resumable():
             continue
         known = map(str, network.epochs())
         raise ConfigError(
@@ -93,7 +93,7 @@ def _check_epoch(files: RunFiles, options: RunOptions) -> None:
 def _check_resumable(files: RunFiles) -> None:
     """Raise ConfigError for a network that is there and has nothing to resume from."""
     for network in [files, *files.members(None).values()]:
-        if network.resume.is_file() or not network.weights():
+        if network.resumable() or not network.weights():
             continue
         epochs = network.epochs()
         if not epochs:

@@ -109,9 +109,10 @@ def choose_seed(options: RunOptions, prefix: str) -> int:
         if card:
             return int(card["seed"])
         # a run whose card is lost or damaged
-        seed = saved_seed(RunFiles(prefix).resume)
-        if seed is not None:
-            return seed
+        for path in RunFiles(prefix).resumable():
+            seed = saved_seed(path)
+            if seed is not None:
+                return seed
     return secrets.randbelow(2**31)
 
 

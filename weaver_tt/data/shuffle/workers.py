@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from weaver_tt.data.rows.rows import Rows, convert_arrays
 from weaver_tt.data.shuffle.stream import Stream, UnpaddedBatch
 from weaver_tt.errors import WeaverError
+from weaver_tt.system.signals import end_with_parent
 from weaver_tt.system.user_code import user_errors
 
 PREFETCH = 2  # batches that a worker process may be ahead
@@ -114,6 +115,7 @@ def batches_of_workers(share: WorkerShare, workers: int) -> Generator[UnpaddedBa
         num_workers=workers,
         prefetch_factor=PREFETCH,
         collate_fn=_identity,
+        worker_init_fn=_begin_worker,
         # of its own: DataLoader would else draw from torch's global generator
         generator=torch.Generator(),
     )
@@ -132,6 +134,10 @@ def batches_of_workers(share: WorkerShare, workers: int) -> Generator[UnpaddedBa
             yield unpadded
         else:
             yield replace(unpadded, rows=convert_arrays(unpadded.rows, as_array))
+
+
+def _begin_worker(number: int) -> None:
+    end_with_parent()
 
 
 def _identity(item: T) -> T:
