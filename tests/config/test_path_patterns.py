@@ -39,10 +39,10 @@ def test_the_answer_is_that_of_python(pattern):
     "pattern", ["(a+)+$", "(a|a)*$", "(a*)*b", "(a|aa)+$", "a*a*a*a*a*a*a*a*b", "((a?){20})a{20}"]
 )
 def test_patterns_that_backtrack_are_as_fast_as_any(pattern):
-    start = time.monotonic()
+    start = time.process_time()
     assert pattern_problem(pattern) is None
     is_found(pattern, "a" * 200 + "c")
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,10 @@ def repeated(first: str, pattern: str, times: int, levels: int = 12) -> str:
     ],
 )
 def test_what_would_grow_or_has_no_value_is_an_error_at_once(text, problem):
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(ConfigError, match=problem) as caught:
         parse_yaml(text, "x.yaml")
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
     assert len(str(caught.value)) < 1000
 
 

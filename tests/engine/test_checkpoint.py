@@ -12,6 +12,7 @@ from torch import nn
 from weaver_tt.engine import checkpoint
 from weaver_tt.engine.optim import make_optimizer
 from weaver_tt.errors import ConfigError, OutputError, TrainingError
+from weaver_tt.network.weights import read_state_dict
 from weaver_tt.run_files import RunFiles
 
 
@@ -228,3 +229,18 @@ def test_a_damaged_save_is_said_and_the_one_before_is_taken(tmp_path, caplog, da
     files.resume_before.write_bytes(b"")
     with pytest.raises(TrainingError, match=r"_resume\.pt.*_resume_before\.pt"):
         checkpoint.is_within_epoch(files)
+
+
+def test_a_bit_that_flips_in_a_checkpoint_is_noticed(tmp_path):
+    path = tmp_path / "net_resume.pt"
+    checkpoint.save_checkpoint({"weights": {"w": torch.arange(10_000.0)}}, path)
+    assert checkpoint.load_checkpoint(path)["weights"]["w"][3] == 3
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    # torch alone takes it
+    assert torch.load(path, weights_only=True)["weights"]["w"].shape == (10_000,)
+    with pytest.raises(TrainingError, match=r"net_resume.pt: .*its checksum differs"):
+        checkpoint.load_checkpoint(path)
+    with pytest.raises(TrainingError, match=r"net_resume.pt: .*its checksum differs"):
+        read_state_dict(path, {})

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from weaver_tt.errors import DataError, OutputError
+from weaver_tt.errors import BadFileError, DataError, OutputError
 from weaver_tt.formats import writers
+from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.writers import open_writer
 
 FORMATS = [".root", ".parquet"]
@@ -367,3 +368,23 @@ def test_real_observers_survive_the_round_trip(tmp_path):
             assert_array_equal(
                 ak.flatten(found[name], axis=None), ak.flatten(columns[name], axis=None)
             )
+
+
+def test_a_bit_that_flips_in_what_we_wrote_is_noticed(path):
+    # values that compress, and so are under the checksum of ROOT's compression
+    write_all(path, [{"x": np.round(np.random.default_rng(0).normal(size=5000), 2)}])
+    content = path.read_bytes()
+    values = read(path)["x"].to_numpy()
+    noticed = 0
+    for part in range(1, 20):
+        changed = bytearray(content)
+        changed[part * len(content) // 20] ^= 4
+        path.write_bytes(changed)
+        try:
+            with open_reader(str(path)) as reader:
+                found = reader.read(["x"], 0, 5000)["x"].to_numpy()
+            # the file holds more than these values
+            assert_array_equal(found, values)
+        except BadFileError:
+            noticed += 1
+    assert noticed > 4

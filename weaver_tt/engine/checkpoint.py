@@ -8,7 +8,6 @@ from __future__ import annotations
 import glob
 import os
 import random
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from weaver_tt.network.file import explain_missing_file
 from weaver_tt.options.literals import read_options
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import writing
+from weaver_tt.system.checksums import check_entries
 from weaver_tt.system.file_shapes import (
     ANYTHING,
     COUNT,
@@ -173,6 +173,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         TrainingError: it is no such file.
     """
     try:
+        check_entries(path)
         value = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # torch's unpickler raises whatever the bytes lead to
@@ -189,7 +190,6 @@ def load_resume(path: Path) -> dict[str, Any]:
     Raises:
         TrainingError: it is of another version, or damaged; names the place.
     """
-    _check_whole(path)
     saved = load_checkpoint(path)
     if saved.get("format") != CHECKPOINT_FORMAT:
         raise TrainingError(
@@ -270,24 +270,6 @@ def _newest_whole(files: RunFiles, read: Callable[[Path], T]) -> tuple[Path, T]:
     raise TrainingError("; ".join(problems))
 
 
-def _check_whole(path: Path) -> None:
-    """Raise TrainingError where not all bytes are those that were written.
-
-    torch itself reads what the disk gives, whatever became of it.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    # bad headers lead to errors of several kinds
-    except Exception as error:
-        problem = f"{type(error).__name__} {str(error)[:200]}"
-        raise TrainingError(f"{path}: cannot be read as a checkpoint ({problem})") from error
-    if damaged is not None:
-        raise TrainingError(
-            f"{path}: damaged: the checksum of {damaged} is another one; {RESUME_WAYS_OUT}"
-        )
-
-
 def is_within_epoch(files: RunFiles) -> bool:
     """Whether a run continues in the middle of an epoch, or a member of it does.
 
@@ -309,8 +291,8 @@ def batches_into_epoch(path: Path) -> int:
     Raises:
         TrainingError: it is no file to resume from, or damaged.
     """
-    _check_whole(path)
     try:
+        check_entries(path)
         # the weights are not read, only where they are
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         return int(saved["state"]["batches"])

@@ -106,7 +106,7 @@ class ParquetSink:
         # lists with 32-bit offsets, which every reader of parquet understands
         table = ak.to_arrow_table(records, extensionarray=False, list_to32=True)
         if self.writer is None:
-            self.writer = pq.ParquetWriter(self.file, table.schema)
+            self.writer = pq.ParquetWriter(self.file, table.schema, write_page_checksum=True)
         self.writer.write_table(table)
 
     def annotate(self, name: str, text: str) -> None:

@@ -17,6 +17,7 @@ from weaver_tt.network.name_patterns import match_names
 from weaver_tt.network.network import Network
 from weaver_tt.nn.layers.attention import current_name
 from weaver_tt.options.train import NetworkOptions
+from weaver_tt.system.checksums import check_entries
 
 MAX_KEYS = 8  # listed of each kind when weights do not fit
 # keys under which a checkpoint keeps the weights among other things
@@ -169,6 +170,7 @@ def _read_file(path: Path) -> Mapping[str, Tensor]:
     if not path.is_file():
         raise TrainingError(f"weights {path}: {explain_missing_file(path, '*.pt')}")
     try:
+        check_entries(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader raises whatever the bytes lead to
         raise TrainingError(f"{path}: {_explain_unreadable(error)}") from error
