@@ -245,7 +245,6 @@ def _run(options: Mapping[str, Any], action: Mapping[str, Any]) -> Any:
     from weaver_tt.errors import ConfigError
     from weaver_tt.log import configure_log
     from weaver_tt.options.keywords import options_from_keywords
-    from weaver_tt.run.checks import check_options
     from weaver_tt.run.launch import needs_ranks
     from weaver_tt.run.run import run_on_this_process
     from weaver_tt.system.user_code import user_errors
@@ -256,7 +255,6 @@ def _run(options: Mapping[str, Any], action: Mapping[str, Any]) -> Any:
                 f"option {name}: call train, predict or export for what is to be done"
             )
     run_options = options_from_keywords({**options, **action})
-    check_options(run_options)
     if needs_ranks(run_options):
         raise ConfigError(
             f"gpus={run_options.train.gpus!r}: one process trains on one GPU; start several with "

@@ -242,7 +242,7 @@ class TrainOptions:
     # given to each rank by the process that starts one for each GPU
     backend: str | None = flag(
         None,
-        "how ranks started by torchrun (gloo, nccl) or mpirun (mpi) communicate; nccl is for GPUs",
+        "this is one of several ranks (of torchrun, srun, mpirun), and how they communicate",
         choices=["gloo", "nccl", "mpi"],
     )
     num_threads: int | None = flag(None, "CPU threads of torch", bounds=THREADS)

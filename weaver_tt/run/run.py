@@ -138,8 +138,8 @@ RunResult = TrainingResult | dict[str, Prediction] | float | TrialResult | None
 
 def run(options: RunOptions) -> RunResult:
     """Do what the options of ``train.py`` ask for, on one process or on one for each GPU."""
-    check_options(options)
     if needs_ranks(options):
+        check_options(options)
         handed = launch_ranks(options)
         files = RunFiles(handed.pop("prefix"))
         return TrainingResult(files, **handed)
@@ -154,7 +154,7 @@ def run(options: RunOptions) -> RunResult:
 
 
 def run_on_this_process(options: RunOptions) -> RunResult:
-    """Print, try out, export, predict or train, by ``options`` that fit together.
+    """Print, try out, export, predict or train.
 
     With ``--backend`` this process is one of several ranks, all of which call this. What fails on
     one of them fails on all.
@@ -167,6 +167,7 @@ def run_on_this_process(options: RunOptions) -> RunResult:
 
 
 def _run_joined(options: RunOptions) -> RunResult:
+    check_options(options)
     set_threads(options.train.num_threads)
     for line in flags_without_effect(options):
         log.warning("%s", line)

@@ -22,6 +22,7 @@ import torch.distributed as torch_dist
 from torch import Tensor, nn
 
 from weaver_tt.errors import ConfigError, TrainingError, WeaverError
+from weaver_tt.system.launchers import Place, find_place
 from weaver_tt.system.user_code import user_errors
 
 T = TypeVar("T")
@@ -49,6 +50,9 @@ class Agreement(NamedTuple):
     progress: float  # of the epoch, the mean over ranks
     save: bool  # whether any of them asks that the step be saved
 
+
+# which of the ranks this process has joined as
+_place: Place | None = None
 
 # whether this process is to do something that the other ranks do not
 _alone = False
@@ -93,7 +97,7 @@ def world_size() -> int:
 
 def local_rank() -> int:
     """The number of this process on its machine, which chooses the GPU."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+    return _place.local_rank if _place is not None else 0
 
 
 def launched_rank() -> int:
@@ -102,36 +106,51 @@ def launched_rank() -> int:
 
 
 def join_ranks(backend: str | None) -> None:
-    """Join the ranks that ``torchrun`` (``mpirun`` for mpi) started; do nothing without a backend.
+    """Join the ranks that torchrun, mpirun or srun started; do nothing without a backend.
 
     Raises:
         ConfigError: an unknown backend, one that this torch lacks, or no ranks to join.
     """
+    global _place
     if backend is None:
         return
     if backend not in ("gloo", "nccl", "mpi"):
         raise ConfigError(f"--backend {backend!r}: expected gloo, nccl or mpi")
-    if backend == "mpi":
-        if not torch_dist.is_mpi_available():
-            raise ConfigError(
-                "--backend mpi: this torch is built without MPI; gloo (CPUs) and nccl (GPUs) do "
-                "the same, started with torchrun"
-            )
+    if backend == "mpi" and not torch_dist.is_mpi_available():
+        raise ConfigError(
+            "--backend mpi: this torch is built without MPI; gloo (CPUs) and nccl (GPUs) do "
+            "the same, started with torchrun"
+        )
+    place = find_place(os.environ)
+    if place is None and backend != "mpi":
+        raise ConfigError(
+            "--backend needs ranks: start the command with `torchrun --nproc-per-node N train.py "
+            "...`, `srun -n N ...` or `mpirun -n N ...`"
+        )
+    _place = place
+    if place is None or backend == "mpi":
         torch_dist.init_process_group("mpi", timeout=LONGEST_WAIT)
         return
-    if "RANK" not in os.environ:
-        raise ConfigError(
-            "--backend needs ranks: start the command with "
-            "`torchrun --nproc-per-node N train.py ...`"
-        )
     # NCCL moves tensors between GPUs; what the ranks agree on in each step goes through gloo
     # beside it, so that no step waits for the device
     where = "cpu:gloo,cuda:nccl" if backend == "nccl" else "gloo"
-    torch_dist.init_process_group(where, timeout=LONGEST_WAIT)
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        # torchrun listens itself
+        torch_dist.init_process_group(where, timeout=LONGEST_WAIT)
+        return
+    torch_dist.init_process_group(
+        where,
+        init_method=f"tcp://{place.address}:{place.port}",
+        rank=place.rank,
+        world_size=place.ranks,
+        timeout=LONGEST_WAIT,
+    )
 
 
 def leave_ranks() -> None:
     """Leave the ranks."""
+    global _place
+    _place = None
     if torch_dist.is_available() and torch_dist.is_initialized():
         torch_dist.destroy_process_group()
 
