@@ -134,11 +134,29 @@ def scan_files(
     """
     if known is not None and known.covers(groups, config, plan):
         return replace(known, columns=tuple(plan.columns for _ in groups))
+    scanned = [scan_group(group, config, plan) for group in groups]
+    return combine_scans(groups, scanned, config, plan, on_bad_file)
+
+
+def combine_scans(
+    groups: Sequence[FileGroup],
+    scanned: Sequence[Sequence[FileScan | BadFileError]],
+    config: DataConfig,
+    plan: Plan,
+    on_bad_file: str = "stop",
+) -> Scan:
+    """The scan of ``groups``, of the files of each as :func:`scan_group` has found them.
+
+    They may have been looked at for further columns than those of ``plan``.
+
+    Raises:
+        BadFileError: as :func:`scan_files`.
+        DataError: as :func:`scan_files`.
+    """
     accounting = Accounting()
     sources: list[Source] = []
     columns = []
     types = CommonTypes()
-    scanned = [scan_group(group, config, plan) for group in groups]
     all_files = [*chain.from_iterable(scanned)]
     _check_bad_files(all_files, on_bad_file)
     _check_columns(all_files, config, plan)
@@ -257,9 +275,9 @@ def _common_missing_columns(group: str, files: Sequence[FileScan], plan: Plan) -
     with_rows = [file for file in files if file.rows] or list(files)
     if not with_rows:
         return frozenset(name for name in plan.columns if plan.is_optional(name))
-    missing = frozenset.intersection(*(file.missing for file in with_rows))
+    missing = frozenset(plan.columns).intersection(*(file.missing for file in with_rows))
     for file in with_rows:
-        for name in sorted(file.missing - missing):
+        for name in sorted(file.missing.intersection(plan.columns) - missing):
             other = next(other for other in with_rows if name not in other.missing)
             raise DataError(
                 f"{file.path}: no column {name!r}, which {other.path} of the same group {group!r} "

@@ -113,14 +113,18 @@ def _try_training(config: DataConfig, options: RunOptions) -> TrainingScans:
     return replace(tried.scans, labels=provisional.labels)
 
 
-def try_files(config: DataConfig, options: RunOptions, rows: int = ROWS) -> TriedFiles:
+def try_files(
+    config: DataConfig, options: RunOptions, rows: int = ROWS, known: Scan | None = None
+) -> TriedFiles:
     """Look at all files, and hand ``rows`` rows of each training group to what adds up.
+
+    ``known``: an earlier scan of the training files.
 
     Raises:
         WeaverError: something is wrong.
     """
     data = options.data
-    scan = scan_training_files(config, data)
+    scan = scan_training_files(config, data, known)
     validation = None
     selected = with_extra_selection(config, "train", data.extra_selection_train)
     plan = make_plan(selected, "train")

@@ -3,6 +3,7 @@
 import awkward as ak
 import numpy as np
 
+from weaver_tt.data import scan
 from weaver_tt.options.check import CheckRun
 from weaver_tt.options.train import parse_options
 from weaver_tt.run.check.findings import find_all
@@ -183,3 +184,17 @@ def test_types_that_differ_between_files_are_a_remark_and_a_problem_where_none_f
     rewrite(training, "a", n=ak.Array([[1], []] * 20))
     (problem,) = find(training).problems
     assert "b.parquet: column 'n' is int64 for each row, in a.parquet it is var * int64" in problem
+
+
+def test_training_files_are_opened_for_their_columns_once(training, monkeypatch):
+    opened = []
+    original = scan.open_reader
+
+    def open_reader(path, treename):
+        opened.append(path)
+        return original(path, treename)
+
+    monkeypatch.setattr(scan, "open_reader", open_reader)
+    # looked at for the observer, too, which a training does not read
+    assert find(training, config={"observers": ["n", "run"]}).problems == []
+    assert sorted(opened) == ["a.parquet", "b.parquet"]

@@ -27,7 +27,7 @@ from weaver_tt.data.missing_columns import MissingColumn, describe_missing, find
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.table import describe_empty_selections
-from weaver_tt.data.scan import CommonTypes, FileScan, Scan, scan_files, scan_group
+from weaver_tt.data.scan import CommonTypes, FileScan, Scan, combine_scans, scan_files, scan_group
 from weaver_tt.data.statistics.standardize import provisional_statistics
 from weaver_tt.data.survey import (
     ColumnSurvey,
@@ -39,7 +39,7 @@ from weaver_tt.data.survey import (
 from weaver_tt.engine.device_settings import autocast_type
 from weaver_tt.engine.loop import run_epoch
 from weaver_tt.engine.update import make_update
-from weaver_tt.errors import WeaverError
+from weaver_tt.errors import BadFileError, WeaverError
 from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.network.network import build_network
 from weaver_tt.options.check import CheckRun
@@ -133,13 +133,23 @@ def find_all(options: CheckRun) -> Findings:
         check_config(config, options)
         check_user_files(options)
         configs = _configs(config, options)
+        scanned = {}
         for kind, files in _files(options).items():
-            _look_at_files(kind, files, configs[kind], options, findings)
+            scanned[kind] = _look_at_files(kind, files, configs[kind], options, findings)
     if findings.problems:
         return findings
     with _problems_of(findings):
         if options.data.data_train:
-            _look_at_training(config, options, findings)
+            plan = make_plan(configs["training"], "train")
+            groups = parse_groups(options.data.data_train)
+            scan = combine_scans(
+                groups,
+                scanned["training"],
+                configs["training"],
+                plan,
+                options.data.on_bad_file,
+            )
+            _look_at_training(config, options, scan, findings)
         else:
             _look_at_rows(config, options, findings)
     _remark_on_values(findings)
@@ -185,16 +195,20 @@ def _configs(config: DataConfig, options: RunOptions) -> dict[str, DataConfig]:
 
 def _look_at_files(
     kind: str, patterns: Sequence[str], config: DataConfig, options: RunOptions, findings: Findings
-) -> None:
-    """Files of one kind: their rows, columns that are missing or differ, files that are bad."""
+) -> list[list[FileScan | BadFileError]]:
+    """Files of one kind: their rows, columns that are missing or differ, files that are bad.
+
+    Returns what is in the files of each group.
+    """
     groups = parse_groups(patterns, divide=kind == "test")
     plan = make_plan(config, PURPOSES[kind])
     if kind == "training":
         plan = _with_observers(plan, config)
     files: list[FileScan] = []
-    for group in groups:
+    scanned = [scan_group(group, config, plan) for group in groups]
+    for group, of_group in zip(groups, scanned, strict=True):
         rows = 0
-        for file in scan_group(group, config, plan):
+        for file in of_group:
             if isinstance(file, FileScan):
                 files.append(file)
                 rows += file.rows
@@ -208,6 +222,7 @@ def _look_at_files(
         )
     _note_missing(kind, files, config, plan, findings)
     _note_types(kind, files, findings)
+    return scanned
 
 
 def _with_observers(plan: Plan, config: DataConfig) -> Plan:
@@ -272,9 +287,11 @@ def _fraction(kind: str, options: RunOptions) -> float:
 # --- rows
 
 
-def _look_at_training(config: DataConfig, options: CheckRun, findings: Findings) -> None:
+def _look_at_training(
+    config: DataConfig, options: CheckRun, scan: Scan, findings: Findings
+) -> None:
     """Rows of each training group, and a step of the network on some of them."""
-    tried = try_files(config, options, options.check.rows)
+    tried = try_files(config, options, options.check.rows, scan)
     provisional = tried.provisional
     with thrown_away():
         provisional = with_classes_of_first_rows(provisional, options, tried.first)
