@@ -76,6 +76,32 @@ def test_a_network_that_gives_nan_is_an_exit_code_of_its_own(capsys):
     assert "the network gives NaN or infinity for 6 entries" in shown
 
 
+def test_lack_of_memory_names_the_flags_that_help(capsys, tmp_path):
+    class OutOfMemoryError(RuntimeError):
+        """As torch raises it for a GPU."""
+
+    path = tmp_path / "net.py"
+    path.write_text("raise MemoryError('of a network file')\n")
+    cli.configure_log()
+
+    def fail(error):
+        raise error
+
+    allocator = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
+    for error in (MemoryError(), OutOfMemoryError("CUDA out of memory"), allocator):
+        assert cli.guarded(fail, error) == 1
+        shown = capsys.readouterr().err
+        assert "--batch-size" in shown
+        assert "--pool-size" in shown
+        assert "Traceback" not in shown
+    assert cli.guarded(NetworkFile, path) == 1
+    shown = capsys.readouterr().err
+    assert "of a network file" in shown
+    assert "--batch-size" in shown
+    assert cli.guarded(fail, RuntimeError("another")) == 1
+    assert "--batch-size" not in capsys.readouterr().err
+
+
 def test_an_error_in_a_users_file_is_its_own_lines_and_exit_code_1(tmp_path, capsys):
     path = tmp_path / "net.py"
     path.write_text("import no_such_library\n")

@@ -19,6 +19,7 @@ from weaver_tt.options.check import CheckRun
 from weaver_tt.options.flags import FlagParser, add_flags, check_bounds, read_flags
 from weaver_tt.options.train import RunOptions, parse_options
 from weaver_tt.system.allocator import keep_freed_memory
+from weaver_tt.system.lack_of_memory import HINT, is_lack_of_memory
 from weaver_tt.system.user_code import user_errors
 
 # exit code of a command that has done what it was asked for, but without rows of bad files
@@ -164,8 +165,8 @@ def prepare_threads() -> None:
 def guarded(function: Callable[[Any], object], options: object) -> int:
     """Call ``function``; returns the exit code.
 
-    An error that the input or a user's code caused becomes one message; anything else keeps its
-    traceback.
+    An error that the input or a user's code caused becomes one message, and so does lack of memory,
+    with the flags that help; anything else keeps its traceback.
     """
     try:
         with user_errors():
@@ -173,6 +174,13 @@ def guarded(function: Callable[[Any], object], options: object) -> int:
     except WeaverError as error:
         if not error.is_reported:
             log.error("%s", error)
+            if is_lack_of_memory(error):
+                log.error("not enough memory: %s", HINT)
+        return 1
+    except Exception as error:
+        if not is_lack_of_memory(error):
+            raise
+        log.error("not enough memory (%s): %s", str(error).strip() or type(error).__name__, HINT)
         return 1
     except KeyboardInterrupt:
         log.error("interrupted")

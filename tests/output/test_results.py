@@ -1,6 +1,7 @@
 """What was measured, as files."""
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,30 @@ def test_figures_lie_in_a_folder_beside(tmp_path):
 def test_nothing_measured_is_nothing_written(tmp_path):
     write_results(measured(0), TASK, tmp_path / "net")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_figure_that_fails_is_left_out_and_the_others_are_written(tmp_path, monkeypatch, caplog):
+    whole = write_results(measured(), TASK, tmp_path / "whole")
+    (first, *_) = [path.stem for path in whole if path.suffix == ".png"]
+    from weaver_tt.figures import base  # not for the test that runs without matplotlib
+
+    save = base.save_figure
+
+    def fail(figure, path):
+        if Path(path).name == first:
+            raise OSError(28, "No space left on device")
+        return save(figure, path)
+
+    monkeypatch.setattr(base, "save_figure", fail)
+    with caplog.at_level(logging.WARNING, "weaver_tt"):
+        written = write_results(measured(), TASK, tmp_path / "net")
+    assert len(written) == len(whole) - 2
+    assert f"{first}: cannot be made, and left out: " in caplog.text
+
+
+def test_a_task_whose_figures_cannot_be_drawn_has_its_metrics(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(Classification, "figures", lambda *arguments: 1 / 0)
+    with caplog.at_level(logging.WARNING, "weaver_tt"):
+        written = write_results(measured(), TASK, tmp_path / "net")
+    assert [path.name for path in written] == ["net_metrics.json"]
+    assert "figures of the results: cannot be made, and left out" in caplog.text

@@ -29,10 +29,15 @@ def reweighting_figures(
     if not distributed.is_main():
         return {}
     # matplotlib takes a second to import: only where something is drawn
+    from weaver_tt.figures.attempts import attempting
     from weaver_tt.figures.base import save_figure
     from weaver_tt.figures.spectra import reweighting_figure
 
-    figure = reweighting_figure(spectra, weights.variables, list(weights.classes))
-    written = save_figure(figure, RunFiles(prefix).reweighting)
-    log.info("reweighting, before and after: %s", ", ".join(written))
-    return {"reweighting": figure}
+    drawn = {}
+    path = RunFiles(prefix).reweighting
+    with attempting(f"figure {path}"):
+        figure = reweighting_figure(spectra, weights.variables, list(weights.classes))
+        drawn["reweighting"] = figure
+        written = save_figure(figure, path)
+        log.info("reweighting, before and after: %s", ", ".join(written))
+    return drawn

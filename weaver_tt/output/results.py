@@ -11,6 +11,7 @@ from typing import Any
 
 from weaver_tt.data.accounting import BadFile
 from weaver_tt.engine.loop import EpochMetrics
+from weaver_tt.figures.attempts import attempting
 from weaver_tt.log import log
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.json_files import write_json
@@ -31,7 +32,7 @@ def write_results(
     that were written.
 
     Raises:
-        OutputError: a file cannot be written.
+        OutputError: the file of metrics, or the folder of figures, cannot be written.
     """
     if not metrics and not bad_files:
         return []
@@ -42,20 +43,27 @@ def write_results(
     write_json(files.metrics, content)
     written = [files.metrics]
     if metrics.is_measured and figures:
-        written += _write_figures(task.figures(metrics.meters, metrics.totals), files.figures)
+        written += _write_figures(metrics, task, files.figures)
     return written
 
 
-def _write_figures(figures: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write ``NAME.png`` and ``NAME.pdf`` of each figure; no folder where there is none."""
-    if not figures:
+def _write_figures(metrics: EpochMetrics, task: Task, folder: Path) -> list[Path]:
+    """Write ``NAME.png`` and ``NAME.pdf`` of each figure; no folder where there is none.
+
+    A figure that fails is said and left out.
+    """
+    drawn: Mapping[str, Any] = {}
+    with attempting("figures of the results"):
+        drawn = task.figures(metrics.meters, metrics.totals)
+    if not drawn:
         return []
     # matplotlib takes a second to import: only where something is drawn
     from weaver_tt.figures.base import make_folder, save_figure
 
     make_folder(folder)
     written = []
-    for name, figure in figures.items():
-        written += [Path(path) for path in save_figure(figure, folder / name)]
+    for name, figure in drawn.items():
+        with attempting(f"figure {folder / name}"):
+            written += [Path(path) for path in save_figure(figure, folder / name)]
     log.info("figures in %s", folder)
     return written

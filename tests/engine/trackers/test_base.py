@@ -1,9 +1,11 @@
 """Who is told what."""
 
+import logging
+
 import numpy as np
 import pytest
 
-from weaver_tt.engine.trackers.base import MultiTracker, NullTracker, Tracker
+from weaver_tt.engine.trackers.base import MultiTracker, NullTracker, OptionalTracker, Tracker
 from weaver_tt.engine.trackers.console import Console
 from weaver_tt.figures.classification import draw_matrix
 
@@ -72,3 +74,39 @@ def get_tensorboard_custom_fn(tb_writer, model_output, model, epoch, i_batch, mo
     assert not torch.is_grad_enabled()
     tb_writer.append((mode, epoch, i_batch, model_output.tolist(), type(model).__name__))
 """
+
+
+class FullDisk(Tracker):
+    """Fails from the second report on."""
+
+    def __init__(self):
+        self.reports = 0
+
+    def interval(self, values, step):
+        self.reports += 1
+        if self.reports > 1:
+            raise OSError(28, "No space left on device")
+
+
+def test_a_tracker_that_fails_is_said_once_and_left_alone(caplog):
+    board = FullDisk()
+    tracker = OptionalTracker(board, "the board")
+    with caplog.at_level(logging.WARNING, "weaver_tt"), tracker:
+        for step in range(5):
+            tracker.begin("train", 0)
+            tracker.interval({}, step)
+            tracker.epoch({}, 0)
+        tracker.finish({}, {})
+    assert board.reports == 2
+    assert caplog.text.count("the board has failed and is given no more; the run goes on") == 1
+    assert "No space left" in caplog.text
+    assert tracker.files() == []
+
+
+def test_ctrl_c_is_no_failure_of_a_tracker():
+    class Interrupted(Tracker):
+        def advance(self, progress, rows):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        OptionalTracker(Interrupted(), "it").advance(0.5, 1)

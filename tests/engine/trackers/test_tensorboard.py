@@ -1,9 +1,13 @@
 """What TensorBoard is given, and where it lies."""
 
+import logging
 import re
 import time
 
 import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from weaver_tt.engine.trackers.tensorboard import TensorBoard, tensorboard_folder
 from weaver_tt.figures.classification import draw_matrix
@@ -26,8 +30,6 @@ def tell_all(tracker):
 
 
 def test_tensorboard_writes_scalars_figures_and_settings(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     tell_all(TensorBoard(str(tmp_path)))
     events = EventAccumulator(str(tmp_path))
     events.Reload()
@@ -68,3 +70,26 @@ def test_figures_take_a_small_part_of_the_time(tmp_path):
         board.epoch({}, number, figures)
     board.close()
     assert len(drawn) == 1
+
+
+@pytest.fixture(autouse=True)
+def _nothing_said(monkeypatch):
+    """What is said once is said in each test."""
+    monkeypatch.setattr("weaver_tt.figures.attempts._reported", set())
+
+
+def test_a_figure_that_fails_is_said_once_and_the_others_are_drawn(tmp_path, caplog):
+    def broken():
+        raise ValueError("no ink")
+
+    with caplog.at_level(logging.WARNING, "weaver_tt"), TensorBoard(str(tmp_path)) as board:
+        for epoch in range(3):
+            board.PATIENCE = 0
+            board.epoch({"loss": 1.0}, epoch, broken)
+            board.epoch({}, epoch, lambda: {"a": None, "b": Figure()})
+    assert caplog.text.count("ValueError: no ink") == 1
+    assert caplog.text.count("figure a in TensorBoard: cannot be made, and left out") == 1
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert events.Tags()["images"] == ["b"]
+    assert [event.step for event in events.Scalars("loss")] == [0, 1, 2]

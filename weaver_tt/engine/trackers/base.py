@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from weaver_tt.log import log
+
 # draws figures by name, for trackers that show them
 Figures = Callable[[], Mapping[str, Any]]
 
@@ -64,6 +66,66 @@ class Tracker:
 
 class NullTracker(Tracker):
     """A tracker that reports nothing."""
+
+
+class OptionalTracker(Tracker):
+    """A tracker that a run can do without: its first failure is said, and it is left alone then.
+
+    A full disk for TensorBoard is no reason to lose a training.
+    """
+
+    def __init__(self, tracker: Tracker, name: str) -> None:
+        self._tracker = tracker
+        self._name = name
+        self._has_failed = False
+
+    def _attempt(self, report: Callable[..., None], *arguments: Any) -> None:
+        if self._has_failed:
+            return
+        try:
+            report(*arguments)
+        except Exception as error:
+            self._has_failed = True
+            log.warning(
+                "%s has failed and is given no more; the run goes on (%s: %s)",
+                self._name,
+                type(error).__name__,
+                error,
+            )
+
+    def begin(self, stage: str, epoch: int, progress: float = 0.0) -> None:
+        """A pass over data starts."""
+        self._attempt(self._tracker.begin, stage, epoch, progress)
+
+    def advance(self, progress: float, rows: int) -> None:
+        """A batch is done."""
+        self._attempt(self._tracker.advance, progress, rows)
+
+    def interval(self, values: Mapping[str, float], step: int) -> None:
+        """Metrics of the last few steps."""
+        self._attempt(self._tracker.interval, values, step)
+
+    def end(self) -> None:
+        """The pass is over."""
+        self._attempt(self._tracker.end)
+
+    def epoch(
+        self, values: Mapping[str, float], number: int, figures: Figures | None = None
+    ) -> None:
+        """Metrics of an epoch."""
+        self._attempt(self._tracker.epoch, values, number, figures)
+
+    def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
+        """The run is over."""
+        self._attempt(self._tracker.finish, settings, best)
+
+    def close(self) -> None:
+        """There is nothing more to report."""
+        self._attempt(self._tracker.close)
+
+    def files(self) -> list[Path]:
+        """The files of the tracker."""
+        return self._tracker.files()
 
 
 class MultiTracker(Tracker):

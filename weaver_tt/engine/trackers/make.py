@@ -12,10 +12,11 @@ from collections.abc import Callable
 
 from torch import nn
 
-from weaver_tt.engine.trackers.base import MultiTracker, NullTracker, Tracker
+from weaver_tt.engine.trackers.base import MultiTracker, NullTracker, OptionalTracker, Tracker
 from weaver_tt.engine.trackers.console import Console
 from weaver_tt.engine.trackers.tensorboard import TensorBoard, tensorboard_folder
 from weaver_tt.engine.trackers.user_function import UserFunction
+from weaver_tt.errors import OutputError
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system.distributed import is_main
 
@@ -32,14 +33,20 @@ def make_tracker(options: TrainOptions, prefix: str, module: nn.Module | None = 
     """Console, TensorBoard and the user's function on ``module``, as ``options`` ask for.
 
     Ranks other than 0 report nothing.
+
+    Raises:
+        OutputError: the folder of TensorBoard cannot be written to.
     """
     if not is_main():
         return NullTracker()
     trackers: list[Tracker] = [Console(options.progress)]
     folder = tensorboard_folder(options.tensorboard, prefix)
     if folder is not None:
-        board = TensorBoard(folder)
-        trackers.append(board)
+        try:
+            board = TensorBoard(folder)
+        except OSError as error:
+            raise OutputError(f"--tensorboard {folder}: cannot be written: {error}") from error
+        trackers.append(OptionalTracker(board, f"TensorBoard in {folder}"))
         # Weaver hands its TensorBoard writer to the function, which has no other place to write to
         if options.tensorboard_custom_fn and module is not None:
             trackers.append(UserFunction(options.tensorboard_custom_fn, board.writer, module))

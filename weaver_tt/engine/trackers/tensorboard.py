@@ -57,10 +57,14 @@ class TensorBoard(Tracker):
     def _write_figures(self, figures: Figures, number: int) -> None:
         """Draw the figures of an epoch."""
         # matplotlib takes a second to import
+        from weaver_tt.figures.attempts import attempting
         from weaver_tt.figures.base import style
 
-        with style():
-            for name, figure in figures().items():
+        drawn: Mapping[str, Any] = {}
+        with style(), attempting("figures of an epoch"):
+            drawn = figures()
+        for name, figure in drawn.items():
+            with style(), attempting(f"figure {name} in TensorBoard"):
                 self.writer.add_figure(name, figure, number)
 
     def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
