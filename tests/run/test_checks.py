@@ -95,26 +95,44 @@ def test_an_io_test_needs_data_only():
         checks.check_options(parse_options(["--io-test", "-c", "d.yaml"]))
 
 
-def test_a_file_that_is_trained_on_and_validated_on_is_named_as_what_it_is(tmp_path, caplog):
+CONFIG = from_mapping({"inputs": {"event": {"length": None, "vars": ["x"]}}}, "d.yaml")
+
+
+def leaks(*flags, config=CONFIG):
+    return checks.describe_leaks(config, parse_options(list(flags)).data)
+
+
+def test_a_file_that_is_trained_on_and_validated_on_is_named_as_it_was_given(tmp_path):
     for name in "abc":
         (tmp_path / f"{name}.root").touch()
     (tmp_path / "link.root").symlink_to(tmp_path / "b.root")
     files = ["-i", f"{tmp_path}/a.root", f"x:{tmp_path}/b.root"]
-    with caplog.at_level("WARNING", "weaver_tt"):
-        checks.warn_of_leaks(parse_options([*files, "-l", f"{tmp_path}/c.root"]).data)
-        assert caplog.text == ""
-        checks.warn_of_leaks(parse_options([*files, "-l", f"y:{tmp_path}/link.root"]).data)
-    assert f"1 files are in --data-train and in --data-val ({tmp_path}/b.root)" in caplog.text
+    assert leaks(*files, "-l", f"{tmp_path}/c.root") == []
+    (found,) = leaks(*files, "-l", f"y:{tmp_path}/link.root")
+    assert found.startswith(
+        f"1 file is both in --data-train and in --data-val ({tmp_path}/link.root): "
+    )
 
 
 def test_rows_of_the_same_files_that_are_divided_by_a_column_are_no_leak(tmp_path):
     (tmp_path / "a.root").touch()
     files = ["-i", f"{tmp_path}/a.root", "-l", f"{tmp_path}/a.root"]
     selections = ["--extra-selection-train", "n%5 != 0", "--extra-selection-val", "n%5 == 0"]
-    assert checks.find_leaks(parse_options([*files, *selections]).data) == []
-    assert checks.find_leaks(parse_options(files).data) == [f"{tmp_path}/a.root"]
+    assert leaks(*files, *selections) == []
+    assert len(leaks(*files)) == 1
+
+
+def test_rows_that_the_selections_of_two_yamls_divide_are_no_leak(tmp_path):
+    (tmp_path / "a.root").touch()
+    yaml = tmp_path / "val.yaml"
+    inputs = "inputs: {event: {length: null, vars: [x]}}"
+    files = ["-i", f"{tmp_path}/a.root", "-l", f"{tmp_path}/a.root", "--data-config-val", str(yaml)]
+    yaml.write_text(f"selection: n % 5 == 0\n{inputs}")
+    assert leaks(*files) == []
+    yaml.write_text(inputs)
+    assert len(leaks(*files)) == 1
 
 
 def test_training_files_alone_are_no_leak(tmp_path):
     (tmp_path / "a.root").touch()
-    assert checks.find_leaks(parse_options(["-i", f"{tmp_path}/a.root"]).data) == []
+    assert leaks("-i", f"{tmp_path}/a.root") == []

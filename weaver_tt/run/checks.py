@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
-from weaver_tt.config.alternatives import check_same_inputs
+from weaver_tt.config.alternatives import check_same_inputs, load_alternative
 from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.engine.device_settings import compiler_options
 from weaver_tt.engine.optim import max_gradient_norm, optimizer_options
 from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.formats.file_groups import is_remote, parse_groups
-from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions, RunOptions, TrainOptions, check_all_bounds
 from weaver_tt.tasks.classification import Classification
 
@@ -133,31 +134,44 @@ def check_config(config: DataConfig, options: RunOptions) -> None:
         )
 
 
-def find_leaks(data: DataOptions) -> list[str]:
-    """The files that the training and the validation both read, with the same rows selected."""
+def find_leaks(config: DataConfig, data: DataOptions) -> list[str]:
+    """The files of ``--data-val``, as given, that are trained on with the same rows selected."""
     if data.extra_selection_train != data.extra_selection_val:
         # a column may divide the rows of the same files
         return []
-    paths: list[set[str]] = []
-    for patterns in (data.data_train, data.data_val):
-        files = [path for group in parse_groups(patterns) for path in group.paths]
-        paths.append({path if is_remote(path) else os.path.realpath(path) for path in files})
-    return sorted(set.intersection(*paths))
+    of_validation = load_alternative(config, data.data_config_val)
+    if _source(config.selection) != _source(of_validation.selection):
+        return []
+    trained_on = {_real_path(path) for path in _paths(data.data_train)}
+    return sorted(path for path in _paths(data.data_val) if _real_path(path) in trained_on)
 
 
-def warn_of_leaks(data: DataOptions) -> None:
-    """Name the files of ``--data-val`` that the network is trained on."""
-    leaks = find_leaks(data)
-    if leaks:
-        shown = ", ".join(leaks[:MAX_FILES])
-        if len(leaks) > MAX_FILES:
-            shown += ", …"
-        log.warning(
-            "%d files are in --data-train and in --data-val (%s): the validation measures rows "
-            "that the network is trained on",
-            len(leaks),
-            shown,
-        )
+def _paths(patterns: Sequence[str]) -> list[str]:
+    return [path for group in parse_groups(patterns) for path in group.paths]
+
+
+def _real_path(path: str) -> str:
+    """The same for all names of a file on this machine."""
+    return path if is_remote(path) else os.path.realpath(path)
+
+
+def _source(expression: Expression | None) -> str | None:
+    return None if expression is None else expression.source
+
+
+def describe_leaks(config: DataConfig, data: DataOptions) -> list[str]:
+    """One line about the files of ``--data-val`` that the network is trained on; none without."""
+    leaks = find_leaks(config, data)
+    if not leaks:
+        return []
+    shown = ", ".join(leaks[:MAX_FILES])
+    if len(leaks) > MAX_FILES:
+        shown += ", …"
+    number = "1 file is" if len(leaks) == 1 else f"{len(leaks)} files are"
+    return [
+        f"{number} both in --data-train and in --data-val ({shown}): the validation measures rows "
+        "that the network is trained on"
+    ]
 
 
 def is_trial(options: RunOptions) -> bool:

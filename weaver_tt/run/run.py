@@ -52,11 +52,11 @@ from weaver_tt.run.bad_files import record_bad_files, recorded_bad_files, unite_
 from weaver_tt.run.checks import (
     check_config,
     check_options,
+    describe_leaks,
     is_continuation,
     is_onnx,
     is_prediction,
     is_trial,
-    warn_of_leaks,
 )
 from weaver_tt.run.class_number import first_batch_inputs, is_open, with_classes_of_network
 from weaver_tt.run.continuation import as_saved, describe_continuation
@@ -216,7 +216,8 @@ def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     # the new run is known to begin
     remove_earlier_run(options)
     options = open_run(options)
-    warn_of_leaks(options.data)
+    for line in describe_leaks(config, options.data):
+        log.warning("%s", line)
     for change in changes:
         log.warning("changed since the run began: %s", change)
     best = []

@@ -24,6 +24,9 @@ def relative(x):
 def above_mean(x):
     return x > np.mean(ak.to_numpy(x))
 
+def above_mean_of_all(x):
+    return x > np.mean(ak.to_numpy(ak.flatten(x)))
+
 def noise(x):
     return x + np.random.default_rng().normal(size=len(x))
 
@@ -208,9 +211,28 @@ def test_the_message_gives_the_row_with_both_values(own):
     }
     conf = config(own, new_variables={"y": "relative(jet_pt)"}, monitor_variables=["y"])
     # of all four rows the largest is 20, of the first two 10
-    message = r"is \[0.5\] where 4 rows are read together, and \[1\] where 2 are; .* of .*own.py"
+    message = (
+        r"entry 0 of one row it is 0.5 where 4 rows are read together, and 1 where 2 are; .*own"
+    )
     with pytest.raises(DataError, match=message):
         check_row_independence(raw, make_plan(conf, "train"), conf, "file.root")
+
+
+def test_the_message_gives_the_object_that_differs_and_a_selection_once(own):
+    raw = {
+        "met": np.array([4.0, 3.0, 8.0, 8.0]),
+        "jet_pt": ak.Array([[9.0, 8.0, 1.0, 5.5], [2.0, 4.5], [8.0], [8.0]]),
+    }
+    # the mean of all is 5.75, that of the first two rows 5
+    conf = config(own, object_selection={"jets": "above_mean_of_all(jet_pt)"})
+    message = "objects of 'jets': .*: entry 3 of one row it is False where 4 .* True where 2"
+    with pytest.raises(DataError, match=message):
+        check_row_independence(raw, make_plan(conf, "train"), conf, "file.root")
+    # 5.75 and 3.5
+    conf = config(own, selection="above_mean(met)")
+    with pytest.raises(DataError, match="selection") as found:
+        check_row_independence(raw, make_plan(conf, "train"), conf, "file.root")
+    assert str(found.value).count("above_mean(met)") == 1
 
 
 def test_numbers_are_equal_within_the_rounding_of_sums_and_nan_is_equal_to_nan():

@@ -101,10 +101,13 @@ def _message(
     expression: Expression, place: str, of_all: Any, of_half: Any, rows: int, half: Table
 ) -> str:
     number = len(next(iter(half.values())))
+    # a selection is named by its expression already
+    named = place if repr(expression.source) in place else f"{place}: {expression.source!r}"
+    of_all, of_half, where = _differing_entries(of_all, of_half)
     message = (
-        f"{place}: {expression.source!r} depends on the other rows, or on random numbers: of one "
-        f"row it is {_shown(of_all)} where {rows} rows are read together, and {_shown(of_half)} "
-        f"where {number} are; which rows are read together is a matter of chance"
+        f"{named} depends on the other rows, or on random numbers: {where}of one row it is "
+        f"{_shown(of_all)} where {rows} rows are read together, and {_shown(of_half)} where "
+        f"{number} are; which rows are read together is a matter of chance"
     )
     if expression.functions_file is not None:
         message += (
@@ -114,13 +117,23 @@ def _message(
     return message
 
 
+def _differing_entries(left: Any, right: Any) -> tuple[Any, Any, str]:
+    """The first entries that differ in two values of a row, and ``entry N `` of a list, from 0."""
+    left = ak.to_list(left)
+    right = ak.to_list(right)
+    if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        for i, pair in enumerate(zip(left, right, strict=True)):
+            if not _are_equal_lists(*pair):
+                return *pair, f"entry {i} "
+    return left, right, ""
+
+
 def _shown(value: Any) -> str:
-    """A value, or the first of a row's values."""
-    entry = ak.to_list(value)
-    if not isinstance(entry, list):
-        return f"{entry:.6g}" if isinstance(entry, float) else str(entry)
-    shown = [_shown(part) for part in entry[:SHOWN]]
-    if len(entry) > SHOWN:
+    """A value, or the first of a list of them."""
+    if not isinstance(value, list):
+        return f"{value:.6g}" if isinstance(value, float) else str(value)
+    shown = [_shown(part) for part in value[:SHOWN]]
+    if len(value) > SHOWN:
         shown.append("…")
     return f"[{', '.join(shown)}]"
 

@@ -44,7 +44,7 @@ from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.network.network import build_network
 from weaver_tt.options.check import CheckRun
 from weaver_tt.options.train import RunOptions
-from weaver_tt.run.checks import check_config
+from weaver_tt.run.checks import check_config, describe_leaks
 from weaver_tt.run.class_number import with_classes_of_first_rows
 from weaver_tt.run.launch import choose_device
 from weaver_tt.run.preflight import check_user_files, thrown_away, try_files, try_network
@@ -136,6 +136,7 @@ def find_all(options: CheckRun) -> Findings:
         scanned = {}
         for kind, files in _files(options).items():
             scanned[kind] = _look_at_files(kind, files, configs[kind], options, findings)
+        findings.remarks += describe_leaks(config, options.data)
     if findings.problems:
         return findings
     with _problems_of(findings):
