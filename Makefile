@@ -4,10 +4,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo
 SEED   ?= 1
+FUZZ_SECONDS ?= 60
 RECIPE := --batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --warmup-steps 0.05 --start-lr 2e-2 --num-epochs 8 --ensemble 4 --train-val-split 0.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test fuzz lint clean
 
 help:  ## show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -46,10 +47,16 @@ demo: install  ## toy data -> training -> predictions -> closure -> ONNX, in und
 test: install  ## the whole test suite
 	$(BIN)/python -m pytest
 
+fuzz: install  ## look for YAMLs and expressions that break a promise, FUZZ_SECONDS (60) each
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	@mkdir -p fuzz/yaml fuzz/expressions
+	$(BIN)/python tests/fuzz_inputs.py yaml fuzz/yaml data_configs -artifact_prefix=fuzz/ -max_total_time=$(FUZZ_SECONDS)
+	$(BIN)/python tests/fuzz_inputs.py expressions fuzz/expressions -artifact_prefix=fuzz/ -max_total_time=$(FUZZ_SECONDS)
+
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:  ## remove .venv, caches and the demo's results
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) fuzz build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
