@@ -19,7 +19,7 @@ SCRIPT = """
 import json, os, sys
 import torch
 from torch import nn
-from weaver_tt.system import distributed
+from weaver_tt.system import distributed, gradients
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
@@ -31,6 +31,7 @@ from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.tasks.regression import Regression
 
+gradients.BUCKET_BYTES = 40  # several buckets, of which the first is not full with every batch
 STEPS = [[3, 5], [0, 2], [4, 1]]
 
 def rows(epoch, rank, index, steps):
@@ -189,13 +190,10 @@ def test_what_ranks_tell_each_other(results):
 
 
 def test_one_process_is_left_alone():
-    parameter = nn.Parameter(torch.ones(1))
     distributed.join_ranks(None)
-    distributed.average_gradients([parameter], torch.ones(()))
     distributed.copy_weights_from_main(nn.Linear(1, 1))
     distributed.barrier()
     distributed.leave_ranks()
-    assert parameter.grad is None
     assert (distributed.rank(), distributed.world_size(), distributed.is_main()) == (0, 1, True)
     assert distributed.gather_from_ranks(3) == [3]
     assert distributed.broadcast_from_main(3) == 3

@@ -18,7 +18,8 @@ from weaver_tt.engine.schedule import Schedule, make_schedule
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Scored
 from weaver_tt.options.train import TrainOptions
-from weaver_tt.system.distributed import Agreement, agree_on_step, average_gradients
+from weaver_tt.system.distributed import Agreement, agree_on_step, is_running
+from weaver_tt.system.gradients import GradientExchange
 from weaver_tt.system.user_code import noting_call
 from weaver_tt.tasks.base import Task
 
@@ -80,6 +81,7 @@ class Update:
         # on the latest step, by all ranks
         self.agreed = Agreement(active=False, progress=0.0, save=False)
         self._device = self.parameters[0].device
+        self._exchange = GradientExchange(self.parameters) if is_running() else None
         # output or part of the loss -> the first step at which it was not finite, or -1
         self._first_bad: dict[str, Tensor] = {}
 
@@ -99,12 +101,14 @@ class Update:
             self.terms.add(name, term.detach(), scale)
             loss = loss + term
         self.optimizer.zero_grad(set_to_none=True)
+        if self._exchange is not None:
+            self._exchange.begin(scale.float())
         with noting_call(lambda: "the backward pass of the network and its loss"):
             self.scaler.scale(loss).backward()
         # up to here a rank may fail by itself: the others hear of it now
         self.agreed = agree_on_step(batch.progress, self.wants_save())
         batch.progress = self.agreed.progress
-        self._apply(scale.float())
+        self._apply()
 
     def idle(self, agreed: Agreement) -> None:
         """The step of a rank whose batches are used up: with the gradients of the others."""
@@ -113,10 +117,13 @@ class Update:
         nothing = torch.zeros((), device=self._device)
         # the scaler begins with its first loss, also on a rank that never has one
         self.scaler.scale(nothing)
-        self._apply(nothing)
+        if self._exchange is not None:
+            self._exchange.begin(nothing)
+        self._apply()
 
-    def _apply(self, scale: Tensor) -> None:
-        average_gradients(self.parameters, scale)
+    def _apply(self) -> None:
+        if self._exchange is not None:
+            self._exchange.finish()
         if self.clip is not None:
             # the norm is that of the gradients themselves, not multiplied by the scaler
             self.scaler.unscale_(self.optimizer)

@@ -2,17 +2,17 @@
 
 On one process everything here does nothing.
 
-Gradients are averaged by hand and not by ``DistributedDataParallel`` inside ``Join``: under Join a
+Every rank takes every step, with a zero gradient once its own batches are used up, and N ranks take
+the very steps that one process would take on the union of their batches
+(:mod:`weaver_tt.system.gradients`). ``DistributedDataParallel`` inside ``Join`` does not: there, a
 rank that runs out of batches stops stepping, so that the moments of its optimizer fall behind and
-the weights of the ranks drift apart in the next epoch. Here every rank takes every step, with a
-zero gradient once its own batches are used up, and N ranks take the very steps that one process
-would take on the union of their batches.
+the weights of the ranks drift apart in the next epoch.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
@@ -53,6 +53,9 @@ class Agreement(NamedTuple):
 
 # which of the ranks this process has joined as
 _place: Place | None = None
+
+# the connections that sums travel on while ranks agree on something else
+_sums: torch_dist.ProcessGroup | None = None
 
 # whether this process is to do something that the other ranks do not
 _alone = False
@@ -111,7 +114,7 @@ def join_ranks(backend: str | None) -> None:
     Raises:
         ConfigError: an unknown backend, one that this torch lacks, or no ranks to join.
     """
-    global _place
+    global _place, _sums
     if backend is None:
         return
     if backend not in ("gloo", "nccl", "mpi"):
@@ -130,6 +133,7 @@ def join_ranks(backend: str | None) -> None:
     _place = place
     if place is None or backend == "mpi":
         torch_dist.init_process_group("mpi", timeout=LONGEST_WAIT)
+        _sums = torch_dist.new_group()
         return
     # NCCL moves tensors between GPUs; what the ranks agree on in each step goes through gloo
     # beside it, so that no step waits for the device
@@ -137,20 +141,22 @@ def join_ranks(backend: str | None) -> None:
     if "TORCHELASTIC_RUN_ID" in os.environ:
         # torchrun listens itself
         torch_dist.init_process_group(where, timeout=LONGEST_WAIT)
-        return
-    torch_dist.init_process_group(
-        where,
-        init_method=f"tcp://{place.address}:{place.port}",
-        rank=place.rank,
-        world_size=place.ranks,
-        timeout=LONGEST_WAIT,
-    )
+    else:
+        torch_dist.init_process_group(
+            where,
+            init_method=f"tcp://{place.address}:{place.port}",
+            rank=place.rank,
+            world_size=place.ranks,
+            timeout=LONGEST_WAIT,
+        )
+    _sums = torch_dist.new_group(timeout=LONGEST_WAIT)
 
 
 def leave_ranks() -> None:
     """Leave the ranks."""
-    global _place
+    global _place, _sums
     _place = None
+    _sums = None
     if torch_dist.is_available() and torch_dist.is_initialized():
         torch_dist.destroy_process_group()
 
@@ -376,22 +382,19 @@ def step_together(batches: Iterable[B], idle: Callable[[Agreement], None]) -> It
         idle(agreed)
 
 
-def average_gradients(parameters: Sequence[nn.Parameter], scale: Tensor) -> None:
-    """Replace every gradient by ``sum_ranks(scale * gradient) / sum_ranks(scale)``.
+def start_sum(tensor: Tensor) -> torch_dist.Work:
+    """Begin to replace the ``tensor`` by its sum over ranks, on connections of its own.
 
-    ``scale`` () is what the batch of this rank counts for: the sum of |weight| that its loss was
-    divided by, 0 on a rank without a batch. A missing gradient counts as zero.
+    All ranks begin the same sums in the same order.
     """
-    if not is_running():
-        return
-    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    # one message for all of them: latency, not volume, is what small networks pay for
-    scaled = [gradient.flatten() * scale for gradient in gradients]
-    message = torch.cat([scale.reshape(1).to(gradients[0]), *scaled])  # (1 + parameters,)
     with _noticing_lost_ranks():
-        torch_dist.all_reduce(message)
-    smallest = torch.finfo(message.dtype).tiny
-    mean = message[1:] / message[0].clamp(min=smallest)
-    sizes = [parameter.numel() for parameter in parameters]
-    for parameter, part in zip(parameters, mean.split(sizes), strict=True):
-        parameter.grad = part.view_as(parameter).to(parameter.dtype)
+        work = torch_dist.all_reduce(tensor, group=_sums, async_op=True)
+    assert work is not None
+    return work
+
+
+def wait_for_sum(work: torch_dist.Work | None) -> None:
+    """Wait until a sum that has been begun has come; on a GPU, its next computations wait."""
+    assert work is not None
+    with _noticing_lost_ranks():
+        work.wait()

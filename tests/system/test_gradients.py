@@ -1,0 +1,69 @@
+"""Gradients over ranks: weighted averages, in messages whose order no batch decides."""
+
+from __future__ import annotations
+
+from unittest.mock import Mock
+
+import pytest
+from torch import nn, tensor
+
+from weaver_tt.errors import TrainingError
+from weaver_tt.system import distributed, gradients
+
+
+@pytest.fixture
+def exchange(monkeypatch):
+    """Two parameters in a bucket each, and the messages that have been sent.
+
+    The other rank has a batch that counts for 6, and the gradient 5 of ``a`` alone.
+    """
+    monkeypatch.setattr(gradients, "BUCKET_BYTES", 4)
+    of_other = iter([6.0, 0.0, 6.0 * 5.0])
+    sent = []
+
+    def start_sum(message):
+        sent.append(message.clone())
+        message += next(of_other)
+        return Mock()
+
+    monkeypatch.setattr(distributed, "start_sum", start_sum)
+    a = nn.Parameter(tensor([1.0]))
+    b = nn.Parameter(tensor([1.0]))
+    return a, b, gradients.GradientExchange([a, b]), sent
+
+
+def test_a_missing_gradient_counts_as_zero_and_keeps_its_place(exchange):
+    a, b, gradients_of_ranks, sent = exchange
+    gradients_of_ranks.begin(tensor(2.0))
+    (3 * a).sum().backward()
+    # the bucket of b comes first, and is not known to be empty before the end
+    assert len(sent) == 1
+    gradients_of_ranks.finish()
+    assert [message.item() for message in sent] == [2.0, 0.0, 2.0 * 3.0]
+    assert a.grad.item() == (2 * 3 + 6 * 5) / (2 + 6)
+    assert b.grad.item() == 0
+
+
+def test_what_is_ready_travels_while_the_backward_pass_goes_on(exchange):
+    a, b, gradients_of_ranks, sent = exchange
+    gradients_of_ranks.begin(tensor(2.0))
+    (3 * a + b).sum().backward()
+    assert len(sent) == 3
+    gradients_of_ranks.finish()
+    assert b.grad.item() == 2 / 8
+
+
+def test_a_rank_without_a_batch_sends_zeros(exchange):
+    a, _b, gradients_of_ranks, sent = exchange
+    gradients_of_ranks.begin(tensor(0.0))
+    gradients_of_ranks.finish()
+    assert [message.item() for message in sent] == [0.0, 0.0, 0.0]
+    assert a.grad.item() == 5
+
+
+def test_a_gradient_that_grows_after_it_was_sent_is_an_error(exchange):
+    a, b, gradients_of_ranks, _ = exchange
+    gradients_of_ranks.begin(tensor(2.0))
+    (a + b).sum().backward()
+    with pytest.raises(TrainingError, match="must be complete"):
+        (a + b).sum().backward()
