@@ -16,10 +16,12 @@ from weaver_tt import __version__
 from weaver_tt.errors import WeaverError, nearest
 from weaver_tt.log import configure_log, log
 from weaver_tt.options.check import CheckRun
+from weaver_tt.options.durations import seconds_of
 from weaver_tt.options.flags import FlagParser, add_flags, check_bounds, read_flags
 from weaver_tt.options.train import RunOptions, parse_options
 from weaver_tt.system.allocator import keep_freed_memory
 from weaver_tt.system.lack_of_memory import HINT, is_lack_of_memory
+from weaver_tt.system.signals import RESUME_ME, Interrupted, end_after, handling_signals
 from weaver_tt.system.user_code import user_errors
 
 # exit code of a command that has done what it was asked for, but without rows of bad files
@@ -131,8 +133,15 @@ def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int
     configure_log()
     options: RunOptions = parse_options(arguments, prog)
     prepare_threads()
-    run = importlib.import_module("weaver_tt.run.run")
-    return guarded(run.run, options)
+    with handling_signals():
+        return guarded(_run, options)
+
+
+def _run(options: RunOptions) -> object:
+    max_time = options.train.max_time
+    if max_time is not None:
+        end_after(seconds_of(max_time, "--max-time"), f"--max-time {max_time}")
+    return importlib.import_module("weaver_tt.run.run").run(options)
 
 
 def check(arguments: Sequence[str] | None = None) -> int:
@@ -182,6 +191,14 @@ def guarded(function: Callable[[Any], object], options: object) -> int:
             raise
         log.error("not enough memory (%s): %s", str(error).strip() or type(error).__name__, HINT)
         return 1
+    except Interrupted as interruption:
+        log.warning(
+            "ended early by %s; the exit code is %d: the same command goes on, a training with "
+            "--resume",
+            interruption,
+            RESUME_ME,
+        )
+        return RESUME_ME
     except KeyboardInterrupt:
         log.error("interrupted")
         return 130

@@ -212,11 +212,15 @@ class RunFiles:
 
     def weights(self) -> list[Path]:
         """The weights that are there, of a single network or of the members of an ensemble."""
-        found = [self.best] if self.best.is_file() else []
-        found += self.epochs().values()
+        found = self.own_weights()
         for ending in (BEST, f"_epoch-{ANY_NUMBER}_state.pt"):
             found += find_files(f"{self.prefix}_member-{ANY_NUMBER}{ending}")
         return found + self.resume_files()
+
+    def own_weights(self) -> list[Path]:
+        """Those of a single network, or of one member: not those of the members of this one."""
+        found = [self.best] if self.best.is_file() else []
+        return [*found, *self.epochs().values()]
 
     def resume_files(self) -> list[Path]:
         """What a single network, or each member of an ensemble, continues from, if it is there."""

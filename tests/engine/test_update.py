@@ -144,7 +144,7 @@ def test_weights_that_are_not_finite_are_noticed_before_the_next_loss():
 def test_an_idle_rank_steps_too():
     line, update = make()
     step(update, line.a * tensor([1.0]), [1.0])
-    update.idle(Agreement(active=True, progress=1.0, save=False))
+    update.idle(Agreement(active=True, progress=1.0, save=False, stop=False))
     assert (update.steps, update.done) == (2, 1.0)
 
 

@@ -9,6 +9,7 @@ from weaver_tt.engine.progress import BatchLoader
 from weaver_tt.engine.trackers.base import Tracker
 from weaver_tt.engine.training import Trainable, Training
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.system.signals import deferring_signals
 from weaver_tt.tasks.base import Task
 
 
@@ -34,17 +35,20 @@ def fit(
         TrainingError: a loss is not finite, a run is resumed with another configuration, or the
             data gives no batch.
         OutputError: files cannot be written.
+        Interrupted: a signal or ``--max-time`` has asked for the end; the latest step is saved.
     """
     training = Training(network, task, options, prefix, tracker, seed, train.steps)
     training.start(train)
-    while not training.is_over():
-        train_metrics = training.train(train)
-        if val is None:
-            val_metrics = train_metrics
-        else:
-            val_metrics = training.validate(val)
-        training.report(train_metrics, val_metrics, train, val)
-        training.save_epoch(val_metrics)
-        if after_epoch is not None:
-            after_epoch()
+    # a step is finished, and an epoch's files are written
+    with deferring_signals():
+        while not training.is_over():
+            train_metrics = training.train(train)
+            if val is None:
+                val_metrics = train_metrics
+            else:
+                val_metrics = training.validate(val)
+            training.report(train_metrics, val_metrics, train, val)
+            training.save_epoch(val_metrics)
+            if after_epoch is not None:
+                after_epoch()
     return training.finish()

@@ -55,6 +55,7 @@ from weaver_tt.options.literals import read_options
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
+from weaver_tt.system.signals import end_early, interruption
 from weaver_tt.tasks.base import Task
 
 RANK_STRIDE = 7919  # between the seeds of ranks
@@ -70,6 +71,11 @@ FIXED_OPTIONS = (
     "use_amp",
     "amp_dtype",
 )
+
+
+def is_interrupted() -> bool:
+    """Whether this rank has been asked to end early."""
+    return interruption() is not None
 
 
 class Trainable(Runnable, Protocol):
@@ -139,6 +145,8 @@ class Training:
         # to be set once the first batch of a resumed epoch is there
         self._random: dict[str, Any] | None = None
         self._buffers: list[dict[str, Tensor]] | None = None
+        # the random state at the end of the training part of the running epoch
+        self._random_after: dict[str, Any] | None = None
         self._saved = time.monotonic()
         self._data_wait = 0.0  # share of the latest epoch's time
         # the latest pass over data, for messages
@@ -359,6 +367,10 @@ class Training:
         # also where not a batch of the epoch was left
         self._restore_random()
         self._check_finite(loader)
+        # a run that is interrupted in the validation that follows begins with it
+        self.state.meters = [meter.totals().cpu() for meter in meters]
+        self.state.terms = self.update.terms.sums()
+        self._random_after = checkpoint.random_state()
         metrics.update(term_means(sum_terms_over_ranks(self.update.terms.sums())))
         self._last_pass = ("training", loader)
         # each rank has followed its own batches: those of the rank that saves are validated
@@ -385,6 +397,7 @@ class Training:
             self._save_if_agreed(loader, None, meters)
 
         self.update.wants_save = self._wants_save
+        self.update.wants_stop = is_interrupted
         timed = TimedBatches(distributed.step_together(self._batches_to_come(loader), idle))
         interval = IntervalMetrics(meters, timed, self.update.terms)
         start = time.perf_counter()
@@ -417,13 +430,28 @@ class Training:
         self, loader: BatchLoader, batch: Batch | None, meters: Sequence[Meter]
     ) -> None:
         """Save the latest step, if a rank has asked for it."""
+        agreed = self.update.agreed
         # where the shares are those of other ranks, the number of steps is no place in the data
-        if self._shares is not None or not self.update.agreed.save:
-            return
-        # nothing is saved that a run could not continue from
-        self._check_finite(loader, batch)
-        totals = [meter.totals().cpu() for meter in meters]
-        self.save_state(totals, self.update.terms.sums())
+        if self._shares is None and (agreed.save or agreed.stop):
+            # nothing is saved that a run could not continue from
+            self._check_finite(loader, batch)
+            totals = [meter.totals().cpu() for meter in meters]
+            self.save_state(totals, self.update.terms.sums())
+        if agreed.stop:
+            self._stop("in training")
+
+    def _stop(self, where: str) -> NoReturn:
+        """End the training early, after what is there to continue from has been saved.
+
+        Raises:
+            Interrupted: always.
+        """
+        # ranks that have nothing to write wait: launchers end those that are left
+        distributed.barrier()
+        kept = f"saved after {self.state.batches} batches of epoch {self.state.epoch}, {where}"
+        if self._shares is not None:
+            kept = "what was saved before this epoch is kept: it was begun by other ranks"
+        end_early(f"{interruption() or 'another rank was'}: {kept}")
 
     def _check_rows(self, loader: BatchLoader) -> None:
         """What one rank of several cannot tell of its own rows, after a pass of all of them."""
@@ -459,9 +487,21 @@ class Training:
 
     def _validation_batches(self, loader: BatchLoader) -> Iterator[Batch]:
         """The epoch's batches; after each, the progress."""
-        for batch in loader.epoch(self.state.epoch):
+        batches = loader.epoch(self.state.epoch)
+        for batch in distributed.step_together(batches, self._stop_validation_if_agreed):
             yield batch
             self.tracker.advance(batch.progress, batch.size)
+            agreed = distributed.agree_on_step(batch.progress, stop=is_interrupted())
+            self._stop_validation_if_agreed(agreed)
+
+    def _stop_validation_if_agreed(self, agreed: distributed.Agreement) -> None:
+        """Save the end of the epoch's training, with which the run goes on."""
+        if not agreed.stop:
+            return
+        if self._shares is None:
+            self._random = self._random_after
+            self.save_state(self.state.meters, self.state.terms)
+        self._stop("in validation, which begins anew")
 
     def _check_finite(self, loader: BatchLoader, batch: Batch | None = None) -> None:
         """Stop with an explanation when a loss or weights are not finite."""

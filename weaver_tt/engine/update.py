@@ -78,8 +78,10 @@ class Update:
         self.done = 0.0
         # asked before each step: whether this rank wants it to be saved
         self.wants_save: Callable[[], bool] = _never
+        # the same: whether this rank wants it to be the last one
+        self.wants_stop: Callable[[], bool] = _never
         # on the latest step, by all ranks
-        self.agreed = Agreement(active=False, progress=0.0, save=False)
+        self.agreed = Agreement(active=False, progress=0.0, save=False, stop=False)
         self._device = self.parameters[0].device
         self._exchange = GradientExchange(self.parameters) if is_running() else None
         # output or part of the loss -> the first step at which it was not finite, or -1
@@ -106,7 +108,7 @@ class Update:
         with noting_call(lambda: "the backward pass of the network and its loss"):
             self.scaler.scale(loss).backward()
         # up to here a rank may fail by itself: the others hear of it now
-        self.agreed = agree_on_step(batch.progress, self.wants_save())
+        self.agreed = agree_on_step(batch.progress, self.wants_save(), self.wants_stop())
         batch.progress = self.agreed.progress
         self._apply()
 

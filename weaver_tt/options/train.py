@@ -265,6 +265,11 @@ class TrainOptions:
     save_minutes: float = flag(
         5.0, "minutes between saves of PREFIX_resume.pt during an epoch", bounds=NOT_NEGATIVE
     )
+    max_time: str | None = flag(
+        None,
+        "end after this time, HH:MM since the start of the command, as after a signal: the running "
+        "step is saved, and the exit code is 75",
+    )
     auto_clean: bool = flag(False, "keep only the weights of the best and the latest epoch")
     # argparse formats help texts with %, hence %%
     cross_validation: str | None = flag(

@@ -13,6 +13,7 @@ from weaver_tt.engine.optim import max_gradient_norm, optimizer_options
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.formats.file_groups import is_remote, parse_groups
+from weaver_tt.options.durations import seconds_of
 from weaver_tt.options.train import DataOptions, RunOptions, TrainOptions, check_all_bounds
 from weaver_tt.tasks.classification import Classification
 
@@ -107,6 +108,8 @@ def check_training_options(options: TrainOptions) -> None:
 
     They are needed when a network trains, after all of the data has been passed over.
     """
+    if options.max_time is not None:
+        seconds_of(options.max_time, "--max-time")
     optimizer_options(options.optimizer, options.optimizer_option)
     max_gradient_norm(options.clip_gradient, options.optimizer_option)
     if options.compile or options.compile_optimizer:

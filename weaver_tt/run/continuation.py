@@ -33,6 +33,7 @@ NOT_COMPARED = frozenset(
         *("copy_inputs", "demo", "io_test", "custom_functions"),
         *("network_config", "model_prefix", "load_model_weights", "exclude_model_weights"),
         *("resume", "load_epoch", "overwrite", "save_minutes", "auto_clean", "lr_finder"),
+        "max_time",
         *("profile", "regression_mode", "tensorboard", "tensorboard_custom_fn", "log"),
         *("log_every", "progress", "gpus", "backend", "seed"),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +15,14 @@ from weaver_tt.run.cross_validation import fold_options
 from weaver_tt.run.naming import AUTO
 from weaver_tt.run.run_card import load_card, written_files
 from weaver_tt.run_files import RunFiles
-from weaver_tt.system.distributed import run_on_main
+from weaver_tt.system.atomic_files import write_text
+from weaver_tt.system.distributed import is_main, run_on_main
+from weaver_tt.system.locks import locked
+from weaver_tt.system.signals import Interrupted
 
 
 def check_prefix(options: RunOptions) -> None:
-    """Check that a training does not mix its files with those of another run.
+    """Check that a training does not mix its files with those of another run, or with one going on.
 
     A prefix is free where no weights lie: with a log alone, or what a training left that failed
     before its first save. ``{auto}`` is always free. Of several ranks the first one looks.
@@ -25,13 +30,51 @@ def check_prefix(options: RunOptions) -> None:
     Raises:
         ConfigError: another run's weights lie there and neither ``--overwrite``, ``--resume`` nor
             ``--load-epoch`` says what should become of them; or one of these cannot be followed.
+        OutputError: another process trains there.
     """
     if AUTO in options.network.model_prefix:
         return
     run_on_main(lambda: _check_prefix(options))
 
 
+@contextmanager
+def holding_prefix(options: RunOptions) -> Iterator[None]:
+    """Keep other trainings away from the prefix. Of several ranks the first one does that.
+
+    Raises:
+        OutputError: another process trains there.
+    """
+    files = RunFiles(options.network.model_prefix)
+    with ExitStack() as lock:
+
+        def begin() -> None:
+            lock.enter_context(locked(files.lock, f"--model-prefix {files.prefix}"))
+            files.requeue.unlink(missing_ok=True)
+
+        run_on_main(begin)
+        yield
+
+
+@contextmanager
+def requesting_requeue(options: RunOptions) -> Iterator[None]:
+    """Leave ``PREFIX_requeue`` where what is done inside is interrupted.
+
+    For batch jobs that do not see the exit code, such as those of torchrun. What ``{auto}`` stands
+    for is another prefix each time, and nothing goes on there.
+    """
+    try:
+        yield
+    except Interrupted as interruption:
+        if AUTO not in options.network.model_prefix and is_main():
+            write_text(RunFiles(options.network.model_prefix).requeue, f"{interruption}\n")
+        raise
+
+
 def _check_prefix(options: RunOptions) -> None:
+    files = RunFiles(options.network.model_prefix)
+    if files.lock.exists():
+        with locked(files.lock, f"--model-prefix {files.prefix}"):
+            pass
     for files in _runs_of(options):
         if options.train.load_epoch is not None:
             _check_epoch(files, options)
@@ -93,7 +136,7 @@ def _check_epoch(files: RunFiles, options: RunOptions) -> None:
 def _check_resumable(files: RunFiles) -> None:
     """Raise ConfigError for a network that is there and has nothing to resume from."""
     for network in [files, *files.members(None).values()]:
-        if network.resumable() or not network.weights():
+        if network.resumable() or not network.own_weights():
             continue
         epochs = network.epochs()
         if not epochs:

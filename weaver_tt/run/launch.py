@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +22,13 @@ from weaver_tt.options.train import RunOptions
 from weaver_tt.run.checks import is_training
 from weaver_tt.system import distributed
 from weaver_tt.system.json_files import write_json
+from weaver_tt.system.signals import Interrupted, deferring_signals, interruption
+
+# seconds between two looks at signals that came for the ranks
+LOOK_EVERY = 0.2
+
+# what rank 0 hands over instead of a result
+INTERRUPTED = "interrupted"
 
 # environment variable: the file in which rank 0 leaves its result
 RESULT_FILE = "WEAVER_TT_RESULT_FILE"
@@ -74,8 +83,11 @@ def needs_ranks(options: RunOptions) -> bool:
 def launch_ranks(options: RunOptions) -> dict[str, Any]:
     """Start this command once for each GPU, under torchrun; what its rank 0 has handed over.
 
+    Signals are passed on to the ranks, and an interruption of theirs is raised here.
+
     Raises:
         ConfigError: one of the processes failed.
+        Interrupted: the ranks were asked to end early.
     """
     processes = len(_indices(options.train.gpus or ""))
     command = [
@@ -92,13 +104,60 @@ def launch_ranks(options: RunOptions) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         environment = os.environ | {RESULT_FILE: str(result)}
-        code = subprocess.run(command, check=False, env=environment).returncode
+        # what the ranks hand over says more than the signal that they have ended by
+        with suppress(Interrupted), deferring_signals():
+            code = _run_passing_signals(command, environment, Path(folder))
+        handed = json.loads(result.read_text()) if result.is_file() else {}
+        if INTERRUPTED in handed:
+            raise Interrupted(handed[INTERRUPTED])
         if code:
             raise ConfigError(
                 f"training on GPUs {options.train.gpus} ended with exit code {code}; "
                 "the messages above say why"
             )
-        return json.loads(result.read_text())
+        return handed
+
+
+def _run_passing_signals(command: list[str], environment: dict[str, str], folder: Path) -> int:
+    """Run torchrun, and pass what asks for an early end to its ranks; its exit code.
+
+    torchrun itself ends by some signals and leaves its ranks alone, and kills them half a minute
+    after others.
+    """
+    told: set[int] = set()
+    # in a session of its own: what the terminal sends would reach torchrun as well
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(LOOK_EVERY)
+            if interruption() is not None:
+                ranks = _rank_processes(folder)
+                _send(signal.SIGTERM, ranks - told)
+                told |= ranks
+    except KeyboardInterrupt:
+        # the second one: at once
+        _send(signal.SIGKILL, _rank_processes(folder) | {process.pid})
+        process.wait()
+        raise
+
+
+def _rank_processes(folder: Path) -> set[int]:
+    """The ranks that have begun, by the files that :func:`announce_rank` leaves."""
+    return {int(path.stem) for path in folder.glob("*.rank")}
+
+
+def _send(number: signal.Signals, processes: set[int]) -> None:
+    for process in processes:
+        # it may have ended meanwhile
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+def announce_rank() -> None:
+    """Say that this process is a rank, to the one that has launched it."""
+    folder = Path(os.environ[RESULT_FILE]).parent
+    (folder / f"{os.getpid()}.rank").touch()
 
 
 def is_launched() -> bool:

@@ -61,9 +61,17 @@ from weaver_tt.run.checks import (
 from weaver_tt.run.class_number import first_batch_inputs, is_open, with_classes_of_network
 from weaver_tt.run.continuation import as_saved, describe_continuation
 from weaver_tt.run.cross_validation import fold_options
-from weaver_tt.run.earlier_run import check_prefix, remove_earlier_run, with_remembered_options
+from weaver_tt.run.earlier_run import (
+    check_prefix,
+    holding_prefix,
+    remove_earlier_run,
+    requesting_requeue,
+    with_remembered_options,
+)
 from weaver_tt.run.input_copies import local_copies
 from weaver_tt.run.launch import (
+    INTERRUPTED,
+    announce_rank,
     choose_device,
     demo_options,
     hand_over,
@@ -91,6 +99,7 @@ from weaver_tt.run.run_card import (
     list_files,
     load_card,
     make_card,
+    recording_state,
     save_card,
 )
 from weaver_tt.run.task import make_run_task
@@ -99,6 +108,7 @@ from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.system.distributed import run_on_main
 from weaver_tt.system.json_files import finite_or_none
+from weaver_tt.system.signals import Interrupted
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.classification import Classification
 
@@ -143,7 +153,16 @@ def run(options: RunOptions) -> RunResult:
         handed = launch_ranks(options)
         files = RunFiles(handed.pop("prefix"))
         return TrainingResult(files, **handed)
-    result = run_on_this_process(options)
+    if is_launched():
+        announce_rank()
+    try:
+        result = run_on_this_process(options)
+    except Interrupted as interruption:
+        if not is_launched():
+            raise
+        # as for results: torchrun would kill the other ranks
+        hand_over({INTERRUPTED: str(interruption)})
+        return None
     if isinstance(result, TrainingResult) and is_launched():
         # torchrun would take any exit code but 0 for a failure
         prefix = result.files.prefix
@@ -206,6 +225,11 @@ def print_network(config: DataConfig, options: RunOptions) -> None:
 
 def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     """Train a network, or one for each fold of a cross-validation; then predict the test files."""
+    with requesting_requeue(options):
+        return _train_and_predict(config, options)
+
+
+def _train_and_predict(config: DataConfig, options: RunOptions) -> TrainingResult:
     check_prefix(options)
     # before a folder is made for it, and before the first pass over the data
     scans = check_training(config, options)
@@ -214,16 +238,18 @@ def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
     ranks = distributed.world_size()
     changes = run_on_main(lambda: changes_since_begin(config, options, files, ranks))
     # the new run is known to begin
-    remove_earlier_run(options)
-    options = open_run(options)
-    for line in describe_leaks(config, options.data):
-        log.warning("%s", line)
-    for change in changes:
-        log.warning("changed since the run began: %s", change)
+    options = name_run(options)
     best = []
-    with local_copies(options.data, "data_train", "data_val") as data:
-        for fold in fold_options(replace(options, data=data)):
-            best += train_fold(config, fold, files, scans)
+    with holding_prefix(options):
+        remove_earlier_run(options)
+        configure_log(file=options.train.log, rank=distributed.rank())
+        for line in describe_leaks(config, options.data):
+            log.warning("%s", line)
+        for change in changes:
+            log.warning("changed since the run began: %s", change)
+        with local_copies(options.data, "data_train", "data_val") as data:
+            for fold in fold_options(replace(options, data=data)):
+                best += train_fold(config, fold, files, scans)
     bad_files: list[Sequence[BadFile]] = []
     without_output = 0
     for fold in fold_options(options):
@@ -263,6 +289,13 @@ def changes_since_begin(
 
 def open_run(options: RunOptions) -> RunOptions:
     """``options`` with a name for the run, whose folder and log exist from now on."""
+    options = name_run(options)
+    configure_log(file=options.train.log, rank=distributed.rank())
+    return options
+
+
+def name_run(options: RunOptions) -> RunOptions:
+    """``options`` with a name for the run, whose folder exists from now on."""
 
     def begin() -> str:
         log_file = options.train.log
@@ -271,10 +304,7 @@ def open_run(options: RunOptions) -> RunOptions:
             open_log_file(log_file).close()
         return choose_name(options)
 
-    name = run_on_main(begin)
-    options = with_run_name(options, name)
-    configure_log(file=options.train.log, rank=distributed.rank())
-    return options
+    return with_run_name(options, run_on_main(begin))
 
 
 def train_fold(
@@ -302,17 +332,17 @@ def train_fold(
         save_card(prefix, card)
         save_sample(prefix, sample)
     best = []
-    if options.network.ensemble == 1:
-        best.append(train_member(config, scans, sample, options, prefix, seed, device))
-    else:
-        for number in range(options.network.ensemble):
-            member = RunFiles(prefix).member(number).prefix
-            member_seed = seed_of_member(seed, number)
+    seeds = {prefix: seed}
+    if options.network.ensemble > 1:
+        members = map(RunFiles(prefix).member, range(options.network.ensemble))
+        seeds = {member.prefix: seed_of_member(seed, n) for n, member in enumerate(members)}
+    with recording_state(prefix):
+        for member, member_seed in seeds.items():
             best.append(train_member(config, scans, sample, options, member, member_seed, device))
-    if distributed.is_main():
-        # members have added the files that they wrote
-        card = load_card(prefix) or card
-        save_card(prefix, card | {"best": best})
+        if distributed.is_main():
+            # members have added the files that they wrote
+            card = load_card(prefix) or card
+            save_card(prefix, card | {"best": best})
     return best
 
 

@@ -6,7 +6,8 @@ import dataclasses
 import os
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,7 @@ from weaver_tt.formats.file_groups import is_remote, parse_groups
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.run_files import EVENT_FILE, RunFiles, find_files
+from weaver_tt.system import distributed
 from weaver_tt.system.file_shapes import ANYTHING, COUNT, TEXT, AnyOf, ListOf, NamesTo, Value
 from weaver_tt.system.git import git_hash
 from weaver_tt.system.json_files import parse_json, write_json
@@ -63,9 +65,15 @@ CARD = {
     "continued?": ListOf(NamesTo(TEXT_OR_NONE)),
     "files?": ListOf(TEXT),
     "bad_files?": ListOf({"path": TEXT, "reason": TEXT, "ranges": AnyOf((NOTHING, RANGES))}),
+    "state?": TEXT,
     "best?": ListOf(NamesTo(ANYTHING)),
 }
 """What a run card holds; more may stand beside it."""
+
+RUNNING = "running"
+DONE = "done"
+INTERRUPTED = "interrupted"
+FAILED = "failed"
 
 LIBRARIES = ("torch", "numpy", "awkward", "uproot", "onnx", "onnxruntime")
 
@@ -93,6 +101,8 @@ def make_card(
         "weaver_tt": weaver_tt.__version__,
         "git": git_hash(),
         "versions": versions,
+        # until the training ends, of itself or not; a killed one is never more than that
+        "state": RUNNING,
         "seed": seed,
         "ranks": ranks,
         "options": dataclasses.asdict(options),
@@ -103,6 +113,22 @@ def make_card(
         # what is missing is missing in what a continued run makes of it, too
         "bad_files": earlier.get("bad_files", []) if earlier else [],
     }
+
+
+@contextmanager
+def recording_state(prefix: str) -> Iterator[None]:
+    """Note in the card of the run ``prefix`` how what is done inside has ended."""
+    state = FAILED
+    try:
+        yield
+        state = DONE
+    except KeyboardInterrupt:
+        state = INTERRUPTED
+        raise
+    finally:
+        card = load_card(prefix) if distributed.is_main() else None
+        if card is not None:
+            save_card(prefix, card | {"state": state})
 
 
 def list_data_files(data: DataOptions, training: Scan, validation: Scan | None) -> DataFiles:

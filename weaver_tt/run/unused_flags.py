@@ -29,7 +29,7 @@ UPDATE = (
 )
 COURSE = (
     *("num_epochs", "ensemble", "watch", "early_stopping", "resume", "overwrite"),
-    *("save_minutes", "auto_clean", "run_mode"),
+    *("save_minutes", "max_time", "auto_clean", "run_mode"),
 )
 TRACKERS = ("tensorboard", "tensorboard_custom_fn", "log", "log_every")
 PREDICTION = ("predict_output", "predict_gpus")

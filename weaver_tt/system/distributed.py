@@ -49,6 +49,7 @@ class Agreement(NamedTuple):
     active: bool  # whether any of them has a batch
     progress: float  # of the epoch, the mean over ranks
     save: bool  # whether any of them asks that the step be saved
+    stop: bool  # whether any of them asks that the step be saved, and the last one
 
 
 # which of the ranks this process has joined as
@@ -203,6 +204,7 @@ def _meet(
     active: bool = False,
     progress: float = 0.0,
     save: bool = False,
+    stop: bool = False,
     error: Exception | None = None,
 ) -> Agreement:
     """Wait until every rank is here; what comes together. Every exchange begins with this.
@@ -210,14 +212,14 @@ def _meet(
     Raises:
         WeaverError: a rank is here with an ``error``. All ranks raise that of the first such rank.
     """
-    own = [float(error is not None), float(active), progress, float(save)]
+    own = [float(error is not None), float(active), progress, float(save), float(stop)]
     total = torch.tensor(own, dtype=torch.float64)
     with _noticing_lost_ranks():
         torch_dist.all_reduce(total)
-    failed, number_active, sum_progress, saving = total.tolist()
+    failed, number_active, sum_progress, saving, stopping = total.tolist()
     if failed:
         _raise_alike(error)
-    return Agreement(number_active > 0, sum_progress / world_size(), saving > 0)
+    return Agreement(number_active > 0, sum_progress / world_size(), saving > 0, stopping > 0)
 
 
 def _raise_alike(own: Exception | None) -> NoReturn:
@@ -358,15 +360,15 @@ def _copy_from_main(tensors: Iterable[Tensor]) -> None:
 # --- steps
 
 
-def agree_on_step(progress: float, save: bool = False) -> Agreement:
+def agree_on_step(progress: float, save: bool = False, stop: bool = False) -> Agreement:
     """Before the step of a rank that has a batch: what all of them agree on.
 
     ``progress``: share of the epoch that is done on this rank; ``save``: whether it asks that the
-    step be saved.
+    step be saved; ``stop``: whether it asks that it be the last one, too.
     """
     if not is_running():
-        return Agreement(True, progress, save)
-    return _meet(active=True, progress=progress, save=save)
+        return Agreement(True, progress, save, stop)
+    return _meet(active=True, progress=progress, save=save, stop=stop)
 
 
 def step_together(batches: Iterable[B], idle: Callable[[Agreement], None]) -> Iterator[B]:

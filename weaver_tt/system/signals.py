@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 # exit code of a command that has ended early and goes on where it is given again: EX_TEMPFAIL
 RESUME_ME = 75
@@ -109,6 +110,21 @@ def interruption() -> str | None:
     if _deadline is not None and time.monotonic() >= _deadline[0]:
         return _deadline[1]
     return None
+
+
+def end_early(message: str) -> NoReturn:
+    """End as it was asked for; further signals change nothing any more.
+
+    Launchers send some to processes that have not ended at once.
+
+    Raises:
+        Interrupted: with the ``message``.
+    """
+    global _noted, _noted_at
+    if _noted is None:
+        _noted = signal.SIGTERM
+        _noted_at = time.monotonic()
+    raise Interrupted(message)
 
 
 # --- worker processes

@@ -1,0 +1,183 @@
+"""A run that is interrupted, however and whenever that comes, ends as if it had never stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from weaver_tt import cli
+from weaver_tt.run_files import RunFiles
+from weaver_tt.system import signals
+from weaver_tt.system.locks import locked
+from weaver_tt.system.signals import RESUME_ME
+
+
+@pytest.fixture
+def run(training, monkeypatch):
+    """``train.py`` with a network that may send a signal in one of its calls; the exit code."""
+    source = (training.path / "net.py").read_text()
+    source = source.replace("        noise =", "        send_signal()\n        noise =")
+    sender = """
+import os, signal
+from weaver_tt.system import signals
+
+def send_signal():
+    # once the training has begun: before, the network is tried on some rows
+    if signals._is_deferring:
+        signals.calls = getattr(signals, "calls", 0) + 1
+    number, at = os.environ["SIGNAL"].split(",")
+    if signals._is_deferring and signals.calls == int(at):
+        os.kill(os.getpid(), int(number))
+"""
+    (training.path / "net.py").write_text(sender + source)
+
+    def call(prefix, *flags, number=0, at=0):
+        # 1 to 8 are steps of an epoch, 9 and 10 its validation, of all networks one after another
+        monkeypatch.setattr(signals, "calls", 0, raising=False)
+        monkeypatch.setenv("SIGNAL", f"{int(number)},{at}")
+        return cli.train(training.flags("-m", prefix, *flags))
+
+    return call
+
+
+def weights(prefix):
+    """Those of all epochs and the best one, and the metrics."""
+    files = RunFiles(prefix)
+    found = {path.name.removeprefix(Path(prefix).name): path for path in files.weights()}
+    tensors = {}
+    for name, path in found.items():
+        if "resume" not in name:
+            tensors[name] = torch.load(path, weights_only=True)
+    return tensors, json.loads(files.card.read_text())["best"]
+
+
+def same(first, second):
+    assert first[1] == second[1]
+    assert first[0].keys() == second[0].keys()
+    for name, tensors in first[0].items():
+        for key, tensor in tensors.items():
+            assert torch.equal(tensor, second[0][name][key]), (name, key)
+    return True
+
+
+def state(prefix):
+    return json.loads(RunFiles(prefix).card.read_text())["state"]
+
+
+@pytest.mark.parametrize(
+    ("number", "at", "batches"),
+    [
+        (signal.SIGTERM, 3, 3),
+        (signal.SIGUSR1, 8, 8),
+        (signal.SIGHUP, 9, 8),
+        (signal.SIGINT, 20, 8),
+    ],
+)
+def test_a_signal_finishes_the_step_saves_it_and_asks_to_be_continued(run, number, at, batches):
+    assert run("a/net") == 0
+    assert run("b/net", number=number, at=at) == RESUME_ME
+    files = RunFiles("b/net")
+    saved = torch.load(files.resume, weights_only=True)
+    assert saved["state"]["batches"] == batches
+    assert f"{number.name}: saved after {batches} batches" in files.requeue.read_text()
+    assert state("b/net") == "interrupted"
+    assert not files.lock.exists()
+    assert run("b/net", "--resume") == 0
+    assert not files.requeue.exists()
+    assert state("b/net") == "done"
+    assert same(weights("a/net"), weights("b/net"))
+
+
+def test_a_run_may_be_interrupted_in_every_step(run):
+    assert run("a/net") == 0
+    codes = [run("b/net", number=signal.SIGTERM, at=1)]
+    while codes[-1] == RESUME_ME and len(codes) < 20:
+        saved = torch.load(RunFiles("b/net").resume, weights_only=True)
+        # the next step: the process's first call, or its third one, behind two of the validation
+        at = 3 if saved["state"]["batches"] == 8 else 1
+        codes.append(run("b/net", "--resume", number=signal.SIGTERM, at=at))
+    # 16 steps
+    assert codes == [RESUME_ME] * 16 + [0]
+    assert same(weights("a/net"), weights("b/net"))
+
+
+def test_max_time_ends_as_a_signal_does(run, monkeypatch):
+    assert run("a/net") == 0
+    # at once: the first step is the last one
+    monkeypatch.setattr("weaver_tt.cli.seconds_of", lambda *arguments: 0)
+    assert run("b/net", "--max-time", "00:01") == RESUME_ME
+    assert "--max-time 00:01: saved after 1 batches" in RunFiles("b/net").requeue.read_text()
+    assert run("b/net", "--resume") == 0
+    assert same(weights("a/net"), weights("b/net"))
+
+
+def test_members_that_are_trained_are_not_trained_again(run, capsys):
+    # the fifth step of the second one
+    flags = ("--ensemble", "3", "--auto-clean")
+    assert run("a/net", *flags) == 0
+    assert run("b/net", *flags, number=signal.SIGTERM, at=25) == RESUME_ME
+    first = RunFiles("b/net").member(0).best
+    before = first.stat().st_mtime_ns
+    assert run("b/net", *flags, "--resume") == 0
+    assert first.stat().st_mtime_ns == before
+    for number in range(3):
+        for prefix in ("a/net", "b/net"):
+            assert RunFiles(prefix).member(number).best.is_file()
+    assert same(weights("a/net"), weights("b/net"))
+
+
+def test_an_interruption_before_the_first_step_asks_to_be_continued_too(run, training):
+    (training.path / "mine.py").write_text(
+        "import os, signal\ndef f(x):\n"
+        "    number, _ = os.environ['SIGNAL'].split(',')\n"
+        "    if int(number): os.kill(os.getpid(), int(number))\n"
+        "    return x\n"
+    )
+    config = {"new_variables": {"z": "f(x)"}, "selection": "z > -100"}
+    flags = training.flags("-m", "b/net", "--custom-functions", "mine.py", config=config)
+    os.environ["SIGNAL"] = f"{int(signal.SIGTERM)},0"
+    assert cli.train(flags) == RESUME_ME
+    assert RunFiles("b/net").requeue.read_text() == "SIGTERM\n"
+    os.environ["SIGNAL"] = "0,0"
+    assert cli.train([*flags, "--resume"]) == 0
+    assert not RunFiles("b/net").requeue.exists()
+
+
+def test_a_prefix_in_use_is_refused_and_its_files_stay(run, capsys):
+    assert run("a/net") == 0
+    with locked(RunFiles("a/net").lock, "-m a/net"):
+        before = RunFiles("a/net").card.read_bytes()
+        for flag in ("--resume", "--overwrite"):
+            assert run("a/net", flag) == 1
+            message = capsys.readouterr().err
+            assert f"--model-prefix a/net: in use by process {os.getpid()} on" in message
+        assert RunFiles("a/net").card.read_bytes() == before
+
+
+# --- killed
+
+
+def in_a_process(training, prefix, *flags, number, at):
+    """The same in a process of its own; its exit code."""
+    path = os.pathsep.join(filter(None, sys.path))
+    environment = {"PYTHONPATH": path, "SIGNAL": f"{int(number)},{at}"}
+    command = [sys.executable, "-m", "weaver_tt.cli", "train", *training.flags("-m", prefix)]
+    result = subprocess.run(
+        [*command, *flags], env=os.environ | environment, check=False, capture_output=True
+    )
+    return result.returncode
+
+
+@pytest.mark.parametrize("at", [2, 10, 17])
+def test_a_killed_run_goes_on_where_it_was_saved(run, training, at):
+    assert run("a/net") == 0
+    assert in_a_process(training, "b/net", "--save-minutes", "0", number=9, at=at) == -9
+    assert state("b/net") == "running"
+    assert run("b/net", "--resume") == 0
+    assert same(weights("a/net"), weights("b/net"))
+    assert not RunFiles("b/net").lock.exists()
