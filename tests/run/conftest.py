@@ -18,6 +18,8 @@ import yaml
 
 from weaver_tt import cli
 from weaver_tt.options.train import RunOptions, parse_options
+from weaver_tt.run.continuation import as_saved
+from weaver_tt.run.run_card import make_card
 
 DATA = """
 inputs:
@@ -264,3 +266,10 @@ def run_on_ranks() -> Iterator[Callable[..., list[RanksEnded]]]:
             return [RanksEnded(*ended) for ended in json.loads(process.stdout.readline())]
 
         yield run
+
+
+@pytest.fixture
+def card() -> dict[str, Any]:
+    """The card of a run with usual options, as it comes back from its file."""
+    files = {"training": {"_": {"a.root": 3}}, "validation": {}}
+    return as_saved(make_card(RunOptions(), seed=7, data_files=files, texts={"data": "inputs: {}"}))

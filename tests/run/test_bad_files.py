@@ -133,15 +133,15 @@ def test_files_that_are_not_skipped_are_an_error_as_ever(run):
     assert not Path("net_run.json").exists()
 
 
-def test_the_card_lists_what_any_rank_lost_in_any_epoch_once(tmp_path, monkeypatch):
+def test_the_card_lists_what_any_rank_lost_in_any_epoch_once(tmp_path, monkeypatch, card):
     prefix = str(tmp_path / "net")
-    save_card(prefix, {"seed": 1})
+    save_card(prefix, card)
     of_ranks = [{LostRows("b", "x", 0, 10)}, {LostRows("b", "x", 5, 20), LostRows("a", "y", 0, 3)}]
     monkeypatch.setattr(distributed, "gather_from_ranks", lambda mine: of_ranks)
     for _ in range(2):
         record_bad_files(prefix, of_ranks[0])
     assert rows_lost(recorded_bad_files(prefix)) == {"a": (3, [[0, 3]]), "b": (20, [[0, 20]])}
-    assert load_card(prefix)["seed"] == 1
+    assert load_card(prefix)["seed"] == 7
     # other ranks write nothing
     monkeypatch.setattr(distributed, "is_main", lambda: False)
     monkeypatch.setattr(bad_files, "save_card", None)

@@ -52,11 +52,10 @@ def test_auto_fills_the_places_that_a_run_writes_to(tmp_path):
     assert (options.train.log, options.train.tensorboard) == (f"{tmp_path}/net.log", "off")
 
 
-def test_a_resumed_run_goes_on_in_its_tensorboard_folder(tmp_path):
+def test_a_resumed_run_goes_on_in_its_tensorboard_folder(tmp_path, card):
     arguments = [*TRAINING, "-m", f"{tmp_path}/net", "--tensorboard", "_pfn"]
-    save_card(
-        f"{tmp_path}/net", {"options": {"train": {"tensorboard": "runs/Jan01_00-00-00_host_pfn"}}}
-    )
+    card["options"]["train"]["tensorboard"] = "runs/Jan01_00-00-00_host_pfn"
+    save_card(f"{tmp_path}/net", card)
     assert (
         naming.with_run_name(parse_options([*arguments, "--resume"]), "x").train.tensorboard
         == "runs/Jan01_00-00-00_host_pfn"
@@ -67,9 +66,9 @@ def test_a_resumed_run_goes_on_in_its_tensorboard_folder(tmp_path):
     )
 
 
-def test_a_resumed_run_keeps_its_seed_and_a_fresh_one_draws_one(tmp_path):
+def test_a_resumed_run_keeps_its_seed_and_a_fresh_one_draws_one(tmp_path, card):
     prefix = str(tmp_path / "net")
-    save_card(prefix, {"seed": 41})
+    save_card(prefix, card | {"seed": 41})
     assert naming.choose_seed(parse_options([*TRAINING, "--resume"]), prefix) == 41
     assert naming.choose_seed(parse_options([*TRAINING, "--seed", "7", "--resume"]), prefix) == 7
     fresh = {naming.choose_seed(parse_options(TRAINING), prefix) for _ in range(5)}

@@ -37,13 +37,6 @@ def test_a_run_without_a_card_has_none(tmp_path):
     assert load_card(tmp_path / "net") is None
 
 
-@pytest.fixture
-def card():
-    files = {"training": {"_": {"a.root": 3}}, "validation": {}}
-    made = make_card(RunOptions(), seed=7, data_files=files, texts={"data": "inputs: {}"})
-    return json.loads(json.dumps(made))
-
-
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

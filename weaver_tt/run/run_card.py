@@ -75,6 +75,8 @@ DONE = "done"
 INTERRUPTED = "interrupted"
 FAILED = "failed"
 
+_reported: set[str] = set()
+
 LIBRARIES = ("torch", "numpy", "awkward", "uproot", "onnx", "onnxruntime")
 
 
@@ -234,11 +236,14 @@ def load_card(prefix: str | Path) -> Card | None:
     try:
         return read_card(path)
     except DataError as error:
-        log.warning(
-            "%s; the run goes on without the card: give the flags of the training that it would "
-            "have remembered (-o, --ensemble, --seed)",
-            error,
-        )
+        # a run asks for its card several times
+        if str(error) not in _reported:
+            _reported.add(str(error))
+            log.warning(
+                "%s; the run goes on without the card: give the flags of the training that it "
+                "would have remembered (-o, --ensemble, --seed)",
+                error,
+            )
         return None
 
 
