@@ -134,6 +134,30 @@ def _first_of_file(
     return FirstRows(group, source.path, columns, selected.table, row_numbers, accounting)
 
 
+def rows_and_counts(
+    first: Sequence[FirstRows],
+    config: DataConfig,
+    plan: Plan,
+    wanted: WantedLabels = ANY_LABELS,
+) -> tuple[list[Rows], dict[str, Accounting]]:
+    """The selected rows of each file that has some, and file group -> what was counted.
+
+    Raises:
+        ConfigError: a center is ``auto``.
+        DataError: columns, labels or weights are not what they should be.
+    """
+    found = []
+    accounting: dict[str, Accounting] = {}
+    for part in first:
+        counts = accounting.setdefault(part.group, Accounting())
+        counts.add(part.accounting)
+        if part.selected:
+            rows, counted = part.to_rows(config, plan, wanted)
+            counts.add(counted)
+            found.append(rows)
+    return found, accounting
+
+
 def first_rows_of_all(
     first: Sequence[FirstRows],
     config: DataConfig,

@@ -17,7 +17,7 @@ from weaver_tt.config.plan import Purpose, make_plan, with_extra_selection, with
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.chunks import sample_files, select_window
-from weaver_tt.data.first_rows import FILES_OF_GROUP, read_first_rows
+from weaver_tt.data.first_rows import FILES_OF_GROUP, read_first_rows, rows_and_counts
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import (
     ANY_LABELS,
@@ -102,8 +102,10 @@ class Loader:
         columns = [name for name in scan.columns[0] if all(name in other for other in scan.columns)]
         return empty_observers(columns, scan.types, self._stream.plan, self._stream.config)
 
-    def try_first_rows(self, files: int = FILES_OF_GROUP) -> None:
+    def try_first_rows(self, files: int = FILES_OF_GROUP) -> dict[str, Accounting]:
         """Take the first rows of some files of each group through all but the padding.
+
+        Returns what was counted in each group.
 
         Raises:
             DataError: expressions, labels or weights do not fit the columns, or an expression
@@ -117,9 +119,8 @@ class Loader:
             files=files,
             skip_bad=stream.on_bad_file == "skip",
         )
-        for part in first:
-            if part.selected:
-                part.to_rows(stream.config, stream.plan, stream.wanted_labels)
+        _, accounting = rows_and_counts(first, stream.config, stream.plan, stream.wanted_labels)
+        return accounting
 
     def epoch(self, number: int, skip: int = 0, shares: int | None = None) -> Iterator[Batch]:
         """The batches of epoch ``number``, without the first ``skip`` of them.

@@ -24,6 +24,7 @@ from weaver_tt.engine.loop import (
 )
 from weaver_tt.engine.progress import total_accounting
 from weaver_tt.errors import DataError
+from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.formats.writers import Columns, Writer, open_writer
 from weaver_tt.log import format_metrics, log
 from weaver_tt.output.results import write_results
@@ -32,7 +33,6 @@ from weaver_tt.system import distributed
 from weaver_tt.system.json_files import json_text
 from weaver_tt.tasks.base import Task
 
-UNNAMED_GROUP = "_"  # the group of files given without a name
 # in an output file, the name of the text that lists what could not be read
 BAD_FILES = "weaver_tt_bad_files"
 Part = tuple[Predictor, Mapping[str, Loader]]  # a network and the rows that it predicts

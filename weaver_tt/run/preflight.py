@@ -15,6 +15,7 @@ import torch
 from weaver_tt.config.alternatives import load_alternative
 from weaver_tt.config.plan import make_plan, with_extra_selection, without_reweighting
 from weaver_tt.config.schema import DataConfig, Labels
+from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.first_rows import BATCH_ROWS, ROWS, FirstRows, first_batch, read_first_rows
 from weaver_tt.data.loaders import Loader, test_loaders, val_loader
 from weaver_tt.data.scan import Scan
@@ -65,6 +66,17 @@ class TriedFiles:
     provisional: DataConfig  # with statistics of these rows
 
 
+@dataclass(frozen=True, slots=True)
+class OtherFiles:
+    """What is in the files of validation and test.
+
+    ``counts``: validation or test -> file group -> what was counted in its first rows.
+    """
+
+    validation: Scan | None
+    counts: Mapping[str, Mapping[str, Accounting]]
+
+
 def check_training(config: DataConfig, options: RunOptions) -> TrainingScans:
     """Try out a training, on a few rows of each file group, before anything is written.
 
@@ -113,19 +125,29 @@ def _try_training(config: DataConfig, options: RunOptions) -> TrainingScans:
     return replace(tried.scans, labels=provisional.labels)
 
 
-def try_files(
+def try_files(config: DataConfig, options: RunOptions) -> TriedFiles:
+    """Look at all files, and hand the first rows of each training group to what adds up.
+
+    Raises:
+        WeaverError: something is wrong.
+    """
+    tried = try_training_files(config, options)
+    others = try_other_files(tried, options)
+    return replace(tried, scans=replace(tried.scans, validation=others.validation))
+
+
+def try_training_files(
     config: DataConfig, options: RunOptions, rows: int = ROWS, known: Scan | None = None
 ) -> TriedFiles:
-    """Look at all files, and hand ``rows`` rows of each training group to what adds up.
+    """Look at the training files, and hand ``rows`` rows of each group to what adds up.
 
-    ``known``: an earlier scan of the training files.
+    ``known``: an earlier scan of these files.
 
     Raises:
         WeaverError: something is wrong.
     """
     data = options.data
     scan = scan_training_files(config, data, known)
-    validation = None
     selected = with_extra_selection(config, "train", data.extra_selection_train)
     plan = make_plan(selected, "train")
     skip_bad = data.on_bad_file == "skip"
@@ -133,24 +155,43 @@ def try_files(
     _try_accumulators(config, data, scan, first)
     tables = [part.table for part in first if part.selected]
     provisional = provisional_statistics(without_reweighting(config), tables)
-    loader = val_loader(load_alternative(provisional, data.data_config_val), data, scan=scan)
+    return TriedFiles(TrainingScans(scan, None, config.labels), first, provisional)
+
+
+def try_other_files(tried: TriedFiles, options: RunOptions) -> OtherFiles:
+    """Try the first rows of validation and test files, with the statistics of those of training.
+
+    Raises:
+        WeaverError: something is wrong.
+    """
+    data = options.data
+    config = tried.provisional
+    scan = tried.scans.training
+    validation = None
+    counts: dict[str, dict[str, Accounting]] = {}
+    loader = val_loader(load_alternative(config, data.data_config_val), data, scan=scan)
     if loader is not None:
-        loader.try_first_rows()
+        counts["validation"] = loader.try_first_rows()
         validation = loader.scan
     if "test" in options.output.run_mode:
         # what is wrong with test files is reported now, not after days of training
-        try_test_files(test_loaders(load_alternative(provisional, data.data_config_test), data))
-    return TriedFiles(TrainingScans(scan, validation, config.labels), first, provisional)
+        loaders = test_loaders(load_alternative(config, data.data_config_test), data)
+        counts["test"] = try_test_files(loaders)
+    return OtherFiles(validation, counts)
 
 
-def try_test_files(loaders: Mapping[str, Loader]) -> None:
+def try_test_files(loaders: Mapping[str, Loader]) -> dict[str, Accounting]:
     """Try the first rows of every test group, before the first of them is predicted.
+
+    Returns what was counted in each group.
 
     Raises:
         DataError: expressions or labels do not fit the columns.
     """
+    counts: dict[str, Accounting] = {}
     for loader in loaders.values():
-        loader.try_first_rows(files=1)
+        counts |= loader.try_first_rows(files=1)
+    return counts
 
 
 def _try_accumulators(

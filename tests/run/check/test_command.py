@@ -17,7 +17,7 @@ def test_a_training_that_runs_is_shown_and_ends_with_0(training, capsys):
     assert "no problem found" in shown
     # 32 of the 40 rows of each file are trained on
     assert "training  (no name)      2    80    100.0%    64  is_a 50%, is_b 50%" in shown
-    assert "test      (no name)      1    40              40" in shown
+    assert "test      (no name)      1    40    100.0%    40  is_b 100%" in shown
     assert "64 in 8 batches" in shown
     # nothing is left behind
     assert sorted(path.name for path in training.path.iterdir()) == [

@@ -74,6 +74,12 @@ def test_a_group_of_which_no_row_passes_is_a_remark(training):
     assert found.epoch is None
 
 
+def test_fewer_rows_than_a_batch_has_are_an_epoch(training):
+    # 4 of 40 rows of each file pass, of which 80 % are trained on: 6 rows
+    found = find(training, "--batch-size", "16", config={"selection": "n >= 36"})
+    assert (found.epoch.rows, found.epoch.batches) == (6, 1)
+
+
 def test_an_observer_that_training_files_lack_is_a_remark_and_in_test_files_a_problem(training):
     config = {"observers": ["run"]}
     found = find(training, config=config)
@@ -170,9 +176,43 @@ def test_targets_without_a_value_are_a_remark_with_their_first_place(training):
     flags = ["-i", "a.parquet", "b.parquet", "-c", "d.yaml", "--gpus="]
     found = find_all(parse_options(flags, kind=CheckRun))
     assert found.problems == []
-    assert "training group _: labels without a value: mass 2 (first: a.parquet, row 7)" in (
-        found.remarks
-    )
+    assert "training: labels without a value: mass 2 (first: a.parquet, row 7)" in (found.remarks)
+
+
+def test_rows_of_validation_and_test_are_looked_at_beside_those_of_the_training(training):
+    mass = np.arange(40.0)
+    mass[7] = np.nan
+    rewrite(training, "b", mass=mass)
+    rewrite(training, "a", mass=np.ones(40))
+    config = {
+        "selection": "n >= 4",
+        "test_time_selection": "n >= 0",
+        "labels": {"type": "custom", "value": {"mass": "mass"}},
+    }
+    training.flags(config=config)
+    flags = ["-i", "a.parquet", "-l", "b.parquet", "-t", "q:b.parquet", "-c", "d.yaml", "--gpus="]
+    found = find_all(parse_options(flags, kind=CheckRun))
+    assert [(group.looked_at, group.selected) for group in found.groups] == [
+        (40, 36),
+        (40, 36),
+        (40, 40),
+    ]
+    place = "labels without a value: mass 1 (first: b.parquet, row 7)"
+    assert [remark for remark in found.remarks if "mass" in remark] == [
+        f"validation: {place}",
+        f"test group q: {place}",
+    ]
+
+
+def test_values_are_shown_where_labels_are_wrong(training):
+    for files in (("-i", "a.parquet"), ("-l", "a.parquet")):
+        training.flags()
+        rewrite(training, "a", is_a=np.zeros(40), is_b=np.zeros(40))
+        found = find(training, *files)
+        assert len(found.problems) == 1
+        assert "40 belong to no class" in found.problems[0]
+        assert [column.name for column in found.columns] == ["x", "n"]
+        rewrite(training, "a", is_a=np.ones(40))
 
 
 def test_types_that_differ_between_files_are_a_remark_and_a_problem_where_none_fits(training):

@@ -21,7 +21,7 @@ from weaver_tt.config.plan import (
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.datasets import copy_batch
-from weaver_tt.data.first_rows import FirstRows, read_first_rows
+from weaver_tt.data.first_rows import FirstRows, read_first_rows, rows_and_counts
 from weaver_tt.data.loaders import Loader, val_loader
 from weaver_tt.data.missing_columns import MissingColumn, describe_missing, find_missing
 from weaver_tt.data.rows.batch import Batch
@@ -40,14 +40,20 @@ from weaver_tt.engine.device_settings import autocast_type
 from weaver_tt.engine.loop import run_epoch
 from weaver_tt.engine.update import make_update
 from weaver_tt.errors import BadFileError, WeaverError
-from weaver_tt.formats.file_groups import parse_groups
+from weaver_tt.formats.file_groups import UNNAMED_GROUP, parse_groups
 from weaver_tt.network.network import build_network
 from weaver_tt.options.check import CheckRun
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run.checks import check_config, describe_leaks
 from weaver_tt.run.class_number import with_classes_of_first_rows
 from weaver_tt.run.launch import choose_device
-from weaver_tt.run.preflight import check_user_files, thrown_away, try_files, try_network
+from weaver_tt.run.preflight import (
+    check_user_files,
+    thrown_away,
+    try_network,
+    try_other_files,
+    try_training_files,
+)
 from weaver_tt.run.task import make_run_task
 from weaver_tt.system.user_code import user_errors
 
@@ -75,6 +81,11 @@ class GroupFindings:
     looked_at: int
     selected: int  # of those looked at
     targets: Mapping[str, int]  # class, or "LABEL = 0|1" -> selected rows or objects
+
+    @property
+    def title(self) -> str:
+        """``training``, or with a name ``training group NAME``."""
+        return self.kind if self.name == UNNAMED_GROUP else f"{self.kind} group {self.name}"
 
     @property
     def share(self) -> float:
@@ -292,12 +303,14 @@ def _look_at_training(
     config: DataConfig, options: CheckRun, scan: Scan, findings: Findings
 ) -> None:
     """Rows of each training group, and a step of the network on some of them."""
-    tried = try_files(config, options, options.check.rows, scan)
+    tried = try_training_files(config, options, options.check.rows, scan)
     provisional = tried.provisional
     with thrown_away():
         provisional = with_classes_of_first_rows(provisional, options, tried.first)
         wanted = make_run_task(provisional, options).wanted_labels
     _look_at_values(provisional, "train", tried.first, wanted, findings)
+    for kind, counts in try_other_files(tried, options).counts.items():
+        _note_counts(kind, counts, findings)
     reading = _measure_reading(provisional, options, tried.scans.training)
     if reading is None:
         return
@@ -333,33 +346,30 @@ def _look_at_values(
 ) -> None:
     """Targets, objects and columns of the ``first`` rows, which ``config`` scales."""
     plan = make_plan(config, purpose)
-    with_rows = [part for part in first if part.selected]
-    parts = []
-    # file group -> counts of its files
-    accounting: dict[str, Accounting] = {}
-    for part in first:
-        accounting.setdefault(part.group, Accounting()).add(part.accounting)
-    for part in with_rows:
-        rows, counted = part.to_rows(config, plan, wanted)
-        accounting[part.group].add(counted)
-        parts.append(rows)
-    for number, group in enumerate(findings.groups):
-        counts = accounting.get(group.name)
-        if group.kind == kind and counts is not None:
-            findings.groups[number] = replace(
-                group,
-                looked_at=counts.read.total(),
-                selected=counts.selected.total(),
-                targets=dict(counts.targets),
-            )
+    # before labels, which may be wrong
+    findings.columns = survey_columns([part for part in first if part.selected], config)
+    parts, accounting = rows_and_counts(first, config, plan, wanted)
+    _note_counts(kind, accounting, findings)
     _note_empty_selections(list(accounting.values()), config, kind, findings)
-    for group_name, counts in accounting.items():
-        for text in counts.describe_places("undefined"):
-            findings.remarks.append(f"{kind} group {group_name}: labels without a value: {text}")
-    findings.columns = survey_columns(with_rows, config)
     findings.objects = survey_objects(parts, config)
     sizes = [row_bytes(rows) * rows.size for rows in parts]
     findings.row_bytes = sum(sizes) / max(1, sum(rows.size for rows in parts))
+
+
+def _note_counts(kind: str, accounting: Mapping[str, Accounting], findings: Findings) -> None:
+    """Selected rows and targets of each file group of one kind."""
+    for number, group in enumerate(findings.groups):
+        counts = accounting.get(group.name)
+        if group.kind != kind or counts is None:
+            continue
+        findings.groups[number] = replace(
+            group,
+            looked_at=counts.read.total(),
+            selected=counts.selected.total(),
+            targets=dict(counts.targets),
+        )
+        for text in counts.describe_places("undefined"):
+            findings.remarks.append(f"{group.title}: labels without a value: {text}")
 
 
 def _note_empty_selections(
@@ -450,6 +460,9 @@ def _expect_epoch(
     elif data.samples_per_epoch is not None:
         batches = max(1, data.samples_per_epoch // data.batch_size)
     rows = batches * data.batch_size
+    if data.steps_per_epoch is None and data.samples_per_epoch is None:
+        # fewer rows than a batch has are a batch of their own
+        rows = min(rows, selected)
     return EpochFindings(
         rows=rows,
         batches=batches,
@@ -484,8 +497,8 @@ def _remark_on_values(findings: Findings) -> None:
             )
     for group in findings.groups:
         if not group.rows:
-            findings.remarks.append(f"{group.kind}: {group.name}: no rows")
+            findings.remarks.append(f"{group.title}: no rows")
         elif group.looked_at and not group.selected:
             findings.remarks.append(
-                f"{group.kind}: {group.name}: none of {group.looked_at:,} rows passes the selection"
+                f"{group.title}: none of {group.looked_at:,} rows passes the selection"
             )

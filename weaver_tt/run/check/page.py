@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.run.check.findings import EpochFindings, Findings
 
 Row = Sequence[str]
@@ -54,7 +55,7 @@ def _groups(findings: Findings) -> list[str]:
             total = max(1, sum(group.targets.values()))
             shares = [f"{name} {number / total:.0%}" for name, number in group.targets.items()]
             targets = ", ".join(share for share in shares if not share.endswith(" 0%"))
-        name = "(no name)" if group.name == "_" else group.name
+        name = "(no name)" if group.name == UNNAMED_GROUP else group.name
         expected = f"{group.expected:,}"
         numbers = [f"{group.files:,}", f"{group.rows:,}", selected, expected]
         rows.append([group.kind, name, *numbers, targets])
@@ -103,7 +104,8 @@ def _objects(findings: Findings) -> list[str]:
 def _epoch(epoch: EpochFindings) -> list[str]:
     """Rows, memory and time."""
     lines = [
-        f"  rows       {epoch.rows:,} in {epoch.batches:,} batches",
+        f"  rows       {epoch.rows:,} in {epoch.batches:,} "
+        f"{'batch' if epoch.batches == 1 else 'batches'}",
         f"  memory     {_bytes(epoch.pool_bytes)} of rows to shuffle",
         f"  reading    {_time(epoch.seconds_of_reading)}, {epoch.rows_per_second:,.0f} rows/s",
     ]
