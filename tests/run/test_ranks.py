@@ -132,6 +132,13 @@ def test_an_error_is_said_once(ended):
     assert results["no column"].said.count("no column 'nosuch'") == 1
 
 
+def test_the_learning_rate_is_found_for_the_batches_of_all_ranks(ended):
+    _, results = ended
+    result = results["lr finder"]
+    rows = 8 * len(result.codes)
+    assert f"batches of {rows} rows" in result.said
+
+
 def predicted(folder, name):
     """Columns of a prediction."""
     if name.endswith(".parquet"):

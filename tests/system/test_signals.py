@@ -13,6 +13,7 @@ from weaver_tt.system.signals import (
     Interrupted,
     deferring_signals,
     end_after,
+    ending_with_parent,
     handling_signals,
     interruption,
 )
@@ -141,3 +142,48 @@ def test_workers_ignore_signals_of_others_and_end_with_their_parent(parent):
     while any(map(is_alive, workers)):
         assert time.monotonic() < end, "a worker has outlived its parent"
         time.sleep(0.05)
+
+
+RANK = """
+import os, sys, time
+from weaver_tt.system.signals import *
+
+with handling_signals(), deferring_signals(), ending_with_parent():
+    while interruption() is None:
+        time.sleep(0.05)
+        print("waiting", flush=True)
+    with open(sys.argv[1], "w") as file:
+        file.write(interruption())
+    end_early("asked")
+"""
+LAUNCHER = """
+import subprocess, sys
+
+subprocess.run([sys.executable, "-c", *sys.argv[1:]])
+"""
+
+
+def test_a_rank_asks_itself_to_end_when_its_launcher_is_gone(tmp_path):
+    asked = tmp_path / "asked"
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER, RANK, str(asked)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    with launcher:
+        assert launcher.stdout.readline() == b"waiting\n"
+        assert not asked.exists()
+        launcher.kill()
+        # the rank holds the other end of the pipe
+        launcher.stdout.read()
+    assert asked.read_text() == "SIGTERM"
+
+
+def test_a_process_that_is_no_rank_any_more_asks_for_nothing(monkeypatch):
+    with handling_signals(), deferring_signals():
+        with ending_with_parent():
+            pass
+        monkeypatch.setattr(signals.os, "getppid", lambda: 1)
+        time.sleep(2 * signals.LOOK_EVERY)
+        assert interruption() is None

@@ -199,7 +199,8 @@ def _run_joined(options: RunOptions) -> RunResult:
     elif options.data.io_test:
         return run_on_main(lambda: run_io_test(config, options))
     elif is_trial(options):
-        return run_on_main(lambda: run_trial(config, options))
+        ranks = distributed.world_size()
+        return run_on_main(lambda: run_trial(config, options, ranks))
     elif options.output.export_onnx:
         return run_on_main(lambda: run_export(config, options))
     elif is_prediction(options):
@@ -418,8 +419,15 @@ def start_network(
 # --- try out
 
 
-def run_trial(config: DataConfig, options: RunOptions) -> TrialResult:
-    """Train for a few steps, for ``--lr-finder`` or ``--profile``."""
+def run_trial(config: DataConfig, options: RunOptions, ranks: int = 1) -> TrialResult:
+    """Train for a few steps, for ``--lr-finder`` or ``--profile``, on one process.
+
+    The learning-rate test takes the steps that ``ranks`` would take: on all their batches together.
+    """
+    if options.train.lr_finder is not None and ranks > 1:
+        rows = options.data.batch_size * ranks
+        log.info("learning-rate test for %d ranks: batches of %d rows", ranks, rows)
+        options = replace(options, data=replace(options.data, batch_size=rows))
     scans = check_training(config, options)
     config = replace(config, labels=scans.labels)
     options = open_run(options)

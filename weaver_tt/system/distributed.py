@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from weaver_tt.errors import ConfigError, TrainingError, WeaverError
 from weaver_tt.system.launchers import Place, find_place
+from weaver_tt.system.signals import ending_with_parent
 from weaver_tt.system.user_code import user_errors
 
 T = TypeVar("T")
@@ -170,10 +171,13 @@ def joined_ranks(backend: str | None) -> Iterator[None]:
         ConfigError: there are no ranks to join; see :func:`join_ranks`.
         WeaverError: another rank has failed, with its message, or has ended.
     """
+    if backend is None:
+        yield
+        return
     join_ranks(backend)
     try:
         # an error in a user's code is explained by the rank that has it
-        with failing_together(), user_errors():
+        with ending_with_parent(), failing_together(), user_errors():
             yield
     finally:
         leave_ranks()

@@ -25,7 +25,7 @@ INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 # sent to all processes already
 SAME_PRESS = 1.0
 
-# seconds between two looks of a worker process at its parent
+# seconds between two looks of a process at its parent
 LOOK_EVERY = 0.2
 
 
@@ -156,3 +156,29 @@ def _follow(parent: int, can_tell_senders: bool) -> None:
         if received is not None and received.si_pid == parent:
             break
     os._exit(0)
+
+
+# --- ranks
+
+
+@contextmanager
+def ending_with_parent() -> Iterator[None]:
+    """Inside, this process asks itself to end, by SIGTERM, once its parent is gone.
+
+    For ranks, whose launcher may be killed: nobody would end them, and they hold their GPUs.
+    """
+    over = threading.Event()
+    thread = threading.Thread(target=_ask_to_end, args=(os.getppid(), over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _ask_to_end(parent: int, over: threading.Event) -> None:
+    while not over.wait(LOOK_EVERY):
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
