@@ -132,7 +132,7 @@ def test_the_list_of_commands_is_shown_where_none_is_named(capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([])
     assert stop.value.code == 2
-    assert "expected a command first: train, check, toy, map, " in capsys.readouterr().err
+    assert "expected a command first: train, check, tune, toy, map, " in capsys.readouterr().err
 
 
 def test_flags_of_commands_are_met_with_the_nearest_too(capsys):

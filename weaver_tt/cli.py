@@ -19,6 +19,7 @@ from weaver_tt.options.check import CheckRun
 from weaver_tt.options.durations import seconds_of
 from weaver_tt.options.flags import FlagParser, add_flags, check_bounds, read_flags
 from weaver_tt.options.train import RunOptions, parse_options
+from weaver_tt.options.tune import TuneRun
 from weaver_tt.system.allocator import keep_freed_memory
 from weaver_tt.system.lack_of_memory import HINT, is_lack_of_memory
 from weaver_tt.system.signals import RESUME_ME, Interrupted, end_after, handling_signals
@@ -71,6 +72,11 @@ COMMANDS = {
         "weaver_tt.report.commands:ReportOptions",
         "weaver_tt.report.commands:run_report",
     ),
+    "tune-report": Command(
+        "trials of a search: table, importances and figures on one page",
+        "weaver_tt.report.tuning:TuneReportOptions",
+        "weaver_tt.report.tuning:run_tune_report",
+    ),
     "closure": Command(
         "compare network and map with direct tagging",
         f"{TRUTH_TAGGING}:ClosureOptions",
@@ -94,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return train(arguments[1:], prog="weaver-tt train")
     if arguments[:1] == ["check"]:
         return check(arguments[1:])
+    if arguments[:1] == ["tune"]:
+        return tune(arguments[1:])
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
         refuse_command(arguments)
@@ -116,6 +124,7 @@ def refuse_command(arguments: Sequence[str]) -> NoReturn:
     summaries = {
         "train": "train, predict or export a network (the same as train.py)",
         "check": "what is in the data, and whether a training would run on it",
+        "tune": "search for the best settings of a training",
     }
     summaries |= {name: command.summary for name, command in COMMANDS.items()}
     # the parsers of the commands themselves are made when they run: this is their list
@@ -133,15 +142,23 @@ def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int
     configure_log()
     options: RunOptions = parse_options(arguments, prog)
     prepare_threads()
+    return train_guarded("weaver_tt.run.run:run", options)
+
+
+def train_guarded(place: str, options: RunOptions) -> int:
+    """Call the function ``place``, which trains; returns the exit code.
+
+    Signals and ``--max-time`` end it where it can be continued.
+    """
+
+    def function(options: RunOptions) -> object:
+        max_time = options.train.max_time
+        if max_time is not None:
+            end_after(seconds_of(max_time, "--max-time"), f"--max-time {max_time}")
+        return load_object(place)(options)
+
     with handling_signals():
-        return guarded(_run, options)
-
-
-def _run(options: RunOptions) -> object:
-    max_time = options.train.max_time
-    if max_time is not None:
-        end_after(seconds_of(max_time, "--max-time"), f"--max-time {max_time}")
-    return importlib.import_module("weaver_tt.run.run").run(options)
+        return guarded(function, options)
 
 
 def check(arguments: Sequence[str] | None = None) -> int:
@@ -157,6 +174,20 @@ def check(arguments: Sequence[str] | None = None) -> int:
     prepare_threads()
     command = importlib.import_module("weaver_tt.run.check.command")
     return guarded(command.run_check, options)
+
+
+def tune(arguments: Sequence[str] | None = None) -> int:
+    """``weaver-tt tune``: search for the best settings of a training; returns the exit code."""
+    configure_log()
+    options = parse_options(
+        arguments,
+        "weaver-tt tune",
+        "Search for the best settings of a training: takes its flags, and trains one trial after "
+        "the other with settings that Optuna proposes.",
+        TuneRun,
+    )
+    prepare_threads()
+    return train_guarded("weaver_tt.run.tune:run_tune", options)
 
 
 def prepare_threads() -> None:

@@ -14,7 +14,8 @@ from weaver_tt.options.flags import help_text, spellings, value_type
 from weaver_tt.options.train import RunOptions
 
 PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
-OF_CHECK = "weaver_tt.options.check:CheckOptions"
+# commands that take the flags of a training, too
+BESIDE_TRAINING = ["weaver_tt.options.check:CheckOptions", "weaver_tt.options.tune:TuneOptions"]
 LIST = re.compile(r"<!-- flags of (\S+) -->\n(.*?)<!-- end -->\n", flags=re.S)
 
 
@@ -61,7 +62,7 @@ def test_every_command_has_a_list_on_the_page():
     parts = [part.default_factory for part in fields(RunOptions)]
     of_training = [f"{part.__module__}:{part.__name__}" for part in parts]
     assert sorted(listed) == sorted(
-        [*of_training, OF_CHECK, *(command.options for command in COMMANDS.values())]
+        [*of_training, *BESIDE_TRAINING, *(command.options for command in COMMANDS.values())]
     )
 
 

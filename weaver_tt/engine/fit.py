@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.engine.progress import BatchLoader
@@ -11,6 +11,9 @@ from weaver_tt.engine.training import Trainable, Training
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system.signals import deferring_signals
 from weaver_tt.tasks.base import Task
+
+AfterEpoch = Callable[[int, Mapping[str, float]], None]
+"""What is called when the files of an epoch are written: with its number and its metrics."""
 
 
 def fit(
@@ -22,7 +25,7 @@ def fit(
     prefix: str,
     tracker: Tracker,
     seed: int | None = None,
-    after_epoch: Callable[[], None] | None = None,
+    after_epoch: AfterEpoch | None = None,
 ) -> EpochMetrics:
     """Train ``network`` on ``task`` and keep its weights; the metrics of the best epoch.
 
@@ -42,6 +45,7 @@ def fit(
     # a step is finished, and an epoch's files are written
     with deferring_signals():
         while not training.is_over():
+            number = training.state.epoch
             train_metrics = training.train(train)
             if val is None:
                 val_metrics = train_metrics
@@ -50,5 +54,5 @@ def fit(
             training.report(train_metrics, val_metrics, train, val)
             training.save_epoch(val_metrics)
             if after_epoch is not None:
-                after_epoch()
+                after_epoch(number, val_metrics)
     return training.finish()

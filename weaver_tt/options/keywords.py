@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -21,20 +22,47 @@ def options_from_keywords(keywords: Mapping[str, Any]) -> RunOptions:
     Raises:
         ConfigError: there is no such flag, or its value is of another kind.
     """
-    options = RunOptions()
-    # no two parts have an option of the same name, as flags have no parts
-    parts = [getattr(options, part.name) for part in dataclasses.fields(options)]
-    fields = {}
-    for part in parts:
-        for field in dataclasses.fields(part):
-            fields[field.name] = (part, field)
+    return with_keywords(RunOptions(), keywords)
+
+
+def with_keywords(options: RunOptions, keywords: Mapping[str, Any]) -> RunOptions:
+    """``options`` of a run with these set; see :func:`options_from_keywords`.
+
+    Raises:
+        ConfigError: there is no such flag, or its value is of another kind.
+    """
+    parts = {}
+    for part in dataclasses.fields(RunOptions):
+        parts[part.name] = dataclasses.replace(getattr(options, part.name))
+    known = option_fields()
     for name, value in keywords.items():
-        if name not in fields:
-            raise unknown_key(name, fields, "options")
-        part, field = fields[name]
-        hint = get_type_hints(type(part))[name]
-        setattr(part, name, _read_value(name, value, hint, field.metadata["argparse"]))
-    return options
+        if name not in known:
+            raise unknown_key(name, known, "options")
+        option = known[name]
+        value = _read_value(name, value, option.hint, option.field.metadata["argparse"])
+        setattr(parts[option.part], name, value)
+    return RunOptions(**parts)
+
+
+@dataclass(frozen=True)
+class OptionField:
+    """An option of a run: the part that it stands in, its field, and the type of its value."""
+
+    part: str
+    field: dataclasses.Field[Any]
+    hint: Any
+
+
+def option_fields() -> dict[str, OptionField]:
+    """All options of a run, by name: no two parts have one of the same name, as flags have none."""
+    found = {}
+    options = RunOptions()
+    for part in dataclasses.fields(options):
+        values = getattr(options, part.name)
+        hints = get_type_hints(type(values))
+        for field in dataclasses.fields(values):
+            found[field.name] = OptionField(part.name, field, hints[field.name])
+    return found
 
 
 def _read_value(name: str, value: Any, hint: Any, settings: Mapping[str, Any]) -> Any:

@@ -40,7 +40,7 @@ def draw_report(
     """
     pictures = []
     for name, caption, figure in _figures(models, signals):
-        pictures.append(_write_picture(name, caption, figure, folder))
+        pictures.append(write_picture(name, caption, figure, folder))
     return pictures
 
 
@@ -65,11 +65,12 @@ def draw_spectra(
             "the closer the shapes, the less it is sculpted."
         )
         file_name = f"sculpting_{column}_{100 * efficiency:.0f}"
-        pictures.append(_write_picture(file_name, caption, figure, folder))
+        pictures.append(write_picture(file_name, caption, figure, folder))
     return pictures
 
 
-def _write_picture(name: str, caption: str, figure: Figure, folder: Path) -> Picture:
+def write_picture(name: str, caption: str, figure: Figure, folder: Path) -> Picture:
+    """Write a figure as PNG and PDF; ``name`` may hold anything."""
     # names of models and columns may hold anything
     path = folder / re.sub(r"[^\w.+-]+", "_", name)
     save_figure(figure, path)

@@ -117,7 +117,7 @@ def report_page(
     parts.append("<h2>Calibration</h2>")
     parts.append(_calibration(models))
     parts.append("<h2>Figures</h2>")
-    parts.append(_gallery(pictures))
+    parts.append(gallery(pictures))
     parts.append("<h2>Rows and files</h2>")
     parts.append(_files(models, classes))
     return PAGE.format(title=escape(title), style=STYLE, body="\n".join(parts))
@@ -265,7 +265,8 @@ def _calibration(models: Mapping[str, Any]) -> str:
     return html_table(["", "expected calibration error"], rows)
 
 
-def _gallery(pictures: Sequence[Picture]) -> str:
+def gallery(pictures: Sequence[Picture]) -> str:
+    """All figures with their captions, inlined."""
     parts = []
     for picture in pictures:
         data = base64.b64encode(picture.path.read_bytes()).decode()

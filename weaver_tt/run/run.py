@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from weaver_tt.deploy.sample import (
 )
 from weaver_tt.engine.checkpoint import find_states
 from weaver_tt.engine.device_settings import seed_everything, set_threads
-from weaver_tt.engine.fit import fit
+from weaver_tt.engine.fit import AfterEpoch, fit
 from weaver_tt.engine.trackers.console import Console
 from weaver_tt.engine.trackers.make import make_tracker
 from weaver_tt.engine.trials.lr_finder import find_rate
@@ -172,20 +172,20 @@ def run(options: RunOptions) -> RunResult:
     return result
 
 
-def run_on_this_process(options: RunOptions) -> RunResult:
+def run_on_this_process(options: RunOptions, after_epoch: AfterEpoch | None = None) -> RunResult:
     """Print, try out, export, predict or train.
 
-    With ``--backend`` this process is one of several ranks, all of which call this. What fails on
-    one of them fails on all.
+    A training calls ``after_epoch`` when the files of an epoch are written. With ``--backend`` this
+    process is one of several ranks, all of which call this. What fails on one of them fails on all.
     """
     with distributed.joined_ranks(options.train.backend):
         if distributed.is_running():
             # what all of them find is said once
             configure_log(rank=distributed.rank())
-        return _run_joined(options)
+        return _run_joined(options, after_epoch)
 
 
-def _run_joined(options: RunOptions) -> RunResult:
+def _run_joined(options: RunOptions, after_epoch: AfterEpoch | None) -> RunResult:
     check_options(options)
     set_threads(options.train.num_threads)
     for line in flags_without_effect(options):
@@ -206,7 +206,7 @@ def _run_joined(options: RunOptions) -> RunResult:
     elif is_prediction(options):
         return run_predict(config, options)
     else:
-        return run_train(config, options)
+        return run_train(config, options, after_epoch)
     return None
 
 
@@ -224,13 +224,17 @@ def print_network(config: DataConfig, options: RunOptions) -> None:
 # --- train
 
 
-def run_train(config: DataConfig, options: RunOptions) -> TrainingResult:
+def run_train(
+    config: DataConfig, options: RunOptions, after_epoch: AfterEpoch | None = None
+) -> TrainingResult:
     """Train a network, or one for each fold of a cross-validation; then predict the test files."""
     with requesting_requeue(options):
-        return _train_and_predict(config, options)
+        return _train_and_predict(config, options, after_epoch)
 
 
-def _train_and_predict(config: DataConfig, options: RunOptions) -> TrainingResult:
+def _train_and_predict(
+    config: DataConfig, options: RunOptions, after_epoch: AfterEpoch | None
+) -> TrainingResult:
     check_prefix(options)
     # before a folder is made for it, and before the first pass over the data
     scans = check_training(config, options)
@@ -250,7 +254,7 @@ def _train_and_predict(config: DataConfig, options: RunOptions) -> TrainingResul
             log.warning("changed since the run began: %s", change)
         with local_copies(options.data, "data_train", "data_val") as data:
             for fold in fold_options(replace(options, data=data)):
-                best += train_fold(config, fold, files, scans)
+                best += train_fold(config, fold, files, scans, after_epoch)
     bad_files: list[Sequence[BadFile]] = []
     without_output = 0
     for fold in fold_options(options):
@@ -309,7 +313,11 @@ def name_run(options: RunOptions) -> RunOptions:
 
 
 def train_fold(
-    config: DataConfig, options: RunOptions, files: DataFiles, scans: TrainingScans
+    config: DataConfig,
+    options: RunOptions,
+    files: DataFiles,
+    scans: TrainingScans,
+    after_epoch: AfterEpoch | None = None,
 ) -> list[dict[str, float | None]]:
     """Train every member of the ensemble, one as a rule, on the run's ``files``.
 
@@ -339,7 +347,11 @@ def train_fold(
         seeds = {member.prefix: seed_of_member(seed, n) for n, member in enumerate(members)}
     with recording_state(prefix):
         for member, member_seed in seeds.items():
-            best.append(train_member(config, scans, sample, options, member, member_seed, device))
+            best.append(
+                train_member(
+                    config, scans, sample, options, member, member_seed, device, after_epoch
+                )
+            )
         if distributed.is_main():
             # members have added the files that they wrote
             card = load_card(prefix) or card
@@ -355,6 +367,7 @@ def train_member(
     prefix: str,
     seed: int,
     device: torch.device,
+    after_epoch: AfterEpoch | None = None,
 ) -> dict[str, float | None]:
     """Train one network; returns the metrics of its best epoch.
 
@@ -390,12 +403,14 @@ def train_member(
         settings = with_tracker_subfolders(settings, Path(prefix).name)
     run_prefix = options.network.model_prefix
 
-    def record_losses() -> None:
+    def end_epoch(number: int, metrics: Mapping[str, float]) -> None:
         record_bad_files(run_prefix, train.lost | (val.lost if val else set()))
+        if after_epoch is not None:
+            after_epoch(number, metrics)
 
     with make_tracker(settings, prefix, network.unwrapped) as tracker:
         list_files(run_prefix, tracker.files())
-        best = fit(network, task, train, val, settings, prefix, tracker, seed, record_losses)
+        best = fit(network, task, train, val, settings, prefix, tracker, seed, end_epoch)
         list_files(run_prefix, tracker.files())
     if distributed.is_main():
         bad_files = recorded_bad_files(run_prefix)
