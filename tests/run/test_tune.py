@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from weaver_tt import cli
 from weaver_tt.run import tune
 from weaver_tt.run.run_card import load_card
 from weaver_tt.run_files import RunFiles
+from weaver_tt.system.signals import RESUME_ME
 from weaver_tt.system.study_file import STUDY_NAME, open_journal
 
 SPACE = """
@@ -274,6 +276,22 @@ def test_ctrl_c_leaves_the_trial_to_the_next_call(search, monkeypatch):
     assert states(search) == ["FAIL", "WAITING"]
     assert search("--trials", 1) == 0
     assert states(search) == ["FAIL", "COMPLETE"]
+
+
+def test_a_signal_ends_the_search_with_the_code_of_what_can_be_continued(search, monkeypatch):
+    def end(*_):
+        signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tune, "run_on_this_process", end)
+        assert search("--trials", 1) == RESUME_ME
+    assert states(search) == ["FAIL", "WAITING"]
+
+
+def test_max_time_ends_the_search_between_trials_too(search, monkeypatch):
+    monkeypatch.setattr("weaver_tt.cli.seconds_of", lambda *_: 0)
+    assert search("--max-time", "00:01") == RESUME_ME
+    assert states(search) == []
 
 
 def test_a_trial_that_kills_its_worker_each_time_is_given_up(search, monkeypatch):

@@ -23,7 +23,8 @@ MAX_CHOICES = 1000
 NOT_VARIED = (
     *("model_prefix", "resume", "load_epoch", "overwrite", "ensemble", "cross_validation"),
     *("gpus", "backend", "num_threads", "num_workers", "copy_inputs", "on_bad_file"),
-    *("demo", "io_test", "lr_finder", "profile", "regression_mode", "watch", "save_minutes"),
+    *("demo", "io_test", "lr_finder", "profile", "regression_mode", "watch"),
+    *("save_minutes", "max_time"),
     *(
         "auto_clean",
         "tensorboard",
