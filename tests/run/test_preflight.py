@@ -82,6 +82,43 @@ def test_a_flag_that_does_not_fit_the_data_or_the_network(training, flags, messa
     assert re.search(message, found)
 
 
+OBJECT_NETWORK = """
+import torch
+
+
+def get_model(data_config):
+    return torch.nn.Conv1d(1, 1, 1), {}
+"""
+
+
+def test_labels_of_the_validation_are_what_the_network_and_the_task_want(training, monkeypatch):
+    original = ak.from_parquet(training.path / "a.parquet")
+    numbers = np.arange(40) % 2
+
+    def write(name, kind, tag):
+        more = {"kind": kind, "pt": ak.Array([[1.0, 2.0]] * 40), "tag": ak.Array(tag)}
+        columns = {field: original[field] for field in original.fields}
+        ak.to_parquet(ak.Array(columns | more), training.path / f"{name}.parquet")
+
+    write("a", numbers, [[0, 1]] * 40)
+    # a third class, where the network has two outputs, and a tag that is neither yes nor no
+    write("b", np.where(numbers == 0, 0, 2), [[0, 2]] * 40)
+    flags = ("-i", "a.parquet", "-l", "b.parquet")
+    chosen = training.options(
+        *flags, config={"labels": {"type": "custom", "value": {"kind": "kind"}}}
+    )
+    found = message_before_the_first_pass(chosen, monkeypatch)
+    assert "b.parquet: label 'kind' is the number of a class, 0 to 1: 20 selected rows" in found
+    efficiency = {
+        "inputs": {"jets": {"length": 2, "vars": [["pt", None]]}},
+        "labels": {"type": "per_object", "value": {"tag": "tag"}},
+    }
+    Path("net.py").write_text(OBJECT_NETWORK)
+    chosen = training.options(*flags, config=efficiency)
+    found = message_before_the_first_pass(chosen, monkeypatch)
+    assert "b.parquet: label 'tag': 40 of 80 objects are neither 0 nor 1" in found
+
+
 OWN_FUNCTIONS = """
 def above_mean(x):
     return x > sum(x) / len(x)

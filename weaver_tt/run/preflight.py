@@ -18,6 +18,7 @@ from weaver_tt.config.schema import DataConfig, Labels
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.first_rows import BATCH_ROWS, ROWS, FirstRows, first_batch, read_first_rows
 from weaver_tt.data.loaders import Loader, test_loaders, val_loader
+from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.scan import Scan
 from weaver_tt.data.statistics.fit import make_accumulators, scan_training_files
 from weaver_tt.data.statistics.standardize import provisional_statistics
@@ -100,7 +101,9 @@ def check_reading(config: DataConfig, options: RunOptions) -> TrainingScans:
     Raises:
         WeaverError: something is wrong.
     """
-    return try_files(config, options).scans
+    tried = try_training_files(config, options)
+    others = try_other_files(tried.provisional, options, tried.scans.training)
+    return replace(tried.scans, validation=others.validation)
 
 
 def check_user_files(options: RunOptions) -> None:
@@ -118,22 +121,16 @@ def check_user_files(options: RunOptions) -> None:
 
 
 def _try_training(config: DataConfig, options: RunOptions) -> TrainingScans:
-    tried = try_files(config, options)
+    tried = try_training_files(config, options)
+    scan = tried.scans.training
     with thrown_away():
         provisional = with_classes_of_first_rows(tried.provisional, options, tried.first)
+        # what the network says about the labels holds for those of validation and test, too
+        wanted = make_run_task(provisional, options).wanted_labels
+    others = try_other_files(provisional, options, scan, wanted)
+    with thrown_away():
         try_network(provisional, options, tried.first)
-    return replace(tried.scans, labels=provisional.labels)
-
-
-def try_files(config: DataConfig, options: RunOptions) -> TriedFiles:
-    """Look at all files, and hand the first rows of each training group to what adds up.
-
-    Raises:
-        WeaverError: something is wrong.
-    """
-    tried = try_training_files(config, options)
-    others = try_other_files(tried, options)
-    return replace(tried, scans=replace(tried.scans, validation=others.validation))
+    return TrainingScans(scan, others.validation, provisional.labels)
 
 
 def try_training_files(
@@ -158,25 +155,29 @@ def try_training_files(
     return TriedFiles(TrainingScans(scan, None, config.labels), first, provisional)
 
 
-def try_other_files(tried: TriedFiles, options: RunOptions) -> OtherFiles:
-    """Try the first rows of validation and test files, with the statistics of those of training.
+def try_other_files(
+    config: DataConfig, options: RunOptions, scan: Scan, wanted: WantedLabels = ANY_LABELS
+) -> OtherFiles:
+    """Try the first rows of validation and test files, before the first epoch of a training.
+
+    ``config`` has statistics of the training files, whose ``scan`` is used where validation reads
+    these, too; ``wanted`` is what the task wants of the labels.
 
     Raises:
         WeaverError: something is wrong.
     """
     data = options.data
-    config = tried.provisional
-    scan = tried.scans.training
     validation = None
     counts: dict[str, dict[str, Accounting]] = {}
-    loader = val_loader(load_alternative(config, data.data_config_val), data, scan=scan)
+    of_validation = load_alternative(config, data.data_config_val)
+    loader = val_loader(of_validation, data, wanted_labels=wanted, scan=scan)
     if loader is not None:
         counts["validation"] = loader.try_first_rows()
         validation = loader.scan
     if "test" in options.output.run_mode:
         # what is wrong with test files is reported now, not after days of training
-        loaders = test_loaders(load_alternative(config, data.data_config_test), data)
-        counts["test"] = try_test_files(loaders)
+        of_test = load_alternative(config, data.data_config_test)
+        counts["test"] = try_test_files(test_loaders(of_test, data, wanted_labels=wanted))
     return OtherFiles(validation, counts)
 
 

@@ -309,7 +309,8 @@ def _look_at_training(
         provisional = with_classes_of_first_rows(provisional, options, tried.first)
         wanted = make_run_task(provisional, options).wanted_labels
     _look_at_values(provisional, "train", tried.first, wanted, findings)
-    for kind, counts in try_other_files(tried, options).counts.items():
+    others = try_other_files(provisional, options, tried.scans.training, wanted)
+    for kind, counts in others.counts.items():
         _note_counts(kind, counts, findings)
     reading = _measure_reading(provisional, options, tried.scans.training)
     if reading is None:
