@@ -157,3 +157,32 @@ def test_a_compression_that_is_not_installed_is_no_damage(tmp_path):
     ):
         reader.read(["pt"], 0, 4)
     assert not isinstance(caught.value, BadFileError)
+
+
+def test_rows_that_a_file_only_says_it_has_take_no_memory(tmp_path):
+    with h5py.File(tmp_path / "sparse.h5", "w") as file:
+        file.create_dataset("pt", (10**12,), "f4", chunks=(1,))
+    assert (tmp_path / "sparse.h5").stat().st_size < 10_000
+    with Hdf5Reader(str(tmp_path / "sparse.h5")) as reader:
+        boundaries = reader.clusters()
+        assert len(boundaries) == 1_000_001
+        assert boundaries[:2] == [0, 1_000_000]
+        assert boundaries[-1] == reader.rows() == 10**12
+        assert reader.read(["pt"], 7, 9)["pt"].to_list() == [0, 0]
+
+
+def test_rows_and_chunks_of_gigabytes_are_refused_before_they_are_read(tmp_path):
+    with h5py.File(tmp_path / "wide.h5", "w") as file:
+        file.create_dataset("row", (3, 10**9), "f4", chunks=(1, 1000))
+        file.create_dataset("chunk", (3 * 10**8,), "f4", chunks=(3 * 10**8,))
+        file.create_dataset("pt", data=np.ones(3))
+    reader = Hdf5Reader(str(tmp_path / "wide.h5"))
+    with pytest.raises(DataError, match="column 'chunk': a chunk takes 1200000000 bytes"):
+        reader.read(["chunk"], 0, 1)
+    reader.close()
+    with h5py.File(tmp_path / "wide.h5", "a") as file:
+        del file["chunk"]
+    with Hdf5Reader(str(tmp_path / "wide.h5")) as reader:
+        with pytest.raises(DataError, match="column 'row': a row takes 4000000000 bytes"):
+            reader.read(["row"], 0, 1)
+        assert reader.read(["pt"], 0, 1)["pt"].to_list() == [1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -21,6 +22,8 @@ VALID = "valid"
 
 # rows between the boundaries of data sets stored without chunks, where any boundary is as good
 UNCHUNKED = 8192
+MAX_CLUSTERS = 1_000_000  # boundaries of one file
+MAX_BYTES = 2**30  # of one row, or of one chunk, of a data set
 
 
 class Hdf5Reader(Reader):
@@ -98,6 +101,8 @@ class Hdf5Reader(Reader):
         if self._rows == 0:
             return [0]
         step = max((chunk[0] for chunk in chunks if chunk), default=UNCHUNKED)
+        # a file may say that it has any number of rows: without values they take no room in it
+        step *= -(-self._rows // (step * MAX_CLUSTERS))
         return [*range(0, self._rows, step), self._rows]
 
     def _close(self) -> None:
@@ -117,6 +122,7 @@ class Hdf5Reader(Reader):
         for name in names:
             dataset, field = self._columns[name]
             _check_filters(dataset)
+            self._check_size(name, dataset)
             if field is None:
                 table[name] = _read_plain(dataset, first, last)
             else:
@@ -126,6 +132,20 @@ class Hdf5Reader(Reader):
             for field, array in arrays.items():
                 table[columns[field]] = array
         return table
+
+    def _check_size(self, name: str, dataset: h5py.Dataset) -> None:
+        """Refuse rows and chunks that no memory could hold: unwritten ones take no room in a file.
+
+        Raises:
+            DataError: they are too large.
+        """
+        for what, shape in (("a row", dataset.shape[1:]), ("a chunk", dataset.chunks or ())):
+            size = math.prod(shape) * dataset.dtype.itemsize
+            if size > MAX_BYTES:
+                raise DataError(
+                    f"{self.place}: column {name!r}: {what} takes {size} bytes; at most "
+                    f"{MAX_BYTES} can be read"
+                )
 
 
 def _dataset_columns(
