@@ -56,7 +56,7 @@ def test_all_keys_that_are_made_of_a_column(config):
         "weights.reweight_vars",
     ]
     assert keys_that_need(config, "is_b") == ["labels.is_b", "weights.reweight_classes"]
-    assert keys_that_need(config, "generated") == ["weights"]
+    assert keys_that_need(config, "generated") == ["weights.reweight_basewgt"]
     assert keys_that_need(config, "flavour") == []
 
 

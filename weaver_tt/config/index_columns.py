@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from weaver_tt.config.dependencies import dependency_order
+from weaver_tt.config.places import expressions_of_rows, names_alone, row_selections
 from weaver_tt.config.schema import DataConfig, ObjectSelection
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import Expression
@@ -89,16 +90,16 @@ def check_index_columns(config: DataConfig) -> None:
     """
     if not config.objects:
         return
-    expressions = _expressions_after_selection(config)
-    used = _bare_names(config)
     copied = (*config.observer_names, *config.monitor_variables)
-    names = [*copied, *used.values()]
-    for where, expression in expressions.items():
+    names = list(copied)
+    for where, expression in (row_selections(config) | expressions_of_rows(config)).items():
         _check_names(expression.names, expression.names, f"{config.source}: {where}", config)
         names += expression.names
+    for where, alone in names_alone(config).items():
+        if where not in ("observers", "monitor_variables"):
+            _check_names(alone, frozenset(), f"{config.source}: {where}", config)
+            names += alone
     _check_new_variables(names, config)
-    for where, name in used.items():
-        _check_names([name], frozenset(), f"{config.source}: {where}", config)
     for name in copied:
         for use in _index_uses([name], config):
             if use.selection.original_index not in copied:
@@ -157,48 +158,6 @@ def _check_names(
                     name,
                     chosen.expression.source,
                 )
-
-
-def _expressions_after_selection(config: DataConfig) -> dict[str, Expression]:
-    """Place in the YAML -> expression that is evaluated on the objects that passed.
-
-    Without new variables, and without labels that are new variables too.
-    """
-    single = {
-        "selection": config.selection,
-        "test_time_selection": config.test_time_selection,
-        "event_weight": config.event_weight,
-    }
-    found = {key: expression for key, expression in single.items() if expression is not None}
-    if config.labels is not None:
-        for name, expression in config.labels.expressions.items():
-            if name not in config.new_variables:
-                found[f"label {name!r}"] = expression
-    if config.weights is not None:
-        for expression in config.weights.branches:
-            found[f"weights: {expression.source!r}"] = expression
-        if config.weights.base is not None:
-            found["weights.reweight_basewgt"] = config.weights.base
-    return found
-
-
-def _bare_names(config: DataConfig) -> dict[str, str]:
-    """Place in the YAML -> the column or new variable that it names outside of expressions.
-
-    Without those that are only copied.
-    """
-    found = {}
-    for group, variable in config.input_variables():
-        found[f"inputs.{group.name}: {variable.name!r}"] = variable.name
-    if config.labels is not None:
-        for name in config.labels.expressions:
-            found[f"labels: {name!r}"] = name
-    if config.weights is not None:
-        for name in (*config.weights.variables, *config.weights.classes):
-            found[f"weights: {name!r}"] = name
-    if config.bucketing is not None:
-        found["bucketing.var"] = config.bucketing.variable
-    return found
 
 
 def _index_uses(names: Iterable[str], config: DataConfig) -> Iterator[IndexUse]:

@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from weaver_tt.config.places import expressions_of_rows, names_alone, row_selections
 from weaver_tt.config.plan import Plan, dependency_order
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.table import file_name
 from weaver_tt.errors import DataError
-from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.formats.open_reader import open_reader
 
 
@@ -70,29 +70,12 @@ def keys_that_need(config: DataConfig, column: str) -> list[str]:
 
 def _names_by_key(config: DataConfig) -> dict[str, list[str]]:
     """Key of the YAML -> the names in it."""
-    expressions: dict[str, Expression | None] = {
-        "selection": config.selection,
-        "test_time_selection": config.test_time_selection,
-        "event_weight": config.event_weight,
-    }
+    expressions = row_selections(config) | expressions_of_rows(config)
     for name, selection in config.objects.items():
         expressions[f"object_selection.{name}"] = selection.expression
-    if config.labels is not None:
-        for name, expression in config.labels.expressions.items():
-            expressions[f"labels.{name}"] = expression
-    names = {key: sorted(found.names) for key, found in expressions.items() if found is not None}
-    for name, group in config.inputs.items():
-        names[f"inputs.{name}"] = group.names
-    names["observers"] = list(config.observer_names)
-    names["monitor_variables"] = list(config.monitor_variables)
-    weights = config.weights
-    if weights is not None:
-        names["weights.reweight_vars"] = list(weights.variables)
-        names["weights.reweight_classes"] = list(weights.classes)
-        others = set(weights.names) - {*weights.variables, *weights.classes}
-        names["weights"] = sorted(others)
-    if config.bucketing is not None:
-        names["bucketing"] = [config.bucketing.variable]
+    names = {key: sorted(expression.names) for key, expression in expressions.items()}
+    for key, alone in names_alone(config).items():
+        names[key] = list(alone)
     return names
 
 

@@ -161,8 +161,8 @@ SECTIONS = {
             "labels": {"type": "simple", "value": ["is_low", "is_high"]},
         },
     ),
-    "label 'y'": ("train", {"labels": {"type": "custom", "value": {"y": NUMBER}}}),
-    "label 'of_jet'": (
+    "labels.y": ("train", {"labels": {"type": "custom", "value": {"y": NUMBER}}}),
+    "labels.of_jet": (
         "predict",
         {
             "labels": {

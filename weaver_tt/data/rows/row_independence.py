@@ -13,6 +13,7 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
+from weaver_tt.config.places import expressions_of_rows
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column, select_rows
@@ -55,26 +56,10 @@ def check_row_independence(columns: Table, plan: Plan, config: DataConfig, path:
     selected = select_rows(first, plan, config, path, path, evaluator)
     if not selected.passed.any():
         return
-    for place, expression in _expressions_of_rows(config).items():
+    for place, expression in expressions_of_rows(config).items():
         # that prediction lacks labels is no error, and that training does is reported elsewhere
         if expression.names <= selected.table.keys():
             evaluator(expression, selected.table, f"{path}: {place}", config)
-
-
-def _expressions_of_rows(config: DataConfig) -> dict[str, Expression]:
-    """The expressions of selected rows that are no new variables, by their place in the YAML."""
-    found: dict[str, Expression] = {}
-    if config.labels is not None:
-        for name, expression in config.labels.expressions.items():
-            found[f"label {name!r}"] = expression
-    if config.event_weight is not None:
-        found["event_weight"] = config.event_weight
-    if config.weights is not None:
-        for expression in config.weights.branches:
-            found[f"weights.weight_branches {expression.source!r}"] = expression
-        if config.weights.base is not None:
-            found["weights.reweight_basewgt"] = config.weights.base
-    return found
 
 
 def _evaluate_in_halves(
