@@ -1,5 +1,7 @@
 """The JSON map gives the same numbers in correctionlib, and comes back unchanged."""
 
+import json
+
 import correctionlib
 import numpy as np
 import pytest
@@ -72,3 +74,22 @@ def test_a_place_that_cannot_be_written_is_an_output_error(efficiency_map, tmp_p
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write the efficiency map"):
         save_map(efficiency_map, str(tmp_path / "file" / "map.json"), "")
+
+
+@pytest.mark.parametrize("edges", ["[3, 2]", "[1, 1]", "[1]", "[NaN, 2]", "5", "[1e400, 2]"])
+def test_a_map_whose_bins_make_no_sense_is_refused(efficiency_map, tmp_path, edges):
+    path = tmp_path / "map.json"
+    save_map(efficiency_map, str(path), "a test")
+    document = json.loads(path.read_text())
+    for correction in document["corrections"]:
+        if correction["name"] == "efficiency":
+            correction["data"]["default"]["edges"][0] = json.loads(edges)
+    path.write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match="not an efficiency map"):
+        load_map(str(path))
+
+
+def test_lists_inside_of_lists_inside_of_lists_are_refused(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(ConfigError, match="not an efficiency map"):
+        load_map(str(tmp_path / "deep.json"))

@@ -86,7 +86,15 @@ def load_map(path: str) -> EfficiencyMap:
             maps[name] = _flavour_map(efficiency[name], error[name], tags[name])
     except OSError as problem:
         raise ConfigError(f"{path}: cannot read the efficiency map: {problem}") from problem
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+    # RecursionError is a RuntimeError, a number that no float holds an ArithmeticError
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+    ) as problem:
         raise ConfigError(
             f"{path}: not an efficiency map as `weaver-tt map` writes it: {problem!r}"
         ) from problem
@@ -137,6 +145,9 @@ def _by_flavour(choice: dict[str, Any]) -> dict[str, Any]:
 
 def _flavour_map(efficiency: dict[str, Any], error: dict[str, Any], tags: float) -> FlavourMap:
     pt_edges, eta_edges = (np.asarray(edges, float) for edges in efficiency["edges"])
+    for edges in (pt_edges, eta_edges):
+        if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
+            raise ValueError("bin edges that do not increase")
     shape = len(pt_edges) - 1, len(eta_edges) - 1
     return FlavourMap(
         pt_edges,
