@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 RECIPE := --batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --warmup-steps 0.05 --start-lr 2e-2 --num-epochs 8 --ensemble 4 --train-val-split 0.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz lint clean
+.PHONY: help install demo test soak fuzz lint clean
 
 help:  ## show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -52,6 +52,9 @@ fuzz: install  ## look for YAMLs and expressions that break a promise, FUZZ_SECO
 	@mkdir -p fuzz/yaml fuzz/expressions
 	$(BIN)/python tests/fuzz_inputs.py yaml fuzz/yaml data_configs -artifact_prefix=fuzz/ -max_total_time=$(FUZZ_SECONDS)
 	$(BIN)/python tests/fuzz_inputs.py expressions fuzz/expressions -artifact_prefix=fuzz/ -max_total_time=$(FUZZ_SECONDS)
+
+soak: install  ## interrupt runs of every kind at random moments, continue and compare them
+	$(BIN)/python tests/soak.py --moments 50
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .

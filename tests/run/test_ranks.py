@@ -45,7 +45,9 @@ class Net(nn.Module):
         if self.steps == int(at) and os.environ.get("RANK", "0") in on:
             if mode == "killed":
                 os.kill(os.getpid(), 9)
-            raise RuntimeError("the magnet is off")
+            if mode == "fails":
+                raise RuntimeError("the magnet is off")
+            os.kill(os.getpid(), 10)  # SIGUSR1, with which the step goes on
         return self.layers(self.norm(event)) * (1 + 0.1 * random.random() + np.random.rand())
 
 
@@ -210,6 +212,30 @@ def test_a_training_that_ends_in_an_epoch_goes_on_to_the_last_bit(tmp_path, run_
     (tmp_path / "MODE").write_text("none 0 none")
     [resumed] = run_on_ranks(tmp_path, (2, command(f"train -m b/net {flags} --resume", "net")))
     assert resumed.codes == [0, 0], resumed.said
+    expected = weights_of(tmp_path, "a/net")
+    found = weights_of(tmp_path, "b/net")
+    for name, values in expected["weights"].items():
+        assert torch.equal(values, found["weights"][name]), name
+    assert expected["state"]["best"] == found["state"]["best"]
+
+
+def test_ranks_save_and_end_at_the_same_step_where_one_of_them_is_asked_to(tmp_path, run_on_ranks):
+    write_events(tmp_path)
+    flags = "--num-epochs 2 --data-fraction 0.9"
+    train = command(f"train -m a/net {flags}", "net")
+    [whole] = run_on_ranks(tmp_path, (2, train))
+    assert whole.codes == [0, 0], whole.said
+    train = command(f"train -m b/net {flags}", "net")
+    (tmp_path / "MODE").write_text("asked 3 1")
+    [stopped] = run_on_ranks(tmp_path, (2, train))
+    assert stopped.codes == [75, 75], stopped.said
+    assert weights_of(tmp_path, "b/net")["state"]["batches"] == 3
+    request = (tmp_path / "b" / "net_requeue").read_text()
+    assert request.startswith("another rank was: saved after 3 batches of epoch 0")
+    (tmp_path / "MODE").write_text("none 0 none")
+    [resumed] = run_on_ranks(tmp_path, (2, [*train, "--resume"]))
+    assert resumed.codes == [0, 0], resumed.said
+    assert not (tmp_path / "b" / "net_requeue").exists()
     expected = weights_of(tmp_path, "a/net")
     found = weights_of(tmp_path, "b/net")
     for name, values in expected["weights"].items():
