@@ -6,8 +6,13 @@ import awkward as ak
 import pytest
 
 from weaver_tt.config.load import from_mapping
-from weaver_tt.config.plan import make_plan
-from weaver_tt.data.missing_columns import describe_missing, find_missing, keys_that_need
+from weaver_tt.config.plan import make_plan, with_extra_selection
+from weaver_tt.data.missing_columns import (
+    EXTRA_SELECTION,
+    describe_missing,
+    find_missing,
+    keys_that_need,
+)
 from weaver_tt.data.scan import scan_files
 from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import FileGroup
@@ -58,6 +63,12 @@ def test_all_keys_that_are_made_of_a_column(config):
     assert keys_that_need(config, "is_b") == ["labels.is_b", "weights.reweight_classes"]
     assert keys_that_need(config, "generated") == ["weights.reweight_basewgt"]
     assert keys_that_need(config, "flavour") == []
+
+
+def test_a_selection_of_a_flag_is_none_of_the_yaml(config):
+    config = with_extra_selection(config, "train", "(run % 2 == 0) & (jet_mass > 0)")
+    assert keys_that_need(config, "run") == [EXTRA_SELECTION, "observers"]
+    assert keys_that_need(config, "event")[0] == "selection"
 
 
 def test_missing_columns_come_in_the_order_of_the_plan(config):

@@ -73,8 +73,11 @@ def test_a_column_that_is_missing_anywhere(training, config, message, monkeypatc
         (["-t", "a.parquet", "--predict-output", "pred.txt"], r"no writer for '\.txt'"),
         (["--tensorboard-custom-fn", "fn.py"], r"fn\.py"),
         (["--lr-finder", "1,2"], "expected lowest rate, highest rate"),
-        (["--cross-validation", "event%2"], "no column 'event'"),
-        (["--extra-selection-val", "y > 2"], "no column 'y'"),
+        (
+            ["--cross-validation", "event%2"],
+            r"no column 'event' \(needed by --extra.* or --cross-val",
+        ),
+        (["--extra-selection-val", "y > 2"], r"no column 'y' \(needed by --extra-selection"),
     ],
 )
 def test_a_flag_that_does_not_fit_the_data_or_the_network(training, flags, message, monkeypatch):

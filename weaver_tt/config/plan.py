@@ -106,15 +106,15 @@ def with_extra_selection(config: DataConfig, purpose: Purpose, extra: str | None
         return config
     where = f"{config.source}: extra selection"
     # parsed alone first: between parentheses `x) | (y` would be an expression
-    both = parse_expression(extra, where, config.custom_functions)
-    check_expression(both, where, config)
+    alone = both = parse_expression(extra, where, config.custom_functions)
+    check_expression(alone, where, config)
     own = selection_of(config, purpose)
     if own is not None:
         text = f"({own.source}) & ({extra})"
         both = parse_expression(text, where, config.custom_functions)
     if purpose == "predict":
-        return replace(config, test_time_selection=both)
-    return replace(config, selection=both)
+        return replace(config, test_time_selection=both, extra_selection=alone)
+    return replace(config, selection=both, extra_selection=alone)
 
 
 def _always_needed(config: DataConfig) -> list[str]:

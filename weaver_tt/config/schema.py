@@ -268,6 +268,7 @@ class DataConfig:
     file_magic: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     selection: Expression | None = None
     test_time_selection: Expression | None = None
+    extra_selection: Expression | None = None  # of a flag: a part of one of the two
     objects: Mapping[str, ObjectSelection] = field(default_factory=dict)
     new_variables: Mapping[str, Expression] = field(default_factory=dict)
     preprocess: Preprocess = Preprocess()

@@ -13,6 +13,10 @@ from weaver_tt.data.rows.table import file_name
 from weaver_tt.errors import DataError
 from weaver_tt.formats.open_reader import open_reader
 
+SELECTIONS = frozenset(("selection", "test_time_selection"))
+# what else may select rows: flags
+EXTRA_SELECTION = "--extra-selection or --cross-validation"
+
 
 @dataclass(frozen=True, slots=True)
 class MissingColumn:
@@ -60,7 +64,10 @@ def find_missing(
 
 
 def keys_that_need(config: DataConfig, column: str) -> list[str]:
-    """The keys of the YAML that are made of ``column``, directly or through new variables."""
+    """The keys of the YAML that are made of ``column``, directly or through new variables.
+
+    Selections of flags are called ``EXTRA_SELECTION``.
+    """
     keys = []
     for key, names in _names_by_key(config).items():
         if column in dependency_order(config, names):
@@ -74,6 +81,12 @@ def _names_by_key(config: DataConfig) -> dict[str, list[str]]:
     for name, selection in config.objects.items():
         expressions[f"object_selection.{name}"] = selection.expression
     names = {key: sorted(expression.names) for key, expression in expressions.items()}
+    if config.extra_selection is not None:
+        # the selections of the YAML hold it, too
+        of_flag = config.extra_selection.names
+        for key in SELECTIONS & names.keys():
+            names[key] = [name for name in names[key] if name not in of_flag]
+        names[EXTRA_SELECTION] = sorted(of_flag)
     for key, alone in names_alone(config).items():
         names[key] = list(alone)
     return names
