@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 import torch
@@ -240,3 +241,16 @@ def test_what_the_first_rank_finds_or_fails_at_is_told_to_all(monkeypatch):
     monkeypatch.setattr(distributed, "is_main", lambda: False)
     monkeypatch.setattr(distributed, "broadcast_from_main", lambda _: 4)
     assert distributed.run_on_main(fail) == 4
+
+
+def test_ranks_that_do_not_come_are_waited_for_some_minutes_alone(monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setattr(distributed, "JOINING_WAIT", timedelta(seconds=1))
+    for name, value in (("RANK", 0), ("WORLD_SIZE", 2), ("MASTER_PORT", port)):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    with pytest.raises(ConfigError, match="the 2 ranks did not come together at "):
+        distributed.join_ranks("gloo")
+    assert not distributed.is_running()

@@ -32,6 +32,9 @@ T = TypeVar("T")
 # A rank that has ended is noticed at once, by its connection
 LONGEST_WAIT = timedelta(days=7)
 
+# and how long for all of them to come: one that failed before has no connection to lose
+JOINING_WAIT = timedelta(minutes=10)
+
 MOST_CHARACTERS = 200  # of what torch says of a lost rank
 
 
@@ -56,7 +59,8 @@ class Agreement(NamedTuple):
 # which of the ranks this process has joined as
 _place: Place | None = None
 
-# the connections that sums travel on while ranks agree on something else
+# the connections that ranks agree on, and those that sums travel on meanwhile
+_words: torch_dist.ProcessGroup | None = None
 _sums: torch_dist.ProcessGroup | None = None
 
 # whether this process is to do something that the other ranks do not
@@ -116,7 +120,7 @@ def join_ranks(backend: str | None) -> None:
     Raises:
         ConfigError: an unknown backend, one that this torch lacks, or no ranks to join.
     """
-    global _place, _sums
+    global _place, _words, _sums
     if backend is None:
         return
     if backend not in ("gloo", "nccl", "mpi"):
@@ -135,29 +139,40 @@ def join_ranks(backend: str | None) -> None:
     _place = place
     if place is None or backend == "mpi":
         torch_dist.init_process_group("mpi", timeout=LONGEST_WAIT)
+        _words = torch_dist.new_group()
         _sums = torch_dist.new_group()
         return
     # NCCL moves tensors between GPUs; what the ranks agree on in each step goes through gloo
     # beside it, so that no step waits for the device
     where = "cpu:gloo,cuda:nccl" if backend == "nccl" else "gloo"
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        # torchrun listens itself
-        torch_dist.init_process_group(where, timeout=LONGEST_WAIT)
-    else:
-        torch_dist.init_process_group(
-            where,
-            init_method=f"tcp://{place.address}:{place.port}",
-            rank=place.rank,
-            world_size=place.ranks,
-            timeout=LONGEST_WAIT,
-        )
-    _sums = torch_dist.new_group(timeout=LONGEST_WAIT)
+    try:
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            # torchrun listens itself
+            torch_dist.init_process_group(where, timeout=JOINING_WAIT)
+        else:
+            torch_dist.init_process_group(
+                where,
+                init_method=f"tcp://{place.address}:{place.port}",
+                rank=place.rank,
+                world_size=place.ranks,
+                timeout=JOINING_WAIT,
+            )
+        _words = torch_dist.new_group(timeout=LONGEST_WAIT)
+        _sums = torch_dist.new_group(timeout=LONGEST_WAIT)
+    except RuntimeError as error:
+        leave_ranks()
+        raise ConfigError(
+            f"--backend: the {place.ranks} ranks did not come together at "
+            f"{place.address}:{place.port} within {JOINING_WAIT} "
+            f"({str(error)[:MOST_CHARACTERS]})"
+        ) from error
 
 
 def leave_ranks() -> None:
     """Leave the ranks."""
-    global _place, _sums
+    global _place, _words, _sums
     _place = None
+    _words = None
     _sums = None
     if torch_dist.is_available() and torch_dist.is_initialized():
         torch_dist.destroy_process_group()
@@ -219,7 +234,7 @@ def _meet(
     own = [float(error is not None), float(active), progress, float(save), float(stop)]
     total = torch.tensor(own, dtype=torch.float64)
     with _noticing_lost_ranks():
-        torch_dist.all_reduce(total)
+        torch_dist.all_reduce(total, group=_words)
     failed, number_active, sum_progress, saving, stopping = total.tolist()
     if failed:
         _raise_alike(error)
@@ -237,7 +252,7 @@ def _raise_alike(own: Exception | None) -> NoReturn:
         described = TrainingError, text
     known: list[Any] = [None] * world_size()
     with _noticing_lost_ranks():
-        torch_dist.all_gather_object(known, described)
+        torch_dist.all_gather_object(known, described, group=_words)
     first = next(number for number, found in enumerate(known) if found is not None)
     if own is not None and (first == rank() or not isinstance(own, WeaverError)):
         error = own
@@ -281,7 +296,7 @@ def sum_over_ranks(tensor: Tensor) -> Tensor:
         total = total.clone()
         _meet()
         with _noticing_lost_ranks():
-            torch_dist.all_reduce(total)
+            torch_dist.all_reduce(total, group=_words)
     return total
 
 
@@ -292,7 +307,7 @@ def gather_from_ranks(value: T) -> list[T]:
     values: list[Any] = [None] * world_size()
     _meet()
     with _noticing_lost_ranks():
-        torch_dist.all_gather_object(values, value)
+        torch_dist.all_gather_object(values, value, group=_words)
     return values
 
 
@@ -303,7 +318,7 @@ def gather_on_main(value: T) -> list[T]:
     values: list[Any] | None = [None] * world_size() if is_main() else None
     _meet()
     with _noticing_lost_ranks():
-        torch_dist.gather_object(value, values, dst=0)
+        torch_dist.gather_object(value, values, dst=0, group=_words)
     return values or []
 
 
@@ -314,7 +329,7 @@ def broadcast_from_main(value: T) -> T:
     values = [value]
     _meet()
     with _noticing_lost_ranks():
-        torch_dist.broadcast_object_list(values, src=0)
+        torch_dist.broadcast_object_list(values, src=0, group=_words)
     return values[0]
 
 
@@ -358,7 +373,7 @@ def _copy_from_main(tensors: Iterable[Tensor]) -> None:
     _meet()
     with _noticing_lost_ranks():
         for tensor in tensors:
-            torch_dist.broadcast(tensor, src=0)
+            torch_dist.broadcast(tensor, src=0, group=_words)
 
 
 # --- steps
