@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
-    "command", [["train.py"], ["weaver-tt"], ["weaver-tt", "closure"]], ids=" ".join
+    "command",
+    [["train.py"], ["weaver-tt"], ["weaver-tt", "closure"], ["weaver-tt", "tune"]],
+    ids=" ".join,
 )
 def test_help_needs_no_heavy_import(command):
     function = "train()" if command == ["train.py"] else "main()"
@@ -28,7 +30,8 @@ try:
     {function}
 except SystemExit as stop:
     assert stop.code == 0
-heavy = {{"torch", "uproot", "awkward", "matplotlib", "numpy", "pyarrow"}} & set(sys.modules)
+heavy = {{"torch", "uproot", "awkward", "matplotlib", "numpy", "pyarrow", "optuna"}}
+heavy &= set(sys.modules)
 assert not heavy, heavy
 """
     result = subprocess.run(

@@ -415,6 +415,30 @@ def test_a_file_that_is_no_search_is_refused(search, capsys):
     assert search.storage.read_text() == "jet_pt: 3\n"
 
 
+def test_a_new_search_does_not_meet_the_trials_of_another_one(search, capsys):
+    assert search("--trials", 1) == 0
+    search.storage = search.folder / "another.journal"
+    assert search("--trials", 1) == 1
+    assert "trials of another search lie there" in capsys.readouterr().err
+
+
+def test_what_a_full_disk_left_of_a_line_is_cut_off(search):
+    assert search("--trials", 1) == 0
+    with search.storage.open("a") as file:
+        file.write('{"op_code": 5, "wor')
+    assert search("--trials", 2) == 0
+    assert states(search) == ["COMPLETE"] * 2
+
+
+def test_a_file_that_cannot_be_written_ends_the_search(search, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tune, "run_on_this_process", full)
+    assert search("--trials", 1) == 1
+    assert "No space left on device" in capsys.readouterr().err
+
+
 def test_optuna_missing_is_one_message(search, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert search() == 1

@@ -38,6 +38,7 @@ from weaver_tt.run.run import TrainingResult, run_on_this_process
 from weaver_tt.run.task import make_run_task
 from weaver_tt.run.tune_space import Space, flags_of, load_space
 from weaver_tt.run.unused_flags import kind_of_run
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system.signals import end_early, interruption
 from weaver_tt.system.study_file import STUDY_NAME, open_journal, taking_turns
 from weaver_tt.system.user_code import user_errors
@@ -101,6 +102,7 @@ def run_tune(options: TuneRun) -> TuneResult:
     space = load_space(options.tune.space)
     search = prepare_search(trial_template(options), space, options.tune)
     study = open_study(options.tune.storage, search)
+    check_prefixes(study, search)
     done: list[int] = []
     bad_files: list[Sequence[BadFile]] = []
     while True:
@@ -287,6 +289,24 @@ def open_study(storage: str, search: Search) -> Any:
     return study
 
 
+def check_prefixes(study: Any, search: Search) -> None:
+    """Check that a new search does not meet the trials of an earlier one.
+
+    Raises:
+        ConfigError: trials of another search lie at the prefix.
+    """
+    if study.get_trials(deepcopy=False):
+        return
+    prefix = search.options.network.model_prefix
+    trained = RunFiles.trained(Path(prefix).parent)
+    earlier = [one for one in trained if one.startswith(f"{prefix}_trial-")]
+    if earlier:
+        raise ConfigError(
+            f"--model-prefix {prefix}: trials of another search lie there ({earlier[0]}); its "
+            "--storage continues it, and any other --model-prefix leaves it as it is"
+        )
+
+
 # --- who takes which trial
 
 
@@ -395,6 +415,8 @@ class SignsOfLife:
             except UpdateFinishedTrialError:
                 # another worker has taken it; the training is told so at its next word
                 return
+            except OSError as error:
+                log.warning("trial %d: no sign of life: %s", self._trial.number, error)
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -437,6 +459,10 @@ def run_trial(study: Any, trial: Any, search: Search) -> Sequence[BadFile]:
     except (WeaverError, torch.OutOfMemoryError) as error:
         _fail(study, trial, error)
         return []
+    except OSError as error:
+        # of the file of the search: whoever comes next finds the trial without sign of life
+        problem = f"cannot be written: {error.strerror or error}"
+        raise OutputError(f"the file of the search {problem}") from error
     except Exception as error:
         # a fault of ours
         _fail(study, trial, error)

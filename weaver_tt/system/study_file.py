@@ -59,13 +59,37 @@ def _check_first_line(path: str) -> None:
 def taking_turns(path: str) -> Iterator[None]:
     """Only one of the processes that share the journal ``path`` is inside at a time.
 
-    A lock that a killed process has left is removed after half a minute.
-    """
-    from optuna.storages.journal import JournalFileOpenLock
+    A lock that a killed process has left is removed after half a minute. What a full disk has left
+    of a last line is cut off.
 
-    lock = JournalFileOpenLock(f"{os.path.abspath(path)}.turn")
-    lock.acquire()
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    from optuna.storages.journal import JournalFileOpenLock, JournalFileSymlinkLock
+
+    path = os.path.abspath(path)
+    lock = JournalFileOpenLock(f"{path}.turn")
     try:
-        yield
-    finally:
-        lock.release()
+        lock.acquire()
+        try:
+            # the lock under which the journal itself is written
+            writing = JournalFileSymlinkLock(path)
+            writing.acquire()
+            try:
+                _cut_partial_line(path)
+            finally:
+                writing.release()
+            yield
+        finally:
+            lock.release()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _cut_partial_line(path: str) -> None:
+    """Remove the end of a file that is no whole line: the next one would be written behind it."""
+    with open(path, "rb+") as file:
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            file.truncate(whole)
