@@ -148,6 +148,12 @@ def test_an_interruption_before_the_first_step_asks_to_be_continued_too(run, tra
     assert not RunFiles("b/net").requeue.exists()
 
 
+def test_a_command_that_fails_at_once_does_not_ask_to_be_given_again(run):
+    assert run("b/net", number=signal.SIGTERM, at=3) == RESUME_ME
+    assert run("b/net", "--resume", "--extra-selection-train", "nosuch > 0") == 1
+    assert not RunFiles("b/net").requeue.exists()
+
+
 def test_a_prefix_in_use_is_refused_and_its_files_stay(run, capsys):
     assert run("a/net") == 0
     with locked(RunFiles("a/net").lock, "-m a/net"):

@@ -49,7 +49,6 @@ def holding_prefix(options: RunOptions) -> Iterator[None]:
 
         def begin() -> None:
             lock.enter_context(locked(files.lock, f"--model-prefix {files.prefix}"))
-            files.requeue.unlink(missing_ok=True)
 
         run_on_main(begin)
         yield
@@ -59,14 +58,19 @@ def holding_prefix(options: RunOptions) -> Iterator[None]:
 def requesting_requeue(options: RunOptions) -> Iterator[None]:
     """Leave ``PREFIX_requeue`` where what is done inside is interrupted.
 
-    For batch jobs that do not see the exit code, such as those of torchrun. What ``{auto}`` stands
-    for is another prefix each time, and nothing goes on there.
+    For batch jobs that do not see the exit code, such as those of torchrun. One that is there goes
+    first: a command that fails at once must not be given for ever. What ``{auto}`` stands for is
+    another prefix each time, and nothing goes on there.
     """
+    request = RunFiles(options.network.model_prefix).requeue
+    leaves_request = AUTO not in options.network.model_prefix and is_main()
+    if leaves_request:
+        request.unlink(missing_ok=True)
     try:
         yield
     except Interrupted as interruption:
-        if AUTO not in options.network.model_prefix and is_main():
-            write_text(RunFiles(options.network.model_prefix).requeue, f"{interruption}\n")
+        if leaves_request:
+            write_text(request, f"{interruption}\n")
         raise
 
 
