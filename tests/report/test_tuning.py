@@ -103,6 +103,9 @@ def test_a_report_has_table_figures_and_page(study, tmp_path, monkeypatch):
     assert page.count("<img") == len(names)
     assert "6 trials: 4 complete, 2 fail" in page
     assert "NaN &lt;loss&gt;" in page
+    # a correlation ratio has no sign
+    assert "<td>+1.00</td>" in page
+    assert "<td>0.89</td>" in page
 
 
 def test_two_metrics_have_a_figure_of_their_front(tmp_path, monkeypatch):

@@ -306,6 +306,15 @@ def test_a_trial_that_kills_its_worker_each_time_is_given_up(search, monkeypatch
     assert search("--trials", 1) == 0
 
 
+def test_a_trial_that_is_queued_already_is_not_queued_twice():
+    study = optuna.create_study()
+    trial = study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
+    # by a process that was killed before it could end the first one
+    study.enqueue_trial(trial.params, user_attrs={"continues": trial.number})
+    tune.hand_on(study, trial.number, trial.params, trial.user_attrs)
+    assert [one.state.name for one in study.trials] == ["FAIL", "WAITING"]
+
+
 def test_a_worker_is_lost_without_process_or_sign_of_life():
     me = tune.this_worker()
     ended = subprocess.Popen([sys.executable, "-c", ""])

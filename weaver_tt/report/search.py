@@ -52,6 +52,14 @@ class SearchRecord:
         """The trials that were trained to their end."""
         return [trial for trial in self.trials if trial.is_complete]
 
+    def settings_of(self, name: str) -> list[Any]:
+        """One setting of each completed trial."""
+        return [trial.settings[name] for trial in self.complete]
+
+    def is_numeric(self, name: str) -> bool:
+        """Whether a setting is a number in all completed trials."""
+        return all(is_number(setting) for setting in self.settings_of(name))
+
 
 # --- what is in the file
 
@@ -156,10 +164,10 @@ def setting_correlations(search: SearchRecord) -> dict[str, dict[str, float]]:
             continue
         of_metric = {}
         for name in search.names:
-            settings = [trial.settings[name] for trial in search.complete]
+            settings = search.settings_of(name)
             if len(set(map(repr, settings))) < 2:
                 continue
-            if all(is_number(setting) for setting in settings):
+            if search.is_numeric(name):
                 numbers = np.array(settings, dtype=float)
                 if name in search.logarithmic:
                     numbers = np.log(numbers)

@@ -129,7 +129,8 @@ def search_page(
         rows = []
         for name, importance in of_metric.items():
             correlation = correlations.get(metric, {}).get(name)
-            shown = "–" if correlation is None else f"{correlation:+.2f}"
+            sign = "+" if search.is_numeric(name) else ""
+            shown = "–" if correlation is None else f"{correlation:{sign}.2f}"
             rows.append([escape(name), f"{importance:.2f}", shown])
         parts.append(html_table([escape(metric), "random forest", "linear correlation"], rows))
     if importances:

@@ -138,7 +138,7 @@ def front(points: Array, maximized: Sequence[bool]) -> Any:
 def parallel_figure(search: SearchRecord, metric: str) -> Figure:
     """Parallel coordinates: an axis for each setting and metric, a line for each trial."""
     trials = search.complete
-    columns = {name: [trial.settings[name] for trial in trials] for name in search.names}
+    columns = {name: search.settings_of(name) for name in search.names}
     columns |= {name: [trial.values[name] for trial in trials] for name in search.metrics}
     heights = []
     ticks = []
@@ -155,7 +155,8 @@ def parallel_figure(search: SearchRecord, metric: str) -> Figure:
     places = np.arange(len(columns))
     segments = [np.column_stack([places, lines[i]]) for i in order]
     widths = [2.6 if trials[i].number in search.best else 1.0 for i in order]
-    colors = matplotlib.colormaps[COLOR_MAP]
+    # the brightest is the best
+    colors = matplotlib.colormaps[COLOR_MAP if search.maximized[metric] else f"{COLOR_MAP}_r"]
     norm = Normalize(values.min(), values.max())
     collection = LineCollection(segments, cmap=colors, norm=norm, linewidths=widths, alpha=0.8)
     collection.set_array(values[order])
