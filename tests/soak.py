@@ -166,8 +166,7 @@ def content(out: str) -> dict[str, object]:
             found[name] = path.read_bytes()
         elif name.endswith(".root"):
             with uproot.open(path) as file:
-                tree = file[file.keys()[0]]
-                found[name] = {key: tree[key].array().to_list() for key in tree}
+                found[name] = file[file.keys()[0]].arrays().to_list()
         elif path.is_file() and not name.endswith((".log", "_resume.pt", "_resume_before.pt")):
             # nothing else is left behind: no lock, no request, no part of a file
             found[name] = None
