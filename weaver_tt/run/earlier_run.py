@@ -64,8 +64,9 @@ def requesting_requeue(options: RunOptions) -> Iterator[None]:
     """
     request = RunFiles(options.network.model_prefix).requeue
     leaves_request = AUTO not in options.network.model_prefix and is_main()
-    if leaves_request:
-        request.unlink(missing_ok=True)
+    # a prefix below no folder is an error of the run itself
+    if leaves_request and request.exists():
+        request.unlink()
     try:
         yield
     except Interrupted as interruption:

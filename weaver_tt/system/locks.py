@@ -20,6 +20,7 @@ from typing import IO
 
 from weaver_tt.errors import OutputError
 from weaver_tt.log import log
+from weaver_tt.system.json_files import json_text
 
 # worker processes hold the lock of their parent, and end some tenths of a second after it
 PATIENCE = 1.5  # seconds
@@ -41,7 +42,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
         return
     with file:
         file.truncate(0)
-        file.write(json.dumps(_this_process()))
+        file.write(json_text(_this_process(), indent=None))
         file.flush()
         try:
             yield
