@@ -74,8 +74,15 @@ class SmallRun:
         (folder / "net.py").write_text(NETWORK)
 
     def __call__(self, *flags: object) -> int:
-        """Train with the flags, of which some may be those below; returns the exit code."""
-        usual = {
+        """Train with the flags; returns the exit code."""
+        return cli.train(self.flags(*flags))
+
+    def flags(self, *more: object, **own: object) -> list[str]:
+        """The usual flags of a training, ``own`` ones of a command, and ``more``.
+
+        ``more`` may have some of the others, which are then left out.
+        """
+        usual: dict[str, object] = {
             "-i": self.folder / "jets.parquet",
             "-c": self.folder / "data.yaml",
             "-n": self.folder / "net.py",
@@ -86,11 +93,12 @@ class SmallRun:
             "--gpus": "",
             "--tensorboard": "off",
         }
-        arguments = []
+        usual |= {f"--{name}": value for name, value in own.items()}
+        flags = []
         for name, value in usual.items():
-            if name not in flags:
-                arguments += [name, str(value)]
-        return cli.train([*arguments, "--no-progress", "--no-figures", *map(str, flags)])
+            if name not in more:
+                flags += [name, str(value)]
+        return [*flags, "--no-progress", "--no-figures", *map(str, more)]
 
     def files(self) -> set[str]:
         """The names of all files below the folder of the model."""
@@ -156,7 +164,7 @@ class SmallTraining:
         (path / "net.py").write_text(NOISY_NETWORK)
 
     def flags(self, *more: str, config: dict[str, Any] | None = None) -> list[str]:
-        """Those of two epochs, and ``more``; ``config`` replaces keys of the TWO_CLASSES."""
+        """Those of two epochs, and ``more``; ``config`` replaces keys of the YAML."""
         (self.path / "d.yaml").write_text(yaml.safe_dump(TWO_CLASSES | (config or {})))
         usual = "-i a.parquet b.parquet -c d.yaml -n net.py -m out/net --batch-size 8"
         quiet = "--num-epochs 2 --gpus= --no-figures --no-progress --tensorboard off --seed 3"

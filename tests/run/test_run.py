@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from weaver_tt.config.load import load_config
+from weaver_tt.data.statistics import fit
 from weaver_tt.deploy.sample import load_sample
 from weaver_tt.errors import ConfigError, TrainingError
 from weaver_tt.options.train import RunOptions
@@ -95,3 +96,13 @@ def test_metrics_of_an_earlier_prediction_do_not_stay_beside_rows_without_labels
     assert small_run(*predict, small_run.folder / "data.parquet") == 0
     assert output.is_file()
     assert not (small_run.folder / "pred_metrics.json").exists()
+
+
+def test_flops_of_real_rows_need_no_pass_over_all_of_them(training, capsys, monkeypatch):
+    def refuse_any_pass(*arguments, **more):
+        raise AssertionError("a pass over the data")
+
+    monkeypatch.setattr(fit, "accumulate", refuse_any_pass)
+    run(training.options("--print"))
+    # 2 x 4 and 4 x 2 weights, a multiplication and an addition each
+    assert "FLOPs         32 forward, for one row, the mean of 16" in capsys.readouterr().out

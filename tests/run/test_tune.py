@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import optuna
 import pytest
@@ -29,38 +30,25 @@ class SmallSearch:
     """``weaver-tt tune`` on twenty rows."""
 
     def __init__(self, run, monkeypatch) -> None:
+        self.run = run
         self.folder = run.folder
         self.storage = run.folder / "search.journal"
-        self.prefix = run.prefix
         monkeypatch.chdir(run.folder)
         # an option that it does not name is an error
         network = (run.folder / "net.py").read_text().replace(", **options", "")
         (run.folder / "net.py").write_text(network)
         self.write_space(SPACE)
 
+    @property
+    def prefix(self) -> Path:
+        return self.run.prefix
+
     def write_space(self, text: str) -> None:
         (self.folder / "space.yaml").write_text(text)
 
     def flags(self, *more: object) -> list[str]:
-        usual = {
-            "-i": "jets.parquet",
-            "-c": "data.yaml",
-            "-n": "net.py",
-            "-m": self.prefix,
-            "--num-epochs": 1,
-            "--batch-size": 4,
-            "--optimizer": "adam",
-            "--gpus": "",
-            "--tensorboard": "off",
-            "--space": "space.yaml",
-            "--storage": self.storage,
-            "--trials": 3,
-        }
-        flags = []
-        for name, value in usual.items():
-            if name not in more:
-                flags += [name, str(value)]
-        return [*flags, "--no-progress", "--no-figures", *map(str, more)]
+        own = {"space": "space.yaml", "storage": self.storage, "trials": 3}
+        return self.run.flags(*more, **own)
 
     def __call__(self, *more: object) -> int:
         return cli.main(["tune", *self.flags(*more)])
@@ -115,7 +103,7 @@ def test_the_same_seed_draws_the_same_trials(search):
     assert search("--seed", 5) == 0
     first = [(trial.params, trial.value) for trial in search.trials()]
     search.storage = search.folder / "again.journal"
-    search.prefix = search.folder / "again"
+    search.run.prefix = search.folder / "again"
     assert search("--seed", 5) == 0
     assert [(trial.params, trial.value) for trial in search.trials()] == first
     assert len({str(params) for params, _ in first}) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from weaver_tt.config.places import expressions_of_rows, names_alone, row_selections
@@ -12,6 +13,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.table import file_name
 from weaver_tt.errors import DataError
 from weaver_tt.formats.open_reader import open_reader
+from weaver_tt.formats.reader import Reader
 
 SELECTIONS = frozenset(("selection", "test_time_selection"))
 # what else may select rows: flags
@@ -95,13 +97,18 @@ def _names_by_key(config: DataConfig) -> dict[str, list[str]]:
 def describe_missing(missing: Sequence[MissingColumn], config: DataConfig) -> list[str]:
     """One line for each column, with what was probably meant in the first file that lacks it."""
     lines = []
-    for column in missing:
-        meant = _explain(column, config)
-        # the list of all columns, once for each that is like none of them, would hide the rest
-        if len(missing) > 1 and meant.startswith("known: "):
-            lines.append(str(column))
-        else:
-            lines.append(f"{column}; {meant}")
+    readers: dict[str, Reader] = {}
+    with ExitStack() as stack:
+        for column in missing:
+            path = column.files[0]
+            if path not in readers:
+                readers[path] = stack.enter_context(open_reader(path, config.treename))
+            meant = _explain(column, readers[path], config)
+            # the list of all columns, once for each that is like none of them, would hide the rest
+            if len(missing) > 1 and meant.startswith("known: "):
+                lines.append(str(column))
+            else:
+                lines.append(f"{column}; {meant}")
     return lines
 
 
@@ -114,10 +121,9 @@ def missing_error(missing: Sequence[MissingColumn], config: DataConfig) -> DataE
     return DataError(f"{config.source}: {len(lines)} columns are not in the files:{listed}")
 
 
-def _explain(column: MissingColumn, config: DataConfig) -> str:
+def _explain(column: MissingColumn, reader: Reader, config: DataConfig) -> str:
     """What to write instead: a column of the file, or a new variable."""
-    with open_reader(column.files[0], config.treename) as reader:
-        text = reader.explain_missing(file_name(column.name, config))
+    text = reader.explain_missing(file_name(column.name, config))
     close = difflib.get_close_matches(column.name, config.new_variables, n=1)
     if close:
         text += f" There is a new variable {close[0]!r}."

@@ -115,6 +115,18 @@ def list_files(files: str | Path | Sequence[str | Path]) -> list[str]:
     return [str(file) for file in files]
 
 
+def list_paths(patterns: Sequence[str]) -> list[str]:
+    """The files that match, in the order of the groups, whose names are left out.
+
+    Raises:
+        DataError: no file matches a pattern.
+    """
+    paths: list[str] = []
+    for group in parse_groups(patterns):
+        paths += group.paths
+    return paths
+
+
 def first_files(patterns: Sequence[str], number: int) -> list[str]:
     """Arguments ``name:path`` for the first ``number`` files of each group of ``patterns``."""
     arguments = []

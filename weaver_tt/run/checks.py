@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 from weaver_tt.config.alternatives import check_same_inputs, load_alternative
 from weaver_tt.config.load import load_config
@@ -12,7 +11,7 @@ from weaver_tt.engine.device_settings import compiler_options
 from weaver_tt.engine.optim import max_gradient_norm, optimizer_options
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression
-from weaver_tt.formats.file_groups import is_remote, parse_groups
+from weaver_tt.formats.file_groups import is_remote, list_paths
 from weaver_tt.options.durations import seconds_of
 from weaver_tt.options.train import DataOptions, RunOptions, TrainOptions, check_all_bounds
 from weaver_tt.tasks.classification import Classification
@@ -145,12 +144,8 @@ def find_leaks(config: DataConfig, data: DataOptions) -> list[str]:
     of_validation = load_alternative(config, data.data_config_val)
     if _source(config.selection) != _source(of_validation.selection):
         return []
-    trained_on = {_real_path(path) for path in _paths(data.data_train)}
-    return sorted(path for path in _paths(data.data_val) if _real_path(path) in trained_on)
-
-
-def _paths(patterns: Sequence[str]) -> list[str]:
-    return [path for group in parse_groups(patterns) for path in group.paths]
+    trained_on = {_real_path(path) for path in list_paths(data.data_train)}
+    return sorted(path for path in list_paths(data.data_val) if _real_path(path) in trained_on)
 
 
 def _real_path(path: str) -> str:

@@ -92,6 +92,7 @@ from weaver_tt.run.preflight import (
     check_reading,
     check_training,
     try_test_files,
+    try_training_files,
 )
 from weaver_tt.run.run_card import (
     DataFiles,
@@ -214,9 +215,11 @@ def print_network(config: DataConfig, options: RunOptions) -> None:
     """Print the network's layers, parameters and FLOPs: of real rows, where files are given."""
     rows = None
     if options.data.data_train:
-        with local_copies(options.data, "data_train") as data, TemporaryDirectory() as scratch:
-            config, scan = fit_statistics(config, f"{scratch}/net", data)
-            rows = first_inputs(first_rows(config, data, scan))
+        with local_copies(options.data, "data_train") as data:
+            # sizes do not depend on how inputs are scaled: no pass over all of the data
+            tried = try_training_files(config, replace(options, data=data))
+            config = tried.provisional
+            rows = first_inputs(first_rows(config, data, tried.scans.training))
     network = build_network(config, options.network, torch.device("cpu"))
     print(network_summary(network, config, rows))
 

@@ -325,9 +325,6 @@ def _log_fits(distributions: dict[str, Any]) -> None:
 
 def _paths(patterns: list[str]) -> list[str]:
     """Files that match, with the names of groups left out."""
-    from weaver_tt.formats.file_groups import parse_groups
+    from weaver_tt.formats.file_groups import list_paths
 
-    paths: list[str] = []
-    for group in parse_groups(patterns):
-        paths += group.paths
-    return paths
+    return list_paths(patterns)
