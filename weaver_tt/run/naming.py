@@ -113,6 +113,11 @@ def choose_seed(options: RunOptions, prefix: str) -> int:
             seed = saved_seed(path)
             if seed is not None:
                 return seed
+    return draw_seed()
+
+
+def draw_seed() -> int:
+    """A fresh seed, of 31 bits."""
     return secrets.randbelow(2**31)
 
 
