@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from weaver_tt.nn.objects.pairwise import PairLinear as PairLinear
     from weaver_tt.nn.objects.pairwise import make_layout as make_layout
     from weaver_tt.output.predict import Prediction as Prediction
-    from weaver_tt.run.run import TrainingResult as TrainingResult
+    from weaver_tt.run.training import TrainingResult as TrainingResult
     from weaver_tt.tasks.base import Task as Task
     from weaver_tt.tasks.base import check_shape as check_shape
     from weaver_tt.tasks.base import first_outputs as first_outputs
@@ -114,7 +114,7 @@ PLACES = {
     "first_tensor": "weaver_tt.network.outputs",
     "make_axes": "weaver_tt.figures.base",
     # results
-    "TrainingResult": "weaver_tt.run.run",
+    "TrainingResult": "weaver_tt.run.training",
     "Prediction": "weaver_tt.output.predict",
 }
 """Name -> the module that has it today."""
@@ -210,7 +210,7 @@ def train(**options: Any) -> TrainingResult | None:
     Raises:
         WeaverError: what the command line would end with.
     """
-    from weaver_tt.run.run import TrainingResult as Trained
+    from weaver_tt.run.training import TrainingResult as Trained
 
     result = _run(options, {})
     return result if isinstance(result, Trained) else None

@@ -11,7 +11,9 @@ from weaver_tt.data.statistics import fit
 from weaver_tt.deploy.sample import load_sample
 from weaver_tt.errors import ConfigError, TrainingError
 from weaver_tt.options.train import RunOptions
-from weaver_tt.run.run import first_inputs, make_run_task, run
+from weaver_tt.run.run import run
+from weaver_tt.run.sample_rows import first_inputs
+from weaver_tt.run.task import make_run_task
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,13 +76,13 @@ def test_the_first_weights_of_what_a_task_trains_follow_from_the_seed(tmp_path):
 def test_an_interrupted_training_leaves_the_rows_that_its_export_is_compared_on(
     small_run, monkeypatch
 ):
-    def interrupted(config, scans, sample, *others):
+    def interrupted(fold, *others):
         # all 20 rows, with their statistics; 16 of them are enough to count FLOPs
-        assert sample["jet"].shape == (20, 2)
-        assert first_inputs(sample)["jet"].shape == (16, 2)
+        assert fold.sample["jet"].shape == (20, 2)
+        assert first_inputs(fold.sample)["jet"].shape == (16, 2)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("weaver_tt.run.run.train_member", interrupted)
+    monkeypatch.setattr("weaver_tt.run.training.train_member", interrupted)
     assert small_run() == 130
     assert load_sample(small_run.prefix)["jet"].shape == (20, 2)
 

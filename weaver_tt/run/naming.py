@@ -13,10 +13,13 @@ import numpy as np
 
 from weaver_tt.engine.checkpoint import check_writable, saved_seed
 from weaver_tt.engine.trackers.make import FOLDERS
+from weaver_tt.log import configure_log, open_log_file
 from weaver_tt.options.train import RunOptions, TrainOptions
 from weaver_tt.run.checks import is_continuation
 from weaver_tt.run.run_card import load_card
 from weaver_tt.run_files import RunFiles
+from weaver_tt.system import distributed
+from weaver_tt.system.distributed import run_on_main
 from weaver_tt.system.examples import find_example
 
 # what the name of a run stands in for
@@ -61,6 +64,26 @@ def _make_empty_card(path: Path) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def open_run(options: RunOptions) -> RunOptions:
+    """``options`` with a name for the run, whose folder and log exist from now on."""
+    options = name_run(options)
+    configure_log(file=options.train.log, rank=distributed.rank())
+    return options
+
+
+def name_run(options: RunOptions) -> RunOptions:
+    """``options`` with a name for the run, whose folder exists from now on."""
+
+    def begin() -> str:
+        log_file = options.train.log
+        if log_file is not None and AUTO not in log_file:
+            # a log that cannot be written leaves no folder behind
+            open_log_file(log_file).close()
+        return choose_name(options)
+
+    return with_run_name(options, run_on_main(begin))
 
 
 def with_run_name(options: RunOptions, name: str) -> RunOptions:

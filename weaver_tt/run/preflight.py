@@ -32,13 +32,12 @@ from weaver_tt.engine.update import make_update
 from weaver_tt.errors import TrainingError
 from weaver_tt.formats.writers import Columns, check_suffix
 from weaver_tt.log import quiet_log
-from weaver_tt.network.network import build_network
-from weaver_tt.network.weights import prepare_network
 from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.output.predict import check_observer_names
 from weaver_tt.run.class_number import with_classes_of_first_rows
 from weaver_tt.run.cross_validation import fold_options
 from weaver_tt.run.launch import choose_device
+from weaver_tt.run.networks import start_network
 from weaver_tt.run.task import make_run_task
 from weaver_tt.system import distributed
 
@@ -228,8 +227,7 @@ def try_network(config: DataConfig, options: RunOptions, first: Sequence[FirstRo
         WeaverError: something is wrong.
     """
     device = choose_device(options.train.gpus)
-    network = build_network(config, options.network, device, seed=0)
-    prepare_network(network, options.network)
+    network = start_network(config, options, device, seed=0)
     task = make_run_task(config, options)
     plan = make_plan(config, "train")
     # as large as in the training, as far as the rows go: a lack of memory shows now, and a loss of

@@ -34,8 +34,9 @@ from weaver_tt.run.checks import check_config, check_options, is_continuation
 from weaver_tt.run.launch import needs_ranks
 from weaver_tt.run.naming import AUTO, seed_of_member, with_tracker_subfolders
 from weaver_tt.run.preflight import check_training, thrown_away
-from weaver_tt.run.run import TrainingResult, run_on_this_process
+from weaver_tt.run.run import run_on_this_process
 from weaver_tt.run.task import make_run_task
+from weaver_tt.run.training import TrainingResult
 from weaver_tt.run.tune_space import Space, flags_of, load_space
 from weaver_tt.run.unused_flags import kind_of_run
 from weaver_tt.run_files import RunFiles

@@ -1,0 +1,59 @@
+"""The networks of a run: those that a training starts from, and trained ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.engine.checkpoint import find_states
+from weaver_tt.errors import ConfigError
+from weaver_tt.log import log
+from weaver_tt.network.file import explain_missing_file
+from weaver_tt.network.network import Network, build_network
+from weaver_tt.network.weights import load_weights, prepare_network
+from weaver_tt.options.train import RunOptions
+from weaver_tt.run.checks import is_onnx
+from weaver_tt.run.run_card import load_card
+
+
+def start_network(
+    config: DataConfig, options: RunOptions, device: torch.device, seed: int
+) -> Network:
+    """The network that a training starts from.
+
+    Its initial weights depend on ``seed`` alone; others are loaded where flags ask for them.
+    """
+    network = build_network(config, options.network, device, seed=seed)
+    prepare_network(network, options.network)
+    return network
+
+
+def find_network(options: RunOptions) -> list[Path]:
+    """The files of the trained network that ``--model-prefix`` names, one for each member.
+
+    Raises:
+        ConfigError: they are not there; names the nearest trained network.
+    """
+    model = options.network.model_prefix
+    if is_onnx(model):
+        path = Path(model)
+        if not path.is_file():
+            raise ConfigError(f"--model-prefix {model}: {explain_missing_file(path, '*.onnx')}")
+        return [path]
+    # the card says how many members there are: files of an earlier run may lie beside them
+    card = load_card(model)
+    expected = int(card["options"]["network"]["ensemble"]) if card else None
+    return find_states(model, options.train.load_epoch, expected)
+
+
+def load_members(config: DataConfig, options: RunOptions, device: torch.device) -> list[Network]:
+    """The trained networks of ``--model-prefix``, weights loaded, in evaluation mode."""
+    members = []
+    for path in find_network(options):
+        network = build_network(config, options.network, device)
+        load_weights(network, path)
+        members.append(network.eval())
+        log.info("weights: %s", path)
+    return members
