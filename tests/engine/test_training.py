@@ -44,7 +44,7 @@ class Rows:
             )
 
 
-def training(prefix, **more):
+def training(prefix, seed=None, **more):
     """A line to be fitted."""
     torch.manual_seed(0)
     options = TrainOptions(
@@ -63,6 +63,7 @@ def training(prefix, **more):
         options,
         str(prefix),
         NullTracker(),
+        seed,
     )
 
 
@@ -74,7 +75,7 @@ def _undo():
 
 def test_an_epoch_counts_its_batches_and_steps(tmp_path):
     run = training(tmp_path / "net")
-    run.start(Rows())
+    run.start()
     metrics = run.train(Rows())
     assert (run.state.epoch, run.state.batches, run.update.steps) == (0, 4, 4)
     assert metrics["loss"] > 0
@@ -82,7 +83,7 @@ def test_an_epoch_counts_its_batches_and_steps(tmp_path):
 
 def test_what_is_kept_after_an_epoch_points_to_the_next(tmp_path):
     run = training(tmp_path / "net")
-    run.start(Rows())
+    run.start()
     run.save_epoch(run.train(Rows()))
     saved = checkpoint.load_checkpoint(tmp_path / "net_resume.pt")
     assert (saved["state"]["epoch"], saved["state"]["batches"], saved["steps"]) == (1, 0, 4)
@@ -95,14 +96,14 @@ def test_what_is_kept_after_an_epoch_points_to_the_next(tmp_path):
 
 def test_a_save_inside_an_epoch_remembers_the_position(tmp_path):
     run = training(tmp_path / "net", save_minutes=0)  # after every batch
-    run.start(Rows())
+    run.start()
     run.train(Rows())
     assert checkpoint.load_checkpoint(tmp_path / "net_resume.pt")["state"]["batches"] == 4
 
 
 def test_a_worse_epoch_leaves_the_best_one(tmp_path):
     run = training(tmp_path / "net")
-    run.start(Rows())
+    run.start()
     first = run.train(Rows())
     run.save_epoch(first)
     best = (tmp_path / "net_best_epoch_state.pt").read_bytes()
@@ -119,7 +120,7 @@ def test_a_worse_epoch_leaves_the_best_one(tmp_path):
 def test_the_best_epoch_is_where_its_metric_is_best(tmp_path, metric, best_epoch):
     run = training(tmp_path / "net")
     run.task.choose(metric)
-    run.start(Rows())
+    run.start()
     for value in (-3.0, 1.0, 2.0):
         metrics = EpochMetrics([], [])
         metrics[metric] = value
@@ -129,7 +130,7 @@ def test_the_best_epoch_is_where_its_metric_is_best(tmp_path, metric, best_epoch
 
 def test_it_is_over_after_all_epochs_or_without_improvement(tmp_path):
     run = training(tmp_path / "net", early_stopping=2)
-    run.start(Rows())
+    run.start()
     assert not run.is_over()
     run.state.best, run.state.best_epoch, run.state.epoch = {"loss": 1.0}, 0, 2
     assert not run.is_over()  # one epoch without improvement
@@ -139,7 +140,7 @@ def test_it_is_over_after_all_epochs_or_without_improvement(tmp_path):
 
 def test_a_nan_weight_is_noticed_with_learning_rate_and_advice(tmp_path):
     run = training(tmp_path / "net")
-    run.start(Rows())
+    run.start()
     with torch.no_grad():
         run.network.unwrapped.weight.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"learning rate 0\.1.*smaller --start-lr"):
@@ -148,7 +149,7 @@ def test_a_nan_weight_is_noticed_with_learning_rate_and_advice(tmp_path):
 
 def test_a_pass_in_which_nothing_counts_says_why(tmp_path):
     run = training(tmp_path / "net")
-    run.start(Rows())
+    run.start()
     run.train(Rows())
     with pytest.raises(
         TrainingError, match="nothing to learn from in training, epoch 0: of 8 rows"
@@ -174,7 +175,7 @@ def test_a_pass_in_which_nothing_counts_says_why(tmp_path):
 def trained(folder):
     """A run after its first epoch, and what it can be continued from."""
     run = training(folder / "net")
-    run.start(Rows())
+    run.start()
     run.save_epoch(run.train(Rows()))
     return checkpoint.load_checkpoint(folder / "net_resume.pt")
 
@@ -201,10 +202,10 @@ def test_a_file_to_resume_from_of_another_shape_is_named(tmp_path, change, probl
         change = {"state": saved["state"] | change["state"]}
     torch.save(saved | change, tmp_path / "net_resume.pt")
     with pytest.raises(TrainingError, match=f"net_resume.pt: .*{problem}"):
-        training(tmp_path / "net", resume=True).start(Rows())
+        training(tmp_path / "net", resume=True).start()
     # the weights of the epoch are whole, and are not held up
     run = training(tmp_path / "net", load_epoch=0)
-    run.start(Rows())
+    run.start()
     assert run.state.epoch == 1
     assert torch.equal(run.network.unwrapped.weight, saved["weights"]["weight"])
 
@@ -223,13 +224,12 @@ def test_content_that_torch_runs_into_is_damage_and_no_traceback(tmp_path, chang
         change = change | {"state": saved["state"] | change["state"]}
     torch.save(saved | change, tmp_path / "net_resume.pt")
     with pytest.raises(TrainingError, match=r"net_resume\.pt"):
-        training(tmp_path / "net", resume=True).start(Rows())
+        training(tmp_path / "net", resume=True).start()
 
 
 def test_a_run_whose_card_is_lost_has_the_seed_of_its_checkpoint(tmp_path):
-    run = training(tmp_path / "net")
-    run.seed = 17
-    run.start(Rows())
+    run = training(tmp_path / "net", seed=17)
+    run.start()
     run.save_epoch(run.train(Rows()))
     assert checkpoint.saved_seed(tmp_path / "net_resume.pt") == 17
     assert checkpoint.saved_seed(tmp_path / "other_resume.pt") is None

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.engine.progress import BatchLoader
 from weaver_tt.engine.trackers.base import Tracker
-from weaver_tt.engine.training import Trainable, Training
+from weaver_tt.engine.training import Training
+from weaver_tt.engine.training_parts import Trainable
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system.signals import deferring_signals
 from weaver_tt.tasks.base import Task
@@ -41,7 +42,7 @@ def fit(
         Interrupted: a signal or ``--max-time`` has asked for the end; the latest step is saved.
     """
     training = Training(network, task, options, prefix, tracker, seed, train.steps)
-    training.start(train)
+    training.start()
     # a step is finished, and an epoch's files are written
     with deferring_signals():
         while not training.is_over():

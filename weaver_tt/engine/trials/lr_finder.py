@@ -22,7 +22,7 @@ from weaver_tt.engine.loop import run_epoch
 from weaver_tt.engine.progress import BatchLoader, first_batches
 from weaver_tt.engine.schedule import Schedule
 from weaver_tt.engine.trackers.base import Tracker
-from weaver_tt.engine.training import Trainable
+from weaver_tt.engine.training_parts import Trainable
 from weaver_tt.engine.update import make_update
 from weaver_tt.errors import ConfigError, TrainingError
 from weaver_tt.log import log

@@ -12,7 +12,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.device_settings import autocast_type, compile_network
 from weaver_tt.engine.loop import TimedBatches, run_epoch
 from weaver_tt.engine.progress import BatchLoader, first_batches
-from weaver_tt.engine.training import Trainable
+from weaver_tt.engine.training_parts import Trainable
 from weaver_tt.engine.update import make_update
 from weaver_tt.errors import OutputError
 from weaver_tt.log import log

@@ -1,0 +1,202 @@
+"""Where a training starts: afresh, where an interrupted one was, or after one of its epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from weaver_tt.engine import checkpoint
+from weaver_tt.engine.batch_terms import add_terms
+from weaver_tt.engine.training_parts import TrainingParts, TrainingState
+from weaver_tt.errors import TrainingError
+from weaver_tt.log import log
+from weaver_tt.network.weights import set_weights
+from weaver_tt.system import distributed
+
+RANK_STRIDE = 7919  # between the seeds of ranks
+STEP_STRIDE = 104_729  # between the seeds of resumed steps
+
+
+@dataclass
+class ResumedEpoch:
+    """What belongs to an epoch in whose middle a training continues; empty in any other."""
+
+    # of how many ranks its shares are, where there are other ranks now
+    shares: int | None = None
+    # to be set once its first batch is there
+    random: dict[str, Any] | None = None
+    # of the network and of the task's modules, on this rank
+    buffers: list[dict[str, Tensor]] | None = None
+
+
+def resume(parts: TrainingParts) -> ResumedEpoch:
+    """``--resume``: continue as if the run had never stopped, or start afresh if there is none.
+
+    Raises:
+        TrainingError: the checkpoint is damaged, or of another training.
+    """
+    found = checkpoint.load_resumable(parts.files)
+    if found is None:
+        log.info("--resume: there is no %s yet; starting afresh", parts.files.resume)
+        return ResumedEpoch()
+    return _continue_from(parts, *found)
+
+
+def continue_after_epoch(parts: TrainingParts, number: int) -> ResumedEpoch:
+    """``--load-epoch``: weights after epoch ``number``, and all the rest if it was saved just then.
+
+    Raises:
+        TrainingError: the weights are missing, damaged, or of another network.
+    """
+    saved = None
+    found = _saved_with_weights(parts)
+    if found is not None:
+        where, saved = found
+        saved_state = saved["state"]
+        is_of_that_moment = (saved_state["epoch"], saved_state["batches"]) == (number + 1, 0)
+        # with other settings the weights go on, and the optimizer starts afresh
+        changed = checkpoint.changed_settings(parts.settings, saved["settings"])
+        if is_of_that_moment and not changed:
+            return _continue_from(parts, where, saved)
+    path = parts.files.epoch(number)
+    if not path.exists():
+        raise TrainingError(f"--load-epoch {number}: {path} does not exist")
+    weights = checkpoint.load_checkpoint(path)
+    problem = f"{path}: the weights of another network"
+    set_weights(parts.network.unwrapped, weights, problem)
+    if parts.task.modules is not None:
+        _load_task_weights(parts, number)
+    parts.state.epoch = number + 1
+    parts.update.done = float(number + 1)
+    # a best epoch from later on is none of this run any more
+    if saved is not None and saved["state"]["best_epoch"] <= number:
+        for name in ("best_epoch", "best", "best_sums"):
+            setattr(parts.state, name, saved["state"][name])
+    log.info("--load-epoch %d: weights from %s; the optimizer's moments start afresh", number, path)
+    of_weaver = parts.files.weaver_optimizer(number)
+    if of_weaver.exists():
+        log.warning("%s: Weaver's file of the optimizer's moments is not read", of_weaver)
+    return ResumedEpoch()
+
+
+def restore_buffers(parts: TrainingParts, resumed: ResumedEpoch) -> None:
+    """Continue with the buffers that this rank had in a resumed epoch."""
+    if resumed.buffers is None:
+        return
+    modules = (parts.network.unwrapped, parts.task_modules)
+    for module, saved in zip(modules, resumed.buffers, strict=True):
+        for name, buffer in distributed.saved_buffers(module).items():
+            buffer.copy_(saved[name])
+
+
+def restore_random(parts: TrainingParts, resumed: ResumedEpoch) -> None:
+    """Continue with the random state of the interrupted epoch, once.
+
+    Not before its first batch is there: an iterator may draw random numbers when it is made.
+    """
+    if resumed.random is None:
+        return
+    with checkpoint.reading(parts.files.resume):
+        checkpoint.set_random_state(resumed.random)
+    resumed.random = None
+
+
+def _continue_from(parts: TrainingParts, where: Path, saved: dict[str, Any]) -> ResumedEpoch:
+    """Continue from what was read from the file ``where`` as if the run had never stopped."""
+    # weights first: of all differences, those of another network say most
+    problem = f"{where}: the weights of another network"
+    set_weights(parts.network.unwrapped, saved["weights"], problem)
+    # checkpoints from before tasks could train something have no such entry
+    task_weights = saved.get("task_weights", {})
+    problem = f"{where}: the weights of another task's modules"
+    set_weights(parts.task_modules, task_weights, problem)
+    checkpoint.check_settings(parts.settings, saved["settings"], where)
+    update = parts.update
+    with checkpoint.reading(where):
+        checkpoint.load_optimizer(update.optimizer, saved["optimizer"], where)
+        update.schedule.load_state_dict(saved["schedule"])
+        update.scaler.load_state_dict(saved["scaler"])
+        update.steps = saved["steps"]
+        update.done = saved["done"]
+        parts.state = TrainingState(**saved["state"])
+    log.info(
+        "continuing from %s: epoch %d, after %d of its batches",
+        where,
+        parts.state.epoch,
+        parts.state.batches,
+    )
+    return _continue_on_rank(parts, saved)
+
+
+def _continue_on_rank(parts: TrainingParts, saved: Mapping[str, Any]) -> ResumedEpoch:
+    """Go on with the random state and the sums of this rank.
+
+    With another number of ranks the rows that are left of the epoch stay shared as they were, and
+    rank 0 goes on with the sums of all.
+    """
+    state = parts.state
+    resumed = ResumedEpoch()
+    of_ranks = [
+        {"meters": state.meters, "terms": state.terms, "random": saved["random"]},
+        *saved.get("other_ranks", []),
+    ]
+    ranks = distributed.world_size()
+    rank = distributed.rank()
+    # checkpoints from before each rank's state was kept have that of rank 0 alone
+    ranks_before = saved["settings"].get("ranks", len(of_ranks))
+    if ranks_before != ranks:
+        if state.batches:
+            resumed.shares = ranks_before
+            log.info(
+                "the rest of the epoch keeps the shares of %d ranks, on %d; the next save is "
+                "at its end",
+                ranks_before,
+                ranks,
+            )
+        of_meters = zip(*(of_rank["meters"] for of_rank in of_ranks), strict=True)
+        meters = [torch.stack(totals).sum(0) for totals in of_meters]
+        terms = add_terms(of_rank["terms"] for of_rank in of_ranks)
+        of_ranks = [of_rank | {"meters": [], "terms": {}} for of_rank in of_ranks]
+        of_ranks[0] |= {"meters": meters, "terms": terms}
+    state.meters = []
+    state.terms = {}
+    if rank >= len(of_ranks):
+        offset = RANK_STRIDE * rank + STEP_STRIDE * parts.update.steps
+        torch.manual_seed((parts.seed or 0) + offset)
+        return resumed
+    state.meters = of_ranks[rank]["meters"]
+    state.terms = of_ranks[rank]["terms"]
+    # those of rank 0 are among its weights
+    resumed.buffers = of_ranks[rank].get("buffers")
+    resumed.random = of_ranks[rank]["random"]
+    if not state.batches:
+        # inside an epoch not yet: see restore_random
+        restore_random(parts, resumed)
+    return resumed
+
+
+def _saved_with_weights(parts: TrainingParts) -> tuple[Path, dict[str, Any]] | None:
+    """What could be resumed, which weights of an epoch can do without: None if damaged."""
+    try:
+        return checkpoint.load_resumable(parts.files)
+    except TrainingError as error:
+        log.warning("%s; it is not used", error)
+        return None
+
+
+def _load_task_weights(parts: TrainingParts, number: int) -> None:
+    """Weights of the task's modules after epoch ``number``."""
+    path = parts.files.task_epoch(number)
+    if not path.exists():
+        raise TrainingError(
+            f"--load-epoch {number}: {path} does not exist; it holds what {parts.task.name} "
+            "trains beside the network"
+        )
+    weights = checkpoint.load_checkpoint(path)
+    problem = f"{path}: the weights of another task's modules"
+    set_weights(parts.task_modules, weights, problem)

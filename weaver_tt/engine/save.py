@@ -1,0 +1,89 @@
+"""What is kept of a training: the weights of its epochs, and what it is resumed from."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from torch import Tensor
+
+from weaver_tt.engine import checkpoint
+from weaver_tt.engine.batch_terms import Sums
+from weaver_tt.engine.training_parts import TrainingParts
+from weaver_tt.log import log
+from weaver_tt.system import distributed
+
+
+def save_weights(parts: TrainingParts, is_best: bool, auto_clean: bool) -> None:
+    """Write the files of the epoch that has ended; with ``auto_clean``, remove earlier ones.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    files = parts.files
+    epoch = parts.state.epoch
+    weights = parts.network.unwrapped.state_dict()
+    checkpoint.save_checkpoint(weights, files.epoch(epoch))
+    if parts.task.modules is not None:
+        checkpoint.save_checkpoint(parts.task.modules.state_dict(), files.task_epoch(epoch))
+    if is_best:
+        checkpoint.save_checkpoint(weights, files.best)
+    # only now, when the newer files are there
+    kept = files.epochs()
+    later = [number for number in kept if number > epoch]
+    if later:
+        # with --load-epoch: they are of another course of the training than this epoch
+        log.info("epochs %s, of before --load-epoch, are removed", ", ".join(map(str, later)))
+        checkpoint.remove_epochs(files, later)
+    if auto_clean:
+        earlier = [number for number in kept if number < epoch]
+        checkpoint.remove_epochs(files, earlier)
+
+
+def save_state(
+    parts: TrainingParts,
+    meters: list[Tensor],
+    terms: Sums,
+    random_state: dict[str, Any] | None = None,
+) -> None:
+    """Write ``PREFIX_resume.pt``; all ranks call this.
+
+    ``meters`` and ``terms`` are sums over this rank's batches of the running epoch. The run goes on
+    with ``random_state``; by default with that of now.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    parts.state.meters = meters
+    parts.state.terms = terms
+    if random_state is None:
+        random_state = checkpoint.random_state()
+    of_rank = {
+        "meters": meters,
+        "terms": terms,
+        "random": random_state,
+        "buffers": [
+            {name: buffer.cpu() for name, buffer in distributed.saved_buffers(module).items()}
+            for module in (parts.network.unwrapped, parts.task_modules)
+        ],
+    }
+    _, *other_ranks = distributed.gather_on_main(of_rank) or [of_rank]
+    if not distributed.is_main():
+        return
+    # not dataclasses.asdict, which would copy all tensors
+    state = {item.name: getattr(parts.state, item.name) for item in fields(parts.state)}
+    everything = {
+        "format": checkpoint.CHECKPOINT_FORMAT,
+        "settings": parts.settings | {"ranks": distributed.world_size()},
+        "weights": parts.network.unwrapped.state_dict(),
+        "task_weights": parts.task_modules.state_dict(),
+        "optimizer": parts.update.optimizer.state_dict(),
+        "schedule": parts.update.schedule.state_dict(),
+        "scaler": parts.update.scaler.state_dict(),
+        "steps": parts.update.steps,
+        "done": parts.update.done,
+        "state": state,
+        "random": random_state,
+        "other_ranks": other_ranks,
+    }
+    checkpoint.save_resumable(everything, parts.files)
