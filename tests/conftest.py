@@ -2,7 +2,10 @@
 
 import os
 import random
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
 
 # before torch starts its threads: shapes are small, several threads would wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,6 +18,7 @@ from hypothesis import settings
 
 from weaver_tt.log import log
 from weaver_tt.run import naming
+from weaver_tt.system import stage_times
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # a busy machine is no failure
 settings.load_profile("steady")
@@ -51,3 +55,33 @@ def log_as_it_was() -> Iterator[None]:
         handler.close()
     log.propagate = propagate
     log.setLevel(level)
+
+
+class CountedTime(threading.local):
+    """A clock of each thread, which stands still but for what ``spend`` says."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def spend(self, seconds: float) -> None:
+        self.now += seconds
+
+    def slowed(self, function: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+        """The same function, which takes so many seconds of the thread that calls it."""
+
+        def slow(*args: Any, **named: Any) -> Any:
+            self.spend(seconds)
+            return function(*args, **named)
+
+        return slow
+
+
+@pytest.fixture
+def counted_time(monkeypatch: pytest.MonkeyPatch) -> CountedTime:
+    """The clock of the stages of a batch, in the place of the machine's."""
+    clock = CountedTime()
+    monkeypatch.setattr(stage_times, "time", SimpleNamespace(perf_counter=clock))
+    return clock

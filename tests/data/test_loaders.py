@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import threading
 from pathlib import Path
 
@@ -9,12 +10,16 @@ import awkward as ak
 import numpy as np
 import pytest
 import torch
+import uproot
 from scipy import stats
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.data import loaders
+from weaver_tt.data.rows import padding
+from weaver_tt.data.shuffle.workers import SharedSlot
 from weaver_tt.errors import DataError, UserCodeError
 from weaver_tt.options.train import DataOptions
+from weaver_tt.system.stage_times import Stage
 from weaver_tt.system.user_code import user_errors
 
 INPUTS = {"jets": {"length": 3, "vars": ["jet_pt"]}, "event": {"length": None, "vars": ["number"]}}
@@ -466,3 +471,127 @@ def test_predicted_and_validated_rows_without_an_object_that_passes_are_warned_o
         assert "no object of 'jets' passes its selection 'jet_pt < 0'" in caplog.text
         epoch(loader, 1)
         assert caplog.text.count("no object of 'jets'") == 1
+
+
+# --- how long the stages of a batch take
+
+# what is made slow -> the stage that takes the time, and how often it happens in 1000 rows of two
+# files: in batches of 50 from chunks of 100, 100 and 100 rows of the one and seven of the other
+SLOW_STAGES = {
+    "weaver_tt.data.rows.table.evaluate": (Stage.EXPRESSIONS, "np.log(number + 1)"),
+    "weaver_tt.data.rows.tensors.scale_columns": (Stage.SCALING, ""),
+    "weaver_tt.data.shuffle.pool.gather_rows": (Stage.BATCHING, ""),
+    "weaver_tt.data.rows.padding.scatter_slots": (Stage.PADDING, ""),
+    "weaver_tt.formats.parquet_reader.ParquetReader._decode": (
+        Stage.READING_AND_DECOMPRESSING,
+        "",
+    ),
+}
+
+
+@MANY_WORKERS
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("slow", SLOW_STAGES)
+def test_a_slow_stage_is_the_one_that_takes_the_time(
+    files, counted_time, monkeypatch, slow, workers
+):
+    inputs = {"jets": INPUTS["jets"], "event": {"length": None, "vars": ["log_number"]}}
+    variables = {"log_number": "np.log(number + 1)"}
+    loader = train(files, config(inputs=inputs, new_variables=variables), num_workers=workers)
+    module, _, name = slow.rpartition(".")
+    owner = resolve(module)
+    monkeypatch.setattr(owner, name, counted_time.slowed(getattr(owner, name), 100))
+    assert len(epoch(loader)) == 20
+    stage, expression = SLOW_STAGES[slow]
+    times = loader.times
+    taken = {stage: seconds for stage, seconds in times.seconds.items() if seconds}
+    assert taken.keys() == {stage}
+    assert taken[stage] >= 500
+    if expression:
+        # the only one that is not a column of the files
+        assert times.expressions[expression] >= 500
+    else:
+        assert not any(times.expressions.values())
+
+
+@pytest.mark.parametrize("kind", ["TTree", "RNTuple"])
+def test_of_root_files_reading_and_decompressing_are_told_apart(
+    tmp_path, counted_time, monkeypatch, kind
+):
+    path = str(tmp_path / "a.root")
+    columns = {
+        "number": np.arange(300),
+        "jet_pt": ak.Array([[1.0 * n] * (n % 3) for n in range(300)]),
+        "is_a": np.arange(300) % 2 == 0,
+        "is_b": np.arange(300) % 2 == 1,
+    }
+    with uproot.recreate(path) as file:
+        if kind == "TTree":
+            types = {name: values.dtype for name, values in columns.items() if name != "jet_pt"}
+            file.mktree("tree", types | {"jet_pt": "var * float64"}).extend(columns)
+        else:
+            file.mkrntuple("tree", columns)
+    reader = resolve(f"weaver_tt.formats.{kind.lower()}_reader.{kind}Reader")
+    resource = resolve("uproot.source.file.FileResource")
+    taken = []
+    for owner, name in ((resource, "get"), (reader, "_read")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, counted_time.slowed(getattr(owner, name), 100))
+            loader = train([path], config(treename="tree"))
+            epoch(loader)
+        taken.append({stage for stage, seconds in loader.times.seconds.items() if seconds})
+    assert taken == [{Stage.READING}, {Stage.DECOMPRESSING}]
+
+
+@MANY_WORKERS
+def test_the_way_out_of_a_worker_process_is_a_stage(files, counted_time, monkeypatch):
+    monkeypatch.setattr(SharedSlot, "fill", counted_time.slowed(SharedSlot.fill, 3))
+    loader = train(files, num_workers=2)
+    assert len(epoch(loader)) == 20
+    taken = {stage: seconds for stage, seconds in loader.times.seconds.items() if seconds}
+    # those that the workers hand over at the end come without
+    assert taken == {Stage.HANDING_OVER: pytest.approx(3 * 20, abs=2 * 3)}
+
+
+def test_waiting_for_batches_is_a_stage_of_the_one_who_uses_them(files, counted_time, monkeypatch):
+    def slow_batches(items, depth):
+        for item in items:
+            counted_time.spend(7)
+            yield item
+
+    monkeypatch.setattr(loaders, "read_ahead", slow_batches)
+    loader = train(files)
+    assert len(epoch(loader)) == 20
+    # 20 batches, and what is left to account for
+    assert loader.times.seconds[Stage.WAITING] == 7 * 21
+
+
+def test_moving_to_a_device_is_a_stage_with_its_bytes(files, counted_time, monkeypatch):
+    count = counted_time.slowed(padding.count_bytes_moved, 2)
+    monkeypatch.setattr(padding, "count_bytes_moved", count)
+    loader = loaders.train_loader(
+        config(), DataOptions(data_train=files, data_val=files, batch_size=50), device="meta"
+    )
+    batches = list(loader.epoch(0))
+    assert len(batches) == 20
+    taken = {stage for stage, seconds in loader.times.seconds.items() if seconds}
+    assert taken == {Stage.TRANSFER}
+    # at least: 1000 numbers of the event, 1000 labels, 3 x 1000 slots' mask, float32, int64, bool
+    assert loader.times.bytes_moved > 1000 * (4 + 8 + 3)
+
+
+def test_validation_and_prediction_count_their_stages_too(files, counted_time, monkeypatch):
+    owner = resolve("weaver_tt.formats.parquet_reader.ParquetReader")
+    monkeypatch.setattr(owner, "_decode", counted_time.slowed(owner._decode, 100))
+    options = DataOptions(data_train=files, data_val=files, data_test=files, batch_size=50)
+    val = loaders.val_loader(config(), options)
+    (test,) = loaders.test_loaders(config(), options).values()
+    for loader in (val, test):
+        epoch(loader)
+        taken = {stage for stage, seconds in loader.times.seconds.items() if seconds}
+        assert taken == {Stage.READING_AND_DECOMPRESSING}
+
+
+def resolve(name: str):
+    """The module or class of a dotted name."""
+    return pkgutil.resolve_name(name)

@@ -42,6 +42,7 @@ from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
+from weaver_tt.system.stage_times import Stage, StageTimes
 
 BATCHES_AHEAD = 4  # batches that the thread may be ahead
 
@@ -74,6 +75,7 @@ class Loader:
         """
         self.steps = steps  # batches in an epoch where that is fixed
         self.accounting = Accounting()  # of the running or the last epoch
+        self.times = StageTimes()  # of all epochs so far, threads and worker processes included
         # rows of bad files that were left out, in all epochs so far
         self.lost = {*stream.scan.accounting.lost, *stream.scan.lost_in_statistics}
         self.scan = stream.scan
@@ -82,7 +84,7 @@ class Loader:
         self._padder = Padder(stream.config, device, shorten)
         self._shuffle = shuffle
         self._repeat = repeat
-        self._workers = workers
+        self.workers = workers
         self._rank = rank
         self._world = world
         self._may_be_empty = may_be_empty
@@ -156,7 +158,8 @@ class Loader:
             for rows, part_of_epoch, turn in parts:
                 done += 1
                 if done > skip and rows is not None:
-                    batch = self._padder(rows)
+                    with self.times.stage(Stage.PADDING):
+                        batch = self._padder(rows)
                     batch.turn = turn
                     self._account_padding(rows, batch)
                     if self.steps is None:
@@ -179,12 +182,13 @@ class Loader:
         Of the first ``skip`` batches there may be no rows.
         """
         stream = self._stream
-        whole = stream.batch_size if self._workers and stream.hands_over else None
-        progress = _Progress(self._workers, whole)
+        whole = stream.batch_size if self.workers and stream.hands_over else None
+        progress = _Progress(self.workers, whole)
         rests = []
         delivers = False
         with closing(self._unpadded_batches(number, skip, *share)) as batches:
-            for unpadded in batches:
+            for unpadded in self.times.over(Stage.WAITING, batches):
+                self.times.add(unpadded.times)
                 self.accounting.add(unpadded.accounting)
                 self.lost.update(unpadded.accounting.lost)
                 part_of_epoch = progress.after(unpadded)
@@ -224,9 +228,9 @@ class Loader:
             return read_ahead(stream.batches_in_turns(rank, world), BATCHES_AHEAD)
         if not self._shuffle:
             return read_ahead(stream.ordered_batches(rank, world, skip), BATCHES_AHEAD)
-        if self._workers:
+        if self.workers:
             share = WorkerShare(stream, number, rank, world, skip)
-            return batches_of_workers(share, self._workers)
+            return batches_of_workers(share, self.workers)
         batches = stream.shuffled_batches(number, rank, world, skip=skip)
         return read_ahead(batches, BATCHES_AHEAD)
 

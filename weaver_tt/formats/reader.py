@@ -38,6 +38,7 @@ import numpy as np
 
 from weaver_tt.errors import BadFileError, DataError, WeaverError, nearest
 from weaver_tt.formats.cluster_cache import ClusterCache
+from weaver_tt.system.stage_times import Stage
 
 # shared by all readers of this process: 128 MiB
 CLUSTER_CACHE = ClusterCache(128 << 20)
@@ -58,6 +59,10 @@ class Reader(ABC):
     says whether a column can be read. Everything that goes wrong is a DataError; where the file
     itself is to blame, a BadFileError.
     """
+
+    # what the time of a read counts for; where a decoder can tell, waiting for the file's bytes
+    # counts for reading
+    reading_stage = Stage.READING_AND_DECOMPRESSING
 
     def __init__(self, path: str, place: str) -> None:
         self.path = path

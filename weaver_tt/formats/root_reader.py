@@ -11,6 +11,7 @@ from weaver_tt.formats.file_groups import is_remote
 from weaver_tt.formats.reader import Reader, blame_file
 from weaver_tt.formats.rntuple_reader import RNTupleReader
 from weaver_tt.formats.ttree_reader import TTreeReader
+from weaver_tt.system.stage_times import Stage, stage
 
 # class name in the file -> reader of the tree
 TREE_READERS: dict[str, type[TTreeReader] | type[RNTupleReader]] = {
@@ -22,6 +23,20 @@ TREE_READERS: dict[str, type[TTreeReader] | type[RNTupleReader]] = {
 }
 
 
+class TimedFile(uproot.MultithreadedFileSource):
+    """A local file; the time that its bytes take counts for reading."""
+
+    def chunk(self, start: int, stop: int) -> Any:
+        """Bytes [start, stop)."""
+        with stage(Stage.READING):
+            return super().chunk(start, stop)
+
+    def chunks(self, ranges: Any, notifications: Any) -> Any:
+        """The bytes of several ranges, which are there when this returns."""
+        with stage(Stage.READING):
+            return super().chunks(ranges, notifications)
+
+
 def open_root(path: str, treename: str | None = None) -> Reader:
     """Open the TTree or RNTuple ``treename`` (``folder/name`` in a folder), or the file's only one.
 
@@ -31,7 +46,11 @@ def open_root(path: str, treename: str | None = None) -> Reader:
         file = _open_file(path)
     try:
         name, kind = _choose_tree(path, file, treename)
-        return TREE_READERS[kind](path, name, file)
+        reader = TREE_READERS[kind](path, name, file)
+        if not is_remote(path):
+            # what the time for the bytes does not account for
+            reader.reading_stage = Stage.DECOMPRESSING
+        return reader
     except BaseException:
         file.close()
         raise
@@ -43,7 +62,7 @@ def _open_file(path: str) -> Any:
     if not is_remote(path):
         # plain reads in this thread are as fast as a memory map, which would kill the process
         # (SIGBUS) where a network disk fails
-        options["handler"] = uproot.MultithreadedFileSource
+        options["handler"] = TimedFile
         options["use_threads"] = False
     # no caches: every array is read once, and they would only take memory
     return uproot.open({path: None}, object_cache=None, array_cache=None, **options)

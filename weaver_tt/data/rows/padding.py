@@ -16,6 +16,7 @@ from weaver_tt.config.schema import CLASS_LABEL, NO_CLASS, DataConfig, InputGrou
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.host_counts import with_host_counts
 from weaver_tt.data.rows.rows import Floats, Integers, JaggedObjects, Rows, index_runs
+from weaver_tt.system.stage_times import Stage, count_bytes_moved, stage
 
 MIN_SLOTS = 32  # slots of a shortened input: networks that look for 16 neighbours must find them
 SLOT_STEP = 16  # lengths are multiples of it: few different shapes
@@ -83,10 +84,20 @@ class PaddedBuffer:
         return self._slots[: rows * self._length].view(rows, self._length, -1)
 
 
+def move(values: np.ndarray[Any, Any], device: torch.device) -> Tensor:
+    """``values`` on ``device``; on the CPU, in the same memory."""
+    on_host = torch.from_numpy(values)
+    if device.type == "cpu":
+        return on_host
+    with stage(Stage.TRANSFER):
+        count_bytes_moved(values.nbytes)
+        return on_host.to(device, non_blocking=True)
+
+
 def gather_slots(values: Tensor, places: Integers, slots: Tensor) -> None:
     """``slots[:] = values[places]``: values (M, C), places (S,), slots (S, C)."""
     if slots.device.type != "cpu":
-        index = torch.from_numpy(places).to(slots.device, non_blocking=True)
+        index = move(places, slots.device)
         torch.index_select(values, 0, index, out=slots)
         return
     # places are right: with "clip" numpy writes to `out` directly
@@ -96,7 +107,7 @@ def gather_slots(values: Tensor, places: Integers, slots: Tensor) -> None:
 def scatter_slots(slots: Tensor, places: Integers, values: Tensor) -> None:
     """``slots[places] = values``: slots (S, C), places (M,) all different, values (M or 1, C)."""
     if slots.device.type != "cpu":
-        index = torch.from_numpy(places).to(slots.device, non_blocking=True)
+        index = move(places, slots.device)
         slots.index_copy_(0, index, values.expand(len(places), -1))
         return
     # numpy moves a slot as one item, about three times as fast as index_copy_ and without waking
@@ -203,7 +214,7 @@ class Padder:
         return {name: number for name, number in counts.items() if number}
 
     def _move(self, values: np.ndarray[Any, Any]) -> Tensor:
-        return torch.from_numpy(values).to(self._device, non_blocking=True)
+        return move(values, self._device)
 
     def _make_slots(self, jagged: JaggedObjects, length: int) -> _Slots:
         # the array may lie in memory that a later batch of a worker process is put into

@@ -32,6 +32,7 @@ from weaver_tt.expressions.elementwise import (
 from weaver_tt.expressions.evaluate import Expression, evaluate
 from weaver_tt.formats.column_types import cast_column
 from weaver_tt.formats.reader import Reader
+from weaver_tt.system.stage_times import Stage, stage
 
 # types of columns that are read alone, as a file has them
 AS_IN_FILE: Mapping[str, Type] = {}
@@ -163,7 +164,8 @@ def evaluate_column(
     the others of the expression.
     """
     try:
-        return evaluate(expression, table)
+        with stage(Stage.EXPRESSIONS, expression.source):
+            return evaluate(expression, table)
     except DataError as error:
         hint = "" if config is None else selection_hint(expression.names, table, config)
         raise DataError(f"{where}: {error}{hint}") from error

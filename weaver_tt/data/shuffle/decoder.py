@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting, LostRows
 from weaver_tt.data.chunks import Chunk
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
+from weaver_tt.data.rows.rows import Integers
 from weaver_tt.data.rows.table import Table, read_columns, select_rows, take_table_rows
 from weaver_tt.data.rows.tensors import to_rows
 from weaver_tt.data.scan import Scan
@@ -21,14 +23,24 @@ from weaver_tt.errors import BadFileError
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
 from weaver_tt.log import log
+from weaver_tt.system.stage_times import Stage, StageTimes
 
 NO_ROWS = DecodedChunk(None, NO_INDICES, NO_INDICES, NO_INDICES)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadChunk:
+    """What was read of a chunk: its raw columns, or why a bad file is skipped; and the time."""
+
+    columns: Table | BadFileError
+    times: StageTimes
 
 
 class Decoder:
     """Turns chunks into rows: ``read`` them (file access), then ``finish`` them.
 
-    Keeps the latest ``keep_open`` files open.
+    Keeps the latest ``keep_open`` files open. Another thread may ``read`` while this one does all
+    the rest, and counts it in ``times``.
     """
 
     def __init__(
@@ -42,6 +54,7 @@ class Decoder:
         """``wanted``: the labels that the task wants."""
         self.keep_open = 2
         self.accounting = Accounting()  # of all chunks finished
+        self.times = StageTimes()  # the same, and of the batches made of them
         self._config = config
         self._plan = plan
         self._scan = scan
@@ -49,38 +62,44 @@ class Decoder:
         self._skip_bad = on_bad_file == "skip"
         self._readers: OrderedDict[str, Reader] = OrderedDict()
 
-    def read(self, chunk: Chunk) -> Table | BadFileError:
+    def read(self, chunk: Chunk) -> ReadChunk:
         """The raw columns of a chunk; the error where a bad file is to be skipped.
 
         Raises:
             BadFileError: the file cannot be decoded, and is not to be skipped.
         """
-        columns = self._scan.columns[chunk.group]
+        names = self._scan.columns[chunk.group]
+        times = StageTimes()
+        columns: Table | BadFileError
         try:
-            reader = self._reader(chunk.path)
-            return read_columns(
-                reader, columns, self._config, chunk.first, chunk.last, self._scan.types
-            )
+            with times.stage(Stage.READING):
+                reader = self._reader(chunk.path)
+            with times.stage(reader.reading_stage):
+                columns = read_columns(
+                    reader, names, self._config, chunk.first, chunk.last, self._scan.types
+                )
         except BadFileError as error:
             if not self._skip_bad:
                 raise
-            return error
+            columns = error
+        return ReadChunk(columns, times)
 
-    def finish(
-        self, chunk: Chunk, columns: Table | BadFileError, sampler: Sampler | None = None
-    ) -> DecodedChunk:
+    def finish(self, chunk: Chunk, read: ReadChunk, sampler: Sampler | None = None) -> DecodedChunk:
         """The rows of a chunk that pass the selection and that ``sampler`` draws.
 
         Raises:
             DataError: expressions, labels or weights do not fit the columns.
         """
+        self.times.add(read.times)
+        columns = read.columns
         if isinstance(columns, BadFileError):
             log.warning("skipped rows %d to %d of a bad file: %s", chunk.first, chunk.last, columns)
             lost = LostRows(chunk.path, str(columns), chunk.first, chunk.last)
             self.accounting.lost[lost] += 1
             return NO_ROWS
         group = self._scan.groups[chunk.group]
-        selected = select_rows(columns, self._plan, self._config, chunk.path, group)
+        with self.times.stage(Stage.EXPRESSIONS):
+            selected = select_rows(columns, self._plan, self._config, chunk.path, group)
         self.accounting.add(selected.accounting)
         table = selected.table
         positions = np.flatnonzero(selected.passed)  # (D,)
@@ -90,7 +109,8 @@ class Decoder:
         if sampler is None:
             drawn = DrawnRows(np.ones(len(positions), dtype=np.int64))
         else:
-            drawn = sampler.draw(table, chunk, positions, group)
+            with self.times.stage(Stage.EXPRESSIONS):
+                drawn = sampler.draw(table, chunk, positions, group)
         self.accounting.add(drawn.accounting)
         kept = drawn.copies > 0
         if not kept.any():
@@ -98,6 +118,17 @@ class Decoder:
         if not kept.all():
             # before anything is scaled: rows that are not drawn cost nothing more
             table = take_table_rows(table, kept)
+        with self.times.stage(Stage.SCALING):
+            return self._scale(table, chunk, positions, drawn)
+
+    def _scale(
+        self, table: Table, chunk: Chunk, positions: Integers, drawn: DrawnRows
+    ) -> DecodedChunk:
+        """The rows of a chunk that were drawn, which ``table`` holds once each.
+
+        ``positions`` (D,) are the places of the rows that were drawn from, ``drawn`` how often.
+        """
+        kept = drawn.copies > 0
         rows, accounting = to_rows(
             table,
             self._config,

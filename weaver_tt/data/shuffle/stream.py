@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, islice, pairwise
 
 import numpy as np
@@ -29,14 +29,14 @@ from weaver_tt.data.chunks import (
 )
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.rows import Rows, concatenate_rows, slice_rows
-from weaver_tt.data.rows.table import Table
 from weaver_tt.data.scan import Scan
-from weaver_tt.data.shuffle.decoder import Decoder
+from weaver_tt.data.shuffle.decoder import Decoder, ReadChunk
 from weaver_tt.data.shuffle.lanes import RowRange, lane_count, plan_draws, plan_lanes, split_lanes
 from weaver_tt.data.shuffle.pool import DecodedChunk, Pool, Rest
 from weaver_tt.data.shuffle.read_ahead import read_ahead
 from weaver_tt.data.statistics.sampling import Sampler
-from weaver_tt.errors import BadFileError, ConfigError
+from weaver_tt.errors import ConfigError
+from weaver_tt.system.stage_times import Stage, StageTimes, stage
 
 READ_AHEAD = 2  # chunks read while others are worked on
 SEQUENTIAL_CHUNK = 10_000  # rows read at once where they are not shuffled
@@ -60,6 +60,7 @@ class UnpaddedBatch:
     worker: int = 0
     rest: Rest | None = None
     turn: int = 0  # where ranks take ranges of entries in turn: of which turn it is
+    times: StageTimes = field(default_factory=StageTimes)  # since the batch before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,16 +124,21 @@ class Stream:
                 lanes = self.lanes(epoch, again, share, world * workers)
                 seeds = np.random.SeedSequence((self.seed, epoch, rank, worker, again)).spawn(2)
                 with self._pool(decoder, lanes, capacity, seeds, epoch, again) as pool:
-                    whole = pool.prepare()
+                    with decoder.times.stage(Stage.BATCHING):
+                        whole = pool.prepare()
                     # data of less than a batch is one smaller batch; else its rest is left out
                     while whole or (pool.has_rest and not number and not hand_over):
-                        rows, used = pool.take_batch(skip=number < skip)
+                        with decoder.times.stage(Stage.BATCHING):
+                            rows, used = pool.take_batch(skip=number < skip)
+                            # known only now: whether this was the last batch
+                            whole = pool.prepare()
                         delivered += used.total()
-                        # known only now: whether this was the last batch
-                        whole = pool.prepare()
                         expected = delivered + (pool.expected if whole or hand_over else 0)
                         accounting = self._take_accounting(decoder, used)
-                        yield UnpaddedBatch(rows, accounting, delivered, expected, number, worker)
+                        times = decoder.times.take()
+                        yield UnpaddedBatch(
+                            rows, accounting, delivered, expected, number, worker, times=times
+                        )
                         number += 1
                     if hand_over:
                         rest = pool.take_rest()
@@ -141,7 +147,10 @@ class Stream:
                     break
             accounting = self._take_accounting(decoder)
             expected = delivered if rest is None else delivered + rest.rows.size
-            yield UnpaddedBatch(None, accounting, delivered, expected, worker=worker, rest=rest)
+            times = decoder.times.take()
+            yield UnpaddedBatch(
+                None, accounting, delivered, expected, worker=worker, rest=rest, times=times
+            )
 
     @property
     def hands_over(self) -> bool:
@@ -194,7 +203,7 @@ class Stream:
         def draws() -> Iterator[list[RowRange]]:
             return plan_draws(lanes, step, np.random.default_rng(drawing))
 
-        def reads() -> Iterator[Table | BadFileError]:
+        def reads() -> Iterator[ReadChunk]:
             # the order of the chunks is known beforehand: the reading thread follows a schedule
             # of its own, which is the same
             for draw in draws():
@@ -204,10 +213,12 @@ class Stream:
 
         # a file for each lane, and the one that is read next
         decoder.keep_open = len(lanes) + 1
-        with closing(read_ahead(reads(), self.read_ahead)) as tables:
+        with closing(read_ahead(reads(), self.read_ahead)) as chunks_read:
 
             def decode(chunk: Chunk) -> DecodedChunk:
-                return decoder.finish(chunk, next(tables), sampler)
+                with stage(Stage.CHUNKS):
+                    read = next(chunks_read)
+                return decoder.finish(chunk, read, sampler)
 
             yield Pool(
                 draws(),
@@ -254,27 +265,30 @@ class Stream:
         number = 0
         with closing(self._decoder()) as decoder:
             reads = (decoder.read(chunk) for chunk in chunks)
-            with closing(read_ahead(reads, self.read_ahead)) as tables:
+            with closing(read_ahead(reads, self.read_ahead)) as chunks_read:
+                waited_for = decoder.times.over(Stage.CHUNKS, chunks_read)
                 parts = (
-                    (chunk, decoder.finish(chunk, table).rows)
-                    for chunk, table in zip(chunks, tables, strict=True)
+                    (chunk, decoder.finish(chunk, read).rows)
+                    for chunk, read in zip(chunks, waited_for, strict=True)
                 )
                 for turn, members in enumerate(ranges):
                     rows_of_range = total_rows(members)
                     unread -= rows_of_range
                     of_range = islice(parts, len(members))
                     batches = _into_batches(of_range, rows_of_range, self.batch_size)
-                    for rows, used, to_come in batches:
+                    for rows, used, to_come in decoder.times.over(Stage.BATCHING, batches):
                         delivered += rows.size
                         expected = delivered + to_come + unread
                         accounting = self._take_accounting(decoder, used)
+                        times = decoder.times.take()
                         kept = None if number < skip else rows
                         yield UnpaddedBatch(
-                            kept, accounting, delivered, expected, number, turn=turn
+                            kept, accounting, delivered, expected, number, turn=turn, times=times
                         )
                         number += 1
                 accounting = self._take_accounting(decoder)
-                yield UnpaddedBatch(None, accounting, delivered, delivered)
+                times = decoder.times.take()
+                yield UnpaddedBatch(None, accounting, delivered, delivered, times=times)
 
     def _decoder(self) -> Decoder:
         return Decoder(self.config, self.plan, self.scan, self.on_bad_file, self.wanted_labels)

@@ -18,6 +18,7 @@ from weaver_tt.data.rows.rows import Rows, convert_arrays
 from weaver_tt.data.shuffle.stream import Stream, UnpaddedBatch
 from weaver_tt.errors import WeaverError
 from weaver_tt.system.signals import end_with_parent
+from weaver_tt.system.stage_times import Stage, begin_process
 from weaver_tt.system.user_code import user_errors
 
 PREFETCH = 2  # batches that a worker process may be ahead
@@ -97,7 +98,10 @@ class WorkerShare(IterableDataset[Any]):
                     if unpadded.rows is None:
                         yield unpadded
                     else:
-                        yield replace(unpadded, rows=next(slots).fill(unpadded.rows))
+                        # counted with the batch, which it is a part of
+                        with unpadded.times.stage(Stage.HANDING_OVER):
+                            rows = next(slots).fill(unpadded.rows)
+                        yield replace(unpadded, rows=rows)
         except WeaverError as error:
             # as a value: raised here, its text would be buried in a worker's traceback
             yield error
@@ -138,6 +142,7 @@ def batches_of_workers(share: WorkerShare, workers: int) -> Generator[UnpaddedBa
 
 def _begin_worker(number: int) -> None:
     end_with_parent()
+    begin_process()
 
 
 def _identity(item: T) -> T:
