@@ -211,6 +211,43 @@ def test_a_run_killed_inside_an_epoch_ends_with_the_same_weights(tmp_path, name,
     assert best == best_resumed
 
 
+@pytest.mark.parametrize("stop", [3, 4, 5, 6, 9])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"use_amp": True, "clip_gradient": 0.1, "lr_scheduler": "flat+cos", "warmup_steps": 2}],
+)
+def test_a_run_killed_within_a_group_of_batches_ends_with_the_same_weights(tmp_path, stop, more):
+    # groups of 3 and 2 batches
+    settings = {"accumulate_batches": 3, "num_epochs": 2, **more}
+    whole, best = run(tmp_path / "a", Toy(5), **settings)
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path / "b", Toy(5, stop=stop), save_minutes=0, **settings)
+    resumed, best_resumed = run(
+        tmp_path / "b", Toy(5), net=network(seed=9), resume=True, **settings
+    )
+    assert same(whole, resumed)
+    assert best == best_resumed
+
+
+def test_an_epoch_of_groups_takes_a_step_for_each_and_logs_it(tmp_path):
+    logged = Logged()
+    run(tmp_path, Toy(5), tracker=logged, accumulate_batches=3, num_epochs=2, log_every=1)
+    saved = torch.load(tmp_path / "net_resume.pt", weights_only=True)
+    assert saved["steps"] == 2 * 2
+    assert len(logged.intervals) == 4
+    with pytest.raises(TrainingError, match="accumulate_batches was 3, now 1"):
+        run(tmp_path, Toy(5), num_epochs=3, resume=True)
+
+
+def test_a_run_of_before_batches_were_accumulated_is_resumed(tmp_path):
+    run(tmp_path, num_epochs=1)
+    saved = torch.load(tmp_path / "net_resume.pt", weights_only=True)
+    del saved["settings"]["accumulate_batches"]
+    torch.save(saved, tmp_path / "net_resume.pt")
+    run(tmp_path, num_epochs=2, resume=True)
+    assert (tmp_path / "net_epoch-1_state.pt").exists()
+
+
 def test_a_run_killed_between_saves_repeats_the_lost_steps(tmp_path):
     whole, _ = run(tmp_path / "a")
     with pytest.raises(InterruptedRunError):

@@ -27,12 +27,13 @@ class Line(nn.Module):
         self.a = nn.Parameter(tensor([1.0]))
 
 
-def make(clip=None, schedule=None):
+def make(clip=None, schedule=None, accumulate=1):
     """A line and its update, by plain gradient descent with rate 0.1."""
     line = Line()
     optimizer = torch.optim.SGD(line.parameters(), lr=0.1)
     optimizer.param_groups[0]["initial_lr"] = 0.1
-    return line, Update(line, optimizer, schedule or make_schedule("none", 1, 0.0, "min"), clip)
+    schedule = schedule or make_schedule("none", 1, 0.0, "min")
+    return line, Update(line, optimizer, schedule, clip, accumulate=accumulate)
 
 
 def step(update, losses, weight, progress=0.5):
@@ -232,3 +233,120 @@ def test_an_output_that_is_not_finite_is_known_and_no_error_of_its_own():
     # a class may be ruled out by a logit of minus infinity
     assert update.find_nonfinite() is None
     assert [update.has_nonfinite_output(step) for step in (0, 1, 2)] == [False, True, True]
+
+
+# --- several batches to a step
+
+# losses and weights of three batches of different sizes
+BATCHES = [([1.0, 3.0], [3.0, -1.0]), ([2.0], [2.0]), ([5.0, 1.0, 4.0], [1.0, 1.0, -0.5])]
+# their union: 3 - 3 + 4 + 5 + 1 - 2 over 3 + 1 + 2 + 1 + 1 + 0.5
+MEAN_GRADIENT = 8.0 / 8.5
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
+def test_accumulated_batches_take_the_step_of_one_batch_with_all_their_entries(scale):
+    line, update = make(accumulate=3)
+    for factors, weight in BATCHES:
+        assert line.a.item() == 1.0
+        step(update, line.a * tensor(factors), tensor(weight) * scale)
+    assert line.a.item() == pytest.approx(1 - 0.1 * MEAN_GRADIENT)
+    assert (update.steps, update.group_size) == (1, 0)
+    # and so does the next group, from nothing
+    for factors, weight in BATCHES:
+        step(update, line.a * tensor(factors), tensor(weight) * scale)
+    assert line.a.item() == pytest.approx(1 - 0.2 * MEAN_GRADIENT)
+
+
+def test_a_group_of_one_batch_is_that_batch_to_the_last_bit():
+    plain, closed = make(), make(accumulate=5)
+    for line, update in (plain, closed):
+        step(update, line.a * tensor([0.1, 0.7]), [0.3, 0.9])
+        update.close_group()
+    assert torch.equal(plain[0].a, closed[0].a)
+
+
+def test_a_group_that_the_epoch_leaves_unfinished_takes_its_step():
+    line, update = make(accumulate=3)
+    assert not update.close_group()
+    for factors, weight in BATCHES[:2]:
+        step(update, line.a * tensor(factors), weight, progress=1.0)
+    assert update.close_group()
+    assert line.a.item() == pytest.approx(1 - 0.1 * 4 / 6)
+    assert (update.steps, update.done) == (1, 1.0)
+    assert not update.close_group()
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_batches_that_do_not_count_leave_the_others_of_their_group_as_they_are(place):
+    line, update = make(accumulate=3)
+    batches = [BATCHES[0], BATCHES[1]]
+    batches.insert(place, ([7.0], [0.0]))
+    for factors, weight in batches:
+        step(update, line.a * tensor(factors), weight)
+    assert line.a.item() == pytest.approx(1 - 0.1 * 4 / 6)
+    nothing, idle = make(accumulate=2)
+    for _ in range(2):
+        step(idle, nothing.a * torch.ones(0), torch.zeros(0))
+    assert nothing.a.item() == 1.0
+
+
+def test_a_term_of_accumulated_batches_is_their_mean_with_what_each_counts_for():
+    line, update = make(accumulate=2)
+    slopes = iter([1.0, 4.0])
+    update.batch_loss = lambda scored, batch: {"slope": line.a.sum() * next(slopes)}
+    step(update, line.a * tensor([0.0, 0.0]), [3.0, -1.0])
+    step(update, line.a * tensor([0.0]), [2.0])
+    assert line.a.item() == pytest.approx(1 - 0.1 * (4 * 1 + 2 * 4) / (4 + 2))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_the_gradient_of_a_group_is_clipped_and_not_those_of_its_batches(scaled):
+    line, update = make(clip=1.5, accumulate=2)
+    if scaled:
+        update.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**12)
+    step(update, line.a * tensor([10.0]), [1.0])
+    step(update, line.a * tensor([-8.0]), [1.0])
+    assert line.a.item() == pytest.approx(1 - 0.1 * 1.0)
+
+
+def test_a_parameter_that_only_an_earlier_batch_has_reached_keeps_its_share():
+    a, b = nn.Parameter(tensor([1.0])), nn.Parameter(tensor([1.0]))
+    optimizer = torch.optim.SGD([a, b], lr=0.1)
+    optimizer.param_groups[0]["initial_lr"] = 0.1
+    schedule = make_schedule("none", 1, 0.0, "min")
+    update = Update(nn.ParameterList([a, b]), optimizer, schedule, accumulate=2)
+    step(update, a * tensor([3.0]), [1.0])
+    step(update, b * tensor([4.0]), [3.0])
+    assert [a.item(), b.item()] == pytest.approx([1 - 0.1 * 3 / 4, 1 - 0.1 * 4 * 3 / 4])
+
+
+def test_the_schedule_moves_once_a_group():
+    rates = []
+    schedule = Schedule(lambda done, epochs: rates.append(done) or 1.0, 1)
+    line, update = make(schedule=schedule, accumulate=2)
+    for progress in (0.2, 0.4, 0.6, 0.8):
+        step(update, line.a * tensor([1.0]), [1.0], progress)
+    assert rates == [0.0, 0.4]
+    assert update.done == 0.8
+
+
+def test_nothing_is_agreed_on_within_a_group():
+    line, update = make(accumulate=2)
+    asked = []
+    update.wants_save = lambda: asked.append(1) or True
+    for expected in (False, True, False, True):
+        step(update, line.a * tensor([1.0]), [1.0])
+        assert update.agreed.save is expected
+    assert len(asked) == 2
+
+
+def test_a_warm_up_in_steps_counts_groups():
+    options = TrainOptions(
+        optimizer="sgd", num_epochs=2, lr_scheduler="flat+cos", warmup_steps=3, accumulate_batches=4
+    )
+    labels = {"type": "custom", "value": {"y": "y"}}
+    inputs = {"x": {"length": None, "vars": [["x", None]]}}
+    task = Regression(from_mapping({"inputs": inputs, "labels": labels}, source="c.yaml"))
+    # 10 batches of an epoch are groups of 4, 4 and 2: three of six steps are half of the training
+    update = make_update(Line(), task, options, steps=10)
+    assert update.schedule.factor(0.5) == pytest.approx(0.5)

@@ -106,6 +106,18 @@ def test_a_run_may_be_interrupted_in_every_step(run):
     assert same(weights("a/net"), weights("b/net"))
 
 
+@pytest.mark.parametrize(("at", "batches"), [(2, 3), (4, 6), (7, 9), (8, 9), (10, 9)])
+def test_a_signal_finishes_the_running_group_of_batches(run, at, batches):
+    # of 8 batches of an epoch groups of 3, 3 and 2, which counts as a whole one
+    flags = ("--accumulate-batches", "3")
+    assert run("a/net", *flags) == 0
+    assert run("b/net", *flags, number=signal.SIGTERM, at=at) == RESUME_ME
+    saved = torch.load(RunFiles("b/net").resume, weights_only=True)
+    assert (saved["state"]["batches"], saved["steps"]) == (batches, batches / 3)
+    assert run("b/net", "--resume", *flags) == 0
+    assert same(weights("a/net"), weights("b/net"))
+
+
 def test_max_time_ends_as_a_signal_does(run, monkeypatch):
     assert run("a/net") == 0
     # at once: the first step is the last one

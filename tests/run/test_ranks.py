@@ -95,6 +95,8 @@ def command(text, network="plain", backend="gloo"):
 PATHS = {
     "train": f"train -m m/net -t {BOTH} --predict-output m.root",
     "resume": "train -m m/net --num-epochs 2 --resume",
+    # 4 batches of a rank: groups of 3 and of 1
+    "groups of batches": "train -m k/net --accumulate-batches 3 --use-amp --clip-gradient 1",
     "members": "train -m e/net --ensemble 2 -t second.parquet --predict-output e.parquet",
     "folds": "train -m f/net --cross-validation number%2 -t first.parquet --predict-output f.root",
     # 3 of 74 validation events are left, all in the share of the first rank
@@ -217,6 +219,30 @@ def test_a_training_that_ends_in_an_epoch_goes_on_to_the_last_bit(tmp_path, run_
     for name, values in expected["weights"].items():
         assert torch.equal(values, found["weights"][name]), name
     assert expected["state"]["best"] == found["state"]["best"]
+
+
+def test_ranks_that_are_killed_within_a_group_of_batches_go_on_to_the_last_bit(
+    tmp_path, run_on_ranks
+):
+    write_events(tmp_path)
+    # of one epoch, groups of 2, 2 and 1 batches; ranks have 33 events each
+    flags = "--batch-size 6 --save-minutes 0 --train-val-split 0.9 --accumulate-batches 2"
+    [whole] = run_on_ranks(tmp_path, (2, command(f"train -m a/net {flags}", "net")))
+    assert whole.codes == [0, 0], whole.said
+    for at, batches in ((4, 2), (5, 4)):
+        (tmp_path / "MODE").write_text(f"killed {at} 01")
+        prefix = f"b{at}/net"
+        train = command(f"train -m {prefix} {flags}", "net")
+        [stopped] = run_on_ranks(tmp_path, (2, train))
+        assert stopped.codes == [-9, -9], stopped.said
+        assert weights_of(tmp_path, prefix)["state"]["batches"] == batches
+        (tmp_path / "MODE").write_text("none 0 none")
+        [resumed] = run_on_ranks(tmp_path, (2, [*train, "--resume"]))
+        assert resumed.codes == [0, 0], resumed.said
+        expected = weights_of(tmp_path, "a/net")
+        found = weights_of(tmp_path, prefix)
+        for name, values in expected["weights"].items():
+            assert torch.equal(values, found["weights"][name]), name
 
 
 def test_ranks_save_and_end_at_the_same_step_where_one_of_them_is_asked_to(tmp_path, run_on_ranks):

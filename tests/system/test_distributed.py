@@ -14,8 +14,8 @@ from torch import nn
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.system import distributed
 
-# What each rank runs: steps[epoch][rank] batches. With UNION=1 a single process trains on the
-# batches of both ranks together.
+# What each rank runs: steps[epoch][rank] batches, GROUP of them to a step. With UNION=1 a single
+# process trains on the batches that both ranks have in a step together.
 SCRIPT = """
 import json, os, sys
 import torch
@@ -34,6 +34,8 @@ from weaver_tt.tasks.regression import Regression
 
 gradients.BUCKET_BYTES = 40  # several buckets, of which the first is not full with every batch
 STEPS = [[3, 5], [0, 2], [4, 1]]
+GROUP = int(os.environ["GROUP"])
+UNION = bool(os.environ.get("UNION"))
 
 def rows(epoch, rank, index, steps):
     random = torch.Generator().manual_seed(1000 * epoch + 100 * rank + index)
@@ -41,7 +43,7 @@ def rows(epoch, rank, index, steps):
     x = torch.randn(size, 2, generator=random)
     y = x[:, 0] - 2 * x[:, 1] + 1
     weight = torch.rand(size, generator=random) + 0.5
-    return x, y, weight, (index + 1) / steps
+    return x, y, weight
 
 def merge(parts):
     x, y, weight = (torch.cat([part[i] for part in parts]) for i in range(3))
@@ -56,12 +58,15 @@ class Rank:
     def epoch(self, number, skip=0):
         self.accounting = Accounting()
         steps = STEPS[number]
-        for index in range(skip, max(steps[rank] for rank in self.ranks)):
-            active = [rank for rank in self.ranks if index < steps[rank]]
-            parts = [rows(number, rank, index, steps[rank]) for rank in active]
+        together = GROUP if UNION else 1
+        for first in range(skip, max(steps[rank] for rank in self.ranks), together):
+            parts, progress = [], []
+            for rank in self.ranks:
+                places = range(first, min(first + together, steps[rank]))
+                parts += [rows(number, rank, index, steps[rank]) for index in places]
+                progress.append(places.stop / steps[rank] if places else 1)
             batch = merge(parts)
-            idle = len(self.ranks) - len(parts)
-            batch.progress = (sum(part[3] for part in parts) + idle) / len(self.ranks)
+            batch.progress = sum(progress) / len(progress)
             self.accounting.used["a"] += batch.size
             yield batch
 
@@ -83,7 +88,7 @@ class Terms(NullTracker):
     def epoch(self, values, number, figures=None):
         self.values.append(values["train/size"])
 
-distributed.join_ranks(None if os.environ.get("UNION") else "gloo")
+distributed.join_ranks(None if UNION else "gloo")
 rank, world = distributed.rank(), distributed.world_size()
 ranks = [0, 1] if world == 1 else [rank]
 torch.manual_seed(rank)  # ranks begin with different weights: those of rank 0 count
@@ -96,6 +101,7 @@ group = InputGroup(name="x", variables=(Variable(name="u"), Variable(name="v")))
 config = DataConfig(source="c", text="", inputs={"x": group}, labels=labels)
 options = TrainOptions(num_epochs=3, optimizer="adam", start_lr=0.05, lr_scheduler="one-cycle")
 options.log_every = 2
+options.accumulate_batches = 1 if UNION else GROUP
 options.tensorboard = "off"
 options.progress = False
 folder = os.path.join(sys.argv[1], f"rank{rank}of{world}")
@@ -133,19 +139,23 @@ def start(script, folder, **environment):
     )
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """What rank 0, rank 1 and the single process on the union of batches say."""
+@pytest.fixture(scope="module", params=[1, 2])
+def results(request, tmp_path_factory):
+    """What rank 0, rank 1 and the single process on the union of batches say.
+
+    The parameter is how many batches of a rank make a step.
+    """
     folder = tmp_path_factory.mktemp("ranks")
     script = folder / "script.py"
     script.write_text(SCRIPT)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    ranks = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    group = {"GROUP": str(request.param)}
+    ranks = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", **group}
     processes = [
         start(script, folder, RANK=str(rank), LOCAL_RANK=str(rank), **ranks) for rank in (0, 1)
-    ] + [start(script, folder, UNION="1")]
+    ] + [start(script, folder, UNION="1", **group)]
     try:
         errors = [process.communicate(timeout=120)[1] for process in processes]
         assert [process.returncode for process in processes] == [0, 0, 0], "\n".join(errors)

@@ -61,6 +61,19 @@ def test_a_rank_without_a_batch_sends_zeros(exchange):
     assert a.grad.item() == 5
 
 
+def test_gradients_of_earlier_passes_travel_once_with_the_last_one(exchange):
+    a, b, gradients_of_ranks, sent = exchange
+    # a batch that reaches both, and a last one that does not reach b
+    (a + 7 * b).sum().backward()
+    assert sent == []
+    gradients_of_ranks.begin(tensor(2.0))
+    (2 * a).sum().backward()
+    gradients_of_ranks.finish()
+    assert [message.item() for message in sent] == [2.0, 2.0 * 7, 2.0 * 3]
+    assert a.grad.item() == (2 * 3 + 6 * 5) / (2 + 6)
+    assert b.grad.item() == 2 * 7 / 8
+
+
 def test_a_gradient_that_grows_after_it_was_sent_is_an_error(exchange):
     a, b, gradients_of_ranks, _ = exchange
     gradients_of_ranks.begin(tensor(2.0))

@@ -71,6 +71,8 @@ RESUME = {
     "other_ranks?": ListOf(_RANK),
 }
 """What ``PREFIX_resume.pt`` holds."""
+ADDED_SETTINGS = {"accumulate_batches": 1}
+"""What held in trainings from before there were these settings."""
 RESUME_WAYS_OUT = (
     "--load-epoch N continues from the weights of epoch N; --load-model-weights begins with any"
 )
@@ -339,7 +341,7 @@ def changed_settings(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[
     """In words, the settings of a training that differ from those it had before."""
     changed = []
     for key, value in now.items():
-        saved = before.get(key)
+        saved = before.get(key, ADDED_SETTINGS.get(key))
         # checkpoints from before options were values have KEY VALUE pairs of text
         if key == "optimizer_option" and isinstance(saved, list):
             saved = read_options(saved)

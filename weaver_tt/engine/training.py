@@ -181,15 +181,32 @@ class Training:
 
     def _train_batches(self, loader: BatchLoader, meters: Sequence[Meter]) -> Iterator[Batch]:
         """The epoch's batches; after each step the log, and every now and then a save."""
+        group = self.options.accumulate_batches
+
+        def batches_to_come() -> Iterator[Batch]:
+            yield from self._batches_to_come(loader)
+            if self.update.close_group():
+                # its place is that of a whole group, the same on all ranks
+                self.state.batches += -self.state.batches % group
+                log_interval(None)
+                self._save_if_agreed(loader, None, meters)
 
         def idle(agreed: distributed.Agreement) -> None:
             self.update.idle(agreed)
-            self.state.batches += 1
+            self.state.batches += group
             self._save_if_agreed(loader, None, meters)
+
+        def log_interval(batch: Batch | None) -> None:
+            if self.update.steps % self.options.log_every != 0:
+                return
+            check_finite(self.parts, loader, batch)
+            values = interval.read()
+            values["learning_rate"] = self.update.rate
+            self.tracker.interval(values, self.update.steps)
 
         self.update.wants_save = self._wants_save
         self.update.wants_stop = is_interrupted
-        timed = TimedBatches(distributed.step_together(self._batches_to_come(loader), idle))
+        timed = TimedBatches(distributed.step_together(batches_to_come(), idle))
         interval = IntervalMetrics(meters, timed, self.update.terms)
         start = time.perf_counter()
         for batch in timed:
@@ -199,12 +216,9 @@ class Training:
             self.state.batches += 1
             interval.rows += batch.size
             self.tracker.advance(batch.progress, batch.size)
-            if self.update.steps % self.options.log_every == 0:
-                check_finite(self.parts, loader, batch)
-                values = interval.read()
-                values["learning_rate"] = self.update.rate
-                self.tracker.interval(values, self.update.steps)
-            self._save_if_agreed(loader, batch, meters)
+            if self.update.group_size == 0:
+                log_interval(batch)
+                self._save_if_agreed(loader, batch, meters)
         self._data_wait = timed.waited / (time.perf_counter() - start)
 
     def _batches_to_come(self, loader: BatchLoader) -> Iterator[Batch]:

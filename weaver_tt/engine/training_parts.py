@@ -23,6 +23,7 @@ FIXED_OPTIONS = (
     "lr_scheduler",
     "warmup_steps",
     "clip_gradient",
+    "accumulate_batches",
     "use_amp",
     "amp_dtype",
 )

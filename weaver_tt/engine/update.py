@@ -5,6 +5,7 @@ Nothing here waits for the device, but for :meth:`Update.find_nonfinite`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from weaver_tt.tasks.base import Task
 BatchLoss = Callable[[Scored, Batch], Mapping[str, Tensor | None]]
 ENTRY_LOSS = "the loss of entries"
 OUTPUT = "the network's output"
+NOTHING_AGREED = Agreement(active=False, progress=0.0, save=False, stop=False)
 
 
 class NonFinite(NamedTuple):
@@ -48,8 +50,12 @@ class Update:
     without entries, or whose weights are all 0, has loss 0 and zero gradients. The terms of
     ``batch_loss`` are added to it; ``terms`` holds their means over the epoch.
 
-    ``steps`` counts steps since the first epoch. ``done`` is the number of epochs done, with a
-    fraction; it drives the schedule.
+    A step is taken after each group of ``accumulate`` batches. It is the step of one batch with all
+    their entries; of a term of ``batch_loss``, the mean over the batches of the group counts, each
+    with its sum of |weight|.
+
+    ``steps`` counts steps since the first epoch. ``done`` is the number of epochs done with the
+    latest step, with a fraction; it drives the schedule.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class Update:
         scaler: torch.amp.GradScaler | None = None,
         task_modules: nn.Module | None = None,
         batch_loss: BatchLoss = no_batch_loss,
+        accumulate: int = 1,
     ) -> None:
         self.parameters = trainable_parameters(network)
         self._of_network = len(self.parameters)
@@ -72,23 +79,29 @@ class Update:
         # it keeps float16 gradients from becoming 0, and skips steps that overflow
         self.scaler = scaler or torch.amp.GradScaler(enabled=False)
         self.batch_loss = batch_loss
+        self.accumulate = accumulate
         self.terms = BatchTerms()
         self.steps = 0
         self.epoch = 0
         self.done = 0.0
+        # batches that no step has been taken with yet
+        self.group_size = 0
         # asked before each step: whether this rank wants it to be saved
         self.wants_save: Callable[[], bool] = _never
         # the same: whether this rank wants it to be the last one
         self.wants_stop: Callable[[], bool] = _never
         # on the latest step, by all ranks
-        self.agreed = Agreement(active=False, progress=0.0, save=False, stop=False)
+        self.agreed = NOTHING_AGREED
         self._device = self.parameters[0].device
         self._exchange = GradientExchange(self.parameters) if is_running() else None
+        # of the running group: what it counts for, the sum of |weight|, and up to where it reaches
+        self._group_scale = torch.zeros((), device=self._device)
+        self._group_progress = 0.0
         # output or part of the loss -> the first step at which it was not finite, or -1
         self._first_bad: dict[str, Tensor] = {}
 
     def __call__(self, losses: Tensor, scored: Scored, batch: Batch) -> None:
-        """One step on ``losses`` (M,), which hold the graph."""
+        """Take in a batch by its ``losses`` (M,), which hold the graph; step with a whole group."""
         scale = scored.weight.abs().sum()
         # clamped: a batch that does not count would be 0 / 0
         smallest = torch.finfo(torch.float32).tiny
@@ -102,15 +115,47 @@ class Update:
             self._watch(f"the batch term {name!r}", term)
             self.terms.add(name, term.detach(), scale)
             loss = loss + term
-        self.optimizer.zero_grad(set_to_none=True)
-        if self._exchange is not None:
-            self._exchange.begin(scale.float())
+        loss = self._join_group(loss, scale)
+        is_last = self.group_size == self.accumulate
+        if is_last and self._exchange is not None:
+            self._exchange.begin(self._group_scale)
         with noting_call(lambda: "the backward pass of the network and its loss"):
             self.scaler.scale(loss).backward()
-        # up to here a rank may fail by itself: the others hear of it now
-        self.agreed = agree_on_step(batch.progress, self.wants_save(), self.wants_stop())
-        batch.progress = self.agreed.progress
-        self._apply()
+        if is_last:
+            # up to here a rank may fail by itself: the others hear of it now
+            self._agree_and_apply(batch.progress)
+            batch.progress = self.agreed.progress
+        else:
+            self._group_progress = batch.progress
+            self.agreed = NOTHING_AGREED
+
+    def close_group(self) -> bool:
+        """Take the step of a group that has been left unfinished; whether there was one."""
+        if not self.group_size:
+            return False
+        if self._exchange is not None:
+            self._exchange.begin(self._group_scale)
+        self._agree_and_apply(self._group_progress)
+        return True
+
+    def _join_group(self, loss: Tensor, scale: Tensor) -> Tensor:
+        """The share of ``loss`` (), of a batch that counts for ``scale``, in the loss of its group.
+
+        The gradients that are there become their share, too: they always are those of the mean.
+        """
+        self.group_size += 1
+        if self.group_size == 1:
+            self.optimizer.zero_grad(set_to_none=True)
+            self._group_scale = scale.float()
+            return loss
+        before = self._group_scale
+        self._group_scale = before + scale.float()
+        # clamped: batches that do not count would be 0 / 0
+        divisor = self._group_scale.clamp(min=torch.finfo(torch.float32).tiny)
+        gradients = [part.grad for part in self.parameters if part.grad is not None]
+        if gradients:
+            torch._foreach_mul_(gradients, before / divisor)
+        return loss * (scale.float() / divisor)
 
     def idle(self, agreed: Agreement) -> None:
         """The step of a rank whose batches are used up: with the gradients of the others."""
@@ -123,7 +168,13 @@ class Update:
             self._exchange.begin(nothing)
         self._apply()
 
+    def _agree_and_apply(self, progress: float) -> None:
+        """Take the step to ``progress`` of the epoch on this rank, together with the others."""
+        self.agreed = agree_on_step(progress, self.wants_save(), self.wants_stop())
+        self._apply()
+
     def _apply(self) -> None:
+        self.group_size = 0
         if self._exchange is not None:
             self._exchange.finish()
         if self.clip is not None:
@@ -223,7 +274,7 @@ def make_update(
     """What trains ``network`` and the modules of ``task`` as ``options`` say.
 
     The task's modules are moved to the network's device. ``amp`` is the type of mixed precision,
-    ``steps`` the number of steps in an epoch, if known.
+    ``steps`` the number of batches in an epoch, if known.
     """
     device = next((part.device for part in network.parameters()), torch.device("cpu"))
     # first, as an optimizer chooses its implementation by where the parameters lie
@@ -232,10 +283,22 @@ def make_update(
         network, options.optimizer, options.start_lr, options.optimizer_option, task.modules
     )
     _, direction = task.watch
+    if steps is not None:
+        # the last group of an epoch may be an unfinished one
+        steps = math.ceil(steps / options.accumulate_batches)
     schedule = make_schedule(
         options.lr_scheduler, options.num_epochs, options.warmup_steps, direction, steps
     )
     clip = max_gradient_norm(options.clip_gradient, options.optimizer_option)
     # bfloat16 has the range of float32 and needs no scaling
     scaler = torch.amp.GradScaler(device.type, enabled=amp is torch.float16)
-    return Update(network, optimizer, schedule, clip, scaler, task.modules, task.batch_loss)
+    return Update(
+        network,
+        optimizer,
+        schedule,
+        clip,
+        scaler,
+        task.modules,
+        task.batch_loss,
+        options.accumulate_batches,
+    )

@@ -224,6 +224,12 @@ class TrainOptions:
         None, "stop after this many epochs without improvement", bounds=COUNT
     )
     clip_gradient: float | None = flag(None, "largest norm of the gradient", bounds=POSITIVE)
+    accumulate_batches: int = flag(
+        1,
+        "batches whose gradients are added up for a step, as if they were one; fewer at the end of "
+        "an epoch",
+        bounds=COUNT,
+    )
     use_amp: bool = flag(False, "train in mixed precision")
     amp_dtype: str = flag(
         "bf16",

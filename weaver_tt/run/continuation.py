@@ -45,7 +45,8 @@ NEVER = frozenset(("cross_validation", "train_val_split"))
 NOT_RESUMED = frozenset(
     (
         *("optimizer", "optimizer_option", "start_lr", "lr_scheduler", "warmup_steps"),
-        *("clip_gradient", "use_amp", "amp_dtype", "steps_per_epoch", "samples_per_epoch"),
+        *("clip_gradient", "accumulate_batches", "use_amp", "amp_dtype"),
+        *("steps_per_epoch", "samples_per_epoch"),
     )
 )
 # options by which rows come into batches: within an epoch its place in the data would be lost

@@ -242,6 +242,7 @@ def try_network(config: DataConfig, options: RunOptions, first: Sequence[FirstRo
     network.train()
     task.train()
     run_epoch(network, task, [batch], update=update, device=device, amp=amp)
+    update.close_group()
     # float16 may overflow in its first steps, and is scaled down then
     if amp is not torch.float16:
         found = update.find_nonfinite()

@@ -24,7 +24,7 @@ NETWORK = ("network_config", "network_option")
 FIRST_WEIGHTS = ("load_model_weights", "exclude_model_weights", "freeze_model_weights")
 UPDATE = (
     *("start_lr", "optimizer", "optimizer_option", "lr_scheduler", "warmup_steps"),
-    *("clip_gradient", "use_amp", "amp_dtype"),
+    *("clip_gradient", "accumulate_batches", "use_amp", "amp_dtype"),
     *("compile", "compile_optimizer", "compiler_option"),
 )
 COURSE = (
@@ -60,7 +60,8 @@ WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
     ),
     "--lr-finder": (
         *(*VALIDATION_ROWS, *TEST_ROWS, *COURSE, *PREDICTION),
-        *("start_lr", "lr_scheduler", "warmup_steps", "tensorboard_custom_fn", "log_every"),
+        *("start_lr", "lr_scheduler", "warmup_steps", "accumulate_batches"),
+        *("tensorboard_custom_fn", "log_every"),
         *("data_test", "load_epoch", "cross_validation", "figures", "onnx_opset", "backend"),
     ),
     "--profile": (

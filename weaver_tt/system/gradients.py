@@ -37,8 +37,9 @@ class _Bucket:
 class GradientExchange:
     """Replaces every gradient by ``sum_ranks(scale * gradient) / sum_ranks(scale)``.
 
-    ``scale`` () is what the batch of a rank counts for: the sum of |weight| that its loss was
-    divided by, 0 on a rank without a batch. A gradient that a rank does not have counts as zero.
+    ``scale`` () is what the batches of a rank count for: the sum of |weight| that their loss was
+    divided by, 0 on a rank without a batch. A gradient that a rank does not have counts as zero;
+    those of earlier backward passes, which have been added up, count with the last one's.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
@@ -61,7 +62,7 @@ class GradientExchange:
         parameter.register_post_accumulate_grad_hook(take)
 
     def begin(self, scale: Tensor) -> None:
-        """The next backward pass is of a batch that counts for ``scale`` ()."""
+        """The next backward pass completes gradients that count for ``scale`` ()."""
         self._scale = scale
         self._begun = True
         self._sent = 0
@@ -89,7 +90,12 @@ class GradientExchange:
         """Send the next bucket."""
         bucket = self._buckets[self._sent]
         for place in bucket.missing:
-            bucket.slots[place].zero_()
+            # what the last backward pass has not reached, an earlier one may have
+            gradient = bucket.parameters[place].grad
+            if gradient is None:
+                bucket.slots[place].zero_()
+            else:
+                torch.mul(gradient, self._scale, out=bucket.slots[place])
         self._sent += 1
         bucket.work = distributed.start_sum(bucket.message)
 

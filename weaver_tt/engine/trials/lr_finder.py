@@ -140,7 +140,8 @@ def find_rate(
     sweep = Sweep.parse(str(options.lr_finder))
     losses = BatchLosses()
     amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
-    start = replace(options, start_lr=sweep.first, lr_scheduler="none")
+    # a step, and a rate, for each batch
+    start = replace(options, start_lr=sweep.first, lr_scheduler="none", accumulate_batches=1)
     update = make_update(network.unwrapped, task, start, amp)
     # the same factor from one step to the next
     update.schedule = Schedule(lambda done, _: (sweep.last / sweep.first) ** done, 1)
