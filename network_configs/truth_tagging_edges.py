@@ -19,6 +19,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.network.inputs import jet_model_info
 from weaver_tt.nn.models.edge_network import EdgeNetwork, logit_of_product, pair_geometry
 from weaver_tt.nn.objects.pairwise import make_layout
+from weaver_tt.nn.objects.sharing import made_once
 from weaver_tt.physics.particles import BOTTOM, CHARM
 
 TYPICAL_PT = 200.0  # GeV
@@ -26,6 +27,7 @@ SMALLEST_PT = 1.0  # GeV; keeps log(pT) finite on padding
 FEATURES = 6
 
 
+@made_once
 def jet_features(pt: Tensor, eta: Tensor, flavour: Tensor) -> Tensor:
     """(objects, 1) each -> six numbers of order one (objects, 6).
 

@@ -16,6 +16,7 @@ from scipy import stats
 from weaver_tt.config.load import from_mapping
 from weaver_tt.data import loaders
 from weaver_tt.data.rows import padding
+from weaver_tt.data.rows.bootstrap import identify_rows
 from weaver_tt.data.shuffle.workers import SharedSlot
 from weaver_tt.errors import DataError, UserCodeError
 from weaver_tt.options.train import DataOptions
@@ -111,6 +112,25 @@ def test_an_epoch_resumed_after_k_batches_goes_on_as_it_would_have(files, worker
     assert [batch.progress for batch in loader.epoch(0, skip=7)] == [
         batch.progress for batch in loader.epoch(0)
     ][7:]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_row_is_known_by_its_file_and_place_whoever_reads_it(files, workers):
+    """Files a and b hold the numbers 0 ... 299 and 300 ... 999."""
+    conf = config(selection="number % 3 != 0")
+    options = DataOptions(
+        data_train=files, data_val=files, batch_size=48, pool_size=400, num_workers=workers
+    )
+    seen = []
+    for rank in range(2):
+        loader = loaders.train_loader(conf, options, rank=rank, world=2, identify=True)
+        for batch in loader.epoch(rank):
+            numbers = batch.inputs["event"][:, 0].long().numpy()
+            expected = np.where(numbers < 300, numbers, identify_rows(1, numbers - 300))
+            assert batch.identity.tolist() == expected.tolist()
+            seen += numbers.tolist()
+    assert len(seen) > 500
+    assert next(train(files).epoch(0)).identity is None
 
 
 def test_worker_processes_deliver_their_shares_in_turn(files):

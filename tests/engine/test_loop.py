@@ -8,7 +8,7 @@ from torch import nn, tensor
 
 from weaver_tt.config.schema import NO_CLASS, DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.rows.batch import Batch
-from weaver_tt.engine.loop import TimedBatches, run_epoch
+from weaver_tt.engine.loop import Pass, TimedBatches, run_epoch, run_together
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.metrics.base import Scored
@@ -61,6 +61,24 @@ def test_metrics_are_over_rows_not_over_batches():
     assert outcome["loss"] == pytest.approx((4 + 16 + 36 + 64) / 4)
     assert outcome["mae"] == 5.0
     assert TASK.figures(outcome.meters, outcome.totals) == {}
+
+
+def test_several_networks_walk_over_the_same_batches_once():
+    """One doubles its input, the other halves it: mean squares of 2x and x / 2, x = 1 ... 4."""
+    halves = Doubles()
+    nn.init.constant_(halves.layer.weight, 0.5)
+    passes = [Pass(network, TASK) for network in (Doubles(), halves)]
+    read = []
+
+    def reading():
+        for batch in batches():
+            read.append(batch.size)
+            yield batch
+
+    run_together(passes, reading())
+    assert read == [3, 1]
+    losses = [each.metrics()["loss"] for each in passes]
+    assert losses == pytest.approx([30.0, 30 / 16])
 
 
 def test_update_gets_losses_with_a_graph_and_nothing_else_does():

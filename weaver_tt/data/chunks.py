@@ -50,6 +50,11 @@ class Chunk:
         return self.last - self.first
 
 
+def number_files(sources: Iterable[Source]) -> dict[tuple[int, str], int]:
+    """(group, path) -> the number of each file, in input order."""
+    return {(source.group, source.path): number for number, source in enumerate(sources)}
+
+
 def select_window(source: Source, low: float, high: float) -> Source:
     """The part of ``source`` between two fractions of its rows, 0 <= low <= high <= 1."""
     start = source.borders[0]

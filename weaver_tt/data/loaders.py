@@ -323,12 +323,14 @@ def train_loader(
     any_length: bool = True,
     wanted_labels: WantedLabels = ANY_LABELS,
     scan: Scan | None = None,
+    identify: bool = False,
 ) -> Loader:
     """Shuffled batches of the training files, reweighted as the YAML says.
 
     With labels and weight, without observers. With bucketing, batches are only as long as their
     longest row needs, unless the network takes but one length (``any_length`` False).
     ``scan``: an earlier one (of :func:`fit_statistics`), which is used if it is of these files.
+    ``identify``: batches say which row of which file each of theirs is.
 
     Raises:
         DataError: a file cannot be read or lacks a column, or there is no row.
@@ -352,6 +354,7 @@ def train_loader(
         # of a single row, batch norm has no variance
         smallest_batch=min(2, options.batch_size),
         file_fraction=options.file_fraction,
+        identify=identify,
         # a worker process has no consumer beside it that a thread could work for
         read_ahead=0 if options.num_workers else READ_AHEAD,
     )

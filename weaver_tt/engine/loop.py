@@ -14,6 +14,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Meter, Scored
 from weaver_tt.network.outputs import Output, to_float32
+from weaver_tt.nn.objects.sharing import sharing
 from weaver_tt.system.distributed import sum_over_ranks
 from weaver_tt.tasks.base import Task
 
@@ -98,6 +99,114 @@ class TimedBatches(Generic[T]):
             yield batch
 
 
+class Pass:
+    """What one network does with the batches of an epoch, and what is measured of it.
+
+    ``update`` trains on each batch. ``write`` is given its output columns and observers.
+    ``meters`` continue from the sums of an interrupted epoch. ``amp`` is the type of the network's
+    autocast on ``device``; losses stay in float32, and meters in float64.
+
+    Entries whose target is undefined are written and otherwise left out: of losses, batch terms and
+    meters. Without ``update`` their number is a metric, ``without_target``. With ``write``, entries
+    for which the network gives NaN or infinity are written and left out of the meters; their number
+    is a metric, ``without_output``.
+    """
+
+    def __init__(
+        self,
+        network: Runnable,
+        task: Task,
+        *,
+        update: Updater | None = None,
+        write: Callable[[dict[str, Any]], None] | None = None,
+        meters: Sequence[Meter] | None = None,
+        device: torch.device = CPU,
+        amp: torch.dtype | None = None,
+    ) -> None:
+        self.network = network
+        self.task = task
+        self.update = update
+        self.write = write
+        self.meters = task.meters() if meters is None else meters
+        self.device = device
+        self.amp = amp
+        self._without_target = 0
+        self._without_output = 0
+
+    def take(self, batch: Batch) -> None:
+        """Run the network over a batch; learn from it, write it, measure it.
+
+        Raises:
+            ConfigError: training on data without labels; an observer has the name of a column.
+        """
+        task = self.task
+        # only the update needs a graph; columns and metrics do not hold on to it
+        with torch.set_grad_enabled(self.update is not None):
+            output = _call_network(self.network, batch, self.device, self.amp)
+            # padding ends here: what follows sees the entries that count
+            scored = task.score(output, batch)
+            if batch.undefined == {}:
+                scored = replace(scored, all_defined=True)
+            labelled = scored.with_target()
+            self._without_target += len(scored.output) - len(labelled.output)
+            losses = None
+            if labelled.target is not None and not self.network.activated:
+                losses = task.losses(labelled)  # (M,)
+            if self.update is not None:
+                if losses is None:
+                    labels = ", ".join(task.config.label_names)
+                    raise ConfigError(f"training needs the labels {labels} in the data")
+                self.update(losses, labelled, batch)
+        # losses are functions of raw outputs; all that is measured and written is activated
+        labelled = _activated(labelled, task, self.network)
+        if self.write is not None:
+            written = _activated(scored, task, self.network)
+            self._without_output += int((~_has_output(written)).sum())
+            self.write(_with_observers(task, written, batch))
+            # in training and validation NaN has to reach the loss, which stops there
+            labelled, losses = _with_output(labelled, losses)
+        if labelled.target is not None:
+            for meter in self.meters:
+                meter.update(labelled, losses)
+
+    def metrics(self) -> EpochMetrics:
+        """The metrics of all batches, on all ranks together; all ranks call this."""
+        # ranks exchange sums once an epoch, not once a batch
+        totals = [sum_over_ranks(meter.totals()) for meter in self.meters]
+        metrics = EpochMetrics(self.meters, totals)
+        # a training may have been resumed in the middle; the accounting of its data has all of them
+        if self.update is None:
+            left_out = torch.tensor([self._without_target, self._without_output])
+            left_out = sum_over_ranks(left_out)
+            names = (WITHOUT_TARGET, WITHOUT_OUTPUT)
+            for name, number in zip(names, left_out.tolist(), strict=True):
+                if number > 0:
+                    metrics[name] = float(number)
+        return metrics
+
+
+class TakesBatches(Protocol):
+    """A :class:`Pass`, or what stands around one."""
+
+    def take(self, batch: Batch) -> None:
+        """Run the network over a batch."""
+
+
+def run_together(passes: Sequence[TakesBatches], batches: Iterable[Batch]) -> None:
+    """Run several networks over the same ``batches``, one after another on each of them.
+
+    What they make of a batch without weights is made once, see
+    :func:`~weaver_tt.nn.objects.sharing.made_once`.
+
+    Raises:
+        ConfigError: training on data without labels; an observer has the name of a column.
+    """
+    for batch in batches:
+        with sharing(len(passes) > 1):
+            for each in passes:
+                each.take(batch)
+
+
 def run_epoch(
     network: Runnable,
     task: Task,
@@ -111,61 +220,14 @@ def run_epoch(
 ) -> EpochMetrics:
     """Run ``network`` over ``batches``; the metrics of all of them, on all ranks together.
 
-    ``update`` trains on each batch. ``write`` is given its output columns and observers.
-    ``meters`` continue from the sums of an interrupted epoch. ``amp`` is the type of the network's
-    autocast on ``device``; losses stay in float32, and meters in float64.
-
-    Entries whose target is undefined are written and otherwise left out: of losses, batch terms and
-    meters. Without ``update`` their number is a metric, ``without_target``. With ``write``, entries
-    for which the network gives NaN or infinity are written and left out of the meters; their number
-    is a metric, ``without_output``.
+    What else there is to say is said of a :class:`Pass`.
 
     Raises:
         ConfigError: training on data without labels; an observer has the name of a column.
     """
-    if meters is None:
-        meters = task.meters()
-    without_target = 0
-    without_output = 0
-    for batch in batches:
-        # only the update needs a graph; columns and metrics do not hold on to it
-        with torch.set_grad_enabled(update is not None):
-            output = _call_network(network, batch, device, amp)
-            # padding ends here: what follows sees the entries that count
-            scored = task.score(output, batch)
-            if batch.undefined == {}:
-                scored = replace(scored, all_defined=True)
-            labelled = scored.with_target()
-            without_target += len(scored.output) - len(labelled.output)
-            losses = None
-            if labelled.target is not None and not network.activated:
-                losses = task.losses(labelled)  # (M,)
-            if update is not None:
-                if losses is None:
-                    labels = ", ".join(task.config.label_names)
-                    raise ConfigError(f"training needs the labels {labels} in the data")
-                update(losses, labelled, batch)
-        # losses are functions of raw outputs; all that is measured and written is activated
-        labelled = _activated(labelled, task, network)
-        if write is not None:
-            written = _activated(scored, task, network)
-            without_output += int((~_has_output(written)).sum())
-            write(_with_observers(task, written, batch))
-            # in training and validation NaN has to reach the loss, which stops there
-            labelled, losses = _with_output(labelled, losses)
-        if labelled.target is not None:
-            for meter in meters:
-                meter.update(labelled, losses)
-    # ranks exchange sums once an epoch, not once a batch
-    totals = [sum_over_ranks(meter.totals()) for meter in meters]
-    metrics = EpochMetrics(meters, totals)
-    # a training may have been resumed in the middle; the accounting of its data has all of them
-    if update is None:
-        left_out = sum_over_ranks(torch.tensor([without_target, without_output])).tolist()
-        for name, number in zip((WITHOUT_TARGET, WITHOUT_OUTPUT), left_out, strict=True):
-            if number > 0:
-                metrics[name] = float(number)
-    return metrics
+    alone = Pass(network, task, update=update, write=write, meters=meters, device=device, amp=amp)
+    run_together([alone], batches)
+    return alone.metrics()
 
 
 def _has_output(scored: Scored) -> Tensor:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from weaver_tt.errors import DataError
 from weaver_tt.expressions.methods import validate_length, validate_size
 from weaver_tt.expressions.momentum import make_momentum
+from weaver_tt.system.mixing import STEP, mix_bits
 
 
 def _hash(*columns: Any) -> npt.NDArray[np.int64]:
@@ -190,7 +191,7 @@ def _batch_permute_indices(array: ak.Array) -> ak.Array:
     """
     counts = ak.to_numpy(ak.num(array))
     rows = np.repeat(_row_numbers(array), counts)  # (M,)
-    keys = _mix(rows + _STEP * _position_in_row(counts).astype(np.uint64))
+    keys = mix_bits(rows + STEP * _position_in_row(counts).astype(np.uint64))
     return ak.argsort(ak.unflatten(keys, counts))
 
 
@@ -232,23 +233,10 @@ def _batch_permute_and_drop_indices(
         )
     counts = ak.to_numpy(ak.num(array))
     # other random numbers than those of the order
-    random = _mix(~_row_numbers(array)) / 2.0**64  # (R,)
+    random = mix_bits(~_row_numbers(array)) / 2.0**64  # (R,)
     rate = drop_rate_min + (drop_rate_max - drop_rate_min) * random
     kept = np.maximum(min_elements, np.round(counts * (1 - rate))).astype(np.int64)
     return indices[indices < kept]
-
-
-_STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: far steps for neighbouring places
-
-
-def _mix(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Numbers in which every bit depends on every bit of ``numbers``: the finalizer of splitmix64.
-
-    Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
-    """
-    mixed = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
 
 
 def _row_numbers(array: ak.Array) -> npt.NDArray[np.uint64]:
@@ -262,12 +250,12 @@ def _row_numbers(array: ak.Array) -> npt.NDArray[np.uint64]:
     if content.ndim == 1 and content.layout.is_numpy:
         # + 0.0 makes one zero of both
         bits = (ak.to_numpy(content).astype(np.float64) + 0.0).view(np.uint64)
-    objects = _mix(bits + _STEP * _position_in_row(counts).astype(np.uint64))
+    objects = mix_bits(bits + STEP * _position_in_row(counts).astype(np.uint64))
     # sums modulo 2^64, so that a difference of two is exact
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(objects, dtype=np.uint64)])
     ends = np.cumsum(counts)
     of_row = sums[ends] - sums[ends - counts]
-    return _mix(of_row + counts.astype(np.uint64))
+    return mix_bits(of_row + counts.astype(np.uint64))
 
 
 def _p4_from_pxpypze(px: Any, py: Any, pz: Any, energy: Any) -> ak.Array:

@@ -21,7 +21,7 @@ from weaver_tt.data.rows.labels import WantedLabels
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.efficiency import EfficiencyMeter
-from weaver_tt.nn.objects.real_objects import RealObjects
+from weaver_tt.nn.objects.real_objects import find_objects
 from weaver_tt.tasks.base import Output, Task, check_shape, first_outputs, row_weight
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class ObjectEfficiency(Task):
         mask = batch.masks[self.group.name]  # (N, P)
         names = self.output_names
         check_shape(value, (batch.size, len(names), mask.shape[1]), names)
-        objects = RealObjects(mask)
+        objects = find_objects(mask)
         event = row_weight(batch, value)  # (N,)
         weight = event
         if self.reduction == "event":

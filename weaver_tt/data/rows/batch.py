@@ -39,5 +39,7 @@ class Batch:
     host_counts: dict[str, Integers] = field(default_factory=dict)
     # per-object group -> M, real objects of all rows
     real: dict[str, int] = field(default_factory=dict)
+    # (N,) on the host, which row of which file each is; None where that is not asked for
+    identity: Integers | None = None
     # label -> rows or objects of which it is undefined or masked, those with some; None: unknown
     undefined: dict[str, int] | None = None

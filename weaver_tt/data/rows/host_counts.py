@@ -25,7 +25,7 @@ def with_host_counts(values: Tensor, counts: Integers | None) -> Tensor:
     channel is not zero. They may be in any place of the row.
     """
     if counts is not None and not is_traced():
-        _KNOWN[values] = (counts, _version(values))
+        _KNOWN[values] = (counts, tensor_version(values))
     return values
 
 
@@ -35,7 +35,7 @@ def host_counts(values: Tensor) -> Integers | None:
     if is_traced():
         return None
     counts, version = _KNOWN.get(values, (None, None))
-    return counts if version == _version(values) else None
+    return counts if version == tensor_version(values) else None
 
 
 def is_traced() -> bool:
@@ -43,7 +43,7 @@ def is_traced() -> bool:
     return torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
 
 
-def _version(values: Tensor) -> int:
+def tensor_version(values: Tensor) -> int:
     """A number that grows when the tensor, or another one on the same memory, is written into."""
     # tensors of inference mode do not count
     return 0 if values.is_inference() else values._version

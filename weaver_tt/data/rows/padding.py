@@ -194,6 +194,7 @@ class Padder:
         batch.labels |= {name: self._move(values) for name, values in rows.labels.items()}
         batch.monitors |= {name: self._move(values) for name, values in rows.monitors.items()}
         batch.undefined = self._count_undefined(rows)
+        batch.identity = rows.identity
         batch.weight = None if rows.weight is None else self._move(rows.weight)
         return batch
 

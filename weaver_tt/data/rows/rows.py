@@ -56,6 +56,8 @@ class Rows:
     # input group -> (M, L), aligned with objects[group].content
     object_labels: dict[str, Floats] = field(default_factory=dict)
     weight: Floats | None = None  # (R,)
+    # (R,) which row of which file each is; None where that is not asked for
+    identity: Integers | None = None
     monitors: dict[str, npt.NDArray[Any]] = field(default_factory=dict)  # (R,)
     # (input group, name) -> (M, 1), aligned as object_labels
     object_monitors: dict[tuple[str, str], Floats] = field(default_factory=dict)
@@ -147,12 +149,16 @@ def combine_rows(
     weight = None
     if first.weight is not None:
         weight = per_row([part.weight for part in parts])
+    identity = None
+    if first.identity is not None:
+        identity = per_row([part.identity for part in parts])
     return Rows(
         objects={name: combine_group(name) for name in first.objects},
         scalars=combine_columns("scalars"),
         labels=combine_columns("labels"),
         object_labels=combine_beside("object_labels", lambda key: key),
         weight=weight,
+        identity=identity,
         monitors=combine_columns("monitors"),
         object_monitors=combine_beside("object_monitors", lambda key: key[0]),
         observers=combine_columns("observers"),

@@ -10,7 +10,8 @@ import numpy as np
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import Accounting, LostRows
-from weaver_tt.data.chunks import Chunk
+from weaver_tt.data.chunks import Chunk, number_files
+from weaver_tt.data.rows.bootstrap import identify_rows
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.rows import Integers
 from weaver_tt.data.rows.table import Table, read_columns, select_rows, take_table_rows
@@ -50,8 +51,9 @@ class Decoder:
         scan: Scan,
         on_bad_file: str,
         wanted: WantedLabels = ANY_LABELS,
+        identify: bool = False,
     ) -> None:
-        """``wanted``: the labels that the task wants."""
+        """``wanted``: the labels that the task wants; ``identify``: rows have an ``identity``."""
         self.keep_open = 2
         self.accounting = Accounting()  # of all chunks finished
         self.times = StageTimes()  # the same, and of the batches made of them
@@ -60,6 +62,7 @@ class Decoder:
         self._scan = scan
         self._wanted_labels = wanted
         self._skip_bad = on_bad_file == "skip"
+        self._file_numbers = number_files(scan.sources) if identify else None
         self._readers: OrderedDict[str, Reader] = OrderedDict()
 
     def read(self, chunk: Chunk) -> ReadChunk:
@@ -129,18 +132,17 @@ class Decoder:
         ``positions`` (D,) are the places of the rows that were drawn from, ``drawn`` how often.
         """
         kept = drawn.copies > 0
+        entries = chunk.first + positions[kept]
         rows, accounting = to_rows(
-            table,
-            self._config,
-            self._plan,
-            chunk.path,
-            self._wanted_labels,
-            chunk.first + positions[kept],
+            table, self._config, self._plan, chunk.path, self._wanted_labels, entries
         )
         self.accounting.add(accounting)
         if drawn.weight is not None:
             weight = drawn.weight[kept]  # (R,)
             rows.weight = weight if rows.weight is None else rows.weight * weight
+        if self._file_numbers is not None:
+            file = self._file_numbers[chunk.group, chunk.path]
+            rows.identity = identify_rows(file, entries)
         buckets = np.zeros(rows.size, dtype=np.int64)
         if self._config.bucketing is not None:
             buckets = bucket_indices(table, self._config.bucketing, chunk.path)

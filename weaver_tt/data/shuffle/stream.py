@@ -80,6 +80,7 @@ class Stream:
     smallest_batch: int = 1  # rows of a shuffled batch, at least
     file_fraction: float = 1.0  # of each group's files, chosen anew for each epoch
     read_ahead: int = READ_AHEAD
+    identify: bool = False  # rows have an ``identity``
 
     @property
     def buckets(self) -> int:
@@ -291,7 +292,14 @@ class Stream:
                 yield UnpaddedBatch(None, accounting, delivered, delivered, times=times)
 
     def _decoder(self) -> Decoder:
-        return Decoder(self.config, self.plan, self.scan, self.on_bad_file, self.wanted_labels)
+        return Decoder(
+            self.config,
+            self.plan,
+            self.scan,
+            self.on_bad_file,
+            self.wanted_labels,
+            self.identify,
+        )
 
     def _take_accounting(
         self, decoder: Decoder, used: Mapping[int, int] = NOTHING_USED

@@ -13,7 +13,7 @@ import numpy as np
 
 from weaver_tt.config.schema import DataConfig, WeightSummary
 from weaver_tt.data.accounting import Accounting
-from weaver_tt.data.chunks import Chunk, Source
+from weaver_tt.data.chunks import Chunk, Source, number_files
 from weaver_tt.data.rows.rows import Floats, Integers
 from weaver_tt.data.rows.table import Table
 from weaver_tt.data.statistics.spectra import OUTSIDE, BinnedRows, Numbers, bin_rows
@@ -71,9 +71,7 @@ class Sampler:
         self._weights = weights
         self._summary = weights.summary
         self._seed = seed
-        self._number: dict[tuple[int, str], int] = {}  # (group, path) -> number of the file
-        for number, source in enumerate(sources):
-            self._number[source.group, source.path] = number
+        self._number = number_files(sources)
 
     def uniform(self, chunk: Chunk) -> Numbers:
         """A random number in [0, 1) for each row of a chunk, (rows,).

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from weaver_tt.nn.objects.pairwise import Layout, PairLinear
+from weaver_tt.nn.objects.sharing import made_once
 from weaver_tt.physics.angles import delta_phi
 
 GEOMETRY = 4  # features that pair_geometry makes
@@ -25,6 +26,7 @@ MIN_DISTANCE = 1e-3
 MAX_BENT = 12.0
 
 
+@made_once
 def pair_geometry(eta: Tensor, phi: Tensor, pairs: Layout) -> Tensor:
     """Eta and phi (objects, 1) -> dEta, abs(dPhi), dR, log dR of each pair (pairs, 4), float32.
 

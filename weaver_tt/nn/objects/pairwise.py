@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from weaver_tt.nn.objects.real_objects import RealObjects, at_least_float32, sum_by_index
+from weaver_tt.nn.objects.sharing import made_once
 
 
 class Layout(Protocol):
@@ -67,6 +68,7 @@ class Layout(Protocol):
         """Give each object what its row has: (N, C) -> (objects, C), or a shape that broadcasts."""
 
 
+@made_once
 def make_layout(mask: Tensor, dense: bool = False) -> Layout:
     """The form in which to compute for ``mask`` (N, P), True for real objects.
 

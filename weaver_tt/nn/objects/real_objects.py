@@ -13,6 +13,7 @@ from torch import Tensor
 
 from weaver_tt.data.rows.host_counts import host_counts, is_traced, with_host_counts
 from weaver_tt.data.rows.rows import Integers
+from weaver_tt.nn.objects.sharing import made_once
 
 
 class RealObjects:
@@ -75,6 +76,12 @@ class RealObjects:
     def spread_row(self, values: Tensor) -> Tensor:
         """Give each object what its row has: (N, ...) -> (M, ...)."""
         return values.index_select(0, self.rows)
+
+
+@made_once
+def find_objects(mask: Tensor) -> RealObjects:
+    """The real objects of ``mask`` (N, P)."""
+    return RealObjects(mask)
 
 
 def counts_on_host(mask: Tensor, counts: Tensor | None = None) -> Integers | None:
