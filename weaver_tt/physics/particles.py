@@ -16,6 +16,8 @@ PHOTON = 22
 Z_BOSON = 23
 W_BOSON = 24
 HIGGS = 25
+CHARGED_PION = 211
+K_LONG = 130
 CHARGED_HADRONS = (211, 321, 2212)  # long-lived: charged pion and kaon, proton
 NEUTRAL_HADRONS = (130, 2112)  # long-lived: K0L, neutron
 

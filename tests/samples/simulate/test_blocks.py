@@ -11,6 +11,7 @@ pytest.importorskip("fastjet")
 
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.samples.simulate import blocks
+from weaver_tt.samples.simulate.calibration_jets import Unmatched
 from weaver_tt.samples.simulate.processes import SampleSettings
 
 SMALL = {"block": 12, "batch": 6}
@@ -21,7 +22,9 @@ SAMPLE = SampleSettings(process="w", seed=3, **SMALL)
 def reference(tmp_path_factory):
     """25 jets of more than two blocks, made by one process."""
     path = tmp_path_factory.mktemp("reference") / "jets.parquet"
-    assert blocks.write_sample(str(path), SAMPLE, 25, progress=False) > 2 * SAMPLE.block
+    counts = blocks.write_sample(str(path), SAMPLE, 25, progress=False)
+    assert counts.events > 2 * SAMPLE.block
+    assert counts.unmatched == Unmatched()
     return ak.from_parquet(path)
 
 

@@ -18,12 +18,14 @@ MASSES = {
     "higgs-bb": (25, 125),
 }  # PDG number, mass in GeV
 
+LARGE_RADIUS = [name for name, kind in PROCESSES.items() if not kind.is_calibration]
+
 
 @pytest.fixture(scope="module")
 def jets():
     """Process -> record array of its first jets, some dozens."""
     samples = {}
-    for process in PROCESSES:
+    for process in LARGE_RADIUS:
         batches = [
             columns for columns, _ in make_block(SampleSettings(process=process, batch=40), 0, 30)
         ]

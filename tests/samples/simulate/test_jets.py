@@ -27,6 +27,8 @@ def particles(*events):
         momentum=momentum,
         vertex=np.zeros((3, number)),
         charge=np.zeros(number),
+        pthat=np.zeros(len(events)),
+        weight=np.ones(len(events)),
     )
 
 

@@ -3,11 +3,17 @@
 import pytest
 
 from weaver_tt.errors import ConfigError
-from weaver_tt.samples.simulate.processes import LABELS, PROCESSES, SampleSettings
+from weaver_tt.samples.simulate.processes import (
+    LABELS,
+    PROCESSES,
+    SampleSettings,
+    sample_settings,
+)
 
 
 def test_every_process_has_a_class_of_jetclass():
-    assert {name: kind.label for name, kind in PROCESSES.items()} == {
+    classes = {name: kind.label for name, kind in PROCESSES.items() if not kind.is_calibration}
+    assert classes == {
         "top": "label_Tbqq",
         "qcd": "label_QCD",
         "w": "label_Wqq",
@@ -15,7 +21,9 @@ def test_every_process_has_a_class_of_jetclass():
         "higgs-bb": "label_Hbb",
         "dijet": "label_QCD",
     }
-    assert {kind.label for kind in PROCESSES.values()} <= set(LABELS)
+    assert set(classes.values()) <= set(LABELS)
+    # pairs of jets to calibrate with are of no class
+    assert PROCESSES["jets"].label == ""
 
 
 def test_the_window_in_pthat_follows_that_in_pt_unless_it_is_given():
@@ -36,8 +44,34 @@ def test_the_window_in_pthat_follows_that_in_pt_unless_it_is_given():
         ({"radius": -1}, "--radius must be above 0"),
         ({"leading": 0}, "--leading must be above 0"),
         ({"seed": -1}, "--seed must not be negative"),
+        ({"process": "jets", "detector": True, "pileup": -1.0}, "--pileup must not be negative"),
+        ({"process": "jets", "pileup": 20.0}, "add --detector"),
+        ({"process": "jets", "without": ("field",)}, "switches off what --detector does"),
+        ({"detector": True}, "--detector is for --process jets, got --process top"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(wrong, message):
     with pytest.raises(ConfigError, match=message):
         SampleSettings(**({"process": "top"} | wrong))
+
+
+def test_each_process_has_its_defaults_and_what_is_given_wins():
+    large = sample_settings("top", pt_min=None, radius=1.0)
+    assert large == SampleSettings(process="top", radius=1.0)
+    jets = sample_settings("jets", pt_max=None, pt_min=30.0)
+    assert (jets.pt_min, jets.pt_max, jets.eta_max) == (30, 3000, 5)
+    assert (jets.radius, jets.energy) == (0.4, 13_000)
+    assert jets.pthat == pytest.approx((24, 4200))
+    with pytest.raises(ConfigError, match="no process is called 'jet'; did you mean 'jets'"):
+        sample_settings("jet")
+
+
+def test_jets_come_from_all_partons_light_and_heavy_quarks_in_turn():
+    settings = [" ".join(PROCESSES["jets"].settings_of_block(block)) for block in range(4)]
+    assert "HardQCD:all" in settings[0]
+    assert "HardQCD:qq2qq" in settings[1]
+    assert "HardQCD:hardbbbar" in settings[2]
+    assert settings[3] == settings[0]
+    # other processes have the same settings in each block
+    top = PROCESSES["top"]
+    assert top.settings_of_block(0) == top.settings_of_block(1) == top.settings

@@ -30,6 +30,8 @@ def record(*events):
         momentum=momentum,
         vertex=nothing,
         charge=nothing[0],
+        pthat=np.zeros(len(events)),
+        weight=np.ones(len(events)),
     )
 
 

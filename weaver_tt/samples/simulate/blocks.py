@@ -13,23 +13,39 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
 
 import numpy as np
 from tqdm import tqdm
 
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.formats.writers import open_writer
+from weaver_tt.samples.simulate.calibration_jets import Unmatched, calibration_jets
 from weaver_tt.samples.simulate.columns import Columns, jet_columns
-from weaver_tt.samples.simulate.generator import generate_events
+from weaver_tt.samples.simulate.generator import Particles, generate_events
 from weaver_tt.samples.simulate.processes import SampleSettings
 
 MAX_EMPTY_BLOCKS = 25  # blocks without a single jet after which nothing more is expected
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What some jets took: events, and jets that have no match."""
+
+    events: int = 0
+    unmatched: Unmatched = field(default_factory=Unmatched)
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(events=self.events + other.events, unmatched=self.unmatched + other.unmatched)
+
+
+Batch = tuple[Columns, Counts]
+
+
 def write_sample(
     path: str, sample: SampleSettings, jets: int, workers: int = 1, progress: bool = True
-) -> int:
-    """Write exactly ``jets`` jets to ``path`` (.root or .parquet); return the events they took.
+) -> Counts:
+    """Write exactly ``jets`` jets to ``path`` (.root or .parquet); return what they took.
 
     Raises:
         ConfigError: fewer than one jet or worker, a library that is missing, a window that no jet
@@ -40,65 +56,87 @@ def write_sample(
         raise ConfigError(
             f"simulate: at least one jet and one worker are needed, got {jets} and {workers}"
         )
-    events = 0
+    total = Counts()
     with (
         open_writer(path) as writer,
         tqdm(total=jets, unit="jet", desc=sample.process, disable=not progress) as bar,
     ):
-        for columns, number in jet_batches(sample, jets, workers):
+        for columns, counts in jet_batches(sample, jets, workers):
             # the last batch may hold more jets than are still wanted
             kept = min(len(columns["jet_pt"]), jets - writer.rows)
             wanted = {name: values[:kept] for name, values in columns.items()}
             writer.write(wanted)
             bar.update(kept)
-            events += number
+            total += counts
             if writer.rows == jets:
                 break
-    return events
+    return total
 
 
-def jet_batches(sample: SampleSettings, most: int, workers: int) -> Iterator[tuple[Columns, int]]:
-    """Columns of jets and the number of events they took, batch by batch, without end.
+def jet_batches(sample: SampleSettings, most: int, workers: int) -> Iterator[Batch]:
+    """Columns of jets and what they took, batch by batch, without end.
 
     In the order of the blocks, whatever the number of workers.
     """
     empty_blocks = 0
+    unmatched = 0  # generated jets of the empty blocks
     for block in _blocks_in_order(sample, most, workers):
         jets = 0
-        for columns, number in block:
+        for columns, counts in block:
             jets += len(columns["jet_pt"])
-            yield columns, number
-        empty_blocks = 0 if jets else empty_blocks + 1
+            unmatched += counts.unmatched.generated
+            yield columns, counts
+        if jets:
+            empty_blocks = 0
+            unmatched = 0
+        else:
+            empty_blocks += 1
         if empty_blocks == MAX_EMPTY_BLOCKS:
-            low, high = sample.pthat
-            events = sample.block * MAX_EMPTY_BLOCKS
-            raise ConfigError(
-                f"simulate: no jet of {sample.process} in {events} events with pTHat in "
-                f"{low:g} to {high:g} GeV; the window is pT in {sample.pt_min:g} to "
-                f"{sample.pt_max:g} GeV, |eta| < {sample.eta_max:g}"
-            )
+            raise ConfigError(_nothing_found(sample, unmatched))
 
 
-def make_block(sample: SampleSettings, block: int, most: int) -> Iterator[tuple[Columns, int]]:
+def _nothing_found(sample: SampleSettings, unmatched: int) -> str:
+    """Why there are no jets: ``unmatched`` generated ones are in the window."""
+    low, high = sample.pthat
+    events = sample.block * MAX_EMPTY_BLOCKS
+    kind = "matched jet" if unmatched else "jet"
+    message = (
+        f"simulate: no {kind} of {sample.process} in {events} events with pTHat in "
+        f"{low:g} to {high:g} GeV; the window is pT in {sample.pt_min:g} to "
+        f"{sample.pt_max:g} GeV, |eta| < {sample.eta_max:g}"
+    )
+    if unmatched:
+        message += f"; {unmatched} generated jets are in it, none with a reconstructed jet near it"
+    return message
+
+
+def make_block(sample: SampleSettings, block: int, most: int) -> Iterator[Batch]:
     """The batches of one block; it ends early once it has ``most`` jets, all that are wanted."""
     rng = np.random.default_rng([sample.seed, block])
     jets = 0
     for particles in generate_events(sample, block):
-        columns = jet_columns(particles, sample, rng)
+        columns, unmatched = _jets_of(particles, sample, rng)
         jets += len(columns["jet_pt"])
-        yield columns, len(particles.counts)
+        yield columns, Counts(events=len(particles.counts), unmatched=unmatched)
         if jets >= most:
             return
 
 
-def whole_block(sample: SampleSettings, block: int, most: int) -> list[tuple[Columns, int]]:
+def _jets_of(
+    particles: Particles, sample: SampleSettings, rng: np.random.Generator
+) -> tuple[Columns, Unmatched]:
+    """The jets of some events, as the process wants them."""
+    if sample.kind.is_calibration:
+        return calibration_jets(particles, None, sample)
+    return jet_columns(particles, sample, rng), Unmatched()
+
+
+def whole_block(sample: SampleSettings, block: int, most: int) -> list[Batch]:
     """The same as a list, which a worker process can return."""
     return list(make_block(sample, block, most))
 
 
-def _blocks_in_order(
-    sample: SampleSettings, most: int, workers: int
-) -> Iterator[Iterator[tuple[Columns, int]]]:
+def _blocks_in_order(sample: SampleSettings, most: int, workers: int) -> Iterator[Iterator[Batch]]:
     """Block after block; with several workers, they are made ahead, a bounded number at a time."""
     numbers = itertools.count()
     if workers == 1:
@@ -108,7 +146,7 @@ def _blocks_in_order(
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), initializer=end_with_parent
     )
-    waiting: deque[Future[list[tuple[Columns, int]]]] = deque()
+    waiting: deque[Future[list[Batch]]] = deque()
     try:
         while True:
             # twice as many as workers, so that none is idle; more would only fill the memory

@@ -11,7 +11,7 @@ from weaver_tt.physics.four_momentum import invariant_mass, pt_eta_phi
 from weaver_tt.physics.jet_columns import momentum_columns
 from weaver_tt.physics.particles import ELECTRON, GLUON, LIGHT_QUARKS, MUON, PHOTON
 from weaver_tt.samples.simulate.generator import Integers, Particles, flat_entries
-from weaver_tt.samples.simulate.jets import ClusteredJets, find_jets, substructure
+from weaver_tt.samples.simulate.jets import ClusteredJets, at_places, find_jets, substructure
 from weaver_tt.samples.simulate.processes import LABELS, Process, SampleSettings
 from weaver_tt.samples.simulate.tracks import track_columns
 from weaver_tt.samples.simulate.truth import find_origins, match_jets
@@ -33,7 +33,7 @@ def jet_columns(particles: Particles, sample: SampleSettings, rng: np.random.Gen
     accepted = is_accepted(particles.pid, origin, process)
     jets = jets[accepted]
     origin = origin[accepted]
-    momenta = [_jagged_values(component, jets.constituents) for component in particles.momentum]
+    momenta = [at_places(component, jets.constituents) for component in particles.momentum]
     columns = momentum_columns(*momenta)
     for name, values in substructure(particles, jets, sample.radius).items():
         columns[name] = values.astype(np.float32)
@@ -113,9 +113,3 @@ def _label_columns(particles: Particles, origin: Integers, process: Process) -> 
     flags["jet_isG"] = kind == GLUON
     flags["label"] = signal
     return {name: values.astype(np.int32) for name, values in flags.items()}
-
-
-def _jagged_values(values: np.ndarray, places: ak.Array) -> ak.Array:
-    """Values of entries, jagged as their places are."""
-    flat = values[flat_entries(places)]
-    return ak.unflatten(flat, ak.num(places))

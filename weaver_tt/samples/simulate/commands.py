@@ -17,23 +17,42 @@ PROCESSES = Bounds(at_least=1, at_most=1024)
 
 @dataclass(kw_only=True)
 class SimulateOptions:
-    """Jets from Pythia 8 and FastJet, with the columns of JetClass."""
+    """Jets from Pythia 8 and FastJet: large-radius ones, or pairs to calibrate with."""
 
     process: str = flag(
-        "top", "what the jets come from", choices=["top", "qcd", "w", "z", "higgs-bb", "dijet"]
+        "top",
+        "what the jets come from; jets: pairs of a reconstructed and a generated jet",
+        choices=["top", "qcd", "w", "z", "higgs-bb", "dijet", "jets"],
     )
-    jets: int = flag(100_000, "number of jets", "-n", bounds=COUNT)
+    jets: int = flag(100_000, "number of jets; of jets: of matched pairs", "-n", bounds=COUNT)
     output: str = flag("jets.root", "file to write, .root or .parquet", "-o")
     seed: int = flag(
         1, "another seed gives other jets; the number of workers changes nothing", bounds=SEED
     )
     workers: int = flag(1, "processes, one Pythia each", bounds=PROCESSES)
-    pt_min: float = flag(550.0, "window in jet pT, GeV", bounds=POSITIVE)
-    pt_max: float = flag(650.0, "its upper end", bounds=POSITIVE)
-    eta_max: float = flag(2.0, "largest |eta| of a jet", bounds=POSITIVE)
-    radius: float = flag(0.8, "anti-kT radius, also of matching", bounds=POSITIVE)
+    pt_min: float | None = flag(
+        None,
+        "window in pT of the jets (of jets: of the generated ones), GeV "
+        "(default: 550; of jets: 20)",
+        bounds=POSITIVE,
+    )
+    pt_max: float | None = flag(
+        None, "its upper end (default: 650; of jets: 3000)", bounds=POSITIVE
+    )
+    eta_max: float | None = flag(
+        None, "largest |eta| of a jet (default: 2; of jets: 5)", bounds=POSITIVE
+    )
+    radius: float | None = flag(
+        None,
+        "anti-kT radius, also of matching to partons (default: 0.8; of jets: 0.4)",
+        bounds=POSITIVE,
+    )
     leading: int = flag(2, "how many of an event's leading jets may count", bounds=COUNT)
-    energy: float = flag(14_000.0, "center-of-mass energy of the protons, GeV", bounds=POSITIVE)
+    energy: float | None = flag(
+        None,
+        "center-of-mass energy of the protons, GeV (default: 14000; of jets: 13000)",
+        bounds=POSITIVE,
+    )
     mpi: bool = flag(False, "with multiparton interactions (several times slower)")
     pthat_min: float | None = flag(
         None,
@@ -49,10 +68,10 @@ class SimulateOptions:
 def run_simulate(options: SimulateOptions) -> None:
     """``weaver-tt simulate``."""
     from weaver_tt.samples.simulate.blocks import write_sample
-    from weaver_tt.samples.simulate.processes import SampleSettings
+    from weaver_tt.samples.simulate.processes import sample_settings
 
-    sample = SampleSettings(
-        process=options.process,
+    sample = sample_settings(
+        options.process,
         seed=options.seed,
         pt_min=options.pt_min,
         pt_max=options.pt_max,
@@ -65,13 +84,19 @@ def run_simulate(options: SimulateOptions) -> None:
         pthat_max=options.pthat_max,
     )
     start = time.perf_counter()
-    events = write_sample(options.output, sample, options.jets, options.workers, options.progress)
-    rate = events / (time.perf_counter() - start)
+    counts = write_sample(options.output, sample, options.jets, options.workers, options.progress)
+    rate = counts.events / (time.perf_counter() - start)
     log.info(
         "%d %s jets in %s, from %d events, %.0f a second",
         options.jets,
         options.process,
         options.output,
-        events,
+        counts.events,
         rate,
     )
+    if sample.kind.is_calibration:
+        log.info(
+            "not matched, and left out: %d generated and %d reconstructed jets in the window",
+            counts.unmatched.generated,
+            counts.unmatched.reconstructed,
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,8 @@ class Particles:
     momentum: Floats  # (4, M): px, py, pz, E
     vertex: Floats  # (3, M): x, y, z of the production vertex
     charge: Floats  # (M,)
+    pthat: Floats  # (E,) pTHat of the hard process
+    weight: Floats  # (E,) of the event; 1 unless events are drawn with a bias
 
     @property
     def starts(self) -> Integers:
@@ -55,33 +57,48 @@ def generate_events(sample: SampleSettings, block: int) -> Iterator[Particles]:
     Raises:
         ConfigError: Pythia refuses the settings.
     """
-    pythia = start_pythia(sample, block_seed(sample.seed, block))
+    pythia = start_pythia(sample, block_seed(sample.seed, block), block)
     for first in range(0, sample.block, sample.batch):
         size = min(sample.batch, sample.block - first)
         record = pythia.nextBatch(size, "skip")
         yield flatten_record(record, pythia.particleData)
 
 
-def start_pythia(sample: SampleSettings, seed: int) -> Any:
-    """Pythia, initialized and silent."""
+def start_pythia(sample: SampleSettings, seed: int, block: int = 0) -> Any:
+    """Pythia for a block of events, initialized and silent."""
     low, high = sample.pthat
     settings = [
-        "Print:quiet = on",
-        f"Beams:eCM = {sample.energy}",
         f"PhaseSpace:pTHatMin = {low}",
         f"PhaseSpace:pTHatMax = {high}",
         f"PartonLevel:MPI = {'on' if sample.mpi else 'off'}",
+        *sample.kind.settings_of_block(block),
+    ]
+    if sample.kind.pthat_power is not None:
+        settings.append("PhaseSpace:bias2Selection = on")
+        settings.append(f"PhaseSpace:bias2SelectionPow = {sample.kind.pthat_power}")
+    return pythia_with(settings, sample.energy, seed, sample.process)
+
+
+def pythia_with(settings: Sequence[str], energy: float, seed: int, process: str) -> Any:
+    """Pythia for protons at ``energy`` GeV, initialized and silent.
+
+    Raises:
+        ConfigError: it refuses a setting; ``process`` is what was asked for.
+    """
+    settings = [
+        "Print:quiet = on",
+        f"Beams:eCM = {energy}",
         "ParticleDecays:limitTau0 = on",
         f"ParticleDecays:tau0Max = {STABLE}",
         "Random:setSeed = on",
         f"Random:seed = {seed}",
-        *sample.kind.settings,
+        *settings,
     ]
     pythia = require_module("pythia8mc", "simulate", "simulate").Pythia("", False)
     refused = [text for text in settings if not pythia.readString(text)]
     if refused or not pythia.init():
         details = "; ".join(refused or settings)
-        raise ConfigError(f"simulate: Pythia cannot generate {sample.process} ({details})")
+        raise ConfigError(f"simulate: Pythia cannot generate {process} ({details})")
     return pythia
 
 
@@ -107,6 +124,8 @@ def flatten_record(record: ak.Array, table: Any) -> Particles:
         momentum=np.stack(momentum),
         vertex=np.stack(vertex),
         charge=charge_of_kind[which],
+        pthat=np.sqrt(ak.to_numpy(record.info.pT2Hat)),
+        weight=ak.to_numpy(record.info.weights[:, 0]),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
+import numpy.typing as npt
 
 from weaver_tt.physics.four_momentum import pt_eta_phi
 from weaver_tt.physics.particles import NEUTRINOS
@@ -28,18 +29,27 @@ class ClusteredJets:
     """J jets, sorted by event, the leading one of an event first."""
 
     event: Integers  # (J,)
+    rank: Integers  # (J,) place among the jets of the event, from 0
+    momentum: Floats  # (4, J): px, py, pz, E
+    pt: Floats  # (J,)
     eta: Floats  # (J,)
     phi: Floats  # (J,)
-    constituents: ak.Array  # (J, var) places in the event record, highest pT first
+    constituents: ak.Array  # (J, var) places of the constituents, highest pT first
 
     def __getitem__(self, chosen: Any) -> ClusteredJets:
         """Some of the jets, by a mask or by places (J',)."""
         return ClusteredJets(
             event=self.event[chosen],
+            rank=self.rank[chosen],
+            momentum=self.momentum[:, chosen],
+            pt=self.pt[chosen],
             eta=self.eta[chosen],
             phi=self.phi[chosen],
             constituents=self.constituents[chosen],
         )
+
+    def __len__(self) -> int:
+        return len(self.event)
 
 
 def find_jets(particles: Particles, sample: SampleSettings) -> ClusteredJets:
@@ -47,40 +57,61 @@ def find_jets(particles: Particles, sample: SampleSettings) -> ClusteredJets:
 
     Those in the window in pT and eta among the leading ones of each event.
     """
-    fastjet = _fastjet()
-    visible = _visible_places(particles)
+    visible = visible_places(particles, VISIBLE_ETA)
     counts = np.bincount(particles.event[visible], minlength=len(particles.counts))
-    definition = fastjet.JetDefinition(fastjet.antikt_algorithm, sample.radius)
-    momenta = _momenta(particles, ak.unflatten(visible, counts))
-    clusters = fastjet.ClusterSequence(momenta, definition)
-    jets = clusters.inclusive_jets(sample.pt_min)
-    places = clusters.constituent_index(sample.pt_min)
-    jet_pt, jet_eta, jet_phi = pt_eta_phi(jets.px, jets.py, jets.pz)
-    # a jet outside the window may be among the leading ones: they are chosen first
-    leading = ak.argsort(jet_pt, ascending=False)[:, : sample.leading]
-    is_inside = (jet_pt < sample.pt_max) & (np.abs(jet_eta) < sample.eta_max)
-    chosen = leading[is_inside[leading]]
-    event = np.repeat(np.arange(len(counts)), ak.num(chosen))
+    jets = anti_kt_jets(particles.momentum[:, visible], counts, sample.radius, sample.pt_min)
+    jets.constituents = at_places(visible, jets.constituents)
+    return jets[is_in_window(jets, sample)]
+
+
+def is_in_window(jets: ClusteredJets, sample: SampleSettings) -> np.ndarray:
+    """(J,) whether a jet is among the leading ones of its event and in the window."""
+    # a jet outside the window may be among the leading ones
+    is_leading = jets.rank < sample.leading
+    is_hard_enough = jets.pt >= sample.pt_min
+    is_inside = (jets.pt < sample.pt_max) & (np.abs(jets.eta) < sample.eta_max)
+    return is_leading & is_hard_enough & is_inside
+
+
+def anti_kt_jets(momentum: Floats, counts: Integers, radius: float, pt_min: float) -> ClusteredJets:
+    """All anti-kT jets above ``pt_min`` of M particles, ``counts`` (E,) of them in each event.
+
+    ``momentum`` (4, M) is sorted by event and descending pT; constituents are places in it.
+
+    Source: Cacciari, Salam, Soyez, arXiv:0802.1189.
+    """
+    fastjet = _fastjet()
+    definition = fastjet.JetDefinition(fastjet.antikt_algorithm, radius)
+    clusters = fastjet.ClusterSequence(_records(momentum, counts), definition)
+    found = clusters.inclusive_jets(pt_min)
+    places = clusters.constituent_index(pt_min)
+    jet_pt, jet_eta, jet_phi = pt_eta_phi(found.px, found.py, found.pz)
+    leading_first = ak.argsort(jet_pt, ascending=False)
+    number = ak.num(leading_first)
+    event = np.repeat(np.arange(len(counts)), number)
     # FastJet counts an event's particles from 0; in ascending order they are sorted by pT
     event_start = (np.cumsum(counts) - counts)[event]
-    members = ak.flatten(places[chosen], axis=1)  # (J, var)
+    members = ak.flatten(places[leading_first], axis=1)  # (J, var)
     members = ak.sort(members, axis=1) + event_start
-    members_flat = flat_entries(members)
+    components = (found.px, found.py, found.pz, found.E)
     return ClusteredJets(
         event=event,
-        eta=flat_entries(jet_eta[chosen]),
-        phi=flat_entries(jet_phi[chosen]),
-        constituents=ak.unflatten(visible[members_flat], ak.num(members)),
+        rank=flat_entries(ak.local_index(leading_first)),
+        momentum=np.stack([flat_entries(values[leading_first]) for values in components]),
+        pt=flat_entries(jet_pt[leading_first]),
+        eta=flat_entries(jet_eta[leading_first]),
+        phi=flat_entries(jet_phi[leading_first]),
+        constituents=members,
     )
 
 
-def _visible_places(particles: Particles) -> Integers:
-    """Places of the visible particles within |eta| < 5, by event, the highest pT first."""
+def visible_places(particles: Particles, eta_max: float) -> Integers:
+    """Places of the visible particles within |eta| < ``eta_max``, by event, highest pT first."""
     is_final = particles.status > 0
     is_neutrino = np.isin(np.abs(particles.pid), NEUTRINOS)
     visible = np.flatnonzero(is_final & ~is_neutrino)
     pt, eta, _ = pt_eta_phi(*particles.momentum[:3, visible])
-    in_acceptance = np.abs(eta) < VISIBLE_ETA
+    in_acceptance = np.abs(eta) < eta_max
     visible = visible[in_acceptance]
     pt = pt[in_acceptance]
     # sorted once here: the constituents of every jet are then in order too
@@ -96,7 +127,9 @@ def substructure(particles: Particles, jets: ClusteredJets, radius: float) -> di
     Source: Larkoski et al., arXiv:1402.2657; Thaler, Van Tilburg, arXiv:1011.2268.
     """
     fastjet = _fastjet()
-    momenta = _momenta(particles, jets.constituents)
+    counts = ak.num(jets.constituents)
+    places = flat_entries(jets.constituents)
+    momenta = _records(particles.momentum[:, places], counts)
     tree = fastjet.JetDefinition(fastjet.cambridge_algorithm, WHOLE_JET_RADIUS)
     clusters = fastjet.ClusterSequence(momenta, tree)
     taus = ak.to_numpy(
@@ -107,10 +140,10 @@ def substructure(particles: Particles, jets: ClusteredJets, radius: float) -> di
             R0=radius,
         )
     )
-    flat = particles.momentum[:, flat_entries(jets.constituents)].T.tolist()
+    flat = particles.momentum[:, places].T.tolist()
     masses = []
     first = 0
-    for number in ak.num(jets.constituents).tolist():
+    for number in counts.tolist():
         masses.append(soft_drop_mass(flat[first : first + number], tree))
         first += number
     columns = {"jet_sdmass": np.array(masses)}
@@ -140,11 +173,16 @@ def soft_drop_mass(momenta: list[list[float]], tree: Any) -> float:
     return float(jet.m())
 
 
-def _momenta(particles: Particles, places: ak.Array) -> ak.Array:
-    """Four-momenta of entries, jagged as their places are."""
-    px, py, pz, energy = particles.momentum[:, flat_entries(places)]
+def at_places(values: npt.NDArray[Any], places: ak.Array) -> ak.Array:
+    """Values of entries, jagged as their places (J, var) are."""
+    return ak.unflatten(values[flat_entries(places)], ak.num(places))
+
+
+def _records(momentum: Floats, counts: Any) -> ak.Array:
+    """Four-momenta (4, M) as records, jagged by ``counts``, as FastJet takes them."""
+    px, py, pz, energy = momentum
     records = ak.zip({"px": px, "py": py, "pz": pz, "E": energy}, with_name="Momentum4D")
-    return ak.unflatten(records, ak.num(places))
+    return ak.unflatten(records, counts)
 
 
 def _fastjet() -> Any:

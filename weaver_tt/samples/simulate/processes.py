@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.physics.particles import GLUON, HIGGS, LIGHT_QUARKS, TOP, W_BOSON, Z_BOSON
+from weaver_tt.samples.simulate.detector.effects import EFFECTS
 
 # one column a class, as in JetClass; a jet has 1 in one of them
 CLASSES = ("QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl")
@@ -23,12 +26,25 @@ class Process:
     ``resonance``: PDG number of the particle whose quarks a jet must hold; None: jets are matched
     to the two outgoing partons. ``partons``: PDG numbers of the partons that count; empty: any, and
     unmatched jets too. Antiparticles count as particles.
+
+    ``in_turn``: further settings, a tuple for each block of events in turn. ``pthat_power``: events
+    are drawn with a weight of pTHat to this power, so that hard ones are not rare. ``defaults``: of
+    :class:`SampleSettings`, where they are others than those of large-radius jets.
+    ``is_calibration``: its jets are pairs of a reconstructed and a generated jet, of no class.
     """
 
-    settings: tuple[str, ...]
-    label: str
+    settings: tuple[str, ...] = ()
+    label: str = ""
     resonance: int | None = None
     partons: tuple[int, ...] = ()
+    in_turn: tuple[tuple[str, ...], ...] = ((),)
+    pthat_power: float | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    is_calibration: bool = False
+
+    def settings_of_block(self, block: int) -> tuple[str, ...]:
+        """Pythia's settings for a block of events."""
+        return self.settings + self.in_turn[block % len(self.in_turn)]
 
 
 # W bosons decay to quarks only
@@ -73,6 +89,28 @@ DIJET = Process(
     partons=(*LIGHT_QUARKS, GLUON),
 )
 
+# the flavours of jets that are calibrated: gluons and quarks as they come, light quarks, and charm
+# and bottom quarks, as many events of each
+JETS = Process(
+    in_turn=(
+        ("HardQCD:all = on",),
+        ("HardQCD:gg2qqbar = on", "HardQCD:qq2qq = on", "HardQCD:qqbar2qqbarNew = on"),
+        ("HardQCD:hardccbar = on", "HardQCD:hardbbbar = on"),
+    ),
+    pthat_power=4.5,
+    defaults={
+        "pt_min": 20.0,
+        "pt_max": 3000.0,
+        "eta_max": 5.0,
+        "radius": 0.4,
+        "energy": 13_000.0,
+        # short, so that few jets already are of all flavours
+        "block": 300,
+        "batch": 300,
+    },
+    is_calibration=True,
+)
+
 PROCESSES = {
     "top": TOP_PAIRS,
     "qcd": QCD,
@@ -80,6 +118,7 @@ PROCESSES = {
     "z": Z_PAIRS,
     "higgs-bb": HIGGS_BB,
     "dijet": DIJET,
+    "jets": JETS,
 }
 
 
@@ -88,7 +127,11 @@ class SampleSettings:
     """What to simulate, in GeV.
 
     ``block`` and ``batch`` say how events are made, which is part of the sequence that a seed
-    gives: Pythia starts anew for each block and fills batches of it.
+    gives: Pythia starts anew for each block and fills batches of it. ``detector``, ``without``
+    (names of effects that are left out) and ``pileup`` (mean number of further collisions) are for
+    the process ``jets``.
+
+    The defaults are those of large-radius jets; :func:`sample_settings` knows those of a process.
 
     Raises:
         ConfigError: a setting makes no sense.
@@ -105,6 +148,9 @@ class SampleSettings:
     mpi: bool = False
     pthat_min: float | None = None
     pthat_max: float | None = None
+    detector: bool = False
+    without: tuple[str, ...] = ()
+    pileup: float = 0.0
     block: int = 2000
     batch: int = 250
 
@@ -136,6 +182,29 @@ class SampleSettings:
                 raise ConfigError(f"simulate: {name} must be above 0, got {value:g}")
         if self.seed < 0:
             raise ConfigError(f"simulate: --seed must not be negative, got {self.seed}")
+        self._check_detector()
+
+    def _check_detector(self) -> None:
+        """Check what is simulated behind the generator."""
+        if self.pileup < 0:
+            raise ConfigError(f"simulate: --pileup must not be negative, got {self.pileup:g}")
+        if self.pileup and not self.detector:
+            raise ConfigError("simulate: --pileup is what a detector sees: add --detector")
+        if self.detector and not self.kind.is_calibration:
+            calibrated = [name for name, kind in PROCESSES.items() if kind.is_calibration]
+            raise ConfigError(
+                f"simulate: --detector is for --process {' or '.join(calibrated)}, "
+                f"got --process {self.process}"
+            )
+        if self.without and not self.detector:
+            raise ConfigError("simulate: --without switches off what --detector does: add it")
+        for name in self.without:
+            if name not in EFFECTS:
+                raise ConfigError(f"simulate: --without {name}: {nearest(name, EFFECTS)}")
+
+    def simulates(self, effect: str) -> bool:
+        """Whether the detector has an effect, a key of ``EFFECTS``."""
+        return self.detector and effect not in self.without
 
     @property
     def kind(self) -> Process:
@@ -153,3 +222,14 @@ class SampleSettings:
         if high is None:
             high = self.pt_max * high_margin
         return low, high
+
+
+def sample_settings(process: str, **given: Any) -> SampleSettings:
+    """Settings with the defaults of a process; what is ``given`` as None has its default.
+
+    Raises:
+        ConfigError: there is no such process, or a setting makes no sense.
+    """
+    defaults = PROCESSES[process].defaults if process in PROCESSES else {}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return SampleSettings(process=process, **{**defaults, **chosen})
