@@ -18,6 +18,7 @@ from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.metrics.base import LossMeter
 from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.system.stage_times import StageTimes
 from weaver_tt.tasks.object_efficiency import ObjectEfficiency
 
 GROUP = InputGroup(
@@ -41,6 +42,9 @@ class Toy:
         self.steps, self.stop, self.spoil, self.fixed = steps, stop, spoil, fixed
         self.accounting = Accounting()
         self.delivered = 0
+        self.times = StageTimes()
+        self.workers = 0
+        self.reads_copies = False
 
     def epoch(self, number, skip=0):
         """The batches."""

@@ -18,6 +18,7 @@ from weaver_tt.errors import TrainingError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.system.stage_times import StageTimes
 from weaver_tt.tasks.regression import Regression
 
 GROUP = InputGroup(name="event", variables=(Variable(name="x"),))
@@ -34,6 +35,9 @@ class Rows:
 
     steps = 4
     accounting = Accounting(read=Counter(a=8), used=Counter(a=8))
+    times = StageTimes()
+    workers = 0
+    reads_copies = False
 
     def epoch(self, number, skip=0):
         """The batches from ``skip`` on."""

@@ -25,6 +25,7 @@ from weaver_tt.network.network import Ensemble, build_network
 from weaver_tt.network.outputs import Activated
 from weaver_tt.options.train import DataOptions, NetworkOptions
 from weaver_tt.output.predict import output_path, predict, predict_parts, tree_name
+from weaver_tt.system.stage_times import StageTimes
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.registry import make_task
 
@@ -75,6 +76,9 @@ class Rows:
         self.pt = ak.unflatten(np.arange(self.counts.sum(), dtype=np.float32), self.counts)
         beyond = int(np.maximum(self.counts - LENGTH, 0).sum())
         self.accounting = Accounting()
+        self.times = StageTimes()
+        self.workers = 0
+        self.reads_copies = False
         self.accounting.read["_"] += len(counts) + 5
         self.accounting.selected["_"] += len(counts) + lost
         if beyond:

@@ -30,6 +30,7 @@ from weaver_tt.engine.trackers.base import MultiTracker, NullTracker
 from weaver_tt.engine.trackers.make import make_tracker
 from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.system.stage_times import StageTimes
 from weaver_tt.tasks.regression import Regression
 
 gradients.BUCKET_BYTES = 40  # several buckets, of which the first is not full with every batch
@@ -53,6 +54,7 @@ class Rank:
     steps = None
     def __init__(self, ranks):
         self.ranks, self.accounting = ranks, Accounting()
+        self.times, self.workers, self.reads_copies = StageTimes(), 0, False
     def check_rows(self, total):
         pass
     def epoch(self, number, skip=0):

@@ -39,7 +39,7 @@ from weaver_tt.data.shuffle.stream import (
 )
 from weaver_tt.data.shuffle.workers import WorkerShare, batches_of_workers
 from weaver_tt.errors import DataError
-from weaver_tt.formats.file_groups import parse_groups
+from weaver_tt.formats.file_groups import parse_groups, without_copies_folder
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
 from weaver_tt.system.stage_times import Stage, StageTimes
@@ -97,6 +97,12 @@ class Loader:
     def turns(self) -> int:
         """In how many turns the ranks take all ranges of entries."""
         return self._stream.turns(self._world)
+
+    @property
+    def reads_copies(self) -> bool:
+        """Whether its files are temporary copies (``--copy-inputs``)."""
+        paths = [source.path for source in self._stream.sources]
+        return all(without_copies_folder(path) != path for path in paths)
 
     def empty_observers(self) -> dict[str, ak.Array]:
         """The observers of no rows: names and types, as far as they are known without rows."""

@@ -11,9 +11,11 @@ from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.batch_terms import BatchTerms, term_means
 from weaver_tt.engine.loop import TimedBatches
+from weaver_tt.engine.throughput import Measurement, time_shares
 from weaver_tt.log import log
 from weaver_tt.metrics.base import Meter
 from weaver_tt.system import distributed
+from weaver_tt.system.stage_times import StageTimes
 
 ROW_COUNTS = (
     "read",
@@ -32,6 +34,12 @@ class BatchLoader(Protocol):
     """Batches of an epoch, a pure function of its number: a resumed epoch has the same ones."""
 
     accounting: Accounting
+    times: StageTimes  # of all epochs so far
+    workers: int  # processes that read
+
+    @property
+    def reads_copies(self) -> bool:
+        """Whether its files are temporary copies."""
 
     @property
     def steps(self) -> int | None:
@@ -75,11 +83,13 @@ class IntervalMetrics:
         meters: Sequence[Meter],
         batches: TimedBatches[Batch],
         terms: BatchTerms | None = None,
+        times: StageTimes | None = None,
     ) -> None:
-        """``meters`` and ``terms`` go on adding up over the epoch; here they are only read."""
+        """``meters``, ``terms`` and ``times`` go on adding up; here they are only read."""
         self._meters = meters
         self._batches = batches
         self._terms = BatchTerms() if terms is None else terms
+        self._times = StageTimes() if times is None else times
         self._begin()
 
     def _begin(self) -> None:
@@ -88,10 +98,11 @@ class IntervalMetrics:
         self._term_sums = self._terms.sums()
         self._start = time.perf_counter()
         self._waited = self._batches.waited
+        self._times_before = self._times.copy()
         self.rows = 0
 
     def read(self) -> dict[str, float]:
-        """This rank's metrics, rows per second and the share of time spent waiting for data.
+        """This rank's metrics, rows per second and the shares of time, waiting for data first.
 
         Waits for the device.
         """
@@ -103,6 +114,8 @@ class IntervalMetrics:
         seconds = time.perf_counter() - self._start
         values["rows_per_second"] = self.rows / seconds
         values["data_wait"] = (self._batches.waited - self._waited) / seconds
+        times = self._times.since(self._times_before)
+        values |= time_shares(Measurement(seconds, 0, times))
         self._begin()
         return values
 

@@ -38,6 +38,7 @@ from weaver_tt.engine.resume import (
 )
 from weaver_tt.engine.reweighting_figures import reweighting_figures
 from weaver_tt.engine.save import save_state, save_weights
+from weaver_tt.engine.throughput import Doctor, make_setup
 from weaver_tt.engine.trackers.base import Tracker
 from weaver_tt.engine.training_parts import (
     Trainable,
@@ -99,6 +100,7 @@ class Training:
         self._random_after: dict[str, Any] | None = None
         self._saved = time.monotonic()
         self._data_wait = 0.0  # share of the latest epoch's time
+        self._doctor = Doctor(make_setup(network.device, options))
         # the latest pass over data, for messages
         self._last_pass: tuple[str, BatchLoader] | None = None
 
@@ -206,8 +208,10 @@ class Training:
 
         self.update.wants_save = self._wants_save
         self.update.wants_stop = is_interrupted
-        timed = TimedBatches(distributed.step_together(batches_to_come(), idle))
-        interval = IntervalMetrics(meters, timed, self.update.terms)
+        self.update.times = loader.times
+        batches = distributed.step_together(batches_to_come(), idle)
+        timed = TimedBatches(self._doctor.watch(batches, loader))
+        interval = IntervalMetrics(meters, timed, self.update.terms, loader.times)
         start = time.perf_counter()
         for batch in timed:
             restore_random(self.parts, self._resumed)

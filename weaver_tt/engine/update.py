@@ -21,6 +21,7 @@ from weaver_tt.metrics.base import Scored
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system.distributed import Agreement, agree_on_step, is_running
 from weaver_tt.system.gradients import GradientExchange
+from weaver_tt.system.stage_times import Stage, StageTimes
 from weaver_tt.system.user_code import noting_call
 from weaver_tt.tasks.base import Task
 
@@ -81,6 +82,7 @@ class Update:
         self.batch_loss = batch_loss
         self.accumulate = accumulate
         self.terms = BatchTerms()
+        self.times = StageTimes()  # where the time spent waiting for other ranks counts
         self.steps = 0
         self.epoch = 0
         self.done = 0.0
@@ -170,7 +172,8 @@ class Update:
 
     def _agree_and_apply(self, progress: float) -> None:
         """Take the step to ``progress`` of the epoch on this rank, together with the others."""
-        self.agreed = agree_on_step(progress, self.wants_save(), self.wants_stop())
+        with self.times.stage(Stage.OTHER_RANKS):
+            self.agreed = agree_on_step(progress, self.wants_save(), self.wants_stop())
         self._apply()
 
     def _apply(self) -> None:

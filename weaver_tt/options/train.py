@@ -290,8 +290,8 @@ class TrainOptions:
     )
     profile: bool = flag(
         False,
-        "profile a few training steps instead of a training: a table in the log, and "
-        "PREFIX_profile/trace.json for chrome://tracing",
+        "profile a few training steps instead of a training: a table and what limits the training "
+        "in the log, and PREFIX_profile/trace.json for chrome://tracing",
     )
     # mostly a check: scripts that were written for Weaver give it
     regression_mode: bool = flag(

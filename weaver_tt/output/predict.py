@@ -23,6 +23,7 @@ from weaver_tt.engine.loop import (
     run_epoch,
 )
 from weaver_tt.engine.progress import total_accounting
+from weaver_tt.engine.throughput import Doctor, make_setup
 from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.formats.writers import Columns, Writer, open_writer
@@ -31,6 +32,7 @@ from weaver_tt.output.results import write_results
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.system.json_files import json_text
+from weaver_tt.system.stage_times import Stage
 from weaver_tt.tasks.base import Task
 
 # in an output file, the name of the text that lists what could not be read
@@ -99,9 +101,10 @@ def predict_parts(
     check_observer_names(task, [*task.output_names, *(f"{name}_std" for name in task.output_names)])
     _, loaders = parts[0]
     predictions = {}
+    doctor = Doctor(make_setup(device))
     for group in loaders:
         path = output_path(output, group)
-        rows, metrics, bad_files = _predict_group(parts, group, task, path, device)
+        rows, metrics, bad_files = _predict_group(parts, group, task, path, device, doctor)
         if distributed.is_main():
             results = path.with_suffix("")
             if not metrics:
@@ -129,6 +132,7 @@ def _predict_group(
     task: Task,
     path: Path,
     device: torch.device,
+    doctor: Doctor,
 ) -> tuple[int, EpochMetrics, list[BadFile]]:
     """Write ``path``, without entries if no row is selected.
 
@@ -146,7 +150,8 @@ def _predict_group(
             network.eval()
             loader = loaders[group]
             batches, write = _in_input_order(loader, writer)
-            metrics = run_epoch(network, task, batches, write=write, meters=meters, device=device)
+            watched = doctor.watch(batches, loader)
+            metrics = run_epoch(network, task, watched, write=write, meters=meters, device=device)
             accounting.add(total_accounting(loader))
             for name in left_out:
                 left_out[name] += metrics.get(name, 0.0)
@@ -188,15 +193,24 @@ def _in_input_order(
     """
     if not distributed.is_running():
         assert writer is not None
-        return loader.epoch(0), writer.write
+        write_columns = writer.write
+
+        def write(columns: Columns) -> None:
+            with loader.times.stage(Stage.WRITING):
+                write_columns(columns)
+
+        return loader.epoch(0), write
     waiting: list[Columns] = []  # of the running turn
 
     def hand_over() -> None:
         # the ranges of a turn follow each other, rank after rank
-        for of_rank in distributed.gather_on_main(waiting):
-            for columns in of_rank:
-                assert writer is not None
-                writer.write(columns)
+        with loader.times.stage(Stage.OTHER_RANKS):
+            of_ranks = distributed.gather_on_main(waiting)
+        with loader.times.stage(Stage.WRITING):
+            for of_rank in of_ranks:
+                for columns in of_rank:
+                    assert writer is not None
+                    writer.write(columns)
         waiting.clear()
 
     def batches() -> Iterator[Batch]:

@@ -37,6 +37,8 @@ class Stage(Enum):
     WAITING = "waiting for data"
     PADDING = "padding"
     TRANSFER = "transfer"
+    # of a prediction
+    WRITING = "writing"
     # of a rank that is done with a step, for those that are not
     OTHER_RANKS = "waiting for other ranks"
 

@@ -12,6 +12,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.device_settings import autocast_type, compile_network
 from weaver_tt.engine.loop import TimedBatches, run_epoch
 from weaver_tt.engine.progress import BatchLoader, first_batches
+from weaver_tt.engine.throughput import Doctor, make_setup
 from weaver_tt.engine.training_parts import Trainable
 from weaver_tt.engine.update import make_update
 from weaver_tt.errors import OutputError
@@ -28,11 +29,17 @@ RECORDED_STEPS = 10
 # operations in the log
 TABLE_ROWS = 25
 
+# training without the profiler, to see what limits it: as long, and at most as many steps
+LIMIT_SECONDS = 20.0
+LIMIT_STEPS = 500
+
 
 def profile_steps(
     network: Trainable, task: Task, train: BatchLoader, options: TrainOptions, prefix: str
 ) -> Path:
     """Train for some steps, log the operations that took longest, and write a trace.
+
+    Then train for some seconds more, without the profiler, and log what limits the training.
 
     Returns the trace's path, ``PREFIX_profile/trace.json``, for chrome://tracing or
     ui.perfetto.dev.
@@ -78,6 +85,16 @@ def profile_steps(
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
     log.info("trace for chrome://tracing or ui.perfetto.dev: %s", path)
+    doctor = Doctor(make_setup(network.device, options), LIMIT_SECONDS)
+    update.times = train.times
+    run_epoch(
+        network,
+        task,
+        doctor.watch_until_said(first_batches(train, LIMIT_STEPS), train),
+        update=update,
+        device=network.device,
+        amp=amp,
+    )
     return path
 
 

@@ -6,6 +6,7 @@ import time
 
 from weaver_tt.engine.loop import TimedBatches
 from weaver_tt.engine.progress import BatchLoader
+from weaver_tt.engine.throughput import Measurement, format_shares
 from weaver_tt.engine.trackers.base import Tracker
 from weaver_tt.log import log
 
@@ -44,6 +45,8 @@ def measure_reading(title: str, loader: BatchLoader, tracker: Tracker) -> dict[s
         batches.waited,
         longest_wait,
     )
+    shares = Measurement(seconds, number, loader.times).data_shares()
+    log.info("%s: the time to make the batches: %s", title, format_shares(shares))
     return {
         "rows": float(rows),
         "batches": float(number),
