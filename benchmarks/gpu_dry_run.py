@@ -42,7 +42,7 @@ from weaver_tt.tasks.registry import make_task
 ROOT = Path(__file__).parents[1]
 DEVICE = torch.device("cuda", 0)
 ROWS = 8
-# particles and vertices, for which no example has a data YAML
+# particles, vertices and values of the jet
 PF_SV = """
 inputs:
   pf_points: {length: 40, vars: [[pf_deta, null], [pf_dphi, null]]}
@@ -53,6 +53,7 @@ inputs:
   sv_features: {length: 5, vars: [[sv_pt_log, 4.0, 0.6], [sv_mass, 1.2, 0.3]]}
   sv_vectors: {length: 5, vars: [[sv_px, null], [sv_py, null], [sv_pz, null], [sv_energy, null]]}
   sv_mask: {length: 5, vars: [[sv_mask, null]]}
+  jet: {length: null, vars: [[jet_pt_log, 5.0, 1.0], [jet_eta, null]]}
 labels:
   type: simple
   value: [label_b, label_c, label_light]
@@ -66,10 +67,12 @@ PASSES: list[tuple[str, dict[str, Any], str]] = [
     ("particle_net_lite", {}, "top_tagging"),
     ("particle_net_pf_sv", {}, PF_SV),
     ("particle_net_pf_sv", {"pf_input_dropout": 0.1, "sv_input_dropout": 0.1}, PF_SV),
+    ("particle_net_r", {"size": "lite"}, PF_SV),
     ("particle_transformer", {}, "jetclass"),
     ("particle_transformer_finetune", {}, "jetclass"),
     ("particle_transformer_pf_sv", {}, PF_SV),
     ("pfn", {"use_bn": True}, "top_tagging"),
+    ("pfn_r", {"size": "lite"}, PF_SV),
     ("truth_tagging_edges", {"rounds": 2}, "truth_tagging"),
     ("truth_tagging_gnn", {}, "truth_tagging"),
 ]

@@ -3,11 +3,11 @@
 Inputs: every group of the data YAML, under any names. Groups of per-row values (``length: null``),
 (N, C), are taken as they are. A group of objects (N, C, P) needs a mask beside it (``pf_mask`` for
 ``pf_features``) and becomes the mean or the sum over real objects (N, C), which no order changes,
-or all its slots one after another, zero on padding (N, C * P). Output: logits of the K classes, or
-K targets (N, K).
+or all its slots one after another, zero on padding (N, C * P), or is ignored. Output: logits of the
+K classes, or K targets (N, K).
 
 Options: ``-o layers 128,128,64 -o dropout 0.1 -o batch_norm true``, and ``-o objects mean``,
-``sum`` or ``flatten``.
+``sum``, ``flatten`` or ``ignore``.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from weaver_tt.api import (
     ConfigError,
     DataConfig,
     ObjectNorm,
+    check_choice,
     constituent_groups,
     layer_sizes,
     model_info,
     nearest,
     num_outputs,
+    row_groups,
 )
 from weaver_tt.config.schema import InputGroup
 
@@ -48,6 +50,7 @@ def flatten(objects: Tensor, mask: Tensor) -> Tensor:
 
 
 POOLINGS = {"mean": mean, "sum": total, "flatten": flatten}
+IGNORE = "ignore"
 
 
 class RowNetwork(nn.Module):
@@ -69,7 +72,8 @@ class RowNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.masks = masks
-        self.pool = POOLINGS[pooling]
+        # there is none where objects are ignored
+        self.pool = POOLINGS.get(pooling)
         parts: list[nn.Module] = [ObjectNorm(widths[0])] if batch_norm else []
         for d_in, d_out in pairwise(widths):
             norm = [ObjectNorm(d_out)] if batch_norm else []
@@ -82,6 +86,7 @@ class RowNetwork(nn.Module):
         for position, mask in self.masks.items():
             values = inputs[position]
             if mask is not None:
+                assert self.pool is not None
                 values = self.pool(values, inputs[mask])
             vectors.append(values)
         return self.layers(torch.cat(vectors, dim=1))
@@ -113,10 +118,12 @@ def get_model(
 
     Options: sizes of the hidden layers, dropout, batch norm, and what is made of ``objects``.
     """
-    if objects not in POOLINGS:
-        raise ConfigError(f"network option objects {objects!r}; {nearest(objects, POOLINGS)}")
+    check_choice("objects", objects, [*POOLINGS, IGNORE])
     names = data_config.input_names
-    groups = [group for group in data_config.inputs.values() if not group.is_mask]
+    if objects == IGNORE:
+        names = row_groups(data_config, "mlp")
+    inputs = [data_config.inputs[name] for name in names]
+    groups = [group for group in inputs if not group.is_mask]
     if not groups:
         found = ", ".join(names)
         raise ConfigError(f"{data_config.source}: inputs: mlp finds nothing but masks: {found}")

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from weaver_tt.metrics.classification import ClassificationMeter as ClassificationMeter
     from weaver_tt.metrics.regression import RegressionMeter as RegressionMeter
     from weaver_tt.network.inputs import channels as channels
+    from weaver_tt.network.inputs import check_choice as check_choice
     from weaver_tt.network.inputs import constituent_groups as constituent_groups
     from weaver_tt.network.inputs import constructor_options as constructor_options
     from weaver_tt.network.inputs import hidden_layers as hidden_layers
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
     from weaver_tt.network.inputs import layer_sizes as layer_sizes
     from weaver_tt.network.inputs import model_info as model_info
     from weaver_tt.network.inputs import num_outputs as num_outputs
+    from weaver_tt.network.inputs import object_collections as object_collections
     from weaver_tt.network.inputs import raw_channels as raw_channels
+    from weaver_tt.network.inputs import row_groups as row_groups
     from weaver_tt.network.network import Network as Network
     from weaver_tt.network.outputs import Activated as Activated
     from weaver_tt.network.outputs import Output as Output
@@ -82,6 +85,7 @@ PLACES = {
     "nearest": "weaver_tt.errors",
     # network files
     "channels": "weaver_tt.network.inputs",
+    "check_choice": "weaver_tt.network.inputs",
     "constituent_groups": "weaver_tt.network.inputs",
     "constructor_options": "weaver_tt.network.inputs",
     "hidden_layers": "weaver_tt.network.inputs",
@@ -89,7 +93,9 @@ PLACES = {
     "layer_sizes": "weaver_tt.network.inputs",
     "model_info": "weaver_tt.network.inputs",
     "num_outputs": "weaver_tt.network.inputs",
+    "object_collections": "weaver_tt.network.inputs",
     "raw_channels": "weaver_tt.network.inputs",
+    "row_groups": "weaver_tt.network.inputs",
     "Network": "weaver_tt.network.network",
     "ObjectNorm": "weaver_tt.nn.layers.norm",
     "PairLinear": "weaver_tt.nn.objects.pairwise",

@@ -35,6 +35,23 @@ def test_a_part_that_is_called_with_a_parameter_is_summed_up_too(config):
     )  # 2 * 2 * 1
 
 
+def test_running_statistics_are_shown_apart_from_what_is_trained(config):
+    """Other libraries count them among the parameters: four of these, and no count of batches."""
+
+    class Normed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(2)
+            self.last = nn.Linear(2, 1)
+            self.register_buffer("scale", torch.ones(100))
+
+        def forward(self, tracks):
+            return self.last(self.norm(tracks.sum(2)))
+
+    text = network_summary(Network(Normed(), ["tracks"]), config)
+    assert "parameters    7 (7 trainable), 11 with running statistics\n" in text
+
+
 def test_a_training_counts_flops_on_rows_of_its_data(file, config, build):
     network = build(file, config)
     rows = {"tracks": torch.zeros(5, 2, 4), "event": torch.zeros(5, 1)}

@@ -62,6 +62,14 @@ def test_per_row_values_alone_are_taken_as_they_are_for_as_many_targets_as_there
     assert FILE.get_model(data, {"layers": 7})[0](SCALARS).shape == (2, 1)
 
 
+def test_of_objects_that_are_ignored_neither_they_nor_their_masks_are_inputs():
+    """A network on values of the jet alone, to compare with: what do its particles add?"""
+    module, info = FILE.get_model(config(**ALL), {"objects": "ignore"})
+    assert info["input_names"] == ["jet"]
+    assert first_vector(config(**ALL), SCALARS, objects="ignore") == SCALARS.tolist()
+    assert module(SCALARS).shape == (2, 3)
+
+
 @pytest.mark.parametrize("rows", [0, 1])
 def test_training_with_batch_norm_on_one_row_or_none_is_finite_and_leaves_the_statistics(rows):
     module, _ = FILE.get_model(config(jet=JET), {"batch_norm": True, "dropout": 0.5})
@@ -98,7 +106,12 @@ def test_it_is_exported_and_flattened_slots_are_of_fixed_number(tmp_path, object
         ),
         ({"jets": PARTICLES}, {}, "needs a mask 'jets_mask' for the objects of jets"),
         ({"pf_mask": MASK}, {}, "mlp finds nothing but masks: pf_mask"),
-        (ALL, {"objects": "max"}, "network option objects 'max'; known: flatten, mean, sum"),
+        (ALL, {"objects": "max"}, "network option objects 'max'; known: flatten, ignore, "),
+        (
+            {"sv_features": PARTICLES, "sv_mask": MASK},
+            {"objects": "ignore"},
+            "mlp takes values of the jet, which are missing beside sv_features, sv_mask",
+        ),
         (ALL, {"layers": "wide"}, "expected sizes of layers"),
         (ALL, {"layer": 64}, "unknown key 'layer'; did you mean 'layers'"),
     ],

@@ -7,7 +7,8 @@ read.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from weaver_tt.config.schema import DataConfig, InputGroup
@@ -50,6 +51,75 @@ def constituent_groups(config: DataConfig, names: Sequence[str], network: str) -
                 f"found {', '.join(group.names)}"
             )
     return groups
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection of objects X in the data YAML: ``length`` slots, ``features`` of each object.
+
+    ``groups`` are those of its parts that a network takes, in the order in which it takes them.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    length: int
+    features: int
+
+
+def object_collections(config: DataConfig, parts: Sequence[str], network: str) -> list[Collection]:
+    """All collections X of objects in the data YAML, in its order.
+
+    Of each, a network takes the groups ``X_PART`` for the ``parts``, features among them. Other
+    groups, such as ``X_vectors``, are left aside, but must be of the same objects. ``network`` says
+    in messages who needs them.
+
+    Raises:
+        ConfigError: there is no collection, one lacks a part, or its groups cannot belong together.
+    """
+    present: dict[str, list[str]] = {}
+    for name, group in config.inputs.items():
+        if group.length is not None:
+            present.setdefault(collection_name(name), []).append(name)
+    if not present:
+        needed = ", ".join(f"NAME_{part}" for part in parts)
+        raise ConfigError(
+            f"{config.source}: inputs: {network} takes collections of objects ({needed}) and finds "
+            f"values of the jet alone: {', '.join(config.inputs)}; mlp is the network for these"
+        )
+    collections = []
+    for name, found in present.items():
+        groups = [f"{name}_{part}" for part in parts]
+        others = [other for other in found if other not in groups]
+        constituent_groups(config, groups, network)
+        constituent_groups(config, [groups[0], *others], network)
+        features = config.inputs[f"{name}_features"]
+        assert features.length is not None
+        collections.append(
+            Collection(name, tuple(groups), features.length, len(features.variables))
+        )
+    return collections
+
+
+def row_groups(config: DataConfig, network: str) -> list[str]:
+    """The groups of values of a row (``length: null``), in the order of the data YAML.
+
+    ``network`` says in messages who needs them.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    names = [name for name, group in config.inputs.items() if group.length is None]
+    if not names:
+        raise ConfigError(
+            f"{config.source}: inputs: {network} takes values of the jet, which are missing beside "
+            f"{', '.join(config.inputs)}; write jet: {{length: null, vars: [...]}}"
+        )
+    return names
+
+
+def collection_name(name: str) -> str:
+    """The collection that a group of objects describes: ``sv`` for ``sv_features``."""
+    return name.rpartition("_")[0] or name
 
 
 def channels(config: DataConfig, name: str, at_least: int, what: str) -> int:
@@ -99,6 +169,17 @@ def layer_sizes(given: int | Sequence[int]) -> list[int]:
     return list(sizes)
 
 
+def check_choice(option: str, value: str, choices: Iterable[str]) -> None:
+    """Check an option that is one of a few words.
+
+    Raises:
+        ConfigError: it is none of ``choices``; names the nearest.
+    """
+    known = list(choices)
+    if value not in known:
+        raise ConfigError(f"network option {option} {value!r}; {nearest(value, known)}")
+
+
 def _is_size(value: Any) -> bool:
     return isinstance(value, int) and value > 0
 
@@ -140,7 +221,7 @@ def model_info(config: DataConfig, names: Sequence[str]) -> dict[str, Any]:
         axes[name] = {0: "N"}
         if config.inputs[name].length is not None:
             # groups of the same objects share the symbol: pf_features and pf_mask have n_pf each
-            axes[name][2] = f"n_{name.split('_')[0]}"
+            axes[name][2] = f"n_{collection_name(name)}"
     axes["softmax"] = {0: "N"}
     return {
         "input_names": list(names),

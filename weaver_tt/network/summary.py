@@ -92,7 +92,21 @@ def _parameter_line(module: nn.Module) -> str:
         total += parameter.numel()
         if parameter.requires_grad:
             trainable += parameter.numel()
-    return f"parameters    {total:,} ({trainable:,} trainable)"
+    line = f"parameters    {total:,} ({trainable:,} trainable)"
+    # what other libraries count among the parameters
+    statistics = _running_statistics(module)
+    if statistics:
+        line += f", {total + statistics:,} with running statistics"
+    return line
+
+
+def _running_statistics(module: nn.Module) -> int:
+    """Running means and variances of all batch norms."""
+    number = 0
+    for name, buffer in module.named_buffers():
+        if name.rpartition(".")[2] in ("running_mean", "running_var"):
+            number += buffer.numel()
+    return number
 
 
 def _first_line(error: Exception) -> str:

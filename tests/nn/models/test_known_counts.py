@@ -9,6 +9,12 @@ import torch
 from weaver_tt.data.rows.host_counts import with_host_counts
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.nn.models.edge_network import EdgeNetwork
+from weaver_tt.nn.models.joined_collections import (
+    DeepSets,
+    EdgeConvolutions,
+    JoinedCollections,
+    Pooling,
+)
 from weaver_tt.nn.models.particle_flow import ParticleFlowNetwork
 from weaver_tt.nn.models.particle_net import ParticleNet, ParticleNetTagger
 from weaver_tt.nn.models.particle_transformer import ParticleTransformer, ParticleTransformerTagger
@@ -36,8 +42,21 @@ def truth_tagging_gnn():
     return module.TruthTaggingNetwork(1, 8, 2, (8,))
 
 
+def joined_sets():
+    branches = {name: DeepSets((5, 8), False, Pooling("sum", 12)) for name in ("ch", "sv")}
+    return JoinedCollections(branches, 0, (8,), 3, bias=False)
+
+
+def joined_clouds():
+    pooling = Pooling("mean_slots", 12)
+    branches = {name: EdgeConvolutions(5, CONVOLUTIONS, pooling) for name in ("ch", "sv")}
+    return JoinedCollections(branches, 0, (8,), 3, bias=True)
+
+
 # each network, and the inputs that it takes
 NETWORKS = {
+    "joined_sets": (joined_sets, "features mask features mask"),
+    "joined_clouds": (joined_clouds, "points features mask points features mask"),
     "particle_net": (lambda: ParticleNet(5, 3, CONVOLUTIONS), "points features mask"),
     "particle_net_pf_sv": (
         lambda: ParticleNetTagger(5, 5, 3, CONVOLUTIONS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -34,14 +35,34 @@ def unit_length(values: Tensor) -> Tensor:
     return values * (square + 1e-12).rsqrt()
 
 
+# standard deviation of a normal distribution of width 1 that is cut off at 2
+TRUNCATED_WIDTH = 0.87962566
+
+
+def init_he_normal(module: nn.Module) -> None:
+    """Draw the weights of all linear layers and convolutions in ``module`` anew; biases are 0.
+
+    Normal with standard deviation sqrt(2 / inputs), without what is beyond two widths.
+
+    Source: K. He et al., arXiv:1502.01852.
+    """
+    for layer in module.modules():
+        if not isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
+            continue
+        width = math.sqrt(2 / layer.weight[0].numel()) / TRUNCATED_WIDTH
+        nn.init.trunc_normal_(layer.weight, std=width, a=-2 * width, b=2 * width)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
 class PointwiseLinear(nn.Conv1d):
     """A convolution with a kernel of 1, computed as the matrix product that it is.
 
     The weight is (H, C, 1), as in files of trained networks.
     """
 
-    def __init__(self, d_in: int, d_out: int) -> None:
-        super().__init__(d_in, d_out, kernel_size=1)
+    def __init__(self, d_in: int, d_out: int, bias: bool = True) -> None:
+        super().__init__(d_in, d_out, kernel_size=1, bias=bias)
 
     def forward(self, values: Tensor) -> Tensor:
         """(…, C) -> (…, H)."""

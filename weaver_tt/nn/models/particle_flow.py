@@ -26,11 +26,11 @@ MIN_PT = 1e-12  # keeps the momentum fractions of a jet without constituents at 
 
 
 class ObjectLayer(nn.Sequential):
-    """Linear layer, batch norm (or none), ReLU on each object."""
+    """Linear layer (with a bias or without), batch norm (or none), ReLU on each object."""
 
-    def __init__(self, d_in: int, d_out: int, norm: bool) -> None:
+    def __init__(self, d_in: int, d_out: int, norm: bool, bias: bool = True) -> None:
         super().__init__(
-            PointwiseLinear(d_in, d_out),
+            PointwiseLinear(d_in, d_out, bias),
             ObjectNorm(d_out) if norm else nn.Identity(),
             nn.ReLU(inplace=True),
         )
@@ -53,18 +53,31 @@ def constituent_layout(mask: Tensor, dense: bool) -> Layout:
     return make_layout(real_slots(mask), dense or mask.is_cuda)
 
 
-def object_layers(sizes: Sequence[int], norm: bool) -> nn.Sequential:
+def object_layers(sizes: Sequence[int], norm: bool, bias: bool = True) -> nn.Sequential:
     """Phi: layers of ``sizes[0] -> sizes[1] -> …`` features on each object."""
-    return nn.Sequential(*(ObjectLayer(d_in, d_out, norm) for d_in, d_out in pairwise(sizes)))
+    layers = [ObjectLayer(d_in, d_out, norm, bias) for d_in, d_out in pairwise(sizes)]
+    return nn.Sequential(*layers)
 
 
 def dense_head(
-    d_in: int, hidden: Sequence[int], outputs: int, dropout: float = 0.0
+    d_in: int,
+    hidden: Sequence[int],
+    outputs: int,
+    dropout: float = 0.0,
+    norm: bool = False,
+    bias: bool = True,
 ) -> nn.Sequential:
-    """F: hidden layers with ReLU (and dropout), then a linear layer, (N, d_in) -> (N, outputs)."""
+    """F: hidden layers, then a linear layer, (N, d_in) -> (N, outputs).
+
+    A hidden layer is a linear one (with ``bias`` or without), batch norm where asked, ReLU and
+    dropout where there is any.
+    """
     layers: list[nn.Module] = []
     for size in hidden:
-        parts: list[nn.Module] = [nn.Linear(d_in, size), nn.ReLU(inplace=True)]
+        parts: list[nn.Module] = [nn.Linear(d_in, size, bias)]
+        if norm:
+            parts.append(ObjectNorm(size))
+        parts.append(nn.ReLU(inplace=True))
         if dropout:
             parts.append(nn.Dropout(dropout))
         layers.append(nn.Sequential(*parts))
