@@ -11,6 +11,10 @@ FILES = RunFiles("m/net")
 WRITTEN = {
     "m/net_epoch-3_state.pt": FILES.epoch(3),
     "m/net_best_epoch_state.pt": FILES.best,
+    "m/net_epoch-3_task.pt": FILES.task_epoch(3),
+    "m/net_epoch-3_plain.pt": FILES.plain_epoch(3),
+    "m/net_epoch-3_plain_task.pt": FILES.plain_task_epoch(3),
+    "m/net_best_epoch_plain.pt": FILES.plain_best,
     "m/net_resume.pt": FILES.resume,
     "m/net_resume_before.pt": FILES.resume_before,
     "m/net.lock": FILES.lock,

@@ -11,10 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BEST = "_best_epoch_state.pt"
-FILE_ENDINGS = (
+PLAIN_BEST = "_best_epoch_plain.pt"
+WEIGHTS_ENDINGS = (
     r"_epoch-\d+_state\.pt",
     re.escape(BEST),
+    r"_epoch-\d+_plain\.pt",
+    re.escape(PLAIN_BEST),
+)
+FILE_ENDINGS = (
+    *WEIGHTS_ENDINGS,
     r"_epoch-\d+_task\.pt",
+    r"_epoch-\d+_plain_task\.pt",
     r"_resume\.pt",
     r"_resume_before\.pt",
     r"_run\.json",
@@ -30,9 +37,7 @@ FILE_ENDINGS = (
 )
 EVENT_FILE = "events.out.tfevents."  # beginning of the names of TensorBoard's files
 # FILE.pt:PREFIX, the weights under PREFIX in a file, belongs to the run of that file
-_RUN_FILE = re.compile(
-    rf"(?:{'|'.join(FILE_ENDINGS)})$|{FILE_ENDINGS[0]}:.+$|{FILE_ENDINGS[1]}:.+$"
-)
+_RUN_FILE = re.compile(rf"(?:{'|'.join(FILE_ENDINGS)})$|(?:{'|'.join(WEIGHTS_ENDINGS)}):.+$")
 _MEMBER = re.compile(r"_member-(\d+)$")
 _FOLD = re.compile(r"_fold-(\d+)$")
 # what stands for any number in the name of a file, such as PREFIX_epoch-{N}_state.pt
@@ -81,6 +86,28 @@ class RunFiles:
     def best(self) -> Path:
         """The state_dict after the best epoch."""
         return self._path(BEST)
+
+    def plain_epoch(self, number: int) -> Path:
+        """The state_dict after epoch ``number`` without averaging, where :meth:`epoch` has that."""
+        return self._path(f"_epoch-{number}_plain.pt")
+
+    def plain_task_epoch(self, number: int) -> Path:
+        """The same of :meth:`task_epoch`."""
+        return self._path(f"_epoch-{number}_plain_task.pt")
+
+    @property
+    def plain_best(self) -> Path:
+        """The same of :attr:`best`."""
+        return self._path(PLAIN_BEST)
+
+    def of_epoch(self, number: int) -> list[Path]:
+        """What a training may have written after epoch ``number``."""
+        return [
+            self.epoch(number),
+            self.task_epoch(number),
+            self.plain_epoch(number),
+            self.plain_task_epoch(number),
+        ]
 
     @property
     def resume(self) -> Path:
@@ -251,7 +278,10 @@ class RunFiles:
             names += [
                 f"{network.prefix}_epoch-{ANY_NUMBER}_state.pt",
                 f"{network.prefix}_epoch-{ANY_NUMBER}_task.pt",
+                f"{network.prefix}_epoch-{ANY_NUMBER}_plain.pt",
+                f"{network.prefix}_epoch-{ANY_NUMBER}_plain_task.pt",
                 str(network.best),
+                str(network.plain_best),
                 str(network.resume),
                 str(network.resume_before),
                 str(network.metrics),
@@ -272,6 +302,11 @@ class RunFiles:
             digits = path.name[len(Path(self.prefix).name + before) : -len(after)]
             found[int(digits)] = path
         return dict(sorted(found.items()))
+
+
+def plain_weights_beside(path: Path) -> Path:
+    """The file of the weights without averaging that belong to the state ``path``."""
+    return path.with_name(re.sub(r"_state\.pt$", "_plain.pt", path.name))
 
 
 def find_files(name: str) -> list[Path]:

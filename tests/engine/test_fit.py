@@ -12,12 +12,15 @@ from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.fit import fit
+from weaver_tt.engine.loop import run_epoch
 from weaver_tt.engine.trackers.base import NullTracker
 from weaver_tt.errors import ConfigError, OutputError, TrainingError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.metrics.base import LossMeter
 from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.system import signals
+from weaver_tt.system.signals import Interrupted
 from weaver_tt.system.stage_times import StageTimes
 from weaver_tt.tasks.object_efficiency import ObjectEfficiency
 
@@ -632,3 +635,122 @@ def test_a_term_must_not_have_the_name_of_a_metric(tmp_path):
     with pytest.raises(ConfigError, match="batch_loss: 'loss' is the name of a metric"):
         run(tmp_path, train, task=task)
     assert train.delivered == 1
+
+
+# --- averaged weights
+
+
+def interrupt_after(calls, patch):
+    """Ask for the end in so many calls of a step or a batch of a validation, and one."""
+    asked = iter([False] * calls + [True])
+    patch.setattr("weaver_tt.engine.training.is_interrupted", lambda: next(asked))
+    # with which it is noted that a training ends
+    patch.setattr(signals, "_noted", None)
+
+
+def states(folder, name):
+    """The tensors of a file."""
+    return torch.load(folder / name, weights_only=True)
+
+
+def test_the_average_is_validated_and_saved_with_the_weights_beside_it(tmp_path):
+    plain, _ = run(tmp_path / "plain", lr_scheduler="none")
+    net, best = run(tmp_path / "ema", lr_scheduler="none", ema=0.9)
+    # averaging does not disturb the training
+    assert same(plain, net)
+    names = sorted(path.name for path in (tmp_path / "ema").iterdir())
+    assert names == [
+        "net_best_epoch_plain.pt",
+        "net_best_epoch_state.pt",
+        *(f"net_epoch-{n}_{kind}.pt" for n in range(3) for kind in ("plain", "state")),
+        "net_resume.pt",
+        "net_resume_before.pt",
+    ]
+    last = states(tmp_path / "ema", "net_epoch-2_plain.pt")
+    assert all(torch.equal(last[name], value) for name, value in net.unwrapped.state_dict().items())
+    # the metrics are those of the weights that are saved as the best
+    net.unwrapped.load_state_dict(states(tmp_path / "ema", "net_best_epoch_state.pt"))
+    epoch = states(tmp_path / "ema", "net_resume.pt")["state"]["best_epoch"]
+    measured = run_epoch(net.eval(), TASK, Toy(2).epoch(epoch))
+    assert measured["loss"] == pytest.approx(best["loss"], abs=1e-12)
+    net.unwrapped.load_state_dict(states(tmp_path / "ema", "net_best_epoch_plain.pt"))
+    assert abs(run_epoch(net.eval(), TASK, Toy(2).epoch(epoch))["loss"] - best["loss"]) > 1e-4
+
+
+def test_the_saved_average_is_that_of_all_steps(tmp_path):
+    class Remembering(Toy):
+        """Notes the weights before each batch, and after the last one."""
+
+        def epoch(self, number, skip=0):
+            for batch in super().epoch(number, skip):
+                seen.append(net.unwrapped.layers[0].bias.detach().clone())
+                yield batch
+            seen.append(net.unwrapped.layers[0].bias.detach().clone())
+
+    seen = []
+    net = network()
+    run(tmp_path, Remembering(), net=net, num_epochs=1, ema=0.25)
+    expected = seen[0]
+    for step, weights in enumerate(seen[1:]):
+        decay = min(0.25, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * weights
+    saved = states(tmp_path, "net_epoch-0_state.pt")["layers.0.bias"]
+    torch.testing.assert_close(saved, expected)
+
+
+@pytest.mark.parametrize("stop", [3, 6, 11])
+@pytest.mark.parametrize(
+    "more", [{}, {"accumulate_batches": 2, "use_amp": True, "clip_gradient": 0.1}]
+)
+def test_averages_are_resumed_bit_for_bit_those_of_the_task_too(tmp_path, stop, more):
+    run(tmp_path / "a", task=LearntScale(), ema=0.9, **more)
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path / "b", Toy(stop=stop), task=LearntScale(), save_minutes=0, ema=0.9, **more)
+    run(tmp_path / "b", task=LearntScale(3.0), net=network(9), resume=True, ema=0.9, **more)
+    for path in (tmp_path / "a").glob("*.pt"):
+        if "resume" not in path.name:
+            found = states(tmp_path / "b", path.name)
+            for name, value in states(tmp_path / "a", path.name).items():
+                assert torch.equal(value, found[name]), (path.name, name)
+    scale = [states(tmp_path / "a", f"net_epoch-2_{kind}.pt") for kind in ("task", "plain_task")]
+    assert scale[0]["log_scale"] != scale[1]["log_scale"]
+
+
+def test_a_run_interrupted_in_validation_goes_on_with_the_weights_and_not_their_average(
+    tmp_path, monkeypatch
+):
+    run(tmp_path / "a", ema=0.9)
+    with monkeypatch.context() as patch:
+        interrupt_after(7, patch)  # 6 steps, and the first of two batches of the validation
+        with pytest.raises(Interrupted):
+            run(tmp_path / "b", ema=0.9)
+    run(tmp_path / "b", net=network(9), resume=True, ema=0.9)
+    for name in ("net_epoch-2_state.pt", "net_epoch-2_plain.pt"):
+        found = states(tmp_path / "b", name)
+        for key, value in states(tmp_path / "a", name).items():
+            assert torch.equal(value, found[key]), (name, key)
+
+
+def test_load_epoch_goes_on_from_the_weights_and_their_average(tmp_path):
+    settings = {"lr_scheduler": "none", "optimizer": "sgd"}
+    run(tmp_path, ema=0.9, **settings)
+    before = states(tmp_path, "net_epoch-1_plain.pt"), states(tmp_path, "net_epoch-1_state.pt")
+    (tmp_path / "net_resume.pt").unlink()
+    (tmp_path / "net_resume_before.pt").unlink()
+    net, _ = run(tmp_path, net=network(9), load_epoch=1, num_epochs=2, ema=0.9, **settings)
+    assert all(torch.equal(before[0][k], v) for k, v in net.unwrapped.state_dict().items())
+    # another course without an average begins with that of the epoch, and leaves none
+    run(tmp_path, load_epoch=1, num_epochs=3, **settings)
+    plain = sorted(path.name for path in tmp_path.glob("*_epoch-*_plain.pt"))
+    assert plain == ["net_epoch-0_plain.pt", "net_epoch-1_plain.pt"]
+    with pytest.raises(TrainingError, match=r"ema was None, now 0\.9"):
+        run(tmp_path, resume=True, num_epochs=4, ema=0.9, **settings)
+
+
+def test_plain_weights_of_earlier_epochs_are_cleaned_away_too(tmp_path):
+    run(tmp_path, task=LearntScale(), ema=0.9, auto_clean=True)
+    assert [path.name for path in sorted(tmp_path.glob("*_plain*"))] == [
+        "net_best_epoch_plain.pt",
+        "net_epoch-2_plain.pt",
+        "net_epoch-2_plain_task.pt",
+    ]

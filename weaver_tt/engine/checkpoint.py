@@ -55,6 +55,8 @@ RESUME = {
     "optimizer": {"state": _NAMED, "param_groups": ListOf({"params": ListOf(COUNT)})},
     "schedule": _NAMED,
     "scaler": _NAMED,
+    # of the network, and of the task's modules if it has any; with --ema
+    "average?": {"count": COUNT, "averages": ListOf(NamesTo(_TENSOR))},
     "steps": COUNT,
     "done": Value((int, float), least=0),
     "state": {
@@ -99,8 +101,8 @@ def check_writable(files: RunFiles) -> None:
 def remove_epochs(files: RunFiles, numbers: Iterable[int]) -> None:
     """Remove the weights after the epochs ``numbers``; the best one has a file of its own."""
     for number in numbers:
-        files.epoch(number).unlink(missing_ok=True)
-        files.task_epoch(number).unlink(missing_ok=True)
+        for path in files.of_epoch(number):
+            path.unlink(missing_ok=True)
 
 
 def find_states(model: str, epoch: int | None = None, members: int | None = None) -> list[Path]:

@@ -66,11 +66,13 @@ def continue_after_epoch(parts: TrainingParts, number: int) -> ResumedEpoch:
     path = parts.files.epoch(number)
     if not path.exists():
         raise TrainingError(f"--load-epoch {number}: {path} does not exist")
-    weights = checkpoint.load_checkpoint(path)
-    problem = f"{path}: the weights of another network"
-    set_weights(parts.network.unwrapped, weights, problem)
-    if parts.task.modules is not None:
-        _load_task_weights(parts, number)
+    _load_modules(parts, number, path, parts.files.task_epoch(number))
+    if parts.update.average is not None:
+        # where there was no --ema before, it begins with the weights of the epoch
+        parts.update.average.reset()
+        path_plain = parts.files.plain_epoch(number)
+        if path_plain.exists():
+            _load_modules(parts, number, path_plain, parts.files.plain_task_epoch(number))
     parts.state.epoch = number + 1
     parts.update.done = float(number + 1)
     # a best epoch from later on is none of this run any more
@@ -121,6 +123,8 @@ def _continue_from(parts: TrainingParts, where: Path, saved: dict[str, Any]) -> 
         checkpoint.load_optimizer(update.optimizer, saved["optimizer"], where)
         update.schedule.load_state_dict(saved["schedule"])
         update.scaler.load_state_dict(saved["scaler"])
+        if update.average is not None:
+            update.average.load_state_dict(saved["average"])
         update.steps = saved["steps"]
         update.done = saved["done"]
         parts.state = TrainingState(**saved["state"])
@@ -189,14 +193,17 @@ def _saved_with_weights(parts: TrainingParts) -> tuple[Path, dict[str, Any]] | N
         return None
 
 
-def _load_task_weights(parts: TrainingParts, number: int) -> None:
-    """Weights of the task's modules after epoch ``number``."""
-    path = parts.files.task_epoch(number)
-    if not path.exists():
+def _load_modules(parts: TrainingParts, number: int, path: Path, task_path: Path) -> None:
+    """Weights of the network and of the task's modules, if it has any, after epoch ``number``."""
+    weights = checkpoint.load_checkpoint(path)
+    set_weights(parts.network.unwrapped, weights, f"{path}: the weights of another network")
+    if parts.task.modules is None:
+        return
+    if not task_path.exists():
         raise TrainingError(
-            f"--load-epoch {number}: {path} does not exist; it holds what {parts.task.name} "
+            f"--load-epoch {number}: {task_path} does not exist; it holds what {parts.task.name} "
             "trains beside the network"
         )
-    weights = checkpoint.load_checkpoint(path)
-    problem = f"{path}: the weights of another task's modules"
+    weights = checkpoint.load_checkpoint(task_path)
+    problem = f"{task_path}: the weights of another task's modules"
     set_weights(parts.task_modules, weights, problem)

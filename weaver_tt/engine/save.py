@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -11,6 +12,7 @@ from weaver_tt.engine import checkpoint
 from weaver_tt.engine.batch_terms import Sums
 from weaver_tt.engine.training_parts import TrainingParts
 from weaver_tt.log import log
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 
 
@@ -22,12 +24,18 @@ def save_weights(parts: TrainingParts, is_best: bool, auto_clean: bool) -> None:
     """
     files = parts.files
     epoch = parts.state.epoch
-    weights = parts.network.unwrapped.state_dict()
-    checkpoint.save_checkpoint(weights, files.epoch(epoch))
-    if parts.task.modules is not None:
-        checkpoint.save_checkpoint(parts.task.modules.state_dict(), files.task_epoch(epoch))
-    if is_best:
-        checkpoint.save_checkpoint(weights, files.best)
+    if parts.update.average is not None:
+        # first: whoever finds an average finds the weights that belong to it
+        _save_modules(parts, files.plain_epoch(epoch), files.plain_task_epoch(epoch))
+        if is_best:
+            checkpoint.save_checkpoint(parts.network.unwrapped.state_dict(), files.plain_best)
+    else:
+        # of before --load-epoch, with --ema
+        _remove_plain(files, epoch, is_best)
+    with parts.averaged_weights():
+        _save_modules(parts, files.epoch(epoch), files.task_epoch(epoch))
+        if is_best:
+            checkpoint.save_checkpoint(parts.network.unwrapped.state_dict(), files.best)
     # only now, when the newer files are there
     kept = files.epochs()
     later = [number for number in kept if number > epoch]
@@ -38,6 +46,21 @@ def save_weights(parts: TrainingParts, is_best: bool, auto_clean: bool) -> None:
     if auto_clean:
         earlier = [number for number in kept if number < epoch]
         checkpoint.remove_epochs(files, earlier)
+
+
+def _remove_plain(files: RunFiles, epoch: int, is_best: bool) -> None:
+    """Remove weights that belong to averages which are about to be overwritten."""
+    files.plain_epoch(epoch).unlink(missing_ok=True)
+    files.plain_task_epoch(epoch).unlink(missing_ok=True)
+    if is_best:
+        files.plain_best.unlink(missing_ok=True)
+
+
+def _save_modules(parts: TrainingParts, path: Path, task_path: Path) -> None:
+    """Write the weights of the network and, if it has any, of the task's modules."""
+    checkpoint.save_checkpoint(parts.network.unwrapped.state_dict(), path)
+    if parts.task.modules is not None:
+        checkpoint.save_checkpoint(parts.task.modules.state_dict(), task_path)
 
 
 def save_state(
@@ -86,4 +109,6 @@ def save_state(
         "random": random_state,
         "other_ranks": other_ranks,
     }
+    if parts.update.average is not None:
+        everything["average"] = parts.update.average.state_dict()
     checkpoint.save_resumable(everything, parts.files)

@@ -131,6 +131,8 @@ class Training:
             compile_step(self.update.optimizer, compiler_options(self.options))
         distributed.copy_weights_from_main(self.network.unwrapped)
         distributed.copy_weights_from_main(self.parts.task_modules)
+        if self.update.average is not None:
+            self.update.average.copy_from_main()
         restore_buffers(self.parts, self._resumed)
         # no rank reads files that another one has begun to replace
         distributed.barrier()
@@ -177,6 +179,8 @@ class Training:
         # each rank has followed its own batches: those of the rank that saves are validated
         distributed.copy_buffers_from_main(self.network.unwrapped)
         distributed.copy_buffers_from_main(self.parts.task_modules)
+        if self.update.average is not None:
+            self.update.average.copy_from_main()
         self._check_rows(loader)
         check_any_batch(self.parts, loader)
         return metrics
@@ -237,17 +241,18 @@ class Training:
             loader.check_rows(total_accounting(loader))
 
     def validate(self, loader: BatchLoader) -> EpochMetrics:
-        """Metrics of the validation data."""
+        """Metrics of the validation data; of the average of the weights, with ``--ema``."""
         self.network.eval()
         self.task.train(False)
         self.tracker.begin("validate", self.state.epoch)
-        metrics = run_epoch(
-            self.network,
-            self.task,
-            self._validation_batches(loader),
-            device=self.network.device,
-            amp=self.amp,
-        )
+        with self.parts.averaged_weights():
+            metrics = run_epoch(
+                self.network,
+                self.task,
+                self._validation_batches(loader),
+                device=self.network.device,
+                amp=self.amp,
+            )
         self.tracker.end()
         self._last_pass = ("validation", loader)
         self._check_rows(loader)
@@ -331,6 +336,9 @@ class Training:
         """Save the end of the epoch's training, with which the run goes on."""
         if not agreed.stop:
             return
+        if self.update.average is not None:
+            # the run goes on with the weights that are trained
+            self.update.average.put_weights_back()
         if self._resumed.shares is None:
             self._resumed.random = self._random_after
             self.save_state(self.state.meters, self.state.terms)

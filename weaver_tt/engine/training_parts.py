@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ FIXED_OPTIONS = (
     "warmup_steps",
     "clip_gradient",
     "accumulate_batches",
+    "ema",
     "use_amp",
     "amp_dtype",
 )
@@ -80,6 +82,15 @@ class TrainingParts:
         if self.task.modules is None:
             return nn.Module()
         return self.task.modules
+
+    def averaged_weights(self) -> AbstractContextManager[None]:
+        """Inside, the network and the task's modules have the average of their weights.
+
+        Without ``--ema`` they are as they are.
+        """
+        if self.update.average is None:
+            return nullcontext()
+        return self.update.average.in_place_of_weights()
 
 
 def make_settings(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.engine.average import WeightAverage
 from weaver_tt.engine.batch_terms import BatchTerms
 from weaver_tt.engine.optim import make_optimizer, max_gradient_norm
 from weaver_tt.engine.schedule import Schedule, make_schedule
@@ -55,8 +56,9 @@ class Update:
     their entries; of a term of ``batch_loss``, the mean over the batches of the group counts, each
     with its sum of |weight|.
 
-    ``steps`` counts steps since the first epoch. ``done`` is the number of epochs done with the
-    latest step, with a fraction; it drives the schedule.
+    ``average``, that of the weights, follows each step. ``steps`` counts steps since the first
+    epoch. ``done`` is the number of epochs done with the latest step, with a fraction; it drives
+    the schedule.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Update:
         task_modules: nn.Module | None = None,
         batch_loss: BatchLoss = no_batch_loss,
         accumulate: int = 1,
+        average: WeightAverage | None = None,
     ) -> None:
         self.parameters = trainable_parameters(network)
         self._of_network = len(self.parameters)
@@ -81,6 +84,7 @@ class Update:
         self.scaler = scaler or torch.amp.GradScaler(enabled=False)
         self.batch_loss = batch_loss
         self.accumulate = accumulate
+        self.average = average
         self.terms = BatchTerms()
         self.times = StageTimes()  # where the time spent waiting for other ranks counts
         self.steps = 0
@@ -195,6 +199,8 @@ class Update:
                 group["lr"] = rate
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.average is not None:
+            self.average.update()
         self.steps += 1
         self.done = self.epoch + self.agreed.progress
 
@@ -293,6 +299,10 @@ def make_update(
         options.lr_scheduler, options.num_epochs, options.warmup_steps, direction, steps
     )
     clip = max_gradient_norm(options.clip_gradient, options.optimizer_option)
+    average = None
+    if options.ema is not None:
+        modules = [network] if task.modules is None else [network, task.modules]
+        average = WeightAverage(modules, options.ema)
     # bfloat16 has the range of float32 and needs no scaling
     scaler = torch.amp.GradScaler(device.type, enabled=amp is torch.float16)
     return Update(
@@ -304,4 +314,5 @@ def make_update(
         task.modules,
         task.batch_loss,
         options.accumulate_batches,
+        average,
     )

@@ -80,6 +80,7 @@ class Bounds:
     at_least: float | None = None
     above: float | None = None
     at_most: float | None = None
+    below: float | None = None
 
     def __contains__(self, value: float) -> bool:
         return (
@@ -87,11 +88,17 @@ class Bounds:
             and (self.at_least is None or value >= self.at_least)
             and (self.above is None or value > self.above)
             and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
         )
 
     def __str__(self) -> str:
         """In words, to follow "a number"; empty without bounds."""
-        bounds = {"of at least": self.at_least, "above": self.above, "at most": self.at_most}
+        bounds = {
+            "of at least": self.at_least,
+            "above": self.above,
+            "at most": self.at_most,
+            "below": self.below,
+        }
         words = [f"{word} {bound}" for word, bound in bounds.items() if bound is not None]
         return " and ".join(words)
 

@@ -28,6 +28,8 @@ PROCESSES = Bounds(at_least=0, at_most=1024)
 THREADS = Bounds(at_least=1, at_most=1024)
 # the exporter knows no older ones, and C++ readers load no file of newer ones
 OPSETS = Bounds(at_least=7, at_most=18)
+# of an average: 0 would be no average, 1 would never move
+DECAY = Bounds(above=0, below=1)
 # values stay text here: their kind depends on the function that they are for
 KEY_VALUE: dict[str, Any] = {"nargs": 2, "action": "append", "metavar": ("KEY", "VALUE")}
 
@@ -230,6 +232,12 @@ class TrainOptions:
         "an epoch",
         bounds=COUNT,
     )
+    ema: float | None = flag(
+        None,
+        "decay of an average of the weights over steps, such as 0.999, which is validated, saved, "
+        "predicted with and exported in place of the weights themselves",
+        bounds=DECAY,
+    )
     use_amp: bool = flag(False, "train in mixed precision")
     amp_dtype: str = flag(
         "bf16",
@@ -338,6 +346,9 @@ class OutputOptions:
         "pred.root",
         "output file, .root or .parquet; a group of test files with a name has it in the file "
         "name: pred_NAME.root",
+    )
+    plain_weights: bool = flag(
+        False, "of a training with --ema, predict with or export the weights without averaging"
     )
     predict_gpus: str | None = flag(None, "--gpus for the prediction (default: the same)")
     figures: bool = flag(

@@ -45,7 +45,7 @@ NEVER = frozenset(("cross_validation", "train_val_split"))
 NOT_RESUMED = frozenset(
     (
         *("optimizer", "optimizer_option", "start_lr", "lr_scheduler", "warmup_steps"),
-        *("clip_gradient", "accumulate_batches", "use_amp", "amp_dtype"),
+        *("clip_gradient", "accumulate_batches", "ema", "use_amp", "amp_dtype"),
         *("steps_per_epoch", "samples_per_epoch"),
     )
 )

@@ -16,6 +16,7 @@ from weaver_tt.network.weights import load_weights, prepare_network
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run.checks import is_onnx
 from weaver_tt.run.run_card import load_card
+from weaver_tt.run_files import plain_weights_beside
 
 
 def start_network(
@@ -45,7 +46,25 @@ def find_network(options: RunOptions) -> list[Path]:
     # the card says how many members there are: files of an earlier run may lie beside them
     card = load_card(model)
     expected = int(card["options"]["network"]["ensemble"]) if card else None
-    return find_states(model, options.train.load_epoch, expected)
+    states = find_states(model, options.train.load_epoch, expected)
+    if options.output.plain_weights:
+        return [_without_averaging(path) for path in states]
+    return states
+
+
+def _without_averaging(path: Path) -> Path:
+    """``--plain-weights``: the file beside ``path`` with the weights as they were trained.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    plain = plain_weights_beside(path)
+    if not plain.is_file():
+        raise ConfigError(
+            f"--plain-weights: there is no {plain}; without --ema in the training, {path} holds "
+            "the weights without averaging"
+        )
+    return plain
 
 
 def load_members(config: DataConfig, options: RunOptions, device: torch.device) -> list[Network]:

@@ -24,7 +24,7 @@ NETWORK = ("network_config", "network_option")
 FIRST_WEIGHTS = ("load_model_weights", "exclude_model_weights", "freeze_model_weights")
 UPDATE = (
     *("start_lr", "optimizer", "optimizer_option", "lr_scheduler", "warmup_steps"),
-    *("clip_gradient", "accumulate_batches", "use_amp", "amp_dtype"),
+    *("clip_gradient", "accumulate_batches", "ema", "use_amp", "amp_dtype"),
     *("compile", "compile_optimizer", "compiler_option"),
 )
 COURSE = (
@@ -42,7 +42,7 @@ EVERYWHERE = (
 # the others
 ONE_BY_ONE = (
     *("data_val", "data_test", "model_prefix", "load_epoch", "cross_validation", "seed", "gpus"),
-    *("progress", "figures", "onnx_opset", "backend"),
+    *("progress", "figures", "onnx_opset", "backend", "plain_weights"),
 )
 
 # kind of run -> options without effect in it
@@ -51,23 +51,25 @@ WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
         *(*VALIDATION_ROWS, *TEST_ROWS, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS, *PREDICTION),
         *("pool_size", "num_workers", "steps_per_epoch", "samples_per_epoch", "file_fraction"),
         *("data_test", "model_prefix", "load_epoch", "cross_validation", "seed", "gpus"),
-        *("progress", "figures", "onnx_opset", "backend"),
+        *("progress", "figures", "onnx_opset", "backend", "plain_weights"),
     ),
     "--io-test": (
         *(*NETWORK, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS, *PREDICTION),
         *("model_prefix", "load_epoch", "cross_validation", "seed", "figures", "onnx_opset"),
-        "backend",
+        *("backend", "plain_weights"),
     ),
     "--lr-finder": (
         *(*VALIDATION_ROWS, *TEST_ROWS, *COURSE, *PREDICTION),
-        *("start_lr", "lr_scheduler", "warmup_steps", "accumulate_batches"),
+        *("start_lr", "lr_scheduler", "warmup_steps", "accumulate_batches", "ema"),
         *("tensorboard_custom_fn", "log_every"),
         *("data_test", "load_epoch", "cross_validation", "figures", "onnx_opset", "backend"),
+        "plain_weights",
     ),
     "--profile": (
         *(*VALIDATION_ROWS, *TEST_ROWS, *COURSE, *PREDICTION),
         *("tensorboard_custom_fn", "log_every"),
         *("data_test", "load_epoch", "cross_validation", "figures", "onnx_opset", "backend"),
+        "plain_weights",
     ),
     "--export-onnx": (
         *(*TRAINING_ROWS, *VALIDATION_ROWS, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS),
@@ -93,6 +95,8 @@ def flags_without_effect(options: RunOptions) -> list[str]:
         model = options.network.model_prefix
         if is_onnx(model) or ".pt" in model:
             reasons[f"-m {model} is one epoch"] = ("load_epoch",)
+        if is_onnx(model):
+            reasons[f"-m {model} has one set of weights"] = ("plain_weights",)
     lines = []
     for reason, names in reasons.items():
         flags = [given[name] for name in names if name in given]
@@ -140,10 +144,12 @@ def _reasons_in_training(options: RunOptions) -> dict[str, tuple[str, ...]]:
     reasons: dict[str, tuple[str, ...]] = {}
     if "test" not in options.output.run_mode.split(","):
         reasons[f"--run-mode {options.output.run_mode} predicts nothing"] = (
-            *("data_test", *TEST_ROWS, *PREDICTION),
+            *("data_test", *TEST_ROWS, *PREDICTION, "plain_weights"),
         )
     elif not data.data_test:
-        reasons["nothing is predicted without --data-test"] = (*TEST_ROWS, *PREDICTION)
+        reasons["nothing is predicted without --data-test"] = (
+            *(*TEST_ROWS, *PREDICTION, "plain_weights"),
+        )
     if data.data_val:
         reasons["--data-val gives the validation files"] = ("train_val_split",)
     elif data.train_val_split >= 1:

@@ -353,12 +353,12 @@ def run_on_main(work: Callable[[], T]) -> T:
 
 def copy_weights_from_main(module: nn.Module) -> None:
     """Give every rank the parameters and buffers that rank 0 has."""
-    _copy_from_main(module.state_dict().values())
+    copy_tensors_from_main(module.state_dict().values())
 
 
 def copy_buffers_from_main(module: nn.Module) -> None:
     """Give every rank the buffers that rank 0 has, such as the running means of batch norm."""
-    _copy_from_main(saved_buffers(module).values())
+    copy_tensors_from_main(saved_buffers(module).values())
 
 
 def saved_buffers(module: nn.Module) -> dict[str, Tensor]:
@@ -367,7 +367,8 @@ def saved_buffers(module: nn.Module) -> dict[str, Tensor]:
     return {name: part for name, part in module.state_dict().items() if name not in parameters}
 
 
-def _copy_from_main(tensors: Iterable[Tensor]) -> None:
+def copy_tensors_from_main(tensors: Iterable[Tensor]) -> None:
+    """Give every rank the values that ``tensors`` have on rank 0."""
     if not is_running():
         return
     _meet()

@@ -141,7 +141,9 @@ def find_rate(
     losses = BatchLosses()
     amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
     # a step, and a rate, for each batch
-    start = replace(options, start_lr=sweep.first, lr_scheduler="none", accumulate_batches=1)
+    start = replace(
+        options, start_lr=sweep.first, lr_scheduler="none", accumulate_batches=1, ema=None
+    )
     update = make_update(network.unwrapped, task, start, amp)
     # the same factor from one step to the next
     update.schedule = Schedule(lambda done, _: (sweep.last / sweep.first) ** done, 1)
