@@ -49,6 +49,24 @@ def test_an_export_of_weights_that_are_not_there_names_them(tmp_path):
         run(chosen)
 
 
+def test_a_network_that_cannot_be_repeated_is_refused_before_it_trains(small_run, capsys):
+    source = (small_run.folder / "net.py").read_text()
+    # which of two values stays is left to chance
+    chance = "torch.zeros(3).put_(torch.tensor([0, 0]), torch.rand(2)); return self"
+    (small_run.folder / "net.py").write_text(source.replace("return self", chance, 1))
+    assert small_run("--deterministic") == 1
+    said = capsys.readouterr().err
+    assert "--deterministic: put_ has no deterministic algorithm here" in said
+    assert "net.py" in said
+    assert "Traceback" not in said
+    assert not small_run.prefix.parent.exists()
+    (small_run.folder / "net.py").write_text(source)
+    assert small_run("--deterministic", "--seed", 3) == 0
+    first = small_run.prefix.with_name("net_best_epoch_state.pt").read_bytes()
+    assert small_run("--deterministic", "--seed", 3, "--overwrite") == 0
+    assert small_run.prefix.with_name("net_best_epoch_state.pt").read_bytes() == first
+
+
 LEARNT = """
 from torch import nn
 

@@ -5,16 +5,27 @@ from __future__ import annotations
 import inspect
 import os
 import random
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 import torch.utils.deterministic
 
-from weaver_tt.errors import unknown_key
+from weaver_tt.errors import ConfigError, unknown_key
 from weaver_tt.log import log
 from weaver_tt.options.literals import check_kinds, read_options
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.system.user_code import explain_user_error
+
+# what cuBLAS computes with, and values of it with which its results are the same each time
+CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+DETERMINISTIC_WORKSPACES = (":4096:8", ":16:8")
+
+# how torch says that an operation cannot be repeated
+_WITHOUT_ALGORITHM = re.compile(r"(\S+) does not have a deterministic implementation")
 
 
 def set_threads(number: int | None) -> None:
@@ -26,16 +37,63 @@ def set_threads(number: int | None) -> None:
 def seed_everything(seed: int, deterministic: bool = True) -> None:
     """Seed torch, numpy and random; switch deterministic algorithms on.
 
-    An operation that has no deterministic algorithm warns, naming itself.
+    An operation that has no deterministic algorithm warns, naming itself; inside of
+    :func:`requiring_determinism` it goes on to be an error.
     """
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-    if not deterministic:
+    if deterministic and not _is_determinism_required():
+        _use_deterministic_algorithms(warn_only=True)
+
+
+@contextmanager
+def requiring_determinism(wanted: bool = True) -> Iterator[None]:
+    """``--deterministic``: inside, what cannot be repeated to the last bit is an error.
+
+    To be entered before a GPU is used for the first time. Does nothing unless ``wanted``.
+
+    Raises:
+        ConfigError: an operation has no deterministic algorithm; names it, and who called it.
+    """
+    if not wanted:
+        yield
         return
+    workspace = os.environ.get(CUBLAS_WORKSPACE, DETERMINISTIC_WORKSPACES[0])
+    if workspace not in DETERMINISTIC_WORKSPACES:
+        raise ConfigError(
+            f"--deterministic: {CUBLAS_WORKSPACE}={workspace} is set, with which matrix products "
+            f"on a GPU differ from run to run; expected {' or '.join(DETERMINISTIC_WORKSPACES)}"
+        )
+    is_on = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    _use_deterministic_algorithms(warn_only=False)
+    try:
+        yield
+    except RuntimeError as error:
+        found = _WITHOUT_ALGORITHM.match(str(error))
+        if found is None:
+            raise
+        where = explain_user_error(error)
+        raise ConfigError(
+            f"--deterministic: {found[1]} has no deterministic algorithm here; another operation "
+            "does, or leave the flag out (--seed alone warns of it and goes on)"
+            + (f"\n{where}" if where else "")
+        ) from error
+    finally:
+        torch.use_deterministic_algorithms(is_on, warn_only=warns)
+
+
+def _is_determinism_required() -> bool:
+    """Whether what cannot be repeated is an error already."""
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    return torch.are_deterministic_algorithms_enabled() and not warns
+
+
+def _use_deterministic_algorithms(warn_only: bool) -> None:
     # matrix products on CUDA are reproducible only with this
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    os.environ.setdefault(CUBLAS_WORKSPACE, DETERMINISTIC_WORKSPACES[0])
+    torch.use_deterministic_algorithms(True, warn_only=warn_only)
     # otherwise every new tensor would first be filled with NaN, which takes time
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # cuDNN would time its algorithms and take the fastest, not always the same

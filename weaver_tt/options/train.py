@@ -263,6 +263,11 @@ class TrainOptions:
     seed: int | None = flag(
         None, "seed of all random numbers; makes a run reproducible", bounds=SEED
     )
+    deterministic: bool = flag(
+        False,
+        "compute the same to the last bit each time, on a GPU too, or stop at an operation that "
+        "cannot",
+    )
     resume: bool = flag(
         False, "continue from PREFIX_resume.pt; start from the beginning if there is none"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from weaver_tt.config.load import load_config
-from weaver_tt.engine.device_settings import set_threads
+from weaver_tt.engine.device_settings import requiring_determinism, set_threads
 from weaver_tt.engine.fit import AfterEpoch
 from weaver_tt.log import configure_log, log
 from weaver_tt.options.train import RunOptions
@@ -68,7 +68,9 @@ def run_on_this_process(options: RunOptions, after_epoch: AfterEpoch | None = No
         if distributed.is_running():
             # what all of them find is said once
             configure_log(rank=distributed.rank())
-        return _run_joined(options, after_epoch)
+        is_computing = not (options.output.print or options.output.export_onnx)
+        with requiring_determinism(options.train.deterministic and is_computing):
+            return _run_joined(options, after_epoch)
 
 
 def _run_joined(options: RunOptions, after_epoch: AfterEpoch | None) -> RunResult:

@@ -42,7 +42,7 @@ EVERYWHERE = (
 # the others
 ONE_BY_ONE = (
     *("data_val", "data_test", "model_prefix", "load_epoch", "cross_validation", "seed", "gpus"),
-    *("progress", "figures", "onnx_opset", "backend", "plain_weights"),
+    *("progress", "figures", "onnx_opset", "backend", "plain_weights", "deterministic"),
 )
 
 # kind of run -> options without effect in it
@@ -51,12 +51,12 @@ WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
         *(*VALIDATION_ROWS, *TEST_ROWS, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS, *PREDICTION),
         *("pool_size", "num_workers", "steps_per_epoch", "samples_per_epoch", "file_fraction"),
         *("data_test", "model_prefix", "load_epoch", "cross_validation", "seed", "gpus"),
-        *("progress", "figures", "onnx_opset", "backend", "plain_weights"),
+        *("progress", "figures", "onnx_opset", "backend", "plain_weights", "deterministic"),
     ),
     "--io-test": (
         *(*NETWORK, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS, *PREDICTION),
         *("model_prefix", "load_epoch", "cross_validation", "seed", "figures", "onnx_opset"),
-        *("backend", "plain_weights"),
+        *("backend", "plain_weights", "deterministic"),
     ),
     "--lr-finder": (
         *(*VALIDATION_ROWS, *TEST_ROWS, *COURSE, *PREDICTION),
@@ -74,7 +74,7 @@ WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
     "--export-onnx": (
         *(*TRAINING_ROWS, *VALIDATION_ROWS, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS),
         *(*PREDICTION, "data_config_test", "data_val", "seed", "gpus", "progress", "figures"),
-        "backend",
+        *("backend", "deterministic"),
     ),
     "--predict": (
         *(*TRAINING_ROWS, *VALIDATION_ROWS, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS),
