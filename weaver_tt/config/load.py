@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
+from weaver_tt.config.categories import expand_one_hot
 from weaver_tt.config.dependencies import dependency_order
 from weaver_tt.config.index_columns import (
     check_index_columns,
@@ -94,7 +95,7 @@ def from_mapping(
     Raises:
         ConfigError: something in it cannot be done; names ``source`` and key.
     """
-    top = Section.of(values, source, KEYS)
+    top = expand_one_hot(Section.of(values, source, KEYS))
     if text is None:
         text = dump_yaml(values)
     return _ConfigReader(top, custom_functions).read(text)
