@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -185,95 +179,6 @@ def training(tmp_path, monkeypatch) -> SmallTraining:
     """A small training in the working folder."""
     monkeypatch.chdir(tmp_path)
     return SmallTraining(tmp_path)
-
-
-# --- several ranks
-
-# started once for all tests, it forks the ranks of each command: libraries are imported once
-RANKS = """
-import json, os, socket, sys, traceback
-
-from weaver_tt import cli
-import matplotlib.figure, onnxruntime, pytorch_optimizer, torch._dynamo
-import weaver_tt.run.run, weaver_tt.run.check.command
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def be_rank(rank, world, port, command, name):
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "MASTER_PORT": port}
-    os.environ.update({key: str(value) for key, value in place.items()}, MASTER_ADDR="127.0.0.1")
-    file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    code = 99
-    try:
-        code = cli.main(command)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def run(number, world, command):
-    port = free_port()
-    names = [f"rank{rank}of{world}_{number}.txt" for rank in range(world)]
-    processes = []
-    for rank, name in enumerate(names):
-        process = os.fork()
-        if not process:
-            be_rank(rank, world, port, command, name)
-        processes.append(process)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes]
-    return codes, [open(name).read() for name in names]
-
-
-for line in sys.stdin:
-    folder, jobs = json.loads(line)
-    os.chdir(folder)
-    print(json.dumps([run(number, *job) for number, job in enumerate(jobs)]), flush=True)
-"""
-
-Job = tuple[int, Sequence[str]]  # number of ranks, command
-
-
-@dataclass(frozen=True)
-class RanksEnded:
-    """How the ranks of one command have ended: exit codes, and what they said."""
-
-    codes: list[int]
-    texts: list[str]
-
-    @property
-    def said(self) -> str:
-        """What all of them said."""
-        return "\n".join(self.texts)
-
-
-@pytest.fixture(scope="session")
-def run_on_ranks() -> Iterator[Callable[..., list[RanksEnded]]]:
-    """Runs jobs of ``weaver-tt`` in a folder, each on its number of ranks, one after another."""
-    paths = os.pathsep.join(filter(None, sys.path))
-    with subprocess.Popen(
-        [sys.executable, "-c", RANKS],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
-    ) as process:
-
-        def run(folder: Path, *jobs: Job) -> list[RanksEnded]:
-            process.stdin.write(json.dumps([str(folder), jobs]) + "\n")
-            process.stdin.flush()
-            return [RanksEnded(*ended) for ended in json.loads(process.stdout.readline())]
-
-        yield run
 
 
 @pytest.fixture

@@ -247,9 +247,12 @@ def test_ranks_that_are_killed_within_a_group_of_batches_go_on_to_the_last_bit(
                 assert torch.equal(values, found[key]), (name, key)
 
 
-def test_ranks_save_and_end_at_the_same_step_where_one_of_them_is_asked_to(tmp_path, run_on_ranks):
+@pytest.mark.parametrize("norms", ["", "--sync-batchnorm"])
+def test_ranks_save_and_end_at_the_same_step_where_one_of_them_is_asked_to(
+    tmp_path, run_on_ranks, norms
+):
     write_events(tmp_path)
-    flags = "--num-epochs 2 --data-fraction 0.9"
+    flags = f"--num-epochs 2 --data-fraction 0.9 {norms}"
     train = command(f"train -m a/net {flags}", "net")
     [whole] = run_on_ranks(tmp_path, (2, train))
     assert whole.codes == [0, 0], whole.said
@@ -257,7 +260,11 @@ def test_ranks_save_and_end_at_the_same_step_where_one_of_them_is_asked_to(tmp_p
     (tmp_path / "MODE").write_text("asked 3 1")
     [stopped] = run_on_ranks(tmp_path, (2, train))
     assert stopped.codes == [75, 75], stopped.said
-    assert weights_of(tmp_path, "b/net")["state"]["batches"] == 3
+    saved = weights_of(tmp_path, "b/net")
+    assert saved["state"]["batches"] == 3
+    [other] = saved["other_ranks"]
+    means = [saved["weights"]["norm.running_mean"], other["buffers"][0]["norm.running_mean"]]
+    assert torch.equal(*means) == bool(norms)
     request = (tmp_path / "b" / "net_requeue").read_text()
     assert request.startswith("another rank was: saved after 3 batches of epoch 0")
     (tmp_path / "MODE").write_text("none 0 none")
@@ -291,22 +298,28 @@ def test_other_ranks_go_on_with_the_rows_that_are_left(tmp_path, run_on_ranks):
         assert weights_of(tmp_path, "a/net")["state"]["best_sums"][0][1] == 72
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-def test_what_fails_on_one_rank_fails_on_all_with_its_message(tmp_path, run_on_ranks, rank):
+# with batch norm over ranks, the others wait for it in the middle of their forward pass
+ON_ONE_RANK = pytest.mark.parametrize(
+    ("rank", "flags"), [(0, ""), (1, ""), (0, "--sync-batchnorm"), (1, "--sync-batchnorm")]
+)
+
+
+@ON_ONE_RANK
+def test_what_fails_on_one_rank_fails_on_all_with_its_message(tmp_path, run_on_ranks, rank, flags):
     write_events(tmp_path)
     (tmp_path / "MODE").write_text(f"fails 2 {rank}")
-    [ended] = run_on_ranks(tmp_path, (3, command("train -m a/net", "net")))
+    [ended] = run_on_ranks(tmp_path, (3, command(f"train -m a/net {flags}", "net")))
     assert ended.codes == [1, 1, 1]
     assert ended.texts[0].count("RuntimeError: the magnet is off") == 1
     assert ended.texts[1:] == ["", ""]
     assert "Traceback" not in ended.said
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_rank_that_is_killed_ends_the_others(tmp_path, run_on_ranks, rank):
+@ON_ONE_RANK
+def test_a_rank_that_is_killed_ends_the_others(tmp_path, run_on_ranks, rank, flags):
     write_events(tmp_path)
     (tmp_path / "MODE").write_text(f"killed 2 {rank}")
-    [ended] = run_on_ranks(tmp_path, (2, command("train -m a/net", "net")))
+    [ended] = run_on_ranks(tmp_path, (2, command(f"train -m a/net {flags}", "net")))
     assert ended.codes[rank] == -9
     assert ended.codes[1 - rank] == 1
     assert "another rank has ended" in ended.texts[1 - rank]

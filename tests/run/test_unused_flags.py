@@ -45,6 +45,8 @@ PREDICTION = ["--predict", "-t", "a.root", "-c", "d.yaml", "-n", "n.py", "-m", "
             ],
         ),
         ([*TRAINING, "--use-amp", "--amp-dtype", "fp16"], []),
+        ([*TRAINING, "--sync-batchnorm"], ["no effect (on one process): --sync-batchnorm"]),
+        ([*TRAINING, "--sync-batchnorm", "--backend", "gloo"], []),
         (
             [*TRAINING, "--lr-scheduler", "none", "--warmup-steps", "0.1"],
             ["no effect (--lr-scheduler none has no warm-up): --warmup-steps"],

@@ -29,6 +29,7 @@ from weaver_tt.engine.fit import fit
 from weaver_tt.engine.trackers.base import MultiTracker, NullTracker
 from weaver_tt.engine.trackers.make import make_tracker
 from weaver_tt.network.network import Network
+from weaver_tt.nn.layers.norm import ObjectNorm
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system.stage_times import StageTimes
 from weaver_tt.tasks.regression import Regression
@@ -44,6 +45,9 @@ def rows(epoch, rank, index, steps):
     x = torch.randn(size, 2, generator=random)
     y = x[:, 0] - 2 * x[:, 1] + 1
     weight = torch.rand(size, generator=random) + 0.5
+    if (epoch, rank, index) == (0, 1, 1):
+        # rows that count for nothing, but in the statistics of batch norm
+        weight = torch.zeros(size)
     return x, y, weight
 
 def merge(parts):
@@ -52,19 +56,18 @@ def merge(parts):
 
 class Rank:
     steps = None
-    def __init__(self, ranks):
-        self.ranks, self.accounting = ranks, Accounting()
+    def __init__(self, ranks, together):
+        self.ranks, self.together, self.accounting = ranks, together, Accounting()
         self.times, self.workers, self.reads_copies = StageTimes(), 0, False
     def check_rows(self, total):
         pass
     def epoch(self, number, skip=0):
         self.accounting = Accounting()
         steps = STEPS[number]
-        together = GROUP if UNION else 1
-        for first in range(skip, max(steps[rank] for rank in self.ranks), together):
+        for first in range(skip, max(steps[rank] for rank in self.ranks), self.together):
             parts, progress = [], []
             for rank in self.ranks:
-                places = range(first, min(first + together, steps[rank]))
+                places = range(first, min(first + self.together, steps[rank]))
                 parts += [rows(number, rank, index, steps[rank]) for index in places]
                 progress.append(places.stop / steps[rank] if places else 1)
             batch = merge(parts)
@@ -83,7 +86,8 @@ class LearntScale(Regression):
         return super().losses(scored) * torch.exp(-log_scale) + log_scale
     def batch_loss(self, scored, batch):
         # a weighted mean: over ranks it is that of all their batches together
-        return {"size": (scored.weight * scored.output[:, 0].square()).sum() / scored.weight.sum()}
+        divisor = scored.weight.sum().clamp(min=1e-30)
+        return {"size": (scored.weight * scored.output[:, 0].square()).sum() / divisor}
 
 class Terms(NullTracker):
     values = []
@@ -93,30 +97,48 @@ class Terms(NullTracker):
 distributed.join_ranks(None if UNION else "gloo")
 rank, world = distributed.rank(), distributed.world_size()
 ranks = [0, 1] if world == 1 else [rank]
+folder = os.path.join(sys.argv[1], f"rank{rank}of{world}")
+os.makedirs(folder)
+labels = Labels(targets={"y": parse_expression("y", "test")})
+group = InputGroup(name="x", variables=(Variable(name="u"), Variable(name="v")))
+config = DataConfig(source="c", text="", inputs={"x": group}, labels=labels)
+
+def train(name, network, together, **more):
+    # a batch of this process is that of `together` steps of its ranks
+    Terms.values = []
+    options = TrainOptions(num_epochs=3, optimizer="adam", start_lr=0.05, **more)
+    options.lr_scheduler = "one-cycle"
+    options.log_every = 2
+    options.accumulate_batches = GROUP // together
+    options.tensorboard = "off"
+    options.progress = False
+    task = LearntScale(config, float(rank))
+    data = Rank(ranks, together)
+    tracker = MultiTracker([make_tracker(options, folder), Terms()])
+    best = fit(network, task, data, data, options, os.path.join(folder, name), tracker, 1)
+    module = network.unwrapped
+    return {
+        "best": best,
+        "weights": torch.cat([p.detach().flatten() for p in module.parameters()]).tolist(),
+        "buffers": [p.double().tolist() for p in module.buffers()],
+        "terms": Terms.values,
+        "task": task.modules.bias.item(),
+    }
+
 torch.manual_seed(rank)  # ranks begin with different weights: those of rank 0 count
 layers = [nn.Linear(2, 8), nn.BatchNorm1d(8, momentum=0.0), nn.Tanh(), nn.Linear(8, 1)]
 network = Network(nn.Sequential(*layers).eval(), ["x"])
 # batch statistics would differ between a union and its parts
 network.train = lambda mode=True: network
-labels = Labels(targets={"y": parse_expression("y", "test")})
-group = InputGroup(name="x", variables=(Variable(name="u"), Variable(name="v")))
-config = DataConfig(source="c", text="", inputs={"x": group}, labels=labels)
-options = TrainOptions(num_epochs=3, optimizer="adam", start_lr=0.05, lr_scheduler="one-cycle")
-options.log_every = 2
-options.accumulate_batches = 1 if UNION else GROUP
-options.tensorboard = "off"
-options.progress = False
-folder = os.path.join(sys.argv[1], f"rank{rank}of{world}")
-os.makedirs(folder)
-task = LearntScale(config, float(rank))
-prefix = os.path.join(folder, "net")
-tracker = MultiTracker([make_tracker(options, folder), Terms()])
-best = fit(network, task, Rank(ranks), Rank(ranks), options, prefix, tracker, 1)
-result = {
-    "best": best,
-    "weights": torch.cat([p.detach().flatten() for p in network.unwrapped.parameters()]).tolist(),
-    "terms": Terms.values,
-    "task": task.modules.bias.item(),
+result = train("net", network, GROUP if UNION else 1)
+
+# ... unless they are those of all ranks; a bias before batch norm would follow rounding errors
+layers = [nn.Linear(2, 8, bias=False), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1, bias=False)]
+layers += [ObjectNorm(1)]
+network = Network(nn.Sequential(*layers), ["x"])
+result["normed"] = train("normed", network, 1, sync_batchnorm=True)
+
+result |= {
     "sum": distributed.sum_over_ranks(torch.tensor([1.0, rank])).tolist(),
     "gather": distributed.gather_from_ranks({"rank": rank}),
     "from_main": distributed.broadcast_from_main(f"rank {rank}"),
@@ -188,6 +210,17 @@ def test_two_ranks_train_like_one_process_on_both_their_batches(results):
     assert first["best"] == pytest.approx(union["best"], rel=1e-3)
 
 
+def test_with_batch_norm_over_ranks_they_train_like_one_process_too(results):
+    first, second, union = (result["normed"] for result in results)
+    assert first["weights"] == second["weights"]
+    assert first["buffers"] == second["buffers"]
+    assert first["weights"] == pytest.approx(union["weights"], abs=2e-6)
+    for found, expected in zip(first["buffers"], union["buffers"], strict=True):
+        assert found == pytest.approx(expected, abs=2e-6)
+    assert first["terms"] == pytest.approx(union["terms"], rel=1e-6)
+    assert first["best"] == pytest.approx(union["best"], rel=1e-5)
+
+
 def test_only_rank_0_writes(results):
     first, second, _ = results
     assert "net_resume.pt" in first["files"]
@@ -234,6 +267,7 @@ def test_what_a_rank_does_alone_exchanges_nothing(monkeypatch):
     monkeypatch.setattr(distributed.torch_dist, "get_world_size", lambda: 2)
     monkeypatch.setattr(distributed.torch_dist, "get_rank", lambda: 1)
     monkeypatch.setattr(distributed.torch_dist, "all_reduce", refuse)
+    monkeypatch.setattr(distributed.torch_dist, "all_gather", refuse)
     with distributed.on_this_rank_alone():
         assert (distributed.rank(), distributed.world_size()) == (0, 1)
         assert distributed.sum_over_ranks(torch.ones(1)).tolist() == [1.0]

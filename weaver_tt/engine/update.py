@@ -19,6 +19,7 @@ from weaver_tt.engine.optim import make_optimizer, max_gradient_norm
 from weaver_tt.engine.schedule import Schedule, make_schedule
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Scored
+from weaver_tt.nn.layers.norm_over_ranks import synchronize_norms
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system.distributed import Agreement, agree_on_step, is_running
 from weaver_tt.system.gradients import GradientExchange
@@ -72,7 +73,9 @@ class Update:
         batch_loss: BatchLoss = no_batch_loss,
         accumulate: int = 1,
         average: WeightAverage | None = None,
+        norms_over_ranks: bool = False,
     ) -> None:
+        """``norms_over_ranks``: batch norms take their statistics from the batches of all ranks."""
         self.parameters = trainable_parameters(network)
         self._of_network = len(self.parameters)
         if task_modules is not None:
@@ -99,7 +102,11 @@ class Update:
         # on the latest step, by all ranks
         self.agreed = NOTHING_AGREED
         self._device = self.parameters[0].device
-        self._exchange = GradientExchange(self.parameters) if is_running() else None
+        # a loss then has gradients on all ranks, in which it must count for what its batch does
+        self._weights_loss = norms_over_ranks and is_running()
+        self._exchange: GradientExchange | None = None
+        if is_running():
+            self._exchange = GradientExchange(self.parameters, self._weights_loss)
         # of the running group: what it counts for, the sum of |weight|, and up to where it reaches
         self._group_scale = torch.zeros((), device=self._device)
         self._group_progress = 0.0
@@ -152,10 +159,14 @@ class Update:
         self.group_size += 1
         if self.group_size == 1:
             self.optimizer.zero_grad(set_to_none=True)
-            self._group_scale = scale.float()
-            return loss
+            self._group_scale = torch.zeros_like(self._group_scale)
         before = self._group_scale
         self._group_scale = before + scale.float()
+        if self._weights_loss:
+            # divided by the scale of all ranks in the end
+            return loss * scale.float()
+        if self.group_size == 1:
+            return loss
         # clamped: batches that do not count would be 0 / 0
         divisor = self._group_scale.clamp(min=torch.finfo(torch.float32).tiny)
         gradients = [part.grad for part in self.parameters if part.grad is not None]
@@ -288,6 +299,10 @@ def make_update(
     device = next((part.device for part in network.parameters()), torch.device("cpu"))
     # first, as an optimizer chooses its implementation by where the parameters lie
     task.to(device)
+    if options.sync_batchnorm and is_running():
+        synchronize_norms(network, device)
+        if task.modules is not None:
+            synchronize_norms(task.modules, device)
     optimizer = make_optimizer(
         network, options.optimizer, options.start_lr, options.optimizer_option, task.modules
     )
@@ -315,4 +330,5 @@ def make_update(
         task.batch_loss,
         options.accumulate_batches,
         average,
+        options.sync_batchnorm,
     )

@@ -259,6 +259,11 @@ class TrainOptions:
         "this is one of several ranks (of torchrun, srun, mpirun), and how they communicate",
         choices=["gloo", "nccl", "mpi"],
     )
+    sync_batchnorm: bool = flag(
+        False,
+        "batch norm takes its statistics from the batches of all ranks, which then train like one "
+        "process (default: each rank from its own batch, as in Weaver)",
+    )
     num_threads: int | None = flag(None, "CPU threads of torch", bounds=THREADS)
     seed: int | None = flag(
         None, "seed of all random numbers; makes a run reproducible", bounds=SEED

@@ -32,6 +32,7 @@ from weaver_tt.engine.update import make_update
 from weaver_tt.errors import TrainingError
 from weaver_tt.formats.writers import Columns, check_suffix
 from weaver_tt.log import quiet_log
+from weaver_tt.nn.layers.norm_over_ranks import check_norms
 from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.output.predict import check_observer_names
 from weaver_tt.run.class_number import with_classes_of_first_rows
@@ -229,6 +230,8 @@ def try_network(config: DataConfig, options: RunOptions, first: Sequence[FirstRo
     device = choose_device(options.train.gpus)
     network = start_network(config, options, device, seed=0)
     task = make_run_task(config, options)
+    if options.train.sync_batchnorm and options.train.backend:
+        check_norms(network.unwrapped)
     plan = make_plan(config, "train")
     # as large as in the training, as far as the rows go: a lack of memory shows now, and a loss of
     # the user's own meets the shapes that it will have

@@ -25,7 +25,7 @@ FIRST_WEIGHTS = ("load_model_weights", "exclude_model_weights", "freeze_model_we
 UPDATE = (
     *("start_lr", "optimizer", "optimizer_option", "lr_scheduler", "warmup_steps"),
     *("clip_gradient", "accumulate_batches", "ema", "use_amp", "amp_dtype"),
-    *("compile", "compile_optimizer", "compiler_option"),
+    *("compile", "compile_optimizer", "compiler_option", "sync_batchnorm"),
 )
 COURSE = (
     *("num_epochs", "ensemble", "watch", "early_stopping", "resume", "overwrite"),
@@ -154,6 +154,8 @@ def _reasons_in_training(options: RunOptions) -> dict[str, tuple[str, ...]]:
         reasons["--data-val gives the validation files"] = ("train_val_split",)
     elif data.train_val_split >= 1:
         reasons["--train-val-split 1 leaves nothing to validate on"] = VALIDATION_ROWS
+    if not train.backend:
+        reasons["on one process"] = ("sync_batchnorm",)
     if not train.use_amp:
         reasons["without --use-amp"] = ("amp_dtype",)
     if not (train.compile or train.compile_optimizer):

@@ -11,11 +11,13 @@ the weights of the ranks drift apart in the next epoch.
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 import torch
 import torch.distributed as torch_dist
@@ -225,20 +227,47 @@ def _meet(
     save: bool = False,
     stop: bool = False,
     error: Exception | None = None,
+    wanted: StepSum | None = None,
 ) -> Agreement:
     """Wait until every rank is here; what comes together. Every exchange begins with this.
 
+    Ranks may be here because they want the sum ``wanted`` in the middle of a step. Those that are
+    not give zeros to it, and wait again.
+
     Raises:
         WeaverError: a rank is here with an ``error``. All ranks raise that of the first such rank.
+        TrainingError: ranks want different sums.
     """
     own = [float(error is not None), float(active), progress, float(save), float(stop)]
-    total = torch.tensor(own, dtype=torch.float64)
-    with _noticing_lost_ranks():
-        torch_dist.all_reduce(total, group=_words)
-    failed, number_active, sum_progress, saving, stopping = total.tolist()
-    if failed:
-        _raise_alike(error)
-    return Agreement(number_active > 0, sum_progress / world_size(), saving > 0, stopping > 0)
+    own.append(float(wanted.number if wanted else 0))
+    message = torch.tensor(own, dtype=torch.float64)
+    known = torch.empty(world_size(), len(own), dtype=torch.float64)
+    while True:
+        with _noticing_lost_ranks():
+            torch_dist.all_gather(list(known.unbind()), message, group=_words)
+        failed, actives, progresses, saving, stopping, numbers = known.t().tolist()
+        if any(failed):
+            _raise_alike(error)
+        if not any(numbers):
+            return Agreement(any(actives), sum(progresses) / len(known), any(saving), any(stopping))
+        common = _common_sum(numbers)
+        if wanted is not None:
+            return Agreement(True, progress, False, False)
+        common.give_nothing()
+
+
+def _common_sum(numbers: Sequence[float]) -> StepSum:
+    """The one sum that ranks want, of the numbers of what they do; 0 is nothing."""
+    wanting = {int(number): rank for rank, number in enumerate(numbers) if number}
+    if len(wanting) > 1:
+        places = [f"rank {rank} at {_step_sums[number].name}" for number, rank in wanting.items()]
+        error = TrainingError(
+            f"ranks do not add up the same: {', '.join(places)}. With --sync-batchnorm, a network "
+            "has to call the same batch norms in the same order, whatever its batch is"
+        )
+        _mark_shared(error)
+        raise error
+    return _step_sums[next(iter(wanting))]
 
 
 def _raise_alike(own: Exception | None) -> NoReturn:
@@ -259,10 +288,15 @@ def _raise_alike(own: Exception | None) -> NoReturn:
     else:
         kind, text = known[first]
         error = kind(text)
+    _mark_shared(error)
+    raise error from own if error is not own else None
+
+
+def _mark_shared(error: Exception) -> None:
+    """All ranks raise this error, which rank 0 shows."""
     setattr(error, _IS_SHARED, True)
     if isinstance(error, WeaverError):
         error.is_reported = not is_main()
-    raise error from own if error is not own else None
 
 
 @contextmanager
@@ -420,3 +454,54 @@ def wait_for_sum(work: torch_dist.Work | None) -> None:
     assert work is not None
     with _noticing_lost_ranks():
         work.wait()
+
+
+# --- in the middle of a step
+
+# by number; those that are not in use any more leave by themselves
+_step_sums: WeakValueDictionary[int, StepSum] = WeakValueDictionary()
+_numbers = itertools.count(1)
+
+
+class StepSum:
+    """A sum over ranks that those with a batch make in the middle of a step.
+
+    The others give zeros from where they wait for the end of the step
+    (:func:`step_together`, :func:`agree_on_step`): a rank need not know which sums will come. All
+    ranks make the same ``StepSum`` objects in the same order.
+
+    ``name``: where in the network, for messages; ``size`` numbers on ``device``. ``follow`` is
+    called with each sum, on all ranks.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        device: torch.device,
+        follow: Callable[[Tensor], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.number = next(_numbers)
+        self._size = size
+        self._device = device
+        self._follow = follow
+        _step_sums[self.number] = self
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """The sum of the ``values`` (size,) of all ranks, float64."""
+        # the caller's tensor must not change
+        total = values.detach().to(torch.float64, copy=True)
+        _meet(wanted=self)
+        return self._add(total)
+
+    def give_nothing(self) -> None:
+        """Take part in a sum of the others."""
+        self._add(torch.zeros(self._size, dtype=torch.float64, device=self._device))
+
+    def _add(self, total: Tensor) -> Tensor:
+        with _noticing_lost_ranks():
+            torch_dist.all_reduce(total, group=_words)
+        if self._follow is not None:
+            self._follow(total)
+        return total

@@ -40,9 +40,12 @@ class GradientExchange:
     ``scale`` () is what the batches of a rank count for: the sum of |weight| that their loss was
     divided by, 0 on a rank without a batch. A gradient that a rank does not have counts as zero;
     those of earlier backward passes, which have been added up, count with the last one's.
+
+    ``are_weighted``: the loss has been multiplied by ``scale``, and its gradients with it.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+    def __init__(self, parameters: Sequence[nn.Parameter], are_weighted: bool = False) -> None:
+        self._are_weighted = are_weighted
         self._buckets = _fill_buckets(parameters)
         # of what all batches count for
         self._total = torch.zeros((), device=parameters[0].device)
@@ -63,7 +66,7 @@ class GradientExchange:
 
     def begin(self, scale: Tensor) -> None:
         """The next backward pass completes gradients that count for ``scale`` ()."""
-        self._scale = scale
+        self._scale = torch.ones_like(scale) if self._are_weighted else scale
         self._begun = True
         self._sent = 0
         for bucket in self._buckets:

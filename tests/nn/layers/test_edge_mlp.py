@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import batch_norm
 
 from weaver_tt.nn.layers import edge_mlp
-from weaver_tt.nn.layers.edge_mlp import EdgeMLP, Moments
+from weaver_tt.nn.layers.edge_mlp import EdgeMLP, PieceMoments
 
 K = 3
 EPS = 1e-5
@@ -34,6 +34,11 @@ def inputs_of(objects, size, seed=0):
     return own, other, torch.randint(0, objects + 1, (objects * K,), generator=random)
 
 
+def by_hand(own, other, nearest, k, eps, *parameters):
+    alone = [None] * len(parameters[0::3])
+    return EdgeMLP.apply(own, other, nearest, k, eps, alone, *parameters)
+
+
 def plain(own, other, nearest, k, eps, *parameters):
     values = other[nearest].view(-1, k, other.shape[1]) + own.unsqueeze(1)
     values = batch_norm(values.flatten(0, 1), None, None, *parameters[:2], True, 0.0, eps).relu()
@@ -55,7 +60,7 @@ def test_output_and_gradients_are_those_of_ordinary_operations(monkeypatch, obje
         objects, sizes[-1], dtype=torch.float64, generator=torch.Generator().manual_seed(9)
     )
     results = []
-    for function in (lambda *args: EdgeMLP.apply(*args)[0], plain):
+    for function in (lambda *args: by_hand(*args)[0], plain):
         leaves = [tensor.clone().requires_grad_() for tensor in (own, other, *parameters)]
         output = function(*leaves[:2], nearest, K, EPS, *leaves[2:])
         results.append([output, *torch.autograd.grad((output * towards).sum(), leaves)])
@@ -67,7 +72,7 @@ def test_the_backward_pass_can_be_run_again():
     parameters = parameters_of((4, 4, 4))
     (own, other, nearest) = inputs_of(5, 4)
     own.requires_grad_()
-    output, *_ = EdgeMLP.apply(own, other, nearest, K, EPS, *parameters)
+    output, *_ = by_hand(own, other, nearest, K, EPS, *parameters)
     first, second = (torch.autograd.grad(output.sum(), own, retain_graph=True)[0] for _ in range(2))
     assert torch.equal(first, second)
 
@@ -75,7 +80,7 @@ def test_the_backward_pass_can_be_run_again():
 def test_statistics_are_those_of_each_layers_sums():
     parameters = parameters_of((4,))
     (own, other, nearest) = inputs_of(6, 4)
-    _, mean, variance = EdgeMLP.apply(own, other, nearest, K, EPS, *parameters)
+    _, _, mean, variance = by_hand(own, other, nearest, K, EPS, *parameters)
     sums = other[nearest] + own.repeat_interleave(K, 0)
     torch.testing.assert_close(mean, sums.mean(0))
     torch.testing.assert_close(variance, sums.var(0, correction=0))
@@ -87,16 +92,17 @@ def test_a_channel_that_batch_norm_switches_off_has_finite_gradients():
     parameters[0][1] = 0  # gamma
     for tensor in parameters:
         tensor.requires_grad_()
-    EdgeMLP.apply(own, other, nearest, K, EPS, *parameters)[0].sum().backward()
+    by_hand(own, other, nearest, K, EPS, *parameters)[0].sum().backward()
     assert all(torch.isfinite(tensor.grad).all() for tensor in parameters)
 
 
 def test_moments_of_pieces_far_from_zero_do_not_cancel():
     values = 1000 + torch.randn(600, 2, generator=torch.Generator().manual_seed(0))
-    moments = Moments()
+    moments = PieceMoments()
     for piece in values.split([100, 350, 150]):
         moments.add(piece)
-    mean, variance = moments.total()
+    number, mean, variance = moments.total()
+    assert number == 600
     torch.testing.assert_close(mean.double(), values.double().mean(0), rtol=1e-6, atol=0)
     torch.testing.assert_close(
         variance.double(), values.double().var(0, correction=0), rtol=1e-3, atol=0

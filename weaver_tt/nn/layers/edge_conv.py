@@ -119,11 +119,15 @@ class EdgeConvBlock(nn.Module):
         for conv, norm in zip(self.convs[1:], self.bns[1:], strict=True):
             parameters += [kernel_matrix(conv), norm.weight, norm.bias]
         eps = self._norms[0].eps
-        output, *statistics = EdgeMLP.apply(own, other, nearest, self.k, eps, *parameters)
-        means = statistics[0::2]
-        variances = statistics[1::2]
+        over_ranks = [norm.active_over_ranks() for norm in self._norms]
+        edges = (own, other, nearest, self.k)
+        output, *statistics = EdgeMLP.apply(*edges, eps, over_ranks, *parameters)
+        means = statistics[1::3]
+        variances = statistics[2::3]
         for norm, mean, variance in zip(self._norms, means, variances, strict=True):
-            norm.update_running_stats(mean, variance, len(nearest))
+            # over ranks, those of a rank without a batch follow, too
+            if norm.active_over_ranks() is None:
+                norm.update_running_stats(mean, variance, len(nearest))
         return output
 
     def _eval_forward(self, features: Tensor, nearest: Tensor) -> Tensor:

@@ -19,6 +19,9 @@ features. A piece holds E_p edges of M_p objects.
 
 In the backward pass ``grad`` is the gradient with respect to a layer's batch norm, that is to what
 its ReLU is applied to, and ``grad_z`` the one with respect to z; both (E, H_l).
+
+With ``--sync-batchnorm``, mean, var and the sums that their gradient is made of are those of the
+edges of all ranks.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from weaver_tt.nn.layers.norm_over_ranks import Moments, NormOverRanks, gradient_coefficients
 
 # edges of a piece: some MB of features, which take several times longer to work through than the
 # operations take to start
@@ -64,7 +69,7 @@ class Edges:
         return z
 
 
-class Moments:
+class PieceMoments:
     """Mean and (biased) variance over all rows of pieces (n, H) that come one after another."""
 
     def __init__(self) -> None:
@@ -79,8 +84,8 @@ class Moments:
         self.means.append(mean)
         self.variances.append(variance)
 
-    def total(self) -> tuple[Tensor, Tensor]:
-        """Mean and variance (H,) over all pieces."""
+    def total(self, over_ranks: NormOverRanks | None = None) -> Moments:
+        """Number of rows, mean and variance (H,) over all pieces, of all ranks where given."""
         means = torch.stack(self.means)  # (pieces, H)
         variances = torch.stack(self.variances)  # (pieces, H)
         counts = means.new_tensor(self.counts)  # (pieces,)
@@ -89,29 +94,39 @@ class Moments:
         # the variance within the pieces and between them: a mean of squares minus the square of
         # the mean would be a small difference of large numbers
         variance = ((variances + (means - mean).square()) * weights).sum(0)
-        return mean, variance
+        number = means.new_tensor(sum(self.counts))
+        if over_ranks is not None:
+            return over_ranks.moments(number, mean, variance)
+        return number, mean, variance
 
 
 @dataclass
 class BatchNormState:
     """Batch norm of one layer, with the statistics of this batch, (H,) each."""
 
+    number: Tensor  # of edges, ()
     mean: Tensor
     rate: Tensor  # 1 / standard deviation
     scale: Tensor
     shift: Tensor
+    over_ranks: NormOverRanks | None  # if the edges are those of all ranks
 
     @classmethod
     def of(
-        cls, moments: tuple[Tensor, Tensor], gamma: Tensor, beta: Tensor, eps: float
+        cls,
+        moments: Moments,
+        gamma: Tensor,
+        beta: Tensor,
+        eps: float,
+        over_ranks: NormOverRanks | None,
     ) -> BatchNormState:
-        """From the mean and variance of z, and the parameters."""
-        mean, variance = moments
+        """From number, mean and variance of z, and the parameters."""
+        number, mean, variance = moments
         rate = (variance + eps).rsqrt()
         # the whole of batch norm as one multiplication and one addition
         scale = gamma * rate
         shift = beta - mean * gamma * rate
-        return cls(mean, rate, scale, shift)
+        return cls(number, mean, rate, scale, shift, over_ranks)
 
     def activate(self, z: Tensor, out: Tensor) -> Tensor:
         """relu(batch norm) of a piece, in ``out`` (at least as many rows), which may be ``z``."""
@@ -146,17 +161,13 @@ class NormGradient:
         grad_beta = torch.stack(self.grad_sums).sum(0)
         return centered_sum * self.norm.rate, grad_beta
 
-    def coefficients(self, edges: int) -> tuple[Tensor, Tensor]:
-        """(a, b), (H,) each, with which grad_z = scale * grad + a * z + b.
-
-        This is the gradient of batch norm with mean and variance as functions of z, ordered so that
-        an edge needs only its own grad and z.
-        """
-        grad_gamma, grad_beta = self.parameters()
+    def coefficients(self) -> tuple[Tensor, Tensor]:
+        """(a, b), (H,) each, with which grad_z = scale * grad + a * z + b."""
         norm = self.norm
-        a = -norm.scale * norm.rate * grad_gamma / edges
-        b = -norm.scale * grad_beta / edges - a * norm.mean
-        return a, b
+        sums = self.parameters()
+        if norm.over_ranks is not None:
+            sums = norm.over_ranks.gradient_sums(*sums)
+        return gradient_coefficients(sums, norm.scale, norm.rate, norm.mean, norm.number)
 
 
 @dataclass
@@ -187,9 +198,10 @@ class Layers:
 class EdgeMLP(torch.autograd.Function):
     """The MLP on all edges and the mean over each object's edges.
 
-    ``apply(own, other, nearest, k, eps, gamma_0, beta_0, W_1, gamma_1, beta_1, …)`` gives the
-    output (M, H_(L-1)), then mean and variance (H_l,) of each layer's z. Only the output has a
-    gradient, and there is no second derivative.
+    ``apply(own, other, nearest, k, eps, over_ranks, gamma_0, beta_0, W_1, gamma_1, beta_1, …)``
+    gives the output (M, H_(L-1)), then number, mean and variance (H_l,) of each layer's z.
+    ``over_ranks`` has what adds up the statistics of each layer over ranks, or None. Only the
+    output has a gradient, and there is no second derivative.
     """
 
     @staticmethod
@@ -200,6 +212,7 @@ class EdgeMLP(torch.autograd.Function):
         nearest: Tensor,
         k: int,
         eps: float,
+        over_ranks: Sequence[NormOverRanks | None],
         *parameters: Tensor,
     ) -> tuple[Tensor, ...]:
         """See the class."""
@@ -212,8 +225,10 @@ class EdgeMLP(torch.autograd.Function):
         # over all pieces for each layer, and one for the mean over edges
         statistics: list[Tensor] = []
         for layer, (gamma, beta) in enumerate(zip(gammas, betas, strict=True)):
-            moments = _next_moments(layers, layer) if layer else _first_moments(layers)
-            layers.norms.append(BatchNormState.of(moments, gamma, beta, eps))
+            pieces = _next_moments(layers, layer) if layer else _first_moments(layers)
+            moments = pieces.total(over_ranks[layer])
+            norm = BatchNormState.of(moments, gamma, beta, eps, over_ranks[layer])
+            layers.norms.append(norm)
             statistics += moments
         output = _mean_over_edges(layers)
 
@@ -221,6 +236,7 @@ class EdgeMLP(torch.autograd.Function):
         ctx.mark_non_differentiable(*statistics)
         ctx.k = k
         ctx.eps = eps
+        ctx.over_ranks = over_ranks
         return output, *statistics
 
     @staticmethod
@@ -228,18 +244,19 @@ class EdgeMLP(torch.autograd.Function):
     def backward(ctx: Any, grad_output: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         """See the class."""
         own, other, nearest, *rest = ctx.saved_tensors
-        # of L layers there are 3 L - 1 parameters, L - 1 kept z and 2 L statistics
-        number = (len(rest) + 2) // 6
+        # of L layers there are 3 L - 1 parameters, L - 1 kept z and 3 L statistics
+        number = (len(rest) + 2) // 7
         parameters = rest[: 3 * number - 1]
         kept_z = rest[3 * number - 1 : 4 * number - 2]
         statistics = rest[4 * number - 2 :]
         gammas = parameters[0::3]
         betas = parameters[1::3]
         weights = parameters[2::3]
-        all_moments = zip(statistics[0::2], statistics[1::2], strict=True)
+        all_moments = zip(statistics[0::3], statistics[1::3], statistics[2::3], strict=True)
         norms = []
-        for moments, gamma, beta in zip(all_moments, gammas, betas, strict=True):
-            norms.append(BatchNormState.of(moments, gamma, beta, ctx.eps))
+        for of_layer in zip(all_moments, gammas, betas, ctx.over_ranks, strict=True):
+            moments, gamma, beta, over_ranks = of_layer
+            norms.append(BatchNormState.of(moments, gamma, beta, ctx.eps, over_ranks))
         edges = Edges(own, other, nearest, ctx.k)
         layers = Layers(edges, weights, kept_z, norms)
 
@@ -251,25 +268,25 @@ class EdgeMLP(torch.autograd.Function):
             grad, grad_weight, norm_gradient = _grad_below(layers, layer, grad, norm_gradient)
             gradients = [*norm_gradient.parameters(), grad_weight, *gradients]
         grad_own, grad_other = _input_gradients(layers, grad, norm_gradient)
-        # `nearest`, `k` and `eps` have no gradient
-        return grad_own, grad_other, None, None, None, *gradients
+        # `nearest`, `k`, `eps` and `over_ranks` have no gradient
+        return grad_own, grad_other, None, None, None, None, *gradients
 
 
-def _first_moments(layers: Layers) -> tuple[Tensor, Tensor]:
-    """Mean and variance of z_0."""
-    moments = Moments()
+def _first_moments(layers: Layers) -> PieceMoments:
+    """Those of z_0."""
+    moments = PieceMoments()
     buffer = layers.buffer(layers.edges.own.shape[1])
     # z_0 is not kept: making it again costs less than writing and reading it
     for objects, edges in layers.pieces():
         moments.add(layers.edges.first_z(objects, edges, buffer))
-    return moments.total()
+    return moments
 
 
-def _next_moments(layers: Layers, layer: int) -> tuple[Tensor, Tensor]:
-    """Make and keep z of ``layer`` >= 1; its mean and variance."""
+def _next_moments(layers: Layers, layer: int) -> PieceMoments:
+    """Make and keep z of ``layer`` >= 1; its moments."""
     weight = layers.weights[layer - 1]
     norm_below = layers.norms[layer - 1]
-    moments = Moments()
+    moments = PieceMoments()
     buffer = layers.buffer(weight.shape[1])
     z = weight.new_empty(len(layers.edges.nearest), weight.shape[0])  # (E, H_l)
     for objects, edges in layers.pieces():
@@ -279,7 +296,7 @@ def _next_moments(layers: Layers, layer: int) -> tuple[Tensor, Tensor]:
         torch.mm(y_below, weight.t(), out=z[edges])
         moments.add(z[edges])
     layers.kept_z.append(z)
-    return moments.total()
+    return moments
 
 
 def _mean_over_edges(layers: Layers) -> Tensor:
@@ -345,7 +362,7 @@ def _grad_below(
         grad_below = grad.new_empty(len(grad), features_below)  # (E, H_(l-1))
     grad_weight = torch.zeros_like(weight)
     norm_gradient_below = NormGradient(norm_below)
-    a, b = norm_gradient.coefficients(len(grad))
+    a, b = norm_gradient.coefficients()
     for objects, edges in layers.pieces():
         # through batch norm: grad_z = scale * grad + a * z + b
         z = layers.kept_z[layer - 1][edges]
@@ -376,7 +393,7 @@ def _input_gradients(
     buffer = layers.buffer(features)
     grad_own = torch.empty_like(edges.own)
     grad_other = torch.zeros_like(edges.other)
-    a, b = norm_gradient.coefficients(len(grad))
+    a, b = norm_gradient.coefficients()
     for objects, piece in edges.pieces():
         # through batch norm, in the memory of z_0
         z = edges.first_z(objects, piece, buffer)

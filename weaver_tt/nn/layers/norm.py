@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from weaver_tt.nn.layers.norm_over_ranks import NormOverRanks
+from weaver_tt.system.distributed import is_running
+
 
 class ObjectNorm(nn.BatchNorm1d):
     """Batch norm over all leading dimensions, (…, C) -> (…, C), in which padding takes no part.
@@ -15,6 +18,9 @@ class ObjectNorm(nn.BatchNorm1d):
     one row, or of rows without objects, is neither an error nor a NaN. With padding (``real`` is
     given), that is decided without waiting for the device.
     """
+
+    # with --sync-batchnorm: how its statistics are those of all ranks
+    over_ranks: NormOverRanks | None = None
 
     def forward(self, values: Tensor, real: Tensor | None = None) -> Tensor:
         """Normalize ``values`` (…, C).
@@ -26,6 +32,12 @@ class ObjectNorm(nn.BatchNorm1d):
         assert self.running_var is not None
         if not self.training:
             return self._normalize(values, self.running_mean, self.running_var)
+        over_ranks = self.active_over_ranks()
+        if over_ranks is not None:
+            flat = values.reshape(-1, self.num_features)  # (M, C)
+            if real is not None:
+                real = real.expand(*values.shape[:-1], 1).reshape(-1, 1)  # (M, 1)
+            return over_ranks.normalize(flat, real).view_as(values)
         if real is not None:
             mean, variance = self._update_with_real(values, real)
             return self._normalize(values, mean, variance)
@@ -45,6 +57,10 @@ class ObjectNorm(nn.BatchNorm1d):
             self.eps,
         )
         return output.view_as(values)
+
+    def active_over_ranks(self) -> NormOverRanks | None:
+        """What adds up its statistics over ranks in training; None if they are its own."""
+        return self.over_ranks if self.training and is_running() else None
 
     def _normalize(self, values: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         """(values - mean) / standard deviation, times the weight plus the bias."""
@@ -73,7 +89,7 @@ class ObjectNorm(nn.BatchNorm1d):
         self._count_batch(enough)
         with torch.no_grad():
             # a rate of 0 leaves the running statistics as they are
-            rate = self._rate * enough
+            rate = self._rate * enough.to(mean.dtype)
             unbiased = variance * number / (number - 1).clamp(min=1)
             self.running_mean.lerp_(mean, rate)  # type: ignore[union-attr]
             self.running_var.lerp_(unbiased, rate)  # type: ignore[union-attr]
