@@ -6,7 +6,8 @@ Functions for a script or a notebook (docs/python.md shows them at work):
   or is computed from training data;
 - :class:`BatchDataset`, :func:`read_table`: batches, and tables of selected columns, of any files;
 - :func:`build_network`: the network of a network file, with trained weights where given;
-- :func:`train`, :func:`predict`, :func:`export`: the command line with keyword arguments.
+- :func:`train`, :func:`predict`, :func:`export`: the command line with keyword arguments;
+- :func:`load_trained`: a trained network that predicts file after file, or into memory.
 
 The other names are for network files and tasks (docs/network-file.md). Nothing is imported before
 it is used: a network file that imports from here loads neither output nor figures. Type checkers
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from weaver_tt.nn.objects.pairwise import PairLinear as PairLinear
     from weaver_tt.nn.objects.pairwise import make_layout as make_layout
     from weaver_tt.output.predict import Prediction as Prediction
+    from weaver_tt.run.prediction import TrainedNetwork as TrainedNetwork
     from weaver_tt.run.training import TrainingResult as TrainingResult
     from weaver_tt.tasks.base import Task as Task
     from weaver_tt.tasks.base import check_shape as check_shape
@@ -120,6 +122,7 @@ PLACES = {
     "first_tensor": "weaver_tt.network.outputs",
     "make_axes": "weaver_tt.figures.base",
     # results
+    "TrainedNetwork": "weaver_tt.run.prediction",
     "TrainingResult": "weaver_tt.run.training",
     "Prediction": "weaver_tt.output.predict",
 }
@@ -130,6 +133,7 @@ __all__ = [
     "build_network",
     "export",
     "fit_statistics",
+    "load_trained",
     "predict",
     "train",
 ]
@@ -232,6 +236,27 @@ def predict(**options: Any) -> dict[str, Prediction]:
         WeaverError: what the command line would end with.
     """
     return _run(options, {"predict": True})
+
+
+def load_trained(**options: Any) -> TrainedNetwork:
+    """A trained network, loaded once: ``load_trained(model_prefix="models/net", ...)``.
+
+    Its ``predict_file(path, output)`` writes one output for an input file, whole or not at all, and
+    ``predict_table(files)`` returns an awkward array of what such outputs hold. With
+    ``resume=True``, outputs that are there stay if they were made of the same network, options and
+    input. ``options`` are those of :func:`predict`, without files.
+
+    Raises:
+        WeaverError: what the command line would end with.
+    """
+    from weaver_tt.log import configure_log
+    from weaver_tt.options.keywords import options_from_keywords
+    from weaver_tt.run.prediction import load_trained as load
+    from weaver_tt.system.user_code import user_errors
+
+    configure_log()
+    with user_errors():
+        return load(options_from_keywords({**options, "predict": True}))
 
 
 def export(export_onnx: str | Path, **options: Any) -> float:

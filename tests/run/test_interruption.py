@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from weaver_tt import cli
+from weaver_tt.data.statistics import training_pass
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import signals
 from weaver_tt.system.locks import locked
@@ -120,12 +121,23 @@ def test_a_signal_finishes_the_running_group_of_batches(run, at, batches):
 
 def test_max_time_ends_as_a_signal_does(run, monkeypatch):
     assert run("a/net") == 0
-    # at once: the first step is the last one
+    # at once, but in the pass for statistics: the first step is the last one
     monkeypatch.setattr("weaver_tt.cli.seconds_of", lambda *arguments: 0)
+    monkeypatch.setattr(training_pass, "end_if_asked", lambda kept: None)
     assert run("b/net", "--max-time", "00:01") == RESUME_ME
     assert "--max-time 00:01: saved after 1 batches" in RunFiles("b/net").requeue.read_text()
     assert run("b/net", "--resume") == 0
     assert same(weights("a/net"), weights("b/net"))
+
+
+def test_max_time_ends_the_pass_for_statistics_too(run, monkeypatch):
+    monkeypatch.setattr("weaver_tt.cli.seconds_of", lambda *arguments: 0)
+    assert run("b/net", "--max-time", "00:01") == RESUME_ME
+    files = RunFiles("b/net")
+    assert files.requeue.read_text() == "--max-time 00:01: the statistics begin anew\n"
+    assert not files.auto_yaml.exists()
+    assert not files.weights()
+    assert run("b/net", "--resume") == 0
 
 
 def test_members_that_are_trained_are_not_trained_again(run, capsys):

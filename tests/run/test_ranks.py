@@ -104,6 +104,7 @@ PATHS = {
     "few": f"train -m v/net --data-val {BOTH} --extra-selection-val number<3",
     "groups": f"train --predict -m m/net -t a:{BOTH.split()[0]} b:{BOTH.split()[1]} "
     "--predict-output g.root --extra-selection-test number>1030",
+    "files": f"train --predict -m m/net -t {BOTH} --predict-output s/{{file}}.root",
     "export": "train -m m/net --export-onnx m.onnx",
     "onnx": f"train --predict -m m.onnx -t {BOTH} --predict-output o.root",
     "lr finder": "train -m l/net --lr-finder 1e-5,1,11",
@@ -184,6 +185,12 @@ def test_folds_follow_each_other_and_an_empty_selection_gives_an_empty_file(ende
     assert predicted(folder, "f.root").number.tolist() == [*range(0, 37, 2), *range(1, 37, 2)]
     assert len(predicted(folder, "g_a.root")) == 0
     assert predicted(folder, "g_b.root").number.tolist() == [*range(1031, 1037)]
+
+
+def test_each_of_several_files_has_an_output_that_all_ranks_make(ended):
+    folder, _ = ended
+    assert predicted(folder, "s/first.root").number.tolist() == [*range(37)]
+    assert predicted(folder, "s/second.root").number.tolist() == [*range(1000, 1037)]
 
 
 def test_ranks_without_validation_events_take_part(ended):
@@ -276,6 +283,67 @@ def test_ranks_save_and_end_at_the_same_step_where_one_of_them_is_asked_to(
     for name, values in expected["weights"].items():
         assert torch.equal(values, found["weights"][name]), name
     assert expected["state"]["best"] == found["state"]["best"]
+
+
+# beside a network that is asked to end in its second batch, on one rank
+ASKED = """
+import os, signal
+from pathlib import Path
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Linear(2, 2)
+        self.calls = 0
+
+    def forward(self, event):
+        self.calls += 1
+        if self.calls == 2 and os.environ.get("RANK") == Path("ON").read_text():
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return self.layers(event)
+
+
+def get_model(data_config, **options):
+    return Net(), {}
+"""
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_prediction_ends_on_all_ranks_where_one_of_them_is_asked_to(
+    tmp_path, run_on_ranks, monkeypatch, rank
+):
+    write_events(tmp_path)
+    (tmp_path / "asked.py").write_text(ASKED)
+    (tmp_path / "ON").write_text("none")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(command("train -m m/net", "asked", backend=None)) == 0
+    (tmp_path / "ON").write_text(str(rank))
+    predict = command(f"train --predict -m m/net -t {BOTH} --predict-output o/p.root", "asked")
+    [stopped] = run_on_ranks(tmp_path, (2, predict))
+    assert stopped.codes == [75, 75], stopped.said
+    # what a launcher that hides the code is asked by
+    assert [path.name for path in (tmp_path / "o").iterdir()] == ["p_requeue"]
+    (tmp_path / "ON").write_text("none")
+    [again] = run_on_ranks(tmp_path, (2, predict))
+    assert again.codes == [0, 0], again.said
+    assert not (tmp_path / "o" / "p_requeue").exists()
+    assert predicted(tmp_path, "o/p.root").number.tolist() == [*range(37), *range(1000, 1037)]
+
+
+def test_all_ranks_end_where_the_first_is_asked_to_in_the_pass_for_statistics(
+    tmp_path, run_on_ranks
+):
+    write_events(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "import os, signal\ndef f(x):\n    os.kill(os.getpid(), signal.SIGUSR1)\n    return x\n"
+    )
+    (tmp_path / "data.yaml").write_text(
+        yaml.safe_dump(DATA | {"new_variables": {"z": "f(x)"}, "selection": "z > -100"})
+    )
+    [stopped] = run_on_ranks(tmp_path, (2, command("train -m m/net --custom-functions mine.py")))
+    assert stopped.codes == [75, 75], stopped.said
 
 
 def test_other_ranks_go_on_with_the_rows_that_are_left(tmp_path, run_on_ranks):

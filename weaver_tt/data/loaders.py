@@ -431,26 +431,26 @@ def test_loaders(
     world: int = 1,  # noqa: PT028
     device: torch.device | str = "cpu",  # noqa: PT028
     wanted_labels: WantedLabels = ANY_LABELS,  # noqa: PT028
+    scan: Scan | None = None,  # noqa: PT028
 ) -> dict[str, Loader]:
     """For each file group its selected rows in input order, or the ranges that this rank takes.
 
-    With observers, and with labels where the files have them.
+    With observers, and with labels where the files have them. ``scan``: that of
+    :func:`scan_test_files` with the same configuration and options.
 
     Raises:
         DataError: a file cannot be read or lacks a column, or there is no row.
     """
+    if not options.data_test:
+        return {}
+    if scan is None:
+        scan = scan_test_files(config, options)
     config = with_extra_selection(
         without_reweighting(config), "predict", options.extra_selection_test
     )
     size = options.batch_size_test or options.batch_size
-    plan = make_plan(config, "predict")
     loaders = {}
-    groups = parse_groups(options.data_test, divide=True)
-    if not groups:
-        return {}
-    # of all groups together, so that their columns have the same types
-    scan = scan_files(groups, config, plan, options.on_bad_file)
-    for number, group in enumerate(groups):
+    for number, group in enumerate(scan.files):
         part = scan.of_group(number)
         stream = _make_stream(config, options, part, "predict", (0.0, 1.0), size, wanted_labels)
         # one file of many may well hold nothing of interest: whoever predicts says so
@@ -464,6 +464,24 @@ def test_loaders(
             in_turns=True,
         )
     return loaders
+
+
+def scan_test_files(
+    config: DataConfig, options: DataOptions, *, may_be_empty: bool = False
+) -> Scan:
+    """What is in the test files, of all groups together, so that their columns have the same types.
+
+    ``may_be_empty``: files without any row are no error.
+
+    Raises:
+        DataError: a file cannot be read or lacks a column, or there is no row.
+    """
+    config = with_extra_selection(
+        without_reweighting(config), "predict", options.extra_selection_test
+    )
+    groups = parse_groups(options.data_test, divide=True)
+    plan = make_plan(config, "predict")
+    return scan_files(groups, config, plan, options.on_bad_file, may_be_empty=may_be_empty)
 
 
 # not a test, whatever pytest thinks of its name

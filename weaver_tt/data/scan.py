@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -121,11 +122,13 @@ def scan_files(
     plan: Plan,
     on_bad_file: str = "stop",
     known: Scan | None = None,
+    may_be_empty: bool = False,
 ) -> Scan:
     """Look at all files of ``groups``, unless ``known``, an earlier scan, is of these files.
 
     With "skip" for ``on_bad_file``, damaged files are left out, and so are those without the tree,
-    or with an empty one, as long as another file has it.
+    or with an empty one, as long as another file has it. ``may_be_empty``: files without any row
+    are no error.
 
     Raises:
         BadFileError: a file is damaged or without the tree, and not to be skipped.
@@ -135,7 +138,29 @@ def scan_files(
     if known is not None and known.covers(groups, config, plan):
         return replace(known, columns=tuple(plan.columns for _ in groups))
     scanned = [scan_group(group, config, plan) for group in groups]
-    return combine_scans(groups, scanned, config, plan, on_bad_file)
+    scan = combine_scans(groups, scanned, config, plan, on_bad_file, may_be_empty)
+    if not scan.sources:
+        scan = replace(scan, types=_types_without_rows(scan, config))
+    return scan
+
+
+def _types_without_rows(scan: Scan, config: DataConfig) -> dict[str, Type]:
+    """The types that the first of the files, none of which has rows, has for the columns of a scan.
+
+    Of those columns alone whose type it can tell: nothing is read from any.
+    """
+    bad = {lost.path for lost in scan.accounting.lost}
+    for group, columns in zip(scan.files, scan.columns, strict=True):
+        for path in group.paths:
+            if path in bad:
+                continue
+            types: dict[str, Type] = {}
+            with open_reader(path, config.treename) as reader:
+                for name in dict.fromkeys(file_name(column, config) for column in columns):
+                    with suppress(DataError):
+                        types |= reader.types([name])
+            return types
+    return {}
 
 
 def combine_scans(
@@ -144,6 +169,7 @@ def combine_scans(
     config: DataConfig,
     plan: Plan,
     on_bad_file: str = "stop",
+    may_be_empty: bool = False,
 ) -> Scan:
     """The scan of ``groups``, of the files of each as :func:`scan_group` has found them.
 
@@ -174,7 +200,7 @@ def combine_scans(
             sources.append(Source(number, file.path, file.borders))
             types.add(file)
     sources = [source for source in sources if source.rows]
-    if not sources:
+    if not sources and not may_be_empty:
         raise _no_rows_error(groups, accounting)
     required = [name for name in plan.columns if not plan.is_optional(name)]
     return Scan(

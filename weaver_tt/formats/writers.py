@@ -10,7 +10,8 @@ import contextlib
 import copy
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
@@ -20,6 +21,8 @@ import pyarrow.parquet as pq
 import uproot
 
 from weaver_tt.errors import DataError, OutputError, nearest
+from weaver_tt.log import log
+from weaver_tt.system.locks import open_locked
 
 Columns = Mapping[str, Any]  # name -> array of N rows: numpy (N,), (N, A) or awkward, jagged too
 
@@ -27,6 +30,9 @@ Columns = Mapping[str, Any]  # name -> array of N rows: numpy (N,), (N, A) or aw
 # hold in memory
 ROWS_PER_BASKET = 50_000
 BYTES_PER_BASKET = 64 * 2**20
+
+# in the metadata of a parquet file: what is the title of a ROOT tree
+TITLE = "weaver_tt_title"
 
 # types of a row that a TTree can hold
 _IN_TREE = re.compile(r"(var \* |(\d+ \* )+)?(bool|u?int(8|16|32|64)|float(32|64))|string")
@@ -55,9 +61,10 @@ class Sink(Protocol):
 class RootSink:
     """A TTree: scalars, jagged columns with a counter ``nNAME``, fixed-size arrays, strings."""
 
-    def __init__(self, file: IO[bytes], tree: str) -> None:
+    def __init__(self, file: IO[bytes], tree: str, title: str) -> None:
         self.directory = uproot.recreate(file)
         self.name = tree
+        self.title = title
         self.tree: Any = None
 
     def check(self, kind: str) -> None:
@@ -73,7 +80,10 @@ class RootSink:
         if self.tree is None:
             kinds = {name: _row_type(column) for name, column in columns.items()}
             self.tree = self.directory.mktree(
-                self.name, kinds, counter_name=lambda column: _counter_name(column, columns)
+                self.name,
+                kinds,
+                title=self.title,
+                counter_name=lambda column: _counter_name(column, columns),
             )
         # a tree without rows has its branches, but no empty baskets
         if len(next(iter(columns.values()))) > 0:
@@ -91,8 +101,9 @@ class RootSink:
 class ParquetSink:
     """A parquet table, with lists of any depth and strings."""
 
-    def __init__(self, file: IO[bytes], tree: str) -> None:
+    def __init__(self, file: IO[bytes], tree: str, title: str) -> None:
         self.file = file
+        self.title = title
         self.writer: pq.ParquetWriter | None = None
 
     def check(self, kind: str) -> None:
@@ -118,23 +129,68 @@ class ParquetSink:
     def close(self) -> None:
         """Write the footer."""
         if self.writer is not None:
+            if self.title:
+                self.annotate(TITLE, self.title)
             self.writer.close()
 
 
 SINKS: dict[str, type[RootSink] | type[ParquetSink]] = {".root": RootSink, ".parquet": ParquetSink}
 
 
-def open_writer(path: str | Path, tree: str = "tree") -> Writer:
+def open_writer(path: str | Path, tree: str = "tree", title: str = "") -> Writer:
     """Open a writer for ``path``, its format chosen by the suffix (.root or .parquet).
 
-    ``tree`` is the name of the ROOT tree.
+    ``tree`` is the name of the ROOT tree, ``title`` a line about its rows.
 
     Raises:
-        OutputError: the suffix is another one, or the folder cannot be made or written to.
+        OutputError: the suffix is another one, the folder cannot be made or written to, or another
+            process is writing the file.
     """
     path = Path(path)
     check_suffix(path)
-    return Writer(path, tree)
+    return Writer(path, tree, title)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """What a file that a :class:`Writer` has written says of its rows."""
+
+    rows: int
+    title: str
+    notes: Mapping[str, str]  # those that were asked for, as far as they are there
+
+
+def read_written(path: str | Path, tree: str, notes: Sequence[str] = ()) -> WrittenFile | None:
+    """What the file at ``path`` says, and the ``notes`` in it.
+
+    None where there is no such file, or one that cannot be read or has no such tree.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return None
+    try:
+        if path.suffix == ".parquet":
+            return _read_parquet(path, notes)
+        return _read_root(path, tree, notes)
+    # whatever a reader runs into, in a file that somebody else may have made
+    except Exception as error:
+        log.warning("%s: cannot be read (%s: %s)", path, type(error).__name__, error)
+        return None
+
+
+def _read_parquet(path: Path, notes: Sequence[str]) -> WrittenFile:
+    metadata = pq.read_metadata(path)
+    texts = {}
+    for key, value in (metadata.metadata or {}).items():
+        texts[key.decode()] = value.decode(errors="replace")
+    found = {name: texts[name] for name in notes if name in texts}
+    return WrittenFile(metadata.num_rows, texts.get(TITLE, ""), found)
+
+
+def _read_root(path: Path, tree: str, notes: Sequence[str]) -> WrittenFile:
+    with uproot.open(path) as file:
+        found = {name: str(file[name]) for name in notes if name in file}
+        return WrittenFile(file[tree].num_entries, file[tree].title, found)
 
 
 def check_suffix(path: str | Path) -> None:
@@ -147,15 +203,16 @@ def check_suffix(path: str | Path) -> None:
 class Writer:
     """Append rows to ``path``; a context manager.
 
-    Rows go to ``path + '.part'``, which is renamed when all went well and removed otherwise.
-    Written arrays are copied, so that the caller may overwrite its buffers.
+    Rows go to ``path + '.part'``, which is renamed when all went well and removed otherwise. It is
+    locked: of two processes that write the same file the second is refused. Written arrays are
+    copied, so that the caller may overwrite its buffers.
 
     Raises:
-        OutputError: the file cannot be written (disk full).
+        OutputError: the file cannot be written (disk full), or another process is writing it.
         DataError: names or types of the columns change.
     """
 
-    def __init__(self, path: Path, tree: str = "tree") -> None:
+    def __init__(self, path: Path, tree: str = "tree", title: str = "") -> None:
         self.path = path
         self.rows = 0  # written so far
         self._part = path.with_name(path.name + ".part")
@@ -167,10 +224,14 @@ class Writer:
         self._waiting_bytes = 0
         with self._output_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = open_locked(self._part, str(path))
+        with self._output_errors():
+            # what a killed process has left is emptied
             self._file = self._part.open("w+b")
+            self._opened = os.fstat(self._file.fileno())
         try:
             with self._output_errors():
-                self._sink: Sink = SINKS[path.suffix](self._file, tree)
+                self._sink: Sink = SINKS[path.suffix](self._file, tree, title)
         except OutputError:
             self._discard()
             raise
@@ -290,7 +351,18 @@ class Writer:
             # network file systems report a full disk only now
             with self._part.open("rb+") as file:
                 os.fsync(file.fileno())
+            self._check_ours()
             os.replace(self._part, self.path)
+        self._release()
+
+    def _check_ours(self) -> None:
+        """Raise OutputError where another process writes the file: there are no locks here."""
+        if not os.path.samestat(self._part.stat(), self._opened):
+            raise OutputError(f"{self.path}: another process has begun to write it")
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
 
     def _abandon(self) -> None:
         """Leave nothing behind; an error is on its way already, so others are not raised."""
@@ -303,7 +375,10 @@ class Writer:
         """Remove the incomplete file."""
         with contextlib.suppress(OSError):
             self._file.close()
-        self._part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError, OutputError):
+            self._check_ours()
+            self._part.unlink()
+        self._release()
 
     @contextlib.contextmanager
     def _output_errors(self) -> Iterator[None]:

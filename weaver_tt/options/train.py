@@ -66,6 +66,11 @@ class DataOptions:
         "-t",
         nargs="*",
     )
+    data_test_share: str | None = flag(
+        None,
+        "predict one share of the test files: 3/100 is the fourth of a hundred (they are counted "
+        "from 0), every hundredth file; for arrays of jobs, with {file} in --predict-output",
+    )
     extra_selection_train: str | None = flag(
         None, "selection of training rows in addition to that of the data YAML"
     )
@@ -274,7 +279,9 @@ class TrainOptions:
         "cannot",
     )
     resume: bool = flag(
-        False, "continue from PREFIX_resume.pt; start from the beginning if there is none"
+        False,
+        "continue from PREFIX_resume.pt; start from the beginning if there is none. A prediction "
+        "with {file} in --predict-output keeps the outputs that are there",
     )
     load_epoch: int | None = flag(
         None,
@@ -292,7 +299,7 @@ class TrainOptions:
     max_time: str | None = flag(
         None,
         "end after this time, HH:MM since the start of the command, as after a signal: the running "
-        "step is saved, and the exit code is 75",
+        "step of a training is saved, and the exit code is 75",
     )
     auto_clean: bool = flag(False, "keep only the weights of the best and the latest epoch")
     # argparse formats help texts with %, hence %%
@@ -355,7 +362,9 @@ class OutputOptions:
     predict_output: str = flag(
         "pred.root",
         "output file, .root or .parquet; a group of test files with a name has it in the file "
-        "name: pred_NAME.root",
+        "name: pred_NAME.root. With {file}, which stands for the name of an input file, there is "
+        "one output for each input file: scores/{file}.root; {folder} and {group} stand for the "
+        "input's folder and group",
     )
     plain_weights: bool = flag(
         False, "of a training with --ema, predict with or export the weights without averaging"

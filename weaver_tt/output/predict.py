@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import awkward as ak
 import torch
 
 from weaver_tt.config.schema import DataConfig
@@ -26,17 +28,24 @@ from weaver_tt.engine.progress import total_accounting
 from weaver_tt.engine.throughput import Doctor, make_setup
 from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import UNNAMED_GROUP
-from weaver_tt.formats.writers import Columns, Writer, open_writer
+from weaver_tt.formats.writers import Columns, Writer, open_writer, read_written
 from weaver_tt.log import format_metrics, log
 from weaver_tt.output.results import write_results
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.system.json_files import json_text
+from weaver_tt.system.signals import deferring_signals, end_if_asked
 from weaver_tt.system.stage_times import Stage
 from weaver_tt.tasks.base import Task
 
 # in an output file, the name of the text that lists what could not be read
 BAD_FILES = "weaver_tt_bad_files"
+# and that of the number of entries for which the network gives NaN or infinity
+WITHOUT_OUTPUT_NOTE = "weaver_tt_without_output"
+
+# what is kept of a file whose prediction is interrupted
+BEGINS_ANEW = "the running prediction begins anew"
+
 Part = tuple[Predictor, Mapping[str, Loader]]  # a network and the rows that it predicts
 
 
@@ -104,16 +113,112 @@ def predict_parts(
     doctor = Doctor(make_setup(device))
     for group in loaders:
         path = output_path(output, group)
-        rows, metrics, bad_files = _predict_group(parts, group, task, path, device, doctor)
-        if distributed.is_main():
-            results = path.with_suffix("")
-            if not metrics:
-                # metrics of an earlier prediction are none of the file that lies there now
-                RunFiles(str(results)).metrics.unlink(missing_ok=True)
-            write_results(metrics, task, results, figures, bad_files)
-        without_output = int(metrics.get(WITHOUT_OUTPUT, 0))
-        predictions[group] = Prediction(path, rows, metrics, bad_files, without_output)
+        predictions[group] = predict_group(parts, group, task, path, device, doctor, figures)
     return predictions
+
+
+def predict_group(
+    parts: Sequence[Part],
+    group: str,
+    task: Task,
+    path: Path,
+    device: torch.device,
+    doctor: Doctor,
+    figures: bool = False,
+    title: str = "",
+) -> Prediction:
+    """Write what the networks of the ``parts`` predict for one test group to ``path``.
+
+    A file without entries if no row is selected. Every rank calls this. ``title``: a line that the
+    file says of its rows. ``doctor`` watches this and other groups. Types of observers are those
+    that fit all files, those of the task those of the first batch. No network is called on rows
+    that no file holds.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    # meters go on from part to part, so that the metrics are those of all rows
+    meters = task.meters()
+    accounting = Accounting()
+    left_out = {WITHOUT_TARGET: 0.0, WITHOUT_OUTPUT: 0.0}
+    with _ending_together(), _open_writer(path, task, title) as writer:
+        for network, loaders in parts:
+            network.eval()
+            loader = loaders[group]
+            batches, write = _in_input_order(loader, writer)
+            watched = doctor.watch(batches, loader)
+            metrics = run_epoch(network, task, watched, write=write, meters=meters, device=device)
+            accounting.add(total_accounting(loader))
+            for name in left_out:
+                left_out[name] += metrics.get(name, 0.0)
+        metrics.update({name: number for name, number in left_out.items() if number})
+        bad_files = list_bad_files(accounting.lost)
+        without_output = int(left_out[WITHOUT_OUTPUT])
+        if writer is not None:
+            if writer.rows == 0:
+                log.warning(
+                    "%s: no row of the test group is selected; the file has no entries", path
+                )
+                writer.write(_no_rows(parts, group, task))
+            if bad_files:
+                writer.annotate(BAD_FILES, json_text(bad_files, indent=None))
+            if without_output:
+                writer.annotate(WITHOUT_OUTPUT_NOTE, str(without_output))
+            # inside: a file that lacks rows is not kept, and one that is there has its metrics
+            log_prediction(path, writer.rows, accounting, metrics, _labelled_groups(task.config))
+            _write_results(metrics, task, path, figures, bad_files)
+    # once the file has its name, on all ranks
+    rows = distributed.broadcast_from_main(writer.rows if writer else 0)
+    return Prediction(path, rows, metrics, bad_files, without_output)
+
+
+def predict_table(parts: Sequence[Part], task: Task, device: torch.device) -> ak.Array:
+    """The columns that prediction files would hold, with all rows of all test groups in memory."""
+    written: list[Columns] = []
+
+    def keep(columns: Columns) -> None:
+        # copies: the next batch overwrites the buffers
+        written.append(copy.deepcopy(dict(columns)))
+
+    _, all_loaders = parts[0]
+    for group in all_loaders:
+        for network, loaders in parts:
+            network.eval()
+            batches = loaders[group].epoch(0)
+            run_epoch(network, task, batches, write=keep, meters=[], device=device)
+        if not written:
+            written.append(_no_rows(parts, group, task))
+    table = {}
+    for name in written[0]:
+        table[name] = ak.concatenate([ak.Array(columns[name]) for columns in written])
+    return ak.zip(table, depth_limit=1)
+
+
+def _no_rows(parts: Sequence[Part], group: str, task: Task) -> Columns:
+    """The columns that are written where no row is selected."""
+    network, loaders = parts[0]
+    return task.empty_columns(network.has_spread) | loaders[group].empty_observers()
+
+
+def _write_results(
+    metrics: EpochMetrics, task: Task, path: Path, figures: bool, bad_files: Sequence[BadFile]
+) -> None:
+    """Write metrics and figures beside the file ``path``."""
+    results = path.with_suffix("")
+    if not metrics:
+        # metrics of an earlier prediction are none of the file that will lie there
+        RunFiles(str(results)).metrics.unlink(missing_ok=True)
+    write_results(metrics, task, results, figures, bad_files)
+
+
+def finished_prediction(path: Path, task: Task, title: str) -> Prediction | None:
+    """What was written to ``path`` before; None where no file with this ``title`` lies there."""
+    written = read_written(path, tree_name(task.config), (BAD_FILES, WITHOUT_OUTPUT_NOTE))
+    if written is None or written.title != title:
+        return None
+    bad_files = json.loads(written.notes.get(BAD_FILES, "[]"))
+    without_output = int(written.notes.get(WITHOUT_OUTPUT_NOTE, "0"))
+    return Prediction(path, written.rows, {}, bad_files, without_output)
 
 
 def check_observer_names(task: Task, columns: Iterable[str]) -> None:
@@ -126,61 +231,13 @@ def check_observer_names(task: Task, columns: Iterable[str]) -> None:
     refuse_observers(task, {*config.observers, *config.optional_observers}.intersection(columns))
 
 
-def _predict_group(
-    parts: Sequence[Part],
-    group: str,
-    task: Task,
-    path: Path,
-    device: torch.device,
-    doctor: Doctor,
-) -> tuple[int, EpochMetrics, list[BadFile]]:
-    """Write ``path``, without entries if no row is selected.
-
-    Returns number of rows, metrics, and what could not be read.
-
-    Types of observers are those that fit all files, those of the task those of the first batch. No
-    network is called on rows that no file holds.
-    """
-    # meters go on from part to part, so that the metrics are those of all rows
-    meters = task.meters()
-    accounting = Accounting()
-    left_out = {WITHOUT_TARGET: 0.0, WITHOUT_OUTPUT: 0.0}
-    with _open_writer(path, task) as writer:
-        for network, loaders in parts:
-            network.eval()
-            loader = loaders[group]
-            batches, write = _in_input_order(loader, writer)
-            watched = doctor.watch(batches, loader)
-            metrics = run_epoch(network, task, watched, write=write, meters=meters, device=device)
-            accounting.add(total_accounting(loader))
-            for name in left_out:
-                left_out[name] += metrics.get(name, 0.0)
-        metrics.update({name: number for name, number in left_out.items() if number})
-        bad_files = list_bad_files(accounting.lost)
-        if writer is not None:
-            if writer.rows == 0:
-                log.warning(
-                    "%s: no row of the test group is selected; the file has no entries", path
-                )
-                network, loaders = parts[0]
-                observers = loaders[group].empty_observers()
-                writer.write(task.empty_columns(network.has_spread) | observers)
-            if bad_files:
-                writer.annotate(BAD_FILES, json_text(bad_files, indent=None))
-            # inside: a file that lacks rows is not kept
-            log_prediction(path, writer.rows, accounting, metrics, _labelled_groups(task.config))
-    # once the file has its name, on all ranks
-    rows = distributed.broadcast_from_main(writer.rows if writer else 0)
-    return rows, metrics, bad_files
-
-
 @contextmanager
-def _open_writer(path: Path, task: Task) -> Iterator[Writer | None]:
+def _open_writer(path: Path, task: Task, title: str) -> Iterator[Writer | None]:
     """The writer of the file, on rank 0; None on the others."""
     if not distributed.is_main():
         yield None
         return
-    with open_writer(path, tree_name(task.config)) as writer:
+    with open_writer(path, tree_name(task.config), title) as writer:
         yield writer
 
 
@@ -199,10 +256,11 @@ def _in_input_order(
             with loader.times.stage(Stage.WRITING):
                 write_columns(columns)
 
-        return loader.epoch(0), write
+        return _until_asked_to_end(loader.epoch(0)), write
     waiting: list[Columns] = []  # of the running turn
 
     def hand_over() -> None:
+        distributed.end_together_if_asked(BEGINS_ANEW)
         # the ranges of a turn follow each other, rank after rank
         with loader.times.stage(Stage.OTHER_RANKS):
             of_ranks = distributed.gather_on_main(waiting)
@@ -231,6 +289,23 @@ def _in_input_order(
     return batches(), keep
 
 
+def _until_asked_to_end(batches: Iterator[Batch]) -> Iterator[Batch]:
+    for batch in batches:
+        end_if_asked(BEGINS_ANEW)
+        yield batch
+
+
+@contextmanager
+def _ending_together() -> Iterator[None]:
+    """Inside, several ranks end where they agree on it, and not where a signal meets one."""
+    if not distributed.is_running():
+        yield
+        return
+    with deferring_signals():
+        yield
+        distributed.end_together_if_asked("what is written stays")
+
+
 def _labelled_groups(config: DataConfig) -> list[str]:
     """Input groups whose objects have labels, and so results."""
     return [] if config.labels is None else list(config.labels.object_targets)
@@ -256,7 +331,10 @@ def log_prediction(
     Raises:
         DataError: rows are missing.
     """
-    log.info("%s", accounting.report())
+    read = accounting.report()
+    # of a file without rows there is nothing to say
+    if read:
+        log.info("%s", read)
     selected = accounting.selected.total()
     if rows != selected:
         raise DataError(

@@ -14,14 +14,17 @@ from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.formats.file_groups import is_remote, list_paths
 from weaver_tt.options.durations import seconds_of
 from weaver_tt.options.train import DataOptions, RunOptions, TrainOptions, check_all_bounds
+from weaver_tt.run.file_by_file import check_file_by_file
 from weaver_tt.tasks.classification import Classification
 
 MAX_FILES = 3  # named in a message
 RUN_MODES = ("train", "val", "test")
 
 
-def check_options(options: RunOptions) -> None:
+def check_options(options: RunOptions, names_files: bool = True) -> None:
     """Check what needs no file: that flags are there, fit together and are in their ranges.
+
+    Without ``names_files``, the files of a prediction are named later.
 
     Raises:
         ConfigError: one is missing, contradicts another, or has an impossible value.
@@ -30,14 +33,17 @@ def check_options(options: RunOptions) -> None:
     for mode in run_mode.split(","):
         if mode not in RUN_MODES:
             raise ConfigError(f"--run-mode {run_mode}: {mode!r}; {nearest(mode, RUN_MODES)}")
-    check_needed_flags(options)
+    check_needed_flags(options, names_files)
     check_exclusive_flags(options)
     check_all_bounds(options)
+    check_file_by_file(options)
+    if options.train.max_time is not None:
+        seconds_of(options.train.max_time, "--max-time")
     if is_training(options) or is_training_trial(options):
         check_training_options(options.train)
 
 
-def check_needed_flags(options: RunOptions) -> None:
+def check_needed_flags(options: RunOptions, names_files: bool = True) -> None:
     """Raise ConfigError for flags that are missing."""
     output = options.output
     data = options.data
@@ -47,9 +53,9 @@ def check_needed_flags(options: RunOptions) -> None:
     # reading alone needs no network, and an ONNX file is one
     if not (data.io_test or (predicting and is_onnx(network.model_prefix))):
         needed["--network-config"] = network.network_config
-    if predicting:
+    if predicting and names_files:
         needed["--data-test"] = " ".join(data.data_test)
-    elif not (output.print or output.export_onnx):
+    elif not (predicting or output.print or output.export_onnx):
         files = data.data_train
         if data.io_test:
             files = [*files, *data.data_test]
@@ -107,8 +113,6 @@ def check_training_options(options: TrainOptions) -> None:
 
     They are needed when a network trains, after all of the data has been passed over.
     """
-    if options.max_time is not None:
-        seconds_of(options.max_time, "--max-time")
     optimizer_options(options.optimizer, options.optimizer_option)
     max_gradient_norm(options.clip_gradient, options.optimizer_option)
     if options.compile or options.compile_optimizer:

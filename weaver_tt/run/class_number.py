@@ -7,7 +7,6 @@ outputs. ``classes`` of the labels, ``task`` and ``--regression-mode`` say it wi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from typing import Protocol
 
 import torch
@@ -17,7 +16,6 @@ from weaver_tt.config.labels import default_class_names, may_be_class_number, wi
 from weaver_tt.config.plan import make_plan
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.first_rows import FirstRows, first_batch
-from weaver_tt.data.loaders import Loader
 from weaver_tt.errors import ConfigError
 from weaver_tt.log import log
 from weaver_tt.network.file import NetworkFile
@@ -99,12 +97,3 @@ def with_classes_of_first_rows(
         return config
     network = build_network(config, options.network, seed=0).eval()
     return with_classes_of_network(config, network, batch.inputs)
-
-
-def first_batch_inputs(loaders: Mapping[str, Loader]) -> dict[str, Tensor] | None:
-    """The inputs of the first batch that there is; None where no row is selected."""
-    for loader in loaders.values():
-        with closing(loader.epoch(0)) as batches:  # type: ignore[type-var]
-            for batch in batches:
-                return batch.inputs
-    return None

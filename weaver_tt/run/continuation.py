@@ -29,6 +29,7 @@ Card = Mapping[str, Any]
 NOT_COMPARED = frozenset(
     (
         *("data_config", "data_config_test", "data_train", "data_val", "data_test"),
+        "data_test_share",
         *("extra_selection_test", "batch_size_val", "batch_size_test", "remake_weights"),
         *("copy_inputs", "demo", "io_test", "custom_functions"),
         *("network_config", "model_prefix", "load_model_weights", "exclude_model_weights"),

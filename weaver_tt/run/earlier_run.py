@@ -55,15 +55,14 @@ def holding_prefix(options: RunOptions) -> Iterator[None]:
 
 
 @contextmanager
-def requesting_requeue(options: RunOptions) -> Iterator[None]:
-    """Leave ``PREFIX_requeue`` where what is done inside is interrupted.
+def requesting_requeue(request: Path) -> Iterator[None]:
+    """Leave the file ``request`` where what is done inside is interrupted.
 
     For batch jobs that do not see the exit code, such as those of torchrun. One that is there goes
     first: a command that fails at once must not be given for ever. What ``{auto}`` stands for is
     another prefix each time, and nothing goes on there.
     """
-    request = RunFiles(options.network.model_prefix).requeue
-    leaves_request = AUTO not in options.network.model_prefix and is_main()
+    leaves_request = AUTO not in str(request) and is_main()
     # a prefix below no folder is an error of the run itself
     if leaves_request and request.exists():
         request.unlink()

@@ -78,7 +78,7 @@ def run_train(
     config: DataConfig, options: RunOptions, after_epoch: AfterEpoch | None = None
 ) -> TrainingResult:
     """Train a network, or one for each fold of a cross-validation; then predict the test files."""
-    with requesting_requeue(options):
+    with requesting_requeue(RunFiles(options.network.model_prefix).requeue):
         return _train_and_predict(config, options, after_epoch)
 
 

@@ -34,6 +34,7 @@ NOT_VARIED = (
         "progress",
         "max_time",
     ),
+    "data_test_share",
     *("data_fraction_val", "batch_size_val", "batch_size_test", "extra_selection_test"),
     *("extra_selection_val", "data_config_val", "data_config_test", "train_val_split"),
     *("steps_per_epoch_val", "samples_per_epoch_val", "custom_functions", "remake_weights"),

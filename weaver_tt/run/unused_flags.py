@@ -8,6 +8,7 @@ from weaver_tt.engine.schedule import WARMUP_CURVES
 from weaver_tt.options.flags import default_of, spellings
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run.checks import is_continuation, is_onnx, is_prediction, is_training
+from weaver_tt.run.file_by_file import FILE, is_file_by_file
 from weaver_tt.run.naming import AUTO
 
 # options by what they are for
@@ -19,7 +20,7 @@ VALIDATION_ROWS = (
     *("data_config_val", "extra_selection_val", "data_fraction_val", "batch_size_val"),
     *("steps_per_epoch_val", "samples_per_epoch_val"),
 )
-TEST_ROWS = ("data_config_test", "extra_selection_test", "batch_size_test")
+TEST_ROWS = ("data_config_test", "data_test_share", "extra_selection_test", "batch_size_test")
 NETWORK = ("network_config", "network_option")
 FIRST_WEIGHTS = ("load_model_weights", "exclude_model_weights", "freeze_model_weights")
 UPDATE = (
@@ -77,7 +78,8 @@ WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
         *("backend", "deterministic"),
     ),
     "--predict": (
-        *(*TRAINING_ROWS, *VALIDATION_ROWS, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS),
+        *(*TRAINING_ROWS, *VALIDATION_ROWS, *FIRST_WEIGHTS, *UPDATE, *TRACKERS),
+        *(name for name in COURSE if name not in ("resume", "max_time")),
         *("data_val", "seed", "progress", "onnx_opset"),
     ),
     "a training": ("onnx_opset",),
@@ -97,6 +99,8 @@ def flags_without_effect(options: RunOptions) -> list[str]:
             reasons[f"-m {model} is one epoch"] = ("load_epoch",)
         if is_onnx(model):
             reasons[f"-m {model} has one set of weights"] = ("plain_weights",)
+    if is_prediction(options) and not is_file_by_file(options):
+        reasons[f"without {FILE} in --predict-output, all is predicted anew"] = ("resume",)
     lines = []
     for reason, names in reasons.items():
         flags = [given[name] for name in names if name in given]

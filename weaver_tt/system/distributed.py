@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from weaver_tt.errors import ConfigError, TrainingError, WeaverError
 from weaver_tt.system.launchers import Place, find_place
-from weaver_tt.system.signals import ending_with_parent
+from weaver_tt.system.signals import Interrupted, end_early, ending_with_parent, interruption
 from weaver_tt.system.user_code import user_errors
 
 T = TypeVar("T")
@@ -370,17 +370,17 @@ def broadcast_from_main(value: T) -> T:
 def run_on_main(work: Callable[[], T]) -> T:
     """What ``work`` returns on rank 0, which exchanges nothing meanwhile; on all ranks.
 
-    Its WeaverError is raised on all of them.
+    Its WeaverError is raised on all of them, and so is an interruption.
     """
     result: Any = None
     if is_main():
         try:
             with on_this_rank_alone():
                 result = work()
-        except WeaverError as error:
+        except (WeaverError, Interrupted) as error:
             result = error
     result = broadcast_from_main(result)
-    if isinstance(result, WeaverError):
+    if isinstance(result, WeaverError | Interrupted):
         raise result
     return result
 
@@ -423,6 +423,17 @@ def agree_on_step(progress: float, save: bool = False, stop: bool = False) -> Ag
     if not is_running():
         return Agreement(True, progress, save, stop)
     return _meet(active=True, progress=progress, save=save, stop=stop)
+
+
+def end_together_if_asked(kept: str) -> None:
+    """End here on all ranks if one of them was asked to; ``kept`` says what of the work is.
+
+    Raises:
+        Interrupted: one was.
+    """
+    asked_by = interruption()
+    if agree_on_step(0.0, stop=asked_by is not None).stop:
+        end_early(f"{asked_by or 'another rank was'}: {kept}")
 
 
 def step_together(batches: Iterable[B], idle: Callable[[Agreement], None]) -> Iterator[B]:

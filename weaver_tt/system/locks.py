@@ -26,6 +26,8 @@ from weaver_tt.system.json_files import json_text
 PATIENCE = 1.5  # seconds
 BETWEEN_TRIES = 0.1  # seconds
 
+MOST_CHARACTERS = 100_000  # of a lock file; what is longer is no lock file
+
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
@@ -36,7 +38,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
     Raises:
         OutputError: another process holds it; names that process. Or the file cannot be written.
     """
-    file = _open_locked(path, what)
+    file = open_locked(path, what)
     if file is None:
         yield
         return
@@ -51,8 +53,14 @@ def locked(path: Path, what: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _open_locked(path: Path, what: str) -> IO[str] | None:
-    """The lock file, locked; None where the file system knows no locks."""
+def open_locked(path: Path, what: str) -> IO[str] | None:
+    """The file ``path``, open and locked until it is closed; it is made where there is none.
+
+    None where the file system knows no locks: that is said, and the name is free.
+
+    Raises:
+        OutputError: another process holds it; names that process. Or the file cannot be opened.
+    """
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -73,7 +81,7 @@ def _open_locked(path: Path, what: str) -> IO[str] | None:
             file.close()
             path.unlink(missing_ok=True)
             log.warning(
-                "%s: the file system knows no locks (%s): nothing keeps a second run away",
+                "%s: the file system knows no locks (%s): nothing keeps a second process away",
                 what,
                 error.strerror,
             )
@@ -105,7 +113,7 @@ def _describe_holder(file: IO[str]) -> str:
     """Who holds the lock, as far as its file says."""
     file.seek(0)
     try:
-        holder = json.loads(file.read())
+        holder = json.loads(file.read(MOST_CHARACTERS))
         return (
             f"in use by process {holder['pid']} on {holder['host']} since {holder['started']}: "
             f"{holder['command']}"

@@ -112,6 +112,17 @@ def interruption() -> str | None:
     return None
 
 
+def end_if_asked(kept: str) -> None:
+    """End here if somebody has asked for it; ``kept`` says what of the work is.
+
+    Raises:
+        Interrupted: somebody has.
+    """
+    asked_by = interruption()
+    if asked_by is not None:
+        end_early(f"{asked_by}: {kept}")
+
+
 def end_early(message: str) -> NoReturn:
     """End as it was asked for; further signals change nothing any more.
 

@@ -29,6 +29,7 @@ from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader, share_offsets
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
+from weaver_tt.system.signals import end_if_asked
 
 ROWS_AT_ONCE = 20_000
 
@@ -134,6 +135,7 @@ def _accumulate_file(
         return lost
     with open_reader(source.path, accumulators[0].needed.treename) as reader:
         for chunk in chunks:
+            end_if_asked("the statistics begin anew")
             try:
                 tables = _read_chunk(reader, chunk, accumulators, plans, types)
             except BadFileError as error:
