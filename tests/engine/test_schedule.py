@@ -106,6 +106,17 @@ def test_plateau_of_a_bias_waits_for_it_to_come_closer_to_zero():
     assert plateau.factor(0.0) == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize(
+    ("direction", "values"),
+    [("min", (math.inf, 3.0, 2.0, 1.0)), ("max", (-math.inf, 1.0, 2.0, 3.0))],
+)
+def test_plateau_gets_over_an_infinite_value(direction, values):
+    plateau = Plateau(direction)
+    for value in values:
+        plateau.observe(value)
+    assert (plateau.best, plateau.waited) == (values[-1], 0)
+
+
 def test_plateau_is_resumed():
     first, second = Plateau("min"), Plateau("min")
     for value in (1.0, 1.0, 1.0):

@@ -64,6 +64,7 @@ RESUME = {
         "batches": COUNT,
         "meters": ListOf(_TENSOR),
         "terms?": _NAMED,
+        "history?": NamesTo(NamesTo(NUMBER)),
         "best_epoch": Value((int,), least=-1),
         "best": NamesTo(NUMBER),
         "best_sums?": ListOf(_TENSOR),
@@ -73,7 +74,7 @@ RESUME = {
     "other_ranks?": ListOf(_RANK),
 }
 """What ``PREFIX_resume.pt`` holds."""
-ADDED_SETTINGS = {"accumulate_batches": 1}
+ADDED_SETTINGS = {"accumulate_batches": 1, "ema": None}
 """What held in trainings from before there were these settings."""
 RESUME_WAYS_OUT = (
     "--load-epoch N continues from the weights of epoch N; --load-model-weights begins with any"
@@ -343,6 +344,9 @@ def changed_settings(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[
     """In words, the settings of a training that differ from those it had before."""
     changed = []
     for key, value in now.items():
+        if key not in before and key not in ADDED_SETTINGS:
+            # of before it was written down
+            continue
         saved = before.get(key, ADDED_SETTINGS.get(key))
         # checkpoints from before options were values have KEY VALUE pairs of text
         if key == "optimizer_option" and isinstance(saved, list):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from weaver_tt.engine import checkpoint
 from weaver_tt.engine.batch_terms import add_terms
+from weaver_tt.engine.best_epoch import judge_again, observe_again
 from weaver_tt.engine.training_parts import TrainingParts, TrainingState
 from weaver_tt.errors import TrainingError
 from weaver_tt.log import log
@@ -75,10 +76,10 @@ def continue_after_epoch(parts: TrainingParts, number: int) -> ResumedEpoch:
             _load_modules(parts, number, path_plain, parts.files.plain_task_epoch(number))
     parts.state.epoch = number + 1
     parts.update.done = float(number + 1)
-    # a best epoch from later on is none of this run any more
-    if saved is not None and saved["state"]["best_epoch"] <= number:
-        for name in ("best_epoch", "best", "best_sums"):
-            setattr(parts.state, name, saved["state"][name])
+    if saved is not None:
+        # what came after that epoch is none of this run any more
+        judge_again(parts, saved["state"], number)
+        observe_again(parts)
     log.info("--load-epoch %d: weights from %s; the optimizer's moments start afresh", number, path)
     of_weaver = parts.files.weaver_optimizer(number)
     if of_weaver.exists():
@@ -128,6 +129,7 @@ def _continue_from(parts: TrainingParts, where: Path, saved: dict[str, Any]) -> 
         update.steps = saved["steps"]
         update.done = saved["done"]
         parts.state = TrainingState(**saved["state"])
+        judge_again(parts, saved["state"], parts.state.epoch)
     log.info(
         "continuing from %s: epoch %d, after %d of its batches",
         where,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from weaver_tt.engine import checkpoint
 from weaver_tt.engine.batch_terms import Sums
+from weaver_tt.engine.best_epoch import remake_best
 from weaver_tt.engine.training_parts import TrainingParts
 from weaver_tt.log import log
 from weaver_tt.run_files import RunFiles
@@ -36,6 +37,8 @@ def save_weights(parts: TrainingParts, is_best: bool, auto_clean: bool) -> None:
         _save_modules(parts, files.epoch(epoch), files.task_epoch(epoch))
         if is_best:
             checkpoint.save_checkpoint(parts.network.unwrapped.state_dict(), files.best)
+    if not is_best:
+        remake_best(parts)
     # only now, when the newer files are there
     kept = files.epochs()
     later = [number for number in kept if number > epoch]

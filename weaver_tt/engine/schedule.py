@@ -166,6 +166,9 @@ class Plateau(Schedule):
             self.waited = 0
 
     def _has_improved(self, value: float, best: float) -> bool:
+        if math.isinf(best):
+            # no share of it to improve by
+            return self.direction.is_better(value, best)
         target = self.direction.penalty(best) - self.threshold * abs(best)
         return self.direction.penalty(value) < target
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine import checkpoint
 from weaver_tt.engine.batch_terms import BatchTerms, Sums, sum_terms_over_ranks, term_means
+from weaver_tt.engine.best_epoch import judge_epoch, remake_best
 from weaver_tt.engine.device_settings import (
     autocast_type,
     compile_network,
@@ -277,17 +278,12 @@ class Training:
         Raises:
             TrainingError: the watched metric is NaN, or there is no such metric.
         """
-        name, direction = self.task.watch
-        value = self._watched_value(metrics)
-        self.update.schedule.observe(value)
-        best = self.state.best.get(name)
-        is_best = best is None or direction.is_better(value, best)
-        if is_best:
-            self.state.best_epoch = self.state.epoch
-            self.state.best = dict(metrics)
-            self.state.best_sums = [sums.cpu() for sums in metrics.totals]
+        self.update.schedule.observe(self._watched_value(metrics))
+        sums = [totals.cpu() for totals in metrics.totals]
+        is_best = judge_epoch(self.parts, self.state.epoch, metrics, sums)
         if distributed.is_main():
             save_weights(self.parts, is_best, self.options.auto_clean)
+        self.parts.is_best_stale = False
         self.state.epoch += 1
         self.state.batches = 0
         self._resumed.shares = None
@@ -406,6 +402,13 @@ class Training:
 
     def finish(self) -> EpochMetrics:
         """Log and return the metrics of the best epoch."""
+        # judged by another metric than before, and nothing was left to train; after --load-epoch
+        # what came later is undone by the next epoch only
+        if self.parts.is_best_stale and self.options.load_epoch is None:
+            if distributed.is_main():
+                remake_best(self.parts)
+            self.parts.is_best_stale = False
+            self.save_state(self.state.meters, self.state.terms)
         log.info("best epoch: %d with %s", self.state.best_epoch, format_metrics(self.state.best))
         self.tracker.finish(dataclasses.asdict(self.options), self.state.best)
         # there are no sums where no epoch was measured, as with --load-epoch

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from weaver_tt.engine.batch_terms import Sums
 from weaver_tt.engine.loop import Runnable
+from weaver_tt.engine.schedule import PLATEAU
 from weaver_tt.engine.update import Update
 from weaver_tt.options.literals import read_options
 from weaver_tt.options.train import TrainOptions
@@ -59,6 +60,8 @@ class TrainingState:
     batches: int = 0  # steps of this epoch, those without a batch on this rank included
     meters: list[Tensor] = field(default_factory=list)  # sums over its batches on this rank
     terms: Sums = field(default_factory=dict)  # the same of the loss's batch terms
+    # metrics by which each epoch so far was judged
+    history: dict[int, dict[str, float]] = field(default_factory=dict)
     best_epoch: int = -1
     best: dict[str, float] = field(default_factory=dict)  # metrics of the best epoch
     best_sums: list[Tensor] = field(default_factory=list)  # what its figures are drawn from
@@ -75,6 +78,8 @@ class TrainingParts:
     seed: int | None
     settings: dict[str, Any]  # what must not change in a resumed run
     state: TrainingState = field(default_factory=TrainingState)
+    # whether the file of the best weights is of another epoch than the best one
+    is_best_stale: bool = False
 
     @property
     def task_modules(self) -> nn.Module:
@@ -104,4 +109,7 @@ def make_settings(
     settings["outputs"] = task.output_names
     settings["seed"] = seed
     settings["steps_per_epoch"] = steps
+    if options.lr_scheduler == PLATEAU:
+        # the learning rates follow from it
+        settings["watch"], _ = task.watch
     return settings
