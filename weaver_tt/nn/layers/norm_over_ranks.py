@@ -136,15 +136,16 @@ class _BatchNormOverRanks(torch.autograd.Function):
         """See the class."""
         values, real, gamma, number, mean, variance = ctx.saved_tensors
         eps = ctx.over_ranks.norm.eps
-        grad_values = torch.zeros_like(values)
-        grad_gamma = torch.zeros_like(mean)
-        grad_beta = torch.zeros_like(mean)
         if values.numel():
             # the statistics are still constants here
             grad_values, grad_gamma, grad_beta = torch.ops.aten.native_batch_norm_backward(
                 *(grad_output, values, gamma, mean, variance, None, None, False, eps),
                 [True, True, True],
             )
+        else:
+            # torch's kernel divides by the number of values
+            grad_values = torch.zeros_like(values)
+            grad_gamma = grad_beta = torch.zeros_like(mean)
         sums = ctx.over_ranks.gradient_sums(grad_gamma, grad_beta)
         rate = (variance + eps).rsqrt()
         scale = rate if gamma is None else gamma * rate
@@ -152,10 +153,10 @@ class _BatchNormOverRanks(torch.autograd.Function):
         # as functions of each real object; running statistics are none
         a, b = (torch.where(number > 1, part, 0.0) for part in (a, b))
         shape = (-1, *[1] * (values.ndim - 2))  # features are in the second dimension
-        through_statistics = torch.addcmul(b.view(shape), values, a.view(shape))
+        a, b = a.view(shape), b.view(shape)
         if real is not None:
-            through_statistics *= real
-        grad_values += through_statistics
+            a, b = a * real, b * real
+        grad_values.addcmul_(values, a).add_(b)
         of_gamma = grad_gamma if gamma is not None else None
         of_beta = grad_beta if gamma is not None else None
         return grad_values, None, of_gamma, of_beta, None
@@ -183,15 +184,14 @@ def _local_moments(values: Tensor, real: Tensor | None) -> Moments:
     if not values.numel():
         nothing = values.new_zeros(features)
         return nothing.sum(), nothing, nothing
-    over = [dimension for dimension in range(values.ndim) if dimension != 1]
     if real is None:
         number = values.new_tensor(values.numel() // features)
-        variance, mean = torch.var_mean(values, over, correction=0)
+        mean, variance = torch.batch_norm_update_stats(values, None, None, 0.0)
         return number, mean, variance
     number = real.sum()
     divisor = number.clamp(min=1)
-    mean = (values * real).sum(over) / divisor
-    variance = ((values - mean).square() * real).sum(over) / divisor
+    mean = (values * real).sum(0) / divisor
+    variance = ((values - mean).square() * real).sum(0) / divisor
     return number, mean, variance
 
 
