@@ -155,7 +155,8 @@ def test_files_that_are_slow_to_read_are_copied_unless_they_are_copies():
     assert copying in helps(slow)
     assert copying not in helps(slow, reads_copies=True)
     # they wait for the disk: more of them than there are cores may well help
-    assert "--num-workers 4 (now 2): as many files at a time" in helps(slow, cores=2, workers=2)
+    assert "--num-workers 4 (now 0): as many files at a time" in helps(slow, cores=2)
+    assert "--num-workers 8 (now 4): as many files at a time" in helps(slow, cores=2, workers=4)
 
 
 def test_the_slowest_expression_is_named():
@@ -180,6 +181,14 @@ def test_a_network_is_sped_up_by_the_flags_that_it_has_not_got_yet():
     assert helps(slow, cores=8, threads=2)[0] == "--num-threads 8 (now 2)"
     crowded = helps(slow, cores=4, threads=4, workers=3)[0]
     assert crowded == "fewer --num-workers (now 3): they and 4 threads of torch share 4 cores"
+
+
+def test_a_crowded_machine_is_said_and_given_no_more_threads():
+    slow = measured(waiting=1)
+    text = describe_limit(slow, Setup(cores=8, threads=2, load=3.25))
+    assert "beware: 3.2 processes for each core of this machine; the times include" in text
+    assert "--num-threads" not in text
+    assert "beware" not in describe_limit(slow, Setup(cores=8, threads=2, load=1.2))
 
 
 def test_a_prediction_is_given_no_flags_of_trainings():

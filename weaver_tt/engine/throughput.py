@@ -23,7 +23,7 @@ import torch
 from weaver_tt.log import log
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system import distributed
-from weaver_tt.system.cores import available_cores
+from weaver_tt.system.cores import available_cores, machine_load
 from weaver_tt.system.stage_times import Stage, StageTimes
 
 T = TypeVar("T")
@@ -31,6 +31,7 @@ T = TypeVar("T")
 SECONDS = 60.0  # of a pass, after which its limit is said
 SKIPPED_BATCHES = 5  # the first ones fill the pool, allocate memory, compile
 DATA_BOUND = 0.1  # share of the time spent waiting for data, from which on data are the limit
+CROWDED = 1.5  # processes for each core of the machine, from which on they wait for each other
 COPY_SPEED = 3e9  # bytes a second that a copy to a GPU reaches at least
 EXPRESSION_WIDTH = 60  # characters of an expression in the message
 
@@ -47,6 +48,7 @@ class Setup:
 
     workers: int = 0  # processes that read
     cores: int = 1  # of this rank
+    load: float = 0.0  # processes that want a core of this machine, for each of its cores
     threads: int = 1  # of torch
     device: str = "cpu"  # its type
     gpus: int = 0  # on this machine
@@ -203,7 +205,13 @@ class Doctor:
         self._is_done = True
         if not self._batches:
             return
-        setup = replace(self._setup, workers=loader.workers, reads_copies=loader.reads_copies)
+        setup = replace(
+            self._setup,
+            # by now it is that of the pass
+            load=machine_load(),
+            workers=loader.workers,
+            reads_copies=loader.reads_copies,
+        )
         log.info("%s", describe_limit(self.measurement, setup))
 
 
@@ -236,6 +244,11 @@ def describe_limit(measurement: Measurement, setup: Setup) -> str:
         if waiting < 0.9:
             gain = f"at most {1 / (1 - waiting):.1f}"
         lines.append(f"without waiting for data: {gain} times as fast")
+    if setup.load > CROWDED:
+        lines.append(
+            f"beware: {setup.load:.1f} processes for each core of this machine; "
+            "the times include waiting for cores"
+        )
     for advice in ADVICE[limit](measurement, setup):
         lines.append(f"what helps: {advice}")
     return "\n  ".join(lines)
@@ -289,7 +302,7 @@ def _help_reading(measurement: Measurement, setup: Setup) -> list[str]:
         advice.append("--copy-inputs, where the files are not on a disk of this machine")
     if setup.trains:
         # they wait rather than work: this needs no cores
-        number = max(2, 2 * setup.workers)
+        number = max(4, 2 * setup.workers)
         advice.append(f"--num-workers {number} (now {setup.workers}): as many files at a time")
     advice.append("fewer and larger files: opening them is part of reading")
     return advice
@@ -354,7 +367,7 @@ def _help_other_ranks(measurement: Measurement, setup: Setup) -> list[str]:
 def _help_compute(measurement: Measurement, setup: Setup) -> list[str]:
     advice = []
     if setup.device == "cpu":
-        if setup.threads < setup.cores:
+        if setup.threads < setup.cores and setup.load <= CROWDED:
             advice.append(f"--num-threads {setup.cores} (now {setup.threads})")
         if setup.workers and setup.workers + setup.threads > setup.cores:
             advice.append(

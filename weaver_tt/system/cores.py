@@ -17,3 +17,13 @@ def available_cores() -> int:
         cores = os.cpu_count() or 1
     ranks = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
     return max(1, cores // ranks)
+
+
+def machine_load() -> float:
+    """Processes that want a core of this machine, for each of its cores; of the last minute."""
+    try:
+        waiting, _, _ = os.getloadavg()
+    except (OSError, AttributeError):
+        # where the system does not tell
+        return 0.0
+    return waiting / (os.cpu_count() or 1)
