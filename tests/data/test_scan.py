@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +17,7 @@ import uproot
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
+from weaver_tt.data import scan as scanning
 from weaver_tt.data.scan import scan_files
 from weaver_tt.errors import BadFileError, DataError, MissingTreeError
 from weaver_tt.formats.file_groups import FileGroup
@@ -196,3 +200,70 @@ def test_a_tree_that_no_file_has_is_an_error_whatever_is_to_be_skipped(skims):
             scan_files(groups, config, make_plan(config, "train"), on_bad_file)
         # which would not help
         assert "--on-bad-file" not in str(caught.value)
+
+
+# --- many files
+
+# from Python 3.12 on, which fears for threads of this process; those of a file live in it alone
+FORKS = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+@pytest.fixture
+def two_processes(monkeypatch):
+    """Two files are enough for two processes."""
+    monkeypatch.setattr(scanning, "available_cores", lambda: 2)
+    monkeypatch.setattr(scanning, "FILES_PER_PROCESS", 2)
+
+
+def process_of(path: str) -> int:
+    time.sleep(0.001)
+    return os.getpid()
+
+
+def die(path: str) -> None:
+    os._exit(9)
+
+
+@FORKS
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads do it")
+def test_many_local_files_are_looked_at_by_processes_remote_ones_by_threads(two_processes):
+    files = [f"{number}.root" for number in range(20)]
+    processes = set(scanning._map_over_files(process_of, files))
+    assert os.getpid() not in processes
+    assert len(processes) <= 2
+    own = {os.getpid()}
+    assert set(scanning._map_over_files(process_of, files[:3])) == own
+    assert set(scanning._map_over_files(process_of, [*files, "root://eos//a.root"])) == own
+
+
+@FORKS
+def test_processes_find_what_threads_find(write, tmp_path, two_processes, monkeypatch):
+    paths = [write(f"f{number}", rows=number) for number in range(7)]
+    paths.insert(2, str(tmp_path / "bad.parquet"))
+    Path(paths[2]).write_bytes(b"PAR1 no more")
+    groups = [FileGroup("a", tuple(paths[:5])), FileGroup("b", tuple(paths[5:]))]
+    found = scan_files(groups, CONFIG, PREDICT, "skip")
+    assert [(source.group, source.rows) for source in found.sources] == [
+        *[(0, 1), (0, 2), (0, 3)],
+        *[(1, 4), (1, 5), (1, 6)],
+    ]
+    assert [lost.path for lost in found.accounting.lost] == [paths[2]]
+    monkeypatch.setattr(scanning, "available_cores", lambda: 1)
+    assert scan_files(groups, CONFIG, PREDICT, "skip") == found
+    with pytest.raises(BadFileError, match=r"bad\.parquet: .* --on-bad-file skip leaves"):
+        scan_files(groups, CONFIG, PREDICT)
+
+
+@FORKS
+def test_an_error_in_a_process_is_the_readers_own(write, two_processes):
+    paths = [write(f"f{number}") for number in range(8)]
+    missing = paths[5].replace("f5", "g5")
+    with pytest.raises(DataError, match=f"^{missing}: no such file$"):
+        scan_files([FileGroup("a", (*paths, missing))], CONFIG, TRAIN)
+
+
+@FORKS
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads do it")
+def test_a_process_that_is_killed_is_an_error(two_processes):
+    with pytest.raises(DataError, match=r"a process that looked at files has ended.*a\.root"):
+        list(scanning._map_over_files(die, ["a.root"] * 20))

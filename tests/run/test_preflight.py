@@ -207,16 +207,16 @@ def test_random_states_are_as_they_were(training):
 
 def test_files_are_looked_at_once(training, monkeypatch):
     looked_at = []
-    original = scan.scan_group
+    original = scan._scan_file
 
-    def scan_group(group, *rest):
-        looked_at.append(group.paths)
-        return original(group, *rest)
+    def scan_file(path, *rest):
+        looked_at.append(path)
+        return original(path, *rest)
 
-    monkeypatch.setattr(scan, "scan_group", scan_group)
+    monkeypatch.setattr(scan, "_scan_file", scan_file)
     Path("c.parquet").write_bytes(Path("a.parquet").read_bytes())
     story.run(training.options("-l", "c.parquet"))
-    assert sorted(looked_at) == [("a.parquet", "b.parquet"), ("c.parquet",)]
+    assert sorted(looked_at) == ["a.parquet", "b.parquet", "c.parquet"]
 
 
 def test_one_row_alone_is_not_judged(training):

@@ -5,11 +5,16 @@ Nothing is decoded. Types are settled here, for all files together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+import multiprocessing
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
+from typing import TypeVar
 
 from awkward.types import Type
 
@@ -21,11 +26,20 @@ from weaver_tt.data.missing_columns import find_missing, missing_error
 from weaver_tt.data.rows.table import file_name
 from weaver_tt.errors import BadFileError, DataError, MissingTreeError
 from weaver_tt.formats.column_types import common_type
-from weaver_tt.formats.file_groups import FileGroup
+from weaver_tt.formats.file_groups import FileGroup, is_remote
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.log import log
+from weaver_tt.system.cores import available_cores
+from weaver_tt.system.signals import end_with_parent
 
-FILES_AT_ONCE = 8  # files looked at side by side: remote ones answer slowly
+T = TypeVar("T")
+
+FILES_AT_ONCE = 8  # files that threads look at side by side: remote ones answer slowly
+
+# local files that a process of its own is worth while for: a header of a thousand columns keeps
+# python busy for a tenth of a second
+FILES_PER_PROCESS = 16
+MAX_PROCESSES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +151,7 @@ def scan_files(
     """
     if known is not None and known.covers(groups, config, plan):
         return replace(known, columns=tuple(plan.columns for _ in groups))
-    scanned = [scan_group(group, config, plan) for group in groups]
+    scanned = scan_groups(groups, config, plan)
     scan = combine_scans(groups, scanned, config, plan, on_bad_file, may_be_empty)
     if not scan.sources:
         scan = replace(scan, types=_types_without_rows(scan, config))
@@ -171,7 +185,7 @@ def combine_scans(
     on_bad_file: str = "stop",
     may_be_empty: bool = False,
 ) -> Scan:
-    """The scan of ``groups``, of the files of each as :func:`scan_group` has found them.
+    """The scan of ``groups``, of the files of each as :func:`scan_groups` has found them.
 
     They may have been looked at for further columns than those of ``plan``.
 
@@ -226,17 +240,51 @@ def _no_rows_error(groups: Sequence[FileGroup], accounting: Accounting) -> DataE
     return DataError(f"no rows to read: 0 entries in {len(paths)} files{bad} ({shown})")
 
 
-def scan_group(group: FileGroup, config: DataConfig, plan: Plan) -> list[FileScan | BadFileError]:
-    """What is in the files of a group, in their order; an error in the place of a bad one."""
+def scan_groups(
+    groups: Sequence[FileGroup], config: DataConfig, plan: Plan
+) -> list[list[FileScan | BadFileError]]:
+    """What is in the files of each group, in their order; an error in the place of a bad one."""
+    look = partial(
+        _look_at_file,
+        treename=config.treename,
+        names={name: file_name(name, config) for name in plan.columns},
+    )
+    paths = [path for group in groups for path in group.paths]
+    with closing(_map_over_files(look, paths)) as found:
+        return [list(islice(found, len(group.paths))) for group in groups]
 
-    def scan_file(path: str) -> FileScan | BadFileError:
-        try:
-            return _scan_file(path, config, plan)
-        except BadFileError as error:
-            return error
 
-    with ThreadPoolExecutor(FILES_AT_ONCE) as executor:
-        return list(executor.map(scan_file, group.paths))
+def _map_over_files(look: Callable[[str], T], paths: Sequence[str]) -> Generator[T, None, None]:
+    """What ``look`` returns for each path, in their order; several are looked at side by side."""
+    processes = min(available_cores(), len(paths) // FILES_PER_PROCESS, MAX_PROCESSES)
+    executor: Executor
+    if processes > 1 and sys.platform == "linux" and not any(map(is_remote, paths)):
+        executor = ProcessPoolExecutor(
+            processes, multiprocessing.get_context("fork"), initializer=end_with_parent
+        )
+        files_at_once = FILES_PER_PROCESS // 2
+    else:
+        executor = ThreadPoolExecutor(FILES_AT_ONCE)
+        files_at_once = 1
+    try:
+        yield from executor.map(look, paths, chunksize=files_at_once)
+    except BrokenProcessPool as error:
+        raise DataError(
+            f"a process that looked at files has ended, such as for lack of memory, or at a file "
+            f"that is damaged in an unusual way (one of {paths[0]} … {paths[-1]})"
+        ) from error
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _look_at_file(
+    path: str, treename: str | None, names: Mapping[str, str]
+) -> FileScan | BadFileError:
+    """What is in a file, or what is wrong with it."""
+    try:
+        return _scan_file(path, treename, names)
+    except BadFileError as error:
+        return error
 
 
 def _check_bad_files(scanned: Sequence[FileScan | BadFileError], on_bad_file: str) -> None:
@@ -256,17 +304,17 @@ def _check_bad_files(scanned: Sequence[FileScan | BadFileError], on_bad_file: st
         raise type(bad[0])(f"{bad[0]}; {hint}") from bad[0]
 
 
-def _scan_file(path: str, config: DataConfig, plan: Plan) -> FileScan:
-    """What is in one file."""
-    with open_reader(path, config.treename) as reader:
+def _scan_file(path: str, treename: str | None, names: Mapping[str, str]) -> FileScan:
+    """What is in one file; ``names``: columns, and what they are called there."""
+    with open_reader(path, treename) as reader:
         rows = reader.rows()
         if not rows and not reader.columns():
             raise MissingTreeError(f"{reader.place}: it has neither rows nor columns")
         missing = set()
         wanted = []
-        for name in plan.columns:
-            if file_name(name, config) in reader:
-                wanted.append(file_name(name, config))
+        for name, name_in_file in names.items():
+            if name_in_file in reader:
+                wanted.append(name_in_file)
             else:
                 missing.add(name)
         if not rows:

@@ -27,7 +27,7 @@ from weaver_tt.data.missing_columns import MissingColumn, describe_missing, find
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.table import describe_empty_selections
-from weaver_tt.data.scan import CommonTypes, FileScan, Scan, combine_scans, scan_files, scan_group
+from weaver_tt.data.scan import CommonTypes, FileScan, Scan, combine_scans, scan_files, scan_groups
 from weaver_tt.data.statistics.standardize import provisional_statistics
 from weaver_tt.data.survey import (
     ColumnSurvey,
@@ -217,7 +217,7 @@ def _look_at_files(
     if kind == "training":
         plan = _with_observers(plan, config)
     files: list[FileScan] = []
-    scanned = [scan_group(group, config, plan) for group in groups]
+    scanned = scan_groups(groups, config, plan)
     for group, of_group in zip(groups, scanned, strict=True):
         rows = 0
         for file in of_group:
