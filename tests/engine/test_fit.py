@@ -563,13 +563,17 @@ class Logged(NullTracker):
     """Keeps what it is told."""
 
     def __init__(self):
-        self.epochs, self.intervals = [], []
+        self.epochs, self.intervals, self.tensors = [], [], []
 
     def epoch(self, values, number, figures=None):
         self.epochs.append(values)
 
     def interval(self, values, step):
         self.intervals.append(values)
+
+    def histograms(self, tensors, number):
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors().items()}
+        self.tensors.append((number, shapes))
 
 
 def test_a_term_of_the_batch_is_trained_on_and_logged_in_training_alone(tmp_path):
@@ -635,6 +639,25 @@ def test_a_term_must_not_have_the_name_of_a_metric(tmp_path):
     with pytest.raises(ConfigError, match="batch_loss: 'loss' is the name of a metric"):
         run(tmp_path, train, task=task)
     assert train.delivered == 1
+
+
+def test_weights_and_gradients_are_shown_after_each_epoch_where_that_is_asked_for(tmp_path):
+    logged = Logged()
+    run(tmp_path / "a", tracker=logged, num_epochs=1)
+    assert logged.tensors == []
+    assert all(values["gradient_norm"] > 0 for values in logged.intervals)
+    run(tmp_path / "b", task=LearntScale(), tracker=logged, num_epochs=2, histograms=True)
+    shapes = {
+        "layers.0.weight": (8, 2),
+        "layers.0.bias": (8,),
+        "layers.3.weight": (1, 8),
+        "layers.3.bias": (1,),
+        "task.log_scale": (1,),
+    }
+    expected = {}
+    for kind in ("weights", "gradients"):
+        expected |= {f"{kind}/{name}": shape for name, shape in shapes.items()}
+    assert logged.tensors == [(0, expected), (1, expected)]
 
 
 # --- averaged weights

@@ -235,6 +235,28 @@ def test_an_output_that_is_not_finite_is_known_and_no_error_of_its_own():
     assert [update.has_nonfinite_output(step) for step in (0, 1, 2)] == [False, True, True]
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize(("clip", "expected"), [(None, 3.0), (0.5, 2.0)])
+def test_norms_of_gradients_are_those_before_clipping(scaled, clip, expected):
+    line, update = make(clip=clip)
+    update.norm_every = 2
+    if scaled:
+        update.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**12)
+    for factor in (1.0, 3.0):
+        step(update, line.a * tensor([factor]), [1.0])
+    # clipping takes the norm of each step; without it, that of every second one is looked at
+    assert update.gradient_norms.read()["gradient_norm"] == pytest.approx(expected)
+
+
+def test_each_interval_of_the_log_has_a_norm():
+    labels = {"type": "custom", "value": {"y": "y"}}
+    inputs = {"x": {"length": None, "vars": [["x", None]]}}
+    task = Regression(from_mapping({"inputs": inputs, "labels": labels}, source="c.yaml"))
+    for log_every, norm_every in ((1, 1), (7, 7), (50, 10)):
+        options = TrainOptions(optimizer="sgd", log_every=log_every)
+        assert make_update(Line(), task, options).norm_every == norm_every
+
+
 # --- several batches to a step
 
 # losses and weights of three batches of different sizes

@@ -26,6 +26,7 @@ from weaver_tt.engine.failures import (
     stop_at_nan,
     stop_without_entries,
 )
+from weaver_tt.engine.histograms import weights_and_gradients
 from weaver_tt.engine.loop import WITHOUT_TARGET, EpochMetrics, TimedBatches, run_epoch
 from weaver_tt.engine.optim import compile_step
 from weaver_tt.engine.progress import BatchLoader, IntervalMetrics, log_rows, total_accounting
@@ -207,7 +208,7 @@ class Training:
             if self.update.steps % self.options.log_every != 0:
                 return
             check_finite(self.parts, loader, batch)
-            values = interval.read()
+            values = interval.read() | self.update.gradient_norms.read()
             values["learning_rate"] = self.update.rate
             self.tracker.interval(values, self.update.steps)
 
@@ -381,6 +382,8 @@ class Training:
             return self.task.figures(val_metrics.meters, val_metrics.totals) | spectra
 
         self.tracker.epoch(values, self.state.epoch, figures)
+        if self.options.histograms:
+            self.tracker.histograms(lambda: weights_and_gradients(self.parts), self.state.epoch)
 
     # --- the end
 

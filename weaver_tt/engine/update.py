@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.average import WeightAverage
 from weaver_tt.engine.batch_terms import BatchTerms
+from weaver_tt.engine.gradient_norms import GradientNorms, gradient_norm
 from weaver_tt.engine.optim import make_optimizer, max_gradient_norm
 from weaver_tt.engine.schedule import Schedule, make_schedule
 from weaver_tt.errors import ConfigError
@@ -29,6 +30,8 @@ from weaver_tt.tasks.base import Task
 
 BatchLoss = Callable[[Scored, Batch], Mapping[str, Tensor | None]]
 ENTRY_LOSS = "the loss of entries"
+# steps between two norms of the gradient: in each, it would take some percent of a small network's
+NORM_EVERY = 10
 OUTPUT = "the network's output"
 NOTHING_AGREED = Agreement(active=False, progress=0.0, save=False, stop=False)
 
@@ -89,6 +92,9 @@ class Update:
         self.accumulate = accumulate
         self.average = average
         self.terms = BatchTerms()
+        # before clipping, which takes the norm of each step; without it, of some steps
+        self.gradient_norms = GradientNorms()
+        self.norm_every = NORM_EVERY
         self.times = StageTimes()  # where the time spent waiting for other ranks counts
         self.steps = 0
         self.epoch = 0
@@ -195,10 +201,12 @@ class Update:
         self.group_size = 0
         if self._exchange is not None:
             self._exchange.finish()
+        # norms are those of the gradients themselves, not multiplied by the scaler
+        self.scaler.unscale_(self.optimizer)
         if self.clip is not None:
-            # the norm is that of the gradients themselves, not multiplied by the scaler
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.parameters, self.clip)
+            self.gradient_norms.add(nn.utils.clip_grad_norm_(self.parameters, self.clip))
+        elif (self.steps + 1) % self.norm_every == 0:
+            self.gradient_norms.add(gradient_norm(self.parameters))
         # a function of the epochs done, not of the steps taken: resumed runs need no counter
         factor = self.schedule.factor(self.done)
         for group in self.optimizer.param_groups:
@@ -320,7 +328,7 @@ def make_update(
         average = WeightAverage(modules, options.ema)
     # bfloat16 has the range of float32 and needs no scaling
     scaler = torch.amp.GradScaler(device.type, enabled=amp is torch.float16)
-    return Update(
+    update = Update(
         network,
         optimizer,
         schedule,
@@ -332,3 +340,6 @@ def make_update(
         average,
         options.sync_batchnorm,
     )
+    # at least one in each interval of the log
+    update.norm_every = min(NORM_EVERY, options.log_every)
+    return update

@@ -334,6 +334,9 @@ class TrainOptions:
         "Python file with get_tensorboard_custom_fn(tb_writer, model_output, model, epoch, "
         "i_batch, mode)",
     )
+    histograms: bool = flag(
+        False, "show how weights and gradients are distributed after each epoch, in TensorBoard"
+    )
     log: str | None = flag(
         None, "log file; {auto} as in --model-prefix (default: PREFIX.log)", "--log-file"
     )

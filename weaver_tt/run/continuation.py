@@ -35,8 +35,8 @@ NOT_COMPARED = frozenset(
         *("network_config", "model_prefix", "load_model_weights", "exclude_model_weights"),
         *("resume", "load_epoch", "overwrite", "save_minutes", "auto_clean", "lr_finder"),
         "max_time",
-        *("profile", "regression_mode", "tensorboard", "tensorboard_custom_fn", "log"),
-        *("log_every", "progress", "gpus", "backend", "seed"),
+        *("profile", "regression_mode", "tensorboard", "tensorboard_custom_fn", "histograms"),
+        *("log", "log_every", "progress", "gpus", "backend", "seed"),
     )
 )
 # options that make another training, or let it validate on rows that it was trained on

@@ -32,7 +32,7 @@ COURSE = (
     *("num_epochs", "ensemble", "watch", "early_stopping", "resume", "overwrite"),
     *("save_minutes", "max_time", "auto_clean", "run_mode"),
 )
-TRACKERS = ("tensorboard", "tensorboard_custom_fn", "log", "log_every")
+TRACKERS = ("tensorboard", "tensorboard_custom_fn", "histograms", "log", "log_every")
 PREDICTION = ("predict_output", "predict_gpus")
 # options that count in every run, or say which kind of run it is
 EVERYWHERE = (
@@ -62,13 +62,13 @@ WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
     "--lr-finder": (
         *(*VALIDATION_ROWS, *TEST_ROWS, *COURSE, *PREDICTION),
         *("start_lr", "lr_scheduler", "warmup_steps", "accumulate_batches", "ema"),
-        *("tensorboard_custom_fn", "log_every"),
+        *("tensorboard_custom_fn", "histograms", "log_every"),
         *("data_test", "load_epoch", "cross_validation", "figures", "onnx_opset", "backend"),
         "plain_weights",
     ),
     "--profile": (
         *(*VALIDATION_ROWS, *TEST_ROWS, *COURSE, *PREDICTION),
-        *("tensorboard_custom_fn", "log_every"),
+        *("tensorboard_custom_fn", "histograms", "log_every"),
         *("data_test", "load_epoch", "cross_validation", "figures", "onnx_opset", "backend"),
         "plain_weights",
     ),
@@ -167,7 +167,7 @@ def _reasons_in_training(options: RunOptions) -> dict[str, tuple[str, ...]]:
     if train.lr_scheduler not in WARMUP_CURVES:
         reasons[f"--lr-scheduler {train.lr_scheduler} has no warm-up"] = ("warmup_steps",)
     if train.tensorboard == "off":
-        reasons["--tensorboard off"] = ("tensorboard_custom_fn",)
+        reasons["--tensorboard off"] = ("tensorboard_custom_fn", "histograms")
     if AUTO in options.network.model_prefix:
         reasons[f"{options.network.model_prefix} is a new prefix"] = ("overwrite",)
     if train.load_epoch is not None:

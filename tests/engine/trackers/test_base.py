@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+import torch
 
 from weaver_tt.engine.trackers.base import MultiTracker, NullTracker, OptionalTracker, Tracker
 from weaver_tt.engine.trackers.console import Console
@@ -17,7 +18,8 @@ class Recorder(Tracker):
         self.told = []
 
     def __getattribute__(self, name):
-        if name in ("begin", "advance", "interval", "end", "epoch", "finish", "close"):
+        told = ("begin", "advance", "interval", "end", "epoch", "histograms", "finish", "close")
+        if name in told:
             return lambda *args: object.__getattribute__(self, "told").append((name, *args))
         return object.__getattribute__(self, name)
 
@@ -35,13 +37,14 @@ def tell_all(tracker):
             0,
             lambda: {"confusion": draw_matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")},
         )
+        tracker.histograms(lambda: {"weights/a": torch.ones(2)}, 0)
         tracker.finish({"start_lr": 0.1, "seed": None}, {"loss": 0.25})
 
 
 def test_several_tell_each():
     first = Recorder()
     second = Recorder()
-    tell_all(MultiTracker([first, second]))
+    tell_all(MultiTracker([first, OptionalTracker(second, "the second")]))
     assert first.told == second.told
     assert [name for name, *_ in first.told] == [
         "begin",
@@ -50,6 +53,7 @@ def test_several_tell_each():
         "advance",
         "end",
         "epoch",
+        "histograms",
         "finish",
         "end",
         "close",

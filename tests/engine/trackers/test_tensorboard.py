@@ -1,11 +1,13 @@
 """What TensorBoard is given, and where it lies."""
 
 import logging
+import math
 import re
 import time
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -37,6 +39,25 @@ def test_tensorboard_writes_scalars_figures_and_settings(tmp_path):
     assert {"step/loss", "step/learning_rate", "train/loss", "best/loss"} <= set(tags["scalars"])
     assert tags["images"] == ["confusion"]
     assert [(event.step, event.value) for event in events.Scalars("step/loss")] == [(7, 0.25)]
+
+
+def test_histograms_are_of_the_finite_values(tmp_path):
+    tensors = {
+        "weights/a": torch.tensor([[1.0, 2.0], [2.0, math.inf]]),
+        "weights/half": torch.tensor([1.0], dtype=torch.bfloat16),
+        "gradients/a": torch.tensor([math.nan]),
+        "gradients/empty": torch.zeros(0),
+    }
+    board = TensorBoard(str(tmp_path))
+    board.histograms(lambda: tensors, 3)
+    board.close()
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert events.Tags()["histograms"] == ["weights/a", "weights/half"]
+    [event] = events.Histograms("weights/a")
+    assert event.step == 3
+    values = event.histogram_value
+    assert (values.num, values.min, values.max, values.sum) == (3, 1, 2, 5)
 
 
 def test_a_name_without_a_slash_is_weavers_comment():

@@ -7,10 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from torch import Tensor
+
 from weaver_tt.log import log
 
 # draws figures by name, for trackers that show them
 Figures = Callable[[], Mapping[str, Any]]
+# gives tensors by name, whose values are to be shown as distributions
+Tensors = Callable[[], Mapping[str, Tensor]]
 
 
 class Tracker:
@@ -39,6 +43,12 @@ class Tracker:
         self, values: Mapping[str, float], number: int, figures: Figures | None = None
     ) -> None:
         """Metrics of an epoch; ``figures`` draws its figures when called."""
+
+    def histograms(self, tensors: Tensors, number: int) -> None:
+        """How weights and gradients are distributed after an epoch; ``tensors`` gives them.
+
+        They are the training's own: not to be changed, nor kept.
+        """
 
     def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
         """The run is over, with these settings and these metrics of its best epoch."""
@@ -115,6 +125,10 @@ class OptionalTracker(Tracker):
         """Metrics of an epoch."""
         self._attempt(self._tracker.epoch, values, number, figures)
 
+    def histograms(self, tensors: Tensors, number: int) -> None:
+        """Weights and gradients after an epoch."""
+        self._attempt(self._tracker.histograms, tensors, number)
+
     def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
         """The run is over."""
         self._attempt(self._tracker.finish, settings, best)
@@ -160,6 +174,11 @@ class MultiTracker(Tracker):
         """Metrics of an epoch."""
         for tracker in self._trackers:
             tracker.epoch(values, number, figures)
+
+    def histograms(self, tensors: Tensors, number: int) -> None:
+        """Weights and gradients after an epoch."""
+        for tracker in self._trackers:
+            tracker.histograms(tensors, number)
 
     def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
         """The run is over."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from weaver_tt.engine.trackers.base import Figures, Tracker
+from weaver_tt.engine.trackers.base import Figures, Tensors, Tracker
 from weaver_tt.run_files import RunFiles
 
 
@@ -66,6 +66,15 @@ class TensorBoard(Tracker):
         for name, figure in drawn.items():
             with style(), attempting(f"figure {name} in TensorBoard"):
                 self.writer.add_figure(name, figure, number)
+
+    def histograms(self, tensors: Tensors, number: int) -> None:
+        """Write the distribution of the finite values of each tensor."""
+        for name, tensor in tensors().items():
+            values = tensor[tensor.isfinite()]
+            if len(values):
+                # of a type that numpy knows
+                self.writer.add_histogram(name, values.float(), number)
+        self.writer.flush()
 
     def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
         """Write the settings with the metrics of the best epoch."""
