@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from weaver_tt.errors import BadFileError, DataError
+from weaver_tt.formats import hdf5_reader
 from weaver_tt.formats.hdf5_reader import Hdf5Reader
 
 
@@ -186,3 +187,62 @@ def test_rows_and_chunks_of_gigabytes_are_refused_before_they_are_read(tmp_path)
         with pytest.raises(DataError, match="column 'row': a row takes 4000000000 bytes"):
             reader.read(["row"], 0, 1)
         assert reader.read(["pt"], 0, 1)["pt"].to_list() == [1]
+
+
+def test_a_table_is_the_same_however_it_is_divided_into_blocks(path, monkeypatch):
+    names = ["tracks_d0", "jets_pt", "hits_r"]
+    with Hdf5Reader(path) as reader:
+        in_one = reader.read(names, 0, 4)
+        # an entry of the tracks has 7 bytes: blocks of one row, but not of less than a chunk
+        monkeypatch.setattr(hdf5_reader, "BLOCK_BYTES", 21)
+        in_blocks = reader.read(names, 0, 4)
+        tracks, hits = (reader._file[name] for name in ("tracks", "hits"))
+        assert hdf5_reader._blocks(tracks, 0, 4) == [(0, 3), (3, 4)]
+        assert hdf5_reader._blocks(tracks, 1, 3) == [(1, 3)]
+        assert hdf5_reader._blocks(hits, 1, 4) == [(1, 2), (2, 3), (3, 4)]
+        assert hdf5_reader._blocks(hits, 2, 2) == [(2, 2)]
+    for name in names:
+        assert in_blocks[name].to_list() == in_one[name].to_list()
+        assert in_blocks[name].type == in_one[name].type
+    assert in_one["tracks_d0"].to_list() == [[0, 1], [], [7], [9, 10, 11]]
+
+
+@pytest.mark.parametrize("text", ["S3", h5py.string_dtype()])
+def test_a_small_part_of_large_entries_and_entries_with_texts_are_read_by_field(tmp_path, text):
+    kind = np.dtype(
+        [("d0", "f4"), ("name", text), ("cells", "f8", (20,)), ("xy", "i4", (2,)), ("valid", "?")]
+    )
+    tracks = np.zeros((2, 2), kind)
+    tracks["name"] = "a"
+    tracks["d0"] = [[1, 2], [3, 4]]
+    tracks["xy"] = np.arange(8).reshape(2, 2, 2)
+    tracks["valid"] = [[0, 1], [1, 1]]
+    with h5py.File(tmp_path / "f.h5", "w") as file:
+        file["tracks"] = tracks
+    with Hdf5Reader(str(tmp_path / "f.h5")) as reader:
+        assert reader.read(["tracks_d0"], 0, 2)["tracks_d0"].to_list() == [[2], [3, 4]]
+        assert reader.read(["tracks_d0"], 0, 1)["tracks_d0"].to_list() == [[2]]
+        # each entry has an array of its own
+        assert reader.read(["tracks_xy"], 0, 2)["tracks_xy"].to_list() == [
+            [[2, 3]],
+            [[4, 5], [6, 7]],
+        ]
+
+
+def test_rows_stored_without_chunks_are_read_alone(path, monkeypatch):
+    asked = []
+    read = Hdf5Reader._read
+    monkeypatch.setattr(
+        Hdf5Reader,
+        "_read",
+        lambda reader, names, first, last: (
+            asked.append((first, last)) or read(reader, names, first, last)
+        ),
+    )
+    with Hdf5Reader(path) as reader:
+        for first in range(4):
+            reader.read(["hits_r"], first, first + 1)
+        # a chunk of three rows is decoded as a whole with the second of them
+        for first in range(2):
+            reader.read(["tracks_d0"], first, first + 1)
+    assert asked == [(0, 1), (1, 2), (2, 3), (3, 4), (0, 1), (0, 3)]

@@ -10,7 +10,7 @@ import pytest
 
 from weaver_tt.errors import BadFileError, ConfigError, DataError
 from weaver_tt.formats.open_reader import open_reader
-from weaver_tt.formats.reader import Reader, blame_file, column_spellings, share_offsets
+from weaver_tt.formats.reader import Reader, blame_file, column_spellings
 
 
 class Numbers(Reader):
@@ -174,21 +174,6 @@ def test_a_column_can_be_spelt_as_an_identifier_or_by_its_last_word_where_that_i
         "Jets.eta": "Jets.eta", "Muons.eta": "Muons.eta", "Muons_eta": "Muons.eta",
         "a:b": "a:b", "a_b": "a:b", "b": "a:b", "Jets_eta": "Jets_eta",
     }  # fmt: skip
-
-
-def test_equal_counts_share_one_offsets_object_that_begins_at_0():
-    whole = {
-        "a": ak.Array([[9.0], [1.0, 2.0], []]),
-        "b": ak.Array([[8], [3, 4], []]),
-        "c": ak.Array([[1], [2], [3]]),
-        "s": ak.Array(["x", "yz", ""]),
-    }
-    shared = share_offsets({name: array[1:] for name, array in whole.items()})
-    assert shared["a"].layout.offsets is shared["b"].layout.offsets
-    assert shared["a"].layout.offsets.data.tolist() == [0, 2, 2]
-    assert shared["a"].layout.content.data.tolist() == [1.0, 2.0]  # no more than the offsets say
-    assert shared["c"].layout.offsets is not shared["a"].layout.offsets
-    assert shared["s"].to_list() == ["yz", ""]
 
 
 def test_a_name_that_may_mean_several_columns_or_a_part_of_them_says_what_to_write(tmp_path):

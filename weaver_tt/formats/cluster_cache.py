@@ -8,6 +8,8 @@ from threading import Lock
 
 import awkward as ak
 
+from weaver_tt.formats.shared_offsets import slice_table
+
 Arrays = dict[str, ak.Array]
 
 
@@ -43,7 +45,10 @@ class ClusterCache:
         rows: tuple[int, int],
         decode: Callable[[int, int], Arrays],
     ) -> Arrays:
-        """Rows [first, last) of a cluster [begin, end); ``decode`` decodes a row range."""
+        """Rows [first, last) of a cluster [begin, end).
+
+        ``decode`` decodes a row range; columns with equal counts share their offsets in it.
+        """
         begin, end = cluster
         first, last = rows
         key = (owner, (columns, begin))
@@ -68,7 +73,7 @@ class ClusterCache:
             self._clusters[key] = cached
             if cached.remaining <= 0:
                 del self._clusters[key]
-        return {name: array[first - begin : last - begin] for name, array in cached.table.items()}
+        return slice_table(cached.table, first - begin, last - begin)
 
     def forget(self, owner: Hashable) -> None:
         """Drop everything that belongs to ``owner``."""

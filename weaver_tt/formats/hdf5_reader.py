@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import awkward as ak
@@ -24,6 +25,8 @@ VALID = "valid"
 UNCHUNKED = 8192
 MAX_CLUSTERS = 1_000_000  # boundaries of one file
 MAX_BYTES = 2**30  # of one row, or of one chunk, of a data set
+BLOCK_BYTES = 2**23  # of a table that are read at once; a call of h5py takes 0.1 ms
+WHOLE_ENTRY = 10  # size of an entry / size of its fields that are needed, up to which it is read
 
 
 class Hdf5Reader(Reader):
@@ -105,6 +108,10 @@ class Hdf5Reader(Reader):
         step *= -(-self._rows // (step * MAX_CLUSTERS))
         return [*range(0, self._rows, step), self._rows]
 
+    def _decodes_whole_clusters(self, names: Sequence[str]) -> bool:
+        # of data sets without chunks, any rows can be read alone
+        return any(self._columns[name][0].chunks is not None for name in names)
+
     def _close(self) -> None:
         self._file.close()
         if self._source is not None:
@@ -121,8 +128,9 @@ class Hdf5Reader(Reader):
         columns_of: dict[h5py.Dataset, dict[str, str]] = defaultdict(dict)  # -> field -> column
         for name in names:
             dataset, field = self._columns[name]
-            _check_filters(dataset)
-            self._check_size(name, dataset)
+            if dataset not in columns_of:
+                _check_filters(dataset)
+                self._check_size(name, dataset)
             if field is None:
                 table[name] = _read_plain(dataset, first, last)
             else:
@@ -192,22 +200,75 @@ def _read_fields(
     Of a padded table with a field ``valid``, the valid entries of each row.
     """
     is_padded = dataset.ndim == 2 and VALID in dataset.dtype.names
-    needed = names
+    needed = list(names)
     if is_padded and VALID not in names:
-        needed = [*names, VALID]
-    values = dataset.fields(needed)[first:last]  # a structured array (R,) or (R, P)
-    if not is_padded:
-        return {
-            name: ak.from_numpy(_native_order(values[name]), regulararray=True) for name in names
-        }
-    valid = values[VALID].astype(bool)  # (R, P)
-    counts = valid.sum(axis=1)  # (R,)
-    positions = np.flatnonzero(valid)  # (M,)
-    arrays = {}
-    for name in names:
-        entries = values[name].reshape(-1).take(positions)  # (M,)
-        arrays[name] = ak.unflatten(_native_order(entries), counts)
-    return arrays
+        needed.append(VALID)
+    read_rows = _row_reader(dataset, needed)
+    counts = [np.zeros(0, np.int64)]
+    parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in names}
+    for begin, end in _blocks(dataset, first, last):
+        entries = read_rows(begin, end)  # a structured array (B,) or (B, P)
+        if is_padded:
+            valid = entries[VALID].astype(bool)  # (B, P)
+            counts.append(valid.sum(axis=1))
+            # whole entries first, then their fields: what is padding is looked at once
+            entries = _take_entries(entries, np.flatnonzero(valid))  # (M,)
+        for name in names:
+            parts[name].append(_native_order(entries[name]))
+    columns = {}
+    offsets = ak.index.Index64(np.cumsum(np.concatenate([[0], *counts]))) if is_padded else None
+    for name, values in parts.items():
+        column = values[0] if len(values) == 1 else np.concatenate(values)
+        layout = _content(column)
+        if offsets is not None:
+            layout = ak.contents.ListOffsetArray(offsets, layout)
+        columns[name] = ak.Array(layout)
+    return columns
+
+
+def _row_reader(dataset: h5py.Dataset, fields: list[str]) -> Callable[[int, int], npt.NDArray[Any]]:
+    """What reads rows [first, last) of a compound table, of at least the ``fields``.
+
+    Entries are taken as they are stored unless they are much larger than what is needed of them:
+    HDF5 copies single fields one value at a time, which costs more than to read ten times as much.
+    """
+    stored = dataset.dtype
+    needed = sum(stored[field].itemsize for field in fields)
+    if stored.hasobject or stored.itemsize > WHOLE_ENTRY * needed:
+        return lambda first, last: dataset.fields(fields)[first:last]
+    return lambda first, last: dataset[first:last]
+
+
+def _blocks(dataset: h5py.Dataset, first: int, last: int) -> list[tuple[int, int]]:
+    """Rows [first, last) in blocks of about ``BLOCK_BYTES``, at least one.
+
+    They are divided where chunks end, so that each chunk is decompressed once.
+    """
+    row_bytes = max(1, math.prod(dataset.shape[1:]) * dataset.dtype.itemsize)
+    step = max(1, BLOCK_BYTES // row_bytes)
+    if dataset.chunks is not None:
+        step = -(-step // dataset.chunks[0]) * dataset.chunks[0]
+    inner = range((first // step + 1) * step, last, step)
+    return list(pairwise([first, *inner, last]))
+
+
+def _take_entries(entries: npt.NDArray[Any], positions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The entries of a structured array (R, P) at ``positions`` (M,) of R * P: (M,)."""
+    if len(positions) == entries.size:
+        return entries.reshape(-1)
+    if entries.dtype.hasobject:
+        return entries.reshape(-1).take(positions)
+    # as one item each, which numpy moves many times as fast as a structure
+    item = np.dtype((np.void, entries.dtype.itemsize))
+    return entries.reshape(-1).view(item).take(positions).view(entries.dtype)
+
+
+def _content(values: npt.NDArray[Any]) -> ak.contents.Content:
+    """The layout of a column of numbers, of fixed-size arrays or of texts."""
+    if values.ndim == 1 and values.dtype.kind in "biuf":
+        # what from_numpy makes of them, after some more questions
+        return ak.contents.NumpyArray(values)
+    return ak.from_numpy(values, regulararray=True, highlevel=False)
 
 
 def _native_order(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

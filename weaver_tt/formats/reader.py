@@ -34,10 +34,10 @@ from types import TracebackType
 from typing import TypeVar
 
 import awkward as ak
-import numpy as np
 
 from weaver_tt.errors import BadFileError, DataError, WeaverError, nearest
 from weaver_tt.formats.cluster_cache import ClusterCache
+from weaver_tt.formats.shared_offsets import share_offsets
 from weaver_tt.system.stage_times import Stage
 
 # shared by all readers of this process: 128 MiB
@@ -138,7 +138,6 @@ class Reader(ABC):
                     f"{self.place}: column {name!r} has {len(array)} rows in "
                     f"[{first}, {last}) instead of {last - first}"
                 )
-        table = share_offsets(table)
         return {column: table[name] for column, name in zip(columns, names, strict=True)}
 
     def types(self, columns: Sequence[str]) -> dict[str, ak.types.Type]:
@@ -205,14 +204,24 @@ class Reader(ABC):
         # `after` is the boundary behind row `first`, so the cluster is [after - 1, after)
         after = bisect_right(boundaries, first)
         if after == len(boundaries) or last > boundaries[after]:
-            return self._read(names, first, last)
+            return self._read_shared(names, first, last)
         begin = boundaries[after - 1]
         end = boundaries[after]
         if 2 * (last - first) > end - begin:
             # more than half of the cluster: little would be left to gain from keeping it
-            return self._read(names, first, last)
-        decode = partial(self._read, names)
+            return self._read_shared(names, first, last)
+        if not self._decodes_whole_clusters(names):
+            return self._read_shared(names, first, last)
+        decode = partial(self._read_shared, names)
         return CLUSTER_CACHE.read_rows(self, names, (begin, end), (first, last), decode)
+
+    def _read_shared(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
+        """:meth:`_read`, with shared offsets."""
+        return share_offsets(self._read(names, first, last))
+
+    def _decodes_whole_clusters(self, names: Sequence[str]) -> bool:
+        """Whether reading a part of a cluster takes as long as reading all of it."""
+        return True
 
     def resolve(self, columns: Iterable[str]) -> list[str]:
         """Names in the file of ``columns``, whichever way they are spelled.
@@ -326,32 +335,3 @@ def column_spellings(names: Iterable[str]) -> dict[str, str]:
 def _short_spellings(name: str) -> set[str]:
     """Spellings of a column besides its own name: as an identifier, and by its last word."""
     return {identifier_of(name), re.split(r"[./:]", name)[-1]} - {name}
-
-
-def share_offsets(table: Mapping[str, ak.Array]) -> dict[str, ak.Array]:
-    """Give list columns with equal counts the same ``offsets`` object; others stay as they are."""
-    known: list[ak.index.Index] = []
-    return {
-        name: ak.Array(_with_shared_offsets(array.layout, known)) for name, array in table.items()
-    }
-
-
-def _with_shared_offsets(
-    layout: ak.contents.Content, known: list[ak.index.Index]
-) -> ak.contents.Content:
-    """``layout`` with int64 offsets from 0 to the length of its content.
-
-    The offsets are taken from ``known`` if equal ones are there, and added to it otherwise.
-    """
-    # strings are lists of characters: they have "__array__" set, and are values to us
-    is_string = layout.parameter("__array__") is not None
-    if not layout.is_list or layout.is_regular or is_string:
-        return layout
-    layout = layout.to_ListOffsetArray64(start_at_zero=True)
-    offsets = layout.offsets  # (R + 1,)
-    content = layout.content[: offsets[-1]]
-    for shared in known:
-        if np.array_equal(shared.data, offsets.data):
-            return ak.contents.ListOffsetArray(shared, content, parameters=layout.parameters)
-    known.append(offsets)
-    return ak.contents.ListOffsetArray(offsets, content, parameters=layout.parameters)

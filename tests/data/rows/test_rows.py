@@ -99,6 +99,26 @@ def test_taken_rows_are_the_rows_asked_for(counts, data):
     ]
 
 
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=3), st.data())
+def test_rows_of_parts_that_have_equally_many_objects_in_every_row_are_the_rows_asked_for(
+    numbers, data
+):
+    # as in a table without padding: within a part, and sometimes in all of them
+    rows = [rows_with([n] * 4, first=10 * i) for i, n in enumerate(numbers)]
+    index = [data.draw(st.lists(st.integers(0, 3), max_size=5)) for _ in rows]
+    gathered = gather_rows(
+        [
+            (IndexedRows(part), np.array(chosen, np.int64))
+            for part, chosen in zip(rows, index, strict=True)
+        ]
+    )
+    expected = []
+    for part, chosen in zip(rows, index, strict=True):
+        expected += [listed(part)[i] for i in chosen]
+    assert listed(gathered) == expected
+    assert len(gathered.objects["a"].content) == gathered.objects["a"].counts.sum()
+
+
 @given(some_counts, st.data())
 def test_pieces_put_together_are_the_whole(counts, data):
     cut = data.draw(st.integers(0, len(counts)))

@@ -175,10 +175,14 @@ class IndexedRows:
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
         self.starts: dict[int, Integers] = {}  # id of the counts -> first object of each row (R,)
+        # id of the counts -> objects of every row, if all have as many
+        self.lengths: dict[int, int | None] = {}
         for group in rows.objects.values():
             counts = group.counts
             if id(counts) not in self.starts:
                 self.starts[id(counts)] = np.cumsum(counts) - counts
+                is_constant = len(counts) > 0 and (counts == counts[0]).all()
+                self.lengths[id(counts)] = int(counts[0]) if is_constant else None
 
 
 def gather_rows(parts: Sequence[tuple[IndexedRows, Integers]]) -> Rows:
@@ -186,6 +190,7 @@ def gather_rows(parts: Sequence[tuple[IndexedRows, Integers]]) -> Rows:
 
     Each is copied once. At least one part.
     """
+    size = sum(len(index) for _, index in parts)
     # ids of the parts' counts -> objects to gather, and where each part's end
     found: dict[tuple[int, ...], tuple[Integers, list[int]]] = {}
 
@@ -206,6 +211,10 @@ def gather_rows(parts: Sequence[tuple[IndexedRows, Integers]]) -> Rows:
         return found[key]
 
     def gather_objects(contents: list[Any], counts: list[Integers]) -> Any:
+        lengths = {part.lengths[id(own)] for (part, _), own in zip(parts, counts, strict=True)}
+        (length, *others) = lengths
+        if length and not others:
+            return gather_equal(contents, length)
         index, ends = find_objects(counts)
         result = np.empty((len(index), *contents[0].shape[1:]), contents[0].dtype)
         first = 0
@@ -216,11 +225,22 @@ def gather_rows(parts: Sequence[tuple[IndexedRows, Integers]]) -> Rows:
             first = end
         return result
 
+    def gather_equal(contents: list[Any], length: int) -> Any:
+        """Objects of rows that all have ``length`` of them: rows are moved as a whole."""
+        shape = contents[0].shape[1:]
+        result = np.empty((size, length, *shape), contents[0].dtype)
+        first = 0
+        for content, (_, index) in zip(contents, parts, strict=True):
+            last = first + len(index)
+            whole = content.reshape(-1, length, *shape)
+            whole.take(index, axis=0, out=result[first:last], mode="clip")
+            first = last
+        return result.reshape(-1, *shape)
+
     def gather_columns(columns: list[Any]) -> Any:
         chosen = [column[index] for column, (_, index) in zip(columns, parts, strict=True)]
         return concatenate_arrays(chosen)
 
-    size = sum(len(index) for _, index in parts)
     return combine_rows([part.rows for part, _ in parts], gather_columns, gather_objects, size)
 
 

@@ -55,6 +55,7 @@ class _RowsBuilder:
     row_numbers: Integers  # (R,) number of each row in the file
     accounting: Accounting = field(default_factory=Accounting)
     _once: Interner = field(default_factory=Interner)
+    _columns: dict[str, JaggedColumn] = field(default_factory=dict)
     _objects: dict[tuple[int, int], KeptObjects] = field(default_factory=dict)
     _floats: dict[tuple[str, int], Floats] = field(default_factory=dict)
 
@@ -108,9 +109,12 @@ class _RowsBuilder:
         Raises:
             DataError: it is something else.
         """
+        if name in self._columns:
+            return self._columns[name]
         column = flat_column(self.table[name])
         if isinstance(column, JaggedColumn):
-            return JaggedColumn(column.content, self._once(column.offsets), name)
+            self._columns[name] = JaggedColumn(column.content, self._once(column.offsets), name)
+            return self._columns[name]
         if isinstance(column, np.ndarray):
             found = f"one value a row, shape {column.shape}"
         else:
@@ -256,27 +260,30 @@ def scale_columns(columns: Sequence[Floats], variables: Sequence[Variable]) -> F
         last = min(first + SCALE_BLOCK, size)
         block = scratch[: last - first]
         for i, (column, variable) in enumerate(zip(columns, variables, strict=True)):
-            content[first:last, i] = scale_values(column[first:last], variable, block)
+            scale_values(column[first:last], variable, block, content[first:last, i])
     return content
 
 
-def scale_values(values: Floats, variable: Variable, out: Floats) -> Floats:
-    """``clip((values - center) * scale, low, high)`` in ``out``; without a center, ``values``.
+def scale_values(values: Floats, variable: Variable, scratch: Floats, out: Floats) -> None:
+    """``clip((values - center) * scale, low, high)`` into ``out``; without a center, ``values``.
+
+    ``scratch`` is as large as ``values`` and lies side by side in memory.
 
     Raises:
         ConfigError: the center has not been computed yet.
     """
     if variable.center is None:
-        return values
+        out[:] = values
+        return
     if variable.center == "auto":
         raise ConfigError(
             f"variable {variable.name!r}: its center is 'auto', "
             "and no statistics of the training data are at hand"
         )
     # every step in float32, as the readers in C++ compute
-    np.subtract(values, np.float32(variable.center), out=out)
-    np.multiply(out, np.float32(variable.scale), out=out)
-    return np.clip(out, np.float32(variable.low), np.float32(variable.high), out=out)
+    np.subtract(values, np.float32(variable.center), out=scratch)
+    np.multiply(scratch, np.float32(variable.scale), out=scratch)
+    np.clip(scratch, np.float32(variable.low), np.float32(variable.high), out=out)
 
 
 def _add_object_labels(
@@ -363,7 +370,9 @@ def _scaled_like_input(values: Floats, variable: Variable | None) -> Floats:
     """Values as the input ``variable`` is scaled, or as they are."""
     if variable is None:
         return values
-    return scale_values(values, variable, np.empty_like(values))
+    scaled = np.empty_like(values)
+    scale_values(values, variable, scaled, scaled)
+    return scaled
 
 
 def main_group(config: DataConfig) -> InputGroup | None:

@@ -26,7 +26,8 @@ from weaver_tt.data.rows.table import (
 from weaver_tt.data.scan import Scan
 from weaver_tt.errors import BadFileError, DataError
 from weaver_tt.formats.open_reader import open_reader
-from weaver_tt.formats.reader import Reader, share_offsets
+from weaver_tt.formats.reader import Reader
+from weaver_tt.formats.shared_offsets import share_offsets
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
 from weaver_tt.system.signals import end_if_asked
