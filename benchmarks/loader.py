@@ -1,14 +1,19 @@
-"""Rows per second from files to padded batches, beside weaver-core and beside reading alone.
+"""Rows per second from files to padded batches, beside a peer and beside reading alone.
 
     python benchmarks/loader.py --peer-python /path/to/python-with-weaver-core
+    python benchmarks/loader.py --format hdf5 --peer salt --peer-python /path/to/python-with-salt
 
 All read the same files with the same YAML, batch size and cores. The files are JetClass-like (ten
 classes, 16 jagged columns, about 45 particles a jet, LZ4) and written here, unless ``--data`` names
 a folder of ROOT or parquet files, one for each class. Each side runs in a process of its own, in
 turn, ``--repeat`` times; the median of the epochs counts. Our loader and weaver-core's read without
 worker processes, and ours once more with ``--workers`` of them. "Reading alone" is the format's own
-library (uproot, pyarrow) in one thread: the file is kept open, and the same columns are read
+library (uproot, pyarrow, h5py) in one thread: the file is kept open, and the same columns are read
 cluster by cluster and dropped. The share of time of each stage is taken in one thread.
+
+With ``--format hdf5`` it is one file of jets and tracks (19 variables of up to 40 tracks), which
+salt reads, too: contiguous slices in random order, where our rows are shuffled. Beside other jobs
+the rows per second of CPU time say more than those per second of the clock.
 """
 
 from __future__ import annotations
@@ -28,10 +33,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+# benchmarks are scripts, not a package
+sys.path.insert(0, str(Path(__file__).parent))
+
+from hdf5_jets import VARIABLES, write_tables, write_tracks_config
+from peers.salt_loader import salt_batch_sizes, salt_loader
+
 # what a result says of how it was measured
 SETTINGS = (
     "rows",
     "format",
+    "peer",
+    "compression",
+    "tracks",
+    "inputs_only",
     "batch_size",
     "epochs",
     "repeat",
@@ -172,7 +187,7 @@ def write_config(folder: str, pad_mode: str) -> str:
 
 def paths(folder: str) -> list[str]:
     """The files, in order."""
-    suffixes = (".root", ".parquet")
+    suffixes = (".root", ".parquet", ".h5")
     files = [str(path) for path in Path(folder).iterdir() if path.suffix in suffixes]
     return sorted(files)
 
@@ -196,7 +211,7 @@ def our_loader(args: argparse.Namespace, read_ahead: int | None = None) -> Any:
     return loader
 
 
-def peer_loader(args: argparse.Namespace) -> Any:
+def weaver_core_loader(args: argparse.Namespace) -> Any:
     """weaver-core's training loader, as its own train.py makes it."""
     from torch.utils.data import DataLoader
     from weaver.utils.dataset import SimpleIterDataset
@@ -223,6 +238,9 @@ def read_alone(args: argparse.Namespace) -> Iterator[int]:
 
     names = list(make_plan(load_config(args.data_config), "train").columns)
     for path in paths(args.data):
+        if path.endswith(".h5"):
+            yield from read_tables_alone(path)
+            continue
         if path.endswith(".parquet"):
             import pyarrow.parquet as pq
 
@@ -238,15 +256,32 @@ def read_alone(args: argparse.Namespace) -> Iterator[int]:
             yield len(tree.arrays(names, entry_start=first, entry_stop=last))
 
 
-def time_epochs(epochs: Sequence[Callable[[], Iterator[int]]]) -> list[float]:
-    """Rows per second of each epoch, which gives the number of rows of each of its batches."""
+def read_tables_alone(path: str) -> Iterator[int]:
+    """Number of rows of each block of an HDF5 file's tables that h5py reads."""
+    import h5py
+
+    with h5py.File(path) as file:
+        for first in range(0, len(file["jets"]), 1000):
+            jets = file["jets"][first : first + 1000]
+            file["tracks"][first : first + 1000]
+            yield len(jets)
+
+
+def time_epochs(epochs: Sequence[Callable[[], Iterator[int]]]) -> list[tuple[float, float]]:
+    """Rows per second of each epoch, and per second of CPU time.
+
+    An epoch gives the number of rows of each of its batches.
+    """
     rates = []
     for epoch in epochs:
         rows = 0
         start = time.perf_counter()
+        cpu_start = time.process_time()
         for size in epoch():
             rows += size
-        rates.append(rows / (time.perf_counter() - start))
+        cpu_seconds = time.process_time() - cpu_start
+        seconds = time.perf_counter() - start
+        rates.append((rows / seconds, rows / cpu_seconds))
     return rates
 
 
@@ -318,8 +353,11 @@ def run_child(args: argparse.Namespace) -> None:
     elif args.child == "ours":
         loader = our_loader(args)
         epochs = [functools.partial(batch_sizes, loader, number) for number in range(args.epochs)]
+    elif args.peer == "salt":
+        loader = salt_loader(paths(args.data)[0], VARIABLES, args.batch_size)
+        epochs = [functools.partial(salt_batch_sizes, loader)] * args.epochs
     else:
-        loader = peer_loader(args)
+        loader = weaver_core_loader(args)
         epochs = [lambda: (args.batch_size for _ in loader)] * args.epochs
     print(json.dumps(time_epochs(epochs)))
 
@@ -328,7 +366,7 @@ def start_child(args: argparse.Namespace, who: str, workers: int = 0) -> Any:
     """Start this file with ``--child`` and return its result."""
     is_peer = who == "peer"
     command = [args.peer_python if is_peer else sys.executable, __file__, "--child", who]
-    for name in ("data", "data_config", "batch_size", "epochs", "threads", "fetch_step"):
+    for name in ("data", "data_config", "batch_size", "epochs", "threads", "fetch_step", "peer"):
         value = getattr(args, name)
         command += [f"--{name.replace('_', '-')}", str(value)]
     command += ["--workers", str(workers)]
@@ -352,15 +390,21 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     if args.workers:
         sides[f"weaver_tt, {args.workers} workers"] = ("ours", args.workers)
     if args.peer_python:
-        sides["weaver-core"] = ("peer", 0)
+        sides[args.peer] = ("peer", 0)
     # in turn, so that a busy spell of the machine meets all sides
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
     for _ in range(args.repeat):
         for name, (who, workers) in sides.items():
             found[name] += start_child(args, who, workers)
     rates = {}
     for name, values in found.items():
-        rates[name] = {"rows_per_second": median(values), "all": values}
+        by_clock, by_cpu = zip(*values, strict=True)
+        rates[name] = {
+            "rows_per_second": median(by_clock),
+            "rows_per_cpu_second": median(by_cpu),
+            "all": by_clock,
+            "all_cpu": by_cpu,
+        }
     stages = start_child(args, "stages")
     settings = {name: getattr(args, name) for name in SETTINGS}
     cpus = len(os.sched_getaffinity(0))
@@ -369,16 +413,20 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> None:
     """Print the table."""
-    ours = result["rates"]["weaver_tt"]["rows_per_second"]
+    rates = result["rates"]
+    ours = rates["weaver_tt"]
     print(
-        f"{'loader':32s} {'rows/s (median)':>16s} {'lowest':>10s} {'highest':>10s} "
-        f"{'weaver_tt to it':>16s}"
+        f"{'loader':24s} {'rows/s (median)':>16s} {'lowest':>10s} {'highest':>10s} "
+        f"{'weaver_tt to it':>16s} {'rows/CPU s':>12s} {'weaver_tt to it':>16s}"
     )
-    for name, rate in result["rates"].items():
+    for name, rate in rates.items():
         middle = rate["rows_per_second"]
-        lowest = min(rate["all"])
-        highest = max(rate["all"])
-        print(f"{name:32s} {middle:16,.0f} {lowest:10,.0f} {highest:10,.0f} {ours / middle:16.2f}")
+        of_cpu = rate["rows_per_cpu_second"]
+        print(
+            f"{name:24s} {middle:16,.0f} {min(rate['all']):10,.0f} {max(rate['all']):10,.0f} "
+            f"{ours['rows_per_second'] / middle:16.2f} {of_cpu:12,.0f} "
+            f"{ours['rows_per_cpu_second'] / of_cpu:16.2f}"
+        )
     print("\nwhere the time goes, in one thread")
     for stage, share in result["stages"].items():
         print(f"  {stage:30s} {share:16.1%}")
@@ -393,7 +441,21 @@ def main() -> None:
         "--data", help="folder of ROOT or parquet files, one for each class (default: generated)"
     )
     parser.add_argument(
-        "--format", default="root", choices=["root", "parquet"], help="of the generated files"
+        "--format",
+        default="root",
+        choices=["root", "parquet", "hdf5"],
+        help="of the generated files; hdf5: ten times --rows jets with tracks in one file",
+    )
+    parser.add_argument(
+        "--compression", default="none", choices=["none", "lzf", "gzip"], help="of HDF5 files"
+    )
+    parser.add_argument(
+        "--tracks", type=float, default=12, help="tracks of a jet in HDF5 files; 40: no padding"
+    )
+    parser.add_argument(
+        "--inputs-only",
+        action="store_true",
+        help="HDF5 tables hold the 19 variables alone, without six others that are not read",
     )
     parser.add_argument(
         "--data-config", help="data YAML (default: one in the style of JetClass_full)"
@@ -422,7 +484,8 @@ def main() -> None:
         default=2,
         help="worker processes of the second run of ours; 0 for none",
     )
-    parser.add_argument("--peer-python", help="a python that has weaver-core")
+    parser.add_argument("--peer", default="weaver-core", choices=["weaver-core", "salt"])
+    parser.add_argument("--peer-python", help="a python that has the peer")
     parser.add_argument(
         "--fetch-step",
         type=float,
@@ -437,11 +500,20 @@ def main() -> None:
     if args.child:
         run_child(args)
         return
+    if (args.peer == "salt") != (args.format == "hdf5") and args.peer_python:
+        parser.error("salt reads HDF5 files, weaver-core the others")
     with tempfile.TemporaryDirectory() as scratch:
         if args.data is None:
             args.data = scratch
-            write_files(scratch, args.rows, args.cluster, args.format)
-        if args.data_config is None:
+            if args.format == "hdf5":
+                compression = None if args.compression == "none" else args.compression
+                path = Path(scratch, "jets.h5")
+                write_tables(path, 10 * args.rows, args.tracks, compression, args.inputs_only)
+            else:
+                write_files(scratch, args.rows, args.cluster, args.format)
+        if args.data_config is None and args.format == "hdf5":
+            args.data_config = write_tracks_config(scratch)
+        elif args.data_config is None:
             args.data_config = write_config(scratch, args.pad_mode)
         result = measure(args)
     show(result)

@@ -130,7 +130,7 @@ def _is_packed(layout: Content) -> bool:
     return (
         isinstance(layout, ListOffsetArray)
         and layout.offsets.dtype == np.int64
-        and layout.offsets[0] == 0
+        and layout.offsets.data[0] == 0
     )
 
 

@@ -30,25 +30,36 @@ def _with_shared_offsets(layout: Content, known: list[Index]) -> Content:
     """``layout`` with offsets of ``known`` if equal ones are there; added to it otherwise."""
     if not _is_list(layout):
         return layout
-    # the decoder may have known that columns are of the same objects
-    if isinstance(layout, ListOffsetArray):
-        is_known = any(layout.offsets is shared for shared in known)
-        if is_known and len(layout.content) == layout.offsets.data[-1]:
-            return layout
-    layout = layout.to_ListOffsetArray64(start_at_zero=True)
-    offsets = layout.offsets  # (R + 1,)
-    content = layout.content[: offsets[-1]]
-    for shared in known:
-        if np.array_equal(shared.data, offsets.data):
-            return ListOffsetArray(shared, content, parameters=layout.parameters)
-    known.append(offsets)
-    return ListOffsetArray(offsets, content, parameters=layout.parameters)
+    if not _is_packed(layout):
+        layout = layout.to_ListOffsetArray64(start_at_zero=True)
+    offsets = _once(layout.offsets, known)  # (R + 1,)
+    objects = int(offsets.data[-1])
+    # the decoder may have known already that columns are of the same objects
+    if offsets is layout.offsets and objects == len(layout.content):
+        return layout
+    return ListOffsetArray(offsets, layout.content[:objects], parameters=layout.parameters)
 
 
 def _is_list(layout: Content) -> bool:
     """Whether rows are lists of any length; texts, which are lists of characters, are values."""
     is_text = layout.parameter("__array__") is not None
     return layout.is_list and not layout.is_regular and not is_text
+
+
+def _is_packed(layout: Content) -> bool:
+    """Whether the offsets are int64 and begin at 0."""
+    if not isinstance(layout, ListOffsetArray):
+        return False
+    return layout.offsets.dtype == np.int64 and layout.offsets.data[0] == 0
+
+
+def _once(offsets: Index, known: list[Index]) -> Index:
+    """The offsets of ``known`` that equal ``offsets``, which are else added to it."""
+    for shared in known:
+        if shared is offsets or np.array_equal(shared.data, offsets.data):
+            return shared
+    known.append(offsets)
+    return offsets
 
 
 def slice_table(table: Mapping[str, ak.Array], first: int, last: int) -> dict[str, ak.Array]:

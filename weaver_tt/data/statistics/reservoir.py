@@ -19,34 +19,30 @@ class Reservoir:
     The same ones for the same seed.
     """
 
-    def __init__(self, capacity: int, seed: int) -> None:
+    def __init__(self, capacity: int, seed: int, dtype: npt.DTypeLike = np.float64) -> None:
+        """``dtype``: that of the values that are kept."""
         self.capacity = capacity
         self.seen = 0
         self._random = np.random.default_rng(seed)
-        self._values: npt.NDArray[np.float64] = np.empty(0)
-        self._parts: list[npt.NDArray[np.float64]] = []  # values that are not yet in _values
+        # where nothing has been written, the system gives no memory
+        self._values = np.empty(capacity, dtype)
 
     def add(self, values: npt.NDArray[Any]) -> None:
         """Offer values (M,)."""
-        room = max(0, self.capacity - self.seen)
-        if room:
-            self._parts.append(values[:room].astype(np.float64))
-            self.seen += min(room, len(values))
-            values = values[room:]
+        fitting = values[: max(0, self.capacity - self.seen)]
+        self._values[self.seen : self.seen + len(fitting)] = fitting
+        self.seen += len(fitting)
+        values = values[len(fitting) :]
         if len(values) == 0:
             return
-        kept = self.values()
         # value number t of the stream (from 1) takes a place with probability capacity / t
         last = self.seen + len(values)
         place = self._random.integers(0, np.arange(self.seen + 1, last + 1))  # (M,)
         chosen = np.flatnonzero(place < self.capacity)
         # of several values that take the same place, the last one stays
-        kept[place[chosen]] = values[chosen]
+        self._values[place[chosen]] = values[chosen]
         self.seen = last
 
-    def values(self) -> npt.NDArray[np.float64]:
+    def values(self) -> npt.NDArray[Any]:
         """The values that are kept: (at most capacity,)."""
-        if self._parts:
-            self._values = np.concatenate([self._values, *self._parts])
-            self._parts = []
-        return self._values
+        return self._values[: self.seen]

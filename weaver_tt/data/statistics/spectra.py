@@ -139,8 +139,8 @@ class Spectra:
         labels = hist.axis.IntCategory(range(len(weights.classes)), name="label")
         self.histogram = hist.Hist(labels, *axes, storage=hist.storage.Double())
         # the same seed chooses the same rows for both
-        self._cells = Reservoir(SAMPLE_ROWS, SEED)
-        self._base = Reservoir(SAMPLE_ROWS, SEED)
+        self._cells = Reservoir(SAMPLE_ROWS, SEED, np.int32)
+        self._base = None if weights.base is None else Reservoir(SAMPLE_ROWS, SEED)
 
     @property
     def values(self) -> dict[str, Numbers]:
@@ -164,16 +164,20 @@ class Spectra:
         cells = np.full(len(inside), OUTSIDE)
         cells[inside] = np.ravel_multi_index((label, *bins), shape)
         self._cells.add(cells)
-        self._base.add(binned.base)
+        if self._base is not None:
+            self._base.add(binned.base)
 
     def row_weights(self, tables: Numbers) -> Numbers:
         """Weight of each row under ``tables`` (K, bins ...): 0 outside.
 
         Of a random choice of SAMPLE_ROWS rows, if there are more.
         """
-        cells = self._cells.values().astype(np.int64)
-        weights = np.where(cells == OUTSIDE, 0.0, tables.ravel()[cells])
-        return weights * self._base.values()
+        # OUTSIDE, which is -1, finds the last of them
+        with_outside = np.append(tables.ravel(), 0.0)
+        weights: Numbers = with_outside[self._cells.values()]
+        if self._base is not None:
+            weights *= self._base.values()
+        return weights
 
     def _count(self, counts: Counter[str], labels: Integers) -> None:
         """Add the rows of each class, from numbers of classes (n,)."""
