@@ -1,6 +1,10 @@
 """Weights from files: all of them, what fits of a published network, and those that are frozen."""
 
+import argparse
 import logging
+import os
+from collections import defaultdict
+from pathlib import Path
 
 import pytest
 import torch
@@ -207,13 +211,147 @@ def test_weights_can_be_left_out_by_name(tmp_path, log):
 def test_nothing_that_fits_is_another_network_with_the_nearest_names_and_the_prefix_that_helps(
     tmp_path,
 ):
-    state = {f"mod.{name}": value for name, value in network(1).unwrapped.state_dict().items()}
+    names = ["head.weight", "head.bias", "body.0.bias"]
+    state = {f"mod.{name}": network(1).unwrapped.state_dict()[name] for name in names}
+    # so few of all that they may fit by accident
+    state |= {f"other.{number}": torch.zeros(1) for number in range(9)}
     with pytest.raises(TrainingError) as error:
         load_partial_weights(network(), saved(tmp_path, state))
     message = str(error.value)
     assert "none of its weights fits net.py" in message
     assert "mod.head.weight (did you mean 'head.weight'" in message
-    assert "without the prefix 'mod' names would fit: FILE.pt:mod" in message
+    assert "3 of 12 would fit without the prefix 'mod'" in message
+
+
+# --- checkpoints of any kind
+
+
+def weights_equal(loaded, state):
+    """Whether a network has these weights."""
+    own = loaded.unwrapped.state_dict()
+    return all(torch.equal(own[name], value) for name, value in state.items())
+
+
+class Settings:
+    """What a library keeps beside the weights."""
+
+    def __init__(self):
+        self.rate = 0.1
+
+
+def lightning(state, **more):
+    """A checkpoint as Lightning writes them: settings are objects, moments lie beside."""
+    return {
+        "epoch": 3,
+        "pytorch-lightning_version": "2.4.0",
+        "state_dict": {f"model.{name}": value for name, value in state.items()}
+        | {"loss.weight": torch.ones(2)},
+        "hyper_parameters": argparse.Namespace(rate=0.1, settings=Settings()),
+        "callbacks": {
+            "ModelCheckpoint": {"best": Path("m.ckpt"), "more": defaultdict(list, a=[1])}
+        },
+        "optimizer_states": [{"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": []}],
+    } | more
+
+
+def test_a_checkpoint_of_lightning_is_read_without_its_objects(tmp_path, log):
+    state = network(1).unwrapped.state_dict()
+    path = saved(tmp_path, lightning(state), "last.ckpt")
+    mine = network(2)
+    load_partial_weights(mine, path)
+    assert weights_equal(mine, state)
+    left_aside = next(line for line in log.messages if "left aside" in line)
+    for name in ("argparse.Namespace", "test_weights.Settings", "collections.defaultdict"):
+        assert name in left_aside
+    assert "9 of 10 names fit without the prefix 'model'" in log.text
+    assert "of each part: body 7 of 7, head 2 of 2" in log.text
+    # and by its prefix
+    other = network(3)
+    load_weights(other, f"{path}:model")
+    assert weights_equal(other, state)
+
+
+class Call:
+    """Runs code where a checkpoint with it is loaded carelessly."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+def test_nothing_that_a_checkpoint_names_is_called(tmp_path):
+    canary = tmp_path / "canary"
+    state = network(1).unwrapped.state_dict()
+    code = f"open({str(canary)!r}, 'w')"
+    mine = network(2)
+    load_partial_weights(
+        mine, saved(tmp_path, lightning(state, hyper_parameters=Call(exec, code)), "a.ckpt")
+    )
+    assert weights_equal(mine, state)
+    system = Call(os.system, f"touch {canary}")
+    with pytest.raises(TrainingError, match="no readable weights"):
+        load_partial_weights(
+            network(2), saved(tmp_path, lightning(state, hyper_parameters=system), "b.ckpt")
+        )
+    assert not canary.exists()
+
+
+def test_names_of_a_part_are_found_in_the_network_that_has_it(tmp_path, log):
+    class Wrapper(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mod = Net()
+            self.more = nn.Linear(1, 1)
+
+    state = network(1).unwrapped.state_dict()
+    mine = Network(Wrapper(), ["x"], "net.py")
+    load_partial_weights(mine, saved(tmp_path, state))
+    assert weights_equal(mine, {f"mod.{name}": value for name, value in state.items()})
+    assert "9 of 9 names fit with the prefix 'mod'" in log.text
+    assert "of each part: mod 9 of 9, more 0 of 2" in log.text
+
+
+def test_where_two_networks_of_a_file_fit_it_is_asked_which(tmp_path):
+    state = network(1).unwrapped.state_dict()
+    both = {
+        f"{name}.{key}": value for name in ("student", "teacher") for key, value in state.items()
+    }
+    path = saved(tmp_path, both)
+    with pytest.raises(
+        TrainingError, match=r"9 of its weights fit without the prefix 'student' or"
+    ):
+        load_partial_weights(network(2), path)
+    mine = network(2)
+    load_partial_weights(mine, f"{path}:teacher")
+    assert weights_equal(mine, state)
+
+
+def test_an_average_of_torch_is_taken_off_its_wrapper(tmp_path):
+    averaged = torch.optim.swa_utils.AveragedModel(network(1).unwrapped)
+    mine = network(2)
+    load_partial_weights(mine, saved(tmp_path, averaged.state_dict()))
+    assert weights_equal(mine, network(1).unwrapped.state_dict())
+
+
+def test_a_run_is_named_by_its_prefix(tmp_path):
+    state = network(1).unwrapped.state_dict()
+    saved(tmp_path, state, "net_best_epoch_state.pt")
+    mine = network(2)
+    load_partial_weights(mine, str(tmp_path / "net"))
+    assert weights_equal(mine, state)
+
+
+def test_of_several_networks_under_a_prefix_one_is_to_be_named(tmp_path):
+    state = network(1).unwrapped.state_dict()
+    for number in (0, 1):
+        saved(tmp_path, state, f"net_member-{number}_best_epoch_state.pt")
+    with pytest.raises(ConfigError, match=r"there are 2 networks; say which: .*net_member-0, .*1$"):
+        load_partial_weights(network(2), str(tmp_path / "net"))
+    mine = network(2)
+    load_partial_weights(mine, str(tmp_path / "net_member-1"))
+    assert weights_equal(mine, state)
 
 
 def test_leaving_out_without_loading_is_a_mistake():

@@ -66,3 +66,53 @@ def test_without_averaging_there_are_no_other_weights(small_run, capsys, name):
     assert small_run(*flags, "-m", f"{small_run.prefix}{name}") == 1
     assert "there is no" in (message := capsys.readouterr().err)
     assert "net_best_epoch_plain.pt; without --ema in the training" in message
+
+
+@pytest.fixture
+def trained(small_run):
+    """An ensemble with averages in two folds, and a network alone; their folder."""
+    assert small_run("--ema", 0.9, *COMMON) == 0
+    flags = ("--ensemble", 2, "--cross-validation", "number%2", "-m", small_run.folder / "m" / "cv")
+    assert small_run(*flags, *COMMON) == 0
+    return small_run
+
+
+@pytest.mark.parametrize(
+    ("given", "file"),
+    [
+        ("net", "net_best_epoch_state.pt"),
+        ("net_best_epoch_state.pt", "net_best_epoch_state.pt"),
+        ("net_epoch-0_plain.pt", "net_epoch-0_plain.pt"),
+        ("net_resume.pt", "net_epoch-0_plain.pt"),
+        ("cv_fold-1_member-1", "cv_fold-1_member-1_best_epoch_state.pt"),
+        ("cv_fold-0_member-1_resume.pt", "cv_fold-0_member-1_epoch-0_state.pt"),
+    ],
+)
+def test_a_training_begins_with_the_weights_of_any_file_of_another(trained, given, file, capsys):
+    folder = trained.prefix.parent
+    flags = ("--load-model-weights", folder / given, "--start-lr", 1e-30, "--optimizer", "sgd")
+    assert trained("-m", folder / "new", *flags) == 0
+    assert "4 of 4 weights loaded into the network's 4" in capsys.readouterr().err
+    expected = torch.load(folder / file, weights_only=True)
+    found = torch.load(folder / "new_epoch-0_state.pt", weights_only=True)
+    for name, values in expected.items():
+        assert torch.equal(found[name], values), name
+
+
+def test_a_prefix_of_several_networks_is_refused_before_the_training(trained, capsys):
+    folder = trained.prefix.parent
+    assert trained("-m", folder / "new", "--load-model-weights", folder / "cv") == 1
+    assert "there are 2 networks; say which: " in capsys.readouterr().err
+    assert trained("-m", folder / "new", "--load-model-weights", folder / "cv_fold-0") == 1
+    assert "cv_fold-0_member-0" in capsys.readouterr().err
+
+
+def test_each_fold_begins_with_the_network_of_its_own_fold(trained):
+    folder = trained.prefix.parent
+    flags = ("--load-model-weights", folder / "cv_{fold}_member-1", "--start-lr", 1e-30)
+    flags = (*flags, "--optimizer", "sgd", "--cross-validation", "number%2")
+    assert trained("-m", folder / "new", *flags) == 0
+    for fold in (0, 1):
+        before = torch.load(folder / f"cv_fold-{fold}_member-1_best_epoch_state.pt")
+        found = torch.load(folder / f"new_fold-{fold}_epoch-0_state.pt")
+        assert all(torch.equal(found[name], before[name]) for name in before)

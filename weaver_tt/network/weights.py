@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +19,15 @@ from weaver_tt.network.name_patterns import match_names
 from weaver_tt.network.network import Network
 from weaver_tt.nn.layers.attention import current_name
 from weaver_tt.options.train import NetworkOptions
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system.checksums import check_entries
 
 MAX_KEYS = 8  # listed of each kind when weights do not fit
 # keys under which a checkpoint keeps the weights among other things
 CONTAINERS = ("state_dict", "model_state_dict", "model", "weights")
+# FILE.pt:PREFIX; only behind these endings, as a colon may be part of any path
+FILE_AND_PREFIX = re.compile(r"(.+\.(?:pt|pth|ckpt)):(.+)", re.DOTALL)
+LOAD_FLAG = "--load-model-weights"
 WRAPPERS = ("module.", "_orig_mod.")  # what DDP and torch.compile put before every name
 EXCLUDE_FLAG = "--exclude-model-weights"
 FREEZE_FLAG = "--freeze-model-weights"
@@ -77,15 +83,20 @@ def prepare_network(network: Network, options: NetworkOptions) -> None:
 def load_partial_weights(network: Network, path: str, exclude: str | None = None) -> None:
     """``--load-model-weights``: put into ``network`` what fits of ``path``; log what does not.
 
-    ``path`` is ``FILE`` or ``FILE:PREFIX``. ``exclude`` are regular expressions, separated by
-    commas: names that one of them matches from their beginning are left out. So are names that the
-    network does not have, and weights of another shape, such as a head for other classes.
+    ``path`` is ``FILE``, ``FILE:PREFIX`` or the prefix of a run, of which the best epoch is taken.
+    Where no name is one of the network's, but all of them are with a prefix less or a prefix more,
+    such as Lightning's ``model.``, they are taken so. ``exclude`` are regular expressions,
+    separated by commas: names that one of them matches from their beginning are left out. So are
+    names that the network does not have, and weights of another shape, such as a head for other
+    classes.
 
     Raises:
+        ConfigError: ``path`` is the prefix of several networks.
         TrainingError: nothing fits: these are weights of another network.
     """
     own = network.unwrapped.state_dict()
-    state = read_state_dict(path, own)
+    path = find_weights(path)
+    state = _with_own_prefix(read_state_dict(path, own), own, path)
     patterns = exclude.split(",") if exclude else []
     left_out = match_names(patterns, state, EXCLUDE_FLAG)
     given = {name: value for name, value in state.items() if name not in left_out}
@@ -97,11 +108,14 @@ def load_partial_weights(network: Network, path: str, exclude: str | None = None
     differences |= _key_differences(own, given)
     if not fitting:
         problem = f"{path}: none of its weights fits {network.source}"
-        reasons = [*_difference_lines(differences, MAX_KEYS), *_prefix_hint(own, given)]
+        reasons = _difference_lines(differences, MAX_KEYS)
+        for way in _ways_to_fit(given, own)[:1]:
+            reasons.append(f"{way.fitting} of {len(given)} would fit {way.text}")
         raise TrainingError("\n  ".join([problem, *reasons]))
     network.unwrapped.load_state_dict(fitting, strict=False)
     summary = f"{path}: {len(fitting)} of {len(state)} weights loaded into the network's {len(own)}"
-    text = "\n  ".join([summary, *_difference_lines(differences)])
+    parts = f"of each part: {', '.join(_count_by_part(fitting, own))}"
+    text = "\n  ".join([summary, parts, *_difference_lines(differences)])
     if any(differences.values()):
         # part of the network begins with random weights: that should be seen
         log.warning("%s", text)
@@ -148,32 +162,138 @@ def read_state_dict(path: str | Path, own: Collection[str] = ()) -> Mapping[str,
     Raises:
         TrainingError: there is no such file, or it holds something else.
     """
-    # only .pt: a colon may be part of any path
-    file, _, prefix = str(path).partition(".pt:")
-    if not prefix:
+    parts = FILE_AND_PREFIX.fullmatch(str(path))
+    if parts is None:
         state = _strip_wrappers(_read_file(Path(path)), own)
         return _with_current_names(state, own)
-    state = _strip_wrappers(_read_file(Path(f"{file}.pt")), own)
-    below = {}
-    for name, value in state.items():
-        if name.startswith(f"{prefix}."):
-            below[name.removeprefix(f"{prefix}.")] = value
+    file, prefix = parts.groups()
+    state = _strip_wrappers(_read_file(Path(file)), own)
+    below = _below(prefix, state)
     if not below:
         raise TrainingError(
-            f"{file}.pt: no weights under {prefix!r}; {nearest(prefix, _prefixes(state))}"
+            f"{file}: no weights under {prefix!r}; {nearest(prefix, _prefixes(state))}"
         )
     return _with_current_names(below, own)
+
+
+def find_weights(path: str) -> str:
+    """The file that ``path`` names: the best epoch, where it is the prefix of a run.
+
+    Raises:
+        ConfigError: there are several networks under the prefix; names them.
+    """
+    if FILE_AND_PREFIX.fullmatch(path) or Path(path).is_file():
+        return path
+    files = RunFiles(path)
+    if files.best.is_file():
+        return str(files.best)
+    several = [*files.members(None).values(), *files.folds().values()]
+    if several:
+        shown = [network.prefix for network in several[:MAX_KEYS]]
+        raise ConfigError(
+            f"{LOAD_FLAG} {path}: there are {len(several)} networks; say which: {', '.join(shown)}"
+        )
+    return path
+
+
+def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights under ``prefix``, without it."""
+    return {
+        name.removeprefix(f"{prefix}."): value
+        for name, value in state.items()
+        if name.startswith(f"{prefix}.")
+    }
+
+
+def _with_own_prefix(
+    state: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str
+) -> Mapping[str, Tensor]:
+    """The weights that become the network's ``own`` with one prefix less, or one more.
+
+    As they are, where some fit as they are; so, too, where only a few would fit: by accident.
+
+    Raises:
+        TrainingError: they fit in several ways.
+    """
+    if any(name in own for name in state):
+        return state
+    ways = _ways_to_fit(state, own)
+    if not ways or 2 * ways[0].fitting < min(len(state), len(own)):
+        return state
+    best = [way for way in ways if way.fitting == ways[0].fitting]
+    if len(best) > 1:
+        shown = " or ".join(way.text for way in best[:MAX_KEYS])
+        raise TrainingError(
+            f"{path}: {best[0].fitting} of its weights fit {shown}; FILE.pt:PREFIX says which are "
+            "taken"
+        )
+    [way] = best
+    log.info("%s: %d of %d names fit %s", path, way.fitting, len(state), way.text)
+    return way.state
+
+
+class _Way(NamedTuple):
+    """Weights with other names, and how many of them a network has."""
+
+    fitting: int
+    text: str  # what was done to the names
+    state: Mapping[str, Tensor]
+
+
+def _ways_to_fit(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[_Way]:
+    """How names become the network's with a prefix less or more, those first with which most do."""
+    ways = []
+    # the shortest first: as much as possible should fit
+    for prefix in sorted(_prefixes(state), key=_shortest_first):
+        below = _with_current_names(_below(prefix, state), own)
+        ways.append(_Way(_count_fitting(below, own), f"without the prefix {prefix!r}", below))
+    for prefix in sorted(_prefixes(own), key=_shortest_first):
+        above = {f"{prefix}.{name}": value for name, value in state.items()}
+        named = _with_current_names(above, own)
+        ways.append(_Way(_count_fitting(named, own), f"with the prefix {prefix!r}", named))
+    ways = [way for way in ways if way.fitting]
+    return sorted(ways, key=lambda way: -way.fitting)
+
+
+def _shortest_first(prefix: str) -> tuple[int, str]:
+    return len(prefix), prefix
+
+
+def _count_fitting(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> int:
+    fits = [name in own and own[name].shape == value.shape for name, value in state.items()]
+    return sum(fits)
+
+
+def _count_by_part(fitting: Collection[str], own: Collection[str]) -> list[str]:
+    """``body 7 of 7`` for each part of the network, as deep as there are several of them."""
+    depth = 1
+    deepest = max(name.count(".") for name in own)
+    while depth < deepest and len({_part(name, depth) for name in own}) == 1:
+        depth += 1
+    totals = Counter(_part(name, depth) for name in own)
+    loaded = Counter(_part(name, depth) for name in fitting)
+    return [f"{part} {loaded[part]} of {total}" for part, total in totals.items()]
+
+
+def _part(name: str, depth: int) -> str:
+    """The first ``depth`` names of those that lead to a weight, without its own."""
+    parents = name.split(".")[:-1]
+    return ".".join(parents[:depth]) or name
 
 
 def _read_file(path: Path) -> Mapping[str, Tensor]:
     """The state_dict in a file."""
     if not path.is_file():
         raise TrainingError(f"weights {path}: {explain_missing_file(path, '*.pt')}")
+    refusal: Exception | None = None
     try:
         check_entries(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader raises whatever the bytes lead to
-        raise TrainingError(f"{path}: {_explain_unreadable(error)}") from error
+        refusal = error
+        state = _read_beside_others(path)
+    if refusal is not None and not state:
+        raise TrainingError(f"{path}: {_explain_unreadable(refusal)}") from refusal
     if isinstance(state, Mapping):
         if "param_groups" in state:
             weights_file = str(path).replace("_optimizer", "_state")
@@ -184,10 +304,44 @@ def _read_file(path: Path) -> Mapping[str, Tensor]:
             if isinstance(state.get(key), Mapping):
                 state = state[key]
                 break
+    if refusal is not None and not (state and _is_state_dict(state)):
+        raise TrainingError(f"{path}: {_explain_unreadable(refusal)}") from refusal
     if not _is_state_dict(state):
         raise TrainingError(
             f"{path}: expected a state_dict, names and tensors, not {describe_value(state)}"
         )
+    return state
+
+
+class _Nothing:
+    """Stands for any class or function of which a checkpoint holds more than tensors.
+
+    Nothing of it is imported or called: an empty mapping takes the place of its objects.
+    """
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Any:
+        """An empty mapping, which torch's reader fills with whatever it is given."""
+        return OrderedDict()
+
+
+def _read_beside_others(path: Path) -> Any:
+    """The content of a checkpoint that holds more than tensors; None where it cannot be told.
+
+    Lightning, for one, keeps settings as objects beside the weights. They are left aside: torch's
+    restricted reader is given :class:`_Nothing` for each name that it does not know.
+    """
+    # of torch 2.6
+    list_others = getattr(torch.serialization, "get_unsafe_globals_in_checkpoint", None)
+    if list_others is None:
+        return None
+    try:
+        others = list_others(path)
+        with torch.serialization.safe_globals([(_Nothing, name) for name in others]):
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:
+        # whoever asks has an error already, which says more
+        return None
+    log.info("%s: left aside, as they are no weights: %s", path, ", ".join(sorted(others)))
     return state
 
 
@@ -282,12 +436,3 @@ def _difference_lines(
             shown.append("…")
         lines.append(f"{kind} ({len(keys)}): {', '.join(shown)}")
     return lines
-
-
-def _prefix_hint(ours: Collection[str], theirs: Collection[str]) -> list[str]:
-    """A line with the prefix to remove, if that makes names fit."""
-    # the shortest first: as much as possible should fit
-    for prefix in sorted(_prefixes(theirs), key=len):
-        if any(f"{prefix}.{name}" in theirs for name in ours):
-            return [f"without the prefix {prefix!r} names would fit: FILE.pt:{prefix}"]
-    return []

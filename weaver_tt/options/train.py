@@ -173,8 +173,8 @@ class NetworkOptions:
     )
     load_model_weights: str | None = flag(
         None,
-        "start from the weights in this file, as far as they fit; FILE.pt:PREFIX takes those under "
-        "PREFIX",
+        "start from the weights in this checkpoint, as far as they fit, or from the best epoch of "
+        "the run with this prefix; FILE.pt:PREFIX takes the weights under PREFIX",
     )
     exclude_model_weights: str | None = flag(
         None, "weights not to load: regular expressions separated by commas, such as 'mod.fc.*'"
