@@ -16,8 +16,11 @@ ROWS = 40
 IDS = {"ch": [-211, -13, -11, 11, 13, 211], "ne": [1, 2, 22, 130]}
 
 
-def jets(seed):
-    """Jets that lose energy in proportion to their neutral candidates; few have a vertex."""
+def jets(seed, vertices):
+    """Jets that lose energy in proportion to their neutral candidates, with up to so many vertices.
+
+    As simulated without a detector, none has any.
+    """
     random = np.random.default_rng(seed)
     columns = {
         "jet_pt": random.uniform(30, 300, ROWS),
@@ -28,8 +31,8 @@ def jets(seed):
     }
     for name in ("jet_mass", "jet_area", "rho", "jet_ptd", "jet_sigma2"):
         columns[name] = random.uniform(0.1, 1, ROWS)
-    for name, most in {"ch": 6, "ne": 5, "sv": 2}.items():
-        counts = random.integers(0, most, ROWS)
+    for name, most in {"ch": 5, "ne": 4, "sv": vertices}.items():
+        counts = random.integers(0, most + 1, ROWS)
         columns |= objects(name, counts, random)
     loss = 0.02 * ak.num(columns["ne_pt"]).to_numpy()
     columns["gen_pt"] = columns["jet_pt"] * (1 + loss)
@@ -62,8 +65,8 @@ def objects(name, counts, random):
     return {f"{name}_{what}": ak.unflatten(value, counts) for what, value in values.items()}
 
 
-def write(path, seed):
-    columns = jets(seed)
+def write(path, seed, vertices):
+    columns = jets(seed, vertices)
     with uproot.recreate(path) as file:
         file.mktree(
             "tree", {name: ak.type(ak.Array(values)).content for name, values in columns.items()}
@@ -72,17 +75,19 @@ def write(path, seed):
 
 
 @pytest.mark.parametrize(
-    ("network", "options"),
+    ("network", "options", "vertices"),
     [
-        ("pfn_r", ["-o", "size", "lite"]),
-        ("particle_net_r", ["-o", "size", "lite", "-o", "k", "2"]),
-        ("mlp", ["-o", "objects", "ignore", "-o", "layers", "8"]),
+        ("pfn_r", ["-o", "size", "lite"], 2),
+        ("particle_net_r", ["-o", "size", "lite", "-o", "k", "2"], 0),
+        ("mlp", ["-o", "objects", "ignore", "-o", "layers", "8"], 2),
     ],
 )
-def test_jet_energies_are_trained_predicted_and_exported(network, options, tmp_path, monkeypatch):
+def test_jet_energies_are_trained_predicted_and_exported(
+    network, options, vertices, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
-    write("train.root", seed=1)
-    write("test.root", seed=2)
+    write("train.root", seed=1, vertices=vertices)
+    write("test.root", seed=2, vertices=vertices)
     data = ["-c", "weaver_tt:jet_energy", "-m", "run/jets", "--gpus", ""]
     trained = ["-n", f"weaver_tt:{network}", *options]
     cut = ["--num-epochs", "1", "--batch-size", "16", "--no-figures", "--seed", "3"]

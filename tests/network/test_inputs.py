@@ -6,15 +6,19 @@ from weaver_tt.config.load import from_mapping
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.errors import ConfigError
 from weaver_tt.network.inputs import (
+    Collection,
     channels,
+    check_choice,
     constituent_groups,
     hidden_layers,
     jet_model_info,
     layer_sizes,
     model_info,
     num_outputs,
+    object_collections,
     raw_channels,
     raw_jet_group,
+    row_groups,
 )
 
 
@@ -73,6 +77,39 @@ def test_groups_come_in_the_order_asked_for():
 def test_groups_that_do_not_fit_are_refused(groups, names, message):
     with pytest.raises(ConfigError, match=message):
         constituent_groups(config(**groups), names, "pfn")
+
+
+SEVERAL = {
+    "pf_ch_features": group("ch_pt", "ch_eta", "ch_dxy", length=9),
+    "pf_ch_mask": group("ch_ones", length=9),
+    "event": group("rho", length=None),
+}
+
+
+def test_collections_come_in_the_order_of_the_yaml_with_what_a_network_takes_of_them():
+    several = config(**SEVERAL, pf_vectors=group("px"))
+    assert object_collections(several, ["mask", "features"], "net") == [
+        Collection("pf", ("pf_mask", "pf_features"), length=5, features=2),
+        Collection("pf_ch", ("pf_ch_mask", "pf_ch_features"), length=9, features=3),
+    ]
+    assert row_groups(several, "net") == ["jet", "event"]
+
+
+def test_what_a_network_leaves_aside_must_be_of_the_same_objects():
+    with pytest.raises(ConfigError, match=r"inputs\.pf_vectors: length 7, but pf_features has 5"):
+        object_collections(config(pf_vectors=group("px", length=7)), ["features", "mask"], "net")
+
+
+def test_collections_of_similar_names_have_free_axes_of_their_own():
+    info = model_info(config(**SEVERAL), ["pf_features", "pf_ch_features", "pf_ch_mask"])
+    axes = [info["dynamic_axes"][name][2] for name in info["input_names"]]
+    assert axes == ["n_pf", "n_pf_ch", "n_pf_ch"]
+
+
+def test_an_option_that_is_one_of_a_few_words():
+    check_choice("size", "lite", ["full", "lite"])
+    with pytest.raises(ConfigError, match="network option size 'Lite'; did you mean 'lite'"):
+        check_choice("size", "Lite", ["full", "lite"])
 
 
 def test_scaled_momenta_are_refused_and_so_are_too_few_variables():

@@ -32,7 +32,7 @@ class ObjectLayer(nn.Sequential):
         super().__init__(
             PointwiseLinear(d_in, d_out, bias),
             ObjectNorm(d_out) if norm else nn.Identity(),
-            nn.ReLU(inplace=True),
+            _relu_after(norm),
         )
 
     def forward(self, values: Tensor, objects: Layout) -> Tensor:  # type: ignore[override]
@@ -42,6 +42,11 @@ class ObjectLayer(nn.Sequential):
         if isinstance(norm, ObjectNorm):
             values = norm(values, objects.real)
         return activation(values)
+
+
+def _relu_after(norm: bool) -> nn.ReLU:
+    """In place where that saves memory: batch norm gives a view, whose gradient would be copied."""
+    return nn.ReLU(inplace=not norm)
 
 
 def constituent_layout(mask: Tensor, dense: bool) -> Layout:
@@ -77,7 +82,7 @@ def dense_head(
         parts: list[nn.Module] = [nn.Linear(d_in, size, bias)]
         if norm:
             parts.append(ObjectNorm(size))
-        parts.append(nn.ReLU(inplace=True))
+        parts.append(_relu_after(norm))
         if dropout:
             parts.append(nn.Dropout(dropout))
         layers.append(nn.Sequential(*parts))
