@@ -12,7 +12,7 @@ pytest.importorskip("fastjet")
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.samples.simulate import blocks
 from weaver_tt.samples.simulate.calibration_jets import Unmatched
-from weaver_tt.samples.simulate.processes import SampleSettings
+from weaver_tt.samples.simulate.processes import SampleSettings, sample_settings
 
 SMALL = {"block": 12, "batch": 6}
 SAMPLE = SampleSettings(process="w", seed=3, **SMALL)
@@ -72,4 +72,20 @@ def test_nonsense_and_hopeless_windows_are_errors_and_leave_no_file(tmp_path, mo
         blocks.write_sample(str(tmp_path / "no.root"), SAMPLE, 0)
     with pytest.raises(OutputError, match="no writer"):
         blocks.write_sample(str(tmp_path / "no.txt"), SAMPLE, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_jets_that_are_all_unmatched_say_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(blocks, "MAX_EMPTY_BLOCKS", 2)
+    jets = sample_settings("jets", detector=True, **SMALL)
+    # a detector that sees nothing: 0 of all generated jets have a partner
+    monkeypatch.setattr(
+        blocks, "calibration_jets", lambda *_: ({"jet_pt": []}, Unmatched(generated=5))
+    )
+    with pytest.raises(
+        ConfigError,
+        match=r"no matched jet of jets in 24 events .*; 20 generated jets are in it, none with a "
+        "reconstructed jet near it",
+    ):
+        blocks.write_sample(str(tmp_path / "no.root"), jets, 10, progress=False)
     assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 import uproot
 
@@ -36,4 +37,31 @@ def test_a_missing_library_is_one_clear_message(tmp_path, monkeypatch, capsys, m
     message = capsys.readouterr().err
     assert f"needs {missing}" in message
     assert "pip install 'weaver_tt[simulate]'" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reconstructed_jets_from_the_command_line_and_what_has_no_match(tmp_path, capsys):
+    pytest.importorskip("pythia8mc")
+    pytest.importorskip("fastjet")
+    path = tmp_path / "jets.root"
+    flags = "--process jets --detector --without conversions chs -n 20 --no-progress"
+    assert main(["simulate", *flags.split(), "-o", str(path)]) == 0
+    with uproot.open(path) as file:
+        response = file["tree"]["jet_pt"].array() / file["tree"]["gen_pt"].array()
+    assert len(response) == 20
+    assert 0.8 < np.median(response) < 1.1
+    assert "not matched, and left out: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--process top --detector", "--detector is for --process jets, got --process top"),
+        ("--process jets --without field", "--without switches off what --detector does"),
+    ],
+)
+def test_a_detector_that_cannot_be_is_one_line(tmp_path, capsys, flags, message):
+    path = tmp_path / "no.root"
+    assert main(["simulate", *flags.split(), "-n", "5", "-o", str(path)]) == 1
+    assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

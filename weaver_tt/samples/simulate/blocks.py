@@ -21,7 +21,11 @@ from tqdm import tqdm
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.formats.writers import open_writer
 from weaver_tt.samples.simulate.calibration_jets import Unmatched, calibration_jets
+from weaver_tt.samples.simulate.candidates import ReconstructedEvents
 from weaver_tt.samples.simulate.columns import Columns, jet_columns
+from weaver_tt.samples.simulate.detector.particles import flying_particles
+from weaver_tt.samples.simulate.detector.primary_vertices import no_collisions
+from weaver_tt.samples.simulate.detector.reconstruction import reconstruct
 from weaver_tt.samples.simulate.generator import Particles, generate_events
 from weaver_tt.samples.simulate.processes import SampleSettings
 
@@ -127,8 +131,17 @@ def _jets_of(
 ) -> tuple[Columns, Unmatched]:
     """The jets of some events, as the process wants them."""
     if sample.kind.is_calibration:
-        return calibration_jets(particles, None, sample)
+        events = reconstructed_events(particles, sample, rng) if sample.detector else None
+        return calibration_jets(particles, events, sample)
     return jet_columns(particles, sample, rng), Unmatched()
+
+
+def reconstructed_events(
+    particles: Particles, sample: SampleSettings, rng: np.random.Generator
+) -> ReconstructedEvents:
+    """What the detector sees of some events."""
+    flying = flying_particles(particles)
+    return reconstruct(flying, no_collisions(), len(particles.counts), sample, rng)
 
 
 def whole_block(sample: SampleSettings, block: int, most: int) -> list[Batch]:

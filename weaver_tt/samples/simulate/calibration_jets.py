@@ -17,7 +17,6 @@ from weaver_tt.physics.four_momentum import invariant_mass, pt_eta_phi
 from weaver_tt.samples.simulate.candidates import (
     ReconstructedEvents,
     SecondaryVertices,
-    energy_density,
     exact_events,
 )
 from weaver_tt.samples.simulate.flavour import hadron_flavour, jet_flavour, parton_flavour
@@ -117,7 +116,6 @@ def _jet_columns(jets: ClusteredJets, events: ReconstructedEvents, particles: Pa
     pt, eta, phi = pt_eta_phi(*candidates.momentum[:3, places])
     deta = eta - jets.eta[jet]
     dphi = delta_phi(phi, jets.phi[jet])
-    rho = energy_density(candidates, len(particles.counts))
     return {
         "jet_pt": jets.pt,
         "jet_eta": jets.eta,
@@ -126,7 +124,7 @@ def _jet_columns(jets: ClusteredJets, events: ReconstructedEvents, particles: Pa
         "jet_ptd": fragmentation(jet, pt, len(jets)),
         "jet_sigma2": minor_axis(jet, pt, deta, dphi, len(jets)),
         "jet_multiplicity": multiplicity(jet, pt, len(jets)),
-        "rho": rho[jets.event],
+        "rho": events.rho[jets.event],
         "npv": events.primary_vertices[jets.event],
         "pileup": events.pileup[jets.event],
         "pthat": particles.pthat[jets.event],

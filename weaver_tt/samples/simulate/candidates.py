@@ -5,27 +5,28 @@ Without a detector the candidates are the visible particles themselves.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from weaver_tt.physics.four_momentum import pt_eta_phi, transverse_momentum
 from weaver_tt.physics.particles import CHARGED_PION, ELECTRON, K_LONG, MUON, PHOTON
+from weaver_tt.samples.simulate.columnar import Columnar
 from weaver_tt.samples.simulate.generator import Floats, Integers, Particles
 from weaver_tt.samples.simulate.jets import visible_places
 from weaver_tt.samples.simulate.sums import sum_by_group
 from weaver_tt.samples.simulate.tracks import impact_parameters
 
-FIT_QUALITY = 7
-"""Of a track that belongs to the primary vertex, as CMS numbers it."""
+# how a track fits to the primary vertex, as CMS numbers it: on it, displaced from it, elsewhere
+FITTED = 7
+DISPLACED = 4
+OTHER = 1
 RHO_ETA = 5.0
 RHO_CELLS = (18, 11)  # in eta and phi: 0.556 x 0.571
 
 
 @dataclass(slots=True, kw_only=True)
-class Candidates:
+class Candidates(Columnar):
     """M candidates, sorted by event, highest pT first; GeV and mm.
 
     Values of tracks are 0 for neutral candidates, and ``hcal_fraction`` is 0 for charged ones.
@@ -43,15 +44,6 @@ class Candidates:
     vertex_quality: Integers  # (M,) how well it fits to the primary vertex
     hcal_fraction: Floats  # (M,) share of the energy in the hadronic part of the calorimeter
 
-    def __getitem__(self, chosen: Any) -> Candidates:
-        """Some of the candidates, by a mask or by places (M',)."""
-        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        # the last axis is that of candidates
-        return Candidates(**{name: value[..., chosen] for name, value in values.items()})
-
-    def __len__(self) -> int:
-        return len(self.event)
-
     @property
     def is_charged(self) -> np.ndarray:
         """(M,) whether it is a track."""
@@ -64,7 +56,7 @@ class Candidates:
 
 
 @dataclass(slots=True, kw_only=True)
-class SecondaryVertices:
+class SecondaryVertices(Columnar):
     """V reconstructed vertices away from the primary one, sorted by event; GeV and mm."""
 
     event: Integers  # (V,)
@@ -80,6 +72,7 @@ class ReconstructedEvents:
 
     candidates: Candidates
     vertices: SecondaryVertices
+    rho: Floats  # (E,) median pT density, GeV
     primary_vertices: Integers  # (E,) number of good ones
     pileup: Integers  # (E,) true number of further collisions
 
@@ -104,12 +97,13 @@ def exact_events(particles: Particles) -> ReconstructedEvents:
         hits=nothing,
         pixel_hits=nothing,
         lost_hits=nothing,
-        vertex_quality=np.where(charged, FIT_QUALITY, 0),
+        vertex_quality=np.where(charged, FITTED, 0),
         hcal_fraction=(pid == K_LONG).astype(np.float64),
     )
     return ReconstructedEvents(
         candidates=candidates,
         vertices=no_vertices(),
+        rho=energy_density(candidates, events),
         primary_vertices=np.ones(events, np.int64),
         pileup=np.zeros(events, np.int64),
     )

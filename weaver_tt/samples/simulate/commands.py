@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from weaver_tt.log import log
 from weaver_tt.options.flags import COUNT, POSITIVE, SEED, Bounds, flag
+from weaver_tt.samples.simulate.detector.effects import EFFECTS
 
 PROCESSES = Bounds(at_least=1, at_most=1024)
 
@@ -53,6 +54,10 @@ class SimulateOptions:
         "center-of-mass energy of the protons, GeV (default: 14000; of jets: 13000)",
         bounds=POSITIVE,
     )
+    detector: bool = flag(False, "reconstruct the jets of --process jets in a detector like CMS")
+    without: list[str] = flag(
+        [], "effects of the detector to leave out", nargs="+", choices=list(EFFECTS)
+    )
     mpi: bool = flag(False, "with multiparton interactions (several times slower)")
     pthat_min: float | None = flag(
         None,
@@ -79,6 +84,8 @@ def run_simulate(options: SimulateOptions) -> None:
         radius=options.radius,
         leading=options.leading,
         energy=options.energy,
+        detector=options.detector,
+        without=tuple(options.without),
         mpi=options.mpi,
         pthat_min=options.pthat_min,
         pthat_max=options.pthat_max,
@@ -89,7 +96,7 @@ def run_simulate(options: SimulateOptions) -> None:
     log.info(
         "%d %s jets in %s, from %d events, %.0f a second",
         options.jets,
-        options.process,
+        "pairs of" if sample.kind.is_calibration else options.process,
         options.output,
         counts.events,
         rate,

@@ -1,0 +1,350 @@
+"""Particle flow: tracks and cells of the calorimeter become candidates for particles.
+
+Charged hadrons are measured by their tracks. What a tower holds beyond the expectation for its
+tracks, by more than the resolution, is a photon, and a neutral hadron where it is more than the
+electromagnetic energy. Less than the resolution is taken for a fluctuation: neutral particles are
+lost in it, and fluctuations beyond it are taken for neutral particles. That is the confusion.
+
+Source: CMS, arXiv:1706.04965, section 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from weaver_tt.physics.four_momentum import pt_eta_phi, px_py_pz, transverse_momentum
+from weaver_tt.physics.particles import CHARGED_PION, ELECTRON, K_LONG, MUON, PHOTON
+from weaver_tt.samples.simulate.columnar import Columnar
+from weaver_tt.samples.simulate.detector.calorimeter import (
+    BARREL_ROW_END,
+    CELLS,
+    HADRON_RESOLUTION,
+    PHOTON_RESOLUTION,
+    TOWER_ETA,
+    TOWERS,
+    Deposits,
+    is_forward_tower,
+    mean_response,
+    quadratic_sum,
+    row_of,
+)
+from weaver_tt.samples.simulate.detector.particles import FlyingParticles
+from weaver_tt.samples.simulate.detector.tracker import TRACKER_ETA, Tracks
+from weaver_tt.samples.simulate.generator import Floats, Integers
+from weaver_tt.samples.simulate.processes import SampleSettings
+from weaver_tt.samples.simulate.sums import sum_by_group
+
+SIGNIFICANT = 1.0
+"""Standard deviations beyond which an excess over tracks is neutral energy."""
+
+# smallest energies in GeV: in the crystals of barrel and endcap, in the towers of both.
+# CMS, arXiv:1706.04965, table 2
+CRYSTAL_THRESHOLDS = (0.23, 0.60)
+TOWER_THRESHOLDS = (0.8, 1.1)
+# in the forward calorimeter: electromagnetic, hadronic. CMS, arXiv:0911.4991
+FORWARD_THRESHOLDS = (1.2, 1.8)
+
+# forward candidates, as CMS numbers them
+FORWARD_HADRONIC = 1
+FORWARD_ELECTROMAGNETIC = 2
+
+# a lepton with a track is identified: share, and pT in GeV from which on.
+# Muons: Delphes card for CMS; electrons: CMS, arXiv:1502.02701
+MUON_IDENTIFICATION = (0.95, 3.0)
+ELECTRON_IDENTIFICATION = (0.70, 2.0)
+
+TOWER_SPREAD = 0.025
+"""Standard deviation in eta and phi of neutral hadrons: that of a tower of 0.087."""
+
+
+@dataclass(slots=True, kw_only=True)
+class NeutralCandidates(Columnar):
+    """N neutral candidates."""
+
+    event: Integers  # (N,)
+    pid: Integers  # (N,)
+    momentum: Floats  # (4, N), massless
+    hcal_fraction: Floats  # (N,)
+
+
+@dataclass(slots=True, kw_only=True)
+class Flow:
+    """Result of particle flow for T tracks: their momenta and kinds, and what is neutral."""
+
+    momentum: Floats  # (3, T)
+    pid: Integers  # (T,)
+    neutral: NeutralCandidates
+
+
+@dataclass(slots=True, kw_only=True)
+class Blocks:
+    """B towers with energy or tracks, and the C electromagnetic cells in them.
+
+    The hadronic energy of a tower is not resolved further.
+    """
+
+    event: Integers  # (B,)
+    tower: Integers  # (B,)
+    hadronic: Floats  # (B,)
+    hadronic_direction: Floats  # (3, B) sum of directions, each times its energy
+    of_particle: Integers  # (M,) the tower that a particle is in
+    cell_of_particle: Integers  # (M,)
+    cell_tower: Integers  # (C,) the tower of a cell
+    electromagnetic: Floats  # (C,)
+    direction: Floats  # (3, C) sum of directions, each times its energy
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+
+def particle_flow(
+    particles: FlyingParticles,
+    tracks: Tracks,
+    deposits: Deposits,
+    sample: SampleSettings,
+    rng: np.random.Generator,
+) -> Flow:
+    """Candidates from the tracks and the deposits of particles."""
+    places = tracks.particle
+    pid = identify(particles[places], tracks.momentum, sample, rng)
+    is_hadron = np.abs(pid) == CHARGED_PION
+    momentum = electron_momentum(tracks, pid, deposits)
+    # the deposits of identified leptons are theirs
+    is_known = ~is_hadron
+    if not sample.simulates("confusion"):
+        is_known[:] = True
+    electromagnetic = deposits.electromagnetic.copy()
+    hadronic = deposits.hadronic.copy()
+    electromagnetic[places[is_known]] = 0
+    hadronic[places[is_known]] = 0
+    blocks = find_blocks(particles.event, deposits, electromagnetic, hadronic, sample)
+    # a track that curls up in the field has left nothing to subtract
+    is_linked = ~is_known & deposits.is_reached[places]
+
+    linked = np.flatnonzero(is_linked)
+    block = blocks.of_particle[places[linked]]
+    expectation = expect_deposits(momentum[:, linked], tracks.momentum_error[linked], block, blocks)
+    has_track = np.zeros(len(blocks.electromagnetic), bool)
+    has_track[blocks.cell_of_particle[places[linked]]] = True
+    neutral, factor = share_energy(blocks, has_track, expectation, sample, rng)
+    # where tracks explain the energy, both measurements of it are combined
+    size = np.sqrt((momentum[:, linked] ** 2).sum(axis=0))
+    change = factor[block] * tracks.momentum_error[linked] ** 2 / size
+    momentum[:, linked] *= np.clip(1 + change, *LARGEST_CHANGE)
+    return Flow(momentum=momentum, pid=pid, neutral=neutral)
+
+
+LARGEST_CHANGE = (0.5, 2.0)
+
+
+def identify(
+    particles: FlyingParticles, momentum: Floats, sample: SampleSettings, rng: np.random.Generator
+) -> Integers:
+    """(T,) kinds of particles with tracks: leptons that are identified, else charged hadrons.
+
+    ``momentum`` (4, T) is that of their tracks.
+    """
+    kind = np.abs(particles.pid)
+    pt = transverse_momentum(momentum[0], momentum[1])
+    chance = rng.random(len(kind))
+    is_lepton = np.zeros(len(kind), bool)
+    for lepton, (share, softest) in (
+        (MUON, MUON_IDENTIFICATION),
+        (ELECTRON, ELECTRON_IDENTIFICATION),
+    ):
+        is_found = np.ones(len(kind), bool)
+        if sample.simulates("lepton-id"):
+            is_found = (chance < share) & (pt > softest)
+        is_lepton |= (kind == lepton) & is_found
+    hadron = CHARGED_PION * np.sign(particles.charge).astype(np.int64)
+    return np.where(is_lepton, particles.pid, hadron)
+
+
+def electron_momentum(tracks: Tracks, pid: Integers, deposits: Deposits) -> Floats:
+    """(3, T) momenta of tracks; those of electrons are combined with their deposits.
+
+    With weights of 1 / variance.
+    """
+    momentum = tracks.momentum[:3].copy()
+    energy = deposits.electromagnetic[tracks.particle]
+    combined = np.flatnonzero((np.abs(pid) == ELECTRON) & (energy > 0))
+    energy = energy[combined]
+    size = np.sqrt((momentum[:, combined] ** 2).sum(axis=0))
+    of_track = 1 / tracks.momentum_error[combined] ** 2
+    of_deposit = 1 / (quadratic_sum(energy, PHOTON_RESOLUTION) * energy) ** 2
+    best = (size * of_track + energy * of_deposit) / (of_track + of_deposit)
+    momentum[:, combined] *= best / size
+    return momentum
+
+
+def find_blocks(
+    event: Integers,
+    deposits: Deposits,
+    electromagnetic: Floats,
+    hadronic: Floats,
+    sample: SampleSettings,
+) -> Blocks:
+    """Energies (M,) of particles summed in towers and cells of their ``event`` (M,)."""
+    if sample.simulates("granularity"):
+        # particles that miss the calorimeter are in tower -1, with nothing
+        tower_key = event * (TOWERS + 1) + deposits.tower
+        cell_key = event * (TOWERS * CELLS + CELLS) + deposits.cell
+    else:
+        tower_key = cell_key = np.arange(len(event))
+    _, first, of_particle = np.unique(tower_key, return_index=True, return_inverse=True)
+    _, first_of_cell, cell_of_particle = np.unique(cell_key, return_index=True, return_inverse=True)
+
+    def sums(group: Integers, energy: Floats, groups: int) -> tuple[Floats, Floats]:
+        total = sum_by_group(group, energy, groups)
+        direction = [sum_by_group(group, energy * axis, groups) for axis in deposits.direction]
+        return total, np.stack(direction)
+
+    hadronic_sum, hadronic_direction = sums(of_particle, hadronic, len(first))
+    cell_sum, cell_direction = sums(cell_of_particle, electromagnetic, len(first_of_cell))
+    return Blocks(
+        event=event[first],
+        tower=deposits.tower[first],
+        hadronic=hadronic_sum,
+        hadronic_direction=hadronic_direction,
+        of_particle=of_particle,
+        cell_of_particle=cell_of_particle,
+        cell_tower=of_particle[first_of_cell],
+        electromagnetic=cell_sum,
+        direction=cell_direction,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Expectation:
+    """What the tracks of B towers lead one to expect there; GeV."""
+
+    tracks: Integers  # (B,) how many there are
+    energy: Floats  # (B,) mean of what they deposit
+    momentum: Floats  # (B,) sum of their momenta
+    variance: Floats  # (B,) of what they deposit, and of their momenta
+
+
+def expect_deposits(
+    momentum: Floats, error: Floats, block: Integers, blocks: Blocks
+) -> Expectation:
+    """Of hadrons with ``momentum`` (3, L) and its ``error`` (L,), by their ``block`` (L,)."""
+    number = len(blocks)
+    size = np.sqrt((momentum**2).sum(axis=0))
+    response = mean_response(size, is_forward_tower(blocks.tower[block]))
+    total = sum_by_group(block, size, number)
+    spread = total * quadratic_sum(np.maximum(total, 1e-3), HADRON_RESOLUTION)
+    return Expectation(
+        tracks=np.bincount(block, minlength=number),
+        energy=sum_by_group(block, size * response, number),
+        momentum=total,
+        variance=spread**2 + sum_by_group(block, error**2, number),
+    )
+
+
+def share_energy(
+    blocks: Blocks,
+    has_track: np.ndarray,
+    expectation: Expectation,
+    sample: SampleSettings,
+    rng: np.random.Generator,
+) -> tuple[NeutralCandidates, Floats]:
+    """Neutral candidates, and what tracks of each tower are to be changed by: (B,).
+
+    ``has_track`` (C,) are cells that a track points to. A track changes by its variance times that
+    number.
+    """
+    number = len(blocks)
+    crystal_minimum, tower_minimum = thresholds(blocks.tower, sample)
+    is_forward = is_forward_tower(blocks.tower)
+    tracked = expectation.tracks > 0
+    # beyond the tracker, crystals in front of hadronic energy belong to it
+    is_beyond = (TOWER_ETA[row_of(blocks.tower)] >= TRACKER_ETA) & ~is_forward
+    is_joined = is_beyond & ~tracked & (blocks.hadronic > tower_minimum)
+    is_bound = has_track | is_joined[blocks.cell_tower]
+    bound = np.where(is_bound, blocks.electromagnetic, 0)
+    bound_energy = sum_by_group(blocks.cell_tower, bound, number)
+    bound_direction = np.stack(
+        [sum_by_group(blocks.cell_tower, is_bound * axis, number) for axis in blocks.direction]
+    )
+
+    # towers with tracks: excess over what they explain
+    excess = blocks.hadronic + bound_energy - expectation.energy
+    is_excess = tracked & (excess > SIGNIFICANT * np.sqrt(expectation.variance))
+    photon_excess = np.where(is_excess, np.minimum(excess, bound_energy), 0)
+    hadron_excess = np.where(is_excess, excess, 0) - photon_excess
+    # without: all of it
+    free_hadron = np.where(tracked, 0, blocks.hadronic + bound_energy)
+    hadron = np.where(tracked, hadron_excess, free_hadron)
+    hadron_direction = blocks.hadronic_direction + np.where(tracked, 0, 1) * bound_direction
+    fraction = np.where(
+        tracked, 1.0, blocks.hadronic / np.maximum(blocks.hadronic + bound_energy, 1e-9)
+    )
+    cell_forward = is_forward[blocks.cell_tower]
+    free_cell = np.where(is_bound, 0, blocks.electromagnetic)
+    parts = [
+        (
+            np.flatnonzero(free_cell > crystal_minimum[blocks.cell_tower]),
+            blocks.event[blocks.cell_tower],
+            np.where(cell_forward, FORWARD_ELECTROMAGNETIC, PHOTON),
+            free_cell,
+            blocks.direction,
+            np.zeros(len(free_cell)),
+        ),
+        (
+            np.flatnonzero(photon_excess > crystal_minimum),
+            blocks.event,
+            np.full(number, PHOTON),
+            photon_excess,
+            bound_direction,
+            np.zeros(number),
+        ),
+        (
+            np.flatnonzero(hadron > tower_minimum),
+            blocks.event,
+            np.where(is_forward, FORWARD_HADRONIC, K_LONG),
+            hadron,
+            spread_directions(hadron_direction, sample, rng),
+            fraction,
+        ),
+    ]
+    chosen = [tuple(value[..., places] for value in values) for places, *values in parts]
+    event, pid, energy, direction, hcal_fraction = (
+        np.concatenate(values, axis=-1) for values in zip(*chosen, strict=True)
+    )
+    unit = direction / np.sqrt((direction**2).sum(axis=0))
+    neutral = NeutralCandidates(
+        event=event,
+        pid=pid,
+        momentum=np.concatenate([unit * energy, energy[None]]),
+        hcal_fraction=hcal_fraction,
+    )
+    # the excess in terms of momenta, over the variances of both measurements
+    response = expectation.energy / np.maximum(expectation.momentum, 1e-3)
+    pull = excess / np.maximum(response * expectation.variance, 1e-6)
+    return neutral, np.where(tracked & ~is_excess, pull, 0)
+
+
+def thresholds(tower: Integers, sample: SampleSettings) -> tuple[Floats, Floats]:
+    """(B,) smallest electromagnetic and hadronic energies of candidates in towers, GeV."""
+    if not sample.simulates("thresholds"):
+        nothing = np.zeros(len(tower))
+        return nothing, nothing
+    row = row_of(tower)
+    is_endcap = (row >= BARREL_ROW_END).astype(int)
+    is_forward = is_forward_tower(tower)
+    crystal = np.where(is_forward, FORWARD_THRESHOLDS[0], np.array(CRYSTAL_THRESHOLDS)[is_endcap])
+    hadronic = np.where(is_forward, FORWARD_THRESHOLDS[1], np.array(TOWER_THRESHOLDS)[is_endcap])
+    return crystal, hadronic
+
+
+def spread_directions(
+    direction: Floats, sample: SampleSettings, rng: np.random.Generator
+) -> Floats:
+    """Directions (3, B) as towers measure them."""
+    pt, eta, phi = pt_eta_phi(*direction)
+    shift = rng.normal(0, TOWER_SPREAD, (2, len(pt)))
+    if not sample.simulates("granularity"):
+        return direction
+    return np.stack(px_py_pz(pt, eta + shift[0], phi + shift[1]))
