@@ -27,7 +27,7 @@ from weaver_tt.nn.models.particle_net import ParticleNet
 from weaver_tt.system import distributed
 from weaver_tt.system.gradients import GradientExchange
 
-STEPS = 21
+STEPS = 33
 OBJECTS = 40
 
 

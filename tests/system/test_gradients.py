@@ -12,7 +12,7 @@ from weaver_tt.system import distributed, gradients
 
 
 @pytest.fixture
-def exchange(monkeypatch):
+def exchange(request, monkeypatch):
     """Two parameters in a bucket each, and the messages that have been sent.
 
     The other rank has a batch that counts for 6, and the gradient 5 of ``a`` alone.
@@ -29,7 +29,8 @@ def exchange(monkeypatch):
     monkeypatch.setattr(distributed, "start_sum", start_sum)
     a = nn.Parameter(tensor([1.0]))
     b = nn.Parameter(tensor([1.0]))
-    return a, b, gradients.GradientExchange([a, b]), sent
+    options = getattr(request, "param", {})
+    return a, b, gradients.GradientExchange([a, b], **options), sent
 
 
 def test_a_missing_gradient_counts_as_zero_and_keeps_its_place(exchange):
@@ -51,6 +52,27 @@ def test_what_is_ready_travels_while_the_backward_pass_goes_on(exchange):
     assert len(sent) == 3
     gradients_of_ranks.finish()
     assert b.grad.item() == 2 / 8
+
+
+@pytest.mark.parametrize("exchange", [{"overlap": False}], indirect=True)
+def test_what_may_not_overlap_travels_after_the_backward_pass(exchange):
+    a, b, gradients_of_ranks, sent = exchange
+    gradients_of_ranks.begin(tensor(2.0))
+    (3 * a + b).sum().backward()
+    assert not sent
+    gradients_of_ranks.finish()
+    assert [message.item() for message in sent] == [2.0, 2.0 * 1.0, 2.0 * 3.0]
+    assert a.grad.item() == (2 * 3 + 6 * 5) / (2 + 6)
+
+
+@pytest.mark.parametrize("exchange", [{"are_weighted": True}], indirect=True)
+def test_gradients_of_a_weighted_loss_are_only_added_up(exchange):
+    a, _b, gradients_of_ranks, sent = exchange
+    gradients_of_ranks.begin(tensor(2.0))
+    (2 * 3 * a).sum().backward()
+    gradients_of_ranks.finish()
+    assert [message.item() for message in sent] == [2.0, 0.0, 2.0 * 3.0]
+    assert a.grad.item() == (2 * 3 + 6 * 5) / (2 + 6)
 
 
 def test_a_rank_without_a_batch_sends_zeros(exchange):

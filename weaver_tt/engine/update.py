@@ -112,7 +112,10 @@ class Update:
         self._weights_loss = norms_over_ranks and is_running()
         self._exchange: GradientExchange | None = None
         if is_running():
-            self._exchange = GradientExchange(self.parameters, self._weights_loss)
+            # on a GPU, the sums of batch norms must not come to wait behind messages that a rank
+            # without a batch sends after them
+            overlap = self._device.type == "cpu" or not self._weights_loss
+            self._exchange = GradientExchange(self.parameters, self._weights_loss, overlap)
         # of the running group: what it counts for, the sum of |weight|, and up to where it reaches
         self._group_scale = torch.zeros((), device=self._device)
         self._group_progress = 0.0

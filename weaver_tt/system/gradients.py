@@ -42,10 +42,17 @@ class GradientExchange:
     those of earlier backward passes, which have been added up, count with the last one's.
 
     ``are_weighted``: the loss has been multiplied by ``scale``, and its gradients with it.
+    ``overlap``: messages travel while the backward pass goes on; without it, after it.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], are_weighted: bool = False) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[nn.Parameter],
+        are_weighted: bool = False,
+        overlap: bool = True,
+    ) -> None:
         self._are_weighted = are_weighted
+        self._overlap = overlap
         self._buckets = _fill_buckets(parameters)
         # of what all batches count for
         self._total = torch.zeros((), device=parameters[0].device)
@@ -73,7 +80,7 @@ class GradientExchange:
             bucket.missing = set(range(len(bucket.parameters)))
             bucket.work = None
         self._total.copy_(scale)
-        self._total_work = distributed.start_sum(self._total)
+        self._total_work = distributed.start_sum(self._total) if self._overlap else None
 
     def _take(self, number: int, place: int, parameter: Tensor) -> None:
         """Put the gradient of a parameter into its bucket; send what is full, in order."""
@@ -86,6 +93,8 @@ class GradientExchange:
         assert parameter.grad is not None
         torch.mul(parameter.grad, self._scale, out=bucket.slots[place])
         bucket.missing.discard(place)
+        if not self._overlap:
+            return
         while self._sent < len(self._buckets) and not self._buckets[self._sent].missing:
             self._send()
 
@@ -104,6 +113,8 @@ class GradientExchange:
 
     def finish(self) -> None:
         """After the backward pass, when all ranks have agreed on the step: the averages."""
+        if self._total_work is None:
+            self._total_work = distributed.start_sum(self._total)
         while self._sent < len(self._buckets):
             self._send()
         self._begun = False

@@ -41,6 +41,7 @@ class OfTorch(nn.Module):
         self.of_slots = nn.BatchNorm1d(3, momentum=0.25)
         self.of_rows = nn.BatchNorm1d(3 * P, momentum=None)
         self.of_images = nn.BatchNorm2d(3, affine=False)
+        self.of_gpus = nn.SyncBatchNorm(3)
         self.of_batch = nn.BatchNorm1d(3, track_running_stats=False)
         self.frozen = nn.BatchNorm1d(3).eval()
     def train(self, mode=True):
@@ -52,7 +53,7 @@ class OfTorch(nn.Module):
         values = self.of_rows(values.flatten(1)).view_as(features).tanh()
         # once more in the backward pass
         values = checkpoint(self.of_images, values.unsqueeze(3), use_reentrant=False).squeeze(3)
-        return self.frozen(self.of_batch(values.sin()))
+        return self.frozen(self.of_batch(self.of_gpus(values).sin()))
 
 class OfObjects(nn.Module):
     def __init__(self):
