@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -73,6 +74,12 @@ BASE = (
 )
 PREDICT = "-c d.yaml -n net.py -t a.parquet b.parquet --gpus= --no-figures --no-progress"
 
+# all that a training may do beside its steps
+COMFORTS = (
+    "--accumulate-batches 3 --ema 0.9 --clip-gradient 1 --use-amp --deterministic "
+    "--lr-scheduler reduce-on-plateau --early-stopping 3 --watch auc --num-epochs 6"
+)
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -87,6 +94,8 @@ KINDS = {
     "one process": Kind(f"{BASE} -m OUT/net"),
     "two workers": Kind(f"{BASE} -m OUT/net --num-workers 2"),
     "two ranks": Kind(f"{BASE} -m OUT/net --backend gloo", ranks=2),
+    "comforts": Kind(f"{BASE} {COMFORTS} -m OUT/net"),
+    "comforts, two ranks": Kind(f"{BASE} {COMFORTS} -m OUT/net --backend gloo", ranks=2),
     "ensemble": Kind(f"{BASE} -m OUT/net --ensemble 2"),
     "cross-validation": Kind(f"{BASE} -m OUT/net --cross-validation n%2"),
     "prediction": Kind(
@@ -156,7 +165,7 @@ def content(out: str) -> dict[str, object]:
     found: dict[str, object] = {}
     for path in sorted(Path(out).rglob("*")):
         name = str(path.relative_to(out))
-        if name.endswith("_state.pt"):
+        if name.endswith(("_state.pt", "_plain.pt")):
             weights = torch.load(path, weights_only=True)
             found[name] = {key: value.numpy().tobytes() for key, value in weights.items()}
         elif name.endswith("_run.json"):
@@ -177,14 +186,14 @@ def soak(name: str, moments: int, dice: random.Random) -> bool:
     """Interrupt one kind of run at so many moments; whether all of them end equal."""
     kind = KINDS[name]
     start = time.monotonic()
-    undisturbed = f"whole-{name.replace(' ', '-')}"
+    undisturbed = f"whole-{re.sub(r'[ ,]+', '-', name)}"
     assert begin(kind, undisturbed).wait(LONGEST) == 0, Path(f"{undisturbed}.log").read_text()
     duration = time.monotonic() - start
     expected = content(undisturbed)
     codes: Counter[str] = Counter()
     different = 0
     for number in range(moments):
-        out = f"out-{name.replace(' ', '-')}-{number}"
+        out = f"out-{re.sub(r'[ ,]+', '-', name)}-{number}"
         process = begin(kind, out)
         wait = dice.uniform(0, duration)
         if kind.trains and dice.random() < 0.7:

@@ -31,9 +31,10 @@ def fit(
     """Train ``network`` on ``task`` and keep its weights; the metrics of the best epoch.
 
     Writes ``PREFIX_epoch-N_state.pt`` after each epoch, ``PREFIX_best_epoch_state.pt`` and
-    ``PREFIX_resume.pt``. The best epoch is chosen by ``task.watch`` on ``val``, or on ``train`` if
-    there is no validation data. The network is left as the last epoch made it. Every rank calls
-    this, and ``after_epoch`` when the files of an epoch are written; only rank 0 writes.
+    ``PREFIX_resume.pt``; with ``--ema`` the weights of both are averages, and the weights
+    themselves are beside them. The best epoch is chosen by ``task.watch`` on ``val``, or on
+    ``train`` if there is no validation data. The network is left as the last epoch made it. Every
+    rank calls this, and ``after_epoch`` when the files of an epoch are written; only rank 0 writes.
 
     Raises:
         TrainingError: a loss is not finite, a run is resumed with another configuration, or the
