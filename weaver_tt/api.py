@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from weaver_tt.nn.layers.norm import ObjectNorm as ObjectNorm
     from weaver_tt.nn.objects.pairwise import PairLinear as PairLinear
     from weaver_tt.nn.objects.pairwise import make_layout as make_layout
+    from weaver_tt.nn.objects.sharing import made_once as made_once
     from weaver_tt.output.predict import Prediction as Prediction
     from weaver_tt.run.prediction import TrainedNetwork as TrainedNetwork
     from weaver_tt.run.training import TrainingResult as TrainingResult
@@ -101,6 +102,7 @@ PLACES = {
     "Network": "weaver_tt.network.network",
     "ObjectNorm": "weaver_tt.nn.layers.norm",
     "PairLinear": "weaver_tt.nn.objects.pairwise",
+    "made_once": "weaver_tt.nn.objects.sharing",
     "make_layout": "weaver_tt.nn.objects.pairwise",
     "mlp": "weaver_tt.nn.layers.blocks",
     # tasks

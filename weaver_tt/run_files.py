@@ -270,7 +270,11 @@ class RunFiles:
         The log, figures and the files of trackers are not among them: their names are known only
         when they are there.
         """
-        names = [str(self.card), str(self.auto_yaml), str(self.sample), str(self.requeue)]
+        names = [
+            *(str(self.card), str(self.auto_yaml), str(self.sample), str(self.requeue)),
+            *(str(self.resume), str(self.resume_before)),
+            *(f"{self.reweighting}.png", f"{self.reweighting}.pdf"),
+        ]
         networks = [self]
         if ensemble > 1:
             networks = [self.member(number) for number in range(ensemble)]
@@ -282,11 +286,7 @@ class RunFiles:
                 f"{network.prefix}_epoch-{ANY_NUMBER}_plain_task.pt",
                 str(network.best),
                 str(network.plain_best),
-                str(network.resume),
-                str(network.resume_before),
                 str(network.metrics),
-                f"{network.reweighting}.png",
-                f"{network.reweighting}.pdf",
             ]
         return names
 

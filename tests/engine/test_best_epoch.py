@@ -9,6 +9,7 @@ from torch import nn
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.engine.joint_training import JointTraining
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.engine.trackers.base import NullTracker
 from weaver_tt.engine.training import Training
@@ -16,6 +17,7 @@ from weaver_tt.errors import TrainingError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system.stage_times import StageTimes
 from weaver_tt.tasks.regression import Regression
 
@@ -76,7 +78,8 @@ def start(prefix, watch="loss", **more):
     task = Regression(CONFIG, loss_function="mse")
     task.choose(watch)
     network = Network(nn.Linear(1, 1), ["event"])
-    run = Training(network, task, options, str(prefix), NullTracker(), seed=1)
+    of_network = Training(network, task, options, str(prefix), NullTracker(), seed=1)
+    run = JointTraining([of_network], options, RunFiles(str(prefix)))
     run.start()
     return run
 
@@ -91,23 +94,28 @@ def metrics_of(number, losses=LOSSES):
 def go_on(run, until=99, losses=LOSSES):
     """Train until epoch ``until`` or the end; the learning rate of each epoch."""
     rates = []
-    while run.state.epoch < until and not run.is_over():
+    while run.trainings[0].state.epoch < until and not run.trainings[0].is_over():
         run.train(Rows())
-        rates.append(round(run.update.rate, 9))
-        run.save_epoch(metrics_of(run.state.epoch, losses))
+        rates.append(round(run.trainings[0].update.rate, 9))
+        run.save_epoch([metrics_of(run.trainings[0].state.epoch, losses)])
     return rates
 
 
 def result(run):
     """What must be the same."""
-    weights = [part.tolist() for part in run.network.unwrapped.parameters()]
-    return run.state.epoch, run.state.best_epoch, run.state.best, weights
+    weights = [part.tolist() for part in run.trainings[0].network.unwrapped.parameters()]
+    return (
+        run.trainings[0].state.epoch,
+        run.trainings[0].state.best_epoch,
+        run.trainings[0].state.best,
+        weights,
+    )
 
 
 def test_the_three_by_hand(tmp_path):
     run = start(tmp_path / "net")
     assert go_on(run) == pytest.approx(RATES)
-    assert (run.state.best_epoch, run.state.epoch) == (5, 10)
+    assert (run.trainings[0].state.best_epoch, run.trainings[0].state.epoch) == (5, 10)
 
 
 @pytest.mark.parametrize("is_cut", [False, True])
@@ -117,15 +125,15 @@ def test_a_run_that_is_killed_in_every_epoch_ends_the_same(tmp_path, is_cut):
     rates = []
     run = start(tmp_path / "b")
     for number in range(10):
-        assert not run.is_over()
+        assert not run.trainings[0].is_over()
         if is_cut:
             with pytest.raises(KilledError):
                 run.train(Rows(is_cut=True))
             run = start(tmp_path / "b", resume=True)
-            assert run.state.batches == 1
+            assert run.trainings[0].state.batches == 1
         rates += go_on(run, until=number + 1)
         run = start(tmp_path / "b", resume=True)
-    assert run.is_over()
+    assert run.trainings[0].is_over()
     assert rates == pytest.approx(RATES)
     assert result(run) == result(whole)
 
@@ -136,7 +144,7 @@ def test_load_epoch_goes_on_with_the_patience_and_the_rates_of_that_epoch(tmp_pa
     go_on(run)
     expected = result(run)
     again = start(tmp_path / "net", load_epoch=epoch)
-    assert again.state.best_epoch == (5 if epoch >= 5 else 1)
+    assert again.trainings[0].state.best_epoch == (5 if epoch >= 5 else 1)
     assert go_on(again) == pytest.approx(RATES[epoch + 1 :])
     assert result(again) == expected
 
@@ -147,17 +155,17 @@ def test_another_course_after_load_epoch_is_judged_with_the_epochs_before_it(tmp
     best = tmp_path / "net_best_epoch_state.pt"
     before = best.read_bytes()
     # nothing is undone before the next epoch has ended
-    assert run.state.best_epoch == 1
+    assert run.trainings[0].state.best_epoch == 1
     go_on(run, until=5, losses=[*LOSSES[:4], 0.52])
-    assert run.state.best_epoch == 1
+    assert run.trainings[0].state.best_epoch == 1
     assert best.read_bytes() != before
     kept = torch.load(best, weights_only=True)
     first = torch.load(tmp_path / "net_epoch-1_state.pt", weights_only=True)
     assert all(torch.equal(kept[name], first[name]) for name in kept)
     # three epochs since the best one, and one more is the end
-    assert not run.is_over()
+    assert not run.trainings[0].is_over()
     go_on(run, losses=[*LOSSES[:4], 0.52, 0.51])
-    assert (run.state.epoch, run.state.best_epoch) == (6, 1)
+    assert (run.trainings[0].state.epoch, run.trainings[0].state.best_epoch) == (6, 1)
 
 
 def test_where_the_weights_of_the_best_epoch_before_are_gone_the_next_one_is_the_best(tmp_path):
@@ -165,24 +173,31 @@ def test_where_the_weights_of_the_best_epoch_before_are_gone_the_next_one_is_the
     (tmp_path / "net_epoch-1_state.pt").unlink()
     run = start(tmp_path / "net", load_epoch=3)
     go_on(run, until=5, losses=[*LOSSES[:4], 0.52])
-    assert run.state.best_epoch == 4
+    assert run.trainings[0].state.best_epoch == 4
 
 
 def test_a_resumed_run_that_watches_another_metric_judges_its_epochs_again(tmp_path):
     settings = {"lr_scheduler": "none", "early_stopping": None, "num_epochs": 6}
     run = start(tmp_path / "net", **settings)
     go_on(run)
-    assert run.state.best_epoch == 5
+    assert run.trainings[0].state.best_epoch == 5
     # 0.5 away from zero in epochs 3 and 4
     again = start(tmp_path / "net", watch="bias", resume=True, **settings)
-    assert again.state.best_epoch == 3
-    assert again.finish()["bias"] == 0.5
+    assert again.trainings[0].state.best_epoch == 3
+    assert again.finish()[0]["bias"] == 0.5
     kept = torch.load(tmp_path / "net_best_epoch_state.pt", weights_only=True)
     third = torch.load(tmp_path / "net_epoch-3_state.pt", weights_only=True)
     assert all(torch.equal(kept[name], third[name]) for name in kept)
     # and that is what is resumed from then on
-    assert start(tmp_path / "net", watch="bias", resume=True, **settings).state.best_epoch == 3
-    assert not start(tmp_path / "net", watch="bias", resume=True, **settings).parts.is_best_stale
+    assert (
+        start(tmp_path / "net", watch="bias", resume=True, **settings).trainings[0].state.best_epoch
+        == 3
+    )
+    assert (
+        not start(tmp_path / "net", watch="bias", resume=True, **settings)
+        .trainings[0]
+        .parts.is_best_stale
+    )
 
 
 def test_a_schedule_that_follows_a_metric_goes_on_with_no_other(tmp_path):
@@ -197,10 +212,10 @@ def test_a_nan_is_no_epoch_without_improvement(tmp_path):
     run.train(Rows())
     run.validate(Rows())
     with pytest.raises(TrainingError, match="NaN in validation"):
-        run.save_epoch(metrics_of(4, [float("nan")] * 9))
+        run.save_epoch([metrics_of(4, [float("nan")] * 9)])
     run = start(tmp_path / "net", resume=True)
     assert go_on(run) == pytest.approx(RATES[4:])
-    assert run.state.best_epoch == 5
+    assert run.trainings[0].state.best_epoch == 5
 
 
 def test_checkpoints_from_before_there_was_a_history_know_their_best_epoch(tmp_path):
@@ -213,4 +228,4 @@ def test_checkpoints_from_before_there_was_a_history_know_their_best_epoch(tmp_p
     assert go_on(run, until=4) == [0.1]
     # epoch 3 is the first of the history, and no better than epoch 1
     run = start(tmp_path / "net", resume=True)
-    assert (run.state.best_epoch, run.parts.is_best_stale) == (1, False)
+    assert (run.trainings[0].state.best_epoch, run.trainings[0].parts.is_best_stale) == (1, False)

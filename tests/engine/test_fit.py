@@ -12,13 +12,16 @@ from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.fit import fit
+from weaver_tt.engine.joint_training import JointTraining
 from weaver_tt.engine.loop import run_epoch
 from weaver_tt.engine.trackers.base import NullTracker
+from weaver_tt.engine.training import Training
 from weaver_tt.errors import ConfigError, OutputError, TrainingError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.metrics.base import LossMeter
 from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system import signals
 from weaver_tt.system.signals import Interrupted
 from weaver_tt.system.stage_times import StageTimes
@@ -124,10 +127,17 @@ def options(**more):
     )
 
 
+def fit_alone(network, task, train, val, options, prefix, tracker, seed=None):
+    """Train one network; the metrics of its best epoch."""
+    training = Training(network, task, options, prefix, tracker, seed, train.steps)
+    [best] = fit(JointTraining([training], options, RunFiles(prefix)), train, val)
+    return best
+
+
 def run(folder, train=None, val=None, net=None, tracker=None, seed=1, task=TASK, **more):
     """Train in ``folder``; the network and its best metrics."""
     net = net or network()
-    best = fit(
+    best = fit_alone(
         net,
         task,
         train or Toy(),
@@ -381,7 +391,9 @@ def test_a_nan_loss_stops_with_an_explanation(tmp_path):
 
 def test_the_best_epoch_is_that_of_the_watched_metric(tmp_path):
     task = ObjectEfficiency(TASK.config, watch="brier")
-    best = fit(network(), task, Toy(), Toy(2), options(), str(tmp_path / "net"), NullTracker(), 1)
+    best = fit_alone(
+        network(), task, Toy(), Toy(2), options(), str(tmp_path / "net"), NullTracker(), 1
+    )
     kept = torch.load(tmp_path / "net_resume.pt", weights_only=True)["state"]
     assert kept["best"] == best
     weights = torch.load(tmp_path / "net_best_epoch_state.pt", weights_only=True)
@@ -392,7 +404,7 @@ def test_the_best_epoch_is_that_of_the_watched_metric(tmp_path):
 def test_a_metric_that_does_not_exist_is_explained(tmp_path):
     task = ObjectEfficiency(TASK.config, watch="brie")
     with pytest.raises(TrainingError, match="no metric 'brie'; did you mean 'brier'"):
-        fit(network(), task, Toy(), None, options(), str(tmp_path / "net"), NullTracker(), 1)
+        fit_alone(network(), task, Toy(), None, options(), str(tmp_path / "net"), NullTracker(), 1)
 
 
 def test_weights_of_earlier_epochs_can_be_cleaned_away(tmp_path):
@@ -446,7 +458,7 @@ def test_training_stops_early(tmp_path):
 
 
 def test_plateau_bf16_clipping_and_no_validation_work_together(tmp_path):
-    best = fit(
+    best = fit_alone(
         network(),
         TASK,
         Toy(),
@@ -629,7 +641,7 @@ def test_without_validation_data_the_nan_is_one_of_training(tmp_path):
     task = Spoilt()
     task.meters = lambda: [NeverMeasured()]
     with pytest.raises(TrainingError, match="NaN in training: the loss of entries, after epoch 0"):
-        fit(network(), task, Toy(), None, options(), str(tmp_path / "net"), NullTracker(), 1)
+        fit_alone(network(), task, Toy(), None, options(), str(tmp_path / "net"), NullTracker(), 1)
 
 
 def test_a_term_must_not_have_the_name_of_a_metric(tmp_path):
@@ -666,7 +678,7 @@ def test_weights_and_gradients_are_shown_after_each_epoch_where_that_is_asked_fo
 def interrupt_after(calls, patch):
     """Ask for the end in so many calls of a step or a batch of a validation, and one."""
     asked = iter([False] * calls + [True])
-    patch.setattr("weaver_tt.engine.training.is_interrupted", lambda: next(asked))
+    patch.setattr("weaver_tt.engine.joint_training.is_interrupted", lambda: next(asked))
     # with which it is noted that a training ends
     patch.setattr(signals, "_noted", None)
 

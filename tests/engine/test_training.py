@@ -11,6 +11,7 @@ from weaver_tt.config.schema import DataConfig, InputGroup, Labels, ObjectSelect
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine import checkpoint
+from weaver_tt.engine.joint_training import JointTraining
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.engine.trackers.base import NullTracker
 from weaver_tt.engine.training import Training
@@ -18,6 +19,7 @@ from weaver_tt.errors import TrainingError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system.stage_times import StageTimes
 from weaver_tt.tasks.regression import Regression
 
@@ -61,7 +63,7 @@ def training(prefix, seed=None, **more):
         }
         | more
     )
-    return Training(
+    of_network = Training(
         Network(nn.Linear(1, 1), ["event"]),
         Regression(CONFIG, loss_function="mse"),
         options,
@@ -69,6 +71,7 @@ def training(prefix, seed=None, **more):
         NullTracker(),
         seed,
     )
+    return JointTraining([of_network], options, RunFiles(str(prefix)))
 
 
 @pytest.fixture(autouse=True)
@@ -80,8 +83,12 @@ def _undo():
 def test_an_epoch_counts_its_batches_and_steps(tmp_path):
     run = training(tmp_path / "net")
     run.start()
-    metrics = run.train(Rows())
-    assert (run.state.epoch, run.state.batches, run.update.steps) == (0, 4, 4)
+    [metrics] = run.train(Rows())
+    assert (
+        run.trainings[0].state.epoch,
+        run.trainings[0].state.batches,
+        run.trainings[0].update.steps,
+    ) == (0, 4, 4)
     assert metrics["loss"] > 0
 
 
@@ -112,9 +119,9 @@ def test_a_worse_epoch_leaves_the_best_one(tmp_path):
     run.save_epoch(first)
     best = (tmp_path / "net_best_epoch_state.pt").read_bytes()
     with torch.no_grad():
-        run.network.unwrapped.weight.fill_(50)
+        run.trainings[0].network.unwrapped.weight.fill_(50)
     run.save_epoch(run.validate(Rows()))
-    assert run.state.best_epoch == 0
+    assert run.trainings[0].state.best_epoch == 0
     assert (tmp_path / "net_best_epoch_state.pt").read_bytes() == best
 
 
@@ -123,30 +130,34 @@ def test_a_worse_epoch_leaves_the_best_one(tmp_path):
 )
 def test_the_best_epoch_is_where_its_metric_is_best(tmp_path, metric, best_epoch):
     run = training(tmp_path / "net")
-    run.task.choose(metric)
+    run.trainings[0].task.choose(metric)
     run.start()
     for value in (-3.0, 1.0, 2.0):
         metrics = EpochMetrics([], [])
         metrics[metric] = value
-        run.save_epoch(metrics)
-    assert run.state.best_epoch == best_epoch
+        run.save_epoch([metrics])
+    assert run.trainings[0].state.best_epoch == best_epoch
 
 
 def test_it_is_over_after_all_epochs_or_without_improvement(tmp_path):
     run = training(tmp_path / "net", early_stopping=2)
     run.start()
-    assert not run.is_over()
-    run.state.best, run.state.best_epoch, run.state.epoch = {"loss": 1.0}, 0, 2
-    assert not run.is_over()  # one epoch without improvement
-    run.state.epoch = 3
-    assert run.is_over()
+    assert not run.trainings[0].is_over()
+    run.trainings[0].state.best, run.trainings[0].state.best_epoch, run.trainings[0].state.epoch = (
+        {"loss": 1.0},
+        0,
+        2,
+    )
+    assert not run.trainings[0].is_over()  # one epoch without improvement
+    run.trainings[0].state.epoch = 3
+    assert run.trainings[0].is_over()
 
 
 def test_a_nan_weight_is_noticed_with_learning_rate_and_advice(tmp_path):
     run = training(tmp_path / "net")
     run.start()
     with torch.no_grad():
-        run.network.unwrapped.weight.fill_(float("nan"))
+        run.trainings[0].network.unwrapped.weight.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"learning rate 0\.1.*smaller --start-lr"):
         run.train(Rows())
 
@@ -158,22 +169,22 @@ def test_a_pass_in_which_nothing_counts_says_why(tmp_path):
     with pytest.raises(
         TrainingError, match="nothing to learn from in training, epoch 0: of 8 rows"
     ):
-        run.save_epoch(EpochMetrics([], []))
+        run.save_epoch([EpochMetrics([], [])])
     selection = ObjectSelection(
         group="jets", expression=parse_expression("pt > 20", "test"), columns=("pt",)
     )
-    run.task.config = replace(CONFIG, objects={"jets": selection})
+    run.trainings[0].task.config = replace(CONFIG, objects={"jets": selection})
     loader = Rows()
     loader.accounting = Accounting(
         read=Counter(a=8), objects=Counter(jets=5), objects_dropped=Counter(jets=5)
     )
-    run.state.batches = 0
+    run.trainings[0].state.batches = 0
     with pytest.raises(TrainingError, match="in training: no object of 'jets' passes"):
         run.train(loader)
     run.validate(loader)
     message = "in validation, epoch 0: no object of 'jets' passes its selection 'pt > 20': all 5"
     with pytest.raises(TrainingError, match=message):
-        run.save_epoch(EpochMetrics([], []))
+        run.save_epoch([EpochMetrics([], [])])
 
 
 def trained(folder):
@@ -210,8 +221,8 @@ def test_a_file_to_resume_from_of_another_shape_is_named(tmp_path, change, probl
     # the weights of the epoch are whole, and are not held up
     run = training(tmp_path / "net", load_epoch=0)
     run.start()
-    assert run.state.epoch == 1
-    assert torch.equal(run.network.unwrapped.weight, saved["weights"]["weight"])
+    assert run.trainings[0].state.epoch == 1
+    assert torch.equal(run.trainings[0].network.unwrapped.weight, saved["weights"]["weight"])
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def send_signal():
     (training.path / "net.py").write_text(sender + source)
 
     def call(prefix, *flags, number=0, at=0):
-        # 1 to 8 are steps of an epoch, 9 and 10 its validation, of all networks one after another
+        # 1 to 8 are steps of an epoch, 9 and 10 its validation; each member has as many
         monkeypatch.setattr(signals, "calls", 0, raising=False)
         monkeypatch.setenv("SIGNAL", f"{int(number)},{at}")
         return cli.train(training.flags("-m", prefix, *flags))
@@ -140,19 +140,47 @@ def test_max_time_ends_the_pass_for_statistics_too(run, monkeypatch):
     assert run("b/net", "--resume") == 0
 
 
-def test_members_that_are_trained_are_not_trained_again(run, capsys):
-    # the fifth step of the second one
-    flags = ("--ensemble", "3", "--auto-clean")
+@pytest.mark.parametrize(("at", "batches"), [(5, 2), (24, 8), (28, 8), (31, 1)])
+def test_the_members_of_an_ensemble_are_saved_in_one_step_and_go_on_together(run, at, batches):
+    # a step is three calls, one of each member; the fifth is in the second step
+    flags = ("--ensemble", "3", "--ema", "0.9")
     assert run("a/net", *flags) == 0
-    assert run("b/net", *flags, number=signal.SIGTERM, at=25) == RESUME_ME
-    first = RunFiles("b/net").member(0).best
-    before = first.stat().st_mtime_ns
+    assert run("b/net", *flags, number=signal.SIGTERM, at=at) == RESUME_ME
+    saved = torch.load(RunFiles("b/net").resume, weights_only=True)["members"]
+    assert [member["state"]["batches"] for member in saved] == [batches] * 3
     assert run("b/net", *flags, "--resume") == 0
-    assert first.stat().st_mtime_ns == before
-    for number in range(3):
-        for prefix in ("a/net", "b/net"):
-            assert RunFiles(prefix).member(number).best.is_file()
     assert same(weights("a/net"), weights("b/net"))
+
+
+def test_members_that_are_done_stay_done(run):
+    course = "--num-epochs 7 --early-stopping 1 --watch accuracy --start-lr 0.05"
+    flags = (*course.split(), "--lr-scheduler", "reduce-on-plateau", "--ensemble", "3")
+    assert run("a/net", *flags) == 0
+    ends = [len(RunFiles("a/net").member(number).epochs()) for number in range(3)]
+    first, last = min(ends), max(ends)
+    assert first < last
+    done = RunFiles("a/net").member(ends.index(first))
+    written = done.epoch(first - 1).stat().st_mtime_ns
+    # the last epoch of all, without those that are over
+    RunFiles("a/net").resume.unlink()
+    assert run("a/net", *flags, "--resume") == 0
+    assert done.epoch(first - 1).stat().st_mtime_ns == written
+    assert [len(RunFiles("a/net").member(number).epochs()) for number in range(3)] == ends
+
+
+def test_an_ensemble_whose_members_were_trained_one_after_another_is_refused(run, capsys):
+    flags = ("--ensemble", "2")
+    assert run("a/net", *flags) == 0
+    files = RunFiles("a/net")
+    for path in files.resumable():
+        path.rename(str(path).replace("net_", "net_member-0_"))
+    capsys.readouterr()
+    assert run("a/net", *flags, "--resume") == 1
+    message = capsys.readouterr().err
+    assert "net_member-0_resume.pt: this ensemble was begun by a version that trained" in message
+    assert "--load-epoch N continues from its weights" in message
+    assert run("a/net", *flags, "--load-epoch", "0") == 0
+    assert files.resume.is_file()
 
 
 def test_an_interruption_before_the_first_step_asks_to_be_continued_too(run, training):

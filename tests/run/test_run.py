@@ -100,7 +100,7 @@ def test_an_interrupted_training_leaves_the_rows_that_its_export_is_compared_on(
         assert first_inputs(fold.sample)["jet"].shape == (16, 2)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("weaver_tt.run.training.train_member", interrupted)
+    monkeypatch.setattr("weaver_tt.run.training.train_members", interrupted)
     assert small_run() == 130
     assert load_sample(small_run.prefix)["jet"].shape == (20, 2)
 

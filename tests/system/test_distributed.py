@@ -26,11 +26,14 @@ from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.fit import fit
-from weaver_tt.engine.trackers.base import MultiTracker, NullTracker
-from weaver_tt.engine.trackers.make import make_tracker
+from weaver_tt.engine.joint_training import JointTraining
+from weaver_tt.engine.trackers.base import NullTracker
+from weaver_tt.engine.trackers.make import make_console
+from weaver_tt.engine.training import Training
 from weaver_tt.network.network import Network
 from weaver_tt.nn.layers.norm import ObjectNorm
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system.stage_times import StageTimes
 from weaver_tt.tasks.regression import Regression
 
@@ -114,8 +117,10 @@ def train(name, network, together, **more):
     options.progress = False
     task = LearntScale(config, float(rank))
     data = Rank(ranks, together)
-    tracker = MultiTracker([make_tracker(options, folder), Terms()])
-    best = fit(network, task, data, data, options, os.path.join(folder, name), tracker, 1)
+    prefix = os.path.join(folder, name)
+    training = Training(network, task, options, prefix, Terms(), 1)
+    joint = JointTraining([training], options, RunFiles(prefix), make_console(options))
+    [best] = fit(joint, data, data)
     module = network.unwrapped
     return {
         "best": best,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,6 +74,10 @@ RESUME = {
     "other_ranks?": ListOf(_RANK),
 }
 """What ``PREFIX_resume.pt`` holds."""
+RESUME_TOGETHER = {"settings": {"seed": ANYTHING}, "members": ListOf(RESUME)}
+"""The same of an ensemble, whose members are trained together."""
+Found = tuple[Path, dict[str, Any]]
+"""The file that a network continues from, and what it says of this network."""
 ADDED_SETTINGS = {"accumulate_batches": 1, "ema": None}
 """What held in trainings from before there were these settings."""
 RESUME_WAYS_OUT = (
@@ -189,8 +193,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return value
 
 
-def load_resume(path: Path) -> dict[str, Any]:
-    """Read a file that a training can be continued from.
+def join_states(states: Sequence[dict[str, Any]], seed: int | None) -> dict[str, Any]:
+    """What an ensemble is continued from: all its members, of a run with ``seed``."""
+    return {"format": CHECKPOINT_FORMAT, "settings": {"seed": seed}, "members": list(states)}
+
+
+def load_resume(path: Path) -> list[dict[str, Any]]:
+    """Read a file that a training can be continued from: what it says of each of its networks.
 
     Raises:
         TrainingError: it is of another version, or damaged; names the place.
@@ -201,10 +210,11 @@ def load_resume(path: Path) -> dict[str, Any]:
             f"{path}: format {saved.get('format')!r}, expected {CHECKPOINT_FORMAT}: written by "
             "another version"
         )
-    problem = shape_problem(saved, RESUME)
+    is_joint = "members" in saved
+    problem = shape_problem(saved, RESUME_TOGETHER if is_joint else RESUME)
     if problem is not None:
         raise TrainingError(f"{path}: damaged: {problem}; {RESUME_WAYS_OUT}")
-    return saved
+    return saved["members"] if is_joint else [saved]
 
 
 @contextmanager
@@ -247,17 +257,34 @@ def _keep(path: Path, kept: Path) -> None:
         os.replace(second_name, kept)
 
 
-def load_resumable(files: RunFiles) -> tuple[Path, dict[str, Any]] | None:
-    """The newest whole file that ``files`` are continued from, and what is in it; None without any.
+def load_resumable(files: RunFiles) -> list[Found]:
+    """What each network of a training is continued from; nothing where there is no such file.
 
-    A damaged one is said, and the one before it is taken.
+    It is the newest whole file: a damaged one is said, and the one before it is taken.
 
     Raises:
         TrainingError: all that are there are damaged.
     """
     if not files.resumable():
-        return None
-    return _newest_whole(files, load_resume)
+        return []
+    path, of_networks = _newest_whole(files, load_resume)
+    return [(path, of_network) for of_network in of_networks]
+
+
+def check_trained_together(files: RunFiles) -> None:
+    """Check that an ensemble was not begun by a version that trained one member after another.
+
+    Raises:
+        TrainingError: it was; says what can be done.
+    """
+    apart = [network for network in files.resumable_networks() if network != files]
+    if files.resumable() or not apart:
+        return
+    raise TrainingError(
+        f"{apart[0].resume}: this ensemble was begun by a version that trained one member after "
+        "another, each with its own order of rows; members go on together now. Where all of them "
+        "have an epoch N, --load-epoch N continues from its weights; --overwrite begins anew"
+    )
 
 
 def _newest_whole(files: RunFiles, read: Callable[[Path], T]) -> tuple[Path, T]:
@@ -300,7 +327,9 @@ def batches_into_epoch(path: Path) -> int:
         check_entries(path)
         # the weights are not read, only where they are
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        return int(saved["state"]["batches"])
+        # members that are not done are all at the same place
+        networks = saved.get("members", [saved])
+        return max(int(network["state"]["batches"]) for network in networks)
     except Exception as error:
         problem = f"{type(error).__name__} {str(error)[:200]}"
         raise TrainingError(f"{path}: cannot be read as a checkpoint ({problem})") from error

@@ -27,6 +27,8 @@ STEP_STRIDE = 104_729  # between the seeds of resumed steps
 class ResumedEpoch:
     """What belongs to an epoch in whose middle a training continues; empty in any other."""
 
+    # what the training continues from
+    where: Path | None = None
     # of how many ranks its shares are, where there are other ranks now
     shares: int | None = None
     # to be set once its first batch is there
@@ -35,35 +37,56 @@ class ResumedEpoch:
     buffers: list[dict[str, Tensor]] | None = None
 
 
-def resume(parts: TrainingParts) -> ResumedEpoch:
-    """``--resume``: continue as if the run had never stopped, or start afresh if there is none.
+def resume(parts: TrainingParts, found: checkpoint.Found) -> ResumedEpoch:
+    """``--resume``: continue from what was ``found`` as if the run had never stopped.
 
     Raises:
-        TrainingError: the checkpoint is damaged, or of another training.
+        TrainingError: it is damaged, or of another training.
     """
-    found = checkpoint.load_resumable(parts.files)
-    if found is None:
-        log.info("--resume: there is no %s yet; starting afresh", parts.files.resume)
-        return ResumedEpoch()
-    return _continue_from(parts, *found)
+    where, saved = found
+    # weights first: of all differences, those of another network say most
+    problem = f"{where}: the weights of another network"
+    set_weights(parts.network.unwrapped, saved["weights"], problem)
+    # checkpoints from before tasks could train something have no such entry
+    task_weights = saved.get("task_weights", {})
+    problem = f"{where}: the weights of another task's modules"
+    set_weights(parts.task_modules, task_weights, problem)
+    checkpoint.check_settings(parts.settings, saved["settings"], where)
+    update = parts.update
+    with checkpoint.reading(where):
+        checkpoint.load_optimizer(update.optimizer, saved["optimizer"], where)
+        update.schedule.load_state_dict(saved["schedule"])
+        update.scaler.load_state_dict(saved["scaler"])
+        if update.average is not None:
+            update.average.load_state_dict(saved["average"])
+        update.steps = saved["steps"]
+        update.done = saved["done"]
+        parts.state = TrainingState(**saved["state"])
+        judge_again(parts, saved["state"], parts.state.epoch)
+    resumed = ResumedEpoch(where)
+    _continue_on_rank(parts, saved, resumed)
+    return resumed
 
 
-def continue_after_epoch(parts: TrainingParts, number: int) -> ResumedEpoch:
+def continue_after_epoch(
+    parts: TrainingParts, number: int, found: checkpoint.Found | None
+) -> ResumedEpoch:
     """``--load-epoch``: weights after epoch ``number``, and all the rest if it was saved just then.
+
+    ``found`` is what could be resumed.
 
     Raises:
         TrainingError: the weights are missing, damaged, or of another network.
     """
     saved = None
-    found = _saved_with_weights(parts)
     if found is not None:
-        where, saved = found
+        _, saved = found
         saved_state = saved["state"]
         is_of_that_moment = (saved_state["epoch"], saved_state["batches"]) == (number + 1, 0)
         # with other settings the weights go on, and the optimizer starts afresh
         changed = checkpoint.changed_settings(parts.settings, saved["settings"])
         if is_of_that_moment and not changed:
-            return _continue_from(parts, where, saved)
+            return resume(parts, found)
     path = parts.files.epoch(number)
     if not path.exists():
         raise TrainingError(f"--load-epoch {number}: {path} does not exist")
@@ -109,44 +132,15 @@ def restore_random(parts: TrainingParts, resumed: ResumedEpoch) -> None:
     resumed.random = None
 
 
-def _continue_from(parts: TrainingParts, where: Path, saved: dict[str, Any]) -> ResumedEpoch:
-    """Continue from what was read from the file ``where`` as if the run had never stopped."""
-    # weights first: of all differences, those of another network say most
-    problem = f"{where}: the weights of another network"
-    set_weights(parts.network.unwrapped, saved["weights"], problem)
-    # checkpoints from before tasks could train something have no such entry
-    task_weights = saved.get("task_weights", {})
-    problem = f"{where}: the weights of another task's modules"
-    set_weights(parts.task_modules, task_weights, problem)
-    checkpoint.check_settings(parts.settings, saved["settings"], where)
-    update = parts.update
-    with checkpoint.reading(where):
-        checkpoint.load_optimizer(update.optimizer, saved["optimizer"], where)
-        update.schedule.load_state_dict(saved["schedule"])
-        update.scaler.load_state_dict(saved["scaler"])
-        if update.average is not None:
-            update.average.load_state_dict(saved["average"])
-        update.steps = saved["steps"]
-        update.done = saved["done"]
-        parts.state = TrainingState(**saved["state"])
-        judge_again(parts, saved["state"], parts.state.epoch)
-    log.info(
-        "continuing from %s: epoch %d, after %d of its batches",
-        where,
-        parts.state.epoch,
-        parts.state.batches,
-    )
-    return _continue_on_rank(parts, saved)
-
-
-def _continue_on_rank(parts: TrainingParts, saved: Mapping[str, Any]) -> ResumedEpoch:
+def _continue_on_rank(
+    parts: TrainingParts, saved: Mapping[str, Any], resumed: ResumedEpoch
+) -> None:
     """Go on with the random state and the sums of this rank.
 
     With another number of ranks the rows that are left of the epoch stay shared as they were, and
     rank 0 goes on with the sums of all.
     """
     state = parts.state
-    resumed = ResumedEpoch()
     of_ranks = [
         {"meters": state.meters, "terms": state.terms, "random": saved["random"]},
         *saved.get("other_ranks", []),
@@ -158,12 +152,6 @@ def _continue_on_rank(parts: TrainingParts, saved: Mapping[str, Any]) -> Resumed
     if ranks_before != ranks:
         if state.batches:
             resumed.shares = ranks_before
-            log.info(
-                "the rest of the epoch keeps the shares of %d ranks, on %d; the next save is "
-                "at its end",
-                ranks_before,
-                ranks,
-            )
         of_meters = zip(*(of_rank["meters"] for of_rank in of_ranks), strict=True)
         meters = [torch.stack(totals).sum(0) for totals in of_meters]
         terms = add_terms(of_rank["terms"] for of_rank in of_ranks)
@@ -174,7 +162,7 @@ def _continue_on_rank(parts: TrainingParts, saved: Mapping[str, Any]) -> Resumed
     if rank >= len(of_ranks):
         offset = RANK_STRIDE * rank + STEP_STRIDE * parts.update.steps
         torch.manual_seed((parts.seed or 0) + offset)
-        return resumed
+        return
     state.meters = of_ranks[rank]["meters"]
     state.terms = of_ranks[rank]["terms"]
     # those of rank 0 are among its weights
@@ -183,16 +171,6 @@ def _continue_on_rank(parts: TrainingParts, saved: Mapping[str, Any]) -> Resumed
     if not state.batches:
         # inside an epoch not yet: see restore_random
         restore_random(parts, resumed)
-    return resumed
-
-
-def _saved_with_weights(parts: TrainingParts) -> tuple[Path, dict[str, Any]] | None:
-    """What could be resumed, which weights of an epoch can do without: None if damaged."""
-    try:
-        return checkpoint.load_resumable(parts.files)
-    except TrainingError as error:
-        log.warning("%s; it is not used", error)
-        return None
 
 
 def _load_modules(parts: TrainingParts, number: int, path: Path, task_path: Path) -> None:

@@ -6,10 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from weaver_tt.engine import checkpoint
-from weaver_tt.engine.batch_terms import Sums
 from weaver_tt.engine.best_epoch import remake_best
 from weaver_tt.engine.training_parts import TrainingParts
 from weaver_tt.log import log
@@ -66,27 +63,14 @@ def _save_modules(parts: TrainingParts, path: Path, task_path: Path) -> None:
         checkpoint.save_checkpoint(parts.task.modules.state_dict(), task_path)
 
 
-def save_state(
-    parts: TrainingParts,
-    meters: list[Tensor],
-    terms: Sums,
-    random_state: dict[str, Any] | None = None,
-) -> None:
-    """Write ``PREFIX_resume.pt``; all ranks call this.
+def make_state(parts: TrainingParts, random_state: dict[str, Any]) -> dict[str, Any]:
+    """All that a training is resumed from, with ``random_state``; all ranks call this.
 
-    ``meters`` and ``terms`` are sums over this rank's batches of the running epoch. The run goes on
-    with ``random_state``; by default with that of now.
-
-    Raises:
-        OutputError: it cannot be written.
+    It is empty on other ranks than 0.
     """
-    parts.state.meters = meters
-    parts.state.terms = terms
-    if random_state is None:
-        random_state = checkpoint.random_state()
     of_rank = {
-        "meters": meters,
-        "terms": terms,
+        "meters": parts.state.meters,
+        "terms": parts.state.terms,
         "random": random_state,
         "buffers": [
             {name: buffer.cpu() for name, buffer in distributed.saved_buffers(module).items()}
@@ -95,7 +79,7 @@ def save_state(
     }
     _, *other_ranks = distributed.gather_on_main(of_rank) or [of_rank]
     if not distributed.is_main():
-        return
+        return {}
     # not dataclasses.asdict, which would copy all tensors
     state = {item.name: getattr(parts.state, item.name) for item in fields(parts.state)}
     everything = {
@@ -114,4 +98,4 @@ def save_state(
     }
     if parts.update.average is not None:
         everything["average"] = parts.update.average.state_dict()
-    checkpoint.save_resumable(everything, parts.files)
+    return everything

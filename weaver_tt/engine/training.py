@@ -1,16 +1,18 @@
-"""One training, as a table of contents: where it starts, its epochs, what is kept, when it ends."""
+"""One network that is trained: where it starts, its steps, what is measured and kept of it.
+
+How several of them walk over the same batches is said in :mod:`weaver_tt.engine.joint_training`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import time
-from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
-
-from torch import Tensor
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
 
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.data.rows.bootstrap import with_poisson_weights
 from weaver_tt.engine import checkpoint
 from weaver_tt.engine.batch_terms import BatchTerms, Sums, sum_terms_over_ranks, term_means
 from weaver_tt.engine.best_epoch import judge_epoch, remake_best
@@ -20,16 +22,12 @@ from weaver_tt.engine.device_settings import (
     compiler_options,
     seed_everything,
 )
-from weaver_tt.engine.failures import (
-    check_any_batch,
-    check_finite,
-    stop_at_nan,
-    stop_without_entries,
-)
+from weaver_tt.engine.failures import check_finite, stop_at_nan, stop_without_entries
 from weaver_tt.engine.histograms import weights_and_gradients
-from weaver_tt.engine.loop import WITHOUT_TARGET, EpochMetrics, TimedBatches, run_epoch
+from weaver_tt.engine.loop import WITHOUT_TARGET, EpochMetrics, Pass, TimedBatches
 from weaver_tt.engine.optim import compile_step
-from weaver_tt.engine.progress import BatchLoader, IntervalMetrics, log_rows, total_accounting
+from weaver_tt.engine.own_random import OwnRandom
+from weaver_tt.engine.progress import BatchLoader, IntervalMetrics
 from weaver_tt.engine.resume import (
     RANK_STRIDE,
     ResumedEpoch,
@@ -38,10 +36,8 @@ from weaver_tt.engine.resume import (
     restore_random,
     resume,
 )
-from weaver_tt.engine.reweighting_figures import reweighting_figures
-from weaver_tt.engine.save import save_state, save_weights
-from weaver_tt.engine.throughput import Doctor, make_setup
-from weaver_tt.engine.trackers.base import Tracker
+from weaver_tt.engine.save import make_state, save_weights
+from weaver_tt.engine.trackers.base import Figures, Tracker
 from weaver_tt.engine.training_parts import (
     Trainable,
     TrainingParts,
@@ -51,21 +47,17 @@ from weaver_tt.engine.training_parts import (
 from weaver_tt.engine.update import make_update
 from weaver_tt.errors import TrainingError, nearest
 from weaver_tt.log import format_metrics, log
-from weaver_tt.metrics.base import Meter
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
-from weaver_tt.system.signals import end_early, interruption
 from weaver_tt.tasks.base import Task
 
-
-def is_interrupted() -> bool:
-    """Whether this rank has been asked to end early."""
-    return interruption() is not None
+LatestPass = tuple[str, BatchLoader] | None
+"""What data the networks were run over last, in a word, and what has read them."""
 
 
 class Training:
-    """One training of ``network`` on ``task``; see :func:`weaver_tt.engine.fit.fit`."""
+    """The training of one ``network`` on ``task``; see :func:`weaver_tt.engine.fit.fit`."""
 
     def __init__(
         self,
@@ -76,8 +68,15 @@ class Training:
         tracker: Tracker,
         seed: int | None = None,
         steps: int | None = None,
+        *,
+        takes_turns: bool = False,
+        poisson_seed: int | None = None,
     ) -> None:
-        """``steps``: of an epoch, if known; ``tracker``: where to report what happens."""
+        """``steps``: of an epoch, if known; ``tracker``: where to report what happens.
+
+        ``takes_turns``: other networks are trained meanwhile; each has random numbers of its own.
+        ``poisson_seed``: rows count with the Poisson weights of this seed.
+        """
         if seed is not None:
             # it costs nothing on the CPU; on a GPU it does, and is for those who ask for a seed
             deterministic = options.seed is not None or network.device.type == "cpu"
@@ -89,45 +88,46 @@ class Training:
         self.amp = autocast_type(options.use_amp, options.amp_dtype, network.device)
         self.update = make_update(network.unwrapped, task, options, self.amp, steps)
         compile_network(network, options)
-        self.parts = TrainingParts(
-            network,
-            task,
-            self.update,
-            RunFiles(prefix),
-            seed,
-            make_settings(options, task, seed, steps),
-        )
-        self._resumed = ResumedEpoch()
+        self._poisson_seed = poisson_seed
+        settings = make_settings(options, task, seed, steps)
+        self.parts = TrainingParts(network, task, self.update, RunFiles(prefix), seed, settings)
+        self.resumed = ResumedEpoch()
+        # of the running or the latest pass over data
+        self._pass = self._make_pass()
+        self._interval: IntervalMetrics | None = None
         # the random state at the end of the training part of the running epoch
         self._random_after: dict[str, Any] | None = None
-        self._saved = time.monotonic()
-        self._data_wait = 0.0  # share of the latest epoch's time
-        self._doctor = Doctor(make_setup(network.device, options))
-        # the latest pass over data, for messages
-        self._last_pass: tuple[str, BatchLoader] | None = None
+        self._random = OwnRandom() if takes_turns else None
 
     @property
     def state(self) -> TrainingState:
         """How far it is."""
         return self.parts.state
 
+    @property
+    def name(self) -> str:
+        """What to call it in the log, where there are several."""
+        return Path(self.parts.files.prefix).name
+
+    def in_turn(self) -> AbstractContextManager[None]:
+        """Inside, random numbers are those of this network."""
+        return nullcontext() if self._random is None else self._random.in_turn()
+
     # --- where to start
 
-    def start(self) -> None:
-        """Start afresh, or where ``--resume`` or ``--load-epoch`` say.
+    def start(self, found: checkpoint.Found | None = None) -> None:
+        """Start afresh, or where ``--resume`` or ``--load-epoch`` say; ``found`` is what was saved.
 
         All ranks start with the same weights.
 
         Raises:
-            TrainingError: a checkpoint is missing, damaged, or of another training.
-            OutputError: files cannot be written.
+            TrainingError: a checkpoint is missing, or of another training.
         """
-        if distributed.is_main():
-            checkpoint.check_writable(self.parts.files)
-        if self.options.load_epoch is not None:
-            self._resumed = continue_after_epoch(self.parts, self.options.load_epoch)
-        elif self.options.resume:
-            self._resumed = resume(self.parts)
+        with self.in_turn():
+            if self.options.load_epoch is not None:
+                self.resumed = continue_after_epoch(self.parts, self.options.load_epoch, found)
+            elif found is not None:
+                self.resumed = resume(self.parts, found)
         if self.options.compile_optimizer:
             # only now: a checkpoint brings plain numbers for its learning rates
             compile_step(self.update.optimizer, compiler_options(self.options))
@@ -135,151 +135,129 @@ class Training:
         distributed.copy_weights_from_main(self.parts.task_modules)
         if self.update.average is not None:
             self.update.average.copy_from_main()
-        restore_buffers(self.parts, self._resumed)
-        # no rank reads files that another one has begun to replace
-        distributed.barrier()
+        restore_buffers(self.parts, self.resumed)
 
     # --- an epoch
 
-    def train(self, loader: BatchLoader) -> EpochMetrics:
-        """The rest of the running epoch; metrics of the whole of it.
-
-        Raises:
-            TrainingError: a loss or weights are not finite; there is no batch at all.
-        """
+    def begin_training(self, batches: TimedBatches[Batch], loader: BatchLoader) -> None:
+        """Begin to train on ``batches``, the rest of the running epoch, which ``loader`` gives."""
+        self._pass = self._make_pass(trains=True)
         self.update.epoch = self.state.epoch
-        meters = self.task.meters()
         terms_so_far: Sums = {}
         if self.state.meters:
             # an interrupted epoch: what was measured before counts too
-            for meter, totals in zip(meters, self.state.meters, strict=True):
+            for meter, totals in zip(self._pass.meters, self.state.meters, strict=True):
                 meter.restore(totals)
             terms_so_far = self.state.terms
         self.update.terms = BatchTerms(self.task.metric_names(), terms_so_far)
+        self.update.times = loader.times
+        self._interval = IntervalMetrics(
+            self._pass.meters, batches, self.update.terms, loader.times
+        )
         self.network.train()
         self.task.train()
-        self.tracker.begin("train", self.state.epoch, self.update.done - self.state.epoch)
-        metrics = run_epoch(
-            self.network,
-            self.task,
-            self._train_batches(loader, meters),
-            update=self.update,
-            meters=meters,
-            device=self.network.device,
-            amp=self.amp,
-        )
-        self.tracker.end()
-        # also where not a batch of the epoch was left
-        restore_random(self.parts, self._resumed)
-        check_finite(self.parts, loader)
+
+    def begin_validation(self) -> None:
+        """Begin to measure the network on other data."""
+        self._pass = self._make_pass()
+        self.network.eval()
+        self.task.train(False)
+
+    def _make_pass(self, trains: bool = False) -> Pass:
+        update = self.update if trains else None
+        device = self.network.device
+        return Pass(self.network, self.task, update=update, device=device, amp=self.amp)
+
+    def take(self, batch: Batch) -> None:
+        """Train on a batch, or measure it.
+
+        Raises:
+            ConfigError: training on data without labels.
+        """
+        with self.in_turn():
+            restore_random(self.parts, self.resumed)
+            if self._pass.update is not None and self._poisson_seed is not None:
+                batch = with_poisson_weights(batch, self._poisson_seed)
+            self._pass.take(batch)
+
+    def count_batch(self, rows: int) -> None:
+        """Note that a batch of ``rows`` has been trained on."""
+        self.state.batches += 1
+        assert self._interval is not None
+        self._interval.rows += rows
+
+    def read_interval(self, loader: BatchLoader, batch: Batch | None) -> dict[str, float]:
+        """Metrics of the steps since this was called last, which the tracker is given.
+
+        Raises:
+            TrainingError: a loss or weights are not finite.
+        """
+        check_finite(self.parts, loader, batch)
+        assert self._interval is not None
+        values = self._interval.read() | self.update.gradient_norms.read()
+        values["learning_rate"] = self.update.rate
+        self.tracker.interval(values, self.update.steps)
+        return values
+
+    def end_training(self, loader: BatchLoader) -> EpochMetrics:
+        """The metrics of the whole epoch.
+
+        Raises:
+            TrainingError: a loss or weights are not finite.
+        """
+        metrics = self._pass.metrics()
+        with self.in_turn():
+            # also where not a batch of the epoch was left
+            restore_random(self.parts, self.resumed)
+            self._random_after = checkpoint.random_state()
         # a run that is interrupted in the validation that follows begins with it
-        self.state.meters = [meter.totals().cpu() for meter in meters]
-        self.state.terms = self.update.terms.sums()
-        self._random_after = checkpoint.random_state()
+        self.note_sums(loader, None)
         metrics.update(term_means(sum_terms_over_ranks(self.update.terms.sums())))
-        self._last_pass = ("training", loader)
         # each rank has followed its own batches: those of the rank that saves are validated
         distributed.copy_buffers_from_main(self.network.unwrapped)
         distributed.copy_buffers_from_main(self.parts.task_modules)
         if self.update.average is not None:
             self.update.average.copy_from_main()
-        self._check_rows(loader)
-        check_any_batch(self.parts, loader)
         return metrics
 
-    def _train_batches(self, loader: BatchLoader, meters: Sequence[Meter]) -> Iterator[Batch]:
-        """The epoch's batches; after each step the log, and every now and then a save."""
-        group = self.options.accumulate_batches
-
-        def batches_to_come() -> Iterator[Batch]:
-            yield from self._batches_to_come(loader)
-            if self.update.close_group():
-                # its place is that of a whole group, the same on all ranks
-                self.state.batches += -self.state.batches % group
-                log_interval(None)
-                self._save_if_agreed(loader, None, meters)
-
-        def idle(agreed: distributed.Agreement) -> None:
-            self.update.idle(agreed)
-            self.state.batches += group
-            self._save_if_agreed(loader, None, meters)
-
-        def log_interval(batch: Batch | None) -> None:
-            if self.update.steps % self.options.log_every != 0:
-                return
-            check_finite(self.parts, loader, batch)
-            values = interval.read() | self.update.gradient_norms.read()
-            values["learning_rate"] = self.update.rate
-            self.tracker.interval(values, self.update.steps)
-
-        self.update.wants_save = self._wants_save
-        self.update.wants_stop = is_interrupted
-        self.update.times = loader.times
-        batches = distributed.step_together(batches_to_come(), idle)
-        timed = TimedBatches(self._doctor.watch(batches, loader))
-        interval = IntervalMetrics(meters, timed, self.update.terms, loader.times)
-        start = time.perf_counter()
-        for batch in timed:
-            restore_random(self.parts, self._resumed)
-            yield batch
-            # from here on the batch is trained on: the loop has asked for the next one
-            self.state.batches += 1
-            interval.rows += batch.size
-            self.tracker.advance(batch.progress, batch.size)
-            if self.update.group_size == 0:
-                log_interval(batch)
-                self._save_if_agreed(loader, batch, meters)
-        self._data_wait = timed.waited / (time.perf_counter() - start)
-
-    def _batches_to_come(self, loader: BatchLoader) -> Iterator[Batch]:
-        """The batches of this rank that are left of the epoch."""
-        if self._resumed.shares is None:
-            return loader.epoch(self.state.epoch, self.state.batches)
-        return loader.epoch(self.state.epoch, self.state.batches, self._resumed.shares)
-
-    def _check_rows(self, loader: BatchLoader) -> None:
-        """What one rank of several cannot tell of its own rows, after a pass of all of them."""
-        if distributed.is_running():
-            loader.check_rows(total_accounting(loader))
-
-    def validate(self, loader: BatchLoader) -> EpochMetrics:
-        """Metrics of the validation data; of the average of the weights, with ``--ema``."""
-        self.network.eval()
-        self.task.train(False)
-        self.tracker.begin("validate", self.state.epoch)
-        with self.parts.averaged_weights():
-            metrics = run_epoch(
-                self.network,
-                self.task,
-                self._validation_batches(loader),
-                device=self.network.device,
-                amp=self.amp,
-            )
-        self.tracker.end()
-        self._last_pass = ("validation", loader)
-        self._check_rows(loader)
-        return metrics
-
-    def _validation_batches(self, loader: BatchLoader) -> Iterator[Batch]:
-        """The epoch's batches; after each, the progress."""
-        batches = loader.epoch(self.state.epoch)
-        for batch in distributed.step_together(batches, self._stop_validation_if_agreed):
-            yield batch
-            self.tracker.advance(batch.progress, batch.size)
-            agreed = distributed.agree_on_step(batch.progress, stop=is_interrupted())
-            self._stop_validation_if_agreed(agreed)
+    def end_validation(self) -> EpochMetrics:
+        """The metrics of the validation."""
+        return self._pass.metrics()
 
     # --- what is kept
 
-    def save_epoch(self, metrics: EpochMetrics) -> None:
-        """Save the epoch's weights, those of the best epoch, and what resumes the run.
+    def note_sums(self, loader: BatchLoader, batch: Batch | None) -> None:
+        """Take the sums over this rank's batches of the epoch, as they are now, for what is saved.
 
-        ``metrics`` decide whether this epoch is the best so far.
+        Raises:
+            TrainingError: a run could not continue from here, as a loss or weights are not finite.
+        """
+        check_finite(self.parts, loader, batch)
+        self.state.meters = [meter.totals().cpu() for meter in self._pass.meters]
+        self.state.terms = self.update.terms.sums()
+
+    def go_on_after_training(self) -> None:
+        """Let what is saved now continue with the validation of the running epoch."""
+        if self.update.average is not None:
+            # the run goes on with the weights that are trained
+            self.update.average.put_weights_back()
+        self.resumed.random = self._random_after
+
+    def make_state(self) -> dict[str, Any]:
+        """What this training can be resumed from; all ranks call this, and rank 0 has it."""
+        with self.in_turn():
+            random_state = self.resumed.random or checkpoint.random_state()
+        return make_state(self.parts, random_state)
+
+    def keep_epoch(self, metrics: EpochMetrics, latest_pass: LatestPass) -> None:
+        """Save the weights of the epoch and those of the best one; the next epoch begins.
+
+        ``metrics`` decide whether this epoch is the best so far; they are of ``latest_pass``.
 
         Raises:
             TrainingError: the watched metric is NaN, or there is no such metric.
         """
-        self.update.schedule.observe(self._watched_value(metrics))
+        self.update.schedule.observe(self._watched_value(metrics, latest_pass))
         sums = [totals.cpu() for totals in metrics.totals]
         is_best = judge_epoch(self.parts, self.state.epoch, metrics, sums)
         if distributed.is_main():
@@ -287,99 +265,35 @@ class Training:
         self.parts.is_best_stale = False
         self.state.epoch += 1
         self.state.batches = 0
-        self._resumed.shares = None
-        self.save_state([], {})
+        self.state.meters = []
+        self.state.terms = {}
+        self.resumed.shares = None
 
-    def _watched_value(self, metrics: EpochMetrics) -> float:
+    def _watched_value(self, metrics: EpochMetrics, latest_pass: LatestPass) -> float:
         """What decides which epoch is the best."""
         name, _ = self.task.watch
         if not metrics.keys() - {WITHOUT_TARGET}:
-            assert self._last_pass is not None
-            stop_without_entries(self.parts, *self._last_pass)
+            assert latest_pass is not None
+            stop_without_entries(self.parts, *latest_pass)
         if name not in metrics:
             raise TrainingError(
                 f"task.watch: there is no metric {name!r}; {nearest(name, metrics)}"
             )
         value = metrics[name]
         if math.isnan(value):
-            assert self._last_pass is not None
-            stop_at_nan(self.parts, name, *self._last_pass)
+            assert latest_pass is not None
+            stop_at_nan(self.parts, name, *latest_pass)
         return value
 
-    def save_state(self, meters: list[Tensor], terms: Sums) -> None:
-        """Write ``PREFIX_resume.pt``, with the sums of this rank; all ranks call this."""
-        self._saved = time.monotonic()
-        save_state(self.parts, meters, terms, self._resumed.random)
+    def report(self, values: dict[str, float], metrics: EpochMetrics, spectra: Figures) -> None:
+        """Hand the ``values`` of the epoch to the tracker, and figures of the ``metrics``.
 
-    def _wants_save(self) -> bool:
-        """Whether it is long ago that the training was saved."""
-        return time.monotonic() - self._saved >= 60 * self.options.save_minutes
-
-    def _save_if_agreed(
-        self, loader: BatchLoader, batch: Batch | None, meters: Sequence[Meter]
-    ) -> None:
-        """Save the latest step, if a rank has asked for it."""
-        agreed = self.update.agreed
-        # where the shares are those of other ranks, the number of steps is no place in the data
-        if self._resumed.shares is None and (agreed.save or agreed.stop):
-            # nothing is saved that a run could not continue from
-            check_finite(self.parts, loader, batch)
-            totals = [meter.totals().cpu() for meter in meters]
-            self.save_state(totals, self.update.terms.sums())
-        if agreed.stop:
-            self._stop("in training")
-
-    def _stop_validation_if_agreed(self, agreed: distributed.Agreement) -> None:
-        """Save the end of the epoch's training, with which the run goes on."""
-        if not agreed.stop:
-            return
-        if self.update.average is not None:
-            # the run goes on with the weights that are trained
-            self.update.average.put_weights_back()
-        if self._resumed.shares is None:
-            self._resumed.random = self._random_after
-            self.save_state(self.state.meters, self.state.terms)
-        self._stop("in validation, which begins anew")
-
-    def _stop(self, where: str) -> NoReturn:
-        """End the training early, after what is there to continue from has been saved.
-
-        Raises:
-            Interrupted: always.
+        ``spectra`` are figures of the data, which come with them.
         """
-        # ranks that have nothing to write wait: launchers end those that are left
-        distributed.barrier()
-        kept = f"saved after {self.state.batches} batches of epoch {self.state.epoch}, {where}"
-        if self._resumed.shares is not None:
-            kept = "what was saved before this epoch is kept: it was begun by other ranks"
-        end_early(f"{interruption() or 'another rank was'}: {kept}")
-
-    def report(
-        self,
-        train_metrics: EpochMetrics,
-        val_metrics: EpochMetrics,
-        train: BatchLoader,
-        val: BatchLoader | None,
-    ) -> None:
-        """Log metrics, event accounting and figures of the epoch.
-
-        Without validation data both metrics are those of training, and only ``train/`` is logged.
-        """
-        values = {f"train/{name}": value for name, value in train_metrics.items()}
-        if val is not None:
-            values |= {f"val/{name}": value for name, value in val_metrics.items()}
-        values["learning_rate"] = self.update.rate
-        values["data_wait"] = self._data_wait
-        values |= log_rows("train", train)
-        if val is not None:
-            values |= log_rows("val", val)
-        weights = self.task.config.weights
-        prefix = self.parts.files.prefix
-        spectra = reweighting_figures(train, weights, prefix, self.state.epoch)
 
         def figures() -> dict[str, Any]:
             # drawn only if a tracker wants them
-            return self.task.figures(val_metrics.meters, val_metrics.totals) | spectra
+            return {**self.task.figures(metrics.meters, metrics.totals), **spectra()}
 
         self.tracker.epoch(values, self.state.epoch, figures)
         if self.options.histograms:
@@ -389,13 +303,9 @@ class Training:
 
     def is_over(self) -> bool:
         """Whether all epochs are done, or too many without improvement."""
-        if self._has_stopped_improving():
-            metric, _ = self.task.watch
-            log.info("stopping early: no better %s since epoch %d", metric, self.state.best_epoch)
-            return True
-        return self.state.epoch >= self.options.num_epochs
+        return self.has_stopped_improving() or self.state.epoch >= self.options.num_epochs
 
-    def _has_stopped_improving(self) -> bool:
+    def has_stopped_improving(self) -> bool:
         """Whether ``--early-stopping`` many epochs were no better than the best one."""
         patience = self.options.early_stopping
         if patience is None or not self.state.best:
@@ -403,16 +313,24 @@ class Training:
         latest_epoch = self.state.epoch - 1
         return latest_epoch - self.state.best_epoch >= patience
 
+    def remake_best(self) -> bool:
+        """Write the best weights if another epoch is the best now; whether it is.
+
+        That is where it is judged by another metric than before, and nothing was left to train.
+        """
+        # after --load-epoch, what came later is undone by the next epoch only
+        if not self.parts.is_best_stale or self.options.load_epoch is not None:
+            return False
+        if distributed.is_main():
+            remake_best(self.parts)
+        self.parts.is_best_stale = False
+        return True
+
     def finish(self) -> EpochMetrics:
         """Log and return the metrics of the best epoch."""
-        # judged by another metric than before, and nothing was left to train; after --load-epoch
-        # what came later is undone by the next epoch only
-        if self.parts.is_best_stale and self.options.load_epoch is None:
-            if distributed.is_main():
-                remake_best(self.parts)
-            self.parts.is_best_stale = False
-            self.save_state(self.state.meters, self.state.terms)
-        log.info("best epoch: %d with %s", self.state.best_epoch, format_metrics(self.state.best))
+        of_which = "" if self._random is None else f" of {self.name}"
+        best = format_metrics(self.state.best)
+        log.info("best epoch%s: %d with %s", of_which, self.state.best_epoch, best)
         self.tracker.finish(dataclasses.asdict(self.options), self.state.best)
         # there are no sums where no epoch was measured, as with --load-epoch
         meters = self.task.meters() if self.state.best_sums else []

@@ -146,7 +146,6 @@ class Update:
         if is_last:
             # up to here a rank may fail by itself: the others hear of it now
             self._agree_and_apply(batch.progress)
-            batch.progress = self.agreed.progress
         else:
             self._group_progress = batch.progress
             self.agreed = NOTHING_AGREED

@@ -182,7 +182,18 @@ class NetworkOptions:
     freeze_model_weights: str | None = flag(
         None, "weights not to train: regular expressions separated by commas"
     )
-    ensemble: int = flag(1, "number of networks to train, which differ in their seed", bounds=COUNT)
+    ensemble: int = flag(
+        1,
+        "number of networks to train, which differ in their initial weights and in the weights of "
+        "the rows",
+        bounds=COUNT,
+    )
+    ensemble_weights: str = flag(
+        "poisson",
+        "weights of the rows in the training of each member of an ensemble: poisson, a random "
+        "number of mean 1 for each row and member (the bootstrap); none, all alike",
+        choices=["poisson", "none"],
+    )
 
 
 @dataclass(kw_only=True)

@@ -47,7 +47,7 @@ NOT_RESUMED = frozenset(
     (
         *("optimizer", "optimizer_option", "start_lr", "lr_scheduler", "warmup_steps"),
         *("clip_gradient", "accumulate_batches", "ema", "use_amp", "amp_dtype"),
-        *("steps_per_epoch", "samples_per_epoch"),
+        *("steps_per_epoch", "samples_per_epoch", "ensemble_weights"),
     )
 )
 # options by which rows come into batches: within an epoch its place in the data would be lost

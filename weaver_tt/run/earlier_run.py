@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from weaver_tt.engine.checkpoint import check_trained_together
 from weaver_tt.errors import ConfigError, OutputError, nearest
 from weaver_tt.log import log
 from weaver_tt.options.train import RunOptions
@@ -128,7 +129,7 @@ def _check_epoch(files: RunFiles, options: RunOptions) -> None:
         networks = [files.member(member) for member in range(options.network.ensemble)]
     for network in networks:
         # the file to resume from may be of that moment
-        if network.epoch(number).is_file() or network.resumable():
+        if network.epoch(number).is_file() or network.resumable() or files.resumable():
             continue
         known = map(str, network.epochs())
         raise ConfigError(
@@ -138,7 +139,10 @@ def _check_epoch(files: RunFiles, options: RunOptions) -> None:
 
 
 def _check_resumable(files: RunFiles) -> None:
-    """Raise ConfigError for a network that is there and has nothing to resume from."""
+    """Raise an error for a network that is there and has nothing to resume from."""
+    if files.resumable():
+        return
+    check_trained_together(files)
     for network in [files, *files.members(None).values()]:
         if network.resumable() or not network.own_weights():
             continue

@@ -1,8 +1,9 @@
-"""Train a network: fold after fold of a cross-validation, member after member of an ensemble."""
+"""Train networks: fold after fold of a cross-validation, the members of an ensemble together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,9 @@ from weaver_tt.data.loaders import Loader, train_loader, val_loader
 from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.deploy.sample import Sample, save_sample
 from weaver_tt.engine.fit import AfterEpoch, fit
-from weaver_tt.engine.trackers.make import make_tracker
+from weaver_tt.engine.joint_training import JointTraining
+from weaver_tt.engine.trackers.make import make_console, make_tracker
+from weaver_tt.engine.training import Training
 from weaver_tt.log import configure_log, log
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import Network
@@ -175,6 +178,12 @@ class Fold:
         """Of all its files."""
         return self.options.network.model_prefix
 
+    @property
+    def has_poisson_weights(self) -> bool:
+        """Whether the rows count for each member in its own way."""
+        network = self.options.network
+        return network.ensemble > 1 and network.ensemble_weights == "poisson"
+
     def seeds(self) -> dict[str, int]:
         """The prefix of each network that is trained, with its seed: of one as a rule."""
         members = self.options.network.ensemble
@@ -196,10 +205,8 @@ def train_fold(
     ``scans`` are those of the pre-flight. Returns the metrics of each member's best epoch.
     """
     fold = begin_fold(config, options, files, scans)
-    best = []
     with recording_state(fold.prefix):
-        for prefix, seed in fold.seeds().items():
-            best.append(train_member(fold, prefix, seed, after_epoch))
+        best = train_members(fold, after_epoch)
         if distributed.is_main():
             # members have added the files that they wrote
             card = load_card(fold.prefix) or fold.card
@@ -234,52 +241,74 @@ def begin_fold(
     return Fold(config, options, scans, sample, device, seed, card)
 
 
-def train_member(
-    fold: Fold, prefix: str, seed: int, after_epoch: AfterEpoch | None = None
-) -> dict[str, float | None]:
-    """Train one network of ``fold``; returns the metrics of its best epoch."""
-    network, task, train, val = make_parts(fold, seed)
-    log.info("%s", network_summary(network, fold.config, first_inputs(fold.sample, fold.device)))
-    settings = fold.options.train
-    if fold.options.network.ensemble > 1:
-        settings = with_tracker_subfolders(settings, Path(prefix).name)
+def train_members(
+    fold: Fold, after_epoch: AfterEpoch | None = None
+) -> list[dict[str, float | None]]:
+    """Train the networks of ``fold`` on the same batches; the metrics of each one's best epoch."""
+    seeds = fold.seeds()
+    networks = [
+        start_network(fold.config, fold.options, fold.device, seed) for seed in seeds.values()
+    ]
+    tasks = [make_run_task(fold.config, fold.options, seed) for seed in seeds.values()]
+    rows = first_inputs(fold.sample, fold.device)
+    log.info("%s", network_summary(networks[0], fold.config, rows))
+    train, val = make_loaders(fold, networks[0], tasks[0])
 
     def end_epoch(number: int, metrics: Mapping[str, float]) -> None:
         record_bad_files(fold.prefix, train.lost | (val.lost if val else set()))
         if after_epoch is not None:
             after_epoch(number, metrics)
 
-    with make_tracker(settings, prefix, network.unwrapped) as tracker:
-        list_files(fold.prefix, tracker.files())
-        best = fit(network, task, train, val, settings, prefix, tracker, seed, end_epoch)
-        list_files(fold.prefix, tracker.files())
+    trainings = []
+    with ExitStack() as trackers:
+        for (prefix, seed), network, task in zip(seeds.items(), networks, tasks, strict=True):
+            settings = fold.options.train
+            if len(seeds) > 1:
+                settings = with_tracker_subfolders(settings, Path(prefix).name)
+            tracker = trackers.enter_context(make_tracker(settings, prefix, network.unwrapped))
+            list_files(fold.prefix, tracker.files())
+            training = Training(
+                network,
+                task,
+                settings,
+                prefix,
+                tracker,
+                seed,
+                train.steps,
+                takes_turns=len(seeds) > 1,
+                poisson_seed=seed if fold.has_poisson_weights else None,
+            )
+            trainings.append(training)
+        console = trackers.enter_context(make_console(fold.options.train))
+        files = RunFiles(fold.prefix)
+        joint = JointTraining(trainings, fold.options.train, files, console, fold.seed)
+        best = fit(joint, train, val, end_epoch)
+        for training in trainings:
+            list_files(fold.prefix, training.tracker.files())
     if distributed.is_main():
         bad_files = recorded_bad_files(fold.prefix)
-        written = write_results(best, task, prefix, fold.options.output.figures, bad_files)
-        list_files(fold.prefix, written)
-    return finite_or_none(best)
+        for prefix, task, metrics in zip(seeds, tasks, best, strict=True):
+            written = write_results(metrics, task, prefix, fold.options.output.figures, bad_files)
+            list_files(fold.prefix, written)
+    return [finite_or_none(metrics) for metrics in best]
 
 
-def make_parts(fold: Fold, seed: int) -> tuple[Network, Task, Loader, Loader | None]:
-    """The network that a training starts from, its task, and the data of training and validation.
-
-    What is drawn at random in them depends on ``seed`` alone.
-    """
+def make_loaders(fold: Fold, network: Network, task: Task) -> tuple[Loader, Loader | None]:
+    """The data of training and validation, for all networks that are like ``network``."""
     data = fold.options.data
-    network = start_network(fold.config, fold.options, fold.device, seed)
-    task = make_run_task(fold.config, fold.options, seed)
     rank = distributed.rank()
     world = distributed.world_size()
     train = train_loader(
         fold.config,
         data,
-        seed=seed,
+        seed=fold.seed,
         rank=rank,
         world=world,
         device=fold.device,
         any_length=network.takes_any_length(fold.config),
         wanted_labels=task.wanted_labels,
         scan=fold.scans.training,
+        identify=fold.has_poisson_weights,
     )
     val = val_loader(
         load_alternative(fold.config, data.data_config_val),
@@ -290,4 +319,4 @@ def make_parts(fold: Fold, seed: int) -> tuple[Network, Task, Loader, Loader | N
         wanted_labels=task.wanted_labels,
         scan=fold.scans.validation,
     )
-    return network, task, train, val
+    return train, val

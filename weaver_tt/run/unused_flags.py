@@ -29,8 +29,8 @@ UPDATE = (
     *("compile", "compile_optimizer", "compiler_option", "sync_batchnorm"),
 )
 COURSE = (
-    *("num_epochs", "ensemble", "watch", "early_stopping", "resume", "overwrite"),
-    *("save_minutes", "max_time", "auto_clean", "run_mode"),
+    *("num_epochs", "ensemble", "ensemble_weights", "watch", "early_stopping", "resume"),
+    *("overwrite", "save_minutes", "max_time", "auto_clean", "run_mode"),
 )
 TRACKERS = ("tensorboard", "tensorboard_custom_fn", "histograms", "log", "log_every")
 PREDICTION = ("predict_output", "predict_gpus")
@@ -160,6 +160,8 @@ def _reasons_in_training(options: RunOptions) -> dict[str, tuple[str, ...]]:
         reasons["--train-val-split 1 leaves nothing to validate on"] = VALIDATION_ROWS
     if not train.backend:
         reasons["on one process"] = ("sync_batchnorm",)
+    if options.network.ensemble == 1:
+        reasons["without --ensemble"] = ("ensemble_weights",)
     if not train.use_amp:
         reasons["without --use-amp"] = ("amp_dtype",)
     if not (train.compile or train.compile_optimizer):

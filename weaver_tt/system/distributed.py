@@ -436,6 +436,11 @@ def end_together_if_asked(kept: str) -> None:
         end_early(f"{asked_by or 'another rank was'}: {kept}")
 
 
+def agree_on_idle_step() -> Agreement:
+    """As :func:`agree_on_step`, of a rank whose batches are used up."""
+    return _meet(progress=1.0)
+
+
 def step_together(batches: Iterable[B], idle: Callable[[Agreement], None]) -> Iterator[B]:
     """The batches of this rank, on each of which it calls :func:`agree_on_step`.
 
@@ -443,7 +448,7 @@ def step_together(batches: Iterable[B], idle: Callable[[Agreement], None]) -> It
     """
     yield from batches
     while is_running():
-        agreed = _meet(progress=1.0)
+        agreed = agree_on_idle_step()
         if not agreed.active:
             return
         idle(agreed)

@@ -29,8 +29,13 @@ The function gives the folder, or None for no such tracker.
 """
 
 
+def make_console(options: TrainOptions) -> Tracker:
+    """What the terminal and the log show; ranks other than 0 report nothing."""
+    return Console(options.progress) if is_main() else NullTracker()
+
+
 def make_tracker(options: TrainOptions, prefix: str, module: nn.Module | None = None) -> Tracker:
-    """Console, TensorBoard and the user's function on ``module``, as ``options`` ask for.
+    """TensorBoard and the user's function on ``module``, as ``options`` ask for.
 
     Ranks other than 0 report nothing.
 
@@ -39,7 +44,7 @@ def make_tracker(options: TrainOptions, prefix: str, module: nn.Module | None = 
     """
     if not is_main():
         return NullTracker()
-    trackers: list[Tracker] = [Console(options.progress)]
+    trackers: list[Tracker] = []
     folder = tensorboard_folder(options.tensorboard, prefix)
     if folder is not None:
         try:
