@@ -20,13 +20,13 @@ def jets_of(*particles):
 
 def test_a_jet_alone_is_a_circle():
     _, jets = jets_of((100, 0.0, 3.1), (50, 2.0, 0.0))
-    assert jet_areas(jets, 0.4) == pytest.approx([CIRCLE, CIRCLE], rel=1e-3)
+    assert jet_areas(jets, jets, 0.4) == pytest.approx([CIRCLE, CIRCLE], rel=1e-3)
 
 
 def test_a_soft_jet_lacks_what_a_hard_one_beside_it_takes():
     # across the seam of the azimuth; the hard one keeps all but a hundredth of a percent
     _, jets = jets_of((1000, 0.0, 3.1), (1, 0.0, 3.1 - 2 * np.pi + 0.5))
-    hard, soft = jet_areas(jets, 0.4)
+    hard, soft = jet_areas(jets, jets, 0.4)
     assert hard == pytest.approx(CIRCLE, rel=1e-3)
     # two circles of radius 1 at a distance of 1.25 share 2 acos(0.625) - 0.625 sqrt(4 - 1.25^2)
     lens = 0.4**2 * (2 * np.arccos(0.625) - 0.625 * np.sqrt(4 - 1.25**2))
@@ -36,7 +36,7 @@ def test_a_soft_jet_lacks_what_a_hard_one_beside_it_takes():
 def test_equal_jets_share_what_is_between_them():
     _, jets = jets_of((50, 0.0, 0.0), (50, 0.5, 0.0))
     lens = 0.4**2 * (2 * np.arccos(0.625) - 0.625 * np.sqrt(4 - 1.25**2))
-    assert jet_areas(jets, 0.4) == pytest.approx([CIRCLE - lens / 2] * 2, rel=0.02)
+    assert jet_areas(jets, jets, 0.4) == pytest.approx([CIRCLE - lens / 2] * 2, rel=0.02)
 
 
 def test_areas_agree_with_fastjets_ghosts():
@@ -60,5 +60,11 @@ def test_areas_agree_with_fastjets_ghosts():
     theirs = [jet.area() for jet in fastjet.sorted_by_pt(clusters.inclusive_jets(4.0))]
     assert len(theirs) == len(jets)
     # of 0.5; ghosts lie on a grid with random shifts
-    assert jet_areas(jets, 0.4) == pytest.approx(theirs, abs=0.03)
+    assert jet_areas(jets, jets, 0.4) == pytest.approx(theirs, abs=0.03)
     assert min(theirs) < 0.9 * CIRCLE
+
+
+def test_only_the_areas_that_are_asked_for_are_given():
+    _, jets = jets_of((50, 0.0, 0.0), (50, 0.5, 0.0), (10, 3.0, 0.0))
+    every = jet_areas(jets, jets, 0.4)
+    assert jet_areas(jets[[2, 1]], jets, 0.4) == pytest.approx(every[[2, 1]])

@@ -27,6 +27,7 @@ from weaver_tt.samples.simulate.detector.particles import flying_particles
 from weaver_tt.samples.simulate.detector.primary_vertices import no_collisions
 from weaver_tt.samples.simulate.detector.reconstruction import reconstruct
 from weaver_tt.samples.simulate.generator import Particles, generate_events
+from weaver_tt.samples.simulate.pileup import add_pileup, pool_of_block
 from weaver_tt.samples.simulate.processes import SampleSettings
 
 MAX_EMPTY_BLOCKS = 25  # blocks without a single jet after which nothing more is expected
@@ -119,7 +120,7 @@ def make_block(sample: SampleSettings, block: int, most: int) -> Iterator[Batch]
     rng = np.random.default_rng([sample.seed, block])
     jets = 0
     for particles in generate_events(sample, block):
-        columns, unmatched = _jets_of(particles, sample, rng)
+        columns, unmatched = _jets_of(particles, sample, block, rng)
         jets += len(columns["jet_pt"])
         yield columns, Counts(events=len(particles.counts), unmatched=unmatched)
         if jets >= most:
@@ -127,21 +128,26 @@ def make_block(sample: SampleSettings, block: int, most: int) -> Iterator[Batch]
 
 
 def _jets_of(
-    particles: Particles, sample: SampleSettings, rng: np.random.Generator
+    particles: Particles, sample: SampleSettings, block: int, rng: np.random.Generator
 ) -> tuple[Columns, Unmatched]:
     """The jets of some events, as the process wants them."""
     if sample.kind.is_calibration:
-        events = reconstructed_events(particles, sample, rng) if sample.detector else None
+        events = reconstructed_events(particles, sample, block, rng) if sample.detector else None
         return calibration_jets(particles, events, sample)
     return jet_columns(particles, sample, rng), Unmatched()
 
 
 def reconstructed_events(
-    particles: Particles, sample: SampleSettings, rng: np.random.Generator
+    particles: Particles, sample: SampleSettings, block: int, rng: np.random.Generator
 ) -> ReconstructedEvents:
-    """What the detector sees of some events."""
+    """What the detector sees of some events of a block, with their pile-up."""
     flying = flying_particles(particles)
-    return reconstruct(flying, no_collisions(), len(particles.counts), sample, rng)
+    collisions = no_collisions()
+    events = len(particles.counts)
+    if sample.pileup:
+        pool = pool_of_block(sample, block)
+        flying, collisions = add_pileup(flying, events, pool, sample.pileup, rng)
+    return reconstruct(flying, collisions, events, sample, rng)
 
 
 def whole_block(sample: SampleSettings, block: int, most: int) -> list[Batch]:

@@ -76,10 +76,8 @@ def calibration_jets(
         generated=int((~is_matched).sum()),
         reconstructed=_reconstructed_alone(reconstructed, generated, sample),
     )
-    areas = jet_areas(reconstructed, sample.radius)
-    chosen = match[is_matched]
-    jets = reconstructed[chosen]
-    columns = {"jet_area": areas[chosen]}
+    jets = reconstructed[match[is_matched]]
+    columns: Columns = {"jet_area": jet_areas(jets, reconstructed, sample.radius)}
     columns |= _jet_columns(jets, events, particles)
     columns |= _constituent_columns(jets, events)
     columns |= _vertex_columns(jets, events.vertices, sample.radius)

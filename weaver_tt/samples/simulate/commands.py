@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from weaver_tt.log import log
-from weaver_tt.options.flags import COUNT, POSITIVE, SEED, Bounds, flag
+from weaver_tt.options.flags import COUNT, NOT_NEGATIVE, POSITIVE, SEED, Bounds, flag
 from weaver_tt.samples.simulate.detector.effects import EFFECTS
 
 PROCESSES = Bounds(at_least=1, at_most=1024)
@@ -58,6 +58,9 @@ class SimulateOptions:
     without: list[str] = flag(
         [], "effects of the detector to leave out", nargs="+", choices=list(EFFECTS)
     )
+    pileup: float = flag(
+        0.0, "mean number of further collisions in an event, with --detector", bounds=NOT_NEGATIVE
+    )
     mpi: bool = flag(False, "with multiparton interactions (several times slower)")
     pthat_min: float | None = flag(
         None,
@@ -86,6 +89,7 @@ def run_simulate(options: SimulateOptions) -> None:
         energy=options.energy,
         detector=options.detector,
         without=tuple(options.without),
+        pileup=options.pileup,
         mpi=options.mpi,
         pthat_min=options.pthat_min,
         pthat_max=options.pthat_max,

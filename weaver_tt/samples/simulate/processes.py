@@ -128,8 +128,8 @@ class SampleSettings:
 
     ``block`` and ``batch`` say how events are made, which is part of the sequence that a seed
     gives: Pythia starts anew for each block and fills batches of it. ``detector``, ``without``
-    (names of effects that are left out) and ``pileup`` (mean number of further collisions) are for
-    the process ``jets``.
+    (names of effects that are left out) and ``pileup`` (mean number of further collisions, drawn
+    from ``pool`` soft events) are for the process ``jets``.
 
     The defaults are those of large-radius jets; :func:`sample_settings` knows those of a process.
 
@@ -151,6 +151,7 @@ class SampleSettings:
     detector: bool = False
     without: tuple[str, ...] = ()
     pileup: float = 0.0
+    pool: int = 1000
     block: int = 2000
     batch: int = 250
 
