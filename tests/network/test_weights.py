@@ -328,6 +328,17 @@ def test_where_two_networks_of_a_file_fit_it_is_asked_which(tmp_path):
     assert weights_equal(mine, state)
 
 
+def test_members_of_an_ensemble_that_are_resumed_together_are_told_apart(tmp_path):
+    states = [network(seed).unwrapped.state_dict() for seed in (1, 2)]
+    members = [{"weights": state, "steps": 7} for state in states]
+    path = saved(tmp_path, {"format": 1, "settings": {"seed": 3}, "members": members})
+    with pytest.raises(TrainingError, match=r"9 of its weights fit without the prefix 'member-0'"):
+        load_partial_weights(network(3), path)
+    mine = network(3)
+    load_partial_weights(mine, f"{path}:member-1")
+    assert weights_equal(mine, states[1])
+
+
 def test_an_average_of_torch_is_taken_off_its_wrapper(tmp_path):
     averaged = torch.optim.swa_utils.AveragedModel(network(1).unwrapped)
     mine = network(2)

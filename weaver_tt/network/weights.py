@@ -300,10 +300,7 @@ def _read_file(path: Path) -> Mapping[str, Tensor]:
             raise TrainingError(
                 f"{path}: the state of an optimizer; the weights are in {weights_file} as a rule"
             )
-        for key in CONTAINERS:
-            if isinstance(state.get(key), Mapping):
-                state = state[key]
-                break
+        state = _weights_in(state)
     if refusal is not None and not (state and _is_state_dict(state)):
         raise TrainingError(f"{path}: {_explain_unreadable(refusal)}") from refusal
     if not _is_state_dict(state):
@@ -311,6 +308,23 @@ def _read_file(path: Path) -> Mapping[str, Tensor]:
             f"{path}: expected a state_dict, names and tensors, not {describe_value(state)}"
         )
     return state
+
+
+def _weights_in(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The weights of a checkpoint that keeps them among other things; else all that there is.
+
+    Those of several networks that were trained together are under ``member-0``, ``member-1``.
+    """
+    for key in CONTAINERS:
+        if isinstance(checkpoint.get(key), Mapping):
+            return checkpoint[key]
+    together = {}
+    members = checkpoint.get("members")
+    for number, member in enumerate(members if isinstance(members, list) else []):
+        if isinstance(member, Mapping) and isinstance(member.get("weights"), Mapping):
+            for name, value in member["weights"].items():
+                together[f"member-{number}.{name}"] = value
+    return together or checkpoint
 
 
 class _Nothing:
