@@ -271,6 +271,16 @@ def test_a_checkpoint_of_lightning_is_read_without_its_objects(tmp_path, log):
     assert weights_equal(other, state)
 
 
+def test_damage_is_noticed_beside_objects_too(tmp_path):
+    path = tmp_path / "last.ckpt"
+    saved(tmp_path, lightning({"w": torch.arange(10_000.0)}), path.name)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(TrainingError, match="its checksum differs"):
+        load_partial_weights(network(), str(path))
+
+
 class Call:
     """Runs code where a checkpoint with it is loaded carelessly."""
 

@@ -85,6 +85,7 @@ def trained(small_run):
         ("net_epoch-0_plain.pt", "net_epoch-0_plain.pt"),
         ("net_resume.pt", "net_epoch-0_plain.pt"),
         ("cv_fold-1_member-1", "cv_fold-1_member-1_best_epoch_state.pt"),
+        ("cv_fold-0_resume.pt:member-1", "cv_fold-0_member-1_epoch-0_state.pt"),
     ],
 )
 def test_a_training_begins_with_the_weights_of_any_file_of_another(trained, given, file, capsys):

@@ -29,6 +29,8 @@ CONTAINERS = ("state_dict", "model_state_dict", "model", "weights")
 FILE_AND_PREFIX = re.compile(r"(.+\.(?:pt|pth|ckpt)):(.+)", re.DOTALL)
 LOAD_FLAG = "--load-model-weights"
 WRAPPERS = ("module.", "_orig_mod.")  # what DDP and torch.compile put before every name
+# how torch says that a file holds more than tensors, and what
+_REFUSED = re.compile(r"GLOBAL (\S+) was not an allowed global")
 EXCLUDE_FLAG = "--exclude-model-weights"
 FREEZE_FLAG = "--freeze-model-weights"
 
@@ -291,7 +293,10 @@ def _read_file(path: Path) -> Mapping[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader raises whatever the bytes lead to
         refusal = error
-        state = _read_beside_others(path)
+        state = None
+        # never where the file is damaged
+        if _REFUSED.search(str(error)):
+            state = _read_beside_others(path)
     if refusal is not None and not state:
         raise TrainingError(f"{path}: {_explain_unreadable(refusal)}") from refusal
     if isinstance(state, Mapping):
@@ -368,7 +373,7 @@ def _is_state_dict(value: object) -> bool:
 
 def _explain_unreadable(error: Exception) -> str:
     """Why a file was refused, and how to write one that is not."""
-    refused = re.search(r"GLOBAL (\S+) was not an allowed global", str(error))
+    refused = _REFUSED.search(str(error))
     if refused is None:
         reasons = str(error).splitlines() or [type(error).__name__]
         return f"no readable weights (damaged or cut short): {reasons[0]}"
