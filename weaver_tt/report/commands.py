@@ -27,7 +27,12 @@ class ReportOptions:
         [],
         "prediction files, one model each: path, or name:path to name it",
         positional=True,
-        nargs="+",
+        nargs="*",
+    )
+    sample: str | None = flag(
+        None,
+        "a file of jets to calibrate (of simulate --process jets, or with its columns) to draw "
+        "instead: spectrum, flavours, a jet, shapes, target",
     )
     output: str = flag("report", "folder to write to", "-o")
     signal: list[str] = flag(
@@ -66,6 +71,11 @@ class ReportOptions:
 
 def run_report(options: ReportOptions) -> None:
     """``weaver-tt report``."""
+    if options.sample is not None:
+        _report_sample(options)
+        return
+    if not options.predictions:
+        raise ConfigError("report: expected prediction files, or --sample FILE")
     # torch, matplotlib and the readers take seconds to import: not for --help
     from pathlib import Path
 
@@ -116,6 +126,17 @@ def run_report(options: ReportOptions) -> None:
     write_json(folder / "metrics.json", content)
     write_text(folder / "report.html", page)
     log.info("%s: %d models, %d figures", folder / "report.html", len(models), len(pictures))
+
+
+def _report_sample(options: ReportOptions) -> None:
+    """What is in a sample of jets, instead of predictions."""
+    from pathlib import Path
+
+    from weaver_tt.report.jet_sample import report_sample
+
+    if options.predictions:
+        raise ConfigError("report: --sample draws a sample alone, without prediction files")
+    report_sample(str(options.sample), options.treename, Path(options.output))
 
 
 def _common_classes(sources: list[ModelFiles]) -> list[str]:

@@ -34,10 +34,10 @@ def test_tracks_from_far_away_are_found_less_often():
     assert displaced_efficiency(radius).tolist() == [1, 0.75, 0, 0]
 
 
-def test_particles_nearby_share_two_hundredths_in_eta_and_phi():
+def test_particles_nearby_share_a_fortieth_in_eta_and_phi():
     event = np.array([0, 0, 0, 0, 1])
-    eta = np.array([0.501, 0.518, 0.521, 0.503, 0.501])
-    phi = np.array([-0.001, -0.019, -0.001, 0.001, -0.001])
+    eta = np.array([0.501, 0.524, 0.526, 0.503, 0.501])
+    phi = np.array([-0.001, -0.024, -0.001, 0.001, -0.001])
     # the third is in the next cell of eta, the fourth in that of phi, the fifth in another event
     assert particles_nearby(event, eta, phi).tolist() == [1, 1, 0, 0, 0]
 
