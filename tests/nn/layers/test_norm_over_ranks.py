@@ -49,7 +49,8 @@ class OfTorch(nn.Module):
         self.frozen.eval()
         return self
     def forward(self, features, real):
-        values = self.of_slots(features).tanh()
+        # in place, as many networks have it
+        values = nn.functional.leaky_relu(self.of_slots(features), 0.2, inplace=True).tanh()
         values = self.of_rows(values.flatten(1)).view_as(features).tanh()
         # once more in the backward pass
         values = checkpoint(self.of_images, values.unsqueeze(3), use_reentrant=False).squeeze(3)
@@ -64,7 +65,7 @@ class OfObjects(nn.Module):
         real = real.transpose(1, 2)
         values = self.padded(features.transpose(1, 2), real).tanh() * real
         objects = values[real[..., 0] > 0]
-        return self.listed(objects)
+        return nn.functional.leaky_relu(self.listed(objects), 0.2, inplace=True)
 
 class Edges(ParticleNet):
     def __init__(self):
