@@ -28,7 +28,7 @@ from weaver_tt.nn.models.particle_net import ParticleNet
 from weaver_tt.system import distributed
 from weaver_tt.system.gradients import GradientExchange
 
-STEPS = 33
+STEPS = 23
 OBJECTS = 40
 
 
