@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -171,6 +172,15 @@ def test_a_trial_worse_than_the_median_ends_after_its_epoch(search, monkeypatch)
     assert search("--trials", 7, "--num-epochs", 2) == 0
     # the median of the five is 3: 6 is above it, 2.5 below
     assert states(search) == [*["COMPLETE"] * 5, "PRUNED", "COMPLETE"]
+
+
+def test_the_card_of_a_pruned_trial_says_so(search, monkeypatch):
+    monkeypatch.setattr(optuna.trial.Trial, "should_prune", lambda trial: True)
+    search("--trials", 1, "--num-epochs", 3)
+    (trial,) = search.trials()
+    assert states(search) == ["PRUNED"]
+    card = json.loads(RunFiles(trial.user_attrs["prefix"]).card.read_text())
+    assert card["state"] == "pruned"
 
 
 def test_epochs_of_a_real_training_are_reported(search):

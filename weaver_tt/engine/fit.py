@@ -10,7 +10,14 @@ from weaver_tt.engine.progress import BatchLoader
 from weaver_tt.system.signals import deferring_signals
 
 AfterEpoch = Callable[[int, Mapping[str, float]], None]
-"""What is called when the files of an epoch are written: with its number and its metrics."""
+"""What is called when the files of an epoch are written: with its number and its metrics.
+
+It may raise :class:`Pruned`.
+"""
+
+
+class Pruned(Exception):  # noqa: N818, no error
+    """Whoever watches a training has seen enough of it: nothing has failed."""
 
 
 def fit(

@@ -16,6 +16,7 @@ from typing import Any
 
 import weaver_tt
 from weaver_tt.data.scan import Scan
+from weaver_tt.engine.fit import Pruned
 from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import is_remote, parse_groups
 from weaver_tt.log import log
@@ -74,6 +75,7 @@ RUNNING = "running"
 DONE = "done"
 INTERRUPTED = "interrupted"
 FAILED = "failed"
+PRUNED = "pruned"
 
 _reported: set[str] = set()
 
@@ -126,6 +128,9 @@ def recording_state(prefix: str) -> Iterator[None]:
         state = DONE
     except KeyboardInterrupt:
         state = INTERRUPTED
+        raise
+    except Pruned:
+        state = PRUNED
         raise
     finally:
         card = load_card(prefix) if distributed.is_main() else None

@@ -22,6 +22,7 @@ import torch
 
 from weaver_tt.config.load import load_config
 from weaver_tt.data.accounting import BadFile
+from weaver_tt.engine.fit import Pruned
 from weaver_tt.errors import ConfigError, OutputError, TrainingError, WeaverError, nearest
 from weaver_tt.log import configure_log, format_metrics, log
 from weaver_tt.metrics.direction import Direction
@@ -436,7 +437,7 @@ def run_trial(study: Any, trial: Any, search: Search) -> Sequence[BadFile]:
     What fails ends the trial and not the search, unless nothing can be written. An interruption
     (Ctrl-C, a signal, --max-time) leaves the trial to the next call.
     """
-    from optuna.exceptions import TrialPruned, UpdateFinishedTrialError
+    from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
     log.info("trial %d: %s", trial.number, flags_of(trial.params.items()))
@@ -444,7 +445,7 @@ def run_trial(study: Any, trial: Any, search: Search) -> Sequence[BadFile]:
         with SignsOfLife(trial):
             values, bad_files = train_trial(trial, search)
         study.tell(trial, values)
-    except TrialPruned:
+    except Pruned:
         study.tell(trial, state=TrialState.PRUNED)
         log.info("trial %d: pruned", trial.number)
         return []
@@ -495,7 +496,7 @@ def train_trial(trial: Any, search: Search) -> tuple[list[float], Sequence[BadFi
     """Train a trial, on each rung in turn; the values of its metrics, and its bad files.
 
     Raises:
-        TrialPruned: it is worse than others.
+        Pruned: it is worse than others.
         WeaverError: the training fails.
     """
     drawn = trial.params
@@ -563,13 +564,11 @@ def prune_worse(trial: Any, value: float, step: int) -> None:
     """Report the value of a trial so far.
 
     Raises:
-        TrialPruned: other trials were better at this step.
+        Pruned: other trials were better at this step.
     """
-    from optuna.exceptions import TrialPruned
-
     trial.report(value, step)
     if trial.should_prune():
-        raise TrialPruned
+        raise Pruned
 
 
 def goal_values(
