@@ -140,6 +140,18 @@ def test_max_time_ends_the_pass_for_statistics_too(run, monkeypatch):
     assert run("b/net", "--resume") == 0
 
 
+def test_a_run_that_is_done_keeps_its_card_where_it_is_asked_to_go_on(run):
+    assert run("a/net") == 0
+    before = RunFiles("a/net").card.read_bytes()
+    assert run("a/net", "--resume", "--num-threads", "1") == 0
+    assert RunFiles("a/net").card.read_bytes() == before
+    # one more epoch is another command
+    assert run("a/net", "--resume", "--num-epochs", "3") == 0
+    card = json.loads(RunFiles("a/net").card.read_text())
+    assert card["options"]["train"]["num_epochs"] == 3
+    assert len(card["continued"]) == 1
+
+
 @pytest.mark.parametrize(("at", "batches"), [(5, 2), (24, 8), (28, 8), (31, 1)])
 def test_the_members_of_an_ensemble_are_saved_in_one_step_and_go_on_together(run, at, batches):
     # a step is three calls, one of each member; the fifth is in the second step

@@ -140,7 +140,7 @@ class NetworkFile:
         # the function may import Weaver's modules and what lies beside the file, not only its top
         given = "".join(f", {key}={value!r}" for key, value in named.items())
         beside = neighbours_of(self.module).importable()
-        call = noting_call(lambda: f"{name}(data_config{given})")
+        call = noting_call(lambda: f"{self.path}: {name}(data_config{given})")
         with beside, weaver_names(self.path), call:
             return function(config, **named)
 

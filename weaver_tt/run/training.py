@@ -44,6 +44,8 @@ from weaver_tt.run.networks import start_network
 from weaver_tt.run.prediction import run_predict
 from weaver_tt.run.preflight import TrainingScans, check_training
 from weaver_tt.run.run_card import (
+    DONE,
+    Card,
     DataFiles,
     list_data_files,
     list_files,
@@ -172,6 +174,7 @@ class Fold:
     device: torch.device
     seed: int
     card: Mapping[str, Any]  # as it was at the start; empty on other ranks than 0
+    earlier: Card | None  # the one before, of a run that goes on; None on other ranks
 
     @property
     def prefix(self) -> str:
@@ -205,12 +208,24 @@ def train_fold(
     ``scans`` are those of the pre-flight. Returns the metrics of each member's best epoch.
     """
     fold = begin_fold(config, options, files, scans)
+    epochs = 0  # that this command has trained
+
+    def count_epoch(number: int, metrics: Mapping[str, float]) -> None:
+        nonlocal epochs
+        epochs += 1
+        if after_epoch is not None:
+            after_epoch(number, metrics)
+
     with recording_state(fold.prefix):
-        best = train_members(fold, after_epoch)
+        best = train_members(fold, count_epoch)
         if distributed.is_main():
             # members have added the files that they wrote
             card = load_card(fold.prefix) or fold.card
-            save_card(fold.prefix, {**card, "best": best})
+            if fold.earlier and fold.earlier.get("state") == DONE and not epochs:
+                # there was nothing left to train: these weights are of the command before
+                save_card(fold.prefix, {**fold.earlier, "files": card["files"]})
+            else:
+                save_card(fold.prefix, {**card, "best": best})
     return best
 
 
@@ -230,7 +245,8 @@ def begin_fold(
     goes_on = is_continuation(options) and bool(RunFiles(prefix).weights())
     config, scan = fit_statistics(config, prefix, options.data, scans.training, keep=goes_on)
     sample = first_rows(config, options.data, scan)
-    card: dict[str, Any] = {}
+    card: Card = {}
+    earlier = None
     if distributed.is_main():
         earlier = load_card(prefix) if is_continuation(options) else None
         card = make_card(options, seed, files, texts, earlier, distributed.world_size())
@@ -238,12 +254,10 @@ def begin_fold(
         save_sample(prefix, sample)
     scans = replace(scans, training=scan)
     device = choose_device(options.train.gpus)
-    return Fold(config, options, scans, sample, device, seed, card)
+    return Fold(config, options, scans, sample, device, seed, card, earlier)
 
 
-def train_members(
-    fold: Fold, after_epoch: AfterEpoch | None = None
-) -> list[dict[str, float | None]]:
+def train_members(fold: Fold, after_epoch: AfterEpoch) -> list[dict[str, float | None]]:
     """Train the networks of ``fold`` on the same batches; the metrics of each one's best epoch."""
     seeds = fold.seeds()
     networks = [
@@ -256,8 +270,7 @@ def train_members(
 
     def end_epoch(number: int, metrics: Mapping[str, float]) -> None:
         record_bad_files(fold.prefix, train.lost | (val.lost if val else set()))
-        if after_epoch is not None:
-            after_epoch(number, metrics)
+        after_epoch(number, metrics)
 
     trainings = []
     with ExitStack() as trackers:

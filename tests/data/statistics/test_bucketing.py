@@ -172,6 +172,27 @@ def test_edges_that_were_not_computed_and_jagged_variables_are_errors(data, tmp_
     assert fit_statistics(nothing, str(tmp_path / "net"), options(data))[0] is nothing
 
 
+@pytest.mark.parametrize("bins", [4, [0, 20, 50, 120]])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_row_of_no_size_is_an_error_that_counts_them(tmp_path, bins, value):
+    number = np.arange(20.0)
+    size = number.copy()
+    size[[3, 7]] = value
+    columns = {"x": number[:, None], "n": size, "number": number, "odd": number % 2}
+    columns["even"] = 1 - columns["odd"]
+    path = str(tmp_path / "a.parquet")
+    ak.to_parquet(ak.Array(columns), path)
+    message = r"bucketing.var: 'n' is NaN or infinite in 2 of 20 selected rows, the first .* 3;"
+    options = DataOptions(data_train=[path], train_val_split=1.0)
+
+    def train():
+        fitted, scan = fit_statistics(config(bins=bins), str(tmp_path / "net"), options)
+        return list(train_loader(fitted, options, scan=scan).epoch(0))
+
+    with pytest.raises(DataError, match=message):
+        train()
+
+
 def test_outer_buckets_are_open():
     bucketing = config(bins=[10, 20, 30]).bucketing
     assert bucket_indices({"n": np.array([-5, 10, 19, 20, 99])}, bucketing, "f").tolist() == [

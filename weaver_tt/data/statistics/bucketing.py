@@ -28,7 +28,7 @@ def bucket_indices(table: Table, bucketing: Bucketing, path: str) -> Integers:
     The number of inner edges at or below the row's value: the outer buckets are open.
 
     Raises:
-        DataError: the variable is not one number for each row.
+        DataError: the variable is not one number for each row, or NaN.
     """
     assert bucketing.inner_edges is not None
     values = _bucketing_values(table, bucketing, path)
@@ -63,7 +63,7 @@ class BucketEdgesAccumulator:
         """Add a table of selected rows of the file at ``path``.
 
         Raises:
-            DataError: the variable is not one number for each row.
+            DataError: the variable is not one number for each row, or NaN.
         """
         self._sample.add(_bucketing_values(table, self._bucketing, path))
 
@@ -94,6 +94,19 @@ class BucketEdgesAccumulator:
 
 
 def _bucketing_values(table: Table, bucketing: Bucketing, path: str) -> Numbers:
-    """The bucketing variable of each row (R,)."""
+    """The bucketing variable of each row (R,).
+
+    Raises:
+        DataError: it is not one number for each row, or undefined: such rows are of no size, and
+            quantiles of NaN are NaN.
+    """
     where = f"{path}: bucketing.var: {bucketing.variable!r}"
-    return row_numbers(table[bucketing.variable], where)
+    values = row_numbers(table[bucketing.variable], where)
+    undefined = ~np.isfinite(values)  # (R,)
+    if undefined.any():
+        raise DataError(
+            f"{where} is NaN or infinite in {undefined.sum()} of {len(values)} selected rows, the "
+            f"first of them number {int(undefined.argmax())}; give it a number in new_variables, "
+            "such as nan_to_num(...), or leave such rows out by the selection"
+        )
+    return values
