@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 MAX_NAME = 200  # characters of a name that are compared with known ones
 MAX_LINE = 1000  # characters of a line of a message
@@ -31,6 +32,32 @@ class ConfigError(WeaverError):
 
 class DataError(WeaverError):
     """A data file cannot be read, or holds something that was not expected."""
+
+
+class DataErrors:
+    """Errors in the data that are found one after the other, and said together."""
+
+    def __init__(self) -> None:
+        self._found: list[DataError] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """An error inside is noted, and ends what is done inside alone."""
+        try:
+            yield
+        except DataError as error:
+            self._found.append(error)
+
+    def check(self) -> None:
+        """Raise what was noted.
+
+        Raises:
+            DataError: there was something.
+        """
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            raise DataError("\n".join(map(str, self._found)))
 
 
 class BadFileError(DataError):

@@ -1,5 +1,7 @@
 """What is found in data, told apart from what is a matter of taste."""
 
+from pathlib import Path
+
 import awkward as ak
 import numpy as np
 
@@ -213,6 +215,27 @@ def test_values_are_shown_where_labels_are_wrong(training):
         assert "40 belong to no class" in found.problems[0]
         assert [column.name for column in found.columns] == ["x", "n"]
         rewrite(training, "a", is_a=np.ones(40))
+
+
+def test_all_labels_that_are_wrong_are_listed(training):
+    for name in ("a", "b"):
+        rewrite(training, name, jagged=ak.Array([[1.0], [2.0, 3.0]] * 20))
+    values = {"first": "jagged * 2", "right": "x", "second": "jagged"}
+    found = find(training, config={"labels": {"type": "custom", "value": values}}).problems
+    for path, problem in zip(("a.parquet", "b.parquet"), found, strict=True):
+        first, second = problem.splitlines()
+        assert f"{path}: label 'first': expected one value for each row" in first
+        assert f"{path}: label 'second': expected one value for each row" in second
+
+
+def test_labels_that_are_wrong_are_listed_for_all_files_and_kinds(training):
+    training.flags()
+    for name in ("a", "b"):
+        rewrite(training, name, is_a=np.zeros(40), is_b=np.zeros(40))
+    Path("b.parquet").rename("c.parquet")
+    Path("b.parquet").write_bytes(Path("a.parquet").read_bytes())
+    found = find(training, "-i", "a.parquet", "b.parquet", "-l", "c.parquet").problems
+    assert [problem.split(":")[0] for problem in found] == ["a.parquet", "b.parquet", "c.parquet"]
 
 
 def test_types_that_differ_between_files_are_a_remark_and_a_problem_where_none_fits(training):

@@ -19,7 +19,7 @@ from weaver_tt.config.schema import CLASS_LABEL, NO_CLASS, DataConfig, Labels
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.rows import Floats, Integers
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column
-from weaver_tt.errors import ConfigError, DataError, nearest
+from weaver_tt.errors import ConfigError, DataError, DataErrors, nearest
 from weaver_tt.expressions.elementwise import JaggedColumn
 from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.log import log
@@ -85,27 +85,32 @@ def row_labels(
     """
     accounting = Accounting()
     found: dict[str, Numbers] = {}
+    wrong = DataErrors()
     labels = config.labels
     if labels is None:
         return found, accounting
     if row_numbers is None:
         row_numbers = np.arange(len(next(iter(table.values()))))
     if labels.classes and can_compute(labels.class_columns.values(), table, plan):
-        columns = _row_columns(labels.class_columns, table, config, where)
         strict = plan.purpose == "train"
-        found[CLASS_LABEL] = _classes_of_rows(
-            columns, labels, where, row_numbers, accounting, strict
-        )
+        with wrong.noted():
+            columns = _row_columns(labels.class_columns, table, config, where)
+            found[CLASS_LABEL] = _classes_of_rows(
+                columns, labels, where, row_numbers, accounting, strict
+            )
     if labels.targets and can_compute(labels.targets.values(), table, plan):
-        columns = _row_columns(labels.targets, table, config, where)
+        with wrong.noted():
+            columns = _row_columns(labels.targets, table, config, where)
+        wrong.check()
         for name, values in columns.items():
             # where a target does not count, it may be anything
             counts = np.ones(len(values), dtype=bool)  # (R,)
             if name in labels.masks:
                 counts = columns[labels.masks[name]] != 0
             if name in wanted.binary and plan.purpose == "train":
-                numbers = count_binary_targets(name, values[counts], where, "rows")
-                accounting.targets.update(numbers)
+                with wrong.noted():
+                    numbers = count_binary_targets(name, values[counts], where, "rows")
+                    accounting.targets.update(numbers)
             elif name in wanted.binary:
                 values = binary_or_nan(values)
             found[name], is_defined = finite_or_nan(values)
@@ -114,6 +119,7 @@ def row_labels(
         for mask in labels.masks.values():
             # nobody knows whether a target counts whose mask is undefined
             found[mask] = np.nan_to_num(found[mask])
+    wrong.check()
     return found, accounting
 
 
@@ -152,18 +158,31 @@ def binary_or_nan(values: Numbers) -> Numbers:
 def _row_columns(
     labels: Mapping[str, Expression], table: Table, config: DataConfig, where: str
 ) -> dict[str, Numbers]:
-    """Each label's values, (R,)."""
+    """Each label's values, (R,).
+
+    Raises:
+        DataError: some labels cannot be computed, or have not one value for each row; names all.
+    """
     columns = {}
+    wrong = DataErrors()
     for name, expression in labels.items():
-        place = f"{where}: label {name!r}"
-        values = flat_column(evaluate_column(expression, table, place, config))
-        if not isinstance(values, np.ndarray) or values.ndim != 1:
-            raise DataError(
-                f"{place}: expected one value for each row, found one for each object; "
-                "`type: per_object` is for those"
-            )
-        columns[name] = values
+        with wrong.noted():
+            columns[name] = _row_column(name, expression, table, config, where)
+    wrong.check()
     return columns
+
+
+def _row_column(
+    name: str, expression: Expression, table: Table, config: DataConfig, where: str
+) -> Numbers:
+    place = f"{where}: label {name!r}"
+    values = flat_column(evaluate_column(expression, table, place, config))
+    if not isinstance(values, np.ndarray) or values.ndim != 1:
+        raise DataError(
+            f"{place}: expected one value for each row, found one for each object; "
+            "`type: per_object` is for those"
+        )
+    return values
 
 
 def _classes_of_rows(
@@ -247,6 +266,7 @@ def object_labels(
 ) -> dict[str, dict[str, JaggedColumn]]:
     """Input group -> its labels with one value for each object, where they can be computed."""
     found: dict[str, dict[str, JaggedColumn]] = {}
+    wrong = DataErrors()
     if config.labels is None:
         return found
     for group, labels in config.labels.object_targets.items():
@@ -254,14 +274,22 @@ def object_labels(
             continue
         found[group] = {}
         for name, expression in labels.items():
-            place = f"{where}: label {name!r}"
-            values = flat_column(evaluate_column(expression, table, place, config))
-            if not isinstance(values, JaggedColumn):
-                raise DataError(
-                    f"{place} is per object, but {expression.source!r} has one value for each row"
-                )
-            found[group][name] = values
+            with wrong.noted():
+                found[group][name] = _object_column(name, expression, table, config, where)
+    wrong.check()
     return found
+
+
+def _object_column(
+    name: str, expression: Expression, table: Table, config: DataConfig, where: str
+) -> JaggedColumn:
+    place = f"{where}: label {name!r}"
+    values = flat_column(evaluate_column(expression, table, place, config))
+    if not isinstance(values, JaggedColumn):
+        raise DataError(
+            f"{place} is per object, but {expression.source!r} has one value for each row"
+        )
+    return values
 
 
 def count_binary_targets(

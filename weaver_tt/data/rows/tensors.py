@@ -22,7 +22,7 @@ from weaver_tt.data.rows import labels
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.rows import Floats, Integers, Interner, JaggedObjects, Rows, index_runs
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column, selection_hint
-from weaver_tt.errors import ConfigError, DataError
+from weaver_tt.errors import ConfigError, DataError, DataErrors
 from weaver_tt.expressions.elementwise import JaggedColumn, fill_missing
 
 SCALE_BLOCK = 32_768  # objects scaled at a time
@@ -235,11 +235,16 @@ def to_rows(
     for name, group in config.inputs.items():
         if group.length is None:
             rows.scalars[name] = builder.scalars(group)
-    rows.labels, accounting = labels.row_labels(
-        table, config, plan, builder.where, wanted, row_numbers
-    )
-    builder.accounting.add(accounting)
-    _add_object_labels(rows, builder, config, plan, objects, wanted)
+    # all labels that are wrong are said together
+    wrong = DataErrors()
+    with wrong.noted():
+        rows.labels, accounting = labels.row_labels(
+            table, config, plan, builder.where, wanted, row_numbers
+        )
+        builder.accounting.add(accounting)
+    with wrong.noted():
+        _add_object_labels(rows, builder, config, plan, objects, wanted)
+    wrong.check()
     rows.weight = _event_weight(table, config, plan, builder.where)
     _add_monitors(rows, builder, config, objects)
     for name, flags in labels.class_columns(table, config, plan, builder.where).items():
@@ -301,21 +306,24 @@ def _add_object_labels(
         group = config.inputs[group_name]
         first = builder.column(group.names[0], group)
         kept: list[Floats] = []
+        wrong = DataErrors()
         for name, column in columns.items():
             names = expressions[name].names
-            builder.check_aligned(column, first, f"label {name!r}", names)
-            values = objects[group_name].cut(column.content)  # (M,)
-            if name in wanted.binary:
-                if plan.purpose == "train":
-                    counts = labels.count_binary_targets(name, values, builder.where)
-                    builder.accounting.targets.update(counts)
-                else:
-                    values = labels.binary_or_nan(values)
-            numbers, is_defined = labels.finite_or_nan(values)
-            if not is_defined.all():
-                missed = builder.rows_of_objects(objects[group_name])[~is_defined]
-                builder.accounting.add_rows("undefined", name, builder.where, missed)
-            kept.append(numbers)
+            with wrong.noted():
+                builder.check_aligned(column, first, f"label {name!r}", names)
+                values = objects[group_name].cut(column.content)  # (M,)
+                if name in wanted.binary:
+                    if plan.purpose == "train":
+                        counts = labels.count_binary_targets(name, values, builder.where)
+                        builder.accounting.targets.update(counts)
+                    else:
+                        values = labels.binary_or_nan(values)
+                numbers, is_defined = labels.finite_or_nan(values)
+                if not is_defined.all():
+                    missed = builder.rows_of_objects(objects[group_name])[~is_defined]
+                    builder.accounting.add_rows("undefined", name, builder.where, missed)
+                kept.append(numbers)
+        wrong.check()
         # side by side, so that all labels of an object move at once
         rows.object_labels[group_name] = np.stack(kept, axis=1)
 

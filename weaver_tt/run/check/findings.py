@@ -26,6 +26,7 @@ from weaver_tt.data.loaders import Loader, val_loader
 from weaver_tt.data.missing_columns import MissingColumn, describe_missing, find_missing
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
+from weaver_tt.data.rows.rows import Rows
 from weaver_tt.data.rows.table import describe_empty_selections
 from weaver_tt.data.scan import CommonTypes, FileScan, Scan, combine_scans, scan_files, scan_groups
 from weaver_tt.data.statistics.standardize import provisional_statistics
@@ -175,7 +176,9 @@ def _problems_of(findings: Findings) -> Iterator[None]:
         with user_errors():
             yield
     except WeaverError as error:
-        findings.problems.append(str(error))
+        # a file may be one of several kinds
+        if str(error) not in findings.problems:
+            findings.problems.append(str(error))
 
 
 def _files(options: RunOptions) -> dict[str, list[str]]:
@@ -309,9 +312,15 @@ def _look_at_training(
         provisional = with_classes_of_first_rows(provisional, options, tried.first)
         wanted = make_run_task(provisional, options).wanted_labels
     _look_at_values(provisional, "train", tried.first, wanted, findings)
-    others = try_other_files(provisional, options, tried.scans.training, wanted)
-    for kind, counts in others.counts.items():
-        _note_counts(kind, counts, findings)
+    if findings.problems and not (options.data.data_val or options.data.data_test):
+        # validation would say the same of the same files
+        return
+    with _problems_of(findings):
+        others = try_other_files(provisional, options, tried.scans.training, wanted)
+        for kind, counts in others.counts.items():
+            _note_counts(kind, counts, findings)
+    if findings.problems:
+        return
     reading = _measure_reading(provisional, options, tried.scans.training)
     if reading is None:
         return
@@ -349,7 +358,15 @@ def _look_at_values(
     plan = make_plan(config, purpose)
     # before labels, which may be wrong
     findings.columns = survey_columns([part for part in first if part.selected], config)
-    parts, accounting = rows_and_counts(first, config, plan, wanted)
+    parts: list[Rows] = []
+    accounting: dict[str, Accounting] = {}
+    for of_file in first:
+        # what is wrong in one file says nothing about the others
+        with _problems_of(findings):
+            rows, counts = rows_and_counts([of_file], config, plan, wanted)
+            parts += rows
+            for group, counted in counts.items():
+                accounting.setdefault(group, Accounting()).add(counted)
     _note_counts(kind, accounting, findings)
     _note_empty_selections(list(accounting.values()), config, kind, findings)
     findings.objects = survey_objects(parts, config)
