@@ -103,6 +103,21 @@ for number in numbers:
     pass
 """
 
+# one that has work done by two processes of their own interpreters
+POOL = """
+import multiprocessing, os, time
+from concurrent.futures import ProcessPoolExecutor
+from weaver_tt.system.signals import end_with_parent
+
+context = multiprocessing.get_context("spawn")
+pool = ProcessPoolExecutor(2, context, initializer=end_with_parent)
+for done in [pool.submit(time.sleep, 0.2) for _ in range(2)]:
+    done.result()
+print(*pool._processes, flush=True)
+while True:
+    pool.submit(time.sleep, 0.1).result()
+"""
+
 
 def is_alive(pid):
     try:
@@ -113,10 +128,10 @@ def is_alive(pid):
         return False
 
 
-@pytest.fixture
-def parent():
+@pytest.fixture(params=[PARENT, POOL], ids=["reading", "pool"])
+def parent(request):
     process = subprocess.Popen(
-        [sys.executable, "-c", PARENT],
+        [sys.executable, "-c", request.param],
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},

@@ -7,6 +7,7 @@ asks :func:`interruption` where it can end.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -154,7 +155,10 @@ def end_with_parent() -> None:
     if can_tell_senders:
         # taken up by the thread, which can tell where it comes from
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_follow, args=(os.getppid(), can_tell_senders), daemon=True).start()
+    known = multiprocessing.parent_process()
+    # the parent may be gone already: whoever is it now is another one
+    parent = os.getppid() if known is None or known.pid is None else known.pid
+    threading.Thread(target=_follow, args=(parent, can_tell_senders), daemon=True).start()
 
 
 def _follow(parent: int, can_tell_senders: bool) -> None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
-import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -29,6 +27,7 @@ from weaver_tt.samples.simulate.detector.reconstruction import reconstruct
 from weaver_tt.samples.simulate.generator import Particles, generate_events
 from weaver_tt.samples.simulate.pileup import add_pileup, pool_of_block
 from weaver_tt.samples.simulate.processes import SampleSettings
+from weaver_tt.system.signals import end_with_parent
 
 MAX_EMPTY_BLOCKS = 25  # blocks without a single jet after which nothing more is expected
 
@@ -178,18 +177,3 @@ def _blocks_in_order(sample: SampleSettings, most: int, workers: int) -> Iterato
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def end_with_parent() -> None:
-    """End this worker process when the process that started it has been killed.
-
-    It would wait for work for ever.
-    """
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
