@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from weaver_tt.errors import DataError, MissingTreeError, nearest
 from weaver_tt.formats.file_groups import is_remote
-from weaver_tt.formats.reader import Reader, blame_file, column_spellings
+from weaver_tt.formats.reader import MAX_BYTES, Reader, blame_file, column_spellings
 
 # boolean field of a padded table that marks its real entries
 VALID = "valid"
@@ -24,7 +24,6 @@ VALID = "valid"
 # rows between the boundaries of data sets stored without chunks, where any boundary is as good
 UNCHUNKED = 8192
 MAX_CLUSTERS = 1_000_000  # boundaries of one file
-MAX_BYTES = 2**30  # of one row, or of one chunk, of a data set
 BLOCK_BYTES = 2**23  # of a table that are read at once; a call of h5py takes 0.1 ms
 WHOLE_ENTRY = 10  # size of an entry / size of its fields that are needed, up to which it is read
 

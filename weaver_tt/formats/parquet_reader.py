@@ -13,7 +13,10 @@ from awkward.types import ListType, NumpyType, RegularType, Type
 
 from weaver_tt.errors import BadFileError, DataError
 from weaver_tt.formats.file_groups import is_remote
-from weaver_tt.formats.reader import Reader, blame_file, column_spellings
+from weaver_tt.formats.reader import Reader, blame_file, check_unpacked, column_spellings
+
+# in memory, at least: the smallest type that values of lists have as a rule, with room for offsets
+BYTES_OF_VALUE = 4
 
 
 class ParquetReader(Reader):
@@ -34,7 +37,9 @@ class ParquetReader(Reader):
             self._file = pq.ParquetFile(self._source, page_checksum_verification=True)
             metadata = self._file.metadata
             group_rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
-            stored = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
+            of_leaves = [metadata.schema.column(i) for i in range(metadata.num_columns)]
+            stored = [leaf.path for leaf in of_leaves]
+            is_list = [leaf.max_repetition_level > 0 for leaf in of_leaves]
             for field in self._file.schema_arrow:
                 leaves += _leaf_names(field.name, field.type)
         if len(leaves) != len(stored):
@@ -43,6 +48,9 @@ class ParquetReader(Reader):
             )
         # column -> its path in the parquet schema, which names the levels of a list too
         self._stored = dict(zip(leaves, stored, strict=True))
+        self._numbers = {name: number for number, name in enumerate(leaves)}
+        self._is_list = dict(zip(leaves, is_list, strict=True))
+        self._checked: set[tuple[int, str]] = set()  # row groups and columns of known size
         self._starts = np.cumsum([0, *group_rows])  # of each row group, and the end
         self._spellings = column_spellings(self._stored)
 
@@ -83,8 +91,36 @@ class ParquetReader(Reader):
         return types | super()._types(others)
 
     def _read(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
+        self._check_sizes(names, first, last)
         table = self._decode([self._stored[name] for name in names], first, last)
         return {name: self._to_awkward(table, name) for name in names}
+
+    def _check_sizes(self, names: Sequence[str], first: int, last: int) -> None:
+        """Check what the row groups with rows [first, last) unpack to, for each column.
+
+        Raises:
+            BadFileError: that is no data.
+        """
+        for group in self._groups_of(first, last):
+            for name in names:
+                if (group, name) in self._checked:
+                    continue
+                chunk = self._file.metadata.row_group(group).column(self._numbers[name])
+                unpacked = chunk.total_uncompressed_size
+                # values that are alike are stored once; of one value a row no more is decoded than
+                # is asked for, but a row of a list may hold all values
+                if self._is_list[name]:
+                    unpacked = max(unpacked, chunk.num_values * BYTES_OF_VALUE)
+                check_unpacked(self.place, name, chunk.total_compressed_size, unpacked)
+                self._checked.add((group, name))
+
+    def _groups_of(self, first: int, last: int) -> range:
+        """The row groups that hold rows [first, last)."""
+        if first == last:
+            return range(0)
+        begin = int(np.searchsorted(self._starts[1:], first, "right"))
+        end = int(np.searchsorted(self._starts, last, "left"))
+        return range(begin, end)
 
     def _decode(self, stored: list[str], first: int, last: int) -> pa.Table:
         """Decode rows [first, last) of the columns ``stored``.
@@ -92,21 +128,20 @@ class ParquetReader(Reader):
         Memory is that of about twice these rows, however large the row groups are.
         """
         rows = last - first
-        # the row groups [begin, end) hold the rows
-        begin = int(np.searchsorted(self._starts[1:], first, "right"))
-        end = int(np.searchsorted(self._starts, last, "left"))
-        groups = list(range(begin, end)) if rows else []
-        skip = first - int(self._starts[begin])  # rows of the first group that come before
-        group_rows = int(self._starts[end] - self._starts[begin])
-        if not rows or 2 * rows >= group_rows:
-            table = self._file.read_row_groups(groups, columns=stored, use_threads=False)
+        groups = self._groups_of(first, last)
+        if not groups:
+            return self._file.read_row_groups([], columns=stored, use_threads=False)
+        skip = first - int(self._starts[groups[0]])  # rows of the first group that come before
+        group_rows = int(self._starts[groups[-1] + 1] - self._starts[groups[0]])
+        if 2 * rows >= group_rows:
+            table = self._file.read_row_groups(list(groups), columns=stored, use_threads=False)
             return table.slice(skip, rows)
 
         # a small part of large row groups: decode in steps, keep what is wanted, and stop early
         batches = []
         position = 0  # first row of the next batch, counted from the first row group
         for batch in self._file.iter_batches(
-            batch_size=rows, row_groups=groups, columns=stored, use_threads=False
+            batch_size=rows, row_groups=list(groups), columns=stored, use_threads=False
         ):
             if position + batch.num_rows > skip:
                 low = max(skip - position, 0)

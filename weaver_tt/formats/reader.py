@@ -43,6 +43,11 @@ from weaver_tt.system.stage_times import Stage
 # shared by all readers of this process: 128 MiB
 CLUSTER_CACHE = ClusterCache(128 << 20)
 
+# what is decoded in one piece may take so many bytes, or so many times what the file stores of it:
+# a few kilobytes could unpack to any size
+MAX_BYTES = 2**30
+MAX_RATIO = 1000
+
 # what a decoder raises where it has no code for something, or an error in its code: no damage
 DECODER_LIMITS = (NotImplementedError, NameError)
 
@@ -268,6 +273,22 @@ class Reader(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def check_unpacked(place: str, column: str, stored: int, unpacked: int) -> None:
+    """Check what a piece of a column will take, by the sizes that the file declares for it.
+
+    ``stored`` are its bytes in the file, ``unpacked`` those in memory.
+
+    Raises:
+        BadFileError: that is far more than data compress.
+    """
+    if unpacked > max(MAX_BYTES, MAX_RATIO * stored):
+        raise BadFileError(
+            f"{place}: column {column!r}: {stored:,} bytes of the file would unpack to "
+            f"{unpacked:,} bytes, which are decoded in one piece; at most {MAX_BYTES:,} are read "
+            f"where that is more than {MAX_RATIO} times as much"
+        )
 
 
 @contextmanager

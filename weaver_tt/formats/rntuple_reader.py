@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from uproot.const import RNTupleFieldRole as Role
 
-from weaver_tt.formats.reader import Reader, blame_file, column_spellings
+from weaver_tt.formats.reader import Reader, blame_file, check_unpacked, column_spellings
 
 # uproot's key of a buffer that is one column of the file
 _COLUMN = re.compile(r"column-\d+(-cardinality)?")
@@ -93,6 +93,7 @@ class RNTupleReader(Reader):
         end = int(np.searchsorted(self._starts, last, "left"))
         for number in {_column_number(key) for key in keys}:
             if number not in decoded:
+                self._check_sizes(name, number, begin, end)
                 decoded[number] = self._ntuple.read_cluster_range(number, begin, end)
 
         # awkward puts the array together from its buffers, under the keys of the form
@@ -111,6 +112,19 @@ class RNTupleReader(Reader):
         for member in members:
             array = array[member]
         return array
+
+    def _check_sizes(self, name: str, number: int, begin: int, end: int) -> None:
+        """Check what a column of the file unpacks to in the clusters [begin, end).
+
+        Raises:
+            BadFileError: that is no data.
+        """
+        bits = self._ntuple.column_records[number].nbits
+        for of_cluster in self._ntuple.page_link_list[begin:end]:
+            pages = of_cluster[number].pages if number < len(of_cluster) else []
+            stored = sum(page.locator.num_bytes for page in pages)
+            elements = sum(page.num_elements for page in pages)
+            check_unpacked(self.place, name, stored, elements * bits // 8)
 
     def _form(self, name: str) -> tuple[ak.forms.RecordForm, list[str]]:
         """A record with the one field that leads to a column, and the members to take from it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import awkward as ak
@@ -13,7 +14,13 @@ from uproot.interpretation.identify import UnknownInterpretation
 from uproot.interpretation.objects import CannotBeAwkward
 
 from weaver_tt.formats.file_groups import is_remote
-from weaver_tt.formats.reader import Reader, blame_file, column_spellings
+from weaver_tt.formats.reader import (
+    MAX_BYTES,
+    Reader,
+    blame_file,
+    check_unpacked,
+    column_spellings,
+)
 from weaver_tt.formats.truncated_floats import truncated_interpretation
 
 
@@ -41,6 +48,7 @@ class TTreeReader(Reader):
             name = branch.name if uses[branch.name] == 1 else path
             self._branches[name] = branch
             self._paths[name] = path
+        self._checked: set[tuple[str, int]] = set()  # columns and baskets of known size
         self._spellings = {path: name for name, path in self._paths.items()}
         self._spellings |= column_spellings(self._branches)
 
@@ -114,6 +122,8 @@ class TTreeReader(Reader):
             raise NotImplementedError(str(error)) from error
 
     def _read(self, names: Sequence[str], first: int, last: int) -> dict[str, ak.Array]:
+        for name in names:
+            self._check_sizes(name, first, last)
         arrays = {}
         ordinary = {}  # column -> branch that uproot knows how to decode
         for name in names:
@@ -130,6 +140,27 @@ class TTreeReader(Reader):
             for name, branch in ordinary.items():
                 arrays[name] = branch.array(entry_start=first, entry_stop=last)
         return arrays
+
+    def _check_sizes(self, name: str, first: int, last: int) -> None:
+        """Check what the baskets with rows [first, last) of a column unpack to.
+
+        Raises:
+            BadFileError: that is no data.
+        """
+        branch = self._branches[name]
+        # declared for the branch: of nearly all of them, nothing need be looked up
+        if branch.uncompressed_bytes <= MAX_BYTES:
+            return
+        if is_remote(self.path):
+            stored, unpacked = branch.compressed_bytes, branch.uncompressed_bytes
+            check_unpacked(self.place, name, stored, unpacked // max(1, branch.num_baskets))
+            return
+        for number, (begin, end) in enumerate(pairwise(branch.entry_offsets)):
+            if begin < last and end > first and (name, number) not in self._checked:
+                stored = branch.basket_compressed_bytes(number)
+                unpacked = branch.basket_uncompressed_bytes(number)
+                check_unpacked(self.place, name, stored, unpacked)
+                self._checked.add((name, number))
 
     def _read_at_once(self, branches: dict[str, Any], first: int, last: int) -> dict[str, ak.Array]:
         """Read all branches in one request, since remote files answer slowly."""
