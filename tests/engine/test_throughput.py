@@ -59,8 +59,8 @@ USUAL = {
 def test_a_loop_that_does_not_wait_for_data_is_limited_by_its_own_largest_part(stage):
     # a copy at full speed: 60 s of 3 GB/s
     slow = measured(**USUAL | {stage: 60}, bytes_moved=180_000_000_000)
-    assert slow.limiting_stage(workers=0) == Stage[stage.upper()].value
-    assert measured(**USUAL).limiting_stage(workers=0) == COMPUTE
+    assert slow.limiting_stages(workers=0) == [Stage[stage.upper()].value]
+    assert measured(**USUAL).limiting_stages(workers=0) == [COMPUTE]
 
 
 @pytest.mark.parametrize("workers", [0, 3])
@@ -78,18 +78,36 @@ def test_a_loop_that_does_not_wait_for_data_is_limited_by_its_own_largest_part(s
 )
 def test_a_loop_that_waits_for_data_is_limited_by_the_busiest_stage_of_making_it(stage, workers):
     slow = measured(**USUAL | {stage: 70, "waiting": 60})
-    assert slow.limiting_stage(workers) == Stage[stage.upper()].value
+    assert slow.limiting_stages(workers) == [Stage[stage.upper()].value]
     # the same work, but nobody waits for it
     hidden = measured(**USUAL | {stage: 70, "waiting": 3})
-    assert hidden.limiting_stage(workers) == COMPUTE
+    assert hidden.limiting_stages(workers) == [COMPUTE]
 
 
 def test_of_two_threads_the_busier_one_holds_up_the_loop():
     # the reading thread is busy for 50 s, the other one for 75 s, in none of it for longer
-    times = {"waiting": 40, "decompressing": 50, "expressions": 30, "scaling": 25, "batching": 20}
-    assert measured(**times).limiting_stage(workers=0) == "expressions"
+    times = {"waiting": 40, "decompressing": 50, "expressions": 35, "scaling": 20, "batching": 20}
+    assert measured(**times).limiting_stages(workers=0) == ["expressions"]
     # a worker process does one after the other
-    assert measured(**times).limiting_stage(workers=2) == "decompressing"
+    assert measured(**times).limiting_stages(workers=2) == ["decompressing"]
+
+
+def test_stages_of_a_thread_that_are_about_as_slow_are_named_together():
+    slow = measured(waiting=40, decompressing=40, reading=32, scaling=35)
+    assert slow.limiting_stages(workers=0) == ["decompressing", "reading"]
+    text = describe_limit(slow, Setup(cores=2))
+    assert text.startswith("what limits the training: decompressing and reading (measured")
+    assert "files written with LZ4" in text
+    assert "fewer and larger files" in text
+    # four workers would wait for a slow disk, three are enough to decompress
+    assert describe_limit(slow, Setup(cores=16)).count("--num-workers") == 1
+    text = describe_limit(slow, Setup(cores=2))
+    assert text.count("--num-workers") == 1
+    assert "more cores for --num-workers" in text
+    # of a worker process, three
+    assert slow.limiting_stages(workers=1) == ["decompressing", "scaling", "reading"]
+    text = describe_limit(slow, Setup(cores=8, workers=1))
+    assert text.count("--num-workers 2 (now 1)") == 1
 
 
 def test_a_copy_to_a_gpu_that_takes_longer_than_its_bytes_need_waits_for_the_network():
@@ -155,8 +173,10 @@ def test_files_that_are_slow_to_read_are_copied_unless_they_are_copies():
     assert copying in helps(slow)
     assert copying not in helps(slow, reads_copies=True)
     # they wait for the disk: more of them than there are cores may well help
-    assert "--num-workers 4 (now 0): as many files at a time" in helps(slow, cores=2)
-    assert "--num-workers 8 (now 4): as many files at a time" in helps(slow, cores=2, workers=4)
+    assert "--num-workers 4 (now 0): as many files at a time" in helps(slow, cores=16)
+    assert "--num-workers 8 (now 4): as many files at a time" in helps(slow, cores=16, workers=4)
+    assert "--num-workers 2 (now 0): as many files at a time" in helps(slow, cores=1)
+    assert not any("--num-workers" in line for line in helps(slow, cores=4, workers=4))
 
 
 def test_the_slowest_expression_is_named():

@@ -32,6 +32,7 @@ SECONDS = 60.0  # of a pass, after which its limit is said
 SKIPPED_BATCHES = 5  # the first ones fill the pool, allocate memory, compile
 DATA_BOUND = 0.1  # share of the time spent waiting for data, from which on data are the limit
 CROWDED = 1.5  # processes for each core of the machine, from which on they wait for each other
+NEARLY = 0.75  # of the time of the slowest stage: another one that is as good as the slowest
 COPY_SPEED = 3e9  # bytes a second that a copy to a GPU reaches at least
 EXPRESSION_WIDTH = 60  # characters of an expression in the message
 
@@ -101,19 +102,29 @@ class Measurement:
         """How many cores are at work to make the data, on average."""
         return sum(self._seconds_of_data().values()) / self.seconds
 
-    def limiting_stage(self, workers: int) -> str:
-        """The stage that limits the pass: one of making the data, or of the loop."""
+    def limiting_stages(self, workers: int) -> list[str]:
+        """The stage that limits the pass, of making the data or of the loop.
+
+        Others of the same thread that are nearly as slow follow.
+        """
         shares = self.loop_shares()
         seconds = self._seconds_of_data()
         if shares[Stage.WAITING.value] < DATA_BOUND or not seconds:
             del shares[Stage.WAITING.value]
-            return max(shares, key=lambda name: shares[name])
+            return _largest(shares)
         if not workers:
             # a thread reads, another one does the rest: the busier one holds up the loop
             of_reading = {stage: seconds[stage] for stage in READ_STAGES if stage in seconds}
             of_making = {stage: seconds[stage] for stage in MAKE_STAGES if stage in seconds}
             seconds = max(of_reading, of_making, key=lambda part: sum(part.values()))
-        return max(seconds, key=lambda stage: seconds[stage]).value
+        return _largest({stage.value: taken for stage, taken in seconds.items()})
+
+
+def _largest(taken: Mapping[str, float]) -> list[str]:
+    """The stage that has taken longest, and those that have taken nearly as long after it."""
+    slowest = max(taken.values())
+    near = [name for name, value in taken.items() if value >= NEARLY * slowest]
+    return sorted(near, key=lambda name: -taken[name])
 
 
 class ReadingLoader(Protocol):
@@ -228,11 +239,11 @@ def time_shares(measurement: Measurement) -> dict[str, float]:
 
 def describe_limit(measurement: Measurement, setup: Setup) -> str:
     """The message: what limits the pass, with which shares, and what helps."""
-    limit = measurement.limiting_stage(setup.workers)
+    limits = measurement.limiting_stages(setup.workers)
     name = "the training" if setup.trains else "the prediction"
     of_rank = f", rank 0 of {setup.ranks}" if setup.ranks > 1 else ""
     lines = [
-        f"what limits {name}: {limit} (measured in {measurement.seconds:.0f} s, "
+        f"what limits {name}: {' and '.join(limits)} (measured in {measurement.seconds:.0f} s, "
         f"{measurement.batches:,} batches{of_rank})",
         f"the loop: {format_shares(measurement.loop_shares())}",
         f"making its data, {_makers(measurement, setup)}: "
@@ -249,8 +260,13 @@ def describe_limit(measurement: Measurement, setup: Setup) -> str:
             f"beware: {setup.load:.1f} processes for each core of this machine; "
             "the times include waiting for cores"
         )
-    for advice in ADVICE[limit](measurement, setup):
-        lines.append(f"what helps: {advice}")
+    # of what stages have in common, such as more workers, the first one counts
+    advice: dict[str, str] = {}
+    for limit in limits:
+        for line in ADVICE[limit](measurement, setup):
+            flags = [word for word in line.split() if word.startswith("--")]
+            advice.setdefault(flags[0] if flags else line, line)
+    lines += [f"what helps: {line}" for line in advice.values()]
     return "\n  ".join(lines)
 
 
@@ -301,9 +317,10 @@ def _help_reading(measurement: Measurement, setup: Setup) -> list[str]:
     if not setup.reads_copies:
         advice.append("--copy-inputs, where the files are not on a disk of this machine")
     if setup.trains:
-        # they wait rather than work: this needs no cores
-        number = max(4, 2 * setup.workers)
-        advice.append(f"--num-workers {number} (now {setup.workers}): as many files at a time")
+        # they wait rather than work: as many as there are cores is not too many
+        number = min(max(4, 2 * setup.workers), max(2, setup.cores))
+        if number > setup.workers:
+            advice.append(f"--num-workers {number} (now {setup.workers}): as many files at a time")
     advice.append("fewer and larger files: opening them is part of reading")
     return advice
 
