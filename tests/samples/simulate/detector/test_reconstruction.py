@@ -9,6 +9,7 @@ pytest.importorskip("fastjet")
 
 from weaver_tt.samples.simulate.blocks import make_block
 from weaver_tt.samples.simulate.detector.effects import EFFECTS
+from weaver_tt.samples.simulate.pileup import make_pool
 from weaver_tt.samples.simulate.processes import sample_settings
 
 
@@ -67,3 +68,14 @@ def test_jets_of_heavy_quarks_have_displaced_tracks_and_vertices(jets):
 def test_all_columns_are_finite(jets):
     for name in jets.fields:
         assert np.isfinite(ak.to_numpy(ak.flatten(jets[name], axis=None))).all()
+
+
+def test_a_block_is_the_same_whatever_was_made_before_it():
+    sample = sample_settings("jets", detector=True, pileup=3.0, pool=20, block=6, batch=6)
+    make_pool.cache_clear()
+    ((alone, _),) = make_block(sample, 33, 1000)
+    # of another pool
+    list(make_block(sample, 0, 1000))
+    ((again, _),) = make_block(sample, 33, 1000)
+    for name, values in alone.items():
+        assert ak.array_equal(values, again[name])

@@ -25,6 +25,8 @@ MOST_COLUMNS = 72  # towers of 5 degrees in the barrel, 10 beyond
 CELLS_A_TOWER = 2
 """Electromagnetic cells along eta in a tower: 2.5 crystals of 0.0174, about the 3 x 3 that hold a
 shower. CMS, arXiv:1306.2016."""
+CELLS = CELLS_A_TOWER * CELLS_A_TOWER * 4  # numbers of cells kept for a tower, the widest have all
+TOWERS = 2 * (len(TOWER_ETA) - 1) * MOST_COLUMNS  # numbers of towers
 
 # relative resolutions: stochastic term in sqrt(GeV), noise in GeV, constant
 # CMS, arXiv:1706.04965, sections 2.2 and 2.3
@@ -109,10 +111,6 @@ def tower_of(eta: Floats, phi: Floats) -> tuple[Integers, Integers]:
     cell = tower * CELLS + along_eta * (CELLS // CELLS_A_TOWER) + along_phi
     cell = np.where(row >= FORWARD_ROW, tower * CELLS, cell)
     return np.where(is_inside, tower, -1), np.where(is_inside, cell, -1)
-
-
-CELLS = CELLS_A_TOWER * CELLS_A_TOWER * 4  # numbers of cells kept for a tower
-TOWERS = 2 * (len(TOWER_ETA) - 1) * MOST_COLUMNS
 
 
 def is_forward_tower(tower: Integers) -> np.ndarray:

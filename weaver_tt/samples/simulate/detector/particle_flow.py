@@ -16,7 +16,7 @@ import numpy as np
 
 from weaver_tt.physics.four_momentum import pt_eta_phi, px_py_pz, transverse_momentum
 from weaver_tt.physics.particles import CHARGED_PION, ELECTRON, K_LONG, MUON, PHOTON
-from weaver_tt.samples.simulate.columnar import Columnar
+from weaver_tt.samples.simulate.columnar import Columnar, joined
 from weaver_tt.samples.simulate.detector.calorimeter import (
     BARREL_ROW_END,
     CELLS,
@@ -57,6 +57,9 @@ ELECTRON_IDENTIFICATION = (0.70, 2.0)
 
 TOWER_SPREAD = 0.025
 """Standard deviation in eta and phi of neutral hadrons: that of a tower of 0.087."""
+
+LARGEST_CHANGE = (0.5, 2.0)  # of the momentum of a track, by the calorimeter
+SMALLEST_ENERGY = 1e-6  # GeV, to divide by
 
 
 @dataclass(slots=True, kw_only=True)
@@ -134,9 +137,6 @@ def particle_flow(
     change = factor[block] * tracks.momentum_error[linked] ** 2 / size
     momentum[:, linked] *= np.clip(1 + change, *LARGEST_CHANGE)
     return Flow(momentum=momentum, pid=pid, neutral=neutral)
-
-
-LARGEST_CHANGE = (0.5, 2.0)
 
 
 def identify(
@@ -234,7 +234,7 @@ def expect_deposits(
     size = np.sqrt((momentum**2).sum(axis=0))
     response = mean_response(size, is_forward_tower(blocks.tower[block]))
     total = sum_by_group(block, size, number)
-    spread = total * quadratic_sum(np.maximum(total, 1e-3), HADRON_RESOLUTION)
+    spread = total * quadratic_sum(np.maximum(total, SMALLEST_ENERGY), HADRON_RESOLUTION)
     return Expectation(
         tracks=np.bincount(block, minlength=number),
         energy=sum_by_group(block, size * response, number),
@@ -255,75 +255,94 @@ def share_energy(
     ``has_track`` (C,) are cells that a track points to. A track changes by its variance times that
     number.
     """
-    number = len(blocks)
     crystal_minimum, tower_minimum = thresholds(blocks.tower, sample)
-    is_forward = is_forward_tower(blocks.tower)
     tracked = expectation.tracks > 0
-    # beyond the tracker, crystals in front of hadronic energy belong to it
-    is_beyond = (TOWER_ETA[row_of(blocks.tower)] >= TRACKER_ETA) & ~is_forward
-    is_joined = is_beyond & ~tracked & (blocks.hadronic > tower_minimum)
-    is_bound = has_track | is_joined[blocks.cell_tower]
-    bound = np.where(is_bound, blocks.electromagnetic, 0)
-    bound_energy = sum_by_group(blocks.cell_tower, bound, number)
-    bound_direction = np.stack(
-        [sum_by_group(blocks.cell_tower, is_bound * axis, number) for axis in blocks.direction]
-    )
+    is_bound = has_track | is_before_hadron(blocks, tracked, tower_minimum)
+    bound, bound_direction = bound_energy(blocks, is_bound)
 
-    # towers with tracks: excess over what they explain
-    excess = blocks.hadronic + bound_energy - expectation.energy
+    # towers with tracks: what they do not explain; the others: all of it
+    excess = blocks.hadronic + bound - expectation.energy
     is_excess = tracked & (excess > SIGNIFICANT * np.sqrt(expectation.variance))
-    photon_excess = np.where(is_excess, np.minimum(excess, bound_energy), 0)
-    hadron_excess = np.where(is_excess, excess, 0) - photon_excess
-    # without: all of it
-    free_hadron = np.where(tracked, 0, blocks.hadronic + bound_energy)
-    hadron = np.where(tracked, hadron_excess, free_hadron)
+    photon = np.where(is_excess, np.minimum(excess, bound), 0)
+    hadron = np.where(is_excess, excess - photon, 0)
+    hadron = np.where(tracked, hadron, blocks.hadronic + bound)
     hadron_direction = blocks.hadronic_direction + np.where(tracked, 0, 1) * bound_direction
-    fraction = np.where(
-        tracked, 1.0, blocks.hadronic / np.maximum(blocks.hadronic + bound_energy, 1e-9)
-    )
-    cell_forward = is_forward[blocks.cell_tower]
-    free_cell = np.where(is_bound, 0, blocks.electromagnetic)
-    parts = [
-        (
-            np.flatnonzero(free_cell > crystal_minimum[blocks.cell_tower]),
-            blocks.event[blocks.cell_tower],
-            np.where(cell_forward, FORWARD_ELECTROMAGNETIC, PHOTON),
-            free_cell,
-            blocks.direction,
-            np.zeros(len(free_cell)),
+    total = np.maximum(blocks.hadronic + bound, SMALLEST_ENERGY)
+    hadronic_share = np.where(tracked, 1.0, blocks.hadronic / total)
+
+    is_forward = is_forward_tower(blocks.tower)
+    neutral = joined(
+        free_photons(blocks, is_bound, crystal_minimum),
+        neutral_candidates(
+            photon > crystal_minimum, blocks.event, PHOTON, photon, bound_direction, 0.0
         ),
-        (
-            np.flatnonzero(photon_excess > crystal_minimum),
-            blocks.event,
-            np.full(number, PHOTON),
-            photon_excess,
-            bound_direction,
-            np.zeros(number),
-        ),
-        (
-            np.flatnonzero(hadron > tower_minimum),
+        neutral_candidates(
+            hadron > tower_minimum,
             blocks.event,
             np.where(is_forward, FORWARD_HADRONIC, K_LONG),
             hadron,
             spread_directions(hadron_direction, sample, rng),
-            fraction,
+            hadronic_share,
         ),
-    ]
-    chosen = [tuple(value[..., places] for value in values) for places, *values in parts]
-    event, pid, energy, direction, hcal_fraction = (
-        np.concatenate(values, axis=-1) for values in zip(*chosen, strict=True)
-    )
-    unit = direction / np.sqrt((direction**2).sum(axis=0))
-    neutral = NeutralCandidates(
-        event=event,
-        pid=pid,
-        momentum=np.concatenate([unit * energy, energy[None]]),
-        hcal_fraction=hcal_fraction,
     )
     # the excess in terms of momenta, over the variances of both measurements
-    response = expectation.energy / np.maximum(expectation.momentum, 1e-3)
-    pull = excess / np.maximum(response * expectation.variance, 1e-6)
+    response = expectation.energy / np.maximum(expectation.momentum, SMALLEST_ENERGY)
+    pull = excess / np.maximum(response * expectation.variance, SMALLEST_ENERGY)
     return neutral, np.where(tracked & ~is_excess, pull, 0)
+
+
+def is_before_hadron(blocks: Blocks, tracked: np.ndarray, tower_minimum: Floats) -> np.ndarray:
+    """(C,) whether a cell belongs to the hadron behind it: beyond the tracker, if there is one."""
+    is_beyond = TOWER_ETA[row_of(blocks.tower)] >= TRACKER_ETA
+    is_beyond &= ~is_forward_tower(blocks.tower)
+    has_hadron = is_beyond & ~tracked & (blocks.hadronic > tower_minimum)
+    return has_hadron[blocks.cell_tower]
+
+
+def bound_energy(blocks: Blocks, is_bound: np.ndarray) -> tuple[Floats, Floats]:
+    """Energies (B,) and directions (3, B) of the cells of each tower that belong to it."""
+    number = len(blocks)
+    energy = sum_by_group(blocks.cell_tower, is_bound * blocks.electromagnetic, number)
+    direction = [
+        sum_by_group(blocks.cell_tower, is_bound * axis, number) for axis in blocks.direction
+    ]
+    return energy, np.stack(direction)
+
+
+def free_photons(
+    blocks: Blocks, is_bound: np.ndarray, crystal_minimum: Floats
+) -> NeutralCandidates:
+    """A candidate for each cell that belongs to nothing else."""
+    energy = np.where(is_bound, 0, blocks.electromagnetic)
+    is_forward = is_forward_tower(blocks.tower)[blocks.cell_tower]
+    return neutral_candidates(
+        energy > crystal_minimum[blocks.cell_tower],
+        blocks.event[blocks.cell_tower],
+        np.where(is_forward, FORWARD_ELECTROMAGNETIC, PHOTON),
+        energy,
+        blocks.direction,
+        0.0,
+    )
+
+
+def neutral_candidates(
+    is_seen: np.ndarray,
+    event: Integers,
+    pid: Integers | int,
+    energy: Floats,
+    direction: Floats,
+    hcal_fraction: Floats | float,
+) -> NeutralCandidates:
+    """The candidates of N places with energy that are seen; ``direction`` (3, N) has any length."""
+    direction = direction[:, is_seen]
+    energy = energy[is_seen]
+    unit = direction / np.sqrt((direction**2).sum(axis=0))
+    return NeutralCandidates(
+        event=event[is_seen],
+        pid=np.broadcast_to(pid, len(is_seen))[is_seen],
+        momentum=np.concatenate([unit * energy, energy[None]]),
+        hcal_fraction=np.broadcast_to(hcal_fraction, len(is_seen))[is_seen],
+    )
 
 
 def thresholds(tower: Integers, sample: SampleSettings) -> tuple[Floats, Floats]:

@@ -13,7 +13,10 @@ from weaver_tt.samples.simulate.generator import Floats, Integers
 
 COMPATIBLE = 3.0  # errors of the impact parameters of a track that belongs to a vertex
 FEWEST_TRACKS = 3  # of a vertex that is found
+NEAR = 3.0  # mm along the beam: tracks that may come from decays after the hard collision
 MERGED = 0.5  # mm: vertices nearer to the hard one are not told apart. arXiv:1405.6569, section 6
+
+APART = 1e5  # mm between events on one line
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,9 +67,6 @@ def nearest_distance(event: Integers, z: Floats, vertices: Collisions) -> Floats
     return np.minimum(own - places[after - 1], places[after] - own)
 
 
-APART = 1e5  # mm
-
-
 def vertex_quality(tracks: Tracks) -> Integers:
     """(T,) how well tracks fit to the hard vertex: 7 on it, 4 displaced from it, 1 elsewhere."""
     along = np.abs(tracks.dz) < COMPATIBLE * tracks.dz_error
@@ -74,6 +74,3 @@ def vertex_quality(tracks: Tracks) -> Integers:
     is_near = np.abs(tracks.dz) < NEAR
     quality = np.where(is_near, DISPLACED, OTHER)
     return np.where(along & across, FITTED, quality)
-
-
-NEAR = 3.0  # mm

@@ -13,6 +13,8 @@ CALORIMETER_LENGTH = 3000.0
 FIELD = 3.8
 BENDING = 0.299792458e-3  # GeV / (T mm): pT = BENDING * B * radius of curvature
 
+ANYWHERE = np.array([[CALORIMETER_RADIUS], [0.0], [0.0]])  # the place of what is not seen
+
 
 def positions_at_calorimeter(
     momentum: Floats, vertex: Floats, charge: Floats, field: float = FIELD
@@ -31,9 +33,6 @@ def positions_at_calorimeter(
     is_reached[bends] &= is_seen
     # what is not seen is put where one can compute with it
     return np.where(is_reached, positions, ANYWHERE), is_reached
-
-
-ANYWHERE = np.array([[CALORIMETER_RADIUS], [0.0], [0.0]])
 
 
 def straight_positions(momentum: Floats, vertex: Floats) -> Floats:

@@ -28,6 +28,8 @@ from weaver_tt.samples.simulate.detector.tracker import Tracks, reconstruct_trac
 from weaver_tt.samples.simulate.generator import Floats, Integers
 from weaver_tt.samples.simulate.processes import SampleSettings
 
+MUON_MASS = 0.10566  # GeV
+
 
 def reconstruct(
     particles: FlyingParticles,
@@ -100,9 +102,6 @@ def with_energy(momentum: Floats, pid: Integers) -> Floats:
     mass = np.where(kind == MUON, MUON_MASS, mass)
     energy = np.sqrt((momentum**2).sum(axis=0) + mass**2)
     return np.concatenate([momentum, energy[None]])
-
-
-MUON_MASS = 0.10566  # GeV
 
 
 def neutral_candidates(flow: Flow) -> Candidates:
