@@ -81,6 +81,18 @@ def test_several_networks_walk_over_the_same_batches_once():
     assert losses == pytest.approx([30.0, 30 / 16])
 
 
+def test_a_network_that_changes_what_others_see_is_refused():
+    class Changes(Doubles):
+        def __call__(self, inputs):
+            inputs["x"] *= 2
+            return super().__call__(inputs)
+
+    for networks in ([Doubles(), Changes()], [Changes()]):
+        run_together([Pass(network, TASK) for network in networks], batches())
+    with pytest.raises(ConfigError, match="changes its input 'x' in place"):
+        run_together([Pass(network, TASK) for network in (Changes(), Doubles())], batches())
+
+
 def test_update_gets_losses_with_a_graph_and_nothing_else_does():
     seen = []
     run_epoch(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.data.rows.host_counts import tensor_version
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Meter, Scored
 from weaver_tt.network.outputs import Output, to_float32
@@ -199,12 +200,26 @@ def run_together(passes: Sequence[TakesBatches], batches: Iterable[Batch]) -> No
     :func:`~weaver_tt.nn.objects.sharing.made_once`.
 
     Raises:
-        ConfigError: training on data without labels; an observer has the name of a column.
+        ConfigError: training on data without labels; an observer has the name of a column; one of
+            several networks changes its inputs in place.
     """
     for batch in batches:
         with sharing(len(passes) > 1):
-            for each in passes:
+            versions = {name: tensor_version(tensor) for name, tensor in batch.inputs.items()}
+            for number, each in enumerate(passes, start=1):
                 each.take(batch)
+                if number < len(passes):
+                    _check_unchanged(batch, versions)
+
+
+def _check_unchanged(batch: Batch, versions: Mapping[str, int]) -> None:
+    """Check that a network has left the inputs as they were for the next one."""
+    for name, tensor in batch.inputs.items():
+        if tensor_version(tensor) != versions[name]:
+            raise ConfigError(
+                f"the network changes its input {name!r} in place, which the members of an "
+                "ensemble share; let it work on a copy, such as x = x.clone()"
+            )
 
 
 def run_epoch(

@@ -21,7 +21,8 @@ from weaver_tt.data.rows.labels import WantedLabels
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.efficiency import EfficiencyMeter
-from weaver_tt.nn.objects.real_objects import find_objects
+from weaver_tt.nn.objects.real_objects import RealObjects, find_objects
+from weaver_tt.nn.objects.sharing import made_once
 from weaver_tt.tasks.base import Output, Task, check_shape, first_outputs, row_weight
 
 if TYPE_CHECKING:
@@ -103,13 +104,13 @@ class ObjectEfficiency(Task):
             # shared among the event's objects
             weight = event / objects.counts.clamp(min=1)  # (N,)
         monitors = {"weight": objects.spread_row(event)}
-        for name, channel in self.monitored.items():
-            values = objects.gather_values(batch.inputs[self.group.name][:, channel])  # (M,)
-            monitors[name] = self._raw(values, channel)
+        if self.monitored:
+            columns = gather_columns(objects, batch.inputs[self.group.name])  # (M, C)
+            for name, channel in self.monitored.items():
+                monitors[name] = self._raw(columns[:, channel], channel)
         target = None
         if all(name in batch.labels for name in self.labels):
-            labels = [objects.gather_values(batch.labels[name]) for name in self.labels]
-            target = torch.stack(labels, 1).float()  # (M, K)
+            target = gather_targets(objects, *(batch.labels[name] for name in self.labels))
         if spread is not None:
             spread = objects.gather(spread)  # (M, K)
         return Scored(
@@ -175,6 +176,18 @@ class ObjectEfficiency(Task):
             flat = values.float().cpu().numpy()
             columns[name] = to_jagged(flat, counts, self.group.length)
         return columns
+
+
+@made_once
+def gather_columns(objects: RealObjects, padded: Tensor) -> Tensor:
+    """The channels of the real objects: (N, C, P) -> (M, C)."""
+    return objects.gather(padded)
+
+
+@made_once
+def gather_targets(objects: RealObjects, *labels: Tensor) -> Tensor:
+    """K labels (N, P) of the real objects, (M, K)."""
+    return torch.stack([objects.gather_values(label) for label in labels], 1).float()
 
 
 def to_jagged(
