@@ -204,3 +204,31 @@ def test_ranks_that_call_other_norms_are_told_so(tmp_path, run_on_ranks):
     assert ended.codes == [99, 99]
     for text in ended.texts:
         assert "TrainingError: ranks do not add up the same: rank 0 at batch norm '0', " in text
+
+
+# the second rank fails between the gradients of the two batch norms
+FAILS_BACKWARD = """
+import torch
+from torch import nn
+from weaver_tt.nn.layers.norm_over_ranks import synchronize_norms
+from weaver_tt.system import distributed
+
+def fail(grad):
+    raise RuntimeError("the magnet is off")
+
+first, second = network = nn.Sequential(nn.BatchNorm1d(2), nn.BatchNorm1d(2))
+with distributed.joined_ranks("gloo"):
+    synchronize_norms(network, torch.device("cpu"))
+    between = first(torch.randn(3, 2))
+    if distributed.rank() == 1:
+        between.register_hook(fail)
+    second(between).sum().backward()
+"""
+
+
+def test_an_error_in_the_backward_pass_of_one_rank_ends_the_others(tmp_path, run_on_ranks):
+    (tmp_path / "script.py").write_text(FAILS_BACKWARD)
+    [ended] = run_on_ranks(tmp_path, (3, ["script.py"]))
+    assert ended.codes == [99, 99, 99]
+    for text in ended.texts:
+        assert "the magnet is off" in text
