@@ -37,9 +37,9 @@ class NormOverRanks:
         self._moments = StepSum(name, 1 + 2 * features, device, self._update_running)
         self._gradients = StepSum(f"the gradient of {name}", 2 * features, device)
 
-    def moments(self, number: Tensor | int, mean: Tensor, variance: Tensor) -> Moments:
+    def moments(self, number: Tensor, mean: Tensor, variance: Tensor) -> Moments:
         """Those of all ranks from those of this one, in the precision of ``mean``."""
-        count = torch.as_tensor(number, dtype=torch.float64, device=mean.device).reshape(1)
+        count = number.double().reshape(1)
         center = mean.double()
         # in double precision: a variance is the difference of two large numbers here
         square = variance.double() + center.square()
@@ -163,7 +163,7 @@ class _BatchNormOverRanks(torch.autograd.Function):
 
 
 def gradient_coefficients(
-    sums: tuple[Tensor, Tensor], scale: Tensor, rate: Tensor, mean: Tensor, number: Tensor | int
+    sums: tuple[Tensor, Tensor], scale: Tensor, rate: Tensor, mean: Tensor, number: Tensor
 ) -> tuple[Tensor, Tensor]:
     """(a, b), (C,) each, with which the gradient of values z is scale * grad + a * z + b.
 
@@ -185,7 +185,8 @@ def _local_moments(values: Tensor, real: Tensor | None) -> Moments:
         nothing = values.new_zeros(features)
         return nothing.sum(), nothing, nothing
     if real is None:
-        number = values.new_tensor(values.numel() // features)
+        # filled on the device, where a number would be copied to
+        number = values.new_full((), values.numel() // features)
         mean, variance = torch.batch_norm_update_stats(values, None, None, 0.0)
         return number, mean, variance
     number = real.sum()
