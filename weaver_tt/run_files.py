@@ -210,7 +210,7 @@ class RunFiles:
 
     def member(self, number: int) -> RunFiles:
         """The files of one member of an ensemble."""
-        return RunFiles(f"{self.prefix}_member-{number}")
+        return RunFiles(f"{self.prefix}_{member_name(number)}")
 
     def members(self, epoch: int | None) -> dict[int, RunFiles]:
         """The members of which the state of ``epoch`` (None: the best) is there, by number."""
@@ -318,6 +318,11 @@ def find_files(name: str) -> list[Path]:
     pattern = re.compile(r"\d+".join(map(re.escape, parts)))
     candidates = path.parent.glob("*".join(map(glob.escape, parts)))
     return [found for found in sorted(candidates) if pattern.fullmatch(found.name)]
+
+
+def member_name(number: int) -> str:
+    """The name of one member of an ensemble: what ``{member}`` stands for in a path."""
+    return f"member-{number}"
 
 
 def fold_name(number: int) -> str:

@@ -107,6 +107,16 @@ def test_a_prefix_of_several_networks_is_refused_before_the_training(trained, ca
     assert "cv_fold-0_member-0" in capsys.readouterr().err
 
 
+def test_each_member_begins_with_the_member_of_its_own_number(trained):
+    folder = trained.prefix.parent
+    flags = ("--load-model-weights", folder / "cv_fold-1_{member}", "--start-lr", 1e-30)
+    assert trained("-m", folder / "new", *flags, "--optimizer", "sgd", "--ensemble", 2) == 0
+    for member in (0, 1):
+        before = torch.load(folder / f"cv_fold-1_member-{member}_best_epoch_state.pt")
+        found = torch.load(folder / f"new_member-{member}_epoch-0_state.pt")
+        assert all(torch.equal(found[name], before[name]) for name in before)
+
+
 def test_each_fold_begins_with_the_network_of_its_own_fold(trained):
     folder = trained.prefix.parent
     flags = ("--load-model-weights", folder / "cv_{fold}_member-1", "--start-lr", 1e-30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,18 +17,22 @@ from weaver_tt.network.weights import load_weights, prepare_network
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run.checks import is_onnx
 from weaver_tt.run.run_card import load_card
-from weaver_tt.run_files import plain_weights_beside
+from weaver_tt.run_files import member_name, plain_weights_beside
 
 
 def start_network(
-    config: DataConfig, options: RunOptions, device: torch.device, seed: int
+    config: DataConfig, options: RunOptions, device: torch.device, seed: int, member: int = 0
 ) -> Network:
-    """The network that a training starts from.
+    """The network that a training starts from: that of a ``member`` of an ensemble.
 
-    Its initial weights depend on ``seed`` alone; others are loaded where flags ask for them.
+    Its initial weights depend on ``seed`` alone; others are loaded where flags ask for them:
+    ``{member}`` in ``--load-model-weights`` stands for ``member-0`` and so on.
     """
     network = build_network(config, options.network, device, seed=seed)
-    prepare_network(network, options.network)
+    weights = options.network.load_model_weights
+    if weights is not None:
+        weights = weights.replace("{member}", member_name(member))
+    prepare_network(network, replace(options.network, load_model_weights=weights))
     return network
 
 

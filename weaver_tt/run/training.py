@@ -261,7 +261,8 @@ def train_members(fold: Fold, after_epoch: AfterEpoch) -> list[dict[str, float |
     """Train the networks of ``fold`` on the same batches; the metrics of each one's best epoch."""
     seeds = fold.seeds()
     networks = [
-        start_network(fold.config, fold.options, fold.device, seed) for seed in seeds.values()
+        start_network(fold.config, fold.options, fold.device, seed, member)
+        for member, seed in enumerate(seeds.values())
     ]
     tasks = [make_run_task(fold.config, fold.options, seed) for seed in seeds.values()]
     rows = first_inputs(fold.sample, fold.device)
