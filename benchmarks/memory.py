@@ -39,8 +39,8 @@ SUFFIXES = {"root": ".root", "parquet": ".parquet", "hdf5": ".h5"}
 BAR = 1.1
 
 # jets of each of ten files that make 1 GB
-ROWS = {"root": 41_000, "parquet": 41_000, "hdf5": 25_000}
-INTERVAL = 0.05  # seconds
+ROWS = {"root": 49_000, "parquet": 49_000, "hdf5": 25_000}
+INTERVAL = 0.1  # seconds
 
 NETWORK = """
 import torch
@@ -137,27 +137,24 @@ def run_phase(args: argparse.Namespace) -> None:
         network.write_text(NETWORK)
         flags = ["--data-config", config, "--network-config", str(network), "--gpus", ""]
         flags += ["--batch-size", "2000", "--num-threads", "1", "--no-progress"]
-        prefix = f"{scratch}/net"
-        # the model is trained on one file where the prediction is measured
-        seen = files if args.phase == "train" else files[:1]
-        training = ["--data-train", *seen, "--data-val", files[0], "--num-epochs", "1"]
-        training += ["--num-workers", str(args.workers), "--pool-size", str(args.pool_size)]
-        training += ["--steps-per-epoch-val", "1"]
-        if args.phase == "predict":
-            # in a process of its own, which the peak is not asked of
-            training += ["--steps-per-epoch", "2"]
-        command(["--model-prefix", prefix, *flags, *training])
         if args.phase == "predict":
             test = [f"test:{entry.partition(':')[2]}" for entry in files]
-            output = f"{scratch}/prediction.root"
-            predicting = ["--predict", "--data-test", *test, "--predict-output", output]
-            command(["--model-prefix", prefix, *flags, *predicting])
+            flags += ["--predict", "--data-test", *test]
+            command([*flags, "--predict-output", f"{scratch}/prediction.root"], args.model)
+            return
+        flags += ["--data-train", *files, "--data-val", files[0], "--num-epochs", "1"]
+        flags += ["--num-workers", str(args.workers), "--pool-size", str(args.pool_size)]
+        flags += ["--steps-per-epoch-val", "1"]
+        if args.phase == "prepare":
+            # the model of the predictions
+            flags += ["--steps-per-epoch", "2"]
+        command(flags, args.model)
 
 
-def command(flags: list[str]) -> None:
-    """Run ``train.py`` in a process of its own."""
+def command(flags: list[str], model: str) -> None:
+    """Run ``train.py`` in a process of its own, with files that begin with ``model``."""
     subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), "--tensorboard", "off", *flags],
+        [sys.executable, str(ROOT / "train.py"), "--tensorboard", "off", "-m", model, *flags],
         check=True,
         stdout=subprocess.DEVNULL,
     )
@@ -216,11 +213,14 @@ def peak_of(start: Callable[[], subprocess.Popen[str]]) -> tuple[float, float]:
     return peak / 2**10, time.perf_counter() - begin
 
 
-def measure_phase(args: argparse.Namespace, kind: str, phase: str, data: Path) -> dict[str, float]:
-    """Peak memory of a phase over a folder."""
+def measure_phase(
+    args: argparse.Namespace, kind: str, phase: str, data: Path, model: str
+) -> dict[str, float]:
+    """Peak memory of a phase over a folder; ``model`` is the prefix of the network's files."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     flags = ["--child", "--format", kind, "--phase", phase, "--data", str(data)]
     flags += ["--pool-size", str(args.pool_size), "--workers", str(args.workers)]
+    flags += ["--model", model]
     with tempfile.TemporaryFile("w+") as errors:
 
         def start() -> subprocess.Popen[str]:
@@ -240,15 +240,23 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     result["peaks"] = {}
     for kind in args.formats:
         with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
-            data = Path(scratch, "data")
-            write_data(data, kind, args.rows or ROWS[kind])
+            if args.data is None:
+                data = Path(scratch, "data")
+                write_data(data, kind, args.rows or ROWS[kind])
+            else:
+                data = Path(args.data)
             size = sum(path.stat().st_size for path in data.iterdir())
             for times in args.times:
                 link_files(data, Path(scratch, f"times{times}"), times)
+            model = f"{scratch}/model/net"
+            if "predict" in args.phases:
+                measure_phase(args, kind, "prepare", data, model)
             for phase in args.phases:
                 peaks = result["peaks"].setdefault(f"{kind} {phase}", [])
                 for times in args.times:
-                    found = measure_phase(args, kind, phase, Path(scratch, f"times{times}"))
+                    folder = Path(scratch, f"times{times}")
+                    of_phase = model if phase == "predict" else f"{scratch}/{phase}{times}/net"
+                    found = measure_phase(args, kind, phase, folder, of_phase)
                     found["GB"] = times * size / 1e9
                     peaks.append(found)
                     print(f"{kind:8s} {phase:11s} {show_one(found)}", flush=True)
@@ -305,7 +313,8 @@ def main() -> None:
     parser.add_argument("--figure", help="where to draw them")
     parser.add_argument("--draw", action="store_true", help="only draw those of --json")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    for name in ("--data", "--format", "--phase"):
+    parser.add_argument("--data", help="folder with the ten files of one format, written before")
+    for name in ("--format", "--phase", "--model"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:

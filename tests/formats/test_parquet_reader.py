@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 
 import numpy as np
@@ -127,3 +128,32 @@ def test_types_are_told_from_the_schema_as_they_are_read(write):
     }
     assert str(types["array"]) == "2 * int16"
     assert str(types["jet.id"]) == "int64"
+
+
+def test_a_closed_file_leaves_no_metadata_behind_until_python_looks_for_cycles(write):
+    def metadata_alive():
+        # the class itself is looked at: isinstance asks objects of all kinds
+        return sum(type(item) is pq.FileMetaData for item in gc.get_objects())
+
+    path = write(x=[1.0, 2.0, 3.0], lists=[[1.0], [], [2.0]])
+    gc.collect()
+    gc.disable()
+    try:
+        before = metadata_alive()
+        with ParquetReader(path) as reader:
+            reader.read(["x", "lists"], 0, 3)
+            assert metadata_alive() == before + 1
+        del reader
+        assert metadata_alive() == before
+    finally:
+        gc.enable()
+
+
+def test_lists_and_members_have_their_columns_also_without_row_groups(tmp_path):
+    schema = pa.schema([("x", pa.float32()), ("lists", pa.list_(pa.int16()))])
+    path = str(tmp_path / "empty.parquet")
+    with pq.ParquetWriter(path, schema):
+        pass
+    with ParquetReader(path) as reader:
+        assert (reader.columns(), reader.rows()) == (["x", "lists"], 0)
+        assert reader.read(["lists"], 0, 0)["lists"].to_list() == []

@@ -28,7 +28,7 @@ class ParquetReader(Reader):
 
     def __init__(self, path: str, treename: str | None = None) -> None:
         super().__init__(path, path)
-        leaves: list[str] = []
+        is_list: dict[str, bool] = {}
         with blame_file(path, "the file"):
             if is_remote(path):
                 self._source = fsspec.open(path, "rb").open()
@@ -37,11 +37,10 @@ class ParquetReader(Reader):
             self._file = pq.ParquetFile(self._source, page_checksum_verification=True)
             metadata = self._file.metadata
             group_rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
-            of_leaves = [metadata.schema.column(i) for i in range(metadata.num_columns)]
-            stored = [leaf.path for leaf in of_leaves]
-            is_list = [leaf.max_repetition_level > 0 for leaf in of_leaves]
+            stored = _stored_paths(metadata)
             for field in self._file.schema_arrow:
-                leaves += _leaf_names(field.name, field.type)
+                is_list.update(_leaves(field.name, field.type))
+        leaves = list(is_list)
         if len(leaves) != len(stored):
             raise BadFileError(
                 f"{path}: the schema names {len(leaves)} columns, the file stores {len(stored)}"
@@ -49,7 +48,7 @@ class ParquetReader(Reader):
         # column -> its path in the parquet schema, which names the levels of a list too
         self._stored = dict(zip(leaves, stored, strict=True))
         self._numbers = {name: number for number, name in enumerate(leaves)}
-        self._is_list = dict(zip(leaves, is_list, strict=True))
+        self._is_list = is_list
         self._checked: set[tuple[int, str]] = set()  # row groups and columns of known size
         self._starts = np.cumsum([0, *group_rows])  # of each row group, and the end
         self._spellings = column_spellings(self._stored)
@@ -187,6 +186,17 @@ class ParquetReader(Reader):
         return layout
 
 
+def _stored_paths(metadata: pq.FileMetaData) -> list[str]:
+    """The paths of the stored columns in the parquet schema."""
+    columns = range(metadata.num_columns)
+    if not metadata.num_row_groups:
+        return [metadata.schema.column(i).path for i in columns]
+    # the schema and the metadata refer to each other: half a megabyte of a file with many row
+    # groups would stay until Python looks for such cycles
+    group = metadata.row_group(0)
+    return [group.column(i).path_in_schema for i in columns]
+
+
 def _type_of_numbers(kind: pa.DataType) -> Type | None:
     """The awkward type of numbers and of lists of them; None for anything else.
 
@@ -203,14 +213,18 @@ def _type_of_numbers(kind: pa.DataType) -> Type | None:
     return RegularType(content, kind.list_size) if is_array else ListType(content)
 
 
-def _leaf_names(name: str, kind: pa.DataType) -> Iterator[str]:
-    """Names of the columns stored for a field, in the file's order: one for each member."""
+def _leaves(name: str, kind: pa.DataType, in_list: bool = False) -> Iterator[tuple[str, bool]]:
+    """Names of the columns stored for a field, in the file's order: one for each member.
+
+    With whether a row has any number of values of it.
+    """
     while (
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     ):
         kind = kind.value_type
+        in_list = True
     if pa.types.is_struct(kind):
         for member in kind:
-            yield from _leaf_names(f"{name}.{member.name}", member.type)
+            yield from _leaves(f"{name}.{member.name}", member.type, in_list)
     else:
-        yield name
+        yield name, in_list or pa.types.is_nested(kind)
