@@ -805,7 +805,7 @@ def test_inputs_are_copied_read_and_removed(folder, monkeypatch, capsys):
         folder / "pred.root",
     ]
     assert run(*quick(folder, *more)) == 0
-    assert "1 files (0.00 GB) copied to" in capsys.readouterr().err
+    assert "1 file (0.00 GB) copied to" in capsys.readouterr().err
     assert list((folder / "scratch").iterdir()) == []
     assert (folder / "pred_x.root").exists()
     card = json.loads((folder / "run" / "net_run.json").read_text())

@@ -24,6 +24,7 @@ from weaver_tt.system.allocator import keep_freed_memory
 from weaver_tt.system.lack_of_memory import HINT, is_lack_of_memory
 from weaver_tt.system.signals import RESUME_ME, Interrupted, end_after, handling_signals
 from weaver_tt.system.user_code import user_errors
+from weaver_tt.system.wording import counted
 
 # exit code of a command that has done what it was asked for, but without rows of bad files
 DONE_WITH_LOSSES = 3
@@ -238,17 +239,16 @@ def guarded(function: Callable[[Any], object], options: object) -> int:
     files = {file["path"] for part in parts for file in getattr(part, "bad_files", ())}
     if files:
         log.warning(
-            "done, with losses: rows of %d bad files were left out (--on-bad-file skip); "
-            "the exit code is %d",
-            len(files),
+            "done, with losses: rows of %s were left out (--on-bad-file skip); the exit code is %d",
+            counted(len(files), "bad file"),
             DONE_WITH_LOSSES,
         )
         code = DONE_WITH_LOSSES
     without_output = sum(getattr(part, "without_output", 0) for part in parts)
     if without_output:
         log.warning(
-            "done, but the network gives NaN or infinity for %d entries; the exit code is %d",
-            without_output,
+            "done, but the network gives NaN or infinity for %s; the exit code is %d",
+            counted(without_output, "entry", "entries"),
             DONE_WITHOUT_NUMBERS,
         )
         code = DONE_WITHOUT_NUMBERS

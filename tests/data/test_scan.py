@@ -82,7 +82,7 @@ def test_a_bad_file_stops_or_is_counted(write, tmp_path):
 def test_files_without_rows_are_an_error_only_if_all_are(write):
     empty = FileGroup("empty", (write("a", rows=0),))
     assert len(scan_files([empty, FileGroup("full", (write("b"),))], CONFIG, PREDICT).sources) == 1
-    with pytest.raises(DataError, match=r"no rows to read: 0 entries in 1 files \(.*a.parquet"):
+    with pytest.raises(DataError, match=r"no rows to read: 0 entries in 1 file \(.*a.parquet"):
         scan_files([empty], CONFIG, PREDICT)
 
 

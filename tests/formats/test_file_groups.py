@@ -47,7 +47,7 @@ def test_two_stars_go_into_folders_and_a_file_counts_once(folder, caplog):
     with caplog.at_level(logging.WARNING, "weaver_tt"):
         (group,) = parse_groups([f"{folder}/**/*.root", f"{folder}/a.root"])
     assert group.paths == (f"{folder}/a.root", f"{folder}/b.root", f"{folder}/sub/d.root")
-    assert "1 files are in group '_' already" in caplog.text
+    assert "1 file is in group '_' already, which counts once" in caplog.text
 
 
 def test_a_group_of_test_files_can_be_divided_into_groups_of_so_many(folder):

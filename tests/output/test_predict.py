@@ -138,7 +138,7 @@ def test_jets_beyond_the_length_are_nan_and_warned_about(tmp_path, task, caplog)
         predict(Percent(), task, {"_": Rows([LENGTH + 2, 1])}, tmp_path / "pred.root", CPU)
     efficiency = read(tmp_path / "pred.root")["jet_eff"]
     assert np.isnan(efficiency[0]).tolist() == [False] * LENGTH + [True] * 2
-    assert "2 objects lie beyond the length of jets" in caplog.text
+    assert "2 objects are beyond the length of jets" in caplog.text
     assert "7 rows read, 2 selected" in caplog.text
 
 
@@ -243,7 +243,7 @@ def test_an_observer_named_like_a_result_is_refused_before_anything_is_written(t
 
 
 def test_a_row_that_was_lost_is_an_error_and_leaves_no_file(tmp_path, task):
-    with pytest.raises(DataError, match="4 rows were selected but 3 predicted"):
+    with pytest.raises(DataError, match="4 rows selected but 3 predicted"):
         predict(Percent(), task, {"_": Rows([1, 1, 1], lost=1)}, tmp_path / "pred.root", CPU)
     assert list(tmp_path.iterdir()) == []
 

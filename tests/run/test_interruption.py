@@ -125,7 +125,7 @@ def test_max_time_ends_as_a_signal_does(run, monkeypatch):
     monkeypatch.setattr("weaver_tt.cli.seconds_of", lambda *arguments: 0)
     monkeypatch.setattr(training_pass, "end_if_asked", lambda kept: None)
     assert run("b/net", "--max-time", "00:01") == RESUME_ME
-    assert "--max-time 00:01: saved after 1 batches" in RunFiles("b/net").requeue.read_text()
+    assert "--max-time 00:01: saved after 1 batch of" in RunFiles("b/net").requeue.read_text()
     assert run("b/net", "--resume") == 0
     assert same(weights("a/net"), weights("b/net"))
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.formats.file_groups import without_copies_folder
+from weaver_tt.system.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +211,7 @@ class Accounting:
         for (owner, reason), number in sorted(self.dropped.items()):
             if owner == group and number:
                 reasons.append(f"{number:,} by {reason}")
-        line = f"{group}: {self.read[group]:,} rows read"
+        line = f"{group}: {counted(self.read[group], 'row')} read"
         line += f", {self.selected[group]:,} selected"
         if reasons:
             line += f" ({', '.join(reasons)} dropped)"

@@ -31,6 +31,7 @@ from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.log import log
 from weaver_tt.system.cores import available_cores
 from weaver_tt.system.signals import end_with_parent
+from weaver_tt.system.wording import counted
 
 T = TypeVar("T")
 
@@ -237,7 +238,7 @@ def _no_rows_error(groups: Sequence[FileGroup], accounting: Accounting) -> DataE
     if accounting.lost:
         bad = f", {len(accounting.lost)} of them skipped as damaged"
     shown = paths[0] if len(paths) == 1 else f"{paths[0]}, …"
-    return DataError(f"no rows to read: 0 entries in {len(paths)} files{bad} ({shown})")
+    return DataError(f"no rows to read: 0 entries in {counted(len(paths), 'file')}{bad} ({shown})")
 
 
 def scan_groups(

@@ -23,6 +23,7 @@ from weaver_tt.deploy.sample import Sample
 from weaver_tt.errors import DataError, OutputError, nearest
 from weaver_tt.log import log
 from weaver_tt.network.outputs import Activated
+from weaver_tt.system.wording import counted
 
 # inputs by group -> activated output and its spread
 NetworkCall = Callable[[Mapping[str, Tensor]], Activated]
@@ -132,9 +133,8 @@ def largest_difference(
                 place += f": {float(other[index]):.6g}, in torch {float(one[index]):.6g}"
     if nan_values:
         log.warning(
-            "the network gives NaN for %d values, in torch as in ONNX: "
-            "look at rows without objects",
-            nan_values,
+            "the network gives NaN for %s, in torch as in ONNX: look at rows without objects",
+            counted(nan_values, "value"),
         )
     return Difference(size, place, at_own_length)
 

@@ -42,6 +42,7 @@ from weaver_tt.run_files import RunFiles
 from weaver_tt.system.git import git_hash
 from weaver_tt.system.json_files import json_text, strict_json_text
 from weaver_tt.system.user_code import is_user_file
+from weaver_tt.system.wording import counted
 from weaver_tt.tasks.base import Task
 
 # newest version of the file format that ONNX Runtime in FCCAnalyses, k4MLJetTagger and CMSSW reads
@@ -197,11 +198,11 @@ def export_onnx(
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     log.info(
-        "%s: largest difference to torch %.2g (allowed %.0e), %d rows",
+        "%s: largest difference to torch %.2g (allowed %.0e), %s",
         path,
         difference,
         MAX_DIFFERENCE,
-        len(next(iter(rows.values()))),
+        counted(len(next(iter(rows.values()))), "row"),
     )
     return difference
 

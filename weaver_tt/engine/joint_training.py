@@ -26,6 +26,7 @@ from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.system.signals import end_early, interruption
+from weaver_tt.system.wording import counted
 
 
 def is_interrupted() -> bool:
@@ -124,8 +125,8 @@ class JointTraining:
         places = {(training.state.epoch, training.state.batches) for training in going_on}
         if len(places) > 1:
             found = ", ".join(
-                f"{training.name} after {training.state.batches} batches of epoch "
-                f"{training.state.epoch}"
+                f"{training.name} after {counted(training.state.batches, 'batch', 'batches')} of "
+                f"epoch {training.state.epoch}"
                 for training in going_on
             )
             raise TrainingError(
@@ -384,7 +385,8 @@ class JointTraining:
         # ranks that have nothing to write wait: launchers end those that are left
         distributed.barrier()
         state = self._first.state
-        kept = f"saved after {state.batches} batches of epoch {state.epoch}, {where}"
+        batches = counted(state.batches, "batch", "batches")
+        kept = f"saved after {batches} of epoch {state.epoch}, {where}"
         if self._keeps_shares:
             kept = "what was saved before this epoch is kept: it was begun by other ranks"
         end_early(f"{interruption() or 'another rank was'}: {kept}")

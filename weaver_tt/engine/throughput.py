@@ -25,6 +25,7 @@ from weaver_tt.options.train import TrainOptions
 from weaver_tt.system import distributed
 from weaver_tt.system.cores import available_cores, machine_load
 from weaver_tt.system.stage_times import Stage, StageTimes
+from weaver_tt.system.wording import counted
 
 T = TypeVar("T")
 
@@ -279,13 +280,9 @@ def format_shares(shares: Mapping[str, float]) -> str:
 def _makers(measurement: Measurement, setup: Setup) -> str:
     makers = "in two threads"
     if setup.workers:
-        makers = f"in {_number(setup.workers, 'worker process', 'worker processes')}"
+        makers = f"in {counted(setup.workers, 'worker process', 'worker processes')}"
     busy = measurement.busy_cores()
-    return f"{makers} ({busy:.1f} of {_number(setup.cores, 'core', 'cores')} busy with it)"
-
-
-def _number(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"
+    return f"{makers} ({busy:.1f} of {counted(setup.cores, 'core', 'cores')} busy with it)"
 
 
 # --- what helps
@@ -308,7 +305,7 @@ def _with_workers(measurement: Measurement, setup: Setup) -> list[str]:
     number = min(max(wanted, now + 1), setup.cores - 1)
     if number > now:
         return [f"--num-workers {number} (now {setup.workers})", *advice]
-    cores = _number(setup.cores, "core is", "cores are")
+    cores = counted(setup.cores, "core is", "cores are")
     return [f"more cores for --num-workers ({cores} there, now {setup.workers})", *advice]
 
 
@@ -389,14 +386,14 @@ def _help_compute(measurement: Measurement, setup: Setup) -> list[str]:
         if setup.workers and setup.workers + setup.threads > setup.cores:
             advice.append(
                 f"fewer --num-workers (now {setup.workers}): they and "
-                f"{_number(setup.threads, 'thread', 'threads')} of torch share "
-                f"{_number(setup.cores, 'core', 'cores')}"
+                f"{counted(setup.threads, 'thread', 'threads')} of torch share "
+                f"{counted(setup.cores, 'core', 'cores')}"
             )
     elif not setup.has_amp:
         advice.append("--use-amp")
     if setup.gpus > setup.ranks:
         indices = ",".join(map(str, range(setup.gpus)))
-        advice.append(f"--gpus {indices} (now {_number(setup.ranks, 'of them', 'of them')})")
+        advice.append(f"--gpus {indices} (now {counted(setup.ranks, 'of them', 'of them')})")
     if setup.trains:
         if not setup.is_compiled:
             advice.append("--compile")

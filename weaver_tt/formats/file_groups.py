@@ -14,6 +14,7 @@ import fsspec
 
 from weaver_tt.errors import DataError, nearest
 from weaver_tt.log import log
+from weaver_tt.system.wording import counted
 
 # endings of the files that can be read, those that the converters write first; their readers are
 # in open_reader.py
@@ -92,9 +93,9 @@ def parse_groups(patterns: Sequence[str], divide: bool = False) -> list[FileGrou
         new_paths = [path for path in dict.fromkeys(paths) if path not in already_there]
         if len(new_paths) < len(paths):
             log.warning(
-                "%s: %d files are in group %r already and count once",
+                "%s: %s in group %r already, which counts once",
                 argument,
-                len(paths) - len(new_paths),
+                counted(len(paths) - len(new_paths), "file is", "files are"),
                 name,
             )
         known += new_paths

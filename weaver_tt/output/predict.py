@@ -36,6 +36,7 @@ from weaver_tt.system import distributed
 from weaver_tt.system.json_files import json_text
 from weaver_tt.system.signals import deferring_signals, end_if_asked
 from weaver_tt.system.stage_times import Stage
+from weaver_tt.system.wording import counted
 from weaver_tt.tasks.base import Task
 
 # in an output file, the name of the text that lists what could not be read
@@ -338,19 +339,19 @@ def log_prediction(
     selected = accounting.selected.total()
     if rows != selected:
         raise DataError(
-            f"{path}: {selected} rows were selected but {rows} predicted; nothing is kept"
+            f"{path}: {counted(selected, 'row')} selected but {rows:,} predicted; nothing is kept"
         )
-    log.info("%s: %d rows", path, rows)
+    log.info("%s: %s", path, counted(rows, "row"))
     measured = format_metrics(metrics)
     if measured:
         log.info("%s: %s", path, measured)
     without_output = metrics.get(WITHOUT_OUTPUT, 0)
     if without_output:
         log.warning(
-            "%s: the network gives NaN or infinity for %d entries (rows or objects), which are "
+            "%s: the network gives NaN or infinity for %s (rows or objects), which are "
             "written; no metric counts them; look at rows without objects, and at the weights",
             path,
-            without_output,
+            counted(int(without_output), "entry", "entries"),
         )
     undefined = accounting.describe_places("undefined")
     if undefined:
@@ -363,9 +364,8 @@ def log_prediction(
         beyond = accounting.truncated[group]
         if beyond:
             log.warning(
-                "%s: %d objects lie beyond the length of %s and were not given to the network; "
-                "their results are NaN",
+                "%s: %s beyond the length of %s and not given to the network: NaN is written",
                 path,
-                beyond,
+                counted(beyond, "object is", "objects are"),
                 group,
             )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from weaver_tt.errors import DataError
 from weaver_tt.log import log
 from weaver_tt.options.flags import flag
+from weaver_tt.system.wording import counted
 
 if TYPE_CHECKING:
     from weaver_tt.report.figures import Picture
@@ -77,7 +78,8 @@ def run_tune_report(options: TuneReportOptions) -> None:
     write_json(folder / "tuning.json", content)
     page = search_page(search, importances, correlations, pictures)
     write_text(folder / "report.html", page)
-    log.info("%s: %d trials, %d figures", folder / "report.html", len(search.trials), len(pictures))
+    trials = counted(len(search.trials), "trial")
+    log.info("%s: %s, %s", folder / "report.html", trials, counted(len(pictures), "figure"))
 
 
 # --- what is written
@@ -147,7 +149,7 @@ def _count_states(search: SearchRecord) -> str:
         if not trial.state.startswith("continued"):
             counts[trial.state] = counts.get(trial.state, 0) + 1
     each = ", ".join(f"{number} {state}" for state, number in counts.items())
-    return f"{sum(counts.values())} trials: {each}"
+    return f"{counted(sum(counts.values()), 'trial')}: {each}"
 
 
 def _trials_table(search: SearchRecord, trials: Sequence[TrialRecord]) -> str:

@@ -15,6 +15,7 @@ from weaver_tt.formats.file_groups import is_remote, list_paths
 from weaver_tt.options.durations import seconds_of
 from weaver_tt.options.train import DataOptions, RunOptions, TrainOptions, check_all_bounds
 from weaver_tt.run.file_by_file import check_file_by_file
+from weaver_tt.system.wording import counted
 from weaver_tt.tasks.classification import Classification
 
 MAX_FILES = 3  # named in a message
@@ -169,7 +170,7 @@ def describe_leaks(config: DataConfig, data: DataOptions) -> list[str]:
     shown = ", ".join(leaks[:MAX_FILES])
     if len(leaks) > MAX_FILES:
         shown += ", …"
-    number = "1 file is" if len(leaks) == 1 else f"{len(leaks)} files are"
+    number = counted(len(leaks), "file is", "files are")
     return [
         f"{number} both in --data-train and in --data-val ({shown}): the validation measures rows "
         "that the network is trained on"

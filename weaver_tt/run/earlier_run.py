@@ -20,6 +20,7 @@ from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.distributed import is_main, run_on_main
 from weaver_tt.system.locks import locked
 from weaver_tt.system.signals import Interrupted
+from weaver_tt.system.wording import counted
 
 
 def check_prefix(options: RunOptions) -> None:
@@ -211,4 +212,4 @@ def _remove_files(paths: list[Path], files: RunFiles) -> None:
         while folder != files.card.parent and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
             folder = folder.parent
-    log.info("--overwrite: %d files of the run %s are removed", len(paths), files.prefix)
+    log.info("--overwrite: removed %s of the run %s", counted(len(paths), "file"), files.prefix)

@@ -21,6 +21,7 @@ from weaver_tt.formats.file_groups import COPIES, FileGroup, is_remote, parse_gr
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
 from weaver_tt.system import distributed
+from weaver_tt.system.wording import counted
 
 
 @contextmanager
@@ -112,7 +113,8 @@ def _copy_all(copy_of: Mapping[str, Path], folder: Path) -> None:
                 f"--copy-inputs: {source} cannot be copied to {copy}: {error}"
             ) from error
     copied = sum(copy.stat().st_size for copy in copy_of.values())
-    log.info("--copy-inputs: %d files (%.2f GB) copied to %s", len(copy_of), copied / 1e9, folder)
+    files = counted(len(copy_of), "file")
+    log.info("--copy-inputs: %s (%.2f GB) copied to %s", files, copied / 1e9, folder)
 
 
 def _copy_file(source: str, copy: Path) -> None:

@@ -58,6 +58,7 @@ from weaver_tt.run.sample_rows import first_inputs
 from weaver_tt.run.task import make_run_task
 from weaver_tt.system import distributed
 from weaver_tt.system.json_files import json_text
+from weaver_tt.system.wording import counted
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.classification import Classification
 
@@ -177,7 +178,7 @@ class TrainedNetwork:
         if self.options.train.resume:
             done = distributed.run_on_main(lambda: finished_prediction(output, self._task, title))
             if done is not None:
-                log.info("%s: is there already (%d rows)", output, done.rows)
+                log.info("%s: is there already (%s)", output, counted(done.rows, "row"))
                 return done
         data = replace(self.options.data, data_test=[f"{group}:{path}"])
         with local_copies(data, "data_test") as data:

@@ -44,6 +44,7 @@ from weaver_tt.run_files import RunFiles
 from weaver_tt.system.signals import end_early, interruption
 from weaver_tt.system.study_file import STUDY_NAME, open_journal, taking_turns
 from weaver_tt.system.user_code import user_errors
+from weaver_tt.system.wording import counted
 
 SIGN_OF_LIFE_SECONDS = 60.0
 LOST_AFTER_SECONDS = 300.0
@@ -613,7 +614,9 @@ def report_best(study: Any, search: Search) -> None:
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
     if running:
-        log.info("%d trials are still running in other processes", len(running))
+        log.info(
+            "%s still running in other processes", counted(len(running), "trial is", "trials are")
+        )
     if not complete:
         messages = [trial.user_attrs.get(MESSAGE) for trial in trials]
         known = [message for message in messages if message]

@@ -162,7 +162,7 @@ def test_the_object_selection_comes_first_and_filters_all_columns_of_the_group()
 
 def test_a_column_of_another_collection_that_looks_alike_is_named():
     conf = config(object_selection={"jets": "jet_pt > 20"}, observers=["jet_sub"])
-    with pytest.raises(DataError, match=r"file.root.*jet_sub.*has 1 objects in row 0 .* has 2"):
+    with pytest.raises(DataError, match=r"file.root.*jet_sub.*has 1 object in row 0 .* has 2"):
         selected(conf, "predict", jet_sub=ak.Array([[1.0], [], [2.0]]))
 
 

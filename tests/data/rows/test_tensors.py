@@ -120,7 +120,7 @@ def test_fixed_size_arrays_are_objects_too():
         ),
         (
             {"flavour": ak.Array([[5], [4], [5]])},
-            "'flavour' has 1 objects in row 0 where 'pt' has 3",
+            "'flavour' has 1 object in row 0 where 'pt' has 3",
         ),
         ({"pt": ak.Array([["a"], [], ["b"]])}, "its variable 'pt' has type"),
     ],
@@ -150,7 +150,7 @@ def test_object_labels_are_cut_with_their_objects():
     rows, accounting = rows_of(conf, tag=tags, wanted=WantedLabels(frozenset({"tag", "b"})))
     assert rows.object_labels["jets"].tolist() == [[1, 1], [0, 0], [0, 1]]
     assert accounting.targets == {"tag = 0": 2, "tag = 1": 1, "b = 0": 1, "b = 1": 2}
-    with pytest.raises(DataError, match="label 'tag' has 1 objects in row 0 where 'pt' has 3"):
+    with pytest.raises(DataError, match="label 'tag' has 1 object in row 0 where 'pt' has 3"):
         rows_of(conf, tag=ak.Array([[1], [], [0]]))
 
 
@@ -160,7 +160,7 @@ def test_a_label_that_was_not_filtered_with_its_objects_gets_the_hint_to_list_it
         labels={"type": "per_object", "group": "jets", "value": {"tag": "tag_info > 0"}},
         object_selection={"jets": selection},
     )
-    message = r"label 'tag' has 1 objects in row 0 where 'pt' has 3; 'pt' holds the selected "
+    message = r"label 'tag' has 1 object in row 0 where 'pt' has 3; 'pt' holds the selected "
     message += r"objects of 'jets', 'tag_info' all objects \(`columns:` of object_selection.jets"
     with pytest.raises(DataError, match=message):
         rows_of(conf, tag_info=ak.Array([[1], [], [0]]))

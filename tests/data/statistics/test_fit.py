@@ -277,8 +277,8 @@ def test_the_log_says_what_was_found_in_which_order(files, tmp_path, caplog):
     places = [
         caplog.text.index(text)
         for text in (
-            "weights of 2 classes from 1234 rows",
-            "buckets of jets from 1234 rows, divided at 2, 4",
+            "weights of 2 classes from 1,234 rows",
+            "buckets of jets from 1,234 rows, divided at 2, 4",
             "statistics of 3 variables from 370 rows",
             "weights: a row is drawn ",
         )

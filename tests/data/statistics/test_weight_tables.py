@@ -270,7 +270,7 @@ def test_a_class_outside_the_bins_and_base_weights_of_zero_are_told():
     spectra = Spectra(config.weights)
     spectra.add(bin_rows(table, config.weights, config, "f"))
     with pytest.raises(
-        DataError, match=r"class 'b' has no events .*its 1 rows lie outside the bins"
+        DataError, match=r"class 'b' has no events .*its 1 row lies outside the bins"
     ):
         make_weight_tables(spectra, "x.yaml")
     spectra = Spectra(config.weights)

@@ -33,6 +33,7 @@ from weaver_tt.expressions.evaluate import Expression, evaluate
 from weaver_tt.formats.column_types import cast_column
 from weaver_tt.formats.reader import Reader
 from weaver_tt.system.stage_times import Stage, stage
+from weaver_tt.system.wording import counted
 
 # types of columns that are read alone, as a file has them
 AS_IN_FILE: Mapping[str, Type] = {}
@@ -398,8 +399,8 @@ def _take_objects(
     if not np.array_equal(counts, mask.counts):
         row = int(np.argmax(counts != mask.counts))
         raise DataError(
-            f"{where}: column {column!r} has {counts[row]} objects in row {row} of the chunk "
-            f"where {mask.name!r} has {mask.counts[row]}; "
+            f"{where}: column {column!r} has {counted(int(counts[row]), 'object')} in row {row} of "
+            f"the chunk where {mask.name!r} has {mask.counts[row]}; "
             "if it is of another collection, name the columns to filter (`columns:`)"
         )
     if is_flat:

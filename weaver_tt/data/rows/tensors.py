@@ -24,6 +24,7 @@ from weaver_tt.data.rows.rows import Floats, Integers, Interner, JaggedObjects, 
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column, selection_hint
 from weaver_tt.errors import ConfigError, DataError, DataErrors
 from weaver_tt.expressions.elementwise import JaggedColumn, fill_missing
+from weaver_tt.system.wording import counted
 
 SCALE_BLOCK = 32_768  # objects scaled at a time
 
@@ -134,7 +135,8 @@ class _RowsBuilder:
         if isinstance(column, np.ndarray):
             return column
         if isinstance(column, JaggedColumn):
-            found = f"{len(column.content)} objects in {len(column.offsets) - 1} rows"
+            objects = counted(len(column.content), "object")
+            found = f"{objects} in {counted(len(column.offsets) - 1, 'row')}"
         else:
             found = f"type {ak.type(column)}"
         raise DataError(f"{self.where}: {why}, but {name!r} has {found} instead of one value a row")
@@ -168,7 +170,7 @@ class _RowsBuilder:
         row = int(np.argmax(column.counts != first.counts))
         hint = selection_hint([*names, first.name], self.table, self.config)
         raise DataError(
-            f"{self.where}: {what} has {column.counts[row]} objects in row {row} "
+            f"{self.where}: {what} has {counted(int(column.counts[row]), 'object')} in row {row} "
             f"where {first.name!r} has {first.counts[row]}{hint}"
         )
 

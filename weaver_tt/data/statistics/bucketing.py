@@ -17,6 +17,7 @@ from weaver_tt.data.statistics.spectra import Numbers
 from weaver_tt.data.statistics.training_pass import restrict_to_inputs
 from weaver_tt.errors import DataError
 from weaver_tt.log import log
+from weaver_tt.system.wording import counted
 
 SAMPLE_ROWS = 1_000_000  # rows that quantiles are exact up to
 SEED = 20_230_817
@@ -83,9 +84,9 @@ class BucketEdgesAccumulator:
         # where many rows have the same value, several quantiles are one edge
         inner = np.unique(quantiles)
         log.info(
-            "buckets of %s from %d rows, divided at %s",
+            "buckets of %s from %s, divided at %s",
             self._bucketing.variable,
-            self._sample.seen,
+            counted(self._sample.seen, "row"),
             ", ".join(f"{edge:g}" for edge in inner),
         )
         return replace(

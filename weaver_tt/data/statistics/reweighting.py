@@ -22,6 +22,7 @@ from weaver_tt.data.statistics.weight_tables import (
 )
 from weaver_tt.errors import ConfigError
 from weaver_tt.log import log
+from weaver_tt.system.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,8 @@ def _weight_settings(weights: Weights) -> list[Any]:
 def _log_weights(spectra: Spectra, tables: Mapping[str, Numbers]) -> None:
     """Log what becomes of each class, and of the rows that are of none."""
     raw = spectra.values
-    log.info("weights of %d classes from %d rows", len(tables), spectra.rows)
+    classes = counted(len(tables), "class", "classes")
+    log.info("weights of %s from %s", classes, counted(spectra.rows, "row"))
     for name, table in tables.items():
         total = float((raw[name] * table).sum())
         log.info(

@@ -27,6 +27,7 @@ from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.expressions.elementwise import JaggedColumn, as_flat, fill_missing
 from weaver_tt.log import log
 from weaver_tt.run_files import RunFiles
+from weaver_tt.system.wording import counted
 
 # values of a variable that quantiles are exact up to; of more, a random choice (good to 0.05 %)
 SAMPLE_VALUES = 1_000_000
@@ -122,7 +123,11 @@ class StatisticsAccumulator:
                 f"{source}: no row of the training data passes the selection; "
                 "nothing to compute statistics from"
             )
-        log.info("statistics of %d variables from %d rows", len(self._samples), self._rows)
+        log.info(
+            "statistics of %s from %s",
+            counted(len(self._samples), "variable"),
+            counted(self._rows, "row"),
+        )
         numbers = {}
         for name, sample in self._samples.items():
             numbers[name] = _fit_variable(name, sample, source)

@@ -23,6 +23,7 @@ from weaver_tt.data.statistics.spectra import (
     weight_column,
 )
 from weaver_tt.errors import DataError
+from weaver_tt.system.wording import counted
 
 # of the class that keeps fewest rows: below 1, so that its rows too are a random choice (Weaver's)
 MAX_PROBABILITY = 0.9
@@ -70,7 +71,7 @@ def _check_events(spectra: Spectra, where: str) -> None:
         rows = spectra.of_class[name]
         why = f"none of {spectra.rows} rows has {name} = 1"
         if rows:
-            why = f"its {rows} rows lie outside the bins"
+            why = f"its {counted(rows, 'row lies', 'rows lie')} outside the bins"
         raise DataError(f"{where}: class {name!r} has no events in the training data ({why})")
 
 

@@ -31,6 +31,7 @@ from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import writing
 from weaver_tt.system.json_files import write_json
+from weaver_tt.system.wording import counted
 from weaver_tt.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def find_rate(
     found = losses.totals().numpy()
     if len(found) <= 2 * SETTLING_STEPS:
         raise TrainingError(
-            f"--lr-finder: the loss was finite for {len(found)} steps only; "
+            f"--lr-finder: the loss was finite for {counted(len(found), 'step')} only; "
             "a lower first rate may help"
         )
     rates = sweep.rates()[: len(found)]

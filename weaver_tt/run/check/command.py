@@ -11,6 +11,7 @@ from weaver_tt.run.check.page import page
 from weaver_tt.run.checks import check_exclusive_flags, check_training_options
 from weaver_tt.system import distributed
 from weaver_tt.system.json_files import json_text
+from weaver_tt.system.wording import counted
 
 
 def run_check(options: CheckRun) -> None:
@@ -33,7 +34,7 @@ def run_check(options: CheckRun) -> None:
         number = distributed.run_on_main(lambda: print_findings(options))
         if number == 0:
             return
-        raise ConfigError(f"{number} {'problem' if number == 1 else 'problems'}, listed above")
+        raise ConfigError(f"{counted(number, 'problem')}, listed above")
 
 
 def print_findings(options: CheckRun) -> int:

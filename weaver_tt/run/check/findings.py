@@ -57,6 +57,7 @@ from weaver_tt.run.preflight import (
 )
 from weaver_tt.run.task import make_run_task
 from weaver_tt.system.user_code import user_errors
+from weaver_tt.system.wording import counted
 
 # time to spend on how fast rows are read, and on how fast the network takes a step
 SECONDS = 1.5
@@ -281,7 +282,7 @@ def _note_types(kind: str, files: Sequence[FileScan], findings: Findings) -> Non
         if len(counts) > 1 and not findings.problems:
             shown = []
             for text, number in counts.items():
-                shown.append(f"{text} in {number} {'file' if number == 1 else 'files'}")
+                shown.append(f"{text} in {counted(number, 'file')}")
             findings.remarks.append(
                 f"{kind}: column {name!r} is {', '.join(shown)}; it is read as {types.common[name]}"
             )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.run.check.findings import EpochFindings, Findings
+from weaver_tt.system.wording import counted
 
 Row = Sequence[str]
 
@@ -104,8 +105,7 @@ def _objects(findings: Findings) -> list[str]:
 def _epoch(epoch: EpochFindings) -> list[str]:
     """Rows, memory and time."""
     lines = [
-        f"  rows       {epoch.rows:,} in {epoch.batches:,} "
-        f"{'batch' if epoch.batches == 1 else 'batches'}",
+        f"  rows       {epoch.rows:,} in {counted(epoch.batches, 'batch', 'batches')}",
         f"  memory     {_bytes(epoch.pool_bytes)} of rows to shuffle",
         f"  reading    {_time(epoch.seconds_of_reading)}, {epoch.rows_per_second:,.0f} rows/s",
     ]

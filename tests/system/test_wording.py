@@ -1,0 +1,20 @@
+"""Numbers stand beside words that fit them."""
+
+import re
+from pathlib import Path
+
+from weaver_tt.system.wording import counted
+
+PACKAGE = Path(__file__).parents[2] / "weaver_tt"
+
+
+def test_one_is_one_and_others_are_several():
+    assert [counted(number, "file") for number in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
+    assert counted(12345, "batch", "batches") == "12,345 batches"
+    assert counted(1, "batch", "batches") == "1 batch"
+
+
+def test_nobody_else_chooses_between_one_and_several():
+    choice = re.compile(r"['\"][ \w]+['\"] if [^\n]*== 1 else ['\"]")
+    found = {path.name for path in PACKAGE.rglob("*.py") if choice.search(path.read_text())}
+    assert found <= {"wording.py"}
