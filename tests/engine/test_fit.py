@@ -11,6 +11,7 @@ from torch import nn
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.engine import throughput
 from weaver_tt.engine.fit import fit
 from weaver_tt.engine.joint_training import JointTraining
 from weaver_tt.engine.loop import run_epoch
@@ -789,3 +790,12 @@ def test_plain_weights_of_earlier_epochs_are_cleaned_away_too(tmp_path):
         "net_epoch-2_plain.pt",
         "net_epoch-2_plain_task.pt",
     ]
+
+
+def test_what_limits_a_training_is_said_once(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(throughput, "SECONDS", 0.0)
+    with caplog.at_level("INFO", "weaver_tt"):
+        run(tmp_path, num_epochs=3)
+    # the first five batches of an epoch of six are not measured
+    (said,) = [text for text in caplog.messages if text.startswith("what limits the training")]
+    assert "1 batch)" in said

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import awkward as ak
 import numpy as np
@@ -20,7 +21,9 @@ from weaver_tt.data.loaders import test_loaders as loaders_of  # pytest would ta
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.deploy.export import export_onnx
 from weaver_tt.deploy.onnx_network import OnnxNetwork
+from weaver_tt.engine import throughput
 from weaver_tt.errors import ConfigError, DataError, OutputError
+from weaver_tt.formats import writers
 from weaver_tt.network.network import Ensemble, build_network
 from weaver_tt.network.outputs import Activated
 from weaver_tt.options.train import DataOptions, NetworkOptions
@@ -476,3 +479,18 @@ def test_rows_without_a_target_are_counted_over_all_parts(tmp_path):
     assert result["_"].metrics["without_target"] == 3
     tags = read(tmp_path / "pred.root")["jet_istag"]
     assert np.isnan(ak.flatten(tags)).tolist() == [True, False, True, True, False, False]
+
+
+def test_what_limits_a_prediction_is_said_once_with_the_time_of_writing(
+    tmp_path, task, caplog, monkeypatch, counted_time
+):
+    monkeypatch.setattr(throughput, "SECONDS", 0.0)
+    monkeypatch.setattr(throughput, "time", SimpleNamespace(perf_counter=counted_time))
+    write = counted_time.slowed(writers.Writer.write, 3)
+    monkeypatch.setattr(writers.Writer, "write", write)
+    with caplog.at_level("INFO", "weaver_tt"):
+        loaders = {"a": Rows([1] * 21), "b": Rows([1] * 21)}
+        predict(Percent(), task, loaders, tmp_path / "pred.root", CPU)
+    (said,) = [text for text in caplog.messages if text.startswith("what limits the prediction")]
+    assert said.startswith("what limits the prediction: writing (measured in 3 s, 1 batch)")
+    assert "the loop: writing 100 %" in said

@@ -5,7 +5,6 @@ import threading
 from weaver_tt.system.stage_times import (
     Stage,
     StageTimes,
-    begin_process,
     count_bytes_moved,
     stage,
 )
@@ -64,16 +63,6 @@ def test_threads_do_not_see_each_others_stages(counted_time):
         thread.join()
         counted_time.spend(1)
     assert times.seconds == {Stage.WAITING: 1}
-
-
-def test_a_forked_process_is_in_no_stage(counted_time):
-    times = StageTimes()
-    running = times.stage(Stage.WAITING)
-    running.__enter__()
-    begin_process()
-    with times.stage(Stage.READING):
-        counted_time.spend(2)
-    assert times.seconds == {Stage.READING: 2}
 
 
 def test_a_stage_ends_with_an_error(counted_time):

@@ -156,9 +156,10 @@ def make_setup(device: torch.device, options: TrainOptions | None = None) -> Set
 class Doctor:
     """Says once, after the first minute of a pass, or of several together, what limits it."""
 
-    def __init__(self, setup: Setup, seconds: float = SECONDS) -> None:
+    def __init__(self, setup: Setup, seconds: float | None = None) -> None:
+        """``seconds``: how long it measures, instead of ``SECONDS``."""
         self._setup = setup
-        self._limit = seconds
+        self._limit = SECONDS if seconds is None else seconds
         self._to_skip = SKIPPED_BATCHES
         self._seconds = 0.0
         self._batches = 0
@@ -245,7 +246,7 @@ def describe_limit(measurement: Measurement, setup: Setup) -> str:
     of_rank = f", rank 0 of {setup.ranks}" if setup.ranks > 1 else ""
     lines = [
         f"what limits {name}: {' and '.join(limits)} (measured in {measurement.seconds:.0f} s, "
-        f"{measurement.batches:,} batches{of_rank})",
+        f"{counted(measurement.batches, 'batch', 'batches')}{of_rank})",
         f"the loop: {format_shares(measurement.loop_shares())}",
         f"making its data, {_makers(measurement, setup)}: "
         f"{format_shares(measurement.data_shares())}",

@@ -99,7 +99,11 @@ class StageTimes:
 
 
 class _Clock(threading.local):
-    """The stages that are running in this thread, the innermost last."""
+    """The stages that are running in this thread, the innermost last.
+
+    A forked process begins with those that were running where it was forked: they go on counting
+    there, in times of its own that nobody looks at.
+    """
 
     def __init__(self) -> None:
         self.running: list[_Running] = []
@@ -165,8 +169,3 @@ def count_bytes_moved(number: int) -> None:
         times = _clock.running[-1].times
         assert times is not None
         times.bytes_moved += number
-
-
-def begin_process() -> None:
-    """In a new process: forget the stages that were running where it was forked."""
-    _clock.running.clear()

@@ -18,7 +18,7 @@ from weaver_tt.data.rows.rows import Rows, convert_arrays
 from weaver_tt.data.shuffle.stream import Stream, UnpaddedBatch
 from weaver_tt.errors import WeaverError
 from weaver_tt.system.signals import end_with_parent
-from weaver_tt.system.stage_times import Stage, begin_process
+from weaver_tt.system.stage_times import Stage
 from weaver_tt.system.user_code import user_errors
 
 PREFETCH = 2  # batches that a worker process may be ahead
@@ -142,7 +142,6 @@ def batches_of_workers(share: WorkerShare, workers: int) -> Generator[UnpaddedBa
 
 def _begin_worker(number: int) -> None:
     end_with_parent()
-    begin_process()
 
 
 def _identity(item: T) -> T:
