@@ -101,6 +101,10 @@ KINDS = {
     "prediction": Kind(
         f"{PREDICT} --predict -m whole/net --predict-output OUT/pred.root", trains=False
     ),
+    "prediction of files": Kind(
+        f"{PREDICT} --predict -m whole/net --predict-output OUT/{{file}}.root --resume",
+        trains=False,
+    ),
     "export": Kind(
         "-c d.yaml -n net.py -m whole/net --export-onnx OUT/net.onnx --no-progress", trains=False
     ),

@@ -79,6 +79,23 @@ def test_files_one_by_one_and_in_shares_are_all_files_at_once(trained):
     assert empty.typenames() == full.typenames()
 
 
+def test_folds_and_groups_are_predicted_file_by_file_too(trained):
+    folds = ("--cross-validation", "number%2")
+    trained.prefix = trained.folder / "f" / "net"
+    assert trained(*folds) == 0
+    files = ["top:in/skim_[01].parquet", "qcd:in/skim_[23].parquet"]
+    command = [*flags(trained, *folds), "-t", *files]
+    assert cli.train([*command, "--predict-output", "all.root"]) == 0
+    assert cli.train([*command, "--predict-output", "one/{group}/{file}.root"]) == 0
+    for group, numbers in (("top", (0, 1)), ("qcd", (2, 3))):
+        found = []
+        for number in numbers:
+            found += rows_of(f"one/{group}/skim_{number}.root")
+        # each output has its folds one after another
+        expected = sorted(rows_of(f"all_{group}.root"), key=lambda row: row["number"])
+        assert sorted(found, key=lambda row: row["number"]) == expected
+
+
 def test_a_share_without_files_is_done(trained):
     shares = ("--data-test-share", "6/7")
     assert predict(trained, "--predict-output", "o/{file}.root", *shares) == 0
