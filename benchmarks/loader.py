@@ -49,6 +49,7 @@ SETTINGS = (
     "inputs_only",
     "batch_size",
     "epochs",
+    "warm_up",
     "repeat",
     "threads",
     "fetch_step",
@@ -347,26 +348,36 @@ def run_child(args: argparse.Namespace) -> None:
     if args.child == "stages":
         print(json.dumps(time_stages(args)))
         return
+    number = args.epochs + args.warm_up
     epochs: list[Callable[[], Iterator[int]]] = []
     if args.child == "alone":
-        epochs = [functools.partial(read_alone, args)] * args.epochs
+        epochs = [functools.partial(read_alone, args)] * number
     elif args.child == "ours":
         loader = our_loader(args)
-        epochs = [functools.partial(batch_sizes, loader, number) for number in range(args.epochs)]
+        epochs = [functools.partial(batch_sizes, loader, epoch) for epoch in range(number)]
     elif args.peer == "salt":
         loader = salt_loader(paths(args.data)[0], VARIABLES, args.batch_size)
-        epochs = [functools.partial(salt_batch_sizes, loader)] * args.epochs
+        epochs = [functools.partial(salt_batch_sizes, loader)] * number
     else:
         loader = weaver_core_loader(args)
-        epochs = [lambda: (args.batch_size for _ in loader)] * args.epochs
-    print(json.dumps(time_epochs(epochs)))
+        epochs = [lambda: (args.batch_size for _ in loader)] * number
+    print(json.dumps(time_epochs(epochs)[args.warm_up :]))
 
 
 def start_child(args: argparse.Namespace, who: str, workers: int = 0) -> Any:
     """Start this file with ``--child`` and return its result."""
     is_peer = who == "peer"
     command = [args.peer_python if is_peer else sys.executable, __file__, "--child", who]
-    for name in ("data", "data_config", "batch_size", "epochs", "threads", "fetch_step", "peer"):
+    for name in (
+        "data",
+        "data_config",
+        "batch_size",
+        "epochs",
+        "threads",
+        "fetch_step",
+        "peer",
+        "warm_up",
+    ):
         value = getattr(args, name)
         command += [f"--{name.replace('_', '-')}", str(value)]
     command += ["--workers", str(workers)]
@@ -471,6 +482,9 @@ def main() -> None:
     )
     parser.add_argument("--batch-size", type=int, default=512)
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument(
+        "--warm-up", type=int, default=0, help="epochs before those, which do not count"
+    )
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument(
         "--threads",
