@@ -90,6 +90,8 @@ def test_subtraction_takes_out_most_charged_energy_of_other_collisions(jets):
         return ak.mean(ak.sum(sample.ch_pt < 2, axis=1))
 
     assert soft_tracks(subtracted) < 0.75 * soft_tracks(kept)
+    # so that rho is the density of what is left
+    assert ak.mean(subtracted.rho) < 0.85 * ak.mean(kept.rho)
     # tracks of the hard collision stay
     hard = [ak.mean(ak.sum(sample.ch_pt > 20, axis=1)) for sample in (subtracted, kept)]
     assert hard[0] == pytest.approx(hard[1], rel=0.1)

@@ -7,9 +7,14 @@ import pytest
 pytest.importorskip("pythia8mc")
 pytest.importorskip("fastjet")
 
+from tests.samples.simulate.detector.flying import flying
 from weaver_tt.samples.simulate.blocks import make_block
 from weaver_tt.samples.simulate.detector.effects import EFFECTS
-from weaver_tt.samples.simulate.pileup import make_pool
+from weaver_tt.samples.simulate.detector.particles import flying_particles
+from weaver_tt.samples.simulate.detector.primary_vertices import no_collisions
+from weaver_tt.samples.simulate.detector.reconstruction import reconstruct
+from weaver_tt.samples.simulate.generator import generate_events
+from weaver_tt.samples.simulate.pileup import add_pileup, make_pool
 from weaver_tt.samples.simulate.processes import sample_settings
 
 
@@ -18,6 +23,14 @@ def jets_of(block=0, events=40, **settings):
     sample = sample_settings("jets", detector=True, block=events, batch=events, **settings)
     ((columns, counts),) = make_block(sample, block, 10_000)
     return ak.zip(columns, depth_limit=1), counts
+
+
+@pytest.fixture(scope="module")
+def events():
+    """Particles of eight events with two further collisions each, and where these are."""
+    sample = sample_settings("jets", block=8, batch=8)
+    particles = flying_particles(next(generate_events(sample, 0)))
+    return add_pileup(particles, 8, make_pool(1, 0, 13_000.0, 5), 2.0, np.random.default_rng(1))
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +92,32 @@ def test_a_block_is_the_same_whatever_was_made_before_it():
     ((again, _),) = make_block(sample, 33, 1000)
     for name, values in alone.items():
         assert ak.array_equal(values, again[name])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("without", EFFECTS)
+def test_each_effect_can_be_left_out_alone(events, without):
+    sample = sample_settings("jets", detector=True, without=(without,))
+    found = reconstruct(*events, 8, sample, np.random.default_rng(1))
+    assert len(found.candidates) > 100
+    assert np.isfinite(found.candidates.momentum).all()
+    assert (found.candidates.momentum[3] > 0).all()
+    assert (np.diff(found.candidates.event) >= 0).all()
+
+
+def test_events_without_particles_have_no_candidates():
+    nothing = flying((22, 0, 1.0, 0.0, 0.0))[[]]
+    sample = sample_settings("jets", detector=True)
+    found = reconstruct(nothing, no_collisions(), 2, sample, np.random.default_rng(1))
+    assert len(found.candidates) == len(found.vertices) == 0
+    assert found.rho.tolist() == [0, 0]
+    assert found.primary_vertices.tolist() == [1, 1]
+
+
+def test_blocks_without_jets_in_the_window_have_columns_without_rows():
+    sample = sample_settings(
+        "jets", detector=True, pileup=2.0, pool=5, block=4, batch=4, pt_min=2990, pthat_min=16
+    )
+    ((columns, counts),) = make_block(sample, 0, 10)
+    assert {len(values) for values in columns.values()} == {0}
+    assert counts.unmatched.generated == 0

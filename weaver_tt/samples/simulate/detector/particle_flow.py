@@ -59,7 +59,7 @@ TOWER_SPREAD = 0.025
 """Standard deviation in eta and phi of neutral hadrons: that of a tower of 0.087."""
 
 LARGEST_CHANGE = (0.5, 2.0)  # of the momentum of a track, by the calorimeter
-SMALLEST_ENERGY = 1e-6  # GeV, to divide by
+SMALLEST_ENERGY = 1e-6  # GeV, of a candidate, and to divide by
 
 
 @dataclass(slots=True, kw_only=True)
@@ -348,8 +348,9 @@ def neutral_candidates(
 def thresholds(tower: Integers, sample: SampleSettings) -> tuple[Floats, Floats]:
     """(B,) smallest electromagnetic and hadronic energies of candidates in towers, GeV."""
     if not sample.simulates("thresholds"):
-        nothing = np.zeros(len(tower))
-        return nothing, nothing
+        # more than what rounding leaves
+        least = np.full(len(tower), SMALLEST_ENERGY)
+        return least, least
     row = row_of(tower)
     is_endcap = (row >= BARREL_ROW_END).astype(int)
     is_forward = is_forward_tower(tower)

@@ -54,7 +54,6 @@ def reconstruct(
     event = particles.event[tracks.particle]
     charged = charged_candidates(event, tracks, flow)
     neutral = neutral_candidates(flow)
-    rho = energy_density(joined(charged, neutral), events)
     # tracks of other collisions are known by their vertices
     is_found = found_vertices(collisions, event, particles.collision[tracks.particle])
     vertices = collisions[is_found]
@@ -69,10 +68,12 @@ def reconstruct(
         sample,
         rng,
     )
+    candidates = joined(charged[is_kept], neutral).hardest_first()
     return ReconstructedEvents(
-        candidates=joined(charged[is_kept], neutral).hardest_first(),
+        candidates=candidates,
         vertices=secondary,
-        rho=rho,
+        # of what is left: the density that is subtracted from jets
+        rho=energy_density(candidates, events),
         primary_vertices=1 + np.bincount(vertices.event, minlength=events),
         pileup=np.bincount(collisions.event, minlength=events),
     )
