@@ -170,7 +170,7 @@ def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=6000, help="of each of ten files")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each training")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each training")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--case", help="only those whose name has this in it")
     args = parser.parse_args()
