@@ -13,6 +13,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import TrainingError
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.outputs import Activated, Output, shape_text
+from weaver_tt.nn.objects.sharing import sharing
 from weaver_tt.options.literals import read_options
 from weaver_tt.options.train import NetworkOptions
 from weaver_tt.system.user_code import noting_call
@@ -135,7 +136,8 @@ class Ensemble:
         There is no deviation (None) of a single member.
         """
         # probabilities are averaged, not logits
-        of_members = [self.task.activated_output(member(inputs)) for member in self.members]
+        with sharing(len(self.members) > 1):
+            of_members = [self.task.activated_output(member(inputs)) for member in self.members]
         outputs = torch.stack(of_members)  # (E, N, K) or (E, N, K, P)
         mean = outputs.mean(0)
         if len(self.members) == 1:
