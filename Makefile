@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 DEMO   ?= demo
 SEED   ?= 1
 FUZZ_SECONDS ?= 60
-RECIPE := --batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --warmup-steps 0.05 --start-lr 2e-2 --num-epochs 8 --ensemble 4 --train-val-split 0.9
+RECIPE := --batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --warmup-steps 0.05 --start-lr 2e-2 --num-epochs 8 --ensemble 4 --ensemble-weights none --train-val-split 0.9
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test soak fuzz lint clean

@@ -26,7 +26,7 @@ FLAVOURS = ("b", "c", "light")
 RECIPES = {
     "edges": (
         "--batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --warmup-steps 0.05 "
-        "--start-lr 2e-2 --num-epochs 8 --ensemble 4"
+        "--start-lr 2e-2 --num-epochs 8 --ensemble 4 --ensemble-weights none"
     ),
     "gnn": (
         "--batch-size 1000 --optimizer adam --lr-scheduler one-cycle --start-lr 1e-3 "
