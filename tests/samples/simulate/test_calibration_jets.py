@@ -75,3 +75,16 @@ def test_neutrinos_are_in_no_jet():
     assert found["gen_pt"].tolist() == [90, 50]
     assert unmatched == Unmatched()
     assert ak.num(found["sv_pt"]).tolist() == [0, 0]
+
+
+def test_farther_forward_is_positive_on_both_sides():
+    found, _ = calibration_jets(
+        particles(
+            [(50, 1.0, 0, 22, 1), (10, 1.2, 0, 22, 1), (50, -1.0, 3, 22, 1), (10, -1.2, 3, 22, 1)]
+        ),
+        None,
+        sample_settings("jets"),
+    )
+    assert found["gen_pt"].tolist() == pytest.approx([60, 60])
+    for jet in found["ne_deta"].tolist():
+        assert jet == pytest.approx([-0.033, 0.167], abs=0.01)

@@ -142,3 +142,12 @@ def test_soft_showers_lose_what_their_neighbours_do_not_read_out():
     energy = np.array([1.0, 9.5, 9.7, 1.0])
     is_forward = np.array([False, False, False, True])
     assert read_out_share(energy, is_forward).tolist() == [0.75, 0.75, 1, 1]
+
+
+def test_what_does_not_reach_the_calorimeter_leaves_nothing():
+    particles = flying((211, 1, 0.5, 0.0, 0.0), (211, 1, 0.5, 0.0, 0.0))
+    positions = np.array([[1290.0, 1290.0], [0.0, 0.0], [0.0, 0.0]])
+    is_reached = np.array([True, False])
+    found = deposit_energy(particles, positions, is_reached, only(), np.random.default_rng(1))
+    assert found.electromagnetic + found.hadronic == pytest.approx([0.5, 0])
+    assert found.is_reached.tolist() == [True, False]

@@ -7,8 +7,9 @@ from tests.samples.simulate.detector.flying import flying, many
 from tests.samples.simulate.detector.test_calorimeter import deposits
 from tests.samples.simulate.detector.test_tracker import only
 from weaver_tt.samples.simulate.columnar import joined
-from weaver_tt.samples.simulate.detector.calorimeter import mean_response
+from weaver_tt.samples.simulate.detector.calorimeter import deposit_energy, mean_response
 from weaver_tt.samples.simulate.detector.particle_flow import particle_flow
+from weaver_tt.samples.simulate.detector.propagation import positions_at_calorimeter
 from weaver_tt.samples.simulate.detector.tracker import reconstruct_tracks
 
 CONFUSED = only("granularity", "confusion")
@@ -186,3 +187,34 @@ def test_neutral_hadrons_are_measured_with_the_width_of_a_tower():
     phi = np.arctan2(hadrons.momentum[1], hadrons.momentum[0])
     assert phi.mean() == pytest.approx(0.2, abs=0.003)
     assert phi.std() == pytest.approx(0.025, abs=0.002)
+
+
+def test_a_track_that_curls_up_takes_nothing_from_the_calorimeter():
+    # both would be seen at phi = 0 without the field
+    particles = flying((211, 1, 0.5, 0.0, 0.0), (130, 0, 5.0, 0.0, 0.0))
+    rng = np.random.default_rng(1)
+    tracks = reconstruct_tracks(particles, CONFUSED, rng)
+    positions, is_reached = positions_at_calorimeter(
+        particles.momentum, particles.vertex, particles.charge
+    )
+    assert is_reached.tolist() == [False, True]
+    found = deposit_energy(particles, positions, is_reached, CONFUSED, rng)
+    flow = particle_flow(particles, tracks, found, CONFUSED, rng)
+    assert flow.neutral.momentum[3].sum() == pytest.approx(5)
+    assert np.hypot(*flow.momentum[:2]) == pytest.approx(0.5)
+
+
+def test_an_electron_with_a_poor_track_has_the_energy_of_its_shower():
+    particles = flying((11, -1, 40.0, 0.0, 0.0))
+    rng = np.random.default_rng(1)
+    tracks = reconstruct_tracks(particles, CONFUSED, rng)
+    tracks.momentum *= 1.5
+    seen = deposits(particles, CONFUSED)
+    for error, expected in ((1e-6, 60), (1e6, 40)):
+        tracks.momentum_error[:] = error
+        flow = particle_flow(particles, tracks, seen, CONFUSED, rng)
+        assert np.hypot(*flow.momentum[:2]) == pytest.approx(expected, rel=1e-4)
+    # equal errors: half way; the shower's is 2.8 %/sqrt(40) + 12 %/40 + 0.3 % in quadrature
+    tracks.momentum_error[:] = 40 * np.sqrt(0.028**2 / 40 + 0.003**2 + 0.003**2)
+    flow = particle_flow(particles, tracks, seen, CONFUSED, rng)
+    assert np.hypot(*flow.momentum[:2]) == pytest.approx(50, rel=1e-4)

@@ -59,3 +59,10 @@ def test_without_other_collisions_all_tracks_are_kept():
 def test_the_quality_says_fitted_displaced_or_elsewhere():
     measured = tracks([0.2, 0.2, 2.0, 5.0], dxy=[0.1, -0.5, 0.0, 0.0])
     assert vertex_quality(measured).tolist() == [7, 4, 4, 1]
+
+
+def test_a_track_between_two_vertices_belongs_to_the_nearer_one():
+    vertices = Collisions(event=np.array([0]), number=np.array([1]), z=np.array([0.4]))
+    event = np.array([0, 0])
+    # both are within three errors of both
+    assert belongs_to_pileup(event, tracks([0.15, 0.25]), vertices).tolist() == [False, True]

@@ -59,6 +59,8 @@ def test_soft_forward_particles_reach_the_end_before_half_a_turn():
     turn = CALORIMETER_LENGTH / (10 * curvature)
     assert found[2] == CALORIMETER_LENGTH
     assert np.hypot(found[0], found[1]) == pytest.approx(2 * curvature * np.sin(turn / 2))
+    # 0.8 GeV along the beam would need 1.4 half turns, 0.5 GeV more than a whole one
+    assert positions(0.3, 0, 0.8, -1) is None
     assert positions(0.3, 0, 0.5, -1) is None
 
 

@@ -81,6 +81,13 @@ def test_each_effect_alone_loses_its_share_of_tracks(effects, eta, share):
     assert len(tracks) / 2000 == pytest.approx(share, abs=0.03)
 
 
+def test_tracks_of_decays_are_lost_by_where_they_begin():
+    particles = many(2000, 211, 1, 3.0, 0.0, 0.0)
+    particles.vertex[0] = 300
+    tracks = reconstruct_tracks(particles, only("track-efficiency"), np.random.default_rng(1))
+    assert len(tracks) / 2000 == pytest.approx(0.94 * 0.5, abs=0.04)
+
+
 def test_curvatures_are_measured_with_the_stated_error_and_unbiased():
     particles = many(5000, 211, 1, 400.0, 0.0, 0.0)
     tracks = reconstruct_tracks(particles, only("track-resolution"), np.random.default_rng(1))
