@@ -135,7 +135,7 @@ def no_vertices() -> SecondaryVertices:
 def energy_density(candidates: Candidates, events: int) -> Floats:
     """(E,) rho: the median over cells of |eta| < 5 of their pT an area, GeV.
 
-    Source: CMS, arXiv:1607.03663, section 3 (cells of about 0.55 x 0.55).
+    Source: CMS, arXiv:1607.03663 (cells of about 0.55 x 0.55).
     """
     pt, eta, phi = pt_eta_phi(*candidates.momentum[:3])
     inside = np.abs(eta) < RHO_ETA

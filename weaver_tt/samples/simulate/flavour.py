@@ -11,7 +11,7 @@ from weaver_tt.samples.simulate.generator import Integers, Particles
 from weaver_tt.samples.simulate.jets import ClusteredJets
 from weaver_tt.samples.simulate.matching import pairs_by_event
 
-HADRON_PT_MIN = 5.0  # GeV; ATLAS, arXiv:1512.01094, section 2
+HADRON_PT_MIN = 5.0  # GeV; ATLAS, arXiv:1512.01094
 PARTON_PT_MIN = 1.0  # GeV
 SHOWER_STATUS = 60
 """Sizes of Pythia's status codes below this are partons of the hard process and the shower; those
@@ -25,7 +25,7 @@ def hadron_flavour(particles: Particles, jets: ClusteredJets, radius: float) -> 
 
     Hadrons count where they decay, above 5 GeV.
 
-    Source: ATLAS, arXiv:1512.01094, section 2.
+    Source: ATLAS, arXiv:1512.01094.
     """
     flavour = np.full(len(jets), UNKNOWN)
     # bottom last: it outranks charm

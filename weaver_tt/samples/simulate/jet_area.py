@@ -21,7 +21,7 @@ def jet_areas(jets: ClusteredJets, others: ClusteredJets, radius: float) -> Floa
     nearer than ``radius``: alone a jet has pi R^2, and beside a harder one it lacks a part of that.
     Points of a grid stand for the particles.
 
-    Source: Cacciari, Salam, Soyez, arXiv:0802.1188 and arXiv:0802.1189, section 2.
+    Source: Cacciari, Salam, Soyez, arXiv:0802.1188 and arXiv:0802.1189.
     """
     steps = (np.arange(-POINTS_A_RADIUS, POINTS_A_RADIUS) + 0.5) / POINTS_A_RADIUS * radius
     eta, phi = (values.ravel() for values in np.meshgrid(steps, steps))

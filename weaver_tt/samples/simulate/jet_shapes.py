@@ -15,7 +15,7 @@ def fragmentation(jet: Integers, pt: Floats, jets: int) -> Floats:
 
     ``jet`` (M,) is the jet of each particle; 0 for a jet without any.
 
-    Source: CMS, arXiv:1409.3072, section 5.
+    Source: CMS, arXiv:1409.3072.
     """
     total = sum_by_group(jet, pt, jets)
     squares = sum_by_group(jet, pt**2, jets)
@@ -28,7 +28,7 @@ def minor_axis(jet: Integers, pt: Floats, deta: Floats, dphi: Floats, jets: int)
     ``deta dphi`` (M,) are distances of particles from the axis of their ``jet`` (M,), the azimuth's
     the shorter way round. It is the root of the smaller eigenvalue of their covariance.
 
-    Source: CMS, arXiv:1409.3072, section 5.
+    Source: CMS, arXiv:1409.3072.
     """
     weight = pt**2
 

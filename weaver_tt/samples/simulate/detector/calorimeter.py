@@ -29,7 +29,7 @@ CELLS = CELLS_A_TOWER * CELLS_A_TOWER * 4  # numbers of cells kept for a tower, 
 TOWERS = 2 * (len(TOWER_ETA) - 1) * MOST_COLUMNS  # numbers of towers
 
 # relative resolutions: stochastic term in sqrt(GeV), noise in GeV, constant
-# CMS, arXiv:1706.04965, sections 2.2 and 2.3
+# CMS, arXiv:1706.04965
 PHOTON_RESOLUTION = (0.028, 0.12, 0.003)
 HADRON_RESOLUTION = (1.10, 0.0, 0.09)
 # CMS, Eur. Phys. J. C 53 (2008) 139
@@ -47,7 +47,7 @@ FORWARD_SCALE_ENERGY = 100.0
 CASCADE_POWER = 0.82
 """k: the hadronic part of a shower is E^(k-1) of it. Gabriel et al., NIM A 338 (1994) 336."""
 
-CRYSTAL_DEPTH = 1.1  # interaction lengths of the crystals; CMS, arXiv:1706.04965, section 2.2
+CRYSTAL_DEPTH = 1.1  # interaction lengths of the crystals; CMS, arXiv:1706.04965
 SHOWER_LENGTH = 0.9
 """Interaction lengths over which a shower falls to 1/e: with it, crystals hold a third of the
 energy of pions, as in the test beam (CMS NOTE 2007/012)."""
@@ -64,7 +64,7 @@ def _mean_crystal_share() -> float:
 MEAN_CRYSTAL_SHARE = _mean_crystal_share()
 
 # share of a hadronic shower in the towers next to its own, how many these are, and the energy in
-# GeV that each needs to be read out (CMS, arXiv:1706.04965, table 1)
+# GeV that each needs to be read out (CMS, arXiv:1706.04965)
 NEIGHBOUR_SHARE = 0.25
 NEIGHBOURS = 3
 READ_OUT_THRESHOLD = 0.8
@@ -174,7 +174,7 @@ def hadron_responses(energy: Floats, is_forward: np.ndarray) -> tuple[Floats, Fl
     and the forward calorimeter have 1 at the energy that sets their scale; that of the crystals is
     set by electrons.
 
-    Source: R. Wigmans, Calorimetry (2017), section 3.1; Gabriel et al., NIM A 338 (1994) 336.
+    Source: R. Wigmans, Calorimetry (2017); Gabriel et al., NIM A 338 (1994) 336.
     """
     crystals = relative_response(energy, CRYSTAL_ELECTRON_TO_HADRON)
     towers = relative_response(energy, TOWER_ELECTRON_TO_HADRON)

@@ -12,10 +12,10 @@ from weaver_tt.samples.simulate.detector.propagation import CALORIMETER_LENGTH
 from weaver_tt.samples.simulate.generator import Floats
 
 # material between the beam and the calorimeter in radiation lengths, at these |eta|;
-# CMS, arXiv:1405.6569, figure 3
+# CMS, arXiv:1405.6569
 MATERIAL_ETA = (0.0, 1.4, 2.5)
 MATERIAL = (0.4, 1.8, 1.3)
-INNERMOST = 44.0  # mm: first layer of the tracker (section 2 there)
+INNERMOST = 44.0  # mm: first layer of the tracker (as there)
 OUTERMOST = 1080.0  # its last layer
 
 

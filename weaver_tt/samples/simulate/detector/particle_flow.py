@@ -5,7 +5,7 @@ tracks, by more than the resolution, is a photon, and a neutral hadron where it 
 electromagnetic energy. Less than the resolution is taken for a fluctuation: neutral particles are
 lost in it, and fluctuations beyond it are taken for neutral particles. That is the confusion.
 
-Source: CMS, arXiv:1706.04965, section 4.
+Source: CMS, arXiv:1706.04965.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ SIGNIFICANT = 1.0
 """Standard deviations beyond which an excess over tracks is neutral energy."""
 
 # smallest energies in GeV: in the crystals of barrel and endcap, in the towers of both.
-# CMS, arXiv:1706.04965, table 2
+# CMS, arXiv:1706.04965
 CRYSTAL_THRESHOLDS = (0.23, 0.60)
 TOWER_THRESHOLDS = (0.8, 1.1)
-# in the forward calorimeter: electromagnetic, hadronic. CMS, arXiv:0911.4991
+# in the forward calorimeter: electromagnetic, hadronic. CMS, towers of its first years
 FORWARD_THRESHOLDS = (1.2, 1.8)
 
 # forward candidates, as CMS numbers them

@@ -14,7 +14,7 @@ from weaver_tt.samples.simulate.generator import Floats, Integers
 COMPATIBLE = 3.0  # errors of the impact parameters of a track that belongs to a vertex
 FEWEST_TRACKS = 3  # of a vertex that is found
 NEAR = 3.0  # mm along the beam: tracks that may come from decays after the hard collision
-MERGED = 0.5  # mm: vertices nearer to the hard one are not told apart. arXiv:1405.6569, section 6
+MERGED = 0.5  # mm: vertices nearer to the hard one are not told apart. arXiv:1405.6569
 
 APART = 1e5  # mm between events on one line
 

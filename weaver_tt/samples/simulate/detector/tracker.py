@@ -31,7 +31,7 @@ MUON_EFFICIENCY = ((0.75, 0.99), (0.70, 0.98))
 SOFT = 1.0  # GeV
 
 LARGEST_RADIUS = 600.0
-"""mm: tracks that begin there or farther out are not found. CMS, arXiv:1706.04965, section 3.1."""
+"""mm: tracks that begin there or farther out are not found. CMS, arXiv:1706.04965."""
 
 MERGING_DISTANCE = 0.025
 """In eta and phi: about 7 pixels of 0.15 mm at the first layer, at 44 mm; arXiv:1405.6569."""
@@ -46,10 +46,10 @@ HADRON_RESOLUTION = ((0.010, 1.5e-4), (0.015, 2.5e-4), (0.025, 5.5e-4))
 MUON_RESOLUTION = ((0.010, 1.0e-4), (0.015, 1.5e-4), (0.025, 3.5e-4))
 ELECTRON_RESOLUTION = ((0.030, 1.3e-3), (0.050, 1.7e-3), (0.150, 3.1e-3))
 
-# mean radii in mm of the layers of the barrel: pixels, strips. CMS, arXiv:1405.6569, section 2
+# mean radii in mm of the layers of the barrel: pixels, strips. CMS, arXiv:1405.6569
 PIXEL_LAYERS = (44.0, 73.0, 102.0)
 STRIP_LAYERS = (255.0, 339.0, 418.0, 498.0, 608.0, 692.0, 780.0, 868.0, 965.0, 1080.0)
-HIT_EFFICIENCY = 0.99  # section 3.1 there: above 99 %
+HIT_EFFICIENCY = 0.99  # above 99 % there
 
 
 @dataclass(slots=True, kw_only=True)
