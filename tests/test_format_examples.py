@@ -309,5 +309,8 @@ def test_an_example_fits_the_networks_that_it_names(example, network):
         rows[name] = torch.ones(shape) if group.is_mask else torch.rand(shape)
     with torch.no_grad():
         output = built(rows)
-    outputs = 1 if config.labels.object_targets else len(config.labels.classes)
+    outputs = 1
+    if not config.labels.object_targets:
+        masks = {f"{name}_mask" for name in config.labels.targets}
+        outputs = len(config.labels.classes) + len(config.labels.targets.keys() - masks)
     assert output.shape[:2] == (3, outputs)

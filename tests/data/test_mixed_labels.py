@@ -160,7 +160,7 @@ def test_prediction_has_the_labels_that_the_files_have(tmp_path):
         ({"isb": np.ones(5)}, "labels isb, isl: of 5 selected rows, 3 belong to several"),
         (
             {"score": ak.Array([[1.0], [], [1.0], [1.0], [1.0]])},
-            "label 'tag' has 1 objects in row 0 where 'pt' has 3",
+            "label 'tag' has 1 object in row 0 where 'pt' has 3",
         ),
         ({"origin": np.ones(5)}, "label 'origin' is per object, but 'origin' has one value for"),
         ({"truth": COLUMNS["pt"]}, "label 'y': expected one value for each row"),

@@ -87,7 +87,7 @@ def test_a_module_of_torch_alone_has_no_lines_of_the_users():
 def test_an_error_in_get_model_names_its_options(tmp_path):
     path = written(tmp_path, "def get_model(config, hidden=3):\n    return hidden / 0\n")
     assert message_of(lambda: NetworkFile(path).get_model(CONFIG, {"hidden": 64})) == [
-        "get_model(data_config, hidden=64) failed:",
+        f"{path}: get_model(data_config, hidden=64) failed:",
         f'  File "{path}", line 2, in get_model',
         "    return hidden / 0",
         "ZeroDivisionError: division by zero",
