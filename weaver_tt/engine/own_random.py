@@ -32,7 +32,7 @@ class OwnRandom:
 # not as checkpoints keep them: this is done twice for each network and batch
 def _take_state() -> tuple[Any, ...]:
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return torch.get_rng_state(), np.random.get_state(), random.getstate(), cuda
+    return torch.get_rng_state(), np.random.get_state(legacy=False), random.getstate(), cuda
 
 
 def _set_state(state: tuple[Any, ...]) -> None:
