@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -29,6 +30,14 @@ from weaver_tt.system import stage_times
 
 settings.register_profile("steady", deadline=None, derandomize=True)  # a busy machine is no failure
 settings.load_profile("steady")
+
+# nohup and background jobs of a shell leave these ignored, and a run would leave them so
+for _number, _default in (
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _default)
 
 
 @pytest.fixture
