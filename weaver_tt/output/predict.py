@@ -177,22 +177,28 @@ def predict_table(parts: Sequence[Part], task: Task, device: torch.device) -> ak
     """The columns that prediction files would hold, with all rows of all test groups in memory."""
     written: list[Columns] = []
 
-    def keep(columns: Columns) -> None:
-        # copies: the next batch overwrites the buffers
-        written.append(copy.deepcopy(dict(columns)))
-
     _, all_loaders = parts[0]
     for group in all_loaders:
         for network, loaders in parts:
             network.eval()
             batches = loaders[group].epoch(0)
-            run_epoch(network, task, batches, write=keep, meters=[], device=device)
+            run_epoch(network, task, batches, write=_keep_in(written), meters=[], device=device)
         if not written:
             written.append(_no_rows(parts, group, task))
     table = {}
     for name in written[0]:
         table[name] = ak.concatenate([ak.Array(columns[name]) for columns in written])
     return ak.zip(table, depth_limit=1)
+
+
+def _keep_in(kept: list[Columns]) -> Callable[[Columns], None]:
+    """What is to be called with the columns of each batch, to have all of them in ``kept``."""
+
+    def keep(columns: Columns) -> None:
+        # copies: the next batch overwrites the buffers
+        kept.append(copy.deepcopy(dict(columns)))
+
+    return keep
 
 
 def _no_rows(parts: Sequence[Part], group: str, task: Task) -> Columns:
@@ -283,11 +289,7 @@ def _in_input_order(
         for _ in range(turn, loader.turns):
             hand_over()
 
-    def keep(columns: Columns) -> None:
-        # copies: the next batch overwrites the buffers
-        waiting.append(copy.deepcopy(dict(columns)))
-
-    return batches(), keep
+    return batches(), _keep_in(waiting)
 
 
 def _until_asked_to_end(batches: Iterator[Batch]) -> Iterator[Batch]:
