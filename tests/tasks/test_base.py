@@ -145,6 +145,8 @@ def test_a_tasks_own_choice_of_outputs_reaches_score_ensembles_and_exports():
 
     plain = classification()
     task = Joined(plain.config)
+    assert task.output_names == ["score_a", "score_b", "mass"]
+    assert task.value_names == ["a", "b", "mass"]
     output = {"mass": torch.ones(2, 1), "classes": LOGITS}
     scored = task.score(output, BATCH)
     assert scored.output.tolist() == [[2.0, 0.0, 1.0], [1.0, 1.0, 1.0]]

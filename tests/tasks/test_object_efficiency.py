@@ -157,7 +157,8 @@ def test_monitors_are_in_physical_units():
 
 
 def test_the_object_can_be_named():
-    assert ObjectEfficiency(config(), object="tau").output_names == ["tau_eff"]
+    taus = ObjectEfficiency(config(), object="tau")
+    assert taus.output_names == taus.value_names == ["tau_eff"]
     assert ObjectEfficiency(config()).activate(tensor([0.0])).item() == 0.5
     assert len(ObjectEfficiency(config()).meters()) == 2
 

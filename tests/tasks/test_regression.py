@@ -63,6 +63,7 @@ def test_masked_labels_give_neither_loss_nor_gradient():
     assert losses.tolist() == [2.0, 3.0]  # means over two labels, and over one
     assert output.grad.tolist() == [[-0.5, -0.5], [0.0, -1.0]]
     assert regression.output_names == ["output_x", "output_y"]
+    assert regression.value_names == ["x", "y"]
 
 
 def test_a_row_without_any_label_has_no_weight():

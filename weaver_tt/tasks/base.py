@@ -34,6 +34,7 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
+    column_prefix: ClassVar[str] = ""  # of the columns of a prediction file, such as score_
     modules: nn.Module | None = None
 
     def __init__(
@@ -196,7 +197,15 @@ class Task(ABC):
     @property
     @abstractmethod
     def output_names(self) -> list[str]:
-        """Names of the K outputs."""
+        """Names of the K outputs, as columns of a prediction file."""
+
+    @property
+    def value_names(self) -> list[str]:
+        """Names of the K outputs for everybody else: those of the columns without their prefix.
+
+        Classes and targets by the names of the YAML; what a subclass appends has no prefix.
+        """
+        return [name.removeprefix(self.column_prefix) for name in self.output_names]
 
     def output_tensor(self, output: Output) -> Tensor:
         """The K outputs (N, K) or (N, K, P) of what the module returned: its first tensor.

@@ -27,6 +27,7 @@ class Classification(Task):
     """
 
     name = "classification"
+    column_prefix = "score_"
 
     def __init__(self, config: DataConfig, **common: Any) -> None:
         super().__init__(config, **common)
@@ -40,13 +41,12 @@ class Classification(Task):
     @property
     def output_names(self) -> list[str]:
         """``score_CLASS`` of each class."""
-        return [f"score_{name}" for name in self.classes]
+        return [f"{self.column_prefix}{name}" for name in self.classes]
 
     def score(self, output: Output, batch: Batch) -> Scored:
         """(N, K) -> M = N rows."""
         value, spread = self.split_output(output)  # (N, K)
-        # classes under the names of the YAML, for the message
-        names = [*self.classes, *self.output_names[len(self.classes) :]]
+        names = self.value_names
         check_shape(value, (batch.size, len(names)), names)
         weight = row_weight(batch, value)  # (N,)
         return Scored(

@@ -50,6 +50,7 @@ class Regression(Task):
     """
 
     name = "regression"
+    column_prefix = "output_"
 
     def __init__(self, config: DataConfig, *, loss_function: str = "huber", **common: Any) -> None:
         super().__init__(config, **common)
@@ -70,7 +71,7 @@ class Regression(Task):
     @property
     def output_names(self) -> list[str]:
         """``output_LABEL`` of each label."""
-        return [f"output_{name}" for name in self.labels]
+        return [f"{self.column_prefix}{name}" for name in self.labels]
 
     def score(self, output: Output, batch: Batch) -> Scored:
         """(N, K), or (N,) for one label -> M = N rows; targets that do not count are NaN."""
@@ -79,7 +80,8 @@ class Regression(Task):
             value = value.unsqueeze(1)  # (N, 1)
         if spread is not None and spread.ndim == 1:
             spread = spread.unsqueeze(1)  # (N, 1)
-        check_shape(value, (batch.size, len(self.output_names)), self.output_names)
+        names = self.value_names
+        check_shape(value, (batch.size, len(names)), names)
         target = self._target(batch)
         weight = row_weight(batch, value)  # (N,)
         counts = weight.new_ones(batch.size).long()  # (N,)
