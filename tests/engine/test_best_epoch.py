@@ -35,6 +35,27 @@ LOSSES = [1.0, 0.5, 0.6, 0.7, 0.55, 0.45, 0.46, 0.46, 0.46, 0.46, 0.1]
 RATES = [0.1] * 5 + [0.01] * 4 + [0.001]
 
 
+# Thesis: the rate is divided by 5 after 5 epochs that were not better by 1e-4, and after 7 such
+# epochs all ends. Epochs 2 to 5 lower the loss, each by less, but epoch 5 by 1.2e-4 in all: an
+# improvement. From it on there are five without (6 to 10), so that epoch 11 has a fifth of the
+# rate; it is better by 2e-4. Five more (12 to 16), and epoch 17 has a 25th; with it there are six,
+# and epoch 18 is the seventh. The lowest loss is that of epoch 13.
+OF_THESIS = {
+    "plateau_factor": 0.2,
+    "plateau_patience": 5,
+    "plateau_threshold": "1e-4",
+    "early_stopping": 7,
+    "early_stopping_threshold": "1e-4",
+}
+THESIS_LOSSES = [
+    *(0.2, 0.1, 0.09997, 0.09994, 0.09991, 0.09988),
+    *(0.09988, 0.0999, 0.1, 0.0998, 0.0999),
+    *(0.09968, 0.09968, 0.0996, 0.09965, 0.0997, 0.0997),
+    *(0.0997, 0.0997, 0.01),
+]
+THESIS_RATES = [0.1] * 11 + [0.02] * 6 + [0.004] * 2
+
+
 class KilledError(Exception):
     """A power cut."""
 
@@ -116,6 +137,59 @@ def test_the_three_by_hand(tmp_path):
     run = start(tmp_path / "net")
     assert go_on(run) == pytest.approx(RATES)
     assert (run.trainings[0].state.best_epoch, run.trainings[0].state.epoch) == (5, 10)
+
+
+def test_rate_and_end_in_the_setting_of_the_thesis_by_hand(tmp_path):
+    run = start(tmp_path / "net", **OF_THESIS)
+    assert go_on(run, losses=THESIS_LOSSES) == pytest.approx(THESIS_RATES)
+    state = run.trainings[0].state
+    assert (state.best_epoch, state.epoch) == (13, 19)
+    best = torch.load(tmp_path / "net_best_epoch_state.pt", weights_only=True)
+    of_epoch = torch.load(tmp_path / "net_epoch-13_state.pt", weights_only=True)
+    assert all(torch.equal(best[name], of_epoch[name]) for name in best)
+
+
+@pytest.mark.parametrize("again", ["resume", "load_epoch"])
+def test_the_setting_of_the_thesis_goes_on_after_a_break_in_any_epoch(tmp_path, again):
+    whole = start(tmp_path / "a", **OF_THESIS)
+    go_on(whole, losses=THESIS_LOSSES)
+    rates = []
+    run = start(tmp_path / "b", **OF_THESIS)
+    while not run.trainings[0].is_over():
+        number = run.trainings[0].state.epoch
+        rates += go_on(run, until=number + 1, losses=THESIS_LOSSES)
+        where = {"resume": True} if again == "resume" else {"load_epoch": number}
+        run = start(tmp_path / "b", **OF_THESIS, **where)
+    assert rates == pytest.approx(THESIS_RATES)
+    assert result(run) == result(whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"plateau_factor": 0.5}, "plateau_factor was 0.2, now 0.5"),
+        ({"plateau_patience": 4}, "plateau_patience was 5, now 4"),
+        ({"plateau_threshold": "1%"}, "plateau_threshold was '0.0001', now '1%'"),
+    ],
+)
+def test_a_schedule_does_not_go_on_with_other_options(tmp_path, change, message):
+    go_on(start(tmp_path / "net", **OF_THESIS), until=1)
+    # the same in other words
+    start(tmp_path / "net", **OF_THESIS | {"plateau_threshold": "0.0001"}, resume=True)
+    with pytest.raises(TrainingError, match=message):
+        start(tmp_path / "net", **OF_THESIS | change, resume=True)
+
+
+def test_plateaus_of_earlier_versions_had_todays_defaults(tmp_path):
+    go_on(start(tmp_path / "net"), until=2)
+    path = tmp_path / "net_resume.pt"
+    saved = torch.load(path, weights_only=True)
+    for name in ("plateau_factor", "plateau_patience", "plateau_threshold"):
+        del saved["settings"][name]
+    torch.save(saved, path)
+    with pytest.raises(TrainingError, match=r"plateau_factor was 0\.1, now 0\.2"):
+        start(tmp_path / "net", resume=True, plateau_factor=0.2)
+    assert go_on(start(tmp_path / "net", resume=True)) == pytest.approx(RATES[2:])
 
 
 @pytest.mark.parametrize("is_cut", [False, True])

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weaver_tt.engine.schedule import CURVES, Plateau, make_schedule
+from weaver_tt.engine.schedule import CURVES, Plateau, PlateauOptions, make_schedule
 from weaver_tt.errors import ConfigError
+from weaver_tt.options.thresholds import Threshold
 
 
 def factors(name, epochs, *done, warmup=0.05):
@@ -84,12 +85,27 @@ def test_one_cycle_is_torchs():
 
 
 @pytest.mark.parametrize("direction", ["min", "max"])
-def test_plateau_is_torchs(direction):
+@pytest.mark.parametrize(
+    ("options", "of_torch"),
+    [
+        # torch reduces after one epoch more than its patience
+        (PlateauOptions(), {"patience": 2, "threshold": 0.01}),
+        (
+            PlateauOptions(0.2, 2, Threshold(0.1)),
+            {"factor": 0.2, "patience": 1, "threshold": 0.1, "threshold_mode": "abs"},
+        ),
+        (
+            PlateauOptions(0.5, 1, Threshold(0.3, is_relative=True)),
+            {"factor": 0.5, "patience": 0, "threshold": 0.3},
+        ),
+    ],
+)
+def test_plateau_is_torchs(direction, options, of_torch):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, mode=direction, patience=2, threshold=0.01
+        optimizer, mode=direction, eps=0, **of_torch
     )
-    ours = Plateau(direction)
+    ours = Plateau(direction, options)
     for value in (1.0, 0.5, 0.499, 0.498, 0.497, 0.496, 0.2, 0.3, 0.3, 0.3, 0.3, 0.9):
         ours.observe(value)
         theirs.step(value)
@@ -97,11 +113,11 @@ def test_plateau_is_torchs(direction):
 
 
 def test_plateau_of_a_bias_waits_for_it_to_come_closer_to_zero():
-    plateau = Plateau("zero")
+    plateau = Plateau("zero", PlateauOptions(patience=3))
     for value in (-4.0, 3.0, -2.0, 1.0):  # always closer: nothing is reduced
         plateau.observe(value)
     assert plateau.factor(0.0) == 1.0
-    for value in (-4.0, -5.0, -6.0):  # smaller, but no better: patience is 2
+    for value in (-4.0, -5.0, -6.0):  # smaller, but no better: three are enough
         plateau.observe(value)
     assert plateau.factor(0.0) == pytest.approx(0.1)
 
@@ -114,7 +130,7 @@ def test_plateau_gets_over_an_infinite_value(direction, values):
     plateau = Plateau(direction)
     for value in values:
         plateau.observe(value)
-    assert (plateau.best, plateau.waited) == (values[-1], 0)
+    assert (plateau.patience.best, plateau.patience.waited) == (values[-1], 0)
 
 
 def test_plateau_is_resumed():

@@ -139,18 +139,43 @@ def test_the_best_epoch_is_where_its_metric_is_best(tmp_path, metric, best_epoch
     assert run.trainings[0].state.best_epoch == best_epoch
 
 
+def after_losses(run, *losses):
+    """The training after epochs of these losses."""
+    run.start()
+    for loss in losses:
+        metrics = EpochMetrics([], [])
+        metrics["loss"] = loss
+        run.save_epoch([metrics])
+    return run.trainings[0]
+
+
 def test_it_is_over_after_all_epochs_or_without_improvement(tmp_path):
     run = training(tmp_path / "net", early_stopping=2)
-    run.start()
-    assert not run.trainings[0].is_over()
-    run.trainings[0].state.best, run.trainings[0].state.best_epoch, run.trainings[0].state.epoch = (
-        {"loss": 1.0},
-        0,
-        2,
+    assert not after_losses(run).is_over()
+    assert not after_losses(run, 1.0, 1.0).is_over()  # one epoch without improvement
+    assert after_losses(training(tmp_path / "b", early_stopping=2), 1.0, 1.0, 1.0).is_over()
+    assert after_losses(training(tmp_path / "c", num_epochs=2), 1.0, 0.5).is_over()
+
+
+@pytest.mark.parametrize(
+    ("threshold", "is_over"),
+    [
+        ("0", False),  # each epoch is better than the one before
+        ("0.03", False),  # 0.96 is better than 1 by 0.04
+        ("0.05", True),
+        ("3%", False),
+        ("5%", True),
+    ],
+)
+def test_less_than_the_threshold_is_no_improvement_but_may_be_the_best_epoch(
+    tmp_path, threshold, is_over
+):
+    run = training(
+        tmp_path / "net", num_epochs=9, early_stopping=2, early_stopping_threshold=threshold
     )
-    assert not run.trainings[0].is_over()  # one epoch without improvement
-    run.trainings[0].state.epoch = 3
-    assert run.trainings[0].is_over()
+    found = after_losses(run, 1.0, 0.98, 0.96)
+    assert found.is_over() == is_over
+    assert found.state.best_epoch == 2
 
 
 def test_a_nan_weight_is_noticed_with_learning_rate_and_advice(tmp_path):

@@ -38,6 +38,12 @@ TRAINING = ["-i", "a.root", "-c", "d.yaml", "-n", "n.py"]
         ([*TRAINING, "--num-workers", "-1"], "--num-workers -1: expected a number of at least 0"),
         ([*TRAINING, "--start-lr", "0"], "--start-lr 0: expected a number above 0"),
         ([*TRAINING, "--clip-gradient", "inf"], "expected a finite number above 0"),
+        ([*TRAINING, "--plateau-factor", "1"], "--plateau-factor 1: expected a number above 0 and"),
+        ([*TRAINING, "--plateau-threshold", "x"], "--plateau-threshold x: expected a number of at"),
+        (
+            [*TRAINING, "--early-stopping-threshold", "-1"],
+            "--early-stopping-threshold -1: expected a number of at",
+        ),
         ([*TRAINING, "--onnx-opset", "3"], "of at least 7 and at most 18"),
         ([*TRAINING, "--onnx-opset", "19"], "of at least 7 and at most 18"),
         ([*TRAINING, "--num-threads", "100000"], "--num-threads 100000: expected"),

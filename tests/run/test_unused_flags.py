@@ -53,6 +53,20 @@ PREDICTION = ["--predict", "-t", "a.root", "-c", "d.yaml", "-n", "n.py", "-m", "
         ),
         ([*TRAINING, "--lr-scheduler", "flat+cos", "--warmup-steps", "0.1"], []),
         (
+            [*TRAINING, "--plateau-factor", "0.2", "--early-stopping-threshold", "1e-4"],
+            [
+                "no effect (--lr-scheduler flat+decay follows no metric): --plateau-factor",
+                "no effect (without --early-stopping): --early-stopping-threshold",
+            ],
+        ),
+        (
+            [
+                *(*TRAINING, "--lr-scheduler", "reduce-on-plateau", "--plateau-patience", "5"),
+                *("--early-stopping", "7", "--early-stopping-threshold", "1e-4"),
+            ],
+            [],
+        ),
+        (
             [*TRAINING, "--onnx-opset", "15", "--overwrite"],
             [
                 "no effect (in a training): --onnx-opset",

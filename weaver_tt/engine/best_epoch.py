@@ -8,8 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from weaver_tt.engine import checkpoint
+from weaver_tt.engine.patience import Patience
 from weaver_tt.engine.training_parts import TrainingParts
 from weaver_tt.log import log
+from weaver_tt.options.thresholds import Threshold
 
 
 def judge_epoch(
@@ -61,6 +63,23 @@ def judge_again(parts: TrainingParts, saved: Mapping[str, Any], last: int) -> No
         # its weights are gone: the next epoch is the best so far
         state.best_epoch = -1
         state.best = {}
+
+
+def epochs_without_improvement(parts: TrainingParts, threshold: Threshold) -> int:
+    """How many epochs have passed since the last one that improved on those before it.
+
+    By more than the ``threshold``; 0 before the first epoch.
+    """
+    name, direction = parts.task.watch
+    patience = Patience(direction, threshold)
+    latest = parts.state.epoch - 1
+    improved = latest
+    # by the numbers of epochs: checkpoints from before there was a history know the best one alone
+    for number, metrics in parts.state.history.items():
+        patience.observe(metrics[name])
+        if patience.waited == 0:
+            improved = number
+    return latest - improved
 
 
 def observe_again(parts: TrainingParts) -> None:

@@ -78,7 +78,13 @@ RESUME_TOGETHER = {"settings": {"seed": ANYTHING}, "members": ListOf(RESUME)}
 """The same of an ensemble, whose members are trained together."""
 Found = tuple[Path, dict[str, Any]]
 """The file that a network continues from, and what it says of this network."""
-ADDED_SETTINGS = {"accumulate_batches": 1, "ema": None}
+ADDED_SETTINGS = {
+    "accumulate_batches": 1,
+    "ema": None,
+    "plateau_factor": 0.1,
+    "plateau_patience": 3,
+    "plateau_threshold": "1%",
+}
 """What held in trainings from before there were these settings."""
 RESUME_WAYS_OUT = (
     "--load-epoch N continues from the weights of epoch N; --load-model-weights begins with any"

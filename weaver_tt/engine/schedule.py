@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from weaver_tt.engine.patience import Patience
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.direction import Direction
+from weaver_tt.options.thresholds import Threshold
 
 Curve = Callable[[float, int], float]
 FLAT_SHARE = 0.7  # share of the training before the flat+... curves fall
@@ -132,54 +135,55 @@ class Schedule:
         """Continue from :meth:`state_dict`."""
 
 
-class Plateau(Schedule):
-    """A tenth of the learning rate whenever the watched metric stops improving.
+@dataclass(frozen=True, slots=True)
+class PlateauOptions:
+    """``reduce-on-plateau``: what a rate is multiplied by, and when.
 
-    It stops when it has not improved by 1 % (relative) for more than ``patience`` epochs.
+    That is after ``patience`` epochs in a row whose metric was not better than the best value
+    before them by more than the ``threshold``.
     """
 
+    factor: float = 0.1
+    patience: int = 3
+    threshold: Threshold = Threshold(0.01, is_relative=True)
+
+
+class Plateau(Schedule):
+    """A smaller learning rate whenever the watched metric stops improving."""
+
     def __init__(
-        self, direction: Direction | str, patience: int = 2, threshold: float = 0.01
+        self, direction: Direction | str, options: PlateauOptions = PlateauOptions()
     ) -> None:
         super().__init__(constant, 1)
-        self.direction = Direction(direction)
-        self.patience = patience
-        self.threshold = threshold
-        self.best: float | None = None
-        self.waited = 0  # epochs without improvement
+        self.options = options
+        self.patience = Patience(direction, options.threshold)
         self.reductions = 0
 
     def factor(self, done: float) -> float:
         """Factor on the learning rate, however many epochs are done."""
-        return 0.1**self.reductions
+        return self.options.factor**self.reductions
 
     def observe(self, value: float) -> None:
         """Count epochs without improvement."""
-        if self.best is None or self._has_improved(value, self.best):
-            self.best = value
-            self.waited = 0
-        else:
-            self.waited += 1
-        if self.waited > self.patience:
+        self.patience.observe(value)
+        if self.patience.waited >= self.options.patience:
             self.reductions += 1
             # the new rate is given its own time to show an improvement
-            self.waited = 0
-
-    def _has_improved(self, value: float, best: float) -> bool:
-        if math.isinf(best):
-            # no share of it to improve by
-            return self.direction.is_better(value, best)
-        target = self.direction.penalty(best) - self.threshold * abs(best)
-        return self.direction.penalty(value) < target
+            self.patience.waited = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Best value, epochs waited, reductions so far."""
-        return {"best": self.best, "waited": self.waited, "reductions": self.reductions}
+        patience = self.patience
+        return {
+            "best": patience.best,
+            "waited": patience.waited,
+            "reductions": self.reductions,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state_dict`."""
-        self.best = state["best"]
-        self.waited = state["waited"]
+        self.patience.best = state["best"]
+        self.patience.waited = state["waited"]
         self.reductions = state["reductions"]
 
 
@@ -189,18 +193,19 @@ def make_schedule(
     warmup: float,
     direction: Direction | str,
     steps: int | None = None,
+    plateau: PlateauOptions = PlateauOptions(),
 ) -> Schedule:
     """The schedule called ``name`` (see ``--lr-scheduler``).
 
     ``warmup`` is ``--warmup-steps``: a share of the training, or a number of steps, of which an
-    epoch has ``steps`` (None if that is not known). ``direction``, that of the watched metric, is
-    for reduce-on-plateau.
+    epoch has ``steps`` (None if that is not known). ``direction``, that of the watched metric, and
+    ``plateau`` are for reduce-on-plateau.
 
     Raises:
         ConfigError: there is no such schedule, or the warm-up is longer than the training.
     """
     if name == PLATEAU:
-        return Plateau(direction)
+        return Plateau(direction, plateau)
     if name in WARMUP_CURVES:
         share = warmup_share(warmup, epochs, steps)
         return Schedule(partial(WARMUP_CURVES[name], warmup=share), epochs)

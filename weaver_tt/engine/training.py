@@ -15,7 +15,11 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.bootstrap import with_poisson_weights
 from weaver_tt.engine import checkpoint
 from weaver_tt.engine.batch_terms import BatchTerms, Sums, sum_terms_over_ranks, term_means
-from weaver_tt.engine.best_epoch import judge_epoch, remake_best
+from weaver_tt.engine.best_epoch import (
+    epochs_without_improvement,
+    judge_epoch,
+    remake_best,
+)
 from weaver_tt.engine.device_settings import (
     autocast_type,
     compile_network,
@@ -47,6 +51,7 @@ from weaver_tt.engine.training_parts import (
 from weaver_tt.engine.update import make_update
 from weaver_tt.errors import TrainingError, nearest
 from weaver_tt.log import format_metrics, log
+from weaver_tt.options.thresholds import read_threshold
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
@@ -306,12 +311,14 @@ class Training:
         return self.has_stopped_improving() or self.state.epoch >= self.options.num_epochs
 
     def has_stopped_improving(self) -> bool:
-        """Whether ``--early-stopping`` many epochs were no better than the best one."""
+        """Whether the latest ``--early-stopping`` many epochs were no improvement."""
         patience = self.options.early_stopping
-        if patience is None or not self.state.best:
+        if patience is None:
             return False
-        latest_epoch = self.state.epoch - 1
-        return latest_epoch - self.state.best_epoch >= patience
+        threshold = read_threshold(
+            self.options.early_stopping_threshold, "--early-stopping-threshold"
+        )
+        return epochs_without_improvement(self.parts, threshold) >= patience
 
     def remake_best(self) -> bool:
         """Write the best weights if another epoch is the best now; whether it is.

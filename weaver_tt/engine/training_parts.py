@@ -14,6 +14,7 @@ from weaver_tt.engine.loop import Runnable
 from weaver_tt.engine.schedule import PLATEAU
 from weaver_tt.engine.update import Update
 from weaver_tt.options.literals import read_options
+from weaver_tt.options.thresholds import read_threshold
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.tasks.base import Task
@@ -110,6 +111,11 @@ def make_settings(
     settings["seed"] = seed
     settings["steps_per_epoch"] = steps
     if options.lr_scheduler == PLATEAU:
-        # the learning rates follow from it
+        # the learning rates follow from these
         settings["watch"], _ = task.watch
+        settings["plateau_factor"] = options.plateau_factor
+        settings["plateau_patience"] = options.plateau_patience
+        # 1e-4 and 0.0001 are the same
+        threshold = read_threshold(options.plateau_threshold, "--plateau-threshold")
+        settings["plateau_threshold"] = str(threshold)
     return settings

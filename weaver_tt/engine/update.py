@@ -17,10 +17,11 @@ from weaver_tt.engine.average import WeightAverage
 from weaver_tt.engine.batch_terms import BatchTerms
 from weaver_tt.engine.gradient_norms import GradientNorms, gradient_norm
 from weaver_tt.engine.optim import make_optimizer, max_gradient_norm
-from weaver_tt.engine.schedule import Schedule, make_schedule
+from weaver_tt.engine.schedule import PlateauOptions, Schedule, make_schedule
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Scored
 from weaver_tt.nn.layers.norm_over_ranks import synchronize_norms
+from weaver_tt.options.thresholds import read_threshold
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.system.distributed import Agreement, agree_on_step, is_running
 from weaver_tt.system.gradients import GradientExchange
@@ -320,8 +321,13 @@ def make_update(
     if steps is not None:
         # the last group of an epoch may be an unfinished one
         steps = math.ceil(steps / options.accumulate_batches)
+    plateau = PlateauOptions(
+        options.plateau_factor,
+        options.plateau_patience,
+        read_threshold(options.plateau_threshold, "--plateau-threshold"),
+    )
     schedule = make_schedule(
-        options.lr_scheduler, options.num_epochs, options.warmup_steps, direction, steps
+        options.lr_scheduler, options.num_epochs, options.warmup_steps, direction, steps, plateau
     )
     clip = max_gradient_norm(options.clip_gradient, options.optimizer_option)
     average = None

@@ -172,7 +172,9 @@ def help_text(item: dataclasses.Field[Any]) -> str:
         return text
     if default is True:
         default = "on"
-    return f"{text} (default: {default})"
+    # argparse formats what it shows with %, hence %%
+    shown = str(default).replace("%", "%%")
+    return f"{text} (default: {shown})"
 
 
 def spellings(item: dataclasses.Field[Any]) -> tuple[str, ...]:

@@ -233,6 +233,21 @@ class TrainOptions:
         "--warmup-fraction",
         bounds=NOT_NEGATIVE,
     )
+    plateau_factor: float = flag(
+        0.1,
+        "reduce-on-plateau: what the learning rate is multiplied by when the watched metric has "
+        "stopped improving",
+        bounds=Bounds(above=0, below=1),
+    )
+    plateau_patience: int = flag(
+        3, "reduce-on-plateau: after this many epochs without improvement", bounds=COUNT
+    )
+    # argparse formats help texts with %, hence %%
+    plateau_threshold: str = flag(
+        "1%",
+        "reduce-on-plateau: an epoch has improved that is better than the best one before by more "
+        "than this, in units of the metric (1e-4) or relative to its value (1%%)",
+    )
     watch: str | None = flag(
         None,
         "metric that selects the best epoch: loss, accuracy, auc, rejection@0.5, ... (default: "
@@ -240,6 +255,10 @@ class TrainOptions:
     )
     early_stopping: int | None = flag(
         None, "stop after this many epochs without improvement", bounds=COUNT
+    )
+    early_stopping_threshold: str = flag(
+        "0",
+        "--early-stopping: what counts as an improvement, as in --plateau-threshold",
     )
     clip_gradient: float | None = flag(None, "largest norm of the gradient", bounds=POSITIVE)
     accumulate_batches: int = flag(

@@ -13,6 +13,7 @@ from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.formats.file_groups import is_remote, list_paths
 from weaver_tt.options.durations import seconds_of
+from weaver_tt.options.thresholds import read_threshold
 from weaver_tt.options.train import DataOptions, RunOptions, TrainOptions, check_all_bounds
 from weaver_tt.run.file_by_file import check_file_by_file
 from weaver_tt.system.wording import counted
@@ -110,10 +111,12 @@ def check_exclusive_flags(options: RunOptions) -> None:
 
 
 def check_training_options(options: TrainOptions) -> None:
-    """Raise ConfigError for options of the optimizer and of the compiler that do not exist.
+    """Raise ConfigError for options of optimizer, schedule and compiler that cannot be meant.
 
     They are needed when a network trains, after all of the data has been passed over.
     """
+    read_threshold(options.plateau_threshold, "--plateau-threshold")
+    read_threshold(options.early_stopping_threshold, "--early-stopping-threshold")
     optimizer_options(options.optimizer, options.optimizer_option)
     max_gradient_norm(options.clip_gradient, options.optimizer_option)
     if options.compile or options.compile_optimizer:

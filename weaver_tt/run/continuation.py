@@ -46,6 +46,7 @@ NEVER = frozenset(("cross_validation", "train_val_split"))
 NOT_RESUMED = frozenset(
     (
         *("optimizer", "optimizer_option", "start_lr", "lr_scheduler", "warmup_steps"),
+        *("plateau_factor", "plateau_patience", "plateau_threshold"),
         *("clip_gradient", "accumulate_batches", "ema", "use_amp", "amp_dtype"),
         *("steps_per_epoch", "samples_per_epoch", "ensemble_weights"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from weaver_tt.engine.schedule import WARMUP_CURVES
+from weaver_tt.engine.schedule import PLATEAU, WARMUP_CURVES
 from weaver_tt.options.flags import default_of, spellings
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run.checks import is_continuation, is_onnx, is_prediction, is_training
@@ -28,9 +28,17 @@ UPDATE = (
     *("clip_gradient", "accumulate_batches", "ema", "use_amp", "amp_dtype"),
     *("compile", "compile_optimizer", "compiler_option", "sync_batchnorm"),
 )
+PLATEAU_OPTIONS = ("plateau_factor", "plateau_patience", "plateau_threshold")
 COURSE = (
     *("num_epochs", "ensemble", "ensemble_weights", "watch", "early_stopping", "resume"),
-    *("overwrite", "save_minutes", "max_time", "auto_clean", "run_mode"),
+    *(
+        "early_stopping_threshold",
+        "overwrite",
+        "save_minutes",
+        "max_time",
+        "auto_clean",
+        "run_mode",
+    ),
 )
 TRACKERS = ("tensorboard", "tensorboard_custom_fn", "histograms", "log", "log_every")
 PREDICTION = ("predict_output", "predict_gpus")
@@ -50,35 +58,41 @@ ONE_BY_ONE = (
 WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
     "--print": (
         *(*VALIDATION_ROWS, *TEST_ROWS, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS, *PREDICTION),
+        *PLATEAU_OPTIONS,
         *("pool_size", "num_workers", "steps_per_epoch", "samples_per_epoch", "file_fraction"),
         *("data_test", "model_prefix", "load_epoch", "cross_validation", "seed", "gpus"),
         *("progress", "figures", "onnx_opset", "backend", "plain_weights", "deterministic"),
     ),
     "--io-test": (
         *(*NETWORK, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS, *PREDICTION),
+        *PLATEAU_OPTIONS,
         *("model_prefix", "load_epoch", "cross_validation", "seed", "figures", "onnx_opset"),
         *("backend", "plain_weights", "deterministic"),
     ),
     "--lr-finder": (
         *(*VALIDATION_ROWS, *TEST_ROWS, *COURSE, *PREDICTION),
         *("start_lr", "lr_scheduler", "warmup_steps", "accumulate_batches", "ema"),
+        *PLATEAU_OPTIONS,
         *("tensorboard_custom_fn", "histograms", "log_every"),
         *("data_test", "load_epoch", "cross_validation", "figures", "onnx_opset", "backend"),
         "plain_weights",
     ),
     "--profile": (
         *(*VALIDATION_ROWS, *TEST_ROWS, *COURSE, *PREDICTION),
+        *PLATEAU_OPTIONS,
         *("tensorboard_custom_fn", "histograms", "log_every"),
         *("data_test", "load_epoch", "cross_validation", "figures", "onnx_opset", "backend"),
         "plain_weights",
     ),
     "--export-onnx": (
         *(*TRAINING_ROWS, *VALIDATION_ROWS, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS),
+        *PLATEAU_OPTIONS,
         *(*PREDICTION, "data_config_test", "data_val", "seed", "gpus", "progress", "figures"),
         *("backend", "deterministic"),
     ),
     "--predict": (
         *(*TRAINING_ROWS, *VALIDATION_ROWS, *FIRST_WEIGHTS, *UPDATE, *TRACKERS),
+        *PLATEAU_OPTIONS,
         *(name for name in COURSE if name not in ("resume", "max_time")),
         *("data_val", "seed", "progress", "onnx_opset"),
     ),
@@ -168,6 +182,10 @@ def _reasons_in_training(options: RunOptions) -> dict[str, tuple[str, ...]]:
         reasons["without --compile and --compile-optimizer"] = ("compiler_option",)
     if train.lr_scheduler not in WARMUP_CURVES:
         reasons[f"--lr-scheduler {train.lr_scheduler} has no warm-up"] = ("warmup_steps",)
+    if train.lr_scheduler != PLATEAU:
+        reasons[f"--lr-scheduler {train.lr_scheduler} follows no metric"] = PLATEAU_OPTIONS
+    if train.early_stopping is None:
+        reasons["without --early-stopping"] = ("early_stopping_threshold",)
     if train.tensorboard == "off":
         reasons["--tensorboard off"] = ("tensorboard_custom_fn", "histograms")
     if AUTO in options.network.model_prefix:
