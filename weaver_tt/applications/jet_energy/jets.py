@@ -1,0 +1,119 @@
+"""Values of jets by role (pt, eta, gen_pt, ...), from columns or expressions of columns.
+
+A row of a file is a jet; R rows of a chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from weaver_tt.applications.jet_energy.curves import Floats
+from weaver_tt.errors import DataError, nearest
+from weaver_tt.expressions.elementwise import fill_missing
+from weaver_tt.expressions.evaluate import Expression, evaluate, parse_expression
+from weaver_tt.formats.open_reader import open_reader
+from weaver_tt.formats.reader import Reader
+
+CHUNK_ROWS = 100_000  # rows read at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class JetFiles:
+    """Files of jets, and what is read of them: ``sources``, role -> column or expression."""
+
+    paths: Sequence[str]
+    sources: Mapping[str, str]
+    treename: str | None = None
+
+    @cached_property
+    def expressions(self) -> dict[str, Expression]:
+        """The expression of each role."""
+        return parse_sources(self.sources)
+
+    def chunks(self) -> Iterator[dict[str, Floats]]:
+        """Values (R,) by role, of all files in order.
+
+        Raises:
+            DataError: a file cannot be read, a column is missing, a pT is not above 0, or another
+                value is not finite.
+        """
+        columns = columns_of(self.expressions)
+        for path in self.paths:
+            with open_reader(path, self.treename) as reader:
+                for first, last in row_ranges(reader):
+                    table = reader.read(columns, first, last)
+                    try:
+                        values = values_by_role(self.expressions, table)
+                        check_values(values, self.sources)
+                    except DataError as error:
+                        raise DataError(f"{reader.place}, rows from {first}: {error}") from error
+                    yield values
+
+
+def row_ranges(reader: Reader) -> list[tuple[int, int]]:
+    """Ranges of rows to read at once."""
+    rows = reader.rows()
+    starts = range(0, rows, CHUNK_ROWS)
+    return [(first, min(first + CHUNK_ROWS, rows)) for first in starts]
+
+
+def parse_sources(sources: Mapping[str, str]) -> dict[str, Expression]:
+    """The expressions of the roles.
+
+    Raises:
+        ConfigError: one cannot be understood.
+    """
+    return {role: parse_expression(source, role) for role, source in sources.items()}
+
+
+def columns_of(expressions: Mapping[str, Expression]) -> tuple[str, ...]:
+    """Columns that expressions need, in the order of the roles, each once."""
+    names: dict[str, None] = {}
+    for expression in expressions.values():
+        names |= dict.fromkeys(sorted(expression.names))
+    return tuple(names)
+
+
+def values_by_role(
+    expressions: Mapping[str, Expression], columns: Mapping[str, Any]
+) -> dict[str, Floats]:
+    """Values (R,) by role.
+
+    Raises:
+        DataError: a column is missing, or an expression gives no number for each row.
+    """
+    values = {}
+    for role, expression in expressions.items():
+        for name in sorted(expression.names):
+            if name not in columns:
+                raise DataError(f"no column {name!r} ({role}); {nearest(name, columns)}")
+        column = ak.Array(fill_missing(evaluate(expression, columns)))
+        if column.ndim != 1:
+            raise DataError(
+                f"{expression.source!r} ({role}) must give one number a row, its type is "
+                f"{column.type}: a row is a jet"
+            )
+        values[role] = ak.to_numpy(column).astype(np.float64)
+    return values
+
+
+def check_values(values: Mapping[str, Floats], sources: Mapping[str, str]) -> None:
+    """Raise DataError where a pT is not above 0, or another value is not finite."""
+    for role, numbers in values.items():
+        good = np.isfinite(numbers)
+        expected = "finite"
+        if role.endswith("pt"):
+            good &= numbers > 0
+            expected = "above 0"
+        if not good.all():
+            first = float(numbers[np.argmin(good)])
+            raise DataError(
+                f"{sources[role]!r} ({role}): {int((~good).sum())} of {len(good)} values are not "
+                f"{expected} (first: {first:g})"
+            )
