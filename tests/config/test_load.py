@@ -222,6 +222,8 @@ def test_own_functions_may_be_called(tmp_path):
             "weights.reweight_basewgt: no function 'exec'",
         ),
         ({"bucketing": {"vars": "n"}}, "bucketing: unknown key 'vars'; did you mean 'var'"),
+        ({"report": {"truept": "gen_pt"}}, "report: unknown key 'truept'; did you mean 'true_pt'"),
+        ({"report": {"rho": "exec('1')"}}, "report.rho: no function 'exec'"),
         ({"task": {"mu": 1}}, "task.name: expected the name of a task"),
         ({"treename": 5}, "treename: expected text, found 5"),
         ({"observers": ["a", "a"]}, "observers: 'a' is listed 2 times"),

@@ -14,6 +14,8 @@ import uproot
 
 from weaver_tt import api, cli
 from weaver_tt.formats import writers
+from weaver_tt.output.about import read_about
+from weaver_tt.run.run_card import load_card
 from weaver_tt.system.signals import RESUME_ME
 
 ROWS = (7, 0, 12, 5)
@@ -181,6 +183,8 @@ KILLED = """
 import os, signal, sys
 from weaver_tt import cli
 from weaver_tt.formats import writers
+from weaver_tt.output.about import read_about
+from weaver_tt.run.run_card import load_card
 
 number, at = map(int, sys.argv[1].split(","))
 write = writers.Writer.write
@@ -283,3 +287,17 @@ def test_the_metrics_of_each_file_lie_beside_it(trained, network):
     network.predict_file("in/skim_2.parquet", "o/a.root")
     metrics = json.loads((trained.folder / "o" / "a_metrics.json").read_text())["metrics"]
     assert 0 <= metrics["accuracy"] <= 1
+
+
+@pytest.mark.parametrize("output", ["pred.root", "pred.parquet", "of_{file}.root"])
+def test_predictions_say_what_their_network_costs(trained, output):
+    assert predict(trained, "--predict-output", output, files="in/skim_2.parquet") == 0
+    about = read_about(output.format(file="skim_2"))
+    assert (about.task, about.classes) == ("classification", ("is_a", "is_b"))
+    # layers of 2 to 3 and of 3 to 2 values, with biases; a weight multiplies and adds
+    assert about.network.parameters == 9 + 8
+    assert about.network.flops_per_row == 2 * (6 + 6)
+    assert about.network.seconds_per_row > 0
+    of_batch = load_card(trained.prefix)["time_of_batch"]
+    assert about.network.training_step_seconds == of_batch["seconds"] > 0
+    assert about.network.training_step_rows == of_batch["rows"] <= 20

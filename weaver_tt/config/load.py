@@ -28,6 +28,7 @@ from weaver_tt.config.reweighting import (
     read_reweighting,
 )
 from weaver_tt.config.schema import (
+    REPORT_COLUMNS,
     DataConfig,
     Labels,
     ObjectSelection,
@@ -66,6 +67,7 @@ KEYS = (
     "weights",
     "bucketing",
     "task",
+    "report",
 )
 PREPROCESS = ("method", "data_fraction", "params", "fingerprint")
 
@@ -162,6 +164,7 @@ class _ConfigReader:
             weights=weights,
             bucketing=bucketing,
             task=self.task(),
+            report=self.report(),
             custom_functions=self.custom_functions,
         )
         # refuses circles, also among new variables that nothing uses
@@ -296,6 +299,14 @@ class _ConfigReader:
             raise ConfigError(f"{section.at('name')}: expected the name of a task")
         options = {key: option for key, option in section.values.items() if key != "name"}
         return TaskChoice(name=name, options=options)
+
+    def report(self) -> dict[str, Expression]:
+        """What a report measures in predictions, from columns of their files."""
+        section = self.top.section("report", REPORT_COLUMNS)
+        # without functions of the user: a report does not have their file
+        return {
+            name: parse_expression(text, section.at(name)) for name, text in section.values.items()
+        }
 
 
 def default_columns(config: DataConfig, chosen: ObjectSelection) -> tuple[str, ...]:

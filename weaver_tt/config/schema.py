@@ -250,6 +250,18 @@ class TaskChoice:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+REPORT_COLUMNS = {
+    "corrected_pt": "pT as the network corrects it, in GeV",
+    "raw_pt": "measured pT that is corrected, in GeV",
+    "true_pt": "pT of the generated jet, in GeV",
+    "true_eta": "eta of the generated jet",
+    "flavour": "flavour of the jet: PDG number of a quark or gluon, whole, 0 where it is unknown",
+    "eta": "measured eta",
+    "rho": "density of pile-up, in GeV",
+}
+"""What the ``report:`` of a data YAML may name, and what each is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
     """One data YAML. The properties with Weaver's names are what a network file may use.
@@ -257,6 +269,7 @@ class DataConfig:
     ``source`` is the path of the YAML, for messages; ``text`` the YAML as the user wrote it, for
     run cards and metadata. ``optional_observers`` (``name?`` in the YAML) are copied where the
     files have them. The expressions may call functions of the Python file ``custom_functions``.
+    Those of ``report`` are of columns of the prediction file (see :data:`REPORT_COLUMNS`).
     """
 
     source: str
@@ -279,6 +292,7 @@ class DataConfig:
     weights: Weights | None = None
     bucketing: Bucketing | None = None
     task: TaskChoice | None = None
+    report: Mapping[str, Expression] = field(default_factory=dict)
     custom_functions: str | None = None
 
     @property

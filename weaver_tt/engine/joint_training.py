@@ -58,6 +58,10 @@ class JointTraining:
         self._tracker = tracker or NullTracker()
         self._saved = time.monotonic()
         self._data_wait = 0.0  # share of the latest epoch's time
+        # of all batches trained on so far: time without waiting for them
+        self._seconds = 0.0
+        self._batches = 0
+        self._rows = 0
         self._doctor = Doctor(make_setup(self.trainings[0].network.device, options))
         # the latest pass over data, for messages
         self._latest_pass: LatestPass = None
@@ -184,12 +188,24 @@ class JointTraining:
         self._latest_pass = ("training", loader)
         start = time.perf_counter()
         run_together(self.active, self._count_batches(timed, loader, trackers))
-        self._data_wait = timed.waited / (time.perf_counter() - start)
+        taken = time.perf_counter() - start
+        self._data_wait = timed.waited / taken
+        self._seconds += taken - timed.waited
         trackers.end()
         metrics = [training.end_training(loader) for training in self.active]
         self._check_rows(loader)
         check_any_batch(self._first.parts, loader)
         return metrics
+
+    @property
+    def time_of_batch(self) -> dict[str, float]:
+        """Mean ``seconds`` to train on a batch once it is there, and its mean ``rows``.
+
+        Empty where nothing was trained. All networks together, with validation left out.
+        """
+        if not self._batches:
+            return {}
+        return {"seconds": self._seconds / self._batches, "rows": self._rows / self._batches}
 
     def _steps_to_come(self, loader: BatchLoader) -> Iterator[Batch]:
         """The batches of this rank that are left of the epoch, and the step after the last one."""
@@ -228,6 +244,8 @@ class JointTraining:
         for batch in batches:
             yield batch
             # from here on the batch is trained on: the loop has asked for the next one
+            self._batches += 1
+            self._rows += batch.size
             for training in self.active:
                 training.count_batch(batch.size)
             is_step = update.group_size == 0

@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 import uproot
 
 from weaver_tt.errors import DataError, OutputError, nearest
+from weaver_tt.formats.file_groups import is_remote
+from weaver_tt.formats.reader import blame_file
 from weaver_tt.log import log
 from weaver_tt.system.locks import open_locked
 
@@ -180,17 +182,45 @@ def read_written(path: str | Path, tree: str, notes: Sequence[str] = ()) -> Writ
 
 def _read_parquet(path: Path, notes: Sequence[str]) -> WrittenFile:
     metadata = pq.read_metadata(path)
-    texts = {}
-    for key, value in (metadata.metadata or {}).items():
-        texts[key.decode()] = value.decode(errors="replace")
-    found = {name: texts[name] for name in notes if name in texts}
-    return WrittenFile(metadata.num_rows, texts.get(TITLE, ""), found)
+    found = _parquet_notes(metadata, (*notes, TITLE))
+    title = found.pop(TITLE, "")
+    return WrittenFile(metadata.num_rows, title, found)
 
 
 def _read_root(path: Path, tree: str, notes: Sequence[str]) -> WrittenFile:
     with uproot.open(path) as file:
-        found = {name: str(file[name]) for name in notes if name in file}
+        found = _root_notes(file, notes)
         return WrittenFile(file[tree].num_entries, file[tree].title, found)
+
+
+def read_notes(path: str | Path, notes: Sequence[str]) -> dict[str, str]:
+    """Those of the ``notes`` that the file at ``path`` has, whoever has written it.
+
+    Files of other formats than those written here have none, and of remote ones only ROOT is read.
+
+    Raises:
+        BadFileError: the file cannot be read.
+    """
+    path = str(path)
+    suffix = Path(path).suffix
+    with blame_file(path, "its metadata"):
+        if suffix == ".root":
+            with uproot.open(path) as file:
+                return _root_notes(file, notes)
+        if suffix == ".parquet" and not is_remote(path):
+            return _parquet_notes(pq.read_metadata(path), notes)
+    return {}
+
+
+def _parquet_notes(metadata: pq.FileMetaData, notes: Sequence[str]) -> dict[str, str]:
+    texts = {}
+    for key, value in (metadata.metadata or {}).items():
+        texts[key.decode(errors="replace")] = value.decode(errors="replace")
+    return {name: texts[name] for name in notes if name in texts}
+
+
+def _root_notes(file: Any, notes: Sequence[str]) -> dict[str, str]:
+    return {name: str(file[name]) for name in notes if name in file}
 
 
 def check_suffix(path: str | Path) -> None:

@@ -66,6 +66,24 @@ def network_summary(
     return "\n".join(lines)
 
 
+def count_flops_per_row(network: Network, rows: Mapping[str, Tensor]) -> float:
+    """FLOPs of one forward pass of a row, the mean over N ``rows`` of the data."""
+    _, flops = _count_flops(network, rows)
+    return flops / len(rows[network.input_names[0]])
+
+
+def count_trainable(module: nn.Module) -> int | None:
+    """The number of trainable parameters; None where it is not known before the first row."""
+    trainable = 0
+    for parameter in module.parameters():
+        # that of a lazy layer has no size before the first row
+        if isinstance(parameter, UninitializedParameter):
+            return None
+        if parameter.requires_grad:
+            trainable += parameter.numel()
+    return trainable
+
+
 def _count_flops(network: Network, rows: Mapping[str, Tensor]) -> tuple[Any, int]:
     """What the module returns for ``rows`` in evaluation mode, and the FLOPs that it took."""
     module = network.unwrapped
@@ -83,15 +101,10 @@ def _count_flops(network: Network, rows: Mapping[str, Tensor]) -> tuple[Any, int
 
 
 def _parameter_line(module: nn.Module) -> str:
-    total = 0
-    trainable = 0
-    for parameter in module.parameters():
-        # that of a lazy layer has no size before the first row
-        if isinstance(parameter, UninitializedParameter):
-            return "parameters    unknown before the first row"
-        total += parameter.numel()
-        if parameter.requires_grad:
-            trainable += parameter.numel()
+    trainable = count_trainable(module)
+    if trainable is None:
+        return "parameters    unknown before the first row"
+    total = sum(parameter.numel() for parameter in module.parameters())
     line = f"parameters    {total:,} ({trainable:,} trainable)"
     # what other libraries count among the parameters
     statistics = _running_statistics(module)

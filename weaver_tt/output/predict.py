@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import awkward as ak
@@ -30,6 +31,8 @@ from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.formats.writers import Columns, Writer, open_writer, read_written
 from weaver_tt.log import format_metrics, log
+from weaver_tt.network.outputs import Output
+from weaver_tt.output.about import ABOUT, NetworkCost, about_prediction
 from weaver_tt.output.results import write_results
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
@@ -48,6 +51,7 @@ WITHOUT_OUTPUT_NOTE = "weaver_tt_without_output"
 BEGINS_ANEW = "the running prediction begins anew"
 
 Part = tuple[Predictor, Mapping[str, Loader]]  # a network and the rows that it predicts
+NO_COST = NetworkCost()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,37 @@ class Prediction:
     metrics: Mapping[str, float]
     bad_files: Sequence[BadFile] = ()
     without_output: int = 0
+
+
+class _Timed:
+    """A network, and how long it takes for a row."""
+
+    def __init__(self, network: Predictor, device: torch.device) -> None:
+        self.activated = network.activated
+        self._network = network
+        self._device = device
+        self._taken: list[tuple[float, int]] = []  # seconds and rows of each batch
+
+    def __call__(self, inputs: dict[str, torch.Tensor], /) -> Output:
+        """What the network gives."""
+        start = time.perf_counter()
+        output = self._network(inputs)
+        if self._device.type == "cuda":
+            # the outputs are copied next, so that nothing is lost by waiting for them here
+            torch.cuda.synchronize(self._device)
+        rows = len(next(iter(inputs.values())))
+        self._taken.append((time.perf_counter() - start, rows))
+        return output
+
+    @property
+    def seconds_per_row(self) -> float | None:
+        """The mean; None where no batch was predicted."""
+        # memory is allocated, and kernels are chosen, with the first batch
+        counted_batches = self._taken[1:] or self._taken
+        rows = sum(number for _, number in counted_batches)
+        if not rows:
+            return None
+        return sum(seconds for seconds, _ in counted_batches) / rows
 
 
 def output_path(output: str | Path, group: str) -> Path:
@@ -101,11 +136,13 @@ def predict_parts(
     output: str | Path,
     device: torch.device,
     figures: bool = False,
+    cost: NetworkCost = NO_COST,
 ) -> dict[str, Prediction]:
     """The same with several networks, each on rows of its own.
 
     One file for each group, in which the rows of the parts follow each other. Every rank calls
-    this and predicts its share of the rows; rank 0 writes.
+    this and predicts its share of the rows; rank 0 writes. ``cost``: of the networks, for the
+    files.
     """
     # before a network runs; what a task writes beside its outputs is known with the first batch
     check_observer_names(task, [*task.output_names, *(f"{name}_std" for name in task.output_names)])
@@ -114,7 +151,9 @@ def predict_parts(
     doctor = Doctor(make_setup(device))
     for group in loaders:
         path = output_path(output, group)
-        predictions[group] = predict_group(parts, group, task, path, device, doctor, figures)
+        predictions[group] = predict_group(
+            parts, group, task, path, device, doctor, figures, cost=cost
+        )
     return predictions
 
 
@@ -127,13 +166,14 @@ def predict_group(
     doctor: Doctor,
     figures: bool = False,
     title: str = "",
+    cost: NetworkCost = NO_COST,
 ) -> Prediction:
     """Write what the networks of the ``parts`` predict for one test group to ``path``.
 
     A file without entries if no row is selected. Every rank calls this. ``title``: a line that the
-    file says of its rows. ``doctor`` watches this and other groups. Types of observers are those
-    that fit all files, those of the task those of the first batch. No network is called on rows
-    that no file holds.
+    file says of its rows; ``cost``: what is known of the networks. ``doctor`` watches this and
+    other groups. Types of observers are those that fit all files, those of the task those of the
+    first batch. No network is called on rows that no file holds.
 
     Raises:
         OutputError: a file cannot be written.
@@ -146,9 +186,11 @@ def predict_group(
         for network, loaders in parts:
             network.eval()
             loader = loaders[group]
+            timed = _Timed(network, device)
             batches, write = _in_input_order(loader, writer)
             watched = doctor.watch(batches, loader)
-            metrics = run_epoch(network, task, watched, write=write, meters=meters, device=device)
+            metrics = run_epoch(timed, task, watched, write=write, meters=meters, device=device)
+            cost = replace(cost, seconds_per_row=timed.seconds_per_row)
             accounting.add(total_accounting(loader))
             for name in left_out:
                 left_out[name] += metrics.get(name, 0.0)
@@ -161,6 +203,7 @@ def predict_group(
                     "%s: no row of the test group is selected; the file has no entries", path
                 )
                 writer.write(_no_rows(parts, group, task))
+            writer.annotate(ABOUT, about_prediction(task, cost).as_text())
             if bad_files:
                 writer.annotate(BAD_FILES, json_text(bad_files, indent=None))
             if without_output:

@@ -59,7 +59,7 @@ NOT_WITHIN_EPOCH = frozenset(
     )
 )
 # sections of a data YAML that a training does not use
-PREDICTION_ONLY = ("observers", "test_time_selection", "monitor_variables")
+PREDICTION_ONLY = ("observers", "test_time_selection", "monitor_variables", "report")
 
 
 @dataclass(frozen=True, slots=True)

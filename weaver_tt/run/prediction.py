@@ -29,7 +29,9 @@ from weaver_tt.formats.writers import check_suffix
 from weaver_tt.log import log
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import Ensemble
+from weaver_tt.network.summary import count_flops_per_row, count_trainable
 from weaver_tt.options.train import DataOptions, RunOptions
+from weaver_tt.output.about import NetworkCost
 from weaver_tt.output.predict import (
     Part,
     Prediction,
@@ -54,8 +56,10 @@ from weaver_tt.run.input_copies import local_copies
 from weaver_tt.run.launch import choose_device
 from weaver_tt.run.networks import find_network, load_members
 from weaver_tt.run.preflight import try_test_files
+from weaver_tt.run.run_card import load_card
 from weaver_tt.run.sample_rows import first_inputs
 from weaver_tt.run.task import make_run_task
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.system.json_files import json_text
 from weaver_tt.system.wording import counted
@@ -148,6 +152,8 @@ class TrainedNetwork:
         self._device = choose_device(gpus)
         self._parts = [_load_part(config, fold, self._device) for fold in fold_options(options)]
         self._task = self._parts[0].task
+        # folds are alike
+        self._cost = _network_cost(self._parts[0])
         self._doctor = Doctor(make_setup(self._device))
         self._identity = distributed.run_on_main(self._identify)
 
@@ -156,7 +162,9 @@ class TrainedNetwork:
         options = self.options
         with local_copies(options.data, "data_test") as data:
             parts = self._loaded_parts(data)
-            return predict_parts(parts, self._task, output, self._device, options.output.figures)
+            return predict_parts(
+                parts, self._task, output, self._device, options.output.figures, self._cost
+            )
 
     def predict_file(
         self, path: str | Path, output: str | Path, group: str = UNNAMED_GROUP
@@ -185,7 +193,8 @@ class TrainedNetwork:
             parts = self._loaded_parts(data, may_be_empty=True)
             figures = self.options.output.figures
             return predict_group(
-                parts, group, self._task, output, self._device, self._doctor, figures, title
+                *(parts, group, self._task, output, self._device, self._doctor, figures, title),
+                cost=self._cost,
             )
 
     def predict_table(self, files: str | Path | Sequence[str | Path]) -> ak.Array:
@@ -258,8 +267,37 @@ class TrainedNetwork:
         return f"prediction {_short_hash(identity)} of weaver_tt"
 
 
+def _network_cost(part: _Part) -> NetworkCost:
+    """What is known of a network before it predicts; an exported one does not tell."""
+    if isinstance(part.network, OnnxNetwork):
+        return NetworkCost()
+    model = part.options.network.model_prefix
+    first, *_ = part.network.members
+    members = len(part.network.members)
+    parameters = count_trainable(first.unwrapped)
+    flops = None
+    sample = _kept_rows(model, part.config)
+    if sample:
+        # a network may draw random numbers: those of the prediction stay what they are
+        with torch.random.fork_rng(devices=[]):
+            flops = members * count_flops_per_row(first, first_inputs(sample, first.device))
+    card = load_card(RunFiles.of(model).run.prefix) or {}
+    of_batch = card.get("time_of_batch", {})
+    return NetworkCost(
+        parameters=None if parameters is None else members * parameters,
+        flops_per_row=flops,
+        training_step_seconds=of_batch.get("seconds"),
+        training_step_rows=of_batch.get("rows"),
+    )
+
+
 def _some_rows(model: str, config: DataConfig) -> Sample:
     """Rows that the network can be called on: those kept with it, else random ones."""
+    return _kept_rows(model, config) or random_sample(config)
+
+
+def _kept_rows(model: str, config: DataConfig) -> Sample:
+    """The rows of training data that are kept with a network; empty where there are none."""
     try:
         sample = load_sample(model)
         if sample:
@@ -268,7 +306,7 @@ def _some_rows(model: str, config: DataConfig) -> Sample:
     # what is kept is of another YAML, or damaged: a prediction need not know
     except DataError as error:
         log.warning("%s", error)
-    return random_sample(config)
+    return {}
 
 
 def _short_hash(parts: Any) -> str:

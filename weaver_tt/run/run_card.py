@@ -23,7 +23,16 @@ from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.run_files import EVENT_FILE, RunFiles, find_files
 from weaver_tt.system import distributed
-from weaver_tt.system.file_shapes import ANYTHING, COUNT, TEXT, AnyOf, ListOf, NamesTo, Value
+from weaver_tt.system.file_shapes import (
+    ANYTHING,
+    COUNT,
+    NUMBER,
+    TEXT,
+    AnyOf,
+    ListOf,
+    NamesTo,
+    Value,
+)
 from weaver_tt.system.git import git_hash
 from weaver_tt.system.json_files import parse_json, write_json
 
@@ -68,6 +77,7 @@ CARD = {
     "bad_files?": ListOf({"path": TEXT, "reason": TEXT, "ranges": AnyOf((NOTHING, RANGES))}),
     "state?": TEXT,
     "best?": ListOf(NamesTo(ANYTHING)),
+    "time_of_batch?": NamesTo(NUMBER),
 }
 """What a run card holds; more may stand beside it."""
 
@@ -180,6 +190,17 @@ def _listed_files(options: RunOptions, earlier: dict[str, Any] | None) -> list[s
         names.append(options.train.log)
     listed = earlier.get("files", []) if earlier else []
     return list(dict.fromkeys([*listed, *_from_card(files, names)]))
+
+
+def record_time_of_batch(prefix: str, time_of_batch: dict[str, float]) -> None:
+    """Note in the card of the run ``prefix`` how long its training takes for a batch.
+
+    Raises:
+        OutputError: the card cannot be written.
+    """
+    card = load_card(prefix)
+    if card and time_of_batch:
+        save_card(prefix, card | {"time_of_batch": time_of_batch})
 
 
 def _from_card(files: RunFiles, names: Iterable[str | Path]) -> list[str]:

@@ -51,6 +51,7 @@ from weaver_tt.run.run_card import (
     list_files,
     load_card,
     make_card,
+    record_time_of_batch,
     recording_state,
     save_card,
 )
@@ -300,6 +301,7 @@ def train_members(fold: Fold, after_epoch: AfterEpoch) -> list[dict[str, float |
         for training in trainings:
             list_files(fold.prefix, training.tracker.files())
     if distributed.is_main():
+        record_time_of_batch(fold.prefix, joint.time_of_batch)
         bad_files = recorded_bad_files(fold.prefix)
         for prefix, task, metrics in zip(seeds, tasks, best, strict=True):
             written = write_results(metrics, task, prefix, fold.options.output.figures, bad_files)
