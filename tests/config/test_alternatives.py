@@ -109,3 +109,21 @@ def test_what_the_network_said_about_a_label_holds_in_the_other_yaml_too(tmp_pat
         found = load_alternative(trained, str(path)).labels
         assert list(found.classes) == ["a", "b", "c"]
         assert found.class_number["truth"].source == value
+
+
+def test_derived_outputs_are_those_of_the_training(tmp_path):
+    path = tmp_path / "other.yaml"
+    derived = {"derived_outputs": {"ratio": "isa / (isb + met)"}}
+    trained = from_mapping({**YAML, **derived}, "train.yaml")
+    trained = with_params(trained, {"pt": Variable(name="pt", center=50.0, scale=0.1)}, "print")
+    for values in (YAML, {**YAML, **derived}):
+        path.write_text(yaml.safe_dump(values, sort_keys=False))
+        found = load_alternative(trained, str(path))
+        assert found.derived_columns == {"ratio": ("met",)}
+    path.write_text(yaml.safe_dump({**YAML, "derived_outputs": {"ratio": "isa"}}, sort_keys=False))
+    with pytest.raises(ConfigError, match=r"derived_outputs: .*which belong to the network"):
+        load_alternative(trained, str(path))
+    # a name that is free in the one YAML may mean something in the other
+    path.write_text(yaml.safe_dump({**YAML, "observers": ["ratio"]}, sort_keys=False))
+    with pytest.raises(ConfigError, match=r"derived_outputs.ratio: 'ratio' is an observer already"):
+        load_alternative(trained, str(path))

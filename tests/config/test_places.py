@@ -25,6 +25,7 @@ CONFIG = {
         "reweight_basewgt": "base",
     },
     "bucketing": {"var": "size", "bins": 3},
+    "derived_outputs": {"ratio": "is_b / is_c", "scaled": "met * ratio"},
 }
 
 
@@ -46,6 +47,7 @@ def test_every_section_that_names_columns_is_listed():
         "inputs.jets": ("jet_pt",),
         "inputs.event": ("met", "half"),
         "monitor_variables": ("mass",),
+        "derived_outputs.scaled": ("met",),
         "weights.reweight_vars": ("mass",),
         "weights.reweight_classes": ("is_b", "is_c"),
         "bucketing.var": ("size",),

@@ -1,11 +1,14 @@
 """Another data YAML for validation or prediction.
 
-It has selections, labels and observers of its own, the same inputs, and the statistics of the
-training.
+It has selections, labels and observers of its own, the same inputs, and the statistics and derived
+outputs of the training.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from weaver_tt.config.derived import check_derived_outputs
 from weaver_tt.config.inputs import with_fitted_numbers, with_params
 from weaver_tt.config.labels import may_be_class_number, with_class_number
 from weaver_tt.config.load import load_config
@@ -31,6 +34,12 @@ def load_alternative(config: DataConfig, path: str | None) -> DataConfig:
         # what the network said about the label of one YAML holds for that of the other
         other = with_class_number(other, list(config.labels.classes))
     check_same_inputs(config, other)
+    other = replace(
+        other,
+        derived_outputs=config.derived_outputs,
+        transform_columns=config.transform_columns,
+    )
+    check_derived_outputs(other)
     if not other.needs_statistics:
         return other
     numbers = {variable.name: variable for _, variable in config.input_variables()}
@@ -61,9 +70,23 @@ def check_same_inputs(config: DataConfig, other: DataConfig) -> None:
             f"{other.source}: inputs: {', '.join(other.inputs)}; "
             f"{config.source} has {', '.join(config.inputs)}, in this order"
         )
+    _check_same_derived(config, other)
     # test data need not have labels
     if config.labels is not None and other.labels is not None:
         _check_same_labels(config, config.labels, other, other.labels)
+
+
+def _check_same_derived(config: DataConfig, other: DataConfig) -> None:
+    """Raise ConfigError unless ``other`` derives the same outputs, or says nothing of them."""
+    if not other.derived_outputs:
+        return
+    outputs = {name: derived.source for name, derived in config.derived_outputs.items()}
+    others = {name: derived.source for name, derived in other.derived_outputs.items()}
+    if others != outputs:
+        raise ConfigError(
+            f"{other.source}: derived_outputs: {others}; {config.source} has {outputs or 'none'}, "
+            "which belong to the network"
+        )
 
 
 def _describe_group(group: InputGroup) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from weaver_tt.config.derived import check_derived_outputs
 from weaver_tt.config.schema import CLASS_LABEL, DataConfig, InputGroup, Labels
 from weaver_tt.config.sections import Section
 from weaver_tt.errors import ConfigError, nearest
@@ -120,7 +121,11 @@ def with_class_number(config: DataConfig, names: Sequence[str]) -> DataConfig:
     """``config``, whose only label is a target, with that as the number of its class."""
     assert config.labels is not None
     label = config.labels.targets
-    return replace(config, labels=Labels(classes=number_classes(label, names), class_number=label))
+    labels = Labels(classes=number_classes(label, names), class_number=label)
+    found = replace(config, labels=labels)
+    # the label itself is no output any more
+    check_derived_outputs(found)
+    return found
 
 
 def may_be_class_number(labels: Labels | None) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 from weaver_tt.config.categories import expand_one_hot
 from weaver_tt.config.dependencies import dependency_order
+from weaver_tt.config.derived import check_derived_outputs, read_derived_outputs
 from weaver_tt.config.index_columns import (
     check_index_columns,
     check_original_indices,
@@ -67,6 +68,7 @@ KEYS = (
     "weights",
     "bucketing",
     "task",
+    "derived_outputs",
     "report",
 )
 PREPROCESS = ("method", "data_fraction", "params", "fingerprint")
@@ -164,6 +166,7 @@ class _ConfigReader:
             weights=weights,
             bucketing=bucketing,
             task=self.task(),
+            derived_outputs=read_derived_outputs(top.section("derived_outputs")),
             report=self.report(),
             custom_functions=self.custom_functions,
         )
@@ -172,6 +175,7 @@ class _ConfigReader:
         config = replace(config, objects=self.objects(config))
         check_original_indices(config)
         check_index_columns(config)
+        check_derived_outputs(config)
         preprocess_section = top.section("preprocess", PREPROCESS)
         params = read_params(preprocess_section.section("params"), inputs)
         if not params:

@@ -38,6 +38,10 @@ def names_alone(config: DataConfig) -> dict[str, tuple[str, ...]]:
     """Key -> columns and new variables that stand there by name, outside of expressions."""
     found = {f"inputs.{name}": tuple(group.names) for name, group in config.inputs.items()}
     found["monitor_variables"] = config.monitor_variables
+    # other names in these expressions are outputs of the network
+    for name, columns in config.derived_columns.items():
+        found[f"derived_outputs.{name}"] = columns
+    found["task.targets"] = config.transform_columns
     if config.weights is not None:
         found["weights.reweight_vars"] = tuple(config.weights.variables)
         found["weights.reweight_classes"] = tuple(config.weights.classes)

@@ -42,7 +42,8 @@ class Plan:
 def make_plan(config: DataConfig, purpose: Purpose) -> Plan:
     """The plan of a pass for training (and validation) or for prediction.
 
-    Required are the inputs, the selection, the object selections and the monitored columns.
+    Required are the inputs, those of derived outputs included, the selection, the object selections
+    and the monitored columns.
     Training also requires labels, event weight, and what ``weights`` and ``bucketing`` use (see
     :func:`without_reweighting`). Prediction requires the observers; labels and event weight are
     optional there, as real data have none.
@@ -51,19 +52,8 @@ def make_plan(config: DataConfig, purpose: Purpose) -> Plan:
         ConfigError: new variables use each other in a circle.
     """
     selection = selection_of(config, purpose)
-    required = _always_needed(config)
-    if selection is not None:
-        required += sorted(selection.names)
-    wanted: list[str] = []
-    observers: tuple[str, ...] = ()
-    if purpose == "predict":
-        required += config.observers
-        wanted += _target_names(config)
-        wanted += config.optional_observers
-        observers = config.observer_names
-    else:
-        required += _target_names(config)
-        required += _sampling_names(config)
+    required, wanted = needed_names(config, purpose)
+    observers = config.observer_names if purpose == "predict" else ()
     all_names = dependency_order(config, [*required, *wanted])
     columns = [name for name in all_names if config.is_in_file(name)]
     computed = [name for name in all_names if name in config.new_variables]
@@ -79,6 +69,17 @@ def make_plan(config: DataConfig, purpose: Purpose) -> Plan:
         observers=observers,
         original_indices=tuple(original_indices),
     )
+
+
+def needed_names(config: DataConfig, purpose: Purpose) -> tuple[list[str], list[str]]:
+    """The names that a pass requires, and those that it takes where the files have them."""
+    selection = selection_of(config, purpose)
+    required = _always_needed(config)
+    if selection is not None:
+        required += sorted(selection.names)
+    if purpose == "train":
+        return [*required, *_target_names(config), *_sampling_names(config)], []
+    return [*required, *config.observers], [*_target_names(config), *config.optional_observers]
 
 
 def without_reweighting(config: DataConfig) -> DataConfig:
@@ -120,7 +121,7 @@ def with_extra_selection(config: DataConfig, purpose: Purpose, extra: str | None
 def _always_needed(config: DataConfig) -> list[str]:
     """Names that every pass needs."""
     names = []
-    for group in config.inputs.values():
+    for group in config.batch_groups.values():
         names += group.names
     for selection in config.objects.values():
         names += sorted(selection.expression.names)

@@ -72,6 +72,8 @@ LabelKind = Literal["simple", "custom", "per_object", "mixed"]
 CLASS_LABEL = "_label_"
 # that number, for a row of no class or of several: what torch's cross entropy leaves out by default
 NO_CLASS = -100
+# the input group of the raw columns that what leaves is computed from, beside the network's outputs
+DERIVED_INPUTS = "derived_inputs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,20 @@ class Labels:
         """Target of a row -> the name of its mask, for those that have one."""
         masks = {name: f"{name}_mask" for name in self.target_names}
         return {name: mask for name, mask in masks.items() if mask in self.targets}
+
+    def may_be_output(self, name: str) -> bool:
+        """Whether a name is that of an output rather than of a column.
+
+        Such are classes and targets, ``x_q16`` and ``x_q2p5`` for quantiles of the target ``x``,
+        and ``x_0``, ``x_1`` where a single target may turn out to be the number of a class.
+        """
+        if name in self.classes or name in self.target_names:
+            return True
+        target, _, ending = name.rpartition("_")
+        if target not in self.target_names:
+            return False
+        is_class = self.kind == "custom" and len(self.targets) == 1 and ending.isdecimal()
+        return is_class or re.fullmatch(r"q\d+(p\d+)?", ending) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +285,8 @@ class DataConfig:
     ``source`` is the path of the YAML, for messages; ``text`` the YAML as the user wrote it, for
     run cards and metadata. ``optional_observers`` (``name?`` in the YAML) are copied where the
     files have them. The expressions may call functions of the Python file ``custom_functions``.
+    ``derived_outputs`` are computed from the outputs of the network and from columns, and leave
+    with the outputs. ``transform_columns`` are those that targets are brought to their units with.
     Those of ``report`` are of columns of the prediction file (see :data:`REPORT_COLUMNS`).
     """
 
@@ -292,8 +310,45 @@ class DataConfig:
     weights: Weights | None = None
     bucketing: Bucketing | None = None
     task: TaskChoice | None = None
+    derived_outputs: Mapping[str, Expression] = field(default_factory=dict)
+    transform_columns: tuple[str, ...] = ()
     report: Mapping[str, Expression] = field(default_factory=dict)
     custom_functions: str | None = None
+
+    @property
+    def derived_columns(self) -> dict[str, tuple[str, ...]]:
+        """Derived output -> the columns and new variables that it reads beside outputs."""
+        columns: dict[str, tuple[str, ...]] = {}
+        for name, expression in self.derived_outputs.items():
+            own = []
+            for read in sorted(expression.names):
+                # of derived outputs, those above may be used
+                is_output = self.labels is not None and self.labels.may_be_output(read)
+                if not is_output and read not in columns:
+                    own.append(read)
+            columns[name] = tuple(own)
+        return columns
+
+    @property
+    def derived_inputs(self) -> InputGroup | None:
+        """The raw columns that what leaves is computed from, one number a row; None without such.
+
+        They are a group of a batch and of an exported graph, which the network does not see.
+        """
+        names = [name for columns in self.derived_columns.values() for name in columns]
+        names += self.transform_columns
+        if not names:
+            return None
+        variables = tuple(Variable(name=name) for name in dict.fromkeys(names))
+        return InputGroup(name=DERIVED_INPUTS, variables=variables)
+
+    @property
+    def batch_groups(self) -> dict[str, InputGroup]:
+        """The input groups of a batch: those of the network, then ``derived_inputs``."""
+        groups = dict(self.inputs)
+        if self.derived_inputs is not None:
+            groups[DERIVED_INPUTS] = self.derived_inputs
+        return groups
 
     @property
     def input_names(self) -> list[str]:

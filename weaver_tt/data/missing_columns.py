@@ -11,7 +11,7 @@ from weaver_tt.config.places import expressions_of_rows, names_alone, row_select
 from weaver_tt.config.plan import Plan, dependency_order
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.table import file_name
-from weaver_tt.errors import DataError
+from weaver_tt.errors import DataError, nearest
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
 
@@ -127,4 +127,8 @@ def _explain(column: MissingColumn, reader: Reader, config: DataConfig) -> str:
     close = difflib.get_close_matches(column.name, config.new_variables, n=1)
     if close:
         text += f" There is a new variable {close[0]!r}."
+    if any(key.startswith("derived_outputs.") for key in column.needed_by):
+        assert config.labels is not None
+        outputs = [*config.labels.classes, *config.labels.target_names, *config.derived_outputs]
+        text += f" Of outputs: {nearest(column.name, outputs)}"
     return text

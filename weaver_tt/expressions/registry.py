@@ -45,6 +45,8 @@ class Function:
     ``flat``: where each value of the result depends only on the values at the same place, what
     computes it on flat arrays, as fast as numpy; None for all others.
     ``onnx``: the operator of ONNX that computes the same of float tensors, where there is one.
+    ``tensor``: the function of torch that does, where expressions that are computed inside a
+    network may call it (see :mod:`weaver_tt.expressions.tensor_form`).
     """
 
     names: tuple[str, ...]
@@ -53,6 +55,7 @@ class Function:
     rows: RowRule | None
     flat: Callable[..., Any] | None = None
     onnx: str | None = None
+    tensor: str | None = None
 
     @property
     def is_elementwise(self) -> bool:
@@ -70,9 +73,13 @@ def _add(
     rows: RowRule | None,
     flat: Callable[..., Any] | None = None,
     onnx: str | None = None,
+    tensor: str | None = None,
 ) -> None:
     """Add one entry; see ``Function`` for what it consists of."""
-    _entries.append(Function(names=names, value=value, doc=doc, rows=rows, flat=flat, onnx=onnx))
+    entry = Function(
+        names=names, value=value, doc=doc, rows=rows, flat=flat, onnx=onnx, tensor=tensor
+    )
+    _entries.append(entry)
 
 
 def _add_members(
@@ -85,11 +92,13 @@ def _add_members(
 ) -> None:
     """Add members of a module as they are; names that an older release lacks are left out.
 
-    ``prefixes`` are the module's names in expressions. ``members`` are names, or ``name:Operator``
-    with the operator of ONNX. With ``is_flat`` they compute flat arrays too, value by value.
+    ``prefixes`` are the module's names in expressions. ``members`` are names, ``name:Operator``
+    with the operator of ONNX, or ``name:Operator:function`` with the function of torch as well.
+    With ``is_flat`` they compute flat arrays too, value by value.
     """
     for text in members.split():
-        name, _, operator = text.partition(":")
+        name, _, others = text.partition(":")
+        operator, _, tensor = others.partition(":")
         if not hasattr(module, name):
             continue
         value = getattr(module, name)
@@ -100,6 +109,7 @@ def _add_members(
             rows=rows,
             flat=value if is_flat else None,
             onnx=operator or None,
+            tensor=tensor or None,
         )
 
 
@@ -129,7 +139,8 @@ _by_value(
 )
 _by_value(
     "exponentials, logarithms, roots",
-    "exp:Exp exp2 expm1 log:Log log2 log10 log1p logaddexp logaddexp2 sqrt:Sqrt cbrt hypot",
+    """exp:Exp:exp exp2 expm1 log:Log:log log2 log10 log1p logaddexp logaddexp2 sqrt:Sqrt cbrt
+    hypot""",
 )
 _by_value(
     "trigonometric functions; radians and degrees",
@@ -166,11 +177,12 @@ _add(
     doc="values limited to a range",
     rows=ByValue(),
     flat=np.clip,
+    tensor="clamp",
 )
 _numpy(
     "one of two values: `np.where(condition, yes, no)`",
     ByValue(least=3),
-    "where:Where",
+    "where:Where:where",
     is_flat=True,
 )
 _numpy(
@@ -267,6 +279,7 @@ _add(
     rows=ByValue(least=3),
     flat=np.where,
     onnx="Where",
+    tensor="where",
 )
 _add(
     *("ak.nan_to_num", "awkward.nan_to_num"),
@@ -438,7 +451,14 @@ _add(
     "`_reindex(JetPFCands_jetIdx, jets_original_index)`",
     rows=EachRow(),
 )
-_add("_clip", value=helpers._clip, doc="values limited to a range", rows=ByValue(), flat=np.clip)
+_add(
+    "_clip",
+    value=helpers._clip,
+    doc="values limited to a range",
+    rows=ByValue(),
+    flat=np.clip,
+    tensor="clamp",
+)
 _add(
     "_knn",
     value=helpers._knn,

@@ -12,6 +12,7 @@ from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
 from weaver_tt.config.schema import Variable
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
+from weaver_tt.data.rows.padding import Padder
 from weaver_tt.data.rows.tensors import SCALE_BLOCK, scale_columns, to_rows
 from weaver_tt.errors import ConfigError, DataError
 
@@ -76,6 +77,22 @@ def test_a_missing_value_is_counted_as_an_input_and_nan_everywhere_else():
     assert np.array_equal(rows.observers["largest"], [5, np.nan, 2], equal_nan=True)
     conf = config(event_weight="ak.max(flavour, axis=1)")
     with pytest.raises(DataError, match="not finite in 1 of 3 selected rows"):
+        rows_of(conf)
+
+
+def test_columns_of_derived_outputs_are_raw_inputs():
+    conf = config(
+        labels={"type": "custom", "value": {"y": "met / 2"}}, derived_outputs={"x": "y * n + met"}
+    )
+    rows, accounting = rows_of(conf)
+    # met is neither scaled nor clipped; infinity counts as 0, as in any input
+    assert rows.scalars["derived_inputs"].tolist() == [[1, 3], [0, 0], [3, 1]]
+    assert accounting.nonfinite["met"] == 1
+    assert Padder(conf)(rows).inputs["derived_inputs"].tolist() == [[1, 3], [0, 0], [3, 1]]
+    conf = config(labels={"type": "custom", "value": ["n"]}, derived_outputs={"x": "n * pt"})
+    with pytest.raises(
+        DataError, match=r"derived_outputs .* one value a row, but 'pt' has 4 objec"
+    ):
         rows_of(conf)
 
 

@@ -147,7 +147,7 @@ class Padder:
         self, config: DataConfig, device: torch.device | str = "cpu", shorten: bool = False
     ) -> None:
         self._shorten = shorten
-        self._groups = config.inputs
+        self._groups = config.batch_groups
         # labelled group -> names of its labels
         self._object_labels: dict[str, list[str]] = {}
         self._masks: dict[str, str] = {}  # label -> its mask

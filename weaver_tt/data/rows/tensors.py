@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.config.plan import Plan
-from weaver_tt.config.schema import DataConfig, InputGroup, Variable
+from weaver_tt.config.schema import DERIVED_INPUTS, DataConfig, InputGroup, Variable
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows import labels
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
@@ -101,6 +101,8 @@ class _RowsBuilder:
     def scalars(self, group: InputGroup) -> Floats:
         """A per-row group: scaled (R, C)."""
         why = f"input group {group.name!r} has no length"
+        if group.name == DERIVED_INPUTS:
+            why = "what derived_outputs and transforms of targets read has one value a row"
         values = [self.floats(name, self.row_column(name, why)) for name in group.names]
         return scale_columns(values, group.variables)
 
@@ -234,7 +236,7 @@ def to_rows(
             sharing.setdefault((id(objects[name]), group.pad_mode), []).append(group)
     for groups in sharing.values():
         rows.objects |= builder.jagged(groups, objects[groups[0].name])
-    for name, group in config.inputs.items():
+    for name, group in config.batch_groups.items():
         if group.length is None:
             rows.scalars[name] = builder.scalars(group)
     # all labels that are wrong are said together

@@ -56,7 +56,7 @@ class Accumulator(Protocol):
 
 
 def restrict_to_inputs(config: DataConfig, inputs: Mapping[str, InputGroup]) -> DataConfig:
-    """The part of ``config`` with these inputs and the selections: no labels, no weights."""
+    """These inputs and the selections of ``config``, without what is learnt or derived."""
     return replace(
         without_reweighting(config),
         inputs=inputs,
@@ -65,6 +65,8 @@ def restrict_to_inputs(config: DataConfig, inputs: Mapping[str, InputGroup]) -> 
         monitor_variables=(),
         observers=(),
         optional_observers=(),
+        derived_outputs={},
+        transform_columns=(),
     )
 
 
