@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 RECIPE := --batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --warmup-steps 0.05 --start-lr 2e-2 --num-epochs 8 --ensemble 4 --ensemble-weights none --train-val-split 0.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak fuzz lint clean
+.PHONY: help install demo test cpp soak fuzz lint clean
 
 help:  ## show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -46,6 +46,10 @@ demo: install  ## toy data -> training -> predictions -> closure -> ONNX, in und
 
 test: install  ## the whole test suite
 	$(BIN)/python -m pytest
+
+cpp: install  ## build the C++ library and run its tests, with headers from Debian's packages
+	cpp/get_dependencies.sh build/cpp-dependencies
+	$(BIN)/python -m pytest tests/cpp
 
 fuzz: install  ## look for YAMLs and expressions that break a promise, FUZZ_SECONDS (60) each
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
