@@ -101,7 +101,7 @@ def test_what_was_computed_is_written_and_read_back(tmp_path):
 
     config = load(FLAT, {"var": "n", "bins": 3})
     tables = {name: np.array(table) / 3 for name, table in HISTS.items()}
-    measured = WeightSummary(rows=10, mean=0.1 + 0.2, kept=0.25, fingerprint="a-b")
+    measured = WeightSummary(rows=10, mean=0.1 + 0.2, kept=0.25, negative=3, fingerprint="a-b")
     config = replace(config, weights=replace(config.weights, tables=tables, summary=measured))
     config = replace(
         config, bucketing=replace(config.bucketing, inner_edges=(2.5, 1 / 0.3), fingerprint="c-d")
@@ -123,11 +123,12 @@ def test_what_was_computed_is_written_and_read_back(tmp_path):
         ),
         (
             {"reweight_method": "flt"},
-            r"weights.reweight_method: expected flat or ref; found 'flt'; did you mean 'flat'",
+            r"weights.reweight_method: expected flat or ref or target; found 'flt'; "
+            r"did you mean 'flat'",
         ),
         (
             {"reweight_method": None},
-            r"weights.reweight_method: expected flat or ref; it is missing",
+            r"weights.reweight_method: expected flat or ref or target; it is missing",
         ),
         (
             {"reweight_vars": {"jet_pt": [200, 400, 400]}},
@@ -154,6 +155,30 @@ def test_what_was_computed_is_written_and_read_back(tmp_path):
             {"class_weights": [1]},
             r"weights.class_weights: expected a number for each of the 2 reweight_classes "
             r"\(is_a, is_b\), found 1 numbers",
+        ),
+        (
+            {"reweight_method": "target"},
+            r"weights.target: reweight_method: target needs a density in the reweight_vars",
+        ),
+        (
+            {"target": "1 / jet_pt"},
+            r"weights.target: a density is for reweight_method: target, found flat",
+        ),
+        (
+            {"reweight_method": "target", "target": "1 / jet_ptt"},
+            r"weights.target: 'jet_ptt' is none of reweight_vars, .* did you mean 'jet_pt'",
+        ),
+        (
+            {"reweight_method": "target", "target": "jet_pt - 400"},
+            r"weights.target: .* in that of jet_pt from 200 to 400, mass from 0 to 1 it is -200",
+        ),
+        (
+            {"reweight_method": "target", "target": "1 /"},
+            r"weights.target: not an expression",
+        ),
+        (
+            {"reweight_vars": {f"v{i}": [0, 1] for i in range(17)}},
+            r"weights.reweight_vars: at most 16 variables, found 17",
         ),
         ({"class_weights": [1, -2]}, r"weights.class_weights: 'is_b' has the negative weight -2"),
         (
@@ -198,6 +223,37 @@ def test_what_was_computed_is_written_and_read_back(tmp_path):
 def test_what_makes_no_sense_is_told_by_key_and_class(change, message):
     with pytest.raises(ConfigError, match=r"x.yaml: " + message):
         load({**FLAT, **change})
+
+
+def test_a_target_density_alone_says_the_method():
+    density = {"target": "np.exp(-jet_pt / 500)", "reweight_method": None}
+    weights = load({**FLAT, **density}).weights
+    assert (weights.method, weights.target.source) == ("target", "np.exp(-jet_pt / 500)")
+    # its names are those of the bins: no further column is read
+    assert weights.names == ["jet_pt", "mass", "is_a", "is_b"]
+
+
+def test_where_no_classes_are_learnt_none_need_be_named():
+    weights = load({**FLAT, "reweight_classes": None}).weights
+    assert (weights.classes, weights.class_columns) == ({"all rows": 1.0}, ())
+    assert weights.names == ["jet_pt", "mass"]
+    assert weights_with_labels("custom", {"y": "x"}).class_columns == ()
+    with pytest.raises(ConfigError, match="reweight_classes: expected the 0/1 column of at least"):
+        weights_with_labels("simple", ["is_a", "is_b"])
+    with pytest.raises(ConfigError, match="one class; the first one is the reference"):
+        load({**FLAT, "reweight_classes": None, "reweight_method": "ref"})
+    with pytest.raises(ConfigError, match=r"each of the 1 reweight_classes \(all rows\)"):
+        load({**FLAT, "reweight_classes": None, "class_weights": [1, 2]})
+
+
+def weights_with_labels(kind, value):
+    """Weights without classes beside these labels."""
+    values = {
+        "inputs": {"jets": {"length": 4, "vars": ["x"]}},
+        "labels": {"type": kind, "value": value},
+        "weights": {**FLAT, "reweight_classes": None},
+    }
+    return from_mapping(values, "x.yaml").weights
 
 
 def test_tables_of_more_bins_than_can_be_kept_are_refused_before_the_data_are_read():

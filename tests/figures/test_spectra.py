@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from weaver_tt.figures.spectra import reweighting_figure, spectrum
+from weaver_tt.figures.spectra import closure, reweighting_figure, spectrum
 
 SUMS = {
     **{("pt", "a", "before", i): value for i, value in enumerate((6.0, 3.0, 1.0))},
@@ -35,3 +35,19 @@ def test_a_row_of_panels_for_each_variable_and_a_line_for_each_class():
     assert [axes.get_xlabel() for axes in figure.axes] == ["pt", "pt", "mass", "mass"]
     assert [axes.get_xscale() for axes in figure.axes] == ["log", "log", "linear", "linear"]
     assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["a", "b"]
+
+
+def test_a_target_is_drawn_beside_the_spectra_with_their_ratio_to_it():
+    target = np.array([0.5, 0.25, 0.25])
+    # after: shares 0.4, 0.4, 0.2
+    ratio, error = closure(SUMS, "pt", "a", target)
+    assert ratio.tolist() == pytest.approx([0.8, 1.6, 0.8])
+    assert error.tolist() == pytest.approx((np.sqrt([4, 2, 1]) / 5 / target).tolist())
+    figure = reweighting_figure(SUMS, {"pt": (0.0, 1.0, 2.0, 3.0)}, ["a", "b"], {"pt": target})
+    figure.canvas.draw()
+    before, after, ratios = figure.axes
+    assert ratios.get_title() == "after reweighting / target"
+    for axes in (before, after):
+        [line] = [patch for patch in axes.patches if patch.get_label() == "target"]
+        assert line.get_data().values.tolist() == [0.5, 0.25, 0.25]
+    assert [text.get_text() for text in after.get_legend().get_texts()] == ["a", "b", "target"]

@@ -145,7 +145,11 @@ class _ConfigReader:
         observers = top.names("observers")
         required_observers = tuple(name for name in observers if not name.endswith("?"))
         optional_observers = tuple(name[:-1] for name in observers if name.endswith("?"))
-        weights = read_reweighting(top.section("weights", WEIGHTS), self.custom_functions)
+        weights = read_reweighting(
+            top.section("weights", WEIGHTS),
+            self.custom_functions,
+            has_classes=labels is not None and bool(labels.classes),
+        )
         bucketing = read_bucketing(top.section("bucketing", BUCKETING))
         config = DataConfig(
             source=top.where,

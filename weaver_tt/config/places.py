@@ -44,7 +44,7 @@ def names_alone(config: DataConfig) -> dict[str, tuple[str, ...]]:
     found["task.targets"] = config.transform_columns
     if config.weights is not None:
         found["weights.reweight_vars"] = tuple(config.weights.variables)
-        found["weights.reweight_classes"] = tuple(config.weights.classes)
+        found["weights.reweight_classes"] = config.weights.class_columns
     if config.bucketing is not None:
         found["bucketing.var"] = (config.bucketing.variable,)
     # copied to the output as they are

@@ -12,14 +12,16 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from weaver_tt.config.schema import Bucketing, Weights, WeightSummary
+from weaver_tt.config.schema import ALL_ROWS, Bucketing, Weights, WeightSummary
 from weaver_tt.config.sections import Section, read_number
+from weaver_tt.config.target_density import target_shares
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression, parse_expression
 
 PRECOMPUTED_KEYS = ("use_precomputed_weights", "weight_branches")
 TABLE_KEYS = (
     "reweight_method",
+    "target",
     "reweight_vars",
     "reweight_classes",
     "class_weights",
@@ -31,19 +33,24 @@ TABLE_KEYS = (
 COMPUTED_KEYS = ("reweight_hists", "measured")
 WEIGHTS = ("mode", *PRECOMPUTED_KEYS, *TABLE_KEYS, *COMPUTED_KEYS)
 BUCKETING = ("var", "bins", "edges", "fingerprint")
-SUMMARY = ("rows", "mean", "kept", "fingerprint")
+SUMMARY = ("rows", "mean", "kept", "negative", "fingerprint")
 MAX_BUCKETS = 10_000
 # bins of the weight tables of all classes, which PREFIX.auto.yaml has to hold
 MAX_CELLS = 1_500_000
+MAX_VARIABLES = 16
 THRESHOLD = 10.0  # Weaver's
 
 
-def read_reweighting(section: Section, custom_functions: str | None) -> Weights | None:
+def read_reweighting(
+    section: Section, custom_functions: str | None, has_classes: bool = False
+) -> Weights | None:
     """``weights`` -> Weights; None where the YAML has none.
 
+    ``has_classes``: whether classes are learnt, so that leaving them out here would be a mistake.
+
     Raises:
-        ConfigError: bins that do not increase, a wrong number of class weights or a negative one,
-            tables that do not fit; names the key.
+        ConfigError: bins that do not increase, a density that is none, a wrong number of class
+            weights or a negative one, tables that do not fit; names the key.
     """
     if not section.values:
         return None
@@ -55,18 +62,23 @@ def read_reweighting(section: Section, custom_functions: str | None) -> Weights 
     # all expressions are checked, used or not
     branches = _read_branches(section, custom_functions)
     base = _read_base_weight(section, custom_functions)
+    target = _read_target(section, custom_functions)
     if _read_bool(section, "use_precomputed_weights", False):
         if not branches:
             where = section.at("weight_branches")
             raise ConfigError(f"{where}: use_precomputed_weights needs at least one column")
         return Weights(mode=mode, branches=branches, summary=summary)
-    method_name = section.choice("reweight_method", ("flat", "ref"))
+    method = _read_method(section, target)
     variables = _read_variables(section)
-    classes = _read_classes(section)
+    classes = _read_classes(section, method, has_classes)
     _check_cells(variables, classes, section)
+    if target is not None:
+        # only to see that it is a density
+        target_shares(target, variables, section.at("target"))
     return Weights(
         mode=mode,
-        method=cast(Literal["flat", "ref"], method_name),
+        method=method,
+        target=target,
         variables=variables,
         classes=_read_class_weights(section, classes),
         threshold=_read_threshold(section),
@@ -179,6 +191,28 @@ def _read_base_weight(section: Section, custom_functions: str | None) -> Express
     return parse_expression(value, section.at("reweight_basewgt"), custom_functions)
 
 
+def _read_target(section: Section, custom_functions: str | None) -> Expression | None:
+    """The density that is to be reached; None where the YAML has none."""
+    if "target" not in section:
+        return None
+    return parse_expression(section.values["target"], section.at("target"), custom_functions)
+
+
+def _read_method(section: Section, target: Expression | None) -> Literal["flat", "ref", "target"]:
+    """``reweight_method``, which a target density alone says too."""
+    default = None if target is None else "target"
+    name = section.choice("reweight_method", ("flat", "ref", "target"), default)
+    if name == "target" and target is None:
+        raise ConfigError(
+            f"{section.at('target')}: reweight_method: target needs a density in the reweight_vars"
+        )
+    if name != "target" and target is not None:
+        raise ConfigError(
+            f"{section.at('target')}: a density is for reweight_method: target, found {name}"
+        )
+    return cast(Literal["flat", "ref", "target"], name)
+
+
 def _read_threshold(section: Section) -> float:
     threshold = section.number("reweight_threshold", THRESHOLD)
     if not 0 <= threshold <= 100:
@@ -193,17 +227,24 @@ def _read_variables(section: Section) -> dict[str, tuple[float, ...]]:
     if not inner.values:
         where = section.at("reweight_vars")
         raise ConfigError(f"{where}: expected at least one VARIABLE: [edge, edge, ...]")
+    if len(inner.values) > MAX_VARIABLES:
+        where = section.at("reweight_vars")
+        raise ConfigError(f"{where}: at most {MAX_VARIABLES} variables, found {len(inner.values)}")
     variables = {}
     for name, edges in inner.values.items():
         variables[name] = read_edges(edges, inner.at(name))
     return variables
 
 
-def _read_classes(section: Section) -> tuple[str, ...]:
+def _read_classes(section: Section, method: str, has_classes: bool) -> tuple[str, ...]:
+    """The classes; ALL_ROWS where none are named and none need be."""
+    where = section.at("reweight_classes")
+    if "reweight_classes" not in section and not has_classes and method != "ref":
+        return (ALL_ROWS,)
     classes = section.names("reweight_classes")
     if not classes:
-        where = section.at("reweight_classes")
-        raise ConfigError(f"{where}: expected the 0/1 column of at least one class")
+        why = "; the first one is the reference" if method == "ref" else ""
+        raise ConfigError(f"{where}: expected the 0/1 column of at least one class{why}")
     return classes
 
 
@@ -286,5 +327,7 @@ def _read_summary(section: Section) -> WeightSummary:
         rows=int(section.number("rows", 0.0)),
         mean=section.number("mean", 0.0),
         kept=section.number("kept", 0.0),
+        # of before there was this number: the loss does not ask for it, and sampling had none
+        negative=int(section.number("negative", 0.0)),
         fingerprint=section.text("fingerprint"),
     )

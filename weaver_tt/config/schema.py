@@ -194,17 +194,22 @@ class Preprocess:
     fingerprint: str | None = None
 
 
+ALL_ROWS = "all rows"
+"""In place of the classes of ``weights``, where it names none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightSummary:
     """Row weights of the training data, from a pass over all of its selected ``rows``.
 
-    ``mean`` is that of the weights w, ``kept`` that of min(w, 1). ``fingerprint`` is that of the
-    configuration and files.
+    ``mean`` is that of the weights w, ``kept`` that of min(abs(w), 1); ``negative`` rows have one
+    below 0. ``fingerprint`` is that of the configuration and files.
     """
 
     rows: int
     mean: float
     kept: float
+    negative: int = 0
     fingerprint: str | None = None
 
 
@@ -215,7 +220,8 @@ class Weights:
     A row's weight is the product of the precomputed ``branches`` where there are any; else the
     entry of its class's table (``tables``, of the shape of the bins) at its ``variables``, times
     ``base``. ``variables`` maps columns to increasing bin edges. ``classes`` maps 0/1 columns to
-    the weights of the classes; the first class is the reference of method ``ref``.
+    the weights of the classes, or ALL_ROWS to 1 where there are none; the first class is the
+    reference of method ``ref``. ``target`` is the density in the variables of method ``target``.
 
     ``threshold`` is the percentile of the bins that limits the weights. Rows outside the bins have
     weight 0 with ``discard_outside``, else that of the nearest bin.
@@ -223,7 +229,8 @@ class Weights:
 
     mode: Literal["sampling", "loss"] = "sampling"
     branches: tuple[Expression, ...] = ()
-    method: Literal["flat", "ref"] = "flat"
+    method: Literal["flat", "ref", "target"] = "flat"
+    target: Expression | None = None
     variables: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     classes: Mapping[str, float] = field(default_factory=dict)
     threshold: float = 10.0
@@ -234,9 +241,14 @@ class Weights:
     summary: WeightSummary | None = None
 
     @property
+    def class_columns(self) -> tuple[str, ...]:
+        """The columns that tell a row's class; none where all rows are of one."""
+        return tuple(name for name in self.classes if name != ALL_ROWS)
+
+    @property
     def names(self) -> list[str]:
         """Columns and new variables that a row's weight is made of."""
-        names = [*self.variables, *self.classes]
+        names = [*self.variables, *self.class_columns]
         expressions = list(self.branches)
         if self.base is not None:
             expressions.append(self.base)

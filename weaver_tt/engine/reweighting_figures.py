@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from weaver_tt.config.schema import Weights
+from weaver_tt.config.target_density import target_shares
 from weaver_tt.engine.progress import BatchLoader, total_accounting
 from weaver_tt.log import log
 from weaver_tt.run_files import RunFiles
@@ -36,8 +37,22 @@ def reweighting_figures(
     drawn = {}
     path = RunFiles(prefix).reweighting
     with attempting(f"figure {path}"):
-        figure = reweighting_figure(spectra, weights.variables, list(weights.classes))
+        figure = reweighting_figure(
+            spectra, weights.variables, list(weights.classes), _target_of_variables(weights)
+        )
         drawn["reweighting"] = figure
         written = save_figure(figure, path)
         log.info("reweighting, before and after: %s", ", ".join(written))
     return drawn
+
+
+def _target_of_variables(weights: Weights) -> dict[str, Any] | None:
+    """Variable -> share of the target density in each of its bins; None without a density."""
+    if weights.target is None:
+        return None
+    shares = target_shares(weights.target, weights.variables, "weights.target")
+    axes = set(range(shares.ndim))
+    found = {}
+    for axis, name in enumerate(weights.variables):
+        found[name] = shares.sum(axis=tuple(axes - {axis}))
+    return found

@@ -30,15 +30,9 @@ UPDATE = (
 )
 PLATEAU_OPTIONS = ("plateau_factor", "plateau_patience", "plateau_threshold")
 COURSE = (
-    *("num_epochs", "ensemble", "ensemble_weights", "watch", "early_stopping", "resume"),
-    *(
-        "early_stopping_threshold",
-        "overwrite",
-        "save_minutes",
-        "max_time",
-        "auto_clean",
-        "run_mode",
-    ),
+    *("num_epochs", "ensemble", "ensemble_weights", "watch", "early_stopping"),
+    *("early_stopping_threshold", "resume", "overwrite", "save_minutes", "max_time"),
+    *("auto_clean", "run_mode"),
 )
 TRACKERS = ("tensorboard", "tensorboard_custom_fn", "histograms", "log", "log_every")
 PREDICTION = ("predict_output", "predict_gpus")

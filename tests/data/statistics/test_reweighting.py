@@ -114,6 +114,83 @@ def test_sampling_makes_spectra_flat_and_classes_equal(data, tmp_path, caplog):
     assert after == sizes.tolist()
 
 
+DENSITY = {"reweight_method": "target", "target": "np.exp(-pt / 2)"}
+# its integrals over the bins
+SHARES = -np.diff(np.exp(-np.arange(5) / 2)) / (1 - np.exp(-2))
+
+
+def spectrum_after(loader, name):
+    """What the closure figure shows of a class."""
+    spectra = loader.accounting.spectra
+    return np.array([spectra["pt", name, "after", i] for i in range(4)])
+
+
+def test_sampling_reaches_a_target_density_in_every_class(data, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "weaver_tt")
+    config = prepared(changed(**DENSITY, class_weights=[1, 2]), data, tmp_path)
+    _, loader = drawn(config, data)
+    signal = spectrum_after(loader, "sig")
+    background = spectrum_after(loader, "bkg")
+    for found in (signal, background):
+        expected = SHARES * found.sum()
+        assert (abs(found - expected) < 5 * np.sqrt(expected)).all()
+    assert background.sum() == pytest.approx(2 * signal.sum(), rel=0.15)
+    assert (
+        "sig: 0 % of it is not where the target density has it" in caplog.text.replace("e-", "0")
+        or "% of it is not where the target density has it" in caplog.text
+    )
+
+
+@pytest.mark.parametrize("sign", ["1", "np.where(number % 7 == 0, -1, 1)"])
+def test_loss_weights_reach_a_target_density_exactly_with_signed_weights_too(data, tmp_path, sign):
+    config = prepared(changed(**DENSITY, mode="loss", reweight_basewgt=sign), data, tmp_path)
+    loader = train_loader(config, options(data, batch_size=10 * ROWS), seed=1)
+    [batch] = loader.epoch(0)
+    for name in ("sig", "bkg"):
+        found = spectrum_after(loader, name)
+        np.testing.assert_allclose(found / found.sum(), SHARES, rtol=1e-6)
+        assert found.sum() == pytest.approx(ROWS / 2, rel=1e-6)
+    negative = 0 if sign == "1" else 572  # 7 x 571 is 3997
+    assert int((batch.weight < 0).sum()) == config.weights.summary.negative == negative
+
+
+def test_sampling_of_signed_rows_has_the_spectrum_of_their_weights(data, tmp_path):
+    # a quarter of the rows count -1: their share of every bin is taken off again
+    sign = "np.where(number % 8 < 2, -1, 1)"
+    config = prepared(changed(**DENSITY, reweight_basewgt=sign), data, tmp_path)
+    assert config.weights.summary.negative == ROWS / 4
+    loader = train_loader(config, options(data), seed=3)
+    values = []
+    for batch in loader.epoch(0):
+        number = batch.inputs["event"][:, 1].long() % 8
+        assert batch.weight.tolist() == np.where(number < 2, -1.0, 1.0).tolist()
+        values += batch.weight.tolist()
+    assert sum(values) == pytest.approx(len(values) / 2, rel=0.15)
+    for name in ("sig", "bkg"):
+        found = spectrum_after(loader, name)
+        error = np.sqrt([loader.accounting.spectra["pt", name, "square", i] for i in range(4)])
+        assert (abs(found - SHARES * found.sum()) < 5 * error).all()
+
+
+def test_a_regression_without_classes_has_weights_of_all_rows(data, tmp_path):
+    values = copy.deepcopy(YAML) | {"labels": {"type": "custom", "value": {"y": "gen"}}}
+    values["weights"] |= DENSITY | {"reweight_classes": None, "mode": "loss"}
+    config = prepared(from_mapping(values, "x.yaml"), data, tmp_path)
+    loader = train_loader(config, options(data, batch_size=10 * ROWS), seed=1)
+    list(loader.epoch(0))
+    found = spectrum_after(loader, "all rows")
+    np.testing.assert_allclose(found / ROWS, SHARES, rtol=1e-6)
+    # and they are taken from the file of the run
+    again = load_config(str(tmp_path / "net.auto.yaml"))
+    assert list(again.weights.tables) == ["all rows"]
+
+
+def test_bins_without_a_positive_sum_of_base_weights_are_in_a_warning(data, tmp_path, caplog):
+    config = prepared(changed(reweight_basewgt="np.where(pt > 3, -1, 1)"), data, tmp_path)
+    assert "sig: the base weights add up to less than 0 in 1 bin: rows there" in caplog.text
+    assert (config.weights.tables["sig"] > 0).tolist() == [True, True, True, False]
+
+
 def test_the_same_rows_are_drawn_for_any_number_of_ranks_and_pool(data, tmp_path):
     config = prepared(changed(), data, tmp_path)
     alone, _ = drawn(config, data)
@@ -294,6 +371,8 @@ def test_whatever_the_tables_are_computed_with_is_in_their_fingerprint(data):
         changed(reweight_discard_under_overflow=False),
         changed(reweight_method="ref"),
         changed(reweight_classes=["bkg", "sig"]),
+        changed(**DENSITY),
+        changed(**DENSITY | {"target": "np.exp(-pt)"}),
         changed(reweight_basewgt="gen"),
         changed(reweight_basewgt="gen * 2"),
         precomputed("w"),
@@ -325,6 +404,10 @@ def test_the_line_on_an_epoch_says_how_many_rows_are_drawn():
     assert drawn_line == (
         "weights: a row is drawn 2 x min(weight, 1) times, the mean of which is 0.8: an epoch has "
         "about 800 rows drawn from 1,000 selected ones (mode sampling)"
+    )
+    signed = replace(config.weights, summary=replace(summary, negative=30))
+    assert describe_weights(signed).endswith(
+        "(mode sampling); those with a negative weight, 30, count -1 in the loss"
     )
     loss_line = describe_weights(replace(config.weights, mode="loss", summary=summary))
     assert "the loss of a row counts weight / 0.5, the mean weight of 1,000 rows" in loss_line

@@ -14,7 +14,7 @@ from weaver_tt.config.schema import WeightSummary
 from weaver_tt.data.chunks import Chunk, Source
 from weaver_tt.data.statistics.sampling import Sampler, count_spectra, repeats_per_row
 from weaver_tt.data.statistics.spectra import bin_rows
-from weaver_tt.errors import ConfigError
+from weaver_tt.errors import ConfigError, DataError
 
 SOURCES = [Source(0, "a", (0, 1000)), Source(0, "b", (0, 1000)), Source(1, "a", (0, 1000))]
 
@@ -78,6 +78,27 @@ def test_few_wanted_rows_are_drawn_again_up_to_ten_times():
     assert set(drawn.copies[500:].tolist()) == {2}  # 4 x 1/2
     assert set(drawn.copies[:500].tolist()) == {0, 1}
     assert drawn.accounting.repeated == {"g": 500}
+
+
+def test_a_row_of_negative_weight_comes_as_often_and_counts_minus_1():
+    own = config(kept=0.5)
+    weights = replace(own.weights, summary=replace(own.weights.summary, negative=10))
+    signed = Sampler(replace(own, weights=weights), SOURCES, (1, 2, 0))
+    chunk = Chunk(0, "a", 0, 400)
+    sizes = np.repeat([0.25, 0.5], 200)
+    signs = np.tile([1.0, -1.0], 200)
+    drawn = signed.draw({"w": sizes * signs}, chunk, np.arange(400), "g")
+    plain = sampler(kept=0.5).draw({"w": sizes}, chunk, np.arange(400), "g")
+    assert drawn.copies.tolist() == plain.copies.tolist()
+    assert drawn.copies[200:].tolist() == [1] * 200
+    assert drawn.weight.tolist() == signs.tolist()
+    # rows of another chunk have a weight too, even if none is negative
+    assert signed.draw({"w": sizes}, chunk, np.arange(400), "g").weight.tolist() == [1] * 400
+
+
+def test_a_negative_weight_that_the_training_rows_did_not_have_is_an_error():
+    with pytest.raises(DataError, match=r"a: weights: 1 of 2 selected rows have a negative weight"):
+        sampler().draw({"w": np.array([1.0, -0.5])}, Chunk(0, "a", 0, 2), np.arange(2), "g")
 
 
 def test_loss_weights_have_mean_1_and_rows_without_weight_are_left_out():

@@ -22,6 +22,7 @@ from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.data.statistics.spectra import Spectra, bin_rows
 from weaver_tt.data.statistics.weight_tables import (
     WeightSums,
+    distance_to,
     make_weight_tables,
     row_weights,
     summarize_weights,
@@ -238,6 +239,96 @@ def test_ref_weights_by_hand():
     assert tables["a"].tolist() == pytest.approx((0.9 * 4 / 12 * raw["a"]).tolist())
 
 
+def test_target_weights_by_hand_for_each_class():
+    # 2 x is to be 1/9, 3/9, 5/9 of each class; in a (2, 3, 5 rows) the ratios to that are 1/18,
+    # 1/9, 1/9: half of the first bin is to go. In b (1, 6, 5 rows) half of the second
+    config = config_of(
+        [3], reweight_method="target", target="2 * v0", reweight_threshold=0, class_weights=[1, 2]
+    )
+    tables = make_weight_tables(
+        filled(config, [np.array([2, 3, 5]), np.array([1, 6, 5])]), "x.yaml"
+    )
+    # 9 rows are left of both; of b twice as many are wanted, so that b gives 0.9 of them
+    assert tables["a"].tolist() == pytest.approx([0.225, 0.45, 0.45])
+    assert tables["b"].tolist() == pytest.approx([0.9, 0.45, 0.9])
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=3), st.integers(0, 9))
+def test_every_class_has_the_target_density_in_any_number_of_variables(shape, seed):
+    random = np.random.default_rng(seed)
+    counts = [random.integers(1, 9, shape) for _ in "ab"]
+    density = " * ".join(f"np.exp(-v{i})" for i in range(len(shape)))
+    config = config_of(shape, target=density, reweight_method="target", reweight_threshold=0)
+    tables = make_weight_tables(filled(config, counts), "x.yaml")
+    expected = np.ones(())
+    for size in shape:
+        expected = expected[..., None] * np.exp(-np.arange(size))  # of bins of width 1
+    expected = expected / expected.sum()
+    for name, table in zip("ab", counts, strict=True):
+        kept = tables[name] * table
+        np.testing.assert_allclose(kept / kept.sum(), expected, rtol=1e-6)
+        assert distance_to(expected, table, tables[name]) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_distance_to_a_target_is_what_lies_in_the_wrong_bins():
+    # half in each bin, where a quarter and three quarters are to be
+    assert distance_to(np.array([0.25, 0.75]), np.array([4, 2]), np.array([0.5, 1])) == 0.25
+    assert distance_to(np.array([0.25, 0.75]), np.array([4, -4]), np.array([1, 1])) == 0
+
+
+def test_base_weights_that_add_up_to_less_than_nothing_give_their_bin_the_weight_0():
+    # sums of a: 2, -1, 4; of b: 2, 4, -2
+    config = config_of([3], reweight_basewgt="g", reweight_threshold=0)
+    rows = [(0, 3), (0, -1), (1, 1), (1, -2), (2, 4)], [(0, 2), (1, 4), (2, 1), (2, -3)]
+    spectra = signed(config, *rows)
+    tables = make_weight_tables(spectra, "x.yaml")
+    # height 2: 2 and 2 of a, 2 and 2 of b are left; the largest weight of a row is then 1
+    assert tables["a"][1] == tables["b"][2] == 0
+    assert tables["a"][0] / tables["a"][2] == pytest.approx(2)
+    assert tables["b"][0] / tables["b"][1] == pytest.approx(2)
+    # of both classes, and of both signs: 3 with 1, and -1 with it
+    assert np.abs(spectra.row_weights(np.stack(list(tables.values())))).max() == pytest.approx(1)
+    assert summarize_weights(spectra, tables, config).negative == 3
+    reference = config_of([3], reweight_basewgt="g", reweight_threshold=0, reweight_method="ref")
+    tables = make_weight_tables(signed(reference, *rows), "x.yaml")
+    # a and b are both above 0 in the first bin only
+    assert (tables["b"] > 0).tolist() == [True, False, False]
+
+
+def signed(config, a, b):
+    """Spectra of rows of class a and of class b, each (bin, base weight)."""
+    rows = np.array([*a, *b], dtype=float)
+    is_a = np.arange(len(rows)) < len(a)
+    table = {"v0": rows[:, 0] + 0.5, "a": is_a, "b": ~is_a, "g": rows[:, 1]}
+    spectra = Spectra(config.weights)
+    spectra.add(bin_rows(table, config.weights, config, "f"))
+    return spectra
+
+
+def test_a_negative_row_is_drawn_as_often_as_a_positive_one_of_its_size():
+    config = config_of([1], reweight_basewgt="g")
+    tables = {"a": np.array([0.5]), "b": np.array([1.0])}
+    # weights 2, -0.25 and -1, of which 1, 0.25 and 1 are kept
+    spectra = with_base_weights(config, a=[4, -0.5], b=[-1])
+    found = summarize_weights(spectra, tables, config)
+    assert (found.mean, found.kept) == (pytest.approx(0.75 / 3), pytest.approx(2.25 / 3))
+    assert found.negative == 2
+
+
+def test_without_classes_there_is_one_table_of_all_rows():
+    config = config_of([2], reweight_classes=None, reweight_threshold=0)
+    spectra = Spectra(config.weights)
+    table = {"v0": np.array([0.5, 0.5, 0.5, 1.5])}
+    spectra.add(bin_rows(table, config.weights, config, "f"))
+    tables = make_weight_tables(spectra, "x.yaml")
+    assert tables["all rows"].tolist() == pytest.approx([0.3, 0.9])
+    spectra = Spectra(config.weights)
+    spectra.add(bin_rows({"v0": np.array([9.0])}, config.weights, config, "f"))
+    with pytest.raises(DataError, match=r"reweight_vars: none of 1 rows .* lies inside the bins"):
+        make_weight_tables(spectra, "x.yaml")
+
+
 @pytest.mark.parametrize(
     ("config", "counts", "message"),
     [
@@ -313,6 +404,8 @@ def test_precomputed_weights_are_multiplied_and_added_up():
     sums = WeightSums()
     sums.add(weights)
     assert sums.summary(config) == WeightSummary(rows=3, mean=5 / 3, kept=2 / 3)
+    sums.add(np.array([-0.5, -2.0]))
+    assert sums.summary(config) == WeightSummary(rows=5, mean=0.5, kept=3.5 / 5, negative=2)
     with pytest.raises(DataError, match="weights of the 3 training rows are all zero"):
         validate_summary(WeightSummary(rows=3, mean=0, kept=0), config)
     with pytest.raises(DataError, match="no row of the training data passes"):

@@ -62,8 +62,9 @@ def _expressions(config: DataConfig) -> list[Expression]:
         expressions.append(config.selection)
     if config.weights is not None:
         expressions += config.weights.branches
-        if config.weights.base is not None:
-            expressions.append(config.weights.base)
+        for expression in (config.weights.base, config.weights.target):
+            if expression is not None:
+                expressions.append(expression)
     return expressions
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from weaver_tt.config.plan import make_plan
 from weaver_tt.config.schema import DataConfig, Weights, WeightSummary
+from weaver_tt.config.target_density import target_shares
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.rows.table import Table
 from weaver_tt.data.statistics.fingerprint import pass_fingerprint
@@ -16,6 +17,7 @@ from weaver_tt.data.statistics.spectra import Numbers, Spectra, bin_rows
 from weaver_tt.data.statistics.training_pass import restrict_to_inputs
 from weaver_tt.data.statistics.weight_tables import (
     WeightSums,
+    distance_to,
     make_weight_tables,
     row_weights,
     summarize_weights,
@@ -44,10 +46,13 @@ def describe_weights(weights: Weights) -> str:
         )
     repeats = repeats_per_row(summary)
     epoch_rows = summary.rows * summary.kept * repeats
+    signs = ""
+    if summary.negative:
+        signs = f"; those with a negative weight, {summary.negative:,}, count -1 in the loss"
     return (
         f"weights: a row is drawn {repeats} x min(weight, 1) times, "
         f"the mean of which is {repeats * summary.kept:.4g}: an epoch has about "
-        f"{epoch_rows:,.0f} rows drawn from {summary.rows:,} selected ones (mode sampling)"
+        f"{epoch_rows:,.0f} rows drawn from {summary.rows:,} selected ones (mode sampling){signs}"
     )
 
 
@@ -152,14 +157,20 @@ def _weight_settings(weights: Weights) -> list[Any]:
     classes = list(weights.classes.items())
     settings: list[Any] = ["weights", branches, base, variables, classes]
     settings += [weights.method, weights.threshold, weights.discard_outside]
+    if weights.target is not None:
+        settings.append(weights.target.source)
     return settings
 
 
 def _log_weights(spectra: Spectra, tables: Mapping[str, Numbers]) -> None:
     """Log what becomes of each class, and of the rows that are of none."""
+    weights = spectra.weights
     raw = spectra.values
     classes = counted(len(tables), "class", "classes")
     log.info("weights of %s from %s", classes, counted(spectra.rows, "row"))
+    shares = None
+    if weights.target is not None:
+        shares = target_shares(weights.target, weights.variables, "weights.target")
     for name, table in tables.items():
         total = float((raw[name] * table).sum())
         log.info(
@@ -170,11 +181,25 @@ def _log_weights(spectra: Spectra, tables: Mapping[str, Numbers]) -> None:
             table.max(),
             total,
         )
+        if shares is not None:
+            log.info(
+                "  %s: %.1f %% of it is not where the target density has it",
+                name,
+                100 * distance_to(shares, raw[name], table),
+            )
+        cancelled = int((raw[name] < 0).sum())
+        if cancelled:
+            log.warning(
+                "weights: %s: the base weights add up to less than 0 in %s: rows there have "
+                "weight 0",
+                name,
+                counted(cancelled, "bin"),
+            )
     lost = spectra.rows - spectra.inside.total()
     if lost:
         log.warning(
-            "weights: %d of %d rows have weight 0: "
-            "they are of none of reweight_classes or outside the bins",
+            "weights: %d of %d rows have weight 0: they are %soutside the bins",
             lost,
             spectra.rows,
+            "of none of reweight_classes or " if weights.class_columns else "",
         )

@@ -64,45 +64,46 @@ def bin_rows(table: Table, weights: Weights, config: DataConfig, path: str) -> B
 
     Raises:
         DataError: a row is of several classes, a variable is not one number for each row, or a
-            base weight is not finite or (sampling) negative.
+            base weight is not finite.
     """
     where = f"{path}: weights"
-    flags = []
-    for name in weights.classes:
-        values = row_numbers(table[name], f"{where}.reweight_classes: {name!r}")
-        flags.append(values == 1)
-    of_class = np.stack(flags)  # (K, R)
-    names = list(weights.classes)
-    _check_overlap(of_class, names, f"{config.source}: weights.reweight_classes ({path})")
-    label = np.where(of_class.any(0), of_class.argmax(0), OUTSIDE)
     bins = []
     for name, edges in weights.variables.items():
         values = row_numbers(table[name], f"{where}.reweight_vars: {name!r}")
         bins.append(bin_indices(values, edges, clip=not weights.discard_outside))
+    if weights.class_columns:
+        label = _class_numbers(table, weights, config, path)
+    else:
+        label = np.zeros(len(bins[0]), dtype=np.int64)
     base = np.ones(len(label))
     if weights.base is not None:
-        base = weight_column(weights.base, table, weights, f"{where}.reweight_basewgt")
+        base = weight_column(weights.base, table, f"{where}.reweight_basewgt")
     return BinnedRows(label, bins, base)
 
 
-def weight_column(expression: Any, table: Table, weights: Weights, where: str) -> Numbers:
-    """Weights (R,) that an expression gives.
+def _class_numbers(table: Table, weights: Weights, config: DataConfig, path: str) -> Integers:
+    """The number of the class of each row (R,), OUTSIDE where it is of none."""
+    names = weights.class_columns
+    flags = []
+    for name in names:
+        values = row_numbers(table[name], f"{path}: weights.reweight_classes: {name!r}")
+        flags.append(values == 1)
+    of_class = np.stack(flags)  # (K, R)
+    _check_overlap(of_class, names, f"{config.source}: weights.reweight_classes ({path})")
+    return np.where(of_class.any(0), of_class.argmax(0), OUTSIDE)
+
+
+def weight_column(expression: Any, table: Table, where: str) -> Numbers:
+    """Weights (R,) that an expression gives; they may be negative.
 
     Raises:
-        DataError: they are not finite, or negative where they are probabilities.
+        DataError: they are not finite.
     """
     where = f"{where} {expression.source!r}"
     values = row_numbers(evaluate_column(expression, table, where), where)
     bad = int((~np.isfinite(values)).sum())
     if bad:
         raise DataError(f"{where} is not finite in {bad} of {len(values)} selected rows")
-    if weights.mode == "sampling":
-        negative = int((values < 0).sum())
-        if negative:
-            raise DataError(
-                f"{where} is negative in {negative} of {len(values)} selected rows, and none can "
-                "be drawn less than never; use `mode: loss`"
-            )
     return values
 
 
@@ -132,6 +133,7 @@ class Spectra:
         self.rows = 0
         self.of_class: Counter[str] = Counter()  # rows, wherever they lie
         self.inside: Counter[str] = Counter()  # rows inside the bins
+        self.negative = 0  # rows inside the bins whose base weight is below 0
         axes = []
         for i, (name, edges) in enumerate(weights.variables.items()):
             axis = hist.axis.Variable(edges, name=f"x{i}", label=name, flow=False)
@@ -155,6 +157,7 @@ class Spectra:
         self.rows += len(inside)
         self._count(self.of_class, binned.label[binned.label != OUTSIDE])
         self._count(self.inside, label)
+        self.negative += int((binned.base[inside] < 0).sum())
         # filled at the bins' centers: which bin a value on an edge belongs to is decided in one
         # place, bin_indices
         axes = list(self.histogram.axes)[1:]

@@ -1,10 +1,14 @@
-"""Weights of rows: tables that make the spectra of classes flat, or those of a reference.
+"""Weights of rows: tables that give the spectra of classes a shape.
 
-As Weaver defines them (``WeightMaker`` of weaver-core), in any number of variables. A table's
-entry is the probability with which a row of that class and bin is kept. The reference of a class
-is a percentile of its filled bins (flat) or the spectrum of the first class (ref): bins with fewer
-rows keep all of them and are not compensated, so that a few rows do not get huge weights. All
-classes then keep as many rows as the class that keeps fewest, times their class weights.
+Flat and that of a reference as Weaver defines them (``WeightMaker`` of weaver-core), in any number
+of variables; that of a density, too. A table's entry is the probability with which a row of that
+class and bin is kept. The reference of a class is a percentile of its filled bins (flat), the
+spectrum of the first class (ref) or the share of the density (target): bins with fewer rows keep
+all of them and are not compensated, so that a few rows do not get huge weights. All classes then
+keep as many rows as the class that keeps fewest, times their class weights.
+
+Base weights may be negative. Their sum in a bin is what counts as its rows, and a bin in which they
+add up to nothing or less has weight 0: no positive factor gives it the share that it should have.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from weaver_tt.config.schema import DataConfig, Weights, WeightSummary
+from weaver_tt.config.target_density import target_shares
 from weaver_tt.data.rows.table import Table
 from weaver_tt.data.statistics.spectra import (
     SAMPLE_ROWS,
@@ -39,21 +44,31 @@ def make_weight_tables(spectra: Spectra, source: str) -> dict[str, Numbers]:
     """
     weights = spectra.weights
     where = f"{source}: weights"
-    _check_events(spectra, f"{where}.reweight_classes")
+    _check_events(spectra, where)
     raw = spectra.values
-    reference = raw[next(iter(weights.classes))]
+    # what every class is to look like, where that is not flat
+    reference = None
+    if weights.method == "ref":
+        reference = raw[next(iter(weights.classes))]
+    elif weights.target is not None:
+        reference = target_shares(weights.target, weights.variables, f"{where}.target")
     tables = {}
     for name, values in raw.items():
         place = f"{where}: class {name!r}"
-        if weights.method == "flat":
-            tables[name] = _flatten_spectrum(values, weights.threshold, place)
+        if not (values > 0).any():
+            raise DataError(
+                f"{place}: the base weights of its events add up to nothing in every bin; "
+                "all its weights are 0"
+            )
+        if reference is None:
+            tables[name] = _flatten_spectrum(values, weights.threshold)
         else:
             tables[name] = _match_reference(reference, values, weights.threshold, place)
     tables = _equalize_classes(tables, raw, weights)
     if weights.base is None:
         return tables
     # with base weights, the tables alone do not say what the weights of rows are
-    of_rows = spectra.row_weights(_stack(tables))
+    of_rows = np.abs(spectra.row_weights(_stack(tables)))
     largest = np.percentile(of_rows, 100 - weights.threshold)
     if largest <= 0:
         raise DataError(
@@ -72,22 +87,24 @@ def _check_events(spectra: Spectra, where: str) -> None:
         why = f"none of {spectra.rows} rows has {name} = 1"
         if rows:
             why = f"its {counted(rows, 'row lies', 'rows lie')} outside the bins"
-        raise DataError(f"{where}: class {name!r} has no events in the training data ({why})")
+        if name in spectra.weights.class_columns:
+            raise DataError(
+                f"{where}.reweight_classes: class {name!r} has no events in the training data "
+                f"({why})"
+            )
+        raise DataError(
+            f"{where}.reweight_vars: none of {spectra.rows} rows of the training data lies inside "
+            "the bins"
+        )
 
 
-def _flatten_spectrum(values: Numbers, threshold: float, where: str) -> Numbers:
+def _flatten_spectrum(values: Numbers, threshold: float) -> Numbers:
     """The weights that make ``values`` as high as their ``threshold`` percentile, at most 1.
 
-    0 in empty bins.
+    0 in bins that have nothing, or less.
     """
-    filled = values[values > 0]
-    if not len(filled):
-        raise DataError(
-            f"{where}: the base weights of its events add up to nothing in every bin; "
-            "all its weights are 0"
-        )
     # bins with next to nothing would lower the percentile
-    negligible = np.median(filled) * NEGLIGIBLE_SHARE
+    negligible = np.median(values[values > 0]) * NEGLIGIBLE_SHARE
     height = np.percentile(values[values > negligible], threshold)
     return _safe_ratio(np.full_like(values, height), values).clip(0, 1)
 
@@ -95,9 +112,9 @@ def _flatten_spectrum(values: Numbers, threshold: float, where: str) -> Numbers:
 def _match_reference(reference: Numbers, values: Numbers, threshold: float, where: str) -> Numbers:
     """The weights that give ``values`` the shape of ``reference``, at most 1.
 
-    0 where either is empty.
+    0 where either has nothing, or less.
     """
-    ratio = _safe_ratio(reference, values)
+    ratio = _safe_ratio(reference.clip(0), values.clip(0))
     filled = ratio[ratio > 0]
     if not len(filled):
         raise DataError(
@@ -106,6 +123,18 @@ def _match_reference(reference: Numbers, values: Numbers, threshold: float, wher
         )
     # the few largest ratios are limited: else they would make all other weights tiny
     return (ratio / np.percentile(filled, 100 - threshold)).clip(0, 1)
+
+
+def distance_to(shares: Numbers, values: Numbers, table: Numbers) -> float:
+    """The part of what a spectrum is under a table of weights that lies in the wrong bins.
+
+    ``shares`` (bins ...) are those it should have; 0 where it has them, at most 1.
+    """
+    kept = values * table
+    total = kept.sum()
+    if total <= 0:
+        return 0.0
+    return float(np.abs(kept / total - shares).sum() / 2)
 
 
 def _safe_ratio(above: Numbers, below: Numbers) -> Numbers:
@@ -141,11 +170,11 @@ def row_weights(table: Table, binned: BinnedRows | None, weights: Weights, path:
     ``binned``: where the rows lie; None where weights are precomputed columns.
 
     Raises:
-        DataError: a precomputed weight is not finite or (sampling) negative.
+        DataError: a precomputed weight is not finite.
     """
     if binned is None:
         where = f"{path}: weights.weight_branches"
-        columns = [weight_column(branch, table, weights, where) for branch in weights.branches]
+        columns = [weight_column(branch, table, where) for branch in weights.branches]
         return np.prod(columns, axis=0)
     assert weights.tables is not None
     inside = binned.inside
@@ -163,12 +192,14 @@ class WeightSums:
         self.rows = 0
         self.total = 0.0
         self.kept = 0.0
+        self.negative = 0
 
     def add(self, weights: Numbers) -> None:
         """Add those of R rows."""
         self.rows += len(weights)
         self.total += float(weights.sum())
-        self.kept += float(weights.clip(0, 1).sum())
+        self.kept += float(np.abs(weights).clip(max=1).sum())
+        self.negative += int((weights < 0).sum())
 
     def summary(self, config: DataConfig) -> WeightSummary:
         """Their means.
@@ -177,15 +208,19 @@ class WeightSums:
             DataError: there are no rows, or all weights are 0.
         """
         rows = max(1, self.rows)
-        mean = self.total / rows
-        summary = WeightSummary(rows=self.rows, mean=mean, kept=self.kept / rows)
+        summary = WeightSummary(
+            rows=self.rows,
+            mean=self.total / rows,
+            kept=self.kept / rows,
+            negative=self.negative,
+        )
         return validate_summary(summary, config)
 
 
 def summarize_weights(
     spectra: Spectra, tables: Mapping[str, Numbers], config: DataConfig
 ) -> WeightSummary:
-    """The mean weight of all rows, and that of min(weight, 1).
+    """The mean weight w of all rows, and that of min(abs(w), 1).
 
     Exact without base weights, else the latter is of a random choice of rows.
 
@@ -201,10 +236,12 @@ def summarize_weights(
         total_kept += _kept_events(raw[name], table.clip(max=1))
     kept = total_kept / rows
     if spectra.weights.base is not None:
-        # min(weight, 1) is not linear in the base weights: sums over bins do not tell it
-        of_rows = spectra.row_weights(_stack(tables)).clip(0, 1)
+        # min(abs(w), 1) is not linear in the base weights: sums over bins do not tell it
+        of_rows = np.abs(spectra.row_weights(_stack(tables))).clip(max=1)
         kept = float(of_rows.sum()) / min(rows, SAMPLE_ROWS)
-    summary = WeightSummary(rows=spectra.rows, mean=total / rows, kept=kept)
+    summary = WeightSummary(
+        rows=spectra.rows, mean=total / rows, kept=kept, negative=spectra.negative
+    )
     return validate_summary(summary, config)
 
 
