@@ -203,7 +203,7 @@ def test_a_task_of_ones_own_learns_classes_and_a_target_together(folder, capsys)
     metrics = json.loads((folder / "net_metrics.json").read_text())["metrics"]
     assert metrics["accuracy"] > 0.9
     # |2 x| has a mean of 1.6: what a network that has learnt nothing would miss
-    assert metrics["mae"] < 0.8
+    assert metrics["mae_y"] < 0.8
 
     found = ak.from_parquet(folder / "pred.parquet")
     x = found["x"].to_numpy()
@@ -378,7 +378,7 @@ def test_a_number_that_is_a_target_stays_one(tmp_path, capsys):
     once_more = ["--num-epochs", 1, "--overwrite"]
     # several outputs for one target
     assert train(tmp_path, network, *once_more, "--regression-mode", "-o", "outputs", 3) == 1
-    assert "one output for each of: output_multiplicity" in capsys.readouterr().err
+    assert "one output for each of: multiplicity" in capsys.readouterr().err
     # fewer outputs than there are numbers
     assert train(tmp_path, network, *once_more, "-o", "outputs", 3) == 1
     assert "label 'multiplicity' is the number of a class, 0 to 2" in capsys.readouterr().err
@@ -413,7 +413,7 @@ def get_task(data_config):
     arguments = [*common, "--predict", "--predict-output", tmp_path / "pred.parquet"]
     # without its network file nobody knows what the second output is
     assert cli.train([str(argument) for argument in arguments]) == 1
-    assert "one output for each of: output_mass" in capsys.readouterr().err
+    assert "one output for each of: mass" in capsys.readouterr().err
 
 
 def test_validation_rows_of_which_none_has_a_target_are_an_error_that_says_so(tmp_path, capsys):

@@ -60,7 +60,7 @@ def test_options_are_those_of_the_constructor():
     assert {name: task_options(task) for name, task in TASKS.items()} == {
         "classification": ["watch"],
         "object_efficiency": ["watch", "mu", "reduction", "object"],
-        "regression": ["watch", "loss_function"],
+        "regression": ["watch", "loss_function", "targets"],
     }
 
 
@@ -106,9 +106,13 @@ TWO_EFFICIENCIES = {
     **{f"{name}_a": direction for name, direction in ONE_EFFICIENCY.items() if name != "loss"},
     **{f"{name}_b": direction for name, direction in ONE_EFFICIENCY.items() if name != "loss"},
 }
-ONE_VALUE = {"loss": "min", "mae": "min", "rmse": "min", "bias": "zero"}
+ONE_VALUE = {"loss": "min", "mae": "min", "rmse": "min", "bias": "zero", "resolution": "min"}
 TWO_VALUES = {
     "loss": "min",
+    "loss_a": "min",
+    "loss_b": "min",
+    "resolution_a": "min",
+    "resolution_b": "min",
     "mae_a": "min",
     "mae_b": "min",
     "rmse_a": "min",

@@ -1,12 +1,20 @@
 """Regression, by hand."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 from torch import nn, tensor
 
-from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
+from weaver_tt.config.schema import (
+    DataConfig,
+    InputGroup,
+    Labels,
+    Target,
+    TargetLoss,
+    Variable,
+)
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
@@ -211,7 +219,7 @@ def test_an_own_loss_of_several_labels_needs_them_all_but_metrics_do_not():
     losses = regression.losses(scored)
     assert losses.tolist() == [0.0, 2.0]
     assert scored.weight.tolist() == [0.0, 1.0]
-    _, meter = regression.meters()
+    _, meter, _ = regression.meters()
     meter.update(scored.detach(), losses)
     # x is known in both rows
     values = meter.values(meter.totals())
@@ -229,3 +237,136 @@ def test_an_own_loss_is_not_called_where_no_row_is_complete():
     losses.sum().backward()
     assert losses.tolist() == [0.0, 0.0]
     assert output.grad.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def quantile_task(losses, *names, **targets):
+    """Regression of the labels ``names`` with what ``task.targets`` says."""
+    config = task(*names).config
+    return Regression(dataclasses.replace(config, targets=targets), loss_function=losses)
+
+
+PINBALL = {"pinball": {"quantiles": [0.16, 0.5, 0.84]}}
+
+
+def test_quantiles_are_outputs_that_never_cross():
+    regression = quantile_task(PINBALL, "y")
+    assert regression.output_names == ["output_y_q16", "output_y_q50", "output_y_q84"]
+    scored = regression.score(tensor([[0.0, 5.0, 0.0]]), batch(1, y=tensor([6.0])))
+    step = math.log(2)
+    values = regression.activate(scored.output)
+    assert values[0].tolist() == pytest.approx([5 - step, 5, 5 + step])
+    # pinball losses of 1 + step, 1 and 1 - step below the truth, and their mean
+    expected = (0.16 * (1 + step) + 0.5 + 0.84 * (1 - step)) / 3
+    assert regression.losses(scored).item() == pytest.approx(expected)
+
+
+def test_the_median_of_mae_stands_between_its_quantiles():
+    regression = quantile_task(["mae", {"pinball": {"quantiles": [0.16, 0.84]}}], "y")
+    assert regression.value_names == ["y", "y_q16", "y_q84"]
+    step = math.log(2)
+    assert regression.activate(tensor([[5.0, 0.0, 0.0]]))[0].tolist() == pytest.approx(
+        [5.0, 5 - step, 5 + step]
+    )
+    # a mean is no quantile: it may lie anywhere
+    mean = quantile_task(["mse", {"pinball": {"quantiles": [0.16, 0.84]}}], "y")
+    assert mean.activate(tensor([[9.0, 1.0, 0.0]]))[0].tolist() == pytest.approx([9, 1, 1 + step])
+
+
+def test_each_target_has_its_loss_and_its_weight():
+    regression = quantile_task(
+        "mae",
+        "x",
+        "y",
+        y=Target(losses=(TargetLoss(name="mse"),), weight=3.0),
+    )
+    scored = regression.score(tensor([[1.0, 2.0]]), batch(1, x=torch.zeros(1), y=torch.zeros(1)))
+    # the mean of 1 and three times 4
+    assert regression.losses(scored).item() == 6.5
+    meters = regression.meters()
+    losses = regression.losses(scored)
+    values = {}
+    for meter in meters:
+        meter.update(scored, losses)
+        values |= meter.values(meter.totals())
+    # of a target its own loss, as it is without its weight
+    assert (values["loss_x"], values["loss_y"], values["loss"]) == (1.0, 4.0, 6.5)
+    assert (values["mae_x"], values["mae_y"]) == (1.0, 2.0)
+
+
+WINDOW = parse_expression("abs(y) < 1", "test")
+
+
+@pytest.mark.parametrize(("counts", "mean"), [(False, 2.0), (True, 1.0)])
+def test_rows_outside_of_the_window_have_loss_zero_and_count_only_where_asked(counts, mean):
+    regression = quantile_task("mae", "y", y=Target(window=WINDOW, outside_counts=counts))
+    output = tensor([[2.0], [9.0], [5.0]], requires_grad=True)
+    labels = {"y": tensor([0.0, 4.0, math.nan]), "y_valid": tensor([1.0, 0.0, 0.0])}
+    scored = regression.score(output, batch(3, **labels))
+    # a row of which the target is not known does not count in any case
+    kept = scored.with_target()
+    assert len(kept.output) == (2 if counts else 1)
+    losses = regression.losses(kept)
+    assert ((losses * kept.weight).sum() / kept.weight.sum()).item() == mean
+    losses.sum().backward()
+    assert output.grad.flatten().tolist() == [1.0, 0.0, 0.0]
+    # metrics are those inside, and the file has the truth as it is
+    _, meter = regression.meters()
+    meter.update(kept.detach(), losses)
+    assert meter.values(meter.totals())["mae"] == 2.0
+    written = regression.columns(scored.detach())["y"]
+    assert written[:2].tolist() == [0.0, 4.0]
+
+
+def test_an_own_loss_is_not_given_rows_outside_of_the_window():
+    regression = Regression(
+        dataclasses.replace(
+            task("y").config, targets={"y": Target(window=WINDOW, outside_counts=True)}
+        ),
+        loss=lambda output, target: (output - target).abs(),
+    )
+    labels = {"y": tensor([0.0, 4.0]), "y_valid": tensor([1.0, 0.0])}
+    scored = regression.score(tensor([[2.0], [9.0]]), batch(2, **labels)).with_target()
+    assert regression.losses(scored).tolist() == [2.0, 0.0]
+    assert scored.weight.tolist() == [1.0, 1.0]
+
+
+def test_an_own_loss_of_quantiles_gets_each_output_with_its_target():
+    seen = []
+
+    def loss(output, target):
+        seen.append((output.tolist(), target.tolist()))
+        return output.sum()
+
+    regression = Regression(task("y").config, loss_function=PINBALL, loss=loss)
+    regression.losses(regression.score(tensor([[0.0, 5.0, 0.0]]), batch(1, y=tensor([6.0]))))
+    [(output, target)] = seen
+    assert output[0] == pytest.approx([5 - math.log(2), 5, 5 + math.log(2)])
+    assert target == [[6.0, 6.0, 6.0]]
+
+
+def test_more_or_fewer_outputs_than_targets_and_quantiles_are_refused_by_name():
+    regression = quantile_task(PINBALL, "y")
+    with pytest.raises(ConfigError, match=r"expected \(2, 3\).*: y_q16, y_q50, y_q84"):
+        regression.score(torch.zeros(2, 1), batch(2))
+
+
+def test_an_output_must_not_have_the_name_of_a_label():
+    with pytest.raises(ConfigError, match="'y_q16' is also the name of an output"):
+        quantile_task(PINBALL, "y", "y_q16")
+
+
+def test_coverage_of_quantiles_is_measured():
+    regression = quantile_task(PINBALL, "y")
+    scored = regression.score(tensor([[0.0, 5.0, 0.0]] * 2), batch(2, y=tensor([5.5, 4.0])))
+    activated = dataclasses.replace(scored, output=regression.activate(scored.output))
+    values = {}
+    for meter in regression.meters():
+        meter.update(activated, regression.losses(scored))
+        values |= meter.values(meter.totals())
+    # 5.5 lies below the 84 % quantile alone, 4 below all of them
+    assert values["coverage@0.16"] == values["coverage@0.5"] == 0.5
+    assert values["coverage@0.84"] == 1.0
+    assert values["coverage@0.16-0.84"] == 0.5
+    assert values["mae"] == 0.75
+    regression.choose("coverage_error")
+    regression.check_watch("--watch")

@@ -34,6 +34,7 @@ from weaver_tt.config.schema import (
     Labels,
     ObjectSelection,
     Preprocess,
+    Target,
     TaskChoice,
     Variable,
     Weights,
@@ -46,6 +47,7 @@ from weaver_tt.config.sections import (
     read_yaml,
     write_yaml,
 )
+from weaver_tt.config.targets import read_targets
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression, parse_expression
 from weaver_tt.formats.reader import identifier_of
@@ -172,6 +174,7 @@ class _ConfigReader:
             task=self.task(),
             derived_outputs=read_derived_outputs(top.section("derived_outputs")),
             report=self.report(),
+            targets=self.targets(labels),
             custom_functions=self.custom_functions,
         )
         # refuses circles, also among new variables that nothing uses
@@ -305,7 +308,10 @@ class _ConfigReader:
         name = section.text("name")
         if name is None:
             raise ConfigError(f"{section.at('name')}: expected the name of a task")
-        options = {key: option for key, option in section.values.items() if key != "name"}
+        options = {}
+        for key, option in section.values.items():
+            if key not in ("name", "targets"):
+                options[key] = option
         return TaskChoice(name=name, options=options)
 
     def report(self) -> dict[str, Expression]:
@@ -315,6 +321,13 @@ class _ConfigReader:
         return {
             name: parse_expression(text, section.at(name)) for name, text in section.values.items()
         }
+
+    def targets(self, labels: Labels | None) -> dict[str, Target]:
+        """What the task says of each real target."""
+        if not isinstance(self.top.values.get("task"), Mapping):
+            return {}
+        section = self.top.section("task").section("targets")
+        return read_targets(section, labels, self.custom_functions)
 
 
 def default_columns(config: DataConfig, chosen: ObjectSelection) -> tuple[str, ...]:

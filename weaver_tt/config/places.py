@@ -17,6 +17,8 @@ def expressions_of_rows(config: DataConfig) -> dict[str, Expression]:
     if config.labels is not None:
         for name, expression in config.labels.expressions.items():
             found[f"labels.{name}"] = expression
+    for name, expression in config.windows.items():
+        found[f"task.targets.{name}.valid"] = expression
     if config.weights is not None:
         for expression in config.weights.branches:
             found[f"weights.weight_branches: {expression.source!r}"] = expression

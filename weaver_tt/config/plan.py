@@ -134,6 +134,7 @@ def _target_names(config: DataConfig) -> list[str]:
     expressions: list[Expression] = []
     if config.labels is not None:
         expressions += config.labels.expressions.values()
+        expressions += config.windows.values()
     if config.event_weight is not None:
         expressions.append(config.event_weight)
     names = []

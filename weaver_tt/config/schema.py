@@ -151,6 +151,38 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetLoss:
+    """A loss of a real target: its name (see ``weaver_tt/tasks/losses.py``) and its options.
+
+    ``delta``: where huber becomes straight. ``quantiles``: of pinball, one output for each of them;
+    another loss has none, and one output.
+    """
+
+    name: str
+    delta: float = 1.0
+    quantiles: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """How a real target of a row is learnt.
+
+    ``losses`` are empty where the target has those of the task. ``weight`` multiplies them. Rows
+    outside of the ``window`` have loss 0; with ``outside_counts`` they count in the mean loss.
+    """
+
+    losses: tuple[TargetLoss, ...] = ()
+    weight: float = 1.0
+    window: Expression | None = None
+    outside_counts: bool = False
+
+
+def window_label(target: str) -> str:
+    """The name, in a batch, of what tells which rows lie in the window of a target: 0 or 1."""
+    return f"{target}_valid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectSelection:
     """Objects of input group ``group`` to keep: the file is read as if it held only those.
 
@@ -325,6 +357,7 @@ class DataConfig:
     derived_outputs: Mapping[str, Expression] = field(default_factory=dict)
     transform_columns: tuple[str, ...] = ()
     report: Mapping[str, Expression] = field(default_factory=dict)
+    targets: Mapping[str, Target] = field(default_factory=dict)  # those that the task says more of
     custom_functions: str | None = None
 
     @property
@@ -403,6 +436,15 @@ class DataConfig:
     def label_type(self) -> str | None:
         """``simple``, ``custom``, ``per_object`` or, for several of them, ``mixed``."""
         return None if self.labels is None else self.labels.kind
+
+    @property
+    def windows(self) -> dict[str, Expression]:
+        """Target -> which rows of it are learnt, where the task says that."""
+        return {
+            name: target.window
+            for name, target in self.targets.items()
+            if target.window is not None
+        }
 
     @property
     def original_indices(self) -> list[str]:

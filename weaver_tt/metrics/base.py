@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -32,7 +32,9 @@ class Scored:
     ``counts``: objects of each row, so that per-object columns become jagged again. They include
     objects beyond the length of the input, which are not among the M entries.
     ``spread``: standard deviation over the members of an ensemble.
-    ``monitors``: quantities that meters and figures need, such as pT.
+    ``outside``: which targets lie outside of their window, and count in the mean loss with loss 0;
+    None where there are none.
+    ``monitors``: quantities that meters and figures need, such as pT; (M,) or (M, ...).
     ``all_defined``: whether it is known on the host that every target is defined, so that nobody
     has to wait for the device to look for those that are not.
     """
@@ -44,16 +46,19 @@ class Scored:
     spread: Tensor | None = None  # (M, K)
     monitors: dict[str, Tensor] | None = None  # (M,) each
     all_defined: bool = False
+    outside: Tensor | None = None  # bool, of the target's shape
 
     def detach(self) -> Scored:
         """The same entries, detached from the graph."""
         return replace(self, output=self.output.detach())
 
     def with_target(self) -> Scored:
-        """The entries that have a target, at least one of several."""
+        """The entries that have a target, at least one of several, or count with loss 0."""
         if self.target is None or self.all_defined:
             return self
         defined = is_defined(self.target)  # (M,) or (M, K)
+        if self.outside is not None:
+            defined = defined | self.outside
         return self.take(defined if defined.ndim == 1 else defined.flatten(1).any(1))
 
     def with_all_targets(self) -> Scored:
@@ -75,6 +80,7 @@ class Scored:
             target=None if self.target is None else self.target[chosen],
             weight=self.weight[chosen],
             spread=None if self.spread is None else self.spread[chosen],
+            outside=None if self.outside is None else self.outside[chosen],
             monitors=monitors,
         )
 
@@ -123,6 +129,43 @@ class Meter(ABC):
     def details(self, totals: Tensor) -> dict[str, Any]:
         """What scalars cannot say, from (summed) totals, ready for JSON; nothing by default."""
         return {}
+
+
+class PartMeter(Meter):
+    """A meter of a part of the outputs and targets of each entry.
+
+    ``part`` takes it, and leaves out the entries that have no such target.
+    """
+
+    def __init__(self, meter: Meter, part: Callable[[Scored], Scored]) -> None:
+        self.meter = meter
+        self.part = part
+
+    @property
+    def directions(self) -> Mapping[str, str | None]:  # type: ignore[override]
+        """Those of the meter."""
+        return self.meter.directions
+
+    def update(self, scored: Scored, losses: Tensor | None) -> None:
+        """Add the part of a batch; losses are those of whole entries, and not for the meter."""
+        if scored.target is not None:
+            self.meter.update(self.part(scored), None)
+
+    def totals(self) -> Tensor:
+        """A copy of all sums."""
+        return self.meter.totals()
+
+    def restore(self, totals: Tensor) -> None:
+        """Continue from these sums."""
+        self.meter.restore(totals)
+
+    def values(self, totals: Tensor) -> dict[str, float]:
+        """Those of the meter."""
+        return self.meter.values(totals)
+
+    def details(self, totals: Tensor) -> dict[str, Any]:
+        """Those of the meter."""
+        return self.meter.details(totals)
 
 
 class SumMeter(Meter):

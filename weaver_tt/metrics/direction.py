@@ -34,7 +34,7 @@ Directions = Mapping[str, Direction | None]
 
 # A metric is one of these, or begins with one and `_` or `@`: `auc_ovo`, `rejection@0.5_top` and
 # `mae_pt` are an auc, a rejection and a mae. A mean efficiency and a tag rate say how many objects
-# are tagged, not how well: they have no best value.
+# are tagged, not how well: they have no best value, and neither has a coverage.
 DIRECTIONS: Directions = {
     "loss": Direction.MIN,
     "accuracy": Direction.MAX,
@@ -48,6 +48,9 @@ DIRECTIONS: Directions = {
     "mae": Direction.MIN,
     "rmse": Direction.MIN,
     "bias": Direction.ZERO,
+    "resolution": Direction.MIN,
+    "coverage": None,
+    "coverage_error": Direction.MIN,
 }
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weaver_tt.config.schema import DataConfig, InputGroup
+from weaver_tt.config.targets import count_target_outputs
 from weaver_tt.errors import ConfigError, nearest, unknown_key
 from weaver_tt.options.literals import check_kinds
 
@@ -205,10 +206,16 @@ def hidden_layers(given: Sequence[tuple[int, float]]) -> list[tuple[int, float]]
 
 
 def num_outputs(config: DataConfig) -> int:
-    """The number K of outputs of a network with one for each class, and for each target."""
-    masks = {} if config.labels is None else config.labels.masks
-    # the mask of a target says which rows have one, and is not learnt
-    return max(len(config.label_value) - len(masks), 1)
+    """The number K of outputs of a network: one for each class, target and quantile of a target.
+
+    Raises:
+        ConfigError: the data YAML names a loss that there is not.
+    """
+    if config.labels is None:
+        return 1
+    targets = count_target_outputs(config)
+    of_objects = sum(len(labels) for labels in config.labels.object_targets.values())
+    return max(len(config.labels.classes) + targets + of_objects, 1)
 
 
 def model_info(config: DataConfig, names: Sequence[str]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
+    has_targets: ClassVar[bool] = False  # whether `task.targets` of the data YAML is for it
     column_prefix: ClassVar[str] = ""  # of the columns of a prediction file, such as score_
     modules: nn.Module | None = None
 

@@ -53,6 +53,8 @@ def make_task(config: DataConfig, loss: Loss | None = None) -> Task:
     for key in config.task.options:
         if key not in known:
             raise unknown_key(key, known, f"{config.source}: task")
+    if config.targets and not kind.has_targets:
+        raise unknown_key("targets", known, f"{config.source}: task")
     task = kind(config, loss=loss, **config.task.options)
     # now, and not after the first epoch
     task.check_watch(f"{config.source}: task.watch")
@@ -62,10 +64,12 @@ def make_task(config: DataConfig, loss: Loss | None = None) -> Task:
 def task_options(kind: type[Task]) -> list[str]:
     """The options that a data YAML may give to a task.
 
-    They are the keyword arguments of its ``__init__``, and ``watch``.
+    They are the keyword arguments of its ``__init__``, ``watch``, and what is said of each target.
     """
     options = ["watch"]
     for parameter in inspect.signature(kind.__init__).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY:
             options.append(parameter.name)
+    if kind.has_targets:
+        options.append("targets")
     return options

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.config.plan import Plan
-from weaver_tt.config.schema import CLASS_LABEL, NO_CLASS, DataConfig, Labels
+from weaver_tt.config.schema import CLASS_LABEL, NO_CLASS, DataConfig, Labels, window_label
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.rows import Floats, Integers
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column
@@ -81,6 +81,8 @@ def row_labels(
     error. A target that is NaN or infinite is NaN. Both are counted with their first place:
     ``row_numbers`` (R,) are those in the file ``where``.
 
+    Beside a target ``y`` with a window, ``y_valid`` float32 (R,) is 1 inside of it, else 0.
+
     Where prediction lacks columns, it goes without the classes, or without all targets.
     """
     accounting = Accounting()
@@ -98,9 +100,14 @@ def row_labels(
             found[CLASS_LABEL] = _classes_of_rows(
                 columns, labels, where, row_numbers, accounting, strict
             )
-    if labels.targets and can_compute(labels.targets.values(), table, plan):
+    needed = [*labels.targets.values(), *config.windows.values()]
+    if labels.targets and can_compute(needed, table, plan):
         with wrong.noted():
             columns = _row_columns(labels.targets, table, config, where)
+            for name, values in _row_columns(config.windows, table, config, where).items():
+                # what is NaN is in no window
+                is_inside = np.nan_to_num(values) != 0  # (R,)
+                found[window_label(name)] = is_inside.astype(np.float32)
         wrong.check()
         for name, values in columns.items():
             # where a target does not count, it may be anything

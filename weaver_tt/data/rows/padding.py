@@ -12,7 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weaver_tt.config.schema import CLASS_LABEL, NO_CLASS, DataConfig, InputGroup
+from weaver_tt.config.schema import (
+    CLASS_LABEL,
+    NO_CLASS,
+    DataConfig,
+    InputGroup,
+    window_label,
+)
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.host_counts import with_host_counts
 from weaver_tt.data.rows.rows import Floats, Integers, JaggedObjects, Rows, index_runs
@@ -199,15 +205,19 @@ class Padder:
         return batch
 
     def _count_undefined(self, rows: Rows) -> dict[str, int]:
-        """Label -> rows or objects of which it is undefined or masked, where there are some."""
+        """Label -> rows or objects of which it is undefined or masked, where there are some.
+
+        What is outside of the window of a target counts as masked.
+        """
         counts: dict[str, int] = {}
         for name, values in rows.labels.items():
             if name == CLASS_LABEL:
                 is_undefined = values == NO_CLASS  # (N,)
             else:
                 is_undefined = np.isnan(values)  # (N,)
-            if name in self._masks and self._masks[name] in rows.labels:
-                is_undefined = is_undefined | (rows.labels[self._masks[name]] == 0)
+            for which_rows in (self._masks.get(name), window_label(name)):
+                if which_rows in rows.labels:
+                    is_undefined = is_undefined | (rows.labels[which_rows] == 0)
             counts[name] = int(is_undefined.sum())
         for group, labels in rows.object_labels.items():
             of_labels = np.isnan(labels).sum(0).tolist()  # (L,)

@@ -1,0 +1,265 @@
+"""Real targets of a row: what a network gives for them, its loss, its meters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from weaver_tt.config.schema import DataConfig, Target, TargetLoss, window_label
+from weaver_tt.config.targets import log_bases, losses_of_targets, output_names_of
+from weaver_tt.data.rows.batch import Batch
+from weaver_tt.errors import ConfigError
+from weaver_tt.metrics.base import Meter, PartMeter, Scored, is_defined
+from weaver_tt.metrics.regression import CoverageMeter, RegressionMeter, TargetLossMeter
+from weaver_tt.nn.layers.quantiles import middle, rising
+from weaver_tt.tasks.losses import residual_loss
+
+
+@dataclass(frozen=True)
+class TargetOutputs:
+    """The outputs of one target: ``names`` of the columns ``first``, ``first`` + 1, ... of all.
+
+    ``losses``: each with the places of its outputs among them. ``quantiles`` are those that never
+    cross, in rising order: place -> quantile. ``central``: the place of what stands for the target
+    itself, a mean or the median; None where there is none.
+    """
+
+    target: Target
+    names: tuple[str, ...]
+    first: int
+    losses: tuple[tuple[TargetLoss, tuple[int, ...]], ...]
+    quantiles: Mapping[int, float]
+    central: int | None
+
+    @property
+    def columns(self) -> slice:
+        """Their columns among the outputs of all targets."""
+        return slice(self.first, self.first + len(self.names))
+
+
+def _outputs_of(target: Target, name: str, losses: tuple[TargetLoss, ...], first: int) -> Any:
+    levels = output_names_of(name, losses)
+    names = tuple(levels)
+    placed = []
+    for loss in losses:
+        own = tuple(output_names_of(name, [loss]))
+        placed.append((loss, tuple(names.index(output) for output in own)))
+    quantiles = {}
+    for output, level in sorted(levels.items(), key=lambda item: item[1] or 0):
+        if level is not None:
+            quantiles[names.index(output)] = level
+    central = None
+    if names[0] == name:
+        central = 0
+    else:
+        for place, level in quantiles.items():
+            if level == 0.5:
+                central = place
+    return TargetOutputs(target, names, first, tuple(placed), quantiles, central)
+
+
+class RealTargets:
+    """T real targets of a row, and K outputs: one of each target, or its quantiles.
+
+    A target ``x`` may come with ``x_mask``: rows where that is 0 do not count for ``x``, nor do
+    rows where ``x`` is NaN or infinite, or that lie outside of its window. The loss of a row is the
+    mean over its targets that count, each multiplied by its weight; that of a target is the sum
+    of its losses, and of several quantiles their mean.
+    """
+
+    def __init__(self, config: DataConfig, common: Any = None) -> None:
+        """``common``: the losses of targets for which the data YAML says nothing else.
+
+        Raises:
+            ConfigError: there is no such loss, or two outputs have one name.
+        """
+        assert config.labels is not None
+        self.source = config.source
+        self.names = config.labels.target_names
+        self.masks = config.labels.masks
+        self.windows = {name: window_label(name) for name in config.windows}
+        self.log_bases = log_bases(config)
+        self.outputs: list[TargetOutputs] = []
+        first = 0
+        for name, losses in losses_of_targets(config, common).items():
+            target = config.targets.get(name, Target())
+            self.outputs.append(_outputs_of(target, name, losses, first))
+            first += len(self.outputs[-1].names)
+        self.has_zero_losses = any(outputs.target.outside_counts for outputs in self.outputs)
+        self._check_names(config)
+
+    def _check_names(self, config: DataConfig) -> None:
+        """Raise ConfigError where an output has the name of another one, or of another label."""
+        assert config.labels is not None
+        taken = [name for name in config.labels.expressions if name not in self.names]
+        taken += self.value_names
+        for name in self.value_names:
+            if taken.count(name) > 1 or (name in self.names and name not in self._own_names()):
+                raise ConfigError(
+                    f"{self.source}: labels: {name!r} is also the name of an output, a quantile; "
+                    "rename the label"
+                )
+
+    def _own_names(self) -> set[str]:
+        """Targets that have an output of their own name."""
+        return {
+            name for name, own in zip(self.names, self.outputs, strict=True) if name in own.names
+        }
+
+    @property
+    def value_names(self) -> list[str]:
+        """The names of the K outputs: ``y``, or ``y_q16``, ``y_q84`` of quantiles."""
+        return [name for outputs in self.outputs for name in outputs.names]
+
+    @property
+    def has_quantiles(self) -> bool:
+        """Whether a target has other outputs than one of its own name."""
+        return self.value_names != self.names
+
+    @property
+    def changes_outputs(self) -> bool:
+        """Whether values are something else than the raw outputs."""
+        return self.has_quantiles
+
+    def read(self, batch: Batch) -> Tensor | None:
+        """The true values (N, T), NaN where a mask is off; None where the data lacks a label."""
+        needed = {*self.names, *self.masks.values(), *self.windows.values()}
+        if not needed <= batch.labels.keys():
+            return None
+        targets: list[Tensor] = []
+        for name in self.names:
+            target = batch.labels[name].float()  # (N,)
+            if name in self.masks:
+                counts = batch.labels[self.masks[name]] != 0  # (N,)
+                target = torch.where(counts, target, math.nan)
+            targets.append(target)
+        return torch.stack(targets, 1)
+
+    def is_outside(self, true: Tensor, batch: Batch) -> Tensor | None:
+        """Which known values (N, T) lie outside of their window; None without windows."""
+        if not self.windows:
+            return None
+        outside = []
+        for k, name in enumerate(self.names):
+            if name in self.windows:
+                is_inside = batch.labels[self.windows[name]] != 0  # (N,)
+                outside.append(~is_inside & is_defined(true[:, k]))
+            else:
+                outside.append(torch.zeros_like(true[:, k], dtype=torch.bool))
+        return torch.stack(outside, 1)
+
+    def counted_with_zero(self, outside: Tensor | None) -> Tensor | None:
+        """Those of the values ``outside`` (N, T) of a window that count in the mean loss."""
+        if outside is None or not self.has_zero_losses:
+            return None
+        counts = [outputs.target.outside_counts for outputs in self.outputs]
+        return outside & torch.tensor(counts, device=outside.device)
+
+    def values(self, raw: Tensor) -> Tensor:
+        """Raw outputs (M, K) -> values (M, K) whose quantiles rise."""
+        if not self.has_quantiles:
+            return raw
+        columns = list(raw.unbind(1))  # (M,) each
+        for outputs in self.outputs:
+            places = [outputs.first + place for place in outputs.quantiles]
+            if len(places) < 2:
+                continue
+            anchor = middle(list(outputs.quantiles.values()))
+            risen = rising(raw[:, places], anchor)  # (M, Q)
+            for place, column in zip(places, risen.unbind(1), strict=True):
+                columns[place] = column
+        return torch.stack(columns, 1)
+
+    def losses_of_targets(self, values: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of each target, 0 where it does not count; and where it counts: (M, T) both."""
+        counts = ~true.isnan()  # (M, T)
+        losses = []
+        for k, outputs in enumerate(self.outputs):
+            own = values[:, outputs.columns]  # (M, Q)
+            # NaN must not reach the gradient, where 0 times NaN would still be NaN
+            difference = own - true[:, k, None].nan_to_num()
+            residual = torch.where(counts[:, k, None], difference, 0.0)
+            parts = []
+            for loss, places in outputs.losses:
+                part = residual if len(places) == len(outputs.names) else residual[:, list(places)]
+                parts.append(residual_loss(part, loss))
+            losses.append(sum(parts[1:], parts[0]))  # (M,)
+        return torch.stack(losses, 1), counts
+
+    def losses(self, raw: Tensor, true: Tensor, with_zero: Tensor | None = None) -> Tensor:
+        """The loss of each entry (M,), from raw outputs (M, K) and true values (M, T).
+
+        ``with_zero`` (M, T): which targets count with a loss of 0.
+        """
+        each, counts = self.losses_of_targets(self.values(raw), true)
+        weights = [outputs.target.weight for outputs in self.outputs]
+        if any(weight != 1 for weight in weights):
+            each = each * each.new_tensor(weights)
+        if with_zero is not None:
+            counts = counts | with_zero
+        return each.sum(1) / counts.sum(1).clamp(min=1)
+
+    def loss_arguments(self, raw: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+        """What a network file's loss is called with, (M, K) each: each output with its target."""
+        if not self.has_quantiles:
+            return raw, true
+        repeated = []
+        for k, outputs in enumerate(self.outputs):
+            repeated += [true[:, k]] * len(outputs.names)
+        own = self.values(raw[:, : len(repeated)])
+        return torch.cat([own, raw[:, len(repeated) :]], 1), torch.stack(repeated, 1)
+
+    def activate(self, raw: Tensor) -> Tensor:
+        """Raw outputs (M, K) -> values in the units of the data."""
+        return self.values(raw)
+
+    def meters(self, alone: bool) -> list[Meter]:
+        """Errors of each target, their losses where there are several, coverage of quantiles.
+
+        ``alone``: there is nothing else to learn, so that a single target need not be named.
+        """
+        alone = alone and len(self.names) == 1
+        meters: list[Meter] = []
+        central = [k for k, outputs in enumerate(self.outputs) if outputs.central is not None]
+        if central:
+            names = [self.names[k] for k in central]
+            errors = RegressionMeter(names, alone=alone, log_bases=self.log_bases)
+            meters.append(PartMeter(errors, partial(self._central, targets=central)))
+            if not self.has_quantiles:
+                meters = [errors]
+        for k, outputs in enumerate(self.outputs):
+            if any(loss.quantiles for loss, _ in outputs.losses):
+                levels = list(outputs.quantiles.values())
+                coverage = CoverageMeter(self.names[k], levels, alone=alone)
+                meters.append(PartMeter(coverage, partial(self._quantiles, target=k)))
+        if not alone:
+            meters.append(TargetLossMeter(self.names, self._activated_losses))
+        return meters
+
+    def _activated_losses(self, scored: Scored) -> tuple[Tensor, Tensor]:
+        """Losses (M, T) of activated entries, and which count (M, T)."""
+        assert scored.target is not None
+        each, counts = self.losses_of_targets(scored.output, scored.target)
+        return each, counts if scored.outside is None else counts | scored.outside
+
+    def _central(self, scored: Scored, targets: list[int]) -> Scored:
+        """What stands for each of the ``targets`` themselves, (M, T) outputs and targets."""
+        assert scored.target is not None
+        columns = [self.outputs[k].first + (self.outputs[k].central or 0) for k in targets]
+        return replace(
+            scored, output=scored.output[:, columns], target=scored.target[:, targets], outside=None
+        )
+
+    def _quantiles(self, scored: Scored, target: int) -> Scored:
+        """The quantiles (M, Q) of a ``target``, and its true values (M, 1)."""
+        assert scored.target is not None
+        outputs = self.outputs[target]
+        columns = [outputs.first + place for place in outputs.quantiles]
+        true = scored.target[:, [target]]
+        return replace(scored, output=scored.output[:, columns], target=true, outside=None)
