@@ -1,5 +1,6 @@
 """The example for jet energies as a user runs it, on a small file with the columns it reads."""
 
+import json
 from pathlib import Path
 
 import awkward as ak
@@ -99,11 +100,23 @@ def test_jet_energies_are_trained_predicted_and_exported(
         predicted = tree["output_y"].array(library="np")
         truth = tree["y"].array(library="np")
         assert {"jet_pt", "gen_pt", "rho"} <= set(tree.keys())
+        corrected = tree["corrected_pt"].array(library="np")
+        expected = tree["jet_pt"].array(library="np") * np.exp(predicted)
     assert np.isfinite(predicted).all()
+    np.testing.assert_allclose(corrected, expected, rtol=1e-5)
     # the outlier is written, but unknown to losses and metrics
     assert np.flatnonzero(np.isnan(truth)).tolist() == [0]
     export = ["--export-onnx", "jets.onnx"]
     assert cli.train([*data, *trained, *export]) == 0
+    in_cpp = json.loads(Path("preprocess.json").read_text())
+    assert in_cpp["output_names"] == ["y", "corrected_pt"]
+    assert in_cpp["derived_inputs"]["var_names"] == ["jet_pt"]
+    onnx = ["-m", "jets.onnx", "-t", "test.root", "--predict", "--predict-output", "onnx.root"]
+    assert cli.train([*data[:2], *onnx, "--no-figures"]) == 0
+    with uproot.open("onnx.root") as file:
+        tree = file[file.keys()[0]]
+        np.testing.assert_allclose(tree["output_y"].array(library="np"), predicted, atol=1e-5)
+        np.testing.assert_allclose(tree["corrected_pt"].array(library="np"), corrected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

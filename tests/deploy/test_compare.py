@@ -14,6 +14,7 @@ from weaver_tt.deploy.compare import (
     with_empty_rows,
 )
 from weaver_tt.errors import DataError, OutputError
+from weaver_tt.network.outputs import Activated
 
 PAD = -7.0
 GROUPS = [
@@ -31,7 +32,7 @@ SAMPLE = {
 
 
 def double(inputs):
-    return 2 * inputs["jets"], None
+    return Activated(2 * inputs["jets"])
 
 
 def shapes(dynamic: list[str]) -> set[tuple[int, int]]:
@@ -101,7 +102,7 @@ def test_a_network_that_has_numbers_for_rows_without_objects_is_compared_on_two(
 def mean_of_jets(inputs):
     """NaN for a row without jets: 0 / 0."""
     real = inputs["jets"][:, :1] > 0
-    return (inputs["jets"] * real).sum(2) / real.sum(2), None
+    return Activated((inputs["jets"] * real).sum(2) / real.sum(2))
 
 
 def fails_without_jets(inputs):
@@ -150,38 +151,38 @@ def test_a_difference_at_one_shape_is_found(rows, objects):
     def wrong(inputs):
         output = double(inputs)[0]
         output[-1, 0, -1] += 0.25 * (tuple(output.shape) == (rows, 2, objects))
-        return output, None
+        return Activated(output)
 
     # values of 0 .. 2 are compared absolutely below 1 and relatively above
     assert 0.125 <= largest_difference(double, wrong, SAMPLE, CONFIG, ["jets"]).size <= 0.25 + 1e-6
 
 
 def test_large_values_are_compared_relatively():
-    one = lambda inputs: (torch.full((len(inputs["event"]), 1), 100.0), None)  # noqa: E731
-    other = lambda inputs: (torch.full((len(inputs["event"]), 1), 101.0), None)  # noqa: E731
+    one = lambda inputs: Activated(torch.full((len(inputs["event"]), 1), 100.0))  # noqa: E731
+    other = lambda inputs: Activated(torch.full((len(inputs["event"]), 1), 101.0))  # noqa: E731
     assert largest_difference(one, other, SAMPLE, CONFIG, []).size == pytest.approx(0.01)
 
 
 def test_a_difference_of_spreads_is_found():
-    one = lambda inputs: (inputs["event"], inputs["event"])  # noqa: E731
-    other = lambda inputs: (inputs["event"], inputs["event"] + 0.5)  # noqa: E731
+    one = lambda inputs: Activated(inputs["event"], inputs["event"])  # noqa: E731
+    other = lambda inputs: Activated(inputs["event"], inputs["event"] + 0.5)  # noqa: E731
     assert largest_difference(one, other, SAMPLE, CONFIG, []).size == pytest.approx(0.5)
 
 
 def test_nan_in_one_of_the_two_is_a_difference():
-    wrong = lambda inputs: (double(inputs)[0] * torch.nan, None)  # noqa: E731
+    wrong = lambda inputs: Activated(double(inputs)[0] * torch.nan)  # noqa: E731
     assert largest_difference(double, wrong, SAMPLE, CONFIG, []).size > 1e30
 
 
 def test_nan_in_both_agrees_with_a_warning(caplog):
-    nan = lambda inputs: (inputs["event"] * torch.nan, None)  # noqa: E731
+    nan = lambda inputs: Activated(inputs["event"] * torch.nan)  # noqa: E731
     with caplog.at_level(logging.WARNING, logger="weaver_tt"):
         assert largest_difference(nan, nan, SAMPLE, CONFIG, []).size == 0
     assert "NaN for 40 values" in caplog.text
 
 
 def test_outputs_of_another_shape_are_refused_and_told():
-    frozen = lambda inputs: (torch.zeros(3, 2, 5), None)  # noqa: E731
+    frozen = lambda inputs: Activated(torch.zeros(3, 2, 5))  # noqa: E731
     with pytest.raises(
         OutputError,
         match=r"gives \(3, 2, 5\) where torch gives \(1, 2, 5\) "
@@ -195,7 +196,11 @@ def test_a_network_that_needs_its_full_length_is_told_how_to_say_so():
         OutputError, match=r"the network itself fails for jets \(1, 2, 1\).*dynamic_axes"
     ):
         largest_difference(
-            lambda inputs: (inputs["jets"].view(-1, 2, 5), None), double, SAMPLE, CONFIG, ["jets"]
+            lambda inputs: Activated(inputs["jets"].view(-1, 2, 5)),
+            double,
+            SAMPLE,
+            CONFIG,
+            ["jets"],
         )
 
 
@@ -205,7 +210,7 @@ def test_a_difference_names_output_object_and_row():
         # row 12 is the fourth of the batch that begins with row 9
         if len(output) == 31:
             output[3, 1, 2] = 7
-        return output, None
+        return Activated(output)
 
     jets = SAMPLE["jets"].copy()
     jets[12, 1, 2] = 0.25
@@ -221,15 +226,15 @@ def test_a_difference_names_output_object_and_row():
 
 
 def test_a_difference_of_spreads_is_named_by_its_ending():
-    one = lambda inputs: (inputs["event"], inputs["event"] * 0)  # noqa: E731
-    other = lambda inputs: (inputs["event"], inputs["event"] * 0 + 0.5)  # noqa: E731
+    one = lambda inputs: Activated(inputs["event"], inputs["event"] * 0)  # noqa: E731
+    other = lambda inputs: Activated(inputs["event"], inputs["event"] * 0 + 0.5)  # noqa: E731
     found = largest_difference(one, other, SAMPLE, CONFIG, [], ["eff"])
     assert found.place.startswith("eff_std of row 0 of 40 (5 objects in jets)")
 
 
 def test_a_difference_at_other_lengths_alone_is_one_of_length():
-    frozen = lambda inputs: (inputs["jets"].sum(2) / 5, None)  # noqa: E731
-    mean = lambda inputs: (inputs["jets"].mean(2), None)  # noqa: E731
+    frozen = lambda inputs: Activated(inputs["jets"].sum(2) / 5)  # noqa: E731
+    mean = lambda inputs: Activated(inputs["jets"].mean(2))  # noqa: E731
     found = largest_difference(mean, frozen, SAMPLE, CONFIG, ["jets"])
     assert found.is_of_length
     assert found.at_own_length < 1e-6
@@ -263,14 +268,14 @@ def test_a_sample_of_other_data_is_named():
 
 def test_one_value_a_row_may_come_without_its_axis():
     """A regression of one label gives (N,) in torch and (N, 1) in the file."""
-    one = lambda inputs: (inputs["event"][:, 0], None)  # noqa: E731
-    other = lambda inputs: (inputs["event"] + 0.5, None)  # noqa: E731
+    one = lambda inputs: Activated(inputs["event"][:, 0])  # noqa: E731
+    other = lambda inputs: Activated(inputs["event"] + 0.5)  # noqa: E731
     # values between 0 and 1 are compared absolutely
     assert largest_difference(one, other, SAMPLE, CONFIG, []).size == pytest.approx(0.5)
 
 
 def test_a_network_that_looks_for_a_third_object_is_told_how_to_say_so():
-    third = lambda inputs: (inputs["jets"][:, :, 2], None)  # noqa: E731
+    third = lambda inputs: Activated(inputs["jets"][:, :, 2])  # noqa: E731
     with pytest.raises(OutputError, match=r"fails for jets \(1, 2, 1\).*index 2.*dynamic_axes"):
         largest_difference(third, third, SAMPLE, CONFIG, ["jets"])
 

@@ -22,7 +22,7 @@ from weaver_tt.deploy.export import DeployedNetwork, export_onnx
 from weaver_tt.deploy.onnx_network import OnnxNetwork
 from weaver_tt.deploy.sample import random_sample
 from weaver_tt.errors import ConfigError, OutputError
-from weaver_tt.network.network import Network, build_network
+from weaver_tt.network.network import Ensemble, Network, build_network
 from weaver_tt.options.train import NetworkOptions
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.registry import make_task
@@ -222,9 +222,9 @@ def test_classes_are_one_output_named_by_the_network_file(path):
     }
     np.testing.assert_allclose(found["softmax"].sum(1), 1, atol=1e-6)
     assert json.loads((path.parent / "preprocess.json").read_text())["output_names"] == [
-        "score_b",
-        "score_c",
-        "score_light",
+        "b",
+        "c",
+        "light",
     ]
 
 
@@ -401,8 +401,125 @@ def test_the_exporters_own_announcements_are_not_shown(config, task, path):
 
 
 def test_a_single_value_a_row_is_one_column():
-    deployed = DeployedNetwork([nn.Flatten(0)], activate=lambda output: output)
+    config = config_of(labels={"type": "custom", "value": {"y": "jet_pt"}})
+    deployed = DeployedNetwork([network_of(nn.Flatten(0))], make_task(config))
     assert deployed(torch.ones(3, 1))[0].shape == (3, 1)
+
+
+# row by row: the momentum that a network corrects, and the light-flavour tagger of b jets
+MOMENTA = torch.tensor([[30.0], [1000.0], [1.0]])
+
+
+class Constants(nn.Module):
+    """(N, 4, P) -> (N, K): the same numbers for every row."""
+
+    def __init__(self, *values: float) -> None:
+        super().__init__()
+        self.values = nn.Parameter(torch.tensor(values))
+
+    def forward(self, jets: Tensor) -> Tensor:
+        return self.values + 0 * jets.sum(2)[:, :1]
+
+
+def momenta_config(**derived: str) -> DataConfig:
+    return config_of(
+        labels={"type": "custom", "value": {"y": "np.log(gen_pt / raw_pt)"}},
+        observers=["raw_pt"],
+        derived_outputs=derived,
+    )
+
+
+def test_derived_outputs_are_in_the_graph_behind_the_outputs(path):
+    config = momenta_config(corrected_pt="raw_pt * np.exp(y)", shift="corrected_pt - raw_pt")
+    network = network_of(Constants(0.25), output_names=["softmax"])
+    assert export_onnx([network], make_task(config), config, path) < 1e-5
+    jets = rows(3, 4)
+    found = run(path, jets=jets, derived_inputs=MOMENTA.numpy())
+    # a regression is no softmax; one output (N, K + D), by hand: 30 exp(0.25) = 38.52
+    assert list(found) == ["output"]
+    np.testing.assert_allclose(
+        found["output"],
+        [[0.25, 38.5208, 8.5208], [0.25, 1284.025, 284.025], [0.25, 1.284025, 0.284025]],
+        rtol=1e-5,
+    )
+    described = json.loads((path.parent / "preprocess.json").read_text())
+    assert described["output_names"] == ["y", "corrected_pt", "shift"]
+    assert described["input_names"] == ["jets", "derived_inputs"]
+    # neither scaled nor clipped
+    assert described["derived_inputs"] == {
+        "var_names": ["raw_pt"],
+        "var_length": 1,
+        "var_infos": {
+            "raw_pt": {
+                "median": 0.0,
+                "norm_factor": 1.0,
+                "replace_inf_value": 0.0,
+                "lower_bound": -1e32,
+                "upper_bound": 1e32,
+                "pad": 0.0,
+            }
+        },
+    }
+
+
+def test_of_an_ensemble_the_mean_is_corrected_and_the_members_spread(path):
+    config = momenta_config(corrected_pt="raw_pt * np.exp(y)")
+    task = make_task(config)
+    members = [network_of(Constants(value)) for value in (0.0, 0.5)]
+    assert export_onnx(members, task, config, path) < 1e-5
+    inputs = {"jets": torch.from_numpy(rows(3, 4)), "derived_inputs": MOMENTA}
+    in_torch = Ensemble(members, task)(inputs)
+    exported = OnnxNetwork(path, config)(inputs)
+    for found in (in_torch, exported):
+        # of y: 0.25 +- 0.25
+        assert found.value.tolist() == [[0.25]] * 3
+        assert found.spread.tolist() == [[0.25]] * 3
+        # exp of the mean, 38.52, and not the mean of exp, 39.73; half of 30 exp(0.5) - 30
+        assert found.derived[0].item() == pytest.approx(30 * np.exp(0.25), rel=1e-5)
+        assert found.derived_spread[0].item() == pytest.approx(15 * (np.exp(0.5) - 1), rel=1e-5)
+    described = json.loads((path.parent / "preprocess.json").read_text())
+    assert described["output_names"] == ["y", "corrected_pt"]
+
+
+def test_a_discriminant_of_probabilities_needs_no_further_input(path):
+    config = config_of(
+        labels={"type": "simple", "value": ["b", "c", "light"]},
+        derived_outputs={"D_b": "np.log(b / (0.1 * c + 0.9 * light))"},
+    )
+    logits = np.log([0.5, 0.2, 0.3]).tolist()
+    network = network_of(Constants(*logits), output_names=["softmax"])
+    export_onnx([network], make_task(config), config, path)
+    found = run(path, jets=rows(2, 4))
+    assert list(found) == ["output"]
+    np.testing.assert_allclose(
+        found["output"], [[0.5, 0.2, 0.3, np.log(0.5 / 0.29)]] * 2, rtol=1e-5
+    )
+
+
+def test_infinite_logarithms_agree(path):
+    config = config_of(
+        labels={"type": "simple", "value": ["b", "light"]}, derived_outputs={"D": "np.log(b)"}
+    )
+    export_onnx([network_of(Constants(-200.0, 0.0))], make_task(config), config, path)
+    assert run(path, jets=rows(2, 4))["output"][0].tolist() == [0, 1, -np.inf]
+
+
+def test_a_file_with_derived_outputs_wants_the_same_of_the_data_yaml(path):
+    config = momenta_config(corrected_pt="raw_pt * np.exp(y)")
+    export_onnx([network_of(Constants(0.25))], make_task(config), config, path)
+    assert OnnxNetwork(path, config).derived == {"corrected_pt": "raw_pt * np.exp(y)"}
+    with pytest.raises(ConfigError, match=r"exported with derived_outputs .*raw_pt \* np.exp\(y\)"):
+        OnnxNetwork(path, momenta_config(corrected_pt="2 * raw_pt * np.exp(y)"))
+    with pytest.raises(ConfigError, match="says nothing of them: make them equal, or export again"):
+        OnnxNetwork(path, momenta_config())
+
+
+def test_a_file_without_derived_outputs_suits_a_yaml_that_has_some(path):
+    config = momenta_config()
+    export_onnx([network_of(Constants(0.25))], make_task(config), config, path)
+    network = OnnxNetwork(path, momenta_config(corrected_pt="raw_pt * np.exp(y)"))
+    assert network.derived == {}
+    assert network({"jets": torch.from_numpy(rows(3, 4))}).derived is None
 
 
 def test_configs_are_not_changed(config, task, path):

@@ -75,14 +75,14 @@ def per_row(tmp_path: Path) -> Path:
 
 def test_outputs_per_object_are_stacked(per_object):
     jets = torch.arange(12.0).reshape(2, 2, 3)
-    values, spread = OnnxNetwork(per_object, config_of(), threads=1)({"jets": jets})
+    values, spread, *_ = OnnxNetwork(per_object, config_of(), threads=1)({"jets": jets})
     assert torch.equal(values, torch.stack([jets[:, 0], -jets[:, 0]], 1))  # (N, K, P)
     assert torch.equal(spread, torch.stack([jets[:, 1], -jets[:, 1]], 1))
 
 
 def test_one_output_per_row_has_no_spread(per_row):
     network = OnnxNetwork(per_row, config_of())
-    values, spread = network({"jets": torch.arange(12.0).reshape(2, 2, 3)})
+    values, spread, *_ = network({"jets": torch.arange(12.0).reshape(2, 2, 3)})
     assert values.tolist() == [[2, 5], [8, 11]]
     assert spread is None
     assert network.activated
@@ -188,7 +188,7 @@ def test_a_label_may_end_like_a_spread(tmp_path):
     outputs = {"jet_eff_std": ["N", "P"]}
     path = write_graph(tmp_path / "model.onnx", "objects", outputs, nodes)
     jets = torch.arange(6.0).reshape(1, 2, 3)
-    values, spread = OnnxNetwork(path, config_of())({"jets": jets})
+    values, spread, *_ = OnnxNetwork(path, config_of())({"jets": jets})
     assert values.tolist() == [[[0, 1, 2]]]
     assert spread is None
 

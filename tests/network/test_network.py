@@ -85,12 +85,17 @@ def test_an_ensemble_gives_mean_and_population_spread_of_activated_outputs():
             return self.value.expand(len(x), 1)
 
     class Squares:
+        derived = None
+
+        def raw_columns(self, inputs):
+            return {}
+
         def activated_output(self, output):
             return output.square()
 
     members = [Network(Constant(value), ["x"]) for value in (1.0, 2.0, 3.0)]
     inputs = {"x": torch.zeros(2, 1)}
-    mean, spread = Ensemble(members, Squares())(inputs)
+    mean, spread, *_ = Ensemble(members, Squares())(inputs)
     assert Ensemble.activated is True
     assert mean.tolist() == [[pytest.approx(14 / 3)]] * 2
     assert (

@@ -292,7 +292,7 @@ def test_results_that_are_nan_are_written_and_told(tmp_path, task, caplog):
         """NaN for the jet of pt 2 and for all behind it."""
 
         def __call__(self, inputs: dict[str, Tensor]) -> Activated:
-            value, _ = super().__call__(inputs)
+            value = super().__call__(inputs).value
             return Activated(value.masked_fill(value > 0.015, np.nan))
 
     with caplog.at_level(logging.WARNING, logger="weaver_tt"):

@@ -100,15 +100,13 @@ def largest_difference(
     at_own_length = 0.0
     nan_values = 0
     for batch in comparison_batches(sample, config, dynamic):
-        expected = _evaluate(reference, batch)
-        found = _evaluate_exported(exported, batch)
+        # with derived outputs beside the outputs
+        expected = _evaluate(reference, batch).joined()
+        found = _evaluate_exported(exported, batch).joined()
         # the output, then its spread, which a single network does not have
         for ending, one, other in zip(("", SPREAD), expected, found, strict=True):
             if one is None or other is None:
                 continue
-            if one.dim() == 1:
-                # regression of one label may give (N,)
-                one = one.unsqueeze(1)
             if one.shape != other.shape:
                 shapes = f"{tuple(other.shape)} where torch gives {tuple(one.shape)}"
                 raise OutputError(
@@ -119,7 +117,8 @@ def largest_difference(
             nan_values += int(both_nan.sum())
             # absolute below 1, relative above
             difference = (other - one).abs() / one.abs().clamp(min=1)
-            difference = difference.masked_fill(both_nan, 0)
+            # equal infinities, such as those of the logarithm of 0, have no difference either
+            difference = difference.masked_fill(both_nan | (one == other), 0)
             # NaN in only one of the two is a difference without bound
             difference = difference.nan_to_num(nan=torch.inf)
             largest = float(difference.max())
@@ -157,7 +156,7 @@ def _describe_place(
         where += f"object {int(index[2])} in "
     where += f"row {row} of {_row_count(sample)}"
     for name, array in sample.items():
-        group = config.inputs[name]
+        group = config.batch_groups[name]
         if group.length is not None:
             padding = _padding(group, rows=1, slots=array.shape[2])
             objects = int((array[row : row + 1] != padding).any(axis=1).sum())
@@ -233,7 +232,7 @@ def comparison_batches(
     for lengths in _compared_lengths(sample, dynamic):
         resized = dict(sample)
         for name, length in lengths.items():
-            resized[name] = resize(sample[name], config.inputs[name], length)
+            resized[name] = resize(sample[name], config.batch_groups[name], length)
         slots = 1
         for array in resized.values():
             if array.ndim == 3:
@@ -285,14 +284,14 @@ def with_empty_rows(sample: Sample, config: DataConfig, reference: NetworkCall) 
     two are made up, the first and one in the middle, if the network has finite numbers for them: it
     need not stand what its data does not hold. The log says what is compared.
     """
-    groups = [name for name in sample if config.inputs[name].length is not None]
+    groups = [name for name in sample if config.batch_groups[name].length is not None]
     if not groups:
         return sample
     empty = find_empty_rows(sample, config)
     if len(empty):
         order = np.r_[empty[0], np.delete(np.arange(_row_count(sample)), empty[0])]
         return {name: array[order] for name, array in sample.items()}
-    made_up = {name: _empty_row(array, config.inputs[name]) for name, array in sample.items()}
+    made_up = {name: _empty_row(array, config.batch_groups[name]) for name, array in sample.items()}
     problem = _problem_with(reference, made_up)
     if problem is not None:
         log.warning(
@@ -313,7 +312,7 @@ def find_empty_rows(sample: Sample, config: DataConfig) -> npt.NDArray[np.int64]
     """The rows that have padding alone in all groups of objects, of which there is at least one."""
     empty = np.ones(_row_count(sample), dtype=bool)  # (R,)
     for name, array in sample.items():
-        group = config.inputs[name]
+        group = config.batch_groups[name]
         if group.length is not None:
             padding = _padding(group, len(array), array.shape[2])
             empty &= (array == padding).all(axis=(1, 2))
@@ -328,7 +327,7 @@ def _problem_with(reference: NetworkCall, rows: Sample) -> str | None:
     """What the torch network does with ``rows`` that it should not; None if all is well."""
     try:
         with torch.no_grad():
-            output, _ = reference({name: torch.tensor(array) for name, array in rows.items()})
+            output = reference({name: torch.tensor(array) for name, array in rows.items()}).value
     # whatever a network raises on rows that it was not made for
     except Exception as error:
         return f"fails on them ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
@@ -360,7 +359,7 @@ def select_inputs(sample: Sample, config: DataConfig, input_names: list[str]) ->
     for name in input_names:
         if name not in sample:
             raise DataError(f"the sample of rows has no input {name!r}; {nearest(name, sample)}")
-        expected = config.inputs[name].shape[1:]
+        expected = config.batch_groups[name].shape[1:]
         found = sample[name].shape[1:]
         if expected != found:
             raise DataError(

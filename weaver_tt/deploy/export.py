@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import weaver_tt
 from weaver_tt.config.load import save_config
-from weaver_tt.config.schema import DataConfig
+from weaver_tt.config.schema import DERIVED_INPUTS, DataConfig
 from weaver_tt.deploy.attention import attention_of_any_length
 from weaver_tt.deploy.compare import (
     FIXED_LENGTH_HINT,
@@ -36,8 +36,8 @@ from weaver_tt.deploy.preprocess import make_preprocess
 from weaver_tt.deploy.sample import Sample, random_sample
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.log import log
+from weaver_tt.network.derived import combine_members
 from weaver_tt.network.network import Ensemble, Network
-from weaver_tt.network.outputs import Output
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.git import git_hash
 from weaver_tt.system.json_files import json_text, strict_json_text
@@ -45,42 +45,46 @@ from weaver_tt.system.user_code import is_user_file
 from weaver_tt.system.wording import counted
 from weaver_tt.tasks.base import Task
 
+# what a graph's output may be called where it is the probabilities of classes alone
+SOFTMAX = "softmax"
+
 # newest version of the file format that ONNX Runtime in FCCAnalyses, k4MLJetTagger and CMSSW reads
 NEWEST_IR = 8
 
 
 class DeployedNetwork(nn.Module):
-    """What is exported: the mean of the members' activated outputs and, of several, their spread.
+    """What is exported: the mean of the members' activated outputs, and what is derived of it.
 
-    Inputs are positional, (N, C, P) or (N, C). Outputs are those of the graph: K times (N, P) for
-    per-object networks, else one (N, K); then as many standard deviations (of the population) when
-    there are several members.
+    Inputs are positional, (N, C, P) or (N, C): those of the members, then ``derived_inputs`` where
+    there is such a group. Outputs are those of the graph: K times (N, P) for per-object networks,
+    else one (N, K + D) with the D derived outputs; then as many standard deviations (of the
+    population) when there are several members.
     """
 
-    def __init__(self, modules: list[nn.Module], activate: Callable[[Output], Tensor]) -> None:
-        """``activate``, a task's ``activated_output``, takes what a module returns."""
+    def __init__(self, members: Sequence[Network], task: Task) -> None:
+        """``members`` are networks that differ in their weights alone."""
         super().__init__()
-        self.members = nn.ModuleList(modules)
-        self.activate = activate
+        self.members = nn.ModuleList([member.unwrapped for member in members])
+        self.input_names = members[0].input_names
+        self.task = task
+        self.derived = task.derived
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Graph inputs -> graph outputs."""
-        activated = [self.activate(member(*inputs)) for member in self.members]
-        outputs = torch.stack(activated)  # (E, N, K) or (E, N, K, P)
-        mean = outputs.mean(0)
-        if len(self.members) == 1:
+        number = len(self.input_names)
+        of_members = [
+            self.task.activated_output(member(*inputs[:number])) for member in self.members
+        ]
+        columns = self.task.raw_columns(dict(zip([DERIVED_INPUTS], inputs[number:], strict=False)))
+        mean, spread = combine_members(of_members, self.derived, columns).joined()
+        if spread is None:
             return _graph_outputs(mean)
-        spread = (outputs - mean).square().mean(0).sqrt()
         return _graph_outputs(mean) + _graph_outputs(spread)
 
 
 def _graph_outputs(output: Tensor) -> tuple[Tensor, ...]:
-    """(N, K, P) -> K times (N, P); (N, K) -> itself; (N,) -> (N, 1)."""
-    if output.dim() == 3:
-        return output.unbind(1)
-    if output.dim() == 1:
-        output = output.unsqueeze(1)
-    return (output,)
+    """(N, K, P) -> K times (N, P); (N, K) -> itself."""
+    return output.unbind(1) if output.dim() == 3 else (output,)
 
 
 class GraphLayout:
@@ -91,20 +95,27 @@ class GraphLayout:
     ) -> None:
         info = members[0].info
         self.inputs = list(members[0].input_names)
+        if config.derived_inputs is not None:
+            self.inputs.append(DERIVED_INPUTS)
         self.per_object = per_object
+        leaving = [*task.value_names, *config.derived_outputs]
         if per_object:
-            names = list(task.output_names)
+            names = list(task.value_names)
         else:
             # one output (N, K), which the network file may name
             names = list(info.get("output_names") or ["output"])[:1]
+            classes = [] if config.labels is None else list(config.labels.classes)
+            if names == [SOFTMAX] and leaving != classes:
+                # that is probabilities, and nothing else
+                names = ["output"]
         self.outputs = list(names)
         if len(members) > 1:
             self.outputs += [name + SPREAD for name in names]
         # what a reader calls the values: the graph's outputs, or the K columns of its only output
-        self.values = list(self.outputs if per_object else task.output_names)
+        self.values = list(self.outputs if per_object else leaving)
         self.dynamic = []
         for name in self.inputs:
-            has_objects = config.inputs[name].length is not None
+            has_objects = config.batch_groups[name].length is not None
             if has_objects and _takes_any_length(name, info.get("dynamic_axes")):
                 self.dynamic.append(name)
         self.axes = self._dynamic_axes(config)
@@ -171,18 +182,20 @@ def export_onnx(
             "comparing on random rows"
         )
         sample = random_sample(config)
-    inputs = select_inputs(sample, config, list(members[0].input_names))
     reference = Ensemble(members, task)
     for member in members:
         member.eval()
-    rows = with_empty_rows(inputs, config, reference)
+    names = list(members[0].input_names)
+    if config.derived_inputs is not None:
+        names.append(DERIVED_INPUTS)
+    rows = with_empty_rows(select_inputs(sample, config, names), config, reference)
     example = {name: torch.tensor(array[:3]) for name, array in rows.items()}
     with torch.no_grad():
-        output, _ = reference(example)  # (N, K, P), (N, K) or (N,)
+        output = reference(example).value  # (N, K, P), (N, K) or (N,)
     graph = GraphLayout(members, task, config, per_object=output.dim() == 3)
     sidecar = make_preprocess(config, graph.inputs, graph.values, graph.dynamic)
     all_metadata = make_metadata(task, config, graph, sidecar) | dict(metadata or {})
-    deployed = DeployedNetwork([member.unwrapped for member in members], task.activated_output)
+    deployed = DeployedNetwork(members, task)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # on the same disk, so that the finished files only have to be renamed
@@ -300,8 +313,9 @@ def make_metadata(
         "git_hash": git_hash() or "unknown",
         "task": task.name,
         "layout": "objects" if graph.per_object else "rows",
-        "outputs": list(task.output_names),
-        "inputs": {name: config.inputs[name].names for name in graph.inputs},
+        "outputs": list(task.value_names),
+        "derived": {name: found.source for name, found in config.derived_outputs.items()},
+        "inputs": {name: config.batch_groups[name].names for name in graph.inputs},
         "preprocess": sidecar,
         "data_config": config.text,
     }

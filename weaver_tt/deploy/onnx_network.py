@@ -59,6 +59,12 @@ class OnnxNetwork:
                 f"{self.path}: not written by weaver_tt "
                 "(its metadata say nothing of layout, outputs and preprocess)"
             )
+        # name -> expression; files of earlier versions know nothing of such
+        where = f"{self.path}: damaged metadata 'derived'"
+        self.derived: dict[str, str] = parse_json(
+            self.metadata.get("derived", "{}"), NamesTo(TEXT), where
+        )
+        _check_derived(self.path, self.derived, config)
         where = f"{self.path}: damaged metadata 'preprocess'"
         preprocess = parse_json(self.metadata["preprocess"], PREPROCESS, where)
         _check_inputs(self.path, preprocess, self.input_names, config)
@@ -68,7 +74,7 @@ class OnnxNetwork:
         """Evaluate the network: its output, and the output's spread if the file has one.
 
         Inputs by group are (N, C, P) or (N, C), both results (N, K, P) per object or (N, K) per
-        row.
+        row, with what the file derives of them.
 
         Raises:
             OutputError: ONNX Runtime cannot run inputs of these shapes.
@@ -92,8 +98,11 @@ class OnnxNetwork:
                 spreads.append(result)
             else:
                 values.append(result)
-        spread = self._join(spreads) if spreads else None
-        return Activated(self._join(values), spread)
+        value, derived = self._split(self._join(values))
+        if not spreads:
+            return Activated(value, None, derived)
+        spread, derived_spread = self._split(self._join(spreads))
+        return Activated(value, spread, derived, derived_spread)
 
     @property
     def has_spread(self) -> bool:
@@ -104,6 +113,13 @@ class OnnxNetwork:
         """Graph outputs as one tensor: K times (N, P) -> (N, K, P); (N, K) as it is."""
         output = np.stack(outputs, axis=1) if self.per_object else outputs[0]
         return torch.from_numpy(output)
+
+    def _split(self, output: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(N, K + D) -> outputs (N, K) and derived ones (N, D); None where there are none."""
+        if not self.derived:
+            return output, None
+        number = output.shape[1] - len(self.derived)
+        return output[:, :number], output[:, number:]
 
     def train(self, mode: bool = True) -> OnnxNetwork:
         """Do nothing: an exported network can only be evaluated."""
@@ -164,6 +180,20 @@ def _check_sizes(path: Path) -> None:
             raise ConfigError(f"{path}: {value.name!r} would hold {values} values")
 
 
+def _check_derived(path: Path, derived: Mapping[str, str], config: DataConfig) -> None:
+    """Compare what the graph derives of its outputs with what the data YAML says.
+
+    Raises:
+        ConfigError: it is something else; a file that derives nothing suits every YAML.
+    """
+    expected = {name: expression.source for name, expression in config.derived_outputs.items()}
+    if derived and list(derived.items()) != list(expected.items()):
+        raise ConfigError(
+            f"{path}: was exported with derived_outputs {derived}; {config.source} says "
+            f"{expected or 'nothing of them'}: make them equal, or export again"
+        )
+
+
 def _check_inputs(
     path: Path, trained: dict[str, Any], input_names: list[str], config: DataConfig
 ) -> None:
@@ -173,22 +203,22 @@ def _check_inputs(
         ConfigError: they differ; the message says in what.
     """
     for name in input_names:
-        if name not in config.inputs:
+        if name not in config.batch_groups:
             raise ConfigError(
                 f"{path}: takes input {name!r}, which {config.source} does not define; "
-                f"{nearest(name, config.inputs)}"
+                f"{nearest(name, config.batch_groups)}"
             )
         if "var_names" not in trained.get(name, ()):
             raise ConfigError(f"{path}: its metadata 'preprocess' do not describe input {name!r}")
         expected = trained[name]["var_names"]
-        found = config.inputs[name].names
+        found = config.batch_groups[name].names
         if expected != found:
             in_training = f"{len(expected)} variables {', '.join(expected)}"
             in_data = f"{len(found)}: {', '.join(found)}"
             raise ConfigError(
                 f"{path}: input {name!r} has the {in_training}; {config.source} gives {in_data}"
             )
-        for variable in config.inputs[name].variables:
+        for variable in config.batch_groups[name].variables:
             before = trained[name]["var_infos"].get(variable.name)
             now = variable_info(variable, config.source)
             if before != now:

@@ -33,7 +33,7 @@ def make_preprocess(
     """
     content: dict[str, Any] = {"output_names": list(output_names), "input_names": list(input_names)}
     for name in input_names:
-        group = config.inputs[name]
+        group = config.batch_groups[name]
         infos = {}
         for variable in group.variables:
             infos[variable.name] = variable_info(variable, config.source)

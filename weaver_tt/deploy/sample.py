@@ -128,7 +128,7 @@ def check_sample(sample: Sample, config: DataConfig, model: str | Path) -> None:
     rows = {len(values) for values in sample.values()}
     if len(rows) > 1:
         raise DataError(f"{model}: the groups of its sample differ in their rows")
-    for name, group in config.inputs.items():
+    for name, group in config.batch_groups.items():
         if name not in sample:
             raise DataError(
                 f"{model}: its sample has no group {name!r}; {nearest(name, sample)}; give rows "
@@ -162,7 +162,7 @@ def random_sample(config: DataConfig, rows: int = 256, seed: int = 1) -> Sample:
     # length -> number of objects (R,): groups of one length describe the same objects
     counts: dict[int, npt.NDArray[np.int64]] = {}
     sample: Sample = {}
-    for name, group in config.inputs.items():
+    for name, group in config.batch_groups.items():
         if group.length is None:
             columns = [_random_values(variable, random, (rows,)) for variable in group.variables]
             sample[name] = np.stack(columns, axis=1).astype(np.float32)

@@ -163,7 +163,7 @@ class Pass:
         if self.write is not None:
             written = _activated(scored, task, self.network)
             self._without_output += int((~_has_output(written)).sum())
-            self.write(_with_observers(task, written, batch))
+            self.write(_with_observers(task, written, output, batch))
             # in training and validation NaN has to reach the loss, which stops there
             labelled, losses = _with_output(labelled, losses)
         if labelled.target is not None:
@@ -264,12 +264,12 @@ def _activated(scored: Scored, task: Task, network: Runnable) -> Scored:
     return replace(scored, output=task.activate(scored.output))
 
 
-def _with_observers(task: Task, scored: Scored, batch: Batch) -> dict[str, Any]:
-    """The columns of the task and the observers of a batch, by name.
+def _with_observers(task: Task, scored: Scored, output: Output, batch: Batch) -> dict[str, Any]:
+    """The columns of the task, what is derived of its outputs, and the observers of a batch.
 
     An observer may well be a label, as the data have it: classes come as such.
     """
-    columns = task.columns(scored)
+    columns = task.columns(scored) | task.derived_columns(output)
     labels = task.config.labels
     results = columns.keys() - (set() if labels is None else labels.expressions.keys())
     refuse_observers(task, results & batch.observers.keys())

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from weaver_tt.config.labels import may_be_class_number
 from weaver_tt.config.schema import DataConfig, InputGroup
 from weaver_tt.config.targets import count_target_outputs
 from weaver_tt.errors import ConfigError, nearest, unknown_key
@@ -229,11 +230,15 @@ def model_info(config: DataConfig, names: Sequence[str]) -> dict[str, Any]:
         if config.inputs[name].length is not None:
             # groups of the same objects share the symbol: pf_features and pf_mask have n_pf each
             axes[name][2] = f"n_{collection_name(name)}"
-    axes["softmax"] = {0: "N"}
+    # a label that may be the number of a class makes a classifier
+    is_classifier = config.label_type == "simple" or may_be_class_number(config.labels)
+    is_classifier = is_classifier and (config.task is None or config.task.name != "regression")
+    output = "softmax" if is_classifier else "output"
+    axes[output] = {0: "N"}
     return {
         "input_names": list(names),
         "input_shapes": {name: config.input_shapes[name] for name in names},
-        "output_names": ["softmax"],
+        "output_names": [output],
         "dynamic_axes": axes,
     }
 

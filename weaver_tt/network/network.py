@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import TrainingError
+from weaver_tt.network.derived import DerivedOutputs, combine_members
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.outputs import Activated, Output, shape_text
 from weaver_tt.nn.objects.sharing import sharing
@@ -112,6 +113,13 @@ class Network:
 class Activation(Protocol):
     """What an ensemble needs of a task."""
 
+    @property
+    def derived(self) -> DerivedOutputs | None:
+        """What is computed from the values of a network; None for nothing."""
+
+    def raw_columns(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The raw columns (N,) of a batch's inputs that leave with the values."""
+
     def activated_output(self, output: Output) -> Tensor:
         """What a module returned -> probabilities, efficiencies, values in one tensor."""
 
@@ -129,20 +137,17 @@ class Ensemble:
             raise TrainingError("an ensemble needs at least one network")
         self.members = list(members)
         self.task = task
+        self.derived = task.derived
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Activated:
         """Mean over members of the activated outputs, and their population standard deviation.
 
-        There is no deviation (None) of a single member.
+        There is no deviation (None) of a single member. The same of derived outputs.
         """
         # probabilities are averaged, not logits
         with sharing(len(self.members) > 1):
             of_members = [self.task.activated_output(member(inputs)) for member in self.members]
-        outputs = torch.stack(of_members)  # (E, N, K) or (E, N, K, P)
-        mean = outputs.mean(0)
-        if len(self.members) == 1:
-            return Activated(mean)
-        return Activated(mean, outputs.std(0, correction=0))
+        return combine_members(of_members, self.derived, self.task.raw_columns(inputs))
 
     @property
     def has_spread(self) -> bool:

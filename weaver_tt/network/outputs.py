@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from weaver_tt.errors import ConfigError
@@ -27,6 +28,25 @@ class Activated(NamedTuple):
 
     value: Tensor  # (N, K) or (N, K, P)
     spread: Tensor | None = None  # the same shape: standard deviation over members
+    derived: Tensor | None = None  # (N, D), derived_outputs of the data YAML
+    derived_spread: Tensor | None = None  # (N, D)
+
+    def joined(self) -> tuple[Tensor, Tensor | None]:
+        """Outputs and derived ones side by side, (N, K + D), and their spread.
+
+        Outputs of objects stay (N, K, P).
+        """
+        spread = self.spread
+        if spread is not None:
+            spread = _side_by_side(spread, self.derived_spread)
+        return _side_by_side(self.value, self.derived), spread
+
+
+def _side_by_side(values: Tensor, derived: Tensor | None) -> Tensor:
+    """(N, K) or (N,) of one output, and (N, D) -> (N, K + D)."""
+    if values.dim() == 1:
+        values = values.unsqueeze(1)
+    return values if derived is None else torch.cat([values, derived], 1)
 
 
 def first_tensor(output: Output) -> Tensor:

@@ -323,6 +323,13 @@ def _load_part(config: DataConfig, options: RunOptions, device: torch.device) ->
     members = []
     if is_onnx(model):
         exported = OnnxNetwork(model, config, threads=options.train.num_threads)
+        if config.derived_outputs and not exported.derived:
+            log.warning(
+                "%s: exported without derived_outputs, so that %s is not written; export it again",
+                model,
+                ", ".join(config.derived_outputs),
+            )
+            config = replace(config, derived_outputs={})
     else:
         members = load_members(config, options, device)
     # an exported network says itself what it was trained for

@@ -32,6 +32,7 @@ from weaver_tt.engine.update import make_update
 from weaver_tt.errors import TrainingError
 from weaver_tt.formats.writers import Columns, check_suffix
 from weaver_tt.log import quiet_log
+from weaver_tt.network.network import Ensemble
 from weaver_tt.nn.layers.norm_over_ranks import check_norms
 from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.output.predict import check_observer_names
@@ -221,8 +222,8 @@ def thrown_away() -> Iterator[None]:
 def try_network(config: DataConfig, options: RunOptions, first: Sequence[FirstRows]) -> None:
     """Take one step of a training on a few of the ``first`` rows, with a network of its own.
 
-    Forward, loss, backward and optimizer, then a prediction. Rows that are too few to tell anything
-    are not tried.
+    Forward, loss, backward and optimizer, then a validation and a prediction. Rows that are too few
+    to tell anything are not tried.
 
     Raises:
         WeaverError: something is wrong.
@@ -256,8 +257,10 @@ def try_network(config: DataConfig, options: RunOptions, first: Sequence[FirstRo
             )
     network.eval()
     task.train(False)
+    run_epoch(network, task, [batch], device=device, amp=amp)
     written: list[Columns] = []
     # with labels, as in tests, and without, as in data: labels may be observers too
     batches = [batch, replace(batch, labels={})]
-    run_epoch(network, task, batches, write=written.append, device=device, amp=amp)
+    predictor = Ensemble([network], task)
+    run_epoch(predictor, task, batches, write=written.append, device=device, amp=amp)
     check_observer_names(task, written[-1])

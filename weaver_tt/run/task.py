@@ -34,7 +34,8 @@ def make_run_task(config: DataConfig, options: RunOptions, seed: int = 0) -> Tas
         else:
             task = make_task(config, own_loss)
             file.check_loops(config, settings, task.name)
-    # a metric that is not measured is refused before anything is trained
+    # what does not fit is refused before anything is trained
+    task.check_derived()
     if options.train.watch is not None:
         task.choose(options.train.watch)
         task.check_watch("--watch")

@@ -15,6 +15,7 @@ from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.base import Meter, Scored, has_all_targets
 from weaver_tt.metrics.direction import DIRECTIONS, Direction, metric_direction
+from weaver_tt.network.derived import DerivedOutputs, raw_columns
 from weaver_tt.network.outputs import Activated, Output, first_tensor, shape_text
 from weaver_tt.system.user_code import noting_call
 
@@ -193,7 +194,10 @@ class Task(ABC):
             spread=output if spread else None,
             monitors={},
         )
-        return self.columns(nothing)
+        # as an ensemble would give them
+        derived = torch.zeros(0, len(self.config.derived_outputs))  # (0, D)
+        activated = Activated(output, None, derived, derived if spread else None)
+        return self.columns(nothing) | self.derived_columns(activated)
 
     @property
     @abstractmethod
@@ -207,6 +211,60 @@ class Task(ABC):
         Classes and targets by the names of the YAML; what a subclass appends has no prefix.
         """
         return [name.removeprefix(self.column_prefix) for name in self.output_names]
+
+    @property
+    def derived(self) -> DerivedOutputs | None:
+        """What the data YAML derives from the K outputs; None for nothing.
+
+        Raises:
+            ConfigError: an expression names an output that the network does not have.
+        """
+        if not self.config.derived_outputs:
+            return None
+        return DerivedOutputs(self.config, self.value_names)
+
+    @property
+    def column_names(self) -> list[str]:
+        """Columns of a prediction file that are results: outputs, then derived ones."""
+        return [*self.output_names, *self.config.derived_outputs]
+
+    def check_derived(self) -> None:
+        """Check that derived outputs are made of outputs, and have columns of their own.
+
+        Raises:
+            ConfigError: they read an output that there is not, or are named as another column.
+        """
+        if self.derived is None:
+            return
+        columns = [*self.output_names, *(f"{name}_std" for name in self.output_names)]
+        for name in self.derived.names:
+            for column in (name, f"{name}_std"):
+                if column in columns:
+                    raise ConfigError(
+                        f"{self.config.source}: derived_outputs.{name}: {column!r} is a column of "
+                        "predictions already; choose another name"
+                    )
+
+    def raw_columns(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The raw columns (N,) by name that derived outputs and transforms of targets need.
+
+        ``inputs`` are those of a batch.
+        """
+        return raw_columns(self.config, inputs)
+
+    def derived_columns(self, output: Output) -> dict[str, Any]:
+        """Derived outputs by name, (N,) each, and ``NAME_std`` with an ensemble.
+
+        None of what a module returned itself: only an :class:`Activated` output has them.
+        """
+        columns: dict[str, Any] = {}
+        if not isinstance(output, Activated):
+            return columns
+        for values, ending in ((output.derived, ""), (output.derived_spread, "_std")):
+            if values is not None:
+                names = [f"{name}{ending}" for name in self.config.derived_outputs]
+                columns |= dict(zip(names, values.cpu().numpy().T, strict=True))
+        return columns
 
     def output_tensor(self, output: Output) -> Tensor:
         """The K outputs (N, K) or (N, K, P) of what the module returned: its first tensor.

@@ -1,0 +1,184 @@
+"""Derived outputs as a user meets them: a corrected momentum in predictions and in the graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import yaml
+
+from weaver_tt import cli
+
+ROWS = 24
+NETWORK = """
+import torch
+
+
+class Net(torch.nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.layer = torch.nn.Linear(inputs, outputs)
+
+    def forward(self, jet):
+        return self.layer(jet)
+
+
+def get_model(data_config, outputs=1):
+    return Net(len(data_config.input_dicts["jet"]), outputs), {"input_names": ["jet"]}
+"""
+JETS = {
+    "new_variables": {"log_pt": "np.log(jet_pt)"},
+    "inputs": {"jet": {"length": None, "vars": ["log_pt", "jet_eta"]}},
+    "preprocess": {"method": "auto"},
+    "labels": {"type": "custom", "value": {"y": "np.log(gen_pt / jet_pt)"}},
+    "observers": ["jet_pt", "gen_pt?"],
+    "derived_outputs": {"corrected_pt": "jet_pt * np.exp(y)"},
+}
+FLAVOURS = {
+    **JETS,
+    "labels": {"type": "simple", "value": ["b", "c", "light"]},
+    "derived_outputs": {"D_b": "np.log(b / (0.1 * c + 0.9 * light))"},
+}
+
+
+class Jets:
+    """``train.py`` on a few jets, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        random = np.random.default_rng(1)
+        jet_pt = random.uniform(30, 300, ROWS)
+        flavour = np.arange(ROWS) % 3
+        columns = {
+            "jet_pt": jet_pt,
+            "jet_eta": random.normal(size=ROWS),
+            "gen_pt": jet_pt * random.normal(1.1, 0.1, ROWS),
+        }
+        columns |= {name: flavour == number for number, name in enumerate(("b", "c", "light"))}
+        ak.to_parquet(ak.zip(columns), folder / "jets.parquet")
+        data = ak.zip({name: columns[name] for name in ("jet_pt", "jet_eta")})
+        ak.to_parquet(data, folder / "data.parquet")
+        (folder / "net.py").write_text(NETWORK)
+
+    def write_yaml(self, values: dict[str, object], name: str = "data.yaml") -> None:
+        (self.folder / name).write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def __call__(self, *flags: object) -> int:
+        common = ["-c", self.folder / "data.yaml", "--gpus", "", "--no-progress", "--no-figures"]
+        return cli.train([str(flag) for flag in [*common, *flags]])
+
+    def train(self, *flags: object) -> int:
+        cut = ["--num-epochs", 1, "--batch-size", 8, "--seed", 3, "--tensorboard", "off"]
+        network = ["-n", self.folder / "net.py", "-m", self.folder / "net"]
+        return self("-i", self.folder / "jets.parquet", *network, *cut, *flags)
+
+    def export(self, *flags: object) -> int:
+        network = ["-n", self.folder / "net.py", "-m", self.folder / "net"]
+        return self(*network, "--export-onnx", self.folder / "net.onnx", *flags)
+
+    def predict(self, model: str, *flags: object, files: str = "jets.parquet") -> ak.Array:
+        network = [] if model.endswith(".onnx") else ["-n", self.folder / "net.py"]
+        output = self.folder / "pred.parquet"
+        place = ["-t", self.folder / files, "--predict-output", output]
+        assert self("--predict", "-m", self.folder / model, *network, *place, *flags) == 0
+        return ak.from_parquet(output)
+
+
+@pytest.fixture
+def jets(tmp_path) -> Jets:
+    return Jets(tmp_path)
+
+
+def test_a_corrected_momentum_is_written_by_torch_and_by_onnx_alike(jets):
+    jets.write_yaml(JETS)
+    assert jets.train("--ensemble", 2) == 0
+    in_torch = jets.predict("net")
+    assert in_torch.fields == [
+        "output_y",
+        "output_y_std",
+        "y",
+        "corrected_pt",
+        "corrected_pt_std",
+        "jet_pt",
+        "gen_pt",
+    ]
+    expected = in_torch.jet_pt * np.exp(in_torch.output_y)
+    np.testing.assert_allclose(in_torch.corrected_pt, expected, rtol=1e-6)
+    # of two members a and b: (exp(a) - exp(b)) / 2, with a, b = mean +- spread
+    expected = in_torch.corrected_pt * np.sinh(in_torch.output_y_std)
+    np.testing.assert_allclose(in_torch.corrected_pt_std, expected, rtol=1e-3)
+    assert min(in_torch.corrected_pt_std) > 0
+    assert jets.export() == 0
+    in_onnx = jets.predict("net.onnx")
+    assert in_onnx.fields == in_torch.fields
+    for name in in_torch.fields:
+        np.testing.assert_allclose(in_onnx[name], in_torch[name], rtol=1e-4, atol=1e-6)
+
+
+def test_data_without_truth_are_corrected(jets):
+    jets.write_yaml(JETS)
+    assert jets.train() == 0
+    found = jets.predict("net", files="data.parquet")
+    assert found.fields == ["output_y", "corrected_pt", "jet_pt"]
+    assert np.isfinite(found.corrected_pt.to_numpy()).all()
+
+
+def test_no_selected_row_gives_the_same_columns(jets):
+    jets.write_yaml(JETS)
+    assert jets.train() == 0
+    jets.write_yaml({**JETS, "test_time_selection": "jet_pt < 0"})
+    found = jets.predict("net")
+    assert len(found) == 0
+    assert {"output_y", "corrected_pt"} <= set(found.fields)
+
+
+def test_a_discriminant_of_a_classifier(jets):
+    jets.write_yaml(FLAVOURS)
+    assert jets.train("-o", "outputs", 3) == 0
+    found = jets.predict("net", "-o", "outputs", 3)
+    rest = 0.1 * found.score_c + 0.9 * found.score_light
+    np.testing.assert_allclose(found.D_b, np.log(found.score_b / rest), rtol=1e-4, atol=1e-6)
+    assert jets.export("-o", "outputs", 3) == 0
+    np.testing.assert_allclose(jets.predict("net.onnx").D_b, found.D_b, rtol=1e-4, atol=1e-6)
+
+
+def test_a_file_that_was_exported_without_it_still_predicts(jets, capsys):
+    jets.write_yaml({name: value for name, value in JETS.items() if name != "derived_outputs"})
+    assert jets.train() == 0
+    assert jets.export() == 0
+    jets.write_yaml(JETS)
+    assert jets.predict("net.onnx").fields == ["output_y", "y", "jet_pt", "gen_pt"]
+    assert "exported without derived_outputs, so that corrected_pt is not written" in (
+        capsys.readouterr().err
+    )
+    # the weights are as good as before
+    assert "corrected_pt" in jets.predict("net").fields
+
+
+@pytest.mark.parametrize(
+    ("derived", "message"),
+    [
+        ("jet_pt * np.exp(yy)", "no column 'yy' (needed by derived_outputs.x)"),
+        ("jet_pt * np.exp(yy)", "Of outputs: did you mean 'y'?"),
+        ("jet_ptt * np.exp(y)", "did you mean 'jet_pt' or"),
+        ("jet_pt * np.exp(y_q16)", "derived_outputs.x: no output 'y_q16'; known: y"),
+        ("gen_pt * np.exp(y)", "derived_outputs.x: 'gen_pt' is read for labels, weights or"),
+        ("jet_pt * np.sinh(y)", "np.sinh cannot be computed in a network"),
+    ],
+)
+def test_what_cannot_be_derived_is_said_before_anything_is_trained(jets, capsys, derived, message):
+    jets.write_yaml({**JETS, "derived_outputs": {"x": derived}})
+    assert jets.train() == 1
+    assert message in capsys.readouterr().err
+    assert not list(jets.folder.glob("net_*"))
+    assert not list(jets.folder.glob("net.*yaml"))
+
+
+def test_a_column_of_predictions_is_no_name_for_a_derived_output(jets, capsys):
+    for name in ("output_y", "output_y_std"):
+        jets.write_yaml({**JETS, "derived_outputs": {name: "2 * y"}})
+        assert jets.train() == 1
+        error = capsys.readouterr().err
+        assert f"derived_outputs.{name}: {name!r} is a column of predictions already" in error
