@@ -131,6 +131,28 @@ def test_an_unknown_command_is_refused(capsys):
     assert "closre: no such command; did you mean 'closure'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["jec"], "jec: no such command; write jec derive or jec apply"),
+        (["jec", "aply", "x"], "jec aply: no such command; did you mean 'jec apply'?"),
+        (["jec", "--test"], "jec: no such command; write jec derive or jec apply"),
+    ],
+)
+def test_the_second_word_of_a_command_is_asked_for(capsys, words, hint):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    assert stop.value.code == 2
+    assert hint in capsys.readouterr().err
+
+
+def test_a_command_of_two_words_has_its_own_help(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["jec", "derive", "--help"])
+    assert stop.value.code == 0
+    assert "usage: weaver-tt jec derive" in capsys.readouterr().out
+
+
 def test_the_list_of_commands_is_shown_where_none_is_named(capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([])

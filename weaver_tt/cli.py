@@ -50,6 +50,7 @@ class Command:
 
 
 TRUTH_TAGGING = "weaver_tt.applications.truth_tagging.commands"
+JET_ENERGY = "weaver_tt.applications.jet_energy.commands"
 SIMULATE = "weaver_tt.samples.simulate.commands"
 CONVERT = "weaver_tt.samples.convert.commands"
 COMMANDS = {
@@ -83,6 +84,16 @@ COMMANDS = {
         f"{TRUTH_TAGGING}:ClosureOptions",
         f"{TRUTH_TAGGING}:run_closure",
     ),
+    "jec derive": Command(
+        "derive the standard correction of jets: offset and response, for correctionlib",
+        f"{JET_ENERGY}:DeriveOptions",
+        f"{JET_ENERGY}:run_derive",
+    ),
+    "jec apply": Command(
+        "add the corrected pT to a file of jets",
+        f"{JET_ENERGY}:ApplyOptions",
+        f"{JET_ENERGY}:run_apply",
+    ),
     "simulate": Command(
         "simulate jets with Pythia 8 and FastJet",
         f"{SIMULATE}:SimulateOptions",
@@ -103,16 +114,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return check(arguments[1:])
     if arguments[:1] == ["tune"]:
         return tune(arguments[1:])
-    name = arguments[0] if arguments else ""
+    name = command_name(arguments)
     if name not in COMMANDS:
         refuse_command(arguments)
     command = COMMANDS[name]
     options = load_object(command.options)
     parser = FlagParser(prog=f"weaver-tt {name}", description=options.__doc__)
     add_flags(parser, options)
-    namespace = parser.parse_flags(arguments[1:])
+    namespace = parser.parse_flags(arguments[len(name.split()) :])
     configure_log()
     return guarded(command.run, read_flags(namespace, options))
+
+
+def command_name(arguments: Sequence[str]) -> str:
+    """The command that ``arguments`` begin with: one word, or two of those such as ``jec derive``.
+
+    It may be none that there is.
+    """
+    words = [argument for argument in arguments[:2] if not argument.startswith("-")]
+    has_second_word = any(name.startswith(f"{words[0]} ") for name in COMMANDS) if words else False
+    return " ".join(words if has_second_word else words[:1])
 
 
 def refuse_command(arguments: Sequence[str]) -> NoReturn:
@@ -133,7 +154,10 @@ def refuse_command(arguments: Sequence[str]) -> NoReturn:
     for name, summary in summaries.items():
         commands.add_parser(name, help=summary)
     if arguments and not arguments[0].startswith("-"):
-        parser.error(f"{arguments[0]}: no such command; {nearest(arguments[0], summaries)}")
+        name = command_name(arguments)
+        longer = [known for known in summaries if known.startswith(f"{name} ")]
+        hint = f"write {' or '.join(longer)}" if longer else nearest(name, summaries)
+        parser.error(f"{name}: no such command; {hint}")
     parser.parse_flags(arguments)
     parser.error(f"expected a command first: {', '.join(summaries)}")
 

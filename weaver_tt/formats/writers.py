@@ -153,6 +153,14 @@ def open_writer(path: str | Path, tree: str = "tree", title: str = "") -> Writer
     return Writer(path, tree, title)
 
 
+def without_counters(columns: Sequence[str]) -> list[str]:
+    """Columns to copy: without the ``nNAME`` of jagged columns ``NAME`` of a ROOT tree.
+
+    The writer makes its own.
+    """
+    return [name for name in columns if not (name.startswith("n") and name[1:] in columns)]
+
+
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
     """What a file that a :class:`Writer` has written says of its rows."""

@@ -12,7 +12,6 @@ from weaver_tt.applications.truth_tagging.jets import (
     JetFiles,
     JetTable,
     first_chunks,
-    row_ranges,
     stream_jets,
 )
 from weaver_tt.config.load import from_mapping, load_config
@@ -78,14 +77,7 @@ def test_columns_that_do_not_fit_are_named(path):
         list(stream_jets(JetFiles(paths=[path], names={"tag": "jet_pt"})))
 
 
-def test_pieces_keep_clusters_whole_and_cut_long_ones():
-    assert list(row_ranges([0, 3, 6, 9], most=6)) == [(0, 6), (6, 9)]
-    assert list(row_ranges([0, 2, 12, 13], most=5)) == [(0, 2), (2, 7), (7, 12), (12, 13)]
-    assert list(row_ranges([0], most=5)) == []
-
-
 def test_first_chunks_say_what_share_they_are(path, monkeypatch):
-    monkeypatch.setattr(module, "CHUNK_ROWS", 2)
     monkeypatch.setattr(module.row_ranges, "__defaults__", (2,))
     chunks, share = first_chunks(JetFiles(paths=[path], names=NAMES))
     assert [jets.rows for jets in chunks] == [2]

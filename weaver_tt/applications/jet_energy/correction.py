@@ -80,24 +80,40 @@ class Correction:
             DataError: a column is missing, a pT is not above 0, another value not finite, or a jet
                 is beyond the range of the data (unless the correction extrapolates).
         """
-        values = values_by_role(self.expressions, columns)
+        return self.factor_of(self.values(columns))
+
+    def factor_of(self, values: Mapping[str, Floats]) -> Floats:
+        """:meth:`factor`, from values (R,) by role."""
+        values = {role: values[role] for role in self.sources}
         check_values(values, self.sources)
-        share = self.offset(values)
+        share = self._own_share(values)
         pt = values["pt"] * share
         if not self.extrapolates:
             self._check_range(pt, values["eta"])
         return share * self.curves.factor(pt, values["eta"])
 
+    def is_outside(self, values: Mapping[str, Floats]) -> npt.NDArray[np.bool_]:
+        """(R,) whether a jet is beyond the range of the data, from values (R,) by role."""
+        pt = values["pt"] * self._own_share(values)
+        eta = values["eta"]
+        return self.curves.is_outside_eta(eta) | self.curves.is_outside_pt(pt, eta)
+
     def corrected(self, columns: Mapping[str, Any]) -> Floats:
         """Corrected pT (R,); ``columns`` and errors as for :meth:`factor`."""
-        factor = self.factor(columns)
-        return factor * values_by_role({"pt": self.expressions["pt"]}, columns)["pt"]
+        values = self.values(columns)
+        return self.factor_of(values) * values["pt"]
 
-    def offset(self, values: Mapping[str, Floats]) -> Floats:
-        """Share of its pT (R,) that is the jet's own, from values by role. Source: Eq. 4.2."""
-        if not self.has_offset:
-            return np.ones(len(values["pt"]))
-        return own_share(values)
+    def values(self, columns: Mapping[str, Any]) -> dict[str, Floats]:
+        """Values (R,) by role, of the ``needed_columns``.
+
+        Raises:
+            DataError: a column is missing, or holds more than one number a row.
+        """
+        return values_by_role(self.expressions, columns)
+
+    def _own_share(self, values: Mapping[str, Floats]) -> Floats:
+        """Share of its pT (R,) that is the jet's own, where there is an offset."""
+        return own_share(values) if self.has_offset else np.ones(len(values["pt"]))
 
     def _check_range(self, pt: Floats, eta: Floats) -> None:
         """Raise DataError where the data say nothing about a jet."""

@@ -18,9 +18,7 @@ from weaver_tt.errors import DataError, nearest
 from weaver_tt.expressions.elementwise import fill_missing
 from weaver_tt.expressions.evaluate import Expression, evaluate, parse_expression
 from weaver_tt.formats.open_reader import open_reader
-from weaver_tt.formats.reader import Reader
-
-CHUNK_ROWS = 100_000  # rows read at once
+from weaver_tt.formats.row_ranges import row_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +44,7 @@ class JetFiles:
         columns = columns_of(self.expressions)
         for path in self.paths:
             with open_reader(path, self.treename) as reader:
-                for first, last in row_ranges(reader):
+                for first, last in row_ranges(reader.clusters(columns)):
                     table = reader.read(columns, first, last)
                     try:
                         values = values_by_role(self.expressions, table)
@@ -56,11 +54,18 @@ class JetFiles:
                     yield values
 
 
-def row_ranges(reader: Reader) -> list[tuple[int, int]]:
-    """Ranges of rows to read at once."""
-    rows = reader.rows()
-    starts = range(0, rows, CHUNK_ROWS)
-    return [(first, min(first + CHUNK_ROWS, rows)) for first in starts]
+def has_columns(paths: Sequence[str], sources: Mapping[str, str], treename: str | None) -> bool:
+    """Whether all files have what ``sources`` are made of.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    columns = columns_of(parse_sources(sources))
+    for path in paths:
+        with open_reader(path, treename) as reader:
+            if not all(name in reader for name in columns):
+                return False
+    return True
 
 
 def parse_sources(sources: Mapping[str, str]) -> dict[str, Expression]:

@@ -21,12 +21,12 @@ from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.expressions.elementwise import fill_missing
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
+from weaver_tt.formats.row_ranges import row_ranges
 from weaver_tt.physics.particles import flavour_index
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-CHUNK_ROWS = 100_000  # rows read at once
 WEIGHT = "event weight"  # no data YAML can name a column so
 
 
@@ -132,26 +132,6 @@ def first_chunks(source: JetFiles) -> tuple[list[JetTable], float]:
         chunks.append(jets)
         chunk_rows += jets.rows
     return chunks, chunk_rows / max(total_rows, 1)
-
-
-def row_ranges(borders: Sequence[int], most: int = CHUNK_ROWS) -> Iterator[tuple[int, int]]:
-    """Row ranges (first, last) between cluster ``borders`` 0 … rows.
-
-    Whole clusters together up to ``most`` rows; longer clusters are divided.
-    """
-    first = 0
-    last = 0
-    for border in borders:
-        if border - first > most and last > first:
-            yield first, last
-            first = last
-        # one cluster alone may be longer
-        while border - first > most:
-            yield first, first + most
-            first += most
-        last = border
-    if last > first:
-        yield first, last
 
 
 def weighted_counts(place: Integers, weight: Floats, shape: tuple[int, ...]) -> Floats:

@@ -12,10 +12,10 @@ from weaver_tt.applications.truth_tagging.event_weights import (
     event_weight,
     event_weight_error,
 )
-from weaver_tt.applications.truth_tagging.jets import row_ranges
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.formats.open_reader import open_reader
-from weaver_tt.formats.writers import open_writer
+from weaver_tt.formats.row_ranges import row_ranges
+from weaver_tt.formats.writers import open_writer, without_counters
 
 
 def write_event_weights(
@@ -44,7 +44,7 @@ def write_event_weights(
             f"got {names or 'none'}"
         )
     with open_reader(path, treename) as reader, open_writer(output, treename or "tree") as writer:
-        columns = _without_counters(reader.columns())
+        columns = without_counters(reader.columns())
         # a wrong name is reported before anything is written
         reader.resolve([efficiency])
         _check_names_are_new(names, columns, path)
@@ -79,11 +79,3 @@ def _weight_columns(
         error = event_weight_error(efficiency, spread, request, correlation)
         weights[f"{request.column}_std"] = ak.Array(error)
     return weights
-
-
-def _without_counters(columns: Sequence[str]) -> list[str]:
-    """Columns but for the ``nNAME`` that go with jagged columns ``NAME`` of a ROOT tree.
-
-    The writer makes its own.
-    """
-    return [name for name in columns if not (name.startswith("n") and name[1:] in columns)]

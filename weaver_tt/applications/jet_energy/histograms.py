@@ -1,0 +1,104 @@
+"""Medians and means of the response R, from fine histograms of log R that are filled in a stream.
+
+C cells (bins of pT, eta, ...), H bins of log R.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from weaver_tt.applications.jet_energy.curves import Floats, Integers
+
+WIDTH = 0.002
+"""Of a bin of log R: far below the error of a median; R = 1 is in the middle of a bin."""
+REACH = 1500
+"""Bins on either side of that: R from 1 / 20 to 20; what is beyond is in the outermost ones."""
+BINS = 2 * REACH + 1
+CENTERS = np.arange(-REACH, REACH + 1) * WIDTH
+NORMAL_IQR = 1.349  # between the quartiles of a normal distribution of width 1
+MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): error of a median over that of a mean, if normal
+
+
+@dataclass(kw_only=True)
+class ResponseHistograms:
+    """Weighted sums over the jets of each of ``cells`` cells."""
+
+    cells: int
+    entries: Floats = field(init=False)  # (C,)
+    weight: Floats = field(init=False)  # (C,) of each: sum of weights
+    square: Floats = field(init=False)  # ... of their squares
+    first: Floats = field(init=False)  # ... of weight R
+    second: Floats = field(init=False)  # ... of weight R^2
+    counts: Floats = field(init=False)  # (C, H) weights
+
+    def __post_init__(self) -> None:
+        for name in ("entries", "weight", "square", "first", "second"):
+            setattr(self, name, np.zeros(self.cells))
+        self.counts = np.zeros((self.cells, BINS))
+
+    def add(self, cell: Integers, response: Floats, weight: Floats) -> None:
+        """Add jets (R,), all three of them."""
+        number = np.rint(np.log(response) / WIDTH).astype(np.int64) + REACH
+        place = cell * BINS + np.clip(number, 0, BINS - 1)
+        self.counts += np.bincount(place, weight, self.counts.size).reshape(self.counts.shape)
+        self.entries += np.bincount(cell, minlength=self.cells)
+        self.weight += np.bincount(cell, weight, self.cells)
+        self.square += np.bincount(cell, weight**2, self.cells)
+        self.first += np.bincount(cell, weight * response, self.cells)
+        self.second += np.bincount(cell, weight * response**2, self.cells)
+
+    def merged(self, group: Integers, groups: int) -> ResponseHistograms:
+        """The sums of ``groups`` groups of cells; ``group`` (C,) is each cell's, -1 for none."""
+        whole = ResponseHistograms(cells=groups)
+        kept = group >= 0
+        for name in ("entries", "weight", "square", "first", "second", "counts"):
+            np.add.at(getattr(whole, name), group[kept], getattr(self, name)[kept])
+        return whole
+
+    def quantiles(self, levels: tuple[float, ...]) -> Floats:
+        """Quantiles of R (C, levels), NaN in a cell whose weights do not sum to more than 0."""
+        result = np.full((self.cells, len(levels)), np.nan)
+        edges = np.append(CENTERS - WIDTH / 2, CENTERS[-1] + WIDTH / 2)
+        for cell in np.flatnonzero(self.weight > 0):
+            total = np.concatenate([[0.0], np.cumsum(self.counts[cell])])
+            # negative weights may make it fall for some bins
+            total = np.maximum.accumulate(total)
+            for place, level in enumerate(levels):
+                result[cell, place] = np.exp(_crossing(total, edges, level * total[-1]))
+        return result
+
+    def effective(self) -> Floats:
+        """Effective number of jets (C,), 0 where there are none."""
+        return np.divide(
+            self.weight**2, self.square, out=np.zeros(self.cells), where=self.square > 0
+        )
+
+    def medians(self) -> tuple[Floats, Floats]:
+        """Median of R (C,), and its statistical error from the width between the quartiles."""
+        low, median, high = self.quantiles((0.25, 0.5, 0.75)).T
+        # what a histogram cannot resolve
+        spread = np.maximum((high - low) / NORMAL_IQR, WIDTH / 3)
+        return median, MEDIAN_ERROR * spread / self._root()
+
+    def means(self) -> tuple[Floats, Floats]:
+        """Mean of R (C,), and its statistical error."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(self.weight > 0, self.first / self.weight, np.nan)
+            variance = np.maximum(self.second / self.weight - mean**2, (WIDTH / 3) ** 2)
+        return mean, np.sqrt(variance) / self._root()
+
+    def _root(self) -> Floats:
+        """(C,) square root of the effective number of jets; NaN where there are none."""
+        effective = self.effective()
+        return np.sqrt(np.where(effective > 0, effective, np.nan))
+
+
+def _crossing(total: Floats, edges: Floats, level: float) -> float:
+    """Where a cumulative histogram reaches ``level``; inside of a bin it rises linearly."""
+    number = int(np.searchsorted(total, level, "left"))
+    number = min(max(number, 1), len(total) - 1)
+    below, above = total[number - 1], total[number]
+    share = (level - below) / (above - below) if above > below else 0.5
+    return float(edges[number - 1] + share * (edges[number] - edges[number - 1]))
