@@ -49,7 +49,7 @@ test: install  ## the whole test suite
 
 cpp: install  ## build the C++ library and run its tests, with headers from Debian's packages
 	cpp/get_dependencies.sh build/cpp-dependencies
-	$(BIN)/python -m pytest tests/cpp
+	$(BIN)/python -m pytest tests/deploy/test_cpp_library.py
 
 fuzz: install  ## look for YAMLs and expressions that break a promise, FUZZ_SECONDS (60) each
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.deploy.preprocess import variable_info
+from weaver_tt.deploy.session import open_session
 from weaver_tt.errors import ConfigError, OutputError, nearest
 from weaver_tt.network.outputs import Activated
 from weaver_tt.system.file_shapes import ANYTHING, TEXT, AnyOf, ListOf, NamesTo
@@ -21,8 +21,6 @@ from weaver_tt.system.json_files import parse_json
 _INFOS = {"var_names": ListOf(TEXT), "var_infos": NamesTo(NamesTo(ANYTHING))}
 # beside the inputs, it has the names of inputs and outputs
 PREPROCESS = NamesTo(AnyOf((_INFOS, ListOf(TEXT))))
-
-MAX_VALUES = 2**28  # of one tensor of a graph, for one row: 1 GB
 
 # ending of an output's name -> the output is the spread of the one without it
 SPREAD = "_std"
@@ -44,7 +42,7 @@ class OnnxNetwork:
 
     def __init__(self, path: str | Path, config: DataConfig, threads: int | None = None) -> None:
         self.path = Path(path)
-        self.session = _open_session(self.path, threads)
+        self.session = open_session(self.path, threads)
         self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
         self.input_names = [item.name for item in self.session.get_inputs()]
         self.output_names = [item.name for item in self.session.get_outputs()]
@@ -128,56 +126,6 @@ class OnnxNetwork:
     def eval(self) -> OnnxNetwork:
         """Do nothing: an exported network can only be evaluated."""
         return self
-
-
-def _open_session(path: Path, threads: int | None) -> Any:
-    """ONNX Runtime's session for the file.
-
-    Raises:
-        ConfigError: there is no such file, or it holds no network.
-    """
-    # slow to import, and only needed here
-    import onnxruntime
-
-    if not path.is_file():
-        present = [item.name for item in path.parent.glob("*.onnx")]
-        raise ConfigError(f"{path}: no such file; {nearest(path.name, present)}")
-    _check_sizes(path)
-    options = onnxruntime.SessionOptions()
-    # its errors are raised as exceptions too, and its warnings are about graph optimization
-    options.log_severity_level = 4
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    # errors of ONNX Runtime have no common base
-    except Exception as error:
-        raise ConfigError(f"{path}: not a network that ONNX Runtime can load: {error}") from error
-
-
-def _check_sizes(path: Path) -> None:
-    """Check that no constant of the graph is larger than memory.
-
-    ONNX Runtime makes constants when it opens a file, and a few bytes can ask for any size.
-
-    Raises:
-        ConfigError: one is, or the file is no graph.
-    """
-    # slow to import, and only needed here
-    import onnx
-
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    # errors of protobuf and of onnx have no common base
-    except Exception as error:
-        raise ConfigError(f"{path}: not a network that ONNX Runtime can load: {error}") from error
-    for value in inferred.graph.value_info:
-        sizes = [entry.dim_value for entry in value.type.tensor_type.shape.dim]
-        # a dimension without a number is one of the input
-        values = math.prod(max(1, size) for size in sizes)
-        if values > MAX_VALUES:
-            raise ConfigError(f"{path}: {value.name!r} would hold {values} values")
 
 
 def _check_derived(path: Path, derived: Mapping[str, str], config: DataConfig) -> None:

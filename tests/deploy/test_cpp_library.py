@@ -1,0 +1,129 @@
+"""The C++ library gives the numbers of torch, and refuses what does not fit by an exception.
+
+The tests build it, which needs cmake, a compiler, and the headers that cpp/get_dependencies.sh
+fetches (`make cpp`); where one is missing they are skipped, and say which.
+"""
+
+import copy
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEADERS = Path(os.environ.get("WEAVER_TT_CPP_HEADERS", ROOT / "build/cpp-dependencies"))
+
+
+def _missing() -> str:
+    """What the library cannot be built without; "" where all is there."""
+    for program in ("cmake", "c++"):
+        if shutil.which(program) is None:
+            return f"there is no {program}"
+    for header in ("onnxruntime/onnxruntime_cxx_api.h", "nlohmann/json.hpp"):
+        folders = (HEADERS / "usr/include", Path("/usr/include"), Path("/usr/local/include"))
+        if not any((folder / header).exists() for folder in folders):
+            return f"{header} is not there: `make cpp` fetches it to {HEADERS}"
+    return ""
+
+
+pytestmark = pytest.mark.skipif(bool(_missing()), reason=_missing())
+
+
+@pytest.fixture(scope="module", params=["release", "sanitized"])
+def build(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The folder of the programs, one for use and one that watches memory and arithmetic."""
+    folder = tmp_path_factory.mktemp(request.param)
+    sanitized = request.param == "sanitized"
+    flags = [
+        f"-DONNXRUNTIME_ROOT={HEADERS / 'usr'}",
+        f"-DCMAKE_PREFIX_PATH={HEADERS / 'usr'}",
+        f"-DPython3_EXECUTABLE={sys.executable}",
+        f"-DWEAVER_TT_SANITIZE={'ON' if sanitized else 'OFF'}",
+        f"-DCMAKE_BUILD_TYPE={'Debug' if sanitized else 'Release'}",
+    ]
+    run("cmake", "-S", ROOT / "cpp", "-B", folder, *flags)
+    run("cmake", "--build", folder, "--parallel", "2")
+    return folder
+
+
+def run(*command: str | Path, code: int = 0) -> str:
+    """What a command prints; it must end with ``code``."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def test_outputs_are_those_of_torch(build: Path, exports: dict[str, Path]) -> None:
+    for name, folder in exports.items():
+        said = run(build / "golden_check", folder)
+        assert said.startswith("40 rows, largest difference"), name
+
+
+def test_a_wrong_golden_number_is_found(
+    build: Path, exports: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(exports["event"], tmp_path / "export")
+    golden = json.loads((folder / "golden.json").read_text())
+    golden["rows"][7]["outputs"]["score_is_b"] += 1e-4
+    (folder / "golden.json").write_text(json.dumps(golden))
+    assert "row 7 (real), output 'score_is_b'" in run(build / "golden_check", folder, code=1)
+
+
+def test_what_does_not_fit_is_refused_by_name(build: Path, exports: dict[str, Path]) -> None:
+    """Columns, offsets and files: see cpp/tests/model_test.cpp; 300 changed files beside."""
+    folder = exports["jets"]
+    original = json.loads((folder / "preprocess.json").read_text())
+    dice = random.Random(1)
+    names = []
+    for number in range(300):
+        text = changed_json(original, dice) if number % 3 else changed_text(original, dice)
+        names.append(f"changed{number}.json")
+        (folder / names[-1]).write_text(text)
+    said = run(build / "model_test", folder, *names)
+    assert "of 300 refused, 0 failures" in said
+    assert int(said.split()[0]) > 100
+
+
+VALUES = (None, True, -1, 0, 1, 7, 1e300, -1e-300, "", "jet_pt", [], ["jet_pt"], {}, 2**40, 0.5)
+
+
+def changed_json(original: Any, dice: random.Random) -> str:
+    """The file with a value replaced, a key removed or renamed, somewhere in it."""
+    document = copy.deepcopy(original)
+    places: list[tuple[Any, Any]] = []
+
+    def walk(node: Any) -> None:
+        entries = node.items() if isinstance(node, dict) else enumerate(node)
+        for key, value in entries:
+            places.append((node, key))
+            if isinstance(value, dict | list):
+                walk(value)
+
+    walk(document)
+    node, key = dice.choice(places)
+    action = dice.random()
+    if action < 0.6:
+        node[key] = dice.choice(VALUES)
+    elif action < 0.8:
+        del node[key]
+    else:
+        node[key] = [node[key], node[key]]
+    return json.dumps(document)
+
+
+def changed_text(original: Any, dice: random.Random) -> str:
+    """The file cut off, or with some characters changed."""
+    text = json.dumps(original)
+    place = dice.randrange(len(text))
+    if dice.random() < 0.3:
+        return text[:place]
+    return text[:place] + dice.choice('{}[]",:0e-\x00é') + text[place + 1 :]
