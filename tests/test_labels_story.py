@@ -223,13 +223,6 @@ def test_a_task_of_ones_own_learns_classes_and_a_target_together(folder, capsys)
     assert bare["output_y"].to_list() == found["output_y"].to_list()
 
 
-def test_mixed_labels_without_a_task_of_their_own_are_refused(folder, capsys):
-    (folder / "heads.py").write_text(TWO_HEADED)
-    assert train(folder, folder / "heads.py") == 1
-    message = "labels: simple and custom together need a task of their own: write get_task"
-    assert message in capsys.readouterr().err
-
-
 # --- labels with gaps
 
 SUM_NETWORK = """

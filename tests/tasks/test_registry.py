@@ -61,6 +61,7 @@ def test_options_are_those_of_the_constructor():
         "classification": ["watch"],
         "object_efficiency": ["watch", "mu", "reduction", "object"],
         "regression": ["watch", "loss_function", "targets"],
+        "hybrid": ["watch", "loss_function", "balance", "targets"],
     }
 
 

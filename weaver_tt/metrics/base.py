@@ -168,6 +168,13 @@ class PartMeter(Meter):
         return self.meter.details(totals)
 
 
+def innermost(meter: Meter) -> Meter:
+    """The meter itself, where it is one of a part of the entries."""
+    while isinstance(meter, PartMeter):
+        meter = meter.meter
+    return meter
+
+
 class SumMeter(Meter):
     """A meter whose sums are named blocks of one flat tensor."""
 

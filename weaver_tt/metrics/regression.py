@@ -98,7 +98,7 @@ class RegressionMeter(SumMeter):
             sums=(4, targets),
             residuals=(targets, BINS),
             responses=(targets, BINS),  # of their logarithms
-            profiles=(targets, 3, BINS),  # w, w * predicted, w * predicted^2 in bins of the truth
+            profiles=(targets, 4, BINS),  # in bins of the truth: w, w true, w pred, w pred^2
         )
 
     def update(self, scored: Scored, losses: Tensor | None) -> None:
@@ -124,7 +124,8 @@ class RegressionMeter(SumMeter):
             fill_histograms(blocks["residuals"][k][None], bin_numbers(residual[:, k]), [own])
             bins_of_truth = bin_numbers(true[:, k])
             values = torch.where(unknown[:, k], 0.0, predicted[:, k])
-            moments = [own, own * values, own * values**2]
+            known = torch.where(unknown[:, k], 0.0, true[:, k])
+            moments = [own, own * known, own * values, own * values**2]
             fill_histograms(blocks["profiles"][k], bins_of_truth, moments)
             if scale is None:
                 response = predicted[:, k] / true[:, k]
@@ -228,7 +229,10 @@ class CoverageMeter(SumMeter):
 
 
 class TargetLossMeter(SumMeter):
-    """``loss_TARGET``: the mean loss of each target, over the rows where it counts."""
+    """``loss_TARGET``: the mean loss of each target, over the rows where it counts.
+
+    It is computed from activated outputs, so that ensembles and exported networks have it, too.
+    """
 
     def __init__(self, names: Sequence[str], losses: TargetLosses) -> None:
         """``losses`` gives those of activated entries (M, K)."""
@@ -237,8 +241,8 @@ class TargetLossMeter(SumMeter):
         super().__init__(sums=(2, len(names)))
 
     def update(self, scored: Scored, losses: Tensor | None) -> None:
-        """Add a batch; nothing from networks that give activated outputs, as for ``loss``."""
-        if scored.target is None or losses is None:
+        """Add a batch of activated entries."""
+        if scored.target is None:
             return
         of_targets, counts = self._losses(scored)  # (M, T) each
         monitors = scored.monitors or {}

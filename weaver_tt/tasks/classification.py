@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from weaver_tt.config.schema import CLASS_LABEL, DataConfig
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
-from weaver_tt.metrics.base import LossMeter, Meter, Scored
+from weaver_tt.metrics.base import LossMeter, Meter, Scored, innermost
 from weaver_tt.metrics.classification import ClassificationMeter
 from weaver_tt.tasks.base import Output, Task, check_shape, first_outputs, row_weight
 
@@ -76,17 +76,7 @@ class Classification(Task):
 
     def figures(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
         """ROC curves, scores, calibration, confusion matrix, areas of pairs of classes."""
-        # matplotlib takes a second to import: only where something is drawn
-        from weaver_tt.figures.classification import classifier_figures
-
-        drawn: dict[str, Figure] = {}
-        for meter, sums in zip(meters, totals, strict=True):
-            if not isinstance(meter, ClassificationMeter):
-                continue
-            summary = meter.summarize(sums)
-            if not summary.is_empty:
-                drawn |= classifier_figures(summary)
-        return drawn
+        return figures_of_classes(meters, totals)
 
     def columns(self, scored: Scored) -> dict[str, Any]:
         """Scores by class, and the true class as 0/1 columns where there are labels.
@@ -100,3 +90,18 @@ class Classification(Task):
             for number, name in enumerate(self.classes):
                 columns[name] = (target == number).astype(np.int8)
         return columns
+
+
+def figures_of_classes(meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
+    """The figures of each meter of classes, from the sums of all ``meters``."""
+    # matplotlib takes a second to import: only where something is drawn
+    from weaver_tt.figures.classification import classifier_figures
+
+    drawn: dict[str, Figure] = {}
+    for meter, sums in zip(map(innermost, meters), totals, strict=True):
+        if not isinstance(meter, ClassificationMeter):
+            continue
+        summary = meter.summarize(sums)
+        if not summary.is_empty:
+            drawn |= classifier_figures(summary)
+    return drawn

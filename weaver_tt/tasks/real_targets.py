@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,10 +15,13 @@ from weaver_tt.config.schema import DataConfig, Target, TargetLoss, window_label
 from weaver_tt.config.targets import log_bases, losses_of_targets, output_names_of
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
-from weaver_tt.metrics.base import Meter, PartMeter, Scored, is_defined
+from weaver_tt.metrics.base import Meter, PartMeter, Scored, innermost, is_defined
 from weaver_tt.metrics.regression import CoverageMeter, RegressionMeter, TargetLossMeter
 from weaver_tt.nn.layers.quantiles import middle, rising
 from weaver_tt.tasks.losses import residual_loss
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -263,3 +266,17 @@ class RealTargets:
         columns = [outputs.first + place for place in outputs.quantiles]
         true = scored.target[:, [target]]
         return replace(scored, output=scored.output[:, columns], target=true, outside=None)
+
+
+def figures_of_targets(meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
+    """The figures of each meter of real targets, from the sums of all ``meters``."""
+    # matplotlib takes a second to import: only where something is drawn
+    from weaver_tt.figures.regression import coverage_figure, regression_figures
+
+    drawn: dict[str, Figure] = {}
+    for meter, sums in zip(map(innermost, meters), totals, strict=True):
+        if isinstance(meter, RegressionMeter):
+            drawn |= regression_figures(meter, sums)
+        elif isinstance(meter, CoverageMeter) and meter.values(sums):
+            drawn[f"coverage{meter.end}"] = coverage_figure(meter, sums)
+    return drawn

@@ -8,17 +8,20 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError, nearest, unknown_key
 from weaver_tt.tasks.base import Loss, Task
 from weaver_tt.tasks.classification import Classification
+from weaver_tt.tasks.hybrid import Hybrid
 from weaver_tt.tasks.object_efficiency import ObjectEfficiency
 from weaver_tt.tasks.regression import Regression
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (Classification, ObjectEfficiency, Regression)
+    task.name: task for task in (Classification, ObjectEfficiency, Regression, Hybrid)
 }
 # kind of labels -> task
 DEFAULTS = {
     "simple": Classification,
     "custom": Regression,
     "per_object": ObjectEfficiency,
+    # classes and targets, where there is no label of objects
+    "mixed": Hybrid,
 }
 
 
@@ -33,7 +36,7 @@ def make_task(config: DataConfig, loss: Loss | None = None) -> Task:
     """
     if config.labels is None:
         raise ConfigError(f"{config.source}: no `labels`, so there is nothing to learn")
-    if config.labels.kind == "mixed":
+    if config.labels.kind == "mixed" and config.labels.object_targets:
         kinds = []
         for kind_of_part, group in config.labels.parts:
             kinds.append(kind_of_part if group is None else f"{kind_of_part} of {group}")
@@ -44,6 +47,11 @@ def make_task(config: DataConfig, loss: Loss | None = None) -> Task:
         )
     if config.task is None:
         return DEFAULTS[config.labels.kind](config, loss=loss)
+    if config.labels.kind == "mixed" and config.task.name in TASKS.keys() - {Hybrid.name}:
+        raise ConfigError(
+            f"{config.source}: task: {config.task.name}: the labels are classes and real targets, "
+            f"which {Hybrid.name} learns together"
+        )
     if config.task.name not in TASKS:
         raise ConfigError(
             f"{config.source}: task: {config.task.name!r}; {nearest(config.task.name, TASKS)}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,10 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.tasks.base import Output, Task, check_shape, first_outputs, row_weight
-from weaver_tt.tasks.real_targets import RealTargets
+from weaver_tt.tasks.real_targets import RealTargets, figures_of_targets
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Regression(Task):
@@ -124,6 +128,10 @@ class Regression(Task):
     def meters(self) -> list[Meter]:
         """Loss; errors of each target, coverage of quantiles."""
         return [LossMeter(), *self.targets.meters(alone=True)]
+
+    def figures(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
+        """Prediction against target, residuals, response; coverage of quantiles."""
+        return figures_of_targets(meters, totals)
 
     def columns(self, scored: Scored) -> dict[str, Any]:
         """``output_LABEL`` (N,), ``output_LABEL_std`` with an ensemble, ``LABEL`` where known.
