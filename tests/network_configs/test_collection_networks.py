@@ -16,6 +16,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import Network
 from weaver_tt.network.summary import network_summary
+from weaver_tt.nn.objects.sharing import sharing
 from weaver_tt.tasks.registry import make_task
 
 FOLDER = Path(__file__).parents[2] / "network_configs"
@@ -89,6 +90,29 @@ EMPTY = (0, 0, 0)
 counts_of_jets = st.lists(
     st.tuples(*(st.integers(0, length) for length in LENGTHS.values())), min_size=1, max_size=5
 )
+
+
+@each_case
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_members_of_an_ensemble_that_share_are_what_they_are_alone(file, options, mode):
+    inputs = jets([(3, 2, 1), EMPTY, (9, 6, 4)])
+
+    def results(shares):
+        """Output and gradients of two members, whose weights differ."""
+        found = []
+        with sharing(shares):
+            for seed in range(2):
+                network = build(file, options, mode)
+                torch.manual_seed(seed)
+                for parameter in network.unwrapped.parameters():
+                    parameter.data += 0.1 * torch.randn_like(parameter)
+                output = network(inputs)
+                output.square().sum().backward()
+                found += [output, *(part.grad for part in network.unwrapped.parameters())]
+        return found
+
+    for together, alone in zip(results(True), results(False), strict=True):
+        assert torch.equal(together, alone)
 
 
 def reordered(inputs, seed):

@@ -17,6 +17,7 @@ from weaver_tt.deploy.export import export_onnx
 from weaver_tt.errors import ConfigError
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import Network
+from weaver_tt.nn.objects.sharing import sharing
 from weaver_tt.tasks.registry import make_task
 
 FOLDER = Path(__file__).parents[2] / "network_configs"
@@ -238,6 +239,31 @@ def test_a_jet_does_not_feel_the_others_of_its_batch_in_evaluation(case):
     for row in range(5):
         alone = network({name: values[row : row + 1] for name, values in inputs.items()})
         torch.testing.assert_close(alone, together[row : row + 1], atol=1e-5, rtol=1e-5)
+
+
+@each_case
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_members_of_an_ensemble_that_share_are_what_they_are_alone(case, mode):
+    inputs = jets([3, 0, LENGTH, 1, 5])
+
+    def results(shares):
+        """Output, gradients and buffers of two members, whose weights differ."""
+        found = []
+        with sharing(shares):
+            for seed in range(2):
+                network = build(case, mode)
+                torch.manual_seed(seed)
+                for parameter in network.unwrapped.parameters():
+                    parameter.data += 0.1 * torch.randn_like(parameter)
+                output = network(inputs)
+                output.square().sum().backward()
+                parameters = network.unwrapped.parameters()
+                grads = [part.grad for part in parameters if part.grad is not None]
+                found += [output, *grads, *network.unwrapped.buffers()]
+        return found
+
+    for together, alone in zip(results(True), results(False), strict=True):
+        assert torch.equal(together, alone)
 
 
 @each_case

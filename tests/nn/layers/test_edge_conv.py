@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from weaver_tt.nn.layers.edge_conv import EdgeConvBlock, fold_norm, kernel_matrix
-from weaver_tt.nn.objects.point_cloud import PointCloud
+from weaver_tt.nn.layers.edge_conv import EdgeConvBlock, convolve, fold_norm, kernel_matrix
+from weaver_tt.nn.objects.point_cloud import PointCloud, make_cloud
+from weaver_tt.nn.objects.sharing import sharing
 
 
 def trained(block):
@@ -59,7 +60,7 @@ def test_a_block_is_the_mean_of_the_mlp_over_neighbours_and_a_shortcut(mode, siz
     block, same = (trained(EdgeConvBlock(2, 4, sizes)).train(mode == "train") for _ in range(2))
     same.load_state_dict(block.state_dict())
     torch.testing.assert_close(
-        block(points, features, cloud),
+        block(features, cloud.nearest(points, 2)),
         edge_by_edge(same, features, neighbours),
         atol=1e-5,
         rtol=1e-5,
@@ -82,3 +83,27 @@ def test_a_folded_layer_is_the_layer_and_its_batch_norm_in_evaluation():
 def test_a_shortcut_of_equal_sizes_has_no_parameters():
     assert not [name for name in EdgeConvBlock(2, 4, (8, 4)).state_dict() if name.startswith("sc")]
     assert EdgeConvBlock(2, 4, (8, 5)).state_dict()["sc.weight"].shape == (5, 4, 1)
+
+
+def test_neighbours_in_the_coordinates_are_looked_for_once_for_all_members(monkeypatch):
+    torch.manual_seed(0)
+    counts = torch.tensor([[4], [0], [3]])
+    mask = torch.arange(4) < counts
+    points = torch.randn(3, 2, 4)
+    asked = []
+    nearest = PointCloud.nearest
+
+    def counting(cloud, of_points, k):
+        asked.append(of_points.shape[1])
+        return nearest(cloud, of_points, k)
+
+    monkeypatch.setattr(PointCloud, "nearest", counting)
+    members = [[EdgeConvBlock(2, 5, (6,)), EdgeConvBlock(2, 6, (7,))] for _ in range(3)]
+    with sharing():
+        for blocks in members:
+            # each member has features of its own, such as after a batch norm
+            features = torch.randn(7, 5)
+            outputs = convolve(blocks, points, features, make_cloud(mask.clone()))
+            assert [output.shape for output in outputs] == [(7, 6), (7, 7)]
+    # once in two coordinates, then in the six features of each member
+    assert asked == [2, 6, 6, 6]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from weaver_tt.errors import ConfigError
+from weaver_tt.nn.models import pair_embedding
 from weaver_tt.nn.models.pair_embedding import (
     MASK_BIAS,
     PairEmbed,
@@ -17,7 +18,9 @@ from weaver_tt.nn.models.pair_embedding import (
     dense_pairs,
     padding_bias,
 )
-from weaver_tt.nn.objects.ragged import Dense, Ragged
+from weaver_tt.nn.models.pair_features import pair_features
+from weaver_tt.nn.objects.ragged import Dense, Ragged, make_object_rows
+from weaver_tt.nn.objects.sharing import sharing
 
 SLOTS = 4
 masks = st.lists(st.lists(st.booleans(), min_size=SLOTS, max_size=SLOTS), min_size=1, max_size=5)
@@ -179,3 +182,28 @@ def test_given_features_of_pairs_may_differ_with_their_order():
 def test_leaving_out_a_particle_with_itself_is_for_symmetric_features_only():
     with pytest.raises(ConfigError, match="remove_self_pair does not go with pair_extra_dim"):
         PairEmbed(4, 1, (3, 2), nn.GELU, True, own=False)
+
+
+def test_pairs_and_their_features_are_made_once_for_all_members(monkeypatch):
+    torch.manual_seed(0)
+    mask = torch.arange(5) < torch.tensor([[5], [0], [3]])
+    vectors = torch.rand(3, 4, 5)
+    made = []
+
+    def counting(*arguments):
+        made.append(len(arguments[1]))
+        return pair_features(*arguments)
+
+    monkeypatch.setattr(pair_embedding, "pair_features", counting)
+    members = [PairEmbed(4, 0, (3, 2), nn.GELU, True).eval() for _ in range(3)]
+
+    def biases():
+        return [embed(make_object_rows(mask), vectors, None) for embed in members]
+
+    alone = biases()
+    with sharing():
+        together = biases()
+    # 15 pairs of the five objects, 6 of the three
+    assert made == [21] * 4
+    for ours, theirs in zip(together, alone, strict=True):
+        assert all(map(torch.equal, ours, theirs))

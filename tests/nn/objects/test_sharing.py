@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from weaver_tt.nn.objects.pairwise import make_layout
+from weaver_tt.nn.objects.point_cloud import make_cloud
+from weaver_tt.nn.objects.ragged import make_object_rows
+from weaver_tt.nn.objects.real_objects import join_masks, join_slots, real_slots
 from weaver_tt.nn.objects.sharing import made_once, sharing
 from weaver_tt.nn.objects.trimming import drop_objects
 
@@ -79,6 +82,47 @@ def test_masks_of_equal_objects_have_one_layout_and_dropped_objects_their_own():
         numbers = [make_layout(left).counts.tolist() for left in dropped]
     assert not torch.equal(*dropped)
     assert numbers == [left.sum(1).tolist() for left in dropped]
+
+
+def test_tensors_in_tuples_are_arguments_too(doubled):
+    @made_once
+    def joined(parts):
+        doubled.calls += 1
+        return torch.cat(parts)
+
+    x = torch.ones(2)
+    y = torch.zeros(1)
+    with sharing():
+        first = joined((x, y))
+        assert joined((x.clone(), y)) is first
+        assert joined((y, x)).tolist() == [0, 1, 1]
+        assert joined((x, y, y)).tolist() == [1, 1, 0, 0]
+        x.add_(1)
+        assert joined((x, y)).tolist() == [2, 2, 0]
+        weight = torch.ones(1, requires_grad=True)
+        assert joined((weight,)) is not joined((weight,))
+    assert doubled.calls == 6
+
+
+def test_clouds_and_rows_of_equal_masks_are_one():
+    mask = torch.arange(6) < torch.tensor([[6], [4], [0]])
+    other = mask.clone()
+    other[1, 0] = False
+    with sharing():
+        for make in (make_cloud, make_object_rows):
+            assert make(mask.clone()) is make(mask)
+            assert make(other) is not make(mask)
+    assert make_cloud(mask) is not make_cloud(mask)
+
+
+def test_masks_of_networks_are_one_tensor_for_all_of_them():
+    # as on a GPU, where values are not compared
+    mask = torch.ones(2, 1, 3)
+    with sharing():
+        slots = real_slots(mask)
+        assert real_slots(mask) is slots
+        assert join_masks((slots, slots)) is join_masks((slots, slots))
+        assert join_slots((mask, mask)) is join_slots((mask, mask))
 
 
 def test_an_error_ends_the_sharing(doubled):

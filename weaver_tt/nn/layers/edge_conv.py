@@ -13,7 +13,7 @@ Source: arXiv:1902.08570, section 2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import torch
@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from weaver_tt.nn.layers.edge_mlp import PIECE_EDGES, EdgeMLP
 from weaver_tt.nn.layers.norm import ObjectNorm
-from weaver_tt.nn.objects.point_cloud import PointCloud, with_null_row
+from weaver_tt.nn.objects.point_cloud import PointCloud, nearest_in_slots, with_null_row
 
 Affine = tuple[Tensor, Tensor]  # weight (out, in) and bias (out,)
 
@@ -41,6 +41,26 @@ def fold_norm(convolution: nn.Module, norm: ObjectNorm) -> Affine:
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
     weight = kernel_matrix(convolution) * scale.unsqueeze(1)
     return weight, norm.bias - norm.running_mean * scale
+
+
+def convolve(
+    blocks: Iterable[nn.Module], points: Tensor, features: Tensor, cloud: PointCloud
+) -> list[Tensor]:
+    """What one edge convolution after another makes of ``features`` (M, C): (M, H) of each.
+
+    The first takes neighbours in the coordinates, ``points`` padded (N, D, P), the others in the
+    features before them.
+    """
+    found: list[Tensor] = []
+    # all that a ModuleList says of its modules is that they are some
+    for block in cast("Iterable[EdgeConvBlock]", blocks):
+        if found:
+            nearest = cloud.nearest(features, block.k)
+        else:
+            nearest = nearest_in_slots(cloud, points, block.k)
+        features = block(features, nearest)
+        found.append(features)
+    return found
 
 
 class EdgeConvBlock(nn.Module):
@@ -67,9 +87,8 @@ class EdgeConvBlock(nn.Module):
             self.sc = nn.Conv1d(in_feat, out_feats[-1], kernel_size=1, bias=False)
             self.sc_bn = ObjectNorm(out_feats[-1])
 
-    def forward(self, points: Tensor, features: Tensor, cloud: PointCloud) -> Tensor:
-        """Points (M, D) to find neighbours with, (M, in_feat) -> (M, out_feats[-1])."""
-        nearest = cloud.nearest(points, self.k)
+    def forward(self, features: Tensor, nearest: Tensor) -> Tensor:
+        """Features (M, in_feat), ``k`` neighbours of each object (E,) -> (M, out_feats[-1])."""
         return functional.relu(self.aggregate(features, nearest) + self.shortcut(features))
 
     def shortcut(self, features: Tensor) -> Tensor:

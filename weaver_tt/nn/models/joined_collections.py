@@ -22,11 +22,11 @@ import torch
 from torch import Tensor, nn
 
 from weaver_tt.nn.layers.blocks import init_he_normal
-from weaver_tt.nn.layers.edge_conv import EdgeConvBlock
+from weaver_tt.nn.layers.edge_conv import EdgeConvBlock, convolve
 from weaver_tt.nn.models.particle_flow import constituent_layout, dense_head, object_layers
 from weaver_tt.nn.models.particle_net import Convolutions
 from weaver_tt.nn.objects.pairwise import Layout
-from weaver_tt.nn.objects.point_cloud import PointCloud
+from weaver_tt.nn.objects.point_cloud import PointCloud, make_cloud
 from weaver_tt.nn.objects.real_objects import real_slots
 
 POOLINGS = ("sum", "mean", "mean_slots")
@@ -109,13 +109,10 @@ class EdgeConvolutions(nn.Module):
 
     def forward(self, points: Tensor, features: Tensor, mask: Tensor) -> Tensor:
         """Points (N, D, P), features (N, C, P), mask (N, 1, P), 1 for real objects -> (N, H)."""
-        cloud = PointCloud(real_slots(mask))
-        coordinates = cloud.gather(points)  # (M, D)
+        cloud = make_cloud(real_slots(mask))
         values = cloud.gather(features)  # (M, C)
-        for convolution in self.convolutions:
-            values = convolution(coordinates, values, cloud)
-            coordinates = values
-        return self.pooling(values, cloud)
+        outputs = convolve(self.convolutions, points, values, cloud)
+        return self.pooling(outputs[-1], cloud)
 
 
 Branch = DeepSets | EdgeConvolutions

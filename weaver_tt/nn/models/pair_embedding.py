@@ -25,6 +25,7 @@ from weaver_tt.nn.layers.blocks import PointwiseLinear
 from weaver_tt.nn.layers.norm import ObjectNorm
 from weaver_tt.nn.models.pair_features import check_number, pair_features
 from weaver_tt.nn.objects.ragged import Dense, Group, ObjectRows
+from weaver_tt.nn.objects.sharing import made_once
 
 # added to the logits of padding: its weight is exactly 0, and a row without objects stays finite
 MASK_BIAS = -1e9
@@ -304,21 +305,34 @@ class PairEmbed(nn.Module):
     def forward(
         self, rows: ObjectRows, vectors: Tensor | None, given: Tensor | None
     ) -> list[Tensor]:
-        """Vectors (M, 4), given features (N, C', P, P) -> bias (n, H, L, L) of each group."""
-        pairs = Pairs(rows, ordered=self.extra > 0, own=self.own)
+        """Vectors (N, 4, P), given features (N, C', P, P) -> bias (n, H, L, L) of each group."""
+        pairs = make_pairs(rows, self.extra > 0, self.own)
         embedded: list[Tensor] = []
         if self.lorentz and vectors is not None:
-            features = pair_features(vectors, pairs.first, pairs.second, self.lorentz)
+            features = features_of_pairs(vectors, rows, pairs, self.lorentz)
             embedded.append(self.embed(features))
         if self.extra and given is not None:
-            embedded.append(self.fts_embed(_listed_features(given, rows, pairs)))
+            embedded.append(self.fts_embed(listed_features(given, rows, pairs)))
         values = embedded[0]
         if len(embedded) == 2:
             values = values + embedded[1]
         return pairs.bias(values)
 
 
-def _listed_features(given: Tensor, rows: ObjectRows, pairs: Pairs) -> Tensor:
+@made_once
+def make_pairs(rows: ObjectRows, ordered: bool, own: bool) -> Pairs:
+    """The pairs of objects of the same row."""
+    return Pairs(rows, ordered, own)
+
+
+@made_once
+def features_of_pairs(vectors: Tensor, rows: ObjectRows, pairs: Pairs, number: int) -> Tensor:
+    """Features (E, number) of pairs of objects with these four-vectors (N, 4, P)."""
+    return pair_features(rows.gather(vectors), pairs.first, pairs.second, number)
+
+
+@made_once
+def listed_features(given: Tensor, rows: ObjectRows, pairs: Pairs) -> Tensor:
     """Features (N, C', P, P) of all pairs of slots -> those of the listed pairs (E, C')."""
     slots = given.shape[3]
     # among the N * P slots, so that the first object's says which row it is

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from weaver_tt.errors import ConfigError
-from weaver_tt.nn.layers.edge_conv import EdgeConvBlock, kernel_matrix
+from weaver_tt.nn.layers.edge_conv import EdgeConvBlock, convolve, kernel_matrix
 from weaver_tt.nn.layers.norm import ObjectNorm
-from weaver_tt.nn.objects.point_cloud import PointCloud
-from weaver_tt.nn.objects.real_objects import join_masks, real_slots
+from weaver_tt.nn.objects.point_cloud import PointCloud, make_cloud
+from weaver_tt.nn.objects.real_objects import join_masks, join_slots, real_slots
 from weaver_tt.nn.objects.trimming import drop_objects
 
 # (k, sizes of the layers) of each edge convolution
@@ -123,8 +123,8 @@ class ParticleNet(nn.Module):
             real = torch.ones_like(features[:, 0], dtype=torch.bool)  # (N, P)
         else:
             real = real_slots(mask)
-        cloud = PointCloud(real)
-        objects = self._convolve(cloud.gather(points), cloud.gather(features), cloud)
+        cloud = make_cloud(real)
+        objects = self._convolve(points, cloud.gather(features), cloud)
         if self.for_segmentation:
             output = cloud.scatter(apply_pointwise(self.fc, objects))
         else:
@@ -132,18 +132,13 @@ class ParticleNet(nn.Module):
         return output.softmax(1) if self.for_inference else output
 
     def _convolve(self, points: Tensor, features: Tensor, cloud: PointCloud) -> Tensor:
-        """(M, D), (M, C) -> what is pooled, (M, H)."""
+        """Padded points (N, D, P), features (M, C) -> what is pooled, (M, H)."""
         if self.use_fts_bn:
             features = self.bn_fts(features)
-        outputs: list[Tensor] = []
-        for convolution in self.edge_convs:
-            features = convolution(points, features, cloud)
-            outputs.append(features)
-            # the next neighbours are looked for among what has been learnt so far
-            points = features
+        outputs = convolve(self.edge_convs, points, features, cloud)
         if self.use_fusion:
             return apply_pointwise(self.fusion_block, torch.cat(outputs, dim=1))
-        return features
+        return outputs[-1]
 
     def _pool(self, objects: Tensor, cloud: PointCloud) -> Tensor:
         """Mean over the objects of each jet: (M, H) -> (N, H)."""
@@ -298,7 +293,7 @@ class ParticleNetTagger(nn.Module):
         pf_embedded = self._embed(self.pf_conv, pf_features, pf_left)
         sv_embedded = self._embed(self.sv_conv, sv_features, sv_left)
         return self.pn(
-            torch.cat((pf_points, sv_points), dim=2),
+            join_slots((pf_points, sv_points)),
             torch.cat((pf_embedded, sv_embedded), dim=2),
             join_masks((pf_left, sv_left)),
         )
@@ -312,5 +307,5 @@ class ParticleNetTagger(nn.Module):
     @staticmethod
     def _embed(convolution: FeatureConv, features: Tensor, mask: Tensor) -> Tensor:
         """(N, C, P) -> (N, 32, P), 0 on padding."""
-        cloud = PointCloud(mask)
+        cloud = make_cloud(mask)
         return cloud.scatter(convolution.objects(cloud.gather(features)))

@@ -25,7 +25,7 @@ from weaver_tt.nn.layers.norm import ObjectNorm
 from weaver_tt.nn.models.pair_embedding import PairEmbed, dense_pairs, padding_bias
 from weaver_tt.nn.objects.pairwise import make_layout
 from weaver_tt.nn.objects.ragged import ObjectRows, make_object_rows
-from weaver_tt.nn.objects.real_objects import join_masks, real_slots
+from weaver_tt.nn.objects.real_objects import join_masks, join_slots, real_slots
 from weaver_tt.nn.objects.trimming import trim_longest
 
 # options of weaver-core for later versions or other tasks, with the only value known here
@@ -227,8 +227,7 @@ class ParticleTransformer(nn.Module):
         """Attention bias of each group."""
         if self.pair_embed is None or (v is None and uu is None):
             return padding_bias(rows)
-        vectors = None if v is None else rows.gather(v)  # (M, 4)
-        return self.pair_embed(rows, vectors, uu)
+        return self.pair_embed(rows, v, uu)
 
     def _pool(self, values: Tensor, rows: ObjectRows) -> Tensor:
         """Particles (M, D) -> one for each jet (N, D), in the order of the groups."""
@@ -311,7 +310,7 @@ class ParticleTransformerTagger(nn.Module):
         pf_values, pf_real = self._embed(self.pf_embed, pf_x, pf_mask)
         sv_values, sv_real = self._embed(self.sv_embed, sv_x, sv_mask)
         values = torch.cat((pf_values, sv_values), dim=1)  # (N, P, D)
-        vectors = torch.cat((pf_v, sv_v), dim=2)  # (N, 4, P)
+        vectors = join_slots((pf_v, sv_v))  # (N, 4, P)
         self.part.dense = self.dense
         return self.part(values, vectors, join_masks((pf_real, sv_real)), uu)
 

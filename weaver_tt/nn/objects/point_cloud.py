@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from weaver_tt.nn.objects.real_objects import RealObjects, at_least_float32
+from weaver_tt.nn.objects.sharing import made_once
 from weaver_tt.nn.objects.smallest import smallest_places
 
 # squared distance to "no object": more than any that occurs, less than infinity, which is that of
@@ -133,6 +134,18 @@ class PointCloud(RealObjects):
         """(M, C), (N, W) -> (N, W, C)."""
         placed = with_null_row(values).index_select(0, table_rows.flatten())
         return placed.view(*table_rows.shape, values.shape[1])
+
+
+@made_once
+def make_cloud(mask: Tensor) -> PointCloud:
+    """The objects of ``mask`` (N, P), True for real ones."""
+    return PointCloud(mask)
+
+
+@made_once
+def nearest_in_slots(cloud: PointCloud, points: Tensor, k: int) -> Tensor:
+    """:meth:`PointCloud.nearest` by inputs of the network, padded (N, D, P)."""
+    return cloud.nearest(cloud.gather(points), k)
 
 
 def with_null_row(values: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from torch.autograd import Function
 
 from weaver_tt.data.rows.rows import Integers
 from weaver_tt.nn.objects.real_objects import RealObjects, find_real
+from weaver_tt.nn.objects.sharing import made_once
 
 # pairs of slots n L^2 of a group: what attention computes on one group stays in the CPU's cache
 MAX_CELLS = 1 << 15
@@ -149,6 +150,7 @@ class Dense:
 ObjectRows = Ragged | Dense
 
 
+@made_once
 def make_object_rows(mask: Tensor, dense: bool = False) -> ObjectRows:
     """The form in which to compute for ``mask`` (N, P), True for real objects.
 

@@ -134,6 +134,7 @@ def sum_by_index(values: Tensor, index: Tensor, size: int) -> Tensor:
     return values.new_zeros(size, values.shape[1]).index_add(0, index, values)
 
 
+@made_once
 def real_slots(mask: Tensor) -> Tensor:
     """A mask as networks take it, (N, 1, P), not 0 for real objects -> bool (N, P).
 
@@ -142,6 +143,13 @@ def real_slots(mask: Tensor) -> Tensor:
     return with_host_counts(mask.squeeze(1) != 0, host_counts(mask))
 
 
+@made_once
+def join_slots(values: Sequence[Tensor]) -> Tensor:
+    """Padded values (N, C, P) of several kinds of objects -> one of all kinds side by side."""
+    return torch.cat(list(values), dim=2)
+
+
+@made_once
 def join_masks(masks: Sequence[Tensor]) -> Tensor:
     """Masks (N, P) of several kinds of objects -> one of all kinds side by side, (N, 1, P).
 

@@ -8,7 +8,7 @@ is remembered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
@@ -55,9 +55,10 @@ def sharing(several: bool = True) -> Iterator[None]:
 def made_once(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate a function of tensors without weights: inside of :func:`sharing` it is called once.
 
-    That is, once for equal arguments. It must be a function of these alone: nothing in it is drawn
-    at random. What it returns is shared, and should not be written into. On a GPU, where comparing
-    values would wait for the device, only the same tensors are equal.
+    That is, once for equal arguments, lists and tuples of tensors among them. It must be a function
+    of these alone: nothing in it is drawn at random. What it returns is shared, and should not be
+    written into. On a GPU, where comparing values would wait for the device, only the same tensors
+    are equal.
     """
 
     @wraps(function)
@@ -77,25 +78,35 @@ def made_once(function: Callable[P, R]) -> Callable[P, R]:
 
 def _has_gradient(arguments: tuple[Any, ...]) -> bool:
     """Whether a result would hold the graph of one of the networks."""
-    return any(isinstance(value, Tensor) and value.requires_grad for value in arguments)
+    return any(value.requires_grad for value in _tensors(arguments))
 
 
 def _versions(values: tuple[Any, ...]) -> list[int]:
-    return [tensor_version(value) for value in values if isinstance(value, Tensor)]
+    return [tensor_version(value) for value in _tensors(values)]
+
+
+def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
+    """The tensors among ``values``, in tuples and lists too."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _tensors(value)
 
 
 def _is_made_of(made: _Made, arguments: tuple[Any, ...]) -> bool:
     """Whether a result is that of these ``arguments``, and as it was."""
-    if len(arguments) != len(made.arguments):
-        return False
     if _versions((*made.arguments, made.result)) != made.versions:
         return False
-    return all(map(_are_equal, made.arguments, arguments))
+    return _are_equal(made.arguments, arguments)
 
 
 def _are_equal(one: Any, other: Any) -> bool:
     if one is other:
         return True
+    if isinstance(one, tuple | list):
+        is_alike = type(one) is type(other) and len(one) == len(other)
+        return is_alike and all(map(_are_equal, one, other))
     if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
         return isinstance(one, int | float | str) and type(one) is type(other) and one == other
     if one.device.type != "cpu" or one.device != other.device or one.dtype != other.dtype:
