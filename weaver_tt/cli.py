@@ -99,6 +99,11 @@ COMMANDS = {
         f"{SIMULATE}:SimulateOptions",
         f"{SIMULATE}:run_simulate",
     ),
+    "inspect": Command(
+        "what an ONNX file says of itself",
+        "weaver_tt.deploy.inspect:InspectOptions",
+        "weaver_tt.deploy.inspect:run_inspect",
+    ),
     "convert": Command(
         "convert public data sets of jets", f"{CONVERT}:ConvertOptions", f"{CONVERT}:run_convert"
     ),
