@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import awkward as ak
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from weaver_tt import cli
+from weaver_tt.deploy import Tagger
 
 ROWS = 24
 NETWORK = """
@@ -142,6 +144,45 @@ def test_a_discriminant_of_a_classifier(jets):
     np.testing.assert_allclose(found.D_b, np.log(found.score_b / rest), rtol=1e-4, atol=1e-6)
     assert jets.export("-o", "outputs", 3) == 0
     np.testing.assert_allclose(jets.predict("net.onnx").D_b, found.D_b, rtol=1e-4, atol=1e-6)
+
+
+def test_an_uncertainty_of_quantiles_and_an_analysis_without_torch(jets):
+    quantiles = {"pinball": {"quantiles": [0.16, 0.5, 0.84]}}
+    task = {"name": "regression", "targets": {"y": {"loss": quantiles}}}
+    derived = {
+        "corrected_pt": "jet_pt * np.exp(y_q50)",
+        "resolution": "corrected_pt * (np.exp(y_q84 - y_q50) - np.exp(y_q16 - y_q50)) / 2",
+    }
+    jets.write_yaml({**JETS, "task": task, "derived_outputs": derived})
+    assert jets.train("-o", "outputs", 3, "--ensemble", 2) == 0
+    assert jets.export("-o", "outputs", 3) == 0
+    found = jets.predict("net", "-o", "outputs", 3)
+    width = np.exp(found.output_y_q84) - np.exp(found.output_y_q16)
+    np.testing.assert_allclose(found.resolution, found.jet_pt * width / 2, rtol=1e-4)
+    described = json.loads((jets.folder / "preprocess.json").read_text())
+    assert described["output_names"] == ["y_q16", "y_q50", "y_q84", "corrected_pt", "resolution"]
+    # raw columns and nothing else: log_pt is made by the analysis
+    columns = ak.from_parquet(jets.folder / "jets.parquet")
+    given = {"jet_pt": columns.jet_pt, "log_pt": np.log(columns.jet_pt), "jet_eta": columns.jet_eta}
+    in_analysis = Tagger(jets.folder, model="net.onnx")(given)
+    for name, values in in_analysis.items():
+        ours = name if name in found.fields else f"output_{name}"
+        np.testing.assert_allclose(values, found[ours], rtol=1e-4, atol=1e-6)
+
+
+def test_classes_and_targets_are_derived_from_together(jets):
+    labels = [FLAVOURS["labels"], JETS["labels"]]
+    derived = {"pt_of_b": "jet_pt * np.exp(np.where(b > light, y, 0))"}
+    jets.write_yaml({**JETS, "labels": labels, "task": "hybrid", "derived_outputs": derived})
+    assert jets.train("-o", "outputs", 4) == 0
+    found = jets.predict("net", "-o", "outputs", 4)
+    is_b = found.score_b > found.score_light
+    expected = found.jet_pt * np.where(is_b, np.exp(found.output_y), 1)
+    np.testing.assert_allclose(found.pt_of_b, expected, rtol=1e-6)
+    assert jets.export("-o", "outputs", 4) == 0
+    described = json.loads((jets.folder / "preprocess.json").read_text())
+    assert described["output_names"] == ["b", "c", "light", "y", "pt_of_b"]
+    np.testing.assert_allclose(jets.predict("net.onnx").pt_of_b, expected, rtol=1e-4)
 
 
 def test_a_file_that_was_exported_without_it_still_predicts(jets, capsys):
