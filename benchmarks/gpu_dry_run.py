@@ -194,7 +194,7 @@ def random_rows(config: DataConfig, seed: int) -> Rows:
 
     rows = Rows({}, {}, {}, size=ROWS)
     counts_of_kind: dict[str, Integers] = {}
-    for name, group in config.inputs.items():
+    for name, group in config.batch_groups.items():
         columns = len(group.variables)
         if group.length is None:
             rows.scalars[name] = positive(ROWS, columns)

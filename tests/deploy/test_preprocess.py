@@ -68,8 +68,8 @@ def test_groups_and_names_are_in_order_and_lengths_by_their_kind():
         group("sv", Variable(name="c"), length=3),
         group("e", Variable(name="d"), length=None),
     )
-    content = make_preprocess(config, ["pf", "sv", "e"], ["score_b", "score_c"], ["pf"])
-    assert content["output_names"] == ["score_b", "score_c"]
+    content = make_preprocess(config, ["pf", "sv", "e"], ["b", "c"], ["pf"])
+    assert content["output_names"] == ["b", "c"]
     assert content["input_names"] == ["pf", "sv", "e"]
     assert content["pf"]["var_names"] == ["b", "a"]
     lengths = {
