@@ -18,6 +18,7 @@ ROOMS = [
     "cli",
     "api",
     "run",
+    "reports",
     "applications",
     "report",
     "deploy",

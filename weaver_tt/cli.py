@@ -70,9 +70,9 @@ COMMANDS = {
         f"{TRUTH_TAGGING}:run_weights",
     ),
     "report": Command(
-        "compare classifiers by their prediction files",
+        "compare classifiers, or jet energies, by their prediction files",
         "weaver_tt.report.commands:ReportOptions",
-        "weaver_tt.report.commands:run_report",
+        "weaver_tt.reports:run_report",
     ),
     "tune-report": Command(
         "trials of a search: table, importances and figures on one page",

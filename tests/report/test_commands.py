@@ -6,7 +6,8 @@ import pytest
 
 from weaver_tt import cli
 from weaver_tt.errors import ConfigError, DataError
-from weaver_tt.report.commands import ReportOptions, run_report
+from weaver_tt.report.commands import ReportOptions
+from weaver_tt.reports import run_report
 
 
 def test_several_classes_have_a_figure_for_each_signal(tmp_path, write):

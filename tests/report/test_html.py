@@ -10,7 +10,8 @@ import subprocess
 import matplotlib.image
 import pytest
 
-from weaver_tt.report.commands import ReportOptions, run_report
+from weaver_tt.report.commands import ReportOptions
+from weaver_tt.reports import run_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [

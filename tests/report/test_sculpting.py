@@ -8,10 +8,11 @@ from scipy.spatial.distance import jensenshannon
 
 from weaver_tt import cli
 from weaver_tt.errors import ConfigError
-from weaver_tt.report.commands import ReportOptions, run_report
+from weaver_tt.report.commands import ReportOptions
 from weaver_tt.report.evaluation import ColumnBins, equal_width, evaluate_model
 from weaver_tt.report.scores import ModelFiles
 from weaver_tt.report.sculpting import jensen_shannon, measure_divergence, measure_sculpting
+from weaver_tt.reports import run_report
 
 CLASSES = ["top", "qcd"]
 EDGES = np.array([500.0, 530.0, 560.0, 600.0])

@@ -313,6 +313,7 @@ class TaskChoice:
 REPORT_COLUMNS = {
     "corrected_pt": "pT as the network corrects it, in GeV",
     "raw_pt": "measured pT that is corrected, in GeV",
+    "standard_pt": "pT by the standard correction, to compare with, in GeV",
     "true_pt": "pT of the generated jet, in GeV",
     "true_eta": "eta of the generated jet",
     "flavour": "flavour of the jet: PDG number of a quark or gluon, whole, 0 where it is unknown",

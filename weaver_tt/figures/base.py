@@ -102,6 +102,8 @@ def save_figure(figure: Figure, path: str | Path) -> list[str]:
             name = f"{path}.{kind}"
             with writing(name) as file:
                 figure.savefig(file, dpi=120, format=kind)
+            # where things are has been worked out, which takes as long as to draw them
+            figure.set_layout_engine("none")
             paths.append(name)
     return paths
 

@@ -1,4 +1,4 @@
-"""The command ``weaver-tt report``: compares classifiers by their prediction files."""
+"""Flags of ``weaver-tt report``, and its reports of classifiers and of a sample of jets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MASS_BINS = 30
 
 @dataclass(kw_only=True)
 class ReportOptions:
-    """Taggers compared by their prediction files: metrics.json, figures and report.html."""
+    """Models compared by their prediction files: metrics.json, figures and report.html."""
 
     predictions: list[str] = flag(
         [],
@@ -37,11 +37,13 @@ class ReportOptions:
     output: str = flag("report", "folder to write to", "-o")
     signal: list[str] = flag(
         [],
-        "signal classes, each against all others (default: the first of two, each of several)",
+        "of classifiers: signal classes, each against all others (default: the first of two, each "
+        "of several)",
         nargs="+",
     )
     pt_column: str | None = flag(
-        None, f"column to bin in (default: {DEFAULT_PT} where all files have it)"
+        None,
+        f"of classifiers: column to bin in (default: {DEFAULT_PT} where all files have it)",
     )
     pt_edges: list[float] = flag(
         [],
@@ -53,8 +55,8 @@ class ReportOptions:
     pt_bins: int = flag(6, "bins where no edges are given", bounds=COUNT)
     mass_column: str | None = flag(
         None,
-        "column that taggers should be decorrelated from: measure and draw how a selection "
-        "sculpts the background's spectrum of it",
+        "of classifiers: column that they should be decorrelated from: measure and draw how a "
+        "selection sculpts the background's spectrum of it",
     )
     mass_edges: list[float] = flag(
         [],
@@ -63,19 +65,51 @@ class ReportOptions:
         type=float,
         bounds=FINITE,
     )
+    standard: str | None = flag(
+        None,
+        "of jet energies: the standard correction (of weaver-tt jec derive), to which improvements "
+        "are relative",
+    )
+    extrapolate: bool = flag(
+        False, "beyond its range the standard correction has the factor of the border"
+    )
+    regions: list[str] = flag(
+        [],
+        "of jet energies: regions of the detector, central (abs(eta) below 2.5) and forward (2.5 "
+        "to 5) (default: both)",
+        nargs="+",
+    )
+    corrected_pt: list[str] = flag(
+        [],
+        "corrected pT in GeV, an expression of the columns of the files, or NAME=EXPRESSION for "
+        "one model; as for the flags that follow, default is what a prediction file says itself",
+        nargs="+",
+    )
+    raw_pt: str | None = flag(None, "measured pT that is corrected: an expression")
+    standard_pt: str | None = flag(
+        None, "pT by the standard correction, in place of --standard: an expression"
+    )
+    true_pt: str | None = flag(None, "pT of the generated jet: an expression; not above 0: none")
+    true_eta: str | None = flag(None, "eta of the generated jet: an expression")
+    flavour: str | None = flag(
+        None, "flavour of the jet, a PDG number or 0 where it is unknown: an expression"
+    )
+    eta: str | None = flag(None, "measured eta, for the closure: an expression")
+    rho: str | None = flag(None, "density of pile-up, for the closure: an expression")
     weight_column: str | None = flag(
         None, "event weights, possibly negative (default: all rows count 1)"
     )
     treename: str | None = flag(None, "tree of a ROOT file (default: its only one)")
 
 
-def run_report(options: ReportOptions) -> None:
-    """``weaver-tt report``."""
-    if options.sample is not None:
-        _report_sample(options)
-        return
-    if not options.predictions:
-        raise ConfigError("report: expected prediction files, or --sample FILE")
+def report_classifiers(options: ReportOptions) -> None:
+    """Compare classifiers by their scores.
+
+    Raises:
+        ConfigError: options do not fit the files, or each other.
+        DataError: files cannot be read, or cannot be compared.
+        OutputError: a file cannot be written.
+    """
     # torch, matplotlib and the readers take seconds to import: not for --help
     from pathlib import Path
 
@@ -128,8 +162,14 @@ def run_report(options: ReportOptions) -> None:
     log.info("%s: %d models, %d figures", folder / "report.html", len(models), len(pictures))
 
 
-def _report_sample(options: ReportOptions) -> None:
-    """What is in a sample of jets, instead of predictions."""
+def report_jet_sample(options: ReportOptions) -> None:
+    """What is in a sample of jets, instead of predictions.
+
+    Raises:
+        ConfigError: there are predictions too.
+        DataError: the sample cannot be read.
+        OutputError: a file cannot be written.
+    """
     from pathlib import Path
 
     from weaver_tt.report.jet_sample import report_sample
