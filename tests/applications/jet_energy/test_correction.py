@@ -176,6 +176,19 @@ def test_a_correction_whose_bins_make_no_sense_is_refused(correction, tmp_path, 
         load_correction(path)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_segment_that_does_not_begin_at_its_edge_is_refused(correction, tmp_path, number):
+    """correctionlib would give other numbers than we do."""
+    path = tmp_path / "jec.json"
+    save_correction(correction, path, "a test")
+    document = json.loads(path.read_text())
+    of_bin = document["corrections"][number]["data"]["content"]["content"][0]
+    of_bin["content"][0]["parameters"][0] += 0.1
+    path.write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match="segments that do not begin at their edges"):
+        load_correction(path)
+
+
 def test_a_correction_with_another_formula_is_refused(correction, tmp_path):
     """Its numbers would mean something else."""
     path = tmp_path / "jec.json"

@@ -102,6 +102,19 @@ def test_weights_count(derive):
     assert np.abs(np.mean(residual(derived) - 1)) < 0.004
 
 
+@pytest.mark.parametrize(("weight", "shown"), [(0.0, "0 to 0.8"), (-1.0, "0 to 0.8")])
+def test_weights_that_sum_to_nothing_are_refused(derive, weight, shown):
+    jets = toy_jets(2000)
+    jets["w"] = np.where(jets["gen_pt"] > 1000, weight, 1.0)
+    with pytest.raises(DataError, match=rf"from {shown}: .* weights of its jets do not sum"):
+        derive(
+            jets,
+            sources=SOURCES | {"weight": "w"},
+            eta_edges=[0, 0.8, 2.5],
+            pt_edges=[20, 100, 1000, 2000],
+        )
+
+
 def test_pieces_of_a_file_give_the_same_as_the_whole(derive, monkeypatch):
     whole = derive(toy_jets(3000))
     monkeypatch.setattr("weaver_tt.formats.row_ranges.row_ranges.__defaults__", (700,))

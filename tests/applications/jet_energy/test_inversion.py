@@ -119,8 +119,10 @@ def test_points_that_fall_by_chance_are_no_dip():
 
 
 def test_a_fit_below_0_is_refused():
-    with pytest.raises(DataError, match="not above 0 at pT_gen = 25 GeV"):
-        invert(fit_response(points(lambda pt: np.log(pt / 50))))
+    """A straight line through 0.05, 0.1 and 2 begins below 0."""
+    few = points(lambda pt: np.array([0.05, 0.1, 2.0]), pt=[30, 100, 300])
+    with pytest.raises(DataError, match="not above 0 at pT_gen = 30 GeV"):
+        invert(fit_response(few))
 
 
 def test_few_points_are_fitted_by_a_straight_line_and_one_is_refused():

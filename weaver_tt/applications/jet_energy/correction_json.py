@@ -106,6 +106,7 @@ def parse_document(document: Any) -> tuple[EtaCurves, dict[str, str], bool]:
         edges = _edges(of_factor)
         coefficients = _parameters(of_factor, 4)
         errors = _parameters(of_error, 2)
+        _check_log_edges(edges, of_factor, of_error)
         if not len(edges) == len(coefficients) + 1 == len(errors) + 1:
             raise ValueError("numbers of segments that differ")
         curves.append(PtCurve(edges=edges, coefficients=coefficients, errors=errors))
@@ -171,6 +172,14 @@ def _edges(binning: Any) -> Floats:
     if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
         raise ValueError("bin edges that do not increase")
     return edges
+
+
+def _check_log_edges(edges: Floats, *binnings: Any) -> None:
+    """Raise ValueError unless segments begin at their lower edges, as we evaluate them."""
+    for binning in binnings:
+        first = [segment["parameters"][0] for segment in binning["content"]]
+        if not (edges > 0).all() or not np.allclose(np.exp(first), edges[:-1], rtol=1e-9):
+            raise ValueError("segments that do not begin at their edges in pT")
 
 
 def _parameters(binning: Any, number: int) -> Floats:

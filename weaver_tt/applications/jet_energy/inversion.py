@@ -63,8 +63,13 @@ def fit_response(points: ResponsePoints) -> ResponseFit:
     """Weighted least squares; errors grow where the fit is worse than they allow.
 
     Raises:
-        DataError: there is one point alone.
+        DataError: there is one point alone, or one without a response.
     """
+    if not (np.isfinite(points.response) & (points.response > 0)).all():
+        raise DataError(
+            f"{eta_text(points.eta)}: a bin of pT_gen has no response above 0: the weights of its "
+            "jets do not sum to more than 0"
+        )
     log_pt = np.log(points.pt)
     first, last = float(log_pt[0]), float(log_pt[-1])
     number = len(log_pt)
