@@ -187,6 +187,14 @@ def test_a_bin_of_eta_may_end_at_a_lower_pt(derive):
     assert derived.correction.curves.curves[1].high < 420
 
 
+def test_a_bin_of_eta_without_jets_between_others_is_refused(derive):
+    jets = toy_jets(3000)
+    hole = (np.abs(jets["jet_eta"]) > 1.3) & (jets["gen_pt"] > 100) & (jets["gen_pt"] < 400)
+    jets = {name: values[~hole] for name, values in jets.items()}
+    with pytest.raises(DataError, match=r"from 100 to 400 GeV, abs\(eta\) from 1.3 to 2.5: 0 jets"):
+        derive(jets, eta_edges=[0, 1.3, 2.5], pt_edges=[20, 50, 100, 400, 2000])
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

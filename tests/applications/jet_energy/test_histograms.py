@@ -57,6 +57,19 @@ def test_weights_count_as_so_many_jets_and_their_errors_as_fewer():
     assert sums.medians()[0] == pytest.approx([1.2], rel=2e-3)
 
 
+def test_a_negative_weight_may_make_the_sum_of_weights_fall():
+    """Weights 3, -2, 3 at 0.8, 0.9, 1.2: half of their sum, 2, is reached at 0.8."""
+    sums = filled(0, [0.8, 0.9, 1.2], [3, -2, 3])
+    assert sums.medians()[0] == pytest.approx([0.8], rel=2e-3)
+
+
+def test_jets_measured_exactly_have_errors_above_0():
+    """A fit divides by them."""
+    sums = filled(0, np.ones(100))
+    assert 0 < sums.medians()[1][0] < 1e-3
+    assert 0 < sums.means()[1][0] < 1e-3
+
+
 def test_merged_cells_are_as_if_filled_together():
     response = np.linspace(0.5, 1.5, 60)
     cell = np.arange(60) % 3

@@ -1,5 +1,7 @@
 """A response that is known is taken back: the factor at the measured pT gives the true one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,14 +61,7 @@ def test_the_fit_averages_over_the_points_and_says_how_well_it_knows():
     for seed in range(200):
         made = points(rising, error=0.01)
         rng = np.random.default_rng(seed)
-        noisy = ResponsePoints(
-            **{
-                **{name: getattr(made, name) for name in ("eta", "pt", "jets", "lowest")},
-                "highest": made.highest,
-                "error": made.error,
-                "response": made.response + 0.01 * rng.normal(size=20),
-            }
-        )
+        noisy = replace(made, response=made.response + 0.01 * rng.normal(size=20))
         fit = fit_response(noisy)
         place = np.log(np.array([150.0]))
         errors.append(float(fit.error(place)[0]))
@@ -76,21 +71,24 @@ def test_the_fit_averages_over_the_points_and_says_how_well_it_knows():
     assert np.std(differences) == pytest.approx(np.mean(errors), rel=0.2)
 
 
-def test_the_error_of_the_factor_is_that_of_its_spread():
+def test_errors_grow_where_points_scatter_more_than_they_say():
     made = points(rising, error=0.01)
-    measured = np.array([40.0, 150, 700])
+    scatter = 0.05 * np.resize([1.0, -1.0], 20)
+    fit = fit_response(replace(made, response=made.response + scatter))
+    assert fit.chi2 / fit.ndf > 20
+    place = np.log(np.array([150.0]))
+    expected = fit_response(made).error(place) * np.sqrt(fit.chi2 / fit.ndf)
+    assert fit.error(place) == pytest.approx(expected)
+
+
+def test_the_error_of_the_factor_is_that_of_its_spread():
+    """A response that rises as the square root of pT: pT changes by 2/3 of it."""
+    made = points(lambda pt: np.sqrt(pt / 1000), error=0.01)
+    measured = np.array([10.0, 60, 500])
     factors = []
     for seed in range(200):
         noise = 0.01 * np.random.default_rng(seed).normal(size=20)
-        noisy = ResponsePoints(
-            eta=made.eta,
-            pt=made.pt,
-            response=made.response + noise,
-            error=made.error,
-            jets=made.jets,
-            lowest=made.lowest,
-            highest=made.highest,
-        )
+        noisy = replace(made, response=made.response + noise)
         factors.append(invert(fit_response(noisy)).factor(measured))
     error = invert(fit_response(made)).error(measured)
     assert np.std(factors, axis=0) / np.mean(factors, axis=0) == pytest.approx(error, rel=0.2)

@@ -187,8 +187,6 @@ def _filled(files: JetFiles, survey: Survey, settings: DeriveSettings) -> Respon
                 "range"
             )
         pt_edges = np.geomspace(low, high, FINE_BINS + 1)
-        # the outermost jets are inside, however the powers are rounded
-        pt_edges[0], pt_edges[-1] = low, high
     eta_edges = np.asarray(settings.eta_edges, np.float64)
     if not len(eta_edges):
         bins = int(np.searchsorted(ETA_EDGES[1:-1], survey.highest_eta, "left")) + 1

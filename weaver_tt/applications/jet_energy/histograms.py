@@ -78,14 +78,13 @@ class ResponseHistograms:
     def medians(self) -> tuple[Floats, Floats]:
         """Median of R (C,), and its statistical error from the width between the quartiles."""
         low, median, high = self.quantiles((0.25, 0.5, 0.75)).T
-        # what a histogram cannot resolve
-        spread = np.maximum((high - low) / NORMAL_IQR, WIDTH / 3)
-        return median, MEDIAN_ERROR * spread / self._root()
+        return median, MEDIAN_ERROR * (high - low) / NORMAL_IQR / self._root()
 
     def means(self) -> tuple[Floats, Floats]:
         """Mean of R (C,), and its statistical error."""
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = np.where(self.weight > 0, self.first / self.weight, np.nan)
+            # not 0, that fits can divide by the error
             variance = np.maximum(self.second / self.weight - mean**2, (WIDTH / 3) ** 2)
         return mean, np.sqrt(variance) / self._root()
 
