@@ -58,7 +58,7 @@ def test_derive_then_apply_gives_what_correctionlib_gives(sample, tmp_path, draw
     test = write_jets(tmp_path / "test.root", toy_jets(3000, seed=2))
     jec = tmp_path / "jec.json"
     assert run("derive", sample, "--test", test, "-o", jec) == 0
-    assert drawn == [tmp_path / "jec"]
+    assert drawn == [tmp_path / "jec_figures"]
     output = tmp_path / "out.root"
     assert run("apply", jec, test, "-o", output, "--extrapolate", "--column", "pt_new") == 0
     with open_reader(str(output)) as reader:

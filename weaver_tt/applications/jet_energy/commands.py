@@ -45,7 +45,7 @@ class DeriveOptions:
     output: str = flag("jec.json", "JSON file to write", "-o")
     figures: str | None = flag(
         None,
-        "folder for figures and closure.json (default: named as the output, without its suffix)",
+        "folder for figures and closure.json (default: NAME_figures of the output NAME.json)",
     )
     test: list[str] = flag(
         [],
@@ -138,7 +138,8 @@ def run_derive(options: DeriveOptions) -> None:
         eta_edges=options.eta_edges,
         extrapolates=options.extrapolate,
     )
-    folder = Path(options.figures or Path(options.output).with_suffix(""))
+    output = Path(options.output)
+    folder = Path(options.figures or output.with_name(f"{output.stem}_figures"))
     derived = derive_correction(_sample(options, paths), settings)
     _log_derived(derived)
     correction = derived.correction
