@@ -7,7 +7,8 @@ Functions for a script or a notebook (docs/python.md shows them at work):
 - :class:`BatchDataset`, :func:`read_table`: batches, and tables of selected columns, of any files;
 - :func:`build_network`: the network of a network file, with trained weights where given;
 - :func:`train`, :func:`predict`, :func:`export`: the command line with keyword arguments;
-- :func:`load_trained`: a trained network that predicts file after file, or into memory.
+- :func:`load_trained`: a trained network that predicts file after file, or into memory;
+- :func:`load_correction`: the standard correction of jets.
 
 The other names are for network files and tasks (docs/network-file.md). Nothing is imported before
 it is used: a network file that imports from here loads neither output nor figures. Type checkers
@@ -24,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+    from weaver_tt.applications.jet_energy.correction import Correction as Correction
+    from weaver_tt.applications.jet_energy.correction import load_correction as load_correction
     from weaver_tt.config.load import load_config as load_config
     from weaver_tt.config.schema import DataConfig as DataConfig
     from weaver_tt.data.datasets import BatchDataset as BatchDataset
@@ -127,6 +130,9 @@ PLACES = {
     "TrainedNetwork": "weaver_tt.run.prediction",
     "TrainingResult": "weaver_tt.run.training",
     "Prediction": "weaver_tt.output.predict",
+    # corrections of jets
+    "load_correction": "weaver_tt.applications.jet_energy.correction",
+    "Correction": "weaver_tt.applications.jet_energy.correction",
 }
 """Name -> the module that has it today."""
 

@@ -195,6 +195,12 @@ def test_a_bin_of_eta_without_jets_between_others_is_refused(derive):
         derive(jets, eta_edges=[0, 1.3, 2.5], pt_edges=[20, 50, 100, 400, 2000])
 
 
+def test_more_bins_than_memory_is_for_are_refused(derive):
+    edges = np.linspace(1, 100, 72).tolist()
+    with pytest.raises(ConfigError, match=r"5,041 bins in \(pT, eta\); at most 5,000"):
+        derive(toy_jets(10), eta_edges=edges, pt_edges=edges)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

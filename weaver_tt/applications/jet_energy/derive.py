@@ -38,9 +38,10 @@ MOST_POINTS = 50
 FEWEST_POINTS = 6
 FEWEST_JETS = 300
 """In a bin of |eta|: six points of 50 jets."""
-MOST_CHI2 = 3  # of a fit, over its degrees of freedom
 FEWEST_A_POINT = 20
 """In a bin of pT_gen that was asked for; one with fewer counts as empty."""
+MOST_CELLS = 5_000  # of (pT, eta), each with a histogram of 24 kB
+MOST_CHI2 = 3  # of a fit, over its degrees of freedom
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +192,11 @@ def _filled(files: JetFiles, survey: Survey, settings: DeriveSettings) -> Respon
     if not len(eta_edges):
         bins = int(np.searchsorted(ETA_EDGES[1:-1], survey.highest_eta, "left")) + 1
         eta_edges = np.asarray(ETA_EDGES[: bins + 1], np.float64)
+    cells = (len(eta_edges) - 1) * (len(pt_edges) - 1)
+    if cells > MOST_CELLS:
+        raise ConfigError(
+            f"--pt-edges and --eta-edges: {cells:,} bins in (pT, eta); at most {MOST_CELLS:,}"
+        )
     sums = ResponseSums(eta_edges=eta_edges, pt_edges=pt_edges)
     for values in files.chunks():
         sums.add(values)
