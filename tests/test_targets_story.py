@@ -1,6 +1,7 @@
 """Real targets from the data YAML to the exported network: quantiles, windows, beside classes."""
 
 import json
+import re
 
 import awkward as ak
 import numpy as np
@@ -113,3 +114,86 @@ def test_a_task_for_a_part_of_the_labels_is_refused(story, capsys):
     story.write([CLASSES, REAL], "classification")
     assert story.train() == 1
     assert "classes and real targets, which hybrid learns together" in capsys.readouterr().err
+
+
+CHAIN = [{"ratio": "scale"}, "log", "standardised"]
+
+
+def test_transforms_are_undone_in_predictions_metrics_and_the_exported_graph(story):
+    table = ak.from_parquet(story.folder / "events.parquet")
+    table["scale"] = np.exp(3 * table["x"])
+    table["energy"] = table["scale"] * np.exp(0.1 * np.random.default_rng(2).normal(size=ROWS))
+    ak.to_parquet(table, story.folder / "events.parquet")
+    story.write(
+        {"type": "custom", "value": {"e": "energy", "m": "mass"}},
+        {
+            "name": "regression",
+            "loss_function": "mae",
+            "targets": {
+                "e": {"transform": CHAIN, "loss": QUANTILES},
+                "m": {"transform": "standardised"},
+            },
+        },
+        observers=["scale"],
+    )
+    assert story.train() == 0
+    predicted = story.predicted()
+    # in units: a mass is of order 80 after one epoch, and an energy follows its scale
+    assert np.max(np.abs(predicted["output_m"] - 80)) < 60
+    assert np.all(predicted["output_e_q16"] > 0)
+    ratio = np.asarray(predicted["output_e_q50"] / predicted["scale"])
+    scale = np.asarray(predicted["scale"])
+    assert ratio.max() / ratio.min() < 10 < scale.max() / scale.min()
+    found = story.metrics()["metrics"]
+    assert found["mae_m"] == pytest.approx(
+        np.mean(np.abs(predicted["output_m"] - predicted["m"])), rel=1e-5
+    )
+    # what was computed of the training rows stands beside the network
+    saved = yaml.safe_load((story.folder / "net.auto.yaml").read_text())["task"]["targets"]
+    [of_mass] = saved["m"]["transform"]
+    training = np.asarray(table["mass"][: ROWS * 8 // 10])
+    assert of_mass["standardised"]["mean"] == pytest.approx(training.mean(), rel=1e-5)
+    assert of_mass["standardised"]["deviation"] == pytest.approx(training.std(), rel=1e-5)
+    assert saved["e"]["transform"][:2] == [{"ratio": "scale"}, "log"]
+    outputs = ["output_e_q16", "output_e_q50", "output_e_q84", "output_m"]
+    # the graph has the scale as an input of its own
+    np.testing.assert_allclose(
+        [story.predict_onnx()[name] for name in outputs],
+        [predicted[name] for name in outputs],
+        rtol=1e-5,
+    )
+    sidecar = json.loads((story.folder / "preprocess.json").read_text())
+    assert sidecar["derived_inputs"]["var_names"] == ["scale"]
+    assert (story.folder / "model.auto.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("value", "task", "message"),
+    [
+        ({"y": "0 * x + 3.5"}, None, r"labels\.y: it is 3.5 in all 48 training rows"),
+        ({"y": "x", "y_mask": "x > 99"}, None, r"labels\.y: none of 48 training rows has a value"),
+        ({"y": "x / 0"}, None, r"labels\.y: none of 48 training rows has a value.*infinite"),
+        (
+            {"y": "x", "z_mask": "x"},
+            None,
+            r"'z_mask' is the mask of a target 'z', which is not.*known: y",
+        ),
+        (
+            {"y": "x"},
+            {"y": {"transform": "log"}},
+            r"events\.parquet: label 'y': transform log needs numbers above 0: \d+ of \d+ selected",
+        ),
+        (
+            {"y": "mass"},
+            {"y": {"transform": {"ratio": "x"}}},
+            r"transform ratio needs 'x' above 0: .*x = -",
+        ),
+        ({"y": "np.log(x)"}, None, r"label 'y': the logarithm in 'np.log\(x\)' .*x = -"),
+    ],
+)
+def test_targets_that_cannot_be_learnt_are_refused(story, capsys, value, task, message):
+    targets = {} if task is None else task
+    story.write({"type": "custom", "value": value}, {"name": "regression", "targets": targets})
+    assert story.train() == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert not list(story.folder.glob("net*.pt"))

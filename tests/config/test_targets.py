@@ -1,9 +1,12 @@
 """What the data YAML says of real targets."""
 
+import dataclasses
+
 import pytest
 
-from weaver_tt.config.load import from_mapping
+from weaver_tt.config.load import from_mapping, load_config, save_config
 from weaver_tt.config.targets import (
+    arguments_of_logarithms,
     count_target_outputs,
     log_bases,
     losses_of_targets,
@@ -11,13 +14,14 @@ from weaver_tt.config.targets import (
     read_losses,
 )
 from weaver_tt.errors import ConfigError
+from weaver_tt.expressions.evaluate import parse_expression
 
 LABELS = {"type": "custom", "value": {"y": "np.log(gen_pt / jet_pt)", "m": "gen_mass"}}
 
 
-def load(task, labels=LABELS):
+def load(task, labels=LABELS, **more):
     inputs = {"event": {"length": None, "vars": [["x", None]]}}
-    return from_mapping({"inputs": inputs, "labels": labels, "task": task}, "d.yaml")
+    return from_mapping({"inputs": inputs, "labels": labels, "task": task, **more}, "d.yaml")
 
 
 def targets(**of_target):
@@ -120,3 +124,65 @@ def test_a_target_that_is_a_logarithm_is_known_by_its_expression():
     value = {"a": "np.log(x)", "b": "np.log10(x / y)", "c": "2 * np.log(x)", "d": "x"}
     bases = log_bases(load("regression", {"type": "custom", "value": value}))
     assert bases == {"a": pytest.approx(2.718281828), "b": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("transform", "kinds"),
+    [
+        ("log", ["log"]),
+        ({"ratio": "pt"}, ["ratio"]),
+        ([{"ratio": "pt"}, "log", "standardised"], ["ratio", "log", "standardised"]),
+        ({"standardised": {"mean": 1, "deviation": 2}}, ["standardised"]),
+    ],
+)
+def test_transforms_are_a_chain(transform, kinds):
+    config = load(targets(m={"transform": transform}), LABELS, observers=["pt"])
+    assert [step.kind for step in config.targets["m"].transform] == kinds
+    assert config.transform_columns == (("pt",) if "ratio" in kinds else ())
+    assert config.needs_target_statistics == ("standardised" in kinds and len(kinds) > 1)
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        ("logg", r"m\.transform: 'logg'; did you mean 'log'"),
+        (["standardised", "log"], "order ratio, log, standardised: of what is standardised half"),
+        (["log", {"ratio": "pt"}], "expected each once and in the order"),
+        (["log", "log"], "expected each once"),
+        ({"ratio": "a / b"}, "expected a column or new variable, found 'a / b'"),
+        ({"log": 2}, "it takes no options"),
+        ({"standardised": {"mean": 1, "deviation": 0}}, "a deviation above 0, or neither"),
+        ({"standardised": {"deviation": 1}}, "expected a mean"),
+        ({"log": None, "ratio": "pt"}, "expected log, standardised or"),
+        # truth is not there in data
+        ({"ratio": "gen_pt"}, r"task\.targets: 'gen_pt' is read for labels"),
+    ],
+)
+def test_transforms_without_sense_are_refused(transform, message):
+    with pytest.raises(ConfigError, match=message):
+        load(targets(m={"transform": transform}))
+
+
+def test_what_was_computed_is_written_and_read_back(tmp_path):
+    config = load(targets(m={"transform": ["log", "standardised"]}, y={"weight": 2}))
+    [log, scaled] = config.targets["m"].transform
+    scaled = dataclasses.replace(scaled, mean=1.5, deviation=0.25, fingerprint="abc")
+    of_m = dataclasses.replace(config.targets["m"], transform=(log, scaled))
+    fitted = dataclasses.replace(config, targets={**config.targets, "m": of_m})
+    save_config(fitted, str(tmp_path / "net.auto.yaml"), {})
+    again = load_config(str(tmp_path / "net.auto.yaml"))
+    assert again.targets["m"] == of_m
+    assert again.targets["y"].weight == 2
+
+
+def test_logarithms_are_found_wherever_they_stand():
+    expression = parse_expression("2 * np.log(x / y) + np.log10(z)", "test")
+    arguments = arguments_of_logarithms(expression)
+    found = {part.source: sorted(part.names) for part in arguments}
+    assert found == {"x / y": ["x", "y"], "z": ["z"]}
+
+
+def test_a_mask_without_its_target_is_refused():
+    labels = {"type": "custom", "value": {"y": "a", "yy_mask": "b"}}
+    with pytest.raises(ConfigError, match="'yy_mask' is the mask of a target 'yy', which is not"):
+        load("regression", labels)

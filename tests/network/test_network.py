@@ -93,6 +93,9 @@ def test_an_ensemble_gives_mean_and_population_spread_of_activated_outputs():
         def activated_output(self, output):
             return output.square()
 
+        def in_units(self, values, columns):
+            return values
+
     members = [Network(Constant(value), ["x"]) for value in (1.0, 2.0, 3.0)]
     inputs = {"x": torch.zeros(2, 1)}
     mean, spread, *_ = Ensemble(members, Squares())(inputs)

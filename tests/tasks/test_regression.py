@@ -13,6 +13,7 @@ from weaver_tt.config.schema import (
     Labels,
     Target,
     TargetLoss,
+    TargetTransform,
     Variable,
 )
 from weaver_tt.data.rows.batch import Batch
@@ -370,3 +371,63 @@ def test_coverage_of_quantiles_is_measured():
     assert values["mae"] == 0.75
     regression.choose("coverage_error")
     regression.check_watch("--watch")
+
+
+LOG = TargetTransform(kind="log")
+SCALED = TargetTransform(kind="standardised", mean=1.0, deviation=2.0)
+RATIO = TargetTransform(kind="ratio", column="pt")
+
+
+def test_a_transform_is_learnt_and_undone():
+    regression = quantile_task("mae", "m", m=Target(transform=(LOG, SCALED)))
+    # log(m) is 5: two deviations above the mean
+    scored = regression.score(tensor([[3.0]]), batch(1, m=tensor([math.exp(5.0)])))
+    assert regression.losses(scored).item() == pytest.approx(1.0)
+    activated = regression.activate(scored.output)
+    assert activated.item() == pytest.approx(math.exp(7.0))
+    values = {}
+    for meter in regression.meters():
+        meter.update(dataclasses.replace(scored, output=activated), regression.losses(scored))
+        values |= meter.values(meter.totals())
+    # a metric is in the units of the data
+    assert values["mae"] == pytest.approx(math.exp(7) - math.exp(5), rel=1e-5)
+    # what a network gives for one target may have one axis
+    assert regression.activate(tensor([3.0])).shape == (1, 1)
+
+
+def ratio_task(**options):
+    config = task("m").config
+    config = dataclasses.replace(
+        config, targets={"m": Target(transform=(RATIO, LOG))}, transform_columns=("pt",)
+    )
+    return Regression(config, loss_function="mae", **options)
+
+
+def test_a_ratio_takes_its_column_from_the_batch():
+    regression = ratio_task()
+    inputs = {"derived_inputs": tensor([[10.0], [20.0]])}
+    rows = Batch(inputs, {}, {}, {"m": tensor([10.0, 20.0 * math.e])}, size=2)
+    scored = regression.score(tensor([[1.0], [1.0]]), rows)
+    assert regression.losses(scored).tolist() == pytest.approx([1.0, 0.0])
+    expected = [10 * math.e, 20 * math.e]
+    assert regression.activated_entries(scored)[:, 0].tolist() == pytest.approx(expected)
+    # as ensembles and exported graphs do it
+    columns = regression.raw_columns(inputs)
+    values = regression.in_units(regression.activated_output(tensor([[1.0], [1.0]])), columns)
+    assert values[:, 0].tolist() == pytest.approx(expected)
+
+
+def test_an_own_loss_gets_what_is_learnt():
+    seen = []
+    regression = ratio_task(loss=lambda output, label: seen.append(label.tolist()) or output)
+    rows = Batch(
+        {"derived_inputs": tensor([[10.0]])}, {}, {}, {"m": tensor([10.0 * math.e])}, size=1
+    )
+    regression.losses(regression.score(tensor([[1.0]]), rows))
+    assert seen == [[pytest.approx(1.0)]]
+
+
+def test_truth_without_an_image_in_a_prediction_has_no_loss_and_keeps_its_metrics():
+    regression = quantile_task("mae", "m", m=Target(transform=(LOG,)))
+    scored = regression.score(tensor([[0.0], [0.0]]), batch(2, m=tensor([-1.0, math.e])))
+    assert regression.losses(scored).tolist() == pytest.approx([0.0, 1.0])

@@ -38,6 +38,7 @@ def load_alternative(config: DataConfig, path: str | None) -> DataConfig:
         other,
         derived_outputs=config.derived_outputs,
         transform_columns=config.transform_columns,
+        targets=config.targets,
     )
     check_derived_outputs(other)
     if not other.needs_statistics:

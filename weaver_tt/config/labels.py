@@ -192,3 +192,11 @@ def _check_names(labels: Labels, where: str) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{where}: {name!r} names two labels; give each a name of its own")
+    for name in labels.targets:
+        target = name.removesuffix("_mask")
+        if target != name and target not in labels.targets:
+            known = [other for other in labels.targets if not other.endswith("_mask")]
+            raise ConfigError(
+                f"{where}: {name!r} is the mask of a target {target!r}, which is not there; "
+                f"{nearest(target, known)}"
+            )

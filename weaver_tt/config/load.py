@@ -47,7 +47,7 @@ from weaver_tt.config.sections import (
     read_yaml,
     write_yaml,
 )
-from weaver_tt.config.targets import read_targets
+from weaver_tt.config.targets import columns_of_transforms, dump_transforms, read_targets
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression, parse_expression
 from weaver_tt.formats.reader import identifier_of
@@ -120,6 +120,8 @@ def save_config(
         values["weights"] = {**values["weights"], **dump_reweighting(config.weights)}
     if config.bucketing is not None:
         values["bucketing"] = {**values["bucketing"], **dump_bucketing(config.bucketing)}
+    if any(target.transform for target in config.targets.values()):
+        values["task"] = dump_transforms(values["task"], config.targets)
     preprocess = dict(values.get("preprocess") or {})
     preprocess["method"] = config.preprocess.method
     preprocess["data_fraction"] = config.preprocess.data_fraction
@@ -153,6 +155,7 @@ class _ConfigReader:
             has_classes=labels is not None and bool(labels.classes),
         )
         bucketing = read_bucketing(top.section("bucketing", BUCKETING))
+        targets = self.targets(labels)
         config = DataConfig(
             source=top.where,
             text=text,
@@ -174,7 +177,8 @@ class _ConfigReader:
             task=self.task(),
             derived_outputs=read_derived_outputs(top.section("derived_outputs")),
             report=self.report(),
-            targets=self.targets(labels),
+            targets=targets,
+            transform_columns=columns_of_transforms(targets),
             custom_functions=self.custom_functions,
         )
         # refuses circles, also among new variables that nothing uses

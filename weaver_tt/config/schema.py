@@ -164,17 +164,40 @@ class TargetLoss:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetTransform:
+    """A step from a target to what is learnt.
+
+    It is a ratio to a ``column``, a logarithm, or the distance from the ``mean`` of the training
+    rows, in units of their standard ``deviation``. These two are None before they are computed;
+    ``fingerprint`` is that of the configuration and files.
+    """
+
+    kind: Literal["ratio", "log", "standardised"]
+    column: str | None = None
+    mean: float | None = None
+    deviation: float | None = None
+    fingerprint: str | None = None
+
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether its numbers are still to be computed from training data."""
+        return self.kind == "standardised" and self.mean is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """How a real target of a row is learnt.
 
     ``losses`` are empty where the target has those of the task. ``weight`` multiplies them. Rows
     outside of the ``window`` have loss 0; with ``outside_counts`` they count in the mean loss.
+    The ``transform`` is a chain: a ratio, then a logarithm, then standardised, or some of these.
     """
 
     losses: tuple[TargetLoss, ...] = ()
     weight: float = 1.0
     window: Expression | None = None
     outside_counts: bool = False
+    transform: tuple[TargetTransform, ...] = ()
 
 
 def window_label(target: str) -> str:
@@ -441,6 +464,8 @@ class DataConfig:
     @property
     def windows(self) -> dict[str, Expression]:
         """Target -> which rows of it are learnt, where the task says that."""
+        if self.labels is None:
+            return {}
         return {
             name: target.window
             for name, target in self.targets.items()
@@ -500,3 +525,9 @@ class DataConfig:
     def needs_statistics(self) -> bool:
         """Whether some variable's center is still to be computed from training data."""
         return any(variable.center == "auto" for _, variable in self.input_variables())
+
+    @property
+    def needs_target_statistics(self) -> bool:
+        """Whether mean and deviation of some target are still to be computed."""
+        steps = [step for target in self.targets.values() for step in target.transform]
+        return any(step.needs_statistics for step in steps)

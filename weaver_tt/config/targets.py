@@ -5,16 +5,24 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from weaver_tt.config.schema import DataConfig, Labels, Target, TargetLoss, window_label
+from weaver_tt.config.schema import (
+    DataConfig,
+    Labels,
+    Target,
+    TargetLoss,
+    TargetTransform,
+    window_label,
+)
 from weaver_tt.config.sections import Section, read_number
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.expressions.evaluate import parse_expression
+from weaver_tt.expressions.evaluate import Expression, parse_expression
 
-KEYS = ("loss", "weight", "valid", "valid_in_n")
+KEYS = ("loss", "weight", "valid", "valid_in_n", "transform")
 PINBALL = "pinball"
 # loss -> its options
 LOSS_OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -25,6 +33,7 @@ LOSS_OPTIONS: Mapping[str, tuple[str, ...]] = {
     PINBALL: ("quantiles",),
 }
 DEFAULT_LOSS = "huber"
+TRANSFORMS = ("ratio", "log", "standardised")  # in the order in which a chain has them
 MEDIAN = 0.5
 # calls that make a logarithm -> its base
 LOG_BASES = {
@@ -80,7 +89,93 @@ def _read_target(
         raise ConfigError(f"{section.at('valid_in_n')}: expected true or false, found {counts!r}")
     if counts and window is None:
         raise ConfigError(f"{section.at('valid_in_n')}: there is no `valid` that it belongs to")
-    return Target(losses=losses, weight=weight, window=window, outside_counts=counts)
+    transform: tuple[TargetTransform, ...] = ()
+    if "transform" in section:
+        transform = _read_transform(section.values["transform"], section.at("transform"))
+    return Target(
+        losses=losses, weight=weight, window=window, outside_counts=counts, transform=transform
+    )
+
+
+def _read_transform(given: Any, where: str) -> tuple[TargetTransform, ...]:
+    """A chain of transforms: one, or a list of them in the order in which they are applied.
+
+    Raises:
+        ConfigError: an unknown transform, or one whose image is outside of the next one's domain.
+    """
+    entries = given if isinstance(given, list) else [given]
+    chain = tuple(_read_step(entry, where) for entry in entries)
+    kinds = [step.kind for step in chain]
+    if kinds != sorted(set(kinds), key=TRANSFORMS.index):
+        raise ConfigError(
+            f"{where}: {', '.join(kinds)}; expected each once and in the order ratio, log, "
+            "standardised: of what is standardised half is negative and has no logarithm, and a "
+            "ratio is undone last"
+        )
+    return chain
+
+
+def _read_step(given: Any, where: str) -> TargetTransform:
+    if isinstance(given, str):
+        given = {given: None}
+    if not isinstance(given, Mapping) or len(given) != 1:
+        raise ConfigError(
+            f"{where}: expected log, standardised or {{ratio: COLUMN}}, found {given!r}"
+        )
+    [(kind, value)] = given.items()
+    if kind not in TRANSFORMS:
+        raise ConfigError(f"{where}: {kind!r}; {nearest(str(kind), TRANSFORMS)}")
+    if kind == "ratio":
+        if not isinstance(value, str) or not value.isidentifier():
+            raise ConfigError(
+                f"{where}.ratio: expected a column or new variable, found {value!r}; an expression "
+                "stands in new_variables"
+            )
+        return TargetTransform(kind="ratio", column=value)
+    if kind == "log":
+        if value is not None:
+            raise ConfigError(f"{where}.log: it takes no options, found {value!r}")
+        return TargetTransform(kind="log")
+    section = Section.of(value, f"{where}.standardised", ("mean", "deviation", "fingerprint"))
+    if not section.values:
+        return TargetTransform(kind="standardised")
+    deviation = section.number("deviation", 0.0)
+    if "mean" not in section or deviation <= 0:
+        raise ConfigError(f"{section.where}: expected a mean and a deviation above 0, or neither")
+    return TargetTransform(
+        kind="standardised",
+        mean=section.number("mean", 0.0),
+        deviation=deviation,
+        fingerprint=section.text("fingerprint"),
+    )
+
+
+def columns_of_transforms(targets: Mapping[str, Target]) -> tuple[str, ...]:
+    """The columns that targets are ratios to, each once."""
+    steps = [step for target in targets.values() for step in target.transform]
+    return tuple(dict.fromkeys(step.column for step in steps if step.column is not None))
+
+
+def dump_transforms(task: Mapping[str, Any], targets: Mapping[str, Target]) -> dict[str, Any]:
+    """The ``task`` of a data YAML with the numbers of targets that are standardised."""
+    written = dict(task)
+    of_targets = dict(task.get("targets") or {})
+    for name, target in targets.items():
+        steps: list[Any] = []
+        for step in target.transform:
+            if step.kind == "ratio":
+                steps.append({"ratio": step.column})
+            elif step.kind == "log" or step.mean is None:
+                steps.append(step.kind)
+            else:
+                numbers: dict[str, Any] = {"mean": step.mean, "deviation": step.deviation}
+                if step.fingerprint is not None:
+                    numbers["fingerprint"] = step.fingerprint
+                steps.append({"standardised": numbers})
+        if steps:
+            of_targets[name] = {**(of_targets[name] or {}), "transform": steps}
+    written["targets"] = of_targets
+    return written
 
 
 def read_losses(given: Any, where: str) -> tuple[TargetLoss, ...]:
@@ -215,3 +310,20 @@ def log_bases(config: DataConfig) -> dict[str, float]:
             if function in LOG_BASES and len(tree.args) == 1:
                 found[name] = LOG_BASES[function]
     return found
+
+
+def arguments_of_logarithms(expression: Expression) -> list[Expression]:
+    """What the logarithms inside of an expression are taken of."""
+    arguments = []
+    for node in ast.walk(expression.tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in LOG_BASES and node.args:
+            inner = node.args[0]
+            names = {part.id for part in ast.walk(inner) if isinstance(part, ast.Name)}
+            own = replace(
+                expression,
+                source=ast.unparse(inner),
+                tree=inner,
+                names=expression.names & names,
+            )
+            arguments.append(own)
+    return arguments

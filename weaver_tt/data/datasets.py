@@ -127,6 +127,8 @@ def check_fitted(config: DataConfig) -> None:
     )
     if config.needs_statistics:
         raise ConfigError(f"{config.source}: centers that are auto have no numbers yet; {hint}")
+    if config.needs_target_statistics:
+        raise ConfigError(f"{config.source}: targets that are standardised have no numbers; {hint}")
     if config.weights is not None and config.weights.summary is None:
         raise ConfigError(f"{config.source}: weights have no tables yet; {hint}")
     if config.bucketing is not None and config.bucketing.inner_edges is None:

@@ -72,10 +72,11 @@ class DeployedNetwork(nn.Module):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Graph inputs -> graph outputs."""
         number = len(self.input_names)
-        of_members = [
-            self.task.activated_output(member(*inputs[:number])) for member in self.members
-        ]
         columns = self.task.raw_columns(dict(zip([DERIVED_INPUTS], inputs[number:], strict=False)))
+        of_members = []
+        for member in self.members:
+            values = self.task.activated_output(member(*inputs[:number]))
+            of_members.append(self.task.in_units(values, columns))
         mean, spread = combine_members(of_members, self.derived, columns).joined()
         if spread is None:
             return _graph_outputs(mean)
@@ -224,7 +225,7 @@ def move_into_place(part: Path, folder: Path, sidecar: dict[str, Any], config: D
     """Write the sidecars beside the accepted file ``part``, then move all into ``folder``."""
     preprocess_json = strict_json_text(sidecar, "preprocess.json", indent=2)
     (part.parent / "preprocess.json").write_text(preprocess_json)
-    if config.preprocess.params:
+    if config.preprocess.params or any(target.transform for target in config.targets.values()):
         # the same statistics as YAML, with which predictions in Python scale their inputs
         save_config(
             config,

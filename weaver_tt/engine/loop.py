@@ -261,7 +261,7 @@ def _activated(scored: Scored, task: Task, network: Runnable) -> Scored:
     scored = scored.detach()
     if network.activated:
         return scored
-    return replace(scored, output=task.activate(scored.output))
+    return replace(scored, output=task.activated_entries(scored))
 
 
 def _with_observers(task: Task, scored: Scored, output: Output, batch: Batch) -> dict[str, Any]:

@@ -123,6 +123,9 @@ class Activation(Protocol):
     def activated_output(self, output: Output) -> Tensor:
         """What a module returned -> probabilities, efficiencies, values in one tensor."""
 
+    def in_units(self, values: Tensor, columns: Mapping[str, Tensor]) -> Tensor:
+        """These values in the units of the data, where raw columns are needed for that."""
+
 
 class Ensemble:
     """Networks that differ in their seed, called like one.
@@ -145,9 +148,11 @@ class Ensemble:
         There is no deviation (None) of a single member. The same of derived outputs.
         """
         # probabilities are averaged, not logits
+        columns = self.task.raw_columns(inputs)
         with sharing(len(self.members) > 1):
-            of_members = [self.task.activated_output(member(inputs)) for member in self.members]
-        return combine_members(of_members, self.derived, self.task.raw_columns(inputs))
+            activated = [self.task.activated_output(member(inputs)) for member in self.members]
+        of_members = [self.task.in_units(values, columns) for values in activated]
+        return combine_members(of_members, self.derived, columns)
 
     @property
     def has_spread(self) -> bool:

@@ -161,6 +161,17 @@ class Task(ABC):
         The shape is kept, dimension 1 is K: (M, K) of entries, (N, K) or (N, K, P) of a batch.
         """
 
+    def in_units(self, values: Tensor, columns: Mapping[str, Tensor]) -> Tensor:
+        """Activated values (M, K) in the units of the data, as they are by default.
+
+        ``columns`` (M,) by name are :meth:`raw_columns`, where a transform of targets needs some.
+        """
+        return values
+
+    def activated_entries(self, scored: Scored) -> Tensor:
+        """What is written and measured of entries with raw outputs, (M, K)."""
+        return self.activate(scored.output)
+
     @abstractmethod
     def meters(self) -> list[Meter]:
         """Fresh meters for an epoch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +90,8 @@ class Hybrid(Task):
         weight = row_weight(batch, value)  # (N,)
         counts = weight.new_ones(batch.size).long()  # (N,)
         monitors = {"weight": weight}
+        if self.targets.columns:
+            monitors |= self.targets.monitors(self.raw_columns(batch.inputs))
         true = self.targets.read(batch)  # (N, T)
         target = None
         with_zero = None
@@ -134,14 +136,14 @@ class Hybrid(Task):
             reduction="none",
         )
         part = self._real_part(scored)
-        assert part.target is not None
-        return of_class + self.balance * self.targets.losses(part.output, part.target, part.outside)
+        return of_class + self.balance * self.targets.losses(part.output, part)
 
     def loss_arguments(self, scored: Scored) -> tuple[Tensor, Tensor]:
         """Outputs (M, C + K), and labels (M, 1 + K): the class, then each output's target."""
         assert scored.target is not None
         classes = len(self.classes)
-        values, true = self.targets.loss_arguments(scored.output[:, classes:], scored.target[:, 1:])
+        part = self._real_part(scored)
+        values, true = self.targets.loss_arguments(part.output, part)
         output = torch.cat([scored.output[:, :classes], values], 1)
         return output, torch.cat([scored.target[:, :1], true], 1)
 
@@ -150,6 +152,16 @@ class Hybrid(Task):
         classes = len(self.classes)
         probabilities = output[:, :classes].softmax(1)
         return torch.cat([probabilities, self.targets.activate(output[:, classes:])], 1)
+
+    def in_units(self, values: Tensor, columns: Mapping[str, Tensor]) -> Tensor:
+        """Values (M, C + K), those of targets times the columns of ratios."""
+        classes = len(self.classes)
+        of_targets = self.targets.in_units(values[:, classes:], columns)
+        return torch.cat([values[:, :classes], of_targets], 1)
+
+    def activated_entries(self, scored: Scored) -> Tensor:
+        """Probabilities and values in the units of the data, (M, C + K)."""
+        return self.in_units(self.activate(scored.output), self.targets.columns_of(scored))
 
     def meters(self) -> list[Meter]:
         """Loss, all metrics of the classes, all of the targets, the loss of each."""

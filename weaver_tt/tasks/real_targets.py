@@ -14,6 +14,7 @@ from torch import Tensor
 from weaver_tt.config.schema import DataConfig, Target, TargetLoss, window_label
 from weaver_tt.config.targets import log_bases, losses_of_targets, output_names_of
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.data.rows.target_transforms import times_column, to_learnt, to_quotient
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Meter, PartMeter, Scored, innermost, is_defined
 from weaver_tt.metrics.regression import CoverageMeter, RegressionMeter, TargetLossMeter
@@ -22,6 +23,8 @@ from weaver_tt.tasks.losses import residual_loss
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+COLUMN = "column"  # what the names of raw columns begin with, among the monitors of entries
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ class RealTargets:
             target = config.targets.get(name, Target())
             self.outputs.append(_outputs_of(target, name, losses, first))
             first += len(self.outputs[-1].names)
+        self.columns = config.transform_columns
+        self.has_transforms = any(outputs.target.transform for outputs in self.outputs)
         self.has_zero_losses = any(outputs.target.outside_counts for outputs in self.outputs)
         self._check_names(config)
 
@@ -128,7 +133,26 @@ class RealTargets:
     @property
     def changes_outputs(self) -> bool:
         """Whether values are something else than the raw outputs."""
-        return self.has_quantiles
+        return self.has_quantiles or self.has_transforms
+
+    def monitors(self, columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the entries of a batch take along of its raw ``columns`` (N,), for transforms."""
+        return {f"{COLUMN} {name}": columns[name] for name in self.columns}
+
+    def columns_of(self, scored: Scored) -> dict[str, Tensor]:
+        """The columns (M,) by name that :meth:`monitors` gave to entries."""
+        monitors = scored.monitors or {}
+        return {name: monitors[f"{COLUMN} {name}"] for name in self.columns}
+
+    def to_learnt(self, true: Tensor, columns: Mapping[str, Tensor]) -> Tensor:
+        """True values (M, T) in the units of the data -> what is learnt, or NaN."""
+        if not self.has_transforms:
+            return true
+        learnt = []
+        for k, outputs in enumerate(self.outputs):
+            values = to_learnt(true[:, k], outputs.target.transform, columns)
+            learnt.append(values.masked_fill(~values.isfinite(), math.nan))
+        return torch.stack(learnt, 1)
 
     def read(self, batch: Batch) -> Tensor | None:
         """The true values (N, T), NaN where a mask is off; None where the data lacks a label."""
@@ -180,7 +204,10 @@ class RealTargets:
         return torch.stack(columns, 1)
 
     def losses_of_targets(self, values: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of each target, 0 where it does not count; and where it counts: (M, T) both."""
+        """The loss of each target, 0 where it does not count; and where it counts: (M, T) both.
+
+        Values (M, K) and true values (M, T) are those that are learnt.
+        """
         counts = ~true.isnan()  # (M, T)
         losses = []
         for k, outputs in enumerate(self.outputs):
@@ -195,12 +222,12 @@ class RealTargets:
             losses.append(sum(parts[1:], parts[0]))  # (M,)
         return torch.stack(losses, 1), counts
 
-    def losses(self, raw: Tensor, true: Tensor, with_zero: Tensor | None = None) -> Tensor:
-        """The loss of each entry (M,), from raw outputs (M, K) and true values (M, T).
-
-        ``with_zero`` (M, T): which targets count with a loss of 0.
-        """
+    def losses(self, raw: Tensor, scored: Scored) -> Tensor:
+        """The loss of each entry (M,), from raw outputs (M, K) and its true values (M, T)."""
+        assert scored.target is not None
+        true = self.to_learnt(scored.target, self.columns_of(scored))
         each, counts = self.losses_of_targets(self.values(raw), true)
+        with_zero = scored.outside
         weights = [outputs.target.weight for outputs in self.outputs]
         if any(weight != 1 for weight in weights):
             each = each * each.new_tensor(weights)
@@ -208,8 +235,13 @@ class RealTargets:
             counts = counts | with_zero
         return each.sum(1) / counts.sum(1).clamp(min=1)
 
-    def loss_arguments(self, raw: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
-        """What a network file's loss is called with, (M, K) each: each output with its target."""
+    def loss_arguments(self, raw: Tensor, scored: Scored) -> tuple[Tensor, Tensor]:
+        """What a network file's loss is called with, (M, K) each: each output with its target.
+
+        Both are what is learnt.
+        """
+        assert scored.target is not None
+        true = self.to_learnt(scored.target, self.columns_of(scored))
         if not self.has_quantiles:
             return raw, true
         repeated = []
@@ -219,8 +251,24 @@ class RealTargets:
         return torch.cat([own, raw[:, len(repeated) :]], 1), torch.stack(repeated, 1)
 
     def activate(self, raw: Tensor) -> Tensor:
-        """Raw outputs (M, K) -> values in the units of the data."""
-        return self.values(raw)
+        """Raw outputs (M, K) -> values in the units of the data, divided by columns of ratios."""
+        values = self.values(raw)
+        if not self.has_transforms:
+            return values
+        parts = []
+        for outputs in self.outputs:
+            parts.append(to_quotient(values[:, outputs.columns], outputs.target.transform))
+        return torch.cat(parts, 1)
+
+    def in_units(self, values: Tensor, columns: Mapping[str, Tensor]) -> Tensor:
+        """What :meth:`activate` gave, times the raw ``columns`` (M,) of ratios."""
+        if not self.columns:
+            return values
+        parts = []
+        for outputs in self.outputs:
+            own = values[:, outputs.columns]
+            parts.append(times_column(own, outputs.target.transform, columns))
+        return torch.cat(parts, 1)
 
     def meters(self, alone: bool) -> list[Meter]:
         """Errors of each target, their losses where there are several, coverage of quantiles.
@@ -248,7 +296,13 @@ class RealTargets:
     def _activated_losses(self, scored: Scored) -> tuple[Tensor, Tensor]:
         """Losses (M, T) of activated entries, and which count (M, T)."""
         assert scored.target is not None
-        each, counts = self.losses_of_targets(scored.output, scored.target)
+        columns = self.columns_of(scored)
+        learnt = []
+        for outputs in self.outputs:
+            own = scored.output[:, outputs.columns]
+            learnt.append(to_learnt(own, outputs.target.transform, columns))
+        true = self.to_learnt(scored.target, columns)
+        each, counts = self.losses_of_targets(torch.cat(learnt, 1), true)
         return each, counts if scored.outside is None else counts | scored.outside
 
     def _central(self, scored: Scored, targets: list[int]) -> Scored:

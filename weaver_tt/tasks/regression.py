@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -68,6 +69,8 @@ class Regression(Task):
         weight = row_weight(batch, value)  # (N,)
         counts = weight.new_ones(batch.size).long()  # (N,)
         monitors = {"weight": weight}
+        if self.targets.columns:
+            monitors |= self.targets.monitors(self.raw_columns(batch.inputs))
         target = self.targets.read(batch)  # (N, T)
         with_zero = None
         if target is not None:
@@ -97,7 +100,7 @@ class Regression(Task):
             return self.own_loss(scored)
         assert scored.target is not None
         predicted = first_outputs(scored.output, len(self.targets.value_names))  # (M, K)
-        return self.targets.losses(predicted, scored.target, scored.outside)
+        return self.targets.losses(predicted, scored)
 
     def loss_arguments(self, scored: Scored) -> tuple[Tensor, Tensor]:
         """Outputs (M, K) and targets (M, K); of a single one (M,), as losses for Weaver expect.
@@ -105,8 +108,7 @@ class Regression(Task):
         (M, 1) beside (M,) would be subtracted to (M, M) without a word. A target with several
         quantiles stands beside each of them.
         """
-        output, target = super().loss_arguments(scored)
-        output, target = self.targets.loss_arguments(output, target)
+        output, target = self.targets.loss_arguments(scored.output, scored)
         if target.shape[1] == 1:
             target = target.squeeze(1)
             # the axis of the outputs alone: a batch may be of one row
@@ -116,14 +118,30 @@ class Regression(Task):
 
     def activate(self, output: Tensor) -> Tensor:
         """Values in the units of the data, quantiles in rising order."""
-        own = len(self.targets.value_names)
         if not self.targets.changes_outputs:
             return output
-        activated = self.targets.activate(first_outputs(output, own))
+        return self._of_targets(output, self.targets.activate)
+
+    def in_units(self, values: Tensor, columns: Mapping[str, Tensor]) -> Tensor:
+        """Values (M, K) times the columns of ratios."""
+        if not self.targets.columns:
+            return values
+        return self._of_targets(values, partial(self.targets.in_units, columns=columns))
+
+    def _of_targets(self, output: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+        """Outputs (M, K), or (M,) of one, of which those of the targets are changed."""
+        if output.ndim == 1:
+            output = output.unsqueeze(1)
+        own = len(self.targets.value_names)
+        changed = change(first_outputs(output, own))
         if output.shape[1] == own:
-            return activated
+            return changed
         # what a subclass appended
-        return torch.cat([activated, output[:, own:]], 1)
+        return torch.cat([changed, output[:, own:]], 1)
+
+    def activated_entries(self, scored: Scored) -> Tensor:
+        """Values in the units of the data, (M, K)."""
+        return self.in_units(self.activate(scored.output), self.targets.columns_of(scored))
 
     def meters(self) -> list[Meter]:
         """Loss; errors of each target, coverage of quantiles."""

@@ -14,7 +14,7 @@ from typing import Any
 from weaver_tt.config.inputs import with_params
 from weaver_tt.config.load import load_config, save_config
 from weaver_tt.config.plan import make_plan, with_extra_selection
-from weaver_tt.config.schema import Bucketing, DataConfig, Variable
+from weaver_tt.config.schema import Bucketing, DataConfig, Target, Variable
 from weaver_tt.data.accounting import LostRows
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.scan import Scan, scan_files
@@ -25,6 +25,7 @@ from weaver_tt.data.statistics.reweighting import (
     describe_weights,
 )
 from weaver_tt.data.statistics.standardize import StatisticsAccumulator
+from weaver_tt.data.statistics.targets import TargetsAccumulator
 from weaver_tt.data.statistics.training_pass import Accumulator, accumulate, training_sources
 from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.log import log
@@ -41,6 +42,7 @@ class _Fitted:
     bucketing: Bucketing | None = None
     variables: Mapping[str, Variable] | None = None
     fingerprint: str | None = None  # of the variables' statistics
+    targets: Mapping[str, Target] | None = None
     lost: tuple[LostRows, ...] = ()  # rows of bad files that the pass skipped
 
 
@@ -89,7 +91,8 @@ def _scan_and_fit(
     """Scan the files, and bring ``path`` up to date."""
     scan = scan_training_files(config, data, known)
     fitted = _fit(config, path, data, scan, keep)
-    if config.needs_statistics or config.weights is not None or config.bucketing is not None:
+    is_computed = config.needs_statistics or config.needs_target_statistics
+    if is_computed or config.weights is not None or config.bucketing is not None:
         # also where nothing was computed: the rest of the YAML may have changed
         full = _with_fitted(config, fitted)
         save_config(full, path, full.preprocess.params, full.preprocess.fingerprint)
@@ -144,6 +147,8 @@ def make_accumulators(
         accumulators["variables"] = StatisticsAccumulator(
             config, sources, data.extra_selection_train
         )
+    if config.labels is not None and config.labels.targets:
+        accumulators["targets"] = TargetsAccumulator(selected, sources, data.extra_selection_train)
     return accumulators
 
 
@@ -159,4 +164,6 @@ def _with_fitted(config: DataConfig, fitted: _Fitted) -> DataConfig:
         config = replace(config, bucketing=fitted.bucketing)
     if fitted.variables is not None:
         config = with_params(config, fitted.variables, fitted.fingerprint)
+    if fitted.targets is not None:
+        config = replace(config, targets=fitted.targets)
     return config

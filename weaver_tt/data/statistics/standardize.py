@@ -22,6 +22,7 @@ from weaver_tt.data.chunks import Source
 from weaver_tt.data.rows.table import Table
 from weaver_tt.data.statistics.fingerprint import pass_config_fingerprint, pass_fingerprint
 from weaver_tt.data.statistics.reservoir import Reservoir
+from weaver_tt.data.statistics.targets import provisional_targets, with_fitted_targets
 from weaver_tt.data.statistics.training_pass import restrict_to_inputs
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.expressions.elementwise import JaggedColumn, as_flat, fill_missing
@@ -152,6 +153,7 @@ def provisional_statistics(config: DataConfig, tables: Sequence[Table]) -> DataC
         else:
             center, spread = 0.0, 1.0
         numbers[name] = Variable(name=name, center=center, scale=1.0 / spread)
+    config = provisional_targets(config, tables)
     return with_params(config, with_fitted_numbers(config, numbers), None)
 
 
@@ -198,7 +200,7 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
     Raises:
         ConfigError: a variable is ``auto``, and no ``PREFIX.auto.yaml`` with its numbers is there.
     """
-    if not config.needs_statistics:
+    if not config.needs_statistics and not config.needs_target_statistics:
         return config
     files = RunFiles.of(model)
     # the members of an ensemble share the statistics of their run
@@ -206,13 +208,23 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
     places = list(dict.fromkeys(candidates))
     present = [place for place in places if Path(place).is_file()]
     if not present:
-        names = ", ".join(auto_names(config))
+        names = auto_names(config)
+        names += [f"task.targets.{name}" for name in config.targets if not names]
         raise ConfigError(
-            f"{config.source}: {names}: 'auto' needs the statistics of the training, "
+            f"{config.source}: {', '.join(names)}: 'auto' needs the statistics of the training, "
             f"and there is no {' or '.join(places)}"
         )
     path = present[0]
-    found = load_config(path, config.custom_functions).preprocess
+    of_training = load_config(path, config.custom_functions)
+    config = replace(config, targets=with_fitted_targets(config.targets, of_training.targets))
+    if config.needs_target_statistics:
+        raise ConfigError(
+            f"{path}: has no mean and deviation of targets that {config.source} standardises; it "
+            "is of a network that was trained without"
+        )
+    if not config.needs_statistics:
+        return config
+    found = of_training.preprocess
     if not _is_of_config(found.fingerprint, config):
         log.warning(
             "%s: the network was trained with other variables or selections than those of %s",

@@ -67,6 +67,7 @@ def restrict_to_inputs(config: DataConfig, inputs: Mapping[str, InputGroup]) -> 
         optional_observers=(),
         derived_outputs={},
         transform_columns=(),
+        targets={},
     )
 
 

@@ -1,0 +1,100 @@
+"""How a real target is brought to the numbers that are learnt, and back to the units of the data.
+
+A chain is applied in its order, and undone from its end. A ratio comes first, so that it is undone
+last: what is before it needs no columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from weaver_tt.config.schema import TargetTransform
+from weaver_tt.errors import ConfigError
+
+
+def to_learnt(
+    values: Tensor, chain: Sequence[TargetTransform], columns: Mapping[str, Tensor]
+) -> Tensor:
+    """Values of a target, in the units of the data, -> what is learnt; of any shape (M, ...).
+
+    ``columns`` (M,) by name are those of ratios. What has no image, such as the logarithm of a
+    negative number, is not finite.
+    """
+    for transform in chain:
+        if transform.kind == "ratio":
+            values = values / _column_beside(values, transform, columns)
+        elif transform.kind == "log":
+            values = values.log()
+        else:
+            mean, deviation = fitted_numbers(transform)
+            values = (values - mean) / deviation
+    return values
+
+
+def to_quotient(values: Tensor, chain: Sequence[TargetTransform]) -> Tensor:
+    """What is learnt -> values in the units of the data, divided by the column of a ratio."""
+    for transform in reversed(chain):
+        if transform.kind == "log":
+            values = values.exp()
+        elif transform.kind == "standardised":
+            mean, deviation = fitted_numbers(transform)
+            values = values * deviation + mean
+    return values
+
+
+def times_column(
+    values: Tensor, chain: Sequence[TargetTransform], columns: Mapping[str, Tensor]
+) -> Tensor:
+    """The last step back: values times the column of a ratio, where the chain has one."""
+    for transform in chain:
+        if transform.kind == "ratio":
+            values = values * _column_beside(values, transform, columns)
+    return values
+
+
+def fitted_numbers(transform: TargetTransform) -> tuple[float, float]:
+    """Mean and standard deviation of a target that is standardised.
+
+    Raises:
+        ConfigError: they have not been computed yet.
+    """
+    if transform.mean is None or transform.deviation is None:
+        raise ConfigError(
+            "transform standardised: its mean and deviation are those of the training rows, and "
+            "no PREFIX.auto.yaml with them is at hand"
+        )
+    return transform.mean, transform.deviation
+
+
+def _column_beside(
+    values: Tensor, transform: TargetTransform, columns: Mapping[str, Tensor]
+) -> Tensor:
+    """The column (M,) of a ratio, shaped to stand beside values (M, ...)."""
+    assert transform.column is not None
+    column = columns[transform.column].to(values.dtype)
+    while column.dim() < values.dim():
+        column = column.unsqueeze(-1)
+    return column
+
+
+def domain_problem(
+    values: Tensor, chain: Sequence[TargetTransform], columns: Mapping[str, Tensor]
+) -> tuple[str, Tensor]:
+    """Where known values (M,) of a target have no image under the chain: why, and bool (M,)."""
+    bad = torch.zeros_like(values, dtype=torch.bool)
+    why = ""
+    for transform in chain:
+        if transform.kind == "ratio":
+            column = columns[transform.column or ""]
+            bad = ~(column > 0) | ~column.isfinite()
+            why = f"ratio needs {transform.column!r} above 0"
+            if bad.any():
+                return why, bad
+            values = values / column
+        elif transform.kind == "log":
+            bad = values <= 0
+            why = "log needs numbers above 0"
+    return why, bad
