@@ -56,8 +56,8 @@ def response_figure(derived: Derived, center: str) -> Figure:
                 points.error,
                 fmt=MARKERS[number % CURVES_A_PANEL],
                 color=color,
-                markersize=4,
-                linewidth=1,
+                markersize=3,
+                linewidth=0.8,
                 label=_eta_label(points.eta),
             )
             log_pt = np.linspace(np.log(points.lowest), np.log(points.highest), 200)
@@ -138,15 +138,19 @@ def _panels(curves: int) -> tuple[Figure, Any]:
     """A figure with a panel for every few curves, side by side."""
     number = -(-curves // CURVES_A_PANEL)
     figure = Figure(figsize=(1.2 + 4.9 * number, 5), layout="constrained")
-    return figure, figure.subplots(1, number, sharey=True, squeeze=False)[0]
+    return figure, figure.subplots(1, number, squeeze=False)[0]
 
 
 def _finish(panels: Any, label: str) -> None:
     for axes in panels:
-        axes.axhline(1, color="0.5", linewidth=1, zorder=0)
+        low, high = axes.get_ylim()
+        if low < 1 < high:
+            axes.axhline(1, color="0.5", linewidth=1, zorder=0)
+        # room for the legend
+        axes.set_ylim(low, high + 0.25 * (high - low))
         axes.set_xlabel(label)
         _log_axis(axes)
-        axes.legend(frameon=False, ncols=2, loc="best", fontsize=10)
+        axes.legend(frameon=False, ncols=2, loc="upper center", fontsize=10)
 
 
 def _log_axis(axes: Any) -> None:
