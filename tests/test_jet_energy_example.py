@@ -1,16 +1,23 @@
 """The example for jet energies as a user runs it, on a small file with the columns it reads."""
 
 import json
+import shlex
 from pathlib import Path
 
 import awkward as ak
 import numpy as np
 import pytest
 import uproot
+import yaml
 
 from weaver_tt import cli
-from weaver_tt.config.load import load_config
+from weaver_tt.config.load import from_mapping, load_config
+from weaver_tt.expressions.evaluate import evaluate
 from weaver_tt.network.file import NetworkFile
+from weaver_tt.options.thresholds import Threshold, read_threshold
+from weaver_tt.options.train import parse_options
+from weaver_tt.run.checks import check_options
+from weaver_tt.run.unused_flags import flags_without_effect
 
 FOLDER = Path(__file__).parents[1] / "network_configs"
 ROWS = 40
@@ -132,3 +139,34 @@ def test_the_example_has_as_many_inputs_as_the_thesis(network, size, parameters)
     numbers = {name: len(names) for name, names in config.input_dicts.items()}
     assert (numbers["ch_features"], numbers["ne_features"]) == (25, 11)
     assert (numbers["sv_features"], numbers["jet"]) == (10, 11)
+
+
+def test_the_command_of_the_page_on_stopping_is_the_setting_of_the_thesis():
+    page = (Path(__file__).parents[1] / "docs" / "jet-energy.md").read_text()
+    section = page.split("## When to stop, as in the thesis")[1]
+    command = section.split("```")[1].replace("\\\n", " ")
+    options = parse_options(shlex.split(command)[2:])
+    check_options(options)
+    assert flags_without_effect(options) == []
+    train = options.train
+    # a fifth after five epochs, the end after seven, that are not better by 1e-4 (section 6.4)
+    assert (train.lr_scheduler, train.plateau_factor, train.plateau_patience) == (
+        *("reduce-on-plateau", 0.2, 5),
+    )
+    assert read_threshold(train.plateau_threshold, "") == Threshold(1e-4)
+    assert train.early_stopping == 7
+    assert read_threshold(train.early_stopping_threshold, "") == Threshold(1e-4)
+
+
+def test_the_spectrum_of_the_page_is_that_of_the_thesis():
+    page = (Path(__file__).parents[1] / "docs" / "jet-energy.md").read_text()
+    section = page.split("## The spectrum of the training jets")[1]
+    values = yaml.safe_load(section.split("```yaml")[1].split("```")[0])
+    values["inputs"] = {"jet": {"length": None, "vars": [["jet_pt", None]]}}
+    weights = from_mapping(values).weights
+    assert list(weights.classes.values()) == [1, 1, 2, 2]
+    pt, eta = np.array([30.0, 400.0]), np.array([0.5, -2.0])
+    # Eq. 6.1
+    expected = 1 / (np.cosh(pt * np.cosh(eta) / 500) * np.cosh(eta))
+    found = evaluate(weights.target, {"gen_pt": pt, "gen_eta": eta})
+    assert found == pytest.approx(expected)

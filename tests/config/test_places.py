@@ -55,6 +55,14 @@ def test_every_section_that_names_columns_is_listed():
     }
 
 
+def test_weights_of_all_rows_name_no_class_and_a_density_no_columns():
+    weights = {"target": "np.exp(-mass)", "reweight_vars": {"mass": [0, 1]}}
+    inputs = {"event": {"length": None, "vars": [["met", None]]}}
+    config = from_mapping({"inputs": inputs, "weights": weights})
+    assert expressions_of_rows(config) == {}
+    assert names_alone(config) == {"inputs.event": ("met",), "weights.reweight_vars": ("mass",)}
+
+
 def test_weights_of_branches_are_expressions():
     weights = {"use_precomputed_weights": True, "weight_branches": ["a * 2", "b"]}
     config = from_mapping(

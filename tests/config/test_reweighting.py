@@ -50,6 +50,7 @@ def test_defaults_are_weavers():
 def test_all_that_a_section_can_say():
     more = {
         "mode": "loss",
+        "signed": True,
         "reweight_method": "ref",
         "class_weights": [1, 2.5],
         "reweight_threshold": 5,
@@ -64,6 +65,7 @@ def test_all_that_a_section_can_say():
         5,
         False,
     )
+    assert weights.signed
     assert weights.classes == {"is_a": 1, "is_b": 2.5}
     assert weights.tables["is_b"][1].tolist() == [0.25, 1, 1]
     assert weights.names == ["jet_pt", "mass", "is_a", "is_b", "gen"]
@@ -101,7 +103,7 @@ def test_what_was_computed_is_written_and_read_back(tmp_path):
 
     config = load(FLAT, {"var": "n", "bins": 3})
     tables = {name: np.array(table) / 3 for name, table in HISTS.items()}
-    measured = WeightSummary(rows=10, mean=0.1 + 0.2, kept=0.25, negative=3, fingerprint="a-b")
+    measured = WeightSummary(rows=10, mean=0.1 + 0.2, kept=0.25, fingerprint="a-b")
     config = replace(config, weights=replace(config.weights, tables=tables, summary=measured))
     config = replace(
         config, bucketing=replace(config.bucketing, inner_edges=(2.5, 1 / 0.3), fingerprint="c-d")

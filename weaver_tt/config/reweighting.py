@@ -31,9 +31,9 @@ TABLE_KEYS = (
 )
 # what was computed from data, in PREFIX.auto.yaml
 COMPUTED_KEYS = ("reweight_hists", "measured")
-WEIGHTS = ("mode", *PRECOMPUTED_KEYS, *TABLE_KEYS, *COMPUTED_KEYS)
+WEIGHTS = ("mode", "signed", *PRECOMPUTED_KEYS, *TABLE_KEYS, *COMPUTED_KEYS)
 BUCKETING = ("var", "bins", "edges", "fingerprint")
-SUMMARY = ("rows", "mean", "kept", "negative", "fingerprint")
+SUMMARY = ("rows", "mean", "kept", "fingerprint")
 MAX_BUCKETS = 10_000
 # bins of the weight tables of all classes, which PREFIX.auto.yaml has to hold
 MAX_CELLS = 1_500_000
@@ -56,6 +56,7 @@ def read_reweighting(
         return None
     mode_name = section.choice("mode", ("sampling", "loss"), "sampling")
     mode = cast(Literal["sampling", "loss"], mode_name)
+    signed = _read_bool(section, "signed", False)
     summary = None
     if "measured" in section:
         summary = _read_summary(section.section("measured", SUMMARY))
@@ -67,7 +68,7 @@ def read_reweighting(
         if not branches:
             where = section.at("weight_branches")
             raise ConfigError(f"{where}: use_precomputed_weights needs at least one column")
-        return Weights(mode=mode, branches=branches, summary=summary)
+        return Weights(mode=mode, signed=signed, branches=branches, summary=summary)
     method = _read_method(section, target)
     variables = _read_variables(section)
     classes = _read_classes(section, method, has_classes)
@@ -77,6 +78,7 @@ def read_reweighting(
         target_shares(target, variables, section.at("target"))
     return Weights(
         mode=mode,
+        signed=signed,
         method=method,
         target=target,
         variables=variables,
@@ -327,7 +329,5 @@ def _read_summary(section: Section) -> WeightSummary:
         rows=int(section.number("rows", 0.0)),
         mean=section.number("mean", 0.0),
         kept=section.number("kept", 0.0),
-        # of before there was this number: the loss does not ask for it, and sampling had none
-        negative=int(section.number("negative", 0.0)),
         fingerprint=section.text("fingerprint"),
     )

@@ -257,14 +257,13 @@ ALL_ROWS = "all rows"
 class WeightSummary:
     """Row weights of the training data, from a pass over all of its selected ``rows``.
 
-    ``mean`` is that of the weights w, ``kept`` that of min(abs(w), 1); ``negative`` rows have one
-    below 0. ``fingerprint`` is that of the configuration and files.
+    ``mean`` is that of the weights w, ``kept`` that of min(abs(w), 1). ``fingerprint`` is that of
+    the configuration and files.
     """
 
     rows: int
     mean: float
     kept: float
-    negative: int = 0
     fingerprint: str | None = None
 
 
@@ -279,10 +278,12 @@ class Weights:
     reference of method ``ref``. ``target`` is the density in the variables of method ``target``.
 
     ``threshold`` is the percentile of the bins that limits the weights. Rows outside the bins have
-    weight 0 with ``discard_outside``, else that of the nearest bin.
+    weight 0 with ``discard_outside``, else that of the nearest bin. ``signed``: rows of negative
+    weight are sampled, too, and count -1.
     """
 
     mode: Literal["sampling", "loss"] = "sampling"
+    signed: bool = False
     branches: tuple[Expression, ...] = ()
     method: Literal["flat", "ref", "target"] = "flat"
     target: Expression | None = None

@@ -85,12 +85,13 @@ def config_fingerprint(custom_functions=None, **changes):
         {"object_selection": {"jets": "mine(jet_pt) > 5"}},
         {"weights": PRECOMPUTED},
         {"weights": {**TABLES, "reweight_basewgt": "mine(met)"}},
+        {"weights": {**TABLES, "reweight_method": "target", "target": "np.exp(mine(met))"}},
         {
             "new_variables": {"a": "mine(met)"},
             "inputs": {"event": {"length": None, "vars": ["a"]}},
         },
     ],
-    ids=["selection", "inside", "objects", "branches", "base", "variable"],
+    ids=["selection", "inside", "objects", "branches", "base", "target", "variable"],
 )
 def test_the_code_of_own_functions_matters_wherever_one_is_called(tmp_path, use):
     file = tmp_path / "own.py"

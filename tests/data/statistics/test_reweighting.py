@@ -151,21 +151,23 @@ def test_loss_weights_reach_a_target_density_exactly_with_signed_weights_too(dat
         np.testing.assert_allclose(found / found.sum(), SHARES, rtol=1e-6)
         assert found.sum() == pytest.approx(ROWS / 2, rel=1e-6)
     negative = 0 if sign == "1" else 572  # 7 x 571 is 3997
-    assert int((batch.weight < 0).sum()) == config.weights.summary.negative == negative
+    assert int((batch.weight < 0).sum()) == negative
 
 
 def test_sampling_of_signed_rows_has_the_spectrum_of_their_weights(data, tmp_path):
     # a quarter of the rows count -1: their share of every bin is taken off again
     sign = "np.where(number % 8 < 2, -1, 1)"
-    config = prepared(changed(**DENSITY, reweight_basewgt=sign), data, tmp_path)
-    assert config.weights.summary.negative == ROWS / 4
-    loader = train_loader(config, options(data), seed=3)
+    config = prepared(changed(**DENSITY, reweight_basewgt=sign, signed=True), data, tmp_path)
+    # one batch holds all that is drawn
+    loader = train_loader(config, options(data, batch_size=10 * ROWS), seed=3)
     values = []
     for batch in loader.epoch(0):
         number = batch.inputs["event"][:, 1].long() % 8
         assert batch.weight.tolist() == np.where(number < 2, -1.0, 1.0).tolist()
         values += batch.weight.tolist()
     assert sum(values) == pytest.approx(len(values) / 2, rel=0.15)
+    both = spectrum_after(loader, "sig") + spectrum_after(loader, "bkg")
+    assert both.sum() == sum(values)
     for name in ("sig", "bkg"):
         found = spectrum_after(loader, name)
         error = np.sqrt([loader.accounting.spectra["pt", name, "square", i] for i in range(4)])
@@ -186,7 +188,8 @@ def test_a_regression_without_classes_has_weights_of_all_rows(data, tmp_path):
 
 
 def test_bins_without_a_positive_sum_of_base_weights_are_in_a_warning(data, tmp_path, caplog):
-    config = prepared(changed(reweight_basewgt="np.where(pt > 3, -1, 1)"), data, tmp_path)
+    own = changed(mode="loss", reweight_basewgt="np.where(pt > 3, -1, 1)")
+    config = prepared(own, data, tmp_path)
     assert "sig: the base weights add up to less than 0 in 1 bin: rows there" in caplog.text
     assert (config.weights.tables["sig"] > 0).tolist() == [True, True, True, False]
 
@@ -405,10 +408,8 @@ def test_the_line_on_an_epoch_says_how_many_rows_are_drawn():
         "weights: a row is drawn 2 x min(weight, 1) times, the mean of which is 0.8: an epoch has "
         "about 800 rows drawn from 1,000 selected ones (mode sampling)"
     )
-    signed = replace(config.weights, summary=replace(summary, negative=30))
-    assert describe_weights(signed).endswith(
-        "(mode sampling); those with a negative weight, 30, count -1 in the loss"
-    )
+    signed = describe_weights(replace(config.weights, summary=summary, signed=True))
+    assert "a row is drawn 2 x min(abs(weight), 1) times" in signed
     loss_line = describe_weights(replace(config.weights, mode="loss", summary=summary))
     assert "the loss of a row counts weight / 0.5, the mean weight of 1,000 rows" in loss_line
 

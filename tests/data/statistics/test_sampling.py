@@ -81,9 +81,7 @@ def test_few_wanted_rows_are_drawn_again_up_to_ten_times():
 
 
 def test_a_row_of_negative_weight_comes_as_often_and_counts_minus_1():
-    own = config(kept=0.5)
-    weights = replace(own.weights, summary=replace(own.weights.summary, negative=10))
-    signed = Sampler(replace(own, weights=weights), SOURCES, (1, 2, 0))
+    signed = sampler(kept=0.5, signed=True)
     chunk = Chunk(0, "a", 0, 400)
     sizes = np.repeat([0.25, 0.5], 200)
     signs = np.tile([1.0, -1.0], 200)
@@ -96,8 +94,8 @@ def test_a_row_of_negative_weight_comes_as_often_and_counts_minus_1():
     assert signed.draw({"w": sizes}, chunk, np.arange(400), "g").weight.tolist() == [1] * 400
 
 
-def test_a_negative_weight_that_the_training_rows_did_not_have_is_an_error():
-    with pytest.raises(DataError, match=r"a: weights: 1 of 2 selected rows have a negative weight"):
+def test_a_negative_weight_is_an_error_where_it_is_not_meant():
+    with pytest.raises(DataError, match=r"a: weights.weight_branches 'w' is negative in 1 of 2"):
         sampler().draw({"w": np.array([1.0, -0.5])}, Chunk(0, "a", 0, 2), np.arange(2), "g")
 
 

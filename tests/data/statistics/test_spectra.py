@@ -182,18 +182,16 @@ def test_of_many_rows_the_cells_and_base_weights_of_the_same_ones_are_kept(monke
     assert spectra.row_weights(tables).tolist() == [1.0] * 10
 
 
-@pytest.mark.parametrize("mode", ["sampling", "loss"])
-def test_base_weights_may_be_negative_and_such_rows_are_counted(mode):
-    rows = table(4) | {"g": np.array([1.0, -1.0, -2.0, 1.0])}
-    # the third row lies outside of the bins
-    rows["x"] = np.array([0.5, 0.5, 99.0, 0.5])
-    own = config(reweight_basewgt="g", mode=mode)
-    binned = bin_rows(rows, own.weights, own, "f")
-    assert binned.base.tolist() == [1, -1, -2, 1]
-    spectra = Spectra(own.weights)
-    spectra.add(binned)
-    spectra.add(binned)
-    assert spectra.negative == 2
+@pytest.mark.parametrize("choice", [{"mode": "loss"}, {"signed": True}])
+def test_base_weights_may_be_negative_where_they_weigh_the_loss_or_are_meant_to(choice):
+    rows = table(4) | {"g": np.array([1.0, -1.0, 0.0, 1.0])}
+    own = config(reweight_basewgt="g", **choice)
+    assert bin_rows(rows, own.weights, own, "f").base.tolist() == [1, -1, 0, 1]
+    own = config(reweight_basewgt="g")
+    with pytest.raises(
+        DataError, match=r"'g' is negative in 1 of 4 .* use `mode: loss`, or `signed: true`"
+    ):
+        bin_rows(rows, own.weights, own, "f")
 
 
 def test_without_classes_all_rows_are_of_one():

@@ -279,7 +279,7 @@ def test_the_distance_to_a_target_is_what_lies_in_the_wrong_bins():
 
 def test_base_weights_that_add_up_to_less_than_nothing_give_their_bin_the_weight_0():
     # sums of a: 2, -1, 4; of b: 2, 4, -2
-    config = config_of([3], reweight_basewgt="g", reweight_threshold=0)
+    config = config_of([3], reweight_basewgt="g", reweight_threshold=0, signed=True)
     rows = [(0, 3), (0, -1), (1, 1), (1, -2), (2, 4)], [(0, 2), (1, 4), (2, 1), (2, -3)]
     spectra = signed(config, *rows)
     tables = make_weight_tables(spectra, "x.yaml")
@@ -289,11 +289,20 @@ def test_base_weights_that_add_up_to_less_than_nothing_give_their_bin_the_weight
     assert tables["b"][0] / tables["b"][1] == pytest.approx(2)
     # of both classes, and of both signs: 3 with 1, and -1 with it
     assert np.abs(spectra.row_weights(np.stack(list(tables.values())))).max() == pytest.approx(1)
-    assert summarize_weights(spectra, tables, config).negative == 3
-    reference = config_of([3], reweight_basewgt="g", reweight_threshold=0, reweight_method="ref")
+    reference = config_of(
+        [3], reweight_basewgt="g", reweight_threshold=0, reweight_method="ref", signed=True
+    )
+    # both below 0 in the second bin, where the ratio is not
+    rows = [(0, 2), (1, -1), (2, 4)], [(0, 2), (1, -2), (2, -3)]
     tables = make_weight_tables(signed(reference, *rows), "x.yaml")
-    # a and b are both above 0 in the first bin only
     assert (tables["b"] > 0).tolist() == [True, False, False]
+
+
+def test_tables_are_limited_by_the_sizes_of_weights_whatever_their_sign():
+    config = config_of([1], reweight_basewgt="g", reweight_threshold=0, signed=True)
+    # both classes add up to 4; the largest weight is that of -6
+    tables = make_weight_tables(signed(config, [(0, 5), (0, 5), (0, -6)], [(0, 4)]), "x.yaml")
+    assert tables["a"].tolist() == tables["b"].tolist() == pytest.approx([1 / 6])
 
 
 def signed(config, a, b):
@@ -307,13 +316,12 @@ def signed(config, a, b):
 
 
 def test_a_negative_row_is_drawn_as_often_as_a_positive_one_of_its_size():
-    config = config_of([1], reweight_basewgt="g")
+    config = config_of([1], reweight_basewgt="g", signed=True)
     tables = {"a": np.array([0.5]), "b": np.array([1.0])}
     # weights 2, -0.25 and -1, of which 1, 0.25 and 1 are kept
     spectra = with_base_weights(config, a=[4, -0.5], b=[-1])
     found = summarize_weights(spectra, tables, config)
     assert (found.mean, found.kept) == (pytest.approx(0.75 / 3), pytest.approx(2.25 / 3))
-    assert found.negative == 2
 
 
 def test_without_classes_there_is_one_table_of_all_rows():
@@ -405,7 +413,7 @@ def test_precomputed_weights_are_multiplied_and_added_up():
     sums.add(weights)
     assert sums.summary(config) == WeightSummary(rows=3, mean=5 / 3, kept=2 / 3)
     sums.add(np.array([-0.5, -2.0]))
-    assert sums.summary(config) == WeightSummary(rows=5, mean=0.5, kept=3.5 / 5, negative=2)
+    assert sums.summary(config) == WeightSummary(rows=5, mean=0.5, kept=3.5 / 5)
     with pytest.raises(DataError, match="weights of the 3 training rows are all zero"):
         validate_summary(WeightSummary(rows=3, mean=0, kept=0), config)
     with pytest.raises(DataError, match="no row of the training data passes"):

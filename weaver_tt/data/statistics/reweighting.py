@@ -46,13 +46,11 @@ def describe_weights(weights: Weights) -> str:
         )
     repeats = repeats_per_row(summary)
     epoch_rows = summary.rows * summary.kept * repeats
-    signs = ""
-    if summary.negative:
-        signs = f"; those with a negative weight, {summary.negative:,}, count -1 in the loss"
+    size = "abs(weight)" if weights.signed else "weight"
     return (
-        f"weights: a row is drawn {repeats} x min(weight, 1) times, "
+        f"weights: a row is drawn {repeats} x min({size}, 1) times, "
         f"the mean of which is {repeats * summary.kept:.4g}: an epoch has about "
-        f"{epoch_rows:,.0f} rows drawn from {summary.rows:,} selected ones (mode sampling){signs}"
+        f"{epoch_rows:,.0f} rows drawn from {summary.rows:,} selected ones (mode sampling)"
     )
 
 

@@ -18,7 +18,7 @@ from weaver_tt.data.rows.rows import Floats, Integers
 from weaver_tt.data.rows.table import Table
 from weaver_tt.data.statistics.spectra import OUTSIDE, BinnedRows, Numbers, bin_rows
 from weaver_tt.data.statistics.weight_tables import row_weights
-from weaver_tt.errors import ConfigError, DataError
+from weaver_tt.errors import ConfigError
 
 MAX_REPEATS = 10  # times that a row comes in an epoch at most (Weaver's)
 
@@ -27,7 +27,7 @@ MAX_REPEATS = 10  # times that a row comes in an epoch at most (Weaver's)
 class DrawnRows:
     """How often each of R rows comes, (R,), and its weight in the loss, (R,).
 
-    ``weight`` is None where all rows of all draws count the same.
+    ``weight`` is None where all rows count the same.
     """
 
     copies: Integers
@@ -89,24 +89,25 @@ class Sampler:
         """The draw for a table of R selected rows; ``positions`` (R,): their places in the chunk.
 
         Raises:
-            DataError: classes overlap, a variable or weight is not one number for each row, or a
-                weight is negative, and none of the training rows had such a one.
+            DataError: classes overlap, or a variable or weight is not one number for each row.
         """
         binned = None
         if not self._weights.branches:
             binned = bin_rows(table, self._weights, self._config, chunk.path)
         weights = row_weights(table, binned, self._weights, chunk.path)
         if self._weights.mode == "sampling":
-            # as in Weaver, min(weight, 1) is a probability; a negative row counts -1 when it comes
+            # as in Weaver, min(weight, 1) is a probability
             expected = repeats_per_row(self._summary) * np.abs(weights).clip(max=1)
             # a row that is expected n and a half times comes n or n + 1 times
             uniform = self.uniform(chunk)[positions]
             copies = np.floor(expected + uniform).astype(np.int64)
-            sign = self._signs(weights, chunk.path)
-            drawn = DrawnRows(copies, sign)
+            drawn = DrawnRows(copies)
             weights_after = copies.astype(np.float64)
-            if sign is not None:
-                weights_after *= sign
+            if self._weights.signed:
+                # a negative row is drawn by its size, and counts -1 when it comes
+                signs = np.where(weights < 0, -1, 1)
+                drawn.weight = signs.astype(np.float32)
+                weights_after *= signs
         else:
             weights_after = weights / self._summary.mean
             copies = (weights_after != 0).astype(np.int64)
@@ -118,20 +119,6 @@ class Sampler:
             spectra = count_spectra(binned, weights_after, self._config)
             accounting.spectra.update(spectra)
         return drawn
-
-    def _signs(self, weights: Numbers, path: str) -> Floats | None:
-        """1 or -1 for each row (R,); None if no row of the training data has a negative weight."""
-        if self._summary.negative:
-            return np.where(weights < 0, -1, 1).astype(np.float32)
-        negative = int((weights < 0).sum())
-        if negative:
-            # rows of other chunks have no weight, and are put together with these
-            raise DataError(
-                f"{path}: weights: {negative} of {len(weights)} selected rows have a negative "
-                "weight, and there was none when the weights were computed; compute them anew, "
-                "without --no-remake-weights"
-            )
-        return None
 
 
 def count_spectra(

@@ -64,7 +64,7 @@ def bin_rows(table: Table, weights: Weights, config: DataConfig, path: str) -> B
 
     Raises:
         DataError: a row is of several classes, a variable is not one number for each row, or a
-            base weight is not finite.
+            base weight is not finite, or negative where none is to be.
     """
     where = f"{path}: weights"
     bins = []
@@ -77,7 +77,7 @@ def bin_rows(table: Table, weights: Weights, config: DataConfig, path: str) -> B
         label = np.zeros(len(bins[0]), dtype=np.int64)
     base = np.ones(len(label))
     if weights.base is not None:
-        base = weight_column(weights.base, table, f"{where}.reweight_basewgt")
+        base = weight_column(weights.base, table, weights, f"{where}.reweight_basewgt")
     return BinnedRows(label, bins, base)
 
 
@@ -93,17 +93,25 @@ def _class_numbers(table: Table, weights: Weights, config: DataConfig, path: str
     return np.where(of_class.any(0), of_class.argmax(0), OUTSIDE)
 
 
-def weight_column(expression: Any, table: Table, where: str) -> Numbers:
-    """Weights (R,) that an expression gives; they may be negative.
+def weight_column(expression: Any, table: Table, weights: Weights, where: str) -> Numbers:
+    """Weights (R,) that an expression gives.
 
     Raises:
-        DataError: they are not finite.
+        DataError: they are not finite, or negative where they are probabilities.
     """
     where = f"{where} {expression.source!r}"
     values = row_numbers(evaluate_column(expression, table, where), where)
     bad = int((~np.isfinite(values)).sum())
     if bad:
         raise DataError(f"{where} is not finite in {bad} of {len(values)} selected rows")
+    if weights.mode == "sampling" and not weights.signed:
+        negative = int((values < 0).sum())
+        if negative:
+            raise DataError(
+                f"{where} is negative in {negative} of {len(values)} selected rows, and none can "
+                "be drawn less than never; use `mode: loss`, or `signed: true`, with which such a "
+                "row is drawn by the size of its weight and counts -1"
+            )
     return values
 
 
@@ -133,7 +141,6 @@ class Spectra:
         self.rows = 0
         self.of_class: Counter[str] = Counter()  # rows, wherever they lie
         self.inside: Counter[str] = Counter()  # rows inside the bins
-        self.negative = 0  # rows inside the bins whose base weight is below 0
         axes = []
         for i, (name, edges) in enumerate(weights.variables.items()):
             axis = hist.axis.Variable(edges, name=f"x{i}", label=name, flow=False)
@@ -157,7 +164,6 @@ class Spectra:
         self.rows += len(inside)
         self._count(self.of_class, binned.label[binned.label != OUTSIDE])
         self._count(self.inside, label)
-        self.negative += int((binned.base[inside] < 0).sum())
         # filled at the bins' centers: which bin a value on an edge belongs to is decided in one
         # place, bin_indices
         axes = list(self.histogram.axes)[1:]

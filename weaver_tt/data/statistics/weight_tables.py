@@ -170,11 +170,11 @@ def row_weights(table: Table, binned: BinnedRows | None, weights: Weights, path:
     ``binned``: where the rows lie; None where weights are precomputed columns.
 
     Raises:
-        DataError: a precomputed weight is not finite.
+        DataError: a precomputed weight is not finite, or negative where none is to be.
     """
     if binned is None:
         where = f"{path}: weights.weight_branches"
-        columns = [weight_column(branch, table, where) for branch in weights.branches]
+        columns = [weight_column(branch, table, weights, where) for branch in weights.branches]
         return np.prod(columns, axis=0)
     assert weights.tables is not None
     inside = binned.inside
@@ -192,14 +192,12 @@ class WeightSums:
         self.rows = 0
         self.total = 0.0
         self.kept = 0.0
-        self.negative = 0
 
     def add(self, weights: Numbers) -> None:
         """Add those of R rows."""
         self.rows += len(weights)
         self.total += float(weights.sum())
         self.kept += float(np.abs(weights).clip(max=1).sum())
-        self.negative += int((weights < 0).sum())
 
     def summary(self, config: DataConfig) -> WeightSummary:
         """Their means.
@@ -208,12 +206,8 @@ class WeightSums:
             DataError: there are no rows, or all weights are 0.
         """
         rows = max(1, self.rows)
-        summary = WeightSummary(
-            rows=self.rows,
-            mean=self.total / rows,
-            kept=self.kept / rows,
-            negative=self.negative,
-        )
+        mean = self.total / rows
+        summary = WeightSummary(rows=self.rows, mean=mean, kept=self.kept / rows)
         return validate_summary(summary, config)
 
 
@@ -239,9 +233,7 @@ def summarize_weights(
         # min(abs(w), 1) is not linear in the base weights: sums over bins do not tell it
         of_rows = np.abs(spectra.row_weights(_stack(tables))).clip(max=1)
         kept = float(of_rows.sum()) / min(rows, SAMPLE_ROWS)
-    summary = WeightSummary(
-        rows=spectra.rows, mean=total / rows, kept=kept, negative=spectra.negative
-    )
+    summary = WeightSummary(rows=spectra.rows, mean=total / rows, kept=kept)
     return validate_summary(summary, config)
 
 
