@@ -194,8 +194,11 @@ def test_a_file_that_was_exported_without_it_still_predicts(jets, capsys):
     assert "exported without derived_outputs, so that corrected_pt is not written" in (
         capsys.readouterr().err
     )
-    # the weights are as good as before
+    # the weights are as good as before, and so are the rows that are kept beside them
     assert "corrected_pt" in jets.predict("net").fields
+    assert jets.export() == 0
+    assert "is compared with random ones" in capsys.readouterr().err
+    assert "corrected_pt" in jets.predict("net.onnx").fields
 
 
 @pytest.mark.parametrize(

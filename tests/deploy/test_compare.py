@@ -169,6 +169,46 @@ def test_a_difference_of_spreads_is_found():
     assert largest_difference(one, other, SAMPLE, CONFIG, []).size == pytest.approx(0.5)
 
 
+def test_a_spread_is_rounded_as_the_values_that_it_is_of():
+    # the momenta 999 and 1001 GeV are known to 6e-5 GeV each, and so is their spread, 1 GeV
+    momentum = torch.full((1,), 1000.0)
+
+    def of_spread(spread):
+        rows = lambda inputs: momentum.expand(len(inputs["event"]), 1)  # noqa: E731
+        return lambda inputs: Activated(rows(inputs), rows(inputs) * 0 + spread)
+
+    found = largest_difference(of_spread(1.0), of_spread(1.005), SAMPLE, CONFIG, [])
+    assert found.size == pytest.approx(5e-6, rel=1e-3)
+
+
+def test_derived_outputs_and_their_spreads_are_compared_by_name():
+    def with_derived(shift, shift_of_spread):
+        return lambda inputs: Activated(
+            inputs["event"],
+            inputs["event"] * 0,
+            inputs["event"] + shift,
+            inputs["event"] * 0 + shift_of_spread,
+        )
+
+    names = ["y", "corrected_pt"]
+    same = with_derived(0, 0)
+    assert largest_difference(same, same, SAMPLE, CONFIG, [], names).size == 0
+    for other, place in (
+        (with_derived(0.5, 0), "corrected_pt of row"),
+        (with_derived(0, 0.5), "corrected_pt_std of row"),
+    ):
+        found = largest_difference(same, other, SAMPLE, CONFIG, [], names)
+        assert found.size == pytest.approx(0.5)
+        assert found.place.startswith(place)
+
+
+def test_equal_infinities_agree():
+    logarithm = lambda inputs: Activated(-inputs["event"] / 0)  # noqa: E731
+    assert largest_difference(logarithm, logarithm, SAMPLE, CONFIG, []).size == 0
+    other = lambda inputs: Activated(inputs["event"] / 0)  # noqa: E731
+    assert largest_difference(logarithm, other, SAMPLE, CONFIG, []).size > 1e30
+
+
 def test_nan_in_one_of_the_two_is_a_difference():
     wrong = lambda inputs: Activated(double(inputs)[0] * torch.nan)  # noqa: E731
     assert largest_difference(double, wrong, SAMPLE, CONFIG, []).size > 1e30

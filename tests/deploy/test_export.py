@@ -481,6 +481,22 @@ def test_of_an_ensemble_the_mean_is_corrected_and_the_members_spread(path):
     assert described["output_names"] == ["y", "corrected_pt"]
 
 
+def test_tracing_has_nothing_to_say_of_what_is_derived(path, monkeypatch):
+    told = []
+
+    def keep(*arguments: Any) -> list[str]:
+        told.append(trace(*arguments))
+        return told[-1]
+
+    trace = export.trace_graph
+    monkeypatch.setattr(export, "trace_graph", keep)
+    config = momenta_config(corrected_pt="raw_pt * np.exp(y)")
+    members = [network_of(Constants(value)) for value in (0.0, 0.5)]
+    export_onnx(members, make_task(config), config, path)
+    # such as that the number of members is frozen, in place of the cause of a difference
+    assert told == [[]]
+
+
 def test_a_discriminant_of_probabilities_needs_no_further_input(path):
     config = config_of(
         labels={"type": "simple", "value": ["b", "c", "light"]},

@@ -88,6 +88,9 @@ def largest_difference(
 ) -> Difference:
     """The largest |exported - reference| / max(1, |reference|) over all outputs, rows, N and P.
 
+    Of the spread of an output, it is relative to max(1, |output|, |spread|): what a small spread is
+    the difference of may be large.
+
     ``sample`` holds rows (R, C, P). Groups in ``dynamic`` are cut to 1 and 2 objects and padded to
     3 more than their length; N is 1, 7 and some hundred. Values that are NaN in both agree, with a
     warning. ``names`` are those of the K outputs, for messages.
@@ -115,8 +118,9 @@ def largest_difference(
                 )
             both_nan = one.isnan() & other.isnan()
             nan_values += int(both_nan.sum())
-            # absolute below 1, relative above
-            difference = (other - one).abs() / one.abs().clamp(min=1)
+            # absolute below 1, relative above; a spread is rounded as the values that it is of
+            scale = torch.maximum(one.abs(), expected[0].abs()).clamp(min=1)
+            difference = (other - one).abs() / scale
             # equal infinities, such as those of the logarithm of 0, have no difference either
             difference = difference.masked_fill(both_nan | (one == other), 0)
             # NaN in only one of the two is a difference without bound

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.config.schema import DataConfig, InputGroup, Variable
+from weaver_tt.config.schema import DERIVED_INPUTS, DataConfig, InputGroup, Variable
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import DataError, nearest
 from weaver_tt.physics.particles import BOTTOM, CHARM, LIGHT
@@ -117,6 +117,17 @@ def load_sample(model: str | Path) -> Sample | None:
             f"{path}: not a sample of rows ({error}); remove it, or give rows with -t"
         ) from error
     return sample or None
+
+
+def with_derived_inputs(sample: Sample, config: DataConfig) -> Sample:
+    """A sample with random columns for ``derived_inputs``, where it has none.
+
+    It has none if the training did not know of derived outputs.
+    """
+    if config.derived_inputs is None or DERIVED_INPUTS in sample:
+        return sample
+    rows = len(next(iter(sample.values())))
+    return {**sample, DERIVED_INPUTS: random_sample(config, rows)[DERIVED_INPUTS]}
 
 
 def check_sample(sample: Sample, config: DataConfig, model: str | Path) -> None:

@@ -80,7 +80,7 @@ def combine_members(
     What is ``derived`` is computed from the mean; its spread is that of what each member alone
     would give. ``columns`` are the raw columns that it needs. One member has no spread.
     """
-    outputs = torch.stack(list(of_members))  # (E, N, K) or (E, N, K, P)
+    outputs = torch.stack(tuple(of_members))  # (E, N, K) or (E, N, K, P)
     mean = outputs.mean(0)
     several = len(of_members) > 1
     spread = population_spread(outputs, mean) if several else None
@@ -89,7 +89,7 @@ def combine_members(
     of_mean = derived(as_columns(mean), columns)  # (N, D)
     if not several:
         return Activated(mean, spread, of_mean)
-    own = torch.stack([derived(as_columns(output), columns) for output in outputs])  # (E, N, D)
+    own = torch.stack([derived(as_columns(output), columns) for output in of_members])  # (E, N, D)
     return Activated(mean, spread, of_mean, population_spread(own, own.mean(0)))
 
 

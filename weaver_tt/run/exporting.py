@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import torch
 
-from weaver_tt.config.schema import DataConfig
+from weaver_tt.config.schema import DERIVED_INPUTS, DataConfig
 from weaver_tt.data.loaders import test_loaders
 from weaver_tt.data.statistics.standardize import load_statistics
 from weaver_tt.deploy.export import export_onnx
-from weaver_tt.deploy.sample import Sample, check_sample, collect_sample, load_sample, random_sample
+from weaver_tt.deploy.sample import (
+    Sample,
+    check_sample,
+    collect_sample,
+    load_sample,
+    random_sample,
+    with_derived_inputs,
+)
 from weaver_tt.errors import DataError
+from weaver_tt.log import log
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run.class_number import is_open, with_classes_of_network
 from weaver_tt.run.earlier_run import with_remembered_options
@@ -44,6 +52,13 @@ def run_export(config: DataConfig, options: RunOptions) -> float:
     else:
         sample = load_sample(model)
         if sample:
+            if config.derived_inputs is not None and DERIVED_INPUTS not in sample:
+                log.warning(
+                    "%s: trained without derived_outputs; its sample has no columns of theirs, and "
+                    "is compared with random ones (-t takes others)",
+                    model,
+                )
+            sample = with_derived_inputs(sample, config)
             check_sample(sample, config, model)
     if is_open(config, options):
         rows = first_inputs(sample or random_sample(config))

@@ -20,7 +20,13 @@ from weaver_tt.data.accounting import LostRows, list_bad_files
 from weaver_tt.data.loaders import Loader, scan_test_files, test_loaders
 from weaver_tt.data.statistics.standardize import load_statistics
 from weaver_tt.deploy.onnx_network import OnnxNetwork
-from weaver_tt.deploy.sample import Sample, check_sample, load_sample, random_sample
+from weaver_tt.deploy.sample import (
+    Sample,
+    check_sample,
+    load_sample,
+    random_sample,
+    with_derived_inputs,
+)
 from weaver_tt.engine.device_settings import set_threads
 from weaver_tt.engine.throughput import Doctor, make_setup
 from weaver_tt.errors import BadFileError, DataError
@@ -301,6 +307,7 @@ def _kept_rows(model: str, config: DataConfig) -> Sample:
     try:
         sample = load_sample(model)
         if sample:
+            sample = with_derived_inputs(sample, config)
             check_sample(sample, config, model)
             return sample
     # what is kept is of another YAML, or damaged: a prediction need not know
