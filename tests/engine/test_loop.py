@@ -8,10 +8,11 @@ from torch import nn, tensor
 
 from weaver_tt.config.schema import NO_CLASS, DataConfig, InputGroup, Labels, Variable
 from weaver_tt.data.rows.batch import Batch
-from weaver_tt.engine.loop import Pass, TimedBatches, run_epoch, run_together
+from weaver_tt.engine.loop import EpochMetrics, Pass, TimedBatches, run_epoch, run_together
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.metrics.base import Scored
+from weaver_tt.metrics.regression import RegressionMeter
 from weaver_tt.network.outputs import Activated
 from weaver_tt.tasks.classification import Classification
 from weaver_tt.tasks.regression import Regression
@@ -60,7 +61,7 @@ def test_metrics_are_over_rows_not_over_batches():
     outcome = run_epoch(Doubles(), TASK, batches())
     assert outcome["loss"] == pytest.approx((4 + 16 + 36 + 64) / 4)
     assert outcome["mae"] == 5.0
-    assert TASK.figures(outcome.meters, outcome.totals) == {}
+    assert "residuals" in TASK.figures(outcome.meters, outcome.totals)
 
 
 def test_several_networks_walk_over_the_same_batches_once():
@@ -313,3 +314,19 @@ def test_entries_without_a_number_are_written_and_counted_and_no_metric_has_them
 def test_validation_hands_nan_on_to_the_loss_which_stops_the_training():
     batch = Batch({"x": tensor([[math.nan]])}, {}, {}, {"y": torch.zeros(1)}, size=1)
     assert math.isnan(run_epoch(Divides(), TASK, [batch])["loss"])
+
+
+def test_two_meters_that_measure_the_same_are_refused_and_those_of_two_targets_are_not():
+    def filled(name):
+        meter = RegressionMeter([name])
+        entries = Scored(tensor([[1.0]]), tensor([[0.0]]), tensor([1.0]), tensor([1]))
+        meter.update(entries, None)
+        return meter
+
+    meters = [filled("mass"), filled("pt")]
+    metrics = EpochMetrics(meters, [meter.totals() for meter in meters])
+    assert {"mae_mass", "mae_pt"} <= metrics.keys()
+    assert metrics.details()["targets"].keys() == {"mass", "pt"}
+    meters = [filled("mass"), filled("mass")]
+    with pytest.raises(ConfigError, match="two meters of the task measure 'mae_mass'"):
+        EpochMetrics(meters, [meter.totals() for meter in meters])

@@ -60,12 +60,23 @@ class EpochMetrics(dict[str, float]):
     """
 
     def __init__(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> None:
-        """``totals``: the sums of each meter, of all ranks."""
+        """``totals``: the sums of each meter, of all ranks.
+
+        Raises:
+            ConfigError: two meters give a metric of one name.
+        """
         super().__init__()
         self.meters = list(meters)
         self.totals = list(totals)
         for meter, sums in zip(self.meters, self.totals, strict=True):
-            self.update(meter.values(sums))
+            values = meter.values(sums)
+            for name in values:
+                if name in self:
+                    raise ConfigError(
+                        f"two meters of the task measure {name!r}, and one would hide the other; "
+                        "give one of them another name"
+                    )
+            self.update(values)
 
     @property
     def is_measured(self) -> bool:
@@ -76,7 +87,11 @@ class EpochMetrics(dict[str, float]):
         """What the meters know beyond these numbers, ready for JSON."""
         found: dict[str, Any] = {}
         for meter, sums in zip(self.meters, self.totals, strict=True):
-            found |= meter.details(sums)
+            for name, detail in meter.details(sums).items():
+                if isinstance(detail, Mapping) and isinstance(found.get(name), Mapping):
+                    # such as targets that two meters know
+                    detail = {**found[name], **detail}
+                found[name] = detail
         return found
 
 

@@ -283,11 +283,14 @@ def test_a_batch_says_how_many_rows_and_objects_have_no_label():
             "m_mask": np.float32([1, 1, 0]),
             "e": np.float32([nan, nan, nan]),
             "t": np.float32([1, 2, 3]),
+            "w": np.float32([1, 2, nan]),
+            # the first is outside of its window
+            "w_valid": np.float32([0, 1, 0]),
         },
         object_labels={"a": np.float32([[nan, 1], [1, 1], [nan, 0]])},
         size=3,
     )
     batch = Padder(from_mapping({"inputs": inputs, "labels": labels}))(rows)
-    assert batch.undefined == {"_label_": 1, "m": 2, "e": 3, "hit": 2}
+    assert batch.undefined == {"_label_": 1, "m": 2, "e": 3, "w": 2, "hit": 2}
     # of rows without labels nothing is missing
     assert Padder(config())(rows_of([[1.0], []])).undefined == {}
