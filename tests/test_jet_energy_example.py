@@ -11,6 +11,7 @@ import uproot
 import yaml
 
 from weaver_tt import cli
+from weaver_tt.applications.jet_energy.judging import report
 from weaver_tt.config.load import from_mapping, load_config
 from weaver_tt.expressions.evaluate import evaluate
 from weaver_tt.network.file import NetworkFile
@@ -36,7 +37,9 @@ def jets(seed, vertices):
         "jet_phi": random.uniform(-np.pi, np.pi, ROWS),
         "npv": random.integers(1, 40, ROWS),
         "jet_multiplicity": random.integers(1, 30, ROWS),
+        "jet_flavour": random.choice([1, 2, 3, 4, 5, 21, 0], ROWS).astype(np.int32),
     }
+    columns["gen_eta"] = columns["jet_eta"]
     for name in ("jet_mass", "jet_area", "rho", "jet_ptd", "jet_sigma2"):
         columns[name] = random.uniform(0.1, 1, ROWS)
     for name, most in {"ch": 5, "ne": 4, "sv": vertices}.items():
@@ -115,6 +118,20 @@ def test_jet_energies_are_trained_predicted_and_exported(
     assert truth[0] == pytest.approx(np.log(10), rel=1e-5)
     assert np.flatnonzero(np.abs(truth) > 1).tolist() == [0]
     assert json.loads(Path("pred_metrics.json").read_text())["metrics"]["without_target"] == 1
+    # a prediction says what it is: a report needs no flag
+    monkeypatch.setattr(report, "draw_judgement", lambda judgement, folder: [])
+    assert cli.main(["report", "net:pred.root", "--regions", "central"]) == 0
+    judged = json.loads(Path("report/metrics.json").read_text())["net"]
+    assert judged["central"]["all"]["jets"] > 20
+    known = np.abs(truth) < 1
+    # the outlier is in N alone (Eq. 6.8)
+    absolute = np.abs(truth - predicted)[known].sum() / ROWS
+    assert judged["test_loss"] == pytest.approx(absolute, rel=1e-4)
+    assert judged["parameters"] > 100
+    assert judged["flops_per_row"] > judged["parameters"]
+    assert judged["training_step_rows"] <= 16
+    assert judged["training_step_ms"] > 0
+    assert judged["row_ms"] > 0
     export = ["--export-onnx", "jets.onnx"]
     assert cli.train([*data, *trained, *export]) == 0
     in_cpp = json.loads(Path("preprocess.json").read_text())

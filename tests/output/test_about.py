@@ -44,6 +44,14 @@ def test_of_a_regression_it_has_targets_and_what_a_report_measures():
     assert about.network.parameters == 3
 
 
+def test_of_a_hybrid_it_has_classes_and_targets():
+    labels = [{"type": "simple", "value": ["b", "l"]}, CONFIG["labels"]]
+    about = about_prediction(make_task(from_mapping(CONFIG | {"labels": labels})), NetworkCost())
+    assert about.classes == ("b", "l")
+    assert about.targets == ("y",)
+    assert about.outputs == ("score_b", "score_l", "output_y")
+
+
 @pytest.mark.parametrize("suffix", ["root", "parquet"])
 def test_it_is_read_as_it_was_written(tmp_path, suffix):
     about = AboutPrediction(

@@ -17,9 +17,11 @@ from weaver_tt.applications.jet_energy.judging.reading import (
     file_columns,
     side_by_side,
 )
+from weaver_tt.config.load import from_mapping
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.formats.writers import open_writer
-from weaver_tt.output.about import AboutPrediction
+from weaver_tt.output.about import AboutPrediction, NetworkCost, about_prediction
+from weaver_tt.tasks.registry import make_task
 
 
 def written(path, columns):
@@ -145,6 +147,24 @@ def test_what_nobody_names_is_asked_for(name):
     flag = f"--{name.replace('_', '-')} EXPRESSION"
     with pytest.raises(ConfigError, match=rf"pred\.root: nothing says which .* {name} .*{flag}"):
         model.check()
+
+
+def test_quantiles_of_a_trained_network_are_known():
+    config = {
+        "inputs": {"jet": {"vars": [["jet_pt", None]]}},
+        "labels": {"type": "custom", "value": {"y": "np.log(gen_pt / jet_pt)", "m": "gen_mass"}},
+        "task": {
+            "name": "regression",
+            "targets": {"y": {"loss": {"pinball": {"quantiles": [0.025, 0.5, 0.975]}}}},
+        },
+    }
+    about = about_prediction(make_task(from_mapping(config)), NetworkCost())
+    model = model_of("pred.root", about=about)
+    assert [(one.target, one.level) for one in model.quantiles] == [
+        ("y", 0.025),
+        ("y", 0.5),
+        ("y", 0.975),
+    ]
 
 
 def test_quantiles_are_known_by_their_names_and_ordered():

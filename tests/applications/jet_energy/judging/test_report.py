@@ -82,6 +82,13 @@ def test_a_difference_of_two_models_has_a_smaller_error_than_each(tmp_path, jets
     beta = content["two"]["central"]["all"]["beta"] - content["one"]["central"]["all"]["beta"]
     assert difference["beta"] == pytest.approx(beta)
     assert difference["beta_error"] < content["two"]["central"]["all"]["beta_error"] / 3
+    loss = content["two"]["minus_one"]
+    expected = content["two"]["test_loss"] - content["one"]["test_loss"]
+    assert loss["test_loss"] == pytest.approx(expected)
+    assert loss["test_loss_error"] < content["two"]["test_loss_error"] / 3
+    page = (out / "report.html").read_text()
+    assert "less that of one" in page
+    assert "Differences to one [%]" in page
 
 
 @pytest.mark.usefixtures("without_figures")

@@ -44,6 +44,9 @@ from weaver_tt.output.about import NetworkCost
 ABOUT = "about"
 Content = dict[str, Any]
 
+ALPHA_FLAVOURS = {"": tuple(QUARKS_AND_GLUON), "_four_groups": FOUR_GROUPS}
+"""Ending of the name of SAE and alpha -> flavours they are over."""
+
 # closure is asked of cells with more jets than this, within so much or so many errors of 1
 CLOSURE_JETS = 500
 CLOSURE_SIZE = 0.01
@@ -115,7 +118,7 @@ def _model_content(judgement: Judgement, model: JudgedModel) -> Content:
     if model.coverages:
         content["coverage"] = _coverage_content(judgement, model)
     first = judgement.models[0]
-    if model in judgement.models and model is not first and judgement.standard is not None:
+    if model in judgement.models and model is not first:
         content[f"minus_{first.name}"] = _difference_content(judgement, model, first)
     return content
 
@@ -148,17 +151,17 @@ def _interval_content(
         if beta is not None:
             of_group |= with_error("beta", beta)
         content[name] = of_group
-    six = tuple(QUARKS_AND_GLUON)
-    for ending, flavours in (("", six), ("_four_groups", FOUR_GROUPS)):
+    for ending, flavours in ALPHA_FLAVOURS.items():
         errors = model.absolute_errors(region, flavours, interval)
         content |= with_error(f"sae{ending}", errors)
         alpha = judgement.alpha(model, region, flavours, interval)
         if alpha is not None:
             content |= with_error(f"alpha{ending}", alpha)
     differences: Content = {}
+    six = tuple(QUARKS_AND_GLUON)
     for one, other in dict.fromkeys([*flavour_pairs(FOUR_GROUPS), *flavour_pairs(six)]):
-        difference = median_difference(model, region, (one, other), interval)
-        differences[f"{one}-{other}"] = with_error("value", difference)
+        medians = median_difference(model, region, (one, other), interval)
+        differences[f"{one}-{other}"] = with_error("value", medians)
     content["differences"] = differences
     return content
 
@@ -260,20 +263,30 @@ def central_intervals(columns: Sequence[QuantileColumn]) -> list[tuple[int, int]
 
 
 def _difference_content(judgement: Judgement, model: JudgedModel, first: JudgedModel) -> Content:
-    """Alpha and beta less those of the first model, with the errors of the differences."""
+    """Loss, alpha and beta less those of the first model, with the errors of the differences."""
     content: Content = {}
+    if judgement.has_raw_pt:
+        content |= with_error("test_loss", model.loss.value - first.loss.value)
+    if judgement.standard is None:
+        return content
     for region in judgement.regions:
         of_region: Content = {}
         for name in GROUPS:
-            beta = judgement.beta(model, region, name)
-            other = judgement.beta(first, region, name)
-            assert beta is not None
-            assert other is not None
-            of_region[name] = with_error("beta", beta - other)
-        alpha = judgement.alpha(model, region)
-        other = judgement.alpha(first, region)
-        assert alpha is not None
-        assert other is not None
-        of_region |= with_error("alpha", alpha - other)
+            beta = difference(
+                judgement.beta(model, region, name), judgement.beta(first, region, name)
+            )
+            of_region[name] = with_error("beta", beta)
+        for ending, flavours in ALPHA_FLAVOURS.items():
+            alpha = difference(
+                judgement.alpha(model, region, flavours), judgement.alpha(first, region, flavours)
+            )
+            of_region |= with_error(f"alpha{ending}", alpha)
         content[region] = of_region
     return content
+
+
+def difference(value: Floats | None, other: Floats | None) -> Floats:
+    """One number less another (S,), both of which are relative to a standard."""
+    assert value is not None
+    assert other is not None
+    return np.asarray(value - other)

@@ -454,7 +454,7 @@ def _coverage_figure(judgement: Judgement, model: JudgedModel, target: str) -> F
     coverage = model.coverages[target]
     centers = _centers(PT_EDGES)
     with style():
-        figure = Figure(figsize=(6.4 * len(judgement.regions), 5.2), layout="constrained")
+        figure = Figure(figsize=(6.4 * len(judgement.regions) + 1.6, 5.2), layout="constrained")
         panels = figure.subplots(1, len(judgement.regions), squeeze=False)[0]
         for axes, region in zip(panels, judgement.regions, strict=True):
             jets = np.array(
@@ -473,10 +473,12 @@ def _coverage_figure(judgement: Judgement, model: JudgedModel, target: str) -> F
                 shown, errors = Points(values, jets).shown
                 color = line_color(number)
                 marker = MARKERS[number % len(MARKERS)]
-                axes.errorbar(centers, shown, errors, fmt=marker, color=color, label=label)
+                axes.errorbar(
+                    centers, shown, errors, fmt=marker, markersize=5, color=color, label=label
+                )
                 axes.axhline(expected, color=color, linewidth=1, zorder=0)
             axes.set(xscale="log", ylim=(0, 1), title=region, xlabel=PT_GEN)
             _log_ticks(axes)
         panels[0].set_ylabel("share of jets")
-        panels[-1].legend(frameon=False)
+        panels[-1].legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure

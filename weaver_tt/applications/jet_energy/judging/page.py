@@ -144,6 +144,10 @@ def _models(models: Content) -> list[str]:
             cells.append("–" if value is None else format(value, form))
         columns.append((title, cells))
     columns.append(("test loss", _column(contents, "test_loss", Direction.MIN)))
+    first, differences = _differences_to_first(models)
+    if differences:
+        cells = [_number(differences.get(name, {}), "test_loss") for name in models]
+        columns.append((f"less that of {escape(first)}", cells))
     return [_table(models, columns), f"<p>{ABOUT_LOSS}</p>"]
 
 
@@ -198,18 +202,28 @@ def _improvements(contents: Sequence[Content]) -> list[tuple[str, list[str]]]:
     return columns
 
 
-def _differences(models: Content, region: str) -> list[str]:
-    """What a model improves more than the first one, with the errors of the differences."""
-    rows = {}
+def _differences_to_first(models: Content) -> tuple[str, dict[str, Content]]:
+    """The name of the first model, and by model the differences to it; none of a single model."""
     first = ""
+    differences = {}
     for name, content in models.items():
         for key in content:
             if key.startswith("minus_"):
-                rows[name] = content[key][region]
                 first = key.removeprefix("minus_")
+                differences[name] = content[key]
+    return first, differences
+
+
+def _differences(models: Content, region: str) -> list[str]:
+    """What a model improves more than the first one, with the errors of the differences."""
+    first, differences = _differences_to_first(models)
+    rows = {name: content[region] for name, content in differences.items() if region in content}
     if not rows:
         return []
-    columns = [("α", [_number(row, "alpha", 100) for row in rows.values()])]
+    columns = [
+        ("α", [_number(row, "alpha", 100) for row in rows.values()]),
+        ("α, four groups", [_number(row, "alpha_four_groups", 100) for row in rows.values()]),
+    ]
     for flavour in JUDGED_FLAVOURS:
         cells = [_number(row[flavour], "beta", 100) for row in rows.values()]
         columns.append((f"β<sub>{flavour}</sub>", cells))
