@@ -21,6 +21,8 @@ from weaver_tt.samples.simulate.detector.calorimeter import (
 )
 from weaver_tt.samples.simulate.detector.propagation import positions_at_calorimeter
 
+SEEN = only("response", "thresholds")
+
 
 def deposits(particles, sample, seed=1):
     """What particles leave, all of which fly straight on."""
@@ -58,20 +60,23 @@ def test_neighbours_opposite_sides_and_the_seam_of_the_azimuth():
 def test_the_response_to_hadrons_by_hand():
     energy = np.array([50.0, 10.0, 100.0, 0.5])
     is_forward = np.array([False, False, True, False])
-    crystals, towers = hadron_responses(energy, is_forward)
-    # 1 - (1 - h/e) E^-0.18: towers relative to 50 GeV, the forward part to 100 GeV
-    assert towers[0] == 1
+    crystals, towers = hadron_responses(energy, is_forward, only("response"))
+    # 1 - (1 - h/e) E^-0.18 of what electrons leave
     assert crystals[1] == pytest.approx(1 - 0.6 * 10**-0.18)
-    of_10 = 1 - (1 - 1 / 1.4) * 10**-0.18
-    of_50 = 1 - (1 - 1 / 1.4) * 50**-0.18
-    assert towers[1] == pytest.approx(of_10 / of_50)
-    assert crystals[2] == towers[2] == 1
+    assert towers[1] == pytest.approx(1 - (1 - 1 / 1.4) * 10**-0.18)
+    assert crystals[2] == towers[2] == pytest.approx(1 - 0.8 * 100**-0.18)
     # below 1 GeV as at 1 GeV
     assert crystals[3] == pytest.approx(0.4)
     # 50 GeV are read out in all towers
-    assert mean_response(energy, is_forward)[0] == pytest.approx(
-        1 - MEAN_CRYSTAL_SHARE * 0.6 * 50**-0.18
+    assert mean_response(energy, is_forward, SEEN)[0] == pytest.approx(
+        MEAN_CRYSTAL_SHARE * crystals[0] + (1 - MEAN_CRYSTAL_SHARE) * towers[0]
     )
+
+
+def test_hadrons_leave_six_tenths_of_their_energy_at_5_gev_and_six_sevenths_at_300_gev():
+    response = mean_response(np.array([5.0, 300.0]), np.array([False, False]), SEEN)
+    # with k = 0.82 and a third of the energy in the crystals, by a pocket calculator
+    assert response == pytest.approx([0.57, 0.86], abs=0.015)
 
 
 def test_the_resolution_by_hand():
@@ -80,7 +85,7 @@ def test_the_resolution_by_hand():
     is_forward = np.array([False, False, True, True])
     expected = [
         np.sqrt(0.028**2 / 4 + 0.03**2 + 0.003**2),
-        np.sqrt(1.1**2 / 4 + 0.09**2),
+        np.sqrt(0.847**2 / 4 + 0.074**2),
         np.sqrt(0.198**2 + 0.09**2),
         np.sqrt(0.28**2 + 0.11**2),
     ]
@@ -127,13 +132,13 @@ def test_showers_have_the_mean_and_the_spread_of_the_laws():
     particles = many(20_000, 130, 0, 20.0, 0.0, 0.0)
     found = deposits(particles, only("response", "energy-resolution"))
     total = found.electromagnetic + found.hadronic
-    expected = mean_response(np.array([20.0]), np.array([False]))[0]
+    expected = mean_response(np.array([20.0]), np.array([False]), only("response"))[0]
     assert total.mean() / 20 == pytest.approx(expected, abs=0.01)
     # of the shower, and of how it is shared between crystals and towers
-    crystals, towers = hadron_responses(np.array([20.0]), np.array([False]))
+    crystals, towers = hadron_responses(np.array([20.0]), np.array([False]), only("response"))
     share = crystal_share(100_000, np.random.default_rng(2))
     of_share = np.std(share * crystals[0] + (1 - share) * towers[0])
-    of_shower = np.hypot(1.1 / 20**0.5, 0.09) * expected
+    of_shower = np.hypot(0.847 / 20**0.5, 0.074) * expected
     assert total.std() / 20 == pytest.approx(np.hypot(of_share, of_shower), rel=0.04)
 
 
@@ -141,7 +146,8 @@ def test_soft_showers_lose_what_their_neighbours_do_not_read_out():
     # a quarter is shared by three towers, 0.8 GeV is needed in each: from 9.6 GeV on
     energy = np.array([1.0, 9.5, 9.7, 1.0])
     is_forward = np.array([False, False, False, True])
-    assert read_out_share(energy, is_forward).tolist() == [0.75, 0.75, 1, 1]
+    assert read_out_share(energy, is_forward, SEEN).tolist() == [0.75, 0.75, 1, 1]
+    assert read_out_share(energy, is_forward, only("response")).tolist() == [1, 1, 1, 1]
 
 
 def test_what_does_not_reach_the_calorimeter_leaves_nothing():

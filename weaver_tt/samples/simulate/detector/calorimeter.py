@@ -31,19 +31,17 @@ TOWERS = 2 * (len(TOWER_ETA) - 1) * MOST_COLUMNS  # numbers of towers
 # relative resolutions: stochastic term in sqrt(GeV), noise in GeV, constant
 # CMS, arXiv:1706.04965
 PHOTON_RESOLUTION = (0.028, 0.12, 0.003)
-HADRON_RESOLUTION = (1.10, 0.0, 0.09)
+# crystals and towers together, in beams: CMS, Eur. Phys. J. C 60 (2009) 359
+HADRON_RESOLUTION = (0.847, 0.0, 0.074)
 # CMS, Eur. Phys. J. C 53 (2008) 139
 FORWARD_PHOTON_RESOLUTION = (1.98, 0.0, 0.09)
 FORWARD_HADRON_RESOLUTION = (2.80, 0.0, 0.11)
 
-# e/h of the crystals, of the towers behind them and of the forward calorimeter, and the energy in
-# GeV of the pions that set the scale of the latter two: those of the towers pass the crystals
-# without a shower. CMS NOTE 2007/012 and Eur. Phys. J. C 53 (2008) 139
+# e/h of the crystals, of the towers behind them and of the forward calorimeter; electrons set the
+# scale of all three. CMS NOTE 2007/012 and Eur. Phys. J. C 53 (2008) 139
 CRYSTAL_ELECTRON_TO_HADRON = 2.5
 TOWER_ELECTRON_TO_HADRON = 1.4
 FORWARD_ELECTRON_TO_HADRON = 5.0
-SCALE_ENERGY = 50.0
-FORWARD_SCALE_ENERGY = 100.0
 CASCADE_POWER = 0.82
 """k: the hadronic part of a shower is E^(k-1) of it. Gabriel et al., NIM A 338 (1994) 336."""
 
@@ -150,12 +148,10 @@ def deposit_energy(
         seen = seen * fluctuation(spread, rng)
     electromagnetic = seen * share
     hadronic = seen - electromagnetic
-    if sample.simulates("thresholds"):
-        hadronic = hadronic * read_out_share(hadronic, is_forward)
-    if sample.simulates("response"):
-        of_crystals, of_towers = hadron_responses(energy, is_forward)
-        electromagnetic = electromagnetic * np.where(is_photon_like, 1.0, of_crystals)
-        hadronic = hadronic * of_towers
+    hadronic = hadronic * read_out_share(hadronic, is_forward, sample)
+    of_crystals, of_towers = hadron_responses(energy, is_forward, sample)
+    electromagnetic = electromagnetic * np.where(is_photon_like, 1.0, of_crystals)
+    hadronic = hadronic * of_towers
     is_minimal = particles.is_muon & (seen > 0) & ~is_forward
     return Deposits(
         electromagnetic=np.where(particles.is_muon, is_minimal * MIP_ENERGY[0], electromagnetic),
@@ -167,42 +163,45 @@ def deposit_energy(
     )
 
 
-def hadron_responses(energy: Floats, is_forward: np.ndarray) -> tuple[Floats, Floats]:
+def hadron_responses(
+    energy: Floats, is_forward: np.ndarray, sample: SampleSettings
+) -> tuple[Floats, Floats]:
     """(M,) mean energy seen of hadronic showers over their energy: in crystals, and behind them.
 
-    The hadronic part of a shower, E^(k-1) of it, counts less than the electromagnetic one. Towers
-    and the forward calorimeter have 1 at the energy that sets their scale; that of the crystals is
-    set by electrons.
+    The hadronic part of a shower, E^(k-1) of it, counts less than the electromagnetic one, and
+    electrons set the scale: nothing is corrected for it, neither here nor later.
 
     Source: R. Wigmans, Calorimetry (2017); Gabriel et al., NIM A 338 (1994) 336.
     """
+    if not sample.simulates("response"):
+        return np.ones(len(energy)), np.ones(len(energy))
     crystals = relative_response(energy, CRYSTAL_ELECTRON_TO_HADRON)
     towers = relative_response(energy, TOWER_ELECTRON_TO_HADRON)
-    towers = towers / relative_response(SCALE_ENERGY, TOWER_ELECTRON_TO_HADRON)
     forward = relative_response(energy, FORWARD_ELECTRON_TO_HADRON)
-    forward = forward / relative_response(FORWARD_SCALE_ENERGY, FORWARD_ELECTRON_TO_HADRON)
     return np.where(is_forward, forward, crystals), np.where(is_forward, forward, towers)
 
 
-def mean_response(energy: Floats, is_forward: np.ndarray) -> Floats:
+def mean_response(energy: Floats, is_forward: np.ndarray, sample: SampleSettings) -> Floats:
     """(M,) mean energy seen of hadrons over their energy, over all depths of their showers."""
-    crystals, towers = hadron_responses(energy, is_forward)
+    crystals, towers = hadron_responses(energy, is_forward, sample)
     of_towers = 1 - MEAN_CRYSTAL_SHARE
-    read_out = read_out_share(energy * of_towers, is_forward)
+    read_out = read_out_share(energy * of_towers, is_forward, sample)
     return MEAN_CRYSTAL_SHARE * crystals + of_towers * read_out * towers
 
 
-def read_out_share(energy: Floats, is_forward: np.ndarray) -> Floats:
+def read_out_share(energy: Floats, is_forward: np.ndarray, sample: SampleSettings) -> Floats:
     """(M,) share of hadronic energies in GeV that is read out.
 
     Part of a shower is in the neighbours of its tower, and lost where that is too little for each.
     """
+    if not sample.simulates("thresholds"):
+        return np.ones(len(energy))
     in_neighbour = NEIGHBOUR_SHARE * energy / NEIGHBOURS
     is_lost = (in_neighbour < READ_OUT_THRESHOLD) & ~is_forward
     return np.where(is_lost, 1 - NEIGHBOUR_SHARE, 1.0)
 
 
-def relative_response(energy: Floats | float, electron_to_hadron: float) -> Floats:
+def relative_response(energy: Floats, electron_to_hadron: float) -> Floats:
     """Response to hadrons over that to electrons; below 1 GeV that at 1 GeV."""
     hadronic = np.maximum(energy, 1.0) ** (CASCADE_POWER - 1)
     return 1 - (1 - 1 / electron_to_hadron) * hadronic

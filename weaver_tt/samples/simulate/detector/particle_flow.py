@@ -20,7 +20,6 @@ from weaver_tt.samples.simulate.columnar import Columnar, joined
 from weaver_tt.samples.simulate.detector.calorimeter import (
     BARREL_ROW_END,
     CELLS,
-    HADRON_RESOLUTION,
     PHOTON_RESOLUTION,
     TOWER_ETA,
     TOWERS,
@@ -36,8 +35,11 @@ from weaver_tt.samples.simulate.generator import Floats, Integers
 from weaver_tt.samples.simulate.processes import SampleSettings
 from weaver_tt.samples.simulate.sums import sum_by_group
 
-SIGNIFICANT = 1.0
-"""Standard deviations beyond which an excess over tracks is neutral energy."""
+EXPECTED_RESOLUTION = (1.10, 0.0, 0.09)
+"""Of charged hadrons in the calorimeters: terms as there. CMS, arXiv:1706.04965."""
+SIGNIFICANT = 2.0
+"""Expected standard deviations beyond which an excess over tracks is neutral energy: for CMS 1;
+with 2 the response of light quarks and gluons differs by 1 % at all pT."""
 
 # smallest energies in GeV: in the crystals of barrel and endcap, in the towers of both.
 # CMS, arXiv:1706.04965
@@ -128,13 +130,14 @@ def particle_flow(
 
     linked = np.flatnonzero(is_linked)
     block = blocks.of_particle[places[linked]]
-    expectation = expect_deposits(momentum[:, linked], tracks.momentum_error[linked], block, blocks)
+    error = tracks.momentum_error[linked]
+    expectation = expect_deposits(momentum[:, linked], error, block, blocks, sample)
     has_track = np.zeros(len(blocks.electromagnetic), bool)
     has_track[blocks.cell_of_particle[places[linked]]] = True
     neutral, factor = share_energy(blocks, has_track, expectation, sample, rng)
     # where tracks explain the energy, both measurements of it are combined
     size = np.sqrt((momentum[:, linked] ** 2).sum(axis=0))
-    change = factor[block] * tracks.momentum_error[linked] ** 2 / size
+    change = factor[block] * error**2 / size
     momentum[:, linked] *= np.clip(1 + change, *LARGEST_CHANGE)
     return Flow(momentum=momentum, pid=pid, neutral=neutral)
 
@@ -222,24 +225,25 @@ class Expectation:
 
     tracks: Integers  # (B,) how many there are
     energy: Floats  # (B,) mean of what they deposit
-    momentum: Floats  # (B,) sum of their momenta
-    variance: Floats  # (B,) of what they deposit, and of their momenta
+    response: Floats  # (B,) the same over the sum of their momenta
+    spread: Floats  # (B,) standard deviation of the momenta from both measurements
 
 
 def expect_deposits(
-    momentum: Floats, error: Floats, block: Integers, blocks: Blocks
+    momentum: Floats, error: Floats, block: Integers, blocks: Blocks, sample: SampleSettings
 ) -> Expectation:
     """Of hadrons with ``momentum`` (3, L) and its ``error`` (L,), by their ``block`` (L,)."""
     number = len(blocks)
     size = np.sqrt((momentum**2).sum(axis=0))
-    response = mean_response(size, is_forward_tower(blocks.tower[block]))
+    response = mean_response(size, is_forward_tower(blocks.tower[block]), sample)
     total = sum_by_group(block, size, number)
-    spread = total * quadratic_sum(np.maximum(total, SMALLEST_ENERGY), HADRON_RESOLUTION)
+    energy = sum_by_group(block, size * response, number)
+    of_calorimeter = total * quadratic_sum(np.maximum(total, SMALLEST_ENERGY), EXPECTED_RESOLUTION)
     return Expectation(
         tracks=np.bincount(block, minlength=number),
-        energy=sum_by_group(block, size * response, number),
-        momentum=total,
-        variance=spread**2 + sum_by_group(block, error**2, number),
+        energy=energy,
+        response=energy / np.maximum(total, SMALLEST_ENERGY),
+        spread=np.sqrt(of_calorimeter**2 + sum_by_group(block, error**2, number)),
     )
 
 
@@ -262,7 +266,7 @@ def share_energy(
 
     # towers with tracks: what they do not explain; the others: all of it
     excess = blocks.hadronic + bound - expectation.energy
-    is_excess = tracked & (excess > SIGNIFICANT * np.sqrt(expectation.variance))
+    is_excess = tracked & (excess > SIGNIFICANT * expectation.response * expectation.spread)
     photon = np.where(is_excess, np.minimum(excess, bound), 0)
     hadron = np.where(is_excess, excess - photon, 0)
     hadron = np.where(tracked, hadron, blocks.hadronic + bound)
@@ -286,8 +290,7 @@ def share_energy(
         ),
     )
     # the excess in terms of momenta, over the variances of both measurements
-    response = expectation.energy / np.maximum(expectation.momentum, SMALLEST_ENERGY)
-    pull = excess / np.maximum(response * expectation.variance, SMALLEST_ENERGY)
+    pull = excess / np.maximum(expectation.response * expectation.spread**2, SMALLEST_ENERGY)
     return neutral, np.where(tracked & ~is_excess, pull, 0)
 
 
