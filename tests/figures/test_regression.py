@@ -34,6 +34,10 @@ def test_each_target_has_figures_by_name():
     # numbers of two signs have no ratio
     expected = {f"{kind}_x" for kind in kinds} | {f"{kind}_y" for kind in kinds[:2]}
     assert drawn.keys() == expected
+    assert drawn["response_x"].axes[0].get_xlabel() == "predicted / true x"
+    logarithm = filled(RegressionMeter(["x"], log_bases={"x": 10.0}), [[1.0]], [[1.0]])
+    response = regression_figures(logarithm, logarithm.totals())["response_x"]
+    assert response.axes[0].get_xlabel() == "response, exp(predicted - true x)"
     alone = filled(RegressionMeter(["x"], alone=True), [[1.0]], [[1.0]])
     assert drawn.keys() != regression_figures(alone, alone.totals()).keys() == set(kinds)
 

@@ -14,6 +14,7 @@ from weaver_tt.config.schema import (
     Target,
     TargetLoss,
     TargetTransform,
+    TaskChoice,
     Variable,
 )
 from weaver_tt.data.rows.batch import Batch
@@ -431,3 +432,14 @@ def test_truth_without_an_image_in_a_prediction_has_no_loss_and_keeps_its_metric
     regression = quantile_task("mae", "m", m=Target(transform=(LOG,)))
     scored = regression.score(tensor([[0.0], [0.0]]), batch(2, m=tensor([-1.0, math.e])))
     assert regression.losses(scored).tolist() == pytest.approx([0.0, 1.0])
+
+
+def test_a_task_of_ones_own_has_the_losses_of_the_data_yaml():
+    choice = TaskChoice(name="regression", options={"loss_function": "mse"})
+    config = dataclasses.replace(task("y").config, task=choice)
+    scored = Regression(config).score(tensor([[3.0]]), batch(1, y=tensor([0.0])))
+    assert Regression(config).losses(scored).item() == 9.0
+    assert Regression(config, loss_function="mae").losses(scored).item() == 3.0
+    # what an option means to a task of another name, that task knows
+    config = dataclasses.replace(config, task=dataclasses.replace(choice, name="mine"))
+    assert Regression(config).losses(scored).item() == 2.5

@@ -33,6 +33,7 @@ LOSS_OPTIONS: Mapping[str, tuple[str, ...]] = {
     PINBALL: ("quantiles",),
 }
 DEFAULT_LOSS = "huber"
+TASKS_WITH_TARGETS = ("regression", "hybrid")
 TRANSFORMS = ("ratio", "log", "standardised")  # in the order in which a chain has them
 MEDIAN = 0.5
 # calls that make a logarithm -> its base
@@ -256,8 +257,10 @@ def losses_of_targets(config: DataConfig, common: Any = None) -> dict[str, tuple
     if config.labels is None:
         return {}
     if common is None:
-        options = {} if config.task is None else config.task.options
-        common = options.get("loss_function", DEFAULT_LOSS)
+        common = DEFAULT_LOSS
+        # an option of that name may mean something else to a task of the user's own
+        if config.task is not None and config.task.name in TASKS_WITH_TARGETS:
+            common = config.task.options.get("loss_function", DEFAULT_LOSS)
     of_all = read_losses(common, f"{config.source}: task.loss_function")
     found = {}
     for name in config.labels.target_names:

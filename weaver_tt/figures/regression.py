@@ -39,9 +39,11 @@ def regression_figures(meter: RegressionMeter, totals: Tensor) -> dict[str, Figu
         drawn[f"residuals{end}"] = distribution(f"predicted - true {name}", residuals)
         response = meter.response_quantiles(totals, k)
         if response is not None:
-            drawn[f"response{end}"] = response_distribution(
-                name, blocks["responses"][k].numpy(), response
-            )
+            label = f"predicted / true {name}"
+            if meter.is_logarithm(k):
+                label = f"response, exp(predicted - true {name})"
+            counts = blocks["responses"][k].numpy()
+            drawn[f"response{end}"] = response_distribution(label, counts, response)
     return drawn
 
 
@@ -85,12 +87,12 @@ def distribution(label: str, counts: Array) -> Figure:
 
 
 def response_distribution(
-    name: str, counts: Array, quantiles: tuple[float, float, float]
+    label: str, counts: Array, quantiles: tuple[float, float, float]
 ) -> Figure:
-    """The distribution of predicted / true, from a histogram of its logarithm."""
+    """The distribution of a response, from a histogram of its logarithm."""
     first, last = np.exp(histogram_quantiles(counts, SHOWN).clip(-20, 20))
     with style():
-        figure, axes = make_axes(f"predicted / true, {name}", "density")
+        figure, axes = make_axes(label, "density")
         edges = np.exp(bin_edges().clip(-20, 20))
         _draw_density(axes, *_rebinned(edges, counts, first, last))
         _mark(axes, *quantiles)
@@ -128,4 +130,5 @@ def coverage_figure(meter: CoverageMeter, totals: Tensor) -> Figure:
         figure, axes = make_axes("quantile", f"share of true {meter.name} below it")
         axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
         axes.plot(meter.quantiles, observed, "o", markersize=5)
+        axes.set(xlim=(0, 1), ylim=(0, 1))
     return figure

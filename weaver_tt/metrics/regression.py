@@ -175,6 +175,10 @@ class RegressionMeter(SumMeter):
             targets[name] = own
         return {"targets": targets} if targets else {}
 
+    def is_logarithm(self, target: int) -> bool:
+        """Whether a target is a logarithm, whose response is that of the numbers."""
+        return self._scales[target] is not None
+
     def response_quantiles(self, totals: Tensor, target: int) -> tuple[float, float, float] | None:
         """The 16, 50 and 84 % quantiles of predicted / true; None where there is none."""
         counts = self.blocks(totals.cpu())["responses"][target].numpy()

@@ -47,11 +47,14 @@ class Hybrid(Task):
         self,
         config: DataConfig,
         *,
-        loss_function: str | Any = "huber",
+        loss_function: str | Any = None,
         balance: float = 1.0,
         **common: Any,
     ) -> None:
-        """``loss_function``: a name, ``{NAME: {option: value}}``, or a list of these."""
+        """``loss_function``: a name, ``{NAME: {option: value}}``, or a list of these.
+
+        Without, that of the data YAML, else huber.
+        """
         super().__init__(config, **common)
         if config.labels is None or not (config.labels.classes and config.labels.targets):
             raise ConfigError(

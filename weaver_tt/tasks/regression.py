@@ -39,9 +39,12 @@ class Regression(Task):
     has_targets = True
 
     def __init__(
-        self, config: DataConfig, *, loss_function: str | Any = "huber", **common: Any
+        self, config: DataConfig, *, loss_function: str | Any = None, **common: Any
     ) -> None:
-        """``loss_function``: a name, ``{NAME: {option: value}}``, or a list of these."""
+        """``loss_function``: a name, ``{NAME: {option: value}}``, or a list of these.
+
+        Without, that of the data YAML, else huber.
+        """
         super().__init__(config, **common)
         if config.labels is None or not config.labels.targets:
             raise ConfigError(
