@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import awkward as ak
@@ -17,6 +18,7 @@ from weaver_tt.expressions.evaluate import evaluate
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.options.thresholds import Threshold, read_threshold
 from weaver_tt.options.train import parse_options
+from weaver_tt.output.about import read_about
 from weaver_tt.run.checks import check_options
 from weaver_tt.run.unused_flags import flags_without_effect
 
@@ -139,6 +141,12 @@ def test_jet_energies_are_trained_predicted_and_exported(
     assert in_cpp["derived_inputs"]["var_names"] == ["jet_pt"]
     onnx = ["-m", "jets.onnx", "-t", "test.root", "--predict", "--predict-output", "onnx.root"]
     assert cli.train([*data[:2], *onnx, "--no-figures"]) == 0
+    # the exported network tells what it is as well
+    of_torch = read_about("pred.root")
+    exported = read_about("onnx.root")
+    expected_cost = replace(of_torch.network, seconds_per_row=exported.network.seconds_per_row)
+    assert exported.network == expected_cost
+    assert exported.report == of_torch.report
     with uproot.open("onnx.root") as file:
         tree = file[file.keys()[0]]
         np.testing.assert_allclose(tree["output_y"].array(library="np"), predicted, atol=1e-5)

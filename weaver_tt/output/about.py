@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import NoneType
+from typing import Any
 
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.writers import read_notes
@@ -20,19 +21,20 @@ from weaver_tt.tasks.base import Task
 ABOUT = "weaver_tt_about"
 
 _NUMBER_OR_NONE = AnyOf((Value((NoneType,)), Value((int, float), least=0)))
+_COST = {
+    "parameters": _NUMBER_OR_NONE,
+    "flops_per_row": _NUMBER_OR_NONE,
+    "training_step_seconds": _NUMBER_OR_NONE,
+    "training_step_rows": _NUMBER_OR_NONE,
+    "seconds_per_row": _NUMBER_OR_NONE,
+}
 _ABOUT = {
     "task": TEXT,
     "outputs": ListOf(TEXT),
     "classes": ListOf(TEXT),
     "targets": ListOf(TEXT),
     "report": NamesTo(TEXT),
-    "network": {
-        "parameters": _NUMBER_OR_NONE,
-        "flops_per_row": _NUMBER_OR_NONE,
-        "training_step_seconds": _NUMBER_OR_NONE,
-        "training_step_rows": _NUMBER_OR_NONE,
-        "seconds_per_row": _NUMBER_OR_NONE,
-    },
+    "network": _COST,
 }
 
 
@@ -100,13 +102,25 @@ def read_about(path: str, treename: str | None = None) -> AboutPrediction | None
     if text is None:
         return None
     found = parse_json(text, _ABOUT, f"{path}: damaged metadata {ABOUT!r}")
-    known = {item.name for item in dataclasses.fields(NetworkCost)}
-    cost = {name: value for name, value in found["network"].items() if name in known}
     return AboutPrediction(
         task=found["task"],
         outputs=tuple(found["outputs"]),
         classes=tuple(found["classes"]),
         targets=tuple(found["targets"]),
         report=found["report"],
-        network=NetworkCost(**cost),
+        network=_read_cost(found["network"]),
     )
+
+
+def parse_cost(text: str, where: str) -> NetworkCost:
+    """A cost as JSON; ``where`` says in messages what it is of.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    return _read_cost(parse_json(text, _COST, where))
+
+
+def _read_cost(found: Mapping[str, Any]) -> NetworkCost:
+    known = {item.name for item in dataclasses.fields(NetworkCost)}
+    return NetworkCost(**{name: value for name, value in found.items() if name in known})

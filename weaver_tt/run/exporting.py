@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 import torch
 
 from weaver_tt.config.schema import DERIVED_INPUTS, DataConfig
@@ -21,6 +24,7 @@ from weaver_tt.log import log
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run.class_number import is_open, with_classes_of_network
 from weaver_tt.run.earlier_run import with_remembered_options
+from weaver_tt.run.network_cost import COST_IN_ONNX, network_cost
 from weaver_tt.run.networks import find_network, load_members
 from weaver_tt.run.run_card import load_card
 from weaver_tt.run.sample_rows import first_inputs
@@ -65,7 +69,8 @@ def run_export(config: DataConfig, options: RunOptions) -> float:
         config = with_classes_of_network(config, members[0], rows)
     task = make_run_task(config, options)
     card = load_card(RunFiles.of(model).run.prefix)
-    metadata = {}
+    metadata: dict[str, Any] = {}
+    metadata[COST_IN_ONNX] = asdict(network_cost(members, sample, model))
     if card:
         metadata["training"] = {key: card[key] for key in CARD_IN_ONNX if key in card}
     return export_onnx(

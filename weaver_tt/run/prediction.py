@@ -35,7 +35,6 @@ from weaver_tt.formats.writers import check_suffix
 from weaver_tt.log import log
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import Ensemble
-from weaver_tt.network.summary import count_flops_per_row, count_trainable
 from weaver_tt.options.train import DataOptions, RunOptions
 from weaver_tt.output.about import NetworkCost
 from weaver_tt.output.predict import (
@@ -60,12 +59,11 @@ from weaver_tt.run.file_by_file import (
 )
 from weaver_tt.run.input_copies import local_copies
 from weaver_tt.run.launch import choose_device
+from weaver_tt.run.network_cost import cost_of_exported, network_cost
 from weaver_tt.run.networks import find_network, load_members
 from weaver_tt.run.preflight import try_test_files
-from weaver_tt.run.run_card import load_card
 from weaver_tt.run.sample_rows import first_inputs
 from weaver_tt.run.task import make_run_task
-from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
 from weaver_tt.system.json_files import json_text
 from weaver_tt.system.wording import counted
@@ -159,7 +157,7 @@ class TrainedNetwork:
         self._parts = [_load_part(config, fold, self._device) for fold in fold_options(options)]
         self._task = self._parts[0].task
         # folds are alike
-        self._cost = _network_cost(self._parts[0])
+        self._cost = _cost_of_part(self._parts[0])
         self._doctor = Doctor(make_setup(self._device))
         self._identity = distributed.run_on_main(self._identify)
 
@@ -273,28 +271,12 @@ class TrainedNetwork:
         return f"prediction {_short_hash(identity)} of weaver_tt"
 
 
-def _network_cost(part: _Part) -> NetworkCost:
-    """What is known of a network before it predicts; an exported one does not tell."""
+def _cost_of_part(part: _Part) -> NetworkCost:
+    """What is known of a network before it predicts."""
     if isinstance(part.network, OnnxNetwork):
-        return NetworkCost()
+        return cost_of_exported(part.network)
     model = part.options.network.model_prefix
-    first, *_ = part.network.members
-    members = len(part.network.members)
-    parameters = count_trainable(first.unwrapped)
-    flops = None
-    sample = _kept_rows(model, part.config)
-    if sample:
-        # a network may draw random numbers: those of the prediction stay what they are
-        with torch.random.fork_rng(devices=[]):
-            flops = members * count_flops_per_row(first, first_inputs(sample, first.device))
-    card = load_card(RunFiles.of(model).run.prefix) or {}
-    of_batch = card.get("time_of_batch", {})
-    return NetworkCost(
-        parameters=None if parameters is None else members * parameters,
-        flops_per_row=flops,
-        training_step_seconds=of_batch.get("seconds"),
-        training_step_rows=of_batch.get("rows"),
-    )
+    return network_cost(part.network.members, _kept_rows(model, part.config), model)
 
 
 def _some_rows(model: str, config: DataConfig) -> Sample:
