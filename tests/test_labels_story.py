@@ -255,7 +255,7 @@ OWN_LOSS = "\n\ndef get_loss(data_config):\n    return Strict()\n"
 def test_targets_with_gaps_are_trained_on_where_they_are_known(tmp_path, capsys, value):
     x = np.random.default_rng(1).normal(size=EVENTS)
     x[[3, 30, 303]] = [np.nan, np.inf, -np.inf]
-    y = np.ones(EVENTS)
+    y = np.arange(EVENTS) % 2 + 1.0
     y[:4] = np.nan
     write_events(tmp_path, x=x, y=y, x_mask=np.arange(EVENTS) != 30)
     labels = {name: name for name in [*value, "x_mask"]}
@@ -381,7 +381,7 @@ def test_a_number_that_is_a_target_stays_one(tmp_path, capsys):
 
 
 def test_an_exported_network_says_that_its_outputs_are_no_classes(tmp_path, capsys):
-    write_events(tmp_path, m=np.ones(EVENTS))
+    write_events(tmp_path, m=np.arange(EVENTS) % 2)
     write_yaml(tmp_path, inputs=JETS, labels={"type": "custom", "value": {"mass": "m"}})
     network = tmp_path / "net.py"
     network.write_text(
@@ -410,7 +410,7 @@ def get_task(data_config):
 
 
 def test_validation_rows_of_which_none_has_a_target_are_an_error_that_says_so(tmp_path, capsys):
-    x = np.ones(EVENTS)
+    x = np.arange(EVENTS) % 2 + 1.0
     x[EVENTS // 2 :] = np.nan
     write_events(tmp_path, x=x)
     write_yaml(tmp_path, inputs=JETS, labels={"type": "custom", "value": {"x": "x"}})

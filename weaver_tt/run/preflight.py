@@ -201,6 +201,8 @@ def _try_accumulators(
 ) -> None:
     """Hand the first rows to what adds up statistics, weights and edges of buckets."""
     accumulators = make_accumulators(config, data, training_sources(scan, data))
+    # labels are tried with the batches, where what is wrong is told for each file
+    accumulators.pop("targets", None)
     for accumulator in accumulators.values():
         for part in first:
             if part.selected:
