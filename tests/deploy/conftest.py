@@ -53,7 +53,7 @@ def jets_config(**changes: Any) -> DataConfig:
 
 
 def event_config() -> DataConfig:
-    """Classes of events with jets, their mask, and numbers of the event."""
+    """Classes of events with jets, their mask, and numbers of the event, and what is derived."""
     config = jets_config().inputs["jets"]
     return jets_config(
         inputs={
@@ -65,6 +65,8 @@ def event_config() -> DataConfig:
             "event": {"length": None, "vars": [["met", 30, 0.1, -2, 2], ["npv", None]]},
         },
         labels={"type": "simple", "value": ["is_a", "is_b", "is_c"]},
+        # met is scaled in one group of the graph, and raw in another
+        derived_outputs={"D_b": "np.log(is_b / (0.1 * is_a + is_c))", "met_of_b": "met * is_b"},
     )
 
 
@@ -91,7 +93,7 @@ def events(rows: int, seed: int) -> list[dict[str, Any]]:
 def tensors_of(config: DataConfig, row: dict[str, Any]) -> dict[str, Tensor]:
     """What the network is given of one row, made value by value."""
     tensors = {}
-    for name, group in config.inputs.items():
+    for name, group in config.batch_groups.items():
         channels = []
         for variable in group.variables:
             if variable.name.endswith("_mask"):

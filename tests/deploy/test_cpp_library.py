@@ -73,9 +73,9 @@ def test_a_wrong_golden_number_is_found(
 ) -> None:
     folder = shutil.copytree(exports["event"], tmp_path / "export")
     golden = json.loads((folder / "golden.json").read_text())
-    golden["rows"][7]["outputs"]["score_is_b"] += 1e-4
+    golden["rows"][7]["outputs"]["is_b"] += 1e-4
     (folder / "golden.json").write_text(json.dumps(golden))
-    assert "row 7 (real), output 'score_is_b'" in run(build / "golden_check", folder, code=1)
+    assert "row 7 (real), output 'is_b'" in run(build / "golden_check", folder, code=1)
 
 
 def test_what_does_not_fit_is_refused_by_name(build: Path, exports: dict[str, Path]) -> None:

@@ -23,8 +23,8 @@ def test_an_export_says_its_inputs_outputs_preparation_and_task(exports: dict[st
     lines = lines_of(exports["event"] / "model.onnx")
     assert "  pf_features float32 (N, 4, P_pf_features): 1 to 6 objects of a row" in lines
     assert "  event float32 (N, 2): 1 object of a row" in lines
-    assert "  output float32 (N, 3)" in lines
-    assert "  names: is_a, is_b, is_c" in lines
+    assert "  output float32 (N, 5)" in lines
+    assert "  names: is_a, is_b, is_c, D_b, met_of_b" in lines
     assert "    (met - 30) * 0.1, from -2 to 2" in lines
     assert "    (jet_pt - 50) * 0.02, from -5 to 5" in lines
     assert "    jet_eta" in lines

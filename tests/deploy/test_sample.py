@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from weaver_tt.config.load import from_mapping
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.deploy.sample import (
@@ -12,6 +13,7 @@ from weaver_tt.deploy.sample import (
     load_sample,
     random_sample,
     save_sample,
+    with_derived_inputs,
 )
 from weaver_tt.errors import DataError, OutputError
 
@@ -213,3 +215,22 @@ def test_a_sample_of_other_inputs_is_refused_before_the_export(config):
     ):
         with pytest.raises(DataError, match=r"net: .*sample"):
             check_sample(wrong, config, "net")
+
+
+def test_a_sample_from_before_there_were_derived_outputs_has_random_columns_of_theirs():
+    values = {
+        "inputs": {"jet": {"length": None, "vars": [["x", 0, 1]]}},
+        "labels": {"type": "custom", "value": {"y": "gen_pt"}},
+        "observers": ["jet_pt"],
+    }
+    before = from_mapping(values)
+    derived = from_mapping({**values, "derived_outputs": {"pt": "jet_pt * y"}})
+    sample = random_sample(before, rows=4)
+    assert with_derived_inputs(sample, before) is sample
+    with pytest.raises(DataError, match="net: its sample has no group 'derived_inputs'"):
+        check_sample(sample, derived, "net")
+    found = with_derived_inputs(sample, derived)
+    check_sample(found, derived, "net")
+    assert found["derived_inputs"].shape == (4, 1)
+    assert found["derived_inputs"].min() > 20
+    assert with_derived_inputs(found, derived) is found

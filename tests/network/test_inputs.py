@@ -139,6 +139,20 @@ def test_free_axes_are_those_of_jets_and_of_constituents():
     assert info["input_shapes"] == {"pf_features": (-1, 2, 5), "jet": (-1, 1)}
 
 
+def test_only_what_may_be_probabilities_is_called_softmax():
+    def output(labels, **more):
+        values = {"inputs": {"jet": {"length": None, "vars": ["x"]}}, "labels": labels, **more}
+        return model_info(from_mapping(values), ["jet"])["output_names"]
+
+    energy = {"type": "custom", "value": {"energy": "mass"}}
+    classes = {"type": "simple", "value": ["b", "c"]}
+    assert output(classes) == ["softmax"]
+    # for a network with several outputs it is the number of a class
+    assert output(energy) == ["softmax"]
+    assert output(energy, task="regression") == ["output"]
+    assert output([classes, energy]) == ["output"]
+
+
 def test_sizes_are_one_or_several_positive_whole_numbers():
     assert layer_sizes(64) == [64]
     assert layer_sizes((64, 32)) == [64, 32]

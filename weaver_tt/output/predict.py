@@ -145,7 +145,7 @@ def predict_parts(
     files.
     """
     # before a network runs; what a task writes beside its outputs is known with the first batch
-    check_observer_names(task, [*task.column_names, *(f"{name}_std" for name in task.column_names)])
+    check_observer_names(task, [*task.output_names, *(f"{name}_std" for name in task.output_names)])
     _, loaders = parts[0]
     predictions = {}
     doctor = Doctor(make_setup(device))

@@ -234,11 +234,6 @@ class Task(ABC):
             return None
         return DerivedOutputs(self.config, self.value_names)
 
-    @property
-    def column_names(self) -> list[str]:
-        """Columns of a prediction file that are results: outputs, then derived ones."""
-        return [*self.output_names, *self.config.derived_outputs]
-
     def check_derived(self) -> None:
         """Check that derived outputs are made of outputs, and have columns of their own.
 
