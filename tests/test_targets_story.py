@@ -197,3 +197,23 @@ def test_targets_that_cannot_be_learnt_are_refused(story, capsys, value, task, m
     assert story.train() == 1
     assert re.search(message, capsys.readouterr().err)
     assert not list(story.folder.glob("net*.pt"))
+
+
+def test_an_ensemble_of_standardised_targets_goes_on_with_its_numbers(story):
+    story.write(
+        {"type": "custom", "value": {"m": "mass"}},
+        {"name": "regression", "targets": {"m": {"transform": "standardised"}}},
+    )
+    assert story.train("--ensemble", 2) == 0
+    before = (story.folder / "net.auto.yaml").read_text()
+    # other rows, of another mean
+    table = ak.from_parquet(story.folder / "events.parquet")
+    table["mass"] = table["mass"] + 40
+    ak.to_parquet(table, story.folder / "events.parquet")
+    assert story.train("--ensemble", 2, "--num-epochs", 2, "--resume") == 0
+    numbers = [
+        yaml.safe_load(text)["task"]["targets"]["m"]["transform"][0]["standardised"]["mean"]
+        for text in (before, (story.folder / "net.auto.yaml").read_text())
+    ]
+    assert numbers[0] == numbers[1]
+    assert "output_m_std" in story.predicted().fields

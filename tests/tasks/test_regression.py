@@ -443,3 +443,10 @@ def test_a_task_of_ones_own_has_the_losses_of_the_data_yaml():
     # what an option means to a task of another name, that task knows
     config = dataclasses.replace(config, task=dataclasses.replace(choice, name="mine"))
     assert Regression(config).losses(scored).item() == 2.5
+
+
+def test_quantiles_stay_in_order_in_the_units_of_the_data():
+    target = Target(transform=(LOG, SCALED))
+    regression = quantile_task({"pinball": {"quantiles": [0.05, 0.3, 0.5, 0.9]}}, "m", m=target)
+    raw = torch.randn(500, 4, generator=torch.Generator().manual_seed(1)) * 5
+    assert (regression.activate(raw).diff(dim=1) >= 0).all()
