@@ -34,7 +34,7 @@ from weaver_tt.config.load import from_mapping, load_config
 from weaver_tt.config.plan import make_plan
 from weaver_tt.config.sections import parse_yaml
 from weaver_tt.deploy.onnx_network import OnnxNetwork
-from weaver_tt.deploy.sample import load_sample
+from weaver_tt.deploy.sample import load_raw_sample, load_sample, save_raw_sample
 from weaver_tt.engine.checkpoint import batches_into_epoch, load_resume
 from weaver_tt.errors import WeaverError
 from weaver_tt.expressions.evaluate import evaluate, parse_expression
@@ -345,6 +345,7 @@ def files(tmp_path_factory) -> dict[str, tuple[bytes, object]]:
     torch.save(state, folder / "net_state.pt")
     torch.save({"format": 1, "state": {"batches": 3}, "weights": state}, folder / "net_resume.pt")
     np.savez_compressed(folder / "net_sample.npz", jets=np.ones((9, 2, 3), np.float32))
+    save_raw_sample(folder / "net", {"pt": np.ones(30), "eta": ak.Array([[1.0, 2.0], []] * 15)})
     (folder / "net_run.json").write_text(json.dumps({"seed": 1, "options": {}, "files": ["a"]}))
     (folder / "net.auto.yaml").write_text(json.dumps(CONFIG))
     node = onnx.helper.make_node("Identity", ["x"], ["y"])
@@ -367,6 +368,7 @@ def files(tmp_path_factory) -> dict[str, tuple[bytes, object]]:
         "net_state.pt": lambda path: read_state_dict(path, state),
         "net_resume.pt": lambda path: (load_resume(path), batches_into_epoch(path)),
         "net_sample.npz": lambda path: load_sample(str(path).removesuffix("_sample.npz")),
+        "net_sample.parquet": lambda path: load_raw_sample(str(path).removesuffix(".parquet")[:-7]),
         "net_run.json": read_card,
         "net.auto.yaml": lambda path: load_config(str(path)),
         "m.onnx": lambda path: OnnxNetwork(path, config),
@@ -397,7 +399,7 @@ def damaged(content: bytes, random_numbers: random.Random, kind: str) -> bytes:
 
 
 FILES = ["tree.root", "ntuple.root", "table.parquet", "table.h5", "net_state.pt", "net_resume.pt"]
-FILES += ["net_sample.npz", "net_run.json", "net.auto.yaml", "m.onnx"]
+FILES += ["net_sample.npz", "net_sample.parquet", "net_run.json", "net.auto.yaml", "m.onnx"]
 KINDS = ["cut", "bytes", "huge", "hole", "noise"]
 
 

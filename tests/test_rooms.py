@@ -49,6 +49,7 @@ INSIDE = {
         "datasets",
         "loaders",
         "shuffle",
+        "raw_rows",
         "selected_table",
         "survey",
         "first_rows",

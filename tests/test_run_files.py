@@ -22,6 +22,7 @@ WRITTEN = {
     "m/net_run.json": FILES.card,
     "m/net_metrics.json": FILES.metrics,
     "m/net_sample.npz": FILES.sample,
+    "m/net_sample.parquet": FILES.raw_sample,
     "m/net.auto.yaml": FILES.auto_yaml,
     "m/net.log": FILES.log,
     "m/net_lr_finder.png": FILES.lr_finder_figure,

@@ -278,6 +278,7 @@ def test_files_of_a_run_are_those_of_the_documentation(model):
         "net_resume.pt",
         "net_run.json",
         "net_sample.npz",
+        "net_sample.parquet",
         "net_metrics.json",
         "net.log",
     } <= names

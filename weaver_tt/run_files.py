@@ -27,6 +27,7 @@ FILE_ENDINGS = (
     r"_run\.json",
     r"_metrics\.json",
     r"_sample\.npz",
+    r"_sample\.parquet",
     r"_lr_finder\.(?:png|json)",
     r"_reweighting\.(?:png|pdf)",
     r"\.auto\.yaml",
@@ -163,6 +164,11 @@ class RunFiles:
         return self._path("_sample.npz")
 
     @property
+    def raw_sample(self) -> Path:
+        """The columns of the files that the rows of :attr:`sample` are made of."""
+        return self._path("_sample.parquet")
+
+    @property
     def log(self) -> Path:
         """The log, unless ``--log`` names another file."""
         return self._path(".log")
@@ -271,7 +277,8 @@ class RunFiles:
         when they are there.
         """
         names = [
-            *(str(self.card), str(self.auto_yaml), str(self.sample), str(self.requeue)),
+            *(str(self.card), str(self.auto_yaml), str(self.requeue)),
+            *(str(self.sample), str(self.raw_sample)),
             *(str(self.resume), str(self.resume_before)),
             *(f"{self.reweighting}.png", f"{self.reweighting}.pdf"),
         ]

@@ -1,5 +1,6 @@
 """The sample holds rows as the network sees them, some without objects, and is safe to load."""
 
+import awkward as ak
 import numpy as np
 import pytest
 import torch
@@ -10,8 +11,10 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.deploy.sample import (
     check_sample,
     collect_sample,
+    load_raw_sample,
     load_sample,
     random_sample,
+    save_raw_sample,
     save_sample,
     with_derived_inputs,
 )
@@ -95,6 +98,29 @@ def test_saved_rows_are_loaded(tmp_path):
     }
     assert sample["event"][:, 0].tolist() == [2, 0, 4]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_raw_columns_are_loaded_in_the_types_of_the_file(tmp_path):
+    raw = {
+        "pt": ak.Array([[1.5, 2.5], []]),
+        "met": np.array([3, 4], np.float32),
+        "charge": ak.values_astype(ak.Array([[-1, 1], []]), np.int8),
+        "hits": ak.Array([[[1, 2], []], []]),
+    }
+    assert save_raw_sample(tmp_path / "model", raw) == tmp_path / "model_sample.parquet"
+    loaded = load_raw_sample(tmp_path / "model_member-0_best_epoch_state.pt")
+    assert loaded is not None
+    assert {name: ak.Array(values).tolist() for name, values in raw.items()} == {
+        name: values.tolist() for name, values in loaded.items()
+    }
+    assert "int8" in str(loaded["charge"].type)
+    assert "float32" in str(loaded["met"].type)
+
+
+def test_raw_columns_of_an_earlier_training_do_not_stay(tmp_path):
+    save_raw_sample(tmp_path / "model", {"met": np.ones(2)})
+    save_raw_sample(tmp_path / "model", {})
+    assert load_raw_sample(tmp_path / "model") is None
 
 
 @pytest.mark.parametrize(

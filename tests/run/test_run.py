@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import awkward as ak
+import numpy as np
 import pytest
 import torch
 
 from weaver_tt.config.load import load_config
+from weaver_tt.data.raw_rows import evaluate_raw_rows
 from weaver_tt.data.statistics import fit
-from weaver_tt.deploy.sample import load_sample
+from weaver_tt.data.statistics.standardize import load_statistics
+from weaver_tt.deploy.sample import load_raw_sample, load_sample
 from weaver_tt.errors import ConfigError, TrainingError
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run.run import run
@@ -103,6 +106,23 @@ def test_an_interrupted_training_leaves_the_rows_that_its_export_is_compared_on(
     monkeypatch.setattr("weaver_tt.run.training.train_members", interrupted)
     assert small_run() == 130
     assert load_sample(small_run.prefix)["jet"].shape == (20, 2)
+
+
+def test_a_training_keeps_the_columns_that_the_rows_of_its_sample_are_made_of(small_run):
+    """Its selection drops every third row; what remains is computed from the file again."""
+    text = (small_run.folder / "data.yaml").read_text()
+    text = text.replace("vars: [x, y]", "vars: [twice, y]")
+    text += "selection: number % 3 != 0\nnew_variables: {twice: 2 * x}\n"
+    (small_run.folder / "data.yaml").write_text(text)
+    assert small_run() == 0
+    raw = load_raw_sample(small_run.prefix)
+    data = ak.from_parquet(small_run.folder / "jets.parquet")
+    kept = data[data.number % 3 != 0]
+    assert sorted(raw) == ["x", "y"]
+    assert raw["x"].tolist() == kept.x.tolist()
+    config = load_statistics(load_config(small_run.folder / "data.yaml"), str(small_run.prefix))
+    _, rows = evaluate_raw_rows(raw, config, "the sample")
+    assert np.array_equal(rows.scalars["jet"], load_sample(small_run.prefix)["jet"])
 
 
 def test_metrics_of_an_earlier_prediction_do_not_stay_beside_rows_without_labels(small_run):

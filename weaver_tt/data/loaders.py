@@ -385,12 +385,14 @@ def val_loader(
     device: torch.device | str = "cpu",
     wanted_labels: WantedLabels = ANY_LABELS,
     scan: Scan | None = None,
+    identify: bool = False,
 ) -> Loader | None:
     """Validation batches in input order, the last one as it comes; None where there are no rows.
 
     If there are more rows than the number of steps needs, the same ones are drawn in each epoch,
     from everywhere: files may hold one class each. ``scan``: that of the training, which is used
-    where the validation rows are in the training files.
+    where the validation rows are in the training files. ``identify``: batches say which row of
+    which file each of theirs is.
 
     Raises:
         DataError: a file cannot be read or lacks a column, or there is no row.
@@ -412,7 +414,8 @@ def val_loader(
     low = 0.0 if options.data_val else options.train_val_split
     high = low + (1 - low) * fraction
     stream = _make_stream(config, options, scan, "train", (low, high), size, wanted_labels)
-    stream = replace(stream, sources=sample_files(stream.sources, options.file_fraction, 0))
+    sources = sample_files(stream.sources, options.file_fraction, 0)
+    stream = replace(stream, sources=sources, identify=identify)
     rows = sum(source.rows for source in stream.sources)
     wanted = rows if steps is None else steps * rows_per_step
     if wanted < rows:
@@ -432,11 +435,13 @@ def test_loaders(
     device: torch.device | str = "cpu",  # noqa: PT028
     wanted_labels: WantedLabels = ANY_LABELS,  # noqa: PT028
     scan: Scan | None = None,  # noqa: PT028
+    identify: bool = False,  # noqa: PT028
 ) -> dict[str, Loader]:
     """For each file group its selected rows in input order, or the ranges that this rank takes.
 
     With observers, and with labels where the files have them. ``scan``: that of
-    :func:`scan_test_files` with the same configuration and options.
+    :func:`scan_test_files` with the same configuration and options. ``identify``: batches say which
+    row of which file each of theirs is.
 
     Raises:
         DataError: a file cannot be read or lacks a column, or there is no row.
@@ -453,6 +458,7 @@ def test_loaders(
     for number, group in enumerate(scan.files):
         part = scan.of_group(number)
         stream = _make_stream(config, options, part, "predict", (0.0, 1.0), size, wanted_labels)
+        stream = replace(stream, identify=identify)
         # one file of many may well hold nothing of interest: whoever predicts says so
         loaders[group.name] = Loader(
             stream,

@@ -1,6 +1,7 @@
 """A sample of rows as the network sees them, which an exported network is compared on.
 
-Training keeps some hundred of them beside the model, in ``PREFIX_sample.npz``.
+Training keeps some hundred of them beside the model, in ``PREFIX_sample.npz``, and the columns of
+the files that they are made of in ``PREFIX_sample.parquet``.
 """
 
 from __future__ import annotations
@@ -8,15 +9,23 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.config.schema import DERIVED_INPUTS, DataConfig, InputGroup, Variable
+from weaver_tt.data.loaders import Loader
+from weaver_tt.data.raw_rows import read_raw_rows
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.data.rows.rows import Integers
+from weaver_tt.data.rows.table import Table
 from weaver_tt.errors import DataError, nearest
+from weaver_tt.formats.open_reader import open_reader
+from weaver_tt.formats.writers import ParquetSink
 from weaver_tt.physics.particles import BOTTOM, CHARM, LIGHT
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import writing
@@ -29,12 +38,47 @@ ROWS_PER_EMPTY = 8
 MAX_BYTES = 2_000_000_000  # of a sample once it is unpacked: 256 rows of 2 million values
 
 
+@dataclass(frozen=True, slots=True)
+class SampleRows:
+    """Rows as the network sees them, and the columns of the files that they are made of.
+
+    ``raw`` has the same rows as ``tensors``; no columns where they are not known.
+    """
+
+    tensors: Sample
+    raw: Table = field(default_factory=dict)
+
+
 def collect_sample(batches: Iterable[Batch], rows: int = 256) -> Sample:
     """The first ``rows`` rows of ``batches``, at most one in eight of them without any object.
 
     No more batches are read than needed.
     """
+    sample, _ = collect_rows(batches, rows)
+    return sample
+
+
+def collect_sample_rows(loader: Loader, config: DataConfig, rows: int = 256) -> SampleRows:
+    """:func:`collect_sample` of a loader that identifies its rows, with their raw columns.
+
+    ``config`` is that of the loader.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    sample, identity = collect_rows(loader.epoch(0), rows)
+    if not sample:
+        return SampleRows({})
+    return SampleRows(sample, read_raw_rows(identity, loader.scan, config))
+
+
+def collect_rows(batches: Iterable[Batch], rows: int) -> tuple[Sample, Integers]:
+    """:func:`collect_sample`, and which rows of the files these are, (R,).
+
+    There are none of these numbers where the batches do not say it.
+    """
     parts: list[Sample] = []
+    identities = [np.zeros(0, np.int64)]
     missing = rows
     empty_left = max(1, rows // ROWS_PER_EMPTY)
     for batch in batches:
@@ -47,13 +91,15 @@ def collect_sample(batches: Iterable[Batch], rows: int = 256) -> Sample:
         for name, tensor in batch.inputs.items():
             part[name] = tensor.detach().cpu().numpy()[keep]
         parts.append(part)
+        if batch.identity is not None:
+            identities.append(batch.identity[keep])
         missing -= int(keep.sum())
         empty_left -= int((keep & empty).sum())
         if missing == 0:
             break
-    if not parts:
-        return {}
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    names = list(parts[0]) if parts else []
+    sample = {name: np.concatenate([part[name] for part in parts]) for name in names}
+    return sample, np.concatenate(identities)
 
 
 def _is_empty(batch: Batch) -> npt.NDArray[np.bool_]:
@@ -79,6 +125,46 @@ def save_sample(prefix: str | Path, sample: Sample) -> Path:
     with writing(path) as file:
         np.savez_compressed(file, **sample)  # type: ignore[arg-type]
     return path
+
+
+def save_raw_sample(prefix: str | Path, raw: Table) -> Path:
+    """Write the raw columns of the sample, if any, to ``PREFIX_sample.parquet``, atomically.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    path = RunFiles(str(prefix)).raw_sample
+    if not raw:
+        # those of an earlier training would be of other rows
+        path.unlink(missing_ok=True)
+        return path
+    with writing(path) as file:
+        sink = ParquetSink(file, "", "")
+        sink.append({name: ak.Array(values) for name, values in raw.items()})
+        sink.close()
+    return path
+
+
+def load_raw_sample(model: str | Path) -> Table | None:
+    """The raw columns saved with a model, named by its prefix or any of its files.
+
+    None where there is no such file: earlier versions kept none.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    files = RunFiles.of(model)
+    path = files.raw_sample if files.raw_sample.exists() else files.run.raw_sample
+    if not path.exists():
+        return None
+    try:
+        with open_reader(str(path)) as reader:
+            columns = reader.read(reader.columns(), 0, reader.rows())
+    except DataError as error:
+        raise DataError(
+            f"{path}: not a sample of rows ({error}); remove it, or give rows with -t"
+        ) from error
+    return columns or None
 
 
 def load_sample(model: str | Path) -> Sample | None:

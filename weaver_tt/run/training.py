@@ -16,7 +16,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import BadFile
 from weaver_tt.data.loaders import Loader, train_loader, val_loader
 from weaver_tt.data.statistics.fit import fit_statistics
-from weaver_tt.deploy.sample import Sample, save_sample
+from weaver_tt.deploy.sample import Sample, save_raw_sample, save_sample
 from weaver_tt.engine.fit import AfterEpoch, fit
 from weaver_tt.engine.joint_training import JointTraining
 from weaver_tt.engine.trackers.make import make_console, make_tracker
@@ -245,17 +245,18 @@ def begin_fold(
     # of a failed start, there is no network that knows the statistics it has left
     goes_on = is_continuation(options) and bool(RunFiles(prefix).weights())
     config, scan = fit_statistics(config, prefix, options.data, scans.training, keep=goes_on)
-    sample = first_rows(config, options.data, scan)
+    sample = first_rows(config, options.data, scan, with_raw=distributed.is_main())
     card: Card = {}
     earlier = None
     if distributed.is_main():
         earlier = load_card(prefix) if is_continuation(options) else None
         card = make_card(options, seed, files, texts, earlier, distributed.world_size())
         save_card(prefix, card)
-        save_sample(prefix, sample)
+        save_sample(prefix, sample.tensors)
+        save_raw_sample(prefix, sample.raw)
     scans = replace(scans, training=scan)
     device = choose_device(options.train.gpus)
-    return Fold(config, options, scans, sample, device, seed, card, earlier)
+    return Fold(config, options, scans, sample.tensors, device, seed, card, earlier)
 
 
 def train_members(fold: Fold, after_epoch: AfterEpoch) -> list[dict[str, float | None]]:

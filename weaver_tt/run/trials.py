@@ -50,7 +50,7 @@ def print_network(config: DataConfig, options: RunOptions) -> None:
             # sizes do not depend on how inputs are scaled: no pass over all of the data
             tried = try_training_files(config, replace(options, data=data))
             config = tried.provisional
-            rows = first_inputs(first_rows(config, data, tried.scans.training))
+            rows = first_inputs(first_rows(config, data, tried.scans.training).tensors)
     network = build_network(config, options.network, torch.device("cpu"))
     print(network_summary(network, config, rows))
 

@@ -191,8 +191,8 @@ def select_rows(
     """
     rows = len(next(iter(columns.values())))
     table = dict(columns)
-    for name, values in config.file_magic.items():
-        table[name] = np.full(rows, _value_by_path(path, values), file_magic_type(values))
+    for name in config.file_magic:
+        table[name] = file_magic_column(name, config, path, rows)
     accounting = Accounting()
     if config.objects:
         table = _select_objects(table, plan, config, path, accounting, evaluator)
@@ -211,6 +211,12 @@ def select_rows(
     accounting.read[group] += rows
     accounting.selected[group] += kept
     return SelectedRows(table, passed, accounting)
+
+
+def file_magic_column(name: str, config: DataConfig, path: str, rows: int) -> npt.NDArray[Any]:
+    """A column of ``file_magic``: the same value (R,) for all rows of the file ``path``."""
+    values = config.file_magic[name]
+    return np.full(rows, _value_by_path(path, values), file_magic_type(values))
 
 
 def file_magic_type(values: Mapping[str, float]) -> np.dtype[Any]:
