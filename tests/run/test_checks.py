@@ -88,6 +88,13 @@ def test_regression_mode_makes_sure_of_the_labels(tmp_path):
     checks.check_config(classes, parse_options([*TRAINING, "--no-regression-mode"]))
     with pytest.raises(ConfigError, match=r"--regression-mode: the labels of d\.yaml are classes"):
         checks.check_config(classes, parse_options([*TRAINING, "--regression-mode"]))
+    sections = [
+        {"type": "simple", "value": ["isa", "isb"]},
+        {"type": "custom", "value": {"y": "2 * x"}},
+    ]
+    both = from_mapping(inputs | {"labels": sections}, "d.yaml")
+    with pytest.raises(ConfigError, match=r"--regression-mode: the labels of d\.yaml are classes"):
+        checks.check_config(both, parse_options([*TRAINING, "--regression-mode"]))
     (tmp_path / "other.yaml").write_text("inputs: {event: {length: null, vars: [z]}}")
     with pytest.raises(ConfigError, match=r"inputs\.event: z"):
         checks.check_config(

@@ -133,7 +133,8 @@ def check_config(config: DataConfig, options: RunOptions) -> None:
     why = ""
     if config.labels.class_number:
         why = "`classes` is there"
-    elif config.labels.kind == "simple":
+    elif config.labels.classes:
+        # beside targets, too: that is another task
         why = "type: simple"
     elif config.task is not None and config.task.name == Classification.name:
         why = f"task: {config.task.name}"

@@ -39,7 +39,7 @@ def _pinball(residual: Tensor, loss: TargetLoss) -> Tensor:
 
     It is smallest where a share q of the true values lies below the prediction.
 
-    Source: Koenker and Bassett, Econometrica 46 (1978) 33, Eq. 2.1.
+    Source: R. Koenker and G. Bassett, Econometrica 46 (1978) 33.
     """
     quantiles: Any = residual.new_tensor(loss.quantiles)  # (Q,)
     return torch.maximum((1 - quantiles) * residual, -quantiles * residual)
