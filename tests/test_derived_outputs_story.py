@@ -185,6 +185,37 @@ def test_classes_and_targets_are_derived_from_together(jets):
     np.testing.assert_allclose(jets.predict("net.onnx").pt_of_b, expected, rtol=1e-4)
 
 
+def test_members_are_averaged_in_the_units_of_the_target(jets):
+    # learnt is log(gen_pt / jet_pt), the target is gen_pt itself
+    target = {"pt": {"transform": [{"ratio": "jet_pt"}, "log"]}}
+    jets.write_yaml(
+        {
+            **JETS,
+            "labels": {"type": "custom", "value": {"pt": "gen_pt"}},
+            "task": {"name": "regression", "targets": target},
+            "derived_outputs": {"factor": "pt / jet_pt"},
+        }
+    )
+    assert jets.train("--ensemble", 2) == 0
+    found = jets.predict("net")
+    assert min(found.output_pt) > 0
+    # in GeV: the mean of two momenta, and half of their difference
+    members = [
+        jets.predict(f"net_member-{member}_best_epoch_state.pt").output_pt for member in (0, 1)
+    ]
+    np.testing.assert_allclose(found.output_pt, (members[0] + members[1]) / 2, rtol=1e-5)
+    half = np.abs(members[0] - members[1]) / 2
+    np.testing.assert_allclose(found.output_pt_std, half, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found.factor, found.output_pt / found.jet_pt, rtol=1e-6)
+    assert jets.export() == 0
+    described = json.loads((jets.folder / "preprocess.json").read_text())
+    assert described["output_names"] == ["pt", "factor"]
+    assert described["derived_inputs"]["var_names"] == ["jet_pt"]
+    in_onnx = jets.predict("net.onnx")
+    for name in ("output_pt", "output_pt_std", "factor"):
+        np.testing.assert_allclose(in_onnx[name], found[name], rtol=1e-4, atol=1e-3)
+
+
 def test_a_file_that_was_exported_without_it_still_predicts(jets, capsys):
     jets.write_yaml({name: value for name, value in JETS.items() if name != "derived_outputs"})
     assert jets.train() == 0

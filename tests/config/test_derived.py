@@ -173,3 +173,13 @@ def test_a_label_that_turns_out_to_be_the_number_of_a_class_is_no_output():
     assert found.derived_inputs is None
     with pytest.raises(ConfigError, match=r"derived_outputs.x: 'flav' is made of 'gen_flav'"):
         with_class_number(config(values, x="2 * flav"), classes)
+
+
+def test_a_target_is_a_ratio_to_what_real_data_have():
+    def ratio_to(column):
+        targets = {"y": {"transform": {"ratio": column}}}
+        return from_mapping({**JETS, "task": {"name": "regression", "targets": targets}}, "j.yaml")
+
+    assert ratio_to("jet_pt").derived_inputs.names == ["jet_pt"]
+    with pytest.raises(ConfigError, match=r"j.yaml: task.targets: 'gen_pt' is read for labels"):
+        ratio_to("gen_pt")
