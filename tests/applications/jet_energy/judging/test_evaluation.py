@@ -176,6 +176,20 @@ def test_jets_without_truth_or_prediction_are_left_out_of_all_models(tmp_path, j
         assert model.numbers("central", "all").jets[0] == expected
 
 
+def test_jets_without_a_measured_or_a_standard_pt_are_left_out_too(tmp_path, jets):
+    """No loss of them is known, and nothing that a model could be compared with."""
+    jets["jet_pt"] = jets["jet_pt"].copy()
+    jets["jet_pt"][:2] = [0, np.nan]
+    jets["pt"] = 1.0 * jets["gen_pt"]
+    jets["cms_pt"] = 1.04 * jets["gen_pt"]
+    jets["cms_pt"][2] = 0
+    path = write_prediction(tmp_path / "pred.root", jets)
+    columns = {"corrected_pt": "pt", "standard_pt": "cms_pt"}
+    judgement = judge([model_of(path, columns=columns)])
+    assert judgement.left_out == {"without a corrected pT": 3}
+    assert np.isfinite(judgement.raw.loss.value).all()
+
+
 def test_the_number_of_a_jet_counts_those_that_are_left_out(tmp_path, jets):
     """Samples are those of the whole file, whatever a model lacks."""
     jets["output_y"][:200] = np.nan
