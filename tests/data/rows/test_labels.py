@@ -278,38 +278,3 @@ def test_a_window_is_a_label_of_its_own_beside_its_target():
     # a prediction without what the window needs has no target
     without, _ = labels_of(windowed, "predict", a=[0.5])
     assert without == {}
-
-
-@pytest.mark.parametrize("pt", [0.0, -3.0, np.nan])
-def test_the_logarithm_of_a_momentum_that_is_none_is_an_error_with_its_row(pt):
-    config = regression({"y": "np.log(gen_pt / jet_pt)", "m": "jet_pt"})
-    message = (
-        r"f\.root: label 'y': the logarithm in 'np\.log\(gen_pt / jet_pt\)' needs numbers above 0: "
-        rf"1 of 2 selected rows.*row 1: gen_pt = {pt:g}, jet_pt = 20\)"
-    )
-    with np.errstate(all="ignore"), pytest.raises(DataError, match=message):
-        labels_of(config, gen_pt=[30.0, pt], jet_pt=[20.0, 20.0])
-    # in a prediction it is a gap like any other
-    found, counts = labels_of(config, "predict", gen_pt=[30.0, pt], jet_pt=[20.0, 20.0])
-    assert np.isnan(found["y"][1])
-    assert counts.undefined == {"y": 1}
-
-
-def test_a_mask_says_where_a_logarithm_does_not_matter():
-    masked = regression({"y": "np.log(pt)", "y_mask": "pt > 0"})
-    found, _ = labels_of(masked, pt=[1.0, -1.0])
-    assert found["y_mask"].tolist() == [1.0, 0.0]
-    # and what is unknown without a logarithm is counted
-    _, counts = labels_of(regression({"y": "np.log(pt) + x"}), pt=[1.0], x=[np.nan])
-    assert counts.undefined == {"y": 1}
-
-
-def test_a_logarithm_inside_of_a_new_variable_is_found():
-    values = {
-        "inputs": {"event": {"length": None, "vars": ["pt"]}},
-        "labels": {"type": "custom", "value": {"y": "2 * log_pt"}},
-        "new_variables": {"log_pt": "np.log(pt)"},
-    }
-    table = {"log_pt": [0.0, -np.inf], "pt": [1.0, 0.0]}
-    with pytest.raises(DataError, match=r"logarithm in 'np\.log\(pt\)'.*row 1: pt = 0"):
-        labels_of(from_mapping(values), **table)

@@ -48,12 +48,18 @@ def test_every_output_of_a_row_is_multiplied_by_its_column():
 
 def test_what_has_no_image_is_found():
     values = tensor([-1.0, 2.0])
-    why, bad = domain_problem(values, [LOG], {})
+    everywhere = tensor([True, True])
+    why, bad = domain_problem(values, [LOG], {}, everywhere)
     assert (why, bad.tolist()) == ("log needs numbers above 0", [True, False])
-    why, bad = domain_problem(values, [RATIO], {"pt": tensor([1.0, math.nan])})
+    momenta = {"pt": tensor([1.0, math.nan])}
+    why, bad = domain_problem(values, [RATIO], momenta, everywhere)
     assert (why, bad.tolist()) == ("ratio needs 'pt' above 0", [False, True])
-    _, bad = domain_problem(tensor([1.0, 2.0]), [RATIO, LOG, STANDARDISED], COLUMNS)
-    assert not bad.any()
+    # where one step does not matter, the next one may
+    why, bad = domain_problem(values, [RATIO, LOG], momenta, tensor([True, False]))
+    assert (why, bad.tolist()) == ("log needs numbers above 0", [True, False])
+    chain = [RATIO, LOG, STANDARDISED]
+    assert domain_problem(tensor([1.0, 2.0]), chain, COLUMNS, everywhere) is None
+    assert domain_problem(values, [LOG], {}, ~everywhere) is None
 
 
 def test_numbers_that_are_still_missing_are_said():

@@ -13,24 +13,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from weaver_tt.config.dependencies import dependency_order
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import (
     CLASS_LABEL,
     NO_CLASS,
     DataConfig,
     Labels,
-    Target,
     window_label,
 )
-from weaver_tt.config.targets import arguments_of_logarithms
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.rows import Floats, Integers
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column
-from weaver_tt.data.rows.table import row_numbers as row_numbers_of
-from weaver_tt.data.rows.target_transforms import domain_problem
+from weaver_tt.data.rows.target_checks import TargetChecks
 from weaver_tt.errors import ConfigError, DataError, DataErrors, nearest
 from weaver_tt.expressions.elementwise import JaggedColumn
 from weaver_tt.expressions.evaluate import Expression
@@ -121,6 +116,7 @@ def row_labels(
                 is_inside = np.nan_to_num(values) != 0  # (R,)
                 found[window_label(name)] = is_inside.astype(np.float32)
         wrong.check()
+        checks = TargetChecks(table, config, where, row_numbers)
         for name, values in columns.items():
             # where a target does not count, it may be anything
             counts = np.ones(len(values), dtype=bool)  # (R,)
@@ -135,106 +131,18 @@ def row_labels(
             found[name], is_defined = finite_or_nan(values)
             missed = row_numbers[counts & ~is_defined]
             accounting.add_rows("undefined", name, where, missed)
-            if plan.purpose == "train" and len(missed):
-                with wrong.noted():
-                    _check_logarithms(name, table, config, where, missed, row_numbers)
             if plan.purpose == "train":
-                inside = found.get(window_label(name))
-                learnt = counts & is_defined
-                if inside is not None:
-                    learnt &= inside != 0
+                is_learnt = counts & is_defined
+                if window_label(name) in found:
+                    is_learnt &= found[window_label(name)] != 0
                 with wrong.noted():
-                    _check_domain(name, found[name], learnt, table, config, where, row_numbers)
+                    checks.check_logarithms(name, counts & ~is_defined)
+                    checks.check_domain(name, found[name], is_learnt)
         for mask in labels.masks.values():
             # nobody knows whether a target counts whose mask is undefined
             found[mask] = np.nan_to_num(found[mask])
     wrong.check()
     return found, accounting
-
-
-def transform_columns(table: Table, config: DataConfig, where: str) -> dict[str, torch.Tensor]:
-    """The columns that targets are ratios to, float64 (R,) each.
-
-    Raises:
-        DataError: one has not one number for each row.
-    """
-    columns = {}
-    for name in config.transform_columns:
-        place = f"{where}: task.targets: ratio to {name!r}"
-        columns[name] = torch.from_numpy(row_numbers_of(table[name], place)).double()
-    return columns
-
-
-def _check_logarithms(
-    name: str,
-    table: Table,
-    config: DataConfig,
-    where: str,
-    missed: Integers,
-    row_numbers: Integers,
-) -> None:
-    """Check that no target is undefined for a logarithm of what is not above 0.
-
-    ``missed``: the rows, among the ``row_numbers`` (R,) in the file, that lack a value.
-
-    Raises:
-        DataError: one is, as a pT that is 0, negative or NaN would make it.
-    """
-    assert config.labels is not None
-    expression = config.labels.targets[name]
-    made_of = dependency_order(config, sorted(expression.names))
-    sources = [config.new_variables[part] for part in made_of if part in config.new_variables]
-    is_missed = np.isin(row_numbers, missed)  # (R,)
-    for source in [expression, *sources]:
-        for argument in arguments_of_logarithms(source):
-            if not argument.names <= table.keys():
-                continue
-            values = flat_column(evaluate_column(argument, table, where, config))
-            if not isinstance(values, np.ndarray) or values.shape != row_numbers.shape:
-                continue
-            bad = np.flatnonzero(is_missed & ~(values > 0))
-            if not len(bad):
-                continue
-            first = int(bad[0])
-            shown = [f"{column} = {table[column][first]:g}" for column in sorted(argument.names)]
-            raise DataError(
-                f"{where}: label {name!r}: the logarithm in {source.source!r} needs numbers above "
-                f"0: {len(bad)} of {len(values)} selected rows have others (the first is row "
-                f"{int(row_numbers[first])}: {', '.join(shown)}); leave them out by the selection, "
-                f"or by a label {name}_mask"
-            )
-
-
-def _check_domain(
-    name: str,
-    values: Numbers,
-    learnt: npt.NDArray[np.bool_],
-    table: Table,
-    config: DataConfig,
-    where: str,
-    row_numbers: Integers,
-) -> None:
-    """Check that values (R,) of a target that are ``learnt`` (R,) have an image.
-
-    Raises:
-        DataError: some have none under the target's transform.
-    """
-    chain = config.targets.get(name, Target()).transform
-    if not chain:
-        return
-    columns = transform_columns(table, config, where)
-    why, bad = domain_problem(torch.from_numpy(values).double(), chain, columns)
-    bad_rows = np.flatnonzero(bad.numpy() & learnt)
-    if not len(bad_rows):
-        return
-    first = int(bad_rows[0])
-    shown = [f"{name} = {values[first]:g}"]
-    shown += [f"{column} = {numbers[first]:g}" for column, numbers in columns.items()]
-    raise DataError(
-        f"{where}: label {name!r}: transform {why}: {len(bad_rows)} of {len(values)} selected rows "
-        f"have others (the first is row {int(row_numbers[first])}: {', '.join(shown)}); leave them "
-        f"out by the selection, or by a label {name}_mask"
-    )
 
 
 def class_columns(table: Table, config: DataConfig, plan: Plan, where: str) -> dict[str, Floats]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
 from weaver_tt.config.schema import TargetTransform
@@ -81,20 +80,29 @@ def _column_beside(
 
 
 def domain_problem(
-    values: Tensor, chain: Sequence[TargetTransform], columns: Mapping[str, Tensor]
-) -> tuple[str, Tensor]:
-    """Where known values (M,) of a target have no image under the chain: why, and bool (M,)."""
-    bad = torch.zeros_like(values, dtype=torch.bool)
-    why = ""
+    values: Tensor,
+    chain: Sequence[TargetTransform],
+    columns: Mapping[str, Tensor],
+    is_learnt: Tensor,
+) -> tuple[str, Tensor] | None:
+    """Why some values (M,) that are learnt have no image under the chain, and which: bool (M,).
+
+    ``is_learnt`` (M,): the others may be anything. None where all have an image.
+    """
     for transform in chain:
         if transform.kind == "ratio":
-            column = columns[transform.column or ""]
-            bad = ~(column > 0) | ~column.isfinite()
+            assert transform.column is not None
+            column = columns[transform.column]
             why = f"ratio needs {transform.column!r} above 0"
-            if bad.any():
-                return why, bad
+            is_bad = ~(column > 0) | ~column.isfinite()
             values = values / column
         elif transform.kind == "log":
-            bad = values <= 0
             why = "log needs numbers above 0"
-    return why, bad
+            is_bad = values <= 0
+        else:
+            # of numbers that are standardised, any will do
+            continue
+        is_bad = is_bad & is_learnt
+        if is_bad.any():
+            return why, is_bad
+    return None

@@ -19,8 +19,9 @@ from weaver_tt.config.schema import (
     window_label,
 )
 from weaver_tt.data.chunks import Source
-from weaver_tt.data.rows.labels import row_labels, transform_columns
+from weaver_tt.data.rows.labels import row_labels
 from weaver_tt.data.rows.table import Table
+from weaver_tt.data.rows.target_checks import transform_columns
 from weaver_tt.data.rows.target_transforms import to_learnt
 from weaver_tt.data.statistics.fingerprint import pass_fingerprint
 from weaver_tt.data.statistics.training_pass import restrict_to_inputs
