@@ -127,6 +127,23 @@ def test_data_without_truth_are_corrected(jets):
     assert np.isfinite(found.corrected_pt.to_numpy()).all()
 
 
+def test_rows_without_a_value_are_written_and_told(jets, capsys):
+    # the logarithm of a negative number for jets above 100 GeV
+    derived = {"corrected_pt": "jet_pt * np.exp(y)", "bad": "np.log(100 - jet_pt)"}
+    jets.write_yaml({**JETS, "derived_outputs": derived})
+    assert jets.train() == 0
+    found = jets.predict("net")
+    undefined = found.jet_pt > 100
+    np.testing.assert_array_equal(np.isnan(found.bad), undefined)
+    error = capsys.readouterr().err
+    assert f"bad is NaN or infinite for {np.sum(undefined)} rows, which are written" in error
+    assert "corrected_pt is NaN" not in error
+    # they have an output, and so a part in the metrics
+    metrics = json.loads((jets.folder / "pred_metrics.json").read_text())["metrics"]
+    mae = np.mean(np.abs(found.output_y - found.y))
+    assert metrics["mae"] == pytest.approx(mae, rel=1e-5)
+
+
 def test_no_selected_row_gives_the_same_columns(jets):
     jets.write_yaml(JETS)
     assert jets.train() == 0

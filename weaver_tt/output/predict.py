@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import awkward as ak
+import numpy as np
 import torch
 
 from weaver_tt.config.schema import DataConfig
@@ -183,11 +184,14 @@ def predict_group(
     accounting = Accounting()
     left_out = {WITHOUT_TARGET: 0.0, WITHOUT_OUTPUT: 0.0}
     with _ending_together(), _open_writer(path, task, title) as writer:
+        write_columns = None
+        if writer is not None:
+            write_columns = _CountingDerived(writer.write, list(task.config.derived_outputs))
         for network, loaders in parts:
             network.eval()
             loader = loaders[group]
             timed = _Timed(network, device)
-            batches, write = _in_input_order(loader, writer)
+            batches, write = _in_input_order(loader, write_columns)
             watched = doctor.watch(batches, loader)
             metrics = run_epoch(timed, task, watched, write=write, meters=meters, device=device)
             cost = replace(cost, seconds_per_row=timed.seconds_per_row)
@@ -210,6 +214,8 @@ def predict_group(
                 writer.annotate(WITHOUT_OUTPUT_NOTE, str(without_output))
             # inside: a file that lacks rows is not kept, and one that is there has its metrics
             log_prediction(path, writer.rows, accounting, metrics, _labelled_groups(task.config))
+            assert write_columns is not None
+            write_columns.warn(path)
             _write_results(metrics, task, path, figures, bad_files)
     # once the file has its name, on all ranks
     rows = distributed.broadcast_from_main(writer.rows if writer else 0)
@@ -291,18 +297,48 @@ def _open_writer(path: Path, task: Task, title: str) -> Iterator[Writer | None]:
         yield writer
 
 
+class _CountingDerived:
+    """Writes columns, and counts the rows of which derived outputs are NaN or infinite.
+
+    A logarithm of what is negative is the expression's doing, and not the network's: its rows count
+    in the metrics.
+    """
+
+    def __init__(self, write: Callable[[Columns], None], names: Sequence[str]) -> None:
+        self._write = write
+        self._counts = dict.fromkeys(names, 0)
+
+    def __call__(self, columns: Columns) -> None:
+        """Write the columns of some rows."""
+        for name in self._counts:
+            self._counts[name] += int((~np.isfinite(columns[name])).sum())
+        self._write(columns)
+
+    def warn(self, path: Path) -> None:
+        """Log a warning for each derived output that is undefined somewhere in the file."""
+        for name, number in self._counts.items():
+            if number:
+                log.warning(
+                    "%s: %s is NaN or infinite for %s, which are written; look at what its "
+                    "expression divides by, or takes the logarithm of",
+                    path,
+                    name,
+                    counted(number, "row"),
+                )
+
+
 def _in_input_order(
-    loader: Loader, writer: Writer | None
+    loader: Loader, write_columns: Callable[[Columns], None] | None
 ) -> tuple[Iterator[Batch], Callable[[Columns], None]]:
     """The batches of this rank, and what is to be called with the columns of each.
 
-    ``writer`` is given those of all ranks, in the order of the input.
+    ``write_columns`` is given those of all ranks, in the order of the input; it is None on others
+    than the first.
     """
     if not distributed.is_running():
-        assert writer is not None
-        write_columns = writer.write
 
         def write(columns: Columns) -> None:
+            assert write_columns is not None
             with loader.times.stage(Stage.WRITING):
                 write_columns(columns)
 
@@ -317,8 +353,8 @@ def _in_input_order(
         with loader.times.stage(Stage.WRITING):
             for of_rank in of_ranks:
                 for columns in of_rank:
-                    assert writer is not None
-                    writer.write(columns)
+                    assert write_columns is not None
+                    write_columns(columns)
         waiting.clear()
 
     def batches() -> Iterator[Batch]:
