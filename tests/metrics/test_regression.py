@@ -42,6 +42,8 @@ def test_masked_targets_do_not_count(scored, read):
         RegressionMeter(["x", "y"]), scored([[1.0, 7.0], [3.0, 1.0]], [[0.0, math.nan], [0.0, 0.0]])
     )
     assert (values["mae_x"], values["mae_y"]) == (2.0, 1.0)
+    assert values["without_target_y"] == 1.0
+    assert "without_target_x" not in values
 
 
 def without_resolution(values):
@@ -69,7 +71,8 @@ def test_rows_count_by_event_weight_where_the_loss_needs_other_labels_too(scored
     batch.monitors["weight"] = tensor([2.0, 1.0])
     # an infinite target counts as little as one that is not known
     values = without_resolution(read(RegressionMeter(["x"]), batch))
-    assert values == {"mae_x": 1.0, "rmse_x": 1.0, "bias_x": 1.0}
+    expected = {"mae_x": 1.0, "rmse_x": 1.0, "bias_x": 1.0, "without_target_x": 1.0}
+    assert values == expected
 
 
 def test_every_number_lies_in_its_bin_and_what_is_beyond_in_the_outermost():

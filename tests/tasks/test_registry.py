@@ -107,9 +107,18 @@ TWO_EFFICIENCIES = {
     **{f"{name}_a": direction for name, direction in ONE_EFFICIENCY.items() if name != "loss"},
     **{f"{name}_b": direction for name, direction in ONE_EFFICIENCY.items() if name != "loss"},
 }
-ONE_VALUE = {"loss": "min", "mae": "min", "rmse": "min", "bias": "zero", "resolution": "min"}
+ONE_VALUE = {
+    "loss": "min",
+    "mae": "min",
+    "rmse": "min",
+    "bias": "zero",
+    "resolution": "min",
+    "without_target": None,
+}
 TWO_VALUES = {
     "loss": "min",
+    "without_target_a": None,
+    "without_target_b": None,
     "loss_a": "min",
     "loss_b": "min",
     "resolution_a": "min",

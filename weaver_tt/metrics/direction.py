@@ -34,7 +34,8 @@ Directions = Mapping[str, Direction | None]
 
 # A metric is one of these, or begins with one and `_` or `@`: `auc_ovo`, `rejection@0.5_top` and
 # `mae_pt` are an auc, a rejection and a mae. A mean efficiency and a tag rate say how many objects
-# are tagged, not how well: they have no best value, and neither has a coverage.
+# are tagged, not how well: they have no best value, and neither has a coverage
+# or a number of entries that are left out.
 DIRECTIONS: Directions = {
     "loss": Direction.MIN,
     "accuracy": Direction.MAX,
@@ -50,6 +51,7 @@ DIRECTIONS: Directions = {
     "bias": Direction.ZERO,
     "resolution": Direction.MIN,
     "coverage": None,
+    "without_target": None,
     "coverage_error": Direction.MIN,
 }
 

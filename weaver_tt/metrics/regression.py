@@ -74,6 +74,7 @@ class RegressionMeter(SumMeter):
     The bias is the mean of the residual, predicted - true; the resolution half the width of its
     central 68 %, from fine bins (exact to 1 %). Over the rows where the target is defined. Each
     name ends in its target, ``mae_mass``; with ``alone``, a single target has plain names, ``mae``.
+    ``without_target_mass`` is the number of entries that lack the target beside others, if some do.
 
     The sums hold what figures are drawn from, too: distributions of residuals and of responses,
     predicted / true, and the predictions in bins of the true value. ``log_bases``: of a target that
@@ -96,6 +97,7 @@ class RegressionMeter(SumMeter):
         targets = len(self.names)
         super().__init__(
             sums=(4, targets),
+            missing=(targets,),  # entries without the target, that have something else to learn
             residuals=(targets, BINS),
             responses=(targets, BINS),  # of their logarithms
             profiles=(targets, 4, BINS),  # in bins of the truth: w, w true, w pred, w pred^2
@@ -119,6 +121,7 @@ class RegressionMeter(SumMeter):
         sums = [quantity.sum(0) for quantity in quantities]  # (K,) each
         blocks = self.sums_on(residual.device)
         blocks["sums"].add_(torch.stack(sums))
+        blocks["missing"].add_(unknown.sum(0))
         for k, scale in enumerate(self._scales):
             own = weight[:, k]
             fill_histograms(blocks["residuals"][k][None], bin_numbers(residual[:, k]), [own])
@@ -138,7 +141,7 @@ class RegressionMeter(SumMeter):
             fill_histograms(blocks["responses"][k][None], bin_numbers(log_response), [own])
 
     def values(self, totals: Tensor) -> dict[str, float]:
-        """``mae``, ``rmse``, ``bias``, ``resolution``."""
+        """``mae``, ``rmse``, ``bias``, ``resolution``, and how many entries lack a target."""
         blocks = self.blocks(totals.cpu())
         values: dict[str, float] = {}
         for k, end in enumerate(self.endings):
@@ -151,6 +154,8 @@ class RegressionMeter(SumMeter):
                 values[f"rmse{end}"] = math.sqrt(mean_square)
                 values[f"bias{end}"] = ratio(residual, count)
                 values[f"resolution{end}"] = float(high - low) / 2
+            if blocks["missing"][k] > 0:
+                values[f"without_target{end}"] = float(blocks["missing"][k])
         return values
 
     def details(self, totals: Tensor) -> dict[str, Any]:
