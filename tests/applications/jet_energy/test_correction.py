@@ -68,6 +68,14 @@ def test_where_it_extrapolates_the_factor_of_the_border_holds(correction):
     assert correction.extrapolating().factor(columns) == pytest.approx(expected)
 
 
+def test_what_is_beyond_the_range_is_the_pt_without_its_offset(with_offset):
+    """21 GeV less 2 GeV of pile-up is below 20 GeV, 201 GeV less 2 GeV is below 200 GeV."""
+    columns = jets(jet_pt=[21, 201], jet_eta=[0, 0], jet_area=[0.5, 0.5], rho=[4, 4])
+    assert with_offset.is_outside(with_offset.values(columns)).tolist() == [True, False]
+    with pytest.raises(DataError, match=r"'jet_pt' less its offset: 1 of 2 jets .*\(first: 19;"):
+        with_offset.factor(columns)
+
+
 @pytest.mark.parametrize("bad", [0, -1, np.nan, np.inf])
 def test_a_pt_that_is_not_above_0_is_an_error(correction, bad):
     with pytest.raises(DataError, match=r"'jet_pt' \(pt\): 1 of 2 values are not above 0 \(first"):
