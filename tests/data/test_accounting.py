@@ -55,7 +55,7 @@ def test_the_first_place_does_not_depend_on_the_order_of_the_chunks():
         total = Accounting()
         for number in order:
             total.add(parts[number])
-        assert total.report() == "NaN or infinite values taken as 0: pt 5 (first: a.root, row 5)"
+        assert total.report() == "NaN or infinite values replaced: pt 5 (first: a.root, row 5)"
 
 
 def test_the_report_tells_labels_without_a_value():

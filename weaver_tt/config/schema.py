@@ -26,7 +26,8 @@ class Variable:
     """One input column, scaled as ``clip((finite(x) - center) * scale, low, high)``.
 
     ``center`` is a number, ``"auto"`` (to be computed from the training data) or None, for the raw
-    value, neither scaled nor clipped. Where a row has no object, the input is ``pad``.
+    value, neither scaled nor clipped. Where a row has no object, the input is ``pad``. An x that is
+    NaN or infinite counts as the ``replacement``, which is 0 but for networks of others.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Variable:
     low: float = -5.0
     high: float = 5.0
     pad: float = 0.0
+    replacement: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,7 +171,7 @@ class Accounting:
             if found:
                 lines.append(f"{what}: {', '.join(found)}")
         places = {
-            "NaN or infinite values taken as 0": "nonfinite",
+            "NaN or infinite values replaced": "nonfinite",
             "labels without a value, left out of loss and metrics": "undefined",
         }
         for what, count in places.items():

@@ -22,6 +22,9 @@ _INFOS = {"var_names": ListOf(TEXT), "var_infos": NamesTo(NamesTo(ANYTHING))}
 # beside the inputs, it has the names of inputs and outputs
 PREPROCESS = NamesTo(AnyOf((_INFOS, ListOf(TEXT))))
 
+# what files that are exported here say of themselves
+METADATA = frozenset(("layout", "outputs", "preprocess"))
+
 # ending of an output's name -> the output is the spread of the one without it
 SPREAD = "_std"
 
@@ -40,19 +43,30 @@ class OnnxNetwork:
     activated = True
     device = torch.device("cpu")
 
-    def __init__(self, path: str | Path, config: DataConfig, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        config: DataConfig,
+        threads: int | None = None,
+        session: Any = None,
+    ) -> None:
+        """``session``: that of the file, where it is open already."""
         self.path = Path(path)
-        self.session = open_session(self.path, threads)
+        self.session = open_session(self.path, threads) if session is None else session
         self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
         self.input_names = [item.name for item in self.session.get_inputs()]
         self.output_names = [item.name for item in self.session.get_outputs()]
+        self._read_metadata(config)
+
+    def _read_metadata(self, config: DataConfig) -> None:
+        """What the file says of itself."""
         # a label of its own may end in _std as well
         self.spreads = {
             name
             for name in self.output_names
             if name.endswith(SPREAD) and name.removesuffix(SPREAD) in self.output_names
         }
-        if not {"layout", "outputs", "preprocess"} <= self.metadata.keys():
+        if not is_ours(self.session):
             raise ConfigError(
                 f"{self.path}: not written by weaver_tt "
                 "(its metadata say nothing of layout, outputs and preprocess)"
@@ -126,6 +140,11 @@ class OnnxNetwork:
     def eval(self) -> OnnxNetwork:
         """Do nothing: an exported network can only be evaluated."""
         return self
+
+
+def is_ours(session: Any) -> bool:
+    """Whether an open file says of itself what those say that are exported here."""
+    return session.get_modelmeta().custom_metadata_map.keys() >= METADATA
 
 
 def _check_derived(path: Path, derived: Mapping[str, str], config: DataConfig) -> None:

@@ -91,7 +91,7 @@ def variable_info(variable: Variable, source: str) -> dict[str, float]:
     return {
         "median": center,
         "norm_factor": scale,
-        "replace_inf_value": 0.0,
+        "replace_inf_value": float(variable.replacement),
         "lower_bound": low,
         "upper_bound": high,
         "pad": float(variable.pad),

@@ -19,6 +19,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.accounting import LostRows, list_bad_files
 from weaver_tt.data.loaders import Loader, scan_test_files, test_loaders
 from weaver_tt.data.statistics.standardize import load_statistics
+from weaver_tt.deploy.foreign_network import ForeignNetwork, open_foreign
 from weaver_tt.deploy.onnx_network import OnnxNetwork
 from weaver_tt.deploy.sample import (
     Sample,
@@ -69,6 +70,7 @@ from weaver_tt.system.json_files import json_text
 from weaver_tt.system.wording import counted
 from weaver_tt.tasks.base import Task
 from weaver_tt.tasks.classification import Classification
+from weaver_tt.tasks.scores import Scores
 
 
 def run_predict(config: DataConfig, options: RunOptions) -> dict[str, Prediction]:
@@ -253,6 +255,8 @@ class TrainedNetwork:
                 parts.append(NetworkFile(options.network.network_config).path.read_text())
             if part.config.custom_functions is not None:
                 parts.append(Path(part.config.custom_functions).read_text())
+            if isinstance(part.network, ForeignNetwork):
+                parts.append(part.network.sidecar_path.read_text())
             # with the numbers of the training
             inputs = [repr(group) for group in part.config.inputs.values()]
             parts += [part.config.text, inputs, options.network.network_option]
@@ -306,6 +310,10 @@ def _load_part(config: DataConfig, options: RunOptions, device: torch.device) ->
     """A trained network, ready to predict."""
     options = with_remembered_options(options)
     model = options.network.model_prefix
+    if is_onnx(model):
+        foreign = _load_foreign_part(config, options)
+        if foreign is not None:
+            return foreign
     config = load_statistics(config, model)
     config = load_alternative(config, options.data.data_config_test)
     exported = None
@@ -328,3 +336,22 @@ def _load_part(config: DataConfig, options: RunOptions, device: torch.device) ->
         config = with_classes_of_network(config, exported or members[0], inputs)
     task = make_run_task(config, options)
     return _Part(exported or Ensemble(members, task), task, config, options)
+
+
+def _load_foreign_part(config: DataConfig, options: RunOptions) -> _Part | None:
+    """A network that others have exported, ready to predict; None where it is one of ours."""
+    if options.data.data_config_test is not None:
+        config = load_config(options.data.data_config_test, config.custom_functions)
+    threads = options.train.num_threads
+    network = open_foreign(options.network.model_prefix, config, threads)
+    if network is None:
+        return None
+    if options.network.network_config:
+        log.warning("--network-config: of no use to %s, which is not one of ours", network.path)
+    config = network.config
+    task: Task
+    if config.labels is None:
+        task = Scores(config, network.columns)
+    else:
+        task = Classification(config)
+    return _Part(network, task, config, options)

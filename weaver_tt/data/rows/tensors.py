@@ -58,7 +58,7 @@ class _RowsBuilder:
     _once: Interner = field(default_factory=Interner)
     _columns: dict[str, JaggedColumn] = field(default_factory=dict)
     _objects: dict[tuple[int, int], KeptObjects] = field(default_factory=dict)
-    _floats: dict[tuple[str, int], Floats] = field(default_factory=dict)
+    _floats: dict[tuple[str, int, float], Floats] = field(default_factory=dict)
 
     def kept(self, group: InputGroup) -> KeptObjects:
         """The objects of a per-object group that are kept.
@@ -88,7 +88,8 @@ class _RowsBuilder:
         for group in groups:
             for variable in group.variables:
                 content = objects.cut(self.column(variable.name, group).content)  # (M,)
-                values.append(self.floats(variable.name, content, objects))
+                filled = self.floats(variable.name, content, objects, variable.replacement)
+                values.append(filled)
                 variables.append(variable)
             ends.append(len(variables))
         scaled = scale_columns(values, variables)  # (M, W)
@@ -103,7 +104,11 @@ class _RowsBuilder:
         why = f"input group {group.name!r} has no length"
         if group.name == DERIVED_INPUTS:
             why = "what derived_outputs and transforms of targets read has one value a row"
-        values = [self.floats(name, self.row_column(name, why)) for name in group.names]
+        values = []
+        for variable in group.variables:
+            column = self.row_column(variable.name, why)
+            filled = self.floats(variable.name, column, replacement=variable.replacement)
+            values.append(filled)
         return scale_columns(values, group.variables)
 
     def column(self, name: str, group: InputGroup) -> JaggedColumn:
@@ -181,14 +186,18 @@ class _RowsBuilder:
         return np.repeat(self.row_numbers, objects.counts)
 
     def floats(
-        self, name: str, values: npt.NDArray[Any], objects: KeptObjects | None = None
+        self,
+        name: str,
+        values: npt.NDArray[Any],
+        objects: KeptObjects | None = None,
+        replacement: float = 0.0,
     ) -> Floats:
-        """Raw values as finite float32; NaN and infinities become 0 and are counted.
+        """Raw values as finite float32; NaN and infinities become ``replacement`` and are counted.
 
         ``objects`` are those that the values are of, None where there is one for each row: a
         variable may be in several groups.
         """
-        key = name, id(objects)
+        key = name, id(objects), replacement
         if key in self._floats:
             return self._floats[key]
         # doubles beyond the range of float32 become infinite, and are counted as such
@@ -200,7 +209,7 @@ class _RowsBuilder:
             if not finite.all():
                 rows = self.row_numbers if objects is None else self.rows_of_objects(objects)
                 self.accounting.add_rows("nonfinite", name, self.where, rows[~finite])
-                converted = np.where(finite, converted, np.float32(0))
+                converted = np.where(finite, converted, np.float32(replacement))
         self._floats[key] = converted
         return converted
 
