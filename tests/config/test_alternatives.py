@@ -127,3 +127,17 @@ def test_derived_outputs_are_those_of_the_training(tmp_path):
     path.write_text(yaml.safe_dump({**YAML, "observers": ["ratio"]}, sort_keys=False))
     with pytest.raises(ConfigError, match=r"derived_outputs.ratio: 'ratio' is an observer already"):
         load_alternative(trained, str(path))
+
+
+def test_how_targets_are_learnt_is_that_of_the_training(tmp_path):
+    values = {
+        "inputs": {"event": {"length": None, "vars": [["x", None]]}},
+        "labels": {"type": "custom", "value": {"y": "a"}},
+    }
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(values))
+    target = {"valid": "abs(y) < 1", "transform": {"standardised": {"mean": 2, "deviation": 3}}}
+    values["task"] = {"name": "regression", "targets": {"y": target}}
+    training = from_mapping(values, "train.yaml")
+    other = load_alternative(training, str(tmp_path / "test.yaml"))
+    assert other.targets == training.targets
+    assert list(other.windows) == ["y"]
