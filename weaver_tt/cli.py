@@ -99,6 +99,11 @@ COMMANDS = {
         f"{SIMULATE}:SimulateOptions",
         f"{SIMULATE}:run_simulate",
     ),
+    "export": Command(
+        "a trained network as a folder that FCC, CMSSW, Python or C++ load as it is",
+        "weaver_tt.options.export:ExportOptions",
+        "weaver_tt.run.exporting:run_target_export",
+    ),
     "inspect": Command(
         "what an ONNX file says of itself",
         "weaver_tt.deploy.inspect:InspectOptions",

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,10 @@ from torch import Tensor, nn
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.deploy.export import export_onnx
+from weaver_tt.deploy.export import Export, export_onnx
+from weaver_tt.deploy.folder import export_folder
+from weaver_tt.deploy.sample import SampleRows
+from weaver_tt.deploy.targets.registry import TARGETS
 from weaver_tt.network.network import Ensemble, Network
 from weaver_tt.tasks.registry import make_task
 
@@ -115,6 +119,31 @@ def tensors_of(config: DataConfig, row: dict[str, Any]) -> dict[str, Tensor]:
         tensor = torch.tensor(np.stack(channels), dtype=torch.float32)[None]
         tensors[name] = tensor if group.length is not None else tensor[:, :, 0]
     return tensors
+
+
+def sample_of(config: DataConfig, rows: list[dict[str, Any]]) -> SampleRows:
+    """Rows as a training keeps them: raw columns, and tensors made value by value."""
+    raw = {name: ak.Array([row[name] for row in rows]) for name in rows[0]}
+    raw["pf_mask"] = ak.ones_like(raw["jet_pt"])
+    parts = [tensors_of(config, row) for row in rows]
+    tensors = {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
+    return SampleRows(tensors, raw)
+
+
+def write_target(
+    folder: Path, name: str, config: DataConfig, modules: list[nn.Module], **more: Any
+) -> dict[str, Any]:
+    """An export for a target to ``folder``; returns what ``golden.json`` says."""
+    target = TARGETS[name]("tagger")
+    members = [
+        Network(module, list(config.inputs), info=more.pop("info", {})) for module in modules
+    ]
+    sample = more.pop("sample", None) or sample_of(config, events(40, seed=1))
+    export = Export(members, make_task(config), config, sample.tensors, form=target.form)
+    settings = {"opset": 17, "metadata": {}} | more
+    export_folder(target, export, sample, folder, **settings)
+    content: dict[str, Any] = json.loads((folder / "golden.json").read_text())
+    return content
 
 
 def write_export(folder: Path, config: DataConfig, modules: list[nn.Module]) -> None:

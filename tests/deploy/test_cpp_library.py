@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.deploy.conftest import DeepSet, event_config, jets_config, write_target
+
 ROOT = Path(__file__).parents[2]
 HEADERS = Path(os.environ.get("WEAVER_TT_CPP_HEADERS", ROOT / "build/cpp-dependencies"))
 
@@ -66,6 +68,22 @@ def test_outputs_are_those_of_torch(build: Path, exports: dict[str, Path]) -> No
     for name, folder in exports.items():
         said = run(build / "golden_check", folder)
         assert said.startswith("40 rows, largest difference"), name
+
+
+@pytest.mark.parametrize("target", ["generic", "cmssw", "fcc"])
+def test_folders_of_targets_hold_their_proof(build: Path, tmp_path: Path, target: str) -> None:
+    """Their rows are computed by the library from the columns that stand in them."""
+    golden = write_target(tmp_path / target, target, event_config(), [DeepSet(0, 3, event=2)])
+    number = len(golden["rows"])
+    assert number >= 30
+    assert run(build / "golden_check", tmp_path / target).startswith(f"{number} rows")
+
+
+def test_spreads_of_objects_are_part_of_the_proof(build: Path, tmp_path: Path) -> None:
+    two = [DeepSet(seed, 1, per_jet=True) for seed in (1, 2)]
+    golden = write_target(tmp_path / "jets", "generic", jets_config(), two)
+    assert set(golden["rows"][0]["outputs"]) == {"jet_eff", "jet_eff_std"}
+    assert "largest difference" in run(build / "golden_check", tmp_path / "jets")
 
 
 def test_a_wrong_golden_number_is_found(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from weaver_tt.config.schema import DataConfig, InputGroup, Variable
-from weaver_tt.deploy.preprocess import make_preprocess
+from weaver_tt.deploy.preprocess import LengthKeys, make_preprocess, warn_of_readers
 from weaver_tt.errors import ConfigError
 
 
@@ -84,6 +84,37 @@ def test_groups_and_names_are_in_order_and_lengths_by_their_kind():
     json.dumps(content, allow_nan=False)
 
 
+def lengths_of(dynamic: list[str], keys: LengthKeys) -> dict[str, dict[str, int]]:
+    config = config_of(
+        group("pf", Variable(name="a")),
+        group("sv", Variable(name="c"), length=3),
+        group("e", Variable(name="d"), length=None),
+    )
+    content = make_preprocess(config, ["pf"], ["out"], dynamic, keys)
+    return {
+        name: {key: value for key, value in content[name].items() if key.endswith("length")}
+        for name in config.inputs
+    }
+
+
+def test_groups_that_the_network_does_not_take_are_described_too():
+    assert lengths_of(["pf"], "var_length") == {
+        "pf": {"var_length": 5},
+        "sv": {"var_length": 3},
+        "e": {"var_length": 1},
+    }
+
+
+def test_lengths_of_all_groups_are_ranges_where_one_is():
+    """A reader in which var_length wins would otherwise pad to the full length."""
+    assert lengths_of(["pf"], "min_and_max") == {
+        "pf": {"min_length": 1, "max_length": 5},
+        "sv": {"min_length": 3, "max_length": 3},
+        "e": {"min_length": 1, "max_length": 1},
+    }
+    assert lengths_of([], "min_and_max")["pf"] == {"var_length": 5}
+
+
 def test_masks_are_variables_like_others():
     content = make_preprocess(
         config_of(group("pf_mask", Variable(name="one"))), ["pf_mask"], ["out"], []
@@ -106,12 +137,12 @@ def test_masks_are_variables_like_others():
 )
 def test_what_readers_cannot_do_is_warned_about(caplog, suspect, message):
     with caplog.at_level(logging.WARNING, logger="weaver_tt"):
-        make_preprocess(config_of(suspect), ["pf"], ["out"], [])
+        warn_of_readers(config_of(suspect))
     assert message in caplog.text
 
 
 @pytest.mark.parametrize("pad", [-5, 0, 5])
 def test_padding_up_to_the_bounds_is_what_readers_can_do(caplog, pad):
     with caplog.at_level(logging.WARNING, logger="weaver_tt"):
-        assert numbers(Variable(name="x", center=0.0, pad=pad))["pad"] == pad
+        warn_of_readers(config_of(group("pf", Variable(name="x", center=0.0, pad=pad))))
     assert caplog.text == ""

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import onnx
 import torch
@@ -32,7 +33,7 @@ from weaver_tt.deploy.compare import (
 )
 from weaver_tt.deploy.onnx_network import SPREAD, OnnxNetwork
 from weaver_tt.deploy.operators import explain_export_error, find_order_operations
-from weaver_tt.deploy.preprocess import make_preprocess
+from weaver_tt.deploy.preprocess import LengthKeys, make_preprocess, warn_of_readers
 from weaver_tt.deploy.sample import Sample, random_sample
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.log import log
@@ -52,6 +53,20 @@ SOFTMAX = "softmax"
 NEWEST_IR = 8
 
 
+@dataclass(frozen=True, slots=True)
+class GraphForm:
+    """What readers want of a graph beyond the names.
+
+    ``any_length``: the number of objects may be any, where the network takes that.
+    ``scalars_have_axis``: groups of per-row scalars arrive as (N, C, 1). ``lengths`` are the keys
+    of ``preprocess.json`` that say how many objects there may be.
+    """
+
+    any_length: bool = True
+    scalars_have_axis: bool = False
+    lengths: LengthKeys = "both"
+
+
 class DeployedNetwork(nn.Module):
     """What is exported: the mean of the members' activated outputs, and what is derived of it.
 
@@ -61,9 +76,15 @@ class DeployedNetwork(nn.Module):
     population) when there are several members.
     """
 
-    def __init__(self, members: Sequence[Network], task: Task) -> None:
-        """``members`` are networks that differ in their weights alone."""
+    def __init__(
+        self, members: Sequence[Network], task: Task, with_axis: Collection[str] = ()
+    ) -> None:
+        """``members`` are networks that differ in their weights alone.
+
+        ``with_axis``: groups of per-row scalars that arrive as (N, C, 1).
+        """
         super().__init__()
+        self.with_axis = with_axis
         self.members = nn.ModuleList([member.unwrapped for member in members])
         self.input_names = members[0].input_names
         self.task = task
@@ -72,6 +93,11 @@ class DeployedNetwork(nn.Module):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Graph inputs -> graph outputs."""
         number = len(self.input_names)
+        names = [*self.input_names, DERIVED_INPUTS]
+        inputs = tuple(
+            value.squeeze(2) if name in self.with_axis else value
+            for name, value in zip(names, inputs, strict=False)
+        )
         columns = self.task.raw_columns(dict(zip([DERIVED_INPUTS], inputs[number:], strict=False)))
         of_members = []
         for member in self.members:
@@ -88,11 +114,24 @@ def _graph_outputs(output: Tensor) -> tuple[Tensor, ...]:
     return output.unbind(1) if output.dim() == 3 else (output,)
 
 
+class GraphNames(Protocol):
+    """Names of a graph's inputs and outputs, and their dynamic axes."""
+
+    inputs: list[str]
+    outputs: list[str]
+    axes: dict[str, dict[int, str]]
+
+
 class GraphLayout:
     """Names and axes of a graph's inputs and outputs."""
 
     def __init__(
-        self, members: list[Network], task: Task, config: DataConfig, per_object: bool
+        self,
+        members: list[Network],
+        task: Task,
+        config: DataConfig,
+        per_object: bool,
+        form: GraphForm,
     ) -> None:
         info = members[0].info
         self.inputs = list(members[0].input_names)
@@ -114,10 +153,18 @@ class GraphLayout:
             self.outputs += [name + SPREAD for name in names]
         # what a reader calls the values: the graph's outputs, or the K columns of its only output
         self.values = list(self.outputs if per_object else leaving)
+        # groups of per-row scalars that are given as (N, C, 1)
+        self.with_axis = []
         self.dynamic = []
         for name in self.inputs:
             has_objects = config.batch_groups[name].length is not None
-            if has_objects and _takes_any_length(name, info.get("dynamic_axes")):
+            if form.scalars_have_axis and not has_objects:
+                self.with_axis.append(name)
+            if (
+                form.any_length
+                and has_objects
+                and _takes_any_length(name, info.get("dynamic_axes"))
+            ):
                 self.dynamic.append(name)
         self.axes = self._dynamic_axes(config)
 
@@ -148,6 +195,91 @@ def _takes_any_length(name: str, dynamic_axes: Mapping[str, Any] | None) -> bool
     return not dynamic_axes or name not in dynamic_axes or 2 in dynamic_axes[name]
 
 
+class Export:
+    """Trained networks that are to become a graph of a ``form``.
+
+    ``rows`` are those that the graph is compared on, ``reference`` is what it must give in torch.
+    ``graph`` and ``sidecar`` (the content of ``preprocess.json``) are known before it is written.
+    """
+
+    def __init__(
+        self,
+        members: list[Network],
+        task: Task,
+        config: DataConfig,
+        sample: Sample | None = None,
+        form: GraphForm = GraphForm(),
+    ) -> None:
+        """``members`` are networks on the CPU that differ only in their weights.
+
+        ``sample`` holds real rows to compare on (see ``sample.py``); without, these are seeded
+        random rows, and a warning says so.
+
+        Raises:
+            ConfigError: statistics of the training data are missing.
+            DataError: the sample does not hold rows of this configuration.
+        """
+        if config.needs_statistics:
+            raise ConfigError(
+                f"{config.source}: has centers that are auto, and their statistics are missing; "
+                "export needs PREFIX.auto.yaml"
+            )
+        if sample is None:
+            log.warning(
+                "no sample of training rows beside the model and no --data-test: "
+                "comparing on random rows"
+            )
+            sample = random_sample(config)
+        self.members = members
+        self.task = task
+        self.config = config
+        self.reference = Ensemble(members, task).eval()
+        names = list(members[0].input_names)
+        if config.derived_inputs is not None:
+            names.append(DERIVED_INPUTS)
+        self.rows = with_empty_rows(select_inputs(sample, config, names), config, self.reference)
+        self._example = {name: torch.tensor(array[:3]) for name, array in self.rows.items()}
+        with torch.no_grad():
+            output = self.reference(self._example).value  # (N, K, P), (N, K) or (N,)
+        self.graph = GraphLayout(members, task, config, output.dim() == 3, form)
+        self.sidecar = make_preprocess(
+            config, self.graph.inputs, self.graph.values, self.graph.dynamic, form.lengths
+        )
+
+    def write(self, part: Path, path: Path, opset: int, metadata: Mapping[str, Any]) -> float:
+        """Write the graph to ``part``, which is to become ``path``, once it gives torch's numbers.
+
+        Returns the largest difference. ``metadata`` is what else to keep in the file.
+
+        Raises:
+            OutputError: an operator cannot be exported, the file would be too new for C++ readers,
+                or results differ from torch by more than 1e-5 for any N and P.
+        """
+        graph = self.graph
+        all_metadata = make_metadata(self.task, self.config, graph, self.sidecar) | dict(metadata)
+        deployed = DeployedNetwork(self.members, self.task, graph.with_axis)
+        example = []
+        for name in graph.inputs:
+            tensor = self._example[name]
+            example.append(tensor.unsqueeze(2) if name in graph.with_axis else tensor)
+        trace_warnings = trace_graph(deployed, example, graph, part, opset)
+        if not graph.per_object:
+            set_output_size(part, len(graph.values))
+        add_metadata(part, all_metadata, path)
+        exported = OnnxNetwork(part, self.config)
+        difference = verify_export(
+            self.reference, exported, self.rows, self.config, graph, path, trace_warnings
+        )
+        log.info(
+            "%s: largest difference to torch %.2g (allowed %.0e), %s",
+            path,
+            difference,
+            MAX_DIFFERENCE,
+            counted(len(next(iter(self.rows.values()))), "row"),
+        )
+        return difference
+
+
 def export_onnx(
     members: list[Network],
     task: Task,
@@ -161,10 +293,8 @@ def export_onnx(
     """Write the networks to ``path`` and return the largest difference to torch.
 
     ``preprocess.json`` and, with training statistics, ``NAME.auto.yaml`` are written beside it.
-    ``members`` are networks on the CPU that differ only in their weights. ``sample`` holds real
-    rows to compare on (see ``sample.py``); without, these are seeded random rows, and a warning
-    says so. ``metadata`` is what else to keep in the file (``training``: a summary), text or
-    anything that JSON can hold.
+    For ``members`` and ``sample`` see :class:`Export`. ``metadata`` is what else to keep in the
+    file (``training``: a summary), text or anything that JSON can hold.
 
     Raises:
         OutputError: an operator cannot be exported, the file would be too new for C++ readers, or
@@ -172,67 +302,23 @@ def export_onnx(
         ConfigError: statistics of the training data are missing.
     """
     path = Path(path)
-    if config.needs_statistics:
-        raise ConfigError(
-            f"{config.source}: has centers that are auto, and their statistics are missing; "
-            "export needs PREFIX.auto.yaml"
-        )
-    if sample is None:
-        log.warning(
-            "no sample of training rows beside the model and no --data-test: "
-            "comparing on random rows"
-        )
-        sample = random_sample(config)
-    reference = Ensemble(members, task)
-    for member in members:
-        member.eval()
-    names = list(members[0].input_names)
-    if config.derived_inputs is not None:
-        names.append(DERIVED_INPUTS)
-    rows = with_empty_rows(select_inputs(sample, config, names), config, reference)
-    example = {name: torch.tensor(array[:3]) for name, array in rows.items()}
-    with torch.no_grad():
-        output = reference(example).value  # (N, K, P), (N, K) or (N,)
-    graph = GraphLayout(members, task, config, per_object=output.dim() == 3)
-    sidecar = make_preprocess(config, graph.inputs, graph.values, graph.dynamic)
-    all_metadata = make_metadata(task, config, graph, sidecar) | dict(metadata or {})
-    deployed = DeployedNetwork(members, task)
+    export = Export(members, task, config, sample)
+    warn_of_readers(config)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # on the same disk, so that the finished files only have to be renamed
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             part = Path(folder) / path.name
-            trace_warnings = trace_graph(deployed, example, graph, part, opset)
-            add_metadata(part, all_metadata, path)
-            exported = OnnxNetwork(part, config)
-            difference = verify_export(
-                reference, exported, rows, config, graph, path, trace_warnings
-            )
-            move_into_place(part, path.parent, sidecar, config)
+            difference = export.write(part, path, opset, metadata or {})
+            move_into_place(part, path.parent, export.sidecar, config)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    log.info(
-        "%s: largest difference to torch %.2g (allowed %.0e), %s",
-        path,
-        difference,
-        MAX_DIFFERENCE,
-        counted(len(next(iter(rows.values()))), "row"),
-    )
     return difference
 
 
 def move_into_place(part: Path, folder: Path, sidecar: dict[str, Any], config: DataConfig) -> None:
     """Write the sidecars beside the accepted file ``part``, then move all into ``folder``."""
-    preprocess_json = strict_json_text(sidecar, "preprocess.json", indent=2)
-    (part.parent / "preprocess.json").write_text(preprocess_json)
-    if config.preprocess.params or any(target.transform for target in config.targets.values()):
-        # the same statistics as YAML, with which predictions in Python scale their inputs
-        save_config(
-            config,
-            str(RunFiles.of(part).auto_yaml),
-            config.preprocess.params,
-            config.preprocess.fingerprint,
-        )
+    preprocess_json = write_sidecars(part, sidecar, config)
     _warn_of_shared_sidecar(folder, part.name, preprocess_json)
     finished = sorted(part.parent.iterdir(), key=lambda file: file == part)
     earlier = part.parent / "earlier"
@@ -250,6 +336,24 @@ def move_into_place(part: Path, folder: Path, sidecar: dict[str, Any], config: D
             if (earlier / file.name).is_file():
                 os.replace(earlier / file.name, folder / file.name)
         raise
+
+
+def write_sidecars(model: Path, sidecar: dict[str, Any], config: DataConfig) -> str:
+    """Write ``preprocess.json`` and, with training statistics, ``NAME.auto.yaml`` beside ``model``.
+
+    Returns the text of ``preprocess.json``.
+    """
+    preprocess_json = strict_json_text(sidecar, "preprocess.json", indent=2)
+    (model.parent / "preprocess.json").write_text(preprocess_json)
+    if config.preprocess.params or any(target.transform for target in config.targets.values()):
+        # the same statistics as YAML, with which predictions in Python scale their inputs
+        save_config(
+            config,
+            str(RunFiles.of(model).auto_yaml),
+            config.preprocess.params,
+            config.preprocess.fingerprint,
+        )
+    return preprocess_json
 
 
 def _warn_of_shared_sidecar(folder: Path, name: str, preprocess_json: str) -> None:
@@ -270,9 +374,9 @@ def _warn_of_shared_sidecar(folder: Path, name: str, preprocess_json: str) -> No
 
 
 def trace_graph(
-    module: DeployedNetwork,
-    example: dict[str, Tensor],
-    graph: GraphLayout,
+    module: nn.Module,
+    example: Sequence[Tensor],
+    graph: GraphNames,
     path: Path,
     opset: int,
 ) -> list[str]:
@@ -281,7 +385,7 @@ def trace_graph(
     Raises:
         OutputError: ONNX does not have an operator; the message says where it is called.
     """
-    inputs = tuple(example[name] for name in graph.inputs)
+    inputs = tuple(example)
     with warnings.catch_warnings(record=True) as caught, attention_of_any_length():
         warnings.simplefilter("always")
         try:
@@ -320,6 +424,16 @@ def make_metadata(
         "preprocess": sidecar,
         "data_config": config.text,
     }
+
+
+def set_output_size(part: Path, size: int) -> None:
+    """Say in the file that its outputs are (N, ``size``): the exporter does not always know it."""
+    model = onnx.load(str(part))
+    for output in model.graph.output:
+        dimensions = output.type.tensor_type.shape.dim
+        if len(dimensions) == 2:
+            dimensions[1].dim_value = size
+    onnx.save(model, str(part))
 
 
 def add_metadata(part: Path, metadata: Mapping[str, Any], path: Path) -> None:

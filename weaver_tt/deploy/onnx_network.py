@@ -55,6 +55,7 @@ class OnnxNetwork:
         self.session = open_session(self.path, threads) if session is None else session
         self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
         self.input_names = [item.name for item in self.session.get_inputs()]
+        self._ranks = {item.name: len(item.shape) for item in self.session.get_inputs()}
         self.output_names = [item.name for item in self.session.get_outputs()]
         self._read_metadata(config)
 
@@ -93,7 +94,11 @@ class OnnxNetwork:
         """
         arrays = {}
         for name in self.input_names:
-            arrays[name] = inputs[name].detach().cpu().numpy()
+            array = inputs[name].detach().cpu().numpy()
+            if array.ndim == 2 and self._ranks[name] == 3:
+                # scalars of the row, in a file for readers that know only lists
+                array = array[:, :, None]
+            arrays[name] = array
         names = self.output_names
         try:
             results = self.session.run(names, arrays)

@@ -93,9 +93,7 @@ class Tagger:
             DataError: a column is missing, or does not fit to the others.
             OutputError: ONNX Runtime cannot run the network on these.
         """
-        found = [self._find(item, columns) for item in self._inputs]
-        rows = self._common_rows(found)
-        self._find_masks(found)
+        found, rows = self._find_all(columns)
         parts: list[list[Values]] = [[] for _ in self._outputs]
         for first in range(0, rows, self._batch_size):
             last = min(first + self._batch_size, rows)
@@ -105,6 +103,15 @@ class Tagger:
         for output, of_batches in zip(self._outputs, parts, strict=True):
             results |= output.name_results(of_batches, found)
         return results
+
+    def inputs(self, columns: Mapping[str, Column] | ak.Array) -> dict[str, Floats]:
+        """The tensors that the network is given, (N, C, P) or (N, C), all rows in one batch.
+
+        Raises:
+            DataError: a column is missing, or does not fit to the others.
+        """
+        found, rows = self._find_all(columns)
+        return {of_input.input.name: of_input.tensor(0, rows) for of_input in found}
 
     # --- what the files say
 
@@ -161,6 +168,13 @@ class Tagger:
         return _Output(item.name, columns, None)
 
     # --- columns
+
+    def _find_all(self, columns: Mapping[str, Column] | ak.Array) -> tuple[list[_Found], int]:
+        """The columns of all inputs, and the number of rows."""
+        found = [self._find(item, columns) for item in self._inputs]
+        rows = self._common_rows(found)
+        self._find_masks(found)
+        return found, rows
 
     def _find(self, item: _Input, columns: Mapping[str, Column] | ak.Array) -> _Found:
         """The columns of one input."""

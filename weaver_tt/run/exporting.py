@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from weaver_tt.config.load import load_config
 from weaver_tt.config.schema import DERIVED_INPUTS, DataConfig
 from weaver_tt.data.loaders import test_loaders
+from weaver_tt.data.raw_rows import raw_column_names
 from weaver_tt.data.statistics.standardize import load_statistics
-from weaver_tt.deploy.export import export_onnx
+from weaver_tt.deploy.export import Export, export_onnx
+from weaver_tt.deploy.folder import check_folder, export_folder
 from weaver_tt.deploy.sample import (
-    Sample,
+    SampleRows,
     check_sample,
     collect_sample,
+    collect_sample_rows,
+    load_raw_sample,
     load_sample,
     random_sample,
     with_derived_inputs,
 )
+from weaver_tt.deploy.targets.registry import TARGETS
+from weaver_tt.engine.device_settings import set_threads
 from weaver_tt.errors import DataError
 from weaver_tt.log import log
+from weaver_tt.network.network import Network
+from weaver_tt.options.export import ExportOptions
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run.class_number import is_open, with_classes_of_network
 from weaver_tt.run.earlier_run import with_remembered_options
@@ -30,9 +40,24 @@ from weaver_tt.run.run_card import load_card
 from weaver_tt.run.sample_rows import first_inputs
 from weaver_tt.run.task import make_run_task
 from weaver_tt.run_files import RunFiles
+from weaver_tt.tasks.base import Task
 
 # what of the run card goes into model.onnx
 CARD_IN_ONNX = ("command", "started", "git", "versions", "seed", "best")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """What is exported: trained networks with their statistics, and rows to compare on.
+
+    ``sample`` is None where there are no rows of the data; ``metadata`` is what the graph keeps.
+    """
+
+    members: list[Network]
+    task: Task
+    config: DataConfig
+    sample: SampleRows | None
+    metadata: dict[str, Any]
 
 
 def run_export(config: DataConfig, options: RunOptions) -> float:
@@ -40,45 +65,136 @@ def run_export(config: DataConfig, options: RunOptions) -> float:
 
     Returns the largest difference to torch.
     """
+    trained = load_trained(config, options, with_raw=False)
+    return export_onnx(
+        trained.members,
+        trained.task,
+        trained.config,
+        str(options.output.export_onnx),
+        opset=options.output.onnx_opset,
+        sample=None if trained.sample is None else trained.sample.tensors,
+        metadata=trained.metadata,
+    )
+
+
+def run_target_export(chosen: ExportOptions) -> float:
+    """``weaver-tt export``: write the folder that a framework reads.
+
+    Returns the largest difference to torch.
+
+    Raises:
+        ConfigError: there is no such network, or the reader would refuse it.
+        OutputError: the folder cannot be written, or does not give torch's numbers.
+    """
+    folder = Path(chosen.output)
+    name = chosen.name or folder.resolve().name
+    target = TARGETS[chosen.target](name)
+    check_folder(folder, target)
+    set_threads(chosen.num_threads)
+    options = options_of_run(chosen)
+    config = load_config(chosen.data_config, chosen.custom_functions)
+    trained = load_trained(config, options, with_raw=True)
+    sample = trained.sample
+    if sample is None:
+        sample = SampleRows(random_sample(trained.config))
+    export = Export(trained.members, trained.task, trained.config, sample.tensors, form=target.form)
+    return export_folder(
+        target,
+        export,
+        sample,
+        folder,
+        opset=chosen.onnx_opset,
+        metadata=trained.metadata,
+    )
+
+
+def options_of_run(chosen: ExportOptions) -> RunOptions:
+    """The options of ``train.py`` that name the same network and files."""
+    options = RunOptions()
+    options.data.data_config = chosen.data_config
+    options.data.data_test = chosen.data_test
+    options.data.custom_functions = chosen.custom_functions
+    options.network.network_config = chosen.network_config
+    options.network.network_option = chosen.network_option
+    options.network.model_prefix = chosen.model_prefix
+    options.train.load_epoch = chosen.load_epoch
+    options.output.plain_weights = chosen.plain_weights
+    return options
+
+
+def load_trained(config: DataConfig, options: RunOptions, with_raw: bool) -> TrainedModel:
+    """The networks of ``--model-prefix``, and rows of ``--data-test`` or those kept with them.
+
+    ``with_raw``: with the columns of the files that the rows are made of.
+
+    Raises:
+        ConfigError: there is no such network.
+        DataError: no row is selected, or the rows that were kept are of another configuration.
+    """
     find_network(options)
     options = with_remembered_options(options)
     model = options.network.model_prefix
-    cpu = torch.device("cpu")
     config = load_statistics(config, model)
-    members = load_members(config, options, cpu)
-    sample: Sample | None
+    members = load_members(config, options, torch.device("cpu"))
     if options.data.data_test:
-        loaders = test_loaders(config, options.data, device=cpu)
-        first_group = next(iter(loaders.values()))
-        sample = collect_sample(first_group.epoch(0))
-        if not sample:
-            raise DataError("--export-onnx: no row of the first group of --data-test is selected")
+        sample: SampleRows | None = sample_of_files(config, options, with_raw)
     else:
-        sample = load_sample(model)
-        if sample:
-            if config.derived_inputs is not None and DERIVED_INPUTS not in sample:
-                log.warning(
-                    "%s: trained without derived_outputs; its sample has no columns of theirs, and "
-                    "is compared with random ones (-t takes others)",
-                    model,
-                )
-            sample = with_derived_inputs(sample, config)
-            check_sample(sample, config, model)
+        sample = sample_of_training(config, model, with_raw)
     if is_open(config, options):
-        rows = first_inputs(sample or random_sample(config))
+        rows = first_inputs(sample.tensors if sample else random_sample(config))
         config = with_classes_of_network(config, members[0], rows)
     task = make_run_task(config, options)
     card = load_card(RunFiles.of(model).run.prefix)
     metadata: dict[str, Any] = {}
-    metadata[COST_IN_ONNX] = asdict(network_cost(members, sample, model))
+    tensors = sample.tensors if sample else None
+    metadata[COST_IN_ONNX] = asdict(network_cost(members, tensors, model))
     if card:
         metadata["training"] = {key: card[key] for key in CARD_IN_ONNX if key in card}
-    return export_onnx(
-        members,
-        task,
-        config,
-        str(options.output.export_onnx),
-        opset=options.output.onnx_opset,
-        sample=sample,
-        metadata=metadata,
-    )
+    return TrainedModel(members, task, config, sample, metadata)
+
+
+def sample_of_files(config: DataConfig, options: RunOptions, with_raw: bool) -> SampleRows:
+    """Rows of the first group of ``--data-test``.
+
+    Raises:
+        DataError: none of its rows is selected.
+    """
+    cpu = torch.device("cpu")
+    loaders = test_loaders(config, options.data, device=cpu, identify=with_raw)
+    first_group = next(iter(loaders.values()))
+    if with_raw:
+        sample = collect_sample_rows(first_group, config)
+    else:
+        sample = SampleRows(collect_sample(first_group.epoch(0)))
+    if not sample.tensors:
+        raise DataError("--data-test: no row of the first group of files is selected")
+    return sample
+
+
+def sample_of_training(config: DataConfig, model: str, with_raw: bool) -> SampleRows | None:
+    """The rows that the training of ``model`` kept; None where it kept none.
+
+    Raises:
+        DataError: they are damaged, or of another configuration.
+    """
+    tensors = load_sample(model)
+    if not tensors:
+        return None
+    if config.derived_inputs is not None and DERIVED_INPUTS not in tensors:
+        log.warning(
+            "%s: trained without derived_outputs; its sample has no columns of theirs, and "
+            "is compared with random ones (-t takes others)",
+            model,
+        )
+    tensors = with_derived_inputs(tensors, config)
+    check_sample(tensors, config, model)
+    raw = (load_raw_sample(model) if with_raw else None) or {}
+    absent = [name for name in raw_column_names(config) if name not in raw]
+    if raw and absent:
+        log.warning(
+            "%s: the columns kept by its training lack %s, which the data YAML now reads (-t takes "
+            "other rows)",
+            model,
+            ", ".join(absent),
+        )
+    return SampleRows(tensors, {} if absent else raw)

@@ -1,0 +1,164 @@
+"""A folder of a target is complete, with proof inside, or is not there."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.deploy.conftest import (
+    DeepSet,
+    event_config,
+    events,
+    jets_config,
+    sample_of,
+    tensors_of,
+    write_target,
+)
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.deploy.sample import SampleRows
+from weaver_tt.errors import ConfigError, OutputError
+from weaver_tt.network.network import Ensemble, Network
+from weaver_tt.tasks.registry import make_task
+
+NETWORK = DeepSet(0, 3, event=2)
+TEXTS = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
+
+
+def numbers(values: Any) -> Any:
+    """What stands in ``golden.json`` as numbers."""
+    if isinstance(values, list):
+        return np.array([TEXTS.get(value, value) for value in values], float)
+    return float(TEXTS.get(values, values))
+
+
+class Sums(nn.Module):
+    """Sums of jets over all slots, which sees how they are padded."""
+
+    def forward(self, jets: Tensor) -> Tensor:
+        return jets[:, :3].sum(2)
+
+
+class First(nn.Module):
+    """The first jet alone, which does not see how the others are padded."""
+
+    def forward(self, jets: Tensor) -> Tensor:
+        return jets[:, :3, 0]
+
+
+def classes_of_jets(pad_mode: str) -> DataConfig:
+    scaled = [["jet_pt", 50, 0.02], ["jet_eta", 0, 1], ["jet_phi", None], ["jet_flavour", None]]
+    return jets_config(
+        inputs={"jets": {"length": 6, "pad_mode": pad_mode, "vars": scaled}},
+        labels={"type": "simple", "value": ["is_a", "is_b", "is_c"]},
+    )
+
+
+@pytest.mark.parametrize("target", ["generic", "fcc", "cmssw"])
+def test_golden_rows_are_what_torch_gives_for_their_columns(tmp_path: Path, target: str) -> None:
+    """Their tensors are made here value by value, of the columns that stand in the file."""
+    golden = write_target(tmp_path / "out", target, event_config(), [NETWORK])
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "model.onnx",
+        "preprocess.json",
+        "golden.json",
+        "README.md",
+    }
+    kinds = Counter(row["kind"] for row in golden["rows"])
+    expected = {"real": 20, "empty": 1}
+    expected |= dict.fromkeys(["over-long", "NaN", "infinity", "sentinel", "a particle twice"], 3)
+    if target == "cmssw":
+        # CMSSW gives zeros, and does not ask the network
+        del expected["empty"]
+        assert set(golden["empty_row"]["outputs"].values()) == {0}
+        assert golden["empty_row"]["columns"]["jet_pt"] == []
+    assert kinds == expected
+    assert golden["missing"] == {}
+    config = event_config()
+    network = Ensemble([Network(NETWORK, list(config.inputs))], make_task(config))
+    for row in golden["rows"]:
+        columns = {name: numbers(values) for name, values in row["columns"].items()}
+        tensors = tensors_of(config, columns)
+        with torch.no_grad():
+            value, _ = network(tensors).joined()
+        found = [numbers(value) for value in row["outputs"].values()]
+        assert np.allclose(found, value[0], rtol=1e-6, atol=1e-6, equal_nan=True)
+        # and so are the tensors, up to the padding
+        prepared = np.array(row["inputs"]["pf_features"])
+        size = prepared.shape[1]
+        assert np.allclose(prepared, tensors["pf_features"][0, :, :size], rtol=1e-6)
+        is_twice = row["kind"] == "a particle twice"
+        assert row["tolerance"]["absolute"] == (5e-5 if is_twice else 1e-5)
+
+
+def test_rows_say_what_was_changed(tmp_path: Path) -> None:
+    golden = write_target(tmp_path / "out", "generic", event_config(), [NETWORK])
+    rows = {row["change"]: row for row in golden["rows"]}
+    assert rows["jet_pt of object 0 is nan"]["columns"]["jet_pt"][0] == "NaN"
+    assert len(rows["objects of 2 rows in jet_pt, jet_eta, jet_phi and 2 more: 7"]) == 6
+    assert golden["column_types"]["jet_pt"] == "float64"
+    assert golden["source"] == "columns of the files"
+
+
+def test_a_model_without_raw_columns_has_them_computed_back(tmp_path: Path) -> None:
+    """From (pt - 50) * 0.02 and the like; the rows are prepared as they were in training."""
+    config = event_config()
+    tensors = sample_of(config, events(40, seed=1)).tensors
+    golden = write_target(tmp_path / "out", "fcc", config, [NETWORK], sample=SampleRows(tensors))
+    assert golden["source"].startswith("variables computed back from prepared tensors")
+    assert len(golden["rows"]) == 36
+    first = golden["rows"][0]
+    # rows without jets are not real ones
+    made = np.array(first["columns"]["jet_pt"])
+    assert len(made) == 1
+    assert made[0] == pytest.approx(events(40, seed=1)[1]["jet_pt"][0], rel=1e-5)
+
+
+def test_wrap_padding_is_refused_where_it_makes_a_difference(tmp_path: Path) -> None:
+    with pytest.raises(
+        OutputError,
+        match=r"row 0 \(real: as it is in the file\): output 'is_a' differs from torch .*"
+        r"column 'jet_pt' of input 'jets' is 0 in slot 1, in training .*trained with pad_mode wrap",
+    ):
+        write_target(tmp_path / "out", "fcc", classes_of_jets("wrap"), [Sums()])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrap_padding_that_the_network_does_not_see_is_exported(tmp_path: Path) -> None:
+    golden = write_target(tmp_path / "out", "fcc", classes_of_jets("wrap"), [First()])
+    assert len(golden["rows"]) >= 30
+
+
+def test_an_earlier_export_stays_where_the_next_one_fails(tmp_path: Path) -> None:
+    write_target(tmp_path / "out", "fcc", event_config(), [NETWORK])
+    before = (tmp_path / "out" / "golden.json").read_text()
+    with pytest.raises(OutputError):
+        write_target(tmp_path / "out", "fcc", classes_of_jets("wrap"), [Sums()])
+    assert (tmp_path / "out" / "golden.json").read_text() == before
+    write_target(tmp_path / "out", "cmssw", event_config(), [NETWORK])
+    assert json.loads((tmp_path / "out" / "golden.json").read_text())["target"] == "cmssw"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(ConfigError, match=r"holds thesis.tex, and is no earlier export"):
+        write_target(tmp_path, "generic", event_config(), [NETWORK])
+    with pytest.raises(ConfigError, match="is a file"):
+        write_target(tmp_path / "thesis.tex", "generic", event_config(), [NETWORK])
+
+
+def test_the_page_names_inputs_outputs_metrics_and_origin(tmp_path: Path) -> None:
+    training = {"training": {"best": [{"loss": 0.25}], "command": "train.py -i x", "seed": 3}}
+    write_target(tmp_path / "out", "cmssw", event_config(), [NETWORK], metadata=training)
+    page = (tmp_path / "out" / "README.md").read_text()
+    assert "| jet_pt | a column | 50 | 0.02 | -5 to 5 | 0 |" in page
+    assert "- `is_b`: probability of the class" in page
+    assert "- `met_of_b`: `met * is_b`" in page
+    assert "metrics of the best epoch: loss 0.25" in page
+    assert "- command: `train.py -i x`" in page
+    assert "20 real, 3 over-long, 3 NaN" in page

@@ -1,0 +1,71 @@
+"""``weaver-tt export``: from a training to a folder that says what it is."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from weaver_tt import cli
+from weaver_tt.run_files import RunFiles
+
+
+def export(run, *flags: object) -> int:
+    usual = ["-m", run.prefix, "-c", run.folder / "data.yaml", "-n", run.folder / "net.py"]
+    return cli.main(["export", *map(str, [*usual, "-o", run.folder / "out", *flags])])
+
+
+def golden(run) -> dict:
+    return json.loads((run.folder / "out" / "golden.json").read_text())
+
+
+@pytest.fixture
+def trained(small_run):
+    """A network of 3 hidden nodes by default, trained with 4."""
+    assert small_run("-o", "hidden", 4) == 0
+    return small_run
+
+
+def test_the_rows_that_the_training_kept_are_the_proof(trained):
+    assert export(trained, "--target", "fcc") == 0
+    content = golden(trained)
+    assert content["target"] == "fcc"
+    assert content["source"] == "columns of the files"
+    # 20 rows of two columns; what has no objects has no kinds of them
+    assert len(content["rows"]) >= 30
+    assert content["missing"] == {
+        "over-long": "no column of the inputs has objects",
+        "a particle twice": "no column of the inputs has objects",
+        "empty": "no input has objects",
+    }
+    page = (trained.folder / "out" / "README.md").read_text()
+    assert page.startswith("# out: an export for the reader of FCCAnalyses and key4hep")
+    assert "metrics of the best epoch" in page
+    # a prediction with the folder takes the statistics from it
+    files = RunFiles.of(trained.folder / "out" / "model.onnx")
+    assert files.auto_yaml.is_file()
+    flags = ["-m", trained.folder / "out" / "model.onnx", "--predict", "-t"]
+    flags += [trained.folder / "jets.parquet", "--predict-output", trained.folder / "p.parquet"]
+    assert trained(*flags) == 0
+
+
+def test_other_files_are_the_proof_where_they_are_named(trained):
+    RunFiles(str(trained.prefix)).raw_sample.unlink()
+    assert export(trained, "-t", trained.folder / "jets.parquet") == 0
+    assert golden(trained)["source"] == "columns of the files"
+    assert export(trained) == 0
+    assert golden(trained)["source"].startswith("variables computed back")
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_before_the_network_is_looked_for(
+    small_run, capsys
+):
+    (small_run.folder / "out").write_text("")
+    assert export(small_run) == 1
+    assert "is a file; expected a folder" in capsys.readouterr().err
+
+
+def test_names_of_targets_are_checked(small_run, capsys):
+    with pytest.raises(SystemExit):
+        export(small_run, "--target", "fccc")
+    assert "invalid choice: 'fccc'" in capsys.readouterr().err
+    assert not Path(small_run.folder / "out").exists()

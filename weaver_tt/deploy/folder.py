@@ -1,0 +1,196 @@
+"""Write the folder of an export target: complete, with the proof inside, or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from weaver_tt.deploy.changed_rows import EMPTY
+from weaver_tt.deploy.export import Export
+from weaver_tt.deploy.golden import (
+    Golden,
+    GoldenMaker,
+    GoldenRow,
+    check_rows,
+    column_types,
+    columns_from_tensors,
+    golden_text,
+    numbers_for_json,
+    row_for_json,
+)
+from weaver_tt.deploy.readme import readme_text
+from weaver_tt.deploy.sample import SampleRows
+from weaver_tt.deploy.targets.base import Target, mask_refusals, wrap_refusals
+from weaver_tt.errors import ConfigError, OutputError
+from weaver_tt.log import log
+from weaver_tt.system.wording import counted
+
+GOLDEN = "golden.json"
+README = "README.md"
+
+FROM_FILES = "columns of the files"
+FROM_TENSORS = (
+    "variables computed back from prepared tensors: the training kept no columns of its files"
+)
+
+
+def export_folder(
+    target: Target,
+    export: Export,
+    sample: SampleRows,
+    folder: Path,
+    *,
+    opset: int,
+    metadata: Mapping[str, Any],
+) -> float:
+    """Write ``export`` as ``target`` reads it to ``folder``; returns the largest difference.
+
+    ``sample`` are rows of the data, ``metadata`` is what else the graph keeps. An earlier export in
+    the folder is replaced.
+
+    Raises:
+        ConfigError: the folder holds something else, or the reader would refuse the network.
+        OutputError: the graph cannot be written, or the reader's numbers differ from torch.
+    """
+    check_folder(folder, target)
+    _refuse(target, export.config, target.refusals(export, opset))
+    golden = make_golden(export, sample)
+    found = list(wrap_refusals(target, export.config, golden))
+    if target.replaces_masks:
+        found += mask_refusals(target, export.config, golden)
+    _refuse(target, export.config, found)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # on the same disk, so that the finished folder only has to be renamed
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as space:
+            part = Path(space) / "export"
+            part.mkdir()
+            difference = target.write(part, export, opset, metadata)
+            text = check_golden(target, export, golden, part, folder)
+            (part / GOLDEN).write_text(text)
+            (part / README).write_text(readme_text(target, export, golden, metadata))
+            earlier = Path(space) / "earlier"
+            if folder.exists():
+                os.replace(folder, earlier)
+            try:
+                os.replace(part, folder)
+            except OSError:
+                if earlier.exists():
+                    os.replace(earlier, folder)
+                raise
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    log.info("%s: for %s, with %s of proof in %s", folder, target.title, _count(golden), GOLDEN)
+    return difference
+
+
+def _count(golden: Golden) -> str:
+    return counted(len(golden.rows) + len(golden.empty), "row")
+
+
+def check_folder(folder: Path, target: Target) -> None:
+    """Check that ``folder`` is not there, empty, or an earlier export.
+
+    Raises:
+        ConfigError: it holds something else, which would be lost.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ConfigError(f"-o {folder}: is a file; expected a folder for the export")
+    present = {path.name for path in folder.iterdir()}
+    if present and not {GOLDEN, README} <= present:
+        shown = ", ".join(sorted(present)[:5])
+        raise ConfigError(
+            f"-o {folder}: holds {shown}, and is no earlier export; an export replaces the whole "
+            "folder: name one that is empty or not there"
+        )
+
+
+def _refuse(target: Target, config: Any, reasons: list[str]) -> None:
+    """Raise ConfigError for what the reader of a target would refuse, all of it."""
+    if reasons:
+        listed = "".join(f"\n  {reason}" for reason in reasons)
+        raise ConfigError(
+            f"{config.source}: --target {target.name}: {target.title} cannot read it:{listed}"
+        )
+
+
+def make_golden(export: Export, sample: SampleRows) -> Golden:
+    """The golden rows of an export, from raw columns or, without these, from the tensors.
+
+    Raises:
+        DataError: the columns are not those of the configuration.
+    """
+    raw = sample.raw
+    config = export.config
+    source = FROM_FILES
+    if not raw:
+        raw, config = columns_from_tensors(sample.tensors, config)
+        source = FROM_TENSORS
+    names = export.graph.values
+    if export.graph.per_object:
+        # without the spreads, which are outputs of their own
+        names = list(export.task.value_names)
+    return GoldenMaker(export.reference, config, names)(raw, source)
+
+
+def check_golden(target: Target, export: Export, golden: Golden, part: Path, folder: Path) -> str:
+    """Let the target compute the golden rows in ``part``; returns the text of ``golden.json``.
+
+    Raises:
+        OutputError: it does not give torch's numbers; names row, output and column.
+    """
+    read = target.open_reader(part, export)
+    variables = {name: group.names for name, group in export.config.batch_groups.items()}
+    rows = list(golden.rows)
+    if target.empty_outputs is None:
+        rows += golden.empty
+    rows = [with_names_of(target, row) for row in rows]
+    try:
+        tensors = check_rows(rows, read, variables, str(folder))
+    except OutputError as error:
+        wrapped = [name for name, group in export.config.inputs.items() if group.pad_mode == "wrap"]
+        if not wrapped:
+            raise
+        raise OutputError(
+            f"{error}; {', '.join(wrapped)}: trained with pad_mode wrap, {target.title} pads with "
+            "constants"
+        ) from error
+    head: dict[str, Any] = {
+        "format": 1,
+        "target": target.name,
+        "source": golden.source,
+        "column_types": column_types(rows[0].columns),
+        "missing": dict(golden.missing),
+        "empty_row": _describe_empty(target, golden),
+    }
+    return golden_text(
+        head, [row_for_json(row, made) for row, made in zip(rows, tensors, strict=True)]
+    )
+
+
+def with_names_of(target: Target, row: GoldenRow) -> GoldenRow:
+    """The row with its outputs as the target calls them."""
+    return replace(
+        row,
+        outputs={target.output_name(name): values for name, values in row.outputs.items()},
+        scales={target.output_name(name): values for name, values in row.scales.items()},
+    )
+
+
+def _describe_empty(target: Target, golden: Golden) -> dict[str, Any]:
+    """What the target gives for a row without objects."""
+    if target.empty_outputs is not None:
+        names = [target.output_name(name) for name in golden.rows[0].outputs]
+        content: dict[str, Any] = {"outputs": dict.fromkeys(names, target.empty_outputs)}
+        for row in golden.empty[:1]:
+            content["columns"] = {name: numbers_for_json(one) for name, one in row.columns.items()}
+        return {**content, "why": f"{target.title} does not call the network for it"}
+    if golden.empty:
+        return {"why": f"the network is called with padding alone: see the row of kind {EMPTY}"}
+    return {"why": golden.missing.get(EMPTY, "")}

@@ -1,0 +1,38 @@
+"""CMSSW: ``ParticleNetConstructor`` and ``ONNXRuntime``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from weaver_tt.deploy.export import Export, GraphForm
+from weaver_tt.deploy.golden import RowReader
+from weaver_tt.deploy.targets.base import Target, pad_refusals, single_output_refusals
+from weaver_tt.deploy.targets.reader import FrameworkReader
+
+
+class Cmssw(Target):
+    """As many objects as the jet has, where the network takes that; one output (N, K)."""
+
+    name = "cmssw"
+    title = "CMSSW"
+    form = GraphForm(scalars_have_axis=True, lengths="min_and_max")
+    empty_outputs = 0.0
+
+    def refusals(self, export: Export, opset: int) -> list[str]:
+        """Several outputs, those of objects, and padding outside of the bounds."""
+        found = super().refusals(export, opset)
+        found += single_output_refusals(self, export)
+        found += pad_refusals(self, export.config)
+        return found
+
+    def open_reader(self, folder: Path, export: Export) -> RowReader:
+        """Its arithmetic, one jet a call."""
+        return FrameworkReader(folder, masks_are_ones=False)
+
+    def usage(self) -> str:
+        """In CMSSW."""
+        return (
+            "CMSSW: `preprocess.json` is read by `btagbtvdeep::ParticleNetConstructor`, "
+            "`model.onnx` by `cms::Ort::ONNXRuntime`. For a jet without constituents CMSSW writes "
+            "zeros and does not call the network."
+        )

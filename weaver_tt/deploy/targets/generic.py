@@ -1,0 +1,49 @@
+"""For Python and the C++ library of this project: any number of rows and objects, all outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from weaver_tt.deploy.export import Export, GraphForm
+from weaver_tt.deploy.golden import ReaderResult, RowReader, Values
+from weaver_tt.deploy.tagger import Tagger
+from weaver_tt.deploy.targets.base import Target
+
+
+class Generic(Target):
+    """``weaver_tt.deploy.Tagger`` and ``cpp/``."""
+
+    name = "generic"
+    title = "Tagger"
+    form = GraphForm()
+
+    def open_reader(self, folder: Path, export: Export) -> RowReader:
+        """The Tagger, one row a call."""
+        return TaggerReader(folder)
+
+    def usage(self) -> str:
+        """In Python and in C++."""
+        return (
+            "Python: `weaver_tt.deploy.Tagger(FOLDER)(columns)`; C++: `weaver_tt::Model(FOLDER)` "
+            "of `cpp/`, and `golden_check FOLDER` replays golden.json."
+        )
+
+
+class TaggerReader:
+    """A Tagger called with one row."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tagger = Tagger(folder)
+
+    def __call__(self, columns: Values) -> ReaderResult:
+        """The outputs of a row with these variables, () or (n,) each."""
+        given = {}
+        for name in self.tagger.column_names:
+            values = np.asarray(columns[name])
+            given[name] = (values, np.array([0, len(values)])) if values.ndim else values[None]
+        outputs = {}
+        for name, values in self.tagger(given).items():
+            outputs[name] = np.asarray(values[0])
+        return ReaderResult(outputs, dict(self.tagger.inputs(given)))

@@ -1,0 +1,10 @@
+"""The export targets by name."""
+
+from __future__ import annotations
+
+from weaver_tt.deploy.targets.base import Target
+from weaver_tt.deploy.targets.cmssw import Cmssw
+from weaver_tt.deploy.targets.fcc import Fcc
+from weaver_tt.deploy.targets.generic import Generic
+
+TARGETS: dict[str, type[Target]] = {target.name: target for target in (Generic, Fcc, Cmssw)}
