@@ -4,8 +4,6 @@ import types
 
 import awkward as ak
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 
 from weaver_tt.expressions.evaluate import evaluate, parse_expression
@@ -190,52 +188,6 @@ def test_what_acts_on_flat_arrays_gives_the_values_of_the_function_itself(entry)
 def test_every_function_with_another_flat_function_is_tried_above():
     others = [entry for entry in REGISTRY if entry.flat not in (None, entry.value)]
     assert {entry.names[0] for entry in others} <= FLAT_ARGUMENTS.keys()
-
-
-AWKWARD_VALUES = [-np.inf, -2.5, -1.5, -1, -0.5, 0, 0.3, 0.5, 1, 1.5, 2.5, 3, np.inf, np.nan]
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [entry for entry in REGISTRY if entry.onnx is not None],
-    ids=lambda entry: entry.names[0],
-)
-def test_the_operator_of_onnx_computes_the_same(entry):
-    first, second = (
-        grid.ravel() for grid in np.meshgrid(*2 * [np.array(AWKWARD_VALUES, np.float32)])
-    )
-    if entry.onnx == "Where":
-        arguments = [first > 0, first, second]
-    else:
-        arguments = [first, second][: entry.value.nin]
-    with np.errstate(all="ignore"):
-        expected = ak.to_numpy(entry.value(*arguments))
-    found = run_operator(entry.onnx, arguments, expected.dtype)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-
-
-def run_operator(operator, arguments, dtype):
-    """What ONNX Runtime makes of the arguments with one operator."""
-    names = [f"x{number}" for number in range(len(arguments))]
-    inputs = [
-        onnx.helper.make_tensor_value_info(
-            name, onnx.helper.np_dtype_to_tensor_dtype(values.dtype), values.shape
-        )
-        for name, values in zip(names, arguments, strict=True)
-    ]
-    output = onnx.helper.make_tensor_value_info(
-        "y", onnx.helper.np_dtype_to_tensor_dtype(dtype), None
-    )
-    graph = onnx.helper.make_graph(
-        [onnx.helper.make_node(operator, names, ["y"])], "one", inputs, [output]
-    )
-    model = onnx.helper.make_model(
-        graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9
-    )
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    return session.run(None, dict(zip(names, arguments, strict=True)))[0]
 
 
 @pytest.mark.parametrize("alias", ["mass", "m", "M"])

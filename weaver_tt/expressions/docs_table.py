@@ -1,6 +1,6 @@
-"""The table of functions in the docs, made from the registry.
+"""The tables of functions in the docs, made from the registry.
 
-``python -m weaver_tt.expressions.docs_table docs/data-yaml.md`` renews it in that file.
+``python -m weaver_tt.expressions.docs_table docs/data-yaml.md docs/onnx.md`` renews them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from weaver_tt.expressions.graph_form import how_in_graph
 from weaver_tt.expressions.registry import REGISTRY, Function
 
 BEGIN = "<!-- begin: made by python -m weaver_tt.expressions.docs_table -->"
+GRAPH_BEGIN = "<!-- begin graph: made by python -m weaver_tt.expressions.docs_table -->"
 END = "<!-- end -->"
 SHORT_PREFIXES = ("np", "ak", "math", "ak.JaggedArray", "x", "p4", "")
 """What names are shown with; ``numpy.`` and ``awkward.`` are other spellings of the same."""
@@ -28,15 +30,24 @@ def functions_table() -> str:
     return "\n".join(lines)
 
 
+def graph_table() -> str:
+    """Which functions a graph of raw columns has, and how; neighbours of one kind share a row."""
+    lines = ["| function | in a graph of raw columns |", "|---|---|"]
+    for how, entries in groupby(REGISTRY, how_in_graph):
+        lines.append(f"| {_names_cell(list(entries))} | {how} |")
+    return "\n".join(lines)
+
+
 def with_table(text: str) -> str:
     """A page of the docs with the table between its two marks renewed.
 
     Raises:
         ValueError: a mark is missing.
     """
-    before, _ = text.split(BEGIN)
+    begin, make = (GRAPH_BEGIN, graph_table) if GRAPH_BEGIN in text else (BEGIN, functions_table)
+    before, _ = text.split(begin)
     _, after = text.split(END)
-    return f"{before}{BEGIN}\n{functions_table()}\n{END}{after}"
+    return f"{before}{begin}\n{make()}\n{END}{after}"
 
 
 def _row_of(entry: Function) -> tuple[str, str]:

@@ -198,6 +198,21 @@ def evaluate(expression: Expression, table: Table) -> Any:
     return result
 
 
+def evaluate_nodes(expression: Expression, table: Table) -> dict[ast.expr, Any]:
+    """The value of each node of an expression that has one, as it stands while it is evaluated.
+
+    Numbers, (R,) arrays, JaggedColumns or other arrays.
+
+    Raises:
+        DataError: a column is missing, or the shapes do not fit.
+    """
+    functions = known_functions(expression.functions_file)
+    found: dict[ast.expr, Any] = {}
+    with np.errstate(all="ignore"):
+        _NotingEvaluation(table, functions, expression.source, found).value(expression.tree)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Evaluation:
     """Evaluates the nodes of one checked tree on one table."""
@@ -476,6 +491,20 @@ class _Evaluation:
             part = ast.unparse(node)
             message = _first_line(error)
             raise DataError(f"expression {self.source!r}: in {part}: {message}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _NotingEvaluation(_Evaluation):
+    """The same, which notes what it finds."""
+
+    found: dict[ast.expr, Any]
+
+    def value(self, node: ast.expr | None) -> Any:
+        """See :class:`_Evaluation`."""
+        value = _Evaluation.value(self, node)
+        if node is not None:
+            self.found[node] = value
+        return value
 
 
 def _as_lists(array: Any) -> Any:

@@ -20,6 +20,8 @@ import awkward as ak
 import numpy as np
 
 from weaver_tt.expressions import helpers, methods, momentum, signed
+from weaver_tt.expressions.graph_functions import form_of
+from weaver_tt.expressions.graph_values import GraphForm
 from weaver_tt.expressions.row_rules import (
     AlongAxis,
     ByValue,
@@ -44,9 +46,10 @@ class Function:
     ``rows``: how it keeps the rows of the table apart; None for constants, which have none.
     ``flat``: where each value of the result depends only on the values at the same place, what
     computes it on flat arrays, as fast as numpy; None for all others.
-    ``onnx``: the operator of ONNX that computes the same of float tensors, where there is one.
-    ``tensor``: the function of torch that does, where expressions that are computed inside a
-    network may call it (see :mod:`weaver_tt.expressions.tensor_form`).
+    ``graph``: how a graph of ONNX computes it of raw columns; None where it does not (see
+    :mod:`weaver_tt.expressions.graph_form`).
+    ``tensor``: the function of torch that computes the same of float tensors, where expressions
+    that are computed inside a network may call it (see :mod:`weaver_tt.expressions.tensor_form`).
     """
 
     names: tuple[str, ...]
@@ -54,7 +57,7 @@ class Function:
     doc: str
     rows: RowRule | None
     flat: Callable[..., Any] | None = None
-    onnx: str | None = None
+    graph: GraphForm | None = None
     tensor: str | None = None
 
     @property
@@ -72,12 +75,17 @@ def _add(
     doc: str,
     rows: RowRule | None,
     flat: Callable[..., Any] | None = None,
-    onnx: str | None = None,
     tensor: str | None = None,
 ) -> None:
     """Add one entry; see ``Function`` for what it consists of."""
     entry = Function(
-        names=names, value=value, doc=doc, rows=rows, flat=flat, onnx=onnx, tensor=tensor
+        names=names,
+        value=value,
+        doc=doc,
+        rows=rows,
+        flat=flat,
+        graph=form_of(value),
+        tensor=tensor,
     )
     _entries.append(entry)
 
@@ -92,13 +100,11 @@ def _add_members(
 ) -> None:
     """Add members of a module as they are; names that an older release lacks are left out.
 
-    ``prefixes`` are the module's names in expressions. ``members`` are names, ``name:Operator``
-    with the operator of ONNX, or ``name:Operator:function`` with the function of torch as well.
-    With ``is_flat`` they compute flat arrays too, value by value.
+    ``prefixes`` are the module's names in expressions. ``members`` are names, or ``name:function``
+    with the function of torch. With ``is_flat`` they compute flat arrays too, value by value.
     """
     for text in members.split():
-        name, _, others = text.partition(":")
-        operator, _, tensor = others.partition(":")
+        name, _, tensor = text.partition(":")
         if not hasattr(module, name):
             continue
         value = getattr(module, name)
@@ -108,7 +114,6 @@ def _add_members(
             doc=doc,
             rows=rows,
             flat=value if is_flat else None,
-            onnx=operator or None,
             tensor=tensor or None,
         )
 
@@ -131,39 +136,37 @@ def _astype(content: Any, to: Any) -> Any:
 
 _by_value(
     "arithmetic, as with the operators",
-    """add:Add subtract:Sub multiply:Mul divide:Div true_divide:Div floor_divide power:Pow
-    float_power positive:Identity negative:Neg reciprocal:Reciprocal square""",
+    """add subtract multiply divide true_divide floor_divide power
+    float_power positive negative reciprocal square""",
 )
 _by_value(
     "remainders, integer and fractional parts", "remainder mod fmod divmod modf frexp gcd lcm"
 )
 _by_value(
     "exponentials, logarithms, roots",
-    """exp:Exp:exp exp2 expm1 log:Log:log log2 log10 log1p logaddexp logaddexp2 sqrt:Sqrt cbrt
+    """exp:exp exp2 expm1 log:log log2 log10 log1p logaddexp logaddexp2 sqrt cbrt
     hypot""",
 )
 _by_value(
     "trigonometric functions; radians and degrees",
-    """sin:Sin cos:Cos tan:Tan arcsin:Asin arccos:Acos arctan:Atan arctan2
+    """sin cos tan arcsin arccos arctan arctan2
     deg2rad radians rad2deg degrees""",
 )
 _by_value(
     "hyperbolic functions",
-    "sinh:Sinh cosh:Cosh tanh:Tanh arcsinh:Asinh arccosh:Acosh arctanh:Atanh",
+    "sinh cosh tanh arcsinh arccosh arctanh",
 )
-_by_value(
-    "absolute value and sign", "abs:Abs absolute:Abs fabs:Abs sign:Sign signbit copysign heaviside"
-)
-_by_value("rounding", "ceil:Ceil floor:Floor rint:Round trunc fix")
+_by_value("absolute value and sign", "abs absolute fabs sign signbit copysign heaviside")
+_by_value("rounding", "ceil floor rint trunc fix")
 _by_value("rounding to a number of decimals", "around round")
-_by_value("the larger or smaller of two values", "maximum:Max minimum:Min fmax fmin")
+_by_value("the larger or smaller of two values", "maximum minimum fmax fmin")
 _by_value(
     "comparisons",
-    """equal:Equal not_equal less:Less less_equal:LessOrEqual greater:Greater
-    greater_equal:GreaterOrEqual""",
+    """equal not_equal less less_equal greater
+    greater_equal""",
 )
 _by_value("whether values are close", "isclose")
-_by_value("whether values are finite", "isfinite isinf:IsInf isnan:IsNaN isneginf isposinf")
+_by_value("whether values are finite", "isfinite isinf isnan isneginf isposinf")
 _by_value(
     "logical and bitwise operations",
     """logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor
@@ -182,7 +185,7 @@ _add(
 _numpy(
     "one of two values: `np.where(condition, yes, no)`",
     ByValue(least=3),
-    "where:Where:where",
+    "where:where",
     is_flat=True,
 )
 _numpy(
@@ -278,7 +281,6 @@ _add(
     doc="one of two values: `ak.where(condition, yes, no)`",
     rows=ByValue(least=3),
     flat=np.where,
-    onnx="Where",
     tensor="where",
 )
 _add(
@@ -400,7 +402,6 @@ _add(
     doc="absolute value of each value",
     rows=ByValue(),
     flat=np.absolute,
-    onnx="Abs",
 )
 _add("round", value=np.round, doc="each value rounded", rows=ByValue(), flat=np.round)
 _add("len", value=len, doc="length of a list", rows=ListsOnly())

@@ -1,0 +1,87 @@
+"""The second evaluation follows the tree and the types of the first, and refuses with a caret."""
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from tests.expressions.graph_runs import run_in_graph
+from weaver_tt.errors import ConfigError
+from weaver_tt.expressions.evaluate import evaluate, parse_expression
+
+TABLE = {
+    "x": ak.Array([[1.5, -2.0, 0.25], [], [4.0]]),
+    "k": ak.Array([[1, 2, 3], [], [-7]]),
+    "m": np.array([2.0, 3.0, -1.0], np.float32),
+    "event": np.array([2**63 + 1, 5, 9], np.uint64),
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x + m",
+        "x * 2 - k / 3",
+        "-x // 2 + k % 4",
+        "0 < x < m",
+        "(x > 0) & ~(k == 2)",
+        "np.where(x > m, x, k)",
+        "ak.sum(x * k, axis=1) + m",
+        "x / ak.sum(x, axis=1)",
+        "(x > 0).sum() / x.counts",
+        "np.divmod(k, 2)[1] * x",
+        "sum([x, k, 1.5])",
+        "x - np.log(10)",
+        "np.float32(2) * m",
+        "event - 3",
+        "event + 1",
+        "event * 1.0",
+    ],
+)
+def test_numbers_types_and_lists_are_those_of_the_first_evaluation(text):
+    expected = evaluate(parse_expression(text, "test"), TABLE)
+    found = run_in_graph(text, TABLE)
+    assert ak.Array(found).type == ak.Array(expected).type
+    # NaN is NaN
+    assert repr(ak.to_list(found)) == repr(ak.to_list(expected))
+
+
+def test_the_caret_stands_under_the_part_at_fault():
+    with pytest.raises(ConfigError) as caught:
+        run_in_graph("x + np.sort(x, axis=1) * 2", TABLE)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("test.yaml: new_variables.x: np.sort cannot be computed in a graph")
+    assert lines[1] == "  x + np.sort(x, axis=1) * 2"
+    assert lines[2] == "      ^^^^^^^^^^^^^^^^^^"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("x[k > 1]", "takes some of the objects"),
+        ("ak.max(x, axis=1)", "cannot be computed in a graph"),
+        ("2 ** abs(k)", "constant exponents"),
+        ("k & k", "may be a constant"),
+        ("event % 10", "x.astype"),
+        ("event < k", "64 bits meet"),
+        ("np.gcd(k, 2)", "it needs a loop"),
+        ("np.add(x, 1, dtype='float32')", "'dtype' cannot be given"),
+        ("ak.sum(x, axis=-2)", "axis"),
+    ],
+)
+def test_what_has_no_form_is_refused_with_its_reason(text, reason):
+    with pytest.raises(ConfigError, match=reason):
+        run_in_graph(text, TABLE)
+
+
+def test_functions_of_the_users_own_are_refused(tmp_path):
+    from weaver_tt.expressions.graph_form import compute_in_graph
+    from weaver_tt.expressions.graph_functions import form_of
+    from weaver_tt.expressions.graph_values import Graph, GraphValue
+
+    own = tmp_path / "own.py"
+    own.write_text("def double(x):\n    return 2 * x\n")
+    expression = parse_expression("double(m)", "test", str(own))
+    graph = Graph(form_of)
+    columns = {"m": GraphValue(graph, "m", TABLE["m"].dtype)}
+    with pytest.raises(ConfigError, match=r"double is a function of your own"):
+        compute_in_graph(expression, graph, columns, TABLE, "test")

@@ -1,0 +1,286 @@
+"""Expressions inside of a graph of ONNX: the second evaluation of the same tree.
+
+The types are those of the first one, which is run on a few rows of ones: what each node gives
+there, the graph gives, converted where ONNX would choose another type. What a graph cannot compute
+is refused, with a caret under it.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from weaver_tt.errors import ConfigError, WeaverError, nearest
+from weaver_tt.expressions import helpers
+from weaver_tt.expressions.calls import module_of, reads_columns
+from weaver_tt.expressions.custom_functions import is_custom_function, known_functions
+from weaver_tt.expressions.elementwise import JaggedColumn
+from weaver_tt.expressions.evaluate import Expression, Table, evaluate_nodes
+from weaver_tt.expressions.grammar import with_caret
+from weaver_tt.expressions.graph_functions import REASONS, form_of
+from weaver_tt.expressions.graph_values import Graph, GraphFormError, GraphValue
+from weaver_tt.expressions.momentum import coordinate
+from weaver_tt.expressions.operators import BINARY, COMPARISON, UNARY
+from weaver_tt.expressions.registry import (
+    ATTRIBUTES,
+    METHODS,
+    MODULES,
+    MOMENTUM_CALLS,
+    MOMENTUM_COORDINATES,
+    REGISTRY,
+    Function,
+)
+from weaver_tt.expressions.row_rules import ConstantsOnly
+
+ALLOWED = (
+    "what a graph can compute is in the table of docs/onnx.md; a column of this name in the files "
+    "can be anything"
+)
+
+MOMENTUM_MAKERS = (
+    helpers._p4_from_pxpypze,
+    helpers._p4_from_ptetaphie,
+    helpers._p4_from_ptetaphim,
+)
+MOMENTUM_SUM = ("px", "py", "pz", "energy")
+
+_SPELLINGS = [name for entry in REGISTRY if entry.graph for name in entry.names]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphMomenta:
+    """Four-momenta as their coordinates; what else is asked of them follows from these."""
+
+    parts: Mapping[str, Any]
+
+    @property
+    def fields(self) -> list[str]:
+        """The coordinates that there are."""
+        return list(self.parts)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.parts[name]
+
+
+def compute_in_graph(
+    expression: Expression,
+    graph: Graph,
+    columns: Mapping[str, GraphValue],
+    examples: Table,
+    where: str,
+) -> GraphValue:
+    """An expression of ``columns`` as a value of the graph.
+
+    ``examples`` are columns of the same types, with a few rows; ``where``: file and key, for
+    messages.
+
+    Raises:
+        ConfigError: some part cannot be computed in a graph, with a caret under it; or it does not
+            fit the types of the columns.
+    """
+    tree = expression.tree
+    if isinstance(tree, ast.Name) and tree.id in columns:
+        # a column alone is handed on as it is, of whatever type
+        return columns[tree.id]
+    try:
+        found = evaluate_nodes(expression, examples)
+    except WeaverError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return _GraphEvaluation(expression, graph, columns, found, where).column(tree)
+
+
+@dataclass(frozen=True, slots=True)
+class _GraphEvaluation:
+    """Writes the nodes of one tree; ``found`` is what the first evaluation gave for each."""
+
+    expression: Expression
+    graph: Graph
+    columns: Mapping[str, GraphValue]
+    found: Mapping[ast.expr, Any]
+    where: str
+
+    def refusal(self, node: Any, why: str) -> ConfigError:
+        """The error for a part: why not, and a caret under it."""
+        shown = with_caret(self.expression.source, node.col_offset, node.end_col_offset)
+        return ConfigError(f"{self.where}: {why}\n{shown}\n{ALLOWED}")
+
+    def column(self, node: ast.expr) -> GraphValue:
+        """A node that must be a column of numbers."""
+        value = self.value(node)
+        if isinstance(value, GraphValue):
+            return value
+        if _is_number(value):
+            return self.graph.constant(value, np.asarray(value).dtype)
+        raise self.refusal(node, f"{ast.unparse(node)} is no column of numbers in a graph")
+
+    def value(self, node: ast.expr) -> Any:
+        """The value of a node.
+
+        A GraphValue, a tuple of them, four-momenta; of a constant, what it is.
+        """
+        if not reads_columns(node) or _is_number(self.found.get(node)):
+            return self.found[node]
+        match node:
+            case ast.Name(id=name):
+                dtype = self.dtypes(node)[0]
+                return self.graph.cast(self.columns[name], dtype)
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                return [self.value(element) for element in elements]
+            case ast.BinOp(left=left, op=op, right=right):
+                operands = [self.value(left), self.value(right)]
+                if all(isinstance(operand, GraphMomenta) for operand in operands):
+                    return _sum_of_momenta(*operands)
+                return self.compute(node, BINARY[type(op)].of_columns, operands)
+            case ast.UnaryOp(op=op, operand=operand):
+                return self.compute(node, UNARY[type(op)].of_columns, [self.value(operand)])
+            case ast.Compare():
+                return self.compare(node)
+            case ast.Call():
+                return self.call(node)
+            case ast.Attribute(value=owner, attr=name):
+                if name in ATTRIBUTES:
+                    return self.compute(node, ATTRIBUTES[name], [self.value(owner)])
+                return self.of_momenta(node, MOMENTUM_COORDINATES[name], [self.value(owner)])
+            case ast.Subscript(value=owner):
+                parts = self.value(owner)
+                index = self.found.get(node.slice)
+                if isinstance(parts, tuple) and isinstance(index, int):
+                    return parts[index]
+                raise self.refusal(
+                    node, f"{ast.unparse(node)} takes some of the objects of a row; a graph cannot"
+                )
+        raise self.refusal(node, f"{ast.unparse(node)} cannot be computed in a graph")
+
+    def compare(self, node: ast.Compare) -> Any:
+        """A comparison; ``0 < x < 5`` is ``(0 < x) & (x < 5)``."""
+        values = [self.value(part) for part in (node.left, *node.comparators)]
+        passed = None
+        for test, left, right in zip(node.ops, values, values[1:], strict=False):
+            one = self.compute(node, COMPARISON[type(test)], [left, right])
+            passed = one if passed is None else passed & one
+        return passed
+
+    def call(self, node: ast.Call) -> Any:
+        """A function or method of columns or four-momenta."""
+        operands = [self.value(part) for part in node.args]
+        named = {str(part.arg): self.value(part.value) for part in node.keywords}
+        match node.func:
+            case ast.Attribute(value=owner, attr=name) if module := module_of(owner):
+                function = MODULES[module][name]
+            case ast.Attribute(value=owner, attr=name):
+                operands.insert(0, self.value(owner))
+                if name in MOMENTUM_CALLS:
+                    return self.of_momenta(node, MOMENTUM_CALLS[name], [*operands, *named.values()])
+                function = METHODS[name]
+            case ast.Name(id=name):
+                functions = known_functions(self.expression.functions_file)
+                if is_custom_function(name, functions):
+                    raise self.refusal(node, f"{name} is a function of your own, in Python")
+                function = functions[name]
+        if function in MOMENTUM_MAKERS:
+            bound = inspect.signature(function).bind(*operands, **named)
+            return self.momenta(bound.arguments)
+        return self.compute(node, function, operands, named)
+
+    def compute(
+        self,
+        node: ast.expr,
+        function: Any,
+        operands: Sequence[Any],
+        named: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """A function value by value, with results of the types of the first evaluation.
+
+        Raises:
+            ConfigError: a graph cannot compute it.
+        """
+        shown = ast.unparse(node.func) if isinstance(node, ast.Call) else ast.unparse(node)
+        if form_of(function) is None:
+            reason = f": {REASONS[function]}" if function in REASONS else ""
+            hint = nearest(shown, _SPELLINGS) if isinstance(node, ast.Call) else ""
+            why = f"{shown} cannot be computed in a graph{reason}; {hint}".rstrip("; ")
+            raise self.refusal(node, why)
+        dtypes = self.dtypes(node)
+        try:
+            return self.graph.compute(function, operands, named or {}, dtypes)
+        except GraphFormError as error:
+            raise self.refusal(node, f"{shown} cannot be computed in a graph: {error}") from None
+        except TypeError as error:
+            raise self.refusal(node, f"{shown} cannot be computed in a graph: {error}") from None
+
+    def momenta(self, parts: Mapping[str, Any]) -> GraphMomenta:
+        """Four-momenta of coordinates, which become columns of the same rows or objects."""
+        values = [part for part in parts.values() if isinstance(part, GraphValue)]
+        objects = self.graph.common_objects(values)
+        like = next(value for value in values if value.objects == objects)
+        columns = {}
+        for name, part in parts.items():
+            # a number has the type of an array of such numbers
+            dtype = part.dtype if isinstance(part, GraphValue) else np.asarray(part).dtype
+            columns[name] = self.graph.filled(like, self.graph.lift(part, dtype))
+        return GraphMomenta(columns)
+
+    def of_momenta(self, node: ast.expr, function: Any, operands: Sequence[Any]) -> Any:
+        """A coordinate or a distance of four-momenta, by the same lines as of arrays.
+
+        Raises:
+            ConfigError: a graph cannot compute it.
+        """
+        try:
+            found = function(*operands)
+        except GraphFormError as error:
+            shown = ast.unparse(node)
+            raise self.refusal(node, f"{shown} cannot be computed in a graph: {error}") from None
+        expected = self.dtypes(node)[0]
+        if found.dtype != expected:
+            shown = ast.unparse(node)
+            raise self.refusal(node, f"{shown} is {expected}, a graph has {found.dtype}")
+        return found
+
+    def dtypes(self, node: ast.expr) -> list[np.dtype[Any]]:
+        """The types of what the first evaluation found: of one value, or of each of a tuple.
+
+        Raises:
+            ConfigError: it found something else than numbers.
+        """
+        found = self.found[node]
+        parts = found if isinstance(found, tuple) else (found,)
+        return [self.dtype_of(part, node) for part in parts]
+
+    def dtype_of(self, found: Any, node: ast.expr) -> np.dtype[Any]:
+        """The type of numbers of rows or objects."""
+        if isinstance(found, JaggedColumn):
+            return found.content.dtype
+        if isinstance(found, np.ndarray) and found.ndim == 1:
+            return found.dtype
+        kind = found.type if isinstance(found, ak.Array) else type(found).__name__
+        raise self.refusal(node, f"{ast.unparse(node)} has values of the type {kind}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number | np.bool_)
+
+
+def _sum_of_momenta(left: Any, right: Any) -> GraphMomenta:
+    """The sum of two four-momenta."""
+    total = {name: coordinate(left, name) + coordinate(right, name) for name in MOMENTUM_SUM}
+    return GraphMomenta(total)
+
+
+def how_in_graph(entry: Function) -> str:
+    """How a graph has a function: exact, composed, as a constant, or not, and why."""
+    if entry.rows is None or isinstance(entry.rows, ConstantsOnly):
+        return "of constants alone"
+    if entry.graph is not None:
+        return "exact" if entry.graph.exact else "composed"
+    is_of_momenta = entry.value in MOMENTUM_MAKERS or entry.names[0].startswith("p4.")
+    if is_of_momenta:
+        return "composed"
+    reason = REASONS.get(entry.value)
+    return "refused" if reason is None else f"refused: {reason}"
