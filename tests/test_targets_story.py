@@ -217,3 +217,43 @@ def test_an_ensemble_of_standardised_targets_goes_on_with_its_numbers(story):
     ]
     assert numbers[0] == numbers[1]
     assert "output_m_std" in story.predicted().fields
+
+
+def test_an_ensemble_with_widths_leaves_with_a_class_in_one_graph(story):
+    story.write(
+        [CLASSES, REAL],
+        {
+            "name": "hybrid",
+            "targets": {
+                "m": {"loss": "gaussian", "transform": [{"ratio": "x2"}, "standardised"]},
+                "y": {"loss": ["gaussian", {"pinball": {"quantiles": [0.84]}}]},
+            },
+        },
+        new_variables={"x2": "1 + x * x"},
+        observers=["x2"],
+        derived_outputs={"pull_of_two": "(y - 2) / y_sigma"},
+    )
+    assert story.train("--ensemble", 2) == 0
+    predicted = story.predicted()
+    values = ["ispos", "isneg", "y", "y_sigma", "y_q84", "m", "m_sigma"]
+    outputs = [f"{'score' if 'is' in name else 'output'}_{name}" for name in values]
+    found = [name for name in predicted.fields if name.startswith(("score", "output"))]
+    assert found == [*outputs, *(f"{name}_std" for name in outputs)]
+    for name in ("output_y_sigma", "output_m_sigma"):
+        assert np.all(predicted[name] > 0)
+    assert np.all(predicted["output_m_sigma_std"] > 0)
+    metrics = story.metrics()["metrics"]
+    # of a target whose transform has no logarithm the pulls are the same in the units of the data
+    for name in ("y", "m"):
+        residual = np.asarray(predicted[f"output_{name}"] - predicted[name])
+        pulls = residual / np.asarray(predicted[f"output_{name}_sigma"])
+        assert metrics[f"pull_mean_{name}"] == pytest.approx(pulls.mean(), rel=1e-4)
+        assert metrics[f"pull_width_{name}"] == pytest.approx(pulls.std(), rel=1e-4)
+    np.testing.assert_allclose(
+        predicted["pull_of_two"],
+        (predicted["output_y"] - 2) / predicted["output_y_sigma"],
+        rtol=1e-5,
+    )
+    assert_equal_outputs(story.predict_onnx(), predicted, [*outputs, "pull_of_two"])
+    sidecar = json.loads((story.folder / "preprocess.json").read_text())
+    assert sidecar["output_names"] == [*values, "pull_of_two"]

@@ -62,6 +62,11 @@ def test_targets_that_are_not_named_have_the_losses_of_the_task():
     [
         ("mae", {"y": 0.5}),
         ("mse", {"y": None}),
+        ("gaussian", {"y": None, "y_sigma": None}),
+        (
+            ["gaussian", {"pinball": {"quantiles": [0.5]}}],
+            {"y": None, "y_sigma": None, "y_q50": 0.5},
+        ),
         ({"pinball": {"quantiles": [0.025, 0.5]}}, {"y_q2p5": 0.025, "y_q50": 0.5}),
         ({"pinball": {"quantiles": [0.001, 0.99999]}}, {"y_q0p1": 0.001, "y_q99p999": 0.99999}),
         ([{"pinball": {"quantiles": [0.16]}}, "mae"], {"y": 0.5, "y_q16": 0.16}),
@@ -86,6 +91,8 @@ def test_an_output_is_named_for_its_target_and_quantile(losses, names):
         ({"pinball": {"quantiles": [0.5, 0.5]}}, "0.5 is listed twice"),
         ({"pinball": {"quantiles": ["half"]}}, "expected a number, found 'half'"),
         (["mae", "mse"], "mae and mse together"),
+        (["gaussian", "mse"], "gaussian and mse together"),
+        ({"gaussian": {"width": 1}}, r"gaussian: unknown key 'width'"),
         (["mae", {"pinball": {"quantiles": [0.5]}}], "both the median"),
         ([], "empty list"),
         ({"mae": None, "mse": None}, "expected the name of a loss"),

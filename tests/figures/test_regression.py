@@ -9,10 +9,11 @@ from weaver_tt.figures.regression import (
     coverage_figure,
     merge_bins,
     prediction_vs_target,
+    pull_figure,
     regression_figures,
 )
 from weaver_tt.metrics.base import Scored
-from weaver_tt.metrics.regression import CoverageMeter, RegressionMeter
+from weaver_tt.metrics.regression import CoverageMeter, PullMeter, RegressionMeter
 
 
 def entries(output, target):
@@ -78,3 +79,13 @@ def test_coverage_is_drawn_against_the_quantile():
     meter.update(Scored(tensor([[0.0, 1.0]]), tensor([[0.5]]), torch.ones(1), torch.ones(1)), None)
     points = coverage_figure(meter, meter.totals()).axes[0].lines[1].get_xydata()
     assert points.tolist() == [[0.25, 0.0], [0.75, 1.0]]
+
+
+def test_pulls_are_drawn_as_a_density_beside_the_normal_one():
+    pulls = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(5))
+    meter = filled(PullMeter("y"), pulls.tolist(), pulls.tolist())
+    axes = pull_figure(meter, meter.totals()).axes[0]
+    density, edges, _ = axes.patches[0].get_data()
+    normal = np.exp(-((edges[1:] + edges[:-1]) ** 2) / 8) / np.sqrt(2 * np.pi)
+    assert density == pytest.approx(normal, abs=0.03)
+    assert axes.lines[0].get_ydata().max() == pytest.approx(0.3989, abs=1e-4)

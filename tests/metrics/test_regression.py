@@ -11,6 +11,7 @@ from weaver_tt.metrics.base import PartMeter
 from weaver_tt.metrics.regression import (
     BINS,
     CoverageMeter,
+    PullMeter,
     RegressionMeter,
     TargetLossMeter,
     bin_edges,
@@ -131,6 +132,28 @@ def test_coverage_is_the_share_below_each_quantile_and_between_two(scored, read)
     }
     alone = read(CoverageMeter("y", [0.5], alone=True), scored([[0.0]], [[1.0]]))
     assert alone == {"coverage@0.5": 0.0, "coverage_error": 0.5}
+
+
+def test_pulls_have_a_mean_and_a_width(scored, read):
+    # pulls of 1 twice, -2 of weight 2, and one without a truth
+    pulls = [[1.0], [1.0], [-2.0], [math.nan]]
+    values = read(PullMeter("y"), scored(pulls, pulls, weight=[1.0, 1.0, 2.0, 5.0]))
+    assert values == {
+        "pull_mean_y": -0.5,
+        "pull_width_y": 1.5,
+        # from -2 to 1
+        "pull_resolution_y": pytest.approx(1.5, rel=0.02),
+    }
+    assert read(PullMeter("y", alone=True), scored([[math.nan]], [[math.nan]])) == {}
+
+
+def test_pulls_of_a_normal_distribution_have_width_one(scored, read):
+    pulls = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(3)).tolist()
+    values = read(PullMeter("y", alone=True), scored(pulls, pulls))
+    assert values["pull_mean"] == pytest.approx(0, abs=0.02)
+    assert values["pull_width"] == pytest.approx(1, abs=0.02)
+    # half of the central 68 % is 0.9945 widths
+    assert values["pull_resolution"] == pytest.approx(0.9945, abs=0.02)
 
 
 def test_the_loss_of_each_target_is_over_the_rows_where_it_counts(scored):

@@ -33,6 +33,17 @@ def test_losses_of_residuals_a_half_and_minus_two(loss, expected):
     assert residual_loss(residual, loss).tolist() == pytest.approx(expected)
 
 
+def test_the_gaussian_loss_is_minus_the_logarithm_of_a_normal_density():
+    loss = TargetLoss(name="gaussian")
+    # residual and width
+    entries = tensor([[0.5, 2.0], [-2.0, 0.25], [0.0, 1.0]])
+    normal = torch.distributions.Normal(torch.zeros(3), entries[:, 1])
+    # but for a constant: it is 0 where a residual is 0 and a width 1
+    expected = -normal.log_prob(entries[:, 0]) - math.log(2 * math.pi) / 2
+    assert residual_loss(entries, loss).tolist() == pytest.approx(expected.tolist())
+    assert residual_loss(entries, loss)[2].item() == 0.0
+
+
 def test_the_loss_of_several_quantiles_is_their_mean():
     loss = TargetLoss(name="pinball", quantiles=(0.1, 0.5))
     assert residual_loss(tensor([[1.0, -1.0]]), loss).item() == pytest.approx((0.9 + 0.5) / 2)

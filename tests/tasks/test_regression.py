@@ -21,6 +21,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.network.outputs import Activated
+from weaver_tt.nn.layers.widths import LEAST_WIDTH
 from weaver_tt.tasks.regression import Regression
 
 
@@ -450,3 +451,97 @@ def test_quantiles_stay_in_order_in_the_units_of_the_data():
     regression = quantile_task({"pinball": {"quantiles": [0.05, 0.3, 0.5, 0.9]}}, "m", m=target)
     raw = torch.randn(500, 4, generator=torch.Generator().manual_seed(1)) * 5
     assert (regression.activate(raw).diff(dim=1) >= 0).all()
+
+
+def measured(regression, scored):
+    """All metrics of entries with raw outputs."""
+    activated = dataclasses.replace(scored, output=regression.activated_entries(scored))
+    values = {}
+    for meter in regression.meters():
+        meter.update(activated, regression.losses(scored))
+        values |= meter.values(meter.totals())
+    return values
+
+
+def raw_width(width):
+    """The raw output whose width is ``width``."""
+    return math.log(math.expm1(width - LEAST_WIDTH))
+
+
+def test_a_gaussian_target_has_its_value_and_its_width():
+    regression = quantile_task("gaussian", "y")
+    assert regression.output_names == ["output_y", "output_y_sigma"]
+    scored = regression.score(tensor([[5.0, raw_width(0.5)]]), batch(1, y=tensor([4.0])))
+    assert regression.activate(scored.output)[0].tolist() == pytest.approx([5.0, 0.5])
+    # a pull of 2
+    assert regression.losses(scored).item() == pytest.approx(math.log(0.5) + 2)
+    values = measured(regression, scored)
+    assert values["pull_mean"] == pytest.approx(2.0)
+    assert values["mae"] == pytest.approx(1.0)
+    assert "coverage_error" not in values
+    regression.choose("pull_mean")
+    regression.check_watch("--watch")
+
+
+def test_masked_gaussian_targets_give_neither_loss_nor_gradient():
+    regression = quantile_task("gaussian", "x", "y", "y_mask")
+    output = tensor([[0.0, 0.3, 1.0, 0.2]], requires_grad=True)
+    rows = batch(1, x=tensor([1.0]), y=tensor([2.0]), y_mask=tensor([0.0]))
+    losses = regression.losses(regression.score(output, rows))
+    width = math.log1p(math.exp(0.3)) + LEAST_WIDTH
+    assert losses.item() == pytest.approx(math.log(width) + 1 / width**2 / 2)
+    losses.sum().backward()
+    assert output.grad[0, 2:].tolist() == [0.0, 0.0]
+    assert (output.grad[0, :2] != 0).all()
+
+
+def test_the_loss_of_a_gaussian_is_smallest_at_the_mean_and_the_width_of_the_rows():
+    regression = quantile_task("gaussian", "y")
+    true = tensor([1.0, 2.0, 6.0])
+    raw = tensor([3.0, raw_width(math.sqrt(14 / 3))], requires_grad=True)
+    losses = regression.losses(regression.score(raw.expand(3, 2), batch(3, y=true)))
+    losses.mean().backward()
+    assert raw.grad.tolist() == pytest.approx([0.0, 0.0], abs=1e-6)
+
+
+def test_quantiles_beside_a_gaussian_keep_their_places():
+    regression = quantile_task(["gaussian", {"pinball": {"quantiles": [0.16, 0.84]}}], "y")
+    assert regression.value_names == ["y", "y_sigma", "y_q16", "y_q84"]
+    raw = tensor([[3.0, raw_width(2.0), 1.0, 0.0]])
+    step = math.log(2)
+    assert regression.activate(raw)[0].tolist() == pytest.approx([3, 2, 1, 1 + step])
+    scored = regression.score(raw, batch(1, y=tensor([3.0])))
+    # log(2) at the mean, and the pinball losses of quantiles that lie below the truth
+    expected = math.log(2) + (0.16 * 2 + 0.84 * (2 - step)) / 2
+    assert regression.losses(scored).item() == pytest.approx(expected)
+
+
+def test_the_width_of_a_transformed_target_is_in_the_units_of_the_data():
+    # learnt is (log(m / pt) - 1) / 2
+    target = Target(transform=(RATIO, LOG, SCALED))
+    config = dataclasses.replace(task("m").config, targets={"m": target}, transform_columns=("pt",))
+    regression = Regression(config, loss_function="gaussian")
+    rows = Batch({"derived_inputs": tensor([[10.0]])}, {}, {}, {"m": tensor([10.0])}, size=1)
+    scored = regression.score(tensor([[0.5, raw_width(0.25)]]), rows)
+    value, width = regression.activated_entries(scored)[0].tolist()
+    # the logarithm is 2 +- 0.5, which is a relative width
+    assert value == pytest.approx(10 * math.exp(2))
+    assert width == pytest.approx(0.5 * value)
+    # m / pt = 1 is learnt as -0.5: a pull of 4
+    assert regression.losses(scored).item() == pytest.approx(math.log(0.25) + 8)
+    assert measured(regression, scored)["pull_mean"] == pytest.approx(4.0, rel=1e-5)
+
+
+def test_an_own_loss_of_a_gaussian_gets_the_target_beside_value_and_width():
+    seen = []
+    config = task("y").config
+    config = dataclasses.replace(
+        config, targets={"y": Target(losses=(TargetLoss(name="gaussian"),))}
+    )
+    regression = Regression(
+        config, loss=lambda output, label: seen.append((output, label)) or output.sum(1)
+    )
+    regression.losses(regression.score(tensor([[5.0, 0.0]]), batch(1, y=tensor([4.0]))))
+    [(output, label)] = seen
+    assert output[0].tolist() == pytest.approx([5.0, math.log(2) + LEAST_WIDTH])
+    assert label.tolist() == [[4.0, 4.0]]

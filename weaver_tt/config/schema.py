@@ -141,7 +141,8 @@ class Labels:
         """Whether a name is that of an output rather than of a column.
 
         Such are classes and targets, ``x_q16`` and ``x_q2p5`` for quantiles of the target ``x``,
-        and ``x_0``, ``x_1`` where a single target may turn out to be the number of a class.
+        ``x_sigma`` for its width, and ``x_0``, ``x_1`` where a single target may turn out to be the
+        number of a class.
         """
         if name in self.classes or name in self.target_names:
             return True
@@ -149,7 +150,7 @@ class Labels:
         if target not in self.target_names:
             return False
         is_class = self.kind == "custom" and len(self.targets) == 1 and ending.isdecimal()
-        return is_class or re.fullmatch(r"q\d+(p\d+)?", ending) is not None
+        return is_class or re.fullmatch(r"q\d+(p\d+)?|sigma", ending) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +158,7 @@ class TargetLoss:
     """A loss of a real target: its name (see ``weaver_tt/tasks/losses.py``) and its options.
 
     ``delta``: where huber becomes straight. ``quantiles``: of pinball, one output for each of them;
-    another loss has none, and one output.
+    another loss has none, and one output; gaussian has two, a mean and a width.
     """
 
     name: str

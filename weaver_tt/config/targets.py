@@ -24,12 +24,15 @@ from weaver_tt.expressions.evaluate import Expression, parse_expression
 
 KEYS = ("loss", "weight", "valid", "valid_in_n", "transform")
 PINBALL = "pinball"
+GAUSSIAN = "gaussian"
+WIDTH_ENDING = "_sigma"  # of the output that is the width of a target
 # loss -> its options
 LOSS_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "huber": ("delta",),
     "mse": (),
     "mae": (),
     "logcosh": (),
+    GAUSSIAN: (),
     PINBALL: ("quantiles",),
 }
 DEFAULT_LOSS = "huber"
@@ -182,7 +185,8 @@ def dump_transforms(task: Mapping[str, Any], targets: Mapping[str, Target]) -> d
 def read_losses(given: Any, where: str) -> tuple[TargetLoss, ...]:
     """The losses of a target: a name, ``{NAME: {option: value}}``, or a list of these.
 
-    There is at most one that is not pinball: it is that of the output with the target's own name.
+    There is at most one that is not pinball: it is that of the output with the target's own name
+    (and, of ``gaussian``, of its width).
 
     Raises:
         ConfigError: an unknown loss or option, an option without sense, or outputs of one name.
@@ -273,11 +277,14 @@ def output_names_of(target: str, losses: Sequence[TargetLoss]) -> dict[str, floa
     """The outputs of a target with these losses: name -> the quantile that it is.
 
     None for a mean or the like: ``y``, and ``y_q16``, ``y_q97p5`` of the quantiles 0.16 and 0.975.
+    A target that is Gaussian has its width ``y_sigma`` beside ``y``.
     """
     names: dict[str, float | None] = {}
     for loss in sorted(losses, key=lambda loss: bool(loss.quantiles)):
         if not loss.quantiles:
             names[target] = MEDIAN if loss.name == "mae" else None
+        if loss.name == GAUSSIAN:
+            names[f"{target}{WIDTH_ENDING}"] = None
         for quantile in loss.quantiles:
             names[f"{target}_q{_percent(quantile)}"] = quantile
     return names
@@ -292,7 +299,9 @@ def _percent(quantile: float) -> str:
 
 
 def count_target_outputs(config: DataConfig) -> int:
-    """How many outputs a network has for the targets of ``config``: one each, or its quantiles.
+    """How many outputs a network has for the targets of ``config``.
+
+    One of each target, with its width where it is Gaussian, or its quantiles.
 
     Raises:
         ConfigError: there is no such loss.

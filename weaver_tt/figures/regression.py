@@ -11,6 +11,7 @@ from torch import Tensor
 from weaver_tt.figures.base import Array, make_axes, style
 from weaver_tt.metrics.regression import (
     CoverageMeter,
+    PullMeter,
     RegressionMeter,
     bin_edges,
     histogram_quantiles,
@@ -19,6 +20,7 @@ from weaver_tt.metrics.regression import (
 SHOWN = (0.005, 0.995)  # quantiles between which a distribution is drawn
 DRAWN_BINS = 60
 PROFILE_POINTS = 30
+PULLS_SHOWN = 5.0
 
 
 def regression_figures(meter: RegressionMeter, totals: Tensor) -> dict[str, Figure]:
@@ -120,6 +122,24 @@ def _mark(axes: Any, low: float, median: float, high: float) -> None:
     for end in (low, high):
         axes.axvline(end, color="grey", linewidth=1, linestyle="--")
     axes.set_title(f"median {median:.4g}, half of the central 68 %: {half:.3g}")
+
+
+def pull_figure(meter: PullMeter, totals: Tensor) -> Figure:
+    """The distribution of pulls beside a normal one of mean 0 and width 1."""
+    values = meter.values(totals.cpu())
+    counts = meter.blocks(totals.cpu())["pulls"][0].numpy()
+    with style():
+        label = f"pull, (predicted - true {meter.name}) / width"
+        figure, axes = make_axes(label, "density")
+        edges, density = _rebinned(bin_edges(), counts, -PULLS_SHOWN, PULLS_SHOWN)
+        _draw_density(axes, edges, density)
+        shown = np.linspace(-PULLS_SHOWN, PULLS_SHOWN, 201)
+        normal = np.exp(-(shown**2) / 2) / np.sqrt(2 * np.pi)
+        axes.plot(shown, normal, color="black", linewidth=1, label="normal, width 1")
+        axes.legend()
+        mean, width = (values[f"pull_{kind}{meter.end}"] for kind in ("mean", "width"))
+        axes.set_title(f"mean {mean:.3g}, width {width:.3g}")
+    return figure
 
 
 def coverage_figure(meter: CoverageMeter, totals: Tensor) -> Figure:

@@ -34,8 +34,8 @@ Directions = Mapping[str, Direction | None]
 
 # A metric is one of these, or begins with one and `_` or `@`: `auc_ovo`, `rejection@0.5_top` and
 # `mae_pt` are an auc, a rejection and a mae. A mean efficiency and a tag rate say how many objects
-# are tagged, not how well: they have no best value, and neither has a coverage
-# or a number of entries that are left out.
+# are tagged, not how well: they have no best value, and neither has a coverage, a number of
+# entries that are left out, or the width of pulls, which is to be 1.
 DIRECTIONS: Directions = {
     "loss": Direction.MIN,
     "accuracy": Direction.MAX,
@@ -53,6 +53,9 @@ DIRECTIONS: Directions = {
     "coverage": None,
     "without_target": None,
     "coverage_error": Direction.MIN,
+    "pull_mean": Direction.ZERO,
+    "pull_width": None,
+    "pull_resolution": None,
 }
 
 

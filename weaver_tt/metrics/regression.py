@@ -237,6 +237,48 @@ class CoverageMeter(SumMeter):
         return values
 
 
+class PullMeter(SumMeter):
+    """Pulls of a target: its residual, predicted - true, divided by its predicted width.
+
+    Where the widths are right and residuals are Gaussian, pulls have mean 0 and width 1:
+    ``pull_mean``, ``pull_width`` (standard deviation), and ``pull_resolution``, half of their
+    central 68 %, which does not look at tails. Each name ends in the target unless it is ``alone``.
+    """
+
+    def __init__(self, name: str, *, alone: bool = False) -> None:
+        self.name = name
+        self.end = "" if alone else f"_{name}"
+        super().__init__(sums=(3,), pulls=(1, BINS))
+
+    def update(self, scored: Scored, losses: Tensor | None) -> None:
+        """Add pulls, which are output and target (M, 1); those that are not finite do not count."""
+        if scored.target is None:
+            return
+        known = is_defined(scored.target)[:, 0]  # (M,)
+        monitors = scored.monitors or {}
+        weight = monitors.get("weight", scored.weight).double() * known  # (M,)
+        pulls = torch.where(known, scored.output[:, 0].double(), 0.0)
+        sums = torch.stack([weight.sum(), (weight * pulls).sum(), (weight * pulls**2).sum()])
+        blocks = self.sums_on(pulls.device)
+        blocks["sums"].add_(sums)
+        fill_histograms(blocks["pulls"], bin_numbers(pulls), [weight])
+
+    def values(self, totals: Tensor) -> dict[str, float]:
+        """``pull_mean``, ``pull_width``, ``pull_resolution``."""
+        blocks = self.blocks(totals.cpu())
+        count, first, second = blocks["sums"].tolist()
+        if not count > 0:
+            return {}
+        mean = first / count
+        low, high = histogram_quantiles(blocks["pulls"][0].numpy(), [0.16, 0.84])
+        return {
+            f"pull_mean{self.end}": mean,
+            # negative weights may pull the variance below 0
+            f"pull_width{self.end}": math.sqrt(max(second / count - mean**2, 0.0)),
+            f"pull_resolution{self.end}": float(high - low) / 2,
+        }
+
+
 class TargetLossMeter(SumMeter):
     """``loss_TARGET``: the mean loss of each target, over the rows where it counts.
 

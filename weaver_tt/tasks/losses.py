@@ -1,4 +1,4 @@
-"""Losses of real targets, as functions of the residual, predicted - true."""
+"""Losses of real targets, as functions of the residual, predicted - true, and of a width."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from weaver_tt.config.schema import TargetLoss
 
-# residuals (M, Q), one for each output of the loss -> loss of each entry and output (M, Q)
+# residuals (M, Q), one for each output of the loss -> loss of each entry and output (M, Q);
+# of gaussian, the residual and the width (M, 2) -> (M, 1)
 ResidualLoss = Callable[[Tensor, TargetLoss], Tensor]
 
 
@@ -45,17 +46,31 @@ def _pinball(residual: Tensor, loss: TargetLoss) -> Tensor:
     return torch.maximum((1 - quantiles) * residual, -quantiles * residual)
 
 
+def _gaussian(residual: Tensor, loss: TargetLoss) -> Tensor:
+    """``log(width) + (residual / width)^2 / 2``: -log of a normal density, but for a constant.
+
+    Residual and width (M, 2) -> (M, 1). At the residual 0 and the width 1 it is 0.
+    """
+    difference, width = residual.unbind(1)
+    loss_of_entry = width.log() + torch.square(difference / width) / 2
+    return loss_of_entry[:, None]
+
+
 LOSSES: dict[str, ResidualLoss] = {
     "huber": _huber,
     "mse": _mse,
     "mae": _mae,
     "logcosh": _logcosh,
     "pinball": _pinball,
+    "gaussian": _gaussian,
 }
 
 
 def residual_loss(residual: Tensor, loss: TargetLoss) -> Tensor:
-    """The loss of each entry, the mean over its outputs: residuals (M, Q) -> (M,)."""
+    """The loss of each entry, the mean over its outputs: residuals (M, Q) -> (M,).
+
+    A width stands among residuals as it is.
+    """
     each = LOSSES[loss.name](residual, loss)  # (M, Q)
     # the mean over one output is that output
     return each[:, 0] if each.shape[1] == 1 else each.mean(1)

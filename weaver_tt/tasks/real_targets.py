@@ -12,13 +12,31 @@ import torch
 from torch import Tensor
 
 from weaver_tt.config.schema import DataConfig, Target, TargetLoss, window_label
-from weaver_tt.config.targets import log_bases, losses_of_targets, output_names_of
+from weaver_tt.config.targets import (
+    GAUSSIAN,
+    WIDTH_ENDING,
+    log_bases,
+    losses_of_targets,
+    output_names_of,
+)
 from weaver_tt.data.rows.batch import Batch
-from weaver_tt.data.rows.target_transforms import times_column, to_learnt, to_quotient
+from weaver_tt.data.rows.target_transforms import (
+    times_column,
+    to_learnt,
+    to_quotient,
+    width_to_learnt,
+    width_to_quotient,
+)
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Meter, PartMeter, Scored, innermost, is_defined
-from weaver_tt.metrics.regression import CoverageMeter, RegressionMeter, TargetLossMeter
+from weaver_tt.metrics.regression import (
+    CoverageMeter,
+    PullMeter,
+    RegressionMeter,
+    TargetLossMeter,
+)
 from weaver_tt.nn.layers.quantiles import middle, rising
+from weaver_tt.nn.layers.widths import positive_width
 from weaver_tt.tasks.losses import residual_loss
 
 if TYPE_CHECKING:
@@ -33,7 +51,8 @@ class TargetOutputs:
 
     ``losses``: each with the places of its outputs among them. ``quantiles`` are those that never
     cross, in rising order: place -> quantile. ``central``: the place of what stands for the target
-    itself, a mean or the median; None where there is none.
+    itself, a mean or the median; None where there is none. ``width``: the place of the width of a
+    target that is Gaussian, whose mean is the ``central`` one; None for others.
     """
 
     target: Target
@@ -42,6 +61,7 @@ class TargetOutputs:
     losses: tuple[tuple[TargetLoss, tuple[int, ...]], ...]
     quantiles: Mapping[int, float]
     central: int | None
+    width: int | None
 
     @property
     def columns(self) -> slice:
@@ -67,11 +87,14 @@ def _outputs_of(target: Target, name: str, losses: tuple[TargetLoss, ...], first
         for place, level in quantiles.items():
             if level == 0.5:
                 central = place
-    return TargetOutputs(target, names, first, tuple(placed), quantiles, central)
+    width = None
+    if any(loss.name == GAUSSIAN for loss in losses):
+        width = names.index(f"{name}{WIDTH_ENDING}")
+    return TargetOutputs(target, names, first, tuple(placed), quantiles, central, width)
 
 
 class RealTargets:
-    """T real targets of a row, and K outputs: one of each target, or its quantiles.
+    """T real targets of a row, and K outputs: one of each target, its width, or its quantiles.
 
     A target ``x`` may come with ``x_mask``: rows where that is 0 do not count for ``x``, nor do
     rows where ``x`` is NaN or infinite, or that lie outside of its window. The loss of a row is the
@@ -110,7 +133,8 @@ class RealTargets:
         for name in self.value_names:
             if taken.count(name) > 1 or (name in self.names and name not in self._own_names()):
                 raise ConfigError(
-                    f"{self.source}: labels: {name!r} is also the name of an output, a quantile; "
+                    f"{self.source}: labels: {name!r} is also the name of an output, a quantile or "
+                    "width; "
                     "rename the label"
                 )
 
@@ -122,18 +146,18 @@ class RealTargets:
 
     @property
     def value_names(self) -> list[str]:
-        """The names of the K outputs: ``y``, or ``y_q16``, ``y_q84`` of quantiles."""
+        """The names of the K outputs: ``y``, or ``y_q16``, ``y_q84`` of quantiles, ``y_sigma``."""
         return [name for outputs in self.outputs for name in outputs.names]
 
     @property
-    def has_quantiles(self) -> bool:
+    def has_further_outputs(self) -> bool:
         """Whether a target has other outputs than one of its own name."""
         return self.value_names != self.names
 
     @property
     def changes_outputs(self) -> bool:
         """Whether values are something else than the raw outputs."""
-        return self.has_quantiles or self.has_transforms
+        return self.has_further_outputs or self.has_transforms
 
     def monitors(self, columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the entries of a batch take along of its raw ``columns`` (N,), for transforms."""
@@ -189,11 +213,14 @@ class RealTargets:
         return outside & torch.tensor(counts, device=outside.device)
 
     def values(self, raw: Tensor) -> Tensor:
-        """Raw outputs (M, K) -> values (M, K) whose quantiles rise."""
-        if not self.has_quantiles:
+        """Raw outputs (M, K) -> values (M, K): quantiles rise, widths are above 0."""
+        if not self.has_further_outputs:
             return raw
         columns = list(raw.unbind(1))  # (M,) each
         for outputs in self.outputs:
+            if outputs.width is not None:
+                place = outputs.first + outputs.width
+                columns[place] = positive_width(columns[place])
             places = [outputs.first + place for place in outputs.quantiles]
             if len(places) < 2:
                 continue
@@ -215,6 +242,8 @@ class RealTargets:
             # NaN must not reach the gradient, where 0 times NaN would still be NaN
             difference = own - true[:, k, None].nan_to_num()
             residual = torch.where(counts[:, k, None], difference, 0.0)
+            if outputs.width is not None:
+                residual = _with_width(residual, own, counts[:, k], outputs.width)
             parts = []
             for loss, places in outputs.losses:
                 part = residual if len(places) == len(outputs.names) else residual[:, list(places)]
@@ -242,7 +271,7 @@ class RealTargets:
         """
         assert scored.target is not None
         true = self.to_learnt(scored.target, self.columns_of(scored))
-        if not self.has_quantiles:
+        if not self.has_further_outputs:
             return raw, true
         repeated = []
         for k, outputs in enumerate(self.outputs):
@@ -257,7 +286,14 @@ class RealTargets:
             return values
         parts = []
         for outputs in self.outputs:
-            parts.append(to_quotient(values[:, outputs.columns], outputs.target.transform))
+            chain = outputs.target.transform
+            own = values[:, outputs.columns]
+            part = to_quotient(own, chain)
+            if outputs.width is not None:
+                assert outputs.central is not None
+                width = width_to_quotient(own[:, outputs.width], part[:, outputs.central], chain)
+                part = _with_column(part, outputs.width, width)
+            parts.append(part)
         return torch.cat(parts, 1)
 
     def in_units(self, values: Tensor, columns: Mapping[str, Tensor]) -> Tensor:
@@ -282,13 +318,16 @@ class RealTargets:
             names = [self.names[k] for k in central]
             errors = RegressionMeter(names, alone=alone, log_bases=self.log_bases)
             meters.append(PartMeter(errors, partial(self._central, targets=central)))
-            if not self.has_quantiles:
+            if not self.has_further_outputs:
                 meters = [errors]
         for k, outputs in enumerate(self.outputs):
             if any(loss.quantiles for loss, _ in outputs.losses):
                 levels = list(outputs.quantiles.values())
                 coverage = CoverageMeter(self.names[k], levels, alone=alone)
                 meters.append(PartMeter(coverage, partial(self._quantiles, target=k)))
+            if outputs.width is not None:
+                pulls = PullMeter(self.names[k], alone=alone)
+                meters.append(PartMeter(pulls, partial(self._pulls, target=k)))
         if not alone:
             meters.append(TargetLossMeter(self.names, self._activated_losses))
         return meters
@@ -299,11 +338,24 @@ class RealTargets:
         columns = self.columns_of(scored)
         learnt = []
         for outputs in self.outputs:
-            own = scored.output[:, outputs.columns]
-            learnt.append(to_learnt(own, outputs.target.transform, columns))
+            learnt.append(self._learnt(scored.output[:, outputs.columns], outputs, columns))
         true = self.to_learnt(scored.target, columns)
         each, counts = self.losses_of_targets(torch.cat(learnt, 1), true)
         return each, counts if scored.outside is None else counts | scored.outside
+
+    def _learnt(
+        self, values: Tensor, outputs: TargetOutputs, columns: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Activated values (M, Q) of a target -> what is learnt."""
+        chain = outputs.target.transform
+        learnt = to_learnt(values, chain, columns)
+        if outputs.width is not None:
+            assert outputs.central is not None
+            width, mean = values[:, outputs.width], values[:, outputs.central]
+            learnt = _with_column(
+                learnt, outputs.width, width_to_learnt(width, mean, chain, columns)
+            )
+        return learnt
 
     def _central(self, scored: Scored, targets: list[int]) -> Scored:
         """What stands for each of the ``targets`` themselves, (M, T) outputs and targets."""
@@ -321,11 +373,41 @@ class RealTargets:
         true = scored.target[:, [target]]
         return replace(scored, output=scored.output[:, columns], target=true, outside=None)
 
+    def _pulls(self, scored: Scored, target: int) -> Scored:
+        """Pulls (M, 1) of a ``target``, (predicted - true) / width of what is learnt; NaN if none.
+
+        Of what is learnt, since it is this that is taken to be Gaussian.
+        """
+        assert scored.target is not None
+        outputs = self.outputs[target]
+        assert outputs.central is not None
+        assert outputs.width is not None
+        columns = self.columns_of(scored)
+        learnt = self._learnt(scored.output[:, outputs.columns], outputs, columns)
+        true = to_learnt(scored.target[:, target], outputs.target.transform, columns)  # (M,)
+        pulls = (learnt[:, outputs.central] - true) / learnt[:, outputs.width]
+        return replace(scored, output=pulls[:, None], target=pulls[:, None], outside=None)
+
+
+def _with_column(values: Tensor, place: int, column: Tensor) -> Tensor:
+    """Values (M, Q) with another ``column`` (M,) at a ``place``."""
+    columns = list(values.unbind(1))
+    columns[place] = column
+    return torch.stack(columns, 1)
+
+
+def _with_width(residual: Tensor, values: Tensor, counts: Tensor, place: int) -> Tensor:
+    """Residuals (M, Q) with the width of the ``values`` (M, Q) at its ``place``.
+
+    It is 1 for entries that do not count (M,), whose residual is 0: their loss is 0.
+    """
+    return _with_column(residual, place, torch.where(counts, values[:, place], 1.0))
+
 
 def figures_of_targets(meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
     """The figures of each meter of real targets, from the sums of all ``meters``."""
     # matplotlib takes a second to import: only where something is drawn
-    from weaver_tt.figures.regression import coverage_figure, regression_figures
+    from weaver_tt.figures.regression import coverage_figure, pull_figure, regression_figures
 
     drawn: dict[str, Figure] = {}
     for meter, sums in zip(map(innermost, meters), totals, strict=True):
@@ -333,4 +415,6 @@ def figures_of_targets(meters: Sequence[Meter], totals: Sequence[Tensor]) -> dic
             drawn |= regression_figures(meter, sums)
         elif isinstance(meter, CoverageMeter) and meter.values(sums):
             drawn[f"coverage{meter.end}"] = coverage_figure(meter, sums)
+        elif isinstance(meter, PullMeter) and meter.values(sums):
+            drawn[f"pulls{meter.end}"] = pull_figure(meter, sums)
     return drawn

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Regression(Task):
-    """Network output (N, K): one value for each target, or each of its quantiles.
+    """Network output (N, K): a value for each target, for its width, or each of its quantiles.
 
     Writes ``output_LABEL`` and, where known, ``LABEL``. A subclass may append outputs
     (``output_names``): losses and metrics look at the first K.
@@ -57,7 +57,7 @@ class Regression(Task):
 
     @property
     def output_names(self) -> list[str]:
-        """``output_LABEL`` of each label, or of each of its quantiles."""
+        """``output_LABEL`` of each label and its width, or of each of its quantiles."""
         return [f"{self.column_prefix}{name}" for name in self.targets.value_names]
 
     def score(self, output: Output, batch: Batch) -> Scored:
@@ -109,7 +109,7 @@ class Regression(Task):
         """Outputs (M, K) and targets (M, K); of a single one (M,), as losses for Weaver expect.
 
         (M, 1) beside (M,) would be subtracted to (M, M) without a word. A target with several
-        quantiles stands beside each of them.
+        quantiles, or with a width, stands beside each of them.
         """
         output, target = self.targets.loss_arguments(scored.output, scored)
         if target.shape[1] == 1:
@@ -120,7 +120,7 @@ class Regression(Task):
         return output, target
 
     def activate(self, output: Tensor) -> Tensor:
-        """Values in the units of the data, quantiles in rising order."""
+        """Values in the units of the data, quantiles in rising order, widths above 0."""
         if not self.targets.changes_outputs:
             return output
         return self._of_targets(output, self.targets.activate)
@@ -147,11 +147,11 @@ class Regression(Task):
         return self.in_units(self.activate(scored.output), self.targets.columns_of(scored))
 
     def meters(self) -> list[Meter]:
-        """Loss; errors of each target, coverage of quantiles."""
+        """Loss; errors of each target, coverage of quantiles, pulls."""
         return [LossMeter(), *self.targets.meters(alone=True)]
 
     def figures(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
-        """Prediction against target, residuals, response; coverage of quantiles."""
+        """Prediction against target, residuals, response; coverage of quantiles; pulls."""
         return figures_of_targets(meters, totals)
 
     def columns(self, scored: Scored) -> dict[str, Any]:

@@ -54,6 +54,41 @@ def times_column(
     return values
 
 
+def width_to_quotient(width: Tensor, values: Tensor, chain: Sequence[TargetTransform]) -> Tensor:
+    """The width of what is learnt -> that of ``values``, which :func:`to_quotient` gave; (M,) each.
+
+    To first order: the width of a logarithm is a relative one.
+    """
+    for transform in reversed(chain):
+        if transform.kind == "log":
+            width = width * values
+        elif transform.kind == "standardised":
+            width = width * fitted_numbers(transform)[1]
+    return width
+
+
+def width_to_learnt(
+    width: Tensor,
+    values: Tensor,
+    chain: Sequence[TargetTransform],
+    columns: Mapping[str, Tensor],
+) -> Tensor:
+    """The width of ``values`` in the units of the data -> that of what is learnt; (M,) each.
+
+    The exact inverse of :func:`width_to_quotient` and :func:`times_column`.
+    """
+    for transform in chain:
+        if transform.kind == "ratio":
+            column = _column_beside(values, transform, columns)
+            values = values / column
+            width = width / column
+        elif transform.kind == "log":
+            width = width / values
+        else:
+            width = width / fitted_numbers(transform)[1]
+    return width
+
+
 def fitted_numbers(transform: TargetTransform) -> tuple[float, float]:
     """Mean and standard deviation of a target that is standardised.
 
