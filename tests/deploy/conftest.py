@@ -131,10 +131,10 @@ def sample_of(config: DataConfig, rows: list[dict[str, Any]]) -> SampleRows:
 
 
 def write_target(
-    folder: Path, name: str, config: DataConfig, modules: list[nn.Module], **more: Any
+    folder: Path, target_name: str, config: DataConfig, modules: list[nn.Module], **more: Any
 ) -> dict[str, Any]:
     """An export for a target to ``folder``; returns what ``golden.json`` says."""
-    target = TARGETS[name]("tagger")
+    target = TARGETS[target_name](more.pop("name", "tagger"))
     members = [
         Network(module, list(config.inputs), info=more.pop("info", {})) for module in modules
     ]

@@ -69,8 +69,8 @@ def export_folder(
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as space:
             part = Path(space) / "export"
             part.mkdir()
-            difference = target.write(part, export, opset, metadata)
-            text = check_golden(target, export, golden, part, folder)
+            difference = target.write(part, folder, export, opset, metadata)
+            text, of_rows = check_golden(target, export, golden, part, folder)
             (part / GOLDEN).write_text(text)
             (part / README).write_text(readme_text(target, export, golden, metadata))
             earlier = Path(space) / "earlier"
@@ -85,7 +85,7 @@ def export_folder(
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
     log.info("%s: for %s, with %s of proof in %s", folder, target.title, _count(golden), GOLDEN)
-    return difference
+    return max(difference, of_rows)
 
 
 def _count(golden: Golden) -> str:
@@ -139,8 +139,12 @@ def make_golden(export: Export, sample: SampleRows) -> Golden:
     return GoldenMaker(export.reference, config, names)(raw, source)
 
 
-def check_golden(target: Target, export: Export, golden: Golden, part: Path, folder: Path) -> str:
-    """Let the target compute the golden rows in ``part``; returns the text of ``golden.json``.
+def check_golden(
+    target: Target, export: Export, golden: Golden, part: Path, folder: Path
+) -> tuple[str, float]:
+    """Let the target compute the golden rows in ``part``.
+
+    Returns the text of ``golden.json``, and the largest difference to torch.
 
     Raises:
         OutputError: it does not give torch's numbers; names row, output and column.
@@ -152,7 +156,7 @@ def check_golden(target: Target, export: Export, golden: Golden, part: Path, fol
         rows += golden.empty
     rows = [with_names_of(target, row) for row in rows]
     try:
-        tensors = check_rows(rows, read, variables, str(folder))
+        tensors, largest = check_rows(rows, read, variables, str(folder))
     except OutputError as error:
         wrapped = [name for name, group in export.config.inputs.items() if group.pad_mode == "wrap"]
         if not wrapped:
@@ -169,9 +173,8 @@ def check_golden(target: Target, export: Export, golden: Golden, part: Path, fol
         "missing": dict(golden.missing),
         "empty_row": _describe_empty(target, golden),
     }
-    return golden_text(
-        head, [row_for_json(row, made) for row, made in zip(rows, tensors, strict=True)]
-    )
+    content = [row_for_json(row, made) for row, made in zip(rows, tensors, strict=True)]
+    return golden_text(head, content), largest
 
 
 def with_names_of(target: Target, row: GoldenRow) -> GoldenRow:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -278,10 +278,14 @@ def columns_from_tensors(sample: Sample, config: DataConfig) -> tuple[Table, Dat
 
 @dataclass(frozen=True, slots=True)
 class ReaderResult:
-    """What a reader gives for one row: its outputs, and the tensors (1, ...) it has made."""
+    """What a reader gives for one row: its outputs, and the tensors (1, ...) it has made.
+
+    ``are_prepared``: whether these are scaled and padded, and not raw values.
+    """
 
     outputs: Values
     inputs: Values
+    are_prepared: bool = True
 
 
 # variables of a row by name -> what a reader makes of them
@@ -290,49 +294,64 @@ RowReader = Callable[[Values], ReaderResult]
 
 def check_rows(
     rows: Sequence[GoldenRow], read: RowReader, variables: Mapping[str, list[str]], where: str
-) -> list[Values]:
-    """Compare a reader with torch on all ``rows``; returns the tensors that it has made of each.
+) -> tuple[list[Values], float]:
+    """Compare a reader with torch on all ``rows``.
 
-    ``variables`` are those of each input, ``where`` is the export, for messages.
+    ``variables`` are those of each input, ``where`` is the export, for messages. Returns the
+    tensors that the reader has made of each row, and the largest difference, relative above 1.
 
     Raises:
         OutputError: an output differs by more than its tolerance; names row, output and column.
     """
     tensors = []
+    largest = 0.0
     for number, row in enumerate(rows):
         result = read(row.columns)
-        problem = _problem_with(row, result.outputs)
-        if problem is not None:
-            raise OutputError(
-                f"{where}: not written, row {number} ({row.kind}: {row.change}): {problem}; "
-                f"{_first_other_column(row, result.inputs, variables)}"
-            )
+        for name, share in _differences(row, result.outputs, f"{where}: row {number}"):
+            largest = max(largest, share)
+            if share > row.tolerance:
+                raise OutputError(
+                    f"{where}: not written, row {number} ({row.kind}: {row.change}): output "
+                    f"{name!r} differs from torch by {share:.3g} (1 + |value|), allowed "
+                    f"{row.tolerance:.0e}; {_first_other_column(row, result, variables)}"
+                )
         tensors.append(result.inputs)
-    return tensors
+    return tensors, largest
 
 
-def _problem_with(row: GoldenRow, outputs: Values) -> str | None:
-    """What is wrong with the outputs of a reader, None where nothing is."""
+def _differences(row: GoldenRow, outputs: Values, where: str) -> Iterator[tuple[str, float]]:
+    """Each output with its largest difference, as a share of 1 + |value|.
+
+    Raises:
+        OutputError: these are other outputs, or of another shape.
+    """
     if outputs.keys() != row.outputs.keys():
-        return f"the outputs are {', '.join(outputs)}; expected {', '.join(row.outputs)}"
+        raise OutputError(
+            f"{where}: the outputs are {', '.join(outputs)}; expected {', '.join(row.outputs)}"
+        )
     for name, expected in row.outputs.items():
-        found = np.asarray(outputs[name])
+        found = np.asarray(outputs[name], np.float64)
         if found.shape != expected.shape:
-            return f"output {name!r} has the shape {found.shape}; expected {expected.shape}"
+            raise OutputError(
+                f"{where}: output {name!r} has the shape {found.shape}; expected {expected.shape}"
+            )
+        if not found.size:
+            continue
         same = (found == expected) | (np.isnan(found) & np.isnan(expected))
         with np.errstate(invalid="ignore"):
-            difference = np.where(same, 0, np.abs(found.astype(np.float64) - expected))
-        allowed = row.tolerance * (1 + row.scales[name])
+            share = np.abs(found - expected) / (1 + row.scales[name])
         # NaN in only one of the two is more than anything
-        if not np.all(same | (difference <= allowed)):
-            worst = np.nanmax(np.where(np.isnan(difference), np.inf, difference))
-            return f"output {name!r} differs from torch by {worst:.3g}"
-    return None
+        share = np.where(same, 0, np.where(np.isnan(share), np.inf, share))
+        yield name, float(share.max())
 
 
-def _first_other_column(row: GoldenRow, inputs: Values, variables: Mapping[str, list[str]]) -> str:
+def _first_other_column(
+    row: GoldenRow, result: ReaderResult, variables: Mapping[str, list[str]]
+) -> str:
     """Which column a reader prepares in another way than training."""
-    for group, tensor in inputs.items():
+    if not result.are_prepared:
+        return "columns are prepared inside of the graph"
+    for group, tensor in result.inputs.items():
         expected = row.inputs[group]
         found = np.asarray(tensor)[0].reshape(len(expected), -1)  # (C, P)
         expected = expected.reshape(len(expected), -1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from weaver_tt.options.flags import COUNT, NOT_NEGATIVE, flag
 from weaver_tt.options.train import KEY_VALUE, OPSETS
 
-TARGET_NAMES = ("generic", "fcc", "cmssw")
+TARGET_NAMES = ("generic", "fcc", "cmssw", "triton", "athena")
 
 
 @dataclass(kw_only=True)
@@ -17,7 +17,7 @@ class ExportOptions:
     target: str = flag(
         "generic",
         "who reads it: generic, Python and the C++ library of weaver_tt; fcc, FCCAnalyses and "
-        "key4hep; cmssw",
+        "key4hep; cmssw; triton, a model repository; athena, with inputs as salt has them",
         choices=list(TARGET_NAMES),
     )
     output: str = flag(

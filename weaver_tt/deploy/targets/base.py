@@ -44,14 +44,18 @@ class Target(ABC):
             )
         return found
 
-    def write(self, folder: Path, export: Export, opset: int, metadata: Mapping[str, Any]) -> float:
-        """Write graph and sidecars to ``folder``; returns the largest difference to torch.
+    def write(
+        self, part: Path, folder: Path, export: Export, opset: int, metadata: Mapping[str, Any]
+    ) -> float:
+        """Write graph and sidecars to ``part``, which is to become ``folder``.
+
+        Returns the largest difference to torch.
 
         Raises:
             OutputError: the graph cannot be written, or differs from torch.
         """
-        model = folder / MODEL
-        difference = export.write(model, model, opset, {**metadata, "target": self.name})
+        model = part / MODEL
+        difference = export.write(model, folder / MODEL, opset, {**metadata, "target": self.name})
         write_sidecars(model, self.describe(export), export.config)
         return difference
 

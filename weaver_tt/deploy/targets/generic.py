@@ -34,8 +34,8 @@ class Generic(Target):
 class TaggerReader:
     """A Tagger called with one row."""
 
-    def __init__(self, folder: Path) -> None:
-        self.tagger = Tagger(folder)
+    def __init__(self, folder: Path, model: str = "model.onnx") -> None:
+        self.tagger = Tagger(folder, model=model)
 
     def __call__(self, columns: Values) -> ReaderResult:
         """The outputs of a row with these variables, () or (n,) each."""
