@@ -165,6 +165,32 @@ def test_a_jet_of_pfnano_has_its_own_candidates_the_hardest_first(tmp_path):
     assert np.sum(scores, axis=0) == pytest.approx(np.ones(ROWS), abs=1e-5)
 
 
+def test_each_jet_of_pfnano_is_a_row(tmp_path):
+    path = tmp_path / "nano.root"
+    columns = pfnano(path, 2)
+    names = ["part_pt", "part_energy", "part_logptrel", "event_entry", "object_place"]
+    config = api.load_config("weaver_tt:pfnano_jets")
+    table = api.read_table(config, path, names)
+    assert table["object_place"].to_list() == [0, 1] * ROWS
+    assert table["event_entry"].to_list() == np.repeat(np.arange(ROWS), 2).tolist()
+    # candidates 3 and 1 of each event, and 4 and 0 of the second jet
+    for jet, own in enumerate(([3, 1], [0, 4])):
+        expected = ak.sort(columns["PFCands_pt"][:, own], ascending=False)
+        assert table["part_pt"][jet::2].to_list() == expected.to_list()
+    # the first jet is the one that the other example sees
+    leading = api.read_table(api.load_config("weaver_tt:pfnano"), path, names[:3])
+    for name in names[:3]:
+        # pT of a jet is float32 in the one and float64 in the other
+        found, expected = ak.flatten(table[name][::2]), ak.flatten(leading[name])
+        assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-5)
+    predicted = train_and_predict(tmp_path, "weaver_tt:pfnano_jets", "pfn", [path], path)
+    assert predicted["jet_pt"].tolist() == [80, 40] * ROWS
+    assert predicted["object_place"].tolist() == [0, 1] * ROWS
+    assert predicted["event"].tolist() == np.repeat(np.arange(ROWS), 2).tolist()
+    scores = [predicted[f"score_label_{name}"] for name in ("b", "c", "light")]
+    assert np.sum(scores, axis=0) == pytest.approx(np.ones(2 * ROWS), abs=1e-5)
+
+
 def delphes(path, seed):
     """A jet along (0.5, 3.1), a track and a photon beside it, a hadron on the other side."""
     random = np.random.default_rng(seed)

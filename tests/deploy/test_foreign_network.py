@@ -104,9 +104,11 @@ TOP = [1 - 2 + 1 + 30, -3 + 0 + 40, 2 - 4 + 5 + 3 + 50]
 QCD = [0.5, 0.0, 6.0]
 
 
-def predict(folder: Path, config: dict[str, Any], model: Path) -> ak.Array:
-    names = [name for name in COLUMNS if name != "pf_mask"]
-    table = ak.zip({name: COLUMNS[name] for name in names}, depth_limit=1)
+def predict(
+    folder: Path, config: dict[str, Any], model: Path, columns: dict[str, Any] = COLUMNS
+) -> ak.Array:
+    names = [name for name in columns if name != "pf_mask"]
+    table = ak.zip({name: columns[name] for name in names}, depth_limit=1)
     ak.to_parquet(table, folder / "in.parquet")
     (folder / "data.yaml").write_text(json.dumps(config))
     output = folder / "out.root"
@@ -224,3 +226,17 @@ def test_further_outputs_have_their_own_names(tmp_path):
     found = predict(tmp_path, config_of(), path)
     assert found["score_sums_1"].tolist() == QCD
     assert found["score_top"].tolist() == TOP
+
+
+def test_jets_of_events_are_judged_one_by_one(tmp_path):
+    """The three rows above as two jets of one event and one of the next."""
+    events = {name: ak.unflatten(values, [2, 1]) for name, values in COLUMNS.items()}
+    events["number"] = np.array([7, 8])
+    rows = {"objects": "jet", "columns": ["pf_*", "met"]}
+    model = write_model(tmp_path / "cms", sidecar_of())
+    found = predict(tmp_path, config_of(rows=rows), model, events)
+    assert found["score_top"].tolist() == TOP
+    assert found["score_QCD"].tolist() == QCD
+    assert found["number"].tolist() == [7, 7, 8]
+    assert found["event_entry"].tolist() == [0, 0, 1]
+    assert found["object_place"].tolist() == [0, 1, 0]

@@ -28,6 +28,7 @@ from weaver_tt.config.reweighting import (
     read_bucketing,
     read_reweighting,
 )
+from weaver_tt.config.row_objects import read_row_objects
 from weaver_tt.config.schema import (
     REPORT_COLUMNS,
     DataConfig,
@@ -51,10 +52,12 @@ from weaver_tt.config.targets import columns_of_transforms, dump_transforms, rea
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression, parse_expression
 from weaver_tt.formats.reader import identifier_of
+from weaver_tt.formats.row_objects import PLACE_COLUMNS
 from weaver_tt.system.examples import find_example
 
 KEYS = (
     "treename",
+    "rows",
     "branch_magic",
     "file_magic",
     "selection",
@@ -148,6 +151,11 @@ class _ConfigReader:
         labels = read_labels(top, inputs, self.custom_functions)
         observers = top.names("observers")
         required_observers = tuple(name for name in observers if not name.endswith("?"))
+        rows = read_row_objects(top)
+        if rows is not None:
+            # so that predictions tell where each of their rows comes from
+            places = [name for name in PLACE_COLUMNS if name not in required_observers]
+            required_observers += tuple(places)
         optional_observers = tuple(name[:-1] for name in observers if name.endswith("?"))
         weights = read_reweighting(
             top.section("weights", WEIGHTS),
@@ -162,6 +170,7 @@ class _ConfigReader:
             inputs=inputs,
             labels=labels,
             treename=top.text("treename"),
+            rows=rows,
             branch_magic=self.branch_magic(),
             file_magic=self.file_magic(),
             selection=self.expression(top, "selection"),

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from weaver_tt.errors import nearest
 from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.formats.reader import identifier_of
+from weaver_tt.formats.row_objects import RowObjects
 
 MAX_ATTRIBUTES = 40  # names that the error about an unknown attribute lists
 
@@ -354,6 +355,7 @@ REPORT_COLUMNS = {
 class DataConfig:
     """One data YAML. The properties with Weaver's names are what a network file may use.
 
+    ``rows``: the objects of each event that are rows, None where the rows are those of the files.
     ``source`` is the path of the YAML, for messages; ``text`` the YAML as the user wrote it, for
     run cards and metadata. ``optional_observers`` (``name?`` in the YAML) are copied where the
     files have them. The expressions may call functions of the Python file ``custom_functions``.
@@ -367,6 +369,7 @@ class DataConfig:
     inputs: Mapping[str, InputGroup]
     labels: Labels | None = None
     treename: str | None = None
+    rows: RowObjects | None = None
     branch_magic: Mapping[str, str] = field(default_factory=dict)
     file_magic: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     selection: Expression | None = None

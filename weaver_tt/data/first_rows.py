@@ -120,7 +120,7 @@ def _first_of_file(
     """The first ``rows`` rows of a file of which one passes, up to ``MOST_ROWS``."""
     group = scan.groups[source.group]
     accounting = Accounting()
-    with open_reader(source.path, config.treename) as reader:
+    with open_reader(source.path, config.treename, config.rows) as reader:
         for chunk in split_into_chunks(source, rows):
             names = scan.columns[source.group]
             columns = read_columns(reader, names, config, chunk.first, chunk.last, scan.types)

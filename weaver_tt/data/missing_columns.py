@@ -102,7 +102,8 @@ def describe_missing(missing: Sequence[MissingColumn], config: DataConfig) -> li
         for column in missing:
             path = column.files[0]
             if path not in readers:
-                readers[path] = stack.enter_context(open_reader(path, config.treename))
+                reader = open_reader(path, config.treename, config.rows)
+                readers[path] = stack.enter_context(reader)
             meant = _explain(column, readers[path], config)
             # the list of all columns, once for each that is like none of them, would hide the rest
             if len(missing) > 1 and meant.startswith("known: "):

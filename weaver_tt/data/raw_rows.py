@@ -88,7 +88,7 @@ def _read_entries(
     constants = [name for name in names if name in config.file_magic]
     in_file = [name for name in names if name not in config.file_magic]
     gaps = np.flatnonzero(np.diff(entries) > MOST_BETWEEN) + 1
-    with open_reader(source.path, config.treename) as reader:
+    with open_reader(source.path, config.treename, config.rows) as reader:
         for run in np.split(entries, gaps):
             first, last = int(run[0]), int(run[-1]) + 1
             columns = read_columns(reader, in_file, config, first, last, scan.types)

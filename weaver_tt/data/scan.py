@@ -1,6 +1,7 @@
 """A first look at all files: rows, cluster borders, types, optional columns of each file group.
 
-Nothing is decoded. Types are settled here, for all files together.
+Nothing is decoded, but the numbers of objects where these are rows. Types are settled here, for all
+files together.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from weaver_tt.errors import BadFileError, DataError, MissingTreeError
 from weaver_tt.formats.column_types import common_type
 from weaver_tt.formats.file_groups import FileGroup, is_remote
 from weaver_tt.formats.open_reader import open_reader
+from weaver_tt.formats.row_objects import RowObjects
 from weaver_tt.log import log
 from weaver_tt.system.cores import available_cores
 from weaver_tt.system.signals import end_with_parent
@@ -54,6 +56,7 @@ class Scan:
     accounting: Accounting  # files that were skipped
     files: tuple[FileGroup, ...]  # all that were looked at
     treename: str | None
+    objects: RowObjects | None  # that are its rows, None where these are those of the files
     in_file: frozenset[str]  # columns that all files have, under their names there
     # column, under its name in the files -> type of a row that fits all of them
     types: Mapping[str, Type]
@@ -63,6 +66,8 @@ class Scan:
     def covers(self, groups: Sequence[FileGroup], config: DataConfig, plan: Plan) -> bool:
         """Whether it is of these files and has all columns of ``plan``, none of them optional."""
         if self.files != tuple(groups) or self.treename != config.treename:
+            return False
+        if self.objects != config.rows:
             return False
         needed = {file_name(name, config) for name in plan.columns}
         return needed <= self.in_file and not plan.optional
@@ -170,7 +175,7 @@ def _types_without_rows(scan: Scan, config: DataConfig) -> dict[str, Type]:
             if path in bad:
                 continue
             types: dict[str, Type] = {}
-            with open_reader(path, config.treename) as reader:
+            with open_reader(path, config.treename, config.rows) as reader:
                 for name in dict.fromkeys(file_name(column, config) for column in columns):
                     with suppress(DataError):
                         types |= reader.types([name])
@@ -225,6 +230,7 @@ def combine_scans(
         accounting=accounting,
         files=tuple(groups),
         treename=config.treename,
+        objects=config.rows,
         in_file=frozenset(file_name(name, config) for name in required),
         types=types.common,
     )
@@ -249,6 +255,7 @@ def scan_groups(
         _look_at_file,
         treename=config.treename,
         names={name: file_name(name, config) for name in plan.columns},
+        objects=config.rows,
     )
     paths = [path for group in groups for path in group.paths]
     with closing(_map_over_files(look, paths)) as found:
@@ -279,11 +286,11 @@ def _map_over_files(look: Callable[[str], T], paths: Sequence[str]) -> Generator
 
 
 def _look_at_file(
-    path: str, treename: str | None, names: Mapping[str, str]
+    path: str, treename: str | None, names: Mapping[str, str], objects: RowObjects | None
 ) -> FileScan | BadFileError:
     """What is in a file, or what is wrong with it."""
     try:
-        return _scan_file(path, treename, names)
+        return _scan_file(path, treename, names, objects)
     except BadFileError as error:
         return error
 
@@ -305,9 +312,11 @@ def _check_bad_files(scanned: Sequence[FileScan | BadFileError], on_bad_file: st
         raise type(bad[0])(f"{bad[0]}; {hint}") from bad[0]
 
 
-def _scan_file(path: str, treename: str | None, names: Mapping[str, str]) -> FileScan:
+def _scan_file(
+    path: str, treename: str | None, names: Mapping[str, str], objects: RowObjects | None
+) -> FileScan:
     """What is in one file; ``names``: columns, and what they are called there."""
-    with open_reader(path, treename) as reader:
+    with open_reader(path, treename, objects) as reader:
         rows = reader.rows()
         if not rows and not reader.columns():
             raise MissingTreeError(f"{reader.place}: it has neither rows nor columns")

@@ -73,7 +73,7 @@ def read_table(
 def _selected_parts(config: DataConfig, plan: Plan, scan: Scan) -> Iterator[ak.Array]:
     """The selected rows of one stretch of a file after another, as records."""
     for source in scan.sources:
-        with open_reader(source.path, config.treename) as reader:
+        with open_reader(source.path, config.treename, config.rows) as reader:
             for chunk in split_into_chunks(source, ROWS_AT_ONCE):
                 names = scan.columns[chunk.group]
                 group = scan.groups[chunk.group]

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 from weaver_tt.errors import BadFileError, DataError, nearest
 from weaver_tt.formats.file_groups import AWKWARD0_SUFFIX, is_remote
 from weaver_tt.formats.hdf5_reader import Hdf5Reader
+from weaver_tt.formats.object_rows import ObjectRows
 from weaver_tt.formats.parquet_reader import ParquetReader
 from weaver_tt.formats.reader import Reader
 from weaver_tt.formats.root_reader import open_root
+from weaver_tt.formats.row_objects import RowObjects
 
 # suffix, one of READABLE -> what opens (path, treename); a new format is one more entry
 READERS: dict[str, Callable[[str, str | None], Reader]] = {
@@ -24,11 +26,13 @@ READERS: dict[str, Callable[[str, str | None], Reader]] = {
 }
 
 
-def open_reader(path: str, treename: str | None = None) -> Reader:
+def open_reader(
+    path: str, treename: str | None = None, objects: RowObjects | None = None
+) -> Reader:
     """Open a data file on this machine or behind a URL; its suffix is a key of ``READERS``.
 
     ``treename`` is the ROOT tree (TTree or RNTuple) or the HDF5 group. It may be left out where the
-    file holds only one, and parquet files ignore it.
+    file holds only one, and parquet files ignore it. With ``objects``, each of these is a row.
 
     Raises:
         DataError: the file does not exist, its suffix is unknown, or it has no such tree.
@@ -56,4 +60,11 @@ def open_reader(path: str, treename: str | None = None) -> Reader:
             raise DataError(f"{path}: no such file")
         if os.path.getsize(path) == 0:
             raise BadFileError(f"{path}: the file is empty (0 bytes)")
-    return READERS[suffix](path, treename)
+    reader = READERS[suffix](path, treename)
+    if objects is None:
+        return reader
+    try:
+        return ObjectRows(reader, objects)
+    except BaseException:
+        reader.close()
+        raise

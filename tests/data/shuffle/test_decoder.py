@@ -100,9 +100,9 @@ def test_the_file_read_longest_ago_is_closed_and_at_the_end_all_are(paths, monke
     decoder = make_decoder(paths)
     events = []
 
-    def open_and_note(path, treename):
+    def open_and_note(path, *how):
         number = paths.index(path)
-        reader = open_reader(path, treename)
+        reader = open_reader(path, *how)
         close = reader.close
 
         def note_and_close():

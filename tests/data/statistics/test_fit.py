@@ -81,9 +81,9 @@ def opens(monkeypatch):
     for module in (scan_module, training_pass, decoder):
         opener = module.open_reader
 
-        def count(path, treename=None, opener=opener):
+        def count(path, *how, opener=opener):
             counts[path] += 1
-            return opener(path, treename)
+            return opener(path, *how)
 
         monkeypatch.setattr(module, "open_reader", count)
     return counts

@@ -253,9 +253,9 @@ def test_training_files_are_opened_for_their_columns_once(training, monkeypatch)
     opened = []
     original = scan.open_reader
 
-    def open_reader(path, treename):
+    def open_reader(path, *how):
         opened.append(path)
-        return original(path, treename)
+        return original(path, *how)
 
     monkeypatch.setattr(scan, "open_reader", open_reader)
     # looked at for the observer, too, which a training does not read

@@ -164,6 +164,7 @@ class Decoder:
                 # the file that was read longest ago
                 _, reader = self._readers.popitem(last=False)
                 reader.close()
-            self._readers[path] = open_reader(path, self._config.treename)
+            config = self._config
+            self._readers[path] = open_reader(path, config.treename, config.rows)
         self._readers.move_to_end(path)
         return self._readers[path]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -48,6 +49,8 @@ def pass_config_fingerprint(config: DataConfig, settings: Any) -> str:
     parts["selection"] = None if selection is None else selection.source
     parts["objects"] = objects
     parts["treename"] = config.treename
+    if config.rows is not None:
+        parts["rows"] = dataclasses.asdict(config.rows)
     parts["functions"] = _custom_functions(config)
     parts["settings"] = settings
     return _short_hash(parts)

@@ -137,7 +137,8 @@ def _accumulate_file(
     chunks = [chunk for chunk in split_into_chunks(source, ROWS_AT_ONCE) if chunk.rows]
     if not chunks:
         return lost
-    with open_reader(source.path, accumulators[0].needed.treename) as reader:
+    config = accumulators[0].needed  # files are the same for all
+    with open_reader(source.path, config.treename, config.rows) as reader:
         for chunk in chunks:
             end_if_asked("the statistics begin anew")
             try:
