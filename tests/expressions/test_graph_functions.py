@@ -21,7 +21,7 @@ MOST_LAST_PLACES = 16
 """Of composed functions; those of float32, which are computed in float64, differ by 2 at most."""
 
 # functions whose errors are those of their arguments, or of values up to 1
-OF_SIZE_1 = ("np.sin", "np.cos", "np.tan", "np.sinc", "np.angle")
+OF_SIZE_1 = ("np.sin", "np.cos", "np.sinc", "np.angle")
 OF_ARGUMENTS = ("np.logaddexp", "np.logaddexp2")
 
 FLOATS = [
@@ -116,6 +116,9 @@ def test_a_function_of_each_value_has_the_numbers_and_types_of_numpy(entry):
             scale = 0.0
             if entry.names[0] in OF_SIZE_1:
                 scale = 1.0
+            elif entry.names[0] == "np.tan":
+                # sine over cosine: near a pole, as exact as the cosine
+                scale = 1 + np.nan_to_num(expected.astype(float)) ** 2
             elif entry.names[0] in OF_ARGUMENTS:
                 scale = np.nan_to_num(np.maximum(abs(table["x"]), abs(table["y"])), posinf=0)
             different = last_places(found, expected, scale)

@@ -394,6 +394,12 @@ def distance(x: Value, y: Value) -> Value:
 # --- angles and hyperbolic functions, of float64
 
 
+def cosine(x: Value) -> Value:
+    """By the sine of half of the angle, as ONNX Runtime has no cosine of float64 before 1.17."""
+    half = np.sin(x / 2)
+    return 1 - 2 * half * half
+
+
 def tangent(x: Value) -> Value:
     """Sine over cosine."""
     return np.sin(x) / np.cos(x)
@@ -744,7 +750,8 @@ FORMS: Mapping[Any, GraphForm] = {
     np.negative: _exact(node("Neg"), unsigned=True),
     np.reciprocal: _exact(inverted),
     np.square: _exact(lambda x: x * x, unsigned=True),
-    np.sqrt: _exact(node("Sqrt")),
+    # of float32 rounded from float64, which is exact; older releases give NaN for infinity
+    np.sqrt: _exact(node("Sqrt"), in_double=True),
     np.exp: _in_double(node("Exp")),
     np.exp2: _in_double(power_of_2),
     np.expm1: _in_double(exp_minus_1),
@@ -757,7 +764,7 @@ FORMS: Mapping[Any, GraphForm] = {
     np.cbrt: _in_double(cube_root),
     np.hypot: _in_double(distance),
     np.sin: _in_double(node("Sin")),
-    np.cos: _in_double(node("Cos")),
+    np.cos: _in_double(cosine),
     np.tan: _in_double(tangent),
     np.arcsin: _in_double(arcsine),
     np.arccos: _in_double(arccosine),

@@ -321,5 +321,10 @@ def onnx_parts(graph: Graph) -> tuple[list[Any], list[Any]]:
                 node.operator, list(node.inputs), [node.name], name=node.name, **attributes
             )
         )
-    constants = [numpy_helper.from_array(array, name) for name, array in graph.constants.items()]
+    used = {name for node in graph.nodes for name in node.inputs}
+    constants = []
+    for name, array in graph.constants.items():
+        # numbers that went into others have left their own behind
+        if name in used:
+            constants.append(numpy_helper.from_array(array, name))
     return nodes, constants
