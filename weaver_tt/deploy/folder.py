@@ -57,9 +57,10 @@ def export_folder(
         OutputError: the graph cannot be written, or the reader's numbers differ from torch.
     """
     check_folder(folder, target)
-    _refuse(target, export.config, target.refusals(export, opset))
+    found = target.refusals(export, opset) + target.sample_refusals(export, sample)
+    _refuse(target, export.config, found)
     golden = make_golden(export, sample)
-    found = list(wrap_refusals(target, export.config, golden))
+    found = [] if target.wraps else list(wrap_refusals(target, export.config, golden))
     if target.replaces_masks:
         found += mask_refusals(target, export.config, golden)
     _refuse(target, export.config, found)
@@ -154,12 +155,12 @@ def check_golden(
     rows = list(golden.rows)
     if target.empty_outputs is None:
         rows += golden.empty
-    rows = [with_names_of(target, row) for row in rows]
+    rows = [as_target_reads(target, row) for row in rows]
     try:
         tensors, largest = check_rows(rows, read, variables, str(folder))
     except OutputError as error:
         wrapped = [name for name, group in export.config.inputs.items() if group.pad_mode == "wrap"]
-        if not wrapped:
+        if not wrapped or target.wraps:
             raise
         raise OutputError(
             f"{error}; {', '.join(wrapped)}: trained with pad_mode wrap, {target.title} pads with "
@@ -177,10 +178,11 @@ def check_golden(
     return golden_text(head, content), largest
 
 
-def with_names_of(target: Target, row: GoldenRow) -> GoldenRow:
-    """The row with its outputs as the target calls them."""
+def as_target_reads(target: Target, row: GoldenRow) -> GoldenRow:
+    """The row with the columns that the target is given, and with its names of the outputs."""
     return replace(
         row,
+        columns=target.columns_of(row),
         outputs={target.output_name(name): values for name, values in row.outputs.items()},
         scales={target.output_name(name): values for name, values in row.scales.items()},
     )

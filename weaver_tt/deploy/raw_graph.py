@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ from weaver_tt.expressions.graph_values import (
     onnx_parts,
 )
 from weaver_tt.system.atomic_files import writing
+from weaver_tt.system.json_files import json_text
 
+PREPARED = "raw_tensors"  # the metadata of what is prepared inside
 OFFSETS = "offsets"  # the input with those of the only collection; of several, offsets_GROUP
 OLDEST_OPSET = 16  # the first whose ScatterElements adds up
 # groups of one prefix with these endings describe the same objects, as in Weaver
@@ -65,21 +68,23 @@ def write_raw(model: Path, config: DataConfig, types: Mapping[str, str], path: P
         OutputError: the file cannot be written, or is none that ONNX takes.
     """
     network = onnx.load(str(model))
+    inputs = [NetworkInput.of(item) for item in network.graph.input]
     opset = max(item.version for item in network.opset_import if item.domain in ("", "ai.onnx"))
     if opset < OLDEST_OPSET:
         return [
             f"{model}: has operator set {opset}, raw columns need {OLDEST_OPSET} or later; "
             "--onnx-opset 17 fits"
         ]
-    for item in network.graph.input:
+    for item in inputs:
         if item.name not in config.batch_groups:
             return [
                 f"{model}: takes the input {item.name!r}, which {config.source} does not define; "
                 f"{nearest(item.name, config.batch_groups)}"
             ]
-    any_length = gives_the_same_for_fewer_slots(model, network, config)
+    any_length = gives_the_same_for_fewer_slots(model, inputs, config)
+    outputs = [output.name for output in network.graph.output]
     try:
-        front, collections = _make_front(network, config, types, any_length)
+        front, collections = _make_front(inputs, outputs, config, types, any_length)
     except _RefusedError as error:
         return error.reasons
     merged = front.merge(network, collections)
@@ -93,17 +98,34 @@ def write_raw(model: Path, config: DataConfig, types: Mapping[str, str], path: P
     return []
 
 
-def gives_the_same_for_fewer_slots(model: Path, network: Any, config: DataConfig) -> bool:
+def raw_refusals(
+    config: DataConfig, inputs: Sequence[str], outputs: Sequence[str], types: Mapping[str, str]
+) -> list[str]:
+    """Why :func:`write_raw` would refuse a network of these inputs and outputs, before it is there.
+
+    ``inputs`` are names of input groups, ``types`` those of :func:`write_raw`.
+    """
+    # neither rank nor length makes a difference
+    found = [NetworkInput(name, rank=3, length=None) for name in inputs]
+    try:
+        _make_front(found, outputs, config, types, any_length=True)
+    except _RefusedError as error:
+        return error.reasons
+    return []
+
+
+def gives_the_same_for_fewer_slots(
+    model: Path, inputs: Sequence[NetworkInput], config: DataConfig
+) -> bool:
     """Whether the outputs stay the same when slots without an object are left out.
 
     A mean over all slots, padding included, does not, nor neighbours that may be padding, nor
     objects that are repeated (``pad_mode: wrap``). It is tried on random rows with few objects.
     """
-    groups = [config.batch_groups[item.name] for item in network.graph.input]
-    sizes = [item.type.tensor_type.shape.dim[-1].dim_value for item in network.graph.input]
+    groups = [config.batch_groups[item.name] for item in inputs]
     lengths = {}
-    for group, size in zip(groups, sizes, strict=True):
-        if group.length is not None and not size:
+    for group, item in zip(groups, inputs, strict=True):
+        if group.length is not None and item.length is None:
             lengths[group.name] = group.length
             if group.pad_mode == "wrap":
                 return False
@@ -130,6 +152,22 @@ def gives_the_same_for_fewer_slots(model: Path, network: Any, config: DataConfig
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkInput:
+    """An input of a network: its group, its rank, and the number of slots where that is fixed."""
+
+    name: str
+    rank: int
+    length: int | None
+
+    @classmethod
+    def of(cls, item: Any) -> NetworkInput:
+        """That of an ONNX file."""
+        sizes = item.type.tensor_type.shape.dim
+        length = sizes[2].dim_value if len(sizes) == 3 else 0
+        return cls(item.name, len(sizes), length or None)
+
+
 class _RefusedError(Exception):
     """Why there can be no such file, each reason with its place."""
 
@@ -139,7 +177,11 @@ class _RefusedError(Exception):
 
 
 def _make_front(
-    network: Any, config: DataConfig, types: Mapping[str, str], any_length: bool
+    inputs: Sequence[NetworkInput],
+    outputs: Sequence[str],
+    config: DataConfig,
+    types: Mapping[str, str],
+    any_length: bool,
 ) -> tuple[_Front, dict[str, str]]:
     """What comes before the network, and the input of offsets of each collection.
 
@@ -152,7 +194,7 @@ def _make_front(
     of_columns = {name: name for name in types}
     of_rows: str | None = None
     while True:
-        front = _Front(network, config, types, of_columns, of_rows, any_length)
+        front = _Front(inputs, config, types, of_columns, of_rows, any_length)
         front.write_groups()
         joined = _join(of_columns, front.met())
         collections = front.collections_taken()
@@ -162,7 +204,6 @@ def _make_front(
         of_columns, of_rows = joined, first
     reasons = list(front.reasons)
     names = front.name_collections()
-    outputs = {output.name for output in network.graph.output}
     for name in (*front.columns_taken, *names.values()):
         if name in outputs:
             reasons.append(f"{config.source}: the column {name!r} has the name of an output")
@@ -195,7 +236,7 @@ class _Front:
 
     def __init__(
         self,
-        network: Any,
+        inputs: Sequence[NetworkInput],
         config: DataConfig,
         types: Mapping[str, str],
         collections: Mapping[str, str],
@@ -207,7 +248,8 @@ class _Front:
         self.columns_taken: dict[str, RawColumn] = {}  # offsets are named in the end
         self.reasons: list[str] = []
         self.network_inputs: dict[str, str] = {}  # group -> its tensor
-        self._network = network
+        self.objects_of: dict[str, str] = {}  # group -> its collection
+        self._inputs = inputs
         self._of_rows = of_rows
         self._any_length = any_length
         self._types = types
@@ -330,8 +372,11 @@ class _Front:
 
     def _read(self, name: str) -> GraphValue:
         where = f"{self.config.source}: column {name!r}"
-        if name in self.config.file_magic:
-            raise ConfigError(f"{where}: follows from the name of a file, which a graph cannot see")
+        if name in self.config.file_magic and name not in self._types:
+            raise ConfigError(
+                f"{where}: follows from the name of a file, which a graph cannot see; with a type "
+                "it is a column that the caller gives"
+            )
         if name in self.config.original_indices:
             raise ConfigError(f"{where}: places in the file have no form in a graph")
         if name not in self._types:
@@ -373,9 +418,8 @@ class _Front:
     def write_groups(self) -> None:
         """Write all inputs of the network; what cannot be written is noted in ``reasons``."""
         of_prefix: dict[tuple[str, int], GraphValue] = {}
-        for item in self._network.graph.input:
+        for item in self._inputs:
             group = self.config.batch_groups[item.name]
-            shape = item.type.tensor_type.shape.dim
             values = []
             for variable in group.variables:
                 with_reason = self.prepared(variable, group)
@@ -384,7 +428,7 @@ class _Front:
             if len(values) < len(group.variables):
                 continue
             if group.length is None:
-                self._write_scalars(group, values, rank=len(shape))
+                self._write_scalars(group, values, item.rank)
                 continue
             objects = self.graph.common_objects(values)
             assert objects is not None
@@ -392,8 +436,8 @@ class _Front:
             prefix = ENDINGS.sub("", group.name), group.length
             if prefix[0] != group.name:
                 self.graph.common_objects([of_prefix.setdefault(prefix, values[0]), values[0]])
-            length = shape[2].dim_value or None
-            self._write_objects(group, values, objects, length)
+            self.objects_of[group.name] = objects
+            self._write_objects(group, values, objects, item.length)
 
     def prepared(self, variable: Variable, group: InputGroup) -> GraphValue | None:
         """A variable of the network in float32, finite and scaled; None with a reason noted."""
@@ -515,8 +559,18 @@ class _Front:
             for name, column in self.columns_taken.items()
         }
         properties = {item.key: item.value for item in network.metadata_props}
-        helper.set_model_props(merged, properties | {RAW_COLUMNS: columns_text(taken)})
+        properties |= {RAW_COLUMNS: columns_text(taken), PREPARED: self._prepared_text()}
+        helper.set_model_props(merged, properties)
         return merged
+
+    def _prepared_text(self) -> str:
+        """Group -> the tensor that its network input has become, and the counts of its rows."""
+        found = {}
+        for group, tensor in self.network_inputs.items():
+            objects = self.objects_of.get(group)
+            counts = None if objects is None else self.graph.counts(objects)
+            found[group] = [tensor, counts]
+        return json_text(found, indent=None)
 
     def _final_name(self, name: str, offsets: Mapping[str, str]) -> str:
         beginning = self.offsets_input("")

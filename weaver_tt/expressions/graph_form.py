@@ -24,7 +24,7 @@ from weaver_tt.expressions.elementwise import JaggedColumn
 from weaver_tt.expressions.evaluate import Expression, Table, evaluate_nodes
 from weaver_tt.expressions.grammar import with_caret
 from weaver_tt.expressions.graph_functions import REASONS, form_of
-from weaver_tt.expressions.graph_values import Graph, GraphFormError, GraphValue
+from weaver_tt.expressions.graph_values import Graph, GraphValue, NoFormError
 from weaver_tt.expressions.momentum import coordinate
 from weaver_tt.expressions.operators import BINARY, COMPARISON, UNARY
 from weaver_tt.expressions.registry import (
@@ -209,7 +209,7 @@ class _GraphEvaluation:
         dtypes = self.dtypes(node)
         try:
             return self.graph.compute(function, operands, named or {}, dtypes)
-        except GraphFormError as error:
+        except NoFormError as error:
             raise self.refusal(node, f"{shown} cannot be computed in a graph: {error}") from None
         except TypeError as error:
             raise self.refusal(node, f"{shown} cannot be computed in a graph: {error}") from None
@@ -234,7 +234,7 @@ class _GraphEvaluation:
         """
         try:
             found = function(*operands)
-        except GraphFormError as error:
+        except NoFormError as error:
             shown = ast.unparse(node)
             raise self.refusal(node, f"{shown} cannot be computed in a graph: {error}") from None
         expected = self.dtypes(node)[0]

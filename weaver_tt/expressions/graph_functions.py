@@ -22,10 +22,10 @@ from weaver_tt.expressions.graph_values import (
     FLOAT,
     UNSIGNED,
     WHOLE,
+    FunctionForm,
     Graph,
-    GraphForm,
-    GraphFormError,
     GraphValue,
+    NoFormError,
 )
 
 Value = Any  # a GraphValue; what numpy says of its own functions knows arrays alone
@@ -247,11 +247,11 @@ def power(graph: Graph, kind: np.dtype[Any], x: Any, y: Any) -> Value:
             return NUMPYS_POWERS[exponent](graph.lift(x, kind))
         return graph.operation("Pow", graph.lift(x, DOUBLE), graph.lift(y, DOUBLE))
     if isinstance(y, GraphValue) and y.constant is None:
-        raise GraphFormError(
+        raise NoFormError(
             "powers of whole numbers have a form for constant exponents; write np.float_power(x, y)"
         )
     if kind == UNSIGNED:
-        raise GraphFormError("unsigned whole numbers of 64 bits have no powers")
+        raise NoFormError("unsigned whole numbers of 64 bits have no powers")
     return whole_power(graph.lift(x, WHOLE), int(graph.lift(y, WHOLE).constant))
 
 
@@ -285,7 +285,7 @@ def bits_and(x: Value, y: Value) -> Value:
     if x.constant is not None:
         x, y = y, x
     if y.constant is None:
-        raise GraphFormError("bits of two columns have no form; one may be a constant")
+        raise NoFormError("bits of two columns have no form; one may be a constant")
     mask = int(y.constant)
     if mask < 0:
         # ~mask has few bits
@@ -323,10 +323,10 @@ def shift_of(y: Value) -> int:
     """By how many bits is shifted.
 
     Raises:
-        GraphFormError: it is no constant, or negative.
+        NoFormError: it is no constant, or negative.
     """
     if y.constant is None or y.constant < 0:
-        raise GraphFormError("bits are shifted by constants")
+        raise NoFormError("bits are shifted by constants")
     return int(y.constant)
 
 
@@ -505,7 +505,7 @@ def rounded(graph: Graph, kind: np.dtype[Any], a: Any, decimals: Any = 0) -> Val
     places = constant_of(decimals, "decimals")
     if not value.is_float:
         if places < 0:
-            raise GraphFormError("whole numbers are not rounded to tens in a graph")
+            raise NoFormError("whole numbers are not rounded to tens in a graph")
         return value
     if places == 0:
         return np.rint(value)
@@ -566,10 +566,10 @@ def constant_of(value: Any, name: str) -> Any:
     """An argument that must be a number.
 
     Raises:
-        GraphFormError: it is a column.
+        NoFormError: it is a column.
     """
     if isinstance(value, GraphValue):
-        raise GraphFormError(f"{name!r} must be a constant in a graph")
+        raise NoFormError(f"{name!r} must be a constant in a graph")
     return value
 
 
@@ -639,7 +639,7 @@ def summed(graph: Graph, kind: np.dtype[Any], array: Any, axis: Any = -1) -> Val
     check_axis(array, axis)
     work = kind if kind in (FLOAT, DOUBLE) else WHOLE
     if kind.kind == "f" and kind != work:
-        raise GraphFormError("sums of half precision have no form")
+        raise NoFormError("sums of half precision have no form")
     values = array.astype(work)
     rows = graph.write("Shape", graph.counts(array.objects))
     zeros = graph.write("Expand", graph.array(0, work), rows)
@@ -680,10 +680,10 @@ def check_axis(array: Any, axis: Any) -> None:
     """Check that something goes over the objects of rows.
 
     Raises:
-        GraphFormError: it does not.
+        NoFormError: it does not.
     """
     if not isinstance(array, GraphValue) or array.objects is None or axis not in (1, -1):
-        raise GraphFormError("it goes over the objects of each row, axis=1")
+        raise NoFormError("it goes over the objects of each row, axis=1")
 
 
 def quotient_and_rest(x: Value, y: Value) -> tuple[Value, Value]:
@@ -696,20 +696,20 @@ def difference(x: Value, y: Value) -> Value:
     return x.graph.operation("Sub", x, y)
 
 
-def _exact(compute: Any, **how: Any) -> GraphForm:
-    return GraphForm(compute=compute, exact=True, **how)
+def _exact(compute: Any, **how: Any) -> FunctionForm:
+    return FunctionForm(compute=compute, exact=True, **how)
 
 
-def _composed(compute: Any, **how: Any) -> GraphForm:
-    return GraphForm(compute=compute, exact=False, **how)
+def _composed(compute: Any, **how: Any) -> FunctionForm:
+    return FunctionForm(compute=compute, exact=False, **how)
 
 
-def _in_double(compute: Any) -> GraphForm:
-    return GraphForm(compute=compute, exact=False, in_double=True)
+def _in_double(compute: Any) -> FunctionForm:
+    return FunctionForm(compute=compute, exact=False, in_double=True)
 
 
-def _of_types(compute: Any, exact: bool = True) -> GraphForm:
-    return GraphForm(compute=compute, exact=exact, typed=True)
+def _of_types(compute: Any, exact: bool = True) -> FunctionForm:
+    return FunctionForm(compute=compute, exact=exact, typed=True)
 
 
 def _not(x: Value) -> Value:
@@ -734,7 +734,7 @@ _INVERT = of_truth(_minus, test_node("Not"))
 _ROUNDED_TYPES = (np.float16, np.float32, np.float64)
 _WHOLE_TYPES = (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
 
-FORMS: Mapping[Any, GraphForm] = {
+FORMS: Mapping[Any, FunctionForm] = {
     np.add: _exact(of_truth(node("Add"), test_node("Or")), unsigned=True),
     np.subtract: _exact(difference, unsigned=True),
     np.multiply: _exact(of_truth(node("Mul"), test_node("And")), unsigned=True),
@@ -859,7 +859,7 @@ REASONS: Mapping[Any, str] = {
 """Function that acts value by value -> why a graph has no form of it."""
 
 
-def form_of(value: Any) -> GraphForm | None:
+def form_of(value: Any) -> FunctionForm | None:
     """How a graph computes what an expression may name; None where it does not."""
     if isinstance(value, partial) and value.func is methods.reduce_objects:
         # x.sum() is ak.sum(x, axis=-1)

@@ -27,12 +27,12 @@ UNSIGNED = np.dtype(np.uint64)
 BOOL = np.dtype(np.bool_)
 
 
-class GraphFormError(Exception):
+class NoFormError(Exception):
     """Something has no form in a graph; the text says why, and what to write instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GraphForm:
+class FunctionForm:
     """How a graph computes a function.
 
     ``compute`` takes values of one type, bool, int64, float32 or float64, and gives one of them, or
@@ -100,7 +100,7 @@ class Graph:
     noted in ``met``.
     """
 
-    form_of: Callable[[Any], GraphForm | None]
+    form_of: Callable[[Any], FunctionForm | None]
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     offsets: dict[str, str] = field(default_factory=dict)
@@ -232,7 +232,7 @@ class Graph:
         """A function of numpy, value by value, in the types that numpy chooses.
 
         Raises:
-            GraphFormError: it has no form, or none for these types.
+            NoFormError: it has no form, or none for these types.
         """
         examples = [_example(operand) for operand in operands]
         with np.errstate(all="ignore"):
@@ -252,22 +252,22 @@ class Graph:
         """A function of values and numbers; ``dtypes`` are those of its results.
 
         Raises:
-            GraphFormError: it has no form, or none for these types.
+            NoFormError: it has no form, or none for these types.
         """
         form = self.form_of(function)
         if form is None:
-            raise GraphFormError("it has no form in a graph")
+            raise NoFormError("it has no form in a graph")
         if form.typed:
             found = form.compute(self, dtypes[0], *operands, **named)
         elif named:
-            raise GraphFormError(f"argument {next(iter(named))!r} cannot be given in a graph")
+            raise NoFormError(f"argument {next(iter(named))!r} cannot be given in a graph")
         else:
             loop = dtypes[0]
             if loop == BOOL:
                 # a test: in the type that holds all operands
                 loop = np.result_type(*(_example(operand) for operand in operands))
                 if loop.kind == "f" and not any(map(_is_float, operands)):
-                    raise GraphFormError("signed and unsigned whole numbers of 64 bits meet")
+                    raise NoFormError("signed and unsigned whole numbers of 64 bits meet")
             work = _working_type(loop, form)
             found = form.compute(*(self.lift(operand, work) for operand in operands))
         if isinstance(found, tuple):
@@ -275,7 +275,7 @@ class Graph:
         return self.cast(found, dtypes[0])
 
 
-def _working_type(loop: np.dtype[Any], form: GraphForm) -> np.dtype[Any]:
+def _working_type(loop: np.dtype[Any], form: FunctionForm) -> np.dtype[Any]:
     """The type in which a graph computes what numpy computes in the type ``loop``."""
     if loop == BOOL:
         return BOOL
@@ -283,12 +283,12 @@ def _working_type(loop: np.dtype[Any], form: GraphForm) -> np.dtype[Any]:
         # numpy, too, computes half precision in float32 and rounds each result
         return DOUBLE if form.in_double or loop == DOUBLE else FLOAT
     if loop == UNSIGNED and not form.unsigned:
-        raise GraphFormError(
+        raise NoFormError(
             "unsigned whole numbers of 64 bits have no such form; write x.astype('int64')"
         )
     if loop.kind in "iu":
         return WHOLE
-    raise GraphFormError(f"values of type {loop} have no form")
+    raise NoFormError(f"values of type {loop} have no form")
 
 
 def _example(operand: Any) -> Any:

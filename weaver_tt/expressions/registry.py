@@ -21,7 +21,7 @@ import numpy as np
 
 from weaver_tt.expressions import helpers, methods, momentum, signed
 from weaver_tt.expressions.graph_functions import form_of
-from weaver_tt.expressions.graph_values import GraphForm
+from weaver_tt.expressions.graph_values import FunctionForm
 from weaver_tt.expressions.row_rules import (
     AlongAxis,
     ByValue,
@@ -57,7 +57,7 @@ class Function:
     doc: str
     rows: RowRule | None
     flat: Callable[..., Any] | None = None
-    graph: GraphForm | None = None
+    graph: FunctionForm | None = None
     tensor: str | None = None
 
     @property

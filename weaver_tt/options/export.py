@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from weaver_tt.options.flags import COUNT, NOT_NEGATIVE, flag
 from weaver_tt.options.train import KEY_VALUE, OPSETS
 
-TARGET_NAMES = ("generic", "fcc", "cmssw", "triton", "athena")
+TARGET_NAMES = ("generic", "fcc", "cmssw", "triton", "athena", "raw")
 
 
 @dataclass(kw_only=True)
@@ -17,7 +17,8 @@ class ExportOptions:
     target: str = flag(
         "generic",
         "who reads it: generic, Python and the C++ library of weaver_tt; fcc, FCCAnalyses and "
-        "key4hep; cmssw; triton, a model repository; athena, with inputs as salt has them",
+        "key4hep; cmssw; triton, a model repository; athena, with inputs as salt has "
+        "them; raw, ONNX Runtime with the columns of files, all else in the graph",
         choices=list(TARGET_NAMES),
     )
     output: str = flag(

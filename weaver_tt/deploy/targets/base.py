@@ -11,8 +11,9 @@ import numpy as np
 
 from weaver_tt.config.schema import DataConfig, InputGroup
 from weaver_tt.deploy.export import Export, GraphForm, write_sidecars
-from weaver_tt.deploy.golden import Golden, GoldenRow, RowReader
+from weaver_tt.deploy.golden import Golden, GoldenRow, RowReader, Values
 from weaver_tt.deploy.preprocess import clip_range
+from weaver_tt.deploy.sample import SampleRows
 
 MODEL = "model.onnx"
 MASK = "_mask"
@@ -28,6 +29,7 @@ class Target(ABC):
     title: ClassVar[str]  # of the reader, for messages and the page
     form: ClassVar[GraphForm]
     replaces_masks: ClassVar[bool] = False  # variables with _mask in their name become 1
+    wraps: ClassVar[bool] = False  # groups with pad_mode wrap are padded so
     # what the reader gives for a row without objects, where it does not call the network
     empty_outputs: ClassVar[float | None] = None
 
@@ -43,6 +45,10 @@ class Target(ABC):
                 f"operator set {opset}: {self.title} reads {NEWEST_OPSET} and older (--onnx-opset)"
             )
         return found
+
+    def sample_refusals(self, export: Export, sample: SampleRows) -> list[str]:
+        """What it refuses once there are rows of the data; it may keep what it needs of them."""
+        return []
 
     def write(
         self, part: Path, folder: Path, export: Export, opset: int, metadata: Mapping[str, Any]
@@ -66,6 +72,10 @@ class Target(ABC):
     @abstractmethod
     def open_reader(self, folder: Path, export: Export) -> RowReader:
         """What computes a row from its columns as the reader does."""
+
+    def columns_of(self, row: GoldenRow) -> Values:
+        """What the reader is given of a row: its variables, computed from the columns of a file."""
+        return row.columns
 
     def output_name(self, value: str) -> str:
         """What the reader calls an output."""
