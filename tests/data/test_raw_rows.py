@@ -46,7 +46,7 @@ def scan(tmp_path):
 
 
 def test_rows_come_in_the_order_of_their_numbers(scan, monkeypatch):
-    monkeypatch.setattr("weaver_tt.data.raw_rows.MOST_BETWEEN", 1)
+    monkeypatch.setattr("weaver_tt.data.raw_rows.MOST_AT_ONCE", 2)
     assert sorted(number_files(scan.sources).values()) == [0, 1]
     identity = np.concatenate([identify_rows(1, np.array([4, 0])), identify_rows(0, np.array([3]))])
     raw = read_raw_rows(identity, scan, CONFIG)

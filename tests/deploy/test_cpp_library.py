@@ -84,6 +84,15 @@ def test_spreads_of_objects_are_part_of_the_proof(build: Path, tmp_path: Path) -
     golden = write_target(tmp_path / "jets", "generic", jets_config(), two)
     assert set(golden["rows"][0]["outputs"]) == {"jet_eff", "jet_eff_std"}
     assert "largest difference" in run(build / "golden_check", tmp_path / "jets")
+    # an output may have a tolerance of its own
+    row = next(row for row in golden["rows"] if row["outputs"]["jet_eff_std"])
+    row["outputs"]["jet_eff_std"][0] += 0.5
+    row["tolerance"]["outputs"] = {"jet_eff_std": {"absolute": 0.6, "relative": 0}}
+    (tmp_path / "jets/golden.json").write_text(json.dumps(golden))
+    run(build / "golden_check", tmp_path / "jets")
+    del row["tolerance"]["outputs"]
+    (tmp_path / "jets/golden.json").write_text(json.dumps(golden))
+    run(build / "golden_check", tmp_path / "jets", code=1)
 
 
 def test_a_wrong_golden_number_is_found(

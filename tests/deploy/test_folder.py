@@ -5,12 +5,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from tests.deploy.conftest import (
+    NAMES,
     DeepSet,
     event_config,
     events,
@@ -20,6 +22,8 @@ from tests.deploy.conftest import (
     write_target,
 )
 from weaver_tt.config.schema import DataConfig
+from weaver_tt.data.raw_rows import evaluate_raw_rows, inputs_alone
+from weaver_tt.data.rows.padding import Padder
 from weaver_tt.deploy.sample import SampleRows
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.network.network import Ensemble, Network
@@ -99,9 +103,50 @@ def test_rows_say_what_was_changed(tmp_path: Path) -> None:
     golden = write_target(tmp_path / "out", "generic", event_config(), [NETWORK])
     rows = {row["change"]: row for row in golden["rows"]}
     assert rows["jet_pt of object 0 is nan"]["columns"]["jet_pt"][0] == "NaN"
-    assert len(rows["objects of 2 rows in jet_pt, jet_eta, jet_phi and 2 more: 7"]) == 6
+    longer = rows["objects of 2 rows in jet_pt, jet_eta, jet_phi and 2 more: 7"]
+    assert len(longer["columns"]["jet_pt"]) == 7
     assert golden["column_types"]["jet_pt"] == "float64"
     assert golden["source"] == "columns of the files"
+
+
+def test_raw_columns_and_what_is_made_of_them_stand_side_by_side(tmp_path: Path) -> None:
+    """sum of pT squared of the jets above 30 GeV, with a new variable and selected objects."""
+    config = jets_config(
+        new_variables={"jet_logpt": "np.log(jet_pt)"},
+        object_selection={"jets": {"selection": "jet_pt > 30", "columns": ["jet_*"]}},
+        inputs={"jets": {"length": 6, "vars": [["jet_logpt", 3, 2], *NAMES[1:]]}},
+        labels={"type": "simple", "value": ["is_a", "is_b", "is_c"]},
+        preprocess={"method": "manual"},
+    )
+    rows = [dict(row, jet_pt=np.nan_to_num(row["jet_pt"], posinf=40.0)) for row in events(40, 1)]
+    raw = {name: ak.Array([row[name] for row in rows]) for name in NAMES}
+    _, selected = evaluate_raw_rows(raw, config, "the sample")
+    batch = Padder(inputs_alone(config))(selected)
+    sample = SampleRows({"jets": batch.inputs["jets"].numpy().copy()}, raw)
+    golden = write_target(tmp_path / "out", "cmssw", config, [DeepSet(0, 3)], sample=sample)
+    row = next(row for row in golden["rows"] if row["change"] == "jet_eta of object 1 is nan")
+    passed = [pt for pt in row["raw_columns"]["jet_pt"] if pt > 30]
+    assert row["columns"]["jet_logpt"] == pytest.approx(np.log(passed))
+    assert row["inputs"]["jets"][0] == pytest.approx((np.log(passed) - 3) * 2, abs=1e-6)
+    assert "jet_pt" not in row["columns"]
+
+
+def test_a_spread_is_compared_on_the_scale_of_its_value(tmp_path: Path) -> None:
+    """Two members that differ by 2e-3 of 1000: float32 knows 1000 to 6e-5."""
+
+    class Large(nn.Module):
+        def __init__(self, shift: float) -> None:
+            super().__init__()
+            self.shift = shift
+
+        def forward(self, jets: Tensor) -> Tensor:
+            return 1000 + self.shift + 0 * jets[:, 0].sum(1, keepdim=True)
+
+    config = jets_config(labels={"type": "custom", "value": {"y": "met"}})
+    golden = write_target(tmp_path / "out", "generic", config, [Large(0.0), Large(2e-3)])
+    tolerance = golden["rows"][0]["tolerance"]
+    assert tolerance["absolute"] == 1e-5
+    assert tolerance["outputs"]["y_std"]["absolute"] == pytest.approx(1e-5 * 1001, rel=1e-3)
 
 
 def test_a_model_without_raw_columns_has_them_computed_back(tmp_path: Path) -> None:

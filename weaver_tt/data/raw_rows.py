@@ -25,8 +25,8 @@ from weaver_tt.data.scan import Scan
 from weaver_tt.data.statistics.training_pass import restrict_to_inputs
 from weaver_tt.formats.open_reader import open_reader
 
-# rows that lie further apart in a file are read one by one
-MOST_BETWEEN = 10_000
+# rows of a file that lie between the first and the last of those that are read at once
+MOST_AT_ONCE = 10_000
 
 
 def inputs_alone(config: DataConfig) -> DataConfig:
@@ -87,9 +87,10 @@ def _read_entries(
     """The rows ``entries``, ascending, of a file, some at a time."""
     constants = [name for name in names if name in config.file_magic]
     in_file = [name for name in names if name not in config.file_magic]
-    gaps = np.flatnonzero(np.diff(entries) > MOST_BETWEEN) + 1
     with open_reader(source.path, config.treename, config.rows) as reader:
-        for run in np.split(entries, gaps):
+        # stretches of the file that bound the memory, however few of its rows were selected
+        stretch = entries // MOST_AT_ONCE
+        for run in np.split(entries, np.flatnonzero(np.diff(stretch)) + 1):
             first, last = int(run[0]), int(run[-1]) + 1
             columns = read_columns(reader, in_file, config, first, last, scan.types)
             table = {name: ak.Array(values)[run - first] for name, values in columns.items()}

@@ -370,6 +370,12 @@ def _first_other_column(
 # --- golden.json
 
 
+def raw_for_json(values: Any) -> Any:
+    """A column of one row as JSON can hold it, lists of lists and text too."""
+    (content,) = ak.to_list(values)
+    return _with_texts(content)
+
+
 def numbers_for_json(values: Numbers) -> Any:
     """Numbers as JSON can hold them: NaN and infinities are texts."""
     if values.dtype == np.float32:
@@ -385,6 +391,9 @@ def _with_texts(content: Any) -> Any:
         return [_with_texts(value) for value in content]
     if isinstance(content, bool):
         return int(content)
+    if not isinstance(content, int | float):
+        # text, or a value that is missing
+        return content
     if math.isfinite(content):
         return content
     if math.isnan(content):
@@ -414,6 +423,7 @@ def row_for_json(row: GoldenRow, tensors: Values) -> dict[str, Any]:
     return {
         "kind": row.kind,
         "change": row.change,
+        "raw_columns": {name: raw_for_json(values) for name, values in row.raw.items()},
         "columns": {name: numbers_for_json(values) for name, values in row.columns.items()},
         "inputs": {name: numbers_for_json(values[0]) for name, values in tensors.items()},
         "outputs": {name: numbers_for_json(values) for name, values in row.outputs.items()},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ Sample = dict[str, npt.NDArray[np.float32]]
 
 # one row in 8 may be without objects: enough to compare on, and most rows are left to the others
 ROWS_PER_EMPTY = 8
+# rows of a sample
+SAMPLE_ROWS = 256
 MAX_BYTES = 2_000_000_000  # of a sample once it is unpacked: 256 rows of 2 million values
 
 
@@ -49,7 +51,7 @@ class SampleRows:
     raw: Table = field(default_factory=dict)
 
 
-def collect_sample(batches: Iterable[Batch], rows: int = 256) -> Sample:
+def collect_sample(batches: Iterable[Batch], rows: int = SAMPLE_ROWS) -> Sample:
     """The first ``rows`` rows of ``batches``, at most one in eight of them without any object.
 
     No more batches are read than needed.
@@ -58,7 +60,7 @@ def collect_sample(batches: Iterable[Batch], rows: int = 256) -> Sample:
     return sample
 
 
-def collect_sample_rows(loader: Loader, config: DataConfig, rows: int = 256) -> SampleRows:
+def collect_sample_rows(loader: Loader, config: DataConfig, rows: int = SAMPLE_ROWS) -> SampleRows:
     """:func:`collect_sample` of a loader that identifies its rows, with their raw columns.
 
     ``config`` is that of the loader.
@@ -70,6 +72,15 @@ def collect_sample_rows(loader: Loader, config: DataConfig, rows: int = 256) -> 
     if not sample:
         return SampleRows({})
     return SampleRows(sample, read_raw_rows(identity, loader.scan, config))
+
+
+def join_samples(parts: Sequence[SampleRows]) -> SampleRows:
+    """The rows of all ``parts``, at least one, in their order."""
+    tensors = {
+        name: np.concatenate([part.tensors[name] for part in parts]) for name in parts[0].tensors
+    }
+    raw = {name: ak.concatenate([part.raw[name] for part in parts]) for name in parts[0].raw}
+    return SampleRows(tensors, raw)
 
 
 def collect_rows(batches: Iterable[Batch], rows: int) -> tuple[Sample, Integers]:

@@ -16,10 +16,12 @@ from weaver_tt.data.statistics.standardize import load_statistics
 from weaver_tt.deploy.export import Export, export_onnx
 from weaver_tt.deploy.folder import check_folder, export_folder
 from weaver_tt.deploy.sample import (
+    SAMPLE_ROWS,
     SampleRows,
     check_sample,
     collect_sample,
     collect_sample_rows,
+    join_samples,
     load_raw_sample,
     load_sample,
     random_sample,
@@ -154,21 +156,25 @@ def load_trained(config: DataConfig, options: RunOptions, with_raw: bool) -> Tra
 
 
 def sample_of_files(config: DataConfig, options: RunOptions, with_raw: bool) -> SampleRows:
-    """Rows of the first group of ``--data-test``.
+    """Rows of ``--data-test``, as many of each group of files: each may hold one class.
 
     Raises:
-        DataError: none of its rows is selected.
+        DataError: none is selected.
     """
     cpu = torch.device("cpu")
     loaders = test_loaders(config, options.data, device=cpu, identify=with_raw)
-    first_group = next(iter(loaders.values()))
-    if with_raw:
-        sample = collect_sample_rows(first_group, config)
-    else:
-        sample = SampleRows(collect_sample(first_group.epoch(0)))
-    if not sample.tensors:
-        raise DataError("--data-test: no row of the first group of files is selected")
-    return sample
+    rows = -(-SAMPLE_ROWS // len(loaders))
+    parts = []
+    for loader in loaders.values():
+        if with_raw:
+            part = collect_sample_rows(loader, config, rows)
+        else:
+            part = SampleRows(collect_sample(loader.epoch(0), rows))
+        if part.tensors:
+            parts.append(part)
+    if not parts:
+        raise DataError("--data-test: no row of these files is selected")
+    return join_samples(parts)
 
 
 def sample_of_training(config: DataConfig, model: str, with_raw: bool) -> SampleRows | None:
