@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.host_counts import host_counts, with_host_counts
 from weaver_tt.errors import ConfigError
-from weaver_tt.network.inputs import jet_model_info
+from weaver_tt.network.inputs import jet_model_info, num_outputs
 from weaver_tt.nn.models.edge_network import EdgeNetwork, logit_of_product, pair_geometry
 from weaver_tt.nn.objects.pairwise import make_layout
 from weaver_tt.nn.objects.sharing import made_once
@@ -90,6 +90,6 @@ def get_model(
         if value < 1:
             raise ConfigError(f"truth_tagging_edges: option {name} must be at least 1, got {value}")
     info = jet_model_info(data_config)
-    outputs = max(len(data_config.label_names), 1)
+    outputs = num_outputs(data_config)
     network = EdgeNetwork(FEATURES, outputs, hidden, layers, rounds, message)
     return TruthTaggingEdges(network, sharpness), info

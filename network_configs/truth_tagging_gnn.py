@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.host_counts import host_counts, with_host_counts
-from weaver_tt.network.inputs import jet_model_info
+from weaver_tt.network.inputs import jet_model_info, num_outputs
 from weaver_tt.nn.layers.blocks import mlp
 from weaver_tt.nn.models.graph_network import GraphNetwork
 from weaver_tt.nn.objects.pairwise import make_layout
@@ -81,7 +81,7 @@ def get_model(
     Options: size of a jet's representation, GN blocks, hidden sizes of the head.
     """
     info = jet_model_info(data_config)
-    outputs = max(len(data_config.label_names), 1)
+    outputs = num_outputs(data_config)
     if isinstance(head, int):
         head = (head,)
     return TruthTaggingNetwork(outputs, hidden, blocks, head), info

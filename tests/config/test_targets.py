@@ -193,3 +193,32 @@ def test_a_mask_without_its_target_is_refused():
     labels = {"type": "custom", "value": {"y": "a", "yy_mask": "b"}}
     with pytest.raises(ConfigError, match="'yy_mask' is the mask of a target 'yy', which is not"):
         load("regression", labels)
+
+
+def of_objects(**targets):
+    inputs = {"jets": {"length": 3, "vars": ["pt"]}}
+    labels = {"type": "per_object", "value": {"y": "gen_pt / pt", "y_mask": "gen_pt > 0"}}
+    task = {"name": "regression", "targets": targets}
+    return from_mapping({"inputs": inputs, "labels": labels, "task": task}, "d.yaml")
+
+
+def test_targets_of_objects_are_those_of_their_only_group():
+    config = of_objects(y={"loss": "gaussian", "valid": "pt > 5"})
+    assert config.regressed_group == "jets"
+    assert config.target_masks == {"y": "y_mask"}
+    assert config.object_label_names == {"jets": ["y", "y_mask", "y_valid"]}
+    assert count_target_outputs(config) == 2
+    with pytest.raises(ConfigError, match=r"no target 'z'.*known: y"):
+        of_objects(z={"loss": "mae"})
+    with pytest.raises(ConfigError, match=r"task\.targets\.y\.transform: a ratio.*quotient"):
+        of_objects(y={"transform": {"ratio": "pt"}})
+
+
+def test_a_mask_of_objects_without_its_target_is_refused():
+    values = {
+        "inputs": {"jets": {"length": 3, "vars": ["pt"]}},
+        "labels": {"type": "per_object", "value": {"y": "pt", "z_mask": "pt"}},
+        "task": "regression",
+    }
+    with pytest.raises(ConfigError, match=r"'z_mask' is the mask of a target 'z', which is not"):
+        from_mapping(values, "d.yaml")

@@ -127,6 +127,15 @@ def test_scaled_momenta_are_refused_and_so_are_too_few_variables():
 def test_outputs_are_one_for_each_class_or_target():
     assert num_outputs(config()) == 3
     assert num_outputs(config({"type": "custom", "value": {"energy": "mass"}})) == 1
+    values = {
+        "inputs": {"jets": group("pt")},
+        "labels": {"type": "per_object", "value": {"a": "x", "a_mask": "y"}},
+    }
+    assert num_outputs(from_mapping(values)) == 2
+    # a mask is no output of a regression, a width is one
+    assert num_outputs(from_mapping(values | {"task": "regression"})) == 1
+    task = {"name": "regression", "loss_function": "gaussian"}
+    assert num_outputs(from_mapping(values | {"task": task})) == 2
 
 
 def test_free_axes_are_those_of_jets_and_of_constituents():

@@ -22,6 +22,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.network.outputs import Activated
 from weaver_tt.nn.layers.widths import LEAST_WIDTH
+from weaver_tt.tasks.registry import make_task
 from weaver_tt.tasks.regression import Regression
 
 
@@ -545,3 +546,90 @@ def test_an_own_loss_of_a_gaussian_gets_the_target_beside_value_and_width():
     [(output, label)] = seen
     assert output[0].tolist() == pytest.approx([5.0, math.log(2) + LEAST_WIDTH])
     assert label.tolist() == [[4.0, 4.0]]
+
+
+def object_task(*names, losses="mae", length=3, **targets):
+    """Regression of labels of jets, of which a row has up to ``length``."""
+    value = {name: parse_expression(name, "test") for name in names}
+    jets = InputGroup(name="jets", variables=(Variable(name="pt"),), length=length)
+    config = DataConfig(
+        source="c.yaml",
+        text="",
+        inputs={"jets": jets},
+        labels=Labels(object_targets={"jets": value}),
+        task=TaskChoice(name="regression", options={"loss_function": losses}),
+        targets=targets,
+    )
+    return make_task(config)
+
+
+def jets_of(mask, counts=None, weight=None, **labels):
+    mask = tensor(mask)
+    counts = mask.sum(1) if counts is None else tensor(counts)
+    known = {name: tensor(values) for name, values in labels.items()}
+    return Batch({}, {"jets": mask}, {"jets": counts}, known, weight=weight, size=len(mask))
+
+
+ONE_AND_TWO = [[True, False, False], [True, True, False], [False, False, False]]
+
+
+def test_each_real_object_is_an_entry_with_the_weight_of_its_row():
+    regression = object_task("y")
+    assert regression.output_names == ["output_y"]
+    rows = jets_of(
+        ONE_AND_TWO,
+        weight=tensor([2.0, -1.0, 5.0]),
+        y=[[1.0, 0.0, 0.0], [2.0, math.nan, 0.0], [0.0, 0.0, 0.0]],
+    )
+    output = tensor([[[1.5, 9.0, 9.0]], [[4.0, 7.0, 9.0]], [[9.0, 9.0, 9.0]]])
+    scored = regression.score(output, rows)
+    assert scored.output.tolist() == [[1.5], [4.0], [7.0]]
+    # padding is nowhere, and what has no truth has no weight
+    assert scored.weight.tolist() == [2.0, -1.0, 0.0]
+    assert regression.losses(scored).tolist() == [0.5, 2.0, 0.0]
+    columns = regression.columns(scored)
+    assert columns["output_y"].to_list() == [[1.5], [4.0, 7.0], []]
+    assert columns["y"].to_list()[:2] == [[1.0], [2.0, pytest.approx(math.nan, nan_ok=True)]]
+    assert not columns["y"].to_list()[2]
+
+
+def test_objects_beyond_the_length_of_the_input_have_no_value():
+    regression = object_task("y", length=2)
+    mask = [[True, True], [True, False]]
+    scored = regression.score(tensor([[[1.0, 2.0]], [[3.0, 9.0]]]), jets_of(mask, counts=[3, 1]))
+    found = regression.columns(scored)["output_y"].to_list()
+    assert found == [[1.0, 2.0, pytest.approx(math.nan, nan_ok=True)], [3.0]]
+    # of no row at all there are columns too
+    assert list(regression.empty_columns()) == ["output_y"]
+
+
+def test_masks_windows_transforms_and_widths_of_objects_are_those_of_rows():
+    target = Target(
+        window=parse_expression("y < 50", "test"),
+        outside_counts=True,
+        transform=(LOG,),
+    )
+    regression = object_task("y", "y_mask", losses="gaussian", y=target)
+    assert regression.output_names == ["output_y", "output_y_sigma"]
+    rows = jets_of(
+        [[True] * 3],
+        y=[[math.e, 99.0, 3.0]],
+        y_mask=[[1.0, 1.0, 0.0]],
+        y_valid=[[1.0, 0.0, 1.0]],
+    )
+    output = tensor([[[2.0, 0.0, 0.0], [raw_width(0.5)] * 3]])  # (1, 2, 3)
+    scored = regression.score(output, rows)
+    # a pull of 2; outside of the window; masked
+    assert regression.losses(scored).tolist() == pytest.approx([math.log(0.5) + 2, 0.0, 0.0])
+    assert scored.weight.tolist() == [1.0, 1.0, 0.0]
+    value, width = math.exp(2), math.exp(2) / 2
+    assert regression.activated_entries(scored)[0].tolist() == pytest.approx([value, width])
+    # an exported graph and an ensemble activate before padding is dropped
+    whole = regression.activated_output(output)  # (1, 2, 3)
+    assert whole[0, :, 0].tolist() == pytest.approx([value, width])
+    assert measured(regression, scored)["pull_mean"] == pytest.approx(2.0)
+
+
+def test_an_output_that_is_not_one_for_each_object_is_refused():
+    with pytest.raises(ConfigError, match=r"has shape \(3, 1\); expected \(3, 1, 3\)"):
+        object_task("y").score(torch.zeros(3, 1), jets_of(ONE_AND_TWO))

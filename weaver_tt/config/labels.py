@@ -6,7 +6,7 @@ network's outputs, says how many there are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from weaver_tt.config.derived import check_derived_outputs
@@ -192,10 +192,16 @@ def _check_names(labels: Labels, where: str) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{where}: {name!r} names two labels; give each a name of its own")
-    for name in labels.targets:
+    check_masks(labels.targets, where)
+
+
+def check_masks(targets: Iterable[str], where: str) -> None:
+    """Raise ConfigError where one of the real ``targets`` is the mask of none of them."""
+    targets = list(targets)
+    for name in targets:
         target = name.removesuffix("_mask")
-        if target != name and target not in labels.targets:
-            known = [other for other in labels.targets if not other.endswith("_mask")]
+        if target != name and target not in targets:
+            known = [other for other in targets if not other.endswith("_mask")]
             raise ConfigError(
                 f"{where}: {name!r} is the mask of a target {target!r}, which is not there; "
                 f"{nearest(target, known)}"

@@ -18,7 +18,7 @@ from weaver_tt.config.index_columns import (
     is_index_of,
 )
 from weaver_tt.config.inputs import read_inputs, read_params, with_params
-from weaver_tt.config.labels import read_labels
+from weaver_tt.config.labels import check_masks, read_labels
 from weaver_tt.config.path_patterns import pattern_problem
 from weaver_tt.config.reweighting import (
     BUCKETING,
@@ -196,6 +196,8 @@ class _ConfigReader:
         check_original_indices(config)
         check_index_columns(config)
         check_derived_outputs(config)
+        if config.labels is not None and config.regressed_group is not None:
+            check_masks(config.labels.regressed.targets, top.at("labels"))
         preprocess_section = top.section("preprocess", PREPROCESS)
         params = read_params(preprocess_section.section("params"), inputs)
         if not params:

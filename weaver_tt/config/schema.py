@@ -138,6 +138,17 @@ class Labels:
         masks = {name: f"{name}_mask" for name in self.target_names}
         return {name: mask for name, mask in masks.items() if mask in self.targets}
 
+    @property
+    def regressed(self) -> Labels:
+        """The real targets that a regression learns, as ``targets``: those of rows, or of objects.
+
+        The latter where labels of the objects of one group are all there is.
+        """
+        if self.kind != "per_object":
+            return Labels(targets=self.targets)
+        [targets] = self.object_targets.values()
+        return Labels(targets=targets)
+
     def may_be_output(self, name: str) -> bool:
         """Whether a name is that of an output rather than of a column.
 
@@ -469,8 +480,36 @@ class DataConfig:
         return None if self.labels is None else self.labels.kind
 
     @property
+    def regressed_group(self) -> str | None:
+        """The input group whose objects have the targets of a regression; None for rows."""
+        if self.labels is None or self.labels.kind != "per_object":
+            return None
+        if self.task is None or self.task.name != "regression":
+            return None
+        [group] = self.labels.object_targets
+        return group
+
+    @property
+    def target_masks(self) -> dict[str, str]:
+        """Real target, of rows or of objects, -> the label that is its mask, where there is one."""
+        if self.labels is None:
+            return {}
+        return self.labels.masks if self.regressed_group is None else self.labels.regressed.masks
+
+    @property
+    def object_label_names(self) -> dict[str, list[str]]:
+        """Labelled group -> what a batch holds for its objects: labels, then windows of targets."""
+        names: dict[str, list[str]] = {}
+        if self.labels is None:
+            return names
+        for group, labels in self.labels.object_targets.items():
+            windows = self.windows if group == self.regressed_group else {}
+            names[group] = [*labels, *map(window_label, windows)]
+        return names
+
+    @property
     def windows(self) -> dict[str, Expression]:
-        """Target -> which rows of it are learnt, where the task says that."""
+        """Target -> which rows (or objects) of it are learnt, where the task says that."""
         if self.labels is None:
             return {}
         return {

@@ -58,7 +58,7 @@ def read_targets(
     Raises:
         ConfigError: no such target, an unknown key, or a value that makes no sense.
     """
-    known = [] if labels is None else labels.target_names
+    known = [] if labels is None else labels.regressed.target_names
     targets = {}
     for name in section.values:
         if name not in known:
@@ -66,6 +66,12 @@ def read_targets(
                 f"{section.where}: there is no target {name!r}; {nearest(name, known)}"
             )
         targets[name] = _read_target(name, section.section(name, KEYS), labels, custom_functions)
+        steps = {step.kind for step in targets[name].transform}
+        if "ratio" in steps and labels is not None and labels.kind == "per_object":
+            raise ConfigError(
+                f"{section.at(name)}.transform: a ratio is that of a target of rows; for objects "
+                "write the quotient as the label"
+            )
     return targets
 
 
@@ -267,7 +273,7 @@ def losses_of_targets(config: DataConfig, common: Any = None) -> dict[str, tuple
             common = config.task.options.get("loss_function", DEFAULT_LOSS)
     of_all = read_losses(common, f"{config.source}: task.loss_function")
     found = {}
-    for name in config.labels.target_names:
+    for name in config.labels.regressed.target_names:
         target = config.targets.get(name, Target())
         found[name] = target.losses or of_all
     return found
@@ -315,8 +321,9 @@ def log_bases(config: DataConfig) -> dict[str, float]:
     found: dict[str, float] = {}
     if config.labels is None:
         return found
-    for name in config.labels.target_names:
-        tree = config.labels.targets[name].tree
+    labels = config.labels.regressed
+    for name in labels.target_names:
+        tree = labels.targets[name].tree
         if isinstance(tree, ast.Call):
             function = ast.unparse(tree.func)
             if function in LOG_BASES and len(tree.args) == 1:

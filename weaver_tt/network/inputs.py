@@ -214,9 +214,15 @@ def num_outputs(config: DataConfig) -> int:
     """
     if config.labels is None:
         return 1
-    targets = count_target_outputs(config)
-    of_objects = sum(len(labels) for labels in config.labels.object_targets.values())
-    return max(len(config.labels.classes) + targets + of_objects, 1)
+    labels = config.labels
+    targets = 0
+    # one efficiency or the like of each label
+    of_objects = sum(len(of_group) for of_group in labels.object_targets.values())
+    if labels.targets or config.regressed_group is not None:
+        targets = count_target_outputs(config)
+    if config.regressed_group is not None:
+        of_objects = 0
+    return max(len(labels.classes) + targets + of_objects, 1)
 
 
 def model_info(config: DataConfig, names: Sequence[str]) -> dict[str, Any]:

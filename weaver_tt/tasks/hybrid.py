@@ -95,14 +95,14 @@ class Hybrid(Task):
         monitors = {"weight": weight}
         if self.targets.columns:
             monitors |= self.targets.monitors(self.raw_columns(batch.inputs))
-        true = self.targets.read(batch)  # (N, T)
+        true = self.targets.read(batch.labels)  # (N, T)
         target = None
         with_zero = None
         if CLASS_LABEL in batch.labels:
             monitors["class"] = batch.labels[CLASS_LABEL]
         if true is not None:
             monitors["true"] = true
-            outside = self.targets.is_outside(true, batch)
+            outside = self.targets.is_outside(true, batch.labels)
             if outside is not None:
                 true = true.masked_fill(outside, math.nan)
                 with_zero = self.targets.counted_with_zero(outside)

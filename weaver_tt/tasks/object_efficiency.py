@@ -5,12 +5,9 @@ Source: arXiv:2004.02665, section 4.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-import awkward as ak
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,6 +21,7 @@ from weaver_tt.metrics.efficiency import EfficiencyMeter
 from weaver_tt.nn.objects.real_objects import RealObjects, find_objects
 from weaver_tt.nn.objects.sharing import made_once
 from weaver_tt.tasks.base import Output, Task, check_shape, first_outputs, row_weight
+from weaver_tt.tasks.entries import to_jagged
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -188,19 +186,3 @@ def gather_columns(objects: RealObjects, padded: Tensor) -> Tensor:
 def gather_targets(objects: RealObjects, *labels: Tensor) -> Tensor:
     """K labels (N, P) of the real objects, (M, K)."""
     return torch.stack([objects.gather_values(label) for label in labels], 1).float()
-
-
-def to_jagged(
-    values: np.ndarray[Any, Any], counts: np.ndarray[Any, Any], length: int | None
-) -> ak.Array:
-    """(M,) values of the first ``length`` objects of each row -> N lists of ``counts`` entries.
-
-    Objects beyond ``length`` are NaN.
-    """
-    if length is not None and (counts > length).any():
-        first_of_row = np.repeat(np.cumsum(counts) - counts, counts)
-        place = np.arange(counts.sum()) - first_of_row  # of each object in its row
-        full = np.full(len(place), math.nan, dtype=values.dtype)
-        full[place < length] = values
-        values = full
-    return ak.unflatten(values, counts)

@@ -19,7 +19,6 @@ from weaver_tt.config.targets import (
     losses_of_targets,
     output_names_of,
 )
-from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.target_transforms import (
     times_column,
     to_learnt,
@@ -94,11 +93,13 @@ def _outputs_of(target: Target, name: str, losses: tuple[TargetLoss, ...], first
 
 
 class RealTargets:
-    """T real targets of a row, and K outputs: one of each target, its width, or its quantiles.
+    """T real targets of each entry, and K outputs: one of each target, its width, or its quantiles.
 
-    A target ``x`` may come with ``x_mask``: rows where that is 0 do not count for ``x``, nor do
-    rows where ``x`` is NaN or infinite, or that lie outside of its window. The loss of a row is the
-    mean over its targets that count, each multiplied by its weight; that of a target is the sum
+    Entries are rows, or objects of rows, M of them.
+
+    A target ``x`` may come with ``x_mask``: entries where that is 0 do not count for ``x``, nor do
+    those where ``x`` is NaN or infinite, or that lie outside of its window. The loss of an entry is
+    the mean over its targets that count, each multiplied by its weight; that of a target is the sum
     of its losses, and of several quantiles their mean.
     """
 
@@ -109,9 +110,10 @@ class RealTargets:
             ConfigError: there is no such loss, or two outputs have one name.
         """
         assert config.labels is not None
+        labels = config.labels.regressed
         self.source = config.source
-        self.names = config.labels.target_names
-        self.masks = config.labels.masks
+        self.names = labels.target_names
+        self.masks = labels.masks
         self.windows = {name: window_label(name) for name in config.windows}
         self.log_bases = log_bases(config)
         self.outputs: list[TargetOutputs] = []
@@ -178,35 +180,42 @@ class RealTargets:
             learnt.append(values.masked_fill(~values.isfinite(), math.nan))
         return torch.stack(learnt, 1)
 
-    def read(self, batch: Batch) -> Tensor | None:
-        """The true values (N, T), NaN where a mask is off; None where the data lacks a label."""
-        needed = {*self.names, *self.masks.values(), *self.windows.values()}
-        if not needed <= batch.labels.keys():
+    @property
+    def label_names(self) -> list[str]:
+        """The labels that targets are read from: values, masks, windows."""
+        return [*self.names, *self.masks.values(), *self.windows.values()]
+
+    def read(self, labels: Mapping[str, Tensor]) -> Tensor | None:
+        """The true values (M, T), NaN where a mask is off; None where the data lacks a label.
+
+        ``labels`` (M,) are those of entries.
+        """
+        if not set(self.label_names) <= labels.keys():
             return None
         targets: list[Tensor] = []
         for name in self.names:
-            target = batch.labels[name].float()  # (N,)
+            target = labels[name].float()  # (M,)
             if name in self.masks:
-                counts = batch.labels[self.masks[name]] != 0  # (N,)
+                counts = labels[self.masks[name]] != 0  # (M,)
                 target = torch.where(counts, target, math.nan)
             targets.append(target)
         return torch.stack(targets, 1)
 
-    def is_outside(self, true: Tensor, batch: Batch) -> Tensor | None:
-        """Which known values (N, T) lie outside of their window; None without windows."""
+    def is_outside(self, true: Tensor, labels: Mapping[str, Tensor]) -> Tensor | None:
+        """Which known values (M, T) lie outside of their window; None without windows."""
         if not self.windows:
             return None
         outside = []
         for k, name in enumerate(self.names):
             if name in self.windows:
-                is_inside = batch.labels[self.windows[name]] != 0  # (N,)
+                is_inside = labels[self.windows[name]] != 0  # (M,)
                 outside.append(~is_inside & is_defined(true[:, k]))
             else:
                 outside.append(torch.zeros_like(true[:, k], dtype=torch.bool))
         return torch.stack(outside, 1)
 
     def counted_with_zero(self, outside: Tensor | None) -> Tensor | None:
-        """Those of the values ``outside`` (N, T) of a window that count in the mean loss."""
+        """Those of the values ``outside`` (M, T) of a window that count in the mean loss."""
         if outside is None or not self.has_zero_losses:
             return None
         counts = [outputs.target.outside_counts for outputs in self.outputs]

@@ -1,4 +1,4 @@
-"""Regression: any number of real targets per row."""
+"""Regression: any number of real targets of each row, or of each object of a group."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from weaver_tt.config.schema import DataConfig
+from weaver_tt.config.schema import DataConfig, InputGroup
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
-from weaver_tt.tasks.base import Output, Task, check_shape, first_outputs, row_weight
+from weaver_tt.tasks.base import Output, Task, first_outputs
+from weaver_tt.tasks.entries import Entries, to_jagged
 from weaver_tt.tasks.real_targets import RealTargets, figures_of_targets
 
 if TYPE_CHECKING:
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 class Regression(Task):
     """Network output (N, K): a value for each target, for its width, or each of its quantiles.
 
-    Writes ``output_LABEL`` and, where known, ``LABEL``. A subclass may append outputs
+    With labels of type ``per_object``, (N, K, P): the same for each object of the labelled group.
+    What is said of rows below then holds of real objects, each of which has the weight of its row.
+
+    Writes ``output_LABEL`` and, where known, ``LABEL``: one number for each row, or one for each
+    object, NaN beyond the length of the input. A subclass may append outputs
     (``output_names``): losses and metrics look at the first K.
 
     Losses, weights and windows of the targets are those of ``task.targets`` in the data YAML;
@@ -46,11 +51,16 @@ class Regression(Task):
         Without, that of the data YAML, else huber.
         """
         super().__init__(config, **common)
-        if config.labels is None or not config.labels.targets:
+        if config.labels is None or not config.labels.regressed.targets:
             raise ConfigError(
-                f"{config.source}: task regression needs `labels.type: custom` "
-                "with a mapping of names to expressions"
+                f"{config.source}: task regression needs `labels.type: custom` (or, for objects, "
+                "`per_object`) with a mapping of names to expressions"
             )
+        # whose objects are learnt; None for rows
+        self.group: InputGroup | None = None
+        if config.labels.kind == "per_object":
+            [group] = config.labels.object_targets
+            self.group = config.inputs[group]
         self.targets = RealTargets(config, loss_function)
         self.labels = self.targets.names
         self.masks = self.targets.masks
@@ -61,29 +71,31 @@ class Regression(Task):
         return [f"{self.column_prefix}{name}" for name in self.targets.value_names]
 
     def score(self, output: Output, batch: Batch) -> Scored:
-        """(N, K), or (N,) for one output -> M = N rows; targets that do not count are NaN."""
+        """(N, K), or (N,) for one output -> M = N rows; (N, K, P) -> the M real objects.
+
+        Targets that do not count are NaN.
+        """
         value, spread = self.split_output(output)
-        if value.ndim == 1:
-            value = value.unsqueeze(1)  # (N, 1)
-        if spread is not None and spread.ndim == 1:
-            spread = spread.unsqueeze(1)  # (N, 1)
+        entries = Entries(batch, None if self.group is None else self.group.name)
         names = self.value_names
-        check_shape(value, (batch.size, len(names)), names)
-        weight = row_weight(batch, value)  # (N,)
-        counts = weight.new_ones(batch.size).long()  # (N,)
+        value = entries.outputs(value, names)  # (M, K)
+        if spread is not None:
+            spread = entries.outputs(spread, names)  # (M, K)
+        weight = entries.weight(value)  # (M,)
         monitors = {"weight": weight}
         if self.targets.columns:
             monitors |= self.targets.monitors(self.raw_columns(batch.inputs))
-        target = self.targets.read(batch)  # (N, T)
+        labels = entries.labels(self.targets.label_names)
+        target = self.targets.read(labels)  # (M, T)
         with_zero = None
         if target is not None:
             monitors["true"] = target
-            outside = self.targets.is_outside(target, batch)
+            outside = self.targets.is_outside(target, labels)
             if outside is not None:
                 target = target.masked_fill(outside, math.nan)
                 with_zero = self.targets.counted_with_zero(outside)
-            # a row without a target must not count in the mean loss either
-            unknown = target.isnan()  # (N, T)
+            # an entry without a target must not count in the mean loss either
+            unknown = target.isnan()  # (M, T)
             if with_zero is not None:
                 unknown = unknown & ~with_zero
             weight = weight * ~(unknown.any(1) if self.loss else unknown.all(1))
@@ -91,7 +103,7 @@ class Regression(Task):
             value,
             target,
             weight,
-            counts=counts,
+            counts=entries.counts(value),
             spread=spread,
             outside=with_zero,
             monitors=monitors,
@@ -157,10 +169,16 @@ class Regression(Task):
     def columns(self, scored: Scored) -> dict[str, Any]:
         """``output_LABEL`` (N,), ``output_LABEL_std`` with an ensemble, ``LABEL`` where known.
 
+        Of objects, N lists.
+
         A target that is masked is NaN; one outside of its window is what it is.
         """
         columns = self.row_columns(scored)
         if scored.target is not None:
             true = (scored.monitors or {}).get("true", scored.target)
             columns |= dict(zip(self.labels, true.cpu().numpy().T, strict=True))
-        return columns
+        if self.group is None:
+            return columns
+        counts = scored.counts.cpu().numpy()  # (N,)
+        length = self.group.length
+        return {name: to_jagged(values, counts, length) for name, values in columns.items()}

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import awkward as ak
 import numpy as np
 import pytest
 
@@ -116,3 +117,30 @@ def test_a_tryout_has_numbers_of_the_first_rows():
     # where they say nothing, it goes on
     empty = provisional_targets(standardised, [{"y": np.array([np.nan])}])
     assert empty.targets["y"].transform[0].deviation == 1.0
+
+
+def of_jets(targets=None, **more):
+    values = {"inputs": {"jets": {"length": 2, "vars": [["pt", None]]}}}
+    values["labels"] = {"type": "per_object", "value": {"y": "gen_pt", "y_mask": "gen_pt > 0"}}
+    values["task"] = {"name": "regression", "targets": targets or {}}
+    return from_mapping(values | more, "d.yaml")
+
+
+def jets(*rows):
+    return {"pt": ak.Array(rows) * 0 + 1, "gen_pt": ak.Array(rows)}
+
+
+def test_objects_that_are_kept_known_and_inside_of_the_window_count():
+    configuration = of_jets({"y": {"transform": "standardised", "valid": "gen_pt < 50"}})
+    # of three jets two are kept; one is not matched, another too hard
+    table = jets([1.0, -1.0, 7.0], [], [99.0, 3.0])
+    [step] = fitted(configuration, table)["y"].transform
+    assert (step.mean, step.deviation) == (2.0, 1.0)
+    assert provisional_targets(configuration, [table]).targets["y"].transform[0].mean == 2.0
+
+
+def test_objects_that_are_all_alike_are_refused():
+    with pytest.raises(DataError, match=r"labels\.y: it is 4 in all 2 training objects where"):
+        fitted(of_jets(), jets([4.0, -1.0], [4.0]))
+    with pytest.raises(DataError, match=r"labels\.y: none of 3 training objects has a value"):
+        fitted(of_jets(), jets([-4.0, -1.0], [-4.0]))

@@ -111,38 +111,66 @@ def row_labels(
     if labels.targets and can_compute(needed, table, plan):
         with wrong.noted():
             columns = _row_columns(labels.targets, table, config, where)
-            for name, values in _row_columns(config.windows, table, config, where).items():
-                # what is NaN is in no window
-                is_inside = np.nan_to_num(values) != 0  # (R,)
-                found[window_label(name)] = is_inside.astype(np.float32)
-        wrong.check()
-        checks = TargetChecks(table, config, where, row_numbers)
-        for name, values in columns.items():
-            # where a target does not count, it may be anything
-            counts = np.ones(len(values), dtype=bool)  # (R,)
-            if name in labels.masks:
-                counts = columns[labels.masks[name]] != 0
-            if name in wanted.binary and plan.purpose == "train":
-                with wrong.noted():
-                    numbers = count_binary_targets(name, values[counts], where, "rows")
-                    accounting.targets.update(numbers)
-            elif name in wanted.binary:
-                values = binary_or_nan(values)
-            found[name], is_defined = finite_or_nan(values)
-            missed = row_numbers[counts & ~is_defined]
-            accounting.add_rows("undefined", name, where, missed)
-            if plan.purpose == "train":
-                is_learnt = counts & is_defined
-                if window_label(name) in found:
-                    is_learnt &= found[window_label(name)] != 0
-                with wrong.noted():
-                    checks.check_logarithms(name, counts & ~is_defined)
-                    checks.check_domain(name, found[name], is_learnt)
-        for mask in labels.masks.values():
-            # nobody knows whether a target counts whose mask is undefined
-            found[mask] = np.nan_to_num(found[mask])
+            windows = _row_columns(config.windows, table, config, where)
+            checks = TargetChecks(table, config, where, row_numbers)
+            found |= target_numbers(
+                columns, windows, checks, labels.masks, plan, wanted, accounting
+            )
     wrong.check()
     return found, accounting
+
+
+def target_numbers(
+    columns: Mapping[str, Numbers],
+    windows: Mapping[str, Numbers],
+    checks: TargetChecks,
+    masks: Mapping[str, str],
+    plan: Plan,
+    wanted: WantedLabels,
+    accounting: Accounting,
+    is_real: bool = True,
+) -> dict[str, Floats]:
+    """Targets of M rows or objects as float32 (M,), NaN where they are not finite, by name.
+
+    ``columns`` (M,) are as the data have them, their ``masks`` among them; of a target with one of
+    the ``windows`` (M,), ``y_valid`` is 1 inside and 0 outside. What is undefined or binary is
+    added to ``accounting``. Targets that ``is_real`` must be learnable in training.
+
+    Raises:
+        DataError: a target is not what is wanted of it, or cannot be learnt; names all.
+    """
+    found: dict[str, Floats] = {}
+    wrong = DataErrors()
+    for name, values in windows.items():
+        # what is NaN is in no window
+        is_inside = np.nan_to_num(values) != 0  # (M,)
+        found[window_label(name)] = is_inside.astype(np.float32)
+    for name, values in columns.items():
+        # where a target does not count, it may be anything
+        counts = np.ones(len(values), dtype=bool)  # (M,)
+        if name in masks:
+            counts = columns[masks[name]] != 0
+        if name in wanted.binary and plan.purpose == "train":
+            with wrong.noted():
+                numbers = count_binary_targets(name, values[counts], checks.where, checks.entries)
+                accounting.targets.update(numbers)
+        elif name in wanted.binary:
+            values = binary_or_nan(values)
+        found[name], is_defined = finite_or_nan(values)
+        missed = checks.row_numbers[counts & ~is_defined]
+        accounting.add_rows("undefined", name, checks.where, missed)
+        if is_real and plan.purpose == "train":
+            is_learnt = counts & is_defined
+            if window_label(name) in found:
+                is_learnt &= found[window_label(name)] != 0
+            with wrong.noted():
+                checks.check_logarithms(name, counts & ~is_defined)
+                checks.check_domain(name, found[name], is_learnt)
+    wrong.check()
+    for mask in masks.values():
+        # nobody knows whether a target counts whose mask is undefined
+        found[mask] = np.nan_to_num(found[mask])
+    return found
 
 
 def class_columns(table: Table, config: DataConfig, plan: Plan, where: str) -> dict[str, Floats]:
@@ -286,16 +314,23 @@ def _no_class_error(names: list[str], flags: Numbers, where: str, first: int) ->
 def object_labels(
     table: Table, config: DataConfig, plan: Plan, where: str
 ) -> dict[str, dict[str, JaggedColumn]]:
-    """Input group -> its labels with one value for each object, where they can be computed."""
+    """Input group -> its labels with one value for each object, where they can be computed.
+
+    Beside a target ``y`` with a window, ``y_valid`` says which objects are inside.
+    """
     found: dict[str, dict[str, JaggedColumn]] = {}
     wrong = DataErrors()
     if config.labels is None:
         return found
     for group, labels in config.labels.object_targets.items():
-        if not can_compute(labels.values(), table, plan):
+        expressions = dict(labels)
+        if group == config.regressed_group:
+            windows = config.windows.items()
+            expressions |= {window_label(name): expression for name, expression in windows}
+        if not can_compute(expressions.values(), table, plan):
             continue
         found[group] = {}
-        for name, expression in labels.items():
+        for name, expression in expressions.items():
             with wrong.noted():
                 found[group][name] = _object_column(name, expression, table, config, where)
     wrong.check()

@@ -5,6 +5,7 @@ They lie in buffers that the next batch reuses.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,12 +156,8 @@ class Padder:
         self._shorten = shorten
         self._groups = config.batch_groups
         # labelled group -> names of its labels
-        self._object_labels: dict[str, list[str]] = {}
-        self._masks: dict[str, str] = {}  # label -> its mask
-        if config.labels is not None:
-            self._masks = config.labels.masks
-            for group, labels in config.labels.object_targets.items():
-                self._object_labels[group] = list(labels)
+        self._object_labels = config.object_label_names
+        self._masks = config.target_masks
         self._marking = _marking_groups(config)
         self._device = torch.device(device)
         self._buffers: dict[str, PaddedBuffer] = {}
@@ -209,20 +206,25 @@ class Padder:
 
         What is outside of the window of a target counts as masked.
         """
-        counts: dict[str, int] = {}
-        for name, values in rows.labels.items():
-            if name == CLASS_LABEL:
-                is_undefined = values == NO_CLASS  # (N,)
-            else:
-                is_undefined = np.isnan(values)  # (N,)
-            for which_rows in (self._masks.get(name), window_label(name)):
-                if which_rows in rows.labels:
-                    is_undefined = is_undefined | (rows.labels[which_rows] == 0)
-            counts[name] = int(is_undefined.sum())
+        counts = self._undefined_of(rows.labels)
         for group, labels in rows.object_labels.items():
-            of_labels = np.isnan(labels).sum(0).tolist()  # (L,)
-            counts |= zip(self._object_labels[group], of_labels, strict=True)
+            by_name = dict(zip(self._object_labels[group], labels.T, strict=True))  # (M,) each
+            counts |= self._undefined_of(by_name)
         return {name: number for name, number in counts.items() if number}
+
+    def _undefined_of(self, labels: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, int]:
+        """Label -> how many of its values, of rows or objects, are undefined or masked."""
+        counts: dict[str, int] = {}
+        for name, values in labels.items():
+            if name == CLASS_LABEL:
+                is_undefined = values == NO_CLASS
+            else:
+                is_undefined = np.isnan(values)
+            for which in (self._masks.get(name), window_label(name)):
+                if which is not None and which in labels:
+                    is_undefined = is_undefined | (labels[which] == 0)
+            counts[name] = int(is_undefined.sum())
+        return counts
 
     def _move(self, values: np.ndarray[Any, Any]) -> Tensor:
         return move(values, self._device)

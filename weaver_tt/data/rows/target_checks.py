@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from weaver_tt.errors import DataError
 from weaver_tt.expressions.evaluate import Expression
 
 Flags = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[Any]
 
 
 def transform_columns(table: Table, config: DataConfig, where: str) -> dict[str, torch.Tensor]:
@@ -34,19 +36,31 @@ def transform_columns(table: Table, config: DataConfig, where: str) -> dict[str,
     return columns
 
 
+def row_values(column: Any) -> Numbers | None:
+    """A column with one number a row, (R,); None for any other."""
+    values = flat_column(column)
+    return values if isinstance(values, np.ndarray) and values.ndim == 1 else None
+
+
 @dataclass(frozen=True, slots=True)
 class TargetChecks:
-    """Checks of the targets of a table of R rows, ``row_numbers`` (R,) of the file ``where``."""
+    """Checks of the targets of the M ``entries`` of a table: its rows, or objects of them.
+
+    ``row_numbers`` (M,) are those of the file ``where`` that they are in. ``values_of`` gives the
+    values (M,) of a column of the table, None for one that has no value for each entry.
+    """
 
     table: Table
     config: DataConfig
     where: str
     row_numbers: Integers
+    entries: str = "rows"
+    values_of: Callable[[Any], Numbers | None] = row_values
 
     def check_logarithms(self, name: str, is_missed: Flags) -> None:
         """Check that no target is undefined for a logarithm of what is not above 0.
 
-        ``is_missed`` (R,): rows that lack a value, and are not masked.
+        ``is_missed`` (M,): entries that lack a value, and are not masked.
 
         Raises:
             DataError: one is, as a pT that is 0, negative or NaN would make it.
@@ -54,13 +68,17 @@ class TargetChecks:
         if not is_missed.any():
             return
         for source, argument in self._logarithms(name):
-            values = flat_column(evaluate_column(argument, self.table, self.where, self.config))
-            if not isinstance(values, np.ndarray) or values.shape != is_missed.shape:
+            values = self.values_of(evaluate_column(argument, self.table, self.where, self.config))
+            if values is None or values.shape != is_missed.shape:
                 continue
             is_bad = is_missed & ~(values > 0)
             if not is_bad.any():
                 continue
-            columns = {column: self.table[column] for column in sorted(argument.names)}
+            columns = {}
+            for column in sorted(argument.names):
+                numbers = self.values_of(self.table[column])
+                if numbers is not None and numbers.shape == is_missed.shape:
+                    columns[column] = numbers
             raise DataError(
                 f"{self.where}: label {name!r}: the logarithm in {source!r} needs numbers above 0: "
                 f"{self._describe(name, is_bad, columns)}"
@@ -69,7 +87,7 @@ class TargetChecks:
     def _logarithms(self, name: str) -> Iterator[tuple[str, Expression]]:
         """Each logarithm that a target is made of: where it stands, and what it is taken of."""
         assert self.config.labels is not None
-        expression = self.config.labels.targets[name]
+        expression = self.config.labels.regressed.targets[name]
         variables = self.config.new_variables
         made_of = dependency_order(self.config, sorted(expression.names))
         sources = [expression, *(variables[part] for part in made_of if part in variables)]
@@ -79,7 +97,7 @@ class TargetChecks:
                     yield source.source, argument
 
     def check_domain(self, name: str, values: Floats, is_learnt: Flags) -> None:
-        """Check that the values (R,) of a target have an image, where it ``is_learnt`` (R,).
+        """Check that the values (M,) of a target have an image, where it ``is_learnt`` (M,).
 
         Raises:
             DataError: some have none under the target's transform.
@@ -98,12 +116,12 @@ class TargetChecks:
                 f"{self._describe(name, is_bad.numpy(), shown)}"
             )
 
-    def _describe(self, name: str, is_bad: Flags, shown: Table) -> str:
-        """How many rows are bad, the first of them with the columns ``shown``, and what to do."""
+    def _describe(self, name: str, is_bad: Flags, shown: Mapping[str, Any]) -> str:
+        """How many entries are bad, the first with the columns ``shown``, and what to do."""
         first = int(is_bad.argmax())
         values = ", ".join(f"{column} = {numbers[first]:g}" for column, numbers in shown.items())
         return (
-            f"{is_bad.sum()} of {len(is_bad)} selected rows have others (the first is row "
-            f"{int(self.row_numbers[first])}: {values}); leave them out by the selection, or by a "
-            f"label {name}_mask"
+            f"{is_bad.sum()} of {len(is_bad)} selected {self.entries} have others (the first is "
+            f"{'row' if self.entries == 'rows' else 'in row'} {int(self.row_numbers[first])}: "
+            f"{values}); leave them out by the selection, or by a label {name}_mask"
         )

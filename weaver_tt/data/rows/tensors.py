@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -16,12 +17,19 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.config.plan import Plan
-from weaver_tt.config.schema import DERIVED_INPUTS, DataConfig, InputGroup, Variable
+from weaver_tt.config.schema import (
+    DERIVED_INPUTS,
+    DataConfig,
+    InputGroup,
+    Variable,
+    window_label,
+)
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows import labels
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.rows import Floats, Integers, Interner, JaggedObjects, Rows, index_runs
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column, selection_hint
+from weaver_tt.data.rows.target_checks import TargetChecks
 from weaver_tt.errors import ConfigError, DataError, DataErrors
 from weaver_tt.expressions.elementwise import JaggedColumn, fill_missing
 from weaver_tt.system.wording import counted
@@ -314,31 +322,93 @@ def _add_object_labels(
 ) -> None:
     """Per-object labels (M, L) beside the content of their groups."""
     found = labels.object_labels(builder.table, config, plan, builder.where)
-    expressions = {} if config.labels is None else config.labels.expressions
     for group_name, columns in found.items():
-        group = config.inputs[group_name]
-        first = builder.column(group.names[0], group)
-        kept: list[Floats] = []
-        wrong = DataErrors()
-        for name, column in columns.items():
-            names = expressions[name].names
-            with wrong.noted():
-                builder.check_aligned(column, first, f"label {name!r}", names)
-                values = objects[group_name].cut(column.content)  # (M,)
-                if name in wanted.binary:
-                    if plan.purpose == "train":
-                        counts = labels.count_binary_targets(name, values, builder.where)
-                        builder.accounting.targets.update(counts)
-                    else:
-                        values = labels.binary_or_nan(values)
-                numbers, is_defined = labels.finite_or_nan(values)
-                if not is_defined.all():
-                    missed = builder.rows_of_objects(objects[group_name])[~is_defined]
-                    builder.accounting.add_rows("undefined", name, builder.where, missed)
-                kept.append(numbers)
-        wrong.check()
+        numbers = _object_label_numbers(
+            builder, config, plan, group_name, columns, objects[group_name], wanted
+        )
+        kept = [numbers[name] for name in config.object_label_names[group_name]]
         # side by side, so that all labels of an object move at once
         rows.object_labels[group_name] = np.stack(kept, axis=1)
+
+
+def _object_label_numbers(
+    builder: _RowsBuilder,
+    config: DataConfig,
+    plan: Plan,
+    group_name: str,
+    columns: dict[str, JaggedColumn],
+    objects: KeptObjects,
+    wanted: WantedLabels,
+) -> dict[str, Floats]:
+    """Label of the objects of a group, or window of a target -> its values (M,) of those kept."""
+    group = config.inputs[group_name]
+    first = builder.column(group.names[0], group)
+    assert config.labels is not None
+    names_in = {name: each.names for name, each in config.labels.expressions.items()}
+    names_in |= {window_label(name): each.names for name, each in config.windows.items()}
+    kept: dict[str, npt.NDArray[Any]] = {}
+    wrong = DataErrors()
+    for name, column in columns.items():
+        with wrong.noted():
+            builder.check_aligned(column, first, f"label {name!r}", names_in[name])
+            kept[name] = objects.cut(column.content)  # (M,)
+    wrong.check()
+    is_regressed = group_name == config.regressed_group
+    windows = {}
+    if is_regressed:
+        windows = {name: kept.pop(window_label(name)) for name in config.windows}
+    checks = TargetChecks(
+        builder.table,
+        config,
+        builder.where,
+        builder.rows_of_objects(objects),
+        entries="objects",
+        values_of=partial(_values_of_objects, first=first, objects=objects),
+    )
+    return labels.target_numbers(
+        kept,
+        windows,
+        checks,
+        config.target_masks if is_regressed else {},
+        plan,
+        wanted,
+        builder.accounting,
+        is_real=is_regressed,
+    )
+
+
+def _values_of_objects(
+    column: Any, first: JaggedColumn, objects: KeptObjects
+) -> npt.NDArray[Any] | None:
+    """Values (M,) of the objects kept of ``first``: those of a column, or of the row's.
+
+    None for a column of other objects.
+    """
+    values = flat_column(column)
+    if isinstance(values, JaggedColumn):
+        return objects.cut(values.content) if values.is_aligned_with(first) else None
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        return np.repeat(values, objects.counts)
+    return None
+
+
+def regressed_objects(
+    table: Table, config: DataConfig, plan: Plan, where: str
+) -> dict[str, Floats]:
+    """Real target of objects, mask or window -> its values (M,) of the objects that are kept.
+
+    As a batch has them; of a table of at least one row.
+
+    Raises:
+        DataError: a target is not what it should be.
+    """
+    size = len(next(iter(table.values())))
+    builder = _RowsBuilder(table, config, where, np.arange(size))
+    name = config.regressed_group
+    assert name is not None
+    columns = labels.object_labels(table, config, plan, where)[name]
+    kept = builder.kept(config.inputs[name])
+    return _object_label_numbers(builder, config, plan, name, columns, kept, labels.ANY_LABELS)
 
 
 def _event_weight(table: Table, config: DataConfig, plan: Plan, where: str) -> Floats | None:

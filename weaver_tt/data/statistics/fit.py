@@ -147,7 +147,8 @@ def make_accumulators(
         accumulators["variables"] = StatisticsAccumulator(
             config, sources, data.extra_selection_train
         )
-    if config.labels is not None and config.labels.targets:
+    has_targets = config.labels is not None and bool(config.labels.targets)
+    if has_targets or config.regressed_group is not None:
         accumulators["targets"] = TargetsAccumulator(selected, sources, data.extra_selection_train)
     return accumulators
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from weaver_tt.data.rows.labels import row_labels
 from weaver_tt.data.rows.table import Table
 from weaver_tt.data.rows.target_checks import transform_columns
 from weaver_tt.data.rows.target_transforms import to_learnt
+from weaver_tt.data.rows.tensors import regressed_objects
 from weaver_tt.data.statistics.fingerprint import pass_fingerprint
 from weaver_tt.data.statistics.training_pass import restrict_to_inputs
 from weaver_tt.errors import DataError
@@ -35,9 +37,16 @@ Numbers = npt.NDArray[np.float64]
 def target_part(config: DataConfig) -> DataConfig:
     """The part of a configuration that its real targets depend on, and the selections."""
     assert config.labels is not None
+    group = config.regressed_group
+    labels = Labels(targets=config.labels.targets)
+    inputs = {}
+    if group is not None:
+        # how many of its objects are kept
+        labels = config.labels
+        inputs = {group: config.inputs[group]}
     return replace(
-        restrict_to_inputs(config, {}),
-        labels=Labels(targets=config.labels.targets),
+        restrict_to_inputs(config, inputs),
+        labels=labels,
         targets=config.targets,
         transform_columns=config.transform_columns,
     )
@@ -83,19 +92,21 @@ class TargetsAccumulator:
         self.needed = target_part(config)
         self._plan = make_plan(self.needed, "train")
         assert config.labels is not None
-        self._names = config.labels.target_names
+        self._names = config.labels.regressed.target_names
+        self._entry = "training row" if config.regressed_group is None else "training object"
         self._targets = config.targets
         settings = ["targets", *map(repr, self._described())]
         self.fingerprint = pass_fingerprint(self.needed, sources, settings, extra)
         self._raw = {name: _Moments() for name in self._names}
         self._learnt = {name: _Moments() for name in self._names}
         self._rows = 0
+        self._entries = dict.fromkeys(self._names, 0)  # rows, or objects of them
 
     def _described(self) -> list[tuple[str, ...]]:
         """What the numbers depend on beside columns."""
         assert self.needed.labels is not None
         described: list[tuple[str, ...]] = []
-        for name, expression in self.needed.labels.targets.items():
+        for name, expression in self.needed.labels.regressed.targets.items():
             described.append((name, expression.source))
         for name, expression in self.needed.windows.items():
             described.append((name, "valid", expression.source))
@@ -130,15 +141,19 @@ class TargetsAccumulator:
             DataError: a target is not what it should be, or has no image under its transform.
         """
         self._rows += rows
-        found, _ = row_labels(table, self.needed, self._plan, path)
+        found: Mapping[str, npt.NDArray[Any]]
+        if self.needed.regressed_group is None:
+            found, _ = row_labels(table, self.needed, self._plan, path)
+        else:
+            found = regressed_objects(table, self.needed, self._plan, path)
         columns = transform_columns(table, self.needed, path)
-        assert self.needed.labels is not None
         for name in self._names:
-            values = torch.from_numpy(found[name]).double()  # (R,)
+            values = torch.from_numpy(found[name]).double()  # (M,) rows or objects
+            self._entries[name] += len(values)
             counts = values.isfinite()
-            mask = self.needed.labels.masks.get(name)
+            mask = self.needed.target_masks.get(name)
             for which in (mask, window_label(name)):
-                if which in found:
+                if which is not None and which in found:
                     counts &= torch.from_numpy(found[which] != 0)
             self._raw[name].add(values[counts].numpy())
             chain = self._targets.get(name, Target()).transform
@@ -182,13 +197,14 @@ class TargetsAccumulator:
         for name, moments in self._raw.items():
             if moments.number == 0:
                 raise DataError(
-                    f"{source}: labels.{name}: none of {counted(self._rows, 'training row')} has a "
-                    "value that counts: all are NaN, infinite, masked or outside of `valid`"
+                    f"{source}: labels.{name}: none of "
+                    f"{counted(self._entries[name], self._entry)} has a value that counts: all are "
+                    "NaN, infinite, masked or outside of `valid`"
                 )
             if moments.low == moments.high and moments.number > 1:
                 raise DataError(
                     f"{source}: labels.{name}: it is {moments.low:g} in all "
-                    f"{counted(moments.number, 'training row')} where it counts; there is nothing "
+                    f"{counted(moments.number, self._entry)} where it counts; there is nothing "
                     "to learn"
                 )
         fitted = self.numbers()
@@ -200,7 +216,7 @@ class TargetsAccumulator:
                         name,
                         transform.mean,
                         transform.deviation,
-                        counted(self._learnt[name].number, "row"),
+                        counted(self._learnt[name].number, self._entry.removeprefix("training ")),
                     )
         return fitted
 
