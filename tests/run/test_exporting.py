@@ -69,3 +69,15 @@ def test_names_of_targets_are_checked(small_run, capsys):
         export(small_run, "--target", "fccc")
     assert "invalid choice: 'fccc'" in capsys.readouterr().err
     assert not Path(small_run.folder / "out").exists()
+
+
+def test_what_flags_alone_tell_comes_before_anything_is_loaded(small_run, capsys):
+    """There is no network yet."""
+    assert export(small_run, "--onnx-opset", 18) == 1
+    assert "operator set 18: Tagger reads 17 and older" in capsys.readouterr().err
+    assert export(small_run, "--target", "athena", "--name", "my net") == 1
+    assert "name 'my net'" in capsys.readouterr().err
+    assert export(small_run, "-m", small_run.folder / "model.onnx") == 1
+    assert "model.onnx: is exported already" in capsys.readouterr().err
+    assert export(small_run) == 1
+    assert "--model-prefix: no folder" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,14 +56,14 @@ def export_folder(
         ConfigError: the folder holds something else, or the reader would refuse the network.
         OutputError: the graph cannot be written, or the reader's numbers differ from torch.
     """
-    check_folder(folder, target)
-    found = target.refusals(export, opset) + target.sample_refusals(export, sample)
-    _refuse(target, export.config, found)
+    check_flags(target, folder, opset)
+    found = target.refusals(export) + target.sample_refusals(export, sample)
+    _refuse(target, export.config.source, found)
     golden = make_golden(export, sample)
     found = [] if target.wraps else list(wrap_refusals(target, export.config, golden))
     if target.replaces_masks:
         found += mask_refusals(target, export.config, golden)
-    _refuse(target, export.config, found)
+    _refuse(target, export.config.source, found)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # on the same disk, so that the finished folder only has to be renamed
@@ -93,12 +93,14 @@ def _count(golden: Golden) -> str:
     return counted(len(golden.rows) + len(golden.empty), "row")
 
 
-def check_folder(folder: Path, target: Target) -> None:
-    """Check that ``folder`` is not there, empty, or an earlier export.
+def check_flags(target: Target, folder: Path, opset: int) -> None:
+    """Check what needs no network: the folder is not there, empty, or an earlier export.
 
     Raises:
-        ConfigError: it holds something else, which would be lost.
+        ConfigError: the folder holds something else, which would be lost, or the reader refuses
+            the name or the operator set.
     """
+    _refuse(target, "weaver-tt export", target.flag_refusals(opset))
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -112,12 +114,12 @@ def check_folder(folder: Path, target: Target) -> None:
         )
 
 
-def _refuse(target: Target, config: Any, reasons: list[str]) -> None:
+def _refuse(target: Target, where: str, reasons: Sequence[str]) -> None:
     """Raise ConfigError for what the reader of a target would refuse, all of it."""
     if reasons:
         listed = "".join(f"\n  {reason}" for reason in reasons)
         raise ConfigError(
-            f"{config.source}: --target {target.name}: {target.title} cannot read it:{listed}"
+            f"{where}: --target {target.name}: {target.title} cannot read it:{listed}"
         )
 
 

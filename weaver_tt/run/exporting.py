@@ -14,7 +14,7 @@ from weaver_tt.data.loaders import test_loaders
 from weaver_tt.data.raw_rows import raw_column_names
 from weaver_tt.data.statistics.standardize import load_statistics
 from weaver_tt.deploy.export import Export, export_onnx
-from weaver_tt.deploy.folder import check_folder, export_folder
+from weaver_tt.deploy.folder import check_flags, export_folder
 from weaver_tt.deploy.sample import (
     SAMPLE_ROWS,
     SampleRows,
@@ -29,11 +29,12 @@ from weaver_tt.deploy.sample import (
 )
 from weaver_tt.deploy.targets.registry import TARGETS
 from weaver_tt.engine.device_settings import set_threads
-from weaver_tt.errors import DataError
+from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.log import log
 from weaver_tt.network.network import Network
 from weaver_tt.options.export import ExportOptions
 from weaver_tt.options.train import RunOptions
+from weaver_tt.run.checks import is_onnx
 from weaver_tt.run.class_number import is_open, with_classes_of_network
 from weaver_tt.run.earlier_run import with_remembered_options
 from weaver_tt.run.network_cost import COST_IN_ONNX, network_cost
@@ -91,7 +92,12 @@ def run_target_export(chosen: ExportOptions) -> float:
     folder = Path(chosen.output)
     name = chosen.name or folder.resolve().name
     target = TARGETS[chosen.target](name)
-    check_folder(folder, target)
+    check_flags(target, folder, chosen.onnx_opset)
+    if is_onnx(chosen.model_prefix):
+        raise ConfigError(
+            f"-m {chosen.model_prefix}: is exported already; expected the prefix of a training, or "
+            "a _state.pt file"
+        )
     set_threads(chosen.num_threads)
     options = options_of_run(chosen)
     config = load_config(chosen.data_config, chosen.custom_functions)

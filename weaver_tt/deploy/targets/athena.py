@@ -45,9 +45,9 @@ class Athena(Target):
     form = GraphForm()
     replaces_masks = True
 
-    def refusals(self, export: Export, opset: int) -> list[str]:
+    def flag_refusals(self, opset: int) -> list[str]:
         """A name that is no beginning of a name of outputs."""
-        found = super().refusals(export, opset)
+        found = super().flag_refusals(opset)
         if not NAME.fullmatch(self.model_name):
             found.append(
                 f"name {self.model_name!r}: {self.title} calls outputs MODEL_label; use letters, "

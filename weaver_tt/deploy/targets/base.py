@@ -37,14 +37,18 @@ class Target(ABC):
         """``model_name``: what the reader calls the network."""
         self.model_name = model_name
 
-    def refusals(self, export: Export, opset: int) -> list[str]:
-        """What the reader refuses or would silently change, each with its name and the reason."""
+    def flag_refusals(self, opset: int) -> list[str]:
+        """What the reader refuses of the flags alone, each with the reason."""
         found = []
         if opset > NEWEST_OPSET:
             found.append(
                 f"operator set {opset}: {self.title} reads {NEWEST_OPSET} and older (--onnx-opset)"
             )
         return found
+
+    def refusals(self, export: Export) -> list[str]:
+        """What the reader refuses or would silently change, each with its name and the reason."""
+        return []
 
     def sample_refusals(self, export: Export, sample: SampleRows) -> list[str]:
         """What it refuses once there are rows of the data; it may keep what it needs of them."""

@@ -18,12 +18,9 @@ class Cmssw(Target):
     form = GraphForm(scalars_have_axis=True, lengths="min_and_max")
     empty_outputs = 0.0
 
-    def refusals(self, export: Export, opset: int) -> list[str]:
+    def refusals(self, export: Export) -> list[str]:
         """Several outputs, those of objects, and padding outside of the bounds."""
-        found = super().refusals(export, opset)
-        found += single_output_refusals(self, export)
-        found += pad_refusals(self, export.config)
-        return found
+        return [*single_output_refusals(self, export), *pad_refusals(self, export.config)]
 
     def open_reader(self, folder: Path, export: Export) -> RowReader:
         """Its arithmetic, one jet a call."""

@@ -22,12 +22,9 @@ class Fcc(Target):
     form = GraphForm(any_length=False, scalars_have_axis=True, lengths="var_length")
     replaces_masks = True
 
-    def refusals(self, export: Export, opset: int) -> list[str]:
+    def refusals(self, export: Export) -> list[str]:
         """Several outputs, those of objects, and padding outside of the bounds."""
-        found = super().refusals(export, opset)
-        found += single_output_refusals(self, export)
-        found += pad_refusals(self, export.config)
-        return found
+        return [*single_output_refusals(self, export), *pad_refusals(self, export.config)]
 
     def describe(self, export: Export) -> dict[str, Any]:
         """``preprocess.json``, with the groups that the readers always look into."""

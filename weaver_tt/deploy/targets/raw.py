@@ -38,9 +38,9 @@ class Raw(Target):
         self.columns: dict[str, RawColumn] = {}
         self._types: dict[str, str] = {}
 
-    def refusals(self, export: Export, opset: int) -> list[str]:
+    def flag_refusals(self, opset: int) -> list[str]:
         """Operator sets without what the preparation needs."""
-        found = super().refusals(export, opset)
+        found = super().flag_refusals(opset)
         if opset < OLDEST_OPSET:
             found.append(
                 f"operator set {opset}: sums over objects need {OLDEST_OPSET} or later "

@@ -28,9 +28,9 @@ class Triton(Target):
     title = "Triton"
     form = GraphForm()
 
-    def refusals(self, export: Export, opset: int) -> list[str]:
+    def flag_refusals(self, opset: int) -> list[str]:
         """A name that is no name of a folder."""
-        found = super().refusals(export, opset)
+        found = super().flag_refusals(opset)
         if not NAME.fullmatch(self.model_name):
             found.append(
                 f"name {self.model_name!r}: {self.title} names a folder by it; use letters, "
