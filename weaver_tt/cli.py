@@ -51,6 +51,7 @@ class Command:
 
 TRUTH_TAGGING = "weaver_tt.applications.truth_tagging.commands"
 JET_ENERGY = "weaver_tt.applications.jet_energy.commands"
+LUND = "weaver_tt.samples.lund.commands"
 SIMULATE = "weaver_tt.samples.simulate.commands"
 CONVERT = "weaver_tt.samples.convert.commands"
 COMMANDS = {
@@ -98,6 +99,9 @@ COMMANDS = {
         "simulate jets with Pythia 8 and FastJet",
         f"{SIMULATE}:SimulateOptions",
         f"{SIMULATE}:run_simulate",
+    ),
+    "lund": Command(
+        "add the Lund tree of each jet, with FastJet", f"{LUND}:LundOptions", f"{LUND}:run_lund"
     ),
     "export": Command(
         "a trained network as a folder that FCC, CMSSW, Python or C++ load as it is",

@@ -12,10 +12,12 @@ from weaver_tt.physics.four_momentum import (
     azimuth,
     energy_from_mass,
     invariant_mass,
+    mass_squared,
     momentum_size,
     pseudorapidity,
     pt_eta_phi,
     px_py_pz,
+    rapidity,
     signed_mass,
     transverse_momentum,
 )
@@ -73,3 +75,20 @@ def test_jagged_momenta_keep_their_rows():
     assert pt.tolist() == [[5, 2], [], [1]]
     assert eta.tolist() == [[0, 0], [], [0]]
     assert phi.tolist() == [[math.atan2(4, 3), math.pi / 2], [], [0]]
+
+
+def test_rapidity_is_half_the_logarithm_of_energy_and_momentum_along_the_beam():
+    # E = 5, pz = 3: 1/2 ln (8 / 2) = ln 2
+    assert rapidity(0.0, 0.0, 3.0, 5.0) == pytest.approx(math.log(2))
+    assert rapidity(0.0, 0.0, -3.0, 5.0) == pytest.approx(-math.log(2))
+    # massless: pseudorapidity
+    assert rapidity(3.0, 4.0, 12.0, 13.0) == pytest.approx(math.log(5))
+    assert mass_squared(3.0, 4.0, 12.0, 85.0) == 84**2
+
+
+def test_rapidity_is_finite_along_the_beam_and_for_spacelike_momenta():
+    assert rapidity(0.0, 0.0, 7.0, 7.0) == 100_007
+    assert rapidity(0.0, 0.0, -7.0, 7.0) == -100_007
+    # counts as massless: with (E + pz)^2 = 14^2 and pT = 1
+    assert rapidity(1.0, 0.0, 7.0, 7.0) == pytest.approx(math.log(14))
+    assert np.isfinite(rapidity(0.0, 0.0, 0.0, 0.0))

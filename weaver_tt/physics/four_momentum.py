@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+BEAM_RAPIDITY = 1e5
+
 
 def transverse_momentum(px: Any, py: Any) -> Any:
     """Size of the momentum across the beam."""
@@ -30,6 +32,23 @@ def pt_eta_phi(px: Any, py: Any, pz: Any) -> tuple[Any, Any, Any]:
     eta = pseudorapidity(np.maximum(pt, smallest), pz)
     phi = azimuth(px, py)
     return pt, eta, phi
+
+
+def rapidity(px: Any, py: Any, pz: Any, energy: Any) -> Any:
+    """1/2 ln (E + pz) / (E - pz), finite for any momentum.
+
+    A spacelike momentum counts as massless. Along the beam, where it would be infinite, it is
+    100000 + |pz| with the sign of pz, as in FastJet.
+
+    Source: FastJet, arXiv:1111.6097, section 3.1, for what is not finite.
+    """
+    square = px**2 + py**2 + np.maximum(mass_squared(px, py, pz, energy), 0)
+    is_along_beam = square == 0
+    # (E + |pz|)^2 = square * exp(2 |y|), without the cancellation of E - |pz|
+    exponential = np.where(is_along_beam, 1.0, (energy + np.abs(pz)) ** 2)
+    size = 0.5 * np.log(exponential / np.where(is_along_beam, 1.0, square))
+    size = np.where(is_along_beam, BEAM_RAPIDITY + np.abs(pz), size)
+    return np.where(pz < 0, -size, size)
 
 
 def momentum_x(pt: Any, phi: Any) -> Any:
@@ -63,6 +82,11 @@ def momentum_size(pt: Any, pz: Any) -> Any:
 def energy_from_mass(mass: Any, momentum_squared: Any) -> Any:
     """Energy of particles of a mass and a momentum squared, |p|^2."""
     return np.sqrt(mass**2 + momentum_squared)
+
+
+def mass_squared(px: Any, py: Any, pz: Any, energy: Any) -> Any:
+    """E^2 - |p|^2; the large terms along the beam cancel before they are squared."""
+    return (energy + pz) * (energy - pz) - px**2 - py**2
 
 
 def invariant_mass(px: Any, py: Any, pz: Any, energy: Any) -> Any:

@@ -65,3 +65,28 @@ def test_a_detector_that_cannot_be_is_one_line(tmp_path, capsys, flags, message)
     assert main(["simulate", *flags.split(), "-n", "5", "-o", str(path)]) == 1
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_simulated_lund_trees_are_those_of_the_stored_momenta(tmp_path):
+    pytest.importorskip("pythia8mc")
+    pytest.importorskip("fastjet")
+    flags = "--process w -n 4 --seed 2 --pt-min 300 --pt-max 400 --no-progress"
+    simulated = tmp_path / "with.root"
+    assert main(["simulate", *flags.split(), "--lund", "-o", str(simulated)]) == 0
+    without = tmp_path / "without.root"
+    assert main(["simulate", *flags.split(), "-o", str(without)]) == 0
+    added = tmp_path / "added.root"
+    assert main(["lund", str(without), "--no-progress", "--no-figure", "-o", str(added)]) == 0
+    with uproot.open(simulated) as file, uproot.open(added) as other:
+        columns = file["tree"].keys()
+        assert set(columns) == set(other["tree"].keys())
+        assert {"lund_lnkt", "lund_parent"} <= set(columns)
+        for name in columns:
+            ours = file["tree"][name].array()
+            assert ours.tolist() == other["tree"][name].array().tolist()
+
+
+def test_lund_trees_are_for_large_radius_jets(tmp_path, capsys):
+    path = tmp_path / "no.root"
+    assert main(["simulate", "--process", "jets", "--lund", "-n", "5", "-o", str(path)]) == 1
+    assert "--lund is for large-radius jets, got --process jets" in capsys.readouterr().err

@@ -6,17 +6,13 @@ What is in it does not depend on the number of processes.
 from __future__ import annotations
 
 import itertools
-import multiprocessing
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 
 import numpy as np
 from tqdm import tqdm
 
-from weaver_tt.errors import ConfigError, OutputError
+from weaver_tt.errors import ConfigError
 from weaver_tt.formats.writers import open_writer
 from weaver_tt.samples.simulate.calibration_jets import Unmatched, calibration_jets
 from weaver_tt.samples.simulate.candidates import ReconstructedEvents
@@ -27,7 +23,7 @@ from weaver_tt.samples.simulate.detector.reconstruction import reconstruct
 from weaver_tt.samples.simulate.generator import Particles, generate_events
 from weaver_tt.samples.simulate.pileup import add_pileup, pool_of_block
 from weaver_tt.samples.simulate.processes import SampleSettings
-from weaver_tt.system.signals import end_with_parent
+from weaver_tt.samples.workers import results_in_order
 
 MAX_EMPTY_BLOCKS = 25  # blocks without a single jet after which nothing more is expected
 
@@ -160,20 +156,6 @@ def _blocks_in_order(sample: SampleSettings, most: int, workers: int) -> Iterato
     if workers == 1:
         yield from (make_block(sample, block, most) for block in numbers)
         return
-    # a fresh interpreter: Pythia, FastJet and the threads of this process do not fork well
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=end_with_parent
-    )
-    waiting: deque[Future[list[Batch]]] = deque()
-    try:
-        while True:
-            # twice as many as workers, so that none is idle; more would only fill the memory
-            while len(waiting) < 2 * workers:
-                waiting.append(pool.submit(whole_block, sample, next(numbers), most))
-            yield iter(waiting.popleft().result())
-    except BrokenProcessPool as error:
-        raise OutputError(
-            f"simulate: a worker process died ({error}); too little memory?"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    arguments = ((sample, block, most) for block in numbers)
+    for batches in results_in_order(whole_block, arguments, workers, "simulate"):
+        yield iter(batches)

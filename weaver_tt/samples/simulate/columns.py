@@ -10,6 +10,7 @@ import numpy as np
 from weaver_tt.physics.four_momentum import invariant_mass, pt_eta_phi
 from weaver_tt.physics.jet_columns import momentum_columns
 from weaver_tt.physics.particles import ELECTRON, GLUON, LIGHT_QUARKS, MUON, PHOTON
+from weaver_tt.samples.lund.trees import MOMENTA, LundCuts, flat_momenta, lund_trees
 from weaver_tt.samples.simulate.generator import Integers, Particles, flat_entries
 from weaver_tt.samples.simulate.jets import ClusteredJets, at_places, find_jets, substructure
 from weaver_tt.samples.simulate.processes import LABELS, Process, SampleSettings
@@ -40,6 +41,11 @@ def jet_columns(particles: Particles, sample: SampleSettings, rng: np.random.Gen
     columns |= _constituent_columns(particles, jets, rng)
     columns |= _origin_columns(particles, origin)
     columns |= _label_columns(particles, origin, process)
+    if sample.lund:
+        # of the momenta as the file has them, so that `weaver-tt lund` finds the same
+        stored = [columns[name] for name in MOMENTA]
+        trees = lund_trees(*flat_momenta(stored), LundCuts(), "simulate --lund")
+        columns |= trees.columns()
     return columns
 
 

@@ -62,6 +62,9 @@ class SimulateOptions:
         0.0, "mean number of further collisions in an event, with --detector", bounds=NOT_NEGATIVE
     )
     mpi: bool = flag(False, "with multiparton interactions (several times slower)")
+    lund: bool = flag(
+        False, "add the columns of weaver-tt lund: the Lund tree of each jet, without cuts"
+    )
     pthat_min: float | None = flag(
         None,
         "window in pTHat of the hard process, GeV (default: 0.8 times --pt-min)",
@@ -91,6 +94,7 @@ def run_simulate(options: SimulateOptions) -> None:
         without=tuple(options.without),
         pileup=options.pileup,
         mpi=options.mpi,
+        lund=options.lund,
         pthat_min=options.pthat_min,
         pthat_max=options.pthat_max,
     )

@@ -127,7 +127,8 @@ class SampleSettings:
     """What to simulate, in GeV.
 
     ``block`` and ``batch`` say how events are made, which is part of the sequence that a seed
-    gives: Pythia starts anew for each block and fills batches of it. ``detector``, ``without``
+    gives: Pythia starts anew for each block and fills batches of it. ``lund`` adds the columns of
+    Lund trees to those of large-radius jets. ``detector``, ``without``
     (names of effects that are left out) and ``pileup`` (mean number of further collisions, drawn
     from ``pool`` soft events) are for the process ``jets``.
 
@@ -146,6 +147,7 @@ class SampleSettings:
     leading: int = 2
     energy: float = 14_000.0
     mpi: bool = False
+    lund: bool = False
     pthat_min: float | None = None
     pthat_max: float | None = None
     detector: bool = False
@@ -196,6 +198,10 @@ class SampleSettings:
             raise ConfigError(
                 f"simulate: --detector is for --process {' or '.join(calibrated)}, "
                 f"got --process {self.process}"
+            )
+        if self.lund and self.kind.is_calibration:
+            raise ConfigError(
+                f"simulate: --lund is for large-radius jets, got --process {self.process}"
             )
         if self.without and not self.detector:
             raise ConfigError("simulate: --without switches off what --detector does: add it")
