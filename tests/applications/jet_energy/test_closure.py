@@ -49,6 +49,8 @@ def test_a_cell_closes_within_a_percent_or_three_errors(median, error, closes):
         median_error=error,
         mean=2.0,
         mean_error=0.0,
+        gaussian=1.5,
+        gaussian_error=0.1,
     )
     assert cell.closes("median") is closes
     assert not cell.closes("mean")

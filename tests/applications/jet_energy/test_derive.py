@@ -40,7 +40,7 @@ def residual(derived, pileup=0.0):
     return derived.correction.corrected(jets) / jets["gen_pt"]
 
 
-@pytest.mark.parametrize("center", ["median", "mean"])
+@pytest.mark.parametrize("center", ["median", "mean", "gaussian"])
 def test_the_response_is_taken_back_within_its_errors(derive, center):
     derived = derive(toy_jets(seed=5), center=center)
     assert derived.correction.needed_columns == ("jet_pt", "jet_eta")

@@ -88,3 +88,46 @@ def test_a_cell_without_jets_has_no_median_and_no_mean():
 
 def test_responses_beyond_the_histogram_are_in_its_outermost_bins():
     assert filled(0, [1e-9, 1, 1e9]).medians()[0] == pytest.approx([1], rel=2e-3)
+
+
+def test_the_center_of_the_core_does_not_see_the_tails():
+    rng = np.random.default_rng(6)
+    core = rng.normal(0.95, 0.1, 9000)
+    tail = rng.uniform(0.1, 0.6, 1000)
+    sums = filled(0, np.concatenate([core, tail]))
+    center, error = sums.gaussians()
+    assert center[0] == pytest.approx(0.95, abs=0.004)
+    # the others are drawn to the tail, the mean most
+    assert sums.medians()[0][0] == pytest.approx(0.935, abs=0.004)
+    assert sums.means()[0][0] == pytest.approx(0.89, abs=0.004)
+    assert sums.centers("gaussian") == (center, error)
+
+
+def test_the_center_of_a_core_is_where_a_fit_within_two_widths_has_it():
+    """A skewed response, beside a maximum-likelihood fit of a normal distribution cut there."""
+    rng = np.random.default_rng(7)
+    response = rng.gamma(60, 1 / 60, 200_000)
+    center = filled(0, response).gaussians()[0][0]
+    mean, width = response.mean(), response.std()
+    for _ in range(50):
+        inside = response[np.abs(response - mean) < 2 * width]
+        # the likelihood of a normal distribution that is cut on both sides alike
+        mean = inside.mean()
+        width = inside.std() / np.sqrt(0.7738)  # 1 - 4 phi(2) / 0.9545
+    assert center == pytest.approx(mean, abs=2e-4)
+    assert np.median(response) - 0.005 < center < response.mean()
+
+
+def test_the_error_of_the_center_of_a_core_is_its_spread_over_many_samples():
+    rng = np.random.default_rng(8)
+    response = rng.normal(1, 0.1, (300, 400))
+    center, error = filled(np.repeat(np.arange(300), 400), response.ravel(), cells=300).gaussians()
+    assert error.mean() == pytest.approx(0.1 / 20 / np.sqrt(0.7385), rel=0.03)
+    assert error.mean() == pytest.approx(center.std(), rel=0.12)
+
+
+def test_a_core_of_jets_that_are_all_alike_or_none():
+    center, error = filled([0] * 100, np.ones(100), cells=2).gaussians()
+    assert center[0] == pytest.approx(1, abs=1e-12)
+    assert 0 < error[0] < 1e-3
+    assert np.isnan([center[1], error[1]]).all()

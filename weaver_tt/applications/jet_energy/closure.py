@@ -16,7 +16,10 @@ import numpy as np
 
 from weaver_tt.applications.jet_energy.correction import Correction
 from weaver_tt.applications.jet_energy.curves import Floats
-from weaver_tt.applications.jet_energy.histograms import ResponseHistograms
+from weaver_tt.applications.jet_energy.histograms import (
+    CENTERS_OF_RESPONSE,
+    ResponseHistograms,
+)
 from weaver_tt.applications.jet_energy.jets import JetFiles
 from weaver_tt.applications.jet_energy.response import bin_of
 from weaver_tt.errors import DataError
@@ -42,12 +45,12 @@ class Cell:
     median_error: float
     mean: float
     mean_error: float
+    gaussian: float  # center of its core
+    gaussian_error: float
 
     def center(self, center: str) -> tuple[float, float]:
-        """``median`` or ``mean`` and its statistical error."""
-        if center == "mean":
-            return self.mean, self.mean_error
-        return self.median, self.median_error
+        """``median``, ``mean`` or ``gaussian`` and its statistical error."""
+        return getattr(self, center), getattr(self, f"{center}_error")
 
     def has_jets(self) -> bool:
         """Whether there are enough jets to say something."""
@@ -87,27 +90,16 @@ class Closure:
     def cells(self, variable: str) -> list[Cell]:
         """All cells, those of a bin of pT one after another."""
         histograms = self.histograms[variable]
-        numbers = zip(
-            histograms.entries,
-            *histograms.medians(),
-            *histograms.means(),
-            strict=True,
-        )
+        numbers = {"jets": histograms.entries}
+        for kind in CENTERS_OF_RESPONSE:
+            numbers[kind], numbers[f"{kind}_error"] = histograms.centers(kind)
+        rows = (dict(zip(numbers, row, strict=True)) for row in zip(*numbers.values(), strict=True))
         cells = []
         for pt in pairwise(PT_EDGES.tolist()):
             for eta in pairwise(ETA_EDGES.tolist()):
-                jets, median, median_error, mean, mean_error = map(float, next(numbers))
-                cells.append(
-                    Cell(
-                        pt=pt,
-                        eta=eta,
-                        jets=int(jets),
-                        median=median,
-                        median_error=median_error,
-                        mean=mean,
-                        mean_error=mean_error,
-                    )
-                )
+                values = {name: float(value) for name, value in next(rows).items()}
+                jets = int(values.pop("jets"))
+                cells.append(Cell(pt=pt, eta=eta, jets=jets, **values))
         return cells
 
     def summary(self) -> dict[str, Any]:

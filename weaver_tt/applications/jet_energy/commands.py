@@ -53,7 +53,9 @@ class DeriveOptions:
         nargs="+",
     )
     center: str = flag(
-        "median", "of the response in a bin that becomes 1", choices=["median", "mean"]
+        "median",
+        "of the response in a bin that becomes 1; gaussian: of its core, within two widths",
+        choices=["median", "mean", "gaussian"],
     )
     offset: str = flag(
         "auto",

@@ -120,7 +120,7 @@ def derive_correction(files: JetFiles, settings: DeriveSettings) -> Derived:
         fits = []
         for number in range(len(sums.eta_edges) - 1):
             group = _point_of_bin(sums, number, bool(settings.pt_edges), remarks)
-            points = measured_points(sums, number, group, settings.center == "mean")
+            points = measured_points(sums, number, group, settings.center)
             fit = fit_response(points)
             if fit.ndf and fit.chi2 > MOST_CHI2 * fit.ndf:
                 remarks.append(

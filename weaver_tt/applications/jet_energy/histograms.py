@@ -1,10 +1,11 @@
-"""Medians and means of the response R, from fine histograms of log R that are filled in a stream.
+"""Medians, means and cores of the response R, from fine histograms of log R filled in a stream.
 
 C cells (bins of pT, eta, ...), H bins of log R.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +20,13 @@ BINS = 2 * REACH + 1
 CENTERS = np.arange(-REACH, REACH + 1) * WIDTH
 NORMAL_IQR = 1.349  # between the quartiles of a normal distribution of width 1
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): error of a median over that of a mean, if normal
+CORE = 2.0
+"""Widths of the core on both sides of its center, within which the jets belong to it."""
+# of a normal distribution: what is within, and what of its variance comes from there
+CORE_SHARE = math.erf(CORE / math.sqrt(2))
+CORE_VARIANCE = CORE_SHARE - 2 * CORE * math.exp(-(CORE**2) / 2) / math.sqrt(2 * math.pi)
+CORE_STEPS = 100  # at most, to find it
+CENTERS_OF_RESPONSE = ("median", "mean", "gaussian")
 
 
 @dataclass(kw_only=True)
@@ -88,10 +96,60 @@ class ResponseHistograms:
             variance = np.maximum(self.second / self.weight - mean**2, (WIDTH / 3) ** 2)
         return mean, np.sqrt(variance) / self._root()
 
+    def gaussians(self) -> tuple[Floats, Floats]:
+        """Center of the Gaussian core of R (C,), and its statistical error.
+
+        The core is what lies within ``CORE`` of its widths from its center, which is the mean of R
+        there; the width follows from the standard deviation there, as that of a normal distribution
+        that is cut so. Tails on either side do not move it.
+        """
+        low, median, high = self.quantiles((0.25, 0.5, 0.75)).T
+        center = np.full(self.cells, np.nan)
+        width = np.full(self.cells, np.nan)
+        for cell in np.flatnonzero(self.weight > 0):
+            start = float((high - low)[cell] / NORMAL_IQR)
+            center[cell], width[cell] = _core(self.counts[cell], float(median[cell]), start)
+        return center, width / math.sqrt(CORE_VARIANCE) / self._root()
+
+    def centers(self, kind: str) -> tuple[Floats, Floats]:
+        """One of ``CENTERS_OF_RESPONSE`` (C,), and its statistical error."""
+        by_kind = {"median": self.medians, "mean": self.means, "gaussian": self.gaussians}
+        return by_kind[kind]()
+
     def _root(self) -> Floats:
         """(C,) square root of the effective number of jets; NaN where there are none."""
         effective = self.effective()
         return np.sqrt(np.where(effective > 0, effective, np.nan))
+
+
+def _core(counts: Floats, center: float, width: float) -> tuple[float, float]:
+    """Center and width in R of the Gaussian core of a histogram (H,), searched for from these.
+
+    NaN where the weights in it do not sum to more than 0.
+    """
+    edges = np.exp(np.append(CENTERS - WIDTH / 2, CENTERS[-1] + WIDTH / 2))
+    values = np.exp(CENTERS)
+    sums = []  # of weight, weight R, weight R^2 below each edge
+    for power in (0, 1, 2):
+        sums.append(np.concatenate([[0.0], np.cumsum(counts * values**power)]))
+    # not 0, that fits can divide by the error
+    least = center * WIDTH / 3
+    width = max(width, least)
+    for _ in range(CORE_STEPS):
+        borders = [center - CORE * width, center + CORE * width]
+        inside = [float(np.diff(np.interp(borders, edges, total))[0]) for total in sums]
+        if not inside[0] > 0:
+            return math.nan, math.nan
+        mean = inside[1] / inside[0]
+        variance = inside[2] / inside[0] - mean**2
+        before = center, width
+        center = mean
+        width = max(math.sqrt(max(variance, 0.0) * CORE_SHARE / CORE_VARIANCE), least)
+        if math.isclose(before[0], center, rel_tol=1e-7) and math.isclose(
+            before[1], width, rel_tol=1e-6
+        ):
+            break
+    return center, width
 
 
 def _crossing(total: Floats, edges: Floats, level: float) -> float:

@@ -135,7 +135,7 @@ class ResponsePoints:
 
     eta: tuple[float, float]
     pt: Floats  # (P,) GeV, geometric mean of pT_gen
-    response: Floats  # (P,) median or mean
+    response: Floats  # (P,) median, mean or center of its core
     error: Floats  # (P,) statistical
     jets: Integers  # (P,)
     lowest: float
@@ -143,16 +143,19 @@ class ResponsePoints:
 
 
 def measured_points(
-    sums: ResponseSums, number: int, group: Integers, is_mean: bool
+    sums: ResponseSums, number: int, group: Integers, center: str
 ) -> ResponsePoints:
-    """The points of the bin ``number`` in |eta|; ``group`` (G,) is the point of each bin of pT."""
+    """The points of the bin ``number`` in |eta|; ``group`` (G,) is the point of each bin of pT.
+
+    ``center`` of the response: one of ``CENTERS_OF_RESPONSE``.
+    """
     bins = len(sums.pt_edges) - 1
     mine = slice(number * bins, (number + 1) * bins)
     points = int(group.max()) + 1
     whole_group = np.full(sums.histograms.cells, -1)
     whole_group[mine] = group
     merged = sums.histograms.merged(whole_group, points)
-    center, error = merged.means() if is_mean else merged.medians()
+    response, error = merged.centers(center)
     log_pt = np.zeros(points)
     kept = group >= 0
     np.add.at(log_pt, group[kept], sums.log_pt[mine][kept])
@@ -161,7 +164,7 @@ def measured_points(
     return ResponsePoints(
         eta=(float(sums.eta_edges[number]), float(sums.eta_edges[number + 1])),
         pt=pt,
-        response=center,
+        response=response,
         error=error,
         jets=merged.entries.astype(np.int64),
         lowest=float(sums.lowest[mine][kept].min()),
