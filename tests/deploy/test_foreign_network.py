@@ -99,6 +99,7 @@ COLUMNS = {
     "number": np.array([7, 8, 9]),
     "is_top": np.array([1, 0, 1]),
 }
+EVENT_COLUMNS = ("jet_pt", "jet_eta", "jet_phi", "jet_flavour", "met", "npv")
 # (12 - 10) / 2 and two or three times -1 where there is no object: 1 - 2, -3, and 2 - 4 + 5
 TOP = [1 - 2 + 1 + 30, -3 + 0 + 40, 2 - 4 + 5 + 3 + 50]
 QCD = [0.5, 0.0, 6.0]
@@ -240,3 +241,41 @@ def test_jets_of_events_are_judged_one_by_one(tmp_path):
     assert found["number"].tolist() == [7, 7, 8]
     assert found["event_entry"].tolist() == [0, 0, 1]
     assert found["object_place"].tolist() == [0, 1, 0]
+
+
+def test_masks_that_the_yaml_does_not_mention_are_1_for_each_object(tmp_path):
+    """As the readers in C++ and the Tagger take them."""
+    model = write_model(tmp_path / "cms", sidecar_of())
+    config = config_of(inputs={"pf_features": {"length": 2, "vars": ["pf_pt"]}}, new_variables={})
+    # the number of each row need not be an input of length 1 there
+    config["inputs"]["event"] = {"vars": ["met"]}
+    assert predict(tmp_path, config, model)["score_top"].tolist() == TOP
+    # one that it mentions is what it says
+    own = {"pf_mask": "2 * ak.ones_like(pf_pt)"}
+    found = predict(tmp_path, config_of(new_variables=own), model)
+    assert found["score_top"].tolist() == [
+        top + number for top, number in zip(TOP, [1, 0, 3], strict=True)
+    ]
+
+
+def test_an_export_without_its_metadata_gives_the_numbers_of_torch(tmp_path, exports):
+    """An input of objects, one of masks, numbers of the row scaled and raw."""
+    rows = json.loads((exports["event"] / "golden.json").read_text())["rows"]
+
+    def number(value):
+        # NaN and infinities are texts there
+        return [float(one) for one in value] if isinstance(value, list) else float(value)
+
+    for name in ("model.onnx", "preprocess.json"):
+        (tmp_path / name).write_bytes((exports["event"] / name).read_bytes())
+    model = onnx.load(str(tmp_path / "model.onnx"))
+    del model.metadata_props[:]
+    onnx.save(model, str(tmp_path / "model.onnx"))
+    columns = {
+        name: ak.Array([number(row["columns"][name]) for row in rows]) for name in EVENT_COLUMNS
+    }
+    config = {"inputs": {"pf_features": {"length": 2, "vars": ["jet_pt"]}}}
+    found = predict(tmp_path, config, tmp_path / "model.onnx", columns)
+    for name in rows[0]["outputs"]:
+        expected = [float(row["outputs"][name]) for row in rows]
+        assert found[f"score_{name}"].tolist() == pytest.approx(expected, rel=1e-5, abs=1e-5)

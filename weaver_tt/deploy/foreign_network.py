@@ -5,7 +5,6 @@ As weaver-core writes it, and as it lies beside the models that CMS publishes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,13 @@ from weaver_tt.deploy.onnx_network import OnnxNetwork, is_ours
 from weaver_tt.deploy.session import open_session
 from weaver_tt.deploy.sidecar import Channel, Group, Sidecar, read_sidecar
 from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.expressions.evaluate import Expression, parse_expression
+from weaver_tt.formats.reader import identifier_of
 from weaver_tt.log import log
-from weaver_tt.network.outputs import Activated
 
 # beside the model
 PREPROCESS_FILE = "preprocess.json"
+MASK = "_mask"  # ending of a variable that is 1 for each object
 
 
 class ForeignNetwork(OnnxNetwork):
@@ -48,12 +49,10 @@ class ForeignNetwork(OnnxNetwork):
         self.derived = {}
         self.spreads = set()
         self.per_object = False
-        self._ranks: dict[str, int] = {}
         self.columns = self._name_columns(sidecar)
         groups = {}
         for item in self.session.get_inputs():
             groups[item.name] = self._make_group(item, sidecar, config)
-            self._ranks[item.name] = len(item.shape)
         self.config = _with_groups(config, groups, self.columns, self.path)
         log.info(
             "%s: not written by weaver_tt; scaling, lengths and outputs are those of %s: %s",
@@ -64,19 +63,6 @@ class ForeignNetwork(OnnxNetwork):
         for name, group in groups.items():
             size = "one number each" if group.length is None else f"{group.length} objects"
             log.info("  input %s: %s; %s", name, ", ".join(group.names), size)
-
-    def __call__(self, inputs: Mapping[str, Tensor]) -> Activated:
-        """The outputs (N, K) as the file gives them; inputs by group are (N, C, P) or (N, C).
-
-        Raises:
-            OutputError: ONNX Runtime cannot run inputs of these shapes.
-        """
-        ranked = {}
-        for name, rank in self._ranks.items():
-            values = inputs[name]
-            # numbers of a row are one object for readers in C++
-            ranked[name] = values.unsqueeze(2) if values.dim() < rank else values
-        return super().__call__(ranked)
 
     def _join(self, outputs: list[Any]) -> Tensor:
         """Graph outputs side by side, (N, K)."""
@@ -203,6 +189,7 @@ def _with_groups(
     return replace(
         config,
         inputs=groups,
+        new_variables={**_missing_masks(config, groups), **config.new_variables},
         labels=_labels_of_outputs(config, outputs),
         # of a training
         task=None,
@@ -213,6 +200,31 @@ def _with_groups(
         weights=None,
         bucketing=None,
     )
+
+
+def _missing_masks(config: DataConfig, groups: dict[str, InputGroup]) -> dict[str, Expression]:
+    """Masks that the YAML says nothing of: 1 for each object of the input with the same prefix."""
+    listed = [variable.name for _, variable in config.input_variables()]
+    found = {}
+    for group in groups.values():
+        prefix, _, _ = group.name.rpartition("_")
+        # of its own input, else of another pf_... for pf_mask
+        owners = [group]
+        if prefix:
+            owners += [other for other in groups.values() if other.name.startswith(f"{prefix}_")]
+        names = [name for owner in owners for name in owner.names if not name.endswith(MASK)]
+        for mask in group.names:
+            if (
+                not mask.endswith(MASK)
+                or mask in listed
+                or mask in config.new_variables
+                or not names
+            ):
+                continue
+            expression = f"ak.ones_like({identifier_of(names[0])})"
+            log.info("  %s: 1 for each object (%s)", mask, expression)
+            found[mask] = parse_expression(expression, f"{config.source}: new_variables.{mask}")
+    return found
 
 
 def _labels_of_outputs(config: DataConfig, outputs: list[str]) -> Labels | None:
