@@ -267,3 +267,14 @@ def test_an_error_in_a_process_is_the_readers_own(write, two_processes):
 def test_a_process_that_is_killed_is_an_error(two_processes):
     with pytest.raises(DataError, match=r"a process that looked at files has ended.*a\.root"):
         list(scanning._map_over_files(die, ["a.root"] * 20))
+
+
+def test_a_scan_of_events_is_none_of_their_jets(write):
+    """Three jets in two events; no optional column is asked for, so that a scan could be reused."""
+    groups = [FileGroup("mc", (write("a", Jet_pt=[[1.0, 2.0], [3.0]]),))]
+    values = {"inputs": {"event": {"length": None, "vars": ["met"]}}}
+    events, jets = (from_mapping(values | more) for more in ({}, {"rows": {"objects": "Jet"}}))
+    known = None
+    for config, rows in ((events, 2), (jets, 3), (events, 2)):
+        known = scan_files(groups, config, make_plan(config, "train"), known=known)
+        assert known.sources[0].rows == rows

@@ -279,3 +279,29 @@ def test_an_export_without_its_metadata_gives_the_numbers_of_torch(tmp_path, exp
     for name in rows[0]["outputs"]:
         expected = [float(row["outputs"][name]) for row in rows]
         assert found[f"score_{name}"].tolist() == pytest.approx(expected, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize(("classes", "is_kept"), [(["top", "QCD"], True), (["QCD", "top"], False)])
+def test_numbers_of_classes_are_places_among_the_outputs(tmp_path, classes, is_kept):
+    """They cannot be put into another order, as columns of classes can."""
+    labels = {"type": "custom", "value": {"number": "1 - is_top"}, "classes": classes}
+    network = open_foreign(
+        write_model(tmp_path / "cms", sidecar_of()), from_mapping(config_of(labels=labels)), 1
+    )
+    assert (network.config.labels is not None) == is_kept
+
+
+def test_a_prediction_with_another_sidecar_is_not_there_already(tmp_path):
+    """Two names are changed for each other: nothing else tells it from the one before."""
+    model = write_model(tmp_path / "cms", sidecar_of())
+    predict(tmp_path, config_of(), model)
+    flags = ["--predict", "--resume", "-c", tmp_path / "data.yaml", "-m", model, "--gpus="]
+    flags += ["-t", tmp_path / "in.parquet", "--predict-output", tmp_path / "of_{file}.root"]
+    columns = []
+    for names in (["top", "QCD"], ["top", "QCD"], ["QCD", "top"]):
+        (tmp_path / "cms" / "preprocess.json").write_text(
+            json.dumps(sidecar_of(output_names=names))
+        )
+        assert cli.train([*map(str, flags), "--no-figures"]) == 0
+        columns.append(uproot.open(f"{tmp_path}/of_in.root:tree")["score_top"].array().to_list())
+    assert columns == [TOP, TOP, QCD]

@@ -26,6 +26,14 @@ def test_candidates_that_name_their_jet():
     assert assigned({"jet": [[1, 0, 1], [-1], [0, 0]]}, owner="jet") == [[1], [0, 2], [4, 5]]
 
 
+def test_those_of_a_jet_stay_in_the_order_of_the_file():
+    """Of as many as there are, so that a sort has a choice."""
+    jets = np.random.default_rng(1).integers(0, 2, 300)
+    columns = {"jet": [jets.tolist(), [], []]}
+    found = assigned(columns, linked=np.array([0, 300, 300, 300]), owner="jet")
+    assert found == [np.flatnonzero(jets == 0).tolist(), np.flatnonzero(jets == 1).tolist(), []]
+
+
 def test_a_table_of_pairs_names_both():
     """``JetPFCands_jetIdx`` and ``JetPFCands_pFCandsIdx``: a candidate may be of two jets."""
     columns = {"jet": [[1, 0, 1, 0], [], [0]], "cand": [[2, 2, 0, 1], [], [1]]}

@@ -103,6 +103,32 @@ def test_one_object_for_each_jet(tmp_path):
     assert found == [[], [7.0], [6.0], [], [], []]
 
 
+def test_arrays_of_a_fixed_size_become_lists(tmp_path):
+    """Two muons in each event, of which some are of no jet."""
+    muons = np.arange(10.0).reshape(5, 2)
+    events = EVENTS | {
+        "Muon_pt": muons,
+        "Muon_jetIdx": np.array([[1, 0], [-1, -1]] * 2 + [[-1] * 2]),
+    }
+    link = LinkedObjects(name="Muon", columns=("Muon_*",), owner="Muon_jetIdx")
+    objects = RowObjects(name="Jet", columns=("Jet_*",), linked=(link,))
+    path = str(tmp_path / "events.parquet")
+    ak.to_parquet(ak.zip(columns_of(events), depth_limit=1), path)
+    with open_reader(path, None, objects) as reader:
+        found = reader.read(["Muon_pt"], 0, 6)["Muon_pt"]
+        assert found.to_list() == [[1.0], [0.0], [5.0], [4.0], [], []]
+        assert found.type.content == reader.types(["Muon_pt"])["Muon_pt"]
+
+
+def test_columns_of_one_collection_with_other_counts_are_refused(tmp_path):
+    events = EVENTS | {"Cand_eta": EVENTS["JetCands_candIdx"]}
+    with open_reader(write(tmp_path, ".parquet", events), None, JETS) as reader:
+        # the first events are alike in both
+        assert reader.read(["Cand_pt", "Cand_eta"], 0, 2)["Cand_eta"].to_list() == [[1, 2], [0]]
+        with pytest.raises(DataError, match=r"linked\.Cand: 'Cand_eta' has 0 entries .* have 1"):
+            reader.read(["Cand_pt", "Cand_eta"], 0, 6)
+
+
 def test_links_of_atlas_know_whether_they_lead_anywhere(tmp_path):
     """``m_persIndex`` is 0 where ``m_persKey`` says that there is none."""
     prefix = "JetsAuxDyn.muonLink"
