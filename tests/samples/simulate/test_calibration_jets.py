@@ -77,6 +77,38 @@ def test_neutrinos_are_in_no_jet():
     assert ak.num(found["sv_pt"]).tolist() == [0, 0]
 
 
+def test_generated_jets_may_have_their_neutrinos_while_what_is_measured_has_none():
+    sample = sample_settings("jets", neutrinos=True)
+    event = particles([(90, 0, 0, 211, 1), (60, 0.1, 0, 14, 1), (50, 0, 3, 22, 1)])
+    found, unmatched = calibration_jets(event, None, sample)
+    assert found["gen_pt"].tolist() == pytest.approx([150, 50])
+    assert found["jet_pt"].tolist() == pytest.approx([90, 50])
+    # particles of this event have no charge
+    assert found["ne_pt"].tolist() == [[90], [50]]
+    assert unmatched == Unmatched()
+    # a neutrino alone is a generated jet that nobody sees
+    alone = particles([(90, 0, 0, 211, 1), (60, 1.1, 0, 14, 1)])
+    found, unmatched = calibration_jets(alone, None, sample)
+    assert found["gen_pt"].tolist() == [90]
+    assert unmatched == Unmatched(generated=1)
+
+
+def test_neutrinos_change_the_generated_jets_and_nothing_that_is_measured(exact):
+    sample = sample_settings("jets", seed=2, neutrinos=True, **SMALL)
+    # the block of heavy quarks
+    [(columns, _)] = make_block(sample, 2, 1000)
+    heavy = exact[2]
+    # the same events: of each jet that both have, the measured pT is the same
+    both, with_, without = np.intersect1d(
+        np.asarray(columns["jet_pt"]), heavy.jet_pt.to_numpy(), return_indices=True
+    )
+    assert len(both) > 30
+    ratio = np.asarray(columns["gen_pt"])[with_] / heavy.gen_pt.to_numpy()[without]
+    # some 20 % of decays of b and c hadrons have a neutrino
+    assert (ratio > 1.02).mean() > 0.1
+    assert np.median(ratio) == pytest.approx(1, abs=1e-6)
+
+
 def test_farther_forward_is_positive_on_both_sides():
     found, _ = calibration_jets(
         particles(

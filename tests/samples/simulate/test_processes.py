@@ -48,6 +48,7 @@ def test_the_window_in_pthat_follows_that_in_pt_unless_it_is_given():
         ({"process": "jets", "pileup": 20.0}, "add --detector"),
         ({"process": "jets", "without": ("field",)}, "switches off what --detector does"),
         ({"detector": True}, "--detector is for --process jets, got --process top"),
+        ({"neutrinos": True}, "--neutrinos is for --process jets, got --process top"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(wrong, message):

@@ -26,8 +26,8 @@ from weaver_tt.samples.simulate.jet_shapes import fragmentation, minor_axis, mul
 from weaver_tt.samples.simulate.jets import (
     ClusteredJets,
     anti_kt_jets,
+    final_places,
     is_in_window,
-    visible_places,
 )
 from weaver_tt.samples.simulate.matching import Directions, mutually_nearest, nearest
 from weaver_tt.samples.simulate.processes import SampleSettings
@@ -58,13 +58,16 @@ def calibration_jets(
 ) -> tuple[Columns, Unmatched]:
     """Columns of the matched jets of some events, and how many are not matched.
 
-    Generated jets are those in the window of ``sample``, of visible particles: without neutrinos.
-    ``events`` is what the detector sees; None: the particles themselves, jet for jet.
+    Generated jets are those in the window of ``sample``, of visible particles or, if it says so,
+    with neutrinos. ``events`` is what the detector sees; None: the visible particles themselves,
+    jet for jet.
     """
-    generated = generated_jets(particles, sample)
+    generated = generated_jets(particles, sample, sample.neutrinos)
     if events is None:
         events = exact_events(particles)
         reconstructed = generated
+        if sample.neutrinos:
+            reconstructed = generated_jets(particles, sample, neutrinos=False)
     else:
         number = np.bincount(events.candidates.event, minlength=len(particles.counts))
         momentum = events.candidates.momentum
@@ -85,11 +88,11 @@ def calibration_jets(
     return {name: single_precision(values) for name, values in columns.items()}, unmatched
 
 
-def generated_jets(particles: Particles, sample: SampleSettings) -> ClusteredJets:
-    """Anti-kT jets of all visible particles, wherever they go."""
-    visible = visible_places(particles, np.inf)
-    number = np.bincount(particles.event[visible], minlength=len(particles.counts))
-    return anti_kt_jets(particles.momentum[:, visible], number, sample.radius, SOFTEST_JET)
+def generated_jets(particles: Particles, sample: SampleSettings, neutrinos: bool) -> ClusteredJets:
+    """Anti-kT jets of all visible particles, wherever they go; or with ``neutrinos``."""
+    places = final_places(particles, np.inf, neutrinos=neutrinos)
+    number = np.bincount(particles.event[places], minlength=len(particles.counts))
+    return anti_kt_jets(particles.momentum[:, places], number, sample.radius, SOFTEST_JET)
 
 
 def directions(jets: ClusteredJets) -> Directions:

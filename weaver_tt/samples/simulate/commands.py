@@ -61,6 +61,9 @@ class SimulateOptions:
     pileup: float = flag(
         0.0, "mean number of further collisions in an event, with --detector", bounds=NOT_NEGATIVE
     )
+    neutrinos: bool = flag(
+        False, "generated jets of --process jets with their neutrinos, which are in none otherwise"
+    )
     mpi: bool = flag(False, "with multiparton interactions (several times slower)")
     lund: bool = flag(
         False, "add the columns of weaver-tt lund: the Lund tree of each jet, without cuts"
@@ -90,6 +93,7 @@ def run_simulate(options: SimulateOptions) -> None:
         radius=options.radius,
         leading=options.leading,
         energy=options.energy,
+        neutrinos=options.neutrinos,
         detector=options.detector,
         without=tuple(options.without),
         pileup=options.pileup,

@@ -107,15 +107,21 @@ def anti_kt_jets(momentum: Floats, counts: Integers, radius: float, pt_min: floa
 
 def visible_places(particles: Particles, eta_max: float) -> Integers:
     """Places of the visible particles within |eta| < ``eta_max``, by event, highest pT first."""
-    is_final = particles.status > 0
-    is_neutrino = np.isin(np.abs(particles.pid), NEUTRINOS)
-    visible = np.flatnonzero(is_final & ~is_neutrino)
-    pt, eta, _ = pt_eta_phi(*particles.momentum[:3, visible])
+    return final_places(particles, eta_max, neutrinos=False)
+
+
+def final_places(particles: Particles, eta_max: float, *, neutrinos: bool) -> Integers:
+    """Those of all particles that do not decay, with or without ``neutrinos``."""
+    is_wanted = particles.status > 0
+    if not neutrinos:
+        is_wanted = is_wanted & ~np.isin(np.abs(particles.pid), NEUTRINOS)
+    places = np.flatnonzero(is_wanted)
+    pt, eta, _ = pt_eta_phi(*particles.momentum[:3, places])
     in_acceptance = np.abs(eta) < eta_max
-    visible = visible[in_acceptance]
+    places = places[in_acceptance]
     pt = pt[in_acceptance]
     # sorted once here: the constituents of every jet are then in order too
-    return visible[np.lexsort((-pt, particles.event[visible]))]
+    return places[np.lexsort((-pt, particles.event[places]))]
 
 
 def substructure(particles: Particles, jets: ClusteredJets, radius: float) -> dict[str, Floats]:

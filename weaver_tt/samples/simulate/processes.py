@@ -130,7 +130,8 @@ class SampleSettings:
     gives: Pythia starts anew for each block and fills batches of it. ``lund`` adds the columns of
     Lund trees to those of large-radius jets. ``detector``, ``without``
     (names of effects that are left out) and ``pileup`` (mean number of further collisions, drawn
-    from ``pool`` soft events) are for the process ``jets``.
+    from ``pool`` soft events) are for the process ``jets``, as are generated jets with
+    ``neutrinos``.
 
     The defaults are those of large-radius jets; :func:`sample_settings` knows those of a process.
 
@@ -150,6 +151,7 @@ class SampleSettings:
     lund: bool = False
     pthat_min: float | None = None
     pthat_max: float | None = None
+    neutrinos: bool = False
     detector: bool = False
     without: tuple[str, ...] = ()
     pileup: float = 0.0
@@ -193,12 +195,13 @@ class SampleSettings:
             raise ConfigError(f"simulate: --pileup must not be negative, got {self.pileup:g}")
         if self.pileup and not self.detector:
             raise ConfigError("simulate: --pileup is what a detector sees: add --detector")
-        if self.detector and not self.kind.is_calibration:
-            calibrated = [name for name, kind in PROCESSES.items() if kind.is_calibration]
-            raise ConfigError(
-                f"simulate: --detector is for --process {' or '.join(calibrated)}, "
-                f"got --process {self.process}"
-            )
+        for name in ("detector", "neutrinos"):
+            if getattr(self, name) and not self.kind.is_calibration:
+                calibrated = [process for process, kind in PROCESSES.items() if kind.is_calibration]
+                raise ConfigError(
+                    f"simulate: --{name} is for --process {' or '.join(calibrated)}, "
+                    f"got --process {self.process}"
+                )
         if self.lund and self.kind.is_calibration:
             raise ConfigError(
                 f"simulate: --lund is for large-radius jets, got --process {self.process}"
