@@ -11,20 +11,21 @@ def value(kind, name="x", graph=None, objects=None):
     return GraphValue(graph or Graph(form_of), name, np.dtype(kind), objects)
 
 
+@pytest.mark.parametrize("kind", ["f4", "f8", "i8", "i4", "u1", "?"])
 @pytest.mark.parametrize(
-    ("kind", "compute", "expected"),
+    "compute",
     [
-        ("f4", lambda x: x * 2.5, "f4"),
-        ("i8", lambda x: x * 2.5, "f8"),
-        ("f4", lambda x: x * np.float64(2.5), "f8"),
-        ("?", lambda x: x + 1, "i8"),
-        ("?", lambda x: x + x, "?"),
-        ("i4", lambda x: x / x, "f8"),
-        ("f4", np.isnan, "?"),
+        lambda x: x * 2.5,
+        lambda x: x * np.float64(2.5),
+        lambda x: x + 1,
+        lambda x: x + x,
+        lambda x: x / x,
+        lambda x: x > 3,
+        np.isnan,
     ],
 )
-def test_results_have_the_type_that_numpy_gives(kind, compute, expected):
-    assert compute(value(kind)).dtype == np.dtype(expected)
+def test_results_have_the_type_that_numpy_gives(kind, compute):
+    assert compute(value(kind)).dtype == compute(np.ones(1, kind)).dtype
 
 
 def test_a_node_that_is_there_is_not_written_again():

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.deploy.preprocess import variable_info
+from weaver_tt.deploy.raw_columns import RAW_COLUMNS
 from weaver_tt.deploy.session import open_session
 from weaver_tt.errors import ConfigError, OutputError, nearest
 from weaver_tt.network.outputs import Activated
@@ -71,6 +72,11 @@ class OnnxNetwork:
             raise ConfigError(
                 f"{self.path}: not written by weaver_tt "
                 "(its metadata say nothing of layout, outputs and preprocess)"
+            )
+        if RAW_COLUMNS in self.metadata:
+            raise ConfigError(
+                f"{self.path}: takes columns of files, which are prepared in the graph; a "
+                "prediction takes prepared tensors: export with --target generic"
             )
         # name -> expression; files of earlier versions know nothing of such
         where = f"{self.path}: damaged metadata 'derived'"

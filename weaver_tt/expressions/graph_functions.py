@@ -34,8 +34,12 @@ LOWEST = np.iinfo(np.int64).min
 # pi and pi / 2 are these and the rest that a double cannot hold
 PI_REST = 1.2246467991473532e-16
 LN2 = math.log(2)
-# constant exponents of which numpy takes another function: the root of -infinity is NaN
-NUMPYS_POWERS: Mapping[float, Any] = {0.5: np.sqrt, 2.0: np.square, -1.0: np.reciprocal}
+# constant exponents of which numpy takes another function: the root of -infinity is NaN in some
+# releases
+NUMPYS_POWERS: dict[float, Any] = {2.0: np.square, -1.0: np.reciprocal}
+with np.errstate(invalid="ignore"):
+    if np.isnan(np.power(np.array([-np.inf]), 0.5))[0]:
+        NUMPYS_POWERS[0.5] = np.sqrt
 # beyond, exp(x) is the same as 2 sinh(x), and its square still fits
 LARGE = 22.0
 

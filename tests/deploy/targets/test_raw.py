@@ -18,6 +18,7 @@ from tests.deploy.conftest import (
     sample_of,
     write_target,
 )
+from weaver_tt.deploy.onnx_network import OnnxNetwork
 from weaver_tt.deploy.raw_columns import raw_inputs, read_raw_columns
 from weaver_tt.deploy.sample import SampleRows
 from weaver_tt.errors import ConfigError
@@ -141,6 +142,12 @@ def test_an_expression_that_no_graph_computes_is_refused_with_a_caret(tmp_path: 
 
 def as_yaml(group: Any) -> dict[str, Any]:
     return {"length": group.length, "vars": [[name, None] for name in group.names]}
+
+
+def test_a_prediction_says_that_it_prepares_tensors_itself(tmp_path: Path) -> None:
+    write_target(tmp_path / "out", "raw", event_config(), [DeepSet(0, 3, event=2)])
+    with pytest.raises(ConfigError, match=r"takes columns of files, .*--target generic"):
+        OnnxNetwork(tmp_path / "out" / "model.onnx", event_config())
 
 
 def test_an_operator_set_without_sums_is_refused(tmp_path: Path) -> None:
