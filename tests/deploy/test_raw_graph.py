@@ -216,6 +216,7 @@ def test_new_variables_of_public_configurations_have_the_values_of_a_prediction(
         ("jet_energy", ("jet_", "rho", "npv", "gen_")),
         ("nanoaod_btag_efficiency", ()),
         ("edm4hep", ()),
+        ("atlas_physlite", ()),
     ],
 )
 def test_the_worked_examples_have_the_tensors_of_a_prediction(tmp_path, name, of_rows):
@@ -226,6 +227,27 @@ def test_the_worked_examples_have_the_tensors_of_a_prediction(tmp_path, name, of
     automatic = [v.name for _, v in config.input_variables() if v.center == "auto"]
     config = with_params(config, {name: fitted[name] for name in automatic})
     columns = random_columns(leaves(config), of_rows, seed=1)
+    check_tensors(config, columns, tmp_path)
+
+
+def test_candidates_of_the_first_jet_are_found_by_their_places_and_ordered(tmp_path):
+    """PFNano: a row of JetPFCands is a pair, the place of a jet and that of a candidate."""
+    config = load_config(str(EXAMPLES / "pfnano.yaml"))
+    config = replace(config, selection=None, test_time_selection=None, observers=())
+    columns = random_columns(leaves(config), (), seed=3)
+    random = np.random.default_rng(5)
+    candidates = random.integers(1, 30, ROWS)
+    pairs = random.integers(0, 40, ROWS)
+    for name in columns:
+        if name.startswith("PFCands_"):
+            values = random.choice([11, 13, 22, 211], candidates.sum())
+            if not name.endswith("pdgId"):
+                values = (random.normal(size=candidates.sum()) * 2).astype(np.float32)
+            columns[name] = ak.unflatten(values, candidates)
+    place = random.integers(-1, np.repeat(candidates, pairs))
+    columns["JetPFCands_pFCandsIdx"] = ak.unflatten(place.astype(np.int16), pairs)
+    jet = random.integers(0, 2, pairs.sum())
+    columns["JetPFCands_jetIdx"] = ak.unflatten(jet.astype(np.int16), pairs)
     check_tensors(config, columns, tmp_path)
 
 
@@ -419,7 +441,8 @@ def test_no_rows_and_no_objects_are_fine(tmp_path):
             {},
             r"new_variables.pt_log: ak.max .*cannot be .*\n.*\n +\^+",
         ),
-        ({"new_variables": {"pt_log": "jet_pt[jet_pt > 5]"}}, {}, "takes some of the objects"),
+        ({"new_variables": {"pt_log": "jet_pt[jet_pt > 5]"}}, {}, "that were chosen meet others"),
+        ({"new_variables": {"pt_log": "jet_pt[:, :2]"}}, {}, r"takes objects in a way.*\n.*\n +\^"),
         ({"file_magic": {"met": {"a": 1}}}, {"met": None}, "name of a file"),
         ({}, {"met": "string"}, "its type is string"),
         ({}, {"jet_pt": "var * ?float32"}, "none of them missing"),

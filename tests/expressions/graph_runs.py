@@ -19,10 +19,12 @@ WHERE = "test.yaml: new_variables.x"
 OFFSETS = "offsets"
 
 
-def run_in_graph(text: str, table: Mapping[str, Any]) -> Any:
+def run_in_graph(
+    text: str, table: Mapping[str, Any], examples: Mapping[str, Any] | None = None
+) -> Any:
     """The values of an expression of columns (R,) or lists, computed by ONNX Runtime.
 
-    All lists have the same lengths.
+    All lists have the same lengths. Types are those of the table, or of ``examples`` in its place.
 
     Raises:
         ConfigError: a graph cannot compute it.
@@ -40,12 +42,16 @@ def run_in_graph(text: str, table: Mapping[str, Any]) -> Any:
             graph.offsets[OFFSETS] = OFFSETS
             columns[name] = GraphValue(graph, name, given[name].dtype, OFFSETS)
     expression = parse_expression(text, WHERE)
-    found = compute_in_graph(expression, graph, columns, table, WHERE)
+    found = compute_in_graph(expression, graph, columns, {**table, **(examples or {})}, WHERE)
     nodes, constants = onnx_parts(graph)
     # an input may be the output as well
     nodes.append(onnx.helper.make_node("Identity", [found.name], ["found"]))
     inputs = [_value_info(name, values.dtype) for name, values in given.items()]
     outputs = [_value_info("found", found.dtype)]
+    if found.objects is not None:
+        # of objects that were chosen, there are fewer
+        nodes.append(onnx.helper.make_node("Identity", [graph.offsets[found.objects]], ["ends"]))
+        outputs.append(_value_info("ends", np.int64))
     model = onnx.helper.make_model(
         onnx.helper.make_graph(nodes, "one", inputs, outputs, constants),
         opset_imports=[onnx.helper.make_opsetid("", 17)],
@@ -58,10 +64,8 @@ def run_in_graph(text: str, table: Mapping[str, Any]) -> Any:
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    result = session.run(None, given)[0]
-    if found.objects is None:
-        return result
-    return ak.unflatten(result, np.diff(given[OFFSETS]))
+    result, *ends = session.run(None, given)
+    return ak.unflatten(result, np.diff(ends[0])) if ends else result
 
 
 def _value_info(name: str, dtype: Any) -> Any:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.expressions.graph_runs import run_in_graph
-from weaver_tt.errors import ConfigError
+from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.expressions.evaluate import evaluate, parse_expression
 
 TABLE = {
@@ -45,6 +45,50 @@ def test_numbers_types_and_lists_are_those_of_the_first_evaluation(text):
     assert repr(ak.to_list(found)) == repr(ak.to_list(expected))
 
 
+CHOSEN = {
+    "x": ak.Array([[1.5, np.nan, -2.0, 1.5], [], [4.0, np.inf]]),
+    "k": ak.Array([[1, -1, 3, 0], [], [1, 0]]),
+    "m": np.array([2, 5, -7]),
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x[x > 0]",
+        "2 * x[(x > 0) & (k >= 0)] + m",
+        "ak.sum(k[k > 0], axis=1)",
+        "x[k]",
+        "x[k[k > 0]]",
+        "ak.local_index(x)",
+        "ak.local_index(x)[x > 1]",
+        "_batch_argsort(x)",
+        "_batch_argsort(-k)",
+        "ak.argsort(x, axis=1, ascending=False, stable=True)",
+        "x[_batch_argsort(-x)]",
+        "k[ak.local_index(k)[x > 0]]",
+        "ak.fill_none(ak.firsts(x), 0)",
+        "ak.fill_none(ak.firsts(k[k > 1]), -1) + m",
+        "ak.firsts(x).fillna(-5)",
+    ],
+)
+def test_objects_are_chosen_and_ordered_as_in_the_first_evaluation(text):
+    expected = evaluate(parse_expression(text, "test"), CHOSEN)
+    found = run_in_graph(text, CHOSEN)
+    assert ak.Array(found).type == ak.Array(expected).type
+    assert repr(ak.to_list(found)) == repr(ak.to_list(expected))
+
+
+def test_a_place_that_no_row_has_fails_as_in_the_first_evaluation():
+    table = {"x": CHOSEN["x"], "k": ak.Array([[4, 0, 0, 0], [], [0, 0]])}
+    with pytest.raises(DataError, match="index"):
+        evaluate(parse_expression("x[k]", "test"), table)
+    graph_table = {"x": table["x"], "k": CHOSEN["k"]}
+    assert ak.to_list(run_in_graph("x[k]", graph_table))[2] == [np.inf, 4.0]
+    with pytest.raises(Exception, match="indices element out of data bounds"):
+        run_in_graph("x[k + 4 * (k == 3)]", graph_table, examples={"k": CHOSEN["k"] * 0})
+
+
 def test_the_caret_stands_under_the_part_at_fault():
     with pytest.raises(ConfigError) as caught:
         run_in_graph("x + np.sort(x, axis=1) * 2", TABLE)
@@ -57,7 +101,8 @@ def test_the_caret_stands_under_the_part_at_fault():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("x[k > 1]", "takes some of the objects"),
+        ("x[:, :1]", "takes objects in a way"),
+        ("ak.firsts(x) + 1", r"write ak.fill_none\(ak.firsts\(x\), 0\)"),
         ("ak.max(x, axis=1)", "cannot be computed in a graph"),
         ("2 ** abs(k)", "constant exponents"),
         ("k & k", "may be a constant"),

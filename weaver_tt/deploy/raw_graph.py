@@ -30,7 +30,7 @@ from weaver_tt.deploy.session import open_session
 from weaver_tt.errors import ConfigError, OutputError, WeaverError, nearest
 from weaver_tt.expressions.evaluate import evaluate
 from weaver_tt.expressions.graph_form import compute_in_graph
-from weaver_tt.expressions.graph_functions import choose, form_of
+from weaver_tt.expressions.graph_functions import choose, form_of, objects_that_pass
 from weaver_tt.expressions.graph_values import (
     BOOL,
     END,
@@ -53,7 +53,7 @@ ENDINGS = re.compile(r"_(points|features|vectors|mask)$")
 FEW_SLOTS = (2, 17)
 SAME = 1e-6
 # objects of each of the rows on which the types of expressions are looked up
-EXAMPLE_COUNTS = (1, 2)
+EXAMPLE_COUNTS = (3, 4)
 
 
 def write_raw(model: Path, config: DataConfig, types: Mapping[str, str], path: Path) -> list[str]:
@@ -269,10 +269,9 @@ class _Front:
             second, _, selected_too = other.partition("|")
             pairs.append((first, second))
             if first == second and selected != selected_too:
-                group = selected or selected_too
                 self.reasons.append(
-                    f"{self.config.source}: object_selection.{group}: columns with the selected "
-                    f"objects meet columns with all of them; `columns:` lists what is filtered"
+                    f"{self.config.source}: objects of {first!r} that were chosen meet others; "
+                    "`columns:` of object_selection lists what is filtered"
                 )
         return pairs
 
@@ -329,9 +328,9 @@ class _Front:
             return value
         mask = self.mask(owners[0])
         self.graph.common_objects([value, mask])
-        assert mask.objects is not None
         left = self.graph.write("Compress", value.name, mask.name, axis=0)
-        return GraphValue(self.graph, left, value.dtype, self.selected(mask, owners[0].group))
+        objects = objects_that_pass(self.graph, mask, owners[0].group)
+        return GraphValue(self.graph, left, value.dtype, objects)
 
     def mask(self, chosen: ObjectSelection) -> GraphValue:
         """Which objects of a collection pass, (M,) of bool."""
@@ -347,18 +346,6 @@ class _Front:
         if value.objects is None:
             raise ConfigError(f"{where}: tells nothing of single objects")
         return value.astype(BOOL)
-
-    def selected(self, mask: GraphValue, group: str) -> str:
-        """The collection of the objects that pass."""
-        name = f"{mask.objects}|{group}"
-        graph = self.graph
-        if name not in graph.offsets:
-            assert mask.objects is not None
-            whole = graph.write("Cast", mask.name, to=WHOLE.name)
-            passed = graph.write("CumSum", whole, graph.array(0, WHOLE))
-            before = graph.write("Concat", graph.whole(0), passed, axis=0)
-            graph.offsets[name] = graph.write("Gather", before, graph.offsets[mask.objects])
-        return name
 
     def raw(self, name: str) -> GraphValue:
         """A column of the files.
@@ -610,10 +597,11 @@ def _numbers_of(text: str, where: str) -> tuple[np.dtype[Any], bool]:
 
 
 def _example(dtype: np.dtype[Any], is_list: bool) -> Any:
-    """A column of a few rows of ones."""
+    """A column of a few rows: of ones; of whole numbers 0, as they may be places of objects."""
+    number = 0 if dtype.kind in "iu" else 1
     if not is_list:
-        return np.ones(len(EXAMPLE_COUNTS), dtype)
-    return ak.unflatten(np.ones(sum(EXAMPLE_COUNTS), dtype), EXAMPLE_COUNTS)
+        return np.full(len(EXAMPLE_COUNTS), number, dtype)
+    return ak.unflatten(np.full(sum(EXAMPLE_COUNTS), number, dtype), EXAMPLE_COUNTS)
 
 
 def _subgraphs(node: Any) -> Iterator[Any]:

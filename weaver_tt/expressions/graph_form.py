@@ -23,8 +23,8 @@ from weaver_tt.expressions.custom_functions import is_custom_function, known_fun
 from weaver_tt.expressions.elementwise import JaggedColumn
 from weaver_tt.expressions.evaluate import Expression, Table, evaluate_nodes
 from weaver_tt.expressions.grammar import with_caret
-from weaver_tt.expressions.graph_functions import REASONS, form_of
-from weaver_tt.expressions.graph_values import Graph, GraphValue, NoFormError
+from weaver_tt.expressions.graph_functions import REASONS, at_places, chosen, first_or, form_of
+from weaver_tt.expressions.graph_values import BOOL, Graph, GraphValue, NoFormError
 from weaver_tt.expressions.momentum import coordinate
 from weaver_tt.expressions.operators import BINARY, COMPARISON, UNARY
 from weaver_tt.expressions.registry import (
@@ -147,15 +147,29 @@ class _GraphEvaluation:
                 if name in ATTRIBUTES:
                     return self.compute(node, ATTRIBUTES[name], [self.value(owner)])
                 return self.of_momenta(node, MOMENTUM_COORDINATES[name], [self.value(owner)])
-            case ast.Subscript(value=owner):
-                parts = self.value(owner)
-                index = self.found.get(node.slice)
-                if isinstance(parts, tuple) and isinstance(index, int):
-                    return parts[index]
-                raise self.refusal(
-                    node, f"{ast.unparse(node)} takes some of the objects of a row; a graph cannot"
-                )
+            case ast.Subscript():
+                return self.subscript(node)
         raise self.refusal(node, f"{ast.unparse(node)} cannot be computed in a graph")
+
+    def subscript(self, node: ast.Subscript) -> Any:
+        """One of several results, objects that pass, or objects at given places.
+
+        Raises:
+            ConfigError: it is something else.
+        """
+        values = self.value(node.value)
+        if isinstance(values, tuple) and isinstance(self.found.get(node.slice), int):
+            return values[self.found[node.slice]]
+        found = self.found.get(node.slice)
+        if isinstance(values, GraphValue) and values.objects and isinstance(found, JaggedColumn):
+            index = self.value(node.slice)
+            if index.dtype == BOOL:
+                return chosen(self.graph, values, index)
+            if index.dtype.kind in "iu":
+                return at_places(self.graph, values, index)
+        raise self.refusal(
+            node, f"{ast.unparse(node)} takes objects in a way that a graph does not have"
+        )
 
     def compare(self, node: ast.Compare) -> Any:
         """A comparison; ``0 < x < 5`` is ``(0 < x) & (x < 5)``."""
@@ -168,6 +182,9 @@ class _GraphEvaluation:
 
     def call(self, node: ast.Call) -> Any:
         """A function or method of columns or four-momenta."""
+        filled = self.first_objects(node)
+        if filled is not None:
+            return filled
         operands = [self.value(part) for part in node.args]
         named = {str(part.arg): self.value(part.value) for part in node.keywords}
         match node.func:
@@ -188,6 +205,27 @@ class _GraphEvaluation:
             return self.momenta(bound.arguments)
         return self.compute(node, function, operands, named)
 
+    def first_objects(self, node: ast.Call) -> Any:
+        """``ak.fill_none(ak.firsts(x), number)``, or ``.fillna``; None for any other call."""
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Call() as inner, attr="fillna")):
+                arguments = [inner, *node.args]
+            case ast.Call(args=[ast.Call() as inner, _]) if self.member(node.func) is ak.fill_none:
+                arguments = node.args
+            case _:
+                return None
+        is_plain = len(arguments) == 2 and not node.keywords and not inner.keywords
+        if not is_plain or self.member(inner.func) is not ak.firsts or len(inner.args) != 1:
+            return None
+        array, number = self.value(inner.args[0]), self.value(arguments[1])
+        return self.reporting(node, first_or, self.graph, self.dtypes(node)[0], array, number)
+
+    def member(self, node: ast.expr) -> Any:
+        """What ``ak.firsts`` stands for; None for anything but a name in a module."""
+        if isinstance(node, ast.Attribute) and (module := module_of(node.value)):
+            return MODULES[module].get(node.attr)
+        return None
+
     def compute(
         self,
         node: ast.expr,
@@ -207,11 +245,18 @@ class _GraphEvaluation:
             why = f"{shown} cannot be computed in a graph{reason}; {hint}".rstrip("; ")
             raise self.refusal(node, why)
         dtypes = self.dtypes(node)
+        return self.reporting(node, self.graph.compute, function, operands, named or {}, dtypes)
+
+    def reporting(self, node: ast.expr, function: Any, *arguments: Any) -> Any:
+        """What a function gives; of what has no form, a refusal with a caret.
+
+        Raises:
+            ConfigError: in place of these.
+        """
         try:
-            return self.graph.compute(function, operands, named or {}, dtypes)
-        except NoFormError as error:
-            raise self.refusal(node, f"{shown} cannot be computed in a graph: {error}") from None
-        except TypeError as error:
+            return function(*arguments)
+        except (NoFormError, TypeError) as error:
+            shown = ast.unparse(node.func) if isinstance(node, ast.Call) else ast.unparse(node)
             raise self.refusal(node, f"{shown} cannot be computed in a graph: {error}") from None
 
     def momenta(self, parts: Mapping[str, Any]) -> GraphMomenta:
@@ -232,11 +277,7 @@ class _GraphEvaluation:
         Raises:
             ConfigError: a graph cannot compute it.
         """
-        try:
-            found = function(*operands)
-        except NoFormError as error:
-            shown = ast.unparse(node)
-            raise self.refusal(node, f"{shown} cannot be computed in a graph: {error}") from None
+        found = self.reporting(node, function, *operands)
         expected = self.dtypes(node)[0]
         if found.dtype != expected:
             shown = ast.unparse(node)
@@ -277,6 +318,8 @@ def how_in_graph(entry: Function) -> str:
     """How a graph has a function: exact, composed, as a constant, or not, and why."""
     if entry.rows is None or isinstance(entry.rows, ConstantsOnly):
         return "of constants alone"
+    if entry.value is ak.fill_none:
+        return "exact, of ak.firsts(x)"
     if entry.graph is not None:
         return "exact" if entry.graph.exact else "composed"
     is_of_momenta = entry.value in MOMENTUM_MAKERS or entry.names[0].startswith("p4.")

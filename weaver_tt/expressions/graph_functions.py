@@ -31,6 +31,7 @@ from weaver_tt.expressions.graph_values import (
 Value = Any  # a GraphValue; what numpy says of its own functions knows arrays alone
 
 LOWEST = np.iinfo(np.int64).min
+NOWHERE = np.iinfo(np.int64).max  # a place that no column has
 # pi and pi / 2 are these and the rest that a double cannot hold
 PI_REST = 1.2246467991473532e-16
 LN2 = math.log(2)
@@ -668,6 +669,107 @@ def all_of(graph: Graph, kind: np.dtype[Any], array: Any, axis: Any = -1) -> Val
     return graph.lift(summed(graph, WHOLE, ~array.astype(BOOL), axis) == 0, kind)
 
 
+# --- objects chosen, by a mask or by their places
+
+
+def chosen(graph: Graph, values: Value, mask: Value) -> Value:
+    """``x[mask]``: the objects that pass, which are a collection of their own."""
+    graph.common_objects([values, mask])
+    left = graph.write("Compress", values.name, mask.name, axis=0)
+    return GraphValue(graph, left, values.dtype, objects_that_pass(graph, mask, mask.name))
+
+
+def objects_that_pass(graph: Graph, mask: Value, name: str) -> str:
+    """The collection ``OBJECTS|NAME`` of the objects for which a mask (M,) is true."""
+    collection = f"{mask.objects}|{name}"
+    if collection not in graph.offsets:
+        whole = graph.write("Cast", mask.name, to=WHOLE.name)
+        passed = graph.write("CumSum", whole, graph.array(0, WHOLE))
+        before = graph.write("Concat", graph.whole(0), passed, axis=0)  # (M + 1,)
+        graph.offsets[collection] = graph.write("Gather", before, graph.offsets[mask.objects])
+    return collection
+
+
+def at_places(graph: Graph, values: Value, places: Value) -> Value:
+    """``x[places]``: the objects at these places of each row; negative ones count from its end.
+
+    Beyond the end of a row, ONNX Runtime fails, as awkward does.
+    """
+    wanted = places.astype(WHOLE)
+    counts = graph.for_objects(_of_rows(graph, graph.counts(values.objects)), places.objects)
+    starts = graph.for_objects(_of_rows(graph, graph.starts(values.objects)), places.objects)
+    place = choose(wanted < 0, wanted + counts, wanted)
+    # a place that is not there is none of the whole column
+    place = choose((place >= 0) & (place < counts), starts + place, NOWHERE)
+    found = graph.write("Gather", values.name, place.name)
+    return GraphValue(graph, found, values.dtype, places.objects)
+
+
+def _of_rows(graph: Graph, name: str) -> Value:
+    return GraphValue(graph, name, WHOLE)
+
+
+def local_index(graph: Graph, kind: np.dtype[Any], array: Any, axis: Any = -1) -> Value:
+    """The place of each object in its row."""
+    check_axis(array, axis)
+    return graph.cast(GraphValue(graph, graph.places_of(array.objects), WHOLE, array.objects), kind)
+
+
+def order_of(
+    graph: Graph,
+    kind: np.dtype[Any],
+    array: Any,
+    axis: Any = -1,
+    *,
+    ascending: Any = True,
+    stable: Any = True,
+) -> Value:
+    """The places that sort the objects of each row, equal ones as they come.
+
+    As awkward has it, NaN come first.
+    """
+    check_axis(array, axis)
+    if not isinstance(ascending, bool):
+        raise NoFormError("'ascending' must be True or False")
+    work = array.dtype if array.dtype in (FLOAT, DOUBLE) else WHOLE
+    values = array.astype(work)
+    first, last = _limits(work) if ascending else _limits(work)[::-1]
+    if values.is_float:
+        values = choose(np.isnan(values), first, values)
+    objects = array.objects
+    # a grid (N, L), in whose empty places is what is sorted to the end
+    padded = graph.write("Concat", values.name, graph.array([last], work), axis=0)
+    starts = graph.write("Unsqueeze", graph.starts(objects), graph.whole(1))
+    index = graph.write("Add", starts, graph.all_places(objects))
+    real = graph.is_object(objects, graph.all_places(objects))
+    grid = graph.write("Gather", padded, graph.write("Where", real, index, graph.total(objects)))
+    longest = graph.write("Reshape", graph.longest(objects), graph.whole(1))
+    _, order = graph.write_two("TopK", grid, longest, axis=1, largest=int(not ascending))
+    # of the grid, what lies in the places of objects
+    flat = graph.write("Reshape", order, graph.whole(-1))
+    rows = GraphValue(graph, graph.rows_of(objects), WHOLE, objects)
+    width = GraphValue(graph, graph.longest(objects), WHOLE, objects)
+    place = rows * width + GraphValue(graph, graph.places_of(objects), WHOLE, objects)
+    found = graph.write("Gather", flat, place.name)
+    return graph.cast(GraphValue(graph, found, WHOLE, objects), kind)
+
+
+def _limits(kind: np.dtype[Any]) -> tuple[Any, Any]:
+    if kind == WHOLE:
+        return np.iinfo(kind).min, np.iinfo(kind).max
+    return -np.inf, np.inf
+
+
+def first_or(graph: Graph, kind: np.dtype[Any], array: Value, number: Any) -> Value:
+    """The first object of each row; a number for rows without."""
+    check_axis(array, 1)
+    values = array.astype(kind)
+    padded = graph.write("Concat", values.name, graph.array([0], kind), axis=0)
+    first = GraphValue(graph, graph.write("Gather", padded, graph.starts(array.objects)), kind)
+    has_one = _of_rows(graph, graph.counts(array.objects)) > 0
+    return choose_typed(graph, kind, has_one, first, number)
+
+
 def sum_of_list(graph: Graph, kind: np.dtype[Any], values: Any, start: Any = 0) -> Value:
     """Columns added up one after another."""
     for value in values:
@@ -846,6 +948,9 @@ FORMS: Mapping[Any, FunctionForm] = {
     ak.count: _of_types(counted),
     ak.sum: _of_types(summed),
     ak.mean: _of_types(mean_of),
+    ak.local_index: _of_types(local_index),
+    ak.argsort: _of_types(order_of),
+    helpers._batch_argsort: _of_types(order_of),
     sum: _of_types(sum_of_list),
     len: _of_types(length_of_list),
     ak.any: _of_types(any_of),
@@ -854,13 +959,14 @@ FORMS: Mapping[Any, FunctionForm] = {
 """Function of an expression -> how a graph computes it."""
 
 REASONS: Mapping[Any, str] = {
+    ak.firsts: "a value may be missing; write ak.fill_none(ak.firsts(x), 0)",
     np.frexp: "it takes a number apart bit by bit",
     np.nextafter: "it counts in bits of a number",
     np.spacing: "it counts in bits of a number",
     np.gcd: "it needs a loop",
     np.lcm: "it needs a loop",
 }
-"""Function that acts value by value -> why a graph has no form of it."""
+"""Function -> why a graph has no form of it, where that needs saying."""
 
 
 def form_of(value: Any) -> FunctionForm | None:

@@ -83,12 +83,13 @@ class GraphValue(NDArrayOperatorsMixin):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of the graph, whose one output has the ``name`` of the node."""
+    """A node of the graph, whose first output has the ``name`` of the node."""
 
     operator: str
     inputs: tuple[str, ...]
     name: str
     attributes: Mapping[str, Any]
+    more_outputs: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -120,6 +121,13 @@ class Graph:
             self.nodes.append(Node(operator, inputs, name, attributes))
             self._known[key] = name
         return self._known[key]
+
+    def write_two(self, operator: str, *inputs: str, **attributes: Any) -> tuple[str, str]:
+        """Both outputs of a node."""
+        name = f"{PREFIX}{operator}_{len(self.nodes)}"
+        other = f"{name}_other"
+        self.nodes.append(Node(operator, inputs, name, attributes, (other,)))
+        return name, other
 
     def array(self, values: Any, dtype: npt.DTypeLike) -> str:
         """The name of a constant array or number."""
@@ -192,11 +200,21 @@ class Graph:
         return self.write("Less", places, counts)
 
     def rows_of(self, collection: str) -> str:
-        """The row of each object (M,): a grid of rows and places, read where it has objects."""
+        """The row of each object (M,): of a grid of rows and places, where it has objects."""
+        return self.write("Gather", self._in_grid(collection), self.array(0, WHOLE))
+
+    def places_of(self, collection: str) -> str:
+        """The place of each object in its row (M,), from 0."""
+        return self.write("Gather", self._in_grid(collection), self.array(1, WHOLE))
+
+    def all_places(self, collection: str) -> str:
+        """The places that the fullest row has (L,)."""
         zero, one = self.array(0, WHOLE), self.array(1, WHOLE)
-        places = self.write("Range", zero, self.longest(collection), one)
-        in_rows = self.write("NonZero", self.is_object(collection, places))  # (2, M)
-        return self.write("Gather", in_rows, zero)
+        return self.write("Range", zero, self.longest(collection), one)
+
+    def _in_grid(self, collection: str) -> str:
+        """Row and place of each object (2, M)."""
+        return self.write("NonZero", self.is_object(collection, self.all_places(collection)))
 
     def whole(self, number: int) -> str:
         """A whole number (1,), as for axes and ends of slices."""
@@ -318,7 +336,11 @@ def onnx_parts(graph: Graph) -> tuple[list[Any], list[Any]]:
             attributes["to"] = helper.np_dtype_to_tensor_dtype(np.dtype(attributes["to"]))
         nodes.append(
             helper.make_node(
-                node.operator, list(node.inputs), [node.name], name=node.name, **attributes
+                node.operator,
+                list(node.inputs),
+                [node.name, *node.more_outputs],
+                name=node.name,
+                **attributes,
             )
         )
     used = {name for node in graph.nodes for name in node.inputs}
