@@ -36,6 +36,15 @@ def path(tmp_path):
     return str(tmp_path / "jets.root")
 
 
+def test_jets_as_rows_are_refused(path):
+    """Which of them are of one event would be lost."""
+    config = from_mapping(
+        {"inputs": {"jet": {"vars": ["jet_pt"]}}, "rows": {"objects": "jet"}}, source="test.yaml"
+    )
+    with pytest.raises(ConfigError, match=r"test\.yaml: rows: expected events with lists of jets"):
+        JetFiles(paths=[path], names=NAMES, config=config)
+
+
 def test_columns_are_flat_and_weights_follow_their_jets(path):
     (jets,) = stream_jets(JetFiles(paths=[path], names=NAMES, weight="w"))
     assert jets["pt"].tolist() == [30, 40, 50]

@@ -80,6 +80,9 @@ class JetFiles:
     jet; ``optional``: the same for columns that are read if all files have them; ``weight``: column
     of event weights (None: all 1). With ``config`` the columns are those that its data YAML makes
     of the files, after its selections, and the weights are its ``event_weight``.
+
+    Raises:
+        ConfigError: the rows of ``config`` are objects, while jets are weighted by events here.
     """
 
     paths: Sequence[str]
@@ -88,6 +91,13 @@ class JetFiles:
     weight: str | None = None
     treename: str | None = None
     config: DataConfig | None = None
+
+    def __post_init__(self) -> None:
+        if self.config is not None and self.config.rows is not None:
+            raise ConfigError(
+                f"{self.config.source}: rows: expected events with lists of jets, not "
+                f"{self.config.rows.name} by {self.config.rows.name}; leave `rows` out"
+            )
 
     def __str__(self) -> str:
         return ", ".join(self.paths)
