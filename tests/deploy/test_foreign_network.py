@@ -188,6 +188,11 @@ def test_a_fixed_length_is_that_of_the_graph(tmp_path):
             "var_infos do not describe 'met'",
         ),
         (
+            sidecar_of(pf_mask=sidecar_of()["pf_mask"] | {"max_length": 200_000}),
+            {},
+            "pf_mask: up to 200000 objects a row; expected at most 100000",
+        ),
+        (
             sidecar_of(event=sidecar_of()["pf_features"]),
             {},
             "event: there are 2 var_names, the network takes 1",

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weaver_tt.config.inputs import MAX_LENGTH
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.deploy.onnx_network import OnnxNetwork, is_ours
 from weaver_tt.deploy.session import open_session
@@ -141,6 +142,11 @@ def open_foreign(
 def _length(group: Group, size: Any, source: str) -> int:
     """How many objects of a row an input is given; ``size``: of the graph, a number if fixed."""
     if not isinstance(size, int):
+        if group.longest > MAX_LENGTH:
+            raise ConfigError(
+                f"{source}: {group.name}: up to {group.longest} objects a row; expected at most "
+                f"{MAX_LENGTH}, as rows are padded to this length"
+            )
         return group.longest
     if not group.shortest <= size <= group.longest:
         raise ConfigError(
