@@ -178,6 +178,22 @@ def test_wrap_padding_that_the_network_does_not_see_is_exported(tmp_path: Path) 
     assert len(golden["rows"]) >= 30
 
 
+class Mean(nn.Module):
+    """A mean over slots, empty ones too: another number for another P."""
+
+    def forward(self, jets: Tensor) -> Tensor:
+        return jets[:, :3].mean(2)
+
+
+@pytest.mark.parametrize("target", ["generic", "cmssw"])
+def test_a_network_that_counts_padding_needs_its_full_length(tmp_path: Path, target: str) -> None:
+    config = classes_of_jets("constant")
+    with pytest.raises(OutputError, match=r"1 slots instead of 6: .* leave axis 2 out of model_in"):
+        write_target(tmp_path / "out", target, config, [Mean()])
+    fixed = {"dynamic_axes": {"jets": {0: "N"}}}
+    assert write_target(tmp_path / "out", target, config, [Mean()], info=fixed)["rows"]
+
+
 def test_an_earlier_export_stays_where_the_next_one_fails(tmp_path: Path) -> None:
     write_target(tmp_path / "out", "fcc", event_config(), [NETWORK])
     before = (tmp_path / "out" / "golden.json").read_text()

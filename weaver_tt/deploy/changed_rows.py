@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.data.rows.table import Table
+from weaver_tt.system.wording import counted
 
 REAL = "real"
 OVER_LONG = "over-long"
@@ -173,7 +174,7 @@ class Changes:
         for name in names:
             values = self.raw[name][joined]
             columns[name] = ak.unflatten(ak.flatten(values, axis=1), [total])
-        change = f"objects of {len(joined)} rows in {_some(names)}: {total}"
+        change = f"objects of {counted(len(joined), 'row')} in {_some(names)}: {total}"
         return RawRow(OVER_LONG, change, columns)
 
     def _with_objects(self, i: int) -> tuple[int, list[str]] | None:

@@ -37,6 +37,7 @@ from weaver_tt.deploy.changed_rows import (
     real_rows,
     without_objects,
 )
+from weaver_tt.deploy.compare import FIXED_LENGTH_HINT
 from weaver_tt.deploy.onnx_network import SPREAD
 from weaver_tt.deploy.sample import Sample
 from weaver_tt.errors import DataError, OutputError
@@ -363,6 +364,14 @@ def _first_other_column(
                 f"column {variables[group][channel]!r} of input {group!r} is "
                 f"{found[channel, slot]:.6g} in slot {slot}, in training "
                 f"{expected[channel, slot]:.6g}"
+            )
+    for group, tensor in result.inputs.items():
+        slots, in_training = np.shape(tensor)[2:], row.inputs[group].shape[1:]
+        if len(in_training) and slots and slots[0] < in_training[0]:
+            return (
+                f"all columns are prepared as in training, but input {group!r} has {slots[0]} "
+                f"slots instead of {in_training[0]}: the network's outputs depend on the padding; "
+                f"{FIXED_LENGTH_HINT}"
             )
     return "all columns are prepared as in training: it is the network that differs"
 

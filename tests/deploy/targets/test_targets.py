@@ -93,6 +93,19 @@ def test_cmssw_has_var_length_where_no_length_is_free(tmp_path: Path) -> None:
     assert lengths(tmp_path / "out")["event"] == {"var_length": 1}
 
 
+class Reshaped(nn.Module):
+    """Its number of outputs is one that the exporter does not know."""
+
+    def forward(self, features: Tensor, *others: Tensor) -> Tensor:
+        return features[:, :3].sum(2).reshape(features.shape[0], -1)
+
+
+@pytest.mark.parametrize("target", ["fcc", "cmssw"])
+def test_the_number_of_outputs_is_always_static(tmp_path: Path, target: str) -> None:
+    write_target(tmp_path / "out", target, event_config(), [Reshaped()])
+    assert shapes(tmp_path / "out")["output"] == ["N", 5]
+
+
 @pytest.mark.parametrize("target", ["fcc", "cmssw"])
 def test_outputs_beyond_the_first_are_refused(tmp_path: Path, target: str) -> None:
     two = [DeepSet(seed, 3, event=2) for seed in (1, 2)]
