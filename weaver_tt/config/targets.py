@@ -144,7 +144,7 @@ def _read_step(given: Any, where: str) -> TargetTransform:
         return TargetTransform(kind="ratio", column=value)
     if kind == "log":
         if value is not None:
-            raise ConfigError(f"{where}.log: it takes no options, found {value!r}")
+            raise ConfigError(f"{where}.{kind}: it takes no options, found {value!r}")
         return TargetTransform(kind="log")
     section = Section.of(value, f"{where}.standardised", ("mean", "deviation", "fingerprint"))
     if not section.values:

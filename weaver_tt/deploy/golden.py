@@ -6,7 +6,6 @@ are made of them, outputs, and how far these may differ elsewhere.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,6 +42,7 @@ from weaver_tt.deploy.sample import Sample
 from weaver_tt.errors import DataError, OutputError
 from weaver_tt.expressions.elementwise import JaggedColumn
 from weaver_tt.network.network import Ensemble
+from weaver_tt.system.json_files import strict_json_text
 
 # what rounding in float32 may do, absolute and relative to the value
 TOLERANCE = 1e-5
@@ -412,8 +412,8 @@ def _with_texts(content: Any) -> Any:
 
 def golden_text(head: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     """``golden.json``: what is in ``head``, then one line for each row."""
-    lines = [json.dumps(row, allow_nan=False) for row in rows]
-    start = json.dumps(dict(head), indent=1, allow_nan=False).removesuffix("\n}")
+    lines = [strict_json_text(row, "golden.json", indent=None) for row in rows]
+    start = strict_json_text(dict(head), "golden.json").removesuffix("\n}")
     return start + ',\n "rows": [\n' + ",\n".join(lines) + "\n ]\n}\n"
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.options.flags import flag
+from weaver_tt.system.json_files import json_text
 from weaver_tt.system.wording import counted
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _describe_value(key: str, value: str) -> Iterator[str]:
         yield f"{key}: {_shorten(value)}"
         return
     for name, part in content.items():
-        text = part if isinstance(part, str) else json.dumps(part)
+        text = part if isinstance(part, str) else json_text(part, indent=None)
         yield f"{key}.{name}: {_shorten(text)}"
 
 

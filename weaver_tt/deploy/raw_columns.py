@@ -6,7 +6,6 @@ N rows, M objects of all rows one after another.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.system.file_shapes import TEXT, AnyOf, NamesTo, Value
-from weaver_tt.system.json_files import parse_json
+from weaver_tt.system.json_files import json_text, parse_json
 
 RAW_COLUMNS = "raw_columns"  # the metadata of a graph that takes such columns
 
@@ -37,7 +36,7 @@ class RawColumn:
 
 def columns_text(columns: Mapping[str, RawColumn]) -> str:
     """The columns as metadata of a file."""
-    return json.dumps({name: asdict(column) for name, column in columns.items()})
+    return json_text({name: asdict(column) for name, column in columns.items()}, indent=None)
 
 
 def read_raw_columns(metadata: Mapping[str, str], source: str) -> dict[str, RawColumn]:

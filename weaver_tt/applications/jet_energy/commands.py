@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weaver_tt.errors import ConfigError
 from weaver_tt.log import log
 from weaver_tt.options.flags import FINITE, flag
+from weaver_tt.run_files import RunFiles
 
 if TYPE_CHECKING:
     from weaver_tt.applications.jet_energy.closure import Closure
@@ -141,7 +142,7 @@ def run_derive(options: DeriveOptions) -> None:
         extrapolates=options.extrapolate,
     )
     output = Path(options.output)
-    folder = Path(options.figures or output.with_name(f"{output.stem}_figures"))
+    folder = Path(options.figures or RunFiles(str(output.with_suffix(""))).figures)
     derived = derive_correction(_sample(options, paths), settings)
     _log_derived(derived)
     correction = derived.correction
