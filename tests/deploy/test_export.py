@@ -648,3 +648,16 @@ def test_a_graph_that_breaks_the_rules_of_onnx_is_refused(path):
     onnx.save(onnx.helper.make_model(graph, ir_version=8), str(path))
     with pytest.raises(onnx.checker.ValidationError, match="NoSuchOperation"):
         export.add_metadata(path, {}, path)
+
+
+def test_the_number_of_outputs_is_written_where_the_file_leaves_it_open(tmp_path):
+    """Readers take no output of open size but for the rows."""
+    helper = onnx.helper
+    ends = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", "K"]) for name in "xy"
+    ]
+    graph = helper.make_graph([helper.make_node("Exp", ["x"], ["y"])], "g", ends[:1], ends[1:])
+    onnx.save(helper.make_model(graph), str(tmp_path / "m.onnx"))
+    export.set_output_size(tmp_path / "m.onnx", 3)
+    shape = onnx.load(str(tmp_path / "m.onnx")).graph.output[0].type.tensor_type.shape.dim
+    assert [size.dim_param or size.dim_value for size in shape] == ["N", 3]

@@ -102,8 +102,9 @@ class Reshaped(nn.Module):
 
 @pytest.mark.parametrize("target", ["fcc", "cmssw"])
 def test_the_number_of_outputs_is_always_static(tmp_path: Path, target: str) -> None:
-    write_target(tmp_path / "out", target, event_config(), [Reshaped()])
-    assert shapes(tmp_path / "out")["output"] == ["N", 5]
+    config = jets_config(labels={"type": "simple", "value": ["is_a", "is_b", "is_c"]})
+    write_target(tmp_path / "out", target, config, [Reshaped()])
+    assert shapes(tmp_path / "out")["output"] == ["N", 3]
 
 
 @pytest.mark.parametrize("target", ["fcc", "cmssw"])
