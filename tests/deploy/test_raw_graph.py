@@ -310,6 +310,46 @@ def test_a_network_of_other_inputs_is_refused(tmp_path):
     assert "takes the input 'tracks', which test.yaml does not define" in reasons[0]
 
 
+def test_a_network_of_another_length_is_refused(tmp_path):
+    write_identity(tmp_path / "model.onnx", jets_config(), dynamic=False)
+    inputs = jets_config().inputs
+    longer = replace(jets_config(), inputs=inputs | {"jets": replace(inputs["jets"], length=9)})
+    reasons = write_raw(tmp_path / "model.onnx", longer, types_of(JETS), tmp_path / "raw.onnx")
+    assert reasons == [f"{tmp_path / 'model.onnx'}: takes 4 objects in 'jets', test.yaml says 9"]
+
+
+def test_groups_of_one_prefix_have_the_same_objects(tmp_path):
+    """Nothing else says that these columns belong together; a mask is a column of its own."""
+    config = jets_config(
+        inputs={
+            "pf_features": {"length": 2, "vars": ["pt"]},
+            "pf_mask": {"length": 2, "vars": ["pf_mask"]},
+            "sv_features": {"length": 2, "vars": ["mass"]},
+        }
+    )
+    lists = ak.Array([[1.0, 2.0], [3.0]])
+    columns = {"pt": lists, "pf_mask": lists * 0 + 1, "mass": lists}
+    write_identity(tmp_path / "model.onnx", config)
+    session = write_and_open(tmp_path, config, columns)
+    # the column pf_mask has the name of a tensor of the network, which becomes another one
+    assert [item.name for item in session.get_inputs()] == [
+        *("offsets_pf_features", "offsets_sv_features", "pt", "pf_mask", "mass")
+    ]
+    assert run_raw(session, columns)["prepared_pf_mask"].tolist() == [[[1, 1]], [[1, 0]]]
+
+
+def test_tensors_inside_of_the_network_may_have_the_names_of_columns(tmp_path):
+    write_identity(tmp_path / "model.onnx", jets_config(), dynamic=False)
+    model = onnx.load(str(tmp_path / "model.onnx"))
+    last = next(node for node in model.graph.node if node.input[0] == "event")
+    first = onnx.helper.make_node("Neg", ["event"], ["met"])
+    last.input[:] = ["met"]
+    model.graph.node.insert(0, first)
+    onnx.save(model, str(tmp_path / "model.onnx"))
+    found = run_raw(write_and_open(tmp_path, jets_config(), JETS), JETS)
+    assert found["prepared_event"].tolist() == [[-7], [-8], [-9]]
+
+
 @pytest.mark.parametrize("pad_mode", ["constant", "wrap"])
 def test_scores_are_those_of_a_prediction_for_one_seven_and_fifty_rows(tmp_path, pad_mode):
     config = public_config()

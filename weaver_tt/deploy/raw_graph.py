@@ -81,6 +81,12 @@ def write_raw(model: Path, config: DataConfig, types: Mapping[str, str], path: P
                 f"{model}: takes the input {item.name!r}, which {config.source} does not define; "
                 f"{nearest(item.name, config.batch_groups)}"
             ]
+        expected = config.batch_groups[item.name].length
+        if item.length not in (None, expected):
+            return [
+                f"{model}: takes {item.length} objects in {item.name!r}, {config.source} says "
+                f"{expected}"
+            ]
     any_length = gives_the_same_for_fewer_slots(model, inputs, config)
     outputs = [output.name for output in network.graph.output]
     try:
@@ -424,7 +430,8 @@ class _Front:
             if prefix[0] != group.name:
                 self.graph.common_objects([of_prefix.setdefault(prefix, values[0]), values[0]])
             self.objects_of[group.name] = objects
-            self._write_objects(group, values, objects, item.length)
+            is_any = self._any_length and item.length is None
+            self._write_objects(group, values, objects, is_any)
 
     def prepared(self, variable: Variable, group: InputGroup) -> GraphValue | None:
         """A variable of the network in float32, finite and scaled; None with a reason noted."""
@@ -468,11 +475,11 @@ class _Front:
         self.network_inputs[group.name] = graph.write("Identity", joined, label=group.name)
 
     def _write_objects(
-        self, group: InputGroup, values: Sequence[GraphValue], objects: str, length: int | None
+        self, group: InputGroup, values: Sequence[GraphValue], objects: str, is_any: bool
     ) -> None:
         """(N, C, P): each slot is gathered from the values and, behind them, the padding.
 
-        ``length``: P where the network takes one alone; else what the fullest row needs.
+        ``is_any``: P is what the fullest row needs; else it is the length of the group.
         """
         graph = self.graph
         axis = graph.whole(0)
@@ -482,25 +489,23 @@ class _Front:
             with_padding = graph.write("Concat", value.name, padding, axis=0)  # (M + 1,)
             columns.append(graph.write("Unsqueeze", with_padding, axis))
         content = graph.write("Concat", *columns, axis=0)  # (C, M + 1)
-        slots = self._objects_of_slots(group, objects, length)  # (N, P)
+        slots = self._objects_of_slots(group, objects, is_any)  # (N, P)
         padded = graph.write("Gather", content, slots, axis=1)  # (C, N, P)
         self.network_inputs[group.name] = graph.write(
             "Transpose", padded, perm=(1, 0, 2), label=group.name
         )
 
-    def _objects_of_slots(self, group: InputGroup, objects: str, length: int | None) -> str:
+    def _objects_of_slots(self, group: InputGroup, objects: str, is_any: bool) -> str:
         """The object (N, P) in each slot; their number where there is none."""
         graph = self.graph
         assert group.length is not None
-        if length is None and not self._any_length:
-            length = group.length
-        if length is None:
+        if is_any:
             most = graph.write("Min", graph.longest(objects), graph.array(group.length, WHOLE))
             slots = graph.write("Max", most, graph.array(1, WHOLE))
             zero, one = graph.array(0, WHOLE), graph.array(1, WHOLE)
             places = graph.write("Range", zero, slots, one)
         else:
-            places = graph.array(np.arange(length), WHOLE)
+            places = graph.array(np.arange(group.length), WHOLE)
         is_filled = graph.is_object(objects, places)
         column = graph.whole(1)
         if group.pad_mode == "wrap":
@@ -509,9 +514,6 @@ class _Front:
             repeated = graph.write("Max", kept, graph.array(1, WHOLE))
             is_filled = graph.write("Less", graph.array(0, WHOLE), kept)
             places = graph.write("Mod", places, repeated)  # (N, P)
-        elif length is not None and length > group.length:
-            short = graph.write("Less", places, graph.array(group.length, WHOLE))
-            is_filled = graph.write("And", is_filled, short)
         starts = graph.write("Unsqueeze", graph.starts(objects), column)
         index = graph.write("Add", starts, places)
         return graph.write("Where", is_filled, index, graph.total(objects))
