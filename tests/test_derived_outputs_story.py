@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from weaver_tt import cli
+from weaver_tt.applications.jet_energy.correction import Correction, save_correction
 from weaver_tt.deploy import Tagger
+from weaver_tt.physics.jet_curves import EtaCurves, PtCurve
 
 ROWS = 24
 NETWORK = """
@@ -274,3 +276,51 @@ def test_a_column_of_predictions_is_no_name_for_a_derived_output(jets, capsys):
         assert jets.train() == 1
         error = capsys.readouterr().err
         assert f"derived_outputs.{name}: {name!r} is a column of predictions already" in error
+
+
+def test_a_correction_after_the_network_is_applied_in_predictions_and_in_the_graph(jets, capsys):
+    curve = PtCurve(
+        edges=np.array([20.0, 60, 250]),
+        coefficients=np.array([[0.1, -0.1, 0, 0], [0.1 - 0.1 * np.log(3), 0.02, 0.01, 0]]),
+        errors=np.zeros((2, 2)),
+    )
+    curves = EtaCurves(eta_edges=np.array([0.0, 2.5]), curves=(curve,))
+    sources = {"pt": "jet_pt * np.exp(output_y)", "eta": "jet_eta"}
+    correction = Correction(curves=curves, sources=sources)
+    save_correction(correction, jets.folder / "after.json", "")
+    # the correction is derived from predictions: the network is trained without it
+    jets.write_yaml(JETS | {"observers": ["jet_pt", "jet_eta", "gen_pt?"]})
+    assert jets.train("--ensemble", 2) == 0
+    last = {"correction": "after.json", "pt": "corrected_pt"}
+    derived = JETS["derived_outputs"] | {"calibrated_pt": last}
+    jets.write_yaml(JETS | {"observers": ["jet_pt", "jet_eta"], "derived_outputs": derived})
+    in_torch = jets.predict("net")
+    assert in_torch.fields[-6:-2] == [
+        "corrected_pt",
+        "calibrated_pt",
+        "corrected_pt_std",
+        "calibrated_pt_std",
+    ]
+    values = {name: in_torch[name].to_numpy() for name in in_torch.fields}
+    is_outside = correction.is_outside(correction.values(values))
+    # a jet beyond the range has no value, and is told
+    assert 0 < is_outside.sum() < ROWS
+    assert (np.isnan(values["calibrated_pt"]) == is_outside).all()
+    assert "calibrated_pt" in capsys.readouterr().err
+    expected = correction.extrapolating().corrected(values)
+    np.testing.assert_allclose(
+        values["calibrated_pt"][~is_outside], expected[~is_outside], rtol=1e-5
+    )
+    # the graph has it inside; eta is one more column of the rows that it is compared with
+    assert jets.export("-t", jets.folder / "jets.parquet") == 0
+    sidecar = json.loads((jets.folder / "preprocess.json").read_text())
+    assert sidecar["output_names"][:3] == ["y", "corrected_pt", "calibrated_pt"]
+    in_onnx = jets.predict("net.onnx")
+    for name in in_torch.fields:
+        np.testing.assert_allclose(in_onnx[name], in_torch[name], rtol=1e-4, atol=1e-6)
+    # and not the one that has replaced the file since
+    save_correction(correction.extrapolating(), jets.folder / "after.json", "")
+    capsys.readouterr()
+    place = ["-t", jets.folder / "jets.parquet", "--predict-output", jets.folder / "p.parquet"]
+    assert jets("--predict", "-m", jets.folder / "net.onnx", *place) == 1
+    assert "was exported with derived_outputs" in capsys.readouterr().err

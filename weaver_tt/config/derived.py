@@ -7,36 +7,60 @@ column that real data lack.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+from weaver_tt.config.corrected_output import (
+    CORRECTION,
+    KEYS,
+    CorrectedOutput,
+    read_corrected_output,
+)
 from weaver_tt.config.dependencies import dependency_order
 from weaver_tt.config.plan import needed_names
-from weaver_tt.config.schema import DERIVED_INPUTS, DataConfig
+from weaver_tt.config.schema import DERIVED_INPUTS, DataConfig, DerivedOutput
 from weaver_tt.config.sections import Section
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.expressions.evaluate import Expression, parse_expression
+from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.expressions.tensor_form import check_tensor_form
 
 SPREAD = "_std"  # the column of an output's spread over the members of an ensemble
 
 
-def read_derived_outputs(section: Section) -> dict[str, Expression]:
-    """Name -> expression, in the order of the YAML.
+def read_derived_outputs(section: Section, folder: Path) -> dict[str, DerivedOutput]:
+    """Name -> expression, or corrected pT, in the order of the YAML that is in ``folder``.
 
     Raises:
-        ConfigError: a name could be no column, or an expression cannot be computed in a network.
+        ConfigError: a name could be no column, an expression cannot be computed in a network, or a
+            correction cannot be read.
     """
-    derived = {}
+    derived: dict[str, DerivedOutput] = {}
     for name, text in section.values.items():
         where = section.at(name)
         if not name.isidentifier():
             raise ConfigError(
                 f"{where}: {name!r} cannot be the name of a column; use letters, digits and _"
             )
-        derived[name] = parse_expression(text, where)
-        check_tensor_form(derived[name], where)
+        if isinstance(text, Mapping):
+            derived[name] = read_corrected_output(section.section(name, KEYS), folder)
+            continue
+        expression = parse_expression(text, where)
+        check_tensor_form(expression, where)
+        derived[name] = expression
     return derived
+
+
+def dump_derived_outputs(
+    written: Mapping[str, Any], derived: Mapping[str, DerivedOutput]
+) -> dict[str, Any]:
+    """The ``derived_outputs`` of a data YAML, ``written``, that find their files from anywhere."""
+    dumped = dict(written)
+    for name, found in derived.items():
+        if isinstance(found, CorrectedOutput):
+            dumped[name] = {**dumped[name], CORRECTION: found.file}
+    return dumped
 
 
 def check_derived_outputs(config: DataConfig) -> None:

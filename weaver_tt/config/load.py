@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from weaver_tt.config.categories import expand_one_hot
 from weaver_tt.config.dependencies import dependency_order
-from weaver_tt.config.derived import check_derived_outputs, read_derived_outputs
+from weaver_tt.config.derived import (
+    check_derived_outputs,
+    dump_derived_outputs,
+    read_derived_outputs,
+)
 from weaver_tt.config.index_columns import (
     check_index_columns,
     check_original_indices,
@@ -125,6 +130,9 @@ def save_config(
         values["bucketing"] = {**values["bucketing"], **dump_bucketing(config.bucketing)}
     if any(target.transform for target in config.targets.values()):
         values["task"] = dump_transforms(values["task"], config.targets)
+    if config.derived_outputs:
+        written = values["derived_outputs"]
+        values["derived_outputs"] = dump_derived_outputs(written, config.derived_outputs)
     preprocess = dict(values.get("preprocess") or {})
     preprocess["method"] = config.preprocess.method
     preprocess["data_fraction"] = config.preprocess.data_fraction
@@ -184,7 +192,9 @@ class _ConfigReader:
             weights=weights,
             bucketing=bucketing,
             task=self.task(),
-            derived_outputs=read_derived_outputs(top.section("derived_outputs")),
+            derived_outputs=read_derived_outputs(
+                top.section("derived_outputs"), Path(top.where).parent
+            ),
             report=self.report(),
             targets=targets,
             transform_columns=columns_of_transforms(targets),

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from weaver_tt.config.corrected_output import CorrectedOutput
 from weaver_tt.errors import nearest
 from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.formats.reader import identifier_of
@@ -70,6 +71,7 @@ class InputGroup:
         return (-1, len(self.variables), self.length)
 
 
+DerivedOutput = Expression | CorrectedOutput
 LabelKind = Literal["simple", "custom", "per_object", "mixed"]
 # name, in a batch, of the number of each row's class
 CLASS_LABEL = "_label_"
@@ -396,7 +398,7 @@ class DataConfig:
     weights: Weights | None = None
     bucketing: Bucketing | None = None
     task: TaskChoice | None = None
-    derived_outputs: Mapping[str, Expression] = field(default_factory=dict)
+    derived_outputs: Mapping[str, DerivedOutput] = field(default_factory=dict)
     transform_columns: tuple[str, ...] = ()
     report: Mapping[str, Expression] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)  # those that the task says more of

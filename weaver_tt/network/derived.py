@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from weaver_tt.config.corrected_output import CorrectedOutput
 from weaver_tt.config.schema import DERIVED_INPUTS, DataConfig
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.tensor_form import compute_on_tensors
+from weaver_tt.network.jet_correction import corrected_on_tensors
 from weaver_tt.network.outputs import Activated
 
 
@@ -64,7 +66,10 @@ class DerivedOutputs:
         # a name that is an output and a column is the output
         known = {**columns, **dict(zip(self._values, values.unbind(1), strict=True))}
         for name, expression in self._expressions.items():
-            found = compute_on_tensors(expression, known)
+            if isinstance(expression, CorrectedOutput):
+                found = corrected_on_tensors(expression, known)
+            else:
+                found = compute_on_tensors(expression, known)
             if not isinstance(found, Tensor) or found.dim() == 0:
                 # the same number for all rows
                 found = torch.zeros_like(values[:, 0]) + found

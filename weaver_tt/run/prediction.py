@@ -261,6 +261,8 @@ class TrainedNetwork:
             inputs = [repr(group) for group in part.config.inputs.values()]
             parts += [part.config.text, inputs, options.network.network_option]
             parts += [options.data.extra_selection_test, part.task.name]
+            # a correction has its numbers in a file of its own
+            parts.append([found.source for found in part.config.derived_outputs.values()])
         return _short_hash(parts)
 
     def _title_of(self, path: str) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from weaver_tt.applications.jet_energy.correction import Correction
-from weaver_tt.applications.jet_energy.curves import EtaCurves, PtCurve
+from weaver_tt.physics.jet_curves import EtaCurves, PtCurve
 
 SOURCES = {"pt": "jet_pt", "eta": "jet_eta"}
 SOURCES_WITH_OFFSET = SOURCES | {"area": "jet_area", "rho": "rho"}

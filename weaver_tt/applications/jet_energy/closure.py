@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from weaver_tt.applications.jet_energy.correction import Correction
-from weaver_tt.applications.jet_energy.curves import Floats
 from weaver_tt.applications.jet_energy.histograms import (
     CENTERS_OF_RESPONSE,
     ResponseHistograms,
@@ -23,6 +22,7 @@ from weaver_tt.applications.jet_energy.histograms import (
 from weaver_tt.applications.jet_energy.jets import JetFiles
 from weaver_tt.applications.jet_energy.response import bin_of
 from weaver_tt.errors import DataError
+from weaver_tt.physics.jet_curves import Floats
 
 PT_EDGES = np.array([30.0, 50, 100, 200, 400, 1000, 3000])  # GeV
 ETA_EDGES = np.array([0, 0.8, 1.3, 1.7, 2.1, 2.5, 3.0, 5.2])

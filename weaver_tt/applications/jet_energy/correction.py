@@ -8,7 +8,6 @@ that of CMS, arXiv:1607.03663.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,20 +17,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.applications.jet_energy.correction_json import (
-    LEAST_SHARE,
-    correction_document,
-    parse_document,
-)
-from weaver_tt.applications.jet_energy.curves import EtaCurves, Floats
 from weaver_tt.applications.jet_energy.jets import (
     check_values,
     columns_of,
     parse_sources,
     values_by_role,
 )
-from weaver_tt.errors import ConfigError, DataError
+from weaver_tt.errors import DataError
 from weaver_tt.expressions.evaluate import Expression
+from weaver_tt.physics.jet_correction_json import (
+    LEAST_SHARE,
+    correction_document,
+    read_document,
+)
+from weaver_tt.physics.jet_curves import EtaCurves, Floats
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.json_files import strict_json_text
 
@@ -169,21 +168,5 @@ def load_correction(path: str | Path) -> Correction:
     Raises:
         ConfigError: the file is missing or holds anything else.
     """
-    try:
-        document = json.loads(Path(path).read_text())
-        curves, sources, extrapolates = parse_document(document)
-    except OSError as problem:
-        raise ConfigError(f"{path}: cannot read the correction: {problem}") from problem
-    # RecursionError is a RuntimeError, a number that no float holds an ArithmeticError
-    except (
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        RuntimeError,
-    ) as problem:
-        raise ConfigError(
-            f"{path}: not a correction as `weaver-tt jec derive` writes it: {problem!r}"
-        ) from problem
+    curves, sources, extrapolates = read_document(path)
     return Correction(curves=curves, sources=sources, extrapolates=extrapolates)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from weaver_tt.applications.jet_energy.correction import Correction
-from weaver_tt.applications.jet_energy.curves import EtaCurves, Integers
 from weaver_tt.applications.jet_energy.inversion import (
     ResponseFit,
     eta_text,
@@ -28,6 +27,7 @@ from weaver_tt.applications.jet_energy.response import (
     survey_jets,
 )
 from weaver_tt.errors import ConfigError, DataError
+from weaver_tt.physics.jet_curves import EtaCurves, Integers
 from weaver_tt.system.wording import counted
 
 # edges in |eta|, of which the cells of the closure are wider ones

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from weaver_tt.applications.jet_energy.curves import Floats, Integers
+from weaver_tt.physics.jet_curves import Floats, Integers
 
 WIDTH = 0.002
 """Of a bin of log R: far below the error of a median; R = 1 is in the middle of a bin."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weaver_tt.applications.jet_energy.curves import Floats, PtCurve
 from weaver_tt.applications.jet_energy.response import ResponsePoints
 from weaver_tt.errors import DataError
+from weaver_tt.physics.jet_curves import Floats, PtCurve
 
 DEGREE = 4  # of the polynomial in log pT, where there are points enough
 POINTS_A_DEGREE = 4

@@ -13,12 +13,12 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-from weaver_tt.applications.jet_energy.curves import Floats
 from weaver_tt.errors import DataError, nearest
 from weaver_tt.expressions.elementwise import fill_missing
 from weaver_tt.expressions.evaluate import Expression, evaluate, parse_expression
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.row_ranges import row_ranges
+from weaver_tt.physics.jet_curves import Floats
 
 
 @dataclass(frozen=True, kw_only=True)

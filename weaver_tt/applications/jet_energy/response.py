@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from weaver_tt.applications.jet_energy.correction import own_share
-from weaver_tt.applications.jet_energy.curves import Floats, Integers
 from weaver_tt.applications.jet_energy.histograms import ResponseHistograms
 from weaver_tt.applications.jet_energy.jets import JetFiles
 from weaver_tt.errors import DataError
+from weaver_tt.physics.jet_curves import Floats, Integers
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from weaver_tt.applications.jet_energy.curves import EtaCurves, PtCurve
+from weaver_tt.physics.jet_curves import EtaCurves, PtCurve
 
 
 def curve_of(level: float) -> PtCurve:

@@ -14,12 +14,15 @@ Beyond the range of the data correctionlib raises an error, or the factor of the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from weaver_tt.applications.jet_energy.curves import EtaCurves, Floats, PtCurve
+from weaver_tt.errors import ConfigError
+from weaver_tt.physics.jet_curves import EtaCurves, Floats, PtCurve
 
 OFFSET = "offset"
 RESPONSE = "response"
@@ -80,6 +83,30 @@ def correction_document(
         "corrections": corrections,
         "compound_corrections": [compound],
     }
+
+
+def read_document(path: str | Path) -> tuple[EtaCurves, dict[str, str], bool]:
+    """What :func:`parse_document` finds in the file at ``path``.
+
+    Raises:
+        ConfigError: the file is missing or holds anything else.
+    """
+    try:
+        return parse_document(json.loads(Path(path).read_text()))
+    except OSError as problem:
+        raise ConfigError(f"{path}: cannot read the correction: {problem}") from problem
+    # RecursionError is a RuntimeError, a number that no float holds an ArithmeticError
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+    ) as problem:
+        raise ConfigError(
+            f"{path}: not a correction as `weaver-tt jec derive` writes it: {problem!r}"
+        ) from problem
 
 
 def parse_document(document: Any) -> tuple[EtaCurves, dict[str, str], bool]:
