@@ -61,6 +61,7 @@ labels:
 # (network file, options, data YAML of data_configs/ or PF_SV)
 PASSES: list[tuple[str, dict[str, Any], str]] = [
     ("efn", {}, "top_tagging"),
+    ("lund_net", {}, "lund"),
     ("mlp", {"batch_norm": True}, "top_tagging"),
     ("p_cnn", {}, "top_tagging"),
     ("particle_net", {"use_fusion": True}, "top_tagging"),

@@ -228,3 +228,16 @@ def test_an_index_counted_anew_points_to_the_object_that_it_pointed_to(rows):
         order = sorted(places)
         expected.append([order.index(place) if place in places else -1 for place in row])
     assert HELPERS["_reindex"](index, left).tolist() == expected
+
+
+def test_a_tree_has_ones_where_mothers_come_before_their_daughters():
+    mask = HELPERS["_tree_mask"](ak.Array([[-1, 0, 0, 2], [], [-1]]))
+    assert mask.tolist() == [[1, 1, 1, 1], [], [1]]
+
+
+@pytest.mark.parametrize("parent", [[-1, 1], [-1, 5], [-2, 0], [-1, 0.5], [-1, 2, 0], [-1, np.nan]])
+def test_a_mother_that_is_not_before_its_daughter_is_named(parent):
+    node = 0 if parent[0] == -2 else 1
+    match = f"row 2 of these: the mother of node {node} is "
+    with pytest.raises(DataError, match=match):
+        HELPERS["_tree_mask"](ak.Array([[-1.0], [], parent]))

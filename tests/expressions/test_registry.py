@@ -56,7 +56,7 @@ OLD_AWKWARD = "concatenate fromcounts ones_like zeros_like zip"
 HELPER_NAMES = """
 _batch_argsort _batch_gather _batch_knn _batch_permute_and_drop_indices _batch_permute_indices
 _clip _concat _hash _knn _p4_from_ptetaphie _p4_from_ptetaphim _p4_from_pxpypze _pad _reindex
-_repeat_pad _stack
+_repeat_pad _stack _tree_mask
 """
 COORDINATES = "E M e energy et eta m mass mt p phi pt px py pz rapidity rho t theta x y z"
 COLUMN_METHODS = "all any argmax argmin astype fillna max mean min pad prod std sum"

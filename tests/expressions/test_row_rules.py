@@ -89,6 +89,7 @@ EXAMPLES = {
     "_hash": "_hash(n, m)",
     "_concat": "_concat([x, y], axis=1)",
     "_stack": "_stack([m, n])",
+    "_tree_mask": "_tree_mask(x * 0 - 1)",
     "_pad": "_pad(x, 2)",
     "_repeat_pad": "_repeat_pad(x, 3)",
     "_reindex": "_reindex(k, ak.local_index(x))",

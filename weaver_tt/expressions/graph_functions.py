@@ -934,6 +934,8 @@ FORMS: Mapping[Any, FunctionForm] = {
     ak.nan_to_num: _of_types(numbers_of_array),
     np.ones_like: _of_types(partial(filled_like, 1)),
     ak.ones_like: _of_types(partial(filled_like, 1)),
+    # what it checks has been checked where the columns were read
+    helpers._tree_mask: _of_types(partial(filled_like, 1)),
     np.zeros_like: _of_types(partial(filled_like, 0)),
     ak.zeros_like: _of_types(partial(filled_like, 0)),
     np.full_like: _of_types(filled_with),

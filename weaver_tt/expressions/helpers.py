@@ -258,6 +258,32 @@ def _row_numbers(array: ak.Array) -> npt.NDArray[np.uint64]:
     return mix_bits(of_row + counts.astype(np.uint64))
 
 
+def _tree_mask(parent: Any) -> ak.Array:
+    """1 for each node of a tree, given by the places (R, var) of mothers in the row.
+
+    Mothers come before their daughters, from place 0; -1 is a node without mother.
+
+    Raises:
+        DataError: a mother is none of the nodes before it.
+    """
+    parent = ak.Array(parent)
+    if parent.ndim != 2:
+        raise DataError("_tree_mask takes the places of mothers, a list in each row")
+    counts = ak.to_numpy(ak.num(parent))
+    mothers = np.asarray(ak.to_numpy(ak.flatten(parent)))
+    starts = np.cumsum(counts) - counts
+    places = np.arange(len(mothers)) - np.repeat(starts, counts)
+    is_good = (mothers >= -1) & (mothers < places) & (mothers == np.floor(mothers))
+    if not is_good.all():
+        first = int(np.flatnonzero(~is_good)[0])
+        row = int(np.searchsorted(starts, first, side="right")) - 1
+        raise DataError(
+            f"row {row} of these: the mother of node {places[first]} is {mothers[first]:g}; "
+            f"expected the place of an earlier node, from 0, or -1 for none"
+        )
+    return ak.unflatten(np.ones_like(mothers), counts)
+
+
 def _p4_from_pxpypze(px: Any, py: Any, pz: Any, energy: Any) -> ak.Array:
     """Four-momenta from Cartesian components."""
     return make_momentum(px=px, py=py, pz=pz, energy=energy)

@@ -434,6 +434,12 @@ _add(
     rows=AlongAxis(joins=True, adds_axis=True),
 )
 _add(
+    "_tree_mask",
+    value=helpers._tree_mask,
+    doc="1 for each node of a tree, given the places of mothers, which come before their daughters",
+    rows=EachRow(axes=2),
+)
+_add(
     "_pad",
     value=helpers._pad,
     doc="the first `maxlen` objects of each row, padded with `value`",
