@@ -35,6 +35,14 @@ def test_an_over_long_row_has_more_objects_than_any_input_takes():
     assert str(row.columns["charge"].type) == "1 * var * int8"
 
 
+def test_objects_that_come_several_times_are_said_where_there_are_too_few():
+    """More than ten of rows with two, none and three: 2 + 0 + 3 + 2 + 0 + 3 + 2 are twelve."""
+    few = Changes(RAW, [0, 1, 2], longest=10).over_long(0)
+    assert few.change == "objects of 7 rows in pt, charge: 12, some of them several times"
+    assert few.has_twins
+    assert not CHANGES.over_long(0).has_twins
+
+
 def test_each_column_of_floating_point_numbers_has_its_turn():
     found = [CHANGES.nan(i).change for i in range(3)]
     assert found == [

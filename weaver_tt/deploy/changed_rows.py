@@ -36,11 +36,15 @@ MOST_JOINED = 1000  # rows whose objects are put into one
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """One row of raw columns, (1,) each; ``change`` says what was done to a real one."""
+    """One row of raw columns, (1,) each; ``change`` says what was done to a real one.
+
+    ``has_twins``: whether an object comes several times, so that its neighbours are not unique.
+    """
 
     kind: str
     change: str
     columns: Table
+    has_twins: bool = False
 
 
 def real_rows(raw: Table, rows: Sequence[int]) -> list[RawRow]:
@@ -149,7 +153,8 @@ class Changes:
         order = np.sort(np.r_[np.arange(count), place])
         for name in names:
             columns[name] = columns[name][:, order]
-        return RawRow(TWICE, f"object {place} of {_some(names)} comes twice", columns)
+        change = f"object {place} of {_some(names)} comes twice"
+        return RawRow(TWICE, change, columns, has_twins=True)
 
     def over_long(self, i: int) -> RawRow | None:
         """Objects of the rows behind are appended until there are more than any input takes."""
@@ -175,7 +180,10 @@ class Changes:
             values = self.raw[name][joined]
             columns[name] = ak.unflatten(ak.flatten(values, axis=1), [total])
         change = f"objects of {counted(len(joined), 'row')} in {_some(names)}: {total}"
-        return RawRow(OVER_LONG, change, columns)
+        has_twins = len(set(joined)) < len(joined)
+        if has_twins:
+            change += ", some of them several times"
+        return RawRow(OVER_LONG, change, columns, has_twins)
 
     def _with_objects(self, i: int) -> tuple[int, list[str]] | None:
         """A row from the i-th on, and a collection of which it has an object."""

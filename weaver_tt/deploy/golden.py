@@ -180,7 +180,7 @@ class GoldenMaker:
             inputs={name: tensor[0].numpy().copy() for name, tensor in batch.inputs.items()},
             outputs=outputs,
             scales=scales,
-            tolerance=TOLERANCE_TWICE if row.kind == TWICE else TOLERANCE,
+            tolerance=TOLERANCE_TWICE if row.has_twins else TOLERANCE,
         )
 
     def _of_objects(self, values: Numbers, columns: Values) -> Numbers:
