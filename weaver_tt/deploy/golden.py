@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from weaver_tt.config.schema import DataConfig
+from weaver_tt.config.schema import DataConfig, InputGroup
 from weaver_tt.data.raw_rows import evaluate_raw_rows, inputs_alone
 from weaver_tt.data.rows.padding import Padder
 from weaver_tt.data.rows.table import Table, flat_column
@@ -249,7 +249,8 @@ def columns_from_tensors(sample: Sample, config: DataConfig) -> tuple[Table, Dat
 
     Returned with the configuration for which these are the columns of a file.
     """
-    counts: dict[int, npt.NDArray[np.int64]] = {}  # length -> objects of each row (R,)
+    # collection -> objects of each row (R,)
+    counts: dict[tuple[str, int | None], npt.NDArray[np.int64]] = {}
     for name, group in config.batch_groups.items():
         if group.length is None:
             continue
@@ -257,8 +258,9 @@ def columns_from_tensors(sample: Sample, config: DataConfig) -> tuple[Table, Dat
         differs = (sample[name] != pads[None, :, None]).any(1)  # (R, P)
         last = group.length - np.argmax(differs[:, ::-1], axis=1)  # (R,)
         own = np.where(differs.any(1), last, 0)
-        known = counts.get(group.length, np.zeros_like(own))
-        counts[group.length] = np.maximum(known, own)
+        collection = _collection_of(group)
+        known = counts.get(collection, np.zeros_like(own))
+        counts[collection] = np.maximum(known, own)
     table: Table = {}
     for name, group in config.batch_groups.items():
         for number, variable in enumerate(group.variables):
@@ -268,10 +270,19 @@ def columns_from_tensors(sample: Sample, config: DataConfig) -> tuple[Table, Dat
             if group.length is None:
                 table[variable.name] = ak.Array(values)
                 continue
-            count = counts[group.length]
+            count = counts[_collection_of(group)]
             real = np.arange(group.length) < count[:, None]
             table[variable.name] = ak.unflatten(values[real], count)
     return table, replace(config, new_variables={}, objects={}, file_magic={})
+
+
+def _collection_of(group: InputGroup) -> tuple[str, int | None]:
+    """What groups of the same objects have in common: ``pf_points``, ``pf_features``, ``pf_mask``.
+
+    Two collections may have one length.
+    """
+    prefix, _, _ = group.name.rpartition("_")
+    return prefix, group.length
 
 
 # --- how a reader does
