@@ -217,6 +217,7 @@ def test_new_variables_of_public_configurations_have_the_values_of_a_prediction(
         ("nanoaod_btag_efficiency", ()),
         ("edm4hep", ()),
         ("atlas_physlite", ()),
+        ("delphes", ()),
     ],
 )
 def test_the_worked_examples_have_the_tensors_of_a_prediction(tmp_path, name, of_rows):
@@ -481,7 +482,11 @@ def test_no_rows_and_no_objects_are_fine(tmp_path):
             {},
             r"new_variables.pt_log: ak.max .*cannot be .*\n.*\n +\^+",
         ),
-        ({"new_variables": {"pt_log": "jet_pt[jet_pt > 5]"}}, {}, "that were chosen meet others"),
+        (
+            {"new_variables": {"pt_log": "jet_pt[jet_pt > 5]"}},
+            {},
+            "chosen or joined meet others",
+        ),
         ({"new_variables": {"pt_log": "jet_pt[:, :2]"}}, {}, r"takes objects in a way.*\n.*\n +\^"),
         ({"file_magic": {"met": {"a": 1}}}, {"met": None}, "name of a file"),
         ({}, {"met": "string"}, "its type is string"),

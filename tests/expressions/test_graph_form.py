@@ -70,6 +70,8 @@ CHOSEN = {
         "ak.fill_none(ak.firsts(x), 0)",
         "ak.fill_none(ak.firsts(k[k > 1]), -1) + m",
         "ak.firsts(x).fillna(-5)",
+        "_concat([x, 0 * k, x[x > 0]], axis=1)",
+        "ak.concatenate([k, k[k > 0]], axis=1)[ak.concatenate([x, x[k > 0]], axis=1) > 1]",
     ],
 )
 def test_objects_are_chosen_and_ordered_as_in_the_first_evaluation(text):

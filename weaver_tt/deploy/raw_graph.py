@@ -269,17 +269,38 @@ class _Front:
 
     def met(self) -> list[tuple[str, str]]:
         """Pairs of raw columns whose objects must be the same."""
-        pairs = []
-        for one, other in self.graph.met:
-            first, _, selected = one.partition("|")
-            second, _, selected_too = other.partition("|")
-            pairs.append((first, second))
-            if first == second and selected != selected_too:
-                self.reasons.append(
-                    f"{self.config.source}: objects of {first!r} that were chosen meet others; "
-                    "`columns:` of object_selection lists what is filtered"
-                )
-        return pairs
+        return [pair for met in self.graph.met for pair in self._same_columns(*met)]
+
+    def _same_columns(self, one: str, other: str) -> Iterator[tuple[str, str]]:
+        """The columns that two collections are made of, pair by pair."""
+        graph = self.graph
+        if one in graph.chosen and other in graph.chosen:
+            (first, how), (second, how_too) = graph.chosen[one], graph.chosen[other]
+            yield from self._same_columns(first, second)
+            is_alike = how == how_too
+        elif one in graph.joined and other in graph.joined:
+            parts, parts_too = graph.joined[one], graph.joined[other]
+            is_alike = len(parts) == len(parts_too)
+            for first, second in zip(parts, parts_too, strict=False):
+                yield from self._same_columns(first, second)
+        else:
+            is_alike = one in self._collections and other in self._collections
+            if is_alike:
+                yield one, other
+        if not is_alike:
+            self.reasons.append(
+                f"{self.config.source}: objects of {self._columns_of(one)[0]!r} that were chosen "
+                "or joined meet others; `columns:` of object_selection lists what is filtered"
+            )
+
+    def _columns_of(self, collection: str) -> list[str]:
+        """The first columns of the collections that one is made of."""
+        if collection in self.graph.chosen:
+            return self._columns_of(self.graph.chosen[collection][0])
+        parts = self.graph.joined.get(collection)
+        if parts is None:
+            return [collection]
+        return [column for part in parts for column in self._columns_of(part)]
 
     def collections_taken(self) -> list[str]:
         """The collections that columns of lists are of."""
@@ -425,7 +446,9 @@ class _Front:
                 continue
             objects = self.graph.common_objects(values)
             assert objects is not None
-            self._users.setdefault(objects.partition("|")[0], group.name)
+            columns = self._columns_of(objects)
+            if len(columns) == 1:
+                self._users.setdefault(columns[0], group.name)
             prefix = ENDINGS.sub("", group.name), group.length
             if prefix[0] != group.name:
                 self.graph.common_objects([of_prefix.setdefault(prefix, values[0]), values[0]])

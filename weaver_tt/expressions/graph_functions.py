@@ -682,6 +682,7 @@ def chosen(graph: Graph, values: Value, mask: Value) -> Value:
 def objects_that_pass(graph: Graph, mask: Value, name: str) -> str:
     """The collection ``OBJECTS|NAME`` of the objects for which a mask (M,) is true."""
     collection = f"{mask.objects}|{name}"
+    graph.chosen[collection] = mask.objects, name
     if collection not in graph.offsets:
         whole = graph.write("Cast", mask.name, to=WHOLE.name)
         passed = graph.write("CumSum", whole, graph.array(0, WHOLE))
@@ -768,6 +769,38 @@ def first_or(graph: Graph, kind: np.dtype[Any], array: Value, number: Any) -> Va
     first = GraphValue(graph, graph.write("Gather", padded, graph.starts(array.objects)), kind)
     has_one = _of_rows(graph, graph.counts(array.objects)) > 0
     return choose_typed(graph, kind, has_one, first, number)
+
+
+def joined(graph: Graph, kind: np.dtype[Any], arrays: Any, axis: Any = 0) -> Value:
+    """The objects of several collections, one after another in each row."""
+    values = [array for array in arrays if isinstance(array, GraphValue)]
+    if len(values) != len(arrays):
+        raise NoFormError("it joins columns alone")
+    for value in values:
+        check_axis(value, axis)
+    parts = tuple(str(value.objects) for value in values)
+    name = f"({', '.join(parts)})"
+    if name not in graph.offsets:
+        ends = graph.offsets[parts[0]]
+        for part in parts[1:]:
+            ends = graph.write("Add", ends, graph.offsets[part])
+        graph.offsets[name] = ends
+        graph.joined[name] = parts
+    content = graph.write("Concat", *(value.astype(kind).name for value in values), axis=0)
+    rows = graph.rows_of(name)
+    place = graph.places_of(name)  # among those of all parts, then of the parts that are left
+    before = graph.whole(0)
+    found: list[tuple[str, str]] = []
+    for part in parts:
+        counts = graph.write("Gather", graph.counts(part), rows)
+        starts = graph.write("Add", graph.write("Gather", graph.starts(part), rows), before)
+        found.append((graph.write("Less", place, counts), graph.write("Add", starts, place)))
+        place = graph.write("Sub", place, counts)
+        before = graph.write("Add", before, graph.total(part))
+    index = found[-1][1]
+    for is_here, own in reversed(found[:-1]):
+        index = graph.write("Where", is_here, own, index)
+    return GraphValue(graph, graph.write("Gather", content, index), kind, name)
 
 
 def sum_of_list(graph: Graph, kind: np.dtype[Any], values: Any, start: Any = 0) -> Value:
@@ -950,6 +983,8 @@ FORMS: Mapping[Any, FunctionForm] = {
     ak.count: _of_types(counted),
     ak.sum: _of_types(summed),
     ak.mean: _of_types(mean_of),
+    ak.concatenate: _of_types(joined),
+    helpers._concat: _of_types(joined),
     ak.local_index: _of_types(local_index),
     ak.argsort: _of_types(order_of),
     helpers._batch_argsort: _of_types(order_of),

@@ -98,7 +98,8 @@ class Graph:
 
     ``form_of`` finds how a function is computed. ``offsets`` (N + 1,) are those of each collection,
     from 0. Pairs of collections whose values meet, so that their objects must be the same, are
-    noted in ``met``.
+    noted in ``met``. What a collection is made of: ``chosen`` tells the one that its objects are
+    chosen of, and how, ``joined`` those whose objects it has one after another.
     """
 
     form_of: Callable[[Any], FunctionForm | None]
@@ -106,6 +107,8 @@ class Graph:
     constants: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     offsets: dict[str, str] = field(default_factory=dict)
     met: list[tuple[str, str]] = field(default_factory=list)
+    chosen: dict[str, tuple[str, str]] = field(default_factory=dict)
+    joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _known: dict[Any, str] = field(default_factory=dict)
 
     # --- nodes
