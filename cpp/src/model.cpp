@@ -31,7 +31,7 @@ struct Group {
   std::size_t rank;     // 3: (N, C, P) of objects, or (N, C, 1) of numbers of rows; 2: (N, C)
   std::string objects;  // what the graph calls the axis of objects, if its size is free
   std::int64_t shortest = 1, longest = 1;  // the P that it may have
-  std::vector<Variable> variables;
+  std::vector<Variable> variables = {};
 };
 
 // One output of the network: `columns` for each row, or one of each object of a group.

@@ -56,7 +56,11 @@ def jets_config(**changes: Any) -> DataConfig:
     return from_mapping(values | changes, source="test.yaml")
 
 
-def event_config() -> DataConfig:
+# met is scaled in one group of the graph, and raw in another
+DERIVED = {"D_b": "np.log(is_b / (0.1 * is_a + is_c))", "met_of_b": "met * is_b"}
+
+
+def event_config(derived: dict[str, str] = DERIVED) -> DataConfig:
     """Classes of events with jets, their mask, and numbers of the event, and what is derived."""
     config = jets_config().inputs["jets"]
     return jets_config(
@@ -69,8 +73,7 @@ def event_config() -> DataConfig:
             "event": {"length": None, "vars": [["met", 30, 0.1, -2, 2], ["npv", None]]},
         },
         labels={"type": "simple", "value": ["is_a", "is_b", "is_c"]},
-        # met is scaled in one group of the graph, and raw in another
-        derived_outputs={"D_b": "np.log(is_b / (0.1 * is_a + is_c))", "met_of_b": "met * is_b"},
+        derived_outputs=derived,
     )
 
 
@@ -158,7 +161,7 @@ def write_export(folder: Path, config: DataConfig, modules: list[nn.Module]) -> 
         with torch.no_grad():
             value, spread = Ensemble(members, task)(tensors_of(config, row)).joined()
         both = [value[0]] if spread is None else [value[0], spread[0]]
-        expected: list[Any] = torch.cat(both).tolist()
+        expected: list[Any] = as_json(torch.cat(both).tolist())
         if value.dim() == 3:
             # jets beyond the length are not given to the network
             beyond = ["NaN"] * max(0, count - LENGTH)

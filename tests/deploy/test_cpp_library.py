@@ -17,7 +17,13 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.conftest import DeepSet, event_config, jets_config, write_target
+from tests.deploy.conftest import (
+    DeepSet,
+    event_config,
+    jets_config,
+    write_export,
+    write_target,
+)
 
 ROOT = Path(__file__).parents[2]
 HEADERS = Path(os.environ.get("WEAVER_TT_CPP_HEADERS", ROOT / "build/cpp-dependencies"))
@@ -103,6 +109,51 @@ def test_a_wrong_golden_number_is_found(
     golden["rows"][7]["outputs"]["is_b"] += 1e-4
     (folder / "golden.json").write_text(json.dumps(golden))
     assert "row 7 (real), output 'is_b'" in run(build / "golden_check", folder, code=1)
+
+
+def test_an_output_may_have_a_tolerance_of_its_own(
+    build: Path, exports: dict[str, Path], tmp_path: Path
+) -> None:
+    """As the spread of an ensemble has, which is rounded as the values that it is of."""
+    folder = shutil.copytree(exports["event"], tmp_path / "export")
+    golden = json.loads((folder / "golden.json").read_text())
+    row = golden["rows"][7]
+    row["outputs"]["is_b"] += 1e-4
+    row["tolerance"]["outputs"] = {"is_b": {"absolute": 1e-3, "relative": 0.0}}
+    (folder / "golden.json").write_text(json.dumps(golden))
+    assert run(build / "golden_check", folder).startswith("40 rows")
+
+
+def test_infinities_that_are_equal_agree(build: Path, tmp_path: Path) -> None:
+    """The logarithm of a probability of 0 is -inf, in torch and here."""
+    config = event_config({"of_b": "np.log(0 * is_b)", "met_of_b": "met * is_b"})
+    write_export(tmp_path / "event", config, [DeepSet(0, 3, event=2)])
+    golden = json.loads((tmp_path / "event" / "golden.json").read_text())
+    assert golden["rows"][0]["outputs"]["of_b"] == "-Infinity"
+    assert run(build / "golden_check", tmp_path / "event").startswith("40 rows")
+
+
+def test_times_of_calls_are_told_for_each_number_of_rows(
+    build: Path, exports: dict[str, Path], tmp_path: Path
+) -> None:
+    columns = {
+        "jet_pt": [[30.0, 40.0], [], [50.0]],
+        "jet_eta": [[0.5, -1.0], [], ["NaN"]],
+        "jet_phi": [[0.0, 3.0], [], [1.0]],
+        "jet_flavour": [[5, 0], [], [4]],
+        "met": [20.0, 30.0, 40.0],
+        "npv": [10, 20, 30],
+    }
+    path = tmp_path / "columns.json"
+    path.write_text(json.dumps(columns))
+    for folder in exports.values():
+        seconds = json.loads(run(build / "time_calls", folder, path, "3", "1", "2"))
+        assert {batch: len(of_turns) for batch, of_turns in seconds.items()} == {"1": 3, "2": 3}
+        assert all(value > 0 for of_turns in seconds.values() for value in of_turns)
+    del columns["jet_eta"]
+    path.write_text(json.dumps(columns))
+    said = run(build / "time_calls", exports["jets"], path, "3", "1", code=2)
+    assert "'jet_eta' is needed" in said
 
 
 def test_what_does_not_fit_is_refused_by_name(build: Path, exports: dict[str, Path]) -> None:
