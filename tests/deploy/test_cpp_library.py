@@ -111,19 +111,6 @@ def test_a_wrong_golden_number_is_found(
     assert "row 7 (real), output 'is_b'" in run(build / "golden_check", folder, code=1)
 
 
-def test_an_output_may_have_a_tolerance_of_its_own(
-    build: Path, exports: dict[str, Path], tmp_path: Path
-) -> None:
-    """As the spread of an ensemble has, which is rounded as the values that it is of."""
-    folder = shutil.copytree(exports["event"], tmp_path / "export")
-    golden = json.loads((folder / "golden.json").read_text())
-    row = golden["rows"][7]
-    row["outputs"]["is_b"] += 1e-4
-    row["tolerance"]["outputs"] = {"is_b": {"absolute": 1e-3, "relative": 0.0}}
-    (folder / "golden.json").write_text(json.dumps(golden))
-    assert run(build / "golden_check", folder).startswith("40 rows")
-
-
 def test_infinities_that_are_equal_agree(build: Path, tmp_path: Path) -> None:
     """The logarithm of a probability of 0 is -inf, in torch and here."""
     config = event_config({"of_b": "np.log(0 * is_b)", "met_of_b": "met * is_b"})
