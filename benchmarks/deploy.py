@@ -201,7 +201,7 @@ def difference_lines(exported: Exported, build: Path | MissingError, space: Path
     print(f"{name}: scores of real rows from {low:.3f} to {high:.3f}", flush=True)
     tagger = Tagger(exported.folder)
     raw = None if exported.refusals else RawFile(exported)
-    of_bar: dict[str, dict[bool, float]] = {"ONNX Runtime": {}, "C++": {}, "raw columns": {}}
+    largest: dict[str, dict[bool, float]] = {"ONNX Runtime": {}, "C++": {}, "raw columns": {}}
     notes: dict[bool, list[str]] = {False: [], True: []}
     for kind in KINDS:
         rows = [row for row in exported.golden if row.kind == kind]
@@ -217,8 +217,8 @@ def difference_lines(exported: Exported, build: Path | MissingError, space: Path
         is_twice = kind == TWICE
         notes[is_twice].append(f"{len(rows)} {kind}")
         for where, size in found.items():
-            of_bar[where][is_twice] = max(size, of_bar[where].get(is_twice, 0.0))
-    for where, sizes in of_bar.items():
+            largest[where][is_twice] = max(size, largest[where].get(is_twice, 0.0))
+    for where, sizes in largest.items():
         missing = str(build) if where == "C++" else "; ".join(exported.refusals)
         if not sizes:
             yield Line("difference to torch", f"{name}, {where}", note=missing)
