@@ -6,7 +6,13 @@ import awkward as ak
 import numpy as np
 
 from weaver_tt.config.load import from_mapping
-from weaver_tt.deploy.golden import columns_from_tensors, golden_text, numbers_for_json
+from weaver_tt.deploy.golden import (
+    GoldenRow,
+    columns_from_tensors,
+    golden_text,
+    numbers_for_json,
+    row_for_json,
+)
 
 GROUPS = {
     "ch_features": {"length": 4, "vars": [["ch_pt", 10, 0.5, -5, 5, 0], ["ch_q", None]]},
@@ -54,3 +60,24 @@ def test_each_row_has_a_line_and_the_whole_is_json() -> None:
         '{"kind": "real"},',
         '{"kind": "NaN"}',
     ]
+
+
+def of_outputs(scales, **outputs):
+    """A row with these outputs, and what their tolerances are relative to."""
+    return GoldenRow("a row", "", {}, {}, {}, outputs, scales, 1e-5)
+
+
+def test_a_spread_has_the_tolerance_of_its_value():
+    outputs = {"y": np.float32(40.0), "y_std": np.float32(0.5)}
+    scales = {"y": np.float32(40.0), "y_std": np.float32(40.0)}
+    tolerance = row_for_json(of_outputs(scales, **outputs), {})["tolerance"]
+    assert tolerance["absolute"] == tolerance["relative"] == 1e-5
+    assert tolerance["outputs"] == {"y_std": {"absolute": 41 * 1e-5, "relative": 0.0}}
+
+
+def test_an_output_without_a_value_is_written_as_such():
+    """A corrected pT beyond the range of its correction; a warning would fail this test."""
+    nothing = np.float32(np.nan)
+    row = row_for_json(of_outputs({"pt": nothing}, pt=np.asarray(nothing)), {})
+    assert row["outputs"] == {"pt": "NaN"}
+    assert "outputs" not in row["tolerance"]

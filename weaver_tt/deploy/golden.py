@@ -434,9 +434,9 @@ def row_for_json(row: GoldenRow, tensors: Values) -> dict[str, Any]:
     # of a spread it is relative to the value that it is of
     own = {}
     for name, scale in row.scales.items():
-        with np.errstate(invalid="ignore"):
-            largest = np.nanmax(scale, initial=0)
+        # an output that is NaN, such as a correction beyond its range, has no scale
         if np.any(scale > np.abs(row.outputs[name])):
+            largest = np.nanmax(scale, initial=0)
             own[name] = {"absolute": row.tolerance * float(1 + largest), "relative": 0.0}
     if own:
         tolerance["outputs"] = own
