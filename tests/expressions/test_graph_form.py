@@ -132,3 +132,11 @@ def test_functions_of_the_users_own_are_refused(tmp_path):
     columns = {"m": GraphValue(graph, "m", TABLE["m"].dtype)}
     with pytest.raises(ConfigError, match=r"double is a function of your own"):
         compute_in_graph(expression, graph, columns, TABLE, "test")
+
+
+def test_a_helper_that_checks_values_is_refused_with_what_takes_its_place():
+    # the columns that types are tried on are no tree
+    with pytest.raises(
+        ConfigError, match=r"_tree_mask cannot .*write ak.ones_like\(x\)[^\n]*\n.*\n +\^"
+    ):
+        run_in_graph("1 * _tree_mask(k)", TABLE)

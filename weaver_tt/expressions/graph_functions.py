@@ -967,8 +967,6 @@ FORMS: Mapping[Any, FunctionForm] = {
     ak.nan_to_num: _of_types(numbers_of_array),
     np.ones_like: _of_types(partial(filled_like, 1)),
     ak.ones_like: _of_types(partial(filled_like, 1)),
-    # what it checks has been checked where the columns were read
-    helpers._tree_mask: _of_types(partial(filled_like, 1)),
     np.zeros_like: _of_types(partial(filled_like, 0)),
     ak.zeros_like: _of_types(partial(filled_like, 0)),
     np.full_like: _of_types(filled_with),
@@ -996,6 +994,7 @@ FORMS: Mapping[Any, FunctionForm] = {
 """Function of an expression -> how a graph computes it."""
 
 REASONS: Mapping[Any, str] = {
+    helpers._tree_mask: "it checks values; write ak.ones_like(x), which a valid tree has",
     ak.firsts: "a value may be missing; write ak.fill_none(ak.firsts(x), 0)",
     np.frexp: "it takes a number apart bit by bit",
     np.nextafter: "it counts in bits of a number",
