@@ -194,6 +194,30 @@ def test_a_network_that_counts_padding_needs_its_full_length(tmp_path: Path, tar
     assert write_target(tmp_path / "out", target, config, [Mean()], info=fixed)["rows"]
 
 
+class MeanOfReal(nn.Module):
+    """A mean over the jets there are, 0 / 0 without any."""
+
+    def forward(self, jets: Tensor) -> Tensor:
+        real = (jets[:, 3:] >= 0) & (jets[:, :1] != 0)
+        return (jets[:, :3] * real).sum(2) / real.sum(2)
+
+
+def test_a_row_without_objects_is_no_proof_of_a_network_that_has_no_numbers_for_it(
+    tmp_path: Path,
+) -> None:
+    config = classes_of_jets("constant")
+    filled = [row for row in events(40, seed=1) if len(row["jet_pt"])]
+    sample = sample_of(config, filled)
+    golden = write_target(tmp_path / "out", "fcc", config, [MeanOfReal()], sample=sample)
+    reason = "the sample has none, and the network gives NaN or infinity for one"
+    assert golden["missing"] == {"empty": reason}
+    assert golden["empty_row"] == {"why": reason}
+    # as some of the data are like that, it is what torch gives
+    golden = write_target(tmp_path / "out", "fcc", config, [MeanOfReal()])
+    assert golden["rows"][-1]["kind"] == "empty"
+    assert golden["rows"][-1]["outputs"]["is_a"] == "NaN"
+
+
 def test_an_earlier_export_stays_where_the_next_one_fails(tmp_path: Path) -> None:
     write_target(tmp_path / "out", "fcc", event_config(), [NETWORK])
     before = (tmp_path / "out" / "golden.json").read_text()
