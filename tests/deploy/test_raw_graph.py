@@ -6,7 +6,6 @@ padding in numpy, then the network.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -528,10 +527,10 @@ def test_outputs_of_each_object_have_the_place_of_their_object(tmp_path):
         np.testing.assert_allclose(found[row, :kept], expected[row, :kept], atol=2e-6)
 
 
-FILE = Path(os.environ.get("WEAVER_TT_JETCLASS2", "")) / "jetclass2_100jets.root"
+FILE = Path(__file__).parents[3] / "shared" / "data" / "jetclass2_100jets.root"
 
 
-@pytest.mark.skipif(not FILE.is_file(), reason="WEAVER_TT_JETCLASS2 names no folder with the file")
+@pytest.mark.skipif(not FILE.is_file(), reason="no shared data here")
 def test_jets_of_a_real_file_have_the_scores_of_a_prediction(tmp_path):
     config = load_config(str(EXAMPLES / "jetclass.yaml"))
     config = replace(config, selection=None, test_time_selection=None, observers=())
