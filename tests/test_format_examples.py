@@ -333,6 +333,9 @@ def test_an_example_fits_the_networks_that_it_names(example, network):
     for name, group in config.inputs.items():
         shape = [3, *group.shape[1:]]
         rows[name] = torch.ones(shape) if group.is_mask else torch.rand(shape)
+        if group.is_parent:
+            # each node is the mother of the next
+            rows[name] = torch.arange(-1.0, group.length - 1).expand(shape)
     with torch.no_grad():
         output = built(rows)
     outputs = 1

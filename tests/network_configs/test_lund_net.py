@@ -15,9 +15,11 @@ from torch.nn.functional import cross_entropy
 from weaver_tt.config.load import from_mapping, load_config
 from weaver_tt.deploy.export import export_onnx
 from weaver_tt.deploy.preprocess import make_preprocess
+from weaver_tt.deploy.sample import random_sample
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import Network
+from weaver_tt.network.summary import network_summary
 from weaver_tt.nn.models.lund_net import LundNet
 from weaver_tt.nn.objects import lund_tree
 from weaver_tt.nn.objects.sharing import sharing
@@ -320,3 +322,14 @@ def test_mothers_are_one_column():
     config = from_mapping(given, source="jets.yaml")
     with pytest.raises(ConfigError, match=r"expected one column, .* found lund_parent, lund_depth"):
         FILE.get_model(config, {})
+
+
+def test_without_data_operations_are_counted_and_an_export_is_compared_on_random_trees(tmp_path):
+    network = build()
+    assert " forward, for one row with " in network_summary(network, CONFIG)
+    rows = random_sample(CONFIG, rows=20)
+    parent = rows["lund_parent"][:, 0]
+    assert (parent[:, 0] == -1).all()
+    assert (parent < np.arange(LENGTH)).all()
+    assert len(np.unique(parent)) > 4
+    assert export_onnx([network], make_task(CONFIG), CONFIG, tmp_path / "model.onnx") <= 1e-5

@@ -22,6 +22,9 @@ from weaver_tt.formats.row_objects import RowObjects
 
 MAX_ATTRIBUTES = 40  # names that the error about an unknown attribute lists
 
+# of groups with the places of mothers in trees
+PARENT_SUFFIX = "_parent"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
@@ -57,6 +60,11 @@ class InputGroup:
     def is_mask(self) -> bool:
         """Whether this group tells real objects from padding (by its name, as in Weaver)."""
         return self.name.endswith("_mask")
+
+    @property
+    def is_parent(self) -> bool:
+        """Whether it says where in the row each node's mother is, by its name."""
+        return self.name.endswith(PARENT_SUFFIX)
 
     @property
     def names(self) -> list[str]:

@@ -293,10 +293,18 @@ def _random_objects(
     for variable in group.variables:
         if group.is_mask:
             values = np.ones(real.shape)  # (R, P)
+        elif group.is_parent:
+            values = _random_mothers(random, real.shape)
         else:
             values = _random_values(variable, random, real.shape)  # (R, P)
         columns.append(np.where(real, values, variable.pad))
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _random_mothers(random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """(R, P) places of mothers, each before its daughter; -1 for the first node of a row."""
+    places = np.arange(shape[1])
+    return np.where(places == 0, -1, np.floor(random.uniform(size=shape) * places))
 
 
 def _random_values(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 from torch.utils.flop_counter import FlopCounterMode
 
-from weaver_tt.config.schema import DataConfig
+from weaver_tt.config.schema import PARENT_SUFFIX, DataConfig
 from weaver_tt.network.network import Network
 from weaver_tt.network.outputs import shape_text
 
@@ -134,6 +134,10 @@ def _full_row(shapes: Mapping[str, tuple[int, ...]], device: torch.device) -> di
     random = torch.Generator().manual_seed(0)
     row = {}
     for name, shape in shapes.items():
+        if name.endswith(PARENT_SUFFIX):
+            # each node is the mother of the next
+            row[name] = torch.arange(-1.0, shape[2] - 1, device=device).expand(shape)
+            continue
         # drawn on the CPU, whose generator it is
         row[name] = torch.rand(shape, generator=random).to(device)  # (1, C, P) or (1, C)
     return row
