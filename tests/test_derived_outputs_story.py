@@ -318,8 +318,12 @@ def test_a_correction_after_the_network_is_applied_in_predictions_and_in_the_gra
     in_onnx = jets.predict("net.onnx")
     for name in in_torch.fields:
         np.testing.assert_allclose(in_onnx[name], in_torch[name], rtol=1e-4, atol=1e-6)
+    jets.predict("net")
     # and not the one that has replaced the file since
     save_correction(correction.extrapolating(), jets.folder / "after.json", "")
+    # a prediction that goes on is another one with another correction
+    again = jets.predict("net", "--resume")
+    assert np.isfinite(again["calibrated_pt"]).to_numpy().all()
     capsys.readouterr()
     place = ["-t", jets.folder / "jets.parquet", "--predict-output", jets.folder / "p.parquet"]
     assert jets("--predict", "-m", jets.folder / "net.onnx", *place) == 1

@@ -128,3 +128,13 @@ def test_objects_outside_of_a_window_or_masked_may_be_without_a_logarithm():
             gen_pt=[[1.0, -1.0], [-3.0]],
             pt=[[1.0, 1.0], [1.0]],
         )
+
+
+def test_the_mask_of_objects_says_where_a_logarithm_does_not_matter():
+    config = of_jets({"y": "np.log(gen_pt)", "y_mask": "gen_pt > 0"})
+    with np.errstate(all="ignore"):
+        found, counts = rows_of(config, gen_pt=[[1.0, -1.0], [-3.0]], pt=[[1.0, 1.0], [1.0]])
+    assert found.object_labels["jets"][:, 1].tolist() == [1, 0, 0]
+    # what is masked is not missed
+    assert not counts.undefined
+    assert Padder(config)(found).undefined["y"] == 2
