@@ -24,7 +24,8 @@ struct Variable {
   float center, scale, replacement, low, high, pad;
 };
 
-// One input of the network.
+// One input of the network; of a graph of raw columns, all those with the same offsets, whose input
+// has the `name` ("" for numbers of rows).
 struct Group {
   std::string name;
   std::string place;    // for messages
@@ -32,6 +33,18 @@ struct Group {
   std::string objects;  // what the graph calls the axis of objects, if its size is free
   std::int64_t shortest = 1, longest = 1;  // the P that it may have
   std::vector<Variable> variables = {};
+  std::vector<ONNXTensorElementDataType> types = {};  // of raw columns
+};
+
+// The inputs of one call, and the memory that they lie in.
+struct Inputs {
+  std::vector<const char*> names;
+  std::vector<Ort::Value> values;
+  std::vector<std::vector<char>> memory;  // it does not move when the vector grows
+
+  // memory for a tensor of a type, which is filled afterwards
+  void* add(const std::string& name, ONNXTensorElementDataType type, std::size_t bytes,
+            const Shape& shape);
 };
 
 // One output of the network: `columns` for each row, or one of each object of a group.
@@ -48,16 +61,16 @@ struct GroupColumns {
   std::int64_t count(std::size_t row) const { return offsets[row + 1] - offsets[row]; }
 };
 
-Json read_json(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw Error(path + ": no such file");
+// A text, or a file that is open.
+template <typename Source>
+Json parse_json(Source&& source, const std::string& place) {
   try {
-    Json json = Json::parse(file);
+    Json json = Json::parse(source);
     if (json.is_object()) return json;
   } catch (const Json::exception& error) {
-    throw Error(path + ": not JSON: " + error.what());
+    throw Error(place + ": not JSON: " + error.what());
   }
-  throw Error(path + ": expected a JSON object");
+  throw Error(place + ": expected a JSON object");
 }
 
 float read_number(const Json& object, const char* key, const std::string& place) {
@@ -131,6 +144,34 @@ std::string symbol_of(const Ort::ConstTensorTypeAndShapeInfo& info, std::size_t 
   return axis < symbols.size() && symbols[axis] ? symbols[axis] : "";
 }
 
+// The type of an input, and how many bytes a number of it has.
+std::pair<Type, std::size_t> type_of(ONNXTensorElementDataType type, const std::string& place) {
+  switch (type) {
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL: return {Type::kBool, 1};
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8: return {Type::kInt8, 1};
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8: return {Type::kUint8, 1};
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT16: return {Type::kInt16, 2};
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT16: return {Type::kUint16, 2};
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32: return {Type::kInt32, 4};
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT32: return {Type::kUint32, 4};
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64: return {Type::kInt64, 8};
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT64: return {Type::kUint64, 8};
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT: return {Type::kFloat, 4};
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE: return {Type::kDouble, 8};
+    default: throw Error(place + ": a column of this type cannot be given");
+  }
+}
+
+void* Inputs::add(const std::string& name, ONNXTensorElementDataType type, std::size_t bytes,
+                  const Shape& shape) {
+  static const auto cpu = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
+  memory.emplace_back(std::max<std::size_t>(bytes, 1));
+  void* to = memory.back().data();
+  values.push_back(Ort::Value::CreateTensor(cpu, to, bytes, shape.data(), shape.size(), type));
+  names.push_back(name.c_str());
+  return to;
+}
+
 bool ends_with(const std::string& name, const std::string& ending) {
   return name.size() > ending.size() &&
          name.compare(name.size() - ending.size(), ending.size(), ending) == 0;
@@ -164,13 +205,18 @@ struct Model::Parts {
   std::vector<GraphOutput> outputs;
   std::unique_ptr<Ort::Session> session;
 
+  bool is_raw = false;
+
   void read_inputs(const Json& json);
+  void read_raw_inputs();
   void read_outputs(const Json& json);
   std::string metadata(const std::string& key) const;
   std::vector<GroupColumns> find(const Columns& columns, std::size_t& rows) const;
   void find_objects_of_masks(std::vector<GroupColumns>& found) const;
-  std::vector<float> tensor(std::size_t group, const GroupColumns& columns, std::size_t first,
-                            std::size_t rows, std::int64_t length) const;
+  void fill(const Group& group, const GroupColumns& columns, std::size_t first, std::size_t rows,
+            Inputs& inputs) const;
+  void fill_raw(const Group& group, const GroupColumns& columns, std::size_t first,
+                std::size_t rows, Inputs& inputs) const;
   void run(const std::vector<GroupColumns>& found, std::size_t first, std::size_t rows,
            std::vector<Output>& result) const;
 };
@@ -199,6 +245,33 @@ void Model::Parts::read_inputs(const Json& json) {
     groups.push_back(group);
   }
   if (groups.empty()) throw Error(model_file + ": the network has no input");
+}
+
+// A graph of raw columns says in its metadata which columns it takes, and with which offsets.
+void Model::Parts::read_raw_inputs() {
+  const std::string place = model_file + ", metadata 'raw_columns'";
+  const Json columns = parse_json(metadata("raw_columns"), place);
+  Ort::AllocatorWithDefaultOptions allocator;
+  std::map<std::string, ONNXTensorElementDataType> types;
+  for (std::size_t i = 0; i < session->GetInputCount(); ++i)
+    types[session->GetInputNameAllocated(i, allocator).get()] =
+        session->GetInputTypeInfo(i).GetTensorTypeAndShapeInfo().GetElementType();
+  for (const auto& [name, column] : columns.items()) {
+    if (!column.is_object() || !column.contains("offsets") || types.count(name) == 0)
+      throw Error(place + ": column '" + name + "' is no input with offsets");
+    const Json& given = column["offsets"];
+    if (!given.is_null() && !(given.is_string() && types.count(given.get<std::string>())))
+      throw Error(place + ": column '" + name + "': its offsets are no input");
+    const auto offsets = given.is_null() ? "" : given.get<std::string>();
+    auto group = std::find_if(groups.begin(), groups.end(),
+                              [&](const Group& other) { return other.name == offsets; });
+    if (group == groups.end())
+      group = groups.insert(groups.end(), {offsets, model_file, offsets.empty() ? 2u : 3u, "", 1,
+                                           offsets.empty() ? 1 : kMostObjects});
+    group->variables.push_back({name, 0, 1, 0, 0, 0, 0});
+    group->types.push_back(types[name]);
+    type_of(types[name], place + ", column '" + name + "'");
+  }
 }
 
 void Model::Parts::read_outputs(const Json& json) {
@@ -249,7 +322,8 @@ std::vector<GroupColumns> Model::Parts::find(const Columns& columns, std::size_t
     bool has_numbers = false;
     for (const auto& [name, c, s, r, l, h, p] : groups[g].variables) {
       const auto entry = columns.all().find(name);
-      if (entry == columns.all().end() && groups[g].rank == 3 && ends_with(name, "_mask")) {
+      if (entry == columns.all().end() && !is_raw && groups[g].rank == 3 &&
+          ends_with(name, "_mask")) {
         found[g].columns.push_back(nullptr);
         continue;
       }
@@ -296,13 +370,19 @@ void Model::Parts::find_objects_of_masks(std::vector<GroupColumns>& found) const
   }
 }
 
-// The tensor (rows, C, length) of one group.
-std::vector<float> Model::Parts::tensor(std::size_t group, const GroupColumns& columns,
-                                        std::size_t first, std::size_t rows,
-                                        std::int64_t length) const {
-  const auto& variables = groups[group].variables;
-  std::vector<float> values(rows * variables.size() * length);
-  float* to = values.data();
+// Adds the tensor (rows, C, P) of one group, or (rows, C).
+void Model::Parts::fill(const Group& group, const GroupColumns& columns, std::size_t first,
+                        std::size_t rows, Inputs& inputs) const {
+  const auto& variables = group.variables;
+  // no more than the fullest of these rows has, where the network does with less
+  std::int64_t length = group.shortest;
+  for (std::size_t row = first; row < first + rows && columns.offsets; ++row)
+    length = std::max(length, std::min(columns.count(row), group.longest));
+  Shape shape{static_cast<std::int64_t>(rows), static_cast<std::int64_t>(variables.size()), length};
+  shape.resize(group.rank);
+  const auto bytes = rows * variables.size() * static_cast<std::size_t>(length) * sizeof(float);
+  auto* to = static_cast<float*>(
+      inputs.add(group.name, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, bytes, shape));
   for (std::size_t row = first; row < first + rows; ++row)
     for (std::size_t c = 0; c < variables.size(); ++c, to += length) {
       const Variable& variable = variables[c];
@@ -311,7 +391,8 @@ std::vector<float> Model::Parts::tensor(std::size_t group, const GroupColumns& c
       std::fill(to, to + length, 1.0f);
       // the columns of a group may have offsets of their own
       if (column)
-        column->copy(column->values, column->offsets ? column->offsets[row] : row, count, to);
+        column->copy(column->values, column->offsets ? column->offsets[row] : row, count,
+                     Type::kFloat, to);
       for (float* value = to; value < to + count; ++value) {
         const float finite = std::isfinite(*value) ? *value : variable.replacement;
         *value =
@@ -319,31 +400,42 @@ std::vector<float> Model::Parts::tensor(std::size_t group, const GroupColumns& c
       }
       std::fill(to + count, to + length, variable.pad);
     }
-  return values;
+}
+
+// Adds the columns of one group as they are, and their offsets from 0.
+void Model::Parts::fill_raw(const Group& group, const GroupColumns& columns, std::size_t first,
+                            std::size_t rows, Inputs& inputs) const {
+  auto total = static_cast<std::int64_t>(rows);
+  if (columns.offsets) {
+    const auto size = static_cast<std::int64_t>(rows + 1);
+    auto* offsets =
+        static_cast<std::int64_t*>(inputs.add(group.name, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64,
+                                              (rows + 1) * sizeof(std::int64_t), {size}));
+    for (std::size_t row = 0; row <= rows; ++row)
+      offsets[row] = columns.offsets[first + row] - columns.offsets[first];
+    total = offsets[rows];
+  }
+  for (std::size_t c = 0; c < group.variables.size(); ++c) {
+    const Column& column = *columns.columns[c];
+    const auto [type, bytes] = type_of(group.types[c], group.place);
+    void* to = inputs.add(group.variables[c].name, group.types[c],
+                          static_cast<std::size_t>(total) * bytes, {total});
+    column.copy(column.values, column.offsets ? column.offsets[first] : first,
+                static_cast<std::size_t>(total), type, to);
+  }
 }
 
 // Appends what the network gives for some rows to `result`.
 void Model::Parts::run(const std::vector<GroupColumns>& found, std::size_t first, std::size_t rows,
                        std::vector<Output>& result) const {
-  const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-  std::vector<std::vector<float>> tensors;
-  std::vector<Ort::Value> inputs;
-  std::vector<const char*> input_names, output_names;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    // no more than the fullest of these rows has, where the network does with less
-    std::int64_t length = groups[g].shortest;
-    for (std::size_t row = first; row < first + rows && found[g].offsets; ++row)
-      length = std::max(length, std::min(found[g].count(row), groups[g].longest));
-    tensors.push_back(tensor(g, found[g], first, rows, length));
-    Shape shape{static_cast<std::int64_t>(rows),
-                static_cast<std::int64_t>(groups[g].variables.size()), length};
-    inputs.push_back(Ort::Value::CreateTensor<float>(memory, tensors[g].data(), tensors[g].size(),
-                                                     shape.data(), groups[g].rank));
-    input_names.push_back(groups[g].name.c_str());
-  }
+  Inputs inputs;
+  for (std::size_t g = 0; g < groups.size(); ++g)
+    is_raw ? fill_raw(groups[g], found[g], first, rows, inputs)
+           : fill(groups[g], found[g], first, rows, inputs);
+  std::vector<const char*> output_names;
   for (const auto& output : outputs) output_names.push_back(output.name.c_str());
-  const auto given = session->Run(Ort::RunOptions{}, input_names.data(), inputs.data(),
-                                  inputs.size(), output_names.data(), output_names.size());
+  const auto given = session->Run(Ort::RunOptions{}, inputs.names.data(), inputs.values.data(),
+                                  inputs.values.size(), output_names.data(), output_names.size());
   auto to = result.begin();
   for (std::size_t o = 0; o < outputs.size(); ++o) {
     const auto info = given[o].GetTensorTypeAndShapeInfo();
@@ -376,9 +468,10 @@ Model::Model(const std::string& folder, Options options) : parts_(std::make_uniq
   parts_->model_file = folder + "/" + options.model;
   parts_->json_file = folder + "/" + options.preprocess;
   parts_->options = std::move(options);
-  const Json json = read_json(parts_->json_file);
-  if (!std::filesystem::is_regular_file(parts_->model_file))
-    throw Error(parts_->model_file + ": no such file");
+  std::ifstream file(parts_->json_file);
+  const bool has_model = std::filesystem::is_regular_file(parts_->model_file);
+  if (!has_model && file) throw Error(parts_->model_file + ": no such file");
+  if (!has_model) throw Error(parts_->json_file + ": no such file");
   try {
     Ort::SessionOptions settings;
     settings.SetIntraOpNumThreads(parts_->options.threads)
@@ -386,8 +479,18 @@ Model::Model(const std::string& folder, Options options) : parts_(std::make_uniq
     if (parts_->options.configure) parts_->options.configure(settings);
     parts_->session =
         std::make_unique<Ort::Session>(environment, parts_->model_file.c_str(), settings);
-    parts_->read_inputs(json);
-    parts_->read_outputs(json);
+    parts_->is_raw = !parts_->metadata("raw_columns").empty();
+    if (!parts_->is_raw && !file) throw Error(parts_->json_file + ": no such file");
+    if (parts_->is_raw) {
+      // how columns are prepared is in the graph; of the side-car it keeps the names of outputs
+      parts_->json_file = parts_->model_file + ", metadata 'preprocess'";
+      parts_->read_raw_inputs();
+      parts_->read_outputs(parse_json(parts_->metadata("preprocess"), parts_->json_file));
+    } else {
+      const Json json = parse_json(file, parts_->json_file);
+      parts_->read_inputs(json);
+      parts_->read_outputs(json);
+    }
   } catch (const Ort::Exception& error) {
     throw Error(parts_->model_file + ": ONNX Runtime cannot load it: " + error.what());
   }

@@ -33,9 +33,8 @@ double check(const weaver_tt::Model& model, const Json& row, std::size_t place) 
       if (output.name == name) found = &output;
     if (found == nullptr) throw weaver_tt::Error("the network has no output '" + name + "'");
     const std::string place_of_output = "golden.json, " + name;
-    const auto wanted = expected.is_array()
-                            ? read_numbers(expected, place_of_output)
-                            : std::vector{read_number(expected, place_of_output)};
+    const auto wanted = expected.is_array() ? read_numbers(expected, place_of_output)
+                                            : std::vector{read_number(expected, place_of_output)};
     // a spread is rounded as the values that it is of, and may have a tolerance of its own
     const auto& of_row = row.at("tolerance");
     const bool has_own = of_row.contains("outputs") && of_row.at("outputs").contains(name);

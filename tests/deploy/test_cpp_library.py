@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from tests.deploy.conftest import (
@@ -76,13 +77,29 @@ def test_outputs_are_those_of_torch(build: Path, exports: dict[str, Path]) -> No
         assert said.startswith("40 rows, largest difference"), name
 
 
-@pytest.mark.parametrize("target", ["generic", "cmssw", "fcc"])
+@pytest.mark.parametrize("target", ["generic", "cmssw", "fcc", "raw"])
 def test_folders_of_targets_hold_their_proof(build: Path, tmp_path: Path, target: str) -> None:
     """Their rows are computed by the library from the columns that stand in them."""
     golden = write_target(tmp_path / target, target, event_config(), [DeepSet(0, 3, event=2)])
     number = len(golden["rows"])
     assert number >= 30
     assert run(build / "golden_check", tmp_path / target).startswith(f"{number} rows")
+
+
+def test_a_graph_of_raw_columns_gives_the_outputs_of_objects_in_their_order(
+    build: Path, tmp_path: Path
+) -> None:
+    golden = write_target(tmp_path / "raw", "raw", jets_config(), [DeepSet(0, 1, per_jet=True)])
+    assert any(len(row["outputs"]["jet_eff"]) > 1 for row in golden["rows"])
+    run(build / "golden_check", tmp_path / "raw")
+    # the metadata say which columns there are: without them it is no such graph
+    model = onnx.load(str(tmp_path / "raw/model.onnx"))
+    for item in model.metadata_props:
+        if item.key == "raw_columns":
+            item.value = item.value.replace("offsets", "offset", 1)
+    onnx.save(model, str(tmp_path / "raw/model.onnx"))
+    said = run(build / "golden_check", tmp_path / "raw", code=2)
+    assert "model.onnx, metadata 'raw_columns': column 'jet_pt'" in said
 
 
 def test_spreads_of_objects_are_part_of_the_proof(build: Path, tmp_path: Path) -> None:

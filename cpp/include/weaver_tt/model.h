@@ -6,7 +6,8 @@
 //   for (auto& output : model(columns)) use(output.name, output.values, output.offsets);
 //
 // The folder holds model.onnx and preprocess.json, as weaver_tt and weaver-core write them and CMS
-// publishes them. All errors are weaver_tt::Error, and name the file and the column.
+// publishes them, or the one file that `--target raw` writes. All errors are weaver_tt::Error, and
+// name the file and the column.
 #pragma once
 
 #include <cstddef>
@@ -29,14 +30,34 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The types of numbers, as a graph of raw columns may take them.
+enum class Type {
+  kBool,
+  kInt8,
+  kUint8,
+  kInt16,
+  kUint16,
+  kInt32,
+  kUint32,
+  kInt64,
+  kUint64,
+  kFloat,
+  kDouble
+};
+
+template <typename From, typename To>
+void copy_as(const From* from, std::size_t count, void* to) {
+  for (std::size_t i = 0; i < count; ++i) static_cast<To*>(to)[i] = static_cast<To>(from[i]);
+}
+
 // A number of each row, or a list of numbers. It points to them, in whatever type they have.
 struct Column {
   const void* values;
   std::size_t size;
   const std::int64_t* offsets;  // rows + 1: where each list begins; nullptr: no lists
   std::size_t rows;
-  // copies `count` values, from the `first` one, as float32
-  void (*copy)(const void* values, std::size_t first, std::size_t count, float* to);
+  // copies `count` values, from the `first` one, as numbers of a type
+  void (*copy)(const void* values, std::size_t first, std::size_t count, Type type, void* to);
 };
 
 // The columns of some rows, by name. Those that a model does not need do no harm.
@@ -52,9 +73,22 @@ class Columns {
   void add(const std::string& name, const T* values, std::size_t size, const std::int64_t* offsets,
            std::size_t rows) {
     static_assert(std::is_arithmetic_v<T>, "a column holds numbers");
-    const auto copy = [](const void* from, std::size_t first, std::size_t count, float* to) {
+    const auto copy = [](const void* from, std::size_t first, std::size_t count, Type type,
+                         void* to) {
       const T* begin = static_cast<const T*>(from) + first;
-      for (std::size_t i = 0; i < count; ++i) to[i] = static_cast<float>(begin[i]);
+      switch (type) {
+        case Type::kBool: return copy_as<T, bool>(begin, count, to);
+        case Type::kInt8: return copy_as<T, std::int8_t>(begin, count, to);
+        case Type::kUint8: return copy_as<T, std::uint8_t>(begin, count, to);
+        case Type::kInt16: return copy_as<T, std::int16_t>(begin, count, to);
+        case Type::kUint16: return copy_as<T, std::uint16_t>(begin, count, to);
+        case Type::kInt32: return copy_as<T, std::int32_t>(begin, count, to);
+        case Type::kUint32: return copy_as<T, std::uint32_t>(begin, count, to);
+        case Type::kInt64: return copy_as<T, std::int64_t>(begin, count, to);
+        case Type::kUint64: return copy_as<T, std::uint64_t>(begin, count, to);
+        case Type::kFloat: return copy_as<T, float>(begin, count, to);
+        case Type::kDouble: return copy_as<T, double>(begin, count, to);
+      }
     };
     if (!columns_.emplace(name, Column{values, size, offsets, rows, copy}).second)
       throw Error("column '" + name + "' is given twice");
