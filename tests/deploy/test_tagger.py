@@ -16,6 +16,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from tests.deploy.conftest import DeepSet, event_config, jets_config, write_target
 from weaver_tt.deploy import Tagger
 from weaver_tt.errors import ConfigError, DataError
 
@@ -60,6 +61,24 @@ def check(folder: Path, outputs: Mapping[str, Any]) -> None:
 def test_outputs_are_those_of_torch(exports: dict[str, Path], kind: str, batch_size: int) -> None:
     tagger = Tagger(exports[kind], batch_size=batch_size)
     check(exports[kind], tagger(columns_of(exports[kind])))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 256])
+@pytest.mark.parametrize("kind", ["event", "jets"])
+def test_a_graph_of_raw_columns_takes_those_of_the_files(
+    tmp_path: Path, kind: str, batch_size: int
+) -> None:
+    if kind == "event":
+        write_target(tmp_path / "raw", "raw", event_config(), [DeepSet(0, 3, event=2)])
+    else:
+        write_target(tmp_path / "raw", "raw", jets_config(), [DeepSet(0, 1, per_jet=True)])
+    tagger = Tagger(tmp_path / "raw", batch_size=batch_size)
+    columns = columns_of(tmp_path / "raw")
+    assert set(tagger.column_names) == columns.keys()
+    check(tmp_path / "raw", tagger(columns))
+    del columns["jet_pt"]
+    with pytest.raises(DataError, match="the graph needs the column 'jet_pt'"):
+        tagger(columns)
 
 
 def test_columns_may_be_records_arrays_lists_or_values_with_offsets(

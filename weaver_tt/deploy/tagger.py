@@ -14,9 +14,19 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
+from weaver_tt.deploy.raw_columns import RAW_COLUMNS, RawColumn, read_raw_columns
 from weaver_tt.deploy.session import open_session
-from weaver_tt.deploy.sidecar import Floats, Group, read_sidecar
+from weaver_tt.deploy.sidecar import (
+    MOST_OBJECTS,
+    Channel,
+    Floats,
+    Group,
+    make_sidecar,
+    read_sidecar,
+)
 from weaver_tt.errors import ConfigError, DataError, OutputError, nearest
+from weaver_tt.system.file_shapes import ANYTHING, NamesTo
+from weaver_tt.system.json_files import parse_json
 
 Offsets = npt.NDArray[np.int64]
 Values = npt.NDArray[Any]
@@ -30,8 +40,8 @@ SPREAD = "_std"  # ending of an output that is the spread of an ensemble
 class Tagger:
     """The network in a folder that ``--export-onnx`` wrote, called with raw columns.
 
-    Models of weaver-core and those that CMS publishes are read as well. It may be pickled, for
-    workers of dask, and called by several threads at once.
+    Models of weaver-core, those that CMS publishes and the one file of ``--target raw`` are read as
+    well. It may be pickled, for workers of dask, and called by several threads at once.
     """
 
     def __init__(
@@ -55,11 +65,19 @@ class Tagger:
         self._settings = {"model": model, "preprocess": preprocess}
         self._numbers = {"threads": threads, "batch_size": batch_size}
         self._path = self.folder / model
-        self._sidecar = read_sidecar(self.folder / preprocess)
         self._session = open_session(self._path, threads)
         self._batch_size = batch_size
-        self._inputs = [self._read_input(item) for item in self._session.get_inputs()]
-        layout = self._session.get_modelmeta().custom_metadata_map.get("layout", "rows")
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        if RAW_COLUMNS in metadata:
+            # how columns are prepared is in the graph; the side-car names the outputs
+            where = f"{self._path}: metadata 'preprocess'"
+            content = parse_json(metadata.get("preprocess", ""), NamesTo(ANYTHING), where)
+            self._sidecar = make_sidecar(content, where)
+            self._inputs = _raw_inputs(read_raw_columns(metadata, str(self._path)))
+        else:
+            self._sidecar = read_sidecar(self.folder / preprocess)
+            self._inputs = [self._read_input(item) for item in self._session.get_inputs()]
+        layout = metadata.get("layout", "rows")
         found = self._session.get_outputs()
         self._outputs = [
             self._read_output(item, number, layout == "objects")
@@ -104,14 +122,16 @@ class Tagger:
             results |= output.name_results(of_batches, found)
         return results
 
-    def inputs(self, columns: Mapping[str, Column] | ak.Array) -> dict[str, Floats]:
+    def inputs(self, columns: Mapping[str, Column] | ak.Array) -> dict[str, Values]:
         """The tensors that the network is given, (N, C, P) or (N, C), all rows in one batch.
+
+        A graph of raw columns is given these, (M,) each, and their offsets (N + 1,).
 
         Raises:
             DataError: a column is missing, or does not fit to the others.
         """
         found, rows = self._find_all(columns)
-        return {of_input.input.name: of_input.tensor(0, rows) for of_input in found}
+        return _feeds(found, 0, rows)
 
     # --- what the files say
 
@@ -182,12 +202,13 @@ class Tagger:
         found = _Found(item)
         for channel in item.group.channels:
             if channel.name not in names:
-                if item.rank == 3 and channel.name.endswith(MASK):
+                if item.rank == 3 and channel.name.endswith(MASK) and not item.types:
                     found.values.append(None)
                     continue
+                what = "the graph" if item.types else f"input {item.name!r}"
                 raise DataError(
-                    f"{self._sidecar.source}: input {item.name!r} needs the column "
-                    f"{channel.name!r}; {nearest(channel.name, names)}"
+                    f"{self._sidecar.source}: {what} needs the column {channel.name!r}; "
+                    f"{nearest(channel.name, names)}"
                 )
             found.add(channel.name, *_take_apart(channel.name, columns[channel.name]))
         return found
@@ -219,7 +240,7 @@ class Tagger:
 
     def _run(self, found: Sequence[_Found], first: int, last: int) -> Iterator[Values]:
         """The outputs of rows [first, last): (N, K), or those of all objects, (M,)."""
-        tensors = {of_input.input.name: of_input.tensor(first, last) for of_input in found}
+        tensors = _feeds(found, first, last)
         try:
             results = self._session.run([output.name for output in self._outputs], tensors)
         # errors of ONNX Runtime have no common base
@@ -233,6 +254,33 @@ class Tagger:
                 yield values.reshape(last - first, -1)
             else:
                 yield found[output.objects_of].cut(values, first, last)
+
+
+def _raw_inputs(columns: Mapping[str, RawColumn]) -> list[_Input]:
+    """The inputs of a graph of raw columns: those with the same offsets stand together."""
+    groups: dict[str | None, list[str]] = {}
+    for name, column in columns.items():
+        groups.setdefault(column.offsets, []).append(name)
+    inputs = []
+    for offsets, names in groups.items():
+        channels = tuple(Channel(name, 0, 1, 0, 0, 0, 0) for name in names)
+        most = 1 if offsets is None else MOST_OBJECTS
+        group = Group(offsets or "", channels, 1, most)
+        types = tuple(columns[name].type for name in names)
+        rank = 2 if offsets is None else 3
+        inputs.append(_Input(group.name, group, rank, 1, most, group.name, types))
+    return inputs
+
+
+def _feeds(found: Sequence[_Found], first: int, last: int) -> dict[str, Values]:
+    """What ONNX Runtime is given of rows [first, last)."""
+    feeds: dict[str, Values] = {}
+    for of_input in found:
+        if of_input.input.types:
+            feeds |= of_input.raw_columns(first, last)
+        else:
+            feeds[of_input.input.name] = of_input.tensor(first, last)
+    return feeds
 
 
 def _reopen(folder: Path, settings: dict[str, Any]) -> Tagger:
@@ -249,6 +297,8 @@ class _Input:
     shortest: int
     longest: int
     axis: str | int  # what the graph calls its objects, or how many there are
+    # of a graph of raw columns, where the name is that of their offsets ("" for numbers of rows)
+    types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +382,19 @@ class _Found:
         raise DataError(
             f"{where}: has {counts[row]} values in row {row}, others have {expected[row]}"
         )
+
+    def raw_columns(self, first: int, last: int) -> dict[str, Values]:
+        """Rows [first, last) of each column in the type that the graph takes, and the offsets."""
+        begin, end = first, last
+        feeds: dict[str, Values] = {}
+        if self.offsets is not None:
+            feeds[self.input.name] = self.offsets[first : last + 1] - self.offsets[first]
+            begin, end = self.offsets[first], self.offsets[last]
+        channels = self.input.group.channels
+        for channel, kind, values in zip(channels, self.input.types, self.values, strict=True):
+            assert values is not None
+            feeds[channel.name] = values[begin:end].astype(kind)
+        return feeds
 
     def tensor(self, first: int, last: int) -> Floats:
         """Rows [first, last) as (N, C, P), or (N, C)."""
