@@ -68,12 +68,12 @@ def raw_inputs(
         if name not in names:
             raise DataError(f"no column {name!r}; {nearest(name, names)}")
         array = ak.Array(columns[name])
-        depth = 1 if column.offsets is None else 2
-        if array.ndim != depth:
-            what = "one number for each row" if depth == 1 else "lists of numbers"
+        has_lists = column.offsets is not None
+        if array.ndim != 1 + has_lists:
+            what = "lists of numbers" if has_lists else "one number for each row"
             raise DataError(f"column {name!r}: expected {what}, its type is {array.type}")
         try:
-            content = array if depth == 1 else ak.flatten(array)
+            content = ak.flatten(array) if has_lists else array
             inputs[name] = ak.to_numpy(content, allow_missing=False).astype(column.type)
             if column.offsets is None:
                 continue
