@@ -1,7 +1,7 @@
 """Jets measured by networks and by the standard correction: from simulation to the table.
 
     python benchmarks/jet_energy.py --quick     # 25,000 jets, one training: under 5 minutes
-    python benchmarks/jet_energy.py             # 75,000 jets, three trainings, under an hour
+    python benchmarks/jet_energy.py             # 75,000 jets, three trainings, 45 min of CPU
 
 Simulates jets for training, validation and test with seeds of their own, derives the standard
 correction from the training jets, trains the networks, and prints what they gain over it on the
