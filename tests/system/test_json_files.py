@@ -7,8 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from weaver_tt.errors import OutputError
-from weaver_tt.system.json_files import finite_or_none, json_text, strict_json_text, write_json
+from weaver_tt.errors import ConfigError, OutputError
+from weaver_tt.system.json_files import (
+    explaining_damage,
+    finite_or_none,
+    json_text,
+    strict_json_text,
+    write_json,
+)
 
 NOT_FINITE = {"a": 1.5, "b": [math.nan, {"c": -math.inf}, (2, math.inf)], "d": "NaN", "e": None}
 
@@ -60,3 +66,19 @@ def test_nobody_else_writes_json():
         if "json.dump" in path.read_text()
     }
     assert found == allowed
+
+
+@pytest.mark.parametrize(
+    "problem", [KeyError("corrections"), TypeError("a list"), RecursionError()]
+)
+def test_whatever_is_wrong_with_a_document_is_one_error_that_says_what_wrote_it(problem):
+    with (
+        pytest.raises(ConfigError, match=r"m\.json: not a map as `weaver-tt map` writes it: "),
+        explaining_damage("m.json", "the map", "a map", "weaver-tt map"),
+    ):
+        raise problem
+    with (
+        pytest.raises(ConfigError, match=r"m\.json: cannot read the map: no such file"),
+        explaining_damage("m.json", "the map", "a map", "weaver-tt map"),
+    ):
+        raise FileNotFoundError("no such file")

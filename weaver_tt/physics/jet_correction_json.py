@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from weaver_tt.errors import ConfigError
 from weaver_tt.physics.jet_curves import EtaCurves, Floats, PtCurve
+from weaver_tt.system.json_files import explaining_damage
 
 OFFSET = "offset"
 RESPONSE = "response"
@@ -91,22 +91,8 @@ def read_document(path: str | Path) -> tuple[EtaCurves, dict[str, str], bool]:
     Raises:
         ConfigError: the file is missing or holds anything else.
     """
-    try:
+    with explaining_damage(path, "the correction", "a correction", "weaver-tt jec derive"):
         return parse_document(json.loads(Path(path).read_text()))
-    except OSError as problem:
-        raise ConfigError(f"{path}: cannot read the correction: {problem}") from problem
-    # RecursionError is a RuntimeError, a number that no float holds an ArithmeticError
-    except (
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        RuntimeError,
-    ) as problem:
-        raise ConfigError(
-            f"{path}: not a correction as `weaver-tt jec derive` writes it: {problem!r}"
-        ) from problem
 
 
 def parse_document(document: Any) -> tuple[EtaCurves, dict[str, str], bool]:

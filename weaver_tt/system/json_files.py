@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from weaver_tt.errors import DataError, OutputError
+from weaver_tt.errors import ConfigError, DataError, OutputError
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.file_shapes import Shape, shape_problem
 
@@ -73,3 +74,28 @@ def parse_json(text: str, shape: Shape, where: str) -> Any:
     if problem is not None:
         raise DataError(f"{where}: {problem}")
     return content
+
+
+@contextmanager
+def explaining_damage(path: str | Path, what: str, kind: str, command: str) -> Iterator[None]:
+    """Inside, a document at ``path`` is read and taken apart: whatever is wrong becomes one error.
+
+    ``what`` cannot be read, or is not ``kind`` as ``command`` writes it.
+
+    Raises:
+        ConfigError: there is no such file, or it is of another form.
+    """
+    try:
+        yield
+    except OSError as problem:
+        raise ConfigError(f"{path}: cannot read {what}: {problem}") from problem
+    # RecursionError is a RuntimeError, a number that no float holds an ArithmeticError
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+    ) as problem:
+        raise ConfigError(f"{path}: not {kind} as `{command}` writes it: {problem!r}") from problem

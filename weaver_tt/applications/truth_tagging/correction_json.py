@@ -17,10 +17,10 @@ import numpy as np
 
 from weaver_tt.applications.truth_tagging.efficiency_map import EfficiencyMap, FlavourMap
 from weaver_tt.applications.truth_tagging.jets import Floats
-from weaver_tt.errors import ConfigError, OutputError
+from weaver_tt.errors import OutputError
 from weaver_tt.physics.particles import FLAVOUR_CODES, FLAVOURS
 from weaver_tt.system.atomic_files import write_text
-from weaver_tt.system.json_files import strict_json_text
+from weaver_tt.system.json_files import explaining_damage, strict_json_text
 
 INPUTS = {
     "flavour": {
@@ -75,7 +75,7 @@ def load_map(path: str) -> EfficiencyMap:
     Raises:
         ConfigError: the file is missing or holds anything else.
     """
-    try:
+    with explaining_damage(path, "the efficiency map", "an efficiency map", "weaver-tt map"):
         document = json.loads(Path(path).read_text())
         corrections = {item["name"]: item["data"] for item in document["corrections"]}
         efficiency = _by_flavour(corrections["efficiency"])
@@ -84,20 +84,6 @@ def load_map(path: str) -> EfficiencyMap:
         maps = {}
         for name in FLAVOURS:
             maps[name] = _flavour_map(efficiency[name], error[name], tags[name])
-    except OSError as problem:
-        raise ConfigError(f"{path}: cannot read the efficiency map: {problem}") from problem
-    # RecursionError is a RuntimeError, a number that no float holds an ArithmeticError
-    except (
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        RuntimeError,
-    ) as problem:
-        raise ConfigError(
-            f"{path}: not an efficiency map as `weaver-tt map` writes it: {problem!r}"
-        ) from problem
     return EfficiencyMap(maps)
 
 
