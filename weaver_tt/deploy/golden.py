@@ -377,7 +377,8 @@ def _first_other_column(
                 f"{expected[channel, slot]:.6g}"
             )
     for group, tensor in result.inputs.items():
-        slots, in_training = np.shape(tensor)[2:], row.inputs[group].shape[1:]
+        slots = np.shape(tensor)[2:]
+        in_training = row.inputs[group].shape[1:]
         if len(in_training) and slots and slots[0] < in_training[0]:
             return (
                 f"all columns are prepared as in training, but input {group!r} has {slots[0]} "

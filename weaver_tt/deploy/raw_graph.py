@@ -207,7 +207,8 @@ def _make_front(
         first = collections[0] if collections else None
         if joined == of_columns and first == of_rows:
             break
-        of_columns, of_rows = joined, first
+        of_columns = joined
+        of_rows = first
     reasons = list(front.reasons)
     names = front.name_collections()
     for name in (*front.columns_taken, *names.values()):

@@ -233,7 +233,8 @@ class _GraphEvaluation:
         is_plain = len(arguments) == 2 and not node.keywords and not inner.keywords
         if not is_plain or self.member(inner.func) is not ak.firsts or len(inner.args) != 1:
             return None
-        array, number = self.value(inner.args[0]), self.value(arguments[1])
+        array = self.value(inner.args[0])
+        number = self.value(arguments[1])
         return self.reporting(node, first_or, self.graph, self.dtypes(node)[0], array, number)
 
     def member(self, node: ast.expr) -> Any:

@@ -112,9 +112,11 @@ def _reindex(index: Any, original_index: Any) -> Any:
         return ak.unflatten(_reindex(ak.flatten(index, axis=2), original_index), inner, axis=1)
     left, left_counts = _content_and_counts(original_index)
     if index.ndim == 1:
-        places, counts = ak.to_numpy(index), np.ones(len(index), np.int64)
+        places = ak.to_numpy(index)
+        counts = np.ones(len(index), np.int64)
     else:
-        places, counts = ak.to_numpy(ak.flatten(index)), ak.to_numpy(ak.num(index))
+        places = ak.to_numpy(ak.flatten(index))
+        counts = ak.to_numpy(ak.num(index))
     # rows apart in one ascending list of all that is left: row * stride + place
     rows_left = np.repeat(np.arange(len(left_counts)), left_counts)
     rows = np.repeat(np.arange(len(counts)), counts)

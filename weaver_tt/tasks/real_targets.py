@@ -360,7 +360,8 @@ class RealTargets:
         learnt = to_learnt(values, chain, columns)
         if outputs.width is not None:
             assert outputs.central is not None
-            width, mean = values[:, outputs.width], values[:, outputs.central]
+            width = values[:, outputs.width]
+            mean = values[:, outputs.central]
             learnt = _with_column(
                 learnt, outputs.width, width_to_learnt(width, mean, chain, columns)
             )

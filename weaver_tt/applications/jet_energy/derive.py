@@ -181,7 +181,8 @@ def _filled(files: JetFiles, survey: Survey, settings: DeriveSettings) -> Respon
     """The response of all jets, in the bins asked for, or in finer ones than are used."""
     pt_edges = np.asarray(settings.pt_edges, np.float64)
     if not len(pt_edges):
-        low, high = survey.lowest_pt, survey.highest_pt
+        low = survey.lowest_pt
+        high = survey.highest_pt
         if not high > low:
             raise DataError(
                 f"{', '.join(files.paths)}: all jets have pT_gen = {low:g} GeV; a response needs a "

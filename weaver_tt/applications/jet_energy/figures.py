@@ -61,7 +61,8 @@ def response_figure(derived: Derived, center: str) -> Figure:
                 label=_eta_label(points.eta),
             )
             log_pt = np.linspace(np.log(points.lowest), np.log(points.highest), 200)
-            response, error = fit.response(log_pt)[0], fit.error(log_pt)
+            response = fit.response(log_pt)[0]
+            error = fit.error(log_pt)
             pt = np.exp(log_pt)
             axes.plot(pt, response, color=color, linewidth=1.5)
             axes.fill_between(pt, response - error, response + error, color=color, alpha=0.2)

@@ -71,7 +71,8 @@ def fit_response(points: ResponsePoints) -> ResponseFit:
             "jets do not sum to more than 0"
         )
     log_pt = np.log(points.pt)
-    first, last = float(log_pt[0]), float(log_pt[-1])
+    first = float(log_pt[0])
+    last = float(log_pt[-1])
     number = len(log_pt)
     if number < 2 or not last > first:
         raise DataError(
