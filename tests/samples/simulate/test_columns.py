@@ -147,6 +147,28 @@ def test_dijets_are_light_quarks_or_gluons(jets):
     )
 
 
+def test_jets_of_partons_are_labelled_as_those_of_particles_and_are_of_no_kind(jets):
+    settings = SampleSettings(process="w", batch=40, parton_level=True, lund=True)
+    batches = [columns for columns, _ in make_block(settings, 0, 30)]
+    partons = ak.concatenate([ak.zip(columns, depth_limit=1) for columns in batches])
+    assert set(partons.fields) > set(jets["w"].fields)
+    assert np.unique(partons.label_Wqq).tolist() == [1]
+    assert np.unique(np.abs(partons.aux_genpart_pid)).tolist() == [24]
+    # the mass is that of the W boson; of some 40 particles 12 partons are left
+    assert np.median(partons.jet_mass) == pytest.approx(80.4, rel=0.06)
+    assert ak.mean(partons.jet_nparticles) < ak.mean(jets["w"].jet_nparticles) / 2
+    of_colour = (np.abs(partons.part_pid) <= 6) | (partons.part_pid == 21)
+    assert ak.sum(of_colour) > 200
+    for name in ("isChargedHadron", "isNeutralHadron", "isPhoton", "isElectron", "isMuon"):
+        assert not ak.any(partons[f"part_{name}"] & of_colour)
+    for name in ("d0val", "d0err", "dzval", "dzerr"):
+        assert ak.all(partons[f"part_{name}"][of_colour] == 0)
+    # a quark keeps its charge
+    up = partons.part_charge[partons.part_pid == 2]
+    assert ak.all(np.abs(up - 2 / 3) < 1e-6)
+    assert (ak.num(partons.lund_lnkt) == ak.num(partons.part_px) - 1).to_numpy().all()
+
+
 def test_which_jets_count_by_hand():
     pid, origin = np.array([6, -2, 4, 21]), np.array([0, 1, 2, 3, -1])
     assert is_accepted(pid, origin, PROCESSES["top"]).tolist() == [

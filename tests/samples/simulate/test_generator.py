@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("pythia8mc")
 
 from weaver_tt.errors import ConfigError
+from weaver_tt.physics.particles import is_parton
 from weaver_tt.samples.simulate import processes
 from weaver_tt.samples.simulate.generator import STABLE, block_seed, generate_events, start_pythia
 from weaver_tt.samples.simulate.processes import SampleSettings
@@ -25,6 +26,20 @@ def test_every_event_conserves_momentum_and_charge(some):
         mine = final & (some.event == event)
         assert some.momentum[:, mine].sum(axis=1) == pytest.approx([0, 0, 0, 14_000], abs=0.02)
         assert some.charge[mine].sum() == pytest.approx(2)  # of two protons
+
+
+def test_before_hadronisation_quarks_and_gluons_are_left_and_nothing_is_lost():
+    sample = SampleSettings(process="w", batch=3, parton_level=True)
+    partons = next(generate_events(sample, 0))
+    final = partons.status > 0
+    kinds = np.abs(partons.pid[final])
+    # photons of the shower, and the electrons they split into, are final too
+    assert is_parton(kinds[~np.isin(kinds, (11, 13, 22))]).all()
+    assert (kinds == 21).sum() > 20
+    for event in range(3):
+        mine = final & (partons.event == event)
+        assert partons.momentum[:, mine].sum(axis=1) == pytest.approx([0, 0, 0, 14_000], abs=0.02)
+        assert partons.charge[mine].sum() == pytest.approx(2)
 
 
 def test_daughters_stay_inside_their_event(some):

@@ -48,6 +48,7 @@ def test_the_window_in_pthat_follows_that_in_pt_unless_it_is_given():
         ({"process": "jets", "pileup": 20.0}, "add --detector"),
         ({"process": "jets", "without": ("field",)}, "switches off what --detector does"),
         ({"detector": True}, "--detector is for --process jets, got --process top"),
+        ({"process": "jets", "parton_level": True}, "--parton-level is for large-radius jets"),
         ({"neutrinos": True}, "--neutrinos is for --process jets, got --process top"),
     ],
 )

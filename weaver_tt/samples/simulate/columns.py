@@ -9,7 +9,7 @@ import numpy as np
 
 from weaver_tt.physics.four_momentum import invariant_mass, pt_eta_phi
 from weaver_tt.physics.jet_columns import momentum_columns
-from weaver_tt.physics.particles import ELECTRON, GLUON, LIGHT_QUARKS, MUON, PHOTON
+from weaver_tt.physics.particles import ELECTRON, GLUON, LIGHT_QUARKS, MUON, PHOTON, is_parton
 from weaver_tt.samples.lund.trees import MOMENTA, LundCuts, flat_momenta, lund_trees
 from weaver_tt.samples.simulate.generator import Integers, Particles, flat_entries
 from weaver_tt.samples.simulate.jets import ClusteredJets, at_places, find_jets, substructure
@@ -69,7 +69,9 @@ def _constituent_columns(
     places = flat_entries(jets.constituents)
     pid = particles.pid[places]
     charge = particles.charge[places]
-    charged = charge != 0
+    # partons are of no kind that a detector tells apart, and leave no tracks
+    parton = is_parton(pid)
+    charged = (charge != 0) & ~parton
     kind = np.abs(pid)
     lepton = np.isin(kind, (ELECTRON, MUON))
     photon = kind == PHOTON
@@ -77,7 +79,7 @@ def _constituent_columns(
         "part_charge": charge.astype(np.float32),
         "part_pid": pid.astype(np.int32),
         "part_isChargedHadron": charged & ~lepton,
-        "part_isNeutralHadron": ~charged & ~photon,
+        "part_isNeutralHadron": ~charged & ~photon & ~parton,
         "part_isPhoton": photon,
         "part_isElectron": kind == ELECTRON,
         "part_isMuon": kind == MUON,

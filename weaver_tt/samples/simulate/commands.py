@@ -65,6 +65,9 @@ class SimulateOptions:
         False, "generated jets of --process jets with their neutrinos, which are in none otherwise"
     )
     mpi: bool = flag(False, "with multiparton interactions (several times slower)")
+    parton_level: bool = flag(
+        False, "jets of the partons after the shower: without hadronisation and decays of hadrons"
+    )
     lund: bool = flag(
         False, "add the columns of weaver-tt lund: the Lund tree of each jet, without cuts"
     )
@@ -98,6 +101,7 @@ def run_simulate(options: SimulateOptions) -> None:
         without=tuple(options.without),
         pileup=options.pileup,
         mpi=options.mpi,
+        parton_level=options.parton_level,
         lund=options.lund,
         pthat_min=options.pthat_min,
         pthat_max=options.pthat_max,

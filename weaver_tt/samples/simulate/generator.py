@@ -71,6 +71,7 @@ def start_pythia(sample: SampleSettings, seed: int, block: int = 0) -> Any:
         f"PhaseSpace:pTHatMin = {low}",
         f"PhaseSpace:pTHatMax = {high}",
         f"PartonLevel:MPI = {'on' if sample.mpi else 'off'}",
+        f"HadronLevel:all = {'off' if sample.parton_level else 'on'}",
         *sample.kind.settings_of_block(block),
     ]
     if sample.kind.pthat_power is not None:

@@ -128,10 +128,10 @@ class SampleSettings:
 
     ``block`` and ``batch`` say how events are made, which is part of the sequence that a seed
     gives: Pythia starts anew for each block and fills batches of it. ``lund`` adds the columns of
-    Lund trees to those of large-radius jets. ``detector``, ``without``
-    (names of effects that are left out) and ``pileup`` (mean number of further collisions, drawn
-    from ``pool`` soft events) are for the process ``jets``, as are generated jets with
-    ``neutrinos``.
+    Lund trees to those of large-radius jets, and ``parton_level`` makes these of the partons after
+    the shower. ``detector``, ``without`` (names of effects that are left out) and ``pileup`` (mean
+    number of further collisions, drawn from ``pool`` soft events) are for the process ``jets``, as
+    are generated jets with ``neutrinos``.
 
     The defaults are those of large-radius jets; :func:`sample_settings` knows those of a process.
 
@@ -148,6 +148,7 @@ class SampleSettings:
     leading: int = 2
     energy: float = 14_000.0
     mpi: bool = False
+    parton_level: bool = False
     lund: bool = False
     pthat_min: float | None = None
     pthat_max: float | None = None
@@ -202,10 +203,12 @@ class SampleSettings:
                     f"simulate: --{name} is for --process {' or '.join(calibrated)}, "
                     f"got --process {self.process}"
                 )
-        if self.lund and self.kind.is_calibration:
-            raise ConfigError(
-                f"simulate: --lund is for large-radius jets, got --process {self.process}"
-            )
+        for flag in ("lund", "parton_level"):
+            if getattr(self, flag) and self.kind.is_calibration:
+                raise ConfigError(
+                    f"simulate: --{flag.replace('_', '-')} is for large-radius jets, "
+                    f"got --process {self.process}"
+                )
         if self.without and not self.detector:
             raise ConfigError("simulate: --without switches off what --detector does: add it")
         for name in self.without:
