@@ -160,7 +160,8 @@ class RawFile:
         columns = {
             name: ak.concatenate([ak.Array(row.raw[name]) for row in rows]) for name in self.taken
         }
-        found = self.session.run(None, raw_inputs(self.taken, columns))
+        given = raw_inputs(self.taken, columns, str(self.exported.raw_file))
+        found = self.session.run(None, given)
         if not self.exported.per_object:
             return [dict(zip(self.exported.values, row, strict=True)) for row in found[0]]
         named = dict(zip(self.exported.values, found, strict=True))

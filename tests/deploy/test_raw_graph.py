@@ -167,7 +167,7 @@ def run_raw(session: onnxruntime.InferenceSession, columns: dict[str, ak.Array])
     """The outputs by name."""
     taken = read_raw_columns(session.get_modelmeta().custom_metadata_map, "test")
     names = [item.name for item in session.get_outputs()]
-    return dict(zip(names, session.run(None, raw_inputs(taken, columns)), strict=True))
+    return dict(zip(names, session.run(None, raw_inputs(taken, columns, "raw.onnx")), strict=True))
 
 
 def leaves(config: DataConfig) -> list[str]:
@@ -460,7 +460,7 @@ def test_offsets_may_begin_anywhere_in_a_larger_buffer(tmp_path):
 def test_columns_that_do_not_fit_together_are_named(tmp_path, changed, values, named):
     session = write_jets(tmp_path)
     taken = read_raw_columns(session.get_modelmeta().custom_metadata_map, "test")
-    given = raw_inputs(taken, JETS) | {changed: values}
+    given = raw_inputs(taken, JETS, "raw.onnx") | {changed: values}
     with pytest.raises(Exception, match=named):
         session.run(None, given)
 

@@ -137,15 +137,13 @@ LISTS = ak.Array([[1.0, 2.0], [3.0]])
     ("changes", "words"),
     [
         ({"jet_eta": None}, "'jets' needs the column 'jet_eta'; did you mean"),
-        ({"jet_eta": ak.Array([[1.0], [3.0]])}, "has 1 values in row 0, others have 2"),
-        ({"jet_eta": ak.Array([[1.0, 2.0]])}, "different numbers of rows: jet_pt: 2, jet_eta: 1"),
+        ({"jet_eta": ak.Array([[1.0], [3.0]])}, "has 1 value in row 0, others have 2"),
+        (
+            {"jet_eta": ak.Array([[1.0, 2.0]])},
+            "of input 'jets': has 1 row, others have 2",
+        ),
         ({"jet_eta": np.ones(2)}, "'jet_eta' of input 'jets': has one number for each row"),
-        ({"jet_eta": ak.Array([["a", "b"], ["c"]])}, "column 'jet_eta': expected numbers"),
-        ({"jet_eta": ak.Array([[[1.0]], [[2.0]]])}, "its type is 2 * var * var * float64"),
-        ({"jet_eta": ak.Array([[1.0, None], [3.0]])}, "column 'jet_eta': expected numbers"),
-        ({"jet_eta": (np.ones(3), [0, 2, 4])}, "end at 4, beyond its 3 values"),
         ({"jet_eta": (np.ones(3), [0, 3, 2])}, "its offsets decrease"),
-        ({"jet_eta": (np.ones(3), [0.0, 2.0, 3.0])}, "rows + 1 whole numbers"),
     ],
 )
 def test_columns_that_do_not_fit_are_refused_by_name(

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from weaver_tt.config.schema import DataConfig, InputGroup
-from weaver_tt.deploy.onnx_network import SPREAD
 from weaver_tt.deploy.operators import explain_runtime_error
 from weaver_tt.deploy.sample import Sample
+from weaver_tt.deploy.signature import SPREAD
 from weaver_tt.errors import DataError, OutputError, nearest
 from weaver_tt.log import log
 from weaver_tt.network.outputs import Activated

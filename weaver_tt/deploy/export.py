@@ -31,10 +31,11 @@ from weaver_tt.deploy.compare import (
     select_inputs,
     with_empty_rows,
 )
-from weaver_tt.deploy.onnx_network import SPREAD, OnnxNetwork
+from weaver_tt.deploy.onnx_network import OnnxNetwork
 from weaver_tt.deploy.operators import explain_export_error, find_order_operations
 from weaver_tt.deploy.preprocess import LengthKeys, make_preprocess, warn_of_readers
 from weaver_tt.deploy.sample import Sample, random_sample
+from weaver_tt.deploy.signature import SPREAD
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.log import log
 from weaver_tt.network.derived import combine_members

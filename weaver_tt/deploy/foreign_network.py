@@ -17,7 +17,8 @@ from weaver_tt.config.inputs import MAX_LENGTH
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Variable
 from weaver_tt.deploy.onnx_network import OnnxNetwork, is_ours
 from weaver_tt.deploy.session import open_session
-from weaver_tt.deploy.sidecar import Channel, Group, Sidecar, read_sidecar
+from weaver_tt.deploy.sidecar import Channel, read_sidecar
+from weaver_tt.deploy.signature import MASK, TensorInput, outputs_of_rows, tensor_inputs
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression, parse_expression
 from weaver_tt.formats.reader import identifier_of
@@ -25,7 +26,6 @@ from weaver_tt.log import log
 
 # beside the model
 PREPROCESS_FILE = "preprocess.json"
-MASK = "_mask"  # ending of a variable that is 1 for each object
 
 
 class ForeignNetwork(OnnxNetwork):
@@ -50,10 +50,11 @@ class ForeignNetwork(OnnxNetwork):
         self.derived = {}
         self.spreads = set()
         self.per_object = False
-        self.columns = self._name_columns(sidecar)
+        outputs = outputs_of_rows(self.session, sidecar, self.path)
+        self.columns = [name for output in outputs for name in output.columns]
         groups = {}
-        for item in self.session.get_inputs():
-            groups[item.name] = self._make_group(item, sidecar, config)
+        for taken in tensor_inputs(self.session, sidecar, self.path):
+            groups[taken.name] = _make_group(taken, config, sidecar.source)
         self.config = _with_groups(config, groups, self.columns, self.path)
         log.info(
             "%s: not written by weaver_tt; scaling, lengths and outputs are those of %s: %s",
@@ -70,61 +71,6 @@ class ForeignNetwork(OnnxNetwork):
         columns = [output.reshape(len(output), -1) for output in outputs]
         return torch.from_numpy(np.concatenate(columns, axis=1))
 
-    def _name_columns(self, sidecar: Sidecar) -> list[str]:
-        """Names of the columns of all graph outputs: the first ones are those of the sidecar."""
-        columns = []
-        for number, item in enumerate(self.session.get_outputs()):
-            if len(item.shape) not in (1, 2):
-                raise ConfigError(
-                    f"{self.path}: output {item.name!r} has shape {item.shape}; expected (N, K), "
-                    "numbers of each row"
-                )
-            width = item.shape[1] if len(item.shape) == 2 else 1
-            if number == 0:
-                names = list(sidecar.output_names)
-            elif width == 1:
-                names = [item.name]
-            elif isinstance(width, int):
-                names = [f"{item.name}_{i}" for i in range(width)]
-            else:
-                raise ConfigError(f"{self.path}: output {item.name!r} has any number of columns")
-            if isinstance(width, int) and width != len(names):
-                raise ConfigError(
-                    f"{sidecar.source}: names {len(names)} outputs, {', '.join(names)}; the "
-                    f"network gives {width} in {item.name!r}"
-                )
-            columns += names
-        return columns
-
-    def _make_group(self, item: Any, sidecar: Sidecar, config: DataConfig) -> InputGroup:
-        """The input group of the graph input ``item``."""
-        name = item.name
-        if name not in sidecar.groups:
-            raise ConfigError(
-                f"{sidecar.source}: does not describe the network's input {name!r}; "
-                f"{nearest(name, sidecar.groups)}"
-            )
-        group = sidecar.groups[name]
-        if item.type != "tensor(float)" or len(item.shape) not in (2, 3):
-            raise ConfigError(
-                f"{self.path}: input {name!r} is {item.type} of shape {item.shape}; expected "
-                "float32 (N, C) or (N, C, P)"
-            )
-        channels = item.shape[1]
-        if isinstance(channels, int) and channels != len(group.channels):
-            raise ConfigError(
-                f"{sidecar.source}: {name}: there are {len(group.channels)} var_names, the network "
-                f"takes {channels}"
-            )
-        variables = tuple(_make_variable(channel) for channel in group.channels)
-        if len(item.shape) == 2:
-            return InputGroup(name=name, variables=variables)
-        length = _length(group, item.shape[2], sidecar.source)
-        in_yaml = config.inputs.get(name)
-        if length == 1 and in_yaml is not None and in_yaml.length is None:
-            return InputGroup(name=name, variables=variables)
-        return InputGroup(name=name, variables=variables, length=length)
-
 
 def open_foreign(
     path: str | Path, config: DataConfig, threads: int | None
@@ -139,21 +85,23 @@ def open_foreign(
     return None if is_ours(session) else ForeignNetwork(path, config, threads, session)
 
 
-def _length(group: Group, size: Any, source: str) -> int:
-    """How many objects of a row an input is given; ``size``: of the graph, a number if fixed."""
-    if not isinstance(size, int):
-        if group.longest > MAX_LENGTH:
-            raise ConfigError(
-                f"{source}: {group.name}: up to {group.longest} objects a row; expected at most "
-                f"{MAX_LENGTH}, as rows are padded to this length"
-            )
-        return group.longest
-    if not group.shortest <= size <= group.longest:
+def _make_group(taken: TensorInput, config: DataConfig, source: str) -> InputGroup:
+    """The input group of an input of the graph; ``source`` describes it, for messages.
+
+    Raises:
+        ConfigError: it would be too long.
+    """
+    variables = tuple(_make_variable(channel) for channel in taken.channels)
+    in_yaml = config.inputs.get(taken.name)
+    is_number = taken.longest == 1 and in_yaml is not None and in_yaml.length is None
+    if not taken.has_objects or is_number:
+        return InputGroup(name=taken.name, variables=variables)
+    if taken.longest > MAX_LENGTH:
         raise ConfigError(
-            f"{source}: {group.name}: the network takes {size} objects; the file says "
-            f"{group.shortest} to {group.longest}"
+            f"{source}: {taken.name}: up to {taken.longest} objects a row; expected at most "
+            f"{MAX_LENGTH}, as rows are padded to this length"
         )
-    return size
+    return InputGroup(name=taken.name, variables=variables, length=taken.longest)
 
 
 def _make_variable(channel: Channel) -> Variable:

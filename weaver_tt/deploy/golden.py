@@ -37,8 +37,8 @@ from weaver_tt.deploy.changed_rows import (
     without_objects,
 )
 from weaver_tt.deploy.compare import FIXED_LENGTH_HINT
-from weaver_tt.deploy.onnx_network import SPREAD
 from weaver_tt.deploy.sample import Sample
+from weaver_tt.deploy.signature import SPREAD
 from weaver_tt.errors import DataError, OutputError
 from weaver_tt.expressions.elementwise import JaggedColumn
 from weaver_tt.network.network import Ensemble

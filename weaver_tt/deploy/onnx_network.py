@@ -14,6 +14,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.deploy.preprocess import variable_info
 from weaver_tt.deploy.raw_columns import RAW_COLUMNS
 from weaver_tt.deploy.session import open_session
+from weaver_tt.deploy.signature import SPREAD
 from weaver_tt.errors import ConfigError, OutputError, nearest
 from weaver_tt.network.outputs import Activated
 from weaver_tt.system.file_shapes import ANYTHING, TEXT, AnyOf, ListOf, NamesTo
@@ -25,9 +26,6 @@ PREPROCESS = NamesTo(AnyOf((_INFOS, ListOf(TEXT))))
 
 # what files that are exported here say of themselves
 METADATA = frozenset(("layout", "outputs", "preprocess"))
-
-# ending of an output's name -> the output is the spread of the one without it
-SPREAD = "_std"
 
 
 class OnnxNetwork:

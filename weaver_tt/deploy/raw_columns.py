@@ -1,5 +1,4 @@
-"""The inputs of a graph that takes raw columns, from columns in any form. Needs neither torch nor
-onnx.
+"""The inputs of a graph that takes raw columns. Needs neither torch nor onnx.
 
 N rows, M objects of all rows one after another.
 """
@@ -10,10 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import awkward as ak
 import numpy as np
-import numpy.typing as npt
 
+from weaver_tt.deploy.flat_columns import Collection, Columns, Values, common_rows, names_of
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.system.file_shapes import TEXT, AnyOf, NamesTo, Value
 from weaver_tt.system.json_files import json_text, parse_json
@@ -52,36 +50,104 @@ def read_raw_columns(metadata: Mapping[str, str], source: str) -> dict[str, RawC
     return {name: RawColumn(**values) for name, values in found.items()}
 
 
-def raw_inputs(
-    taken: Mapping[str, RawColumn], columns: Mapping[str, Any] | ak.Array
-) -> dict[str, npt.NDArray[Any]]:
+@dataclass(frozen=True, slots=True)
+class RawInput:
+    """Columns that a graph takes together: those of rows, or those with the same offsets.
+
+    ``name`` is that of their offsets, "" for numbers of rows; ``types`` are those of the columns.
+    """
+
+    name: str
+    types: Mapping[str, str]
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns that it needs."""
+        return list(self.types)
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether it has lists."""
+        return bool(self.name)
+
+    @property
+    def axis(self) -> str:
+        """What the objects are known by."""
+        return self.name
+
+    def collect(self, columns: Columns, source: str) -> Collection:
+        """The columns of all rows; ``source`` is the file that needs them, for messages.
+
+        Raises:
+            DataError: a column is missing, or does not fit to the others.
+        """
+        title = f"those with {self.name!r}" if self.has_objects else "numbers of rows"
+        collection = Collection(title, self.has_objects)
+        names = names_of(columns)
+        for name in self.types:
+            if name not in names:
+                raise DataError(
+                    f"{source}: the graph needs the column {name!r}; {nearest(name, names)}"
+                )
+            collection.add(name, columns[name])
+        return collection
+
+    def feeds(self, collection: Collection, first: int, last: int) -> dict[str, Values]:
+        """What ONNX Runtime is given of rows [first, last): offsets (N + 1,) and columns (M,).
+
+        Raises:
+            DataError: a number is not one of the type that the graph takes.
+        """
+        feeds: dict[str, Values] = {}
+        if collection.offsets is not None:
+            feeds[self.name] = collection.offsets[first : last + 1] - collection.offsets[first]
+        of_rows = collection.range_of(first, last)
+        for name, kind in self.types.items():
+            values = collection.values[name]
+            # only masks of prepared inputs may be missing
+            assert values is not None
+            feeds[name] = _cast(name, values[of_rows], np.dtype(kind))
+        return feeds
+
+
+def _cast(name: str, values: Values, kind: np.dtype[Any]) -> Values:
+    """``values`` as the type of the graph, which may round but nothing more.
+
+    Raises:
+        DataError: a number is not whole, or too large.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        cast = values.astype(kind)
+    if kind.kind != "f" and values.dtype != kind:
+        differs = cast != values
+        if differs.any():
+            raise DataError(
+                f"column {name!r}: {values[np.argmax(differs)]} is no {kind}, which the graph takes"
+            )
+    return cast
+
+
+def group_by_offsets(taken: Mapping[str, RawColumn]) -> list[RawInput]:
+    """The columns that a graph takes, those with the same offsets together."""
+    groups: dict[str, dict[str, str]] = {}
+    for name, column in taken.items():
+        groups.setdefault(column.offsets or "", {})[name] = column.type
+    return [RawInput(name, types) for name, types in groups.items()]
+
+
+def raw_inputs(taken: Mapping[str, RawColumn], columns: Columns, source: str) -> dict[str, Values]:
     """What ONNX Runtime is given: a flat array (N,) or (M,) for each column, and offsets (N + 1,).
 
-    ``columns`` is an awkward array of records, or maps names to arrays or lists.
+    ``columns`` is an awkward array of records, or maps names to columns in any form that a
+    ``Tagger`` takes; ``source`` is the file that needs them, for messages.
 
     Raises:
         DataError: a column is missing, holds something else, or does not fit to the others.
     """
-    names = columns.fields if isinstance(columns, ak.Array) else list(columns)
-    inputs: dict[str, npt.NDArray[Any]] = {}
-    for name, column in taken.items():
-        if name not in names:
-            raise DataError(f"no column {name!r}; {nearest(name, names)}")
-        array = ak.Array(columns[name])
-        has_lists = column.offsets is not None
-        if array.ndim != 1 + has_lists:
-            what = "lists of numbers" if has_lists else "one number for each row"
-            raise DataError(f"column {name!r}: expected {what}, its type is {array.type}")
-        try:
-            content = ak.flatten(array) if has_lists else array
-            inputs[name] = ak.to_numpy(content, allow_missing=False).astype(column.type)
-            if column.offsets is None:
-                continue
-            counts = ak.to_numpy(ak.num(array), allow_missing=False)
-        except ValueError as error:
-            raise DataError(f"column {name!r}: {error}") from error
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        before = inputs.setdefault(column.offsets, offsets)
-        if not np.array_equal(offsets, before):
-            raise DataError(f"column {name!r} differs from others of {column.offsets!r} in objects")
-    return inputs
+    inputs = group_by_offsets(taken)
+    collections = [one.collect(columns, source) for one in inputs]
+    rows = common_rows(collections)
+    feeds: dict[str, Values] = {}
+    for one, collection in zip(inputs, collections, strict=True):
+        feeds |= one.feeds(collection, 0, rows)
+    return feeds

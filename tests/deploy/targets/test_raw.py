@@ -42,7 +42,7 @@ def replay(folder: Path, rows: list[dict[str, Any]]) -> list[Any]:
     for name, column in taken.items():
         values = [numbers(row["columns"][name]) for row in rows]
         columns[name] = ak.values_astype(ak.Array(values), column.type, including_unknown=True)
-    return session.run(None, raw_inputs(taken, columns))
+    return session.run(None, raw_inputs(taken, columns, str(path)))
 
 
 @pytest.mark.parametrize("rows_a_call", [1, 7, 50])

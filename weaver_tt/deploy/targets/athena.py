@@ -29,7 +29,8 @@ from weaver_tt.deploy.export import (
 from weaver_tt.deploy.golden import ReaderResult, RowReader, Values
 from weaver_tt.deploy.preprocess import clip_range
 from weaver_tt.deploy.session import open_session
-from weaver_tt.deploy.targets.base import MASK, MODEL, Target
+from weaver_tt.deploy.signature import MASK
+from weaver_tt.deploy.targets.base import MODEL, Target
 from weaver_tt.errors import OutputError
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

@@ -14,9 +14,9 @@ from weaver_tt.deploy.export import Export, GraphForm, write_sidecars
 from weaver_tt.deploy.golden import Golden, GoldenRow, RowReader, Values
 from weaver_tt.deploy.preprocess import clip_range
 from weaver_tt.deploy.sample import SampleRows
+from weaver_tt.deploy.signature import MASK
 
 MODEL = "model.onnx"
-MASK = "_mask"
 
 # the newest operator set that the readers' versions of ONNX Runtime were tried with
 NEWEST_OPSET = 17

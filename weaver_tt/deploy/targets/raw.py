@@ -15,10 +15,10 @@ import onnxruntime
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.deploy.export import Export, GraphForm
 from weaver_tt.deploy.golden import GoldenRow, ReaderResult, RowReader, Values
-from weaver_tt.deploy.onnx_network import SPREAD
 from weaver_tt.deploy.raw_columns import RawColumn, raw_inputs, read_raw_columns
 from weaver_tt.deploy.raw_graph import OLDEST_OPSET, PREPARED, raw_refusals, write_raw
 from weaver_tt.deploy.sample import SampleRows
+from weaver_tt.deploy.signature import SPREAD
 from weaver_tt.deploy.targets.base import MODEL, Target
 from weaver_tt.errors import OutputError
 
@@ -112,7 +112,8 @@ class Raw(Target):
             lines.append(f"| {name} | {column.type} | {column.offsets or 'one value a row'} |")
         lines += [
             "",
-            "Python: `weaver_tt.deploy.raw_columns.raw_inputs` makes them of awkward arrays.",
+            "Python: `weaver_tt.deploy.Tagger(FOLDER)(columns)` runs it on columns in any form; "
+            "its `inputs(columns)` are what the graph is given.",
         ]
         return "\n".join(lines)
 
@@ -153,7 +154,7 @@ class RawReader:
             given[name] = ak.Array(one[None]) if one.ndim == 0 else ak.unflatten(one, [len(one)])
         names = [output.name for output in self.session.get_outputs()]
         try:
-            results = self.session.run(names, raw_inputs(self.columns, given))
+            results = self.session.run(names, raw_inputs(self.columns, given, str(self.path)))
         # errors of ONNX Runtime have no common base
         except Exception as error:
             raise OutputError(f"{self.path}: ONNX Runtime cannot run a row: {error}") from error
