@@ -144,7 +144,12 @@ def test_jet_energies_are_trained_predicted_and_exported(
     # the exported network tells what it is as well
     of_torch = read_about("pred.root")
     exported = read_about("onnx.root")
-    expected_cost = replace(of_torch.network, seconds_per_row=exported.network.seconds_per_row)
+    assert of_torch.network.single_row_seconds is None
+    times = {
+        name: getattr(exported.network, name) for name in ("seconds_per_row", "single_row_seconds")
+    }
+    assert all(seconds > 0 for seconds in times.values())
+    expected_cost = replace(of_torch.network, **times)
     assert exported.network == expected_cost
     assert exported.report == of_torch.report
     with uproot.open("onnx.root") as file:

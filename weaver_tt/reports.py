@@ -36,14 +36,13 @@ def run_report(options: ReportOptions) -> None:
     if not options.predictions:
         raise ConfigError("report: expected prediction files, or --sample FILE")
     # slow imports: not for --help
-    from weaver_tt.output.about import read_about
+    from weaver_tt.output.about import read_abouts
     from weaver_tt.report.scores import parse_models
 
     sources = parse_models(
         options.predictions, treename=options.treename, weight=options.weight_column
     )
-    # the files of one model are alike
-    abouts = {source.name: read_about(source.paths[0], source.treename) for source in sources}
+    abouts = {source.name: read_abouts(source.paths, source.treename) for source in sources}
     of_jets = [source for source in sources if _is_of_jets(source, abouts[source.name], options)]
     if not of_jets:
         _refuse_flags(options, OF_JETS, f"{sources[0].paths[0]} is the prediction of a classifier")

@@ -1,5 +1,6 @@
 """An exported network is called like the torch one, and refuses data that it was not trained on."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -244,3 +245,18 @@ def test_a_constant_that_no_memory_holds_is_refused_before_it_is_made(tmp_path):
     onnx.save(model, str(tmp_path / "m.onnx"))
     with pytest.raises(ConfigError, match=r"m\.onnx: 'zeros' would hold 4294967296 values"):
         OnnxNetwork(tmp_path / "m.onnx", config_of())
+
+
+def test_rows_are_timed_one_by_one_where_the_graph_takes_one(per_row, tmp_path, monkeypatch):
+    network = OnnxNetwork(per_row, config_of())
+    now = itertools.count()
+    # half a second between two looks at the clock
+    monkeypatch.setattr("time.perf_counter", lambda: next(now) / 2)
+    assert network.single_row_seconds({"jets": torch.zeros(5, 2, 3)}) == 0.5
+    # the first row once more, and each row
+    assert next(now) == 2 * (1 + 5)
+    model = onnx.load(str(per_row))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 5
+    onnx.save(model, str(tmp_path / "of_five.onnx"))
+    of_five = OnnxNetwork(tmp_path / "of_five.onnx", config_of())
+    assert of_five.single_row_seconds({"jets": torch.zeros(5, 2, 3)}) is None

@@ -14,6 +14,7 @@ from weaver_tt.output.about import (
     NetworkCost,
     about_prediction,
     read_about,
+    read_abouts,
 )
 from weaver_tt.tasks.registry import make_task
 
@@ -63,6 +64,40 @@ def test_it_is_read_as_it_was_written(tmp_path, suffix):
     )
     assert read_about(written(tmp_path / f"pred.{suffix}", about.as_text())) == about
     assert read_about(written(tmp_path / f"other.{suffix}")) is None
+
+
+def cost_text(**cost):
+    return AboutPrediction(task="regression", network=NetworkCost(**cost)).as_text()
+
+
+def test_the_files_of_a_model_tell_together_what_each_knows(tmp_path):
+    paths = [
+        written(tmp_path / "silent.parquet"),
+        written(tmp_path / "a.parquet", cost_text(parameters=5449, seconds_per_row=0.25)),
+        written(tmp_path / "b.parquet", cost_text(flops_per_row=7.0, seconds_per_row=0.75)),
+    ]
+    cost = NetworkCost(parameters=5449, flops_per_row=7.0, seconds_per_row=0.5)
+    assert read_abouts(paths) == AboutPrediction(task="regression", network=cost)
+    assert read_abouts(paths[:1]) is None
+
+
+def test_files_of_two_networks_are_no_model(tmp_path):
+    one = written(tmp_path / "one.parquet", cost_text(parameters=5449))
+    two = written(tmp_path / "two.parquet", cost_text(parameters=83842))
+    message = r"two\.parquet: its parameters: 83,842; .*one\.parquet: 5,449: the files of one model"
+    with pytest.raises(DataError, match=message):
+        read_abouts([one, two])
+    tagger = AboutPrediction(task="regression", classes=("b", "c")).as_text()
+    three = written(tmp_path / "three.parquet", tagger)
+    with pytest.raises(DataError, match=r"three\.parquet: its classes: b, c; .*one.*: none"):
+        read_abouts([one, three])
+
+
+def test_a_file_from_before_a_time_was_measured_is_read(tmp_path):
+    text = json.loads(cost_text(parameters=3, single_row_seconds=1e-5))
+    del text["network"]["single_row_seconds"]
+    about = read_about(written(tmp_path / "old.parquet", json.dumps(text)))
+    assert about.network == NetworkCost(parameters=3)
 
 
 def test_what_is_damaged_is_named(tmp_path):

@@ -27,6 +27,7 @@ from weaver_tt.formats import writers
 from weaver_tt.network.network import Ensemble, build_network
 from weaver_tt.network.outputs import Activated
 from weaver_tt.options.train import DataOptions, NetworkOptions
+from weaver_tt.output.about import read_about
 from weaver_tt.output.predict import output_path, predict, predict_parts, tree_name
 from weaver_tt.system.stage_times import StageTimes
 from weaver_tt.tasks.base import Task
@@ -67,6 +68,9 @@ class Percent:
 
     def eval(self) -> "Percent":
         return self
+
+    def single_row_seconds(self, inputs: dict[str, Tensor]) -> float | None:
+        return None
 
 
 class Rows:
@@ -227,6 +231,9 @@ def test_onnx_writes_the_same_file_as_torch(tmp_path):
         files["torch"].fields
     )
     assert files["torch"].type == files["onnx"].type
+    costs = {name: read_about(str(tmp_path / f"{name}.root")).network for name in files}
+    assert costs["torch"].single_row_seconds is None
+    assert costs["onnx"].single_row_seconds > 0
     for name in files["torch"].fields:
         expected, found = (
             ak.to_numpy(ak.flatten(files[kind][name], axis=None)) for kind in ("torch", "onnx")

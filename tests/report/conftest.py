@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from weaver_tt.formats.writers import open_writer
+from weaver_tt.output.about import ABOUT, AboutPrediction, NetworkCost
 
 
 def write_prediction(
@@ -15,11 +16,13 @@ def write_prediction(
     entries: int = 600,
     strength: float = 1.0,
     seed: int = 1,
+    network: NetworkCost | None = None,
     **more: Any,
 ) -> Path:
     """Scores that separate classes the better the higher jet_pt (500 to 600) is.
 
-    ``more`` columns replace these or are added to them.
+    ``more`` columns replace these or are added to them; ``network``: what the file says of its
+    network.
     """
     generator = np.random.default_rng(seed)
     target = generator.integers(0, len(classes), entries)
@@ -32,6 +35,9 @@ def write_prediction(
     columns |= {"jet_pt": pt.astype(np.float32)} | more
     with open_writer(path) as writer:
         writer.write({name: column for name, column in columns.items() if column is not None})
+        if network is not None:
+            about = AboutPrediction(task="classification", classes=tuple(classes), network=network)
+            writer.annotate(ABOUT, about.as_text())
     return path
 
 

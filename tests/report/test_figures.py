@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
+from weaver_tt.output.about import NetworkCost
 from weaver_tt.report.evaluation import ColumnBins, evaluate_model
-from weaver_tt.report.figures import draw_report, draw_spectra
+from weaver_tt.report.figures import draw_report, draw_spectra, figures_of_sizes
 from weaver_tt.report.scores import ModelFiles
 from weaver_tt.report.sculpting import Sculpting
 
@@ -36,6 +38,21 @@ def test_each_figure_is_a_png_and_a_pdf_with_a_caption(models, tmp_path):
         assert picture.path.stat().st_size > 5000
         assert picture.path.with_suffix(".pdf").exists()
         assert picture.caption.endswith(".")
+
+
+def test_sizes_are_drawn_of_the_models_that_know_theirs(tmp_path, write):
+    models = []
+    for name, network in (("silent", None), ("small", NetworkCost(parameters=1000))):
+        path = write(tmp_path / f"{name}.parquet", CLASSES, entries=200, network=network)
+        models.append(evaluate_model(ModelFiles(name=name, paths=(str(path),)), CLASSES, None))
+    (captioned,) = figures_of_sizes(models, "top")
+    assert "top against qcd" in captioned[1]
+    (axes,) = captioned[2].axes
+    (container,) = axes.containers
+    value = float(models[1].summary.against_rest.rejection(torch.tensor([0.3]))[0][0, 0])
+    assert container.lines[0].get_xydata().tolist() == [[1000, pytest.approx(value)]]
+    assert container.get_label() == "small"
+    assert list(figures_of_sizes(models[:1], "top")) == []
 
 
 def test_spectra_have_a_figure_for_each_signal_efficiency(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,9 @@ PREPROCESS = NamesTo(AnyOf((_INFOS, ListOf(TEXT))))
 
 # what files that are exported here say of themselves
 METADATA = frozenset(("layout", "outputs", "preprocess"))
+
+# that are given to the graph one by one, to see how long one takes
+TIMED_ROWS = 100
 
 
 class OnnxNetwork:
@@ -96,13 +101,7 @@ class OnnxNetwork:
         Raises:
             OutputError: ONNX Runtime cannot run inputs of these shapes.
         """
-        arrays = {}
-        for name in self.input_names:
-            array = inputs[name].detach().cpu().numpy()
-            if array.ndim == 2 and self._ranks[name] == 3:
-                # scalars of the row, in a file for readers that know only lists
-                array = array[:, :, None]
-            arrays[name] = array
+        arrays = self._arrays(inputs)
         names = self.output_names
         try:
             results = self.session.run(names, arrays)
@@ -124,6 +123,37 @@ class OnnxNetwork:
             return Activated(value, None, derived)
         spread, derived_spread = self._split(self._join(spreads))
         return Activated(value, spread, derived, derived_spread)
+
+    def _arrays(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+        """What the graph is fed with, by name."""
+        arrays = {}
+        for name in self.input_names:
+            array = inputs[name].detach().cpu().numpy()
+            if array.ndim == 2 and self._ranks[name] == 3:
+                # scalars of the row, in a file for readers that know only lists
+                array = array[:, :, None]
+            arrays[name] = array
+        return arrays
+
+    def single_row_seconds(self, inputs: Mapping[str, Tensor]) -> float | None:
+        """The time for a row alone in one thread: the median over the first rows of a batch.
+
+        Inputs by group are (N, C, P) or (N, C); a row keeps the padding of the batch. None of a
+        graph that takes a fixed number of rows.
+        """
+        if any(isinstance(item.shape[0], int) for item in self.session.get_inputs()):
+            return None
+        arrays = self._arrays(inputs)
+        rows = len(next(iter(arrays.values())))
+        session = open_session(self.path, threads=1)
+        taken = []
+        # the first call chooses kernels and allocates memory, and does not count
+        for number in [0, *range(min(rows, TIMED_ROWS))]:
+            row = {name: array[number : number + 1] for name, array in arrays.items()}
+            start = time.perf_counter()
+            session.run(self.output_names, row)
+            taken.append(time.perf_counter() - start)
+        return statistics.median(taken[1:])
 
     @property
     def has_spread(self) -> bool:

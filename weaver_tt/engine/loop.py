@@ -45,6 +45,12 @@ class Predictor(Runnable, Protocol):
     def eval(self) -> Any:
         """Evaluation mode."""
 
+    def single_row_seconds(self, inputs: Mapping[str, Tensor]) -> float | None:
+        """The time for a row alone, of the first rows of a batch; None where it is not asked for.
+
+        A trigger has one row at a time, and runs exported networks.
+        """
+
 
 class Updater(Protocol):
     """What trains: it is given the losses (M,) of a batch and changes the network."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -290,6 +291,42 @@ def points_in_bins(edges: Array, points: Mapping[str, Points], labels: tuple[str
         low = max(0.0, lowest)  # areas and rejections are never negative
         axes.set_ylim(low, high + 0.2 * (high - low))  # room for the legend
         axes.legend(frameon=False, loc="upper left", ncols=2)
+    return figure
+
+
+def rejection_of_sizes(points: Mapping[str, tuple[int, int, float, float]], label: str) -> Figure:
+    """Rejections against numbers of parameters, with lines of one ratio of both.
+
+    By model its number, which chooses the colour, its parameters, rejection and error.
+    """
+    sizes = np.array([size for _, size, _, _ in points.values()], dtype=float)
+    values = np.array([value for _, _, value, _ in points.values()])
+    x_range = (sizes.min() / 3, sizes.max() * 3)
+    # room for the legend
+    y_range = (values.min() / 3, values.max() * 6)
+    with style():
+        figure, axes = make_axes("trainable parameters", label)
+        first = math.floor(math.log10(y_range[0] / x_range[1]))
+        last = math.ceil(math.log10(y_range[1] / x_range[0]))
+        for exponent in range(first, last + 1):
+            ant = 10.0**exponent
+            axes.plot(x_range, [ant * x for x in x_range], "--", color="0.75", linewidth=0.8)
+            # where the line meets the left or the lower border
+            corner = max(x_range[0], y_range[0] / ant)
+            if corner < x_range[1] and ant * corner < y_range[1]:
+                axes.annotate(
+                    f"ant = {ant:g}",
+                    (corner, ant * corner),
+                    (3, 3),
+                    textcoords="offset points",
+                    fontsize=9,
+                    color="0.5",
+                )
+        for name, (number, size, value, error) in points.items():
+            color = line_color(number)
+            axes.errorbar(size, value, error, fmt="o", markersize=6, color=color, label=name)
+        axes.set(xscale="log", yscale="log", xlim=x_range, ylim=y_range)
+        axes.legend(frameon=False, loc="upper left", ncols=1 if len(points) < 4 else 2)
     return figure
 
 

@@ -159,6 +159,9 @@ class Ensemble:
         """Whether there are several members, between which there is a spread."""
         return len(self.members) > 1
 
+    def single_row_seconds(self, inputs: Mapping[str, Tensor]) -> None:
+        """Nothing: what takes one row at a time runs exported networks."""
+
     @property
     def input_names(self) -> list[str]:
         """The input groups that the members take."""

@@ -6,11 +6,12 @@ A text beside the rows, by which a report knows what to make of them.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import Any
 
+from weaver_tt.errors import DataError
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.writers import read_notes
 from weaver_tt.system.file_shapes import TEXT, AnyOf, ListOf, NamesTo, Value
@@ -21,12 +22,16 @@ from weaver_tt.tasks.base import Task
 ABOUT = "weaver_tt_about"
 
 _NUMBER_OR_NONE = AnyOf((Value((NoneType,)), Value((int, float), least=0)))
+# what is measured anew in each prediction
+_TIMES = ("seconds_per_row", "single_row_seconds")
 _COST = {
     "parameters": _NUMBER_OR_NONE,
     "flops_per_row": _NUMBER_OR_NONE,
     "training_step_seconds": _NUMBER_OR_NONE,
     "training_step_rows": _NUMBER_OR_NONE,
     "seconds_per_row": _NUMBER_OR_NONE,
+    # not in files of earlier versions
+    "single_row_seconds?": _NUMBER_OR_NONE,
 }
 _ABOUT = {
     "task": TEXT,
@@ -45,7 +50,8 @@ class NetworkCost:
     ``parameters`` are the trainable ones. ``flops_per_row``: of one forward pass, the mean over
     rows of the data. A step of the training, without the time to wait for its data, was on
     ``training_step_rows`` rows in the mean. ``seconds_per_row``: of the forward pass, in the
-    prediction.
+    prediction. ``single_row_seconds``: of a row alone in ONNX Runtime, in one thread, as a trigger
+    has it; only of predictions with an exported network.
     """
 
     parameters: int | None = None
@@ -53,6 +59,10 @@ class NetworkCost:
     training_step_seconds: float | None = None
     training_step_rows: float | None = None
     seconds_per_row: float | None = None
+    single_row_seconds: float | None = None
+
+
+NO_COST = NetworkCost()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +79,7 @@ class AboutPrediction:
     classes: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     report: Mapping[str, str] = field(default_factory=dict)
-    network: NetworkCost = NetworkCost()
+    network: NetworkCost = NO_COST
 
     def as_text(self) -> str:
         """What stands in the file."""
@@ -110,6 +120,66 @@ def read_about(path: str, treename: str | None = None) -> AboutPrediction | None
         report=found["report"],
         network=_read_cost(found["network"]),
     )
+
+
+def read_abouts(paths: Sequence[str], treename: str | None = None) -> AboutPrediction | None:
+    """What the prediction files of one network say together; None where all say nothing.
+
+    A cost that several of them know is that of the first, of times the mean.
+
+    Raises:
+        DataError: a file cannot be read, or is the prediction of another network.
+    """
+    known = {}
+    for path in paths:
+        about = read_about(path, treename)
+        if about is not None:
+            known[path] = about
+    if not known:
+        return None
+    first_path, first = next(iter(known.items()))
+    for path, about in known.items():
+        _check_same_network(path, about, first_path, first)
+    return replace(first, network=_joined_cost([about.network for about in known.values()]))
+
+
+def _check_same_network(
+    path: str, about: AboutPrediction, first_path: str, first: AboutPrediction
+) -> None:
+    """Raise DataError where two files of one model say different things of their network."""
+    differences = []
+    for name in ("task", "outputs", "classes", "targets", "report"):
+        if getattr(about, name) != getattr(first, name):
+            differences.append((name, getattr(about, name), getattr(first, name)))
+    sizes = (about.network.parameters, first.network.parameters)
+    if None not in sizes and sizes[0] != sizes[1]:
+        differences.append(("parameters", *sizes))
+    for name, here, there in differences:
+        raise DataError(
+            f"{path}: its {name}: {_shown(here)}; {first_path}: {_shown(there)}: the files of one "
+            "model are predictions of one network; give each network an argument of its own"
+        )
+
+
+def _shown(value: Any) -> str:
+    """What a file says, for a message."""
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def _joined_cost(costs: Sequence[NetworkCost]) -> NetworkCost:
+    """One cost of several files: the first that is known, of times the mean of those."""
+    found: dict[str, Any] = {}
+    for item in dataclasses.fields(NetworkCost):
+        values = [getattr(cost, item.name) for cost in costs]
+        known = [value for value in values if value is not None]
+        if not known:
+            continue
+        found[item.name] = sum(known) / len(known) if item.name in _TIMES else known[0]
+    return NetworkCost(**found)
 
 
 def parse_cost(text: str, where: str) -> NetworkCost:

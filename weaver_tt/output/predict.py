@@ -33,7 +33,7 @@ from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.formats.writers import Columns, Writer, open_writer, read_written
 from weaver_tt.log import format_metrics, log
 from weaver_tt.network.outputs import Output
-from weaver_tt.output.about import ABOUT, NetworkCost, about_prediction
+from weaver_tt.output.about import ABOUT, NO_COST, NetworkCost, about_prediction
 from weaver_tt.output.results import write_results
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
@@ -52,7 +52,6 @@ WITHOUT_OUTPUT_NOTE = "weaver_tt_without_output"
 BEGINS_ANEW = "the running prediction begins anew"
 
 Part = tuple[Predictor, Mapping[str, Loader]]  # a network and the rows that it predicts
-NO_COST = NetworkCost()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +75,7 @@ class _Timed:
 
     def __init__(self, network: Predictor, device: torch.device) -> None:
         self.activated = network.activated
+        self.single_row_seconds: float | None = None
         self._network = network
         self._device = device
         self._taken: list[tuple[float, int]] = []  # seconds and rows of each batch
@@ -88,7 +88,10 @@ class _Timed:
             # the outputs are copied next, so that nothing is lost by waiting for them here
             torch.cuda.synchronize(self._device)
         rows = len(next(iter(inputs.values())))
-        self._taken.append((time.perf_counter() - start, rows))
+        taken = time.perf_counter() - start
+        if not self._taken:
+            self.single_row_seconds = self._network.single_row_seconds(inputs)
+        self._taken.append((taken, rows))
         return output
 
     @property
@@ -194,7 +197,11 @@ def predict_group(
             batches, write = _in_input_order(loader, write_columns)
             watched = doctor.watch(batches, loader)
             metrics = run_epoch(timed, task, watched, write=write, meters=meters, device=device)
-            cost = replace(cost, seconds_per_row=timed.seconds_per_row)
+            cost = replace(
+                cost,
+                seconds_per_row=timed.seconds_per_row,
+                single_row_seconds=timed.single_row_seconds,
+            )
             accounting.add(total_accounting(loader))
             for name in left_out:
                 left_out[name] += metrics.get(name, 0.0)

@@ -21,6 +21,8 @@ from weaver_tt.metrics.base import Scored
 from weaver_tt.metrics.classification import ClassificationMeter
 from weaver_tt.metrics.classifier_summary import OPERATING_POINTS, ClassifierSummary
 from weaver_tt.metrics.direction import metric_direction
+from weaver_tt.output.about import NO_COST, NetworkCost, read_abouts
+from weaver_tt.report.cost import ANT_EFFICIENCY, ant_factor, cost_content
 from weaver_tt.report.scores import Floats, ModelFiles, ScoredRows, stream_scores
 
 # Bins of the scores are as fine as memory allows (see ClassificationMeter), so that ties do not
@@ -101,8 +103,16 @@ def _first_values(source: ModelFiles, classes: Sequence[str]) -> Floats:
 class EvaluatedModel:
     """The sums over all rows of one model, and over those in each bin of ``binning``."""
 
-    def __init__(self, source: ModelFiles, classes: list[str], binning: ColumnBins | None) -> None:
+    def __init__(
+        self,
+        source: ModelFiles,
+        classes: list[str],
+        binning: ColumnBins | None,
+        cost: NetworkCost = NO_COST,
+    ) -> None:
+        """``cost``: of its network, as far as its files know it."""
         self.source = source
+        self.cost = cost
         self.classes = classes
         self.binning = binning
         self.rows = 0
@@ -172,11 +182,16 @@ class EvaluatedModel:
 
     def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` says about the model."""
+        summary = self.summary.details()
+        rejections = summary["rejection"][str(ANT_EFFICIENCY)]["one_vs_rest"]
+        ant = {name: ant_factor(rejections[name], self.cost.parameters) for name in self.classes}
         details = {
             "files": list(self.source.paths),
             "rows": self.rows,
             **self.left_out,
-            **self.summary.details(),
+            **cost_content(self.cost),
+            **summary,
+            "ant": ant,
         }
         if self.binning is not None:
             details["bins"] = {
@@ -212,10 +227,12 @@ def evaluate_model(
     """Read all files of a model.
 
     Raises:
-        DataError: a column is missing, scores are not probabilities, or fewer than two classes
-            have rows.
+        DataError: a column is missing, scores are not probabilities, fewer than two classes have
+            rows, or the files are of several networks.
     """
-    model = EvaluatedModel(source, classes, binning)
+    about = read_abouts(source.paths, source.treename)
+    cost = NO_COST if about is None else about.network
+    model = EvaluatedModel(source, classes, binning, cost)
     for chunk in stream_scores(source, classes):
         model.add(chunk)
     model.check()

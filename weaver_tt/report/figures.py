@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from torch import Tensor
 from weaver_tt.figures import classification as figures
 from weaver_tt.figures.base import save_figure
 from weaver_tt.metrics.classifier_summary import ClassifierSummary
+from weaver_tt.report.cost import ANT_EFFICIENCY
 from weaver_tt.report.evaluation import ColumnBins, EvaluatedModel
 from weaver_tt.report.sculpting import EFFICIENCIES, Sculpting
 
@@ -90,6 +92,7 @@ def _figures(
         if binning is not None:
             yield _areas_in_bins(models, binning, signal)
             yield _rejections_in_bins(models, binning, signal)
+        yield from figures_of_sizes(models, signal)
     summaries = {model.name: model.summary for model in models}
     yield (
         "calibration",
@@ -112,6 +115,28 @@ def _roc(models: Sequence[EvaluatedModel], signal: str) -> tuple[str, str, Figur
         "Bands are statistical errors of one standard deviation."
     )
     return f"roc_{signal}", caption, figures.draw_rejections(curves, reference)
+
+
+def figures_of_sizes(
+    models: Sequence[EvaluatedModel], signal: str
+) -> Iterator[tuple[str, str, Figure]]:
+    """Rejection against the number of parameters; nothing where no model has both."""
+    k = models[0].classes.index(signal)
+    points = {}
+    for number, model in enumerate(models):
+        values, errors = model.summary.against_rest.rejection(torch.tensor([ANT_EFFICIENCY]))
+        value = float(values[k, 0])
+        if model.cost.parameters and math.isfinite(value):
+            # the number chooses the colour that the model has in other figures
+            points[model.name] = (number, model.cost.parameters, value, float(errors[k, 0]))
+    if not points:
+        return
+    caption = (
+        f"Rejection against size: {_against(models[0].classes, signal)}. On a dashed line the ant "
+        "factor is the same."
+    )
+    label = rf"background rejection at $\varepsilon_S$ = {100 * ANT_EFFICIENCY:.0f} %"
+    yield f"size_{signal}", caption, figures.rejection_of_sizes(points, label)
 
 
 def _figures_of_model(name: str, summary: ClassifierSummary) -> Iterator[tuple[str, str, Figure]]:

@@ -14,6 +14,7 @@ from typing import Any
 from weaver_tt import __version__
 from weaver_tt.metrics.classifier_summary import OPERATING_POINTS
 from weaver_tt.metrics.direction import Direction, metric_direction
+from weaver_tt.report.cost import ABOUT_COST, ANT_EFFICIENCY, cost_columns
 from weaver_tt.report.figures import Picture
 
 Numbers = Mapping[str, Mapping[str, Any]]  # metric -> value, error, at_least
@@ -71,6 +72,10 @@ ABOUT_SCULPTING = (
     "selections of as many background rows have in the mean is given beside it; the excess over "
     "that is what the tagger does."
 )
+ABOUT_ANT = (
+    f"The ant factor is the rejection at {100 * ANT_EFFICIENCY:.0f} % signal efficiency divided by "
+    "the number of parameters. A file says nothing of its network where there is a dash."
+)
 REASONS = {
     "rows_with_nan_scores": "rows have a score that is not a number",
     "rows_without_class": "rows are of no class or of several",
@@ -106,6 +111,9 @@ def report_page(
         parts.append(f"<h2>Differences to {escape(content['reference'])}</h2>")
         parts.append(_differences(content["differences"]))
         parts.append(f"<p>{ABOUT_DIFFERENCES}</p>")
+    parts.append("<h2>Size and speed</h2>")
+    parts.append(_costs(models, content["signals"]))
+    parts.append(f"<p>{ABOUT_COST} {ABOUT_ANT}</p>")
     parts.append("<h2>Pairs of classes</h2>")
     for name, model in models.items():
         parts.append(_pairs(name, model, classes))
@@ -215,6 +223,20 @@ def _differences(differences: Mapping[str, Numbers]) -> str:
             row.append(cell)
         rows.append(row)
     return html_table(["", *map(escape, differences)], rows)
+
+
+def _costs(models: Mapping[str, Any], signals: Sequence[str]) -> str:
+    """What each network (rows) costs, and what it achieves for that."""
+    columns = cost_columns(list(models.values()))
+    for signal in signals:
+        numbers = [model["ant"][signal] for model in models.values()]
+        values = [number["value"] for number in numbers]
+        texts = [plus_minus(number) for number in numbers]
+        columns.append((f"ant of {escape(signal)}", mark_best(values, texts, Direction.MAX)))
+    rows = []
+    for place, name in enumerate(models):
+        rows.append([escape(name), *(cells[place] for _, cells in columns)])
+    return html_table(["", *(title for title, _ in columns)], rows)
 
 
 def _pairs(name: str, model: Mapping[str, Any], classes: Sequence[str]) -> str:

@@ -39,7 +39,8 @@ from weaver_tt.metrics.bootstrap_quantiles import (
     SampledDistribution,
     bootstrap_error,
 )
-from weaver_tt.output.about import NetworkCost
+from weaver_tt.output.about import NO_COST
+from weaver_tt.report.cost import cost_content
 
 ABOUT = "about"
 Content = dict[str, Any]
@@ -101,7 +102,8 @@ def _model_content(judgement: Judgement, model: JudgedModel) -> Content:
     content: Content = {}
     if model.source is not None:
         content["files"] = list(model.source.paths)
-        content |= _cost_content(model)
+        about = model.source.about
+        content |= cost_content(NO_COST if about is None else about.network)
     elif model is judgement.standard and judgement.correction is not None:
         content["parameters"] = judgement.correction.parameters
     if judgement.has_raw_pt:
@@ -121,23 +123,6 @@ def _model_content(judgement: Judgement, model: JudgedModel) -> Content:
     if model in judgement.models and model is not first:
         content[f"minus_{first.name}"] = _difference_content(judgement, model, first)
     return content
-
-
-def _cost_content(model: JudgedModel) -> Content:
-    """What the network costs, of what its files know; times in milliseconds."""
-    about = None if model.source is None else model.source.about
-    cost = NetworkCost() if about is None else about.network
-    return {
-        "parameters": cost.parameters,
-        "flops_per_row": cost.flops_per_row,
-        "training_step_ms": _milliseconds(cost.training_step_seconds),
-        "training_step_rows": cost.training_step_rows,
-        "row_ms": _milliseconds(cost.seconds_per_row),
-    }
-
-
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else 1000 * seconds
 
 
 def _interval_content(

@@ -23,6 +23,7 @@ from weaver_tt.applications.jet_energy.judging.responses import (
     SAMPLES,
 )
 from weaver_tt.metrics.direction import Direction
+from weaver_tt.report.cost import ABOUT_COST, cost_columns
 from weaver_tt.report.figures import Picture
 from weaver_tt.report.page import PAGE, STYLE, gallery, html_table, mark_best, plus_minus
 
@@ -49,8 +50,7 @@ WITHOUT_STANDARD = (
 ABOUT_LOSS = (
     "Test loss: Eq. 6.8 over all jets of the files, the mean of |y − prediction| where |y| &lt; 1 "
     "and 0 elsewhere, y = log(true pT / measured pT); for the standard correction and the measured "
-    "pT alike. A training step is on the stated number of rows, without the time to wait for them; "
-    "a row is a forward pass in the prediction. Both are of the machine that they ran on."
+    f"pT alike. {ABOUT_COST}"
 )
 ABOUT_CLOSURE = (
     f"Bins of measured pT and abs(eta) with more than {CLOSURE_JETS} jets in which the median "
@@ -129,20 +129,7 @@ def _table(models: Content, columns: Sequence[tuple[str, list[str]]]) -> str:
 def _models(models: Content) -> list[str]:
     """Table 7.1."""
     contents = list(models.values())
-    plain = {
-        "parameters": ("parameters", ",.0f"),
-        "FLOPs of a row": ("flops_per_row", ",.0f"),
-        "training step [ms]": ("training_step_ms", ".3g"),
-        "rows of a step": ("training_step_rows", ",.0f"),
-        "a row [ms]": ("row_ms", ".3g"),
-    }
-    columns = []
-    for title, (name, form) in plain.items():
-        cells = []
-        for content in contents:
-            value = content.get(name)
-            cells.append("–" if value is None else format(value, form))
-        columns.append((title, cells))
+    columns = cost_columns(contents)
     columns.append(("test loss", _column(contents, "test_loss", Direction.MIN)))
     first, differences = _differences_to_first(models)
     if differences:

@@ -1,0 +1,70 @@
+"""What networks cost, beside what they achieve: parameters, FLOPs, times, and the ant factor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from weaver_tt.output.about import NetworkCost
+
+ANT_EFFICIENCY = 0.3  # of the signal, at which the ant factor takes the rejection
+
+# title of a column, the name of its number, and how it is shown
+_COLUMNS = (
+    ("parameters", "parameters", ",.0f"),
+    ("FLOPs of a row", "flops_per_row", ",.0f"),
+    ("training step [ms]", "training_step_ms", ".3g"),
+    ("rows of a step", "training_step_rows", ",.0f"),
+    ("a row [ms]", "row_ms", ".3g"),
+    ("a row alone, ONNX Runtime [ms]", "single_row_ms", ".3g"),
+)
+ABOUT_COST = (
+    "A training step is on the stated number of rows, without the time to wait for them; a row is "
+    "a forward pass in the prediction. A row alone is given to ONNX Runtime in one thread, as in a "
+    "trigger, where a prediction is made with an exported network. Times are of the machine that "
+    "they were measured on."
+)
+
+
+def cost_content(cost: NetworkCost) -> dict[str, float | None]:
+    """What ``metrics.json`` says of a cost; times in milliseconds, None where it is not known."""
+    return {
+        "parameters": cost.parameters,
+        "flops_per_row": cost.flops_per_row,
+        "training_step_ms": _milliseconds(cost.training_step_seconds),
+        "training_step_rows": cost.training_step_rows,
+        "row_ms": _milliseconds(cost.seconds_per_row),
+        "single_row_ms": _milliseconds(cost.single_row_seconds),
+    }
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else 1000 * seconds
+
+
+def cost_columns(contents: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Titles and cells of a table of costs, a cell for each model; a dash for what is not known."""
+    columns = []
+    for title, name, form in _COLUMNS:
+        cells = []
+        for content in contents:
+            value = content.get(name)
+            cells.append("–" if value is None else format(value, form))
+        columns.append((title, cells))
+    return columns
+
+
+def ant_factor(rejection: Mapping[str, Any], parameters: float | None) -> dict[str, float | None]:
+    """A rejection (``value``, ``error``, perhaps ``at_least``) divided by a number of parameters.
+
+    None where one of the two is not known.
+
+    Source: Murnane, Thais and Wong, "A Comprehensive Comparison of GNN Architectures for Jet
+    Tagging" (poster), ant = accuracy / model size.
+    """
+    if not parameters:
+        return dict.fromkeys(("value", "error"))
+    found = {}
+    for name, number in rejection.items():
+        found[name] = None if number is None else number / parameters
+    return found
