@@ -70,7 +70,7 @@ def run_in_graph(
 
 def _value_info(name: str, dtype: Any) -> Any:
     kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    return onnx.helper.make_tensor_value_info(name, kind, ["N"])
+    return onnx.helper.make_tensor_value_info(name, kind, [None])
 
 
 def last_places(found: Any, expected: Any, scale: Any = 0.0) -> float:

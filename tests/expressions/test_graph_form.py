@@ -57,6 +57,8 @@ CHOSEN = {
     [
         "x[x > 0]",
         "2 * x[(x > 0) & (k >= 0)] + m",
+        "x / m[:, np.newaxis]",
+        "np.where(k > 0, x, 1) - abs(m[:, None])",
         "ak.sum(k[k > 0], axis=1)",
         "x[k]",
         "x[k[k > 0]]",

@@ -29,7 +29,7 @@ from weaver_tt.deploy.sample import random_sample
 from weaver_tt.deploy.session import open_session
 from weaver_tt.errors import ConfigError, OutputError, WeaverError, nearest
 from weaver_tt.expressions.evaluate import evaluate
-from weaver_tt.expressions.graph_form import compute_in_graph
+from weaver_tt.expressions.graph_form import GraphMomenta, compute_in_graph
 from weaver_tt.expressions.graph_functions import choose, form_of, objects_that_pass
 from weaver_tt.expressions.graph_values import (
     BOOL,
@@ -262,7 +262,7 @@ class _Front:
         self._types = types
         self._collections = collections
         self._raw: dict[str, GraphValue] = {}
-        self._selected: dict[str, GraphValue] = {}
+        self._selected: dict[str, GraphValue | GraphMomenta] = {}
         self._examples: dict[str, Any] = {}
         self._users: dict[str, str] = {}  # collection -> the first group that has its objects
 
@@ -321,7 +321,7 @@ class _Front:
 
     # --- columns
 
-    def column(self, name: str) -> GraphValue:
+    def column(self, name: str) -> GraphValue | GraphMomenta:
         """A column after object selections, or a new variable.
 
         Raises:
@@ -332,13 +332,14 @@ class _Front:
                 continue
             if part in self.config.new_variables:
                 where = f"{self.config.source}: new_variables.{part}"
-                value = self.expression(part, self._selected, where)
+                self._selected[part] = self.expression(part, self._selected, where)
             else:
-                value = self.filtered(part)
-            self._selected[part] = value
+                self._selected[part] = self.filtered(part)
         return self._selected[name]
 
-    def expression(self, name: str, columns: dict[str, GraphValue], where: str) -> GraphValue:
+    def expression(
+        self, name: str, columns: dict[str, GraphValue | GraphMomenta], where: str
+    ) -> GraphValue | GraphMomenta:
         """A new variable of ``columns``."""
         expression = self.config.new_variables[name]
         value = compute_in_graph(expression, self.graph, columns, self._examples, where)
@@ -362,7 +363,7 @@ class _Front:
 
     def mask(self, chosen: ObjectSelection) -> GraphValue:
         """Which objects of a collection pass, (M,) of bool."""
-        scratch: dict[str, GraphValue] = {}
+        scratch: dict[str, GraphValue | GraphMomenta] = {}
         for name in dependency_order(self.config, chosen.expression.names):
             if name in self.config.new_variables:
                 where = f"{self.config.source}: new_variables.{name}"
@@ -371,7 +372,7 @@ class _Front:
                 scratch[name] = self.raw(name)
         where = f"{self.config.source}: object_selection.{chosen.group}"
         value = compute_in_graph(chosen.expression, self.graph, scratch, self._examples, where)
-        if value.objects is None:
+        if isinstance(value, GraphMomenta) or value.objects is None:
             raise ConfigError(f"{where}: tells nothing of single objects")
         return value.astype(BOOL)
 
@@ -466,6 +467,11 @@ class _Front:
                     "statistics are missing"
                 )
             value = self.column(variable.name)
+            if isinstance(value, GraphMomenta):
+                raise ConfigError(
+                    f"{self.config.source}: inputs.{group.name}: {variable.name!r} has "
+                    f"four-momenta; their coordinates are numbers, such as {variable.name}.px"
+                )
             if (value.objects is None) != (group.length is None):
                 found = "one value a row" if value.objects is None else "lists"
                 raise ConfigError(

@@ -25,7 +25,7 @@ from weaver_tt.expressions.evaluate import Expression, Table, evaluate_nodes
 from weaver_tt.expressions.grammar import with_caret
 from weaver_tt.expressions.graph_functions import REASONS, at_places, chosen, first_or, form_of
 from weaver_tt.expressions.graph_values import BOOL, Graph, GraphValue, NoFormError
-from weaver_tt.expressions.momentum import coordinate
+from weaver_tt.expressions.momentum import coordinate, is_momentum
 from weaver_tt.expressions.operators import BINARY, COMPARISON, UNARY
 from weaver_tt.expressions.registry import (
     ATTRIBUTES,
@@ -72,11 +72,11 @@ class GraphMomenta:
 def compute_in_graph(
     expression: Expression,
     graph: Graph,
-    columns: Mapping[str, GraphValue],
+    columns: Mapping[str, GraphValue | GraphMomenta],
     examples: Table,
     where: str,
-) -> GraphValue:
-    """An expression of ``columns`` as a value of the graph.
+) -> GraphValue | GraphMomenta:
+    """An expression of ``columns`` as a value of the graph, or as four-momenta.
 
     ``examples`` are columns of the same types, with a few rows; ``where``: file and key, for
     messages.
@@ -95,7 +95,7 @@ def compute_in_graph(
         # examples may not pass the checks of a function that a graph does not have anyway
         _GraphEvaluation(expression, graph, columns, {}, where).refuse_helpers(tree)
         raise ConfigError(f"{where}: {error}") from error
-    return _GraphEvaluation(expression, graph, columns, found, where).column(tree)
+    return _GraphEvaluation(expression, graph, columns, found, where).result(tree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class _GraphEvaluation:
 
     expression: Expression
     graph: Graph
-    columns: Mapping[str, GraphValue]
+    columns: Mapping[str, GraphValue | GraphMomenta]
     found: Mapping[ast.expr, Any]
     where: str
 
@@ -126,10 +126,10 @@ class _GraphEvaluation:
                 if reason is not None:
                     raise self.refusal(node, f"{name} cannot be computed in a graph: {reason}")
 
-    def column(self, node: ast.expr) -> GraphValue:
-        """A node that must be a column of numbers."""
+    def result(self, node: ast.expr) -> GraphValue | GraphMomenta:
+        """A node that must be a column of numbers, or of four-momenta, which others ask more of."""
         value = self.value(node)
-        if isinstance(value, GraphValue):
+        if isinstance(value, GraphValue | GraphMomenta):
             return value
         if _is_number(value):
             return self.graph.constant(value, np.asarray(value).dtype)
@@ -144,8 +144,10 @@ class _GraphEvaluation:
             return self.found[node]
         match node:
             case ast.Name(id=name):
+                if is_momentum(self.found[node]):
+                    return self.columns[name]
                 dtype = self.dtypes(node)[0]
-                return self.graph.cast(self.columns[name], dtype)
+                return self.graph.lift(self.columns[name], dtype)
             case ast.List(elts=elements) | ast.Tuple(elts=elements):
                 return [self.value(element) for element in elements]
             case ast.BinOp(left=left, op=op, right=right):
@@ -168,7 +170,7 @@ class _GraphEvaluation:
         raise self.refusal(node, f"{ast.unparse(node)} cannot be computed in a graph")
 
     def subscript(self, node: ast.Subscript) -> Any:
-        """One of several results, objects that pass, or objects at given places.
+        """One of several results, objects that pass, objects at given places, or ``x[:, None]``.
 
         Raises:
             ConfigError: it is something else.
@@ -176,6 +178,9 @@ class _GraphEvaluation:
         values = self.value(node.value)
         if isinstance(values, tuple) and isinstance(self.found.get(node.slice), int):
             return values[self.found[node.slice]]
+        if isinstance(values, GraphValue) and not values.objects and _is_new_axis(node.slice):
+            # a value of a row meets each of its objects as it is
+            return values
         found = self.found.get(node.slice)
         if isinstance(values, GraphValue) and values.objects and isinstance(found, JaggedColumn):
             index = self.value(node.slice)
@@ -315,14 +320,26 @@ class _GraphEvaluation:
         """The type of numbers of rows or objects."""
         if isinstance(found, JaggedColumn):
             return found.content.dtype
-        if isinstance(found, np.ndarray) and found.ndim == 1:
+        if isinstance(found, np.ndarray) and (found.ndim == 1 or found.shape[1:] == (1,)):
             return found.dtype
+        if isinstance(found, ak.Array) and found.ndim == 2:
+            # rows with a new axis and objects meet in awkward
+            return ak.to_numpy(ak.flatten(found)).dtype
         kind = found.type if isinstance(found, ak.Array) else type(found).__name__
         raise self.refusal(node, f"{ast.unparse(node)} has values of the type {kind}")
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number | np.bool_)
+
+
+def _is_new_axis(place: ast.expr) -> bool:
+    """Whether ``place`` is that of ``x[:, np.newaxis]`` or ``x[:, None]``."""
+    match place:
+        case ast.Tuple(elts=[ast.Slice(lower=None, upper=None, step=None), last]):
+            is_none = isinstance(last, ast.Constant) and last.value is None
+            return is_none or (isinstance(last, ast.Attribute) and last.attr == "newaxis")
+    return False
 
 
 def _sum_of_momenta(left: Any, right: Any) -> GraphMomenta:
