@@ -269,6 +269,19 @@ def test_candidates_of_the_first_jet_are_found_by_their_places_and_ordered(tmp_p
     check_tensors(config, columns, tmp_path)
 
 
+def test_lund_trees_are_checked_inside_as_they_are_where_files_are_read(tmp_path):
+    config = replace(load_config(str(EXAMPLES / "lund.yaml")), observers=())
+    columns = random_columns(leaves(config), (), seed=2)
+    random = np.random.default_rng(7)
+    places = ak.local_index(columns["lund_parent"])
+    shares = random.uniform(size=ak.sum(ak.num(places)))
+    # any node before it, and none for the first
+    before = np.floor(shares * ak.to_numpy(ak.flatten(places)))
+    mothers = np.where(ak.to_numpy(ak.flatten(places)) == 0, -1, before)
+    columns["lund_parent"] = ak.unflatten(mothers.astype(np.int32), ak.num(places))
+    check_tensors(config, columns, tmp_path)
+
+
 class Scores(torch.nn.Module):
     """Means over all slots, and the jet, to classes: padding counts, so that their number does."""
 

@@ -136,9 +136,29 @@ def test_functions_of_the_users_own_are_refused(tmp_path):
         compute_in_graph(expression, graph, columns, TABLE, "test")
 
 
-def test_a_helper_that_checks_values_is_refused_with_what_takes_its_place():
-    # the columns that types are tried on are no tree
-    with pytest.raises(
-        ConfigError, match=r"_tree_mask cannot .*write ak.ones_like\(x\)[^\n]*\n.*\n +\^"
-    ):
-        run_in_graph("1 * _tree_mask(k)", TABLE)
+TREES = {"k": ak.Array([[-1, 0, 0, 2], [], [-1]]), "m": np.array([2.0, 3.0, -1.0], np.float32)}
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "int32"])
+def test_a_mask_of_trees_is_that_of_the_first_evaluation(kind):
+    trees = {**TREES, "k": ak.values_astype(TREES["k"], kind)}
+    # types are tried on columns that are no tree
+    examples = {"k": ak.values_astype(ak.Array([[0, 0, 0], [0]]), kind)}
+    expected = evaluate(parse_expression("2 * _tree_mask(k)", "test"), trees)
+    found = run_in_graph("2 * _tree_mask(k)", trees, examples)
+    assert ak.Array(found).type == ak.Array(expected).type
+    assert found.tolist() == expected.tolist() == [[2, 2, 2, 2], [], [2]]
+
+
+@pytest.mark.parametrize("mothers", [[-1, 1], [0], [-1, -2], [-1, 0, 0.5], [-1, np.nan]])
+def test_a_graph_fails_where_the_first_evaluation_finds_that_a_mother_comes_late(mothers):
+    no_trees = {"k": ak.Array([[-1.0, 0.0], mothers, []])}
+    with pytest.raises(DataError, match="the mother of node"):
+        evaluate(parse_expression("_tree_mask(k)", "test"), no_trees)
+    with pytest.raises(Exception, match="a mother is none of the nodes before it"):
+        run_in_graph("_tree_mask(k)", no_trees)
+
+
+def test_a_graph_has_trees_of_lists_alone():
+    with pytest.raises(ConfigError, match=r"_tree_mask cannot .*\n.*\n +\^"):
+        run_in_graph("1 * _tree_mask(m)", TREES)

@@ -16,10 +16,11 @@ from weaver_tt.config.load import from_mapping, load_config
 from weaver_tt.deploy.export import export_onnx
 from weaver_tt.deploy.preprocess import make_preprocess
 from weaver_tt.deploy.sample import random_sample
-from weaver_tt.errors import ConfigError, DataError
+from weaver_tt.errors import ConfigError, DataError, TrainingError
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import Network
 from weaver_tt.network.summary import network_summary
+from weaver_tt.network.weights import load_partial_weights, load_weights
 from weaver_tt.nn.models.lund_net import LundNet
 from weaver_tt.nn.objects import lund_tree
 from weaver_tt.nn.objects.sharing import sharing
@@ -333,3 +334,28 @@ def test_without_data_operations_are_counted_and_an_export_is_compared_on_random
     assert (parent < np.arange(LENGTH)).all()
     assert len(np.unique(parent)) > 4
     assert export_onnx([network], make_task(CONFIG), CONFIG, tmp_path / "model.onnx") <= 1e-5
+
+
+def test_weights_of_lundnet_3_in_lundnet_5_name_the_keys_that_differ(tmp_path, caplog):
+    three = from_mapping(mapping("lund_lnz", "lund_lndelta", "lund_lnkt"), source="jets.yaml")
+    # of another size than the variables, so that the first convolution has a shortcut of its own
+    sizes = {"conv_params": ((6, 7),), "fc_params": ((6, 0.0),)}
+    path = tmp_path / "three.pt"
+    torch.save(build(sizes, config=three).unwrapped.state_dict(), path)
+    # four of the batch norm of the inputs, three matrices of the first convolution
+    differing = [
+        "bn_fts.weight is (5,) in the network, (3,) in the file",
+        "bn_fts.running_var is (5,) in the network, (3,) in the file",
+        "edge_convs.0.theta.weight is (6, 5) in the network, (6, 3) in the file",
+        "edge_convs.0.phi.weight is (6, 5) in the network, (6, 3) in the file",
+        "edge_convs.0.sc.weight is (7, 5) in the network, (7, 3) in the file",
+    ]
+    # training begins with those that fit
+    load_partial_weights(build(sizes), str(path))
+    # a prediction wants all
+    with pytest.raises(TrainingError) as refused:
+        load_weights(build(sizes), path)
+    for text in (caplog.text, str(refused.value)):
+        assert "of another shape (7)" in text
+        for key in differing:
+            assert key in text

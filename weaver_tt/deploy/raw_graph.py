@@ -344,7 +344,7 @@ class _Front:
         expression = self.config.new_variables[name]
         value = compute_in_graph(expression, self.graph, columns, self._examples, where)
         if name not in self._examples:
-            self._examples[name] = evaluate(expression, self._examples)
+            self._examples[name] = evaluate(expression, self._examples, checks_values=False)
         return value
 
     def filtered(self, name: str) -> GraphValue:

@@ -39,6 +39,7 @@ from weaver_tt.expressions.grammar import (
     Grammar,
     with_caret,
 )
+from weaver_tt.expressions.helpers import UNCHECKED
 from weaver_tt.expressions.momentum import add_momenta, is_momentum
 from weaver_tt.expressions.operators import BINARY, COMPARISON, UNARY
 from weaver_tt.expressions.registry import (
@@ -139,7 +140,7 @@ def _parse_text(text: str, where: str) -> ast.expr:
 
 def _try_constants(tree: ast.expr, grammar: Grammar) -> None:
     """Refuse ``9**9**9`` when the YAML is loaded, and show which operation cannot be computed."""
-    evaluation = _Evaluation({}, {}, grammar.source)
+    evaluation = _Evaluation({}, {}, grammar.source, True)
     # from the leaves up, so that the caret stands under the innermost operation at fault
     for node in reversed(list(ast.walk(tree))):
         if not isinstance(node, ast.BinOp) or not _is_constant(node):
@@ -166,12 +167,13 @@ def calls_custom_function(expression: Expression) -> bool:
     return False
 
 
-def evaluate(expression: Expression, table: Table) -> Any:
+def evaluate(expression: Expression, table: Table, *, checks_values: bool = True) -> Any:
     """Compute an expression for each row of ``table``: (R,) numpy, or a jagged awkward array.
 
     Jagged columns of one expression must have the same number of objects in every row; a per-row
     value meets each of a row's objects. Whole numbers are computed with 64 bits (``np.sqrt`` of a
-    ``uint8`` would have only 16). A constant is repeated for every row.
+    ``uint8`` would have only 16). A constant is repeated for every row. Without ``checks_values``
+    numbers are taken that are only examples of their type, and would be none of a tree.
 
     Raises:
         DataError: a column is missing, or the shapes do not fit.
@@ -180,7 +182,7 @@ def evaluate(expression: Expression, table: Table) -> Any:
     if isinstance(expression.tree, ast.Name) and expression.tree.id in table:
         return table[expression.tree.id]
     functions = known_functions(expression.functions_file)
-    evaluation = _Evaluation(table, functions, expression.source)
+    evaluation = _Evaluation(table, functions, expression.source, checks_values)
     # non-finite values are counted where inputs are scaled, so that numpy need not warn
     with np.errstate(all="ignore"):
         result = to_awkward(evaluation.value(expression.tree))
@@ -201,7 +203,8 @@ def evaluate(expression: Expression, table: Table) -> Any:
 def evaluate_nodes(expression: Expression, table: Table) -> dict[ast.expr, Any]:
     """The value of each node of an expression that has one, as it stands while it is evaluated.
 
-    Numbers, (R,) arrays, JaggedColumns or other arrays.
+    Numbers, (R,) arrays, JaggedColumns or other arrays; what the table holds need not pass checks
+    of its values.
 
     Raises:
         DataError: a column is missing, or the shapes do not fit.
@@ -209,7 +212,8 @@ def evaluate_nodes(expression: Expression, table: Table) -> dict[ast.expr, Any]:
     functions = known_functions(expression.functions_file)
     found: dict[ast.expr, Any] = {}
     with np.errstate(all="ignore"):
-        _NotingEvaluation(table, functions, expression.source, found).value(expression.tree)
+        evaluation = _NotingEvaluation(table, functions, expression.source, False, found)
+        evaluation.value(expression.tree)
     return found
 
 
@@ -220,6 +224,7 @@ class _Evaluation:
     table: Table
     functions: Mapping[str, Callable[..., Any]]
     source: str
+    checks_values: bool
 
     def value(self, node: ast.expr | None) -> Any:
         """The value of a node.
@@ -368,7 +373,11 @@ class _Evaluation:
         """What is called by its name, and whether it is one of the user's own."""
         match node:
             case ast.Name(id=name):
-                return self.functions[name], is_custom_function(name, self.functions)
+                function = self.functions[name]
+                is_own = is_custom_function(name, self.functions)
+                if not self.checks_values:
+                    function = UNCHECKED.get(function, function)
+                return function, is_own
             case ast.Attribute(value=owner, attr=name) if module := module_of(owner):
                 return MODULES[module][name], False
         raise ConfigError(f"expression {self.source!r}: {ast.unparse(node)} cannot be called")

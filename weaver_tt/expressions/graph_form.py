@@ -29,7 +29,6 @@ from weaver_tt.expressions.momentum import coordinate, is_momentum
 from weaver_tt.expressions.operators import BINARY, COMPARISON, UNARY
 from weaver_tt.expressions.registry import (
     ATTRIBUTES,
-    HELPERS,
     METHODS,
     MODULES,
     MOMENTUM_CALLS,
@@ -92,8 +91,6 @@ def compute_in_graph(
     try:
         found = evaluate_nodes(expression, examples)
     except WeaverError as error:
-        # examples may not pass the checks of a function that a graph does not have anyway
-        _GraphEvaluation(expression, graph, columns, {}, where).refuse_helpers(tree)
         raise ConfigError(f"{where}: {error}") from error
     return _GraphEvaluation(expression, graph, columns, found, where).result(tree)
 
@@ -112,19 +109,6 @@ class _GraphEvaluation:
         """The error for a part: why not, and a caret under it."""
         shown = with_caret(self.expression.source, node.col_offset, node.end_col_offset)
         return ConfigError(f"{self.where}: {why}\n{shown}\n{ALLOWED}")
-
-    def refuse_helpers(self, tree: ast.expr) -> None:
-        """Refuse the first helper, such as ``_concat``, of which is known why it has no form.
-
-        Raises:
-            ConfigError: there is one.
-        """
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                name = node.func.id
-                reason = REASONS.get(HELPERS.get(name))
-                if reason is not None:
-                    raise self.refusal(node, f"{name} cannot be computed in a graph: {reason}")
 
     def result(self, node: ast.expr) -> GraphValue | GraphMomenta:
         """A node that must be a column of numbers, or of four-momenta, which others ask more of."""

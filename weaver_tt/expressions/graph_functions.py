@@ -716,6 +716,24 @@ def local_index(graph: Graph, kind: np.dtype[Any], array: Any, axis: Any = -1) -
     return graph.cast(GraphValue(graph, graph.places_of(array.objects), WHOLE, array.objects), kind)
 
 
+def tree_mask(graph: Graph, kind: np.dtype[Any], parent: Any) -> Value:
+    """1 for each node of a tree.
+
+    As numpy's form raises an error, a graph fails to run where a mother is no node before it.
+    """
+    check_axis(parent, axis=-1)
+    places = local_index(graph, WHOLE, parent)
+    is_good = (parent >= -1) & (parent < places)
+    if parent.is_float:
+        is_good = is_good & (parent == np.floor(parent))
+    ones = filled_like(1, graph, kind, parent)
+    kept = graph.write("Compress", ones.name, is_good.name, axis=0)
+    # only where all are kept, there are as many as nodes
+    label = "a mother is none of the nodes before it, nor -1 for none"
+    mask = graph.write("Reshape", kept, graph.total(parent.objects), label=label, allowzero=1)
+    return GraphValue(graph, mask, kind, parent.objects)
+
+
 def order_of(
     graph: Graph,
     kind: np.dtype[Any],
@@ -984,6 +1002,7 @@ FORMS: Mapping[Any, FunctionForm] = {
     ak.concatenate: _of_types(joined),
     helpers._concat: _of_types(joined),
     ak.local_index: _of_types(local_index),
+    helpers._tree_mask: _of_types(tree_mask),
     ak.argsort: _of_types(order_of),
     helpers._batch_argsort: _of_types(order_of),
     sum: _of_types(sum_of_list),
@@ -994,7 +1013,6 @@ FORMS: Mapping[Any, FunctionForm] = {
 """Function of an expression -> how a graph computes it."""
 
 REASONS: Mapping[Any, str] = {
-    helpers._tree_mask: "it checks values; write ak.ones_like(x), which a valid tree has",
     ak.firsts: "a value may be missing; write ak.fill_none(ak.firsts(x), 0)",
     np.frexp: "it takes a number apart bit by bit",
     np.nextafter: "it counts in bits of a number",

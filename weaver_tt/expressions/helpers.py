@@ -286,6 +286,10 @@ def _tree_mask(parent: Any) -> ak.Array:
     return ak.unflatten(np.ones_like(mothers), counts)
 
 
+UNCHECKED = {_tree_mask: ak.ones_like}
+"""A function that checks values -> what gives the same of values that pass."""
+
+
 def _p4_from_pxpypze(px: Any, py: Any, pz: Any, energy: Any) -> ak.Array:
     """Four-momenta from Cartesian components."""
     return make_momentum(px=px, py=py, pz=pz, energy=energy)
