@@ -88,6 +88,12 @@ def test_a_regression_that_says_no_more_asks_for_what_it_needs(tmp_path):
         run_report(ReportOptions(predictions=[str(old)]))
 
 
+def test_trainings_of_jet_energies_have_no_accuracy(tmp_path):
+    paths = [write_prediction(tmp_path / f"{name}.root", make_jets(50)) for name in "ab"]
+    with pytest.raises(ConfigError, match=r"net: several trainings .* by their accuracy"):
+        run_report(ReportOptions(predictions=[f"net:{','.join(paths)}"]))
+
+
 def test_nothing_to_report_is_said():
     with pytest.raises(ConfigError, match="expected prediction files, or --sample FILE"):
         run_report(ReportOptions())

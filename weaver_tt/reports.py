@@ -48,6 +48,13 @@ def run_report(options: ReportOptions) -> None:
         _refuse_flags(options, OF_JETS, f"{sources[0].paths[0]} is the prediction of a classifier")
         report_classifiers(options)
         return
+    for source in of_jets:
+        if source.trainings:
+            raise ConfigError(
+                f"report: {source.name}: several trainings of a network are compared by their "
+                f"accuracy, and {source.paths[0]} is a prediction of jet energies, which has "
+                "none; give each training an argument of its own"
+            )
     if len(of_jets) < len(sources):
         (other, *_) = (source for source in sources if source not in of_jets)
         raise ConfigError(

@@ -108,6 +108,28 @@ def test_models_are_named_by_file_folder_or_argument(tmp_path):
         parse_models([f"net:{tmp_path}/pfn.root"] * 2)
 
 
+def test_files_behind_commas_are_trainings_of_one_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.root", "b_1.root", "b_2.root", "with,comma.root"):
+        (tmp_path / name).touch()
+    (model,) = parse_models(["net:a.root,b_*.root"])
+    assert model.name == "net"
+    assert model.paths == ("a.root", "b_1.root", "b_2.root")
+    one, two = model.each_training()
+    assert (one.name, one.paths) == ("net", ("a.root",))
+    assert (two.name, two.paths) == ("net", ("b_1.root", "b_2.root"))
+    (unnamed,) = parse_models(["a.root,b_1.root"])
+    assert unnamed.name == "a"
+    for argument in ("with,comma.root", "net:with,comma.root"):
+        (model,) = parse_models([argument])
+        assert model.paths == ("with,comma.root",)
+        assert model.each_training() == [model]
+    with pytest.raises(ConfigError, match="'other': the name of a network stands before its first"):
+        parse_models(["net:a.root,other:b_1.root"])
+    with pytest.raises(ConfigError, match=r"a\.root is there twice"):
+        parse_models(["net:a.root,*.root"])
+
+
 def test_a_column_must_be_in_all_files(tmp_path, write):
     first = write(tmp_path / "1.root", WEAVER, entries=3)
     second = write(tmp_path / "2.root", WEAVER, entries=3, jet_pt=None)

@@ -25,7 +25,8 @@ class ReportOptions:
 
     predictions: list[str] = flag(
         [],
-        "prediction files, one model each: path, or name:path to name it",
+        "prediction files, one model each: path, or name:path to name it; name:path,path,path are "
+        "trainings of one network, of which the one of median accuracy is shown",
         positional=True,
         nargs="*",
     )
@@ -114,10 +115,11 @@ def report_classifiers(options: ReportOptions) -> None:
     from pathlib import Path
 
     from weaver_tt.figures.base import make_folder
-    from weaver_tt.report.evaluation import evaluate_model, headline_metrics, metric_differences
+    from weaver_tt.report.evaluation import metric_differences
     from weaver_tt.report.figures import draw_report
     from weaver_tt.report.page import report_page
     from weaver_tt.report.scores import parse_models
+    from weaver_tt.report.trainings import evaluate_trainings
     from weaver_tt.system.atomic_files import write_text
     from weaver_tt.system.json_files import write_json
 
@@ -132,9 +134,13 @@ def report_classifiers(options: ReportOptions) -> None:
         _read_edges(options.mass_edges, "--mass-edges")
 
     # all rows are read once here, and once more where the sculpting needs other bins
-    models = [evaluate_model(source, classes, binning) for source in sources]
-    metrics = {model.name: model.metrics() for model in models}
-    headlines = {name: headline_metrics(one, signals) for name, one in metrics.items()}
+    networks = [evaluate_trainings(source, classes, binning) for source in sources]
+    models = [network.median for network in networks]
+    metrics = {}
+    headlines = {}
+    for model, network in zip(models, networks, strict=True):
+        metrics[model.name] = network.metrics()
+        headlines[model.name] = network.headlines(signals)
     reference = models[0].name
     differences = {}
     for name, headline in headlines.items():
@@ -153,6 +159,7 @@ def report_classifiers(options: ReportOptions) -> None:
     # figures come before the page, which holds them
     pictures = draw_report(models, signals, folder)
     if options.mass_column is not None:
+        sources = [model.source for model in models]
         content["sculpting"], spectra = _measure_sculpting(options, sources, classes, signals[0])
         pictures += spectra
     empty = {model.name: model.empty_classes for model in models}

@@ -269,7 +269,8 @@ def metric_differences(
 ) -> dict[str, dict[str, float | None]]:
     """Each number less that of the reference; None where one of them is unknown.
 
-    Errors are added in quadrature, which is too large for models evaluated on the same rows.
+    Errors are added in quadrature, which is too large for models evaluated on the same rows, and
+    so are spreads between trainings.
     """
     return {metric: _difference(number, reference[metric]) for metric, number in numbers.items()}
 
@@ -280,4 +281,5 @@ def _difference(number: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str
     # a rejection is unknown where no background passes
     if None in (value, error, other["value"], other["error"]):
         return {"value": None, "error": None}
-    return {"value": value - other["value"], "error": math.hypot(error, other["error"])}
+    errors = [error, other["error"], number.get("spread") or 0, other.get("spread") or 0]
+    return {"value": value - other["value"], "error": math.hypot(*errors)}

@@ -16,6 +16,7 @@ from weaver_tt.metrics.classifier_summary import OPERATING_POINTS
 from weaver_tt.metrics.direction import Direction, metric_direction
 from weaver_tt.report.cost import ABOUT_COST, ANT_EFFICIENCY, cost_columns
 from weaver_tt.report.figures import Picture
+from weaver_tt.system.wording import counted
 
 Numbers = Mapping[str, Mapping[str, Any]]  # metric -> value, error, at_least
 
@@ -60,11 +61,14 @@ PAGE = """<!DOCTYPE html>
 ABOUT_NUMBERS = (
     "Value ± one standard deviation (statistical). A rejection is 1 / ε<sub>B</sub> where the "
     "stated share of the signal passes. The best model of a row is marked. “&gt;” is a lower limit "
-    "(95 %): not one background row passes."
+    "(95 %): not one background row passes. Of several trainings of a network the one of median "
+    "accuracy is shown, of an even number the lower of the two in the middle; the second error is "
+    "the standard deviation over the trainings."
 )
 ABOUT_DIFFERENCES = (
     "Errors are added in quadrature, as for independent rows; where models are evaluated on the "
-    "same rows, a difference is more significant than this says."
+    "same rows, a difference is more significant than this says. Where a network was trained "
+    "several times, the standard deviation over its trainings is part of the error."
 )
 ABOUT_SCULPTING = (
     "Jensen–Shannon divergence, in bits, of the background's spectrum before and after the "
@@ -132,7 +136,10 @@ def report_page(
 
 
 def plus_minus(number: Mapping[str, Any], sign: bool = False) -> str:
-    """``value ± error`` with two digits of the error, or ``> limit``; a dash for the unknown."""
+    """``value ± error`` with two digits of the error, or ``> limit``; a dash for the unknown.
+
+    Of several trainings their spread follows.
+    """
     value = number["value"]
     error = number["error"]
     if value is None:
@@ -141,9 +148,18 @@ def plus_minus(number: Mapping[str, Any], sign: bool = False) -> str:
     # nothing fluctuates where all entries agree, and an unknown error is None
     if not error:
         return f"{value:{plus}.4g}"
-    # decimals of the second digit of the error; of a large error none
-    digits = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:{plus}.{digits}f} {_small(f'± {error:.{digits}f}')}"
+    digits = _decimals(error)
+    text = f"± {error:.{digits}f}"
+    spread = number.get("spread")
+    if spread:
+        trainings = counted(number["trainings"], "training")
+        text += f" ± {spread:.{_decimals(spread)}f} ({trainings})"
+    return f"{value:{plus}.{digits}f} {_small(text)}"
+
+
+def _decimals(error: float) -> int:
+    """Decimals of the second digit of an error; of a large one none."""
+    return max(0, 1 - math.floor(math.log10(error)))
 
 
 def _small(text: str) -> str:
@@ -309,6 +325,9 @@ def _files(models: Mapping[str, Any], classes: Sequence[str]) -> str:
         for class_name in classes:
             row.append(f"{model['entries'][class_name]['sum_of_weights']:,.6g}")
         files = "<br>".join(map(escape, model["files"]))
+        if "trainings" in model:
+            others = model["trainings"]["files"]
+            files += f"<br>the median of {counted(len(others), 'training')}"
         row.append(f'<td class="left">{files}</td>')
         rows.append(row)
     return html_table(head, rows)

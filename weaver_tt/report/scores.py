@@ -6,8 +6,9 @@ chunk, K classes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ Floats = npt.NDArray[np.float64]
 class ModelFiles:
     """A model: its name and its prediction files.
 
-    ``weight``: column of event weights (None: all 1); ``bin_column``: column to bin in, if any.
+    ``weight``: column of event weights (None: all 1); ``bin_column``: column to bin in, if any;
+    ``trainings``: the files of each of several trainings, which ``paths`` has all of; empty where
+    there is one.
     """
 
     name: str
@@ -40,6 +43,13 @@ class ModelFiles:
     treename: str | None = None
     weight: str | None = None
     bin_column: str | None = None
+    trainings: tuple[tuple[str, ...], ...] = ()
+
+    def each_training(self) -> list[ModelFiles]:
+        """Each training alone, all of the same name."""
+        if not self.trainings:
+            return [self]
+        return [replace(self, paths=paths, trainings=()) for paths in self.trainings]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +70,16 @@ class ScoredRows:
 
 
 def parse_models(arguments: Sequence[str], **columns: Any) -> list[ModelFiles]:
-    """``name:path`` or ``path`` -> a model each.
+    """``name:path`` or ``path`` -> a model each; ``name:path,path`` are trainings of one network.
 
-    Without a name a model has that of its file, with its folder where files share theirs.
+    Without a name a model has that of its first file, with its folder where files share theirs.
 
     Raises:
-        ConfigError: two models have one name.
+        ConfigError: two models have one name, or a training has a name or a file of another.
         DataError: a file does not exist.
     """
-    groups = [parse_groups([argument])[0] for argument in arguments]
+    parts = [_parse_trainings(argument) for argument in arguments]
+    groups = [first for first, *_ in parts]
     names = _model_names(groups)
     for name in names:
         if names.count(name) > 1:
@@ -76,9 +87,38 @@ def parse_models(arguments: Sequence[str], **columns: Any) -> list[ModelFiles]:
                 f"report: two models are called {name!r}; give each a name: name:path"
             )
     models = []
-    for name, group in zip(names, groups, strict=True):
-        models.append(ModelFiles(name=name, paths=group.paths, **columns))
+    for name, trainings in zip(names, parts, strict=True):
+        files = tuple(group.paths for group in trainings)
+        paths = tuple(path for of_training in files for path in of_training)
+        models.append(
+            ModelFiles(name=name, paths=paths, trainings=files if len(files) > 1 else (), **columns)
+        )
     return models
+
+
+def _parse_trainings(argument: str) -> list[FileGroup]:
+    """The files of each training, those after a comma without a name of their own."""
+    groups: list[FileGroup] = []
+    for part in _split_at_commas(argument):
+        (group,) = parse_groups([part])
+        if groups and group.name not in (UNNAMED_GROUP, groups[0].name):
+            raise ConfigError(
+                f"report: {argument}: {group.name!r}: the name of a network stands before its "
+                "first training, and another network is an argument of its own"
+            )
+        twice = {path for other in groups for path in other.paths}.intersection(group.paths)
+        if twice:
+            raise ConfigError(f"report: {argument}: {min(twice)} is there twice")
+        groups.append(group)
+    return groups
+
+
+def _split_at_commas(argument: str) -> list[str]:
+    """An argument's trainings; a file whose name holds a comma is one."""
+    path = argument.partition(":")[2] or argument
+    if os.path.isfile(argument) or os.path.isfile(path):
+        return [argument]
+    return argument.split(",")
 
 
 def _model_names(groups: Sequence[FileGroup]) -> list[str]:
