@@ -41,6 +41,20 @@ assert not heavy, heavy
     assert "usage" in result.stdout
 
 
+def test_a_training_imports_what_it_draws_with_and_reads_with_only_where_it_does():
+    code = """
+import sys
+import weaver_tt.run.run, weaver_tt.run.training, weaver_tt.run.prediction
+heavy = {"matplotlib", "mplhep", "hist", "h5py", "pandas", "aiohttp", "pytorch_optimizer"}
+heavy &= set(sys.modules)
+assert not heavy, heavy
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
 def test_an_error_of_the_input_is_one_message_and_exit_code_1(capsys):
     def broken(_: object) -> None:
         raise DataError("events.root: no tree 'tree'")

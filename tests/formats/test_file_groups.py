@@ -7,6 +7,7 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import fsspec
 import pytest
 
 from weaver_tt.errors import DataError
@@ -158,6 +159,16 @@ def test_wildcards_in_a_url_are_looked_up_on_the_server(folder):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_wildcards_of_a_protocol_that_needs_a_package_name_the_extra(monkeypatch):
+    def without_aiohttp(url: str) -> None:
+        raise ImportError("requires aiohttp")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", without_aiohttp)
+    named = r"be reached \(requires aiohttp\); pip .*weaver_tt\[remote\]"
+    with pytest.raises(DataError, match=named):
+        parse_groups(["https://host/*.root"])
 
 
 def test_a_url_of_an_unknown_protocol_cannot_be_listed():

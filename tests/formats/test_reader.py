@@ -106,6 +106,14 @@ def test_whatever_a_decoder_raises_is_blamed_on_the_file_except_want_of_memory_a
             raise error
 
 
+def test_a_package_that_a_url_needs_is_in_an_extra():
+    with (
+        pytest.raises(DataError, match=r"needs aiohttp\); pip install 'weaver_tt\[remote\]'"),
+        blame_file("https://host/f.root", "rows"),
+    ):
+        raise ImportError("needs aiohttp")
+
+
 def test_a_missing_package_or_file_is_not_damage():
     for error, text in (
         (ImportError("needs aiohttp"), "needs aiohttp"),

@@ -33,6 +33,9 @@ _NAMED = re.compile(r"(?P<name>[^:/]+?)(?P<split>%\d+)?:(?!//|:)(?P<pattern>.+)"
 COPIES = "weaver_tt-inputs-"
 _COPIES_FOLDER = re.compile(rf"[^\s,;]*/{COPIES}[0-9a-f]+(?=/)")
 
+# what reads URLs of each protocol is not installed without it
+REMOTE_EXTRA = "pip install 'weaver_tt[remote]'"
+
 # of a URL: not `?`, which begins its query
 _WILDCARD = re.compile(r"[*\[]")
 
@@ -215,7 +218,9 @@ def _expand_url(pattern: str) -> list[str]:
         filesystem, path = fsspec.core.url_to_fs(pattern)
         matches = filesystem.glob(path)
         paths = sorted(filesystem.unstrip_protocol(str(match)) for match in matches)
-    except (OSError, ValueError, ImportError, NotImplementedError) as error:
+    except ImportError as error:
+        raise DataError(f"{pattern}: cannot be reached ({error}); {REMOTE_EXTRA}") from error
+    except (OSError, ValueError, NotImplementedError) as error:
         raise DataError(
             f"{pattern}: files cannot be listed there ({error}); name them one by one"
         ) from error

@@ -10,19 +10,26 @@ from urllib.parse import urlsplit
 
 from weaver_tt.errors import BadFileError, DataError, nearest
 from weaver_tt.formats.file_groups import AWKWARD0_SUFFIX, is_remote
-from weaver_tt.formats.hdf5_reader import Hdf5Reader
 from weaver_tt.formats.object_rows import ObjectRows
 from weaver_tt.formats.parquet_reader import ParquetReader
 from weaver_tt.formats.reader import Reader
 from weaver_tt.formats.root_reader import open_root
 from weaver_tt.formats.row_objects import RowObjects
 
+
+def _open_hdf5(path: str, treename: str | None) -> Reader:
+    # h5py is imported with the first file that needs it
+    from weaver_tt.formats.hdf5_reader import Hdf5Reader
+
+    return Hdf5Reader(path, treename)
+
+
 # suffix, one of READABLE -> what opens (path, treename); a new format is one more entry
 READERS: dict[str, Callable[[str, str | None], Reader]] = {
     ".parquet": ParquetReader,
     ".root": open_root,
-    ".h5": Hdf5Reader,
-    ".hdf5": Hdf5Reader,
+    ".h5": _open_hdf5,
+    ".hdf5": _open_hdf5,
 }
 
 

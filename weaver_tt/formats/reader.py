@@ -37,6 +37,7 @@ import awkward as ak
 
 from weaver_tt.errors import BadFileError, DataError, WeaverError, nearest
 from weaver_tt.formats.cluster_cache import ClusterCache
+from weaver_tt.formats.file_groups import REMOTE_EXTRA, is_remote
 from weaver_tt.formats.shared_offsets import share_offsets
 from weaver_tt.system.stage_times import Stage
 
@@ -310,8 +311,9 @@ def blame_file(place: str, what: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(f"{place}: no such file") from error
     except ImportError as error:
+        advice = f"; {REMOTE_EXTRA}" if is_remote(place) else ""
         raise DataError(
-            f"{place}: {what} cannot be read without a further package ({error})"
+            f"{place}: {what} cannot be read without a further package ({error}){advice}"
         ) from error
     except DECODER_LIMITS as error:
         raise DataError(

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import hist
 import numpy as np
 import numpy.typing as npt
 
@@ -138,6 +137,9 @@ class Spectra:
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
+        # slow to import, and needed only where classes are reweighted
+        import hist
+
         self.rows = 0
         self.of_class: Counter[str] = Counter()  # rows, wherever they lie
         self.inside: Counter[str] = Counter()  # rows inside the bins
