@@ -266,7 +266,7 @@ void Model::Parts::read_raw_inputs() {
     auto group = std::find_if(groups.begin(), groups.end(),
                               [&](const Group& other) { return other.name == offsets; });
     if (group == groups.end())
-      group = groups.insert(groups.end(), {offsets, model_file, offsets.empty() ? 2u : 3u, "", 1,
+      group = groups.insert(groups.end(), {offsets, model_file, offsets.empty() ? 2u : 3u, offsets, 1,
                                            offsets.empty() ? 1 : kMostObjects});
     group->variables.push_back({name, 0, 1, 0, 0, 0, 0});
     group->types.push_back(types[name]);
@@ -292,7 +292,7 @@ void Model::Parts::read_outputs(const Json& json) {
         if (group.rank == 3 &&
             (!output.of_objects || (!group.objects.empty() && group.objects == symbol_of(info, 1))))
           output.of_objects = &group;
-      if (!output.of_objects)
+      if (!output.of_objects || symbol_of(info, 1) == "chosen objects")
         throw Error(model_file + ": no input has the objects of output '" + name + "'");
     } else if (i == 0 || ends_with(name, "_std")) {
       // the columns of the first output have names, and a second one is their spread

@@ -149,6 +149,29 @@ def write_target(
     return content
 
 
+class JetsAndTracks(DeepSet):
+    """Each jet, with what the tracks of the row add."""
+
+    def forward(self, tracks: Tensor, jets: Tensor) -> Tensor:
+        return super().forward(jets) + tracks.sum((1, 2))[:, None, None]
+
+
+def write_tracks_and_jets(folder: Path) -> dict[str, Any]:
+    """A graph of raw columns with outputs of jets; tracks, of another number, stand before."""
+    scaled = [[one.name, one.center, one.scale] for one in jets_config().inputs["jets"].variables]
+    config = jets_config(
+        inputs={
+            "tracks": {"length": 9, "vars": ["track_d0"]},
+            "jets": {"length": LENGTH, "vars": scaled},
+        }
+    )
+    rows = events(40, seed=1)
+    for number, row in enumerate(rows):
+        row["track_d0"] = np.arange(number % 4, dtype=float)
+    modules: list[nn.Module] = [JetsAndTracks(0, 1, per_jet=True)]
+    return write_target(folder, "raw", config, modules, sample=sample_of(config, rows))
+
+
 def write_export(folder: Path, config: DataConfig, modules: list[nn.Module]) -> None:
     """An export to ``folder``, with golden rows computed here by torch."""
     task = make_task(config)

@@ -24,6 +24,7 @@ from tests.deploy.conftest import (
     jets_config,
     write_export,
     write_target,
+    write_tracks_and_jets,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +93,8 @@ def test_a_graph_of_raw_columns_gives_the_outputs_of_objects_in_their_order(
     golden = write_target(tmp_path / "raw", "raw", jets_config(), [DeepSet(0, 1, per_jet=True)])
     assert any(len(row["outputs"]["jet_eff"]) > 1 for row in golden["rows"])
     run(build / "golden_check", tmp_path / "raw")
+    write_tracks_and_jets(tmp_path / "tracks")
+    run(build / "golden_check", tmp_path / "tracks")
     # the metadata say which columns there are: without them it is no such graph
     model = onnx.load(str(tmp_path / "raw/model.onnx"))
     for item in model.metadata_props:

@@ -27,6 +27,7 @@ from weaver_tt.config.schema import DataConfig, InputGroup, ObjectSelection, Var
 from weaver_tt.deploy.raw_columns import RAW_COLUMNS, RawColumn, columns_text
 from weaver_tt.deploy.sample import random_sample
 from weaver_tt.deploy.session import open_session
+from weaver_tt.deploy.signature import CHOSEN_OBJECTS
 from weaver_tt.errors import ConfigError, OutputError, WeaverError, nearest
 from weaver_tt.expressions.evaluate import evaluate
 from weaver_tt.expressions.graph_form import GraphMomenta, compute_in_graph
@@ -220,6 +221,12 @@ def _make_front(
     if reasons:
         raise _RefusedError(reasons)
     return front, names
+
+
+def objects_with_outputs(config: DataConfig) -> str | None:
+    """The input group whose objects have outputs; None where rows have."""
+    labels = config.labels
+    return None if labels is None else next(iter(labels.object_targets), None)
 
 
 def _join(of_columns: Mapping[str, str], met: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -571,6 +578,12 @@ class _Front:
         graph.node.extend([*nodes, *behind])
         graph.initializer.extend(constants)
         graph.input.extend(inputs)
+        judged = objects_with_outputs(self.config)
+        if judged is not None:
+            for output in graph.output:
+                # by this name readers know which of the objects that they give the values are of
+                axis = output.type.tensor_type.shape.dim[1]
+                axis.dim_param = offsets.get(self.objects_of[judged], CHOSEN_OBJECTS)
         taken = {
             name: RawColumn(
                 column.type, None if column.offsets is None else offsets[column.offsets]

@@ -20,6 +20,10 @@ MASK = "_mask"  # ending of a variable that is 1 for each object
 SPREAD = "_std"  # ending of an output that is the spread of an ensemble
 
 
+# of outputs of objects that a graph of raw columns selects or joins, what their axis is called
+CHOSEN_OBJECTS = "chosen objects"
+
+
 class Input(Protocol):
     """What a graph is given of columns: prepared tensors, or the columns as they are."""
 
@@ -225,15 +229,23 @@ def outputs_of_rows(session: Any, sidecar: Sidecar, path: Path) -> list[GraphOut
 def outputs_of_objects(session: Any, inputs: Sequence[Input], path: Path) -> list[GraphOutput]:
     """The outputs of a graph whose values are those of objects, one column each.
 
+    They are those of the input whose axis has the same name, or else of the first one with objects.
+
     Raises:
-        ConfigError: no input has objects.
+        ConfigError: no input has these objects, or they are chosen inside of the graph.
     """
     found = []
     with_objects = [number for number, one in enumerate(inputs) if one.has_objects]
     for item in session.get_outputs():
+        axis = item.shape[1]
+        if axis == CHOSEN_OBJECTS:
+            raise ConfigError(
+                f"{path}: the objects of {item.name!r} are selected or joined inside of the graph: "
+                "nobody can tell which of those that are given are left; --target generic takes "
+                "the selected ones"
+            )
         if not with_objects:
             raise ConfigError(f"{path}: no input has the objects of {item.name!r}")
-        # the input whose axis of objects has the same name, or else the first one with objects
-        named = [number for number in with_objects if inputs[number].axis == item.shape[1]]
+        named = [number for number in with_objects if inputs[number].axis == axis]
         found.append(GraphOutput(item.name, (item.name,), (named or with_objects)[0]))
     return found

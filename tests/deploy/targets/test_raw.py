@@ -17,7 +17,9 @@ from tests.deploy.conftest import (
     jets_config,
     sample_of,
     write_target,
+    write_tracks_and_jets,
 )
+from weaver_tt.deploy import Tagger
 from weaver_tt.deploy.onnx_network import OnnxNetwork
 from weaver_tt.deploy.raw_columns import raw_inputs, read_raw_columns
 from weaver_tt.deploy.sample import SampleRows
@@ -103,6 +105,23 @@ def test_columns_are_new_variables_and_selections_before_they_are_computed(tmp_p
         given = np.array(numbers(row["columns"]["jet_pt"]))
         assert len(row["outputs"]["jet_eff"]) == (given > 40).sum()
         assert row["outputs"].keys() == {"jet_eff", "jet_eff_std"}
+    # nobody could tell which of the jets that are given are left
+    with pytest.raises(ConfigError, match="objects of 'jet_eff' are selected or joined inside"):
+        Tagger(tmp_path / "out")
+
+
+def test_outputs_of_objects_know_their_collection(tmp_path: Path) -> None:
+    golden = write_tracks_and_jets(tmp_path / "out")
+    tagger = Tagger(tmp_path / "out")
+    names = tagger.column_names
+    assert names[0] == "track_d0"
+    columns = {
+        name: ak.Array([numbers(row["columns"][name]) for row in golden["rows"]]) for name in names
+    }
+    found = tagger(columns)["jet_eff"].tolist()
+    for row, efficiencies in zip(golden["rows"], found, strict=True):
+        expected = numbers(row["outputs"]["jet_eff"])
+        assert efficiencies == pytest.approx(expected, abs=1e-5, nan_ok=True)
 
 
 def test_repeated_objects_are_repeated_in_the_graph(tmp_path: Path) -> None:

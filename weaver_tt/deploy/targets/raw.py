@@ -12,11 +12,16 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from weaver_tt.config.schema import DataConfig
 from weaver_tt.deploy.export import Export, GraphForm
 from weaver_tt.deploy.golden import GoldenRow, ReaderResult, RowReader, Values
 from weaver_tt.deploy.raw_columns import RawColumn, raw_inputs, read_raw_columns
-from weaver_tt.deploy.raw_graph import OLDEST_OPSET, PREPARED, raw_refusals, write_raw
+from weaver_tt.deploy.raw_graph import (
+    OLDEST_OPSET,
+    PREPARED,
+    objects_with_outputs,
+    raw_refusals,
+    write_raw,
+)
 from weaver_tt.deploy.sample import SampleRows
 from weaver_tt.deploy.signature import SPREAD
 from weaver_tt.deploy.targets.base import MODEL, Target
@@ -128,10 +133,9 @@ class RawReader:
         self.columns = read_raw_columns(texts, str(path))
         self.outputs = [output.name for output in model.graph.output]
         self.values = export.graph.values
-        self.per_object = export.graph.per_object
         # group -> its tensor, and the number of its objects
         self.prepared: dict[str, tuple[str, str | None]] = json.loads(texts[PREPARED])
-        self.labelled = _labelled_group(export.config)
+        self.judged = objects_with_outputs(export.config)
         shown = {name for pair in self.prepared.values() for name in pair if name is not None}
         for name in sorted(shown):
             model.graph.output.append(onnx.ValueInfoProto(name=name))
@@ -164,8 +168,8 @@ class RawReader:
 
     def _outputs(self, found: Values) -> Values:
         """The outputs by the names of their values."""
-        if self.per_object:
-            _, counts = self.prepared[self.labelled]
+        if self.judged is not None:
+            _, counts = self.prepared[self.judged]
             count = int(found[str(counts)][0])
             return {name: _of_objects(found[name][0], count) for name in self.outputs}
         outputs: Values = {}
@@ -182,9 +186,3 @@ def _of_objects(values: Any, count: int) -> Any:
     kept = min(count, len(values))
     found[:kept] = values[:kept]
     return found
-
-
-def _labelled_group(config: DataConfig) -> str:
-    """The input group whose objects have outputs; "" where rows have."""
-    labels = config.labels
-    return "" if labels is None or not labels.object_targets else next(iter(labels.object_targets))
