@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import tensor
 
-from weaver_tt.metrics.roc import Roc, bin_centers, bin_scores, effective_entries
+from weaver_tt.metrics.roc import (
+    Roc,
+    bin_centers,
+    bin_scores,
+    effective_entries,
+    passing_share,
+    thresholds_at,
+)
 
 
 def histogram(scores, weights=None, half=20_000):
@@ -220,3 +227,29 @@ def test_the_error_from_a_finite_signal_is_half_of_what_it_moves_the_curve_by():
     deviation = math.sqrt(0.25 / 20)
     assert share.tolist() == pytest.approx([0.25])
     assert error.tolist() == pytest.approx([(0.5 + 1.5) * deviation / 2], rel=1e-4)
+
+
+def test_a_threshold_of_one_sample_is_applied_to_another():
+    # 3 of 4 in the upper bin: half of them, or the upper bin and half of the lower one
+    thresholds = thresholds_at(tensor([[1.0, 3.0]] * 2), tensor([0.375, 0.875]))
+    assert thresholds.border.tolist() == [0, 1]
+    assert thresholds.part.tolist() == pytest.approx([0.5, 0.5])
+    share, error = passing_share(tensor([[6.0, 2.0]] * 2), thresholds)
+    assert share.tolist() == pytest.approx([0.125, 0.625])
+    binomial = [math.sqrt(e * (1 - e) / 8) for e in (0.125, 0.625)]
+    assert error.tolist() == pytest.approx(binomial)
+
+
+def test_the_sample_that_sets_a_threshold_passes_it_as_asked():
+    generator = torch.Generator().manual_seed(3)
+    sums = torch.rand(2, 5, 40, generator=generator, dtype=torch.float64)
+    grid = tensor([0.0, 0.3, 1.0], dtype=torch.float64)
+    share, _ = passing_share(sums, thresholds_at(sums, grid))
+    assert share.numpy() == pytest.approx(np.broadcast_to([0.0, 0.3, 1.0], (5, 3)))
+
+
+def test_an_empty_sample_sets_no_threshold():
+    thresholds = thresholds_at(torch.zeros(2, 3), tensor([0.5]))
+    share, error = passing_share(torch.ones(2, 3), thresholds)
+    assert math.isnan(share.item())
+    assert math.isnan(error.item())

@@ -7,6 +7,8 @@ curve is a straight line: entries that share a bin count as ties.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -96,31 +98,12 @@ class Roc:
         Efficiency and sum of w^2 of the background, (2, ..., E), and the standard deviation of the
         signal's efficiency, (..., E).
         """
-        total = signal[0, ..., -1:]
-        # negative weights may make it fall, and then it could not be searched
-        rising = (signal[0] / total).cummax(-1).values  # (..., B + 1)
-        right = torch.searchsorted(rising.contiguous(), efficiency.contiguous())
-        right = right.clamp(1, rising.shape[-1] - 1)  # (..., E)
-
-        # between two borders the curve is a straight line
-        low = rising.gather(-1, right - 1)
-        high = rising.gather(-1, right)
-        part = (efficiency - low) / (high - low)
-        part = torch.where(high > low, part, 0.0).clamp(0, 1)
-
-        def read(sums: Tensor) -> Tensor:
-            index = right.expand(2, *right.shape)
-            before = sums.gather(-1, index - 1)
-            after = sums.gather(-1, index)
-            return before + part * (after - before)
-
-        _, signal_squares = read(signal)
+        thresholds = _find_thresholds(signal, efficiency)
+        _, signal_squares = _read_sums(signal, thresholds)
         deviation = _share_variance(efficiency, signal_squares, signal).sqrt()
-        passing, squares = read(background)
-        background_total = background[0, ..., -1:]
-        # without signal there is no threshold
-        background_total = torch.where(total != 0, background_total, torch.nan)
-        return torch.stack([_divide(passing, background_total), squares]), deviation
+        passing, squares = _read_sums(background, thresholds)
+        share = _divide(passing, background[0, ..., -1:])
+        return torch.stack([share, squares]), deviation
 
     def rejection(self, efficiency: Tensor) -> tuple[Tensor, Tensor]:
         """1 / background efficiency and its standard deviation, (..., E).
@@ -130,6 +113,64 @@ class Roc:
         share, error = self.background_efficiency(efficiency)
         error = torch.where(share > 0, error / share**2, torch.nan)
         return 1 / share.clamp(min=0), error
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Thresholds (..., E) on a score in bins.
+
+    What is above ``border`` passes, and of what shares the bin below it, ``part``.
+    """
+
+    border: Tensor  # (..., E) counted from the highest border
+    part: Tensor  # (..., E) 0 to 1
+
+
+def thresholds_at(histogram: Tensor, efficiency: Tensor) -> Thresholds:
+    """The thresholds (..., E) that a share ``efficiency`` (E,) of a histogram (2, ..., B) passes.
+
+    An empty histogram has none: the shares that pass are NaN (:func:`passing_share`).
+    """
+    sums = _passing(histogram)
+    curves = sums.shape[1:-1]
+    grid = efficiency.to(sums).expand(*curves, -1).contiguous()  # (..., E)
+    return _find_thresholds(sums, grid)
+
+
+def passing_share(histogram: Tensor, thresholds: Thresholds) -> tuple[Tensor, Tensor]:
+    """Share of a histogram (2, ..., B) that passes, and its standard deviation, (..., E).
+
+    The thresholds count as fixed numbers, wherever they come from.
+    """
+    sums = _passing(histogram)
+    passing, squares = _read_sums(sums, thresholds)
+    share = _divide(passing, sums[0, ..., -1:])
+    return share, _share_variance(share, squares, sums).sqrt()
+
+
+def _find_thresholds(passing: Tensor, efficiency: Tensor) -> Thresholds:
+    """Where shares ``efficiency`` (..., E) pass, from sums (2, ..., B + 1); NaN without entries."""
+    total = passing[0, ..., -1:]
+    # negative weights may make it fall, and then it could not be searched
+    rising = (passing[0] / total).cummax(-1).values  # (..., B + 1)
+    right = torch.searchsorted(rising.contiguous(), efficiency.contiguous())
+    right = right.clamp(1, rising.shape[-1] - 1)  # (..., E)
+
+    # between two borders the curve is a straight line
+    low = rising.gather(-1, right - 1)
+    high = rising.gather(-1, right)
+    part = (efficiency - low) / (high - low)
+    part = torch.where(high > low, part, 0.0).clamp(0, 1)
+    part = torch.where(total != 0, part, torch.nan)
+    return Thresholds(right - 1, part)
+
+
+def _read_sums(passing: Tensor, thresholds: Thresholds) -> Tensor:
+    """Sums (2, ..., B + 1) at thresholds, (2, ..., E)."""
+    index = thresholds.border.expand(2, *thresholds.border.shape)
+    before = passing.gather(-1, index)
+    after = passing.gather(-1, index + 1)
+    return before + thresholds.part * (after - before)
 
 
 def _divide(sums: Tensor, total: Tensor) -> Tensor:

@@ -30,6 +30,13 @@ class ReportOptions:
         positional=True,
         nargs="*",
     )
+    shifted: list[str] = flag(
+        [],
+        "of classifiers: predictions of a second sample, such as partons or another year, as "
+        "name:path with the names of the first: what becomes of efficiencies at fixed thresholds; "
+        "models LINE@POINT of one LINE are joined in the figure",
+        nargs="+",
+    )
     sample: str | None = flag(
         None,
         "a file of jets to calibrate (of simulate --process jets, or with its columns) to draw "
@@ -116,9 +123,10 @@ def report_classifiers(options: ReportOptions) -> None:
 
     from weaver_tt.figures.base import make_folder
     from weaver_tt.report.evaluation import metric_differences
-    from weaver_tt.report.figures import draw_report
+    from weaver_tt.report.figures import draw_report, draw_resilience
     from weaver_tt.report.page import report_page
     from weaver_tt.report.scores import parse_models
+    from weaver_tt.report.shifted import evaluate_shifted, shifted_details
     from weaver_tt.report.trainings import evaluate_trainings
     from weaver_tt.system.atomic_files import write_text
     from weaver_tt.system.json_files import write_json
@@ -126,7 +134,8 @@ def report_classifiers(options: ReportOptions) -> None:
     sources = parse_models(
         options.predictions, treename=options.treename, weight=options.weight_column
     )
-    classes = _common_classes(sources)
+    shifted = _shifted_sources(options, sources)
+    classes = _common_classes([*sources, *shifted])
     signals = _signal_classes(options, classes)
     sources, binning = _with_bins(options, sources, classes)
     if options.mass_column is not None:
@@ -162,6 +171,10 @@ def report_classifiers(options: ReportOptions) -> None:
         sources = [model.source for model in models]
         content["sculpting"], spectra = _measure_sculpting(options, sources, classes, signals[0])
         pictures += spectra
+    if shifted:
+        shifted_models = evaluate_shifted(networks, shifted, signals)
+        content["shifted"] = shifted_details(shifted_models, signals)
+        pictures += draw_resilience(shifted_models, signals, folder)
     empty = {model.name: model.empty_classes for model in models}
     page = report_page(content, headlines, pictures, empty)
     write_json(folder / "metrics.json", content)
@@ -204,6 +217,17 @@ def _common_classes(sources: list[ModelFiles]) -> list[str]:
                 "can be compared"
             )
     return classes
+
+
+def _shifted_sources(options: ReportOptions, sources: list[ModelFiles]) -> list[ModelFiles]:
+    """The files of ``--shifted`` in the order of the models; none where there is no such flag."""
+    from weaver_tt.report.scores import parse_models
+    from weaver_tt.report.shifted import pair_by_name
+
+    if not options.shifted:
+        return []
+    shifted = parse_models(options.shifted, treename=options.treename, weight=options.weight_column)
+    return pair_by_name(sources, shifted)
 
 
 def _signal_classes(options: ReportOptions, classes: list[str]) -> list[str]:

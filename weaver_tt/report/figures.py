@@ -15,10 +15,12 @@ from torch import Tensor
 
 from weaver_tt.figures import classification as figures
 from weaver_tt.figures.base import save_figure
+from weaver_tt.figures.resilience import ResiliencePoint, resilience_figure
 from weaver_tt.metrics.classifier_summary import ClassifierSummary
 from weaver_tt.report.cost import ANT_EFFICIENCY
 from weaver_tt.report.evaluation import ColumnBins, EvaluatedModel
 from weaver_tt.report.sculpting import EFFICIENCIES, Sculpting
+from weaver_tt.report.shifted import ShiftedModel
 
 HALF = torch.tensor([0.5])  # the signal efficiency of rejections in bins
 
@@ -68,6 +70,34 @@ def draw_spectra(
         )
         file_name = f"sculpting_{column}_{100 * efficiency:.0f}"
         pictures.append(write_picture(file_name, caption, figure, folder))
+    return pictures
+
+
+def draw_resilience(
+    models: Sequence[ShiftedModel], signals: Sequence[str], folder: Path
+) -> list[Picture]:
+    """Write performance against resilience as PNG and PDF, a figure for each signal.
+
+    Models ``LINE@POINT`` of one ``LINE`` are joined, in their order.
+    """
+    pictures = []
+    for signal in signals:
+        panels: dict[str, dict[str, list[ResiliencePoint]]] = {}
+        for model in models:
+            line, _, label = model.name.partition("@")
+            for efficiency, point in model.points[signal].items():
+                title = rf"$\varepsilon_S$ = {100 * efficiency:.0f} %"
+                lines = panels.setdefault(title, {})
+                found = ResiliencePoint(
+                    label=label, performance=point.performance, resilience=point.resilience
+                )
+                lines.setdefault(line, []).append(found)
+        caption = (
+            f"Performance and resilience where 30, 50 and 70 % of {signal} pass in the first "
+            "sample: the best is at the upper right. An arrow is an unlimited resilience."
+        )
+        figure = resilience_figure(panels)
+        pictures.append(write_picture(f"resilience_{signal}", caption, figure, folder))
     return pictures
 
 

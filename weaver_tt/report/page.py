@@ -80,6 +80,13 @@ ABOUT_ANT = (
     f"The ant factor is the rejection at {100 * ANT_EFFICIENCY:.0f} % signal efficiency divided by "
     "the number of parameters. A file says nothing of its network where there is a dash."
 )
+ABOUT_RESILIENCE = (
+    "ε and ε′ are the shares that pass the same threshold in the first sample and in the shifted "
+    "one. Performance is ε<sub>S</sub> / √ε<sub>B</sub>; resilience is one over the relative "
+    "changes (ε − ε′) / ½(ε + ε′) of signal and background, added in quadrature. Two samples of "
+    "one kind have about the resilience “by chance”, by their statistical errors alone: a value "
+    "that is not well below it is a lower limit."
+)
 REASONS = {
     "rows_with_nan_scores": "rows have a score that is not a number",
     "rows_without_class": "rows are of no class or of several",
@@ -126,12 +133,20 @@ def report_page(
         parts.append(f"<h2>Sculpting of {escape(sculpting['column'])}</h2>")
         parts.append(_sculpting(sculpting))
         parts.append(f"<p>{ABOUT_SCULPTING}</p>")
+    if "shifted" in content:
+        parts.append("<h2>Resilience</h2>")
+        parts += _warnings(content["shifted"]["models"], {}, "shifted sample of ")
+        parts += _resilience(content["shifted"]["signals"], classes)
+        parts.append(f"<p>{ABOUT_RESILIENCE}</p>")
     parts.append("<h2>Calibration</h2>")
     parts.append(_calibration(models))
     parts.append("<h2>Figures</h2>")
     parts.append(gallery(pictures))
     parts.append("<h2>Rows and files</h2>")
     parts.append(_files(models, classes))
+    if "shifted" in content:
+        parts.append("<h3>Shifted samples</h3>")
+        parts.append(_files(content["shifted"]["models"], classes))
     return PAGE.format(title=escape(title), style=STYLE, body="\n".join(parts))
 
 
@@ -181,16 +196,19 @@ def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="wide">{table}</div>'
 
 
-def _warnings(models: Mapping[str, Any], empty: Mapping[str, Sequence[str]]) -> list[str]:
+def _warnings(
+    models: Mapping[str, Any], empty: Mapping[str, Sequence[str]], sample: str = ""
+) -> list[str]:
     texts = []
-    for name, model in models.items():
+    for title, model in models.items():
+        name = sample + title
         for key, reason in REASONS.items():
             number = model[key]
             if number:
                 counts = f"{number:,} of {model['rows']:,}"
                 texts.append(f"{name}: {counts} {reason}; they are left out.")
-        if empty[name]:
-            classes = ", ".join(empty[name])
+        if empty.get(title):
+            classes = ", ".join(empty[title])
             texts.append(f"{name}: no row is of class {classes}; what depends on it is unknown.")
     return [f'<p class="warn">{escape(text)}</p>' for text in texts]
 
@@ -293,6 +311,38 @@ def _sculpting(sculpting: Mapping[str, Any]) -> str:
             row += [f"{numbers['random']:.4f}", f"{numbers['excess']:.4f}"]
         rows.append(row)
     return html_table(head, rows)
+
+
+def _resilience(signals: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
+    """A table for each signal and operating point, a model a row."""
+    head = ["", "threshold", "ε<sub>S</sub>", "ε′<sub>S</sub>", "ε<sub>B</sub>", "ε′<sub>B</sub>"]
+    head += ["performance", "resilience", "by chance"]
+    parts = []
+    for signal, of_models in signals.items():
+        background = "the rest"
+        if len(classes) == 2:
+            (background,) = (name for name in classes if name != signal)
+        for efficiency in next(iter(of_models.values())):
+            share = f"{100 * float(efficiency):.0f} %"
+            parts.append(f"<h3>{share} of {escape(signal)} pass, against {escape(background)}</h3>")
+            rows = []
+            for name, points in of_models.items():
+                rows.append([escape(name), *_resilience_cells(points[efficiency])])
+            parts.append(html_table(head, rows))
+    return parts
+
+
+def _resilience_cells(point: Mapping[str, Any]) -> list[str]:
+    """The row of a model at one threshold."""
+    cells = [f"{point['threshold']:.4g}"]
+    for of_class in ("signal", "background"):
+        cells += [plus_minus(point[of_class][sample]) for sample in ("first", "shifted")]
+    resilience = point["resilience"]
+    by_chance = resilience["by_chance"]
+    cells.append(plus_minus(point["performance"]))
+    cells.append("unlimited" if resilience["unlimited"] else plus_minus(resilience))
+    cells.append("–" if by_chance is None else f"{by_chance:.3g}")
+    return cells
 
 
 def _calibration(models: Mapping[str, Any]) -> str:

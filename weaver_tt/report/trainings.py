@@ -31,13 +31,19 @@ class EvaluatedTrainings:
     each: Sequence[EvaluatedModel]
 
     @property
-    def median(self) -> EvaluatedModel:
+    def median_place(self) -> int:
         """The training of median accuracy; of an even number, the lower of the two in the middle.
 
         A mean of two would be no training, and have no curves.
         """
-        ordered = sorted(self.each, key=lambda model: model.summary.accuracy[0])
+        places = range(len(self.each))
+        ordered = sorted(places, key=lambda place: self.each[place].summary.accuracy[0])
         return ordered[(len(ordered) - 1) // 2]
+
+    @property
+    def median(self) -> EvaluatedModel:
+        """The training at :attr:`median_place`."""
+        return self.each[self.median_place]
 
     def metrics(self) -> dict[str, Any]:
         """What ``metrics.json`` says: the median training, and with several what they share."""
