@@ -69,6 +69,8 @@ PASSES: list[tuple[str, dict[str, Any], str]] = [
     ("particle_net_pf_sv", {}, PF_SV),
     ("particle_net_pf_sv", {"pf_input_dropout": 0.1, "sv_input_dropout": 0.1}, PF_SV),
     ("particle_net_r", {"size": "lite"}, PF_SV),
+    ("particle_next", {}, "top_tagging"),
+    ("particle_next_pf_sv", {"pf_input_dropout": 0.1}, PF_SV),
     ("particle_transformer", {}, "jetclass"),
     ("particle_transformer_finetune", {}, "jetclass"),
     ("particle_transformer_pf_sv", {}, PF_SV),

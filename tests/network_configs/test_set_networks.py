@@ -46,6 +46,14 @@ PART = {
 }
 SMALL = {"phi_sizes": (8, 6), "f_sizes": (7,)}
 SMALL_PARTICLE_NET = {"conv_params": ((3, (6, 5)), (4, (8, 7))), "fc_params": ((6, 0.0),)}
+# gamma is about 1, so that the graph matters
+PARTICLE_NEXT = {
+    "layer_params": ((6, 16, ((3, 1), (1, 1)), 16), (4, 18, ((2, 1), (1, 1)), 16)),
+    "fc_params": ((6, 0.0),),
+    "edge_aggregation": "attn2",
+    "global_aggregation": "attn2",
+    "init_scale": 1.0,
+}
 CASES = [
     Case("pfn", SMALL),
     Case("pfn", SMALL | {"use_bn": True}),
@@ -64,6 +72,20 @@ CASES = [
             "remove_self_pair": True,
             "use_pre_activation_pair": True,
             "num_cls_layers": 0,
+        },
+    ),
+    Case("particle_next", PARTICLE_NEXT),
+    Case(
+        "particle_next",
+        PARTICLE_NEXT | {"edge_aggregation": "max", "global_aggregation": "mean", "edge_dim": 0},
+    ),
+    Case(
+        "particle_next",
+        PARTICLE_NEXT
+        | {
+            "layer_params": ((5, 17, ((3, 1), (2, 2)), 16), (12, 18, ((4, 1), (1, 1)), 32)),
+            "use_rel_fts": True,
+            "use_polarization_angle": True,
         },
     ),
     Case(
@@ -306,7 +328,9 @@ def test_onnx_runtime_gives_the_same_numbers_for_any_number_of_jets_and_constitu
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in CASES if case.file.startswith("particle_net")], ids=str
+    "case",
+    [case for case in CASES if case.file.startswith(("particle_net", "particle_next"))],
+    ids=str,
 )
 def test_onnx_runtime_sees_the_same_neighbours_where_constituents_share_a_place(case, tmp_path):
     """Coarse towers: which of those in the same place are neighbours must not be left open."""

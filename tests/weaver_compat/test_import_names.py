@@ -111,10 +111,9 @@ def test_nothing_is_left_behind(tmp_path, without_weaver):
 def test_what_is_not_offered_says_so(tmp_path, without_weaver):
     with pytest.raises(
         NotOfferedError,
-        match=r"weaver\.nn\.model\.ParticleNeXt: ParticleNeXt is not offered yet.*"
-        "pip install weaver-core",
+        match=r"weaver\.train: the command is `weaver-tt train`.*pip install weaver-core",
     ):
-        module(tmp_path, "from weaver.nn.model.ParticleNeXt import ParticleNeXt")
+        module(tmp_path, "from weaver.train import main")
     with pytest.raises(
         ConfigError, match=r"weaver\.nn\.model\.PFM: did you mean 'weaver\.nn\.model\.PFN'"
     ):
@@ -124,14 +123,14 @@ def test_what_is_not_offered_says_so(tmp_path, without_weaver):
         match=r"import EnergyFlow: .* has no such name; did you mean 'EnergyFlowNetwork'",
     ):
         module(tmp_path, "from weaver.nn.model.PFN import EnergyFlow")
-    with pytest.raises(NotOfferedError, match=r"ParticleNeXt is not offered"):
-        module(tmp_path, "from utils.nn.model import ParticleNeXt")
+    with pytest.raises(NotOfferedError, match=r"utils\.dataset: data are loaded by"):
+        module(tmp_path, "from utils import dataset")
 
 
 def test_a_file_with_another_way_may_catch_it(tmp_path, without_weaver):
     found = module(
         tmp_path,
-        "try:\n    from weaver.nn.model.ParticleNeXt import X\nexcept ImportError:\n    X = 3\n",
+        "try:\n    from weaver.utils.dataset import X\nexcept ImportError:\n    X = 3\n",
     )
     assert found.X == 3
 

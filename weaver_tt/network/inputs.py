@@ -138,11 +138,15 @@ def channels(config: DataConfig, name: str, at_least: int, what: str) -> int:
     return len(names)
 
 
-def raw_channels(config: DataConfig, name: str, at_least: int, what: str) -> int:
+def raw_channels(
+    config: DataConfig, name: str, at_least: int, what: str, exactly: bool = False
+) -> int:
     """As :func:`channels`, for a group whose values the network needs in their own units.
 
+    ``exactly``: there may not be more variables either.
+
     Raises:
-        ConfigError: a variable is scaled, or there are too few.
+        ConfigError: a variable is scaled, or their number is another.
     """
     scaled = []
     for variable in config.inputs[name].variables:
@@ -152,6 +156,12 @@ def raw_channels(config: DataConfig, name: str, at_least: int, what: str) -> int
         raise ConfigError(
             f"{config.source}: inputs.{name}: expected {what} as they are, but "
             f"{', '.join(scaled)} is scaled; write [NAME, null]"
+        )
+    names = config.inputs[name].names
+    if exactly and len(names) > at_least:
+        raise ConfigError(
+            f"{config.source}: inputs.{name}: expected {what} and nothing else, "
+            f"found {', '.join(names)}"
         )
     return channels(config, name, at_least, what)
 

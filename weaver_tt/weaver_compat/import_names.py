@@ -24,6 +24,7 @@ from weaver_tt.log import log
 
 OUR_MODULES = {
     "nn.model.ParticleNet": "weaver_tt.nn.models.particle_net",
+    "nn.model.ParticleNeXt": "weaver_tt.nn.models.particle_next",
     "nn.model.ParticleTransformer": "weaver_tt.nn.models.particle_transformer",
     "nn.model.PFN": "weaver_tt.nn.models.particle_flow",
     "nn.loss.focal": "weaver_tt.nn.layers.focal",
@@ -35,7 +36,6 @@ OUR_MODULES = {
 """Module of Weaver, without ``weaver.`` -> module of ours with the same names."""
 
 NOT_OFFERED = {
-    "nn.model.ParticleNeXt": "ParticleNeXt is not offered yet",
     "utils.dataset": "data are loaded by weaver_tt.data.loaders, from the same YAML",
     "train": "the command is `weaver-tt train`",
 }

@@ -73,3 +73,36 @@ def test_gradients_with_padding_are_right():
     real = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]).double().unsqueeze(2)
     values = values_of((2, 3, 3)).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: ours(x, real) * real, values)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_features_in_parts_are_normalized_as_if_they_were_repeated_for_each_edge(training):
+    """Two features of objects, each counted as often as it has edges, beside three of edges."""
+    torch.manual_seed(0)
+    counts = torch.tensor([2, 0, 3])
+    of_objects = torch.randn(3, 2, requires_grad=True)
+    of_edges = torch.randn(5, 3, requires_grad=True)
+    ends = []
+    for in_parts in (True, False):
+        norm = ObjectNorm(5).train(training)
+        torch.nn.init.normal_(norm.weight, generator=torch.Generator().manual_seed(1))
+        torch.nn.init.normal_(norm.running_mean, generator=torch.Generator().manual_seed(2))
+        if in_parts:
+            parts = [(of_objects, counts[:, None].float()), (of_edges, None)]
+            first, second = norm.normalize_parts(parts)
+            output = torch.cat((first.repeat_interleave(counts, dim=0), second), dim=1)
+        else:
+            repeated = of_objects.repeat_interleave(counts, dim=0)
+            output = norm(torch.cat((repeated, of_edges), dim=1))
+        inputs = [of_objects, of_edges, norm.weight, norm.bias]
+        gradients = torch.autograd.grad(output.pow(3).sum(), inputs)
+        ends.append([output, *gradients, *norm.buffers()])
+    for ours, expected in zip(*ends, strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
+def test_parts_without_any_row_leave_the_running_statistics():
+    norm = ObjectNorm(3).train()
+    norm.normalize_parts([(torch.zeros(4, 1), torch.zeros(4, 1)), (torch.zeros(0, 2), None)])
+    assert norm.running_var.tolist() == [1, 1, 1]
+    assert int(norm.num_batches_tracked) == 0

@@ -6,7 +6,12 @@ import pytest
 import torch
 
 from weaver_tt.errors import ConfigError
-from weaver_tt.nn.models.pair_features import check_number, pair_features
+from weaver_tt.nn.models.pair_features import (
+    check_number,
+    given_features,
+    pair_features,
+    polarization_angle,
+)
 
 # massless: pT 5 at y = ln 2 (sinh 0.75, cosh 1.25), phi = atan2(4, 3), and pT 10 at y = 0,
 # phi = pi / 2
@@ -83,3 +88,28 @@ def test_there_is_no_set_of_two_features():
         "3: ln kT, ln z, ln ΔR; 4:",
     ):
         check_number(2, "pair_input_dim")
+
+
+def test_the_polarization_angle_of_two_light_like_particles_is_that_of_their_energies():
+    """E_b = gamma m / 2 (1 + beta cos), so that cos = (E_b - E_a) / |p_a + p_b|."""
+    vectors = torch.tensor([[3.0, 4, 0, 5], [12, 5, 0, 13], [0, 0, -1, 1]], dtype=torch.float64)
+    first = torch.tensor([0, 1, 1])
+    second = torch.tensor([1, 0, 2])
+    expected = [8 / math.hypot(15, 9), -8 / math.hypot(15, 9), -12 / math.hypot(12, 5, 1)]
+    assert polarization_angle(vectors, first, second).tolist() == pytest.approx(expected)
+
+
+def test_the_polarization_angle_is_finite_where_there_is_no_frame():
+    vectors = torch.tensor([[0.0, 0, 0, 0], [1, 0, 0, 1], [-1, 0, 0, 1]])
+    first, second = torch.cartesian_prod(torch.arange(3), torch.arange(3)).unbind(1)
+    assert torch.isfinite(polarization_angle(vectors, first, second)).all()
+    # at rest, there is no direction to compare with
+    assert polarization_angle(vectors, torch.tensor([1]), torch.tensor([2])).tolist() == [0]
+
+
+def test_given_features_are_those_of_the_first_and_the_second_slot():
+    given = torch.arange(32.0).view(2, 1, 4, 4)  # [row, 0, i, j] is 16 row + 4 i + j
+    # objects in slots 1 and 3 of the first row, 2 of the second
+    slots = torch.tensor([1, 3, 6])
+    listed = given_features(given, slots, torch.tensor([0, 1, 2]), torch.tensor([1, 1, 2]))
+    assert listed.tolist() == [[7.0], [15.0], [26.0]]

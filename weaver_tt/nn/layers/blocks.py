@@ -67,3 +67,14 @@ class PointwiseLinear(nn.Conv1d):
     def forward(self, values: Tensor) -> Tensor:
         """(…, C) -> (…, H)."""
         return functional.linear(values, self.weight.squeeze(2), self.bias)
+
+
+class PointwiseLinear2d(nn.Conv2d):
+    """As :class:`PointwiseLinear`, for a weight (H, C, 1, 1) and without bias."""
+
+    def __init__(self, d_in: int, d_out: int) -> None:
+        super().__init__(d_in, d_out, kernel_size=1, bias=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(…, C) -> (…, H)."""
+        return functional.linear(values, self.weight.flatten(1))

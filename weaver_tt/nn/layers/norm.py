@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -84,6 +86,15 @@ class ObjectNorm(nn.BatchNorm1d):
         mean = (values * real).sum(over) / divisor  # (C,)
         squares = (values - mean).square() * real  # (…, C)
         variance = squares.sum(over) / divisor  # (C,)
+        return self._update_with_moments(number, mean, variance)
+
+    def _update_with_moments(
+        self, number: Tensor, mean: Tensor, variance: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Update the running statistics with mean and biased variance of ``number`` objects.
+
+        Gives them back; the running ones where there are fewer than two objects.
+        """
         # a tensor, on which nothing branches: an `if` would wait for the device
         enough = number > 1
         self._count_batch(enough)
@@ -96,6 +107,33 @@ class ObjectNorm(nn.BatchNorm1d):
         mean = torch.where(enough, mean, self.running_mean)  # type: ignore[arg-type]
         variance = torch.where(enough, variance, self.running_var)  # type: ignore[arg-type]
         return mean, variance
+
+    def normalize_parts(self, parts: Sequence[tuple[Tensor, Tensor | None]]) -> list[Tensor]:
+        """Normalize values whose features come in parts: (M_i, C_i) each, the C_i add up to C.
+
+        With each part comes how often each of its rows counts, (M_i, 1); None: once. All parts have
+        the same total. So features of objects are normalized as those of their edges, without
+        repeating them for each edge. On this rank alone.
+        """
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        sizes = [values.shape[1] for values, _ in parts]
+        mean = self.running_mean
+        variance = self.running_var
+        if self.training:
+            moments = [_count_moments(values, counts) for values, counts in parts]
+            number = moments[0][0]
+            mean = torch.cat([of_part[1] for of_part in moments])
+            variance = torch.cat([of_part[2] for of_part in moments])
+            mean, variance = self._update_with_moments(number, mean, variance)
+        scale = (variance + self.eps).rsqrt() * self.weight  # (C,)
+        shift = self.bias - mean * scale
+        scales = scale.split(sizes)
+        shifts = shift.split(sizes)
+        normalized = []
+        for (values, _), of_scale, of_shift in zip(parts, scales, shifts, strict=True):
+            normalized.append(torch.addcmul(of_shift, values, of_scale))
+        return normalized
 
     @torch.no_grad()
     def update_running_stats(self, mean: Tensor, variance: Tensor, number: int) -> None:
@@ -118,3 +156,18 @@ class ObjectNorm(nn.BatchNorm1d):
         """Share of the new statistics in the running ones."""
         assert self.momentum is not None
         return self.momentum
+
+
+def _count_moments(values: Tensor, counts: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Number, mean and biased variance (C,) of ``values`` (M, C), each row so often (M, 1)."""
+    values = values.to(torch.promote_types(values.dtype, torch.float32))
+    if counts is None:
+        # filled on the device, where a number would be copied to
+        number = values.new_full((), values.shape[0])
+        divisor = number.clamp(min=1)
+        mean = values.sum(0) / divisor
+        return number, mean, (values - mean).square().sum(0) / divisor
+    number = counts.sum()
+    divisor = number.clamp(min=1)
+    mean = (values * counts).sum(0) / divisor
+    return number, mean, ((values - mean).square() * counts).sum(0) / divisor

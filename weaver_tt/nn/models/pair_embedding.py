@@ -23,7 +23,7 @@ from torch.nn import functional
 from weaver_tt.errors import ConfigError
 from weaver_tt.nn.layers.blocks import PointwiseLinear
 from weaver_tt.nn.layers.norm import ObjectNorm
-from weaver_tt.nn.models.pair_features import check_number, pair_features
+from weaver_tt.nn.models.pair_features import check_number, given_features, pair_features
 from weaver_tt.nn.objects.ragged import Dense, Group, ObjectRows
 from weaver_tt.nn.objects.sharing import made_once
 
@@ -312,7 +312,8 @@ class PairEmbed(nn.Module):
             features = features_of_pairs(vectors, rows, pairs, self.lorentz)
             embedded.append(self.embed(features))
         if self.extra and given is not None:
-            embedded.append(self.fts_embed(listed_features(given, rows, pairs)))
+            listed = given_features(given, rows.slots, pairs.first, pairs.second)
+            embedded.append(self.fts_embed(listed))
         values = embedded[0]
         if len(embedded) == 2:
             values = values + embedded[1]
@@ -329,14 +330,3 @@ def make_pairs(rows: ObjectRows, ordered: bool, own: bool) -> Pairs:
 def features_of_pairs(vectors: Tensor, rows: ObjectRows, pairs: Pairs, number: int) -> Tensor:
     """Features (E, number) of pairs of objects with these four-vectors (N, 4, P)."""
     return pair_features(rows.gather(vectors), pairs.first, pairs.second, number)
-
-
-@made_once
-def listed_features(given: Tensor, rows: ObjectRows, pairs: Pairs) -> Tensor:
-    """Features (N, C', P, P) of all pairs of slots -> those of the listed pairs (E, C')."""
-    slots = given.shape[3]
-    # among the N * P slots, so that the first object's says which row it is
-    first = rows.slots.index_select(0, pairs.first)
-    second = rows.slots.index_select(0, pairs.second)
-    by_slots = given.permute(0, 2, 3, 1).flatten(0, 2)  # (N * P * P, C')
-    return by_slots.index_select(0, first * slots + second % slots)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from weaver_tt.errors import ConfigError
+from weaver_tt.nn.objects.sharing import made_once
 from weaver_tt.physics.angles import wrap_phi
 
 FEATURES = {
@@ -73,6 +74,46 @@ def pair_features(vectors: Tensor, first: Tensor, second: Tensor, number: int = 
     mass2 = sum_e * sum_e - (sum_x * sum_x + sum_y * sum_y + sum_z * sum_z)
     log_mass2 = torch.log(mass2.clamp(min=MIN_ARGUMENT))
     return torch.stack((log_kt, log_z, log_delta, log_mass2), dim=1)
+
+
+@made_once
+def given_features(given: Tensor, slots: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Features (N, C, P, P) of all pairs of slots -> those of the listed pairs (E, C).
+
+    ``slots`` (M,) are the objects' places among the N * P slots, ``first`` and ``second`` (E,) the
+    objects of each pair.
+    """
+    length = given.shape[3]
+    # the first object's slot says which row it is
+    first_slot = slots.index_select(0, first)
+    second_slot = slots.index_select(0, second)
+    by_slots = given.permute(0, 2, 3, 1).flatten(0, 2)  # (N * P * P, C)
+    return by_slots.index_select(0, first_slot * length + second_slot % length)
+
+
+def polarization_angle(vectors: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Cosine (E,) of the angle between object b and the pair, in the pair's rest frame.
+
+    b has the momentum there, the pair its own in the frame of ``vectors`` (M, 4) px, py, pz, E;
+    ``first`` and ``second`` (E,) are the objects a and b of each pair. Numbers are at least 1e-8
+    where they divide, so that a pair without momentum, or of light-like and parallel objects, has a
+    finite angle.
+    """
+    other = vectors.index_select(0, second)  # (E, 4)
+    pair = vectors.index_select(0, first) + other
+    # the boost to the rest frame
+    beta = -pair[:, :3] / pair[:, 3:].clamp(min=MIN_ARGUMENT)  # (E, 3)
+    beta2 = beta.square().sum(1, keepdim=True)
+    gamma = (1 - beta2).clamp(min=MIN_ARGUMENT) ** -0.5
+    along = (other[:, :3] * beta).sum(1, keepdim=True)
+    factor = torch.where(beta2 == 0, 0.0, (gamma - 1) / beta2)
+    boosted = other[:, :3] + factor * along * beta + other[:, 3:] * gamma * beta
+    return (_direction(boosted) * _direction(pair[:, :3])).sum(1)
+
+
+def _direction(momenta: Tensor) -> Tensor:
+    """(E, 3) of length 1; shorter below a length of 1e-8."""
+    return momenta / momenta.norm(dim=1, keepdim=True).clamp(min=MIN_ARGUMENT)
 
 
 def _pair_difference(values: Tensor, first: Tensor, second: Tensor) -> Tensor:

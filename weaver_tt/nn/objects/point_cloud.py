@@ -10,6 +10,8 @@ CPU with any number of threads, and the same graph in an ONNX export, where ``in
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -21,15 +23,20 @@ from weaver_tt.nn.objects.smallest import smallest_places
 # squared distance to "no object": more than any that occurs, less than infinity, which is that of
 # an object to itself
 NULL_DISTANCE = 1e30
+# the logit of "no object": its share is exactly 0
+NULL_LOGIT = -1e9
 # up to as many coordinates, distances are made of differences; of features it would take too long
 MAX_COORDINATES = 4
 
 
 class PointCloud(RealObjects):
-    """Objects of ``mask`` (N, P), True for real ones, among which neighbours are looked for."""
+    """Objects of ``mask`` (N, P), True for real ones, among which neighbours are looked for.
 
-    def __init__(self, mask: Tensor) -> None:
-        super().__init__(mask)
+    ``shortest_first`` is that of :class:`~weaver_tt.nn.objects.real_objects.RealObjects`.
+    """
+
+    def __init__(self, mask: Tensor, shortest_first: bool = False) -> None:
+        super().__init__(mask, shortest_first)
         self.mask = mask
         self.width = self._longest_row()  # W
 
@@ -61,6 +68,20 @@ class PointCloud(RealObjects):
         # by rectangles, as an ONNX graph knows no index_add
         return self._to_places(values, self._table_rows(self.width)).sum(1)
 
+    def softmax_row(self, values: Tensor) -> Tensor:
+        """Softmax over the objects of each row: (M, C) -> (M, C)."""
+        table_rows = self._table_rows(self.width)  # (N, W)
+        placed = self._to_places(values, table_rows)  # (N, W, C)
+        # finite, so that a row without objects is no NaN
+        placed = placed.masked_fill((table_rows == 0).unsqueeze(2), NULL_LOGIT)
+        shares = placed.softmax(1).flatten(0, 1)
+        return shares.index_select(0, self.rows * self.width + self._places())
+
+    def max_row(self, values: Tensor) -> Tensor:
+        """Maximum over the objects of each row and 0: (M, C) -> (N, C)."""
+        placed = self._to_places(values, self._table_rows(self.width))
+        return placed.amax(1).clamp(min=0)
+
     @torch.no_grad()
     def nearest(self, points: Tensor, k: int) -> Tensor:
         """The ``k`` nearest other objects of the same row for each object, by Euclidean distance.
@@ -73,8 +94,7 @@ class PointCloud(RealObjects):
         if not torch.onnx.is_in_onnx_export():
             spare = max(spare - self.width, 0)
         table_rows = self._table_rows(self.width + spare)  # (N, W')
-        objects = torch.arange(self.rows.shape[0], device=points.device)
-        place = objects - self.spread_row(self.starts)  # (M,) in the row
+        place = self._places()
         # bf16 cannot tell neighbours apart
         with torch.autocast(points.device.type, enabled=False):
             points = at_least_float32(points)
@@ -88,6 +108,44 @@ class PointCloud(RealObjects):
         chosen = smallest_places(distances, k)  # (M, k)
         row_start = self.rows * table_rows.shape[1]  # (M,)
         return table_rows.flatten().index_select(0, (chosen + row_start.unsqueeze(1)).flatten())
+
+    @torch.no_grad()
+    def nearest_in_angle(self, points: Tensor, k: int) -> Tensor:
+        """The ``k`` nearest objects of the same row in (eta, phi), the object itself first.
+
+        (M, 2) -> (M, k) rows of a table, from the nearest to the farthest; behind them 0, "no
+        object", where a row has fewer than k objects. Differences of phi are taken the shorter way
+        round. Of objects that are equally far the first ones are taken.
+        """
+        spare = k
+        if not torch.onnx.is_in_onnx_export():
+            spare = max(spare - self.width, 0)
+        table_rows = self._table_rows(self.width + spare)  # (N, W')
+        place = self._places()
+        with torch.autocast(points.device.type, enabled=False):
+            points = at_least_float32(points)
+            placed = self._to_places(points, table_rows)  # (N, W', 2)
+            is_null = (table_rows == 0).to(points.dtype)
+            # "no object" is far away in eta
+            eta = (placed[:, :, 0] + is_null * NULL_DISTANCE**0.5).index_select(0, self.rows)
+            phi = placed[:, :, 1].index_select(0, self.rows)  # (M, W')
+            d_eta = eta - points[:, :1]
+            d_phi = (phi - points[:, 1:]).abs()
+            # nothing is added to a small difference: equally far objects stay so
+            d_phi = torch.minimum(d_phi, (d_phi - 2 * math.pi).abs())
+            distances = d_eta * d_eta + d_phi * d_phi
+        # before any other object in the same place
+        places = torch.arange(table_rows.shape[1], device=points.device)
+        distances = distances.masked_fill(places == place.unsqueeze(1), -1.0)
+        chosen = smallest_places(distances, k, in_order=True)  # (M, k)
+        row_start = (self.rows * table_rows.shape[1]).unsqueeze(1)
+        nearest = table_rows.flatten().index_select(0, (chosen + row_start).flatten())
+        return nearest.view(-1, k)
+
+    def _places(self) -> Tensor:
+        """The place of each object among those of its row, (M,)."""
+        objects = torch.arange(self.rows.shape[0], device=self.rows.device)
+        return objects - self.spread_row(self.starts)
 
     def _coordinate_distances(self, points: Tensor, table_rows: Tensor) -> Tensor:
         """|x_i - x_j|^2 from differences: (M, D), (N, W') -> (M, W').
@@ -137,9 +195,9 @@ class PointCloud(RealObjects):
 
 
 @made_once
-def make_cloud(mask: Tensor) -> PointCloud:
+def make_cloud(mask: Tensor, shortest_first: bool = False) -> PointCloud:
     """The objects of ``mask`` (N, P), True for real ones."""
-    return PointCloud(mask)
+    return PointCloud(mask, shortest_first)
 
 
 @made_once

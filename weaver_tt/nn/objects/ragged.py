@@ -55,8 +55,6 @@ class Ragged(RealObjects):
         A row that has more makes a group of its own.
         """
         super().__init__(mask, shortest_first=True)
-        assert self.order is not None
-        self.restore = self.order.argsort()  # (N,)
         known = self.counts if self.host_counts is None else self.host_counts
         lengths: list[int] = known.tolist()
         if cells is None:
@@ -109,10 +107,6 @@ class Ragged(RealObjects):
     def mean_row(self, values: Tensor) -> Tensor:
         """Mean over the objects of each row: (M, C) -> (N, C); 0 without any."""
         return _group_means(self.split(values), self.groups)
-
-    def restore_order(self, values: Tensor) -> Tensor:
-        """Entries of rows (N, ...) in the order of the groups -> in the order of the mask."""
-        return values.index_select(0, self.restore)
 
 
 class Dense:

@@ -41,6 +41,7 @@ class RealObjects:
             mask = mask.index_select(0, self.order)
             if self.host_counts is not None:
                 self.host_counts = np.sort(self.host_counts)
+            self.restore = self.order.argsort()  # (N,)
         self.starts = self.counts.cumsum(0) - self.counts  # (N,) place of each row's first object
         number = None if self.host_counts is None else int(self.host_counts.sum())
         places = find_real(mask, number)  # (M,)
@@ -76,6 +77,12 @@ class RealObjects:
     def spread_row(self, values: Tensor) -> Tensor:
         """Give each object what its row has: (N, ...) -> (M, ...)."""
         return values.index_select(0, self.rows)
+
+    def restore_order(self, values: Tensor) -> Tensor:
+        """Entries of rows (N, ...) in the order of the list -> in the order of the mask."""
+        if self.order is None:
+            return values
+        return values.index_select(0, self.restore)
 
 
 @made_once

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 
-def smallest_places(values: Tensor, k: int) -> Tensor:
-    """Where the ``k`` smallest of each row are, in no particular order: (M, W) -> (M, k).
+def smallest_places(values: Tensor, k: int, in_order: bool = False) -> Tensor:
+    """Where the ``k`` smallest of each row are: (M, W) -> (M, k).
 
-    Of equal values the first ones are taken.
+    Of equal values the first ones are taken. ``in_order``: from the smallest to the largest; else
+    in no particular order.
     """
     if torch.onnx.is_in_onnx_export():
         # TopK of ONNX has the place as second key
-        return values.topk(k, dim=1, largest=False, sorted=False).indices
+        return values.topk(k, dim=1, largest=False, sorted=in_order).indices
     if values.dtype != torch.float32:
         return values.sort(dim=1, stable=True).indices[:, :k]
     bits = values.view(torch.int32)
@@ -26,4 +27,4 @@ def smallest_places(values: Tensor, k: int) -> Tensor:
     places = torch.arange(values.shape[1], device=values.device)
     # no two keys are equal; as quick as floats, of which topk has to know what NaN is
     keys = (bits.to(torch.int64) << 32) | places
-    return keys.topk(k, dim=1, largest=False, sorted=False).indices
+    return keys.topk(k, dim=1, largest=False, sorted=in_order).indices
