@@ -39,6 +39,7 @@ def load_alternative(config: DataConfig, path: str | None) -> DataConfig:
         derived_outputs=config.derived_outputs,
         transform_columns=config.transform_columns,
         targets=config.targets,
+        decorrelation=config.decorrelation,
     )
     check_derived_outputs(other)
     if not other.needs_statistics:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from weaver_tt.config.categories import expand_one_hot
+from weaver_tt.config.decorrelation import KEY as DECORRELATE
+from weaver_tt.config.decorrelation import dump_decorrelation, read_decorrelation
 from weaver_tt.config.dependencies import dependency_order
 from weaver_tt.config.derived import (
     check_derived_outputs,
@@ -37,6 +39,7 @@ from weaver_tt.config.row_objects import read_row_objects
 from weaver_tt.config.schema import (
     REPORT_COLUMNS,
     DataConfig,
+    Decorrelation,
     Labels,
     ObjectSelection,
     Preprocess,
@@ -130,6 +133,8 @@ def save_config(
         values["bucketing"] = {**values["bucketing"], **dump_bucketing(config.bucketing)}
     if any(target.transform for target in config.targets.values()):
         values["task"] = dump_transforms(values["task"], config.targets)
+    if config.decorrelation is not None:
+        values["task"] = dump_decorrelation(values["task"], config.decorrelation)
     if config.derived_outputs:
         written = values["derived_outputs"]
         values["derived_outputs"] = dump_derived_outputs(written, config.derived_outputs)
@@ -192,6 +197,7 @@ class _ConfigReader:
             weights=weights,
             bucketing=bucketing,
             task=self.task(),
+            decorrelation=self.decorrelation(labels),
             derived_outputs=read_derived_outputs(
                 top.section("derived_outputs"), Path(top.where).parent
             ),
@@ -335,7 +341,7 @@ class _ConfigReader:
             raise ConfigError(f"{section.at('name')}: expected the name of a task")
         options = {}
         for key, option in section.values.items():
-            if key not in ("name", "targets"):
+            if key not in ("name", "targets", DECORRELATE):
                 options[key] = option
         return TaskChoice(name=name, options=options)
 
@@ -353,6 +359,12 @@ class _ConfigReader:
             return {}
         section = self.top.section("task").section("targets")
         return read_targets(section, labels, self.custom_functions)
+
+    def decorrelation(self, labels: Labels | None) -> Decorrelation | None:
+        """What the task says of variables that scores are to be independent of."""
+        if not isinstance(self.top.values.get("task"), Mapping):
+            return None
+        return read_decorrelation(self.top.section("task").section(DECORRELATE), labels)
 
 
 def default_columns(config: DataConfig, chosen: ObjectSelection) -> tuple[str, ...]:

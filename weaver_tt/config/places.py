@@ -44,6 +44,8 @@ def names_alone(config: DataConfig) -> dict[str, tuple[str, ...]]:
     for name, columns in config.derived_columns.items():
         found[f"derived_outputs.{name}"] = columns
     found["task.targets"] = config.transform_columns
+    if config.decorrelation is not None:
+        found["task.decorrelate.variable"] = config.decorrelation.variables
     if config.weights is not None:
         found["weights.reweight_vars"] = tuple(config.weights.variables)
         found["weights.reweight_classes"] = config.weights.class_columns

@@ -44,9 +44,9 @@ def make_plan(config: DataConfig, purpose: Purpose) -> Plan:
 
     Required are the inputs, those of derived outputs included, the selection, the object selections
     and the monitored columns.
-    Training also requires labels, event weight, and what ``weights`` and ``bucketing`` use (see
-    :func:`without_reweighting`). Prediction requires the observers; labels and event weight are
-    optional there, as real data have none.
+    Training also requires labels, event weight, decorrelated variables, and what ``weights`` and
+    ``bucketing`` use (see :func:`without_reweighting`). Prediction requires the observers; labels,
+    event weight and decorrelated variables are optional there, as real data have no truth.
 
     Raises:
         ConfigError: new variables use each other in a circle.
@@ -130,14 +130,16 @@ def _always_needed(config: DataConfig) -> list[str]:
 
 
 def _target_names(config: DataConfig) -> list[str]:
-    """Names that labels and event weight need."""
+    """Names that labels, event weight and terms of the loss need."""
     expressions: list[Expression] = []
     if config.labels is not None:
         expressions += config.labels.expressions.values()
         expressions += config.windows.values()
     if config.event_weight is not None:
         expressions.append(config.event_weight)
-    names = []
+    names: list[str] = []
+    if config.decorrelation is not None:
+        names += config.decorrelation.variables
     for expression in expressions:
         names += sorted(expression.names)
     return names

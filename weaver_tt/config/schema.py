@@ -359,6 +359,37 @@ class TaskChoice:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decorrelation:
+    """What keeps the scores of ``signals`` independent of ``variables`` in rows of ``classes``.
+
+    ``method`` names the term of the loss, which ``strength`` multiplies; over the first ``warmup``
+    epochs the strength rises from 0. ``score``: what of a signal is decorrelated. ``edges`` of the
+    bins of each variable; of one that is not among them, so many ``bins`` of equal numbers of
+    training rows are still to be made. Rows beyond the outermost edges belong to the outermost
+    bins. ``fingerprint``: of the configuration and files that were looked at.
+    """
+
+    variables: tuple[str, ...]
+    classes: tuple[str, ...]
+    signals: tuple[str, ...]
+    method: str
+    strength: float
+    warmup: float = 0.0
+    score: Literal["probability", "logit"] = "probability"
+    bins: int = 20
+    edges: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    fingerprint: str | None = None
+
+
+def spectator(variable: str) -> str:
+    """The name, among the monitors of a batch, of the raw values of a decorrelated variable.
+
+    A monitored column of the variable itself may be scaled as the input of that name is.
+    """
+    return f"spectator:{variable}"
+
+
 REPORT_COLUMNS = {
     "corrected_pt": "pT as the network corrects it, in GeV",
     "raw_pt": "measured pT that is corrected, in GeV",
@@ -406,6 +437,7 @@ class DataConfig:
     weights: Weights | None = None
     bucketing: Bucketing | None = None
     task: TaskChoice | None = None
+    decorrelation: Decorrelation | None = None
     derived_outputs: Mapping[str, DerivedOutput] = field(default_factory=dict)
     transform_columns: tuple[str, ...] = ()
     report: Mapping[str, Expression] = field(default_factory=dict)
@@ -587,3 +619,9 @@ class DataConfig:
         """Whether mean and deviation of some target are still to be computed."""
         steps = [step for target in self.targets.values() for step in target.transform]
         return any(step.needs_statistics for step in steps)
+
+    @property
+    def needs_bins(self) -> bool:
+        """Whether the bins of some decorrelated variable are still to be made of training data."""
+        chosen = self.decorrelation
+        return chosen is not None and set(chosen.edges) != set(chosen.variables)

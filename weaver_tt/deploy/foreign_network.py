@@ -147,6 +147,7 @@ def _with_groups(
         labels=_labels_of_outputs(config, outputs),
         # of a training
         task=None,
+        decorrelation=None,
         targets={},
         transform_columns=(),
         derived_outputs={},

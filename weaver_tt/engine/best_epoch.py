@@ -21,11 +21,14 @@ def judge_epoch(
 
     ``sums`` are what its figures are drawn from.
     """
-    name, direction = parts.task.watch
+    task = parts.task
+    _, direction = task.watch
     state = parts.state
     state.history[number] = dict(metrics)
-    best = state.best.get(name)
-    is_best = best is None or direction.is_better(metrics[name], best)
+    best = task.watched_value(state.best)
+    value = task.watched_value(metrics)
+    assert value is not None
+    is_best = best is None or direction.is_better(value, best)
     if is_best:
         state.best_epoch = number
         state.best = dict(metrics)
@@ -48,7 +51,7 @@ def judge_again(parts: TrainingParts, saved: Mapping[str, Any], last: int) -> No
     state.best = {}
     state.best_sums = []
     for number, metrics in sorted(known.items()):
-        if number <= last and name in metrics:
+        if number <= last and parts.task.watched_value(metrics) is not None:
             judge_epoch(parts, number, metrics)
     before = saved["best_epoch"]
     is_there = state.best_epoch >= 0 and parts.files.epoch(state.best_epoch).is_file()
@@ -70,13 +73,15 @@ def epochs_without_improvement(parts: TrainingParts, threshold: Threshold) -> in
 
     By more than the ``threshold``; 0 before the first epoch.
     """
-    name, direction = parts.task.watch
+    _, direction = parts.task.watch
     patience = Patience(direction, threshold)
     latest = parts.state.epoch - 1
     improved = latest
     # by the numbers of epochs: checkpoints from before there was a history know the best one alone
     for number, metrics in parts.state.history.items():
-        patience.observe(metrics[name])
+        value = parts.task.watched_value(metrics)
+        assert value is not None
+        patience.observe(value)
         if patience.waited == 0:
             improved = number
     return latest - improved
@@ -84,9 +89,10 @@ def epochs_without_improvement(parts: TrainingParts, threshold: Threshold) -> in
 
 def observe_again(parts: TrainingParts) -> None:
     """Tell the schedule the watched metric of all epochs so far, as if each had just ended."""
-    name, _ = parts.task.watch
     for metrics in parts.state.history.values():
-        parts.update.schedule.observe(metrics[name])
+        value = parts.task.watched_value(metrics)
+        assert value is not None
+        parts.update.schedule.observe(value)
 
 
 def remake_best(parts: TrainingParts) -> None:

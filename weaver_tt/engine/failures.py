@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import NoReturn
 
 from weaver_tt.data.rows.batch import Batch
@@ -73,15 +75,20 @@ def stop_without_entries(parts: TrainingParts, where: str, loader: BatchLoader) 
     )
 
 
-def stop_at_nan(parts: TrainingParts, metric: str, where: str, loader: BatchLoader) -> NoReturn:
-    """Say that in ``where``, the latest pass over data, the watched ``metric`` became NaN.
+def stop_at_nan(
+    parts: TrainingParts, metrics: Mapping[str, float], where: str, loader: BatchLoader
+) -> NoReturn:
+    """Say that in ``where``, the latest pass over data, what is watched of ``metrics`` became NaN.
 
     Raises:
         TrainingError: always.
     """
-    what = ENTRY_LOSS if metric == "loss" else metric
+    watched = parts.task.watched_names
+    # a sum may be NaN of infinities alone
+    bad = [name for name in watched if math.isnan(metrics[name])] or watched
+    what = ", ".join(ENTRY_LOSS if name == "loss" else name for name in bad)
     raise TrainingError(
-        f"NaN in {where}: {what}, after epoch {parts.state.epoch}: nothing is saved. "
-        f"{describe_nonfinite(loader)}. "
+        f"NaN in {where}: {what}, after epoch {parts.state.epoch} (step {parts.update.steps}): "
+        f"nothing is saved. {describe_nonfinite(loader)}. "
         "What may help: a smaller --start-lr, --clip-gradient 1"
     )

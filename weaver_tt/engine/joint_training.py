@@ -331,7 +331,8 @@ class JointTraining:
         numbers = []
         for training, of_training in zip(self.active, metrics, strict=True):
             member = training.name.rpartition("-")[2]
-            numbers.append(f"{member}: {of_training.get(watched, float('nan')):.4g}")
+            value = training.task.watched_value(of_training)
+            numbers.append(f"{member}: {float('nan') if value is None else value:.4g}")
         log.info("epoch %d, %s of the members: %s", self.epoch, watched, ", ".join(numbers))
 
     # --- what is kept

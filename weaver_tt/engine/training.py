@@ -60,6 +60,9 @@ from weaver_tt.tasks.base import Task
 LatestPass = tuple[str, BatchLoader] | None
 """What data the networks were run over last, in a word, and what has read them."""
 
+# among metrics, the sum of several that makes the best epoch
+WATCHED_SUM = "watched"
+
 
 class Training:
     """The training of one ``network`` on ``task``; see :func:`weaver_tt.engine.fit.fit`."""
@@ -183,6 +186,8 @@ class Training:
             restore_random(self.parts, self.resumed)
             if self._pass.update is not None and self._poisson_seed is not None:
                 batch = with_poisson_weights(batch, self._poisson_seed)
+            if self._pass.update is not None:
+                self.task.follow(self.update.done, self.update.steps)
             self._pass.take(batch)
 
     def count_batch(self, rows: int) -> None:
@@ -210,7 +215,7 @@ class Training:
         Raises:
             TrainingError: a loss or weights are not finite.
         """
-        metrics = self._pass.metrics()
+        metrics = self._with_sum(self._pass.metrics())
         with self.in_turn():
             # also where not a batch of the epoch was left
             restore_random(self.parts, self.resumed)
@@ -227,7 +232,14 @@ class Training:
 
     def end_validation(self) -> EpochMetrics:
         """The metrics of the validation."""
-        return self._pass.metrics()
+        return self._with_sum(self._pass.metrics())
+
+    def _with_sum(self, metrics: EpochMetrics) -> EpochMetrics:
+        """``metrics`` with the watched one where that is a sum of several."""
+        value = self.task.watched_value(metrics)
+        if value is not None and self.task.watched_names != [self.task.watch[0]]:
+            metrics[WATCHED_SUM] = value
+        return metrics
 
     # --- what is kept
 
@@ -276,18 +288,18 @@ class Training:
 
     def _watched_value(self, metrics: EpochMetrics, latest_pass: LatestPass) -> float:
         """What decides which epoch is the best."""
-        name, _ = self.task.watch
         if not metrics.keys() - {WITHOUT_TARGET}:
             assert latest_pass is not None
             stop_without_entries(self.parts, *latest_pass)
-        if name not in metrics:
+        value = self.task.watched_value(metrics)
+        if value is None:
+            missing = [part for part in self.task.watched_names if part not in metrics]
             raise TrainingError(
-                f"task.watch: there is no metric {name!r}; {nearest(name, metrics)}"
+                f"task.watch: there is no metric {missing[0]!r}; {nearest(missing[0], metrics)}"
             )
-        value = metrics[name]
         if math.isnan(value):
             assert latest_pass is not None
-            stop_at_nan(self.parts, name, *latest_pass)
+            stop_at_nan(self.parts, metrics, *latest_pass)
         return value
 
     def report(self, values: dict[str, float], metrics: EpochMetrics, spectra: Figures) -> None:

@@ -250,8 +250,8 @@ class TrainOptions:
     )
     watch: str | None = flag(
         None,
-        "metric that selects the best epoch: loss, accuracy, auc, rejection@0.5, ... (default: "
-        "that of the task, as a rule the loss)",
+        "metric that selects the best epoch: loss, accuracy, auc, rejection@0.5, ..., or a sum of "
+        "some, 'auc - 0.5*sculpting@0.5' (default: that of the task, as a rule the loss)",
     )
     early_stopping: int | None = flag(
         None, "stop after this many epochs without improvement", bounds=COUNT

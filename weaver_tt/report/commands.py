@@ -10,10 +10,10 @@ from weaver_tt.log import log
 from weaver_tt.options.flags import COUNT, FINITE, flag
 
 if TYPE_CHECKING:
+    from weaver_tt.metrics.divergence import Divergence
     from weaver_tt.report.evaluation import ColumnBins
     from weaver_tt.report.figures import Picture
     from weaver_tt.report.scores import Floats, ModelFiles
-    from weaver_tt.report.sculpting import Divergence
 
 DEFAULT_PT = "jet_pt"
 MASS_BINS = 30
@@ -285,9 +285,10 @@ def _measure_sculpting(
     """How selections sculpt the background's spectrum of ``--mass-column``: numbers, figures."""
     from pathlib import Path
 
+    from weaver_tt.metrics.sculpting import EFFICIENCIES
     from weaver_tt.report.evaluation import ColumnBins, equal_width, evaluate_model
     from weaver_tt.report.figures import draw_spectra
-    from weaver_tt.report.sculpting import EFFICIENCIES, measure_sculpting
+    from weaver_tt.report.sculpting import measure_sculpting
 
     column = str(options.mass_column)
     edges = _read_edges(options.mass_edges, "--mass-edges")

@@ -17,9 +17,10 @@ from weaver_tt.figures import classification as figures
 from weaver_tt.figures.base import save_figure
 from weaver_tt.figures.resilience import ResiliencePoint, resilience_figure
 from weaver_tt.metrics.classifier_summary import ClassifierSummary
+from weaver_tt.metrics.sculpting import EFFICIENCIES
 from weaver_tt.report.cost import ANT_EFFICIENCY
 from weaver_tt.report.evaluation import ColumnBins, EvaluatedModel
-from weaver_tt.report.sculpting import EFFICIENCIES, Sculpting
+from weaver_tt.report.sculpting import Sculpting
 from weaver_tt.report.shifted import ShiftedModel
 
 HALF = torch.tensor([0.5])  # the signal efficiency of rejections in bins

@@ -6,18 +6,15 @@ the variable, B bins of the score.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from weaver_tt.figures.base import Array
+from weaver_tt.metrics.divergence import Divergence, measure_divergence
+from weaver_tt.metrics.sculpting import EFFICIENCIES, threshold_bin
 from weaver_tt.report.evaluation import EvaluatedModel
-
-EFFICIENCIES = (0.3, 0.5)  # of the signal, at which the background's spectrum is compared
-RANDOM_SELECTIONS = 1000  # drawn to see what divergence statistics alone make
 
 
 @dataclass(frozen=True)
@@ -36,25 +33,6 @@ class Sculpting:
         return [measure_divergence(passing, self.every) for passing in self.passing]
 
 
-@dataclass(frozen=True)
-class Divergence:
-    """The Jensen-Shannon divergence of a selection's shape from that of all rows, in bits.
-
-    0 for equal shapes, 1 for shapes that do not overlap. Few rows have another shape by chance:
-    ``random`` is the mean divergence of random selections of as many rows, ``excess`` what the
-    value has beyond it, and ``error`` the statistical error of both.
-    """
-
-    value: float
-    error: float
-    random: float
-
-    @property
-    def excess(self) -> float:
-        """The value beyond that of a random selection: 0 within errors if nothing is sculpted."""
-        return self.value - self.random
-
-
 def measure_sculpting(
     model: EvaluatedModel, signal: int, efficiencies: Sequence[float] = EFFICIENCIES
 ) -> Sculpting:
@@ -68,98 +46,10 @@ def measure_sculpting(
     scores = torch.stack(in_bins)  # (V, 2, K, B)
     background = scores.sum(2) - scores[:, :, signal]  # (V, 2, B)
     of_signal = scores[:, 0, signal].sum(0)  # (B,)
-    # share of the signal in this bin of the score or a higher one
-    above = of_signal.flip(0).cumsum(0).flip(0) / of_signal.sum()  # (B,)
     passing = []
     for efficiency in efficiencies:
-        # the last bin above which enough of the signal lies
-        threshold = max(int((above >= efficiency).sum()) - 1, 0)
+        threshold = threshold_bin(of_signal, efficiency)
         passed = background[..., threshold:].sum(-1)  # (V, 2)
         passing.append(passed.T)
     every = background.sum(-1).T
     return Sculpting(every.numpy(), torch.stack(passing).numpy())
-
-
-def measure_divergence(passing: Array, every: Array) -> Divergence | None:
-    """The divergence of ``passing`` from ``every``, sums of w and w^2 (2, V), with its error.
-
-    None where one of them is empty. Weighted rows count as their effective number, (sum w)^2 /
-    sum w^2, in the random selections. For n unweighted rows in V well filled bins these have
-    (V - 1) / (8 n ln 2) bits in the mean.
-    """
-    value = jensen_shannon(passing[0], every[0])
-    if value is None:
-        return None
-    random = _random_divergences(passing, every)
-    # where shapes are equal, the slope of the divergence in each bin's share vanishes, and the
-    # spread of random selections is left; the measured slope fluctuates around 0 then, which makes
-    # twice the variance of that spread
-    by_slope = _slope_variance(passing, every)
-    by_chance = float(random.var())
-    error = math.sqrt(max(by_slope - by_chance, by_chance))
-    return Divergence(value, error, float(random.mean()))
-
-
-def _random_divergences(passing: Array, every: Array) -> Array:
-    """Divergences of random selections from all rows, of as many rows as pass."""
-    shape = np.clip(every[0], 0, None)
-    shape = shape / shape.sum()
-    rows = _effective_rows(passing)
-    share = rows / _effective_rows(every)
-    if share >= 1:
-        # all rows are the only selection of that size
-        return np.zeros(1)
-    # drawn from a finite number of rows, a selection fluctuates less: as one of more rows would
-    # that is drawn from infinitely many
-    drawn = max(1, round(rows / (1 - share)))
-    counts = np.random.default_rng(0).multinomial(drawn, shape, RANDOM_SELECTIONS)
-    return _divergences(counts / drawn, shape)
-
-
-def _effective_rows(sums: Array) -> float:
-    """Rows of equal weight that would have the same relative error: sums of w and w^2 (2, V)."""
-    return float(sums[0].sum() ** 2 / sums[1].sum())
-
-
-def _slope_variance(passing: Array, every: Array) -> float:
-    """The variance of the divergence by the errors of the bins that pass, to first order."""
-    weights = np.clip(passing[0], 0, None)
-    shape = weights / weights.sum()
-    reference = np.clip(every[0], 0, None)
-    mean = (shape + reference / reference.sum()) / 2
-    # of an empty bin the slope is infinite, but no rows of it fluctuate
-    filled = shape > 0
-    ratio = np.where(filled, shape, 1) / np.where(filled, mean, 1)
-    slope = np.log2(ratio) / 2
-    deviation = slope - (shape * slope).sum()
-    return float((passing[1] * deviation**2).sum() / weights.sum() ** 2)
-
-
-def jensen_shannon(first: Array, second: Array) -> float | None:
-    """Divergence in bits of the shapes of two histograms (V,); None where one is empty.
-
-    Bins below 0, from negative weights, count as empty.
-
-    Source: Lin, IEEE Trans. Inf. Theory 37 (1991) 145, equation 3.6.
-    """
-    histograms = np.clip([first, second], 0, None)  # (2, V)
-    totals = histograms.sum(1, keepdims=True)
-    if not totals.all():
-        return None
-    shapes = histograms / totals
-    return float(_divergences(shapes[:1], shapes[1])[0])
-
-
-def _divergences(shapes: Array, reference: Array) -> Array:
-    """Divergence of each of ``shapes`` (T, V) from ``reference`` (V,); all have the sum 1."""
-    mean = (shapes + reference) / 2  # (T, V)
-    terms = _relative_entropy(shapes, mean) + _relative_entropy(reference, mean)
-    return terms.sum(1) / 2
-
-
-def _relative_entropy(shape: Array, mean: Array) -> Array:
-    """``shape`` log2(``shape`` / ``mean``) in each bin, (T, V); 0 log 0 is 0."""
-    # empty bins get a logarithm that exists
-    numerator = np.where(shape > 0, shape, 1)
-    denominator = np.where(shape > 0, mean, 1)
-    return shape * np.log2(numerator / denominator)

@@ -36,6 +36,7 @@ def make_run_task(config: DataConfig, options: RunOptions, seed: int = 0) -> Tas
             file.check_loops(config, settings, task.name)
     # what does not fit is refused before anything is trained
     task.check_derived()
+    task.check_decorrelation()
     if options.train.watch is not None:
         task.choose(options.train.watch)
         task.check_watch("--watch")

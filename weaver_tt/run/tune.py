@@ -23,8 +23,9 @@ import torch
 from weaver_tt.config.load import load_config
 from weaver_tt.data.accounting import BadFile
 from weaver_tt.engine.fit import Pruned
-from weaver_tt.errors import ConfigError, OutputError, TrainingError, WeaverError, nearest
+from weaver_tt.errors import ConfigError, OutputError, TrainingError, WeaverError
 from weaver_tt.log import configure_log, format_metrics, log
+from weaver_tt.metrics.combination import parse_combination
 from weaver_tt.metrics.direction import Direction
 from weaver_tt.network.network import build_network
 from weaver_tt.options.flags import check_bounds
@@ -586,12 +587,10 @@ def goal_values(
     for metric, direction in goals.items():
         numbers = []
         for of_network in best:
-            if metric not in of_network:
-                raise TrainingError(
-                    f"--metric {metric}: not measured; {nearest(metric, of_network)}"
-                )
-            number = of_network[metric]
+            combination = parse_combination(metric, of_network, "--metric")
             # NaN is None in a result
+            known = {name: value for name, value in of_network.items() if value is not None}
+            number = combination.value(known)
             if number is None or number != number:
                 raise TrainingError(f"--metric {metric}: is not defined for this network")
             numbers.append(abs(number) if direction is Direction.ZERO else number)

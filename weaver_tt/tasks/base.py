@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
-from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Meter, Scored, has_all_targets
+from weaver_tt.metrics.combination import Combination, is_sum, parse_combination
 from weaver_tt.metrics.direction import DIRECTIONS, Direction, metric_direction
 from weaver_tt.network.derived import DerivedOutputs, raw_columns
 from weaver_tt.network.outputs import Activated, Output, first_tensor, shape_text
@@ -36,6 +37,8 @@ class Task(ABC):
 
     name: ClassVar[str]
     has_targets: ClassVar[bool] = False  # whether `task.targets` of the data YAML is for it
+    # whether it does what `task.decorrelate` of the data YAML asks for
+    decorrelates: ClassVar[bool] = False
     column_prefix: ClassVar[str] = ""  # of the columns of a prediction file, such as score_
     modules: nn.Module | None = None
 
@@ -48,7 +51,18 @@ class Task(ABC):
         if isinstance(loss, nn.Module) and next(loss.parameters(), None) is not None:
             # a loss with parameters learns them
             self.modules = loss
+        # where in the training the next batch is, for what changes on the way
+        self.epochs_done = 0.0
+        self.steps_done = 0
         self.choose(watch)
+
+    def follow(self, epochs: float, steps: int) -> None:
+        """Note that so many ``epochs``, with a fraction, and ``steps`` of a training are done.
+
+        Called before each batch that is trained on; in a resumed run as if it had never stopped.
+        """
+        self.epochs_done = epochs
+        self.steps_done = steps
 
     def to(self, device: torch.device) -> None:
         """Move what the task computes losses with to ``device``."""
@@ -63,9 +77,14 @@ class Task(ABC):
             self.modules.train(mode)
 
     def choose(self, metric: str) -> None:
-        """Let ``metric`` make the best epoch, where it is best; see :attr:`watch`."""
+        """Let ``metric`` make the best epoch, where it is best; see :attr:`watch`.
+
+        It may be a sum, such as ``auc - 0.5*loss``.
+        """
         self._watched = metric
         self._direction: Direction | None = None
+        # of which metrics it is the sum, once that has been looked at
+        self._combination: Combination | None = None
 
     @property
     def watch(self) -> tuple[str, Direction]:
@@ -78,13 +97,17 @@ class Task(ABC):
         """
         if self._direction is None:
             # not before it is needed: a task can only make its meters when it is complete
-            self._direction = self._find_direction(f"{self.config.source}: task.watch")
+            where = f"{self.config.source}: task.watch"
+            if is_sum(self._watched):
+                self._combination = parse_combination(self._watched, self.metric_names(), where)
+            self._direction = self._find_direction(where)
         return self._watched, self._direction
 
     @watch.setter
     def watch(self, metric_and_direction: tuple[str, Direction]) -> None:
         metric, direction = metric_and_direction
         self._watched = metric
+        self._combination = None
         self._direction = Direction(direction)
 
     def _find_direction(self, where: str) -> Direction:
@@ -92,13 +115,22 @@ class Task(ABC):
         for meter in self.meters():
             for name, value in meter.directions.items():
                 known[name] = None if value is None else Direction(value)
-        direction = metric_direction(self._watched, known)
-        if direction is None:
+        if self._combination is None:
+            # named by a task that does not ask whether it is measured
+            direction = metric_direction(self._watched, known)
+        else:
+            direction = self._combination.direction(lambda name: metric_direction(name, known))
+        if direction is not None:
+            return direction
+        if self._combination is not None and len(self._combination.terms) > 1:
             raise ConfigError(
-                f"{where}: {self._watched!r} has no best value: neither a large nor a small one "
-                "is better; expected a metric of quality, such as loss"
+                f"{where}: {self._watched!r} has no best value: of each term a large number must "
+                "be good, or of each a small one"
             )
-        return direction
+        raise ConfigError(
+            f"{where}: {self._watched!r} has no best value: neither a large nor a small one "
+            "is better; expected a metric of quality, such as loss"
+        )
 
     def check_watch(self, where: str) -> None:
         """Check that the metric that makes the best epoch is measured, and has a best value.
@@ -107,12 +139,20 @@ class Task(ABC):
             ConfigError: it is not or has not; ``where`` says who asked for it.
         """
         metrics = self.metric_names()
-        if self._watched not in metrics:
-            raise ConfigError(
-                f"{where}: there is no metric {self._watched!r}; {nearest(self._watched, metrics)}"
-            )
+        self._combination = parse_combination(self._watched, metrics, where)
         if self._direction is None:
             self._direction = self._find_direction(where)
+
+    @property
+    def watched_names(self) -> list[str]:
+        """The metrics that the watched one is made of: itself, as a rule."""
+        return [self._watched] if self._combination is None else self._combination.names
+
+    def watched_value(self, metrics: Mapping[str, float]) -> float | None:
+        """What decides which epoch is the best, of its ``metrics``; None where it is not known."""
+        if self._combination is None:
+            return metrics.get(self._watched)
+        return self._combination.value(metrics)
 
     def metric_names(self) -> list[str]:
         """The names of all that the meters measure."""
@@ -233,6 +273,18 @@ class Task(ABC):
         if not self.config.derived_outputs:
             return None
         return DerivedOutputs(self.config, self.value_names)
+
+    def check_decorrelation(self) -> None:
+        """Check that the task does what `task.decorrelate` of the data YAML asks for.
+
+        Raises:
+            ConfigError: it does not.
+        """
+        if self.config.decorrelation is not None and not self.decorrelates:
+            raise ConfigError(
+                f"{self.config.source}: task.decorrelate: the task {self.name} cannot; "
+                "classification can, and tasks of network files that are made of it"
+            )
 
     def check_derived(self) -> None:
         """Check that derived outputs are made of outputs, and have columns of their own.

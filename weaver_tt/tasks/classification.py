@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored, innermost
 from weaver_tt.metrics.classification import ClassificationMeter
 from weaver_tt.tasks.base import Output, Task, check_shape, first_outputs, row_weight
+from weaver_tt.tasks.decorrelation import Decorrelator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,10 +24,13 @@ class Classification(Task):
     """Network output (N, K) logits of the K classes.
 
     Writes ``score_CLASS`` and, where known, the class as 0/1 columns. A subclass may append outputs
-    (``output_names``): loss and metrics of the classes look at the first K.
+    (``output_names``): loss and metrics of the classes look at the first K. Where the data YAML
+    says ``decorrelate``, scores are kept independent of other variables
+    (:class:`~weaver_tt.tasks.decorrelation.Decorrelator`).
     """
 
     name = "classification"
+    decorrelates = True
     column_prefix = "score_"
 
     def __init__(self, config: DataConfig, **common: Any) -> None:
@@ -37,6 +41,9 @@ class Classification(Task):
                 "classes, or one label of type custom with `classes`, whose number it is"
             )
         self.classes = list(config.labels.classes)
+        self.decorrelator: Decorrelator | None = None
+        if config.decorrelation is not None:
+            self.decorrelator = Decorrelator(config, self.classes)
 
     @property
     def output_names(self) -> list[str]:
@@ -55,7 +62,14 @@ class Classification(Task):
             weight,
             counts=weight.new_ones(batch.size).long(),
             spread=spread,
+            monitors=None if self.decorrelator is None else self.decorrelator.monitors(batch),
         )
+
+    def batch_loss(self, scored: Scored, batch: Batch) -> Mapping[str, Tensor | None]:
+        """The term that keeps scores independent of other variables, where there is one."""
+        if self.decorrelator is None:
+            return {}
+        return self.decorrelator.terms(scored, self.epochs_done)
 
     def losses(self, scored: Scored) -> Tensor:
         """Cross entropy, (M,)."""
@@ -71,8 +85,11 @@ class Classification(Task):
         return output.softmax(1)
 
     def meters(self) -> list[Meter]:
-        """Loss; accuracy, areas, confusion."""
-        return [LossMeter(), ClassificationMeter(self.classes)]
+        """Loss; accuracy, areas, confusion; what a selection does to other variables."""
+        meters: list[Meter] = [LossMeter(), ClassificationMeter(self.classes)]
+        if self.decorrelator is not None:
+            meters += self.decorrelator.meters()
+        return meters
 
     def figures(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
         """ROC curves, scores, calibration, confusion matrix, areas of pairs of classes."""

@@ -28,6 +28,7 @@ from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows import labels
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.rows import Floats, Integers, Interner, JaggedObjects, Rows, index_runs
+from weaver_tt.data.rows.spectators import row_spectators
 from weaver_tt.data.rows.table import Table, evaluate_column, flat_column, selection_hint
 from weaver_tt.data.rows.target_checks import TargetChecks
 from weaver_tt.errors import ConfigError, DataError, DataErrors
@@ -266,6 +267,7 @@ def to_rows(
     with wrong.noted():
         _add_object_labels(rows, builder, config, plan, objects, wanted)
     wrong.check()
+    rows.monitors |= row_spectators(table, config, plan, builder.where, rows.labels, row_numbers)
     rows.weight = _event_weight(table, config, plan, builder.where)
     _add_monitors(rows, builder, config, objects)
     for name, flags in labels.class_columns(table, config, plan, builder.where).items():

@@ -1,4 +1,4 @@
-"""What the training data says: weight tables, bucket edges and input statistics, in one pass.
+"""What the training data says: weight tables, edges of bins and input statistics, in one pass.
 
 They are kept in ``PREFIX.auto.yaml``, each with a fingerprint of the configuration and the files
 that it was computed from. Only those that are out of date are computed.
@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from weaver_tt.config.decorrelation import decorrelated_inputs
 from weaver_tt.config.inputs import with_params
 from weaver_tt.config.load import load_config, save_config
 from weaver_tt.config.plan import make_plan, with_extra_selection
-from weaver_tt.config.schema import Bucketing, DataConfig, Target, Variable
+from weaver_tt.config.schema import Bucketing, DataConfig, Decorrelation, Target, Variable
 from weaver_tt.data.accounting import LostRows
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.scan import Scan, scan_files
 from weaver_tt.data.statistics.bucketing import BucketEdgesAccumulator
+from weaver_tt.data.statistics.decorrelation import DecorrelationAccumulator
 from weaver_tt.data.statistics.reweighting import (
     FittedWeights,
     WeightsAccumulator,
@@ -40,6 +42,7 @@ class _Fitted:
 
     weights: FittedWeights | None = None
     bucketing: Bucketing | None = None
+    decorrelation: Decorrelation | None = None
     variables: Mapping[str, Variable] | None = None
     fingerprint: str | None = None  # of the variables' statistics
     targets: Mapping[str, Target] | None = None
@@ -55,18 +58,18 @@ def fit_statistics(
 ) -> tuple[DataConfig, Scan]:
     """The configuration with all that the training data says, and the scan of its files.
 
-    Numbers for every ``auto``, the tables of ``weights`` and the edges of ``bins: NUMBER`` are
-    those in ``PREFIX.auto.yaml`` if they are of this configuration and these files, else computed
-    and written there. With ``keep`` those that are there are used whatever files they are of: a
-    network that goes on training knows no others. On several ranks the first one does that. The
-    scan, ``known`` if it is of these files, is for the loaders, which need not look at the files
-    again.
+    Numbers for every ``auto``, the tables of ``weights``, the edges of ``bins: NUMBER`` and those
+    of decorrelated variables are those in ``PREFIX.auto.yaml`` if they are of this configuration
+    and these files, else computed and written there. With ``keep`` those that are there are used
+    whatever files they are of: a network that goes on training knows no others. On several ranks
+    the first one does that. The scan, ``known`` if it is of these files, is for the loaders, which
+    need not look at the files again.
 
     Raises:
         ConfigError: a column of ``weights`` is not in the files, or an ``auto`` variable has no
             finite value.
-        DataError: nothing passes the selection, a class of ``weights`` has no events, or the
-            files cannot be read.
+        DataError: nothing passes the selection, a class of ``weights`` has no events, a
+            decorrelated variable is constant, or the files cannot be read.
     """
     path = str(RunFiles(prefix).auto_yaml)
     scan, fitted = distributed.run_on_main(lambda: _scan_and_fit(config, path, data, known, keep))
@@ -75,6 +78,14 @@ def fit_statistics(
     fitted_config = _with_fitted(config, fitted)
     if fitted_config.weights is not None:
         log.info("%s", describe_weights(fitted_config.weights))
+    for variable, name in decorrelated_inputs(config).items():
+        log.warning(
+            "%s: task.decorrelate.variable: the network is given %r by its input %r, and has to "
+            "learn not to use it",
+            config.source,
+            variable,
+            name,
+        )
     return fitted_config, scan
 
 
@@ -92,7 +103,8 @@ def _scan_and_fit(
     scan = scan_training_files(config, data, known)
     fitted = _fit(config, path, data, scan, keep)
     is_computed = config.needs_statistics or config.needs_target_statistics
-    if is_computed or config.weights is not None or config.bucketing is not None:
+    has_tables = config.weights is not None or config.bucketing is not None
+    if is_computed or has_tables or config.decorrelation is not None:
         # also where nothing was computed: the rest of the YAML may have changed
         full = _with_fitted(config, fitted)
         save_config(full, path, full.preprocess.params, full.preprocess.fingerprint)
@@ -143,6 +155,8 @@ def make_accumulators(
     bucketing = config.bucketing
     if bucketing is not None and bucketing.inner_edges is None:
         accumulators["bucketing"] = BucketEdgesAccumulator(selected, bucketing, sources)
+    if config.decorrelation is not None:
+        accumulators["decorrelation"] = DecorrelationAccumulator(selected, sources)
     if config.needs_statistics:
         accumulators["variables"] = StatisticsAccumulator(
             config, sources, data.extra_selection_train
@@ -163,6 +177,8 @@ def _with_fitted(config: DataConfig, fitted: _Fitted) -> DataConfig:
         config = replace(config, weights=weights)
     if fitted.bucketing is not None:
         config = replace(config, bucketing=fitted.bucketing)
+    if fitted.decorrelation is not None:
+        config = replace(config, decorrelation=fitted.decorrelation)
     if fitted.variables is not None:
         config = with_params(config, fitted.variables, fitted.fingerprint)
     if fitted.targets is not None:

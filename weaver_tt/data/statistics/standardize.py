@@ -20,6 +20,7 @@ from weaver_tt.config.plan import with_extra_selection
 from weaver_tt.config.schema import DataConfig, Variable
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.rows.table import Table
+from weaver_tt.data.statistics.decorrelation import provisional_bins, with_fitted_bins
 from weaver_tt.data.statistics.fingerprint import pass_config_fingerprint, pass_fingerprint
 from weaver_tt.data.statistics.reservoir import Reservoir
 from weaver_tt.data.statistics.targets import provisional_targets, with_fitted_targets
@@ -154,6 +155,7 @@ def provisional_statistics(config: DataConfig, tables: Sequence[Table]) -> DataC
             center, spread = 0.0, 1.0
         numbers[name] = Variable(name=name, center=center, scale=1.0 / spread)
     config = provisional_targets(config, tables)
+    config = provisional_bins(config, tables)
     return with_params(config, with_fitted_numbers(config, numbers), None)
 
 
@@ -200,7 +202,8 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
     Raises:
         ConfigError: a variable is ``auto``, and no ``PREFIX.auto.yaml`` with its numbers is there.
     """
-    if not config.needs_statistics and not config.needs_target_statistics:
+    needs_numbers = config.needs_statistics or config.needs_target_statistics
+    if not needs_numbers and not config.needs_bins:
         return config
     files = RunFiles.of(model)
     # the members of an ensemble share the statistics of their run
@@ -208,6 +211,9 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
     places = list(dict.fromkeys(candidates))
     present = [place for place in places if Path(place).is_file()]
     if not present:
+        if not needs_numbers:
+            # bins are for metrics alone, which can be done without
+            return config
         names = auto_names(config)
         names += [f"task.targets.{name}" for name in config.targets if not names]
         raise ConfigError(
@@ -217,6 +223,7 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
     path = present[0]
     of_training = load_config(path, config.custom_functions)
     config = replace(config, targets=with_fitted_targets(config.targets, of_training.targets))
+    config = with_fitted_bins(config, of_training)
     if config.needs_target_statistics:
         raise ConfigError(
             f"{path}: has no mean and deviation of targets that {config.source} standardises; it "

@@ -68,6 +68,7 @@ def restrict_to_inputs(config: DataConfig, inputs: Mapping[str, InputGroup]) -> 
         derived_outputs={},
         transform_columns=(),
         targets={},
+        decorrelation=None,
     )
 
 

@@ -1,0 +1,117 @@
+"""Terms that vanish where scores are independent of variables, against sums by hand and dcor."""
+
+import dcor
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import tensor
+
+from weaver_tt.tasks.decorrelation_terms import squared_distance_correlation, standardised
+
+ROWS = 40
+
+
+def drawn(seed, rows=ROWS, columns=1):
+    """Scores and variables (M, 1) in float64 that depend on each other, and ones as weights."""
+    random = np.random.default_rng(seed)
+    y = random.normal(size=(rows, 1))
+    x = np.tanh(y**2 + random.normal(size=(rows, columns)))
+    return tensor(x), tensor(y), torch.ones(rows, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_distance_correlation_is_that_of_the_package_dcor(seed, columns):
+    x, y, weight = drawn(seed, columns=columns)
+    expected = dcor.distance_correlation_sqr(x.numpy(), y.numpy(), method="naive")
+    assert float(squared_distance_correlation(x, y, weight)) == pytest.approx(expected, abs=1e-9)
+    # of weights only ratios count
+    assert float(squared_distance_correlation(x, y, 7 * weight)) == pytest.approx(
+        expected, abs=1e-9
+    )
+
+
+def test_two_rows_that_differ_are_fully_correlated():
+    # distances 0 and 1; centred +-1/2 in both: covariance = both variances
+    x = tensor([[0.0], [1.0]])
+    y = tensor([[5.0], [3.0]])
+    assert float(squared_distance_correlation(x, y, torch.ones(2))) == pytest.approx(1)
+
+
+@given(st.lists(st.integers(0, 3), min_size=6, max_size=6), st.integers(0, 100))
+def test_whole_weights_count_as_repeated_rows(numbers, seed):
+    x, y, _ = drawn(seed, rows=6)
+    repeats = tensor(numbers)
+    by_weight = squared_distance_correlation(x, y, repeats.double())
+    rows = x.repeat_interleave(repeats, 0)
+    others = y.repeat_interleave(repeats, 0)
+    by_rows = squared_distance_correlation(rows, others, torch.ones(len(rows)).double())
+    assert float(by_weight) == pytest.approx(float(by_rows), abs=1e-9)
+
+
+def test_rows_of_weight_0_are_not_there():
+    x, y, weight = drawn(3)
+    more = [torch.cat([part, torch.full((2, 1), 9.0)]) for part in (x, y)]
+    padded = torch.cat([weight, torch.zeros(2)])
+    assert float(squared_distance_correlation(*more, padded)) == pytest.approx(
+        float(squared_distance_correlation(x, y, weight)), abs=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "weight"),
+    [
+        (torch.full((5, 1), 0.25), torch.arange(5.0)[:, None], torch.ones(5)),
+        (torch.full((5, 2), 0.25), torch.arange(5.0)[:, None], torch.ones(5)),
+        (torch.rand(5, 1), torch.full((5, 1), 3.0), torch.ones(5)),
+        (torch.rand(1, 1), torch.rand(1, 1), torch.ones(1)),
+        (torch.rand(0, 1), torch.rand(0, 1), torch.ones(0)),
+        (torch.rand(5, 1), torch.rand(5, 1), torch.zeros(5)),
+        (torch.rand(2, 1), torch.rand(2, 1), tensor([1.0, -1.0])),
+    ],
+    ids=[
+        "constant scores",
+        "constant pairs of scores",
+        "constant variable",
+        "one row",
+        "no row",
+        "weights of 0",
+        "weights that cancel",
+    ],
+)
+def test_what_says_nothing_is_0_with_a_finite_gradient(x, y, weight):
+    x = x.requires_grad_()
+    value = squared_distance_correlation(x, standardised(y, weight), weight)
+    value.backward()
+    assert float(value.detach()) == pytest.approx(0, abs=1e-6)
+    assert x.grad.isfinite().all()
+
+
+def test_a_gradient_step_lowers_the_correlation():
+    x, y, weight = drawn(1)
+    x.requires_grad_()
+    before = squared_distance_correlation(x, y, weight)
+    before.backward()
+    after = squared_distance_correlation(x.detach() - 0.5 * x.grad, y, weight)
+    assert float(after) < float(before.detach())
+
+
+def test_single_precision_is_enough():
+    x, y, weight = drawn(2, rows=500)
+    single = squared_distance_correlation(
+        x.float(), standardised(y.float(), weight.float()), weight.float()
+    )
+    assert float(single) == pytest.approx(
+        float(squared_distance_correlation(x, y, weight)), abs=1e-5
+    )
+
+
+def test_standardised_values_have_mean_0_and_deviation_1_by_weight():
+    values = tensor([[0.0, 5.0], [4.0, 5.0], [9.0, 5.0]])
+    # of 0 and 4 with weights 3 and 1: mean 1, variance (3 * 1 + 9) / 4 = 3
+    found = standardised(values, tensor([3.0, 1.0, 0.0]))
+    assert found[:2, 0].tolist() == pytest.approx([-1 / 3**0.5, 3 / 3**0.5])
+    # a variable that is constant says nothing
+    assert found[:, 1].tolist() == [0, 0, 0]

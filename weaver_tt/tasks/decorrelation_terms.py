@@ -1,0 +1,63 @@
+"""Terms of the loss that vanish where scores are independent of variables; one number a batch.
+
+M rows, S signals, V variables. Weights may be of any scale; rows of weight 0 count as not there.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# scores that differ by less, in units of a probability, count as constant: gradients stay finite
+SMALLEST_VARIANCE = 1e-12
+
+
+def squared_distance_correlation(scores: Tensor, variables: Tensor, weight: Tensor) -> Tensor:
+    """The squared distance correlation of scores (M, S) and variables (M, V), ().
+
+    It is 0 only where all scores together are independent of all variables together, up to what M
+    rows tell: that of independent ones is about 1/M. Distances are Euclidean, so that several
+    variables should be of similar size. Weights (M,) count as numbers of rows do. With fewer than
+    two rows, or where scores or variables are constant, it is 0.
+
+    Memory and time grow with M^2.
+
+    Source: Kasieczka and Shih, PRL 125 (2020) 122001; Szekely, Rizzo and Bakirov, Ann. Statist. 35
+    (2007) 2769, definitions 4 and 5, here with weights.
+    """
+    total = weight.sum()
+    # signed weights may add up to nothing
+    share = weight / torch.where(total > 0, total, 1)  # (M,)
+    share = torch.where(total > 0, share, 0)
+    of_scores = _centred_distances(scores, share)  # (M, M)
+    of_variables = _centred_distances(variables, share)
+    both = share[:, None] * share
+    covariance = (both * of_scores * of_variables).sum()
+    variances = (both * of_scores.square()).sum() * (both * of_variables.square()).sum()
+    return covariance / variances.clamp(min=SMALLEST_VARIANCE).sqrt()
+
+
+def _centred_distances(values: Tensor, share: Tensor) -> Tensor:
+    """Distances (M, M) of values (M, D), less the means of their rows and columns.
+
+    ``share`` (M,) are the weights, whose sum is 1.
+    """
+    if values.shape[1] == 1:
+        distances = (values - values.T).abs()
+    else:
+        # the norm of what is 0 has the gradient 0
+        distances = torch.linalg.vector_norm(values[:, None] - values, dim=2)
+    means = distances @ share  # (M,)
+    return distances - means - means[:, None] + means @ share
+
+
+def standardised(values: Tensor, weight: Tensor) -> Tensor:
+    """Values (M, V) less their mean, in units of their standard deviation; 0 where constant."""
+    total = weight.sum()
+    share = weight / torch.where(total > 0, total, 1)
+    mean = share @ values  # (V,)
+    centred = values - mean
+    deviation = (share @ centred.square()).clamp(min=0).sqrt()
+    # of what is constant, rounding leaves some of the last digits
+    is_constant = deviation <= 1e-6 * mean.abs()
+    return torch.where(is_constant, 0, centred / torch.where(is_constant, 1, deviation))
