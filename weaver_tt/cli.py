@@ -109,9 +109,9 @@ COMMANDS = {
         "weaver_tt.run.exporting:run_target_export",
     ),
     "inspect": Command(
-        "what an ONNX file says of itself",
-        "weaver_tt.deploy.inspect:InspectOptions",
-        "weaver_tt.deploy.inspect:run_inspect",
+        "what is in a data file, a run, a checkpoint or an ONNX file",
+        "weaver_tt.options.inspect:InspectOptions",
+        "weaver_tt.run.inspecting:run_inspect",
     ),
     "convert": Command(
         "convert public data sets of jets", f"{CONVERT}:ConvertOptions", f"{CONVERT}:run_convert"

@@ -7,16 +7,12 @@ from pathlib import Path
 import onnx
 import pytest
 
-from weaver_tt import cli
 from weaver_tt.deploy.inspect import describe_model, load_model
 from weaver_tt.errors import ConfigError
 
 
 def lines_of(path: Path) -> list[str]:
-    model = load_model(path)
-    return list(
-        describe_model(path, model, {item.key: item.value for item in model.metadata_props})
-    )
+    return list(describe_model(path, load_model(path)))
 
 
 def test_an_export_says_its_inputs_outputs_preparation_and_task(exports: dict[str, Path]) -> None:
@@ -68,17 +64,6 @@ def test_a_file_of_others_says_what_its_graph_and_the_sidecar_beside_it_say(tmp_
     assert "  names: b, c" in lines
     (tmp_path / "preprocess.json").write_text("{}")
     assert "not to be read" in lines_of(tmp_path / "other.onnx")[-1]
-
-
-def test_the_command_prints_the_yaml_of_the_training(
-    exports: dict[str, Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = str(exports["jets"] / "model.onnx")
-    assert cli.main(["inspect", path, "--preprocess"]) == 0
-    printed = json.loads(capsys.readouterr().out)
-    assert printed == json.loads((exports["jets"] / "preprocess.json").read_text())
-    assert cli.main(["inspect", path]) == 0
-    assert capsys.readouterr().out.startswith(f"{path}: ")
 
 
 def test_what_is_no_model_is_refused_by_name(tmp_path: Path) -> None:

@@ -1,16 +1,14 @@
-"""The command ``weaver-tt inspect``: what an ONNX file says of itself, ours or anybody's."""
+"""What an ONNX file says of itself, ours or anybody's."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weaver_tt.errors import ConfigError, DataError, nearest
-from weaver_tt.options.flags import flag
 from weaver_tt.system.json_files import json_text
 from weaver_tt.system.wording import counted
 
@@ -20,36 +18,6 @@ if TYPE_CHECKING:
 MAX_TEXT = 400  # characters of a value that is printed
 # what is printed in a form of its own, or is long
 SHOWN_APART = ("preprocess", "inputs", "data_config")
-
-
-@dataclass(kw_only=True)
-class InspectOptions:
-    """What an ONNX file says of itself: inputs, outputs, how they are prepared, its training."""
-
-    model: str = flag("", "an ONNX file, of weaver_tt or of anybody", positional=True)
-    data_config: bool = flag(
-        False, "print the data YAML that is kept in the file, and nothing else"
-    )
-    preprocess: bool = flag(False, "print its preprocess.json, and nothing else")
-
-
-def run_inspect(options: InspectOptions) -> None:
-    """``weaver-tt inspect``.
-
-    Raises:
-        ConfigError: there is no such file, it is no ONNX, or lacks what is asked for.
-    """
-    path = Path(options.model)
-    model = load_model(path)
-    metadata = {item.key: item.value for item in model.metadata_props}
-    for wanted in ("data_config", "preprocess"):
-        if getattr(options, wanted):
-            if wanted not in metadata:
-                raise ConfigError(f"{path}: holds no {wanted}; {nearest(wanted, metadata)}")
-            print(metadata[wanted])
-            return
-    for line in describe_model(path, model, metadata):
-        print(line)
 
 
 def load_model(path: Path) -> Any:
@@ -73,8 +41,14 @@ def load_model(path: Path) -> Any:
     return model
 
 
-def describe_model(path: Path, model: Any, metadata: Mapping[str, str]) -> Iterator[str]:
+def metadata_of(model: Any) -> dict[str, str]:
+    """The metadata of ``model``, an ``onnx.ModelProto``."""
+    return {item.key: item.value for item in model.metadata_props}
+
+
+def describe_model(path: Path, model: Any) -> Iterator[str]:
     """Lines that say what ``model``, an ``onnx.ModelProto``, and the files beside it are."""
+    metadata = metadata_of(model)
     producer = f"{model.producer_name} {model.producer_version}".strip() or "an unknown program"
     opsets = ", ".join(f"{item.domain or 'opset'} {item.version}" for item in model.opset_import)
     parameters = sum(math.prod(item.dims) for item in model.graph.initializer)

@@ -68,11 +68,26 @@ def _open_file(path: str) -> Any:
     return uproot.open({path: None}, object_cache=None, array_cache=None, **options)
 
 
-def _choose_tree(path: str, file: Any, treename: str | None) -> tuple[str, str]:
-    """Name and class of the tree to read."""
+def tree_names(path: str) -> list[str]:
+    """The names of all trees of a file, with their folders.
+
+    Raises:
+        BadFileError: the file is damaged.
+    """
+    with blame_file(path, "the file"), _open_file(path) as file:
+        return list(_tree_kinds(path, file))
+
+
+def _tree_kinds(path: str, file: Any) -> dict[str, str]:
+    """The names of the trees of a file, and their classes."""
     with blame_file(path, "the list of trees"):
         class_names = file.classnames(recursive=True, cycle=False)
-    kinds = {name: kind for name, kind in class_names.items() if kind in TREE_READERS}
+    return {name: kind for name, kind in class_names.items() if kind in TREE_READERS}
+
+
+def _choose_tree(path: str, file: Any, treename: str | None) -> tuple[str, str]:
+    """Name and class of the tree to read."""
+    kinds = _tree_kinds(path, file)
     if not kinds:
         raise MissingTreeError(f"{path}: the file holds no TTree or RNTuple")
     if treename is not None:
