@@ -15,6 +15,7 @@ import pytest
 from optuna.trial import TrialState
 
 from weaver_tt import cli
+from weaver_tt.errors import TrainingError
 from weaver_tt.run import tune
 from weaver_tt.run.run_card import load_card
 from weaver_tt.run_files import RunFiles
@@ -137,7 +138,7 @@ def test_a_trial_that_fails_is_marked_and_the_search_goes_on(search, capsys):
 
 def test_where_every_trial_fails_the_search_fails_with_the_message(search, capsys, monkeypatch):
     def train(*_):
-        raise tune.TrainingError("NaN in training")
+        raise TrainingError("NaN in training")
 
     monkeypatch.setattr(tune, "run_on_this_process", train)
     assert search("--trials", 2) == 1
@@ -153,6 +154,25 @@ def test_several_metrics_give_a_pareto_front(search, capsys):
         best = trial.user_attrs["best"][0]
         assert trial.values == [best["auc"], best["loss"]]
     assert "no trial is pruned; the result is a Pareto front" in capsys.readouterr().err
+
+
+def test_auc_and_ant_factor_give_a_front_of_quality_and_size(search, monkeypatch):
+    train = tune.run_on_this_process
+    rejections = iter([100.0, 300.0])
+
+    def with_rejection(options, after_epoch):
+        # of twenty rows there is no background left where 30 % of the signal pass
+        result = train(options, after_epoch)
+        result.best[0]["rejection@0.3"] = next(rejections)
+        return result
+
+    monkeypatch.setattr(tune, "run_on_this_process", with_rejection)
+    assert search("--metric", "auc", "--metric", "ant", "--trials", 2) == 0
+    for trial, rejection in zip(search.trials(), (100.0, 300.0), strict=True):
+        # two layers with biases between 2, hidden and 2 numbers
+        parameters = 5 * trial.params["-o hidden"] + 2
+        assert trial.user_attrs["parameters"] == parameters
+        assert trial.values == [trial.user_attrs["best"][0]["auc"], rejection / parameters]
 
 
 # --- pruning
@@ -372,6 +392,8 @@ def test_signs_of_life_are_given_while_a_trial_is_trained(monkeypatch):
 @pytest.mark.parametrize(
     ("space", "message"),
     [
+        ("network: {hidden: []}", "network: hidden: expected a list of choices"),
+        ("network: {hidden: {low: 4, high: 4}}", "expected low below high, found 4 and 4"),
         ("network: {hiden: [2]}", "did you mean 'hidden'?"),
         ("network: {hidden: [2, wide]}", "network: hidden"),
         ("flags: {batch_size: [4, 0]}", "flags: batch_size: --batch-size 0: expected a number of"),
@@ -413,6 +435,27 @@ def test_a_search_is_continued_with_the_same_space_only(search, capsys):
     search.write_space("network: {hidden: [2, 4]}")
     assert search("--trials", 2) == 1
     assert "it is a search with another space" in capsys.readouterr().err
+
+
+def test_a_search_is_continued_with_the_same_network_only(search, capsys):
+    assert search("--trials", 1) == 0
+    (search.folder / "other.py").write_text((search.folder / "net.py").read_text())
+    assert search("--trials", 2, "-n", "other.py") == 1
+    message = "it is a search with another network (net.py, now other.py)"
+    assert message in capsys.readouterr().err
+    # wherever it lies
+    (search.folder / "moved").mkdir()
+    (search.folder / "net.py").rename(search.folder / "moved" / "net.py")
+    assert search("--trials", 2, "-n", "moved/net.py") == 0
+
+
+def test_a_study_of_another_program_is_refused_and_left_as_it_is(search, capsys):
+    journal = open_journal(str(search.storage), "tune")
+    optuna.create_study(study_name="mine", storage=journal)
+    before = search.storage.read_bytes()
+    assert search() == 1
+    assert "holds the study 'mine' of another program" in capsys.readouterr().err
+    assert search.storage.read_bytes() == before
 
 
 def test_a_file_that_is_no_search_is_refused(search, capsys):

@@ -24,8 +24,8 @@ class TuneOptions:
     )
     metric: list[str] = flag(
         [],
-        "metric of the best epoch that trials are compared by; --metric auc --metric loss gives a "
-        "Pareto front (default: the loss)",
+        "metric of the best epoch that trials are compared by, or ant, rejection@0.3 / parameters; "
+        "--metric auc --metric ant gives a Pareto front (default: the loss)",
         action="append",
     )
     storage: str = flag(

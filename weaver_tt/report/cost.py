@@ -7,6 +7,7 @@ from typing import Any
 
 from weaver_tt.output.about import NetworkCost
 
+ANT = "ant"  # the name of the factor
 ANT_EFFICIENCY = 0.3  # of the signal, at which the ant factor takes the rejection
 
 # title of a column, the name of its number, and how it is shown

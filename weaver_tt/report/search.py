@@ -11,10 +11,16 @@ import numpy as np
 
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.system.study_file import STUDY_NAME, open_journal
+from weaver_tt.system.wording import counted
 
 # importances of fewer trials are chance
 LEAST_TRIALS = 4
-FOREST_SEED = 0
+# states of a trial: failed, and continued by another one whose number follows
+FAILED = "fail"
+CONTINUED = "continued"
+FORESTS = 10  # of different seeds, between which an importance is spread
+# trials that must have failed with a value, and none must have got further, before it is blamed
+LEAST_FAILURES = 2
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class TrialRecord:
     prefix: str
     message: str
     last_value: float | None  # the latest one that was reported on the way
+    parameters: int | None = None  # trainable ones of its network
 
     @property
     def is_complete(self) -> bool:
@@ -56,6 +63,10 @@ class SearchRecord:
         """One setting of each completed trial."""
         return [trial.settings[name] for trial in self.complete]
 
+    def is_constant(self, name: str) -> bool:
+        """Whether a setting is the same in all completed trials."""
+        return len(set(map(repr, self.settings_of(name)))) < 2
+
     def is_numeric(self, name: str) -> bool:
         """Whether a setting is a number in all completed trials."""
         return all(is_number(setting) for setting in self.settings_of(name))
@@ -80,9 +91,14 @@ def load_study(path: str) -> Any:
     import optuna
 
     try:
-        return optuna.load_study(study_name=STUDY_NAME, storage=storage)
+        study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
     except KeyError:
-        raise DataError(f"{path}: there is no search of weaver-tt tune in it") from None
+        others = [one.study_name for one in storage.get_all_studies()]
+        holds = f"; it holds {', '.join(map(repr, others))}" if others else ""
+        raise DataError(f"{path}: there is no search of weaver-tt tune in it{holds}") from None
+    if "metric" not in study.user_attrs.get("search", {}):
+        raise DataError(f"{path}: the search in it says nothing of its metrics: it never began")
+    return study
 
 
 def read_search(study: Any) -> SearchRecord:
@@ -100,7 +116,7 @@ def read_search(study: Any) -> SearchRecord:
     for trial in frozen:
         state = trial.state.name.lower()
         if trial.number in successors:
-            state = f"continued by {successors[trial.number]}"
+            state = f"{CONTINUED} by {successors[trial.number]}"
         values = {}
         if trial.state == TrialState.COMPLETE:
             values = dict(zip(metrics, trial.values, strict=True))
@@ -116,7 +132,15 @@ def read_search(study: Any) -> SearchRecord:
         prefix = trial.user_attrs.get("prefix", "")
         trials.append(
             TrialRecord(
-                trial.number, state, dict(trial.params), values, seconds, prefix, message, last
+                number=trial.number,
+                state=state,
+                settings=dict(trial.params),
+                values=values,
+                seconds=seconds,
+                prefix=prefix,
+                message=message,
+                last_value=last,
+                parameters=trial.user_attrs.get("parameters"),
             )
         )
     maximized = {}
@@ -129,25 +153,90 @@ def read_search(study: Any) -> SearchRecord:
 # --- what matters
 
 
-def setting_importances(study: Any, search: SearchRecord) -> dict[str, dict[str, float]]:
-    """Metric -> setting -> importance in a random forest, from the largest; they add up to one.
+@dataclass(frozen=True)
+class Importance:
+    """The importance of a setting: mean and standard deviation over forests of different seeds."""
 
-    Nothing where there are too few trials, or all of them have the same value.
+    mean: float
+    spread: float
+
+
+def setting_importances(study: Any, search: SearchRecord) -> dict[str, dict[str, Importance]]:
+    """Metric -> setting -> importance in random forests, from the largest; they add up to one.
+
+    Settings that are the same in all trials have none, and neither have any for a metric that is,
+    or where there are too few trials (:func:`why_unknown`).
     """
     from optuna.importance import MeanDecreaseImpurityImportanceEvaluator, get_param_importances
 
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, Importance]] = {}
+    varied = [name for name in search.names if not search.is_constant(name)]
     for place, metric in enumerate(search.metrics):
-        values = {trial.values[metric] for trial in search.complete}
-        if len(search.complete) < LEAST_TRIALS or len(values) < 2:
+        if why_unknown(search, metric) is not None:
             continue
-        importances = get_param_importances(
-            study,
-            evaluator=MeanDecreaseImpurityImportanceEvaluator(seed=FOREST_SEED),
-            target=lambda trial, place=place: trial.values[place],  # type: ignore[misc]
-        )
-        found[metric] = {name: float(value) for name, value in importances.items()}
+        of_forests = []
+        for seed in range(FORESTS):
+            importances = get_param_importances(
+                study,
+                evaluator=MeanDecreaseImpurityImportanceEvaluator(seed=seed),
+                params=varied,
+                target=lambda trial, place=place: trial.values[place],  # type: ignore[misc]
+            )
+            of_forests.append([importances[name] for name in varied])
+        means = np.mean(of_forests, axis=0)
+        spreads = np.std(of_forests, axis=0, ddof=1)
+        order = np.argsort(-means, kind="stable")
+        found[metric] = {varied[i]: Importance(float(means[i]), float(spreads[i])) for i in order}
     return found
+
+
+def why_unknown(search: SearchRecord, metric: str) -> str | None:
+    """Why nothing can be said of what matters for a metric; None where something can."""
+    trials = search.complete
+    if len(trials) < LEAST_TRIALS:
+        return f"at least {LEAST_TRIALS} completed trials are needed"
+    first = trials[0].values[metric]
+    if all(trial.values[metric] == first for trial in trials):
+        return f"{metric} is {first:.5g} in all completed trials"
+    if all(search.is_constant(name) for name in search.names):
+        return "all settings are the same in all completed trials"
+    return None
+
+
+def setting_remarks(search: SearchRecord) -> dict[str, list[str]]:
+    """Setting -> why nothing is known of it, or of one of its values."""
+    trials = counted(len(search.complete), "completed trial")
+    remarks: dict[str, list[str]] = {}
+    for name in search.names:
+        of_setting = []
+        if search.is_constant(name):
+            values = search.settings_of(name)
+            if values:
+                of_setting.append(f"{shown_setting(values[0])} in all {trials}")
+        for value, number in _failed_values(search, name).items():
+            of_setting.append(f"all {number} trials with {value} failed")
+        if of_setting:
+            remarks[name] = of_setting
+    return remarks
+
+
+def _failed_values(search: SearchRecord, name: str) -> dict[str, int]:
+    """Values with which trials failed and none got further, and how many did."""
+    failed: dict[str, int] = {}
+    others = set()
+    for trial in search.trials:
+        if name not in trial.settings:
+            continue
+        value = shown_setting(trial.settings[name])
+        if trial.state == FAILED:
+            failed[value] = failed.get(value, 0) + 1
+        elif not trial.state.startswith(CONTINUED):
+            others.add(value)
+    return {
+        value: number
+        for value, number in failed.items()
+        if number >= LEAST_FAILURES and value not in others
+    }
 
 
 def setting_correlations(search: SearchRecord) -> dict[str, dict[str, float]]:
@@ -156,16 +245,14 @@ def setting_correlations(search: SearchRecord) -> dict[str, dict[str, float]]:
     Settings that are the same in all trials have none.
     """
     found: dict[str, dict[str, float]] = {}
-    if len(search.complete) < LEAST_TRIALS:
-        return found
     for metric in search.metrics:
-        values = np.array([trial.values[metric] for trial in search.complete])
-        if values.std() == 0:
+        if why_unknown(search, metric) is not None:
             continue
+        values = np.array([trial.values[metric] for trial in search.complete])
         of_metric = {}
         for name in search.names:
             settings = search.settings_of(name)
-            if len(set(map(repr, settings))) < 2:
+            if search.is_constant(name):
                 continue
             if search.is_numeric(name):
                 numbers = np.array(settings, dtype=float)

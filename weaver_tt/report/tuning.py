@@ -15,14 +15,15 @@ from weaver_tt.system.wording import counted
 
 if TYPE_CHECKING:
     from weaver_tt.report.figures import Picture
-    from weaver_tt.report.search import SearchRecord, TrialRecord
+    from weaver_tt.report.search import Importance, SearchRecord, TrialRecord
 
 ABOUT_IMPORTANCE = (
-    "Random forest: how much of the metric's variation the splits in a setting explain; all "
-    "settings add up to one. Linear correlation: of the metric with the setting (its logarithm "
-    "where it was drawn on a logarithmic scale); of choices that are no numbers it is the "
-    "correlation ratio, which has no sign. A search draws most trials where they are good: both "
-    "say what mattered there, and with few trials both are uncertain."
+    "Random forest: how much of the metric's variation the splits in a setting explain, mean and "
+    "standard deviation of {forests} forests of different seeds; all settings add up to one. "
+    "Linear correlation: of the metric with the setting (its logarithm where it was drawn on a "
+    "logarithmic scale); of choices that are no numbers it is the correlation ratio, which has no "
+    "sign. A search draws most trials where they are good: both say what mattered there, and with "
+    "few trials both are uncertain."
 )
 
 
@@ -51,6 +52,7 @@ def run_tune_report(options: TuneReportOptions) -> None:
         read_search,
         setting_correlations,
         setting_importances,
+        setting_remarks,
     )
     from weaver_tt.report.tuning_figures import draw_search
     from weaver_tt.system.atomic_files import write_text
@@ -70,8 +72,12 @@ def run_tune_report(options: TuneReportOptions) -> None:
     content = {
         "metrics": list(search.metrics),
         "best": list(search.best),
-        "random_forest": importances,
+        "random_forest": {
+            metric: {name: asdict(one) for name, one in of_metric.items()}
+            for metric, of_metric in importances.items()
+        },
         "linear_correlation": correlations,
+        "remarks": setting_remarks(search),
         "trials": [asdict(trial) for trial in search.trials],
     }
     write_text(folder / "trials.csv", trials_csv(search))
@@ -90,21 +96,24 @@ def trials_csv(search: SearchRecord) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["trial", "state", *search.metrics, *search.names, "seconds", "prefix", "message"]
+        [
+            *("trial", "state", *search.metrics, *search.names),
+            *("parameters", "seconds", "prefix", "message"),
+        ]
     )
     for trial in search.trials:
         values = [trial.values.get(metric, "") for metric in search.metrics]
         settings = [trial.settings.get(name, "") for name in search.names]
         seconds = "" if trial.seconds is None else f"{trial.seconds:.1f}"
-        writer.writerow(
-            [trial.number, trial.state, *values, *settings, seconds, trial.prefix, trial.message]
-        )
+        parameters = "" if trial.parameters is None else trial.parameters
+        row = [trial.number, trial.state, *values, *settings, parameters, seconds]
+        writer.writerow([*row, trial.prefix, trial.message])
     return text.getvalue()
 
 
 def search_page(
     search: SearchRecord,
-    importances: Mapping[str, Mapping[str, float]],
+    importances: Mapping[str, Mapping[str, Importance]],
     correlations: Mapping[str, Mapping[str, float]],
     pictures: Sequence[Picture],
 ) -> str:
@@ -112,8 +121,8 @@ def search_page(
     from html import escape
 
     from weaver_tt import __version__
-    from weaver_tt.report.page import PAGE, STYLE, gallery, html_table
-    from weaver_tt.report.search import LEAST_TRIALS
+    from weaver_tt.report.page import PAGE, STYLE, gallery
+    from weaver_tt.report.search import FORESTS
 
     title = "Search for settings"
     goals = []
@@ -125,21 +134,45 @@ def search_page(
     best = [trial for trial in search.trials if trial.number in search.best]
     parts.append(_trials_table(search, best))
     parts.append("<h2>What matters</h2>")
-    if not importances:
-        parts.append(f"<p>At least {LEAST_TRIALS} completed trials that differ are needed.</p>")
-    for metric, of_metric in importances.items():
-        rows = []
-        for name, importance in of_metric.items():
-            correlation = correlations.get(metric, {}).get(name)
-            sign = "+" if search.is_numeric(name) else ""
-            shown = "–" if correlation is None else f"{correlation:{sign}.2f}"
-            rows.append([escape(name), f"{importance:.2f}", shown])
-        parts.append(html_table([escape(metric), "random forest", "linear correlation"], rows))
+    for metric in search.metrics:
+        parts.append(_importance_table(search, metric, importances, correlations))
     if importances:
-        parts.append(f"<p>{ABOUT_IMPORTANCE}</p>")
+        parts.append(f"<p>{ABOUT_IMPORTANCE.format(forests=FORESTS)}</p>")
     parts += ["<h2>Figures</h2>", gallery(pictures)]
     parts += ["<h2>All trials</h2>", _trials_table(search, search.trials)]
     return PAGE.format(title=title, style=STYLE, body="\n".join(parts))
+
+
+def _importance_table(
+    search: SearchRecord,
+    metric: str,
+    importances: Mapping[str, Mapping[str, Importance]],
+    correlations: Mapping[str, Mapping[str, float]],
+) -> str:
+    """What matters for a metric, all settings; or why that is not known."""
+    from html import escape
+
+    from weaver_tt.report.page import html_table
+    from weaver_tt.report.search import setting_remarks, why_unknown
+
+    unknown = why_unknown(search, metric)
+    if unknown is not None:
+        return f"<p>{escape(metric)}: nothing is known of what matters: {escape(unknown)}.</p>"
+    remarks = setting_remarks(search)
+    of_metric = importances[metric]
+    rows = []
+    for name in [*of_metric, *(name for name in search.names if name not in of_metric)]:
+        importance = "–"
+        if name in of_metric:
+            importance = f"{of_metric[name].mean:.2f} ± {of_metric[name].spread:.2f}"
+        correlation = "–"
+        if name in correlations[metric]:
+            sign = "+" if search.is_numeric(name) else ""
+            correlation = f"{correlations[metric][name]:{sign}.2f}"
+        remark = escape("; ".join(remarks.get(name, [])))
+        rows.append([escape(name), importance, correlation, f'<td class="left">{remark}</td>'])
+    head = [escape(metric), "random forest", "linear correlation", ""]
+    return html_table(head, rows)
 
 
 def _count_states(search: SearchRecord) -> str:
@@ -159,7 +192,7 @@ def _trials_table(search: SearchRecord, trials: Sequence[TrialRecord]) -> str:
     from weaver_tt.report.page import html_table
     from weaver_tt.report.search import shown_setting
 
-    head = ["trial", *search.metrics, *search.names, "state", "time", "files"]
+    head = ["trial", *search.metrics, *search.names, "parameters", "state", "time", "files"]
     rows = []
     for trial in trials:
         mark = " class=best" if trial.number in search.best else ""
@@ -169,6 +202,7 @@ def _trials_table(search: SearchRecord, trials: Sequence[TrialRecord]) -> str:
             row.append(f"<td{mark}>{'' if value is None else f'{value:.5g}'}</td>")
         for name in search.names:
             row.append(escape(shown_setting(trial.settings.get(name, ""))))
+        row.append("" if trial.parameters is None else f"{trial.parameters:,}")
         seconds = "" if trial.seconds is None else f"{trial.seconds:.0f} s"
         state = escape(trial.state)
         if trial.message:

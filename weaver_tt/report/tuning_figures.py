@@ -10,21 +10,23 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from weaver_tt.figures.base import Array, line_color, make_axes, style
 from weaver_tt.report.figures import Picture, write_picture
-from weaver_tt.report.search import SearchRecord, is_number, shown_setting
+from weaver_tt.report.search import Importance, SearchRecord, is_number, shown_setting
 
 MAX_TICKS = 6  # of choices, all are named
 COLOR_MAP = "viridis"
+DECADES = 30  # a larger ratio of the largest to the smallest value has a logarithmic axis
 
-Weights = Mapping[str, Mapping[str, float]]  # metric -> setting -> importance or correlation
+Importances = Mapping[str, Mapping[str, Importance]]  # by metric and setting
+Correlations = Mapping[str, Mapping[str, float]]
 
 
 def draw_search(
-    search: SearchRecord, importances: Weights, correlations: Weights, folder: Path
+    search: SearchRecord, importances: Importances, correlations: Correlations, folder: Path
 ) -> list[Picture]:
     """Write all figures to ``folder`` as PNG and PDF.
 
@@ -39,7 +41,7 @@ def draw_search(
 
 
 def _figures(
-    search: SearchRecord, importances: Weights, correlations: Weights
+    search: SearchRecord, importances: Importances, correlations: Correlations
 ) -> Iterator[tuple[str, str, Figure]]:
     """File name, caption and figure of each."""
     for one, other in combinations(search.metrics, 2):
@@ -51,7 +53,10 @@ def _figures(
             caption += " Crosses are trials that were pruned, at their latest value."
         yield f"history_{metric}", caption, history_figure(search, metric)
         if importances.get(metric):
-            caption = f"What matters for {metric}."
+            caption = (
+                f"What matters for {metric}: mean and spread of the importances in forests of "
+                "different seeds, and the correlation."
+            )
             figure = importance_figure(importances[metric], correlations.get(metric, {}), metric)
             yield f"importance_{metric}", caption, figure
         caption = f"Each line is a trial, coloured by its {metric}; the best ones are thick."
@@ -73,6 +78,7 @@ def history_figure(search: SearchRecord, metric: str) -> Figure:
         latest = [trial.last_value for trial in pruned]
         places = [trial.number for trial in pruned]
         axes.plot(places, latest, "x", color=line_color(3), label="pruned")
+    axes.set_yscale(_scale(values))
     axes.set_xlim(-0.5, search.trials[-1].number + 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
@@ -80,14 +86,16 @@ def history_figure(search: SearchRecord, metric: str) -> Figure:
 
 
 def importance_figure(
-    importances: Mapping[str, float], correlations: Mapping[str, float], metric: str
+    importances: Mapping[str, Importance], correlations: Mapping[str, float], metric: str
 ) -> Figure:
     """Bars of both measures of importance, a setting each."""
     # the most important one on top
     names = list(importances)[::-1]
     figure = Figure(figsize=(10, 1.8 + 0.45 * len(names)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    left.barh(names, [importances[name] for name in names], color=line_color(0))
+    means = [importances[name].mean for name in names]
+    spreads = [importances[name].spread for name in names]
+    left.barh(names, means, xerr=spreads, color=line_color(0))
     left.set_xlabel(f"importance for {metric}\n(random forest)")
     left.set_xlim(0, 1)
     right.barh(names, [correlations.get(name, 0) for name in names], color=line_color(1))
@@ -115,9 +123,15 @@ def pareto_figure(search: SearchRecord, one: str, other: str) -> Figure:
     for trial, point, is_best in zip(trials, points, on_front, strict=True):
         if is_best:
             axes.annotate(str(trial.number), point, (5, 5), textcoords="offset points", fontsize=11)
+    axes.set(xscale=_scale(points[:, 0]), yscale=_scale(points[:, 1]))
     axes.margins(0.1)
     axes.legend()
     return figure
+
+
+def _scale(values: Array) -> str:
+    """The scale of an axis: logarithmic where the values span decades, as ant factors do."""
+    return "log" if values.min() > 0 and values.max() / values.min() > DECADES else "linear"
 
 
 def _with_arrow(search: SearchRecord, metric: str) -> str:
@@ -143,7 +157,10 @@ def parallel_figure(search: SearchRecord, metric: str) -> Figure:
     heights = []
     ticks = []
     for name, column in columns.items():
-        heights_of_axis, labels = _axis(column, name in search.logarithmic)
+        is_logarithmic = name in search.logarithmic
+        if name in search.metrics:
+            is_logarithmic = _scale(np.array(column)) == "log"
+        heights_of_axis, labels = _axis(column, is_logarithmic)
         heights.append(heights_of_axis)
         ticks.append(labels)
     lines = np.array(heights).T  # (T, axes)
@@ -157,7 +174,8 @@ def parallel_figure(search: SearchRecord, metric: str) -> Figure:
     widths = [2.6 if trials[i].number in search.best else 1.0 for i in order]
     # the brightest is the best
     colors = matplotlib.colormaps[COLOR_MAP if search.maximized[metric] else f"{COLOR_MAP}_r"]
-    norm = Normalize(values.min(), values.max())
+    make_norm = LogNorm if _scale(values) == "log" else Normalize
+    norm = make_norm(values.min(), values.max())
     collection = LineCollection(segments, cmap=colors, norm=norm, linewidths=widths, alpha=0.8)
     collection.set_array(values[order])
     axes.add_collection(collection)

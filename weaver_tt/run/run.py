@@ -51,9 +51,14 @@ def run(options: RunOptions) -> RunResult:
         return None
     if isinstance(result, TrainingResult) and is_launched():
         # torchrun would take any exit code but 0 for a failure
-        prefix = result.files.prefix
-        handed = {"best": result.best, "bad_files": result.bad_files}
-        hand_over({"prefix": prefix, **handed, "without_output": result.without_output})
+        handed = {
+            "prefix": result.files.prefix,
+            "best": result.best,
+            "bad_files": result.bad_files,
+            "without_output": result.without_output,
+            "parameters": result.parameters,
+        }
+        hand_over(handed)
         return None
     return result
 

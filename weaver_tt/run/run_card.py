@@ -78,6 +78,7 @@ CARD = {
     "state?": TEXT,
     "best?": ListOf(NamesTo(ANYTHING)),
     "time_of_batch?": NamesTo(NUMBER),
+    "parameters?": AnyOf((NOTHING, COUNT)),
 }
 """What a run card holds; more may stand beside it."""
 
@@ -190,6 +191,22 @@ def _listed_files(options: RunOptions, earlier: dict[str, Any] | None) -> list[s
         names.append(options.train.log)
     listed = earlier.get("files", []) if earlier else []
     return list(dict.fromkeys([*listed, *_from_card(files, names)]))
+
+
+def record_parameters(prefix: str, parameters: int | None) -> None:
+    """Note in the card of the run ``prefix`` how many trainable parameters a network of it has.
+
+    Raises:
+        OutputError: the card cannot be written.
+    """
+    card = load_card(prefix)
+    if card:
+        save_card(prefix, card | {"parameters": parameters})
+
+
+def recorded_parameters(prefix: str) -> int | None:
+    """The trainable parameters of a network of the run ``prefix``; None where it is not known."""
+    return (load_card(prefix) or {}).get("parameters")
 
 
 def record_time_of_batch(prefix: str, time_of_batch: dict[str, float]) -> None:

@@ -24,7 +24,7 @@ from weaver_tt.engine.training import Training
 from weaver_tt.log import configure_log, log
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import Network
-from weaver_tt.network.summary import network_summary
+from weaver_tt.network.summary import count_trainable, network_summary
 from weaver_tt.options.train import RunOptions
 from weaver_tt.output.results import write_results
 from weaver_tt.run.bad_files import record_bad_files, recorded_bad_files, unite_bad_files
@@ -51,7 +51,9 @@ from weaver_tt.run.run_card import (
     list_files,
     load_card,
     make_card,
+    record_parameters,
     record_time_of_batch,
+    recorded_parameters,
     recording_state,
     save_card,
 )
@@ -71,13 +73,15 @@ class TrainingResult:
     ``best`` holds the metrics of the best epoch of each network: of one as a rule, of all members
     of an ensemble, fold after fold. ``bad_files``: those of which rows were left out, with
     ``--on-bad-file skip``, of the training or the prediction that followed. ``without_output``:
-    entries for which the network gives NaN or infinity in that prediction.
+    entries for which the network gives NaN or infinity in that prediction. ``parameters``: the
+    trainable ones of each network; None where it is not known.
     """
 
     files: RunFiles
     best: list[dict[str, float | None]]
     bad_files: Sequence[BadFile] = ()
     without_output: int = 0
+    parameters: int | None = None
 
 
 def run_train(
@@ -120,8 +124,15 @@ def _train_and_predict(
         predictions = run_predict(config, options)
         bad_files += [prediction.bad_files for prediction in predictions.values()]
         without_output = sum(prediction.without_output for prediction in predictions.values())
-    files_of_run = RunFiles(options.network.model_prefix)
-    return TrainingResult(files_of_run, best, unite_bad_files(bad_files), without_output)
+    # folds are alike
+    first, *_ = fold_options(options)
+    return TrainingResult(
+        RunFiles(options.network.model_prefix),
+        best,
+        unite_bad_files(bad_files),
+        without_output,
+        run_on_main(partial(recorded_parameters, first.network.model_prefix)),
+    )
 
 
 def changes_since_begin(
@@ -269,6 +280,9 @@ def train_members(fold: Fold, after_epoch: AfterEpoch) -> list[dict[str, float |
     tasks = [make_run_task(fold.config, fold.options, seed) for seed in seeds.values()]
     rows = first_inputs(fold.sample, fold.device)
     log.info("%s", network_summary(networks[0], fold.config, rows))
+    if distributed.is_main():
+        # lazy layers have their sizes since the rows of the summary
+        record_parameters(fold.prefix, count_trainable(networks[0].unwrapped))
     train, val = make_loaders(fold, networks[0], tasks[0])
 
     def end_epoch(number: int, metrics: Mapping[str, float]) -> None:

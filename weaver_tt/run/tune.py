@@ -23,9 +23,8 @@ import torch
 from weaver_tt.config.load import load_config
 from weaver_tt.data.accounting import BadFile
 from weaver_tt.engine.fit import Pruned
-from weaver_tt.errors import ConfigError, OutputError, TrainingError, WeaverError
+from weaver_tt.errors import ConfigError, OutputError, WeaverError
 from weaver_tt.log import configure_log, format_metrics, log
-from weaver_tt.metrics.combination import parse_combination
 from weaver_tt.metrics.direction import Direction
 from weaver_tt.network.network import build_network
 from weaver_tt.options.flags import check_bounds
@@ -37,8 +36,10 @@ from weaver_tt.run.launch import needs_ranks
 from weaver_tt.run.naming import AUTO, seed_of_member, with_tracker_subfolders
 from weaver_tt.run.preflight import check_training, thrown_away
 from weaver_tt.run.run import run_on_this_process
+from weaver_tt.run.run_card import recorded_parameters
 from weaver_tt.run.task import make_run_task
 from weaver_tt.run.training import TrainingResult
+from weaver_tt.run.tune_goals import Goals, find_goals, goal_values, measured_metric
 from weaver_tt.run.tune_space import Space, flags_of, load_space
 from weaver_tt.run.unused_flags import kind_of_run
 from weaver_tt.run_files import RunFiles
@@ -61,6 +62,7 @@ PREFIX = "prefix"
 CONTINUES = "continues"  # the number of the trial that a lost worker has left
 ATTEMPT = "attempt"
 BEST = "best"
+PARAMETERS = "parameters"  # trainable ones of a network
 MESSAGE = "message"
 # and of the search
 SEARCH = "search"
@@ -80,16 +82,19 @@ class Search:
 
     options: RunOptions
     space: Space
-    goals: Mapping[str, Direction]  # by metric
+    goals: Goals
     rungs: Sequence[float]  # fractions of the data; empty without
     prunes_epochs: bool
 
     def describe(self) -> dict[str, Any]:
         """What must be the same in all processes."""
+        # by their names: a folder may be moved, or lie elsewhere on another machine
         return {
             "space": self.space.describe(),
             "metric": list(self.goals),
             "rungs": list(self.rungs),
+            "network": Path(self.options.network.network_config).name,
+            "data": Path(self.options.data.data_config).name,
         }
 
 
@@ -235,13 +240,9 @@ def prepare_search(template: RunOptions, space: Space, tune: TuneOptions) -> Sea
                 # together with other values it may be possible
                 log.warning("%s: %r: such trials may fail: %s", dimension.where, value, error)
     task = make_run_task(config, first)
-    goals = {}
-    for metric in tune.metric or ["loss"]:
-        task.choose(metric)
-        task.check_watch("--metric")
-        goals[metric] = task.watch[1]
+    goals = find_goals(tune.metric or ["loss"], task)
     if template.train.watch is None:
-        watch = next(iter(goals))
+        watch = measured_metric(next(iter(goals)))
         template = replace(template, train=replace(template.train, watch=watch))
     alone = template.network.ensemble == 1 and template.train.cross_validation is None
     prunes = tune.prune and not rungs
@@ -256,7 +257,8 @@ def open_study(storage: str, search: Search) -> Any:
     """The search in the file ``storage``: a new one, or that of other processes.
 
     Raises:
-        ConfigError: it is a search of another space or metric.
+        ConfigError: it is a search of another space, metric, network file or data YAML, or a study
+            of another program.
         DataError: the file is something else.
     """
     journal = open_journal(storage, "tune")
@@ -272,6 +274,7 @@ def open_study(storage: str, search: Search) -> Any:
         kinds = optuna.study.StudyDirection
         directions.append(kinds.MAXIMIZE if is_larger_better else kinds.MINIMIZE)
     with taking_turns(storage):
+        _refuse_other_studies(storage, journal)
         study = optuna.create_study(
             study_name=STUDY_NAME,
             storage=journal,
@@ -291,6 +294,16 @@ def open_study(storage: str, search: Search) -> Any:
                 f"{value}); give it the same, or another --storage"
             )
     return study
+
+
+def _refuse_other_studies(storage: str, journal: Any) -> None:
+    """Raise ConfigError for a journal of Optuna that is not a search of ours."""
+    names = [study.study_name for study in journal.get_all_studies()]
+    if names and STUDY_NAME not in names:
+        raise ConfigError(
+            f"--storage {storage}: holds the study {names[0]!r} of another program; a search has a "
+            "file of its own"
+        )
 
 
 def check_prefixes(study: Any, search: Search) -> None:
@@ -518,15 +531,17 @@ def train_trial(trial: Any, search: Search) -> tuple[list[float], Sequence[BadFi
     for number, rung in enumerate(search.rungs[:-1]):
         result = train_once(with_fraction(options, rung, f"_fraction-{rung:g}"), None)
         bad_files.append(result.bad_files)
-        (value,) = goal_values(result.best, search.goals)
+        (value,) = goal_values(result.best, search.goals, result.parameters)
         # steps of the rungs of successive halving
         prune_worse(trial, value, RUNG_REDUCTION**number)
     if search.rungs:
         options = with_fraction(options, search.rungs[-1])
-    result = train_once(options, _epoch_judge(trial, search))
+    result = train_once(options, _epoch_judge(trial, search, options))
     bad_files.append(result.bad_files)
     trial.set_user_attr(BEST, result.best)
-    return goal_values(result.best, search.goals), unite_bad_files(bad_files)
+    trial.set_user_attr(PARAMETERS, result.parameters)
+    values_of_goals = goal_values(result.best, search.goals, result.parameters)
+    return values_of_goals, unite_bad_files(bad_files)
 
 
 def train_once(options: RunOptions, after_epoch: Any) -> TrainingResult:
@@ -548,15 +563,19 @@ def with_fraction(options: RunOptions, fraction: float, ending: str = "") -> Run
     )
 
 
-def _epoch_judge(trial: Any, search: Search) -> Any:
-    """What is called after each epoch: ends a trial that is worse than others; None for nothing."""
+def _epoch_judge(trial: Any, search: Search, options: RunOptions) -> Any:
+    """What is called after each epoch of a trial's training with ``options``.
+
+    It ends a trial that is worse than others; None where nothing is to be called.
+    """
     if not search.prunes_epochs:
         return None
 
     def judge(number: int, metrics: Mapping[str, float]) -> None:
-        (value,) = goal_values([metrics], search.goals)
+        parameters = recorded_parameters(options.network.model_prefix)
+        (value,) = goal_values([metrics], search.goals, parameters)
         # after the last epoch there is nothing to spare
-        if number + 1 < search.options.train.num_epochs:
+        if number + 1 < options.train.num_epochs:
             prune_worse(trial, value, number)
 
     return judge
@@ -571,31 +590,6 @@ def prune_worse(trial: Any, value: float, step: int) -> None:
     trial.report(value, step)
     if trial.should_prune():
         raise Pruned
-
-
-def goal_values(
-    best: Sequence[Mapping[str, float | None]], goals: Mapping[str, Direction]
-) -> list[float]:
-    """What trials are compared by: the mean over the networks of a trial, one as a rule.
-
-    Of a metric that is best at zero it is the absolute value.
-
-    Raises:
-        TrainingError: a metric is not defined.
-    """
-    values = []
-    for metric, direction in goals.items():
-        numbers = []
-        for of_network in best:
-            combination = parse_combination(metric, of_network, "--metric")
-            # NaN is None in a result
-            known = {name: value for name, value in of_network.items() if value is not None}
-            number = combination.value(known)
-            if number is None or number != number:
-                raise TrainingError(f"--metric {metric}: is not defined for this network")
-            numbers.append(abs(number) if direction is Direction.ZERO else number)
-        values.append(sum(numbers) / len(numbers))
-    return values
 
 
 # --- the end
