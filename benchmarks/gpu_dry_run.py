@@ -78,6 +78,8 @@ PASSES: list[tuple[str, dict[str, Any], str]] = [
     ("pfn_r", {"size": "lite"}, PF_SV),
     ("truth_tagging_edges", {"rounds": 2}, "truth_tagging"),
     ("truth_tagging_gnn", {}, "truth_tagging"),
+    ("vec_net", {"keep": 24}, "top_tagging"),
+    ("vec_net", {"graph": "dynamic-knn", "distance": "minkowski"}, "top_tagging"),
 ]
 # what a number that is read from a fake tensor is taken to be
 STAND_IN = 5

@@ -54,6 +54,15 @@ PARTICLE_NEXT = {
     "global_aggregation": "attn2",
     "init_scale": 1.0,
 }
+SMALL_VEC_NET = {
+    "hidden": 6,
+    "scalar": 3,
+    "vectors": 2,
+    "message": 4,
+    "heads": 2,
+    "iterations": 2,
+    "node_layers": 1,
+}
 CASES = [
     Case("pfn", SMALL),
     Case("pfn", SMALL | {"use_bn": True}),
@@ -92,6 +101,16 @@ CASES = [
         "particle_transformer_finetune",
         PART | {"fc_params": ((6, 0.1, "gelu"),), "num_cls_layers": 2},
     ),
+    Case("vec_net", SMALL_VEC_NET),
+    Case("vec_net", SMALL_VEC_NET | {"vectors": 0, "batch_norm": False, "dropout": 0.1}),
+    Case("vec_net", SMALL_VEC_NET | {"scalars": "invariant", "scalar": 0, "layer_norm": True}),
+    Case("vec_net", SMALL_VEC_NET | {"graph": "static-knn", "k": 3, "shortcut": "concat"}),
+    Case(
+        "vec_net",
+        SMALL_VEC_NET
+        | {"graph": "dynamic-knn", "k": 4, "distance": "minkowski", "scalars": "invariant"},
+    ),
+    Case("vec_net", SMALL_VEC_NET | {"keep": 3, "shortcut": "none"}, ordered=True),
 ]
 SETS = [case for case in CASES if not case.ordered]
 each_case = pytest.mark.parametrize("case", CASES, ids=str)

@@ -18,6 +18,7 @@ from weaver_tt.nn.models.joined_collections import (
 from weaver_tt.nn.models.particle_flow import ParticleFlowNetwork
 from weaver_tt.nn.models.particle_net import ParticleNet, ParticleNetTagger
 from weaver_tt.nn.models.particle_transformer import ParticleTransformer, ParticleTransformerTagger
+from weaver_tt.nn.models.vec_net import VecNet, VecNetOptions
 from weaver_tt.nn.objects import ragged, real_objects, trimming
 
 COUNTS = [12, 3, 0, 1, 7, 7, 12, 2, 9]
@@ -73,6 +74,12 @@ NETWORKS = {
     "pfn": (lambda: ParticleFlowNetwork(5, 3, (8, 8), (8,), use_bn=True), "features mask"),
     "truth_tagging_edges": (truth_tagging_edges, "jets"),
     "truth_tagging_gnn": (truth_tagging_gnn, "jets"),
+    "vec_net": (lambda: VecNet(5, 3), "mask features vectors"),
+    "vec_net_keep": (lambda: VecNet(5, 3, VecNetOptions(keep=4)), "mask features vectors"),
+    "vec_net_neighbours": (
+        lambda: VecNet(5, 3, VecNetOptions(graph="dynamic-knn", k=3)),
+        "mask features vectors points",
+    ),
 }
 
 

@@ -14,14 +14,19 @@ masks = st.integers(1, 6).flatmap(
 )
 
 
-def brute_force(mask, points, k):
+def euclidean(points):
+    """The distance of two slots of a row."""
+    return lambda row, one, other: float((points[row, :, one] - points[row, :, other]).norm())
+
+
+def brute_force(mask, distance, k):
     """For each object the set of its k nearest others, as rows of a table, filled up with 0."""
     number, expected = {}, []
     for row, slot in mask.nonzero().tolist():
         number[row, slot] = len(number) + 1
     for row, slot in number:
         others = [
-            (float((points[row, :, slot] - points[row, :, other]).norm()), number[row, other])
+            (distance(row, slot, other), number[row, other])
             for r, other in number
             if r == row and other != slot
         ]
@@ -40,7 +45,7 @@ def test_neighbours_are_those_of_brute_force_and_none_where_a_row_is_short(
     )
     cloud = PointCloud(mask)
     nearest = cloud.nearest(cloud.gather(points), k).view(-1, k)
-    assert nearest.sort(dim=1).values.tolist() == brute_force(mask, points, k)
+    assert nearest.sort(dim=1).values.tolist() == brute_force(mask, euclidean(points), k)
 
 
 @given(mask=masks, k=st.integers(1, 8), dimensions=st.integers(1, 6), seed=st.integers(0, 2**20))
@@ -52,7 +57,7 @@ def test_of_objects_equally_far_the_first_are_taken(mask, k, dimensions, seed):
     ).float()
     cloud = PointCloud(mask)
     nearest = cloud.nearest(cloud.gather(points), k).view(-1, k)
-    assert nearest.sort(dim=1).values.tolist() == brute_force(mask, points, k)
+    assert nearest.sort(dim=1).values.tolist() == brute_force(mask, euclidean(points), k)
 
 
 def test_objects_in_one_place_are_exactly_as_far_wherever_they_stand():
@@ -87,6 +92,44 @@ def test_objects_in_the_same_place_are_each_others_neighbours_not_their_own():
     cloud = PointCloud(torch.ones(1, 3, dtype=torch.bool))
     nearest = cloud.nearest(torch.tensor([[0.3, 0.4], [0.3, 0.4], [2.0, 2.0]]), 1)
     assert nearest[:2].tolist() == [2, 1]
+
+
+def test_neighbours_by_minkowski_are_those_of_smallest_mass_together():
+    """Massless particles at 0, 0.1, 1 and 1.2 in phi: |(a - b)^2| = 2 E_a E_b (1 - cos phi_ab).
+
+    With energies 100, 100, 1 and 100 the soft one is the nearest of all: to the first 0.92 against
+    99.9 of the second.
+    """
+    phi = torch.tensor([0.0, 0.1, 1.0, 1.2], dtype=torch.float64)
+    energy = torch.tensor([100.0, 100.0, 1.0, 100.0], dtype=torch.float64)
+    vectors = torch.stack((energy * phi.cos(), energy * phi.sin(), energy, energy), dim=1)
+    cloud = PointCloud(torch.ones(1, 4, dtype=torch.bool))
+    assert cloud.nearest(vectors, 1, minkowski=True).tolist() == [3, 3, 4, 3]
+    # while in their four components the first two are each other's
+    assert cloud.nearest(vectors, 1).tolist()[:2] == [2, 1]
+
+
+@given(mask=masks, k=st.integers(1, 8), seed=st.integers(0, 2**20))
+def test_neighbours_by_minkowski_are_those_of_brute_force(mask, k, seed):
+    mask = torch.tensor(mask)
+    random = torch.Generator().manual_seed(seed)
+    vectors = torch.randn(len(mask), 4, mask.shape[1], generator=random, dtype=torch.float64)
+    cloud = PointCloud(mask)
+    nearest = cloud.nearest(cloud.gather(vectors), k, minkowski=True).view(-1, k)
+
+    def distance(row, one, other):
+        px, py, plus, minus = (vectors[row, :, one] - vectors[row, :, other]).tolist()
+        energy, pz = (plus + minus) / 2, (plus - minus) / 2
+        return abs(energy**2 - px**2 - py**2 - pz**2)
+
+    assert nearest.sort(dim=1).values.tolist() == brute_force(mask, distance, k)
+
+
+def test_where_the_longest_row_is_known_a_traced_graph_has_no_more_places(monkeypatch):
+    mask = torch.tensor([[True, False, True, False, False], [False] * 5])
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    assert PointCloud(mask).width == 5
+    assert PointCloud(mask, at_most=3).others().tolist() == [[0, 2, 0], [1, 0, 0]]
 
 
 def test_neighbours_are_found_in_float32_under_autocast_too():

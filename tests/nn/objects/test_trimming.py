@@ -1,6 +1,6 @@
 """Trimming: only the longest rows lose objects, the same ones for the same seed.
 
-Dropping: all rows lose them alike.
+Dropping: all rows lose them alike. Keeping the first: all that have more.
 """
 
 import numpy as np
@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from weaver_tt.data.rows.host_counts import host_counts, with_host_counts
-from weaver_tt.nn.objects.trimming import drop_known_numbers, drop_objects, trim_longest
+from weaver_tt.nn.objects.trimming import (
+    drop_known_numbers,
+    drop_objects,
+    keep_first,
+    trim_longest,
+)
 
 
 def mask_of(counts, slots):
@@ -85,3 +90,15 @@ def test_the_host_knows_how_many_objects_are_left_of_those_that_were_dropped_on_
     torch.manual_seed(3)
     assert torch.equal(dropped_on_a_gpu(mask, 0.25), one)
     assert not torch.equal(left, one)
+
+
+def test_the_first_two_objects_of_each_row_are_kept_wherever_they_stand():
+    mask = torch.tensor([[0, 1, 0, 1, 1], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]).bool()
+    kept = keep_first(mask, 2)
+    assert kept.long().tolist() == [[0, 1, 0, 1, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
+    assert host_counts(kept).tolist() == [2, 1, 0]
+
+
+def test_counts_that_are_known_are_those_of_what_is_kept():
+    mask = with_host_counts(mask_of([3, 1, 0, 7], 8), np.array([3, 1, 0, 7]))
+    assert host_counts(keep_first(mask, 3)).tolist() == [3, 1, 0, 3]

@@ -8,7 +8,8 @@ row, C or H features, last dimension. A network is written once for :class:`Layo
     :class:`RealPairs`  (M,)        (E,)            training and evaluation: nothing on padding
     :class:`DensePairs` (N, P)      (N, P, P)       ONNX, which makes wrong graphs of ``index_add``
 
-Pairs are made when they are first asked for: a network of sets alone does not pay for them.
+Pairs are made when they are first asked for: a network of sets alone does not pay for them. Pairs
+of a few neighbours each, and all pairs of rows of similar length, are in ``neighbours.py``.
 """
 
 from __future__ import annotations
@@ -24,18 +25,8 @@ from weaver_tt.nn.objects.real_objects import RealObjects, at_least_float32, sum
 from weaver_tt.nn.objects.sharing import made_once
 
 
-class Layout(Protocol):
-    """How the objects of a batch lie in memory, and sums over partners or a row's objects."""
-
-    @property
-    def real(self) -> Tensor | None:
-        """1 for real objects, 0 for padding, (objects, 1) float32; None where all are real."""
-
-    def gather(self, features: Tensor) -> Tensor:
-        """Padded features (N, C, P) -> (objects, C)."""
-
-    def scatter(self, values: Tensor) -> Tensor:
-        """(objects, C) -> padded (N, C, P), zero on padding."""
+class Pairs(Protocol):
+    """Which objects make pairs, and sums over an object's partners."""
 
     def first(self, values: Tensor) -> Tensor:
         """Each pair's object i: (objects, C) -> (pairs, C), or of a shape that broadcasts to it."""
@@ -54,6 +45,20 @@ class Layout(Protocol):
 
     def mean_partners(self, messages: Tensor) -> Tensor:
         """Mean over j of each i: (pairs, C) -> (objects, C); 0 without partner."""
+
+
+class Layout(Pairs, Protocol):
+    """How the objects of a batch lie in memory, their pairs, and sums over a row's objects."""
+
+    @property
+    def real(self) -> Tensor | None:
+        """1 for real objects, 0 for padding, (objects, 1) float32; None where all are real."""
+
+    def gather(self, features: Tensor) -> Tensor:
+        """Padded features (N, C, P) -> (objects, C)."""
+
+    def scatter(self, values: Tensor) -> Tensor:
+        """(objects, C) -> padded (N, C, P), zero on padding."""
 
     def sum_row(self, values: Tensor) -> Tensor:
         """Sum over the real objects of each row: (objects, C) -> (N, C), at least float32.
@@ -212,7 +217,7 @@ class PairLinear(nn.Linear):
         self.d_in = d_in
 
     def forward(  # type: ignore[override]
-        self, objects: Tensor, pairs: Layout, edges: Tensor | None = None
+        self, objects: Tensor, pairs: Pairs, edges: Tensor | None = None
     ) -> Tensor:
         """(objects, d_in), and (pairs, d_edge) with pair features -> a fresh (pairs, d_out)."""
         first, second, third = self.weight.tensor_split((self.d_in, 2 * self.d_in), dim=1)

@@ -33,16 +33,24 @@ class PointCloud(RealObjects):
     """Objects of ``mask`` (N, P), True for real ones, among which neighbours are looked for.
 
     ``shortest_first`` is that of :class:`~weaver_tt.nn.objects.real_objects.RealObjects`.
+    ``at_most``: no row has more objects than this; None where nothing is known.
     """
 
-    def __init__(self, mask: Tensor, shortest_first: bool = False) -> None:
+    def __init__(
+        self, mask: Tensor, shortest_first: bool = False, at_most: int | None = None
+    ) -> None:
         super().__init__(mask, shortest_first)
         self.mask = mask
-        self.width = self._longest_row()  # W
+        self.width = self._longest_row(at_most)  # W
 
-    def _longest_row(self) -> int:
-        """Objects of the longest row, at least 1; P where that would wait, and in an export."""
+    def _longest_row(self, at_most: int | None) -> int:
+        """Objects of the longest row, at least 1.
+
+        Where that would wait, and in an export, ``at_most``, or P.
+        """
         rows, slots = self.shape
+        if at_most is not None:
+            slots = at_most
         if torch.onnx.is_in_onnx_export() or rows == 0:
             return slots
         if self.host_counts is not None:
@@ -66,7 +74,7 @@ class PointCloud(RealObjects):
         """Sum over the objects of each row: (M, C) -> (N, C), at least float32; 0 without any."""
         values = at_least_float32(values)
         # by rectangles, as an ONNX graph knows no index_add
-        return self._to_places(values, self._table_rows(self.width)).sum(1)
+        return self.by_row(values).sum(1)
 
     def softmax_row(self, values: Tensor) -> Tensor:
         """Softmax over the objects of each row: (M, C) -> (M, C)."""
@@ -79,15 +87,16 @@ class PointCloud(RealObjects):
 
     def max_row(self, values: Tensor) -> Tensor:
         """Maximum over the objects of each row and 0: (M, C) -> (N, C)."""
-        placed = self._to_places(values, self._table_rows(self.width))
-        return placed.amax(1).clamp(min=0)
+        return self.by_row(values).amax(1).clamp(min=0)
 
     @torch.no_grad()
-    def nearest(self, points: Tensor, k: int) -> Tensor:
+    def nearest(self, points: Tensor, k: int, minkowski: bool = False) -> Tensor:
         """The ``k`` nearest other objects of the same row for each object, by Euclidean distance.
 
         (M, D) -> (M * k,) rows of a table, in no particular order; 0, "no object", fills up where a
         row has fewer than k + 1 objects. Of objects that are equally far the first ones are taken.
+        ``minkowski``: points are four-vectors (M, 4) px, py, E + pz, E - pz, and distances
+        |(p_i - p_j)^2|.
         """
         # each object needs k others to choose from, if only null rows
         spare = k + 1
@@ -98,8 +107,8 @@ class PointCloud(RealObjects):
         # bf16 cannot tell neighbours apart
         with torch.autocast(points.device.type, enabled=False):
             points = at_least_float32(points)
-            if points.shape[1] <= MAX_COORDINATES:
-                distances = self._coordinate_distances(points, table_rows)
+            if minkowski or points.shape[1] <= MAX_COORDINATES:
+                distances = self._coordinate_distances(points, table_rows, minkowski)
             else:
                 distances = self._feature_distances(points, table_rows, place)
         # nobody is its own neighbour, not even of another object in the same place
@@ -147,7 +156,7 @@ class PointCloud(RealObjects):
         objects = torch.arange(self.rows.shape[0], device=self.rows.device)
         return objects - self.spread_row(self.starts)
 
-    def _coordinate_distances(self, points: Tensor, table_rows: Tensor) -> Tensor:
+    def _coordinate_distances(self, points: Tensor, table_rows: Tensor, minkowski: bool) -> Tensor:
         """|x_i - x_j|^2 from differences: (M, D), (N, W') -> (M, W').
 
         Exactly equal for objects in the same place, in torch as in ONNX.
@@ -157,13 +166,16 @@ class PointCloud(RealObjects):
         # "no object" is far away in the first direction
         coordinates = [placed[:, :, 0] + is_null * NULL_DISTANCE**0.5]
         coordinates += [placed[:, :, number] for number in range(1, points.shape[1])]
-        squares = []
-        for own, others in zip(points.split(1, dim=1), coordinates, strict=True):
-            difference = others.index_select(0, self.rows) - own  # (M, W')
-            squares.append(difference * difference)
-        total = squares[0]
-        for square in squares[1:]:
-            total = total + square
+        differences = []
+        for number, others in enumerate(coordinates):
+            own = points[:, number].unsqueeze(1)  # (M, 1)
+            differences.append(others.index_select(0, self.rows) - own)  # (M, W')
+        if minkowski:
+            px, py, plus, minus = differences
+            return (px * px + py * py - plus * minus).abs()
+        total = differences[0] * differences[0]
+        for difference in differences[1:]:
+            total = total + difference * difference
         return total
 
     def _feature_distances(self, points: Tensor, table_rows: Tensor, place: Tensor) -> Tensor:
@@ -181,6 +193,19 @@ class PointCloud(RealObjects):
         # choosing is the dearest step: of the places of real objects alone
         return distances.flatten(0, 1).index_select(0, self.rows * self.width + place)
 
+    def by_row(self, values: Tensor) -> Tensor:
+        """(M, C) -> (N, W, C), each row's objects from place 0 on, 0 behind them."""
+        return self._to_places(values, self._table_rows(self.width))
+
+    def others(self) -> Tensor:
+        """All other objects of the same row for each object: (M, W) rows of a table.
+
+        0, "no object", where the row has no more objects, and at the object's own place.
+        """
+        table_rows = self._table_rows(self.width).index_select(0, self.rows)  # (M, W)
+        own_row = torch.arange(1, self.rows.shape[0] + 1, device=table_rows.device)  # (M,)
+        return table_rows * (table_rows != own_row.unsqueeze(1))
+
     def _table_rows(self, width: int) -> Tensor:
         """Rows of a table for the first ``width`` places of each row, 0 behind its objects."""
         place = torch.arange(width, device=self.counts.device)
@@ -195,9 +220,11 @@ class PointCloud(RealObjects):
 
 
 @made_once
-def make_cloud(mask: Tensor, shortest_first: bool = False) -> PointCloud:
-    """The objects of ``mask`` (N, P), True for real ones."""
-    return PointCloud(mask, shortest_first)
+def make_cloud(
+    mask: Tensor, shortest_first: bool = False, at_most: int | None = None
+) -> PointCloud:
+    """The objects of ``mask`` (N, P), True for real ones; the rest is as for the class."""
+    return PointCloud(mask, shortest_first, at_most)
 
 
 @made_once

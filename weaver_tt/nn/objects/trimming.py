@@ -1,6 +1,6 @@
-"""Objects left out at random in training.
+"""Objects left out: at random in training, or all but the first of each row.
 
-Of the few longest rows of a batch, as in weaver-core, or of all rows alike.
+At random of the few longest rows of a batch, as in weaver-core, or of all rows alike.
 
 How many objects a row keeps is decided on the host, so that it knows their number; which ones is
 drawn on the device. All randomness comes from torch's generators. Shapes: N rows, P slots, M real
@@ -16,6 +16,7 @@ from torch import Tensor
 from weaver_tt.data.rows.host_counts import with_host_counts
 from weaver_tt.data.rows.rows import Integers
 from weaver_tt.nn.objects.real_objects import counts_on_host, find_real
+from weaver_tt.nn.objects.sharing import made_once
 
 # the quantile of the rows' lengths that is kept, drawn for each batch; 1 and more keep everything
 KEPT_QUANTILE = (0.9, 1.02)
@@ -64,6 +65,18 @@ def drop_known_numbers(mask: Tensor, counts: Integers, share: float) -> Tensor:
     on_device = torch.from_numpy(numbers).to(mask.device, non_blocking=True)
     left = mask & (_random_rank(mask, counts) < on_device.unsqueeze(1))
     return with_host_counts(left, numbers)
+
+
+@made_once
+def keep_first(mask: Tensor, number: int) -> Tensor:
+    """Mask (N, P), True for real objects, of the first ``number`` real objects of each row."""
+    # integers, as ONNX adds up no others
+    rank = mask.to(torch.int64).cumsum(1)  # (N, P) from 1
+    left = mask & (rank <= number)
+    host_counts = counts_on_host(mask)
+    if host_counts is None:
+        return left
+    return with_host_counts(left, np.minimum(host_counts, number))
 
 
 def _random_rank(mask: Tensor, counts: Integers | None) -> Tensor:
