@@ -19,7 +19,8 @@ class CommitHook(BuildHookInterface):
         """Called before a build; an editable install asks git each time."""
         if version == "editable":
             return
-        root = Path(self.root)
+        # of the small distribution too, which lies deeper
+        root = Path(__file__).parent
         # an archive of the sources has the file already
         if (root / NAME).exists() or not (root / ".git").exists():
             return

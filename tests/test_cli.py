@@ -149,7 +149,7 @@ def test_an_unknown_command_is_refused(capsys):
     ("words", "hint"),
     [
         (["jec"], "jec: no such command; write jec derive or jec apply"),
-        (["jec", "aply", "x"], "jec aply: no such command; did you mean 'jec apply'?"),
+        (["jec", "aply", "x"], "jec aply: no such command; did you mean 'jec apply' or 'apply'?"),
         (["jec", "--test"], "jec: no such command; write jec derive or jec apply"),
     ],
 )

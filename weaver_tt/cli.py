@@ -43,10 +43,10 @@ class Command:
     options: str
     function: str
 
-    def run(self, options: object) -> None:
+    def run(self, options: object) -> object:
         """Call the function, where the numbers of its options are in their ranges."""
         check_bounds(options)
-        load_object(self.function)(options)
+        return load_object(self.function)(options)
 
 
 TRUTH_TAGGING = "weaver_tt.applications.truth_tagging.commands"
@@ -113,6 +113,11 @@ COMMANDS = {
         "weaver_tt.options.inspect:InspectOptions",
         "weaver_tt.run.inspecting:run_inspect",
     ),
+    "apply": Command(
+        "an exported network on files of its columns, without torch",
+        "weaver_tt.deploy.apply:ApplyOptions",
+        "weaver_tt.deploy.apply:run_apply",
+    ),
     "convert": Command(
         "convert public data sets of jets", f"{CONVERT}:ConvertOptions", f"{CONVERT}:run_convert"
     ),
@@ -138,6 +143,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     namespace = parser.parse_flags(arguments[len(name.split()) :])
     configure_log()
     return guarded(command.run, read_flags(namespace, options))
+
+
+def apply(arguments: Sequence[str] | None = None) -> int:
+    """``weaver-tt-apply``, which is there without torch as well; returns the exit code."""
+    return main(["apply", *(sys.argv[1:] if arguments is None else arguments)])
 
 
 def command_name(arguments: Sequence[str]) -> str:

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from weaver_tt.errors import ConfigError, OutputError
+from weaver_tt.errors import ConfigError, DataError, OutputError
+from weaver_tt.system.file_shapes import NUMBER, NamesTo
 from weaver_tt.system.json_files import (
     explaining_damage,
     finite_or_none,
     json_text,
+    read_json,
     strict_json_text,
     write_json,
 )
@@ -53,6 +55,18 @@ def test_readers_that_take_no_null_get_no_file():
     assert json.loads(strict_json_text({"a": 1.0}, "a.json")) == {"a": 1.0}
     with pytest.raises(OutputError, match=r"a\.json: a number is NaN or infinite"):
         strict_json_text(NOT_FINITE, "a.json")
+
+
+def test_a_file_of_another_shape_or_none_is_refused_by_name(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"a": 1, "b": "much"}')
+    with pytest.raises(DataError, match=r"a\.json: b: expected int or float, found 'much'"):
+        read_json(path, NamesTo(NUMBER))
+    path.write_text('{"a": 1, "b"')
+    with pytest.raises(DataError, match=r"a\.json: not JSON"):
+        read_json(path, NamesTo(NUMBER))
+    with pytest.raises(DataError, match=r"b\.json: cannot be read: .*No such file"):
+        read_json(tmp_path / "b.json", NamesTo(NUMBER))
 
 
 def test_nobody_else_writes_json():

@@ -22,6 +22,7 @@ from weaver_tt.deploy.golden import (
     numbers_for_json,
     row_for_json,
 )
+from weaver_tt.deploy.proof import GOLDEN
 from weaver_tt.deploy.readme import readme_text
 from weaver_tt.deploy.sample import SampleRows
 from weaver_tt.deploy.targets.base import Target, mask_refusals, wrap_refusals
@@ -29,7 +30,6 @@ from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.log import log
 from weaver_tt.system.wording import counted
 
-GOLDEN = "golden.json"
 README = "README.md"
 
 FROM_FILES = "columns of the files"

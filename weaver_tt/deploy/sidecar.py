@@ -14,8 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.errors import DataError
-from weaver_tt.system.file_shapes import NUMBER, TEXT, AnyOf, ListOf, NamesTo, Value, shape_problem
-from weaver_tt.system.json_files import parse_json
+from weaver_tt.system.file_shapes import (
+    ANYTHING,
+    NUMBER,
+    TEXT,
+    AnyOf,
+    ListOf,
+    NamesTo,
+    Value,
+    shape_problem,
+)
+from weaver_tt.system.json_files import read_json
 
 Floats = npt.NDArray[np.float32]
 
@@ -38,7 +47,7 @@ _GROUP = {
     "max_length?": _LENGTH,
 }
 # a list of names, or names with anything in the order of the outputs
-_NAMES = AnyOf((ListOf(TEXT), NamesTo(Value((object,)))))
+_NAMES = AnyOf((ListOf(TEXT), NamesTo(ANYTHING)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +104,7 @@ def read_sidecar(path: str | Path) -> Sidecar:
     Raises:
         DataError: there is no such file, or it is of another shape; names the place.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-    return make_sidecar(parse_json(text, NamesTo(Value((object,))), str(path)), str(path))
+    return make_sidecar(read_json(path, NamesTo(ANYTHING)), str(path))
 
 
 def make_sidecar(content: Mapping[str, Any], source: str) -> Sidecar:

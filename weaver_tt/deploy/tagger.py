@@ -84,6 +84,11 @@ class Tagger:
         return list(dict.fromkeys(names))
 
     @property
+    def list_columns(self) -> list[str]:
+        """Those of them that have a value for each object."""
+        return [name for one in self._inputs if one.has_objects for name in one.column_names]
+
+    @property
     def output_names(self) -> list[str]:
         """The outputs, in the order of the network."""
         return [name for output in self._outputs for name in output.columns]

@@ -76,6 +76,19 @@ def parse_json(text: str, shape: Shape, where: str) -> Any:
     return content
 
 
+def read_json(path: str | Path, shape: Shape) -> Any:
+    """The content of a JSON file of the given shape.
+
+    Raises:
+        DataError: there is no such file, it is no JSON, or of another shape; names the place.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    return parse_json(text, shape, str(path))
+
+
 @contextmanager
 def explaining_damage(path: str | Path, what: str, kind: str, command: str) -> Iterator[None]:
     """Inside, a document at ``path`` is read and taken apart: whatever is wrong becomes one error.
