@@ -87,7 +87,7 @@ def modules_needed() -> set[str]:
 
 
 def test_it_holds_the_modules_that_are_imported_and_no_others(wheel: Path) -> None:
-    """Where this fails, distributions/deploy/pyproject.toml lists too few or too many."""
+    """Those are found here by the test of the rooms, in the build by hatch_build.py."""
     expected = {PACKAGE / "__init__.py", PACKAGE / "py.typed"}
     for module in modules_needed():
         path = MODULES[module]

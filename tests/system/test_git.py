@@ -39,13 +39,14 @@ def test_a_package_that_is_installed_below_a_repository_is_no_part_of_it(tmp_pat
     assert git_hash(package) == "abc+"
 
 
-def test_a_wheel_has_the_commit_that_it_was_made_of(tmp_path):
+@pytest.mark.parametrize("folder", ["", "distributions/deploy"])
+def test_a_wheel_has_the_commit_that_it_was_made_of(tmp_path, folder):
     wheel = pytest.importorskip("hatchling.builders.wheel", reason="make install has it")
     root = Path(__file__).parents[2]
     if git_hash(root) is None:
         pytest.skip("these sources are in no repository")
     built = next(
-        wheel.WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"])
+        wheel.WheelBuilder(str(root / folder)).build(directory=str(tmp_path), versions=["standard"])
     )
     with zipfile.ZipFile(built) as archive:
         found = archive.read("weaver_tt/COMMIT").decode().strip()
