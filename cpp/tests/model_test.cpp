@@ -76,11 +76,11 @@ void check_errors(const std::string& folder) {
   expect_error([&] { model(jets.columns(&decreasing)); }, {"'jet_eta'", "decrease"});
   expect_error([&] { model(jets.columns(&negative)); }, {"'jet_eta'", "negative"});
   expect_error([&] { model(jets.columns(&beyond)); }, {"'jet_eta'", "end at 12", "11 values"});
-  expect_error([&] { model(jets.columns(&rows)); }, {"'jet_eta'", "2 rows", "'jet_pt'", "3"});
+  expect_error([&] { model(jets.columns(&rows)); }, {"'jet_eta'", "2 rows", "have 3"});
   weaver_tt::Columns numbers;
   for (const auto& name : model.column_names()) numbers.add(name, jets.pt.data(), 3);
   expect_error([&] { model(numbers); }, {"'jet_pt'", "one number for each row"});
-  expect_error([&] { weaver_tt::Model("nowhere"); }, {"nowhere/preprocess.json", "no such file"});
+  expect_error([&] { weaver_tt::Model("nowhere"); }, {"nowhere/model.onnx", "no such file"});
   weaver_tt::Options options;
   options.model = "preprocess.json";
   expect_error([&] { weaver_tt::Model(folder, options); },
@@ -108,6 +108,7 @@ void check_outputs(const std::string& folder) {
   const auto again = model(all);
   for (std::size_t i = 0; i < 8; ++i)
     expect(again[0].values[i] == outputs[0].values[i], "a slice has the outputs of a copy");
+  // rows are sorted by their number of objects, and come back in their order
   weaver_tt::Options one_by_one;
   one_by_one.batch_size = 1;
   const auto apart = weaver_tt::Model(folder, one_by_one)(jets.columns());

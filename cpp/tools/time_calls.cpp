@@ -3,8 +3,8 @@
 //
 // COLUMNS.json maps names to the values of some rows: a number of each row, or a list. The batch
 // sizes take turns, so that whatever else the machine does hits all alike, and what counts is time
-// on the processor. One call with one row is what frameworks do event by event: the tensors are then
-// as short as the event.
+// on the processor. One call with one row is what frameworks do event by event: the tensors are
+// then as short as the event.
 #include <algorithm>
 #include <ctime>
 #include <fstream>

@@ -17,7 +17,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <type_traits>
+#include <variant>
 #include <vector>
 
 namespace Ort {
@@ -30,67 +30,39 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The types of numbers, as a graph of raw columns may take them.
-enum class Type {
-  kBool,
-  kInt8,
-  kUint8,
-  kInt16,
-  kUint16,
-  kInt32,
-  kUint32,
-  kInt64,
-  kUint64,
-  kFloat,
-  kDouble
-};
+// Where the numbers of a column lie, in whatever type they have.
+using Values = std::variant<const bool*, const char*, const signed char*, const unsigned char*,
+                            const short*, const unsigned short*, const int*, const unsigned*,
+                            const long*, const unsigned long*, const long long*,
+                            const unsigned long long*, const float*, const double*>;
 
-template <typename From, typename To>
-void copy_as(const From* from, std::size_t count, void* to) {
-  for (std::size_t i = 0; i < count; ++i) static_cast<To*>(to)[i] = static_cast<To>(from[i]);
-}
-
-// A number of each row, or a list of numbers. It points to them, in whatever type they have.
+// A number of each row, or a list of numbers.
 struct Column {
-  const void* values;
+  Values values;
   std::size_t size;
   const std::int64_t* offsets;  // rows + 1: where each list begins; nullptr: no lists
   std::size_t rows;
-  // copies `count` values, from the `first` one, as numbers of a type
-  void (*copy)(const void* values, std::size_t first, std::size_t count, Type type, void* to);
+
+  std::int64_t begin(std::size_t row) const {
+    return offsets ? offsets[row] : static_cast<std::int64_t>(row);
+  }
+  std::int64_t count(std::size_t row) const { return begin(row + 1) - begin(row); }
 };
 
-// The columns of some rows, by name. Those that a model does not need do no harm.
+// The columns of some rows, by name. A model takes those that it needs.
 class Columns {
  public:
   // One number for each of the `rows`, or, with `offsets`, `size` numbers in as many lists. Offsets
   // are those of awkward, Arrow and ROOT: rows + 1 of them, which do not decrease.
-  template <typename T>
-  void add(const std::string& name, const T* values, std::size_t rows) {
-    add<T>(name, values, rows, nullptr, rows);
+  void add(const std::string& name, Values values, std::size_t rows) {
+    add(name, values, rows, nullptr, rows);
   }
-  template <typename T>
-  void add(const std::string& name, const T* values, std::size_t size, const std::int64_t* offsets,
+  void add(const std::string& name, Values values, std::size_t size, const std::int64_t* offsets,
            std::size_t rows) {
-    static_assert(std::is_arithmetic_v<T>, "a column holds numbers");
-    const auto copy = [](const void* from, std::size_t first, std::size_t count, Type type,
-                         void* to) {
-      const T* begin = static_cast<const T*>(from) + first;
-      switch (type) {
-        case Type::kBool: return copy_as<T, bool>(begin, count, to);
-        case Type::kInt8: return copy_as<T, std::int8_t>(begin, count, to);
-        case Type::kUint8: return copy_as<T, std::uint8_t>(begin, count, to);
-        case Type::kInt16: return copy_as<T, std::int16_t>(begin, count, to);
-        case Type::kUint16: return copy_as<T, std::uint16_t>(begin, count, to);
-        case Type::kInt32: return copy_as<T, std::int32_t>(begin, count, to);
-        case Type::kUint32: return copy_as<T, std::uint32_t>(begin, count, to);
-        case Type::kInt64: return copy_as<T, std::int64_t>(begin, count, to);
-        case Type::kUint64: return copy_as<T, std::uint64_t>(begin, count, to);
-        case Type::kFloat: return copy_as<T, float>(begin, count, to);
-        case Type::kDouble: return copy_as<T, double>(begin, count, to);
-      }
-    };
-    if (!columns_.emplace(name, Column{values, size, offsets, rows, copy}).second)
+    if (!columns_.empty() && columns_.begin()->second.rows != rows)
+      throw Error("column '" + name + "' has " + std::to_string(rows) + " rows, others have " +
+                  std::to_string(columns_.begin()->second.rows));
+    if (!columns_.emplace(name, Column{values, size, offsets, rows}).second)
       throw Error("column '" + name + "' is given twice");
   }
 
@@ -111,8 +83,11 @@ struct Output {
 struct Options {
   std::string model = "model.onnx";
   std::string preprocess = "preprocess.json";
-  int threads = 1;               // of ONNX Runtime, in one call
-  std::size_t batch_size = 256;  // most rows that the network is called with at once
+  int threads = 1;  // of ONNX Runtime, in one call
+  // Most rows that the network is called with at once, and most objects of them, padding included:
+  // what processors have in their caches. Accelerators do better with more.
+  std::size_t batch_size = 256;
+  std::size_t batch_objects = 192;
   // further settings of the session: execution providers, memory, profiling
   std::function<void(Ort::SessionOptions&)> configure;
 };
@@ -120,10 +95,7 @@ struct Options {
 class Model {
  public:
   // Raises Error where a file is missing or malformed, or the two do not fit together.
-  explicit Model(const std::string& folder, Options options = {});
-  ~Model();
-  Model(Model&&) noexcept;
-  Model& operator=(Model&&) noexcept;
+  explicit Model(const std::string& folder, const Options& options = {});
 
   // What the network gives for all rows of `columns`. Threads may call it at the same time. Objects
   // beyond the length of the input are not given to the network: their outputs are NaN. Raises
@@ -136,7 +108,7 @@ class Model {
 
  private:
   struct Parts;
-  std::unique_ptr<Parts> parts_;
+  std::shared_ptr<const Parts> parts_;  // copies of a model share them
 };
 
 }  // namespace weaver_tt
