@@ -73,6 +73,7 @@ def test_the_run_of_a_file_is_its_prefix_without_member_and_epoch(name):
         ("m/net_best_epoch_state.pt:mod", "m/net"),
         ("m/model.onnx", "m/model"),
         ("m/net_reweighting.pdf", "m/net"),
+        ("m/net_history.csv", "m/net"),
         ("m/net_figures/net", "m/net_figures/net"),  # a run in a folder of that name
         ("m/net_epoch-3", "m/net_epoch-3"),  # a run of that name
         ("m/weights.pt", "m/weights.pt"),
@@ -99,7 +100,7 @@ def test_epochs_and_members_that_are_there_come_in_order_of_their_numbers(tmp_pa
 def test_no_other_module_spells_the_name_of_a_file_of_a_run():
     package = Path(__file__).parent.parent / "weaver_tt"
     files = r"_state\.pt|_resume\.pt|_run\.json|_metrics\.json|_sample\.npz|\.auto\.yaml|\.log"
-    more = r"_member-|_fold-|_figures|_lr_finder|_profile|_tensorboard|_reweighting"
+    more = r"_member-|_fold-|_figures|_lr_finder|_profile|_tensorboard|_reweighting|_history"
     spelled = re.compile(rf"f\"[^\"]*\}}(?:{files}|{more})")
     found = []
     for path in package.rglob("*.py"):

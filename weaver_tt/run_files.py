@@ -26,6 +26,7 @@ FILE_ENDINGS = (
     r"_resume_before\.pt",
     r"_run\.json",
     r"_metrics\.json",
+    r"_history\.csv",
     r"_sample\.npz",
     r"_sample\.parquet",
     r"_lr_finder\.(?:png|json)",
@@ -179,6 +180,11 @@ class RunFiles:
         return self._path("_metrics.json")
 
     @property
+    def history(self) -> Path:
+        """Every metric of every epoch, as a table."""
+        return self._path("_history.csv")
+
+    @property
     def figures(self) -> Path:
         """The folder of the figures that go with :attr:`metrics`."""
         return self._path("_figures")
@@ -294,6 +300,7 @@ class RunFiles:
                 str(network.best),
                 str(network.plain_best),
                 str(network.metrics),
+                str(network.history),
             ]
         return names
 

@@ -108,3 +108,16 @@ def test_the_log_has_means_of_the_members_and_what_each_is_chosen_by(training, c
     assert said.count("best epoch of net_member-") == 3
     # the network is described once
     assert said.count("parameters") == 1
+
+
+def test_the_history_of_a_continued_training_has_all_epochs_and_a_figure(small_run):
+    assert small_run("--num-epochs", 2, "--figures") == 0
+    history = RunFiles(str(small_run.prefix)).history
+    before = history.read_text()
+    assert small_run("--num-epochs", 3, "--figures", "--resume") == 0
+    text = history.read_text()
+    assert text.startswith(before)
+    assert [line.partition(",")[0] for line in text.splitlines()] == ["epoch", "0", "1", "2"]
+    figures = RunFiles(str(small_run.prefix)).figures
+    assert (figures / "history.png").is_file()
+    assert (figures / "history.pdf").is_file()

@@ -11,11 +11,14 @@ from typing import Any
 
 from weaver_tt.data.accounting import BadFile
 from weaver_tt.engine.loop import EpochMetrics
+from weaver_tt.engine.trackers.history import read_history
 from weaver_tt.figures.attempts import attempting
 from weaver_tt.log import log
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.json_files import write_json
 from weaver_tt.tasks.base import Task
+
+HISTORY = "history"  # the figure of all epochs
 
 
 def write_results(
@@ -45,6 +48,25 @@ def write_results(
     if metrics.is_measured and figures:
         written += _write_figures(metrics, task, files.figures)
     return written
+
+
+def write_history_figure(prefix: str | Path, best_epoch: int) -> list[Path]:
+    """Draw the metrics of all epochs into the folder of the figures; returns what is written.
+
+    A figure that fails is said and left out.
+    """
+    files = RunFiles(str(prefix))
+    with attempting(f"figure {files.figures / HISTORY}"):
+        epochs = read_history(files.history)
+        if epochs:
+            # matplotlib takes a second to import: only where something is drawn
+            from weaver_tt.figures.base import make_folder, save_figure
+            from weaver_tt.figures.history import draw_history
+
+            make_folder(files.figures)
+            figure = draw_history(epochs, best_epoch)
+            return [Path(path) for path in save_figure(figure, files.figures / HISTORY)]
+    return []
 
 
 def _write_figures(metrics: EpochMetrics, task: Task, folder: Path) -> list[Path]:

@@ -26,7 +26,7 @@ from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import Network
 from weaver_tt.network.summary import count_trainable, network_summary
 from weaver_tt.options.train import RunOptions
-from weaver_tt.output.results import write_results
+from weaver_tt.output.results import write_history_figure, write_results
 from weaver_tt.run.bad_files import record_bad_files, recorded_bad_files, unite_bad_files
 from weaver_tt.run.checks import describe_leaks, is_continuation
 from weaver_tt.run.continuation import as_saved, describe_continuation
@@ -318,8 +318,12 @@ def train_members(fold: Fold, after_epoch: AfterEpoch) -> list[dict[str, float |
     if distributed.is_main():
         record_time_of_batch(fold.prefix, joint.time_of_batch)
         bad_files = recorded_bad_files(fold.prefix)
-        for prefix, task, metrics in zip(seeds, tasks, best, strict=True):
-            written = write_results(metrics, task, prefix, fold.options.output.figures, bad_files)
+        for training, metrics in zip(trainings, best, strict=True):
+            prefix = training.parts.files.prefix
+            draws = fold.options.output.figures
+            written = write_results(metrics, training.task, prefix, draws, bad_files)
+            if draws:
+                written += write_history_figure(prefix, training.state.best_epoch)
             list_files(fold.prefix, written)
     return [finite_or_none(metrics) for metrics in best]
 

@@ -14,10 +14,12 @@ from torch import nn
 
 from weaver_tt.engine.trackers.base import MultiTracker, NullTracker, OptionalTracker, Tracker
 from weaver_tt.engine.trackers.console import Console
+from weaver_tt.engine.trackers.history import History
 from weaver_tt.engine.trackers.tensorboard import TensorBoard, tensorboard_folder
 from weaver_tt.engine.trackers.user_function import UserFunction
 from weaver_tt.errors import OutputError
 from weaver_tt.options.train import TrainOptions
+from weaver_tt.run_files import RunFiles
 from weaver_tt.system.distributed import is_main
 
 FOLDERS: dict[str, Callable[[str | None, str, str | None], str | None]] = {
@@ -35,7 +37,7 @@ def make_console(options: TrainOptions) -> Tracker:
 
 
 def make_tracker(options: TrainOptions, prefix: str, module: nn.Module | None = None) -> Tracker:
-    """TensorBoard and the user's function on ``module``, as ``options`` ask for.
+    """The table of the epochs, and TensorBoard and the user's function as ``options`` ask for.
 
     Ranks other than 0 report nothing.
 
@@ -44,7 +46,8 @@ def make_tracker(options: TrainOptions, prefix: str, module: nn.Module | None = 
     """
     if not is_main():
         return NullTracker()
-    trackers: list[Tracker] = []
+    path = RunFiles(prefix).history
+    trackers: list[Tracker] = [OptionalTracker(History(path), f"the table of epochs, {path},")]
     folder = tensorboard_folder(options.tensorboard, prefix)
     if folder is not None:
         try:
