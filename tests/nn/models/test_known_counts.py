@@ -17,6 +17,7 @@ from weaver_tt.nn.models.joined_collections import (
 )
 from weaver_tt.nn.models.particle_flow import ParticleFlowNetwork
 from weaver_tt.nn.models.particle_net import ParticleNet, ParticleNetTagger
+from weaver_tt.nn.models.particle_next import ParticleNeXt, ParticleNeXtTagger
 from weaver_tt.nn.models.particle_transformer import ParticleTransformer, ParticleTransformerTagger
 from weaver_tt.nn.models.vec_net import VecNet, VecNetOptions
 from weaver_tt.nn.objects import ragged, real_objects, trimming
@@ -24,6 +25,13 @@ from weaver_tt.nn.objects import ragged, real_objects, trimming
 COUNTS = [12, 3, 0, 1, 7, 7, 12, 2, 9]
 FILES = Path(__file__).parents[3] / "network_configs"
 CONVOLUTIONS = [(3, (6, 5)), (4, (8,))]
+# of one of the layers, the sets of neighbours are listed apart
+NEXT = {
+    "layer_params": [(5, 16, [(3, 1), (1, 1)], 16), (4, 16, [(4, 1), (2, 1)], 16)],
+    "num_classes": 3,
+    "fc_params": [(6, 0.1)],
+    "init_scale": 1.0,
+}
 SIZES = {
     "embed_dims": (8, 8),
     "pair_embed_dims": (6,),
@@ -62,6 +70,14 @@ NETWORKS = {
     "particle_net_pf_sv": (
         lambda: ParticleNetTagger(5, 5, 3, CONVOLUTIONS),
         "points features mask points features mask",
+    ),
+    "particle_next": (
+        lambda: ParticleNeXt(5, **NEXT),
+        "points features vectors mask",
+    ),
+    "particle_next_pf_sv": (
+        lambda: ParticleNeXtTagger(5, 5, **NEXT),
+        "points features vectors mask points features vectors mask",
     ),
     "particle_transformer": (
         lambda: ParticleTransformer(5, 3, **SIZES),

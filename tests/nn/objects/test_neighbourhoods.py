@@ -53,16 +53,18 @@ def test_neighbours_are_those_of_brute_force_from_the_nearest_to_the_farthest(ma
 def test_sets_of_neighbours_by_hand():
     nested = Scales(8, [(4, 1), (2, 2), (1, 1)])
     assert nested.sizes == [2, 2, 8]
-    assert nested.places(8) == list(range(8))
-    assert nested.places(3) == [0, 1, 2]
+    assert nested.listed(8) == [slice(0, 8, 1)]
+    assert nested.width(8) == 8
+    assert nested.width(3) == 3
     listed = torch.arange(8)
     assert [listed[taken].tolist() for taken in nested.slices(8)] == [[0, 1], [0, 2], [*range(8)]]
     assert Scales(5).sizes == [5]
     # three of eight: they are listed one after another
     apart = Scales(8, [(8, 1), (4, 1)])
-    assert apart.places(8) == [0, 0, 1]
+    assert [listed[taken].tolist() for taken in apart.listed(8)] == [[0], [0, 1]]
+    assert apart.width(8) == 3
     assert [listed[:3][taken].tolist() for taken in apart.slices(8)] == [[0], [1, 2]]
-    assert apart.places(1) == [0, 0]
+    assert apart.width(1) == 2
     assert [listed[:2][taken].tolist() for taken in apart.slices(1)] == [[0], [1]]
 
 

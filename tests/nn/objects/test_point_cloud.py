@@ -168,3 +168,31 @@ def test_row_zero_of_a_table_is_no_object():
         [1, 2],
         [3, 4],
     ]
+
+
+@given(mask=masks, seed=st.integers(0, 2**20))
+def test_shares_and_maxima_of_a_row_are_those_of_its_objects(mask, seed):
+    mask = torch.tensor(mask)
+    cloud = PointCloud(mask, shortest_first=True)
+    values = torch.randn(int(mask.sum()), 2, generator=torch.Generator().manual_seed(seed))
+    shares = cloud.softmax_row(values)
+    most = cloud.max_row(values)
+    for row in range(len(mask)):
+        own = values[cloud.rows == row]
+        torch.testing.assert_close(shares[cloud.rows == row], own.softmax(0))
+        expected = torch.cat((own, torch.zeros(1, 2))).amax(0)
+        assert torch.equal(most[row], expected)
+
+
+@given(mask=masks)
+def test_rows_that_are_listed_shortest_first_come_back_in_the_order_of_the_mask(mask):
+    mask = torch.tensor(mask)
+    cloud = PointCloud(mask, shortest_first=True)
+    assert cloud.counts.tolist() == sorted(mask.sum(1).tolist())
+    assert torch.equal(cloud.restore_order(cloud.counts), mask.sum(1))
+    plain = PointCloud(mask)
+    assert torch.equal(plain.restore_order(plain.counts), mask.sum(1))
+    # what a row holds goes with it
+    values = torch.arange(mask.numel()).view(len(mask), 1, -1)
+    sums = cloud.restore_order(cloud.sum_row(cloud.gather(values)))
+    assert torch.equal(sums, plain.sum_row(plain.gather(values)))

@@ -70,3 +70,12 @@ def test_onnx_runtime_takes_the_same(width):
     session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
     [found] = session.run(None, {"values": values.numpy()})
     assert np.sort(found, axis=1).tolist() == chosen(values, 4)
+
+
+@given(
+    rows=st.lists(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0]), min_size=6, max_size=6)),
+)
+def test_in_order_they_are_those_of_a_stable_sort(rows):
+    values = torch.tensor(rows).view(-1, 6)
+    places = smallest_places(values, 4, in_order=True)
+    assert torch.equal(places, values.sort(dim=1, stable=True).indices[:, :4])

@@ -55,14 +55,20 @@ def pointwise(*sizes: int) -> nn.Sequential:
     """Batch norm, ReLU and a linear layer without bias from each size to the next."""
     layers: list[nn.Module] = []
     for d_in, d_out in pairwise(sizes):
-        layers += [ObjectNorm(d_in), nn.ReLU(), PointwiseLinear2d(d_in, d_out)]
+        layers += [ObjectNorm(d_in), nn.ReLU(inplace=True), PointwiseLinear2d(d_in, d_out)]
     return nn.Sequential(*layers)
 
 
 def apply_to_real(layers: nn.Module, values: Tensor, real: Tensor | None) -> Tensor:
     """A layer or several on (E, C), of which batch norm counts ``real`` (E, 1); None: all."""
     for layer in layers if isinstance(layers, nn.Sequential) else [layers]:
-        values = layer(values, real) if isinstance(layer, ObjectNorm) else layer(values)
+        if not isinstance(layer, ObjectNorm):
+            values = layer(values)
+        elif layer.training:
+            values = layer(values, real)
+        else:
+            # one operation
+            (values,) = layer.normalize_parts([(values, None)])
     return values
 
 
@@ -180,7 +186,7 @@ class MultiScaleEdgeConv(nn.Module):
         weights = first.weight.flatten(1).split([part.shape[1] for part, _ in parts], dim=1)
         sums = []
         for part, weight in zip(norm.normalize_parts(parts), weights, strict=True):
-            sums.append(functional.linear(functional.relu(part), weight))
+            sums.append(functional.linear(part.relu_(), weight))
         messages = with_null_row(sums[1]).index_select(0, edges.senders)
         if edge_features is not None:
             messages = messages + sums[2]

@@ -181,7 +181,7 @@ class ParticleNeXt(nn.Module):
             size = d_out
         convolutions = cast("list[MultiScaleEdgeConv]", list(self.layers))
         self.k = max(convolution.scales.k for convolution in convolutions)
-        self.post = nn.Sequential(ObjectNorm(size), nn.ReLU())
+        self.post = nn.Sequential(ObjectNorm(size), nn.ReLU(inplace=True))
         attention = attention_size(self.global_aggregation, size, "global_aggregation")
         if attention > size:
             raise ConfigError(

@@ -57,11 +57,14 @@ class Scales:
         # and the sets are parts of these. It is weaver-core's rule, and says what "all edges" are.
         self.are_apart = sum(k // reduction // dilation for reduction, dilation in reductions) < k
 
-    def places(self, neighbours: int) -> list[int]:
+    def listed(self, neighbours: int) -> list[slice]:
         """Which of an object's neighbours are listed, if it has so many."""
-        if not self.are_apart:
-            return list(range(min(self.k, neighbours)))
-        return [place for taken in self.taken for place in taken if place < neighbours]
+        taken = self.taken if self.are_apart else [range(self.k)]
+        return [slice(0, min(places.stop, neighbours), places.step) for places in taken]
+
+    def width(self, neighbours: int) -> int:
+        """How many of an object's neighbours are listed, if it has so many."""
+        return sum(len(range(neighbours)[taken]) for taken in self.listed(neighbours))
 
     def slices(self, neighbours: int) -> list[slice]:
         """Where each set is among those that are listed, if an object has so many neighbours."""
@@ -104,6 +107,7 @@ class Neighbourhoods:
         self.groups = groups
         self.real = real
         self.objects = [group.objects for group in groups]
+        self.widths = [group.width for group in groups]
         self.sizes = [group.objects * group.width for group in groups]
 
     @property
@@ -176,19 +180,15 @@ class Neighbourhoods:
     def select(self, scales: Scales) -> tuple[Neighbourhoods, Tensor | None]:
         """The edges that ``scales`` list, and where they are among these (E',); None: all are."""
         groups = []
-        columns = []
-        is_all = True
         for group in self.groups:
-            places = scales.places(group.neighbours)
-            is_all = is_all and places == list(range(group.width))
-            groups.append(Group(group.objects, group.neighbours, len(places)))
-            columns.append(torch.tensor(places, device=self.senders.device))
-        if is_all:
+            width = scales.width(group.neighbours)
+            groups.append(Group(group.objects, group.neighbours, width))
+        if not scales.are_apart and [group.width for group in groups] == self.widths:
             return self, None
         edges = torch.arange(self.senders.shape[0], device=self.senders.device).unsqueeze(1)
         parts = []
-        for part, chosen in zip(self.split(edges), columns, strict=True):
-            parts.append(part.index_select(1, chosen))
+        for part, group in zip(self.split(edges), self.groups, strict=True):
+            parts.append(torch.cat([part[:, taken] for taken in scales.listed(group.width)], dim=1))
         index = self.join(parts).squeeze(1)
         real = None if self.real is None else self.real.index_select(0, index)
         senders = self.senders.index_select(0, index)
