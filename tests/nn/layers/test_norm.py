@@ -68,6 +68,17 @@ def test_statistics_and_running_statistics_by_hand():
     assert norm.running_var.item() == 1.5  # halfway from 1 to 2, the variance of a sample of two
 
 
+def test_under_autocast_the_statistics_are_those_of_single_precision():
+    """1 and 3 on a pedestal of 256, where steps of bf16 are 2."""
+    values = torch.tensor([[257.0], [259.0], [0.0]])
+    real = torch.tensor([[1.0], [1.0], [0.0]])
+    norm = ObjectNorm(1, eps=0, momentum=1.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = norm(values, real)
+    assert output[:2, 0].tolist() == [-1, 1]
+    assert norm.running_mean.item() == 258
+
+
 def test_gradients_with_padding_are_right():
     ours, _ = pair()
     real = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]).double().unsqueeze(2)

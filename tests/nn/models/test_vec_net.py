@@ -114,7 +114,7 @@ def plain_loop(net, features, momenta, points):
                 moves.append(step.phi_x(message).tanh())
             attended = []
             for place in range(options.message):
-                head = place % options.heads
+                head = place * options.heads // options.message
                 total = sum(w[head] for w in weights)
                 both = zip(weights, messages, strict=True)
                 attended.append(sum(w[head] * m[place] for w, m in both) / total)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from weaver_tt.nn.layers.norm_over_ranks import NormOverRanks
+from weaver_tt.nn.layers.norm_over_ranks import Moments, NormOverRanks, normalize_by
 from weaver_tt.system.distributed import is_running
 
 
@@ -34,16 +34,14 @@ class ObjectNorm(nn.BatchNorm1d):
         assert self.running_var is not None
         if not self.training:
             return self._normalize(values, self.running_mean, self.running_var)
+        flat = values.reshape(-1, self.num_features)  # (M, C)
+        if real is not None:
+            real = real.expand(*values.shape[:-1], 1).reshape(-1, 1)  # (M, 1)
         over_ranks = self.active_over_ranks()
         if over_ranks is not None:
-            flat = values.reshape(-1, self.num_features)  # (M, C)
-            if real is not None:
-                real = real.expand(*values.shape[:-1], 1).reshape(-1, 1)  # (M, 1)
             return over_ranks.normalize(flat, real).view_as(values)
         if real is not None:
-            mean, variance = self._update_with_real(values, real)
-            return self._normalize(values, mean, variance)
-        flat = values.reshape(-1, self.num_features)  # (M, C)
+            return normalize_by(_OwnStatistics(self), flat, real).view_as(values)
         if len(flat) < 2:
             return self._normalize(values, self.running_mean, self.running_var)
         # without padding, torch's own kernel is the fastest
@@ -71,22 +69,6 @@ class ObjectNorm(nn.BatchNorm1d):
             return (values - mean) * scale
         # the scale first: a product of two (C,) costs nothing beside one of (…, C)
         return (values - mean) * (scale * self.weight) + self.bias
-
-    def _update_with_real(self, values: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance (C,) of the real objects, which also update the running ones.
-
-        The running ones themselves where there are fewer than two real objects.
-        """
-        over = tuple(range(values.ndim - 1))
-        # a sum of bf16 would round after each term
-        values = values.to(torch.promote_types(values.dtype, torch.float32))
-        number = real.sum()
-        # without any real object, 0 / 1 instead of 0 / 0
-        divisor = number.clamp(min=1)
-        mean = (values * real).sum(over) / divisor  # (C,)
-        squares = (values - mean).square() * real  # (…, C)
-        variance = squares.sum(over) / divisor  # (C,)
-        return self._update_with_moments(number, mean, variance)
 
     def _update_with_moments(
         self, number: Tensor, mean: Tensor, variance: Tensor
@@ -156,6 +138,21 @@ class ObjectNorm(nn.BatchNorm1d):
         """Share of the new statistics in the running ones."""
         assert self.momentum is not None
         return self.momentum
+
+
+class _OwnStatistics:
+    """The statistics of an :class:`ObjectNorm` are those of the objects that it is given."""
+
+    def __init__(self, norm: ObjectNorm) -> None:
+        self.norm = norm
+
+    def moments(self, number: Tensor, mean: Tensor, variance: Tensor) -> Moments:
+        """As they are; the running ones follow."""
+        return number, *self.norm._update_with_moments(number, mean, variance)
+
+    def gradient_sums(self, grad_gamma: Tensor, grad_beta: Tensor) -> tuple[Tensor, Tensor]:
+        """As they are."""
+        return grad_gamma, grad_beta
 
 
 def _count_moments(values: Tensor, counts: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

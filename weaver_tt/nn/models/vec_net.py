@@ -217,10 +217,11 @@ class VecConv(nn.Module):
     ``size`` hidden numbers of a particle come in, H go out.
     """
 
+    head_of_number: Tensor
+
     def __init__(self, size: int, options: VecNetOptions) -> None:
         super().__init__()
         message = options.message
-        self.heads = options.heads
         size += options.scalar
         self.phi_e = PairLinear(size, message, PAIR_INVARIANTS * options.vectors)
         self.phi_e_blocks = nn.ModuleList([DenseBlock(message, options)])
@@ -229,6 +230,9 @@ class VecConv(nn.Module):
             self.phi_e_layers.append(nn.Linear(message, message))
             self.phi_e_blocks.append(DenseBlock(message, options))
         self.attention = nn.Linear(message, options.heads)
+        # each head weights m / heads numbers of a message: 1 for its own, (heads, m)
+        own = torch.eye(options.heads).repeat_interleave(message // options.heads, dim=1)
+        self.register_buffer("head_of_number", own, persistent=False)
         if options.vectors:
             self.phi_x = nn.Linear(message, options.vectors, bias=False)
             self.a = nn.Parameter(torch.ones(options.vectors))
@@ -283,12 +287,10 @@ class VecConv(nn.Module):
         scores = at_least_float32(self.attention(messages))  # (M, K, heads)
         scores = MAX_LOG_ATTENTION * torch.tanh(scores / MAX_LOG_ATTENTION)
         weights = torch.exp(scores) * pairs.real_pairs
-        # each head weights every heads-th number of a message
-        repeats = messages.shape[2] // self.heads
-        sums = (weights.repeat(1, 1, repeats) * messages).sum(1)  # (M, m)
         # no partner has no weight; any other has more than this
         total = weights.sum(1).clamp(min=torch.finfo(torch.float32).tiny)  # (M, heads)
-        return sums / total.repeat(1, repeats)
+        of_heads = pairs.weighted_sums(weights, messages) / total.unsqueeze(2)  # (M, heads, m)
+        return (of_heads * self.head_of_number).sum(1)
 
 
 class VecNet(nn.Module):

@@ -42,7 +42,16 @@ class Neighbours:
 
     def sum_partners(self, messages: Tensor) -> Tensor:
         """(M, K, C) -> (M, C)."""
-        return (at_least_float32(messages) * self.real_pairs).sum(1)
+        return self.weighted_sums(self.real_pairs, messages).squeeze(1)
+
+    def weighted_sums(self, weights: Tensor, messages: Tensor) -> Tensor:
+        """Sums over partners, H of them: weights (M, K, H), messages (M, K, C) -> (M, H, C).
+
+        Weights are 0 for none.
+        """
+        messages = at_least_float32(messages)
+        with torch.autocast(messages.device.type, enabled=False):
+            return torch.bmm(weights.to(messages.dtype).transpose(1, 2), messages)
 
     def mean_partners(self, messages: Tensor) -> Tensor:
         """(M, K, C) -> (M, C)."""
