@@ -68,7 +68,7 @@ def story(tmp_path):
     return Story()
 
 
-@pytest.mark.parametrize("method", ["disco"])
+@pytest.mark.parametrize("method", ["disco", "adversary"])
 def test_a_tagger_is_decorrelated_with_all_that_a_training_has(story, method, capsys):
     story.write(
         {"method": method, "warmup": 1},
@@ -86,6 +86,8 @@ def test_a_tagger_is_decorrelated_with_all_that_a_training_has(story, method, ca
     assert "the network is given 'mass' by its input 'mass'" in said
     fitted = load_config(str(story.folder / "net.auto.yaml")).decorrelation
     assert len(fitted.edges["mass"]) == 5
+    has_modules = (story.folder / "net_member-0_epoch-0_task.pt").is_file()
+    assert has_modules == (method == "adversary")
     best = json.loads((story.folder / "net_member-0_metrics.json").read_text())
     expected = best["metrics"]["auc"]
     expected -= 0.1 * best["metrics"]["sculpting@0.5_top"]

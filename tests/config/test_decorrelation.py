@@ -11,6 +11,8 @@ from weaver_tt.errors import ConfigError
 CLASSES = ["top", "w", "qcd"]
 DISCO = {"variable": "mass", "method": "disco", "strength": 2, "classes": ["qcd"]}
 
+ADVERSARY = {"method": "adversary"}
+
 
 def load(decorrelate, variables=("x",), **more):
     values = {
@@ -41,6 +43,14 @@ def test_the_variable_is_read_in_training_and_optional_in_prediction():
     assert plan.is_optional("mass")
     assert plan.is_optional("pt")
     assert names_alone(config)["task.decorrelate.variable"] == ("log_mass", "pt")
+
+
+def test_an_adversary_has_options_of_its_own():
+    assert load(DISCO).decorrelation.adversary is None
+    found = load({**DISCO, "method": "adversary", "layers": 32, "learning_rate": 1e-3})
+    chosen = found.decorrelation.adversary
+    assert (chosen.layers, chosen.learning_rate, chosen.updates) == ((32,), 1e-3, "reversal")
+    assert load({**DISCO, "method": "mi", "score_bins": 5}).decorrelation.score_bins == 5
 
 
 def test_bins_are_edges_or_a_number_of_them():
@@ -76,6 +86,17 @@ def test_bins_are_edges_or_a_number_of_them():
         ({"edges": 1}, r"decorrelate\.edges: expected a whole number from 2 to 1000, or a list"),
         ({"edges": {"pt": [1, 2, 3]}}, r"decorrelate\.edges: unknown key 'pt'; known: mass"),
         ({"variable": ["mass", "pt"], "edges": [0, 1, 2]}, "edges: expected VARIABLE: "),
+        (
+            {"score_bins": 5},
+            r"decorrelate \(method disco\): unknown key 'score_bins'",
+        ),
+        ({**ADVERSARY, "layers": [0]}, r"decorrelate\.layers: expected sizes of hidden layers"),
+        ({**ADVERSARY, "updates": "reverse"}, r"decorrelate\.updates: .*did you mean 'reversal'"),
+        ({**ADVERSARY, "adversary_steps": 2}, "they are those of `updates: alternating`"),
+        ({**ADVERSARY, "learning_rate": 0}, "learning_rate: expected a number above 0, found 0"),
+        ({**ADVERSARY, "features": "hidden"}, "width: expected a whole number from 1 to 10000"),
+        ({**ADVERSARY, "width": 3}, "it is that of `features`, which are missing"),
+        ({"method": "mi", "score_bins": 1}, "score_bins: expected a whole number from 2 to 100"),
         ({"variable": ["mass", "pt"], "edges": 40}, "40 x 40 bins; all variables together"),
     ],
 )

@@ -91,6 +91,17 @@ def test_without_background_or_signal_the_numbers_are_not_known():
     assert measured(meter()) == {}
 
 
+def test_where_no_background_passes_the_sculpting_counts_as_the_largest():
+    output, target, mass = jets()
+    output[target == 0] = [0.9, 0.1]
+    output[target == 1] = [0.1, 0.9]
+    found = measured(meter(), entries(output, target, mass))
+    assert [found["sculpting@0.5"], found["sculpting_excess@0.5"]] == [1, 1]
+    known = meter()
+    known.update(entries(output, target, mass), None)
+    assert "0.5" not in known.details(known.totals())["sculpting"]["mass"]["top"]
+
+
 def test_an_unknown_mass_of_background_does_not_count():
     output, target, mass = jets()
     with_gaps = mass.copy()

@@ -6,9 +6,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import entropy
 from torch import tensor
 
-from weaver_tt.tasks.decorrelation_terms import squared_distance_correlation, standardised
+from weaver_tt.tasks.decorrelation_terms import (
+    mutual_information,
+    pass_fail_divergence,
+    soft_histogram,
+    squared_distance_correlation,
+    standardised,
+)
 
 ROWS = 40
 
@@ -115,3 +122,55 @@ def test_standardised_values_have_mean_0_and_deviation_1_by_weight():
     assert found[:2, 0].tolist() == pytest.approx([-1 / 3**0.5, 3 / 3**0.5])
     # a variable that is constant says nothing
     assert found[:, 1].tolist() == [0, 0, 0]
+
+
+def test_a_score_is_shared_between_the_two_points_beside_it():
+    # points 0, 0.5 and 1: a score of 0.4 lies at 0.2 of the first and at 0.8 of the second
+    found = soft_histogram(tensor([0.4, 1.0]), tensor([1, 0]), tensor([1.0, 3.0]), 3, 2)
+    assert found.flatten().tolist() == pytest.approx([0, 0.05, 0, 0.2, 0.75, 0])
+    # with two points, the shares that fail and pass
+    found = soft_histogram(tensor([0.4, 1.0]), tensor([1, 0]), tensor([1.0, 3.0]), 2, 2)
+    assert found.flatten().tolist() == pytest.approx([0, 0.15, 0.75, 0.1])
+
+
+def test_the_divergence_of_spectra_is_that_of_scipy():
+    random = np.random.default_rng(1)
+    histogram = random.uniform(0.1, 1, (2, 7))
+    expected = entropy(histogram[1], histogram[0])
+    assert float(pass_fail_divergence(tensor(histogram))) == pytest.approx(expected)
+    same = tensor([[3.0, 1.0, 0.0], [6.0, 2.0, 0.0]])
+    assert float(pass_fail_divergence(same)) == pytest.approx(0, abs=1e-7)
+
+
+def test_the_mutual_information_is_that_of_the_entropies():
+    histogram = np.random.default_rng(1).uniform(0, 1, (4, 7))
+    histogram /= histogram.sum()
+    of_parts = entropy(histogram.sum(0)) + entropy(histogram.sum(1))
+    expected = of_parts - entropy(histogram.flatten())
+    assert float(mutual_information(tensor(histogram))) == pytest.approx(expected)
+    independent = np.outer([0.2, 0.8], [0.5, 0.1, 0.4])
+    assert float(mutual_information(tensor(independent))) == pytest.approx(0, abs=1e-7)
+    # two bins that tell each other: the entropy of a fair coin
+    coin = tensor([[0.5, 0.0], [0.0, 0.5]])
+    assert float(mutual_information(coin)) == pytest.approx(np.log(2), rel=1e-5)
+
+
+@pytest.mark.parametrize("term", [pass_fail_divergence, mutual_information])
+@pytest.mark.parametrize(
+    ("score", "weight"),
+    [
+        (torch.full((5,), 0.25), torch.ones(5)),
+        (torch.zeros(5), torch.ones(5)),
+        (torch.ones(5), torch.ones(5)),
+        (torch.rand(5), torch.zeros(5)),
+        (torch.rand(5), tensor([1.0, -1, 1, -1, 0])),
+    ],
+    ids=["constant", "all fail", "all pass", "weights of 0", "weights that cancel"],
+)
+def test_what_says_nothing_has_no_divergence_and_a_finite_gradient(term, score, weight):
+    score = score.clone().requires_grad_()
+    value = term(soft_histogram(score, tensor([0, 0, 1, 2, 2]), weight, 2, 4))
+    value.backward()
+    assert score.grad.isfinite().all()
+    if weight.all() and score.detach().unique().numel() == 1:
+        assert float(value.detach()) == pytest.approx(0, abs=1e-5)

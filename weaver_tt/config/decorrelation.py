@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from weaver_tt.config.dependencies import dependency_order
 from weaver_tt.config.reweighting import read_edges
-from weaver_tt.config.schema import DataConfig, Decorrelation, Labels
+from weaver_tt.config.schema import AdversaryOptions, DataConfig, Decorrelation, Labels
 from weaver_tt.config.sections import Section
 from weaver_tt.errors import ConfigError, nearest, unknown_key
 
@@ -20,9 +20,16 @@ COMMON_KEYS = (
 # method -> its own keys
 METHOD_KEYS: Mapping[str, tuple[str, ...]] = {
     "disco": ("score",),
+    "adversary": (
+        *("layers", "updates", "adversary_steps", "learning_rate"),
+        *("features", "width"),
+    ),
+    "kl": (),
+    "mi": ("score_bins",),
 }
 MAX_BINS = 1000  # of all variables together: each bin needs some rows of a batch
 DEFAULT_BINS = 20
+MAX_WIDTH = 10_000  # of a layer of an adversary
 
 
 def read_decorrelation(section: Section, labels: Labels | None) -> Decorrelation | None:
@@ -65,6 +72,8 @@ def read_decorrelation(section: Section, labels: Labels | None) -> Decorrelation
         strength=_read_size(section, "strength", 0.0),
         warmup=_read_size(section, "warmup", 0.0),
         score=cast(Literal["probability", "logit"], score),
+        score_bins=_read_count(section, "score_bins", 10, least=2, most=100),
+        adversary=_read_adversary(section) if method == "adversary" else None,
         bins=bins,
         edges=edges,
         fingerprint=section.text("fingerprint"),
@@ -99,6 +108,51 @@ def _read_size(section: Section, key: str, default: float) -> float:
     if value < 0:
         raise ConfigError(f"{section.at(key)}: expected a number of at least 0, found {value:g}")
     return value
+
+
+def _read_count(section: Section, key: str, default: int, least: int, most: int) -> int:
+    """A whole number, or the default where there is none."""
+    return section.whole_number(key, least, most) if key in section else default
+
+
+def _read_adversary(section: Section) -> AdversaryOptions:
+    layers = section.values.get("layers", [64, 64])
+    sizes = layers if isinstance(layers, list) else [layers]
+    for size in sizes:
+        # true and false are whole numbers to Python
+        if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MAX_WIDTH:
+            raise ConfigError(
+                f"{section.at('layers')}: expected sizes of hidden layers from 1 to {MAX_WIDTH}, "
+                f"such as [64, 64], found {layers!r}"
+            )
+    updates = section.choice("updates", ("reversal", "alternating"), "reversal")
+    if "adversary_steps" in section and updates != "alternating":
+        raise ConfigError(
+            f"{section.at('adversary_steps')}: they are those of `updates: alternating`, found "
+            f"{updates}"
+        )
+    rate = None
+    if "learning_rate" in section:
+        rate = section.number("learning_rate", 0.0)
+        if rate <= 0:
+            raise ConfigError(
+                f"{section.at('learning_rate')}: expected a number above 0, found {rate:g}"
+            )
+    features = section.text("features")
+    width = None
+    if features is not None:
+        # not known before the network has been called
+        width = section.whole_number("width", 1, MAX_WIDTH)
+    elif "width" in section:
+        raise ConfigError(f"{section.at('width')}: it is that of `features`, which are missing")
+    return AdversaryOptions(
+        layers=tuple(sizes),
+        updates=cast(Literal["reversal", "alternating"], updates),
+        adversary_steps=_read_count(section, "adversary_steps", 1, least=1, most=1000),
+        learning_rate=rate,
+        features=features,
+        width=width,
+    )
 
 
 def _read_classes(section: Section, key: str, labels: Labels) -> tuple[str, ...]:

@@ -360,11 +360,30 @@ class TaskChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdversaryOptions:
+    """The network that predicts the bin of decorrelated variables, and how it is trained.
+
+    ``updates``: ``reversal`` trains it and the network in each step, ``alternating`` in turns:
+    ``adversary_steps`` steps for each step of the network. ``learning_rate``: its own, None for
+    that of the network. It is given ``features``, of so many numbers ``width`` a row, by their name
+    in what the network returns, or without a name the logits.
+    """
+
+    layers: tuple[int, ...] = (64, 64)
+    updates: Literal["reversal", "alternating"] = "reversal"
+    adversary_steps: int = 1
+    learning_rate: float | None = None
+    features: str | None = None
+    width: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decorrelation:
     """What keeps the scores of ``signals`` independent of ``variables`` in rows of ``classes``.
 
     ``method`` names the term of the loss, which ``strength`` multiplies; over the first ``warmup``
-    epochs the strength rises from 0. ``score``: what of a signal is decorrelated. ``edges`` of the
+    epochs the strength rises from 0. ``score``: what of a signal is decorrelated, and
+    ``score_bins`` the bins that it has in the mutual information. ``edges`` of the
     bins of each variable; of one that is not among them, so many ``bins`` of equal numbers of
     training rows are still to be made. Rows beyond the outermost edges belong to the outermost
     bins. ``fingerprint``: of the configuration and files that were looked at.
@@ -377,6 +396,8 @@ class Decorrelation:
     strength: float
     warmup: float = 0.0
     score: Literal["probability", "logit"] = "probability"
+    score_bins: int = 10
+    adversary: AdversaryOptions | None = None
     bins: int = 20
     edges: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     fingerprint: str | None = None

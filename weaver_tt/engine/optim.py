@@ -41,14 +41,15 @@ def make_optimizer(
     rate: float,
     options: Sequence[Sequence[str]] = (),
     task_modules: nn.Module | None = None,
+    task_rate: float | None = None,
 ) -> torch.optim.Optimizer:
     """The optimizer ``name`` (in any case) for all parameters that are not frozen.
 
     ``options`` are (key, value) pairs of the command line. ``weight_decay`` acts on matrices only:
     not on biases, norms and class tokens, nor on what a module's own ``no_weight_decay()`` names.
     ``lr_mult "('regex', 0.1)"`` multiplies the learning rate of the parameters whose names match
-    from their beginning. The parameters of a task's own modules are optimized in the same way;
-    their names begin with ``task.``.
+    from their beginning. The parameters of a task's own modules are optimized in the same way, with
+    the learning rate ``task_rate`` if that is not None; their names begin with ``task.``.
 
     Raises:
         ConfigError: an unknown name or option, with the nearest; nothing is to be trained, or two
@@ -74,7 +75,7 @@ def make_optimizer(
             named[TASK_PREFIX + key] = parameter
         exempt |= {TASK_PREFIX + key for key in _exempt_names(task_modules)}
     decay = settings.get("weight_decay", 0.0)
-    groups = parameter_groups(named.items(), rate, decay, multiplier, exempt)
+    groups = parameter_groups(named.items(), rate, decay, multiplier, exempt, task_rate)
     if not groups:
         raise ConfigError(f"{type(network).__name__} has no parameter to train")
     try:
@@ -179,10 +180,12 @@ def parameter_groups(
     decay: float,
     multiplier: Any = None,
     exempt: Collection[str] = (),
+    task_rate: float | None = None,
 ) -> list[dict[str, Any]]:
     """Parameters that share weight decay and learning rate, in groups.
 
-    Parameters named in ``exempt`` have no weight decay, nor have those that are no matrices.
+    Parameters named in ``exempt`` have no weight decay, nor have those that are no matrices. Those
+    of a task have the learning rate ``task_rate``; None for that of the network.
     """
     parameters = dict(named)
     factors = rate_multipliers(parameters, multiplier)
@@ -190,7 +193,10 @@ def parameter_groups(
     for name, parameter in parameters.items():
         if not parameter.requires_grad:
             continue
-        own_rate = rate * factors.get(name, 1.0)
+        own_rate = rate
+        if task_rate is not None and name.startswith(TASK_PREFIX):
+            own_rate = task_rate
+        own_rate *= factors.get(name, 1.0)
         own_decay = decay if _decays(name, parameter, exempt) else 0.0
         members.setdefault((own_rate, own_decay), []).append(parameter)
     groups = []

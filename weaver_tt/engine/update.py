@@ -315,7 +315,12 @@ def make_update(
         if task.modules is not None:
             synchronize_norms(task.modules, device)
     optimizer = make_optimizer(
-        network, options.optimizer, options.start_lr, options.optimizer_option, task.modules
+        network,
+        options.optimizer,
+        options.start_lr,
+        options.optimizer_option,
+        task.modules,
+        task.learning_rate,
     )
     _, direction = task.watch
     if steps is not None:

@@ -21,6 +21,7 @@ from weaver_tt.metrics.divergence import Array, Divergence, measure_divergence
 from weaver_tt.metrics.roc import bin_scores
 
 EFFICIENCIES = (0.3, 0.5)  # of the signal, at which the background's spectrum is compared
+UNKNOWN = 1.0  # bits, the largest divergence: where not a row of the background passes
 MAX_SUMS = 1 << 21  # of all histograms together: with many bins of variables scores get fewer
 MIN_HALF = 31  # but not fewer than this to each side of 0
 MOMENTS = 6  # sums of w, w x, w y, w x^2, w y^2 and w x y
@@ -59,10 +60,10 @@ class SculptingMeter(SumMeter):
 
     The sculpting is the Jensen-Shannon divergence in bits of the background's spectrum where a
     share of the signal passes from that of all background, its excess what it has beyond that of a
-    random selection of as many rows. The correlation is Pearson's of the score and the variable in
-    the background. With several signals each name ends in the signal, with several variables in
-    the variable, too. Negative weights may make a spectrum negative in some bin, which counts as
-    empty.
+    random selection of as many rows; both are 1 where none passes. The correlation is Pearson's of
+    the score and the variable in the background. With several signals each name ends in the signal,
+    with several variables in the variable, too. Negative weights may make a spectrum negative in
+    some bin, which counts as empty.
 
     Rows count of which the variable is known. Scores are histogrammed as those of a
     :class:`~weaver_tt.metrics.classification.ClassificationMeter` are.
@@ -151,23 +152,29 @@ class SculptingMeter(SumMeter):
         return bin_scores(score, self.half, self.SCALE)
 
     def values(self, totals: Tensor) -> dict[str, float]:
-        """Scalars by name; NaN where there is no signal, or no background passes."""
+        """Scalars by name; NaN where there is no signal or no background at all."""
         blocks = self.blocks(totals.cpu())
         values: dict[str, float] = {}
         if not blocks["background"].any() and not blocks["signal"].any():
             return values
         for number, end in enumerate(self._endings):
             for efficiency in EFFICIENCIES:
-                found = self.spectra(totals, number, efficiency)
-                divergence = None if found is None else found.divergence
-                values[f"sculpting@{efficiency}{end}"] = (
-                    math.nan if divergence is None else divergence.value
-                )
-                values[f"sculpting_excess@{efficiency}{end}"] = (
-                    math.nan if divergence is None else divergence.excess
-                )
+                value, excess = self._sculpting(totals, number, efficiency)
+                values[f"sculpting@{efficiency}{end}"] = value
+                values[f"sculpting_excess@{efficiency}{end}"] = excess
             values[f"correlation{end}"] = correlation(blocks["moments"][:, number].sum(1))
         return values
+
+    def _sculpting(self, totals: Tensor, number: int, efficiency: float) -> tuple[float, float]:
+        """Divergence and its excess for a signal."""
+        found = self.spectra(totals, number, efficiency)
+        if found is None or not found.every[0].sum() > 0:
+            return math.nan, math.nan
+        divergence = found.divergence
+        if divergence is None:
+            # nobody knows what would pass: a training must neither choose this nor end here
+            return UNKNOWN, UNKNOWN
+        return divergence.value, divergence.excess
 
     def spectra(self, totals: Tensor, number: int, efficiency: float) -> Spectra | None:
         """The background's spectra where a share ``efficiency`` of a signal passes.
@@ -237,7 +244,8 @@ def correlation(moments: Tensor) -> float:
     smallest = 1e-12
     if variance_x <= smallest * xx or variance_y <= smallest * yy:
         return 0.0
-    return (xy - x * y) / math.sqrt(variance_x * variance_y)
+    # signed weights may bring it beyond what is possible
+    return max(-1.0, min(1.0, (xy - x * y) / math.sqrt(variance_x * variance_y)))
 
 
 def _finite_or_none(value: float) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 
 from weaver_tt.config.schema import DataConfig
@@ -19,25 +21,28 @@ def make_run_task(config: DataConfig, options: RunOptions, seed: int = 0) -> Tas
     ``--watch`` names the metric that its best epoch is chosen by. The first weights of what the
     task itself trains follow from ``seed``; the global random state is left as it was.
     """
-    if not options.network.network_config:
-        task = make_task(config)
-    else:
-        file = NetworkFile(options.network.network_config)
-        settings = read_options(options.network.network_option)
-        with torch.random.fork_rng(devices=[]):
-            # not the seed of the network, whose first weights would be drawn alike
-            torch.default_generator.manual_seed(seed + 1)
-            own_task = file.get_task(config, settings)
-            own_loss = None if own_task else file.get_loss(config, settings)
-        if own_task:
-            task = own_task
-        else:
-            task = make_task(config, own_loss)
-            file.check_loops(config, settings, task.name)
+    with torch.random.fork_rng(devices=[]):
+        # not the seed of the network, whose first weights would be drawn alike
+        torch.default_generator.manual_seed(seed + 1)
+        task = _make_task(config, options)
     # what does not fit is refused before anything is trained
     task.check_derived()
     task.check_decorrelation()
     if options.train.watch is not None:
         task.choose(options.train.watch)
         task.check_watch("--watch")
+    return task
+
+
+def _make_task(config: DataConfig, options: RunOptions) -> Task:
+    """The task of the network file, or that of the YAML with the loss of the file."""
+    if not options.network.network_config:
+        return make_task(config)
+    file = NetworkFile(options.network.network_config)
+    settings = read_options(options.network.network_option)
+    own_task = file.get_task(config, settings)
+    if own_task:
+        return cast(Task, own_task)
+    task = make_task(config, file.get_loss(config, settings))
+    file.check_loops(config, settings, task.name)
     return task

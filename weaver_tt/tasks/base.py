@@ -41,6 +41,8 @@ class Task(ABC):
     decorrelates: ClassVar[bool] = False
     column_prefix: ClassVar[str] = ""  # of the columns of a prediction file, such as score_
     modules: nn.Module | None = None
+    # of its modules, at the start of the schedule; None for that of the network
+    learning_rate: float | None = None
 
     def __init__(
         self, config: DataConfig, *, loss: Loss | None = None, watch: str = "loss"

@@ -10,6 +10,8 @@ from torch import Tensor
 
 # scores that differ by less, in units of a probability, count as constant: gradients stay finite
 SMALLEST_VARIANCE = 1e-12
+# shares of rows in a bin that are smaller count as this where a logarithm is taken
+SMALLEST_SHARE = 1e-9
 
 
 def squared_distance_correlation(scores: Tensor, variables: Tensor, weight: Tensor) -> Tensor:
@@ -61,3 +63,50 @@ def standardised(values: Tensor, weight: Tensor) -> Tensor:
     # of what is constant, rounding leaves some of the last digits
     is_constant = deviation <= 1e-6 * mean.abs()
     return torch.where(is_constant, 0, centred / torch.where(is_constant, 1, deviation))
+
+
+def soft_histogram(
+    score: Tensor, bin_number: Tensor, weight: Tensor, score_bins: int, bins: int
+) -> Tensor:
+    """Shares of the rows by score and by bin of the variables, (B, V) with the sum 1.
+
+    A score (M,) between 0 and 1 is shared between the two of the B = ``score_bins`` >= 2 points
+    i / (B - 1) that it lies between, so that there is a gradient. With two points a row counts with
+    its score at 1, and with the rest at 0: the spectra of what passes and of what fails.
+    ``bin_number`` (M,) is that of the variables, of V = ``bins``. All is 0 where the weights (M,)
+    add up to nothing.
+    """
+    points = torch.arange(score_bins, device=score.device)
+    distances = (score[:, None] * (score_bins - 1) - points).abs()  # (M, B)
+    shares = (1 - distances).clamp(min=0) * weight[:, None]
+    sums = shares.new_zeros(bins, score_bins).index_add(0, bin_number, shares).T  # (B, V)
+    # signed weights may make bins negative
+    sums = sums.clamp(min=0)
+    total = sums.sum()
+    return sums / torch.where(total > 0, total, 1)
+
+
+def pass_fail_divergence(histogram: Tensor) -> Tensor:
+    """Kullback-Leibler divergence in nats of the spectrum of what passes from that of what fails.
+
+    ``histogram`` (2, V): rows that fail, and rows that pass. Where one of them is empty, it is 0.
+
+    Source: the loss of CMS DeepDoubleX, CMS-DP-2018-046, with the divergence of the passing from
+    the failing spectrum.
+    """
+    totals = histogram.sum(1, keepdim=True)  # (2, 1)
+    failing, passing = histogram / torch.where(totals > 0, totals, 1)
+    return torch.where((totals > 0).all(), _relative_entropy(passing, failing).sum(), 0)
+
+
+def mutual_information(histogram: Tensor) -> Tensor:
+    """Mutual information in nats of score and variables, from their histogram (B, V)."""
+    independent = histogram.sum(1, keepdim=True) * histogram.sum(0, keepdim=True)  # (B, V)
+    return _relative_entropy(histogram, independent).sum()
+
+
+def _relative_entropy(shares: Tensor, reference: Tensor) -> Tensor:
+    """``shares`` log(``shares`` / ``reference``) bin by bin; 0 where there is no share."""
+    # a gradient through the logarithm of an empty bin would be NaN, also where it is not taken
+    filled = shares.clamp(min=SMALLEST_SHARE)
+    return shares * (filled.log() - reference.clamp(min=SMALLEST_SHARE).log())
