@@ -46,6 +46,9 @@ class JetTagger(nn.Module):
 
 def get_model(data_config: DataConfig, **options: Any) -> tuple[nn.Module, dict[str, Any]]:
     """The network for ``data_config``; options: those of ``VecNetOptions``."""
+    if "shortcut" in options and options["shortcut"] is None:
+        # as -o shortcut none is read
+        options["shortcut"] = "none"
     chosen = VecNetOptions(**constructor_options(options, VecNetOptions, "vec_net"))
     features = 0
     # a group that the options do without may be missing

@@ -123,3 +123,9 @@ def test_more_neighbours_or_particles_than_jets_can_have_are_refused(options, me
 def test_options_that_are_misspelt_or_of_another_kind_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         FILE.get_model(config(), options)
+
+
+def test_none_of_the_command_line_is_no_shortcut():
+    # it is read as no value
+    assert parameters({"shortcut": None}) == parameters({"shortcut": "none"})
+    assert parameters({"shortcut": None}) != parameters({"shortcut": "concat"})
