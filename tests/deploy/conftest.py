@@ -8,6 +8,7 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
@@ -147,6 +148,26 @@ def write_target(
     export_folder(target, export, sample, folder, **settings)
     content: dict[str, Any] = json.loads((folder / "golden.json").read_text())
     return content
+
+
+def shapes_of(folder: Path) -> dict[str, list[Any]]:
+    """Inputs and outputs of the graph in a folder, with names for what is free."""
+    graph = onnx.load(str(folder / "model.onnx")).graph
+    found = {}
+    for value in [*graph.input, *graph.output]:
+        sizes = value.type.tensor_type.shape.dim
+        found[value.name] = [size.dim_param or size.dim_value for size in sizes]
+    return found
+
+
+def lengths_of(folder: Path) -> dict[str, dict[str, int]]:
+    """What ``preprocess.json`` in a folder says of the lengths of each group."""
+    content = json.loads((folder / "preprocess.json").read_text())
+    return {
+        name: {key: value for key, value in group.items() if key.endswith("length")}
+        for name, group in content.items()
+        if isinstance(group, dict)
+    }
 
 
 class JetsAndTracks(DeepSet):

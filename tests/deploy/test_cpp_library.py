@@ -95,6 +95,11 @@ def test_a_graph_of_raw_columns_gives_the_outputs_of_objects_in_their_order(
     run(build / "golden_check", tmp_path / "raw")
     write_tracks_and_jets(tmp_path / "tracks")
     run(build / "golden_check", tmp_path / "tracks")
+    # of jets that are selected inside, nobody can tell which are left
+    config = jets_config(object_selection={"jets": "jet_pt > 40"})
+    write_target(tmp_path / "chosen", "raw", config, [DeepSet(0, 1, per_jet=True)])
+    said = run(build / "golden_check", tmp_path / "chosen", code=2)
+    assert "no input has the objects of output 'jet_eff'" in said
     # the metadata say which columns there are: without them it is no such graph
     model = onnx.load(str(tmp_path / "raw/model.onnx"))
     for item in model.metadata_props:

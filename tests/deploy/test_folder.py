@@ -235,15 +235,3 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
         write_target(tmp_path, "generic", event_config(), [NETWORK])
     with pytest.raises(ConfigError, match="is a file"):
         write_target(tmp_path / "thesis.tex", "generic", event_config(), [NETWORK])
-
-
-def test_the_page_names_inputs_outputs_metrics_and_origin(tmp_path: Path) -> None:
-    training = {"training": {"best": [{"loss": 0.25}], "command": "train.py -i x", "seed": 3}}
-    write_target(tmp_path / "out", "cmssw", event_config(), [NETWORK], metadata=training)
-    page = (tmp_path / "out" / "README.md").read_text()
-    assert "| jet_pt | a column | 50 | 0.02 | -5 to 5 | 0 |" in page
-    assert "- `is_b`: probability of the class" in page
-    assert "- `met_of_b`: `met * is_b`" in page
-    assert "metrics of the best epoch: loss 0.25" in page
-    assert "- command: `train.py -i x`" in page
-    assert "20 real, 3 over-long, 3 NaN" in page

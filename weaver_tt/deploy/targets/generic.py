@@ -24,10 +24,11 @@ class Generic(Target):
         return TaggerReader(folder)
 
     def usage(self) -> str:
-        """In Python and in C++."""
+        """In Python, on files and in C++."""
         return (
-            "Python: `weaver_tt.deploy.Tagger(FOLDER)(columns)`; C++: `weaver_tt::Model(FOLDER)` "
-            "of `cpp/`, and `golden_check FOLDER` replays golden.json."
+            "Python: `weaver_tt.deploy.Tagger(FOLDER)(columns)`; files: `weaver-tt-apply FOLDER -t "
+            "FILES -o scores.root`, and `--golden` replays golden.json. Neither needs torch. C++: "
+            "`weaver_tt::Model(FOLDER)` of `cpp/`, and `golden_check FOLDER`."
         )
 
 

@@ -118,7 +118,8 @@ class Raw(Target):
         lines += [
             "",
             "Python: `weaver_tt.deploy.Tagger(FOLDER)(columns)` runs it on columns in any form; "
-            "its `inputs(columns)` are what the graph is given.",
+            "its `inputs(columns)` are what the graph is given. Files: `weaver-tt-apply FOLDER -t "
+            "FILES -o scores.root`. Neither needs torch.",
         ]
         return "\n".join(lines)
 

@@ -1,0 +1,68 @@
+"""What several readers refuse or want is the same for their targets."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import Tensor, nn
+
+from tests.deploy.conftest import (
+    DeepSet,
+    event_config,
+    jets_config,
+    shapes_of,
+    write_target,
+)
+from weaver_tt.deploy.targets.registry import TARGETS
+from weaver_tt.errors import ConfigError
+
+NETWORK = DeepSet(0, 3, event=2)
+
+
+class Reshaped(nn.Module):
+    """Its number of outputs is one that the exporter does not know."""
+
+    def forward(self, features: Tensor, *others: Tensor) -> Tensor:
+        return features[:, :3].sum(2).reshape(features.shape[0], -1)
+
+
+@pytest.mark.parametrize("target", ["fcc", "cmssw"])
+def test_the_number_of_outputs_is_always_static(tmp_path: Path, target: str) -> None:
+    config = jets_config(labels={"type": "simple", "value": ["is_a", "is_b", "is_c"]})
+    write_target(tmp_path / "out", target, config, [Reshaped()])
+    assert shapes_of(tmp_path / "out")["output"] == ["N", 3]
+
+
+@pytest.mark.parametrize("target", ["fcc", "cmssw"])
+def test_outputs_beyond_the_first_are_refused(tmp_path: Path, target: str) -> None:
+    two = [DeepSet(seed, 3, event=2) for seed in (1, 2)]
+    with pytest.raises(ConfigError, match=r"output 'output_std': .* reads the first output alone"):
+        write_target(tmp_path / "out", target, event_config(), two)
+    jets = [DeepSet(0, 1, per_jet=True)]
+    with pytest.raises(ConfigError, match="outputs jet_eff: one for each object"):
+        write_target(tmp_path / "out", target, jets_config(), jets)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["fcc", "cmssw"])
+def test_padding_outside_of_the_bounds_is_refused(tmp_path: Path, target: str) -> None:
+    variables: list[Any] = [["jet_pt", 50, 0.02, -5, 5, -9]]
+    variables += [[name, None] for name in ("jet_eta", "jet_phi", "jet_flavour")]
+    inputs = {"pf_features": {"length": 6, "vars": variables}}
+    config = jets_config(inputs=inputs, labels={"type": "simple", "value": ["a", "b", "c"]})
+    with pytest.raises(ConfigError, match="variable 'jet_pt' of 'pf_features': pads with -9, outs"):
+        write_target(tmp_path / "out", target, config, [DeepSet(0, 3)])
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_an_operator_set_that_readers_were_not_tried_with_is_refused(
+    tmp_path: Path, target: str
+) -> None:
+    with pytest.raises(ConfigError, match="operator set 18"):
+        write_target(tmp_path / "out", target, event_config(), [NETWORK], opset=18)
+
+
+@pytest.mark.parametrize("target", ["triton", "athena"])
+def test_names_that_the_reader_cannot_use_are_refused(tmp_path: Path, target: str) -> None:
+    with pytest.raises(ConfigError, match=r"name 'my net': .* use letters, digits"):
+        write_target(tmp_path / "out", target, event_config(), [NETWORK], name="my net")
