@@ -1,7 +1,6 @@
 """Neighbours in (eta, phi) beside brute force, and what is done around each object."""
 
 import math
-import operator
 
 import pytest
 import torch
@@ -99,8 +98,38 @@ def test_sums_and_means_over_edges_by_hand():
     # rows in the order of the list: of 1, 4 and 6 edges
     assert edges.mean_row(values).flatten().tolist() == [0, 10 / 4, 45 / 6]
     own = 100 * torch.arange(6.0).unsqueeze(1)
-    around = edges.around(operator.add, values, own).flatten()
-    assert around.tolist() == [100 * (n // 2) + m for m, n in enumerate([0, *range(2, 12)])]
+    receivers = [0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    added = edges.add_receivers(values, own).flatten()
+    assert added.tolist() == [100 * own + edge for edge, own in enumerate(receivers)]
+    scaled = edges.scale_receivers(values, own).flatten()
+    assert scaled.tolist() == [100 * own * edge for edge, own in enumerate(receivers)]
+
+
+def test_gradients_around_objects_and_of_sets_are_right():
+    edges = three_rows()
+    random = torch.Generator().manual_seed(0)
+    values = torch.randn(11, 2, generator=random, dtype=torch.float64, requires_grad=True)
+    own = torch.randn(6, 2, generator=random, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(edges.add_receivers, (values, own))
+    assert torch.autograd.gradcheck(edges.scale_receivers, (values, own))
+    # with all of them among the sets, and without
+    for reductions in ([(2, 1), (1, 1)], [(1, 2), (2, 1)]):
+        scales = Scales(2, reductions)
+
+        def take(given, scales=scales):
+            return tuple(chosen for _, chosen in edges.sets(scales, given))
+
+        assert torch.autograd.gradcheck(take, (values,))
+
+
+def test_sets_of_edges_by_hand():
+    edges = three_rows()
+    values = torch.arange(11.0).unsqueeze(1)
+    (nearest, of_nearest), (every, of_all) = edges.sets(Scales(2, [(2, 1), (1, 1)]), values)
+    assert of_nearest.flatten().tolist() == [0, 1, 3, 5, 7, 9]
+    assert nearest.sum_neighbours(of_nearest).flatten().tolist() == [0, 1, 3, 5, 7, 9]
+    assert torch.equal(of_all, values)
+    assert every.widths == [1, 2]
 
 
 def test_listed_edges_are_those_of_the_scales():

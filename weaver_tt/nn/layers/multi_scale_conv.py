@@ -8,8 +8,6 @@ Source: H. Qu, ParticleNeXt, ML4Jets 2021.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -19,7 +17,12 @@ from torch.nn import functional
 from weaver_tt.errors import ConfigError
 from weaver_tt.nn.layers.blocks import PointwiseLinear2d
 from weaver_tt.nn.layers.norm import ObjectNorm
-from weaver_tt.nn.objects.neighbourhoods import Neighbourhoods, Scales
+from weaver_tt.nn.objects.neighbourhoods import (
+    EdgesByObject,
+    Neighbourhoods,
+    Scales,
+    join_objects,
+)
 from weaver_tt.nn.objects.point_cloud import NULL_LOGIT, with_null_row
 
 POOLINGS = ("mean", "sum", "max")
@@ -158,7 +161,7 @@ class MultiScaleEdgeConv(nn.Module):
         messages = self._messages(self.node_encode(features), edge_features, edges)
         if hasattr(self, "edge_se"):
             factors = edges.cloud.spread_row(self.edge_se(edges.mean_row(messages)))
-            messages = edges.around(operator.mul, messages, factors)
+            messages = edges.scale_receivers(messages, factors)
         updated = self.node_mlp(self._pool(messages, edges))
         if hasattr(self, "node_se"):
             updated = updated * edges.cloud.spread_row(self.node_se(edges.cloud.mean_row(updated)))
@@ -190,7 +193,7 @@ class MultiScaleEdgeConv(nn.Module):
         messages = with_null_row(sums[1]).index_select(0, edges.senders)
         if edge_features is not None:
             messages = messages + sums[2]
-        messages = edges.around(operator.add, messages, sums[0])
+        messages = edges.add_receivers(messages, sums[0])
         return apply_to_real(nn.Sequential(*rest), messages, edges.real)
 
     def _adds_up(self, norm: ObjectNorm) -> bool:
@@ -200,62 +203,37 @@ class MultiScaleEdgeConv(nn.Module):
 
     def _pool(self, messages: Tensor, edges: Neighbourhoods) -> Tensor:
         """What is pooled of each set of neighbours, side by side: (E, H) -> (M, H')."""
-        by_object = edges.split(messages)
-        real = None if edges.real is None else edges.split(edges.real)
-        slices = [self.scales.slices(group.neighbours) for group in edges.groups]
         pooled = []
-        for number, size in enumerate(self.scales.sizes):
-            # (m, s, H) of each group
-            of_set = [part[:, taken[number]] for part, taken in zip(by_object, slices, strict=True)]
-            real_of_set = None
-            if real is not None:
-                real_of_set = [
-                    part[:, taken[number]] for part, taken in zip(real, slices, strict=True)
-                ]
+        for number, (edges_of_set, of_set) in enumerate(edges.sets(self.scales, messages)):
             if self.aggregation in POOLINGS:
-                pooled.append(self._pool_plainly(of_set, real_of_set, size))
+                pooled.append(self._pool_plainly(number, of_set, edges_of_set))
             else:
-                pooled.append(self._attend(number, of_set, real_of_set, edges))
+                pooled.append(self._attend(number, of_set, edges_of_set))
         return torch.cat(pooled, dim=1)
 
-    def _pool_plainly(
-        self, parts: Sequence[Tensor], real: Sequence[Tensor] | None, size: int
-    ) -> Tensor:
-        """Mean, sum or maximum over a set of ``size`` neighbours: (m, s, H) of groups -> (M, H)."""
-        pooled = []
-        for number, part in enumerate(parts):
-            if real is not None:
-                part = part * real[number]
-            if self.aggregation == "max":
+    def _pool_plainly(self, number: int, messages: Tensor, edges: EdgesByObject) -> Tensor:
+        """Mean, sum or maximum over a set of neighbours: (E_s, H) -> (M, H)."""
+        size = self.scales.sizes[number]
+        if edges.real is not None:
+            messages = messages * edges.real
+        if self.aggregation == "max":
+            largest = []
+            for part in edges.split(messages):
                 most = part.amax(1)
-                pooled.append(most.clamp(min=0) if part.shape[1] < size else most)
-            else:
-                pooled.append(part.sum(1))
-        total = torch.cat(pooled)
+                largest.append(most.clamp(min=0) if part.shape[1] < size else most)
+            return join_objects(largest)
+        total = edges.sum_neighbours(messages)
         return total / size if self.aggregation == "mean" else total
 
-    def _attend(
-        self,
-        number: int,
-        parts: Sequence[Tensor],
-        real: Sequence[Tensor] | None,
-        edges: Neighbourhoods,
-    ) -> Tensor:
-        """Sum of a set weighted by its attention: (m, s, H) of groups -> (M, max(H, A))."""
-        attention = self.sa[number]
-        assert isinstance(attention, nn.Sequential)
-        all_real = None if real is None else edges.join(real)
-        logits = apply_to_real(attention, edges.join(parts), all_real)  # (E_s, A)
-        weights: Sequence[Tensor] = [logits]
-        if len(parts) > 1:
-            weights = logits.split([part.shape[0] * part.shape[1] for part in parts])
+    def _attend(self, number: int, messages: Tensor, edges: EdgesByObject) -> Tensor:
+        """Sum over a set of neighbours weighted by attention: (E_s, H) -> (M, max(H, A))."""
+        logits = apply_to_real(self.sa[number], messages, edges.real)  # (E_s, A)
+        if edges.real is not None:
+            logits = logits.masked_fill(edges.real == 0, NULL_LOGIT)
         pooled = []
-        for group, part in enumerate(parts):
-            of_group = weights[group].view(*part.shape[:2], logits.shape[1])  # (m, s, A)
-            if real is not None:
-                of_group = of_group.masked_fill(real[group] == 0, NULL_LOGIT)
-            pooled.append(self.weighted_sum(part, of_group.softmax(1)))
-        return torch.cat(pooled)
+        for part, of_part in zip(edges.split(messages), edges.split(logits), strict=True):
+            pooled.append(self.weighted_sum(part, of_part.softmax(1)))
+        return join_objects(pooled)
 
 
 class WeightedSum(nn.Module):

@@ -16,7 +16,7 @@ features, last dimension; a group has m objects with w edges each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,7 +24,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import Function, once_differentiable
 
+from weaver_tt.data.rows.host_counts import is_traced
 from weaver_tt.errors import ConfigError
 from weaver_tt.nn.objects.point_cloud import PointCloud
 from weaver_tt.nn.objects.real_objects import sum_by_index
@@ -88,11 +90,78 @@ class Group:
     width: int  # w: as many of them as are listed
 
 
-class Neighbourhoods:
+class EdgesByObject:
+    """Edges as one list, sorted by receiver: what needs no more than their number.
+
+    ``real`` (E, 1) is 1 for edges that are there, None where all are.
+    """
+
+    def __init__(self, groups: Sequence[Group], real: Tensor | None) -> None:
+        self.groups = groups
+        self.real = real
+        self.objects = [group.objects for group in groups]
+        self.widths = [group.width for group in groups]
+        self.sizes = [group.objects * group.width for group in groups]
+
+    def split(self, values: Tensor) -> list[Tensor]:
+        """(E, C) -> (m, w, C) of each group."""
+        parts: Sequence[Tensor] = [values]
+        # the size of one group is none that a graph for other batches may hold
+        if len(self.groups) > 1:
+            parts = values.split(self.sizes)
+        return [
+            part.view(-1, width, values.shape[1])
+            for part, width in zip(parts, self.widths, strict=True)
+        ]
+
+    def split_objects(self, values: Tensor) -> Sequence[Tensor]:
+        """(M, ...) -> (m, ...) of each group."""
+        return [values] if len(self.groups) == 1 else values.split(self.objects)
+
+    def add_receivers(self, values: Tensor, own: Tensor) -> Tensor:
+        """On each edge, what its receiver has is added: (E, C), (M, C) -> (E, C)."""
+        if is_traced():
+            return self.around(torch.add, values, own)
+        return _AddReceivers.apply(values, own, self)
+
+    def scale_receivers(self, values: Tensor, own: Tensor) -> Tensor:
+        """On each edge, times what its receiver has: (E, C), (M, C) -> (E, C)."""
+        if is_traced():
+            return self.around(torch.mul, values, own)
+        return _ScaleReceivers.apply(values, own, self)
+
+    def around(
+        self, operation: Callable[[Tensor, Tensor], Tensor], values: Tensor, own: Tensor
+    ) -> Tensor:
+        """An operation on each edge and its receiver: (E, C), (M, C) -> (E, C)."""
+        parts = []
+        for part, receivers in zip(self.split(values), self.split_objects(own), strict=True):
+            parts.append(operation(part, receivers.unsqueeze(1)))
+        return join_edges(parts)
+
+    def take(self, values: Tensor, of_groups: Sequence[slice]) -> Tensor:
+        """Of each object the edges that its group's slice says: (E, C) -> (E', C)."""
+        if self.takes_all(of_groups):
+            return values.view_as(values)
+        parts = [part[:, which] for part, which in zip(self.split(values), of_groups, strict=True)]
+        return join_edges(parts)
+
+    def takes_all(self, of_groups: Sequence[slice]) -> bool:
+        """Whether the slices of all groups take all edges."""
+        return all(
+            range(width)[which] == range(width)
+            for width, which in zip(self.widths, of_groups, strict=True)
+        )
+
+    def sum_neighbours(self, values: Tensor) -> Tensor:
+        """Sum over the edges that an object receives: (E, C) -> (M, C)."""
+        return join_objects([part.sum(1) for part in self.split(values)])
+
+
+class Neighbourhoods(EdgesByObject):
     """Edges that each object receives from objects of its row.
 
-    ``senders`` (E,) are rows of a table, sorted by receiver; 0 is "no object". ``real`` (E, 1) is 1
-    for edges that are there, None where all are.
+    ``senders`` (E,) are rows of a table; 0 is "no object".
     """
 
     def __init__(
@@ -102,13 +171,9 @@ class Neighbourhoods:
         groups: Sequence[Group],
         real: Tensor | None,
     ) -> None:
+        super().__init__(groups, real)
         self.cloud = cloud
         self.senders = senders
-        self.groups = groups
-        self.real = real
-        self.objects = [group.objects for group in groups]
-        self.widths = [group.width for group in groups]
-        self.sizes = [group.objects * group.width for group in groups]
 
     @property
     def second(self) -> Tensor:
@@ -120,9 +185,9 @@ class Neighbourhoods:
         """The receiver of each edge among the M objects, (E,)."""
         objects = torch.arange(self.cloud.rows.shape[0], device=self.senders.device)
         parts = []
-        for group, own in zip(self.groups, self._split_objects(objects), strict=True):
-            parts.append(own.unsqueeze(1).expand(-1, group.width).flatten())
-        return _joined(parts)
+        for own, width in zip(self.split_objects(objects), self.widths, strict=True):
+            parts.append(own.unsqueeze(1).expand(-1, width).flatten())
+        return join_objects(parts)
 
     @cached_property
     def received(self) -> Tensor:
@@ -131,9 +196,9 @@ class Neighbourhoods:
             return self.sum_neighbours(self.real)
         ones = self.senders.new_ones(self.cloud.rows.shape[0], 1).to(torch.float32)
         parts = []
-        for group, own in zip(self.groups, self._split_objects(ones), strict=True):
-            parts.append(own * group.width)
-        return _joined(parts)
+        for own, width in zip(self.split_objects(ones), self.widths, strict=True):
+            parts.append(own * width)
+        return join_objects(parts)
 
     @cached_property
     def sent(self) -> Tensor:
@@ -141,33 +206,6 @@ class Neighbourhoods:
         ones = self.senders.new_ones(self.senders.shape[0], 1).to(torch.float32)
         # what is sent by "no object" is left out
         return sum_by_index(ones, self.senders, self.cloud.rows.shape[0] + 1)[1:]
-
-    def split(self, values: Tensor) -> list[Tensor]:
-        """(E, C) -> (m, w, C) of each group."""
-        parts: Sequence[Tensor] = [values]
-        if len(self.groups) > 1:
-            parts = values.split(self.sizes)
-        return [
-            part.view(-1, group.width, values.shape[1])
-            for part, group in zip(parts, self.groups, strict=True)
-        ]
-
-    def join(self, parts: Sequence[Tensor]) -> Tensor:
-        """(m, w, C) of each group, of any w -> (E', C); undoes :meth:`split`."""
-        return _joined([part.flatten(0, 1) for part in parts])
-
-    def around(
-        self, operation: Callable[[Tensor, Tensor], Tensor], values: Tensor, own: Tensor
-    ) -> Tensor:
-        """An operation on each edge and its receiver: (E, C), (M, C) -> (E, C)."""
-        parts = []
-        for part, receivers in zip(self.split(values), self._split_objects(own), strict=True):
-            parts.append(operation(part, receivers.unsqueeze(1)))
-        return self.join(parts)
-
-    def sum_neighbours(self, values: Tensor) -> Tensor:
-        """Sum over the edges that an object receives: (E, C) -> (M, C)."""
-        return _joined([part.sum(1) for part in self.split(values)])
 
     def mean_row(self, values: Tensor) -> Tensor:
         """Mean over all edges of a row: (E, C) -> (N, C); 0 without any."""
@@ -187,19 +225,132 @@ class Neighbourhoods:
             return self, None
         edges = torch.arange(self.senders.shape[0], device=self.senders.device).unsqueeze(1)
         parts = []
-        for part, group in zip(self.split(edges), self.groups, strict=True):
-            parts.append(torch.cat([part[:, taken] for taken in scales.listed(group.width)], dim=1))
-        index = self.join(parts).squeeze(1)
+        for part, width in zip(self.split(edges), self.widths, strict=True):
+            parts.append(torch.cat([part[:, taken] for taken in scales.listed(width)], dim=1))
+        index = join_edges(parts).squeeze(1)
         real = None if self.real is None else self.real.index_select(0, index)
         senders = self.senders.index_select(0, index)
         return Neighbourhoods(self.cloud, senders, groups, real), index
 
-    def _split_objects(self, values: Tensor) -> Sequence[Tensor]:
-        """(M, ...) -> (m, ...) of each group."""
-        return [values] if len(self.groups) == 1 else values.split(self.objects)
+    def sets(self, scales: Scales, values: Tensor) -> Iterator[tuple[EdgesByObject, Tensor]]:
+        """The edges of each set that ``scales`` has, and their ``values``: (E, C) -> (E', C)."""
+        slices = [scales.slices(group.neighbours) for group in self.groups]
+        by_set = list(zip(*slices, strict=True))  # of each set, a slice for each group
+        if is_traced():
+            chosen = [self.take(values, of_groups) for of_groups in by_set]
+        else:
+            chosen = list(_TakeSets.apply(values, self, by_set))
+        for of_groups, of_set in zip(by_set, chosen, strict=True):
+            groups = []
+            for group, which in zip(self.groups, of_groups, strict=True):
+                width = len(range(group.width)[which])
+                groups.append(Group(group.objects, group.neighbours, width))
+            real = None if self.real is None else self.take(self.real, of_groups)
+            yield EdgesByObject(groups, real), of_set
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor:
+class _AddReceivers(Function):
+    """``apply(values, own, edges)``; see :meth:`EdgesByObject.add_receivers`.
+
+    What is made of each group is written where the list of all edges is kept. As one operation of
+    torch after another, the groups would be joined by a copy, in the backward pass too.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, own: Tensor, edges: EdgesByObject) -> Tensor:
+        ctx.edges = edges
+        output = torch.empty_like(values, dtype=torch.result_type(values, own))
+        write_around(torch.add, values, own, edges, output)
+        ctx.types = values.dtype, own.dtype
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        of_values, of_own = ctx.types
+        return grad.to(of_values), ctx.edges.sum_neighbours(grad).to(of_own), None
+
+
+class _ScaleReceivers(Function):
+    """``apply(values, own, edges)``; see :meth:`EdgesByObject.scale_receivers`."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, own: Tensor, edges: EdgesByObject) -> Tensor:
+        ctx.edges = edges
+        ctx.save_for_backward(values, own)
+        output = torch.empty_like(values, dtype=torch.result_type(values, own))
+        write_around(torch.mul, values, own, edges, output)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        values, own = ctx.saved_tensors
+        products = grad * values
+        grad_own = ctx.edges.sum_neighbours(products).to(own.dtype)
+        # in the memory of the products, which are no longer needed
+        write_around(torch.mul, grad, own, ctx.edges, products)
+        return products.to(values.dtype), grad_own, None
+
+
+class _TakeSets(Function):
+    """``apply(values, edges, by_set)``: the values of each set's edges, one tensor a set.
+
+    The gradients of the sets are added up in one tensor, and not in one of all edges for each set.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, values: Tensor, edges: EdgesByObject, by_set: Sequence[Sequence[slice]]
+    ) -> tuple[Tensor, ...]:
+        ctx.edges = edges
+        ctx.by_set = by_set
+        ctx.shape = values.shape
+        return tuple(edges.take(values, of_groups) for of_groups in by_set)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        edges: EdgesByObject = ctx.edges
+        total: Tensor | None = None
+        left = list(zip(ctx.by_set, grads, strict=True))
+        for number, (of_groups, grad) in enumerate(left):
+            if edges.takes_all(of_groups):
+                total = grad.clone()
+                del left[number]
+                break
+        if total is None:
+            total = grads[0].new_zeros(ctx.shape)
+        for of_groups, grad in left:
+            start = 0
+            for part, which in zip(edges.split(total), of_groups, strict=True):
+                chosen = part[:, which]  # (m, s, C)
+                stop = start + chosen.shape[0] * chosen.shape[1]
+                chosen.add_(grad[start:stop].view_as(chosen))
+                start = stop
+        return total, None, None
+
+
+def write_around(
+    operation: Callable[..., Tensor],
+    values: Tensor,
+    own: Tensor,
+    edges: EdgesByObject,
+    output: Tensor,
+) -> None:
+    """An operation on each edge (E, C) and its receiver (M, C), written to ``output`` (E, C)."""
+    parts = zip(edges.split(values), edges.split_objects(own), edges.split(output), strict=True)
+    for part, receivers, out in parts:
+        operation(part, receivers.unsqueeze(1), out=out)
+
+
+def join_edges(parts: Sequence[Tensor]) -> Tensor:
+    """(m, w, C) of each group -> (E, C)."""
+    return join_objects([part.flatten(0, 1) for part in parts])
+
+
+def join_objects(parts: Sequence[Tensor]) -> Tensor:
+    """(m, ...) of each group -> (M, ...)."""
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
@@ -228,4 +379,4 @@ def find_neighbourhoods(cloud: PointCloud, points: Tensor, k: int) -> Neighbourh
     if not groups:
         # no row has an object
         return Neighbourhoods(cloud, nearest.flatten(), [Group(0, k, k)], None)
-    return Neighbourhoods(cloud, _joined(parts), groups, None)
+    return Neighbourhoods(cloud, join_objects(parts), groups, None)
