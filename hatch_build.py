@@ -27,10 +27,16 @@ class BuildHook(BuildHookInterface):
         if version == "editable":
             return
         files = build_data["force_include"]
-        for path in files_imported(self.config.get("entrances", [])):
+        entrances = self.config.get("entrances", [])
+        for path in files_imported(entrances):
             files[str(path)] = str(path.relative_to(ROOT))
-        # an archive of the sources has the file already
-        if (ROOT / COMMIT).exists() or not (ROOT / ".git").exists():
+        of_archive = ROOT / COMMIT
+        if of_archive.exists():
+            # an archive of the sources has the file already, among those of the whole package
+            if entrances:
+                files[str(of_archive)] = COMMIT
+            return
+        if not (ROOT / ".git").exists():
             return
         command = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
         try:

@@ -36,6 +36,13 @@ def test_cells_are_lists_numbers_whole_numbers_or_texts(tmp_path: Path) -> None:
     assert found["name"] == ["a", "b, c", ""]
 
 
+def test_columns_that_nobody_calls_lists_are_what_all_of_their_cells_are(tmp_path: Path) -> None:
+    found = read_csv(write(tmp_path, "tag,cut,whole\n1;0,pt>3;eta<2,1\n,none,2\n"), lists=())
+    assert ak.to_list(found["tag"]) == [[1, 0], []]
+    assert found["cut"] == ["pt>3;eta<2", "none"]
+    assert found["whole"].tolist() == [1, 2]
+
+
 def test_the_mark_that_spreadsheets_begin_with_is_no_part_of_a_name(tmp_path: Path) -> None:
     assert list(read_csv(write(tmp_path, "\ufeffpt,eta\n1,2\n"), lists=())) == ["pt", "eta"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
@@ -25,7 +26,8 @@ def read_csv(path: str | Path, lists: Collection[str]) -> dict[str, Any]:
     """The columns of a file by name, N rows each.
 
     Columns in ``lists`` have lists of numbers, in which an empty cell is a list without values.
-    Others have one number a row, whole ones where all are, or text where one is none.
+    Others have one number a row, whole ones where all are; or else lists, where ``;`` stands in a
+    cell and all cells are such; or else text.
 
     Raises:
         DataError: the file cannot be read, or a line or a cell is of another form.
@@ -41,9 +43,20 @@ def read_csv(path: str | Path, lists: Collection[str]) -> dict[str, Any]:
         if name in lists:
             columns[name] = _parse_lists(texts, f"{path}: column {name!r}")
         else:
-            numbers = _parse(texts)
-            columns[name] = texts if numbers is None else numbers
+            columns[name] = _parse_any(texts)
     return columns
+
+
+def _parse_any(texts: list[str]) -> Any:
+    """Numbers, lists of numbers or texts, whatever all cells are."""
+    numbers = _parse(texts)
+    if numbers is not None:
+        return numbers
+    if any(SEPARATOR in text for text in texts):
+        # texts may have it as well
+        with contextlib.suppress(DataError):
+            return _parse_lists(texts, "")
+    return texts
 
 
 def _read_cells(file: Any, path: str) -> tuple[list[str], list[list[str]]]:
