@@ -15,15 +15,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
-import resource
 import shlex
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 import yaml
+from steps import Bar, Steps
 
 from weaver_tt.formats.open_reader import open_reader
 
@@ -139,20 +136,6 @@ PILEUP = Plan(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bar:
-    """What a number should be."""
-
-    least: float = -np.inf
-    most: float = np.inf
-
-    def text(self) -> str:
-        """The bar, for a table."""
-        if np.isinf(self.least):
-            return f"<= {self.most:g}"
-        return f">= {self.least:g}" if np.isinf(self.most) else f"{self.least:g} to {self.most:g}"
-
-
 # quantity -> bar, for one network or for all
 BARS = {
     "events/s": Bar(least=200),
@@ -194,56 +177,7 @@ class Row:
             value += f" ({np.std(self.values, ddof=1):.2g})"
         if bar is None:
             return f"| {self.name} | {value} | | |"
-        met = "met" if bar.least <= mean <= bar.most else "MISSED"
-        return f"| {self.name} | {value} | {bar.text()} | {met} |"
-
-
-@dataclass(kw_only=True)
-class Steps:
-    """Runs commands in a folder and keeps their CPU time in ``steps.json``.
-
-    ``resumes``: steps that are done are not done again.
-    """
-
-    folder: Path
-    resumes: bool
-    cpu: dict[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Read what has been done."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if self.resumes and self.record.exists():
-            self.cpu = json.loads(self.record.read_text())
-
-    @property
-    def record(self) -> Path:
-        """The file with the CPU times."""
-        return self.folder / "steps.json"
-
-    def run(self, name: str, *command: str) -> float:
-        """CPU time of ``weaver-tt`` with ``command``; stop if it fails."""
-        if name in self.cpu:
-            return self.cpu[name]
-        print("$ weaver-tt", shlex.join(command), flush=True)
-        before = cpu_of_children()
-        with open(self.folder / f"{name.replace(' ', '_')}.log", "w") as log:
-            subprocess.run(
-                [sys.executable, "-m", "weaver_tt.cli", *command],
-                cwd=self.folder,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-                check=True,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        self.cpu[name] = cpu_of_children() - before
-        self.record.write_text(json.dumps(self.cpu, indent=2))
-        return self.cpu[name]
-
-
-def cpu_of_children() -> float:
-    """CPU time of the commands so far, in seconds."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+        return f"| {self.name} | {value} | {bar.text()} | {bar.verdict(self.values)} |"
 
 
 def simulate(plan: Plan, steps: Steps, workers: int) -> Row:
@@ -254,8 +188,8 @@ def simulate(plan: Plan, steps: Steps, workers: int) -> Row:
         command = ["simulate", "--process", "jets", "--detector", "--pileup", f"{plan.pileup:g}"]
         command += ["-n", str(sample.jets), "--seed", str(sample.seed)]
         command += ["--workers", str(workers), "-o", path]
-        cpu[kind] = steps.run(f"simulate {path}", *command)
-    log = (steps.folder / f"simulate_{plan.path('test')}.log").read_text()
+        cpu[kind] = steps.run(f"simulate {path}", *command).cpu
+    log = steps.log(f"simulate {plan.path('test')}").read_text()
     name = "events/s with pile-up" if plan.pileup else "events/s"
     return Row(name=name, values=[events_in(log) / cpu["test"]])
 
@@ -307,9 +241,9 @@ def train(training: Training, plan: Plan, steps: Steps, tests: Sequence[str]) ->
         # what an interrupted benchmark may have left
         recipe.append("--overwrite")
         files = ["-i", data, "-l", plan.path("val")]
-        seconds.append(
-            steps.run(f"train {name}", "train", *files, *common, *recipe, "--seed", str(seed))
-        )
+        seeds = ["--seed", str(seed)]
+        usage = steps.run(f"train {name}", "train", *files, *common, *recipe, *seeds)
+        seconds.append(usage.cpu)
         for test in tests:
             output = f"{test}_{name}.root"
             flags = ["-t", plan.path(test), "--predict-output", output]
@@ -325,8 +259,8 @@ def judge(plan: Plan, steps: Steps, test: str, models: Sequence[str]) -> dict[st
     folder = plan.folder(f"report_{test}")
     files = [f"{model}:{test}_{plan.folder(model)}.root" for model in models]
     flags = ["--standard", correction, "--extrapolate", "-o", folder]
-    steps.cpu.pop(f"report {folder}", None)  # of other models, maybe
-    steps.run(f"report {folder}", "report", *files, *flags)
+    # an earlier one is of other models, maybe
+    steps.run(f"report {folder}", "report", *files, *flags, again=True)
     metrics: dict[str, Any] = json.loads((steps.folder / folder / "metrics.json").read_text())
     return metrics
 
