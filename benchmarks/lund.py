@@ -68,6 +68,20 @@ def cpu_time(call: Callable[[], None]) -> float:
     return time.process_time() - start
 
 
+def step_times(path: str, repeats: int) -> dict[str, float]:
+    """Milliseconds of CPU a jet of a training step of each network, in turns, on one thread."""
+    torch.set_num_threads(1)
+    steps = {name: training_step(name, example, path) for name, example in NETWORKS.items()}
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in range(repeats + 1):
+        for name, step in steps.items():
+            seconds = cpu_time(step)
+            # the first turn warms up
+            if turn:
+                times[name].append(seconds)
+    return {name: 1000 * statistics.median(values) / JETS for name, values in times.items()}
+
+
 def main() -> int:
     """Measure, print, and say whether the bars are met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -75,21 +89,12 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "trees.root")
         # the last one, without a cut, is trained on
         with_cut = tree_rate(options.files, path, 0.0)
         without = tree_rate(options.files, path, None)
-        steps = {name: training_step(name, example, path) for name, example in NETWORKS.items()}
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(options.repeats + 1):
-        for name, step in steps.items():
-            seconds = cpu_time(step)
-            # the first turn warms up
-            if turn:
-                times[name].append(seconds)
-    per_jet = {name: 1000 * statistics.median(values) / JETS for name, values in times.items()}
+        per_jet = step_times(path, options.repeats)
     ratio = per_jet["particle_net"] / per_jet["lund_net"]
     print(f"trees: {without:.0f} jets a CPU second, {with_cut:.0f} with ln kt > 0")
     ours, theirs = per_jet["lund_net"], per_jet["particle_net"]
