@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weaver_tt.errors import ConfigError
+from weaver_tt.nn.layers.norm import ObjectNorm
 from weaver_tt.nn.models.vec_net import VecNet, VecNetOptions
 from weaver_tt.nn.objects.neighbours import all_others
 from weaver_tt.nn.objects.point_cloud import make_cloud
@@ -87,16 +88,16 @@ def plain_loop(net, features, momenta, points):
     else:
         partners = nearest(lambda i, j: (points[:, i] - points[:, j]).norm(), count, options.k)
 
-    def known(i):
+    def known(i, norm):
         own = [log(dot(vectors[i][c], vectors[i][c])) for c in channels]
         jet = [sum(vectors[j][c] for j in particles) for c in channels]
         of_jet = [log(dot(vectors[i][c], jet[c])) for c in channels]
         values = torch.cat((features[:, i], torch.tensor(own + of_jet, dtype=torch.float64)))
-        return net.known_norm(values[None])[0]
+        return norm(values[None])[0]
 
-    hidden = [net.embed(known(i)) for i in particles]
-    for scalars, step in zip(net.scalars, net.iterations, strict=True):
-        own = [torch.cat((hidden[i], scalars(known(i)))) for i in particles]
+    hidden = [net.embed(known(i, net.norms[0])) for i in particles]
+    for norm, scalars, step in zip(net.norms, net.scalars, net.iterations, strict=True):
+        own = [torch.cat((hidden[i], scalars(known(i, norm)))) for i in particles]
         new_hidden, new_vectors = [], []
         for i in particles:
             weights, messages, moves = [], [], []
@@ -159,6 +160,21 @@ def test_outputs_are_those_of_a_plain_loop_over_particles(options):
             torch.testing.assert_close(output[row], plain_loop(network, *parts))
     # jets differ, so that the comparison says something
     assert (output[0] - output[2]).abs().max() > 0.01
+
+
+@torch.no_grad()
+def test_evaluation_with_the_statistics_of_a_batch_is_what_training_was_on_it():
+    """Up to n / (n - 1) in the variance of the 100 jets of the head."""
+    torch.manual_seed(0)
+    network = VecNet(3, 2, VecNetOptions(**SMALL, node_layers=1)).double()
+    for norm in network.modules():
+        if isinstance(norm, ObjectNorm):
+            norm.momentum = 1.0
+    given_jets = jets([9] * 100)
+    in_training = network(**given_jets)
+    in_evaluation = network.eval()(**given_jets)
+    torch.testing.assert_close(in_evaluation, in_training, atol=0.03, rtol=0)
+    assert in_training.std(0).max() > 0.1
 
 
 def boost(direction, gamma):

@@ -310,12 +310,17 @@ class VecNet(nn.Module):
             known += features
         if options.vectors:
             self.units = nn.Parameter(torch.logspace(0, 1, options.vectors, SMALLEST_UNIT))
-        self.known_norm = ObjectNorm(known) if options.batch_norm else None
         self.embed = nn.Linear(known, options.hidden)
+        # of what is known: each time it is of other vectors, with other statistics
+        self.norms = nn.ModuleList()
         self.scalars = nn.ModuleList()
         self.iterations = nn.ModuleList()
         size = options.hidden
-        for _ in range(options.iterations):
+        for number in range(options.iterations):
+            if options.scalar or number == 0:
+                # a linear layer follows, which has a scale and a shift
+                norm = ObjectNorm(known, affine=False) if options.batch_norm else nn.Identity()
+                self.norms.append(norm)
             if options.scalar:
                 self.scalars.append(nn.Linear(known, options.scalar))
             self.iterations.append(VecConv(size, options))
@@ -377,16 +382,18 @@ class VecNet(nn.Module):
         if self.options.takes_features:
             assert features is not None
             inputs = cloud.gather(features)  # (M, C)
-        hidden = self.embed(self._known(inputs, own, cloud))  # (M, H)
-        pairs: Neighbours | None = None
+        known = self.norms[0](join_known(inputs, own, cloud))
+        hidden = self.embed(known)  # (M, H)
+        pairs = self._first_pairs(cloud, momenta, points)
         for number, iteration in enumerate(cast("list[VecConv]", list(self.iterations))):
-            if pairs is None:
-                pairs = self._first_pairs(cloud, momenta, points)
-            elif self.options.graph == "dynamic-knn":
+            if number > 0 and self.options.graph == "dynamic-knn":
                 pairs = self._next_pairs(cloud, hidden, own)
             scalars: Tensor | None = None
             if self.scalars:
-                scalars = self.scalars[number](self._known(inputs, own, cloud))  # (M, S)
+                if number > 0:
+                    # the vectors have moved
+                    known = self.norms[number](join_known(inputs, own, cloud))
+                scalars = self.scalars[number](known)  # (M, S)
             updated, own = iteration(hidden, scalars, own, pairs)
             if self.options.shortcut == "skip":
                 updated = hidden + updated
@@ -396,18 +403,11 @@ class VecNet(nn.Module):
         return hidden, own
 
     def make_cloud(self, mask: Tensor) -> PointCloud:
+        """The particles that it sees, of a mask (N, 1, P)."""
         real = real_slots(mask)  # (N, P)
         if self.options.keep is not None:
             real = keep_first(real, self.options.keep)
         return make_cloud(real, False, self.options.keep)
-
-    def _known(self, inputs: Tensor | None, vectors: Tensor | None, cloud: PointCloud) -> Tensor:
-        """What is known of each particle: features (M, C), vectors (M, 4 V) -> (M, known)."""
-        parts = [] if inputs is None else [inputs]
-        if vectors is not None:
-            parts.append(own_invariants(vectors, cloud))
-        known = torch.cat(parts, dim=1)
-        return known if self.known_norm is None else self.known_norm(known)
 
     def _first_pairs(
         self, cloud: PointCloud, momenta: Tensor | None, points: Tensor | None
@@ -436,6 +436,14 @@ def jet_vectors(cloud: PointCloud, vectors: Tensor) -> Tensor:
     Of momenta that is the momentum of the jet, whatever the number of particles that share it.
     """
     return cloud.sum_row(vectors)
+
+
+def join_known(inputs: Tensor | None, vectors: Tensor | None, cloud: PointCloud) -> Tensor:
+    """What is known of each particle: features (M, C), vectors (M, 4 V) -> (M, C + 2 V)."""
+    parts = [] if inputs is None else [inputs]
+    if vectors is not None:
+        parts.append(own_invariants(vectors, cloud))
+    return torch.cat(parts, dim=1)
 
 
 def own_invariants(vectors: Tensor, cloud: PointCloud) -> Tensor:
