@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from weaver_tt.config.load import from_mapping
@@ -239,3 +241,60 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     write_export(made["ensemble"], jets_config(), two)  # type: ignore[arg-type]
     write_export(made["event"], event_config(), [DeepSet(0, 3, event=2)])
     return made
+
+
+def write_mixed_model(folder: Path, several: bool) -> list[dict[str, Any]]:
+    """A model as CMS has published them: (N, C, P, 1), ``input_shape``, classes and a target.
+
+    The sums s of pt and eta over 3 slots give (softmax(s), s_pt + s_eta), in one output or in two.
+    Returned are the columns of two rows with the outputs worked out by hand.
+    """
+
+    def tensor(name: str, *shape: Any) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
+
+    slots = helper.make_tensor("slots", TensorProto.INT64, [2], [2, 3])
+    last = helper.make_tensor("last", TensorProto.INT64, [1], [1])
+    nodes = [
+        helper.make_node("ReduceSum", ["pfcand", "slots"], ["sums"], keepdims=0),
+        helper.make_node("Softmax", ["sums"], ["softmax"], axis=1),
+        helper.make_node("ReduceSum", ["sums", "last"], ["mass"], keepdims=1),
+        helper.make_node("Concat", ["softmax", "mass"], ["output"], axis=1),
+    ]
+    outputs = [tensor("softmax", 2), tensor("mass", 1)] if several else [tensor("output", 3)]
+    graph = helper.make_graph(nodes, "g", [tensor("pfcand", 2, 3, 1)], outputs, [slots, last])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    folder.mkdir(exist_ok=True)
+    onnx.save(model, str(folder / "model.onnx"))
+    bounds = {"replace_inf_value": 0, "lower_bound": -5, "upper_bound": 5}
+    infos = {
+        "pf_pt": {"median": 1, "norm_factor": 0.5, **bounds},
+        "pf_eta": {"median": 0, "norm_factor": 1, **bounds},
+    }
+    sidecar = {
+        "output_names": ["probX", "probQCD", "massCorr"],
+        "target_names": ["massCorr"],
+        "input_names": ["pfcand"],
+        "pfcand": {
+            "input_shape": [1, 2, 3, 1],
+            "var_names": ["pf_pt", "pf_eta"],
+            "var_infos": infos,
+        },
+    }
+    (folder / "preprocess.json").write_text(json.dumps(sidecar))
+    # s = (1 + 2, 0.5 - 0.5), and of no object 0
+    score = 1 / (1 + math.exp(-3))
+    rows = [
+        {
+            "columns": {"pf_pt": [3.0, 5.0], "pf_eta": [0.5, -0.5]},
+            "outputs": {"probX": score, "probQCD": 1 - score, "massCorr": 3.0},
+        },
+        {
+            "columns": {"pf_pt": [], "pf_eta": []},
+            "outputs": {"probX": 0.5, "probQCD": 0.5, "massCorr": 0.0},
+        },
+    ]
+    tolerance = {"absolute": 1e-6, "relative": 0}
+    golden = {"rows": [{**row, "kind": "by hand", "tolerance": tolerance} for row in rows]}
+    (folder / "golden.json").write_text(json.dumps(golden))
+    return rows

@@ -23,6 +23,7 @@ from tests.deploy.conftest import (
     event_config,
     jets_config,
     write_export,
+    write_mixed_model,
     write_target,
     write_tracks_and_jets,
 )
@@ -126,6 +127,24 @@ def test_spreads_of_objects_are_part_of_the_proof(build: Path, tmp_path: Path) -
     del row["tolerance"]["outputs"]
     (tmp_path / "jets/golden.json").write_text(json.dumps(golden))
     run(build / "golden_check", tmp_path / "jets", code=1)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_classes_and_targets_of_a_published_model_have_their_names(
+    build: Path, tmp_path: Path, several: bool
+) -> None:
+    """Of an input (N, C, P, 1), with the lengths of its input_shape."""
+    write_mixed_model(tmp_path / "cms", several)
+    assert run(build / "golden_check", tmp_path / "cms").startswith("2 rows")
+    # an output that is no tensor is refused, and not looked into
+    model = onnx.load(str(tmp_path / "cms/model.onnx"))
+    model.graph.node.append(onnx.helper.make_node("SequenceConstruct", ["sums"], ["list"]))
+    element = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, None)
+    of_list = onnx.helper.make_sequence_type_proto(element)
+    model.graph.output.append(onnx.helper.make_value_info("list", of_list))
+    onnx.save(model, str(tmp_path / "cms/model.onnx"))
+    said = run(build / "golden_check", tmp_path / "cms", code=2)
+    assert "model.onnx: 'list' is no tensor" in said
 
 
 def test_a_wrong_golden_number_is_found(

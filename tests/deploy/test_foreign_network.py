@@ -11,6 +11,7 @@ import pytest
 import uproot
 from onnx import TensorProto, helper
 
+from tests.deploy.conftest import write_mixed_model
 from weaver_tt import cli
 from weaver_tt.config.load import from_mapping
 from weaver_tt.deploy import Tagger
@@ -310,3 +311,42 @@ def test_a_prediction_with_another_sidecar_is_not_there_already(tmp_path):
         assert cli.train([*map(str, flags), "--no-figures"]) == 0
         columns.append(uproot.open(f"{tmp_path}/of_in.root:tree")["score_top"].array().to_list())
     assert columns == [TOP, TOP, QCD]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_classes_and_targets_of_one_model_are_told_apart(tmp_path, several):
+    """In one output or in two, of an input (N, C, P, 1) whose length is in its input_shape."""
+    rows = write_mixed_model(tmp_path / "cms", several)
+    columns = {
+        name: ak.Array([row["columns"][name] for row in rows]) for name in ("pf_pt", "pf_eta")
+    }
+    expected = {name: [row["outputs"][name] for row in rows] for name in rows[0]["outputs"]}
+    tagger = Tagger(tmp_path / "cms")
+    assert tagger.output_names == ["probX", "probQCD", "massCorr"]
+    found = tagger(columns)
+    for name, values in expected.items():
+        assert found[name].tolist() == pytest.approx(values, abs=1e-6)
+    config = {"inputs": {"pfcand": {"length": 2, "vars": ["pf_eta", "pf_pt"]}}}
+    written = predict(tmp_path, config, tmp_path / "cms/model.onnx", columns)
+    assert written.fields == ["score_probX", "score_probQCD", "output_massCorr"]
+    for name, values in zip(written.fields, expected.values(), strict=True):
+        assert written[name].tolist() == pytest.approx(values, abs=1e-6)
+    about = read_about(str(tmp_path / "out.root"))
+    assert about.outputs == ("score_probX", "score_probQCD", "output_massCorr")
+
+
+def test_targets_of_the_yaml_are_none_of_the_scores(tmp_path):
+    """Where the file does not say which outputs are real numbers."""
+    write_mixed_model(tmp_path / "cms", several=False)
+    path = tmp_path / "cms/preprocess.json"
+    sidecar = json.loads(path.read_text())
+    del sidecar["target_names"]
+    path.write_text(json.dumps(sidecar))
+    labels = [
+        {"type": "simple", "value": ["probX", "probQCD"]},
+        {"type": "custom", "value": {"massCorr": "met"}},
+    ]
+    config = {"inputs": {"pfcand": {"length": 2, "vars": ["pf_pt"]}}, "labels": labels}
+    network = open_foreign(tmp_path / "cms/model.onnx", from_mapping(config), threads=1)
+    assert network.targets == {"massCorr"}
+    assert network.config.labels is None

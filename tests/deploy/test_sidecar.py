@@ -57,6 +57,27 @@ def test_output_names_may_be_a_list_or_an_object_and_have_either_key(names: dict
     assert make_sidecar({**names, **content}, "p.json").output_names == ("x", "y")
 
 
+def test_an_input_shape_says_how_many_objects_there_are_where_no_length_does() -> None:
+    """(1, C, P, 1), as older files of CMS have it."""
+    content = content_of(input_shape=[1, 2, 7, 1])
+    assert make_sidecar(content, "p.json").groups["jets"].longest == content["jets"]["var_length"]
+    del content["jets"]["var_length"]
+    group = make_sidecar(content, "p.json").groups["jets"]
+    assert (group.shortest, group.longest) == (7, 7)
+    for shape, words in (([1, 2], "nor an input_shape"), ([1, 2, -1], r"input_shape\[2\]: exp")):
+        content["jets"]["input_shape"] = shape
+        with pytest.raises(DataError, match=rf"p\.json: jets.*{words}"):
+            make_sidecar(content, "p.json")
+
+
+def test_outputs_that_are_real_numbers_are_some_of_the_outputs() -> None:
+    content = content_of() | {"output_names": ["is_b", "mass"], "target_names": ["mass"]}
+    assert make_sidecar(content, "p.json").target_names == ("mass",)
+    content["target_names"] = ["masss"]
+    with pytest.raises(DataError, match="'masss' is none of output_names; did you mean 'mass'"):
+        make_sidecar(content, "p.json")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

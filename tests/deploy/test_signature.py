@@ -51,6 +51,7 @@ def test_lengths_are_those_of_the_graph_or_else_of_the_sidecar() -> None:
         ),
         (item("pf", "N", 3, "P"), "pf: there are 2 var_names, the network takes 3"),
         (item("pf", "N", 2, 5), "pf: the network takes 5 objects; the file says 1 to 4"),
+        (item("pf", "N", 2, 4, 2), r"input 'pf' is tensor\(float\) of shape .*\(N, C, P, 1\)"),
         (item("pf", "N"), r"input 'pf' is tensor\(float\) of shape \['N'\]; expected float32"),
         (item("pf", "N", 2, 4, kind="tensor(int64)"), r"input 'pf' is tensor\(int64\) of shape"),
     ],
@@ -89,6 +90,16 @@ def test_all_columns_of_all_outputs_have_names() -> None:
     found = outputs_of_rows(session([], outputs), sidecar(), PATH)
     names = [output.columns for output in found]
     assert names == [("b", "c"), ("b_std", "c_std"), ("mass",), ("q_0", "q_1")]
+
+
+def test_the_sidecar_may_name_the_columns_of_all_outputs_one_after_another() -> None:
+    """Classes, then real targets, as models that learn both are published."""
+    outputs = [item("softmax", "N", 1), item("mass", "N")]
+    found = outputs_of_rows(session([], outputs), sidecar(), PATH)
+    assert [(output.name, output.columns) for output in found] == [
+        ("softmax", ("b",)),
+        ("mass", ("c",)),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.log import log
 from weaver_tt.network.derived import combine_members
 from weaver_tt.network.network import Ensemble, Network
+from weaver_tt.network.outputs import Activated
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.git import git_hash
 from weaver_tt.system.json_files import json_text, strict_json_text
@@ -60,12 +61,14 @@ class GraphForm:
 
     ``any_length``: the number of objects may be any, where the network takes that.
     ``scalars_have_axis``: groups of per-row scalars arrive as (N, C, 1). ``lengths`` are the keys
-    of ``preprocess.json`` that say how many objects there may be.
+    of ``preprocess.json`` that say how many objects there may be. ``spread``: that of an ensemble
+    leaves as further outputs, beside the mean.
     """
 
     any_length: bool = True
     scalars_have_axis: bool = False
     lengths: LengthKeys = "both"
+    spread: bool = True
 
 
 class DeployedNetwork(nn.Module):
@@ -74,11 +77,15 @@ class DeployedNetwork(nn.Module):
     Inputs are positional, (N, C, P) or (N, C): those of the members, then ``derived_inputs`` where
     there is such a group. Outputs are those of the graph: K times (N, P) for per-object networks,
     else one (N, K + D) with the D derived outputs; then as many standard deviations (of the
-    population) when there are several members.
+    population) when there are several members, if the ``spread`` is wanted.
     """
 
     def __init__(
-        self, members: Sequence[Network], task: Task, with_axis: Collection[str] = ()
+        self,
+        members: Sequence[Network],
+        task: Task,
+        with_axis: Collection[str] = (),
+        spread: bool = True,
     ) -> None:
         """``members`` are networks that differ in their weights alone.
 
@@ -86,6 +93,7 @@ class DeployedNetwork(nn.Module):
         """
         super().__init__()
         self.with_axis = with_axis
+        self.spread = spread
         self.members = nn.ModuleList([member.unwrapped for member in members])
         self.input_names = members[0].input_names
         self.task = task
@@ -105,7 +113,7 @@ class DeployedNetwork(nn.Module):
             values = self.task.activated_output(member(*inputs[:number]))
             of_members.append(self.task.in_units(values, columns))
         mean, spread = combine_members(of_members, self.derived, columns).joined()
-        if spread is None:
+        if spread is None or not self.spread:
             return _graph_outputs(mean)
         return _graph_outputs(mean) + _graph_outputs(spread)
 
@@ -113,6 +121,20 @@ class DeployedNetwork(nn.Module):
 def _graph_outputs(output: Tensor) -> tuple[Tensor, ...]:
     """(N, K, P) -> K times (N, P); (N, K) -> itself."""
     return output.unbind(1) if output.dim() == 3 else (output,)
+
+
+class MeanOfMembers(Ensemble):
+    """An ensemble whose spread does not leave."""
+
+    def __call__(self, inputs: Mapping[str, Tensor]) -> Activated:
+        """Mean over members of the activated outputs, and what is derived of it."""
+        found = super().__call__(inputs)
+        return Activated(found.value, derived=found.derived)
+
+    @property
+    def has_spread(self) -> bool:
+        """It has none."""
+        return False
 
 
 class GraphNames(Protocol):
@@ -150,7 +172,7 @@ class GraphLayout:
                 # that is probabilities, and nothing else
                 names = ["output"]
         self.outputs = list(names)
-        if len(members) > 1:
+        if len(members) > 1 and form.spread:
             self.outputs += [name + SPREAD for name in names]
         # what a reader calls the values: the graph's outputs, or the K columns of its only output
         self.values = list(self.outputs if per_object else leaving)
@@ -234,7 +256,8 @@ class Export:
         self.members = members
         self.task = task
         self.config = config
-        self.reference = Ensemble(members, task).eval()
+        self.form = form
+        self.reference = (Ensemble if form.spread else MeanOfMembers)(members, task).eval()
         names = list(members[0].input_names)
         if config.derived_inputs is not None:
             names.append(DERIVED_INPUTS)
@@ -258,7 +281,7 @@ class Export:
         """
         graph = self.graph
         all_metadata = make_metadata(self.task, self.config, graph, self.sidecar) | dict(metadata)
-        deployed = DeployedNetwork(self.members, self.task, graph.with_axis)
+        deployed = DeployedNetwork(self.members, self.task, graph.with_axis, self.form.spread)
         example = []
         for name in graph.inputs:
             tensor = self._example[name]

@@ -37,6 +37,7 @@ class ForeignNetwork(OnnxNetwork):
 
     config: DataConfig
     columns: list[str]  # names of the K outputs, those of all graph outputs
+    targets: set[str]  # those of them that are real numbers, and not scores
 
     def _read_metadata(self, config: DataConfig) -> None:
         path = self.path.parent / PREPROCESS_FILE
@@ -52,6 +53,10 @@ class ForeignNetwork(OnnxNetwork):
         self.per_object = False
         outputs = outputs_of_rows(self.session, sidecar, self.path)
         self.columns = [name for output in outputs for name in output.columns]
+        # the labels of the YAML may say it where the file does not
+        self.targets = set(sidecar.target_names)
+        if not self.targets and config.labels is not None:
+            self.targets = set(config.labels.targets) & set(self.columns)
         groups = {}
         for taken in tensor_inputs(self.session, sidecar, self.path):
             groups[taken.name] = _make_group(taken, config, sidecar.source)

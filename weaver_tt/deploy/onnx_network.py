@@ -129,9 +129,9 @@ class OnnxNetwork:
         arrays = {}
         for name in self.input_names:
             array = inputs[name].detach().cpu().numpy()
-            if array.ndim == 2 and self._ranks[name] == 3:
-                # scalars of the row, in a file for readers that know only lists
-                array = array[:, :, None]
+            while array.ndim < self._ranks[name]:
+                # scalars of the row, in a file for readers that know only lists; or (N, C, P, 1)
+                array = array[..., None]
             arrays[name] = array
         return arrays
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.errors import DataError
+from weaver_tt.errors import DataError, nearest
 from weaver_tt.system.file_shapes import (
     ANYTHING,
     NUMBER,
@@ -45,6 +45,8 @@ _GROUP = {
     "var_length?": _LENGTH,
     "min_length?": _LENGTH,
     "max_length?": _LENGTH,
+    # [1, C, P] or [1, C, P, 1], of models that are older than the other keys
+    "input_shape?": ListOf(Value((int, float))),
 }
 # a list of names, or names with anything in the order of the outputs
 _NAMES = AnyOf((ListOf(TEXT), NamesTo(ANYTHING)))
@@ -91,11 +93,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """The groups that a ``preprocess.json`` describes, and the names of the outputs."""
+    """The groups that a ``preprocess.json`` describes, and the names of the outputs.
+
+    ``target_names`` are those of them that are real numbers, and not scores.
+    """
 
     source: str
     groups: Mapping[str, Group]
     output_names: tuple[str, ...]
+    target_names: tuple[str, ...] = ()
 
 
 def read_sidecar(path: str | Path) -> Sidecar:
@@ -117,12 +123,19 @@ def make_sidecar(content: Mapping[str, Any], source: str) -> Sidecar:
     if key not in content:
         raise DataError(f"{source}: there is no output_names")
     _check(content[key], _NAMES, key, source)
+    targets = content.get("target_names", [])
+    _check(targets, ListOf(TEXT), "target_names", source)
+    for name in targets:
+        if name not in content[key]:
+            raise DataError(
+                f"{source}: target_names: {name!r} is none of {key}; {nearest(name, content[key])}"
+            )
     groups = {}
     for name, group in content.items():
         # beside the inputs, the file has lists of names, and whatever its maker added
         if isinstance(group, Mapping) and "var_names" in group:
             groups[name] = _make_group(name, group, source)
-    return Sidecar(source, groups, tuple(content[key]))
+    return Sidecar(source, groups, tuple(content[key]), tuple(targets))
 
 
 def _check(value: Any, shape: Any, place: str, source: str) -> None:
@@ -154,8 +167,14 @@ def _make_group(name: str, content: Mapping[str, Any], source: str) -> Group:
         shortest, longest = content["min_length"], content["max_length"]
     elif "var_length" in content:
         shortest = longest = content["var_length"]
+    elif len(content.get("input_shape", [])) > 2:
+        shortest = longest = content["input_shape"][2]
+        _check(longest, _LENGTH, f"{name}.input_shape[2]", source)
     else:
-        raise DataError(f"{source}: {name}: there is no var_length, nor min_length and max_length")
+        raise DataError(
+            f"{source}: {name}: there is no var_length, nor min_length and max_length, nor an "
+            "input_shape (1, C, P)"
+        )
     if shortest > longest:
         raise DataError(f"{source}: {name}: min_length is above max_length")
     return Group(name, tuple(channels), max(1, int(shortest)), max(1, int(longest)))

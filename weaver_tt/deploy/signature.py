@@ -52,7 +52,7 @@ class Input(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TensorInput:
-    """A float32 input (N, C) or (N, C, P), made of columns as ``preprocess.json`` says.
+    """A float32 input (N, C), (N, C, P) or (N, C, P, 1), made as ``preprocess.json`` says.
 
     P is at least ``shortest`` and at most ``longest``; both are the same where the graph fixes it.
     ``axis`` is what the graph calls its objects, or how many there are.
@@ -73,7 +73,7 @@ class TensorInput:
     @property
     def has_objects(self) -> bool:
         """Whether it has an axis of objects."""
-        return self.rank == 3
+        return self.rank > 2
 
     def collect(self, columns: Columns, source: str) -> Collection:
         """The columns of all rows, None for a mask that is not given.
@@ -101,7 +101,8 @@ class TensorInput:
 
     def feeds(self, collection: Collection, first: int, last: int) -> dict[str, Values]:
         """The tensor of rows [first, last) by its name."""
-        return {self.name: self._tensor(collection, first, last)}
+        tensor = self._tensor(collection, first, last)
+        return {self.name: tensor[..., None] if self.rank == 4 else tensor}
 
     def _tensor(self, collection: Collection, first: int, last: int) -> Floats:
         of_rows = collection.range_of(first, last)
@@ -156,10 +157,12 @@ def _tensor_input(item: Any, sidecar: Sidecar, path: Path) -> TensorInput:
         )
     group = sidecar.groups[name]
     where = f"{sidecar.source}: {name}"
-    if item.type != "tensor(float)" or len(item.shape) not in (2, 3):
+    rank = len(item.shape)
+    is_known = rank in (2, 3) or (rank == 4 and item.shape[3] == 1)
+    if item.type != "tensor(float)" or not is_known:
         raise ConfigError(
-            f"{path}: input {name!r} is {item.type} of shape {item.shape}; expected float32 (N, C) "
-            "or (N, C, P)"
+            f"{path}: input {name!r} is {item.type} of shape {item.shape}; expected float32 "
+            "(N, C), (N, C, P) or (N, C, P, 1)"
         )
     channels = item.shape[1]
     if isinstance(channels, int) and channels != len(group.channels):
@@ -167,7 +170,8 @@ def _tensor_input(item: Any, sidecar: Sidecar, path: Path) -> TensorInput:
             f"{where}: there are {len(group.channels)} var_names, the network takes {channels}"
         )
     shortest, longest = _lengths(item, group, where)
-    return TensorInput(name, group.channels, len(item.shape), shortest, longest, item.shape[-1])
+    axis = item.shape[2] if rank > 2 else item.shape[1]
+    return TensorInput(name, group.channels, rank, shortest, longest, axis)
 
 
 def _lengths(item: Any, group: Group, where: str) -> tuple[int, int]:
@@ -192,22 +196,32 @@ def _lengths(item: Any, group: Group, where: str) -> tuple[int, int]:
 def outputs_of_rows(session: Any, sidecar: Sidecar, path: Path) -> list[GraphOutput]:
     """The outputs of a graph whose values are those of rows.
 
-    The sidecar names the columns of the first one. Its spread has the same names with an ending,
-    further outputs have their own, numbered where they have several columns.
+    The sidecar names the columns of all outputs, one after another, or those of the first one
+    alone. The spread of that has the same names with an ending, further outputs have their own,
+    numbered where they have several columns.
 
     Raises:
         ConfigError: one has another shape, or other columns than names.
     """
-    found = []
-    first = session.get_outputs()[0].name
+    widths = {}
     for item in session.get_outputs():
         if len(item.shape) not in (1, 2):
             raise ConfigError(
                 f"{path}: output {item.name!r} has the shape {item.shape}; expected (N, K), values "
                 "of rows"
             )
-        width = item.shape[1] if len(item.shape) == 2 else 1
-        if item.name == first:
+        widths[item.name] = item.shape[1] if len(item.shape) == 2 else 1
+    names = sidecar.output_names
+    are_known = all(isinstance(width, int) for width in widths.values())
+    has_all_names = are_known and sum(widths.values()) == len(names)
+    found = []
+    first = session.get_outputs()[0].name
+    for item in session.get_outputs():
+        width = widths[item.name]
+        if has_all_names:
+            columns = names[:width]
+            names = names[width:]
+        elif item.name == first:
             columns = sidecar.output_names
         elif item.name == first + SPREAD:
             columns = tuple(name + SPREAD for name in sidecar.output_names)

@@ -353,7 +353,7 @@ def _load_foreign_part(config: DataConfig, options: RunOptions) -> _Part | None:
     config = network.config
     task: Task
     if config.labels is None:
-        task = Scores(config, network.columns)
+        task = Scores(config, network.columns, network.targets)
     else:
         task = Classification(config)
     return _Part(network, task, config, options)

@@ -34,10 +34,29 @@ def test_the_number_of_outputs_is_always_static(tmp_path: Path, target: str) -> 
 
 
 @pytest.mark.parametrize("target", ["fcc", "cmssw"])
-def test_outputs_beyond_the_first_are_refused(tmp_path: Path, target: str) -> None:
+def test_of_an_ensemble_a_reader_of_one_output_gets_the_mean(tmp_path: Path, target: str) -> None:
+    """Of probabilities; what is derived is computed from the means."""
     two = [DeepSet(seed, 3, event=2) for seed in (1, 2)]
-    with pytest.raises(ConfigError, match=r"output 'output_std': .* reads the first output alone"):
-        write_target(tmp_path / "out", target, event_config(), two)
+    both = write_target(tmp_path / "both", target, event_config(), two)["rows"]
+    alone = []
+    for number, member in enumerate(two):
+        golden = write_target(tmp_path / str(number), target, event_config(), [member])
+        alone.append(golden["rows"])
+    assert shapes_of(tmp_path / "both")["output"] == ["N", 5]
+    assert "output_std" not in shapes_of(tmp_path / "both")
+    for row, one, other in zip(both, *alone, strict=True):
+        assert set(row["outputs"]) == {"is_a", "is_b", "is_c", "D_b", "met_of_b"}
+        if row["kind"] != "real":
+            continue
+        for name in ("is_a", "is_b", "is_c"):
+            mean = (one["outputs"][name] + other["outputs"][name]) / 2
+            assert row["outputs"][name] == pytest.approx(mean, abs=1e-6)
+        met = row["columns"]["met"]
+        assert row["outputs"]["met_of_b"] == pytest.approx(met * row["outputs"]["is_b"], rel=1e-5)
+
+
+@pytest.mark.parametrize("target", ["fcc", "cmssw"])
+def test_outputs_of_objects_are_refused_by_readers_of_rows(tmp_path: Path, target: str) -> None:
     jets = [DeepSet(0, 1, per_jet=True)]
     with pytest.raises(ConfigError, match="outputs jet_eff: one for each object"):
         write_target(tmp_path / "out", target, jets_config(), jets)

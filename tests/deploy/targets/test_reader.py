@@ -13,7 +13,9 @@ from weaver_tt.deploy.targets.reader import FrameworkReader
 from weaver_tt.errors import OutputError
 
 
-def write_reader(folder: Path, masks_are_ones: bool = False, **changes: Any) -> FrameworkReader:
+def write_reader(
+    folder: Path, masks_are_ones: bool = False, largest: float = np.inf, **changes: Any
+) -> FrameworkReader:
     """A group of ``x`` and ``pf_mask``, whose sums over the objects are the two outputs."""
     shapes = {"pf": ["N", 2, "P"], "out": ["N", 2]}
     values = {
@@ -40,7 +42,7 @@ def write_reader(folder: Path, masks_are_ones: bool = False, **changes: Any) -> 
     group |= lengths or {"min_length": 1, "max_length": 3}
     content = {"output_names": ["a", "b"], "input_names": ["pf"], "pf": group}
     (folder / "preprocess.json").write_text(json.dumps(content))
-    return FrameworkReader(folder, masks_are_ones)
+    return FrameworkReader(folder, masks_are_ones=masks_are_ones, largest=largest)
 
 
 def columns(*x: float, mask: float = 0.5) -> dict[str, Any]:
@@ -54,10 +56,18 @@ def test_values_are_shifted_scaled_and_clipped(tmp_path: Path) -> None:
     assert result.outputs == {"a": 49, "b": 1.5}
 
 
-@pytest.mark.parametrize("x", [np.nan, np.inf, -np.inf, 2e32, -2e32])
-def test_what_is_not_finite_or_beyond_1e32_is_replaced(tmp_path: Path, x: float) -> None:
+@pytest.mark.parametrize("x", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_replaced(tmp_path: Path, x: float) -> None:
     # (4 - 1) * 2
     assert write_reader(tmp_path)(columns(x)).outputs["a"] == 6
+
+
+def test_what_is_beyond_the_largest_number_is_replaced_where_there_is_one(tmp_path: Path) -> None:
+    """CMSSW has 1e32, FCCAnalyses none."""
+    assert write_reader(tmp_path, largest=1e32)(columns(2e32)).outputs["a"] == 6
+    assert write_reader(tmp_path, largest=1e32)(columns(-2e32)).outputs["a"] == 6
+    # cut to the bounds
+    assert write_reader(tmp_path)(columns(2e32)).outputs["a"] == 50
 
 
 def test_there_are_as_many_slots_as_objects_between_the_bounds(tmp_path: Path) -> None:

@@ -90,18 +90,13 @@ class Target(ABC):
         """How the folder is used, for its README."""
 
 
-def single_output_refusals(target: Target, export: Export) -> Iterator[str]:
-    """What a reader refuses that takes one output (N, K) and no other."""
+def object_refusals(target: Target, export: Export) -> Iterator[str]:
+    """Outputs of objects, for a reader that takes one output (N, K) and no other."""
     graph = export.graph
     if graph.per_object:
         yield (
             f"outputs {', '.join(graph.outputs)}: one for each object; {target.title} reads one "
             "output (N, K), with the values of the row"
-        )
-    elif len(graph.outputs) > 1:
-        yield (
-            f"output {graph.outputs[1]!r}: {target.title} reads the first output alone, and would "
-            "lose the spread of the ensemble; export one member (-m PREFIX_member-0)"
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from weaver_tt.deploy.export import Export, GraphForm
 from weaver_tt.deploy.golden import RowReader
-from weaver_tt.deploy.targets.base import Target, pad_refusals, single_output_refusals
+from weaver_tt.deploy.targets.base import Target, object_refusals, pad_refusals
 from weaver_tt.deploy.targets.reader import FrameworkReader
 
 
@@ -15,16 +15,17 @@ class Cmssw(Target):
 
     name = "cmssw"
     title = "CMSSW"
-    form = GraphForm(scalars_have_axis=True, lengths="min_and_max")
+    # it reads output 0 alone
+    form = GraphForm(scalars_have_axis=True, lengths="min_and_max", spread=False)
     empty_outputs = 0.0
 
     def refusals(self, export: Export) -> list[str]:
-        """Several outputs, those of objects, and padding outside of the bounds."""
-        return [*single_output_refusals(self, export), *pad_refusals(self, export.config)]
+        """Outputs of objects, and padding outside of the bounds."""
+        return [*object_refusals(self, export), *pad_refusals(self, export.config)]
 
     def open_reader(self, folder: Path, export: Export) -> RowReader:
         """Its arithmetic, one jet a call."""
-        return FrameworkReader(folder, masks_are_ones=False)
+        return FrameworkReader(folder, largest=1e32)
 
     def usage(self) -> str:
         """In CMSSW."""

@@ -6,6 +6,7 @@ Written from the behaviour of the readers, apart from the code that it is compar
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +16,20 @@ from weaver_tt.deploy.session import open_session
 from weaver_tt.deploy.sidecar import Channel, Floats, read_sidecar
 from weaver_tt.errors import OutputError
 
-# beyond, these readers take a number for infinite
-LARGEST = 1e32
-
 
 class FrameworkReader:
     """Reads output 0 of ``model.onnx`` for one row at a time, prepared as ``preprocess.json`` says.
 
     ``masks_are_ones``: variables with ``_mask`` in their name are 1, whatever the columns say.
+    ``largest``: beyond, the reader takes a number for infinite.
     """
 
-    def __init__(self, folder: Path, masks_are_ones: bool) -> None:
+    def __init__(
+        self, folder: Path, *, masks_are_ones: bool = False, largest: float = math.inf
+    ) -> None:
         self.folder = folder
         self.masks_are_ones = masks_are_ones
+        self.largest = largest
         self.session = open_session(folder / "model.onnx", 1)
         self.content = json.loads((folder / "preprocess.json").read_text())
         self.sidecar = read_sidecar(folder / "preprocess.json")
@@ -80,5 +82,5 @@ class FrameworkReader:
             values = np.ones(len(values))
         with np.errstate(over="ignore"):
             values = values.astype(np.float32)
-        values = np.where(np.abs(values) > LARGEST, np.float32(channel.replacement), values)
+        values = np.where(np.abs(values) > self.largest, np.float32(channel.replacement), values)
         return channel.prepare(values)
