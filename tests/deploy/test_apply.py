@@ -132,6 +132,8 @@ def test_the_proof_is_replayed_before_anything_else(
         (["-t", "in.csv"], "expected -o FILE for the outputs"),
         (["-o", "out.csv"], "expected -t FILES with columns"),
         (["-t", "in.csv", "-o", "out.txt"], "-o out.txt: cannot write '.txt' files; known: .csv"),
+        # without a look at the files
+        (["-t", "no.csv", "-o", "out.txt"], "-o out.txt: cannot write '.txt' files; known: .csv"),
         (["-t", "in.csv", "-o", "./in.csv"], "-o ./in.csv: is one of the files that are read"),
         (["-t", "in.csv", "-o", "o.csv", "--keep", "is_b"], "--prefix score_ makes the outputs"),
         (["-t", "in.csv", "-o", "o.csv", "--keep", "nvp"], "in.csv: no column 'nvp'; did you mean"),

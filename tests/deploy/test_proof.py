@@ -87,6 +87,10 @@ def mixed(content: Any) -> None:
     content["rows"][3]["columns"]["met"] = [1.0]
 
 
+def ragged(content: Any) -> None:
+    content["rows"][3]["columns"]["jet_eta"].append(0.5)
+
+
 def no_type(content: Any) -> None:
     content["column_types"]["met"] = "float31"
 
@@ -110,6 +114,7 @@ def no_kind(content: Any) -> None:
         (no_column, r"rows\[3\]\.columns: there is no 'jet_pt'; did you mean 'jet_pT'"),
         (text, r"rows\[3\]\.columns\.met: expected numbers, NaN or Infinity, found 'much'"),
         (mixed, "column 'met': lists in some rows, single numbers in others"),
+        (ragged, r"golden\.json: column 'jet_eta' of input 'pf_features': has 7 values in row 3"),
         (no_type, r"column_types\.met: "),
         (other_outputs, r"row 3 \(real\).*: the outputs are .*; expected .*, is_d"),
         (short, r"output 'is_b' has the shape \(\); expected \(1,\)"),

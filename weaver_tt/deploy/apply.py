@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from weaver_tt.deploy.column_files import ColumnFile, opening_columns, opening_output
+from weaver_tt.deploy.column_files import ColumnFile, check_output, opening_columns, opening_output
 from weaver_tt.deploy.proof import GOLDEN, replay_golden
 from weaver_tt.deploy.signature import MASK
 from weaver_tt.deploy.tagger import Tagger
@@ -72,6 +72,8 @@ def run_apply(options: ApplyOptions) -> Applied:
         raise ConfigError(f"weaver-tt apply: expected {missing}")
     if not options.data_test and not options.golden:
         raise ConfigError("weaver-tt apply: expected -t FILES and -o FILE, or --golden")
+    if options.output:
+        check_output(options.output)
     tagger = Tagger(
         options.folder,
         model=options.model,

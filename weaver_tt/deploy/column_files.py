@@ -116,17 +116,28 @@ def opening_columns(path: str, tree: str | None, lists: Collection[str]) -> Iter
             yield reader
 
 
-def opening_output(path: str) -> AbstractContextManager[Output]:
-    """Open a file for outputs, which is there once all rows are written; of ROOT, its ``tree``.
+def check_output(path: str) -> None:
+    """Check what can be said of an output before there is one.
 
     Raises:
-        ConfigError: its suffix is another one, or a library that writes it is not installed.
-        OutputError: it cannot be written.
+        ConfigError: files with its suffix are not written, or what writes them is not installed.
     """
     suffix = Path(path).suffix
     if suffix not in WRITTEN:
         raise ConfigError(f"-o {path}: cannot write {suffix!r} files; {nearest(suffix, WRITTEN)}")
-    if suffix == ".csv":
+    if suffix != ".csv":
+        _import_formats("writers", path)
+
+
+def opening_output(path: str) -> AbstractContextManager[Output]:
+    """Open a file for outputs, which is there once all rows are written; of ROOT, its ``tree``.
+
+    Raises:
+        ConfigError: as :func:`check_output`.
+        OutputError: it cannot be written.
+    """
+    check_output(path)
+    if Path(path).suffix == ".csv":
         return writing_csv(path)
     writer: AbstractContextManager[Output] = _import_formats("writers", path).open_writer(path)
     return writer

@@ -61,7 +61,10 @@ def replay_golden(folder: Path, model: str = "model.onnx", threads: int = 1) -> 
             if name in rows[0]["columns"]:
                 kind = content.get("column_types", {}).get(name, "float64")
                 columns[name] = _column(name, rows, kind, path)
-        outputs = tagger(columns)
+        try:
+            outputs = tagger(columns)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
         for number, row in enumerate(rows):
             found = {name: values[number] for name, values in outputs.items()}
             where = f"{path}: row {number} ({row['kind']}), in calls of {batch_size}"
