@@ -71,7 +71,7 @@ def story(tmp_path):
 @pytest.mark.parametrize("method", ["disco", "adversary"])
 def test_a_tagger_is_decorrelated_with_all_that_a_training_has(story, method, capsys):
     story.write(
-        {"method": method, "warmup": 1},
+        {"method": method, "warmup": 1, "distance_correlation": True},
         event_weight="genweight",
         weights={
             "reweight_method": "flat",
@@ -88,6 +88,8 @@ def test_a_tagger_is_decorrelated_with_all_that_a_training_has(story, method, ca
     assert len(fitted.edges["mass"]) == 5
     has_modules = (story.folder / "net_member-0_epoch-0_task.pt").is_file()
     assert has_modules == (method == "adversary")
+    assert "val/distance_correlation" in said
+    assert "train/distance_correlation" not in said
     best = json.loads((story.folder / "net_member-0_metrics.json").read_text())
     expected = best["metrics"]["auc"]
     expected -= 0.1 * best["metrics"]["sculpting@0.5_top"]

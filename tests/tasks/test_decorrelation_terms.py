@@ -12,6 +12,7 @@ from torch import tensor
 from weaver_tt.tasks.decorrelation_terms import (
     mutual_information,
     pass_fail_divergence,
+    ranked,
     soft_histogram,
     squared_distance_correlation,
     standardised,
@@ -131,6 +132,34 @@ def test_a_score_is_shared_between_the_two_points_beside_it():
     # with two points, the shares that fail and pass
     found = soft_histogram(tensor([0.4, 1.0]), tensor([1, 0]), tensor([1.0, 3.0]), 2, 2)
     assert found.flatten().tolist() == pytest.approx([0, 0.15, 0.75, 0.1])
+
+
+def test_ranks_are_even_whatever_the_scale_and_have_a_gradient():
+    values = torch.randn(400, generator=torch.Generator().manual_seed(1))
+    found = ranked(values, torch.ones(400))
+    # from 0 to 1 in the order of the values, and as many in each tenth: 40 but for edges
+    assert found.min() == 0
+    assert found.max() == 1
+    assert (found[values.argsort()].diff() >= 0).all()
+    tenths = torch.histc(found, 10, 0, 1)
+    assert (tenths - 40).abs().max() <= 4
+    torch.testing.assert_close(ranked(9 * values + 5, torch.ones(400)), found)
+    own = values.clone().requires_grad_()
+    ranked(own, torch.ones(400)).sum().backward()
+    assert (own.grad >= 0).all()
+    assert own.grad.sum() > 10
+    same = torch.full((5,), 0.3, requires_grad=True)
+    ranked(same, torch.ones(5)).sum().backward()
+    assert same.grad.isfinite().all()
+
+
+def test_ranks_count_rows_by_weight():
+    values = torch.arange(200.0)
+    weight = torch.where(values < 100, 3.0, 1.0)
+    found = ranked(values, weight)
+    # of 400 rows, 300 lie below 100
+    assert float(found[100]) == pytest.approx(0.75, abs=0.02)
+    assert float(found[50]) == pytest.approx(0.375, abs=0.02)
 
 
 def test_the_divergence_of_spectra_is_that_of_scipy():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, cast
 
 from weaver_tt.config.dependencies import dependency_order
-from weaver_tt.config.reweighting import read_edges
+from weaver_tt.config.reweighting import read_bool, read_edges
 from weaver_tt.config.schema import AdversaryOptions, DataConfig, Decorrelation, Labels
 from weaver_tt.config.sections import Section
 from weaver_tt.errors import ConfigError, nearest, unknown_key
@@ -15,6 +15,7 @@ from weaver_tt.errors import ConfigError, nearest, unknown_key
 KEY = "decorrelate"
 COMMON_KEYS = (
     *("variable", "method", "strength", "classes", "signals", "warmup", "edges"),
+    "distance_correlation",
     "fingerprint",  # written by training
 )
 # method -> its own keys
@@ -24,8 +25,14 @@ METHOD_KEYS: Mapping[str, tuple[str, ...]] = {
         *("layers", "updates", "adversary_steps", "learning_rate"),
         *("features", "width"),
     ),
-    "kl": (),
-    "mi": ("score_bins",),
+    "kl": ("score",),
+    "mi": ("score", "score_bins"),
+}
+# method -> what of a signal it may decorrelate, the usual first
+SCORES: Mapping[str, tuple[str, ...]] = {
+    "disco": ("probability", "logit"),
+    "kl": ("rank", "probability"),
+    "mi": ("rank", "probability"),
 }
 MAX_BINS = 1000  # of all variables together: each bin needs some rows of a batch
 DEFAULT_BINS = 20
@@ -63,7 +70,8 @@ def read_decorrelation(section: Section, labels: Labels | None) -> Decorrelation
             f"{nearest('', labels.classes)}"
         )
     bins, edges = _read_bins(section, variables)
-    score = section.choice("score", ("probability", "logit"), "probability")
+    scores = SCORES.get(method, SCORES["disco"])
+    score = section.choice("score", scores, scores[0])
     return Decorrelation(
         variables=variables,
         classes=classes,
@@ -71,11 +79,12 @@ def read_decorrelation(section: Section, labels: Labels | None) -> Decorrelation
         method=method,
         strength=_read_size(section, "strength", 0.0),
         warmup=_read_size(section, "warmup", 0.0),
-        score=cast(Literal["probability", "logit"], score),
+        score=cast(Literal["probability", "logit", "rank"], score),
         score_bins=_read_count(section, "score_bins", 10, least=2, most=100),
         adversary=_read_adversary(section) if method == "adversary" else None,
         bins=bins,
         edges=edges,
+        measures_distance_correlation=read_bool(section, "distance_correlation", False),
         fingerprint=section.text("fingerprint"),
     )
 

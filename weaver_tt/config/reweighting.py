@@ -56,7 +56,7 @@ def read_reweighting(
         return None
     mode_name = section.choice("mode", ("sampling", "loss"), "sampling")
     mode = cast(Literal["sampling", "loss"], mode_name)
-    signed = _read_bool(section, "signed", False)
+    signed = read_bool(section, "signed", False)
     summary = None
     if "measured" in section:
         summary = _read_summary(section.section("measured", SUMMARY))
@@ -64,7 +64,7 @@ def read_reweighting(
     branches = _read_branches(section, custom_functions)
     base = _read_base_weight(section, custom_functions)
     target = _read_target(section, custom_functions)
-    if _read_bool(section, "use_precomputed_weights", False):
+    if read_bool(section, "use_precomputed_weights", False):
         if not branches:
             where = section.at("weight_branches")
             raise ConfigError(f"{where}: use_precomputed_weights needs at least one column")
@@ -84,7 +84,7 @@ def read_reweighting(
         variables=variables,
         classes=_read_class_weights(section, classes),
         threshold=_read_threshold(section),
-        discard_outside=_read_bool(section, "reweight_discard_under_overflow", True),
+        discard_outside=read_bool(section, "reweight_discard_under_overflow", True),
         base=base,
         tables=_read_tables(section, variables, classes),
         summary=summary,
@@ -169,7 +169,12 @@ def dump_bucketing(bucketing: Bucketing) -> dict[str, Any]:
     }
 
 
-def _read_bool(section: Section, key: str, default: bool) -> bool:
+def read_bool(section: Section, key: str, default: bool) -> bool:
+    """True or false at ``key``.
+
+    Raises:
+        ConfigError: it is something else.
+    """
     value = section.values.get(key, default)
     if not isinstance(value, bool):
         raise ConfigError(f"{section.at(key)}: expected true or false, found {value!r}")

@@ -395,11 +395,12 @@ class Decorrelation:
     method: str
     strength: float
     warmup: float = 0.0
-    score: Literal["probability", "logit"] = "probability"
+    score: Literal["probability", "logit", "rank"] = "probability"
     score_bins: int = 10
     adversary: AdversaryOptions | None = None
     bins: int = 20
     edges: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    measures_distance_correlation: bool = False
     fingerprint: str | None = None
 
 

@@ -16,12 +16,14 @@ from weaver_tt.config.schema import DataConfig, Decorrelation, spectator
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.base import Meter, Scored, label_endings
+from weaver_tt.metrics.distance_correlation import DistanceCorrelationMeter
 from weaver_tt.metrics.sculpting import SculptingMeter, variable_bins
 from weaver_tt.network.outputs import Activated, Output
 from weaver_tt.nn.layers.adversary import Adversary, reverse_gradient
 from weaver_tt.tasks.decorrelation_terms import (
     mutual_information,
     pass_fail_divergence,
+    ranked,
     soft_histogram,
     squared_distance_correlation,
     standardised,
@@ -143,7 +145,10 @@ class Decorrelator:
         return DecorrelatedRows(logits, variables, scored.weight * counts, features)
 
     def _scores(self, logits: Tensor) -> Tensor:
-        """What of the logits (M, K) is decorrelated: probabilities or logits of signals (M, S)."""
+        """What of the logits (M, K) is decorrelated: probabilities or logits of signals (M, S).
+
+        Ranks are those of logits.
+        """
         if self.options.score == "probability":
             return logits.softmax(1)[:, self._signals]
         scores = []
@@ -163,11 +168,13 @@ class Decorrelator:
     def _mean_over_signals(
         self, rows: DecorrelatedRows, score_bins: int, of_histogram: Callable[[Tensor], Tensor]
     ) -> Tensor:
-        """The mean over signals of a function of the histogram (B, V) of each one's probability."""
+        """The mean over signals of a function of the histogram (B, V) of each one's score."""
         bin_number = self._bin_numbers(rows)
         bins = math.prod(self._numbers.values())
         values = []
         for score in self._scores(rows.logits).T:
+            if self.options.score == "rank":
+                score = ranked(score, rows.weight)
             histogram = soft_histogram(score, bin_number, rows.weight, score_bins, bins)
             values.append(of_histogram(histogram))
         return torch.stack(values).mean()
@@ -212,4 +219,7 @@ class Decorrelator:
                 variable, edges, self.classes, self.options.signals, self.options.classes, ending
             )
             meters.append(meter)
+        if self.options.measures_distance_correlation:
+            variables = self.options.variables
+            meters.append(DistanceCorrelationMeter(variables, self._signals, self._background))
         return meters

@@ -10,6 +10,8 @@ from torch import Tensor
 
 # scores that differ by less, in units of a probability, count as constant: gradients stay finite
 SMALLEST_VARIANCE = 1e-12
+RANK_STEPS = 20
+SMALLEST_STEP = 1e-3  # between two quantiles of logits, so that gradients stay finite
 # shares of rows in a bin that are smaller count as this where a logarithm is taken
 SMALLEST_SHARE = 1e-9
 
@@ -63,6 +65,26 @@ def standardised(values: Tensor, weight: Tensor) -> Tensor:
     # of what is constant, rounding leaves some of the last digits
     is_constant = deviation <= 1e-6 * mean.abs()
     return torch.where(is_constant, 0, centred / torch.where(is_constant, 1, deviation))
+
+
+def ranked(values: Tensor, weight: Tensor) -> Tensor:
+    """Values (M,) by their place among all, from 0 to 1, as a function that has a gradient.
+
+    It is straight between the quantiles of the values (``RANK_STEPS`` of them), which have none:
+    what all values have in common, such as their scale, makes no difference. Rows count with the
+    size of their weight (M,).
+    """
+    # of several signals, values may be a column
+    fixed = values.detach().contiguous()
+    order = fixed.argsort()
+    reached = weight.abs()[order].cumsum(0)  # (M,)
+    levels = torch.linspace(0, 1, RANK_STEPS + 1, device=values.device) * reached[-1]
+    places = torch.searchsorted(reached, levels).clamp(max=len(values) - 1)
+    edges = fixed[order][places]  # (RANK_STEPS + 1,)
+    step = torch.bucketize(fixed, edges[1:-1].contiguous(), right=True)  # (M,)
+    width = (edges[step + 1] - edges[step]).clamp(min=SMALLEST_STEP)
+    inside = ((values - edges[step]) / width).clamp(0, 1)
+    return (step + inside) / RANK_STEPS
 
 
 def soft_histogram(
