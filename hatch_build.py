@@ -23,11 +23,17 @@ class BuildHook(BuildHookInterface):
     """Adds the commit, where the sources lie in their repository, and what is imported."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Called before a build; an editable install asks git each time."""
+        """Called before a build; an editable install asks git each time.
+
+        Raises:
+            ValueError: an editable install would hold nothing.
+        """
+        entrances = self.config.get("entrances", [])
         if version == "editable":
+            if entrances:
+                raise ValueError("a part of the package cannot be editable: pip install -e . is it")
             return
         files = build_data["force_include"]
-        entrances = self.config.get("entrances", [])
         for path in files_imported(entrances):
             files[str(path)] = str(path.relative_to(ROOT))
         of_archive = ROOT / COMMIT

@@ -108,6 +108,13 @@ def test_it_has_the_version_of_the_package_and_needs_three_libraries(wheel: Path
     assert "weaver-tt-apply = weaver_tt.cli:apply" in entry_points.read_text()
 
 
+def test_an_editable_install_which_would_be_empty_is_refused(tmp_path: Path) -> None:
+    builders = pytest.importorskip("hatchling.builders.wheel", reason="make install has it")
+    builder = builders.WheelBuilder(str(ROOT / "distributions" / "deploy"))
+    with pytest.raises(ValueError, match="cannot be editable: pip install -e"):
+        list(builder.build(directory=str(tmp_path), versions=["editable"]))
+
+
 def link_libraries(requirements: Iterable[str], folder: Path) -> None:
     """Links to the installed distributions that are required, and all that these require."""
     requirement_of = pytest.importorskip("packaging.requirements").Requirement
