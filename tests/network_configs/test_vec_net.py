@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from weaver_tt.config.load import from_mapping, load_config
+from weaver_tt.deploy.export import export_onnx
 from weaver_tt.errors import ConfigError
 from weaver_tt.network.file import NetworkFile
+from weaver_tt.network.network import Network
+from weaver_tt.tasks.registry import make_task
 
 ROOT = Path(__file__).parents[2]
 FILE = NetworkFile(ROOT / "network_configs" / "vec_net.py")
@@ -129,3 +134,23 @@ def test_none_of_the_command_line_is_no_shortcut():
     # it is read as no value
     assert parameters({"shortcut": None}) == parameters({"shortcut": "none"})
     assert parameters({"shortcut": None}) != parameters({"shortcut": "concat"})
+
+
+def test_masses_of_hard_collinear_particles_are_those_of_onnx_runtime(tmp_path):
+    """Particles of 200 GeV, 0.01 apart: masses squared of a few GeV^2, products of 1e5 GeV^2."""
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 24, 40, endpoint=True)
+    real = (np.arange(24) < counts[:, None]).astype(np.float32)
+    pt = 200 * rng.exponential(size=(40, 24))
+    eta, phi = 1.5 + 0.01 * rng.normal(size=(2, 40, 24))
+    momenta = (pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), pt * np.cosh(eta))
+    sample = {
+        "pf_vectors": np.stack(momenta, axis=1).astype(np.float32) * real[:, None],
+        "pf_mask": real[:, None],
+    }
+    data = config()
+    torch.manual_seed(0)
+    module, info = FILE.get_model(data, {"scalars": "invariant", "batch_norm": False})
+    network = Network(module, info["input_names"], info=info).eval()
+    path = tmp_path / "model.onnx"
+    assert export_onnx([network], make_task(data), data, path, sample=sample) <= 1e-5

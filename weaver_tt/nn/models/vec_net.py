@@ -256,7 +256,7 @@ class VecConv(nn.Module):
         invariants: Tensor | None = None
         if vectors is not None:
             partner = pairs.second(vectors)  # (M, K, 4 V)
-            invariants = pair_invariants(vectors, partner, pairs)
+            invariants = pair_invariants(vectors, partner, pairs).to(self.a.dtype)
         messages = self._messages(own, invariants, pairs)  # (M, K, m)
         if vectors is not None:
             assert partner is not None
@@ -371,18 +371,23 @@ class VecNet(nn.Module):
         vectors: Tensor | None,
         points: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Hidden numbers (M, H) and vectors (M, 4 V) after all iterations, as for ``forward``."""
+        """Hidden numbers (M, H) and vectors (M, 4 V) after all iterations, as for ``forward``.
+
+        Vectors are of double precision.
+        """
         own: Tensor | None = None  # (M, 4 V)
         momenta: Tensor | None = None  # (M, 4)
         if self.options.vectors:
             assert vectors is not None
-            momenta = to_light_cone(at_least_float32(cloud.gather(vectors)))
+            # a small mass of hard particles is a difference of large products: in single precision
+            # it is rounding, and other rounding in each runtime
+            momenta = to_light_cone(cloud.gather(vectors).double())
             own = in_units(momenta, self.units)
         inputs = None
         if self.options.takes_features:
             assert features is not None
             inputs = cloud.gather(features)  # (M, C)
-        known = self.norms[0](join_known(inputs, own, cloud))
+        known = self.norms[0](self._join_known(inputs, own, cloud))
         hidden = self.embed(known)  # (M, H)
         pairs = self._first_pairs(cloud, momenta, points)
         for number, iteration in enumerate(cast("list[VecConv]", list(self.iterations))):
@@ -392,7 +397,7 @@ class VecNet(nn.Module):
             if self.scalars:
                 if number > 0:
                     # the vectors have moved
-                    known = self.norms[number](join_known(inputs, own, cloud))
+                    known = self.norms[number](self._join_known(inputs, own, cloud))
                 scalars = self.scalars[number](known)  # (M, S)
             updated, own = iteration(hidden, scalars, own, pairs)
             if self.options.shortcut == "skip":
@@ -408,6 +413,15 @@ class VecNet(nn.Module):
         if self.options.keep is not None:
             real = keep_first(real, self.options.keep)
         return make_cloud(real, False, self.options.keep)
+
+    def _join_known(
+        self, inputs: Tensor | None, vectors: Tensor | None, cloud: PointCloud
+    ) -> Tensor:
+        """What is known of each particle: features (M, C), vectors (M, 4 V) -> (M, C + 2 V)."""
+        parts = [] if inputs is None else [inputs]
+        if vectors is not None:
+            parts.append(own_invariants(vectors, cloud).to(self.units.dtype))
+        return torch.cat(parts, dim=1)
 
     def _first_pairs(
         self, cloud: PointCloud, momenta: Tensor | None, points: Tensor | None
@@ -436,14 +450,6 @@ def jet_vectors(cloud: PointCloud, vectors: Tensor) -> Tensor:
     Of momenta that is the momentum of the jet, whatever the number of particles that share it.
     """
     return cloud.sum_row(vectors)
-
-
-def join_known(inputs: Tensor | None, vectors: Tensor | None, cloud: PointCloud) -> Tensor:
-    """What is known of each particle: features (M, C), vectors (M, 4 V) -> (M, C + 2 V)."""
-    parts = [] if inputs is None else [inputs]
-    if vectors is not None:
-        parts.append(own_invariants(vectors, cloud))
-    return torch.cat(parts, dim=1)
 
 
 def own_invariants(vectors: Tensor, cloud: PointCloud) -> Tensor:
