@@ -85,6 +85,15 @@ def test_models_are_ours_in_every_spelling(tmp_path, without_weaver, place):
     )
 
 
+def test_particle_next_is_ours_with_its_tagger(tmp_path, without_weaver):
+    from weaver_tt.nn.models.particle_next import ParticleNeXt, ParticleNeXtTagger
+
+    text = "from weaver.nn.model.ParticleNeXt import ParticleNeXt, ParticleNeXtTagger"
+    found = module(tmp_path, text)
+    assert found.ParticleNeXt is ParticleNeXt
+    assert found.ParticleNeXtTagger is ParticleNeXtTagger
+
+
 def test_names_that_begin_with_an_underscore_are_there_too(tmp_path, without_weaver):
     from weaver_tt.expressions.helpers import _pad
 

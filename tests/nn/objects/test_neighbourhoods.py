@@ -122,6 +122,22 @@ def test_gradients_around_objects_and_of_sets_are_right():
         assert torch.autograd.gradcheck(take, (values,))
 
 
+def test_gradients_of_sums_are_right_which_torch_does_not_write_out():
+    edges = three_rows()
+    values = torch.ones(11, 2, requires_grad=True)
+    own = torch.full((6, 2), 3.0, requires_grad=True)
+    edges.add_receivers(values, own).sum().backward()
+    assert own.grad[:, 0].tolist() == [1, 2, 2, 2, 2, 2]
+    values.grad = None
+    edges.scale_receivers(values, own).sum().backward()
+    assert values.grad.unique().tolist() == [3]
+    values.grad = None
+    chosen = [of_set for _, of_set in edges.sets(Scales(2, [(2, 1), (1, 1)]), values)]
+    (chosen[0].sum() + chosen[1].sum()).backward()
+    # the nearest are in both sets
+    assert values.grad[:, 0].tolist() == [2, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1]
+
+
 def test_sets_of_edges_by_hand():
     edges = three_rows()
     values = torch.arange(11.0).unsqueeze(1)

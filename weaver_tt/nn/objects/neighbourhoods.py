@@ -110,7 +110,7 @@ class EdgesByObject:
         if len(self.groups) > 1:
             parts = values.split(self.sizes)
         return [
-            part.view(-1, width, values.shape[1])
+            part.reshape(-1, width, values.shape[1])
             for part, width in zip(parts, self.widths, strict=True)
         ]
 
@@ -259,7 +259,7 @@ class _AddReceivers(Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, own: Tensor, edges: EdgesByObject) -> Tensor:
         ctx.edges = edges
-        output = torch.empty_like(values, dtype=torch.result_type(values, own))
+        output = values.new_empty(values.shape, dtype=torch.result_type(values, own))
         write_around(torch.add, values, own, edges, output)
         ctx.types = values.dtype, own.dtype
         return output
@@ -278,7 +278,7 @@ class _ScaleReceivers(Function):
     def forward(ctx: Any, values: Tensor, own: Tensor, edges: EdgesByObject) -> Tensor:
         ctx.edges = edges
         ctx.save_for_backward(values, own)
-        output = torch.empty_like(values, dtype=torch.result_type(values, own))
+        output = values.new_empty(values.shape, dtype=torch.result_type(values, own))
         write_around(torch.mul, values, own, edges, output)
         return output
 
@@ -286,7 +286,7 @@ class _ScaleReceivers(Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         values, own = ctx.saved_tensors
-        products = grad * values
+        products = (grad * values).contiguous()
         grad_own = ctx.edges.sum_neighbours(products).to(own.dtype)
         # in the memory of the products, which are no longer needed
         write_around(torch.mul, grad, own, ctx.edges, products)
@@ -316,7 +316,8 @@ class _TakeSets(Function):
         left = list(zip(ctx.by_set, grads, strict=True))
         for number, (of_groups, grad) in enumerate(left):
             if edges.takes_all(of_groups):
-                total = grad.clone()
+                # contiguous, so that its parts are views
+                total = grad.clone(memory_format=torch.contiguous_format)
                 del left[number]
                 break
         if total is None:
@@ -326,7 +327,7 @@ class _TakeSets(Function):
             for part, which in zip(edges.split(total), of_groups, strict=True):
                 chosen = part[:, which]  # (m, s, C)
                 stop = start + chosen.shape[0] * chosen.shape[1]
-                chosen.add_(grad[start:stop].view_as(chosen))
+                chosen.add_(grad[start:stop].reshape(chosen.shape))
                 start = stop
         return total, None, None
 
