@@ -65,18 +65,21 @@ def test_a_tensor_has_the_slots_of_its_fullest_row_within_the_bounds() -> None:
     taken = TensorInput("pf", (PT, MASK), 3, shortest=2, longest=3, axis="P")
     collection = taken.collect({"pt": [[12.0], [], [14.0, np.nan, 99.0, 50.0]]}, "preprocess.json")
     assert collection.missing == ["pf_mask"]
-    whole = taken.feeds(collection, 0, 3)["pf"]
+    assert taken.slots(collection, 3).tolist() == [2, 2, 3]
+    prepared = taken.prepare(collection)
+    whole = taken.feeds(prepared, 0, 3)["pf"]
     assert whole[:, 0].tolist() == [[1, -1, -1], [-1, -1, -1], [2, -4, 5]]
     assert whole[:, 1].tolist() == [[1, 0, 0], [0, 0, 0], [1, 1, 1]]
-    assert taken.feeds(collection, 0, 1)["pf"].shape == (1, 2, 2)
+    assert taken.feeds(prepared, 0, 1)["pf"].shape == (1, 2, 2)
 
 
 def test_a_list_of_one_may_be_numbers_of_rows() -> None:
     taken = TensorInput("event", (PT,), 3, shortest=1, longest=1, axis=1)
     numbers = taken.collect({"pt": [12.0, 14.0]}, "preprocess.json")
     lists = taken.collect({"pt": [[12.0], []]}, "preprocess.json")
-    assert taken.feeds(numbers, 0, 2)["event"].tolist() == [[[1]], [[2]]]
-    assert taken.feeds(lists, 0, 2)["event"].tolist() == [[[1]], [[-1]]]
+    assert taken.slots(numbers, 2).tolist() == [1, 1]
+    assert taken.feeds(taken.prepare(numbers), 0, 2)["event"].tolist() == [[[1]], [[2]]]
+    assert taken.feeds(taken.prepare(lists), 0, 2)["event"].tolist() == [[[1]], [[-1]]]
 
 
 def test_numbers_of_rows_have_no_masks() -> None:

@@ -16,6 +16,7 @@ from weaver_tt.errors import DataError
 from weaver_tt.system.wording import counted
 
 Offsets = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int64]
 Values = npt.NDArray[Any]
 # an array of awkward or numpy, a list, or values and offsets
 Column: TypeAlias = Any
@@ -81,6 +82,25 @@ class Collection:
         """The number of objects of each of the rows [first, last), (N,)."""
         assert self.offsets is not None
         return np.diff(self.offsets[first : last + 1])
+
+    def places_in(self, rows: Rows) -> Rows:
+        """Where the values of these rows stand, (M',), in the order of ``rows``."""
+        if self.offsets is None:
+            return rows
+        counts = np.diff(self.offsets)[rows]
+        row, place = places_of(counts)
+        return self.offsets[rows][row] + place
+
+    def take(self, rows: Rows) -> Collection:
+        """The same columns of these rows, in their order."""
+        taken = Collection(self.title, self.has_lists)
+        places = self.places_in(rows)
+        for name, values in self.values.items():
+            taken.values[name] = None if values is None else values[places]
+        if self.offsets is not None:
+            counts = np.diff(self.offsets)[rows]
+            taken.offsets = np.concatenate([[0], np.cumsum(counts)])
+        return taken
 
     def without_padding(self, padded: Values, first: int, last: int) -> Values:
         """(N, P) values of rows [first, last) -> those of their objects, (M,), NaN beyond P."""

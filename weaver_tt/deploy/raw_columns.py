@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from weaver_tt.deploy.flat_columns import Collection, Columns, Values, common_rows, names_of
+from weaver_tt.deploy.flat_columns import (
+    Collection,
+    Columns,
+    Offsets,
+    Values,
+    common_rows,
+    names_of,
+)
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.system.file_shapes import TEXT, AnyOf, NamesTo, Value
 from weaver_tt.system.json_files import json_text, parse_json
@@ -92,21 +99,36 @@ class RawInput:
             collection.add(name, columns[name])
         return collection
 
-    def feeds(self, collection: Collection, first: int, last: int) -> dict[str, Values]:
-        """What ONNX Runtime is given of rows [first, last): offsets (N + 1,) and columns (M,).
+    def slots(self, collection: Collection, rows: int) -> Offsets:
+        """The objects of each row."""
+        if collection.offsets is None:
+            return np.ones(rows, np.int64)
+        return collection.counts(0, rows)
+
+    def prepare(self, collection: Collection) -> Collection:
+        """The columns in the types that the graph takes.
 
         Raises:
-            DataError: a number is not one of the type that the graph takes.
+            DataError: a number is not one of this type.
         """
-        feeds: dict[str, Values] = {}
-        if collection.offsets is not None:
-            feeds[self.name] = collection.offsets[first : last + 1] - collection.offsets[first]
-        of_rows = collection.range_of(first, last)
+        prepared = Collection(collection.title, collection.has_lists)
+        prepared.offsets = collection.offsets
         for name, kind in self.types.items():
             values = collection.values[name]
             # only masks of prepared inputs may be missing
             assert values is not None
-            feeds[name] = _cast(name, values[of_rows], np.dtype(kind))
+            prepared.values[name] = _cast(name, values, np.dtype(kind))
+        return prepared
+
+    def feeds(self, prepared: Collection, first: int, last: int) -> dict[str, Values]:
+        """What ONNX Runtime is given of rows [first, last): offsets (N + 1,) and columns (M,)."""
+        feeds: dict[str, Values] = {}
+        if prepared.offsets is not None:
+            feeds[self.name] = prepared.offsets[first : last + 1] - prepared.offsets[first]
+        of_rows = prepared.range_of(first, last)
+        for name, values in prepared.values.items():
+            assert values is not None
+            feeds[name] = values[of_rows]
         return feeds
 
 
@@ -149,5 +171,5 @@ def raw_inputs(taken: Mapping[str, RawColumn], columns: Columns, source: str) ->
     rows = common_rows(collections)
     feeds: dict[str, Values] = {}
     for one, collection in zip(inputs, collections, strict=True):
-        feeds |= one.feeds(collection, 0, rows)
+        feeds |= one.feeds(one.prepare(collection), 0, rows)
     return feeds

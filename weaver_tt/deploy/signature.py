@@ -12,7 +12,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from weaver_tt.deploy.flat_columns import Collection, Columns, Values, names_of, places_of
+from weaver_tt.deploy.flat_columns import (
+    Collection,
+    Columns,
+    Offsets,
+    Values,
+    names_of,
+    places_of,
+)
 from weaver_tt.deploy.sidecar import Channel, Floats, Group, Sidecar
 from weaver_tt.errors import ConfigError, DataError, nearest
 
@@ -46,8 +53,14 @@ class Input(Protocol):
     def collect(self, columns: Columns, source: str) -> Collection:
         """The columns of all rows; ``source`` is the file that needs them, for messages."""
 
-    def feeds(self, collection: Collection, first: int, last: int) -> dict[str, Values]:
-        """What ONNX Runtime is given of rows [first, last)."""
+    def slots(self, collection: Collection, rows: int) -> Offsets:
+        """How many slots each of the ``rows`` needs, (N,)."""
+
+    def prepare(self, collection: Collection) -> Collection:
+        """The numbers that the graph takes, of each row alone."""
+
+    def feeds(self, prepared: Collection, first: int, last: int) -> dict[str, Values]:
+        """What ONNX Runtime is given of rows [first, last) that have been prepared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,31 +112,47 @@ class TensorInput:
                 )
         return collection
 
-    def feeds(self, collection: Collection, first: int, last: int) -> dict[str, Values]:
-        """The tensor of rows [first, last) by its name."""
-        tensor = self._tensor(collection, first, last)
-        return {self.name: tensor[..., None] if self.rank == 4 else tensor}
+    def slots(self, collection: Collection, rows: int) -> Offsets:
+        """The objects of each row, between ``shortest`` and ``longest``."""
+        if collection.offsets is None:
+            return np.full(rows, self.shortest)
+        return np.clip(collection.counts(0, rows), self.shortest, self.longest)
 
-    def _tensor(self, collection: Collection, first: int, last: int) -> Floats:
-        of_rows = collection.range_of(first, last)
-        size = of_rows.stop - of_rows.start
-        prepared = []
+    def prepare(self, collection: Collection) -> Collection:
+        """The columns shifted, scaled and clipped; masks that are not given are 1."""
+        prepared = Collection(collection.title, collection.has_lists)
+        prepared.offsets = collection.offsets
         for channel in self.channels:
             values = collection.values[channel.name]
-            raw = np.ones(size) if values is None else values[of_rows]
-            prepared.append(channel.prepare(raw))
-        if collection.offsets is None:
-            tensor = np.stack(prepared, 1)  # (N, C)
-            return tensor[:, :, None] if self.has_objects else tensor
-        counts = collection.counts(first, last)  # (N,)
+            if values is None:
+                assert collection.offsets is not None
+                values = np.ones(collection.offsets[-1])
+            prepared.values[channel.name] = channel.prepare(values)
+        return prepared
+
+    def feeds(self, prepared: Collection, first: int, last: int) -> dict[str, Values]:
+        """The tensor of rows [first, last) by its name."""
+        tensor = self._tensor(prepared, first, last)
+        return {self.name: tensor[..., None] if self.rank == 4 else tensor}
+
+    def _tensor(self, prepared: Collection, first: int, last: int) -> Floats:
+        of_rows = prepared.range_of(first, last)
+        columns = []
+        for values in prepared.values.values():
+            assert values is not None
+            columns.append(values[of_rows])
+        stacked = np.stack(columns, 1)  # (N, C) or (M, C)
+        if prepared.offsets is None:
+            return stacked[:, :, None] if self.has_objects else stacked
+        counts = prepared.counts(first, last)  # (N,)
         # no more than the fullest of these rows has, where the network does with less
         length = int(np.clip(counts.max(initial=0), self.shortest, self.longest))
         row, place = places_of(counts)
         kept = place < length
         tensor = np.empty((last - first, len(self.channels), length), np.float32)
-        for c, (channel, values) in enumerate(zip(self.channels, prepared, strict=True)):
-            tensor[:, c] = channel.pad
-            tensor[row[kept], c, place[kept]] = values[kept]
+        pads = np.array([channel.pad for channel in self.channels], np.float32)  # (C,)
+        tensor[:] = pads[:, None]
+        tensor[row[kept], :, place[kept]] = stacked[kept]
         return tensor
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from weaver_tt.deploy.flat_columns import Collection, Columns, Values, common_rows
+from weaver_tt.deploy.flat_columns import Collection, Columns, Rows, Values, common_rows
 from weaver_tt.deploy.raw_columns import RAW_COLUMNS, group_by_offsets, read_raw_columns
 from weaver_tt.deploy.session import open_session
 from weaver_tt.deploy.sidecar import make_sidecar, read_sidecar
@@ -22,9 +22,12 @@ from weaver_tt.deploy.signature import (
     outputs_of_rows,
     tensor_inputs,
 )
+from weaver_tt.deploy.similar_rows import similar_rows
 from weaver_tt.errors import ConfigError, DataError, OutputError
 from weaver_tt.system.file_shapes import ANYTHING, NamesTo
 from weaver_tt.system.json_files import parse_json
+
+PREPARED_ROWS = 1024  # whose numbers are prepared at once
 
 
 class Tagger:
@@ -44,6 +47,9 @@ class Tagger:
         batch_size: int = 256,
     ) -> None:
         """``threads`` of ONNX Runtime in a call; ``batch_size``: most rows given to it at once.
+
+        Rows with similarly many objects go through the network together, few enough of them for the
+        cache of a processor (see ``similar_rows``).
 
         Raises:
             ConfigError: a file is missing, holds no network, or the two do not fit together.
@@ -106,14 +112,20 @@ class Tagger:
             OutputError: ONNX Runtime cannot run the network on these.
         """
         found, rows = self._collect(columns)
+        slots = np.ones(rows, np.int64)  # (N,), of the input with most of them
+        for one, collection in zip(self._inputs, found, strict=True):
+            slots = np.maximum(slots, one.slots(collection, rows))
+        order = np.argsort(slots, kind="stable")  # (N,)
         parts: list[list[Values]] = [[] for _ in self._outputs]
-        for first in range(0, rows, self._batch_size):
-            last = min(first + self._batch_size, rows)
-            for kept, values in zip(parts, self._run(found, first, last), strict=True):
-                kept.append(values)
+        # numbers are prepared for many rows at once, which takes little time a row
+        for first in range(0, rows, PREPARED_ROWS):
+            chosen = order[first : first + PREPARED_ROWS]
+            for of_batch in self._run_sorted(found, chosen, slots[chosen].tolist()):
+                for kept, values in zip(parts, of_batch, strict=True):
+                    kept.append(values)
         results: dict[str, Any] = {}
         for output, of_batches in zip(self._outputs, parts, strict=True):
-            results |= _name_results(output, of_batches, found)
+            results |= _name_results(output, of_batches, found, order)
         return results
 
     def inputs(self, columns: Columns) -> dict[str, Values]:
@@ -125,7 +137,7 @@ class Tagger:
             DataError: a column is missing, or does not fit to the others.
         """
         found, rows = self._collect(columns)
-        return self._feeds(found, 0, rows)
+        return self._feeds(self._prepare(found), 0, rows)
 
     def _collect(self, columns: Columns) -> tuple[list[Collection], int]:
         """The columns of all inputs, and the number of rows."""
@@ -152,16 +164,28 @@ class Tagger:
 
     # --- the network
 
-    def _feeds(self, found: Sequence[Collection], first: int, last: int) -> dict[str, Values]:
+    def _run_sorted(
+        self, found: Sequence[Collection], rows: Rows, slots: list[int]
+    ) -> Iterator[list[Values]]:
+        """The outputs of these rows, which need so many slots, shortest first, batch by batch."""
+        prepared = self._prepare([collection.take(rows) for collection in found])
+        for first, last in similar_rows(slots, self._batch_size):
+            yield list(self._run(prepared, first, last))
+
+    def _prepare(self, found: Sequence[Collection]) -> list[Collection]:
+        pairs = zip(self._inputs, found, strict=True)
+        return [one.prepare(collection) for one, collection in pairs]
+
+    def _feeds(self, prepared: Sequence[Collection], first: int, last: int) -> dict[str, Values]:
         """What ONNX Runtime is given of rows [first, last)."""
         feeds: dict[str, Values] = {}
-        for one, collection in zip(self._inputs, found, strict=True):
+        for one, collection in zip(self._inputs, prepared, strict=True):
             feeds |= one.feeds(collection, first, last)
         return feeds
 
-    def _run(self, found: Sequence[Collection], first: int, last: int) -> Iterator[Values]:
+    def _run(self, prepared: Sequence[Collection], first: int, last: int) -> Iterator[Values]:
         """The outputs of rows [first, last): (N, K), or those of all objects, (M,)."""
-        feeds = self._feeds(found, first, last)
+        feeds = self._feeds(prepared, first, last)
         try:
             results = self._session.run([output.name for output in self._outputs], feeds)
         # errors of ONNX Runtime have no common base
@@ -174,19 +198,22 @@ class Tagger:
             if output.objects_of is None:
                 yield values.reshape(last - first, -1)
             else:
-                yield found[output.objects_of].without_padding(values, first, last)
+                yield prepared[output.objects_of].without_padding(values, first, last)
 
 
 def _name_results(
-    output: GraphOutput, parts: Sequence[Values], found: Sequence[Collection]
+    output: GraphOutput, parts: Sequence[Values], found: Sequence[Collection], order: Rows
 ) -> dict[str, Any]:
-    """The results of all batches by name."""
+    """The results of all batches by name; ``order``: the rows (N,) that they are of."""
     if output.objects_of is not None:
+        collection = found[output.objects_of]
         flat = np.concatenate([np.zeros(0, np.float32), *parts])  # (M,)
-        return {output.name: found[output.objects_of].as_lists(flat)}
+        flat[collection.places_in(order)] = flat.copy()
+        return {output.name: collection.as_lists(flat)}
     nothing = np.zeros((0, len(output.columns)), np.float32)
     try:
         values = np.concatenate([nothing, *parts])  # (N, K)
+        values[order] = values.copy()
     except ValueError as error:
         raise OutputError(
             f"output {output.name!r} has {parts[0].shape[1]} columns; expected "
