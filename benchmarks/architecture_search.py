@@ -175,14 +175,16 @@ def print_importances(content: Mapping[str, Any]) -> None:
     forest = content["random_forest"]
     if not forest:
         return
-    print(f"{'':22} {'importance':>14} {'correlation':>12}" * 2)
+    # mean and spread of forests, and the correlation; that of choices is a ratio, never below 0
+    head = "".join(f"{f'{metric}: forest':>18}{'correlation':>14}" for metric in ("auc", "ant"))
+    print(" " * 18 + head)
     correlations = content["linear_correlation"]
     for name in forest["auc"]:
-        line = f"{name:22}"
+        line = f"{name:18}"
         for metric in ("auc", "ant"):
             importance = forest[metric][name]
-            line += f"  {importance['mean']:.2f} +- {importance['spread']:.2f}"
-            line += f"  {correlations[metric][name]:+.2f}"
+            forest_text = f"{importance['mean']:.2f} +- {importance['spread']:.2f}"
+            line += f"{forest_text:>18}{correlations[metric][name]:>+14.2f}"
         print(line)
 
 
