@@ -153,3 +153,28 @@ def test_a_task_that_cannot_decorrelate_says_so(story, capsys):
     story.write(labels=labels, task={"name": "hybrid", "decorrelate": DISCO})
     assert story.train() == 1
     assert "task.decorrelate: the task hybrid cannot; classification can" in capsys.readouterr().err
+
+
+def test_the_worked_example_trains_on_jets_like_those_of_the_simulation(tmp_path):
+    random = np.random.default_rng(2)
+    top = np.arange(ROWS) % 2
+    pt = random.uniform(550, 650, ROWS)
+    eta = random.uniform(-2, 2, ROWS)
+    mass = np.where(top, random.normal(173, 20, ROWS), random.uniform(30, 260, ROWS))
+    columns = {
+        "jet_pt": pt,
+        "jet_eta": eta,
+        "jet_energy": np.sqrt((pt * np.cosh(eta)) ** 2 + mass**2),
+        "jet_sdmass": mass,
+        "jet_nparticles": random.integers(20, 120, ROWS),
+        **{f"jet_tau{number}": random.uniform(0.01, 0.4, ROWS) for number in (1, 2, 3, 4)},
+        "label_Tbqq": top,
+        "label_QCD": 1 - top,
+    }
+    ak.to_parquet(ak.Array(columns), tmp_path / "jets.parquet")
+    flags = ["-c", "weaver_tt:decorrelation", "-n", "weaver_tt:mlp", "-o", "layers", "8"]
+    flags += ["-i", tmp_path / "jets.parquet", "-m", tmp_path / "net", "--num-epochs", 1]
+    flags += ["--batch-size", 50, "--no-figures", "--tensorboard", "off"]
+    assert cli.train([str(flag) for flag in flags]) == 0
+    metrics = json.loads((tmp_path / "net_metrics.json").read_text())
+    assert len(metrics["sculpting"]["jet_sdmass"]["label_Tbqq"]["profile"]) == 20

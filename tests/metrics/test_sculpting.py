@@ -9,7 +9,7 @@ from torch import tensor
 
 from weaver_tt.metrics.base import Scored
 from weaver_tt.metrics.divergence import jensen_shannon
-from weaver_tt.metrics.sculpting import SculptingMeter, correlation, variable_bins
+from weaver_tt.metrics.sculpting import SculptingMeter, correlation, passing_shares, variable_bins
 
 EDGES = (0.0, 1.0, 2.0, 3.0)
 ROWS = 3000
@@ -118,6 +118,25 @@ def test_data_without_the_variable_or_bins_are_not_measured():
     assert measured(meter(edges=None), batch) == {}
     nothing = Scored(batch.output, batch.target, batch.weight, batch.counts)
     assert measured(meter(), nothing) == {}
+
+
+def test_a_threshold_inside_of_a_bin_passes_a_part_of_it():
+    signal = tensor([2.0, 0.0, 4.0, 2.0], dtype=torch.float64)
+    # half of 8 are the last 2 and half of the 4 before
+    assert passing_shares(signal, 0.5).tolist() == [0, 0, 0.5, 1]
+    assert passing_shares(signal, 0.25).tolist() == [0, 0, 0, 1]
+    assert passing_shares(signal, 0.875).tolist() == [0.5, 1, 1, 1]
+    assert passing_shares(tensor([0.0, 8.0, 0.0]), 0.5).tolist() == [0, 0.5, 1]
+
+
+def test_scores_that_lie_close_together_are_told_apart():
+    output, target, mass = jets()
+    far = measured(meter(), entries(output, target, mass))
+    logit = 0.02 * np.log(output[:, 0] / output[:, 1])
+    score = 1 / (1 + np.exp(-logit))
+    close = np.stack([score, 1 - score], 1).astype(np.float32)
+    found = measured(meter(), entries(close, target, mass))
+    assert found["sculpting@0.5"] == pytest.approx(far["sculpting@0.5"], rel=0.1)
 
 
 def test_each_signal_has_its_own_threshold_and_names():

@@ -36,10 +36,23 @@ def variable_bins(values: Tensor, edges: Sequence[float]) -> Tensor:
     return torch.bucketize(values.double(), inner, right=True)
 
 
-def threshold_bin(signal: Tensor, efficiency: float) -> int:
-    """The last bin of the score at or above which a share ``efficiency`` of a signal (B,) lies."""
-    above = signal.flip(0).cumsum(0).flip(0) / signal.sum()  # (B,)
-    return max(int((above >= efficiency).sum()) - 1, 0)
+def passing_shares(signal: Tensor, efficiency: float) -> Tensor:
+    """The share of the rows in each bin of the score (B,) that passes a threshold.
+
+    It is that at which a share ``efficiency`` of a signal (B,) passes: 1 above the threshold, 0
+    below it, and in its bin what is missing, as if its rows lay evenly in it.
+    """
+    total = signal.sum()
+    above = signal.flip(0).cumsum(0).flip(0) / total  # (B,), with the bin itself
+    # negative weights may make it fall, and then it could not be searched
+    above = above.flip(0).cummax(0).values.flip(0)
+    place = max(int((above >= efficiency).sum()) - 1, 0)
+    shares = torch.zeros_like(signal)
+    shares[place + 1 :] = 1
+    beyond = float(above[place + 1]) if place + 1 < len(above) else 0.0
+    inside = float(above[place]) - beyond
+    shares[place] = (efficiency - beyond) / inside if inside > 0 else 1.0
+    return shares.clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -65,11 +78,10 @@ class SculptingMeter(SumMeter):
     with several variables in the variable, too. Negative weights may make a spectrum negative in
     some bin, which counts as empty.
 
-    Rows count of which the variable is known. Scores are histogrammed as those of a
-    :class:`~weaver_tt.metrics.classification.ClassificationMeter` are.
+    Rows count of which the variable is known.
     """
 
-    SCALE = 8.0
+    SCALE = 1.0  # finer bins than those of ROC curves: decorrelated scores may lie close together
     directions: ClassVar[Mapping[str, str | None]] = {
         "sculpting": "min",
         "sculpting_excess": "min",
@@ -179,16 +191,16 @@ class SculptingMeter(SumMeter):
     def spectra(self, totals: Tensor, number: int, efficiency: float) -> Spectra | None:
         """The background's spectra where a share ``efficiency`` of a signal passes.
 
-        None without that signal. The threshold is exact to a bin of the score.
+        None without that signal.
         """
         blocks = self.blocks(totals.cpu())
         of_signal = blocks["signal"][number]  # (B,)
         if not of_signal.sum() > 0:
             return None
-        threshold = threshold_bin(of_signal, efficiency)
+        shares = passing_shares(of_signal, efficiency)
         background = blocks["background"][:, number]  # (2, V, B)
         every = background.sum(-1)
-        passing = background[..., threshold:].sum(-1)
+        passing = (background * shares).sum(-1)
         return Spectra(every.numpy(), passing.numpy())
 
     def details(self, totals: Tensor) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 
 from weaver_tt.figures.base import Array
 from weaver_tt.metrics.divergence import Divergence, measure_divergence
-from weaver_tt.metrics.sculpting import EFFICIENCIES, threshold_bin
+from weaver_tt.metrics.sculpting import EFFICIENCIES, passing_shares
 from weaver_tt.report.evaluation import EvaluatedModel
 
 
@@ -38,9 +38,9 @@ def measure_sculpting(
 ) -> Sculpting:
     """Spectra of the background where shares ``efficiencies`` of the signal pass.
 
-    ``signal`` is the number of a class, whose rows in all bins together set the thresholds, exact
-    to a bin of the score. ``model`` is evaluated in bins of the variable, and rows in none of
-    them do not count.
+    ``signal`` is the number of a class, whose rows in all bins together set the thresholds. Rows
+    of one bin of the score count as lying evenly in it. ``model`` is evaluated in bins of the
+    variable, and rows in none of them do not count.
     """
     in_bins = [summary.scores[:, :, signal] for summary in model.in_bins]  # (2, K, B) each
     scores = torch.stack(in_bins)  # (V, 2, K, B)
@@ -48,8 +48,8 @@ def measure_sculpting(
     of_signal = scores[:, 0, signal].sum(0)  # (B,)
     passing = []
     for efficiency in efficiencies:
-        threshold = threshold_bin(of_signal, efficiency)
-        passed = background[..., threshold:].sum(-1)  # (V, 2)
+        shares = passing_shares(of_signal, efficiency)
+        passed = (background * shares).sum(-1)  # (V, 2)
         passing.append(passed.T)
     every = background.sum(-1).T
     return Sculpting(every.numpy(), torch.stack(passing).numpy())
