@@ -5,10 +5,13 @@ import json
 import awkward as ak
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from weaver_tt import cli
 from weaver_tt.config.load import load_config
+from weaver_tt.options.train import RunOptions
+from weaver_tt.run.task import make_run_task
 
 ROWS = 200
 DISCO = {"variable": "mass", "method": "disco", "strength": 2, "classes": ["qcd"], "edges": 4}
@@ -178,3 +181,16 @@ def test_the_worked_example_trains_on_jets_like_those_of_the_simulation(tmp_path
     assert cli.train([str(flag) for flag in flags]) == 0
     metrics = json.loads((tmp_path / "net_metrics.json").read_text())
     assert len(metrics["sculpting"]["jet_sdmass"]["label_Tbqq"]["profile"]) == 20
+
+
+def test_the_first_weights_of_an_adversary_follow_from_the_seed(story):
+    story.write({"method": "adversary"})
+    config = load_config(str(story.folder / "data.yaml"))
+    options = RunOptions()
+    before = torch.random.get_rng_state()
+    first, again, other = [make_run_task(config, options, seed) for seed in (1, 1, 2)]
+    assert torch.equal(before, torch.random.get_rng_state())
+    name = "adversary.layers.0.weight"
+    weights = [task.modules.state_dict()[name] for task in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])

@@ -305,6 +305,20 @@ def test_a_network_without_parameters_is_refused():
         make_optimizer(nn.Tanh(), "adam", 1e-3)
 
 
+def test_a_task_may_have_a_learning_rate_of_its_own():
+    own = nn.ModuleDict({"adversary": nn.Linear(2, 1)})
+    options = [["lr_mult", "('task.adversary.bias', 0.1)"]]
+    groups = make_optimizer(Small(), "sgd", 1e-2, options, own, task_rate=0.5).param_groups
+    rates = {}
+    for group in groups:
+        for parameter in group["params"]:
+            rates[id(parameter)] = group["initial_lr"]
+    adversary = own["adversary"]
+    assert rates.pop(id(adversary.weight)) == 0.5
+    assert rates.pop(id(adversary.bias)) == 0.05
+    assert set(rates.values()) == {1e-2}
+
+
 def test_parameters_of_a_task_follow_the_same_rules():
     class Adversary(nn.Module):
         def __init__(self):
