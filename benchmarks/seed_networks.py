@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,7 @@ from lund import step_times
 from steps import ROOT, Bar, Steps
 
 from weaver_tt.system.json_files import write_json
+from weaver_tt.system.wording import counted
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
@@ -528,14 +530,14 @@ def bar_lines(rows: Mapping[str, Mapping[str, Any]]) -> list[Line]:
 # --- tables
 
 
-def show(rows: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print a table for each row, and the bars."""
+def show(rows: Mapping[str, Mapping[str, Any]], with_bars: bool) -> None:
+    """Print a table for each row, and the bars, which small samples need not meet."""
     for row, networks in rows.items():
         if row == STEP:
             continue
         first = next(iter(networks))
         one = networks[first]
-        print(f"\n{row}: {one['jets']} + {one['jets']} jets, {one['epochs']} epochs\n")
+        print(f"\n{row}: {one['jets']} + {one['jets']} jets, {counted(one['epochs'], 'epoch')}\n")
         print(
             f"| network | parameters | AUC | - {first}, same jets | 1/eps_B at 30 % "
             "| ant | ms of CPU a jet | MB |\n|---|---|---|---|---|---|---|---|"
@@ -545,6 +547,8 @@ def show(rows: Mapping[str, Mapping[str, Any]]) -> None:
     if STEP in rows:
         shown = ", ".join(f"{name} {ms:.2f}" for name, ms in rows[STEP]["ms_a_jet"].items())
         print(f"\na training step, ms of CPU a jet: {shown}")
+    if not with_bars:
+        return
     print("\n| | value | bar | |\n|---|---|---|---|")
     for line in bar_lines(rows):
         print(line.text())
@@ -557,21 +561,23 @@ def table_row(title: str, numbers: Mapping[str, Any], first: str) -> str:
     cells = [
         title,
         parameters,
-        with_error(numbers["auc"], 4),
-        "" if to_first is None else with_error(to_first, 4),
-        with_error(numbers["rejection_30"], 0),
-        with_error(numbers["ant"], 4),
+        with_error(numbers["auc"]),
+        "" if to_first is None else with_error(to_first),
+        with_error(numbers["rejection_30"]),
+        with_error(numbers["ant"]),
         f"{numbers['cpu_ms_a_jet']:.2f}",
         f"{numbers['memory_mb']:.0f}",
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def with_error(number: Mapping[str, Any], digits: int) -> str:
-    """``value +- error``, and in brackets the spread of the trainings."""
-    if number["value"] is None:
-        return ""
-    text = f"{number['value']:.{digits}f} +- {number['error']:.{digits}f}"
+def with_error(number: Mapping[str, Any]) -> str:
+    """``value +- error`` to two digits of the error, in brackets the spread of the trainings."""
+    value, error = number["value"], number["error"]
+    if value is None or not error:
+        return "" if value is None else f"{value:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    text = f"{value:.{digits}f} +- {error:.{digits}f}"
     if number.get("spread") is not None:
         text += f" ({number['spread']:.{digits}f})"
     return text
@@ -582,7 +588,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="small samples, fewer networks")
+    parser.add_argument(
+        "--quick", action="store_true", help="small samples, fewer networks, no bars"
+    )
     rows = [*WHOLE.rows, STEP]
     parser.add_argument(
         "--only",
@@ -638,7 +646,7 @@ def main() -> None:
     # with what another call in the same folder has found meanwhile
     results = (json.loads(record.read_text()) if record.exists() else {}) | found
     write_json(record, results)
-    show(results)
+    show(results, with_bars=not options.quick)
     print(f"\n{time.perf_counter() - start:.0f} s in all")
 
 
