@@ -348,13 +348,19 @@ def test_three_trainings_on_two_threads_end_with_the_same_bits(two_threads):
     assert torch.equal(ends[0], ends[2])
 
 
-def test_bf16_autocast_is_close_to_float32_and_trains():
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_is_close_to_float32_and_trains(monkeypatch, dtype, counted):
+    if not counted:
+        # edges that are not there are listed
+        monkeypatch.setattr(real_objects, "is_traced", lambda: True)
+        monkeypatch.setattr(particle_next, "is_traced", lambda: True)
     network = small()
     inputs = single([5, 0, 12], 12)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", dtype):
         output = network(*inputs)
     torch.testing.assert_close(output.float(), network(*inputs), atol=0.3, rtol=0.1)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", dtype):
         output = network.train()(*inputs).float()
     cross_entropy(output, torch.tensor([0, 1, 1])).backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())

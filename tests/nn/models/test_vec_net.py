@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy
 
 from weaver_tt.errors import ConfigError
 from weaver_tt.nn.layers.norm import ObjectNorm
@@ -278,6 +279,20 @@ def test_vectors_stay_finite_and_bounded_at_a_boost_of_100_in_single_precision()
         vectors = final_vectors(network, single)
         assert torch.isfinite(network(**single)).all()
         assert vectors.abs().max() <= 3**6 * 2 * single["vectors"].abs().max()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("options", GRAPHS, ids=str)
+def test_half_precision_is_close_to_float32_and_trains(options, dtype):
+    network = build(SMALL | options).float()
+    inputs = {name: values.float() for name, values in jets([9, 1, 0, 4]).items()}
+    with torch.autocast("cpu", dtype):
+        output = network(**inputs)
+    torch.testing.assert_close(output.float(), network(**inputs), atol=0.1, rtol=0.1)
+    with torch.autocast("cpu", dtype):
+        output = network.train()(**inputs)
+    cross_entropy(output.float(), torch.tensor([0, 1, 1, 0])).backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
 
 
 def test_what_399_partners_send_is_averaged_and_not_added():

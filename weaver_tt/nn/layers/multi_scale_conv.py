@@ -24,6 +24,7 @@ from weaver_tt.nn.objects.neighbourhoods import (
     join_objects,
 )
 from weaver_tt.nn.objects.point_cloud import NULL_LOGIT, with_null_row
+from weaver_tt.nn.objects.real_objects import at_least_float32
 
 POOLINGS = ("mean", "sum", "max")
 SQUEEZED = 16  # times fewer features inside of a squeeze and excitation
@@ -229,7 +230,8 @@ class MultiScaleEdgeConv(nn.Module):
         """Sum over a set of neighbours weighted by attention: (E_s, H) -> (M, max(H, A))."""
         logits = apply_to_real(self.sa[number], messages, edges.real)  # (E_s, A)
         if edges.real is not None:
-            logits = logits.masked_fill(edges.real == 0, NULL_LOGIT)
+            # NULL_LOGIT is no number of float16
+            logits = at_least_float32(logits).masked_fill(edges.real == 0, NULL_LOGIT)
         pooled = []
         for part, of_part in zip(edges.split(messages), edges.split(logits), strict=True):
             pooled.append(self.weighted_sum(part, of_part.softmax(1)))

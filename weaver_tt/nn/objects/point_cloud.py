@@ -77,9 +77,10 @@ class PointCloud(RealObjects):
         return self.by_row(values).sum(1)
 
     def softmax_row(self, values: Tensor) -> Tensor:
-        """Softmax over the objects of each row: (M, C) -> (M, C)."""
+        """Softmax over the objects of each row: (M, C) -> (M, C), at least float32."""
         table_rows = self._table_rows(self.width)  # (N, W)
-        placed = self._to_places(values, table_rows)  # (N, W, C)
+        # NULL_LOGIT is no number of float16
+        placed = self._to_places(at_least_float32(values), table_rows)  # (N, W, C)
         # finite, so that a row without objects is no NaN
         placed = placed.masked_fill((table_rows == 0).unsqueeze(2), NULL_LOGIT)
         shares = placed.softmax(1).flatten(0, 1)
