@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from weaver_tt.errors import ConfigError
 from weaver_tt.nn.layers.norm import ObjectNorm
 from weaver_tt.nn.models.vec_net import VecNet, VecNetOptions
-from weaver_tt.nn.objects.neighbours import all_others
+from weaver_tt.nn.objects.partners import all_others
 from weaver_tt.nn.objects.point_cloud import make_cloud
 
 SMALL = {"hidden": 6, "scalar": 3, "message": 4, "heads": 2, "iterations": 2}

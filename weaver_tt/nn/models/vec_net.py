@@ -56,13 +56,13 @@ from weaver_tt.nn.layers.minkowski import (
     to_light_cone,
 )
 from weaver_tt.nn.layers.norm import ObjectNorm
-from weaver_tt.nn.objects.neighbours import (
-    Neighbours,
+from weaver_tt.nn.objects.pairwise import PairLinear
+from weaver_tt.nn.objects.partners import (
+    PartnerPairs,
     all_others,
     nearest_by_inputs,
     nearest_neighbours,
 )
-from weaver_tt.nn.objects.pairwise import PairLinear
 from weaver_tt.nn.objects.point_cloud import PointCloud, make_cloud
 from weaver_tt.nn.objects.real_objects import at_least_float32, real_slots
 from weaver_tt.nn.objects.trimming import keep_first
@@ -245,7 +245,7 @@ class VecConv(nn.Module):
         self.phi_h = nn.Sequential(*layers, nn.Linear(size, options.hidden))
 
     def forward(
-        self, hidden: Tensor, scalars: Tensor | None, vectors: Tensor | None, pairs: Neighbours
+        self, hidden: Tensor, scalars: Tensor | None, vectors: Tensor | None, pairs: PartnerPairs
     ) -> tuple[Tensor, Tensor | None]:
         """Hidden (M, H), scalars (M, S), vectors (M, 4 V) -> new hidden and vectors.
 
@@ -265,7 +265,7 @@ class VecConv(nn.Module):
         around = self._attend(messages, pairs)  # (M, m)
         return self.phi_h(torch.cat((own, around.to(own.dtype)), dim=1)), vectors
 
-    def _messages(self, own: Tensor, invariants: Tensor | None, pairs: Neighbours) -> Tensor:
+    def _messages(self, own: Tensor, invariants: Tensor | None, pairs: PartnerPairs) -> Tensor:
         """phi_e: (M, H + S), (M, K, 2 V) -> (M, K, m)."""
         first, *blocks = self.phi_e_blocks
         messages = first(self.phi_e(own, pairs, invariants), pairs.real_pairs)
@@ -274,7 +274,7 @@ class VecConv(nn.Module):
         return messages
 
     def _move(
-        self, vectors: Tensor, partner: Tensor, messages: Tensor, pairs: Neighbours
+        self, vectors: Tensor, partner: Tensor, messages: Tensor, pairs: PartnerPairs
     ) -> Tensor:
         """Vectors (M, 4 V), those of partners (M, K, 4 V), messages -> new vectors (M, 4 V)."""
         share = torch.tanh(self.phi_x(messages))  # (M, K, V)
@@ -282,7 +282,7 @@ class VecConv(nn.Module):
         of_partner = pairs.mean_partners(scale(partner, share))
         return vectors + scale(of_own, self.a) + scale(of_partner, self.b)
 
-    def _attend(self, messages: Tensor, pairs: Neighbours) -> Tensor:
+    def _attend(self, messages: Tensor, pairs: PartnerPairs) -> Tensor:
         """The weighted mean of messages over the partners: (M, K, m) -> (M, m), 0 without any."""
         scores = at_least_float32(self.attention(messages))  # (M, K, heads)
         scores = MAX_LOG_ATTENTION * torch.tanh(scores / MAX_LOG_ATTENTION)
@@ -425,7 +425,7 @@ class VecNet(nn.Module):
 
     def _first_pairs(
         self, cloud: PointCloud, momenta: Tensor | None, points: Tensor | None
-    ) -> Neighbours:
+    ) -> PartnerPairs:
         """By momenta (M, 4) or points (N, D, P), where the graph is of neighbours."""
         if not self.options.has_neighbours:
             return all_others(cloud)
@@ -435,7 +435,9 @@ class VecNet(nn.Module):
         assert points is not None
         return nearest_by_inputs(cloud, points, self.options.k)
 
-    def _next_pairs(self, cloud: PointCloud, hidden: Tensor, vectors: Tensor | None) -> Neighbours:
+    def _next_pairs(
+        self, cloud: PointCloud, hidden: Tensor, vectors: Tensor | None
+    ) -> PartnerPairs:
         """By what the iterations before have made of the particles."""
         places = hidden
         if self.options.is_minkowski:
@@ -462,7 +464,7 @@ def own_invariants(vectors: Tensor, cloud: PointCloud) -> Tensor:
     return signed_log(values)
 
 
-def pair_invariants(vectors: Tensor, partner: Tensor, pairs: Neighbours) -> Tensor:
+def pair_invariants(vectors: Tensor, partner: Tensor, pairs: PartnerPairs) -> Tensor:
     """Products and squared differences, (M, 4 V), (M, K, 4 V) -> (M, K, 2 V).
 
     As sign(x) ln(1 + |x|); those of no partner are arbitrary.

@@ -9,7 +9,7 @@ row, C or H features, last dimension. A network is written once for :class:`Layo
     :class:`DensePairs` (N, P)      (N, P, P)       ONNX, which makes wrong graphs of ``index_add``
 
 Pairs are made when they are first asked for: a network of sets alone does not pay for them. Pairs
-of a few neighbours each, and all pairs of rows of similar length, are in ``neighbours.py``.
+of a few neighbours each, and all pairs of rows of similar length, are in ``partners.py``.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weaver_tt.nn.objects.neighbours import all_others, nearest_by_inputs, nearest_neighbours
 from weaver_tt.nn.objects.pairwise import PairLinear, RealPairs
+from weaver_tt.nn.objects.partners import all_others, nearest_by_inputs, nearest_neighbours
 from weaver_tt.nn.objects.point_cloud import PointCloud
 
 masks = st.integers(1, 6).flatmap(

@@ -18,7 +18,7 @@ from weaver_tt.nn.objects.real_objects import at_least_float32
 from weaver_tt.nn.objects.sharing import made_once
 
 
-class Neighbours:
+class PartnerPairs:
     """The partners of each object: ``table_rows`` (M, K), rows of a table, 0 for none."""
 
     def __init__(self, table_rows: Tensor) -> None:
@@ -58,7 +58,7 @@ class Neighbours:
         return self.sum_partners(messages) / self.partners.clamp(min=1)
 
 
-class AllOthers(Neighbours):
+class AllOthers(PartnerPairs):
     """Each object with all others of its row, K places for those of the longest row."""
 
     def __init__(self, cloud: PointCloud) -> None:
@@ -79,15 +79,15 @@ def all_others(cloud: PointCloud) -> AllOthers:
 
 def nearest_neighbours(
     cloud: PointCloud, points: Tensor, k: int, minkowski: bool = False
-) -> Neighbours:
+) -> PartnerPairs:
     """The pairs of each object with the ``k`` nearest others by ``points`` (M, D).
 
     Distances are those of :meth:`PointCloud.nearest`.
     """
-    return Neighbours(cloud.nearest(points, k, minkowski).view(points.shape[0], k))
+    return PartnerPairs(cloud.nearest(points, k, minkowski).view(points.shape[0], k))
 
 
 @made_once
-def nearest_by_inputs(cloud: PointCloud, points: Tensor, k: int) -> Neighbours:
+def nearest_by_inputs(cloud: PointCloud, points: Tensor, k: int) -> PartnerPairs:
     """As :func:`nearest_neighbours`, by inputs of the network, padded (N, D, P)."""
     return nearest_neighbours(cloud, cloud.gather(points), k)
