@@ -20,7 +20,6 @@ from typing import Any
 from torch import nn
 
 from weaver_tt.api import (
-    ConfigError,
     DataConfig,
     channels,
     constituent_groups,
@@ -46,10 +45,6 @@ def get_model(
     """
     constituent_groups(data_config, GROUPS, "lund_net")
     inputs = channels(data_config, "lund_features", 1, "variables of splittings")
-    if raw_channels(data_config, "lund_parent", 1, "places of mothers") != 1:
-        raise ConfigError(
-            f"{data_config.source}: inputs.lund_parent: expected one column, the places of "
-            f"mothers, found {', '.join(data_config.inputs['lund_parent'].names)}"
-        )
+    raw_channels(data_config, "lund_parent", 1, "places of mothers", exactly=True)
     network = LundNet(inputs, num_outputs(data_config), conv_params, fc_params, use_fusion)
     return network, model_info(data_config, GROUPS)

@@ -59,13 +59,7 @@ def get_model(data_config: DataConfig, **options: Any) -> tuple[nn.Module, dict[
     groups = [f"pf_{name}" for name in network.takes]
     described = constituent_groups(data_config, groups, "vec_net")
     if "pf_vectors" in groups:
-        columns = raw_channels(data_config, "pf_vectors", 4, "px, py, pz, energy")
-        if columns != 4:
-            found = ", ".join(data_config.inputs["pf_vectors"].names)
-            raise ConfigError(
-                f"{data_config.source}: inputs.pf_vectors: expected px, py, pz, energy, found "
-                f"{found}"
-            )
+        raw_channels(data_config, "pf_vectors", 4, "px, py, pz, energy", exactly=True)
     if "pf_points" in groups:
         channels(data_config, "pf_points", 1, "coordinates of particles")
     check_length(chosen, described[0].length, data_config.source)

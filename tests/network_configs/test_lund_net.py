@@ -321,7 +321,7 @@ def test_mothers_are_one_column():
     given = mapping(*FIVE)
     given["inputs"]["lund_parent"]["vars"].append(["lund_depth", None])
     config = from_mapping(given, source="jets.yaml")
-    with pytest.raises(ConfigError, match=r"expected one column, .* found lund_parent, lund_depth"):
+    with pytest.raises(ConfigError, match=r"nothing else, found lund_parent, lund_depth"):
         FILE.get_model(config, {})
 
 

@@ -84,7 +84,10 @@ def test_only_the_groups_that_the_options_need_must_be_there(options, groups):
     ("vectors", "message"),
     [
         (VECTORS[:3], "expected px, py, pz, energy, found part_px, part_py, part_pz"),
-        ((*VECTORS, ("part_pt", None)), "expected px, py, pz, energy, found .*, part_pt"),
+        (
+            (*VECTORS, ("part_pt", None)),
+            "expected px, py, pz, energy and nothing else, found .*, part_pt",
+        ),
         (
             (*VECTORS[:3], ("part_energy", 2.0, 0.7)),
             r"expected px, py, pz, energy as they are, but part_energy is scaled",
