@@ -3,6 +3,7 @@
 import dataclasses
 
 import awkward as ak
+import numpy as np
 import pytest
 import uproot
 
@@ -53,6 +54,20 @@ def test_the_number_of_workers_changes_nothing(reference, tmp_path):
     two = ak.from_parquet(tmp_path / "two.parquet")
     assert two.fields == reference.fields
     assert all(ak.array_equal(two[name], reference[name]) for name in two.fields)
+
+
+def test_jets_of_any_mass_are_the_same_for_any_number_of_workers(tmp_path):
+    sample = sample_settings("x-bb", seed=2, pthat_min=520.0, block=16, batch=8)
+    made = []
+    for workers in (1, 2):
+        path = tmp_path / f"{workers}.parquet"
+        counts = blocks.write_sample(str(path), sample, 8, workers=workers, progress=False)
+        assert sum(counts.acceptance.generated) > 0
+        made.append(ak.from_parquet(path))
+    assert all(ak.array_equal(made[0][name], made[1][name]) for name in made[0].fields)
+    masses = made[0].aux_genpart_mass.to_numpy()
+    assert len(np.unique(masses.round())) > 2
+    assert ((masses > 14.9) & (masses < 250.1)).all()
 
 
 def test_nonsense_and_hopeless_windows_are_errors_and_leave_no_file(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """The physics of a few simulated jets of each process."""
 
+from pathlib import Path
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -7,9 +9,12 @@ import pytest
 pytest.importorskip("pythia8mc")
 pytest.importorskip("fastjet")
 
+from weaver_tt.config.dependencies import dependency_order
+from weaver_tt.config.load import load_config
+from weaver_tt.config.plan import needed_names
 from weaver_tt.samples.simulate.blocks import make_block
 from weaver_tt.samples.simulate.columns import is_accepted
-from weaver_tt.samples.simulate.processes import LABELS, PROCESSES, SampleSettings
+from weaver_tt.samples.simulate.processes import LABELS, PROCESSES, X_LABELS, SampleSettings
 
 MASSES = {
     "top": (6, 173),
@@ -47,7 +52,8 @@ def test_the_columns_are_those_of_jetclass(everything):
         f"jet_{name}" for name in jet.split()
     }
     names |= {f"aux_genpart_{name}" for name in ("pt", "eta", "phi", "mass", "pid")}
-    assert set(everything.fields) == names | set(LABELS) | {"label", "n_parts"}
+    names |= {*LABELS, *X_LABELS}
+    assert set(everything.fields) == names | {"label", "n_parts"}
     assert all(
         np.isfinite(ak.to_numpy(ak.flatten(everything[name], axis=None))).all()
         for name in everything.fields
@@ -90,6 +96,15 @@ def test_constituents_are_sorted_and_of_one_kind_each(everything):
     )
 
 
+def test_the_example_for_particles_of_any_mass_reads_columns_of_simulated_jets(everything):
+    path = Path(__file__).parents[3] / "data_configs" / "particlenet_md.yaml"
+    config = load_config(str(path))
+    required, _ = needed_names(config, "train")
+    columns = set(dependency_order(config, required)) - config.new_variables.keys()
+    assert columns <= set(everything.fields)
+    assert list(config.labels.classes) == [*X_LABELS, "label_QCD"]
+
+
 def test_more_than_half_of_the_momentum_is_charged(jets):
     pt = np.hypot(jets["qcd"].part_px, jets["qcd"].part_py)
     assert ak.sum(pt[jets["qcd"].part_charge != 0]) / ak.sum(pt) == pytest.approx(
@@ -117,10 +132,10 @@ def test_jets_of_partons_are_light_and_resonances_have_prongs(jets):
     )
 
 
-def test_one_label_of_ten_is_set_and_label_says_signal(jets):
+def test_one_label_is_set_and_label_says_signal(jets):
     for process, sample in jets.items():
-        assert {name: np.unique(sample[name]).tolist() for name in LABELS} == {
-            name: [int(name == PROCESSES[process].label)] for name in LABELS
+        assert {name: np.unique(sample[name]).tolist() for name in (*LABELS, *X_LABELS)} == {
+            name: [int(name == PROCESSES[process].label)] for name in (*LABELS, *X_LABELS)
         }
     assert {
         process: np.unique(sample.label).tolist()
@@ -132,6 +147,9 @@ def test_one_label_of_ten_is_set_and_label_says_signal(jets):
         "w": [1],
         "z": [1],
         "higgs-bb": [1],
+        "x-bb": [1],
+        "x-cc": [1],
+        "x-qq": [1],
     }
 
 

@@ -6,12 +6,13 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.samples.simulate.processes import (
     LABELS,
     PROCESSES,
+    X_LABELS,
     SampleSettings,
     sample_settings,
 )
 
 
-def test_every_process_has_a_class_of_jetclass():
+def test_every_process_has_a_class():
     classes = {name: kind.label for name, kind in PROCESSES.items() if not kind.is_calibration}
     assert classes == {
         "top": "label_Tbqq",
@@ -19,9 +20,13 @@ def test_every_process_has_a_class_of_jetclass():
         "w": "label_Wqq",
         "z": "label_Zqq",
         "higgs-bb": "label_Hbb",
+        "x-bb": "label_Xbb",
+        "x-cc": "label_Xcc",
+        "x-qq": "label_Xqq",
         "dijet": "label_QCD",
     }
-    assert set(classes.values()) <= set(LABELS)
+    # X is of none of the ten classes, and has its own
+    assert set(classes.values()) <= {*LABELS, *X_LABELS}
     # pairs of jets to calibrate with are of no class
     assert PROCESSES["jets"].label == ""
 
@@ -49,6 +54,11 @@ def test_the_window_in_pthat_follows_that_in_pt_unless_it_is_given():
         ({"process": "jets", "without": ("field",)}, "switches off what --detector does"),
         ({"detector": True}, "--detector is for --process jets, got --process top"),
         ({"process": "jets", "parton_level": True}, "--parton-level is for large-radius jets"),
+        ({"mass_min": 20.0}, "are for --process x-bb or x-cc or x-qq, got --process top"),
+        ({"process": "x-bb", "mass_min": 10.0}, "10.56 <= min < max <= 520, got 10 to 250 GeV"),
+        ({"process": "x-cc", "mass_max": 3.0}, "3.74 <= min < max <= 520, got 15 to 3 GeV"),
+        ({"process": "x-qq", "mass_min": 60.0, "mass_max": 60.0}, "got 60 to 60 GeV"),
+        ({"process": "x-qq", "mass_max": 521.0}, "no jet of radius 0.8 below 650 GeV holds both"),
         ({"neutrinos": True}, "--neutrinos is for --process jets, got --process top"),
     ],
 )
@@ -66,6 +76,13 @@ def test_each_process_has_its_defaults_and_what_is_given_wins():
     assert jets.pthat == pytest.approx((24, 4200))
     with pytest.raises(ConfigError, match="no process is called 'jet'; did you mean 'jets'"):
         sample_settings("jet")
+
+
+def test_a_particle_x_has_masses_from_15_to_250_gev_unless_they_are_given():
+    assert sample_settings("x-bb").masses == (15, 250)
+    assert sample_settings("x-bb", mass_min=40.0, mass_max=None).masses == (40, 250)
+    # few events for each mass
+    assert sample_settings("x-bb").batch == 25
 
 
 def test_jets_come_from_all_partons_light_and_heavy_quarks_in_turn():

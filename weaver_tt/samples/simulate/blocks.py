@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from weaver_tt.errors import ConfigError
 from weaver_tt.formats.writers import open_writer
+from weaver_tt.samples.simulate.acceptance import Acceptance, acceptance_of
 from weaver_tt.samples.simulate.calibration_jets import Unmatched, calibration_jets
 from weaver_tt.samples.simulate.candidates import ReconstructedEvents
 from weaver_tt.samples.simulate.columns import Columns, jet_columns
@@ -30,13 +31,18 @@ MAX_EMPTY_BLOCKS = 25  # blocks without a single jet after which nothing more is
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What some jets took: events, and jets that have no match."""
+    """What some jets took: events, jets that have no match, particles X that no jet holds."""
 
     events: int = 0
     unmatched: Unmatched = field(default_factory=Unmatched)
+    acceptance: Acceptance = field(default_factory=Acceptance)
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(events=self.events + other.events, unmatched=self.unmatched + other.unmatched)
+        return Counts(
+            events=self.events + other.events,
+            unmatched=self.unmatched + other.unmatched,
+            acceptance=self.acceptance + other.acceptance,
+        )
 
 
 Batch = tuple[Columns, Counts]
@@ -115,21 +121,26 @@ def make_block(sample: SampleSettings, block: int, most: int) -> Iterator[Batch]
     rng = np.random.default_rng([sample.seed, block])
     jets = 0
     for particles in generate_events(sample, block):
-        columns, unmatched = _jets_of(particles, sample, block, rng)
+        columns, counts = _jets_of(particles, sample, block, rng)
         jets += len(columns["jet_pt"])
-        yield columns, Counts(events=len(particles.counts), unmatched=unmatched)
+        yield columns, counts
         if jets >= most:
             return
 
 
 def _jets_of(
     particles: Particles, sample: SampleSettings, block: int, rng: np.random.Generator
-) -> tuple[Columns, Unmatched]:
+) -> Batch:
     """The jets of some events, as the process wants them."""
+    made = len(particles.counts)
     if sample.kind.is_calibration:
         events = reconstructed_events(particles, sample, block, rng) if sample.detector else None
-        return calibration_jets(particles, events, sample)
-    return jet_columns(particles, sample, rng), Unmatched()
+        columns, unmatched = calibration_jets(particles, events, sample)
+        return columns, Counts(events=made, unmatched=unmatched)
+    columns = jet_columns(particles, sample, rng)
+    if sample.kind.lightest is None:
+        return columns, Counts(events=made)
+    return columns, Counts(events=made, acceptance=acceptance_of(particles, columns, sample))
 
 
 def reconstructed_events(

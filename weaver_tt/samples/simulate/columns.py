@@ -13,7 +13,7 @@ from weaver_tt.physics.particles import ELECTRON, GLUON, LIGHT_QUARKS, MUON, PHO
 from weaver_tt.samples.lund.trees import MOMENTA, LundCuts, flat_momenta, lund_trees
 from weaver_tt.samples.simulate.generator import Integers, Particles, flat_entries
 from weaver_tt.samples.simulate.jets import ClusteredJets, at_places, find_jets, substructure
-from weaver_tt.samples.simulate.processes import LABELS, Process, SampleSettings
+from weaver_tt.samples.simulate.processes import LABELS, X_LABELS, Process, SampleSettings
 from weaver_tt.samples.simulate.tracks import track_columns
 from weaver_tt.samples.simulate.truth import find_origins, match_jets
 
@@ -108,7 +108,7 @@ def _origin_columns(particles: Particles, origin: Integers) -> Columns:
 
 
 def _label_columns(particles: Particles, origin: Integers, process: Process) -> Columns:
-    """JetClass's classes; light quark or gluon; and ``label``, 1 for signal.
+    """JetClass's classes and those of X; light quark or gluon; and ``label``, 1 for signal.
 
     Signal is top in the public top set, quarks in the quark/gluon set.
     """
@@ -116,7 +116,7 @@ def _label_columns(particles: Particles, origin: Integers, process: Process) -> 
     quark = np.isin(kind, LIGHT_QUARKS)
     # in dijet events a quark is the signal
     signal = quark if process.partons else np.full(len(origin), process.resonance is not None)
-    flags = {name: np.full(len(origin), name == process.label) for name in LABELS}
+    flags = {name: np.full(len(origin), name == process.label) for name in (*LABELS, *X_LABELS)}
     flags["jet_isQ"] = quark
     flags["jet_isG"] = kind == GLUON
     flags["label"] = signal

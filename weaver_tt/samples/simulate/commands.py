@@ -22,8 +22,9 @@ class SimulateOptions:
 
     process: str = flag(
         "top",
-        "what the jets come from; jets: pairs of a reconstructed and a generated jet",
-        choices=["top", "qcd", "w", "z", "higgs-bb", "dijet", "jets"],
+        "what the jets come from; x-bb, x-cc, x-qq: a particle with a flat spectrum of masses; "
+        "jets: pairs of a reconstructed and a generated jet",
+        choices=["top", "qcd", "w", "z", "higgs-bb", "x-bb", "x-cc", "x-qq", "dijet", "jets"],
     )
     jets: int = flag(100_000, "number of jets; of jets: of matched pairs", "-n", bounds=COUNT)
     output: str = flag("jets.root", "file to write, .root or .parquet", "-o")
@@ -31,6 +32,12 @@ class SimulateOptions:
         1, "another seed gives other jets; the number of workers changes nothing", bounds=SEED
     )
     workers: int = flag(1, "processes, one Pythia each", bounds=PROCESSES)
+    mass_min: float | None = flag(
+        None,
+        "window in the mass of the particle of x-bb, x-cc, x-qq, GeV (default: 15)",
+        bounds=POSITIVE,
+    )
+    mass_max: float | None = flag(None, "its upper end (default: 250)", bounds=POSITIVE)
     pt_min: float | None = flag(
         None,
         "window in pT of the jets (of jets: of the generated ones), GeV "
@@ -90,6 +97,8 @@ def run_simulate(options: SimulateOptions) -> None:
     sample = sample_settings(
         options.process,
         seed=options.seed,
+        mass_min=options.mass_min,
+        mass_max=options.mass_max,
         pt_min=options.pt_min,
         pt_max=options.pt_max,
         eta_max=options.eta_max,
@@ -117,6 +126,11 @@ def run_simulate(options: SimulateOptions) -> None:
         counts.events,
         rate,
     )
+    if sample.kind.lightest is not None:
+        log.info(
+            "masses are drawn flat; of the particles in the window in pT and eta, jets hold %s",
+            counts.acceptance.text(sample),
+        )
     if sample.kind.is_calibration:
         log.info(
             "not matched, and left out: %d generated and %d reconstructed jets in the window",

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.errors import ConfigError
+from weaver_tt.physics.particles import HIGGS
 from weaver_tt.samples.simulate.processes import SampleSettings
 from weaver_tt.system.optional_imports import require_module
 
@@ -18,6 +19,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer[Any]]
 
 PYTHIA_SEEDS = 900_000_000  # Pythia takes seeds from 1 to this
+MASS_DRAWS = 1  # tells the random numbers of masses from those of the detector
 STABLE = 10.0
 """mm: particles with a longer proper lifetime c tau reach the detector, as experiments at the LHC
 define it."""
@@ -52,16 +54,46 @@ def generate_events(sample: SampleSettings, block: int) -> Iterator[Particles]:
     """The events of a block, batch by batch: the same for the same sample and block.
 
     Those that Pythia gives up are left out. Every block starts Pythia anew with its own seed, so
-    that it does not matter which process makes it.
+    that it does not matter which process makes it. A particle X has another mass in each batch.
 
     Raises:
         ConfigError: Pythia refuses the settings.
     """
     pythia = start_pythia(sample, block_seed(sample.seed, block), block)
-    for first in range(0, sample.block, sample.batch):
+    starts = range(0, sample.block, sample.batch)
+    masses = masses_of_block(sample, block, len(starts))
+    for first, mass in zip(starts, masses, strict=True):
+        if mass is not None:
+            _start_at_mass(pythia, mass, sample)
         size = min(sample.batch, sample.block - first)
         record = pythia.nextBatch(size, "skip")
         yield flatten_record(record, pythia.particleData)
+
+
+def masses_of_block(sample: SampleSettings, block: int, batches: int) -> list[float | None]:
+    """The masses in GeV of a particle X in each batch of a block; None where it is Pythia's.
+
+    One is drawn in each of as many slices of the window, of equal width, in any order: each block
+    is as flat as it can be, and so are the first batches of one on average.
+    """
+    if sample.kind.lightest is None:
+        return [None] * batches
+    rng = np.random.default_rng([sample.seed, block, MASS_DRAWS])
+    low, high = sample.masses
+    slices = rng.permutation(batches) + rng.random(batches)
+    masses: list[float | None] = (low + (high - low) * slices / batches).tolist()
+    return masses
+
+
+def _start_at_mass(pythia: Any, mass: float, sample: SampleSettings) -> None:
+    """Start Pythia again for another mass, where its sequence of random numbers has got to."""
+    # Pythia leaves the two ends of the last mass in its table, and sets new ones where there is no
+    # upper one
+    for text in (f"m0 = {mass}", "mMin = 0.1", "mMax = 0"):
+        pythia.readString(f"{HIGGS}:{text}")
+    pythia.readString("Random:setSeed = off")
+    if not pythia.init():
+        raise ConfigError(f"simulate: Pythia cannot generate {sample.process} of {mass:g} GeV")
 
 
 def start_pythia(sample: SampleSettings, seed: int, block: int = 0) -> Any:

@@ -7,16 +7,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.physics.particles import GLUON, HIGGS, LIGHT_QUARKS, TOP, W_BOSON, Z_BOSON
+from weaver_tt.physics.particles import (
+    BOTTOM,
+    CHARM,
+    GLUON,
+    HIGGS,
+    LIGHT_QUARKS,
+    TOP,
+    W_BOSON,
+    Z_BOSON,
+)
 from weaver_tt.samples.simulate.detector.effects import EFFECTS
 
 # one column a class, as in JetClass; a jet has 1 in one of them
 CLASSES = ("QCD", "Hbb", "Hcc", "Hgg", "H4q", "Hqql", "Zqq", "Wqq", "Tbqq", "Tbl")
 LABELS = tuple(f"label_{name}" for name in CLASSES)
+# and those of a particle X of any mass, as in ParticleNet-MD (CMS DP-2020/002)
+X_LABELS = ("label_Xbb", "label_Xcc", "label_Xqq")
 
 PTHAT_MARGINS = (0.8, 1.4)
 """Of pTHat of the hard process, relative to the window in jet pT; docs/simulate.md says what lies
 outside."""
+
+MASS_WINDOW = (15.0, 250.0)
+"""GeV, of a particle X, as for ParticleNet-MD (CMS DP-2020/002)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +44,8 @@ class Process:
     ``in_turn``: further settings, a tuple for each block of events in turn. ``pthat_power``: events
     are drawn with a weight of pTHat to this power, so that hard ones are not rare. ``defaults``: of
     :class:`SampleSettings`, where they are others than those of large-radius jets.
+    ``lightest``: the mass in GeV from which the resonance can decay to its hadrons, of one whose
+    masses are drawn flat; None: the mass is that of the particle.
     ``is_calibration``: its jets are pairs of a reconstructed and a generated jet, of no class.
     """
 
@@ -40,6 +56,7 @@ class Process:
     in_turn: tuple[tuple[str, ...], ...] = ((),)
     pthat_power: float | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    lightest: float | None = None
     is_calibration: bool = False
 
     def settings_of_block(self, block: int) -> tuple[str, ...]:
@@ -72,17 +89,48 @@ Z_PAIRS = Process(
     resonance=Z_BOSON,
 )
 # beside a Z boson that decays to neutrinos, so that no other hard jet is near
+_HIGGS_AND_NEUTRINOS = (
+    "HiggsSM:ffbar2HZ = on",
+    "23:onMode = off",
+    "23:onIfAny = 12 14 16",
+)
 HIGGS_BB = Process(
-    settings=(
-        "HiggsSM:ffbar2HZ = on",
-        "25:onMode = off",
-        "25:onIfAny = 5",
-        "23:onMode = off",
-        "23:onIfAny = 12 14 16",
-    ),
+    settings=(*_HIGGS_AND_NEUTRINOS, "25:onMode = off", "25:onIfAny = 5"),
     label="label_Hbb",
     resonance=HIGGS,
 )
+
+
+def _flat_in_mass(quarks: tuple[int, ...], label: str, lightest: float) -> Process:
+    """A particle X without spin that decays to ``quarks``, each as often; made as a Higgs boson.
+
+    It is narrow at any mass, so that its mass is the one that is drawn.
+    """
+    # a first channel takes the place of Pythia's, and 100 keeps the branching ratio as it is given
+    share = 1 / len(quarks)
+    decays = tuple(
+        f"25:{'addChannel' if place else 'oneChannel'} = 1 {share} 100 {quark} -{quark}"
+        for place, quark in enumerate(quarks)
+    )
+    return Process(
+        settings=(
+            *_HIGGS_AND_NEUTRINOS,
+            *decays,
+            "25:doForceWidth = on",
+            "25:mWidth = 0.001",
+        ),
+        label=label,
+        resonance=HIGGS,
+        # events of one mass at a time, as Pythia has to start for each
+        defaults={"batch": 25},
+        lightest=lightest,
+    )
+
+
+# two of the lightest hadrons with the quark, B, D and (with strange quarks) K mesons
+X_BB = _flat_in_mass((BOTTOM,), "label_Xbb", lightest=2 * 5.28)
+X_CC = _flat_in_mass((CHARM,), "label_Xcc", lightest=2 * 1.87)
+X_QQ = _flat_in_mass(LIGHT_QUARKS, "label_Xqq", lightest=2 * 0.50)
 DIJET = Process(
     settings=("HardQCD:all = on",),
     label="label_QCD",
@@ -117,6 +165,9 @@ PROCESSES = {
     "w": W_PAIRS,
     "z": Z_PAIRS,
     "higgs-bb": HIGGS_BB,
+    "x-bb": X_BB,
+    "x-cc": X_CC,
+    "x-qq": X_QQ,
     "dijet": DIJET,
     "jets": JETS,
 }
@@ -127,7 +178,8 @@ class SampleSettings:
     """What to simulate, in GeV.
 
     ``block`` and ``batch`` say how events are made, which is part of the sequence that a seed
-    gives: Pythia starts anew for each block and fills batches of it. ``lund`` adds the columns of
+    gives: Pythia starts anew for each block and fills batches of it. ``mass_min`` and ``mass_max``
+    are for a particle X, whose mass is drawn once for each batch. ``lund`` adds the columns of
     Lund trees to those of large-radius jets, and ``parton_level`` makes these of the partons after
     the shower. ``detector``, ``without`` (names of effects that are left out) and ``pileup`` (mean
     number of further collisions, drawn from ``pool`` soft events) are for the process ``jets``, as
@@ -152,6 +204,8 @@ class SampleSettings:
     lund: bool = False
     pthat_min: float | None = None
     pthat_max: float | None = None
+    mass_min: float | None = None
+    mass_max: float | None = None
     neutrinos: bool = False
     detector: bool = False
     without: tuple[str, ...] = ()
@@ -188,7 +242,29 @@ class SampleSettings:
                 raise ConfigError(f"simulate: {name} must be above 0, got {value:g}")
         if self.seed < 0:
             raise ConfigError(f"simulate: --seed must not be negative, got {self.seed}")
+        self._check_masses()
         self._check_detector()
+
+    def _check_masses(self) -> None:
+        """Check the window in the mass of a particle X."""
+        if self.kind.lightest is None:
+            if self.mass_min is not None or self.mass_max is not None:
+                flat = [name for name, kind in PROCESSES.items() if kind.lightest is not None]
+                raise ConfigError(
+                    f"simulate: --mass-min and --mass-max are for --process {' or '.join(flat)}, "
+                    f"got --process {self.process}"
+                )
+            return
+        low, high = self.masses
+        # the quarks of a mass m are at least 2 m / pT apart
+        heaviest = self.radius * self.pt_max
+        if not self.kind.lightest <= low < high <= heaviest:
+            raise ConfigError(
+                f"simulate: the window in mass of {self.process} must obey "
+                f"{self.kind.lightest:g} <= min < max <= {heaviest:g}, got {low:g} to {high:g} "
+                f"GeV; below, it cannot decay to two hadrons with its quarks, above, no jet of "
+                f"radius {self.radius:g} below {self.pt_max:g} GeV holds both quarks"
+            )
 
     def _check_detector(self) -> None:
         """Check what is simulated behind the generator."""
@@ -223,6 +299,14 @@ class SampleSettings:
     def kind(self) -> Process:
         """The hard process."""
         return PROCESSES[self.process]
+
+    @property
+    def masses(self) -> tuple[float, float]:
+        """The window in the mass of a particle X, GeV."""
+        low, high = MASS_WINDOW
+        low = low if self.mass_min is None else self.mass_min
+        high = high if self.mass_max is None else self.mass_max
+        return low, high
 
     @property
     def pthat(self) -> tuple[float, float]:
