@@ -51,6 +51,7 @@ class Command:
 
 TRUTH_TAGGING = "weaver_tt.applications.truth_tagging.commands"
 JET_ENERGY = "weaver_tt.applications.jet_energy.commands"
+DECORRELATION = "weaver_tt.applications.decorrelation.commands"
 LUND = "weaver_tt.samples.lund.commands"
 SIMULATE = "weaver_tt.samples.simulate.commands"
 CONVERT = "weaver_tt.samples.convert.commands"
@@ -94,6 +95,11 @@ COMMANDS = {
         "add the corrected pT to a file of jets",
         f"{JET_ENERGY}:ApplyOptions",
         f"{JET_ENERGY}:run_apply",
+    ),
+    "ddt": Command(
+        "make a score independent of the mass: thresholds in (rho, pT), for correctionlib",
+        f"{DECORRELATION}:DdtOptions",
+        f"{DECORRELATION}:run_ddt",
     ),
     "simulate": Command(
         "simulate jets with Pythia 8 and FastJet",

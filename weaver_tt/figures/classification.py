@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ EFFICIENCIES = torch.linspace(0.01, 1, 100, dtype=torch.float64)
 SCORE_BINS = 40
 MAX_PANELS = 12  # classes that get a panel of their own, or a number in a matrix
 MAX_NAMES = 24  # names that a legend holds, or the axis of a matrix
+MARKERS = "osD^v<>"
 TINY = 1e-300  # instead of 0 where a density is normalized
 Points = tuple[Array, Array]  # values and errors
 
@@ -70,10 +72,23 @@ def roc_of_classes(summary: ClassifierSummary) -> Figure:
     return draw_rejections(curves)
 
 
-def draw_rejections(curves: Mapping[str, Points], ratio: str | None = None) -> Figure:
+@dataclass(frozen=True, kw_only=True)
+class CutPoint:
+    """A selection at one cut, drawn in the colour of the curve of that number."""
+
+    label: str
+    curve: int
+    efficiency: float
+    rejection: float
+    error: float
+
+
+def draw_rejections(
+    curves: Mapping[str, Points], ratio: str | None = None, points: Sequence[CutPoint] = ()
+) -> Figure:
     """Rejections at ``EFFICIENCIES`` with bands of one standard deviation.
 
-    ``ratio``: the curve that a lower panel divides the others by.
+    ``ratio``: the curve that a lower panel divides the others by; ``points`` stand beside curves.
     """
     x = EFFICIENCIES.numpy()
     with style():
@@ -85,6 +100,17 @@ def draw_rejections(curves: Mapping[str, Points], ratio: str | None = None) -> F
             # the axis is logarithmic, and no rejection is below 1
             lowest = np.clip(value - error, 1, None)
             _draw_band(upper, x, lowest, value + error, color)
+        for number, point in enumerate(points):
+            upper.errorbar(
+                point.efficiency,
+                point.rejection,
+                point.error,
+                fmt=MARKERS[number % len(MARKERS)],
+                markersize=6,
+                color=line_color(point.curve),
+                markeredgecolor="black",
+                label=point.label,
+            )
         upper.set(yscale="log", ylabel="background rejection", xlim=(0, 1))
         # a perfect tagger has no finite rejection to draw, and its axis no upper end
         upper.set_ylim(1, max(10, upper.get_ylim()[1]))

@@ -35,6 +35,14 @@ class Divergence:
         return self.value - self.random
 
 
+def divergence_numbers(divergence: Divergence | None) -> dict[str, float] | None:
+    """What ``metrics.json`` says of a divergence."""
+    if divergence is None:
+        return None
+    names = ("value", "error", "random", "excess")
+    return {name: getattr(divergence, name) for name in names}
+
+
 def measure_divergence(passing: Array, every: Array) -> Divergence | None:
     """The divergence of ``passing`` from ``every``, sums of w and w^2 (2, V), with its error.
 

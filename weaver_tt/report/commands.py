@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weaver_tt.errors import ConfigError, DataError, nearest
@@ -10,7 +11,6 @@ from weaver_tt.log import log
 from weaver_tt.options.flags import COUNT, FINITE, flag
 
 if TYPE_CHECKING:
-    from weaver_tt.metrics.divergence import Divergence
     from weaver_tt.report.evaluation import ColumnBins
     from weaver_tt.report.figures import Picture
     from weaver_tt.report.scores import Floats, ModelFiles
@@ -119,9 +119,8 @@ def report_classifiers(options: ReportOptions) -> None:
         OutputError: a file cannot be written.
     """
     # torch, matplotlib and the readers take seconds to import: not for --help
-    from pathlib import Path
-
     from weaver_tt.figures.base import make_folder
+    from weaver_tt.report.ddt import ddt_content, judge_ddt
     from weaver_tt.report.evaluation import metric_differences
     from weaver_tt.report.figures import draw_report, draw_resilience
     from weaver_tt.report.page import report_page
@@ -138,9 +137,7 @@ def report_classifiers(options: ReportOptions) -> None:
     classes = _common_classes([*sources, *shifted])
     signals = _signal_classes(options, classes)
     sources, binning = _with_bins(options, sources, classes)
-    if options.mass_column is not None:
-        # checked before rows are read
-        _read_edges(options.mass_edges, "--mass-edges")
+    mass = _mass_bins(options, sources[0], classes)
 
     # all rows are read once here, and once more where the sculpting needs other bins
     networks = [evaluate_trainings(source, classes, binning) for source in sources]
@@ -165,11 +162,16 @@ def report_classifiers(options: ReportOptions) -> None:
 
     folder = Path(options.output)
     make_folder(folder)
+    sources = [model.source for model in models]
+    ddt = judge_ddt(sources, classes, signals, mass)
+    if ddt:
+        content["ddt"] = ddt_content(ddt)
     # figures come before the page, which holds them
-    pictures = draw_report(models, signals, folder)
-    if options.mass_column is not None:
-        sources = [model.source for model in models]
-        content["sculpting"], spectra = _measure_sculpting(options, sources, classes, signals[0])
+    pictures = draw_report(models, signals, folder, ddt)
+    if mass is not None:
+        content["sculpting"], spectra = _measure_sculpting(
+            mass, sources, classes, signals[0], folder
+        )
         pictures += spectra
     if shifted:
         shifted_models = evaluate_shifted(networks, shifted, signals)
@@ -190,8 +192,6 @@ def report_jet_sample(options: ReportOptions) -> None:
         DataError: the sample cannot be read.
         OutputError: a file cannot be written.
     """
-    from pathlib import Path
-
     from weaver_tt.report.jet_sample import report_sample
 
     if options.predictions:
@@ -279,46 +279,41 @@ def _read_edges(edges: list[float], name: str) -> Floats:
     return np.array(edges)
 
 
-def _measure_sculpting(
-    options: ReportOptions, sources: list[ModelFiles], classes: list[str], signal: str
-) -> tuple[dict[str, Any], list[Picture]]:
-    """How selections sculpt the background's spectrum of ``--mass-column``: numbers, figures."""
-    from pathlib import Path
+def _mass_bins(options: ReportOptions, source: ModelFiles, classes: list[str]) -> ColumnBins | None:
+    """The bins of ``--mass-column``; None without it."""
+    from weaver_tt.report.evaluation import ColumnBins, equal_width
 
+    if options.mass_column is None:
+        return None
+    edges = _read_edges(options.mass_edges, "--mass-edges")
+    if len(edges):
+        return ColumnBins(options.mass_column, edges)
+    return equal_width(replace(source, bin_column=options.mass_column), classes, MASS_BINS)
+
+
+def _measure_sculpting(
+    binning: ColumnBins, sources: list[ModelFiles], classes: list[str], signal: str, folder: Path
+) -> tuple[dict[str, Any], list[Picture]]:
+    """How selections sculpt the background's spectrum of the mass: numbers, figures."""
+    from weaver_tt.metrics.divergence import divergence_numbers
     from weaver_tt.metrics.sculpting import EFFICIENCIES
-    from weaver_tt.report.evaluation import ColumnBins, equal_width, evaluate_model
+    from weaver_tt.report.evaluation import evaluate_model
     from weaver_tt.report.figures import draw_spectra
     from weaver_tt.report.sculpting import measure_sculpting
-
-    column = str(options.mass_column)
-    edges = _read_edges(options.mass_edges, "--mass-edges")
-    sources = [replace(source, bin_column=column) for source in sources]
-    if len(edges):
-        binning = ColumnBins(column, edges)
-    else:
-        binning = equal_width(sources[0], classes, MASS_BINS)
 
     models = {}
     distances = {}
     for source in sources:
-        model = evaluate_model(source, classes, binning)
+        model = evaluate_model(replace(source, bin_column=binning.column), classes, binning)
         sculpting = measure_sculpting(model, classes.index(signal))
         models[source.name] = sculpting
         efficiencies = map(str, EFFICIENCIES)
-        numbers_of_model = map(_divergence_numbers, sculpting.divergences)
+        numbers_of_model = map(divergence_numbers, sculpting.divergences)
         distances[source.name] = dict(zip(efficiencies, numbers_of_model, strict=True))
     numbers = {
-        "column": column,
+        "column": binning.column,
         "signal": signal,
         "edges": binning.edges.tolist(),
         "jensen_shannon_bits": distances,
     }
-    return numbers, draw_spectra(binning, models, signal, Path(options.output))
-
-
-def _divergence_numbers(divergence: Divergence | None) -> dict[str, float] | None:
-    """What metrics.json says of a divergence."""
-    if divergence is None:
-        return None
-    names = ("value", "error", "random", "excess")
-    return {name: getattr(divergence, name) for name in names}
+    return numbers, draw_spectra(binning, models, signal, folder)

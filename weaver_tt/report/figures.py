@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from weaver_tt.figures.resilience import ResiliencePoint, resilience_figure
 from weaver_tt.metrics.classifier_summary import ClassifierSummary
 from weaver_tt.metrics.sculpting import EFFICIENCIES
 from weaver_tt.report.cost import ANT_EFFICIENCY
+from weaver_tt.report.ddt import DdtPoint, DdtPoints
 from weaver_tt.report.evaluation import ColumnBins, EvaluatedModel
 from weaver_tt.report.sculpting import Sculpting
 from weaver_tt.report.shifted import ShiftedModel
@@ -36,15 +38,18 @@ class Picture:
 
 
 def draw_report(
-    models: Sequence[EvaluatedModel], signals: Sequence[str], folder: Path
+    models: Sequence[EvaluatedModel],
+    signals: Sequence[str],
+    folder: Path,
+    ddt: DdtPoints = MappingProxyType({}),
 ) -> list[Picture]:
-    """Write all figures to ``folder`` as PNG and PDF.
+    """Write all figures to ``folder`` as PNG and PDF; ``ddt`` are points beside the ROC curves.
 
     Raises:
         OutputError: one of them cannot be written.
     """
     pictures = []
-    for name, caption, figure in _figures(models, signals):
+    for name, caption, figure in _figures(models, signals, ddt):
         pictures.append(write_picture(name, caption, figure, folder))
     return pictures
 
@@ -113,13 +118,13 @@ def write_picture(name: str, caption: str, figure: Figure, folder: Path) -> Pict
 
 
 def _figures(
-    models: Sequence[EvaluatedModel], signals: Sequence[str]
+    models: Sequence[EvaluatedModel], signals: Sequence[str], ddt: DdtPoints
 ) -> Iterator[tuple[str, str, Figure]]:
     """File name, caption and figure of each."""
     # all models are evaluated in the same bins
     binning = models[0].binning
     for signal in signals:
-        yield _roc(models, signal)
+        yield _roc(models, signal, ddt.get(signal, {}))
         if binning is not None:
             yield _areas_in_bins(models, binning, signal)
             yield _rejections_in_bins(models, binning, signal)
@@ -134,7 +139,9 @@ def _figures(
         yield from _figures_of_model(name, summary)
 
 
-def _roc(models: Sequence[EvaluatedModel], signal: str) -> tuple[str, str, Figure]:
+def _roc(
+    models: Sequence[EvaluatedModel], signal: str, ddt: Mapping[str, Sequence[DdtPoint]]
+) -> tuple[str, str, Figure]:
     k = models[0].classes.index(signal)
     curves = {}
     for model in models:
@@ -145,7 +152,22 @@ def _roc(models: Sequence[EvaluatedModel], signal: str) -> tuple[str, str, Figur
         f"ROC: {_against(models[0].classes, signal)}. "
         "Bands are statistical errors of one standard deviation."
     )
-    return f"roc_{signal}", caption, figures.draw_rejections(curves, reference)
+    points = []
+    for number, model in enumerate(models):
+        for point in ddt.get(model.name, ()):
+            rejection = point.rejection
+            if rejection["value"] is not None:
+                drawn = figures.CutPoint(
+                    label=f"{model.name}: {point.column} > 0",
+                    curve=number,
+                    efficiency=point.signal.value,
+                    rejection=rejection["value"],
+                    error=rejection["error"],
+                )
+                points.append(drawn)
+    if points:
+        caption += " Points are decorrelated columns at the cut 0."
+    return f"roc_{signal}", caption, figures.draw_rejections(curves, reference, points)
 
 
 def figures_of_sizes(

@@ -76,6 +76,11 @@ ABOUT_SCULPTING = (
     "selections of as many background rows have in the mean is given beside it; the excess over "
     "that is what the tagger does."
 )
+ABOUT_DDT = (
+    "A score less a threshold that depends on mass and pT, above which the stated share of the "
+    "background lies: the selection is a value above 0, and the share is the same for all masses "
+    "there only. The divergence of the background's spectrum is in bits, as for sculpting."
+)
 ABOUT_ANT = (
     f"The ant factor is the rejection at {100 * ANT_EFFICIENCY:.0f} % signal efficiency divided by "
     "the number of parameters. A file says nothing of its network where there is a dash."
@@ -133,6 +138,10 @@ def report_page(
         parts.append(f"<h2>Sculpting of {escape(sculpting['column'])}</h2>")
         parts.append(_sculpting(sculpting))
         parts.append(f"<p>{ABOUT_SCULPTING}</p>")
+    if "ddt" in content:
+        parts.append("<h2>Decorrelated columns, cut at 0</h2>")
+        parts += _ddt(content["ddt"])
+        parts.append(f"<p>{ABOUT_DDT}</p>")
     if "shifted" in content:
         parts.append("<h2>Resilience</h2>")
         parts += _warnings(content["shifted"]["models"], {}, "shifted sample of ")
@@ -304,13 +313,36 @@ def _sculpting(sculpting: Mapping[str, Any]) -> str:
     for name, of_model in distances.items():
         row = [escape(name)]
         for numbers in of_model.values():
-            if numbers is None:
-                row += ["–", "–", "–"]
-                continue
-            row.append(f"{numbers['value']:.4f} ± {numbers['error']:.4f}")
-            row += [f"{numbers['random']:.4f}", f"{numbers['excess']:.4f}"]
+            row += _divergence_cells(numbers)
         rows.append(row)
     return html_table(head, rows)
+
+
+def _ddt(ddt: Mapping[str, Any]) -> list[str]:
+    """A table for each signal, a column of a model a row."""
+    head = ["", "target ε<sub>B</sub>", "ε<sub>B</sub>", "ε<sub>S</sub>", "1 / ε<sub>B</sub>"]
+    head += ["divergence", "random rows", "excess"]
+    parts = []
+    for signal, of_models in ddt.items():
+        rows = []
+        for name, of_columns in of_models.items():
+            for column, point in of_columns.items():
+                row = [escape(f"{name}: {column}"), f"{point['target']:.4g}"]
+                for key in ("background_efficiency", "signal_efficiency", "rejection"):
+                    row.append(plus_minus(point[key]))
+                row += _divergence_cells(point.get("jensen_shannon_bits"))
+                rows.append(row)
+        parts.append(f"<h3>Signal {escape(signal)}</h3>")
+        parts.append(html_table(head, rows))
+    return parts
+
+
+def _divergence_cells(numbers: Mapping[str, float] | None) -> list[str]:
+    """Value, that of random rows, and the excess."""
+    if numbers is None:
+        return ["–", "–", "–"]
+    value = f"{numbers['value']:.4f} ± {numbers['error']:.4f}"
+    return [value, f"{numbers['random']:.4f}", f"{numbers['excess']:.4f}"]
 
 
 def _resilience(signals: Mapping[str, Any], classes: Sequence[str]) -> list[str]:

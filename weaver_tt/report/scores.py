@@ -7,7 +7,7 @@ chunk, K classes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class ModelFiles:
     """A model: its name and its prediction files.
 
     ``weight``: column of event weights (None: all 1); ``bin_column``: column to bin in, if any;
+    ``further_columns``: others that are read with the scores;
     ``trainings``: the files of each of several trainings, which ``paths`` has all of; empty where
     there is one.
     """
@@ -43,6 +44,7 @@ class ModelFiles:
     treename: str | None = None
     weight: str | None = None
     bin_column: str | None = None
+    further_columns: tuple[str, ...] = ()
     trainings: tuple[tuple[str, ...], ...] = ()
 
     def each_training(self) -> list[ModelFiles]:
@@ -64,6 +66,7 @@ class ScoredRows:
     target: npt.NDArray[np.int64]  # (R,)
     weight: Floats  # (R,)
     bin_values: Floats | None  # (R,)
+    further: Mapping[str, Floats]  # (R,) each
     rows: int
     rows_with_nan_scores: int
     rows_without_class: int
@@ -211,7 +214,7 @@ def _read_chunk(
     score_columns = [f"{SCORE_PREFIX}{name}" for name in classes]
     wanted = [*score_columns, *classes]
     # a column is read once, even if it is asked for twice
-    for optional in (source.weight, source.bin_column):
+    for optional in (source.weight, source.bin_column, *source.further_columns):
         if optional is not None and optional not in wanted:
             wanted.append(optional)
     table = reader.read(wanted, first, last)
@@ -233,11 +236,13 @@ def _read_chunk(
     bin_values = None
     if source.bin_column is not None:
         bin_values = columns[source.bin_column].astype(np.float64)[use]
+    further = {name: columns[name].astype(np.float64)[use] for name in source.further_columns}
     return ScoredRows(
         scores=scores[use],
         target=target[use],
         weight=weight[use],
         bin_values=bin_values,
+        further=further,
         rows=len(scores),
         rows_with_nan_scores=int((~has_scores).sum()),
         rows_without_class=int((~has_class).sum()),

@@ -17,14 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.applications.jet_energy.jets import (
-    check_values,
-    columns_of,
-    parse_sources,
-    values_by_role,
-)
+from weaver_tt.applications.jet_energy.jets import check_values
 from weaver_tt.errors import DataError
 from weaver_tt.expressions.evaluate import Expression
+from weaver_tt.expressions.row_values import columns_of, parse_sources, values_by_role
 from weaver_tt.physics.jet_correction_json import (
     LEAST_SHARE,
     correction_document,

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-import awkward as ak
 import numpy as np
 
-from weaver_tt.errors import DataError, nearest
-from weaver_tt.expressions.elementwise import fill_missing
-from weaver_tt.expressions.evaluate import Expression, evaluate, parse_expression
+from weaver_tt.errors import DataError
+from weaver_tt.expressions.evaluate import Expression
+from weaver_tt.expressions.row_values import columns_of, parse_sources, values_by_role
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.row_ranges import row_ranges
 from weaver_tt.physics.jet_curves import Floats
@@ -66,46 +64,6 @@ def has_columns(paths: Sequence[str], sources: Mapping[str, str], treename: str 
             if not all(name in reader for name in columns):
                 return False
     return True
-
-
-def parse_sources(sources: Mapping[str, str]) -> dict[str, Expression]:
-    """The expressions of the roles.
-
-    Raises:
-        ConfigError: one cannot be understood.
-    """
-    return {role: parse_expression(source, role) for role, source in sources.items()}
-
-
-def columns_of(expressions: Mapping[str, Expression]) -> tuple[str, ...]:
-    """Columns that expressions need, in the order of the roles, each once."""
-    names: dict[str, None] = {}
-    for expression in expressions.values():
-        names |= dict.fromkeys(sorted(expression.names))
-    return tuple(names)
-
-
-def values_by_role(
-    expressions: Mapping[str, Expression], columns: Mapping[str, Any]
-) -> dict[str, Floats]:
-    """Values (R,) by role.
-
-    Raises:
-        DataError: a column is missing, or an expression gives no number for each row.
-    """
-    values = {}
-    for role, expression in expressions.items():
-        for name in sorted(expression.names):
-            if name not in columns:
-                raise DataError(f"no column {name!r} ({role}); {nearest(name, columns)}")
-        column = ak.Array(fill_missing(evaluate(expression, columns)))
-        if column.ndim != 1:
-            raise DataError(
-                f"{expression.source!r} ({role}) must give one number a row, its type is "
-                f"{column.type}: a row is a jet"
-            )
-        values[role] = ak.to_numpy(column).astype(np.float64)
-    return values
 
 
 def check_values(values: Mapping[str, Floats], sources: Mapping[str, str]) -> None:

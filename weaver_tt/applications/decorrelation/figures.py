@@ -1,0 +1,79 @@
+"""Figures of thresholds, each as PNG and PDF: the map, and what passes in bins of mass."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from weaver_tt.applications.decorrelation.judgement import Judgement
+from weaver_tt.applications.decorrelation.threshold_map import Thresholds
+from weaver_tt.figures.base import line_color, make_axes, save_figure, style
+
+
+def draw_ddt(
+    column: str, thresholds: Thresholds, judgement: Judgement, labels: tuple[str, str], folder: Path
+) -> list[str]:
+    """Write ``COLUMN_map`` and ``COLUMN_efficiency`` to ``folder``; returns their paths.
+
+    ``labels``: names of the discriminant and of the mass.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    discriminant, mass = labels
+    with style():
+        of_map = map_figure(thresholds, discriminant)
+        of_shares = efficiency_figure(judgement, mass)
+        paths = save_figure(of_map, folder / f"{column}_map")
+        return paths + save_figure(of_shares, folder / f"{column}_efficiency")
+
+
+def map_figure(thresholds: Thresholds, discriminant: str) -> Figure:
+    """The threshold in each bin of (rho, pT)."""
+    figure, axes = make_axes(r"$\rho = \ln(m^2 / p_T^2)$", r"$p_T$ [GeV]", (7.4, 5.2))
+    bins = thresholds.bins
+    values = thresholds.thresholds
+    # one colour for one threshold in all rows of bins
+    scale = Normalize(float(values.min()), float(values.max()))
+    for number, pt in enumerate(pairwise(bins.pt_edges)):
+        mine = values[bins.first_bins[number] : bins.first_bins[number + 1]]
+        axes.pcolormesh(bins.rho_edges[number], pt, mine[None], norm=scale, cmap="viridis")
+    colors = ScalarMappable(scale, "viridis")
+    figure.colorbar(colors, ax=axes, label=f"threshold on {discriminant}")
+    percent = f"{100 * thresholds.efficiency:.10g}"
+    axes.set_title(rf"{percent} % of the background pass", fontsize=13)
+    return figure
+
+
+def efficiency_figure(judgement: Judgement, mass: str) -> Figure:
+    """The share of the background that passes in bins of mass, before and after."""
+    figure, axes = make_axes(f"{mass} [GeV]", r"$\varepsilon_B$")
+    edges = judgement.mass_edges
+    middle = (edges[1:] + edges[:-1]) / 2
+    target = judgement.efficiency
+    percent = f"{100 * target:.10g}"
+    axes.axhline(target, color="0.5", linewidth=1, label=f"target, {percent} %")
+    curves = {"plain cut": judgement.before, "decorrelated, cut at 0": judgement.after}
+    highest = target
+    for number, (name, found) in enumerate(curves.items()):
+        label = rf"{name}: $\chi^2$/ndf = {found.chi2:.1f}/{found.ndf}"
+        axes.errorbar(
+            middle,
+            found.shares,
+            found.errors,
+            np.diff(edges) / 2,
+            fmt="os"[number],
+            markersize=5,
+            color=line_color(number),
+            label=label,
+        )
+        highest = max(highest, float(np.nanmax(found.shares + found.errors)))
+    # room for the legend
+    axes.set(ylim=(0, 1.45 * highest), xlim=(edges[0], edges[-1]))
+    axes.legend(frameon=False, loc="upper right")
+    return figure
