@@ -420,6 +420,9 @@ def test_what_is_not_offered_is_said_to_be_so(option, value):
         ({"layer_params": [(4, 16, None, 8)]}, "use_edge_se: needs at least 16 features, found 8"),
         ({"fc_params": [(5, 2.0)]}, "fc_params: expected \\(size, dropout\\)"),
         ({"num_classes": None}, "num_classes is missing"),
+        ({"input_dropout": 1.5}, "input_dropout 1.5: expected the share .* below 1"),
+        ({"node_dim": -3}, "node_dim -3: expected a number of features"),
+        ({"edge_dim": -1}, "edge_dim -1: expected a number of features"),
     ],
 )
 def test_options_of_another_form_are_refused(options, message):

@@ -29,7 +29,7 @@ from weaver_tt.nn.layers.edge_conv import EdgeConvBlock, convolve, kernel_matrix
 from weaver_tt.nn.layers.norm import ObjectNorm
 from weaver_tt.nn.objects.point_cloud import PointCloud, make_cloud
 from weaver_tt.nn.objects.real_objects import join_masks, join_slots, real_slots
-from weaver_tt.nn.objects.trimming import drop_objects
+from weaver_tt.nn.objects.trimming import drop_objects, dropped_share
 
 # (k, sizes of the layers) of each edge convolution
 Convolutions = Sequence[tuple[int, Sequence[int]]]
@@ -254,8 +254,8 @@ class ParticleNetTagger(nn.Module):
         compile_model: bool = False,
     ) -> None:
         super().__init__()
-        self.pf_input_dropout = pf_input_dropout or 0.0
-        self.sv_input_dropout = sv_input_dropout or 0.0
+        self.pf_input_dropout = dropped_share("pf_input_dropout", pf_input_dropout)
+        self.sv_input_dropout = dropped_share("sv_input_dropout", sv_input_dropout)
         self.pf_conv = FeatureConv(pf_features_dims, EMBEDDED_FEATURES)
         self.sv_conv = FeatureConv(sv_features_dims, EMBEDDED_FEATURES)
         self.pn = ParticleNet(

@@ -61,7 +61,7 @@ from weaver_tt.nn.objects.real_objects import (
     real_slots,
 )
 from weaver_tt.nn.objects.sharing import made_once
-from weaver_tt.nn.objects.trimming import drop_objects
+from weaver_tt.nn.objects.trimming import drop_objects, dropped_share
 
 # neighbours, features, (reduction, dilation) of each set of neighbours, features of a message
 LayerParams = Sequence[Sequence[Any] | Mapping[str, Any]]
@@ -145,7 +145,12 @@ class ParticleNeXt(nn.Module):
             }
         )
         self.for_inference = for_inference
-        self.input_dropout = input_dropout or 0.0
+        self.input_dropout = dropped_share("input_dropout", input_dropout)
+        for name, size in {"node_dim": node_dim, "edge_dim": edge_dim}.items():
+            if size < 0:
+                raise ConfigError(
+                    f"{name} {size}: expected a number of features, 0 for those that are given"
+                )
         self.given_edges = edge_input_dim
         self.use_rel_lv_fts = use_rel_lv_fts
         self.use_polarization_angle = use_rel_lv_fts and use_polarization_angle
@@ -296,8 +301,8 @@ class ParticleNeXtTagger(nn.Module):
         for_inference: bool = False,
     ) -> None:
         super().__init__()
-        self.pf_input_dropout = pf_input_dropout or 0.0
-        self.sv_input_dropout = sv_input_dropout or 0.0
+        self.pf_input_dropout = dropped_share("pf_input_dropout", pf_input_dropout)
+        self.sv_input_dropout = dropped_share("sv_input_dropout", sv_input_dropout)
         self.pf_encode = nn.Sequential(
             ObjectNorm(pf_features_dims), PointwiseLinear(pf_features_dims, node_dim, bias=False)
         )

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from weaver_tt.data.rows.host_counts import with_host_counts
 from weaver_tt.data.rows.rows import Integers
+from weaver_tt.errors import ConfigError
 from weaver_tt.nn.objects.real_objects import counts_on_host, find_real
 from weaver_tt.nn.objects.sharing import made_once
 
@@ -38,6 +39,22 @@ def trim_longest(mask: Tensor) -> Tensor:
     if host_counts is None:
         return left
     return with_host_counts(left, np.minimum(host_counts, longest))
+
+
+def dropped_share(option: str, share: float | None) -> float:
+    """The share of objects that an option leaves out in training; 0 for None.
+
+    Raises:
+        ConfigError: it is none, or nothing would be left; names the ``option``.
+    """
+    if share is None:
+        return 0.0
+    if not 0 <= share < 1:
+        raise ConfigError(
+            f"{option} {share!r}: expected the share of objects that training leaves out, at least "
+            "0 and below 1"
+        )
+    return share
 
 
 def drop_objects(mask: Tensor, share: float) -> Tensor:
