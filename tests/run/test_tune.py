@@ -394,6 +394,7 @@ def test_signs_of_life_are_given_while_a_trial_is_trained(monkeypatch):
     [
         ("network: {hidden: []}", "network: hidden: expected a list of choices"),
         ("network: {hidden: {low: 4, high: 4}}", "expected low below high, found 4 and 4"),
+        ("network: {hiden: [2]}", "space.yaml: a training with -o hiden 2: "),
         ("network: {hiden: [2]}", "did you mean 'hidden'?"),
         ("network: {hidden: [2, wide]}", "network: hidden"),
         ("flags: {batch_size: [4, 0]}", "flags: batch_size: --batch-size 0: expected a number of"),

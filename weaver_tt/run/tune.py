@@ -224,8 +224,13 @@ def prepare_search(template: RunOptions, space: Space, tune: TuneOptions) -> Sea
         first = with_fraction(first, rungs[0])
     config = load_config(first.data.data_config, first.data.custom_functions)
     check_config(config, first)
-    with user_errors():
-        scans = check_training(config, first)
+    try:
+        with user_errors():
+            scans = check_training(config, first)
+    except ConfigError as error:
+        # perhaps of the space: then its file has to be named
+        values = flags_of(space.first_values().items())
+        raise ConfigError(f"{space.path}: a training with {values}: {error}") from None
     config = replace(config, labels=scans.labels)
     for name, dimension in space.dimensions.items():
         if dimension.section != "network":
