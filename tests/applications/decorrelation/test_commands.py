@@ -124,6 +124,7 @@ def test_ties_and_empty_bins_are_reported(tmp_path, drawn, capsys):
     edges = ["--pt-edges", 500, 2000, "--rho-edges", "-12", "-11", "1"]
     assert ddt(path, *flags, *edges) == 0
     said = capsys.readouterr().err
+    assert "top_ddt_20p0: 2 bins in rho: the background is too little" in said
     assert "scores are tied in 1 bin of 2, which pass together" in said
     assert "1 bin without background: the threshold is that of the nearest" in said
 

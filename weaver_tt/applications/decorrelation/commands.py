@@ -352,6 +352,16 @@ def _summary(made: ThresholdMap, judgement: Judgement) -> dict[str, Any]:
 
 
 def _log_map(column: str, made: ThresholdMap, judgement: Judgement) -> None:
+    from weaver_tt.applications.decorrelation.threshold_map import FEW_RHO_BINS
+
+    fewest = min(len(edges) - 1 for edges in made.bins.rho_edges)
+    if fewest < FEW_RHO_BINS:
+        log.warning(
+            "%s: %s in rho: the background is too little for more (or --rho-edges has no more), "
+            "and the threshold follows the mass only coarsely",
+            column,
+            counted(fewest, "bin"),
+        )
     empty = int((made.jets == 0).sum())
     log.info(
         "%s: %s in (rho, pT), at least %s background jets in each that has any",

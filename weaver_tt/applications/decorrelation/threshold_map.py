@@ -25,8 +25,14 @@ from weaver_tt.system.wording import counted
 Integers = npt.NDArray[np.int64]
 FEWEST_JETS = 20
 """In a bin, of the background."""
-PASSING_A_BIN = 25
-"""Or failing, whichever are fewer, in the mean of a bin that the jets choose: 20 % error."""
+PASSING_A_BIN = 10
+"""Or failing, whichever are fewer, in the mean of a bin that the jets choose.
+
+The error of a bin is a third of the share then; those of bins are independent, so that in a range
+of mass wider bins would not reduce it, but follow the mass less.
+"""
+FEW_RHO_BINS = 5
+"""Fewer follow the mass only coarsely."""
 MOST_PT_BINS = 10
 MOST_RHO_BINS = 50
 MOST_BINS = 10_000
@@ -236,7 +242,7 @@ def adaptive_bins(
 ) -> RhoPtBins:
     """Bins of the background's equal content, first in pT, then in rho inside of each bin of pT.
 
-    There are as many as leave 25 jets in the mean of a bin that pass, or fail. Given edges are
+    There are as many as leave 10 jets in the mean of a bin that pass, or fail. Given edges are
     taken instead, those of rho in all bins of pT.
 
     Raises:
@@ -256,7 +262,7 @@ def adaptive_bins(
     effective = jets.weight.sum() ** 2 / (jets.weight**2).sum()
     most = max(1, int(effective * min(efficiency, 1 - efficiency) / PASSING_A_BIN))
     # the threshold depends more on rho
-    number = int(np.clip(round(math.sqrt(most) / 2), 1, MOST_PT_BINS))
+    number = int(np.clip(round(math.sqrt(most) / 3), 1, MOST_PT_BINS))
     pt = np.asarray(pt_edges) if pt_edges else _equal_content(jets.pt, number, fewest)
     number = int(np.clip(most // (len(pt) - 1), 1, MOST_RHO_BINS))
     if (len(pt) - 1) * max(len(rho_edges) - 1, 1) > MOST_BINS:
