@@ -7,6 +7,7 @@ from pathlib import Path
 
 import awkward as ak
 import numpy as np
+import onnx
 import pytest
 import yaml
 
@@ -216,7 +217,7 @@ def test_members_are_averaged_in_the_units_of_the_target(jets):
         }
     )
     assert jets.train("--ensemble", 2) == 0
-    found = jets.predict("net")
+    found = jets.predict("net", "-o", "outputs", 3)
     assert min(found.output_pt) > 0
     # in GeV: the mean of two momenta, and half of their difference
     members = [
@@ -226,7 +227,7 @@ def test_members_are_averaged_in_the_units_of_the_target(jets):
     half = np.abs(members[0] - members[1]) / 2
     np.testing.assert_allclose(found.output_pt_std, half, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(found.factor, found.output_pt / found.jet_pt, rtol=1e-6)
-    assert jets.export() == 0
+    assert jets.export("-o", "outputs", 3) == 0
     described = json.loads((jets.folder / "preprocess.json").read_text())
     assert described["output_names"] == ["pt", "factor"]
     assert described["derived_inputs"]["var_names"] == ["jet_pt"]
@@ -237,16 +238,16 @@ def test_members_are_averaged_in_the_units_of_the_target(jets):
 
 def test_a_file_that_was_exported_without_it_still_predicts(jets, capsys):
     jets.write_yaml({name: value for name, value in JETS.items() if name != "derived_outputs"})
-    assert jets.train() == 0
-    assert jets.export() == 0
+    assert jets.train("-o", "outputs", 3) == 0
+    assert jets.export("-o", "outputs", 3) == 0
     jets.write_yaml(JETS)
     assert jets.predict("net.onnx").fields == ["output_y", "y", "jet_pt", "gen_pt"]
     assert "exported without derived_outputs, so that corrected_pt is not written" in (
         capsys.readouterr().err
     )
     # the weights are as good as before, and so are the rows that are kept beside them
-    assert "corrected_pt" in jets.predict("net").fields
-    assert jets.export() == 0
+    assert "corrected_pt" in jets.predict("net", "-o", "outputs", 3).fields
+    assert jets.export("-o", "outputs", 3) == 0
     assert "is compared with random ones" in capsys.readouterr().err
     assert "corrected_pt" in jets.predict("net.onnx").fields
 
@@ -294,7 +295,7 @@ def test_a_correction_after_the_network_is_applied_in_predictions_and_in_the_gra
     last = {"correction": "after.json", "pt": "corrected_pt"}
     derived = JETS["derived_outputs"] | {"calibrated_pt": last}
     jets.write_yaml(JETS | {"observers": ["jet_pt", "jet_eta"], "derived_outputs": derived})
-    in_torch = jets.predict("net")
+    in_torch = jets.predict("net", "-o", "outputs", 3)
     assert in_torch.fields[-6:-2] == [
         "corrected_pt",
         "calibrated_pt",
@@ -318,7 +319,7 @@ def test_a_correction_after_the_network_is_applied_in_predictions_and_in_the_gra
     in_onnx = jets.predict("net.onnx")
     for name in in_torch.fields:
         np.testing.assert_allclose(in_onnx[name], in_torch[name], rtol=1e-4, atol=1e-6)
-    jets.predict("net")
+    jets.predict("net", "-o", "outputs", 3)
     # and not the one that has replaced the file since
     save_correction(correction.extrapolating(), jets.folder / "after.json", "")
     # a prediction that goes on is another one with another correction
@@ -328,3 +329,31 @@ def test_a_correction_after_the_network_is_applied_in_predictions_and_in_the_gra
     place = ["-t", jets.folder / "jets.parquet", "--predict-output", jets.folder / "p.parquet"]
     assert jets("--predict", "-m", jets.folder / "net.onnx", *place) == 1
     assert "was exported with derived_outputs" in capsys.readouterr().err
+
+
+def test_a_discriminant_is_in_predictions_in_the_graph_and_in_a_report(jets):
+    discriminants = {"heavy": ["b", "c"], "HvsL": "heavy / (heavy + light)"}
+    jets.write_yaml({**FLAVOURS, "derived_outputs": {}, "discriminants": discriminants})
+    assert jets.train("-o", "outputs", 3) == 0
+    in_torch = jets.predict("net", "-o", "outputs", 3)
+    expected = (in_torch.score_b + in_torch.score_c) / (
+        in_torch.score_b + in_torch.score_c + in_torch.score_light
+    )
+    np.testing.assert_allclose(in_torch.HvsL, expected, rtol=1e-6)
+    assert "heavy" not in in_torch.fields
+    assert jets.export("-o", "outputs", 3) == 0
+    graph = onnx.load(str(jets.folder / "net.onnx"))
+    metadata = {entry.key: entry.value for entry in graph.metadata_props}
+    assert json.loads(metadata["derived"]) == {"HvsL": "(b + c) / (b + c + light)"}
+    in_onnx = jets.predict("net.onnx")
+    np.testing.assert_allclose(in_onnx.HvsL, in_torch.HvsL, rtol=1e-5)
+    report = jets.folder / "report"
+    assert cli.main(["report", str(jets.folder / "pred.parquet"), "-o", str(report)]) == 0
+    content = json.loads((report / "metrics.json").read_text())["discriminants"]
+    assert content["HvsL"]["signal"] == ["b", "c"]
+    # the share of the pairs that are ordered rightly
+    is_light = in_onnx.light.to_numpy() == 1
+    heavy = in_onnx.HvsL.to_numpy()[~is_light]
+    light = in_onnx.HvsL.to_numpy()[is_light]
+    area = np.mean(heavy[:, None] > light)
+    assert content["HvsL"]["models"]["pred"]["auc"]["value"] == pytest.approx(area, abs=0.02)

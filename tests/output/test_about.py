@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from weaver_tt.config.load import from_mapping
+from weaver_tt.config.schema import Discriminant
 from weaver_tt.errors import DataError
 from weaver_tt.formats.writers import open_writer
 from weaver_tt.output.about import (
@@ -60,6 +61,7 @@ def test_it_is_read_as_it_was_written(tmp_path, suffix):
         outputs=("output_y",),
         targets=("y",),
         report={"flavour": "jet_flavour"},
+        discriminants={"D": Discriminant(signal=("b", "c"), background=("l",))},
         network=NetworkCost(parameters=41_305, flops_per_row=2.5e6, seconds_per_row=1e-4),
     )
     assert read_about(written(tmp_path / f"pred.{suffix}", about.as_text())) == about

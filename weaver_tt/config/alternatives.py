@@ -37,6 +37,7 @@ def load_alternative(config: DataConfig, path: str | None) -> DataConfig:
     other = replace(
         other,
         derived_outputs=config.derived_outputs,
+        discriminants=config.discriminants,
         transform_columns=config.transform_columns,
         targets=config.targets,
         decorrelation=config.decorrelation,

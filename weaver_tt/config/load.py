@@ -19,6 +19,7 @@ from weaver_tt.config.derived import (
     dump_derived_outputs,
     read_derived_outputs,
 )
+from weaver_tt.config.discriminants import read_discriminants, share_expressions
 from weaver_tt.config.index_columns import (
     check_index_columns,
     check_original_indices,
@@ -82,6 +83,7 @@ KEYS = (
     "bucketing",
     "task",
     "derived_outputs",
+    "discriminants",
     "report",
 )
 PREPROCESS = ("method", "data_fraction", "params", "fingerprint")
@@ -135,7 +137,7 @@ def save_config(
         values["task"] = dump_transforms(values["task"], config.targets)
     if config.decorrelation is not None:
         values["task"] = dump_decorrelation(values["task"], config.decorrelation)
-    if config.derived_outputs:
+    if values.get("derived_outputs"):
         written = values["derived_outputs"]
         values["derived_outputs"] = dump_derived_outputs(written, config.derived_outputs)
     preprocess = dict(values.get("preprocess") or {})
@@ -177,6 +179,10 @@ class _ConfigReader:
         )
         bucketing = read_bucketing(top.section("bucketing", BUCKETING))
         targets = self.targets(labels)
+        derived = read_derived_outputs(top.section("derived_outputs"), Path(top.where).parent)
+        shares = top.section("discriminants")
+        classes = [] if labels is None else list(labels.classes)
+        discriminants = read_discriminants(shares, classes)
         config = DataConfig(
             source=top.where,
             text=text,
@@ -198,9 +204,8 @@ class _ConfigReader:
             bucketing=bucketing,
             task=self.task(),
             decorrelation=self.decorrelation(labels),
-            derived_outputs=read_derived_outputs(
-                top.section("derived_outputs"), Path(top.where).parent
-            ),
+            derived_outputs=derived | share_expressions(discriminants, derived, shares),
+            discriminants=discriminants,
             report=self.report(),
             targets=targets,
             transform_columns=columns_of_transforms(targets),

@@ -426,6 +426,14 @@ REPORT_COLUMNS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Discriminant:
+    """The share of the classes ``signal`` in the scores of ``signal`` and ``background``."""
+
+    signal: tuple[str, ...]
+    background: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
     """One data YAML. The properties with Weaver's names are what a network file may use.
 
@@ -434,7 +442,8 @@ class DataConfig:
     run cards and metadata. ``optional_observers`` (``name?`` in the YAML) are copied where the
     files have them. The expressions may call functions of the Python file ``custom_functions``.
     ``derived_outputs`` are computed from the outputs of the network and from columns, and leave
-    with the outputs. ``transform_columns`` are those that targets are brought to their units with.
+    with the outputs; those of ``discriminants`` are among them, shares of the scores of classes.
+    ``transform_columns`` are those that targets are brought to their units with.
     Those of ``report`` are of columns of the prediction file (see :data:`REPORT_COLUMNS`).
     """
 
@@ -461,6 +470,7 @@ class DataConfig:
     task: TaskChoice | None = None
     decorrelation: Decorrelation | None = None
     derived_outputs: Mapping[str, DerivedOutput] = field(default_factory=dict)
+    discriminants: Mapping[str, Discriminant] = field(default_factory=dict)
     transform_columns: tuple[str, ...] = ()
     report: Mapping[str, Expression] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)  # those that the task says more of

@@ -180,8 +180,8 @@ class ClassifierSummary:
         }
 
     def _rejections(self, point: float) -> dict[str, Any]:
-        of_rest = _rejections_at(self.against_rest, point)
-        of_each = _rejections_at(self.against_each, point)
+        of_rest = rejections_at(self.against_rest, point)
+        of_each = rejections_at(self.against_each, point)
         return {
             "one_vs_rest": dict(zip(self.names, of_rest, strict=True)),
             "one_vs_one": self._by_pair(of_each),
@@ -218,7 +218,7 @@ def nested_lists(function: Callable[..., Any], *tensors: Tensor) -> list[Any]:
     return [function(*elements) for elements in zip(*columns, strict=True)]
 
 
-def _rejections_at(roc: Roc, point: float) -> list[Any]:
+def rejections_at(roc: Roc, point: float) -> list[Any]:
     """Rejections of curves (...) at one signal efficiency, as nested lists.
 
     With ``at_least``, a lower limit at 95 % confidence, where not one background entry passes.

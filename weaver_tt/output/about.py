@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import Any
 
+from weaver_tt.config.schema import Discriminant
 from weaver_tt.errors import DataError
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.writers import read_notes
@@ -39,6 +40,8 @@ _ABOUT = {
     "classes": ListOf(TEXT),
     "targets": ListOf(TEXT),
     "report": NamesTo(TEXT),
+    # not in files of earlier versions
+    "discriminants?": NamesTo({"signal": ListOf(TEXT), "background": ListOf(TEXT)}),
     "network": _COST,
 }
 
@@ -71,7 +74,8 @@ class AboutPrediction:
 
     ``outputs`` are the columns that the network gives, ``classes`` and ``targets`` the truth that
     lies beside them where the data have it, and ``report`` the expressions of columns of the file
-    that a report is made of: the ``report:`` of the data YAML.
+    that a report is made of: the ``report:`` of the data YAML. ``discriminants`` are further
+    columns, of which a report knows what they tell apart.
     """
 
     task: str
@@ -79,6 +83,7 @@ class AboutPrediction:
     classes: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     report: Mapping[str, str] = field(default_factory=dict)
+    discriminants: Mapping[str, Discriminant] = field(default_factory=dict)
     network: NetworkCost = NO_COST
 
     def as_text(self) -> str:
@@ -96,6 +101,12 @@ def about_prediction(task: Task, network: NetworkCost) -> AboutPrediction:
         classes=() if labels is None else tuple(labels.classes),
         targets=() if labels is None else tuple(labels.target_names),
         report={name: expression.source for name, expression in config.report.items()},
+        # a graph may have been exported without them
+        discriminants={
+            name: discriminant
+            for name, discriminant in config.discriminants.items()
+            if name in config.derived_outputs
+        },
         network=network,
     )
 
@@ -118,6 +129,12 @@ def read_about(path: str, treename: str | None = None) -> AboutPrediction | None
         classes=tuple(found["classes"]),
         targets=tuple(found["targets"]),
         report=found["report"],
+        discriminants={
+            name: Discriminant(
+                signal=tuple(classes["signal"]), background=tuple(classes["background"])
+            )
+            for name, classes in found.get("discriminants", {}).items()
+        },
         network=_read_cost(found["network"]),
     )
 
@@ -148,7 +165,7 @@ def _check_same_network(
 ) -> None:
     """Raise DataError where two files of one model say different things of their network."""
     differences = []
-    for name in ("task", "outputs", "classes", "targets", "report"):
+    for name in ("task", "outputs", "classes", "targets", "report", "discriminants"):
         if getattr(about, name) != getattr(first, name):
             differences.append((name, getattr(about, name), getattr(first, name)))
     sizes = (about.network.parameters, first.network.parameters)

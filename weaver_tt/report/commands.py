@@ -121,8 +121,9 @@ def report_classifiers(options: ReportOptions) -> None:
     # torch, matplotlib and the readers take seconds to import: not for --help
     from weaver_tt.figures.base import make_folder
     from weaver_tt.report.ddt import ddt_content, judge_ddt
+    from weaver_tt.report.discriminants import measure_discriminants
     from weaver_tt.report.evaluation import metric_differences
-    from weaver_tt.report.figures import draw_report, draw_resilience
+    from weaver_tt.report.figures import draw_discriminants, draw_report, draw_resilience
     from weaver_tt.report.page import report_page
     from weaver_tt.report.scores import parse_models
     from weaver_tt.report.shifted import evaluate_shifted, shifted_details
@@ -139,7 +140,8 @@ def report_classifiers(options: ReportOptions) -> None:
     sources, binning = _with_bins(options, sources, classes)
     mass = _mass_bins(options, sources[0], classes)
 
-    # all rows are read once here, and once more where the sculpting needs other bins
+    # all rows are read once here, and once more where there are discriminants, and where the
+    # sculpting needs other bins
     networks = [evaluate_trainings(source, classes, binning) for source in sources]
     models = [network.median for network in networks]
     metrics = {}
@@ -168,6 +170,10 @@ def report_classifiers(options: ReportOptions) -> None:
         content["ddt"] = ddt_content(ddt)
     # figures come before the page, which holds them
     pictures = draw_report(models, signals, folder, ddt)
+    measured = measure_discriminants(sources, classes)
+    if measured:
+        content["discriminants"] = {name: found.content() for name, found in measured.items()}
+        pictures += draw_discriminants(measured, folder)
     if mass is not None:
         content["sculpting"], spectra = _measure_sculpting(
             mass, sources, classes, signals[0], folder

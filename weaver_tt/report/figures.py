@@ -21,6 +21,7 @@ from weaver_tt.metrics.classifier_summary import ClassifierSummary
 from weaver_tt.metrics.sculpting import EFFICIENCIES
 from weaver_tt.report.cost import ANT_EFFICIENCY
 from weaver_tt.report.ddt import DdtPoint, DdtPoints
+from weaver_tt.report.discriminants import MeasuredDiscriminant
 from weaver_tt.report.evaluation import ColumnBins, EvaluatedModel
 from weaver_tt.report.sculpting import Sculpting
 from weaver_tt.report.shifted import ShiftedModel
@@ -76,6 +77,28 @@ def draw_spectra(
         )
         file_name = f"sculpting_{column}_{100 * efficiency:.0f}"
         pictures.append(write_picture(file_name, caption, figure, folder))
+    return pictures
+
+
+def draw_discriminants(
+    discriminants: Mapping[str, MeasuredDiscriminant], folder: Path
+) -> list[Picture]:
+    """Write the curves of all models as PNG and PDF, a figure for each discriminant."""
+    pictures = []
+    for name, found in discriminants.items():
+        curves = {}
+        for model, curve in found.curves.items():
+            curves[model] = figures.rejection_curve(curve, 0)
+        reference = next(iter(curves)) if len(curves) > 1 else None
+        signal, background = (
+            " + ".join(classes) for classes in (found.classes.signal, found.classes.background)
+        )
+        caption = (
+            f"ROC of the discriminant {name}: {signal} against {background}. Bands are statistical "
+            "errors of one standard deviation."
+        )
+        figure = figures.draw_rejections(curves, reference)
+        pictures.append(write_picture(f"discriminant_{name}", caption, figure, folder))
     return pictures
 
 

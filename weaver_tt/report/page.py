@@ -70,6 +70,10 @@ ABOUT_DIFFERENCES = (
     "same rows, a difference is more significant than this says. Where a network was trained "
     "several times, the standard deviation over its trainings is part of the error."
 )
+ABOUT_DISCRIMINANTS = (
+    "A discriminant is the score of its signal classes over that of signal and background; rows of "
+    "other classes are left out here."
+)
 ABOUT_SCULPTING = (
     "Jensen–Shannon divergence, in bits, of the background's spectrum before and after the "
     "selection: 0 where the shapes are equal. Few rows have another shape by chance: what random "
@@ -133,6 +137,10 @@ def report_page(
     parts.append("<h2>Pairs of classes</h2>")
     for name, model in models.items():
         parts.append(_pairs(name, model, classes))
+    if "discriminants" in content:
+        parts.append("<h2>Discriminants</h2>")
+        parts += _discriminants(content["discriminants"])
+        parts.append(f"<p>{ABOUT_DISCRIMINANTS}</p>")
     if "sculpting" in content:
         sculpting = content["sculpting"]
         parts.append(f"<h2>Sculpting of {escape(sculpting['column'])}</h2>")
@@ -300,6 +308,28 @@ def _pairs(name: str, model: Mapping[str, Any], classes: Sequence[str]) -> str:
             rows.append(row)
         parts.append(html_table(head, rows))
     return "\n".join(parts)
+
+
+def _discriminants(discriminants: Mapping[str, Any]) -> list[str]:
+    """A table for each discriminant, a model a column."""
+    parts = []
+    for name, found in discriminants.items():
+        signal = ", ".join(found["signal"])
+        background = ", ".join(found["background"])
+        parts.append(f"<h3>{escape(name)}</h3>")
+        parts.append(f"<p>{escape(signal)} against {escape(background)}</p>")
+        models = found["models"]
+        metrics = {"AUC": [model["auc"] for model in models.values()]}
+        for point in OPERATING_POINTS:
+            title = f"rejection at {100 * point:.0f} %"
+            metrics[title] = [model["rejection"][str(point)] for model in models.values()]
+        rows = []
+        for title, numbers in metrics.items():
+            values = [number["value"] for number in numbers]
+            texts = [plus_minus(number) for number in numbers]
+            rows.append([title, *mark_best(values, texts, Direction.MAX)])
+        parts.append(html_table(["", *map(escape, models)], rows))
+    return parts
 
 
 def _sculpting(sculpting: Mapping[str, Any]) -> str:
