@@ -93,6 +93,8 @@ def test_costs_have_a_row_for_each_model_and_a_dash_for_what_is_not_known(tmp_pa
     numbers = {name: headline_metrics(model, ["top"]) for name, model in models.items()}
     page = report_page(content, numbers, [], {name: [] for name in models})
     table = page.partition("<h2>Size and speed</h2>")[2].partition("</table>")[0]
+    # as what the ant factor divides by
+    assert "<th>trainable parameters</th>" in table
     rows = re.findall("<tr><th>(?:small|large|old)</th>(.*?)</tr>", table)
     cells = [re.findall("<td[^>]*>(.*?)</td>", row) for row in rows]
     assert cells[0][:6] == ["1,000", "20,000", "–", "–", "–", "0.004"]

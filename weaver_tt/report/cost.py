@@ -12,7 +12,7 @@ ANT_EFFICIENCY = 0.3  # of the signal, at which the ant factor takes the rejecti
 
 # title of a column, the name of its number, and how it is shown
 _COLUMNS = (
-    ("parameters", "parameters", ",.0f"),
+    ("trainable parameters", "parameters", ",.0f"),
     ("FLOPs of a row", "flops_per_row", ",.0f"),
     ("training step [ms]", "training_step_ms", ".3g"),
     ("rows of a step", "training_step_rows", ",.0f"),

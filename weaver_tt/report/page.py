@@ -87,7 +87,7 @@ ABOUT_DDT = (
 )
 ABOUT_ANT = (
     f"The ant factor is the rejection at {100 * ANT_EFFICIENCY:.0f} % signal efficiency divided by "
-    "the number of parameters. A file says nothing of its network where there is a dash."
+    "the number of trainable parameters. A file says nothing of its network where there is a dash."
 )
 ABOUT_RESILIENCE = (
     "ε and ε′ are the shares that pass the same threshold in the first sample and in the shifted "
