@@ -421,6 +421,7 @@ def test_what_is_not_offered_is_said_to_be_so(option, value):
         ({"fc_params": [(5, 2.0)]}, "fc_params: expected \\(size, dropout\\)"),
         ({"num_classes": None}, "num_classes is missing"),
         ({"input_dropout": 1.5}, "input_dropout 1.5: expected the share .* below 1"),
+        ({"input_dropout": "abc"}, "input_dropout 'abc': expected the share"),
         ({"node_dim": -3}, "node_dim -3: expected a number of features"),
         ({"edge_dim": -1}, "edge_dim -1: expected a number of features"),
     ],

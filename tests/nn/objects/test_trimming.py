@@ -3,14 +3,18 @@
 Dropping: all rows lose them alike. Keeping the first: all that have more.
 """
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from weaver_tt.data.rows.host_counts import host_counts, with_host_counts
+from weaver_tt.errors import ConfigError
 from weaver_tt.nn.objects.trimming import (
     drop_known_numbers,
     drop_objects,
+    dropped_share,
     keep_first,
     trim_longest,
 )
@@ -102,3 +106,13 @@ def test_the_first_two_objects_of_each_row_are_kept_wherever_they_stand():
 def test_counts_that_are_known_are_those_of_what_is_kept():
     mask = with_host_counts(mask_of([3, 1, 0, 7], 8), np.array([3, 1, 0, 7]))
     assert host_counts(keep_first(mask, 3)).tolist() == [3, 1, 0, 3]
+
+
+@pytest.mark.parametrize("share", [1, -0.1, 1.5, "abc", True, math.nan])
+def test_a_share_to_leave_out_that_is_none_is_refused_with_the_option_that_has_it(share):
+    with pytest.raises(ConfigError, match=r"sv_input_dropout .*: expected the share of objects"):
+        dropped_share("sv_input_dropout", share)
+
+
+def test_shares_to_leave_out_are_0_without_the_option():
+    assert [dropped_share("input_dropout", share) for share in (None, 0, 0.25)] == [0, 0, 0.25]

@@ -49,7 +49,9 @@ def dropped_share(option: str, share: float | None) -> float:
     """
     if share is None:
         return 0.0
-    if not 0 <= share < 1:
+    # from a command line it may be text
+    is_number = isinstance(share, int | float) and not isinstance(share, bool)
+    if not (is_number and 0 <= share < 1):
         raise ConfigError(
             f"{option} {share!r}: expected the share of objects that training leaves out, at least "
             "0 and below 1"
