@@ -139,13 +139,18 @@ def sample_of(config: DataConfig, rows: list[dict[str, Any]]) -> SampleRows:
 def write_target(
     folder: Path, target_name: str, config: DataConfig, modules: list[nn.Module], **more: Any
 ) -> dict[str, Any]:
-    """An export for a target to ``folder``; returns what ``golden.json`` says."""
+    """An export for a target to ``folder``; returns what ``golden.json`` says.
+
+    ``takes`` are the groups that the network is given, all of them by default.
+    """
     target = TARGETS[target_name](more.pop("name", "tagger"))
     members = [
-        Network(module, list(config.inputs), info=more.pop("info", {})) for module in modules
+        Network(module, list(more.get("takes", config.inputs)), info=more.pop("info", {}))
+        for module in modules
     ]
     sample = more.pop("sample", None) or sample_of(config, events(40, seed=1))
     export = Export(members, make_task(config), config, sample.tensors, form=target.form)
+    more.pop("takes", None)
     settings = {"opset": 17, "metadata": {}} | more
     export_folder(target, export, sample, folder, **settings)
     content: dict[str, Any] = json.loads((folder / "golden.json").read_text())

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tests.deploy.conftest import (
     DeepSet,
     event_config,
@@ -11,7 +13,13 @@ from tests.deploy.conftest import (
     sample_of,
     write_target,
 )
+from weaver_tt.deploy.export import Export
+from weaver_tt.deploy.golden import Golden
+from weaver_tt.deploy.readme import readme_text
 from weaver_tt.deploy.sample import SampleRows
+from weaver_tt.deploy.targets.registry import TARGETS
+from weaver_tt.network.network import Network
+from weaver_tt.tasks.registry import make_task
 
 NETWORK = DeepSet(0, 3, event=2)
 
@@ -63,3 +71,35 @@ def test_members_and_missing_kinds_are_named(tmp_path: Path) -> None:
     assert "- metrics of the best epoch of member 0: loss 0.25\n" in page
     assert "- metrics of the best epoch of member 1: loss 0.5\n" in page
     assert "from variables computed back from prepared tensors" in page
+
+
+def test_objects_that_are_left_out_and_variables_in_between_are_named(tmp_path: Path) -> None:
+    """What is computed by hand for a reader in C++ needs all of them."""
+    config = jets_config(
+        rows={"objects": "FatJet"},
+        selection="met > 0",
+        new_variables={"twice": "2 * jet_pt", "four": "2 * twice", "unneeded": "jet_pt"},
+        object_selection={"jets": "twice > 50"},
+        inputs={
+            "jets": {
+                "length": 3,
+                "pad_mode": "wrap",
+                "vars": [["four", None], ["jet_eta", None], ["jet_phi", None], ["jet_pt", None]],
+            },
+        },
+    )
+    export = Export(
+        [Network(DeepSet(0, 1, per_jet=True), ["jets"])],
+        make_task(config),
+        config,
+        {"jets": np.ones((4, 4, 3), np.float32)},
+    )
+    golden = Golden([], [], {}, "columns of the files")
+    page = readme_text(TARGETS["raw"]("tagger"), export, golden, {})
+    assert "A row is one of `FatJet` of an event" in page
+    assert "**jets**: up to 3 objects of a row, repeated until all places are filled, in" in page
+    assert "| four | `2 * twice` | as it is" in page
+    assert "stay, in all of their columns:\n\n- `jets`: those with `twice > 50`\n" in page
+    assert "that are no columns:\n\n- `twice`: `2 * jet_pt`\n\n##" in page
+    assert "- rows: those with `met > 0`\n" in page
+    assert "unneeded" not in page

@@ -25,7 +25,12 @@ from weaver_tt.deploy.golden import (
 from weaver_tt.deploy.proof import GOLDEN
 from weaver_tt.deploy.readme import readme_text
 from weaver_tt.deploy.sample import SampleRows
-from weaver_tt.deploy.targets.base import Target, mask_refusals, wrap_refusals
+from weaver_tt.deploy.targets.base import (
+    Target,
+    mask_refusals,
+    wrap_refusals,
+    wrapped_groups,
+)
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.log import log
 from weaver_tt.system.wording import counted
@@ -60,9 +65,9 @@ def export_folder(
     found = target.refusals(export) + target.sample_refusals(export, sample)
     _refuse(target, export.config.source, found)
     golden = make_golden(export, sample)
-    found = [] if target.wraps else list(wrap_refusals(target, export.config, golden))
+    found = [] if target.wraps else list(wrap_refusals(target, export, golden))
     if target.replaces_masks:
-        found += mask_refusals(target, export.config, golden)
+        found += mask_refusals(target, export, golden)
     _refuse(target, export.config.source, found)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +166,7 @@ def check_golden(
     try:
         tensors, largest = check_rows(rows, read, variables, str(folder))
     except OutputError as error:
-        wrapped = [name for name, group in export.config.inputs.items() if group.pad_mode == "wrap"]
+        wrapped = [group.name for group in wrapped_groups(export)]
         if not wrapped or target.wraps:
             raise
         raise OutputError(

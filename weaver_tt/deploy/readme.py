@@ -21,7 +21,7 @@ def readme_text(target: Target, export: Export, golden: Golden, metadata: Mappin
     lines += _inputs(export)
     lines += _outputs(target, export)
     lines += _proof(golden)
-    lines += _provenance(metadata)
+    lines += _provenance(export, metadata)
     return "\n".join(lines)
 
 
@@ -31,8 +31,7 @@ def _inputs(export: Export) -> Iterator[str]:
     yield ""
     for name in export.graph.inputs:
         group = config.batch_groups[name]
-        objects = f"up to {group.length} objects of a row" if group.length else "one value a row"
-        yield f"**{name}**: {objects}, in this order:"
+        yield f"**{name}**: {_objects(group)}, in this order:"
         yield ""
         yield "| variable | made of | center | scale | range | pad |"
         yield "|---|---|---|---|---|---|"
@@ -40,6 +39,52 @@ def _inputs(export: Export) -> Iterator[str]:
             expression = config.new_variables.get(variable.name)
             made_of = "a column" if expression is None else f"`{_cell(expression.source)}`"
             yield f"| {variable.name} | {made_of} | {_scaling(variable, group)} |"
+        yield ""
+    yield from _before(export)
+
+
+def _objects(group: InputGroup) -> str:
+    if not group.length:
+        return "one value a row"
+    repeated = ", repeated until all places are filled" if group.pad_mode == "wrap" else ""
+    return f"up to {group.length} objects of a row{repeated}"
+
+
+def _before(export: Export) -> Iterator[str]:
+    """What the columns of the tables are made of: objects that are left out, other variables."""
+    config = export.config
+    shown: set[str] = {
+        name for group in export.graph.inputs for name in config.batch_groups[group].names
+    }
+    selections = list(config.objects.values())
+    needed = set(shown)
+    for selection in selections:
+        needed |= selection.expression.names
+    # each may be made of others
+    waiting = list(needed)
+    while waiting:
+        expression = config.new_variables.get(waiting.pop())
+        if expression is not None:
+            waiting += expression.names - needed
+            needed |= expression.names
+    between = [name for name in config.new_variables if name in needed - shown]
+    if config.rows is not None:
+        yield (
+            f"A row is one of `{config.rows.name}` of an event, with what `rows` of the data "
+            "YAML links to it: `weaver-tt inspect model.onnx --data-config`."
+        )
+        yield ""
+    if selections:
+        yield "Before all else, only these objects stay, in all of their columns:"
+        yield ""
+        for selection in selections:
+            yield f"- `{selection.group}`: those with `{_cell(selection.expression.source)}`"
+        yield ""
+    if between:
+        yield "Names in these expressions that are no columns:"
+        yield ""
+        for name in between:
+            yield f"- `{name}`: `{_cell(config.new_variables[name].source)}`"
         yield ""
 
 
@@ -86,9 +131,11 @@ def _proof(golden: Golden) -> Iterator[str]:
     yield ""
 
 
-def _provenance(metadata: Mapping[str, Any]) -> Iterator[str]:
+def _provenance(export: Export, metadata: Mapping[str, Any]) -> Iterator[str]:
     yield "## Training"
     yield ""
+    if export.config.selection is not None:
+        yield f"- rows: those with `{_cell(export.config.selection.source)}`"
     training = metadata.get("training") or {}
     for number, best in enumerate(training.get("best") or []):
         member = f" of member {number}" if len(training["best"]) > 1 else ""

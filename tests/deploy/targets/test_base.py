@@ -1,15 +1,21 @@
 """What several readers refuse or want is the same for their targets."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
+import onnx
 import pytest
 from torch import Tensor, nn
 
 from tests.deploy.conftest import (
+    NAMES,
     DeepSet,
     event_config,
+    events,
     jets_config,
+    sample_of,
     shapes_of,
     write_target,
 )
@@ -85,3 +91,41 @@ def test_an_operator_set_that_readers_were_not_tried_with_is_refused(
 def test_names_that_the_reader_cannot_use_are_refused(tmp_path: Path, target: str) -> None:
     with pytest.raises(ConfigError, match=r"name 'my net': .* use letters, digits"):
         write_target(tmp_path / "out", target, event_config(), [NETWORK], name="my net")
+
+
+@pytest.mark.parametrize("target", ["generic", "fcc", "cmssw"])
+def test_the_file_says_of_itself_what_preprocess_json_beside_it_says(
+    tmp_path: Path, target: str
+) -> None:
+    write_target(tmp_path / "out", target, event_config(), [NETWORK])
+    properties = onnx.load(str(tmp_path / "out" / "model.onnx")).metadata_props
+    [inside] = [item.value for item in properties if item.key == "preprocess"]
+    assert json.loads(inside) == json.loads((tmp_path / "out" / "preprocess.json").read_text())
+
+
+def test_groups_that_the_graph_does_not_take_are_described_and_refuse_nothing(
+    tmp_path: Path,
+) -> None:
+    """Their pad, a mask that is not one, and wrapping are of no concern to the reader."""
+    spare = ["spare_eta", 0, 1, -5, 5, -9]
+    config = jets_config(
+        new_variables={"spare_eta": "jet_eta"},
+        inputs={
+            "jets": {"length": 6, "vars": [[name, None] for name in NAMES]},
+            "spare": {"length": 6, "pad_mode": "wrap", "vars": [spare]},
+            "pf_mask": {"length": 6, "vars": [["pf_mask", None]]},
+        },
+        labels={"type": "simple", "value": ["a", "b", "c"]},
+    )
+    rows = [row | {"spare_eta": row["jet_eta"]} for row in events(40, seed=1)]
+    sample = sample_of(config, rows)
+    del sample.raw["spare_eta"]
+    sample.raw["pf_mask"] = ak.full_like(sample.raw["jet_pt"], 0.5)
+    more: dict[str, Any] = {"sample": sample, "takes": ["jets"]}
+    write_target(tmp_path / "out", "fcc", config, [DeepSet(0, 3)], **more)
+    content = json.loads((tmp_path / "out" / "preprocess.json").read_text())
+    assert content["input_names"] == ["jets"]
+    assert content["spare"]["var_names"] == ["spare_eta"]
+    with pytest.raises(ConfigError) as refusal:
+        write_target(tmp_path / "out", "fcc", config, [DeepSet(0, 3)], sample=sample)
+    assert "variable 'spare_eta' of 'spare': pads with -9" in str(refusal.value)

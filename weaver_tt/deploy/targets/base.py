@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from weaver_tt.config.schema import DataConfig, InputGroup
+from weaver_tt.config.schema import InputGroup
 from weaver_tt.deploy.export import Export, GraphForm, write_sidecars
 from weaver_tt.deploy.golden import Golden, GoldenRow, RowReader, Values
 from weaver_tt.deploy.preprocess import clip_range
@@ -65,8 +65,11 @@ class Target(ABC):
             OutputError: the graph cannot be written, or differs from torch.
         """
         model = part / MODEL
-        difference = export.write(model, folder / MODEL, opset, {**metadata, "target": self.name})
-        write_sidecars(model, self.describe(export), export.config)
+        sidecar = self.describe(export)
+        # the file says of itself what lies beside it
+        described = {**metadata, "target": self.name, "preprocess": sidecar}
+        difference = export.write(model, folder / MODEL, opset, described)
+        write_sidecars(model, sidecar, export.config)
         return difference
 
     def describe(self, export: Export) -> dict[str, Any]:
@@ -100,9 +103,9 @@ def object_refusals(target: Target, export: Export) -> Iterator[str]:
         )
 
 
-def pad_refusals(target: Target, config: DataConfig) -> Iterator[str]:
+def pad_refusals(target: Target, export: Export) -> Iterator[str]:
     """Variables that pad with something that the reader throws at."""
-    for group, variable in variables_of(config):
+    for group, variable in variables_of(export):
         low, high = clip_range(variable)
         if not low <= variable.pad <= high:
             yield (
@@ -111,15 +114,19 @@ def pad_refusals(target: Target, config: DataConfig) -> Iterator[str]:
             )
 
 
-def wrap_refusals(target: Target, config: DataConfig, golden: Golden) -> Iterator[str]:
+def wrapped_groups(export: Export) -> list[InputGroup]:
+    """The groups of the graph that training padded by repeating objects."""
+    groups = groups_of(export)
+    return [group for group in groups if group.pad_mode == "wrap" and group.length is not None]
+
+
+def wrap_refusals(target: Target, export: Export, golden: Golden) -> Iterator[str]:
     """Groups that are padded by wrapping, where no golden row can show that this is the same."""
-    for name, group in config.batch_groups.items():
-        if group.pad_mode != "wrap" or group.length is None:
-            continue
+    for group in wrapped_groups(export):
         if not any(_is_padded(row, group) for row in golden.rows):
             yield (
-                f"input {name!r}: pad_mode wrap; {target.title} pads with constants, and no row of "
-                "the sample has few enough objects to show that it makes no difference"
+                f"input {group.name!r}: pad_mode wrap; {target.title} pads with constants, and no "
+                "row of the sample has few enough objects to show that it makes no difference"
             )
 
 
@@ -128,9 +135,9 @@ def _is_padded(row: GoldenRow, group: InputGroup) -> bool:
     return group.length is not None and 0 < count < group.length
 
 
-def mask_refusals(target: Target, config: DataConfig, golden: Golden) -> Iterator[str]:
+def mask_refusals(target: Target, export: Export, golden: Golden) -> Iterator[str]:
     """Variables with ``_mask`` in their name that are not 1 for each object."""
-    for group, variable in variables_of(config):
+    for group, variable in variables_of(export):
         if MASK not in variable.name:
             continue
         for row in golden.rows:
@@ -144,8 +151,13 @@ def mask_refusals(target: Target, config: DataConfig, golden: Golden) -> Iterato
                 break
 
 
-def variables_of(config: DataConfig) -> Iterator[tuple[InputGroup, Any]]:
-    """Each variable of each group, ``derived_inputs`` included."""
-    for group in config.batch_groups.values():
+def groups_of(export: Export) -> list[InputGroup]:
+    """Those that the graph takes, ``derived_inputs`` included: readers prepare no others."""
+    return [export.config.batch_groups[name] for name in export.graph.inputs]
+
+
+def variables_of(export: Export) -> Iterator[tuple[InputGroup, Any]]:
+    """Each variable of each group that the graph takes."""
+    for group in groups_of(export):
         for variable in group.variables:
             yield group, variable

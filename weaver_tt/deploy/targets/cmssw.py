@@ -21,7 +21,7 @@ class Cmssw(Target):
 
     def refusals(self, export: Export) -> list[str]:
         """Outputs of objects, and padding outside of the bounds."""
-        return [*object_refusals(self, export), *pad_refusals(self, export.config)]
+        return [*object_refusals(self, export), *pad_refusals(self, export)]
 
     def open_reader(self, folder: Path, export: Export) -> RowReader:
         """Its arithmetic, one jet a call."""

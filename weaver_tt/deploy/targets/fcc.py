@@ -25,7 +25,7 @@ class Fcc(Target):
 
     def refusals(self, export: Export) -> list[str]:
         """Outputs of objects, and padding outside of the bounds."""
-        return [*object_refusals(self, export), *pad_refusals(self, export.config)]
+        return [*object_refusals(self, export), *pad_refusals(self, export)]
 
     def describe(self, export: Export) -> dict[str, Any]:
         """``preprocess.json``, with the groups that the readers always look into."""
