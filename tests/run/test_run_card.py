@@ -26,6 +26,15 @@ def test_a_card_comes_back_as_it_was_saved(tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["net_run.json"]
 
 
+def test_the_command_of_a_card_can_be_typed_again(monkeypatch):
+    """An empty value and a pattern are one argument each for the shell, too."""
+    typed = ["weaver-tt", "train", "--gpus", "", "-i", "top:data/*.root"]
+    monkeypatch.setattr("sys.argv", typed)
+    files = {"training": {}, "validation": {}}
+    card = make_card(RunOptions(), seed=7, data_files=files, texts={})
+    assert card["command"] == "weaver-tt train --gpus '' -i 'top:data/*.root'"
+
+
 def test_a_card_that_cannot_be_written_is_an_output_error(tmp_path):
     (tmp_path / "net_run.json").mkdir()
     with pytest.raises(OutputError, match=r"net_run\.json: cannot be written"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -111,7 +112,7 @@ def make_card(
     versions["python"] = platform.python_version()
     started = datetime.now(timezone.utc)
     return {
-        "command": " ".join(sys.argv),
+        "command": shlex.join(sys.argv),
         "started": started.isoformat(timespec="seconds"),
         "weaver_tt": weaver_tt.__version__,
         "git": git_hash(),
