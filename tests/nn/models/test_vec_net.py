@@ -306,6 +306,14 @@ def test_what_399_partners_send_is_averaged_and_not_added():
     assert (attended - 0.5).abs().max() < 0.1
 
 
+def test_a_layer_norm_of_one_number_does_not_make_it_a_constant():
+    """Which it would: a number less itself."""
+    options = SMALL | {"hidden": 1, "message": 1, "heads": 1, "activation": "Tanh"}
+    logits = build(options | {"layer_norm": True})(**jets([9, 8, 7]))
+    assert torch.equal(logits, build(options)(**jets([9, 8, 7])))
+    assert (logits[0] - logits[1:]).abs().amax(1).min() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -104,10 +104,11 @@ class VecNetOptions:
     hidden ``node_layers`` of phi_h, ``heads`` of the attention, which divide m. ``shortcut``: the
     hidden numbers of an iteration stand in the place of those before (none), are added to them
     (skip), or stand beside them (concat). ``batch_norm``, ``layer_norm`` and ``dropout`` are those
-    of all hidden layers; with batch norm, inputs have one, too. ``graph``: all other particles, or
-    the ``k`` nearest ones, found once (static) or anew in each iteration (dynamic). ``distance``:
-    Euclidean in points and, in later iterations of a dynamic graph, in hidden numbers; or
-    minkowski, |(p_i - p_j)^2| of the four-vectors, later of the mean of each particle's vectors.
+    of all hidden layers, a layer norm of those of two numbers and more; with batch norm, inputs
+    have one, too. ``graph``: all other particles, or the ``k`` nearest ones, found once (static) or
+    anew in each iteration (dynamic). ``distance``: Euclidean in points and, in later iterations of
+    a dynamic graph, in hidden numbers; or minkowski, |(p_i - p_j)^2| of the four-vectors, later of
+    the mean of each particle's vectors.
     ``scalars``: features and invariants of particles, or invariants alone. ``keep``: only the first
     particles of each jet; None for all.
 
@@ -198,7 +199,8 @@ class DenseBlock(nn.Module):
     def __init__(self, size: int, options: VecNetOptions) -> None:
         super().__init__()
         self.batch_norm = ObjectNorm(size) if options.batch_norm else None
-        self.layer_norm = nn.LayerNorm(size) if options.layer_norm else None
+        # of one number it would leave nothing
+        self.layer_norm = nn.LayerNorm(size) if options.layer_norm and size > 1 else None
         self.activation = ACTIVATIONS[options.activation]()
         self.dropout = Dropout(options.dropout)
 
