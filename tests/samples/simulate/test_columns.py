@@ -14,6 +14,7 @@ from weaver_tt.config.load import load_config
 from weaver_tt.config.plan import needed_names
 from weaver_tt.samples.simulate.blocks import make_block
 from weaver_tt.samples.simulate.columns import is_accepted
+from weaver_tt.samples.simulate.deepak8 import DEEPAK8_LABELS
 from weaver_tt.samples.simulate.processes import LABELS, PROCESSES, X_LABELS, SampleSettings
 
 MASSES = {
@@ -21,6 +22,7 @@ MASSES = {
     "w": (24, 80.4),
     "z": (23, 91.2),
     "higgs-bb": (25, 125),
+    "higgs-4q": (25, 125),
 }  # PDG number, mass in GeV
 
 LARGE_RADIUS = [name for name, kind in PROCESSES.items() if not kind.is_calibration]
@@ -52,7 +54,7 @@ def test_the_columns_are_those_of_jetclass(everything):
         f"jet_{name}" for name in jet.split()
     }
     names |= {f"aux_genpart_{name}" for name in ("pt", "eta", "phi", "mass", "pid")}
-    names |= {*LABELS, *X_LABELS}
+    names |= {*LABELS, *X_LABELS, *DEEPAK8_LABELS}
     assert set(everything.fields) == names | {"label", "n_parts"}
     assert all(
         np.isfinite(ak.to_numpy(ak.flatten(everything[name], axis=None))).all()
@@ -147,10 +149,24 @@ def test_one_label_is_set_and_label_says_signal(jets):
         "w": [1],
         "z": [1],
         "higgs-bb": [1],
+        "higgs-cc": [1],
+        "higgs-4q": [1],
         "x-bb": [1],
         "x-cc": [1],
         "x-qq": [1],
     }
+
+
+def test_each_jet_is_of_one_class_of_deepak8_and_x_of_none(jets):
+    families = {"top": "Top", "w": "W", "z": "Z", "qcd": "QCD", "dijet": "QCD"}
+    families |= {"higgs-bb": "H_bb", "higgs-cc": "H_cc", "higgs-4q": "H_qqqq"}
+    for process, sample in jets.items():
+        family = families.get(process)
+        names = [name for name in DEEPAK8_LABELS if family and f"label_{family}_" in f"{name}_"]
+        own = sum(sample[name].to_numpy() for name in names) if names else 0
+        every = sum(sample[name].to_numpy() for name in DEEPAK8_LABELS)
+        np.testing.assert_array_equal(every, 1 if family else 0)
+        np.testing.assert_array_equal(own, every)
 
 
 def test_dijets_are_light_quarks_or_gluons(jets):

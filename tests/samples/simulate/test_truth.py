@@ -103,6 +103,36 @@ def test_a_jet_holds_the_top_and_all_its_quarks(eta, matched):
     assert found.tolist() == [matched]
 
 
+def test_a_partial_top_jet_holds_the_b_quark_and_one_more():
+    # quarks at b: 0.1, W: -0.1 and 0; the second top's b quark is far away
+    particles = record(BEAM + top(6, 1, 0.0), BEAM + top(6, 1, 0.0, spread=0.9))
+    origins = find_origins(particles, PROCESSES["top"])
+    found = {}
+    for partial in (False, True):
+        eta = np.array([0.75, 0.0])
+        found[partial] = match_jets(
+            np.array([0, 1]), eta, np.zeros(2), particles, origins, 0.8, partial=partial
+        ).tolist()
+    # at 0.75 the quark at -0.1 is 0.85 away; in the second, the b quark is 0.9 away
+    assert found == {False: [-1, -1], True: [0, -1]}
+
+
+def test_a_higgs_boson_to_two_bosons_has_four_quarks():
+    chain = [
+        *BEAM,
+        (25, 2, 3, 0.0, 0.0),
+        (24, 4, 5, 0.0, 0.0),
+        (-24, 6, 6, 0.0, 0.0),
+        (4, 0, 0, 0.1, 0.0),
+        (-3, 0, 0, -0.1, 0.0),
+        (-24, 7, 8, 0.0, 0.0),  # a copy
+        (1, 0, 0, 0.2, 0.0),
+        (-2, 0, 0, -0.2, 0.0),
+    ]
+    found = find_origins(record(chain, chain), PROCESSES["higgs-4q"])
+    assert found.quarks.tolist() == [[4, 5, 7, 8], [13, 14, 16, 17]]
+
+
 def test_jets_are_matched_inside_their_event_to_the_nearest_candidate():
     partons = [(90, 0, 0, 0.0, 0.0)] * 5
     particles = record(

@@ -11,6 +11,7 @@ from weaver_tt.physics.four_momentum import invariant_mass, pt_eta_phi
 from weaver_tt.physics.jet_columns import momentum_columns
 from weaver_tt.physics.particles import ELECTRON, GLUON, LIGHT_QUARKS, MUON, PHOTON, is_parton
 from weaver_tt.samples.lund.trees import MOMENTA, LundCuts, flat_momenta, lund_trees
+from weaver_tt.samples.simulate.deepak8 import deepak8_columns
 from weaver_tt.samples.simulate.generator import Integers, Particles, flat_entries
 from weaver_tt.samples.simulate.jets import ClusteredJets, at_places, find_jets, substructure
 from weaver_tt.samples.simulate.processes import LABELS, X_LABELS, Process, SampleSettings
@@ -28,12 +29,23 @@ def jet_columns(particles: Particles, sample: SampleSettings, rng: np.random.Gen
     process = sample.kind
     jets = find_jets(particles, sample)
     candidates = find_origins(particles, process)
-    matched = match_jets(jets.event, jets.eta, jets.phi, particles, candidates, sample.radius)
+    matched = match_jets(
+        jets.event,
+        jets.eta,
+        jets.phi,
+        particles,
+        candidates,
+        sample.radius,
+        partial=sample.partial,
+    )
     # -1, for jets without a candidate, takes the last entry, which is -1 again
     origin = np.append(candidates.index, -1)[matched]  # (J,)
     accepted = is_accepted(particles.pid, origin, process)
     jets = jets[accepted]
     origin = origin[accepted]
+    classes = deepak8_columns(
+        particles, jets, candidates, matched[accepted], process, sample.radius
+    )
     momenta = [at_places(component, jets.constituents) for component in particles.momentum]
     columns = momentum_columns(*momenta)
     for name, values in substructure(particles, jets, sample.radius).items():
@@ -41,6 +53,11 @@ def jet_columns(particles: Particles, sample: SampleSettings, rng: np.random.Gen
     columns |= _constituent_columns(particles, jets, rng)
     columns |= _origin_columns(particles, origin)
     columns |= _label_columns(particles, origin, process)
+    if sample.partial:
+        # the class of whole top jets
+        is_whole = classes["label_Top_bcq"] + classes["label_Top_bqq"]
+        columns["label_Tbqq"] = is_whole.astype(np.int32)
+    columns |= classes
     if sample.lund:
         # of the momenta as the file has them, so that `weaver-tt lund` finds the same
         stored = [columns[name] for name in MOMENTA]

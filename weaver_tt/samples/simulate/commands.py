@@ -24,7 +24,20 @@ class SimulateOptions:
         "top",
         "what the jets come from; x-bb, x-cc, x-qq: a particle with a flat spectrum of masses; "
         "jets: pairs of a reconstructed and a generated jet",
-        choices=["top", "qcd", "w", "z", "higgs-bb", "x-bb", "x-cc", "x-qq", "dijet", "jets"],
+        choices=[
+            "top",
+            "qcd",
+            "w",
+            "z",
+            "higgs-bb",
+            "higgs-cc",
+            "higgs-4q",
+            "x-bb",
+            "x-cc",
+            "x-qq",
+            "dijet",
+            "jets",
+        ],
     )
     jets: int = flag(100_000, "number of jets; of jets: of matched pairs", "-n", bounds=COUNT)
     output: str = flag("jets.root", "file to write, .root or .parquet", "-o")
@@ -32,6 +45,9 @@ class SimulateOptions:
         1, "another seed gives other jets; the number of workers changes nothing", bounds=SEED
     )
     workers: int = flag(1, "processes, one Pythia each", bounds=PROCESSES)
+    partial: bool = flag(
+        False, "of top: also jets that hold the b quark and only one quark of the W boson"
+    )
     mass_min: float | None = flag(
         None,
         "window in the mass of the particle of x-bb, x-cc, x-qq, GeV (default: 15)",
@@ -97,6 +113,7 @@ def run_simulate(options: SimulateOptions) -> None:
     sample = sample_settings(
         options.process,
         seed=options.seed,
+        partial=options.partial,
         mass_min=options.mass_min,
         mass_max=options.mass_max,
         pt_min=options.pt_min,

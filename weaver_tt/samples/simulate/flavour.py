@@ -36,6 +36,18 @@ def hadron_flavour(particles: Particles, jets: ClusteredJets, radius: float) -> 
     return flavour
 
 
+def count_heavy(particles: Particles, jets: ClusteredJets, quark: int, radius: float) -> Integers:
+    """(J,) how many hadrons with a ``quark`` decay within ``radius`` of a jet, above 5 GeV.
+
+    Before hadronisation, quarks that the shower leaves count instead.
+    """
+    # with hadrons, no quark is left
+    is_left = (particles.status > 0) & (np.abs(particles.pid) == quark)
+    places = np.union1d(weakly_decaying(particles, quark), np.flatnonzero(is_left))
+    jet, _ = _inside(particles, jets, places, radius, HADRON_PT_MIN)
+    return np.bincount(jet, minlength=len(jets))
+
+
 def parton_flavour(particles: Particles, jets: ClusteredJets, radius: float) -> Integers:
     """(J,) PDG number of the hardest quark or gluon within ``radius``; 0 without any.
 

@@ -66,6 +66,7 @@ class Process:
 
 # W bosons decay to quarks only
 _HADRONIC_W = ("24:onMode = off", "24:onIfAny = 1 2 3 4 5")
+_HADRONIC_Z = ("23:onMode = off", "23:onIfAny = 1 2 3 4 5")
 
 TOP_PAIRS = Process(
     settings=("Top:gg2ttbar = on", "Top:qqbar2ttbar = on", *_HADRONIC_W),
@@ -82,8 +83,7 @@ Z_PAIRS = Process(
     settings=(
         "WeakDoubleBoson:ffbar2gmZgmZ = on",
         "WeakZ0:gmZmode = 2",
-        "23:onMode = off",
-        "23:onIfAny = 1 2 3 4 5",
+        *_HADRONIC_Z,
     ),
     label="label_Zqq",
     resonance=Z_BOSON,
@@ -97,6 +97,26 @@ _HIGGS_AND_NEUTRINOS = (
 HIGGS_BB = Process(
     settings=(*_HIGGS_AND_NEUTRINOS, "25:onMode = off", "25:onIfAny = 5"),
     label="label_Hbb",
+    resonance=HIGGS,
+)
+HIGGS_CC = Process(
+    settings=(*_HIGGS_AND_NEUTRINOS, "25:onMode = off", "25:onIfAny = 4"),
+    label="label_Hcc",
+    resonance=HIGGS,
+)
+# beside a quark or a gluon, as both kinds of bosons have to decay to quarks
+HIGGS_4Q = Process(
+    settings=(
+        "HiggsSM:gg2Hg(l:t) = on",
+        "HiggsSM:qg2Hq(l:t) = on",
+        "HiggsSM:qqbar2Hg(l:t) = on",
+        "25:onMode = off",
+        "25:onIfMatch = 24 24",
+        "25:onIfMatch = 23 23",
+        *_HADRONIC_W,
+        *_HADRONIC_Z,
+    ),
+    label="label_H4q",
     resonance=HIGGS,
 )
 
@@ -165,6 +185,8 @@ PROCESSES = {
     "w": W_PAIRS,
     "z": Z_PAIRS,
     "higgs-bb": HIGGS_BB,
+    "higgs-cc": HIGGS_CC,
+    "higgs-4q": HIGGS_4Q,
     "x-bb": X_BB,
     "x-cc": X_CC,
     "x-qq": X_QQ,
@@ -179,11 +201,12 @@ class SampleSettings:
 
     ``block`` and ``batch`` say how events are made, which is part of the sequence that a seed
     gives: Pythia starts anew for each block and fills batches of it. ``mass_min`` and ``mass_max``
-    are for a particle X, whose mass is drawn once for each batch. ``lund`` adds the columns of
-    Lund trees to those of large-radius jets, and ``parton_level`` makes these of the partons after
-    the shower. ``detector``, ``without`` (names of effects that are left out) and ``pileup`` (mean
-    number of further collisions, drawn from ``pool`` soft events) are for the process ``jets``, as
-    are generated jets with ``neutrinos``.
+    are for a particle X, whose mass is drawn once for each batch. With ``partial``, top jets count
+    that hold one quark of the W boson only. ``lund`` adds the columns of Lund trees to those of
+    large-radius jets, and ``parton_level`` makes these of the partons after the shower.
+    ``detector``, ``without`` (names of effects that are left out) and ``pileup`` (mean number of
+    further collisions, drawn from ``pool`` soft events) are for the process ``jets``, as are
+    generated jets with ``neutrinos``.
 
     The defaults are those of large-radius jets; :func:`sample_settings` knows those of a process.
 
@@ -206,6 +229,7 @@ class SampleSettings:
     pthat_max: float | None = None
     mass_min: float | None = None
     mass_max: float | None = None
+    partial: bool = False
     neutrinos: bool = False
     detector: bool = False
     without: tuple[str, ...] = ()
@@ -243,6 +267,10 @@ class SampleSettings:
         if self.seed < 0:
             raise ConfigError(f"simulate: --seed must not be negative, got {self.seed}")
         self._check_masses()
+        if self.partial and self.kind.resonance != TOP:
+            raise ConfigError(
+                f"simulate: --partial is for --process top, got --process {self.process}"
+            )
         self._check_detector()
 
     def _check_masses(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from weaver_tt.physics.angles import delta_r
 from weaver_tt.physics.four_momentum import pt_eta_phi
-from weaver_tt.physics.particles import W_BOSON
+from weaver_tt.physics.particles import W_BOSON, Z_BOSON
 from weaver_tt.samples.simulate.generator import Floats, Integers, Particles, flat_entries
 from weaver_tt.samples.simulate.processes import Process
 
@@ -38,8 +38,12 @@ def find_origins(particles: Particles, process: Process) -> Origins:
         return Origins(event=particles.event[index], index=index, quarks=index[:, None])
     index = decaying_particles(particles, process.resonance)
     quarks = particles.daughters[:, index]  # (2, M)
-    is_boson = np.abs(particles.pid[quarks]) == W_BOSON
-    if is_boson.any():
+    is_boson = np.isin(np.abs(particles.pid[quarks]), (W_BOSON, Z_BOSON))
+    if is_boson.all():
+        # of a Higgs boson to two bosons: the quarks of both
+        decays = [particles.daughters[:, last_copy(particles, boson)] for boson in quarks]
+        quarks = np.concatenate(decays)  # (4, M)
+    elif is_boson.any():
         # of a top quark: its b, and the quarks of the W boson
         boson, bottom = np.where(is_boson[0], quarks, quarks[::-1])
         boson = last_copy(particles, boson)
@@ -76,11 +80,14 @@ def match_jets(
     particles: Particles,
     candidates: Origins,
     radius: float,
+    *,
+    partial: bool = False,
 ) -> Integers:
     """For each of J jets the nearest candidate of its event, as a place in ``candidates``, or -1.
 
     Candidate and all its quarks must be nearer than ``radius`` to the jet's axis, as in the top
-    tagging benchmark.
+    tagging benchmark. With ``partial``, one of the quarks behind the first is enough: of top
+    quarks, one of the W boson's.
 
     Source: arXiv:1902.09914, section 2.
     """
@@ -92,7 +99,10 @@ def match_jets(
     held = np.column_stack([candidates.index, candidates.quarks])[candidate]  # (pairs, 1 + Q)
     _, particle_eta, particle_phi = pt_eta_phi(*particles.momentum[:3, held])
     distance = delta_r(particle_eta, particle_phi, eta[jet, None], phi[jet, None])
-    is_held = (distance < radius).all(axis=1)
+    is_inside = distance < radius
+    is_held = is_inside.all(axis=1)
+    if partial:
+        is_held = is_inside[:, :2].all(axis=1) & is_inside[:, 2:].any(axis=1)
     # farthest first: of several that a jet holds, the nearest is written last and stays
     order = np.argsort(-distance[is_held, 0], kind="stable")
     best = np.full(len(event), -1)
