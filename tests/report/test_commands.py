@@ -10,7 +10,7 @@ from weaver_tt.report.commands import ReportOptions
 from weaver_tt.reports import run_report
 
 
-def test_several_classes_have_a_figure_for_each_signal(tmp_path, write):
+def test_several_classes_have_a_figure_for_each_signal(tmp_path, write, capsys):
     files = [
         write(
             tmp_path / f"{name}.parquet",
@@ -23,6 +23,8 @@ def test_several_classes_have_a_figure_for_each_signal(tmp_path, write):
     output = str(tmp_path / "out")
     assert cli.main(["report", *map(str, files), "-o", output, "--signal", "label_Tbqq"]) == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
+    figures = sum(name.endswith(".png") for name in names)
+    assert f"report.html: 2 models, {figures} figures\n" in capsys.readouterr().err
     assert {
         "report.html",
         "metrics.json",

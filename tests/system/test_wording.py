@@ -18,3 +18,10 @@ def test_nobody_else_chooses_between_one_and_several():
     choice = re.compile(r"['\"][ \w]+['\"] if [^\n]*== 1 else ['\"]")
     found = {path.name for path in PACKAGE.rglob("*.py") if choice.search(path.read_text())}
     assert found <= {"wording.py"}
+
+
+def test_no_message_counts_files_that_were_written_as_several():
+    """``1 models, 1 figures`` was the last line of a report."""
+    several = re.compile(r"%d (models|figures|trials|networks)\b")
+    found = {path.name for path in PACKAGE.rglob("*.py") if several.search(path.read_text())}
+    assert found == set()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.log import log
 from weaver_tt.options.flags import COUNT, FINITE, flag
+from weaver_tt.system.wording import counted
 
 if TYPE_CHECKING:
     from weaver_tt.report.evaluation import ColumnBins
@@ -187,7 +188,8 @@ def report_classifiers(options: ReportOptions) -> None:
     page = report_page(content, headlines, pictures, empty)
     write_json(folder / "metrics.json", content)
     write_text(folder / "report.html", page)
-    log.info("%s: %d models, %d figures", folder / "report.html", len(models), len(pictures))
+    both = counted(len(models), "model"), counted(len(pictures), "figure")
+    log.info("%s: %s, %s", folder / "report.html", *both)
 
 
 def report_jet_sample(options: ReportOptions) -> None:

@@ -30,6 +30,7 @@ from weaver_tt.report.figures import Picture, write_picture
 from weaver_tt.report.page import PAGE, STYLE, gallery, html_table
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.json_files import write_json
+from weaver_tt.system.wording import counted
 
 Floats = npt.NDArray[np.float64]
 Columns = Mapping[str, Any]
@@ -192,7 +193,8 @@ def report_sample(path: str, treename: str | None, folder: Path) -> None:
     }
     write_json(folder / "sample.json", content)
     write_text(folder / "report.html", sample_page(content, pictures))
-    log.info("%s: %d jets, %d figures", folder / "report.html", sums.jets, len(pictures))
+    both = counted(sums.jets, "jet"), counted(len(pictures), "figure")
+    log.info("%s: %s, %s", folder / "report.html", *both)
 
 
 def draw_sample(sums: SampleSums, folder: Path) -> list[Picture]:

@@ -22,6 +22,7 @@ from weaver_tt.output.about import AboutPrediction
 from weaver_tt.report.scores import ModelFiles
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.json_files import write_json
+from weaver_tt.system.wording import counted
 
 # NAME=EXPRESSION: of one model alone
 _OF_MODEL = re.compile(r"([^=<>!]+?)\s*=(?!=)\s*(.+)", re.DOTALL)
@@ -67,11 +68,11 @@ def report_jets(report: JetReport, folder: Path) -> None:
     write_json(folder / "metrics.json", content)
     write_text(folder / "report.html", page)
     log.info(
-        "%s: %d models, %d jets, %d figures",
+        "%s: %s, %s, %s",
         folder / "report.html",
-        len(models),
-        judgement.jets,
-        len(pictures),
+        counted(len(models), "model"),
+        counted(judgement.jets, "jet"),
+        counted(len(pictures), "figure"),
     )
 
 
