@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from weaver_tt.metrics.divergence import Divergence
 from weaver_tt.output.about import NetworkCost
+from weaver_tt.report.ddt import DdtPoint, Share
 from weaver_tt.report.evaluation import ColumnBins, evaluate_model
-from weaver_tt.report.figures import draw_report, draw_spectra, figures_of_sizes
+from weaver_tt.report.figures import draw_report, draw_spectra, draw_trade_off, figures_of_sizes
 from weaver_tt.report.scores import ModelFiles
-from weaver_tt.report.sculpting import Sculpting
+from weaver_tt.report.sculpting import Rejection, Sculpting
 
 CLASSES = ["top", "qcd"]
 
@@ -53,6 +55,33 @@ def test_sizes_are_drawn_of_the_models_that_know_theirs(tmp_path, write):
     assert container.lines[0].get_xydata().tolist() == [[1000, pytest.approx(value)]]
     assert container.get_label() == "small"
     assert list(figures_of_sizes(models[:1], "top")) == []
+
+
+def test_the_trade_off_has_a_point_for_each_model_and_column(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "weaver_tt.report.figures.write_picture",
+        lambda name, caption, figure, folder: drawn.append((name, caption, figure)),
+    )
+    divergence = Divergence(value=0.3, error=0.02, random=0.1)
+    models = {
+        "one": (Rejection(50.0, 5.0), divergence),
+        "perfect": (Rejection(np.inf, np.nan), divergence),
+    }
+    point = DdtPoint(
+        column="one_ddt_5p0",
+        target=0.05,
+        signal=Share(30, 100, 100),
+        background=Share(5, 100, 100),
+        divergence=Divergence(value=0.15, error=0.02, random=0.1),
+    )
+    draw_trade_off(models, {"one": [point]}, "top", "mass", tmp_path)
+    ((name, caption, figure),) = drawn
+    assert name == "trade_off_mass"
+    assert "where 50 % of top pass" in caption
+    assert "cut at 0" in caption
+    xy = [container.lines[0].get_xydata()[0].tolist() for container in figure.axes[0].containers]
+    assert xy == [[50, pytest.approx(0.2)], [pytest.approx(20), pytest.approx(0.05)]]
 
 
 def test_spectra_have_a_figure_for_each_signal_efficiency(tmp_path):

@@ -11,7 +11,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.report.commands import ReportOptions
 from weaver_tt.report.evaluation import ColumnBins, equal_width, evaluate_model
 from weaver_tt.report.scores import ModelFiles
-from weaver_tt.report.sculpting import measure_sculpting
+from weaver_tt.report.sculpting import measure_sculpting, rejection_of
 from weaver_tt.reports import run_report
 
 CLASSES = ["top", "qcd"]
@@ -104,7 +104,29 @@ def test_the_report_measures_and_draws_it(table, tmp_path):
     assert {"sculpting_jet_pt_30.png", "sculpting_jet_pt_50.pdf"} <= {
         file.name for file in tmp_path.iterdir()
     }
+    assert (tmp_path / "trade_off_jet_pt.png").stat().st_size > 5000
+    rejection = numbers["rejection"]["one"]["0.5"]
+    _, score, top, pt = table
+    threshold = np.quantile(score[top], 0.5)
+    inside = ~top & (pt < 540)
+    # rows that share the threshold's bin
+    expected = inside.sum() / (inside & (score > threshold)).sum()
+    assert rejection["in_bins"][0]["value"] == pytest.approx(expected, rel=0.03)
+    assert rejection["value"] == pytest.approx(
+        (~top).sum() / (~top & (score > threshold)).sum(), rel=0.03
+    )
     assert "Sculpting of jet_pt" in (tmp_path / "report.html").read_text()
+
+
+def test_a_rejection_is_one_over_the_share_with_its_binomial_error():
+    # 10 of 100 rows: 0.1 +- 0.03, so that 10 +- 3
+    found = rejection_of(np.array([10.0, 10.0]), np.array([100.0, 100.0]))
+    assert (found.value, found.error) == pytest.approx((10, 3))
+    # weights of 2 change nothing
+    found = rejection_of(np.array([20.0, 40.0]), np.array([200.0, 400.0]))
+    assert (found.value, found.error) == pytest.approx((10, 3))
+    assert rejection_of(np.zeros(2), np.array([100.0, 100.0])).value == np.inf
+    assert np.isnan(rejection_of(np.zeros(2), np.zeros(2)).value)
 
 
 def test_edges_that_do_not_increase_are_refused(table, tmp_path):

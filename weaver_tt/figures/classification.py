@@ -356,6 +356,38 @@ def rejection_of_sizes(points: Mapping[str, tuple[int, int, float, float]], labe
     return figure
 
 
+def trade_off_figure(
+    points: Mapping[str, tuple[float, float, float, float]], selection: str
+) -> Figure:
+    """The excess of the divergence in bits against the background rejection of a ``selection``.
+
+    ``points``: name -> rejection, its error, excess, its error. A rejection that is not finite is
+    not drawn.
+    """
+    with style():
+        figure, axes = make_axes(
+            f"background rejection at {selection}", "excess of the divergence [bits]"
+        )
+        axes.axhline(0, color="0.5", linewidth=1)
+        for number, (name, (value, error, excess, excess_error)) in enumerate(points.items()):
+            if not math.isfinite(value):
+                continue
+            axes.errorbar(
+                value,
+                excess,
+                excess_error,
+                error,
+                fmt=MARKERS[number % len(MARKERS)],
+                markersize=6,
+                color=line_color(number),
+                label=name,
+            )
+        axes.set_xscale("log")
+        # names of columns are long, and points may be anywhere
+        figure.legend(frameon=False, loc="outside upper center", ncols=1)
+    return figure
+
+
 def sculpted_spectrum(
     edges: Array, models: Mapping[str, tuple[Array, Array]], label: str, selection: str
 ) -> Figure:

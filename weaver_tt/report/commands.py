@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from weaver_tt.options.flags import COUNT, FINITE, flag
 from weaver_tt.system.wording import counted
 
 if TYPE_CHECKING:
+    from weaver_tt.report.ddt import DdtPoint
     from weaver_tt.report.evaluation import ColumnBins
     from weaver_tt.report.figures import Picture
     from weaver_tt.report.scores import Floats, ModelFiles
@@ -177,7 +179,7 @@ def report_classifiers(options: ReportOptions) -> None:
         pictures += draw_discriminants(measured, folder)
     if mass is not None:
         content["sculpting"], spectra = _measure_sculpting(
-            mass, sources, classes, signals[0], folder
+            mass, sources, classes, signals[0], ddt.get(signals[0], {}), folder
         )
         pictures += spectra
     if shifted:
@@ -300,17 +302,25 @@ def _mass_bins(options: ReportOptions, source: ModelFiles, classes: list[str]) -
 
 
 def _measure_sculpting(
-    binning: ColumnBins, sources: list[ModelFiles], classes: list[str], signal: str, folder: Path
+    binning: ColumnBins,
+    sources: list[ModelFiles],
+    classes: list[str],
+    signal: str,
+    ddt: Mapping[str, Sequence[DdtPoint]],
+    folder: Path,
 ) -> tuple[dict[str, Any], list[Picture]]:
     """How selections sculpt the background's spectrum of the mass: numbers, figures."""
+    from weaver_tt.metrics.classifier_summary import json_number
     from weaver_tt.metrics.divergence import divergence_numbers
     from weaver_tt.metrics.sculpting import EFFICIENCIES
     from weaver_tt.report.evaluation import evaluate_model
-    from weaver_tt.report.figures import draw_spectra
+    from weaver_tt.report.figures import draw_spectra, draw_trade_off
     from weaver_tt.report.sculpting import measure_sculpting
 
     models = {}
     distances = {}
+    rejections: dict[str, Any] = {}
+    points = {}
     for source in sources:
         model = evaluate_model(replace(source, bin_column=binning.column), classes, binning)
         sculpting = measure_sculpting(model, classes.index(signal))
@@ -318,10 +328,24 @@ def _measure_sculpting(
         efficiencies = map(str, EFFICIENCIES)
         numbers_of_model = map(divergence_numbers, sculpting.divergences)
         distances[source.name] = dict(zip(efficiencies, numbers_of_model, strict=True))
+        rejections[source.name] = {}
+        for place, efficiency in enumerate(EFFICIENCIES):
+            overall = sculpting.rejections[place]
+            in_bins = sculpting.rejections_in_bins[place]
+            rejections[source.name][str(efficiency)] = {
+                **json_number(overall.value, overall.error),
+                "in_bins": [json_number(one.value, one.error) for one in in_bins],
+            }
+        divergence = sculpting.divergences[-1]
+        if divergence is not None:
+            points[source.name] = (sculpting.rejections[-1], divergence)
     numbers = {
         "column": binning.column,
         "signal": signal,
         "edges": binning.edges.tolist(),
         "jensen_shannon_bits": distances,
+        "rejection": rejections,
     }
-    return numbers, draw_spectra(binning, models, signal, folder)
+    pictures = draw_spectra(binning, models, signal, folder)
+    pictures.append(draw_trade_off(points, ddt, signal, binning.column, folder))
+    return numbers, pictures

@@ -18,12 +18,13 @@ from weaver_tt.figures import classification as figures
 from weaver_tt.figures.base import save_figure
 from weaver_tt.figures.resilience import ResiliencePoint, resilience_figure
 from weaver_tt.metrics.classifier_summary import ClassifierSummary
+from weaver_tt.metrics.divergence import Divergence
 from weaver_tt.metrics.sculpting import EFFICIENCIES
 from weaver_tt.report.cost import ANT_EFFICIENCY
 from weaver_tt.report.ddt import DdtPoint, DdtPoints
 from weaver_tt.report.discriminants import MeasuredDiscriminant
 from weaver_tt.report.evaluation import ColumnBins, EvaluatedModel
-from weaver_tt.report.sculpting import Sculpting
+from weaver_tt.report.sculpting import Rejection, Sculpting
 from weaver_tt.report.shifted import ShiftedModel
 
 HALF = torch.tensor([0.5])  # the signal efficiency of rejections in bins
@@ -100,6 +101,42 @@ def draw_discriminants(
         figure = figures.draw_rejections(curves, reference)
         pictures.append(write_picture(f"discriminant_{name}", caption, figure, folder))
     return pictures
+
+
+def draw_trade_off(
+    models: Mapping[str, tuple[Rejection, Divergence]],
+    ddt: Mapping[str, Sequence[DdtPoint]],
+    signal: str,
+    column: str,
+    folder: Path,
+) -> Picture:
+    """Write the excess of the sculpting against the rejection, as PNG and PDF.
+
+    A point for each model, and for each of its decorrelated columns, at the cut 0.
+    """
+    percent = f"{100 * EFFICIENCIES[-1]:.0f} %"
+    points = {}
+    for name, (rejection, divergence) in models.items():
+        points[name] = (rejection.value, rejection.error, divergence.excess, divergence.error)
+    for name, of_columns in ddt.items():
+        for point in of_columns:
+            number = point.rejection
+            if number["value"] is not None and point.divergence is not None:
+                efficiency = rf"$\varepsilon_S$ = {100 * point.signal.value:.0f} %"
+                points[f"{name}: {point.column} > 0, {efficiency}"] = (
+                    number["value"],
+                    number["error"],
+                    point.divergence.excess,
+                    point.divergence.error,
+                )
+    figure = figures.trade_off_figure(points, rf"$\varepsilon_S$ = {percent}")
+    caption = (
+        f"Excess of the divergence of {column} against the rejection where {percent} of {signal} "
+        "pass: the best is at the lower right."
+    )
+    if ddt:
+        caption += " Decorrelated columns are cut at 0, where another share of the signal passes."
+    return write_picture(f"trade_off_{column}", caption, figure, folder)
 
 
 def draw_resilience(

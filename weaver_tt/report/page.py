@@ -339,11 +339,13 @@ def _sculpting(sculpting: Mapping[str, Any]) -> str:
     head = [""]
     for efficiency in next(iter(distances.values())):
         head += [f"{100 * float(efficiency):.0f} % of {signal} pass", "random rows", "excess"]
+        head.append("1 / ε<sub>B</sub>")
     rows = []
     for name, of_model in distances.items():
         row = [escape(name)]
-        for numbers in of_model.values():
+        for efficiency, numbers in of_model.items():
             row += _divergence_cells(numbers)
+            row.append(plus_minus(sculpting["rejection"][name][efficiency]))
         rows.append(row)
     return html_table(head, rows)
 

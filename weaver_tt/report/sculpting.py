@@ -6,6 +6,7 @@ the variable, B bins of the score.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,26 @@ from weaver_tt.report.evaluation import EvaluatedModel
 
 
 @dataclass(frozen=True)
+class Rejection:
+    """1 / eps_B with its binomial error; not finite where no row passes, NaN without rows."""
+
+    value: float
+    error: float
+
+
+def rejection_of(passing: Array, every: Array) -> Rejection:
+    """The rejection of rows, from sums of w and w^2, (2,), of those that pass and of all."""
+    if not every[0] > 0:
+        return Rejection(math.nan, math.nan)
+    share = float(passing[0] / every[0])
+    if not share > 0:
+        return Rejection(math.inf, math.nan)
+    # negative weights may bring a share above 1
+    variance = max(share * (1 - share), 0.0) * float(every[1] / every[0] ** 2)
+    return Rejection(1 / share, math.sqrt(variance) / share**2)
+
+
+@dataclass(frozen=True)
 class Sculpting:
     """Sums of w and w^2 of the background in each bin of the variable.
 
@@ -26,6 +47,17 @@ class Sculpting:
 
     every: Array
     passing: Array
+
+    @property
+    def rejections(self) -> list[Rejection]:
+        """1 / eps_B of the rows in all bins, (S,)."""
+        every = self.every.sum(-1)
+        return [rejection_of(passing.sum(-1), every) for passing in self.passing]
+
+    @property
+    def rejections_in_bins(self) -> list[list[Rejection]]:
+        """1 / eps_B in each bin of the variable at the same threshold, (S, V)."""
+        return [list(map(rejection_of, passing.T, self.every.T)) for passing in self.passing]
 
     @property
     def divergences(self) -> list[Divergence | None]:
