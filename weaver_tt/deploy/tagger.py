@@ -27,6 +27,7 @@ from weaver_tt.errors import ConfigError, DataError, OutputError
 from weaver_tt.system.file_shapes import ANYTHING, NamesTo
 from weaver_tt.system.json_files import parse_json
 
+SALT_CONFIG = "gnn_config"  # the metadata that the reader of Athena looks for
 PREPARED_ROWS = 1024  # whose numbers are prepared at once
 
 
@@ -71,6 +72,11 @@ class Tagger:
             content = parse_json(metadata.get("preprocess", ""), NamesTo(ANYTHING), where)
             self._sidecar = make_sidecar(content, where)
             self._inputs += group_by_offsets(read_raw_columns(metadata, str(self._path)))
+        elif SALT_CONFIG in metadata:
+            raise ConfigError(
+                f"{self._path}: is for SaltModel of Athena, one jet a call (metadata "
+                f"{SALT_CONFIG!r}); export with --target generic or raw to run it here"
+            )
         else:
             self._sidecar = read_sidecar(self.folder / preprocess)
             self._inputs += tensor_inputs(self._session, self._sidecar, self._path)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +20,8 @@ from tests.deploy.conftest import (
     write_target,
 )
 from weaver_tt.deploy.session import open_session
+from weaver_tt.deploy.tagger import Tagger
+from weaver_tt.errors import ConfigError
 from weaver_tt.network.network import Ensemble, Network
 from weaver_tt.tasks.registry import make_task
 
@@ -77,3 +80,9 @@ def test_athena_gives_one_number_for_each_object(tmp_path: Path) -> None:
     counts = {len(row["outputs"]["tagger_jet_eff"]) for row in golden["rows"]}
     # up to eight jets in a row, of which six are given to the network
     assert {0, 1, 8} <= counts
+
+
+def test_a_tagger_says_that_a_folder_is_for_athena(tmp_path: Path) -> None:
+    write_target(tmp_path / "out", "athena", event_config(), [DeepSet(0, 3, event=2)])
+    with pytest.raises(ConfigError, match=r"for SaltModel of Athena, .*--target generic or raw"):
+        Tagger(tmp_path / "out")

@@ -30,6 +30,7 @@ from weaver_tt.deploy.golden import ReaderResult, RowReader, Values
 from weaver_tt.deploy.preprocess import clip_range
 from weaver_tt.deploy.session import open_session
 from weaver_tt.deploy.signature import MASK
+from weaver_tt.deploy.tagger import SALT_CONFIG
 from weaver_tt.deploy.targets.base import MODEL, Target
 from weaver_tt.errors import OutputError
 
@@ -78,7 +79,7 @@ class Athena(Target):
         # these say how a graph of another form is called
         for key in ("layout", "outputs", "preprocess"):
             del own[key]
-        described = {"gnn_config": self.gnn_config(graph, export.config), "target": self.name}
+        described = {SALT_CONFIG: self.gnn_config(graph, export.config), "target": self.name}
         add_metadata(model, {**own, **metadata, **described}, folder / MODEL)
         # the golden rows compare the numbers
         return 0.0
