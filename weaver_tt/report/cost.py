@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from weaver_tt.output.about import NetworkCost
@@ -10,20 +10,31 @@ from weaver_tt.output.about import NetworkCost
 ANT = "ant"  # the name of the factor
 ANT_EFFICIENCY = 0.3  # of the signal, at which the ant factor takes the rejection
 
-# title of a column, the name of its number, and how it is shown
-_COLUMNS = (
-    ("trainable parameters", "parameters", ",.0f"),
-    ("FLOPs of a row", "flops_per_row", ",.0f"),
-    ("training step [ms]", "training_step_ms", ".3g"),
-    ("rows of a step", "training_step_rows", ",.0f"),
-    ("a row [ms]", "row_ms", ".3g"),
-    ("a row alone, ONNX Runtime [ms]", "single_row_ms", ".3g"),
-)
 ABOUT_COST = (
     "A training step is on the stated number of rows, without the time to wait for them; a row is "
     "a forward pass in the prediction. A row alone is given to ONNX Runtime in one thread, as in a "
     "trigger, where a prediction is made with an exported network. Times are of the machine that "
     "they were measured on."
+)
+
+
+def _shown_number(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _shown_time(value: float) -> str:
+    """Three digits, of a long time more: ``1.22e+03`` is hard to read."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+# title of a column, the name of its number, and how it is shown
+_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("trainable parameters", "parameters", _shown_number),
+    ("FLOPs of a row", "flops_per_row", _shown_number),
+    ("training step [ms]", "training_step_ms", _shown_time),
+    ("rows of a step", "training_step_rows", _shown_number),
+    ("a row [ms]", "row_ms", _shown_time),
+    ("a row alone, ONNX Runtime [ms]", "single_row_ms", _shown_time),
 )
 
 
@@ -46,11 +57,11 @@ def _milliseconds(seconds: float | None) -> float | None:
 def cost_columns(contents: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
     """Titles and cells of a table of costs, a cell for each model; a dash for what is not known."""
     columns = []
-    for title, name, form in _COLUMNS:
+    for title, name, shown in _COLUMNS:
         cells = []
         for content in contents:
             value = content.get(name)
-            cells.append("–" if value is None else format(value, form))
+            cells.append("–" if value is None else shown(value))
         columns.append((title, cells))
     return columns
 
