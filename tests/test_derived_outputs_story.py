@@ -217,7 +217,7 @@ def test_members_are_averaged_in_the_units_of_the_target(jets):
         }
     )
     assert jets.train("--ensemble", 2) == 0
-    found = jets.predict("net", "-o", "outputs", 3)
+    found = jets.predict("net")
     assert min(found.output_pt) > 0
     # in GeV: the mean of two momenta, and half of their difference
     members = [
@@ -227,7 +227,7 @@ def test_members_are_averaged_in_the_units_of_the_target(jets):
     half = np.abs(members[0] - members[1]) / 2
     np.testing.assert_allclose(found.output_pt_std, half, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(found.factor, found.output_pt / found.jet_pt, rtol=1e-6)
-    assert jets.export("-o", "outputs", 3) == 0
+    assert jets.export() == 0
     described = json.loads((jets.folder / "preprocess.json").read_text())
     assert described["output_names"] == ["pt", "factor"]
     assert described["derived_inputs"]["var_names"] == ["jet_pt"]
@@ -238,16 +238,16 @@ def test_members_are_averaged_in_the_units_of_the_target(jets):
 
 def test_a_file_that_was_exported_without_it_still_predicts(jets, capsys):
     jets.write_yaml({name: value for name, value in JETS.items() if name != "derived_outputs"})
-    assert jets.train("-o", "outputs", 3) == 0
-    assert jets.export("-o", "outputs", 3) == 0
+    assert jets.train() == 0
+    assert jets.export() == 0
     jets.write_yaml(JETS)
     assert jets.predict("net.onnx").fields == ["output_y", "y", "jet_pt", "gen_pt"]
     assert "exported without derived_outputs, so that corrected_pt is not written" in (
         capsys.readouterr().err
     )
     # the weights are as good as before, and so are the rows that are kept beside them
-    assert "corrected_pt" in jets.predict("net", "-o", "outputs", 3).fields
-    assert jets.export("-o", "outputs", 3) == 0
+    assert "corrected_pt" in jets.predict("net").fields
+    assert jets.export() == 0
     assert "is compared with random ones" in capsys.readouterr().err
     assert "corrected_pt" in jets.predict("net.onnx").fields
 
@@ -295,7 +295,7 @@ def test_a_correction_after_the_network_is_applied_in_predictions_and_in_the_gra
     last = {"correction": "after.json", "pt": "corrected_pt"}
     derived = JETS["derived_outputs"] | {"calibrated_pt": last}
     jets.write_yaml(JETS | {"observers": ["jet_pt", "jet_eta"], "derived_outputs": derived})
-    in_torch = jets.predict("net", "-o", "outputs", 3)
+    in_torch = jets.predict("net")
     assert in_torch.fields[-6:-2] == [
         "corrected_pt",
         "calibrated_pt",
@@ -319,7 +319,7 @@ def test_a_correction_after_the_network_is_applied_in_predictions_and_in_the_gra
     in_onnx = jets.predict("net.onnx")
     for name in in_torch.fields:
         np.testing.assert_allclose(in_onnx[name], in_torch[name], rtol=1e-4, atol=1e-6)
-    jets.predict("net", "-o", "outputs", 3)
+    jets.predict("net")
     # and not the one that has replaced the file since
     save_correction(correction.extrapolating(), jets.folder / "after.json", "")
     # a prediction that goes on is another one with another correction
