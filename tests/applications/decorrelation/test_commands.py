@@ -150,6 +150,8 @@ ONE_BAD[0] = -1
         ({}, ["--mass-edges", "3", "2"], "--mass-edges 3 2: expected two or more"),
         ({}, ["--mass-edges", "9000", "9500"], "bad.root: no background jet has a mass from 9000"),
         ({}, ["--apply", "bad.root", "-o", "x.txt"], "x.txt: no writer"),
+        ({}, ["--apply", "bad.root", "--name", "old"], "already has the column 'old_ddt_10p0'"),
+        ({}, ["--name", "score_a"], "--name score_a: expected letters, digits and _, and not"),
         ({}, ["-o", "x.json"], "expected once, or twice with --apply"),
         ({}, ["--test", "bad.root"], "--test bad.root: the thresholds are made of it"),
         ({}, ["--selection", "jet_pt < 0"], "bad.root: not one row is background"),
@@ -165,7 +167,7 @@ ONE_BAD[0] = -1
 )
 def test_bad_input_is_one_message(more, flags, message, tmp_path, monkeypatch, capsys, drawn):
     monkeypatch.chdir(tmp_path)
-    columns = toy_columns(500, seed=4) | more
+    columns = toy_columns(500, seed=4, old_ddt_10p0=np.zeros(500)) | more
     columns["qcd"][:1] = 1
     columns["top"][:1] = 0
     with open_writer("bad.root") as writer:

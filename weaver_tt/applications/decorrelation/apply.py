@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,16 +28,22 @@ class Written:
     outside: dict[str, int]
 
 
-def check_application(path: str, sources: JetSources, output: str, treename: str | None) -> None:
-    """Raise unless ``path`` has the columns of ``sources``, and ``output`` can be written.
+def check_application(
+    path: str, sources: JetSources, added: Iterable[str], output: str, treename: str | None
+) -> None:
+    """Raise unless ``path`` has the columns of ``sources`` and none of those to be ``added``.
 
     Raises:
-        DataError: a column is missing.
+        DataError: a column is missing or already there.
         OutputError: there is no writer for the output.
     """
     check_suffix(output)
     with open_reader(path, treename) as reader:
         reader.resolve(sources.columns)
+        columns = reader.columns()
+    for name in added:
+        if name in columns:
+            raise DataError(f"{path}: already has the column {name!r}; --name names another")
 
 
 def write_decorrelated(
@@ -58,14 +65,11 @@ def write_decorrelated(
         OutputError: the output cannot be written.
     """
     sources = JetSources(by_role=maps.sources, selection=selection)
+    check_application(path, sources, maps.by_column, output, treename)
     jets = selected = 0
     outside = dict.fromkeys(maps.by_column, 0)
     with open_reader(path, treename) as reader, open_writer(output, treename or "tree") as writer:
         columns = without_counters(reader.columns())
-        reader.resolve(sources.columns)
-        for name in maps.by_column:
-            if name in columns:
-                raise DataError(f"{path}: already has the column {name!r}; --name names another")
         # a file without rows still makes a file with all columns
         for first, last in list(row_ranges(reader.clusters(columns), ROWS)) or [(0, 0)]:
             table = reader.read(columns, first, last)

@@ -125,6 +125,7 @@ def run_ddt(options: DdtOptions) -> None:
     from weaver_tt.applications.decorrelation.apply import check_application
     from weaver_tt.applications.decorrelation.ddt_json import load_maps
     from weaver_tt.applications.decorrelation.jets import JetSources
+    from weaver_tt.report.ddt import ddt_column
 
     if options.map is not None:
         _check_map_alone(options)
@@ -138,7 +139,8 @@ def run_ddt(options: DdtOptions) -> None:
         # a wrong name is reported before anything is read
         needed = {role: sources.by_role[role] for role in ("rho", "pt", "discriminant")}
         to_apply = JetSources(by_role=needed, selection=options.selection)
-        check_application(options.apply, to_apply, applied_path, options.treename)
+        columns = [ddt_column(_name(options, sources), share) for share in options.efficiency]
+        check_application(options.apply, to_apply, columns, applied_path, options.treename)
         _warn_of_own_jets(options)
     maps = _make_maps(options, sources, map_path)
     if options.apply is not None:
@@ -166,6 +168,7 @@ def _check_options(options: DdtOptions) -> None:
     import numpy as np
 
     from weaver_tt.report.ddt import ddt_column
+    from weaver_tt.report.scores import SCORE_PREFIX
 
     if not options.predictions:
         raise ConfigError("ddt: expected prediction files, or --map FILE --apply FILE")
@@ -173,6 +176,12 @@ def _check_options(options: DdtOptions) -> None:
         raise ConfigError("ddt: expected --background CLASS, such as label_QCD")
     if not options.efficiency:
         raise ConfigError("ddt: expected --efficiency, the share that is to pass, such as 0.05")
+    name = options.name
+    if name is not None and (not name.isidentifier() or name.startswith(SCORE_PREFIX)):
+        raise ConfigError(
+            f"ddt: --name {name}: expected letters, digits and _, and not {SCORE_PREFIX!r} at the "
+            "beginning, by which a report knows scores"
+        )
     columns = [ddt_column("", efficiency) for efficiency in options.efficiency]
     for column, efficiency in zip(columns, options.efficiency, strict=True):
         if columns.count(column) > 1:
@@ -263,7 +272,7 @@ def _make_maps(options: DdtOptions, sources: JetSources, output: str) -> DdtMaps
             f"{edges[-1]:g} GeV (--mass-edges)"
         )
 
-    name = options.name or _default_name(sources.by_role["discriminant"])
+    name = _name(options, sources)
     found: dict[str, ThresholdMap] = {}
     judgements: dict[str, Judgement] = {}
     for efficiency in options.efficiency:
@@ -316,10 +325,15 @@ def _warn_of_own_jets(options: DdtOptions) -> None:
         )
 
 
-def _default_name(discriminant: str) -> str:
+def _name(options: DdtOptions, sources: JetSources) -> str:
     """Of a score alone its class; names of scores would be taken for scores by a report."""
+    from weaver_tt.report.scores import SCORE_PREFIX
+
+    if options.name is not None:
+        return options.name
+    discriminant = sources.by_role["discriminant"]
     if discriminant.isidentifier():
-        return discriminant.removeprefix("score_")
+        return discriminant.removeprefix(SCORE_PREFIX)
     return "signal"
 
 
