@@ -108,6 +108,9 @@ def test_columns_are_new_variables_and_selections_before_they_are_computed(tmp_p
     # nobody could tell which of the jets that are given are left
     with pytest.raises(ConfigError, match="objects of 'jet_eff' are selected or joined inside"):
         Tagger(tmp_path / "out")
+    page = (tmp_path / "out" / "README.md").read_text()
+    assert "`weaver-tt-apply` and the C++ library refuse such a file" in page
+    assert "weaver-tt-apply FOLDER" not in page
 
 
 def test_outputs_of_objects_know_their_collection(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from weaver_tt.deploy.raw_graph import (
     write_raw,
 )
 from weaver_tt.deploy.sample import SampleRows
-from weaver_tt.deploy.signature import SPREAD
+from weaver_tt.deploy.signature import CHOSEN_OBJECTS, SPREAD
 from weaver_tt.deploy.targets.base import MODEL, Target
 from weaver_tt.errors import OutputError
 
@@ -42,6 +42,7 @@ class Raw(Target):
         super().__init__(model_name)
         self.columns: dict[str, RawColumn] = {}
         self._types: dict[str, str] = {}
+        self._chooses = False  # outputs are of objects that the graph chooses
 
     def flag_refusals(self, opset: int) -> list[str]:
         """Operator sets without what the preparation needs."""
@@ -80,8 +81,12 @@ class Raw(Target):
         if reasons:
             raise OutputError(f"{folder / MODEL}: not written: {'; '.join(reasons)}")
         network.unlink()
-        properties = onnx.load(str(model), load_external_data=False).metadata_props
-        texts = {item.key: item.value for item in properties}
+        written = onnx.load(str(model), load_external_data=False)
+        texts = {item.key: item.value for item in written.metadata_props}
+        axes = [
+            axis for output in written.graph.output for axis in output.type.tensor_type.shape.dim
+        ]
+        self._chooses = any(axis.dim_param == CHOSEN_OBJECTS for axis in axes)
         self.columns = read_raw_columns(texts, str(folder / MODEL))
         return difference
 
@@ -115,6 +120,14 @@ class Raw(Target):
                 lines.append(f"| {offsets} | int64 | |")
         for name, column in self.columns.items():
             lines.append(f"| {name} | {column.type} | {column.offsets or 'one value a row'} |")
+        if self._chooses:
+            lines += [
+                "",
+                "Outputs are of the objects that stay inside of the graph: which ones, the caller "
+                "has to know. `weaver_tt.deploy.Tagger`, `weaver-tt-apply` and the C++ "
+                "library refuse such a file.",
+            ]
+            return "\n".join(lines)
         lines += [
             "",
             "Python: `weaver_tt.deploy.Tagger(FOLDER)(columns)` runs it on columns in any form; "
