@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
+import awkward as ak
 import pytest
 import torch
 
@@ -73,6 +76,18 @@ def test_an_onnx_file_says_what_it_holds(small_run, capsys):
     assert inspect(capsys, model)[0].startswith(f"{model}: ")
     (text,) = inspect(capsys, model, "--preprocess")
     assert json.loads(text)["jet"]["var_names"] == ["x", "y"]
+
+
+def test_who_reads_the_first_lines_alone_gets_no_error(tmp_path):
+    path = tmp_path / "many.parquet"
+    # more than a pipe holds
+    ak.to_parquet(ak.zip({f"column_{i:09d}": [1.0] for i in range(5000)}), path)
+    command = [sys.executable, "-m", "weaver_tt.cli", "inspect", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline().startswith(str(path).encode())
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
 
 
 def test_what_is_nothing_of_these_is_refused_with_the_nearest_run(small_run, capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,11 +29,16 @@ def run_inspect(options: InspectOptions) -> None:
     Raises:
         WeaverError: there is no such file, it cannot be read, or lacks what is asked for.
     """
+    lines = _describe(options.file, options.treename)
     if options.data_config or options.preprocess:
-        print(_held(Path(options.file), options))
-        return
-    for line in _describe(options.file, options.treename):
-        print(line)
+        lines = iter([_held(Path(options.file), options)])
+    try:
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `| head` has seen enough; Python would complain at its end, too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _describe(file: str, treename: str | None) -> Iterator[str]:
