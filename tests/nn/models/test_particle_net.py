@@ -180,10 +180,10 @@ def test_feature_convolution_is_weaver_cores(weaver):
 def test_input_dropout_leaves_out_objects_in_training_only():
     network = ParticleNetTagger(6, 4, 2, SMALL, [(4, 0.0)], pf_input_dropout=0.25)
     mask = torch.ones(50, 40, dtype=torch.bool)
-    kept = network.train()._drop_objects(mask, network.pf_input_dropout).float().mean().item()
+    kept = network.train().pf_input_dropout(mask).float().mean().item()
     assert kept == pytest.approx(0.75, abs=0.05)  # 5 standard deviations
-    assert network._drop_objects(mask, network.sv_input_dropout).all()
-    assert network.eval()._drop_objects(mask, network.pf_input_dropout).all()
+    assert network.sv_input_dropout(mask).all()
+    assert network.eval().pf_input_dropout(mask).all()
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 8])

@@ -375,9 +375,9 @@ def test_input_dropout_leaves_out_objects_in_training_only():
     assert not torch.equal(network(*inputs), network(*inputs))
     tagger = ParticleNeXtTagger(7, 7, num_classes=2, sv_input_dropout=0.25, **SMALL)
     mask = torch.ones(50, 40, dtype=torch.bool)
-    kept = tagger._drop_objects(mask, tagger.sv_input_dropout).float().mean().item()
+    kept = tagger.sv_input_dropout(mask).float().mean().item()
     assert kept == pytest.approx(0.75, abs=0.05)  # 5 standard deviations
-    assert tagger._drop_objects(mask, tagger.pf_input_dropout).all()
+    assert tagger.pf_input_dropout(mask).all()
 
 
 def test_for_inference_gives_probabilities():

@@ -27,9 +27,9 @@ from torch.nn import functional
 from weaver_tt.errors import ConfigError
 from weaver_tt.nn.layers.edge_conv import EdgeConvBlock, convolve, kernel_matrix
 from weaver_tt.nn.layers.norm import ObjectNorm
-from weaver_tt.nn.objects.point_cloud import PointCloud, make_cloud
+from weaver_tt.nn.objects.point_cloud import PointCloud, embed_objects, make_cloud
 from weaver_tt.nn.objects.real_objects import join_masks, join_slots, real_slots
-from weaver_tt.nn.objects.trimming import drop_objects, dropped_share
+from weaver_tt.nn.objects.trimming import ObjectDropout
 
 # (k, sizes of the layers) of each edge convolution
 Convolutions = Sequence[tuple[int, Sequence[int]]]
@@ -254,8 +254,8 @@ class ParticleNetTagger(nn.Module):
         compile_model: bool = False,
     ) -> None:
         super().__init__()
-        self.pf_input_dropout = dropped_share("pf_input_dropout", pf_input_dropout)
-        self.sv_input_dropout = dropped_share("sv_input_dropout", sv_input_dropout)
+        self.pf_input_dropout = ObjectDropout("pf_input_dropout", pf_input_dropout)
+        self.sv_input_dropout = ObjectDropout("sv_input_dropout", sv_input_dropout)
         self.pf_conv = FeatureConv(pf_features_dims, EMBEDDED_FEATURES)
         self.sv_conv = FeatureConv(sv_features_dims, EMBEDDED_FEATURES)
         self.pn = ParticleNet(
@@ -288,24 +288,12 @@ class ParticleNetTagger(nn.Module):
         C and P of their own.
         """
         # what is left out now must not be a neighbour either
-        pf_left = self._drop_objects(real_slots(pf_mask), self.pf_input_dropout)
-        sv_left = self._drop_objects(real_slots(sv_mask), self.sv_input_dropout)
-        pf_embedded = self._embed(self.pf_conv, pf_features, pf_left)
-        sv_embedded = self._embed(self.sv_conv, sv_features, sv_left)
+        pf_left = self.pf_input_dropout(real_slots(pf_mask))
+        sv_left = self.sv_input_dropout(real_slots(sv_mask))
+        pf_embedded = embed_objects(self.pf_conv.objects, pf_features, pf_left)
+        sv_embedded = embed_objects(self.sv_conv.objects, sv_features, sv_left)
         return self.pn(
             join_slots((pf_points, sv_points)),
             torch.cat((pf_embedded, sv_embedded), dim=2),
             join_masks((pf_left, sv_left)),
         )
-
-    def _drop_objects(self, mask: Tensor, dropout: float) -> Tensor:
-        """The mask (N, P) without objects that are left out in this step."""
-        if self.training and dropout:
-            return drop_objects(mask, dropout)
-        return mask
-
-    @staticmethod
-    def _embed(convolution: FeatureConv, features: Tensor, mask: Tensor) -> Tensor:
-        """(N, C, P) -> (N, 32, P), 0 on padding."""
-        cloud = make_cloud(mask)
-        return cloud.scatter(convolution.objects(cloud.gather(features)))

@@ -53,7 +53,7 @@ from weaver_tt.nn.models.pair_features import (
 )
 from weaver_tt.nn.models.particle_net import Layers, read_dense_layers
 from weaver_tt.nn.objects.neighbourhoods import Neighbourhoods, Scales, find_neighbourhoods
-from weaver_tt.nn.objects.point_cloud import PointCloud, make_cloud
+from weaver_tt.nn.objects.point_cloud import PointCloud, embed_objects, make_cloud
 from weaver_tt.nn.objects.real_objects import (
     at_least_float32,
     join_masks,
@@ -61,7 +61,7 @@ from weaver_tt.nn.objects.real_objects import (
     real_slots,
 )
 from weaver_tt.nn.objects.sharing import made_once
-from weaver_tt.nn.objects.trimming import drop_objects, dropped_share
+from weaver_tt.nn.objects.trimming import ObjectDropout
 
 # neighbours, features, (reduction, dilation) of each set of neighbours, features of a message
 LayerParams = Sequence[Sequence[Any] | Mapping[str, Any]]
@@ -145,7 +145,7 @@ class ParticleNeXt(nn.Module):
             }
         )
         self.for_inference = for_inference
-        self.input_dropout = dropped_share("input_dropout", input_dropout)
+        self.input_dropout = ObjectDropout("input_dropout", input_dropout)
         for name, size in {"node_dim": node_dim, "edge_dim": edge_dim}.items():
             if size < 0:
                 raise ConfigError(
@@ -220,9 +220,7 @@ class ParticleNeXt(nn.Module):
             real = torch.ones_like(features[:, 0], dtype=torch.bool)  # (N, P)
         else:
             real = real_slots(mask)
-        if self.training and self.input_dropout:
-            real = drop_objects(real, self.input_dropout)
-        cloud = make_cloud(real, not is_traced())
+        cloud = make_cloud(self.input_dropout(real), not is_traced())
         neighbourhoods = find_neighbourhoods(cloud, points, self.k)
         edge_features = self._edge_features(lorentz_vectors, edges, neighbourhoods)
         objects = self.node_encode(cloud.gather(features))  # (M, H)
@@ -301,8 +299,8 @@ class ParticleNeXtTagger(nn.Module):
         for_inference: bool = False,
     ) -> None:
         super().__init__()
-        self.pf_input_dropout = dropped_share("pf_input_dropout", pf_input_dropout)
-        self.sv_input_dropout = dropped_share("sv_input_dropout", sv_input_dropout)
+        self.pf_input_dropout = ObjectDropout("pf_input_dropout", pf_input_dropout)
+        self.sv_input_dropout = ObjectDropout("sv_input_dropout", sv_input_dropout)
         self.pf_encode = nn.Sequential(
             ObjectNorm(pf_features_dims), PointwiseLinear(pf_features_dims, node_dim, bias=False)
         )
@@ -353,8 +351,8 @@ class ParticleNeXtTagger(nn.Module):
         of pairs of all objects, vertices last.
         """
         # what is left out now must not be a neighbour either
-        pf_left = self._drop_objects(real_slots(pf_mask), self.pf_input_dropout)
-        sv_left = self._drop_objects(real_slots(sv_mask), self.sv_input_dropout)
+        pf_left = self.pf_input_dropout(real_slots(pf_mask))
+        sv_left = self.sv_input_dropout(real_slots(sv_mask))
         pf_embedded = embed_objects(self.pf_encode, pf_features, pf_left)
         sv_embedded = embed_objects(self.sv_encode, sv_features, sv_left)
         return self.pn(
@@ -364,18 +362,6 @@ class ParticleNeXtTagger(nn.Module):
             join_masks((pf_left, sv_left)),
             edges,
         )
-
-    def _drop_objects(self, mask: Tensor, dropout: float) -> Tensor:
-        """The mask (N, P) without objects that are left out in this step."""
-        if self.training and dropout:
-            return drop_objects(mask, dropout)
-        return mask
-
-
-def embed_objects(layers: nn.Sequential, features: Tensor, mask: Tensor) -> Tensor:
-    """Layers on the real objects alone: (N, C, P), (N, P) -> (N, H, P), 0 on padding."""
-    cloud = make_cloud(mask)
-    return cloud.scatter(layers(cloud.gather(features)))
 
 
 def encoder(d_in: int, d_out: int, use_norm: bool) -> nn.Module:

@@ -11,6 +11,7 @@ CPU with any number of threads, and the same graph in an ONNX export, where ``in
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -99,11 +100,8 @@ class PointCloud(RealObjects):
         ``minkowski``: points are four-vectors (M, 4) px, py, E + pz, E - pz, and distances
         |(p_i - p_j)^2|.
         """
-        # each object needs k others to choose from, if only null rows
-        spare = k + 1
-        if not torch.onnx.is_in_onnx_export():
-            spare = max(spare - self.width, 0)
-        table_rows = self._table_rows(self.width + spare)  # (N, W')
+        # k others and itself
+        table_rows = self._rows_to_choose_from(k + 1)  # (N, W')
         place = self._places()
         # bf16 cannot tell neighbours apart
         with torch.autocast(points.device.type, enabled=False):
@@ -116,8 +114,7 @@ class PointCloud(RealObjects):
         places = torch.arange(table_rows.shape[1], device=points.device)
         distances = distances.masked_fill(places == place.unsqueeze(1), torch.inf)
         chosen = smallest_places(distances, k)  # (M, k)
-        row_start = self.rows * table_rows.shape[1]  # (M,)
-        return table_rows.flatten().index_select(0, (chosen + row_start.unsqueeze(1)).flatten())
+        return self._chosen_rows(table_rows, chosen)
 
     @torch.no_grad()
     def nearest_in_angle(self, points: Tensor, k: int) -> Tensor:
@@ -127,10 +124,7 @@ class PointCloud(RealObjects):
         object", where a row has fewer than k objects. Differences of phi are taken the shorter way
         round. Of objects that are equally far the first ones are taken.
         """
-        spare = k
-        if not torch.onnx.is_in_onnx_export():
-            spare = max(spare - self.width, 0)
-        table_rows = self._table_rows(self.width + spare)  # (N, W')
+        table_rows = self._rows_to_choose_from(k)  # (N, W')
         place = self._places()
         with torch.autocast(points.device.type, enabled=False):
             points = at_least_float32(points)
@@ -148,9 +142,19 @@ class PointCloud(RealObjects):
         places = torch.arange(table_rows.shape[1], device=points.device)
         distances = distances.masked_fill(places == place.unsqueeze(1), -1.0)
         chosen = smallest_places(distances, k, in_order=True)  # (M, k)
-        row_start = (self.rows * table_rows.shape[1]).unsqueeze(1)
-        nearest = table_rows.flatten().index_select(0, (chosen + row_start).flatten())
-        return nearest.view(-1, k)
+        return self._chosen_rows(table_rows, chosen).view(-1, k)
+
+    def _rows_to_choose_from(self, least: int) -> Tensor:
+        """At least so many rows of a table for each row, if only null rows: (N, W')."""
+        spare = least
+        if not torch.onnx.is_in_onnx_export():
+            spare = max(spare - self.width, 0)
+        return self._table_rows(self.width + spare)
+
+    def _chosen_rows(self, table_rows: Tensor, chosen: Tensor) -> Tensor:
+        """(N, W'), places of each object's choice (M, K) -> rows of the table (M * K,)."""
+        row_start = self.rows * table_rows.shape[1]  # (M,)
+        return table_rows.flatten().index_select(0, (chosen + row_start.unsqueeze(1)).flatten())
 
     def _places(self) -> Tensor:
         """The place of each object among those of its row, (M,)."""
@@ -226,6 +230,12 @@ def make_cloud(
 ) -> PointCloud:
     """The objects of ``mask`` (N, P), True for real ones; the rest is as for the class."""
     return PointCloud(mask, shortest_first, at_most)
+
+
+def embed_objects(layers: Callable[[Tensor], Tensor], features: Tensor, mask: Tensor) -> Tensor:
+    """Layers on the real objects alone: (N, C, P), (N, P) -> (N, H, P), 0 on padding."""
+    cloud = make_cloud(mask)
+    return cloud.scatter(layers(cloud.gather(features)))
 
 
 @made_once

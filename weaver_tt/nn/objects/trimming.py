@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from weaver_tt.data.rows.host_counts import with_host_counts
 from weaver_tt.data.rows.rows import Integers
@@ -57,6 +57,26 @@ def dropped_share(option: str, share: float | None) -> float:
             "0 and below 1"
         )
     return share
+
+
+class ObjectDropout(nn.Module):
+    """Leaves a random share of the objects out in training.
+
+    ``option`` names the share in errors.
+
+    Raises:
+        ConfigError: the share is none, or nothing would be left.
+    """
+
+    def __init__(self, option: str, share: float | None) -> None:
+        super().__init__()
+        self.share = dropped_share(option, share)
+
+    def forward(self, mask: Tensor) -> Tensor:
+        """The mask (N, P) without objects that are left out in this step."""
+        if self.training and self.share:
+            return drop_objects(mask, self.share)
+        return mask
 
 
 def drop_objects(mask: Tensor, share: float) -> Tensor:
