@@ -65,3 +65,6 @@ def test_what_is_no_data_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "jets.parquet").write_bytes(b"no parquet")
     with pytest.raises(DataError, match=r"jets\.parquet: the file cannot be read"):
         list(describe_data(str(tmp_path / "jets.parquet")))
+    for name in ("none.parquet", "none.root", "none.h5"):
+        with pytest.raises(DataError, match=f"{name}: no such file"):
+            list(describe_data(str(tmp_path / name)))

@@ -22,19 +22,22 @@ def describe_data(path: str, treename: str | None = None) -> Iterator[str]:
     Raises:
         DataError: it cannot be opened, or has no such tree.
     """
-    size = "" if is_remote(path) else f"{os.path.getsize(path) / 1e6:,.1f} MB, "
     if treename is None and Path(path).suffix == ".root":
         names = tree_names(path)
         if len(names) > 1:
-            yield f"{path}: {size}{counted(len(names), 'tree')}"
+            yield f"{path}: {_megabytes(path)}{counted(len(names), 'tree')}"
             for name in names:
                 with open_reader(path, name) as reader:
                     yield f"  {name}: {_sizes(reader)}"
             yield "columns of one: --treename NAME"
             return
     with open_reader(path, treename) as reader:
-        yield f"{reader.place}: {size}{_sizes(reader)}"
+        yield f"{reader.place}: {_megabytes(path)}{_sizes(reader)}"
         yield from _describe_columns(reader)
+
+
+def _megabytes(path: str) -> str:
+    return "" if is_remote(path) else f"{os.path.getsize(path) / 1e6:,.1f} MB, "
 
 
 def _sizes(reader: Reader) -> str:
