@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from turns import rates, speedup, take_turns
 
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.nn.layers.blocks import mlp, unit_length
@@ -133,19 +132,6 @@ def difference(
     return outputs, max((a - b).abs().max().item() for a, b in pairs)
 
 
-def seconds(steps: dict[str, Callable[[], None]], repeats: int) -> dict[str, list[float]]:
-    """Wall times of each step, taken in turns after one unmeasured turn."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(repeats + 1):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            # the first turn warms up
-            if turn:
-                times[name].append(time.perf_counter() - start)
-    return times
-
-
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -204,17 +190,12 @@ def main() -> None:
         "direct": step_of(direct, jets, tags, options.amp),
         "ours": step_of(ours, jets, tags, options.amp),
     }
-    times = seconds(steps, options.repeats)
-    events_per_s = {}
-    for name, values in times.items():
-        events_per_s[name] = options.batch_size / statistics.median(values)
-    # of steps that ran one after the other, so that both had the same machine
-    turns = zip(times["direct"], times["ours"], strict=True)
+    times = take_turns(steps, options.repeats)
     counts = (jets[:, 0] > 0).sum(1)
     report = {key: value for key, value in vars(options).items() if key != "json"}
     report["bar"] = 5.0
-    report["ratio"] = statistics.median(theirs / mine for theirs, mine in turns)
-    report["events_per_s"] = events_per_s
+    report["ratio"] = speedup(times, "ours", "direct")
+    report["events_per_s"] = rates(times, options.batch_size)
     report["jets"] = counts.float().mean().item()
     report["pairs"] = (counts * (counts - 1)).float().mean().item()
     report["parameters"] = sum(parameter.numel() for parameter in ours.parameters())

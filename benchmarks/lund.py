@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional
+from turns import take_turns
 
 from weaver_tt.api import BatchDataset, load_config
 from weaver_tt.formats.file_groups import parse_groups
@@ -61,24 +62,11 @@ def training_step(network: str, example: str, path: str) -> Callable[[], None]:
     return step
 
 
-def cpu_time(call: Callable[[], None]) -> float:
-    """Seconds of CPU that a call takes."""
-    start = time.process_time()
-    call()
-    return time.process_time() - start
-
-
 def step_times(path: str, repeats: int) -> dict[str, float]:
     """Milliseconds of CPU a jet of a training step of each network, in turns, on one thread."""
     torch.set_num_threads(1)
     steps = {name: training_step(name, example, path) for name, example in NETWORKS.items()}
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(repeats + 1):
-        for name, step in steps.items():
-            seconds = cpu_time(step)
-            # the first turn warms up
-            if turn:
-                times[name].append(seconds)
+    times = take_turns(steps, repeats, clock=time.process_time)
     return {name: 1000 * statistics.median(values) / JETS for name, values in times.items()}
 
 

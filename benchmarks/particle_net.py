@@ -19,9 +19,7 @@ import argparse
 import json
 import logging
 import os
-import statistics
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +32,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 import onnxruntime
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from turns import Action, inference, rates, speedup, take_turns, training_step
 
 from weaver_tt.nn.models.particle_net import ParticleNet
 
@@ -91,31 +89,6 @@ def networks() -> dict[str, nn.Module]:
     return both
 
 
-def training(network: nn.Module, inputs: Jets) -> Callable[[], Any]:
-    """A training step with Adam."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
-    target = torch.arange(len(inputs[0])) % CLASSES
-
-    def step() -> None:
-        network.train()
-        optimizer.zero_grad()
-        functional.cross_entropy(network(*inputs), target).backward()
-        optimizer.step()
-
-    return step
-
-
-def inference(network: nn.Module, inputs: Jets) -> Callable[[], Tensor]:
-    """Outputs in evaluation."""
-
-    def call() -> Tensor:
-        network.eval()
-        with torch.no_grad():
-            return network(*inputs)
-
-    return call
-
-
 def onnx_session(network: nn.Module, threads: int) -> onnxruntime.InferenceSession:
     """The network in ONNX Runtime, by the legacy exporter, for any number of jets and particles."""
     axes = {name: {0: "N", 2: "P"} for name in INPUTS} | {"output": {0: "N"}}
@@ -141,28 +114,17 @@ def onnx_inference(session: onnxruntime.InferenceSession, inputs: Jets) -> Calla
     return lambda: torch.from_numpy(session.run(None, arrays)[0])
 
 
-def in_turns(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
-    """Wall times of each call, taken in turns after one unmeasured turn."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(repeats + 1):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            if turn:
-                times[name].append(time.perf_counter() - start)
-    return times
-
-
 def make_calls(
     what: str, inputs: Jets, both: dict[str, nn.Module], threads: int
-) -> dict[str, Callable[[], Any]]:
+) -> dict[str, Action]:
     """What to time for each of the two.
 
     Raises:
         SystemExit: they do not give the same numbers.
     """
     if what == "train":
-        return {name: training(network, inputs) for name, network in both.items()}
+        labels = torch.arange(len(inputs[0])) % CLASSES
+        return {name: training_step(network, inputs, labels) for name, network in both.items()}
     if what == "torch":
         calls = {name: inference(network, inputs) for name, network in both.items()}
     else:
@@ -187,15 +149,13 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
                 # a single jet takes milliseconds
                 repeats = options.repeats * (10 if size == 1 else 1)
                 calls = make_calls(what, jets(size, mean), networks(), options.threads)
-                times = in_turns(calls, repeats)
-                rates = {name: size / statistics.median(values) for name, values in times.items()}
-                pairs = zip(times["weaver"], times["ours"], strict=True)
+                times = take_turns(calls, repeats)
                 entry = {
                     "what": what,
                     "batch": size,
                     "particles": label,
-                    "jets_per_s": rates,
-                    "ratio": statistics.median(theirs / ours for theirs, ours in pairs),
+                    "jets_per_s": rates(times, size),
+                    "ratio": speedup(times, "ours", "weaver"),
                     "bar": bar,
                 }
                 entries.append(entry)
@@ -213,17 +173,17 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     report = {"threads": options.threads, "torch": torch.__version__, "measured": measure(options)}
     print(f"{options.threads} thread(s)\n")
-    rates = "weaver-core, jets/s | ours, jets/s"
-    print(f"| what | batch | particles of {SLOTS} | {rates} | ratio | bar |")
+    columns = "weaver-core, jets/s | ours, jets/s"
+    print(f"| what | batch | particles of {SLOTS} | {columns} | ratio | bar |")
     print("|---|---|---|---|---|---|---|")
     for entry in report["measured"]:
-        rates = entry["jets_per_s"]
+        jets_per_s = entry["jets_per_s"]
         cells = [
             entry["what"],
             str(entry["batch"]),
             entry["particles"],
-            f"{rates['weaver']:.1f}",
-            f"{rates['ours']:.1f}",
+            f"{jets_per_s['weaver']:.1f}",
+            f"{jets_per_s['ours']:.1f}",
             f"**{entry['ratio']:.2f}**",
             f"{entry['bar']:g}",
         ]

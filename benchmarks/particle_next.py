@@ -17,15 +17,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from turns import Action, inference, rates, speedup, take_turns, training_step
 from weaver.nn.model.ParticleNeXt import ParticleNeXt as WeaverParticleNeXt
 
 from weaver_tt.nn.models.particle_next import ParticleNeXt
@@ -60,9 +57,16 @@ def jets(size: int, full: bool = False, seed: int = 1) -> Inputs:
     return points * real, features * real, vectors * real, real
 
 
-def call(network: nn.Module, inputs: Inputs) -> Tensor:
-    """Outputs; weaver-core writes into its inputs, which are copied for both."""
-    return network(*[values.clone() for values in inputs])
+class CopiedInputs(nn.Module):
+    """A network on copies of its inputs: weaver-core writes into them, so both get copies."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Outputs of the network."""
+        return self.network(*[values.clone() for values in inputs])
 
 
 def make_networks() -> dict[str, nn.Module]:
@@ -71,7 +75,7 @@ def make_networks() -> dict[str, nn.Module]:
     ours = ParticleNeXt(FEATURES, num_classes=CLASSES)
     theirs = WeaverParticleNeXt(FEATURES, num_classes=CLASSES)
     for _ in range(WARM_UP):
-        call(theirs, jets(2))
+        theirs(*jets(2))
     # these batches have changed the statistics of batch norm
     theirs.load_state_dict(ours.state_dict())
     return {"weaver-core": theirs, "ours": ours}
@@ -87,35 +91,11 @@ def difference(networks: dict[str, nn.Module]) -> float:
             if name.endswith("gamma"):
                 parameter.fill_(1)
     inputs = jets(4)
-    outputs = [call(network, inputs) for network in networks.values()]
+    outputs = [CopiedInputs(network)(*inputs) for network in networks.values()]
     for network in networks.values():
         for name, parameter in network.named_parameters():
             parameter.copy_(fresh[name])
     return (outputs[0] - outputs[1]).abs().max().item()
-
-
-def step_of(network: nn.Module, inputs: Inputs, labels: Tensor) -> Callable[[], None]:
-    """A training step with Adam."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
-
-    def step() -> None:
-        network.train()
-        optimizer.zero_grad()
-        functional.cross_entropy(call(network, inputs), labels).backward()
-        optimizer.step()
-
-    return step
-
-
-def inference_of(network: nn.Module, inputs: Inputs) -> Callable[[], None]:
-    """A forward pass in evaluation."""
-
-    def infer() -> None:
-        network.eval()
-        with torch.no_grad():
-            call(network, inputs)
-
-    return infer
 
 
 def measure(
@@ -124,25 +104,19 @@ def measure(
     """Rows of the table for one kind of jets: rates of actions taken in turns, and their ratio."""
     inputs = jets(size, full)
     labels = torch.arange(size) % CLASSES
-    training = {name: step_of(network, inputs, labels) for name, network in networks.items()}
-    inference = {name: inference_of(network, inputs) for name, network in networks.items()}
+    kinds: dict[str, dict[str, Action]] = {"training step": {}, "inference": {}}
+    for name, network in networks.items():
+        unchanged = CopiedInputs(network)
+        kinds["training step"][name] = training_step(unchanged, inputs, labels)
+        kinds["inference"][name] = inference(unchanged, inputs)
     rows = []
-    for what, actions in (("training step", training), ("inference", inference)):
-        times: dict[str, list[float]] = {name: [] for name in actions}
-        for turn in range(repeats + 1):
-            for name, action in actions.items():
-                start = time.perf_counter()
-                action()
-                # the first turn warms up
-                if turn:
-                    times[name].append(time.perf_counter() - start)
-        # of actions that ran one after the other, so that both had the same machine
-        turns = zip(times["weaver-core"], times["ours"], strict=True)
+    for kind, actions in kinds.items():
+        times = take_turns(actions, repeats)
         row = {
             "jets": f"{SLOTS} particles" if full else f"{PARTICLES} on average",
-            "what": what,
-            "jets_per_s": {name: size / statistics.median(found) for name, found in times.items()},
-            "ratio": statistics.median(theirs / ours for theirs, ours in turns),
+            "what": kind,
+            "jets_per_s": rates(times, size),
+            "ratio": speedup(times, "ours", "weaver-core"),
         }
         rows.append(row)
     return rows

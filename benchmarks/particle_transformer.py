@@ -15,15 +15,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from turns import Action, inference, rates, speedup, take_turns, training_step
 from weaver.nn.model.ParticleTransformer import ParticleTransformer as WeaverParticleTransformer
 
 from weaver_tt.nn.models.particle_transformer import ParticleTransformer
@@ -58,65 +55,24 @@ def jets(size: int, full: bool, seed: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     return features * real, vectors * real, real
 
 
-def step_of(network: nn.Module, inputs: tuple[Tensor, ...], labels: Tensor) -> Callable[[], None]:
-    """A training step with Adam."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
-
-    def step() -> None:
-        network.train()
-        optimizer.zero_grad()
-        functional.cross_entropy(network(*inputs), labels).backward()
-        optimizer.step()
-
-    return step
-
-
-def inference_of(network: nn.Module, inputs: tuple[Tensor, ...]) -> Callable[[], None]:
-    """A forward pass in evaluation."""
-
-    def infer() -> None:
-        network.eval()
-        with torch.no_grad():
-            network(*inputs)
-
-    return infer
-
-
-def seconds(actions: dict[str, Callable[[], None]], repeats: int) -> dict[str, list[float]]:
-    """Wall times of each action, taken in turns after one unmeasured turn."""
-    times: dict[str, list[float]] = {name: [] for name in actions}
-    for turn in range(repeats + 1):
-        for name, action in actions.items():
-            start = time.perf_counter()
-            action()
-            # the first turn warms up
-            if turn:
-                times[name].append(time.perf_counter() - start)
-    return times
-
-
 def measure(
     networks: dict[str, nn.Module], size: int, full: bool, repeats: int
 ) -> list[dict[str, Any]]:
     """Rows of the table for one kind of jets."""
     inputs = jets(size, full)
     labels = torch.arange(size) % CLASSES
-    training: dict[str, Callable[[], None]] = {}
-    inference: dict[str, Callable[[], None]] = {}
+    kinds: dict[str, dict[str, Action]] = {"training step": {}, "inference": {}}
     for name, network in networks.items():
-        training[name] = step_of(network, inputs, labels)
-        inference[name] = inference_of(network, inputs)
+        kinds["training step"][name] = training_step(network, inputs, labels)
+        kinds["inference"][name] = inference(network, inputs)
     rows = []
-    for kind, actions in (("training step", training), ("inference", inference)):
-        times = seconds(actions, repeats)
-        rates = {name: size / statistics.median(values) for name, values in times.items()}
-        # of steps that ran one after the other, so that both had the same machine
-        turns = zip(times["weaver-core"], times["ours"], strict=True)
+    for kind, actions in kinds.items():
+        times = take_turns(actions, repeats)
         row = {
             "jets": "128 particles" if full else "45 on average",
             "what": kind,
-            "jets_per_s": rates,
-            "ratio": statistics.median(theirs / ours for theirs, ours in turns),
+            "jets_per_s": rates(times, size),
+            "ratio": speedup(times, "ours", "weaver-core"),
         }
         rows.append(row)
     return rows
@@ -155,12 +111,12 @@ def show(report: dict[str, Any]) -> None:
     print("| jets | | weaver-core 0.5.3, jets/s | ours, jets/s | ratio |")
     print("|---|---|---|---|---|")
     for row in report["rows"]:
-        rates = row["jets_per_s"]
+        jets_per_s = row["jets_per_s"]
         cells = [
             row["jets"],
             row["what"],
-            f"{rates['weaver-core']:.1f}",
-            f"{rates['ours']:.1f}",
+            f"{jets_per_s['weaver-core']:.1f}",
+            f"{jets_per_s['ours']:.1f}",
             f"**{row['ratio']:.2f}**",
         ]
         print(f"| {' | '.join(cells)} |")
