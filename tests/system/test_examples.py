@@ -61,3 +61,7 @@ def test_a_wheel_holds_the_examples_and_what_lies_in_the_package_now(tmp_path):
     shipped = {name for name in names if name.endswith(".py") and "/examples/" not in name}
     assert shipped == modules
     assert "weaver_tt/py.typed" in names
+
+
+def test_the_schema_lies_beside_the_examples():
+    assert examples.data_schema() == ROOT / "data_configs" / "schema.json"

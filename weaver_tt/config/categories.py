@@ -17,6 +17,7 @@ from typing import Any
 from weaver_tt.config.sections import Section
 from weaver_tt.errors import ConfigError
 
+KEYS = ("one_hot", "categories")
 MAX_CATEGORIES = 1000  # each is an input
 EXPECTED = "expected a list of different whole numbers, or NAME: number or list of numbers"
 
@@ -43,7 +44,7 @@ def expand_one_hot(top: Section) -> Section:
             if not isinstance(entry, Mapping):
                 variables.append(entry)
                 continue
-            of_line = _read_line(Section.of(entry, where, ("one_hot", "categories")))
+            of_line = _read_line(Section.of(entry, where, KEYS))
             made |= of_line
             variables += [[variable, None] for variable in of_line]
         expanded[name] = {**group, "vars": variables}

@@ -13,6 +13,7 @@ from weaver_tt.log import log
 
 MAX_LENGTH = 100_000  # objects of one row; the hits of a whole detector are of that order
 PAD_MODES = ("constant", "wrap")
+GROUP = ("length", "pad_mode", "vars")
 # of a variable's list, after its name
 VARIABLE_FIELDS = ("center", "scale", "min", "max", "pad")
 PARAMS = ("length", "pad_mode", "center", "scale", "min", "max", "pad", "pad_value")
@@ -30,7 +31,7 @@ def read_inputs(section: Section, auto: bool) -> dict[str, InputGroup]:
         )
     groups: dict[str, InputGroup] = {}
     for name in section.values:
-        entry = section.section(name, ("length", "pad_mode", "vars"))
+        entry = section.section(name, GROUP)
         groups[name] = _read_group(name, entry, auto)
     _check_same_scaling(groups, section.where)
     return groups

@@ -87,6 +87,8 @@ KEYS = (
     "report",
 )
 PREPROCESS = ("method", "data_fraction", "params", "fingerprint")
+OBJECT_SELECTION = ("selection", "columns", "index_columns")
+METHODS = ("manual", "auto")
 
 
 def load_config(path: str, custom_functions: str | None = None) -> DataConfig:
@@ -240,7 +242,7 @@ class _ConfigReader:
                 f"{section.at('data_fraction')}: expected a share above 0 and at most 1, "
                 f"found {fraction:g}"
             )
-        method = section.choice("method", ("manual", "auto"), "manual")
+        method = section.choice("method", METHODS, "manual")
         return Preprocess(
             method=cast(Literal["manual", "auto"], method),
             data_fraction=fraction,
@@ -312,7 +314,7 @@ class _ConfigReader:
                 )
             index_columns = None
             if isinstance(value, Mapping):
-                entry = section.section(name, ("selection", "columns", "index_columns"))
+                entry = section.section(name, OBJECT_SELECTION)
                 text = entry.values.get("selection", "")
                 columns = entry.names("columns")
                 if "index_columns" in entry:

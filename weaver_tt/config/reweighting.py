@@ -33,6 +33,8 @@ TABLE_KEYS = (
 COMPUTED_KEYS = ("reweight_hists", "measured")
 WEIGHTS = ("mode", "signed", *PRECOMPUTED_KEYS, *TABLE_KEYS, *COMPUTED_KEYS)
 BUCKETING = ("var", "bins", "edges", "fingerprint")
+MODES = ("sampling", "loss")
+METHODS = ("flat", "ref", "target")
 SUMMARY = ("rows", "mean", "kept", "fingerprint")
 MAX_BUCKETS = 10_000
 # bins of the weight tables of all classes, which PREFIX.auto.yaml has to hold
@@ -54,7 +56,7 @@ def read_reweighting(
     """
     if not section.values:
         return None
-    mode_name = section.choice("mode", ("sampling", "loss"), "sampling")
+    mode_name = section.choice("mode", MODES, "sampling")
     mode = cast(Literal["sampling", "loss"], mode_name)
     signed = read_bool(section, "signed", False)
     summary = None
@@ -208,7 +210,7 @@ def _read_target(section: Section, custom_functions: str | None) -> Expression |
 def _read_method(section: Section, target: Expression | None) -> Literal["flat", "ref", "target"]:
     """``reweight_method``, which a target density alone says too."""
     default = None if target is None else "target"
-    name = section.choice("reweight_method", ("flat", "ref", "target"), default)
+    name = section.choice("reweight_method", METHODS, default)
     if name == "target" and target is None:
         raise ConfigError(
             f"{section.at('target')}: reweight_method: target needs a density in the reweight_vars"

@@ -23,6 +23,7 @@ from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.expressions.evaluate import Expression, parse_expression
 
 KEYS = ("loss", "weight", "valid", "valid_in_n", "transform")
+STANDARDISED = ("mean", "deviation", "fingerprint")
 PINBALL = "pinball"
 GAUSSIAN = "gaussian"
 WIDTH_ENDING = "_sigma"  # of the output that is the width of a target
@@ -146,7 +147,7 @@ def _read_step(given: Any, where: str) -> TargetTransform:
         if value is not None:
             raise ConfigError(f"{where}.{kind}: it takes no options, found {value!r}")
         return TargetTransform(kind="log")
-    section = Section.of(value, f"{where}.standardised", ("mean", "deviation", "fingerprint"))
+    section = Section.of(value, f"{where}.standardised", STANDARDISED)
     if not section.values:
         return TargetTransform(kind="standardised")
     deviation = section.number("deviation", 0.0)

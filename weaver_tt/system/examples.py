@@ -34,3 +34,9 @@ def find_example(path: str | Path, folder: str, ending: str) -> Path:
     if name not in examples:
         raise ConfigError(f"{text}: no such example in {folder}; {nearest(name, examples)}")
     return examples[name]
+
+
+def data_schema() -> Path:
+    """The JSON schema of the data YAML, which editors read: it lies beside the examples."""
+    files = [place / "data_configs" / "schema.json" for place in PLACES]
+    return next(file for file in files if file.is_file())
