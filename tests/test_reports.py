@@ -7,6 +7,7 @@ import pytest
 
 from tests.applications.jet_energy.judging.conftest import REPORT, make_jets, write_prediction
 from weaver_tt.applications.jet_energy.judging import report
+from weaver_tt.applications.jet_energy.judging.figures import JudgementPictures
 from weaver_tt.errors import ConfigError
 from weaver_tt.formats.writers import open_writer
 from weaver_tt.output.about import AboutPrediction
@@ -56,8 +57,8 @@ def test_a_flag_of_jets_says_nothing_of_a_classifier(tmp_path):
 
 def test_classes_and_energies_of_one_network_are_both_reported(tmp_path, monkeypatch):
     # figures take most of the time of a report
-    for module, name in ((report, "draw_judgement"), (figures, "draw_report")):
-        monkeypatch.setattr(module, name, lambda *anything: [])
+    monkeypatch.setattr(report, "draw_judgement", lambda *anything: JudgementPictures())
+    monkeypatch.setattr(figures, "draw_report", lambda *anything: figures.ReportPictures())
     jets = make_jets(400)
     is_b = (jets["jet_flavour"] == 5).astype(np.int32)
     score = np.clip(0.3 + 0.4 * is_b + 0.1 * np.sin(jets["gen_pt"]), 0, 1)

@@ -29,6 +29,7 @@ ROOMS = [
     "nn",
     "data",
     "samples",
+    "pages",
     "figures",
     "metrics",
     "config",

@@ -27,7 +27,7 @@ def models(tmp_path_factory, write):
 
 
 def test_each_figure_is_a_png_and_a_pdf_with_a_caption(models, tmp_path):
-    pictures = draw_report(models, ["top"], tmp_path)
+    pictures = draw_report(models, ["top"], tmp_path).every
     assert {picture.path.stem for picture in pictures} == {
         "roc_top",
         "calibration",

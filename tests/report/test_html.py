@@ -4,26 +4,14 @@ Skipped where there is no Chromium.
 """
 
 import re
-import shutil
-import subprocess
 
 import matplotlib.image
 import pytest
 
+from tests.pages.browser import CHROMIUM, chromium, widths_at
 from weaver_tt.report.commands import ReportOptions
 from weaver_tt.reports import run_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 COUNT = """<script>addEventListener("load", () => {
   const isShown = image => image.complete && image.naturalWidth > 0;
   const isFetched = entry => !entry.name.startsWith("data:");
@@ -44,15 +32,14 @@ def page(tmp_path_factory, write):
     return folder / "out" / "report.html"
 
 
-def chromium(folder, *arguments):
-    """What Chromium prints for a page, with a profile of its own."""
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
-
-
 def test_the_page_needs_nothing_from_outside(page):
     text = page.read_text()
-    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", text)
+    # but a PDF of each figure may lie beside it
+    addresses = re.findall(r"""(?:src|href)=["'](?!data:|#)([^"']*)""", text)
+    assert addresses
+    for address in addresses:
+        assert (page.parent / address).suffix == ".pdf"
+        assert (page.parent / address).exists()
     assert "@import" not in text
     assert "url(" not in text
     assert "new &lt;b&gt;" in text  # names are escaped
@@ -68,6 +55,12 @@ def test_a_browser_shows_tables_and_all_figures_and_fetches_nothing(tmp_path, pa
     assert f"<title>images {images} of {images}, fetched 0</title>" in shown
     assert shown.count("<table>") >= 5
     assert "rejection at 50 % of top" in shown
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_a_phone_shows_it_without_scrolling_aside(tmp_path, page):
+    shown = widths_at(page.read_text(), 375, tmp_path)
+    assert shown == {"window": 375, "content": 375}
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")

@@ -1,48 +1,16 @@
-"""Cells of the page, by hand."""
+"""The page of classifiers: which numbers stand where."""
 
 import re
 
 import numpy as np
 import pytest
 
-from weaver_tt.metrics.direction import Direction
+from tests.pages.reading import table_of
 from weaver_tt.output.about import NetworkCost
 from weaver_tt.report.evaluation import evaluate_model, headline_metrics
-from weaver_tt.report.page import html_table, mark_best, plus_minus, report_page
+from weaver_tt.report.figures import ReportPictures
+from weaver_tt.report.page import report_page
 from weaver_tt.report.scores import ModelFiles
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        ({"value": 0.98765, "error": 0.00123}, "0.9877 ± 0.0012"),
-        ({"value": 1234.5, "error": 56.0}, "1234 ± 56"),
-        ({"value": 1.5, "error": 0.0}, "1.5"),
-        ({"value": None, "error": None}, "–"),
-        ({"value": None, "error": None, "at_least": 33.4}, "&gt; 33.4"),
-    ],
-)
-def test_numbers_have_two_digits_of_their_error(number, text):
-    assert plus_minus(number).replace('<span class="e">', "").replace("</span>", "") == text
-
-
-def test_cells_may_bring_their_own_tag():
-    html = html_table(["", "x"], [["row", "<td class=best>1</td>"], ["other", "2"]])
-    assert html.count("<td") == 2
-    assert "<th>row</th><td class=best>1</td>" in html
-
-
-@pytest.mark.parametrize(("direction", "best"), [("max", 2), ("min", 0), ("zero", 1)])
-def test_the_best_is_marked_whatever_is_better(direction, best):
-    cells = mark_best([-3.0, 1.0, 2.0], ["a", "b", "c"], Direction(direction))
-    assert [" class=best" in cell for cell in cells] == [place == best for place in range(3)]
-
-
-def test_nothing_is_best_alone_nor_where_a_value_is_unknown():
-    unmarked = ["<td>a</td>", "<td>b</td>"]
-    assert mark_best([1.0], ["a"], Direction.MAX) == unmarked[:1]
-    assert mark_best([1.0, None], ["a", "b"], Direction.MAX) == unmarked
-    assert mark_best([1.0, 2.0], ["a", "b"], None) == unmarked
 
 
 def test_the_report_marks_the_largest_area_and_the_smallest_calibration_error(tmp_path, write):
@@ -63,10 +31,11 @@ def test_the_report_marks_the_largest_area_and_the_smallest_calibration_error(tm
     assert errors == {"right": pytest.approx(0.25), "honest": pytest.approx(0.01)}
     content = {"classes": ["top", "qcd"], "signals": ["top"], "models": models, "differences": {}}
     numbers = {name: headline_metrics(model, ["top"]) for name, model in models.items()}
-    page = report_page(content, numbers, [], {name: [] for name in models})
-    best = re.findall("<td class=best>([^<]*)", page)
-    assert best == ["1", "1", "0.0100"]
-    assert "<th>honest</th><td class=best>0.0100</td>" in page
+    page = report_page(content, numbers, ReportPictures(), {name: [] for name in models})
+    best = re.findall('<td class="best">([^<]*)', page)
+    # accuracy and AUC of all, AUC against the only background, calibration
+    assert best == ["1", "1", "1", "0.0100"]
+    assert table_of(page, "Calibration")[2] == ["honest", "0.0100"]
 
 
 def test_costs_have_a_row_for_each_model_and_a_dash_for_what_is_not_known(tmp_path, write):
@@ -91,12 +60,31 @@ def test_costs_have_a_row_for_each_model_and_a_dash_for_what_is_not_known(tmp_pa
     assert models["old"]["ant"]["top"] == {"value": None, "error": None}
     content = {"classes": ["top", "qcd"], "signals": ["top"], "models": models, "differences": {}}
     numbers = {name: headline_metrics(model, ["top"]) for name, model in models.items()}
-    page = report_page(content, numbers, [], {name: [] for name in models})
-    table = page.partition("<h2>Size and speed</h2>")[2].partition("</table>")[0]
+    page = report_page(content, numbers, ReportPictures(), {name: [] for name in models})
+    head, *rows = table_of(page, "Size and speed")
     # as what the ant factor divides by
-    assert "<th>trainable parameters</th>" in table
-    rows = re.findall("<tr><th>(?:small|large|old)</th>(.*?)</tr>", table)
-    cells = [re.findall("<td[^>]*>(.*?)</td>", row) for row in rows]
-    assert cells[0][:6] == ["1,000", "20,000", "–", "–", "–", "0.004"]
-    assert cells[1][:2] == ["5,000", "–"]
-    assert cells[2] == ["–"] * 7
+    assert head[1] == "trainable parameters"
+    assert rows[0][:7] == ["small", "1,000", "20,000", "–", "–", "–", "0.004"]
+    assert rows[1][:3] == ["large", "5,000", "–"]
+    assert rows[2] == ["old", *["–"] * 7]
+
+
+def test_a_class_has_a_section_with_its_pairs(tmp_path, write):
+    classes = ["b", "c", "light"]
+    models = {}
+    for name, strength in (("weak", 0.5), ("strong", 2.0)):
+        path = write(tmp_path / f"{name}.parquet", classes, strength=strength)
+        models[name] = evaluate_model(ModelFiles(name=name, paths=(str(path),)), classes, None)
+    metrics = {name: model.metrics() for name, model in models.items()}
+    content = {"classes": classes, "signals": ["b", "c"], "models": metrics, "differences": {}}
+    numbers = {name: headline_metrics(one, ["b", "c"]) for name, one in metrics.items()}
+    page = report_page(content, numbers, ReportPictures(), {name: [] for name in models})
+    of_class = page.partition("<h3>c</h3>")[2].partition("</section>")[0]
+    head, weak, strong = table_of(of_class, "AUC")
+    assert head == ["", "against b", "against light"]
+    area = metrics["strong"]["auc"]["one_vs_one"]["c"]["light"]
+    assert strong[2].startswith(f"{area['value']:.3f}")
+    assert [row[0] for row in (weak, strong)] == ["weak", "strong"]
+    head, weak, strong = table_of(of_class, "Rejection at 50 % of c")
+    rejection = metrics["weak"]["rejection"]["0.5"]["one_vs_one"]["c"]["b"]
+    assert float(weak[1].split()[0]) == pytest.approx(rejection["value"], rel=0.05)

@@ -8,8 +8,9 @@ import pytest
 
 from weaver_tt import cli
 from weaver_tt.errors import DataError
+from weaver_tt.pages.cells import number_cell
 from weaver_tt.report.evaluation import metric_differences
-from weaver_tt.report.page import plus_minus
+from weaver_tt.report.figures import ReportPictures
 from weaver_tt.report.scores import parse_models
 from weaver_tt.report.trainings import evaluate_trainings
 
@@ -40,7 +41,7 @@ def test_of_three_trainings_the_median_is_reported_with_their_standard_deviation
     assert accuracy["error"] == pytest.approx(math.sqrt(0.8 * 0.2 / 20))
     # 0.9, 0.6 and 0.8 deviate from 0.7667 by 0.1333, -0.1667 and 0.0333
     assert accuracy["spread"] == pytest.approx(math.sqrt(0.0466667 / 2), rel=1e-4)
-    assert plus_minus(accuracy).endswith("± 0.089 ± 0.15 (3 trainings)</span>")
+    assert number_cell(accuracy).detail == "± 0.089 ± 0.15 (3 trainings)"
     details = trained.metrics()["trainings"]
     assert details["accuracy"] == pytest.approx([0.9, 0.6, 0.8])
     assert details["files"] == [[f"{tmp_path}/{name}.root"] for name in (18, 12, 16)]
@@ -61,7 +62,7 @@ def test_a_number_that_one_training_lacks_has_no_spread(tmp_path, write):
     # no background passes where nothing is wrong
     rejection = network(write, tmp_path, 20, 16, 12).headlines(["top"])["rejection at 30 % of top"]
     assert rejection["spread"] is None
-    assert "trainings" not in plus_minus(rejection)
+    assert "trainings" not in number_cell(rejection).detail
 
 
 def test_a_difference_has_the_spreads_of_both(tmp_path, write):
@@ -83,7 +84,7 @@ def test_trainings_on_other_rows_are_refused(tmp_path, write):
 
 
 def test_a_report_shows_the_median_training_beside_another_model(tmp_path, write, monkeypatch):
-    monkeypatch.setattr("weaver_tt.report.figures.draw_report", lambda *anything: [])
+    monkeypatch.setattr("weaver_tt.report.figures.draw_report", lambda *anything: ReportPictures())
     monkeypatch.chdir(tmp_path)
     for right in (18, 12, 16, 13):
         write_training(write, tmp_path / f"{right}.root", right)

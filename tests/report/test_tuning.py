@@ -6,6 +6,7 @@ import json
 import optuna
 import pytest
 
+from tests.pages.reading import table_of
 from tests.report.conftest import add_trial, make_study
 from weaver_tt import cli
 from weaver_tt.system.study_file import open_journal
@@ -62,7 +63,9 @@ def test_what_cannot_be_known_is_said_on_the_page(tmp_path, monkeypatch):
     assert cli.main(["tune-report", "s.journal", "-o", "r"]) == 0
     page = (tmp_path / "r" / "report.html").read_text()
     assert "auc: nothing is known of what matters: auc is 0.5 in all completed trials" in page
-    assert '<th>-o norm</th><td>–</td><td>–</td><td class="left">batch in all 4' in page
+    (of_norm,) = [row for row in table_of(page, "What matters") if row[0] == "-o norm"]
+    assert of_norm[1:3] == ["–", "–"]
+    assert of_norm[3].startswith("batch in all 4")
     assert "<td>1,237</td>" in page
     with (tmp_path / "r" / "trials.csv").open() as file:
         assert next(row["parameters"] for row in csv.DictReader(file)) == "1234"

@@ -13,9 +13,9 @@ from weaver_tt.options.flags import COUNT, FINITE, flag
 from weaver_tt.system.wording import counted
 
 if TYPE_CHECKING:
+    from weaver_tt.pages.pictures import Picture
     from weaver_tt.report.ddt import DdtPoint
     from weaver_tt.report.evaluation import ColumnBins
-    from weaver_tt.report.figures import Picture
     from weaver_tt.report.scores import Floats, ModelFiles
 
 DEFAULT_PT = "jet_pt"
@@ -176,21 +176,20 @@ def report_classifiers(options: ReportOptions) -> None:
     measured = measure_discriminants(sources, classes)
     if measured:
         content["discriminants"] = {name: found.content() for name, found in measured.items()}
-        pictures += draw_discriminants(measured, folder)
+        pictures.discriminants = draw_discriminants(measured, folder)
     if mass is not None:
-        content["sculpting"], spectra = _measure_sculpting(
+        content["sculpting"], pictures.sculpting = _measure_sculpting(
             mass, sources, classes, signals[0], ddt.get(signals[0], {}), folder
         )
-        pictures += spectra
     if shifted:
         shifted_models = evaluate_shifted(networks, shifted, signals)
         content["shifted"] = shifted_details(shifted_models, signals)
-        pictures += draw_resilience(shifted_models, signals, folder)
+        pictures.resilience = draw_resilience(shifted_models, signals, folder)
     empty = {model.name: model.empty_classes for model in models}
     page = report_page(content, headlines, pictures, empty)
     write_json(folder / "metrics.json", content)
     write_text(folder / "report.html", page)
-    both = counted(len(models), "model"), counted(len(pictures), "figure")
+    both = counted(len(models), "model"), counted(len(pictures.every), "figure")
     log.info("%s: %s, %s", folder / "report.html", *both)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from weaver_tt.output.about import NetworkCost
+from weaver_tt.pages.cells import UNKNOWN, Cell, Column
 
 ANT = "ant"  # the name of the factor
 ANT_EFFICIENCY = 0.3  # of the signal, at which the ant factor takes the rejection
@@ -54,14 +55,14 @@ def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else 1000 * seconds
 
 
-def cost_columns(contents: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+def cost_columns(contents: Sequence[Mapping[str, Any]]) -> list[Column]:
     """Titles and cells of a table of costs, a cell for each model; a dash for what is not known."""
-    columns = []
+    columns: list[Column] = []
     for title, name, shown in _COLUMNS:
-        cells = []
+        cells: list[str | Cell] = []
         for content in contents:
             value = content.get(name)
-            cells.append("–" if value is None else shown(value))
+            cells.append(UNKNOWN if value is None else shown(value))
         columns.append((title, cells))
     return columns
 

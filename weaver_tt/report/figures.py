@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from weaver_tt.figures import classification as figures
-from weaver_tt.figures.base import save_figure
 from weaver_tt.figures.resilience import ResiliencePoint, resilience_figure
 from weaver_tt.metrics.classifier_summary import ClassifierSummary
 from weaver_tt.metrics.divergence import Divergence
 from weaver_tt.metrics.sculpting import EFFICIENCIES
+from weaver_tt.pages.pictures import CaptionedFigure, Picture, write_picture, write_pictures
 from weaver_tt.report.cost import ANT_EFFICIENCY
 from weaver_tt.report.ddt import DdtPoint, DdtPoints
 from weaver_tt.report.discriminants import MeasuredDiscriminant
@@ -30,13 +28,25 @@ from weaver_tt.report.shifted import ShiftedModel
 HALF = torch.tensor([0.5])  # the signal efficiency of rejections in bins
 
 
-@dataclass(frozen=True)
-class Picture:
-    """The file of a figure (PNG) and its caption."""
+@dataclass(kw_only=True)
+class ReportPictures:
+    """The figures of a report, by what they are about."""
 
-    path: Path
-    caption: str
-    is_wide: bool = False
+    signals: dict[str, list[Picture]] = field(default_factory=dict)  # by class
+    models: dict[str, list[Picture]] = field(default_factory=dict)  # by model
+    discriminants: dict[str, list[Picture]] = field(default_factory=dict)  # by name
+    calibration: list[Picture] = field(default_factory=list)
+    sculpting: list[Picture] = field(default_factory=list)
+    resilience: dict[str, list[Picture]] = field(default_factory=dict)  # by signal
+
+    @property
+    def every(self) -> list[Picture]:
+        """All of them."""
+        every = [*self.calibration, *self.sculpting]
+        for by_name in (self.signals, self.models, self.discriminants, self.resilience):
+            for pictures in by_name.values():
+                every += pictures
+        return every
 
 
 def draw_report(
@@ -44,15 +54,27 @@ def draw_report(
     signals: Sequence[str],
     folder: Path,
     ddt: DdtPoints = MappingProxyType({}),
-) -> list[Picture]:
-    """Write all figures to ``folder`` as PNG and PDF; ``ddt`` are points beside the ROC curves.
+) -> ReportPictures:
+    """Write the figures of signals and models to ``folder`` as PNG and PDF.
+
+    ``ddt`` are points beside the ROC curves.
 
     Raises:
         OutputError: one of them cannot be written.
     """
-    pictures = []
-    for name, caption, figure in _figures(models, signals, ddt):
-        pictures.append(write_picture(name, caption, figure, folder))
+    pictures = ReportPictures()
+    for signal in signals:
+        drawn = _figures_of_signal(models, signal, ddt.get(signal, {}))
+        pictures.signals[signal] = write_pictures(drawn, folder)
+    summaries = {model.name: model.summary for model in models}
+    calibration = (
+        "calibration",
+        "Calibration: share of rows that are of a class against the score of that class.",
+        figures.score_calibration(summaries),
+    )
+    pictures.calibration = write_pictures([calibration], folder)
+    for name, summary in summaries.items():
+        pictures.models[name] = write_pictures(_figures_of_model(name, summary), folder)
     return pictures
 
 
@@ -83,9 +105,9 @@ def draw_spectra(
 
 def draw_discriminants(
     discriminants: Mapping[str, MeasuredDiscriminant], folder: Path
-) -> list[Picture]:
+) -> dict[str, list[Picture]]:
     """Write the curves of all models as PNG and PDF, a figure for each discriminant."""
-    pictures = []
+    pictures = {}
     for name, found in discriminants.items():
         curves = {}
         for model, curve in found.curves.items():
@@ -99,7 +121,7 @@ def draw_discriminants(
             "errors of one standard deviation."
         )
         figure = figures.draw_rejections(curves, reference)
-        pictures.append(write_picture(f"discriminant_{name}", caption, figure, folder))
+        pictures[name] = [write_picture(f"discriminant_{name}", caption, figure, folder)]
     return pictures
 
 
@@ -141,12 +163,12 @@ def draw_trade_off(
 
 def draw_resilience(
     models: Sequence[ShiftedModel], signals: Sequence[str], folder: Path
-) -> list[Picture]:
+) -> dict[str, list[Picture]]:
     """Write performance against resilience as PNG and PDF, a figure for each signal.
 
     Models ``LINE@POINT`` of one ``LINE`` are joined, in their order.
     """
-    pictures = []
+    pictures = {}
     for signal in signals:
         panels: dict[str, dict[str, list[ResiliencePoint]]] = {}
         for model in models:
@@ -163,45 +185,26 @@ def draw_resilience(
             "sample: the best is at the upper right. An arrow is an unlimited resilience."
         )
         figure = resilience_figure(panels)
-        pictures.append(write_picture(f"resilience_{signal}", caption, figure, folder))
+        pictures[signal] = [write_picture(f"resilience_{signal}", caption, figure, folder)]
     return pictures
 
 
-def write_picture(name: str, caption: str, figure: Figure, folder: Path) -> Picture:
-    """Write a figure as PNG and PDF; ``name`` may hold anything."""
-    # names of models and columns may hold anything
-    path = folder / re.sub(r"[^\w.+-]+", "_", name)
-    save_figure(figure, path)
-    # the page gives a wide figure its whole width
-    width, height = figure.get_size_inches()
-    return Picture(path.with_name(path.name + ".png"), caption, width > 1.5 * height)
-
-
-def _figures(
-    models: Sequence[EvaluatedModel], signals: Sequence[str], ddt: DdtPoints
-) -> Iterator[tuple[str, str, Figure]]:
-    """File name, caption and figure of each."""
+def _figures_of_signal(
+    models: Sequence[EvaluatedModel], signal: str, ddt: Mapping[str, Sequence[DdtPoint]]
+) -> Iterator[CaptionedFigure]:
+    """All models at one signal."""
+    yield _roc(models, signal, ddt)
     # all models are evaluated in the same bins
     binning = models[0].binning
-    for signal in signals:
-        yield _roc(models, signal, ddt.get(signal, {}))
-        if binning is not None:
-            yield _areas_in_bins(models, binning, signal)
-            yield _rejections_in_bins(models, binning, signal)
-        yield from figures_of_sizes(models, signal)
-    summaries = {model.name: model.summary for model in models}
-    yield (
-        "calibration",
-        "Calibration: share of rows that are of a class against the score of that class.",
-        figures.score_calibration(summaries),
-    )
-    for name, summary in summaries.items():
-        yield from _figures_of_model(name, summary)
+    if binning is not None:
+        yield _areas_in_bins(models, binning, signal)
+        yield _rejections_in_bins(models, binning, signal)
+    yield from figures_of_sizes(models, signal)
 
 
 def _roc(
     models: Sequence[EvaluatedModel], signal: str, ddt: Mapping[str, Sequence[DdtPoint]]
-) -> tuple[str, str, Figure]:
+) -> CaptionedFigure:
     k = models[0].classes.index(signal)
     curves = {}
     for model in models:
@@ -230,9 +233,7 @@ def _roc(
     return f"roc_{signal}", caption, figures.draw_rejections(curves, reference, points)
 
 
-def figures_of_sizes(
-    models: Sequence[EvaluatedModel], signal: str
-) -> Iterator[tuple[str, str, Figure]]:
+def figures_of_sizes(models: Sequence[EvaluatedModel], signal: str) -> Iterator[CaptionedFigure]:
     """Rejection against the number of parameters; nothing where no model has both."""
     k = models[0].classes.index(signal)
     points = {}
@@ -252,7 +253,7 @@ def figures_of_sizes(
     yield f"size_{signal}", caption, figures.rejection_of_sizes(points, label)
 
 
-def _figures_of_model(name: str, summary: ClassifierSummary) -> Iterator[tuple[str, str, Figure]]:
+def _figures_of_model(name: str, summary: ClassifierSummary) -> Iterator[CaptionedFigure]:
     yield (
         f"scores_{name}",
         f"Scores of {name} for rows of each class.",
@@ -281,7 +282,7 @@ def _against(classes: Sequence[str], signal: str) -> str:
 
 def _areas_in_bins(
     models: Sequence[EvaluatedModel], binning: ColumnBins, signal: str
-) -> tuple[str, str, Figure]:
+) -> CaptionedFigure:
     k = models[0].classes.index(signal)
 
     def area(summary: ClassifierSummary) -> tuple[Tensor, Tensor]:
@@ -296,7 +297,7 @@ def _areas_in_bins(
 
 def _rejections_in_bins(
     models: Sequence[EvaluatedModel], binning: ColumnBins, signal: str
-) -> tuple[str, str, Figure]:
+) -> CaptionedFigure:
     k = models[0].classes.index(signal)
 
     def rejection(summary: ClassifierSummary) -> tuple[Tensor, Tensor]:

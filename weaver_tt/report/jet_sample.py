@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt import __version__
 from weaver_tt.errors import DataError
 from weaver_tt.figures.base import make_folder
 from weaver_tt.figures.jet_sample import (
@@ -25,9 +23,9 @@ from weaver_tt.figures.jet_sample import (
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
 from weaver_tt.log import log
+from weaver_tt.pages.page import Gallery, Page, Section, Table, render_page
+from weaver_tt.pages.pictures import Picture, write_pictures
 from weaver_tt.physics.particles import BOTTOM, CHARM, GLUON, LIGHT_QUARKS
-from weaver_tt.report.figures import Picture, write_picture
-from weaver_tt.report.page import PAGE, STYLE, gallery, html_table
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.json_files import write_json
 from weaver_tt.system.wording import counted
@@ -228,20 +226,15 @@ def draw_sample(sums: SampleSums, folder: Path) -> list[Picture]:
                 cloud_figure(sums.largest),
             ),
         )
-    return [write_picture(name, caption, figure, folder) for name, caption, figure in figures]
+    return write_pictures(figures, folder)
 
 
 def sample_page(content: Mapping[str, Any], pictures: Sequence[Picture]) -> str:
     """The page: how many jets of each flavour, and the figures."""
-    head = ["", "jets", *(escape(name) for name in content["flavours"]), "outside of the window"]
+    name = Path(content["file"]).name
+    head = ["", "jets", *content["flavours"], "outside of the window"]
     numbers = [content["jets"], *content["flavours"].values(), content["outside_window"]]
-    row = [escape(Path(content["file"]).name), *(f"{number:,}" for number in numbers)]
-    title = f"Sample {Path(content['file']).name}"
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        f'<p class="soft">made by weaver_tt {__version__}</p>',
-        html_table(head, [row]),
-        "<h2>Figures</h2>",
-        gallery(pictures),
-    ]
-    return PAGE.format(title=escape(title), style=STYLE, body="\n".join(parts))
+    table = Table(head=head, rows=[[name, *(f"{number:,}" for number in numbers)]])
+    sections = [Section("Jets", [table]), Section("Figures", [Gallery(pictures)])]
+    about = counted(content["jets"], "jet")
+    return render_page(Page(title=f"Sample {name}", about=about, sections=sections))

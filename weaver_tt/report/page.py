@@ -1,64 +1,39 @@
-"""``report.html``: one page that needs no other file.
-
-Tables of what ``metrics.json`` says, with all figures inlined.
-"""
+"""``report.html`` of classifiers: tables of what ``metrics.json`` says, with all figures."""
 
 from __future__ import annotations
 
-import base64
-import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
-from weaver_tt import __version__
+from markupsafe import Markup
+
 from weaver_tt.metrics.classifier_summary import OPERATING_POINTS
 from weaver_tt.metrics.direction import Direction, metric_direction
+from weaver_tt.pages.cells import (
+    UNKNOWN,
+    Cell,
+    Row,
+    best_numbers,
+    mark_best,
+    number_cell,
+    words_cell,
+)
+from weaver_tt.pages.page import Alert, Block, Gallery, Note, Page, Section, Table, render_page
+from weaver_tt.pages.pictures import Picture
 from weaver_tt.report.cost import ABOUT_COST, ANT_EFFICIENCY, cost_columns
-from weaver_tt.report.figures import Picture
+from weaver_tt.report.figures import ReportPictures
 from weaver_tt.system.wording import counted
 
 Numbers = Mapping[str, Mapping[str, Any]]  # metric -> value, error, at_least
 
-STYLE = """
-:root { color-scheme: light; --ink: #1d2733; --soft: #5b6875; --line: #d8dee5; --good: #e8f3ea; }
-body { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif;
-       color: var(--ink); background: #fff;
-       max-width: 72rem; margin: 2.5rem auto; padding: 0 1.5rem; }
-h1 { font-size: 1.9rem; margin: 0 0 .3rem; }
-h2 { font-size: 1.3rem; margin: 2.6rem 0 .7rem; }
-h3 { font-size: 1.05rem; margin: 1.6rem 0 .5rem; }
-p, li { max-width: 52rem; }
-.soft { color: var(--soft); }
-.warn { background: #fff4dc; border-left: 4px solid #e0a100; padding: .5rem .9rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .4rem 0 1rem; }
-th, td { padding: .35rem .9rem; text-align: right; border-bottom: 1px solid var(--line);
-         white-space: nowrap; }
-th { font-weight: 600; }
-thead th { border-bottom: 2px solid var(--ink); }
-th:first-child, td.left { text-align: left; }
-td.best { background: var(--good); font-weight: 600; }
-td .e { color: var(--soft); font-weight: 400; }
-.figures { display: grid; gap: 1.6rem;
-           grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); }
-figure { margin: 0; break-inside: avoid; }
-figure.big { grid-column: 1 / -1; }
-img { width: 100%; height: auto; }
-figcaption { color: var(--soft); }
-"""
+EPS_S = Markup("ε<sub>S</sub>")
+EPS_B = Markup("ε<sub>B</sub>")
+SHIFTED_EPS_S = Markup("ε′<sub>S</sub>")
+SHIFTED_EPS_B = Markup("ε′<sub>B</sub>")
+REJECTION = "1 / " + EPS_B
+DIVERGENCE_HEAD = ("divergence", "random rows", "excess")
 
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">\
-<title>{title}</title><style>{style}</style><link rel="icon" href="data:,"></head>
-<body>
-{body}
-</body>
-</html>
-"""
-
-ABOUT_NUMBERS = (
+ABOUT_NUMBERS = Markup(
     "Value ± one standard deviation (statistical). A rejection is 1 / ε<sub>B</sub> where the "
     "stated share of the signal passes. The best model of a row is marked. “&gt;” is a lower limit "
     "(95 %): not one background row passes. Of several trainings of a network the one of median "
@@ -89,7 +64,7 @@ ABOUT_ANT = (
     f"The ant factor is the rejection at {100 * ANT_EFFICIENCY:.0f} % signal efficiency divided by "
     "the number of trainable parameters. A file says nothing of its network where there is a dash."
 )
-ABOUT_RESILIENCE = (
+ABOUT_RESILIENCE = Markup(
     "ε and ε′ are the shares that pass the same threshold in the first sample and in the shifted "
     "one. Performance is ε<sub>S</sub> / √ε<sub>B</sub>; resilience is one over the relative "
     "changes (ε − ε′) / ½(ε + ε′) of signal and background, added in quadrature. Two samples of "
@@ -105,7 +80,7 @@ REASONS = {
 def report_page(
     content: Mapping[str, Any],
     numbers: Mapping[str, Numbers],
-    pictures: Sequence[Picture],
+    pictures: ReportPictures,
     empty: Mapping[str, Sequence[str]],
 ) -> str:
     """The page.
@@ -115,107 +90,42 @@ def report_page(
     """
     models = content["models"]
     classes = content["classes"]
-    title = "Taggers compared" if len(models) > 1 else f"Tagger {next(iter(models))}"
-    about = (
-        f"{len(classes)} classes: {escape(', '.join(classes))} · made by weaver_tt {__version__}"
-    )
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        f'<p class="soft">{about}</p>',
-        *_warnings(models, empty),
-        "<h2>Performance</h2>",
-        _performance(numbers),
-        f"<p>{ABOUT_NUMBERS}</p>",
+    sections = [
+        Section("Performance", [_performance(numbers), Note(ABOUT_NUMBERS)]),
+        *_differences(content),
+        _signals(content, pictures),
     ]
-    if content["differences"]:
-        parts.append(f"<h2>Differences to {escape(content['reference'])}</h2>")
-        parts.append(_differences(content["differences"]))
-        parts.append(f"<p>{ABOUT_DIFFERENCES}</p>")
-    parts.append("<h2>Size and speed</h2>")
-    parts.append(_costs(models, content["signals"]))
-    parts.append(f"<p>{ABOUT_COST} {ABOUT_ANT}</p>")
-    parts.append("<h2>Pairs of classes</h2>")
-    for name, model in models.items():
-        parts.append(_pairs(name, model, classes))
     if "discriminants" in content:
-        parts.append("<h2>Discriminants</h2>")
-        parts += _discriminants(content["discriminants"])
-        parts.append(f"<p>{ABOUT_DISCRIMINANTS}</p>")
+        sections.append(_discriminants(content["discriminants"], pictures))
     if "sculpting" in content:
-        sculpting = content["sculpting"]
-        parts.append(f"<h2>Sculpting of {escape(sculpting['column'])}</h2>")
-        parts.append(_sculpting(sculpting))
-        parts.append(f"<p>{ABOUT_SCULPTING}</p>")
+        sections.append(_sculpting(content["sculpting"], pictures.sculpting))
     if "ddt" in content:
-        parts.append("<h2>Decorrelated columns, cut at 0</h2>")
-        parts += _ddt(content["ddt"])
-        parts.append(f"<p>{ABOUT_DDT}</p>")
+        sections.append(_ddt(content["ddt"]))
     if "shifted" in content:
-        parts.append("<h2>Resilience</h2>")
-        parts += _warnings(content["shifted"]["models"], {}, "shifted sample of ")
-        parts += _resilience(content["shifted"]["signals"], classes)
-        parts.append(f"<p>{ABOUT_RESILIENCE}</p>")
-    parts.append("<h2>Calibration</h2>")
-    parts.append(_calibration(models))
-    parts.append("<h2>Figures</h2>")
-    parts.append(gallery(pictures))
-    parts.append("<h2>Rows and files</h2>")
-    parts.append(_files(models, classes))
+        sections.append(_resilience(content["shifted"], classes, pictures))
+    calibration: list[Block] = [_calibration(models), Gallery(pictures.calibration)]
+    sections.append(Section("Calibration", calibration))
+    of_models = [Section(name, [Gallery(found)]) for name, found in pictures.models.items()]
+    sections.append(Section("Each model", sections=of_models))
+    costs: list[Block] = [_costs(models, content["signals"]), Note(f"{ABOUT_COST} {ABOUT_ANT}")]
+    sections.append(Section("Size and speed", costs))
+    files = [_files(models, classes)]
     if "shifted" in content:
-        parts.append("<h3>Shifted samples</h3>")
-        parts.append(_files(content["shifted"]["models"], classes))
-    return PAGE.format(title=escape(title), style=STYLE, body="\n".join(parts))
+        files.append(_files(content["shifted"]["models"], classes, "Shifted samples"))
+    sections.append(Section("Rows and files", files))
+    page = Page(
+        title="Taggers compared" if len(models) > 1 else f"Tagger {next(iter(models))}",
+        about=f"{counted(len(classes), 'class', 'classes')}: {', '.join(classes)}",
+        alerts=_alerts(models, empty),
+        sections=sections,
+    )
+    return render_page(page)
 
 
-def plus_minus(number: Mapping[str, Any], sign: bool = False) -> str:
-    """``value ± error`` with two digits of the error, or ``> limit``; a dash for the unknown.
-
-    Of several trainings their spread follows.
-    """
-    value = number["value"]
-    error = number["error"]
-    if value is None:
-        return f"&gt; {number['at_least']:.3g}" if number.get("at_least") else "–"
-    plus = "+" if sign else ""
-    # nothing fluctuates where all entries agree, and an unknown error is None
-    if not error:
-        return f"{value:{plus}.4g}"
-    digits = _decimals(error)
-    text = f"± {error:.{digits}f}"
-    spread = number.get("spread")
-    if spread:
-        trainings = counted(number["trainings"], "training")
-        text += f" ± {spread:.{_decimals(spread)}f} ({trainings})"
-    return f"{value:{plus}.{digits}f} {_small(text)}"
-
-
-def _decimals(error: float) -> int:
-    """Decimals of the second digit of an error; of a large one none."""
-    return max(0, 1 - math.floor(math.log10(error)))
-
-
-def _small(text: str) -> str:
-    """Text that is not as important as the number before it."""
-    return f'<span class="e">{text}</span>'
-
-
-def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are HTML already; a cell may come with its own ``<td``."""
-    top = "".join(f"<th>{cell}</th>" for cell in head)
-    lines = []
-    for title, *cells in rows:
-        line = f"<th>{title}</th>"
-        for cell in cells:
-            line += cell if cell.startswith("<td") else f"<td>{cell}</td>"
-        lines.append(f"<tr>{line}</tr>")
-    body = "".join(lines)
-    table = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="wide">{table}</div>'
-
-
-def _warnings(
+def _alerts(
     models: Mapping[str, Any], empty: Mapping[str, Sequence[str]], sample: str = ""
-) -> list[str]:
+) -> list[Alert]:
+    """Rows that are left out, and classes that have none."""
     texts = []
     for title, model in models.items():
         name = sample + title
@@ -227,221 +137,206 @@ def _warnings(
         if empty.get(title):
             classes = ", ".join(empty[title])
             texts.append(f"{name}: no row is of class {classes}; what depends on it is unknown.")
-    return [f'<p class="warn">{escape(text)}</p>' for text in texts]
+    return [Alert(text) for text in texts]
 
 
-def _performance(numbers: Mapping[str, Numbers]) -> str:
-    rows = []
+def _performance(numbers: Mapping[str, Numbers]) -> Table:
+    """The headline metrics, a model a column."""
+    rows: list[list[str | Cell]] = []
     # every model has the same metrics
     for metric in next(iter(numbers.values())):
         of_models = [one[metric] for one in numbers.values()]
-        values = [number["value"] for number in of_models]
-        texts = [plus_minus(number) for number in of_models]
-        rows.append([escape(metric), *mark_best(values, texts, of_models[0]["direction"])])
-    return html_table(["", *map(escape, numbers)], rows)
+        rows.append([metric, *best_numbers(of_models, of_models[0]["direction"])])
+    return Table(head=["", *numbers], rows=rows)
 
 
-def mark_best(
-    values: Sequence[float | None], texts: Sequence[str], direction: Direction | None
-) -> list[str]:
-    """Cells of one metric's ``texts``, a model each, with the best of ``values`` marked.
-
-    None is marked where there is one model, or where one of the values is not known.
-    """
-    known = [value for value in values if value is not None]
-    # an unknown value may be the best of all: a rejection with no background left has none
-    best = None
-    if direction is not None and len(values) > 1 and len(known) == len(values):
-        best = direction.best(known)
-    cells = []
-    for value, text in zip(values, texts, strict=True):
-        mark = " class=best" if best is not None and value == best else ""
-        cells.append(f"<td{mark}>{text}</td>")
-    return cells
-
-
-def _differences(differences: Mapping[str, Numbers]) -> str:
-    """Differences to the reference, with their significance."""
+def _differences(content: Mapping[str, Any]) -> list[Section]:
+    """Differences to the reference, with their significance; nothing of a single model."""
+    differences = content["differences"]
+    if not differences:
+        return []
     rows = []
     for metric in next(iter(differences.values())):
-        row = [escape(metric)]
+        row = [metric]
         for of_model in differences.values():
-            number = of_model[metric]
-            cell = plus_minus(number, sign=True)
-            if number["value"] is not None and number["error"]:
-                deviations = number["value"] / number["error"]
-                cell += " " + _small(f"({deviations:+.1f} σ)")
-            row.append(cell)
+            row.append(_difference_cell(of_model[metric]))
         rows.append(row)
-    return html_table(["", *map(escape, differences)], rows)
+    table = Table(head=["", *differences], rows=rows)
+    title = f"Differences to {content['reference']}"
+    return [Section(title, [table, Note(ABOUT_DIFFERENCES)])]
 
 
-def _costs(models: Mapping[str, Any], signals: Sequence[str]) -> str:
-    """What each network (rows) costs, and what it achieves for that."""
-    columns = cost_columns(list(models.values()))
-    for signal in signals:
-        numbers = [model["ant"][signal] for model in models.values()]
-        values = [number["value"] for number in numbers]
-        texts = [plus_minus(number) for number in numbers]
-        columns.append((f"ant of {escape(signal)}", mark_best(values, texts, Direction.MAX)))
-    rows = []
-    for place, name in enumerate(models):
-        rows.append([escape(name), *(cells[place] for _, cells in columns)])
-    return html_table(["", *(title for title, _ in columns)], rows)
+def _difference_cell(number: Mapping[str, Any]) -> Cell:
+    cell = number_cell(number, sign=True)
+    if number["value"] is None or not number["error"]:
+        return cell
+    deviations = number["value"] / number["error"]
+    return Cell(cell.text, f"{cell.detail} ({deviations:+.1f} σ)")
 
 
-def _pairs(name: str, model: Mapping[str, Any], classes: Sequence[str]) -> str:
-    """AUC and rejections of each signal (rows) against each background (columns)."""
+def _signals(content: Mapping[str, Any], pictures: ReportPictures) -> Section:
+    """A section for each signal: against each other class, and its figures."""
+    sections = []
+    for signal in content["signals"]:
+        blocks: list[Block] = _against_each(content, signal)
+        blocks.append(Gallery(pictures.signals.get(signal, [])))
+        sections.append(Section(signal, blocks))
+    return Section("Each signal", sections=sections)
+
+
+def _against_each(content: Mapping[str, Any], signal: str) -> list[Block]:
+    """AUC and rejection of a signal against each other class (columns), a model a row."""
+    models = content["models"]
     point = OPERATING_POINTS[1]
-    title = f"{escape(name)}: AUC, and rejection at {100 * point:.0f} % signal efficiency"
-    areas = model["auc"]["one_vs_one"]
-    rejections = model["rejection"][str(point)]["one_vs_one"]
-    head = ["signal ↓, background →", *map(escape, classes)]
-    parts = [f"<h3>{title}</h3>"]
-    for numbers in (areas, rejections):
-        rows = []
-        for signal in classes:
-            row = [escape(signal)]
-            for background in classes:
-                known = background != signal
-                row.append(plus_minus(numbers[signal][background]) if known else "")
-            rows.append(row)
-        parts.append(html_table(head, rows))
-    return "\n".join(parts)
+    measures = {
+        "AUC": [model["auc"] for model in models.values()],
+        f"Rejection at {100 * point:.0f} % of {signal}": [
+            model["rejection"][str(point)] for model in models.values()
+        ],
+    }
+    tables: list[Block] = []
+    for caption, of_models in measures.items():
+        columns = []
+        for background in content["classes"]:
+            if background != signal:
+                pairs = [one["one_vs_one"][signal][background] for one in of_models]
+                columns.append((f"against {background}", best_numbers(pairs, Direction.MAX)))
+        tables.append(Table.of_columns(models, columns, caption))
+    return tables
 
 
-def _discriminants(discriminants: Mapping[str, Any]) -> list[str]:
-    """A table for each discriminant, a model a column."""
-    parts = []
+def _discriminants(discriminants: Mapping[str, Any], pictures: ReportPictures) -> Section:
+    """A section for each discriminant: its table, a model a column, and its figures."""
+    sections = []
     for name, found in discriminants.items():
         signal = ", ".join(found["signal"])
         background = ", ".join(found["background"])
-        parts.append(f"<h3>{escape(name)}</h3>")
-        parts.append(f"<p>{escape(signal)} against {escape(background)}</p>")
         models = found["models"]
         metrics = {"AUC": [model["auc"] for model in models.values()]}
         for point in OPERATING_POINTS:
             title = f"rejection at {100 * point:.0f} %"
             metrics[title] = [model["rejection"][str(point)] for model in models.values()]
-        rows = []
+        rows: list[Row] = []
         for title, numbers in metrics.items():
-            values = [number["value"] for number in numbers]
-            texts = [plus_minus(number) for number in numbers]
-            rows.append([title, *mark_best(values, texts, Direction.MAX)])
-        parts.append(html_table(["", *map(escape, models)], rows))
-    return parts
+            rows.append([title, *best_numbers(numbers, Direction.MAX)])
+        blocks: list[Block] = [
+            Note(f"{signal} against {background}"),
+            Table(head=["", *models], rows=rows),
+            Gallery(pictures.discriminants.get(name, [])),
+        ]
+        sections.append(Section(name, blocks))
+    return Section("Discriminants", [Note(ABOUT_DISCRIMINANTS)], sections)
 
 
-def _sculpting(sculpting: Mapping[str, Any]) -> str:
+def _sculpting(sculpting: Mapping[str, Any], pictures: Sequence[Picture]) -> Section:
     """Divergences of each model (rows) at each signal efficiency (columns)."""
     distances = sculpting["jensen_shannon_bits"]
-    signal = escape(sculpting["signal"])
+    signal = sculpting["signal"]
     head = [""]
     for efficiency in next(iter(distances.values())):
-        head += [f"{100 * float(efficiency):.0f} % of {signal} pass", "random rows", "excess"]
-        head.append("1 / ε<sub>B</sub>")
+        head += [f"{100 * float(efficiency):.0f} % of {signal} pass", *DIVERGENCE_HEAD[1:]]
+        head.append(REJECTION)
     rows = []
     for name, of_model in distances.items():
-        row = [escape(name)]
+        row: list[str | Cell] = [name]
         for efficiency, numbers in of_model.items():
             row += _divergence_cells(numbers)
-            row.append(plus_minus(sculpting["rejection"][name][efficiency]))
+            row.append(number_cell(sculpting["rejection"][name][efficiency]))
         rows.append(row)
-    return html_table(head, rows)
+    blocks: list[Block] = [Table(head=head, rows=rows), Note(ABOUT_SCULPTING), Gallery(pictures)]
+    return Section(f"Sculpting of {sculpting['column']}", blocks)
 
 
-def _ddt(ddt: Mapping[str, Any]) -> list[str]:
+def _ddt(ddt: Mapping[str, Any]) -> Section:
     """A table for each signal, a column of a model a row."""
-    head = ["", "target ε<sub>B</sub>", "ε<sub>B</sub>", "ε<sub>S</sub>", "1 / ε<sub>B</sub>"]
-    head += ["divergence", "random rows", "excess"]
-    parts = []
+    head = ["", "target " + EPS_B, EPS_B, EPS_S, REJECTION, *DIVERGENCE_HEAD]
+    blocks: list[Block] = []
     for signal, of_models in ddt.items():
         rows = []
         for name, of_columns in of_models.items():
             for column, point in of_columns.items():
-                row = [escape(f"{name}: {column}"), f"{point['target']:.4g}"]
+                row: list[str | Cell] = [f"{name}: {column}", f"{point['target']:.4g}"]
                 for key in ("background_efficiency", "signal_efficiency", "rejection"):
-                    row.append(plus_minus(point[key]))
+                    row.append(number_cell(point[key]))
                 row += _divergence_cells(point.get("jensen_shannon_bits"))
                 rows.append(row)
-        parts.append(f"<h3>Signal {escape(signal)}</h3>")
-        parts.append(html_table(head, rows))
-    return parts
+        blocks.append(Table(head=head, rows=rows, caption=f"Signal {signal}"))
+    return Section("Decorrelated columns, cut at 0", [*blocks, Note(ABOUT_DDT)])
 
 
-def _divergence_cells(numbers: Mapping[str, float] | None) -> list[str]:
+def _divergence_cells(numbers: Mapping[str, float] | None) -> list[str | Cell]:
     """Value, that of random rows, and the excess."""
     if numbers is None:
-        return ["–", "–", "–"]
-    value = f"{numbers['value']:.4f} ± {numbers['error']:.4f}"
+        return [UNKNOWN] * 3
+    value = Cell(f"{numbers['value']:.4f}", f"± {numbers['error']:.4f}")
     return [value, f"{numbers['random']:.4f}", f"{numbers['excess']:.4f}"]
 
 
-def _resilience(signals: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
-    """A table for each signal and operating point, a model a row."""
-    head = ["", "threshold", "ε<sub>S</sub>", "ε′<sub>S</sub>", "ε<sub>B</sub>", "ε′<sub>B</sub>"]
+def _resilience(
+    shifted: Mapping[str, Any], classes: Sequence[str], pictures: ReportPictures
+) -> Section:
+    """A section for each signal: a table for each operating point, a model a row."""
+    head = ["", "threshold", EPS_S, SHIFTED_EPS_S, EPS_B, SHIFTED_EPS_B]
     head += ["performance", "resilience", "by chance"]
-    parts = []
-    for signal, of_models in signals.items():
+    sections = []
+    for signal, of_models in shifted["signals"].items():
         background = "the rest"
         if len(classes) == 2:
             (background,) = (name for name in classes if name != signal)
+        blocks: list[Block] = []
         for efficiency in next(iter(of_models.values())):
             share = f"{100 * float(efficiency):.0f} %"
-            parts.append(f"<h3>{share} of {escape(signal)} pass, against {escape(background)}</h3>")
             rows = []
             for name, points in of_models.items():
-                rows.append([escape(name), *_resilience_cells(points[efficiency])])
-            parts.append(html_table(head, rows))
-    return parts
+                rows.append([name, *_resilience_cells(points[efficiency])])
+            caption = f"{share} of {signal} pass, against {background}"
+            blocks.append(Table(head=head, rows=rows, caption=caption))
+        blocks.append(Gallery(pictures.resilience.get(signal, [])))
+        sections.append(Section(signal, blocks))
+    alerts = _alerts(shifted["models"], {}, "shifted sample of ")
+    return Section("Resilience", [*alerts, Note(ABOUT_RESILIENCE)], sections)
 
 
-def _resilience_cells(point: Mapping[str, Any]) -> list[str]:
+def _resilience_cells(point: Mapping[str, Any]) -> list[str | Cell]:
     """The row of a model at one threshold."""
-    cells = [f"{point['threshold']:.4g}"]
+    cells: list[str | Cell] = [f"{point['threshold']:.4g}"]
     for of_class in ("signal", "background"):
-        cells += [plus_minus(point[of_class][sample]) for sample in ("first", "shifted")]
+        cells += [number_cell(point[of_class][sample]) for sample in ("first", "shifted")]
     resilience = point["resilience"]
     by_chance = resilience["by_chance"]
-    cells.append(plus_minus(point["performance"]))
-    cells.append("unlimited" if resilience["unlimited"] else plus_minus(resilience))
-    cells.append("–" if by_chance is None else f"{by_chance:.3g}")
+    cells.append(number_cell(point["performance"]))
+    cells.append("unlimited" if resilience["unlimited"] else number_cell(resilience))
+    cells.append(UNKNOWN if by_chance is None else f"{by_chance:.3g}")
     return cells
 
 
-def _calibration(models: Mapping[str, Any]) -> str:
+def _calibration(models: Mapping[str, Any]) -> Table:
     errors = [model["calibration"]["expected_error"] for model in models.values()]
-    texts = [f"{error:.4f}" for error in errors]
+    texts = [Cell(f"{error:.4f}") for error in errors]
     cells = mark_best(errors, texts, metric_direction("calibration_error"))
-    rows = [[escape(name), cell] for name, cell in zip(models, cells, strict=True)]
-    return html_table(["", "expected calibration error"], rows)
+    return Table.of_columns(models, [("expected calibration error", cells)])
 
 
-def gallery(pictures: Sequence[Picture]) -> str:
-    """All figures with their captions, inlined."""
-    parts = []
-    for picture in pictures:
-        data = base64.b64encode(picture.path.read_bytes()).decode()
-        # a row of panels would not be legible in half the width of the page
-        big = ' class="big"' if picture.is_wide else ""
-        caption = escape(picture.caption)
-        # inlined, so that the page can be sent around as one file
-        image = f'<img src="data:image/png;base64,{data}" alt="{caption}">'
-        parts.append(f"<figure{big}>{image}<figcaption>{caption}</figcaption></figure>")
-    return f'<div class="figures">{"".join(parts)}</div>'
+def _costs(models: Mapping[str, Any], signals: Sequence[str]) -> Table:
+    """What each network (rows) costs, and what it achieves for that."""
+    columns = cost_columns(list(models.values()))
+    for signal in signals:
+        ants = [model["ant"][signal] for model in models.values()]
+        columns.append((f"ant of {signal}", best_numbers(ants, Direction.MAX)))
+    return Table.of_columns(models, columns)
 
 
-def _files(models: Mapping[str, Any], classes: Sequence[str]) -> str:
-    head = ["", "rows", *(f"of {escape(name)}" for name in classes), "files"]
+def _files(models: Mapping[str, Any], classes: Sequence[str], caption: str = "") -> Table:
     rows = []
     for name, model in models.items():
-        row = [escape(name), f"{model['rows']:,}"]
+        row: list[str | Cell] = [name, f"{model['rows']:,}"]
         for class_name in classes:
             row.append(f"{model['entries'][class_name]['sum_of_weights']:,.6g}")
-        files = "<br>".join(map(escape, model["files"]))
+        lines = list(model["files"])
         if "trainings" in model:
             others = model["trainings"]["files"]
-            files += f"<br>the median of {counted(len(others), 'training')}"
-        row.append(f'<td class="left">{files}</td>')
+            lines.append(f"the median of {counted(len(others), 'training')}")
+        row.append(words_cell(lines))
         rows.append(row)
-    return html_table(head, rows)
+    head = ["", "rows", *(f"of {name}" for name in classes), "files"]
+    return Table(head=head, rows=rows, caption=caption)

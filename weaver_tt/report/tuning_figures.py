@@ -14,7 +14,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from weaver_tt.figures.base import Array, line_color, make_axes, style
-from weaver_tt.report.figures import Picture, write_picture
+from weaver_tt.pages.pictures import CaptionedFigure, Picture, write_pictures
 from weaver_tt.report.search import Importance, SearchRecord, is_number, shown_setting
 
 MAX_TICKS = 6  # of choices, all are named
@@ -33,16 +33,13 @@ def draw_search(
     Raises:
         OutputError: one of them cannot be written.
     """
-    pictures = []
     with style():
-        for name, caption, figure in _figures(search, importances, correlations):
-            pictures.append(write_picture(name, caption, figure, folder))
-    return pictures
+        return write_pictures(_figures(search, importances, correlations), folder)
 
 
 def _figures(
     search: SearchRecord, importances: Importances, correlations: Correlations
-) -> Iterator[tuple[str, str, Figure]]:
+) -> Iterator[CaptionedFigure]:
     """File name, caption and figure of each."""
     for one, other in combinations(search.metrics, 2):
         caption = f"{one} and {other} of all completed trials; the line joins the Pareto front."

@@ -12,6 +12,7 @@ from weaver_tt import cli
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.writers import open_writer, read_notes
 from weaver_tt.output.about import ABOUT, AboutPrediction
+from weaver_tt.report import figures
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +94,7 @@ def test_jets_that_are_not_selected_have_nan_and_a_report_leaves_them_out(
     values = table["top_ddt_5p0"]
     assert np.isnan(values[~chosen]).all()
     assert np.isfinite(values[chosen]).all()
-    monkeypatch.setattr("weaver_tt.report.figures.write_picture", lambda *parts: None)
-    monkeypatch.setattr("weaver_tt.report.page.gallery", lambda pictures: "")
+    monkeypatch.setattr(figures, "draw_report", lambda *anything: figures.ReportPictures())
     report = tmp_path / "report"
     assert cli.main(["report", f"toy:{output}", "-o", str(report)]) == 0
     content = json.loads((report / "metrics.json").read_text())

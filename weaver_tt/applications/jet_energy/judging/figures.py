@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ from weaver_tt.applications.jet_energy.judging.responses import (
 )
 from weaver_tt.figures.base import line_color, style
 from weaver_tt.metrics.bootstrap_quantiles import Floats, SampledDistribution, bootstrap_error
-from weaver_tt.report.figures import Picture, write_picture
+from weaver_tt.pages.pictures import CaptionedFigure, Picture, write_pictures
 
 LEAST_JETS = 20
 """Fewer have no point in a figure."""
@@ -88,50 +88,74 @@ RESOLUTION = Quantity("IQR / median", lambda numbers: numbers.resolution, (0.7, 
 MEDIAN = Quantity("median of R", lambda numbers: numbers.median, (0.95, 1.05))
 
 
-def draw_judgement(judgement: Judgement, folder: Path) -> list[Picture]:
+@dataclass(frozen=True, kw_only=True)
+class JudgementPictures:
+    """The figures of jets judged, by what they are about."""
+
+    medians: Sequence[Picture] = ()
+    regions: Mapping[str, Sequence[Picture]] = field(default_factory=dict)
+    closure: Sequence[Picture] = ()
+    coverage: Sequence[Picture] = ()
+
+    @property
+    def every(self) -> list[Picture]:
+        """All of them."""
+        groups = [self.medians, *self.regions.values(), self.closure, self.coverage]
+        return [picture for group in groups for picture in group]
+
+
+def draw_judgement(judgement: Judgement, folder: Path) -> JudgementPictures:
     """Write all figures to ``folder`` as PNG and PDF.
 
     Raises:
         OutputError: one of them cannot be written.
     """
-    pictures = []
-    for name, caption, figure in _figures(judgement):
-        pictures.append(write_picture(name, caption, figure, folder))
-    return pictures
-
-
-def _figures(judgement: Judgement) -> Iterator[tuple[str, str, Figure]]:
-    """File name, caption and figure of each."""
-    yield (
+    medians = (
         "medians",
         "Median response of each flavour (Figure 7.1 of the thesis); the closer the flavours are "
         "together, the larger alpha is.",
         _medians_figure(judgement),
     )
+    return JudgementPictures(
+        medians=write_pictures([medians], folder),
+        regions={
+            region: write_pictures(_region_figures(judgement, region), folder)
+            for region in judgement.regions
+        },
+        closure=write_pictures(_closure_figures(judgement), folder),
+        coverage=write_pictures(_coverage_figures(judgement), folder),
+    )
+
+
+def _region_figures(judgement: Judgement, region: str) -> Iterator[CaptionedFigure]:
+    """All models in one region."""
     reference = judgement.shown[0].name
-    for region in judgement.regions:
-        yield (
-            f"resolution_{region}",
-            f"IQR / median of the response of {region} jets against the pT of the generated jet, "
-            f"and its ratio to {reference} (Figures 7.2 and 7.3 of the thesis).",
-            _pt_figure(judgement, region, RESOLUTION),
-        )
-        yield (
-            f"median_{region}",
-            f"Median response of {region} jets against the pT of the generated jet, and its ratio "
-            f"to {reference}.",
-            _pt_figure(judgement, region, MEDIAN),
-        )
-        yield (
-            f"differences_{region}",
-            f"Median response of one flavour less that of another, of {region} jets.",
-            _differences_figure(judgement, region),
-        )
-        yield (
-            f"responses_{region}",
-            f"Responses of {region} jets, of all flavours.",
-            _responses_figure(judgement, region),
-        )
+    yield (
+        f"resolution_{region}",
+        f"IQR / median of the response of {region} jets against the pT of the generated jet, "
+        f"and its ratio to {reference} (Figures 7.2 and 7.3 of the thesis).",
+        _pt_figure(judgement, region, RESOLUTION),
+    )
+    yield (
+        f"median_{region}",
+        f"Median response of {region} jets against the pT of the generated jet, and its ratio "
+        f"to {reference}.",
+        _pt_figure(judgement, region, MEDIAN),
+    )
+    yield (
+        f"differences_{region}",
+        f"Median response of one flavour less that of another, of {region} jets.",
+        _differences_figure(judgement, region),
+    )
+    yield (
+        f"responses_{region}",
+        f"Responses of {region} jets, of all flavours.",
+        _responses_figure(judgement, region),
+    )
+
+
+def _closure_figures(judgement: Judgement) -> Iterator[CaptionedFigure]:
+    """What the closure needs may be missing from the files."""
     if judgement.has_raw_pt and judgement.has_eta and _closure_panels(judgement):
         yield (
             "closure",
@@ -139,6 +163,10 @@ def _figures(judgement: Judgement) -> Iterator[tuple[str, str, Figure]]:
             "without a cut on the generated jet; the band is one per cent.",
             _closure_figure(judgement),
         )
+
+
+def _coverage_figures(judgement: Judgement) -> Iterator[CaptionedFigure]:
+    """One for each target of a model that predicts quantiles."""
     for model in judgement.models:
         for target in model.coverages:
             yield (

@@ -72,7 +72,7 @@ def report_jets(report: JetReport, folder: Path) -> None:
         folder / "report.html",
         counted(len(models), "model"),
         counted(judgement.jets, "jet"),
-        counted(len(pictures), "figure"),
+        counted(len(pictures.every), "figure"),
     )
 
 

@@ -1,0 +1,60 @@
+"""Figures as files, with the captions that they have on a page."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+CaptionedFigure = tuple[str, str, "Figure"]  # name of the file, caption, and what is drawn
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The file of a figure (PNG), beside which lies its PDF, and its caption."""
+
+    path: Path
+    caption: str
+    is_wide: bool = False
+
+    @property
+    def data(self) -> str:
+        """The image itself as an address, so that a page can be sent around as one file."""
+        return f"data:image/png;base64,{base64.b64encode(self.path.read_bytes()).decode()}"
+
+    @property
+    def pdf(self) -> str:
+        """The name of the PDF."""
+        return self.path.with_suffix(".pdf").name
+
+
+def write_picture(name: str, caption: str, figure: Figure, folder: Path) -> Picture:
+    """Write a figure as PNG and PDF; ``name`` may hold anything.
+
+    Raises:
+        OutputError: one of them cannot be written.
+    """
+    from weaver_tt.figures.base import save_figure
+
+    # names of models and columns may hold anything
+    path = folder / re.sub(r"[^\w.+-]+", "_", name)
+    save_figure(figure, path)
+    # the page gives a wide figure its whole width
+    width, height = figure.get_size_inches()
+    return Picture(path.with_name(path.name + ".png"), caption, width > 1.5 * height)
+
+
+def write_pictures(figures: Iterable[CaptionedFigure], folder: Path) -> list[Picture]:
+    """Write figures as PNG and PDF, one after the other.
+
+    Raises:
+        OutputError: one of them cannot be written.
+    """
+    return [write_picture(*captioned, folder) for captioned in figures]
