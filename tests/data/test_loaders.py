@@ -17,7 +17,10 @@ from weaver_tt.config.load import from_mapping
 from weaver_tt.data import loaders
 from weaver_tt.data.rows import padding
 from weaver_tt.data.rows.bootstrap import identify_rows
+from weaver_tt.data.shuffle import decoder
+from weaver_tt.data.shuffle.stream import Stream
 from weaver_tt.data.shuffle.workers import SharedSlot
+from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.errors import DataError, UserCodeError
 from weaver_tt.options.train import DataOptions
 from weaver_tt.system.stage_times import Stage
@@ -236,6 +239,79 @@ def test_stopping_early_leaves_no_thread(files):
     assert not [
         thread for thread in threading.enumerate() if thread.name.startswith("weaver_tt-ahead")
     ]
+
+
+WEIGHTS = {
+    "reweight_method": "flat",
+    "reweight_vars": {"number": [0, 500, 1000]},
+    "reweight_classes": ["is_a", "is_b"],
+}
+
+
+def state_of(loader, number: int) -> list:
+    """All numbers of an epoch's batches, and what was counted."""
+    found = []
+    for batch in loader.epoch(number):
+        tensors = [*batch.inputs.values(), *batch.labels.values(), *batch.counts.values()]
+        found.append([tensor.tolist() for tensor in tensors])
+    return [found, loader.accounting]
+
+
+@pytest.fixture
+def read_chunks(monkeypatch) -> list[tuple[int, int]]:
+    """The rows [first, last) of each chunk that is read from a file."""
+    read = []
+    original = decoder.read_columns
+
+    def read_columns(reader, names, config, first, last, types):
+        read.append((first, last))
+        return original(reader, names, config, first, last, types)
+
+    monkeypatch.setattr(decoder, "read_columns", read_columns)
+    return read
+
+
+@pytest.mark.parametrize("conf", [config(), config(weights=WEIGHTS)], ids=["all", "drawn"])
+def test_data_that_fit_the_pool_are_read_once_and_batches_are_those_of_reading_anew(
+    files, conf, read_chunks, monkeypatch, tmp_path
+):
+    if conf.weights is not None:
+        conf, _ = fit_statistics(conf, str(tmp_path / "net"), DataOptions(data_train=files))
+    options = {"pool_size": 1000}
+    loader = train(files, conf, **options)
+    epochs = [state_of(loader, number) for number in range(3)]
+    assert sum(last - first for first, last in read_chunks) == 1000
+    # an epoch is read as it would have been, whatever was read before
+    assert epochs[1] == state_of(train(files, conf, **options), 1)
+    monkeypatch.setattr(Stream, "keeping_small_data", lambda stream: stream)
+    anew = train(files, conf, **options)
+    assert epochs == [state_of(anew, number) for number in range(3)]
+
+
+def test_data_larger_than_the_pool_are_read_in_each_epoch(files, read_chunks):
+    loader = train(files, pool_size=999)
+    for number in range(3):
+        epoch(loader, number)
+    assert sum(last - first for first, last in read_chunks) == 3000
+
+
+def test_ranks_that_share_small_data_read_their_shares_in_each_epoch(files, read_chunks):
+    settings = DataOptions(data_train=files, data_val=files, batch_size=50, pool_size=1000)
+    loader = loaders.train_loader(config(), settings, rank=1, world=2)
+    for number in range(3):
+        epoch(loader, number)
+    # the half of the rows, three times
+    assert sum(last - first for first, last in read_chunks) == 1500
+
+
+def test_validation_data_that_are_kept_are_not_what_a_network_writes_to(files, read_chunks):
+    loader = loaders.val_loader(config(), DataOptions(data_train=files, data_val=files))
+    before = epoch(loader)
+    for batch in loader.epoch(0):
+        batch.inputs["event"] *= 0
+        batch.labels["_label_"] += 1
+    assert epoch(loader) == before
+    assert sum(last - first for first, last in read_chunks) == 1000
 
 
 def test_validation_reads_in_order_once_and_keeps_the_last_batch(files):

@@ -363,7 +363,7 @@ def train_loader(
         identify=identify,
         # a worker process has no consumer beside it that a thread could work for
         read_ahead=0 if options.num_workers else READ_AHEAD,
-    )
+    ).keeping_small_data()
     return Loader(
         stream,
         device,
@@ -422,7 +422,13 @@ def val_loader(
         # a pool that holds more than what is wanted would decode rows for nothing
         stream = replace(stream, pool_size=min(stream.pool_size, 2 * wanted))
     return Loader(
-        stream, device, shuffle=wanted < rows, repeat=True, steps=steps, rank=rank, world=world
+        stream.keeping_small_data(),
+        device,
+        shuffle=wanted < rows,
+        repeat=True,
+        steps=steps,
+        rank=rank,
+        world=world,
     )
 
 

@@ -112,7 +112,8 @@ class DataOptions:
     )
     pool_size: int = flag(
         100_000,
-        "rows held in memory to draw shuffled batches from, on each rank; its workers share them",
+        "rows held in memory to draw shuffled batches from, on each rank; its workers share them. "
+        "Data of no more rows are read once",
         bounds=COUNT,
     )
     num_workers: int = flag(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,7 +14,13 @@ from weaver_tt.data.chunks import Chunk, number_files
 from weaver_tt.data.rows.bootstrap import identify_rows
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.data.rows.rows import Integers
-from weaver_tt.data.rows.table import Table, read_columns, select_rows, take_table_rows
+from weaver_tt.data.rows.table import (
+    SelectedRows,
+    Table,
+    read_columns,
+    select_rows,
+    take_table_rows,
+)
 from weaver_tt.data.rows.tensors import to_rows
 from weaver_tt.data.scan import Scan
 from weaver_tt.data.shuffle.pool import NO_INDICES, DecodedChunk
@@ -29,11 +35,29 @@ from weaver_tt.system.stage_times import Stage, StageTimes
 NO_ROWS = DecodedChunk(None, NO_INDICES, NO_INDICES, NO_INDICES)
 
 
+@dataclass(slots=True)
+class KeptChunks:
+    """What is the same in every epoch of chunks that are small enough to stay in memory.
+
+    ``decoded``: their rows, with what was counted on the way to them. Where weights draw the rows
+    of each epoch anew, ``selected``: what they are drawn from.
+    """
+
+    selected: dict[Chunk, SelectedRows] = field(default_factory=dict)
+    decoded: dict[Chunk, tuple[DecodedChunk, Accounting]] = field(default_factory=dict)
+
+    def __contains__(self, chunk: Chunk) -> bool:
+        return chunk in self.decoded or chunk in self.selected
+
+
 @dataclass(frozen=True, slots=True)
 class ReadChunk:
-    """What was read of a chunk: its raw columns, or why a bad file is skipped; and the time."""
+    """What was read of a chunk: its raw columns, or why a bad file is skipped; and the time.
 
-    columns: Table | BadFileError
+    Nothing of a chunk that is kept.
+    """
+
+    columns: Table | BadFileError | None
     times: StageTimes
 
 
@@ -41,7 +65,7 @@ class Decoder:
     """Turns chunks into rows: ``read`` them (file access), then ``finish`` them.
 
     Keeps the latest ``keep_open`` files open. Another thread may ``read`` while this one does all
-    the rest, and counts it in ``times``.
+    the rest, and counts it in ``times``. With ``kept``, a chunk is read once.
     """
 
     def __init__(
@@ -52,8 +76,12 @@ class Decoder:
         on_bad_file: str,
         wanted: WantedLabels = ANY_LABELS,
         identify: bool = False,
+        kept: KeptChunks | None = None,
     ) -> None:
-        """``wanted``: the labels that the task wants; ``identify``: rows have an ``identity``."""
+        """``wanted``: the labels that the task wants; ``identify``: rows have an ``identity``.
+
+        ``kept``: where chunks stay from epoch to epoch, if they do.
+        """
         self.keep_open = 2
         self.accounting = Accounting()  # of all chunks finished
         self.times = StageTimes()  # the same, and of the batches made of them
@@ -64,6 +92,7 @@ class Decoder:
         self._skip_bad = on_bad_file == "skip"
         self._file_numbers = number_files(scan.sources) if identify else None
         self._readers: OrderedDict[str, Reader] = OrderedDict()
+        self._kept = kept
 
     def read(self, chunk: Chunk) -> ReadChunk:
         """The raw columns of a chunk; the error where a bad file is to be skipped.
@@ -71,6 +100,8 @@ class Decoder:
         Raises:
             BadFileError: the file cannot be decoded, and is not to be skipped.
         """
+        if self._kept is not None and chunk in self._kept:
+            return ReadChunk(None, StageTimes())
         names = self._scan.columns[chunk.group]
         times = StageTimes()
         columns: Table | BadFileError
@@ -90,6 +121,8 @@ class Decoder:
     def finish(self, chunk: Chunk, read: ReadChunk, sampler: Sampler | None = None) -> DecodedChunk:
         """The rows of a chunk that pass the selection and that ``sampler`` draws.
 
+        Rows of a chunk that is kept are not to be written to.
+
         Raises:
             DataError: expressions, labels or weights do not fit the columns.
         """
@@ -100,43 +133,75 @@ class Decoder:
             lost = LostRows(chunk.path, str(columns), chunk.first, chunk.last)
             self.accounting.lost[lost] += 1
             return NO_ROWS
+        if self._kept is not None and chunk in self._kept.decoded:
+            decoded, accounting = self._kept.decoded[chunk]
+        else:
+            selected = self._select(chunk, columns)
+            decoded, accounting = self._draw_and_scale(chunk, selected, sampler)
+            if self._kept is not None and sampler is None:
+                self._kept.decoded[chunk] = decoded, accounting
+            elif self._kept is not None:
+                self._kept.selected[chunk] = selected
+        self.accounting.add(accounting)
+        return decoded
+
+    def _select(self, chunk: Chunk, columns: Table | None) -> SelectedRows:
+        """The rows of a chunk that pass the selection, with all that is computed of them."""
+        if columns is None:
+            # a chunk that is kept is not read
+            assert self._kept is not None
+            return self._kept.selected[chunk]
         group = self._scan.groups[chunk.group]
         with self.times.stage(Stage.EXPRESSIONS):
-            selected = select_rows(columns, self._plan, self._config, chunk.path, group)
-        self.accounting.add(selected.accounting)
+            return select_rows(columns, self._plan, self._config, chunk.path, group)
+
+    def _draw_and_scale(
+        self, chunk: Chunk, selected: SelectedRows, sampler: Sampler | None
+    ) -> tuple[DecodedChunk, Accounting]:
+        """The rows that ``sampler`` draws of those selected, and what was counted on the way."""
+        accounting = Accounting()
+        accounting.add(selected.accounting)
         table = selected.table
         positions = np.flatnonzero(selected.passed)  # (D,)
         if not len(positions):
             # expressions need not work on no rows
-            return NO_ROWS
+            return NO_ROWS, accounting
         if sampler is None:
             drawn = DrawnRows(np.ones(len(positions), dtype=np.int64))
         else:
+            group = self._scan.groups[chunk.group]
             with self.times.stage(Stage.EXPRESSIONS):
                 drawn = sampler.draw(table, chunk, positions, group)
-        self.accounting.add(drawn.accounting)
+        accounting.add(drawn.accounting)
         kept = drawn.copies > 0
         if not kept.any():
-            return NO_ROWS
+            return NO_ROWS, accounting
         if not kept.all():
             # before anything is scaled: rows that are not drawn cost nothing more
             table = take_table_rows(table, kept)
         with self.times.stage(Stage.SCALING):
-            return self._scale(table, chunk, positions, drawn)
+            decoded = self._scale(table, chunk, positions, drawn, accounting)
+        return decoded, accounting
 
     def _scale(
-        self, table: Table, chunk: Chunk, positions: Integers, drawn: DrawnRows
+        self,
+        table: Table,
+        chunk: Chunk,
+        positions: Integers,
+        drawn: DrawnRows,
+        accounting: Accounting,
     ) -> DecodedChunk:
         """The rows of a chunk that were drawn, which ``table`` holds once each.
 
-        ``positions`` (D,) are the places of the rows that were drawn from, ``drawn`` how often.
+        ``positions`` (D,) are the places of the rows that were drawn from, ``drawn`` how often;
+        what is cut, replaced and counted is added to ``accounting``.
         """
         kept = drawn.copies > 0
         entries = chunk.first + positions[kept]
-        rows, accounting = to_rows(
+        rows, counts = to_rows(
             table, self._config, self._plan, chunk.path, self._wanted_labels, entries
         )
-        self.accounting.add(accounting)
+        accounting.add(counts)
         if drawn.weight is not None:
             weight = drawn.weight[kept]  # (R,)
             rows.weight = weight if rows.weight is None else rows.weight * weight

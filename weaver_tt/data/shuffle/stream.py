@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, islice, pairwise
 
 import numpy as np
@@ -28,9 +28,9 @@ from weaver_tt.data.chunks import (
     total_rows,
 )
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
-from weaver_tt.data.rows.rows import Rows, concatenate_rows, slice_rows
+from weaver_tt.data.rows.rows import Rows, concatenate_rows, convert_arrays, slice_rows
 from weaver_tt.data.scan import Scan
-from weaver_tt.data.shuffle.decoder import Decoder, ReadChunk
+from weaver_tt.data.shuffle.decoder import Decoder, KeptChunks, ReadChunk
 from weaver_tt.data.shuffle.lanes import RowRange, lane_count, plan_draws, plan_lanes, split_lanes
 from weaver_tt.data.shuffle.pool import DecodedChunk, Pool, Rest
 from weaver_tt.data.shuffle.read_ahead import read_ahead
@@ -81,6 +81,12 @@ class Stream:
     file_fraction: float = 1.0  # of each group's files, chosen anew for each epoch
     read_ahead: int = READ_AHEAD
     identify: bool = False  # rows have an ``identity``
+    kept: KeptChunks | None = None  # from epoch to epoch; None: all is read anew
+
+    def keeping_small_data(self) -> Stream:
+        """This stream, which reads its data once and keeps them if all of them fit the pool."""
+        rows = sum(source.rows for source in self.sources)
+        return replace(self, kept=KeptChunks()) if rows <= self.pool_size else self
 
     @property
     def buckets(self) -> int:
@@ -119,7 +125,9 @@ class Stream:
         rest = None
         share = rank * workers + worker
         capacity = max(1, self.pool_size // workers)
-        with closing(self._decoder()) as decoder:
+        # where others have a share, chunks are cut at other places in each epoch
+        kept = self.kept if world * workers == 1 else None
+        with closing(self._decoder(kept)) as decoder:
             for again in count():
                 first_number = number
                 lanes = self.lanes(epoch, again, share, world * workers)
@@ -264,12 +272,12 @@ class Stream:
         unread = total_rows(chunks)  # of the ranges to come
         delivered = 0
         number = 0
-        with closing(self._decoder()) as decoder:
+        with closing(self._decoder(self.kept)) as decoder:
             reads = (decoder.read(chunk) for chunk in chunks)
             with closing(read_ahead(reads, self.read_ahead)) as chunks_read:
                 waited_for = decoder.times.over(Stage.CHUNKS, chunks_read)
                 parts = (
-                    (chunk, decoder.finish(chunk, read).rows)
+                    (chunk, self._own_rows(decoder.finish(chunk, read)))
                     for chunk, read in zip(chunks, waited_for, strict=True)
                 )
                 for turn, members in enumerate(ranges):
@@ -291,7 +299,13 @@ class Stream:
                 times = decoder.times.take()
                 yield UnpaddedBatch(None, accounting, delivered, delivered, times=times)
 
-    def _decoder(self) -> Decoder:
+    def _own_rows(self, decoded: DecodedChunk) -> Rows | None:
+        """The rows of a chunk, which a batch in order may be a part of, and be written to."""
+        if decoded.rows is None or self.kept is None:
+            return decoded.rows
+        return convert_arrays(decoded.rows, np.copy)
+
+    def _decoder(self, kept: KeptChunks | None) -> Decoder:
         return Decoder(
             self.config,
             self.plan,
@@ -299,6 +313,7 @@ class Stream:
             self.on_bad_file,
             self.wanted_labels,
             self.identify,
+            kept,
         )
 
     def _take_accounting(
