@@ -10,7 +10,10 @@ from torch import Tensor
 
 from weaver_tt.figures.base import COLORS, Array, binned_fractions, make_axes, style
 from weaver_tt.metrics.base import label_endings
-from weaver_tt.metrics.efficiency import FLAVOURS, PT_EDGES, EfficiencyMeter
+from weaver_tt.metrics.efficiency import PT_EDGES, EfficiencyMeter
+from weaver_tt.physics.particles import FLAVOURS
+
+ALL_OBJECTS = "all"  # where no flavour is known
 
 
 def efficiency_figures(meter: EfficiencyMeter, totals: Tensor) -> dict[str, Figure]:
@@ -37,6 +40,9 @@ def _filled_flavours(sums: Tensor) -> dict[str, Array]:
     for flavour, values in zip(FLAVOURS, sums.unbind(1), strict=True):
         if values[0].any():
             found[flavour] = values.numpy()
+    if list(found) == [FLAVOURS[-1]]:
+        # objects of unknown flavour are counted there, too
+        return {ALL_OBJECTS: found[FLAVOURS[-1]]}
     return found
 
 
@@ -51,18 +57,19 @@ def efficiency_calibration(sums: Array) -> Figure:
         filled = sums[:, sums[0] != 0]
         predicted, observed, error = binned_fractions(filled)
         axes.errorbar(predicted, observed, error, fmt="o", markersize=4)
+        axes.set(xlim=(0, 1), ylim=(0, 1))
     return figure
 
 
 def efficiency_vs_pt(edges: Array, sums: Mapping[str, Array]) -> Figure:
-    """Observed (points) and predicted (lines) efficiency in bins of pT.
+    """Observed (points) and predicted (lines) efficiency in bins of pT, in GeV.
 
     ``sums``: flavour -> (4, bins) as :func:`weaver_tt.figures.base.binned_fractions` takes them.
     """
     # the middle of a bin on a logarithmic axis
     centers = np.sqrt(edges[1:] * edges[:-1])
     with style():
-        figure, axes = make_axes("$p_T$", "efficiency")
+        figure, axes = make_axes("$p_T$ [GeV]", "efficiency")
         for color, (flavour, values) in zip(COLORS, sums.items(), strict=False):
             filled = values[0] != 0
             x = centers[filled]
@@ -77,6 +84,9 @@ def efficiency_vs_pt(edges: Array, sums: Mapping[str, Array]) -> Figure:
                 label=f"{flavour}, observed",
             )
             axes.plot(x, predicted, color=color, label=f"{flavour}, predicted")
+        # no efficiency lies beyond, though an error may
+        lowest, highest = axes.get_ylim()
+        axes.set_ylim(max(lowest, 0), min(highest, 1))
         axes.set_xscale("log")
         ticks = _ticks_between(*axes.get_xlim())
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])

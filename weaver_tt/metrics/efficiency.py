@@ -16,10 +16,8 @@ from weaver_tt.metrics.base import (
     label_endings,
     ratio,
 )
-from weaver_tt.physics.particles import FLAVOUR_CODES, flavour_index
+from weaver_tt.physics.particles import FLAVOURS, flavour_index
 
-# as flavour_index numbers them; light ones are among the others
-FLAVOURS = (*FLAVOUR_CODES, "other")
 PT_LOW = 1.0  # values beyond share the outermost bins
 PT_DECADES = 4
 PT_BINS_A_DECADE = 8
@@ -101,6 +99,7 @@ class EfficiencyMeter(SumMeter):
         pt = monitors["pt"].nan_to_num().clamp(min=PT_LOW)
         pt_bin = (pt.log10() * PT_BINS_A_DECADE).long()  # (M,)
         pt_bin = pt_bin.clamp(max=PT_BINS - 1)
+        # objects whose flavour is not known share a place with light ones
         flavour = torch.full_like(pt_bin, len(FLAVOURS) - 1)
         if "flavour" in monitors:
             flavour = flavour_index(monitors["flavour"].round())

@@ -16,6 +16,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import Meter, Scored, has_all_targets
 from weaver_tt.metrics.combination import Combination, is_sum, parse_combination
 from weaver_tt.metrics.direction import DIRECTIONS, Direction, metric_direction
+from weaver_tt.metrics.headline import headline_metrics
 from weaver_tt.network.derived import DerivedOutputs, raw_columns
 from weaver_tt.network.outputs import Activated, Output, first_tensor, shape_text
 from weaver_tt.system.user_code import noting_call
@@ -163,6 +164,11 @@ class Task(ABC):
             # any sums will do to learn the names
             names += meter.values(torch.ones_like(meter.totals()))
         return names
+
+    @property
+    def headline_metrics(self) -> list[str]:
+        """The few metrics that say most of a network beside its loss, the watched ones first."""
+        return headline_metrics(self.metric_names(), self.watched_names)
 
     @property
     def wanted_labels(self) -> WantedLabels:

@@ -1,0 +1,44 @@
+"""The few metrics that say most of a network: on the terminal, and first in trackers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from weaver_tt.metrics.direction import metric_direction
+
+LOSS = "loss"
+# the most telling first; each stands for itself, or for what begins with it and `_`: `resolution`
+# of several targets is `resolution_pt`, `resolution_mass`
+HEADLINES = (
+    "auc",
+    "sculpting@0.5",
+    "accuracy",
+    "auc_ovo",
+    "rejection@0.5",
+    "brier",
+    "calibration_error",
+    "resolution",
+    "bias",
+)
+MAX_HEADLINES = 3
+
+
+def headline_metrics(measured: Sequence[str], watched: Iterable[str] = ()) -> list[str]:
+    """At most ``MAX_HEADLINES`` of the ``measured`` metrics, the ``watched`` ones first.
+
+    The loss is not among them: it is shown beside them anyway. Where too few are known here, as of
+    a task of a user's own, others fill up, in their order, if a large or a small value is good.
+    """
+    candidates = list(watched)
+    for headline in HEADLINES:
+        candidates += _family(headline, measured)
+    candidates += [name for name in measured if metric_direction(name) is not None]
+    found = [name for name in dict.fromkeys(candidates) if name in measured and name != LOSS]
+    return found[:MAX_HEADLINES]
+
+
+def _family(headline: str, measured: Sequence[str]) -> list[str]:
+    """The metric ``headline``, or those of single labels where there is none of all."""
+    if headline in measured:
+        return [headline]
+    return [name for name in measured if name.startswith(f"{headline}_")]
