@@ -81,6 +81,23 @@ def test_weights_of_several_multiplicities(predictions, tmp_path):
     )
 
 
+def test_probabilities_above_1_are_told(predictions, tmp_path, caplog):
+    (tmp_path / "distort.yaml").write_text("scale_factors: {all: 1.5}")
+    data = str(tmp_path / "data.root")
+    distort = str(tmp_path / "distort.yaml")
+    commands.run_toy(commands.ToyOptions(events=300, distort=distort, output=data))
+    options = commands.WeightsOptions(
+        predictions=data,
+        efficiency_column="jet_eff_true",
+        scale_factor="jet_sf_true",
+        exactly=[1],
+        output=str(tmp_path / "out.root"),
+    )
+    commands.run_weights(options)
+    assert "is above 1 for" in caplog.text
+    assert "they are taken as tagged for certain" in caplog.text
+
+
 def test_mistakes_are_told(predictions, tmp_path):
     with pytest.raises(ConfigError, match="exclude each other"):
         close(predictions, tmp_path / "x", map="a.json", map_from=["b.root"])

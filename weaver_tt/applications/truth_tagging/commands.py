@@ -13,6 +13,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.log import log
 from weaver_tt.options.flags import COUNT, FINITE, NOT_NEGATIVE, SEED, flag
 from weaver_tt.system.json_files import write_json
+from weaver_tt.system.wording import counted
 
 if TYPE_CHECKING:
     from weaver_tt.applications.truth_tagging.efficiency_map import EfficiencyMap, MapBinning
@@ -29,6 +30,11 @@ class ToyOptions:
         "multijet",
         "QCD-like events of 2 to 8 jets, or decays of a boosted scalar to two jets",
         choices=["multijet", "boosted"],
+    )
+    distort: str | None = flag(
+        None,
+        "YAML of scale factors and flavour shares: pseudo-data, whose jets are tagged with another "
+        "efficiency (jet_eff_true) than simulated ones, by the factor jet_sf_true",
     )
     output: str = flag("toy.root", "file to write, .root or .parquet", "-o")
 
@@ -130,6 +136,12 @@ class WeightsOptions:
     efficiency_column: str = flag(
         "jet_eff", "efficiencies; NAME_std is their spread over an ensemble"
     )
+    scale_factor: str | None = flag(
+        None,
+        "column of scale factors SF, data over simulation, and NAME_std their spread: an object is "
+        "tagged with probability eff SF, 1 where that is larger",
+        metavar="COLUMN",
+    )
     correlation: str = flag(
         "full",
         "how the ensemble's shifts of an event's objects add up in the weight's error: linearly "
@@ -165,10 +177,19 @@ class ClosureOptions(ColumnOptions, BinningOptions):
 
 def run_toy(options: ToyOptions) -> None:
     """``weaver-tt toy``."""
+    from weaver_tt.applications.truth_tagging.distortion import load_distortion
     from weaver_tt.applications.truth_tagging.toy import write_toy
 
-    write_toy(options.output, options.events, options.seed, options.kind)  # type: ignore[arg-type]
-    log.info("%d %s events in %s", options.events, options.kind, options.output)
+    distortion = None if options.distort is None else load_distortion(options.distort)
+    write_toy(
+        options.output,
+        options.events,
+        options.seed,
+        options.kind,  # type: ignore[arg-type]
+        distortion,
+    )
+    how = "" if options.distort is None else f", distorted by {options.distort},"
+    log.info("%d %s events%s in %s", options.events, options.kind, how, options.output)
 
 
 def run_map(options: MapOptions) -> None:
@@ -202,14 +223,24 @@ def run_weights(options: WeightsOptions) -> None:
         requests.append(TagRequest(count=count, leading=options.leading))
     for count in options.at_least:
         requests.append(TagRequest(count=count, more=True, leading=options.leading))
-    write_event_weights(
+    corrected = write_event_weights(
         options.predictions,
         options.output,
         requests,
         efficiency=options.efficiency_column,
+        scale_factor=options.scale_factor,
         correlation=options.correlation,  # type: ignore[arg-type]
         treename=options.treename,
     )
+    if corrected.above_one:
+        log.warning(
+            "--scale-factor %s: the efficiency times the scale factor is above 1 for %s of %s, at "
+            "most %.3g: they are taken as tagged for certain",
+            options.scale_factor,
+            f"{corrected.above_one:,}",
+            counted(corrected.objects, "object"),
+            corrected.largest,
+        )
     names = ", ".join(request.column for request in requests)
     log.info("%s in %s", names, options.output)
 

@@ -3,13 +3,14 @@
 N events of J = ``MOST_JETS`` padded jets, leading in pT first. All numbers of the model stand at
 the top of this file; angles in radians, pT and mass in GeV. Values are rounded to float32, as they
 are stored, before efficiencies are computed: ``jet_eff_true`` is the efficiency of the stored jet.
+Pseudo-data are such events with another efficiency (``distortion.py``).
 
 Source: Di Bello et al., arXiv:2004.02665, section 3 and Appendix A.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -17,11 +18,12 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
+from weaver_tt.applications.truth_tagging.distortion import Distortion
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.formats.writers import open_writer
 from weaver_tt.physics.angles import delta_r, wrap_phi
 from weaver_tt.physics.four_momentum import energy_from_mass, pt_eta_phi, px_py_pz
-from weaver_tt.physics.particles import BOTTOM, CHARM, LIGHT
+from weaver_tt.physics.particles import BOTTOM, CHARM, FLAVOURS, LIGHT, flavour_index
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.integer[Any]]
@@ -84,22 +86,29 @@ class ToyJets:
     real: Bools
 
 
-def generate_toy(events: int, seed: int, kind: Kind = "multijet") -> ak.Array:
+def generate_toy(
+    events: int, seed: int, kind: Kind = "multijet", distortion: Distortion | None = None
+) -> ak.Array:
     """``events`` toy events as one record array: jagged ``jet_*`` columns and ``event_number``.
 
     All of them in memory; :func:`toy_chunks` bounds it.
     """
-    return ak.concatenate(list(toy_chunks(events, seed, kind)))
+    return ak.concatenate(list(toy_chunks(events, seed, kind, distortion)))
 
 
-def toy_chunks(events: int, seed: int, kind: Kind = "multijet") -> Iterator[ak.Array]:
+def toy_chunks(
+    events: int, seed: int, kind: Kind = "multijet", distortion: Distortion | None = None
+) -> Iterator[ak.Array]:
     """The same events in chunks of at most ``CHUNK``.
 
-    Columns: ``jet_pt jet_eta jet_phi jet_mass jet_eff_true`` float32, ``jet_flavour`` int32
-    (5, 4, 0), ``jet_istag`` bool, each ``var`` an event; ``event_number`` int64, from 0.
+    Columns: ``jet_pt jet_eta jet_phi jet_mass jet_delta_r jet_eff_true`` float32, ``jet_flavour``
+    int32 (5, 4, 0), ``jet_istag`` bool, each ``var`` an event; ``event_number`` int64, from 0.
+    With a ``distortion`` they are pseudo-data: ``jet_eff_true`` is the efficiency that their tags
+    are drawn with, ``jet_sf_true`` that over the efficiency in simulation.
 
     Raises:
         ConfigError: an unknown ``kind``, or fewer than one event.
+        DataError: a scale factor is not above 0.
     """
     kinds = get_args(Kind)
     if kind not in kinds:
@@ -107,28 +116,39 @@ def toy_chunks(events: int, seed: int, kind: Kind = "multijet") -> Iterator[ak.A
     if events < 1:
         raise ConfigError(f"toy: events must be at least 1, got {events}")
     make_jets = multijet if kind == "multijet" else boosted
+    shares: Sequence[float] = FLAVOUR_SHARES if kind == "multijet" else BOSON_FLAVOUR_SHARES
+    if distortion is not None and distortion.shares is not None:
+        shares = tuple(distortion.shares[FLAVOURS[place]] for place in flavour_index(CODES))
     for number, first in enumerate(range(0, events, CHUNK)):
         # each chunk has random numbers of its own
         rng = np.random.default_rng([seed, number])
-        jets = make_jets(min(CHUNK, events - first), rng)
-        yield _records(jets, first, rng)
+        jets = make_jets(min(CHUNK, events - first), rng, shares)
+        yield _records(jets, first, rng, distortion)
 
 
-def write_toy(path: str, events: int, seed: int, kind: Kind = "multijet") -> None:
+def write_toy(
+    path: str,
+    events: int,
+    seed: int,
+    kind: Kind = "multijet",
+    distortion: Distortion | None = None,
+) -> None:
     """Write the events to ``path``: tree ``tree`` of a .root file, or .parquet.
 
     Raises:
         OutputError: writing fails; no file is left behind.
     """
     with open_writer(path) as writer:
-        for chunk in toy_chunks(events, seed, kind):
+        for chunk in toy_chunks(events, seed, kind, distortion):
             # small clusters, which readers can shuffle
             for first in range(0, len(chunk), CLUSTER):
                 cluster = chunk[first : first + CLUSTER]
                 writer.write({name: cluster[name] for name in cluster.fields})
 
 
-def multijet(events: int, rng: np.random.Generator) -> ToyJets:
+def multijet(
+    events: int, rng: np.random.Generator, shares: Sequence[float] = FLAVOUR_SHARES
+) -> ToyJets:
     """Events of 2 + floor(Exp(1.2)) jets, 8 at most (more are set to 8), around a leading jet.
 
     Source: arXiv:2004.02665, Appendix A.
@@ -146,11 +166,13 @@ def multijet(events: int, rng: np.random.Generator) -> ToyJets:
     eta, turn = _place_around(leading_eta, real, rng)
     leading_phi = rng.uniform(-np.pi, np.pi, (events, 1))
     phi = _wrap_float32(leading_phi + turn)
-    flavour = rng.choice(CODES, real.shape, p=FLAVOUR_SHARES)
+    flavour = rng.choice(CODES, real.shape, p=shares)
     return ToyJets(pt, eta, phi, flavour, real)
 
 
-def boosted(events: int, rng: np.random.Generator) -> ToyJets:
+def boosted(
+    events: int, rng: np.random.Generator, shares: Sequence[float] = BOSON_FLAVOUR_SHARES
+) -> ToyJets:
     """A scalar that decays isotropically to two jets of one flavour.
 
     Mass Gaussian(90, 10) GeV, pT Exp(200) GeV, eta Gaussian(0, 0.5). Decays are drawn anew until
@@ -167,7 +189,7 @@ def boosted(events: int, rng: np.random.Generator) -> ToyJets:
     jets = np.concatenate(parts, axis=1)  # (3, N, 2)
     leading_first = np.argsort(-jets[0], axis=1, kind="stable")[None]  # (1, N, 2)
     pt, eta, phi = np.take_along_axis(jets, leading_first, axis=2)
-    one_each = rng.choice(CODES, (events, 1), p=BOSON_FLAVOUR_SHARES)
+    one_each = rng.choice(CODES, (events, 1), p=shares)
     flavour = np.repeat(one_each, 2, axis=1)
     return ToyJets(pt, eta, phi, flavour, np.ones(flavour.shape, bool))
 
@@ -209,18 +231,60 @@ def true_efficiency(jets: ToyJets) -> Floats:
     return np.clip(efficiency, *EFFICIENCY_RANGE)
 
 
-def _records(jets: ToyJets, first: int, rng: np.random.Generator) -> ak.Array:
+def nearest_distance(jets: ToyJets) -> Floats:
+    """Distance of each jet to the nearest other one of its event, float64 (N, J).
+
+    Padding holds anything.
+    """
+    eta = jets.eta.astype(np.float64)
+    phi = jets.phi.astype(np.float64)
+    closest = np.full(eta.shape, np.inf)
+    for number in range(eta.shape[1]):
+        other = [number]
+        distance = delta_r(eta, phi, eta[:, other], phi[:, other])  # (N, J)
+        is_other = np.arange(eta.shape[1]) != number
+        closest = np.where(jets.real[:, other] & is_other, np.minimum(closest, distance), closest)
+    return closest
+
+
+def distorted_efficiency(
+    jets: ToyJets, efficiency: Floats, distance: Floats, distortion: Distortion
+) -> Floats:
+    """The efficiency (N, J) in pseudo-data; padding holds anything.
+
+    From that in simulation and the distance to the nearest jet, (N, J) both. It is kept within
+    the same range, so that a scale factor may be nearer to 1 than it was asked to be.
+    """
+    real = jets.real
+    count = np.broadcast_to(real.sum(axis=1, keepdims=True), real.shape)
+    padded = {"pt": jets.pt, "eta": jets.eta, "phi": jets.phi, "delta_r": distance, "jets": count}
+    variables = {name: values[real].astype(np.float64) for name, values in padded.items()}
+    distorted = efficiency.copy()
+    distorted[real] *= distortion.scale_factors(variables, jets.flavour[real])
+    return np.clip(distorted, *EFFICIENCY_RANGE)
+
+
+def _records(
+    jets: ToyJets, first: int, rng: np.random.Generator, distortion: Distortion | None
+) -> ak.Array:
     """The events as they are written, numbered from ``first``; tags are drawn here."""
-    efficiency = true_efficiency(jets)
+    in_simulation = true_efficiency(jets)
+    distance = nearest_distance(jets)
+    efficiency = in_simulation
+    if distortion is not None:
+        efficiency = distorted_efficiency(jets, in_simulation, distance, distortion)
     padded = {
         "jet_pt": jets.pt,
         "jet_eta": jets.eta,
         "jet_phi": jets.phi,
         "jet_mass": np.full(jets.pt.shape, JET_MASS, np.float32),
+        "jet_delta_r": distance.astype(np.float32),
         "jet_flavour": jets.flavour,
         "jet_istag": rng.random(efficiency.shape) < efficiency,
         "jet_eff_true": efficiency.astype(np.float32),
     }
+    if distortion is not None:
+        padded["jet_sf_true"] = (efficiency / in_simulation).astype(np.float32)
     counts = jets.real.sum(axis=1)
     columns = {}
     for name, values in padded.items():
