@@ -7,7 +7,7 @@ Top against QCD jets of ``weaver-tt simulate`` (550-650 GeV), made in ``--data``
 there. ``weaver-tt tune`` proposes trials by AUC and ant factor together (rejection at 30 % signal
 efficiency / parameters, on the validation jets), in ``--workers`` processes of one thread; a second
 call goes on with the same search. The space is that of network_configs/vec_net_space.yaml, narrowed
-so that a trial takes a minute or two: widths up to 64 on a logarithmic scale, so that narrow
+so that a trial takes less than a minute: widths up to 64 on a logarithmic scale, so that narrow
 networks are tried as often as wide ones, up to 8 heads and 24 particles, one epoch number.
 
 Prints what the search says of three statements of the poster (Murnane, Thais and Wong): the number
@@ -80,7 +80,7 @@ class Size:
     trials: int
 
 
-WHOLE = Size(train=4000, val=4000, epochs=4, trials=TRIALS)
+WHOLE = Size(train=2000, val=2000, epochs=3, trials=TRIALS)
 QUICK = Size(train=500, val=1000, epochs=1, trials=6)
 
 

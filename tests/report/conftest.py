@@ -53,7 +53,7 @@ def write() -> Any:
 
 RANGES = {
     "--start-lr": FloatDistribution(1e-4, 1e-1, log=True),
-    "-o norm": CategoricalDistribution(["batch", "layer", "group"]),
+    "-o norm": CategoricalDistribution(["batch", "layer", "group", None]),
     "-o width": CategoricalDistribution([2, 3]),
 }
 

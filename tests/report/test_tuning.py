@@ -71,6 +71,16 @@ def test_what_cannot_be_known_is_said_on_the_page(tmp_path, monkeypatch):
         assert next(row["parameters"] for row in csv.DictReader(file)) == "1234"
 
 
+def test_the_choice_none_is_written_out(tmp_path, monkeypatch):
+    study = make_study(tmp_path, ("auc",), ("maximize",))
+    add_trial(study, [0.7], [1e-3, None, 2])
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["tune-report", "s.journal", "-o", "r"]) == 0
+    with (tmp_path / "r" / "trials.csv").open() as file:
+        assert [row["-o norm"] for row in csv.DictReader(file)] == ["none"]
+    assert "<td>none</td>" in (tmp_path / "r" / "report.html").read_text()
+
+
 def test_files_that_are_no_search_are_refused(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "d.yaml").write_text("inputs: {}\n")

@@ -266,7 +266,9 @@ def setting_correlations(search: SearchRecord) -> dict[str, dict[str, float]]:
 
 
 def shown_setting(setting: Any) -> str:
-    """A setting, numbers with four digits."""
+    """A setting as on the command line, numbers with four digits."""
+    if setting is None:
+        return "none"
     return f"{setting:.4g}" if isinstance(setting, float) else str(setting)
 
 

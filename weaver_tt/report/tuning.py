@@ -91,6 +91,8 @@ def trials_csv(search: SearchRecord) -> str:
     for trial in search.trials:
         values = [trial.values.get(metric, "") for metric in search.metrics]
         settings = [trial.settings.get(name, "") for name in search.names]
+        # a choice, such as `-o shortcut none`, which csv would leave empty
+        settings = ["none" if value is None else value for value in settings]
         seconds = "" if trial.seconds is None else f"{trial.seconds:.1f}"
         parameters = "" if trial.parameters is None else trial.parameters
         row = [trial.number, trial.state, *values, *settings, parameters, seconds]
