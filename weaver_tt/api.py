@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from weaver_tt.tasks.base import first_outputs as first_outputs
     from weaver_tt.tasks.base import row_weight as row_weight
     from weaver_tt.tasks.classification import Classification as Classification
+    from weaver_tt.tasks.density_ratio import DensityRatio as DensityRatio
     from weaver_tt.tasks.object_efficiency import ObjectEfficiency as ObjectEfficiency
     from weaver_tt.tasks.regression import Regression as Regression
 
@@ -111,6 +112,7 @@ PLACES = {
     # tasks
     "Task": "weaver_tt.tasks.base",
     "Classification": "weaver_tt.tasks.classification",
+    "DensityRatio": "weaver_tt.tasks.density_ratio",
     "ObjectEfficiency": "weaver_tt.tasks.object_efficiency",
     "Regression": "weaver_tt.tasks.regression",
     "Scored": "weaver_tt.metrics.base",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weaver_tt.config.density_ratio import TASK as DENSITY_RATIO
 from weaver_tt.errors import ConfigError
 from weaver_tt.options.flags import default_of
 from weaver_tt.report.commands import ReportOptions, report_classifiers, report_jet_sample
@@ -43,6 +44,7 @@ def run_report(options: ReportOptions) -> None:
         options.predictions, treename=options.treename, weight=options.weight_column
     )
     abouts = {source.name: read_abouts(source.paths, source.treename) for source in sources}
+    _refuse_ratios(sources, abouts)
     of_jets = [source for source in sources if _is_of_jets(source, abouts[source.name], options)]
     if not of_jets:
         _refuse_flags(options, OF_JETS, f"{sources[0].paths[0]} is the prediction of a classifier")
@@ -84,6 +86,20 @@ def _is_of_jets(source: ModelFiles, about: AboutPrediction | None, options: Repo
         columns = reader.columns()
     has_scores = any(name.startswith(SCORE_PREFIX) for name in columns)
     return not has_scores and any(name.startswith("output_") for name in columns)
+
+
+def _refuse_ratios(
+    sources: Sequence[ModelFiles], abouts: Mapping[str, AboutPrediction | None]
+) -> None:
+    """Raise ConfigError for a prediction of which there is nothing to compare with the truth."""
+    for source in sources:
+        about = abouts[source.name]
+        if about is not None and about.task == DENSITY_RATIO:
+            raise ConfigError(
+                f"report: {source.paths[0]} is a prediction of the ratio of two samples, which no "
+                "row knows the truth of; its metrics file has the mean of the ratio, the area of "
+                "the two samples and the effective size (docs/density-ratio.md)"
+            )
 
 
 def _refuse_flags(options: ReportOptions, names: Sequence[str], what: str) -> None:

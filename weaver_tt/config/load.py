@@ -13,6 +13,9 @@ from typing import Any, Literal, cast
 from weaver_tt.config.categories import expand_one_hot
 from weaver_tt.config.decorrelation import KEY as DECORRELATE
 from weaver_tt.config.decorrelation import dump_decorrelation, read_decorrelation
+from weaver_tt.config.density_ratio import OWN_KEYS as RATIO_KEYS
+from weaver_tt.config.density_ratio import TASK as DENSITY_RATIO
+from weaver_tt.config.density_ratio import dump_density_ratio, read_density_ratio
 from weaver_tt.config.dependencies import dependency_order
 from weaver_tt.config.derived import (
     check_derived_outputs,
@@ -44,6 +47,7 @@ from weaver_tt.config.schema import (
     Labels,
     ObjectSelection,
     Preprocess,
+    RatioOptions,
     Target,
     TaskChoice,
     Variable,
@@ -139,6 +143,8 @@ def save_config(
         values["task"] = dump_transforms(values["task"], config.targets)
     if config.decorrelation is not None:
         values["task"] = dump_decorrelation(values["task"], config.decorrelation)
+    if config.density_ratio is not None:
+        values["task"] = dump_density_ratio(values["task"], config.density_ratio)
     if values.get("derived_outputs"):
         written = values["derived_outputs"]
         values["derived_outputs"] = dump_derived_outputs(written, config.derived_outputs)
@@ -206,6 +212,7 @@ class _ConfigReader:
             bucketing=bucketing,
             task=self.task(),
             decorrelation=self.decorrelation(labels),
+            density_ratio=self.density_ratio(labels, weights),
             derived_outputs=derived | share_expressions(discriminants, derived, shares),
             discriminants=discriminants,
             report=self.report(),
@@ -346,9 +353,12 @@ class _ConfigReader:
         name = section.text("name")
         if name is None:
             raise ConfigError(f"{section.at('name')}: expected the name of a task")
+        read_elsewhere: tuple[str, ...] = ("name", "targets", DECORRELATE)
+        if name == DENSITY_RATIO:
+            read_elsewhere += RATIO_KEYS
         options = {}
         for key, option in section.values.items():
-            if key not in ("name", "targets", DECORRELATE):
+            if key not in read_elsewhere:
                 options[key] = option
         return TaskChoice(name=name, options=options)
 
@@ -372,6 +382,15 @@ class _ConfigReader:
         if not isinstance(self.top.values.get("task"), Mapping):
             return None
         return read_decorrelation(self.top.section("task").section(DECORRELATE), labels)
+
+    def density_ratio(self, labels: Labels | None, weights: Weights | None) -> RatioOptions | None:
+        """What the task says of two samples, of which it learns the ratio."""
+        chosen = self.task()
+        if chosen is None or chosen.name != DENSITY_RATIO:
+            return None
+        value = self.top.values["task"]
+        options = value if isinstance(value, Mapping) else None
+        return read_density_ratio(Section.of(options, self.top.at("task")), labels, weights)
 
 
 def default_columns(config: DataConfig, chosen: ObjectSelection) -> tuple[str, ...]:

@@ -404,6 +404,39 @@ class Decorrelation:
     fingerprint: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatioOptions:
+    """What of two samples is learnt: the density of ``numerator`` over that of ``denominator``.
+
+    Both are classes of rows or labels of objects. The ratio is that of the samples normalised to
+    ``unit`` sums of weights, or of their ``yield``. ``sums`` are the sums of weights of the
+    training rows by class, empty before they are computed; ``fingerprint`` is that of the
+    configuration and files.
+    """
+
+    numerator: str
+    denominator: str
+    loss: Literal["bce", "kl", "lsif"] = "bce"
+    normalise: Literal["unit", "yield"] = "unit"
+    sums: Mapping[str, float] = field(default_factory=dict)
+    fingerprint: str | None = None
+
+    @property
+    def classes(self) -> tuple[str, str]:
+        """Numerator and denominator."""
+        return self.numerator, self.denominator
+
+    @property
+    def mean(self) -> float:
+        """What the mean of the ratio under the denominator is to be.
+
+        1 for ``unit``, else the quotient of the sums of weights.
+        """
+        if self.normalise == "unit" or not self.sums:
+            return 1.0
+        return self.sums[self.numerator] / self.sums[self.denominator]
+
+
 def spectator(variable: str) -> str:
     """The name, among the monitors of a batch, of the raw values of a decorrelated variable.
 
@@ -469,6 +502,7 @@ class DataConfig:
     bucketing: Bucketing | None = None
     task: TaskChoice | None = None
     decorrelation: Decorrelation | None = None
+    density_ratio: RatioOptions | None = None
     derived_outputs: Mapping[str, DerivedOutput] = field(default_factory=dict)
     discriminants: Mapping[str, Discriminant] = field(default_factory=dict)
     transform_columns: tuple[str, ...] = ()
@@ -651,6 +685,11 @@ class DataConfig:
         """Whether mean and deviation of some target are still to be computed."""
         steps = [step for target in self.targets.values() for step in target.transform]
         return any(step.needs_statistics for step in steps)
+
+    @property
+    def needs_class_sums(self) -> bool:
+        """Whether the sums of weights of two samples are still to be computed."""
+        return self.density_ratio is not None and not self.density_ratio.sums
 
     @property
     def needs_bins(self) -> bool:

@@ -350,6 +350,8 @@ class Training:
         of_which = "" if self._random is None else f" of {self.name}"
         best = format_metrics(self.state.best)
         log.info("best epoch%s: %d with %s", of_which, self.state.best_epoch, best)
+        for remark in self.task.remarks(self.state.best):
+            log.warning("best epoch%s: %s", of_which, remark)
         self.tracker.finish(dataclasses.asdict(self.options), self.state.best)
         # there are no sums where no epoch was measured, as with --load-epoch
         meters = self.task.meters() if self.state.best_sums else []

@@ -219,10 +219,12 @@ def hidden_layers(given: Sequence[tuple[int, float]]) -> list[tuple[int, float]]
 def num_outputs(config: DataConfig) -> int:
     """The number K of outputs of a network: one for each class, target and quantile of a target.
 
+    One for the ratio of two classes.
+
     Raises:
         ConfigError: the data YAML names a loss that there is not.
     """
-    if config.labels is None:
+    if config.labels is None or config.density_ratio is not None:
         return 1
     labels = config.labels
     targets = 0
@@ -249,6 +251,7 @@ def model_info(config: DataConfig, names: Sequence[str]) -> dict[str, Any]:
     # a label that may be the number of a class makes a classifier
     is_classifier = config.label_type == "simple" or may_be_class_number(config.labels)
     is_classifier = is_classifier and (config.task is None or config.task.name != "regression")
+    is_classifier = is_classifier and config.density_ratio is None
     output = "softmax" if is_classifier else "output"
     axes[output] = {0: "N"}
     return {

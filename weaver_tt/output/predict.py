@@ -221,6 +221,8 @@ def predict_group(
                 writer.annotate(WITHOUT_OUTPUT_NOTE, str(without_output))
             # inside: a file that lacks rows is not kept, and one that is there has its metrics
             log_prediction(path, writer.rows, accounting, metrics, _labelled_groups(task.config))
+            for remark in task.remarks(metrics):
+                log.warning("%s: %s", path, remark)
             assert write_columns is not None
             write_columns.warn(path)
             _write_results(metrics, task, path, figures, bad_files)

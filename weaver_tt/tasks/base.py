@@ -224,6 +224,13 @@ class Task(ABC):
     def meters(self) -> list[Meter]:
         """Fresh meters for an epoch."""
 
+    def remarks(self, metrics: Mapping[str, float]) -> list[str]:
+        """What a user is to be warned of in the metrics of the best epoch or of a prediction.
+
+        Nothing by default.
+        """
+        return []
+
     def figures(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
         """Figures of an epoch by name, from its meters and their sums over all ranks.
 

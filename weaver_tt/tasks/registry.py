@@ -8,12 +8,13 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError, nearest, unknown_key
 from weaver_tt.tasks.base import Loss, Task
 from weaver_tt.tasks.classification import Classification
+from weaver_tt.tasks.density_ratio import DensityRatio
 from weaver_tt.tasks.hybrid import Hybrid
 from weaver_tt.tasks.object_efficiency import ObjectEfficiency
 from weaver_tt.tasks.regression import Regression
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (Classification, ObjectEfficiency, Regression, Hybrid)
+    task.name: task for task in (Classification, ObjectEfficiency, Regression, Hybrid, DensityRatio)
 }
 # kind of labels -> task
 DEFAULTS = {

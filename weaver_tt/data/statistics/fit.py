@@ -15,12 +15,20 @@ from weaver_tt.config.decorrelation import decorrelated_inputs
 from weaver_tt.config.inputs import with_params
 from weaver_tt.config.load import load_config, save_config
 from weaver_tt.config.plan import make_plan, with_extra_selection
-from weaver_tt.config.schema import Bucketing, DataConfig, Decorrelation, Target, Variable
+from weaver_tt.config.schema import (
+    Bucketing,
+    DataConfig,
+    Decorrelation,
+    RatioOptions,
+    Target,
+    Variable,
+)
 from weaver_tt.data.accounting import LostRows
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.scan import Scan, scan_files
 from weaver_tt.data.statistics.bucketing import BucketEdgesAccumulator
 from weaver_tt.data.statistics.decorrelation import DecorrelationAccumulator
+from weaver_tt.data.statistics.density_ratio import DensityRatioAccumulator
 from weaver_tt.data.statistics.reweighting import (
     FittedWeights,
     WeightsAccumulator,
@@ -43,6 +51,7 @@ class _Fitted:
     weights: FittedWeights | None = None
     bucketing: Bucketing | None = None
     decorrelation: Decorrelation | None = None
+    density_ratio: RatioOptions | None = None
     variables: Mapping[str, Variable] | None = None
     fingerprint: str | None = None  # of the variables' statistics
     targets: Mapping[str, Target] | None = None
@@ -58,18 +67,19 @@ def fit_statistics(
 ) -> tuple[DataConfig, Scan]:
     """The configuration with all that the training data says, and the scan of its files.
 
-    Numbers for every ``auto``, the tables of ``weights``, the edges of ``bins: NUMBER`` and those
-    of decorrelated variables are those in ``PREFIX.auto.yaml`` if they are of this configuration
-    and these files, else computed and written there. With ``keep`` those that are there are used
-    whatever files they are of: a network that goes on training knows no others. On several ranks
-    the first one does that. The scan, ``known`` if it is of these files, is for the loaders, which
-    need not look at the files again.
+    Numbers for every ``auto``, the tables of ``weights``, the edges of ``bins: NUMBER``, those of
+    decorrelated variables and the sums of weights of a density ratio are those in
+    ``PREFIX.auto.yaml`` if they are of this configuration and these files, else computed and
+    written there. With ``keep`` those that are there are used whatever files they are of: a network
+    that goes on training knows no others. On several ranks the first one does that. The scan,
+    ``known`` if it is of these files, is for the loaders, which need not look at the files again.
 
     Raises:
         ConfigError: a column of ``weights`` is not in the files, or an ``auto`` variable has no
             finite value.
         DataError: nothing passes the selection, a class of ``weights`` has no events, a
-            decorrelated variable is constant, or the files cannot be read.
+            decorrelated variable is constant, a sample of a density ratio has no weight, or the
+            files cannot be read.
     """
     path = str(RunFiles(prefix).auto_yaml)
     scan, fitted = distributed.run_on_main(lambda: _scan_and_fit(config, path, data, known, keep))
@@ -104,7 +114,8 @@ def _scan_and_fit(
     fitted = _fit(config, path, data, scan, keep)
     is_computed = config.needs_statistics or config.needs_target_statistics
     has_tables = config.weights is not None or config.bucketing is not None
-    if is_computed or has_tables or config.decorrelation is not None:
+    of_task = config.decorrelation is not None or config.density_ratio is not None
+    if is_computed or has_tables or of_task:
         # also where nothing was computed: the rest of the YAML may have changed
         full = _with_fitted(config, fitted)
         save_config(full, path, full.preprocess.params, full.preprocess.fingerprint)
@@ -157,6 +168,8 @@ def make_accumulators(
         accumulators["bucketing"] = BucketEdgesAccumulator(selected, bucketing, sources)
     if config.decorrelation is not None:
         accumulators["decorrelation"] = DecorrelationAccumulator(selected, sources)
+    if config.density_ratio is not None:
+        accumulators["density_ratio"] = DensityRatioAccumulator(selected, sources, data.batch_size)
     if config.needs_statistics:
         accumulators["variables"] = StatisticsAccumulator(
             config, sources, data.extra_selection_train
@@ -179,6 +192,8 @@ def _with_fitted(config: DataConfig, fitted: _Fitted) -> DataConfig:
         config = replace(config, bucketing=fitted.bucketing)
     if fitted.decorrelation is not None:
         config = replace(config, decorrelation=fitted.decorrelation)
+    if fitted.density_ratio is not None:
+        config = replace(config, density_ratio=fitted.density_ratio)
     if fitted.variables is not None:
         config = with_params(config, fitted.variables, fitted.fingerprint)
     if fitted.targets is not None:

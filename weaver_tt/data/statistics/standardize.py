@@ -21,6 +21,7 @@ from weaver_tt.config.schema import DataConfig, Variable
 from weaver_tt.data.chunks import Source
 from weaver_tt.data.rows.table import Table
 from weaver_tt.data.statistics.decorrelation import provisional_bins, with_fitted_bins
+from weaver_tt.data.statistics.density_ratio import provisional_sums, with_fitted_sums
 from weaver_tt.data.statistics.fingerprint import pass_config_fingerprint, pass_fingerprint
 from weaver_tt.data.statistics.reservoir import Reservoir
 from weaver_tt.data.statistics.targets import provisional_targets, with_fitted_targets
@@ -156,6 +157,7 @@ def provisional_statistics(config: DataConfig, tables: Sequence[Table]) -> DataC
         numbers[name] = Variable(name=name, center=center, scale=1.0 / spread)
     config = provisional_targets(config, tables)
     config = provisional_bins(config, tables)
+    config = provisional_sums(config, tables)
     return with_params(config, with_fitted_numbers(config, numbers), None)
 
 
@@ -203,6 +205,7 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
         ConfigError: a variable is ``auto``, and no ``PREFIX.auto.yaml`` with its numbers is there.
     """
     needs_numbers = config.needs_statistics or config.needs_target_statistics
+    needs_numbers = needs_numbers or config.needs_class_sums
     if not needs_numbers and not config.needs_bins:
         return config
     files = RunFiles.of(model)
@@ -216,6 +219,8 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
             return config
         names = auto_names(config)
         names += [f"task.targets.{name}" for name in config.targets if not names]
+        if not names:
+            names = ["the sums of weights of task density_ratio"]
         raise ConfigError(
             f"{config.source}: {', '.join(names)}: 'auto' needs the statistics of the training, "
             f"and there is no {' or '.join(places)}"
@@ -224,6 +229,12 @@ def load_statistics(config: DataConfig, model: str) -> DataConfig:
     of_training = load_config(path, config.custom_functions)
     config = replace(config, targets=with_fitted_targets(config.targets, of_training.targets))
     config = with_fitted_bins(config, of_training)
+    config = with_fitted_sums(config, of_training)
+    if config.needs_class_sums:
+        raise ConfigError(
+            f"{path}: has no sums of weights of the two samples of {config.source}; it is of a "
+            "network that was trained for something else"
+        )
     if config.needs_target_statistics:
         raise ConfigError(
             f"{path}: has no mean and deviation of targets that {config.source} standardises; it "

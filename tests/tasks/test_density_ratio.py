@@ -1,0 +1,141 @@
+"""The ratio of two samples, by hand."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import tensor
+
+from weaver_tt.config.load import from_mapping
+from weaver_tt.data.rows.batch import Batch
+from weaver_tt.network.outputs import Activated
+from weaver_tt.tasks.density_ratio import LOSSES, DensityRatio
+
+SUMS = {"data": 30.0, "mc": 120.0}
+
+
+def task(objects=False, **more):
+    """The ratio of data over mc, whose classes are numbered the other way round."""
+    labels = {"type": "simple", "value": ["mc", "data"]}
+    if objects:
+        labels = {"type": "per_object", "value": {"mc": "is_mc", "data": "is_data"}}
+    values = {
+        "inputs": {"jets": {"length": 2, "vars": [["pt", None]]}},
+        "labels": labels,
+        "task": {"name": "density_ratio", "numerator": "data", "sums": SUMS, **more},
+    }
+    return DensityRatio(from_mapping(values, "r.yaml"))
+
+
+def rows(classes, weight=None):
+    """Rows of these classes: 0 is mc, 1 is data."""
+    numbers = tensor(classes)
+    weight = None if weight is None else tensor(weight)
+    return Batch({}, {}, {}, {"_label_": numbers}, weight=weight, size=len(numbers))
+
+
+def score(of_task, ratios, classes, weight=None):
+    return of_task.score(tensor(ratios).log()[:, None], rows(classes, weight))
+
+
+@pytest.mark.parametrize(
+    ("loss", "of_data", "of_mc"),
+    [
+        # the odds are the ratio 3: p = 3/4
+        ("bce", -math.log(0.75), -math.log(0.25)),
+        ("kl", -math.log(3), 3.0),
+        ("lsif", -3.0, 4.5),
+    ],
+)
+def test_each_sample_has_half_of_the_weight(loss, of_data, of_mc):
+    # half of 150 is 2.5 times the sum of data, and 0.625 times that of mc
+    of_task = task(loss=loss)
+    losses = of_task.losses(score(of_task, [3.0, 3.0], [1, 0]))
+    assert losses.tolist() == pytest.approx([2.5 * of_data, 0.625 * of_mc])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_loss_is_smallest_at_the_ratio_of_the_shapes(loss):
+    """Two bins: 12 and 18 of data, 90 and 30 of mc, some with negative weights, for all losses.
+
+    The densities are 0.4, 0.6 and 0.75, 0.25; their ratios 8/15 and 12/5.
+    """
+    weight = [15.0, -3.0, 18.0, 100.0, -10.0, 30.0]
+    classes = [1, 1, 1, 0, 0, 0]
+    bins = tensor([0, 0, 1, 0, 0, 1])
+    logs = tensor([8 / 15, 12 / 5]).log().requires_grad_()
+    of_task = task(loss=loss)
+    scored = of_task.score(logs[bins][:, None], rows(classes, weight))
+    (of_task.losses(scored) * scored.weight).sum().backward()
+    torch.testing.assert_close(logs.grad, torch.zeros(2), atol=1e-4, rtol=0)
+
+
+def test_what_leaves_is_the_ratio_in_its_normalisation():
+    logs = tensor([[0.0], [math.log(2)]])
+    assert task().activate(logs).flatten().tolist() == pytest.approx([1, 2])
+    # yields: 30 / 120
+    assert task(normalise="yield").activate(logs).flatten().tolist() == pytest.approx([0.25, 0.5])
+
+
+@pytest.mark.parametrize(("loss", "left_out"), [("bce", False), ("kl", True), ("lsif", True)])
+def test_a_batch_without_a_lower_bound_is_left_out_of_the_training(loss, left_out):
+    of_task = task(loss=loss)
+    logs = torch.zeros(3, 1, requires_grad=True)
+    scored = of_task.score(logs, rows([1, 0, 0], [1.0, 2.0, -2.0]))
+    assert of_task.losses(scored).any() != left_out
+    # of a validation, where all batches are added up, it counts
+    assert of_task.losses(scored.detach()).any()
+    fine = of_task.score(logs, rows([1, 0, 0], [1.0, 2.0, -1.0]))
+    assert of_task.losses(fine).any()
+
+
+def test_rows_of_no_class_have_a_ratio_and_do_not_count():
+    of_task = task()
+    scored = score(of_task, [1.0, 2.0, 4.0], [1, -100, 0])
+    assert scored.target[[0, 2]].tolist() == [1, 0]
+    assert scored.with_target().output.exp().flatten().tolist() == pytest.approx([1, 4])
+
+
+def jets(**labels):
+    """Two rows with two jets and one, beside padding."""
+    mask = tensor([[True, True], [True, False]])
+    return Batch(
+        {"jets": torch.zeros(2, 1, 2)},
+        {"jets": mask},
+        {"jets": tensor([2, 1])},
+        {name: tensor(values) for name, values in labels.items()},
+        weight=tensor([2.0, -1.0]),
+        size=2,
+    )
+
+
+def test_objects_of_neither_sample_do_not_count():
+    of_task = task(objects=True)
+    batch = jets(data=[[1.0, 0], [0, 9]], mc=[[0.0, 0], [1, 9]])
+    scored = of_task.score(tensor([[[0.0, 1.0]], [[2.0, 9.0]]]), batch)
+    assert scored.output.flatten().tolist() == [0, 1, 2]
+    assert scored.target.tolist() == [1, 0, 0]
+    assert scored.weight.tolist() == [2, 0, -1]
+    columns = of_task.columns(replace(scored, output=of_task.activate(scored.output)))
+    assert columns["jet_ratio"].tolist() == [
+        pytest.approx([1, math.e]),
+        pytest.approx([math.exp(2)]),
+    ]
+    assert columns["data"].tolist() == [[1, 0], [0]]
+
+
+def test_an_ensemble_has_a_spread():
+    of_task = task()
+    output = Activated(tensor([[2.0]]), tensor([[0.5]]), None, None)
+    columns = of_task.columns(of_task.score(output, rows([1])))
+    assert columns["ratio"].tolist() == [2]
+    assert columns["ratio_std"].tolist() == [0.5]
+
+
+def test_a_mean_beyond_three_standard_deviations_is_remarked():
+    metrics = {"mean_ratio": 0.22, "mean_ratio_error": 0.0101}
+    assert task(normalise="yield").remarks(metrics) == []
+    [remark] = task(normalise="yield").remarks({**metrics, "mean_ratio_error": 0.006})
+    assert "0.22 +- 0.006, 5.0 standard deviations from the 0.25 of `normalise: yield`" in remark
+    assert task().remarks({}) == []

@@ -1,0 +1,108 @@
+"""The ratio of two groups of files, from the data YAML to C++'s graph, as a user makes one."""
+
+import json
+
+import awkward as ak
+import numpy as np
+import pytest
+import yaml
+
+from weaver_tt import cli
+from weaver_tt.config.load import load_config
+
+ROWS = 400
+
+
+@pytest.fixture
+def story(tmp_path):
+    """Writes a YAML and jets of data and simulation, and runs commands on them."""
+    random = np.random.default_rng(1)
+
+    class Story:
+        folder = tmp_path
+
+        def __init__(self):
+            self.columns = {}
+
+        def write(self, *groups, drop=(), **task):
+            for number, name in enumerate(groups):
+                columns = {
+                    "pt": random.exponential(60 + 20 * number, ROWS).astype(np.float32),
+                    "eta": random.normal(0, 1, ROWS).astype(np.float32),
+                    "genweight": random.choice([-0.5, 1.0], ROWS, p=[0.2, 0.8]),
+                }
+                for column in drop if name == "mc" else ():
+                    del columns[column]
+                self.columns[name] = columns
+                ak.to_parquet(ak.Array(columns), tmp_path / f"jets_{name}.parquet")
+            values = {
+                # which sample a row is of is said by the name of its file
+                "file_magic": {name: {f"jets_{name}": 1} for name in ("data", "mc")},
+                "preprocess": {"method": "auto"},
+                "inputs": {"jet": {"length": None, "vars": ["pt", "eta"]}},
+                "labels": {"type": "simple", "value": ["data", "mc"]},
+                "event_weight": "genweight",
+                "task": {"name": "density_ratio", "numerator": "data", **task},
+            }
+            (tmp_path / "data.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+            return [f"{name}:{tmp_path / f'jets_{name}.parquet'}" for name in groups]
+
+        def run(self, *flags):
+            common = ["-c", tmp_path / "data.yaml", "-m", tmp_path / "net", "--no-figures"]
+            common += ["-n", "weaver_tt:mlp", "-o", "layers", "8"]
+            return cli.train([str(flag) for flag in [*common, *flags]])
+
+        def train(self, files, *flags):
+            return self.run(
+                *("-i", *files, "--num-epochs", 1, "--batch-size", 100, "--tensorboard", "off"),
+                *flags,
+            )
+
+        def predict(self, model, files):
+            flags = ["-c", tmp_path / "data.yaml", "-m", model, "-t", *files, "--no-figures"]
+            if model.suffix != ".onnx":
+                flags += ["-n", "weaver_tt:mlp", "-o", "layers", "8"]
+            flags += ["--predict", "--predict-output", tmp_path / "pred.parquet"]
+            assert cli.train([str(flag) for flag in flags]) == 0
+            metrics = json.loads((tmp_path / "pred_metrics.json").read_text())["metrics"]
+            return ak.from_parquet(tmp_path / "pred.parquet"), metrics
+
+    return Story()
+
+
+def test_a_ratio_is_learnt_predicted_and_exported_in_its_normalisation(story, capsys):
+    files = story.write("data", "mc", loss="lsif", normalise="yield")
+    assert story.train(files, "--ensemble", 2) == 0
+    fitted = load_config(str(story.folder / "net.auto.yaml")).density_ratio
+    unnamed = [path.partition(":")[2] for path in files]
+    predicted, metrics = story.predict(story.folder / "net", unnamed)
+    ratio, spread, of_mc = (ak.to_numpy(predicted[name]) for name in ("ratio", "ratio_std", "mc"))
+    assert (ratio > 0).all()
+    assert (spread > 0).any()
+    assert fitted.mean == fitted.sums["data"] / fitted.sums["mc"]
+    under_mc = np.average(ratio[of_mc == 1], weights=story.columns["mc"]["genweight"])
+    assert metrics["mean_ratio"] == pytest.approx(under_mc, rel=1e-6)
+
+    onnx = story.folder / "model.onnx"
+    assert story.run("--export-onnx", onnx) == 0
+    by_graph, of_graph = story.predict(onnx, unnamed)
+    np.testing.assert_allclose(by_graph["ratio"], predicted["ratio"], rtol=1e-5)
+    assert of_graph["mean_ratio"] == pytest.approx(metrics["mean_ratio"], rel=1e-5)
+
+    assert cli.main(["report", str(story.folder / "pred.parquet")]) == 1
+    assert "a prediction of the ratio of two samples" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("groups", "drop", "message"),
+    [
+        (["data"], [], "no row of the training data is of 'mc', all are of 'data'"),
+        (["data", "mc"], ["eta"], "jets_mc.parquet"),
+    ],
+)
+def test_what_has_no_ratio_is_refused_before_the_training(story, capsys, groups, drop, message):
+    files = story.write(*groups, drop=drop)
+    assert story.train(files) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert "epoch 0" not in said

@@ -1,0 +1,84 @@
+"""``task: {name: density_ratio}`` of a data YAML: which two samples, how their ratio is learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+from weaver_tt.config.schema import Labels, RatioOptions, Weights
+from weaver_tt.config.sections import Section, read_number
+from weaver_tt.errors import ConfigError, nearest, unknown_key
+
+TASK = "density_ratio"
+LOSSES = ("bce", "kl", "lsif")
+NORMALISATIONS = ("unit", "yield")
+OWN_KEYS = (
+    *("numerator", "loss", "normalise"),
+    *("sums", "fingerprint"),  # written by training
+)
+# beside those that every task has
+KEYS = ("name", "watch", "object", *OWN_KEYS)
+
+
+def read_density_ratio(
+    section: Section, labels: Labels | None, weights: Weights | None
+) -> RatioOptions:
+    """The ``task`` of a data YAML -> RatioOptions; ``weights`` are those of its reweighting.
+
+    Raises:
+        ConfigError: an unknown key, class, loss or normalisation, or there are not two classes.
+    """
+    for key in section.values:
+        if key not in KEYS:
+            raise unknown_key(key, [key for key in KEYS if key != "name"], section.where)
+    classes = _read_classes(section, labels)
+    if weights is not None:
+        raise ConfigError(
+            f"{section.where}: the ratio is that of the samples as `event_weight` weighs them, "
+            "and `weights` would change them; leave `weights` out"
+        )
+    numerator = section.text("numerator")
+    if numerator not in classes:
+        found = "it is missing"
+        if numerator is not None:
+            found = f"there is no class {numerator!r}; {nearest(numerator, classes)}"
+        raise ConfigError(
+            f"{section.at('numerator')}: expected {' or '.join(classes)}, the sample above the "
+            f"line; {found}"
+        )
+    [denominator] = [name for name in classes if name != numerator]
+    loss = section.choice("loss", LOSSES, LOSSES[0])
+    normalise = section.choice("normalise", NORMALISATIONS, NORMALISATIONS[0])
+    sums = section.section("sums", classes)
+    return RatioOptions(
+        numerator=numerator,
+        denominator=denominator,
+        loss=cast(Literal["bce", "kl", "lsif"], loss),
+        normalise=cast(Literal["unit", "yield"], normalise),
+        sums={name: read_number(value, sums.at(name)) for name, value in sums.values.items()},
+        fingerprint=section.text("fingerprint"),
+    )
+
+
+def dump_density_ratio(written: Any, options: RatioOptions) -> dict[str, Any]:
+    """The ``task`` of a data YAML, ``written``, with the sums of weights of the training rows."""
+    task = dict(written) if isinstance(written, Mapping) else {"name": written}
+    return {**task, "sums": dict(options.sums), "fingerprint": options.fingerprint}
+
+
+def _read_classes(section: Section, labels: Labels | None) -> tuple[str, ...]:
+    """The two classes of rows, or of the objects of a group."""
+    needed = (
+        f"{section.where}: {TASK} needs `labels.type: simple` with two classes, or `per_object` "
+        "with two labels of a group"
+    )
+    if labels is None:
+        raise ConfigError(f"{needed}; there are no labels")
+    if labels.kind not in ("simple", "per_object"):
+        raise ConfigError(f"{needed}; found {labels.kind}")
+    names = tuple(labels.expressions)
+    if len(names) != 2:
+        raise ConfigError(
+            f"{needed}: the ratio is that of two samples; found {len(names)}: {', '.join(names)}"
+        )
+    return names
