@@ -23,6 +23,7 @@ CONFIG = {
     "inputs": {"jet": {"vars": [["jet_pt", None]]}},
     "labels": {"type": "custom", "value": {"y": "np.log(gen_pt / jet_pt)", "y_mask": "abs(y) < 1"}},
     "report": {"corrected_pt": "jet_pt * np.exp(output_y)", "true_pt": "gen_pt"},
+    "names": {"jet_pt": "jet $p_T$ [GeV]"},
 }
 
 
@@ -43,6 +44,7 @@ def test_of_a_regression_it_has_targets_and_what_a_report_measures():
     assert about.targets == ("y",)
     assert about.classes == ()
     assert about.report == {"corrected_pt": "jet_pt * np.exp(output_y)", "true_pt": "gen_pt"}
+    assert about.names == {"jet_pt": "jet $p_T$ [GeV]"}
     assert about.network.parameters == 3
 
 
@@ -62,6 +64,7 @@ def test_it_is_read_as_it_was_written(tmp_path, suffix):
         targets=("y",),
         report={"flavour": "jet_flavour"},
         discriminants={"D": Discriminant(signal=("b", "c"), background=("l",))},
+        names={"y": "log(true / measured $p_T$)"},
         network=NetworkCost(parameters=41_305, flops_per_row=2.5e6, seconds_per_row=1e-4),
     )
     assert read_about(written(tmp_path / f"pred.{suffix}", about.as_text())) == about

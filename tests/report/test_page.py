@@ -13,6 +13,15 @@ from weaver_tt.report.page import report_page
 from weaver_tt.report.scores import ModelFiles
 
 
+def page_of(models, classes, signals, names=None):
+    """The page of models' metrics, without figures."""
+    content = {"classes": classes, "signals": signals, "models": models, "differences": {}}
+    numbers = {name: headline_metrics(model, signals) for name, model in models.items()}
+    return report_page(
+        content | {"names": names or {}}, numbers, ReportPictures(), {name: [] for name in models}
+    )
+
+
 def test_the_report_marks_the_largest_area_and_the_smallest_calibration_error(tmp_path, write):
     true = {"top": np.array([1, 1, 0, 0] * 5), "qcd": np.array([0, 0, 1, 1] * 5)}
     scores = {
@@ -29,7 +38,13 @@ def test_the_report_marks_the_largest_area_and_the_smallest_calibration_error(tm
         models[name] = evaluate_model(source, ["top", "qcd"], None).metrics()
     errors = {name: model["calibration"]["expected_error"] for name, model in models.items()}
     assert errors == {"right": pytest.approx(0.25), "honest": pytest.approx(0.01)}
-    content = {"classes": ["top", "qcd"], "signals": ["top"], "models": models, "differences": {}}
+    content = {
+        "classes": ["top", "qcd"],
+        "signals": ["top"],
+        "models": models,
+        "differences": {},
+        "names": {},
+    }
     numbers = {name: headline_metrics(model, ["top"]) for name, model in models.items()}
     page = report_page(content, numbers, ReportPictures(), {name: [] for name in models})
     best = re.findall('<td class="best">([^<]*)', page)
@@ -58,7 +73,13 @@ def test_costs_have_a_row_for_each_model_and_a_dash_for_what_is_not_known(tmp_pa
     )
     assert models["large"]["ant"]["top"]["value"] == pytest.approx(5 / 5000)
     assert models["old"]["ant"]["top"] == {"value": None, "error": None}
-    content = {"classes": ["top", "qcd"], "signals": ["top"], "models": models, "differences": {}}
+    content = {
+        "classes": ["top", "qcd"],
+        "signals": ["top"],
+        "models": models,
+        "differences": {},
+        "names": {},
+    }
     numbers = {name: headline_metrics(model, ["top"]) for name, model in models.items()}
     page = report_page(content, numbers, ReportPictures(), {name: [] for name in models})
     head, *rows = table_of(page, "Size and speed")
@@ -76,7 +97,13 @@ def test_a_class_has_a_section_with_its_pairs(tmp_path, write):
         path = write(tmp_path / f"{name}.parquet", classes, strength=strength)
         models[name] = evaluate_model(ModelFiles(name=name, paths=(str(path),)), classes, None)
     metrics = {name: model.metrics() for name, model in models.items()}
-    content = {"classes": classes, "signals": ["b", "c"], "models": metrics, "differences": {}}
+    content = {
+        "classes": classes,
+        "signals": ["b", "c"],
+        "models": metrics,
+        "differences": {},
+        "names": {},
+    }
     numbers = {name: headline_metrics(one, ["b", "c"]) for name, one in metrics.items()}
     page = report_page(content, numbers, ReportPictures(), {name: [] for name in models})
     of_class = page.partition("<h3>c</h3>")[2].partition("</section>")[0]
@@ -88,3 +115,14 @@ def test_a_class_has_a_section_with_its_pairs(tmp_path, write):
     head, weak, strong = table_of(of_class, "Rejection at 50 % of c")
     rejection = metrics["weak"]["rejection"]["0.5"]["one_vs_one"]["c"]["b"]
     assert float(weak[1].split()[0]) == pytest.approx(rejection["value"], rel=0.05)
+
+
+def test_classes_are_called_what_they_are_named(tmp_path, write):
+    path = write(tmp_path / "net.parquet", ["top", "qcd"], entries=60)
+    model = evaluate_model(ModelFiles(name="net", paths=(str(path),)), ["top", "qcd"], None)
+    names = {"top": r"$t \to bqq$", "qcd": "QCD jet"}
+    page = page_of({"net": model.metrics()}, ["top", "qcd"], ["top"], names)
+    assert "2 classes: t →bqq, QCD jet" in page
+    titles = [row[0] for row in table_of(page, "Performance")]
+    assert titles[2:4] == ["AUC of t →bqq", "rejection at 30 % of t →bqq"]
+    assert table_of(page, "AUC")[0] == ["", "against QCD jet"]

@@ -31,6 +31,7 @@ from weaver_tt.config.index_columns import (
 from weaver_tt.config.inputs import read_inputs, read_params, with_params
 from weaver_tt.config.labels import check_masks, read_labels
 from weaver_tt.config.path_patterns import pattern_problem
+from weaver_tt.config.readable_names import read_names
 from weaver_tt.config.reweighting import (
     BUCKETING,
     WEIGHTS,
@@ -89,6 +90,7 @@ KEYS = (
     "derived_outputs",
     "discriminants",
     "report",
+    "names",
 )
 PREPROCESS = ("method", "data_fraction", "params", "fingerprint")
 OBJECT_SELECTION = ("selection", "columns", "index_columns")
@@ -226,6 +228,7 @@ class _ConfigReader:
         check_original_indices(config)
         check_index_columns(config)
         check_derived_outputs(config)
+        config = replace(config, names=read_names(top.section("names"), config))
         if config.labels is not None and config.regressed_group is not None:
             check_masks(config.labels.regressed.targets, top.at("labels"))
         preprocess_section = top.section("preprocess", PREPROCESS)

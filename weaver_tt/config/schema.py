@@ -478,6 +478,7 @@ class DataConfig:
     with the outputs; those of ``discriminants`` are among them, shares of the scores of classes.
     ``transform_columns`` are those that targets are brought to their units with.
     Those of ``report`` are of columns of the prediction file (see :data:`REPORT_COLUMNS`).
+    ``names`` are what classes and variables are called in figures, tables and reports.
     """
 
     source: str
@@ -508,6 +509,7 @@ class DataConfig:
     transform_columns: tuple[str, ...] = ()
     report: Mapping[str, Expression] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)  # those that the task says more of
+    names: Mapping[str, str] = field(default_factory=dict)
     custom_functions: str | None = None
 
     @property

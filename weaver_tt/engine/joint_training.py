@@ -308,8 +308,10 @@ class JointTraining:
         shared = {"data_wait": self._data_wait, **log_rows("train", train)}
         if val is not None:
             shared |= log_rows("val", val)
-        weights = self._first.task.config.weights
-        spectra = reweighting_figures(train, weights, self.files.prefix, self.epoch)
+        config = self._first.task.config
+        spectra = reweighting_figures(
+            train, config.weights, self.files.prefix, self.epoch, config.names
+        )
         of_members = []
         for training, trained, validated in zip(
             self.active, train_metrics, val_metrics, strict=True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from weaver_tt.config.schema import Weights
@@ -13,11 +15,16 @@ from weaver_tt.system import distributed
 
 
 def reweighting_figures(
-    loader: BatchLoader, weights: Weights | None, prefix: str, epoch: int
+    loader: BatchLoader,
+    weights: Weights | None,
+    prefix: str,
+    epoch: int,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The figure ``reweighting`` after the first epoch on reweighted rows; else nothing.
 
-    It is also written, as ``PREFIX_reweighting.png`` and ``.pdf``. Every rank calls this; rank 0
+    Variables and classes are called what ``names`` has for them. It is also written, as
+    ``PREFIX_reweighting.png`` and ``.pdf``. Every rank calls this; rank 0
     draws.
     """
     if weights is None or not weights.variables:
@@ -38,7 +45,11 @@ def reweighting_figures(
     path = RunFiles(prefix).reweighting
     with attempting(f"figure {path}"):
         figure = reweighting_figure(
-            spectra, weights.variables, list(weights.classes), _target_of_variables(weights)
+            spectra,
+            weights.variables,
+            list(weights.classes),
+            _target_of_variables(weights),
+            names,
         )
         drawn["reweighting"] = figure
         written = save_figure(figure, path)

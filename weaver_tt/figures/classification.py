@@ -19,6 +19,7 @@ from weaver_tt.figures.base import (
     make_axes,
     style,
 )
+from weaver_tt.figures.names import NO_NAMES
 from weaver_tt.metrics.classifier_summary import ClassifierSummary
 from weaver_tt.metrics.roc import Roc
 
@@ -32,21 +33,28 @@ TINY = 1e-300  # instead of 0 where a density is normalized
 Points = tuple[Array, Array]  # values and errors
 
 
-def classifier_figures(summary: ClassifierSummary) -> dict[str, Figure]:
-    """All figures of one model, by name.
+def classifier_figures(
+    summary: ClassifierSummary, names: Mapping[str, str] = NO_NAMES
+) -> dict[str, Figure]:
+    """All figures of one model, by name; classes are called what ``names`` has for them.
 
     ``roc``, ``scores``, ``calibration``, ``confusion`` and, with more than two classes,
     ``auc_one_vs_one``.
     """
     drawn = {
-        "roc": roc_of_classes(summary),
-        "scores": score_distributions(summary),
-        "calibration": score_calibration({"": summary}),
-        "confusion": confusion_figure(summary),
+        "roc": roc_of_classes(summary, names),
+        "scores": score_distributions(summary, names),
+        "calibration": score_calibration({"": summary}, names),
+        "confusion": confusion_figure(summary, names),
     }
     if len(summary.names) > 2:
-        drawn["auc_one_vs_one"] = area_matrix(summary)
+        drawn["auc_one_vs_one"] = area_matrix(summary, names)
     return drawn
+
+
+def class_titles(summary: ClassifierSummary, names: Mapping[str, str]) -> list[str]:
+    """What the classes of a summary are called."""
+    return [names.get(name, name) for name in summary.names]
 
 
 def rejection_curve(roc: Roc, *index: int) -> Points:
@@ -57,17 +65,17 @@ def rejection_curve(roc: Roc, *index: int) -> Points:
     return np.where(np.isfinite(value), value, np.nan), errors[index].numpy()
 
 
-def roc_of_classes(summary: ClassifierSummary) -> Figure:
+def roc_of_classes(summary: ClassifierSummary, names: Mapping[str, str] = NO_NAMES) -> Figure:
     """Rejection against efficiency; with more than two classes each against the rest.
 
     Of very many classes the first ``MAX_NAMES``.
     """
     curves = {}
-    if len(summary.names) == 2:
-        title = " against ".join(summary.names)
-        curves[title] = rejection_curve(summary.against_rest, 0)
+    titles = class_titles(summary, names)
+    if len(titles) == 2:
+        curves[" against ".join(titles)] = rejection_curve(summary.against_rest, 0)
     else:
-        for k, name in enumerate(summary.names[:MAX_NAMES]):
+        for k, name in enumerate(titles[:MAX_NAMES]):
             curves[f"{name} against the rest"] = rejection_curve(summary.against_rest, k)
     return draw_rejections(curves)
 
@@ -161,14 +169,14 @@ def _around_one(ratios: Sequence[Array]) -> tuple[float, float]:
     return max(0.0, 1 - reach), 1 + reach
 
 
-def score_distributions(summary: ClassifierSummary) -> Figure:
+def score_distributions(summary: ClassifierSummary, names: Mapping[str, str] = NO_NAMES) -> Figure:
     """Distributions of the score of each class (of two, the first), normalized to one.
 
     A panel for each score, with a line for the entries of each true class; of very many classes,
     one for its own class and one for all others.
     """
-    names = summary.names
-    columns = _classes_with_panels(names)
+    titles = class_titles(summary, names)
+    columns = _classes_with_panels(titles)
     score = summary.logits.sigmoid()
     # a score of 1 belongs to the last bin
     index = (score * SCORE_BINS).long().clamp(max=SCORE_BINS - 1)  # (B,)
@@ -177,10 +185,10 @@ def score_distributions(summary: ClassifierSummary) -> Figure:
         figure, panels = _grid(len(columns))
         for axes, column in zip(panels, columns, strict=True):
             weights = summary.scores[0, :, column]  # (K, B)
-            sums = torch.zeros(len(names), SCORE_BINS, dtype=torch.float64)
+            sums = torch.zeros(len(titles), SCORE_BINS, dtype=torch.float64)
             sums.index_add_(1, index, weights)
-            lines = dict(zip(names, sums.numpy(), strict=True))
-            if len(names) > MAX_NAMES:
+            lines = dict(zip(titles, sums.numpy(), strict=True))
+            if len(titles) > MAX_NAMES:
                 own = sums[column]
                 lines = {"its class": own.numpy(), "the others": (sums.sum(0) - own).numpy()}
             for number, (name, values) in enumerate(lines.items()):
@@ -188,16 +196,18 @@ def score_distributions(summary: ClassifierSummary) -> Figure:
                 axes.stairs(density, edges, color=line_color(number), label=name, linewidth=1.8)
             axes.set_yscale("log")
             axes.minorticks_off()  # slow to draw
-            axes.set(xlabel=f"score {names[column]}", xlim=(0, 1))
+            axes.set(xlabel=f"score {titles[column]}", xlim=(0, 1))
         panels[0].set_ylabel("probability density")
         panels[0].legend(frameon=False, ncols=1 if len(lines) < 6 else 2)
     return figure
 
 
-def score_calibration(models: Mapping[str, ClassifierSummary]) -> Figure:
+def score_calibration(
+    models: Mapping[str, ClassifierSummary], names: Mapping[str, str] = NO_NAMES
+) -> Figure:
     """Share of the entries of each class (of two, the first) against its score, by model."""
-    names = next(iter(models.values())).names
-    columns = _classes_with_panels(names)
+    titles = class_titles(next(iter(models.values())), names)
+    columns = _classes_with_panels(titles)
     with style():
         figure, panels = _grid(len(columns))
         for axes, column in zip(panels, columns, strict=True):
@@ -216,7 +226,7 @@ def score_calibration(models: Mapping[str, ClassifierSummary]) -> Figure:
                     color=line_color(number),
                     label=name,
                 )
-            axes.set(xlabel=f"score {names[column]}", xlim=(0, 1), ylim=(0, 1))
+            axes.set(xlabel=f"score {titles[column]}", xlim=(0, 1), ylim=(0, 1))
         panels[0].set_ylabel("observed fraction")
         # a single model may be without a name
         if any(models):
@@ -243,22 +253,24 @@ def _grid(panels: int) -> tuple[Figure, list[Any]]:
     return figure, every[:panels]
 
 
-def confusion_figure(summary: ClassifierSummary) -> Figure:
+def confusion_figure(summary: ClassifierSummary, names: Mapping[str, str] = NO_NAMES) -> Figure:
     """Share of each true class (rows) that is predicted as each class (columns)."""
     weights = summary.confusion.numpy()  # (K, K)
     of_class = weights.sum(1, keepdims=True)
     # the row of a class without entries stays 0
     of_class = np.where(of_class == 0, 1, of_class)
     axes_labels = ("predicted", "true")
-    return draw_matrix(weights / of_class, summary.names, axes_labels, (0, 1), "{:.2f}")
+    titles = class_titles(summary, names)
+    return draw_matrix(weights / of_class, titles, axes_labels, (0, 1), "{:.2f}")
 
 
-def area_matrix(summary: ClassifierSummary) -> Figure:
+def area_matrix(summary: ClassifierSummary, names: Mapping[str, str] = NO_NAMES) -> Figure:
     """Area under the curve of each class (rows) against each other class (columns)."""
     areas = summary.against_each.area.numpy().copy()
     # a class against itself means nothing
     np.fill_diagonal(areas, np.nan)
-    return draw_matrix(areas, summary.names, ("background", "signal"), (0.5, 1), "{:.3f}")
+    titles = class_titles(summary, names)
+    return draw_matrix(areas, titles, ("background", "signal"), (0.5, 1), "{:.3f}")
 
 
 def draw_matrix(

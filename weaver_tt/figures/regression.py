@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from weaver_tt.figures.base import Array, make_axes, style
+from weaver_tt.figures.names import NO_NAMES, without_unit
 from weaver_tt.metrics.regression import (
     CoverageMeter,
     PullMeter,
@@ -23,15 +25,18 @@ PROFILE_POINTS = 30
 PULLS_SHOWN = 5.0
 
 
-def regression_figures(meter: RegressionMeter, totals: Tensor) -> dict[str, Figure]:
+def regression_figures(
+    meter: RegressionMeter, totals: Tensor, names: Mapping[str, str] = NO_NAMES
+) -> dict[str, Figure]:
     """All figures of the targets of a meter, by name, from its sums over all ranks.
 
     ``prediction_vs_target``, ``residuals`` and, where it has a sense, ``response``; their names end
-    as those of the metrics do.
+    as those of the metrics do. On axes, targets are called what ``names`` has for them.
     """
     blocks = meter.blocks(totals.cpu())
     drawn = {}
-    for k, (name, end) in enumerate(zip(meter.names, meter.endings, strict=True)):
+    for k, (target, end) in enumerate(zip(meter.names, meter.endings, strict=True)):
+        name = names.get(target, target)
         residuals = blocks["residuals"][k].numpy()
         if not residuals.sum() > 0:
             continue
@@ -41,9 +46,9 @@ def regression_figures(meter: RegressionMeter, totals: Tensor) -> dict[str, Figu
         drawn[f"residuals{end}"] = distribution(f"predicted - true {name}", residuals)
         response = meter.response_quantiles(totals, k)
         if response is not None:
-            label = f"predicted / true {name}"
+            label = f"predicted / true {without_unit(name)}"
             if meter.is_logarithm(k):
-                label = f"response, exp(predicted - true {name})"
+                label = f"response, exp(predicted - true {without_unit(name)})"
             counts = blocks["responses"][k].numpy()
             drawn[f"response{end}"] = response_distribution(label, counts, response)
     return drawn
@@ -124,12 +129,13 @@ def _mark(axes: Any, low: float, median: float, high: float) -> None:
     axes.set_title(f"median {median:.4g}, half of the central 68 %: {half:.3g}")
 
 
-def pull_figure(meter: PullMeter, totals: Tensor) -> Figure:
+def pull_figure(meter: PullMeter, totals: Tensor, names: Mapping[str, str] = NO_NAMES) -> Figure:
     """The distribution of pulls beside a normal one of mean 0 and width 1."""
+    name = without_unit(names.get(meter.name, meter.name))
     values = meter.values(totals.cpu())
     counts = meter.blocks(totals.cpu())["pulls"][0].numpy()
     with style():
-        label = f"pull, (predicted - true {meter.name}) / width"
+        label = f"pull, (predicted - true {name}) / width"
         figure, axes = make_axes(label, "density")
         edges, density = _rebinned(bin_edges(), counts, -PULLS_SHOWN, PULLS_SHOWN)
         _draw_density(axes, edges, density)
@@ -142,12 +148,15 @@ def pull_figure(meter: PullMeter, totals: Tensor) -> Figure:
     return figure
 
 
-def coverage_figure(meter: CoverageMeter, totals: Tensor) -> Figure:
+def coverage_figure(
+    meter: CoverageMeter, totals: Tensor, names: Mapping[str, str] = NO_NAMES
+) -> Figure:
     """The share of true values below each quantile, against the quantile."""
+    name = without_unit(names.get(meter.name, meter.name))
     values = meter.values(totals.cpu())
     observed = [values[f"coverage@{quantile:g}{meter.end}"] for quantile in meter.quantiles]
     with style():
-        figure, axes = make_axes("quantile", f"share of true {meter.name} below it")
+        figure, axes = make_axes("quantile", f"share of true {name} below it")
         axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
         axes.plot(meter.quantiles, observed, "o", markersize=5)
         axes.set(xlim=(0, 1), ylim=(0, 1))

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from weaver_tt.figures.base import Array, line_color, line_style, style
+from weaver_tt.figures.names import NO_NAMES
 
 # from this ratio of the outer edges on, the axis of a positive variable is logarithmic
 LOG_AXIS_RATIO = 20.0
@@ -27,12 +28,13 @@ def reweighting_figure(
     variables: Mapping[str, Sequence[float]],
     classes: Sequence[str],
     targets: Mapping[str, Array] | None = None,
+    names: Mapping[str, str] = NO_NAMES,
 ) -> Figure:
     """A row of panels for each variable, ``before`` beside ``after``.
 
     The share of the rows of a class in each bin; bins need not be equally wide. ``targets``:
     variable -> share (bins,) that every class is to have in each bin; then there is a third panel,
-    ``after`` divided by it.
+    ``after`` divided by it. Variables and classes are called what ``names`` has for them.
     """
     columns = 2 if targets is None else 3
     with style():
@@ -44,19 +46,27 @@ def reweighting_figure(
             row[1].sharey(row[0])
             for axes, what in zip(row, ("before", "after"), strict=False):
                 _panel(axes, sums, variable, edges, classes, what)
+                _label_axes(axes, names.get(variable, variable), edges, f"{what} reweighting")
                 if target is not None:
                     _target_line(axes, edges, target)
             row[0].set_ylabel("share of the class in the bin")
             row[1].tick_params(labelleft=False)
             if target is not None:
                 _closure_panel(row[2], sums, variable, edges, classes, target)
-        names = len(classes) + (targets is not None)
+                title = "after reweighting / target"
+                _label_axes(row[2], names.get(variable, variable), edges, title)
         handles, labels = panels[0, 1].get_legend_handles_labels()
         if targets is not None:
             # it is an outline, which would come first
             handles = [*handles[1:], handles[0]]
             labels = [*labels[1:], labels[0]]
-        panels[0, 1].legend(handles, labels, frameon=False, loc="upper right", ncols=1 + names // 6)
+        panels[0, 1].legend(
+            handles,
+            [names.get(label, label) for label in labels],
+            frameon=False,
+            loc="upper right",
+            ncols=1 + len(labels) // 6,
+        )
     return figure
 
 
@@ -99,7 +109,6 @@ def _closure_panel(
         ratio, error = closure(sums, variable, name, target)
         _histogram(axes, ratio, error, edges, name, number)
     axes.axhline(1, **TARGET_LINE)
-    _label_axes(axes, variable, edges, "after reweighting / target")
 
 
 def _target_line(axes: Any, edges: Sequence[float], target: Array) -> None:
@@ -120,7 +129,6 @@ def _panel(
         share, error = spectrum(sums, variable, name, what, bins)
         is_filled = is_filled or share.max() > 0
         _histogram(axes, share, error, edges, name, number)
-    _label_axes(axes, variable, edges, f"{what} reweighting")
     # zeros alone cannot be drawn on a logarithmic axis
     if is_filled:
         axes.set_yscale("log")
@@ -144,8 +152,8 @@ def _histogram(
     )
 
 
-def _label_axes(axes: Any, variable: str, edges: Sequence[float], title: str) -> None:
-    axes.set(title=title, xlabel=variable, xlim=(edges[0], edges[-1]))
+def _label_axes(axes: Any, label: str, edges: Sequence[float], title: str) -> None:
+    axes.set(title=title, xlabel=label, xlim=(edges[0], edges[-1]))
     if edges[0] > 0 and edges[-1] / edges[0] > LOG_AXIS_RATIO:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")

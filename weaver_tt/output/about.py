@@ -42,6 +42,7 @@ _ABOUT = {
     "report": NamesTo(TEXT),
     # not in files of earlier versions
     "discriminants?": NamesTo({"signal": ListOf(TEXT), "background": ListOf(TEXT)}),
+    "names?": NamesTo(TEXT),
     "network": _COST,
 }
 
@@ -75,7 +76,8 @@ class AboutPrediction:
     ``outputs`` are the columns that the network gives, ``classes`` and ``targets`` the truth that
     lies beside them where the data have it, and ``report`` the expressions of columns of the file
     that a report is made of: the ``report:`` of the data YAML. ``discriminants`` are further
-    columns, of which a report knows what they tell apart.
+    columns, of which a report knows what they tell apart. ``names`` are what classes and variables
+    are called in figures and tables.
     """
 
     task: str
@@ -84,6 +86,7 @@ class AboutPrediction:
     targets: tuple[str, ...] = ()
     report: Mapping[str, str] = field(default_factory=dict)
     discriminants: Mapping[str, Discriminant] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
     network: NetworkCost = NO_COST
 
     def as_text(self) -> str:
@@ -107,6 +110,7 @@ def about_prediction(task: Task, network: NetworkCost) -> AboutPrediction:
             for name, discriminant in config.discriminants.items()
             if name in config.derived_outputs
         },
+        names=dict(config.names),
         network=network,
     )
 
@@ -135,6 +139,7 @@ def read_about(path: str, treename: str | None = None) -> AboutPrediction | None
             )
             for name, classes in found.get("discriminants", {}).items()
         },
+        names=found.get("names", {}),
         network=_read_cost(found["network"]),
     )
 

@@ -152,6 +152,8 @@ def report_classifiers(options: ReportOptions) -> None:
     for model, network in zip(models, networks, strict=True):
         metrics[model.name] = network.metrics()
         headlines[model.name] = network.headlines(signals)
+    # a file that was not made here knows no names: those of the first model that has one count
+    names = {name: text for model in reversed(models) for name, text in model.names.items()}
     reference = models[0].name
     differences = {}
     for name, headline in headlines.items():
@@ -163,6 +165,7 @@ def report_classifiers(options: ReportOptions) -> None:
         "reference": reference,
         "models": metrics,
         "differences": differences,
+        "names": names,
     }
 
     folder = Path(options.output)
@@ -172,14 +175,14 @@ def report_classifiers(options: ReportOptions) -> None:
     if ddt:
         content["ddt"] = ddt_content(ddt)
     # figures come before the page, which holds them
-    pictures = draw_report(models, signals, folder, ddt)
+    pictures = draw_report(models, signals, folder, ddt, names)
     measured = measure_discriminants(sources, classes)
     if measured:
         content["discriminants"] = {name: found.content() for name, found in measured.items()}
         pictures.discriminants = draw_discriminants(measured, folder)
     if mass is not None:
         content["sculpting"], pictures.sculpting = _measure_sculpting(
-            mass, sources, classes, signals[0], ddt.get(signals[0], {}), folder
+            mass, sources, classes, signals[0], ddt.get(signals[0], {}), folder, names
         )
     if shifted:
         shifted_models = evaluate_shifted(networks, shifted, signals)
@@ -307,6 +310,7 @@ def _measure_sculpting(
     signal: str,
     ddt: Mapping[str, Sequence[DdtPoint]],
     folder: Path,
+    names: Mapping[str, str],
 ) -> tuple[dict[str, Any], list[Picture]]:
     """How selections sculpt the background's spectrum of the mass: numbers, figures."""
     from weaver_tt.metrics.classifier_summary import json_number
@@ -345,6 +349,6 @@ def _measure_sculpting(
         "jensen_shannon_bits": distances,
         "rejection": rejections,
     }
-    pictures = draw_spectra(binning, models, signal, folder)
+    pictures = draw_spectra(binning, models, signal, folder, names)
     pictures.append(draw_trade_off(points, ddt, signal, binning.column, folder))
     return numbers, pictures

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -109,10 +110,12 @@ class EvaluatedModel:
         classes: list[str],
         binning: ColumnBins | None,
         cost: NetworkCost = NO_COST,
+        names: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """``cost``: of its network, as far as its files know it."""
+        """``cost`` of its network and ``names`` of its classes, as far as its files know them."""
         self.source = source
         self.cost = cost
+        self.names = names
         self.classes = classes
         self.binning = binning
         self.rows = 0
@@ -231,8 +234,10 @@ def evaluate_model(
             rows, or the files are of several networks.
     """
     about = read_abouts(source.paths, source.treename)
-    cost = NO_COST if about is None else about.network
-    model = EvaluatedModel(source, classes, binning, cost)
+    if about is None:
+        model = EvaluatedModel(source, classes, binning)
+    else:
+        model = EvaluatedModel(source, classes, binning, about.network, about.names)
     for chunk in stream_scores(source, classes):
         model.add(chunk)
     model.check()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from weaver_tt.figures import classification as figures
+from weaver_tt.figures.names import NO_NAMES, plain_text, without_unit
 from weaver_tt.figures.resilience import ResiliencePoint, resilience_figure
 from weaver_tt.metrics.classifier_summary import ClassifierSummary
 from weaver_tt.metrics.divergence import Divergence
@@ -54,32 +55,37 @@ def draw_report(
     signals: Sequence[str],
     folder: Path,
     ddt: DdtPoints = MappingProxyType({}),
+    names: Mapping[str, str] = NO_NAMES,
 ) -> ReportPictures:
     """Write the figures of signals and models to ``folder`` as PNG and PDF.
 
-    ``ddt`` are points beside the ROC curves.
+    ``ddt`` are points beside the ROC curves, ``names`` what classes and columns are called.
 
     Raises:
         OutputError: one of them cannot be written.
     """
     pictures = ReportPictures()
     for signal in signals:
-        drawn = _figures_of_signal(models, signal, ddt.get(signal, {}))
+        drawn = _figures_of_signal(models, signal, ddt.get(signal, {}), names)
         pictures.signals[signal] = write_pictures(drawn, folder)
     summaries = {model.name: model.summary for model in models}
     calibration = (
         "calibration",
         "Calibration: share of rows that are of a class against the score of that class.",
-        figures.score_calibration(summaries),
+        figures.score_calibration(summaries, names),
     )
     pictures.calibration = write_pictures([calibration], folder)
     for name, summary in summaries.items():
-        pictures.models[name] = write_pictures(_figures_of_model(name, summary), folder)
+        pictures.models[name] = write_pictures(_figures_of_model(name, summary, names), folder)
     return pictures
 
 
 def draw_spectra(
-    binning: ColumnBins, models: Mapping[str, Sculpting], signal: str, folder: Path
+    binning: ColumnBins,
+    models: Mapping[str, Sculpting],
+    signal: str,
+    folder: Path,
+    names: Mapping[str, str] = NO_NAMES,
 ) -> list[Picture]:
     """Write the spectrum of the background before and after selections, as PNG and PDF.
 
@@ -93,9 +99,12 @@ def draw_spectra(
             spectra[name] = (sculpting.every, sculpting.passing[number])
         percent = f"{100 * efficiency:.0f} %"
         selection = rf"$\varepsilon_S$ = {percent}"
-        figure = figures.sculpted_spectrum(binning.edges, spectra, column, selection)
+        label = names.get(column, column)
+        figure = figures.sculpted_spectrum(binning.edges, spectra, label, selection)
+        shown = plain_text(names.get(signal, signal))
         caption = (
-            f"{column} of the background, all of it and where {percent} of {signal} pass: "
+            f"{plain_text(without_unit(label))} of the background, all of it and where {percent} "
+            f"of {shown} pass: "
             "the closer the shapes, the less it is sculpted."
         )
         file_name = f"sculpting_{column}_{100 * efficiency:.0f}"
@@ -190,20 +199,26 @@ def draw_resilience(
 
 
 def _figures_of_signal(
-    models: Sequence[EvaluatedModel], signal: str, ddt: Mapping[str, Sequence[DdtPoint]]
+    models: Sequence[EvaluatedModel],
+    signal: str,
+    ddt: Mapping[str, Sequence[DdtPoint]],
+    names: Mapping[str, str],
 ) -> Iterator[CaptionedFigure]:
     """All models at one signal."""
-    yield _roc(models, signal, ddt)
+    yield _roc(models, signal, ddt, names)
     # all models are evaluated in the same bins
     binning = models[0].binning
     if binning is not None:
-        yield _areas_in_bins(models, binning, signal)
-        yield _rejections_in_bins(models, binning, signal)
-    yield from figures_of_sizes(models, signal)
+        yield _areas_in_bins(models, binning, signal, names)
+        yield _rejections_in_bins(models, binning, signal, names)
+    yield from figures_of_sizes(models, signal, names)
 
 
 def _roc(
-    models: Sequence[EvaluatedModel], signal: str, ddt: Mapping[str, Sequence[DdtPoint]]
+    models: Sequence[EvaluatedModel],
+    signal: str,
+    ddt: Mapping[str, Sequence[DdtPoint]],
+    names: Mapping[str, str],
 ) -> CaptionedFigure:
     k = models[0].classes.index(signal)
     curves = {}
@@ -212,7 +227,7 @@ def _roc(
     # a single model has nothing to be divided by
     reference = models[0].name if len(models) > 1 else None
     caption = (
-        f"ROC: {_against(models[0].classes, signal)}. "
+        f"ROC: {_against(models[0].classes, signal, names)}. "
         "Bands are statistical errors of one standard deviation."
     )
     points = []
@@ -233,7 +248,9 @@ def _roc(
     return f"roc_{signal}", caption, figures.draw_rejections(curves, reference, points)
 
 
-def figures_of_sizes(models: Sequence[EvaluatedModel], signal: str) -> Iterator[CaptionedFigure]:
+def figures_of_sizes(
+    models: Sequence[EvaluatedModel], signal: str, names: Mapping[str, str] = NO_NAMES
+) -> Iterator[CaptionedFigure]:
     """Rejection against the number of parameters; nothing where no model has both."""
     k = models[0].classes.index(signal)
     points = {}
@@ -246,42 +263,45 @@ def figures_of_sizes(models: Sequence[EvaluatedModel], signal: str) -> Iterator[
     if not points:
         return
     caption = (
-        f"Rejection against size: {_against(models[0].classes, signal)}. On a dashed line the ant "
-        "factor is the same."
+        f"Rejection against size: {_against(models[0].classes, signal, names)}. "
+        "On a dashed line the ant factor is the same."
     )
     label = rf"background rejection at $\varepsilon_S$ = {100 * ANT_EFFICIENCY:.0f} %"
     yield f"size_{signal}", caption, figures.rejection_of_sizes(points, label)
 
 
-def _figures_of_model(name: str, summary: ClassifierSummary) -> Iterator[CaptionedFigure]:
+def _figures_of_model(
+    name: str, summary: ClassifierSummary, names: Mapping[str, str]
+) -> Iterator[CaptionedFigure]:
     yield (
         f"scores_{name}",
         f"Scores of {name} for rows of each class.",
-        figures.score_distributions(summary),
+        figures.score_distributions(summary, names),
     )
     yield (
         f"confusion_{name}",
         f"Confusion of {name}: each row adds up to one.",
-        figures.confusion_figure(summary),
+        figures.confusion_figure(summary, names),
     )
     if len(summary.names) > 2:
         yield (
             f"auc_one_vs_one_{name}",
             f"AUC of {name} for each pair of classes.",
-            figures.area_matrix(summary),
+            figures.area_matrix(summary, names),
         )
 
 
-def _against(classes: Sequence[str], signal: str) -> str:
+def _against(classes: Sequence[str], signal: str, names: Mapping[str, str]) -> str:
     """``signal against background`` in words."""
+    shown = plain_text(names.get(signal, signal))
     if len(classes) > 2:
-        return f"{signal} against the rest"
+        return f"{shown} against the rest"
     (background,) = (name for name in classes if name != signal)
-    return f"{signal} against {background}"
+    return f"{shown} against {plain_text(names.get(background, background))}"
 
 
 def _areas_in_bins(
-    models: Sequence[EvaluatedModel], binning: ColumnBins, signal: str
+    models: Sequence[EvaluatedModel], binning: ColumnBins, signal: str, names: Mapping[str, str]
 ) -> CaptionedFigure:
     k = models[0].classes.index(signal)
 
@@ -289,14 +309,16 @@ def _areas_in_bins(
         return summary.against_rest.area[k], summary.against_rest.area_error[k]
 
     column = binning.column
-    caption = f"AUC in bins of {column}: {_against(models[0].classes, signal)}."
+    label = names.get(column, column)
+    variable = plain_text(without_unit(label))
+    caption = f"AUC in bins of {variable}: {_against(models[0].classes, signal, names)}."
     points = {model.name: _points(model.in_bins, area) for model in models}
-    figure = figures.points_in_bins(binning.edges, points, (column, "AUC"))
+    figure = figures.points_in_bins(binning.edges, points, (label, "AUC"))
     return f"auc_vs_{column}_{signal}", caption, figure
 
 
 def _rejections_in_bins(
-    models: Sequence[EvaluatedModel], binning: ColumnBins, signal: str
+    models: Sequence[EvaluatedModel], binning: ColumnBins, signal: str, names: Mapping[str, str]
 ) -> CaptionedFigure:
     k = models[0].classes.index(signal)
 
@@ -305,13 +327,15 @@ def _rejections_in_bins(
         return values[k, 0], errors[k, 0]
 
     column = binning.column
+    label = names.get(column, column)
+    variable = plain_text(without_unit(label))
     caption = (
-        f"Rejection in bins of {column}: {_against(models[0].classes, signal)}; "
+        f"Rejection in bins of {variable}: {_against(models[0].classes, signal, names)}; "
         "in each bin the threshold keeps half of the bin's signal."
     )
     points = {model.name: _points(model.in_bins, rejection) for model in models}
-    label = r"background rejection at $\varepsilon_S$ = 50 %"
-    figure = figures.points_in_bins(binning.edges, points, (column, label))
+    rejection_label = r"background rejection at $\varepsilon_S$ = 50 %"
+    figure = figures.points_in_bins(binning.edges, points, (label, rejection_label))
     return f"rejection_vs_{column}_{signal}", caption, figure
 
 

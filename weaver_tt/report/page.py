@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from weaver_tt.figures.names import html_text, without_unit
 from weaver_tt.metrics.classifier_summary import OPERATING_POINTS
 from weaver_tt.metrics.direction import Direction, metric_direction
 from weaver_tt.pages.cells import (
@@ -89,37 +90,54 @@ def report_page(
     its classes without rows.
     """
     models = content["models"]
-    classes = content["classes"]
+    titles = class_titles(content)
     sections = [
-        Section("Performance", [_performance(numbers), Note(ABOUT_NUMBERS)]),
-        *_differences(content),
-        _signals(content, pictures),
+        Section("Performance", [_performance(numbers, titles), Note(ABOUT_NUMBERS)]),
+        *_differences(content, titles),
+        _signals(content, pictures, titles),
     ]
     if "discriminants" in content:
-        sections.append(_discriminants(content["discriminants"], pictures))
+        sections.append(_discriminants(content["discriminants"], pictures, titles))
     if "sculpting" in content:
-        sections.append(_sculpting(content["sculpting"], pictures.sculpting))
+        sections.append(_sculpting(content, pictures.sculpting, titles))
     if "ddt" in content:
-        sections.append(_ddt(content["ddt"]))
+        sections.append(_ddt(content["ddt"], titles))
     if "shifted" in content:
-        sections.append(_resilience(content["shifted"], classes, pictures))
+        sections.append(_resilience(content["shifted"], pictures, titles))
     calibration: list[Block] = [_calibration(models), Gallery(pictures.calibration)]
     sections.append(Section("Calibration", calibration))
     of_models = [Section(name, [Gallery(found)]) for name, found in pictures.models.items()]
     sections.append(Section("Each model", sections=of_models))
-    costs: list[Block] = [_costs(models, content["signals"]), Note(f"{ABOUT_COST} {ABOUT_ANT}")]
+    costs: list[Block] = [
+        _costs(models, content["signals"], titles),
+        Note(f"{ABOUT_COST} {ABOUT_ANT}"),
+    ]
     sections.append(Section("Size and speed", costs))
-    files = [_files(models, classes)]
+    files = [_files(models, titles)]
     if "shifted" in content:
-        files.append(_files(content["shifted"]["models"], classes, "Shifted samples"))
+        files.append(_files(content["shifted"]["models"], titles, "Shifted samples"))
     sections.append(Section("Rows and files", files))
     page = Page(
         title="Taggers compared" if len(models) > 1 else f"Tagger {next(iter(models))}",
-        about=f"{counted(len(classes), 'class', 'classes')}: {', '.join(classes)}",
+        about=f"{counted(len(titles), 'class', 'classes')}: " + Markup(", ").join(titles.values()),
         alerts=_alerts(models, empty),
         sections=sections,
     )
     return render_page(page)
+
+
+def class_titles(content: Mapping[str, Any]) -> dict[str, Markup]:
+    """What each class is called on the page."""
+    names = content["names"]
+    return {name: html_text(names.get(name, name)) for name in content["classes"]}
+
+
+def metric_title(metric: str, titles: Mapping[str, Markup]) -> Markup:
+    """``AUC of top`` with what the class is called."""
+    for name, title in titles.items():
+        if metric.endswith(f" of {name}"):
+            return escape(metric.removesuffix(name)) + title
+    return escape(metric)
 
 
 def _alerts(
@@ -140,24 +158,25 @@ def _alerts(
     return [Alert(text) for text in texts]
 
 
-def _performance(numbers: Mapping[str, Numbers]) -> Table:
+def _performance(numbers: Mapping[str, Numbers], titles: Mapping[str, Markup]) -> Table:
     """The headline metrics, a model a column."""
     rows: list[list[str | Cell]] = []
     # every model has the same metrics
     for metric in next(iter(numbers.values())):
         of_models = [one[metric] for one in numbers.values()]
-        rows.append([metric, *best_numbers(of_models, of_models[0]["direction"])])
+        cells = best_numbers(of_models, of_models[0]["direction"])
+        rows.append([metric_title(metric, titles), *cells])
     return Table(head=["", *numbers], rows=rows)
 
 
-def _differences(content: Mapping[str, Any]) -> list[Section]:
+def _differences(content: Mapping[str, Any], titles: Mapping[str, Markup]) -> list[Section]:
     """Differences to the reference, with their significance; nothing of a single model."""
     differences = content["differences"]
     if not differences:
         return []
-    rows = []
+    rows: list[Row] = []
     for metric in next(iter(differences.values())):
-        row = [metric]
+        row: list[str | Cell] = [metric_title(metric, titles)]
         for of_model in differences.values():
             row.append(_difference_cell(of_model[metric]))
         rows.append(row)
@@ -174,23 +193,27 @@ def _difference_cell(number: Mapping[str, Any]) -> Cell:
     return Cell(cell.text, f"{cell.detail} ({deviations:+.1f} σ)")
 
 
-def _signals(content: Mapping[str, Any], pictures: ReportPictures) -> Section:
+def _signals(
+    content: Mapping[str, Any], pictures: ReportPictures, titles: Mapping[str, Markup]
+) -> Section:
     """A section for each signal: against each other class, and its figures."""
     sections = []
     for signal in content["signals"]:
-        blocks: list[Block] = _against_each(content, signal)
+        blocks: list[Block] = _against_each(content, signal, titles)
         blocks.append(Gallery(pictures.signals.get(signal, [])))
-        sections.append(Section(signal, blocks))
+        sections.append(Section(titles[signal], blocks))
     return Section("Each signal", sections=sections)
 
 
-def _against_each(content: Mapping[str, Any], signal: str) -> list[Block]:
+def _against_each(
+    content: Mapping[str, Any], signal: str, titles: Mapping[str, Markup]
+) -> list[Block]:
     """AUC and rejection of a signal against each other class (columns), a model a row."""
     models = content["models"]
     point = OPERATING_POINTS[1]
     measures = {
         "AUC": [model["auc"] for model in models.values()],
-        f"Rejection at {100 * point:.0f} % of {signal}": [
+        f"Rejection at {100 * point:.0f} % of " + titles[signal]: [
             model["rejection"][str(point)] for model in models.values()
         ],
     }
@@ -200,17 +223,20 @@ def _against_each(content: Mapping[str, Any], signal: str) -> list[Block]:
         for background in content["classes"]:
             if background != signal:
                 pairs = [one["one_vs_one"][signal][background] for one in of_models]
-                columns.append((f"against {background}", best_numbers(pairs, Direction.MAX)))
+                title = "against " + titles[background]
+                columns.append((title, best_numbers(pairs, Direction.MAX)))
         tables.append(Table.of_columns(models, columns, caption))
     return tables
 
 
-def _discriminants(discriminants: Mapping[str, Any], pictures: ReportPictures) -> Section:
+def _discriminants(
+    discriminants: Mapping[str, Any], pictures: ReportPictures, titles: Mapping[str, Markup]
+) -> Section:
     """A section for each discriminant: its table, a model a column, and its figures."""
     sections = []
     for name, found in discriminants.items():
-        signal = ", ".join(found["signal"])
-        background = ", ".join(found["background"])
+        signal = Markup(", ").join(titles[one] for one in found["signal"])
+        background = Markup(", ").join(titles[one] for one in found["background"])
         models = found["models"]
         metrics = {"AUC": [model["auc"] for model in models.values()]}
         for point in OPERATING_POINTS:
@@ -220,7 +246,7 @@ def _discriminants(discriminants: Mapping[str, Any], pictures: ReportPictures) -
         for title, numbers in metrics.items():
             rows.append([title, *best_numbers(numbers, Direction.MAX)])
         blocks: list[Block] = [
-            Note(f"{signal} against {background}"),
+            Note(signal + " against " + background),
             Table(head=["", *models], rows=rows),
             Gallery(pictures.discriminants.get(name, [])),
         ]
@@ -228,13 +254,18 @@ def _discriminants(discriminants: Mapping[str, Any], pictures: ReportPictures) -
     return Section("Discriminants", [Note(ABOUT_DISCRIMINANTS)], sections)
 
 
-def _sculpting(sculpting: Mapping[str, Any], pictures: Sequence[Picture]) -> Section:
+def _sculpting(
+    content: Mapping[str, Any], pictures: Sequence[Picture], titles: Mapping[str, Markup]
+) -> Section:
     """Divergences of each model (rows) at each signal efficiency (columns)."""
+    sculpting = content["sculpting"]
     distances = sculpting["jensen_shannon_bits"]
-    signal = sculpting["signal"]
+    signal = titles[sculpting["signal"]]
+    column = sculpting["column"]
+    variable = html_text(without_unit(content["names"].get(column, column)))
     head = [""]
     for efficiency in next(iter(distances.values())):
-        head += [f"{100 * float(efficiency):.0f} % of {signal} pass", *DIVERGENCE_HEAD[1:]]
+        head += [f"{100 * float(efficiency):.0f} % of " + signal + " pass", *DIVERGENCE_HEAD[1:]]
         head.append(REJECTION)
     rows = []
     for name, of_model in distances.items():
@@ -244,10 +275,10 @@ def _sculpting(sculpting: Mapping[str, Any], pictures: Sequence[Picture]) -> Sec
             row.append(number_cell(sculpting["rejection"][name][efficiency]))
         rows.append(row)
     blocks: list[Block] = [Table(head=head, rows=rows), Note(ABOUT_SCULPTING), Gallery(pictures)]
-    return Section(f"Sculpting of {sculpting['column']}", blocks)
+    return Section("Sculpting of " + variable, blocks)
 
 
-def _ddt(ddt: Mapping[str, Any]) -> Section:
+def _ddt(ddt: Mapping[str, Any], titles: Mapping[str, Markup]) -> Section:
     """A table for each signal, a column of a model a row."""
     head = ["", "target " + EPS_B, EPS_B, EPS_S, REJECTION, *DIVERGENCE_HEAD]
     blocks: list[Block] = []
@@ -260,7 +291,7 @@ def _ddt(ddt: Mapping[str, Any]) -> Section:
                     row.append(number_cell(point[key]))
                 row += _divergence_cells(point.get("jensen_shannon_bits"))
                 rows.append(row)
-        blocks.append(Table(head=head, rows=rows, caption=f"Signal {signal}"))
+        blocks.append(Table(head=head, rows=rows, caption="Signal " + titles[signal]))
     return Section("Decorrelated columns, cut at 0", [*blocks, Note(ABOUT_DDT)])
 
 
@@ -273,26 +304,26 @@ def _divergence_cells(numbers: Mapping[str, float] | None) -> list[str | Cell]:
 
 
 def _resilience(
-    shifted: Mapping[str, Any], classes: Sequence[str], pictures: ReportPictures
+    shifted: Mapping[str, Any], pictures: ReportPictures, titles: Mapping[str, Markup]
 ) -> Section:
     """A section for each signal: a table for each operating point, a model a row."""
     head = ["", "threshold", EPS_S, SHIFTED_EPS_S, EPS_B, SHIFTED_EPS_B]
     head += ["performance", "resilience", "by chance"]
     sections = []
     for signal, of_models in shifted["signals"].items():
-        background = "the rest"
-        if len(classes) == 2:
-            (background,) = (name for name in classes if name != signal)
+        background = Markup("the rest")
+        if len(titles) == 2:
+            (background,) = (title for name, title in titles.items() if name != signal)
         blocks: list[Block] = []
         for efficiency in next(iter(of_models.values())):
             share = f"{100 * float(efficiency):.0f} %"
             rows = []
             for name, points in of_models.items():
                 rows.append([name, *_resilience_cells(points[efficiency])])
-            caption = f"{share} of {signal} pass, against {background}"
+            caption = f"{share} of " + titles[signal] + " pass, against " + background
             blocks.append(Table(head=head, rows=rows, caption=caption))
         blocks.append(Gallery(pictures.resilience.get(signal, [])))
-        sections.append(Section(signal, blocks))
+        sections.append(Section(titles[signal], blocks))
     alerts = _alerts(shifted["models"], {}, "shifted sample of ")
     return Section("Resilience", [*alerts, Note(ABOUT_RESILIENCE)], sections)
 
@@ -317,20 +348,22 @@ def _calibration(models: Mapping[str, Any]) -> Table:
     return Table.of_columns(models, [("expected calibration error", cells)])
 
 
-def _costs(models: Mapping[str, Any], signals: Sequence[str]) -> Table:
+def _costs(
+    models: Mapping[str, Any], signals: Sequence[str], titles: Mapping[str, Markup]
+) -> Table:
     """What each network (rows) costs, and what it achieves for that."""
     columns = cost_columns(list(models.values()))
     for signal in signals:
         ants = [model["ant"][signal] for model in models.values()]
-        columns.append((f"ant of {signal}", best_numbers(ants, Direction.MAX)))
+        columns.append(("ant of " + titles[signal], best_numbers(ants, Direction.MAX)))
     return Table.of_columns(models, columns)
 
 
-def _files(models: Mapping[str, Any], classes: Sequence[str], caption: str = "") -> Table:
+def _files(models: Mapping[str, Any], titles: Mapping[str, Markup], caption: str = "") -> Table:
     rows = []
     for name, model in models.items():
         row: list[str | Cell] = [name, f"{model['rows']:,}"]
-        for class_name in classes:
+        for class_name in titles:
             row.append(f"{model['entries'][class_name]['sum_of_weights']:,.6g}")
         lines = list(model["files"])
         if "trainings" in model:
@@ -338,5 +371,5 @@ def _files(models: Mapping[str, Any], classes: Sequence[str], caption: str = "")
             lines.append(f"the median of {counted(len(others), 'training')}")
         row.append(words_cell(lines))
         rows.append(row)
-    head = ["", "rows", *(f"of {name}" for name in classes), "files"]
+    head = ["", "rows", *("of " + title for title in titles.values()), "files"]
     return Table(head=head, rows=rows, caption=caption)

@@ -120,6 +120,10 @@ def data_yaml_schema() -> Schema:
             REPORT_COLUMNS,
             {name: expression(what) for name, what in REPORT_COLUMNS.items()},
         ),
+        "names": mapping(
+            "class or variable -> what figures call it, such as jet $p_T$ [GeV]",
+            value("the text", "string"),
+        ),
     }
     head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "weaver_tt data YAML"}
     what = "which columns to read, how they become tensors, and what is to be learnt"

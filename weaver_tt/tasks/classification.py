@@ -127,7 +127,7 @@ class Classification(Task):
 
     def figures(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
         """ROC curves, scores, calibration, confusion matrix, areas of pairs of classes."""
-        return figures_of_classes(meters, totals)
+        return figures_of_classes(meters, totals, self.config.names)
 
     def columns(self, scored: Scored) -> dict[str, Any]:
         """Scores by class, and the true class as 0/1 columns where there are labels.
@@ -143,8 +143,13 @@ class Classification(Task):
         return columns
 
 
-def figures_of_classes(meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
-    """The figures of each meter of classes, from the sums of all ``meters``."""
+def figures_of_classes(
+    meters: Sequence[Meter], totals: Sequence[Tensor], names: Mapping[str, str]
+) -> dict[str, Figure]:
+    """The figures of each meter of classes, from the sums of all ``meters``.
+
+    ``names`` are what classes are called in them.
+    """
     # matplotlib takes a second to import: only where something is drawn
     from weaver_tt.figures.classification import classifier_figures
 
@@ -154,5 +159,5 @@ def figures_of_classes(meters: Sequence[Meter], totals: Sequence[Tensor]) -> dic
             continue
         summary = meter.summarize(sums)
         if not summary.is_empty:
-            drawn |= classifier_figures(summary)
+            drawn |= classifier_figures(summary, names)
     return drawn

@@ -178,7 +178,9 @@ class Hybrid(Task):
 
     def figures(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
         """Those of the classes, and those of the targets."""
-        return figures_of_classes(meters, totals) | figures_of_targets(meters, totals)
+        names = self.config.names
+        of_classes = figures_of_classes(meters, totals, names)
+        return of_classes | figures_of_targets(meters, totals, names)
 
     def columns(self, scored: Scored) -> dict[str, Any]:
         """Scores, values of targets, and the truth where it is known.

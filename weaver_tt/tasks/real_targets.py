@@ -414,17 +414,22 @@ def _with_width(residual: Tensor, values: Tensor, counts: Tensor, place: int) ->
     return _with_column(residual, place, torch.where(counts, values[:, place], 1.0))
 
 
-def figures_of_targets(meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
-    """The figures of each meter of real targets, from the sums of all ``meters``."""
+def figures_of_targets(
+    meters: Sequence[Meter], totals: Sequence[Tensor], names: Mapping[str, str]
+) -> dict[str, Figure]:
+    """The figures of each meter of real targets, from the sums of all ``meters``.
+
+    ``names`` are what targets are called on their axes.
+    """
     # matplotlib takes a second to import: only where something is drawn
     from weaver_tt.figures.regression import coverage_figure, pull_figure, regression_figures
 
     drawn: dict[str, Figure] = {}
     for meter, sums in zip(map(innermost, meters), totals, strict=True):
         if isinstance(meter, RegressionMeter):
-            drawn |= regression_figures(meter, sums)
+            drawn |= regression_figures(meter, sums, names)
         elif isinstance(meter, CoverageMeter) and meter.values(sums):
-            drawn[f"coverage{meter.end}"] = coverage_figure(meter, sums)
+            drawn[f"coverage{meter.end}"] = coverage_figure(meter, sums, names)
         elif isinstance(meter, PullMeter) and meter.values(sums):
-            drawn[f"pulls{meter.end}"] = pull_figure(meter, sums)
+            drawn[f"pulls{meter.end}"] = pull_figure(meter, sums, names)
     return drawn

@@ -164,7 +164,7 @@ class Regression(Task):
 
     def figures(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
         """Prediction against target, residuals, response; coverage of quantiles; pulls."""
-        return figures_of_targets(meters, totals)
+        return figures_of_targets(meters, totals, self.config.names)
 
     def columns(self, scored: Scored) -> dict[str, Any]:
         """``output_LABEL`` (N,), ``output_LABEL_std`` with an ensemble, ``LABEL`` where known.
