@@ -14,9 +14,11 @@ from typing import Any, NoReturn
 
 from weaver_tt import __version__
 from weaver_tt.errors import WeaverError, nearest
+from weaver_tt.figures.label import labelled
 from weaver_tt.log import configure_log, log
 from weaver_tt.options.check import CheckRun
 from weaver_tt.options.durations import seconds_of
+from weaver_tt.options.figures import LabelOptions
 from weaver_tt.options.flags import FlagParser, add_flags, check_bounds, read_flags
 from weaver_tt.options.train import RunOptions, parse_options
 from weaver_tt.options.tune import TuneRun
@@ -36,17 +38,27 @@ DONE_WITHOUT_NUMBERS = 4
 class Command:
     """One command: the dataclass of its options, and the function that takes them.
 
-    Both are named as ``module:attribute`` and not imported, so that help stays fast.
+    Both are named as ``module:attribute`` and not imported, so that help stays fast. One that
+    ``draws`` also takes what stands above its figures.
     """
 
     summary: str
     options: str
     function: str
+    draws: bool = False
 
-    def run(self, options: object) -> object:
+    @property
+    def parts(self) -> list[type[Any]]:
+        """The dataclasses of its options."""
+        return [load_object(self.options), *([LabelOptions] if self.draws else [])]
+
+    def run(self, parts: Sequence[Any]) -> object:
         """Call the function, where the numbers of its options are in their ranges."""
+        options, *label = parts
         check_bounds(options)
-        return load_object(self.function)(options)
+        function = load_object(self.function)
+        with labelled(*label):
+            return function(options)
 
 
 TRUTH_TAGGING = "weaver_tt.applications.truth_tagging.commands"
@@ -75,21 +87,25 @@ COMMANDS = {
         "compare classifiers, or jet energies, by their prediction files",
         "weaver_tt.report.commands:ReportOptions",
         "weaver_tt.reports:run_report",
+        draws=True,
     ),
     "tune-report": Command(
         "trials of a search: table, importances and figures on one page",
         "weaver_tt.report.tuning:TuneReportOptions",
         "weaver_tt.report.tuning:run_tune_report",
+        draws=True,
     ),
     "closure": Command(
         "compare network and map with direct tagging",
         f"{TRUTH_TAGGING}:ClosureOptions",
         f"{TRUTH_TAGGING}:run_closure",
+        draws=True,
     ),
     "jec derive": Command(
         "derive the standard correction of jets: offset and response, for correctionlib",
         f"{JET_ENERGY}:DeriveOptions",
         f"{JET_ENERGY}:run_derive",
+        draws=True,
     ),
     "jec apply": Command(
         "add the corrected pT to a file of jets",
@@ -100,6 +116,7 @@ COMMANDS = {
         "make a score independent of the mass: thresholds in (rho, pT), for correctionlib",
         f"{DECORRELATION}:DdtOptions",
         f"{DECORRELATION}:run_ddt",
+        draws=True,
     ),
     "simulate": Command(
         "simulate jets with Pythia 8 and FastJet",
@@ -107,7 +124,10 @@ COMMANDS = {
         f"{SIMULATE}:run_simulate",
     ),
     "lund": Command(
-        "add the Lund tree of each jet, with FastJet", f"{LUND}:LundOptions", f"{LUND}:run_lund"
+        "add the Lund tree of each jet, with FastJet",
+        f"{LUND}:LundOptions",
+        f"{LUND}:run_lund",
+        draws=True,
     ),
     "export": Command(
         "a trained network as a folder that FCC, CMSSW, Python or C++ load as it is",
@@ -143,12 +163,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         refuse_command(arguments)
     command = COMMANDS[name]
-    options = load_object(command.options)
-    parser = FlagParser(prog=f"weaver-tt {name}", description=options.__doc__)
-    add_flags(parser, options)
+    parts = command.parts
+    parser = FlagParser(prog=f"weaver-tt {name}", description=parts[0].__doc__)
+    for part in parts:
+        add_flags(parser, part)
     namespace = parser.parse_flags(arguments[len(name.split()) :])
     configure_log()
-    return guarded(command.run, read_flags(namespace, options))
+    return guarded(command.run, [read_flags(namespace, part) for part in parts])
 
 
 def apply(arguments: Sequence[str] | None = None) -> int:

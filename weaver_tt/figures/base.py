@@ -17,6 +17,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from weaver_tt.errors import OutputError
+from weaver_tt.figures.label import add_label
 from weaver_tt.system.atomic_files import writing
 
 Array = npt.NDArray[np.float64]
@@ -91,17 +92,18 @@ def make_folder(folder: str | Path) -> None:
 
 
 def save_figure(figure: Figure, path: str | Path) -> list[str]:
-    """Write ``path`` + .png and .pdf, each whole or not at all; returns both.
+    """Write ``path`` + .png and .pdf, each whole or not at all, below the label; returns both.
 
     Raises:
         OutputError: one of them cannot be written.
     """
     paths = []
     with style():
+        area = add_label(figure)
         for kind in ("png", "pdf"):
             name = f"{path}.{kind}"
             with writing(name) as file:
-                figure.savefig(file, dpi=120, format=kind)
+                figure.savefig(file, dpi=120, format=kind, bbox_inches=area)
             # where things are has been worked out, which takes as long as to draw them
             figure.set_layout_engine("none")
             paths.append(name)

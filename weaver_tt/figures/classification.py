@@ -396,7 +396,7 @@ def trade_off_figure(
             )
         axes.set_xscale("log")
         # names of columns are long, and points may be anywhere
-        figure.legend(frameon=False, loc="outside upper center", ncols=1)
+        figure.legend(frameon=False, loc="outside lower center", ncols=1)
     return figure
 
 

@@ -52,7 +52,7 @@ def resilience_figure(panels: Mapping[str, Lines]) -> Figure:
         every[0].yaxis.set_major_formatter("{x:g}")
         every[0].yaxis.set_minor_locator(NullLocator())
         handles, names = every[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 4))
+        figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4))
     return figure
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from weaver_tt.options.figures import LabelOptions
 from weaver_tt.options.flags import (
     COUNT,
     NOT_NEGATIVE,
@@ -424,6 +425,7 @@ class RunOptions:
     network: NetworkOptions = field(default_factory=NetworkOptions)
     train: TrainOptions = field(default_factory=TrainOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
+    label: LabelOptions = field(default_factory=LabelOptions)
 
 
 Options = TypeVar("Options", bound=RunOptions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from weaver_tt.config.load import load_config
 from weaver_tt.engine.device_settings import requiring_determinism, set_threads
 from weaver_tt.engine.fit import AfterEpoch
+from weaver_tt.figures.label import labelled
 from weaver_tt.log import configure_log, log
 from weaver_tt.options.train import RunOptions
 from weaver_tt.output.predict import Prediction
@@ -74,7 +75,8 @@ def run_on_this_process(options: RunOptions, after_epoch: AfterEpoch | None = No
             # what all of them find is said once
             configure_log(rank=distributed.rank())
         is_computing = not (options.output.print or options.output.export_onnx)
-        with requiring_determinism(options.train.deterministic and is_computing):
+        is_deterministic = options.train.deterministic and is_computing
+        with requiring_determinism(is_deterministic), labelled(options.label):
             return _run_joined(options, after_epoch)
 
 

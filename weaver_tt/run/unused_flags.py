@@ -35,6 +35,7 @@ COURSE = (
     *("auto_clean", "run_mode"),
 )
 TRACKERS = ("tensorboard", "tensorboard_custom_fn", "histograms", "log", "log_every")
+LABEL = ("label", "label_simulation", "label_text", "label_energy")
 PREDICTION = ("predict_output", "predict_gpus")
 # options that count in every run, or say which kind of run it is
 EVERYWHERE = (
@@ -52,14 +53,14 @@ ONE_BY_ONE = (
 WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
     "--print": (
         *(*VALIDATION_ROWS, *TEST_ROWS, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS, *PREDICTION),
-        *PLATEAU_OPTIONS,
+        *(*PLATEAU_OPTIONS, *LABEL),
         *("pool_size", "num_workers", "steps_per_epoch", "samples_per_epoch", "file_fraction"),
         *("data_test", "model_prefix", "load_epoch", "cross_validation", "seed", "gpus"),
         *("progress", "figures", "onnx_opset", "backend", "plain_weights", "deterministic"),
     ),
     "--io-test": (
         *(*NETWORK, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS, *PREDICTION),
-        *PLATEAU_OPTIONS,
+        *(*PLATEAU_OPTIONS, *LABEL),
         *("model_prefix", "load_epoch", "cross_validation", "seed", "figures", "onnx_opset"),
         *("backend", "plain_weights", "deterministic"),
     ),
@@ -80,7 +81,7 @@ WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
     ),
     "--export-onnx": (
         *(*TRAINING_ROWS, *VALIDATION_ROWS, *FIRST_WEIGHTS, *UPDATE, *COURSE, *TRACKERS),
-        *PLATEAU_OPTIONS,
+        *(*PLATEAU_OPTIONS, *LABEL),
         *(*PREDICTION, "data_config_test", "data_val", "seed", "gpus", "progress", "figures"),
         *("backend", "deterministic"),
     ),

@@ -25,6 +25,7 @@ from weaver_tt.engine.trackers.base import Tracker
 from weaver_tt.engine.training_parts import Trainable
 from weaver_tt.engine.update import make_update
 from weaver_tt.errors import ConfigError, TrainingError
+from weaver_tt.figures.label import add_label
 from weaver_tt.log import log
 from weaver_tt.metrics.base import Meter, Scored, ratio
 from weaver_tt.options.train import TrainOptions
@@ -244,7 +245,8 @@ def write_sweep(
     numbers = {"suggested": suggested, "rate": rates, "loss": losses}
     write_json(files.lr_finder_numbers, numbers)
     with writing(files.lr_finder_figure) as file:
-        draw_sweep(rates, losses, smooth, suggested).savefig(file, format="png", dpi=150)
+        figure = draw_sweep(rates, losses, smooth, suggested)
+        figure.savefig(file, format="png", dpi=150, bbox_inches=add_label(figure))
     if suggested is None:
         result = "the loss never falls: try other rates"
         metrics = {}
