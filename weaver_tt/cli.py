@@ -64,6 +64,7 @@ class Command:
 TRUTH_TAGGING = "weaver_tt.applications.truth_tagging.commands"
 JET_ENERGY = "weaver_tt.applications.jet_energy.commands"
 DECORRELATION = "weaver_tt.applications.decorrelation.commands"
+CALIBRATION = "weaver_tt.applications.calibration.commands"
 LUND = "weaver_tt.samples.lund.commands"
 SIMULATE = "weaver_tt.samples.simulate.commands"
 CONVERT = "weaver_tt.samples.convert.commands"
@@ -117,6 +118,11 @@ COMMANDS = {
         f"{DECORRELATION}:DdtOptions",
         f"{DECORRELATION}:run_ddt",
         draws=True,
+    ),
+    "calibrate": Command(
+        "measure the efficiencies of a tagger in data, and its scale factors, for correctionlib",
+        f"{CALIBRATION}:CalibrateOptions",
+        f"{CALIBRATION}:run_calibrate",
     ),
     "simulate": Command(
         "simulate jets with Pythia 8 and FastJet",

@@ -1,0 +1,247 @@
+"""The command as a user runs it: fit, scale factors, and what is said of bad input."""
+
+import json
+
+import correctionlib
+import numpy as np
+import pyhf
+import pytest
+
+from tests.applications.calibration.toy import draw_jets, write_jets
+from weaver_tt import cli
+from weaver_tt.system import optional_imports
+
+EDGES = [str(edge) for edge in range(40, 241, 20)]
+FACTORS = {"top": 0.9, "other": 1.2}
+NUMBERS = {"top": 4000, "other": 6000}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("calibration")
+    paths = {}
+    for name, number in NUMBERS.items():
+        paths[name] = write_jets(folder / f"{name}.parquet", draw_jets(name, 10 * number, 1))
+    samples = []
+    for name, number in NUMBERS.items():
+        factor = FACTORS[name]
+        samples.append(draw_jets(name, number, 2, scale_factor=factor, scale=1.01, resolution=1.1))
+    paths["data"] = write_jets(folder / "data.parquet", *samples)
+    return paths
+
+
+def calibrate(files, folder, *more, **replaced):
+    flags = {
+        "--data": [files["data"]],
+        "--mc": [f"{name}:{files[name]}" for name in NUMBERS],
+        "--tag": ["score > 0.5"],
+        "--variable": ["jet_sdmass"],
+        "--edges": EDGES,
+        "-o": [str(folder)],
+    }
+    flags |= {f"--{name}": value for name, value in replaced.items()}
+    arguments = ["calibrate"]
+    for name, values in flags.items():
+        arguments += [name, *values] if values else []
+    return cli.main([*arguments, *map(str, more)])
+
+
+def read(folder):
+    return json.loads((folder / "calibration.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def measured(files, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("measured")
+    assert calibrate(files, folder, "--bins-in", "jet_pt", 300, 400, 500) == 0
+    return folder
+
+
+def test_the_known_scale_factors_are_measured_in_each_bin(measured):
+    content = read(measured)
+    assert [one["bin"] for one in content["bins"]] == ["jet_pt 300 to 400", "jet_pt 400 to 500"]
+    for one in content["bins"]:
+        for factor in one["scale_factors"]:
+            found = factor["scale_factor"]
+            assert abs(found["value"] - FACTORS[factor["category"]]) < 3.5 * found["error"]
+        for name, true in (("scale", 1.01), ("resolution", 1.1)):
+            found = one["distortions"][name]
+            assert abs(found["value"] - true) < 3.5 * found["error"]
+        assert one["goodness_of_fit"]["ndf"] == 2 * 10 - 4
+        assert one["goodness_of_fit"]["p_value"] > 0.001
+
+
+def test_errors_are_as_large_as_counting_pure_jets_says(measured):
+    # of 2000 top jets in a bin 63 % pass: with no other category, sqrt(p (1 - p) / n) / 0.7
+    for one in read(measured)["bins"]:
+        top = one["scale_factors"][0]
+        pure = np.sqrt(0.63 * 0.37 / 2000) / 0.7
+        assert pure < top["statistical"] < 1.5 * pure
+
+
+def test_correctionlib_reads_the_scale_factors(measured):
+    corrections = correctionlib.CorrectionSet.from_file(str(measured / "scale_factors.json"))
+    for number, one in enumerate(read(measured)["bins"]):
+        pt = 350.0 + 100 * number
+        for factor in one["scale_factors"]:
+            name = factor["category"]
+            value, error = (factor["scale_factor"][key] for key in ("value", "error"))
+            evaluate = corrections["scale_factor"].evaluate
+            assert evaluate(name, "nominal", pt) == pytest.approx(value)
+            assert evaluate(name, "up", pt) == pytest.approx(value + error)
+            assert evaluate(name, "down", pt) == pytest.approx(value - error)
+            mc = factor["efficiency_simulation"]["value"]
+            assert corrections["efficiency"].evaluate(name, pt) == pytest.approx(mc)
+    # the outermost bin holds beyond the edges
+    assert evaluate("other", "nominal", 1000.0) == evaluate("other", "nominal", 450.0)
+
+
+def test_anyone_can_refit_the_workspace(measured):
+    workspace = pyhf.Workspace(json.loads((measured / "workspace_jet_pt_300_400.json").read_text()))
+    model = workspace.model()
+    pyhf.set_backend("numpy", "minuit")
+    values = pyhf.infer.mle.fit(workspace.data(model), model)
+    parameters = read(measured)["bins"][0]["parameters"]
+    for name, value in zip(model.config.par_names, values, strict=True):
+        found = parameters[name]
+        assert value == pytest.approx(found["value"], abs=0.02 * found["error"] + 1e-6)
+
+
+def test_asimov_data_have_scale_factors_of_1_and_the_errors_to_be_expected(files, tmp_path):
+    assert calibrate(files, tmp_path, "--asimov") == 0
+    (one,) = read(tmp_path)["bins"]
+    for factor in one["scale_factors"]:
+        assert factor["scale_factor"]["value"] == pytest.approx(1, abs=1e-3)
+        assert factor["statistical"] > 0
+    assert one["goodness_of_fit"]["statistic"] == pytest.approx(0, abs=1e-2)
+    assert one["distortions"]["scale"]["value"] == pytest.approx(1, abs=1e-4)
+
+
+def test_without_bins_and_distortions_a_factor_is_a_number(files, tmp_path):
+    flags = ["--scale-error", 0, "--resolution-error", 0, "--asimov"]
+    assert calibrate(files, tmp_path, *flags) == 0
+    (one,) = read(tmp_path)["bins"]
+    assert one["distortions"] == {}
+    corrections = correctionlib.CorrectionSet.from_file(str(tmp_path / "scale_factors.json"))
+    assert corrections["scale_factor"].evaluate("top", "nominal") == pytest.approx(1, abs=1e-3)
+
+
+def test_categories_of_one_file_are_told_apart_by_expressions(files, tmp_path):
+    path = write_jets(
+        tmp_path / "mixture.parquet", *(draw_jets(name, 20_000, 1) for name in NUMBERS)
+    )
+    flags = ["--category", "top", "kind == 0", "--category", "other", "kind == 2"]
+    mixture = [f"top:{path}", f"other:{path}"]
+    assert calibrate(files, tmp_path, *flags, "--asimov", mc=mixture) == 0
+    top, other = read(tmp_path)["bins"][0]["scale_factors"]
+    assert top["efficiency_simulation"]["value"] == pytest.approx(0.7, abs=0.015)
+    assert other["efficiency_simulation"]["value"] == pytest.approx(0.05, abs=0.01)
+
+
+def test_a_fit_that_does_not_describe_the_data_is_no_calibration(files, tmp_path, capsys):
+    strange = write_jets(
+        tmp_path / "data.parquet",
+        *(draw_jets(name, number, 3) for name, number in NUMBERS.items()),
+        draw_jets("w", 4000, 3),
+    )
+    before = tmp_path / "scale_factors.json"
+    before.write_text("of an earlier calibration")
+    fixed = ["--scale-error", 0, "--resolution-error", 0]
+    assert calibrate(files, tmp_path, *fixed, data=[strange]) == 1
+    assert "the fit does not describe the data" in capsys.readouterr().err
+    assert not before.exists()
+    assert (tmp_path / "workspace_all_jets.json").exists()
+    assert calibrate(files, tmp_path, *fixed, "--allow-bad-fit", data=[strange]) == 0
+    assert before.exists()
+
+
+def test_a_normalisation_at_0_is_said(files, tmp_path, capsys):
+    # W jets take the place of top jets, which the data do not have
+    w = write_jets(tmp_path / "w.parquet", draw_jets("w", 40_000, 1))
+    data = write_jets(
+        tmp_path / "data.parquet", draw_jets("w", 3000, 2), draw_jets("other", 4000, 2)
+    )
+    mc = [f"{name}:{files[name]}" for name in NUMBERS] + [f"w:{w}"]
+    assert calibrate(files, tmp_path, "--scale-error", 0, data=[data], mc=mc) == 1
+    assert "is at its bound" in capsys.readouterr().err
+
+
+def test_a_category_with_a_rate_is_not_free(files, tmp_path):
+    yaml = tmp_path / "systematics.yaml"
+    yaml.write_text("rates:\n  other_rate: {other: 1.3}\n")
+    flags = ["--systematics", yaml, "--weight-column", "0.1", "--allow-bad-fit"]
+    assert calibrate(files, tmp_path, *flags) == 0
+    (one,) = read(tmp_path)["bins"]
+    assert [factor["category"] for factor in one["scale_factors"]] == ["top"]
+    assert "other_rate" in one["pulls"]
+    assert "other_pass" not in one["parameters"]
+
+
+def test_weighted_data_are_said_and_fitted(files, tmp_path, capsys):
+    assert calibrate(files, tmp_path, "--data-weight-column", "0.3") == 0
+    assert "the data are no whole numbers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("replaced", "more", "message"),
+    [
+        ({"data": []}, [], "expected --data FILES"),
+        ({"edges": ["40", "100", "90"]}, [], "--edges 40 100 90: expected two or more numbers"),
+        ({"edges": ["40", "100", "240"]}, [], "--edges makes 2 bins; 2 categories"),
+        ({}, ["--bins-in", "jet_pt", "400"], "--bins-in jet_pt 400: expected two or more"),
+        ({}, ["--bins-in", "jet_pt", "4o0", "500"], "--bins-in jet_pt 4o0 500: could not"),
+        ({"variable": ["jet_sdmas"]}, [], "no column 'jet_sdmas'|did you mean 'jet_sdmass'"),
+        ({"tag": ["score > 2"]}, [], "no jet passes --tag 'score > 2'"),
+        ({"tag": ["score > 0"]}, [], "all jets pass --tag 'score > 0'"),
+        ({"tag": ["jet_sdmass > 245"]}, [], "pass: the template is empty between 40 and 240"),
+        ({}, ["--selection", "jet_pt > 900"], "not one jet is selected"),
+        ({}, ["--weight-column", "1 - 2*(jet_sdmass > 200)"], "220 add up to -"),
+        ({}, ["--category", "tpo", "kind == 0"], "no --mc tpo:FILES; did you mean 'top'"),
+        ({"variable": ["np.log(jet_sdmass - 100)"]}, [], "jets are not finite"),
+        ({}, ["--scale-error", "0.7"], "--scale-error 0.7: expected a number of at least 0"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_said_in_one_message(
+    files, tmp_path, capsys, replaced, more, message
+):
+    assert calibrate(files, tmp_path, *more, **replaced) == 1
+    said = capsys.readouterr().err
+    assert any(part in said for part in message.split("|"))
+    assert "Traceback" not in said
+    assert not (tmp_path / "scale_factors.json").exists()
+
+
+def test_jets_count_once(files, tmp_path, capsys):
+    top = files["top"]
+    assert calibrate(files, tmp_path, data=[top]) == 1
+    assert "is of --data and of --mc top" in capsys.readouterr().err
+    assert calibrate(files, tmp_path, mc=[f"top:{top}", f"other:{top}"]) == 1
+    assert "a jet would count in both" in capsys.readouterr().err
+    flags = ["--category", "top", "jet_pt < 400", "--category", "other", "jet_pt > 399"]
+    assert calibrate(files, tmp_path, *flags, mc=[f"top:{top}", f"other:{top}"]) == 1
+    said = capsys.readouterr().err
+    assert "are of top (jet_pt < 400) and of other (jet_pt > 399); a jet has one" in said
+
+
+def test_alike_categories_are_said(files, tmp_path, capsys):
+    again = write_jets(tmp_path / "again.parquet", draw_jets("top", 40_000, 1))
+    mc = [f"{name}:{files[name]}" for name in NUMBERS] + [f"again:{again}"]
+    assert calibrate(files, tmp_path, mc=mc) == 1
+    said = capsys.readouterr().err
+    assert "singular" in said or "alike" in said or "bound" in said
+
+
+@pytest.mark.parametrize("module", ["pyhf", "iminuit"])
+def test_the_extra_is_named_that_installs_what_is_missing(
+    files, tmp_path, capsys, monkeypatch, module
+):
+    real = optional_imports.importlib.import_module
+
+    def without(name):
+        if name == module:
+            raise ImportError(f"No module named {name!r}")
+        return real(name)
+
+    monkeypatch.setattr(optional_imports.importlib, "import_module", without)
+    assert calibrate(files, tmp_path) == 1
+    assert "pip install 'weaver_tt[calibrate]'" in capsys.readouterr().err

@@ -1,0 +1,216 @@
+"""The command ``weaver-tt calibrate``: its options, and what runs it.
+
+What it needs is imported when it runs, so that ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weaver_tt.errors import ConfigError, DataError
+from weaver_tt.log import log
+from weaver_tt.options.flags import FINITE, NOT_NEGATIVE, SEED, Bounds, flag
+
+if TYPE_CHECKING:
+    from weaver_tt.applications.calibration.inputs import CalibrationFiles
+    from weaver_tt.applications.calibration.measurement import Measurement
+
+ERROR = Bounds(at_least=0, below=0.5)
+
+
+@dataclass(kw_only=True)
+class CalibrateOptions:
+    """Efficiencies of a tagger in data: a fit of templates to the jets that pass and that fail."""
+
+    data: list[str] = flag([], "files of the data, a jet a row", nargs="+")
+    mc: list[str] = flag(
+        [], "CATEGORY:FILES of the simulation, such as top:top.root, for each category", nargs="+"
+    )
+    category: list[list[str]] = flag(
+        [],
+        "CATEGORY EXPRESSION: which rows of its files are of a category (default: all)",
+        action="append",
+        nargs=2,
+    )
+    tag: str | None = flag(None, "expression that is not 0 for jets that pass, such as 'score>0.9'")
+    variable: str | None = flag(
+        None, "variable whose templates are fitted: a column or an expression, such as jet_sdmass"
+    )
+    edges: list[float] = flag([], "edges of its bins", nargs="+", type=float, bounds=FINITE)
+    bins_in: list[list[str]] = flag(
+        [],
+        "COLUMN EDGES: bins, such as jet_pt 300 400 600, that are measured one by one; given "
+        "several times, in all combinations",
+        action="append",
+        nargs="+",
+    )
+    selection: str | None = flag(
+        None, "expression that is not 0 for the jets that count, of data and simulation"
+    )
+    weight_column: str | None = flag(
+        None, "weights of the simulation, possibly negative: a column or an expression (default: 1)"
+    )
+    data_weight_column: str | None = flag(None, "weights of the data, the same (default: 1)")
+    systematics: str | None = flag(
+        None, "YAML of up and down templates, and of rates with log-normal uncertainties"
+    )
+    scale_error: float = flag(
+        0.01, "prior uncertainty of the variable's scale; 0: the scale is fixed", bounds=ERROR
+    )
+    resolution_error: float = flag(
+        0.1,
+        "prior uncertainty of its resolution, relative to that; 0: the resolution is fixed",
+        bounds=ERROR,
+    )
+    resolution: float = flag(
+        0.1, "its relative resolution in the simulation", bounds=Bounds(above=0, below=1)
+    )
+    asimov: bool = flag(
+        False, "in place of data, the sum of the templates: the errors to be expected"
+    )
+    toys: int = flag(
+        0, "data sets to draw from the fitted model and to fit, for pulls", bounds=NOT_NEGATIVE
+    )
+    seed: int = flag(1, "of the toys", bounds=SEED)
+    allow_bad_fit: bool = flag(
+        False,
+        "exit code 0 and scale factors even where a fit did not converge, has a parameter at its "
+        "bound or p < 0.001",
+    )
+    treename: str | None = flag(None, "tree of ROOT files (default: their only one)")
+    output: str = flag("calibration", "folder for results", "-o")
+
+
+def run_calibrate(options: CalibrateOptions) -> None:
+    """``weaver-tt calibrate``.
+
+    Raises:
+        ConfigError: options do not fit each other, or pyhf or iminuit is not installed.
+        DataError: files cannot be read, templates cannot be fitted, or a fit is bad.
+        OutputError: a file cannot be written.
+    """
+    import numpy as np
+
+    from weaver_tt.applications.calibration.fit import load_pyhf
+    from weaver_tt.applications.calibration.inputs import check_files, read_inputs
+    from weaver_tt.applications.calibration.kinematic_bins import check_edges
+    from weaver_tt.applications.calibration.measurement import check_templates, measure
+    from weaver_tt.applications.calibration.spectra import Grid
+    from weaver_tt.applications.calibration.systematics import read_systematics
+    from weaver_tt.applications.calibration.templates import Distortions
+
+    _check_options(options)
+    load_pyhf()
+    edges = np.array(options.edges)
+    check_edges(edges, "--edges")
+    distortions = Distortions(
+        scale_error=options.scale_error,
+        resolution_error=options.resolution_error,
+        resolution=options.resolution,
+    )
+    files = _files(options)
+    names = [category.name for category in files.categories]
+    systematics = read_systematics(options.systematics, names)
+    _check_free(names, systematics.rated, len(edges) - 1)
+    check_files(files)
+    tasks = read_inputs(files, Grid(edges), distortions, systematics)
+    if options.asimov:
+        tasks = [task.with_asimov_data() for task in tasks]
+    for task in tasks:
+        check_templates(task)
+    _write(options, files, [measure(task) for task in tasks])
+
+
+def _check_options(options: CalibrateOptions) -> None:
+    required = {
+        "--data FILES": options.data,
+        "--mc CATEGORY:FILES": options.mc,
+        "--tag EXPRESSION": options.tag,
+        "--variable COLUMN": options.variable,
+        "--edges": options.edges,
+    }
+    for name, value in required.items():
+        if not value:
+            raise ConfigError(f"calibrate: expected {name}")
+
+
+def _files(options: CalibrateOptions) -> CalibrationFiles:
+    from weaver_tt.applications.calibration.categories import Category, parse_categories
+    from weaver_tt.applications.calibration.inputs import DATA, CalibrationFiles
+    from weaver_tt.applications.calibration.jets import JetSources
+    from weaver_tt.applications.calibration.kinematic_bins import KinematicBins, parse_axis
+    from weaver_tt.formats.file_groups import list_paths
+
+    bins = KinematicBins(tuple(parse_axis(words) for words in options.bins_in))
+    sources = JetSources(
+        tag=str(options.tag),
+        bins=bins,
+        variable=options.variable,
+        weight=options.weight_column,
+        selection=options.selection,
+    )
+    return CalibrationFiles(
+        data=Category(DATA, tuple(list_paths(options.data))),
+        categories=parse_categories(options.mc, options.category),
+        sources=sources,
+        data_weight=options.data_weight_column,
+        treename=options.treename,
+    )
+
+
+def _check_free(names: list[str], rated: set[str], bins: int) -> None:
+    """Raise unless there are categories to measure, and bins enough for them."""
+    free = [name for name in names if name not in rated]
+    if not free:
+        raise ConfigError(
+            "calibrate: all categories have a rate in --systematics: none is left to be measured"
+        )
+    if bins <= len(free):
+        raise ConfigError(
+            f"calibrate: --edges makes {bins} bins; {len(free)} categories with free "
+            f"normalisations ({', '.join(free)}) need more"
+        )
+
+
+def _write(
+    options: CalibrateOptions, files: CalibrationFiles, measurements: list[Measurement]
+) -> None:
+    """All results; raises where a fit is bad."""
+    from weaver_tt.applications.calibration.results import (
+        SCALE_FACTORS,
+        binned_factors,
+        description,
+        log_measurements,
+        measurement_content,
+        write_calibration,
+        write_workspaces,
+    )
+    from weaver_tt.applications.calibration.scale_factors_json import save_scale_factors
+    from weaver_tt.figures.base import make_folder
+
+    folder = Path(options.output)
+    make_folder(folder)
+    log_measurements(measurements)
+    write_workspaces(measurements, folder)
+    content = {
+        "tag": options.tag,
+        "variable": options.variable,
+        "data": list(files.data.paths),
+        "categories": {category.name: list(category.paths) for category in files.categories},
+        "bins": [measurement_content(one) for one in measurements],
+    }
+    write_calibration(content, folder)
+    bad = [one for one in measurements if one.problems]
+    if bad and not options.allow_bad_fit:
+        # those of an earlier calibration would be taken for these
+        (folder / SCALE_FACTORS).unlink(missing_ok=True)
+        raise DataError(
+            f"calibrate: {bad[0].label}: {bad[0].problems[0]}; {folder / SCALE_FACTORS} is not "
+            "written, unless with --allow-bad-fit"
+        )
+    bins = files.sources.bins
+    text = description(bins, files.sources.tag)
+    save_scale_factors(binned_factors(measurements), bins, folder / SCALE_FACTORS, text)
+    log.info("%s and what it is made of in %s", SCALE_FACTORS, folder)
