@@ -2,10 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from weaver_tt.errors import OutputError
-from weaver_tt.figures.base import make_axes, make_folder, save_figure
+from weaver_tt.figures.base import (
+    density_label,
+    make_axes,
+    make_folder,
+    mean_deviation,
+    per_bin,
+    save_figure,
+)
 
 
 def test_a_figure_is_saved_as_png_and_pdf(tmp_path):
@@ -21,3 +29,20 @@ def test_what_cannot_be_written_is_told(tmp_path):
         make_folder(tmp_path / "file" / "folder")
     with pytest.raises(OutputError, match="cannot be written"):
         save_figure(make_axes("x", "y", size=(1, 1))[0], tmp_path / "none" / "figure")
+
+
+def test_what_is_counted_in_bins_is_labelled_with_their_width():
+    assert per_bin("jets", np.array([0.0, 5, 10]), "jet $p_T$ [GeV]") == "jets / 5 GeV"
+    assert per_bin("jets", np.linspace(0, 1, 41), r"$\eta$") == "jets / 0.025"
+    assert per_bin("jets", np.array([0.0, 5, 20]), "mass [GeV]") == "jets / bin"
+
+
+def test_a_density_has_one_over_the_unit():
+    assert density_label("mass [GeV]") == "probability density [1 / GeV]"
+    assert density_label("score") == "probability density"
+
+
+def test_the_mean_deviation_counts_bins_by_their_weight():
+    # 3 entries observed at 0.5 where 0.4 is predicted, 1 at 1 where 0.6 is: (3 * 0.1 + 0.4) / 4
+    sums = np.array([[3.0, 1], [1.2, 0.6], [1.5, 1], [3, 1]])
+    assert mean_deviation(sums) == pytest.approx(0.175)

@@ -39,28 +39,55 @@ def test_areas_of_pairs_leave_out_the_diagonal_and_what_is_unknown():
     assert texts(figures.area_matrix(THREE).axes[0]) == ["1.000", "1.000"]
 
 
+def curves_of(figure):
+    """The names of the curves, without what limits look like."""
+    texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    return [text for text in texts if not text.startswith("lower limit")]
+
+
 def test_two_classes_have_one_curve_more_have_one_each():
-    legend = figures.roc_of_classes(TWO).axes[0].get_legend().get_texts()
-    assert [text.get_text() for text in legend] == ["top against qcd"]
-    assert len(figures.roc_of_classes(THREE).axes[0].get_legend().get_texts()) == 3
+    assert curves_of(figures.roc_of_classes(TWO)) == ["top against qcd"]
+    assert len(curves_of(figures.roc_of_classes(THREE))) == 3
 
 
 def test_a_curve_is_the_rejection():
-    value, _ = figures.rejection_curve(TWO.against_rest, 0)
+    value = figures.rejection_curve(TWO.against_rest, 0).values
     assert value[-1] == pytest.approx(2.0)  # all of the signal is above 0.3
     assert value[74] == pytest.approx(2.0)  # between 0.8 and 0.9: one of two passes
     assert np.isnan(value[20])  # none passes
 
 
-def test_the_axis_of_a_perfect_tagger_is_not_upside_down():
-    perfect = summarize(["top", "qcd"], [[0.9, 0.1], [0.2, 0.8]], [0, 1])
-    assert figures.roc_of_classes(perfect).axes[0].get_ylim() == (1, 10)
+def test_a_perfect_tagger_has_the_lower_limit_of_its_rejection():
+    scores = [[0.9, 0.1]] * 3 + [[0.2, 0.8]] * 30
+    perfect = summarize(["top", "qcd"], scores, [0] * 3 + [1] * 30)
+    axes = figures.roc_of_classes(perfect).axes[0]
+    # of 30 rows none is seen in 5 % of the cases where 3.0 are expected
+    limits = axes.lines[1].get_ydata()
+    assert np.nanmin(limits) == np.nanmax(limits) == pytest.approx(30 / 2.9957, rel=1e-4)
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["top against qcd", "lower limit (95 %)"]
+    low, high = axes.get_ylim()
+    assert low == 1
+    assert high > limits[0]
+
+
+def test_points_lie_over_bands_and_lines():
+    curve = figures.rejection_curve(TWO.against_rest, 0)
+    point = figures.CutPoint(label="cut", curve=0, efficiency=0.5, rejection=2, error=1)
+    axes = figures.draw_rejections({"net": curve}, points=[point]).axes[0]
+    (band,) = (one for one in axes.collections if one.get_alpha() == 0.25)
+    (marker,) = (line for line in axes.lines if line.get_marker() == "o")
+    assert band.get_zorder() < axes.lines[0].get_zorder() < marker.get_zorder()
 
 
 def test_curves_are_divided_by_the_reference():
     line = np.linspace(100, 1, 100)
+
+    def curve_of(values):
+        return figures.RejectionCurve(values=values, errors=line / 10, limits=np.full(100, np.nan))
+
     panels = figures.draw_rejections(
-        {"old": (line, line / 10), "new": (2 * line, line / 10)}, ratio="old"
+        {"old": curve_of(line), "new": curve_of(2 * line)}, ratio="old"
     ).axes
     assert [curve.get_ydata()[0] for curve in panels[1].lines] == [1.0, 2.0]
     assert panels[1].get_ylabel() == "ratio to old"
@@ -75,7 +102,9 @@ def test_scores_are_densities_of_each_class():
 
 def test_calibration_lays_models_over_each_other():
     (axes,) = figures.score_calibration({"old": TWO, "new": TWO}).axes
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["old", "new"]
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert [text.partition(":")[0] for text in texts] == ["old", "new"]
+    assert "mean deviation" in texts[0]
 
 
 def test_points_of_models_stand_apart():
@@ -94,8 +123,7 @@ def test_of_very_many_classes_no_legend_fills_the_figure():
     scores = np.full((2, 188), 0.001)
     scores[0, 0] = scores[1, 1] = 0.813
     many = summarize(names, scores.tolist(), [0, 1])
-    curves = figures.roc_of_classes(many).axes[0].get_legend().get_texts()
-    assert len(curves) == figures.MAX_NAMES
+    assert len(curves_of(figures.roc_of_classes(many))) == figures.MAX_NAMES
     panels = figures.score_distributions(many).axes
     assert len(panels) == figures.MAX_PANELS
     lines = [text.get_text() for text in panels[0].get_legend().get_texts()]

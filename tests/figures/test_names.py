@@ -2,7 +2,7 @@
 
 import pytest
 
-from weaver_tt.figures.names import html_text, plain_text, unit_of, without_unit
+from weaver_tt.figures.names import html_text, in_words, plain_text, unit_of, without_unit
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,12 @@ from weaver_tt.figures.names import html_text, plain_text, unit_of, without_unit
 def test_formulas_become_letters(text, plain, html):
     assert plain_text(text) == plain
     assert html_text(text) == html
+
+
+def test_in_a_sentence_there_is_neither_unit_nor_formula():
+    names = {"jet_pt": "jet $p_T$ [GeV]"}
+    assert in_words("jet_pt", names) == "jet pT"
+    assert in_words("jet_eta", names) == "jet_eta"
 
 
 def test_a_unit_stands_in_brackets_at_the_end():

@@ -15,6 +15,7 @@ from weaver_tt.pages.cells import Cell, best_numbers, mark_best, number_cell, wo
         ({"value": 1.5, "error": None}, "1.5", ""),
         ({"value": None, "error": None}, "–", ""),
         ({"value": None, "error": None, "at_least": 33.4}, "> 33.4", ""),
+        ({"value": None, "error": None, "at_least": 1344.6}, "> 1,340", ""),
     ],
 )
 def test_numbers_have_two_digits_of_their_error(number, text, detail):

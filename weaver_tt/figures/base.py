@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from weaver_tt.errors import OutputError
 from weaver_tt.figures.label import add_label
+from weaver_tt.figures.names import unit_of
 from weaver_tt.system.atomic_files import writing
 
 Array = npt.NDArray[np.float64]
@@ -46,10 +47,13 @@ STYLE = {
     "axes.formatter.limits": (-3, 5),
     # cursive fonts are rarely installed, and matplotlib warns each time
     "mathtext.cal": "sans",
-    # plain tick labels and no minor ticks: four times as fast to draw
+    # plain tick labels are faster to draw
     "axes.formatter.use_mathtext": False,
-    "xtick.minor.visible": False,
-    "ytick.minor.visible": False,
+    # shorter than those of the style, which is made for one large panel
+    "xtick.major.size": 7,
+    "ytick.major.size": 7,
+    "xtick.minor.size": 3.5,
+    "ytick.minor.size": 3.5,
 }
 
 
@@ -108,6 +112,29 @@ def save_figure(figure: Figure, path: str | Path) -> list[str]:
             figure.set_layout_engine("none")
             paths.append(name)
     return paths
+
+
+def per_bin(what: str, edges: Array, axis: str) -> str:
+    """A label such as ``jets / 5 GeV`` for what is counted in bins, with the unit of an ``axis``.
+
+    Of bins that are not equally wide, ``jets / bin``.
+    """
+    widths = np.diff(edges)
+    if not np.allclose(widths, widths[0]):
+        return f"{what} / bin"
+    return f"{what} / {widths[0]:.3g} {unit_of(axis)}".rstrip()
+
+
+def density_label(axis: str) -> str:
+    """The label of a density, with the unit of what is drawn on the other ``axis``."""
+    unit = unit_of(axis)
+    return f"probability density [1 / {unit}]" if unit else "probability density"
+
+
+def mean_deviation(sums: Array) -> float:
+    """Mean of |observed - predicted| over bins, by their weight; ``sums`` as below (4, bins)."""
+    weight, predicted, observed, _ = sums
+    return float(np.abs(observed - predicted).sum() / weight.sum())
 
 
 def binned_fractions(sums: Array) -> tuple[Array, Array, Array]:

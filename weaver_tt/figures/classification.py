@@ -14,13 +14,15 @@ from matplotlib.figure import Figure
 from weaver_tt.figures.base import (
     Array,
     binned_fractions,
+    density_label,
     line_color,
     line_style,
     make_axes,
+    mean_deviation,
     style,
 )
 from weaver_tt.figures.names import NO_NAMES
-from weaver_tt.metrics.classifier_summary import ClassifierSummary
+from weaver_tt.metrics.classifier_summary import ClassifierSummary, rejection_limit
 from weaver_tt.metrics.roc import Roc
 
 # efficiencies of the signal at which curves are drawn
@@ -29,6 +31,9 @@ SCORE_BINS = 40
 MAX_PANELS = 12  # classes that get a panel of their own, or a number in a matrix
 MAX_NAMES = 24  # names that a legend holds, or the axis of a matrix
 MARKERS = "osD^v<>"
+# what lies over what: bands below lines, and both below points
+BANDS, POINTS = 1, 5
+LINE = 0.09  # height of a line of the legend, where the axis of a panel is 1
 TINY = 1e-300  # instead of 0 where a density is normalized
 Points = tuple[Array, Array]  # values and errors
 
@@ -57,12 +62,28 @@ def class_titles(summary: ClassifierSummary, names: Mapping[str, str]) -> list[s
     return [names.get(name, name) for name in summary.names]
 
 
-def rejection_curve(roc: Roc, *index: int) -> Points:
-    """Rejections at ``EFFICIENCIES`` and their errors, of the curve ``index`` among ``roc``'s."""
+@dataclass(frozen=True, kw_only=True)
+class RejectionCurve:
+    """Rejections at ``EFFICIENCIES`` and their errors, (E,) each.
+
+    Where no background passes they are NaN, and there are lower ``limits`` (95 %), NaN elsewhere.
+    """
+
+    values: Array
+    errors: Array
+    limits: Array
+
+
+def rejection_curve(roc: Roc, *index: int) -> RejectionCurve:
+    """The curve ``index`` among ``roc``'s."""
     values, errors = roc.rejection(EFFICIENCIES)  # (..., E) each
     value = values[index].numpy()
-    # an infinite rejection cannot be drawn
-    return np.where(np.isfinite(value), value, np.nan), errors[index].numpy()
+    limit = float(rejection_limit(roc)[index])
+    return RejectionCurve(
+        values=np.where(np.isfinite(value), value, np.nan),
+        errors=errors[index].numpy(),
+        limits=np.where(np.isinf(value), limit, np.nan),
+    )
 
 
 def roc_of_classes(summary: ClassifierSummary, names: Mapping[str, str] = NO_NAMES) -> Figure:
@@ -92,9 +113,11 @@ class CutPoint:
 
 
 def draw_rejections(
-    curves: Mapping[str, Points], ratio: str | None = None, points: Sequence[CutPoint] = ()
+    curves: Mapping[str, RejectionCurve], ratio: str | None = None, points: Sequence[CutPoint] = ()
 ) -> Figure:
     """Rejections at ``EFFICIENCIES`` with bands of one standard deviation.
+
+    Where not one background entry passes, a dotted line is the lower limit of the rejection.
 
     ``ratio``: the curve that a lower panel divides the others by; ``points`` stand beside curves.
     """
@@ -102,12 +125,15 @@ def draw_rejections(
     with style():
         figure, panels = _panels_above(ratio is not None)
         upper = panels[0]
-        for number, (name, (value, error)) in enumerate(curves.items()):
+        for number, (name, curve) in enumerate(curves.items()):
             color = line_color(number)
-            upper.plot(x, value, line_style(number), color=color, label=name)
+            upper.plot(x, curve.values, line_style(number), color=color, label=name)
+            upper.plot(x, curve.limits, ":", color=color)
             # the axis is logarithmic, and no rejection is below 1
-            lowest = np.clip(value - error, 1, None)
-            _draw_band(upper, x, lowest, value + error, color)
+            lowest = np.clip(curve.values - curve.errors, 1, None)
+            _draw_band(upper, x, lowest, curve.values + curve.errors, color)
+        if any(np.isfinite(curve.limits).any() for curve in curves.values()):
+            upper.plot([], [], ":", color="0.4", label="lower limit (95 %)")
         for number, point in enumerate(points):
             upper.errorbar(
                 point.efficiency,
@@ -118,9 +144,10 @@ def draw_rejections(
                 color=line_color(point.curve),
                 markeredgecolor="black",
                 label=point.label,
+                zorder=POINTS,
             )
         upper.set(yscale="log", ylabel="background rejection", xlim=(0, 1))
-        # a perfect tagger has no finite rejection to draw, and its axis no upper end
+        # the curve of very few entries may be flat
         upper.set_ylim(1, max(10, upper.get_ylim()[1]))
         upper.legend(frameon=False, ncols=1 if len(curves) < 8 else 2)
         if ratio is not None:
@@ -129,22 +156,24 @@ def draw_rejections(
     return figure
 
 
-def _draw_ratios(axes: Any, curves: Mapping[str, Points], reference: str) -> None:
+def _draw_ratios(axes: Any, curves: Mapping[str, RejectionCurve], reference: str) -> None:
     """Each curve divided by that of ``reference``; the errors are those of the curve alone."""
     x = EFFICIENCIES.numpy()
-    base, _ = curves[reference]
+    base = curves[reference].values
     ratios = []
-    for number, (value, error) in enumerate(curves.values()):
+    for number, curve in enumerate(curves.values()):
         color = line_color(number)
-        axes.plot(x, value / base, line_style(number), color=color)
-        _draw_band(axes, x, (value - error) / base, (value + error) / base, color)
-        ratios.append(value / base)
+        ratio = curve.values / base
+        error = curve.errors / base
+        axes.plot(x, ratio, line_style(number), color=color)
+        _draw_band(axes, x, ratio - error, ratio + error, color)
+        ratios.append(ratio)
     axes.set(ylim=_around_one(ratios), ylabel=f"ratio to {reference}")
     axes.yaxis.label.set_size(11)
 
 
 def _draw_band(axes: Any, x: Array, low: Array, high: Array, color: str) -> None:
-    axes.fill_between(x, low, high, color=color, alpha=0.25, linewidth=0)
+    axes.fill_between(x, low, high, color=color, alpha=0.25, linewidth=0, zorder=BANDS)
 
 
 def _panels_above(two: bool) -> tuple[Figure, list[Any]]:
@@ -195,7 +224,6 @@ def score_distributions(summary: ClassifierSummary, names: Mapping[str, str] = N
                 density = values * SCORE_BINS / max(values.sum(), TINY)
                 axes.stairs(density, edges, color=line_color(number), label=name, linewidth=1.8)
             axes.set_yscale("log")
-            axes.minorticks_off()  # slow to draw
             axes.set(xlabel=f"score {titles[column]}", xlim=(0, 1))
         panels[0].set_ylabel("probability density")
         panels[0].legend(frameon=False, ncols=1 if len(lines) < 6 else 2)
@@ -205,17 +233,21 @@ def score_distributions(summary: ClassifierSummary, names: Mapping[str, str] = N
 def score_calibration(
     models: Mapping[str, ClassifierSummary], names: Mapping[str, str] = NO_NAMES
 ) -> Figure:
-    """Share of the entries of each class (of two, the first) against its score, by model."""
+    """Share of the entries of each class (of two, the first) against its score, by model.
+
+    With the mean deviation of both from each other, in each panel.
+    """
     titles = class_titles(next(iter(models.values())), names)
     columns = _classes_with_panels(titles)
     with style():
         figure, panels = _grid(len(columns))
         for axes, column in zip(panels, columns, strict=True):
-            axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
+            axes.plot([0, 1], [0, 1], color="grey", linewidth=1, zorder=BANDS)
             for number, (name, summary) in enumerate(models.items()):
                 sums = summary.reliability(column).numpy()  # (4, bins)
                 filled = sums[:, sums[0] > 0]
                 predicted, observed, error = binned_fractions(filled)
+                deviation = f"mean deviation {mean_deviation(filled):.3g}"
                 axes.errorbar(
                     predicted,
                     observed,
@@ -224,13 +256,17 @@ def score_calibration(
                     markersize=4,
                     linewidth=1,
                     color=line_color(number),
-                    label=name,
+                    # a single model may be without a name
+                    label=f"{name}: {deviation}" if name else deviation,
+                    zorder=POINTS,
                 )
-            axes.set(xlabel=f"score {titles[column]}", xlim=(0, 1), ylim=(0, 1))
+            # room for the legend
+            axes.set(
+                xlabel=f"score {titles[column]}", xlim=(0, 1), ylim=(0, 1.05 + LINE * len(models))
+            )
+            axes.set_yticks(np.linspace(0, 1, 6))
+            axes.legend(frameon=False, loc="upper left", handlelength=1)
         panels[0].set_ylabel("observed fraction")
-        # a single model may be without a name
-        if any(models):
-            panels[0].legend(frameon=False, loc="upper left")
     return figure
 
 
@@ -293,7 +329,7 @@ def draw_matrix(
             turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
             axes.set_xticks(range(len(names)), names, **turned)
             axes.set_yticks(range(len(names)), names)
-        axes.tick_params(length=0)
+        axes.tick_params(which="both", length=0)
         if len(names) <= MAX_PANELS:
             _write_numbers(axes, values, sum(limits) / 2, text)
     return figure
@@ -322,8 +358,12 @@ def points_in_bins(edges: Array, points: Mapping[str, Points], labels: tuple[str
             color = line_color(number)
             place = (number + 0.5) / len(points) - 0.5  # in the middle half of the bin
             x = centers + half_width * 0.5 * place
-            axes.errorbar(x, value, error, fmt="o", markersize=5, color=color, label=name)
-            axes.hlines(value, edges[:-1], edges[1:], color=color, linewidth=1, alpha=0.6)
+            axes.errorbar(
+                x, value, error, fmt="o", markersize=5, color=color, label=name, zorder=POINTS
+            )
+            axes.hlines(
+                value, edges[:-1], edges[1:], color=color, linewidth=1, alpha=0.6, zorder=BANDS
+            )
         axes.set_xlim(edges[0], edges[-1])
         lowest, high = axes.get_ylim()
         low = max(0.0, lowest)  # areas and rejections are never negative
@@ -421,7 +461,7 @@ def sculpted_spectrum(
             color = line_color(number)
             _draw_density(upper, edges, after, color, f"{name}, {selection}")
             _draw_passing_share(lower, edges, before[0], after, color)
-        upper.set(ylabel="probability density", xlim=(edges[0], edges[-1]))
+        upper.set(ylabel=density_label(label), xlim=(edges[0], edges[-1]))
         upper.set_ylim(bottom=0)
         upper.legend(frameon=False)
         lower.set(xlabel=label, ylabel=r"$\varepsilon_B$", yscale="log")

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from weaver_tt.figures.base import COLORS, Array, binned_fractions, make_axes, style
+from weaver_tt.figures.base import COLORS, Array, binned_fractions, make_axes, mean_deviation, style
 from weaver_tt.metrics.base import label_endings
 from weaver_tt.metrics.efficiency import PT_EDGES, EfficiencyMeter
 from weaver_tt.physics.particles import FLAVOURS
@@ -53,11 +53,13 @@ def efficiency_calibration(sums: Array) -> Figure:
     """
     with style():
         figure, axes = make_axes("predicted efficiency", "observed tag fraction")
-        axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
+        axes.plot([0, 1], [0, 1], color="grey", linewidth=1, zorder=1)
         filled = sums[:, sums[0] != 0]
         predicted, observed, error = binned_fractions(filled)
-        axes.errorbar(predicted, observed, error, fmt="o", markersize=4)
+        label = f"mean deviation {mean_deviation(filled):.3g}"
+        axes.errorbar(predicted, observed, error, fmt="o", markersize=4, label=label)
         axes.set(xlim=(0, 1), ylim=(0, 1))
+        axes.legend(frameon=False)
     return figure
 
 
@@ -82,6 +84,7 @@ def efficiency_vs_pt(edges: Array, sums: Mapping[str, Array]) -> Figure:
                 markersize=4,
                 color=color,
                 label=f"{flavour}, observed",
+                zorder=5,
             )
             axes.plot(x, predicted, color=color, label=f"{flavour}, predicted")
         # no efficiency lies beyond, though an error may

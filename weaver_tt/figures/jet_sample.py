@@ -14,7 +14,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from weaver_tt.figures.base import Array, line_color, style
+from weaver_tt.figures.base import Array, line_color, per_bin, style
 
 LARGEST_MARKER = 900.0  # points^2, of the hardest constituent
 SMALLEST_MARKER = 9.0
@@ -90,7 +90,7 @@ def shapes_figure(shapes: Mapping[str, tuple[Array, Mapping[str, Array]]]) -> Fi
         for axes, (label, (edges, flavours)) in zip(panels, shapes.items(), strict=True):
             _draw_shares(axes, edges, flavours)
             axes.set(xlabel=label, xlim=(edges[0], edges[-1]), ylim=(0, None))
-        panels[0].set_ylabel("share of jets")
+            axes.set_ylabel(per_bin("share of jets", edges, label))
         panels[-1].legend(frameon=False)
     return figure
 
@@ -105,7 +105,7 @@ def target_figure(edges: Array, flavours: Mapping[str, Array], window: float) ->
             axes.axvline(side, color="0.5", linestyle=":", linewidth=1.2)
         axes.set(
             xlabel=r"$\log(p_T^{gen} / p_T^{reco})$",
-            ylabel="share of jets",
+            ylabel=per_bin("share of jets", edges, ""),
             xlim=(edges[0], edges[-1]),
             yscale="log",
         )

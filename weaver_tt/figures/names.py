@@ -35,6 +35,11 @@ def without_unit(text: str) -> str:
     return _UNIT.sub("", text)
 
 
+def in_words(name: str, names: Mapping[str, str]) -> str:
+    """What ``names`` calls it, in a sentence: without its unit and formulas."""
+    return plain_text(without_unit(names.get(name, name)))
+
+
 def plain_text(text: str) -> str:
     """A readable name without formulas: ``jet pT [GeV]``."""
     return _FORMULA.sub(lambda found: _INDEX.sub(_index_alone, _letters(found[1])), text)

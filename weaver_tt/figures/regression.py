@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from weaver_tt.figures.base import Array, make_axes, style
+from weaver_tt.figures.base import Array, density_label, make_axes, style
 from weaver_tt.figures.names import NO_NAMES, without_unit
 from weaver_tt.metrics.regression import (
     CoverageMeter,
@@ -87,7 +87,7 @@ def distribution(label: str, counts: Array) -> Figure:
     low, median, high = histogram_quantiles(counts, [0.16, 0.5, 0.84])
     first, last = histogram_quantiles(counts, SHOWN)
     with style():
-        figure, axes = make_axes(label, "density")
+        figure, axes = make_axes(label, density_label(label))
         _draw_density(axes, *_rebinned(bin_edges(), counts, first, last))
         _mark(axes, low, median, high)
     return figure
@@ -99,7 +99,7 @@ def response_distribution(
     """The distribution of a response, from a histogram of its logarithm."""
     first, last = np.exp(histogram_quantiles(counts, SHOWN).clip(-20, 20))
     with style():
-        figure, axes = make_axes(label, "density")
+        figure, axes = make_axes(label, density_label(label))
         edges = np.exp(bin_edges().clip(-20, 20))
         _draw_density(axes, *_rebinned(edges, counts, first, last))
         _mark(axes, *quantiles)
@@ -136,7 +136,7 @@ def pull_figure(meter: PullMeter, totals: Tensor, names: Mapping[str, str] = NO_
     counts = meter.blocks(totals.cpu())["pulls"][0].numpy()
     with style():
         label = f"pull, (predicted - true {name}) / width"
-        figure, axes = make_axes(label, "density")
+        figure, axes = make_axes(label, density_label(label))
         edges, density = _rebinned(bin_edges(), counts, -PULLS_SHOWN, PULLS_SHOWN)
         _draw_density(axes, edges, density)
         shown = np.linspace(-PULLS_SHOWN, PULLS_SHOWN, 201)
@@ -157,7 +157,7 @@ def coverage_figure(
     observed = [values[f"coverage@{quantile:g}{meter.end}"] for quantile in meter.quantiles]
     with style():
         figure, axes = make_axes("quantile", f"share of true {name} below it")
-        axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
+        axes.plot([0, 1], [0, 1], color="grey", linewidth=1, zorder=1)
         axes.plot(meter.quantiles, observed, "o", markersize=5)
         axes.set(xlim=(0, 1), ylim=(0, 1))
     return figure

@@ -225,8 +225,13 @@ def rejections_at(roc: Roc, point: float) -> list[Any]:
     """
     efficiency = torch.tensor([point])
     value, error = roc.rejection(efficiency)  # (..., 1) each
-    limit = effective_entries(roc.background) / NONE_SEEN_95  # (...)
+    limit = rejection_limit(roc)  # (...)
     return nested_lists(_json_rejection, value.squeeze(-1), error.squeeze(-1), limit)
+
+
+def rejection_limit(roc: Roc) -> Tensor:
+    """Lower limit (95 %) of a rejection where not one background entry passes, (...)."""
+    return effective_entries(roc.background) / NONE_SEEN_95
 
 
 def _json_rejection(value: float, error: float, limit: float) -> dict[str, float | None]:

@@ -50,7 +50,8 @@ def number_cell(number: Mapping[str, Any], sign: bool = False) -> Cell:
     error = number["error"]
     if value is None:
         limit = number.get("at_least")
-        return Cell(f"> {limit:.3g}" if limit else UNKNOWN)
+        # three digits, and none as a power of ten
+        return Cell(f"> {float(f'{limit:.3g}'):,g}" if limit else UNKNOWN)
     plus = "+" if sign else ""
     # nothing fluctuates where all entries agree, and an unknown error is None
     if not error:

@@ -350,5 +350,5 @@ def _measure_sculpting(
         "rejection": rejections,
     }
     pictures = draw_spectra(binning, models, signal, folder, names)
-    pictures.append(draw_trade_off(points, ddt, signal, binning.column, folder))
+    pictures.append(draw_trade_off(points, ddt, signal, binning.column, folder, names))
     return numbers, pictures

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from weaver_tt.figures import classification as figures
-from weaver_tt.figures.names import NO_NAMES, plain_text, without_unit
+from weaver_tt.figures.names import NO_NAMES, in_words
 from weaver_tt.figures.resilience import ResiliencePoint, resilience_figure
 from weaver_tt.metrics.classifier_summary import ClassifierSummary
 from weaver_tt.metrics.divergence import Divergence
@@ -101,11 +101,9 @@ def draw_spectra(
         selection = rf"$\varepsilon_S$ = {percent}"
         label = names.get(column, column)
         figure = figures.sculpted_spectrum(binning.edges, spectra, label, selection)
-        shown = plain_text(names.get(signal, signal))
         caption = (
-            f"{plain_text(without_unit(label))} of the background, all of it and where {percent} "
-            f"of {shown} pass: "
-            "the closer the shapes, the less it is sculpted."
+            f"{in_words(column, names)} of the background, all of it and where {percent} of "
+            f"{in_words(signal, names)} pass: the closer the shapes, the less it is sculpted."
         )
         file_name = f"sculpting_{column}_{100 * efficiency:.0f}"
         pictures.append(write_picture(file_name, caption, figure, folder))
@@ -140,6 +138,7 @@ def draw_trade_off(
     signal: str,
     column: str,
     folder: Path,
+    names: Mapping[str, str] = NO_NAMES,
 ) -> Picture:
     """Write the excess of the sculpting against the rejection, as PNG and PDF.
 
@@ -162,8 +161,8 @@ def draw_trade_off(
                 )
     figure = figures.trade_off_figure(points, rf"$\varepsilon_S$ = {percent}")
     caption = (
-        f"Excess of the divergence of {column} against the rejection where {percent} of {signal} "
-        "pass: the best is at the lower right."
+        f"Excess of the divergence of {in_words(column, names)} against the rejection where "
+        f"{percent} of {in_words(signal, names)} pass: the best is at the lower right."
     )
     if ddt:
         caption += " Decorrelated columns are cut at 0, where another share of the signal passes."
@@ -293,11 +292,11 @@ def _figures_of_model(
 
 def _against(classes: Sequence[str], signal: str, names: Mapping[str, str]) -> str:
     """``signal against background`` in words."""
-    shown = plain_text(names.get(signal, signal))
+    shown = in_words(signal, names)
     if len(classes) > 2:
         return f"{shown} against the rest"
     (background,) = (name for name in classes if name != signal)
-    return f"{shown} against {plain_text(names.get(background, background))}"
+    return f"{shown} against {in_words(background, names)}"
 
 
 def _areas_in_bins(
@@ -310,7 +309,7 @@ def _areas_in_bins(
 
     column = binning.column
     label = names.get(column, column)
-    variable = plain_text(without_unit(label))
+    variable = in_words(column, names)
     caption = f"AUC in bins of {variable}: {_against(models[0].classes, signal, names)}."
     points = {model.name: _points(model.in_bins, area) for model in models}
     figure = figures.points_in_bins(binning.edges, points, (label, "AUC"))
@@ -328,7 +327,7 @@ def _rejections_in_bins(
 
     column = binning.column
     label = names.get(column, column)
-    variable = plain_text(without_unit(label))
+    variable = in_words(column, names)
     caption = (
         f"Rejection in bins of {variable}: {_against(models[0].classes, signal, names)}; "
         "in each bin the threshold keeps half of the bin's signal."

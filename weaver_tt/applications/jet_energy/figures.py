@@ -59,6 +59,8 @@ def response_figure(derived: Derived, center: str) -> Figure:
                 markersize=3,
                 linewidth=0.8,
                 label=_eta_label(points.eta),
+                # in front of the curve and its band
+                zorder=5,
             )
             log_pt = np.linspace(np.log(points.lowest), np.log(points.highest), 200)
             response = fit.response(log_pt)[0]

@@ -24,7 +24,7 @@ from weaver_tt.applications.truth_tagging.distributions import (
 )
 from weaver_tt.applications.truth_tagging.jets import Floats
 from weaver_tt.applications.truth_tagging.residuals import EDGES, Residuals
-from weaver_tt.figures.base import make_folder, save_figure, style
+from weaver_tt.figures.base import density_label, make_folder, per_bin, save_figure, style
 from weaver_tt.physics.particles import FLAVOURS
 
 # colors that color-blind readers can tell apart (Petroff 2021)
@@ -90,7 +90,7 @@ def residual_figure(residuals: dict[str, Residuals]) -> Figure:
     figure.subplots_adjust(left=0.05, right=0.985, bottom=0.14, top=0.92, wspace=0.15)
     for number, axes in enumerate(figure.subplots(1, len(FLAVOURS))):
         _residual_panel(axes, residuals, number)
-    figure.axes[0].set_ylabel("share of jets per unit")
+    figure.axes[0].set_ylabel(density_label(""))
     return figure
 
 
@@ -150,7 +150,7 @@ def distribution_figure(
         _draw_ratios(lower, distribution, pair, reference)
         upper.tick_params(labelbottom=False)
         if place.is_first_col():
-            upper.set_ylabel("weighted events")
+            upper.set_ylabel(per_bin("weighted events", distribution.edges, label))
             below = "truth" if reference == "true" else reference
             lower.set_ylabel(f"ratio to {below}", loc="center", fontsize=12)
         lower.set_xlabel(label, labelpad=2)

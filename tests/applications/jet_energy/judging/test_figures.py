@@ -74,3 +74,9 @@ def test_coverage_has_each_quantile_and_each_interval(judgement):
     figure = figures._coverage_figure(judgement, judgement.models[0], "y")
     names = [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
     assert names == ["below 16 %", "below 84 %", "inside 68 %"]
+
+
+def test_a_panel_without_points_says_why(judgement, monkeypatch):
+    monkeypatch.setattr(figures, "LEAST_JETS", 10**9)
+    figure = figures._pt_figure(judgement, "central", figures.MEDIAN)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no bin with 1000000000 jets"]

@@ -36,7 +36,7 @@ from weaver_tt.applications.jet_energy.judging.responses import (
     RECO_PT_EDGES,
     RHO_EDGES,
 )
-from weaver_tt.figures.base import line_color, style
+from weaver_tt.figures.base import line_color, per_bin, style
 from weaver_tt.metrics.bootstrap_quantiles import Floats, SampledDistribution, bootstrap_error
 from weaver_tt.pages.pictures import CaptionedFigure, Picture, write_pictures
 
@@ -285,14 +285,18 @@ def _pt_figure(judgement: Judgement, region: str, quantity: Quantity) -> Figure:
             top = figure.add_subplot(inner[0])
             bottom = figure.add_subplot(inner[1], sharex=top)
             reference: Points | None = None
+            most_jets = 0.0
             for model, look in _looks(judgement):
                 numbers = [model.numbers(region, group, interval) for interval in _true_bins()]
                 points = _points(numbers, quantity.read)
+                most_jets = max(most_jets, points.jets.max())
                 _draw_in_pt(top, points, look, model.name)
                 if reference is None:
                     reference = points
                 else:
                     _draw_in_pt(bottom, points.over(reference), look, model.name)
+            if most_jets < LEAST_JETS:
+                _say_empty(top)
             bottom.axhline(1, color="0.7", linewidth=1, zorder=0)
             bottom.set_ylim(quantity.ratios)
             top.tick_params(labelbottom=False)
@@ -304,6 +308,13 @@ def _pt_figure(judgement: Judgement, region: str, quantity: Quantity) -> Figure:
                 bottom.set_ylabel(f"/ {judgement.shown[0].name}")
         _legend_panel(figure.add_subplot(outer[-1, -1]), top, f"{region} jets")
     return figure
+
+
+def _say_empty(axes: Any) -> None:
+    """Say why a panel has no points."""
+    text = f"no bin with {LEAST_JETS} jets"
+    axes.text(0.5, 0.5, text, ha="center", va="center", color="0.5", transform=axes.transAxes)
+    axes.set_yticks([])
 
 
 def _group_title(group: str) -> str:
@@ -381,7 +392,7 @@ def _responses_figure(judgement: Judgement, region: str) -> Figure:
             axes.set_xlim(RESPONSE_EDGES[0], RESPONSE_EDGES[-1])
             axes.set_xlabel("R")
         for axes in panels[::COLUMNS]:
-            axes.set_ylabel("share of jets")
+            axes.set_ylabel(per_bin("share of jets", RESPONSE_EDGES, ""))
         _legend_panel(panels[-1], panels[0], f"{region} jets")
     return figure
 
