@@ -38,8 +38,7 @@ def story(tmp_path):
             values = {
                 # which sample a row is of is said by the name of its file
                 "file_magic": {name: {f"jets_{name}": 1} for name in ("data", "mc")},
-                "preprocess": {"method": "auto"},
-                "inputs": {"jet": {"length": None, "vars": ["pt", "eta"]}},
+                "inputs": {"jet": {"length": None, "vars": [["pt", 60, 0.02], ["eta", 0, 1]]}},
                 "labels": {"type": "simple", "value": ["data", "mc"]},
                 "event_weight": "genweight",
                 "task": {"name": "density_ratio", "numerator": "data", **task},
@@ -83,7 +82,8 @@ def test_a_ratio_is_learnt_predicted_and_exported_in_its_normalisation(story, ca
     under_mc = np.average(ratio[of_mc == 1], weights=story.columns["mc"]["genweight"])
     assert metrics["mean_ratio"] == pytest.approx(under_mc, rel=1e-6)
 
-    onnx = story.folder / "model.onnx"
+    # a folder of its own has all that a prediction needs
+    onnx = story.folder / "exported" / "model.onnx"
     assert story.run("--export-onnx", onnx) == 0
     by_graph, of_graph = story.predict(onnx, unnamed)
     np.testing.assert_allclose(by_graph["ratio"], predicted["ratio"], rtol=1e-5)

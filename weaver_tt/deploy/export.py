@@ -369,7 +369,8 @@ def write_sidecars(model: Path, sidecar: dict[str, Any], config: DataConfig) -> 
     """
     preprocess_json = strict_json_text(sidecar, "preprocess.json", indent=2)
     (model.parent / "preprocess.json").write_text(preprocess_json)
-    if config.preprocess.params or any(target.transform for target in config.targets.values()):
+    has_transforms = any(target.transform for target in config.targets.values())
+    if config.preprocess.params or has_transforms or config.density_ratio is not None:
         # the same statistics as YAML, with which predictions in Python scale their inputs
         save_config(
             config,

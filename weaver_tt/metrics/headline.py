@@ -17,6 +17,7 @@ HEADLINES = (
     "rejection@0.5",
     "brier",
     "calibration_error",
+    "mean_ratio",
     "resolution",
     "bias",
 )

@@ -15,6 +15,7 @@ from weaver_tt.config import (
     categories,
     corrected_output,
     decorrelation,
+    density_ratio,
     inputs,
     labels,
     load,
@@ -292,8 +293,14 @@ def _task() -> Schema:
         "mu": number("the weight of the terms of pairs"),
         "reduction": choice("what counts once in the loss", ("event", "object")),
         "object": value("what the objects are called", "string"),
+        "numerator": value("the class above the line of a density ratio", "string"),
+        "loss": choice("of a density ratio", density_ratio.LOSSES),
+        "normalise": choice("of a density ratio", density_ratio.NORMALISATIONS),
+        "sums": mapping("written by training", {"type": "number"}),
+        "fingerprint": value("written by training", "string"),
     }
     known = {name: ["name", *task_options(kind), decorrelation.KEY] for name, kind in TASKS.items()}
+    known[density_ratio.TASK] = [*density_ratio.KEYS]
     used = dict.fromkeys(option for listed in known.values() for option in listed)
     options |= {
         "name": {"description": "the task", "anyOf": [{"enum": [*TASKS]}, {"type": "string"}]},
