@@ -140,6 +140,11 @@ COMMANDS = {
         "weaver_tt.options.export:ExportOptions",
         "weaver_tt.run.exporting:run_target_export",
     ),
+    "init": Command(
+        "a data YAML and a network file to start from, made for your files",
+        "weaver_tt.options.init:InitOptions",
+        "weaver_tt.run.init.command:run_init",
+    ),
     "inspect": Command(
         "what is in a data file, a run, a checkpoint or an ONNX file",
         "weaver_tt.options.inspect:InspectOptions",

@@ -69,6 +69,7 @@ CASES = [
     Case("efn", SMALL),
     Case("p_cnn", {"conv_params": ((5,), (6, 6), (7,)), "fc_params": ((8, 0.1),)}, ordered=True),
     Case("mlp", {"layers": (8, 6), "batch_norm": True, "dropout": 0.1}, any_names=True),
+    Case("deep_sets", {"phi": (8, 6), "f": (7,), "dropout": 0.1}, any_names=True),
     Case("particle_net", SMALL_PARTICLE_NET),
     Case("particle_net", SMALL_PARTICLE_NET | {"use_fusion": True, "use_fts_bn": False}),
     Case("particle_net_lite"),

@@ -40,7 +40,7 @@ def test_an_unknown_name_is_met_with_the_nearest():
         ConfigError, match="no such example in data_configs; did you mean 'jetclass"
     ):
         load_config("weaver_tt:jetclas")
-    with pytest.raises(ConfigError, match="known: efn, "):
+    with pytest.raises(ConfigError, match="known: deep_sets, "):
         NetworkFile("weaver_tt:")
 
 

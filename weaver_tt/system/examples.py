@@ -27,13 +27,19 @@ def find_example(path: str | Path, folder: str, ending: str) -> Path:
     if not text.startswith(PREFIX):
         return Path(path)
     name = text.removeprefix(PREFIX).removesuffix(ending)
+    examples = list_examples(folder, ending)
+    if name not in examples:
+        raise ConfigError(f"{text}: no such example in {folder}; {nearest(name, examples)}")
+    return examples[name]
+
+
+def list_examples(folder: str, ending: str) -> dict[str, Path]:
+    """Name -> file of all examples of a folder."""
     examples: dict[str, Path] = {}
     for place in PLACES:
         for file in sorted((place / folder).glob(f"*{ending}")):
             examples.setdefault(file.stem, file)
-    if name not in examples:
-        raise ConfigError(f"{text}: no such example in {folder}; {nearest(name, examples)}")
-    return examples[name]
+    return examples
 
 
 def data_schema() -> Path:

@@ -1,0 +1,257 @@
+"""``weaver-tt init``: what it writes loads, and says what it does not know."""
+
+import awkward as ak
+import h5py
+import numpy as np
+import pytest
+import uproot
+
+from weaver_tt.cli import main
+from weaver_tt.config.load import load_config
+from weaver_tt.network.file import NetworkFile
+from weaver_tt.run.init.command import example_network
+from weaver_tt.run.init.data_yaml import DECIDE
+from weaver_tt.system.examples import list_examples
+
+ROWS = 60
+RANDOM = np.random.default_rng(1)
+COUNTS = RANDOM.integers(0, 9, ROWS)
+
+
+def lists(low=0.0, high=1.0, counts=COUNTS):
+    return ak.unflatten(RANDOM.uniform(low, high, counts.sum()).astype(np.float32), counts)
+
+
+def jets():
+    """Jets with particles, two classes, a weight, truth, and columns that say nothing."""
+    is_top = np.arange(ROWS) % 2
+    return {
+        "jet_pt": RANDOM.uniform(500, 600, ROWS),
+        "jet_constant": np.full(ROWS, 4.0),
+        "jet_nparticles": COUNTS,
+        "jet_btag": RANDOM.uniform(0, 1, ROWS),
+        "genjet_pt": RANDOM.uniform(500, 600, ROWS),
+        "label_top": is_top.astype(np.int32),
+        "label_QCD": 1 - is_top.astype(np.int32),
+        "weight": RANDOM.uniform(0.5, 2, ROWS),
+        "run": np.arange(ROWS),
+        "part_px": lists(-5, 5),
+        "part_py": lists(-5, 5),
+        "part_pz": lists(-5, 5),
+        "part_energy": lists(9, 20),
+        "part_deta": lists(-1, 1),
+        "part_dphi": lists(-1, 1),
+    }
+
+
+def nano():
+    """Events with jets, whose flavour is known, and muons in them."""
+    flavour = ak.unflatten(RANDOM.integers(3, 6, COUNTS.sum()), COUNTS)
+    muons = RANDOM.integers(0, 3, ROWS)
+    return {
+        "Jet_pt": lists(20, 90),
+        "Jet_eta": lists(-2, 2),
+        "Jet_phi": lists(-3, 3),
+        "Jet_hadronFlavour": flavour,
+        "Muon_pt": lists(3, 9, muons),
+        "Muon_dxy": lists(-1, 1, muons),
+        "Muon_jetIdx": ak.unflatten(np.full(muons.sum(), -1), muons),
+        "genWeight": RANDOM.choice([-1.0, 1.0], ROWS),
+        "HLT_Mu": np.arange(ROWS) % 2 == 0,
+    }
+
+
+def write_root(path, columns, tree="tree"):
+    with uproot.recreate(path) as file:
+        file[tree] = columns
+    return str(path)
+
+
+def run(folder, *arguments):
+    return main(["init", *arguments, "-o", str(folder)])
+
+
+def config_in(folder):
+    return load_config(str(folder / "data.yaml"))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The folder with what ``init`` makes of the jets."""
+    folder = tmp_path_factory.mktemp("init")
+    assert run(folder, write_root(folder / "jets.root", jets())) == 0
+    return folder
+
+
+def test_columns_become_what_their_names_and_values_say(written):
+    config = config_in(written)
+    assert sorted(config.labels.classes) == ["label_QCD", "label_top"]
+    assert config.event_weight.source == "weight"
+    assert config.inputs["row"].names == ["jet_pt_log"]
+    features = ["pf_pt_log", "part_energy_log", "part_deta", "part_dphi"]
+    assert sorted(config.inputs["pf_features"].names) == sorted(features)
+    assert config.inputs["pf_vectors"].names == ["part_px", "part_py", "part_pz", "part_energy"]
+    assert "run" in config.observers
+    text = (written / "data.yaml").read_text()
+    assert "constant in the rows looked at: jet_constant" in text
+    assert "numbers of objects: jet_nparticles" in text
+    assert "truth, which data do not have: genjet_pt" in text
+    assert "learns little else: jet_btag" in text
+    assert DECIDE not in text
+
+
+def test_the_first_line_names_the_schema_for_editors(written):
+    first, *_ = (written / "data.yaml").read_text().splitlines()
+    assert first.startswith("# yaml-language-server: $schema=")
+    assert first.endswith("schema.json")
+
+
+def test_the_network_takes_what_the_data_yaml_gives(written):
+    config = config_in(written)
+    module, info = NetworkFile(str(written / "network.py")).get_model(config, {})
+    assert info["input_names"] == ["pf_features", "pf_mask", "row"]
+    assert module.output.out_features == 2
+
+
+def test_a_check_of_what_is_written_finds_no_problem(written):
+    arguments = ["-c", "data.yaml", "-n", "network.py", "-i", "jets.root"]
+    paths = [str(written / word) if "." in word else word for word in arguments]
+    assert main(["check", *paths, "--gpus=", "--num-workers", "0"]) == 0
+
+
+def test_nothing_is_replaced_unless_asked(written, capsys):
+    before = (written / "data.yaml").read_text()
+    assert run(written, str(written / "jets.root")) == 1
+    said = capsys.readouterr().err
+    assert "data.yaml" in said
+    assert "--overwrite" in said
+    (written / "data.yaml").write_text("mine")
+    assert run(written, str(written / "jets.root"), "--overwrite") == 0
+    assert (written / "data.yaml").read_text() == before
+
+
+def test_without_labels_a_line_says_so(tmp_path, capsys):
+    columns = {"x": RANDOM.uniform(0, 1, ROWS), "hit_y": lists()}
+    assert run(tmp_path, write_root(tmp_path / "a.root", columns)) == 0
+    lines = (tmp_path / "data.yaml").read_text().splitlines()
+    (number,) = [number for number, line in enumerate(lines, 1) if DECIDE in line]
+    said = f"line {number}: {DECIDE} no column says what is to be learnt"
+    assert said in capsys.readouterr().out
+    assert config_in(tmp_path).labels is None
+
+
+def test_files_of_several_names_are_classes_where_no_column_is(tmp_path):
+    arguments = []
+    for name in ("ttbar", "dijet"):
+        path = write_root(tmp_path / f"{name}_1.root", {"x": RANDOM.uniform(0, 1, ROWS)})
+        arguments.append(f"{name}:{path}")
+    assert run(tmp_path, *arguments) == 0
+    config = config_in(tmp_path)
+    assert list(config.labels.classes) == ["label_ttbar", "label_dijet"]
+    assert config.file_magic == {"label_ttbar": {"ttbar": 1}, "label_dijet": {"dijet": 1}}
+
+
+def test_one_flag_makes_two_classes(tmp_path):
+    columns = {"x": RANDOM.uniform(0, 1, ROWS), "is_signal": np.arange(ROWS) % 3 == 0}
+    assert run(tmp_path, write_root(tmp_path / "a.root", columns)) == 0
+    assert list(config_in(tmp_path).labels.classes) == ["is_signal", "no_is_signal"]
+    # of 60 rows, 0, 3, 6 … are signal
+    assert "is_signal 20, no_is_signal 40" in (tmp_path / "data.yaml").read_text()
+
+
+def test_a_column_of_numbers_from_0_on_is_the_number_of_the_class(tmp_path):
+    columns = {"x": RANDOM.uniform(0, 1, ROWS), "jet_label": np.arange(ROWS) % 5}
+    assert run(tmp_path, write_root(tmp_path / "a.root", columns)) == 0
+    labels = config_in(tmp_path).labels
+    assert list(labels.class_number) == ["jet_label"]
+    assert list(labels.classes) == [f"jet_label_{number}" for number in range(5)]
+
+
+def test_where_no_row_has_a_label_the_objects_with_a_flavour_are_rows(tmp_path):
+    path = tmp_path / "nano.root"
+    with uproot.recreate(path) as file:
+        file["Events"] = nano()
+        file["Runs"] = {"run": np.arange(3)}
+    assert run(tmp_path, str(path)) == 0
+    config = config_in(tmp_path)
+    assert config.treename == "Events"
+    assert config.rows.name == "Jet"
+    assert [(each.name, each.owner) for each in config.rows.linked] == [("Muon", "Muon_jetIdx")]
+    assert list(config.labels.classes) == ["label_b", "label_c", "label_light"]
+    assert sorted(config.inputs["row"].names) == ["Jet_eta", "Jet_phi", "Jet_pt_log"]
+
+
+def test_the_rows_of_the_file_can_be_asked_for(tmp_path, capsys):
+    path = write_root(tmp_path / "nano.root", nano())
+    assert run(tmp_path, path, "--objects", "none") == 0
+    config = config_in(tmp_path)
+    assert config.rows is None
+    assert config.inputs["Jet_features"].length == 8
+    assert config.event_weight.source == "genWeight"
+    assert "trigger and filter bits: HLT_Mu" in (tmp_path / "data.yaml").read_text()
+    assert DECIDE in capsys.readouterr().out
+
+
+def test_another_collection_is_met_with_the_nearest(tmp_path, capsys):
+    path = write_root(tmp_path / "nano.root", nano())
+    assert run(tmp_path, path, "--objects", "Muno") == 1
+    assert "did you mean 'Muon'" in capsys.readouterr().err
+
+
+def test_a_parquet_file_is_looked_at_in_the_same_way(tmp_path):
+    ak.to_parquet(ak.zip(jets(), depth_limit=1), tmp_path / "jets.parquet")
+    assert run(tmp_path, str(tmp_path / "jets.parquet")) == 0
+    assert sorted(config_in(tmp_path).inputs) == [
+        *("pf_features", "pf_mask", "pf_points", "pf_vectors", "row")
+    ]
+
+
+def test_tables_of_an_hdf5_file_are_collections(tmp_path):
+    path = tmp_path / "jets.h5"
+    particles = np.zeros((ROWS, 9), dtype=[("pt", "f4"), ("eta", "f4"), ("valid", "?")])
+    particles["pt"] = RANDOM.uniform(1, 2, (ROWS, 9))
+    particles["eta"] = RANDOM.uniform(-1, 1, (ROWS, 9))
+    particles["valid"] = np.arange(9) < COUNTS[:, None]
+    with h5py.File(path, "w") as file:
+        file["particles"] = particles
+        for name in ("jet_pt", "label_top", "label_QCD"):
+            file[name] = jets()[name]
+    assert run(tmp_path, str(path)) == 0
+    config = config_in(tmp_path)
+    assert sorted(config.labels.classes) == ["label_QCD", "label_top"]
+    assert sorted(config.inputs["particles_features"].names) == [
+        "particles_eta",
+        "particles_pt_log",
+    ]
+    assert config.inputs["particles_features"].length == 8
+
+
+def test_a_file_without_rows_says_so(tmp_path, capsys):
+    path = write_root(tmp_path / "a.root", {"x": np.zeros(0)})
+    assert run(tmp_path, path) == 1
+    assert "no rows, so there is nothing to look at" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", list_examples("data_configs", ".yaml"))
+def test_every_example_names_a_network_that_comes_with_it(name):
+    text = list_examples("data_configs", ".yaml")[name].read_text()
+    assert example_network(text) in list_examples("network_configs", ".py")
+
+
+def test_an_example_is_copied_with_its_network(tmp_path):
+    assert run(tmp_path, "--example", "top_tagging") == 0
+    config = load_config(str(tmp_path / "top_tagging.yaml"))
+    assert NetworkFile(str(tmp_path / "pfn.py")).get_model(config, {})
+    first, *_ = (tmp_path / "top_tagging.yaml").read_text().splitlines()
+    # beside the copy there is no schema
+    assert first.endswith("/schema.json")
+
+
+def test_examples_are_listed_without_a_name_and_the_nearest_is_told(tmp_path, capsys):
+    assert main(["init", "--example"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == len(list_examples("data_configs", ".yaml"))
+    assert all(len(line) <= 100 for line in shown)
+    assert run(tmp_path, "--example", "top_taging") == 1
+    assert "did you mean 'top_tagging'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

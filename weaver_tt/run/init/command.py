@@ -1,0 +1,113 @@
+"""``weaver-tt init``: a data YAML and a network file to start from."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+
+from weaver_tt.errors import ConfigError, OutputError
+from weaver_tt.options.init import LIST_EXAMPLES, InitOptions
+from weaver_tt.run.init.data_yaml import data_yaml, decisions
+from weaver_tt.run.init.guess import guess
+from weaver_tt.system.atomic_files import write_text
+from weaver_tt.system.examples import PREFIX, data_schema, find_example, list_examples
+from weaver_tt.system.wording import counted
+
+NETWORK = "deep_sets"  # the example that takes collections and values of any names
+SCHEMA_LINE = re.compile(r"^# yaml-language-server: \$schema=.*$", flags=re.M)
+NETWORK_NAME = re.compile(r"network_configs/(\w+)\.py")
+
+
+def run_init(options: InitOptions) -> None:
+    """Write the two files and print what comes next.
+
+    Raises:
+        ConfigError: there is no such example or collection, or a file is there already.
+        DataError: a data file cannot be read, or there is no row.
+    """
+    if options.example == LIST_EXAMPLES:
+        for name in list_examples("data_configs", ".yaml"):
+            print(f"{name:<26}{_first_sentence(_example(name).read_text())}")
+        return
+    if options.example is not None and options.files:
+        raise ConfigError("--example copies what is there: data files are not looked at; leave out")
+    if options.example is not None:
+        _copy_example(options.example, options)
+        return
+    if not options.files:
+        raise ConfigError("expected data files, or --example (without a name: a list of them)")
+    _write_for_files(options)
+
+
+def _copy_example(name: str, options: InitOptions) -> None:
+    """A shipped data YAML and the first network file that it names."""
+    text = _example(name).read_text()
+    network = example_network(text)
+    source = find_example(f"{PREFIX}{network}", "network_configs", ".py")
+    # beside the copy there is no schema
+    text = SCHEMA_LINE.sub(lambda _: f"# yaml-language-server: $schema={data_schema()}", text)
+    data_file = Path(options.output) / f"{name.removesuffix('.yaml')}.yaml"
+    network_file = Path(options.output) / source.name
+    _write({data_file: text, network_file: source.read_text()}, options.overwrite)
+    print(f"{data_file}: what it expects of the data files stands at its top")
+    print(f"{network_file}: a network for it")
+
+
+def _write_for_files(options: InitOptions) -> None:
+    found = guess(options.files, options.treename, options.objects, options.rows)
+    text = data_yaml(found, options.files)
+    data_file = Path(options.output) / "data.yaml"
+    network_file = Path(options.output) / "network.py"
+    source = find_example(f"{PREFIX}{NETWORK}", "network_configs", ".py")
+    _write({data_file: text, network_file: source.read_text()}, options.overwrite)
+    inputs = [counted(len(found.row_values), "value of a row", "values of a row")]
+    inputs += [
+        f"{counted(len(each.columns), 'column')} of {each.name}" for each in found.collections
+    ]
+    print(f"{data_file}: {', '.join(inputs)}")
+    print(f"{network_file}: Deep Sets, for any collections and values of a row")
+    for line in decisions(text):
+        print(f"{data_file}, {line}")
+    files = " ".join(map(shlex.quote, options.files))
+    config = shlex.quote(str(data_file))
+    print("next:")
+    print(f"  weaver-tt check -c {config} -n {shlex.quote(str(network_file))} -i {files}")
+
+
+def example_network(text: str) -> str:
+    """The first network file that the text of an example names."""
+    found = NETWORK_NAME.search(text)
+    assert found is not None  # tests hold that
+    return found[1]
+
+
+def _example(name: str) -> Path:
+    return find_example(f"{PREFIX}{name}", "data_configs", ".yaml")
+
+
+def _first_sentence(text: str) -> str:
+    """What the comment at the top of an example says first."""
+    lines = [line.strip("# ") for line in SCHEMA_LINE.sub("", text).strip().splitlines()]
+    sentence, _, _ = " ".join(lines[:4]).partition(". ")
+    return textwrap.shorten(sentence, 72, placeholder=" ...")
+
+
+def _write(texts: Mapping[Path, str], overwrite: bool) -> None:
+    """Write all files, or none where one is there already.
+
+    Raises:
+        ConfigError: a file is there, and is not to be replaced.
+        OutputError: a folder cannot be made.
+    """
+    there = [str(path) for path in texts if path.exists()]
+    if there and not overwrite:
+        raise ConfigError(f"{', '.join(there)}: there already; --overwrite replaces it")
+    for path, text in texts.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path.parent}: cannot be made: {error}") from error
+        write_text(path, text)

@@ -1,0 +1,143 @@
+"""What a data YAML for some files may say, from their columns alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.formats.file_groups import FileGroup
+from weaver_tt.formats.row_objects import PLACE_COLUMNS, RowObjects
+from weaver_tt.run.init.collections import (
+    Collection,
+    choose_objects,
+    find_collections,
+    link,
+    with_ending,
+)
+from weaver_tt.run.init.columns import Column, Sample, read_sample
+from weaver_tt.run.init.roles import (
+    IDENTIFIERS,
+    Labels,
+    find_labels,
+    find_weight,
+    is_count,
+    reason_to_leave_out,
+)
+
+NO_OBJECTS = "none"  # of --objects: the rows of the files are rows
+
+
+@dataclass
+class Guess:
+    """The parts of a data YAML. ``left_out``: why -> columns that are no inputs."""
+
+    sample: Sample
+    objects: RowObjects | None
+    row_values: list[Column] = field(default_factory=list)
+    collections: list[Collection] = field(default_factory=list)
+    labels: Labels | None = None
+    weight: Column | None = None
+    observers: list[str] = field(default_factory=list)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+
+
+def guess(patterns: Sequence[str], treename: str | None, objects: str | None, rows: int) -> Guess:
+    """Look at the first rows of the files, and guess.
+
+    Raises:
+        ConfigError: there is no such collection as ``objects``.
+        DataError: a file cannot be read, or there is no row.
+    """
+    sample = read_sample(patterns, treename, rows)
+    labels = _find_row_labels(sample)
+    row_objects = _choose_rows(sample, objects, labels)
+    if row_objects is not None:
+        sample = read_sample(patterns, sample.treename, rows, row_objects)
+        labels = _find_row_labels(sample)
+    found = Guess(sample, row_objects, labels=labels)
+    _share_out(found)
+    return found
+
+
+def _find_row_labels(sample: Sample) -> Labels | None:
+    """Labels of rows: of a column, else of the names of file groups."""
+    of_rows = [column for column in sample.columns.values() if column.counts is None]
+    # nJet_hadronFlavour is no flavour
+    of_rows = [column for column in of_rows if not is_count(column, sample.counts)]
+    return find_labels(of_rows) or _labels_of_files(sample.groups)
+
+
+def _labels_of_files(groups: Sequence[FileGroup]) -> Labels | None:
+    """Classes that are files, where several names are given and paths tell which they are."""
+    if len(groups) < 2:
+        return None
+    patterns = {}
+    for group in groups:
+        others = [path for other in groups if other is not group for path in other.paths]
+        pattern = re.escape(_common_start([Path(path).name for path in group.paths]))
+        if not pattern or any(re.search(pattern, path) for path in others):
+            return None
+        patterns[f"label_{re.sub(r'[^A-Za-z0-9]', '_', group.name)}"] = pattern
+    remark = "the classes are the file groups: what is found in the path of a file tells which"
+    return Labels((), tuple(patterns), remark, {}, file_values=patterns)
+
+
+def _common_start(names: Sequence[str]) -> str:
+    """The letters that all names begin with, without numbers and endings behind: ``ttbar``."""
+    first, last = min(names), max(names)
+    length = 0
+    while length < len(first) and first[length] == last[length]:
+        length += 1
+    return re.sub(r"(\.\w*|[\d_-]+)*$", "", first[:length])
+
+
+def _choose_rows(sample: Sample, objects: str | None, labels: Labels | None) -> RowObjects | None:
+    """The objects that are rows: those asked for, or where no row has a label those with a flavour.
+
+    Raises:
+        ConfigError: there is no such collection.
+    """
+    collections = find_collections(sample.columns.values())
+    if objects is None:
+        chosen = None if labels is not None else choose_objects(collections)
+    elif objects == NO_OBJECTS:
+        chosen = None
+    else:
+        by_name = {collection.name: collection for collection in collections}
+        if objects not in by_name:
+            raise ConfigError(
+                f"--objects {objects}: no such collection; {nearest(objects, by_name)}"
+            )
+        chosen = by_name[objects]
+    return None if chosen is None else link(chosen, collections)
+
+
+def _share_out(found: Guess) -> None:
+    """Each column becomes an input, an observer, the weight, or is left out for a reason."""
+    columns = list(found.sample.columns.values())
+    found.weight, weights = find_weight(columns)
+    labels = () if found.labels is None else found.labels.columns
+    inputs = []
+    for column in columns:
+        if column.name in PLACE_COLUMNS:
+            continue
+        reason = reason_to_leave_out(column, found.sample.counts)
+        if column.name in labels:
+            found.observers.append(column.name)
+        elif column.name in weights:
+            found.left_out.setdefault("weights", []).append(column.name)
+        elif IDENTIFIERS.fullmatch(column.name) and column.counts is None:
+            found.observers.append(column.name)
+        elif reason is not None:
+            found.left_out.setdefault(reason, []).append(column.name)
+        else:
+            inputs.append(column)
+    if found.sample.unread:
+        found.left_out["no numbers, or lists of lists"] = list(found.sample.unread)
+    found.row_values = [column for column in inputs if column.counts is None]
+    found.collections = find_collections(inputs)
+    kinematics = with_ending(found.row_values, ["pt", "eta", "phi"])
+    found.observers = [*(kinematics or []), *found.observers]

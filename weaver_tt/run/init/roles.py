@@ -1,0 +1,174 @@
+"""What a column is for, as far as its name and its values tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from weaver_tt.run.init.columns import Column, Integers
+
+IDENTIFIERS = re.compile(
+    r"(?i)(run|lumi|luminosityBlock|event|run_?num(ber)?|lumi_?block_?num(ber)?|evt_?num(ber)?"
+    r"|event_?num(ber)?|entry|event_entry|object_place|mc_?channel_?number)"
+)
+WEIGHT = re.compile(r"(?i).*(weight|wgt)(?!s?_?(up|down))")
+PLACE = re.compile(r"\w*?(Idx|Index|_idx|_index|Link|persIndex|persKey)[A-Z0-9]?\w*")
+# outputs of other networks, from which a new one would learn little more
+TAGGER = re.compile(
+    r"(?i).*(btag|ctag|deepcsv|deepflav|deeptag|particlenet|pnet|robustpart|upart|inclparticle"
+    r"|_score|dl1|gn[12]v?|discriminant|taggervalue).*"
+)
+TRUTH = re.compile(
+    r"(aux_)?(gen|Gen|GEN|truth|Truth|true_|mc_|MC|LHE|HTXS|Pileup_|PSWeight)\w*"
+    r"|\w*(_gen|_truth|_mc|[Ff]lavou?r|TruthLabel|MCP|nBHadrons|nCHadrons|PartonId)\w*"
+)
+TRIGGER = re.compile(r"(HLT|L1|Flag|DST|trig|TrigMatch)_?\w*|\w*Filter\w*")
+LABEL = re.compile(
+    r"(?P<family>(?:\w+?_)?(?:label|is|target|class|truth)_?|)(?P<class>[A-Za-z]\w*|)"
+)
+CLASS_NUMBER = re.compile(
+    r"(?i)(\w+_)?(label|class|target|truth|flavou?r|category|process|y)(_?id)?"
+)
+FLAVOUR = re.compile(r"\w*(hadronFl|HadronFl|TruthLabel|[Ff]lavou?r)\w*")
+# PDG numbers of flavours -> the class
+FLAVOURS = {5: "b", 4: "c", 15: "tau", 21: "gluon"}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is to be learnt, and the lines of the data YAML that it takes.
+
+    ``variables`` are new variables; ``classes`` are their names or those of columns. Where a column
+    holds the number of a class, ``number`` is that column and ``classes`` are 0, 1, ... of it.
+    ``file_values`` are classes that the path of a file tells: class -> pattern.
+    """
+
+    columns: tuple[str, ...]
+    classes: tuple[str, ...]
+    remark: str
+    variables: Mapping[str, str]
+    number: str | None = None
+    file_values: Mapping[str, str] | None = None
+
+
+def find_labels(columns: Sequence[Column]) -> Labels | None:
+    """Of columns with one value for each row, those that say what a row is; None without any."""
+    families: dict[str, list[Column]] = {}
+    for column in columns:
+        name = LABEL.fullmatch(column.name)
+        is_label = name is not None and name["family"] and name["class"]
+        if column.is_flag and is_label and not TRIGGER.fullmatch(column.name):
+            assert name is not None
+            families.setdefault(name["family"], []).append(column)
+    for family in sorted(families.values(), key=len, reverse=True):
+        found = _of_flags(family)
+        if found is not None:
+            return found
+    for column in columns:
+        if CLASS_NUMBER.fullmatch(column.name) and not column.is_constant:
+            found = _of_flavour(column) if FLAVOUR.fullmatch(column.name) else _of_number(column)
+            if found is not None:
+                return found
+    flavours = [column for column in columns if FLAVOUR.fullmatch(column.name)]
+    # of hadrons rather than of partons
+    for column in sorted(flavours, key=lambda column: "adron" not in column.name):
+        found = _of_flavour(column)
+        if found is not None:
+            return found
+    return None
+
+
+def _of_flags(family: Sequence[Column]) -> Labels | None:
+    """Classes of 0/1 columns of which one is set in each row; with a class of all others."""
+    names = tuple(column.name for column in family)
+    values = [column.row_values for column in family if column.row_values is not None]
+    sums = np.sum(values, axis=0)  # (R,) how many are set
+    # several are set, or none in any row
+    if sums.max() != 1:
+        return None
+    rows = [int(of_column.sum()) for of_column in values]
+    shown = ", ".join(f"{name} {number:,}" for name, number in zip(names, rows, strict=True))
+    if sums.min() == 1 and len(names) > 1:
+        return Labels(names, names, f"rows of each among those looked at: {shown}", {})
+    other = f"no_{names[0]}" if len(names) == 1 else "label_other"
+    text = f"({' + '.join(names)}) == 0"
+    others = int((sums == 0).sum())
+    remark = f"rows of each among those looked at: {shown}, {other} {others:,}"
+    return Labels(names, (*names, other), remark, {other: text})
+
+
+def _of_number(column: Column) -> Labels | None:
+    """Classes of a column of the numbers 0, 1, ..., or of a few other numbers."""
+    if column.distinct is None or len(column.distinct) < 2:
+        return None
+    least, most = column.distinct[0], column.distinct[-1]
+    found = len(column.distinct)
+    if least == 0 and most < 4 * found:
+        classes = tuple(f"{column.name}_{number}" for number in range(most + 1))
+        remark = (
+            f"the values 0 to {most} of {column.name}, {found} of which are among the rows looked "
+            "at; raise it if there are more"
+        )
+        return Labels((column.name,), classes, remark, {}, number=column.name)
+    variables = {
+        f"{column.name}_{str(number).replace('-', 'minus_')}": f"{column.name} == {number}"
+        for number in column.distinct
+    }
+    remark = f"the values of {column.name} among the rows looked at; add what is missing"
+    return Labels((column.name,), tuple(variables), remark, variables)
+
+
+def _of_flavour(column: Column) -> Labels | None:
+    """Classes of jets by the flavour that simulation gives them: b, c, tau, gluon, light."""
+    if column.distinct is None or column.row_values is None:
+        return None
+    of_rows = abs(column.row_values)
+    present = {number: name for number, name in FLAVOURS.items() if (of_rows == number).any()}
+    variables = {
+        f"label_{name}": f"abs({column.name}) == {number}" for number, name in present.items()
+    }
+    if not present:
+        return None
+    others = " & ".join(f"(abs({column.name}) != {number})" for number in present)
+    variables["label_light"] = others
+    rows = {name: int((of_rows == number).sum()) for number, name in present.items()}
+    rows["light"] = len(of_rows) - sum(rows.values())
+    shown = ", ".join(f"{name} {number:,}" for name, number in rows.items())
+    remark = f"by {column.name}; among the rows looked at: {shown}"
+    return Labels((column.name,), tuple(variables), remark, variables)
+
+
+def find_weight(columns: Iterable[Column]) -> tuple[Column | None, list[str]]:
+    """The weight of a row, and all columns whose names say that they are weights."""
+    found = [column for column in columns if WEIGHT.match(column.name)]
+    usual = [column for column in found if column.name in ("weight", "genWeight", "event_weight")]
+    chosen = [column for column in (*usual, *found) if column.counts is None]
+    return (chosen[0] if chosen else None), [column.name for column in found]
+
+
+def reason_to_leave_out(column: Column, all_counts: Iterable[Integers]) -> str | None:
+    """Why a column is no input; None where it may be one."""
+    if IDENTIFIERS.fullmatch(column.name):
+        return "names of the event"
+    if TRUTH.fullmatch(column.name):
+        return "truth, which data do not have"
+    if TRIGGER.fullmatch(column.name):
+        return "trigger and filter bits"
+    if PLACE.fullmatch(column.name):
+        return "places of other objects"
+    if column.is_constant:
+        return "constant in the rows looked at"
+    if TAGGER.fullmatch(column.name):
+        return "outputs of other taggers: a network that is given them learns little else"
+    if is_count(column, all_counts):
+        return "numbers of objects"
+    return None
+
+
+def is_count(column: Column, all_counts: Iterable[Integers]) -> bool:
+    """Whether a column is the number of objects of each row, in one of the collections."""
+    values = column.row_values
+    return values is not None and any((counts == values).all() for counts in all_counts)
