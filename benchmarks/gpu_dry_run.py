@@ -60,6 +60,7 @@ labels:
 """
 # (network file, options, data YAML of data_configs/ or PF_SV)
 PASSES: list[tuple[str, dict[str, Any], str]] = [
+    ("deep_sets", {}, "top_tagging"),
     ("efn", {}, "top_tagging"),
     ("lund_net", {}, "lund"),
     ("mlp", {"batch_norm": True}, "top_tagging"),

@@ -145,6 +145,12 @@ COMMANDS = {
         "weaver_tt.options.init:InitOptions",
         "weaver_tt.run.init.command:run_init",
     ),
+    "inputs": Command(
+        "every input variable of each class, before and after scaling, on one page",
+        "weaver_tt.options.inputs:InputsOptions",
+        "weaver_tt.run.inputs.command:run_inputs",
+        draws=True,
+    ),
     "inspect": Command(
         "what is in a data file, a run, a checkpoint or an ONNX file",
         "weaver_tt.options.inspect:InspectOptions",

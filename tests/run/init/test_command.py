@@ -39,6 +39,7 @@ def jets():
         "part_py": lists(-5, 5),
         "part_pz": lists(-5, 5),
         "part_energy": lists(9, 20),
+        "part_d0val": lists(-90, 90),
         "part_deta": lists(-1, 1),
         "part_dphi": lists(-1, 1),
     }
@@ -58,6 +59,7 @@ def nano():
         "Muon_jetIdx": ak.unflatten(np.full(muons.sum(), -1), muons),
         "genWeight": RANDOM.choice([-1.0, 1.0], ROWS),
         "HLT_Mu": np.arange(ROWS) % 2 == 0,
+        "event": np.arange(ROWS),
     }
 
 
@@ -88,7 +90,7 @@ def test_columns_become_what_their_names_and_values_say(written):
     assert sorted(config.labels.classes) == ["label_QCD", "label_top"]
     assert config.event_weight.source == "weight"
     assert config.inputs["row"].names == ["jet_pt_log"]
-    features = ["pf_pt_log", "part_energy_log", "part_deta", "part_dphi"]
+    features = ["pf_pt_log", "part_energy_log", "part_d0val_tanh", "part_deta", "part_dphi"]
     assert sorted(config.inputs["pf_features"].names) == sorted(features)
     assert config.inputs["pf_vectors"].names == ["part_px", "part_py", "part_pz", "part_energy"]
     assert "run" in config.observers
@@ -179,6 +181,9 @@ def test_where_no_row_has_a_label_the_objects_with_a_flavour_are_rows(tmp_path):
     assert [(each.name, each.owner) for each in config.rows.linked] == [("Muon", "Muon_jetIdx")]
     assert list(config.labels.classes) == ["label_b", "label_c", "label_light"]
     assert sorted(config.inputs["row"].names) == ["Jet_eta", "Jet_phi", "Jet_pt_log"]
+    # of the event, and so of each of its jets
+    assert config.event_weight.source == "genWeight"
+    assert "event" in config.observers
 
 
 def test_the_rows_of_the_file_can_be_asked_for(tmp_path, capsys):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import awkward as ak
@@ -87,11 +87,16 @@ class Sample:
 
 
 def read_sample(
-    patterns: Sequence[str], treename: str | None, rows: int, objects: RowObjects | None = None
+    patterns: Sequence[str],
+    treename: str | None,
+    rows: int,
+    objects: RowObjects | None = None,
+    beside: Container[str] = (),
 ) -> Sample:
     """The first ``rows`` rows of each file group, from a few files of it.
 
-    With ``objects`` rows are these, and of the other columns there are those that are linked.
+    With ``objects`` rows are these, and of the other columns there are those that are linked, and
+    those whose names are ``beside``.
 
     Raises:
         DataError: a file cannot be read, or there is no row.
@@ -109,7 +114,7 @@ def read_sample(
         ]
         if not sum(limits):
             raise DataError(f"{readers[0].place}: no rows, so there is nothing to look at")
-        columns, unread = _read_columns(readers, limits, objects)
+        columns, unread = _read_columns(readers, limits, objects, beside)
     finally:
         for reader in readers:
             reader.close()
@@ -131,13 +136,16 @@ def choose_tree(path: str) -> str | None:
 
 
 def _read_columns(
-    readers: Sequence[Reader], limits: Sequence[int], objects: RowObjects | None
+    readers: Sequence[Reader],
+    limits: Sequence[int],
+    objects: RowObjects | None,
+    beside: Container[str],
 ) -> tuple[dict[str, Column], dict[str, str]]:
     """Columns that all files have, by the names that expressions give them."""
     common = set.intersection(*(set(reader.columns()) for reader in readers))
     names = [name for name in readers[0].columns() if name in common]
     if objects is not None:
-        names = [name for name in names if _is_of(name, objects)]
+        names = [name for name in names if _is_of(name, objects) or identifier_of(name) in beside]
     columns: dict[str, Column] = {}
     unread: dict[str, str] = {}
     known_counts: dict[bytes, Integers] = {}

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import shlex
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from weaver_tt.errors import ConfigError, OutputError
 from weaver_tt.options.init import LIST_EXAMPLES, InitOptions
 from weaver_tt.run.init.data_yaml import data_yaml, decisions
-from weaver_tt.run.init.guess import guess
+from weaver_tt.run.init.guess import Guess, guess
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.examples import PREFIX, data_schema, find_example, list_examples
 from weaver_tt.system.wording import counted
 
+SHOWN_CLASSES = 6
 NETWORK = "deep_sets"  # the example that takes collections and values of any names
 SCHEMA_LINE = re.compile(r"^# yaml-language-server: \$schema=.*$", flags=re.M)
 NETWORK_NAME = re.compile(r"network_configs/(\w+)\.py")
@@ -63,18 +64,40 @@ def _write_for_files(options: InitOptions) -> None:
     network_file = Path(options.output) / "network.py"
     source = find_example(f"{PREFIX}{NETWORK}", "network_configs", ".py")
     _write({data_file: text, network_file: source.read_text()}, options.overwrite)
-    inputs = [counted(len(found.row_values), "value of a row", "values of a row")]
-    inputs += [
-        f"{counted(len(each.columns), 'column')} of {each.name}" for each in found.collections
-    ]
-    print(f"{data_file}: {', '.join(inputs)}")
-    print(f"{network_file}: Deep Sets, for any collections and values of a row")
+    print(f"{data_file}:")
+    for line in _summary(found):
+        print(f"  {line}")
+    print(f"{network_file}:")
+    print("  Deep Sets, for any collections and values of a row")
     for line in decisions(text):
         print(f"{data_file}, {line}")
     files = " ".join(map(shlex.quote, options.files))
     config = shlex.quote(str(data_file))
     print("next:")
+    folder = shlex.quote(str(Path(options.output) / "inputs"))
+    print(f"  weaver-tt inputs -c {config} -i {files} -o {folder}")
     print(f"  weaver-tt check -c {config} -n {shlex.quote(str(network_file))} -i {files}")
+
+
+def _summary(found: Guess) -> Iterator[str]:
+    """What a row is, what is learnt, and from what."""
+    if found.objects is not None:
+        linked = [each.name for each in found.objects.linked]
+        beside = f", with {' and '.join(linked)}" if linked else ""
+        yield f"rows: each of {found.objects.name}{beside}"
+    if found.labels is not None:
+        names = found.labels.classes
+        shown = (
+            ", ".join(names) if len(names) <= SHOWN_CLASSES else f"of {names[0]} ... {names[-1]}"
+        )
+        yield f"labels: {counted(len(names), 'class', 'classes')}, {shown}"
+    values = counted(len(found.row_values), "value of a row", "values of a row")
+    columns = [
+        f"{counted(len(each.columns), 'column')} of {each.name}" for each in found.collections
+    ]
+    yield f"inputs: {', '.join([values, *columns])}"
+    if found.weight is not None:
+        yield f"weight: {found.weight.name}"
 
 
 def example_network(text: str) -> str:

@@ -18,6 +18,7 @@ DECIDE = "DECIDE:"
 
 WIDTH = 100  # of lines
 LOGARITHM = ("pt", "energy", "e", "et")  # endings of what spans orders of magnitude
+LONG_TAILS = ("d0", "d0val", "dz", "dzval", "dxy", "z0")  # of distances from the vertex
 MANY_CLASSES = 20  # from here on, names of classes are not listed
 POINTS = (["deta", "dphi"],)
 VECTORS = (["px", "py", "pz", "energy"], ["px", "py", "pz", "e"])
@@ -196,7 +197,7 @@ def _first_complete(
 
 
 def _variable(column: Column, found: Guess, inputs: _Inputs) -> str:
-    """The line of a variable: 0/1 as it is, the logarithm of what spans orders of magnitude."""
+    """The line of a variable: 0/1 as it is, a function of what has no scale of its own."""
     if column.is_flag:
         return _with_remark(f"      - [{column.name}, null]", "0 or 1")
     name = column.name
@@ -204,6 +205,10 @@ def _variable(column: Column, found: Guess, inputs: _Inputs) -> str:
     if ending in LOGARITHM and column.low is not None and column.low > 0:
         name = _free_name(f"{column.name}_log", found)
         inputs.variables[name] = f"np.log({column.name})"
+    elif ending in LONG_TAILS:
+        name = _free_name(f"{column.name}_tanh", found)
+        inputs.variables[name] = f"np.tanh({column.name})"
+        return _with_remark(f"      - [{name}, null]", f"of {_range(column)}")
     remark = _range(column)
     if name != column.name:
         remark = f"of {remark}"

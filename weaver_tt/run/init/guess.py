@@ -20,6 +20,7 @@ from weaver_tt.run.init.collections import (
 from weaver_tt.run.init.columns import Column, Sample, read_sample
 from weaver_tt.run.init.roles import (
     IDENTIFIERS,
+    WEIGHT,
     Labels,
     find_labels,
     find_weight,
@@ -55,11 +56,19 @@ def guess(patterns: Sequence[str], treename: str | None, objects: str | None, ro
     labels = _find_row_labels(sample)
     row_objects = _choose_rows(sample, objects, labels)
     if row_objects is not None:
-        sample = read_sample(patterns, sample.treename, rows, row_objects)
+        of_event = _columns_of_event(sample)
+        sample = read_sample(patterns, sample.treename, rows, row_objects, of_event)
         labels = _find_row_labels(sample)
     found = Guess(sample, row_objects, labels=labels)
     _share_out(found)
     return found
+
+
+def _columns_of_event(sample: Sample) -> set[str]:
+    """Weights and names of an event, which hold for each of its objects."""
+    of_event = [column for column in sample.columns.values() if column.counts is None]
+    weights = {column.name for column in of_event if WEIGHT.match(column.name)}
+    return weights | {each.name for each in of_event if IDENTIFIERS.fullmatch(each.name)}
 
 
 def _find_row_labels(sample: Sample) -> Labels | None:
@@ -91,7 +100,7 @@ def _common_start(names: Sequence[str]) -> str:
     length = 0
     while length < len(first) and first[length] == last[length]:
         length += 1
-    return re.sub(r"(\.\w*|[\d_-]+)*$", "", first[:length])
+    return first[:length].partition(".")[0].rstrip("0123456789_-")
 
 
 def _choose_rows(sample: Sample, objects: str | None, labels: Labels | None) -> RowObjects | None:

@@ -1,0 +1,27 @@
+"""The flags of ``weaver-tt inputs``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from weaver_tt.options.flags import COUNT, flag
+
+
+@dataclass(kw_only=True)
+class InputsOptions:
+    """Every input variable of each class, before and after scaling, on one page."""
+
+    data_config: str = flag("", "the data YAML, or weaver_tt:NAME of an example", "-c")
+    data_train: list[str] = flag(
+        [], "data files, as a training takes them: path, pattern or name:pattern", "-i", nargs="+"
+    )
+    output: str = flag("inputs", "folder to write to", "-o")
+    rows: int = flag(
+        200_000, "rows to look at, spread evenly over all files; of fewer, all", bounds=COUNT
+    )
+    classes: int = flag(
+        8, "classes that are drawn, those with the most rows; the table has all", bounds=COUNT
+    )
+    custom_functions: str | None = flag(
+        None, "Python file with functions for expressions of the data YAML"
+    )
