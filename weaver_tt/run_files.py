@@ -27,6 +27,7 @@ FILE_ENDINGS = (
     r"_run\.json",
     r"_metrics\.json",
     r"_history\.csv",
+    r"_trackers\.json",
     r"_sample\.npz",
     r"_sample\.parquet",
     r"_lr_finder\.(?:png|json)",
@@ -185,6 +186,11 @@ class RunFiles:
         return self._path("_history.csv")
 
     @property
+    def tracked_runs(self) -> Path:
+        """Which runs of MLflow and others are those of this network."""
+        return self._path("_trackers.json")
+
+    @property
     def figures(self) -> Path:
         """The folder of the figures that go with :attr:`metrics`."""
         return self._path("_figures")
@@ -301,6 +307,7 @@ class RunFiles:
                 str(network.plain_best),
                 str(network.metrics),
                 str(network.history),
+                str(network.tracked_runs),
             ]
         return names
 

@@ -149,15 +149,17 @@ def test_a_name_for_the_time_cannot_be_continued(small_run, capsys):
 
 
 @pytest.mark.parametrize("trial", [["--lr-finder", "1e-4,1,12"], ["--profile"]])
-def test_a_trial_leaves_the_statistics_of_a_trained_network(small_run, trial):
+def test_a_trial_leaves_statistics_and_history_of_a_trained_network(small_run, trial):
     assert small_run() == 0
     files = RunFiles(str(small_run.prefix))
     statistics = files.auto_yaml.read_text()
+    history = files.history.read_text()
     weights = torch.load(files.best)
     # of other rows, with other centers
     selection = ["--extra-selection-train", "x > 0"]
     assert small_run(*trial, *selection, "--overwrite") == 0
     assert files.auto_yaml.read_text() == statistics
+    assert files.history.read_text() == history
     assert all(torch.equal(weights[name], value) for name, value in torch.load(files.best).items())
 
 

@@ -96,6 +96,9 @@ class JointTraining:
         for training, of_training in zip(self.trainings, found, strict=True):
             training.start(of_training)
         self._check_places()
+        for training in self.trainings:
+            training.tracker.start(training.state.epoch, training.update.steps)
+        self._tracker.start(self.epoch, self._first.update.steps)
         self._log_start()
         # no rank reads files that another one has begun to replace
         distributed.barrier()

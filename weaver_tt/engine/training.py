@@ -5,7 +5,6 @@ How several of them walk over the same batches is said in :mod:`weaver_tt.engine
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -352,7 +351,7 @@ class Training:
         log.info("best epoch%s: %d with %s", of_which, self.state.best_epoch, best)
         for remark in self.task.remarks(self.state.best):
             log.warning("best epoch%s: %s", of_which, remark)
-        self.tracker.finish(dataclasses.asdict(self.options), self.state.best)
+        self.tracker.finish(self.state.best, self.state.best_epoch)
         # there are no sums where no epoch was measured, as with --load-epoch
         meters = self.task.meters() if self.state.best_sums else []
         metrics = EpochMetrics(meters, self.state.best_sums)

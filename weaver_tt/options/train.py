@@ -361,6 +361,11 @@ class TrainOptions:
         "folder for TensorBoard, or 'off'; a name without '/' means runs/DATE_HOSTNAME with that "
         "name (default: PREFIX_tensorboard)",
     )
+    tracker: str = flag(
+        "",
+        "report to these, too: mlflow, wandb, or both as mlflow,wandb; each in a run of its own, "
+        "with which --resume goes on (docs/trackers.md)",
+    )
     tensorboard_custom_fn: str | None = flag(
         None,
         "Python file with get_tensorboard_custom_fn(tb_writer, model_output, model, epoch, "

@@ -36,6 +36,7 @@ NOT_COMPARED = frozenset(
         *("resume", "load_epoch", "overwrite", "save_minutes", "auto_clean", "lr_finder"),
         "max_time",
         *("profile", "regression_mode", "tensorboard", "tensorboard_custom_fn", "histograms"),
+        "tracker",
         *("log", "log_every", "progress", "gpus", "backend", "seed"),
     )
 )

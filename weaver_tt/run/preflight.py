@@ -26,6 +26,7 @@ from weaver_tt.data.statistics.training_pass import training_sources
 from weaver_tt.engine.checkpoint import random_state, set_random_state
 from weaver_tt.engine.device_settings import autocast_type
 from weaver_tt.engine.loop import run_epoch
+from weaver_tt.engine.trackers.make import check_trackers
 from weaver_tt.engine.trackers.user_function import find_user_function
 from weaver_tt.engine.trials.lr_finder import Sweep
 from weaver_tt.engine.update import make_update
@@ -115,6 +116,7 @@ def check_user_files(options: RunOptions) -> None:
     """
     if options.train.lr_finder is not None:
         Sweep.parse(options.train.lr_finder)
+    check_trackers(options.train.tracker)
     if options.train.tensorboard_custom_fn:
         find_user_function(options.train.tensorboard_custom_fn)
     if options.data.data_test and "test" in options.output.run_mode:

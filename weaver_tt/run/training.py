@@ -57,6 +57,7 @@ from weaver_tt.run.run_card import (
     recording_state,
     save_card,
 )
+from weaver_tt.run.run_description import describe_run
 from weaver_tt.run.sample_rows import first_inputs, first_rows
 from weaver_tt.run.task import make_run_task
 from weaver_tt.run_files import RunFiles
@@ -295,7 +296,10 @@ def train_members(fold: Fold, after_epoch: AfterEpoch) -> list[dict[str, float |
             settings = fold.options.train
             if len(seeds) > 1:
                 settings = with_tracker_subfolders(settings, Path(prefix).name)
-            tracker = trackers.enter_context(make_tracker(settings, prefix, network.unwrapped))
+            about = describe_run(fold.options, prefix, seed, fold.card, task.headline_metrics)
+            tracker = trackers.enter_context(
+                make_tracker(settings, prefix, about, network.unwrapped)
+            )
             list_files(fold.prefix, tracker.files())
             training = Training(
                 network,

@@ -15,9 +15,9 @@ from weaver_tt.data.accounting import BadFile, LostRows, list_bad_files
 from weaver_tt.data.loaders import test_loaders, train_loader, val_loader
 from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.engine.device_settings import seed_everything
-from weaver_tt.engine.trackers.base import MultiTracker
+from weaver_tt.engine.trackers.base import MultiTracker, RunDescription
 from weaver_tt.engine.trackers.console import Console
-from weaver_tt.engine.trackers.make import make_console, make_tracker
+from weaver_tt.engine.trackers.make import make_console, make_tensorboard
 from weaver_tt.engine.trials.lr_finder import find_rate
 from weaver_tt.engine.trials.profiler import profile_steps
 from weaver_tt.engine.trials.read_test import measure_reading
@@ -73,7 +73,12 @@ def run_trial(config: DataConfig, options: RunOptions, ranks: int = 1) -> TrialR
     with (
         TemporaryDirectory() as scratch,
         local_copies(options.data, "data_train") as data,
-        MultiTracker([make_console(options.train), make_tracker(options.train, prefix)]) as tracker,
+        MultiTracker(
+            [
+                make_console(options.train),
+                make_tensorboard(options.train, prefix, RunDescription(name=prefix)),
+            ]
+        ) as tracker,
     ):
         statistics = trial_prefix(prefix, scratch)
         config, scan = fit_statistics(config, statistics, data, scans.training)

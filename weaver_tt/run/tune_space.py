@@ -29,6 +29,7 @@ NOT_VARIED = (
         "auto_clean",
         "tensorboard",
         "tensorboard_custom_fn",
+        "tracker",
         "log",
         "log_every",
         "progress",

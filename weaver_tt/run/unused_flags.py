@@ -34,7 +34,10 @@ COURSE = (
     *("early_stopping_threshold", "resume", "overwrite", "save_minutes", "max_time"),
     *("auto_clean", "run_mode"),
 )
-TRACKERS = ("tensorboard", "tensorboard_custom_fn", "histograms", "log", "log_every")
+TRACKERS = (
+    *("tensorboard", "tensorboard_custom_fn", "tracker", "histograms"),
+    *("log", "log_every"),
+)
 LABEL = ("label", "label_simulation", "label_text", "label_energy")
 PREDICTION = ("predict_output", "predict_gpus")
 # options that count in every run, or say which kind of run it is
@@ -68,14 +71,14 @@ WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
         *(*VALIDATION_ROWS, *TEST_ROWS, *COURSE, *PREDICTION),
         *("start_lr", "lr_scheduler", "warmup_steps", "accumulate_batches", "ema"),
         *PLATEAU_OPTIONS,
-        *("tensorboard_custom_fn", "histograms", "log_every"),
+        *("tensorboard_custom_fn", "tracker", "histograms", "log_every"),
         *("data_test", "load_epoch", "cross_validation", "figures", "onnx_opset", "backend"),
         "plain_weights",
     ),
     "--profile": (
         *(*VALIDATION_ROWS, *TEST_ROWS, *COURSE, *PREDICTION),
         *PLATEAU_OPTIONS,
-        *("tensorboard_custom_fn", "histograms", "log_every"),
+        *("tensorboard_custom_fn", "tracker", "histograms", "log_every"),
         *("data_test", "load_epoch", "cross_validation", "figures", "onnx_opset", "backend"),
         "plain_weights",
     ),

@@ -18,7 +18,17 @@ class Recorder(Tracker):
         self.told = []
 
     def __getattribute__(self, name):
-        told = ("begin", "advance", "interval", "end", "epoch", "histograms", "finish", "close")
+        told = (
+            "start",
+            "begin",
+            "advance",
+            "interval",
+            "end",
+            "epoch",
+            "histograms",
+            "finish",
+            "close",
+        )
         if name in told:
             return lambda *args: object.__getattribute__(self, "told").append((name, *args))
         return object.__getattribute__(self, name)
@@ -27,6 +37,7 @@ class Recorder(Tracker):
 def tell_all(tracker):
     """A short run."""
     with tracker:
+        tracker.start(0, 0)
         tracker.begin("train", 0)
         tracker.advance(0.5, 100)
         tracker.interval({"loss": 0.25, "learning_rate": 1e-3}, 7)
@@ -38,7 +49,7 @@ def tell_all(tracker):
             lambda: {"confusion": draw_matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")},
         )
         tracker.histograms(lambda: {"weights/a": torch.ones(2)}, 0)
-        tracker.finish({"start_lr": 0.1, "seed": None}, {"loss": 0.25})
+        tracker.finish({"loss": 0.25}, 0)
 
 
 def test_several_tell_each():
@@ -47,6 +58,7 @@ def test_several_tell_each():
     tell_all(MultiTracker([first, OptionalTracker(second, "the second")]))
     assert first.told == second.told
     assert [name for name, *_ in first.told] == [
+        "start",
         "begin",
         "advance",
         "interval",
@@ -100,7 +112,7 @@ def test_a_tracker_that_fails_is_said_once_and_left_alone(caplog):
             tracker.begin("train", 0)
             tracker.interval({}, step)
             tracker.epoch({}, 0)
-        tracker.finish({}, {})
+        tracker.finish({}, -1)
     assert board.reports == 2
     assert caplog.text.count("the board has failed and is given no more; the run goes on") == 1
     assert "No space left" in caplog.text

@@ -24,7 +24,7 @@ def tell_all(tracker):
             0,
             lambda: {"confusion": draw_matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")},
         )
-        tracker.finish({"start_lr": 0.1, "seed": None}, {"loss": 0.25})
+        tracker.finish({"loss": 0.25}, 0)
 
 
 def test_the_console_shows_loss_and_rate_and_logs_epochs(capsys, caplog, monkeypatch):

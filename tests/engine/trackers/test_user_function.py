@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from weaver_tt.engine.trackers.base import RunDescription
 from weaver_tt.engine.trackers.make import make_tracker
 from weaver_tt.engine.trackers.user_function import UserFunction
 from weaver_tt.errors import ConfigError
@@ -50,8 +51,7 @@ def test_the_function_writes_to_the_boards_folder(tmp_path):
         USER.replace("tb_writer.append", "tb_writer.add_text('x', str") + ")"
     )
     module = torch.nn.Identity()
-    with make_tracker(
-        TrainOptions(tensorboard_custom_fn=str(tmp_path / "f.py")), str(tmp_path / "net"), module
-    ):
+    options = TrainOptions(tensorboard_custom_fn=str(tmp_path / "f.py"))
+    with make_tracker(options, str(tmp_path / "net"), RunDescription(name="net"), module):
         assert module._forward_hooks
     assert not module._forward_hooks

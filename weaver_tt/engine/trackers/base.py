@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,12 +18,43 @@ Figures = Callable[[], Mapping[str, Any]]
 Tensors = Callable[[], Mapping[str, Tensor]]
 
 
+Setting = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDescription:
+    """What trackers say of a run beside its curves.
+
+    ``name`` tells it apart from others, and ``group`` is the name of the run that it is a part of,
+    such as of the ensemble that it is a member of. ``settings`` are what it may be better or worse
+    by. ``texts`` are what made it, by the name of a file: its command, its data YAML.
+    ``headline``: metrics that are shown first.
+    """
+
+    name: str
+    group: str | None = None
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    headline: Sequence[str] = ()
+
+
+def is_curve(name: str) -> bool:
+    """Whether a value of epochs is one to draw: what became of the rows hardly ever changes.
+
+    The log says it in words, and the history has the numbers.
+    """
+    return not name.startswith(("rows_", "padding_"))
+
+
 class Tracker:
     """A tracker that reports nothing; subclasses override the methods whose news they report.
 
-    Values are numbers by name, such as ``train/loss``; TensorBoard groups them by what is before
-    the slash. A tracker is a context manager, closed at the end of the run.
+    Values are numbers by name, such as ``train/loss``. A tracker is a context manager, closed at
+    the end of the run.
     """
+
+    def start(self, epoch: int, steps: int) -> None:
+        """The run starts, or continues in this epoch after so many steps of the optimizer."""
 
     def begin(self, stage: str, epoch: int, progress: float = 0.0) -> None:
         """A pass over data starts, such as ``train`` or ``validate`` in this epoch.
@@ -50,8 +82,8 @@ class Tracker:
         They are the training's own: not to be changed, nor kept.
         """
 
-    def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
-        """The run is over, with these settings and these metrics of its best epoch."""
+    def finish(self, best: Mapping[str, float], epoch: int) -> None:
+        """The run is over, with these metrics of its best ``epoch``; none where it is not known."""
 
     def close(self) -> None:
         """There is nothing more to report."""
@@ -103,6 +135,10 @@ class OptionalTracker(Tracker):
                 error,
             )
 
+    def start(self, epoch: int, steps: int) -> None:
+        """The run starts, or continues."""
+        self._attempt(self._tracker.start, epoch, steps)
+
     def begin(self, stage: str, epoch: int, progress: float = 0.0) -> None:
         """A pass over data starts."""
         self._attempt(self._tracker.begin, stage, epoch, progress)
@@ -129,9 +165,9 @@ class OptionalTracker(Tracker):
         """Weights and gradients after an epoch."""
         self._attempt(self._tracker.histograms, tensors, number)
 
-    def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
+    def finish(self, best: Mapping[str, float], epoch: int) -> None:
         """The run is over."""
-        self._attempt(self._tracker.finish, settings, best)
+        self._attempt(self._tracker.finish, best, epoch)
 
     def close(self) -> None:
         """There is nothing more to report."""
@@ -147,6 +183,11 @@ class MultiTracker(Tracker):
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
         self._trackers = trackers
+
+    def start(self, epoch: int, steps: int) -> None:
+        """The run starts, or continues."""
+        for tracker in self._trackers:
+            tracker.start(epoch, steps)
 
     def begin(self, stage: str, epoch: int, progress: float = 0.0) -> None:
         """A pass over data starts."""
@@ -180,10 +221,10 @@ class MultiTracker(Tracker):
         for tracker in self._trackers:
             tracker.histograms(tensors, number)
 
-    def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
+    def finish(self, best: Mapping[str, float], epoch: int) -> None:
         """The run is over."""
         for tracker in self._trackers:
-            tracker.finish(settings, best)
+            tracker.finish(best, epoch)
 
     def close(self) -> None:
         """There is nothing more to report."""

@@ -1,9 +1,10 @@
-"""Metrics, figures and settings in TensorBoard."""
+"""Metrics, figures, texts and settings in TensorBoard."""
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -11,28 +12,59 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from weaver_tt.engine.trackers.base import Figures, Tensors, Tracker
-from weaver_tt.run_files import RunFiles
+from weaver_tt.engine.trackers.base import Figures, RunDescription, Tensors, Tracker, is_curve
+from weaver_tt.run_files import EVENT_FILE, RunFiles
+
+# what is measured on either of these, under the same names: both curves are then on one card
+PASSES = ("train", "val")
+# of the best epoch: a point on these cards, and the settings
+BEST = "best"
 
 
 class TensorBoard(Tracker):
-    """Metrics of steps (``step/...``) and of epochs, figures, and hparams in ``folder``.
+    """What happens in a run, as TensorBoard shows it.
 
-    Where epochs are short, not every one has figures.
+    ``folder`` has the metrics of steps (``step/...``) over steps, and texts. Its folders ``train``
+    and ``val`` have what is known of epochs: ``headline/...``, ``loss``, ``metrics/...``,
+    ``plots/...``, ``tensors/...`` and ``training/...``. TensorBoard sorts by these names, and opens
+    the first two. Where epochs are short, not every one has figures.
     """
 
     # the time between figures is at least this many times the time that drawing takes
     PATIENCE = 20
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, about: RunDescription) -> None:
         # takes a second to import
         from torch.utils.tensorboard import SummaryWriter
 
         self._folder = Path(folder)
+        self._about = about
+        # other runs may write to the folder, too
+        self._best_ending = "." + re.sub(r"[^\w-]+", "_", about.name)
         self._before = set(self._event_files())
-        self.writer = SummaryWriter(folder)
+        self.writer: Any = SummaryWriter(folder)
+        self._of_passes: dict[str, Any] = {}
+        self._first_epoch = 0  # of this process
         self._last_drawn = -math.inf  # seconds on the clock
         self._drawing_time = 0.0  # seconds
+
+    def start(self, epoch: int, steps: int) -> None:
+        """Write the texts; what is done again is not shown twice.
+
+        The best epoch is that of a run that is over: a run that goes on has none.
+        """
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+        self._first_epoch = epoch
+        if epoch or steps:
+            # what an interrupted process wrote after its last save
+            restart = SessionLog(status=SessionLog.START)
+            self.writer.file_writer.add_event(Event(step=steps + 1, session_log=restart))
+        for path in (self._folder / BEST).glob(f"{EVENT_FILE}*{self._best_ending}"):
+            path.unlink()
+        for name, text in self._about.texts.items():
+            self.writer.add_text(name, _as_markdown(text), steps)
+        self.writer.flush()
 
     def interval(self, values: Mapping[str, float], step: int) -> None:
         """Write ``step/NAME`` over steps."""
@@ -44,17 +76,51 @@ class TensorBoard(Tracker):
     ) -> None:
         """Write metrics and figures over epochs."""
         for name, value in values.items():
-            self.writer.add_scalar(name, value, number)
+            if is_curve(name):
+                of_pass, tag = self._place(name)
+                self._writer_of(of_pass).add_scalar(tag, value, number)
         if figures is not None:
             start = time.perf_counter()
             if start - self._last_drawn >= self.PATIENCE * self._drawing_time:
-                self._write_figures(figures, number)
+                self._write_figures(figures, number, _last_pass(values))
                 self._last_drawn = time.perf_counter()
                 self._drawing_time = self._last_drawn - start
         # what is there can be looked at while the run goes on
-        self.writer.flush()
+        self._flush()
 
-    def _write_figures(self, figures: Figures, number: int) -> None:
+    def _place(self, name: str) -> tuple[str | None, str]:
+        """The pass over data, None for neither, and the tag of a value of epochs."""
+        if "/" not in name:
+            # the learning rate, and where the time goes
+            return PASSES[0], f"training/{name}"
+        of_pass, _, metric = name.partition("/")
+        if of_pass in PASSES:
+            return of_pass, self._tag(metric)
+        return None, name
+
+    def _tag(self, metric: str) -> str:
+        """What a metric is called, by which TensorBoard sorts and groups."""
+        if metric == "loss":
+            return metric
+        return f"headline/{metric}" if metric in self._about.headline else f"metrics/{metric}"
+
+    def _writer_of(self, of_pass: str | None) -> Any:
+        """Where the metrics of training or validation are written."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        if of_pass is None:
+            return self.writer
+        if of_pass not in self._of_passes:
+            self._of_passes[of_pass] = SummaryWriter(
+                str(self._folder / of_pass), purge_step=self._first_epoch or None
+            )
+        return self._of_passes[of_pass]
+
+    def _flush(self) -> None:
+        for writer in (self.writer, *self._of_passes.values()):
+            writer.flush()
+
+    def _write_figures(self, figures: Figures, number: int, of_pass: str | None) -> None:
         """Draw the figures of an epoch."""
         # matplotlib takes a second to import
         from weaver_tt.figures.attempts import attempting
@@ -65,30 +131,35 @@ class TensorBoard(Tracker):
             drawn = figures()
         for name, figure in drawn.items():
             with style(), attempting(f"figure {name} in TensorBoard"):
-                self.writer.add_figure(name, figure, number)
+                self._writer_of(of_pass).add_figure(f"plots/{name}", figure, number)
 
     def histograms(self, tensors: Tensors, number: int) -> None:
         """Write the distribution of the finite values of each tensor."""
+        writer = self._writer_of(PASSES[0])
         for name, tensor in tensors().items():
             values = tensor[tensor.isfinite()]
             if len(values):
                 # of a type that numpy knows
-                self.writer.add_histogram(name, values.float(), number)
-        self.writer.flush()
+                writer.add_histogram(f"tensors/{name}", values.float(), number)
+        writer.flush()
 
-    def finish(self, settings: Mapping[str, Any], best: Mapping[str, float]) -> None:
+    def finish(self, best: Mapping[str, float], epoch: int) -> None:
         """Write the settings with the metrics of the best epoch."""
-        # hparams may be of no other types
-        hparams = {}
-        for name, value in settings.items():
-            hparams[name] = value if isinstance(value, bool | int | float | str) else str(value)
-        metrics = {f"best/{name}": value for name, value in best.items()}
-        # in this folder: without a name, each call makes a folder of its own
-        self.writer.add_hparams(hparams, metrics, run_name=".")
+        from torch.utils.tensorboard import SummaryWriter
+        from torch.utils.tensorboard.summary import hparams
+
+        metrics = {self._tag(name): value for name, value in best.items()}
+        folder = str(self._folder / BEST)
+        with SummaryWriter(folder, filename_suffix=self._best_ending) as writer:
+            for summary in hparams(dict(self._about.settings), metrics):
+                writer.file_writer.add_summary(summary)
+            for tag, value in metrics.items():
+                writer.add_scalar(tag, value, epoch)
 
     def close(self) -> None:
         """Write what is left."""
-        self.writer.close()
+        for writer in (self.writer, *self._of_passes.values()):
+            writer.close()
 
     def files(self) -> list[Path]:
         """The event files that this process has made: other runs may write to the folder too."""
@@ -96,7 +167,21 @@ class TensorBoard(Tracker):
 
     def _event_files(self) -> list[Path]:
         """The event files of this process that are there."""
-        return sorted(self._folder.glob(f"events.out.tfevents.*.{os.getpid()}.*"))
+        found = []
+        for folder in (self._folder, *(self._folder / part for part in (*PASSES, BEST))):
+            found += sorted(folder.glob(f"{EVENT_FILE}*.{os.getpid()}.*"))
+        return found
+
+
+def _last_pass(values: Mapping[str, float]) -> str | None:
+    """The pass over data that the figures of an epoch are of: validation where there is any."""
+    found = [part for part in PASSES if any(name.startswith(f"{part}/") for name in values)]
+    return found[-1] if found else None
+
+
+def _as_markdown(text: str) -> str:
+    """``text`` as a block of code, whatever it holds."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def tensorboard_folder(choice: str | None, prefix: str, before: str | None = None) -> str | None:
