@@ -40,7 +40,8 @@ def test_overwriting_removes_what_the_run_card_lists_and_nothing_else(small_run)
     assert small_run("--num-epochs", 2, "--figures", *curves) == 0
     listed = small_run.files()
     events = {name for name in listed if "tfevents" in name}
-    assert len(events) == 2  # curves and settings
+    # steps, training, validation, best epoch
+    assert len(events) == 4
     mine = {
         "net_notes.txt",
         "net_epoch-1_state.pt.bak",

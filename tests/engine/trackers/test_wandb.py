@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 import warnings
 
 import pytest
@@ -28,7 +29,17 @@ WHOLE, FIRST, MIDDLE, LAST = range(1, 5)
 
 
 def records(path):
-    """The records of a run's file: blocks of 32 kB, as LevelDB's log has them, after 7 bytes."""
+    """The records of a run's file, once all of them have been written, which may take a moment."""
+    for _ in range(600):
+        found = list(records_so_far(path))
+        if found and found[-1].HasField("exit"):
+            return found
+        time.sleep(0.1)
+    raise TimeoutError(path)
+
+
+def records_so_far(path):
+    """Records in blocks of 32 kB, as LevelDB's log has them, after 7 bytes."""
     content = path.read_bytes()
     place = 7
     parts = b""
@@ -76,12 +87,15 @@ def test_a_training_is_a_run_that_a_resumed_one_goes_on_with(tmp_path, monkeypat
     assert {(run.display_name, run.run_group) for run in begun} == {
         ("models/net_member-0", "models/net")
     }
-    points = []
+    rows = []
     for record in every:
-        values = {key_of(item): json.loads(item.value_json) for item in record.history.item}
-        if "val/loss" in values:
-            points.append((values["epoch"], values["val/loss"]))
+        if record.HasField("history"):
+            rows.append({key_of(item): json.loads(item.value_json) for item in record.history.item})
+    points = [(row["epoch"], row["val/loss"]) for row in rows if "val/loss" in row]
     assert points == [(0, 1), (1, 0.5), (2, 1 / 3)]
+    # no row is taken for an earlier one
+    places = [row["_step"] for row in rows]
+    assert places == sorted(set(places))
     summaries = {
         key_of(item): json.loads(item.value_json)
         for record in every

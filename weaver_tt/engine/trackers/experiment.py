@@ -71,8 +71,8 @@ class ExperimentTracker(Tracker):
         """Write ``step/NAME`` over steps."""
         if step > self._tracked.step:
             named = {f"step/{name}": value for name, value in values.items()}
-            self._log(finite(named), "step", step)
             self._tracked.step = step
+            self._log(finite(named), "step", step)
 
     def epoch(
         self, values: Mapping[str, float], number: int, figures: Figures | None = None
@@ -83,8 +83,8 @@ class ExperimentTracker(Tracker):
             for name, value in values.items():
                 if is_curve(name):
                     named[name if "/" in name else f"training/{name}"] = value
-            self._log(finite(named), "epoch", number)
             self._tracked.epoch = number
+            self._log(finite(named), "epoch", number)
             self._save()
 
     def finish(self, best: Mapping[str, float], epoch: int) -> None:

@@ -54,7 +54,9 @@ class WandB(ExperimentTracker):
 
     def _log(self, values: Mapping[str, float], axis: str, number: int) -> None:
         """Write metrics with the number of the epoch or step that they are drawn over."""
-        self._run.log({**values, axis: number})
+        # what is written needs a number that grows, also where a run goes on offline
+        place = self._tracked.step + self._tracked.epoch + 1
+        self._run.log({**values, axis: number}, step=place, commit=True)
 
     def _summarize(self, best: Mapping[str, float], epoch: int) -> None:
         """Write the metrics of the best epoch, which are no curves."""
