@@ -104,6 +104,12 @@ def test_a_tracker_is_given_curves_and_finite_numbers_of_the_best_epoch(tmp_path
     )
 
 
+def test_a_training_without_a_measured_epoch_has_no_best_one(tmp_path, notebook):
+    with make_tracker(notebook(), str(tmp_path / "net"), ABOUT) as tracker:
+        tracker.finish({}, -1)
+    assert Notebook.pages == (("run-0", "finished", -1),)
+
+
 def axes_of(kind, pages):
     return [page[:3] for page in pages if page[1] == kind]
 

@@ -89,7 +89,8 @@ class ExperimentTracker(Tracker):
 
     def finish(self, best: Mapping[str, float], epoch: int) -> None:
         """Write the metrics of the best epoch."""
-        self._summarize(finite({f"best/{name}": value for name, value in best.items()}), epoch)
+        if best:
+            self._summarize(finite({f"best/{name}": value for name, value in best.items()}), epoch)
         self._is_finished = True
 
     def close(self) -> None:
