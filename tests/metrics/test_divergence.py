@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from weaver_tt.metrics.divergence import jensen_shannon, measure_divergence
+from weaver_tt.metrics.divergence import jensen_shannon, measure_divergence, sample_sums
 
 
 def test_the_divergence_by_hand_and_as_scipy_has_it():
@@ -73,3 +73,16 @@ def test_all_rows_are_no_random_selection_of_their_own():
 
 def test_nothing_that_passes_has_no_divergence():
     assert measure_divergence(np.zeros((2, 3)), np.ones((2, 3))) is None
+
+
+def test_samples_of_the_bootstrap_have_the_errors_of_weighted_sums():
+    # 400 rows of weight 1; 25 of weight 4 less 9 of weight 2; nothing; weights that cancel
+    sums = np.array([[400.0, 82.0, 0.0, 0.0], [400.0, 25 * 16 + 9 * 4, 0.0, 2.0]])
+    found = sample_sums(sums, 20_000, np.random.default_rng(1))
+    assert found.mean(0)[:2] == pytest.approx(sums[0, :2], rel=0.02)
+    assert found.var(0)[:2] == pytest.approx(sums[1, :2], rel=0.05)
+    assert not found[:, 2:].any()
+    # weights below 0 stay so
+    negative = sample_sums(np.array([[-8.0], [16.0]]), 20_000, np.random.default_rng(1))
+    assert negative.max() == 0
+    assert (negative.mean(), negative.var()) == pytest.approx((-8, 16), rel=0.05)

@@ -89,7 +89,7 @@ def test_spectra_have_a_figure_for_each_signal_efficiency(tmp_path):
     passing = np.stack([every / 4, every / 2])
     pictures = draw_spectra(
         ColumnBins("mass", np.array([0.0, 1.0, 2.0])),
-        {"one": Sculpting(every, passing)},
+        {"one": Sculpting(every, passing, [])},
         "top",
         tmp_path,
     )

@@ -11,7 +11,7 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.report.commands import ReportOptions
 from weaver_tt.report.evaluation import ColumnBins, equal_width, evaluate_model
 from weaver_tt.report.scores import ModelFiles
-from weaver_tt.report.sculpting import measure_sculpting, rejection_of
+from weaver_tt.report.sculpting import measure_sculpting, rejection_of, select_background
 from weaver_tt.reports import run_report
 
 CLASSES = ["top", "qcd"]
@@ -118,15 +118,49 @@ def test_the_report_measures_and_draws_it(table, tmp_path):
     assert "Sculpting of jet_pt" in (tmp_path / "report.html").read_text()
 
 
-def test_a_rejection_is_one_over_the_share_with_its_binomial_error():
-    # 10 of 100 rows: 0.1 +- 0.03, so that 10 +- 3
-    found = rejection_of(np.array([10.0, 10.0]), np.array([100.0, 100.0]))
+def test_a_rejection_is_one_over_the_share_with_the_spread_of_its_samples():
+    # shares of 0.1, and in the samples 0.07 and 0.13: 0.1 +- 0.03, so that 10 +- 3
+    found = rejection_of(np.array([10.0, 7.0, 13.0]), np.full(3, 100.0))
     assert (found.value, found.error) == pytest.approx((10, 3))
-    # weights of 2 change nothing
-    found = rejection_of(np.array([20.0, 40.0]), np.array([200.0, 400.0]))
-    assert (found.value, found.error) == pytest.approx((10, 3))
-    assert rejection_of(np.zeros(2), np.array([100.0, 100.0])).value == np.inf
-    assert np.isnan(rejection_of(np.zeros(2), np.zeros(2)).value)
+    assert rejection_of(np.zeros(3), np.full(3, 100.0)).value == np.inf
+    assert np.isnan(rejection_of(np.zeros(3), np.zeros(3)).value)
+    # a sample without rows says nothing
+    found = rejection_of(np.array([1.0, 0.0, 1.0, 0.0]), np.array([2.0, 0.0, 4.0, 4.0]))
+    assert (found.value, found.error) == pytest.approx((2, 0.125 * 4))
+
+
+def drawn(random, jets=(400, 3000)):
+    """Histograms (2, 30) of a signal's score, and (2, 5, 30) of a background's that is sculpted."""
+    signal = np.histogram(random.beta(3, 1, jets[0]), 30, (0, 1))[0]
+    mass = random.integers(0, 5, jets[1])
+    score = random.beta(1, 3 - 0.4 * mass)
+    background = np.histogram2d(mass, score, (5, 30), ((0, 5), (0, 1)))[0]
+    return np.stack([signal] * 2).astype(float), np.stack([background] * 2)
+
+
+def test_errors_are_the_spread_over_repeated_samples_that_of_the_threshold_included():
+    random = np.random.default_rng(3)
+    found = [select_background(*drawn(random), (0.5,)) for _ in range(100)]
+    excess = [one.divergences[0] for one in found]
+    spread = np.std([one.excess for one in excess])
+    assert np.mean([one.error for one in excess]) == pytest.approx(spread, rel=0.25)
+    for numbers in (
+        [one.rejections[0] for one in found],
+        [one.rejections_in_bins[0][3] for one in found],
+    ):
+        spread = np.std([one.value for one in numbers])
+        assert np.mean([one.error for one in numbers]) == pytest.approx(spread, rel=0.25)
+    # 1 / eps_B in all bins: the threshold moves with the 400 rows of the signal
+    fixed = [one.passing[0, 0].sum() / 3000 for one in found]
+    binomial = np.mean([np.sqrt(share * (1 - share) / 3000) / share**2 for share in fixed])
+    assert np.mean([one.rejections[0].error for one in found]) > 1.2 * binomial
+
+
+def test_a_sample_without_signal_keeps_the_threshold():
+    signal = np.array([[0.0, 0.0, 1e-9], [0.0, 0.0, 1.0]])
+    background = np.stack([np.full((2, 3), 50.0)] * 2)
+    found = select_background(signal, background, (0.5,))
+    assert np.isfinite(found.rejections[0].error)
 
 
 def test_edges_that_do_not_increase_are_refused(table, tmp_path):

@@ -14,6 +14,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 RANDOM_SELECTIONS = 1000  # drawn to see what divergence statistics alone make
+BOOTSTRAP_SAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Divergence:
 
     0 for equal shapes, 1 for shapes that do not overlap. Few rows have another shape by chance:
     ``random`` is the mean divergence of random selections of as many rows, ``excess`` what the
-    value has beyond it, and ``error`` the statistical error of both.
+    value has beyond it, and ``error`` the statistical error of both, by bootstrap.
     """
 
     value: float
@@ -43,24 +44,68 @@ def divergence_numbers(divergence: Divergence | None) -> dict[str, float] | None
     return {name: getattr(divergence, name) for name in names}
 
 
-def measure_divergence(passing: Array, every: Array) -> Divergence | None:
+@dataclass(frozen=True)
+class SampledSpectra:
+    """Sums of w of all rows and of those that pass in T samples of the bootstrap, (T, V) each."""
+
+    every: Array
+    passing: Array
+
+
+def sample_sums(sums: Array, samples: int, random: np.random.Generator) -> Array:
+    """Sums of w of bins in samples of the bootstrap (T, ...), from sums of w and w^2 (2, ...).
+
+    Each row is in a sample a Poisson number of times. Those of a bin count as rows of one weight,
+    sum w^2 / sum w, as many as have the relative error of all of them.
+    """
+    total, squares = sums
+    rows = np.where(squares > 0, total**2 / np.where(squares > 0, squares, 1), 0)
+    # a bin whose weights cancel has no such rows, and does not fluctuate
+    weight = np.where(rows > 0, squares / np.where(rows > 0, total, 1), 0)
+    found: Array = random.poisson(rows, (samples, *rows.shape)) * weight
+    return found
+
+
+def sample_spectra(passing: Array, every: Array) -> SampledSpectra:
+    """Samples of sums of w and w^2 (2, V) of rows that pass a fixed threshold, and of all."""
+    random = np.random.default_rng(0)
+    # a row passes in all samples or in none: what fails is sampled by itself
+    failing = sample_sums(np.clip(every - passing, 0, None), BOOTSTRAP_SAMPLES, random)
+    passed = sample_sums(passing, BOOTSTRAP_SAMPLES, random)
+    return SampledSpectra(every=passed + failing, passing=passed)
+
+
+def measure_divergence(
+    passing: Array, every: Array, samples: SampledSpectra | None = None
+) -> Divergence | None:
     """The divergence of ``passing`` from ``every``, sums of w and w^2 (2, V), with its error.
 
     None where one of them is empty. Weighted rows count as their effective number, (sum w)^2 /
     sum w^2, in the random selections. For n unweighted rows in V well filled bins these have
-    (V - 1) / (8 n ln 2) bits in the mean.
+    (V - 1) / (8 n ln 2) bits in the mean. ``samples`` of the bootstrap are those of a fixed
+    threshold unless others are given.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 6.
     """
     value = jensen_shannon(passing[0], every[0])
     if value is None:
         return None
     random = _random_divergences(passing, every)
-    # where shapes are equal, the slope of the divergence in each bin's share vanishes, and the
-    # spread of random selections is left; the measured slope fluctuates around 0 then, which makes
-    # twice the variance of that spread
-    by_slope = _slope_variance(passing, every)
+    if samples is None:
+        samples = sample_spectra(passing, every)
+    by_bootstrap = _sampled_variance(samples)
     by_chance = float(random.var())
-    error = math.sqrt(max(by_slope - by_chance, by_chance))
+    # 8 n ln 2 divergences are a chi-square of V - 1 = k degrees of freedom, which are not central
+    # by some d, and vary by 2 k + 4 d. A sample adds k to what was found, d + k in the mean, so
+    # that samples vary by 2 k + 4 (d + k): by twice 2 k too much
+    error = math.sqrt(max(by_bootstrap - 2 * by_chance, by_chance))
     return Divergence(value, error, float(random.mean()))
+
+
+def _sampled_variance(samples: SampledSpectra) -> float:
+    """The variance of the divergence over samples in which something passes."""
+    values = map(jensen_shannon, samples.passing, samples.every)
+    return float(np.var([value for value in values if value is not None] or [0.0]))
 
 
 def _random_divergences(passing: Array, every: Array) -> Array:
@@ -82,20 +127,6 @@ def _random_divergences(passing: Array, every: Array) -> Array:
 def _effective_rows(sums: Array) -> float:
     """Rows of equal weight that would have the same relative error: sums of w and w^2 (2, V)."""
     return float(sums[0].sum() ** 2 / sums[1].sum())
-
-
-def _slope_variance(passing: Array, every: Array) -> float:
-    """The variance of the divergence by the errors of the bins that pass, to first order."""
-    weights = np.clip(passing[0], 0, None)
-    shape = weights / weights.sum()
-    reference = np.clip(every[0], 0, None)
-    mean = (shape + reference / reference.sum()) / 2
-    # of an empty bin the slope is infinite, but no rows of it fluctuate
-    filled = shape > 0
-    ratio = np.where(filled, shape, 1) / np.where(filled, mean, 1)
-    slope = np.log2(ratio) / 2
-    deviation = slope - (shape * slope).sum()
-    return float((passing[1] * deviation**2).sum() / weights.sum() ** 2)
 
 
 def jensen_shannon(first: Array, second: Array) -> float | None:
