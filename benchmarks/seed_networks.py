@@ -24,8 +24,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -37,7 +36,7 @@ import numpy.typing as npt
 import uproot
 import yaml
 from lund import step_times
-from steps import ROOT, Bar, Steps
+from steps import ROOT, Bar, Steps, in_turn
 
 from weaver_tt.system.json_files import write_json
 from weaver_tt.system.wording import counted
@@ -264,19 +263,6 @@ def copy_first_rows(source: Path, target: Path, number: int) -> None:
     with uproot.recreate(partial, compression=uproot.LZ4(4)) as file:
         file.mktree("tree", types).extend(content)
     partial.rename(target)
-
-
-def in_turn(function: Callable[[Any], Any], arguments: Sequence[Any], workers: int) -> None:
-    """Call a function with each argument, some at a time; the first error ends it."""
-    with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(function, argument) for argument in arguments]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            # those that have not begun
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 # --- trainings

@@ -8,9 +8,11 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -93,6 +95,19 @@ class Steps:
             done = {key: asdict(one) for key, one in self.done.items()}
             self.record.write_text(json.dumps(done, indent=2))
         return found
+
+
+def in_turn(function: Callable[[Any], Any], arguments: Sequence[Any], workers: int) -> None:
+    """Call a function with each argument, some at a time; the first error ends it."""
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(function, argument) for argument in arguments]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            # those that have not begun
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 @dataclass(frozen=True, kw_only=True)
