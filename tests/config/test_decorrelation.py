@@ -51,6 +51,8 @@ def test_an_adversary_has_options_of_its_own():
     chosen = found.decorrelation.adversary
     assert (chosen.layers, chosen.learning_rate, chosen.updates) == ((32,), 1e-3, "reversal")
     assert load({**DISCO, "method": "mi", "score_bins": 5}).decorrelation.score_bins == 5
+    assert load({**DISCO, "method": "kl"}).decorrelation.passing == 0.1
+    assert load({**DISCO, "method": "kl", "passing": 0.02}).decorrelation.passing == 0.02
 
 
 def test_bins_are_edges_or_a_number_of_them():
@@ -97,6 +99,10 @@ def test_bins_are_edges_or_a_number_of_them():
         ({**ADVERSARY, "features": "hidden"}, "width: expected a whole number from 1 to 10000"),
         ({**ADVERSARY, "width": 3}, "it is that of `features`, which are missing"),
         ({"method": "mi", "score_bins": 1}, "score_bins: expected a whole number from 2 to 100"),
+        ({"method": "kl", "passing": 0}, r"passing: expected a share above 0 and up to 0\.5"),
+        ({"method": "kl", "passing": 0.6}, "passing: expected a share .* found 0.6"),
+        ({"method": "kl", "passing": 0.1, "score": "probability"}, "it is that of `score: rank`"),
+        ({"method": "mi", "passing": 0.1}, r"decorrelate \(method mi\): unknown key 'passing'"),
         ({"variable": ["mass", "pt"], "edges": 40}, "40 x 40 bins; all variables together"),
     ],
 )

@@ -31,6 +31,7 @@ from weaver_tt.tasks.decorrelation_terms import (
     pass_fail_divergence,
     ranked,
     soft_histogram,
+    soft_selection,
     squared_distance_correlation,
 )
 from weaver_tt.tasks.regression import Regression
@@ -176,10 +177,15 @@ def test_other_tasks_refuse():
 
 
 @pytest.mark.parametrize(
-    ("method", "number", "of_histogram"),
-    [("kl", 2, pass_fail_divergence), ("mi", 10, mutual_information)],
+    ("method", "number", "of_histogram", "of_rank"),
+    [
+        ("kl", 2, pass_fail_divergence, lambda rank: soft_selection(rank, 0.1)),
+        ("mi", 10, mutual_information, lambda rank: rank),
+    ],
 )
-def test_soft_histograms_are_of_each_signal_and_the_background(method, number, of_histogram):
+def test_soft_histograms_are_of_each_signal_and_the_background(
+    method, number, of_histogram, of_rank
+):
     logits, target, mass = jets()
     chosen = tensor(target) == 2
     bins = tensor(mass)[chosen].long()  # EDGES are 0, 1, 2, 3
@@ -190,13 +196,26 @@ def test_soft_histograms_are_of_each_signal_and_the_background(method, number, o
         # twice the mean over two signals
         score = logits.softmax(1)[chosen, signal].contiguous()
         by_probability += float(of_histogram(soft_histogram(score, bins, ones, number, 3)))
-        score = ranked(score.logit(), ones)
+        score = of_rank(ranked(score.logit(), ones))
         by_rank += float(of_histogram(soft_histogram(score, bins, ones, number, 3)))
     for more, expected in ({"score": "probability"}, by_probability), ({}, by_rank):
         task = Classification(config(method=method, **more))
         name, value = term(task, logits, batch(target, mass))
         assert name == method
         assert float(value) == pytest.approx(expected, rel=1e-3)
+
+
+def test_half_of_the_background_may_pass_in_the_divergence_of_spectra():
+    logits, target, mass = jets()
+    entries = batch(target, mass)
+    half = Classification(config(method="kl", passing=0.5, signals=["top"]))
+    # the ranks themselves, as mutual information has them with two points
+    chosen = tensor(target) == 2
+    ones = torch.ones(int(chosen.sum()))
+    rank = ranked(logits.softmax(1)[chosen, 0].logit(), ones)
+    expected = pass_fail_divergence(soft_histogram(rank, tensor(mass)[chosen].long(), ones, 2, 3))
+    _, value = term(half, logits, entries)
+    assert float(value) == pytest.approx(2 * float(expected), rel=1e-3)
 
 
 def test_bins_of_several_variables_are_those_of_all_together():

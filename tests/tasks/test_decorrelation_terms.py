@@ -14,6 +14,7 @@ from weaver_tt.tasks.decorrelation_terms import (
     pass_fail_divergence,
     ranked,
     soft_histogram,
+    soft_selection,
     squared_distance_correlation,
     standardised,
 )
@@ -160,6 +161,18 @@ def test_ranks_count_rows_by_weight():
     # of 400 rows, 300 lie below 100
     assert float(found[100]) == pytest.approx(0.75, abs=0.02)
     assert float(found[50]) == pytest.approx(0.375, abs=0.02)
+
+
+def test_a_share_of_the_rows_passes_mostly_those_of_the_highest_ranks():
+    rank = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
+    # of r^9 the mean is 1/10, and 1 - 0.9^10 = 0.651 of its sum lies above r = 0.9
+    passed = soft_selection(rank, 0.1)
+    assert float(passed.mean()) == pytest.approx(0.1, rel=1e-3)
+    assert float(passed[900:].sum() / passed.sum()) == pytest.approx(0.651, abs=1e-3)
+    assert torch.equal(soft_selection(rank, 0.5), rank)
+    lowest = torch.zeros(3, requires_grad=True)
+    soft_selection(lowest, 0.3).sum().backward()
+    assert lowest.grad.tolist() == [0, 0, 0]
 
 
 def test_the_divergence_of_spectra_is_that_of_scipy():

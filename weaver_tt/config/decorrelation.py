@@ -25,7 +25,7 @@ METHOD_KEYS: Mapping[str, tuple[str, ...]] = {
         *("layers", "updates", "adversary_steps", "learning_rate"),
         *("features", "width"),
     ),
-    "kl": ("score",),
+    "kl": ("score", "passing"),
     "mi": ("score", "score_bins"),
 }
 # method -> what of a signal it may decorrelate, the usual first
@@ -37,6 +37,8 @@ SCORES: Mapping[str, tuple[str, ...]] = {
 MAX_BINS = 1000  # of all variables together: each bin needs some rows of a batch
 DEFAULT_BINS = 20
 MAX_WIDTH = 10_000  # of a layer of an adversary
+DEFAULT_PASSING = 0.1
+MAX_PASSING = 0.5  # beyond, the slope at the lowest rank would be infinite
 
 
 def read_decorrelation(section: Section, labels: Labels | None) -> Decorrelation | None:
@@ -80,6 +82,7 @@ def read_decorrelation(section: Section, labels: Labels | None) -> Decorrelation
         strength=_read_size(section, "strength", 0.0),
         warmup=_read_size(section, "warmup", 0.0),
         score=cast(Literal["probability", "logit", "rank"], score),
+        passing=_read_passing(section, score),
         score_bins=_read_count(section, "score_bins", 10, least=2, most=100),
         adversary=_read_adversary(section) if method == "adversary" else None,
         bins=bins,
@@ -122,6 +125,21 @@ def _read_size(section: Section, key: str, default: float) -> float:
 def _read_count(section: Section, key: str, default: int, least: int, most: int) -> int:
     """A whole number, or the default where there is none."""
     return section.whole_number(key, least, most) if key in section else default
+
+
+def _read_passing(section: Section, score: str) -> float:
+    """The share of rows that passes, by their ranks."""
+    if "passing" not in section:
+        return DEFAULT_PASSING
+    where = section.at("passing")
+    if score != "rank":
+        raise ConfigError(f"{where}: it is that of `score: rank`, found `score: {score}`")
+    share = section.number("passing", DEFAULT_PASSING)
+    if not 0 < share <= MAX_PASSING:
+        raise ConfigError(
+            f"{where}: expected a share above 0 and up to {MAX_PASSING:g}, found {share:g}"
+        )
+    return share
 
 
 def _read_adversary(section: Section) -> AdversaryOptions:

@@ -382,11 +382,12 @@ class Decorrelation:
     """What keeps the scores of ``signals`` independent of ``variables`` in rows of ``classes``.
 
     ``method`` names the term of the loss, which ``strength`` multiplies; over the first ``warmup``
-    epochs the strength rises from 0. ``score``: what of a signal is decorrelated, and
-    ``score_bins`` the bins that it has in the mutual information. ``edges`` of the
-    bins of each variable; of one that is not among them, so many ``bins`` of equal numbers of
-    training rows are still to be made. Rows beyond the outermost edges belong to the outermost
-    bins. ``fingerprint``: of the configuration and files that were looked at.
+    epochs the strength rises from 0. ``score``: what of a signal is decorrelated; of ranks,
+    ``passing`` is the share of rows that passes in the divergence of spectra. ``score_bins``: the
+    bins of the score in the mutual information. ``edges`` of the bins of each variable; of one that
+    is not among them, so many ``bins`` of equal numbers of training rows are still to be made. Rows
+    beyond the outermost edges belong to the outermost bins. ``fingerprint``: of the configuration
+    and files that were looked at.
     """
 
     variables: tuple[str, ...]
@@ -396,6 +397,7 @@ class Decorrelation:
     strength: float
     warmup: float = 0.0
     score: Literal["probability", "logit", "rank"] = "probability"
+    passing: float = 0.1
     score_bins: int = 10
     adversary: AdversaryOptions | None = None
     bins: int = 20

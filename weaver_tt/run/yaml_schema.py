@@ -379,6 +379,7 @@ def _decorrelate() -> Schema:
         "distance_correlation": value("measured in validation, too", "boolean"),
         "fingerprint": value("written by training", "string"),
         "score": choice("what of a signal is decorrelated", scores),
+        "passing": number("share of the rows that passes, of method kl"),
         "score_bins": value("bins of the score, of method mi", "integer"),
         "layers": either(
             "hidden layers of the adversary",

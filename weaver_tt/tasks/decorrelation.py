@@ -25,6 +25,7 @@ from weaver_tt.tasks.decorrelation_terms import (
     pass_fail_divergence,
     ranked,
     soft_histogram,
+    soft_selection,
     squared_distance_correlation,
     standardised,
 )
@@ -121,9 +122,9 @@ class Decorrelator:
             scores = self._scores(rows.logits)
             value = squared_distance_correlation(scores, variables, rows.weight)
         elif method == "kl":
-            value = self._mean_over_signals(rows, 2, pass_fail_divergence)
+            value = self._mean_over_signals(rows, self._pass_fail_divergence)
         else:
-            value = self._mean_over_signals(rows, self.options.score_bins, mutual_information)
+            value = self._mean_over_signals(rows, self._mutual_information)
         return {method: strength * value}
 
     def _decorrelated(self, scored: Scored) -> DecorrelatedRows:
@@ -166,18 +167,28 @@ class Decorrelator:
         return found
 
     def _mean_over_signals(
-        self, rows: DecorrelatedRows, score_bins: int, of_histogram: Callable[[Tensor], Tensor]
+        self, rows: DecorrelatedRows, of_score: Callable[[Tensor, DecorrelatedRows], Tensor]
     ) -> Tensor:
-        """The mean over signals of a function of the histogram (B, V) of each one's score."""
-        bin_number = self._bin_numbers(rows)
-        bins = math.prod(self._numbers.values())
+        """The mean over signals of a function of each one's score, from 0 to 1."""
         values = []
         for score in self._scores(rows.logits).T:
             if self.options.score == "rank":
                 score = ranked(score, rows.weight)
-            histogram = soft_histogram(score, bin_number, rows.weight, score_bins, bins)
-            values.append(of_histogram(histogram))
+            values.append(of_score(score, rows))
         return torch.stack(values).mean()
+
+    def _pass_fail_divergence(self, score: Tensor, rows: DecorrelatedRows) -> Tensor:
+        if self.options.score == "rank":
+            score = soft_selection(score, self.options.passing)
+        return pass_fail_divergence(self._histogram(score, rows, 2))
+
+    def _mutual_information(self, score: Tensor, rows: DecorrelatedRows) -> Tensor:
+        return mutual_information(self._histogram(score, rows, self.options.score_bins))
+
+    def _histogram(self, score: Tensor, rows: DecorrelatedRows, score_bins: int) -> Tensor:
+        """The soft histogram (B, V) of a score (M,) and the variables."""
+        bins = math.prod(self._numbers.values())
+        return soft_histogram(score, self._bin_numbers(rows), rows.weight, score_bins, bins)
 
     def _adversary_terms(
         self, adversary: Adversary, rows: DecorrelatedRows, strength: float, steps: int

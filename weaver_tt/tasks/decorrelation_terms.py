@@ -87,6 +87,16 @@ def ranked(values: Tensor, weight: Tensor) -> Tensor:
     return (step + inside) / RANK_STEPS
 
 
+def soft_selection(rank: Tensor, passing: float) -> Tensor:
+    """How far rows (M,) pass a selection, from 0 to 1, by their ranks from 0 to 1.
+
+    It is a power of the rank whose mean over all rows is ``passing``, up to 0.5. What passes of one
+    of 0.1 are mostly the tenth of the highest ranks: 65 % of it, where of the ranks themselves it
+    would be 19 %.
+    """
+    return rank ** (1 / passing - 1)
+
+
 def soft_histogram(
     score: Tensor, bin_number: Tensor, weight: Tensor, score_bins: int, bins: int
 ) -> Tensor:
