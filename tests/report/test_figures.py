@@ -1,5 +1,7 @@
 """The report's figures: files, captions, and what is left out."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -65,8 +67,8 @@ def test_the_trade_off_has_a_point_for_each_model_and_column(tmp_path, monkeypat
     )
     divergence = Divergence(value=0.3, error=0.02, random=0.1)
     models = {
-        "one": (Rejection(50.0, 5.0), divergence),
-        "perfect": (Rejection(np.inf, np.nan), divergence),
+        "one": SimpleNamespace(rejections=[Rejection(50.0, 5.0)], divergences=[divergence]),
+        "perfect": SimpleNamespace(rejections=[Rejection(np.inf, np.nan)], divergences=[None]),
     }
     point = DdtPoint(
         column="one_ddt_5p0",

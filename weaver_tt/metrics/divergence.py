@@ -62,7 +62,8 @@ def sample_sums(sums: Array, samples: int, random: np.random.Generator) -> Array
     rows = np.where(squares > 0, total**2 / np.where(squares > 0, squares, 1), 0)
     # a bin whose weights cancel has no such rows, and does not fluctuate
     weight = np.where(rows > 0, squares / np.where(rows > 0, total, 1), 0)
-    found: Array = random.poisson(rows, (samples, *rows.shape)) * weight
+    times = random.poisson(rows, (samples, *rows.shape)).astype(np.float64)
+    found: Array = times * weight
     return found
 
 

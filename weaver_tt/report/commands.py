@@ -13,10 +13,12 @@ from weaver_tt.options.flags import COUNT, FINITE, flag
 from weaver_tt.system.wording import counted
 
 if TYPE_CHECKING:
+    from weaver_tt.config.schema import Discriminant
     from weaver_tt.pages.pictures import Picture
     from weaver_tt.report.ddt import DdtPoint
     from weaver_tt.report.evaluation import ColumnBins
     from weaver_tt.report.scores import Floats, ModelFiles
+    from weaver_tt.report.sculpting import Sculpting
 
 DEFAULT_PT = "jet_pt"
 MASS_BINS = 30
@@ -124,7 +126,7 @@ def report_classifiers(options: ReportOptions) -> None:
     # torch, matplotlib and the readers take seconds to import: not for --help
     from weaver_tt.figures.base import make_folder
     from weaver_tt.report.ddt import ddt_content, judge_ddt
-    from weaver_tt.report.discriminants import measure_discriminants
+    from weaver_tt.report.discriminants import common_discriminants, measure_discriminants
     from weaver_tt.report.evaluation import metric_differences
     from weaver_tt.report.figures import draw_discriminants, draw_report, draw_resilience
     from weaver_tt.report.page import report_page
@@ -176,18 +178,28 @@ def report_classifiers(options: ReportOptions) -> None:
         content["ddt"] = ddt_content(ddt)
     # figures come before the page, which holds them
     pictures = draw_report(models, signals, folder, ddt, names)
-    measured = measure_discriminants(sources, classes)
-    if measured:
+    discriminants = common_discriminants(sources)
+    if discriminants:
+        measured = measure_discriminants(sources, classes, discriminants)
         content["discriminants"] = {name: found.content() for name, found in measured.items()}
         pictures.discriminants = draw_discriminants(measured, folder)
     if mass is not None:
         content["sculpting"], pictures.sculpting = _measure_sculpting(
-            mass, sources, classes, signals[0], ddt.get(signals[0], {}), folder, names
+            mass,
+            sources,
+            classes,
+            signals[0],
+            discriminants,
+            ddt.get(signals[0], {}),
+            folder,
+            names,
         )
     if shifted:
-        shifted_models = evaluate_shifted(networks, shifted, signals)
-        content["shifted"] = shifted_details(shifted_models, signals)
-        pictures.resilience = draw_resilience(shifted_models, signals, folder)
+        shifted_models = evaluate_shifted(networks, shifted, signals, discriminants)
+        content["shifted"] = shifted_details(shifted_models, signals, list(discriminants))
+        selected = {name: name for name in signals}
+        selected |= {name: f"the signal of {name}" for name in discriminants}
+        pictures.resilience = draw_resilience(shifted_models, selected, folder)
     empty = {model.name: model.empty_classes for model in models}
     page = report_page(content, headlines, pictures, empty)
     write_json(folder / "metrics.json", content)
@@ -305,50 +317,47 @@ def _mass_bins(options: ReportOptions, source: ModelFiles, classes: list[str]) -
 
 def _measure_sculpting(
     binning: ColumnBins,
-    sources: list[ModelFiles],
+    sources: Sequence[ModelFiles],
     classes: list[str],
     signal: str,
+    discriminants: Mapping[str, Discriminant],
     ddt: Mapping[str, Sequence[DdtPoint]],
     folder: Path,
     names: Mapping[str, str],
-) -> tuple[dict[str, Any], list[Picture]]:
-    """How selections sculpt the background's spectrum of the mass: numbers, figures."""
-    from weaver_tt.metrics.classifier_summary import json_number
-    from weaver_tt.metrics.divergence import divergence_numbers
-    from weaver_tt.metrics.sculpting import EFFICIENCIES
+) -> tuple[dict[str, Any], dict[str, list[Picture]]]:
+    """How selections sculpt the background's spectrum of the mass: numbers, figures.
+
+    Selections by the score of ``signal``, and by each discriminant; figures are by their names.
+    """
+    from weaver_tt.report.discriminants import sculpting_of_discriminants
     from weaver_tt.report.evaluation import evaluate_model
     from weaver_tt.report.figures import draw_spectra, draw_trade_off
-    from weaver_tt.report.sculpting import measure_sculpting
+    from weaver_tt.report.sculpting import measure_sculpting, sculpting_content
 
     models = {}
-    distances = {}
-    rejections: dict[str, Any] = {}
-    points = {}
+    by_discriminant: dict[str, dict[str, Sculpting]] = {name: {} for name in discriminants}
     for source in sources:
-        model = evaluate_model(replace(source, bin_column=binning.column), classes, binning)
-        sculpting = measure_sculpting(model, classes.index(signal))
-        models[source.name] = sculpting
-        efficiencies = map(str, EFFICIENCIES)
-        numbers_of_model = map(divergence_numbers, sculpting.divergences)
-        distances[source.name] = dict(zip(efficiencies, numbers_of_model, strict=True))
-        rejections[source.name] = {}
-        for place, efficiency in enumerate(EFFICIENCIES):
-            overall = sculpting.rejections[place]
-            in_bins = sculpting.rejections_in_bins[place]
-            rejections[source.name][str(efficiency)] = {
-                **json_number(overall.value, overall.error),
-                "in_bins": [json_number(one.value, one.error) for one in in_bins],
-            }
-        divergence = sculpting.divergences[-1]
-        if divergence is not None:
-            points[source.name] = (sculpting.rejections[-1], divergence)
+        binned = replace(source, bin_column=binning.column)
+        model = evaluate_model(binned, classes, binning)
+        models[source.name] = measure_sculpting(model, classes.index(signal))
+        found = sculpting_of_discriminants(binned, classes, discriminants, binning)
+        for name, of_discriminant in found.items():
+            by_discriminant[name][source.name] = of_discriminant
     numbers = {
         "column": binning.column,
         "signal": signal,
         "edges": binning.edges.tolist(),
-        "jensen_shannon_bits": distances,
-        "rejection": rejections,
+        **sculpting_content(models),
     }
-    pictures = draw_spectra(binning, models, signal, folder, names)
-    pictures.append(draw_trade_off(points, ddt, signal, binning.column, folder, names))
+    drawn = draw_spectra(binning, models, signal, folder, names)
+    drawn.append(draw_trade_off(models, ddt, signal, binning.column, folder, names))
+    pictures = {signal: drawn}
+    if by_discriminant:
+        numbers["discriminants"] = {}
+    for name, of_models in by_discriminant.items():
+        numbers["discriminants"][name] = sculpting_content(of_models)
+        selected = f"the signal of {name}"
+        drawn = draw_spectra(binning, of_models, selected, folder, names, name)
+        drawn.append(draw_trade_off(of_models, {}, selected, binning.column, folder, names, name))
+        pictures[name] = drawn
     return numbers, pictures

@@ -16,14 +16,13 @@ from weaver_tt.figures import classification as figures
 from weaver_tt.figures.names import NO_NAMES, in_words
 from weaver_tt.figures.resilience import ResiliencePoint, resilience_figure
 from weaver_tt.metrics.classifier_summary import ClassifierSummary
-from weaver_tt.metrics.divergence import Divergence
 from weaver_tt.metrics.sculpting import EFFICIENCIES
 from weaver_tt.pages.pictures import CaptionedFigure, Picture, write_picture, write_pictures
 from weaver_tt.report.cost import ANT_EFFICIENCY
 from weaver_tt.report.ddt import DdtPoint, DdtPoints
 from weaver_tt.report.discriminants import MeasuredDiscriminant
 from weaver_tt.report.evaluation import ColumnBins, EvaluatedModel
-from weaver_tt.report.sculpting import Rejection, Sculpting
+from weaver_tt.report.sculpting import Sculpting
 from weaver_tt.report.shifted import ShiftedModel
 
 HALF = torch.tensor([0.5])  # the signal efficiency of rejections in bins
@@ -37,14 +36,16 @@ class ReportPictures:
     models: dict[str, list[Picture]] = field(default_factory=dict)  # by model
     discriminants: dict[str, list[Picture]] = field(default_factory=dict)  # by name
     calibration: list[Picture] = field(default_factory=list)
-    sculpting: list[Picture] = field(default_factory=list)
-    resilience: dict[str, list[Picture]] = field(default_factory=dict)  # by signal
+    # by signal or discriminant
+    sculpting: dict[str, list[Picture]] = field(default_factory=dict)
+    resilience: dict[str, list[Picture]] = field(default_factory=dict)
 
     @property
     def every(self) -> list[Picture]:
         """All of them."""
-        every = [*self.calibration, *self.sculpting]
-        for by_name in (self.signals, self.models, self.discriminants, self.resilience):
+        every = [*self.calibration]
+        of_signals = (self.signals, self.discriminants, self.sculpting, self.resilience)
+        for by_name in (self.models, *of_signals):
             for pictures in by_name.values():
                 every += pictures
         return every
@@ -86,12 +87,15 @@ def draw_spectra(
     signal: str,
     folder: Path,
     names: Mapping[str, str] = NO_NAMES,
+    discriminant: str = "",
 ) -> list[Picture]:
     """Write the spectrum of the background before and after selections, as PNG and PDF.
 
-    A figure for each share of the signal that passes.
+    A figure for each share of the signal that passes; ``signal`` in words. Files of a discriminant
+    have its name.
     """
     column = binning.column
+    ending = f"_{discriminant}" if discriminant else ""
     pictures = []
     for number, efficiency in enumerate(EFFICIENCIES):
         spectra = {}
@@ -105,7 +109,7 @@ def draw_spectra(
             f"{in_words(column, names)} of the background, all of it and where {percent} of "
             f"{in_words(signal, names)} pass: the closer the shapes, the less it is sculpted."
         )
-        file_name = f"sculpting_{column}_{100 * efficiency:.0f}"
+        file_name = f"sculpting_{column}_{100 * efficiency:.0f}{ending}"
         pictures.append(write_picture(file_name, caption, figure, folder))
     return pictures
 
@@ -133,21 +137,26 @@ def draw_discriminants(
 
 
 def draw_trade_off(
-    models: Mapping[str, tuple[Rejection, Divergence]],
+    models: Mapping[str, Sculpting],
     ddt: Mapping[str, Sequence[DdtPoint]],
     signal: str,
     column: str,
     folder: Path,
     names: Mapping[str, str] = NO_NAMES,
+    discriminant: str = "",
 ) -> Picture:
     """Write the excess of the sculpting against the rejection, as PNG and PDF.
 
-    A point for each model, and for each of its decorrelated columns, at the cut 0.
+    A point for each model in which something passes, and for each of its decorrelated columns, at
+    the cut 0. Files of a discriminant have its name.
     """
+    ending = f"_{discriminant}" if discriminant else ""
     percent = f"{100 * EFFICIENCIES[-1]:.0f} %"
     points = {}
-    for name, (rejection, divergence) in models.items():
-        points[name] = (rejection.value, rejection.error, divergence.excess, divergence.error)
+    for name, sculpting in models.items():
+        rejection, divergence = sculpting.rejections[-1], sculpting.divergences[-1]
+        if divergence is not None:
+            points[name] = (rejection.value, rejection.error, divergence.excess, divergence.error)
     for name, of_columns in ddt.items():
         for point in of_columns:
             number = point.rejection
@@ -166,18 +175,19 @@ def draw_trade_off(
     )
     if ddt:
         caption += " Decorrelated columns are cut at 0, where another share of the signal passes."
-    return write_picture(f"trade_off_{column}", caption, figure, folder)
+    return write_picture(f"trade_off_{column}{ending}", caption, figure, folder)
 
 
 def draw_resilience(
-    models: Sequence[ShiftedModel], signals: Sequence[str], folder: Path
+    models: Sequence[ShiftedModel], selected: Mapping[str, str], folder: Path
 ) -> dict[str, list[Picture]]:
-    """Write performance against resilience as PNG and PDF, a figure for each signal.
+    """Write performance against resilience as PNG and PDF.
 
-    Models ``LINE@POINT`` of one ``LINE`` are joined, in their order.
+    A figure for each signal and discriminant; ``selected``: what of it passes, in words. Models
+    ``LINE@POINT`` of one ``LINE`` are joined, in their order.
     """
     pictures = {}
-    for signal in signals:
+    for signal, words in selected.items():
         panels: dict[str, dict[str, list[ResiliencePoint]]] = {}
         for model in models:
             line, _, label = model.name.partition("@")
@@ -189,7 +199,7 @@ def draw_resilience(
                 )
                 lines.setdefault(line, []).append(found)
         caption = (
-            f"Performance and resilience where 30, 50 and 70 % of {signal} pass in the first "
+            f"Performance and resilience where 30, 50 and 70 % of {words} pass in the first "
             "sample: the best is at the upper right. An arrow is an unlimited resilience."
         )
         figure = resilience_figure(panels)

@@ -20,7 +20,6 @@ from weaver_tt.pages.cells import (
     words_cell,
 )
 from weaver_tt.pages.page import Alert, Block, Gallery, Note, Page, Section, Table, render_page
-from weaver_tt.pages.pictures import Picture
 from weaver_tt.report.cost import ABOUT_COST, ANT_EFFICIENCY, cost_columns
 from weaver_tt.report.figures import ReportPictures
 from weaver_tt.system.wording import counted
@@ -99,7 +98,7 @@ def report_page(
     if "discriminants" in content:
         sections.append(_discriminants(content["discriminants"], pictures, titles))
     if "sculpting" in content:
-        sections.append(_sculpting(content, pictures.sculpting, titles))
+        sections.append(_sculpting(content, pictures, titles))
     if "ddt" in content:
         sections.append(_ddt(content["ddt"], titles))
     if "shifted" in content:
@@ -255,14 +254,28 @@ def _discriminants(
 
 
 def _sculpting(
-    content: Mapping[str, Any], pictures: Sequence[Picture], titles: Mapping[str, Markup]
+    content: Mapping[str, Any], pictures: ReportPictures, titles: Mapping[str, Markup]
 ) -> Section:
-    """Divergences of each model (rows) at each signal efficiency (columns)."""
+    """Selections by the score of the signal, and a section for those by each discriminant."""
     sculpting = content["sculpting"]
-    distances = sculpting["jensen_shannon_bits"]
-    signal = titles[sculpting["signal"]]
+    signal = sculpting["signal"]
     column = sculpting["column"]
     variable = html_text(without_unit(content["names"].get(column, column)))
+    blocks: list[Block] = [
+        _divergences(sculpting, titles[signal]),
+        Note(ABOUT_SCULPTING),
+        Gallery(pictures.sculpting.get(signal, [])),
+    ]
+    sections = []
+    for name, found in sculpting.get("discriminants", {}).items():
+        gallery = Gallery(pictures.sculpting.get(name, []))
+        sections.append(Section(name, [_divergences(found, Markup("its signal")), gallery]))
+    return Section("Sculpting of " + variable, blocks, sections)
+
+
+def _divergences(sculpting: Mapping[str, Any], signal: Markup) -> Table:
+    """Divergences of each model (rows) at each efficiency of a signal (columns)."""
+    distances = sculpting["jensen_shannon_bits"]
     head = [""]
     for efficiency in next(iter(distances.values())):
         head += [f"{100 * float(efficiency):.0f} % of " + signal + " pass", *DIVERGENCE_HEAD[1:]]
@@ -274,8 +287,7 @@ def _sculpting(
             row += _divergence_cells(numbers)
             row.append(number_cell(sculpting["rejection"][name][efficiency]))
         rows.append(row)
-    blocks: list[Block] = [Table(head=head, rows=rows), Note(ABOUT_SCULPTING), Gallery(pictures)]
-    return Section("Sculpting of " + variable, blocks)
+    return Table(head=head, rows=rows)
 
 
 def _ddt(ddt: Mapping[str, Any], titles: Mapping[str, Markup]) -> Section:
@@ -306,26 +318,35 @@ def _divergence_cells(numbers: Mapping[str, float] | None) -> list[str | Cell]:
 def _resilience(
     shifted: Mapping[str, Any], pictures: ReportPictures, titles: Mapping[str, Markup]
 ) -> Section:
-    """A section for each signal: a table for each operating point, a model a row."""
-    head = ["", "threshold", EPS_S, SHIFTED_EPS_S, EPS_B, SHIFTED_EPS_B]
-    head += ["performance", "resilience", "by chance"]
+    """A section for each signal and each discriminant."""
     sections = []
     for signal, of_models in shifted["signals"].items():
         background = Markup("the rest")
         if len(titles) == 2:
             (background,) = (title for name, title in titles.items() if name != signal)
-        blocks: list[Block] = []
-        for efficiency in next(iter(of_models.values())):
-            share = f"{100 * float(efficiency):.0f} %"
-            rows = []
-            for name, points in of_models.items():
-                rows.append([name, *_resilience_cells(points[efficiency])])
-            caption = f"{share} of " + titles[signal] + " pass, against " + background
-            blocks.append(Table(head=head, rows=rows, caption=caption))
+        blocks = _resilience_tables(of_models, titles[signal] + " pass, against " + background)
         blocks.append(Gallery(pictures.resilience.get(signal, [])))
         sections.append(Section(titles[signal], blocks))
+    for name, of_models in shifted.get("discriminants", {}).items():
+        blocks = _resilience_tables(of_models, Markup("its signal pass, against its background"))
+        blocks.append(Gallery(pictures.resilience.get(name, [])))
+        sections.append(Section(name, blocks))
     alerts = _alerts(shifted["models"], {}, "shifted sample of ")
     return Section("Resilience", [*alerts, Note(ABOUT_RESILIENCE)], sections)
+
+
+def _resilience_tables(of_models: Mapping[str, Any], passing: Markup) -> list[Block]:
+    """A table for each operating point, a model a row; ``passing``: what passes, in words."""
+    head = ["", "threshold", EPS_S, SHIFTED_EPS_S, EPS_B, SHIFTED_EPS_B]
+    head += ["performance", "resilience", "by chance"]
+    tables: list[Block] = []
+    for efficiency in next(iter(of_models.values())):
+        rows = []
+        for name, points in of_models.items():
+            rows.append([name, *_resilience_cells(points[efficiency])])
+        caption = f"{100 * float(efficiency):.0f} % of " + passing
+        tables.append(Table(head=head, rows=rows, caption=caption))
+    return tables
 
 
 def _resilience_cells(point: Mapping[str, Any]) -> list[str | Cell]:

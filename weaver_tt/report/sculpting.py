@@ -7,17 +7,20 @@ the variable, B bins of the score, T samples of the bootstrap.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from weaver_tt.figures.base import Array
+from weaver_tt.metrics.classifier_summary import json_number
 from weaver_tt.metrics.divergence import (
     BOOTSTRAP_SAMPLES,
     Divergence,
     SampledSpectra,
+    divergence_numbers,
     measure_divergence,
     sample_sums,
 )
@@ -136,3 +139,22 @@ def _shares(signal: Array, efficiency: float) -> Array:
     """The share of each bin of the score (B,) that passes where a share of the signal (B,) does."""
     shares: Array = passing_shares(torch.from_numpy(signal), efficiency).numpy()
     return shares
+
+
+def sculpting_content(models: Mapping[str, Sculpting]) -> dict[str, Any]:
+    """What ``metrics.json`` says of models at the efficiencies that are always measured."""
+    distances: dict[str, Any] = {}
+    rejections: dict[str, Any] = {}
+    for name, sculpting in models.items():
+        distances[name] = {}
+        rejections[name] = {}
+        divergences = sculpting.divergences
+        overall = sculpting.rejections
+        in_bins = sculpting.rejections_in_bins
+        for place, efficiency in enumerate(map(str, EFFICIENCIES)):
+            distances[name][efficiency] = divergence_numbers(divergences[place])
+            rejections[name][efficiency] = {
+                **json_number(overall[place].value, overall[place].error),
+                "in_bins": [json_number(one.value, one.error) for one in in_bins[place]],
+            }
+    return {"jensen_shannon_bits": distances, "rejection": rejections}

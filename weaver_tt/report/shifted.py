@@ -1,16 +1,19 @@
 """Models on a second, shifted sample: what becomes of their efficiencies, and their resilience.
 
-The thresholds are those of the first sample. S signals, E efficiencies of the signal.
+The thresholds are those of the first sample, on the score of each signal and on each discriminant.
+S signals, E efficiencies of the signal, B bins of a score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from weaver_tt.config.schema import Discriminant
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.classifier_summary import (
     OPERATING_POINTS,
@@ -24,6 +27,7 @@ from weaver_tt.metrics.resilience import (
     measure_resilience,
 )
 from weaver_tt.metrics.roc import Thresholds, passing_share, thresholds_at
+from weaver_tt.report.discriminants import LOGITS, discriminant_curves
 from weaver_tt.report.evaluation import EvaluatedModel
 from weaver_tt.report.scores import ModelFiles
 from weaver_tt.report.trainings import EvaluatedTrainings, evaluate_trainings, with_spread
@@ -65,7 +69,8 @@ class ShiftedPoint:
         }
 
 
-Points = dict[str, dict[float, ShiftedPoint]]  # signal class -> operating point -> point
+# signal class, or discriminant -> operating point -> point
+Points = dict[str, dict[float, ShiftedPoint]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +91,10 @@ class ShiftedModel:
         return self.each[self.median_place]
 
     def details(self, signal: str) -> dict[str, Any]:
-        """What ``metrics.json`` says of its points, those of several trainings with a spread."""
+        """What ``metrics.json`` says of the points of a signal or a discriminant.
+
+        Those of several trainings have a spread.
+        """
         of_efficiencies = {}
         for efficiency, point in self.points[signal].items():
             details = point.details()
@@ -129,9 +137,14 @@ def pair_by_name(sources: Sequence[ModelFiles], shifted: Sequence[ModelFiles]) -
 
 
 def evaluate_shifted(
-    networks: Sequence[EvaluatedTrainings], sources: Sequence[ModelFiles], signals: Sequence[str]
+    networks: Sequence[EvaluatedTrainings],
+    sources: Sequence[ModelFiles],
+    signals: Sequence[str],
+    discriminants: Mapping[str, Discriminant] | None = None,
 ) -> list[ShiftedModel]:
     """Evaluate each training of ``networks`` on its shifted sample, in ``sources``.
+
+    ``discriminants`` are those of the first sample.
 
     Raises:
         DataError: a column is missing, scores are not probabilities, or fewer than two classes
@@ -147,6 +160,7 @@ def evaluate_shifted(
             for signal in signals:
                 k = classes.index(signal)
                 points[signal] = measure_shift(model.summary, other.summary, k)
+            points |= _shift_of_discriminants(model, other, discriminants or {})
             each.append(points)
         place = network.median_place
         found = ShiftedModel(
@@ -154,6 +168,20 @@ def evaluate_shifted(
         )
         evaluated.append(found)
     return evaluated
+
+
+def _shift_of_discriminants(
+    first: EvaluatedModel, shifted: EvaluatedModel, discriminants: Mapping[str, Discriminant]
+) -> Points:
+    """Those of a training on both samples, whose rows are read once more."""
+    curves = []
+    for model in (first, shifted):
+        curves.append(discriminant_curves(model.source, first.classes, discriminants))
+    points = {}
+    for name in discriminants:
+        histograms = [(of[name].signal[:, 0], of[name].background[:, 0]) for of in curves]
+        points[name] = _points_at(histograms, LOGITS, OPERATING_POINTS)
+    return points
 
 
 def measure_shift(
@@ -169,17 +197,24 @@ def measure_shift(
     threshold was chosen such that it is a round number: another sample would have another
     efficiency at this threshold.
     """
-    grid = torch.tensor(efficiencies, dtype=torch.float64)
-    histograms = []  # (2, B) of signal and of background, in both samples
+    histograms = []
     for summary in (first, shifted):
         roc = summary.against_rest
         histograms.append((roc.signal[:, signal], roc.background[:, signal]))
+    return _points_at(histograms, first.logits, efficiencies)
+
+
+def _points_at(
+    histograms: Sequence[tuple[Tensor, Tensor]], logits: Tensor, efficiencies: Sequence[float]
+) -> dict[float, ShiftedPoint]:
+    """The points of signal and background, (2, B) each, in both samples; ``logits`` (B,)."""
+    grid = torch.tensor(efficiencies, dtype=torch.float64)
     thresholds = thresholds_at(histograms[0][0], grid)
     of_signal = [_efficiencies(sums, thresholds) for sums, _ in histograms]
     of_background = [_efficiencies(sums, thresholds) for _, sums in histograms]
     # borders count from the highest score
-    bins = len(first.logits) - 1 - thresholds.border
-    scores = first.logits[bins].sigmoid()
+    bins = len(logits) - 1 - thresholds.border
+    scores = logits[bins].sigmoid()
     points = {}
     for place, efficiency in enumerate(efficiencies):
         points[efficiency] = ShiftedPoint(
@@ -190,7 +225,9 @@ def measure_shift(
     return points
 
 
-def shifted_details(models: Sequence[ShiftedModel], signals: Sequence[str]) -> dict[str, Any]:
+def shifted_details(
+    models: Sequence[ShiftedModel], signals: Sequence[str], discriminants: Sequence[str] = ()
+) -> dict[str, Any]:
     """What ``metrics.json`` says of all of them."""
     of_models = {}
     for model in models:
@@ -200,10 +237,16 @@ def shifted_details(models: Sequence[ShiftedModel], signals: Sequence[str]) -> d
             **model.shifted.left_out,
             "entries": model.shifted.summary.details()["entries"],
         }
-    of_signals = {}
-    for signal in signals:
-        of_signals[signal] = {model.name: model.details(signal) for model in models}
-    return {"models": of_models, "signals": of_signals}
+    content: dict[str, Any] = {"models": of_models}
+    content["signals"] = {name: _details_of(models, name) for name in signals}
+    if discriminants:
+        content["discriminants"] = {name: _details_of(models, name) for name in discriminants}
+    return content
+
+
+def _details_of(models: Sequence[ShiftedModel], selected: str) -> dict[str, Any]:
+    """By model, at a signal or a discriminant."""
+    return {model.name: model.details(selected) for model in models}
 
 
 def _efficiencies(histogram: torch.Tensor, thresholds: Thresholds) -> list[ValueWithError]:
