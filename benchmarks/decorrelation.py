@@ -25,7 +25,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -530,7 +530,7 @@ def main() -> None:
         print(f"{use}: {sample.top:,} top and {sample.qcd:,} QCD jets of seed {sample.seed}")
     show(rows, ddt, with_bars=not options.quick)
     record = steps.folder / "results.json"
-    write_json(record, {"rows": rows, "ddt": ddt})
+    write_json(record, {"rows": [asdict(row) for row in rows], "ddt": ddt})
     print(f"\n{time.perf_counter() - start:.0f} s in all; {record}")
 
 

@@ -103,7 +103,7 @@ def test_a_column_without_numbers_is_refused_and_without_columns_there_is_nothin
 def test_points_stand_beside_the_curve_of_their_model(source, tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(
-        "weaver_tt.report.figures.write_picture",
+        "weaver_tt.pages.pictures.write_picture",
         lambda name, caption, figure, folder: drawn.update({name: (caption, figure)}),
     )
     points = judge_ddt([source], CLASSES, ["top"], None)
