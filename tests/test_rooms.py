@@ -19,6 +19,7 @@ ROOMS = [
     "api",
     "run",
     "reports",
+    "closures",
     "applications",
     "report",
     "deploy",

@@ -65,6 +65,7 @@ TRUTH_TAGGING = "weaver_tt.applications.truth_tagging.commands"
 JET_ENERGY = "weaver_tt.applications.jet_energy.commands"
 DECORRELATION = "weaver_tt.applications.decorrelation.commands"
 CALIBRATION = "weaver_tt.applications.calibration.commands"
+DENSITY_RATIO = "weaver_tt.applications.density_ratio.commands"
 LUND = "weaver_tt.samples.lund.commands"
 SIMULATE = "weaver_tt.samples.simulate.commands"
 CONVERT = "weaver_tt.samples.convert.commands"
@@ -97,10 +98,15 @@ COMMANDS = {
         draws=True,
     ),
     "closure": Command(
-        "compare network and map with direct tagging",
-        f"{TRUTH_TAGGING}:ClosureOptions",
-        f"{TRUTH_TAGGING}:run_closure",
+        "compare network and map with direct tagging, or a ratio with its two samples",
+        "weaver_tt.closures:ClosureOptions",
+        "weaver_tt.closures:run_closure",
         draws=True,
+    ),
+    "scale-factors": Command(
+        "scale factors of a tagger from two ratios of data to simulation",
+        f"{DENSITY_RATIO}:ScaleFactorOptions",
+        f"{DENSITY_RATIO}:run_scale_factors",
     ),
     "jec derive": Command(
         "derive the standard correction of jets: offset and response, for correctionlib",

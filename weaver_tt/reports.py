@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from weaver_tt.config.density_ratio import TASK as DENSITY_RATIO
 from weaver_tt.errors import ConfigError
-from weaver_tt.options.flags import default_of
+from weaver_tt.options.flags import refuse_flags
 from weaver_tt.report.commands import ReportOptions, report_classifiers, report_jet_sample
 
 if TYPE_CHECKING:
@@ -47,7 +46,8 @@ def run_report(options: ReportOptions) -> None:
     _refuse_ratios(sources, abouts)
     of_jets = [source for source in sources if _is_of_jets(source, abouts[source.name], options)]
     if not of_jets:
-        _refuse_flags(options, OF_JETS, f"{sources[0].paths[0]} is the prediction of a classifier")
+        what = f"{sources[0].paths[0]} is the prediction of a classifier"
+        refuse_flags(options, OF_JETS, "report", what)
         report_classifiers(options)
         return
     for source in of_jets:
@@ -66,7 +66,7 @@ def run_report(options: ReportOptions) -> None:
     has_classes = all(about is not None and about.classes for about in abouts.values())
     if not has_classes:
         what = f"{sources[0].paths[0]} is a prediction of jet energies"
-        _refuse_flags(options, OF_CLASSIFIERS, what)
+        refuse_flags(options, OF_CLASSIFIERS, "report", what)
     _report_jets(options, sources, abouts)
     if has_classes:
         report_classifiers(replace(options, output=str(Path(options.output) / CLASSES_FOLDER)))
@@ -98,16 +98,9 @@ def _refuse_ratios(
             raise ConfigError(
                 f"report: {source.paths[0]} is a prediction of the ratio of two samples, which no "
                 "row knows the truth of; its metrics file has the mean of the ratio, the area of "
-                "the two samples and the effective size (docs/density-ratio.md)"
+                "the two samples and the effective size, and weaver-tt closure compares the "
+                "samples (docs/density-ratio.md)"
             )
-
-
-def _refuse_flags(options: ReportOptions, names: Sequence[str], what: str) -> None:
-    """Raise ConfigError for a flag that says nothing of the files."""
-    for item in dataclasses.fields(options):
-        if item.name in names and getattr(options, item.name) != default_of(item):
-            flag = f"--{item.name.replace('_', '-')}"
-            raise ConfigError(f"report: {flag}: {what}, of which this flag says nothing")
 
 
 def _report_jets(

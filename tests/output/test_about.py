@@ -56,6 +56,17 @@ def test_of_a_hybrid_it_has_classes_and_targets():
     assert about.outputs == ("score_b", "score_l", "output_y")
 
 
+def test_of_a_ratio_it_says_what_is_divided_by_what(tmp_path):
+    config = CONFIG | {
+        "labels": {"type": "simple", "value": ["mc", "data"]},
+        "task": {"name": "density_ratio", "numerator": "data", "normalise": "yield"},
+    }
+    del config["report"]
+    about = about_prediction(make_task(from_mapping(config)), NetworkCost())
+    assert about.ratio == {"numerator": "data", "denominator": "mc", "normalise": "yield"}
+    assert read_about(written(tmp_path / "pred.root", about.as_text())).ratio == about.ratio
+
+
 @pytest.mark.parametrize("suffix", ["root", "parquet"])
 def test_it_is_read_as_it_was_written(tmp_path, suffix):
     about = AboutPrediction(

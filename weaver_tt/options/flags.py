@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -200,6 +200,18 @@ def check_bounds(options: Any) -> None:
                 # whole numbers in full, others as they were written
                 shown = f"{number:g}" if isinstance(number, float) else str(number)
                 raise ConfigError(f"{name} {shown}: expected {kind} {bounds}".rstrip())
+
+
+def refuse_flags(options: Any, names: Collection[str], command: str, what: str) -> None:
+    """Refuse flags that say nothing of ``what`` a command is to do.
+
+    Raises:
+        ConfigError: one of the fields ``names`` of ``options`` is given.
+    """
+    for item in dataclasses.fields(options):
+        if item.name in names and getattr(options, item.name) != default_of(item):
+            flag_name = spellings(item)[-1]
+            raise ConfigError(f"{command}: {flag_name}: {what}, of which this flag says nothing")
 
 
 def read_flags(namespace: argparse.Namespace, options: type[T]) -> T:

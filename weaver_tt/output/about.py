@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import Any
 
-from weaver_tt.config.schema import Discriminant
+from weaver_tt.config.schema import Discriminant, RatioOptions
 from weaver_tt.errors import DataError
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.writers import read_notes
@@ -43,6 +43,7 @@ _ABOUT = {
     # not in files of earlier versions
     "discriminants?": NamesTo({"signal": ListOf(TEXT), "background": ListOf(TEXT)}),
     "names?": NamesTo(TEXT),
+    "ratio?": NamesTo(TEXT),
     "network": _COST,
 }
 
@@ -77,7 +78,8 @@ class AboutPrediction:
     lies beside them where the data have it, and ``report`` the expressions of columns of the file
     that a report is made of: the ``report:`` of the data YAML. ``discriminants`` are further
     columns, of which a report knows what they tell apart. ``names`` are what classes and variables
-    are called in figures and tables.
+    are called in figures and tables. ``ratio`` is that of two samples: ``numerator`` and
+    ``denominator``, which are labels, and ``normalise``.
     """
 
     task: str
@@ -87,6 +89,7 @@ class AboutPrediction:
     report: Mapping[str, str] = field(default_factory=dict)
     discriminants: Mapping[str, Discriminant] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    ratio: Mapping[str, str] = field(default_factory=dict)
     network: NetworkCost = NO_COST
 
     def as_text(self) -> str:
@@ -111,8 +114,20 @@ def about_prediction(task: Task, network: NetworkCost) -> AboutPrediction:
             if name in config.derived_outputs
         },
         names=dict(config.names),
+        ratio=_about_ratio(config.density_ratio),
         network=network,
     )
+
+
+def _about_ratio(options: RatioOptions | None) -> dict[str, str]:
+    """What is divided by what, and how it is normalised; nothing without a density ratio."""
+    if options is None:
+        return {}
+    return {
+        "numerator": options.numerator,
+        "denominator": options.denominator,
+        "normalise": options.normalise,
+    }
 
 
 def read_about(path: str, treename: str | None = None) -> AboutPrediction | None:
@@ -140,6 +155,7 @@ def read_about(path: str, treename: str | None = None) -> AboutPrediction | None
             for name, classes in found.get("discriminants", {}).items()
         },
         names=found.get("names", {}),
+        ratio=found.get("ratio", {}),
         network=_read_cost(found["network"]),
     )
 
@@ -170,7 +186,7 @@ def _check_same_network(
 ) -> None:
     """Raise DataError where two files of one model say different things of their network."""
     differences = []
-    for name in ("task", "outputs", "classes", "targets", "report", "discriminants"):
+    for name in ("task", "outputs", "classes", "targets", "report", "discriminants", "ratio"):
         if getattr(about, name) != getattr(first, name):
             differences.append((name, getattr(about, name), getattr(first, name)))
     sizes = (about.network.parameters, first.network.parameters)

@@ -1,0 +1,141 @@
+"""Figures of the closure of a ratio, each as PNG and PDF."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from weaver_tt.applications.density_ratio.closure import RatioClosure, VariableClosure
+from weaver_tt.applications.density_ratio.entries import Floats
+from weaver_tt.applications.density_ratio.roles import BEFORE, ESTIMATES, MAP, NETWORK
+from weaver_tt.applications.density_ratio.shapes import Shape
+from weaver_tt.figures.base import make_axes, save_figure, style
+from weaver_tt.figures.names import NO_NAMES, without_unit
+
+COLORS = {BEFORE: "0.6", MAP: "#3f90da", NETWORK: "#bd1f01"}
+LEGEND = {
+    BEFORE: "denominator",
+    MAP: "reweighted by the map",
+    NETWORK: "reweighted by the network",
+}
+MOST_DEVIATION = 0.5  # of the axis of ratios
+RATIO_BINS = 80
+CENTRAL_RATIOS = (0.0005, 0.9995)
+
+
+def draw_closure(
+    closure: RatioClosure, folder: Path, names: Mapping[str, str] = NO_NAMES
+) -> list[str]:
+    """Write a figure of each variable, ``pairs`` where there are any, and ``ratios``.
+
+    ``names``: variable -> readable name.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    paths: list[str] = []
+    with style():
+        for variable in closure.variables:
+            figure = variable_figure(variable, names.get(variable.name, variable.name))
+            paths += save_figure(figure, folder / _file_name(variable.name))
+        if closure.pairs:
+            paths += save_figure(pair_figure(closure, names), folder / "pairs")
+        paths += save_figure(ratio_figure(closure.ratios), folder / "ratios")
+    return paths
+
+
+def _file_name(variable: str) -> str:
+    """The name of a variable, which may be an expression, as that of a file."""
+    return re.sub(r"\W+", "_", variable).strip("_")
+
+
+def variable_figure(variable: VariableClosure, label: str) -> Figure:
+    """Densities in one variable, called ``label``, and below their ratio to the numerator."""
+    figure = Figure(figsize=(8, 7))
+    upper, lower = figure.subplots(
+        2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1.3], "hspace": 0.06}
+    )
+    edges = np.array([variable.low, *variable.edges, variable.high])
+    widths = np.diff(edges)
+    for name, shape in variable.denominators.items():
+        per_ndf = variable.agreements[name].per_ndf
+        fit = "" if per_ndf is None else rf", $\chi^2$/ndf = {per_ndf:.2f}"
+        look: dict[str, Any] = {"color": COLORS[name], "linewidth": 2, "baseline": None}
+        upper.stairs(shape.shares / widths, edges, label=LEGEND[name] + fit, **look)
+        lower.stairs(_divide(shape.shares, variable.numerator.shares), edges, **look)
+    _draw_numerator(upper, lower, variable.numerator, edges)
+    upper.set(ylabel="share per unit", ylim=(0, upper.get_ylim()[1] * 1.3))
+    upper.legend(loc="upper right", frameon=False)
+    deviation = _deviation(variable)
+    lower.set(
+        xlabel=label,
+        ylabel="over numerator",
+        xlim=(edges[0], edges[-1]),
+        ylim=(1 - deviation, 1 + deviation),
+    )
+    return figure
+
+
+def _draw_numerator(upper: Axes, lower: Axes, numerator: Shape, edges: Floats) -> None:
+    centers = (edges[1:] + edges[:-1]) / 2
+    widths = np.diff(edges)
+    look: dict[str, Any] = {"fmt": "o", "color": "black", "markersize": 4, "zorder": 5}
+    upper.errorbar(
+        centers, numerator.shares / widths, numerator.errors / widths, label="numerator", **look
+    )
+    relative = _divide(numerator.errors, numerator.shares)
+    lower.errorbar(centers, np.ones(len(centers)), relative, **look)
+
+
+def _divide(values: Floats, below: Floats) -> Floats:
+    return values / np.where(below != 0, below, np.nan)
+
+
+def _deviation(variable: VariableClosure) -> float:
+    """How far the axis of ratios goes from 1."""
+    farthest = 0.05
+    for shape in variable.denominators.values():
+        ratio = _divide(shape.shares, variable.numerator.shares)
+        farthest = max(farthest, 1.2 * float(np.nanmax(np.abs(ratio - 1))))
+    return min(farthest, MOST_DEVIATION)
+
+
+def pair_figure(closure: RatioClosure, names: Mapping[str, str] = NO_NAMES) -> Figure:
+    """chi2/ndf in each pair of variables: before, with the map, and with the network."""
+    variables = [variable.name for variable in closure.variables]
+    labels = [without_unit(names.get(name, name)) for name in variables]
+    number = len(variables)
+    figure = Figure(figsize=(5.6 * 3, 5.2), layout="constrained")
+    for axes, estimate in zip(figure.subplots(1, 3), ESTIMATES, strict=True):
+        values = np.full((number, number), np.nan)
+        for (first, second), agreements in closure.pairs.items():
+            per_ndf = agreements[estimate].per_ndf
+            place = variables.index(second), variables.index(first)
+            values[place] = np.nan if per_ndf is None else per_ndf
+            if per_ndf is not None:
+                axes.text(place[1], place[0], f"{per_ndf:.3g}", ha="center", va="center")
+        # white where a pair agrees, full where chi2/ndf is three or more
+        axes.imshow(values, vmin=1, vmax=3, cmap="Reds", alpha=0.7)
+        axes.set_xticks(range(number), labels, rotation=30, ha="right")
+        axes.set_yticks(range(number), labels)
+        axes.set_title(rf"$\chi^2$/ndf, {LEGEND[estimate]}")
+    return figure
+
+
+def ratio_figure(ratios: Floats) -> Figure:
+    """The ratios of the denominator's entries."""
+    figure, axes = make_axes("ratio", "entries of the denominator")
+    low, high = np.quantile(ratios, CENTRAL_RATIOS)
+    edges = np.linspace(min(low, 1), max(high, 1), RATIO_BINS + 1)
+    counts, _ = np.histogram(np.clip(ratios, edges[0], edges[-1]), edges)
+    axes.stairs(counts, edges, color=COLORS[NETWORK], linewidth=2, label="outermost: all beyond")
+    axes.axvline(1, color="0.5", linewidth=1)
+    axes.set_yscale("log")
+    axes.legend(loc="upper right", frameon=False)
+    return figure
