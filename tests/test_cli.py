@@ -1,10 +1,12 @@
 """The entry points: fast help, exit codes, one clear message."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import awkward as ak
 import pytest
 
 from weaver_tt import cli
@@ -41,16 +43,37 @@ assert not heavy, heavy
     assert "usage" in result.stdout
 
 
-def test_a_training_imports_what_it_draws_with_and_reads_with_only_where_it_does():
+def test_a_training_imports_what_it_draws_with_and_reads_with_only_where_it_does(tmp_path):
     code = """
 import sys
-import weaver_tt.run.run, weaver_tt.run.training, weaver_tt.run.prediction
-heavy = {"matplotlib", "mplhep", "hist", "h5py", "pandas", "aiohttp", "pytorch_optimizer"}
+from weaver_tt.cli import main
+assert main(sys.argv[1:]) == 0
+# pyarrow is not among them: awkward imports it itself
+heavy = {"matplotlib", "mplhep", "hist", "h5py", "pandas", "aiohttp", "pytorch_optimizer", "rich"}
 heavy &= set(sys.modules)
 assert not heavy, heavy
 """
+    number = list(range(20))
+    table = ak.Array({"x": [float(n) for n in number], "y": [n % 2 for n in number]})
+    ak.to_parquet(table, tmp_path / "rows.parquet")
+    (tmp_path / "data.yaml").write_text(
+        "inputs: {row: {length: null, vars: [x]}}\n"
+        "labels: {type: simple, value: [y, not_y]}\nnew_variables: {not_y: 1 - y}\n"
+    )
+    (tmp_path / "network.py").write_text(
+        "import torch\n"
+        "def get_model(data_config, **options):\n"
+        "    return torch.nn.Linear(1, 2), {}\n"
+    )
+    arguments = "train -i rows.parquet -c data.yaml -n network.py -m net --num-epochs 1 --gpus="
+    arguments += " --batch-size 4 --optimizer adam --no-figures --tensorboard off"
     result = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *arguments.split()],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
 

@@ -1,11 +1,20 @@
 """The logger speaks on rank 0 and writes its file."""
 
+import io
 import logging
+import sys
 
 import pytest
 
 from weaver_tt.errors import OutputError
-from weaver_tt.log import configure_log, format_metrics, log
+from weaver_tt.log import (
+    SHOWN_OTHERWISE,
+    configure_log,
+    format_metrics,
+    is_terminal,
+    log,
+    shown_when_new,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +62,75 @@ def test_a_log_that_cannot_be_written_is_an_output_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"run\.log: cannot be written"):
         configure_log(file=str(tmp_path / "file" / "run.log"))
+
+
+@pytest.fixture
+def on_a_terminal(monkeypatch):
+    monkeypatch.setattr("weaver_tt.log.is_terminal", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def test_a_terminal_is_one_that_can_show_more_than_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    assert not is_terminal()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert is_terminal()
+    monkeypatch.setenv("TERM", "dumb")
+    assert not is_terminal()
+    monkeypatch.delenv("TERM")
+    assert not is_terminal()
+
+
+def test_a_terminal_leaves_out_what_it_shows_otherwise_and_the_file_has_it(
+    on_a_terminal, tmp_path, capsys
+):
+    configure_log(file=str(tmp_path / "run.log"))
+    log.info("epoch 3: loss 0.5", extra=SHOWN_OTHERWISE)
+    log.info("copied")
+    shown = capsys.readouterr().err
+    assert "epoch 3" not in shown
+    assert "INFO    copied" in shown
+    assert "INFO    epoch 3: loss 0.5" in (tmp_path / "run.log").read_text()
+
+
+def test_without_a_terminal_everything_is_a_line(capsys):
+    configure_log()
+    log.info("epoch 3: loss 0.5", extra=SHOWN_OTHERWISE)
+    for _ in range(2):
+        log.info("9 rows", extra=shown_when_new("rows", 9))
+    log.warning("careful")
+    shown = capsys.readouterr().err
+    assert "INFO    epoch 3: loss 0.5" in shown
+    assert shown.count("9 rows") == 2
+    assert "\x1b" not in shown
+
+
+def test_a_terminal_shows_numbers_of_rows_once_and_when_they_change(on_a_terminal, capsys):
+    configure_log()
+    for rows in (9, 9, 8, 8):
+        log.info("%d rows", rows, extra=shown_when_new("rows", rows))
+        log.info("%d others", 3, extra=shown_when_new("others", 3))
+    shown = [line.split("INFO")[1].strip() for line in capsys.readouterr().err.splitlines()]
+    assert shown == ["9 rows", "3 others", "8 rows"]
+
+
+def test_warnings_and_errors_are_coloured_on_a_terminal_unless_no_color_is_set(
+    on_a_terminal, capsys, monkeypatch
+):
+    configure_log()
+    log.warning("careful")
+    log.error("wrong")
+    shown = capsys.readouterr().err
+    assert "\x1b[33mWARNING\x1b[0m careful" in shown
+    assert "\x1b[1;31mERROR\x1b[0m   wrong" in shown
+    monkeypatch.setenv("NO_COLOR", "1")
+    log.warning("careful")
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_messages_on_a_terminal_go_where_stderr_leads_when_they_come(on_a_terminal, monkeypatch):
+    configure_log()
+    elsewhere = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", elsewhere)
+    log.info("above the bars")
+    assert "above the bars" in elsewhere.getvalue()

@@ -18,6 +18,7 @@ from weaver_tt.figures.label import labelled
 from weaver_tt.log import configure_log, log
 from weaver_tt.options.check import CheckRun
 from weaver_tt.options.durations import seconds_of
+from weaver_tt.options.examples import examples_of
 from weaver_tt.options.figures import LabelOptions
 from weaver_tt.options.flags import FlagParser, add_flags, check_bounds, read_flags
 from weaver_tt.options.train import RunOptions, parse_options
@@ -187,9 +188,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse_command(arguments)
     command = COMMANDS[name]
     parts = command.parts
-    parser = FlagParser(prog=f"weaver-tt {name}", description=parts[0].__doc__)
-    for part in parts:
-        add_flags(parser, part)
+    parser = FlagParser(
+        prog=f"weaver-tt {name}", description=parts[0].__doc__, epilog=examples_of(name)
+    )
+    add_flags(parser, *parts)
     namespace = parser.parse_flags(arguments[len(name.split()) :])
     configure_log()
     return guarded(command.run, [read_flags(namespace, part) for part in parts])

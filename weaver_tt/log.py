@@ -4,17 +4,80 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from weaver_tt.errors import OutputError
 
 LAYOUT = "%(asctime)s %(levelname)-7s %(message)s"
 
+# given as ``extra``: a terminal shows this in another form, such as a row of a table
+SHOWN_OTHERWISE = {"shown_otherwise": True}
+# colours of ANSI terminals, by level
+COLORS = {"WARNING": "33", "ERROR": "1;31"}
+
 log = logging.getLogger("weaver_tt")
 log.addHandler(logging.NullHandler())
+
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler
+
+
+def is_terminal() -> bool:
+    """Whether messages go to a terminal, which can show tables and bars; else they are lines."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+
+
+def shown_when_new(what: str, value: object) -> dict[str, object]:
+    """Given as ``extra``: a terminal shows this if ``value`` is another one than the last time.
+
+    ``what`` it is of; files have it each time.
+    """
+    return {"shown_when_new": (what, value)}
+
+
+class TerminalHandler(_StreamHandler):
+    """Messages on a terminal: without those that it shows in another form, or has shown.
+
+    They go wherever stderr leads at the moment: above what is displayed at the bottom.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self._last: dict[str, object] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message is to be shown."""
+        if hasattr(record, "shown_otherwise"):
+            return False
+        new = getattr(record, "shown_when_new", None)
+        if new is not None:
+            what, value = new
+            if self._last.get(what) == value:
+                return False
+            self._last[what] = value
+        return bool(super().filter(record))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show the message."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message behind the time and the level, in colour for a warning and an error."""
+        text = super().format(record)
+        color = COLORS.get(record.levelname)
+        # set to anything but nothing, as https://no-color.org has it
+        if color is None or os.environ.get("NO_COLOR"):
+            return text
+        named = f"\x1b[{color}m{record.levelname}\x1b[0m"
+        return text.replace(record.levelname, named, 1)
 
 
 def format_metrics(values: Mapping[str, float]) -> str:
@@ -51,7 +114,7 @@ def configure_log(level: str = "INFO", file: str | None = None, *, rank: int = 0
         handler.close()
     log.setLevel(level if rank == 0 else "ERROR")
     log.propagate = False
-    console = logging.StreamHandler(sys.stderr)
+    console = TerminalHandler() if is_terminal() else logging.StreamHandler(sys.stderr)
     console.setFormatter(logging.Formatter(LAYOUT, "%H:%M:%S"))
     log.addHandler(console)
     if file is not None and rank == 0:

@@ -230,6 +230,11 @@ class RunFiles:
         """The files of one member of an ensemble."""
         return RunFiles(f"{self.prefix}_{member_name(number)}")
 
+    @property
+    def any_member(self) -> RunFiles:
+        """How a message names the files of all members: with ``*`` in the place of the number."""
+        return RunFiles(f"{self.prefix}_member-*")
+
     def members(self, epoch: int | None) -> dict[int, RunFiles]:
         """The members of which the state of ``epoch`` (None: the best) is there, by number."""
         ending = self.state(epoch).name.removeprefix(Path(self.prefix).name)

@@ -29,6 +29,20 @@ def test_the_accuracys_error_is_binomial_with_the_effective_number_of_entries(sc
     assert summary.effective_entries.tolist() == [1.0, 2.0, 1.0]
 
 
+@pytest.mark.parametrize("names", [["a", "b"], NAMES])
+def test_errors_have_the_names_of_their_metrics_and_are_those_of_the_details(scored, names):
+    output = [row[: len(names)] for row in OUTPUT]
+    summary = summarize(scored, output, [0, 1, len(names) - 1, 1], names=names)
+    errors = summary.errors()
+    details = summary.details()
+    assert errors.keys() == summary.values().keys() - {"calibration_error"}
+    assert errors["accuracy"] == details["accuracy"]["error"]
+    assert json_number(0.0, errors["auc"])["error"] == details["auc"]["mean_one_vs_rest"]["error"]
+    of_first = details["rejection"]["0.5"]["one_vs_rest"]["a"]["error"]
+    name = "rejection@0.5" if len(names) == 2 else "rejection@0.5_a"
+    assert json_number(0.0, errors[name])["error"] == of_first
+
+
 def test_what_is_divided_by_weights_that_sum_to_zero_is_not_defined(scored):
     # classes a and b weigh +2 and -2, and c nothing in all: each single metric has its own zero
     output = [*OUTPUT, [0.1, 0.6, 0.3]]

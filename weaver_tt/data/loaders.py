@@ -99,6 +99,20 @@ class Loader:
         return self._stream.turns(self._world)
 
     @property
+    def rows_of_groups(self) -> dict[str, int]:
+        """File group -> rows in the files that are read in an epoch, before the selection."""
+        rows: dict[str, int] = {}
+        for source in self._stream.sources:
+            group = self.groups[source.group]
+            rows[group] = rows.get(group, 0) + source.rows
+        return rows
+
+    @property
+    def files(self) -> int:
+        """How many files have rows for it."""
+        return len(self._stream.sources)
+
+    @property
     def reads_copies(self) -> bool:
         """Whether its files are temporary copies (``--copy-inputs``)."""
         paths = [source.path for source in self._stream.sources]

@@ -21,7 +21,7 @@ from weaver_tt.engine.throughput import Doctor, make_setup
 from weaver_tt.engine.trackers.base import MultiTracker, NullTracker, Tracker
 from weaver_tt.engine.training import LatestPass, Training
 from weaver_tt.errors import TrainingError
-from weaver_tt.log import log
+from weaver_tt.log import SHOWN_OTHERWISE, log
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
@@ -338,7 +338,13 @@ class JointTraining:
             member = training.name.rpartition("-")[2]
             value = training.task.watched_value(of_training)
             numbers.append(f"{member}: {float('nan') if value is None else value:.4g}")
-        log.info("epoch %d, %s of the members: %s", self.epoch, watched, ", ".join(numbers))
+        log.info(
+            "epoch %d, %s of the members: %s",
+            self.epoch,
+            watched,
+            ", ".join(numbers),
+            extra=SHOWN_OTHERWISE,
+        )
 
     # --- what is kept
 
@@ -350,9 +356,12 @@ class JointTraining:
         Raises:
             TrainingError: the watched metric is NaN, or there is no such metric.
         """
+        number = self.epoch
         for training, of_training in zip(self.active, metrics, strict=True):
             training.keep_epoch(of_training, self._latest_pass)
         self.save()
+        is_best = any(training.state.best_epoch == number for training in self.active)
+        self._tracker.kept(number, is_best)
 
     def save(self) -> None:
         """Write ``PREFIX_resume.pt``: one step of all trainings; all ranks call this.

@@ -89,6 +89,13 @@ class EpochMetrics(dict[str, float]):
         """Whether there is more in it than numbers of entries that were left out."""
         return bool(self.keys() - {WITHOUT_TARGET, WITHOUT_OUTPUT})
 
+    def errors(self) -> dict[str, float]:
+        """Statistical errors by name, of the metrics that have one."""
+        found: dict[str, float] = {}
+        for meter, sums in zip(self.meters, self.totals, strict=True):
+            found |= meter.errors(sums)
+        return found
+
     def details(self) -> dict[str, Any]:
         """What the meters know beyond these numbers, ready for JSON."""
         found: dict[str, Any] = {}

@@ -12,7 +12,7 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.batch_terms import BatchTerms, term_means
 from weaver_tt.engine.loop import TimedBatches
 from weaver_tt.engine.throughput import Measurement, time_shares
-from weaver_tt.log import log
+from weaver_tt.log import log, shown_when_new
 from weaver_tt.metrics.base import Meter
 from weaver_tt.system import distributed
 from weaver_tt.system.stage_times import StageTimes
@@ -161,7 +161,13 @@ def total_accounting(loader: BatchLoader) -> Accounting:
 def log_rows(title: str, loader: BatchLoader) -> dict[str, float]:
     """Log what became of the epoch's rows, on all ranks together; the counts by name."""
     total = total_accounting(loader)
-    log.info("%s data: %s", title, total.report().replace("\n", "\n  "))
+    log.info(
+        "%s data: %s",
+        title,
+        total.report().replace("\n", "\n  "),
+        # what is drawn of the rows differs from epoch to epoch
+        extra=shown_when_new(f"{title} data", (total.read, total.dropped, total.lost)),
+    )
     values = {}
     for name in ROW_COUNTS:
         counts = getattr(total, name)  # by file group, or by column

@@ -49,7 +49,7 @@ from weaver_tt.engine.training_parts import (
 )
 from weaver_tt.engine.update import make_update
 from weaver_tt.errors import TrainingError, nearest
-from weaver_tt.log import format_metrics, log
+from weaver_tt.log import SHOWN_OTHERWISE, format_metrics, log
 from weaver_tt.options.thresholds import read_threshold
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
@@ -279,6 +279,7 @@ class Training:
         if distributed.is_main():
             save_weights(self.parts, is_best, self.options.auto_clean)
         self.parts.is_best_stale = False
+        self.tracker.kept(self.state.epoch, is_best)
         self.state.epoch += 1
         self.state.batches = 0
         self.state.meters = []
@@ -348,7 +349,13 @@ class Training:
         """Log and return the metrics of the best epoch."""
         of_which = "" if self._random is None else f" of {self.name}"
         best = format_metrics(self.state.best)
-        log.info("best epoch%s: %d with %s", of_which, self.state.best_epoch, best)
+        log.info(
+            "best epoch%s: %d with %s",
+            of_which,
+            self.state.best_epoch,
+            best,
+            extra=SHOWN_OTHERWISE,
+        )
         for remark in self.task.remarks(self.state.best):
             log.warning("best epoch%s: %s", of_which, remark)
         self.tracker.finish(self.state.best, self.state.best_epoch)

@@ -114,6 +114,13 @@ class Meter(ABC):
         ``losses`` (M,) are there where the network gives raw outputs.
         """
 
+    def errors(self, totals: Tensor) -> dict[str, float]:
+        """Statistical errors of its scalars by their names, of those that have one.
+
+        From sums of all ranks, :meth:`totals`.
+        """
+        return {}
+
     @abstractmethod
     def totals(self) -> Tensor:
         """All sums in one flat float64 tensor, to be added over ranks."""

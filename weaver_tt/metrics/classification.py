@@ -136,6 +136,11 @@ class ClassificationMeter(SumMeter):
         summary = self.summarize(totals)
         return {} if summary.is_empty else summary.values()
 
+    def errors(self, totals: Tensor) -> dict[str, float]:
+        """Errors of the accuracy, the areas and the rejections."""
+        summary = self.summarize(totals)
+        return {} if summary.is_empty else summary.errors()
+
     def details(self, totals: Tensor) -> dict[str, Any]:
         """All metrics with their errors, of each class against the rest and of each pair."""
         summary = self.summarize(totals)

@@ -142,6 +142,27 @@ class ClassifierSummary:
                 values[f"rejection@{point}_{name}"] = rejection
         return values
 
+    def errors(self) -> dict[str, float]:
+        """Statistical errors of some of :meth:`values`, by the same names.
+
+        Of a mean area, whose areas share entries, the mean of their errors is an upper bound.
+        """
+        errors = {"accuracy": self.accuracy[1]}
+        error_of_area = self.against_rest.area_error  # (K,)
+        errors["auc"] = float(error_of_area.nanmean())
+        _, of_points = self.against_rest.rejection(torch.tensor(OPERATING_POINTS))  # (K, points)
+        if len(self.names) == 2:
+            for point, error in zip(OPERATING_POINTS, of_points[0].tolist(), strict=True):
+                errors[f"rejection@{point}"] = error
+            return errors
+        errors["auc_ovo"] = float(self.of_pairs(self.against_each.area_error).nanmean())
+        for name, error in zip(self.names, error_of_area.tolist(), strict=True):
+            errors[f"auc_{name}"] = error
+        for point, of_classes in zip(OPERATING_POINTS, of_points.T.tolist(), strict=True):
+            for name, error in zip(self.names, of_classes, strict=True):
+                errors[f"rejection@{point}_{name}"] = error
+        return errors
+
     def details(self) -> dict[str, Any]:
         """Everything with its error, ready for JSON: numbers that are not known are None."""
         return {

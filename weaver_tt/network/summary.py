@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -29,7 +29,22 @@ def output_text(output: Any) -> str:
 def network_summary(
     network: Network, config: DataConfig, rows: Mapping[str, Tensor] | None = None
 ) -> str:
-    """The module, its parameters, and the FLOPs of one forward pass of a row.
+    """The module, and what there is to say of it; see :func:`network_facts`."""
+    return summary_text(network, network_facts(network, config, rows))
+
+
+def summary_text(network: Network, facts: Iterable[tuple[str, str]]) -> str:
+    """The module and the ``facts``, a line each."""
+    lines = [str(network.unwrapped)]
+    for name, fact in facts:
+        lines.append(f"{name:13} {fact}")
+    return "\n".join(lines)
+
+
+def network_facts(
+    network: Network, config: DataConfig, rows: Mapping[str, Tensor] | None = None
+) -> list[tuple[str, str]]:
+    """File, inputs, output, parameters, and the FLOPs of one forward pass of a row, with names.
 
     ``rows``: inputs of N rows of the data by group, (N, C, P) or (N, C). Without them it is one row
     of random numbers that is full of objects. As no file may hold such a row, a network need not
@@ -57,13 +72,13 @@ def network_summary(
         output = output_text(shown)
         counted = f"{flops // number:,} forward, for one row, the mean of {number} of the data"
 
-    lines = [str(module), f"network file  {network.source}"]
+    facts = [("network file", network.source)]
     for name, shape in shapes.items():
-        lines.append(f"input         {name} {shape_text(shape)}")
-    lines.append(f"output        {output}")
-    lines.append(_parameter_line(module))
-    lines.append(f"FLOPs         {counted}")
-    return "\n".join(lines)
+        facts.append(("input", f"{name} {shape_text(shape)}"))
+    facts.append(("output", output))
+    facts.append(("parameters", _count_parameters(module)))
+    facts.append(("FLOPs", counted))
+    return facts
 
 
 def count_flops_per_row(network: Network, rows: Mapping[str, Tensor]) -> float:
@@ -100,12 +115,12 @@ def _count_flops(network: Network, rows: Mapping[str, Tensor]) -> tuple[Any, int
     return output, counter.get_total_flops()
 
 
-def _parameter_line(module: nn.Module) -> str:
+def _count_parameters(module: nn.Module) -> str:
     trainable = count_trainable(module)
     if trainable is None:
-        return "parameters    unknown before the first row"
+        return "unknown before the first row"
     total = sum(parameter.numel() for parameter in module.parameters())
-    line = f"parameters    {total:,} ({trainable:,} trainable)"
+    line = f"{total:,} ({trainable:,} trainable)"
     # what other libraries count among the parameters
     statistics = _running_statistics(module)
     if statistics:

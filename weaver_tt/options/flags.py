@@ -14,6 +14,15 @@ from weaver_tt.errors import ConfigError, nearest
 T = TypeVar("T")
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps all text but the examples, whose lines are there to be copied."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith("examples:"):
+            return text
+        return super()._fill_text(text, width, indent)
+
+
 class FlagParser(argparse.ArgumentParser):
     """Takes flags by their full names alone, and says which one was probably meant.
 
@@ -21,7 +30,7 @@ class FlagParser(argparse.ArgumentParser):
     """
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
+        super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **settings)
 
     def parse_flags(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
         """The values in ``arguments`` (default: ``sys.argv``); exits where there is no such flag.
@@ -113,13 +122,21 @@ FINITE = Bounds()
 SEED = Bounds(at_least=0, at_most=2**62)
 
 
-def flag(default: Any, text: str, *names: str, bounds: Bounds | None = None, **more: Any) -> Any:
+def flag(
+    default: Any,
+    text: str,
+    *names: str,
+    bounds: Bounds | None = None,
+    daily: bool = False,
+    **more: Any,
+) -> Any:
     """A dataclass field that is also a flag, with its default and its help text.
 
     ``names`` are further spellings (``-i``), ``bounds`` is the range of a number, ``more`` is for
-    argparse; ``positional=True`` makes it an argument instead.
+    argparse; ``positional=True`` makes it an argument instead. ``daily`` flags come first in the
+    help.
     """
-    metadata = {"help": text, "names": names, "bounds": bounds, "argparse": more}
+    metadata = {"help": text, "names": names, "bounds": bounds, "daily": daily, "argparse": more}
     settings: dict[str, Any] = {"metadata": metadata}
     if isinstance(default, list | tuple):
         # each object gets a list of its own
@@ -127,12 +144,24 @@ def flag(default: Any, text: str, *names: str, bounds: Bounds | None = None, **m
     return field(default=default, **settings)
 
 
-def add_flags(parser: argparse.ArgumentParser, options: type[Any]) -> None:
-    """Give ``parser`` a flag for each field of ``options``, in a group titled by its docstring."""
-    summary = (options.__doc__ or options.__name__).splitlines()[0]
-    group = parser.add_argument_group(summary.rstrip("."))
+def add_flags(parser: argparse.ArgumentParser, *parts: type[Any]) -> None:
+    """Give ``parser`` a flag for each field of dataclasses: the daily ones, then part by part.
+
+    Each part is a group titled by its docstring.
+    """
+    daily = parser.add_argument_group("Daily flags")
+    for options in parts:
+        summary = (options.__doc__ or options.__name__).splitlines()[0]
+        _add_part(parser.add_argument_group(summary.rstrip(".")), daily, options)
+
+
+def _add_part(
+    rest: argparse._ArgumentGroup, daily: argparse._ArgumentGroup, options: type[Any]
+) -> None:
+    """Add the fields of ``options``: to the ``daily`` flags those that are, others to ``rest``."""
     hints = get_type_hints(options)
     for item in dataclasses.fields(options):
+        group = daily if item.metadata["daily"] else rest
         settings = dict(item.metadata["argparse"])
         hint = hints[item.name]
         kind = value_type(hint)
@@ -167,6 +196,8 @@ def default_of(item: dataclasses.Field[Any]) -> Any:
 def help_text(item: dataclasses.Field[Any]) -> str:
     """The help of a field's flag, with the default where it says something."""
     text = item.metadata["help"]
+    if item.metadata["argparse"].get("required"):
+        text = f"{text} (required)"
     default = default_of(item)
     if default in (None, "", False, []):
         return text

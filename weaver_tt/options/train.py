@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from weaver_tt.options.examples import examples_of
 from weaver_tt.options.figures import LabelOptions
 from weaver_tt.options.flags import (
     COUNT,
@@ -42,8 +43,9 @@ class DataOptions:
     data_config: str = flag(
         "",
         "data YAML: columns, selections, preparation, labels; weaver_tt:NAME for an example that "
-        "comes with the package",
+        "comes with the package (required)",
         "-c",
+        daily=True,
     )
     data_config_val: str | None = flag(
         None, "another data YAML for the validation data, with the same inputs"
@@ -52,12 +54,17 @@ class DataOptions:
         None, "another data YAML for the prediction, with the same inputs"
     )
     data_train: list[str] = flag(
-        [], "training files: /path/*.root, or NAME:/path/*.root to name a group", "-i", nargs="*"
+        [],
+        "training files: /path/*.root, or NAME:/path/*.root to name a group (required to train)",
+        "-i",
+        daily=True,
+        nargs="*",
     )
     data_val: list[str] = flag(
         [],
         "validation files; without them --train-val-split divides the training files",
         "-l",
+        daily=True,
         nargs="*",
     )
     data_test: list[str] = flag(
@@ -65,6 +72,7 @@ class DataOptions:
         "test files; NAME:/path gives one output file for each name, NAME%%10:/path one for every "
         "10 files",
         "-t",
+        daily=True,
         nargs="*",
     )
     data_test_share: str | None = flag(
@@ -104,7 +112,7 @@ class DataOptions:
         "rows that are missing, and end with exit code 3",
         choices=["stop", "skip"],
     )
-    batch_size: int = flag(128, "rows in a batch", bounds=COUNT)
+    batch_size: int = flag(128, "rows in a batch", bounds=COUNT, daily=True)
     batch_size_val: int | None = flag(
         None, "the same for validation (default: that of training)", bounds=COUNT
     )
@@ -120,6 +128,7 @@ class DataOptions:
     num_workers: int = flag(
         0,
         "worker processes that read training files; 0 reads in a thread of this process",
+        daily=True,
         bounds=PROCESSES,
     )
     # without bounds: Weaver's -1 is one pass over the data; 0 is refused by run/checks.py
@@ -157,14 +166,16 @@ class NetworkOptions:
     network_config: str = flag(
         "",
         "network file: Python, with get_model(data_config, **options); weaver_tt:NAME for an "
-        "example that comes with the package",
+        "example that comes with the package (required, but to predict with a model.onnx)",
         "-n",
+        daily=True,
     )
     network_option: list[list[str]] = flag(
         [],
         "option of get_model, such as -o hidden 64; prediction and export have those of the "
         "training, where no flag says otherwise",
         "-o",
+        daily=True,
         **KEY_VALUE,
     )
     model_prefix: str = flag(
@@ -172,6 +183,7 @@ class NetworkOptions:
         "beginning of the names of all files of a run; {auto} stands for the time, the network and "
         "the main settings",
         "-m",
+        daily=True,
     )
     load_model_weights: str | None = flag(
         None,
@@ -202,14 +214,15 @@ class NetworkOptions:
 class TrainOptions:
     """How to train."""
 
-    num_epochs: int = flag(20, "number of epochs", bounds=COUNT)
+    num_epochs: int = flag(20, "number of epochs", bounds=COUNT, daily=True)
     start_lr: float = flag(
-        5e-3, "learning rate; the schedule multiplies it by a factor", bounds=POSITIVE
+        5e-3, "learning rate; the schedule multiplies it by a factor", bounds=POSITIVE, daily=True
     )
     optimizer: str = flag(
         "ranger",
         "ranger, or any optimizer of torch.optim (adam, adamW, radam) or pytorch_optimizer (lion), "
         "in upper or lower case",
+        daily=True,
     )
     optimizer_option: list[list[str]] = flag(
         [], "option of the optimizer, such as -p weight_decay 1e-4", "-p", **KEY_VALUE
@@ -288,7 +301,9 @@ class TrainOptions:
     )
     # text and no list: '' is the CPU, None what the machine has
     gpus: str | None = flag(
-        None, "indices of GPUs, such as 0 or 0,1; '' is the CPU (default: a GPU if there is one)"
+        None,
+        "indices of GPUs, such as 0 or 0,1; '' is the CPU (default: a GPU if there is one)",
+        daily=True,
     )
     # given to each rank by the process that starts one for each GPU
     backend: str | None = flag(
@@ -303,7 +318,7 @@ class TrainOptions:
     )
     num_threads: int | None = flag(None, "CPU threads of torch", bounds=THREADS)
     seed: int | None = flag(
-        None, "seed of all random numbers; makes a run reproducible", bounds=SEED
+        None, "seed of all random numbers; makes a run reproducible", bounds=SEED, daily=True
     )
     deterministic: bool = flag(
         False,
@@ -314,6 +329,7 @@ class TrainOptions:
         False,
         "continue from PREFIX_resume.pt; start from the beginning if there is none. A prediction "
         "with {file} in --predict-output keeps the outputs that are there",
+        daily=True,
     )
     load_epoch: int | None = flag(
         None,
@@ -324,6 +340,7 @@ class TrainOptions:
     overwrite: bool = flag(
         False,
         "remove the earlier run of this --model-prefix: exactly the files that its run card lists",
+        daily=True,
     )
     save_minutes: float = flag(
         5.0, "minutes between saves of PREFIX_resume.pt during an epoch", bounds=NOT_NEGATIVE
@@ -379,10 +396,12 @@ class TrainOptions:
     )
     log_every: int = flag(
         50,
-        "training steps between two values of the loss in the progress bar and in TensorBoard",
+        "training steps between two values of the loss beside the progress bar and in TensorBoard",
         bounds=COUNT,
     )
-    progress: bool = flag(True, "show a progress bar")
+    progress: bool = flag(
+        True, "show bars of the running epoch and of all of them, where there is a terminal"
+    )
 
 
 @dataclass(kw_only=True)
@@ -398,6 +417,7 @@ class OutputOptions:
         False,
         "only predict --data-test, with the network that -m names: a prefix, a _state.pt file or a "
         "model.onnx",
+        daily=True,
     )
     predict_output: str = flag(
         "pred.root",
@@ -405,6 +425,7 @@ class OutputOptions:
         "name: pred_NAME.root. With {file}, which stands for the name of an input file, there is "
         "one output for each input file: scores/{file}.root; {folder} and {group} stand for the "
         "input's folder and group",
+        daily=True,
     )
     plain_weights: bool = flag(
         False, "of a training with --ema, predict with or export the weights without averaging"
@@ -417,6 +438,7 @@ class OutputOptions:
     export_onnx: str | None = flag(
         None,
         "write the network that -m names to this ONNX file, with preprocess.json beside it",
+        daily=True,
     )
     onnx_opset: int = flag(17, "ONNX operator set", bounds=OPSETS)
     print: bool = flag(False, "print the network, its parameters and FLOPs, and exit")
@@ -452,12 +474,18 @@ def parse_options(
 
     ``kind`` may have parts of its own beside those of a run.
     """
-    parser = FlagParser(prog=prog, description=description)
+    command = prog.removeprefix("weaver-tt ") if prog != "train.py" else "train"
+    parser = FlagParser(
+        prog=prog,
+        # all of the flags would fill the screen
+        usage="%(prog)s -c DATA_CONFIG -n NETWORK_CONFIG -i DATA_TRAIN [more flags]",
+        description=description,
+        epilog=examples_of(command),
+    )
     parts: dict[str, Any] = {}
     for item in dataclasses.fields(kind):
         parts[item.name] = item.default_factory
-    for part in parts.values():
-        add_flags(parser, part)
+    add_flags(parser, *parts.values())
     # scripts that were written for Weaver go on working; help does not show these
     for name, (values, _) in RETIRED.items():
         names = [name]

@@ -15,7 +15,8 @@ class TuneOptions:
     space: str = flag(
         "",
         "YAML of what is varied: options of the network (network:) and of the optimizer "
-        "(optimizer:), and flags (flags:)",
+        "(optimizer:), and flags (flags:) (required)",
+        daily=True,
     )
     trials: int = flag(
         20,
@@ -31,7 +32,8 @@ class TuneOptions:
     storage: str = flag(
         "",
         "file of the search, Optuna's journal, which any number of processes may share; it is made "
-        "where there is none, and continued otherwise",
+        "where there is none, and continued otherwise (required)",
+        daily=True,
     )
     prune: bool = flag(
         True, "end a trial after an epoch where it is worse than the median of the other trials"

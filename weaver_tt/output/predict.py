@@ -28,6 +28,7 @@ from weaver_tt.engine.loop import (
 )
 from weaver_tt.engine.progress import total_accounting
 from weaver_tt.engine.throughput import Doctor, make_setup
+from weaver_tt.engine.trackers.make import with_progress
 from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.formats.writers import Columns, Writer, open_writer, read_written
@@ -141,12 +142,13 @@ def predict_parts(
     device: torch.device,
     figures: bool = False,
     cost: NetworkCost = NO_COST,
+    progress: bool = False,
 ) -> dict[str, Prediction]:
     """The same with several networks, each on rows of its own.
 
     One file for each group, in which the rows of the parts follow each other. Every rank calls
     this and predicts its share of the rows; rank 0 writes. ``cost``: of the networks, for the
-    files.
+    files. ``progress``: with a bar, where there is a terminal.
     """
     # before a network runs; what a task writes beside its outputs is known with the first batch
     check_observer_names(task, [*task.output_names, *(f"{name}_std" for name in task.output_names)])
@@ -156,7 +158,7 @@ def predict_parts(
     for group in loaders:
         path = output_path(output, group)
         predictions[group] = predict_group(
-            parts, group, task, path, device, doctor, figures, cost=cost
+            parts, group, task, path, device, doctor, figures, cost=cost, progress=progress
         )
     return predictions
 
@@ -171,13 +173,15 @@ def predict_group(
     figures: bool = False,
     title: str = "",
     cost: NetworkCost = NO_COST,
+    progress: bool = False,
 ) -> Prediction:
     """Write what the networks of the ``parts`` predict for one test group to ``path``.
 
     A file without entries if no row is selected. Every rank calls this. ``title``: a line that the
     file says of its rows; ``cost``: what is known of the networks. ``doctor`` watches this and
     other groups. Types of observers are those that fit all files, those of the task those of the
-    first batch. No network is called on rows that no file holds.
+    first batch. No network is called on rows that no file holds. ``progress``: with a bar, where
+    there is a terminal.
 
     Raises:
         OutputError: a file cannot be written.
@@ -195,7 +199,9 @@ def predict_group(
             loader = loaders[group]
             timed = _Timed(network, device)
             batches, write = _in_input_order(loader, write_columns)
-            watched = doctor.watch(batches, loader)
+            watched: Iterator[Batch] = doctor.watch(batches, loader)
+            if progress:
+                watched = with_progress(watched, f"predict {path.name}")
             metrics = run_epoch(timed, task, watched, write=write, meters=meters, device=device)
             cost = replace(
                 cost,

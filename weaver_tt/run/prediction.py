@@ -169,7 +169,13 @@ class TrainedNetwork:
         with local_copies(options.data, "data_test") as data:
             parts = self._loaded_parts(data)
             return predict_parts(
-                parts, self._task, output, self._device, options.output.figures, self._cost
+                parts,
+                self._task,
+                output,
+                self._device,
+                options.output.figures,
+                self._cost,
+                progress=options.train.progress,
             )
 
     def predict_file(
@@ -201,6 +207,7 @@ class TrainedNetwork:
             return predict_group(
                 *(parts, group, self._task, output, self._device, self._doctor, figures, title),
                 cost=self._cost,
+                progress=self.options.train.progress,
             )
 
     def predict_table(self, files: str | Path | Sequence[str | Path]) -> ak.Array:

@@ -19,13 +19,15 @@ from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.deploy.sample import Sample, save_raw_sample, save_sample
 from weaver_tt.engine.fit import AfterEpoch, fit
 from weaver_tt.engine.joint_training import JointTraining
+from weaver_tt.engine.trackers.base import MultiTracker
 from weaver_tt.engine.trackers.make import make_console, make_tracker
 from weaver_tt.engine.training import Training
-from weaver_tt.log import configure_log, log
+from weaver_tt.log import SHOWN_OTHERWISE, configure_log, log
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.network.network import Network
-from weaver_tt.network.summary import count_trainable, network_summary
+from weaver_tt.network.summary import count_trainable, network_facts, summary_text
 from weaver_tt.options.train import RunOptions
+from weaver_tt.output.predict import Prediction
 from weaver_tt.output.results import write_history_figure, write_results
 from weaver_tt.run.bad_files import record_bad_files, recorded_bad_files, unite_bad_files
 from weaver_tt.run.checks import describe_leaks, is_continuation
@@ -59,6 +61,7 @@ from weaver_tt.run.run_card import (
 )
 from weaver_tt.run.run_description import describe_run
 from weaver_tt.run.sample_rows import first_inputs, first_rows
+from weaver_tt.run.screen import BestEpoch, show_best, show_header, show_next_steps
 from weaver_tt.run.task import make_run_task
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
@@ -105,7 +108,7 @@ def _train_and_predict(
     changes = run_on_main(lambda: changes_since_begin(config, options, files, ranks))
     # the new run is known to begin
     options = name_run(options)
-    best = []
+    trained: list[TrainedFold] = []
     with holding_prefix(options):
         remove_earlier_run(options)
         configure_log(file=options.train.log, rank=distributed.rank())
@@ -115,21 +118,26 @@ def _train_and_predict(
             log.warning("changed since the run began: %s", change)
         with local_copies(options.data, "data_train", "data_val") as data:
             for fold in fold_options(replace(options, data=data)):
-                best += train_fold(config, fold, files, scans, after_epoch)
+                trained.append(train_fold(config, fold, files, scans, after_epoch))
     bad_files: list[Sequence[BadFile]] = []
     without_output = 0
     for fold in fold_options(options):
         prefix = fold.network.model_prefix
         bad_files.append(run_on_main(partial(recorded_bad_files, prefix)))
+    predictions: dict[str, Prediction] = {}
     if options.data.data_test and "test" in options.output.run_mode:
         predictions = run_predict(config, options)
         bad_files += [prediction.bad_files for prediction in predictions.values()]
         without_output = sum(prediction.without_output for prediction in predictions.values())
     # folds are alike
     first, *_ = fold_options(options)
+    if after_epoch is None:
+        # a search goes on with its next trial
+        predicted = [prediction.path for prediction in predictions.values()]
+        show_next_steps(options, trained[0].task, predicted)
     return TrainingResult(
         RunFiles(options.network.model_prefix),
-        best,
+        [metrics for fold in trained for metrics in fold.best],
         unite_bad_files(bad_files),
         without_output,
         run_on_main(partial(recorded_parameters, first.network.model_prefix)),
@@ -209,16 +217,24 @@ class Fold:
         return {of.prefix: seed_of_member(self.seed, number) for number, of in enumerate(files)}
 
 
+@dataclass(frozen=True, slots=True)
+class TrainedFold:
+    """What the training of a fold gives: the task, and the metrics of each member's best epoch."""
+
+    task: Task
+    best: list[dict[str, float | None]]
+
+
 def train_fold(
     config: DataConfig,
     options: RunOptions,
     files: DataFiles,
     scans: TrainingScans,
     after_epoch: AfterEpoch | None = None,
-) -> list[dict[str, float | None]]:
+) -> TrainedFold:
     """Train every member of the ensemble, one as a rule, on the run's ``files``.
 
-    ``scans`` are those of the pre-flight. Returns the metrics of each member's best epoch.
+    ``scans`` are those of the pre-flight.
     """
     fold = begin_fold(config, options, files, scans)
     epochs = 0  # that this command has trained
@@ -230,7 +246,7 @@ def train_fold(
             after_epoch(number, metrics)
 
     with recording_state(fold.prefix):
-        best = train_members(fold, count_epoch)
+        trained = train_members(fold, count_epoch)
         if distributed.is_main():
             # members have added the files that they wrote
             card = load_card(fold.prefix) or fold.card
@@ -238,8 +254,8 @@ def train_fold(
                 # there was nothing left to train: these weights are of the command before
                 save_card(fold.prefix, {**fold.earlier, "files": card["files"]})
             else:
-                save_card(fold.prefix, {**card, "best": best})
-    return best
+                save_card(fold.prefix, {**card, "best": trained.best})
+    return trained
 
 
 def begin_fold(
@@ -252,7 +268,13 @@ def begin_fold(
     """
     prefix = options.network.model_prefix
     seed = distributed.broadcast_from_main(choose_seed(options, prefix))
-    log.info("files of this run: %s_*, log %s, seed %d", prefix, options.train.log, seed)
+    log.info(
+        "files of this run: %s_*, log %s, seed %d",
+        prefix,
+        options.train.log,
+        seed,
+        extra=SHOWN_OTHERWISE,
+    )
     texts = config_texts(config, options)
     # of a failed start, there is no network that knows the statistics it has left
     goes_on = is_continuation(options) and bool(RunFiles(prefix).weights())
@@ -271,8 +293,8 @@ def begin_fold(
     return Fold(config, options, scans, sample.tensors, device, seed, card, earlier)
 
 
-def train_members(fold: Fold, after_epoch: AfterEpoch) -> list[dict[str, float | None]]:
-    """Train the networks of ``fold`` on the same batches; the metrics of each one's best epoch."""
+def train_members(fold: Fold, after_epoch: AfterEpoch) -> TrainedFold:
+    """Train the networks of ``fold`` on the same batches."""
     seeds = fold.seeds()
     networks = [
         start_network(fold.config, fold.options, fold.device, seed, member)
@@ -280,11 +302,14 @@ def train_members(fold: Fold, after_epoch: AfterEpoch) -> list[dict[str, float |
     ]
     tasks = [make_run_task(fold.config, fold.options, seed) for seed in seeds.values()]
     rows = first_inputs(fold.sample, fold.device)
-    log.info("%s", network_summary(networks[0], fold.config, rows))
+    facts = network_facts(networks[0], fold.config, rows)
+    log.info("%s", summary_text(networks[0], facts), extra=SHOWN_OTHERWISE)
     if distributed.is_main():
         # lazy layers have their sizes since the rows of the summary
         record_parameters(fold.prefix, count_trainable(networks[0].unwrapped))
     train, val = make_loaders(fold, networks[0], tasks[0])
+    loaders = {"train": train, "validate": val}
+    show_header(fold.options, fold.prefix, fold.seed, str(fold.device), facts, loaders)
 
     def end_epoch(number: int, metrics: Mapping[str, float]) -> None:
         record_bad_files(fold.prefix, train.lost | (val.lost if val else set()))
@@ -292,6 +317,7 @@ def train_members(fold: Fold, after_epoch: AfterEpoch) -> list[dict[str, float |
 
     trainings = []
     with ExitStack() as trackers:
+        console = trackers.enter_context(make_console(fold.options.train, tasks[0]))
         for (prefix, seed), network, task in zip(seeds.items(), networks, tasks, strict=True):
             settings = fold.options.train
             if len(seeds) > 1:
@@ -306,14 +332,13 @@ def train_members(fold: Fold, after_epoch: AfterEpoch) -> list[dict[str, float |
                 task,
                 settings,
                 prefix,
-                tracker,
+                MultiTracker([tracker, console.member(Path(prefix).name)]),
                 seed,
                 train.steps,
                 takes_turns=len(seeds) > 1,
                 poisson_seed=seed if fold.has_poisson_weights else None,
             )
             trainings.append(training)
-        console = trackers.enter_context(make_console(fold.options.train))
         files = RunFiles(fold.prefix)
         joint = JointTraining(trainings, fold.options.train, files, console, fold.seed)
         best = fit(joint, train, val, end_epoch)
@@ -322,14 +347,17 @@ def train_members(fold: Fold, after_epoch: AfterEpoch) -> list[dict[str, float |
     if distributed.is_main():
         record_time_of_batch(fold.prefix, joint.time_of_batch)
         bad_files = recorded_bad_files(fold.prefix)
+        epochs = []
         for training, metrics in zip(trainings, best, strict=True):
             prefix = training.parts.files.prefix
+            epochs.append(BestEpoch(training.name, training.state.best_epoch, metrics))
             draws = fold.options.output.figures
             written = write_results(metrics, training.task, prefix, draws, bad_files)
             if draws:
                 written += write_history_figure(prefix, training.state.best_epoch)
             list_files(fold.prefix, written)
-    return [finite_or_none(metrics) for metrics in best]
+        show_best(tasks[0], fold.prefix, epochs)
+    return TrainedFold(tasks[0], [finite_or_none(metrics) for metrics in best])
 
 
 def make_loaders(fold: Fold, network: Network, task: Task) -> tuple[Loader, Loader | None]:

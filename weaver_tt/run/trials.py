@@ -16,7 +16,6 @@ from weaver_tt.data.loaders import test_loaders, train_loader, val_loader
 from weaver_tt.data.statistics.fit import fit_statistics
 from weaver_tt.engine.device_settings import seed_everything
 from weaver_tt.engine.trackers.base import MultiTracker, RunDescription
-from weaver_tt.engine.trackers.console import Console
 from weaver_tt.engine.trackers.make import make_console, make_tensorboard
 from weaver_tt.engine.trials.lr_finder import find_rate
 from weaver_tt.engine.trials.profiler import profile_steps
@@ -125,7 +124,7 @@ def run_io_test(config: DataConfig, options: RunOptions) -> TrialResult:
     with (
         local_copies(options.data, *kinds) as data,
         TemporaryDirectory() as scratch,
-        Console(options.train.progress) as tracker,
+        make_console(options.train) as tracker,
     ):
         if data.data_train:
             scans = check_reading(config, replace(options, data=data))

@@ -157,6 +157,13 @@ class Task(ABC):
             return metrics.get(self._watched)
         return self._combination.value(metrics)
 
+    def judge_command(self, name: str, predictions: Sequence[str]) -> list[str]:
+        """The command, as words behind ``weaver-tt``, that judges prediction files of a network.
+
+        ``name``: what to call it.
+        """
+        return ["report", f"{name}:{','.join(predictions)}", "-o", "report"]
+
     def metric_names(self) -> list[str]:
         """The names of all that the meters measure."""
         names: list[str] = []

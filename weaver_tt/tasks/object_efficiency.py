@@ -82,6 +82,10 @@ class ObjectEfficiency(Task):
         """Objects are tagged or not: labels of 0 and 1."""
         return WantedLabels(binary=frozenset(self.labels))
 
+    def judge_command(self, name: str, predictions: Sequence[str]) -> list[str]:
+        """Closure: the efficiencies against direct tagging and a map."""
+        return ["closure", *predictions, "-o", "closure"]
+
     @property
     def output_names(self) -> list[str]:
         """``OBJECT_eff``, or ``OBJECT_eff_LABEL`` of each label."""

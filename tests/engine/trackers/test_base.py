@@ -77,7 +77,7 @@ def test_nothing_tells_nobody(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("tracker", [NullTracker(), Console(bar=False)])
+@pytest.mark.parametrize("tracker", [NullTracker(), Console()])
 def test_trackers_can_be_closed_twice(tracker):
     tracker.close()
     tracker.close()

@@ -1,53 +1,67 @@
-"""What the terminal and the log show."""
+"""What the log has of a training, and who shows more."""
 
+import io
 import logging
-import sys
-import time
 
-import numpy as np
 import pytest
+import rich.console
 
+from weaver_tt.engine.trackers import make
+from weaver_tt.engine.trackers.bars import Bars
 from weaver_tt.engine.trackers.console import Console
-from weaver_tt.figures.classification import draw_matrix
+from weaver_tt.engine.trackers.make import make_console, with_progress
+from weaver_tt.engine.trackers.terminal import Terminal
+from weaver_tt.options.train import TrainOptions
 
 
-def tell_all(tracker):
-    """A short run."""
-    with tracker:
-        tracker.begin("train", 0)
-        tracker.advance(0.5, 100)
-        tracker.interval({"loss": 0.25, "learning_rate": 1e-3}, 7)
-        tracker.advance(1.0, 100)
-        tracker.end()
-        tracker.epoch(
-            {"train/loss": 0.25},
-            0,
-            lambda: {"confusion": draw_matrix(np.eye(1), ["a"], ("x", "y"), (0, 1), "{:.1f}")},
-        )
-        tracker.finish({"loss": 0.25}, 0)
+@pytest.fixture
+def on_a_terminal(monkeypatch):
+    """What is shown on a terminal."""
+    shown = io.StringIO()
+    screen = rich.console.Console(file=shown, force_terminal=True, width=80)
+    monkeypatch.setattr(make, "is_terminal", lambda: True)
+    monkeypatch.setattr(make, "console", lambda: screen)
+    return shown
 
 
-def test_the_console_shows_loss_and_rate_and_logs_epochs(capsys, caplog, monkeypatch):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+def test_the_log_has_each_epoch_as_a_line(caplog):
     logging.getLogger("weaver_tt").propagate = True
     with caplog.at_level(logging.INFO, "weaver_tt"):
-        console = Console()
-        console.begin("train", 0)
-        console.interval({"loss": 0.25}, 7)
-        for progress in (0.3, 0.6, 1.0):
-            time.sleep(0.11)  # the bar redraws itself at most ten times a second
-            console.advance(progress, 100)
-        console.end()
-        console.epoch({"train/loss": 0.25, "rows_train/read": 9.0}, 0)
-    shown = capsys.readouterr().err
-    assert "train" in shown
-    assert "100%" in shown
-    assert "loss 0.2500, " in shown
-    assert "rows/s" in shown
+        Console().epoch({"train/loss": 0.25, "rows_train/read": 9.0}, 0)
     assert caplog.messages == ["epoch 0: train/loss 0.25"]
 
 
-@pytest.mark.parametrize("bar", [True, False])
-def test_the_bar_is_off_in_log_files_and_where_not_wanted(capsys, bar):
-    tell_all(Console(bar))
-    assert "%" not in capsys.readouterr().err
+def test_without_a_terminal_nothing_but_lines_is_shown(capsys):
+    with make_console(TrainOptions()) as console:
+        console.begin("train", 0)
+        console.advance(0.5, 100)
+        console.end()
+    assert type(console) is Console
+    batches = iter([])
+    assert with_progress(batches, "predict") is batches
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_shows_a_table_and_bars(on_a_terminal):
+    with make_console(TrainOptions()) as console:
+        console.begin("train", 0)
+        console.advance(1.0, 100)
+        console.end()
+        console.epoch({"train/loss": 0.25, "learning_rate": 0.5}, 0)
+    assert isinstance(console, Terminal)
+    shown = on_a_terminal.getvalue()
+    assert "train" in shown
+    assert "100%" in shown
+    assert "0.2500" in shown
+
+
+def test_without_progress_a_terminal_shows_the_table_alone(on_a_terminal, monkeypatch):
+    monkeypatch.setattr(Bars, "begin", lambda *arguments: pytest.fail("a bar is shown"))
+    with make_console(TrainOptions(progress=False)) as console:
+        console.begin("train", 0)
+        console.advance(0.5, 100)
+        console.end()
+        console.epoch({"train/loss": 0.25, "learning_rate": 0.5}, 0)
+    shown = on_a_terminal.getvalue()
+    assert "%" not in shown
+    assert "0.2500" in shown

@@ -76,6 +76,9 @@ class Tracker:
     ) -> None:
         """Metrics of an epoch; ``figures`` draws its figures when called."""
 
+    def kept(self, number: int, is_best: bool) -> None:
+        """The weights of an epoch are saved; whether it is the best so far."""
+
     def histograms(self, tensors: Tensors, number: int) -> None:
         """How weights and gradients are distributed after an epoch; ``tensors`` gives them.
 
@@ -91,6 +94,10 @@ class Tracker:
     def files(self) -> list[Path]:
         """The files that this tracker has made so far."""
         return []
+
+    def member(self, name: str) -> Tracker:
+        """A tracker for one of the networks that are trained together; by default it is idle."""
+        return NullTracker()
 
     def __enter__(self) -> Tracker:
         return self
@@ -161,6 +168,10 @@ class OptionalTracker(Tracker):
         """Metrics of an epoch."""
         self._attempt(self._tracker.epoch, values, number, figures)
 
+    def kept(self, number: int, is_best: bool) -> None:
+        """The weights of an epoch are saved."""
+        self._attempt(self._tracker.kept, number, is_best)
+
     def histograms(self, tensors: Tensors, number: int) -> None:
         """Weights and gradients after an epoch."""
         self._attempt(self._tracker.histograms, tensors, number)
@@ -215,6 +226,11 @@ class MultiTracker(Tracker):
         """Metrics of an epoch."""
         for tracker in self._trackers:
             tracker.epoch(values, number, figures)
+
+    def kept(self, number: int, is_best: bool) -> None:
+        """The weights of an epoch are saved."""
+        for tracker in self._trackers:
+            tracker.kept(number, is_best)
 
     def histograms(self, tensors: Tensors, number: int) -> None:
         """Weights and gradients after an epoch."""

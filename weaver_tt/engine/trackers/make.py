@@ -9,10 +9,11 @@ that keeps many runs in a place of its own is an :class:`ExperimentTracker`, in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from torch import nn
 
+from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine.trackers.base import (
     MultiTracker,
     NullTracker,
@@ -29,13 +30,17 @@ from weaver_tt.engine.trackers.experiment import (
 from weaver_tt.engine.trackers.history import History
 from weaver_tt.engine.trackers.mlflow import MLflow
 from weaver_tt.engine.trackers.tensorboard import TensorBoard, tensorboard_folder
+from weaver_tt.engine.trackers.terminal import Terminal
 from weaver_tt.engine.trackers.user_function import UserFunction
 from weaver_tt.engine.trackers.wandb import WandB
 from weaver_tt.errors import ConfigError, OutputError, WeaverError, nearest
+from weaver_tt.log import is_terminal
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.distributed import is_main
 from weaver_tt.system.optional_imports import require_module
+from weaver_tt.system.terminal import console
+from weaver_tt.tasks.base import Task
 
 FOLDERS: dict[str, Callable[[str | None, str, str | None], str | None]] = {
     "tensorboard": tensorboard_folder,
@@ -51,9 +56,33 @@ EXPERIMENTS: dict[str, type[ExperimentTracker]] = {
 """Trackers of ``--tracker``, by name."""
 
 
-def make_console(options: TrainOptions) -> Tracker:
-    """What the terminal and the log show; ranks other than 0 report nothing."""
-    return Console(options.progress) if is_main() else NullTracker()
+def make_console(options: TrainOptions, task: Task | None = None) -> Tracker:
+    """What the terminal and the log show; ranks other than 0 report nothing.
+
+    ``task``: what a training learns; without one it is a trial, which has no epochs.
+    """
+    if not is_main():
+        return NullTracker()
+    if not is_terminal():
+        return Console()
+    bars = None
+    if options.progress:
+        # rich takes a tenth of a second to import: only where there is a terminal
+        from weaver_tt.engine.trackers.bars import Bars
+
+        bars = Bars(console(), 1 if task is None else options.num_epochs)
+    headline = [] if task is None else task.headline_metrics
+    return Terminal(console(), headline, bars=bars)
+
+
+def with_progress(batches: Iterator[Batch], title: str) -> Iterator[Batch]:
+    """The ``batches``, with a bar on a terminal; ranks other than 0 show nothing."""
+    if not is_main() or not is_terminal():
+        return batches
+    # rich takes a tenth of a second to import: only where there is a terminal
+    from weaver_tt.engine.trackers.bars import with_bar
+
+    return with_bar(batches, title, console())
 
 
 def make_tracker(

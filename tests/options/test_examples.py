@@ -1,0 +1,63 @@
+"""The examples at the end of ``--help``."""
+
+import re
+import shlex
+
+import pytest
+
+from weaver_tt.cli import COMMANDS, main
+from weaver_tt.options.check import CheckRun
+from weaver_tt.options.examples import EXAMPLES
+from weaver_tt.options.flags import FlagParser, add_flags, check_bounds, read_flags
+from weaver_tt.options.train import RunOptions, parse_options
+from weaver_tt.options.tune import TuneRun
+
+OF_TRAINING = {"train": RunOptions, "check": CheckRun, "tune": TuneRun}
+
+
+def test_each_command_has_three_examples():
+    assert EXAMPLES.keys() == COMMANDS.keys() | OF_TRAINING.keys()
+    assert {len(examples) for examples in EXAMPLES.values()} == {3}
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_examples_are_commands_that_are_understood(command):
+    for arguments in EXAMPLES[command]:
+        words = shlex.split(arguments)
+        if command in OF_TRAINING:
+            parse_options(words, f"weaver-tt {command}", kind=OF_TRAINING[command])
+            continue
+        parts = COMMANDS[command].parts
+        parser = FlagParser()
+        add_flags(parser, *parts)
+        namespace = parser.parse_flags(words)
+        for part in parts:
+            check_bounds(read_flags(namespace, part))
+
+
+def help_of(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    return capsys.readouterr().out
+
+
+def test_daily_flags_come_first_and_examples_last(capsys, monkeypatch):
+    text = help_of("train", capsys, monkeypatch)
+    usage, shown = text.split("Daily flags:")
+    # the daily flags are on the first screen
+    assert len(usage.splitlines()) < 12
+    daily, *_ = re.split(r"\n(?=\S)", shown)
+    assert "--data-config" in daily
+    assert "--start-lr" in daily
+    assert "--plateau-factor" not in daily
+    # each flag once, in one group
+    assert len(re.findall(r"^  .*--start-lr ", shown, flags=re.M)) == 1
+    assert text.rstrip().splitlines()[-4] == "examples:"
+
+
+def test_flags_that_a_command_cannot_do_without_are_marked(capsys, monkeypatch):
+    assert "data YAML of the training (required)" in help_of("export", capsys, monkeypatch)
+    text = " ".join(help_of("train", capsys, monkeypatch).split())
+    assert "comes with the package (required)" in text
+    assert "(required to train)" in text
