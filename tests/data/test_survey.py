@@ -36,6 +36,9 @@ def config():
         ([-1.0, 1.0, 1.0], None, 0),
         ([0.0, 1.0], None, 0),
         ([1.0, 2.0, 3.0, 9.0], None, 0),
+        # the number of a lepton and of its antiparticle
+        ([-11.0, 11.0, 11.0], None, 0),
+        ([-99.0, 11.0, 11.0], -99.0, 1 / 3),
         ([-999.0, -999.0], None, 0),
         ([], None, 0),
     ],

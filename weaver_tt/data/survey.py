@@ -109,7 +109,8 @@ def find_sentinel(values: Numbers) -> tuple[float | None, float]:
             continue
         distance = float(np.abs(others - candidate).min())
         spread = float(others.max() - others.min())
-        is_far = abs(candidate) >= LARGE and distance > FAR * spread
+        # two values alone, such as the PDG numbers of a lepton, are not far from each other
+        is_far = abs(candidate) >= LARGE and distance > FAR * spread > 0
         if candidate in NINES or is_far:
             return candidate, share
     return None, 0.0

@@ -499,7 +499,8 @@ def _remark_on_values(findings: Findings) -> None:
         name = f"inputs.{column.group}: {column.name}"
         if column.nonfinite > MANY_NONFINITE:
             findings.remarks.append(f"{name}: {column.nonfinite:.1%} NaN or infinite, taken as 0")
-        if column.constant:
+        # a mask is 1 for each object: padding is not looked at
+        if column.constant and not column.group.endswith("_mask"):
             findings.remarks.append(f"{name}: {column.low:g} everywhere")
         if column.sentinel is not None:
             findings.remarks.append(

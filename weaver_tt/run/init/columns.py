@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from weaver_tt.data.first_rows import FILES_OF_GROUP, spread_over
 from weaver_tt.data.rows.table import flat_column
-from weaver_tt.data.survey import find_sentinel
+from weaver_tt.data.survey import NINES, find_sentinel
 from weaver_tt.errors import DataError
 from weaver_tt.expressions.elementwise import JaggedColumn
 from weaver_tt.formats.file_groups import FileGroup, parse_groups
@@ -28,9 +28,8 @@ COLUMNS_AT_ONCE = 50
 MOST_DISTINCT = 500
 # relative difference of values that are the same: the mass of a muon as a file rounds it
 SAME = 1e-3
-# among fewer values, and in a column of fewer different ones, nothing stands for a missing one
+# of fewer values it is not said that one stands for a missing one, unless it is -99 or such
 LEAST_VALUES = 1000
-LEAST_OF_NUMBER = 4
 
 Integers = npt.NDArray[np.int64]
 
@@ -213,9 +212,9 @@ def describe_column(
     if len(finite):
         low, median, high = (float(x) for x in np.percentile(finite, [0, 50, 100]))
     distinct = _whole_numbers(finite)
-    is_number = distinct is None or len(distinct) >= LEAST_OF_NUMBER
-    if len(finite) >= LEAST_VALUES and is_number:
-        sentinel, _ = find_sentinel(finite)
+    candidate, _ = find_sentinel(finite)
+    if candidate in NINES or len(finite) >= LEAST_VALUES:
+        sentinel = candidate
     of_rows = counts is None and distinct is not None
     return Column(
         name=name,

@@ -60,9 +60,13 @@ def data_yaml(found: Guess, files: Sequence[str]) -> str:
 
 
 def decisions(text: str) -> list[str]:
-    """The lines of a data YAML that need a decision, each with its number."""
-    lines = enumerate(text.splitlines(), 1)
-    return [f"line {number}: {line.strip(' #')}" for number, line in lines if DECIDE in line]
+    """What a data YAML leaves to decide, in a sentence each, with the number of its line."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if DECIDE in line:
+            sentence, _, _ = line.strip(" #").partition(". ")
+            found.append(f"line {number}: {sentence}")
+    return found
 
 
 def _head(found: Guess, files: Sequence[str]) -> Iterator[str]:
@@ -160,7 +164,7 @@ def _objects(collection: Collection, found: Guess, inputs: _Inputs) -> None:
     counts = collection.counts
     remark = f"of {counts.min()} to {counts.max()} in a row, {counts.mean():.1f} on average"
     if beyond:
-        remark += f"; {beyond:.1%} lie beyond"
+        remark += f"; {beyond:.1%} beyond"
     mask = _free_name(f"{name}_mask", found)
     inputs.variables[mask] = f"ak.ones_like({columns[0].name})"
     inputs.lines += [

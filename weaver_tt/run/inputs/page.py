@@ -67,7 +67,7 @@ def _rows_blocks(sums: InputSums, drawn: Sequence[int], config: DataConfig) -> l
     return [
         table,
         Note(
-            f"The others are {what}, {without} of them without a row; `--classes` draws more, and "
+            f"The others are {what}, {without} of them without a row; --classes draws more, and "
             "inputs.csv has the numbers of all."
         ),
     ]
