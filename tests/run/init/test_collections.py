@@ -7,7 +7,7 @@ from weaver_tt.run.init.columns import Column
 
 
 def column(name, counts):
-    return Column(name, "float32", counts, 1, 0.0, 0.0, 0.5, 1.0, None, None)
+    return Column(name, counts, 1, 0.0, 0.0, 0.5, 1.0, None, None)
 
 
 def test_few_objects_lie_beyond_the_length():

@@ -40,8 +40,9 @@ def find_collections(columns: Iterable[Column]) -> list[Collection]:
     alike: dict[tuple[int, str], list[Column]] = {}
     for column in columns:
         if column.counts is not None:
+            before, underscore, _ = column.name.partition("_")
+            prefix = before if underscore else ""
             # equal counts are one array
-            prefix = column.name.rpartition("_")[0] and column.name.partition("_")[0]
             alike.setdefault((id(column.counts), prefix), []).append(column)
     alone: dict[int, list[Column]] = {}
     found: list[Collection] = []

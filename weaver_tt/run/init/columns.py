@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -45,7 +44,6 @@ class Column:
     """
 
     name: str  # as expressions spell it
-    type: str
     counts: Integers | None
     values: int
     nonfinite: float  # share
@@ -218,7 +216,6 @@ def describe_column(
     of_rows = counts is None and distinct is not None
     return Column(
         name=name,
-        type=re.sub(r"^\d+ \* ", "", str(values.type)),
         counts=counts,
         values=len(numbers),
         nonfinite=1 - len(finite) / max(1, len(numbers)),

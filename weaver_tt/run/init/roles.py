@@ -22,7 +22,8 @@ TAGGER = re.compile(
     r"|_score|dl1|gn[12]v?|discriminant|taggervalue).*"
 )
 TRUTH = re.compile(
-    r"(aux_)?(gen|Gen|GEN|truth|Truth|true_|mc_|MC|LHE|HTXS|Pileup_|PSWeight)\w*"
+    r"(aux_)?([Gg]en|GEN)(_|[A-Z]|part|jet|met|lep|erator)\w*"
+    r"|(truth|Truth|true_|mc_|MC|LHE|HTXS|Pileup_|PSWeight)\w*"
     r"|\w*(_gen|_truth|_mc|[Ff]lavou?r|TruthLabel|MCP|nBHadrons|nCHadrons|PartonId)\w*"
 )
 TRIGGER = re.compile(r"(HLT|L1|Flag|DST|trig|TrigMatch)_?\w*|\w*Filter\w*")

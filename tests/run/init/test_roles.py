@@ -1,0 +1,88 @@
+"""What a column is for, by its name and its values."""
+
+import numpy as np
+import pytest
+
+from weaver_tt.run.init.columns import describe_column
+from weaver_tt.run.init.roles import find_labels, find_weight, is_count, reason_to_leave_out
+
+
+def column(name, values):
+    found = describe_column(name, np.asarray(values), {})
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("run", "names of the event"),
+        ("luminosityBlock", "names of the event"),
+        ("GenJet_pt", "truth, which data do not have"),
+        ("Generator_x1", "truth, which data do not have"),
+        ("aux_genpart_mass", "truth, which data do not have"),
+        ("Jet_partonFlavour", "truth, which data do not have"),
+        ("HLT_IsoMu24", "trigger and filter bits"),
+        ("Flag_METFilters", "trigger and filter bits"),
+        ("Electron_jetIdx", "places of other objects"),
+        (
+            "Jet_btagDeepFlavB",
+            "outputs of other taggers: a network that is given them learns little",
+        ),
+        ("Jet_pt", None),
+        ("jet_sdmass", None),
+        ("part_isElectron", None),
+        ("general_width", None),
+    ],
+)
+def test_a_name_says_why_a_column_is_no_input(name, reason):
+    found = reason_to_leave_out(column(name, [0.5, 1.5, 2.5]), [])
+    assert found is None if reason is None else found.startswith(reason)
+
+
+def test_a_column_of_one_value_is_no_input():
+    # the mass of a muon, as a file rounds it
+    found = reason_to_leave_out(column("Muon_mass", [0.10565, 0.1057]), [])
+    assert found == "constant in the rows looked at"
+
+
+def test_the_numbers_of_objects_are_known_by_their_values():
+    numbers = column("how_many", [2, 0, 3])
+    assert is_count(numbers, [np.array([1, 1, 1]), np.array([2, 0, 3])])
+    assert not is_count(numbers, [np.array([2, 0, 4])])
+
+
+def test_classes_of_which_no_row_may_have_one_get_a_class_of_all_others():
+    labels = find_labels([column("jet_isTop", [1, 0, 0, 0]), column("jet_isW", [0, 1, 0, 0])])
+    assert labels.classes == ("jet_isTop", "jet_isW", "label_other")
+    assert labels.variables == {"label_other": "(jet_isTop + jet_isW) == 0"}
+
+
+def test_flags_of_which_several_are_set_are_no_classes():
+    assert find_labels([column("is_a", [1, 0, 1]), column("is_b", [0, 1, 1])]) is None
+
+
+def test_a_column_named_label_that_is_no_whole_number_is_no_label():
+    assert find_labels([column("jet_label", [0.5, 1.5])]) is None
+
+
+def test_the_flavour_of_hadrons_is_taken_before_that_of_partons():
+    flavours = [column("Jet_partonFlavour", [5, -21, 1]), column("Jet_hadronFlavour", [5, 4, 0])]
+    labels = find_labels(flavours)
+    assert labels.columns == ("Jet_hadronFlavour",)
+    assert labels.classes == ("label_b", "label_c", "label_light")
+
+
+def test_other_numbers_are_classes_one_by_one():
+    labels = find_labels([column("process", [11, -13, 11])])
+    assert labels.variables == {
+        "process_minus_13": "process == -13",
+        "process_11": "process == 11",
+    }
+
+
+def test_the_usual_weight_is_taken_before_others():
+    columns = [column("LHEWeight_original", [1.0, 2.0]), column("genWeight", [1.0, -1.0])]
+    weight, every = find_weight(columns)
+    assert weight.name == "genWeight"
+    assert every == ["LHEWeight_original", "genWeight"]
