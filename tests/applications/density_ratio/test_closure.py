@@ -13,6 +13,7 @@ from weaver_tt.applications.density_ratio.closure import (
 )
 from weaver_tt.applications.density_ratio.entries import Entries
 from weaver_tt.applications.density_ratio.figures import draw_closure
+from weaver_tt.applications.density_ratio.roles import IS_DENOMINATOR, IS_NUMERATOR, RATIO, WEIGHT
 from weaver_tt.applications.density_ratio.table import closure_table
 from weaver_tt.errors import DataError
 
@@ -27,7 +28,7 @@ def entries():
     density = 1 + 0.6 * (2 * z - 1) + 0.3 * (2 * x - 1)
     numerator = np.arange(30_000) % 2 == 0
     kept = ~numerator | (2 * random.random(30_000) < density)
-    values = {"ratio": density, "x": x, "y": y, "z": z, "numerator": numerator.astype(float)}
+    values = {RATIO: density, "x": x, "y": y, "z": z, IS_NUMERATOR: numerator.astype(float)}
     values = {name: column[kept] for name, column in values.items()}
     return Entries(values, np.arange(int(kept.sum())))
 
@@ -65,7 +66,7 @@ def test_a_map_in_x_and_y_does_not_close_in_z(closure):
 
 
 def test_sizes_and_weights_are_those_of_the_ratio(closure, entries):
-    ratio = entries["ratio"][entries["numerator"] == 0]
+    ratio = entries[RATIO][entries[IS_NUMERATOR] == 0]
     assert closure.counts["denominator"] == len(ratio) == closure.sizes["before"]
     assert closure.sizes["network"] == pytest.approx(ratio.sum() ** 2 / (ratio**2).sum())
     assert closure.largest["largest_over_mean"] == pytest.approx(ratio.max() / ratio.mean())
@@ -75,10 +76,10 @@ def test_sizes_and_weights_are_those_of_the_ratio(closure, entries):
 
 def test_a_map_of_two_bins_by_hand():
     values = {
-        "ratio": np.ones(8),
+        RATIO: np.ones(8),
         "x": np.array([0.1, 0.2, 0.3, 0.9, 0.1, 0.8, 0.9, 0.7]),
-        "numerator": np.array([1.0, 1, 1, 1, 0, 0, 0, 0]),
-        "weight": np.array([1.0, 1, 1, 1, 1, 1, 3, -1]),
+        IS_NUMERATOR: np.array([1.0, 1, 1, 1, 0, 0, 0, 0]),
+        WEIGHT: np.array([1.0, 1, 1, 1, 1, 1, 3, -1]),
     }
     samples = select_samples(Entries(values, np.arange(8)), ("x",), "here")
     made = RatioMap.of(samples, {"x": np.array([0.5])}, np.ones(8, bool))
@@ -91,9 +92,9 @@ def test_halves_of_rows_hold_both_samples_whatever_their_order():
     numerator = np.arange(4000) % 2 == 0
     random = np.random.default_rng(3)
     values = {
-        "ratio": np.ones(4000),
+        RATIO: np.ones(4000),
         "x": random.random(4000),
-        "numerator": numerator.astype(float),
+        IS_NUMERATOR: numerator.astype(float),
     }
     samples = select_samples(Entries(values, np.arange(4000)), ("x",), "here")
     ratios = cross_fitted_map(samples, {"x": np.array([0.5])})
@@ -111,7 +112,7 @@ def test_where_one_sample_has_nothing_is_counted():
     numerator = np.arange(8000) % 2 == 0
     # the denominator has nothing above 0.75, the numerator nothing below 0.1
     chosen = np.where(numerator, x > 0.1, x < 0.75)
-    values = {"ratio": np.ones(8000), "x": x, "y": y, "numerator": numerator.astype(float)}
+    values = {RATIO: np.ones(8000), "x": x, "y": y, IS_NUMERATOR: numerator.astype(float)}
     entries = Entries(values, np.arange(8000)).take(chosen)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(two_sample, "STEPS", 2)
@@ -124,16 +125,16 @@ def test_where_one_sample_has_nothing_is_counted():
 
 def test_entries_without_a_ratio_or_of_neither_sample_are_left_out():
     values = {
-        "ratio": np.array([1.0, np.nan, 1, 1]),
+        RATIO: np.array([1.0, np.nan, 1, 1]),
         "x": np.array([1.0, 1, np.inf, 1]),
-        "numerator": np.array([1.0, 1, 0, 0]),
-        "denominator": np.array([0.0, 0, 1, 1]),
+        IS_NUMERATOR: np.array([1.0, 1, 0, 0]),
+        IS_DENOMINATOR: np.array([0.0, 0, 1, 1]),
     }
     entries = Entries(values, np.arange(4))
     assert len(select_samples(entries, ("x",), "here").entries) == 2
     with pytest.raises(DataError, match=r"here: 0 entries of the denominator .* add up to 0"):
         select_samples(entries.take(np.array([True, False, False, False])), ("x",), "here")
-    both = Entries(values | {"denominator": np.ones(4)}, np.arange(4))
+    both = Entries(values | {IS_DENOMINATOR: np.ones(4)}, np.arange(4))
     with pytest.raises(DataError, match="2 of 4 entries are of both samples"):
         select_samples(both, ("x",), "here")
 

@@ -94,6 +94,19 @@ def test_a_map_of_other_files_and_variables_by_expression(jets, tmp_path, quick)
     assert set(summary["variables"]) == set(variables)
 
 
+def test_a_variable_may_be_called_as_what_is_read_beside_it(jets, tmp_path, quick):
+    named = jets | {"weight": jets["jet_eta"], "generated": jets["jet_pt"] * 0 + 2}
+    path = write(tmp_path / "pred.root", named)
+    plain = close(path, tmp_path / "plain")
+    weighted = close(
+        path, tmp_path / "weighted", variables=["jet_pt", "weight"], weight_column="generated"
+    )
+    # all weights are 2, and the variable is eta
+    for name, found in (("jet_pt", "jet_pt"), ("jet_eta", "weight")):
+        chi2 = plain["variables"][name]["network"]["chi2"]
+        assert weighted["variables"][found]["network"]["chi2"] == pytest.approx(chi2)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

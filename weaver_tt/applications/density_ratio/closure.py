@@ -26,6 +26,8 @@ from weaver_tt.applications.density_ratio.roles import (
     BEFORE,
     DENOMINATOR,
     ESTIMATES,
+    IS_DENOMINATOR,
+    IS_NUMERATOR,
     MAP,
     NETWORK,
     NUMERATOR,
@@ -102,7 +104,7 @@ class Samples:
     @cached_property
     def is_numerator(self) -> Bools:
         """(M,)."""
-        return self.entries[NUMERATOR] != 0
+        return self.entries[IS_NUMERATOR] != 0
 
     @cached_property
     def weight(self) -> Floats:
@@ -170,10 +172,10 @@ def select_samples(entries: Entries, variables: Sequence[str], where: str) -> Sa
     Raises:
         DataError: one of the samples has no entry or no weight, or an entry is of both.
     """
-    of_numerator = entries[NUMERATOR] != 0
+    of_numerator = entries[IS_NUMERATOR] != 0
     of_denominator = ~of_numerator
-    if DENOMINATOR in entries.values:
-        of_denominator = entries[DENOMINATOR] != 0
+    if IS_DENOMINATOR in entries.values:
+        of_denominator = entries[IS_DENOMINATOR] != 0
     both = int((of_numerator & of_denominator).sum())
     if both:
         raise DataError(f"{where}: {both:,} of {len(entries):,} entries are of both samples")

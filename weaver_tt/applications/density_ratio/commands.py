@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weaver_tt.applications.density_ratio.roles import DENOMINATOR, NUMERATOR, RATIO, WEIGHT
+from weaver_tt.applications.density_ratio.roles import (
+    DENOMINATOR,
+    IS_DENOMINATOR,
+    IS_NUMERATOR,
+    NUMERATOR,
+    RATIO,
+    WEIGHT,
+)
 from weaver_tt.errors import ConfigError
 from weaver_tt.log import log
 from weaver_tt.options.flags import COUNT, flag
@@ -226,9 +233,9 @@ def _read(paths: list[str], options: RatioClosureOptions, first: dict[str, str])
     from weaver_tt.applications.density_ratio.entries import EntrySources, read_entries
 
     by_role = first | {name: name for name in options.variables}
-    by_role[NUMERATOR] = str(options.numerator)
+    by_role[IS_NUMERATOR] = str(options.numerator)
     if options.denominator is not None:
-        by_role[DENOMINATOR] = options.denominator
+        by_role[IS_DENOMINATOR] = options.denominator
     if options.weight_column is not None:
         by_role[WEIGHT] = options.weight_column
     return read_entries(paths, EntrySources(by_role), options.treename)

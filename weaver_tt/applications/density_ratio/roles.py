@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-RATIO = "ratio"
+# no column or expression, and so no variable, can be named so
+RATIO = "the ratio"
+WEIGHT = "the weight"
+IS_NUMERATOR = "the numerator"
+IS_DENOMINATOR = "the denominator"
+
+# the two samples
 NUMERATOR = "numerator"
 DENOMINATOR = "denominator"
-WEIGHT = "weight"
 
 # weights of the denominator that are compared with the numerator: before any ratio, with that of a
 # binned map, and with that of the network
