@@ -252,6 +252,11 @@ def test_an_example_is_copied_with_its_network(tmp_path):
     assert first.endswith("/schema.json")
 
 
+def test_files_beside_an_example_are_refused(tmp_path, capsys):
+    assert run(tmp_path, "jets.root", "--example", "top_tagging") == 1
+    assert "leave out the data files" in capsys.readouterr().err
+
+
 def test_examples_are_listed_without_a_name_and_the_nearest_is_told(tmp_path, capsys):
     assert main(["init", "--example"]) == 0
     shown = capsys.readouterr().out.splitlines()

@@ -34,7 +34,7 @@ def run_init(options: InitOptions) -> None:
             print(f"{name:<26}{_first_sentence(_example(name).read_text())}")
         return
     if options.example is not None and options.files:
-        raise ConfigError("--example copies what is there: data files are not looked at; leave out")
+        raise ConfigError("--example copies an example as it is; leave out the data files")
     if options.example is not None:
         _copy_example(options.example, options)
         return
@@ -87,16 +87,16 @@ def _summary(found: Guess) -> Iterator[str]:
         yield f"rows: each of {found.objects.name}{beside}"
     if found.labels is not None:
         names = found.labels.classes
-        shown = (
-            ", ".join(names) if len(names) <= SHOWN_CLASSES else f"of {names[0]} ... {names[-1]}"
-        )
+        shown = ", ".join(names)
+        if len(names) > SHOWN_CLASSES:
+            shown = f"of {names[0]} ... {names[-1]}"
         yield f"labels: {counted(len(names), 'class', 'classes')}, {shown}"
     values = counted(len(found.row_values), "value of a row", "values of a row")
     columns = [
         f"{counted(len(each.columns), 'column')} of {each.name}" for each in found.collections
     ]
     yield f"inputs: {', '.join([values, *columns])}"
-    if found.weight is not None:
+    if found.weight is not None and not found.weight.is_constant:
         yield f"weight: {found.weight.name}"
 
 
