@@ -130,6 +130,7 @@ COMMANDS = {
         "measure the efficiencies of a tagger in data, and its scale factors, for correctionlib",
         f"{CALIBRATION}:CalibrateOptions",
         f"{CALIBRATION}:run_calibrate",
+        draws=True,
     ),
     "simulate": Command(
         "simulate jets with Pythia 8 and FastJet",

@@ -50,10 +50,28 @@ def read(folder):
     return json.loads((folder / "calibration.json").read_text())
 
 
+@pytest.fixture(autouse=True)
+def drawn(monkeypatch):
+    """Figures that were asked for; drawing them is tested in test_figures.py."""
+    names = []
+
+    def draw(*parts):
+        names.append(parts)
+        return []
+
+    figures = "weaver_tt.applications.calibration.figures"
+    monkeypatch.setattr(f"{figures}.draw_calibration", draw)
+    return names
+
+
 @pytest.fixture(scope="module")
 def measured(files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("measured")
-    assert calibrate(files, folder, "--bins-in", "jet_pt", 300, 400, 500) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "weaver_tt.applications.calibration.figures.draw_calibration", lambda *parts: []
+        )
+        assert calibrate(files, folder, "--bins-in", "jet_pt", 300, 400, 500) == 0
     return folder
 
 
@@ -115,6 +133,67 @@ def test_asimov_data_have_scale_factors_of_1_and_the_errors_to_be_expected(files
         assert factor["statistical"] > 0
     assert one["goodness_of_fit"]["statistic"] == pytest.approx(0, abs=1e-2)
     assert one["distortions"]["scale"]["value"] == pytest.approx(1, abs=1e-4)
+
+
+def test_the_page_shows_factors_goodness_and_correlations(measured):
+    page = (measured / "calibration.html").read_text()
+    for one in read(measured)["bins"]:
+        value = one["scale_factors"][0]["scale_factor"]["value"]
+        assert f"{value:.3f}" in page
+        assert f"{one['goodness_of_fit']['statistic']:.1f} / 16" in page
+        assert f"{one['correlations']['top_pass']['scale']:.2f}" in page
+    assert "Calibration of score &gt; 0.5" in page
+
+
+def test_toys_are_fitted_and_reported(files, tmp_path, capsys, drawn):
+    assert calibrate(files, tmp_path, "--asimov", "--toys", 2, "--resolution-error", 0) == 0
+    (one,) = read(tmp_path)["bins"]
+    toys = one["toys"]
+    assert toys["number"] == 2
+    assert list(toys["pulls"]) == ["SF top", "SF other", "scale"]
+    assert "pulls of 2 toys" in capsys.readouterr().err
+    assert "mean of pulls" in (tmp_path / "calibration.html").read_text()
+    ((_, _, variable, of_toys, folder),) = drawn
+    assert (variable, len(of_toys), folder) == ("jet_sdmass", 1, tmp_path)
+
+
+def test_a_mistag_rate_is_counted_in_a_control_region(files, tmp_path):
+    # 6000 jets of which 1.2 * 5 % pass, below 300 top jets of which 63 % do
+    data = write_jets(
+        tmp_path / "data.parquet",
+        draw_jets("other", 6000, 5, scale_factor=1.2),
+        draw_jets("top", 300, 5, scale_factor=0.9),
+    )
+    yaml = tmp_path / "rates.yaml"
+    yaml.write_text("rates: {top_rate: {top: 1.2}}")
+    weight = "0.0075*(kind == 0) + 0.1*(kind == 2)"
+    flags = ["--mistag", "other", "--systematics", yaml, "--weight-column", weight]
+    flags += ["--bins-in", "jet_pt", 300, 400, 500]
+    assert calibrate(files, tmp_path, *flags, data=[data], variable=[], edges=[]) == 0
+    for one in read(tmp_path)["bins"]:
+        (factor,) = one["scale_factors"]
+        found = factor["scale_factor"]
+        assert abs(found["value"] - 1.2) < 3.5 * found["error"]
+        assert factor["systematic"] > 0
+    corrections = correctionlib.CorrectionSet.from_file(str(tmp_path / "scale_factors.json"))
+    value = corrections["scale_factor"].evaluate("other", "nominal", 450.0)
+    assert value == pytest.approx(found["value"])
+    assert (tmp_path / "mistag_rate.png").exists()
+    assert "Mistag rate of score" in (tmp_path / "calibration.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--mistag", "tpo"], "no --mc tpo:FILES; did you mean 'top'"),
+        (["--mistag", "top", "--toys", 3], "--toys and --mistag: nothing is fitted there"),
+        (["--mistag", "other"], "wider|are left without the other categories"),
+    ],
+)
+def test_what_cannot_be_counted_is_said(files, tmp_path, capsys, more, message):
+    assert calibrate(files, tmp_path, *more, variable=[], edges=[]) == 1
+    said = capsys.readouterr().err
+    assert any(part in said for part in message.split("|"))
 
 
 def test_without_bins_and_distortions_a_factor_is_a_number(files, tmp_path):

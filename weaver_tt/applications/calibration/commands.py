@@ -5,18 +5,21 @@ What it needs is imported when it runs, so that ``--help`` is instant.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.log import log
-from weaver_tt.options.flags import FINITE, NOT_NEGATIVE, SEED, Bounds, flag
+from weaver_tt.options.flags import FINITE, SEED, Bounds, flag
 
 if TYPE_CHECKING:
     from weaver_tt.applications.calibration.inputs import CalibrationFiles
     from weaver_tt.applications.calibration.measurement import Measurement
+    from weaver_tt.applications.calibration.scale_factors import ScaleFactor
 
+TOYS = Bounds(at_least=0, at_most=100_000)
 ERROR = Bounds(at_least=0, below=0.5)
 
 
@@ -67,11 +70,16 @@ class CalibrateOptions:
     resolution: float = flag(
         0.1, "its relative resolution in the simulation", bounds=Bounds(above=0, below=1)
     )
+    mistag: str | None = flag(
+        None,
+        "CATEGORY whose efficiency is counted instead, in a region that is rich in it: the data "
+        "less the other categories; without --variable and --edges",
+    )
     asimov: bool = flag(
         False, "in place of data, the sum of the templates: the errors to be expected"
     )
     toys: int = flag(
-        0, "data sets to draw from the fitted model and to fit, for pulls", bounds=NOT_NEGATIVE
+        0, "data sets to draw from the fitted model and to fit, for pulls", bounds=TOYS
     )
     seed: int = flag(1, "of the toys", bounds=SEED)
     allow_bad_fit: bool = flag(
@@ -101,6 +109,9 @@ def run_calibrate(options: CalibrateOptions) -> None:
     from weaver_tt.applications.calibration.systematics import read_systematics
     from weaver_tt.applications.calibration.templates import Distortions
 
+    if options.mistag is not None:
+        _run_mistag(options, options.mistag)
+        return
     _check_options(options)
     load_pyhf()
     edges = np.array(options.edges)
@@ -124,12 +135,17 @@ def run_calibrate(options: CalibrateOptions) -> None:
 
 
 def _check_options(options: CalibrateOptions) -> None:
+    _check_samples(options)
+    for name, value in {"--variable COLUMN": options.variable, "--edges": options.edges}.items():
+        if not value:
+            raise ConfigError(f"calibrate: expected {name}")
+
+
+def _check_samples(options: CalibrateOptions) -> None:
     required = {
         "--data FILES": options.data,
         "--mc CATEGORY:FILES": options.mc,
         "--tag EXPRESSION": options.tag,
-        "--variable COLUMN": options.variable,
-        "--edges": options.edges,
     }
     for name, value in required.items():
         if not value:
@@ -177,40 +193,121 @@ def _check_free(names: list[str], rated: set[str], bins: int) -> None:
 def _write(
     options: CalibrateOptions, files: CalibrationFiles, measurements: list[Measurement]
 ) -> None:
-    """All results; raises where a fit is bad."""
+    """All results of a fit; raises where it is bad."""
+    import numpy as np
+
+    from weaver_tt.applications.calibration.figures import draw_calibration
+    from weaver_tt.applications.calibration.page import calibration_page
     from weaver_tt.applications.calibration.results import (
-        SCALE_FACTORS,
-        binned_factors,
-        description,
         log_measurements,
+        log_toys,
         measurement_content,
+        toys_content,
         write_calibration,
         write_workspaces,
     )
-    from weaver_tt.applications.calibration.scale_factors_json import save_scale_factors
+    from weaver_tt.applications.calibration.toys import run_toys
     from weaver_tt.figures.base import make_folder
 
     folder = Path(options.output)
     make_folder(folder)
     log_measurements(measurements)
     write_workspaces(measurements, folder)
-    content = {
-        "tag": options.tag,
-        "variable": options.variable,
-        "data": list(files.data.paths),
-        "categories": {category.name: list(category.paths) for category in files.categories},
-        "bins": [measurement_content(one) for one in measurements],
-    }
-    write_calibration(content, folder)
+    contents = [measurement_content(one) for one in measurements]
+    toys = []
+    if options.toys:
+        for measurement, content in zip(measurements, contents, strict=True):
+            toys.append(run_toys(measurement, options.toys, options.seed))
+            content["toys"] = toys_content(toys[-1])
+            log_toys(measurement.label, content["toys"])
+    content = _about(options, files) | {"variable": options.variable, "bins": contents}
+    edges, variable = options.edges, str(options.variable)
+    pictures = draw_calibration(measurements, np.array(edges), variable, toys, folder)
+    write_calibration(content, calibration_page(content, pictures), folder)
     bad = [one for one in measurements if one.problems]
     if bad and not options.allow_bad_fit:
-        # those of an earlier calibration would be taken for these
-        (folder / SCALE_FACTORS).unlink(missing_ok=True)
-        raise DataError(
-            f"calibrate: {bad[0].label}: {bad[0].problems[0]}; {folder / SCALE_FACTORS} is not "
-            "written, unless with --allow-bad-fit"
+        _refuse(f"{bad[0].label}: {bad[0].problems[0]}", folder)
+    _save_factors(files, [one.scale_factors.factors for one in measurements], folder)
+
+
+def _run_mistag(options: CalibrateOptions, measured: str) -> None:
+    """A mistag rate, counted in each bin."""
+    from weaver_tt.applications.calibration.figures import draw_mistag_rates
+    from weaver_tt.applications.calibration.inputs import check_files, read_control_region
+    from weaver_tt.applications.calibration.page import mistag_page
+    from weaver_tt.applications.calibration.results import (
+        factor_content,
+        log_factor,
+        write_calibration,
+    )
+    from weaver_tt.applications.calibration.systematics import read_systematics
+    from weaver_tt.errors import nearest
+    from weaver_tt.figures.base import make_folder
+
+    _check_samples(options)
+    fitted = {"--variable": options.variable, "--edges": options.edges, "--toys": options.toys}
+    fitted |= {"--asimov": options.asimov}
+    for name, value in fitted.items():
+        if value:
+            raise ConfigError(f"calibrate: {name} and --mistag: nothing is fitted there")
+    files = _files(options)
+    names = [category.name for category in files.categories]
+    if measured not in names:
+        raise ConfigError(
+            f"calibrate: --mistag {measured}: no --mc {measured}:FILES; {nearest(measured, names)}"
         )
+    systematics = read_systematics(options.systematics, names)
+    check_files(files)
+    region = read_control_region(files, measured, systematics)
+    bins = files.sources.bins
+    labels = [bins.label(number) for number in range(len(bins))]
+    factors = [region.mistag_rate(number, label) for number, label in enumerate(labels)]
+    folder = Path(options.output)
+    make_folder(folder)
+    contents = []
+    for label, one in zip(labels, factors, strict=True):
+        log.info("%s", label)
+        log_factor(one)
+        contents.append({"bin": label, "scale_factors": [factor_content(one)]})
+    content = _about(options, files) | {"mistag": measured, "bins": contents}
+    pictures = [draw_mistag_rates(factors, labels, folder)]
+    write_calibration(content, mistag_page(content, pictures), folder)
+    _save_factors(files, [[one] for one in factors], folder)
+
+
+def _about(options: CalibrateOptions, files: CalibrationFiles) -> dict[str, Any]:
+    """What ``calibration.json`` says of its input."""
+    return {
+        "tag": options.tag,
+        "data": list(files.data.paths),
+        "categories": {category.name: list(category.paths) for category in files.categories},
+    }
+
+
+def _refuse(problem: str, folder: Path) -> NoReturn:
+    """Raise for a bad fit, of which no scale factors are left behind."""
+    from weaver_tt.applications.calibration.results import SCALE_FACTORS
+
+    # those of an earlier calibration would be taken for these
+    (folder / SCALE_FACTORS).unlink(missing_ok=True)
+    raise DataError(
+        f"calibrate: {problem}; {folder / SCALE_FACTORS} is not written, unless with "
+        "--allow-bad-fit"
+    )
+
+
+def _save_factors(
+    files: CalibrationFiles, factors: Sequence[Sequence[ScaleFactor]], folder: Path
+) -> None:
+    from weaver_tt.applications.calibration.results import (
+        PAGE,
+        SCALE_FACTORS,
+        binned_factors,
+        description,
+    )
+    from weaver_tt.applications.calibration.scale_factors_json import save_scale_factors
+
     bins = files.sources.bins
     text = description(bins, files.sources.tag)
-    save_scale_factors(binned_factors(measurements), bins, folder / SCALE_FACTORS, text)
-    log.info("%s and what it is made of in %s", SCALE_FACTORS, folder)
+    save_scale_factors(binned_factors(factors), bins, folder / SCALE_FACTORS, text)
+    log.info("%s and %s in %s", SCALE_FACTORS, PAGE, folder)

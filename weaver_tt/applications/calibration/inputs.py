@@ -11,6 +11,7 @@ import numpy as np
 from weaver_tt.applications.calibration.categories import Category, check_separate
 from weaver_tt.applications.calibration.jets import JetSources
 from weaver_tt.applications.calibration.measurement import BinInput
+from weaver_tt.applications.calibration.mistag import ControlRegion, count_jets
 from weaver_tt.applications.calibration.spectra import REGIONS, Grid, Spectra, fill_spectra
 from weaver_tt.applications.calibration.systematics import Systematics
 from weaver_tt.applications.calibration.templates import CategorySpectra, Distortions
@@ -112,6 +113,46 @@ def read_inputs(
             )
         )
     return tasks
+
+
+def read_control_region(
+    files: CalibrationFiles, measured: str, systematics: Systematics
+) -> ControlRegion:
+    """What a mistag rate is counted with.
+
+    Raises:
+        ConfigError: the systematics hold templates, or a rate of the category itself.
+        DataError: a file cannot be read.
+    """
+    if systematics.templates:
+        name = next(iter(systematics.templates))
+        raise ConfigError(
+            f"calibrate: --mistag and templates.{name} of --systematics: only rates count there"
+        )
+    for name, of_category in systematics.rates.items():
+        if measured in of_category:
+            raise ConfigError(
+                f"calibrate: --mistag {measured} and rates.{name}.{measured} of --systematics: its "
+                "rate is that of the data"
+            )
+    data = count_jets(files.data, files.data_sources, files.treename)
+    simulated = {}
+    for category in files.categories:
+        simulated[category.name] = count_jets(category, files.sources, files.treename)
+    for name, found in {DATA: data, **simulated}.items():
+        log.info(
+            "%s: %s, %s in no bin of --bins-in",
+            name,
+            counted(found.rows, "jet"),
+            f"{found.outside_bins:,}",
+        )
+    return ControlRegion(
+        measured=measured,
+        data=data,
+        simulated=simulated.pop(measured),
+        others=simulated,
+        rates=systematics.rates,
+    )
 
 
 def check_both_regions(category: Category, spectra: Spectra, tag: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,14 @@ from weaver_tt.applications.calibration.kinematic_bins import KinematicBins
 from weaver_tt.applications.calibration.measurement import Measurement
 from weaver_tt.applications.calibration.scale_factors import ScaleFactor
 from weaver_tt.applications.calibration.scale_factors_json import BinnedFactor
+from weaver_tt.applications.calibration.toys import Toys, summarise_pulls
 from weaver_tt.log import log
+from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.json_files import write_json
 
 SCALE_FACTORS = "scale_factors.json"
 CALIBRATION = "calibration.json"
+PAGE = "calibration.html"
 
 
 def workspace_path(folder: Path, measurement: Measurement) -> Path:
@@ -33,11 +36,11 @@ def write_workspaces(measurements: Sequence[Measurement], folder: Path) -> None:
         write_json(workspace_path(folder, measurement), measurement.workspace)
 
 
-def binned_factors(measurements: Sequence[Measurement]) -> dict[str, list[BinnedFactor]]:
+def binned_factors(bins: Iterable[Iterable[ScaleFactor]]) -> dict[str, list[BinnedFactor]]:
     """Category -> its scale factor in each bin."""
     factors: dict[str, list[BinnedFactor]] = {}
-    for measurement in measurements:
-        for one in measurement.scale_factors.factors:
+    for of_bin in bins:
+        for one in of_bin:
             binned = BinnedFactor(one.value, one.total, one.mc)
             factors.setdefault(one.category, []).append(binned)
     return factors
@@ -57,21 +60,26 @@ def log_measurements(measurements: Sequence[Measurement]) -> None:
         for name, (value, error) in measurement.factors.items():
             log.info("  %-12s %.4f +- %.4f", name, value, error)
         for one in measurement.scale_factors.factors:
-            log.info(
-                "  %-12s efficiency %.4f +- %.4f in data, %.4f +- %.4f simulated; "
-                "SF = %.4f +- %.4f (stat.) +- %.4f (sim. stat.) +- %.4f (syst.)",
-                one.category,
-                one.data,
-                one.data_error,
-                one.mc,
-                one.mc_error,
-                one.value,
-                one.statistical,
-                one.simulation,
-                one.systematic,
-            )
+            log_factor(one)
         for problem in measurement.problems:
             log.error("%s: %s", measurement.label, problem)
+
+
+def log_factor(one: ScaleFactor) -> None:
+    """A line of the table."""
+    log.info(
+        "  %-12s efficiency %.4f +- %.4f in data, %.4f +- %.4f simulated; "
+        "SF = %.4f +- %.4f (stat.) +- %.4f (sim. stat.) +- %.4f (syst.)",
+        one.category,
+        one.data,
+        one.data_error,
+        one.mc,
+        one.mc_error,
+        one.value,
+        one.statistical,
+        one.simulation,
+        one.systematic,
+    )
 
 
 def measurement_content(measurement: Measurement) -> dict[str, Any]:
@@ -112,6 +120,35 @@ def measurement_content(measurement: Measurement) -> dict[str, Any]:
     }
 
 
+def toys_content(toys: Toys) -> dict[str, Any]:
+    """Toys of a kinematic bin as ``calibration.json`` has them."""
+    pulls = {}
+    for name, values in toys.pulls.items():
+        found = summarise_pulls(values)
+        pulls[name] = {
+            "mean": {"value": found.mean, "error": found.mean_error},
+            "width": {"value": found.width, "error": found.width_error},
+        }
+    return {"number": toys.number, "pulls": pulls, "bad": dict(toys.bad), "worse": toys.worse}
+
+
+def log_toys(label: str, content: Mapping[str, Any]) -> None:
+    """The pulls, line by line, and what is left out of them."""
+    log.info("%s: pulls of %d toys", label, content["number"])
+    for name, found in content["pulls"].items():
+        mean, width = found["mean"], found["width"]
+        log.info(
+            "  %-12s mean %+.2f +- %.2f, width %.2f +- %.2f",
+            name,
+            mean["value"],
+            mean["error"],
+            width["value"],
+            width["error"],
+        )
+    for reason, number in content["bad"].items():
+        log.warning("%s: %d toys are left out: %s", label, number, reason)
+
+
 def factor_content(one: ScaleFactor) -> dict[str, Any]:
     """A scale factor as ``calibration.json`` has it."""
     return {
@@ -125,13 +162,14 @@ def factor_content(one: ScaleFactor) -> dict[str, Any]:
     }
 
 
-def write_calibration(content: Mapping[str, Any], folder: Path) -> None:
-    """``calibration.json``.
+def write_calibration(content: Mapping[str, Any], page: str, folder: Path) -> None:
+    """``calibration.json`` and the page.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: a file cannot be written.
     """
     write_json(folder / CALIBRATION, content)
+    write_text(folder / PAGE, page)
 
 
 def description(bins: KinematicBins, tag: str) -> str:
