@@ -50,6 +50,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pred.root --map map.json -o closure",
         "a.root b.root --map-from train.root -o closure",
     ),
+    "scale-factors": (
+        "tagged.root all.root --data data.root --simulation mc.root",
+        "tagged.root all.root --data data.root --simulation mc.root --tag jet_istag -o sf.root",
+        "tagged.root all.root --data data.root --simulation mc.root --name b_sf -o sf.parquet",
+    ),
     "jec derive": (
         "jets.root -o jec.json",
         "jets.root --figures figures --test test.root",
