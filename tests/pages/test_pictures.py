@@ -23,7 +23,7 @@ def test_a_point_in_a_name_is_kept(tmp_path):
     assert (tmp_path / "auc_1.5.pdf").exists()
 
 
-def test_a_row_of_panels_is_wide(tmp_path):
-    sizes = [(4.6, 3), (4.4, 3)]
+def test_many_panels_are_wide(tmp_path):
+    sizes = [(12.6, 3.8), (6.4, 5.2)]
     figures = [(f"f{width}", "", Figure(figsize=(width, height))) for width, height in sizes]
     assert [picture.is_wide for picture in write_pictures(figures, tmp_path)] == [True, False]

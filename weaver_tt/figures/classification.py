@@ -462,8 +462,9 @@ def sculpted_spectrum(
             _draw_density(upper, edges, after, color, f"{name}, {selection}")
             _draw_passing_share(lower, edges, before[0], after, color)
         upper.set(ylabel=density_label(label), xlim=(edges[0], edges[-1]))
-        upper.set_ylim(bottom=0)
-        upper.legend(frameon=False)
+        # room for the legend
+        upper.set_ylim(0, upper.get_ylim()[1] * (1.1 + LINE * len(models)))
+        upper.legend(frameon=False, loc="upper right")
         lower.set(xlabel=label, ylabel=r"$\varepsilon_B$", yscale="log")
     return figure
 

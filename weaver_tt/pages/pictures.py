@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+WIDE = 9.0  # inches; of a wider figure the panels are legible in the whole width of a page alone
 CaptionedFigure = tuple[str, str, "Figure"]  # name of the file, caption, and what is drawn
 
 
@@ -46,9 +47,8 @@ def write_picture(name: str, caption: str, figure: Figure, folder: Path) -> Pict
     # names of models and columns may hold anything
     path = folder / re.sub(r"[^\w.+-]+", "_", name)
     save_figure(figure, path)
-    # the page gives a wide figure its whole width
-    width, height = figure.get_size_inches()
-    return Picture(path.with_name(path.name + ".png"), caption, width > 1.5 * height)
+    width, _ = figure.get_size_inches()
+    return Picture(path.with_name(path.name + ".png"), caption, is_wide=width > WIDE)
 
 
 def write_pictures(figures: Iterable[CaptionedFigure], folder: Path) -> list[Picture]:
