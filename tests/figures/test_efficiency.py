@@ -37,10 +37,8 @@ def test_empty_bins_are_nan_and_left_out():
 
 def test_every_flavour_has_points_and_a_line():
     table = sums([2.0, 2.0], [1.0, 1.0], [1.0, 1.0], [2.0, 2.0])
-    axes = figures.efficiency_vs_pt(
-        np.array([10.0, 100.0, 1000.0]), {"b": table, "light": table}
-    ).axes[0]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+    figure = figures.efficiency_vs_pt(np.array([10.0, 100.0, 1000.0]), {"b": table, "light": table})
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "b, predicted",
         "light, predicted",
         "b, observed",
@@ -63,7 +61,7 @@ def figures_of(monitors):
 
 
 def legend(figure):
-    return {text.get_text() for text in figure.axes[0].get_legend().get_texts()}
+    return {text.get_text() for text in figure.legends[0].get_texts()}
 
 
 def test_flavours_have_the_words_that_they_have_everywhere():

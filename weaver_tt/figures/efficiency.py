@@ -95,7 +95,8 @@ def efficiency_vs_pt(edges: Array, sums: Mapping[str, Array]) -> Figure:
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         # matplotlib would label all of 2, 3, 4, ... on top of each other
         axes.set_xticks([], minor=True)
-        axes.legend(frameon=False)
+        # points may be anywhere
+        figure.legend(frameon=False, loc="outside lower center", ncols=max(1, len(sums)))
     return figure
 
 
