@@ -8,7 +8,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from tests.pages.browser import CHROMIUM, widths_at
-from weaver_tt.pages.cells import Cell
+from weaver_tt.pages.cells import Cell, words_cell
 from weaver_tt.pages.page import Alert, Gallery, Note, Page, Section, Table, render_page
 from weaver_tt.pages.pictures import write_picture
 
@@ -33,6 +33,13 @@ def test_a_table_of_columns_has_a_row_for_each_title():
     ]
     assert text.count('<td class="best">') == 1
     assert "<caption>Numbers</caption>" in text
+
+
+def test_the_title_of_words_stands_above_them():
+    rows = [["one", "1", words_cell(["a.root"])], ["two", "2", Cell("")]]
+    text = page_of(Section("Files", [Table(head=["", "rows", "files"], rows=rows)]))
+    titles = re.findall(r'<th scope="col"(.*?)>(.*?)</th>', text)
+    assert titles == [("", ""), ("", "rows"), (' class="words"', "files")]
 
 
 def test_text_is_escaped_and_markup_is_not():

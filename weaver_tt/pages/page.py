@@ -16,7 +16,7 @@ from typing import ClassVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from weaver_tt import __version__
-from weaver_tt.pages.cells import Column, Row
+from weaver_tt.pages.cells import Cell, Column, Row
 from weaver_tt.pages.pictures import Picture
 
 
@@ -28,6 +28,11 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Row]
     caption: str = ""
+
+    def holds_words(self, column: int) -> bool:
+        """Whether a column has words, which stand to the left, and not numbers."""
+        cells = [row[column] for row in self.rows]
+        return any(isinstance(cell, Cell) and cell.is_words for cell in cells)
 
     @classmethod
     def of_columns(
