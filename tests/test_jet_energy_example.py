@@ -13,6 +13,7 @@ import yaml
 
 from weaver_tt import cli
 from weaver_tt.applications.jet_energy.judging import report
+from weaver_tt.applications.jet_energy.judging.figures import JudgementPictures
 from weaver_tt.config.load import from_mapping, load_config
 from weaver_tt.expressions.evaluate import evaluate
 from weaver_tt.network.file import NetworkFile
@@ -121,7 +122,7 @@ def test_jet_energies_are_trained_predicted_and_exported(
     assert np.flatnonzero(np.abs(truth) > 1).tolist() == [0]
     assert json.loads(Path("pred_metrics.json").read_text())["metrics"]["without_target"] == 1
     # a prediction says what it is: a report needs no flag
-    monkeypatch.setattr(report, "draw_judgement", lambda judgement, folder: [])
+    monkeypatch.setattr(report, "draw_judgement", lambda *anything: JudgementPictures())
     assert cli.main(["report", "net:pred.root", "--regions", "central"]) == 0
     judged = json.loads(Path("report/metrics.json").read_text())["net"]
     assert judged["central"]["all"]["jets"] > 20
