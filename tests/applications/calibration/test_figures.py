@@ -1,5 +1,7 @@
 """Figures show the data, the templates, the pulls and the factors of a fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,15 @@ def test_pulls_and_factors_are_drawn_with_their_errors(measurement):
     values = [container.lines[0] for container in axes.containers]
     drawn = [line.get_ydata()[0] for line in values if line is not None]
     assert drawn == [one.value for one in measurement.scale_factors.factors]
+
+
+def test_without_nuisance_parameters_by_name_statistical_ones_are_drawn(measurement):
+    fit = measurement.fit
+    is_named = [name == "scale" for name in fit.names]
+    bare = replace(measurement, fit=replace(fit, is_fixed=fit.is_fixed | is_named))
+    named, statistical = pulls_figure(bare).axes
+    assert named.get_yticklabels() == []
+    assert len(statistical.containers[0].lines[0].get_ydata()) == 10
 
 
 def test_all_figures_are_written(measurement, tmp_path):

@@ -135,7 +135,8 @@ def pulls_figure(measurement: Measurement) -> Figure:
     for row, (value, error) in enumerate(named.values()):
         axes.errorbar(value, row, xerr=error, fmt="o", color="black", markersize=5)
     axes.set_yticks(range(len(named)), list(named))
-    axes.set_ylim(len(named) - 0.5, -0.5)
+    # without scale, resolution or others there is no row
+    axes.set_ylim(max(len(named), 1) - 0.5, -0.5)
     reach = max([3.0, *(abs(value) + error for value, error in named.values())])
     axes.set_xlim(-1.1 * reach, 1.1 * reach)
     axes.set_xlabel("pull")
