@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 RECIPE := --batch-size 1000 --optimizer adam --lr-scheduler warmup+cos --warmup-steps 0.05 --start-lr 2e-2 --num-epochs 8 --ensemble 4 --ensemble-weights none --train-val-split 0.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test cpp soak fuzz lint clean
+.PHONY: help install demo test docs cpp soak fuzz lint clean
 
 help:  ## show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -47,6 +47,9 @@ demo: install  ## toy data -> training -> predictions -> closure -> ONNX, in und
 test: install  ## the whole test suite
 	$(BIN)/python -m pytest
 
+docs: install  ## the docs as a site with search, in site/
+	$(BIN)/mkdocs build --strict
+
 cpp: install  ## build the C++ library and run its tests, with headers from Debian's packages
 	cpp/get_dependencies.sh build/cpp-dependencies
 	$(BIN)/python -m pytest tests/deploy/test_cpp_library.py
@@ -66,4 +69,4 @@ lint: install  ## ruff and mypy
 	$(BIN)/mypy
 
 clean:  ## remove .venv, caches and the demo's results
-	rm -rf $(VENV) $(DEMO) fuzz build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) fuzz build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
