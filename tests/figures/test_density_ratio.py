@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 from weaver_tt.config.schema import RatioOptions
-from weaver_tt.figures.density_ratio import observed_ratios, ratio_calibration
+from weaver_tt.figures.density_ratio import observed_ratios, ratio_calibration, ratio_figures
+from weaver_tt.metrics.base import Scored
+from weaver_tt.metrics.density_ratio import RatioMeter
 
 
 def sums(numerator, denominator, ratio):
@@ -31,8 +34,22 @@ def test_bins_that_negative_weights_empty_are_left_out():
     assert predicted.tolist() == [0.5, 2.5]
 
 
-def test_the_figure_names_both_samples():
+def test_the_figure_names_both_samples_in_words():
     options = RatioOptions(numerator="data", denominator="mc")
-    figure = ratio_calibration(sums([20, 30], [75, 25], [0.5, 2.5]), options)
-    [axes] = figure.axes
-    assert axes.get_xlabel() == "predicted data / mc"
+    meter = RatioMeter()
+    target = torch.tensor([1.0, 1, 0, 0, 0])
+    ones = torch.ones(5)
+    scored = Scored(torch.tensor([[0.5], [2], [0.5], [2], [0.5]]), target, ones, ones.long())
+    meter.update(scored, None)
+    figures = ratio_figures(meter, meter.totals(), options, {"mc": "simulation"})
+    [axes] = figures["ratio"].axes
+    assert axes.get_xlabel() == "predicted data / simulation"
+    assert axes.get_xscale() == "linear"
+    alone = RatioMeter()
+    alone.update(scored.take(target == 0), None)
+    assert ratio_figures(alone, alone.totals(), options, {}) == {}
+
+
+def test_ratios_over_decades_have_logarithmic_axes():
+    figure = ratio_calibration(sums([2, 300], [75, 25], [0.02, 9]), "a / b", 1.0)
+    assert figure.axes[0].get_yscale() == "log"

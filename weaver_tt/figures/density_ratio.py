@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
@@ -9,41 +11,45 @@ from torch import Tensor
 
 from weaver_tt.config.schema import RatioOptions
 from weaver_tt.figures.base import COLORS, Array, make_axes, style
+from weaver_tt.figures.names import in_words
 from weaver_tt.metrics.density_ratio import DENOMINATOR, NUMERATOR, REWEIGHTED, RatioMeter
 
 GROUPS = 30  # points, each with as many entries as the others
+DECADE = 10
 
 
-def ratio_figures(meter: RatioMeter, totals: Tensor, options: RatioOptions) -> dict[str, Figure]:
+def ratio_figures(
+    meter: RatioMeter, totals: Tensor, options: RatioOptions, names: Mapping[str, str]
+) -> dict[str, Figure]:
     """``ratio``, the calibration, from the sums of a meter over all ranks.
 
-    None where there are no entries of one of the samples.
+    ``names``: the samples in words, of those that have some. There is no figure without entries of
+    both samples.
     """
     ratios = meter.blocks(totals)["ratios"].numpy()  # (3, 2, bins)
     if not ratios[NUMERATOR, 1].any() or not ratios[DENOMINATOR, 1].any():
         return {}
-    return {"ratio": ratio_calibration(ratios, options)}
+    of_what = " / ".join(in_words(name, names) for name in options.classes)
+    return {"ratio": ratio_calibration(ratios, of_what, options.mean)}
 
 
-def ratio_calibration(ratios: Array, options: RatioOptions) -> Figure:
+def ratio_calibration(ratios: Array, of_what: str, mean: float) -> Figure:
     """Observed against predicted ratio, in groups of entries of similar prediction.
 
     ``ratios`` (3, 2, bins): w and w^2 of numerator, denominator and reweighted denominator in bins
-    of the predicted ratio. The observed ratio is that of the sums of weights, in the normalisation
-    of the ``options``.
+    of the predicted ratio ``of_what``, whose ``mean`` under the denominator says how the observed
+    one is normalised. Axes are logarithmic where the ratios span more than a decade.
     """
-    predicted, observed, error = observed_ratios(ratios, options.mean)
+    predicted, observed, error = observed_ratios(ratios, mean)
     with style():
-        figure, axes = make_axes(
-            f"predicted {options.numerator} / {options.denominator}",
-            f"observed {options.numerator} / {options.denominator}",
-        )
+        figure, axes = make_axes(f"predicted {of_what}", f"observed {of_what}")
         if len(predicted):
             ends = [predicted.min(), predicted.max()]
-            axes.plot(ends, ends, color="grey", linewidth=1)
+            axes.plot(ends, ends, color="grey", linewidth=1, zorder=1)
+            if ends[1] > DECADE * ends[0]:
+                axes.set_xscale("log")
+                axes.set_yscale("log")
         axes.errorbar(predicted, observed, error, fmt="o", markersize=4, color=COLORS[0])
-        axes.set_xscale("log")
-        axes.set_yscale("log")
     return figure
 
 

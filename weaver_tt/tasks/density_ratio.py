@@ -186,7 +186,8 @@ class DensityRatio(Task):
         return [
             f"the mean of the ratio under {self.options.denominator} is {mean:.5g} +- {error:.2g}, "
             f"{how_far} from the {expected:.5g} of `normalise: {self.options.normalise}`: the "
-            "network has not learnt it to that precision, or these are other samples"
+            "network has not learnt it to that precision (--ema or a learning rate that "
+            "ends at 0 help), or these are other samples"
         ]
 
     def figures(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:
@@ -197,7 +198,7 @@ class DensityRatio(Task):
         drawn: dict[str, Figure] = {}
         for meter, sums in zip(meters, totals, strict=True):
             if isinstance(meter, RatioMeter):
-                drawn |= ratio_figures(meter, sums, self.options)
+                drawn |= ratio_figures(meter, sums, self.options, self.config.names)
         return drawn
 
     def columns(self, scored: Scored) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Sums of weights of two samples, and samples that have no ratio."""
 
+from dataclasses import replace
+
 import awkward as ak
 import numpy as np
 import pytest
@@ -103,3 +105,18 @@ def test_batches_that_are_too_small_for_the_loss_are_warned_of(caplog):
     assert "use --batch-size 180" in caplog.text
     # ten rows with 1, 10 +- 3.2
     assert "weights of data" not in caplog.text
+
+
+def test_sums_of_other_files_are_those_of_a_network_that_goes_on_alone():
+    def options(**found):
+        given = config()
+        return replace(given, density_ratio=replace(given.density_ratio, **found))
+
+    accumulator = DensityRatioAccumulator(config())
+    sums = {"data": 3.0, "mc": 4.0}
+    same = options(sums=sums, fingerprint=accumulator.fingerprint)
+    assert accumulator.find_fitted(same, "net.auto.yaml").sums == sums
+    other = options(sums=sums, fingerprint="of-others")
+    assert accumulator.find_fitted(other, "net.auto.yaml") is None
+    assert accumulator.find_fitted(other, "net.auto.yaml", keep=True).sums == sums
+    assert accumulator.find_fitted(config(), "net.auto.yaml", keep=True) is None
