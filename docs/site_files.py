@@ -21,7 +21,7 @@ PATTERNS = [
 ]
 """Pages, and files that pages link to or show."""
 
-SPHINX_ROLE = re.compile(r":(?:class|func|meth):<code>(?:~[\w.]+\.)?")
+SPHINX_ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):<code>(?:~[\w.]+\.)?")
 """What stands before a name in a docstring; ``~`` hides the module."""
 
 
