@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from types import NoneType
@@ -110,7 +110,7 @@ def make_card(
     """
     versions = {name: metadata.version(name) for name in LIBRARIES}
     versions["python"] = platform.python_version()
-    started = datetime.now(timezone.utc)
+    started = datetime.now(UTC)
     return {
         "command": shlex.join(sys.argv),
         "started": started.isoformat(timespec="seconds"),
