@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from weaver_tt.system.wording import counted
+from weaver_tt.system.wording import counted, listed
 
 PACKAGE = Path(__file__).parents[2] / "weaver_tt"
 
@@ -12,6 +12,13 @@ def test_one_is_one_and_others_are_several():
     assert [counted(number, "file") for number in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
     assert counted(12345, "batch", "batches") == "12,345 batches"
     assert counted(1, "batch", "batches") == "1 batch"
+
+
+def test_a_long_list_is_its_first_names_and_how_many_are_left():
+    assert listed(["b", "c", "light"], 3) == "b, c, light"
+    assert listed(["b", "c", "light"], 2) == "b, c and 1 more"
+    assert listed([str(number) for number in range(1500)], 1) == "0 and 1,499 more"
+    assert listed([]) == ""
 
 
 def test_nobody_else_chooses_between_one_and_several():

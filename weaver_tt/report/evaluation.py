@@ -25,6 +25,7 @@ from weaver_tt.metrics.direction import metric_direction
 from weaver_tt.output.about import NO_COST, NetworkCost, read_abouts
 from weaver_tt.report.cost import ANT_EFFICIENCY, ant_factor, cost_content
 from weaver_tt.report.scores import Floats, ModelFiles, ScoredRows, stream_scores
+from weaver_tt.system.wording import listed
 
 # Bins of the scores are as fine as memory allows (see ClassificationMeter), so that ties do not
 # matter; in bins of a column, where many meters lie side by side, they are as in training.
@@ -178,7 +179,7 @@ class EvaluatedModel:
                 f"{' or '.join(map(repr, empty))}: there is nothing to tell apart"
             )
         if empty:
-            names = ", ".join(map(repr, empty))
+            names = listed([repr(name) for name in empty])
             log.warning(
                 "%s: no row is of class %s; what depends on it is unknown", self.name, names
             )

@@ -217,6 +217,15 @@ def test_a_class_without_rows_is_told(caplog, monkeypatch):
     }
 
 
+def test_of_many_classes_without_rows_the_first_ten_are_named(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("weaver_tt"), "propagate", True)
+    labels = {"type": "custom", "value": ["which"], "classes": 188}
+    warn_of_empty_classes(Accounting(targets=Counter({"which_0": 2})), config(labels), "validation")
+    assert "no validation row is of class 'which_1', 'which_2', " in caplog.text
+    assert "'which_10' and 177 more" in caplog.text
+    assert "which_11" not in caplog.text
+
+
 NUMBERED = {"type": "custom", "value": {"truth": "t - 1"}, "classes": ["a", "b", "c"]}
 
 

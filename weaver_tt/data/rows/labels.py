@@ -30,6 +30,7 @@ from weaver_tt.errors import ConfigError, DataError, DataErrors, nearest
 from weaver_tt.expressions.elementwise import JaggedColumn
 from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.log import log
+from weaver_tt.system.wording import listed
 
 Numbers = npt.NDArray[Any]
 UNDEFINED_CLASS = "class (none or several)"  # what the accounting calls rows without one
@@ -373,7 +374,7 @@ def warn_of_empty_classes(accounting: Accounting, config: DataConfig, what: str)
     empty = [repr(name) for name, number in rows.items() if number == 0]
     # data without labels has no row of any class, and is not worth a warning
     if empty and len(empty) < len(rows):
-        log.warning("%s: labels: no %s row is of class %s", config.source, what, ", ".join(empty))
+        log.warning("%s: labels: no %s row is of class %s", config.source, what, listed(empty))
 
 
 def check_class_variety(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.run.check.findings import EpochFindings, Findings
-from weaver_tt.system.wording import counted
+from weaver_tt.system.wording import counted, listed
 
 Row = Sequence[str]
 
@@ -55,7 +55,7 @@ def _groups(findings: Findings) -> list[str]:
             # all may be 0: no object passed its selection
             total = max(1, sum(group.targets.values()))
             shares = [f"{name} {number / total:.0%}" for name, number in group.targets.items()]
-            targets = ", ".join(share for share in shares if not share.endswith(" 0%"))
+            targets = listed([share for share in shares if not share.endswith(" 0%")])
         name = "(no name)" if group.name == UNNAMED_GROUP else group.name
         expected = f"{group.expected:,}"
         numbers = [f"{group.files:,}", f"{group.rows:,}", selected, expected]
