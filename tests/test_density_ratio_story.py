@@ -24,12 +24,14 @@ def story(tmp_path):
         def __init__(self):
             self.columns = {}
 
-        def write(self, *groups, drop=(), **task):
+        def write(self, *groups, drop=(), derived=None, **task):
             for number, name in enumerate(groups):
                 columns = {
                     "pt": random.exponential(60 + 20 * number, ROWS).astype(np.float32),
                     "eta": random.normal(0, 1, ROWS).astype(np.float32),
                     "genweight": random.choice([-0.5, 1.0], ROWS, p=[0.2, 0.8]),
+                    # of the rows of data, one of four is in fold 1; of simulation, three of four
+                    "event": (random.random(ROWS) < 0.25 + 0.5 * number).astype(np.int64),
                 }
                 for column in drop if name == "mc" else ():
                     del columns[column]
@@ -43,6 +45,8 @@ def story(tmp_path):
                 "event_weight": "genweight",
                 "task": {"name": "density_ratio", "numerator": "data", **task},
             }
+            if derived:
+                values["derived_outputs"] = derived
             (tmp_path / "data.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
             return [f"{name}:{tmp_path / f'jets_{name}.parquet'}" for name in groups]
 
@@ -57,11 +61,11 @@ def story(tmp_path):
                 *flags,
             )
 
-        def predict(self, model, files):
+        def predict(self, model, files, *more):
             flags = ["-c", tmp_path / "data.yaml", "-m", model, "-t", *files, "--no-figures"]
             if model.suffix != ".onnx":
                 flags += ["-n", "weaver_tt:mlp", "-o", "layers", "8"]
-            flags += ["--predict", "--predict-output", tmp_path / "pred.parquet"]
+            flags += ["--predict", "--predict-output", tmp_path / "pred.parquet", *more]
             assert cli.train([str(flag) for flag in flags]) == 0
             metrics = json.loads((tmp_path / "pred_metrics.json").read_text())["metrics"]
             return ak.from_parquet(tmp_path / "pred.parquet"), metrics
@@ -70,7 +74,8 @@ def story(tmp_path):
 
 
 def test_a_ratio_is_learnt_predicted_and_exported_in_its_normalisation(story, capsys):
-    files = story.write("data", "mc", loss="lsif", normalise="yield")
+    derived = {"log_ratio": "np.log(ratio)", "scaled_pt": "pt * ratio"}
+    files = story.write("data", "mc", derived=derived, loss="lsif", normalise="yield")
     assert story.train(files, "--ensemble", 2) == 0
     fitted = load_config(str(story.folder / "net.auto.yaml")).density_ratio
     unnamed = [path.partition(":")[2] for path in files]
@@ -78,6 +83,9 @@ def test_a_ratio_is_learnt_predicted_and_exported_in_its_normalisation(story, ca
     ratio, spread, of_mc = (ak.to_numpy(predicted[name]) for name in ("ratio", "ratio_std", "mc"))
     assert (ratio > 0).all()
     assert (spread > 0).any()
+    np.testing.assert_allclose(predicted["log_ratio"], np.log(ratio), rtol=1e-5, atol=1e-6)
+    pt = np.concatenate([story.columns[name]["pt"] for name in ("data", "mc")])
+    np.testing.assert_allclose(predicted["scaled_pt"], pt * ratio, rtol=1e-5)
     assert fitted.mean == fitted.sums["data"] / fitted.sums["mc"]
     under_mc = np.average(ratio[of_mc == 1], weights=story.columns["mc"]["genweight"])
     assert metrics["mean_ratio"] == pytest.approx(under_mc, rel=1e-6)
@@ -87,10 +95,33 @@ def test_a_ratio_is_learnt_predicted_and_exported_in_its_normalisation(story, ca
     assert story.run("--export-onnx", onnx) == 0
     by_graph, of_graph = story.predict(onnx, unnamed)
     np.testing.assert_allclose(by_graph["ratio"], predicted["ratio"], rtol=1e-5)
+    np.testing.assert_allclose(by_graph["scaled_pt"], predicted["scaled_pt"], rtol=1e-5)
+    spread = predicted["scaled_pt_std"]
+    np.testing.assert_allclose(by_graph["scaled_pt_std"], spread, rtol=1e-3, atol=1e-3)
     assert of_graph["mean_ratio"] == pytest.approx(metrics["mean_ratio"], rel=1e-5)
 
     assert cli.main(["report", str(story.folder / "pred.parquet")]) == 1
     assert "a prediction of the ratio of two samples" in capsys.readouterr().err
+
+
+def test_folds_are_judged_together_by_the_yields_of_all_of_them(story, capsys):
+    files = story.write("data", "mc", normalise="yield")
+    folds = ["--cross-validation", "event%2"]
+    assert story.train(files, *folds) == 0
+    capsys.readouterr()
+    unnamed = [path.partition(":")[2] for path in files]
+    predicted, metrics = story.predict(story.folder / "net", unnamed, *folds)
+    assert len(predicted) == 2 * ROWS
+    fitted = [
+        load_config(str(story.folder / f"net_fold-{fold}.auto.yaml")).density_ratio
+        for fold in (0, 1)
+    ]
+    expected = sum(one.sums["data"] for one in fitted) / sum(one.sums["mc"] for one in fitted)
+    assert min(one.mean for one in fitted) < expected / 1.5
+    assert max(one.mean for one in fitted) > expected * 1.5
+    # the rows of a fold have other yields than those that its network has seen
+    assert abs(metrics["mean_ratio"] - expected) > 3 * metrics["mean_ratio_error"]
+    assert f"from the {expected:.5g} of `normalise: yield`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

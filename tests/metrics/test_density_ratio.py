@@ -52,7 +52,7 @@ def test_one_sample_alone_has_a_mean_and_no_area():
     assert measured(([2.0], [1.0], [1.0]))[0] == {}
 
 
-def test_batches_without_a_lower_bound_are_counted_in_a_training():
+def test_batches_without_a_ratio_are_counted_in_a_training():
     meter = LeftOutMeter()
     good = scored([1.0, 1.0], [0.0, 1.0], [1.0, 1.0])
     bad = scored([1.0, 1.0, 1.0], [0.0, 0.0, 1.0], [1.0, -1.0, 1.0])

@@ -48,11 +48,34 @@ def score(of_task, ratios, classes, weight=None):
         ("lsif", -3.0, 4.5),
     ],
 )
-def test_each_sample_has_half_of_the_weight(loss, of_data, of_mc):
+def test_each_sample_has_half_of_the_weight_of_the_training_data(loss, of_data, of_mc):
     # half of 150 is 2.5 times the sum of data, and 0.625 times that of mc
     of_task = task(loss=loss)
     losses = of_task.losses(score(of_task, [3.0, 3.0], [1, 0]))
     assert losses.tolist() == pytest.approx([2.5 * of_data, 0.625 * of_mc])
+
+
+@pytest.mark.parametrize(
+    ("loss", "of_data", "of_mc"),
+    [("bce", -math.log(0.75), -math.log(0.25)), ("kl", -math.log(3), 3.0), ("lsif", -3.0, 4.5)],
+)
+def test_in_training_each_sample_has_half_of_the_weight_of_the_batch(loss, of_data, of_mc):
+    of_task = task(loss=loss)
+    logs = tensor([3.0, 3.0, 3.0]).log()[:, None].requires_grad_()
+    losses = of_task.losses(of_task.score(logs, rows([1, 0, 0], [2.0, 9.0, -3.0])))
+    # half of 8 is 2 times the sum of data, and 2/3 times that of mc
+    expected = [2 * of_data, 2 / 3 * of_mc, 2 / 3 * of_mc]
+    assert losses.tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("classes", [[1, 0], [1, 1, 1, 0], [1, 0, 0, 0, 0]])
+def test_how_many_rows_of_each_sample_a_batch_has_moves_no_ratio(loss, classes):
+    of_task = task(loss=loss)
+    shift = torch.zeros(1, requires_grad=True)
+    scored = of_task.score(shift.expand(len(classes), 1), rows(classes))
+    (of_task.losses(scored) * scored.weight).sum().backward()
+    assert shift.grad.item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -78,12 +101,16 @@ def test_what_leaves_is_the_ratio_in_its_normalisation():
     assert task(normalise="yield").activate(logs).flatten().tolist() == pytest.approx([0.25, 0.5])
 
 
-@pytest.mark.parametrize(("loss", "left_out"), [("bce", False), ("kl", True), ("lsif", True)])
-def test_a_batch_without_a_lower_bound_is_left_out_of_the_training(loss, left_out):
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("second", [-2.0, -3.0])
+def test_a_batch_whose_weights_of_a_sample_add_up_to_0_or_less_is_left_out(loss, second):
     of_task = task(loss=loss)
     logs = torch.zeros(3, 1, requires_grad=True)
-    scored = of_task.score(logs, rows([1, 0, 0], [1.0, 2.0, -2.0]))
-    assert of_task.losses(scored).any() != left_out
+    scored = of_task.score(logs, rows([1, 0, 0], [1.0, 2.0, second]))
+    losses = of_task.losses(scored)
+    losses.sum().backward()
+    assert not losses.any()
+    assert not logs.grad.any()
     # of a validation, where all batches are added up, it counts
     assert of_task.losses(scored.detach()).any()
     fine = of_task.score(logs, rows([1, 0, 0], [1.0, 2.0, -1.0]))
@@ -131,6 +158,15 @@ def test_an_ensemble_has_a_spread():
     columns = of_task.columns(of_task.score(output, rows([1])))
     assert columns["ratio"].tolist() == [2]
     assert columns["ratio_std"].tolist() == [0.5]
+
+
+def test_folds_together_have_the_yields_of_all_of_them():
+    folds = [task(normalise="yield"), task(normalise="yield", sums={"data": 70.0, "mc": 80.0})]
+    together = folds[0].of_folds(folds)
+    # 100 / 200, where the folds have 1/4 and 7/8
+    assert together.remarks({"mean_ratio": 0.51, "mean_ratio_error": 0.01}) == []
+    [remark] = folds[0].remarks({"mean_ratio": 0.51, "mean_ratio_error": 0.01})
+    assert "from the 0.25 of" in remark
 
 
 def test_a_mean_beyond_three_standard_deviations_is_remarked():

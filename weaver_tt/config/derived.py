@@ -100,11 +100,11 @@ def _other_meaning(name: str, config: DataConfig) -> str | None:
     plain = name.removesuffix(SPREAD)
     if plain != name and plain in config.derived_outputs:
         return f"the spread of {plain!r}"
-    if config.labels is not None:
-        if name in config.labels.expressions or name in config.labels.class_number:
-            return "a label"
-        if config.labels.may_be_output(name):
-            return "an output"
+    labels = config.labels
+    if labels is not None and name in (*labels.expressions, *labels.class_number):
+        return "a label"
+    if config.may_be_output(name):
+        return "an output"
     for observer in config.observer_names:
         # an ensemble writes NAME_std, too
         if observer in (name, f"{name}{SPREAD}"):

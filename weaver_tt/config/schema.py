@@ -439,6 +439,9 @@ class RatioOptions:
         return self.sums[self.numerator] / self.sums[self.denominator]
 
 
+RATIO = "ratio"  # the output of a density ratio of rows
+
+
 def spectator(variable: str) -> str:
     """The name, among the monitors of a batch, of the raw values of a decorrelated variable.
 
@@ -514,6 +517,12 @@ class DataConfig:
     names: Mapping[str, str] = field(default_factory=dict)
     custom_functions: str | None = None
 
+    def may_be_output(self, name: str) -> bool:
+        """Whether a name is that of an output rather than of a column."""
+        if self.density_ratio is not None:
+            return name == RATIO
+        return self.labels is not None and self.labels.may_be_output(name)
+
     @property
     def derived_columns(self) -> dict[str, tuple[str, ...]]:
         """Derived output -> the columns and new variables that it reads beside outputs."""
@@ -522,8 +531,7 @@ class DataConfig:
             own = []
             for read in sorted(expression.names):
                 # of derived outputs, those above may be used
-                is_output = self.labels is not None and self.labels.may_be_output(read)
-                if not is_output and read not in columns:
+                if not self.may_be_output(read) and read not in columns:
                     own.append(read)
             columns[name] = tuple(own)
         return columns

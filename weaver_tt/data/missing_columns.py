@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from weaver_tt.config.places import expressions_of_rows, names_alone, row_selections
 from weaver_tt.config.plan import Plan, dependency_order
-from weaver_tt.config.schema import DataConfig
+from weaver_tt.config.schema import RATIO, DataConfig
 from weaver_tt.data.rows.table import file_name
 from weaver_tt.errors import DataError, nearest
 from weaver_tt.formats.open_reader import open_reader
@@ -130,6 +130,8 @@ def _explain(column: MissingColumn, reader: Reader, config: DataConfig) -> str:
         text += f" There is a new variable {close[0]!r}."
     if any(key.startswith("derived_outputs.") for key in column.needed_by):
         assert config.labels is not None
-        outputs = [*config.labels.classes, *config.labels.target_names, *config.derived_outputs]
-        text += f" Of outputs: {nearest(column.name, outputs)}"
+        outputs = [*config.labels.classes, *config.labels.target_names]
+        if config.density_ratio is not None:
+            outputs = [RATIO]
+        text += f" Of outputs: {nearest(column.name, [*outputs, *config.derived_outputs])}"
     return text

@@ -111,7 +111,7 @@ class RatioMeter(SumMeter):
 
 
 class LeftOutMeter(SumMeter):
-    """``batches_left_out``: batches of a training whose loss has no lower bound.
+    """``batches_left_out``: batches of a training that have no ratio.
 
     Those are batches in which the weights of a class do not add up to more than 0.
     """

@@ -157,7 +157,8 @@ class TrainedNetwork:
         self.options = options
         self._device = choose_device(gpus)
         self._parts = [_load_part(config, fold, self._device) for fold in fold_options(options)]
-        self._task = self._parts[0].task
+        tasks = [part.task for part in self._parts]
+        self._task = tasks[0].of_folds(tasks)
         # folds are alike
         self._cost = _cost_of_part(self._parts[0])
         self._doctor = Doctor(make_setup(self._device))

@@ -231,6 +231,13 @@ class Task(ABC):
     def meters(self) -> list[Meter]:
         """Fresh meters for an epoch."""
 
+    def of_folds(self, tasks: Sequence[Task]) -> Task:
+        """What measures the rows of all folds of a cross-validation together.
+
+        ``tasks`` are those of the folds, this one the first. They are alike by default.
+        """
+        return self
+
     def remarks(self, metrics: Mapping[str, float]) -> list[str]:
         """What a user is to be warned of in the metrics of the best epoch or of a prediction.
 

@@ -7,13 +7,15 @@ Ratio Estimation in Machine Learning" (2012).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from weaver_tt.config.schema import CLASS_LABEL, NO_CLASS, DataConfig, InputGroup
+from weaver_tt.config.schema import CLASS_LABEL, NO_CLASS, RATIO, DataConfig, InputGroup
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import WantedLabels
 from weaver_tt.errors import ConfigError
@@ -48,27 +50,41 @@ def _lsif(log_ratio: Tensor) -> tuple[Tensor, Tensor]:
 
 
 LOSSES: dict[str, RatioLoss] = {"bce": _bce, "kl": _kl, "lsif": _lsif}
-# those that large weights below 0 can bring to minus infinity
-UNBOUNDED = ("kl", "lsif")
+
+
+def _class_scales(sums: Tensor) -> Tensor:
+    """What the losses of two classes with these sums of weights (2,) are multiplied by, (2,).
+
+    Each class then has half of the sum of all weights; 0 where a sum is not above 0.
+    """
+    scales = sums.sum() / 2 / sums
+    return torch.where((sums > 0).all(), scales, 0).float()
 
 
 class DensityRatio(Task):
     """Network output (N, 1), or (N, 1, P) of the objects of a group: the logarithm of the ratio.
 
     What is learnt is ``p_numerator / p_denominator`` of densities normalised to 1, whatever the
-    sizes of the samples: an entry counts for its weight over the sum of weights of its sample in
-    the training data, so that both count alike. The losses are smallest at this ratio; with
-    ``normalise: yield`` it is multiplied by the quotient of the two sums.
+    sizes of the samples: an entry counts for its weight over the sum of weights of its sample, so
+    that both count alike. The losses are smallest at this ratio; with ``normalise: yield`` it is
+    multiplied by the quotient of the sums of the training data.
+
+    The sums that divide are those of the batch in training, of the training data in validation.
+    With those of the training data in both, a batch with a few more entries of the numerator than
+    usual would pull all ratios up, and the mean ratio would be what the last batches were made of.
+    Each rank, and each batch of a group of ``--accumulate-batches``, has its own sums. A mean over
+    weights that are all equal has no bias from this, however small the batch; where sizes or signs
+    go with the inputs, it is of the order of 1 / (effective entries of a sample in the batch).
 
     Writes ``ratio``, or ``OBJECT_ratio`` with an entry for each object of the row, NaN beyond the
     input's length; with an ensemble ``..._std``. Objects of neither label have a ratio and do not
     count.
 
-    ``kl`` and ``lsif`` have no lower bound in a batch where the weights of a sample do not add up
-    to more than 0, and a step along them leads nowhere. Such a batch has loss 0 in training; their
-    number is a metric of the epoch. It is not joined with the next one, as a batch is what ranks,
-    ``--resume`` and ``--accumulate-batches`` count. Batches are rarely so where they are large, and
-    the statistics of the training data warn where they are not.
+    A batch where the weights of a sample do not add up to more than 0 has no ratio, and its losses
+    no lower bound. It has loss 0 in training; the number of such batches is a metric of the epoch.
+    It is not joined with the next one, as a batch is what ranks, ``--resume`` and
+    ``--accumulate-batches`` count. Batches are rarely so where they are large, and the statistics
+    of the training data warn where they are not.
     """
 
     name = "density_ratio"
@@ -96,16 +112,9 @@ class DensityRatio(Task):
                 "those of rows"
             )
         self._losses = LOSSES[self.options.loss]
-        self._scales = self._class_scales()
-
-    def _class_scales(self) -> tuple[float, float]:
-        """What an entry of the numerator and one of the denominator are multiplied by in the loss.
-
-        Each sample then has half of the sum of all weights.
-        """
-        sums = [self.options.sums.get(name, 1.0) for name in self.options.classes]
-        half = sum(sums) / 2
-        return half / sums[0], half / sums[1]
+        # of denominator and numerator
+        known = [self.options.sums.get(name, 1.0) for name in reversed(self.options.classes)]
+        self._sums = torch.tensor(known, dtype=torch.float64)
 
     @property
     def wanted_labels(self) -> WantedLabels:
@@ -115,7 +124,7 @@ class DensityRatio(Task):
     @property
     def output_names(self) -> list[str]:
         """``ratio``, or ``OBJECT_ratio``."""
-        return ["ratio" if self.group is None else f"{self.object}_ratio"]
+        return [RATIO if self.group is None else f"{self.object}_{RATIO}"]
 
     def score(self, output: Output, batch: Batch) -> Scored:
         """(N, 1) -> M = N rows, (N, 1, P) -> the M real objects; target 1 of the numerator."""
@@ -145,7 +154,10 @@ class DensityRatio(Task):
         )
 
     def losses(self, scored: Scored) -> Tensor:
-        """The loss of each entry, times what its sample is scaled by, (M,)."""
+        """The loss of each entry, times what its sample is scaled by, (M,).
+
+        That is of the sums of the batch where there is a graph, in training.
+        """
         assert scored.target is not None
         is_numerator = scored.target == 1
         if self.loss:
@@ -153,13 +165,13 @@ class DensityRatio(Task):
             losses = own, own
         else:
             losses = self._losses(scored.output[:, 0])
-        of_numerator, of_denominator = self._scales
-        found = torch.where(is_numerator, of_numerator * losses[0], of_denominator * losses[1])
-        if self.options.loss in UNBOUNDED and scored.output.requires_grad:
-            # of a training: validation adds up all batches, and one of them may be anything
-            is_bounded = (class_sums(scored) > 0).all()
-            found = torch.where(is_bounded, found, torch.zeros_like(found))
-        return found
+        if scored.output.requires_grad:
+            sums = class_sums(scored)
+        else:
+            # batches are added up, and one of them may be anything
+            sums = self._sums.to(scored.output.device)
+        of_denominator, of_numerator = _class_scales(sums)
+        return torch.where(is_numerator, of_numerator * losses[0], of_denominator * losses[1])
 
     def activate(self, output: Tensor) -> Tensor:
         """The ratio itself, in its normalisation."""
@@ -167,10 +179,18 @@ class DensityRatio(Task):
 
     def meters(self) -> list[Meter]:
         """Loss; mean of the ratio, areas, effective size; batches that were left out."""
-        meters: list[Meter] = [LossMeter(), RatioMeter()]
-        if self.options.loss in UNBOUNDED:
-            meters.append(LeftOutMeter())
-        return meters
+        return [LossMeter(), RatioMeter(), LeftOutMeter()]
+
+    def of_folds(self, tasks: Sequence[Task]) -> Task:
+        """With the sums of weights of all folds: their rows have the quotient of these sums."""
+        sums = dict.fromkeys(self.options.classes, 0.0)
+        for task in tasks:
+            assert isinstance(task, DensityRatio)
+            for name, weight in task.options.sums.items():
+                sums[name] += weight
+        joint = copy(self)
+        joint.options = replace(self.options, sums=sums)
+        return joint
 
     def remarks(self, metrics: Mapping[str, float]) -> list[str]:
         """A mean of the ratio that is far from what its normalisation says."""

@@ -94,16 +94,14 @@ def test_a_hole_in_the_denominator_is_found():
     assert uncovered_share(whole, whole + 20) == 1
 
 
-def test_batches_that_are_too_small_for_the_loss_are_warned_of(caplog):
+def test_batches_that_are_too_small_are_warned_of(caplog):
     rows = table(np.tile([1, 0, 1, 0], 100), np.tile([1, 2, 1, -1], 100))
-    fitted(rows, loss="bce", batch_size=20)
-    assert "--batch-size" not in caplog.text
-    fitted(rows, loss="kl", batch_size=20)
-    # five rows with 2 and five with -1: the root of 5 * 4 + 5 * 1 is one standard deviation, and
-    # three need 9 times as many rows
-    assert "the weights of mc add up to 5 +- 5," in caplog.text
-    assert "use --batch-size 180" in caplog.text
-    # ten rows with 1, 10 +- 3.2
+    fitted(rows, batch_size=60)
+    # 15 rows with 2 and 15 with -1: the root of 15 * 4 + 15 * 1 is the standard deviation, and
+    # five of them need (5 / 1.73)^2 = 8.3 times as many rows
+    assert "the weights of mc add up to 15 +- 8.66." in caplog.text
+    assert "use --batch-size 500" in caplog.text
+    # 30 rows with 1, 30 +- 5.5
     assert "weights of data" not in caplog.text
 
 

@@ -33,8 +33,9 @@ MAX_BINS = 50
 # denominator: less is what the tails of one shape leave
 TOLERATED_SHARE = 0.01
 TOLERATED_VALUES = 10
-# standard deviations by which the sum of a batch should be above 0
-SAFE_DEVIATIONS = 3
+# standard deviations by which the sum of a batch should be above 0; dividing by it can bias the
+# ratio by the inverse square of their number
+SAFE_DEVIATIONS = 5
 
 
 @dataclass(slots=True)
@@ -205,25 +206,25 @@ class DensityRatioAccumulator:
                 )
 
     def _warn_of_small_batches(self) -> None:
-        """Warn where the weights of a class in a batch may well add up to 0 or less."""
-        if self._batch_size is None or self._options.loss == "bce":
+        """Warn where the weights of a class in a batch may well add up to nearly 0 or less."""
+        if self._batch_size is None:
             return
         for name, sums in self._sums.items():
             # of the rows that a batch draws at random, a Poisson number of this class
             share = self._batch_size / self._rows
             deviations = sums.weight * share / math.sqrt(sums.squares * share)
             if deviations < SAFE_DEVIATIONS:
-                enough = self._batch_size * (SAFE_DEVIATIONS / deviations) ** 2
+                enough = self._rows * SAFE_DEVIATIONS**2 * sums.squares / sums.weight**2
                 log.warning(
                     "%s: task density_ratio: in a batch of %d rows the weights of %s add up to "
-                    "%.3g +- %.3g, and batches where that is not above 0 are left out of the "
-                    "loss %s; use --batch-size %d",
+                    "%.3g +- %.3g. The loss of a batch is divided by this sum, which biases the "
+                    "ratio where it is near 0; a batch where it is not above 0 is left out; use "
+                    "--batch-size %d",
                     self.needed.source,
                     self._batch_size,
                     name,
                     sums.weight * share,
                     math.sqrt(sums.squares * share),
-                    self._options.loss,
                     math.ceil(enough),
                 )
 
