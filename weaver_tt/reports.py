@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # flags that say something of one kind of predictions
 OF_CLASSIFIERS = (
-    *("signal", "pt_column", "pt_edges", "pt_bins"),
+    *("signal", "classes", "pt_column", "pt_edges", "pt_bins"),
     *("mass_column", "mass_edges", "shifted"),
 )
 # expressions, by the names that the ``report`` of a data YAML has for them

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from weaver_tt.figures import classification as figures
+from weaver_tt.figures.drawn_classes import MAX_CLASSES
 from weaver_tt.metrics.base import Scored
 from weaver_tt.metrics.classification import ClassificationMeter
 
@@ -118,19 +119,40 @@ def test_points_of_models_stand_apart():
     assert second[-1] < 3
 
 
-def test_of_very_many_classes_no_legend_fills_the_figure():
+def test_of_very_many_classes_those_with_most_entries_are_drawn():
     names = [f"label_{number}" for number in range(188)]
-    scores = np.full((2, 188), 0.001)
-    scores[0, 0] = scores[1, 1] = 0.813
-    many = summarize(names, scores.tolist(), [0, 1])
-    assert len(curves_of(figures.roc_of_classes(many))) == figures.MAX_NAMES
-    panels = figures.score_distributions(many).axes
-    assert len(panels) == figures.MAX_PANELS
+    scores = np.full((3, 188), 0.001)
+    scores[0, 0] = scores[1, 100] = scores[2, 100] = 0.813
+    many = summarize(names, scores.tolist(), [0, 100, 100])
+    # two classes have entries, and the first of the others fill up
+    curves = curves_of(figures.roc_of_classes(many))
+    assert len(curves) == MAX_CLASSES
+    assert [curves[0], curves[-1]] == ["label_0 against the rest", "label_100 against the rest"]
+    figure = figures.score_distributions(many)
+    assert figure.get_suptitle() == "12 of 188 classes"
+    panels = figure.axes
+    assert [axes.get_xlabel() for axes in panels][-2:] == ["score label_10", "score label_100"]
     lines = [text.get_text() for text in panels[0].get_legend().get_texts()]
     assert lines == ["its class", "the others"]
-    # the one entry of class 0 has the score 0.813, the other one 0.001: densities of 40 bins
+    # the entry of class 0 has the score 0.813, the other two 0.001: densities of 40 bins
     own, others = (patch.get_data().values for patch in panels[0].patches)
     assert (own[:20].sum(), own[20:].sum()) == (0, 40)
     assert (others[:20].sum(), others[20:].sum()) == (40, 0)
-    axes = figures.confusion_figure(many).axes[0]
-    assert "label_0" not in [text.get_text() for text in axes.get_xticklabels()]
+
+
+def test_the_classes_that_are_asked_for_have_panels():
+    panels = figures.score_calibration({"": THREE}, asked=["c"]).axes
+    assert [axes.get_xlabel() for axes in panels] == ["score c"]
+
+
+def test_a_matrix_of_very_many_classes_has_a_scale_and_each_eighth_name():
+    names = [f"label_{number}" for number in range(188)]
+    values = np.eye(188)
+    figure = figures.draw_matrix(values, names, ("predicted", "true"), (0, 1), "{:.2f}")
+    axes, scale = figure.axes
+    # 188 names in steps of 8 are 24
+    labels = [text.get_text() for text in axes.get_xticklabels()]
+    assert (len(labels), labels[:2], labels[-1]) == (24, ["label_0", "label_8"], "label_184")
+    assert axes.get_xticks()[-1] == 184
+    assert not axes.texts
+    assert scale.get_ylim() == (0, 1)

@@ -1,9 +1,12 @@
 """``weaver-tt report`` from the command line."""
 
 import json
+import re
 
 import pytest
+from matplotlib.image import imread
 
+from tests.pages.reading import table_of
 from weaver_tt import cli
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.report.commands import ReportOptions
@@ -41,6 +44,26 @@ def test_several_classes_have_a_figure_for_each_signal(tmp_path, write, capsys):
     assert rejections["label_Tbqq"]["label_QCD"]["value"] > 1
 
 
+def test_of_many_classes_some_have_figures_and_all_have_numbers(tmp_path, write, capsys):
+    classes = [f"c{number}" for number in range(14)]
+    file = write(tmp_path / "net.parquet", classes, jet_pt=None)
+    folder = tmp_path / "out"
+    arguments = ["report", str(file), "-o", str(folder), "--classes", "c13", "c2"]
+    assert cli.main(arguments) == 0
+    assert "shown of 2 of 14 classes (c2, c13)" in capsys.readouterr().err
+    assert {path.name for path in folder.glob("roc_*.png")} == {"roc_c2.png", "roc_c13.png"}
+    # two panels of 4.2 inches at 120 dots an inch, not twelve
+    assert imread(folder / "calibration.png").shape[1] == 1008
+    page = (folder / "report.html").read_text()
+    assert re.findall("<h3>(c.*?)</h3>", page) == ["c2", "c13"]
+    assert [row[0] for row in table_of(page, "Rows of each class")][1:] == classes
+    assert "--classes NAME ... shows others." in page
+    titles = [row[0] for row in table_of(page, "Performance")]
+    assert all(f"AUC of {name}" in titles for name in classes)
+    model = json.loads((folder / "metrics.json").read_text())["models"]["net"]
+    assert len(model["auc"]["one_vs_one"]["c7"]) == 13
+
+
 def test_what_cannot_be_compared_is_explained(tmp_path, write):
     two = write(tmp_path / "two.root", ["b", "c"], entries=20)
     three = write(tmp_path / "three.root", ["b", "c", "s"], entries=20)
@@ -49,6 +72,8 @@ def test_what_cannot_be_compared_is_explained(tmp_path, write):
         run_report(ReportOptions(predictions=[str(two), str(three)]))
     with pytest.raises(ConfigError, match="--signal d: there is no such class; known: b, c"):
         run_report(ReportOptions(predictions=[str(two)], signal=["d"]))
+    with pytest.raises(ConfigError, match="--classes bb: there is no such class; did you mean 'b'"):
+        run_report(ReportOptions(predictions=[str(two)], classes=["bb"]))
     with pytest.raises(ConfigError, match="two or more numbers that increase"):
         run_report(ReportOptions(predictions=[str(two)], pt_edges=[2.0, 1.0]))
     with pytest.raises(DataError, match="no column 'jet_et'"):

@@ -21,6 +21,7 @@ from weaver_tt.figures.base import (
     mean_deviation,
     style,
 )
+from weaver_tt.figures.drawn_classes import MAX_CLASSES, choice_in_words, drawn_classes
 from weaver_tt.figures.names import NO_NAMES
 from weaver_tt.metrics.classifier_summary import ClassifierSummary, rejection_limit
 from weaver_tt.metrics.roc import Roc
@@ -28,8 +29,7 @@ from weaver_tt.metrics.roc import Roc
 # efficiencies of the signal at which curves are drawn
 EFFICIENCIES = torch.linspace(0.01, 1, 100, dtype=torch.float64)
 SCORE_BINS = 40
-MAX_PANELS = 12  # classes that get a panel of their own, or a number in a matrix
-MAX_NAMES = 24  # names that a legend holds, or the axis of a matrix
+MAX_NAMES = 24  # names along the axis of a matrix
 MARKERS = "osD^v<>"
 # what lies over what: bands below lines, and both below points
 BANDS, POINTS = 1, 5
@@ -89,16 +89,20 @@ def rejection_curve(roc: Roc, *index: int) -> RejectionCurve:
 def roc_of_classes(summary: ClassifierSummary, names: Mapping[str, str] = NO_NAMES) -> Figure:
     """Rejection against efficiency; with more than two classes each against the rest.
 
-    Of very many classes the first ``MAX_NAMES``.
+    Of many classes those of :func:`~weaver_tt.figures.drawn_classes.drawn_classes`.
     """
     curves = {}
     titles = class_titles(summary, names)
+    drawn = drawn_classes(summary)
     if len(titles) == 2:
         curves[" against ".join(titles)] = rejection_curve(summary.against_rest, 0)
     else:
-        for k, name in enumerate(titles[:MAX_NAMES]):
-            curves[f"{name} against the rest"] = rejection_curve(summary.against_rest, k)
-    return draw_rejections(curves)
+        for name in drawn:
+            k = summary.names.index(name)
+            curves[f"{titles[k]} against the rest"] = rejection_curve(summary.against_rest, k)
+    figure = draw_rejections(curves)
+    _say_choice(figure, drawn, summary)
+    return figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,14 +202,17 @@ def _around_one(ratios: Sequence[Array]) -> tuple[float, float]:
     return max(0.0, 1 - reach), 1 + reach
 
 
-def score_distributions(summary: ClassifierSummary, names: Mapping[str, str] = NO_NAMES) -> Figure:
+def score_distributions(
+    summary: ClassifierSummary, names: Mapping[str, str] = NO_NAMES, asked: Sequence[str] = ()
+) -> Figure:
     """Distributions of the score of each class (of two, the first), normalized to one.
 
-    A panel for each score, with a line for the entries of each true class; of very many classes,
-    one for its own class and one for all others.
+    A panel for each score, with a line for the entries of each true class; of many classes, one for
+    its own class and one for all others. ``asked``: the classes that get a panel.
     """
     titles = class_titles(summary, names)
-    columns = _classes_with_panels(titles)
+    drawn = drawn_classes(summary, asked)
+    columns = _columns_with_panels(summary, drawn)
     score = summary.logits.sigmoid()
     # a score of 1 belongs to the last bin
     index = (score * SCORE_BINS).long().clamp(max=SCORE_BINS - 1)  # (B,)
@@ -217,7 +224,7 @@ def score_distributions(summary: ClassifierSummary, names: Mapping[str, str] = N
             sums = torch.zeros(len(titles), SCORE_BINS, dtype=torch.float64)
             sums.index_add_(1, index, weights)
             lines = dict(zip(titles, sums.numpy(), strict=True))
-            if len(titles) > MAX_NAMES:
+            if len(titles) > MAX_CLASSES:
                 own = sums[column]
                 lines = {"its class": own.numpy(), "the others": (sums.sum(0) - own).numpy()}
             for number, (name, values) in enumerate(lines.items()):
@@ -227,18 +234,24 @@ def score_distributions(summary: ClassifierSummary, names: Mapping[str, str] = N
             axes.set(xlabel=f"score {titles[column]}", xlim=(0, 1))
         panels[0].set_ylabel("probability density")
         panels[0].legend(frameon=False, ncols=1 if len(lines) < 6 else 2)
+        _say_choice(figure, drawn, summary)
     return figure
 
 
 def score_calibration(
-    models: Mapping[str, ClassifierSummary], names: Mapping[str, str] = NO_NAMES
+    models: Mapping[str, ClassifierSummary],
+    names: Mapping[str, str] = NO_NAMES,
+    asked: Sequence[str] = (),
 ) -> Figure:
     """Share of the entries of each class (of two, the first) against its score, by model.
 
-    With the mean deviation of both from each other, in each panel.
+    With the mean deviation of both from each other, in each panel. ``asked``: the classes that get
+    a panel.
     """
-    titles = class_titles(next(iter(models.values())), names)
-    columns = _classes_with_panels(titles)
+    first = next(iter(models.values()))
+    titles = class_titles(first, names)
+    drawn = drawn_classes(first, asked)
+    columns = _columns_with_panels(first, drawn)
     with style():
         figure, panels = _grid(len(columns))
         for axes, column in zip(panels, columns, strict=True):
@@ -267,14 +280,21 @@ def score_calibration(
             axes.set_yticks(np.linspace(0, 1, 6))
             axes.legend(frameon=False, loc="upper left", handlelength=1)
         panels[0].set_ylabel("observed fraction")
+        _say_choice(figure, drawn, first)
     return figure
 
 
-def _classes_with_panels(names: Sequence[str]) -> Sequence[int]:
-    """Classes whose score gets a panel: of two, the score of the second follows from the first."""
-    if len(names) == 2:
-        return [0]
-    return range(min(len(names), MAX_PANELS))
+def _columns_with_panels(summary: ClassifierSummary, drawn: Sequence[str]) -> list[int]:
+    """Scores that get a panel: of two classes, the second score follows from the first."""
+    columns = [summary.names.index(name) for name in drawn]
+    return columns[:1] if len(summary.names) == 2 else columns
+
+
+def _say_choice(figure: Figure, drawn: Sequence[str], summary: ClassifierSummary) -> None:
+    """Say above a figure that not each class is drawn."""
+    words = choice_in_words(drawn, summary.names)
+    if words:
+        figure.suptitle(words, fontsize=12)
 
 
 def _grid(panels: int) -> tuple[Figure, list[Any]]:
@@ -318,20 +338,25 @@ def draw_matrix(
 ) -> Figure:
     """A colored (K, K) matrix; NaN is left out.
 
-    With its numbers, as ``text`` formats them, and the names of the classes where they are legible;
-    without names the axes count the classes from 0.
+    With its numbers, as ``text`` formats them, where they are legible, and a scale of colors where
+    they are not. Of many names each n-th stands at the axes, ``MAX_NAMES`` or fewer.
     """
     size = float(np.clip(0.75 * len(names) + 2, 5.2, 12))
     with style():
         figure, axes = make_axes(*labels, size=(size + 1, size))
-        axes.imshow(values, vmin=limits[0], vmax=limits[1], cmap="Blues")
-        if len(names) <= MAX_NAMES:
-            turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-            axes.set_xticks(range(len(names)), names, **turned)
-            axes.set_yticks(range(len(names)), names)
-        axes.tick_params(which="both", length=0)
-        if len(names) <= MAX_PANELS:
+        image = axes.imshow(values, vmin=limits[0], vmax=limits[1], cmap="Blues")
+        step = -(-len(names) // MAX_NAMES)
+        places = range(0, len(names), step)
+        turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(places, names[::step], **turned)
+        axes.set_yticks(places, names[::step])
+        # a name that stands for its neighbours too needs a mark where it belongs
+        axes.tick_params(length=0 if step == 1 else 4)
+        axes.minorticks_off()
+        if len(names) <= MAX_CLASSES:
             _write_numbers(axes, values, sum(limits) / 2, text)
+        else:
+            figure.colorbar(image, shrink=0.8)
     return figure
 
 

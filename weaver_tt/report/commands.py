@@ -54,6 +54,12 @@ class ReportOptions:
         "of several)",
         nargs="+",
     )
+    classes: list[str] = flag(
+        [],
+        "of classifiers: classes to draw, each with figures of its own (default: all, or the 12 "
+        "with most rows; those of --signal are drawn in any case)",
+        nargs="+",
+    )
     pt_column: str | None = flag(
         None,
         f"of classifiers: column to bin in (default: {DEFAULT_PT} where all files have it)",
@@ -125,11 +131,12 @@ def report_classifiers(options: ReportOptions) -> None:
     """
     # torch, matplotlib and the readers take seconds to import: not for --help
     from weaver_tt.figures.base import make_folder
+    from weaver_tt.figures.drawn_classes import drawn_classes
     from weaver_tt.report.ddt import ddt_content, judge_ddt
     from weaver_tt.report.discriminants import common_discriminants, measure_discriminants
     from weaver_tt.report.evaluation import metric_differences
     from weaver_tt.report.figures import draw_discriminants, draw_report, draw_resilience
-    from weaver_tt.report.page import report_page
+    from weaver_tt.report.page import about_left_out, report_page
     from weaver_tt.report.scores import parse_models
     from weaver_tt.report.shifted import evaluate_shifted, shifted_details
     from weaver_tt.report.trainings import evaluate_trainings
@@ -141,6 +148,8 @@ def report_classifiers(options: ReportOptions) -> None:
     )
     shifted = _shifted_sources(options, sources)
     classes = _common_classes([*sources, *shifted])
+    _check_classes("--signal", options.signal, classes)
+    _check_classes("--classes", options.classes, classes)
     signals = _signal_classes(options, classes)
     sources, binning = _with_bins(options, sources, classes)
     mass = _mass_bins(options, sources[0], classes)
@@ -176,8 +185,12 @@ def report_classifiers(options: ReportOptions) -> None:
     ddt = judge_ddt(sources, classes, signals, mass)
     if ddt:
         content["ddt"] = ddt_content(ddt)
+    drawn = drawn_classes(models[0].summary, options.classes)
+    left_out = [name for name in classes if name not in (*drawn, *options.signal)]
+    drawn_signals = [name for name in signals if name not in left_out]
     # figures come before the page, which holds them
-    pictures = draw_report(models, signals, folder, ddt, names)
+    pictures = draw_report(models, drawn_signals, folder, ddt, names, drawn)
+    pictures.left_out = left_out
     discriminants = common_discriminants(sources)
     if discriminants:
         measured = measure_discriminants(sources, classes, discriminants)
@@ -197,13 +210,15 @@ def report_classifiers(options: ReportOptions) -> None:
     if shifted:
         shifted_models = evaluate_shifted(networks, shifted, signals, discriminants)
         content["shifted"] = shifted_details(shifted_models, signals, list(discriminants))
-        selected = {name: name for name in signals}
+        selected = {name: name for name in drawn_signals}
         selected |= {name: f"the signal of {name}" for name in discriminants}
         pictures.resilience = draw_resilience(shifted_models, selected, folder)
     empty = {model.name: model.empty_classes for model in models}
     page = report_page(content, headlines, pictures, empty)
     write_json(folder / "metrics.json", content)
     write_text(folder / "report.html", page)
+    if left_out:
+        log.info("report: %s", about_left_out(classes, left_out))
     both = counted(len(models), "model"), counted(len(pictures.every), "figure")
     log.info("%s: %s, %s", folder / "report.html", *both)
 
@@ -254,12 +269,16 @@ def _shifted_sources(options: ReportOptions, sources: list[ModelFiles]) -> list[
     return pair_by_name(sources, shifted)
 
 
-def _signal_classes(options: ReportOptions, classes: list[str]) -> list[str]:
-    for name in options.signal:
+def _check_classes(option: str, names: Sequence[str], classes: Sequence[str]) -> None:
+    """Raise ConfigError for one of the ``names`` that is no class."""
+    for name in names:
         if name not in classes:
             raise ConfigError(
-                f"report: --signal {name}: there is no such class; {nearest(name, classes)}"
+                f"report: {option} {name}: there is no such class; {nearest(name, classes)}"
             )
+
+
+def _signal_classes(options: ReportOptions, classes: list[str]) -> list[str]:
     if options.signal:
         return options.signal
     # of two classes the second is the background

@@ -39,6 +39,7 @@ class ReportPictures:
     # by signal or discriminant
     sculpting: dict[str, list[Picture]] = field(default_factory=dict)
     resilience: dict[str, list[Picture]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)  # classes without figures of their own
 
     @property
     def every(self) -> list[Picture]:
@@ -57,27 +58,30 @@ def draw_report(
     folder: Path,
     ddt: DdtPoints = MappingProxyType({}),
     names: Mapping[str, str] = NO_NAMES,
+    drawn: Sequence[str] = (),
 ) -> ReportPictures:
     """Write the figures of signals and models to ``folder`` as PNG and PDF.
 
-    ``ddt`` are points beside the ROC curves, ``names`` what classes and columns are called.
+    ``ddt`` are points beside the ROC curves, ``names`` what classes and columns are called,
+    ``drawn`` the classes whose scores have panels.
 
     Raises:
         OutputError: one of them cannot be written.
     """
     pictures = ReportPictures()
     for signal in signals:
-        drawn = _figures_of_signal(models, signal, ddt.get(signal, {}), names)
-        pictures.signals[signal] = write_pictures(drawn, folder)
+        of_signal = _figures_of_signal(models, signal, ddt.get(signal, {}), names)
+        pictures.signals[signal] = write_pictures(of_signal, folder)
     summaries = {model.name: model.summary for model in models}
     calibration = (
         "calibration",
         "Calibration: share of rows that are of a class against the score of that class.",
-        figures.score_calibration(summaries, names),
+        figures.score_calibration(summaries, names, drawn),
     )
     pictures.calibration = write_pictures([calibration], folder)
     for name, summary in summaries.items():
-        pictures.models[name] = write_pictures(_figures_of_model(name, summary, names), folder)
+        of_model = _figures_of_model(name, summary, names, drawn)
+        pictures.models[name] = write_pictures(of_model, folder)
     return pictures
 
 
@@ -280,12 +284,12 @@ def figures_of_sizes(
 
 
 def _figures_of_model(
-    name: str, summary: ClassifierSummary, names: Mapping[str, str]
+    name: str, summary: ClassifierSummary, names: Mapping[str, str], drawn: Sequence[str]
 ) -> Iterator[CaptionedFigure]:
     yield (
         f"scores_{name}",
         f"Scores of {name} for rows of each class.",
-        figures.score_distributions(summary, names),
+        figures.score_distributions(summary, names, drawn),
     )
     yield (
         f"confusion_{name}",

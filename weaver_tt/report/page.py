@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from weaver_tt.figures.drawn_classes import choice_in_words
 from weaver_tt.figures.names import html_text, without_unit
 from weaver_tt.metrics.classifier_summary import OPERATING_POINTS
 from weaver_tt.metrics.direction import Direction, metric_direction
@@ -90,10 +91,12 @@ def report_page(
     """
     models = content["models"]
     titles = class_titles(content)
+    # of many classes the others are in the first tables, and in metrics.json
+    shown = [name for name in content["signals"] if name not in pictures.left_out]
     sections = [
         Section("Performance", [_performance(numbers, titles), Note(ABOUT_NUMBERS)]),
         *_differences(content, titles),
-        _signals(content, pictures, titles),
+        _signals(content, shown, pictures, titles),
     ]
     if "discriminants" in content:
         sections.append(_discriminants(content["discriminants"], pictures, titles))
@@ -102,19 +105,21 @@ def report_page(
     if "ddt" in content:
         sections.append(_ddt(content["ddt"], titles))
     if "shifted" in content:
-        sections.append(_resilience(content["shifted"], pictures, titles))
+        sections.append(_resilience(content["shifted"], shown, pictures, titles))
     calibration: list[Block] = [_calibration(models), Gallery(pictures.calibration)]
     sections.append(Section("Calibration", calibration))
     of_models = [Section(name, [Gallery(found)]) for name, found in pictures.models.items()]
     sections.append(Section("Each model", sections=of_models))
     costs: list[Block] = [
-        _costs(models, content["signals"], titles),
+        _costs(models, shown, titles),
         Note(f"{ABOUT_COST} {ABOUT_ANT}"),
     ]
     sections.append(Section("Size and speed", costs))
-    files = [_files(models, titles)]
+    files = [_files(models), _entries(models, titles, "Rows of each class")]
     if "shifted" in content:
-        files.append(_files(content["shifted"]["models"], titles, "Shifted samples"))
+        shifted = content["shifted"]["models"]
+        files.append(_files(shifted, "Shifted samples"))
+        files.append(_entries(shifted, titles, "Rows of each class of the shifted samples"))
     sections.append(Section("Rows and files", files))
     page = Page(
         title="Taggers compared" if len(models) > 1 else f"Tagger {next(iter(models))}",
@@ -123,6 +128,15 @@ def report_page(
         sections=sections,
     )
     return render_page(page)
+
+
+def about_left_out(classes: Sequence[str], left_out: Sequence[str]) -> str:
+    """What a page does not show of some classes, and how to see it."""
+    shown = [name for name in classes if name not in left_out]
+    return (
+        f"figures and pairs are shown of {choice_in_words(shown, classes)} ({', '.join(shown)}); "
+        "numbers of all are in metrics.json, and --classes NAME ... shows others"
+    )
 
 
 def class_titles(content: Mapping[str, Any]) -> dict[str, Markup]:
@@ -193,15 +207,22 @@ def _difference_cell(number: Mapping[str, Any]) -> Cell:
 
 
 def _signals(
-    content: Mapping[str, Any], pictures: ReportPictures, titles: Mapping[str, Markup]
+    content: Mapping[str, Any],
+    shown: Sequence[str],
+    pictures: ReportPictures,
+    titles: Mapping[str, Markup],
 ) -> Section:
-    """A section for each signal: against each other class, and its figures."""
+    """A section for each signal that is ``shown``: against each other class, and its figures."""
     sections = []
-    for signal in content["signals"]:
+    for signal in shown:
         blocks: list[Block] = _against_each(content, signal, titles)
         blocks.append(Gallery(pictures.signals.get(signal, [])))
         sections.append(Section(titles[signal], blocks))
-    return Section("Each signal", sections=sections)
+    about = []
+    if pictures.left_out:
+        text = about_left_out(content["classes"], pictures.left_out)
+        about.append(Note(text[0].upper() + text[1:] + "."))
+    return Section("Each signal", about, sections)
 
 
 def _against_each(
@@ -316,11 +337,15 @@ def _divergence_cells(numbers: Mapping[str, float] | None) -> list[str | Cell]:
 
 
 def _resilience(
-    shifted: Mapping[str, Any], pictures: ReportPictures, titles: Mapping[str, Markup]
+    shifted: Mapping[str, Any],
+    shown: Sequence[str],
+    pictures: ReportPictures,
+    titles: Mapping[str, Markup],
 ) -> Section:
-    """A section for each signal and each discriminant."""
+    """A section for each signal that is ``shown`` and each discriminant."""
     sections = []
-    for signal, of_models in shifted["signals"].items():
+    for signal in shown:
+        of_models = shifted["signals"][signal]
         background = Markup("the rest")
         if len(titles) == 2:
             (background,) = (title for name, title in titles.items() if name != signal)
@@ -380,17 +405,21 @@ def _costs(
     return Table.of_columns(models, columns)
 
 
-def _files(models: Mapping[str, Any], titles: Mapping[str, Markup], caption: str = "") -> Table:
-    rows = []
+def _files(models: Mapping[str, Any], caption: str = "") -> Table:
+    rows: list[Row] = []
     for name, model in models.items():
-        row: list[str | Cell] = [name, f"{model['rows']:,}"]
-        for class_name in titles:
-            row.append(f"{model['entries'][class_name]['sum_of_weights']:,.6g}")
         lines = list(model["files"])
         if "trainings" in model:
             others = model["trainings"]["files"]
             lines.append(f"the median of {counted(len(others), 'training')}")
-        row.append(words_cell(lines))
-        rows.append(row)
-    head = ["", "rows", *("of " + title for title in titles.values()), "files"]
-    return Table(head=head, rows=rows, caption=caption)
+        rows.append([name, f"{model['rows']:,}", words_cell(lines)])
+    return Table(head=["", "rows", "files"], rows=rows, caption=caption)
+
+
+def _entries(models: Mapping[str, Any], titles: Mapping[str, Markup], caption: str) -> Table:
+    """The sum of weights of each class (rows), a model a column."""
+    rows: list[Row] = []
+    for name, title in titles.items():
+        sums = [model["entries"][name]["sum_of_weights"] for model in models.values()]
+        rows.append([title, *(f"{number:,.6g}" for number in sums)])
+    return Table(head=["", *models], rows=rows, caption=caption)
