@@ -59,18 +59,29 @@ def drawn_seeds_repeat(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     monkeypatch.setattr(naming, "draw_seed", lambda: source.randrange(2**31))
 
 
+HANDLERS, PROPAGATE, LEVEL = list(log.handlers), log.propagate, log.level
+"""Of the logger before any command set it up."""
+
+
 @pytest.fixture(autouse=True)
-def log_as_it_was() -> Iterator[None]:
-    """Each test finds the logger as the one before did: a command sets it up anew."""
-    handlers = list(log.handlers)
-    propagate = log.propagate
-    level = log.level
+def log_as_imported() -> Iterator[None]:
+    """Each test finds the logger as it was imported: a command sets it up anew.
+
+    So it does in a fixture of a whole module, which comes before this one.
+    """
+    restore_log()
     yield
-    for handler in [handler for handler in log.handlers if handler not in handlers]:
+    restore_log()
+
+
+def restore_log() -> None:
+    """Undo what commands did to the logger."""
+    for handler in [handler for handler in log.handlers if handler not in HANDLERS]:
         log.removeHandler(handler)
         handler.close()
-    log.propagate = propagate
-    log.setLevel(level)
+    log.handlers[:] = HANDLERS
+    log.propagate = PROPAGATE
+    log.setLevel(LEVEL)
 
 
 class CountedTime(threading.local):

@@ -62,6 +62,7 @@ def test_options_are_those_of_the_constructor():
         "object_efficiency": ["watch", "mu", "reduction", "object"],
         "regression": ["watch", "loss_function", "targets"],
         "hybrid": ["watch", "loss_function", "balance", "targets"],
+        "density_ratio": ["watch", "object"],
     }
 
 
