@@ -41,13 +41,13 @@ def test_the_map_is_the_ratio_in_each_of_its_bins(benchmark):
 
 
 def test_a_bar_that_is_missed_is_told(benchmark, capsys):
-    last = {"rms": 0.03, "mean": 0.001}
-    # of the best epoch nothing is asked
-    good = {"last": last, "best": {"rms": 0.09, "mean": 0.2}, "cpu": 4.0}
+    best = {"rms": 0.03, "mean": 0.001}
+    # of the last epoch nothing is asked
+    good = {"best": best, "last": {"rms": 0.09, "mean": 0.2}, "cpu": 4.0}
     found = {"map": {"rms": 0.07, "mean": 0.0}, **{loss: [good] for loss in benchmark.LOSSES}}
     size = benchmark.Size(rows=10, seeds=1, mean=0.005)
     assert benchmark.report(found, size)
-    assert not benchmark.report({**found, "kl": [{**good, "last": {**last, "rms": 0.05}}]}, size)
-    assert not benchmark.report({**found, "kl": [{**good, "last": {**last, "mean": -0.006}}]}, size)
+    assert not benchmark.report({**found, "kl": [{**good, "best": {**best, "rms": 0.05}}]}, size)
+    assert not benchmark.report({**found, "kl": [{**good, "best": {**best, "mean": -0.006}}]}, size)
     line = "| kl | 1 | 0.0300 | met | -0.0060 | MISSED | 0.0900 | +0.2000 | 4 s |"
     assert line in capsys.readouterr().out
