@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pkgutil
 import threading
 from pathlib import Path
@@ -98,6 +99,16 @@ def test_progress_rises_to_one(files, workers):
     assert progress == sorted(progress)
     assert progress[-1] == 1
     assert progress[len(progress) // 2] == pytest.approx(0.5, abs=0.15)
+
+
+def test_workers_end_with_this_process_whatever_the_default_way_to_start_them(files):
+    # that of Python 3.14: a server process would be their parent
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("forkserver", force=True)
+    try:
+        assert epoch(train(files, num_workers=2), 0)
+    finally:
+        multiprocessing.set_start_method(before, force=True)
 
 
 def test_the_same_seed_gives_the_same_batches_bit_for_bit(files):

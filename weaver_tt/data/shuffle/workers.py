@@ -6,6 +6,7 @@ A worker sends batches that are still jagged, their arrays in shared memory.
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -25,6 +26,9 @@ PREFETCH = 2  # batches that a worker process may be ahead
 SLOTS_PER_WORKER = PREFETCH + 2  # a worker's batches in flight: ahead, being used, being written
 SLOT_MARGIN = 1.25  # memory of a slot / memory of the batch that it was made for
 ALIGNMENT = 64  # bytes
+# from Python 3.14 on, Linux would start workers from a server process: their parent, which a worker
+# ends with, would be that one
+START_METHOD = "fork" if sys.platform == "linux" else None
 T = TypeVar("T")
 
 
@@ -119,6 +123,7 @@ def batches_of_workers(share: WorkerShare, workers: int) -> Generator[UnpaddedBa
         num_workers=workers,
         prefetch_factor=PREFETCH,
         collate_fn=_identity,
+        multiprocessing_context=START_METHOD,
         worker_init_fn=_begin_worker,
         # of its own: DataLoader would else draw from torch's global generator
         generator=torch.Generator(),
