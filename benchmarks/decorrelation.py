@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import uproot
 import yaml
-from steps import ROOT, Bar, Steps, in_turn
+from steps import ROOT, Bar, Line, Steps, in_turn
 
 from weaver_tt.system.json_files import write_json
 from weaver_tt.system.wording import counted
@@ -398,22 +398,6 @@ def with_choices(rows: Sequence[Row]) -> list[Row]:
 
 
 # --- tables
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A number beside its bar."""
-
-    name: str
-    value: float | None
-    bar: Bar
-
-    def text(self) -> str:
-        """The line of the table."""
-        if self.value is None:
-            return f"| {self.name} | | {self.bar.text()} | not measured |"
-        verdict = self.bar.verdict([self.value])
-        return f"| {self.name} | {self.value:.3g} | {self.bar.text()} | {verdict} |"
 
 
 def bar_lines(rows: Sequence[Row], ddt: Sequence[Mapping[str, Any]]) -> list[Line]:

@@ -36,7 +36,7 @@ import numpy.typing as npt
 import uproot
 import yaml
 from lund import step_times
-from steps import ROOT, Bar, Steps, in_turn
+from steps import ROOT, Bar, Line, Steps, in_turn
 
 from weaver_tt.system.json_files import write_json
 from weaver_tt.system.wording import counted
@@ -449,22 +449,6 @@ def numbers_of(
 
 
 # --- bars
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A number with its bar; None where it was not measured."""
-
-    name: str
-    value: float | None
-    bar: Bar
-
-    def text(self) -> str:
-        """A line of the table."""
-        if self.value is None:
-            return f"| {self.name} | not measured | {self.bar.text()} | |"
-        verdict = self.bar.verdict([self.value])
-        return f"| {self.name} | {self.value:.4g} | {self.bar.text()} | {verdict} |"
 
 
 def bar_lines(rows: Mapping[str, Mapping[str, Any]]) -> list[Line]:

@@ -126,3 +126,19 @@ class Bar:
     def verdict(self, values: Sequence[float]) -> str:
         """Whether the mean of some values is as it should be."""
         return "met" if self.least <= float(np.mean(values)) <= self.most else "MISSED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A number with its bar; None where it was not measured."""
+
+    name: str
+    value: float | None
+    bar: Bar
+
+    def text(self) -> str:
+        """A line of the table."""
+        if self.value is None:
+            return f"| {self.name} | not measured | {self.bar.text()} | |"
+        verdict = self.bar.verdict([self.value])
+        return f"| {self.name} | {self.value:.4g} | {self.bar.text()} | {verdict} |"
