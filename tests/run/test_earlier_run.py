@@ -90,6 +90,16 @@ def test_the_earlier_run_survives_a_command_that_cannot_begin(small_run, capsys)
     assert RunFiles(str(small_run.prefix)).best.read_bytes() == weights
 
 
+def test_a_training_does_not_remove_the_weights_that_it_begins_with(small_run, capsys):
+    assert small_run("--ensemble", 2) == 0
+    before = small_run.files()
+    best = small_run.prefix.parent / "net_{member}_best_epoch_state.pt"
+    assert small_run("--ensemble", 2, "--overwrite", "--load-model-weights", best) == 1
+    message = capsys.readouterr().err
+    assert "net_member-0_best_epoch_state.pt, which --load-model-weights reads" in message
+    assert small_run.files() == before
+
+
 def test_weights_without_a_run_card_are_never_removed(small_run, capsys):
     assert small_run() == 0
     files = RunFiles(str(small_run.prefix))

@@ -198,6 +198,13 @@ def find_weights(path: str) -> str:
     return path
 
 
+def file_of_weights(path: str) -> str:
+    """The file that ``path`` names as :func:`find_weights`, without the names inside it."""
+    path = find_weights(path)
+    parts = FILE_AND_PREFIX.fullmatch(path)
+    return parts[1] if parts else path
+
+
 def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights under ``prefix``, without it."""
     return {

@@ -10,10 +10,12 @@ from pathlib import Path
 from weaver_tt.engine.checkpoint import check_trained_together
 from weaver_tt.errors import ConfigError, OutputError, nearest
 from weaver_tt.log import log
+from weaver_tt.network.weights import LOAD_FLAG, file_of_weights
 from weaver_tt.options.train import RunOptions
 from weaver_tt.run.checks import is_onnx
 from weaver_tt.run.cross_validation import fold_options
 from weaver_tt.run.naming import AUTO
+from weaver_tt.run.networks import weights_of_member
 from weaver_tt.run.run_card import load_card, written_files
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.atomic_files import write_text
@@ -90,6 +92,7 @@ def _check_prefix(options: RunOptions) -> None:
             continue
         if options.train.overwrite:
             _check_listed(files)
+            _check_first_weights(files, options)
         elif options.train.resume:
             _check_resumable(files)
         else:
@@ -119,6 +122,21 @@ def _check_listed(files: RunFiles) -> None:
             f"--overwrite: weights lie at {files.prefix}, and no run card {files.card} says which "
             "files belong to them; remove them by hand, or take another --model-prefix"
         )
+
+
+def _check_first_weights(files: RunFiles, options: RunOptions) -> None:
+    """Raise ConfigError where ``--overwrite`` would remove the weights to begin with."""
+    card = load_card(files.prefix)
+    removed = {path.resolve() for path in written_files(files.prefix, card)} if card else set()
+    for fold in fold_options(options):
+        for member in range(fold.network.ensemble):
+            weights = weights_of_member(fold.network, member)
+            path = file_of_weights(weights) if weights else None
+            if path and Path(path).resolve() in removed:
+                raise ConfigError(
+                    f"--overwrite would remove {path}, which {LOAD_FLAG} reads: it is a file of "
+                    f"the earlier run {files.prefix}; give another --model-prefix"
+                )
 
 
 def _check_epoch(files: RunFiles, options: RunOptions) -> None:

@@ -14,7 +14,7 @@ from weaver_tt.log import log
 from weaver_tt.network.file import explain_missing_file
 from weaver_tt.network.network import Network, build_network
 from weaver_tt.network.weights import load_weights, prepare_network
-from weaver_tt.options.train import RunOptions
+from weaver_tt.options.train import NetworkOptions, RunOptions
 from weaver_tt.run.checks import is_onnx
 from weaver_tt.run.run_card import load_card
 from weaver_tt.run_files import member_name, plain_weights_beside
@@ -25,15 +25,18 @@ def start_network(
 ) -> Network:
     """The network that a training starts from: that of a ``member`` of an ensemble.
 
-    Its initial weights depend on ``seed`` alone; others are loaded where flags ask for them:
-    ``{member}`` in ``--load-model-weights`` stands for ``member-0`` and so on.
+    Its initial weights depend on ``seed`` alone; others are loaded where flags ask for them.
     """
     network = build_network(config, options.network, device, seed=seed)
-    weights = options.network.load_model_weights
-    if weights is not None:
-        weights = weights.replace("{member}", member_name(member))
+    weights = weights_of_member(options.network, member)
     prepare_network(network, replace(options.network, load_model_weights=weights))
     return network
+
+
+def weights_of_member(options: NetworkOptions, member: int) -> str | None:
+    """``--load-model-weights`` of a ``member``: ``{member}`` stands for ``member-0`` and so on."""
+    weights = options.load_model_weights
+    return weights and weights.replace("{member}", member_name(member))
 
 
 def find_network(options: RunOptions) -> list[Path]:
