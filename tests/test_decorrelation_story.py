@@ -16,6 +16,23 @@ from weaver_tt.run.task import make_run_task
 ROWS = 200
 DISCO = {"variable": "mass", "method": "disco", "strength": 2, "classes": ["qcd"], "edges": 4}
 
+TASK_OF_ITS_OWN = """
+from weaver_tt.api import Task
+
+
+class Own(Task):
+    name = "own"
+    score = losses = activate = meters = columns = output_names = None
+
+
+def get_model(data_config, **options):
+    raise AssertionError("the task is looked at first")
+
+
+def get_task(data_config, **options):
+    return Own(data_config)
+"""
+
 
 @pytest.fixture
 def story(tmp_path):
@@ -148,14 +165,24 @@ def test_bad_input_has_one_message_and_leaves_nothing(story, capsys, change, dro
     assert not list(story.folder.glob("net*state.pt"))
 
 
-def test_a_task_that_cannot_decorrelate_says_so(story, capsys):
+def test_classes_that_are_learnt_beside_targets_are_decorrelated(story, capsys):
     labels = [
         {"type": "simple", "value": ["top", "w", "qcd"]},
         {"type": "custom", "value": {"y": "2 * x"}},
     ]
     story.write(labels=labels, task={"name": "hybrid", "decorrelate": DISCO})
-    assert story.train() == 1
-    assert "task.decorrelate: the task hybrid cannot; classification can" in capsys.readouterr().err
+    assert story.train("--watch", "auc - 0.1*sculpting@0.5_top") == 0
+    assert "train/disco" in capsys.readouterr().err
+    best = json.loads((story.folder / "net_metrics.json").read_text())["metrics"]
+    assert {"correlation_top", "sculpting_excess@0.3_w", "mae_y"} <= best.keys()
+
+
+def test_a_task_that_cannot_decorrelate_says_so(story, capsys):
+    (story.folder / "own.py").write_text(TASK_OF_ITS_OWN)
+    story.write()
+    assert story.train("-n", story.folder / "own.py") == 1
+    expected = "task.decorrelate: the task own cannot; classification and hybrid can"
+    assert expected in capsys.readouterr().err
 
 
 def test_the_worked_example_trains_on_jets_like_those_of_the_simulation(tmp_path):

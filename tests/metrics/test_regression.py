@@ -8,6 +8,7 @@ import torch
 from torch import tensor
 
 from weaver_tt.metrics.base import PartMeter
+from weaver_tt.metrics.classification import ClassificationMeter
 from weaver_tt.metrics.regression import (
     BINS,
     CoverageMeter,
@@ -177,3 +178,11 @@ def test_a_meter_of_a_part_is_given_that_part_alone(scored):
     again = PartMeter(RegressionMeter(["x"]), second)
     again.restore(meter.totals())
     assert torch.equal(again.totals(), meter.totals())
+
+
+def test_a_meter_of_a_part_has_the_errors_of_its_metrics(scored):
+    meter = PartMeter(ClassificationMeter(["a", "b"]), lambda part: part)
+    scores = scored([[0.9, 0.1], [0.4, 0.6]] * 2, [0, 1, 0, 0])
+    meter.update(scores, None)
+    # of 3 in 4 jets, sqrt(3/4 x 1/4 / 4)
+    assert meter.errors(meter.totals())["accuracy"] == pytest.approx(0.2165, abs=1e-4)

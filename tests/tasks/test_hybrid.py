@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import tensor
 
+from weaver_tt.config.load import from_mapping
 from weaver_tt.config.schema import DataConfig, InputGroup, Labels, Target, TargetLoss, Variable
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
@@ -15,6 +16,7 @@ from weaver_tt.metrics.base import innermost
 from weaver_tt.metrics.classification import ClassificationMeter
 from weaver_tt.network.inputs import num_outputs
 from weaver_tt.network.outputs import Activated
+from weaver_tt.tasks.decorrelation_terms import squared_distance_correlation
 from weaver_tt.tasks.hybrid import Hybrid
 from weaver_tt.tasks.registry import make_task
 
@@ -159,3 +161,76 @@ def test_bad_choices_are_refused():
         Hybrid(config())
     with pytest.raises(ConfigError, match=r"expected \(1, 3\).*: a, b, y"):
         Hybrid(config("y")).score(torch.zeros(1, 2), batch(1))
+
+
+DECORRELATE = {
+    "variable": "mass",
+    "method": "disco",
+    "strength": 2,
+    "classes": ["b"],
+    "edges": [0, 1, 2, 3],
+}
+
+
+def decorrelated(method="disco", **more):
+    values = {
+        "inputs": {"jet": {"length": None, "vars": [["x", None]]}},
+        "labels": [
+            {"type": "simple", "value": ["a", "b"]},
+            {"type": "custom", "value": {"y": "truth"}},
+        ],
+        "task": {"name": "hybrid", "decorrelate": {**DECORRELATE, "method": method, **more}},
+    }
+    return from_mapping(values, "h.yaml")
+
+
+def jets_of_b():
+    """Six jets, of which five are of class b, one without a target, and one without a class."""
+    output = tensor([[2.0, 0, 1], [1, 0, 2], [0, 0, 3], [-1, 0, 4], [0, 3, 5], [9, 0, 6]])
+    labels = {
+        "_label_": tensor([1, 1, 1, 1, 0, -100]),
+        "y": tensor([1.0, math.nan, 1, 1, 1, 1]),
+    }
+    mass = {"spectator:mass": tensor([2.5, 1.5, 1.0, 0.5, math.nan, math.nan])}
+    return output, Batch({}, {}, {}, labels, monitors=mass, size=6)
+
+
+@pytest.mark.parametrize("loss", [None, lambda output, label: output.sum()])
+def test_scores_of_classes_are_decorrelated_whatever_is_known_of_targets(loss):
+    output, entries = jets_of_b()
+    task = Hybrid(decorrelated(), loss=loss)
+    task.check_decorrelation()
+    scored = task.score(output, entries).with_target()
+    [(name, value)] = task.batch_loss(scored, entries).items()
+    scores = output[:4, :2].softmax(1)[:, :1]
+    expected = squared_distance_correlation(
+        scores, entries.monitors["spectator:mass"][:4, None], torch.ones(4)
+    )
+    assert name == "disco"
+    assert float(value) == pytest.approx(2 * float(expected), rel=1e-5)
+
+
+def test_sculpting_is_measured_beside_the_metrics_of_classes_and_targets():
+    output, entries = jets_of_b()
+    task = Hybrid(decorrelated())
+    values = values_of(task, task.score(output, entries))
+    # the score of the jets of class b rises with their mass; its excess needs no hand work
+    assert 0.9 < values["correlation"] < 1
+    assert {"sculpting@0.5", "auc", "mae_y"} < values.keys()
+    task.choose("auc - 0.5*sculpting@0.5")
+    task.check_watch("--watch")
+
+
+def test_an_adversary_is_trained_beside_a_hybrid():
+    output, entries = jets_of_b()
+    task = Hybrid(decorrelated("adversary", learning_rate=0.01))
+    assert task.learning_rate == 0.01
+    own = output.clone().requires_grad_()
+    for parameter in task.modules.parameters():
+        torch.nn.init.constant_(parameter, 0.1)
+    task.follow(1.0, 0)
+    task.batch_loss(task.score(own, entries), entries)["adversary"].backward()
+    # neither outputs of targets nor jets of other classes have a part in it
+    assert not own.grad[:, 2].any()
+    assert not own.grad[4:].any()
+    assert any(part.grad.any() for part in task.modules.parameters())

@@ -158,6 +158,10 @@ class PartMeter(Meter):
         if scored.target is not None:
             self.meter.update(self.part(scored), None)
 
+    def errors(self, totals: Tensor) -> dict[str, float]:
+        """Those of the meter."""
+        return self.meter.errors(totals)
+
     def totals(self) -> Tensor:
         """A copy of all sums."""
         return self.meter.totals()

@@ -312,7 +312,7 @@ class Task(ABC):
         if self.config.decorrelation is not None and not self.decorrelates:
             raise ConfigError(
                 f"{self.config.source}: task.decorrelate: the task {self.name} cannot; "
-                "classification can, and tasks of network files that are made of it"
+                "classification and hybrid can, and tasks of network files that are made of them"
             )
 
     def check_derived(self) -> None:

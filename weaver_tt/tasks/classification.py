@@ -13,14 +13,14 @@ from weaver_tt.data.rows.batch import Batch
 from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, Scored, innermost
 from weaver_tt.metrics.classification import ClassificationMeter
-from weaver_tt.tasks.base import Output, Task, check_shape, first_outputs, row_weight
-from weaver_tt.tasks.decorrelation import Decorrelator
+from weaver_tt.tasks.base import Output, check_shape, first_outputs, row_weight
+from weaver_tt.tasks.classes import TaskWithClasses
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Classification(Task):
+class Classification(TaskWithClasses):
     """Network output (N, K) logits of the K classes.
 
     Writes ``score_CLASS`` and, where known, the class as 0/1 columns. A subclass may append outputs
@@ -30,7 +30,6 @@ class Classification(Task):
     """
 
     name = "classification"
-    decorrelates = True
     column_prefix = "score_"
 
     def __init__(self, config: DataConfig, **common: Any) -> None:
@@ -40,11 +39,7 @@ class Classification(Task):
                 f"{config.source}: task classification needs `labels.type: simple` with a list of "
                 "classes, or one label of type custom with `classes`, whose number it is"
             )
-        self.classes = list(config.labels.classes)
-        self.decorrelator: Decorrelator | None = None
-        if config.decorrelation is not None:
-            self.decorrelator = Decorrelator(config, self.classes)
-            self._own_adversary(self.decorrelator)
+        self.set_classes(config.labels.classes)
 
     @property
     def output_names(self) -> list[str]:
@@ -57,53 +52,14 @@ class Classification(Task):
         names = self.value_names
         check_shape(value, (batch.size, len(names)), names)
         weight = row_weight(batch, value)  # (N,)
-        monitors = None
-        if self.decorrelator is not None:
-            monitors = self.decorrelator.monitors(output, batch)
         return Scored(
             value,
             batch.labels.get(CLASS_LABEL),
             weight,
             counts=weight.new_ones(batch.size).long(),
             spread=spread,
-            monitors=monitors,
+            monitors=self.spectators(output, batch),
         )
-
-    def batch_loss(self, scored: Scored, batch: Batch) -> Mapping[str, Tensor | None]:
-        """The term that keeps scores independent of other variables, where there is one."""
-        if self.decorrelator is None:
-            return {}
-        return self.decorrelator.terms(scored, self.epochs_done, self.steps_done)
-
-    def _own_adversary(self, decorrelator: Decorrelator) -> None:
-        """Train the adversary, if there is one, as a module of the task."""
-        adversary = decorrelator.adversary
-        if adversary is None:
-            return
-        assert decorrelator.options.adversary is not None
-        parts: dict[str, nn.Module] = {"adversary": adversary}
-        if self.modules is not None:
-            # a loss with parameters
-            parts["loss"] = self.modules
-        self.modules = nn.ModuleDict(parts)
-        self.learning_rate = decorrelator.options.adversary.learning_rate
-
-    def check_decorrelation(self) -> None:
-        """Check that an adversary is among the modules that are trained.
-
-        Raises:
-            ConfigError: a subclass has put others in its place.
-        """
-        adversary = None if self.decorrelator is None else self.decorrelator.adversary
-        if adversary is None:
-            return
-        owned = [] if self.modules is None else list(self.modules.modules())
-        if not any(module is adversary for module in owned):
-            raise ConfigError(
-                f"{self.config.source}: task.decorrelate: the task {type(self).__name__} has put "
-                "its own modules in the place of the adversary; add them to self.modules, an "
-                "nn.ModuleDict"
-            )
 
     def losses(self, scored: Scored) -> Tensor:
         """Cross entropy, (M,)."""

@@ -18,7 +18,8 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.metrics.base import LossMeter, Meter, PartMeter, Scored
 from weaver_tt.metrics.classification import MIN_SCORE, ClassificationMeter
 from weaver_tt.metrics.regression import TargetLossMeter
-from weaver_tt.tasks.base import Output, Task, check_shape, row_weight
+from weaver_tt.tasks.base import Output, check_shape, row_weight
+from weaver_tt.tasks.classes import TaskWithClasses
 from weaver_tt.tasks.classification import Classification, figures_of_classes
 from weaver_tt.tasks.real_targets import RealTargets, figures_of_targets
 from weaver_tt.tasks.regression import Regression
@@ -29,13 +30,13 @@ if TYPE_CHECKING:
 CLASSES = "classes"  # what the loss of the classes alone is called
 
 
-class Hybrid(Task):
+class Hybrid(TaskWithClasses):
     """Network output (N, C + K): logits of C classes, then K outputs of real targets.
 
     The loss of a row is the cross entropy of its class plus ``balance`` times the loss of its
     targets, as :class:`~weaver_tt.tasks.real_targets.RealTargets` has it; a row of no class, or
     without targets, has that of the other part. Metrics are those of both parts, those of the
-    targets with their names.
+    targets with their names. ``decorrelate`` is about the scores of the classes.
 
     Writes ``score_CLASS`` and ``output_TARGET``, and the truth where it is known.
     """
@@ -66,7 +67,7 @@ class Hybrid(Task):
             raise ConfigError(
                 f"{config.source}: task.balance: {balance!r}; expected a number above 0"
             )
-        self.classes = list(config.labels.classes)
+        self.set_classes(config.labels.classes)
         self.targets = RealTargets(config, loss_function)
         self.balance = float(balance)
 
@@ -92,7 +93,7 @@ class Hybrid(Task):
         check_shape(value, (batch.size, len(names)), names)
         weight = row_weight(batch, value)  # (N,)
         counts = weight.new_ones(batch.size).long()  # (N,)
-        monitors = {"weight": weight}
+        monitors = {"weight": weight, **self.spectators(output, batch)}
         if self.targets.columns:
             monitors |= self.targets.monitors(self.raw_columns(batch.inputs))
         true = self.targets.read(batch.labels)  # (N, T)
@@ -168,11 +169,15 @@ class Hybrid(Task):
 
     def meters(self) -> list[Meter]:
         """Loss, all metrics of the classes, all of the targets, the loss of each."""
-        of_classes = ClassificationMeter(self.classes)
+        of_classes: list[Meter] = [
+            ClassificationMeter(self.classes),
+            TargetLossMeter([CLASSES], self._class_losses),
+        ]
+        if self.decorrelator is not None:
+            of_classes += self.decorrelator.meters()
         return [
             LossMeter(),
-            PartMeter(of_classes, self._class_part),
-            PartMeter(TargetLossMeter([CLASSES], self._class_losses), self._class_part),
+            *(PartMeter(meter, self._class_part) for meter in of_classes),
             *(PartMeter(meter, self._real_part) for meter in self.targets.meters(alone=False)),
         ]
 
@@ -199,19 +204,21 @@ class Hybrid(Task):
             columns |= dict(zip(self.targets.names, true, strict=True))
         return columns
 
-    def _class_part(self, scored: Scored) -> Scored:
-        """Scores (M, C) and classes (M,) of the entries that have a class, by event weight."""
+    def with_class_alone(self, scored: Scored) -> Scored:
+        """Outputs (M, C) and classes (M,), by event weight, whatever is known of the targets."""
         assert scored.target is not None
         assert scored.monitors is not None
-        with_class = replace(scored, weight=scored.monitors["weight"])
-        with_class = with_class.take(~scored.target[:, 0].isnan())
-        assert with_class.target is not None
         return replace(
-            with_class,
-            output=with_class.output[:, : len(self.classes)],
-            target=_class_numbers(with_class.target),
+            scored,
+            output=scored.output[:, : len(self.classes)],
+            target=_class_numbers(scored.target),
+            weight=scored.monitors["weight"],
             outside=None,
         )
+
+    def _class_part(self, scored: Scored) -> Scored:
+        """Scores (M, C) and classes (M,) of the entries that have a class."""
+        return self.with_class_alone(scored).with_target()
 
     def _real_part(self, scored: Scored) -> Scored:
         """Outputs (M, K) and true values (M, T) of the targets."""
