@@ -12,7 +12,7 @@ from weaver_tt.applications.density_ratio.closure import (
     select_samples,
 )
 from weaver_tt.applications.density_ratio.entries import Entries
-from weaver_tt.applications.density_ratio.figures import draw_closure
+from weaver_tt.applications.density_ratio.figures import draw_closure, file_names
 from weaver_tt.applications.density_ratio.roles import IS_DENOMINATOR, IS_NUMERATOR, RATIO, WEIGHT
 from weaver_tt.applications.density_ratio.table import closure_table
 from weaver_tt.errors import DataError
@@ -148,3 +148,13 @@ def test_all_is_said_and_drawn(closure, tmp_path):
     summary = closure.summary()
     assert summary["variables"]["z"]["network"]["ndf"] == 19
     assert summary["pairs"]["x z"]["map"]["chi2_per_ndf"] > 5
+
+
+def test_the_figure_of_one_variable_never_replaces_that_of_another():
+    assert file_names(["pt", "pt - gen_pt", "pt / gen_pt", "ratios", "-pairs"]) == {
+        "pt": "pt",
+        "pt - gen_pt": "pt_gen_pt",
+        "pt / gen_pt": "pt_gen_pt_2",
+        "ratios": "ratios_2",
+        "-pairs": "pairs_2",
+    }

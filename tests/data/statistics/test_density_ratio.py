@@ -83,6 +83,19 @@ def test_what_the_denominator_does_not_cover_is_warned_of(caplog):
     assert "25.0 % of data have a 'x' where mc has nothing" in caplog.text
 
 
+def test_tails_beyond_a_small_denominator_are_no_lack_of_support(caplog):
+    # 3 % of data lie beyond the 100 of mc, which the tails of one shape may: 2 / 100 on average
+    x = np.concatenate([np.linspace(-0.015, 1.015, 1031), np.linspace(0, 1, 100)])
+    is_data = np.repeat([1, 0], [1031, 100])
+    fitted(table(is_data, np.ones(1131), x))
+    assert "where mc has nothing" not in caplog.text
+    # 3 % beyond 1000 are too many
+    x = np.concatenate([np.linspace(-0.015, 1.015, 1031), np.linspace(0, 1, 1000)])
+    is_data = np.repeat([1, 0], [1031, 1000])
+    fitted(table(is_data, np.ones(2031), x))
+    assert "3.0 % of data have a 'x' where mc has nothing" in caplog.text
+
+
 def test_a_hole_in_the_denominator_is_found():
     random = np.random.default_rng(1)
     whole = random.uniform(0, 10, 20_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ LEGEND = {
     MAP: "reweighted by the map",
     NETWORK: "reweighted by the network",
 }
+# figures beside those of variables
+PAIRS = "pairs"
+RATIOS = "ratios"
 MOST_DEVIATION = 0.5  # of the axis of ratios
 RATIO_BINS = 80
 CENTRAL_RATIOS = (0.0005, 0.9995)
@@ -34,25 +37,40 @@ def draw_closure(
 ) -> list[str]:
     """Write a figure of each variable, ``pairs`` where there are any, and ``ratios``.
 
-    ``names``: variable -> readable name.
+    ``names``: variable -> readable name. Files of variables are named by ``file_names``.
 
     Raises:
         OutputError: a file cannot be written.
     """
     paths: list[str] = []
+    files = file_names([variable.name for variable in closure.variables])
     with style():
         for variable in closure.variables:
             figure = variable_figure(variable, names.get(variable.name, variable.name))
-            paths += save_figure(figure, folder / _file_name(variable.name))
+            paths += save_figure(figure, folder / files[variable.name])
         if closure.pairs:
-            paths += save_figure(pair_figure(closure, names), folder / "pairs")
-        paths += save_figure(ratio_figure(closure.ratios), folder / "ratios")
+            paths += save_figure(pair_figure(closure, names), folder / PAIRS)
+        paths += save_figure(ratio_figure(closure.ratios), folder / RATIOS)
     return paths
 
 
-def _file_name(variable: str) -> str:
-    """The name of a variable, which may be an expression, as that of a file."""
-    return re.sub(r"\W+", "_", variable).strip("_")
+def file_names(variables: Sequence[str]) -> dict[str, str]:
+    """Variable, which may be an expression -> the name of its file, without an ending.
+
+    ``pt - gen`` is ``pt_gen``, and ``pt / gen`` beside it ``pt_gen_2``: no figure replaces another.
+    """
+    taken = {PAIRS, RATIOS}
+    found: dict[str, str] = {}
+    for variable in variables:
+        stem = re.sub(r"\W+", "_", variable).strip("_")
+        name = stem
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{stem}_{number}"
+        taken.add(name)
+        found[variable] = name
+    return found
 
 
 def variable_figure(variable: VariableClosure, label: str) -> Figure:

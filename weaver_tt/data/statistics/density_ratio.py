@@ -29,9 +29,9 @@ SEED = 20_040_266
 # so many of each class on average: a bin without any of the denominator is no accident
 ENTRIES_A_BIN = 100
 MAX_BINS = 50
-# of the numerator, where the denominator has nothing, and of so many values for each one of the
-# denominator: less is what the tails of one shape leave
+# of the numerator, where the denominator has nothing: less is what the tails of one shape leave
 TOLERATED_SHARE = 0.01
+# ... and with K values of the denominator this / K: beyond their range lie 2 / K on average
 TOLERATED_VALUES = 10
 # standard deviations by which the sum of a batch should be above 0; dividing by it can bias the
 # ratio by the inverse square of their number
@@ -190,10 +190,9 @@ class DensityRatioAccumulator:
         """Warn where a share of the numerator lies outside of what the denominator covers."""
         numerator, denominator = self._options.classes
         for variable, of_classes in self._samples.items():
-            share = uncovered_share(
-                of_classes[numerator].values(), of_classes[denominator].values()
-            )
-            if share > TOLERATED_SHARE:
+            of_denominator = of_classes[denominator].values()
+            share = uncovered_share(of_classes[numerator].values(), of_denominator)
+            if share > max(TOLERATED_SHARE, TOLERATED_VALUES / len(of_denominator)):
                 log.warning(
                     "%s: task density_ratio: %.1f %% of %s have a %r where %s has nothing: the "
                     "ratio has no value there, and what the network says is a guess; select what "

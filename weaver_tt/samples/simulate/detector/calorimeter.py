@@ -16,7 +16,6 @@ _BARREL = [0.087 * number for number in range(21)]  # to 1.74
 _ENDCAP = [1.83, 1.93, 2.043, 2.172, 2.322, 2.5, 2.65, 2.868, 3.0]
 _FORWARD = [3.139, 3.314, 3.489, 3.664, 3.839, 4.013, 4.191, 4.363, 4.538, 4.716, 4.889, 5.191]
 TOWER_ETA = np.array([*_BARREL, *_ENDCAP, *_FORWARD])
-FORWARD_ETA = 3.0
 FORWARD_ROW = len(_BARREL) + len(_ENDCAP) - 1  # rows of towers from here on are forward
 BARREL_ROW_END = len(_BARREL) - 1
 COARSE_ROW = FORWARD_ROW + len(_FORWARD) - 2  # the last two have towers of 20 degrees
