@@ -57,7 +57,8 @@ def story(tmp_path):
 
         def train(self, files, *flags):
             return self.run(
-                *("-i", *files, "--num-epochs", 1, "--batch-size", 100, "--tensorboard", "off"),
+                # 320 of 400 rows are trained on: no batch is smaller, and left out
+                *("-i", *files, "--num-epochs", 1, "--batch-size", 80, "--tensorboard", "off"),
                 *flags,
             )
 
@@ -89,6 +90,8 @@ def test_a_ratio_is_learnt_predicted_and_exported_in_its_normalisation(story, ca
     assert fitted.mean == fitted.sums["data"] / fitted.sums["mc"]
     under_mc = np.average(ratio[of_mc == 1], weights=story.columns["mc"]["genweight"])
     assert metrics["mean_ratio"] == pytest.approx(under_mc, rel=1e-6)
+    # on the rows of training and validation each member has the mean that it is to have
+    assert under_mc == pytest.approx(fitted.mean, rel=1e-5)
 
     # a folder of its own has all that a prediction needs
     onnx = story.folder / "exported" / "model.onnx"
@@ -102,6 +105,31 @@ def test_a_ratio_is_learnt_predicted_and_exported_in_its_normalisation(story, ca
 
     assert cli.main(["report", str(story.folder / "pred.parquet")]) == 1
     assert "a prediction of the ratio of two samples" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("normalise", ["unit", "yield"])
+def test_the_best_epoch_is_normalised_when_the_training_ends(story, capsys, normalise):
+    files = story.write("data", "mc", normalise=normalise)
+    flags = ["--train-val-split", 0.5, "--start-lr", 0.1, "--lr-scheduler", "none", "--seed", 2]
+    assert story.train(files, *flags, "--num-epochs", 2) == 0
+    expected = load_config(str(story.folder / "net.auto.yaml")).density_ratio.mean
+    assert "on the rows of training and validation; times" in capsys.readouterr().err
+    unnamed = [path.partition(":")[2] for path in files]
+    _, metrics = story.predict(story.folder / "net", unnamed)
+    assert metrics["mean_ratio"] == pytest.approx(expected, rel=1e-5)
+    weights = (story.folder / "net_best_epoch_state.pt").read_bytes()
+    # there is nothing left to train or to measure
+    capsys.readouterr()
+    assert story.train(files, *flags, "--num-epochs", 2, "--resume") == 0
+    assert "on the rows of training" not in capsys.readouterr().err
+    assert (story.folder / "net_best_epoch_state.pt").read_bytes() == weights
+    # of the epochs that are added, the training's own weights are the beginning
+    assert story.train(files, *flags, "--num-epochs", 4, "--resume") == 0
+    resumed, metrics = story.predict(story.folder / "net", unnamed)
+    assert metrics["mean_ratio"] == pytest.approx(expected, rel=1e-5)
+    assert story.train(files, *flags, "--num-epochs", 4, "--overwrite") == 0
+    at_once, _ = story.predict(story.folder / "net", unnamed)
+    np.testing.assert_allclose(resumed["ratio"], at_once["ratio"], rtol=1e-5)
 
 
 def test_folds_are_judged_together_by_the_yields_of_all_of_them(story, capsys):

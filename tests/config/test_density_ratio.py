@@ -28,13 +28,15 @@ def test_the_other_class_is_the_denominator():
 
 
 def test_the_sums_of_the_training_are_written_and_read_back(tmp_path):
-    fitted = {**TASK, "normalise": "yield", "sums": {"data": 30, "mc": 120}, "fingerprint": "a-b"}
+    found = {"sums": {"data": 30, "mc": 120}, "sizes": {"data": 20, "mc": 90}}
+    fitted = {**TASK, "normalise": "yield", **found, "fingerprint": "a-b"}
     config = from_mapping(values(fitted), "r.yaml")
     path = tmp_path / "net.auto.yaml"
     save_config(config, str(path), {})
     options = load_config(str(path)).density_ratio
     assert options == config.density_ratio
     assert options.mean == 0.25
+    assert options.sizes == found["sizes"]
 
 
 def test_before_the_training_the_mean_is_not_known_and_counts_as_1():

@@ -1,5 +1,6 @@
 """One training step by step: where it begins, what it saves, when it is over."""
 
+import signal
 from collections import Counter
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from weaver_tt.config.schema import DataConfig, InputGroup, Labels, ObjectSelect
 from weaver_tt.data.accounting import Accounting
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.engine import checkpoint
+from weaver_tt.engine.fit import fit
 from weaver_tt.engine.joint_training import JointTraining
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.engine.trackers.base import NullTracker
@@ -20,6 +22,8 @@ from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.network.network import Network
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
+from weaver_tt.system import signals
+from weaver_tt.system.signals import Interrupted
 from weaver_tt.system.stage_times import StageTimes
 from weaver_tt.tasks.regression import Regression
 
@@ -50,7 +54,21 @@ class Rows:
             )
 
 
-def training(prefix, seed=None, **more):
+class Halved(Regression):
+    """Halves what a network gives once it is trained, and notes what it was called with."""
+
+    completes_networks = True
+    seen: tuple = ()
+
+    def complete(self, module, measured, best):
+        """Half of the weights."""
+        self.seen = [*self.seen, (module.weight.item(), measured["loss"])]
+        with torch.no_grad():
+            module.weight *= 0.5
+        return {**best, "halved": 1.0}
+
+
+def training(prefix, seed=None, task=Regression, **more):
     """A line to be fitted."""
     torch.manual_seed(0)
     options = TrainOptions(
@@ -65,7 +83,7 @@ def training(prefix, seed=None, **more):
     )
     of_network = Training(
         Network(nn.Linear(1, 1), ["event"]),
-        Regression(CONFIG, loss_function="mse"),
+        task(CONFIG, loss_function="mse"),
         options,
         str(prefix),
         NullTracker(),
@@ -273,3 +291,49 @@ def test_a_run_whose_card_is_lost_has_the_seed_of_its_checkpoint(tmp_path):
     run.save_epoch(run.train(Rows()))
     assert checkpoint.saved_seed(tmp_path / "net_resume.pt") == 17
     assert checkpoint.saved_seed(tmp_path / "other_resume.pt") is None
+
+
+def test_the_best_network_is_completed_once_by_what_is_measured_of_it(tmp_path):
+    run = training(tmp_path / "net", task=Halved)
+    [best] = fit(run, Rows(), Rows())
+    [of_network] = run.trainings
+    epochs = [checkpoint.load_checkpoint(tmp_path / f"net_epoch-{n}_state.pt") for n in range(3)]
+    trained = run.trainings[0].network.unwrapped
+    # the last epoch is the best, and goes on as it was trained
+    [(weight, loss)] = of_network.task.seen
+    assert of_network.state.best_epoch == 2
+    assert trained.weight.item() == weight
+    assert epochs[2]["weight"].item() == weight / 2
+    assert epochs[1]["weight"].item() != weight / 2
+    kept = checkpoint.load_checkpoint(tmp_path / "net_best_epoch_state.pt")
+    assert kept["weight"].item() == weight / 2
+    # of 1 to 4 and -1 to -4, twice: the mean of x^2 is 7.5
+    assert loss == pytest.approx(7.5 * (1 - weight) ** 2 + trained.bias.item() ** 2, rel=1e-4)
+    assert best["halved"] == 1
+
+    again = training(tmp_path / "net", task=Halved, resume=True)
+    [best] = fit(again, Rows(), Rows())
+    assert best["halved"] == 1
+    assert again.trainings[0].task.seen == ()
+    longer = training(tmp_path / "net", task=Halved, resume=True, num_epochs=4)
+    fit(longer, Rows(), Rows())
+    [(later, _)] = longer.trainings[0].task.seen
+    assert later != weight
+
+
+def test_a_run_that_is_ended_while_it_is_completed_begins_with_that(tmp_path, monkeypatch):
+    run = training(tmp_path / "net", task=Halved)
+
+    class Ended(Rows):
+        def epoch(self, number, skip=0):
+            if number == 3:
+                monkeypatch.setattr(signals, "_noted", signal.SIGUSR1)
+            yield from super().epoch(number, skip)
+
+    with pytest.raises(Interrupted, match="SIGUSR1: saved after all epochs"):
+        fit(run, Ended(), None)
+    assert run.trainings[0].task.seen == ()
+    monkeypatch.undo()
+    again = training(tmp_path / "net", task=Halved, resume=True)
+    fit(again, Rows(), None)
+    assert len(again.trainings[0].task.seen) == 1

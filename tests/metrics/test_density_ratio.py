@@ -15,8 +15,8 @@ def scored(ratios, target, weight):
     return Scored(tensor(ratios)[:, None], tensor(target), tensor(weight), ones)
 
 
-def measured(*batches):
-    meter = RatioMeter()
+def measured(*batches, training_size=None):
+    meter = RatioMeter(training_size)
     for batch in batches:
         meter.update(scored(*batch), None)
     return meter.values(meter.totals()), meter.details(meter.totals())
@@ -32,6 +32,13 @@ def test_the_mean_is_that_under_the_denominator():
     assert values["mean_ratio_error"] == pytest.approx(math.sqrt(8) / 3)
     # reweighted the weights are 2 and 4: 36 / 20
     assert values["effective_size"] == pytest.approx(1.8)
+
+
+def test_the_normalisation_is_known_as_well_as_the_mean_of_the_training_sample():
+    # (2 + 1)^2 / (4 + 1) = 1.8 effective entries here, 45 in the training: an error 5 times smaller
+    batch = ([1.0, 4.0], [0.0, 0.0], [2.0, 1.0])
+    values, _ = measured(batch, training_size=45.0)
+    assert values["normalisation_error"] == pytest.approx(math.sqrt(8) / 3 / 5)
 
 
 def test_the_right_ratio_tells_the_samples_apart_before_and_not_after_reweighting():

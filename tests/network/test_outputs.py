@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from weaver_tt.errors import ConfigError
-from weaver_tt.network.outputs import Activated, first_tensor, to_float32
+from weaver_tt.network.outputs import Activated, first_tensor, to_float32, with_first_tensor
 
 ONE = torch.ones(2, 1, dtype=torch.bfloat16)
 INDEX = torch.zeros(2, dtype=torch.int64)
@@ -15,6 +15,23 @@ INDEX = torch.zeros(2, dtype=torch.int64)
 @pytest.mark.parametrize("output", [ONE, (ONE, None), [ONE, INDEX], {"a": ONE, "b": INDEX}])
 def test_the_first_tensor_is_the_output(output):
     assert first_tensor(output) is ONE
+
+
+HEADS = namedtuple("HEADS", ["logits", "index"])
+
+
+@pytest.mark.parametrize("output", [ONE, (ONE, INDEX), [ONE, INDEX], HEADS(ONE, INDEX)])
+def test_the_first_tensor_is_replaced_and_the_form_is_kept(output):
+    found = with_first_tensor(output, INDEX)
+    assert type(found) is type(output)
+    assert first_tensor(found) is INDEX
+    assert output is ONE or found[1] is INDEX
+
+
+def test_the_first_tensor_of_a_dict_keeps_its_name_and_place():
+    found = with_first_tensor({"a": ONE, "b": INDEX}, INDEX)
+    assert list(found) == ["a", "b"]
+    assert found["a"] is found["b"] is INDEX
 
 
 @pytest.mark.parametrize(

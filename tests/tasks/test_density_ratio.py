@@ -9,6 +9,8 @@ from torch import tensor
 
 from weaver_tt.config.load import from_mapping
 from weaver_tt.data.rows.batch import Batch
+from weaver_tt.metrics.density_ratio import RatioMeter
+from weaver_tt.network.normalisation import attach_normalisation
 from weaver_tt.network.outputs import Activated
 from weaver_tt.tasks.density_ratio import LOSSES, DensityRatio
 
@@ -167,6 +169,52 @@ def test_folds_together_have_the_yields_of_all_of_them():
     assert together.remarks({"mean_ratio": 0.51, "mean_ratio_error": 0.01}) == []
     [remark] = folds[0].remarks({"mean_ratio": 0.51, "mean_ratio_error": 0.01})
     assert "from the 0.25 of" in remark
+
+
+@pytest.mark.parametrize(("normalise", "expected"), [("unit", 1.0), ("yield", 0.25)])
+def test_the_ratio_is_divided_by_its_mean_under_the_denominator(normalise, expected):
+    of_task = task(normalise=normalise)
+    module = torch.nn.Identity()
+    attach_normalisation(module)
+    logs = tensor([1.0, 3.0, 2.0, 5.0]).log()[:, None]
+    batch = rows([0, 0, 0, 1], [3.0, -1.0, 2.0, 7.0])
+
+    def measure():
+        meter = RatioMeter()
+        scored = of_task.score(module(logs), batch)
+        meter.update(replace(scored, output=of_task.activate(scored.output)), None)
+        return meter.values(meter.totals())
+
+    # (3 * 1 - 1 * 3 + 2 * 2) / (3 - 1 + 2) = 1, in the normalisation; twice that before
+    logs += math.log(2)
+    before = measure()
+    assert before["mean_ratio"] == pytest.approx(2 * expected)
+    best = {"mean_ratio": 3.0, "mean_ratio_error": 0.5, "auc": 0.7}
+    completed = of_task.complete(module, before, best)
+    assert module.ratio_normalisation.shift.item() == pytest.approx(-math.log(2))
+    assert measure()["mean_ratio"] == pytest.approx(expected)
+    assert completed == pytest.approx({"mean_ratio": 1.5, "mean_ratio_error": 0.25, "auc": 0.7})
+    # once more changes nothing
+    assert of_task.complete(module, measure(), completed) == pytest.approx(completed)
+    assert measure()["mean_ratio"] == pytest.approx(expected)
+
+
+def test_a_mean_that_is_not_above_0_does_not_normalise(caplog):
+    module = torch.nn.Identity()
+    attach_normalisation(module)
+    best = {"mean_ratio": -0.5}
+    assert task().complete(module, best, best) == best
+    assert module.ratio_normalisation.shift.item() == 0
+    assert "under mc is -0.5: it is not normalised" in caplog.text
+
+
+def test_what_is_remarked_allows_for_the_error_of_the_normalisation():
+    # 0.05 are 5 of the errors of these rows, and 3.9 of both: sqrt(0.01^2 + 0.008^2) = 0.0128
+    metrics = {"mean_ratio": 1.05, "mean_ratio_error": 0.01, "normalisation_error": 0.008}
+    [remark] = task().remarks(metrics)
+    assert "3.9 standard deviations" in remark
+    # sqrt(0.01^2 + 0.015^2) = 0.018
+    assert task().remarks({**metrics, "normalisation_error": 0.015}) == []
 
 
 def test_a_mean_beyond_three_standard_deviations_is_remarked():

@@ -14,7 +14,7 @@ LOSSES = ("bce", "kl", "lsif")
 NORMALISATIONS = ("unit", "yield")
 OWN_KEYS = (
     *("numerator", "loss", "normalise"),
-    *("sums", "fingerprint"),  # written by training
+    *("sums", "sizes", "fingerprint"),  # written by training
 )
 # beside those that every task has
 KEYS = ("name", "watch", "object", *OWN_KEYS)
@@ -49,21 +49,30 @@ def read_density_ratio(
     [denominator] = [name for name in classes if name != numerator]
     loss = section.choice("loss", LOSSES, LOSSES[0])
     normalise = section.choice("normalise", NORMALISATIONS, NORMALISATIONS[0])
-    sums = section.section("sums", classes)
+    sums, sizes = (
+        {name: read_number(value, found.at(name)) for name, value in found.values.items()}
+        for found in (section.section("sums", classes), section.section("sizes", classes))
+    )
     return RatioOptions(
         numerator=numerator,
         denominator=denominator,
         loss=cast(Literal["bce", "kl", "lsif"], loss),
         normalise=cast(Literal["unit", "yield"], normalise),
-        sums={name: read_number(value, sums.at(name)) for name, value in sums.values.items()},
+        sums=sums,
+        sizes=sizes,
         fingerprint=section.text("fingerprint"),
     )
 
 
 def dump_density_ratio(written: Any, options: RatioOptions) -> dict[str, Any]:
-    """The ``task`` of a data YAML, ``written``, with the sums of weights of the training rows."""
+    """The ``task`` of a data YAML, ``written``, with what is known of the training rows."""
     task = dict(written) if isinstance(written, Mapping) else {"name": written}
-    return {**task, "sums": dict(options.sums), "fingerprint": options.fingerprint}
+    return {
+        **task,
+        "sums": dict(options.sums),
+        "sizes": dict(options.sizes),
+        "fingerprint": options.fingerprint,
+    }
 
 
 def _read_classes(section: Section, labels: Labels | None) -> tuple[str, ...]:

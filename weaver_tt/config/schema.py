@@ -412,8 +412,8 @@ class RatioOptions:
 
     Both are classes of rows or labels of objects. The ratio is that of the samples normalised to
     ``unit`` sums of weights, or of their ``yield``. ``sums`` are the sums of weights of the
-    training rows by class, empty before they are computed; ``fingerprint`` is that of the
-    configuration and files.
+    training rows by class and ``sizes`` their effective numbers, (sum w)^2 / sum w^2; both are
+    empty before they are computed. ``fingerprint`` is that of the configuration and files.
     """
 
     numerator: str
@@ -421,6 +421,7 @@ class RatioOptions:
     loss: Literal["bce", "kl", "lsif"] = "bce"
     normalise: Literal["unit", "yield"] = "unit"
     sums: Mapping[str, float] = field(default_factory=dict)
+    sizes: Mapping[str, float] = field(default_factory=dict)
     fingerprint: str | None = None
 
     @property

@@ -68,6 +68,7 @@ RESUME = {
         "best_epoch": Value((int,), least=-1),
         "best": NamesTo(NUMBER),
         "best_sums?": ListOf(_TENSOR),
+        "completed?": Value((int,), least=-1),
     },
     "random": _RANDOM,
     # rank 1, 2, ...; checkpoints from before each rank's state was kept have no such entry

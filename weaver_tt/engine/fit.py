@@ -30,7 +30,9 @@ def fit(
 
     Writes ``PREFIX_epoch-N_state.pt`` after each epoch and ``PREFIX_best_epoch_state.pt``, each
     network with its own prefix, and ``PREFIX_resume.pt``, which is that of all; with ``--ema`` the
-    weights are averages, and the weights themselves are beside them. The best epoch is chosen by
+    weights are averages, and the weights themselves are beside them. Where the task completes
+    networks, the best weights are measured on all rows in the end, and completed in their files.
+    The best epoch is chosen by
     ``task.watch`` on ``val``, or on ``train`` if there is no validation data. A network is left as
     its last epoch made it. Every rank calls this, and ``after_epoch`` when the files of an epoch
     are written, with the means over networks that are not over yet; only rank 0 writes.
@@ -54,4 +56,4 @@ def fit(
             joint.save_epoch(val_metrics)
             if after_epoch is not None:
                 after_epoch(number, mean_of_members(val_metrics))
-    return joint.finish()
+    return joint.finish(train, val)

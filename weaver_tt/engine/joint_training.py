@@ -426,12 +426,48 @@ class JointTraining:
 
     # --- the end
 
-    def finish(self) -> list[EpochMetrics]:
-        """Log and return the metrics of the best epoch of each training."""
+    def finish(self, train: BatchLoader, val: BatchLoader | None) -> list[EpochMetrics]:
+        """Complete the best networks; log and return the metrics of the best epoch of each.
+
+        Raises:
+            Interrupted: a signal or ``--max-time`` has asked for the end.
+        """
         remade = [training.remake_best() for training in self.trainings]
         if any(remade):
             self.save()
+        self._complete([train] if val is None else [train, val])
         return [training.finish() for training in self.trainings]
+
+    def _complete(self, loaders: Sequence[BatchLoader]) -> None:
+        """Measure the best weights on the rows of all ``loaders``, for tasks that complete them."""
+        incomplete = [training for training in self.trainings if training.is_incomplete()]
+        if not incomplete:
+            return
+        log.info("measuring the best weights on all rows of the training")
+        with ExitStack() as best:
+            for training in incomplete:
+                best.enter_context(training.best_weights())
+                training.begin_validation()
+            for loader in loaders:
+                run_together(incomplete, self._batches_to_complete(loader))
+            for training in incomplete:
+                training.complete()
+        self.save()
+
+    def _batches_to_complete(self, loader: BatchLoader) -> Iterator[Batch]:
+        """The batches of an epoch; a run that is interrupted here begins with them again."""
+        epoch = self.trainings[0].state.epoch
+        for batch in distributed.step_together(loader.epoch(epoch), _stop_completing_if_agreed):
+            yield batch
+            agreed = distributed.agree_on_step(batch.progress, stop=is_interrupted())
+            _stop_completing_if_agreed(agreed)
+
+
+def _stop_completing_if_agreed(agreed: distributed.Agreement) -> None:
+    """End early where a rank was asked to: all epochs are saved."""
+    if agreed.stop:
+        distributed.barrier()
+        end_early(f"{interruption() or 'another rank was'}: saved after all epochs")
 
 
 def mean_of_members(values: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -6,7 +6,8 @@ How several of them walk over the same batches is said in :mod:`weaver_tt.engine
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ from weaver_tt.engine.training_parts import (
 from weaver_tt.engine.update import make_update
 from weaver_tt.errors import TrainingError, nearest
 from weaver_tt.log import SHOWN_OTHERWISE, format_metrics, log
+from weaver_tt.network.weights import set_weights
 from weaver_tt.options.thresholds import read_threshold
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
@@ -344,6 +346,45 @@ class Training:
             remake_best(self.parts)
         self.parts.is_best_stale = False
         return True
+
+    @contextmanager
+    def best_weights(self) -> Iterator[None]:
+        """Inside, the network has the weights of the best epoch, as they were saved."""
+        module = self.network.unwrapped
+        latest = {name: value.clone() for name, value in module.state_dict().items()}
+        if distributed.is_main():
+            files = self.parts.files
+            best = checkpoint.load_checkpoint(files.best)
+            set_weights(module, best, f"{files.best}: the weights of another network")
+        distributed.copy_weights_from_main(module)
+        try:
+            yield
+        finally:
+            module.load_state_dict(latest)
+
+    def is_incomplete(self) -> bool:
+        """Whether the task has yet to complete the network of the best epoch."""
+        state = self.state
+        is_measured = state.best_epoch >= 0
+        return self.task.completes_networks and is_measured and state.completed != state.best_epoch
+
+    def complete(self) -> None:
+        """Let the task complete the best network by what was measured of it, and write it.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        module = self.network.unwrapped
+        state = self.state
+        state.best = self.task.complete(module, self._pass.metrics(), state.best)
+        state.completed = state.best_epoch
+        if not distributed.is_main():
+            return
+        files = self.parts.files
+        for path in (files.best, files.epoch(state.best_epoch)):
+            # with --auto-clean the epoch has no file of its own
+            if path.is_file():
+                checkpoint.save_checkpoint(module.state_dict(), path)
 
     def finish(self) -> EpochMetrics:
         """Log and return the metrics of the best epoch."""

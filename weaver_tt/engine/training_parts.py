@@ -66,6 +66,7 @@ class TrainingState:
     best_epoch: int = -1
     best: dict[str, float] = field(default_factory=dict)  # metrics of the best epoch
     best_sums: list[Tensor] = field(default_factory=list)  # what its figures are drawn from
+    completed: int = -1  # the epoch whose network the task has completed, as the best one
 
 
 @dataclass

@@ -31,20 +31,27 @@ class RatioMeter(SumMeter):
     """The ratio r of two samples with weights w: outputs (M, 1); target 1 of the numerator, else 0.
 
     The denominator becomes the numerator where each of its entries counts w r. ``mean_ratio`` is
-    the mean of r under the denominator, with its statistical error; ``effective_size`` the number
-    of entries without weights that would be as precise as the reweighted denominator, (sum w r)^2 /
-    sum (w r)^2. ``auc`` tells the two samples apart by r, and ``auc_reweighted`` the numerator and
-    the reweighted denominator, which is 1/2 where r is right.
+    the mean of r under the denominator, with its statistical error; ``normalisation_error`` what
+    that error is for as many entries as the training had, whose mean is known no better;
+    ``effective_size`` the number of entries without weights that would be as precise as the
+    reweighted denominator, (sum w r)^2 / sum (w r)^2. ``auc`` tells the two samples apart by r, and
+    ``auc_reweighted`` the numerator and the reweighted denominator, which is 1/2 where r is right.
     """
 
     directions = {  # noqa: RUF012, the values never change
         "mean_ratio": None,
         "mean_ratio_error": None,
+        "normalisation_error": None,
         "effective_size": None,
         "auc_reweighted": None,
     }
 
-    def __init__(self) -> None:
+    def __init__(self, training_size: float | None = None) -> None:
+        """``training_size``: entries of the denominator that the training had, if that is known.
+
+        Effective ones, (sum w)^2 / sum w^2.
+        """
+        self._training_size = training_size
         super().__init__(means=(5,), ratios=(3, 2, 2 * HALF + 1))
 
     def update(self, scored: Scored, losses: Tensor | None) -> None:
@@ -73,7 +80,7 @@ class RatioMeter(SumMeter):
             fill_histograms(histogram, index, (values, values**2))
 
     def values(self, totals: Tensor) -> dict[str, float]:
-        """``mean_ratio``, ``mean_ratio_error``, ``effective_size``; ``auc``, ``auc_reweighted``.
+        """``mean_ratio``, its errors, ``effective_size``; ``auc``, ``auc_reweighted``.
 
         The latter where there are entries of both samples.
         """
@@ -91,6 +98,9 @@ class RatioMeter(SumMeter):
             "mean_ratio_error": error,
             "effective_size": effective_entries(of_reweighted).item(),
         }
+        if self._training_size is not None:
+            size = (weight**2 / squares).item()
+            values["normalisation_error"] = error * math.sqrt(size / self._training_size)
         if of_numerator[1].any():
             values["auc"] = Roc(of_numerator, of_denominator).area.item()
             values["auc_reweighted"] = Roc(of_numerator, of_reweighted).area.item()

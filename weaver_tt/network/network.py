@@ -13,6 +13,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import TrainingError
 from weaver_tt.network.derived import DerivedOutputs, combine_members
 from weaver_tt.network.file import NetworkFile
+from weaver_tt.network.normalisation import attach_normalisation
 from weaver_tt.network.outputs import Activated, Output, shape_text
 from weaver_tt.nn.objects.sharing import sharing
 from weaver_tt.options.literals import read_options
@@ -200,4 +201,6 @@ def build_network(
         if seed is not None:
             torch.default_generator.manual_seed(seed)
         module, info = file.get_model(config, read_options(options.network_option))
+    if config.density_ratio is not None:
+        attach_normalisation(module)
     return Network(module.to(device), info["input_names"], str(file.path), info)

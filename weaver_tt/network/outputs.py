@@ -71,6 +71,19 @@ def first_tensor(output: Output) -> Tensor:
     )
 
 
+def with_first_tensor(output: Output, tensor: Tensor) -> Output:
+    """``output`` with ``tensor`` in the place of :func:`first_tensor`."""
+    if isinstance(output, Tensor):
+        return tensor
+    if isinstance(output, Mapping):
+        first = next(iter(output))
+        return {**output, first: tensor}
+    if isinstance(output, tuple) and hasattr(output, "_make"):
+        # a namedtuple takes its entries one by one, a tuple takes them all at once
+        return output._make([tensor, *output[1:]])
+    return type(output)([tensor, *output[1:]])  # type: ignore[call-arg]
+
+
 def to_float32(output: Any) -> Any:
     """``output`` with each of its floating-point tensors in float32, wherever it is nested.
 

@@ -297,6 +297,7 @@ def _task() -> Schema:
         "loss": choice("of a density ratio", density_ratio.LOSSES),
         "normalise": choice("of a density ratio", density_ratio.NORMALISATIONS),
         "sums": mapping("written by training", {"type": "number"}),
+        "sizes": mapping("written by training", {"type": "number"}),
         "fingerprint": value("written by training", "string"),
     }
     known = {name: ["name", *task_options(kind), decorrelation.KEY] for name, kind in TASKS.items()}

@@ -40,6 +40,8 @@ class Task(ABC):
     has_targets: ClassVar[bool] = False  # whether `task.targets` of the data YAML is for it
     # whether it does what `task.decorrelate` of the data YAML asks for
     decorrelates: ClassVar[bool] = False
+    # whether its networks are measured again at the end of a training, see :meth:`complete`
+    completes_networks: ClassVar[bool] = False
     column_prefix: ClassVar[str] = ""  # of the columns of a prediction file, such as score_
     modules: nn.Module | None = None
     # of its modules, at the start of the schedule; None for that of the network
@@ -230,6 +232,18 @@ class Task(ABC):
     @abstractmethod
     def meters(self) -> list[Meter]:
         """Fresh meters for an epoch."""
+
+    def complete(
+        self, module: nn.Module, measured: Mapping[str, float], best: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Set what of a trained network is not learnt by steps, such as a normalisation.
+
+        With ``completes_networks`` this is called when the training is over, with the best weights
+        in ``module`` and what was ``measured`` of them on the rows of training and validation. What
+        it changes is written with the weights. Returns the metrics of the ``best`` epoch as they
+        are with it.
+        """
+        return dict(best)
 
     def of_folds(self, tasks: Sequence[Task]) -> Task:
         """What measures the rows of all folds of a cross-validation together.

@@ -6,21 +6,24 @@ Ratio Estimation in Machine Learning" (2012).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weaver_tt.config.schema import CLASS_LABEL, NO_CLASS, RATIO, DataConfig, InputGroup
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import WantedLabels
 from weaver_tt.errors import ConfigError
+from weaver_tt.log import log
 from weaver_tt.metrics.base import LossMeter, Meter, Scored
 from weaver_tt.metrics.density_ratio import LeftOutMeter, RatioMeter, class_sums
+from weaver_tt.network.normalisation import find_normalisation
 from weaver_tt.tasks.base import Output, Task
 from weaver_tt.tasks.entries import Entries, to_jagged
 
@@ -88,6 +91,7 @@ class DensityRatio(Task):
     """
 
     name = "density_ratio"
+    completes_networks = True
 
     def __init__(self, config: DataConfig, *, object: str | None = None, **common: Any) -> None:
         """``object``: what the objects are called in output columns; their group without its s."""
@@ -179,7 +183,40 @@ class DensityRatio(Task):
 
     def meters(self) -> list[Meter]:
         """Loss; mean of the ratio, areas, effective size; batches that were left out."""
-        return [LossMeter(), RatioMeter(), LeftOutMeter()]
+        training_size = self.options.sizes.get(self.options.denominator)
+        return [LossMeter(), RatioMeter(training_size), LeftOutMeter()]
+
+    def complete(
+        self, module: nn.Module, measured: Mapping[str, float], best: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Divide the ratio by its mean under the denominator, and give it that which it is to have.
+
+        Of the metrics only the mean depends on it, as good as.
+        """
+        normalisation = find_normalisation(module)
+        mean = measured.get("mean_ratio")
+        if normalisation is None or mean is None:
+            return dict(best)
+        expected = self.options.mean
+        what = f"the mean of the ratio under {self.options.denominator}"
+        if not mean > 0:
+            log.warning("%s is %.5g: it is not normalised; are there too few rows?", what, mean)
+            return dict(best)
+        factor = expected / mean
+        normalisation.shift += math.log(factor)
+        log.info(
+            "%s was %.5g +- %.2g on the rows of training and validation; times %.5g it is %.5g",
+            what,
+            mean,
+            measured["mean_ratio_error"],
+            factor,
+            expected,
+        )
+        completed = dict(best)
+        for name in ("mean_ratio", "mean_ratio_error"):
+            if name in completed:
+                completed[name] *= factor
+        return completed
 
     def of_folds(self, tasks: Sequence[Task]) -> Task:
         """With the sums of weights of all folds: their rows have the quotient of these sums."""
@@ -199,15 +236,17 @@ class DensityRatio(Task):
         if mean is None or error is None:
             return []
         expected = self.options.mean
+        # of these rows, and of those that the normalisation comes from
+        error = math.hypot(error, metrics.get("normalisation_error", 0.0))
         distance = abs(mean - expected)
         if not distance > LARGEST_DEVIATION * error:
             return []
         how_far = f"{distance / error:.1f} standard deviations" if error else f"{distance:.3g}"
         return [
             f"the mean of the ratio under {self.options.denominator} is {mean:.5g} +- {error:.2g}, "
-            f"{how_far} from the {expected:.5g} of `normalise: {self.options.normalise}`: the "
-            "network has not learnt it to that precision (--ema or a learning rate that "
-            "ends at 0 help), or these are other samples"
+            f"{how_far} from the {expected:.5g} of `normalise: {self.options.normalise}`: these "
+            "are other samples than those of the training, or the network has learnt their "
+            "fluctuations, or it is no best epoch of a finished training, which alone is normalised"
         ]
 
     def figures(self, meters: Sequence[Meter], totals: Sequence[Tensor]) -> dict[str, Figure]:

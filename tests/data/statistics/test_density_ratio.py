@@ -42,6 +42,8 @@ def fitted(*tables, batch_size=None, **more):
 def test_weights_are_added_up_by_class():
     options = fitted(table([1, 0, 0], [2, 1, 1]), table([1, 0], [-0.5, 3]))
     assert options.sums == {"data": 1.5, "mc": 5}
+    # 2.25 / (4 + 0.25) and 25 / (1 + 1 + 9)
+    assert options.sizes == pytest.approx({"data": 9 / 17, "mc": 25 / 11})
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,12 @@ class DensityRatioAccumulator:
             return None
         if not keep and before.fingerprint != self.fingerprint:
             return None
-        return replace(self._options, sums=before.sums, fingerprint=before.fingerprint)
+        return replace(
+            self._options,
+            sums=before.sums,
+            sizes=before.sizes,
+            fingerprint=before.fingerprint,
+        )
 
     def add(self, table: Table, rows: int, path: str) -> None:
         """Add a table of ``rows`` selected rows of the file at ``path``.
@@ -121,7 +126,7 @@ class DensityRatioAccumulator:
         return replace(self._options, sums=sums)
 
     def result(self) -> RatioOptions:
-        """The sums of weights of both classes.
+        """The sums of weights and the effective numbers of both classes.
 
         Raises:
             DataError: a class has no entry, or a sum of weights that is not above 0.
@@ -153,7 +158,8 @@ class DensityRatioAccumulator:
         self._warn_of_support()
         self._warn_of_small_batches()
         weights = {name: sums.weight for name, sums in self._sums.items()}
-        return replace(self._options, sums=weights, fingerprint=self.fingerprint)
+        sizes = {name: sums.weight**2 / sums.squares for name, sums in self._sums.items()}
+        return replace(self._options, sums=weights, sizes=sizes, fingerprint=self.fingerprint)
 
     def _members(self, rows: Rows, path: str) -> dict[str, npt.NDArray[np.bool_]]:
         """Which entries (M,) are of each class."""
@@ -274,4 +280,4 @@ def with_fitted_sums(config: DataConfig, fitted: DataConfig) -> DataConfig:
     own, known = config.density_ratio, fitted.density_ratio
     if own is None or own.sums or known is None or set(known.sums) != set(own.classes):
         return config
-    return replace(config, density_ratio=replace(own, sums=known.sums))
+    return replace(config, density_ratio=replace(own, sums=known.sums, sizes=known.sizes))
