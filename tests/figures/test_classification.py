@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from weaver_tt.figures import classification as figures
-from weaver_tt.figures.drawn_classes import MAX_CLASSES
 from weaver_tt.metrics.base import Scored
 from weaver_tt.metrics.classification import ClassificationMeter
+from weaver_tt.metrics.many_classes import MAX_CLASSES
 
 
 def summarize(names, output, target):
@@ -134,10 +134,31 @@ def test_of_very_many_classes_those_with_most_entries_are_drawn():
     assert [axes.get_xlabel() for axes in panels][-2:] == ["score label_10", "score label_100"]
     lines = [text.get_text() for text in panels[0].get_legend().get_texts()]
     assert lines == ["its class", "the others"]
-    # the entry of class 0 has the score 0.813, the other two 0.001: densities of 40 bins
-    own, others = (patch.get_data().values for patch in panels[0].patches)
-    assert (own[:20].sum(), own[20:].sum()) == (0, 40)
-    assert (others[:20].sum(), others[20:].sum()) == (40, 0)
+    # the entry of class 0 has the score 0.813, the other two 0.001: each is in one bin
+    for patch, score in zip(panels[0].patches, (0.813, 0.001), strict=True):
+        density, edges, _ = patch.get_data()
+        (filled,) = np.flatnonzero(density)
+        assert edges[filled] < score < edges[filled + 1]
+        assert density[filled] * (edges[filled + 1] - edges[filled]) == pytest.approx(1)
+
+
+def test_scores_of_many_classes_which_are_counted_in_wide_bins_leave_no_gaps():
+    # 20 entries in each of 40 equal bins, where one of 188 classes has 33 bins of another width
+    score = (np.arange(800) + 0.5) / 800
+    output = np.repeat(((1 - score) / 187)[:, None], 188, axis=1)
+    output[:, 0] = score
+    names = [f"label_{number}" for number in range(188)]
+    many = summarize(names, output.tolist(), [0] * 800)
+    own = figures.score_distributions(many, asked=["label_0"]).axes[0].patches[0]
+    density, edges, _ = own.get_data()
+    assert (edges[0], edges[-1]) == (0, 1)
+    # evenly distributed: some entries at the border of a bin fall on its other side
+    np.testing.assert_allclose(density, 1, atol=0.1)
+
+
+def test_scores_of_few_classes_are_in_forty_bins_of_nearly_one_width():
+    edges = figures.score_distributions(THREE).axes[0].patches[0].get_data().edges
+    np.testing.assert_allclose(edges, np.linspace(0, 1, 41), atol=0.003)
 
 
 def test_the_classes_that_are_asked_for_have_panels():

@@ -66,6 +66,27 @@ def test_details_are_json_with_a_number_and_error_for_all_pairs(scored):
     assert details["entries"]["b"] == {"sum_of_weights": 2.0, "effective": 2.0}
 
 
+def test_of_many_classes_pairs_are_of_those_that_are_asked_for_and_numbers_as_of_few(scored):
+    # three classes of thirteen have scores and entries: what the other ten get changes no pair
+    places = [0, 5, 12]
+    names = [f"c{number}" for number in range(13)]
+    output = [[0.0] * 13 for _ in OUTPUT]
+    for wide, row in zip(output, OUTPUT, strict=True):
+        for place, score in zip(places, row, strict=True):
+            wide[place] = score
+    many = summarize(scored, output, [0, 5, 12, 5], names=names).details(["c12", "c5"])
+    few = summarize(scored, OUTPUT, [0, 1, 2, 1], names=["c0", "c5", "c12"]).details()
+    for of_many, of_few in (
+        (many["auc"], few["auc"]),
+        (many["rejection"]["0.5"], few["rejection"]["0.5"]),
+    ):
+        assert of_many["one_vs_one"] == {
+            "c5": {"c12": of_few["one_vs_one"]["c5"]["c12"]},
+            "c12": {"c5": of_few["one_vs_one"]["c12"]["c5"]},
+        }
+        assert of_many["one_vs_rest"].keys() == set(names)
+
+
 def test_a_rejection_without_background_is_a_lower_limit(scored):
     details = summarize(scored, OUTPUT, [0, 1, 2, 1]).details()
     assert details["rejection"]["0.5"]["one_vs_rest"]["c"] == {

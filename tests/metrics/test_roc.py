@@ -11,6 +11,7 @@ from torch import tensor
 
 from weaver_tt.metrics.roc import (
     Roc,
+    bin_borders,
     bin_centers,
     bin_scores,
     effective_entries,
@@ -46,6 +47,16 @@ def test_a_score_lies_within_half_a_bin_of_its_bins_middle(x):
     index = int(bin_scores(tensor([x], dtype=torch.float64), half, 8.0))
     width = (8 + abs(x)) ** 2 / 8 / half  # the derivative of the middles, at x
     assert bin_centers(half, 8.0)[index].item() == pytest.approx(x, abs=0.6 * width)
+
+
+@given(st.floats(-1e3, 1e3))
+def test_a_score_lies_between_the_borders_of_its_bin(x):
+    borders = bin_borders(100, 8.0)
+    assert len(borders) == 202
+    index = int(bin_scores(tensor([x], dtype=torch.float64), 100, 8.0))
+    # a score on the border itself is rounded to either side
+    assert borders[index] <= x * (1 + 1e-12) + 1e-12
+    assert x <= borders[index + 1] * (1 + 1e-12) + 1e-12
 
 
 def test_all_numbers_have_a_place_and_zero_is_the_middle():

@@ -46,9 +46,10 @@ def test_several_classes_have_a_figure_for_each_signal(tmp_path, write, capsys):
 
 def test_of_many_classes_some_have_figures_and_all_have_numbers(tmp_path, write, capsys):
     classes = [f"c{number}" for number in range(14)]
-    file = write(tmp_path / "net.parquet", classes, jet_pt=None)
+    file = write(tmp_path / "net.parquet", classes)
     folder = tmp_path / "out"
     arguments = ["report", str(file), "-o", str(folder), "--classes", "c13", "c2"]
+    arguments += ["--pt-edges", "500", "600"]
     assert cli.main(arguments) == 0
     assert "shown of 2 of 14 classes (c2, c13)" in capsys.readouterr().err
     assert {path.name for path in folder.glob("roc_*.png")} == {"roc_c2.png", "roc_c13.png"}
@@ -57,11 +58,18 @@ def test_of_many_classes_some_have_figures_and_all_have_numbers(tmp_path, write,
     page = (folder / "report.html").read_text()
     assert re.findall("<h3>(c.*?)</h3>", page) == ["c2", "c13"]
     assert [row[0] for row in table_of(page, "Rows of each class")][1:] == classes
-    assert "--classes NAME ... shows others." in page
+    assert "--classes NAME ... shows others, and" in page
     titles = [row[0] for row in table_of(page, "Performance")]
     assert all(f"AUC of {name}" in titles for name in classes)
     model = json.loads((folder / "metrics.json").read_text())["models"]["net"]
-    assert len(model["auc"]["one_vs_one"]["c7"]) == 13
+    for numbers in (model, model["bins"]["content"][0]):
+        for measured in (numbers["auc"], numbers["rejection"]["0.5"]):
+            assert list(measured["one_vs_rest"]) == classes
+            pairs = {name: list(others) for name, others in measured["one_vs_one"].items()}
+            assert pairs == {"c2": ["c13"], "c13": ["c2"]}
+    assert len(model["confusion"]) == 14
+    # each signal against the other one that is shown, and not against 13 classes
+    assert table_of(page, "AUC")[0] == ["", "against c13"]
 
 
 def test_what_cannot_be_compared_is_explained(tmp_path, write):

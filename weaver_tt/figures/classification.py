@@ -21,14 +21,14 @@ from weaver_tt.figures.base import (
     mean_deviation,
     style,
 )
-from weaver_tt.figures.drawn_classes import MAX_CLASSES, choice_in_words, drawn_classes
 from weaver_tt.figures.names import NO_NAMES
 from weaver_tt.metrics.classifier_summary import ClassifierSummary, rejection_limit
+from weaver_tt.metrics.many_classes import MAX_CLASSES, choice_in_words
 from weaver_tt.metrics.roc import Roc
 
 # efficiencies of the signal at which curves are drawn
 EFFICIENCIES = torch.linspace(0.01, 1, 100, dtype=torch.float64)
-SCORE_BINS = 40
+SCORE_BINS = 40  # at most
 MAX_NAMES = 24  # names along the axis of a matrix
 MARKERS = "osD^v<>"
 # what lies over what: bands below lines, and both below points
@@ -89,11 +89,11 @@ def rejection_curve(roc: Roc, *index: int) -> RejectionCurve:
 def roc_of_classes(summary: ClassifierSummary, names: Mapping[str, str] = NO_NAMES) -> Figure:
     """Rejection against efficiency; with more than two classes each against the rest.
 
-    Of many classes those of :func:`~weaver_tt.figures.drawn_classes.drawn_classes`.
+    Of many classes those that :func:`~weaver_tt.metrics.many_classes.shown_classes` finds.
     """
     curves = {}
     titles = class_titles(summary, names)
-    drawn = drawn_classes(summary)
+    drawn = summary.shown_classes()
     if len(titles) == 2:
         curves[" against ".join(titles)] = rejection_curve(summary.against_rest, 0)
     else:
@@ -211,24 +211,22 @@ def score_distributions(
     its own class and one for all others. ``asked``: the classes that get a panel.
     """
     titles = class_titles(summary, names)
-    drawn = drawn_classes(summary, asked)
+    drawn = summary.shown_classes(asked)
     columns = _columns_with_panels(summary, drawn)
-    score = summary.logits.sigmoid()
-    # a score of 1 belongs to the last bin
-    index = (score * SCORE_BINS).long().clamp(max=SCORE_BINS - 1)  # (B,)
-    edges = np.linspace(0, 1, SCORE_BINS + 1)
+    edges, index = _score_bins(summary)
+    widths = np.diff(edges)
     with style():
         figure, panels = _grid(len(columns))
         for axes, column in zip(panels, columns, strict=True):
             weights = summary.scores[0, :, column]  # (K, B)
-            sums = torch.zeros(len(titles), SCORE_BINS, dtype=torch.float64)
+            sums = torch.zeros(len(titles), len(widths), dtype=torch.float64)
             sums.index_add_(1, index, weights)
             lines = dict(zip(titles, sums.numpy(), strict=True))
             if len(titles) > MAX_CLASSES:
                 own = sums[column]
                 lines = {"its class": own.numpy(), "the others": (sums.sum(0) - own).numpy()}
             for number, (name, values) in enumerate(lines.items()):
-                density = values * SCORE_BINS / max(values.sum(), TINY)
+                density = values / widths / max(values.sum(), TINY)
                 axes.stairs(density, edges, color=line_color(number), label=name, linewidth=1.8)
             axes.set_yscale("log")
             axes.set(xlabel=f"score {titles[column]}", xlim=(0, 1))
@@ -236,6 +234,21 @@ def score_distributions(
         panels[0].legend(frameon=False, ncols=1 if len(lines) < 6 else 2)
         _say_choice(figure, drawn, summary)
     return figure
+
+
+def _score_bins(summary: ClassifierSummary) -> tuple[Array, torch.Tensor]:
+    """Edges (E + 1,) of bins of a score, and in which of them each bin of the histograms is, (B,).
+
+    About ``SCORE_BINS`` equal ones. They end where bins of the histograms do, which are wide where
+    classes are many: a bin that holds no whole one would be a gap.
+    """
+    borders = summary.borders.sigmoid()  # (B + 1,)
+    equal = torch.linspace(0, 1, SCORE_BINS + 1, dtype=borders.dtype)
+    nearest = (borders[:, None] - equal).abs().argmin(0).unique()  # (E + 1,)
+    # the border of a very large score is 1 as well, as it is rounded
+    nearest[-1] = len(borders) - 1
+    every = torch.arange(len(borders) - 1)
+    return borders[nearest].numpy(), torch.searchsorted(nearest[1:], every, right=True)
 
 
 def score_calibration(
@@ -250,7 +263,7 @@ def score_calibration(
     """
     first = next(iter(models.values()))
     titles = class_titles(first, names)
-    drawn = drawn_classes(first, asked)
+    drawn = first.shown_classes(asked)
     columns = _columns_with_panels(first, drawn)
     with style():
         figure, panels = _grid(len(columns))

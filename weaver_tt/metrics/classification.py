@@ -13,7 +13,7 @@ from torch import Tensor
 
 from weaver_tt.metrics.base import Scored, SumMeter, fill_histograms
 from weaver_tt.metrics.classifier_summary import ClassifierSummary
-from weaver_tt.metrics.roc import bin_centers, bin_scores
+from weaver_tt.metrics.roc import bin_borders, bin_centers, bin_scores
 
 MIN_SCORE = 1e-30  # scores of 0 count as this
 MAX_SUMS = 1 << 22  # of all histograms together: with many classes they become coarser
@@ -149,4 +149,6 @@ class ClassificationMeter(SumMeter):
     def summarize(self, totals: Tensor) -> ClassifierSummary:
         """Everything that follows from (summed) totals."""
         blocks = self.blocks(totals.cpu())
-        return ClassifierSummary(self.names, blocks, bin_centers(self.half, self.SCALE))
+        centers = bin_centers(self.half, self.SCALE)
+        borders = bin_borders(self.half, self.SCALE)
+        return ClassifierSummary(self.names, blocks, centers, borders)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from weaver_tt.metrics.base import ratio
+from weaver_tt.metrics.many_classes import MAX_CLASSES, shown_classes
 from weaver_tt.metrics.roc import Roc, effective_entries
 
 OPERATING_POINTS = (0.3, 0.5, 0.7)  # signal efficiencies at which rejections are reported
@@ -23,17 +24,20 @@ NONE_SEEN_95 = -math.log(0.05)  # expected entries of which not one is seen in 5
 class ClassifierSummary:
     """A classifier of K classes, from the sums of a ClassificationMeter.
 
-    ``logits`` (B,) are the scores in the middle of the histograms' bins. What depends on a class
-    without entries is NaN.
+    ``logits`` (B,) are the scores in the middle of the histograms' bins, ``borders`` (B + 1,) those
+    between them. What depends on a class without entries is NaN.
 
     ``confusion`` (K, K): w by true and predicted class.
     ``confidence`` (4, bins): w, w * highest score, w * (is correct) and w^2, by highest score.
     ``scores`` (2, K, K, B): w and w^2 of true class t, by the score of class k.
     """
 
-    def __init__(self, names: Sequence[str], blocks: Mapping[str, Tensor], logits: Tensor) -> None:
+    def __init__(
+        self, names: Sequence[str], blocks: Mapping[str, Tensor], logits: Tensor, borders: Tensor
+    ) -> None:
         self.names = list(names)
         self.logits = logits
+        self.borders = borders
         self.confusion = blocks["confusion"]
         self.confidence = blocks["calibration"]
         kinds = blocks["scores"]  # (2, 1 or 2, K, K, B)
@@ -51,6 +55,13 @@ class ClassifierSummary:
         """(sum w)^2 / sum w^2 of each class, (K,)."""
         # every entry is in the histogram of every score: that of the first will do
         return effective_entries(self.scores[:, :, 0])
+
+    def shown_classes(self, asked: Sequence[str] = ()) -> list[str]:
+        """The classes that get curves, panels, figures and pairs, in their order.
+
+        See :func:`~weaver_tt.metrics.many_classes.shown_classes`.
+        """
+        return shown_classes(self.names, self.effective_entries.tolist(), asked)
 
     @cached_property
     def against_rest(self) -> Roc:
@@ -163,14 +174,24 @@ class ClassifierSummary:
                 errors[f"rejection@{point}_{name}"] = error
         return errors
 
-    def details(self) -> dict[str, Any]:
-        """Everything with its error, ready for JSON: numbers that are not known are None."""
+    def details(self, asked: Sequence[str] = ()) -> dict[str, Any]:
+        """Everything with its error, ready for JSON: numbers that are not known are None.
+
+        Of more than ``MAX_CLASSES`` classes, the pairs are those of :meth:`shown_classes`: of all
+        pairs of 188 classes a file would be longer than anyone reads.
+        """
+        few = len(self.names) <= MAX_CLASSES
+        paired = self.names if few else self.shown_classes(asked)
+        pairs = self._pairs(paired)
+        rejection = {}
+        for point in OPERATING_POINTS:
+            rejection[str(point)] = self._rejections(point, paired, pairs)
         return {
             "classes": self.names,
             "entries": self._entries(),
             "accuracy": json_number(*self.accuracy),
-            "auc": self._areas(),
-            "rejection": {str(point): self._rejections(point) for point in OPERATING_POINTS},
+            "auc": self._areas(paired, pairs),
+            "rejection": rejection,
             "confusion": self.confusion.tolist(),
             "calibration": {
                 "expected_error": self.expected_error,
@@ -186,36 +207,43 @@ class ClassifierSummary:
             entries[name] = {"sum_of_weights": total, "effective": number}
         return entries
 
-    def _areas(self) -> dict[str, Any]:
+    def _pairs(self, classes: Sequence[str]) -> Roc:
+        """Curves of each of P ``classes`` against each other one of them, (P, P)."""
+        places = [self.names.index(name) for name in classes]
+        each = self.against_each
+        sides = [side[:, places][:, :, places] for side in (each.signal, each.background)]
+        return Roc(*sides)
+
+    def _areas(self, paired: Sequence[str], pairs: Roc) -> dict[str, Any]:
         area = self.against_rest.area  # (K,)
         error = self.against_rest.area_error
         by_class = nested_lists(json_number, area, error)
-        pair_area = self.against_each.area  # (K, K)
-        pair_error = self.against_each.area_error
-        by_pair = nested_lists(json_number, pair_area, pair_error)
+        every_area = self.of_pairs(self.against_each.area)
+        every_error = self.of_pairs(self.against_each.area_error)
+        by_pair = nested_lists(json_number, pairs.area, pairs.area_error)
         return {
             "mean_one_vs_rest": _json_mean(area, error),
-            "mean_one_vs_one": _json_mean(self.of_pairs(pair_area), self.of_pairs(pair_error)),
+            "mean_one_vs_one": _json_mean(every_area, every_error),
             "one_vs_rest": dict(zip(self.names, by_class, strict=True)),
-            "one_vs_one": self._by_pair(by_pair),
+            "one_vs_one": _by_pair(paired, by_pair),
         }
 
-    def _rejections(self, point: float) -> dict[str, Any]:
+    def _rejections(self, point: float, paired: Sequence[str], pairs: Roc) -> dict[str, Any]:
         of_rest = rejections_at(self.against_rest, point)
-        of_each = rejections_at(self.against_each, point)
         return {
             "one_vs_rest": dict(zip(self.names, of_rest, strict=True)),
-            "one_vs_one": self._by_pair(of_each),
+            "one_vs_one": _by_pair(paired, rejections_at(pairs, point)),
         }
 
-    def _by_pair(self, table: list[list[Any]]) -> dict[str, dict[str, Any]]:
-        """Signal -> background -> entry of ``table`` (K, K), without the diagonal."""
-        by_pair = {}
-        for signal, row in zip(self.names, table, strict=True):
-            by_background = dict(zip(self.names, row, strict=True))
-            del by_background[signal]
-            by_pair[signal] = by_background
-        return by_pair
+
+def _by_pair(classes: Sequence[str], table: list[list[Any]]) -> dict[str, dict[str, Any]]:
+    """Signal -> background -> entry of ``table`` (P, P), without the diagonal."""
+    by_pair = {}
+    for signal, row in zip(classes, table, strict=True):
+        by_background = dict(zip(classes, row, strict=True))
+        del by_background[signal]
+        by_pair[signal] = by_background
+    return by_pair
 
 
 def json_number(value: float, error: float) -> dict[str, float | None]:

@@ -31,6 +31,14 @@ def bin_centers(half: int, scale: float) -> Tensor:
     return scale * steps / (1 - steps.abs())
 
 
+def bin_borders(half: int, scale: float) -> Tensor:
+    """Scores between :func:`bin_scores`'s bins, (2 * half + 2,); infinite at the ends."""
+    steps = (torch.arange(-half, half + 2, dtype=torch.float64) - 0.5) / half
+    # half of each outermost bin lies beyond what a score can be
+    steps = steps.clamp(-1, 1)
+    return scale * steps / (1 - steps.abs())
+
+
 class Roc:
     """The curves of a signal against a background, from histograms (2, ..., B).
 

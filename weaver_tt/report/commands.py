@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.log import log
+from weaver_tt.metrics.many_classes import MAX_CLASSES
 from weaver_tt.options.flags import COUNT, FINITE, flag
 from weaver_tt.system.wording import counted
 
@@ -56,8 +57,8 @@ class ReportOptions:
     )
     classes: list[str] = flag(
         [],
-        "of classifiers: classes to draw, each with figures of its own (default: all, or the 12 "
-        "with most rows; those of --signal are drawn in any case)",
+        "of classifiers: classes to draw, each with figures of its own (default: all, or the "
+        f"{MAX_CLASSES} with most rows; those of --signal are drawn in any case)",
         nargs="+",
     )
     pt_column: str | None = flag(
@@ -131,7 +132,6 @@ def report_classifiers(options: ReportOptions) -> None:
     """
     # torch, matplotlib and the readers take seconds to import: not for --help
     from weaver_tt.figures.base import make_folder
-    from weaver_tt.figures.drawn_classes import drawn_classes
     from weaver_tt.report.ddt import ddt_content, judge_ddt
     from weaver_tt.report.discriminants import common_discriminants, measure_discriminants
     from weaver_tt.report.evaluation import metric_differences
@@ -158,10 +158,12 @@ def report_classifiers(options: ReportOptions) -> None:
     # sculpting needs other bins
     networks = [evaluate_trainings(source, classes, binning) for source in sources]
     models = [network.median for network in networks]
+    drawn = models[0].summary.shown_classes(options.classes)
+    shown = [name for name in classes if name in (*drawn, *options.signal)]
     metrics = {}
     headlines = {}
     for model, network in zip(models, networks, strict=True):
-        metrics[model.name] = network.metrics()
+        metrics[model.name] = network.metrics(shown)
         headlines[model.name] = network.headlines(signals)
     # a file that was not made here knows no names: those of the first model that has one count
     names = {name: text for model in reversed(models) for name, text in model.names.items()}
@@ -185,9 +187,8 @@ def report_classifiers(options: ReportOptions) -> None:
     ddt = judge_ddt(sources, classes, signals, mass)
     if ddt:
         content["ddt"] = ddt_content(ddt)
-    drawn = drawn_classes(models[0].summary, options.classes)
-    left_out = [name for name in classes if name not in (*drawn, *options.signal)]
-    drawn_signals = [name for name in signals if name not in left_out]
+    left_out = [name for name in classes if name not in shown]
+    drawn_signals = [name for name in signals if name in shown]
     # figures come before the page, which holds them
     pictures = draw_report(models, drawn_signals, folder, ddt, names, drawn)
     pictures.left_out = left_out

@@ -184,9 +184,9 @@ class EvaluatedModel:
                 "%s: no row is of class %s; what depends on it is unknown", self.name, names
             )
 
-    def metrics(self) -> dict[str, Any]:
-        """What ``metrics.json`` says about the model."""
-        summary = self.summary.details()
+    def metrics(self, shown: Sequence[str] = ()) -> dict[str, Any]:
+        """What ``metrics.json`` says about the model; of many classes, pairs of those ``shown``."""
+        summary = self.summary.details(shown)
         rejections = summary["rejection"][str(ANT_EFFICIENCY)]["one_vs_rest"]
         ant = {name: ant_factor(rejections[name], self.cost.parameters) for name in self.classes}
         details = {
@@ -201,16 +201,16 @@ class EvaluatedModel:
             details["bins"] = {
                 "column": self.binning.column,
                 "edges": self.binning.edges.tolist(),
-                "content": [_bin_details(summary) for summary in self.in_bins],
+                "content": [_bin_details(summary, shown) for summary in self.in_bins],
             }
         return details
 
 
-def _bin_details(summary: ClassifierSummary) -> dict[str, Any] | None:
+def _bin_details(summary: ClassifierSummary, shown: Sequence[str]) -> dict[str, Any] | None:
     """The main numbers of one bin; None if it is empty."""
     if summary.is_empty:
         return None
-    details = summary.details()
+    details = summary.details(shown)
     return {name: details[name] for name in IN_BINS}
 
 
@@ -248,7 +248,7 @@ def evaluate_model(
 def headline_metrics(
     details: Mapping[str, Any], signals: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """The numbers that models are compared by, from :meth:`EvaluatedModel.metrics`.
+    """The numbers that models are compared by, from :meth:`ClassifierSummary.details`.
 
     Title -> ``value``, ``error``, perhaps ``at_least``, and the ``direction`` in which it improves.
     """

@@ -7,10 +7,10 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from weaver_tt.figures.drawn_classes import choice_in_words
 from weaver_tt.figures.names import html_text, without_unit
 from weaver_tt.metrics.classifier_summary import OPERATING_POINTS
 from weaver_tt.metrics.direction import Direction, metric_direction
+from weaver_tt.metrics.many_classes import choice_in_words
 from weaver_tt.pages.cells import (
     UNKNOWN,
     Cell,
@@ -135,7 +135,7 @@ def about_left_out(classes: Sequence[str], left_out: Sequence[str]) -> str:
     shown = [name for name in classes if name not in left_out]
     return (
         f"figures and pairs are shown of {choice_in_words(shown, classes)} ({', '.join(shown)}); "
-        "numbers of all are in metrics.json, and --classes NAME ... shows others"
+        "--classes NAME ... shows others, and metrics.json has each class against the rest"
     )
 
 
@@ -240,11 +240,11 @@ def _against_each(
     tables: list[Block] = []
     for caption, of_models in measures.items():
         columns = []
-        for background in content["classes"]:
-            if background != signal:
-                pairs = [one["one_vs_one"][signal][background] for one in of_models]
-                title = "against " + titles[background]
-                columns.append((title, best_numbers(pairs, Direction.MAX)))
+        # of many classes not each has pairs
+        for background in of_models[0]["one_vs_one"][signal]:
+            pairs = [one["one_vs_one"][signal][background] for one in of_models]
+            title = "against " + titles[background]
+            columns.append((title, best_numbers(pairs, Direction.MAX)))
         tables.append(Table.of_columns(models, columns, caption))
     return tables
 

@@ -45,12 +45,15 @@ class EvaluatedTrainings:
         """The training at :attr:`median_place`."""
         return self.each[self.median_place]
 
-    def metrics(self) -> dict[str, Any]:
-        """What ``metrics.json`` says: the median training, and with several what they share."""
-        details = self.median.metrics()
+    def metrics(self, shown: Sequence[str] = ()) -> dict[str, Any]:
+        """What ``metrics.json`` says: the median training, and with several what they share.
+
+        Of many classes it has pairs of those ``shown``.
+        """
+        details = self.median.metrics(shown)
         if len(self.each) == 1:
             return details
-        of_each = [model.metrics() for model in self.each]
+        of_each = [model.metrics(shown) for model in self.each]
         details["trainings"] = {
             "files": [list(model.source.paths) for model in self.each],
             "accuracy": [one["accuracy"]["value"] for one in of_each],
@@ -61,9 +64,9 @@ class EvaluatedTrainings:
 
     def headlines(self, signals: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The numbers that models are compared by, those of several trainings with a spread."""
-        headlines = headline_metrics(self.median.metrics(), signals)
+        headlines = headline_metrics(self.median.summary.details(), signals)
         if len(self.each) > 1:
-            of_each = [headline_metrics(model.metrics(), signals) for model in self.each]
+            of_each = [headline_metrics(one.summary.details(), signals) for one in self.each]
             for title, number in headlines.items():
                 with_spread(number, [one[title] for one in of_each])
         return headlines
