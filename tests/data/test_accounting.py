@@ -33,6 +33,11 @@ def test_the_report_has_a_line_for_each_group_and_for_each_thing_to_know():
     ]
 
 
+def test_rows_of_files_without_a_name_of_their_own_are_reported_without_one():
+    counts = Accounting(read=Counter(_=5), selected=Counter(_=4), used=Counter(_=4))
+    assert counts.report() == "5 rows read, 4 selected, 4 used"
+
+
 def test_what_reweighting_and_bucketing_did_is_reported():
     counts = Accounting()
     counts.read["a"] = counts.selected["a"] = 10

@@ -30,7 +30,9 @@ def config():
     [
         ([-999.0, -999.0, 0.0, 1.0, 2.0, 500.0], -999.0, 2 / 6),
         ([-99.0, 10.0, 5000.0], -99.0, 1 / 3),
-        ([1e10, 1.0, 2.0, 3.0], 1e10, 1 / 4),
+        ([1e10, 1e10, 1.0, 2.0, 3.0], 1e10, 2 / 5),
+        # an outlier, such as the significance of one impact parameter
+        ([1e10, 1.0, 2.0, 3.0], None, 0),
         # a flavour, a charge, a flag, a multiplicity and one value alone
         ([0.0, 0.0, 4.0, 5.0], None, 0),
         ([-1.0, 1.0, 1.0], None, 0),

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from weaver_tt.figures.inputs import input_figure
+from weaver_tt.figures.base import style
+from weaver_tt.figures.inputs import PANEL, input_figure
 
 EDGES = np.array([0.0, 1.0, 2.0])
 
@@ -27,3 +28,22 @@ def test_a_class_without_entries_is_drawn_as_zero():
     nothing = np.zeros(4)
     (axes,) = input_figure("x", EDGES, {"a": (nothing, nothing)}).axes
     np.testing.assert_array_equal(axes.patches[0].get_data().values, [0, 0])
+
+
+def test_names_of_classes_make_the_figure_wider_and_leave_the_panels_as_they_are():
+    sums = np.array([0.0, 1.0, 1.0, 0.0])
+
+    def panel_and_width(name):
+        figure = input_figure("x", EDGES, {name: (sums, sums)}, EDGES, {name: (sums, sums)})
+        width, height = figure.get_size_inches()
+        sizes = [axes.get_position().size * (width, height) for axes in figure.axes]
+        with style():  # its fonts are those that are written
+            legend = figure.legends[0].get_window_extent().x0 / figure.dpi
+        right = figure.axes[1].get_position().x1 * width
+        assert right <= legend < width
+        return sizes, width
+
+    (sizes, short), (same, long) = panel_and_width("b"), panel_and_width("a long name of a class")
+    np.testing.assert_allclose(sizes, [PANEL, PANEL])
+    np.testing.assert_allclose(same, sizes)
+    assert long > short + 1

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from weaver_tt.formats.file_groups import without_copies_folder
+from weaver_tt.formats.file_groups import UNNAMED_GROUP, without_copies_folder
 from weaver_tt.system.wording import counted
 
 
@@ -211,7 +211,8 @@ class Accounting:
         for (owner, reason), number in sorted(self.dropped.items()):
             if owner == group and number:
                 reasons.append(f"{number:,} by {reason}")
-        line = f"{group}: {counted(self.read[group], 'row')} read"
+        line = "" if group == UNNAMED_GROUP else f"{group}: "
+        line += f"{counted(self.read[group], 'row')} read"
         line += f", {self.selected[group]:,} selected"
         if reasons:
             line += f" ({', '.join(reasons)} dropped)"

@@ -97,7 +97,8 @@ def find_sentinel(values: Numbers) -> tuple[float | None, float]:
     """A value among finite ``values`` (M,) that seems to stand for "missing", and its share.
 
     That is the least or the greatest one where it comes often, is not alone, and is -99, 999 or
-    such, or is large and far from all others, compared to how far these are from each other.
+    such; or where it comes more than once, as an outlier does not, is large and far from all
+    others, compared to how far these are from each other.
     """
     if not len(values):
         return None, 0.0
@@ -110,7 +111,7 @@ def find_sentinel(values: Numbers) -> tuple[float | None, float]:
         distance = float(np.abs(others - candidate).min())
         spread = float(others.max() - others.min())
         # two values alone, such as the PDG numbers of a lepton, are not far from each other
-        is_far = abs(candidate) >= LARGE and distance > FAR * spread > 0
+        is_far = abs(candidate) >= LARGE and distance > FAR * spread > 0 and is_it.sum() > 1
         if candidate in NINES or is_far:
             return candidate, share
     return None, 0.0

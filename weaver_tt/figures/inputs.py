@@ -14,6 +14,10 @@ from weaver_tt.figures.base import Array, line_color, line_style, style
 # histogram and the sum of squared weights of each class, below, in and above the bins: (B + 2,)
 Histograms = Mapping[str, tuple[Array, Array]]
 
+# inches; set by hand, as to work out a layout takes as long as all the rest of a figure
+PANEL = (4.5, 3.5)
+LEFT, RIGHT, BOTTOM, TOP = 0.98, 0.15, 0.85, 0.18
+
 PEAK = 50.0  # from this ratio of the highest bin to the median on, the axis is logarithmic
 
 
@@ -31,8 +35,7 @@ def input_figure(
     """
     with style():
         panels = 1 if after is None else 2
-        # room for the names of the classes
-        figure = Figure(figsize=(5.6 * panels + 1.6, 4.4), layout="constrained")
+        figure = Figure()
         axes = figure.subplots(1, panels, squeeze=False)[0]
         _draw(axes[0], edges, before)
         axes[0].set_xlabel(label)
@@ -41,10 +44,32 @@ def input_figure(
             assert scaled_edges is not None
             _draw(axes[1], scaled_edges, after)
             axes[1].set_xlabel("what the network is given")
-        figure.legend(
-            *axes[0].get_legend_handles_labels(), frameon=False, loc="outside right upper"
+        legend = figure.legend(
+            *axes[0].get_legend_handles_labels(),
+            frameon=False,
+            loc="upper right",
+            borderaxespad=0,
         )
+        _lay_out(figure, panels, legend)
     return figure
+
+
+def _lay_out(figure: Figure, panels: int, legend: Any) -> None:
+    """Panels of a fixed size beside each other, and the legend to the right of them."""
+    width, height = PANEL
+    names = legend.get_window_extent().width / figure.dpi
+    whole_width = panels * (LEFT + width) + RIGHT + names + RIGHT
+    whole_height = BOTTOM + height + TOP
+    figure.set_size_inches(whole_width, whole_height)
+    top = 1 - TOP / whole_height
+    figure.subplots_adjust(
+        left=LEFT / whole_width,
+        right=1 - (RIGHT + names + RIGHT) / whole_width,
+        bottom=BOTTOM / whole_height,
+        top=top,
+        wspace=LEFT / width,
+    )
+    legend.set_bbox_to_anchor((1 - RIGHT / whole_width, top), figure.transFigure)
 
 
 def _draw(axes: Any, edges: Array, histograms: Histograms) -> None:
@@ -67,6 +92,8 @@ def _draw(axes: Any, edges: Array, histograms: Histograms) -> None:
             linewidth=1.6,
         )
     axes.set_xlim(edges[0], edges[-1])
+    # the factor of its numbers, such as 1e6, stands above the label
+    axes.xaxis.labelpad = 15
     widths = np.diff(edges)
     if edges[0] > 0 and widths[-1] > 2 * widths[0]:
         axes.set_xscale("log")

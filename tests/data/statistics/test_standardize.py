@@ -24,6 +24,7 @@ from weaver_tt.data.statistics.standardize import (
     statistics_fingerprint,
 )
 from weaver_tt.errors import ConfigError, DataError
+from weaver_tt.log import TerminalHandler
 from weaver_tt.options.train import DataOptions
 
 YAML = {
@@ -214,6 +215,19 @@ def test_statistics_are_computed_once_and_again_when_something_that_matters_chan
     assert computed(changed())
     os.utime(file, ns=(1, 1))
     assert computed(changed())
+
+
+def test_numbers_of_each_variable_are_logged_but_not_shown_on_a_terminal(tmp_path, caplog):
+    write(tmp_path / "a.parquet")
+    caplog.set_level(logging.INFO, "weaver_tt")
+    fitted(changed(), str(tmp_path / "net"), options(tmp_path / "a.parquet"))
+    shown = {
+        record.getMessage(): TerminalHandler().filter(record)
+        for record in caplog.records
+        if record.getMessage().startswith(("statistics of", "  met"))
+    }
+    assert list(shown.values()) == [True, False]
+    assert list(shown)[1].startswith("  met: center 500, scale 1 / ")
 
 
 def test_an_extra_selection_of_the_training_counts_and_prediction_need_not_repeat_it(

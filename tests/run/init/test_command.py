@@ -102,6 +102,16 @@ def test_columns_become_what_their_names_and_values_say(written):
     assert DECIDE not in text
 
 
+def test_momenta_come_first_and_the_rest_as_in_the_file(tmp_path):
+    names = ["jet_width", "jet_phi", "jet_mass", "jet_girth", "jet_eta", "jet_pt"]
+    columns = {name: RANDOM.uniform(1, 2, ROWS) for name in names}
+    ak.to_parquet(ak.Array(columns), tmp_path / "a.parquet")
+    assert run(tmp_path, str(tmp_path / "a.parquet")) == 0
+    found = config_in(tmp_path).inputs["row"].names
+    momenta = ["jet_pt_log", "jet_eta", "jet_phi", "jet_mass"]
+    assert found == [*momenta, "jet_width", "jet_girth"]
+
+
 def test_the_first_line_names_the_schema_for_editors(written):
     first, *_ = (written / "data.yaml").read_text().splitlines()
     assert first.startswith("# yaml-language-server: $schema=")

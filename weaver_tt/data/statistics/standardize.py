@@ -28,7 +28,7 @@ from weaver_tt.data.statistics.targets import provisional_targets, with_fitted_t
 from weaver_tt.data.statistics.training_pass import restrict_to_inputs
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.expressions.elementwise import JaggedColumn, as_flat, fill_missing
-from weaver_tt.log import log
+from weaver_tt.log import SHOWN_OTHERWISE, log
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.wording import counted
 
@@ -181,7 +181,9 @@ def _fit_variable(name: str, sample: Reservoir, source: str) -> Variable:
             "nothing to compute its center from"
         )
     center, spread = center_and_spread(sample.values())
-    log.info("  %s: center %.6g, scale 1 / %.6g, from %d values", name, center, spread, sample.seen)
+    text = "  %s: center %.6g, scale 1 / %.6g, from %d values"
+    # files of NanoAOD have a hundred: on a terminal nothing else would be seen
+    log.info(text, name, center, spread, sample.seen, extra=SHOWN_OTHERWISE)
     return Variable(name=name, center=center, scale=1.0 / spread)
 
 

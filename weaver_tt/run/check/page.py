@@ -15,7 +15,7 @@ def page(findings: Findings) -> str:
     """Everything that was found, at most as wide as names are long."""
     parts = [f"data YAML  {findings.config}"]
     parts += _titled("files", _groups(findings))
-    of = f"of {findings.rows_of_group:,} rows of each group"
+    of = f"of at most {findings.rows_of_group:,} rows of each group"
     parts += _titled(f"inputs, {of}", _columns(findings))
     parts += _titled(f"objects, {of}", _objects(findings))
     if findings.epoch is not None:

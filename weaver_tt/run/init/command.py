@@ -55,6 +55,9 @@ def _copy_example(name: str, options: InitOptions) -> None:
     _write({data_file: text, network_file: source.read_text()}, options.overwrite)
     print(f"{data_file}: what it expects of the data files stands at its top")
     print(f"{network_file}: a network for it")
+    files = shlex.join(["-c", str(data_file), "-n", str(network_file)])
+    print("next, with files of yours:")
+    print(f"  weaver-tt check {files} -i FILES")
 
 
 def _write_for_files(options: InitOptions) -> None:

@@ -29,6 +29,8 @@ from weaver_tt.run.init.roles import (
 )
 
 NO_OBJECTS = "none"  # of --objects: the rows of the files are rows
+# endings of the columns that one looks at first; the others stay as the file has them
+FIRST = ("pt", "eta", "phi", "mass")
 
 
 @dataclass
@@ -144,9 +146,16 @@ def _share_out(found: Guess) -> None:
             found.left_out.setdefault(reason, []).append(column.name)
         else:
             inputs.append(column)
+    inputs.sort(key=_place_in_collection)
     if found.sample.unread:
         found.left_out["no numbers, or lists of lists"] = list(found.sample.unread)
     found.row_values = [column for column in inputs if column.counts is None]
     found.collections = find_collections(inputs)
     kinematics = with_ending(found.row_values, ["pt", "eta", "phi"])
     found.observers = [*(kinematics or []), *found.observers]
+
+
+def _place_in_collection(column: Column) -> int:
+    """0 for a pT, 1 for an eta, ..., and the same for all that is no momentum."""
+    ending = column.name.rpartition("_")[2].lower()
+    return FIRST.index(ending) if ending in FIRST else len(FIRST)

@@ -21,6 +21,7 @@ TAGGER = re.compile(
     r"(?i).*(btag|ctag|deepcsv|deepflav|deeptag|particlenet|pnet|robustpart|upart|inclparticle"
     r"|_score|dl1|gn[12]v?|discriminant|taggervalue).*"
 )
+BITS = re.compile(r"(?i).*bit_?(map|mask).*")
 TRUTH = re.compile(
     r"(aux_)?([Gg]en|GEN)(_|[A-Z]|part|jet|met|lep|erator)\w*"
     r"|(truth|Truth|true_|mc_|MC|LHE|HTXS|Pileup_|PSWeight)\w*"
@@ -160,6 +161,8 @@ def reason_to_leave_out(column: Column, all_counts: Iterable[Integers]) -> str |
         return "trigger and filter bits"
     if PLACE.fullmatch(column.name):
         return "places of other objects"
+    if BITS.fullmatch(column.name):
+        return "bits packed into one number, whose size says nothing"
     if column.is_constant:
         return "constant in the rows looked at"
     if TAGGER.fullmatch(column.name):

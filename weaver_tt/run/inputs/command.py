@@ -51,7 +51,6 @@ def run_inputs(options: InputsOptions) -> None:
         raise DataError(f"{config.source}: no row passes the selection; nothing to draw")
     make_folder(options.output)
     _write_table(sums, share, Path(options.output))
-    # many variables take minutes
     log.info("drawing %s", counted(len(sums.variables), "variable"))
     page = inputs_page(sums, config, share, in_files, options)
     place = Path(options.output) / "inputs.html"

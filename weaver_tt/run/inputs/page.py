@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.statistics.input_sums import InputSums, Spectra, VariableSums
@@ -38,9 +39,12 @@ def inputs_page(
     """The page, whose figures are written into the folder of the output."""
     drawn = _drawn_classes(sums, options.classes)
     sections = [Section("Rows", _rows_blocks(sums, drawn, config))]
-    for name in config.inputs:
-        variables = [each for each in sums.variables if each.group.name == name]
-        pictures = [_picture(each, sums, drawn, config, Path(options.output)) for each in variables]
+    pictures_of: dict[str, list[Picture]] = {name: [] for name in config.inputs}
+    # many variables take minutes; shown on terminals only
+    for variable in tqdm(sums.variables, desc="drawing", unit="variable", disable=None):
+        picture = _picture(variable, sums, drawn, config, Path(options.output))
+        pictures_of[variable.group.name].append(picture)
+    for name, pictures in pictures_of.items():
         blocks: list[Block] = [*_group_notes(sums, name), Gallery(pictures), Note(ABOUT_FIGURES)]
         blocks += [*_group_tables(sums, name, drawn, config), Note(ABOUT_TABLE)]
         sections.append(Section(f"Inputs: {name}", blocks))
