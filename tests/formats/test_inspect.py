@@ -28,11 +28,18 @@ def test_columns_are_listed_with_the_types_of_a_row(tmp_path: Path) -> None:
     assert lines == [
         "a value for each row",
         "  met      float64",
-        "  run      uint32",
         "  nJet_pt  int32",
+        "  run      uint32",
         "lists, of any length (var) or a fixed one",
         "  Jet_pt  var * float32",
     ]
+
+
+def test_columns_stand_in_the_order_of_the_alphabet(tmp_path: Path) -> None:
+    path = str(tmp_path / "jets.parquet")
+    ak.to_parquet(ak.Array({name: [1.0] for name in ("pt", "Eta", "area")}), path)
+    lines = list(describe_data(path))
+    assert [line.split()[0] for line in lines[2:]] == ["area", "Eta", "pt"]
 
 
 def test_of_several_trees_each_is_named_until_one_is_asked_for(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def describe_model(path: Path, model: Any) -> Iterator[str]:
     for item in model.graph.input:
         # before IR 4 constants are inputs, too
         if item.name not in constants:
-            yield f"  {item.name} {describe_type(item)}{_describe_group(item.name, sidecar)}"
+            yield f"  {item.name} {describe_type(item)}{_describe_group(item, sidecar)}"
     yield "outputs"
     for item in model.graph.output:
         yield f"  {item.name} {describe_type(item)}"
@@ -121,11 +121,13 @@ def describe_type(item: Any) -> str:
     return f"{names.get(kind, kind)} ({', '.join(axes)})"
 
 
-def _describe_group(name: str, sidecar: Sidecar | None) -> str:
+def _describe_group(item: Any, sidecar: Sidecar | None) -> str:
     """What is known of the objects of an input."""
-    if sidecar is None or name not in sidecar.groups:
+    if sidecar is None or item.name not in sidecar.groups:
         return ""
-    group = sidecar.groups[name]
+    if len(item.type.tensor_type.shape.dim) == 2:
+        return ": values of a row"
+    group = sidecar.groups[item.name]
     if group.shortest == group.longest:
         return f": {counted(group.longest, 'object')} of a row"
     return f": {group.shortest} to {group.longest} objects of a row"
@@ -135,9 +137,12 @@ def _describe_channels(sidecar: Sidecar) -> Iterator[str]:
     for group in sidecar.groups.values():
         yield f"  {group.name}"
         for channel in group.channels:
-            text = f"{channel.name}"
-            if (channel.center, channel.scale) != (0, 1):
-                text = f"({channel.name} - {channel.center:g}) * {channel.scale:g}"
+            text = channel.name
+            if channel.center:
+                sign = "-" if channel.center > 0 else "+"
+                text = f"({text} {sign} {abs(channel.center):g})"
+            if channel.scale != 1:
+                text += f" * {channel.scale:g}"
             if abs(channel.low) < 1e30 or abs(channel.high) < 1e30:
                 text += f", from {channel.low:g} to {channel.high:g}"
             if channel.pad:

@@ -79,5 +79,7 @@ def _list_columns(title: str, columns: Mapping[str, str]) -> Iterator[str]:
         return
     yield title
     width = min(max(map(len, columns)), 40)
-    for name, text in columns.items():
+    # one looks for a name, and files have them in any order
+    for name in sorted(columns, key=str.lower):
+        text = columns[name]
         yield f"  {name:<{width}}  {text}"
