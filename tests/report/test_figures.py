@@ -86,6 +86,25 @@ def test_the_trade_off_has_a_point_for_each_model_and_column(tmp_path, monkeypat
     assert xy == [[50, pytest.approx(0.2)], [pytest.approx(20), pytest.approx(0.05)]]
 
 
+def test_models_of_one_line_are_joined_in_the_trade_off(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "weaver_tt.report.figures.write_picture",
+        lambda name, caption, figure, folder: drawn.append(figure),
+    )
+
+    def model(rejection, excess):
+        divergence = Divergence(value=excess, error=0.02, random=0.0)
+        return SimpleNamespace(rejections=[Rejection(rejection, 5.0)], divergences=[divergence])
+
+    models = {"disco@1": model(40, 0.2), "plain": model(90, 0.3), "disco@2": model(20, 0.1)}
+    draw_trade_off(models, {}, "top", "mass", tmp_path)
+    (axes,) = drawn[0].axes
+    lines = {line.get_label(): line.lines[0].get_xydata().tolist() for line in axes.containers}
+    assert lines == {"disco": [[40, 0.2], [20, 0.1]], "plain": [[90, 0.3]]}
+    assert [text.get_text() for text in axes.texts] == ["1", "2", ""]
+
+
 def test_spectra_have_a_figure_for_each_signal_efficiency(tmp_path):
     every = np.array([[40.0, 60.0], [40.0, 60.0]])
     passing = np.stack([every / 4, every / 2])

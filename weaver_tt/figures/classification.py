@@ -24,6 +24,7 @@ from weaver_tt.figures.base import (
 from weaver_tt.figures.names import NO_NAMES
 from weaver_tt.metrics.classifier_summary import ClassifierSummary, rejection_limit
 from weaver_tt.metrics.many_classes import MAX_CLASSES, choice_in_words
+from weaver_tt.metrics.resilience import ValueWithError
 from weaver_tt.metrics.roc import Roc
 
 # efficiencies of the signal at which curves are drawn
@@ -446,12 +447,19 @@ def rejection_of_sizes(points: Mapping[str, tuple[int, int, float, float]], labe
     return figure
 
 
-def trade_off_figure(
-    points: Mapping[str, tuple[float, float, float, float]], selection: str
-) -> Figure:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeOffPoint:
+    """A selection by one tagger; ``label``, perhaps empty, stands beside it."""
+
+    label: str
+    rejection: ValueWithError  # of the background
+    excess: ValueWithError  # of the divergence, in bits
+
+
+def trade_off_figure(lines: Mapping[str, Sequence[TradeOffPoint]], selection: str) -> Figure:
     """The excess of the divergence in bits against the background rejection of a ``selection``.
 
-    ``points``: name -> rejection, its error, excess, its error. A rejection that is not finite is
+    ``lines``: title -> points, which are joined in their order. A rejection that is not finite is
     not drawn.
     """
     with style():
@@ -459,19 +467,32 @@ def trade_off_figure(
             f"background rejection at {selection}", "excess of the divergence [bits]"
         )
         axes.axhline(0, color="0.5", linewidth=1)
-        for number, (name, (value, error, excess, excess_error)) in enumerate(points.items()):
-            if not math.isfinite(value):
+        for number, (title, points) in enumerate(lines.items()):
+            drawn = [point for point in points if math.isfinite(point.rejection.value)]
+            if not drawn:
                 continue
+            color = line_color(number)
             axes.errorbar(
-                value,
-                excess,
-                excess_error,
-                error,
-                fmt=MARKERS[number % len(MARKERS)],
+                [point.rejection.value for point in drawn],
+                [point.excess.value for point in drawn],
+                [point.excess.error for point in drawn],
+                [point.rejection.error for point in drawn],
+                marker=MARKERS[number % len(MARKERS)],
+                linestyle=line_style(number),
                 markersize=6,
-                color=line_color(number),
-                label=name,
+                elinewidth=1,
+                color=color,
+                label=title,
             )
+            for point in drawn:
+                axes.annotate(
+                    point.label,
+                    (point.rejection.value, point.excess.value),
+                    (6, 6),
+                    textcoords="offset points",
+                    fontsize=10.5,
+                    color=color,
+                )
         axes.set_xscale("log")
         # names of columns are long, and points may be anywhere
         figure.legend(frameon=False, loc="outside lower center", ncols=1)

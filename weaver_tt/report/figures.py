@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from weaver_tt.figures import classification as figures
+from weaver_tt.figures.classification import TradeOffPoint
 from weaver_tt.figures.names import NO_NAMES, in_words
 from weaver_tt.figures.resilience import ResiliencePoint, resilience_figure
 from weaver_tt.metrics.classifier_summary import ClassifierSummary
+from weaver_tt.metrics.resilience import ValueWithError
 from weaver_tt.metrics.sculpting import EFFICIENCIES
 from weaver_tt.pages.pictures import CaptionedFigure, Picture, write_picture, write_pictures
 from weaver_tt.report.cost import ANT_EFFICIENCY
@@ -152,27 +154,35 @@ def draw_trade_off(
     """Write the excess of the sculpting against the rejection, as PNG and PDF.
 
     A point for each model in which something passes, and for each of its decorrelated columns, at
-    the cut 0. Files of a discriminant have its name.
+    the cut 0. Models ``LINE@POINT`` of one ``LINE`` are joined, in their order. Files of a
+    discriminant have its name.
     """
     ending = f"_{discriminant}" if discriminant else ""
     percent = f"{100 * EFFICIENCIES[-1]:.0f} %"
-    points = {}
+    lines: dict[str, list[TradeOffPoint]] = {}
     for name, sculpting in models.items():
         rejection, divergence = sculpting.rejections[-1], sculpting.divergences[-1]
         if divergence is not None:
-            points[name] = (rejection.value, rejection.error, divergence.excess, divergence.error)
+            line, _, label = name.partition("@")
+            point = TradeOffPoint(
+                label=label,
+                rejection=ValueWithError(rejection.value, rejection.error),
+                excess=ValueWithError(divergence.excess, divergence.error),
+            )
+            lines.setdefault(line, []).append(point)
     for name, of_columns in ddt.items():
-        for point in of_columns:
-            number = point.rejection
-            if number["value"] is not None and point.divergence is not None:
-                efficiency = rf"$\varepsilon_S$ = {100 * point.signal.value:.0f} %"
-                points[f"{name}: {point.column} > 0, {efficiency}"] = (
-                    number["value"],
-                    number["error"],
-                    point.divergence.excess,
-                    point.divergence.error,
+        for of_column in of_columns:
+            number = of_column.rejection
+            divergence = of_column.divergence
+            if number["value"] is not None and divergence is not None:
+                efficiency = rf"$\varepsilon_S$ = {100 * of_column.signal.value:.0f} %"
+                point = TradeOffPoint(
+                    label="",
+                    rejection=ValueWithError(number["value"], number["error"]),
+                    excess=ValueWithError(divergence.excess, divergence.error),
                 )
-    figure = figures.trade_off_figure(points, rf"$\varepsilon_S$ = {percent}")
+                lines[f"{name}: {of_column.column} > 0, {efficiency}"] = [point]
+    figure = figures.trade_off_figure(lines, rf"$\varepsilon_S$ = {percent}")
     caption = (
         f"Excess of the divergence of {in_words(column, names)} against the rejection where "
         f"{percent} of {in_words(signal, names)} pass: the best is at the lower right."
