@@ -131,15 +131,16 @@ class Plan:
 WHOLE = Plan(
     samples={
         "train": Sample(top=12_000, qcd=24_000, seed=1),
-        "val": Sample(top=4_000, qcd=10_000, seed=3),
-        "test": Sample(top=8_000, qcd=20_000, seed=2),
+        "val": Sample(top=4_000, qcd=30_000, seed=3),
+        "test": Sample(top=8_000, qcd=60_000, seed=2),
         "map": Sample(top=5_000, qcd=100_000, seed=11),
     },
+    # from an AUC near that of the plain network to hardly any sculpting
     strengths={
-        "disco": (0.5, 1, 2, 3),
-        "adversary": (1, 2, 4, 8),
-        "kl": (0.1, 0.2, 0.3, 0.5),
-        "mi": (2, 5, 10, 20),
+        "disco": (2, 6, 15, 25, 40),
+        "adversary": (2, 4, 8, 16),
+        "kl": (0.1, 0.2, 0.3, 0.4),
+        "mi": (0.5, 0.7, 1, 2),
     },
 )
 QUICK = Plan(
@@ -397,7 +398,31 @@ def with_choices(rows: Sequence[Row]) -> list[Row]:
     return [replace(row, chosen=chosen.get(number, [])) for number, row in enumerate(rows)]
 
 
-# --- tables
+# --- figures and tables
+
+
+def draw(rows: Sequence[Row], plan: Plan, steps: Steps) -> None:
+    """Figures of the first training of each row, in the folders of two reports.
+
+    ``report_all`` has the trade-off of all strengths, ``report_chosen`` the spectra of what passes.
+    """
+    seed = plan.seeds[0]
+    every, chosen = [], []
+    for row in rows:
+        training = Training(kind=row.kind, strength=row.strength, seed=seed)
+        if row.kind in METHODS:
+            every.append(f"{row.kind}@{row.strength:g}:{training.name}.root")
+            if "chosen" in row.chosen:
+                chosen.append(f"{row.kind} {row.strength:g}:{training.name}.root")
+        elif not training.is_pfn:
+            # that of the plain network has the column of DDT as well
+            prefix = "ddt_" if row.kind == "plain" else ""
+            every.append(f"{row.kind}:{prefix}{training.name}.root")
+            chosen.append(f"{row.kind}:{training.name}.root")
+    edges = ["--mass-edges", *map(str, REPORT_EDGES)]
+    for name, models in (("report_all", every), ("report_chosen", chosen)):
+        flags = ["--mass-column", MASS, *edges, "-o", name]
+        steps.run(name, "report", *models, *flags, again=True)
 
 
 def bar_lines(rows: Sequence[Row], ddt: Sequence[Mapping[str, Any]]) -> list[Line]:
@@ -513,6 +538,7 @@ def main() -> None:
     for use, sample in plan.samples.items():
         print(f"{use}: {sample.top:,} top and {sample.qcd:,} QCD jets of seed {sample.seed}")
     show(rows, ddt, with_bars=not options.quick)
+    draw(rows, plan, steps)
     record = steps.folder / "results.json"
     write_json(record, {"rows": [asdict(row) for row in rows], "ddt": ddt})
     print(f"\n{time.perf_counter() - start:.0f} s in all; {record}")

@@ -78,9 +78,26 @@ def test_each_training_has_a_data_yaml_that_can_be_read(benchmark, tmp_path):
 
     benchmark.write_configs(benchmark.WHOLE, tmp_path)
     names = {path.stem for path in tmp_path.iterdir()}
-    assert {"plain", "flat", "PFN", "PFN_flat", "disco_0.5", "kl_0.3"} <= names
+    assert {"plain", "flat", "PFN", "PFN_flat", "disco_2", "kl_0.3"} <= names
     configs = {name: load_config(str(tmp_path / f"{name}.yaml")) for name in names}
     assert configs["plain"].decorrelation is None
-    assert configs["mi_5"].decorrelation.strength == 5
+    assert configs["mi_2"].decorrelation.strength == 2
     assert configs["flat"].weights is not None
     assert configs["PFN"].weights is None
+
+
+def test_figures_have_all_strengths_and_the_chosen_ones(benchmark):
+    commands = {}
+
+    class Steps:
+        def run(self, name, *command, again):
+            commands[name] = command[1:-2]
+
+    rows = [row(benchmark, kind, 0, 0.97, 0.3) for kind in ("plain", "flat", "PFN")]
+    rows += benchmark.with_choices([row(benchmark, "kl", one, 0.9, 0.2 / one) for one in (1, 2)])
+    benchmark.draw(rows, benchmark.WHOLE, Steps())
+    every = ["plain:ddt_plain_seed1.root", "flat:flat_seed1.root"]
+    every += ["kl@1:kl_1_seed1.root", "kl@2:kl_2_seed1.root"]
+    assert list(commands["report_all"][: commands["report_all"].index("--mass-column")]) == every
+    chosen = ["plain:plain_seed1.root", "flat:flat_seed1.root", "kl 2:kl_2_seed1.root"]
+    assert list(commands["report_chosen"][:3]) == chosen
