@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from weaver_tt.applications.density_ratio.shapes import (
     Shape,
     bin_numbers,
+    closed_edges,
     compare,
     equal_content_edges,
     join_bins,
@@ -83,3 +84,27 @@ def test_edges_of_equal_content_and_of_a_few_whole_numbers():
     assert edges.tolist() == [2.0, 4.5]
     assert bin_numbers(flavours, edges).tolist() == [0, 0, 1, 2, 2]
     assert equal_content_edges(np.ones(5), 4).tolist() == []
+
+
+def test_no_bin_is_empty_where_many_have_the_smallest_value():
+    values = np.repeat([0.0, 1, 2, 3, 4, 5], [40, 12, 12, 12, 12, 12])
+    edges = equal_content_edges(values, 5)
+    # the fifths end at 0, between 0 and 1, at 2 and at 4; below 0 there is nothing
+    assert edges.tolist() == pytest.approx([0.6, 2, 4])
+    assert np.bincount(bin_numbers(values, edges)).tolist() == [40, 12, 24, 24]
+
+
+@pytest.mark.parametrize(
+    ("values", "bins", "edges"),
+    [
+        (np.arange(5.0), 2, [0, 2, 4]),
+        # whole numbers are in the middle of bins that are equally wide
+        ([0.0, 1, 1, 2], 4, [-0.5, 0.5, 1.5, 2.5]),
+        ([3.0, 3], 4, [2.5, 3.5]),
+        # the largest value has a bin of its own, which is not without a width
+        ([0.0, 1, 2, 3, 3, 3, 3, 3], 3, [0, 2 + 1 / 3, 3, 3 + 2 / 3]),
+    ],
+)
+def test_bins_of_a_figure_all_have_a_width(values, bins, edges):
+    inner = equal_content_edges(np.array(values), bins)
+    assert closed_edges(np.array(values), inner).tolist() == pytest.approx(edges)

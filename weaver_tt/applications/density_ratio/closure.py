@@ -38,6 +38,7 @@ from weaver_tt.applications.density_ratio.shapes import (
     Agreement,
     Shape,
     bin_numbers,
+    closed_edges,
     compare,
     equal_content_edges,
     join_bins,
@@ -118,13 +119,11 @@ class Samples:
 class VariableClosure:
     """Shapes in one variable: of the numerator, and of the denominator by its weights.
 
-    ``edges`` between the bins; ``low`` and ``high`` are the smallest and largest value.
+    ``edges`` (B + 1,) of the bins; nothing lies beyond the outermost ones.
     """
 
     name: str
     edges: Floats
-    low: float
-    high: float
     numerator: Shape
     denominators: Mapping[str, Shape]
     agreements: Mapping[str, Agreement]
@@ -258,9 +257,7 @@ def _compare_variable(
     edges = equal_content_edges(values, BINS)
     place = bin_numbers(values, edges)
     numerator, denominators, found = _compare_weights(samples, place, len(edges) + 1, weights)
-    return VariableClosure(
-        name, edges, float(values.min()), float(values.max()), numerator, denominators, found
-    )
+    return VariableClosure(name, closed_edges(values, edges), numerator, denominators, found)
 
 
 def _compare_weights(

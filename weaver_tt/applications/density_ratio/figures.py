@@ -79,7 +79,7 @@ def variable_figure(variable: VariableClosure, label: str) -> Figure:
     upper, lower = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1.3], "hspace": 0.06}
     )
-    edges = np.array([variable.low, *variable.edges, variable.high])
+    edges = variable.edges
     widths = np.diff(edges)
     for name, shape in variable.denominators.items():
         per_ndf = variable.agreements[name].per_ndf
