@@ -23,7 +23,10 @@ ABOUT_FITS = (
 )
 ABOUT_MISTAG = (
     "Jets of the data in a region that is rich in the category, without the other categories, "
-    "which are subtracted as the simulation has them."
+    "which are subtracted as the simulation has them. A scale factor is the efficiency in data "
+    "over that in the simulation. Its errors: statistical (of the jets of the data), of the number "
+    "of simulated jets (subtracted ones, and those of the category), and systematic (of the rates "
+    "of the other categories)."
 )
 ABOUT_TOYS = (
     "Data sets drawn from the fitted model, statistical errors of the simulation included, and "
@@ -59,9 +62,8 @@ def calibration_page(content: Content, pictures: Sequence[Picture]) -> str:
 
 def mistag_page(content: Content, pictures: Sequence[Picture]) -> str:
     """The page of a mistag rate; ``content`` is that of ``calibration.json``."""
-    notes = [Note(ABOUT_MISTAG), Note(ABOUT_FACTORS)]
     sections = [
-        Section("Mistag rates", [_scale_factors(content["bins"]), *notes]),
+        Section("Mistag rates", [_scale_factors(content["bins"]), Note(ABOUT_MISTAG)]),
         Section("Figures", [Gallery(pictures)]),
         Section("Files", [_files(content)]),
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import yaml
+
 from weaver_tt.run.init.collections import Collection, padded_length, with_ending
 from weaver_tt.run.init.columns import Column
 from weaver_tt.run.init.guess import Guess
@@ -322,5 +324,6 @@ def _with_remark(line: str, remark: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Text that YAML takes as it is."""
-    return text if text.isidentifier() else json_text(text, indent=None)
+    """Text that YAML takes as it is: ``no`` alone would be a truth value."""
+    is_plain = text.isidentifier() and yaml.safe_load(text) == text
+    return text if is_plain else json_text(text, indent=None)
