@@ -23,7 +23,7 @@ from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.log import log
 from weaver_tt.options.inputs import InputsOptions
 from weaver_tt.run.inputs.page import inputs_page
-from weaver_tt.run.inputs.table import COLUMNS, variable_rows
+from weaver_tt.run.inputs.table import as_csv, variable_rows
 from weaver_tt.system.atomic_files import write_text
 from weaver_tt.system.json_files import write_json
 from weaver_tt.system.wording import counted
@@ -87,8 +87,4 @@ def _write_table(sums: InputSums, share: float, folder: Path) -> None:
         "variables": rows,
     }
     write_json(folder / "inputs.json", content)
-    lines = [",".join(COLUMNS)]
-    for row in rows:
-        cells = ["" if row[name] is None else str(row[name]) for name in COLUMNS]
-        lines.append(",".join(cells))
-    write_text(folder / "inputs.csv", "\n".join(lines) + "\n")
+    write_text(folder / "inputs.csv", as_csv(rows))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from weaver_tt.data.statistics.input_sums import InputSums, VariableSums
@@ -33,6 +36,15 @@ def variable_rows(sums: InputSums) -> list[dict[str, Any]]:
         for place, name in enumerate(sums.classes):
             rows.append(_row(sums, variable, place, name))
     return rows
+
+
+def as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The table as text; what is not known is left empty."""
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
 
 
 def _row(sums: InputSums, variable: VariableSums, place: int, name: str) -> dict[str, Any]:
