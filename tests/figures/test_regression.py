@@ -7,7 +7,7 @@ from torch import tensor
 
 from weaver_tt.figures.regression import (
     coverage_figure,
-    merge_bins,
+    merge_neighbours,
     prediction_vs_target,
     pull_figure,
     regression_figures,
@@ -69,7 +69,7 @@ def test_the_profile_is_the_mean_prediction_at_the_mean_truth():
 
 def test_bins_are_merged_to_groups_of_about_equal_weight():
     sums = np.array([[1.0, 1, 2, 0, 4], [1.0, 2, 3, 4, 5]])
-    merged = merge_bins(sums, 2)
+    merged = merge_neighbours(sums, 2)
     assert merged[0].sum() == 8
     assert merged.shape[1] == 2
 

@@ -59,7 +59,7 @@ def prediction_vs_target(name: str, profile: Array) -> Figure:
 
     ``profile`` (4, BINS): w, w * true, w * predicted and w * predicted^2 in bins of the truth.
     """
-    weight, true, predicted, squares = merge_bins(profile, PROFILE_POINTS)
+    weight, true, predicted, squares = merge_neighbours(profile, PROFILE_POINTS)
     mean = predicted / weight
     spread = np.sqrt(np.clip(squares / weight - mean**2, 0, None))
     with style():
@@ -69,7 +69,7 @@ def prediction_vs_target(name: str, profile: Array) -> Figure:
     return figure
 
 
-def merge_bins(sums: Array, number: int) -> Array:
+def merge_neighbours(sums: Array, number: int) -> Array:
     """Sums (Q, bins) in up to ``number`` groups of neighbours, of about the same first sum.
 
     Groups whose first sum is not above 0 are left out: (Q, groups).

@@ -56,7 +56,7 @@ def passing_shares(signal: Tensor, efficiency: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Spectra:
+class BackgroundSpectra:
     """Sums of w and w^2 of the background in each bin of the variable: (2, V)."""
 
     every: Array
@@ -188,7 +188,7 @@ class SculptingMeter(SumMeter):
             return UNKNOWN, UNKNOWN
         return divergence.value, divergence.excess
 
-    def spectra(self, totals: Tensor, number: int, efficiency: float) -> Spectra | None:
+    def spectra(self, totals: Tensor, number: int, efficiency: float) -> BackgroundSpectra | None:
         """The background's spectra where a share ``efficiency`` of a signal passes.
 
         None without that signal.
@@ -201,7 +201,7 @@ class SculptingMeter(SumMeter):
         background = blocks["background"][:, number]  # (2, V, B)
         every = background.sum(-1)
         passing = (background * shares).sum(-1)
-        return Spectra(every.numpy(), passing.numpy())
+        return BackgroundSpectra(every.numpy(), passing.numpy())
 
     def details(self, totals: Tensor) -> dict[str, Any]:
         """``sculpting``: of the variable and each signal the divergences, with errors, and more.

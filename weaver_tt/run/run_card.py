@@ -226,7 +226,7 @@ def _from_card(files: RunFiles, names: Iterable[str | Path]) -> list[str]:
     return [os.path.relpath(name, files.card.parent) for name in names]
 
 
-def list_files(prefix: str, paths: Iterable[Path]) -> None:
+def add_to_card(prefix: str, paths: Iterable[Path]) -> None:
     """Add files that the run ``prefix`` has written to those that its card lists.
 
     Raises:

@@ -49,8 +49,8 @@ from weaver_tt.run.run_card import (
     DONE,
     Card,
     DataFiles,
+    add_to_card,
     list_data_files,
-    list_files,
     load_card,
     make_card,
     record_parameters,
@@ -326,7 +326,7 @@ def train_members(fold: Fold, after_epoch: AfterEpoch) -> TrainedFold:
             tracker = trackers.enter_context(
                 make_tracker(settings, prefix, about, network.unwrapped)
             )
-            list_files(fold.prefix, tracker.files())
+            add_to_card(fold.prefix, tracker.files())
             training = Training(
                 network,
                 task,
@@ -343,7 +343,7 @@ def train_members(fold: Fold, after_epoch: AfterEpoch) -> TrainedFold:
         joint = JointTraining(trainings, fold.options.train, files, console, fold.seed)
         best = fit(joint, train, val, end_epoch)
         for training in trainings:
-            list_files(fold.prefix, training.tracker.files())
+            add_to_card(fold.prefix, training.tracker.files())
     if distributed.is_main():
         record_time_of_batch(fold.prefix, joint.time_of_batch)
         bad_files = recorded_bad_files(fold.prefix)
@@ -355,7 +355,7 @@ def train_members(fold: Fold, after_epoch: AfterEpoch) -> TrainedFold:
             written = write_results(metrics, training.task, prefix, draws, bad_files)
             if draws:
                 written += write_history_figure(prefix, training.state.best_epoch)
-            list_files(fold.prefix, written)
+            add_to_card(fold.prefix, written)
         show_best(tasks[0], fold.prefix, epochs)
     return TrainedFold(tasks[0], [finite_or_none(metrics) for metrics in best])
 

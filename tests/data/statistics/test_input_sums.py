@@ -9,7 +9,7 @@ from weaver_tt.config.schema import InputGroup, Variable
 from weaver_tt.data.statistics.input_sums import (
     BINS,
     FEWEST,
-    Spectra,
+    InputSpectra,
     VariableSums,
     choose_edges,
     count_bins,
@@ -17,7 +17,7 @@ from weaver_tt.data.statistics.input_sums import (
 
 
 def test_entries_below_in_and_above_the_bins_are_counted():
-    spectra = Spectra(np.array([0.0, 1.0, 2.0]), 2)
+    spectra = InputSpectra(np.array([0.0, 1.0, 2.0]), 2)
     values = np.array([-1.0, 0.0, 0.9, 1.0, 2.0, 2.1])
     classes = np.array([0, 0, 0, 1, 1, 1])
     spectra.add(values, classes, np.array([1.0, 2.0, 3.0, -1.0, 2.0, 5.0]))
@@ -35,7 +35,7 @@ def test_nothing_is_lost_however_rows_come_in_parts(values, cut):
     classes = np.arange(len(values)) % 3
     weights = np.linspace(0.5, 2, len(values))
     edges = np.linspace(-5, 5, 7)
-    whole, parts = Spectra(edges, 3), Spectra(edges, 3)
+    whole, parts = InputSpectra(edges, 3), InputSpectra(edges, 3)
     whole.add(values, classes, weights)
     for part in (slice(None, cut), slice(cut, None)):
         parts.add(values[part], classes[part], weights[part])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from weaver_tt.errors import DataError
-from weaver_tt.samples.convert.tables import drop_padding, find_files, labelled_jet_columns
+from weaver_tt.samples.convert.tables import drop_padding, labelled_jet_columns, matching_files
 
 
 def test_padding_is_left_out_wherever_it_stands():
@@ -24,7 +24,7 @@ def test_jets_carry_their_label():
 
 def test_a_folder_without_the_files_says_what_is_there(tmp_path):
     with pytest.raises(DataError, match="no such folder, or nothing in it"):
-        find_files(str(tmp_path / "none"), "*.h5")
+        matching_files(str(tmp_path / "none"), "*.h5")
     (tmp_path / "train.hdf").touch()
     with pytest.raises(DataError, match=r"no file '\*\.h5' there; .*train\.hdf"):
-        find_files(str(tmp_path), "*.h5")
+        matching_files(str(tmp_path), "*.h5")

@@ -6,7 +6,7 @@ from weaver_tt.samples.simulate.matching import (
     Directions,
     expand_ranges,
     mutually_nearest,
-    nearest,
+    nearest_others,
     pairs_by_event,
 )
 
@@ -32,13 +32,13 @@ def test_the_nearest_inside_the_radius_across_the_seam_of_the_azimuth():
     jets = directions((0, 0.0, 3.1), (0, 1.0, 0.0), (1, 0.0, 3.1))
     others = directions((0, 0.0, -3.1), (0, 0.05, 3.1), (0, 1.0, 0.25))
     # 0.083 across the seam, but 0.05 on this side; 0.25 is too far; event 1 has none
-    assert nearest(jets, others, 0.2).tolist() == [1, -1, -1]
+    assert nearest_others(jets, others, 0.2).tolist() == [1, -1, -1]
 
 
 def test_two_jets_do_not_share_a_partner():
     jets = directions((0, 0.0, 0.0), (0, 0.15, 0.0))
     others = directions((0, 0.05, 0.0))
-    assert nearest(jets, others, 0.2).tolist() == [0, 0]
+    assert nearest_others(jets, others, 0.2).tolist() == [0, 0]
     assert mutually_nearest(jets, others, 0.2).tolist() == [0, -1]
 
 

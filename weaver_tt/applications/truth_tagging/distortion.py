@@ -29,7 +29,7 @@ VALUES = "values"  # of bins; the other keys of a table are variables with their
 VARIABLES = ("pt", "eta", "phi", "delta_r", "jets")
 
 
-class ScaleFactor(Protocol):
+class EfficiencyFactor(Protocol):
     """A factor of the efficiency."""
 
     def of_jets(self, variables: Mapping[str, Floats]) -> Floats:
@@ -48,7 +48,7 @@ class ExpressionFactor:
 
 
 @dataclass(frozen=True)
-class BinnedFactor:
+class BinnedEfficiencyFactor:
     """A factor for each bin; jets outside the edges belong to the outermost bins.
 
     ``edges`` by variable, ``values`` with an axis for each variable, in their order.
@@ -75,7 +75,7 @@ class Distortion:
     """
 
     source: str
-    factors: Mapping[str, ScaleFactor] = field(default_factory=dict)
+    factors: Mapping[str, EfficiencyFactor] = field(default_factory=dict)
     shares: Mapping[str, float] | None = None
 
     def scale_factors(self, variables: Mapping[str, Floats], flavour: Integers) -> Floats:
@@ -125,7 +125,7 @@ def load_distortion(path: str) -> Distortion:
     return Distortion(source=path, factors=factors, shares=shares)
 
 
-def _read_factor(section: Section, name: str) -> ScaleFactor:
+def _read_factor(section: Section, name: str) -> EfficiencyFactor:
     value = section.values[name]
     where = section.at(name)
     if isinstance(value, Mapping):
@@ -137,7 +137,7 @@ def _read_factor(section: Section, name: str) -> ScaleFactor:
     return ExpressionFactor(expression)
 
 
-def _read_bins(section: Section) -> BinnedFactor:
+def _read_bins(section: Section) -> BinnedEfficiencyFactor:
     """A table of bins: the edges of some variables, and values."""
     names = [name for name in section.values if name != VALUES]
     if not names or VALUES not in section:
@@ -164,7 +164,7 @@ def _read_bins(section: Section) -> BinnedFactor:
         raise ConfigError(
             f"{section.at(VALUES)}: expected a value for each bin, {expected}, found {found}"
         )
-    return BinnedFactor(edges, values)
+    return BinnedEfficiencyFactor(edges, values)
 
 
 def _read_array(section: Section, key: str) -> Floats:

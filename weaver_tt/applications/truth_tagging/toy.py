@@ -231,7 +231,7 @@ def true_efficiency(jets: ToyJets) -> Floats:
     return np.clip(efficiency, *EFFICIENCY_RANGE)
 
 
-def nearest_distance(jets: ToyJets) -> Floats:
+def nearest_jet_distance(jets: ToyJets) -> Floats:
     """Distance of each jet to the nearest other one of its event, float64 (N, J).
 
     Padding holds anything.
@@ -269,7 +269,7 @@ def _records(
 ) -> ak.Array:
     """The events as they are written, numbered from ``first``; tags are drawn here."""
     in_simulation = true_efficiency(jets)
-    distance = nearest_distance(jets)
+    distance = nearest_jet_distance(jets)
     efficiency = in_simulation
     if distortion is not None:
         efficiency = distorted_efficiency(jets, in_simulation, distance, distortion)

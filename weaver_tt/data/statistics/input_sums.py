@@ -61,7 +61,7 @@ def choose_edges(values: Floats) -> Floats:
     return np.linspace(low - margin, high + margin, bins + 1)
 
 
-class Spectra:
+class InputSpectra:
     """Weighted entries of K classes in B bins, below them and above them: (K, B + 2)."""
 
     def __init__(self, edges: Floats, classes: int) -> None:
@@ -95,10 +95,10 @@ class VariableSums:
         """``edges`` are those before scaling, ``bins`` how many there are after it."""
         self.group = group
         self.variable = variable
-        self.raw = Spectra(edges, classes)
-        self.scaled: Spectra | None = None
+        self.raw = InputSpectra(edges, classes)
+        self.scaled: InputSpectra | None = None
         if variable.center is not None:
-            self.scaled = Spectra(np.linspace(variable.low, variable.high, bins + 1), classes)
+            self.scaled = InputSpectra(np.linspace(variable.low, variable.high, bins + 1), classes)
         self.entries = np.zeros(classes, dtype=np.int64)
         self.nonfinite = np.zeros(classes, dtype=np.int64)
         self.clipped = np.zeros(classes, dtype=np.int64)

@@ -18,7 +18,7 @@ ALONE = "objects"
 
 
 @dataclass(frozen=True)
-class Collection:
+class ColumnCollection:
     """The columns of a collection of objects: ``name`` is what they begin with."""
 
     name: str
@@ -32,7 +32,7 @@ class Collection:
         return counts
 
 
-def find_collections(columns: Iterable[Column]) -> list[Collection]:
+def find_collections(columns: Iterable[Column]) -> list[ColumnCollection]:
     """Lists with as many entries in each row, and names that begin alike.
 
     Columns that share their counts and not their names are a collection together.
@@ -45,19 +45,19 @@ def find_collections(columns: Iterable[Column]) -> list[Collection]:
             # equal counts are one array
             alike.setdefault((id(column.counts), prefix), []).append(column)
     alone: dict[int, list[Column]] = {}
-    found: list[Collection] = []
+    found: list[ColumnCollection] = []
     for (number, prefix), listed in alike.items():
         if prefix and len(listed) > 1:
-            found.append(Collection(prefix, tuple(listed)))
+            found.append(ColumnCollection(prefix, tuple(listed)))
         else:
             alone.setdefault(number, []).extend(listed)
     for number, listed in enumerate(alone.values()):
         name = listed[0].name if len(listed) == 1 else f"{ALONE}{number or ''}"
-        found.append(Collection(name, tuple(listed)))
+        found.append(ColumnCollection(name, tuple(listed)))
     return found
 
 
-def choose_objects(collections: Sequence[Collection]) -> Collection | None:
+def choose_objects(collections: Sequence[ColumnCollection]) -> ColumnCollection | None:
     """The collection that has a flavour, the one with the most objects; None without any."""
     with_flavour = []
     for collection in collections:
@@ -71,7 +71,7 @@ def choose_objects(collections: Sequence[Collection]) -> Collection | None:
     return max(with_flavour, key=lambda each: int(each.counts.sum()), default=None)
 
 
-def link(chosen: Collection, collections: Sequence[Collection]) -> RowObjects:
+def link(chosen: ColumnCollection, collections: Sequence[ColumnCollection]) -> RowObjects:
     """The objects of ``chosen`` as rows, with the collections whose columns lead to them."""
     linked: dict[str, LinkedObjects] = {}
     for other in collections:
@@ -95,7 +95,7 @@ def _linked(name: str, owner: str, index: str | None) -> LinkedObjects:
     return LinkedObjects(name=name, columns=(f"{name}_*",), owner=owner, index=index)
 
 
-def _place_column(collection: Collection, target: str) -> str | None:
+def _place_column(collection: ColumnCollection, target: str) -> str | None:
     """The column of a collection with places in ``target``: Electron_jetIdx for Jet."""
     for column in collection.columns:
         if not PLACE.fullmatch(column.name):
@@ -107,7 +107,9 @@ def _place_column(collection: Collection, target: str) -> str | None:
     return None
 
 
-def _table_of(collection: Collection, collections: Sequence[Collection]) -> Collection | None:
+def _table_of(
+    collection: ColumnCollection, collections: Sequence[ColumnCollection]
+) -> ColumnCollection | None:
     """The collection that a table of pairs leads to: PFCands for JetPFCands."""
     for other in collections:
         is_longer = collection.name != other.name and collection.name.endswith(other.name)

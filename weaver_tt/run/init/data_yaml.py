@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from weaver_tt.run.init.collections import Collection, padded_length, with_ending
+from weaver_tt.run.init.collections import ColumnCollection, padded_length, with_ending
 from weaver_tt.run.init.columns import Column
 from weaver_tt.run.init.guess import Guess
-from weaver_tt.run.init.roles import Labels
+from weaver_tt.run.init.roles import GuessedLabels
 from weaver_tt.system.examples import data_schema
 from weaver_tt.system.json_files import json_text
 from weaver_tt.system.wording import counted
@@ -110,7 +110,7 @@ def _rows(found: Guess) -> Iterator[str]:
         yield ""
 
 
-def _file_magic(labels: Labels | None) -> Iterator[str]:
+def _file_magic(labels: GuessedLabels | None) -> Iterator[str]:
     if labels is None or labels.file_values is None:
         return
     yield "# 1 for files in whose path the text (a regular expression) is found, else 0"
@@ -151,7 +151,7 @@ def _row_values(found: Guess, inputs: _Inputs) -> None:
         inputs.lines.append(_variable(column, found, inputs))
 
 
-def _objects(collection: Collection, found: Guess, inputs: _Inputs) -> None:
+def _objects(collection: ColumnCollection, found: Guess, inputs: _Inputs) -> None:
     """The groups of a collection: what the network learns from, and which slots are real.
 
     ``NAME_points`` and ``NAME_vectors`` are there for the networks that take them.
@@ -236,7 +236,7 @@ def _free_name(name: str, found: Guess) -> str:
     return name
 
 
-def _labels(labels: Labels | None) -> Iterator[str]:
+def _labels(labels: GuessedLabels | None) -> Iterator[str]:
     if labels is None:
         yield from _comment(
             f"{DECIDE} no column says what is to be learnt. Write the labels: 0/1 columns or new "
@@ -261,7 +261,7 @@ def _labels(labels: Labels | None) -> Iterator[str]:
     yield ""
 
 
-def _class_names(labels: Labels) -> str:
+def _class_names(labels: GuessedLabels) -> str:
     """Their list, to be renamed; of many classes their number."""
     if len(labels.classes) > MANY_CLASSES:
         return str(len(labels.classes))

@@ -11,7 +11,7 @@ from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.formats.file_groups import FileGroup
 from weaver_tt.formats.row_objects import PLACE_COLUMNS, RowObjects
 from weaver_tt.run.init.collections import (
-    Collection,
+    ColumnCollection,
     choose_objects,
     find_collections,
     link,
@@ -21,7 +21,7 @@ from weaver_tt.run.init.columns import Column, Sample, read_sample
 from weaver_tt.run.init.roles import (
     IDENTIFIERS,
     WEIGHT,
-    Labels,
+    GuessedLabels,
     find_labels,
     find_weight,
     is_count,
@@ -40,8 +40,8 @@ class Guess:
     sample: Sample
     objects: RowObjects | None
     row_values: list[Column] = field(default_factory=list)
-    collections: list[Collection] = field(default_factory=list)
-    labels: Labels | None = None
+    collections: list[ColumnCollection] = field(default_factory=list)
+    labels: GuessedLabels | None = None
     weight: Column | None = None
     observers: list[str] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def _columns_of_event(sample: Sample) -> set[str]:
     return weights | {each.name for each in of_event if IDENTIFIERS.fullmatch(each.name)}
 
 
-def _find_row_labels(sample: Sample) -> Labels | None:
+def _find_row_labels(sample: Sample) -> GuessedLabels | None:
     """Labels of rows: of a column, else of the names of file groups."""
     of_rows = [column for column in sample.columns.values() if column.counts is None]
     # nJet_hadronFlavour is no flavour
@@ -81,7 +81,7 @@ def _find_row_labels(sample: Sample) -> Labels | None:
     return find_labels(of_rows) or _labels_of_files(sample.groups)
 
 
-def _labels_of_files(groups: Sequence[FileGroup]) -> Labels | None:
+def _labels_of_files(groups: Sequence[FileGroup]) -> GuessedLabels | None:
     """Classes that are files, where several names are given and paths tell which they are."""
     if len(groups) < 2:
         return None
@@ -93,7 +93,7 @@ def _labels_of_files(groups: Sequence[FileGroup]) -> Labels | None:
             return None
         patterns[f"label_{re.sub(r'[^A-Za-z0-9]', '_', group.name)}"] = pattern
     remark = "the classes are the file groups: what is found in the path of a file tells which"
-    return Labels((), tuple(patterns), remark, {}, file_values=patterns)
+    return GuessedLabels((), tuple(patterns), remark, {}, file_values=patterns)
 
 
 def _common_start(names: Sequence[str]) -> str:
@@ -105,7 +105,9 @@ def _common_start(names: Sequence[str]) -> str:
     return first[:length].partition(".")[0].rstrip("0123456789_-")
 
 
-def _choose_rows(sample: Sample, objects: str | None, labels: Labels | None) -> RowObjects | None:
+def _choose_rows(
+    sample: Sample, objects: str | None, labels: GuessedLabels | None
+) -> RowObjects | None:
     """The objects that are rows: those asked for, or where no row has a label those with a flavour.
 
     Raises:

@@ -40,7 +40,7 @@ FLAVOURS = {5: "b", 4: "c", 15: "tau", 21: "gluon"}
 
 
 @dataclass(frozen=True)
-class Labels:
+class GuessedLabels:
     """What is to be learnt, and the lines of the data YAML that it takes.
 
     ``variables`` are new variables; ``classes`` are their names or those of columns. Where a column
@@ -56,7 +56,7 @@ class Labels:
     file_values: Mapping[str, str] | None = None
 
 
-def find_labels(columns: Sequence[Column]) -> Labels | None:
+def find_labels(columns: Sequence[Column]) -> GuessedLabels | None:
     """Of columns with one value for each row, those that say what a row is; None without any."""
     families: dict[str, list[Column]] = {}
     for column in columns:
@@ -83,7 +83,7 @@ def find_labels(columns: Sequence[Column]) -> Labels | None:
     return None
 
 
-def _of_flags(family: Sequence[Column]) -> Labels | None:
+def _of_flags(family: Sequence[Column]) -> GuessedLabels | None:
     """Classes of 0/1 columns of which one is set in each row; with a class of all others."""
     names = tuple(column.name for column in family)
     values = [column.row_values for column in family if column.row_values is not None]
@@ -94,15 +94,15 @@ def _of_flags(family: Sequence[Column]) -> Labels | None:
     rows = [int(of_column.sum()) for of_column in values]
     shown = ", ".join(f"{name} {number:,}" for name, number in zip(names, rows, strict=True))
     if sums.min() == 1 and len(names) > 1:
-        return Labels(names, names, f"rows of each among those looked at: {shown}", {})
+        return GuessedLabels(names, names, f"rows of each among those looked at: {shown}", {})
     other = f"no_{names[0]}" if len(names) == 1 else "label_other"
     text = f"({' + '.join(names)}) == 0"
     others = int((sums == 0).sum())
     remark = f"rows of each among those looked at: {shown}, {other} {others:,}"
-    return Labels(names, (*names, other), remark, {other: text})
+    return GuessedLabels(names, (*names, other), remark, {other: text})
 
 
-def _of_number(column: Column) -> Labels | None:
+def _of_number(column: Column) -> GuessedLabels | None:
     """Classes of a column of the numbers 0, 1, ..., or of a few other numbers."""
     if column.distinct is None or len(column.distinct) < 2:
         return None
@@ -114,16 +114,16 @@ def _of_number(column: Column) -> Labels | None:
             f"the values 0 to {most} of {column.name}, {found} of which are among the rows looked "
             "at; raise it if there are more"
         )
-        return Labels((column.name,), classes, remark, {}, number=column.name)
+        return GuessedLabels((column.name,), classes, remark, {}, number=column.name)
     variables = {
         f"{column.name}_{str(number).replace('-', 'minus_')}": f"{column.name} == {number}"
         for number in column.distinct
     }
     remark = f"the values of {column.name} among the rows looked at; add what is missing"
-    return Labels((column.name,), tuple(variables), remark, variables)
+    return GuessedLabels((column.name,), tuple(variables), remark, variables)
 
 
-def _of_flavour(column: Column) -> Labels | None:
+def _of_flavour(column: Column) -> GuessedLabels | None:
     """Classes of jets by the flavour that simulation gives them: b, c, tau, gluon, light."""
     if column.distinct is None or column.row_values is None:
         return None
@@ -140,7 +140,7 @@ def _of_flavour(column: Column) -> Labels | None:
     rows["light"] = len(of_rows) - sum(rows.values())
     shown = ", ".join(f"{name} {number:,}" for name, number in rows.items())
     remark = f"by {column.name}; among the rows looked at: {shown}"
-    return Labels((column.name,), tuple(variables), remark, variables)
+    return GuessedLabels((column.name,), tuple(variables), remark, variables)
 
 
 def find_weight(columns: Iterable[Column]) -> tuple[Column | None, list[str]]:

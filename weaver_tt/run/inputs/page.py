@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from weaver_tt.config.schema import DataConfig
-from weaver_tt.data.statistics.input_sums import InputSums, Spectra, VariableSums
+from weaver_tt.data.statistics.input_sums import InputSpectra, InputSums, VariableSums
 from weaver_tt.figures.inputs import Histograms, input_figure
 from weaver_tt.figures.names import plain_text
 from weaver_tt.options.inputs import InputsOptions
@@ -146,7 +146,7 @@ def _picture(
 
 
 def _histograms(
-    spectra: Spectra, sums: InputSums, drawn: list[int], config: DataConfig
+    spectra: InputSpectra, sums: InputSums, drawn: list[int], config: DataConfig
 ) -> Histograms:
     """The classes that are drawn, and the sum of all others that have rows."""
     found = {}

@@ -25,8 +25,8 @@ from weaver_tt.samples.convert.tables import (
     ROWS,
     Columns,
     drop_padding,
-    find_files,
     labelled_jet_columns,
+    matching_files,
     write_jets,
 )
 
@@ -44,7 +44,7 @@ def convert_quark_gluon(folder: str, output: str, suffix: str, progress: bool = 
     Raises:
         DataError: there are no such files, or their layout is another.
     """
-    paths = find_files(folder, "QG_jets*.npz")
+    paths = matching_files(folder, "QG_jets*.npz")
     training = max(1, round(TRAIN_SHARE * len(paths)))
     written = []
     for number, path in enumerate(paths):

@@ -50,7 +50,7 @@ def write_jets(path: Path, rows: int, chunks: Iterable[Columns], progress: bool)
             bar.update(len(columns["label"]))
 
 
-def find_files(folder: str, pattern: str) -> list[Path]:
+def matching_files(folder: str, pattern: str) -> list[Path]:
     """Files of a folder that match, sorted by name.
 
     Raises:

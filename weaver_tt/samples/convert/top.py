@@ -16,8 +16,8 @@ from weaver_tt.errors import BadFileError, DataError, nearest
 from weaver_tt.samples.convert.tables import (
     ROWS,
     Columns,
-    find_files,
     labelled_jet_columns,
+    matching_files,
     write_jets,
 )
 from weaver_tt.system.optional_imports import require_module
@@ -38,7 +38,7 @@ def convert_top(folder: str, output: str, suffix: str, progress: bool = True) ->
         DataError: none of the files is there, or their layout is another.
     """
     written = []
-    for path in find_files(folder, "*.h5"):
+    for path in matching_files(folder, "*.h5"):
         if path.stem not in PARTS:
             continue
         target = Path(output) / f"{path.stem}_file_0{suffix}"

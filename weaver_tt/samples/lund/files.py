@@ -18,7 +18,7 @@ from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
 from weaver_tt.formats.row_ranges import row_ranges
 from weaver_tt.formats.writers import open_writer, without_counters
-from weaver_tt.samples.lund.planes import LundPlanes, class_columns, classes_of
+from weaver_tt.samples.lund.planes import LundPlanes, classes_of, label_columns
 from weaver_tt.samples.lund.trees import (
     LUND_COLUMNS,
     Declustering,
@@ -134,7 +134,7 @@ def _read_pieces(
             with open_reader(path, treename) as reader:
                 columns = without_counters(reader.columns())
                 names = reader.resolve(momenta)
-                labels = class_columns(columns, reader.types(columns))
+                labels = label_columns(columns, reader.types(columns))
                 # a file without rows still makes a file with all columns
                 for first, last in list(row_ranges(reader.clusters(columns), ROWS)) or [(0, 0)]:
                     table = reader.read(columns, first, last)

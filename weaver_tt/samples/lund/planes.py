@@ -45,7 +45,7 @@ class LundPlanes:
         }
 
 
-def class_columns(columns: Sequence[str], types: Mapping[str, Any]) -> list[str]:
+def label_columns(columns: Sequence[str], types: Mapping[str, Any]) -> list[str]:
     """The columns that say of which class a jet is: ``label_NAME``, a number or truth value."""
     names = [name for name in columns if name.startswith(LABEL_PREFIX)]
     return [name for name in names if isinstance(types[name], ak.types.NumpyType)]

@@ -29,7 +29,7 @@ from weaver_tt.samples.simulate.jets import (
     final_places,
     is_in_window,
 )
-from weaver_tt.samples.simulate.matching import Directions, mutually_nearest, nearest
+from weaver_tt.samples.simulate.matching import Directions, mutually_nearest, nearest_others
 from weaver_tt.samples.simulate.processes import SampleSettings
 
 Columns = dict[str, Any]  # name -> (J,) numbers or (J, var)
@@ -105,7 +105,7 @@ def _reconstructed_alone(
 ) -> int:
     """How many reconstructed jets in the window have no generated jet of any pT near them."""
     seen = reconstructed[is_in_window(reconstructed, sample)]
-    match = nearest(directions(seen), directions(generated), MATCHING_RADIUS)
+    match = nearest_others(directions(seen), directions(generated), MATCHING_RADIUS)
     return int((match < 0).sum())
 
 
@@ -166,7 +166,7 @@ def _vertex_columns(jets: ClusteredJets, vertices: SecondaryVertices, radius: fl
     """The secondary vertices (``sv_``) of jets: those nearest to it and within ``radius``."""
     _, eta, phi = pt_eta_phi(*vertices.momentum[:3])
     of_vertices = Directions(event=vertices.event, eta=eta, phi=phi)
-    jet_of_vertex = nearest(of_vertices, directions(jets), radius)
+    jet_of_vertex = nearest_others(of_vertices, directions(jets), radius)
     inside = np.flatnonzero(jet_of_vertex >= 0)
     # by jet, highest pT first
     pt = np.hypot(*vertices.momentum[:2, inside])

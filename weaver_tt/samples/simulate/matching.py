@@ -43,7 +43,7 @@ def expand_ranges(first: Integers, counts: Integers) -> tuple[Integers, Integers
     return entry, first[entry] + within
 
 
-def nearest(jets: Directions, others: Directions, radius: float) -> Integers:
+def nearest_others(jets: Directions, others: Directions, radius: float) -> Integers:
     """For each of J jets the place of the nearest other of its event within ``radius``, or -1."""
     jet, other = pairs_by_event(jets.event, others.event)
     distance = delta_r(others.eta[other], others.phi[other], jets.eta[jet], jets.phi[jet])
@@ -58,8 +58,8 @@ def nearest(jets: Directions, others: Directions, radius: float) -> Integers:
 
 
 def mutually_nearest(jets: Directions, others: Directions, radius: float) -> Integers:
-    """(J,) as :func:`nearest`, where the jet is also the nearest of the other one; -1 elsewhere."""
-    other = nearest(jets, others, radius)
-    back = np.append(nearest(others, jets, radius), -1)[other]  # (J,)
+    """(J,) as :func:`nearest_others`, -1 unless the jet is also the nearest of the other one."""
+    other = nearest_others(jets, others, radius)
+    back = np.append(nearest_others(others, jets, radius), -1)[other]  # (J,)
     is_mutual = back == np.arange(len(jets))
     return np.where(is_mutual, other, -1)
