@@ -43,6 +43,21 @@ def test_rows_are_read_in_pieces_and_in_order(tmp_path, write, monkeypatch):
     assert chunks[0].weight.tolist() == list(range(250))
 
 
+def test_a_weight_that_is_not_finite_is_refused_in_rows_that_count(tmp_path, write):
+    columns = {"b": np.array([1, 0, 0, 0]), "c": np.array([0, 1, 1, 0]), "jet_pt": None}
+    for column in ("score_b", "score_c"):
+        columns[column] = np.full(4, 0.5, np.float32)
+    # the last row is of no class
+    for number, weight in enumerate(([1, 1, 2, np.nan], [1, np.nan, np.inf, 1])):
+        columns["w"] = np.array(weight)
+        write(tmp_path / f"{number}.root", ["b", "c"], entries=4, **columns)
+    (chunk,) = stream_scores(source(tmp_path / "0.root", weight="w"), ["b", "c"])
+    assert chunk.weight.tolist() == [1, 1, 2]
+    message = r"1\.root.* rows from 0: column 'w' \(weight\) is not finite in 2 of 3 \(first: nan\)"
+    with pytest.raises(DataError, match=message):
+        list(stream_scores(source(tmp_path / "1.root", weight="w"), ["b", "c"]))
+
+
 def test_rows_that_cannot_be_evaluated_are_left_out_and_counted(tmp_path, write):
     score = np.full(4, 0.5, np.float32)
     score[0] = np.nan

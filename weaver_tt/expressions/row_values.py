@@ -36,6 +36,22 @@ def columns_of(expressions: Mapping[str, Expression]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def check_weights(weights: Floats, what: str) -> None:
+    """Raise where one of the event weights (M,) is not finite, which no sum with it would be.
+
+    ``what``: where they come from, for the message.
+
+    Raises:
+        DataError: one is not.
+    """
+    good = np.isfinite(weights)
+    if not good.all():
+        first = weights[np.argmin(good)]
+        raise DataError(
+            f"{what} is not finite in {int((~good).sum()):,} of {len(weights):,} (first: {first:g})"
+        )
+
+
 def values_by_role(
     expressions: Mapping[str, Expression], columns: Mapping[str, Any]
 ) -> dict[str, Floats]:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from weaver_tt.config.schema import NO_CLASS
 from weaver_tt.data.rows.labels import class_numbers
 from weaver_tt.errors import ConfigError, DataError, nearest
+from weaver_tt.expressions.row_values import check_weights
 from weaver_tt.formats.file_groups import UNNAMED_GROUP, FileGroup, parse_groups
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
@@ -233,6 +234,8 @@ def _read_chunk(
     weight = np.ones(len(scores))
     if source.weight is not None:
         weight = columns[source.weight].astype(np.float64)
+        place = f"{reader.place}, rows from {first}: column {source.weight!r} (weight)"
+        check_weights(weight[use], place)
     bin_values = None
     if source.bin_column is not None:
         bin_values = columns[source.bin_column].astype(np.float64)[use]

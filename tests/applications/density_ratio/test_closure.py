@@ -134,6 +134,10 @@ def test_entries_without_a_ratio_or_of_neither_sample_are_left_out():
     assert len(select_samples(entries, ("x",), "here").entries) == 2
     with pytest.raises(DataError, match=r"here: 0 entries of the denominator .* add up to 0"):
         select_samples(entries.take(np.array([True, False, False, False])), ("x",), "here")
+    weights = values | {WEIGHT: np.array([np.inf, np.nan, 1, 1])}
+    # of the first and the last, which are left
+    with pytest.raises(DataError, match="here: the weight is not finite in 1 of 2 "):
+        select_samples(Entries(weights, np.arange(4)), ("x",), "here")
     both = Entries(values | {IS_DENOMINATOR: np.ones(4)}, np.arange(4))
     with pytest.raises(DataError, match="2 of 4 entries are of both samples"):
         select_samples(both, ("x",), "here")

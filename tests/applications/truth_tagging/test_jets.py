@@ -143,7 +143,7 @@ def test_an_event_weight_must_be_finite_and_look_at_one_event_at_a_time(path, tm
     }
     for weight, message in (
         ("share(w)", "event_weight: .*depends on the other rows"),
-        ("ak.max(jet_pt, axis=1)", "event weight is not finite in 1 of 3 events"),
+        ("ak.max(jet_pt, axis=1)", "event weight is not finite in 1 of 3 "),
     ):
         config = from_mapping(yaml | {"event_weight": weight}, custom_functions=str(own))
         with pytest.raises(DataError, match=message):

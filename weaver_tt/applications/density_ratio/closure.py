@@ -45,6 +45,7 @@ from weaver_tt.applications.density_ratio.shapes import (
 )
 from weaver_tt.applications.density_ratio.two_sample import Area, two_sample_test
 from weaver_tt.errors import DataError
+from weaver_tt.expressions.row_values import check_weights
 
 BINS = 20  # of a variable alone
 PAIR_BINS = 6  # of each of two variables
@@ -169,7 +170,8 @@ def select_samples(entries: Entries, variables: Sequence[str], where: str) -> Sa
     """The entries that are of one of both samples and have a ratio and all variables.
 
     Raises:
-        DataError: one of the samples has no entry or no weight, or an entry is of both.
+        DataError: one of the samples has no entry or no weight, an entry is of both, or a weight
+            is not finite.
     """
     of_numerator = entries[IS_NUMERATOR] != 0
     of_denominator = ~of_numerator
@@ -179,9 +181,12 @@ def select_samples(entries: Entries, variables: Sequence[str], where: str) -> Sa
     if both:
         raise DataError(f"{where}: {both:,} of {len(entries):,} entries are of both samples")
     chosen = of_numerator | of_denominator
-    for role in (*variables, *(role for role in (RATIO, WEIGHT) if role in entries.values)):
+    # the entries that a map is made of have no ratio at all
+    roles = [*variables, RATIO] if RATIO in entries.values else variables
+    for role in roles:
         chosen &= np.isfinite(entries[role])
     samples = Samples(entries.take(chosen), variables)
+    check_weights(samples.weight, f"{where}: the weight")
     for name, of_sample in (
         (NUMERATOR, samples.is_numerator),
         (DENOMINATOR, ~samples.is_numerator),

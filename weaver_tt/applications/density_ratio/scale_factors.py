@@ -22,6 +22,7 @@ import numpy as np
 
 from weaver_tt.applications.density_ratio.entries import EntrySources, read_entries
 from weaver_tt.errors import DataError
+from weaver_tt.expressions.row_values import check_weights
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
 from weaver_tt.formats.row_ranges import row_ranges
@@ -110,6 +111,7 @@ def measure_share(
     entries = entries.take(np.isfinite(entries["tag"]))
     is_tagged = entries["tag"] != 0
     weights = entries["weight"] if weight is not None else np.ones(len(entries))
+    check_weights(weights, f"{', '.join(paths)}: {weight!r} (weight)")
     total = float(weights.sum())
     tagged = float(weights[is_tagged].sum())
     for name, found in (("all", total), ("tagged", tagged)):

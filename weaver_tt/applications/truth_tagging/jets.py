@@ -19,6 +19,7 @@ from weaver_tt.data.rows.row_independence import check_row_independence
 from weaver_tt.data.rows.table import Table, evaluate_column, make_table, read_columns
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.expressions.elementwise import fill_missing
+from weaver_tt.expressions.row_values import check_weights
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
 from weaver_tt.formats.row_ranges import row_ranges
@@ -237,11 +238,7 @@ def _make_jets(table: Table, columns: Mapping[str, str], path: str, rows: int) -
         )
     if WEIGHT in table:
         weight = ak.to_numpy(fill_missing(table[WEIGHT])).astype(np.float64)
-        bad = len(weight) - int(np.isfinite(weight).sum())
-        if bad:
-            raise DataError(
-                f"{path}: the event weight is not finite in {bad} of {len(weight)} events"
-            )
+        check_weights(weight, f"{path}: the event weight")
     else:
         weight = np.ones(len(counts))
     return JetTable(values, counts, weight, rows)

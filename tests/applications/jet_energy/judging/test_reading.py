@@ -140,6 +140,12 @@ def test_flavours_that_are_not_whole_are_refused(tmp_path, jets):
         list(model_of(path).chunks())
 
 
+def test_a_weight_that_is_not_finite_is_refused(tmp_path, jets):
+    path = write_prediction(tmp_path / "pred.root", jets)
+    with pytest.raises(DataError, match=r"rows from 0: 'jet_pt/0' \(weight\) is not finite in 2,"):
+        list(model_of(path, weight="jet_pt/0").chunks())
+
+
 @pytest.mark.parametrize("name", ["corrected_pt", "true_pt", "true_eta", "flavour"])
 def test_what_nobody_names_is_asked_for(name):
     columns = {key: text for key, text in REPORT.items() if key != name}

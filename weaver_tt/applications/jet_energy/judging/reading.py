@@ -20,6 +20,7 @@ from weaver_tt.config.schema import REPORT_COLUMNS
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.expressions.elementwise import fill_missing
 from weaver_tt.expressions.evaluate import Expression, evaluate, parse_expression
+from weaver_tt.expressions.row_values import check_weights
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
 from weaver_tt.output.about import AboutPrediction
@@ -154,6 +155,9 @@ class JetModel:
         for name, numbers in jets.items():
             if name != "flavour":
                 jets[name] = numbers.astype(np.float64)
+        if self.weight is not None:
+            place = f"{reader.place}, rows from {first}: {self.weight!r} (weight)"
+            check_weights(jets["weight"], place)
         return jets
 
 
