@@ -23,6 +23,9 @@ from weaver_tt.system.optional_imports import require_module
 EXTRA = "calibrate"
 LEAST_P_VALUE = 0.001
 AT_BOUND = 1e-3  # nearer to its bound than that, a parameter is at it
+# the error of a normalisation over what it would be if all other parameters were known: that of a
+# category which others can take the place of
+MOST_INFLATION = 20.0
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,7 @@ class Model:
         values = np.array(minuit.values)
         problems += self._at_bounds(values)
         covariance = np.array(minuit.covariance)
+        problems += self._alike(covariance)
         goodness = self._goodness(values, float(minuit.fval))
         if goodness.p_value < LEAST_P_VALUE:
             problems.append(
@@ -232,6 +236,22 @@ class Model:
                 found.append(f"{name} is at its bound: {value:.4g}, of {low:.4g} to {high:.4g}")
         return found
 
+    def _alike(self, covariance: Floats) -> list[str]:
+        """What is to be said of normalisations that the fit cannot tell apart.
+
+        Whether Minuit finds their covariance is a matter of rounding.
+        """
+        inflation = error_inflation(covariance)
+        is_free = np.isnan(self._constraints()[:, 1])
+        alike = np.flatnonzero(is_free & (inflation > MOST_INFLATION))
+        if not len(alike):
+            return []
+        names = ", ".join(self.model.config.par_names[place] for place in alike)
+        return [
+            f"{names} cannot be told apart: errors are up to {inflation[alike].max():.0f} times "
+            "what they would be if the other parameters were known; shapes of categories are alike"
+        ]
+
     def _goodness(self, values: Floats, minimum: float) -> Goodness:
         """Of the minimum of -2 ln L."""
         pyhf = load_pyhf()
@@ -248,6 +268,22 @@ class Model:
         filled = int((self.model.expected_data(values, include_auxdata=False) > 0).sum())
         ndf = filled - free
         return Goodness(statistic, ndf, float(chi2.sf(statistic, ndf)))
+
+
+def error_inflation(covariance: Floats) -> Floats:
+    """The error of each parameter (P,) over that which it has where all others are known.
+
+    It is 1 / sqrt(1 - R^2) with the global correlation R; 1 for a parameter without an error.
+    """
+    sigma = np.sqrt(np.diag(covariance))
+    fitted = np.flatnonzero(sigma > 0)
+    correlations = covariance[np.ix_(fitted, fitted)] / np.outer(sigma[fitted], sigma[fitted])
+    values, vectors = np.linalg.eigh(correlations)
+    # of parameters that depend on each other entirely, rounding leaves any small number
+    of_inverse = vectors**2 @ (1 / np.maximum(values, 1e-12))
+    inflation = np.ones(len(sigma))
+    inflation[fitted] = np.sqrt(of_inverse)
+    return inflation
 
 
 @contextmanager
