@@ -97,6 +97,18 @@ def test_mu_weighs_the_untagged():
     assert task.losses(scored).tolist() == pytest.approx([-math.log(0.2), -10 * math.log(0.8)])
 
 
+@pytest.mark.parametrize("mu", [0.1, 1.0, 10.0])
+def test_the_loss_is_smallest_at_the_efficiency_for_any_mu(mu):
+    task = ObjectEfficiency(config(), mu=mu)
+    # one of five objects is tagged
+    tags = [[1.0, 0, 0, 0, 0]]
+    logit = torch.tensor(math.log(0.2 / 0.8) - math.log(mu), requires_grad=True)
+    scored = task.score(logit.expand(1, 1, 5), batch([[True] * 5], tag=tags))
+    task.losses(scored).sum().backward()
+    assert logit.grad.item() == pytest.approx(0, abs=1e-5)
+    assert task.activate(scored.output).flatten().tolist() == pytest.approx([0.2] * 5)
+
+
 def test_extreme_logits_have_finite_losses():
     task = ObjectEfficiency(config())
     scored = task.score(

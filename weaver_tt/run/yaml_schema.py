@@ -290,7 +290,7 @@ def _task() -> Schema:
         "targets": mapping("target -> what is said of it", _target()),
         "loss_function": _loss(),
         "balance": number("the weight of the targets beside that of the classes"),
-        "mu": number("the weight of the terms of pairs"),
+        "mu": number("the weight of the untagged in the loss; efficiencies are right for any"),
         "reduction": choice("what counts once in the loss", ("event", "object")),
         "object": value("what the objects are called", "string"),
         "numerator": value("the class above the line of a density ratio", "string"),

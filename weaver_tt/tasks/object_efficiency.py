@@ -5,6 +5,7 @@ Source: arXiv:2004.02665, section 4.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
 class ObjectEfficiency(Task):
     """Network output (N, K, P) logits: efficiencies of each object for K labels (working points).
 
-    The loss of an object is ``-tag log(eff) - mu (1 - tag) log(1 - eff)``. With reduction
-    ``event``, each event counts once, for the mean over its objects, and events without objects do
-    not count; with ``object``, each object counts once.
+    The loss of an object is ``-tag log(p) - mu (1 - tag) log(1 - p)`` with the sigmoid p of its
+    output. It is smallest at p = eff / (eff + mu (1 - eff)), so that the efficiency is the sigmoid
+    of the output plus log(mu), also where mu is not 1. With reduction ``event``, each event counts
+    once, for the mean over its objects, and events without objects do not count; with ``object``,
+    each object counts once.
 
     Writes ``OBJECT_eff``, or ``OBJECT_eff_LABEL`` for several labels, with one entry for each
     object of the row; those beyond the input's length are NaN.
@@ -61,7 +64,7 @@ class ObjectEfficiency(Task):
             raise ConfigError(
                 f"{config.source}: task.reduction: {reduction!r}; expected event or object"
             )
-        if not (isinstance(mu, int | float) and mu > 0):
+        if not (isinstance(mu, int | float) and 0 < mu < math.inf):
             raise ConfigError(f"{config.source}: task.mu: {mu!r}; expected a number above 0")
         [(group, labels)] = config.labels.object_targets.items()
         self.labels = list(labels)
@@ -139,14 +142,16 @@ class ObjectEfficiency(Task):
             return self.own_loss(scored)
         logits = first_outputs(scored.output, len(self.labels))  # (M, K)
         # finite for any logit, which log(sigmoid) is not
-        tagged = F.softplus(-logits)  # -log(eff)
-        untagged = F.softplus(logits)  # -log(1 - eff)
+        tagged = F.softplus(-logits)  # -log(p)
+        untagged = F.softplus(logits)  # -log(1 - p)
         loss = scored.target * tagged + self.mu * (1 - scored.target) * untagged  # (M, K)
         return loss.mean(1)
 
     def activate(self, output: Tensor) -> Tensor:
-        """Sigmoid: the efficiency."""
-        return output.sigmoid()
+        """Sigmoid, with the weight of the untagged taken back: the efficiency."""
+        if self.mu == 1 or self.loss:
+            return output.sigmoid()
+        return (output + math.log(self.mu)).sigmoid()
 
     def meters(self) -> list[Meter]:
         """Loss; efficiencies against tags."""
