@@ -194,7 +194,18 @@ def test_the_list_of_commands_is_shown_where_none_is_named(capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([])
     assert stop.value.code == 2
-    assert "expected a command first: train, check, tune, toy, map, " in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert shown.endswith("weaver-tt: error: expected a command first\n")
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= 100
+    # of the commands of two words both words
+    assert "  jec derive      derive the standard correction of jets: offset and response" in shown
+    assert lines.index("look at data, and begin:") < lines.index("make samples:")
+
+
+def test_each_command_is_listed_under_one_topic():
+    listed = [name for commands in cli.TOPICS.values() for name in commands]
+    assert sorted(listed) == sorted([*cli.COMMANDS, *cli.OF_TRAINING])
 
 
 def test_flags_of_commands_are_met_with_the_nearest_too(capsys):

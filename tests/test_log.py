@@ -11,9 +11,12 @@ from weaver_tt.log import (
     SHOWN_OTHERWISE,
     configure_log,
     format_metrics,
+    has_quiet_terminal,
     is_terminal,
     log,
+    quiet_terminal,
     shown_when_new,
+    wrap_lines,
 )
 
 
@@ -134,3 +137,34 @@ def test_messages_on_a_terminal_go_where_stderr_leads_when_they_come(on_a_termin
     monkeypatch.setattr(sys, "stderr", elsewhere)
     log.info("above the bars")
     assert "above the bars" in elsewhere.getvalue()
+
+
+def test_long_lines_are_broken_between_words_and_short_ones_stay():
+    text = "12:00:00 INFO    jets/pred.root: auc 0.85\n  of pf_features, pf_mask, pf_points\nshort"
+    assert wrap_lines(text, 33, " " * 17).splitlines() == [
+        "12:00:00 INFO    jets/pred.root:",
+        "                 auc 0.85",
+        "  of pf_features, pf_mask,",
+        "    pf_points",
+        "short",
+    ]
+    # a path stays whole
+    assert wrap_lines("a/long/path", 5) == "a/long/path"
+
+
+def test_a_quiet_terminal_is_told_warnings_alone_and_the_file_everything(
+    on_a_terminal, tmp_path, capsys
+):
+    configure_log(file=str(tmp_path / "run.log"))
+    with quiet_terminal():
+        assert has_quiet_terminal()
+        # a trial has a log of its own
+        configure_log(file=str(tmp_path / "run.log"))
+        log.info("figures in out")
+        log.warning("careful")
+    log.info("done")
+    shown = capsys.readouterr().err
+    assert "figures" not in shown
+    assert "careful" in shown
+    assert "done" in shown
+    assert "figures in out" in (tmp_path / "run.log").read_text()

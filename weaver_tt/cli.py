@@ -127,7 +127,7 @@ COMMANDS = {
         draws=True,
     ),
     "calibrate": Command(
-        "measure the efficiencies of a tagger in data, and its scale factors, for correctionlib",
+        "efficiencies of a tagger in data, and its scale factors, for correctionlib",
         f"{CALIBRATION}:CalibrateOptions",
         f"{CALIBRATION}:run_calibrate",
         draws=True,
@@ -174,6 +174,27 @@ COMMANDS = {
     ),
 }
 
+OF_TRAINING = {
+    "train": "train, predict or export a network (the same as train.py)",
+    "check": "what is in the data, and whether a training would run on it",
+    "tune": "search for the best settings of a training",
+}
+"""Commands that take the flags of a training, with their summaries."""
+
+TOPICS = {
+    "look at data, and begin": ["init", "inspect", "inputs", "check"],
+    "train and predict": ["train", "tune", "tune-report"],
+    "judge predictions": ["report", "closure"],
+    "take the network elsewhere": ["export", "apply"],
+    "efficiencies and corrections": [
+        *("map", "weights", "ddt", "calibrate", "scale-factors", "jec derive", "jec apply")
+    ],
+    "make samples": ["simulate", "lund", "convert", "toy"],
+}
+"""What commands are for, in the order of a day's work."""
+
+NAME_WIDTH = 16  # characters of a name in the overview, with the space behind it
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """``weaver-tt``: run the named command; returns the exit code."""
@@ -217,26 +238,32 @@ def refuse_command(arguments: Sequence[str]) -> NoReturn:
     """Exit: with the help or the version where ``arguments`` ask for it, else with an error."""
     parser = FlagParser(
         prog="weaver-tt",
+        usage="%(prog)s COMMAND [arguments]",
         description="Machine learning on collision events, from ROOT files to ONNX.",
+        epilog=overview(),
     )
     parser.add_argument("--version", action="version", version=f"weaver_tt {__version__}")
-    summaries = {
-        "train": "train, predict or export a network (the same as train.py)",
-        "check": "what is in the data, and whether a training would run on it",
-        "tune": "search for the best settings of a training",
-    }
-    summaries |= {name: command.summary for name, command in COMMANDS.items()}
-    # the parsers of the commands themselves are made when they run: this is their list
-    commands = parser.add_subparsers(metavar="COMMAND")
-    for name, summary in summaries.items():
-        commands.add_parser(name, help=summary)
     if arguments and not arguments[0].startswith("-"):
+        names = [name for commands in TOPICS.values() for name in commands]
         name = command_name(arguments)
-        longer = [known for known in summaries if known.startswith(f"{name} ")]
-        hint = f"write {' or '.join(longer)}" if longer else nearest(name, summaries)
+        longer = [known for known in names if known.startswith(f"{name} ")]
+        hint = f"write {' or '.join(longer)}" if longer else nearest(name, names)
         parser.error(f"{name}: no such command; {hint}")
     parser.parse_flags(arguments)
-    parser.error(f"expected a command first: {', '.join(summaries)}")
+    parser.print_help(sys.stderr)
+    parser.exit(2, "\nweaver-tt: error: expected a command first\n")
+
+
+def overview() -> str:
+    """All commands by what they are for, each in a line."""
+    lines = []
+    for topic, commands in TOPICS.items():
+        lines += [f"{topic}:"]
+        for name in commands:
+            summary = OF_TRAINING[name] if name in OF_TRAINING else COMMANDS[name].summary
+            lines.append(f"  {name:<{NAME_WIDTH}}{summary}")
+        lines.append("")
+    return "\n".join([*lines, "weaver-tt COMMAND --help shows the flags of one, and examples"])
 
 
 def train(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:

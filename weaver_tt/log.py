@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ LAYOUT = "%(asctime)s %(levelname)-7s %(message)s"
 SHOWN_OTHERWISE = {"shown_otherwise": True}
 # colours of ANSI terminals, by level
 COLORS = {"WARNING": "33", "ERROR": "1;31"}
+INDENT = 17  # characters before a message on a terminal: the time and the level
 
 log = logging.getLogger("weaver_tt")
 log.addHandler(logging.NullHandler())
@@ -45,8 +47,11 @@ def shown_when_new(what: str, value: object) -> dict[str, object]:
 class TerminalHandler(_StreamHandler):
     """Messages on a terminal: without those that it shows in another form, or has shown.
 
-    They go wherever stderr leads at the moment: above what is displayed at the bottom.
+    They go wherever stderr leads at the moment: above what is displayed at the bottom. Inside of
+    :func:`quiet_terminal` there are warnings and errors alone.
     """
+
+    is_quiet = False
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
@@ -55,6 +60,8 @@ class TerminalHandler(_StreamHandler):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the message is to be shown."""
         if hasattr(record, "shown_otherwise"):
+            return False
+        if self.is_quiet and record.levelno < logging.WARNING:
             return False
         new = getattr(record, "shown_when_new", None)
         if new is not None:
@@ -70,14 +77,67 @@ class TerminalHandler(_StreamHandler):
         super().emit(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The message behind the time and the level, in colour for a warning and an error."""
-        text = super().format(record)
+        """The message behind the time and the level, in colour for a warning and an error.
+
+        Long lines are broken between words.
+        """
+        text = wrap_lines(super().format(record), terminal_width(), " " * INDENT)
         color = COLORS.get(record.levelname)
         # set to anything but nothing, as https://no-color.org has it
         if color is None or os.environ.get("NO_COLOR"):
             return text
         named = f"\x1b[{color}m{record.levelname}\x1b[0m"
         return text.replace(record.levelname, named, 1)
+
+
+@contextmanager
+def quiet_terminal() -> Iterator[None]:
+    """Inside, a terminal is told warnings and errors alone; who is inside shows how far it is.
+
+    Files have everything.
+    """
+    before = TerminalHandler.is_quiet
+    TerminalHandler.is_quiet = True
+    try:
+        yield
+    finally:
+        TerminalHandler.is_quiet = before
+
+
+def has_quiet_terminal() -> bool:
+    """Whether this is inside of :func:`quiet_terminal`."""
+    return TerminalHandler.is_quiet
+
+
+def terminal_width() -> int:
+    """Characters in a line of the terminal that messages go to."""
+    try:
+        # one of 0 columns does not know its width
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def wrap_lines(text: str, width: int, indent: str = "") -> str:
+    """``text`` with lines of at most ``width`` characters where that can be.
+
+    Words stay whole: a path or a flag can be copied. What is broken goes on behind ``indent``, or
+    two characters further in than it began.
+    """
+    lines = []
+    for line in text.split("\n"):
+        if len(line) <= width:
+            lines.append(line)
+            continue
+        start = line[: len(line) - len(line.lstrip())]
+        lines += textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=f"{start}  " if start else indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)
 
 
 def format_metrics(values: Mapping[str, float]) -> str:

@@ -29,13 +29,21 @@ def test_the_report_has_a_line_for_each_group_and_for_each_thing_to_know():
     assert counts.report().splitlines() == [
         "qcd: 1,200 rows read, 1,000 selected (200 by selection dropped), 990 used",
         "top: 10 rows read, 10 selected, 10 used",
-        "objects beyond the input's length: jets 3",
+        "objects beyond the input's length: 3 of jets",
     ]
 
 
-def test_rows_of_files_without_a_name_of_their_own_are_reported_without_one():
-    counts = Accounting(read=Counter(_=5), selected=Counter(_=4), used=Counter(_=4))
-    assert counts.report() == "5 rows read, 4 selected, 4 used"
+def test_files_without_a_name_have_none_in_the_report():
+    counts = Accounting(read=Counter(_=5), selected=Counter(_=4), used=Counter(_=3))
+    assert counts.report() == "5 rows read, 4 selected, 3 used"
+
+
+def test_groups_that_lose_equally_many_objects_share_the_number():
+    counts = Accounting(truncated=Counter(pf_mask=1200, sv_mask=7, pf_points=1200, lost=0))
+    assert (
+        counts.report()
+        == "objects beyond the input's length: 1,200 of pf_mask, pf_points; 7 of sv_mask"
+    )
 
 
 def test_what_reweighting_and_bucketing_did_is_reported():

@@ -32,7 +32,7 @@ ENTRANCES = [
 ]
 
 # libraries of training, and those of the extra [files]
-ABSENT = ["torch", "onnx", "matplotlib", "yaml", "tqdm", "uproot", "pyarrow", "h5py"]
+ABSENT = ["torch", "onnx", "matplotlib", "yaml", "rich", "uproot", "pyarrow", "h5py"]
 
 PROGRAM = """
 import importlib.util, json, sys

@@ -1,14 +1,15 @@
 """What a terminal shows before and after a training."""
 
 import io
-import re
-import shlex
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from weaver_tt import cli
+from weaver_tt.log import quiet_terminal
 from weaver_tt.options.train import RunOptions, parse_options
+from weaver_tt.output.predict import Prediction
 from weaver_tt.run import screen
 from weaver_tt.tasks.base import Task
 
@@ -56,19 +57,6 @@ def test_folds_are_predicted_together_and_not_exported():
     assert len(others) == 1
 
 
-@pytest.mark.parametrize("width", [40, 80])
-def test_a_command_is_broken_where_a_shell_goes_on_reading(width):
-    words = ["weaver-tt", "train", "-t", "x y.root", "-c", "data.yaml", "-m", "a", "--predict"]
-    text = screen.command_text(words, width)
-    # a shell leaves out what ends a line that goes on
-    assert shlex.split(text.replace("\\\n", "")) == words
-    lines = text.splitlines()
-    assert max(map(len, lines)) <= width
-    assert (len(lines) > 1) == (width == 40)
-    # a flag stays with its values
-    assert not any(re.search(r" -\w \\$", line) for line in lines)
-
-
 @pytest.fixture
 def shown(monkeypatch):
     """What is shown on a terminal of 80 columns."""
@@ -97,6 +85,63 @@ def test_a_training_shows_header_epochs_best_epoch_and_next_commands(training, s
     assert "accuracy" in text.split("best epoch")[1]
     assert "±" in text.split("best epoch")[1]
     assert "weaver-tt train --predict" in text
+
+
+def test_a_prediction_shows_header_files_with_metrics_and_next_commands(training, shown):
+    assert cli.train(training.flags("--num-epochs", "1")) == 0
+    shown.truncate(0)
+    predict = [
+        "--predict",
+        "-t",
+        "a:a.parquet",
+        "b.parquet",
+        "--predict-output",
+        "out/pred.parquet",
+    ]
+    assert cli.train(training.flags(*predict)) == 0
+    text = shown.getvalue()
+    header, _, rest = text.partition("─ predicted ─")
+    assert "─ prediction ─" in header
+    assert "out/net_best_epoch_state.pt" in header
+    assert "40 rows, in 1 file" in header
+    files, _, commands = rest.partition("next")
+    assert "out/pred_a.parquet, 40 rows" in files
+    assert "out/pred_metrics.json" in files
+    # 40 rows
+    assert "accuracy" in files
+    assert "±" in files
+    # a class alone has no area under its curve, but both files are judged together
+    assert "report net:out/pred_a.parquet,out/pred.parquet" in commands
+    assert "inspect out/pred_a.parquet" in commands
+    assert "train --predict" not in commands
+
+
+def test_many_files_of_a_prediction_are_one_pattern_and_the_first_of_them():
+    words = "--predict -t in -c data.yaml -n net.py -m models/a --predict-output "
+    options = options_of(f"{words} out/{{group}}_{{file}}.root")
+    measured = Prediction(Path("out/x_0.root"), 5, {"loss": 1.0})
+    found = screen.commands_after_prediction(options, Judged(), {"0": measured, "1": measured})
+    assert [command[1:3] for command in found] == [
+        ["report", "a:out/*_*.root"],
+        ["inspect", "out/x_0.root"],
+        ["export", "-c"],
+    ]
+
+
+def test_what_has_no_truth_is_not_judged_and_an_exported_network_not_exported():
+    options = options_of("--predict -t in -c data.yaml -m exported/model.onnx")
+    found = screen.commands_after_prediction(
+        options, Judged(), {"0": Prediction(Path("p.root"), 5, {})}
+    )
+    assert found == [["weaver-tt", "inspect", "p.root"]]
+
+
+def test_a_trial_of_a_search_shows_nothing_of_its_own(training, shown):
+    with quiet_terminal():
+        assert cli.train(training.flags("--num-epochs", "1")) == 0
+    text = shown.getvalue()
+    assert "─" not in text.replace("━", "")
+    assert "train loss" not in text
 
 
 def test_without_a_terminal_there_are_lines_alone(training, capsys):

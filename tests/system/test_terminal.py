@@ -1,8 +1,21 @@
-"""Numbers and times in few characters."""
+"""Frames, commands to be copied, numbers and times in few characters."""
+
+import io
+import re
+import shlex
 
 import pytest
+from rich.console import Console
 
-from weaver_tt.system.terminal import console, short_number, short_time
+from weaver_tt.system import terminal
+from weaver_tt.system.terminal import (
+    command_text,
+    console,
+    print_commands,
+    short_number,
+    short_time,
+    show_panel,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,3 +44,44 @@ def test_a_time_has_few_characters(seconds, text):
 def test_there_is_one_console_on_stderr():
     assert console() is console()
     assert console().stderr
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_command_is_broken_where_a_shell_goes_on_reading(width):
+    words = ["weaver-tt", "train", "-t", "x y.root", "-c", "data.yaml", "-m", "a", "--predict"]
+    text = command_text(words, width)
+    # a shell leaves out what ends a line that goes on
+    assert shlex.split(text.replace("\\\n", "")) == words
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    assert (len(lines) > 1) == (width == 40)
+    # a flag stays with its values
+    assert not any(re.search(r" -\w \\$", line) for line in lines)
+
+
+def test_without_a_terminal_a_command_is_one_line(capsys):
+    words = ["weaver-tt", "check", "-i", *(f"file number {number}.root" for number in range(9))]
+    print_commands([words])
+    title, line = capsys.readouterr().out.splitlines()
+    assert title == "next:"
+    assert shlex.split(line) == words
+
+
+def test_on_a_terminal_it_is_broken_where_results_are_printed(monkeypatch):
+    drawn = Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None)
+    monkeypatch.setattr(terminal, "prints_to_terminal", lambda: True)
+    monkeypatch.setattr(terminal, "console", lambda stderr: drawn if not stderr else None)
+    print_commands([["weaver-tt", "check", "-c", "data.yaml", "-i", "a_long_name.root"]])
+    lines = drawn.file.getvalue().splitlines()
+    assert lines == ["next", "  weaver-tt check -c data.yaml \\", "      -i a_long_name.root"]
+
+
+def test_a_frame_is_as_wide_as_the_terminal_but_not_wider_than_can_be_read():
+    for width, expected in ((60, 60), (300, 100)):
+        drawn = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+        show_panel(drawn, "jets", [("data", "d.yaml"), ("file", "x" * 150)])
+        lines = drawn.file.getvalue().splitlines()
+        assert {len(line) for line in lines} == {expected}
+        assert lines[0].startswith("╭─ jets ─")
+        # what is too long for a line is all there
+        assert drawn.file.getvalue().count("x") == 150

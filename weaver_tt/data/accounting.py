@@ -164,12 +164,9 @@ class Accounting:
             "objects that failed the object selection": self.objects_dropped,
         }
         for what, counts in remarks.items():
-            found = []
-            for name, number in sorted(counts.items()):
-                if number:
-                    found.append(f"{name} {number:,}")
+            found = _numbers_with_names(counts)
             if found:
-                lines.append(f"{what}: {', '.join(found)}")
+                lines.append(f"{what}: {found}")
         places = {
             "NaN or infinite values replaced": "nonfinite",
             "labels without a value, left out of loss and metrics": "undefined",
@@ -220,3 +217,12 @@ class Accounting:
             line += f", {self.sampled_out[group]:,} sampled out"
             line += f", {self.repeated[group]:,} repeated"
         return f"{line}, {self.used[group]:,} used"
+
+
+def _numbers_with_names(counts: Counter[str]) -> str:
+    """``23 of pf_features, pf_mask; 5 of sv_features``: groups of one collection share a number."""
+    names_of: dict[int, list[str]] = defaultdict(list)
+    for name, number in sorted(counts.items()):
+        if number:
+            names_of[number].append(name)
+    return "; ".join(f"{number:,} of {', '.join(names)}" for number, names in names_of.items())

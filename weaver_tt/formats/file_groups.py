@@ -159,7 +159,7 @@ def _expand(pattern: str) -> list[str]:
     if not paths and pattern.endswith(AWKWARD0_SUFFIX):
         return _successors(pattern)
     if not paths:
-        raise DataError(f"{pattern}: {_explain_no_match(pattern)}")
+        raise DataError(f"{pattern}: {explain_no_match(pattern)}")
     return paths
 
 
@@ -186,7 +186,7 @@ def _log_successor(pattern: str, other: str) -> None:
     log.info("%s: there is no such file; reading %s instead", pattern, other)
 
 
-def _explain_no_match(pattern: str) -> str:
+def explain_no_match(pattern: str) -> str:
     """Explain why no file matches: where the path stops existing, and what there is instead."""
     if os.path.isdir(pattern):
         found = {os.path.splitext(name)[1] for name in sorted(os.listdir(pattern))}
@@ -201,10 +201,18 @@ def _explain_no_match(pattern: str) -> str:
         missing = os.path.basename(path)
         path = os.path.dirname(path)
         if os.path.isdir(path or "."):
+            if missing == os.path.basename(pattern):
+                return f"no such file; {nearest(missing, _readable_in(path))}"
             folder = path or "this folder"
-            suggestion = nearest(missing, os.listdir(path or "."))
-            return f"no such file; {missing!r} is not in {folder}: {suggestion}"
+            folders = [entry.name for entry in os.scandir(path or ".") if entry.is_dir()]
+            return f"no such file: no folder {missing!r} in {folder}; {nearest(missing, folders)}"
     return "no such file"
+
+
+def _readable_in(folder: str) -> list[str]:
+    """The names of what can be read in a folder, or of everything where that is nothing."""
+    names = os.listdir(folder or ".")
+    return [name for name in names if name.lower().endswith(READABLE)] or names
 
 
 def _expand_url(pattern: str) -> list[str]:

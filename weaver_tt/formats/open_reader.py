@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from weaver_tt.errors import BadFileError, DataError, nearest
-from weaver_tt.formats.file_groups import AWKWARD0_SUFFIX, is_remote
+from weaver_tt.formats.file_groups import AWKWARD0_SUFFIX, explain_no_match, is_remote
 from weaver_tt.formats.object_rows import ObjectRows
 from weaver_tt.formats.parquet_reader import ParquetReader
 from weaver_tt.formats.reader import Reader
@@ -64,7 +64,7 @@ def open_reader(
     # whether a remote file exists is only known when it is opened
     if not is_remote(path):
         if not os.path.isfile(path):
-            raise DataError(f"{path}: no such file")
+            raise DataError(f"{path}: {explain_no_match(path)}")
         if os.path.getsize(path) == 0:
             raise BadFileError(f"{path}: the file is empty (0 bytes)")
     reader = READERS[suffix](path, treename)

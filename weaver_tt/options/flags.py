@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from weaver_tt.errors import ConfigError, nearest
+from weaver_tt.log import is_terminal, terminal_width, wrap_lines
 
 T = TypeVar("T")
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Wraps all text but the examples, whose lines are there to be copied."""
+    """Wraps all text but lists of lines: the examples, which are there to be copied."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        if text.startswith("examples:"):
+        if "\n  " in text:
             return text
         return super()._fill_text(text, width, indent)
 
@@ -31,6 +33,14 @@ class FlagParser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with the usage and ``message``, whose words stay whole on a terminal."""
+        text = f"{self.prog}: error: {message}\n"
+        if is_terminal():
+            text = wrap_lines(text, terminal_width(), "  ")
+        self.print_usage(sys.stderr)
+        self.exit(2, text)
 
     def parse_flags(self, arguments: Sequence[str] | None = None) -> argparse.Namespace:
         """The values in ``arguments`` (default: ``sys.argv``); exits where there is no such flag.

@@ -32,7 +32,7 @@ from weaver_tt.engine.trackers.make import with_progress
 from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.formats.writers import Columns, Writer, open_writer, read_written
-from weaver_tt.log import format_metrics, log
+from weaver_tt.log import SHOWN_OTHERWISE, format_metrics, log
 from weaver_tt.network.outputs import Output
 from weaver_tt.output.about import ABOUT, NO_COST, NetworkCost, about_prediction
 from weaver_tt.output.results import write_results
@@ -431,16 +431,16 @@ def log_prediction(
     read = accounting.report()
     # of a file without rows there is nothing to say
     if read:
-        log.info("%s", read)
+        log.info("test data: %s", read.replace("\n", "\n  "))
     selected = accounting.selected.total()
     if rows != selected:
         raise DataError(
             f"{path}: {counted(selected, 'row')} selected but {rows:,} predicted; nothing is kept"
         )
-    log.info("%s: %s", path, counted(rows, "row"))
+    log.info("%s: %s", path, counted(rows, "row"), extra=SHOWN_OTHERWISE)
     measured = format_metrics(metrics)
     if measured:
-        log.info("%s: %s", path, measured)
+        log.info("%s: %s", path, measured, extra=SHOWN_OTHERWISE)
     without_output = metrics.get(WITHOUT_OUTPUT, 0)
     if without_output:
         log.warning(

@@ -13,7 +13,7 @@ from weaver_tt.data.accounting import BadFile
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.engine.trackers.history import read_history
 from weaver_tt.figures.attempts import attempting
-from weaver_tt.log import log
+from weaver_tt.log import SHOWN_OTHERWISE, log
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.json_files import write_json
 from weaver_tt.tasks.base import Task
@@ -87,5 +87,5 @@ def _write_figures(metrics: EpochMetrics, task: Task, folder: Path) -> list[Path
     for name, figure in drawn.items():
         with attempting(f"figure {folder / name}"):
             written += [Path(path) for path in save_figure(figure, folder / name)]
-    log.info("figures in %s", folder)
+    log.info("figures in %s", folder, extra=SHOWN_OTHERWISE)
     return written

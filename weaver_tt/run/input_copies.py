@@ -14,13 +14,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import fsspec
-from tqdm import tqdm
 
 from weaver_tt.errors import DataError, OutputError, WeaverError
 from weaver_tt.formats.file_groups import COPIES, FileGroup, is_remote, parse_groups
 from weaver_tt.log import log
 from weaver_tt.options.train import DataOptions
 from weaver_tt.system import distributed
+from weaver_tt.system.progress_bar import progress_bar
 from weaver_tt.system.wording import counted
 
 
@@ -104,14 +104,16 @@ def _copy_all(copy_of: Mapping[str, Path], folder: Path) -> None:
             f"--copy-inputs: {size / 1e9:.1f} GB do not fit into {folder.parent}; "
             "set TMPDIR to a larger disk"
         )
-    for source, copy in tqdm(copy_of.items(), desc="copying inputs", unit="file", disable=None):
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _copy_file(source, copy)
-        except OSError as error:
-            raise DataError(
-                f"--copy-inputs: {source} cannot be copied to {copy}: {error}"
-            ) from error
+    with progress_bar("copying inputs", len(copy_of), "file") as advance:
+        for source, copy in copy_of.items():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                _copy_file(source, copy)
+            except OSError as error:
+                raise DataError(
+                    f"--copy-inputs: {source} cannot be copied to {copy}: {error}"
+                ) from error
+            advance(1)
     copied = sum(copy.stat().st_size for copy in copy_of.values())
     files = counted(len(copy_of), "file")
     log.info("--copy-inputs: %s (%.2f GB) copied to %s", files, copied / 1e9, folder)

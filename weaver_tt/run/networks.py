@@ -10,7 +10,7 @@ import torch
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.engine.checkpoint import find_states
 from weaver_tt.errors import ConfigError
-from weaver_tt.log import log
+from weaver_tt.log import SHOWN_OTHERWISE, log
 from weaver_tt.network.file import explain_missing_file
 from weaver_tt.network.network import Network, build_network
 from weaver_tt.network.weights import load_weights, prepare_network
@@ -82,5 +82,5 @@ def load_members(config: DataConfig, options: RunOptions, device: torch.device) 
         network = build_network(config, options.network, device)
         load_weights(network, path)
         members.append(network.eval())
-        log.info("weights: %s", path)
+        log.info("weights: %s", path, extra=SHOWN_OTHERWISE)
     return members

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ from weaver_tt.output.predict import (
     predict_parts,
     predict_table,
 )
-from weaver_tt.run.checks import check_config, check_options, is_onnx
+from weaver_tt.run.checks import check_config, check_options, is_onnx, is_prediction
 from weaver_tt.run.class_number import is_open, with_classes_of_network
 from weaver_tt.run.cross_validation import fold_options
 from weaver_tt.run.earlier_run import requesting_requeue, with_remembered_options
@@ -64,6 +64,11 @@ from weaver_tt.run.network_cost import cost_of_exported, network_cost
 from weaver_tt.run.networks import find_network, load_members
 from weaver_tt.run.preflight import try_test_files
 from weaver_tt.run.sample_rows import first_inputs
+from weaver_tt.run.screen import (
+    show_prediction_header,
+    show_predictions,
+    show_steps_after_prediction,
+)
 from weaver_tt.run.task import make_run_task
 from weaver_tt.system import distributed
 from weaver_tt.system.json_files import json_text
@@ -87,11 +92,19 @@ def run_predict(config: DataConfig, options: RunOptions) -> dict[str, Prediction
     with requesting_requeue(requeue_file(options)):
         if is_file_by_file(options):
             files = distributed.run_on_main(lambda: list_files_to_predict(options))
-            return _predict_files(TrainedNetwork(config, options), files)
-        groups = parse_groups(options.data.data_test, divide=True)
-        outputs = [output_path(options.output.predict_output, group.name) for group in groups]
-        check_outputs(outputs, [path for group in groups for path in group.paths])
-        return TrainedNetwork(config, options).predict_groups(options.output.predict_output)
+            network = TrainedNetwork(config, options)
+            predictions = _predict_files(network, files)
+        else:
+            groups = parse_groups(options.data.data_test, divide=True)
+            outputs = [output_path(options.output.predict_output, group.name) for group in groups]
+            check_outputs(outputs, [path for group in groups for path in group.paths])
+            network = TrainedNetwork(config, options)
+            predictions = network.predict_groups(options.output.predict_output)
+    show_predictions(network.task, predictions)
+    if is_prediction(options):
+        # behind a training, that says what comes next
+        show_steps_after_prediction(options, network.task, predictions)
+    return predictions
 
 
 def _predict_files(
@@ -101,6 +114,8 @@ def _predict_files(
     predictions: dict[str, Prediction] = {}
     if not files:
         log.info("none of the files of --data-test falls to this share: nothing to predict")
+    else:
+        network.show_header({UNNAMED_GROUP: counted(len(files), "file")})
     for number, file in enumerate(files, 1):
         log.info("file %d of %d: %s", number, len(files), file.path)
         try:
@@ -158,7 +173,7 @@ class TrainedNetwork:
         self._device = choose_device(gpus)
         self._parts = [_load_part(config, fold, self._device) for fold in fold_options(options)]
         tasks = [part.task for part in self._parts]
-        self._task = tasks[0].of_folds(tasks)
+        self.task = tasks[0].of_folds(tasks)
         # folds are alike
         self._cost = _cost_of_part(self._parts[0])
         self._doctor = Doctor(make_setup(self._device))
@@ -169,9 +184,12 @@ class TrainedNetwork:
         options = self.options
         with local_copies(options.data, "data_test") as data:
             parts = self._loaded_parts(data)
+            # folds read the same files
+            _, loaders = parts[0]
+            self.show_header(loaders)
             return predict_parts(
                 parts,
-                self._task,
+                self.task,
                 output,
                 self._device,
                 options.output.figures,
@@ -197,7 +215,7 @@ class TrainedNetwork:
         output = Path(output)
         title = distributed.run_on_main(lambda: self._title_of(path))
         if self.options.train.resume:
-            done = distributed.run_on_main(lambda: finished_prediction(output, self._task, title))
+            done = distributed.run_on_main(lambda: finished_prediction(output, self.task, title))
             if done is not None:
                 log.info("%s: is there already (%s)", output, counted(done.rows, "row"))
                 return done
@@ -206,7 +224,7 @@ class TrainedNetwork:
             parts = self._loaded_parts(data, may_be_empty=True)
             figures = self.options.output.figures
             return predict_group(
-                *(parts, group, self._task, output, self._device, self._doctor, figures, title),
+                *(parts, group, self.task, output, self._device, self._doctor, figures, title),
                 cost=self._cost,
                 progress=self.options.train.progress,
             )
@@ -222,7 +240,14 @@ class TrainedNetwork:
         data = replace(self.options.data, data_test=list_files(files))
         with local_copies(data, "data_test") as data:
             parts = self._loaded_parts(data, may_be_empty=True)
-            return predict_table(parts, self._task, self._device)
+            return predict_table(parts, self.task, self._device)
+
+    def show_header(self, rows: Mapping[str, Loader | str]) -> None:
+        """Show on a terminal what is predicted by what. ``rows``: of each group, or in words."""
+        weights: list[Path] = []
+        for part in self._parts:
+            weights += find_network(part.options)
+        show_prediction_header(self.options, weights, str(self._device), rows)
 
     def _loaded_parts(self, data: DataOptions, may_be_empty: bool = False) -> list[Part]:
         """Each network with the rows of ``data`` that it predicts, once these have been tried."""

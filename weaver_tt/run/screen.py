@@ -1,4 +1,4 @@
-"""What a terminal shows before a training, and at its end: a header, the best epoch, what is next.
+"""What a terminal shows around a training and a prediction: a header, the results, what is next.
 
 Logs without a terminal have all of this in lines, and nothing here is called for them.
 """
@@ -6,27 +6,26 @@ Logs without a terminal have all of this in lines, and nothing here is called fo
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from weaver_tt.data.loaders import Loader
 from weaver_tt.engine.loop import EpochMetrics
 from weaver_tt.formats.file_groups import UNNAMED_GROUP
-from weaver_tt.log import is_terminal
+from weaver_tt.log import has_quiet_terminal, is_terminal
 from weaver_tt.options.train import RunOptions
+from weaver_tt.output.predict import Prediction
+from weaver_tt.run.checks import is_onnx
+from weaver_tt.run.file_by_file import PLACEHOLDERS, is_file_by_file
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system import distributed
-from weaver_tt.system.terminal import console, short_number
+from weaver_tt.system.terminal import console, short_number, show_commands, show_panel
 from weaver_tt.system.wording import counted
 from weaver_tt.tasks.base import Task
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 SAID = ("network file", "output")  # facts of a network that a header does without
+MANY_FILES = 6  # outputs of a prediction that are listed one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,11 @@ class BestEpoch:
 
 
 def has_screen() -> bool:
-    """Whether this process shows a screen: on a terminal, the first of several ranks."""
-    return is_terminal() and distributed.is_main()
+    """Whether this process shows a screen: on a terminal, the first of several ranks.
+
+    Trials of a search have none of their own.
+    """
+    return is_terminal() and not has_quiet_terminal() and distributed.is_main()
 
 
 def show_header(
@@ -72,15 +74,16 @@ def show_header(
         lines.append(("ensemble", counted(options.network.ensemble, "member")))
     lines.append(("device", f"{device}, seed {seed}"))
     lines.append(("log", str(train.log)))
-    _show_panel(prefix, _grid(lines))
+    show_panel(console(), prefix, lines)
 
 
 def _describe_rows(loader: Loader) -> str:
-    """``ttbar 40,000 rows, dijet 38,000 rows, in 12 files``."""
+    """``ttbar 40,000 rows, dijet 38,000 rows, in 12 files``; a single group needs no name."""
+    of_groups = loader.rows_of_groups
     parts = []
-    for group, rows in loader.rows_of_groups.items():
+    for group, rows in of_groups.items():
         text = counted(rows, "row")
-        parts.append(text if group == UNNAMED_GROUP else f"{group} {text}")
+        parts.append(text if group == UNNAMED_GROUP or len(of_groups) == 1 else f"{group} {text}")
     return f"{', '.join(parts)}, in {counted(loader.files, 'file')}"
 
 
@@ -104,12 +107,12 @@ def show_best(task: Task, prefix: str, best: Sequence[BestEpoch]) -> None:
     results["run card"] = files.card
     lines += [(name, str(path)) for name, path in results.items()]
     title = "best epochs of the members" if is_ensemble else "best epoch"
-    _show_panel(title, _grid(lines))
+    show_panel(console(), title, lines)
 
 
-def _describe_metrics(task: Task, metrics: EpochMetrics) -> str:
+def _describe_metrics(task: Task, metrics: Mapping[str, float]) -> str:
     """The loss and the headline metrics, with their errors where they are known."""
-    errors = metrics.errors()
+    errors = metrics.errors() if isinstance(metrics, EpochMetrics) else {}
     parts = []
     for name in ["loss", *task.headline_metrics]:
         value = metrics.get(name, math.nan)
@@ -123,51 +126,67 @@ def _describe_metrics(task: Task, metrics: EpochMetrics) -> str:
     return ", ".join(parts)
 
 
+# --- predictions
+
+
+def show_prediction_header(
+    options: RunOptions, weights: Sequence[Path], device: str, rows: Mapping[str, Loader | str]
+) -> None:
+    """Show what is predicted by what. ``rows``: of each test group, or in words."""
+    if not has_screen():
+        return
+    lines = [("data", options.data.data_config)]
+    for group, of_group in rows.items():
+        text = of_group if isinstance(of_group, str) else _describe_rows(of_group)
+        lines.append(("test" if group == UNNAMED_GROUP else group, text))
+    if options.network.network_config:
+        lines.append(("network", options.network.network_config))
+    lines.append(("weights", _some([str(path) for path in weights])))
+    lines.append(("device", device))
+    show_panel(console(), "prediction", lines)
+
+
+def show_predictions(task: Task, predictions: Mapping[str, Prediction]) -> None:
+    """Show the files that were written, and what was measured on them."""
+    if not has_screen() or not predictions:
+        return
+    lines = []
+    shown = list(predictions.values())[:MANY_FILES]
+    for prediction in shown:
+        lines.append(("file", f"{prediction.path}, {counted(prediction.rows, 'row')}"))
+        measured = _describe_metrics(task, prediction.metrics)
+        results = RunFiles(str(prediction.path.with_suffix("")))
+        if measured:
+            lines += [("", measured), ("metrics", str(results.metrics))]
+            if results.figures.is_dir():
+                lines.append(("figures", str(results.figures)))
+    if len(shown) < len(predictions):
+        rows = counted(sum(prediction.rows for prediction in predictions.values()), "row")
+        lines.append(("", f"and {len(predictions) - len(shown):,} more, {rows} in all"))
+    show_panel(console(), "predicted", lines)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The names, or the first of many."""
+    more = f" and {len(names) - MANY_FILES} more" if len(names) > MANY_FILES else ""
+    return f"{', '.join(names[:MANY_FILES])}{more}"
+
+
+# --- what comes next
+
+
 def show_next_steps(options: RunOptions, task: Task, predicted: Sequence[Path]) -> None:
     """Show the commands that predict, report and export, ready to be copied.
 
     ``predicted``: the files of a prediction that has followed the training already.
     """
-    if not has_screen():
-        return
-    screen = console()
-    screen.print("next", style="bold cyan")
-    for command in next_commands(options, task, predicted):
-        # without a frame: it is to be copied
-        screen.print(command_text(command, screen.width), soft_wrap=True, markup=False)
-
-
-def command_text(words: Sequence[str], width: int) -> str:
-    """A command as a shell reads it, in lines of at most ``width`` characters where that can be.
-
-    Flags stay with their values.
-    """
-    parts: list[str] = []
-    for word in words:
-        quoted = shlex.quote(word)
-        if word.startswith("-") or not parts:
-            parts.append(quoted)
-        else:
-            parts[-1] += f" {quoted}"
-    lines = [f"  {parts[0]}"]
-    for part in parts[1:]:
-        # behind it comes a space, and perhaps the sign that the command goes on
-        if len(lines[-1]) + len(part) + 3 > width:
-            lines.append(f"      {part}")
-        else:
-            lines[-1] += f" {part}"
-    return " \\\n".join(lines)
+    if has_screen():
+        show_commands(console(), next_commands(options, task, predicted))
 
 
 def next_commands(options: RunOptions, task: Task, predicted: Sequence[Path]) -> list[list[str]]:
     """Commands that go on with the network that has been trained, as words."""
-    same = ["-c", options.data.data_config, "-n", options.network.network_config]
-    same += ["-m", options.network.model_prefix]
-    if options.data.custom_functions is not None:
-        same += ["--custom-functions", options.data.custom_functions]
-    folds = []
-    if options.train.cross_validation is not None:
-        folds = ["--cross-validation", options.train.cross_validation]
+    same, folds = _network_words(options)
     commands = []
     outputs = [str(path) for path in predicted]
     if not outputs:
@@ -182,30 +201,43 @@ def next_commands(options: RunOptions, task: Task, predicted: Sequence[Path]) ->
     return commands
 
 
-def _grid(lines: Sequence[tuple[str, str]]) -> Table:
-    # only where there is a terminal
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    for name, text in lines:
-        grid.add_row(Text(name, "cyan", no_wrap=True), Text(text))
-    return grid
+def show_steps_after_prediction(
+    options: RunOptions, task: Task, predictions: Mapping[str, Prediction]
+) -> None:
+    """Show the commands that go on with prediction files."""
+    if has_screen() and predictions:
+        show_commands(console(), commands_after_prediction(options, task, predictions))
 
 
-def _show_panel(title: str, content: Table) -> None:
-    from rich.box import ROUNDED
-    from rich.panel import Panel
-    from rich.text import Text
+def commands_after_prediction(
+    options: RunOptions, task: Task, predictions: Mapping[str, Prediction]
+) -> list[list[str]]:
+    """Judge what has its truth, look into a file, and export a network that is none yet."""
+    first, *_ = predictions.values()
+    outputs = [str(prediction.path) for prediction in predictions.values()]
+    if is_file_by_file(options):
+        pattern = options.output.predict_output
+        for placeholder in PLACEHOLDERS:
+            pattern = pattern.replace(placeholder, "*")
+        outputs = [pattern]
+    commands = []
+    name = Path(options.network.model_prefix).stem
+    if any(prediction.metrics for prediction in predictions.values()):
+        commands.append(["weaver-tt", *task.judge_command(name, outputs)])
+    commands.append(["weaver-tt", "inspect", str(first.path)])
+    same, folds = _network_words(options)
+    if not folds and not is_onnx(options.network.model_prefix):
+        commands.append(["weaver-tt", "export", *same, "-o", "exported"])
+    return commands
 
-    screen = console()
-    width = min(screen.width, 100)
-    panel = Panel(
-        content,
-        title=Text(title, "bold not dim"),
-        title_align="left",
-        box=ROUNDED,
-        border_style="dim",
-        width=width,
-    )
-    screen.print(panel)
+
+def _network_words(options: RunOptions) -> tuple[list[str], list[str]]:
+    """The flags that name the network and its data, and those of a cross-validation."""
+    same = ["-c", options.data.data_config, "-n", options.network.network_config]
+    same += ["-m", options.network.model_prefix]
+    if options.data.custom_functions is not None:
+        same += ["--custom-functions", options.data.custom_functions]
+    folds = []
+    if options.train.cross_validation is not None:
+        folds = ["--cross-validation", options.train.cross_validation]
+    return same, folds

@@ -3,23 +3,110 @@
 from __future__ import annotations
 
 import math
+import shlex
+import sys
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from weaver_tt.log import is_terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+
+WIDEST = 100  # characters of a panel
 
 
 @cache
-def console() -> Console:
+def console(*, stderr: bool = True) -> Console:
     """The one console, which all that is drawn shares: lines are printed above what is displayed.
 
-    It is on stderr, as the log is. Without colours where ``NO_COLOR`` is set.
+    It is on stderr, as the log is; without ``stderr`` it is where results are printed. Without
+    colours where ``NO_COLOR`` is set.
     """
     # takes a tenth of a second to import: only where there is a terminal
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=stderr, highlight=False)
+
+
+def prints_to_terminal() -> bool:
+    """Whether results, too, go to a terminal, and not into a file or to another program."""
+    return is_terminal() and sys.stdout.isatty()
+
+
+# --- panels and commands
+
+
+def show_panel(screen: Console, title: str, lines: Sequence[tuple[str, str]]) -> None:
+    """Draw a frame with a title around lines, each with a name."""
+    # only where there is a terminal
+    from rich.box import ROUNDED
+    from rich.panel import Panel
+    from rich.text import Text
+
+    panel = Panel(
+        _grid(lines),
+        title=Text(title, "bold not dim"),
+        title_align="left",
+        box=ROUNDED,
+        border_style="dim",
+        width=min(screen.width, WIDEST),
+    )
+    screen.print(panel)
+
+
+def _grid(lines: Sequence[tuple[str, str]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for name, text in lines:
+        grid.add_row(Text(name, "cyan", no_wrap=True), Text(text, overflow="fold"))
+    return grid
+
+
+def show_commands(screen: Console, commands: Sequence[Sequence[str]]) -> None:
+    """Show what may come next, without a frame: it is to be copied."""
+    screen.print("next", style="bold cyan")
+    for words in commands:
+        screen.print(command_text(words, screen.width), soft_wrap=True, markup=False)
+
+
+def print_commands(commands: Sequence[Sequence[str]]) -> None:
+    """The same where results are printed; a line for each command where that is no terminal."""
+    if prints_to_terminal():
+        show_commands(console(stderr=False), commands)
+        return
+    print("next:")
+    for words in commands:
+        print(f"  {shlex.join(words)}")
+
+
+def command_text(words: Sequence[str], width: int) -> str:
+    """A command as a shell reads it, in lines of at most ``width`` characters where that can be.
+
+    Flags stay with their values.
+    """
+    parts: list[str] = []
+    for word in words:
+        quoted = shlex.quote(word)
+        if word.startswith("-") or not parts:
+            parts.append(quoted)
+        else:
+            parts[-1] += f" {quoted}"
+    lines = [f"  {parts[0]}"]
+    for part in parts[1:]:
+        # behind it comes a space, and perhaps the sign that the command goes on
+        if len(lines[-1]) + len(part) + 3 > width:
+            lines.append(f"      {part}")
+        else:
+            lines[-1] += f" {part}"
+    return " \\\n".join(lines)
+
+
+# --- numbers
 
 
 def short_number(value: float) -> str:

@@ -31,6 +31,21 @@ def test_the_log_has_each_epoch_as_a_line(caplog):
     assert caplog.messages == ["epoch 0: train/loss 0.25"]
 
 
+def test_a_line_has_losses_headline_metrics_and_what_is_no_metric():
+    values = {"train/loss": 0.5, "train/loss_mass": 0.25, "train/auc": 0.75, "val/accuracy": 0.5}
+    values |= {"val/loss": 0.25, "val/auc_b": 0.5, "val/auc": 1.0, "learning_rate": 0.125}
+    shown = Console(["auc", "accuracy", "unknown"]).values_of_line(values)
+    # names of what is shown, in their order
+    line = "train/loss train/loss_mass val/loss val/auc val/accuracy learning_rate"
+    assert list(shown) == line.split()
+    assert shown["val/auc"] == 1.0
+
+
+def test_without_a_validation_a_line_has_the_metrics_of_the_training():
+    values = {"train/loss": 0.5, "train/auc": 0.75, "train/accuracy": 0.5}
+    assert list(Console(["auc"]).values_of_line(values)) == ["train/loss", "train/auc"]
+
+
 def test_without_a_terminal_nothing_but_lines_is_shown(capsys):
     with make_console(TrainOptions()) as console:
         console.begin("train", 0)

@@ -1,10 +1,15 @@
 """``weaver-tt check`` as a user and as a script see it."""
 
+import io
 import json
+import shlex
 
 import pytest
+from rich.console import Console
 
 from weaver_tt.cli import main
+from weaver_tt.options.train import parse_options
+from weaver_tt.run.check import command
 
 
 def check(training, *more, config=None) -> int:
@@ -26,6 +31,38 @@ def test_a_training_that_runs_is_shown_and_ends_with_0(training, capsys):
         "d.yaml",
         "net.py",
     ]
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is shown on a terminal of 100 columns."""
+    drawn = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    monkeypatch.setattr(command, "prints_to_terminal", lambda: True)
+    monkeypatch.setattr(command, "console", lambda stderr: drawn)
+    return drawn.file
+
+
+def test_a_terminal_shows_what_was_looked_at_the_findings_and_the_training(training, shown):
+    assert check(training) == 0
+    text = shown.getvalue()
+    assert text.startswith("╭─ check ─")
+    header, _, findings = text.partition("╰")
+    assert "d.yaml" in header
+    assert "net.py" in header
+    assert "training  (no name)      2    80    100.0%    64  is_a 50%, is_b 50%" in findings
+    # the training that is shown is the one that was tried
+    _, _, words = text.partition("no problem found\nnext\n")
+    again = parse_options(shlex.split(words.replace("\\\n", ""))[2:])
+    assert again.data.data_config == "d.yaml"
+    assert again.data.data_train == ["a.parquet", "b.parquet"]
+    assert again.network.network_config == "net.py"
+
+
+def test_with_a_problem_nothing_comes_next(training, shown):
+    assert check(training, config={"event_weight": "y"}) == 1
+    text = shown.getvalue()
+    assert "no column 'y' (needed by event_weight)" in text
+    assert "weaver-tt train" not in text
 
 
 def test_all_problems_are_listed_at_once_and_end_with_1(training, capsys):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class ToyOptions:
     """Toy events with known tagging efficiencies."""
 
-    events: int = flag(100_000, "number of events", bounds=COUNT)
+    events: int = flag(100_000, "number of events", "-n", bounds=COUNT)
     seed: int = flag(1, "another seed gives other events", bounds=SEED)
     kind: str = flag(
         "multijet",

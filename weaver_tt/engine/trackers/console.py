@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from weaver_tt.engine.trackers.base import Figures, Tracker
 from weaver_tt.log import SHOWN_OTHERWISE, format_metrics, log
 
+LOSS = "loss"  # and terms of it, which begin so
+
 
 class Console(Tracker):
-    """A log line for each epoch; where there is a terminal, it shows more."""
+    """A log line for each epoch; where there is a terminal, it shows more.
+
+    The line has losses, ``headline`` metrics (of the validation, where there is one) and what is
+    no metric, such as the learning rate; without a headline it has all. The table of the history
+    has everything.
+    """
+
+    def __init__(self, headline: Sequence[str] = ()) -> None:
+        """``headline``: the few metrics that say most, without ``train/`` or ``val/``."""
+        self._headline = headline
 
     def epoch(
         self, values: Mapping[str, float], number: int, figures: Figures | None = None
     ) -> None:
         """Log one line."""
+        line = format_metrics(self.values_of_line(values))
+        log.info("epoch %d: %s", number, line, extra=SHOWN_OTHERWISE)
+
+    def values_of_line(self, values: Mapping[str, float]) -> dict[str, float]:
+        """What a line shows of the values of an epoch, losses first."""
         # what became of the rows has been logged in words
-        metrics = {name: value for name, value in values.items() if not name.startswith("rows_")}
-        log.info("epoch %d: %s", number, format_metrics(metrics), extra=SHOWN_OTHERWISE)
+        values = {name: value for name, value in values.items() if not name.startswith("rows_")}
+        if not self._headline:
+            return values
+        of_which = "val/" if f"val/{LOSS}" in values else "train/"
+        names = [name for name in values if name.partition("/")[2].startswith(LOSS)]
+        names += [f"{of_which}{name}" for name in self._headline if f"{of_which}{name}" in values]
+        names += [name for name in values if not name.startswith(("train/", "val/"))]
+        return {name: values[name] for name in dict.fromkeys(names)}

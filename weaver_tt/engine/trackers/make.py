@@ -34,7 +34,7 @@ from weaver_tt.engine.trackers.terminal import Terminal
 from weaver_tt.engine.trackers.user_function import UserFunction
 from weaver_tt.engine.trackers.wandb import WandB
 from weaver_tt.errors import ConfigError, OutputError, WeaverError, nearest
-from weaver_tt.log import is_terminal
+from weaver_tt.log import has_quiet_terminal, is_terminal
 from weaver_tt.options.train import TrainOptions
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.distributed import is_main
@@ -63,16 +63,16 @@ def make_console(options: TrainOptions, task: Task | None = None) -> Tracker:
     """
     if not is_main():
         return NullTracker()
+    headline = [] if task is None else task.headline_metrics
     if not is_terminal():
-        return Console()
+        return Console(headline)
     bars = None
     if options.progress:
         # rich takes a tenth of a second to import: only where there is a terminal
         from weaver_tt.engine.trackers.bars import Bars
 
         bars = Bars(console(), 1 if task is None else options.num_epochs)
-    headline = [] if task is None else task.headline_metrics
-    return Terminal(console(), headline, bars=bars)
+    return Terminal(console(), headline, bars=bars, has_table=not has_quiet_terminal())
 
 
 def with_progress(batches: Iterator[Batch], title: str) -> Iterator[Batch]:

@@ -33,12 +33,17 @@ class Terminal(Log):
         headline: Sequence[str],
         *,
         bars: Bars | None = None,
+        has_table: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``headline``: metrics in columns of their own, as many as find room."""
+        """``headline``: metrics in columns of their own, as many as find room.
+
+        Without a table there are bars alone.
+        """
+        super().__init__(headline)
         self._console = console
-        self._headline = headline
         self._bars = bars
+        self._has_table = has_table
         self._clock = clock
         self._members: dict[str, _Member] = {}
         self._has_titles = False
@@ -105,7 +110,7 @@ class Terminal(Log):
     # --- the table
 
     def _print_epoch(self) -> None:
-        if self._number is None:
+        if self._number is None or not self._has_table:
             return
         if not self._has_titles:
             self._has_titles = True

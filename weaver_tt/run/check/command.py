@@ -7,10 +7,11 @@ from weaver_tt.options.check import CheckRun
 from weaver_tt.options.flags import check_bounds
 from weaver_tt.options.train import check_all_bounds
 from weaver_tt.run.check.findings import find_all
-from weaver_tt.run.check.page import page
+from weaver_tt.run.check.page import page, show_page
 from weaver_tt.run.checks import check_exclusive_flags, check_training_options
 from weaver_tt.system import distributed
 from weaver_tt.system.json_files import json_text
+from weaver_tt.system.terminal import console, prints_to_terminal, show_commands
 from weaver_tt.system.wording import counted
 
 
@@ -42,6 +43,38 @@ def print_findings(options: CheckRun) -> int:
     findings = find_all(options)
     if options.check.json:
         print(json_text(findings.to_json()))
+    elif prints_to_terminal():
+        screen = console(stderr=False)
+        show_page(screen, findings, _facts(options))
+        if not findings.problems and options.data.data_train:
+            show_commands(screen, [_training(options)])
     else:
         print(page(findings))
     return len(findings.problems)
+
+
+def _facts(options: CheckRun) -> list[tuple[str, str]]:
+    """What was looked at."""
+    facts = [("data", options.data.data_config)]
+    if options.network.network_config:
+        facts.append(("network", options.network.network_config))
+    flags = {"data_train": "train", "data_val": "validate", "data_test": "test"}
+    for name, title in flags.items():
+        patterns = getattr(options.data, name)
+        if patterns:
+            facts.append((title, " ".join(patterns)))
+    return facts
+
+
+def _training(options: CheckRun) -> list[str]:
+    """The command that trains on what was looked at; the name of the network is to be chosen."""
+    network = options.network.network_config or "network.py"
+    words = ["weaver-tt", "train", "-i", *options.data.data_train]
+    if options.data.data_val:
+        words += ["--data-val", *options.data.data_val]
+    words += ["-c", options.data.data_config, "-n", network]
+    for name, value in options.network.network_option:
+        words += ["-o", name, value]
+    if options.data.custom_functions is not None:
+        words += ["--custom-functions", options.data.custom_functions]
+    return [*words, "-m", options.network.model_prefix or "models/first"]

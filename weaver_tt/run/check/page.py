@@ -3,29 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from weaver_tt.formats.file_groups import UNNAMED_GROUP
+from weaver_tt.log import wrap_lines
 from weaver_tt.run.check.findings import EpochFindings, Findings
+from weaver_tt.system.terminal import show_panel
 from weaver_tt.system.wording import counted, listed
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 Row = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Lines with a title. ``style``: how a terminal shows the lines, in the words of rich."""
+
+    title: str
+    lines: Sequence[str]
+    style: str = ""
+    has_header: bool = False  # whether the first line names columns
 
 
 def page(findings: Findings) -> str:
     """Everything that was found, at most as wide as names are long."""
     parts = [f"data YAML  {findings.config}"]
-    parts += _titled("files", _groups(findings))
-    of = f"of at most {findings.rows_of_group:,} rows of each group"
-    parts += _titled(f"inputs, {of}", _columns(findings))
-    parts += _titled(f"objects, {of}", _objects(findings))
-    if findings.epoch is not None:
-        parts += ["", "an epoch of the training, about", *_epoch(findings.epoch)]
-    for title, lines in (("remarks", findings.remarks), ("problems", findings.problems)):
-        if lines:
-            parts += ["", title, *(f"  {line}" for line in lines)]
-    if not findings.problems:
-        parts += ["", "no problem found"]
+    for section in sections(findings):
+        title = [section.title] if section.title else []
+        parts += ["", *title, *section.lines]
     return "\n".join(parts)
+
+
+def sections(findings: Findings) -> list[Section]:
+    """What was found, part by part, without those of which there is nothing to say."""
+    of = f"of at most {findings.rows_of_group:,} rows of each group"
+    tables = {
+        "files": _groups(findings),
+        f"inputs, {of}": _columns(findings),
+        f"objects, {of}": _objects(findings),
+    }
+    found = []
+    for title, lines in tables.items():
+        # the first line names the columns
+        if len(lines) > 1:
+            found.append(Section(title, lines, has_header=True))
+    if findings.epoch is not None:
+        found.append(Section("an epoch of the training, about", _epoch(findings.epoch)))
+    if findings.remarks:
+        found.append(Section("remarks", [f"  {line}" for line in findings.remarks], "yellow"))
+    if findings.problems:
+        found.append(Section("problems", [f"  {line}" for line in findings.problems], "bold red"))
+    else:
+        found.append(Section("", ["no problem found"], "bold green"))
+    return found
+
+
+def show_page(screen: Console, findings: Findings, facts: Sequence[tuple[str, str]]) -> None:
+    """Show everything on a terminal, below a frame with ``facts``: what was looked at."""
+    # only where there is a terminal
+    from rich.text import Text
+
+    show_panel(screen, "check", facts)
+    for section in sections(findings):
+        screen.print()
+        if section.title:
+            screen.print(Text(section.title, "bold cyan"))
+        for number, line in enumerate(section.lines):
+            style = "dim" if section.has_header and not number else section.style
+            # tables are as wide as names are long
+            text = line if section.has_header else wrap_lines(line, screen.width)
+            screen.print(Text(text, style), soft_wrap=True)
 
 
 def table(header: Row, rows: Sequence[Row], numbers: range) -> list[str]:
@@ -39,11 +89,6 @@ def table(header: Row, rows: Sequence[Row], numbers: range) -> list[str]:
             cells.append(cell.rjust(width) if i in numbers else cell.ljust(width))
         text.append("  " + "  ".join(cells).rstrip())
     return text
-
-
-def _titled(title: str, lines: list[str]) -> list[str]:
-    """The lines of a table below its title; nothing where it has no rows."""
-    return ["", title, *lines] if len(lines) > 1 else []
 
 
 def _groups(findings: Findings) -> list[str]:

@@ -9,11 +9,11 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from weaver_tt.errors import DataError, nearest
 from weaver_tt.formats.writers import open_writer
 from weaver_tt.physics.jet_columns import momentum_columns
+from weaver_tt.system.progress_bar import progress_bar
 
 Floats = npt.NDArray[np.float64]
 Columns = dict[str, Any]
@@ -43,11 +43,11 @@ def write_jets(path: Path, rows: int, chunks: Iterable[Columns], progress: bool)
     """Write ``rows`` jets, which come in chunks, to ``path``."""
     with (
         open_writer(path) as writer,
-        tqdm(total=rows, unit="jet", desc=path.name, disable=not progress) as bar,
+        progress_bar(path.name, rows, "jet", progress) as advance,
     ):
         for columns in chunks:
             writer.write(columns)
-            bar.update(len(columns["label"]))
+            advance(len(columns["label"]))
 
 
 def matching_files(folder: str, pattern: str) -> list[Path]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
-from tqdm import tqdm
 
 from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import FileGroup
@@ -29,6 +28,7 @@ from weaver_tt.samples.lund.trees import (
     lund_trees,
 )
 from weaver_tt.samples.workers import results_in_order
+from weaver_tt.system.progress_bar import progress_bar
 
 ROWS = 2000  # at once, with all their particles; of as many, each worker has two in memory
 COMMAND = "lund"
@@ -79,14 +79,14 @@ def write_lund_trees(
 
     with (
         open_writer(output, treename or "tree") as writer,
-        tqdm(total=rows, unit="jet", desc=COMMAND, disable=not progress) as bar,
+        progress_bar(COMMAND, rows, "jet", progress) as advance,
         closing(results_in_order(lund_trees, arguments(), workers, COMMAND)) as results,
     ):
         for trees in results:
             piece = pieces.popleft()
             _write_piece(writer, piece, trees, planes)
             total += trees.totals
-            bar.update(trees.totals.jets)
+            advance(trees.totals.jets)
     return total, planes
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from tqdm import tqdm
 
 from weaver_tt.errors import ConfigError
 from weaver_tt.formats.writers import open_writer
@@ -25,6 +24,7 @@ from weaver_tt.samples.simulate.generator import Particles, generate_events
 from weaver_tt.samples.simulate.pileup import add_pileup, pool_of_block
 from weaver_tt.samples.simulate.processes import SampleSettings
 from weaver_tt.samples.workers import results_in_order
+from weaver_tt.system.progress_bar import progress_bar
 
 MAX_EMPTY_BLOCKS = 25  # blocks without a single jet after which nothing more is expected
 
@@ -65,14 +65,14 @@ def write_sample(
     total = Counts()
     with (
         open_writer(path) as writer,
-        tqdm(total=jets, unit="jet", desc=sample.process, disable=not progress) as bar,
+        progress_bar(sample.process, jets, "jet", progress) as advance,
     ):
         for columns, counts in jet_batches(sample, jets, workers):
             # the last batch may hold more jets than are still wanted
             kept = min(len(columns["jet_pt"]), jets - writer.rows)
             wanted = {name: values[:kept] for name, values in columns.items()}
             writer.write(wanted)
-            bar.update(kept)
+            advance(kept)
             total += counts
             if writer.rows == jets:
                 break
