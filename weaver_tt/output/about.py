@@ -138,7 +138,16 @@ def read_about(path: str, treename: str | None = None) -> AboutPrediction | None
     """
     # opened as data first: errors of the file name it, and its nearest neighbour
     with open_reader(path, treename):
-        text = read_notes(path, (ABOUT,)).get(ABOUT)
+        return about_in(path)
+
+
+def about_in(path: str) -> AboutPrediction | None:
+    """The same of a file that is known to be readable.
+
+    Raises:
+        DataError: what it says is damaged.
+    """
+    text = read_notes(path, (ABOUT,)).get(ABOUT)
     if text is None:
         return None
     found = parse_json(text, _ABOUT, f"{path}: damaged metadata {ABOUT!r}")

@@ -16,7 +16,7 @@ from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.formats.file_groups import READABLE, UNNAMED_GROUP, is_remote
 from weaver_tt.formats.inspect import describe_data
 from weaver_tt.options.inspect import InspectOptions
-from weaver_tt.output.about import read_about
+from weaver_tt.output.about import about_in
 from weaver_tt.run.run_card import read_card
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.json_files import json_text
@@ -46,7 +46,7 @@ def _describe(file: str, treename: str | None) -> Iterator[str]:
     path = Path(file)
     if file.endswith(READABLE) or is_remote(file):
         yield from describe_data(file, treename)
-        yield from describe_prediction(file, treename)
+        yield from describe_prediction(file)
     elif path.suffix == ".onnx":
         yield from describe_model(path, load_model(path))
     elif path.suffix == ".pt":
@@ -72,9 +72,9 @@ def _held(path: Path, options: InspectOptions) -> str:
     return held[wanted]
 
 
-def describe_prediction(path: str, treename: str | None) -> Iterator[str]:
-    """Lines that say what a prediction file holds; none of any other file."""
-    about = read_about(path, treename)
+def describe_prediction(path: str) -> Iterator[str]:
+    """Lines that say what a readable file holds if it is a prediction; none of any other."""
+    about = about_in(path)
     if about is None:
         return
     yield f"a prediction: {about.task}"

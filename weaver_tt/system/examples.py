@@ -12,6 +12,7 @@ from weaver_tt.errors import ConfigError, nearest
 
 PREFIX = "weaver_tt:"
 PACKAGE = Path(__file__).parents[1]
+SCHEMA = "schema.json"  # of the data YAML, for editors
 PLACES = (PACKAGE / "examples", PACKAGE.parent)
 
 
@@ -44,5 +45,5 @@ def list_examples(folder: str, ending: str) -> dict[str, Path]:
 
 def data_schema() -> Path:
     """The JSON schema of the data YAML, which editors read: it lies beside the examples."""
-    files = [place / "data_configs" / "schema.json" for place in PLACES]
+    files = [place / "data_configs" / SCHEMA for place in PLACES]
     return next(file for file in files if file.is_file())

@@ -11,7 +11,7 @@ from weaver_tt.config.load import load_config
 from weaver_tt.network.file import NetworkFile
 from weaver_tt.run.init.command import example_network
 from weaver_tt.run.init.data_yaml import DECIDE
-from weaver_tt.system.examples import list_examples
+from weaver_tt.system.examples import data_schema, list_examples
 
 ROWS = 60
 RANDOM = np.random.default_rng(1)
@@ -50,9 +50,10 @@ def nano():
     flavour = ak.unflatten(RANDOM.integers(3, 6, COUNTS.sum()), COUNTS)
     muons = RANDOM.integers(0, 3, ROWS)
     return {
-        "Jet_pt": lists(20, 90),
         "Jet_eta": lists(-2, 2),
+        "Jet_pt": lists(20, 90),
         "Jet_phi": lists(-3, 3),
+        "Jet_jetId": ak.unflatten(RANDOM.integers(0, 7, COUNTS.sum()), COUNTS),
         "Jet_hadronFlavour": flavour,
         "Muon_pt": lists(3, 9, muons),
         "Muon_dxy": lists(-1, 1, muons),
@@ -114,8 +115,9 @@ def test_momenta_come_first_and_the_rest_as_in_the_file(tmp_path):
 
 def test_the_first_line_names_the_schema_for_editors(written):
     first, *_ = (written / "data.yaml").read_text().splitlines()
-    assert first.startswith("# yaml-language-server: $schema=")
-    assert first.endswith("schema.json")
+    assert first == "# yaml-language-server: $schema=schema.json"
+    # beside it, so that the folder can be moved
+    assert (written / "schema.json").read_text() == data_schema().read_text()
 
 
 def test_the_network_takes_what_the_data_yaml_gives(written):
@@ -190,10 +192,14 @@ def test_where_no_row_has_a_label_the_objects_with_a_flavour_are_rows(tmp_path):
     assert config.rows.name == "Jet"
     assert [(each.name, each.owner) for each in config.rows.linked] == [("Muon", "Muon_jetIdx")]
     assert list(config.labels.classes) == ["label_b", "label_c", "label_light"]
-    assert sorted(config.inputs["row"].names) == ["Jet_eta", "Jet_phi", "Jet_pt_log"]
+    # momenta first
+    assert config.inputs["row"].names == ["Jet_pt_log", "Jet_eta", "Jet_phi"]
     # of the event, and so of each of its jets
     assert config.event_weight.source == "genWeight"
     assert "event" in config.observers
+    # with what could be done about it
+    lines = (tmp_path / "data.yaml").read_text().partition("# - 1 column, codes")[2]
+    assert "Jet_jetId" in lines.partition("# -")[0]
 
 
 def test_the_rows_of_the_file_can_be_asked_for(tmp_path, capsys):
@@ -258,8 +264,15 @@ def test_an_example_is_copied_with_its_network(tmp_path):
     config = load_config(str(tmp_path / "top_tagging.yaml"))
     assert NetworkFile(str(tmp_path / "pfn.py")).get_model(config, {})
     first, *_ = (tmp_path / "top_tagging.yaml").read_text().splitlines()
-    # beside the copy there is no schema
-    assert first.endswith("/schema.json")
+    assert first.endswith("=schema.json")
+    assert (tmp_path / "schema.json").is_file()
+
+
+def test_another_example_may_lie_beside_the_same_schema(tmp_path):
+    assert run(tmp_path, "--example", "top_tagging") == 0
+    assert run(tmp_path, "--example", "lund") == 0
+    (tmp_path / "schema.json").write_text("{}")
+    assert run(tmp_path, "--example", "jetclass") == 1
 
 
 def test_files_beside_an_example_are_refused(tmp_path, capsys):

@@ -32,6 +32,7 @@ def column(name, values):
         ("Electron_vidNestedWPBitmapHEEP", "bits packed into one number"),
         ("Tau_decay_bit_mask", "bits packed into one number"),
         ("Jet_orbit", None),
+        ("Muon_statusFlags", "bits packed into one number"),
         ("Jet_pt", None),
         ("jet_sdmass", None),
         ("part_isElectron", None),
@@ -47,6 +48,37 @@ def test_a_column_of_one_value_is_no_input():
     # the mass of a muon, as a file rounds it
     found = reason_to_leave_out(column("Muon_mass", [0.10565, 0.1057]), [])
     assert found == "constant in the rows looked at"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Jet_jetId", "Jet_puId", "Muon_pdgId", "Muon_mediumId", "Muon_triggerIdLoose"),
+        *("Muon_mvaMuID_WP", "Electron_cutBased", "Electron_cutBased_HEEP", "part_pid"),
+        *("Electron_mvaNoIso_WP80", "Electron_seediEtaOriX", "Electron_seediPhiOriY"),
+    ],
+)
+def test_codes_are_whole_numbers_whose_size_means_nothing(name):
+    assert reason_to_leave_out(column(name, [0, 1, 4]), []).startswith("codes")
+    # a probability may be called alike
+    assert reason_to_leave_out(column(name, [0.5, 0.25, 0.125]), []) is None
+
+
+@pytest.mark.parametrize("name", ["part_charge", "part_isMuon", "Jet_nSVs", "Muon_highPurity"])
+def test_whole_numbers_that_count_or_decide_are_inputs(name):
+    assert reason_to_leave_out(column(name, [0, 1, 1]), []) is None
+
+
+def test_a_mask_says_what_is_an_object_unless_it_is_a_number():
+    assert reason_to_leave_out(column("part_mask", [0, 1]), []).startswith("masks")
+    assert reason_to_leave_out(column("part_mask", [0.5, 1]), []) is None
+
+
+def test_a_mass_that_is_rounding_is_no_input():
+    # those of electrons in NanoAOD, in GeV
+    assert "rounding" in reason_to_leave_out(column("Electron_mass", [-1.08e-5, 0, 8.1e-6]), [])
+    assert reason_to_leave_out(column("SV_mass", [0.0, 0.3, 2.1]), []) is None
+    assert reason_to_leave_out(column("Electron_dz", [-1.08e-5, 0, 8.1e-6]), []) is None
 
 
 def test_the_numbers_of_objects_are_known_by_their_values():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +12,8 @@ from weaver_tt.options.init import LIST_EXAMPLES, InitOptions
 from weaver_tt.run.init.data_yaml import data_yaml, decisions
 from weaver_tt.run.init.guess import Guess, guess
 from weaver_tt.system.atomic_files import write_text
-from weaver_tt.system.examples import PREFIX, data_schema, find_example, list_examples
+from weaver_tt.system.examples import PREFIX, SCHEMA, data_schema, find_example, list_examples
+from weaver_tt.system.terminal import print_commands
 from weaver_tt.system.wording import counted
 
 SHOWN_CLASSES = 6
@@ -48,16 +48,14 @@ def _copy_example(name: str, options: InitOptions) -> None:
     text = _example(name).read_text()
     network = example_network(text)
     source = find_example(f"{PREFIX}{network}", "network_configs", ".py")
-    # beside the copy there is no schema
-    text = SCHEMA_LINE.sub(lambda _: f"# yaml-language-server: $schema={data_schema()}", text)
     data_file = Path(options.output) / f"{name.removesuffix('.yaml')}.yaml"
     network_file = Path(options.output) / source.name
-    _write({data_file: text, network_file: source.read_text()}, options.overwrite)
+    _write({data_file: text, network_file: source.read_text()}, options)
     print(f"{data_file}: what it expects of the data files stands at its top")
     print(f"{network_file}: a network for it")
-    files = shlex.join(["-c", str(data_file), "-n", str(network_file)])
-    print("next, with files of yours:")
-    print(f"  weaver-tt check {files} -i FILES")
+    # FILES are of the user's own
+    same = ["-c", str(data_file), "-n", str(network_file)]
+    print_commands([["weaver-tt", "check", *same, "-i", "FILES"]])
 
 
 def _write_for_files(options: InitOptions) -> None:
@@ -66,20 +64,19 @@ def _write_for_files(options: InitOptions) -> None:
     data_file = Path(options.output) / "data.yaml"
     network_file = Path(options.output) / "network.py"
     source = find_example(f"{PREFIX}{NETWORK}", "network_configs", ".py")
-    _write({data_file: text, network_file: source.read_text()}, options.overwrite)
+    _write({data_file: text, network_file: source.read_text()}, options)
     print(f"{data_file}:")
     for line in _summary(found):
         print(f"  {line}")
     print(f"{network_file}:")
     print("  Deep Sets, for any collections and values of a row")
+    print(f"{Path(options.output) / SCHEMA}:")
+    print("  with which an editor completes and checks the keys of the YAML")
     for line in decisions(text):
         print(f"{data_file}, {line}")
-    files = " ".join(map(shlex.quote, options.files))
-    config = shlex.quote(str(data_file))
-    print("next:")
-    folder = shlex.quote(str(Path(options.output) / "inputs"))
-    print(f"  weaver-tt inputs -c {config} -i {files} -o {folder}")
-    print(f"  weaver-tt check -c {config} -n {shlex.quote(str(network_file))} -i {files}")
+    same = ["-c", str(data_file), "-i", *options.files]
+    inputs = ["weaver-tt", "inputs", *same, "-o", str(Path(options.output) / "inputs")]
+    print_commands([inputs, ["weaver-tt", "check", *same, "-n", str(network_file)]])
 
 
 def _summary(found: Guess) -> Iterator[str]:
@@ -121,16 +118,22 @@ def _first_sentence(text: str) -> str:
     return textwrap.shorten(sentence, 72, placeholder=" ...")
 
 
-def _write(texts: Mapping[Path, str], overwrite: bool) -> None:
-    """Write all files, or none where one is there already.
+def _write(texts: Mapping[Path, str], options: InitOptions) -> None:
+    """Write all files, or none where one is there already, and the schema that editors look for.
 
     Raises:
         ConfigError: a file is there, and is not to be replaced.
         OutputError: a folder cannot be made.
     """
     there = [str(path) for path in texts if path.exists()]
-    if there and not overwrite:
+    schema = Path(options.output) / SCHEMA
+    schema_text = data_schema().read_text()
+    # an earlier call may have written the same one
+    if schema.exists() and schema.read_text() != schema_text:
+        there.append(str(schema))
+    if there and not options.overwrite:
         raise ConfigError(f"{', '.join(there)}: there already; --overwrite replaces it")
+    texts = {**texts, schema: schema_text}
     for path, text in texts.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from weaver_tt.run.init.collections import ColumnCollection, padded_length, with
 from weaver_tt.run.init.columns import Column
 from weaver_tt.run.init.guess import Guess
 from weaver_tt.run.init.roles import GuessedLabels
-from weaver_tt.system.examples import data_schema
+from weaver_tt.system.examples import SCHEMA
 from weaver_tt.system.json_files import json_text
 from weaver_tt.system.wording import counted
 
@@ -72,7 +73,7 @@ def decisions(text: str) -> list[str]:
 
 
 def _head(found: Guess, files: Sequence[str]) -> Iterator[str]:
-    yield f"# yaml-language-server: $schema={data_schema()}"
+    yield f"# yaml-language-server: $schema={SCHEMA}"
     what = counted(found.sample.rows, "row")
     yield from _comment(
         f"Made by `weaver-tt init` from {what} of {' '.join(files)}. What is in this file is a "
@@ -305,18 +306,20 @@ def _left_out(found: Guess) -> Iterator[str]:
     yield "# Left out of the inputs:"
     for reason, names in found.left_out.items():
         shown = names if len(names) <= MANY_CLASSES else [*names[:MANY_CLASSES], "..."]
-        yield from _comment(f"- {counted(len(names), 'column')}, {reason}: {', '.join(shown)}")
+        text = f"- {counted(len(names), 'column')}, {reason}: {', '.join(shown)}"
+        yield from _comment(text, indent="  ")
 
 
-def _comment(text: str) -> Iterator[str]:
-    """Lines of a comment."""
-    line = "#"
-    for word in text.split():
-        if len(line) + 1 + len(word) > WIDTH and line != "#":
-            yield line
-            line = "#"
-        line += f" {word}"
-    yield line
+def _comment(text: str, indent: str = "") -> Iterator[str]:
+    """Lines of a comment; those behind the first begin with ``indent``."""
+    yield from textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent="# ",
+        subsequent_indent=f"# {indent}",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _with_remark(line: str, remark: str) -> str:

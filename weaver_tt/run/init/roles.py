@@ -16,12 +16,19 @@ IDENTIFIERS = re.compile(
 )
 WEIGHT = re.compile(r"(?i).*(weight|wgt)(?!s?_?(up|down))")
 PLACE = re.compile(r"\w*?(Idx|Index|_idx|_index|Link|persIndex|persKey)[A-Z0-9]?\w*")
+MASK = re.compile(r"\w*(_mask|Mask)")
+# numbers that are names: of particles and crystals, and of the working points of an identification
+CODE = re.compile(
+    r"\w*([a-z0-9](Id|ID)(Loose|Medium|Tight)?|_(id|pid|pdgid)|cutBased\w*|_WP\w*|seedi(Eta|Phi)\w*)"
+)
+MASS = re.compile(r"(?i)\w*_(mass|m)")
+LEAST_MASS = 1e-3  # GeV: below that, what a file has for a mass is rounding
 # outputs of other networks, from which a new one would learn little more
 TAGGER = re.compile(
     r"(?i).*(btag|ctag|deepcsv|deepflav|deeptag|particlenet|pnet|robustpart|upart|inclparticle"
     r"|_score|dl1|gn[12]v?|discriminant|taggervalue).*"
 )
-BITS = re.compile(r"(?i).*bit_?(map|mask).*")
+BITS = re.compile(r"(?i).*(bit_?(map|mask)|_bits|statusflags).*")
 TRUTH = re.compile(
     r"(aux_)?([Gg]en|GEN)(_|[A-Z]|part|jet|met|lep|erator)\w*"
     r"|(truth|Truth|true_|mc_|MC|LHE|HTXS|Pileup_|PSWeight)\w*"
@@ -162,9 +169,18 @@ def reason_to_leave_out(column: Column, all_counts: Iterable[Integers]) -> str |
     if PLACE.fullmatch(column.name):
         return "places of other objects"
     if BITS.fullmatch(column.name):
-        return "bits packed into one number, whose size says nothing"
+        return "bits packed into one number: (X & 4) != 0 makes an input of one"
     if column.is_constant:
         return "constant in the rows looked at"
+    if CODE.fullmatch(column.name) and column.distinct is not None:
+        return "codes, whose size says nothing: X == 4 makes an input of one"
+    if MASK.fullmatch(column.name) and column.is_flag:
+        return "masks, which say what is an object"
+    if (
+        MASS.fullmatch(column.name)
+        and max(abs(column.low or 0), abs(column.high or 0)) < LEAST_MASS
+    ):
+        return "masses that are rounding alone"
     if TAGGER.fullmatch(column.name):
         return "outputs of other taggers: a network that is given them learns little else"
     if is_count(column, all_counts):

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.statistics.input_sums import InputSpectra, InputSums, VariableSums
@@ -17,6 +16,7 @@ from weaver_tt.pages.cells import UNKNOWN, Row
 from weaver_tt.pages.page import Block, Gallery, Note, Page, Section, Table, render_page
 from weaver_tt.pages.pictures import Picture, write_picture
 from weaver_tt.run.inputs.table import variable_rows
+from weaver_tt.system.progress_bar import progress_bar
 from weaver_tt.system.wording import counted
 
 OTHERS = "others"
@@ -40,10 +40,12 @@ def inputs_page(
     drawn = _drawn_classes(sums, options.classes)
     sections = [Section("Rows", _rows_blocks(sums, drawn, config))]
     pictures_of: dict[str, list[Picture]] = {name: [] for name in config.inputs}
-    # many variables take minutes; shown on terminals only
-    for variable in tqdm(sums.variables, desc="drawing", unit="variable", disable=None):
-        picture = _picture(variable, sums, drawn, config, Path(options.output))
-        pictures_of[variable.group.name].append(picture)
+    # many variables take minutes
+    with progress_bar("drawing", len(sums.variables), "variable") as advance:
+        for variable in sums.variables:
+            picture = _picture(variable, sums, drawn, config, Path(options.output))
+            pictures_of[variable.group.name].append(picture)
+            advance(1)
     for name, pictures in pictures_of.items():
         blocks: list[Block] = [*_group_notes(sums, name), Gallery(pictures), Note(ABOUT_FIGURES)]
         blocks += [*_group_tables(sums, name, drawn, config), Note(ABOUT_TABLE)]
