@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import TrialState
+from rich.console import Console
 
 from weaver_tt import cli
 from weaver_tt.errors import TrainingError
@@ -494,3 +496,87 @@ def test_optuna_missing_is_one_message(search, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert search() == 1
     assert "pip install 'weaver_tt[tune]'" in capsys.readouterr().err
+
+
+# --- on a terminal
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is shown on a terminal of 100 columns."""
+    drawn = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    for module in ("log", "run.screen", "engine.trackers.make"):
+        monkeypatch.setattr(f"weaver_tt.{module}.is_terminal", lambda: True)
+    for module in ("run.screen", "run.tune_screen", "engine.trackers.make"):
+        monkeypatch.setattr(f"weaver_tt.{module}.console", lambda: drawn)
+    return drawn.file
+
+
+def test_a_terminal_shows_a_row_for_each_trial_and_none_of_its_epochs(search, shown, capsys):
+    assert search("--metric", "auc") == 0
+    text = shown.getvalue()
+    header, _, rest = text.partition("╰")
+    assert f"─ search {search.storage.name}" in header.replace(str(search.storage.parent) + "/", "")
+    assert "0.0001 to 0.01, logarithmic" in header
+    assert "auc, large" in header
+    rows, _, best = rest.partition("─ best trial ─")
+    numbers = [line.split()[0] for line in rows.splitlines() if "--start-lr" in line]
+    assert numbers == ["0", "1", "2"]
+    # the first trial is the best so far
+    first = next(line for line in rows.splitlines() if line.startswith("    0 "))
+    assert " * " in first
+    winner = search.study().best_trial
+    assert f"trial {winner.number} " in best
+    assert "weaver-tt tune-report" in best
+    assert f"-m {winner.user_attrs['prefix']}" in " ".join(best.replace("\\\n", " ").split())
+    # neither header, epochs nor next commands of the trainings, nor their messages
+    assert "train loss" not in text
+    assert text.count("next") == 1
+    assert "INFO" not in capsys.readouterr().err
+
+
+def test_a_trial_without_a_value_says_what_became_of_it(search, shown):
+    network = (search.folder / "net.py").read_text()
+    broken = network.replace(
+        "    return Net", "    if hidden == 7:\n        raise ValueError('seven')\n    return Net"
+    )
+    (search.folder / "net.py").write_text(broken)
+    search.write_space("network: {hidden: [2, 7]}")
+    assert search("--trials", 4, "--seed", 1) == 0
+    rows = [line for line in shown.getvalue().splitlines() if "-o hidden 7" in line]
+    assert rows
+    assert all("fail" in row for row in rows)
+
+
+# --- trackers and ranks
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_each_trial_is_a_run_of_a_tracker(search, monkeypatch, tmp_path):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "search")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri((tmp_path / "mlruns").as_uri())
+    try:
+        assert search("--metric", "auc", "--trials", 2, "--tracker", "mlflow") == 0
+        client = mlflow.MlflowClient()
+        experiment = client.get_experiment_by_name("search")
+        runs = client.search_runs([experiment.experiment_id])
+    finally:
+        mlflow.set_tracking_uri(before)
+    of_trials = {run.data.tags["mlflow.runName"]: run for run in runs}
+    assert {name.rpartition("_")[2] for name in of_trials} == {"trial-0", "trial-1"}
+    for name, run in of_trials.items():
+        trial = search.trials()[int(name.rpartition("-")[2])]
+        # what was drawn is among the settings of the run
+        assert float(run.data.params["start_lr"]) == trial.params["--start-lr"]
+        assert run.info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("flags", [("--backend", "gloo"), ("--gpus", "0,1")])
+def test_a_trial_is_not_shared_by_ranks(search, capsys, flags):
+    assert search(*flags) == 1
+    assert "start weaver-tt tune several times with the same --storage" in capsys.readouterr().err
+    assert not search.storage.exists()

@@ -186,7 +186,8 @@ def show_next_steps(options: RunOptions, task: Task, predicted: Sequence[Path]) 
 
 def next_commands(options: RunOptions, task: Task, predicted: Sequence[Path]) -> list[list[str]]:
     """Commands that go on with the network that has been trained, as words."""
-    same, folds = _network_words(options)
+    same = network_words(options, options.network.model_prefix)
+    folds = _fold_words(options)
     commands = []
     outputs = [str(path) for path in predicted]
     if not outputs:
@@ -225,19 +226,22 @@ def commands_after_prediction(
     if any(prediction.metrics for prediction in predictions.values()):
         commands.append(["weaver-tt", *task.judge_command(name, outputs)])
     commands.append(["weaver-tt", "inspect", str(first.path)])
-    same, folds = _network_words(options)
-    if not folds and not is_onnx(options.network.model_prefix):
+    same = network_words(options, options.network.model_prefix)
+    if not _fold_words(options) and not is_onnx(options.network.model_prefix):
         commands.append(["weaver-tt", "export", *same, "-o", "exported"])
     return commands
 
 
-def _network_words(options: RunOptions) -> tuple[list[str], list[str]]:
-    """The flags that name the network and its data, and those of a cross-validation."""
-    same = ["-c", options.data.data_config, "-n", options.network.network_config]
-    same += ["-m", options.network.model_prefix]
+def network_words(options: RunOptions, prefix: str) -> list[str]:
+    """The flags that name the network at ``prefix`` and its data."""
+    same = ["-c", options.data.data_config, "-n", options.network.network_config, "-m", prefix]
     if options.data.custom_functions is not None:
         same += ["--custom-functions", options.data.custom_functions]
-    folds = []
-    if options.train.cross_validation is not None:
-        folds = ["--cross-validation", options.train.cross_validation]
-    return same, folds
+    return same
+
+
+def _fold_words(options: RunOptions) -> list[str]:
+    """The flags of a cross-validation, where there is one."""
+    if options.train.cross_validation is None:
+        return []
+    return ["--cross-validation", options.train.cross_validation]

@@ -13,10 +13,11 @@ import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -24,7 +25,7 @@ from weaver_tt.config.load import load_config
 from weaver_tt.data.accounting import BadFile
 from weaver_tt.engine.fit import Pruned
 from weaver_tt.errors import ConfigError, OutputError, WeaverError
-from weaver_tt.log import configure_log, format_metrics, log
+from weaver_tt.log import SHOWN_OTHERWISE, configure_log, format_metrics, log, quiet_terminal
 from weaver_tt.metrics.direction import Direction
 from weaver_tt.network.network import build_network
 from weaver_tt.options.flags import check_bounds
@@ -37,6 +38,7 @@ from weaver_tt.run.naming import AUTO, seed_of_member, with_tracker_subfolders
 from weaver_tt.run.preflight import check_training, thrown_away
 from weaver_tt.run.run import run_on_this_process
 from weaver_tt.run.run_card import recorded_parameters
+from weaver_tt.run.screen import has_screen
 from weaver_tt.run.task import make_run_task
 from weaver_tt.run.training import TrainingResult
 from weaver_tt.run.tune_goals import Goals, find_goals, goal_values, measured_metric
@@ -47,6 +49,9 @@ from weaver_tt.system.signals import end_early, interruption
 from weaver_tt.system.study_file import STUDY_NAME, open_journal, taking_turns
 from weaver_tt.system.user_code import user_errors
 from weaver_tt.system.wording import counted
+
+if TYPE_CHECKING:
+    from weaver_tt.run.tune_screen import SearchScreen
 
 SIGN_OF_LIFE_SECONDS = 60.0
 LOST_AFTER_SECONDS = 300.0
@@ -114,6 +119,7 @@ def run_tune(options: TuneRun) -> TuneResult:
     check_prefixes(study, search)
     done: list[int] = []
     bad_files: list[Sequence[BadFile]] = []
+    screen = make_screen(options, search, study)
     while True:
         asked_by = interruption()
         if asked_by is not None:
@@ -122,13 +128,49 @@ def run_tune(options: TuneRun) -> TuneResult:
         if trial is None:
             break
         done.append(trial.number)
+        began = time.monotonic()
         try:
-            bad_files.append(run_trial(study, trial, search))
+            # a screen has a row for each trial, and not the screen of each training
+            with quiet_terminal() if screen is not None else nullcontext():
+                bad_files.append(run_trial(study, trial, search))
         finally:
             # the training's log is closed
             configure_log(file=options.train.log)
-    report_best(study, search)
+        if screen is not None:
+            show_trial(screen, study, trial.number, time.monotonic() - began)
+    report_best(study, search, screen)
     return TuneResult(done, unite_bad_files(bad_files))
+
+
+# --- on a terminal
+
+
+def make_screen(options: TuneRun, search: Search, study: Any) -> SearchScreen | None:
+    """The screen of this process, which shows what is searched for; None without a terminal."""
+    if not has_screen():
+        return None
+    # only where there is a terminal
+    from weaver_tt.run.tune_screen import SearchScreen
+
+    screen = SearchScreen(options, search.space, search.goals)
+    screen.show_header(len(study.get_trials(deepcopy=False)))
+    return screen
+
+
+def show_trial(screen: SearchScreen, study: Any, number: int, seconds: float) -> None:
+    """Show how a trial of this process has ended."""
+    trials = study.get_trials(deepcopy=False)
+    best = {trial.number for trial in best_trials(study)}
+    screen.show_trial(trials[number], seconds, number in best)
+
+
+def best_trials(study: Any) -> list[Any]:
+    """The best trial, or those of the Pareto front; none before one is complete."""
+    from optuna.trial import TrialState
+
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        return []
+    return list(study.best_trials)
 
 
 # --- before the first trial
@@ -460,7 +502,8 @@ def run_trial(study: Any, trial: Any, search: Search) -> Sequence[BadFile]:
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
-    log.info("trial %d: %s", trial.number, flags_of(trial.params.items()))
+    settings = flags_of(trial.params.items())
+    log.info("trial %d: %s", trial.number, settings, extra=SHOWN_OTHERWISE)
     try:
         with SignsOfLife(trial):
             values, bad_files = train_trial(trial, search)
@@ -600,8 +643,8 @@ def prune_worse(trial: Any, value: float, step: int) -> None:
 # --- the end
 
 
-def report_best(study: Any, search: Search) -> None:
-    """Log the best trial, or the trials of the Pareto front.
+def report_best(study: Any, search: Search, screen: SearchScreen | None = None) -> None:
+    """Log the best trial, or the trials of the Pareto front, and show it on a ``screen``.
 
     Raises:
         ConfigError: no trial has been completed.
@@ -621,11 +664,15 @@ def report_best(study: Any, search: Search) -> None:
         if known and not running:
             raise ConfigError(f"no trial has been completed; the latest failed with: {known[-1]}")
         return
-    for trial in study.best_trials:
+    best = best_trials(study)
+    for trial in best:
         log.info(
             "best: trial %d, %s: %s (%s_*)",
             trial.number,
             format_metrics(dict(zip(search.goals, trial.values, strict=True))),
             flags_of(trial.params.items()),
             trial.user_attrs[PREFIX],
+            extra=SHOWN_OTHERWISE,
         )
+    if screen is not None:
+        screen.show_best(best, [trial.user_attrs[PREFIX] for trial in best])

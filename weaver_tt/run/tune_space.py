@@ -91,6 +91,15 @@ class Dimension:
                 return choice
         return drawn
 
+    def shown(self) -> str:
+        """In words: ``2, 3`` or ``0.0001 to 0.01, logarithmic``."""
+        if self.choices:
+            return ", ".join(map(str, self.choices))
+        text = f"{self.low:g} to {self.high:g}"
+        if self.step is not None:
+            text += f" in steps of {self.step:g}"
+        return f"{text}, logarithmic" if self.log else text
+
     def describe(self) -> dict[str, Any]:
         """What must be the same in all processes of a search."""
         if self.choices:
