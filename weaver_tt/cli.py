@@ -20,7 +20,7 @@ from weaver_tt.options.check import CheckRun
 from weaver_tt.options.durations import seconds_of
 from weaver_tt.options.examples import examples_of
 from weaver_tt.options.figures import LabelOptions
-from weaver_tt.options.flags import FlagParser, add_flags, check_bounds, read_flags
+from weaver_tt.options.flags import FlagParser, add_flags, check_bounds, read_flags, usage_of
 from weaver_tt.options.train import RunOptions, parse_options
 from weaver_tt.options.tune import TuneRun
 from weaver_tt.system.allocator import keep_freed_memory
@@ -211,7 +211,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = COMMANDS[name]
     parts = command.parts
     parser = FlagParser(
-        prog=f"weaver-tt {name}", description=parts[0].__doc__, epilog=examples_of(name)
+        prog=f"weaver-tt {name}",
+        usage=usage_of(*parts),
+        description=parts[0].__doc__,
+        epilog=examples_of(name),
     )
     add_flags(parser, *parts)
     namespace = parser.parse_flags(arguments[len(name.split()) :])

@@ -2,15 +2,16 @@
 
 import re
 import shlex
+from dataclasses import fields
 
 import pytest
 
 from weaver_tt.cli import COMMANDS, main
 from weaver_tt.options.check import CheckRun
 from weaver_tt.options.examples import EXAMPLES
-from weaver_tt.options.flags import FlagParser, add_flags, check_bounds, read_flags
+from weaver_tt.options.flags import FlagParser, add_flags, check_bounds, read_flags, spellings
 from weaver_tt.options.train import RunOptions, parse_options
-from weaver_tt.options.tune import TuneRun
+from weaver_tt.options.tune import TuneOptions, TuneRun
 
 OF_TRAINING = {"train": RunOptions, "check": CheckRun, "tune": TuneRun}
 
@@ -33,6 +34,36 @@ def test_examples_are_commands_that_are_understood(command):
         namespace = parser.parse_flags(words)
         for part in parts:
             check_bounds(read_flags(namespace, part))
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_examples_have_all_that_a_command_cannot_do_without(command):
+    parts = [TuneOptions] if command == "tune" else []
+    if command in COMMANDS:
+        parts = COMMANDS[command].parts
+    needed = [item for part in parts for item in fields(part) if item.metadata["needed"]]
+    for arguments in EXAMPLES[command]:
+        words = shlex.split(arguments)
+        for item in needed:
+            assert any(spelling in words for spelling in spellings(item)), (arguments, item.name)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_the_usage_of_a_command_fits_a_line_and_its_arguments_come_first(
+    command, capsys, monkeypatch
+):
+    text = help_of(command, capsys, monkeypatch)
+    usage, _, rest = text.partition("\n\n")
+    assert len(usage.splitlines()) <= 2
+    assert usage.endswith("[more flags]")
+    daily = rest.partition("Daily flags:\n")[2].partition("\n\n")[0]
+    for part in COMMANDS[command].parts:
+        for item in fields(part):
+            settings = item.metadata["argparse"]
+            # an argument with choices is shown as these
+            is_named = "choices" not in settings
+            if is_named and (settings.get("positional") or item.metadata["needed"]):
+                assert re.search(rf"^  .*\b{item.name.replace('_', '-')}\b", daily, flags=re.M)
 
 
 def help_of(command, capsys, monkeypatch):

@@ -41,9 +41,11 @@ class ApplyOptions:
     )
     output: str = flag("", "file for the outputs of all rows: .csv, .parquet or .root", "-o")
     golden: bool = flag(
-        False, "replay golden.json of the folder first: the rows must have the outputs of torch"
+        False,
+        "replay golden.json of the folder first: the rows must have the outputs of torch",
+        daily=True,
     )
-    keep: list[str] = flag([], "columns that are copied to the output", nargs="+")
+    keep: list[str] = flag([], "columns that are copied to the output", nargs="+", daily=True)
     prefix: str = flag("", "what names of outputs begin with in the file, such as score_")
     tree: str | None = flag(None, "tree of ROOT files that hold several")
     model: str = flag("model.onnx", "name of the network in the folder")

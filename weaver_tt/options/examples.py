@@ -66,15 +66,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "jec.json test.parquet -o corrected.parquet --column pt_corrected",
     ),
     "ddt": (
-        "pred_qcd.root --background label_QCD",
+        "pred_qcd.root --background label_QCD --efficiency 0.05",
         "pred_qcd.root pred_top.root --background label_QCD --efficiency 0.05",
-        "pred_qcd.root pred_top.root --background label_QCD --mass jet_sdmass --pt jet_pt",
+        "pred_qcd.root pred_top.root --background label_QCD --efficiency 0.05 --mass jet_sdmass",
     ),
     "calibrate": (
         "--data data.root --mc top:top.root qcd:qcd.root --tag 'score>0.9' "
         "--variable jet_sdmass --edges 50 90 130 170 210",
-        "--mc top:top.root qcd:qcd.root --tag 'score>0.9' --variable jet_sdmass "
-        "--edges 50 90 130 170 210 --asimov",
+        "--data data.root --mc top:top.root qcd:qcd.root --tag 'score>0.9' "
+        "--variable jet_sdmass --edges 50 90 130 170 210 --asimov",
         "--data data.root --mc top:top.root qcd:qcd.root --tag 'score>0.9' "
         "--variable jet_sdmass --edges 50 90 130 170 210 --bins-in jet_pt 300 400 600 -o measured",
     ),

@@ -20,6 +20,7 @@ class ExportOptions:
         "key4hep; cmssw; triton, a model repository; athena, with inputs as salt has "
         "them; raw, ONNX Runtime with the columns of files, all else in the graph",
         choices=list(TARGET_NAMES),
+        daily=True,
     )
     output: str = flag(
         "", "folder to write; an earlier export in it is replaced", "-o", required=True

@@ -137,16 +137,28 @@ def flag(
     text: str,
     *names: str,
     bounds: Bounds | None = None,
-    daily: bool = False,
+    daily: bool | None = None,
+    needed: bool = False,
     **more: Any,
 ) -> Any:
     """A dataclass field that is also a flag, with its default and its help text.
 
     ``names`` are further spellings (``-i``), ``bounds`` is the range of a number, ``more`` is for
     argparse; ``positional=True`` makes it an argument instead. ``daily`` flags come first in the
-    help.
+    help: unless it is said, those with a short spelling, arguments and flags that are ``needed``.
+    A command refuses in its own words that such a one is missing.
     """
-    metadata = {"help": text, "names": names, "bounds": bounds, "daily": daily, "argparse": more}
+    if daily is None:
+        has_short = any(not name.startswith("--") for name in names)
+        daily = has_short or needed or bool(more.get("positional"))
+    metadata = {
+        "help": text,
+        "names": names,
+        "bounds": bounds,
+        "daily": daily,
+        "needed": needed or bool(more.get("required")),
+        "argparse": more,
+    }
     settings: dict[str, Any] = {"metadata": metadata}
     if isinstance(default, list | tuple):
         # each object gets a list of its own
@@ -162,7 +174,27 @@ def add_flags(parser: argparse.ArgumentParser, *parts: type[Any]) -> None:
     daily = parser.add_argument_group("Daily flags")
     for options in parts:
         summary = (options.__doc__ or options.__name__).splitlines()[0]
-        _add_part(parser.add_argument_group(summary.rstrip(".")), daily, options)
+        # what a command is for stands above all of its flags
+        title = "More flags" if options.__doc__ == parser.description else summary.rstrip(".")
+        _add_part(parser.add_argument_group(title), daily, options)
+
+
+def usage_of(*parts: type[Any]) -> str:
+    """What a command cannot do without, in a line: all of its flags would fill the screen."""
+    words = ["%(prog)s"]
+    arguments = []
+    for options in parts:
+        for item in dataclasses.fields(options):
+            settings = item.metadata["argparse"]
+            value = str(settings.get("metavar", item.name.upper()))
+            if "choices" in settings:
+                value = f"{{{','.join(settings['choices'])}}}"
+            if settings.get("positional"):
+                optional = settings.get("nargs") in ("?", "*")
+                arguments.append(f"[{value}]" if optional else value)
+            elif item.metadata["needed"]:
+                words.append(f"{spellings(item)[0]} {value}")
+    return " ".join([*words, *arguments, "[more flags]"])
 
 
 def _add_part(
@@ -206,7 +238,7 @@ def default_of(item: dataclasses.Field[Any]) -> Any:
 def help_text(item: dataclasses.Field[Any]) -> str:
     """The help of a field's flag, with the default where it says something."""
     text = item.metadata["help"]
-    if item.metadata["argparse"].get("required"):
+    if item.metadata["needed"]:
         text = f"{text} (required)"
     default = default_of(item)
     if default in (None, "", False, []):

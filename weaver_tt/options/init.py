@@ -29,6 +29,7 @@ class InitOptions:
         None,
         "make the objects of this collection the rows, such as Jet; `none`: the rows of the files "
         "(default: the collection that has a flavour, where no row has a label)",
+        daily=True,
     )
     rows: int = flag(2000, "rows of each file group to look at", bounds=COUNT)
     example: str | None = flag(
@@ -36,5 +37,6 @@ class InitOptions:
         "copy this example in place of looking at files; without a name, list them",
         nargs="?",
         const=LIST_EXAMPLES,
+        daily=True,
     )
-    overwrite: bool = flag(False, "replace files that are there")
+    overwrite: bool = flag(False, "replace files that are there", daily=True)

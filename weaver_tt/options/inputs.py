@@ -11,9 +11,13 @@ from weaver_tt.options.flags import COUNT, flag
 class InputsOptions:
     """Every input variable of each class, before and after scaling, on one page."""
 
-    data_config: str = flag("", "the data YAML, or weaver_tt:NAME of an example", "-c")
+    data_config: str = flag("", "the data YAML, or weaver_tt:NAME of an example", "-c", needed=True)
     data_train: list[str] = flag(
-        [], "data files, as a training takes them: path, pattern or name:pattern", "-i", nargs="+"
+        [],
+        "data files, as a training takes them: path, pattern or name:pattern",
+        "-i",
+        needed=True,
+        nargs="+",
     )
     output: str = flag("inputs", "folder to write to", "-o")
     rows: int = flag(

@@ -225,7 +225,7 @@ class TrainOptions:
         daily=True,
     )
     optimizer_option: list[list[str]] = flag(
-        [], "option of the optimizer, such as -p weight_decay 1e-4", "-p", **KEY_VALUE
+        [], "option of the optimizer, such as -p weight_decay 1e-4", "-p", **KEY_VALUE, daily=False
     )
     lr_scheduler: str = flag(
         "flat+decay",

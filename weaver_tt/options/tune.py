@@ -15,25 +15,27 @@ class TuneOptions:
     space: str = flag(
         "",
         "YAML of what is varied: options of the network (network:) and of the optimizer "
-        "(optimizer:), and flags (flags:) (required)",
-        daily=True,
+        "(optimizer:), and flags (flags:)",
+        needed=True,
     )
     trials: int = flag(
         20,
         "number of trials in --storage, of all processes and of earlier calls together",
         bounds=COUNT,
+        daily=True,
     )
     metric: list[str] = flag(
         [],
         "metric of the best epoch that trials are compared by, or ant, rejection@0.3 / parameters; "
         "--metric auc --metric ant gives a Pareto front (default: the loss)",
         action="append",
+        daily=True,
     )
     storage: str = flag(
         "",
         "file of the search, Optuna's journal, which any number of processes may share; it is made "
-        "where there is none, and continued otherwise (required)",
-        daily=True,
+        "where there is none, and continued otherwise",
+        needed=True,
     )
     prune: bool = flag(
         True, "end a trial after an epoch where it is worse than the median of the other trials"

@@ -54,6 +54,7 @@ class ReportOptions:
         "of classifiers: signal classes, each against all others (default: the first of two, each "
         "of several)",
         nargs="+",
+        daily=True,
     )
     classes: list[str] = flag(
         [],
@@ -77,6 +78,7 @@ class ReportOptions:
         None,
         "of classifiers: column that they should be decorrelated from: measure and draw how a "
         "selection sculpts the background's spectrum of it",
+        daily=True,
     )
     mass_edges: list[float] = flag(
         [],

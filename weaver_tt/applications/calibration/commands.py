@@ -27,9 +27,12 @@ ERROR = Bounds(at_least=0, below=0.5)
 class CalibrateOptions:
     """Efficiencies of a tagger in data: a fit of templates to the jets that pass and that fail."""
 
-    data: list[str] = flag([], "files of the data, a jet a row", nargs="+")
+    data: list[str] = flag([], "files of the data, a jet a row", nargs="+", needed=True)
     mc: list[str] = flag(
-        [], "CATEGORY:FILES of the simulation, such as top:top.root, for each category", nargs="+"
+        [],
+        "CATEGORY:FILES of the simulation, such as top:top.root, for each category",
+        nargs="+",
+        needed=True,
     )
     category: list[list[str]] = flag(
         [],
@@ -37,17 +40,30 @@ class CalibrateOptions:
         action="append",
         nargs=2,
     )
-    tag: str | None = flag(None, "expression that is not 0 for jets that pass, such as 'score>0.9'")
-    variable: str | None = flag(
-        None, "variable whose templates are fitted: a column or an expression, such as jet_sdmass"
+    tag: str | None = flag(
+        None, "expression that is not 0 for jets that pass, such as 'score>0.9'", needed=True
     )
-    edges: list[float] = flag([], "edges of its bins", nargs="+", type=float, bounds=FINITE)
+    variable: str | None = flag(
+        None,
+        "variable whose templates are fitted: a column or an expression, such as jet_sdmass "
+        "(required without --mistag)",
+        daily=True,
+    )
+    edges: list[float] = flag(
+        [],
+        "edges of its bins (required without --mistag)",
+        nargs="+",
+        type=float,
+        bounds=FINITE,
+        daily=True,
+    )
     bins_in: list[list[str]] = flag(
         [],
         "COLUMN EDGES: bins, such as jet_pt 300 400 600, that are measured one by one; given "
         "several times, in all combinations",
         action="append",
         nargs="+",
+        daily=True,
     )
     selection: str | None = flag(
         None, "expression that is not 0 for the jets that count, of data and simulation"
@@ -57,7 +73,9 @@ class CalibrateOptions:
     )
     data_weight_column: str | None = flag(None, "weights of the data, the same (default: 1)")
     systematics: str | None = flag(
-        None, "YAML of up and down templates, and of rates with log-normal uncertainties"
+        None,
+        "YAML of up and down templates, and of rates with log-normal uncertainties",
+        daily=True,
     )
     scale_error: float = flag(
         0.01, "prior uncertainty of the variable's scale; 0: the scale is fixed", bounds=ERROR
@@ -76,7 +94,7 @@ class CalibrateOptions:
         "less the other categories; without --variable and --edges",
     )
     asimov: bool = flag(
-        False, "in place of data, the sum of the templates: the errors to be expected"
+        False, "in place of data, the sum of the templates: the errors to be expected", daily=True
     )
     toys: int = flag(
         0, "data sets to draw from the fitted model and to fit, for pulls", bounds=TOYS

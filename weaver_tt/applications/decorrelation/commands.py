@@ -36,15 +36,19 @@ class DdtOptions:
         nargs="*",
     )
     background: list[str] = flag(
-        [], "classes of the background: columns that are 1 for its rows", nargs="+"
+        [],
+        "classes of the background: columns that are 1 for its rows (required without --map)",
+        nargs="+",
+        daily=True,
     )
     efficiency: list[float] = flag(
         [],
-        "share of the background that is to pass, such as 0.05; may be given several times, each "
-        "makes a map and a column",
+        "share of the background that is to pass, such as 0.05 (required without --map); may be "
+        "given several times, each makes a map and a column",
         bounds=Bounds(above=0, below=1),
         action="append",
         type=float,
+        daily=True,
     )
     discriminant: str | None = flag(
         None,
@@ -56,8 +60,8 @@ class DdtOptions:
         "NAME of the columns NAME_ddt_5p0 (default: that of the discriminant, without score_; "
         "signal, where it is an expression)",
     )
-    mass: str = flag("jet_sdmass", "mass in GeV: a column, or an expression of columns")
-    pt: str = flag("jet_pt", "pT in GeV, the same")
+    mass: str = flag("jet_sdmass", "mass in GeV: a column, or an expression of columns", daily=True)
+    pt: str = flag("jet_pt", "pT in GeV, the same", daily=True)
     selection: str | None = flag(
         None,
         "expression, such as '(jet_sdmass > 40) & (jet_sdmass < 250)': other rows count neither in "
@@ -75,6 +79,7 @@ class DdtOptions:
         None,
         "file to copy with a further column for each efficiency, the score less its threshold; "
         "other jets than those of the map",
+        daily=True,
     )
     map: str | None = flag(
         None, "JSON file of an earlier ddt to --apply, instead of making one: -o is given once"

@@ -51,12 +51,14 @@ class ScaleFactorOptions:
         [],
         "files of the data that both networks were trained on: their share of tagged objects",
         nargs="+",
+        needed=True,
     )
-    simulation: list[str] = flag([], "the same of the simulation", nargs="+")
+    simulation: list[str] = flag([], "the same of the simulation", nargs="+", needed=True)
     tag: str = flag(
         "jet_istag",
         "column or expression that is not 0 for tagged objects, of all that the network for all "
         "objects was trained on, and NaN for others",
+        daily=True,
     )
     ratio_column: str | None = flag(
         None, "the ratio in both predictions (default: the output that they say they have)"

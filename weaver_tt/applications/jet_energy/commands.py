@@ -42,6 +42,7 @@ class DeriveOptions:
         [],
         "prediction files instead: derive what remains to be corrected after the network",
         nargs="+",
+        daily=True,
     )
     output: str = flag("jec.json", "JSON file to write", "-o")
     figures: str | None = flag(
@@ -52,6 +53,7 @@ class DeriveOptions:
         [],
         "jets of another seed to measure the closure with (default: those of the derivation)",
         nargs="+",
+        daily=True,
     )
     center: str = flag(
         "median",

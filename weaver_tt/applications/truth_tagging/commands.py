@@ -25,11 +25,12 @@ class ToyOptions:
     """Toy events with known tagging efficiencies."""
 
     events: int = flag(100_000, "number of events", "-n", bounds=COUNT)
-    seed: int = flag(1, "another seed gives other events", bounds=SEED)
+    seed: int = flag(1, "another seed gives other events", bounds=SEED, daily=True)
     kind: str = flag(
         "multijet",
         "QCD-like events of 2 to 8 jets, or decays of a boosted scalar to two jets",
         choices=["multijet", "boosted"],
+        daily=True,
     )
     distort: str | None = flag(
         None,
@@ -121,9 +122,15 @@ class WeightsOptions:
         nargs="+",
         type=int,
         bounds=NOT_NEGATIVE,
+        daily=True,
     )
     at_least: list[int] = flag(
-        [], "the same with at least this many tags", nargs="+", type=int, bounds=NOT_NEGATIVE
+        [],
+        "the same with at least this many tags",
+        nargs="+",
+        type=int,
+        bounds=NOT_NEGATIVE,
+        daily=True,
     )
     leading: int | None = flag(
         None,
@@ -159,11 +166,12 @@ class ClosureOptions(ColumnOptions, BinningOptions):
 
     predictions: list[str] = flag([], "prediction files", positional=True, nargs="+")
     output: str = flag("closure", "folder to write to", "-o")
-    map: str | None = flag(None, "efficiency map made by `weaver-tt map`")
+    map: str | None = flag(None, "efficiency map made by `weaver-tt map`", daily=True)
     map_from: list[str] = flag(
         [],
         "make the map from these files, best those of the training (default: from the predictions)",
         nargs="+",
+        daily=True,
     )
     data_config: str | None = flag(
         None,

@@ -42,7 +42,7 @@ class LundOptions:
     ln_delta_min: float | None = flag(
         None, "the same for ln Delta, the angle (default: no cut)", bounds=FINITE
     )
-    workers: int = flag(1, "processes; their number changes nothing", bounds=PROCESSES)
+    workers: int = flag(1, "processes; their number changes nothing", bounds=PROCESSES, daily=True)
     columns: str = flag(
         "part_px,part_py,part_pz,part_energy",
         "columns of the constituents' px,py,pz,energy in GeV",

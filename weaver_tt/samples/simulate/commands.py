@@ -38,13 +38,17 @@ class SimulateOptions:
             "dijet",
             "jets",
         ],
+        daily=True,
     )
     jets: int = flag(100_000, "number of jets; of jets: of matched pairs", "-n", bounds=COUNT)
     output: str = flag("jets.root", "file to write, .root or .parquet", "-o")
     seed: int = flag(
-        1, "another seed gives other jets; the number of workers changes nothing", bounds=SEED
+        1,
+        "another seed gives other jets; the number of workers changes nothing",
+        bounds=SEED,
+        daily=True,
     )
-    workers: int = flag(1, "processes, one Pythia each", bounds=PROCESSES)
+    workers: int = flag(1, "processes, one Pythia each", bounds=PROCESSES, daily=True)
     partial: bool = flag(
         False, "of top: also jets that hold the b quark and only one quark of the W boson"
     )
@@ -77,7 +81,9 @@ class SimulateOptions:
         "center-of-mass energy of the protons, GeV (default: 14000; of jets: 13000)",
         bounds=POSITIVE,
     )
-    detector: bool = flag(False, "reconstruct the jets of --process jets in a detector like CMS")
+    detector: bool = flag(
+        False, "reconstruct the jets of --process jets in a detector like CMS", daily=True
+    )
     without: list[str] = flag(
         [], "effects of the detector to leave out", nargs="+", choices=list(EFFECTS)
     )
