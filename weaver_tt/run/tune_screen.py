@@ -95,7 +95,9 @@ class SearchScreen:
             lines.append((f"trial {trial.number}", measured))
             lines.append(("", flags_of(shown_values(trial.params).items())))
             lines.append(("", f"{prefix}_*"))
-        title = "best trial" if len(trials) == 1 else "best trials: none is better in everything"
+        title = "best trial"
+        if len(trials) > 1:
+            title = "best trials: none is better in everything"
         self.show_panel(title, lines)
         show_commands(self._console, next_commands(self._options, prefixes))
 
