@@ -16,6 +16,7 @@ from weaver_tt.formats.file_groups import (
     FileGroup,
     first_files,
     is_remote,
+    is_same_file,
     parse_groups,
 )
 from weaver_tt.formats.open_reader import READERS
@@ -172,3 +173,15 @@ def test_wildcards_of_a_protocol_that_needs_a_package_name_the_extra(monkeypatch
 def test_a_url_of_an_unknown_protocol_cannot_be_listed():
     with pytest.raises(DataError, match="files cannot be listed there"):
         parse_groups(["nonsense://host/*.root"])
+
+
+def test_one_file_is_the_same_however_it_is_written_and_a_url_if_it_is_equal(tmp_path):
+    (tmp_path / "a.root").touch()
+    (tmp_path / "link.root").symlink_to(tmp_path / "a.root")
+    (tmp_path / "b.root").touch()
+    path = str(tmp_path / "a.root")
+    assert is_same_file(path, f"{tmp_path}/../{tmp_path.name}/a.root")
+    assert is_same_file(path, str(tmp_path / "link.root"))
+    assert not is_same_file(path, str(tmp_path / "b.root"))
+    assert is_same_file("root://host//a.root", "root://host//a.root")
+    assert not is_same_file("root://host//a.root", path)

@@ -53,6 +53,14 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def is_same_file(path: str, other: str) -> bool:
+    """Whether both are one file, however they are written; of URLs, whether they are equal."""
+    # what is behind a URL has no inode
+    if Path(path).exists() and Path(other).exists():
+        return Path(path).samefile(other)
+    return path == other
+
+
 def without_copies_folder(text: str) -> str:
     """A path or a message, with the place of input files in the place of their temporary copies.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from weaver_tt.applications.calibration.systematics import Systematics
 from weaver_tt.applications.calibration.templates import CategorySpectra, Distortions
 from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.expressions.row_values import Floats
+from weaver_tt.formats.file_groups import is_same_file
 from weaver_tt.log import log
 from weaver_tt.system.wording import counted
 
@@ -51,19 +51,12 @@ def check_files(files: CalibrationFiles) -> None:
     """
     for category in files.categories:
         for path in category.paths:
-            if any(_is_same(path, other) for other in files.data.paths):
+            if any(is_same_file(path, other) for other in files.data.paths):
                 raise ConfigError(
                     f"calibrate: {path} is of --data and of --mc {category.name}: simulation that "
                     "stands for data is to be of other jets"
                 )
     check_separate(files.categories, files.treename)
-
-
-def _is_same(path: str, other: str) -> bool:
-    # what is behind a URL has no inode
-    if Path(path).exists() and Path(other).exists():
-        return Path(path).samefile(other)
-    return path == other
 
 
 def read_inputs(

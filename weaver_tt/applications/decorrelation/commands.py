@@ -309,8 +309,10 @@ def _make_maps(options: DdtOptions, sources: JetSources, output: str) -> DdtMaps
 
 
 def _check_other_files(paths: list[str], test_paths: list[str]) -> None:
+    from weaver_tt.formats.file_groups import is_same_file
+
     for path in test_paths:
-        if any(Path(path).samefile(other) for other in paths):
+        if any(is_same_file(path, other) for other in paths):
             raise ConfigError(
                 f"ddt: --test {path}: the thresholds are made of it; without --test they are judged"
                 " by cross-fitting"
@@ -318,10 +320,10 @@ def _check_other_files(paths: list[str], test_paths: list[str]) -> None:
 
 
 def _warn_of_own_jets(options: DdtOptions) -> None:
-    from weaver_tt.formats.file_groups import list_paths
+    from weaver_tt.formats.file_groups import is_same_file, list_paths
 
     paths = list_paths(options.predictions)
-    own = [path for path in paths if Path(path).samefile(str(options.apply))]
+    own = [path for path in paths if is_same_file(path, str(options.apply))]
     if own:
         log.warning(
             "--apply %s: the thresholds are made of it: what is flat in the output may not be so "
