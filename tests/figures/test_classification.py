@@ -7,7 +7,7 @@ import torch
 from weaver_tt.figures import classification as figures
 from weaver_tt.metrics.base import Scored
 from weaver_tt.metrics.classification import ClassificationMeter
-from weaver_tt.metrics.many_classes import MAX_CLASSES
+from weaver_tt.options.figures import MAX_CLASSES
 
 
 def summarize(names, output, target):

@@ -19,6 +19,18 @@ def test_a_class_is_normalised_with_what_lies_beyond_the_bins():
     assert after.get_xlabel() == "what the network is given"
 
 
+def test_errors_are_roots_of_the_squared_weights_and_axes_say_the_width_of_bins():
+    sums = np.array([0.0, 4.0, 4.0, 0.0])
+    figure = input_figure("$m$ [GeV]", EDGES, {"a": (sums, sums)}, EDGES / 4, {"a": (sums, sums)})
+    before, after = figure.axes
+    middle, ends = before.lines[0].get_data()
+    # (4 +- 2) of 8, in the middle of each bin
+    np.testing.assert_allclose(middle, [0.5, 0.5, 0.5, 1.5, 1.5, 1.5])
+    np.testing.assert_allclose(ends, [0.25, 0.75, np.nan, 0.25, 0.75, np.nan])
+    assert before.get_ylabel() == "share of the class / 1 GeV"
+    assert after.get_ylabel() == "share of the class / 0.25"
+
+
 def test_a_variable_that_is_taken_as_it_is_has_one_panel():
     sums = np.array([0.0, 1.0, 1.0, 0.0])
     assert len(input_figure("x", EDGES, {"a": (sums, sums)}).axes) == 1

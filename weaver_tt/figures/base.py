@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import matplotlib.style
 import mplhep
 import numpy as np
 import numpy.typing as npt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from weaver_tt.errors import OutputError
 from weaver_tt.figures.label import add_label
@@ -35,6 +38,7 @@ COLORS = (
     "#717581",
     "#92dadd",
 )
+DOTS_PER_INCH = 120  # of PNG
 STYLE = {
     "font.size": 13,
     "axes.labelsize": 15,
@@ -107,11 +111,23 @@ def save_figure(figure: Figure, path: str | Path) -> list[str]:
         for kind in ("png", "pdf"):
             name = f"{path}.{kind}"
             with writing(name) as file:
-                figure.savefig(file, dpi=120, format=kind, bbox_inches=area)
+                _write(figure, file, kind, area)
             # where things are has been worked out, which takes as long as to draw them
             figure.set_layout_engine("none")
             paths.append(name)
     return paths
+
+
+def _write(figure: Figure, file: IO[bytes], kind: str, area: Bbox | None) -> None:
+    """Write ``area`` of a figure, in inches, or the whole of it."""
+    if area is not None:
+        figure.savefig(file, dpi=DOTS_PER_INCH, format=kind, bbox_inches=area)
+    # draws once, where savefig always draws twice: it looks for an area first
+    elif kind == "png":
+        figure.set_dpi(DOTS_PER_INCH)
+        FigureCanvasAgg(figure).print_png(file)
+    else:
+        FigureCanvasPdf(figure).print_pdf(file)
 
 
 def per_bin(what: str, edges: Array, axis: str) -> str:

@@ -23,9 +23,10 @@ from weaver_tt.figures.base import (
 )
 from weaver_tt.figures.names import NO_NAMES
 from weaver_tt.metrics.classifier_summary import ClassifierSummary, rejection_limit
-from weaver_tt.metrics.many_classes import MAX_CLASSES, choice_in_words
+from weaver_tt.metrics.many_classes import choice_in_words
 from weaver_tt.metrics.resilience import ValueWithError
 from weaver_tt.metrics.roc import Roc
+from weaver_tt.options.figures import MAX_CLASSES
 
 # efficiencies of the signal at which curves are drawn
 EFFICIENCIES = torch.linspace(0.01, 1, 100, dtype=torch.float64)

@@ -1,15 +1,17 @@
-"""An input variable of a network for each class: its values in the files, and after scaling."""
+"""An input variable of a network for each class: its values in the files, and after scaling.
+
+There may be hundreds of them, so that these figures are made of few and light parts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import mplhep
 import numpy as np
 from matplotlib.figure import Figure
 
-from weaver_tt.figures.base import Array, line_color, line_style, style
+from weaver_tt.figures.base import Array, line_color, line_style, per_bin, style
 
 # histogram and the sum of squared weights of each class, below, in and above the bins: (B + 2,)
 Histograms = Mapping[str, tuple[Array, Array]]
@@ -18,6 +20,7 @@ Histograms = Mapping[str, tuple[Array, Array]]
 PANEL = (4.5, 3.5)
 LEFT, RIGHT, BOTTOM, TOP = 0.98, 0.15, 0.85, 0.18
 
+SHARE = "share of the class"
 PEAK = 50.0  # from this ratio of the highest bin to the median on, the axis is logarithmic
 
 
@@ -38,12 +41,11 @@ def input_figure(
         figure = Figure()
         axes = figure.subplots(1, panels, squeeze=False)[0]
         _draw(axes[0], edges, before)
-        axes[0].set_xlabel(label)
-        axes[0].set_ylabel("share of the class / bin")
+        axes[0].set(xlabel=label, ylabel=per_bin(SHARE, edges, label))
         if after is not None:
             assert scaled_edges is not None
             _draw(axes[1], scaled_edges, after)
-            axes[1].set_xlabel("what the network is given")
+            axes[1].set(xlabel="what the network is given", ylabel=per_bin(SHARE, scaled_edges, ""))
         legend = figure.legend(
             *axes[0].get_legend_handles_labels(),
             frameon=False,
@@ -75,23 +77,23 @@ def _lay_out(figure: Figure, panels: int, legend: Any) -> None:
 def _draw(axes: Any, edges: Array, histograms: Histograms) -> None:
     """The line of each class, with its statistical errors."""
     filled: list[float] = []
+    middle = (edges[1:] + edges[:-1]) / 2
     for number, (name, (sums, squares)) in enumerate(histograms.items()):
         # a class without rows, or whose weights cancel, has no shape
         total = abs(sums.sum()) or 1.0
         shares = sums[1:-1] / total
         filled += shares[shares > 0].tolist()
-        mplhep.histplot(
-            shares,
-            bins=edges,
-            yerr=np.sqrt(squares[1:-1]) / total,
-            ax=axes,
-            label=name,
-            edges=False,
-            color=line_color(number),
-            linestyle=line_style(number),
-            linewidth=1.6,
+        errors = np.sqrt(squares[1:-1]) / total
+        color = line_color(number)
+        axes.stairs(
+            shares, edges, label=name, color=color, linestyle=line_style(number), linewidth=1.6
         )
+        # one broken line for all errors
+        ends = np.stack([shares - errors, shares + errors, np.full(len(shares), np.nan)], axis=1)
+        axes.plot(np.repeat(middle, 3), ends.ravel(), color=color, linewidth=1)
     axes.set_xlim(edges[0], edges[-1])
+    # marks on two sides are half of the work
+    axes.tick_params(which="both", top=False, right=False)
     # the factor of its numbers, such as 1e6, stands above the label
     axes.xaxis.labelpad = 15
     widths = np.diff(edges)
@@ -100,5 +102,7 @@ def _draw(axes: Any, edges: Array, histograms: Histograms) -> None:
     # of a narrow peak with long tails nothing else would be seen
     if filled and max(filled) > PEAK * np.median(filled):
         axes.set_yscale("log")
+        # an error that reaches to 0 has no end on this axis
+        axes.set_ylim(bottom=min(filled) / 3)
     else:
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))

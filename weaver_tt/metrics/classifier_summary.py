@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from weaver_tt.metrics.base import ratio
-from weaver_tt.metrics.many_classes import MAX_CLASSES, shown_classes
+from weaver_tt.metrics.many_classes import shown_classes
 from weaver_tt.metrics.roc import Roc, effective_entries
+from weaver_tt.options.figures import MAX_CLASSES
 
 OPERATING_POINTS = (0.3, 0.5, 0.7)  # signal efficiencies at which rejections are reported
 NONE_SEEN_95 = -math.log(0.05)  # expected entries of which not one is seen in 5 % of all cases

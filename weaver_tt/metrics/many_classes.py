@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-MAX_CLASSES = 12  # of more classes not each is shown
+from weaver_tt.options.figures import MAX_CLASSES
 
 
 def shown_classes(

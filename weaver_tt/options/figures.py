@@ -1,10 +1,13 @@
-"""What stands above figures: options of every command that draws."""
+"""What figures show: options of every command that draws."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from weaver_tt.options.flags import flag
+
+MAX_CLASSES = 12
+"""Of more classes not each is shown, unless they are asked for."""
 
 
 @dataclass(kw_only=True)

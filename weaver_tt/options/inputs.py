@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from weaver_tt.options.figures import MAX_CLASSES
 from weaver_tt.options.flags import COUNT, flag
 
 
@@ -23,8 +24,11 @@ class InputsOptions:
     rows: int = flag(
         200_000, "rows to look at, spread evenly over all files; of fewer, all", bounds=COUNT
     )
-    classes: int = flag(
-        8, "classes that are drawn, those with the most rows; the table has all", bounds=COUNT
+    classes: list[str] = flag(
+        [],
+        f"classes to draw (default: all, or the {MAX_CLASSES} with most rows); the others are "
+        "drawn together, and the table has all",
+        nargs="+",
     )
     custom_functions: str | None = flag(
         None, "Python file with functions for expressions of the data YAML"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.log import log
-from weaver_tt.metrics.many_classes import MAX_CLASSES
+from weaver_tt.options.figures import MAX_CLASSES
 from weaver_tt.options.flags import COUNT, FINITE, flag
 from weaver_tt.system.wording import counted
 

@@ -9,6 +9,8 @@ import pytest
 import uproot
 
 from weaver_tt.cli import main
+from weaver_tt.figures.inputs import input_figure
+from weaver_tt.run.inputs import page
 
 YAML = """
 selection: met > 0
@@ -141,3 +143,26 @@ def test_where_no_row_is_selected_the_error_says_so(results, capsys):
     assert main(["inputs", *arguments, "-o", str(folder / "none")]) == 1
     assert "selection" in capsys.readouterr().err
     assert not (folder / "none").exists()
+
+
+def test_classes_that_are_named_are_drawn_and_the_others_together(results, monkeypatch):
+    drawn = []
+
+    def keep(label, edges, before, scaled_edges=None, after=None):
+        drawn.append({name: sums.sum() for name, (sums, _) in before.items()})
+        return input_figure(label, edges, before, scaled_edges, after)
+
+    monkeypatch.setattr(page, "input_figure", keep)
+    folder = results.parent
+    arguments = ["-c", str(folder / "data.yaml"), "-i", str(folder / "*.root"), "--classes", "b"]
+    assert main(["inputs", *arguments, "-o", str(folder / "named")]) == 0
+    # njet of the three rows of b, and of four of a, one of which weighs 3
+    assert drawn[1] == {"b": 3, "others": 6}
+    assert "--classes NAME ... draws" in (folder / "named" / "inputs.html").read_text()
+
+
+def test_a_class_that_there_is_not_is_refused_before_rows_are_read(results, capsys):
+    folder = results.parent
+    arguments = ["-c", str(folder / "data.yaml"), "-i", str(folder / "*.root")]
+    assert main(["inputs", *arguments, "--classes", "bb", "-o", str(folder / "no")]) == 1
+    assert "--classes bb: there is no such class; did you mean 'b'" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from weaver_tt.data.scan import Scan, scan_files
 from weaver_tt.data.statistics.input_sums import InputSums, inputs_and_classes
 from weaver_tt.data.statistics.standardize import StatisticsAccumulator
 from weaver_tt.data.statistics.training_pass import accumulate
-from weaver_tt.errors import ConfigError, DataError
+from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.figures.base import make_folder
 from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.log import log
@@ -42,6 +43,7 @@ def run_inputs(options: InputsOptions) -> None:
     if not options.data_config or not options.data_train:
         raise ConfigError("--data-config and --data-train must be given")
     config = load_config(options.data_config, options.custom_functions)
+    _check_classes(options.classes, config)
     plan = make_plan(inputs_and_classes(config), "train")
     scan = scan_files(parse_groups(options.data_train), inputs_and_classes(config), plan)
     in_files = sum(source.borders[-1] - source.borders[0] for source in scan.sources)
@@ -56,6 +58,17 @@ def run_inputs(options: InputsOptions) -> None:
     place = Path(options.output) / "inputs.html"
     write_text(place, page)
     log.info("%s: %s", place, counted(len(sums.variables), "variable"))
+
+
+def _check_classes(names: Sequence[str], config: DataConfig) -> None:
+    """Raise ConfigError for one of the ``names`` that is no class."""
+    classes = config.labels.classes if config.labels is not None else ()
+    for name in names:
+        if name not in classes:
+            raise ConfigError(
+                f"{config.source}: --classes {name}: there is no such class; "
+                f"{nearest(name, classes)}"
+            )
 
 
 def add_up_inputs(config: DataConfig, scan: Scan, share: float) -> InputSums:

@@ -11,6 +11,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.statistics.input_sums import InputSpectra, InputSums, VariableSums
 from weaver_tt.figures.inputs import Histograms, input_figure
 from weaver_tt.figures.names import plain_text
+from weaver_tt.metrics.many_classes import shown_classes
 from weaver_tt.options.inputs import InputsOptions
 from weaver_tt.pages.cells import UNKNOWN, Row
 from weaver_tt.pages.page import Block, Gallery, Note, Page, Section, Table, render_page
@@ -40,7 +41,6 @@ def inputs_page(
     drawn = _drawn_classes(sums, options.classes)
     sections = [Section("Rows", _rows_blocks(sums, drawn, config))]
     pictures_of: dict[str, list[Picture]] = {name: [] for name in config.inputs}
-    # many variables take minutes
     with progress_bar("drawing", len(sums.variables), "variable") as advance:
         for variable in sums.variables:
             picture = _picture(variable, sums, drawn, config, Path(options.output))
@@ -73,8 +73,8 @@ def _rows_blocks(sums: InputSums, drawn: Sequence[int], config: DataConfig) -> l
     return [
         table,
         Note(
-            f"The others are {what}, {without} of them without a row; --classes draws more, and "
-            "inputs.csv has the numbers of all."
+            f"The others are {what}, {without} of them without a row; --classes NAME ... draws "
+            "those that it names, and inputs.csv has the numbers of all."
         ),
     ]
 
@@ -123,10 +123,10 @@ def _percent(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.2%}"
 
 
-def _drawn_classes(sums: InputSums, most: int) -> list[int]:
-    """Places of the classes with the most rows, in their order."""
-    by_rows = np.argsort(-sums.rows, kind="stable")[:most]
-    return sorted(int(place) for place in by_rows if sums.rows[place])
+def _drawn_classes(sums: InputSums, asked: Sequence[str]) -> list[int]:
+    """Places of the classes that are drawn and have rows, in their order."""
+    shown = shown_classes(sums.classes, sums.rows.tolist(), asked)
+    return [place for place, name in enumerate(sums.classes) if name in shown and sums.rows[place]]
 
 
 def _picture(
