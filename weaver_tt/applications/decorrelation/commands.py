@@ -252,13 +252,14 @@ def _make_maps(options: DdtOptions, sources: JetSources, output: str) -> DdtMaps
     import numpy as np
 
     from weaver_tt.applications.decorrelation.ddt_json import DdtMaps, save_maps
-    from weaver_tt.applications.decorrelation.figures import draw_ddt
+    from weaver_tt.applications.decorrelation.figures import DdtLabels, draw_ddt
     from weaver_tt.applications.decorrelation.jets import read_background
     from weaver_tt.applications.decorrelation.judgement import equal_mass_edges
     from weaver_tt.applications.decorrelation.threshold_map import adaptive_bins, make_map
     from weaver_tt.errors import DataError
     from weaver_tt.figures.base import make_folder
     from weaver_tt.formats.file_groups import list_paths
+    from weaver_tt.output.about import read_abouts
     from weaver_tt.report.ddt import ddt_column
     from weaver_tt.system.json_files import write_json
 
@@ -297,7 +298,8 @@ def _make_maps(options: DdtOptions, sources: JetSources, output: str) -> DdtMaps
     save_maps(maps, output, description)
     folder = Path(options.figures or RunFiles(str(Path(output).with_suffix(""))).figures)
     make_folder(folder)
-    labels = (sources.by_role["discriminant"], options.mass)
+    about = read_abouts(paths, options.treename)
+    labels = DdtLabels.of(sources.by_role, {} if about is None else about.names)
     content = {}
     for column, made in found.items():
         draw_ddt(column, made, judgements[column], labels, folder)

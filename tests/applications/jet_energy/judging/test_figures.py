@@ -5,8 +5,10 @@ import pytest
 
 from tests.applications.jet_energy.judging.conftest import model_of, write_prediction
 from weaver_tt.applications.jet_energy.judging import figures
+from weaver_tt.applications.jet_energy.judging.content import metrics_content
 from weaver_tt.applications.jet_energy.judging.evaluation import judge
 from weaver_tt.applications.jet_energy.judging.figures import LEAST_JETS, Points
+from weaver_tt.applications.jet_energy.judging.page import judgement_page
 from weaver_tt.output.about import AboutPrediction
 
 OUTPUTS = ("output_y_q16", "output_y_q84")
@@ -20,6 +22,24 @@ def judgement(tmp_path, jets):
     about = AboutPrediction(task="regression", outputs=OUTPUTS, targets=("y",))
     model = model_of(path, about=about, more=("y", *OUTPUTS), columns={"standard_pt": "jet_pt"})
     return judge([model])
+
+
+def test_axes_and_captions_have_the_names_of_the_data_yaml(tmp_path, jets):
+    for name in OUTPUTS:
+        jets[name] = jets["output_y"]
+    path = write_prediction(tmp_path / "net.root", jets)
+    names = {"gen_pt": "generated $p_T$ [GeV]", "jet_pt": "raw $p_T$ [GeV]", "y": "correction"}
+    about = AboutPrediction(task="regression", outputs=OUTPUTS, targets=("y",), names=names)
+    judged = judge([model_of(path, about=about, more=("y", *OUTPUTS))])
+    assert figures._true_pt(judged) == "generated $p_T$ [GeV]"
+    labels = [panel.label for panel in figures._closure_panels(judged)]
+    # rho has no name
+    assert labels[0] == "raw $p_T$ [GeV]"
+    assert labels[-1] == r"$\rho$ [GeV]"
+    (coverage,) = figures._coverage_figures(judged)
+    assert "quantiles of correction by net" in coverage[1]
+    page = judgement_page(metrics_content(judged), figures.JudgementPictures())
+    assert "Coverage of the quantiles of correction by net" in page
 
 
 def test_points_of_few_jets_or_without_an_error_are_not_shown():

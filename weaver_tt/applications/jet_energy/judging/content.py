@@ -94,6 +94,7 @@ def _about(judgement: Judgement) -> Content:
         "bootstrap_samples": SAMPLES,
         "largest_error_of_a_quantile": WIDTH / 2,
         "models": [model.name for model in judgement.models],
+        "names": dict(judgement.names),
         "standard": None if judgement.standard is None else judgement.standard.name,
     }
 

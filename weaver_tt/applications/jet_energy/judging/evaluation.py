@@ -166,6 +166,22 @@ class Judgement:
         return [*([] if reference is None else [reference]), *self.models]
 
     @cached_property
+    def names(self) -> Mapping[str, str]:
+        """What data YAMLs call columns; of several models the first that names one counts."""
+        found: dict[str, str] = {}
+        for model in reversed(self.models):
+            about = None if model.source is None else model.source.about
+            if about is not None:
+                found |= about.names
+        return found
+
+    def label(self, role: str, default: str) -> str:
+        """What the column of a role, such as ``raw_pt``, is called; ``default`` without a name."""
+        source = self.models[0].source
+        column = "" if source is None else source.columns.get(role, "")
+        return self.names.get(column, default)
+
+    @cached_property
     def everything(self) -> list[JudgedModel]:
         """All of which there are numbers."""
         return [one for one in (self.raw, self.standard) if one is not None] + list(self.models)

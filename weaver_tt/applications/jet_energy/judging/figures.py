@@ -37,12 +37,12 @@ from weaver_tt.applications.jet_energy.judging.responses import (
     RHO_EDGES,
 )
 from weaver_tt.figures.base import line_color, per_bin, style
+from weaver_tt.figures.names import in_words
 from weaver_tt.metrics.bootstrap_quantiles import Floats, SampledDistribution, bootstrap_error
 from weaver_tt.pages.pictures import CaptionedFigure, Picture, write_pictures
 
 LEAST_JETS = 20
 """Fewer have no point in a figure."""
-PT_GEN = r"$p_T^{gen}$ [GeV]"
 ROWS, COLUMNS = 2, 3  # of panels
 SHOWN_GROUPS = ("all", *FOUR_GROUPS)
 RESPONSE_EDGES = np.linspace(0.4, 1.6, 81)
@@ -171,8 +171,9 @@ def _coverage_figures(judgement: Judgement) -> Iterator[CaptionedFigure]:
         for target in model.coverages:
             yield (
                 f"coverage_{model.name}_{target}",
-                f"Coverage of the quantiles of {target} by {model.name}: share of jets whose true "
-                "value is below; lines are where they should be.",
+                f"Coverage of the quantiles of {in_words(target, judgement.names)} by "
+                f"{model.name}: share of jets whose true value is below; lines are where they "
+                "should be.",
                 _coverage_figure(judgement, model, target),
             )
 
@@ -263,6 +264,10 @@ def _points(numbers: Sequence[ResponseNumbers], read: Read) -> Points:
     return Points(values, np.array([one.jets[0] for one in numbers]))
 
 
+def _true_pt(judgement: Judgement) -> str:
+    return judgement.label("true_pt", r"$p_T^{gen}$ [GeV]")
+
+
 def _true_bins() -> list[Interval]:
     return edge_intervals(PT_EDGES)
 
@@ -302,7 +307,7 @@ def _pt_figure(judgement: Judgement, region: str, quantity: Quantity) -> Figure:
             top.tick_params(labelbottom=False)
             top.set(xscale="log", title=_group_title(group))
             _log_ticks(bottom)
-            bottom.set_xlabel(PT_GEN)
+            bottom.set_xlabel(_true_pt(judgement))
             if place % COLUMNS == 0:
                 top.set_ylabel(quantity.label)
                 bottom.set_ylabel(f"/ {judgement.shown[0].name}")
@@ -364,7 +369,7 @@ def _differences_figure(judgement: Judgement, region: str) -> Figure:
             axes.set(xscale="log", title=f"{pair[0]} - {pair[1]}")
             _log_ticks(axes)
         for axes in panels[-1]:
-            axes.set_xlabel(PT_GEN)
+            axes.set_xlabel(_true_pt(judgement))
         for axes in panels[:, 0]:
             axes.set_ylabel("difference of medians of R")
         panels[0, 0].legend(frameon=False)
@@ -431,13 +436,14 @@ def _closure_panels(judgement: Judgement) -> list[ClosurePanel]:
     panels = []
     for region in judgement.regions:
         in_pt = partial(_in_pt, region=region)
-        label = r"measured $p_T$ [GeV]"
+        label = judgement.label("raw_pt", r"measured $p_T$ [GeV]")
         panels.append(ClosurePanel(region, label, RECO_PT_EDGES, in_pt, is_logarithmic=True))
     panels.append(ClosurePanel("", r"measured $|\eta|$", RECO_ETA_EDGES, _in_eta))
     if judgement.has_rho:
         for region in judgement.regions:
             in_rho = partial(_in_rho, region=region)
-            panels.append(ClosurePanel(region, r"$\rho$ [GeV]", RHO_EDGES, in_rho))
+            label = judgement.label("rho", r"$\rho$ [GeV]")
+            panels.append(ClosurePanel(region, label, RHO_EDGES, in_rho))
     # without pile-up all jets are in one bin of rho
     return [panel for panel in panels if _filled_bins(judgement.models[0], panel) > 1]
 
@@ -516,7 +522,7 @@ def _coverage_figure(judgement: Judgement, model: JudgedModel, target: str) -> F
                     centers, shown, errors, fmt=marker, markersize=5, color=color, label=label
                 )
                 axes.axhline(expected, color=color, linewidth=1, zorder=0)
-            axes.set(xscale="log", ylim=(0, 1), title=region, xlabel=PT_GEN)
+            axes.set(xscale="log", ylim=(0, 1), title=region, xlabel=_true_pt(judgement))
             _log_ticks(axes)
         panels[0].set_ylabel("share of jets")
         panels[-1].legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))

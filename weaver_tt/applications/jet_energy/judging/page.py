@@ -25,6 +25,7 @@ from weaver_tt.applications.jet_energy.judging.responses import (
     REGIONS,
     SAMPLES,
 )
+from weaver_tt.figures.names import html_text, without_unit
 from weaver_tt.metrics.direction import Direction
 from weaver_tt.pages.cells import UNKNOWN, Cell, Column, Row, mark_best, number_cell, words_cell
 from weaver_tt.pages.page import Alert, Block, Gallery, Note, Page, Section, Table, render_page
@@ -71,7 +72,7 @@ def judgement_page(content: Content, pictures: JudgementPictures) -> str:
         sections.append(_region(models, region, pictures.regions.get(region, ())))
     sections.append(Section("Flavours", [Gallery(pictures.medians)]))
     sections += _closure(models, pictures.closure)
-    sections += _coverage(models, pictures.coverage)
+    sections += _coverage(models, about["names"], pictures.coverage)
     sections.append(Section("Files", [_files(models)]))
     several = len(about["models"]) > 1
     page = Page(
@@ -244,11 +245,14 @@ def _closure(models: Content, pictures: Sequence[Picture]) -> Iterator[Section]:
     yield Section("Closure", [Note(ABOUT_CLOSURE), table, Gallery(pictures)])
 
 
-def _coverage(models: Content, pictures: Sequence[Picture]) -> Iterator[Section]:
+def _coverage(
+    models: Content, names: Mapping[str, str], pictures: Sequence[Picture]
+) -> Iterator[Section]:
     tables = []
     for name, content in models.items():
         for target, regions in content.get("coverage", {}).items():
-            caption = f"Coverage of the quantiles of {target} by {name} [%]"
+            title = html_text(without_unit(names.get(target, target)))
+            caption = Markup("Coverage of the quantiles of {} by {} [%]").format(title, name)
             tables.append(_coverage_table(regions, caption))
     if tables:
         yield Section("Coverage", [*tables, Gallery(pictures)])
