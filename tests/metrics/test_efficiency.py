@@ -62,6 +62,18 @@ def test_all_means_count_by_weight(scored, read):
     assert squares[squares > 0].tolist() == [9.0, 1.0]
 
 
+def test_errors_are_those_of_weighted_means_and_of_a_share_binomial(scored):
+    meter = EfficiencyMeter(["tag"])
+    meter.update(scored([[0.2], [0.6], [0.6]], [[0.0], [1.0], [1.0]], weight=[2.0, 1.0, 1.0]), None)
+    errors = meter.errors(meter.totals())
+    # means 0.4 and 0.5; sum w^2 (x - mean)^2 / (sum w)^2
+    assert errors["efficiency"] == pytest.approx(math.sqrt(4 * 0.04 + 2 * 0.04) / 4)
+    assert errors["tag_rate"] == pytest.approx(math.sqrt(4 * 0.25 + 2 * 0.25) / 4)
+    # squared errors 0.04 and 0.16
+    assert errors["brier"] == pytest.approx(math.sqrt(6 * 0.06**2) / 4)
+    assert errors.keys() == {"efficiency", "tag_rate", "brier", "log_loss"}
+
+
 def test_a_certain_prediction_that_is_wrong_loses_as_much_as_one_in_ten_million(scored, read):
     values = read(EfficiencyMeter(["tag"]), scored([[0.0], [1.0]], [[1.0], [0.0]]))
     assert values["log_loss"] == pytest.approx(7 * math.log(10))

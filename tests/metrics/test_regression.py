@@ -32,6 +32,51 @@ def test_regression_by_hand(scored, read):
     }
 
 
+def test_errors_are_those_of_weighted_means(scored):
+    meter = RegressionMeter(["x"])
+    # residuals 1 of weight 2, and -3 of weight 1
+    meter.update(scored([[1.0], [0.0]], [[0.0], [3.0]], weight=[2.0, 1.0]), None)
+    errors = meter.errors(meter.totals())
+    # mae 5/3: sqrt(4 (2/3)^2 + (4/3)^2) / 3
+    assert errors["mae_x"] == pytest.approx(math.sqrt(4 * 4 / 9 + 16 / 9) / 3)
+    # bias -1/3: deviations 4/3 and -8/3
+    assert errors["bias_x"] == pytest.approx(math.sqrt(4 * 16 / 9 + 64 / 9) / 3)
+    # mean square 11/3, whose deviations are -8/3 and 16/3; of a root half the relative error
+    of_square = math.sqrt(4 * 64 / 9 + 256 / 9) / 3
+    assert errors["rmse_x"] == pytest.approx(of_square / (2 * math.sqrt(11 / 3)))
+    # two entries have no quantiles beyond those that they are
+    assert math.isnan(errors["resolution_x"])
+
+
+def test_the_error_of_the_resolution_is_that_of_two_quantiles(scored):
+    residuals = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(3))
+    meter = RegressionMeter(["x"], alone=True)
+    meter.update(scored(residuals, torch.zeros(20_000, 1)), None)
+    error = meter.errors(meter.totals())["resolution"]
+    # each quantile: sqrt(0.16 x 0.84) / 0.2433, the density of a Gaussian there; correlation 0.19
+    one = math.sqrt(0.16 * 0.84) / 0.2433
+    expected = math.sqrt(2 * one**2 * (1 - 0.16 / 0.84)) / 2 / math.sqrt(20_000)
+    assert error == pytest.approx(expected, rel=0.05)
+
+
+def test_errors_of_coverages_are_binomial_and_that_of_pulls_the_one_of_their_mean(scored):
+    meter = CoverageMeter("y", [0.16, 0.84], alone=True)
+    meter.update(scored([[0.0, 2.0]] * 4, [[-1.0], [0.5], [1.5], [9.0]]), None)
+    errors = meter.errors(meter.totals())
+    # 1 of 4 and 3 of 4 below, 2 of 4 between
+    assert errors == pytest.approx(
+        {
+            "coverage@0.16": math.sqrt(3 / 16 / 4),
+            "coverage@0.84": math.sqrt(3 / 16 / 4),
+            "coverage@0.16-0.84": math.sqrt(1 / 4 / 4),
+        }
+    )
+    pulls = PullMeter("y")
+    pulls.update(scored([[1.0], [3.0]], [[1.0], [3.0]]), None)
+    assert pulls.errors(pulls.totals())["pull_mean_y"] == pytest.approx(math.sqrt(2) / 2)
+    assert pulls.errors(torch.zeros_like(pulls.totals())) == {}
+
+
 def test_a_target_that_is_all_there_is_to_learn_need_not_be_named(scored, read):
     values = read(RegressionMeter(["x"], alone=True), scored([[1.0]], [[0.0]]))
     assert list(values) == ["mae", "rmse", "bias", "resolution"]

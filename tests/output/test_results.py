@@ -40,6 +40,8 @@ def test_metrics_are_strict_json_with_their_details(tmp_path):
     written = json.loads(text, parse_constant=lambda name: 1 / 0)
     assert written["metrics"]["auc"] == 1.0
     assert written["metrics"]["rejection@0.5"] is None  # infinite
+    # all of four entries are right
+    assert written["errors"]["accuracy"] == 0
     assert written["classes"] == ["a", "b"]
     assert [path.name for path in tmp_path.iterdir()] == ["net_metrics.json"]
 

@@ -235,6 +235,26 @@ def ratio(numerator: Tensor, denominator: Tensor) -> float:
     return (numerator / denominator).item()
 
 
+def squared_moments(weight: Tensor, values: Tensor) -> Tensor:
+    """Sums of w^2, w^2 x and w^2 x^2 over the entries (M, ...) of weights and values, (3, ...)."""
+    squares = weight.square()
+    moments = [squares, squares * values, squares * values.square()]
+    return torch.stack([moment.sum(0) for moment in moments])
+
+
+def error_of_mean(mean: float, total: float, moments: Sequence[float]) -> float:
+    """Standard deviation of a weighted mean, sqrt(sum w^2 (x - mean)^2) / sum w.
+
+    ``total``: the sum of w; ``moments`` as :func:`squared_moments` has them.
+    """
+    if total == 0:
+        return math.nan
+    squares, first, second = moments
+    # rounding may bring it below 0 where all values are the same
+    deviations = max(second - 2 * mean * first + mean**2 * squares, 0.0)
+    return math.sqrt(deviations) / abs(total)
+
+
 def label_endings(names: Sequence[str]) -> list[str]:
     """What metrics of several labels end in, ``_LABEL`` each; nothing for a single label."""
     if len(names) == 1:

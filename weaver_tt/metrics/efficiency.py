@@ -11,10 +11,12 @@ from torch import Tensor
 from weaver_tt.metrics.base import (
     Scored,
     SumMeter,
+    error_of_mean,
     fill_histograms,
     is_defined,
     label_endings,
     ratio,
+    squared_moments,
 )
 from weaver_tt.physics.particles import FLAVOURS, flavour_index
 
@@ -23,6 +25,7 @@ PT_DECADES = 4
 PT_BINS_A_DECADE = 8
 PT_BINS = PT_DECADES * PT_BINS_A_DECADE
 PT_EDGES = 10.0 ** torch.linspace(0, PT_DECADES, PT_BINS + 1, dtype=torch.float64)
+MEANS = ("efficiency", "tag_rate", "brier", "log_loss")
 MIN_PROBABILITY = 1e-7  # probabilities of 0 count as this in the log loss
 
 
@@ -41,7 +44,8 @@ class EfficiencyMeter(SumMeter):
         self.names = list(names)
         count = len(names)
         super().__init__(
-            means=(5, count),
+            means=(1 + len(MEANS), count),
+            squares=(len(MEANS), 3, count),  # of which errors are made
             calibration=(4, count, self.BINS),
             pt=(4, count, len(FLAVOURS), PT_BINS),
         )
@@ -67,15 +71,11 @@ class EfficiencyMeter(SumMeter):
         squared_error = (predicted - target) ** 2
         weighted_prediction = weight * predicted
         weighted_tag = weight * target
-        means = [
-            weight,
-            weighted_prediction,
-            weighted_tag,
-            weight * squared_error,
-            weight * log_loss,
-        ]
-        means = [quantity.sum(0) for quantity in means]  # (K,) each
+        measured = [predicted, target, squared_error, log_loss]  # (M, K) each, as in MEANS
+        means = [weight.sum(0), *((weight * quantity).sum(0) for quantity in measured)]
         sums["means"].add_(torch.stack(means))
+        squares = [squared_moments(weight, quantity) for quantity in measured]
+        sums["squares"].add_(torch.stack(squares))
 
         quantities = (weight, weighted_prediction, weighted_tag, weight**2)
         filled = [quantity.flatten() for quantity in quantities]  # (M * K,) each
@@ -115,14 +115,24 @@ class EfficiencyMeter(SumMeter):
         blocks = self.blocks(totals)
         values = {}
         for k, end in enumerate(label_endings(self.names)):
-            count, predicted, tagged, squared_error, log_loss = blocks["means"][:, k]
+            count, *sums = blocks["means"][:, k]
             if count == 0:
                 continue
-            values[f"efficiency{end}"] = ratio(predicted, count)
-            values[f"tag_rate{end}"] = ratio(tagged, count)
-            values[f"brier{end}"] = ratio(squared_error, count)
-            values[f"log_loss{end}"] = ratio(log_loss, count)
+            for name, quantity in zip(MEANS, sums, strict=True):
+                values[f"{name}{end}"] = ratio(quantity, count)
             _, predicted_in_bins, tagged_in_bins, _ = blocks["calibration"][:, k]
             deviation = (predicted_in_bins - tagged_in_bins).abs().sum()
             values[f"calibration_error{end}"] = ratio(deviation, count)
         return values
+
+    def errors(self, totals: Tensor) -> dict[str, float]:
+        """Of all means; that of the observed share is binomial."""
+        blocks = self.blocks(totals.cpu())
+        values = self.values(totals)
+        errors = {}
+        for k, end in enumerate(label_endings(self.names)):
+            count = float(blocks["means"][0, k])
+            for name, moments in zip(MEANS, blocks["squares"][:, :, k].tolist(), strict=True):
+                if f"{name}{end}" in values:
+                    errors[f"{name}{end}"] = error_of_mean(values[f"{name}{end}"], count, moments)
+        return errors

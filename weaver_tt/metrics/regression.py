@@ -14,10 +14,12 @@ from torch import Tensor
 from weaver_tt.metrics.base import (
     Scored,
     SumMeter,
+    error_of_mean,
     fill_histograms,
     is_defined,
     label_endings,
     ratio,
+    squared_moments,
 )
 
 Numbers = npt.NDArray[np.float64]
@@ -68,6 +70,37 @@ def histogram_quantiles(counts: Numbers, levels: Sequence[float]) -> Numbers:
     return np.array(found)
 
 
+CENTRAL = (0.16, 0.84)  # the quantiles between which 68 % lie
+NEIGHBOURS = 0.04  # share of the entries on either side of a quantile that tell the density there
+
+
+def resolution_error(counts: Numbers, effective: float) -> float:
+    """Standard deviation of half the central 68 % of a histogram of BINS bins.
+
+    ``effective`` entries. A quantile of share p deviates by sqrt(p (1 - p) / n) / density, and the
+    density is that of the entries around it, from so many shares on either side; both quantiles
+    fluctuate together. NaN where nothing was counted.
+    """
+    if not (counts.sum() > 0 and effective > 0):
+        return math.nan
+    share = CENTRAL[0]
+    deviation = math.sqrt(share * (1 - share) / effective)
+    if deviation >= share:
+        # of fewer than six entries the quantiles are those of the outermost ones
+        return math.nan
+    # few entries have a density of their own
+    around = max(deviation, NEIGHBOURS)
+    errors = []
+    for level in CENTRAL:
+        low, high = histogram_quantiles(counts, [level - around, level + around])
+        errors.append(deviation * (high - low) / (2 * around))
+    # of the shares below two levels p < q the correlation is sqrt(p (1 - q) / (q (1 - p)))
+    correlation = share / (1 - share)
+    lower, upper = errors
+    variance = lower**2 + upper**2 - 2 * correlation * lower * upper
+    return math.sqrt(variance) / 2
+
+
 class RegressionMeter(SumMeter):
     """``mae``, ``rmse``, ``bias`` and ``resolution`` of each target.
 
@@ -97,6 +130,8 @@ class RegressionMeter(SumMeter):
         targets = len(self.names)
         super().__init__(
             sums=(4, targets),
+            # of w^2 |r|, w^2 r^2 and w^2 r, of which errors are made
+            squares=(3, 3, targets),
             missing=(targets,),  # entries without the target, that have something else to learn
             residuals=(targets, BINS),
             responses=(targets, BINS),  # of their logarithms
@@ -121,6 +156,8 @@ class RegressionMeter(SumMeter):
         sums = [quantity.sum(0) for quantity in quantities]  # (K,) each
         blocks = self.sums_on(residual.device)
         blocks["sums"].add_(torch.stack(sums))
+        of_kinds = [residual.abs(), residual**2, residual]  # (M, K) each
+        blocks["squares"].add_(torch.stack([squared_moments(weight, kind) for kind in of_kinds]))
         blocks["missing"].add_(unknown.sum(0))
         for k, scale in enumerate(self._scales):
             own = weight[:, k]
@@ -149,7 +186,7 @@ class RegressionMeter(SumMeter):
             if count > 0:
                 # negative weights may pull the mean square below 0
                 mean_square = max(ratio(square, count), 0.0)
-                low, high = histogram_quantiles(blocks["residuals"][k].numpy(), [0.16, 0.84])
+                low, high = histogram_quantiles(blocks["residuals"][k].numpy(), CENTRAL)
                 values[f"mae{end}"] = ratio(absolute, count)
                 values[f"rmse{end}"] = math.sqrt(mean_square)
                 values[f"bias{end}"] = ratio(residual, count)
@@ -157,6 +194,26 @@ class RegressionMeter(SumMeter):
             if blocks["missing"][k] > 0:
                 values[f"without_target{end}"] = float(blocks["missing"][k])
         return values
+
+    def errors(self, totals: Tensor) -> dict[str, float]:
+        """Of ``mae``, ``rmse``, ``bias`` and ``resolution``."""
+        blocks = self.blocks(totals.cpu())
+        values = self.values(totals)
+        errors: dict[str, float] = {}
+        for k, end in enumerate(self.endings):
+            if f"mae{end}" not in values:
+                continue
+            count = float(blocks["sums"][0, k])
+            absolute, square, residual = blocks["squares"][:, :, k].tolist()
+            root = values[f"rmse{end}"]
+            of_square = error_of_mean(root**2, count, square)
+            effective = count**2 / absolute[0]
+            counts = blocks["residuals"][k].numpy()
+            errors[f"mae{end}"] = error_of_mean(values[f"mae{end}"], count, absolute)
+            errors[f"rmse{end}"] = of_square / (2 * root) if root else 0.0
+            errors[f"bias{end}"] = error_of_mean(values[f"bias{end}"], count, residual)
+            errors[f"resolution{end}"] = resolution_error(counts, effective)
+        return errors
 
     def details(self, totals: Tensor) -> dict[str, Any]:
         """``targets``: of each one its metrics, the median of the residual and the response.
@@ -207,7 +264,7 @@ class CoverageMeter(SumMeter):
         self.name = name
         self.quantiles = list(quantiles)
         self.end = "" if alone else f"_{name}"
-        super().__init__(sums=(1 + len(quantiles),))
+        super().__init__(sums=(1 + len(quantiles),), squares=(1 + len(quantiles),))
 
     def update(self, scored: Scored, losses: Tensor | None) -> None:
         """Add quantiles (M, Q) with their target (M, 1)."""
@@ -218,23 +275,52 @@ class CoverageMeter(SumMeter):
         weight = monitors.get("weight", scored.weight).double()[:, None] * known  # (M, 1)
         below = weight * (scored.target <= scored.output)  # (M, Q)
         sums = torch.cat([weight.sum(0), below.sum(0)])  # (1 + Q,)
-        self.sums_on(sums.device)["sums"].add_(sums)
+        squares = torch.cat([weight.square().sum(0), (weight * below).sum(0)])  # (1 + Q,)
+        blocks = self.sums_on(sums.device)
+        blocks["sums"].add_(sums)
+        blocks["squares"].add_(squares)
 
     def values(self, totals: Tensor) -> dict[str, float]:
         """``coverage@QUANTILE``, ``coverage@LOW-HIGH``, ``coverage_error``."""
-        count, *below = totals.tolist()
+        count, *below = self.blocks(totals)["sums"].tolist()
         if not count > 0:
             return {}
         shares = {q: number / count for q, number in zip(self.quantiles, below, strict=True)}
         values = {f"coverage@{q:g}{self.end}": share for q, share in shares.items()}
-        for low in self.quantiles:
-            for high in self.quantiles:
-                if low < high and math.isclose(low + high, 1):
-                    inside = shares[high] - shares[low]
-                    values[f"coverage@{low:g}-{high:g}{self.end}"] = inside
+        for low, high in self._intervals():
+            inside = shares[high] - shares[low]
+            values[f"coverage@{low:g}-{high:g}{self.end}"] = inside
         errors = [abs(share - q) for q, share in shares.items()]
         values[f"coverage_error{self.end}"] = sum(errors) / len(errors)
         return values
+
+    def errors(self, totals: Tensor) -> dict[str, float]:
+        """Of the shares, which are binomial: of each quantile and of each interval."""
+        values = self.values(totals)
+        if not values:
+            return {}
+        blocks = self.blocks(totals)
+        count = float(blocks["sums"][0])
+        every, *below = blocks["squares"].tolist()
+        # of an entry that is 1 or 0 the square is the entry
+        found = {f"coverage@{q:g}{self.end}": s for q, s in zip(self.quantiles, below, strict=True)}
+        of_quantiles = dict(zip(self.quantiles, below, strict=True))
+        for low, high in self._intervals():
+            inside = of_quantiles[high] - of_quantiles[low]
+            found[f"coverage@{low:g}-{high:g}{self.end}"] = inside
+        return {
+            name: error_of_mean(values[name], count, (every, squares, squares))
+            for name, squares in found.items()
+        }
+
+    def _intervals(self) -> list[tuple[float, float]]:
+        """Pairs of quantiles that lie as far from 0 as from 1."""
+        pairs = []
+        for low in self.quantiles:
+            for high in self.quantiles:
+                if low < high and math.isclose(low + high, 1):
+                    pairs.append((low, high))
+        return pairs
 
 
 class PullMeter(SumMeter):
@@ -248,7 +334,7 @@ class PullMeter(SumMeter):
     def __init__(self, name: str, *, alone: bool = False) -> None:
         self.name = name
         self.end = "" if alone else f"_{name}"
-        super().__init__(sums=(3,), pulls=(1, BINS))
+        super().__init__(sums=(3,), squares=(3,), pulls=(1, BINS))
 
     def update(self, scored: Scored, losses: Tensor | None) -> None:
         """Add pulls, which are output and target (M, 1); those that are not finite do not count."""
@@ -261,6 +347,7 @@ class PullMeter(SumMeter):
         sums = torch.stack([weight.sum(), (weight * pulls).sum(), (weight * pulls**2).sum()])
         blocks = self.sums_on(pulls.device)
         blocks["sums"].add_(sums)
+        blocks["squares"].add_(squared_moments(weight, pulls))
         fill_histograms(blocks["pulls"], bin_numbers(pulls), [weight])
 
     def values(self, totals: Tensor) -> dict[str, float]:
@@ -270,12 +357,28 @@ class PullMeter(SumMeter):
         if not count > 0:
             return {}
         mean = first / count
-        low, high = histogram_quantiles(blocks["pulls"][0].numpy(), [0.16, 0.84])
+        low, high = histogram_quantiles(blocks["pulls"][0].numpy(), CENTRAL)
         return {
             f"pull_mean{self.end}": mean,
             # negative weights may pull the variance below 0
             f"pull_width{self.end}": math.sqrt(max(second / count - mean**2, 0.0)),
             f"pull_resolution{self.end}": float(high - low) / 2,
+        }
+
+    def errors(self, totals: Tensor) -> dict[str, float]:
+        """Of ``pull_mean`` and ``pull_resolution``."""
+        values = self.values(totals)
+        if not values:
+            return {}
+        blocks = self.blocks(totals.cpu())
+        count = float(blocks["sums"][0])
+        squares = blocks["squares"].tolist()
+        mean = values[f"pull_mean{self.end}"]
+        return {
+            f"pull_mean{self.end}": error_of_mean(mean, count, squares),
+            f"pull_resolution{self.end}": resolution_error(
+                blocks["pulls"][0].numpy(), count**2 / squares[0]
+            ),
         }
 
 

@@ -28,7 +28,7 @@ def write_results(
     figures: bool = True,
     bad_files: Sequence[BadFile] = (),
 ) -> list[Path]:
-    """Write metrics with their details and, with ``figures``, what ``task`` draws of them.
+    """Write metrics with errors and details and, with ``figures``, what ``task`` draws of them.
 
     Metrics that are not finite become null. ``bad_files``, whose rows are missing, stand beside
     them. Nothing is written where nothing was measured and nothing is missing. Returns the files
@@ -40,7 +40,7 @@ def write_results(
     if not metrics and not bad_files:
         return []
     files = RunFiles(str(prefix))
-    content = {"metrics": metrics, **metrics.details()}
+    content = {"metrics": metrics, "errors": metrics.errors(), **metrics.details()}
     if bad_files:
         content["bad_files"] = list(bad_files)
     write_json(files.metrics, content)
