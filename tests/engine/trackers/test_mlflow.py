@@ -1,8 +1,10 @@
 """What MLflow keeps of a training, in a store of files."""
 
 import warnings
+from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from weaver_tt.engine.trackers.base import RunDescription
 from weaver_tt.engine.trackers.make import make_tracker
@@ -21,6 +23,7 @@ ABOUT = RunDescription(
     settings={"batch_size": 128, "network.hidden": 64},
     texts={"data.yaml": "labels:\n"},
 )
+PNG = b"\x89PNG"
 OFFLINE = {
     "MLFLOW_ALLOW_FILE_STORE": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -46,7 +49,8 @@ def train(prefix, epochs, settings=ABOUT.settings, **options):
     ) as tracker:
         for epoch in epochs:
             tracker.interval({"loss": 1.5}, 50 * epoch + 50)
-            tracker.epoch({"val/loss": 1 / (1 + epoch), "val/rejection@0.5": 8.0}, epoch)
+            values = {"val/loss": 1 / (1 + epoch), "val/rejection@0.5": 8.0}
+            tracker.epoch(values, epoch, lambda: {"roc@0.5": Figure()})
         tracker.finish({"loss": 0.25}, epochs[-1])
 
 
@@ -66,6 +70,10 @@ def test_a_training_is_a_run_that_a_resumed_one_goes_on_with(store, tmp_path):
     assert run.data.metrics["best/loss"] == 0.25
     text = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/data.yaml")
     assert text == "labels:\n"
+    [figure] = store.list_artifacts(run.info.run_id, "plots/roc_0.5")
+    assert figure.path == "plots/roc_0.5/epoch_0000.png"
+    file = store.download_artifacts(run.info.run_id, figure.path, str(tmp_path))
+    assert Path(file).read_bytes().startswith(PNG)
     # another number of epochs, and one of them again
     train(tmp_path / "net", [1, 2], {**ABOUT.settings, "num_epochs": 3}, resume=True)
     [run] = runs(store)

@@ -3,7 +3,6 @@
 import logging
 import math
 import re
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -202,21 +201,6 @@ def test_a_prefix_without_a_folder_is_not_taken_for_a_comment():
     assert tensorboard_folder(folder, "net") == folder
 
 
-def test_figures_take_a_small_part_of_the_time(tmp_path):
-    drawn = []
-
-    def figures():
-        time.sleep(0.05)
-        drawn.append(1)
-        return {}
-
-    board = TensorBoard(str(tmp_path), ABOUT)
-    for number in range(3):  # at once after one another
-        board.epoch({}, number, figures)
-    board.close()
-    assert len(drawn) == 1
-
-
 @pytest.fixture(autouse=True)
 def _nothing_said(monkeypatch):
     """What is said once is said in each test."""
@@ -229,7 +213,7 @@ def test_a_figure_that_fails_is_said_once_and_the_others_are_drawn(tmp_path, cap
 
     with caplog.at_level(logging.WARNING, "weaver_tt"), TensorBoard(str(tmp_path), ABOUT) as board:
         for epoch in range(3):
-            board.PATIENCE = 0
+            board._figures.PATIENCE = 0
             board.epoch({"val/loss": 1.0}, epoch, broken)
             board.epoch({"val/auc": 1.0}, epoch, lambda: {"a": None, "b": Figure()})
     assert caplog.text.count("ValueError: no ink") == 1

@@ -6,6 +6,7 @@ import time
 import warnings
 
 import pytest
+from matplotlib.figure import Figure
 
 from weaver_tt.engine.trackers.base import RunDescription
 from weaver_tt.engine.trackers.experiment import read_tracked_runs
@@ -66,7 +67,8 @@ def train(prefix, epochs, **options):
     ) as tracker:
         for epoch in epochs:
             tracker.interval({"loss": 1.5}, 50 * epoch + 50)
-            tracker.epoch({"val/loss": 1 / (1 + epoch), "rows_val/read": 10.0}, epoch)
+            values = {"val/loss": 1 / (1 + epoch), "rows_val/read": 10.0}
+            tracker.epoch(values, epoch, lambda: {"roc": Figure()})
         tracker.finish({"loss": 0.25}, epochs[-1])
 
 
@@ -93,6 +95,11 @@ def test_a_training_is_a_run_that_a_resumed_one_goes_on_with(tmp_path, monkeypat
             rows.append({key_of(item): json.loads(item.value_json) for item in record.history.item})
     points = [(row["epoch"], row["val/loss"]) for row in rows if "val/loss" in row]
     assert points == [(0, 1), (1, 0.5), (2, 1 / 3)]
+    # in the row of its epoch, and as a file
+    picture = next(row for row in rows if "plots/roc/path" in row)
+    assert (picture["epoch"], picture["val/loss"]) == (0, 1)
+    file = files[0].parent / "files" / picture["plots/roc/path"]
+    assert file.read_bytes().startswith(b"\x89PNG")
     # no row is taken for an earlier one
     places = [row["_step"] for row in rows]
     assert places == sorted(set(places))

@@ -7,12 +7,16 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from weaver_tt.engine.trackers.base import Figures, RunDescription, Tracker, is_curve
+from weaver_tt.engine.trackers.epoch_figures import EpochFigures
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.file_shapes import TEXT, WHOLE, NamesTo
 from weaver_tt.system.json_files import read_json, write_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # where runs are kept together, unless the tracker's own variable says otherwise
 PROJECT = "weaver_tt"
@@ -47,6 +51,7 @@ class ExperimentTracker(Tracker):
         self.run_files = files
         run = self._open(None if earlier is None else earlier.run)
         self._tracked = earlier or TrackedRun(run)
+        self._figures = EpochFigures(self.name)
         self._is_finished = False
         self._is_closed = False
         self._save()
@@ -58,6 +63,10 @@ class ExperimentTracker(Tracker):
     @abstractmethod
     def _log(self, values: Mapping[str, float], axis: str, number: int) -> None:
         """Write finite numbers at ``number`` of the ``axis``: epoch or step."""
+
+    @abstractmethod
+    def _show(self, name: str, figure: Figure, number: int) -> None:
+        """Write a figure of an epoch, before the numbers of that epoch."""
 
     @abstractmethod
     def _summarize(self, best: Mapping[str, float], epoch: int) -> None:
@@ -77,13 +86,14 @@ class ExperimentTracker(Tracker):
     def epoch(
         self, values: Mapping[str, float], number: int, figures: Figures | None = None
     ) -> None:
-        """Write metrics over epochs."""
+        """Write metrics and figures over epochs."""
         if number > self._tracked.epoch:
             named = {}
             for name, value in values.items():
                 if is_curve(name):
                     named[name if "/" in name else f"training/{name}"] = value
             self._tracked.epoch = number
+            self._figures.draw(figures, lambda name, figure: self._show(name, figure, number))
             self._log(finite(named), "epoch", number)
             self._save()
 

@@ -1,4 +1,4 @@
-"""Settings, metrics and texts in MLflow."""
+"""Settings, metrics, figures and texts in MLflow."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from weaver_tt.engine.trackers.experiment import PROJECT, ExperimentTracker
 from weaver_tt.system.optional_imports import require_module
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class MLflow(ExperimentTracker):
@@ -52,6 +55,11 @@ class MLflow(ExperimentTracker):
         for name, value in values.items():
             metrics.append(Metric(allowed_name(name), value, now, number))
         self._client.log_batch(self._tracked.run, metrics=metrics)
+
+    def _show(self, name: str, figure: Figure, number: int) -> None:
+        """Write a figure as an artifact; names sort by epoch."""
+        file = f"plots/{allowed_name(name)}/epoch_{number:04}.png"
+        self._client.log_figure(self._tracked.run, figure, file)
 
     def _summarize(self, best: Mapping[str, float], epoch: int) -> None:
         """Write the metrics of the best epoch as metrics: only these can be sorted by."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import socket
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from weaver_tt.engine.trackers.base import Figures, RunDescription, Tensors, Tracker, is_curve
+from weaver_tt.engine.trackers.epoch_figures import EpochFigures
 from weaver_tt.run_files import EVENT_FILE, RunFiles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # what is measured on either of these, under the same names: both curves are then on one card
 PASSES = ("train", "val")
@@ -30,9 +32,6 @@ class TensorBoard(Tracker):
     the first two. Where epochs are short, not every one has figures.
     """
 
-    # the time between figures is at least this many times the time that drawing takes
-    PATIENCE = 20
-
     def __init__(self, folder: str, about: RunDescription) -> None:
         # takes a second to import
         from torch.utils.tensorboard import SummaryWriter
@@ -45,8 +44,7 @@ class TensorBoard(Tracker):
         self.writer: Any = SummaryWriter(folder)
         self._of_passes: dict[str, Any] = {}
         self._first_epoch = 0  # of this process
-        self._last_drawn = -math.inf  # seconds on the clock
-        self._drawing_time = 0.0  # seconds
+        self._figures = EpochFigures("TensorBoard")
 
     def start(self, epoch: int, steps: int) -> None:
         """Write the texts; what is done again is not shown twice.
@@ -79,12 +77,12 @@ class TensorBoard(Tracker):
             if is_curve(name):
                 of_pass, tag = self._place(name)
                 self._writer_of(of_pass).add_scalar(tag, value, number)
-        if figures is not None:
-            start = time.perf_counter()
-            if start - self._last_drawn >= self.PATIENCE * self._drawing_time:
-                self._write_figures(figures, number, _last_pass(values))
-                self._last_drawn = time.perf_counter()
-                self._drawing_time = self._last_drawn - start
+        writer = self._writer_of(_last_pass(values))
+
+        def write(name: str, figure: Figure) -> None:
+            writer.add_figure(f"plots/{name}", figure, number)
+
+        self._figures.draw(figures, write)
         # what is there can be looked at while the run goes on
         self._flush()
 
@@ -119,19 +117,6 @@ class TensorBoard(Tracker):
     def _flush(self) -> None:
         for writer in (self.writer, *self._of_passes.values()):
             writer.flush()
-
-    def _write_figures(self, figures: Figures, number: int, of_pass: str | None) -> None:
-        """Draw the figures of an epoch."""
-        # matplotlib takes a second to import
-        from weaver_tt.figures.attempts import attempting
-        from weaver_tt.figures.base import style
-
-        drawn: Mapping[str, Any] = {}
-        with style(), attempting("figures of an epoch"):
-            drawn = figures()
-        for name, figure in drawn.items():
-            with style(), attempting(f"figure {name} in TensorBoard"):
-                self._writer_of(of_pass).add_figure(f"plots/{name}", figure, number)
 
     def histograms(self, tensors: Tensors, number: int) -> None:
         """Write the distribution of the finite values of each tensor."""

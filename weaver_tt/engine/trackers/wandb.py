@@ -1,17 +1,20 @@
-"""Settings, metrics and texts in Weights & Biases."""
+"""Settings, metrics, figures and texts in Weights & Biases."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from weaver_tt.engine.trackers.experiment import PROJECT, ExperimentTracker
 from weaver_tt.log import log
 from weaver_tt.system.optional_imports import require_module
 
-AXES = {"step": ("step",), "epoch": ("train", "val", "training")}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+AXES = {"step": ("step",), "epoch": ("train", "val", "training", "plots")}
 """What is counted -> beginnings of the names of what is drawn over it."""
 
 
@@ -54,9 +57,16 @@ class WandB(ExperimentTracker):
 
     def _log(self, values: Mapping[str, float], axis: str, number: int) -> None:
         """Write metrics with the number of the epoch or step that they are drawn over."""
-        # what is written needs a number that grows, also where a run goes on offline
-        place = self._tracked.step + self._tracked.epoch + 1
-        self._run.log({**values, axis: number}, step=place, commit=True)
+        self._run.log({**values, axis: number}, step=self._place(), commit=True)
+
+    def _show(self, name: str, figure: Figure, number: int) -> None:
+        """Write a figure into the row that the numbers of the epoch complete."""
+        wandb = require_module("wandb", "wandb", "train --tracker wandb")
+        self._run.log({f"plots/{name}": wandb.Image(figure)}, step=self._place(), commit=False)
+
+    def _place(self) -> int:
+        """A number of what is written that grows, also where a run goes on offline."""
+        return self._tracked.step + self._tracked.epoch + 1
 
     def _summarize(self, best: Mapping[str, float], epoch: int) -> None:
         """Write the metrics of the best epoch, which are no curves."""
