@@ -87,6 +87,11 @@ def line_style(number: int) -> str:
     return "-" if number < len(COLORS) else "--"
 
 
+def say_empty(axes: Any, why: str) -> None:
+    """Say in a panel why it has no points."""
+    axes.text(0.5, 0.5, why, ha="center", va="center", color="0.5", transform=axes.transAxes)
+
+
 def make_folder(folder: str | Path) -> None:
     """Make a folder for results, with its parents.
 

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from weaver_tt.figures.base import Array, line_color, make_axes, style
 from weaver_tt.pages.pictures import CaptionedFigure, Picture, write_pictures
@@ -78,6 +79,7 @@ def history_figure(search: SearchRecord, metric: str) -> Figure:
     axes.set_yscale(_scale(values))
     axes.set_xlim(-0.5, search.trials[-1].number + 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.legend()
     return figure
 
@@ -119,7 +121,7 @@ def pareto_figure(search: SearchRecord, one: str, other: str) -> Figure:
     axes.plot(*best.T, "o-", color=line_color(2), label="Pareto front")
     for trial, point, is_best in zip(trials, points, on_front, strict=True):
         if is_best:
-            axes.annotate(str(trial.number), point, (5, 5), textcoords="offset points", fontsize=11)
+            axes.annotate(str(trial.number), point, (7, 7), textcoords="offset points", fontsize=11)
     axes.set(xscale=_scale(points[:, 0]), yscale=_scale(points[:, 1]))
     axes.margins(0.1)
     axes.legend()

@@ -54,6 +54,9 @@ def test_templates_stand_on_each_other_below_the_data(measurement):
     assert top.get_data().values == pytest.approx(measurement.fit.yields[:, 0].sum(0))
     assert ratio.containers[0].lines[0].get_ydata() == pytest.approx(np.ones(5), abs=0.01)
     assert ratio.get_xlabel() == "jet_sdmass"
+    assert axes.get_ylabel() == "jets / 40"
+    figure = postfit_figure(measurement, 0, GRID.edges, "mass [GeV]")
+    assert figure.axes[0].get_ylabel() == "jets / 40 GeV"
 
 
 def test_pulls_and_factors_are_drawn_with_their_errors(measurement):

@@ -12,8 +12,19 @@ from weaver_tt.applications.density_ratio.closure import (
     select_samples,
 )
 from weaver_tt.applications.density_ratio.entries import Entries
-from weaver_tt.applications.density_ratio.figures import draw_closure, file_names
-from weaver_tt.applications.density_ratio.roles import IS_DENOMINATOR, IS_NUMERATOR, RATIO, WEIGHT
+from weaver_tt.applications.density_ratio.figures import (
+    draw_closure,
+    file_names,
+    pair_figure,
+    variable_figure,
+)
+from weaver_tt.applications.density_ratio.roles import (
+    BEFORE,
+    IS_DENOMINATOR,
+    IS_NUMERATOR,
+    RATIO,
+    WEIGHT,
+)
 from weaver_tt.applications.density_ratio.table import closure_table
 from weaver_tt.errors import DataError
 
@@ -152,6 +163,22 @@ def test_all_is_said_and_drawn(closure, tmp_path):
     summary = closure.summary()
     assert summary["variables"]["z"]["network"]["ndf"] == 19
     assert summary["pairs"]["x z"]["map"]["chi2_per_ndf"] > 5
+
+
+def test_axes_say_the_unit_of_a_density_and_each_pair_is_drawn_once(closure):
+    (x, *_) = closure.variables
+    upper, lower = variable_figure(x, "$p_T$ [GeV]").axes
+    assert upper.get_ylabel() == "probability density [1 / GeV]"
+    assert lower.get_xlabel() == "$p_T$ [GeV]"
+    before = pair_figure(closure).axes[0]
+    # x and y against y and z: x y, x z and y z
+    drawn = before.images[0].get_array()
+    assert np.isfinite(drawn.filled(np.nan)).tolist() == [[True, False], [True, True]]
+    assert drawn[1, 0] == closure.pairs["x", "z"][BEFORE].per_ndf
+    names = [
+        [text.get_text() for text in axis.get_ticklabels()] for axis in (before.xaxis, before.yaxis)
+    ]
+    assert names == [["x", "y"], ["y", "z"]]
 
 
 def test_the_figure_of_one_variable_never_replaces_that_of_another():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.applications.jet_energy.toy import toy_jets, write_jets
+from weaver_tt.applications.jet_energy import closure as closure_module
 from weaver_tt.applications.jet_energy.closure import measure_closure
 from weaver_tt.applications.jet_energy.derive import DeriveSettings, derive_correction
 from weaver_tt.applications.jet_energy.figures import (
@@ -43,12 +44,21 @@ def test_factors_are_drawn_in_their_range_alone(results):
     assert line.get_xdata()[[0, -1]] == pytest.approx([curve.low, curve.high])
 
 
-def test_cells_with_few_jets_are_not_drawn(results):
+def test_cells_with_few_jets_are_not_drawn(results, monkeypatch):
     _, closure = results
+    monkeypatch.setattr(closure_module, "FEWEST_JETS", 50)
     figure = closure_figure(closure)
     for axes, name in zip(figure.axes, ("reco_pt", "gen_pt"), strict=True):
         drawn = sum(len(item.lines[0].get_xdata()) for item in axes.containers)
-        assert drawn == sum(cell.has_jets() for cell in closure.cells(name))
+        assert 0 < drawn == sum(cell.has_jets() for cell in closure.cells(name))
+        assert not axes.texts
+
+
+def test_panels_of_few_jets_say_why_they_are_empty(results):
+    _, closure = results
+    for axes in closure_figure(closure).axes:
+        (why,) = axes.texts
+        assert why.get_text() == "no cell with more than 500 jets"
 
 
 def test_all_figures_are_files(results, tmp_path):

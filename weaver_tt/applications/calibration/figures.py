@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from weaver_tt.applications.calibration.fit import is_statistical
 from weaver_tt.applications.calibration.measurement import Measurement
@@ -15,7 +16,7 @@ from weaver_tt.applications.calibration.scale_factors import ScaleFactor
 from weaver_tt.applications.calibration.spectra import REGIONS
 from weaver_tt.applications.calibration.toys import Toys, summarise_pulls
 from weaver_tt.expressions.row_values import Floats
-from weaver_tt.figures.base import line_color, make_axes, style
+from weaver_tt.figures.base import line_color, make_axes, per_bin, style
 from weaver_tt.pages.pictures import Picture, write_picture, write_pictures
 
 MARKERS = "osD^v<>"
@@ -95,7 +96,7 @@ def postfit_figure(measurement: Measurement, place: int, edges: Floats, variable
     error = np.sqrt(data)
     axes.errorbar(middle, data, error, fmt="o", color="black", markersize=4, label="data")
     axes.set_ylim(0, 1.45 * max(float((data + error).max()), float(total.max())))
-    axes.set_ylabel("jets")
+    axes.set_ylabel(per_bin("jets", edges, variable))
     goodness = fit.goodness
     axes.set_title(
         f"{measurement.label}, {REGIONS[place]}   "
@@ -146,6 +147,8 @@ def pulls_figure(measurement: Measurement) -> Figure:
         np.arange(len(points)), points[:, 0], points[:, 1], fmt="o", color="black", markersize=3
     )
     below.set_xlim(-1, len(points))
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    below.xaxis.set_minor_locator(NullLocator())
     below.set_xlabel("bin (statistical errors of the simulation)")
     below.set_ylabel("pull")
     return figure
@@ -182,12 +185,18 @@ def scale_factors_figure(measurements: Sequence[Measurement]) -> Figure:
             elinewidth=3,
             label=category,
         )
-    axes.set_xticks(range(len(measurements)), [one.label for one in measurements])
+    _name_bins(axes, [one.label for one in measurements])
     axes.set_xlim(-0.6, len(measurements) - 0.4)
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.25 * (high - low))
     axes.legend(frameon=False, ncols=min(len(categories), 4), loc="upper center")
     return figure
+
+
+def _name_bins(axes: Any, labels: Sequence[str]) -> None:
+    """Names of kinematic bins along the x axis, with nothing between them."""
+    axes.set_xticks(range(len(labels)), labels)
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def toys_figure(toys: Toys) -> Figure:
@@ -251,6 +260,6 @@ def mistag_figure(factors: Sequence[ScaleFactor], labels: Sequence[str]) -> Figu
         color="black",
     )
     ratio.set_ylabel("scale factor")
-    ratio.set_xticks(place, labels)
+    _name_bins(ratio, labels)
     ratio.set_xlim(-0.6, len(factors) - 0.4)
     return figure

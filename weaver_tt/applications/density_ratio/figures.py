@@ -15,7 +15,7 @@ from weaver_tt.applications.density_ratio.closure import RatioClosure, VariableC
 from weaver_tt.applications.density_ratio.entries import Floats
 from weaver_tt.applications.density_ratio.roles import BEFORE, ESTIMATES, MAP, NETWORK
 from weaver_tt.applications.density_ratio.shapes import Shape
-from weaver_tt.figures.base import make_axes, save_figure, style
+from weaver_tt.figures.base import density_label, make_axes, save_figure, style
 from weaver_tt.figures.names import NO_NAMES, without_unit
 
 COLORS = {BEFORE: "0.6", MAP: "#3f90da", NETWORK: "#bd1f01"}
@@ -75,10 +75,8 @@ def file_names(variables: Sequence[str]) -> dict[str, str]:
 
 def variable_figure(variable: VariableClosure, label: str) -> Figure:
     """Densities in one variable, called ``label``, and below their ratio to the numerator."""
-    figure = Figure(figsize=(8, 7))
-    upper, lower = figure.subplots(
-        2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1.3], "hspace": 0.06}
-    )
+    figure = Figure(figsize=(6.4, 6.4), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.3])
     edges = variable.edges
     widths = np.diff(edges)
     for name, shape in variable.denominators.items():
@@ -88,7 +86,7 @@ def variable_figure(variable: VariableClosure, label: str) -> Figure:
         upper.stairs(shape.shares / widths, edges, label=LEGEND[name] + fit, **look)
         lower.stairs(_divide(shape.shares, variable.numerator.shares), edges, **look)
     _draw_numerator(upper, lower, variable.numerator, edges)
-    upper.set(ylabel="share per unit", ylim=(0, upper.get_ylim()[1] * 1.3))
+    upper.set(ylabel=density_label(label), ylim=(0, upper.get_ylim()[1] * 1.3))
     upper.legend(loc="upper right", frameon=False)
     deviation = _deviation(variable)
     lower.set(
@@ -128,20 +126,23 @@ def pair_figure(closure: RatioClosure, names: Mapping[str, str] = NO_NAMES) -> F
     """chi2/ndf in each pair of variables: before, with the map, and with the network."""
     variables = [variable.name for variable in closure.variables]
     labels = [without_unit(names.get(name, name)) for name in variables]
-    number = len(variables)
-    figure = Figure(figsize=(5.6 * 3, 5.2), layout="constrained")
+    # each pair once: the first variable is in no row, the last one in no column
+    number = len(variables) - 1
+    side = min(2.4 + 0.9 * number, 5.2)
+    figure = Figure(figsize=(3 * (side + 0.4), side), layout="constrained")
     for axes, estimate in zip(figure.subplots(1, 3), ESTIMATES, strict=True):
         values = np.full((number, number), np.nan)
         for (first, second), agreements in closure.pairs.items():
             per_ndf = agreements[estimate].per_ndf
-            place = variables.index(second), variables.index(first)
+            place = variables.index(second) - 1, variables.index(first)
             values[place] = np.nan if per_ndf is None else per_ndf
             if per_ndf is not None:
                 axes.text(place[1], place[0], f"{per_ndf:.3g}", ha="center", va="center")
         # white where a pair agrees, full where chi2/ndf is three or more
         axes.imshow(values, vmin=1, vmax=3, cmap="Reds", alpha=0.7)
-        axes.set_xticks(range(number), labels, rotation=30, ha="right")
-        axes.set_yticks(range(number), labels)
+        axes.set_xticks(range(number), labels[:-1], rotation=30, ha="right")
+        axes.set_yticks(range(number), labels[1:])
+        axes.minorticks_off()
         axes.set_title(rf"$\chi^2$/ndf, {LEGEND[estimate]}")
     return figure
 

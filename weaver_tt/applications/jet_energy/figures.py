@@ -11,13 +11,14 @@ from matplotlib.ticker import ScalarFormatter
 
 from weaver_tt.applications.jet_energy.closure import (
     ETA_EDGES,
+    FEWEST_JETS,
     PT_EDGES,
     TOLERANCE,
     VARIABLES,
     Closure,
 )
 from weaver_tt.applications.jet_energy.derive import Derived
-from weaver_tt.figures.base import line_color, save_figure, style
+from weaver_tt.figures.base import line_color, save_figure, say_empty, style
 
 CURVES_A_PANEL = 5
 PT_TICKS = (20, 50, 100, 200, 500, 1000, 2000)
@@ -125,6 +126,8 @@ def closure_figure(closure: Closure) -> Figure:
             for edge in PT_EDGES:
                 axes.axvline(edge, color="0.85", linewidth=0.8, zorder=0)
             axes.set_xlabel(AXIS_LABEL[name])
+            if not any(cell.has_jets() for cell in cells):
+                say_empty(axes, f"no cell with more than {FEWEST_JETS} jets")
             _log_axis(axes)
             axes.set_xlim(PT_EDGES[0] * 0.95, PT_EDGES[-1] * 1.05)
         low, high = panels[0].get_ylim()

@@ -83,6 +83,17 @@ def test_resolutions_are_divided_by_those_of_the_standard(judgement):
     assert ratio[4] == pytest.approx(net / standard)
 
 
+def test_the_axis_of_ratios_reaches_as_far_as_they_do():
+    jets = np.full(2, 100.0)
+    values = np.array([[0.5, 0.5, 0.5], [0.9, 0.9, 0.9]])
+    # a tenth of the usual range is left beyond the lowest
+    limits = figures._ratio_limits((0.7, 1.2), [Points(values, jets)])
+    assert limits == pytest.approx((0.45, 1.2))
+    assert figures._ratio_limits((0.7, 1.2), []) == (0.7, 1.2)
+    wild = Points(np.full((1, 3), 50.0), jets[:1])
+    assert figures._ratio_limits((0.7, 1.2), [wild]) == (0.7, figures.MOST_RATIO)
+
+
 def test_rho_has_no_panel_where_all_jets_have_the_same(tmp_path, jets, judgement):
     assert len(figures._closure_panels(judgement)) == 5
     jets["rho"][:] = 1.0

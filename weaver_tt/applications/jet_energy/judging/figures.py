@@ -36,13 +36,14 @@ from weaver_tt.applications.jet_energy.judging.responses import (
     RECO_PT_EDGES,
     RHO_EDGES,
 )
-from weaver_tt.figures.base import line_color, per_bin, style
+from weaver_tt.figures.base import line_color, per_bin, say_empty, style
 from weaver_tt.figures.names import in_words
 from weaver_tt.metrics.bootstrap_quantiles import Floats, SampledDistribution, bootstrap_error
 from weaver_tt.pages.pictures import CaptionedFigure, Picture, write_pictures
 
 LEAST_JETS = 20
 """Fewer have no point in a figure."""
+MOST_RATIO = 2.0  # the end of an axis of ratios
 ROWS, COLUMNS = 2, 3  # of panels
 SHOWN_GROUPS = ("all", *FOUR_GROUPS)
 RESPONSE_EDGES = np.linspace(0.4, 1.6, 81)
@@ -290,6 +291,7 @@ def _pt_figure(judgement: Judgement, region: str, quantity: Quantity) -> Figure:
             top = figure.add_subplot(inner[0])
             bottom = figure.add_subplot(inner[1], sharex=top)
             reference: Points | None = None
+            ratios = []
             most_jets = 0.0
             for model, look in _looks(judgement):
                 numbers = [model.numbers(region, group, interval) for interval in _true_bins()]
@@ -299,11 +301,13 @@ def _pt_figure(judgement: Judgement, region: str, quantity: Quantity) -> Figure:
                 if reference is None:
                     reference = points
                 else:
-                    _draw_in_pt(bottom, points.over(reference), look, model.name)
+                    ratios.append(points.over(reference))
+                    _draw_in_pt(bottom, ratios[-1], look, model.name)
             if most_jets < LEAST_JETS:
-                _say_empty(top)
+                say_empty(top, f"no bin with {LEAST_JETS} jets")
+                top.set_yticks([])
             bottom.axhline(1, color="0.7", linewidth=1, zorder=0)
-            bottom.set_ylim(quantity.ratios)
+            bottom.set_ylim(_ratio_limits(quantity.ratios, ratios))
             top.tick_params(labelbottom=False)
             top.set(xscale="log", title=_group_title(group))
             _log_ticks(bottom)
@@ -315,11 +319,17 @@ def _pt_figure(judgement: Judgement, region: str, quantity: Quantity) -> Figure:
     return figure
 
 
-def _say_empty(axes: Any) -> None:
-    """Say why a panel has no points."""
-    text = f"no bin with {LEAST_JETS} jets"
-    axes.text(0.5, 0.5, text, ha="center", va="center", color="0.5", transform=axes.transAxes)
-    axes.set_yticks([])
+def _ratio_limits(usual: tuple[float, float], ratios: Sequence[Points]) -> tuple[float, float]:
+    """The ``usual`` limits of ratios, or as far as the values of some reach beyond them."""
+    low, high = usual
+    values = np.concatenate([ratio.shown[0] for ratio in ratios] or [np.empty(0)])
+    values = values[np.isfinite(values)]
+    if len(values):
+        margin = 0.1 * (high - low)
+        low = min(low, float(values.min()) - margin)
+        high = max(high, float(values.max()) + margin)
+    # a ratio of few jets may be anywhere
+    return max(low, 0.0), min(high, MOST_RATIO)
 
 
 def _group_title(group: str) -> str:
