@@ -11,6 +11,7 @@ from weaver_tt.pages.cells import Cell, best_numbers, mark_best, number_cell, wo
     [
         ({"value": 0.98765, "error": 0.00123}, "0.9877", "± 0.0012"),
         ({"value": 1234.5, "error": 56.0}, "1234", "± 56"),
+        ({"value": -0.3, "error": 28.0}, "0", "± 28"),
         ({"value": 1.5, "error": 0.0}, "1.5", ""),
         ({"value": 1.5, "error": None}, "1.5", ""),
         ({"value": None, "error": None}, "–", ""),

@@ -60,7 +60,11 @@ def test_of_many_classes_some_have_figures_and_all_have_numbers(tmp_path, write,
     assert [row[0] for row in table_of(page, "Rows of each class")][1:] == classes
     assert "--classes NAME ... shows others, and" in page
     titles = [row[0] for row in table_of(page, "Performance")]
-    assert all(f"AUC of {name}" in titles for name in classes)
+    assert [title for title in titles if title.startswith("AUC of")] == ["AUC of c2", "AUC of c13"]
+    head, *rows = table_of(page, "Each class against the rest")
+    assert head == ["", "AUC", *(f"rejection at {share} %" for share in (30, 50, 70))]
+    assert [row[0] for row in rows] == classes
+    assert "14 classes, 2 of them shown: c2, c13" in page
     model = json.loads((folder / "metrics.json").read_text())["models"]["net"]
     for numbers in (model, model["bins"]["content"][0]):
         for measured in (numbers["auc"], numbers["rejection"]["0.5"]):

@@ -55,14 +55,15 @@ def number_cell(number: Mapping[str, Any], sign: bool = False) -> Cell:
     plus = "+" if sign else ""
     # nothing fluctuates where all entries agree, and an unknown error is None
     if not error:
-        return Cell(f"{value:{plus}.4g}")
+        return Cell(f"{value:{plus}z.4g}")
     digits = _decimals(error)
     detail = f"± {error:.{digits}f}"
     spread = number.get("spread")
     if spread:
         trainings = counted(number["trainings"], "training")
         detail += f" ± {spread:.{_decimals(spread)}f} ({trainings})"
-    return Cell(f"{value:{plus}.{digits}f}", detail)
+    # z: no -0, which a small number is rounded to
+    return Cell(f"{value:{plus}z.{digits}f}", detail)
 
 
 def _decimals(error: float) -> int:

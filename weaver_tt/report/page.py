@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -91,11 +91,12 @@ def report_page(
     """
     models = content["models"]
     titles = class_titles(content)
-    # of many classes the others are in the first tables, and in metrics.json
+    # of many classes the others are in a table of all, and in metrics.json
     shown = [name for name in content["signals"] if name not in pictures.left_out]
+    metrics = _shown_metrics(next(iter(numbers.values())), pictures.left_out)
     sections = [
-        Section("Performance", [_performance(numbers, titles), Note(ABOUT_NUMBERS)]),
-        *_differences(content, titles),
+        Section("Performance", [_performance(numbers, metrics, titles), Note(ABOUT_NUMBERS)]),
+        *_differences(content, metrics, titles),
         _signals(content, shown, pictures, titles),
     ]
     if "discriminants" in content:
@@ -115,6 +116,8 @@ def report_page(
         Note(f"{ABOUT_COST} {ABOUT_ANT}"),
     ]
     sections.append(Section("Size and speed", costs))
+    if pictures.left_out:
+        sections.append(Section("All classes", [_every_class(models, titles)]))
     files = [_files(models), _entries(models, titles, "Rows of each class")]
     if "shifted" in content:
         shifted = content["shifted"]["models"]
@@ -123,11 +126,25 @@ def report_page(
     sections.append(Section("Rows and files", files))
     page = Page(
         title="Taggers compared" if len(models) > 1 else f"Tagger {next(iter(models))}",
-        about=f"{counted(len(titles), 'class', 'classes')}: " + Markup(", ").join(titles.values()),
+        about=_about(titles, pictures.left_out),
         alerts=_alerts(models, empty),
         sections=sections,
     )
     return render_page(page)
+
+
+def _about(titles: Mapping[str, Markup], left_out: Sequence[str]) -> Markup:
+    """How many classes there are, and which ones are shown."""
+    number = counted(len(titles), "class", "classes")
+    shown = [title for name, title in titles.items() if name not in left_out]
+    which = f", {len(shown)} of them shown: " if left_out else ": "
+    return escape(number + which) + Markup(", ").join(shown)
+
+
+def _shown_metrics(metrics: Iterable[str], left_out: Sequence[str]) -> list[str]:
+    """The metrics that are of no class that is left out."""
+    endings = tuple(f" of {name}" for name in left_out)
+    return [metric for metric in metrics if not metric.endswith(endings)]
 
 
 def about_left_out(classes: Sequence[str], left_out: Sequence[str]) -> str:
@@ -171,24 +188,46 @@ def _alerts(
     return [Alert(text) for text in texts]
 
 
-def _performance(numbers: Mapping[str, Numbers], titles: Mapping[str, Markup]) -> Table:
-    """The headline metrics, a model a column."""
+def _performance(
+    numbers: Mapping[str, Numbers], metrics: Sequence[str], titles: Mapping[str, Markup]
+) -> Table:
+    """The headline ``metrics``, a model a column."""
     rows: list[list[str | Cell]] = []
-    # every model has the same metrics
-    for metric in next(iter(numbers.values())):
+    for metric in metrics:
         of_models = [one[metric] for one in numbers.values()]
         cells = best_numbers(of_models, of_models[0]["direction"])
         rows.append([metric_title(metric, titles), *cells])
     return Table(head=["", *numbers], rows=rows)
 
 
-def _differences(content: Mapping[str, Any], titles: Mapping[str, Markup]) -> list[Section]:
+def _every_class(models: Mapping[str, Any], titles: Mapping[str, Markup]) -> Table:
+    """AUC and rejections of each class (rows) against the rest, by model."""
+    measures = {"AUC": [model["auc"] for model in models.values()]}
+    for point in OPERATING_POINTS:
+        measures[f"rejection at {100 * point:.0f} %"] = [
+            model["rejection"][str(point)] for model in models.values()
+        ]
+    head = [""]
+    for title in measures:
+        head += [title if len(models) == 1 else f"{title}, {name}" for name in models]
+    rows = []
+    for name, title in titles.items():
+        row: list[str | Cell] = [title]
+        for of_models in measures.values():
+            row += best_numbers([one["one_vs_rest"][name] for one in of_models], Direction.MAX)
+        rows.append(row)
+    return Table(head=head, rows=rows, caption="Each class against the rest")
+
+
+def _differences(
+    content: Mapping[str, Any], metrics: Sequence[str], titles: Mapping[str, Markup]
+) -> list[Section]:
     """Differences to the reference, with their significance; nothing of a single model."""
     differences = content["differences"]
     if not differences:
         return []
     rows: list[Row] = []
-    for metric in next(iter(differences.values())):
+    for metric in metrics:
         row: list[str | Cell] = [metric_title(metric, titles)]
         for of_model in differences.values():
             row.append(_difference_cell(of_model[metric]))

@@ -134,8 +134,8 @@ def _correlations(one: Content) -> Table:
     correlations = one["correlations"]
     rows: list[Row] = []
     for name, row in correlations.items():
-        # and no -0.00
-        rows.append([name, *(f"{round(value, 2) + 0.0:.2f}" for value in row.values())])
+        # z: no -0.00
+        rows.append([name, *(f"{value:z.2f}" for value in row.values())])
     return Table(head=["", *correlations], rows=rows, caption=one["bin"])
 
 
