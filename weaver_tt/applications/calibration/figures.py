@@ -218,6 +218,7 @@ def toys_figure(toys: Toys) -> Figure:
             fontsize=11,
         )
         axes.set_xlabel("pull")
+    panels[0].set_ylabel(per_bin("toys", edges, ""))
     for axes in panels[len(toys.pulls) :]:
         axes.set_visible(False)
     return figure

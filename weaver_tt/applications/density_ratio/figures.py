@@ -15,7 +15,7 @@ from weaver_tt.applications.density_ratio.closure import RatioClosure, VariableC
 from weaver_tt.applications.density_ratio.entries import Floats
 from weaver_tt.applications.density_ratio.roles import BEFORE, ESTIMATES, MAP, NETWORK
 from weaver_tt.applications.density_ratio.shapes import Shape
-from weaver_tt.figures.base import density_label, make_axes, save_figure, style
+from weaver_tt.figures.base import density_label, make_axes, per_bin, save_figure, style
 from weaver_tt.figures.names import NO_NAMES, without_unit
 
 COLORS = {BEFORE: "0.6", MAP: "#3f90da", NETWORK: "#bd1f01"}
@@ -149,9 +149,9 @@ def pair_figure(closure: RatioClosure, names: Mapping[str, str] = NO_NAMES) -> F
 
 def ratio_figure(ratios: Floats) -> Figure:
     """The ratios of the denominator's entries."""
-    figure, axes = make_axes("ratio", "entries of the denominator")
     low, high = np.quantile(ratios, CENTRAL_RATIOS)
     edges = np.linspace(min(low, 1), max(high, 1), RATIO_BINS + 1)
+    figure, axes = make_axes("ratio", per_bin("entries of the denominator", edges, ""))
     counts, _ = np.histogram(np.clip(ratios, edges[0], edges[-1]), edges)
     axes.stairs(counts, edges, color=COLORS[NETWORK], linewidth=2, label="outermost: all beyond")
     axes.axvline(1, color="0.5", linewidth=1)
