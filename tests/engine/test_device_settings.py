@@ -17,14 +17,6 @@ from weaver_tt.errors import ConfigError
 from weaver_tt.system.user_code import noting_call
 
 
-@pytest.fixture(autouse=True)
-def _undo():
-    threads = torch.get_num_threads()
-    yield
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(threads)
-
-
 def test_the_same_seed_draws_the_same_numbers():
     drawn = []
     for _ in range(2):

@@ -151,14 +151,6 @@ def run(folder, train=None, val=None, net=None, tracker=None, seed=1, task=TASK,
     return net, best
 
 
-@pytest.fixture(autouse=True)
-def _undo():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-
-
 class Scale(nn.Module):
     """One number to learn, and dropout, so that random states matter."""
 
