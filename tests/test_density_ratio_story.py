@@ -132,6 +132,38 @@ def test_the_best_epoch_is_normalised_when_the_training_ends(story, capsys, norm
     np.testing.assert_allclose(resumed["ratio"], at_once["ratio"], rtol=1e-5)
 
 
+def test_two_groups_of_files_are_the_samples_whatever_their_folder_is_called(story, capsys):
+    story.write("data", "mc", denominator="mc")
+    written = yaml.safe_load((story.folder / "data.yaml").read_text())
+    del written["labels"], written["file_magic"]
+    (story.folder / "data.yaml").write_text(yaml.safe_dump(written))
+    folder = story.folder / "data"
+    folder.mkdir()
+    groups = []
+    for number, name in enumerate(("data", "mc")):
+        # nothing in a path says what it is
+        path = folder / f"{number}.parquet"
+        (story.folder / f"jets_{name}.parquet").rename(path)
+        groups.append(f"{name}:{path}")
+    unnamed = [group.partition(":")[2] for group in groups]
+    assert story.train(unnamed) == 1
+    said = capsys.readouterr().err
+    assert "-i has no group of files 'data' or 'mc', but files without a name alone; write" in said
+    assert story.train(groups) == 0
+    said = capsys.readouterr().err
+    for name in ("data", "mc"):
+        weight = story.columns[name]["genweight"][:320].sum()
+        assert f"{name}: 320 rows, sum of weights {weight:.6g}" in said
+    flags = ["--predict", "-t", *groups, "--predict-output", story.folder / "pred.parquet"]
+    assert story.run(*flags) == 0
+    predicted = ak.from_parquet(story.folder / "pred_mc.parquet")
+    assert ak.all(predicted["mc"] == 1)
+    assert ak.all(predicted["data"] == 0)
+    # without a name, rows are of neither, and have a ratio
+    predicted, _ = story.predict(story.folder / "net", unnamed[1:])
+    assert len(predicted["ratio"]) == ROWS
+
+
 def test_folds_are_judged_together_by_the_yields_of_all_of_them(story, capsys):
     files = story.write("data", "mc", normalise="yield")
     folds = ["--cross-validation", "event%2"]
@@ -155,7 +187,7 @@ def test_folds_are_judged_together_by_the_yields_of_all_of_them(story, capsys):
 @pytest.mark.parametrize(
     ("groups", "drop", "message"),
     [
-        (["data"], [], "no row of the training data is of 'mc', all are of 'data'"),
+        (["data"], [], "no row of the training data is of 'mc', and 320 of 'data'"),
         (["data", "mc"], ["eta"], "jets_mc.parquet"),
     ],
 )

@@ -57,6 +57,7 @@ INSIDE = {
         "first_rows",
         "statistics",
         "scan",
+        "file_magic",
         "missing_columns",
         "rows",
         "chunks",

@@ -27,6 +27,22 @@ def test_the_other_class_is_the_denominator():
     assert of_mc.classes == ("mc", "data")
 
 
+def test_without_labels_the_two_samples_are_groups_of_files(tmp_path):
+    config = from_mapping(values({**TASK, "denominator": "mc"}, None), "r.yaml")
+    assert list(config.labels.classes) == ["data", "mc"]
+    assert config.density_ratio.classes == ("data", "mc")
+    assert config.file_magic == {"data": {"data:": 1}, "mc": {"mc:": 1}}
+    path = tmp_path / "net.auto.yaml"
+    save_config(config, str(path), {})
+    assert load_config(str(path)).file_magic == config.file_magic
+
+
+def test_a_column_that_the_yaml_makes_of_files_itself_is_the_class():
+    own = {"mc": {"herwig": 1, "pythia": 1}}
+    config = from_mapping(values({**TASK, "denominator": "mc"}, None, file_magic=own), "r.yaml")
+    assert config.file_magic == {"data": {"data:": 1}, **own}
+
+
 def test_the_sums_of_the_training_are_written_and_read_back(tmp_path):
     found = {"sums": {"data": 30, "mc": 120}, "sizes": {"data": 20, "mc": 90}}
     fitted = {**TASK, "normalise": "yield", **found, "fingerprint": "a-b"}
@@ -55,7 +71,10 @@ def test_before_the_training_the_mean_is_not_known_and_counts_as_1():
         ({**TASK, "normalise": "units"}, LABELS, "task.normalise: .*did you mean 'unit'"),
         ({**TASK, "numerater": "mc"}, LABELS, "unknown key 'numerater'; did you mean 'numerator'"),
         ({**TASK, "targets": {}}, LABELS, "unknown key 'targets'"),
-        (TASK, None, "two classes.*there are no labels"),
+        (TASK, None, "needs two samples: `numerator: NAME` and `denominator: NAME` for the gr"),
+        ({**TASK, "denominator": "data"}, None, "task: numerator and denominator are both 'data'"),
+        ({**TASK, "denominator": "m-c"}, None, "task.denominator: 'm-c' becomes a column"),
+        ({**TASK, "denominator": "qcd"}, LABELS, "task.denominator: expected mc, .* found 'qcd'"),
         (TASK, {**LABELS, "value": ["data", "mc", "qcd"]}, "two samples; found 3: data, mc, qcd"),
         (TASK, {**LABELS, "value": ["data"]}, "two samples; found 1: data"),
         (TASK, {"type": "custom", "value": {"data": "x"}}, "two classes.*found custom"),

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from weaver_tt.config.load import from_mapping
-from weaver_tt.config.path_patterns import is_found, pattern_problem
+from weaver_tt.config.path_patterns import group_of, is_for_file, is_found, pattern_problem
 from weaver_tt.errors import ConfigError
 
 PATHS = ["/data/ttbar_2022/part1.root", "zjets.root", "/eos/user/x/Train/a+b(1).root", ""]
@@ -60,3 +60,13 @@ def test_what_could_take_for_ever_is_refused_when_the_yaml_is_read(pattern, prob
     values = {"inputs": {"g": {"vars": ["x"]}}, "file_magic": {"sample": {pattern: 1}}}
     with pytest.raises(ConfigError, match=f"x.yaml: file_magic.sample: .*{problem}"):
         from_mapping(values, "x.yaml")
+
+
+def test_a_pattern_with_a_colon_at_its_end_is_a_group_and_no_part_of_a_path():
+    assert group_of("data:") == "data"
+    assert group_of("root://data") is None
+    assert is_for_file("data:", "/x/mc.root", "data")
+    # not in the folder, not in the file's name, not in the group's
+    assert not is_for_file("data:", "/data/data:1.root", "mc")
+    assert not is_for_file("data:", "/data/data.root", "mydata")
+    assert is_for_file("data", "/data/mc.root", "mc")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 from weaver_tt.config.schema import Labels, RatioOptions, Weights
@@ -13,11 +14,48 @@ TASK = "density_ratio"
 LOSSES = ("bce", "kl", "lsif")
 NORMALISATIONS = ("unit", "yield")
 OWN_KEYS = (
-    *("numerator", "loss", "normalise"),
+    *("numerator", "denominator", "loss", "normalise"),
     *("sums", "sizes", "fingerprint"),  # written by training
 )
 # beside those that every task has
 KEYS = ("name", "watch", "object", *OWN_KEYS)
+
+
+def expand_groups_of_files(top: Section) -> Section:
+    """The whole YAML with labels, where a density ratio is that of two groups of files.
+
+    Without ``labels``, ``numerator`` and ``denominator`` of the task are names of groups, as ``-i``
+    has them; each is a class, and a column of ``file_magic``. All else is left as it is.
+
+    Raises:
+        ConfigError: one of the two is missing, or they are no two names of columns.
+    """
+    task = top.values.get("task")
+    name = task.get("name") if isinstance(task, Mapping) else task
+    if name != TASK or "labels" in top.values:
+        return top
+    section = Section.of(task if isinstance(task, Mapping) else None, top.at("task"))
+    names = [section.text(key) for key in ("numerator", "denominator")]
+    groups = [name for name in names if name is not None]
+    if len(groups) < 2:
+        raise ConfigError(
+            f"{section.where}: {TASK} needs two samples: `numerator: NAME` and `denominator: NAME` "
+            "for the groups of files of `-i NAME:FILES NAME:FILES`, or `labels` of two classes, of "
+            "which `numerator` is one"
+        )
+    for key, group in zip(("numerator", "denominator"), groups, strict=True):
+        if not group.isidentifier():
+            raise ConfigError(
+                f"{section.at(key)}: {group!r} becomes a column of predictions; expected letters, "
+                "digits and _ for the name of the group of files"
+            )
+    if groups[0] == groups[1]:
+        raise ConfigError(f"{section.where}: numerator and denominator are both {groups[0]!r}")
+    magic: dict[str, Any] = {group: {f"{group}:": 1} for group in groups}
+    # columns that the YAML makes itself win
+    magic |= top.section("file_magic").values
+    labels = {"type": "simple", "value": groups}
+    return replace(top, values={**top.values, "file_magic": magic, "labels": labels})
 
 
 def read_density_ratio(
@@ -47,6 +85,11 @@ def read_density_ratio(
             f"line; {found}"
         )
     [denominator] = [name for name in classes if name != numerator]
+    if section.text("denominator") not in (None, denominator):
+        raise ConfigError(
+            f"{section.at('denominator')}: expected {denominator}, the other class of the labels; "
+            f"found {section.text('denominator')!r}"
+        )
     loss = section.choice("loss", LOSSES, LOSSES[0])
     normalise = section.choice("normalise", NORMALISATIONS, NORMALISATIONS[0])
     sums, sizes = (

@@ -15,7 +15,11 @@ from weaver_tt.config.decorrelation import KEY as DECORRELATE
 from weaver_tt.config.decorrelation import dump_decorrelation, read_decorrelation
 from weaver_tt.config.density_ratio import OWN_KEYS as RATIO_KEYS
 from weaver_tt.config.density_ratio import TASK as DENSITY_RATIO
-from weaver_tt.config.density_ratio import dump_density_ratio, read_density_ratio
+from weaver_tt.config.density_ratio import (
+    dump_density_ratio,
+    expand_groups_of_files,
+    read_density_ratio,
+)
 from weaver_tt.config.dependencies import dependency_order
 from weaver_tt.config.derived import (
     check_derived_outputs,
@@ -122,7 +126,7 @@ def from_mapping(
     Raises:
         ConfigError: something in it cannot be done; names ``source`` and key.
     """
-    top = expand_one_hot(Section.of(values, source, KEYS))
+    top = expand_groups_of_files(expand_one_hot(Section.of(values, source, KEYS)))
     if text is None:
         text = dump_yaml(values)
     return _ConfigReader(top, custom_functions).read(text)

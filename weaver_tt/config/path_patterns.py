@@ -1,7 +1,8 @@
-"""Regular expressions on file paths that cannot run for ever.
+"""Which files a pattern of ``file_magic`` is for: groups, or paths by regular expressions.
 
-Python's engine tries again and again: ``(a+)+$`` takes twice as long for each further letter. What
-may do so is left to RE2, whose time grows with the length of the path alone.
+Regular expressions must not run for ever. Python's engine tries again and again: ``(a+)+$`` takes
+twice as long for each further letter. What may do so is left to RE2, whose time grows with the
+length of the path alone.
 """
 
 from __future__ import annotations
@@ -43,6 +44,19 @@ def pattern_problem(pattern: str) -> str | None:
                 "reference"
             )
     return None
+
+
+def group_of(pattern: str) -> str | None:
+    """The group of files of the pattern ``NAME:``, as ``-i`` and ``-t`` name it; None of a path."""
+    return pattern[:-1] if pattern.endswith(":") else None
+
+
+def is_for_file(pattern: str, path: str, group: str) -> bool:
+    """Whether ``pattern`` names the ``group`` of a file, or matches some part of its ``path``."""
+    named = group_of(pattern)
+    if named is not None:
+        return named == group
+    return is_found(pattern, path)
 
 
 def is_found(pattern: str, path: str) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weaver_tt.config.corrected_output import CorrectedOutput
+from weaver_tt.config.path_patterns import group_of
 from weaver_tt.errors import nearest
 from weaver_tt.expressions.evaluate import Expression
 from weaver_tt.formats.reader import identifier_of
@@ -648,6 +649,12 @@ class DataConfig:
         """Whether a name means a column of the files, and nothing that is made of them."""
         is_made = name in self.new_variables or name in self.file_magic
         return not is_made and name not in self.original_indices
+
+    @property
+    def needs_groups(self) -> bool:
+        """Whether a column depends on the group of files that a row is of."""
+        patterns = [pattern for values in self.file_magic.values() for pattern in values]
+        return any(group_of(pattern) is not None for pattern in patterns)
 
     @property
     def observer_names(self) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from weaver_tt.formats.file_groups import UNNAMED_GROUP
+
 T = TypeVar("T")
 
 
@@ -28,6 +30,7 @@ class Source:
     group: int  # index of the file group
     path: str
     borders: tuple[int, ...]  # ascending, at least one
+    group_name: str = UNNAMED_GROUP
 
     @property
     def rows(self) -> int:

@@ -95,7 +95,7 @@ def _read_entries(
             columns = read_columns(reader, in_file, config, first, last, scan.types)
             table = {name: ak.Array(values)[run - first] for name, values in columns.items()}
             for name in constants:
-                constant = file_magic_column(name, config, source.path, len(run))
+                constant = file_magic_column(name, config, source.path, source.group_name, len(run))
                 table[name] = ak.Array(constant)
             yield table
 

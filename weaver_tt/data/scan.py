@@ -217,7 +217,7 @@ def combine_scans(
         missing = _common_missing_columns(group.name, files, plan)
         columns.append(tuple(name for name in plan.columns if name not in missing))
         for file in files:
-            sources.append(Source(number, file.path, file.borders))
+            sources.append(Source(number, file.path, file.borders, group.name))
             types.add(file)
     sources = [source for source in sources if source.rows]
     if not sources and not may_be_empty:

@@ -16,6 +16,7 @@ from weaver_tt.config.alternatives import load_alternative
 from weaver_tt.config.plan import make_plan, with_extra_selection, without_reweighting
 from weaver_tt.config.schema import DataConfig, Labels
 from weaver_tt.data.accounting import Accounting
+from weaver_tt.data.file_magic import check_file_magic
 from weaver_tt.data.first_rows import BATCH_ROWS, ROWS, FirstRows, first_batch, read_first_rows
 from weaver_tt.data.loaders import Loader, test_loaders, val_loader
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
@@ -31,6 +32,7 @@ from weaver_tt.engine.trackers.user_function import find_user_function
 from weaver_tt.engine.trials.lr_finder import Sweep
 from weaver_tt.engine.update import make_update
 from weaver_tt.errors import TrainingError
+from weaver_tt.formats.file_groups import parse_groups
 from weaver_tt.formats.writers import Columns, check_suffix
 from weaver_tt.log import quiet_log
 from weaver_tt.network.network import Ensemble
@@ -147,6 +149,7 @@ def try_training_files(
         WeaverError: something is wrong.
     """
     data = options.data
+    check_file_magic(config, parse_groups(data.data_train))
     scan = scan_training_files(config, data, known)
     selected = with_extra_selection(config, "train", data.extra_selection_train)
     plan = make_plan(selected, "train")

@@ -89,7 +89,7 @@ def data_yaml_schema() -> Schema:
             {"type": ["string", "null"]},
         ),
         "file_magic": mapping(
-            "new column -> {pattern of the file's path: value}",
+            "new column -> {pattern of the file's path, or NAME: of its group: value}",
             mapping("pattern -> value", number("the value")),
         ),
         "selection": expression("rows to train and validate on"),
@@ -294,6 +294,7 @@ def _task() -> Schema:
         "reduction": choice("what counts once in the loss", ("event", "object")),
         "object": value("what the objects are called", "string"),
         "numerator": value("the class above the line of a density ratio", "string"),
+        "denominator": value("the class below it, or without labels a group of files", "string"),
         "loss": choice("of a density ratio", density_ratio.LOSSES),
         "normalise": choice("of a density ratio", density_ratio.NORMALISATIONS),
         "sums": mapping("written by training", {"type": "number"}),

@@ -49,8 +49,11 @@ def test_weights_are_added_up_by_class():
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (table([1, 1], [1, 1]), "no row of the training data is of 'mc', all are of 'data'"),
-        (table([0, 0], [1, 1]), "no row of the training data is of 'data', all are of 'mc'"),
+        (
+            table([1, 1], [1, 1]),
+            "no row of the training data is of 'mc', and 2 of 'data': a ratio",
+        ),
+        (table([0, 0], [1, 1]), "no row of the training data is of 'data', and 2 of 'mc'"),
         (table([1, 0, 0], [1, 1, -1]), "weights of 'mc' add up to 0 over 2 rows"),
         (table([1, 1, 0], [1, -2, 1]), "weights of 'data' add up to -1 over 2 rows"),
     ],

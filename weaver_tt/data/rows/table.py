@@ -17,7 +17,7 @@ import numpy.typing as npt
 from awkward.types import Type
 
 from weaver_tt.config.dependencies import dependency_order
-from weaver_tt.config.path_patterns import is_found
+from weaver_tt.config.path_patterns import is_for_file
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig, ObjectSelection
 from weaver_tt.data.accounting import Accounting
@@ -182,8 +182,8 @@ def select_rows(
 ) -> SelectedRows:
     """The selected rows of raw ``columns`` (R rows each) with all of ``plan.computed``.
 
-    ``path`` is the file, for messages and ``file_magic``; rows are counted under the file group
-    ``group``. Every expression is computed by ``evaluator``.
+    ``path`` is the file, for messages and ``file_magic``, and ``group`` the file group that it is
+    of, under which rows are counted. Every expression is computed by ``evaluator``.
 
     Raises:
         DataError: an expression does not fit the columns, or columns of one collection differ in
@@ -192,7 +192,7 @@ def select_rows(
     rows = len(next(iter(columns.values())))
     table = dict(columns)
     for name in config.file_magic:
-        table[name] = file_magic_column(name, config, path, rows)
+        table[name] = file_magic_column(name, config, path, group, rows)
     accounting = Accounting()
     if config.objects:
         table = _select_objects(table, plan, config, path, accounting, evaluator)
@@ -213,10 +213,15 @@ def select_rows(
     return SelectedRows(table, passed, accounting)
 
 
-def file_magic_column(name: str, config: DataConfig, path: str, rows: int) -> npt.NDArray[Any]:
-    """A column of ``file_magic``: the same value (R,) for all rows of the file ``path``."""
+def file_magic_column(
+    name: str, config: DataConfig, path: str, group: str, rows: int
+) -> npt.NDArray[Any]:
+    """A column of ``file_magic``: the same value (R,) for all rows of the file ``path``.
+
+    ``group`` is the group of files that it is in.
+    """
     values = config.file_magic[name]
-    return np.full(rows, _value_by_path(path, values), file_magic_type(values))
+    return np.full(rows, _value_of_file(path, group, values), file_magic_type(values))
 
 
 def file_magic_type(values: Mapping[str, float]) -> np.dtype[Any]:
@@ -224,10 +229,10 @@ def file_magic_type(values: Mapping[str, float]) -> np.dtype[Any]:
     return np.result_type(0, *values.values())
 
 
-def _value_by_path(path: str, values: Mapping[str, float]) -> float:
-    """The value of the first pattern that is found in ``path``, else 0 (as in Weaver)."""
+def _value_of_file(path: str, group: str, values: Mapping[str, float]) -> float:
+    """The value of the first pattern that is for the file, else 0 (as in Weaver)."""
     for pattern, value in values.items():
-        if is_found(pattern, path):
+        if is_for_file(pattern, path, group):
             return value
     return 0
 

@@ -135,11 +135,13 @@ class DensityRatioAccumulator:
         where = f"{self.needed.source}: task density_ratio"
         for name, sums in self._sums.items():
             if sums.entries == 0:
-                others = [other for other in self._sums if other != name]
+                [other] = [other for other in self._sums if other != name]
+                number = self._sums[other].entries
                 raise DataError(
-                    f"{where}: no {what} of the training data is of {name!r}, all are of "
-                    f"{others[0]!r}: a ratio needs two samples, such as -i {others[0]}:FILES "
-                    f"{name}:FILES"
+                    f"{where}: no {what} of the training data is of {name!r}, and "
+                    f"{number or 'none'} of {other!r}: a ratio needs two samples, such as -i "
+                    f"{other}:FILES {name}:FILES with the patterns {other + ':'!r} and "
+                    f"{name + ':'!r} in file_magic"
                 )
             if sums.weight <= 0:
                 raise DataError(

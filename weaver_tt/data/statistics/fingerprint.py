@@ -24,12 +24,14 @@ def pass_fingerprint(
     """Short hashes ``CONFIG-FILES`` of all that the result of a pass depends on.
 
     Files count by path, size, time of change and the rows used (those behind URLs by path and
-    rows). ``settings``: what the result was computed with, as JSON takes it. ``extra``: a
-    selection that is hashed with the files.
+    rows), and by group where columns depend on it. ``settings``: what the result was computed with,
+    as JSON takes it. ``extra``: a selection that is hashed with the files.
     """
     files: list[Any] = [_file_identity(source) for source in sources]
     if extra is not None:
         files.append(extra)
+    if config.needs_groups:
+        files.append([source.group_name for source in sources])
     return f"{pass_config_fingerprint(config, settings)}-{_short_hash(files)}"
 
 

@@ -155,7 +155,7 @@ def _accumulate_file(
             parts = zip(accumulators, plans, totals, tables, strict=True)
             for accumulator, plan, total, columns in parts:
                 table, accounting = make_table(
-                    columns, plan, accumulator.needed, chunk.path, str(chunk.group)
+                    columns, plan, accumulator.needed, chunk.path, source.group_name
                 )
                 total.add(accounting)
                 selected = accounting.selected.total()

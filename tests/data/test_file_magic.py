@@ -1,0 +1,61 @@
+"""Patterns that tell the files of a training apart, and those that do not."""
+
+import pytest
+
+from weaver_tt.config.load import from_mapping
+from weaver_tt.data.file_magic import check_file_magic
+from weaver_tt.errors import DataError
+from weaver_tt.formats.file_groups import FileGroup
+
+
+def config(**magic):
+    return from_mapping(
+        {
+            "file_magic": magic,
+            "inputs": {"jets": {"length": 3, "vars": [["pt", None]]}},
+            "labels": {"type": "simple", "value": [*magic]},
+        },
+        "r.yaml",
+    )
+
+
+BY_GROUP = config(data={"data:": 1}, mc={"mc:": 1})
+
+
+def test_groups_that_are_not_given_are_an_error_that_says_what_to_write():
+    check_file_magic(BY_GROUP, [FileGroup("data", ("a",)), FileGroup("mc", ("b",))])
+    with pytest.raises(
+        DataError, match=r"no group of files 'mc', but data, mcc.*mean 'mcc'"
+    ) as one:
+        check_file_magic(BY_GROUP, [FileGroup("data", ("a",)), FileGroup("mcc", ("b",))])
+    assert str(one.value).endswith("write -i mc:FILES")
+    with pytest.raises(DataError, match="'data' or 'mc', but files without a name alone") as both:
+        check_file_magic(BY_GROUP, [FileGroup("_", ("a", "b"))])
+    assert str(both.value).endswith("write -i data:FILES mc:FILES")
+
+
+def test_one_group_of_several_or_a_path_is_enough():
+    several = config(data={"run1:": 1, "run2:": 1}, mc={"mc:": 1, "simulated": 1})
+    check_file_magic(several, [FileGroup("run2", ("a",))])
+
+
+def test_a_pattern_that_is_found_in_the_folder_of_all_files_is_warned_of(caplog):
+    by_path = config(data={"data": 1}, mc={"mc": 1})
+    groups = [FileGroup("data", ("/x/data/a.root",)), FileGroup("mc", ("/x/data/mc.root",))]
+    check_file_magic(by_path, groups)
+    [warning] = caplog.messages
+    assert "file_magic.data: 'data' is found in the folder /x/data, so that it is 1" in warning
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["/x/data/a.root"],
+        ["/x/data/a.root", "/x/mc/a.root"],
+        ["/x/data_1.root", "/x/mc_1.root"],
+        ["data/a.root", "/x/data/mc.root"],
+    ],
+)
+def test_a_pattern_that_tells_files_apart_is_not(caplog, paths):
+    check_file_magic(config(data={"data": 1}), [FileGroup("_", tuple(paths))])
+    assert caplog.messages == []

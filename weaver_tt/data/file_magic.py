@@ -1,0 +1,59 @@
+"""Whether the patterns of ``file_magic`` tell the files of a training apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from weaver_tt.config.path_patterns import group_of, is_found
+from weaver_tt.config.schema import DataConfig
+from weaver_tt.errors import DataError, nearest
+from weaver_tt.formats.file_groups import UNNAMED_GROUP, FileGroup
+from weaver_tt.log import log
+
+
+def check_file_magic(config: DataConfig, groups: Sequence[FileGroup]) -> None:
+    """Check the patterns of groups, and warn of paths whose common folder decides.
+
+    Raises:
+        DataError: a column of groups is 0 for all files, as ``-i`` names none of them.
+    """
+    given = [group.name for group in groups if group.name != UNNAMED_GROUP]
+    missing = []
+    for values in config.file_magic.values():
+        named = [group_of(pattern) for pattern in values]
+        wanted = [name for name in named if name is not None]
+        if len(wanted) == len(named) and not set(wanted) & set(given):
+            missing += wanted
+    if missing:
+        names = list(dict.fromkeys(missing))
+        found = ", ".join(given) or "files without a name alone"
+        close = f"; {nearest(names[0], given)}" if given else ""
+        raise DataError(
+            f"{config.source}: file_magic: -i has no group of files {' or '.join(map(repr, names))}"
+            f", but {found}{close}; write -i {' '.join(f'{name}:FILES' for name in names)}"
+        )
+    _warn_of_common_folder(config, [path for group in groups for path in group.paths])
+
+
+def _warn_of_common_folder(config: DataConfig, paths: Sequence[str]) -> None:
+    """Warn of patterns that are found in the folder that all of several files are in."""
+    folders = {os.path.dirname(path) for path in paths}
+    if len(paths) < 2 or len({os.path.isabs(folder) for folder in folders}) > 1:
+        return
+    folder = os.path.commonpath(folders)
+    for column, values in config.file_magic.items():
+        for pattern, value in values.items():
+            if group_of(pattern) is not None or not is_found(pattern, folder):
+                continue
+            log.warning(
+                "%s: file_magic.%s: %r is found in the folder %s, so that it is %g for all files "
+                "there; a pattern of file names has [^/]*$ at its end, and a group of files "
+                "(-i NAME:FILES) is the pattern 'NAME:'",
+                config.source,
+                column,
+                pattern,
+                folder,
+                value,
+            )
+            break
