@@ -9,6 +9,8 @@ import pytest
 
 from tests.applications.calibration.toy import draw_jets, write_jets
 from weaver_tt import cli
+from weaver_tt.applications.calibration.fit import Model
+from weaver_tt.errors import DataError
 from weaver_tt.system import optional_imports
 
 EDGES = [str(edge) for edge in range(40, 241, 20)]
@@ -254,6 +256,81 @@ def test_a_category_with_a_rate_is_not_free(files, tmp_path):
     assert [factor["category"] for factor in one["scale_factors"]] == ["top"]
     assert "other_rate" in one["pulls"]
     assert "other_pass" not in one["parameters"]
+
+
+# jets of three bins of the mass, in pass and in fail
+CONTENTS = {
+    "top": [[400, 1000, 200], [200, 500, 100]],
+    "other": [[900, 600, 300], [1800, 1200, 900]],
+}
+
+
+def write_contents(path, *contents):
+    """Jets in the middle of three bins from 40 to 100 GeV, so many of each in pass and fail."""
+    mass, score = [], []
+    for region, value in enumerate((0.9, 0.1)):
+        for place, center in enumerate((50.0, 70.0, 90.0)):
+            number = sum(one[region][place] for one in contents)
+            mass += [center] * number
+            score += [value] * number
+    return write_jets(path, {"jet_sdmass": np.array(mass), "score": np.array(score)})
+
+
+def systematic_by_hand(shift):
+    """The systematic error of the scale factor of top jets, from the Fisher matrix of pass alone.
+
+    A bin of pass expects mu_top (top + theta shift) + mu_other other, with theta known to 1. The
+    scale factor moves by (1 - efficiency) times what mu_top moves by, and fail is not varied.
+    """
+    top, other = (np.array(CONTENTS[name][0]) for name in ("top", "other"))
+    slopes = np.stack([top, other, shift])  # (3 parameters, 3 bins)
+    fisher = slopes / (top + other) @ slopes.T
+    known = np.linalg.inv(fisher[:2, :2])[0, 0]
+    fisher[2, 2] += 1
+    varied = np.linalg.inv(fisher)[0, 0]
+    efficiency = 1600 / 2400
+    return (1 - efficiency) * np.sqrt(varied - known)
+
+
+@pytest.mark.parametrize("step", [40, 80])
+def test_shifted_template_files_make_the_systematic_error_that_is_to_be_expected(tmp_path, step):
+    paths = {
+        name: write_contents(tmp_path / f"{name}.parquet", of) for name, of in CONTENTS.items()
+    }
+    paths["data"] = write_contents(tmp_path / "data.parquet", *CONTENTS.values())
+    shift = np.array([step, 0, -step])
+    passing, failing = (np.array(of) for of in CONTENTS["top"])
+    for side, sign in (("up", 1), ("down", -1)):
+        # three times as many jets: the yields of a free category are measured, not varied
+        varied = [3 * (passing + sign * shift), 3 * failing]
+        write_contents(tmp_path / f"{side}.parquet", np.array(varied))
+    yaml = tmp_path / "systematics.yaml"
+    sides = f"{{up: {tmp_path}/up.parquet, down: {tmp_path}/down.parquet}}"
+    yaml.write_text(f"templates: {{parton_shower: {{top: {sides}}}}}")
+    flags = ["--scale-error", 0, "--resolution-error", 0, "--systematics", yaml]
+    assert calibrate(paths, tmp_path, *flags, edges=["40", "60", "80", "100"]) == 0
+    (one,) = read(tmp_path)["bins"]
+    top, _ = one["scale_factors"]
+    assert top["scale_factor"]["value"] == pytest.approx(1, abs=1e-4)
+    assert top["systematic"] == pytest.approx(systematic_by_hand(shift), rel=0.02)
+    assert one["pulls"]["parton_shower"]["pull"] == pytest.approx(0, abs=1e-3)
+
+
+def test_a_singular_fit_says_which_bin_it_is_of(files, tmp_path, capsys, monkeypatch):
+    real = Model.fit
+    fits = []
+
+    def fit(self, start=None):
+        fits.append(self)
+        if len(fits) == 2:
+            raise DataError("the fit is singular: its parameters have no covariance")
+        return real(self, start)
+
+    monkeypatch.setattr(Model, "fit", fit)
+    # without scale and resolution there is one fit of each bin
+    fixed = ["--scale-error", 0, "--resolution-error", 0, "--allow-bad-fit"]
+    assert calibrate(files, tmp_path, *fixed, "--bins-in", "jet_pt", 300, 400, 500) == 1
+    assert "jet_pt 400 to 500: the fit is singular" in capsys.readouterr().err
 
 
 def test_weighted_data_are_said_and_fitted(files, tmp_path, capsys):

@@ -153,7 +153,7 @@ def measure(task: BinInput) -> Measurement:
     simulation are those of the composition that the data have.
 
     Raises:
-        DataError: the fit is singular.
+        DataError: the fit is singular; names the bin.
     """
     free = [one for one in task.spectra if one.is_free]
     point = dict.fromkeys(task.distortions.names, 0.0)
@@ -165,7 +165,10 @@ def measure(task: BinInput) -> Measurement:
         made = [template.scaled(scales[template.name]) for template in task.templates(point)]
         workspace = make_workspace(made, task.data, point)
         model = Model.of(workspace)
-        fit = model.fit()
+        try:
+            fit = model.fit()
+        except DataError as error:
+            raise DataError(f"{task.label}: {error}") from error
         moves = {name: fit.value(name) for name in point}
         if all(abs(move) < STEP for move in moves.values()) or number == MOST_FITS:
             break
