@@ -159,9 +159,14 @@ def test_two_groups_of_files_are_the_samples_whatever_their_folder_is_called(sto
     predicted = ak.from_parquet(story.folder / "pred_mc.parquet")
     assert ak.all(predicted["mc"] == 1)
     assert ak.all(predicted["data"] == 0)
-    # without a name, rows are of neither, and have a ratio
-    predicted, _ = story.predict(story.folder / "net", unnamed[1:])
+    # nothing says what files without a name are, and they have a ratio, as data have
+    capsys.readouterr()
+    flags = ["--predict", "-t", unnamed[1], "--predict-output", story.folder / "pred.parquet"]
+    assert story.run(*flags) == 0
+    predicted = ak.from_parquet(story.folder / "pred.parquet")
+    assert predicted.fields == ["ratio"]
     assert len(predicted["ratio"]) == ROWS
+    assert "WARNING" not in capsys.readouterr().err
 
 
 def test_folds_are_judged_together_by_the_yields_of_all_of_them(story, capsys):

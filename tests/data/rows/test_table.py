@@ -12,6 +12,7 @@ from weaver_tt.config.load import from_mapping
 from weaver_tt.config.plan import make_plan
 from weaver_tt.data.rows.table import flat_column, make_table, read_columns, select_rows
 from weaver_tt.errors import DataError
+from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.formats.open_reader import open_reader
 
 
@@ -177,6 +178,23 @@ def test_lists_of_lists_are_filtered_with_their_objects():
 def test_file_magic_gives_a_constant_by_path():
     conf = config(file_magic={"is_signal": {"signal": 1, "file": 5}}, selection="is_signal == 5")
     assert selected(conf).passed.all()
+
+
+def test_file_magic_of_a_group_is_not_known_of_files_without_a_name():
+    labels = {"type": "custom", "value": {"y": "is_data"}}
+    conf = config(file_magic={"is_data": {"group:": 1}}, labels=labels)
+    assert selected(conf, "predict").table["is_data"].tolist() == [1, 1, 1]
+
+    def unnamed(conf):
+        plan = make_plan(conf, "predict")
+        return select_rows(columns(), plan, conf, "group.root", UNNAMED_GROUP).table
+
+    # as a label that the files lack
+    assert {"is_data", "y"}.isdisjoint(unnamed(conf))
+    # what is asked for has a value, and a path is known
+    assert unnamed(replace(conf, observers=("is_data",)))["is_data"].tolist() == [0, 0, 0]
+    by_path = config(file_magic={"is_data": {"x:": 2, "group": 1}}, labels=labels)
+    assert unnamed(by_path)["is_data"].tolist() == [1, 1, 1]
 
 
 def test_branch_magic_renames_columns_where_the_file_is_read(tmp_path):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from awkward.types import Type
 
 from weaver_tt.config.dependencies import dependency_order
-from weaver_tt.config.path_patterns import is_for_file
+from weaver_tt.config.path_patterns import group_of, is_for_file
 from weaver_tt.config.plan import Plan
 from weaver_tt.config.schema import DataConfig, ObjectSelection
 from weaver_tt.data.accounting import Accounting
@@ -31,6 +31,7 @@ from weaver_tt.expressions.elementwise import (
 )
 from weaver_tt.expressions.evaluate import Expression, evaluate
 from weaver_tt.formats.column_types import cast_column
+from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.formats.reader import Reader
 from weaver_tt.system.stage_times import Stage, stage
 from weaver_tt.system.wording import counted
@@ -192,6 +193,9 @@ def select_rows(
     rows = len(next(iter(columns.values())))
     table = dict(columns)
     for name in config.file_magic:
+        if plan.is_optional(name) and not _is_known(config.file_magic[name], group):
+            # as a column that the files lack
+            continue
         table[name] = file_magic_column(name, config, path, group, rows)
     accounting = Accounting()
     if config.objects:
@@ -222,6 +226,13 @@ def file_magic_column(
     """
     values = config.file_magic[name]
     return np.full(rows, _value_of_file(path, group, values), file_magic_type(values))
+
+
+def _is_known(patterns: Iterable[str], group: str) -> bool:
+    """Whether a file without a group's name has a value by ``patterns``: not by groups alone."""
+    if group != UNNAMED_GROUP:
+        return True
+    return any(group_of(pattern) is None for pattern in patterns)
 
 
 def file_magic_type(values: Mapping[str, float]) -> np.dtype[Any]:
