@@ -84,6 +84,9 @@ class LearntScale(Regression):
         super().__init__(config)
         self.modules = nn.Linear(1, 1)
         nn.init.constant_(self.modules.bias, start)
+    completes_networks = True
+    def complete(self, module, measured, best):
+        return best | {"measured": measured["mae"]}
     def losses(self, scored):
         log_scale = self.modules.bias
         return super().losses(scored) * torch.exp(-log_scale) + log_scale
@@ -224,6 +227,14 @@ def test_with_batch_norm_over_ranks_they_train_like_one_process_too(results):
         assert found == pytest.approx(expected, abs=2e-6)
     assert first["terms"] == pytest.approx(union["terms"], rel=1e-6)
     assert first["best"] == pytest.approx(union["best"], rel=1e-5)
+
+
+def test_the_best_network_is_measured_on_the_rows_of_all_ranks(results):
+    rank_0, rank_1, together = results
+    assert rank_0["best"]["measured"] == rank_1["best"]["measured"]
+    assert rank_0["best"]["measured"] == pytest.approx(together["best"]["measured"], rel=1e-5)
+    # the rows of its validation twice
+    assert rank_0["best"]["measured"] == pytest.approx(rank_0["best"]["mae"], rel=1e-5)
 
 
 def test_only_rank_0_writes(results):

@@ -449,18 +449,20 @@ class JointTraining:
                 best.enter_context(training.best_weights())
                 training.begin_validation()
             for loader in loaders:
-                run_together(incomplete, self._batches_to_complete(loader))
+                # of one epoch, as where an epoch is a part of all rows
+                number = incomplete[0].state.best_epoch
+                run_together(incomplete, _batches_to_complete(loader, number))
             for training in incomplete:
                 training.complete()
         self.save()
 
-    def _batches_to_complete(self, loader: BatchLoader) -> Iterator[Batch]:
-        """The batches of an epoch; a run that is interrupted here begins with them again."""
-        epoch = self.trainings[0].state.epoch
-        for batch in distributed.step_together(loader.epoch(epoch), _stop_completing_if_agreed):
-            yield batch
-            agreed = distributed.agree_on_step(batch.progress, stop=is_interrupted())
-            _stop_completing_if_agreed(agreed)
+
+def _batches_to_complete(loader: BatchLoader, epoch: int) -> Iterator[Batch]:
+    """The batches of an epoch; a run that is interrupted here begins with them again."""
+    for batch in distributed.step_together(loader.epoch(epoch), _stop_completing_if_agreed):
+        yield batch
+        agreed = distributed.agree_on_step(batch.progress, stop=is_interrupted())
+        _stop_completing_if_agreed(agreed)
 
 
 def _stop_completing_if_agreed(agreed: distributed.Agreement) -> None:
