@@ -105,7 +105,8 @@ def measure_scale_factors(fit: Fit, simulated: Sequence[SimulatedYields]) -> Sca
     factors = []
     for number, one in enumerate(simulated):
         # of all sources, without the simulation's statistics, and of the data alone
-        variances = [matrix[number, number] for matrix in covariances]
+        # rounding may leave those of what is known exactly just below 0
+        variances = [max(float(matrix[number, number]), 0.0) for matrix in covariances]
         factors.append(
             ScaleFactor(
                 category=one.category,
@@ -119,8 +120,11 @@ def measure_scale_factors(fit: Fit, simulated: Sequence[SimulatedYields]) -> Sca
                 systematic=_difference(variances[1], variances[2]),
             )
         )
-    sigma = np.sqrt(np.diag(covariances[0]))
-    return ScaleFactors(tuple(factors), covariances[0] / np.outer(sigma, sigma))
+    sigma = np.sqrt(np.maximum(np.diag(covariances[0]), 0))
+    products = np.outer(sigma, sigma)
+    correlations = np.eye(len(sigma))
+    np.divide(covariances[0], products, out=correlations, where=products > 0)
+    return ScaleFactors(tuple(factors), correlations)
 
 
 def _slopes(
