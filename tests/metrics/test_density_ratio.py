@@ -52,6 +52,19 @@ def test_the_right_ratio_tells_the_samples_apart_before_and_not_after_reweightin
     assert details["auc"]["error"] > 0
 
 
+def test_the_mean_and_both_areas_have_errors():
+    meter = RatioMeter()
+    ratios, target = [1 / 3, 3.0, 1 / 3, 3.0], [1.0, 1.0, 0.0, 0.0]
+    assert meter.errors(meter.totals()) == {}
+    meter.update(scored(ratios, target, [1.0, 3.0, 3.0, 1.0]), None)
+    errors = meter.errors(meter.totals())
+    details = meter.details(meter.totals())
+    # of the denominator (3 of 1/3, 1 of 3) the mean is 1: sum w^2 (r - 1)^2 = 9 x 4/9 + 4 = 8
+    assert errors["mean_ratio"] == pytest.approx(math.sqrt(8) / 4)
+    assert errors["auc"] == details["auc"]["error"] > 0
+    assert errors.keys() == {"mean_ratio", "auc", "auc_reweighted"}
+
+
 def test_one_sample_alone_has_a_mean_and_no_area():
     values, details = measured(([2.0, 2.0], [0.0, 0.0], [1.0, 1.0]))
     assert values == {"mean_ratio": 2, "mean_ratio_error": 0, "effective_size": 2}

@@ -9,7 +9,13 @@ from torch import tensor
 
 from weaver_tt.metrics.base import Scored
 from weaver_tt.metrics.divergence import jensen_shannon
-from weaver_tt.metrics.sculpting import SculptingMeter, correlation, passing_shares, variable_bins
+from weaver_tt.metrics.sculpting import (
+    EFFICIENCIES,
+    SculptingMeter,
+    correlation,
+    passing_shares,
+    variable_bins,
+)
 
 EDGES = (0.0, 1.0, 2.0, 3.0)
 ROWS = 3000
@@ -100,6 +106,21 @@ def test_where_no_background_passes_the_sculpting_counts_as_the_largest():
     known = meter()
     known.update(entries(output, target, mass), None)
     assert "0.5" not in known.details(known.totals())["sculpting"]["mass"]["top"]
+    # what is not known has no error
+    assert known.errors(known.totals()) == {}
+
+
+def test_divergences_have_the_errors_of_the_details():
+    known = meter()
+    assert known.errors(known.totals()) == {}
+    known.update(entries(*jets()), None)
+    errors = known.errors(known.totals())
+    own = known.details(known.totals())["sculpting"]["mass"]["top"]
+    assert len(errors) == 2 * len(EFFICIENCIES)
+    for efficiency in EFFICIENCIES:
+        expected = own[str(efficiency)]["jensen_shannon_bits"]["error"]
+        assert errors[f"sculpting@{efficiency}"] == expected > 0
+        assert errors[f"sculpting_excess@{efficiency}"] == expected
 
 
 def test_an_unknown_mass_of_background_does_not_count():

@@ -106,17 +106,31 @@ class RatioMeter(SumMeter):
             values["auc_reweighted"] = Roc(of_numerator, of_reweighted).area.item()
         return values
 
+    def errors(self, totals: Tensor) -> dict[str, float]:
+        """Of ``mean_ratio`` and of both areas."""
+        values = self.values(totals)
+        if not values:
+            return {}
+        errors = {"mean_ratio": values["mean_ratio_error"]}
+        for name, roc in self._areas(totals).items():
+            errors[name] = roc.area_error.item()
+        return errors
+
     def details(self, totals: Tensor) -> dict[str, Any]:
         """Both areas with their errors."""
+        return {
+            name: json_number(roc.area.item(), roc.area_error.item())
+            for name, roc in self._areas(totals).items()
+        }
+
+    def _areas(self, totals: Tensor) -> dict[str, Roc]:
+        """The curves of both areas; none where a sample has no entries."""
         of_numerator, of_denominator, of_reweighted = self.blocks(totals)["ratios"]
         if not of_numerator[1].any() or not of_denominator[1].any():
             return {}
-        areas = {
+        return {
             "auc": Roc(of_numerator, of_denominator),
             "auc_reweighted": Roc(of_numerator, of_reweighted),
-        }
-        return {
-            name: json_number(roc.area.item(), roc.area_error.item()) for name, roc in areas.items()
         }
 
 

@@ -177,6 +177,18 @@ class SculptingMeter(SumMeter):
             values[f"correlation{end}"] = correlation(blocks["moments"][:, number].sum(1))
         return values
 
+    def errors(self, totals: Tensor) -> dict[str, float]:
+        """Of the divergences, whose excess has the same: what random rows have is known."""
+        errors = {}
+        for number, end in enumerate(self._endings):
+            for efficiency in EFFICIENCIES:
+                found = self.spectra(totals, number, efficiency)
+                divergence = None if found is None else found.divergence
+                if divergence is not None:
+                    errors[f"sculpting@{efficiency}{end}"] = divergence.error
+                    errors[f"sculpting_excess@{efficiency}{end}"] = divergence.error
+        return errors
+
     def _sculpting(self, totals: Tensor, number: int, efficiency: float) -> tuple[float, float]:
         """Divergence and its excess for a signal."""
         found = self.spectra(totals, number, efficiency)
