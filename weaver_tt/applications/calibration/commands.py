@@ -239,7 +239,7 @@ def _write(
             content["toys"] = toys_content(toys[-1])
             log_toys(measurement.label, content["toys"])
     content = _about(options, files) | {"variable": options.variable, "bins": contents}
-    edges, variable = options.edges, str(options.variable)
+    edges, variable = options.edges, files.readable(str(options.variable))
     pictures = draw_calibration(measurements, np.array(edges), variable, toys, folder)
     write_calibration(content, calibration_page(content, pictures), folder)
     bad = [one for one in measurements if one.problems]

@@ -18,6 +18,7 @@ from weaver_tt.errors import ConfigError, DataError
 from weaver_tt.expressions.row_values import Floats
 from weaver_tt.formats.file_groups import is_same_file
 from weaver_tt.log import log
+from weaver_tt.output.about import read_about
 from weaver_tt.system.wording import counted
 
 DATA = "data"
@@ -40,6 +41,15 @@ class CalibrationFiles:
     def data_sources(self) -> JetSources:
         """What is read of the data."""
         return replace(self.sources, weight=self.data_weight)
+
+    def readable(self, column: str) -> str:
+        """What the data YAML of the network calls a column, where a file of simulation knows it.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        about = read_about(self.categories[0].paths[0], self.treename)
+        return column if about is None else about.names.get(column, column)
 
 
 def check_files(files: CalibrationFiles) -> None:
