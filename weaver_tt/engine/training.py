@@ -389,12 +389,14 @@ class Training:
     def finish(self) -> EpochMetrics:
         """Log and return the metrics of the best epoch."""
         of_which = "" if self._random is None else f" of {self.name}"
-        best = format_metrics(self.state.best)
+        # of many classes a line would not hold all, which stand in PREFIX_metrics.json
+        telling = ["loss", WATCHED_SUM, *self.task.headline_metrics]
+        best = {name: self.state.best[name] for name in telling if name in self.state.best}
         log.info(
             "best epoch%s: %d with %s",
             of_which,
             self.state.best_epoch,
-            best,
+            format_metrics(best),
             extra=SHOWN_OTHERWISE,
         )
         for remark in self.task.remarks(self.state.best):

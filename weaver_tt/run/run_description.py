@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -16,11 +17,13 @@ from weaver_tt.run.continuation import NOT_COMPARED
 from weaver_tt.run_files import RunFiles
 from weaver_tt.system.examples import PREFIX as EXAMPLE
 from weaver_tt.system.json_files import json_text
+from weaver_tt.system.terminal import command_text
 
 # said in any case; of the other options, those that differ from their default
 ALWAYS = ("batch_size", "num_epochs", "optimizer", "start_lr", "lr_scheduler")
 # options that say where files are, or how a run goes, are no settings, but for this one
 NO_SETTINGS = NOT_COMPARED - {"load_model_weights"}
+COMMAND_WIDTH = 100  # characters of a line of the command
 # configuration in the run card -> the name of a file of it
 TEXTS = {"data": "data.yaml", "network": "network.py", "functions": "functions.py"}
 
@@ -81,7 +84,9 @@ def texts_of(card: Mapping[str, Any]) -> dict[str, str]:
     """What made a run, by names of files: the command, the configurations, the card itself."""
     if not card:
         return {}
-    texts = {"command.txt": str(card["command"])}
+    # a line as long as a command is would be cut off
+    words = shlex.split(str(card["command"]))
+    texts = {"command.txt": command_text(words, COMMAND_WIDTH).strip()}
     for kind, text in card["configs"].items():
         texts[TEXTS[kind]] = text
     # the configurations have been said
