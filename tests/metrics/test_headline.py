@@ -1,6 +1,6 @@
 """The few metrics that say most of a network."""
 
-from weaver_tt.metrics.headline import headline_metrics
+from weaver_tt.metrics.headline import headline_metrics, headline_values
 
 TWO_CLASSES = ["loss", "accuracy", "auc", "rejection@0.3", "rejection@0.5", "calibration_error"]
 
@@ -27,3 +27,13 @@ def test_a_metric_of_single_labels_stands_where_there_is_none_of_all():
 
 def test_metrics_of_a_users_own_fill_up_but_not_those_without_a_best_value():
     assert headline_metrics(["loss", "gain", "efficiency", "brier"]) == ["brier", "gain"]
+
+
+def test_a_line_has_the_loss_and_what_says_most_or_all_where_nothing_is_known():
+    values = {"accuracy": 0.5, "auc_b": 0.25, "auc": 0.75, "loss": 1.0}
+    assert list(headline_values(values, ["auc", "watched", "accuracy"]).items()) == [
+        ("loss", 1.0),
+        ("auc", 0.75),
+        ("accuracy", 0.5),
+    ]
+    assert headline_values(values, []) == values

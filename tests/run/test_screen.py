@@ -83,6 +83,7 @@ def test_a_training_shows_header_epochs_best_epoch_and_next_commands(training, s
     rows = [line for line in lines if line.endswith(" *")]
     # the first epoch is the best so far, of each member
     assert len(rows) >= members
+    assert ("member 1" in text.split("best epoch")[1]) == (members == 2)
     assert "accuracy" in text.split("best epoch")[1]
     assert "±" in text.split("best epoch")[1]
     assert "weaver-tt train --predict" in text

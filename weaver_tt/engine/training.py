@@ -51,6 +51,7 @@ from weaver_tt.engine.training_parts import (
 from weaver_tt.engine.update import make_update
 from weaver_tt.errors import TrainingError, nearest
 from weaver_tt.log import SHOWN_OTHERWISE, format_metrics, log
+from weaver_tt.metrics.headline import headline_values
 from weaver_tt.network.weights import set_weights
 from weaver_tt.options.thresholds import read_threshold
 from weaver_tt.options.train import TrainOptions
@@ -390,8 +391,7 @@ class Training:
         """Log and return the metrics of the best epoch."""
         of_which = "" if self._random is None else f" of {self.name}"
         # of many classes a line would not hold all, which stand in PREFIX_metrics.json
-        telling = ["loss", WATCHED_SUM, *self.task.headline_metrics]
-        best = {name: self.state.best[name] for name in telling if name in self.state.best}
+        best = headline_values(self.state.best, [WATCHED_SUM, *self.task.headline_metrics])
         log.info(
             "best epoch%s: %d with %s",
             of_which,

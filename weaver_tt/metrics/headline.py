@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from weaver_tt.metrics.direction import metric_direction
 
@@ -36,6 +36,13 @@ def headline_metrics(measured: Sequence[str], watched: Iterable[str] = ()) -> li
     candidates += [name for name in measured if metric_direction(name) is not None]
     found = [name for name in dict.fromkeys(candidates) if name in measured and name != LOSS]
     return found[:MAX_HEADLINES]
+
+
+def headline_values(values: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """The loss and the metrics ``names`` of ``values``, for a line; without names, all of them."""
+    if not names:
+        return dict(values)
+    return {name: values[name] for name in (LOSS, *names) if name in values}
 
 
 def _family(headline: str, measured: Sequence[str]) -> list[str]:

@@ -33,6 +33,7 @@ from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.formats.writers import Columns, Writer, open_writer, read_written
 from weaver_tt.log import SHOWN_OTHERWISE, format_metrics, log
+from weaver_tt.metrics.headline import headline_values
 from weaver_tt.network.outputs import Output
 from weaver_tt.output.about import ABOUT, NO_COST, NetworkCost, about_prediction
 from weaver_tt.output.results import write_results
@@ -226,7 +227,9 @@ def predict_group(
             if without_output:
                 writer.annotate(WITHOUT_OUTPUT_NOTE, str(without_output))
             # inside: a file that lacks rows is not kept, and one that is there has its metrics
-            log_prediction(path, writer.rows, accounting, metrics, _labelled_groups(task.config))
+            measured = headline_values(metrics, task.headline_metrics)
+            labelled = _labelled_groups(task.config)
+            log_prediction(path, writer.rows, accounting, metrics, measured, labelled)
             for remark in task.remarks(metrics):
                 log.warning("%s: %s", path, remark)
             assert write_columns is not None
@@ -419,11 +422,12 @@ def log_prediction(
     rows: int,
     accounting: Accounting,
     metrics: Mapping[str, float],
+    measured: Mapping[str, float],
     labelled: Sequence[str],
 ) -> None:
     """Log what was read, written and measured, and which objects have no results.
 
-    ``labelled``: the groups whose objects have labels.
+    ``measured``: the ``metrics`` that say most. ``labelled``: the groups whose objects have labels.
 
     Raises:
         DataError: rows are missing.
@@ -438,9 +442,9 @@ def log_prediction(
             f"{path}: {counted(selected, 'row')} selected but {rows:,} predicted; nothing is kept"
         )
     log.info("%s: %s", path, counted(rows, "row"), extra=SHOWN_OTHERWISE)
-    measured = format_metrics(metrics)
-    if measured:
-        log.info("%s: %s", path, measured, extra=SHOWN_OTHERWISE)
+    line = format_metrics(measured)
+    if line:
+        log.info("%s: %s", path, line, extra=SHOWN_OTHERWISE)
     without_output = metrics.get(WITHOUT_OUTPUT, 0)
     if without_output:
         log.warning(

@@ -95,9 +95,12 @@ def show_best(task: Task, prefix: str, best: Sequence[BestEpoch]) -> None:
     lines = []
     for epoch in best:
         title = f"epoch {epoch.number}"
+        text = _describe_metrics(task, epoch.metrics)
         if is_ensemble:
-            title = f"{epoch.name.rpartition('-')[2]}: {title}"
-        lines.append((title, _describe_metrics(task, epoch.metrics)))
+            text = f"{title}: {text}"
+            # net_member-0
+            title = f"member {epoch.name.rpartition('-')[2]}"
+        lines.append((title, text))
     files = RunFiles(prefix)
     named = files.any_member if is_ensemble else files
     first = files.member(0) if is_ensemble else files

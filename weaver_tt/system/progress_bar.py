@@ -43,6 +43,7 @@ def _drawn_bar(title: str, total: int, unit: str) -> Iterator[Advance]:
         TextColumn("{task.percentage:3.0f}%"),
         TextColumn(f"{{task.completed:,.0f}} of {{task.total:,.0f}} {unit}s"),
         TimeRemainingColumn(compact=True),
+        TextColumn("left"),
     )
     # without a thread of its own, which processes that are started meanwhile would inherit
     with Progress(*columns, console=console(), transient=True, auto_refresh=False) as bars:

@@ -19,6 +19,7 @@ def column(name, values):
         ("run", "names of the event"),
         ("luminosityBlock", "names of the event"),
         ("GenJet_pt", "truth, which data do not have"),
+        ("SubGenJetAK8_pt", "truth, which data do not have"),
         ("Generator_x1", "truth, which data do not have"),
         ("aux_genpart_mass", "truth, which data do not have"),
         ("Jet_partonFlavour", "truth, which data do not have"),

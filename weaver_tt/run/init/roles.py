@@ -30,7 +30,7 @@ TAGGER = re.compile(
 )
 BITS = re.compile(r"(?i).*(bit_?(map|mask)|_bits|statusflags).*")
 TRUTH = re.compile(
-    r"(aux_)?([Gg]en|GEN)(_|[A-Z]|part|jet|met|lep|erator)\w*"
+    r"(aux_|Sub)?([Gg]en|GEN)(_|[A-Z]|part|jet|met|lep|erator)\w*"
     r"|(truth|Truth|true_|mc_|MC|LHE|HTXS|Pileup_|PSWeight)\w*"
     r"|\w*(_gen|_truth|_mc|[Ff]lavou?r|TruthLabel|MCP|nBHadrons|nCHadrons|PartonId)\w*"
 )
