@@ -36,6 +36,14 @@ def test_a_variable_that_is_taken_as_it_is_has_one_panel():
     assert len(input_figure("x", EDGES, {"a": (sums, sums)}).axes) == 1
 
 
+def test_whole_numbers_have_ticks_at_themselves_alone():
+    sums = np.array([0.0, 1.0, 1.0, 0.0])
+    (axes,) = input_figure("isMuon", np.array([-0.5, 0.5, 1.5]), {"a": (sums, sums)}).axes
+    assert axes.get_ylabel() == "share of the class"
+    assert {0.0, 1.0} <= set(axes.get_xticks()) <= {-1.0, 0.0, 1.0, 2.0}
+    assert not len(axes.get_xticks(minor=True))
+
+
 def test_a_class_without_entries_is_drawn_as_zero():
     nothing = np.zeros(4)
     (axes,) = input_figure("x", EDGES, {"a": (nothing, nothing)}).axes

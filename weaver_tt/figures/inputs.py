@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from weaver_tt.figures.base import Array, line_color, line_style, per_bin, style
 
@@ -41,7 +42,9 @@ def input_figure(
         figure = Figure()
         axes = figure.subplots(1, panels, squeeze=False)[0]
         _draw(axes[0], edges, before)
-        axes[0].set(xlabel=label, ylabel=per_bin(SHARE, edges, label))
+        # of whole numbers each one is a bin
+        share = SHARE if _are_whole(edges) else per_bin(SHARE, edges, label)
+        axes[0].set(xlabel=label, ylabel=share)
         if after is not None:
             assert scaled_edges is not None
             _draw(axes[1], scaled_edges, after)
@@ -74,6 +77,11 @@ def _lay_out(figure: Figure, panels: int, legend: Any) -> None:
     legend.set_bbox_to_anchor((1 - RIGHT / whole_width, top), figure.transFigure)
 
 
+def _are_whole(edges: Array) -> bool:
+    """Whether the bins are those of whole numbers, from -0.5 to 0.5 and so on."""
+    return bool(np.allclose(edges % 1, 0.5) and np.allclose(np.diff(edges), 1))
+
+
 def _draw(axes: Any, edges: Array, histograms: Histograms) -> None:
     """The line of each class, with its statistical errors."""
     filled: list[float] = []
@@ -96,6 +104,9 @@ def _draw(axes: Any, edges: Array, histograms: Histograms) -> None:
     axes.tick_params(which="both", top=False, right=False)
     # the factor of its numbers, such as 1e6, stands above the label
     axes.xaxis.labelpad = 15
+    if _are_whole(edges):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_minor_locator(NullLocator())
     widths = np.diff(edges)
     if edges[0] > 0 and widths[-1] > 2 * widths[0]:
         axes.set_xscale("log")
