@@ -87,6 +87,12 @@ def test_daily_flags_come_first_and_examples_last(capsys, monkeypatch):
     assert text.rstrip().splitlines()[-4] == "examples:"
 
 
+def test_the_usage_of_a_search_has_what_the_search_needs(capsys, monkeypatch):
+    usage, *_ = help_of("tune", capsys, monkeypatch).split("\n\n")
+    assert "-c DATA_CONFIG -n NETWORK_CONFIG -i DATA_TRAIN" in usage
+    assert "--space SPACE --storage STORAGE" in usage
+
+
 def test_flags_that_a_command_cannot_do_without_are_marked(capsys, monkeypatch):
     assert "data YAML of the training (required)" in help_of("export", capsys, monkeypatch)
     text = " ".join(help_of("train", capsys, monkeypatch).split())

@@ -22,6 +22,7 @@ from weaver_tt.options.flags import (
     check_bounds,
     flag,
     read_flags,
+    usage_of,
 )
 from weaver_tt.weaver_compat.retired_flags import RETIRED, Retired
 
@@ -475,16 +476,17 @@ def parse_options(
     ``kind`` may have parts of its own beside those of a run.
     """
     command = prog.removeprefix("weaver-tt ") if prog != "train.py" else "train"
-    parser = FlagParser(
-        prog=prog,
-        # all of the flags would fill the screen
-        usage="%(prog)s -c DATA_CONFIG -n NETWORK_CONFIG -i DATA_TRAIN [more flags]",
-        description=description,
-        epilog=examples_of(command),
-    )
     parts: dict[str, Any] = {}
     for item in dataclasses.fields(kind):
         parts[item.name] = item.default_factory
+    # what a prediction does without is no part of this: an exported network needs no network file
+    of_training = "-c DATA_CONFIG -n NETWORK_CONFIG -i DATA_TRAIN"
+    parser = FlagParser(
+        prog=prog,
+        usage=usage_of(*parts.values()).replace("%(prog)s", f"%(prog)s {of_training}"),
+        description=description,
+        epilog=examples_of(command),
+    )
     add_flags(parser, *parts.values())
     # scripts that were written for Weaver go on working; help does not show these
     for name, (values, _) in RETIRED.items():
