@@ -1,16 +1,20 @@
 """``weaver-tt inputs``: shares and moments worked out by hand, and a page with every figure."""
 
 import csv
+import io
 import json
+import shlex
 
 import awkward as ak
 import numpy as np
 import pytest
 import uproot
+from rich.console import Console
 
 from weaver_tt.cli import main
 from weaver_tt.figures.inputs import input_figure
-from weaver_tt.run.inputs import page
+from weaver_tt.run.inputs import command, page
+from weaver_tt.system import progress_bar
 
 YAML = """
 selection: met > 0
@@ -166,3 +170,15 @@ def test_a_class_that_there_is_not_is_refused_before_rows_are_read(results, caps
     arguments = ["-c", str(folder / "data.yaml"), "-i", str(folder / "*.root")]
     assert main(["inputs", *arguments, "--classes", "bb", "-o", str(folder / "no")]) == 1
     assert "--classes bb: there is no such class; did you mean 'b'" in capsys.readouterr().err
+
+
+def test_a_terminal_shows_the_check_that_comes_next(results, tmp_path, monkeypatch):
+    drawn = Console(file=io.StringIO(), width=300, force_terminal=True, color_system=None)
+    for module in (command, progress_bar):
+        monkeypatch.setattr(module, "is_terminal", lambda: True)
+        monkeypatch.setattr(module, "console", lambda: drawn)
+    arguments = ["-c", str(results.parent / "data.yaml"), "-i", str(results.parent / "0.root")]
+    assert main(["inputs", *arguments, "-o", str(tmp_path)]) == 0
+    *_, title, line = drawn.file.getvalue().splitlines()
+    assert title.endswith("next")
+    assert shlex.split(line) == ["weaver-tt", "check", *arguments]
