@@ -182,9 +182,3 @@ def test_functions_of_constants_are_numbers_before_the_graph_is_made():
         run_in_graph("x * math.sqrt(16) + max(1, 2) - np.pi + len([1, 2])", table).tolist()
         == (table["x"] * 4 + 2 - np.pi + 2).tolist()
     )
-
-
-def test_two_thirds_of_a_circle_by_hand():
-    # atan2(sqrt(3) / 2, -1 / 2) = 2 pi / 3 in all digits, which float32 alone would not give
-    table = {"x": np.array([-0.5]), "y": np.array([np.sqrt(3) / 2])}
-    assert run_in_graph("np.arctan2(y, x)", table)[0] == pytest.approx(2 * np.pi / 3, rel=1e-15)

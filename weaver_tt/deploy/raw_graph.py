@@ -31,7 +31,9 @@ from weaver_tt.deploy.signature import CHOSEN_OBJECTS
 from weaver_tt.errors import ConfigError, OutputError, WeaverError, nearest
 from weaver_tt.expressions.evaluate import evaluate
 from weaver_tt.expressions.graph_form import GraphMomenta, compute_in_graph
-from weaver_tt.expressions.graph_functions import choose, form_of, objects_that_pass
+from weaver_tt.expressions.graph_formulas import choose
+from weaver_tt.expressions.graph_functions import form_of
+from weaver_tt.expressions.graph_objects import objects_that_pass
 from weaver_tt.expressions.graph_values import (
     BOOL,
     END,

@@ -23,7 +23,8 @@ from weaver_tt.expressions.custom_functions import is_custom_function, known_fun
 from weaver_tt.expressions.elementwise import JaggedColumn
 from weaver_tt.expressions.evaluate import Expression, Table, evaluate_nodes
 from weaver_tt.expressions.grammar import with_caret
-from weaver_tt.expressions.graph_functions import REASONS, at_places, chosen, first_or, form_of
+from weaver_tt.expressions.graph_functions import REASONS, form_of
+from weaver_tt.expressions.graph_objects import at_places, chosen, first_or
 from weaver_tt.expressions.graph_values import BOOL, Graph, GraphValue, NoFormError
 from weaver_tt.expressions.momentum import coordinate, is_momentum
 from weaver_tt.expressions.operators import BINARY, COMPARISON, UNARY
