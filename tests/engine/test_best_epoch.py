@@ -258,7 +258,7 @@ def test_a_resumed_run_that_watches_another_metric_judges_its_epochs_again(tmp_p
     # 0.5 away from zero in epochs 3 and 4
     again = start(tmp_path / "net", watch="bias", resume=True, **settings)
     assert again.trainings[0].state.best_epoch == 3
-    assert again.finish()[0]["bias"] == 0.5
+    assert again.finish(Rows(), None)[0]["bias"] == 0.5
     kept = torch.load(tmp_path / "net_best_epoch_state.pt", weights_only=True)
     third = torch.load(tmp_path / "net_epoch-3_state.pt", weights_only=True)
     assert all(torch.equal(kept[name], third[name]) for name in kept)
