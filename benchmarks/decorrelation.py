@@ -105,7 +105,7 @@ class Plan:
     strengths: Mapping[str, Sequence[float]]
     seeds: Sequence[int] = (1, 2, 3)
     epochs: int = 20
-    pfn_epochs: int = 4
+    pfn_epochs: int = 15
     has_pfn: bool = True
 
     def with_share(self, share: float) -> Plan:

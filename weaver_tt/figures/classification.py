@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from weaver_tt.figures.base import (
     Array,
@@ -36,6 +37,7 @@ MARKERS = "osD^v<>"
 # what lies over what: bands below lines, and both below points
 BANDS, POINTS = 1, 5
 LINE = 0.09  # height of a line of the legend, where the axis of a panel is 1
+LEGEND_LINE = 0.3  # the same below the axes, in inches
 TINY = 1e-300  # instead of 0 where a density is normalized
 Points = tuple[Array, Array]  # values and errors
 
@@ -468,36 +470,52 @@ def trade_off_figure(lines: Mapping[str, Sequence[TradeOffPoint]], selection: st
             f"background rejection at {selection}", "excess of the divergence [bits]"
         )
         axes.axhline(0, color="0.5", linewidth=1)
+        rejections = []
         for number, (title, points) in enumerate(lines.items()):
             drawn = [point for point in points if math.isfinite(point.rejection.value)]
             if not drawn:
                 continue
-            color = line_color(number)
-            axes.errorbar(
-                [point.rejection.value for point in drawn],
-                [point.excess.value for point in drawn],
-                [point.excess.error for point in drawn],
-                [point.rejection.error for point in drawn],
-                marker=MARKERS[number % len(MARKERS)],
-                linestyle=line_style(number),
-                markersize=6,
-                elinewidth=1,
-                color=color,
-                label=title,
-            )
-            for point in drawn:
-                axes.annotate(
-                    point.label,
-                    (point.rejection.value, point.excess.value),
-                    (6, 6),
-                    textcoords="offset points",
-                    fontsize=10.5,
-                    color=color,
-                )
+            rejections += [point.rejection.value for point in drawn]
+            _draw_trade_off(axes, drawn, title, number)
         axes.set_xscale("log")
+        if rejections:
+            axes.set_xlim(min(rejections) / 1.5, max(rejections) * 1.5)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_locator(NullLocator())
         # names of columns are long, and points may be anywhere
         figure.legend(frameon=False, loc="outside lower center", ncols=1)
+        figure.set_figheight(figure.get_figheight() + LEGEND_LINE * len(lines))
     return figure
+
+
+def _draw_trade_off(axes: Any, points: Sequence[TradeOffPoint], title: str, number: int) -> None:
+    """Draw the points of a line, the ``number``-th, with errors and what stands beside each."""
+    color = line_color(number)
+    axes.errorbar(
+        [point.rejection.value for point in points],
+        [point.excess.value for point in points],
+        [point.excess.error for point in points],
+        [point.rejection.error for point in points],
+        marker=MARKERS[number % len(MARKERS)],
+        linestyle=line_style(number),
+        linewidth=1,
+        markersize=6,
+        color=color,
+        label=title,
+    )
+    # on both sides in turn, as points of two lines may be close to each other
+    labels_right = number % 2 == 0
+    for point in points:
+        axes.annotate(
+            point.label,
+            (point.rejection.value, point.excess.value),
+            (6, -12) if labels_right else (-6, 6),
+            textcoords="offset points",
+            ha="left" if labels_right else "right",
+            fontsize=9,
+            color=color,
+        )
 
 
 def sculpted_spectrum(
