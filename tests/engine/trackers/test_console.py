@@ -34,9 +34,11 @@ def test_the_log_has_each_epoch_as_a_line(caplog):
 def test_a_line_has_losses_headline_metrics_and_what_is_no_metric():
     values = {"train/loss": 0.5, "train/loss_mass": 0.25, "train/auc": 0.75, "val/accuracy": 0.5}
     values |= {"val/loss": 0.25, "val/auc_b": 0.5, "val/auc": 1.0, "learning_rate": 0.125}
+    # a term of whole batches, which is not measured in validation
+    values |= {"train/disco": 0.75}
     shown = Console(["auc", "accuracy", "unknown"]).values_of_line(values)
     # names of what is shown, in their order
-    line = "train/loss train/loss_mass val/loss val/auc val/accuracy learning_rate"
+    line = "train/loss train/loss_mass val/loss train/disco val/auc val/accuracy learning_rate"
     assert list(shown) == line.split()
     assert shown["val/auc"] == 1.0
 

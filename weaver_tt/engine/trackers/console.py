@@ -13,9 +13,9 @@ LOSS = "loss"  # and terms of it, which begin so
 class Console(Tracker):
     """A log line for each epoch; where there is a terminal, it shows more.
 
-    The line has losses, ``headline`` metrics (of the validation, where there is one) and what is
-    no metric, such as the learning rate; without a headline it has all. The table of the history
-    has everything.
+    The line has losses, what is measured in training alone, ``headline`` metrics (of the
+    validation, where there is one) and what is no metric, such as the learning rate; without a
+    headline it has all. The table of the history has everything.
     """
 
     def __init__(self, headline: Sequence[str] = ()) -> None:
@@ -37,6 +37,12 @@ class Console(Tracker):
             return values
         of_which = "val/" if f"val/{LOSS}" in values else "train/"
         names = [name for name in values if name.partition("/")[2].startswith(LOSS)]
+        if of_which == "val/":
+            # terms of the loss of whole batches, which validation leaves out
+            of_training = [name for name in values if name.startswith("train/")]
+            names += [
+                name for name in of_training if name.replace("train/", "val/", 1) not in values
+            ]
         names += [f"{of_which}{name}" for name in self._headline if f"{of_which}{name}" in values]
         names += [name for name in values if not name.startswith(("train/", "val/"))]
         return {name: values[name] for name in dict.fromkeys(names)}
