@@ -150,7 +150,7 @@ QUICK = Plan(
         "test": Sample(top=1_500, qcd=4_000, seed=2),
         "map": Sample(top=1_000, qcd=8_000, seed=11),
     },
-    strengths={"disco": (2,), "adversary": (2,), "kl": (0.3,), "mi": (5,)},
+    strengths={"disco": (6,), "adversary": (4,), "kl": (0.3,), "mi": (1,)},
     seeds=(1,),
     has_pfn=False,
 )
