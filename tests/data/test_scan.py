@@ -259,7 +259,7 @@ def test_processes_find_what_threads_find(write, tmp_path, two_processes, monkey
 def test_an_error_in_a_process_is_the_readers_own(write, two_processes):
     paths = [write(f"f{number}") for number in range(8)]
     missing = paths[5].replace("f5", "g5")
-    with pytest.raises(DataError, match=f"^{missing}: no such file$"):
+    with pytest.raises(DataError, match=f"^{missing}: no such file; did you mean 'f5.parquet'"):
         scan_files([FileGroup("a", (*paths, missing))], CONFIG, TRAIN)
 
 
