@@ -61,9 +61,16 @@ def test_a_small_piece_of_a_large_row_group_is_all_that_is_kept(tmp_path, first,
 
 
 def test_members_of_structs_are_columns_and_only_they_are_read(write):
+    # older versions of pyarrow have an order of their own where members are not declared
+    of_jet = pa.struct([("pt", pa.float64()), ("id", pa.int64())])
+    of_event = pa.struct([("run", pa.int64()), ("lumi", pa.int64())])
     jets = [[{"pt": 1.0, "id": 3}], [], [{"pt": 2.0, "id": 4}, {"pt": 3.0, "id": 5}]]
     with ParquetReader(
-        write(jets=jets, event=[{"run": 1, "lumi": 2}] * 3, **{"dotted.name": [7, 8, 9]})
+        write(
+            jets=pa.array(jets, pa.list_(of_jet)),
+            event=pa.array([{"run": 1, "lumi": 2}] * 3, of_event),
+            **{"dotted.name": [7, 8, 9]},
+        )
     ) as reader:
         assert reader.columns() == ["jets.pt", "jets.id", "event.run", "event.lumi", "dotted.name"]
         got = reader.read(["jets_pt", "jets.id", "run", "dotted.name"], 1, 3)

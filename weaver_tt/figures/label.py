@@ -41,9 +41,12 @@ def add_label(figure: Figure) -> Bbox | None:
     if not label.is_given:
         return None
     # these take half a second to import: only where something is drawn
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
     from mplhep.label import exp_label
 
+    # mplhep before 1.1 asks the canvas how large texts are, which that of a bare figure cannot say
+    FigureCanvasAgg(figure)
     # where the panels are
     figure.draw_without_rendering()
     figure.set_layout_engine("none")

@@ -6,6 +6,7 @@ import pytest
 from tests.applications.calibration.toy import EFFICIENCY, draw_masses
 from weaver_tt.applications.calibration.fit import Model
 from weaver_tt.applications.calibration.measurement import BinInput, measure
+from weaver_tt.applications.calibration.results import toys_content
 from weaver_tt.applications.calibration.spectra import Grid, Spectra
 from weaver_tt.applications.calibration.templates import CategorySpectra, Distortions
 from weaver_tt.applications.calibration.toys import run_toys, summarise_pulls
@@ -51,6 +52,12 @@ def test_pulls_have_mean_0_and_width_1(measurement):
         assert abs(found.mean) < 0.55
         assert found.width == pytest.approx(1, abs=0.4)
     assert 0 < toys.worse < 40
+
+
+def test_one_toy_has_no_pulls_as_these_would_have_no_width(measurement):
+    toys = run_toys(measurement, 1, seed=1)
+    assert (toys.number, toys.pulls, dict(toys.bad)) == (1, {}, {})
+    assert toys_content(toys)["pulls"] == {}
 
 
 def test_the_simulation_fluctuates_in_toys(measurement):

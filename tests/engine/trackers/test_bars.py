@@ -122,4 +122,5 @@ def test_a_bar_around_batches_goes_when_an_error_comes(console):
     next(shown)
     with pytest.raises(ZeroDivisionError):
         shown.throw(ZeroDivisionError())
-    assert console._live_stack == []
+    # the cursor is there again
+    assert console.file.getvalue().rindex("\x1b[?25h") > console.file.getvalue().rindex("\x1b[?25l")

@@ -46,6 +46,9 @@ def draw_calibration(
         for measurement in measurements:
             pictures += write_pictures(_figures(measurement, edges, variable), folder)
         for measurement, drawn in zip(measurements, toys, strict=False):
+            if not drawn.pulls:
+                # fits of nearly all toys are bad, which is said
+                continue
             name, label = measurement.name, measurement.label
             caption = f"{label}: pulls of {drawn.number} toys, and a normal distribution"
             pictures.append(write_picture(f"toys_{name}", caption, toys_figure(drawn), folder))

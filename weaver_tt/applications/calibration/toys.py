@@ -22,8 +22,9 @@ SCALE_FACTOR = "SF {}"
 class Toys:
     """Pulls (T,) of scale factors, and of scale and resolution: (toy - truth) / error of the toy.
 
-    ``truth`` is the fit that they are drawn from; ``bad``: how many fits had problems, and by what
-    they are left out of the pulls; ``worse``: how many described their data worse than the fit.
+    Of fewer than two toys whose fits are good there are none. ``truth`` is the fit that they are
+    drawn from; ``bad``: how many fits had problems, and by what they are left out of the pulls;
+    ``worse``: how many described their data worse than the fit.
     """
 
     pulls: Mapping[str, Floats]
@@ -83,5 +84,6 @@ def run_toys(measurement: Measurement, number: int, seed: int) -> Toys:
         for name in measurement.factors:
             pull = (fit.value(name) - truth.value(name)) / fit.error(name)
             pulls.setdefault(name, []).append(pull)
-    arrays = {name: np.array(values) for name, values in pulls.items()}
+    # one pull alone has no width
+    arrays = {name: np.array(values) for name, values in pulls.items() if len(values) > 1}
     return Toys(arrays, number, bad, worse)
