@@ -191,7 +191,8 @@ class DensityRatio(Task):
     ) -> dict[str, float]:
         """Divide the ratio by its mean under the denominator, and give it that which it is to have.
 
-        Of the metrics only the mean depends on it, as good as.
+        Of the metrics the mean and its errors are multiplied by the same factor. The loss hardly
+        feels it, and stays what epochs were compared by.
         """
         normalisation = find_normalisation(module)
         mean = measured.get("mean_ratio")
@@ -213,7 +214,7 @@ class DensityRatio(Task):
             expected,
         )
         completed = dict(best)
-        for name in ("mean_ratio", "mean_ratio_error"):
+        for name in ("mean_ratio", "mean_ratio_error", "normalisation_error"):
             if name in completed:
                 completed[name] *= factor
         return completed

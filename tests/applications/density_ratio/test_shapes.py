@@ -94,6 +94,14 @@ def test_no_bin_is_empty_where_many_have_the_smallest_value():
     assert np.bincount(bin_numbers(values, edges)).tolist() == [40, 12, 24, 24]
 
 
+def test_a_value_that_nearly_all_have_is_told_from_what_lies_above_it():
+    # 95 of 100 have the smallest value, which all quarters of the values are
+    values = np.append(np.zeros(95), [1.0, 2, 3, 4, 5])
+    edges = equal_content_edges(values, 4)
+    assert np.bincount(bin_numbers(values, edges)).tolist() == [95, 5]
+    assert closed_edges(values, edges).tolist() == [0, 1, 5]
+
+
 @pytest.mark.parametrize(
     ("values", "bins", "edges"),
     [
@@ -101,6 +109,8 @@ def test_no_bin_is_empty_where_many_have_the_smallest_value():
         # whole numbers are in the middle of bins that are equally wide
         ([0.0, 1, 1, 2], 4, [-0.5, 0.5, 1.5, 2.5]),
         ([3.0, 3], 4, [2.5, 3.5]),
+        # whatever lies between them
+        ([0.0, 100, 200], 4, [-50, 50, 150, 250]),
         # the largest value has a bin of its own, which is not without a width
         ([0.0, 1, 2, 3, 3, 3, 3, 3], 3, [0, 2 + 1 / 3, 3, 3 + 2 / 3]),
     ],

@@ -126,27 +126,30 @@ def compare(first: Shape, second: Shape, groups: Integers) -> Agreement:
 def equal_content_edges(values: Floats, bins: int) -> Floats:
     """Edges between at most ``bins`` bins with equally many values, (B - 1,).
 
-    The outermost bins are open, and none is empty. Whole numbers that are few have a bin each.
+    The outermost bins are open, and none is empty. Whole numbers that are few have a bin each; a
+    value that nearly all have is a bin, and what lies above it another.
     """
     distinct = np.unique(values)
     if len(distinct) <= bins:
         return np.asarray((distinct[1:] + distinct[:-1]) / 2)
     inner = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]))
     # where many have the smallest value, nothing lies below it
-    return inner[inner > distinct[0]]
+    inner = inner[inner > distinct[0]]
+    return inner if len(inner) else distinct[1:2]
 
 
 def closed_edges(values: Floats, edges: Floats) -> Floats:
     """The inner ``edges`` (B - 1,) with the outermost ones, (B + 1,), for a figure.
 
     These are the smallest and the largest value, or lie around them where they have a bin of their
-    own.
+    own: as far from them as its inner edge, half of a unit around a single value.
     """
     distinct = np.unique(values)
     low, high = distinct[0], distinct[-1]
-    if len(distinct) == len(edges) + 1:
-        margin = np.diff(distinct).min(initial=1.0) / 2
-        low, high = low - margin, high + margin
+    if len(distinct) == 1:
+        low, high = low - 0.5, high + 0.5
+    elif len(distinct) == len(edges) + 1:
+        low, high = 2 * low - edges[0], 2 * high - edges[-1]
     elif edges[-1] == high:
         # as wide as the bin before it
         high += np.diff([low, *edges])[-1]
