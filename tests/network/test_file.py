@@ -1,5 +1,6 @@
 """A user's network file: imported, called with the options it names, its mistakes told."""
 
+import sys
 import warnings
 
 import pytest
@@ -134,7 +135,9 @@ def test_loops_and_optimizers_of_a_files_own_are_refused(config, written):
         written("def init_opt(args, model):\n    pass\n").check_loops(config, {}, "classification")
 
 
-def test_an_edited_file_is_imported_afresh(file, config, build):
+def test_an_edited_file_is_imported_afresh(file, config, build, monkeypatch):
+    # also in the second in which its bytecode was cached
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     NetworkFile(file)
     file.write_text(file.read_text().replace("size=3", "size=4"))
     assert build(file, config).unwrapped.first.out_features == 4

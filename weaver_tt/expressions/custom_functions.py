@@ -11,7 +11,7 @@ from typing import Any
 
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.registry import FUNCTIONS
-from weaver_tt.system.neighbours import Neighbours
+from weaver_tt.system.neighbours import EditedFileLoader, Neighbours
 from weaver_tt.weaver_compat.import_names import weaver_names
 
 
@@ -24,7 +24,8 @@ def load_custom_functions(path: str) -> dict[str, Callable[..., Any]]:
     """
     if not Path(path).is_file():
         raise ConfigError(f"--custom-functions {path}: no such file")
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    loader = EditedFileLoader(Path(path).stem, path)
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path, loader=loader)
     if spec is None or spec.loader is None:
         raise ConfigError(f"--custom-functions {path}: not a python file")
     module = importlib.util.module_from_spec(spec)

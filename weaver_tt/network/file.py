@@ -17,7 +17,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import ConfigError, nearest, unknown_key
 from weaver_tt.options.literals import check_kinds
 from weaver_tt.system.examples import find_example
-from weaver_tt.system.neighbours import Neighbours
+from weaver_tt.system.neighbours import EditedFileLoader, Neighbours
 from weaver_tt.system.user_code import USER_MODULE, noting_call
 from weaver_tt.weaver_compat.import_names import weaver_names
 
@@ -172,7 +172,8 @@ def import_python_file(path: Path, what: str = "network file") -> ModuleType:
             return sys.modules[name]
         # objects of the module with the old neighbours may still be there
         name += "_"
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = EditedFileLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None:
         raise ConfigError(f"{what} {path}: cannot be imported")
     module = importlib.util.module_from_spec(spec)

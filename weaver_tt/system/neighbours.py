@@ -15,12 +15,25 @@ from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from weaver_tt.system.user_code import is_user_file
 
 # what is never looked for beside a file
 NEVER = frozenset({*sys.stdlib_module_names, "weaver_tt"})
+
+
+class EditedFileLoader(SourceFileLoader):
+    """Compiles a file as it is now.
+
+    Python takes cached bytecode for that of a file by its size and the second of its last change:
+    also where it was edited within that second.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of the file, whatever is in ``__pycache__``."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
 
 
 class Neighbours(MetaPathFinder):
@@ -114,7 +127,7 @@ class _Loader:
         self._name = f"{neighbours.owner}.{spec.name}"
         if isinstance(spec.loader, SourceFileLoader):
             # a loader loads modules of one name
-            self._loader = SourceFileLoader(self._name, spec.loader.path)
+            self._loader = EditedFileLoader(self._name, spec.loader.path)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """A module with a name of its own; a folder without a file stays as it is."""
