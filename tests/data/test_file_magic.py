@@ -59,3 +59,25 @@ def test_a_pattern_that_is_found_in_the_folder_of_all_files_is_warned_of(caplog)
 def test_a_pattern_that_tells_files_apart_is_not(caplog, paths):
     check_file_magic(config(data={"data": 1}), [FileGroup("_", tuple(paths))])
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"top": 1, "x": 0},  # x is for the files that top is not for
+        {"top:": 1, "x": 0},  # the same, of a group
+        {".*": 1},  # of any file on purpose
+        {"qcd$": 1},  # found in the folder alone
+    ],
+)
+def test_a_pattern_that_decides_of_the_rest_or_of_all_on_purpose_is_none_to_warn_of(caplog, values):
+    groups = [FileGroup("top", ("/x/qcd/top.root",)), FileGroup("qcd", ("/x/qcd/other.root",))]
+    check_file_magic(config(data=values), groups)
+    assert caplog.messages == []
+
+
+def test_a_later_pattern_that_is_the_first_in_use_is_warned_of(caplog):
+    groups = [FileGroup("_", ("/x/qcd/1.root", "/x/qcd/2.root"))]
+    check_file_magic(config(data={"top": 2, "qcd": 3}), groups)
+    [warning] = caplog.messages
+    assert "'qcd' is found in the folder /x/qcd, so that it is 3 for all" in warning

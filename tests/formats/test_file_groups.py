@@ -14,6 +14,7 @@ from weaver_tt.errors import DataError
 from weaver_tt.formats.file_groups import (
     READABLE,
     FileGroup,
+    common_pattern,
     first_files,
     is_remote,
     is_same_file,
@@ -118,6 +119,27 @@ def test_a_pattern_that_matches_nothing_names_what_is_near(folder):
         parse_groups([f"x:{folder}/aa.root"])
     with pytest.raises(DataError, match=r"no folder 'subb' in .*; did you mean 'sub'"):
         parse_groups([f"{folder}/subb/*.root"])
+
+
+def test_a_missing_folder_is_none_of_a_file_of_the_same_name(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    with pytest.raises(DataError, match=r"no folder 'subb' in this folder; did you mean 'sub'"):
+        parse_groups(["subb/subb"])
+
+
+@pytest.mark.parametrize(
+    ("paths", "pattern"),
+    [
+        (["out/a.root"], "out/a.root"),
+        (["out/a.root", "out/a.root"], "out/a.root"),
+        (["out/pred_a.root", "out/pred_bc.root"], "out/pred_*.root"),
+        (["pred.root", "pred_b.root"], "pred*.root"),
+        (["x/pred.root", "y/pred.root"], "*/pred.root"),
+        (["a[1]/b.root", "a[1]/c.root"], "a[[]1]/*.root"),
+    ],
+)
+def test_files_have_a_pattern_in_common(paths, pattern):
+    assert common_pattern(paths) == pattern
 
 
 def test_a_folder_is_not_a_file(folder):

@@ -9,8 +9,16 @@ import pytest
 from weaver_tt.cli import COMMANDS, load_object
 from weaver_tt.errors import ConfigError
 from weaver_tt.options.check import CheckOptions
-from weaver_tt.options.flags import Bounds, add_flags, check_bounds, flag, read_flags
-from weaver_tt.options.train import RunOptions
+from weaver_tt.options.flags import (
+    Bounds,
+    add_flags,
+    check_bounds,
+    flag,
+    read_flags,
+    usage_of,
+    words_of,
+)
+from weaver_tt.options.train import RunOptions, parse_options
 
 
 def test_any_dataclass_of_flags_makes_a_parser():
@@ -76,3 +84,28 @@ def test_numbers_out_of_bounds_are_met_with_the_bounds(bounds, value, words):
     with pytest.raises(ConfigError) as refusal:
         check_bounds(Options(size=value))
     assert str(refusal.value) == f"--size {words}"
+
+
+def test_options_are_a_command_line_again_without_their_defaults():
+    words = ["-c", "d.yaml", "-i", "a.root", "b:c.root", "-o", "hidden", "64", "-o", "act", "relu"]
+    words += ["--batch-size", "8", "--start-lr", "0.25", "--use-amp", "--no-progress"]
+    words += ["--no-figures"]
+    options = parse_options(words)
+    again = []
+    for part in fields(options):
+        again += words_of(getattr(options, part.name))
+    assert sorted(again) == sorted(words)
+    assert parse_options(again) == options
+    assert all(words_of(getattr(RunOptions(), part.name)) == [] for part in fields(RunOptions))
+
+
+def test_a_usage_says_what_takes_several_values():
+    @dataclass
+    class Options:
+        """Toy options."""
+
+        files: list[str] = flag([], "which", positional=True, nargs="+")
+        more: list[str] = flag([], "further", positional=True, nargs="*")
+        data: list[str] = flag([], "what", "-d", needed=True, nargs="+")
+
+    assert usage_of(Options) == "%(prog)s -d DATA ... FILES ... [MORE ...] [more flags]"

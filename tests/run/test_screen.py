@@ -113,7 +113,7 @@ def test_a_prediction_shows_header_files_with_metrics_and_next_commands(training
     assert "accuracy" in files
     assert "±" in files
     # a class alone has no area under its curve, but both files are judged together
-    assert "report net:out/pred_a.parquet,out/pred.parquet" in commands
+    assert "report 'net:out/pred*.parquet'" in commands
     assert "inspect out/pred_a.parquet" in commands
     assert "train --predict" not in commands
 
@@ -128,6 +128,18 @@ def test_many_files_of_a_prediction_are_one_pattern_and_the_first_of_them():
         ["inspect", "out/x_0.root"],
         ["export", "-c"],
     ]
+    # the same behind a training
+    report, _ = screen.next_commands(options, Judged(), [measured.path, measured.path])
+    assert report[2] == "a:out/*_*.root"
+
+
+def test_files_of_several_test_groups_are_judged_as_one_network_by_its_whole_name():
+    options = options_of("--predict -t in -c data.yaml -n net.py -m models/a.v2")
+    files = {
+        name: Prediction(Path(f"out/pred_{name}.root"), 5, {"loss": 1.0}) for name in ("qcd", "top")
+    }
+    report, *_ = screen.commands_after_prediction(options, Judged(), files)
+    assert report[1:3] == ["report", "a.v2:out/pred_*.root"]
 
 
 def test_what_has_no_truth_is_not_judged_and_an_exported_network_not_exported():

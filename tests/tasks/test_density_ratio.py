@@ -57,6 +57,17 @@ def test_each_sample_has_half_of_the_weight_of_the_training_data(loss, of_data, 
     assert losses.tolist() == pytest.approx([2.5 * of_data, 0.625 * of_mc])
 
 
+def test_a_ratio_is_judged_by_a_closure_in_the_inputs_that_predictions_have():
+    files = ["p_data.root", "p_mc.root"]
+    assert task().judge_command("net", files) == [
+        *("closure", "p_data.root", "p_mc.root", "--variables", "VARIABLES", "-o", "closure")
+    ]
+    of_task = task()
+    of_task.config = replace(of_task.config, observers=("event", "pt"))
+    command = of_task.judge_command("net", files)
+    assert command[3:5] == ["--variables", "pt"]
+
+
 @pytest.mark.parametrize(
     ("loss", "of_data", "of_mc"),
     [("bce", -math.log(0.75), -math.log(0.25)), ("kl", -math.log(3), 3.0), ("lsif", -3.0, 4.5)],

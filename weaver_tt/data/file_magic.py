@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from weaver_tt.config.path_patterns import group_of, is_found
+from weaver_tt.config.path_patterns import group_of, is_for_file, is_found
 from weaver_tt.config.schema import DataConfig
 from weaver_tt.errors import DataError, nearest
 from weaver_tt.formats.file_groups import UNNAMED_GROUP, FileGroup
@@ -33,27 +33,37 @@ def check_file_magic(config: DataConfig, groups: Sequence[FileGroup]) -> None:
             f"{config.source}: file_magic: -i has no group of files {' or '.join(map(repr, names))}"
             f", but {found}{close}; write -i {' '.join(f'{name}:FILES' for name in names)}"
         )
-    _warn_of_common_folder(config, [path for group in groups for path in group.paths])
+    _warn_of_common_folder(config, groups)
 
 
-def _warn_of_common_folder(config: DataConfig, paths: Sequence[str]) -> None:
-    """Warn of patterns that are found in the folder that all of several files are in."""
+def _warn_of_common_folder(config: DataConfig, groups: Sequence[FileGroup]) -> None:
+    """Warn where the folder that all of several files are in gives them all the same value."""
+    paths = [path for group in groups for path in group.paths]
     folders = {os.path.dirname(path) for path in paths}
     if len(paths) < 2 or len({os.path.isabs(folder) for folder in folders}) > 1:
         return
     folder = os.path.commonpath(folders)
     for column, values in config.file_magic.items():
-        for pattern, value in values.items():
-            if group_of(pattern) is not None or not is_found(pattern, folder):
-                continue
-            log.warning(
-                "%s: file_magic.%s: %r is found in the folder %s, so that it is %g for all files "
-                "there; a pattern of file names has [^/]*$ at its end, and a group of files "
-                "(-i NAME:FILES) is the pattern 'NAME:'",
-                config.source,
-                column,
-                pattern,
-                folder,
-                value,
-            )
-            break
+        pattern = _first_in_use(values, groups)
+        # behind one that tells files apart, it is for the rest of them; .* is for any on purpose
+        if pattern is None or not is_found(pattern, folder) or is_found(pattern, ""):
+            continue
+        log.warning(
+            "%s: file_magic.%s: %r is found in the folder %s, so that it is %g for all files "
+            "there; a pattern of file names has [^/]*$ at its end, and a group of files "
+            "(-i NAME:FILES) is the pattern 'NAME:'",
+            config.source,
+            column,
+            pattern,
+            folder,
+            values[pattern],
+        )
+
+
+def _first_in_use(patterns: Iterable[str], groups: Sequence[FileGroup]) -> str | None:
+    """The first pattern that is for any of the files; None where it is that of a group, or none."""
+    for pattern in patterns:
+        for group in groups:
+            if any(is_for_file(pattern, path, group.name) for path in group.paths):
+                return pattern if group_of(pattern) is None else None
+    return None

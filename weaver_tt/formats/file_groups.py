@@ -194,6 +194,27 @@ def _log_successor(pattern: str, other: str) -> None:
     log.info("%s: there is no such file; reading %s instead", pattern, other)
 
 
+def common_pattern(paths: Sequence[str]) -> str:
+    """One pattern of all ``paths``, ``pred_*.root`` for example; a path alone is itself."""
+    first, *others = dict.fromkeys(paths)
+    if not others:
+        return first
+    start = _common_start([first, *others])
+    reversed_ends = [path[len(start) :][::-1] for path in (first, *others)]
+    end = _common_start(reversed_ends)[::-1]
+    return f"{glob.escape(start)}*{glob.escape(end)}"
+
+
+def _common_start(texts: Sequence[str]) -> str:
+    """What all of the texts begin with, character by character."""
+    # what the first and the last one in order share, all between them share
+    low, high = min(texts), max(texts)
+    length = 0
+    while length < len(low) and low[length] == high[length]:
+        length += 1
+    return low[:length]
+
+
 def explain_no_match(pattern: str) -> str:
     """Explain why no file matches: where the path stops existing, and what there is instead."""
     if os.path.isdir(pattern):
@@ -209,7 +230,7 @@ def explain_no_match(pattern: str) -> str:
         missing = os.path.basename(path)
         path = os.path.dirname(path)
         if os.path.isdir(path or "."):
-            if missing == os.path.basename(pattern):
+            if path == os.path.dirname(pattern):
                 return f"no such file; {nearest(missing, _readable_in(path))}"
             folder = path or "this folder"
             folders = [entry.name for entry in os.scandir(path or ".") if entry.is_dir()]

@@ -189,6 +189,8 @@ def usage_of(*parts: type[Any]) -> str:
             value = str(settings.get("metavar", item.name.upper()))
             if "choices" in settings:
                 value = f"{{{','.join(settings['choices'])}}}"
+            if settings.get("nargs") in ("+", "*"):
+                value += " ..."
             if settings.get("positional"):
                 optional = settings.get("nargs") in ("?", "*")
                 arguments.append(f"[{value}]" if optional else value)
@@ -291,3 +293,28 @@ def read_flags(namespace: argparse.Namespace, options: type[T]) -> T:
     """The dataclass ``options`` filled from parsed arguments."""
     names = [item.name for item in dataclasses.fields(options)]  # type: ignore[arg-type]
     return options(**{name: getattr(namespace, name) for name in names})
+
+
+def words_of(options: Any) -> list[str]:
+    """A dataclass of flags as a command line says it: what differs from the defaults.
+
+    Arguments without a flag are left out.
+    """
+    words = []
+    for item in dataclasses.fields(options):
+        value = getattr(options, item.name)
+        settings = item.metadata["argparse"]
+        if value == default_of(item) or settings.get("positional"):
+            continue
+        name = spellings(item)[0]
+        if isinstance(value, bool):
+            long_name = spellings(item)[-1]
+            words.append(name if value else long_name.replace("--", "--no-", 1))
+        elif settings.get("action") == "append":
+            for entry in value:
+                words += [name, *map(str, entry if isinstance(entry, list) else [entry])]
+        elif isinstance(value, list):
+            words += [name, *map(str, value)]
+        else:
+            words += [name, str(value)]
+    return words

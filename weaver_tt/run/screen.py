@@ -192,14 +192,13 @@ def next_commands(options: RunOptions, task: Task, predicted: Sequence[Path]) ->
     same = network_words(options, options.network.model_prefix)
     folds = _fold_words(options)
     commands = []
-    outputs = [str(path) for path in predicted]
+    outputs = _names_of_outputs(options, predicted)
     if not outputs:
         outputs = ["pred.root"]
         tests = options.data.data_test or ["test.root"]
         predict = ["weaver-tt", "train", "--predict", "-t", *tests, *same, *folds]
         commands.append([*predict, "--predict-output", *outputs])
-    name = Path(options.network.model_prefix).name
-    commands.append(["weaver-tt", *task.judge_command(name, outputs)])
+    commands.append(["weaver-tt", *task.judge_command(_name_of_network(options), outputs)])
     if not folds:
         commands.append(["weaver-tt", "export", *same, "-o", "exported"])
     return commands
@@ -218,21 +217,30 @@ def commands_after_prediction(
 ) -> list[list[str]]:
     """Judge what has its truth, look into a file, and export a network that is none yet."""
     first, *_ = predictions.values()
-    outputs = [str(prediction.path) for prediction in predictions.values()]
-    if is_file_by_file(options):
-        pattern = options.output.predict_output
-        for placeholder in PLACEHOLDERS:
-            pattern = pattern.replace(placeholder, "*")
-        outputs = [pattern]
+    outputs = _names_of_outputs(options, [each.path for each in predictions.values()])
     commands = []
-    name = Path(options.network.model_prefix).stem
     if any(prediction.metrics for prediction in predictions.values()):
-        commands.append(["weaver-tt", *task.judge_command(name, outputs)])
+        commands.append(["weaver-tt", *task.judge_command(_name_of_network(options), outputs)])
     commands.append(["weaver-tt", "inspect", str(first.path)])
     same = network_words(options, options.network.model_prefix)
     if not _fold_words(options) and not is_onnx(options.network.model_prefix):
         commands.append(["weaver-tt", "export", *same, "-o", "exported"])
     return commands
+
+
+def _names_of_outputs(options: RunOptions, predicted: Sequence[Path]) -> list[str]:
+    """The files of a prediction, or one pattern where there is a file for each input file."""
+    if not predicted or not is_file_by_file(options):
+        return [str(path) for path in predicted]
+    pattern = options.output.predict_output
+    for placeholder in PLACEHOLDERS:
+        pattern = pattern.replace(placeholder, "*")
+    return [pattern]
+
+
+def _name_of_network(options: RunOptions) -> str:
+    """What a report calls the network."""
+    return Path(options.network.model_prefix).name.removesuffix(".onnx")
 
 
 def network_words(options: RunOptions, prefix: str) -> list[str]:

@@ -13,6 +13,7 @@ from weaver_tt.config.schema import DataConfig
 from weaver_tt.data.rows.batch import Batch
 from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.errors import ConfigError
+from weaver_tt.formats.file_groups import common_pattern
 from weaver_tt.metrics.base import Meter, Scored, has_all_targets
 from weaver_tt.metrics.combination import Combination, is_sum, parse_combination
 from weaver_tt.metrics.direction import DIRECTIONS, Direction, metric_direction
@@ -162,9 +163,10 @@ class Task(ABC):
     def judge_command(self, name: str, predictions: Sequence[str]) -> list[str]:
         """The command, as words behind ``weaver-tt``, that judges prediction files of a network.
 
-        ``name``: what to call it.
+        ``name``: what to call it. ``predictions``: of different rows, which are judged together.
         """
-        return ["report", f"{name}:{','.join(predictions)}", "-o", "report"]
+        # files behind commas would be those of several trainings
+        return ["report", f"{name}:{common_pattern(predictions)}", "-o", "report"]
 
     def metric_names(self) -> list[str]:
         """The names of all that the meters measure."""

@@ -125,6 +125,16 @@ class DensityRatio(Task):
         """Objects are of a sample or not: labels of 0 and 1."""
         return WantedLabels(binary=frozenset(self.classes if self.group else ()))
 
+    def judge_command(self, name: str, predictions: Sequence[str]) -> list[str]:
+        """Closure: the samples are compared, as no entry has a true ratio.
+
+        In the inputs that predictions have as observers; which ones those are is to be said where
+        they have none.
+        """
+        inputs = [name for group in self.config.inputs.values() for name in group.names]
+        known = [name for name in dict.fromkeys(inputs) if name in self.config.observers]
+        return ["closure", *predictions, "--variables", *(known or ["VARIABLES"]), "-o", "closure"]
+
     @property
     def output_names(self) -> list[str]:
         """``ratio``, or ``OBJECT_ratio``."""

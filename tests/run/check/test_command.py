@@ -43,7 +43,7 @@ def shown(monkeypatch):
 
 
 def test_a_terminal_shows_what_was_looked_at_the_findings_and_the_training(training, shown):
-    assert check(training) == 0
+    assert check(training, "--batch-size", "16", "--extra-selection-train", "x > -1000") == 0
     text = shown.getvalue()
     assert text.startswith("╭─ check ─")
     header, _, findings = text.partition("╰")
@@ -56,6 +56,8 @@ def test_a_terminal_shows_what_was_looked_at_the_findings_and_the_training(train
     assert again.data.data_config == "d.yaml"
     assert again.data.data_train == ["a.parquet", "b.parquet"]
     assert again.network.network_config == "net.py"
+    flags = training.flags("--batch-size", "16", "--extra-selection-train", "x > -1000")
+    assert again == parse_options(flags)
 
 
 def test_with_a_problem_nothing_comes_next(training, shown):

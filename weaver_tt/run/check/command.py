@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from weaver_tt.errors import ConfigError
 from weaver_tt.options.check import CheckRun
-from weaver_tt.options.flags import check_bounds
+from weaver_tt.options.flags import check_bounds, words_of
 from weaver_tt.options.train import check_all_bounds
 from weaver_tt.run.check.findings import find_all
 from weaver_tt.run.check.page import page, show_page
@@ -67,14 +69,11 @@ def _facts(options: CheckRun) -> list[tuple[str, str]]:
 
 
 def _training(options: CheckRun) -> list[str]:
-    """The command that trains on what was looked at; the name of the network is to be chosen."""
-    network = options.network.network_config or "network.py"
-    words = ["weaver-tt", "train", "-i", *options.data.data_train]
-    if options.data.data_val:
-        words += ["--data-val", *options.data.data_val]
-    words += ["-c", options.data.data_config, "-n", network]
-    for name, value in options.network.network_option:
-        words += ["-o", name, value]
-    if options.data.custom_functions is not None:
-        words += ["--custom-functions", options.data.custom_functions]
-    return [*words, "-m", options.network.model_prefix or "models/first"]
+    """The command that trains as was tried; a file and a name of the network may be to choose."""
+    network = replace(
+        options.network,
+        network_config=options.network.network_config or "network.py",
+        model_prefix=options.network.model_prefix or "models/first",
+    )
+    parts = (options.data, network, options.train, options.output, options.label)
+    return ["weaver-tt", "train", *(word for part in parts for word in words_of(part))]
