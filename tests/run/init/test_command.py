@@ -156,13 +156,28 @@ def test_without_labels_a_line_says_so(tmp_path, capsys):
 
 def test_files_of_several_names_are_classes_where_no_column_is(tmp_path):
     arguments = []
-    for name in ("ttbar", "dijet"):
-        path = write_root(tmp_path / f"{name}_1.root", {"x": RANDOM.uniform(0, 1, ROWS)})
+    # neither the names of the files nor their folder tells which is which
+    folder = tmp_path / "ttbar_and_dijet"
+    folder.mkdir()
+    for number, name in enumerate(("ttbar", "di-jet", "di_jet")):
+        path = write_root(folder / f"{number}.root", {"x": RANDOM.uniform(0, 1, ROWS)})
         arguments.append(f"{name}:{path}")
     assert run(tmp_path, *arguments) == 0
     config = config_in(tmp_path)
-    assert list(config.labels.classes) == ["label_ttbar", "label_dijet"]
-    assert config.file_magic == {"label_ttbar": {"ttbar": 1}, "label_dijet": {"dijet": 1}}
+    classes = ["label_ttbar", "label_di_jet", "label_di_jet_"]
+    assert list(config.labels.classes) == classes
+    patterns = [{"ttbar:": 1}, {"di-jet:": 1}, {"di_jet:": 1}]
+    assert config.file_magic == dict(zip(classes, patterns, strict=True))
+    yaml = str(tmp_path / "data.yaml")
+    assert main(["check", "-c", yaml, "-i", *arguments]) == 0
+
+
+def test_where_a_file_has_no_name_the_groups_are_no_classes(tmp_path):
+    paths = [
+        write_root(tmp_path / f"{name}.root", {"x": RANDOM.uniform(0, 1, ROWS)}) for name in "ab"
+    ]
+    assert run(tmp_path, f"a:{paths[0]}", str(paths[1])) == 0
+    assert config_in(tmp_path).labels is None
 
 
 def test_one_flag_makes_two_classes(tmp_path):

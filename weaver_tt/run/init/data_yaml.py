@@ -114,7 +114,7 @@ def _rows(found: Guess) -> Iterator[str]:
 def _file_magic(labels: GuessedLabels | None) -> Iterator[str]:
     if labels is None or labels.file_values is None:
         return
-    yield "# 1 for files in whose path the text (a regular expression) is found, else 0"
+    yield "# 1 for the files of the group with that name, as in -i NAME:FILES, else 0"
     yield "file_magic:"
     for name, pattern in labels.file_values.items():
         yield f"  {name}: {{{quoted(pattern)}: 1}}"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from weaver_tt.errors import ConfigError, nearest
-from weaver_tt.formats.file_groups import FileGroup
+from weaver_tt.formats.file_groups import UNNAMED_GROUP, FileGroup
 from weaver_tt.formats.row_objects import PLACE_COLUMNS, RowObjects
 from weaver_tt.run.init.collections import (
     ColumnCollection,
@@ -82,27 +81,19 @@ def _find_row_labels(sample: Sample) -> GuessedLabels | None:
 
 
 def _labels_of_files(groups: Sequence[FileGroup]) -> GuessedLabels | None:
-    """Classes that are files, where several names are given and paths tell which they are."""
-    if len(groups) < 2:
+    """Classes that are groups of files, where several names are given and no file is without."""
+    names = [group.name for group in groups]
+    if len(names) < 2 or UNNAMED_GROUP in names:
         return None
-    patterns = {}
-    for group in groups:
-        others = [path for other in groups if other is not group for path in other.paths]
-        pattern = re.escape(_common_start([Path(path).name for path in group.paths]))
-        if not pattern or any(re.search(pattern, path) for path in others):
-            return None
-        patterns[f"label_{re.sub(r'[^A-Za-z0-9]', '_', group.name)}"] = pattern
-    remark = "the classes are the file groups: what is found in the path of a file tells which"
+    patterns: dict[str, str] = {}
+    for name in names:
+        label = f"label_{re.sub(r'[^A-Za-z0-9]', '_', name)}"
+        while label in patterns:
+            # a-b and a_b
+            label += "_"
+        patterns[label] = f"{name}:"
+    remark = "the classes are the groups of files, as -i NAME:FILES names them"
     return GuessedLabels((), tuple(patterns), remark, {}, file_values=patterns)
-
-
-def _common_start(names: Sequence[str]) -> str:
-    """The letters that all names begin with, without numbers and endings behind: ``ttbar``."""
-    first, last = min(names), max(names)
-    length = 0
-    while length < len(first) and first[length] == last[length]:
-        length += 1
-    return first[:length].partition(".")[0].rstrip("0123456789_-")
 
 
 def _choose_rows(

@@ -52,7 +52,7 @@ class GuessedLabels:
 
     ``variables`` are new variables; ``classes`` are their names or those of columns. Where a column
     holds the number of a class, ``number`` is that column and ``classes`` are 0, 1, ... of it.
-    ``file_values`` are classes that the path of a file tells: class -> pattern.
+    ``file_values`` are classes that the group of a file tells: class -> pattern.
     """
 
     columns: tuple[str, ...]
