@@ -12,6 +12,7 @@ from weaver_tt.engine.loop import EpochMetrics, Pass, TimedBatches, run_epoch, r
 from weaver_tt.errors import ConfigError
 from weaver_tt.expressions.evaluate import parse_expression
 from weaver_tt.metrics.base import Scored
+from weaver_tt.metrics.density_ratio import RatioMeter
 from weaver_tt.metrics.regression import RegressionMeter
 from weaver_tt.network.outputs import Activated
 from weaver_tt.tasks.classification import Classification
@@ -330,3 +331,16 @@ def test_two_meters_that_measure_the_same_are_refused_and_those_of_two_targets_a
     meters = [filled("mass"), filled("mass")]
     with pytest.raises(ConfigError, match="two meters of the task measure 'mae_mass'"):
         EpochMetrics(meters, [meter.totals() for meter in meters])
+
+
+def test_the_error_of_a_mean_that_a_task_has_completed_is_completed_too():
+    meter = RatioMeter()
+    meter.update(
+        Scored(tensor([[1.0], [4.0]]), torch.zeros(2), tensor([2.0, 1.0]), torch.ones(2)), None
+    )
+    metrics = EpochMetrics([meter], [meter.totals()])
+    # sqrt(2^2 (1 - 2)^2 + (4 - 2)^2) / 3
+    assert metrics.errors()["mean_ratio"] == pytest.approx(math.sqrt(8) / 3)
+    # after the division by the mean
+    metrics.update({"mean_ratio": 1.0, "mean_ratio_error": math.sqrt(2) / 3})
+    assert metrics.errors()["mean_ratio"] == pytest.approx(math.sqrt(2) / 3)

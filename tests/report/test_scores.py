@@ -121,6 +121,8 @@ def test_models_are_named_by_file_folder_or_argument(tmp_path):
     ]
     with pytest.raises(ConfigError, match="two models are called 'net'"):
         parse_models([f"net:{tmp_path}/pfn.root"] * 2)
+    with pytest.raises(ConfigError, match="models 'net_1' and 'net@1' would be files of one name"):
+        parse_models([f"net_1:{tmp_path}/pfn.root", f"net@1:{tmp_path}/pfn.root"])
 
 
 def test_files_behind_commas_are_trainings_of_one_network(tmp_path, monkeypatch):

@@ -90,11 +90,15 @@ class EpochMetrics(dict[str, float]):
         return bool(self.keys() - {WITHOUT_TARGET, WITHOUT_OUTPUT})
 
     def errors(self) -> dict[str, float]:
-        """Statistical errors by name, of the metrics that have one."""
+        """Statistical errors by name, of the metrics that have one.
+
+        Where the error is a metric itself, ``NAME_error``, it is that: a task that completes a
+        network knows it better than the sums (:meth:`~weaver_tt.tasks.base.Task.complete`).
+        """
         found: dict[str, float] = {}
         for meter, sums in zip(self.meters, self.totals, strict=True):
             found |= meter.errors(sums)
-        return found
+        return {name: self.get(f"{name}_error", error) for name, error in found.items()}
 
     def details(self) -> dict[str, Any]:
         """What the meters know beyond these numbers, ready for JSON."""

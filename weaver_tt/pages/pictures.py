@@ -36,6 +36,11 @@ class Picture:
         return self.path.with_suffix(".pdf").name
 
 
+def file_stem(name: str) -> str:
+    """The name of a file for ``name``, which may hold anything: other characters become ``_``."""
+    return re.sub(r"[^\w.+-]+", "_", name)
+
+
 def write_picture(name: str, caption: str, figure: Figure, folder: Path) -> Picture:
     """Write a figure as PNG and PDF; ``name`` may hold anything.
 
@@ -45,7 +50,7 @@ def write_picture(name: str, caption: str, figure: Figure, folder: Path) -> Pict
     from weaver_tt.figures.base import save_figure
 
     # names of models and columns may hold anything
-    path = folder / re.sub(r"[^\w.+-]+", "_", name)
+    path = folder / file_stem(name)
     save_figure(figure, path)
     width, _ = figure.get_size_inches()
     return Picture(path.with_name(path.name + ".png"), caption, is_wide=width > WIDE)

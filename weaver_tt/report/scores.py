@@ -23,6 +23,7 @@ from weaver_tt.expressions.row_values import check_weights
 from weaver_tt.formats.file_groups import UNNAMED_GROUP, FileGroup, parse_groups
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
+from weaver_tt.pages.pictures import file_stem
 
 CHUNK_ROWS = 100_000  # rows read at once
 SCORE_PREFIX = "score_"
@@ -79,17 +80,14 @@ def parse_models(arguments: Sequence[str], **columns: Any) -> list[ModelFiles]:
     Without a name a model has that of its first file, with its folder where files share theirs.
 
     Raises:
-        ConfigError: two models have one name, or a training has a name or a file of another.
+        ConfigError: two models or their figures have one name, or a training has a name or a file
+            of another.
         DataError: a file does not exist.
     """
     parts = [_parse_trainings(argument) for argument in arguments]
     groups = [first for first, *_ in parts]
     names = _model_names(groups)
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(
-                f"report: two models are called {name!r}; give each a name: name:path"
-            )
+    _check_names(names)
     models = []
     for name, trainings in zip(names, parts, strict=True):
         files = tuple(group.paths for group in trainings)
@@ -98,6 +96,26 @@ def parse_models(arguments: Sequence[str], **columns: Any) -> list[ModelFiles]:
             ModelFiles(name=name, paths=paths, trainings=files if len(files) > 1 else (), **columns)
         )
     return models
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Check that neither names of models nor those of their figures are the same.
+
+    Raises:
+        ConfigError: two are.
+    """
+    of_figures: dict[str, str] = {}
+    for name in names:
+        other = of_figures.setdefault(file_stem(name), name)
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"report: two models are called {name!r}; give each a name: name:path"
+            )
+        if other != name:
+            raise ConfigError(
+                f"report: figures of the models {other!r} and {name!r} would be files of one name, "
+                f"{file_stem(name)}; give one of them another name"
+            )
 
 
 def _parse_trainings(argument: str) -> list[FileGroup]:

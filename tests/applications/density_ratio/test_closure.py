@@ -1,5 +1,7 @@
 """The closure of a known ratio: what closes, what does not, and what is counted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -179,6 +181,25 @@ def test_axes_say_the_unit_of_a_density_and_each_pair_is_drawn_once(closure):
         [text.get_text() for text in axis.get_ticklabels()] for axis in (before.xaxis, before.yaxis)
     ]
     assert names == [["x", "y"], ["y", "z"]]
+
+
+def test_the_legend_of_densities_lies_above_them(closure):
+    (x, *_) = closure.variables
+    upper, _ = variable_figure(x, "x").axes
+    # uniform ones, of which no bin deviates by a fifth
+    assert upper.get_ylim()[1] > 1.8
+    assert upper.get_yscale() == "linear"
+
+
+def test_the_axis_of_densities_is_logarithmic_where_nearly_all_have_one_value(closure):
+    (x, *_) = closure.variables
+    # most of the content in a bin of a thousandth of the others
+    edges = np.concatenate([[0, 0.001], np.arange(1.0, 20)])
+    upper, _ = variable_figure(replace(x, edges=edges), "x").axes
+    assert upper.get_yscale() == "log"
+    density = x.numerator.shares / np.diff(edges)
+    low, high = upper.get_ylim()
+    assert low < density.min() < density.max() < high
 
 
 def test_the_figure_of_one_variable_never_replaces_that_of_another():

@@ -29,6 +29,8 @@ PAIRS = "pairs"
 RATIOS = "ratios"
 MOST_DEVIATION = 0.5  # of the axis of ratios
 RATIO_BINS = 80
+ROOM = 1.5  # the axis of densities over the highest one: above lies the legend
+PEAK = 300.0  # the highest density over the lowest from which on their axis is logarithmic
 CENTRAL_RATIOS = (0.0005, 0.9995)
 
 
@@ -86,7 +88,8 @@ def variable_figure(variable: VariableClosure, label: str) -> Figure:
         upper.stairs(shape.shares / widths, edges, label=LEGEND[name] + fit, **look)
         lower.stairs(_divide(shape.shares, variable.numerator.shares), edges, **look)
     _draw_numerator(upper, lower, variable.numerator, edges)
-    upper.set(ylabel=density_label(label), ylim=(0, upper.get_ylim()[1] * 1.3))
+    upper.set_ylabel(density_label(label))
+    _leave_room(upper, variable.numerator.shares / widths)
     upper.legend(loc="upper right", frameon=False)
     deviation = _deviation(variable)
     lower.set(
@@ -107,6 +110,20 @@ def _draw_numerator(upper: Axes, lower: Axes, numerator: Shape, edges: Floats) -
     )
     relative = _divide(numerator.errors, numerator.shares)
     lower.errorbar(centers, np.ones(len(centers)), relative, **look)
+
+
+def _leave_room(axes: Axes, densities: Floats) -> None:
+    """End the axis of ``densities`` where the legend lies above them all.
+
+    It is logarithmic where some are far above the others: a value that most entries have.
+    """
+    highest = float(densities.max())
+    above_zero = densities[densities > 0]
+    if len(above_zero) and highest > PEAK * np.min(above_zero):
+        lowest = float(np.min(above_zero)) / 3
+        axes.set(yscale="log", ylim=(lowest, highest * (highest / lowest) ** 0.7))
+    else:
+        axes.set_ylim(0, axes.get_ylim()[1] * ROOM)
 
 
 def _divide(values: Floats, below: Floats) -> Floats:
