@@ -111,7 +111,6 @@ FORMS: Mapping[Any, FunctionForm] = {
     np.floor: _exact(rounding("Floor")),
     np.rint: _exact(node("Round")),
     np.trunc: _exact(lambda x: formulas.choose(x < 0, np.ceil(x), np.floor(x))),
-    np.fix: _of_types(lambda graph, kind, x: np.trunc(graph.lift(x, kind))),
     np.around: _of_types(formulas.rounded),
     np.round: _of_types(formulas.rounded),
     np.maximum: _exact(of_truth(formulas.larger, test_node("Or"))),

@@ -157,7 +157,9 @@ _by_value(
     "sinh cosh tanh arcsinh arccosh arctanh",
 )
 _by_value("absolute value and sign", "abs absolute fabs sign signbit copysign heaviside")
-_by_value("rounding", "ceil floor rint trunc fix")
+_by_value("rounding", "ceil floor rint trunc")
+# numpy deprecates it for trunc, which does the same
+_add("np.fix", "numpy.fix", value=np.trunc, doc="rounding", rows=ByValue(), flat=np.trunc)
 _by_value("rounding to a number of decimals", "around round")
 _by_value("the larger or smaller of two values", "maximum minimum fmax fmin")
 _by_value(
