@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import uproot
 import yaml
-from steps import ROOT, Bar, Line, Steps, in_turn
+from steps import ROOT, Bar, Line, Steps, in_turn, with_error
 
 from weaver_tt.system.json_files import write_json
 from weaver_tt.system.wording import counted
@@ -391,10 +391,14 @@ def with_choices(rows: Sequence[Row]) -> list[Row]:
     """Rows of a method, of which two are chosen: see the head of this file."""
     chosen: dict[int, list[str]] = {}
     for what, least in (("chosen", LARGE_AUC), ("strongest", SMALL_AUC)):
-        allowed = [n for n, row in enumerate(rows) if row.numbers["validation"][0] >= least]
-        if allowed:
-            best = min(allowed, key=lambda n: rows[n].numbers["validation"][1])
-            chosen.setdefault(best, []).append(what)
+        excess: dict[int, float] = {}
+        for number, row in enumerate(rows):
+            auc, of_row = row.numbers["validation"]
+            # it is not known where nothing passes in one of the trainings
+            if auc >= least and of_row is not None:
+                excess[number] = of_row
+        if excess:
+            chosen.setdefault(min(excess, key=excess.__getitem__), []).append(what)
     return [replace(row, chosen=chosen.get(number, [])) for number, row in enumerate(rows)]
 
 
@@ -467,18 +471,6 @@ def ddt_lines(ddt: Sequence[Mapping[str, Any]], flat: Row) -> list[Line]:
         Line(name="DDT: eps_B off its target / allowed", value=mean(off), bar=Bar(most=1)),
         Line(name="DDT: chi2/ndf of eps_B in mass", value=chi2, bar=Bar(most=2)),
     ]
-
-
-def with_error(number: Mapping[str, Any]) -> str:
-    """``value +- error`` to two digits of the error, in brackets the spread of the trainings."""
-    value, error = number["value"], number["error"]
-    if value is None or not error:
-        return "" if value is None else f"{value:.3g}"
-    digits = max(0, 1 - math.floor(math.log10(error)))
-    text = f"{value:.{digits}f} +- {error:.{digits}f}"
-    if number.get("spread") is not None:
-        text += f" ({number['spread']:.{digits}f})"
-    return text
 
 
 def show(rows: Sequence[Row], ddt: Sequence[Mapping[str, Any]], with_bars: bool) -> None:

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -36,7 +35,7 @@ import numpy.typing as npt
 import uproot
 import yaml
 from lund import step_times
-from steps import ROOT, Bar, Line, Steps, in_turn
+from steps import ROOT, Bar, Line, Steps, in_turn, with_error
 
 from weaver_tt.system.json_files import write_json
 from weaver_tt.system.wording import counted
@@ -539,18 +538,6 @@ def table_row(title: str, numbers: Mapping[str, Any], first: str) -> str:
         f"{numbers['memory_mb']:.0f}",
     ]
     return f"| {' | '.join(cells)} |"
-
-
-def with_error(number: Mapping[str, Any]) -> str:
-    """``value +- error`` to two digits of the error, in brackets the spread of the trainings."""
-    value, error = number["value"], number["error"]
-    if value is None or not error:
-        return "" if value is None else f"{value:.4g}"
-    digits = max(0, 1 - math.floor(math.log10(error)))
-    text = f"{value:.{digits}f} +- {error:.{digits}f}"
-    if number.get("spread") is not None:
-        text += f" ({number['spread']:.{digits}f})"
-    return text
 
 
 def main() -> None:

@@ -1,14 +1,15 @@
-"""The commands of a benchmark, one after another, each done once; and bars for what they give."""
+"""The commands of a benchmark, one after another, each done once; numbers and bars in tables."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -142,3 +143,19 @@ class Line:
             return f"| {self.name} | not measured | {self.bar.text()} | |"
         verdict = self.bar.verdict([self.value])
         return f"| {self.name} | {self.value:.4g} | {self.bar.text()} | {verdict} |"
+
+
+def with_error(number: Mapping[str, Any]) -> str:
+    """``value +- error`` to two digits of the error, in brackets the ``spread`` of trainings.
+
+    A ``value`` that is not known (None) is nothing, and one without an error has four digits.
+    """
+    value, error = number["value"], number["error"]
+    if value is None or not error:
+        return "" if value is None else f"{value:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    # z: no -0.000
+    text = f"{value:z.{digits}f} +- {error:.{digits}f}"
+    if number.get("spread") is not None:
+        text += f" ({number['spread']:.{digits}f})"
+    return text

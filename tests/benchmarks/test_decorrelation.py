@@ -41,6 +41,12 @@ def test_validation_chooses_the_smallest_excess_of_a_good_auc_and_of_any_that_wi
     assert list(rows[0].chosen) == ["strongest"]
 
 
+def test_a_strength_whose_excess_is_not_known_is_not_chosen(benchmark):
+    values = [(1, 0.9, None), (2, 0.88, 0.1), (3, 0.9, 0.2)]
+    rows = benchmark.with_choices([row(benchmark, "mi", *one) for one in values])
+    assert [list(one.chosen) for one in rows] == [[], ["chosen", "strongest"], []]
+
+
 def test_the_share_at_which_half_of_the_tops_pass_lies_between_those_tried(benchmark, tmp_path):
     # of ten jets 1, ..., 9 pass at the shares tried: half of them at the fifth
     columns = {}

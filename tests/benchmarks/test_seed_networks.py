@@ -98,11 +98,3 @@ def test_a_row_has_its_own_trainings_with_seeds_from_1_and_those_of_the_peer_las
     row = seed_networks.Row(taggers=["pfn"], jets=10, epochs=2, trainings=2, peers=["pfn"])
     names = [training.name for training in seed_networks.trainings_of(row, 2)]
     assert names == ["pfn_10x2_1", "pfn_10x2_2", "weaver-core_pfn_10x2_1", "weaver-core_pfn_10x2_2"]
-
-
-def test_a_number_has_two_digits_of_its_error_and_the_spread_of_trainings(seed_networks):
-    small = {"value": 0.00023456, "error": 0.0000412}
-    assert seed_networks.with_error(small) == "0.000235 +- 0.000041"
-    large = {"value": 411.3, "error": 92.1, "spread": 13.2}
-    assert seed_networks.with_error(large) == "411 +- 92 (13)"
-    assert seed_networks.with_error({"value": None, "error": None}) == ""

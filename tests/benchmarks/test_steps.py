@@ -52,3 +52,13 @@ def test_a_bar_has_one_end_or_two_and_the_mean_must_be_inside(commands):
     assert both.text() == "1 to 2"
     assert both.verdict([2]) == "met"
     assert both.verdict([2.1]) == "MISSED"
+
+
+def test_a_number_has_two_digits_of_its_error_and_the_spread_of_trainings(commands):
+    small = {"value": 0.00023456, "error": 0.0000412}
+    assert commands.with_error(small) == "0.000235 +- 0.000041"
+    large = {"value": 411.3, "error": 92.1, "spread": 13.2}
+    assert commands.with_error(large) == "411 +- 92 (13)"
+    assert commands.with_error({"value": None, "error": None}) == ""
+    # rounding leaves no sign
+    assert commands.with_error({"value": -0.0001, "error": 0.02}) == "0.000 +- 0.020"
