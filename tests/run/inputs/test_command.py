@@ -108,9 +108,9 @@ def test_the_csv_has_the_same_rows(results):
     assert float(rows[0]["mean"]) == content["variables"][0]["mean"]
 
 
-def test_every_variable_has_its_figure_on_the_page(results):
+def test_every_variable_of_each_group_has_its_figure_on_the_page(results):
     page = (results / "inputs.html").read_text()
-    for name in ("row_met", "row_njet", "jets_features_pt", "jets_mask_mask"):
+    for name in ("row.met", "row.njet", "jets_features.pt", "jets_mask.mask"):
         assert (results / f"{name}.png").stat().st_size > 1000
         assert f'href="{name}.pdf"' in page
         assert (results / f"{name}.pdf").exists()

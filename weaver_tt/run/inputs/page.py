@@ -144,7 +144,8 @@ def _picture(
     )
     what = "before and after scaling" if scaled is not None else "as it is"
     caption = f"{readable(name, config)}, {what}"
-    return write_picture(f"{variable.group.name}_{name}", caption, figure, folder)
+    # a point: pt of jets_hard and hard_pt of jets are two figures
+    return write_picture(f"{variable.group.name}.{name}", caption, figure, folder)
 
 
 def _histograms(
