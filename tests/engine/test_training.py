@@ -9,6 +9,7 @@ from tests.engine.toy import Rows, training
 from weaver_tt.engine import checkpoint
 from weaver_tt.engine.fit import fit
 from weaver_tt.engine.loop import EpochMetrics
+from weaver_tt.network.normalisation import attach_normalisation, find_normalisation
 from weaver_tt.system import signals
 from weaver_tt.system.signals import Interrupted
 from weaver_tt.tasks.regression import Regression
@@ -140,3 +141,19 @@ def test_a_run_that_is_ended_while_it_is_completed_begins_with_that(tmp_path, mo
     again = training(tmp_path / "net", task=Halved, resume=True)
     fit(again, Rows(), None)
     assert len(again.trainings[0].task.seen) == 1
+
+
+def test_what_goes_on_after_a_completed_epoch_goes_on_without_the_constant_of_a_ratio(tmp_path):
+    run = training(tmp_path / "net")
+    module = run.trainings[0].network.unwrapped
+    attach_normalisation(module)
+    find_normalisation(module).shift.fill_(0.5)
+    checkpoint.save_checkpoint(module.state_dict(), tmp_path / "net_epoch-1_state.pt")
+
+    again = training(tmp_path / "net", load_epoch=1, ema=0.9)
+    begun = again.trainings[0].network.unwrapped
+    attach_normalisation(begun)
+    again.start()
+    assert again.trainings[0].state.epoch == 2
+    assert find_normalisation(begun).shift == 0
+    assert begun.weight.item() == module.weight.item()

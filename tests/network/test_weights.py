@@ -12,6 +12,7 @@ from torch import nn
 
 from weaver_tt.errors import ConfigError, TrainingError
 from weaver_tt.network.network import Network
+from weaver_tt.network.normalisation import attach_normalisation, find_normalisation
 from weaver_tt.network.weights import (
     freeze_weights,
     load_partial_weights,
@@ -191,6 +192,25 @@ def test_fine_tuning_takes_what_fits_and_lists_the_rest(tmp_path, log):
         "of another shape (2): head.weight is (2, 3) in the network, (10, 3) in the file, head.bias"
         in log.text
     )
+
+
+def test_the_constant_of_a_ratio_is_no_weight_to_begin_with(tmp_path, log):
+    published = network(1).unwrapped
+    attach_normalisation(published)
+    find_normalisation(published).shift.fill_(0.5)
+    mine = network(2)
+    attach_normalisation(mine.unwrapped)
+    load_partial_weights(mine, saved(tmp_path, published.state_dict()))
+    assert torch.equal(mine.unwrapped.head.weight, published.head.weight)
+    assert find_normalisation(mine.unwrapped).shift == 0
+    # all weights are there, and nothing is warned of
+    assert [record.levelname for record in log.records] == ["INFO"]
+    assert "9 of 9 weights loaded into the network's 9" in log.text
+
+    # it makes no network fit
+    other = {"fc.weight": torch.zeros(1), "ratio_normalisation.shift": torch.tensor(0.5)}
+    with pytest.raises(TrainingError, match=r"none of its weights fits net\.py"):
+        load_partial_weights(mine, saved(tmp_path, other))
 
 
 def test_weights_can_be_left_out_by_name(tmp_path, log):

@@ -16,6 +16,7 @@ from weaver_tt.engine.best_epoch import judge_again, observe_again
 from weaver_tt.engine.training_parts import TrainingParts, TrainingState
 from weaver_tt.errors import TrainingError
 from weaver_tt.log import log
+from weaver_tt.network.normalisation import reset_normalisation
 from weaver_tt.network.weights import set_weights
 from weaver_tt.system import distributed
 
@@ -91,6 +92,8 @@ def continue_after_epoch(
     if not path.exists():
         raise TrainingError(f"--load-epoch {number}: {path} does not exist")
     _load_modules(parts, number, path, parts.files.task_epoch(number))
+    # the best epoch has one, once a training has ended with it
+    reset_normalisation(parts.network.unwrapped)
     if parts.update.average is not None:
         # where there was no --ema before, it begins with the weights of the epoch
         parts.update.average.reset()

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from weaver_tt.network.outputs import Output, first_tensor, with_first_tensor
 
-# of the part of a network that holds it
+# of the part of a network that holds it, and of its number in files of weights
 NAME = "ratio_normalisation"
+SHIFT = f"{NAME}.shift"
 
 
 class RatioNormalisation(nn.Module):
@@ -45,6 +46,13 @@ def find_normalisation(module: nn.Module) -> RatioNormalisation | None:
     """The constant of ``module``; None of a network that gives no ratio."""
     found = getattr(module, NAME, None)
     return found if isinstance(found, RatioNormalisation) else None
+
+
+def reset_normalisation(module: nn.Module) -> None:
+    """Undo what was fitted, where training goes on: weights are trained without the constant."""
+    found = find_normalisation(module)
+    if found is not None:
+        found.shift.zero_()
 
 
 def _normalise(module: nn.Module, inputs: Any, output: Output) -> Output:

@@ -17,6 +17,7 @@ from weaver_tt.log import log
 from weaver_tt.network.file import describe_value, explain_missing_file
 from weaver_tt.network.name_patterns import match_names
 from weaver_tt.network.network import Network
+from weaver_tt.network.normalisation import SHIFT
 from weaver_tt.nn.layers.attention import current_name
 from weaver_tt.options.train import NetworkOptions
 from weaver_tt.run_files import RunFiles
@@ -87,7 +88,8 @@ def load_partial_weights(network: Network, path: str, exclude: str | None = None
 
     ``path`` is ``FILE``, ``FILE:PREFIX`` or the prefix of a run, of which the best epoch is taken.
     Where no name is one of the network's, but all of them are with a prefix less or a prefix more,
-    such as Lightning's ``model.``, they are taken so. ``exclude`` are regular expressions,
+    such as Lightning's ``model.``, they are taken so. The constant that normalises a ratio is no
+    weight to begin with, and does not count. ``exclude`` are regular expressions,
     separated by commas: names that one of them matches from their beginning are left out. So are
     names that the network does not have, and weights of another shape, such as a head for other
     classes.
@@ -96,9 +98,9 @@ def load_partial_weights(network: Network, path: str, exclude: str | None = None
         ConfigError: ``path`` is the prefix of several networks.
         TrainingError: nothing fits: these are weights of another network.
     """
-    own = network.unwrapped.state_dict()
+    own = _without_normalisation(network.unwrapped.state_dict())
     path = find_weights(path)
-    state = _with_own_prefix(read_state_dict(path, own), own, path)
+    state = _with_own_prefix(_without_normalisation(read_state_dict(path, own)), own, path)
     patterns = exclude.split(",") if exclude else []
     left_out = match_names(patterns, state, EXCLUDE_FLAG)
     given = {name: value for name, value in state.items() if name not in left_out}
@@ -123,6 +125,11 @@ def load_partial_weights(network: Network, path: str, exclude: str | None = None
         log.warning("%s", text)
     else:
         log.info("%s", text)
+
+
+def _without_normalisation(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that are trained: a constant is fitted behind them, to them alone."""
+    return {name: value for name, value in state.items() if name != SHIFT}
 
 
 def freeze_weights(network: Network, patterns: str) -> None:

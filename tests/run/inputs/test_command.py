@@ -177,7 +177,10 @@ def test_a_terminal_shows_the_check_that_comes_next(results, tmp_path, monkeypat
     for module in (command, progress_bar):
         monkeypatch.setattr(module, "is_terminal", lambda: True)
         monkeypatch.setattr(module, "console", lambda: drawn)
+    functions = tmp_path / "functions.py"
+    functions.write_text("def twice(x):\n    return 2 * x\n")
     arguments = ["-c", str(results.parent / "data.yaml"), "-i", str(results.parent / "0.root")]
+    arguments += ["--custom-functions", str(functions)]
     assert main(["inputs", *arguments, "-o", str(tmp_path)]) == 0
     *_, title, line = drawn.file.getvalue().splitlines()
     assert title.endswith("next")

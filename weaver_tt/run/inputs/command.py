@@ -61,6 +61,8 @@ def run_inputs(options: InputsOptions) -> None:
     log.info("%s: %s", place, counted(len(sums.variables), "variable"))
     if is_terminal():
         check = ["weaver-tt", "check", "-c", options.data_config, "-i", *options.data_train]
+        if options.custom_functions is not None:
+            check += ["--custom-functions", options.custom_functions]
         show_commands(console(), [check])
 
 
