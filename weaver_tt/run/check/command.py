@@ -69,11 +69,9 @@ def _facts(options: CheckRun) -> list[tuple[str, str]]:
 
 
 def _training(options: CheckRun) -> list[str]:
-    """The command that trains as was tried; a file and a name of the network may be to choose."""
-    network = replace(
-        options.network,
-        network_config=options.network.network_config or "network.py",
-        model_prefix=options.network.model_prefix or "models/first",
-    )
+    """The command that trains as was tried; where no network was, its file is to be chosen."""
+    network = options.network
+    if not network.network_config:
+        network = replace(network, network_config="network.py")
     parts = (options.data, network, options.train, options.output, options.label)
     return ["weaver-tt", "train", *(word for part in parts for word in words_of(part))]
