@@ -128,7 +128,7 @@ def _first_of_file(
             accounting.add(selected.accounting)
             if accounting.selected.total() or accounting.read.total() >= MOST_ROWS:
                 break
-    check_row_independence(columns, plan, config, source.path)
+    check_row_independence(columns, plan, config, source.path, group)
     # sources without rows are in no scan
     row_numbers = chunk.first + np.flatnonzero(selected.passed)
     return FirstRows(group, source.path, columns, selected.table, row_numbers, accounting)

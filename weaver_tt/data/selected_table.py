@@ -79,7 +79,7 @@ def _selected_parts(config: DataConfig, plan: Plan, scan: Scan) -> Iterator[ak.A
                 group = scan.groups[chunk.group]
                 raw = read_columns(reader, names, config, chunk.first, chunk.last, scan.types)
                 if chunk.first == 0:
-                    check_row_independence(raw, plan, config, chunk.path)
+                    check_row_independence(raw, plan, config, chunk.path, group)
                 table, accounting = make_table(raw, plan, config, chunk.path, group)
                 # without rows, new variables are not computed
                 if accounting.selected.total():

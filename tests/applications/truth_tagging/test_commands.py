@@ -122,3 +122,13 @@ print([name for name in heavy if name in sys.modules])
         ).stdout.strip()
         == "[]"
     )
+
+
+def test_a_data_yaml_that_tells_groups_of_files_apart_makes_no_map(predictions, tmp_path):
+    path = tmp_path / "groups.yaml"
+    path.write_text(
+        "file_magic: {is_data: {'data:': 1}}\ninputs: {jets: {length: 2, vars: [jet_pt]}}\n"
+    )
+    options = commands.MapOptions(files=[f"data:{predictions}"], data_config=str(path))
+    with pytest.raises(ConfigError, match=r"groups\.yaml: file_magic: a pattern 'NAME:' is of"):
+        commands.run_map(options)

@@ -84,7 +84,7 @@ def columns(rows=200):
 
 
 def check(conf, purpose="train", rows=200):
-    check_row_independence(columns(rows), make_plan(conf, purpose), conf, "file.root")
+    check_row_independence(columns(rows), make_plan(conf, purpose), conf, "file.root", "group")
 
 
 ACROSS = "above_mean(met)"
@@ -215,7 +215,7 @@ def test_the_message_gives_the_row_with_both_values(own):
         r"entry 0 of one row it is 0.5 where 4 rows are read together, and 1 where 2 are; .*own"
     )
     with pytest.raises(DataError, match=message):
-        check_row_independence(raw, make_plan(conf, "train"), conf, "file.root")
+        check_row_independence(raw, make_plan(conf, "train"), conf, "file.root", "group")
 
 
 def test_the_message_gives_the_object_that_differs_and_a_selection_once(own):
@@ -227,11 +227,11 @@ def test_the_message_gives_the_object_that_differs_and_a_selection_once(own):
     conf = config(own, object_selection={"jets": "above_mean_of_all(jet_pt)"})
     message = "objects of 'jets': .*: entry 3 of one row it is False where 4 .* True where 2"
     with pytest.raises(DataError, match=message):
-        check_row_independence(raw, make_plan(conf, "train"), conf, "file.root")
+        check_row_independence(raw, make_plan(conf, "train"), conf, "file.root", "group")
     # 5.75 and 3.5
     conf = config(own, selection="above_mean(met)")
     with pytest.raises(DataError, match="selection") as found:
-        check_row_independence(raw, make_plan(conf, "train"), conf, "file.root")
+        check_row_independence(raw, make_plan(conf, "train"), conf, "file.root", "group")
     assert str(found.value).count("above_mean(met)") == 1
 
 
@@ -258,3 +258,15 @@ def test_the_first_row_that_differs_is_found_in_columns_of_any_kind():
         (ak.Array([None, [1.0]]), ak.Array([[], [1.0]]), 0),
     ):
         assert first_difference(left, right) == row
+
+
+def test_rows_that_their_group_selects_are_looked_at(own):
+    conf = config(
+        own,
+        file_magic={"is_data": {"group:": 1}},
+        selection="is_data == 1",
+        new_variables={"used": NUMBER},
+        monitor_variables=["used"],
+    )
+    with pytest.raises(DataError, match="new variable 'used'"):
+        check(conf)

@@ -308,11 +308,20 @@ def _closure_map(
 
 
 def _map_source(options: ColumnOptions, paths: list[str], data_config: str | None) -> JetFiles:
-    """Files to make a map from, read with the columns of a data YAML if one is given."""
+    """Files to make a map from, read with the columns of a data YAML if one is given.
+
+    Raises:
+        ConfigError: the YAML needs groups of files.
+    """
     from weaver_tt.applications.truth_tagging.jets import JetFiles
     from weaver_tt.config.load import load_config
 
     config = None if data_config is None else load_config(data_config)
+    if config is not None and config.needs_groups:
+        raise ConfigError(
+            f"{config.source}: file_magic: a pattern 'NAME:' is of a group of files, and the files "
+            "of a map have none; write what is found in their paths"
+        )
     if config is not None and options.weight_column is not None:
         log.info(
             "%s: the event weight is that of the data YAML, not %r",

@@ -20,6 +20,7 @@ from weaver_tt.data.rows.table import Table, evaluate_column, make_table, read_c
 from weaver_tt.errors import ConfigError, DataError, nearest
 from weaver_tt.expressions.elementwise import fill_missing
 from weaver_tt.expressions.row_values import check_weights
+from weaver_tt.formats.file_groups import UNNAMED_GROUP
 from weaver_tt.formats.open_reader import open_reader
 from weaver_tt.formats.reader import Reader
 from weaver_tt.formats.row_ranges import row_ranges
@@ -206,8 +207,8 @@ def _computed_table(
     """All columns that a data YAML makes of a range of rows."""
     stored = read_columns(reader, plan.columns, config, *rows)
     if rows[0] == 0:
-        check_row_independence(stored, plan, config, path)
-    table, _ = make_table(stored, plan, config, path, path)
+        check_row_independence(stored, plan, config, path, UNNAMED_GROUP)
+    table, _ = make_table(stored, plan, config, path, UNNAMED_GROUP)
     return table
 
 

@@ -35,12 +35,15 @@ MOST_ROWS = 1000
 SHOWN = 3  # objects of a row in a message
 
 
-def check_row_independence(columns: Table, plan: Plan, config: DataConfig, path: str) -> None:
+def check_row_independence(
+    columns: Table, plan: Plan, config: DataConfig, path: str, group: str
+) -> None:
     """Check on raw ``columns`` (R rows each) that no expression of a pass depends on other rows.
 
     Those are the object selections, the row selection, and of the selected rows the new variables
     (so inputs, observers, monitored columns), labels and weights. Rows after the first
-    ``MOST_ROWS`` are not looked at, and one row says nothing. ``path`` is the file they are of.
+    ``MOST_ROWS`` are not looked at, and one row says nothing. ``path`` is the file that they are
+    of, and ``group`` its file group.
 
     Raises:
         DataError: one does, or draws random numbers; names it. Or it does not fit the columns.
@@ -53,7 +56,7 @@ def check_row_independence(columns: Table, plan: Plan, config: DataConfig, path:
         return _evaluate_in_halves(expression, table, where, place, hints)
 
     first = {name: values[:MOST_ROWS] for name, values in columns.items()}
-    selected = select_rows(first, plan, config, path, path, evaluator)
+    selected = select_rows(first, plan, config, path, group, evaluator)
     if not selected.passed.any():
         return
     for place, expression in expressions_of_rows(config).items():
