@@ -51,7 +51,7 @@ def test_settings_have_options_of_the_network_and_no_places_of_files():
 def test_members_folds_and_trials_have_names_that_tell_them_apart(prefix, name, group):
     about = describe_run(parse_options(FLAGS), prefix, 1, {}, ["auc"])
     assert (about.name, about.group) == (name, group)
-    assert about.headline == ["watched", "auc"]
+    assert about.headline == ["auc"]
     assert about.texts == {}
 
 

@@ -527,7 +527,11 @@ def test_a_terminal_shows_a_row_for_each_trial_and_none_of_its_epochs(search, sh
     assert " * " in first
     winner = search.study().best_trial
     assert f"trial {winner.number} " in best
-    assert "weaver-tt tune-report" in best
+    words = " ".join(best.replace("\\\n", " ").split())
+    assert (
+        f"weaver-tt tune-report {search.storage} -o {search.storage.with_suffix('')}_report"
+        in words
+    )
     assert f"-m {winner.user_attrs['prefix']}" in " ".join(best.replace("\\\n", " ").split())
     # neither header, epochs nor next commands of the trainings, nor their messages
     assert "train loss" not in text

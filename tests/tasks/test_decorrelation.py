@@ -146,7 +146,13 @@ def test_a_batch_without_two_rows_of_background_has_no_term(target):
 
 def test_metrics_of_sculpting_can_be_watched_alone_and_in_sums():
     task = Classification(config(["top", "qcd"]))
+    assert not task.watches_sum
+    assert "watched" not in task.headline_metrics
     task.choose("auc - 0.5*sculpting@0.5")
+    assert task.watches_sum
+    # what decides comes first, and then what it is made of
+    task.check_watch("--watch")
+    assert task.headline_metrics[:3] == ["watched", "auc", "sculpting@0.5"]
     task.check_watch("--watch")
     assert task.watch == ("auc - 0.5*sculpting@0.5", "max")
     assert task.watched_value({"auc": 0.9, "sculpting@0.5": 0.2}) == pytest.approx(0.8)

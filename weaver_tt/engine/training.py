@@ -51,6 +51,7 @@ from weaver_tt.engine.training_parts import (
 from weaver_tt.engine.update import make_update
 from weaver_tt.errors import TrainingError, nearest
 from weaver_tt.log import SHOWN_OTHERWISE, format_metrics, log
+from weaver_tt.metrics.combination import WATCHED_SUM
 from weaver_tt.metrics.headline import headline_values
 from weaver_tt.network.weights import set_weights
 from weaver_tt.options.thresholds import read_threshold
@@ -61,9 +62,6 @@ from weaver_tt.tasks.base import Task
 
 LatestPass = tuple[str, BatchLoader] | None
 """What data the networks were run over last, in a word, and what has read them."""
-
-# among metrics, the sum of several that makes the best epoch
-WATCHED_SUM = "watched"
 
 
 class Training:
@@ -239,7 +237,7 @@ class Training:
     def _with_sum(self, metrics: EpochMetrics) -> EpochMetrics:
         """``metrics`` with the watched one where that is a sum of several."""
         value = self.task.watched_value(metrics)
-        if value is not None and self.task.watched_names != [self.task.watch[0]]:
+        if value is not None and self.task.watches_sum:
             metrics[WATCHED_SUM] = value
         return metrics
 
@@ -391,7 +389,7 @@ class Training:
         """Log and return the metrics of the best epoch."""
         of_which = "" if self._random is None else f" of {self.name}"
         # of many classes a line would not hold all, which stand in PREFIX_metrics.json
-        best = headline_values(self.state.best, [WATCHED_SUM, *self.task.headline_metrics])
+        best = headline_values(self.state.best, self.task.headline_metrics)
         log.info(
             "best epoch%s: %d with %s",
             of_which,

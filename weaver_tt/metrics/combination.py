@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from weaver_tt.errors import ConfigError, nearest
 from weaver_tt.metrics.direction import Direction
 
+# what the value of a sum is called, beside the metrics that it is made of
+WATCHED_SUM = "watched"
 # a sign between two terms stands between spaces: names of classes may have signs in them
 SIGN = re.compile(r"\s+([+-])\s+")
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"

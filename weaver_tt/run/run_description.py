@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from weaver_tt.engine.trackers.base import RunDescription, Setting
-from weaver_tt.engine.training import WATCHED_SUM
 from weaver_tt.options.flags import default_of
 from weaver_tt.options.literals import read_options
 from weaver_tt.options.train import RunOptions
@@ -46,7 +45,7 @@ def describe_run(
         group=None if whole == files else short_name(whole.prefix),
         settings={**dict(settings_of(options)), "seed": seed},
         texts=texts_of(card),
-        headline=[WATCHED_SUM, *headline],
+        headline=list(headline),
     )
 
 

@@ -109,7 +109,9 @@ class SearchScreen:
 def next_commands(options: TuneRun, prefixes: Sequence[str]) -> list[list[str]]:
     """Commands that look at the trials, and predict with the best."""
     storage = options.tune.storage
-    commands = [["weaver-tt", "tune-report", storage, "-o", str(Path(storage).with_suffix(""))]]
+    # the file itself may have no suffix
+    folder = f"{Path(storage).with_suffix('')}_report"
+    commands = [["weaver-tt", "tune-report", storage, "-o", folder]]
     first, *_ = prefixes
     same = network_words(options, first)
     tests = options.data.data_test or ["test.root"]

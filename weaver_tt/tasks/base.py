@@ -15,7 +15,7 @@ from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
 from weaver_tt.errors import ConfigError
 from weaver_tt.formats.file_groups import common_pattern
 from weaver_tt.metrics.base import Meter, Scored, has_all_targets
-from weaver_tt.metrics.combination import Combination, is_sum, parse_combination
+from weaver_tt.metrics.combination import WATCHED_SUM, Combination, is_sum, parse_combination
 from weaver_tt.metrics.direction import DIRECTIONS, Direction, metric_direction
 from weaver_tt.metrics.headline import headline_metrics
 from weaver_tt.network.derived import DerivedOutputs, raw_columns
@@ -154,6 +154,11 @@ class Task(ABC):
         """The metrics that the watched one is made of: itself, as a rule."""
         return [self._watched] if self._combination is None else self._combination.names
 
+    @property
+    def watches_sum(self) -> bool:
+        """Whether the watched metric is a sum, and none that is measured."""
+        return is_sum(self._watched)
+
     def watched_value(self, metrics: Mapping[str, float]) -> float | None:
         """What decides which epoch is the best, of its ``metrics``; None where it is not known."""
         if self._combination is None:
@@ -178,8 +183,12 @@ class Task(ABC):
 
     @property
     def headline_metrics(self) -> list[str]:
-        """The few metrics that say most of a network beside its loss, the watched ones first."""
-        return headline_metrics(self.metric_names(), self.watched_names)
+        """The few metrics that say most of a network beside its loss, the watched ones first.
+
+        Before them the sum, where one is watched: it decides.
+        """
+        found = headline_metrics(self.metric_names(), self.watched_names)
+        return [WATCHED_SUM, *found] if self.watches_sum else found
 
     @property
     def wanted_labels(self) -> WantedLabels:

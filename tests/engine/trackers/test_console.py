@@ -43,6 +43,11 @@ def test_a_line_has_losses_headline_metrics_and_what_is_no_metric():
     assert shown["val/auc"] == 1.0
 
 
+def test_a_validation_without_a_loss_is_shown():
+    values = {"train/loss": 0.5, "train/gain": 0.75, "val/gain": 0.5}
+    assert list(Console(["gain"]).values_of_line(values)) == ["train/loss", "val/gain"]
+
+
 def test_without_a_validation_a_line_has_the_metrics_of_the_training():
     values = {"train/loss": 0.5, "train/auc": 0.75, "train/accuracy": 0.5}
     assert list(Console(["auc"]).values_of_line(values)) == ["train/loss", "train/auc"]

@@ -35,7 +35,7 @@ class Console(Tracker):
         values = {name: value for name, value in values.items() if not name.startswith("rows_")}
         if not self._headline:
             return values
-        of_which = "val/" if f"val/{LOSS}" in values else "train/"
+        of_which = "val/" if any(name.startswith("val/") for name in values) else "train/"
         names = [name for name in values if name.partition("/")[2].startswith(LOSS)]
         if of_which == "val/":
             # terms of the loss of whole batches, which validation leaves out
