@@ -34,6 +34,16 @@ def test_groups_that_are_not_given_are_an_error_that_says_what_to_write():
     assert str(both.value).endswith("write -i data:FILES mc:FILES")
 
 
+def test_validation_files_without_names_are_of_no_group_and_refused():
+    training = [FileGroup("data", ("a",)), FileGroup("mc", ("b",))]
+    with pytest.raises(DataError, match="-l has no group of files 'data' or 'mc', but") as one:
+        check_file_magic(BY_GROUP, training, [FileGroup("_", ("c",))])
+    assert str(one.value).endswith("write -l data:FILES mc:FILES")
+    # columns of paths need no names
+    check_file_magic(config(data={"a": 1}), training, [FileGroup("_", ("c",))])
+    check_file_magic(BY_GROUP, training, [FileGroup("data", ("c",))])
+
+
 def test_one_group_of_several_or_a_path_is_enough():
     several = config(data={"run1:": 1, "run2:": 1}, mc={"mc:": 1, "simulated": 1})
     check_file_magic(several, [FileGroup("run2", ("a",))])

@@ -12,13 +12,29 @@ from weaver_tt.formats.file_groups import UNNAMED_GROUP, FileGroup
 from weaver_tt.log import log
 
 
-def check_file_magic(config: DataConfig, groups: Sequence[FileGroup]) -> None:
+def check_file_magic(
+    config: DataConfig, groups: Sequence[FileGroup], validation: Sequence[FileGroup] = ()
+) -> None:
     """Check the patterns of groups, and warn of paths whose common folder decides.
 
+    ``groups`` are those of ``-i``, ``validation`` those of ``-l``.
+
     Raises:
-        DataError: a column of groups is 0 for all files, as ``-i`` names none of them.
+        DataError: a column of groups is 0 for all files, as ``-i`` names none of them, or ``-l``
+            has no names at all.
     """
-    given = [group.name for group in groups if group.name != UNNAMED_GROUP]
+    _check_is_given(config, _names(groups), "-i")
+    if validation and not _names(validation):
+        _check_is_given(config, [], "-l")
+    _warn_of_common_folder(config, groups)
+
+
+def _names(groups: Sequence[FileGroup]) -> list[str]:
+    return [group.name for group in groups if group.name != UNNAMED_GROUP]
+
+
+def _check_is_given(config: DataConfig, given: Sequence[str], flag: str) -> None:
+    """Raise where a column is 0 for all files, as none of its groups is among the ``given``."""
     missing = []
     for values in config.file_magic.values():
         named = [group_of(pattern) for pattern in values]
@@ -30,10 +46,10 @@ def check_file_magic(config: DataConfig, groups: Sequence[FileGroup]) -> None:
         found = ", ".join(given) or "files without a name alone"
         close = f"; {nearest(names[0], given)}" if given else ""
         raise DataError(
-            f"{config.source}: file_magic: -i has no group of files {' or '.join(map(repr, names))}"
-            f", but {found}{close}; write -i {' '.join(f'{name}:FILES' for name in names)}"
+            f"{config.source}: file_magic: {flag} has no group of files "
+            f"{' or '.join(map(repr, names))}, but {found}{close}; "
+            f"write {flag} {' '.join(f'{name}:FILES' for name in names)}"
         )
-    _warn_of_common_folder(config, groups)
 
 
 def _warn_of_common_folder(config: DataConfig, groups: Sequence[FileGroup]) -> None:

@@ -149,7 +149,7 @@ def try_training_files(
         WeaverError: something is wrong.
     """
     data = options.data
-    check_file_magic(config, parse_groups(data.data_train))
+    check_file_magic(config, parse_groups(data.data_train), parse_groups(data.data_val))
     scan = scan_training_files(config, data, known)
     selected = with_extra_selection(config, "train", data.extra_selection_train)
     plan = make_plan(selected, "train")
