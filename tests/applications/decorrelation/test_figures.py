@@ -41,3 +41,9 @@ def test_axes_have_the_names_of_the_data_yaml():
     assert DdtLabels.of(roles, names) == DdtLabels(
         discriminant="score top / score QCD jet", mass="$m_{SD}$ [GeV]", pt="jet $p_T$ [GeV]"
     )
+
+
+def test_a_sum_over_many_classes_does_not_stand_beside_the_map():
+    many = "+".join(f"score_label_{number}" for number in range(14))
+    roles = {"discriminant": many, "mass": "jet_sdmass", "pt": "jet_pt"}
+    assert DdtLabels.of(roles, {}).discriminant == "the discriminant"

@@ -19,6 +19,7 @@ from weaver_tt.figures.base import line_color, make_axes, save_figure, style
 from weaver_tt.report.scores import SCORE_PREFIX
 
 DEFAULT_PT = r"$p_T$ [GeV]"
+LONGEST = 50  # letters of a label that fit beside a figure
 _SCORE = re.compile(rf"\b{SCORE_PREFIX}(\w+)")  # with its class
 
 
@@ -34,10 +35,12 @@ class DdtLabels:
     def of(cls, sources: Mapping[str, str], names: Mapping[str, str]) -> DdtLabels:
         """Those of expressions by role, as ``names`` call their columns and classes."""
         mass, pt = sources["mass"], sources["pt"]
+        discriminant = _SCORE.sub(
+            lambda found: f"score {names.get(found[1], found[1])}", sources["discriminant"]
+        )
         return cls(
-            discriminant=_SCORE.sub(
-                lambda found: f"score {names.get(found[1], found[1])}", sources["discriminant"]
-            ),
+            # a sum over many classes is longer than the axis
+            discriminant=discriminant if len(discriminant) <= LONGEST else "the discriminant",
             mass=names.get(mass, f"{mass} [GeV]"),
             pt=names.get(pt, DEFAULT_PT),
         )
