@@ -164,6 +164,8 @@ class Trainings:
         name = f"{loss}_{seed}"
         common = ["train", "-c", f"{loss}.yaml", *FLAGS.split()]
         training = ["-m", f"run/{name}", "--num-epochs", str(EPOCHS), "--seed", str(seed)]
+        # what an interrupted benchmark may have left
+        training.append("--overwrite")
         files = ["data:data.parquet", "mc:mc.parquet"]
         usage = self.steps.run(f"train {name}", *common, *training, "-i", *files)
         found: dict[str, Any] = {"cpu": usage.cpu}

@@ -211,9 +211,10 @@ def train(steps: Steps, case: str, size: Size) -> float:
         config = str(ROOT / "data_configs" / f"scale_factors_{sample}.yaml")
         common = ["-c", config, "-m", f"run/{case}_{sample}", *FLAGS.split()]
         files = [f"data:data_{case}.root", "mc:mc.root"]
-        ensemble = ["--ensemble", str(size.members)]
+        # what an interrupted benchmark may have left is overwritten
+        recipe = ["--ensemble", str(size.members), "--seed", "1", "--overwrite"]
         name = f"{case} {sample}"
-        cpu += steps.run(f"train {name}", "train", *common, *ensemble, "-i", *files).cpu
+        cpu += steps.run(f"train {name}", "train", *common, *recipe, "-i", *files).cpu
         output = f"pred_{case}_{sample}.root"
         predicts = ["--predict", "-t", "mc_test.root", "--predict-output", output]
         steps.run(f"predict {name}", "train", *common, *predicts)
