@@ -344,3 +344,35 @@ def test_the_error_of_a_mean_that_a_task_has_completed_is_completed_too():
     # after the division by the mean
     metrics.update({"mean_ratio": 1.0, "mean_ratio_error": math.sqrt(2) / 3})
     assert metrics.errors()["mean_ratio"] == pytest.approx(math.sqrt(2) / 3)
+
+
+def kept_batches(closed):
+    """Batches that say when they are closed."""
+    try:
+        yield from batches()
+    finally:
+        closed.append(True)
+
+
+class Fails:
+    """What cannot take a batch."""
+
+    def take(self, batch):
+        raise ValueError("a batch that cannot be taken")
+
+
+def test_batches_are_closed_after_an_error_whoever_else_knows_them():
+    closed = []
+    kept = kept_batches(closed)
+    with pytest.raises(ValueError, match="cannot be taken"):
+        run_together([Fails()], kept)
+    assert closed == [True]
+
+
+def test_timed_batches_close_what_they_are_made_of():
+    closed = []
+    kept = kept_batches(closed)
+    timed = iter(TimedBatches(kept))
+    next(timed)
+    timed.close()
+    assert closed == [True]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -112,8 +113,22 @@ class EpochMetrics(dict[str, float]):
         return found
 
 
+@contextmanager
+def closed_after(batches: Iterable[Any]) -> Iterator[None]:
+    """Close ``batches`` at the end of what is done inside, where they are a generator.
+
+    Their threads and files then end with an error or an interruption, and not when the garbage
+    collector comes to it.
+    """
+    try:
+        yield
+    finally:
+        if isinstance(batches, Generator):
+            batches.close()
+
+
 class TimedBatches(Generic[T]):
-    """Iterates over ``batches`` and adds up the time spent waiting for them."""
+    """Iterates over ``batches``, once, and adds up the time spent waiting for them."""
 
     def __init__(self, batches: Iterable[T]) -> None:
         self._batches = batches
@@ -122,14 +137,15 @@ class TimedBatches(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         """The batches."""
         iterator = iter(self._batches)
-        while True:
-            # the time between two batches is the caller's, and does not count
-            start = time.perf_counter()
-            batch = next(iterator, None)
-            self.waited += time.perf_counter() - start
-            if batch is None:
-                return
-            yield batch
+        with closed_after(iterator):
+            while True:
+                # the time between two batches is the caller's, and does not count
+                start = time.perf_counter()
+                batch = next(iterator, None)
+                self.waited += time.perf_counter() - start
+                if batch is None:
+                    return
+                yield batch
 
 
 class Pass:
@@ -235,13 +251,14 @@ def run_together(passes: Sequence[TakesBatches], batches: Iterable[Batch]) -> No
         ConfigError: training on data without labels; an observer has the name of a column; one of
             several networks changes its inputs in place.
     """
-    for batch in batches:
-        with sharing(len(passes) > 1):
-            versions = {name: tensor_version(tensor) for name, tensor in batch.inputs.items()}
-            for number, each in enumerate(passes, start=1):
-                each.take(batch)
-                if number < len(passes):
-                    _check_unchanged(batch, versions)
+    with closed_after(batches):
+        for batch in batches:
+            with sharing(len(passes) > 1):
+                versions = {name: tensor_version(tensor) for name, tensor in batch.inputs.items()}
+                for number, each in enumerate(passes, start=1):
+                    each.take(batch)
+                    if number < len(passes):
+                        _check_unchanged(batch, versions)
 
 
 def _check_unchanged(batch: Batch, versions: Mapping[str, int]) -> None:
