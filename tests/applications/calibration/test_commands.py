@@ -207,6 +207,16 @@ def test_without_bins_and_distortions_a_factor_is_a_number(files, tmp_path):
     assert corrections["scale_factor"].evaluate("top", "nominal") == pytest.approx(1, abs=1e-3)
 
 
+def test_a_selection_at_an_edge_is_said(files, tmp_path, capsys):
+    cut = ["--selection", f"jet_sdmass > {EDGES[0]}", "--asimov", "--allow-bad-fit"]
+    assert calibrate(files, tmp_path, *cut) == 0
+    said = capsys.readouterr().err
+    assert f"other: no jet lies beyond the edge {EDGES[0]}" in said
+    fixed = ["--scale-error", 0, "--resolution-error", 0]
+    assert calibrate(files, tmp_path, *cut, *fixed) == 0
+    assert "beyond the edge" not in capsys.readouterr().err
+
+
 def test_categories_of_one_file_are_told_apart_by_expressions(files, tmp_path):
     path = write_jets(
         tmp_path / "mixture.parquet", *(draw_jets(name, 20_000, 1) for name in NUMBERS)

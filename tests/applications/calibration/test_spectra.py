@@ -63,3 +63,26 @@ def test_a_variable_around_0_is_not_smeared_at_0():
     assert np.isfinite(response).all()
     assert response.min() >= 0
     assert response.sum(0).max() <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "cut"),
+    [(40, 120, []), (50, 120, [50]), (40, 110, [110]), (50, 110, [50, 110])],
+)
+def test_an_edge_at_which_all_jets_end_is_a_cut(low, high, cut):
+    _, spectra = filled(np.random.default_rng(4).uniform(low, high, 1000))
+    assert spectra.cut_edges() == cut
+
+
+def test_few_jets_may_end_anywhere():
+    _, spectra = filled(np.linspace(50.5, 105, 60))
+    # 22 of them from 50 to 70 GeV
+    assert spectra.cut_edges() == []
+
+
+def test_nothing_ends_at_0_by_a_cut():
+    grid = Grid(np.array([0.0, 0.5, 1.0]))
+    spectra = Spectra(grid, 1)
+    values = np.random.default_rng(5).uniform(0, 2, 1000)
+    spectra.sums[0, 0] = spectra.squares[0, 0] = np.histogram(values, grid.fine_edges)[0]
+    assert spectra.cut_edges() == []

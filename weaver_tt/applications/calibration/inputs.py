@@ -82,6 +82,8 @@ def read_inputs(
         nominal = fill_spectra(category, files.sources, grid, files.treename)
         _log_rows(category.name, nominal)
         check_both_regions(category, nominal, files.sources.tag)
+        if distortions.names:
+            _warn_of_cuts(category.name, nominal)
         varied = {}
         for name, paths in systematics.templates_of(category.name).items():
             sides = []
@@ -185,6 +187,18 @@ def _log_rows(name: str, spectra: Spectra) -> None:
         f"{int(spectra.outside_edges.sum()):,}",
         f"{spectra.outside_bins:,}",
     )
+
+
+def _warn_of_cuts(name: str, spectra: Spectra) -> None:
+    """Say where a selection at an edge leaves scale and resolution no jets to move in."""
+    for edge in spectra.cut_edges():
+        log.warning(
+            "%s: no jet lies beyond the edge %g, and many do before it: if a selection cuts there, "
+            "scale and resolution have none to move in, and the fit may not settle; give files "
+            "without that cut, or --edges that end further inside",
+            name,
+            edge,
+        )
 
 
 def _warn_of_fractions(label: str, contents: Floats) -> None:

@@ -19,6 +19,7 @@ from weaver_tt.expressions.row_values import Floats
 REGIONS = ("pass", "fail")
 FINE = 40  # fine bins in each bin of the fit
 MARGIN = 0.25  # of the range, on both sides of it
+MANY = 25  # jets in a bin, beside which a bin of about as many is not empty by chance
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,25 @@ class Spectra:
         self.sums = np.zeros(shape)
         self.squares = np.zeros(shape)
         self.outside_edges = np.zeros(self.bins)
+
+    def cut_edges(self) -> list[float]:
+        """The first and the last edge of the fit, where jets end at it that cannot end by chance.
+
+        There are many in the bin inside, and not one in a bin as wide beyond. An edge at 0 is the
+        end of most variables that end there, and no distortion moves a jet over it.
+        """
+        edges, fine = self.grid.edges, self.grid.fine_edges
+        centers = (fine[:-1] + fine[1:]) / 2
+        sums, squares = self.sums.sum((0, 1)), self.squares.sum((0, 1))
+        found = []
+        for edge, inside in ((edges[0], edges[1]), (edges[-1], edges[-2])):
+            beyond = 2 * edge - inside
+            within = (centers - edge) * (centers - inside) < 0
+            outside = (centers - edge) * (centers - beyond) < 0
+            is_many = sums[within].sum() ** 2 >= MANY * squares[within].sum() > 0
+            if edge != 0 and is_many and not squares[outside].any():
+                found.append(float(edge))
+        return found
 
     def template(self, number: int, response: Floats) -> Floats:
         """Sums of weights (2, B) of a kinematic bin, distorted."""
