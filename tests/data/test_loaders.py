@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import pkgutil
-import threading
 from pathlib import Path
 
 import awkward as ak
@@ -244,12 +243,10 @@ def test_steps_may_be_fewer_or_more_than_the_data_has(files):
     ]
 
 
-def test_stopping_early_leaves_no_thread(files):
+def test_stopping_early_leaves_no_thread(files, no_thread_reads):
     for _ in train(files).epoch(0):
         break
-    assert not [
-        thread for thread in threading.enumerate() if thread.name.startswith("weaver_tt-ahead")
-    ]
+    assert no_thread_reads()
 
 
 WEIGHTS = {

@@ -10,23 +10,13 @@ import pytest
 from weaver_tt.data.shuffle.read_ahead import read_ahead
 
 
-def is_alone() -> bool:
-    """Whether its threads end, which nobody waits for longer than it takes."""
-    for _ in range(500):
-        names = [thread.name for thread in threading.enumerate()]
-        if not any(name.startswith("weaver_tt-ahead") for name in names):
-            return True
-        time.sleep(0.01)
-    return False
-
-
 @pytest.mark.parametrize("depth", [0, 1, 3])
-def test_items_come_in_order(depth):
+def test_items_come_in_order(no_thread_reads, depth):
     assert list(read_ahead(iter(range(10)), depth)) == list(range(10))
-    assert is_alone()
+    assert no_thread_reads()
 
 
-def test_an_error_is_raised_where_the_item_is_wanted():
+def test_an_error_is_raised_where_the_item_is_wanted(no_thread_reads):
     def items():
         yield 1
         raise ValueError("the second item cannot be made")
@@ -35,7 +25,7 @@ def test_an_error_is_raised_where_the_item_is_wanted():
     assert next(stream) == 1
     with pytest.raises(ValueError, match="second item"):
         next(stream)
-    assert is_alone()
+    assert no_thread_reads()
 
 
 def test_it_is_no_further_ahead_than_told():
@@ -47,7 +37,7 @@ def test_it_is_no_further_ahead_than_told():
     stream.close()
 
 
-def test_stopping_early_ends_the_thread_and_closes_the_source():
+def test_stopping_early_ends_the_thread_and_closes_the_source(no_thread_reads):
     closed = []
 
     def items():
@@ -60,7 +50,7 @@ def test_stopping_early_ends_the_thread_and_closes_the_source():
     next(stream)
     stream.close()
     assert closed == [True]
-    assert is_alone()
+    assert no_thread_reads()
 
 
 def test_stopping_early_waits_for_the_item_at_work_and_joins_no_thread(monkeypatch):
