@@ -516,7 +516,8 @@ def test_a_terminal_shows_a_row_for_each_trial_and_none_of_its_epochs(search, sh
     assert search("--metric", "auc") == 0
     text = shown.getvalue()
     header, _, rest = text.partition("╰")
-    assert f"─ search {search.storage.name}" in header.replace(str(search.storage.parent) + "/", "")
+    # a long path is cut
+    assert f"─ search {str(search.storage)[:20]}" in header
     assert "0.0001 to 0.01, logarithmic" in header
     assert "auc, large" in header
     rows, _, best = rest.partition("─ best trial ─")

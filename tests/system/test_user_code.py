@@ -54,7 +54,8 @@ def message_of(action):
     with pytest.raises(UserCodeError) as raised, user_errors():
         action()
     assert raised.value.__cause__ is not None
-    lines = str(raised.value).splitlines()
+    # later versions of torch name the operation
+    lines = str(raised.value).replace("addmm: ", "").splitlines()
     assert len(lines) <= 12
     assert not any("weaver_tt/" in line or "site-packages" in line for line in lines)
     return lines

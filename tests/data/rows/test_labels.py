@@ -24,6 +24,7 @@ from weaver_tt.data.rows.labels import (
     object_labels,
     row_labels,
     warn_of_empty_classes,
+    whole_numbers_below,
 )
 from weaver_tt.errors import ConfigError, DataError
 
@@ -287,3 +288,8 @@ def test_a_window_is_a_label_of_its_own_beside_its_target():
     # a prediction without what the window needs has no target
     without, _ = labels_of(windowed, "predict", a=[0.5])
     assert without == {}
+
+
+def test_numbers_of_unsigned_types_may_be_of_no_class():
+    numbers = np.array([0, 1, 2, 255], np.uint8)
+    assert whole_numbers_below(numbers, 2).tolist() == [0, 1, NO_CLASS, NO_CLASS]

@@ -273,7 +273,10 @@ def _classes_of_rows(
 def whole_numbers_below(values: Numbers, end: int) -> Integers:
     """Values (R,) that are 0, 1, ... ``end`` - 1; ``NO_CLASS`` in place of others."""
     is_class = (values >= 0) & (values < end) & (values == np.floor(values))
-    return np.where(is_class, values, NO_CLASS).astype(np.int64)
+    # an unsigned type of a file cannot hold the other number
+    classes = np.full(len(values), NO_CLASS, np.int64)
+    classes[is_class] = values[is_class]
+    return classes
 
 
 def _no_number_error(label: str, bad: Numbers, end: int, where: str, first: int) -> DataError:
