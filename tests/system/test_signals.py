@@ -96,7 +96,13 @@ class Numbers(IterableDataset):
             time.sleep(0.01)
             yield os.getpid()
 
-loader = DataLoader(Numbers(), batch_size=None, num_workers=2, worker_init_fn=_begin_worker)
+loader = DataLoader(
+    Numbers(),
+    batch_size=None,
+    num_workers=2,
+    worker_init_fn=_begin_worker,
+    multiprocessing_context="fork",
+)
 numbers = iter(loader)
 print(next(numbers), next(numbers), flush=True)
 for number in numbers:
