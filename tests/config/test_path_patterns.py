@@ -42,7 +42,7 @@ def test_patterns_that_backtrack_are_as_fast_as_any(pattern):
     start = time.process_time()
     assert pattern_problem(pattern) is None
     is_found(pattern, "a" * 200 + "c")
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_what_no_memory_holds_or_no_time_suffices_for_is_an_error_at_once(source
     start = time.process_time()
     with pytest.raises((DataError, ConfigError), match=problem) as caught:
         value(source)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 10
     assert source.split("(")[0] in str(caught.value)
 
 

@@ -160,7 +160,7 @@ def test_listing_1500_branches_is_cheap():
         start = time.process_time()
         assert len(reader.columns()) == 1499
         assert reader.clusters() == [0, 40]
-        assert time.process_time() - start < 0.1
+        assert time.process_time() - start < 2
 
 
 @needs_real
