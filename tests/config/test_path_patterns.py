@@ -1,10 +1,10 @@
 """Patterns of file paths: the same answers as Python's, in a time that does not explode."""
 
 import re
-import time
 
 import pytest
 
+from tests.cpu_time import cpu_seconds_below
 from weaver_tt.config.load import from_mapping
 from weaver_tt.config.path_patterns import group_of, is_for_file, is_found, pattern_problem
 from weaver_tt.errors import ConfigError
@@ -39,10 +39,9 @@ def test_the_answer_is_that_of_python(pattern):
     "pattern", ["(a+)+$", "(a|a)*$", "(a*)*b", "(a|aa)+$", "a*a*a*a*a*a*a*a*b", "((a?){20})a{20}"]
 )
 def test_patterns_that_backtrack_are_as_fast_as_any(pattern):
-    start = time.process_time()
-    assert pattern_problem(pattern) is None
-    is_found(pattern, "a" * 200 + "c")
-    assert time.process_time() - start < 10
+    with cpu_seconds_below(1):
+        assert pattern_problem(pattern) is None
+        is_found(pattern, "a" * 200 + "c")
 
 
 @pytest.mark.parametrize(
