@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from weaver_tt.data.scan import scan_files
 from weaver_tt.data.shuffle.stream import Stream
 from weaver_tt.errors import ConfigError
 from weaver_tt.formats.file_groups import list_files, parse_groups
+from weaver_tt.system.generators import closed_after
 
 
 class BatchDataset(IterableDataset[Batch]):
@@ -109,8 +109,8 @@ class BatchDataset(IterableDataset[Batch]):
         else:
             shares = self._stream.ordered_batches(worker, workers)
         padder = Padder(self._stream.config, "cpu")
-        with closing(shares) as unpadded_batches:  # type: ignore[type-var]
-            for unpadded in unpadded_batches:
+        with closed_after(shares):
+            for unpadded in shares:
                 # the last one only accounts for rows
                 if unpadded.rows is None:
                     continue

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -18,6 +17,7 @@ from weaver_tt.metrics.base import Meter, Scored
 from weaver_tt.network.outputs import Output, to_float32
 from weaver_tt.nn.objects.sharing import sharing
 from weaver_tt.system.distributed import sum_over_ranks
+from weaver_tt.system.generators import closed_after
 from weaver_tt.tasks.base import Task
 
 T = TypeVar("T")
@@ -111,20 +111,6 @@ class EpochMetrics(dict[str, float]):
                     detail = {**found[name], **detail}
                 found[name] = detail
         return found
-
-
-@contextmanager
-def closed_after(batches: Iterable[Any]) -> Iterator[None]:
-    """Close ``batches`` at the end of what is done inside, where they are a generator.
-
-    Their threads and files then end with an error or an interruption, and not when the garbage
-    collector comes to it.
-    """
-    try:
-        yield
-    finally:
-        if isinstance(batches, Generator):
-            batches.close()
 
 
 class TimedBatches(Generic[T]):

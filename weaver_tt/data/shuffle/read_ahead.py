@@ -8,6 +8,8 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
+from weaver_tt.system.generators import closed_after
+
 SWITCH_INTERVAL = 5e-4  # seconds
 
 T = TypeVar("T")
@@ -28,17 +30,17 @@ def read_ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
     end: Any = object()
     executor = ThreadPoolExecutor(1, "weaver_tt-ahead")
     waiting: deque[Future[T]] = deque()
-    try:
-        waiting.extend(executor.submit(next, items, end) for _ in range(depth))
-        while (item := waiting[0].result()) is not end:
-            waiting.popleft()
-            # before the item is handed on: the thread works while its consumer does
-            waiting.append(executor.submit(next, items, end))
-            yield item
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-        # the thread must be done with the items before they are closed. It is not joined: this may
-        # be the garbage collector, in a thread that is just starting and holds the lock of a join
-        wait(future for future in waiting if not future.cancelled())
-        if isinstance(items, Generator):
-            items.close()
+    with closed_after(items):
+        try:
+            waiting.extend(executor.submit(next, items, end) for _ in range(depth))
+            while (item := waiting[0].result()) is not end:
+                waiting.popleft()
+                # before the item is handed on: the thread works while its consumer does
+                waiting.append(executor.submit(next, items, end))
+                yield item
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+            # the thread must be done with the items before they are closed. It is not joined: this
+            # may be the garbage collector, in a thread that is just starting and holds the lock of
+            # a join
+            wait(future for future in waiting if not future.cancelled())

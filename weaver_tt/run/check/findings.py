@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,6 +56,7 @@ from weaver_tt.run.preflight import (
     try_training_files,
 )
 from weaver_tt.run.task import make_run_task
+from weaver_tt.system.generators import closed_after
 from weaver_tt.system.user_code import user_errors
 from weaver_tt.system.wording import counted
 
@@ -439,7 +440,8 @@ def _measure_reading(config: DataConfig, options: RunOptions, scan: Scan) -> _Re
 def _batches_for(loader: Loader, seconds: float) -> Iterator[Batch]:
     """Batches of an epoch until ``seconds`` have passed, at least one."""
     start = time.perf_counter()
-    with closing(loader.epoch(0)) as batches:  # type: ignore[type-var]
+    batches = loader.epoch(0)
+    with closed_after(batches):
         for batch in batches:
             yield batch
             if time.perf_counter() - start > seconds:
