@@ -120,7 +120,8 @@ def test_a_second_call_adds_what_is_missing(search):
     assert states(search) == ["COMPLETE"] * 2
 
 
-def test_a_trial_that_fails_is_marked_and_the_search_goes_on(search, capsys):
+def search_that_fails_with_seven(search):
+    """Four trials of a network that cannot be made with 7 of what is hidden."""
     network = (search.folder / "net.py").read_text()
     broken = network.replace(
         "    return Net", "    if hidden == 7:\n        raise ValueError('seven')\n    return Net"
@@ -128,6 +129,10 @@ def test_a_trial_that_fails_is_marked_and_the_search_goes_on(search, capsys):
     (search.folder / "net.py").write_text(broken)
     search.write_space("network: {hidden: [2, 7]}")
     assert search("--trials", 4, "--seed", 1) == 0
+
+
+def test_a_trial_that_fails_is_marked_and_the_search_goes_on(search, capsys):
+    search_that_fails_with_seven(search)
     for trial in search.trials():
         if trial.params["-o hidden"] == 7:
             assert trial.state == TrialState.FAIL
@@ -541,13 +546,7 @@ def test_a_terminal_shows_a_row_for_each_trial_and_none_of_its_epochs(search, sh
 
 
 def test_a_trial_without_a_value_says_what_became_of_it(search, shown):
-    network = (search.folder / "net.py").read_text()
-    broken = network.replace(
-        "    return Net", "    if hidden == 7:\n        raise ValueError('seven')\n    return Net"
-    )
-    (search.folder / "net.py").write_text(broken)
-    search.write_space("network: {hidden: [2, 7]}")
-    assert search("--trials", 4, "--seed", 1) == 0
+    search_that_fails_with_seven(search)
     rows = [line for line in shown.getvalue().splitlines() if "-o hidden 7" in line]
     assert rows
     assert all("fail" in row for row in rows)
