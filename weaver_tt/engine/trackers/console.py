@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from weaver_tt.engine.trackers.base import Figures, Tracker
 from weaver_tt.log import SHOWN_OTHERWISE, format_metrics, log
-
-LOSS = "loss"  # and terms of it, which begin so
+from weaver_tt.metrics.headline import LOSS
 
 
 class Console(Tracker):
@@ -36,6 +35,7 @@ class Console(Tracker):
         if not self._headline:
             return values
         of_which = "val/" if any(name.startswith("val/") for name in values) else "train/"
+        # and the terms of it, which begin so
         names = [name for name in values if name.partition("/")[2].startswith(LOSS)]
         if of_which == "val/":
             # terms of the loss of whole batches, which validation leaves out
