@@ -149,6 +149,13 @@ def test_an_idle_rank_steps_too():
     assert (update.steps, update.done) == (2, 1.0)
 
 
+def test_a_process_alone_waits_for_no_other_rank():
+    line, update = make()
+    step(update, line.a * tensor([1.0]), tensor([1.0]))
+    assert update.steps == 1
+    assert update.times.seconds == {}
+
+
 def test_the_terms_of_a_batch_are_added_to_the_mean_loss():
     line, update = make()
     update.batch_loss = lambda scored, batch: {"square": line.a.square(), "small": None}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -196,7 +197,9 @@ class Update:
 
     def _agree_and_apply(self, progress: float) -> None:
         """Take the step to ``progress`` of the epoch on this rank, together with the others."""
-        with self.times.stage(Stage.OTHER_RANKS):
+        # alone, there is nothing to wait for
+        waiting = nullcontext() if self._exchange is None else self.times.stage(Stage.OTHER_RANKS)
+        with waiting:
             self.agreed = agree_on_step(progress, self.wants_save(), self.wants_stop())
         self._apply()
 
