@@ -145,8 +145,11 @@ def pfnano(path, seed):
         "PFCands_pdgId": jagged(np.full(number, 211), candidates, "i4"),
         "event": np.arange(ROWS, dtype="u8"),
     }
+    # of the track of candidate 1 no details are kept, although it is charged
+    kept = np.tile([True, False, True, True, True], ROWS)
     for name in ("d0", "d0Err", "dz", "dzErr"):
-        columns[f"PFCands_{name}"] = jagged(random.normal(0, 1, number), candidates)
+        values = random.uniform(0.1, 0.9, number)
+        columns[f"PFCands_{name}"] = jagged(np.where(kept, values, -1), candidates)
     write(path, "Events", columns)
     return columns
 
@@ -163,6 +166,21 @@ def test_a_jet_of_pfnano_has_its_own_candidates_the_hardest_first(tmp_path):
     assert predicted["label_b"].tolist() == [row % 3 == 0 for row in range(ROWS)]
     scores = [predicted[f"score_label_{name}"] for name in ("b", "c", "light")]
     assert np.sum(scores, axis=0) == pytest.approx(np.ones(ROWS), abs=1e-5)
+
+
+@pytest.mark.parametrize("example", ["pfnano", "pfnano_jets"])
+def test_a_candidate_of_pfnano_without_details_of_its_track_has_no_impact_parameter(
+    tmp_path, example
+):
+    path = tmp_path / "nano.root"
+    columns = pfnano(path, 2)
+    names = ["part_d0", "part_d0err", "part_dz", "part_dzerr"]
+    first = api.read_table(api.load_config(f"weaver_tt:{example}"), path, names, rows=1)[0]
+    # candidate 3, then 1
+    for name, of_file in zip(names, ["d0", "d0Err", "dz", "dzErr"], strict=True):
+        measured = columns[f"PFCands_{of_file}"][0, 3]
+        expected = measured if name.endswith("err") else np.tanh(measured)
+        assert first[name].tolist() == pytest.approx([expected, 0], rel=1e-6)
 
 
 def test_each_jet_of_pfnano_is_a_row(tmp_path):

@@ -170,6 +170,21 @@ def test_an_object_selection_that_nothing_passes_is_a_problem_or_a_remark(traini
     assert f"{text}20 objects in 10 rows are dropped" in found.remarks
 
 
+def test_rows_of_one_class_alone_are_a_problem_or_a_remark(small_run):
+    jets = ak.from_parquet(small_run.folder / "jets.parquet")
+    alike = {"is_a": np.zeros(20, int), "is_b": np.ones(20, int)}
+    columns = {field: jets[field] for field in jets.fields}
+    ak.to_parquet(ak.zip(columns | alike), small_run.folder / "jets.parquet")
+    text = "labels: all {} training entries are 'is_b', none is 'is_a'"
+    found = find_all(parse_options(small_run.flags(), kind=CheckRun))
+    assert [problem.partition(": ")[2] for problem in found.problems] == [text.format(20)]
+    # of the others nothing is known
+    found = find_all(parse_options(small_run.flags("--rows", "5"), kind=CheckRun))
+    assert found.problems == []
+    assert found.remarks[0].startswith("as far as was looked: ")
+    assert found.remarks[0].endswith(text.format(5))
+
+
 def test_targets_without_a_value_are_a_remark_with_their_first_place(training):
     mass = np.arange(40.0)
     mass[[7, 9]] = np.nan, np.inf

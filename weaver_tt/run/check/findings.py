@@ -25,7 +25,7 @@ from weaver_tt.data.first_rows import FirstRows, read_first_rows, rows_and_count
 from weaver_tt.data.loaders import Loader, val_loader
 from weaver_tt.data.missing_columns import MissingColumn, describe_missing, find_missing
 from weaver_tt.data.rows.batch import Batch
-from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels
+from weaver_tt.data.rows.labels import ANY_LABELS, WantedLabels, check_class_variety
 from weaver_tt.data.rows.rows import Rows
 from weaver_tt.data.rows.table import describe_empty_selections
 from weaver_tt.data.scan import CommonTypes, FileScan, Scan, combine_scans, scan_files, scan_groups
@@ -40,7 +40,7 @@ from weaver_tt.data.survey import (
 from weaver_tt.engine.device_settings import autocast_type
 from weaver_tt.engine.loop import run_epoch
 from weaver_tt.engine.update import make_update
-from weaver_tt.errors import BadFileError, WeaverError
+from weaver_tt.errors import BadFileError, DataError, WeaverError
 from weaver_tt.formats.file_groups import UNNAMED_GROUP, parse_groups
 from weaver_tt.network.network import build_network
 from weaver_tt.options.check import CheckRun
@@ -313,7 +313,8 @@ def _look_at_training(
     with thrown_away():
         provisional = with_classes_of_first_rows(provisional, options, tried.first)
         wanted = make_run_task(provisional, options).wanted_labels
-    _look_at_values(provisional, "train", tried.first, wanted, findings)
+    parts = _look_at_values(provisional, "train", tried.first, wanted, findings)
+    _note_single_class(parts, provisional, wanted, findings)
     if findings.problems and not (options.data.data_val or options.data.data_test):
         # validation would say the same of the same files
         return
@@ -355,8 +356,11 @@ def _look_at_values(
     wanted: WantedLabels,
     findings: Findings,
     kind: str = "training",
-) -> None:
-    """Targets, objects and columns of the ``first`` rows, which ``config`` scales."""
+) -> list[Accounting]:
+    """Targets, objects and columns of the ``first`` rows, which ``config`` scales.
+
+    Returns what was counted in each file group.
+    """
     plan = make_plan(config, purpose)
     # before labels, which may be wrong
     findings.columns = survey_columns([part for part in first if part.selected], config)
@@ -374,6 +378,7 @@ def _look_at_values(
     findings.objects = survey_objects(parts, config)
     sizes = [row_bytes(rows) * rows.size for rows in parts]
     findings.row_bytes = sum(sizes) / max(1, sum(rows.size for rows in parts))
+    return list(accounting.values())
 
 
 def _note_counts(kind: str, accounting: Mapping[str, Accounting], findings: Findings) -> None:
@@ -396,13 +401,38 @@ def _note_empty_selections(
     parts: Sequence[Accounting], config: DataConfig, kind: str, findings: Findings
 ) -> None:
     """Object selections that nothing passes: a problem where all rows were looked at."""
+    total = _sum_of(parts)
+    place = findings.problems if _has_all_rows(total, kind, findings) else findings.remarks
+    for text in describe_empty_selections(total, config):
+        place.append(f"object_selection: {text}")
+
+
+def _note_single_class(
+    parts: Sequence[Accounting], config: DataConfig, wanted: WantedLabels, findings: Findings
+) -> None:
+    """Labels that are alike in all rows: a problem where all rows were looked at."""
+    total = _sum_of(parts)
+    try:
+        check_class_variety(total, config, wanted)
+    except DataError as error:
+        if _has_all_rows(total, "training", findings):
+            findings.problems.append(str(error))
+        else:
+            findings.remarks.append(f"as far as was looked: {error}")
+
+
+def _sum_of(parts: Sequence[Accounting]) -> Accounting:
+    """What was counted in all ``parts`` together."""
     total = Accounting()
     for part in parts:
         total.add(part)
+    return total
+
+
+def _has_all_rows(total: Accounting, kind: str, findings: Findings) -> bool:
+    """Whether all rows of the files of one kind were looked at."""
     rows = sum(group.rows for group in findings.groups if group.kind == kind)
-    place = findings.problems if total.read.total() >= rows else findings.remarks
-    for text in describe_empty_selections(total, config):
-        place.append(f"object_selection: {text}")
+    return total.read.total() >= rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,13 +99,26 @@ def _groups(findings: Findings) -> list[str]:
             selected = f"{group.share:.1%}"
             # all may be 0: no object passed its selection
             total = max(1, sum(group.targets.values()))
-            shares = [f"{name} {number / total:.0%}" for name, number in group.targets.items()]
-            targets = listed([share for share in shares if not share.endswith(" 0%")])
+            shares = []
+            for name, number in group.targets.items():
+                if number:
+                    shares.append(f"{name} {_percent(number, total)}")
+            targets = listed(shares)
         name = "(no name)" if group.name == UNNAMED_GROUP else group.name
         expected = f"{group.expected:,}"
         numbers = [f"{group.files:,}", f"{group.rows:,}", selected, expected]
         rows.append([group.kind, name, *numbers, targets])
     return table(["", "group", "files", "rows", "selected", "used", "labels"], rows, range(2, 6))
+
+
+def _percent(number: int, total: int) -> str:
+    """The share ``number / total`` in whole per cent; what is rare is neither none nor all."""
+    share = number / total
+    if 0 < share < 0.005:
+        return "< 1%"
+    if 0.995 <= share < 1:
+        return "> 99%"
+    return f"{share:.0%}"
 
 
 def _columns(findings: Findings) -> list[str]:
